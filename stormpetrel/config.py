@@ -1,0 +1,321 @@
+"""Configuration: one TOML file, every key also in the environment, and where each value came from.
+
+A key `port` of section `[web]` is `STORMPETREL_WEB_PORT` in the environment; a key outside any section,
+such as `public_url`, is `STORMPETREL_PUBLIC_URL`. The environment wins over the file, the file over the
+default. Unknown keys, in the file or with our prefix in the environment, are errors: a typo must not be
+silently ignored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+from urllib.parse import urlsplit
+
+from stormpetrel.errors import SetupError
+
+PREFIX = "STORMPETREL_"
+LOOPBACK_HOSTS = frozenset({"localhost", "::1"})
+SHIELD_MODES = ("full", "off", "per-address", "bounded")
+REGISTRATIONS = ("open", "approval", "closed")
+
+
+def _key(default: Any, about: str, **more: Any) -> Any:
+    """A configuration key: its default, one line about it, and `choices`, `low`, `high`, `secret` if any."""
+    return field(default=default, metadata={"about": about, **more})
+
+
+@dataclass(frozen=True, slots=True)
+class WebConfig:
+    host: str = _key("127.0.0.1", "address the web listens on")
+    port: int = _key(8000, "port the web listens on", low=0, high=65535)
+    workers: int = _key(2, "web worker processes", low=1, high=64)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusConfig:
+    host: str = _key("127.0.0.1", "address the status page listens on")
+    port: int = _key(8001, "port of the status page (role watch)", low=0, high=65535)
+
+
+@dataclass(frozen=True, slots=True)
+class SmsConfig:
+    host: str = _key("127.0.0.1", "address the sms role listens on")
+    port: int = _key(8002, "port of the sms role", low=0, high=65535)
+
+
+@dataclass(frozen=True, slots=True)
+class CourierConfig:
+    host: str = _key("127.0.0.1", "address the courier's health port listens on")
+    port: int = _key(8003, "port of the courier (health)", low=0, high=65535)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseConfig:
+    url: str = _key(
+        "", "sqlite:///PATH or postgresql://…; empty: stormpetrel.db in the data directory", secret="url"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ValkeyConfig:
+    url: str = _key("", "redis:// address of Valkey or Redis, when several machines serve", secret="url")
+
+
+@dataclass(frozen=True, slots=True)
+class ShieldConfig:
+    mode: str = _key("full", "how requests are admitted", choices=SHIELD_MODES)
+    requests_per_5min: int = _key(
+        15_000, "ceiling per token, session or address in five minutes; 0 for none", low=0, high=1_000_000_000
+    )
+    running: int = _key(4, "requests that run at once in a worker", low=1, high=256)
+    waiting: int = _key(512, "requests that may wait in a worker", low=1, high=100_000)
+    waiting_per_identity: int = _key(64, "requests that one identity may have waiting", low=1, high=100_000)
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeConfig:
+    header_timeout_s: float = _key(5.0, "a request's head must be complete within this", low=0.1, high=600)
+    body_timeout_s: float = _key(30.0, "a request's body must be complete within this", low=0.1, high=3600)
+    body_stall_s: float = _key(5.0, "a body that brings nothing for this long is ended", low=0.1, high=600)
+    keepalive_timeout_s: float = _key(30.0, "an idle connection is closed after this", low=0.1, high=3600)
+    write_timeout_s: float = _key(
+        10.0, "a reader that takes nothing for this long is dropped", low=0.1, high=3600
+    )
+    max_header_bytes: int = _key(16_384, "largest request head", low=512, high=1_048_576)
+    max_body_bytes: int = _key(
+        1_048_576, "largest request body outside uploads", low=1024, high=1_073_741_824
+    )
+    max_connections: int = _key(
+        0, "open connections per worker; 0: 90 % of the open-file limit", low=0, high=10_000_000
+    )
+    max_connections_per_address: int = _key(
+        4096, "open connections per address and worker", low=1, high=10_000_000
+    )
+    cache_bytes: int = _key(67_108_864, "memory for hot pages per worker", low=0, high=68_719_476_736)
+    cache_ttl_s: float = _key(1.0, "how long an anonymous answer stays fresh", low=0.0, high=60)
+    cache_grace_s: float = _key(
+        300.0, "how long a stale one may be served while one renders", low=0, high=3600
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PostsConfig:
+    max_characters: int = _key(500, "longest post, in characters; a link counts 23", low=1, high=100_000)
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    level: str = _key("info", "least level that is logged", choices=("debug", "info", "warning", "error"))
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    data_dir: Path = _key(Path("data"), "everything this instance keeps on disk")
+    public_url: str = _key(
+        "", "address people use, in every URL that leaves; empty: http://HOST:PORT of [web]"
+    )
+    registration: str = _key("open", "who may sign up", choices=REGISTRATIONS)
+    title: str = _key("Stormpetrel", "name of the instance")
+    description: str = _key("A small place that stays up.", "one sentence about the instance")
+    contact_email: str = _key("", "address of the people who run it")
+    languages: str = _key("en", "languages of the instance, ISO 639-1, separated by commas")
+    secret_key: str = _key(
+        "", "signs cookies; empty: the file secret.key in the data directory", secret="all"
+    )
+    web: WebConfig = field(default_factory=WebConfig)
+    status: StatusConfig = field(default_factory=StatusConfig)
+    sms: SmsConfig = field(default_factory=SmsConfig)
+    courier: CourierConfig = field(default_factory=CourierConfig)
+    database: DatabaseConfig = field(default_factory=DatabaseConfig)
+    valkey: ValkeyConfig = field(default_factory=ValkeyConfig)
+    shield: ShieldConfig = field(default_factory=ShieldConfig)
+    edge: EdgeConfig = field(default_factory=EdgeConfig)
+    posts: PostsConfig = field(default_factory=PostsConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+
+    @property
+    def database_url(self) -> str:
+        """The database's address; by default an SQLite file in the data directory."""
+        return self.database.url or f"sqlite:///{self.data_dir / 'stormpetrel.db'}"
+
+    @property
+    def base_url(self) -> str:
+        """The public address without a trailing slash."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        host = "127.0.0.1" if self.web.host in ("0.0.0.0", "::", "") else self.web.host  # noqa: S104
+        return f"http://[{host}]:{self.web.port}" if ":" in host else f"http://{host}:{self.web.port}"
+
+    @property
+    def domain(self) -> str:
+        """Host, and port unless it is the scheme's own, of the public address: what follows the second @."""
+        return urlsplit(self.base_url).netloc.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One effective value: `key` is dotted (`web.port`), `origin` a file, an environment key or 'default'."""
+
+    key: str
+    value: Any
+    origin: str
+    about: str
+    secret: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The value as it may be printed: secrets and passwords masked."""
+        text = str(self.value)
+        if self.secret == "all" and text:
+            return "********"
+        if self.secret == "url" and "@" in text:
+            head, _, tail = text.rpartition("@")
+            scheme, _, login = head.partition("://")
+            return f"{scheme}://{login.partition(':')[0]}:********@{tail}"
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration with the origin of each of its values, and the file it was read from, if any."""
+
+    config: Config
+    origins: tuple[Origin, ...]
+    path: Path | None
+
+
+def load(path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
+    """The effective configuration.
+
+    `path`: the TOML file; None takes `STORMPETREL_CONFIG`, then `stormpetrel.toml` in the data directory if
+    it exists. Raises SetupError, with the key and the file or variable at fault, for anything unreadable.
+    """
+    environ = os.environ if environ is None else environ
+    named = path or environ.get(PREFIX + "CONFIG")
+    if named is not None:
+        file: Path | None = Path(named)
+        if not Path(named).is_file():
+            raise SetupError(f"configuration file not found: {named}")
+    else:
+        file = Path(environ.get(PREFIX + "DATA_DIR", "data")) / "stormpetrel.toml"
+        file = file if file.is_file() else None
+    table: dict[str, Any] = {}
+    if file is not None:
+        try:
+            table = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise SetupError(f"{file}: {error}") from error
+    origins: list[Origin] = []
+    known_env = {PREFIX + "CONFIG"}
+    config = _fill(Config, table, environ, str(file), "", origins, known_env)
+    _refuse_unknown_env(environ, known_env)
+    base = file.parent if file is not None and config.data_dir == Path("data") and named else None
+    if base is not None and "data_dir" not in table and PREFIX + "DATA_DIR" not in environ:
+        # A file named by --config that says nothing of a data directory lies in it.
+        config = dataclasses.replace(config, data_dir=base)
+    config = dataclasses.replace(config, data_dir=config.data_dir.expanduser().absolute())
+    _check_urls(config)
+    return Loaded(config, tuple(origins), file)
+
+
+def _fill(
+    kind: type[Any],
+    table: Mapping[str, Any],
+    environ: Mapping[str, str],
+    file: str,
+    section: str,
+    origins: list[Origin],
+    known_env: set[str],
+) -> Any:
+    hints = get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    for name in table:
+        # Routes of the sms role have names of their own; that role reads them.
+        if name not in fields and not (section == "sms" and name == "route"):
+            where = f"[{section}] {name}" if section else name
+            raise SetupError(f"{file}: unknown key {where}{_did_you_mean(name, fields)}")
+    values: dict[str, Any] = {}
+    for name, f in fields.items():
+        if dataclasses.is_dataclass(hints[name]):
+            inner = table.get(name, {})
+            if not isinstance(inner, dict):
+                raise SetupError(f"{file}: {name} is a section: write [{name}]")
+            values[name] = _fill(hints[name], inner, environ, file, name, origins, known_env)
+            continue
+        dotted = f"{section}.{name}" if section else name
+        variable = PREFIX + dotted.replace(".", "_").upper()
+        known_env.add(variable)
+        if variable in environ:
+            raw: Any = environ[variable]
+            origin = variable
+        elif name in table:
+            raw, origin = table[name], file
+        else:
+            raw, origin = f.default, "default"
+        values[name] = _typed(
+            raw, hints[name], f"{origin}: {dotted}" if origin == file else variable, f.metadata
+        )
+        origins.append(
+            Origin(dotted, values[name], origin, f.metadata["about"], f.metadata.get("secret", ""))
+        )
+    return kind(**values)
+
+
+def _typed(raw: Any, wanted: Any, where: str, rules: Mapping[str, Any]) -> Any:
+    value: Any = raw
+    if wanted is Path:
+        value = Path(raw)
+    elif wanted is int or wanted is float:
+        if isinstance(raw, bool) or not isinstance(raw, int | float | str):
+            raise SetupError(f"{where} must be a number, not {raw!r}")
+        try:
+            value = wanted(raw)
+        except ValueError as error:
+            raise SetupError(
+                f"{where} must be a {'whole ' if wanted is int else ''}number, not {raw!r}"
+            ) from error
+        if isinstance(raw, float) and wanted is int and raw != value:
+            raise SetupError(f"{where} must be a whole number, not {raw!r}")
+        low, high = rules.get("low", value), rules.get("high", value)
+        if not low <= value <= high:
+            raise SetupError(f"{where} must be between {low} and {high}, not {raw}")
+    elif not isinstance(raw, str):
+        raise SetupError(f"{where} must be text, not {raw!r}")
+    choices = rules.get("choices")
+    if choices and value not in choices:
+        raise SetupError(f"{where} must be one of {', '.join(choices)}, not {value!r}")
+    return value
+
+
+def _refuse_unknown_env(environ: Mapping[str, str], known: set[str]) -> None:
+    for name in sorted(environ):
+        # STORMPETREL_SMS_ROUTE_NAME_KEY: routes have names of their own; the sms role reads them.
+        if name.startswith(PREFIX) and name not in known and not name.startswith(PREFIX + "SMS_ROUTE_"):
+            raise SetupError(f"unknown environment variable {name}{_did_you_mean(name, known)}")
+
+
+def _did_you_mean(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _check_urls(config: Config) -> None:
+    url = urlsplit(config.base_url)
+    if url.scheme not in ("http", "https") or not url.hostname or url.path or url.query or url.fragment:
+        raise SetupError(
+            f"public_url must be like https://example.org, without a path, not {config.public_url!r}"
+        )
+    loopback = url.hostname in LOOPBACK_HOSTS or url.hostname.startswith("127.")
+    if url.scheme == "http" and not loopback:
+        raise SetupError(f"public_url must be https unless it is on loopback, not {config.public_url!r}")
+    if not config.database_url.startswith(("sqlite:///", "postgresql://")):
+        raise SetupError("database.url must start with sqlite:/// or postgresql://")
+    if config.valkey.url and not config.valkey.url.startswith(("redis://", "rediss://", "unix://")):
+        raise SetupError("valkey.url must start with redis://, rediss:// or unix://")

@@ -1,0 +1,1 @@
+"""Outgoing work: drains the outbox."""

@@ -1,0 +1,1 @@
+"""The socket: the HTTP protocol class, deadlines, and the hot-page cache."""

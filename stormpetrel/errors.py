@@ -1,0 +1,122 @@
+"""Every error a caller can meet, in one tree.
+
+    StormpetrelError
+    ├── SetupError            exit 2: wrong use or configuration
+    ├── EnvironmentFailure    exit 3: port taken, database unreachable
+    └── Refusal               an answer to a request; knows its HTTP status
+        ├── Malformed         400  the request cannot be read
+        ├── NotSignedIn       401  no credential, or one that is not valid (any more)
+        ├── Forbidden         403  a valid credential that may not do this
+        ├── NotFound          404  there is none, or the caller may not know that there is
+        ├── MethodNotAllowed  405
+        ├── TooLarge          413
+        ├── WrongMediaType    415
+        ├── Invalid           422  readable, but breaks a rule; `fields` says which
+        ├── TooMany           429  with retry_after_s
+        └── Busy              503  with retry_after_s: nothing was stored
+
+`safe_text` is what the caller reads; the cause travels by `raise … from` and reaches only the log.
+"""
+
+from __future__ import annotations
+
+
+class StormpetrelError(Exception):
+    """The root: `safe_text` may be shown to anybody."""
+
+    def __init__(self, safe_text: str) -> None:
+        super().__init__(safe_text)
+        self.safe_text = safe_text
+
+
+class SetupError(StormpetrelError):
+    """Wrong use or configuration: one line on stderr, exit 2."""
+
+
+class EnvironmentFailure(StormpetrelError):
+    """The machine does not give what is needed (port, database, disk): one line on stderr, exit 3."""
+
+
+class Refusal(StormpetrelError):
+    """An answer that says no."""
+
+    status = 400
+
+    def __init__(self, safe_text: str | None = None) -> None:
+        super().__init__(safe_text if safe_text is not None else self.default_text)
+
+    default_text = "This request cannot be answered"
+
+
+class Malformed(Refusal):
+    status = 400
+    default_text = "The request could not be read"
+
+
+class NotSignedIn(Refusal):
+    status = 401
+    default_text = "The access token is invalid"
+
+
+class Forbidden(Refusal):
+    status = 403
+    default_text = "This action is not allowed"
+
+
+class NotFound(Refusal):
+    status = 404
+    default_text = "Record not found"
+
+
+class MethodNotAllowed(Refusal):
+    """Carries `allowed`, the methods that the path knows."""
+
+    status = 405
+    default_text = "This method is not known here"
+
+    def __init__(self, allowed: tuple[str, ...]) -> None:
+        super().__init__()
+        self.allowed = allowed
+
+
+class TooLarge(Refusal):
+    status = 413
+    default_text = "The request is too large"
+
+
+class WrongMediaType(Refusal):
+    status = 415
+    default_text = "This content type is not understood here"
+
+
+class Invalid(Refusal):
+    """Breaks a rule. `fields` maps a field's name to what is wrong with it: for forms and sign-up."""
+
+    status = 422
+    default_text = "Validation failed"
+
+    def __init__(self, safe_text: str | None = None, *, fields: dict[str, str] | None = None) -> None:
+        super().__init__(safe_text)
+        self.fields = fields or {}
+
+
+class TooMany(Refusal):
+    """Over a limit; come back in `retry_after_s` seconds."""
+
+    status = 429
+    default_text = "Too many requests"
+
+    def __init__(self, safe_text: str | None = None, *, retry_after_s: int) -> None:
+        super().__init__(safe_text)
+        self.retry_after_s = retry_after_s
+
+
+class Busy(Refusal):
+    """Nothing was stored; come back in `retry_after_s` seconds."""
+
+    status = 503
+    default_text = "The server is busy; nothing was stored. Please try again"
+
+    def __init__(self, safe_text: str | None = None, *, retry_after_s: int = 2) -> None:
+        super().__init__(safe_text)
+        self.retry_after_s = retry_after_s

@@ -1,0 +1,87 @@
+"""What just changed: told on the bus after the commit, so that every process drops or extends what it holds
+in memory. An event carries no secret and nothing that must not be lost: losing one costs freshness only."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class PostCreated(msgspec.Struct, frozen=True, tag="post"):
+    """A post or a boost that now exists. `boost_of_id` 0: it is no boost; the same for the other ids."""
+
+    post_id: int
+    author_id: int
+    visibility: int
+    in_reply_to_id: int = 0
+    in_reply_to_account_id: int = 0
+    boost_of_id: int = 0
+    boost_author_id: int = 0
+    mentioned_ids: tuple[int, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+class PostChanged(msgspec.Struct, frozen=True, tag="changed"):
+    """Its counts or its text changed."""
+
+    post_id: int
+    author_id: int
+
+
+class PostDeleted(msgspec.Struct, frozen=True, tag="deleted"):
+    """The post and every boost of it are gone. `boosts` holds (boost id, who boosted)."""
+
+    post_id: int
+    author_id: int
+    tags: tuple[str, ...] = ()
+    in_reply_to_id: int = 0
+    boost_of_id: int = 0
+    boosts: tuple[tuple[int, int], ...] = ()
+
+
+class AccountChanged(msgspec.Struct, frozen=True, tag="account"):
+    """Profile or counts changed; `hidden`: it must disappear at once (suspended, deleted)."""
+
+    account_id: int
+    hidden: bool = False
+
+
+class RelationshipChanged(msgspec.Struct, frozen=True, tag="relationship"):
+    """Follow, block or mute between the two changed: neither's home list can be trusted."""
+
+    account_id: int
+    other_id: int
+
+
+class Notified(msgspec.Struct, frozen=True, tag="notified"):
+    """The account has a new notification."""
+
+    account_id: int
+    notification_id: int
+
+
+class AccessChanged(msgspec.Struct, frozen=True, tag="access"):
+    """A token was revoked, or all access of an account changed. Empty hash: every token of the account."""
+
+    account_id: int
+    token_hash: bytes = b""
+
+
+class OutboxFilled(msgspec.Struct, frozen=True, tag="outbox"):
+    """There is new work in the outbox: the courier need not wait for its next look."""
+
+
+class AllChanged(msgspec.Struct, frozen=True, tag="all"):
+    """Events were lost: drop everything held in memory."""
+
+
+Event = (
+    PostCreated
+    | PostChanged
+    | PostDeleted
+    | AccountChanged
+    | RelationshipChanged
+    | Notified
+    | AccessChanged
+    | OutboxFilled
+    | AllChanged
+)

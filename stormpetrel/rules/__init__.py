@@ -1,0 +1,1 @@
+"""Verbs: who may do what, and what follows. Each takes a connection; api, web and sms call these."""

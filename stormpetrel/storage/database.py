@@ -1,0 +1,436 @@
+"""The database as a process uses it: reads that do not hold up the loop, writes in groups that are durable.
+
+`read(fn)` and `write(fn)` run `fn(connection, …)` with many queries inside; nothing awaits per query.
+
+SQLite: functions marked `hot` run inline in the loop, under a handler that aborts them after 5 ms and repeats
+them in the reader thread; every other read takes the reader thread. One writer thread commits whatever waits
+as one transaction (group commit, without waiting for more to come), each call in a savepoint of its own.
+PostgreSQL: one reader thread and a few writer threads, a transaction per call; the server groups the commits.
+
+An answer is given only after COMMIT. When COMMIT fails, every call of its group fails with Busy. Events are
+handed to `publish` in the loop before the answer, so that who wrote reads what was written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import psycopg
+
+from stormpetrel.errors import Busy, EnvironmentFailure, Refusal
+from stormpetrel.model.event import Event
+from stormpetrel.model.ids import IdMaker
+from stormpetrel.storage.connection import (
+    Connection,
+    SqliteConnection,
+    StoreConnection,
+    connect,
+    store_failed,
+)
+from stormpetrel.storage.slots import take_slot
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+HOT_LIMIT_S = 0.005
+"""A hot read that takes longer is repeated in the reader thread: the loop serves everybody else."""
+READ_LIMIT_S = 5.0
+"""Longest a read may take before it is refused with Busy."""
+HANDLER_STEPS = 1000
+"""SQLite machine instructions between two looks at the clock; about 20 µs."""
+GROUP_CALLS = 128
+"""Most calls in one commit: bounds how long another process's writer waits for the lock."""
+GROUP_S = 0.05
+"""And the longest a group may take on calls before it commits."""
+POSTGRESQL_WRITERS = 4
+MAX_WAITING_WRITES = 4096
+"""Calls that may wait for a writer; the next is refused with Busy."""
+RETRIES = 3
+"""How often a PostgreSQL transaction that met a deadlock is run again."""
+
+Read = Callable[Concatenate[Connection, P], T]
+
+
+def hot(fn: Callable[P, T]) -> Callable[P, T]:
+    """Marks a read of at most 40 indexed rows, which on SQLite runs in the loop."""
+    fn.hot = True  # type: ignore[attr-defined]  # a mark on the function itself keeps the call direct
+    return fn
+
+
+class _Completions:
+    """Answers from threads to the loop, many per wake-up."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, publish: Callable[[list[Event]], None]) -> None:
+        self._loop = loop
+        self._publish = publish
+        self._done: deque[tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]] = deque()
+        self._awake = False
+        self._lock = threading.Lock()
+
+    def add(self, answers: list[tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]]) -> None:
+        with self._lock:
+            self._done.extend(answers)
+            if self._awake:
+                return
+            self._awake = True
+        try:
+            self._loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:
+            # The loop has ended: nobody is left to be answered. What was committed is committed.
+            log.debug("an answer came after the loop had ended")
+
+    def _drain(self) -> None:
+        with self._lock:
+            answers = list(self._done)
+            self._done.clear()
+            self._awake = False
+        events = [event for *_, told in answers for event in told]
+        if events:
+            self._publish(events)
+        for future, result, error, _ in answers:
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+
+class _Call:
+    """A write that waits: ordered by urgency (0 first), then by arrival."""
+
+    __slots__ = ("args", "deadline_at_s", "fn", "future", "kwargs", "order")
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        future: asyncio.Future[Any],
+        order: tuple[int, int],
+        deadline_at_s: float,
+    ) -> None:
+        self.fn = fn
+        self.args = args
+        self.kwargs = kwargs
+        self.future = future
+        self.order = order
+        self.deadline_at_s = deadline_at_s
+
+    def __lt__(self, other: _Call) -> bool:
+        return self.order < other.order
+
+
+class _Queue:
+    """Calls by urgency; blocks the writer thread while there are none."""
+
+    def __init__(self) -> None:
+        self._heap: list[_Call] = []
+        self._ready = threading.Condition()
+        self._closed = False
+        self._count = itertools.count()
+
+    def put(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        future: asyncio.Future[Any],
+        *,
+        urgency: int,
+        deadline_at_s: float,
+    ) -> None:
+        with self._ready:
+            if self._closed:
+                raise Busy("The server is stopping; nothing was stored. Please try again")
+            if len(self._heap) >= MAX_WAITING_WRITES:
+                raise Busy
+            call = _Call(fn, args, kwargs, future, (urgency, next(self._count)), deadline_at_s)
+            heapq.heappush(self._heap, call)
+            self._ready.notify()
+
+    def get(self, *, wait: bool) -> _Call | None:
+        """The most urgent call; None when there is none and `wait` is off, or when the queue has closed."""
+        with self._ready:
+            while wait and not self._heap and not self._closed:
+                self._ready.wait()
+            return heapq.heappop(self._heap) if self._heap else None
+
+    def close(self) -> None:
+        with self._ready:
+            self._closed = True
+            self._ready.notify_all()
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+
+class Database:
+    """The store at `url` for one process and its loop. Open it after the fork, in the loop.
+
+    `publish` gets the events of committed writes, in order, before their callers are answered.
+    """
+
+    def __init__(self, url: str, *, publish: Callable[[list[Event]], None] | None = None) -> None:
+        self.url = url
+        self._publish = publish or (lambda events: None)
+        self._inline: SqliteConnection | None = None
+        self._inline_until_s = 0.0
+        self._reads: deque[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], asyncio.Future[Any]]]
+        self._reads = deque()
+        self._reads_ready = threading.Semaphore(0)
+        self._writes = _Queue()
+        self._threads: list[threading.Thread] = []
+        self._closing = False
+        self.aborted_hot_reads = 0
+
+    async def open(self) -> None:
+        """Connects. Raises EnvironmentFailure when the store cannot be reached."""
+        self._loop = asyncio.get_running_loop()
+        self._completions = _Completions(self._loop, self._publish)
+        self._slot = take_slot(self.url)
+        self._ids = IdMaker(self._slot.number)
+        sqlite = self.url.startswith("sqlite:///")
+        if sqlite:
+            inline = connect(self.url, writes=False)
+            assert isinstance(inline, SqliteConnection)
+            inline.raw.set_progress_handler(self._inline_over, HANDLER_STEPS)
+            self._inline = inline
+        self._start(self._read_loop, "reader", connect(self.url, writes=False))
+        if sqlite:
+            self._start(self._group_loop, "writer", connect(self.url, ids=self._ids))
+        else:
+            for number in range(POSTGRESQL_WRITERS):
+                self._start(self._single_loop, f"writer-{number}", connect(self.url, ids=self._ids))
+
+    def _start(self, target: Callable[[Any], None], name: str, connection: StoreConnection) -> None:
+        thread = threading.Thread(target=target, args=(connection,), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    async def close(self) -> None:
+        """Ends after the writes that wait have been committed."""
+        self._closing = True
+        self._writes.close()
+        self._reads_ready.release()
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+        if self._inline is not None:
+            self._inline.close()
+        self._slot.release()
+
+    @property
+    def waiting_writes(self) -> int:
+        """Calls that wait for a writer now."""
+        return len(self._writes)
+
+    # Reads
+
+    async def read(
+        self, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """What `fn(connection, …)` gives. Raises Busy when the store fails or the read takes too long."""
+        if self._inline is not None and hasattr(fn, "hot"):
+            done, result = self.read_inline(fn, *args, **kwargs)
+            if done:
+                return result  # type: ignore[return-value]  # done says that it is a T
+        future: asyncio.Future[T] = self._loop.create_future()
+        if self._closing:
+            raise Busy("The server is stopping. Please try again")
+        self._reads.append((fn, args, kwargs, future))
+        self._reads_ready.release()
+        return await future
+
+    def read_inline(
+        self, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> tuple[bool, T | None]:
+        """(True, the answer) of a hot read without leaving the loop; (False, None) where that cannot be."""
+        if self._inline is None:
+            return False, None
+        self._inline_until_s = time.perf_counter() + HOT_LIMIT_S
+        try:
+            return True, fn(self._inline, *args, **kwargs)
+        except sqlite3.OperationalError as error:
+            if "interrupted" not in str(error):
+                raise Busy("The database cannot be read right now") from error
+            self.aborted_hot_reads += 1
+            return False, None
+
+    def _inline_over(self) -> bool:
+        return time.perf_counter() > self._inline_until_s
+
+    def _read_loop(self, connection: StoreConnection) -> None:
+        until_s = [0.0]
+        if isinstance(connection, SqliteConnection):
+            connection.raw.set_progress_handler(lambda: time.perf_counter() > until_s[0], HANDLER_STEPS)
+        while True:
+            self._reads_ready.acquire()
+            try:
+                fn, args, kwargs, future = self._reads.popleft()
+            except IndexError:
+                if self._closing:
+                    connection.close()
+                    return
+                continue
+            if future.cancelled():
+                continue
+            until_s[0] = time.perf_counter() + READ_LIMIT_S
+            result, error = None, None
+            try:
+                try:
+                    result = fn(connection, *args, **kwargs)
+                except (psycopg.OperationalError, psycopg.InterfaceError):
+                    # The server went away. A read changes nothing: it is repeated once on a new connection.
+                    if not getattr(connection.raw, "closed", False):
+                        raise
+                    connection = connect(self.url, writes=False)
+                    result = fn(connection, *args, **kwargs)
+            except Exception as raised:  # every error belongs to the caller, who waits in the loop
+                error = _for_caller(raised, "The database cannot be read right now")
+            self._completions.add([(future, result, error, [])])
+
+    # Writes
+
+    async def write(
+        self,
+        fn: Callable[Concatenate[Connection, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """What `fn(connection, …)` gives, once it is durable. Raises Busy when nothing was stored."""
+        return await self.write_as(1, 10.0, fn, *args, **kwargs)
+
+    async def write_as(
+        self,
+        urgency: int,
+        deadline_s: float,
+        fn: Callable[Concatenate[Connection, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """`write` with its place in the queue (0 first) and how long it may wait there.
+
+        The deadline is checked when the call is taken from the queue; from then on it is never cancelled,
+        also when the client has left: its answer would be lost, its post would not.
+        """
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._writes.put(
+            fn, args, kwargs, future, urgency=urgency, deadline_at_s=time.monotonic() + deadline_s
+        )
+        return await future
+
+    def _next_call(self, *, wait: bool) -> _Call | None:
+        """The next call that is still wanted; those past their deadline are answered with Busy."""
+        while True:
+            call = self._writes.get(wait=wait)
+            if call is None:
+                return None
+            if call.future.cancelled():
+                continue
+            if time.monotonic() > call.deadline_at_s:
+                self._completions.add([(call.future, None, Busy(), [])])
+                continue
+            return call
+
+    def _group_loop(self, connection: StoreConnection) -> None:
+        assert isinstance(connection, SqliteConnection)
+        while True:
+            call = self._next_call(wait=True)
+            if call is None:
+                connection.close()
+                return
+            self._completions.add(self._group(connection, call))
+
+    def _group(
+        self, connection: SqliteConnection, first: _Call
+    ) -> list[tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]]:
+        """Runs `first` and what else waits in one transaction; the answers, after its COMMIT."""
+        taken: list[_Call] = []
+        answers: list[tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]] = []
+        call: _Call | None = first
+        try:
+            taken.append(first)
+            connection.begin()
+            end_at_s = time.monotonic() + GROUP_S
+            while call is not None:
+                connection.events = []
+                try:
+                    with connection.savepoint():
+                        result = call.fn(connection, *call.args, **call.kwargs)
+                except Exception as raised:  # belongs to this caller alone; the group goes on
+                    answers.append((call.future, None, _for_caller(raised, None), []))
+                    if not connection.raw.in_transaction:
+                        # Out of disk, SQLite undoes the whole transaction: nobody's change stands.
+                        raise sqlite3.OperationalError("the transaction was rolled back") from raised
+                else:
+                    answers.append((call.future, result, None, connection.events))
+                call = None
+                if len(taken) < GROUP_CALLS and time.monotonic() < end_at_s:
+                    call = self._next_call(wait=False)
+                    if call is not None:
+                        taken.append(call)
+            connection.commit()
+        except (sqlite3.Error, OSError) as error:
+            log.error("a group of %d writes failed and was undone: %s", len(taken), error)
+            try:
+                connection.rollback()
+            except sqlite3.Error as second:
+                log.error("and the transaction could not be rolled back: %s", second)
+            own_errors = [kept for _, _, kept, _ in answers] + [None] * len(taken)
+            return [
+                (undone.future, None, kept or Busy(), [])
+                for undone, kept in zip(taken, own_errors, strict=False)
+            ]
+        return answers
+
+    def _single_loop(self, connection: StoreConnection) -> None:
+        while True:
+            call = self._next_call(wait=True)
+            if call is None:
+                connection.close()
+                return
+            result, error, events = None, None, []
+            for attempt in range(RETRIES + 1):
+                try:
+                    if getattr(connection.raw, "closed", False):
+                        connection = connect(self.url, ids=self._ids)
+                    connection.events = []
+                    connection.begin()
+                    try:
+                        result = call.fn(connection, *call.args, **call.kwargs)
+                    except BaseException:
+                        connection.rollback()
+                        raise
+                    connection.commit()
+                    error, events = None, connection.events
+                    break
+                except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as raised:
+                    error = _for_caller(raised, None)
+                    log.info("a write met a deadlock and is run again (%d of %d)", attempt + 1, RETRIES)
+                except Exception as raised:  # every error belongs to the caller, who waits in the loop
+                    error = _for_caller(raised, None)
+                    break
+            self._completions.add([(call.future, result, error, events)])
+
+
+def _for_caller(raised: Exception, busy_text: str | None) -> Exception:
+    """A failed store becomes Busy, caused by what was raised; refusals and bugs go on as they are."""
+    if isinstance(raised, Refusal) or not (store_failed(raised) or isinstance(raised, EnvironmentFailure)):
+        return raised
+    log.error("the database failed: %s", raised)
+    busy = Busy(busy_text)
+    busy.__cause__ = raised
+    return busy

@@ -1,0 +1,98 @@
+"""Brings a database to this release's tables. Alembic is imported only here: the server does not need it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy
+
+from stormpetrel.errors import EnvironmentFailure, SetupError
+from stormpetrel.storage.connection import StoreConnection, connect, sqlite_path
+from stormpetrel.storage.statement import sql
+
+if TYPE_CHECKING:
+    from alembic.config import Config as AlembicConfig
+
+log = logging.getLogger(__name__)
+
+HEAD = "0001"
+"""The newest migration; a test holds it against the folder of migrations."""
+
+_VERSION = sql("SELECT version_num FROM alembic_version")
+_SQLITE_HAS_TABLE = sql("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'")
+_POSTGRESQL_HAS_TABLE = sql("SELECT 1 FROM pg_tables WHERE tablename = 'alembic_version'")
+
+
+def engine(url: str) -> sqlalchemy.Engine:
+    """A SQLAlchemy engine for migrations and checks; ordinary queries do not go through it."""
+    if url.startswith("sqlite:///"):
+        return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    return sqlalchemy.create_engine(
+        url.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=sqlalchemy.NullPool
+    )
+
+
+def alembic_config(url: str) -> AlembicConfig:
+    """Alembic's configuration for the store at `url`; there is no alembic.ini."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.attributes["url"] = url
+    return config
+
+
+def upgrade(url: str) -> None:
+    """Brings the store at `url` to HEAD; nothing happens where it is there already.
+
+    Raises EnvironmentFailure when it cannot be reached, SetupError when it belongs to a newer release.
+    """
+    from alembic import command
+
+    if url.startswith("sqlite:///"):
+        sqlite_path(url).parent.mkdir(parents=True, exist_ok=True)
+    connection = connect(url)
+    try:
+        at = version(connection)
+    finally:
+        connection.close()
+    if at == HEAD:
+        return
+    if at is not None and at > HEAD:
+        raise SetupError(f"the database is of a newer release (migration {at}, this release knows {HEAD})")
+    try:
+        command.upgrade(alembic_config(url), "head")
+    except sqlalchemy.exc.OperationalError as error:
+        raise EnvironmentFailure(f"the database cannot be migrated: {error.orig}") from error
+
+
+def version(connection: StoreConnection) -> str | None:
+    """The migration that the store is at, or None when it has none."""
+    has = _SQLITE_HAS_TABLE if connection.dialect == "sqlite" else _POSTGRESQL_HAS_TABLE
+    if connection.one(has) is None:
+        return None
+    row = connection.one(_VERSION)
+    return None if row is None else str(row[0])
+
+
+def require_current(url: str) -> None:
+    """Raises SetupError, with the command that helps, unless the store at `url` is at HEAD."""
+    if url.startswith("sqlite:///") and not sqlite_path(url).exists():
+        raise SetupError(
+            f"there is no instance yet ({sqlite_path(url)} does not exist): run stormpetrel init"
+        )
+    connection = connect(url)
+    try:
+        at = version(connection)
+    finally:
+        connection.close()
+    if at is None:
+        raise SetupError("the database is empty: run stormpetrel init")
+    if at < HEAD:
+        raise SetupError(
+            f"the database is at migration {at}, this release needs {HEAD}: run stormpetrel migrate"
+        )
+    if at > HEAD:
+        raise SetupError(f"the database is of a newer release (migration {at}, this release knows {HEAD})")

@@ -1,0 +1,18 @@
+"""How Alembic runs our migrations: one connection, one transaction, no file of settings."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from stormpetrel.storage.migrate import engine
+from stormpetrel.storage.tables import metadata
+
+with engine(context.config.attributes["url"]).connect() as connection:
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        transaction_per_migration=True,
+        render_as_batch=connection.dialect.name == "sqlite",
+    )
+    with context.begin_transaction():
+        context.run_migrations()

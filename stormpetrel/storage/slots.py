@@ -1,0 +1,63 @@
+"""Which process may use which slot of ids (model/ids.py), so that no two processes make the same id.
+
+On SQLite a slot is a locked file beside the database; on PostgreSQL an advisory lock of a connection that is
+held for the process's life. Both free themselves when the process dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from stormpetrel.errors import EnvironmentFailure
+from stormpetrel.model.ids import SLOTS
+from stormpetrel.storage.connection import PostgresqlConnection, connect, sqlite_path
+
+ADVISORY_CLASS = 0x5347
+"""First key of our advisory locks; the second is the slot."""
+
+_TRY_LOCK = "SELECT pg_try_advisory_lock(%s, %s)"
+
+
+@dataclass(slots=True)
+class Slot:
+    """A slot that is ours until `release`. `holder` keeps the lock: a file descriptor or a connection."""
+
+    number: int
+    holder: Any
+
+    def release(self) -> None:
+        if isinstance(self.holder, int):
+            os.close(self.holder)
+        else:
+            self.holder.close()
+
+
+def take_slot(url: str) -> Slot:
+    """A free slot. Raises EnvironmentFailure when all are taken, which is 64 processes on one database."""
+    # Start anywhere: a process that follows another one does not reuse its slot in the same millisecond.
+    start = random.SystemRandom().randrange(SLOTS)
+    order = [(start + step) % SLOTS for step in range(SLOTS)]
+    if url.startswith("sqlite:///"):
+        folder = sqlite_path(url).with_name(sqlite_path(url).name + ".slots")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for number in order:
+            handle = os.open(folder / str(number), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(handle)
+                continue
+            return Slot(number, handle)
+    else:
+        connection = connect(url)
+        assert isinstance(connection, PostgresqlConnection)
+        for number in order:
+            row = connection.raw.execute(_TRY_LOCK, (ADVISORY_CLASS, number)).fetchone()
+            if row is not None and row[0]:
+                return Slot(number, connection)
+        connection.close()
+    raise EnvironmentFailure(f"all {SLOTS} id slots are taken: too many processes use this database")

@@ -1,0 +1,43 @@
+"""SQL text that runs on SQLite and on PostgreSQL.
+
+One text serves both: values are `:name`, and a list is `IN :name[]` (ids) or `IN :name[text]`. A test
+prepares every statement on both stores (tests/storage/test_statements.py), so a typo or a word that only one
+of them knows fails there. Why text and not SQLAlchemy's expressions: docs/decisions/0001-plain-sql.md.
+"""
+
+from __future__ import annotations
+
+import re
+
+_LIST = re.compile(r"IN :(\w+)\[(\w*)\]")
+_VALUE = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+
+ALL: list[Statement] = []
+"""Every statement of the program, for the test that prepares them."""
+
+
+class Statement:
+    """One statement in both dialects. `lists` names the values that are lists."""
+
+    __slots__ = ("lists", "names", "postgresql", "sqlite", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.lists = frozenset(match[1] for match in _LIST.finditer(text))
+        self.names = frozenset(match[1] for match in _VALUE.finditer(text))
+        self.sqlite = _LIST.sub(r"IN (SELECT value FROM json_each(:\1))", text)
+        escaped = text.replace("%", "%%")
+        with_lists = _LIST.sub(
+            lambda match: f"= ANY(CAST(%({match[1]})s AS {match[2] or 'bigint'}[]))", escaped
+        )
+        self.postgresql = _VALUE.sub(r"%(\1)s", with_lists)
+
+    def __repr__(self) -> str:
+        return f"Statement({self.text!r})"
+
+
+def sql(text: str) -> Statement:
+    """The statement for this text; call it once, at import."""
+    statement = Statement(" ".join(text.split()))
+    ALL.append(statement)
+    return statement

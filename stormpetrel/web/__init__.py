@@ -1,0 +1,1 @@
+"""Doors, part two: the web pages: parse, call a rule, render."""
