@@ -154,6 +154,13 @@ class Config:
         return f"http://[{host}]:{self.web.port}" if ":" in host else f"http://{host}:{self.web.port}"
 
     @property
+    def status_url(self) -> str:
+        """Where people find the status page: the public host, on the status page's port."""
+        url = urlsplit(self.base_url)
+        host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
+        return f"{url.scheme}://{host}:{self.status.port}"
+
+    @property
     def domain(self) -> str:
         """Host, and port unless it is the scheme's own, of the public address: what follows the second @."""
         return urlsplit(self.base_url).netloc.lower()

@@ -26,7 +26,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg
 
-from stormpetrel.errors import Busy, EnvironmentFailure, Refusal
+from stormpetrel.errors import Busy, EnvironmentFailure, Invalid, Refusal
 from stormpetrel.model.event import Event
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.storage.connection import (
@@ -266,6 +266,8 @@ class Database:
                 raise Busy("The database cannot be read right now") from error
             self.aborted_hot_reads += 1
             return False, None
+        except (UnicodeEncodeError, OverflowError) as error:
+            raise _for_caller(error, None) from error
 
     def _inline_over(self) -> bool:
         return time.perf_counter() > self._inline_until_s
@@ -427,7 +429,12 @@ class Database:
 
 
 def _for_caller(raised: Exception, busy_text: str | None) -> Exception:
-    """A failed store becomes Busy, caused by what was raised; refusals and bugs go on as they are."""
+    """A failed store becomes Busy, a value that cannot be stored Invalid; refusals and bugs go on as they are."""
+    if isinstance(raised, psycopg.DataError | UnicodeEncodeError | OverflowError):
+        # NUL for PostgreSQL, a lone surrogate, a number past 64 bits: the caller's, whichever store.
+        invalid = Invalid("The request holds characters or numbers that cannot be stored")
+        invalid.__cause__ = raised
+        return invalid
     if isinstance(raised, Refusal) or not (store_failed(raised) or isinstance(raised, EnvironmentFailure)):
         return raised
     log.error("the database failed: %s", raised)

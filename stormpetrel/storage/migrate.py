@@ -1,4 +1,8 @@
-"""Brings a database to this release's tables. Alembic is imported only here: the server does not need it."""
+"""Brings a database to this release's tables.
+
+Alembic and SQLAlchemy are imported only here, and only to migrate: neither the server nor the commands that have
+to be quick (`user add`, `token`) wait for them.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,12 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import sqlalchemy
-
 from stormpetrel.errors import EnvironmentFailure, SetupError
 from stormpetrel.storage.connection import StoreConnection, connect, sqlite_path
 from stormpetrel.storage.statement import sql
 
 if TYPE_CHECKING:
+    import sqlalchemy
     from alembic.config import Config as AlembicConfig
 
 log = logging.getLogger(__name__)
@@ -27,6 +30,8 @@ _POSTGRESQL_HAS_TABLE = sql("SELECT 1 FROM pg_tables WHERE tablename = 'alembic_
 
 def engine(url: str) -> sqlalchemy.Engine:
     """A SQLAlchemy engine for migrations and checks; ordinary queries do not go through it."""
+    import sqlalchemy
+
     if url.startswith("sqlite:///"):
         return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     return sqlalchemy.create_engine(
@@ -49,6 +54,7 @@ def upgrade(url: str) -> None:
 
     Raises EnvironmentFailure when it cannot be reached, SetupError when it belongs to a newer release.
     """
+    import sqlalchemy
     from alembic import command
 
     if url.startswith("sqlite:///"):
@@ -64,7 +70,7 @@ def upgrade(url: str) -> None:
         raise SetupError(f"the database is of a newer release (migration {at}, this release knows {HEAD})")
     try:
         command.upgrade(alembic_config(url), "head")
-    except sqlalchemy.exc.OperationalError as error:
+    except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.ProgrammingError) as error:
         raise EnvironmentFailure(f"the database cannot be migrated: {error.orig}") from error
 
 

@@ -21,12 +21,12 @@ class Statement:
 
     __slots__ = ("lists", "names", "postgresql", "sqlite", "text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, postgresql: str) -> None:
         self.text = text
         self.lists = frozenset(match[1] for match in _LIST.finditer(text))
         self.names = frozenset(match[1] for match in _VALUE.finditer(text))
         self.sqlite = _LIST.sub(r"IN (SELECT value FROM json_each(:\1))", text)
-        escaped = text.replace("%", "%%")
+        escaped = postgresql.replace("%", "%%")
         with_lists = _LIST.sub(
             lambda match: f"= ANY(CAST(%({match[1]})s AS {match[2] or 'bigint'}[]))", escaped
         )
@@ -36,8 +36,8 @@ class Statement:
         return f"Statement({self.text!r})"
 
 
-def sql(text: str) -> Statement:
-    """The statement for this text; call it once, at import."""
-    statement = Statement(" ".join(text.split()))
+def sql(text: str, *, postgresql: str = "") -> Statement:
+    """The statement for this text; call it once, at import. `postgresql` where that store needs another."""
+    statement = Statement(" ".join(text.split()), " ".join((postgresql or text).split()))
     ALL.append(statement)
     return statement

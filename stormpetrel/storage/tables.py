@@ -50,6 +50,10 @@ def _flag(name: str, *, default: bool = False) -> Column[bool]:
     return Column(name, Boolean, nullable=False, server_default=text("TRUE" if default else "FALSE"))
 
 
+# Looked up by prefix: in byte order on both stores, whatever the server's locale.
+_Bytewise = Text().with_variant(Text(collation="C"), "postgresql")
+
+
 def _text(name: str, default: str | None = None) -> Column[str]:
     server_default = text(f"'{default}'") if default is not None else None
     return Column(name, Text, nullable=False, server_default=server_default)
@@ -60,12 +64,11 @@ accounts = Table(
     metadata,
     _id(),
     _text("username"),  # as its owner writes it; capital letters are kept
-    _text("username_lower"),
+    Column("username_lower", _Bytewise, nullable=False),
     _text("domain", ""),  # empty: ours
     _text("display_name", ""),
     _text("note", ""),  # as written
-    _text("note_html", ""),
-    _text("fields", "[]"),  # JSON: [[name, value, value_html], …]
+    _text("fields", "[]"),  # JSON: [[name, value], …], as written
     _flag("locked"),
     _flag("bot"),
     _flag("discoverable", default=True),
@@ -157,7 +160,6 @@ posts = Table(  # boosts too: those have boost_of_id and no text
     _id(),
     _ref("author_id", "accounts.id"),
     _text("text", ""),  # as written
-    _text("content_html", ""),
     _text("spoiler_text", ""),
     Column("visibility", SmallInteger, nullable=False),  # model/post.py: Visibility
     _flag("sensitive"),
@@ -210,7 +212,7 @@ tags = Table(
     "tags",
     metadata,
     _id(),
-    _text("name"),  # folded: model/text.py tag_key
+    Column("name", _Bytewise, nullable=False),  # folded: model/text.py tag_key
     _text("display"),  # as first written
     UniqueConstraint("name"),
 )

@@ -18,11 +18,12 @@ def upgrade() -> None:
             "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
         ),
         sa.Column("username", sa.Text(), nullable=False),
-        sa.Column("username_lower", sa.Text(), nullable=False),
+        sa.Column(
+            "username_lower", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("domain", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("display_name", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("note", sa.Text(), server_default=sa.text("''"), nullable=False),
-        sa.Column("note_html", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("fields", sa.Text(), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("locked", sa.Boolean(), server_default=sa.text("FALSE"), nullable=False),
         sa.Column("bot", sa.Boolean(), server_default=sa.text("FALSE"), nullable=False),
@@ -87,7 +88,7 @@ def upgrade() -> None:
         sa.Column(
             "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
         ),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("display", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tags")),
         sa.UniqueConstraint("name", name=op.f("uq_tags_name")),
@@ -243,7 +244,6 @@ def upgrade() -> None:
         ),
         sa.Column("author_id", sa.BigInteger(), nullable=False),
         sa.Column("text", sa.Text(), server_default=sa.text("''"), nullable=False),
-        sa.Column("content_html", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("spoiler_text", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("visibility", sa.SmallInteger(), nullable=False),
         sa.Column("sensitive", sa.Boolean(), server_default=sa.text("FALSE"), nullable=False),

@@ -1,0 +1,85 @@
+"""An anonymous page of 20 KB from the edge's cache, beside nginx serving the same bytes as a static file.
+
+    python bench/edge_hot_page.py [--rounds 5] [--seconds 3] [--json]
+
+32 keep-alive connections, one worker on core 0, wrk on core 1, the ways interleaved. `cpu_us` is the server's
+CPU time per request: on a shared machine it is the figure to judge by. Target: requests/s at least 0.9 of
+nginx's. "all differ": each request brings a header of its own, so that the memo never helps.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import peers
+
+LINE = b"<p>A storm petrel is a small seabird that lives through heavy weather, number %06d.</p>\n"
+PAGE = b"".join(LINE % number for number in range(300))[:20480]
+DIFFER = """
+local n = 0
+request = function()
+  n = n + 1
+  return wrk.format("GET", nil, {["X-Request"] = tostring(n)})
+end
+"""
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """The page, to be kept when the edge asks."""
+    if "hot" in scope:
+        scope["hot"].keep(["public"])
+    headers = [(b"content-type", b"text/html"), (b"cache-control", b"public, max-age=0")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": PAGE})
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--serve", type=int, metavar="PORT", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        peers.serve(app, port=options.serve, hot_key=lambda path, query: path)
+        return
+    ways: dict[str, list[peers.Run]] = {"nginx, static file": [], "edge, cached": [], "edge, all differ": []}
+    with (
+        peers.nginx(locations="") as (nginx_port, nginx_pid, html),
+        peers.edge(script=__file__) as (port, pid),
+    ):
+        (html / "page.html").write_bytes(PAGE)
+        for _ in range(options.rounds):
+            for way, runs in ways.items():
+                at = nginx_port if way.startswith("nginx") else port
+                runs.append(
+                    peers.wrk(
+                        f"http://127.0.0.1:{at}/page.html",
+                        pid=nginx_pid if way.startswith("nginx") else pid,
+                        seconds=options.seconds,
+                        script=DIFFER if "differ" in way else None,
+                    )
+                )
+    base = ways["nginx, static file"]
+    rows = [
+        {
+            "way": way,
+            "requests_per_s": peers.spread([run.requests_per_s for run in runs]),
+            "cpu_us": peers.spread([run.cpu_us for run in runs]),
+            "of_nginx": peers.spread(
+                [run.requests_per_s / peer.requests_per_s for run, peer in zip(runs, base, strict=True)]
+            ),
+            "cpu_of_nginx": peers.spread(
+                [run.cpu_us / peer.cpu_us for run, peer in zip(runs, base, strict=True)]
+            ),
+            "errors": sum(run.refused for run in runs),
+        }
+        for way, runs in ways.items()
+    ]
+    peers.show(rows, as_json=options.json)
+
+
+if __name__ == "__main__":
+    main()

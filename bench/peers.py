@@ -1,0 +1,202 @@
+"""Peers and measuring for the edge's figures: nginx, wrk, CPU time per process, one worker of our own edge.
+
+Everything binds to 127.0.0.1 on ports the system gives, in a temporary directory, and is stopped by its pid.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+SECRET = b"a secret for the benchmark only!"
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds, user and system, that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
+def wait_for(port: int, *, within_s: float = 10.0) -> None:
+    """Return when something accepts on the port; RuntimeError when nothing does in time."""
+    end_s = time.monotonic() + within_s
+    while time.monotonic() < end_s:
+        try:
+            with socket.create_connection(("127.0.0.1", port), 1):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"nothing listens on port {port}")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of wrk: requests per second, CPU microseconds of the server per request, p99 in milliseconds."""
+
+    requests_per_s: float
+    cpu_us: float
+    p99_ms: float
+    refused: int
+
+
+def wrk(
+    url: str,
+    *,
+    pid: int,
+    seconds: float,
+    connections: int = 32,
+    core: int | None = 1,
+    headers: Sequence[str] = (),
+    script: str | None = None,
+) -> Run:
+    """Load `url` from one wrk thread on `core`, and what that cost process `pid`."""
+    report = (
+        "done = function(s, l, r) io.stderr:write(string.format("
+        "'%d %d %d %d\\n', s.requests, s.duration, l:percentile(99), s.errors.status)) end\n"
+    )
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as lua:
+        lua.write((script or "") + "\n" + report)
+        lua.flush()
+        pin = ["taskset", "-c", str(core)] if core is not None else []
+        command = [*pin, "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", lua.name]
+        for header in headers:
+            command += ["-H", header]
+        before_s = cpu_s(pid)
+        done = subprocess.run([*command, url], capture_output=True, text=True, check=True)
+        used_s = cpu_s(pid) - before_s
+    requests, duration_us, p99_us, refused = map(int, done.stderr.split()[-4:])
+    return Run(requests / duration_us * 1e6, used_s / max(requests, 1) * 1e6, p99_us / 1000, refused)
+
+
+@contextmanager
+def nginx(*, locations: str, http: str = "", core: int | None = 0) -> Iterator[tuple[int, int, Path]]:
+    """One nginx worker on `core`: its port, the worker's pid, and the directory it serves."""
+    directory = Path(tempfile.mkdtemp(prefix="petrel-nginx-"))
+    port = free_port()
+    (directory / "html").mkdir()
+    for made in (directory, directory / "html"):
+        made.chmod(0o755)
+    (directory / "nginx.conf").write_text(
+        f"""worker_processes 1;
+daemon off;
+pid {directory}/nginx.pid;
+error_log {directory}/error.log crit;
+events {{ worker_connections 8192; }}
+http {{
+  access_log off; sendfile on; tcp_nopush on; open_file_cache max=100 inactive=60s;
+  keepalive_requests 100000000; keepalive_timeout 75s; etag on;
+  client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/f;
+  uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;
+  types {{ text/html html; }}
+  {http}
+  server {{ listen 127.0.0.1:{port} backlog=2048; root {directory}/html; {locations} }}
+}}
+"""
+    )
+    process = subprocess.Popen(["nginx", "-c", str(directory / "nginx.conf"), "-p", str(directory)])
+    try:
+        wait_for(port)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        pin(int(children[0]), core)
+        yield port, int(children[0]), directory / "html"
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def edge(*, script: str, core: int | None = 0, arguments: Sequence[str] = ()) -> Iterator[tuple[int, int]]:
+    """One worker of the edge with the application of `script` (a bench file run with `--serve`): port and pid."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, script, "--serve", str(port), *arguments])
+    try:
+        wait_for(port)
+        pin(process.pid, core)
+        yield port, process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
+def serve(
+    app: Any, *, port: int, hot_key: Callable[[bytes, bytes], bytes | None], **keys: Mapping[str, Any]
+) -> None:
+    """Run the edge on a port until SIGTERM. `keys`: `edge` and `shield`, what differs from the defaults."""
+    import uvloop
+
+    from stormpetrel.config import EdgeConfig, ShieldConfig
+    from stormpetrel.edge.server import EdgeServer
+
+    async def main() -> None:
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", port))
+        server = EdgeServer(
+            app,
+            sock=sock,
+            edge=EdgeConfig(**keys.get("edge", {})),
+            shield=ShieldConfig(**keys.get("shield", {})),
+            hot_key=hot_key,
+            secret=SECRET,
+            public_https=False,
+        )
+        stop = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        await server.start()
+        await server.serve_until(stop)
+
+    uvloop.run(main())
+
+
+def pin(pid: int, core: int | None) -> None:
+    """Keep a process on one core, where the machine has it."""
+    if core is not None and core in os.sched_getaffinity(0):
+        os.sched_setaffinity(pid, {core})
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Least, middle and largest."""
+    return {"min": min(values), "median": statistics.median(values), "max": max(values)}
+
+
+def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Print rows as JSON, or as a table with a column for each key; a spread as `min / median / max`."""
+    if as_json:
+        print(json.dumps(list(rows), indent=1))
+        return
+    cells = [[_cell(row.get(name, "")) for name in rows[0]] for row in rows]
+    titles = list(rows[0])
+    widths = [max(len(line[i]) for line in [titles, *cells]) for i in range(len(titles))]
+    for line in [titles, *cells]:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return " / ".join(
+            f"{value[key]:,.4g}" if value[key] < 1000 else f"{value[key]:,.0f}" for key in value
+        )
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,10 @@
+"""`python -m stormpetrel` is `stormpetrel`."""
+
+from __future__ import annotations
+
+import sys
+
+from stormpetrel.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,472 @@
+"""`/api/v1/accounts/…`: profiles, one's own profile, and what one is to others (follow, block, mute)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from stormpetrel.api import convert, entities
+from stormpetrel.api.paging import (
+    ACCOUNTS_DEFAULT,
+    ACCOUNTS_MOST,
+    Id,
+    PageQuery,
+    ids_of,
+    page_of,
+)
+from stormpetrel.api.render import array, renderer
+from stormpetrel.api.shapes import answers
+from stormpetrel.errors import Invalid, NotFound
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, json, paged
+from stormpetrel.model.account import Account, Field, ProfileChange
+from stormpetrel.model.page import Page
+from stormpetrel.model.relationship import Relationship
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import relationships as rules
+from stormpetrel.rules import timelines as timeline_rules
+from stormpetrel.storage.connection import Connection
+
+RELATIONSHIPS_MOST = 80
+ACCOUNTS_BY_ID_MOST = 40
+MAX_OFFSET = 10_000
+
+# One's own profile ---------------------------------------------------------------------------------------
+
+
+def _own(connection: Connection, *, account_id: int) -> tuple[Account, int]:
+    """One's account and how many wait to be let follow it (counted up to 80)."""
+    waiting = rules.follow_requests(connection, account_id=account_id, page=Page(limit=ACCOUNTS_MOST))
+    return account_rules.account(connection, account_id=account_id), len(waiting)
+
+
+async def _credential_account(request: Request) -> Response:
+    account, waiting = await request.site.database.read(_own, account_id=request.account_id)
+    assert request.access is not None
+    return json(
+        convert.credential_account(
+            account,
+            base_url=request.site.base_url,
+            role=request.access.role,
+            follow_requests_count=waiting,
+        )
+    )
+
+
+@answers(entities.CredentialAccount)
+async def verify_credentials(request: Request) -> Response:
+    """The account that the token is for"""
+    return await _credential_account(request)
+
+
+class FieldInput(msgspec.Struct):
+    name: str = ""
+    value: str = ""
+
+
+class SourceInput(msgspec.Struct):
+    privacy: str | None = None
+    sensitive: bool | None = None
+    language: str | None = None
+
+
+class CredentialsInput(msgspec.Struct):
+    """What to change; what is absent stays. `avatar` and `header` are refused while there are no media."""
+
+    display_name: str | None = None
+    note: str | None = None
+    locked: bool | None = None
+    bot: bool | None = None
+    discoverable: bool | None = None
+    fields_attributes: list[FieldInput] | dict[str, FieldInput] | None = None
+    source: SourceInput | None = None
+    avatar: Any = None
+    header: Any = None
+
+
+@answers(entities.CredentialAccount, takes=CredentialsInput)
+async def update_credentials(request: Request) -> Response:
+    """Change one's own profile"""
+    given = await request.input(CredentialsInput)
+    for name, value in (("avatar", given.avatar), ("header", given.header)):
+        if value is not None and value != "":
+            raise Invalid(
+                f"This server does not take pictures yet: {name} was not stored, nor anything else",
+                fields={name: "cannot be uploaded yet"},
+            )
+    source = given.source or SourceInput()
+    visibility = convert.visibility(source.privacy)
+    change = ProfileChange(
+        display_name=given.display_name,
+        note=given.note,
+        fields=_fields(given.fields_attributes),
+        locked=given.locked,
+        bot=given.bot,
+        discoverable=given.discoverable,
+        default_visibility=None if visibility is None else int(visibility),
+        default_sensitive=source.sensitive,
+        default_language=source.language,
+    )
+    await request.site.database.write(
+        account_rules.update_profile, account_id=request.account_id, change=change, now_ms=request.now_ms
+    )
+    return await _credential_account(request)
+
+
+def _fields(given: list[FieldInput] | dict[str, FieldInput] | None) -> tuple[Field, ...] | None:
+    """The profile's table as sent: a list, or a table of numbered lines in whatever order. Empty lines go."""
+    if given is None:
+        return None
+    if isinstance(given, dict):
+        # Shorter numbers first: 2 before 10. Keys that are no numbers keep an order all the same.
+        given = [given[key] for key in sorted(given, key=lambda key: (len(key), key))]
+    return tuple(Field(field.name, field.value) for field in given if field.name or field.value)
+
+
+# Others' profiles ----------------------------------------------------------------------------------------
+
+
+@answers(entities.Account)
+async def show(request: Request) -> Response:
+    """An account"""
+    account_id = request.id()
+    body = await renderer(request).account(account_id)
+    request.keep_hot(f"account:{account_id}")
+    return Response(body=body)
+
+
+class AccountsQuery(msgspec.Struct):
+    id: list[Id] = []
+
+
+@answers(list[entities.Account], takes=AccountsQuery)
+async def several(request: Request) -> Response:
+    """Accounts by id"""
+    wanted = ids_of(request.query(AccountsQuery).id, most=ACCOUNTS_BY_ID_MOST)
+    return Response(body=await renderer(request).accounts(wanted))
+
+
+class LookupQuery(msgspec.Struct):
+    acct: str = ""
+
+
+@answers(entities.Account, takes=LookupQuery)
+async def lookup(request: Request) -> Response:
+    """The account of a name"""
+    username = local_username(request, request.query(LookupQuery).acct)
+    account = await request.site.database.read(account_rules.account_named, username=username)
+    request.keep_hot(f"account:{account.id}")
+    return Response(body=await renderer(request).account(account.id))
+
+
+def local_username(request: Request, handle: str) -> str:
+    """The username in `name`, `@name` or `@name@our.domain`. Raises NotFound for one of another place."""
+    username, _, domain = handle.strip().removeprefix("@").partition("@")
+    if not username or (domain and domain.lower() != request.site.domain):
+        raise NotFound
+    return username
+
+
+class AccountSearchQuery(msgspec.Struct):
+    q: str = ""
+    limit: int | None = None
+    offset: int = 0
+    following: bool = False
+    resolve: bool = False
+
+
+@answers(list[entities.Account], takes=AccountSearchQuery)
+async def search(request: Request) -> Response:
+    """Accounts whose name begins with what was typed"""
+    query = request.query(AccountSearchQuery)
+    text = query.q.strip().removeprefix("@")
+    name, _, domain = text.partition("@")
+    if domain:
+        if domain.lower() != request.site.domain:
+            return Response(body=b"[]")
+        text = name
+    found = await request.site.database.read(
+        account_rules.search_accounts,
+        text=text,
+        limit=page_of(PageQuery(limit=query.limit), default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST).limit,
+        offset=min(max(query.offset, 0), MAX_OFFSET),
+        following_of=request.account_id if query.following else None,
+    )
+    return Response(body=await renderer(request).accounts([account.id for account in found]))
+
+
+class StatusesQuery(PageQuery, kw_only=True):
+    only_media: bool = False
+    exclude_replies: bool = False
+    exclude_reblogs: bool = False
+    pinned: bool = False
+    tagged: str = ""
+
+
+@answers(list[entities.Status], takes=StatusesQuery, paged=True)
+async def statuses(request: Request) -> Response:
+    """What an account posted"""
+    query = request.query(StatusesQuery)
+    account_id = request.id()
+    ids = await request.site.database.read(
+        timeline_rules.of_account,
+        reader_id=request.reader_id,
+        account_id=account_id,
+        page=page_of(query),
+        now_ms=request.now_ms,
+        exclude_replies=query.exclude_replies,
+        exclude_boosts=query.exclude_reblogs,
+        only_media=query.only_media,
+        pinned=query.pinned,
+        tagged=query.tagged,
+    )
+    request.keep_hot(f"account:{account_id}")
+    return paged(request, await renderer(request).statuses(ids, reader_id=request.reader_id), ids)
+
+
+@answers(list[entities.Account], takes=PageQuery, paged=True)
+async def followers(request: Request) -> Response:
+    """Who follows an account"""
+    rows = await request.site.database.read(
+        rules.followers,
+        reader_id=request.reader_id,
+        account_id=request.id(),
+        page=_accounts_page(request),
+    )
+    return await account_rows(request, rows)
+
+
+@answers(list[entities.Account], takes=PageQuery, paged=True)
+async def following(request: Request) -> Response:
+    """Whom an account follows"""
+    rows = await request.site.database.read(
+        rules.following,
+        reader_id=request.reader_id,
+        account_id=request.id(),
+        page=_accounts_page(request),
+    )
+    return await account_rows(request, rows)
+
+
+def _accounts_page(request: Request) -> Page:
+    return page_of(request.query(PageQuery), default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST)
+
+
+async def account_rows(request: Request, rows: list[tuple[int, int]]) -> Response:
+    """Accounts of (row's id, account id): the Link header goes by the row's id."""
+    body = await renderer(request).accounts([account_id for _, account_id in rows])
+    return paged(request, body, [row_id for row_id, _ in rows])
+
+
+class DirectoryQuery(msgspec.Struct):
+    limit: int | None = None
+    offset: int = 0
+
+
+@answers(list[entities.Account], takes=DirectoryQuery)
+async def directory(request: Request) -> Response:
+    """Accounts that want to be found, who posted last first"""
+    query = request.query(DirectoryQuery)
+    found = await request.site.database.read(
+        account_rules.directory,
+        limit=page_of(PageQuery(limit=query.limit), default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST).limit,
+        offset=min(max(query.offset, 0), MAX_OFFSET),
+    )
+    request.keep_hot("public")
+    return Response(body=await renderer(request).accounts([account.id for account in found]))
+
+
+# What one is to others -----------------------------------------------------------------------------------
+
+
+class RelationshipsQuery(msgspec.Struct):
+    id: list[Id] = []
+    with_suspended: bool = False
+
+
+@answers(list[entities.Relationship], takes=RelationshipsQuery)
+async def relationships(request: Request) -> Response:
+    """How accounts stand to the reader"""
+    wanted = ids_of(request.query(RelationshipsQuery).id, most=RELATIONSHIPS_MOST)
+    if not wanted:
+        return Response(body=b"[]")
+    found = await request.site.database.read(
+        rules.relationships, reader_id=request.account_id, account_ids=wanted, now_ms=request.now_ms
+    )
+    return json([convert.relationship(one) for one in found])
+
+
+class FollowInput(msgspec.Struct):
+    reblogs: bool | None = None
+    notify: bool | None = None
+
+
+@answers(entities.Relationship, takes=FollowInput)
+async def follow(request: Request) -> Response:
+    """Follow an account, or ask to"""
+    given = await request.input(FollowInput)
+    return _related(
+        await request.site.database.write(
+            rules.follow,
+            follower_id=request.account_id,
+            followed_id=request.id(),
+            show_boosts=given.reblogs,
+            notify=given.notify,
+            now_ms=request.now_ms,
+        )
+    )
+
+
+@answers(entities.Relationship)
+async def unfollow(request: Request) -> Response:
+    """Stop following an account"""
+    return _related(
+        await request.site.database.write(
+            rules.unfollow,
+            follower_id=request.account_id,
+            followed_id=request.id(),
+            now_ms=request.now_ms,
+        )
+    )
+
+
+@answers(entities.Relationship)
+async def remove_from_followers(request: Request) -> Response:
+    """Make an account stop following"""
+    return _related(
+        await request.site.database.write(
+            rules.remove_follower,
+            account_id=request.account_id,
+            follower_id=request.id(),
+            now_ms=request.now_ms,
+        )
+    )
+
+
+@answers(entities.Relationship)
+async def block(request: Request) -> Response:
+    """Block an account: neither sees the other"""
+    return _related(
+        await request.site.database.write(
+            rules.block, account_id=request.account_id, target_id=request.id(), now_ms=request.now_ms
+        )
+    )
+
+
+@answers(entities.Relationship)
+async def unblock(request: Request) -> Response:
+    """Lift a block"""
+    return _related(
+        await request.site.database.write(
+            rules.unblock, account_id=request.account_id, target_id=request.id(), now_ms=request.now_ms
+        )
+    )
+
+
+class MuteInput(msgspec.Struct):
+    """`duration` in seconds, 0 for ever."""
+
+    notifications: bool = True
+    duration: int = 0
+
+
+@answers(entities.Relationship, takes=MuteInput)
+async def mute(request: Request) -> Response:
+    """Mute an account"""
+    given = await request.input(MuteInput)
+    if not 0 <= given.duration <= MUTE_MOST_S:
+        raise Invalid(f"duration must be 0 to {MUTE_MOST_S} seconds", fields={"duration": "is out of range"})
+    return _related(
+        await request.site.database.write(
+            rules.mute,
+            account_id=request.account_id,
+            target_id=request.id(),
+            hide_notifications=given.notifications,
+            duration_s=given.duration,
+            now_ms=request.now_ms,
+        )
+    )
+
+
+MUTE_MOST_S = 10 * 365 * 86_400
+"""Ten years: longer is for ever, and the sum with the clock stays a 64-bit number."""
+
+
+@answers(entities.Relationship)
+async def unmute(request: Request) -> Response:
+    """Lift a mute"""
+    return _related(
+        await request.site.database.write(
+            rules.unmute, account_id=request.account_id, target_id=request.id(), now_ms=request.now_ms
+        )
+    )
+
+
+def _related(relationship: Relationship) -> Response:
+    return json(convert.relationship(relationship))
+
+
+@answers(list[entities.FamiliarFollowers], takes=RelationshipsQuery)
+async def familiar_followers(request: Request) -> Response:
+    """Whom one follows among an account's followers: none are looked up yet"""
+    wanted = ids_of(request.query(RelationshipsQuery).id, most=RELATIONSHIPS_MOST)
+    return Response(body=array(b'{"id":"%d","accounts":[]}' % account_id for account_id in wanted))
+
+
+@answers(list[entities.Account], takes=PageQuery, paged=True)
+async def blocked(request: Request) -> Response:
+    """Whom one has blocked"""
+    rows = await request.site.database.read(
+        rules.blocked, account_id=request.account_id, page=_accounts_page(request)
+    )
+    return await account_rows(request, rows)
+
+
+@answers(list[entities.MutedAccount], takes=PageQuery, paged=True)
+async def muted(request: Request) -> Response:
+    """Whom one has muted"""
+    rows = await request.site.database.read(
+        rules.muted, account_id=request.account_id, page=_accounts_page(request), now_ms=request.now_ms
+    )
+    bodies = await renderer(request).account_list([account_id for _, account_id in rows])
+    body = array(account[:-1] + b',"mute_expires_at":null}' for account in bodies)
+    return paged(request, body, [row_id for row_id, _ in rows])
+
+
+# Requests to follow --------------------------------------------------------------------------------------
+
+
+@answers(list[entities.Account], takes=PageQuery, paged=True)
+async def follow_requests(request: Request) -> Response:
+    """Who asks to follow"""
+    rows = await request.site.database.read(
+        rules.follow_requests, account_id=request.account_id, page=_accounts_page(request)
+    )
+    return await account_rows(request, rows)
+
+
+@answers(entities.Relationship)
+async def authorize_follow(request: Request) -> Response:
+    """Let an account follow"""
+    return _related(
+        await request.site.database.write(
+            rules.accept_follow,
+            account_id=request.account_id,
+            follower_id=request.id(),
+            now_ms=request.now_ms,
+        )
+    )
+
+
+@answers(entities.Relationship)
+async def reject_follow(request: Request) -> Response:
+    """Do not let an account follow"""
+    return _related(
+        await request.site.database.write(
+            rules.reject_follow,
+            account_id=request.account_id,
+            follower_id=request.id(),
+            now_ms=request.now_ms,
+        )
+    )

@@ -1,0 +1,117 @@
+"""Applications register here, and ask whether their credentials still work."""
+
+from __future__ import annotations
+
+import secrets
+
+import msgspec
+
+from stormpetrel.api.entities import Entity
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, json
+from stormpetrel.http.routing import Actor, Route
+from stormpetrel.model.access import secret_hash
+from stormpetrel.rules import applications as rules
+
+SECRET_BYTES = 32
+"""Of randomness in a client id, client secret, code or token."""
+
+
+class NewApplication(msgspec.Struct):
+    """`redirect_uris`: a list, or one text with an address a line. `scopes`: separated by spaces."""
+
+    client_name: str | None = None
+    redirect_uris: list[str] | None = None
+    scopes: str | None = None
+    website: str | None = None
+
+
+class RegisteredApplication(Entity, frozen=True):
+    """An application as it sees itself.
+
+    `redirect_uri` is the old field: all addresses, one a line. `vapid_key` is empty as long as there is no web
+    push; typed clients fail without the field.
+    """
+
+    id: str
+    name: str
+    website: str | None
+    scopes: tuple[str, ...]
+    redirect_uri: str
+    redirect_uris: tuple[str, ...]
+    vapid_key: str = ""
+
+
+class CredentialApplication(RegisteredApplication, frozen=True, kw_only=True):
+    """The same with its credentials, shown once: of the secret only a hash is kept. It never expires (0)."""
+
+    client_id: str
+    client_secret: str
+    client_secret_expires_at: int = 0
+
+
+async def create(request: Request) -> Response:
+    given = await request.input(NewApplication)
+    client_id = secrets.token_urlsafe(SECRET_BYTES)
+    client_secret = secrets.token_urlsafe(SECRET_BYTES)
+    application = await request.site.database.write(
+        rules.register,
+        name=given.client_name or "",
+        # No address contains white space, so any of it separates them.
+        redirect_uris=[uri for text in given.redirect_uris or () for uri in text.split()],
+        scopes=given.scopes or "",
+        website=given.website or "",
+        client_id=client_id,
+        client_secret_hash=secret_hash(client_secret),
+        now_ms=request.now_ms,
+    )
+    return json(
+        CredentialApplication(
+            id=str(application.id),
+            name=application.name,
+            website=application.website or None,
+            scopes=application.scopes,
+            redirect_uri="\n".join(application.redirect_uris),
+            redirect_uris=application.redirect_uris,
+            client_id=client_id,
+            client_secret=client_secret,
+        )
+    )
+
+
+async def verify_credentials(request: Request) -> Response:
+    assert request.access is not None
+    assert request.access.application_id is not None  # here comes in only who has a token
+    application = await request.site.database.read(
+        rules.application, application_id=request.access.application_id
+    )
+    return json(
+        RegisteredApplication(
+            id=str(application.id),
+            name=application.name,
+            website=application.website or None,
+            scopes=application.scopes,
+            redirect_uri="\n".join(application.redirect_uris),
+            redirect_uris=application.redirect_uris,
+        )
+    )
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/api/v1/apps",
+        handler=create,
+        summary="Register an application",
+        takes=NewApplication,
+        gives=CredentialApplication,
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/apps/verify_credentials",
+        handler=verify_credentials,
+        summary="Check that an application's token works",
+        actor=Actor.APPLICATION,
+        gives=RegisteredApplication,
+    ),
+)

@@ -1,0 +1,264 @@
+"""From what the model knows to what the API says: pure functions, one per entity."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from stormpetrel.api.entities import (
+    Account,
+    AccountField,
+    Approval,
+    CredentialAccount,
+    Error,
+    Marker,
+    Relationship,
+    Role,
+    Source,
+    Status,
+    StatusApplication,
+    StatusMention,
+    StatusTag,
+    Tag,
+    VisibilityName,
+)
+from stormpetrel.errors import Invalid
+from stormpetrel.model.account import Account as ModelAccount
+from stormpetrel.model.account import Role as ModelRole
+from stormpetrel.model.notification import Kind
+from stormpetrel.model.notification import Marker as ModelMarker
+from stormpetrel.model.post import Post, Visibility
+from stormpetrel.model.relationship import Relationship as ModelRelationship
+from stormpetrel.model.text import render_field, render_html, render_note, tag_key
+
+RAW_ACCOUNT = b"\0"
+"""Stands where an account's bytes are put in later. JSON escapes control characters, so no text can hold it."""
+_MARK = msgspec.Raw(RAW_ACCOUNT)
+_NOBODY = Approval()
+
+VISIBILITY_NAMES: dict[Visibility, VisibilityName] = {
+    Visibility.PUBLIC: "public",
+    Visibility.UNLISTED: "unlisted",
+    Visibility.FOLLOWERS: "private",
+    Visibility.DIRECT: "direct",
+}
+VISIBILITIES = {name: visibility for visibility, name in VISIBILITY_NAMES.items()}
+
+KIND_NAMES = {
+    Kind.MENTION: "mention",
+    Kind.POST: "status",
+    Kind.BOOST: "reblog",
+    Kind.FOLLOW: "follow",
+    Kind.FOLLOW_REQUEST: "follow_request",
+    Kind.FAVOURITE: "favourite",
+    Kind.SIGN_UP: "admin.sign_up",
+}
+KINDS = {name: kind for kind, name in KIND_NAMES.items()}
+
+# Roles as Mastodon numbers them: -99 is everybody's; 1 is the administrator bit.
+_ROLES = {
+    ModelRole.MEMBER: Role(id="-99", name="", permissions="65536"),
+    ModelRole.ADMIN: Role(id="3", name="Admin", permissions="1", highlighted=True),
+}
+
+T = TypeVar("T")
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def timestamp(time_ms: int) -> str:
+    """`2026-01-02T03:04:05.678Z`."""
+    return f"{_second(time_ms // 1000)}.{time_ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _day(days: int) -> str:
+    return datetime.fromtimestamp(days * 86_400, UTC).strftime("%Y-%m-%d")
+
+
+def date(time_ms: int) -> str:
+    """`2026-01-02`, in UTC."""
+    return _day(time_ms // 86_400_000)
+
+
+def maybe_id(some_id: int | None) -> str | None:
+    """An id as text; null for none."""
+    return None if some_id is None else str(some_id)
+
+
+def account_fields(account: ModelAccount, base_url: str) -> list[AccountField]:
+    """A profile's table as HTML."""
+    return [
+        AccountField(name=field.name, value=render_field(field.value, base_url=base_url))
+        for field in account.fields
+    ]
+
+
+def account(account: ModelAccount, *, base_url: str) -> Account:
+    """An account as everybody sees it."""
+    url = f"{base_url}/@{account.username}"
+    avatar = f"{base_url}/assets/avatar.png"
+    header = f"{base_url}/assets/header.png"
+    return Account(
+        id=str(account.id),
+        username=account.username,
+        acct=account.username,
+        display_name=account.display_name,
+        locked=account.locked,
+        bot=account.bot,
+        discoverable=account.discoverable,
+        indexable=False,
+        group=False,
+        created_at=f"{date(account.created_at_ms)}T00:00:00.000Z",
+        note=render_note(account.note, base_url=base_url),
+        url=url,
+        uri=url,
+        avatar=avatar,
+        avatar_static=avatar,
+        header=header,
+        header_static=header,
+        followers_count=account.followers_count,
+        following_count=account.following_count,
+        statuses_count=account.posts_count,
+        last_status_at=date(account.last_post_at_ms) if account.last_post_at_ms else None,
+        hide_collections=False,
+        noindex=not account.discoverable,
+        emojis=[],
+        fields=account_fields(account, base_url),
+    )
+
+
+def credential_account(
+    own: ModelAccount, *, base_url: str, role: str, follow_requests_count: int
+) -> CredentialAccount:
+    """One's own account: as everybody sees it, and as one wrote it."""
+    return CredentialAccount(
+        **msgspec.structs.asdict(account(own, base_url=base_url)),
+        source=Source(
+            privacy=VISIBILITY_NAMES[Visibility(own.default_visibility)],
+            sensitive=own.default_sensitive,
+            language=own.default_language,
+            note=own.note,
+            fields=[AccountField(name=field.name, value=field.value) for field in own.fields],
+            follow_requests_count=follow_requests_count,
+            discoverable=own.discoverable,
+        ),
+        role=_ROLES[ModelRole(role)],
+    )
+
+
+def relationship(relationship: ModelRelationship) -> Relationship:
+    """How an account stands to the one who asks."""
+    return Relationship(
+        id=str(relationship.account_id),
+        following=relationship.following,
+        showing_reblogs=relationship.show_boosts,
+        notifying=relationship.notify,
+        languages=(),
+        followed_by=relationship.followed_by,
+        blocking=relationship.blocking,
+        blocked_by=relationship.blocked_by,
+        muting=relationship.muting,
+        muting_notifications=relationship.muting_notifications,
+        muting_expires_at=None,
+        requested=relationship.requested,
+        requested_by=relationship.requested_by,
+        domain_blocking=False,
+        endorsed=False,
+        note="",
+    )
+
+
+def status(post: Post, *, author: str, base_url: str) -> Status:
+    """A post with a mark in place of its account, and of what it boosts (RAW_ACCOUNT); no reader's fields.
+
+    `author` is the username, for the post's addresses.
+    """
+    boost = post.boost_of_id is not None
+    url = f"{base_url}/@{author}/{post.id}"
+    return Status(
+        id=str(post.id),
+        created_at=timestamp(post.created_at_ms),
+        in_reply_to_id=maybe_id(post.in_reply_to_id),
+        in_reply_to_account_id=maybe_id(post.in_reply_to_account_id),
+        sensitive=post.sensitive,
+        spoiler_text=post.spoiler_text,
+        visibility=VISIBILITY_NAMES[Visibility(post.visibility)],
+        language=post.language or None,
+        uri=url,
+        url=url,
+        replies_count=post.replies_count,
+        reblogs_count=post.boosts_count,
+        favourites_count=post.favourites_count,
+        quotes_count=0,
+        edited_at=None,
+        content=render_html(post.text, mentions=post.mentions, base_url=base_url),
+        application=(
+            StatusApplication(name=post.application[0], website=post.application[1] or None)
+            if post.application
+            else None
+        ),
+        account=_MARK,  # type: ignore[arg-type]  # bytes of the account are put here later
+        media_attachments=[],
+        mentions=[
+            StatusMention(
+                id=str(mention.account_id),
+                username=mention.username,
+                url=f"{base_url}/@{mention.username}",
+                acct=mention.username,
+            )
+            for mention in post.mentions
+        ],
+        tags=[StatusTag(name=name, url=tag_url(name, base_url)) for name in post.tags],
+        emojis=[],
+        card=None,
+        poll=None,
+        quote=None,
+        quote_approval=_NOBODY,
+        tagged_collections=(),
+        reblog=_MARK if boost else None,  # type: ignore[arg-type]  # and the original's here
+    )
+
+
+def tag_url(name: str, base_url: str) -> str:
+    """Where a hashtag's posts are."""
+    return f"{base_url}/tags/{quote(tag_key(name), safe='')}"
+
+
+def tag(name: str, *, base_url: str, signed_in: bool) -> Tag:
+    """A hashtag. Nobody follows hashtags yet, and uses are not counted by day."""
+    key = tag_key(name)
+    if signed_in:
+        return Tag(id=key, name=key, url=tag_url(key, base_url), history=[], following=False, featuring=False)
+    return Tag(id=key, name=key, url=tag_url(key, base_url), history=[])
+
+
+def marker(marker: ModelMarker) -> Marker:
+    """How far a timeline was read."""
+    return Marker(
+        last_read_id=str(marker.last_read_id),
+        version=marker.version,
+        updated_at=timestamp(marker.updated_at_ms),
+    )
+
+
+def visibility(name: str | None) -> Visibility | None:
+    """The visibility that an app names; None for none. Raises Invalid for a word that is not one."""
+    if name is None or name == "":
+        return None
+    found = VISIBILITIES.get(name)  # type: ignore[call-overload]  # any text may be asked for
+    if found is None:
+        raise Invalid("visibility must be one of public, unlisted, private, direct")
+    return Visibility(found)
+
+
+def refusal(text: str) -> Error:
+    """The shape of every error."""
+    return Error(error=text)

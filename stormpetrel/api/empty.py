@@ -1,0 +1,49 @@
+"""Answers that apps insist on, about what does not exist here yet: right in shape, and empty."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stormpetrel.api import entities
+from stormpetrel.api.shapes import answers
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response
+from stormpetrel.http.routing import Handler
+
+
+def _none_of(kind: Any, summary: str) -> Handler:
+    """A handler that answers with an empty list of `kind`."""
+
+    @answers(list[kind])
+    async def empty(request: Request) -> Response:
+        request.keep_hot("instance")
+        return Response(body=b"[]")
+
+    empty.__doc__ = summary
+    return empty
+
+
+@answers(dict[str, list[str]])
+async def translation_languages(request: Request) -> Response:
+    """Languages that posts can be translated into: none yet"""
+    request.keep_hot("instance")
+    return Response(body=b"{}")
+
+
+activity = _none_of(entities.Activity, "Use of this place by week: not counted yet")
+announcements = _none_of(entities.Announcement, "Announcements: none yet")
+conversations = _none_of(entities.Conversation, "Direct posts by conversation: none yet")
+custom_emojis = _none_of(entities.CustomEmoji, "Emoji of this place: none yet")
+domain_blocks = _none_of(entities.DomainBlock, "Servers that are shut out: none yet")
+domains = _none_of(str, "Servers that one has shut out, or that are known: none yet")
+endorsements = _none_of(entities.Account, "Accounts that are featured on a profile: none yet")
+featured_tags = _none_of(entities.FeaturedTag, "Hashtags that are featured on a profile: none yet")
+filters = _none_of(entities.Filter, "Filters of what one reads: none yet")
+links = _none_of(entities.Card, "Links that many share: none yet")
+lists = _none_of(entities.UserList, "Lists of accounts: none yet")
+requests = _none_of(entities.NotificationRequest, "Notifications that were held back: none, nothing is")
+rules = _none_of(entities.Rule, "Rules of this place: none yet")
+scheduled_statuses = _none_of(entities.ScheduledStatus, "Posts for later: none yet")
+statuses = _none_of(entities.Status, "Posts that many share: none yet")
+suggestions = _none_of(entities.Suggestion, "Accounts one might follow: none yet")
+tags = _none_of(entities.Tag, "Hashtags that many use, or that one follows: none yet")

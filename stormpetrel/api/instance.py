@@ -1,0 +1,322 @@
+"""What this place is: `/api/v1/instance…`, `/api/v2/instance`, nodeinfo, and where its accounts are found."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+from xml.sax.saxutils import quoteattr
+
+import msgspec
+
+from stormpetrel import __version__
+from stormpetrel.api import convert
+from stormpetrel.api.accounts import local_username
+from stormpetrel.api.entities import (
+    API_VERSIONS,
+    VERSION,
+    Account,
+    AccountLimits,
+    Contact,
+    ExtendedDescription,
+    InstanceConfiguration,
+    InstanceConfigurationV2,
+    InstanceStatistics,
+    InstanceUrls,
+    InstanceV1,
+    InstanceV2,
+    Language,
+    MediaLimits,
+    Nodeinfo,
+    NodeinfoLink,
+    NodeinfoLinks,
+    NodeinfoMetadata,
+    NodeinfoServices,
+    NodeinfoSoftware,
+    NodeinfoUsage,
+    NodeinfoUsers,
+    PollLimits,
+    Registrations,
+    StatusLimits,
+    Thumbnail,
+    TimelinesAccess,
+    Translation,
+    UrlsV2,
+    Usage,
+    UsageUsers,
+    Vapid,
+    Webfinger,
+    WebfingerLink,
+)
+from stormpetrel.api.shapes import answers
+from stormpetrel.errors import Malformed, NotFound
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, json
+from stormpetrel.http.site import Site
+from stormpetrel.model.account import (
+    MAX_DISPLAY_NAME,
+    MAX_FIELD_CHARACTERS,
+    MAX_FIELDS,
+    MAX_NOTE,
+)
+from stormpetrel.model.account import Account as ModelAccount
+from stormpetrel.model.text import LINK_CHARACTERS, render_note
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import instance as rules
+from stormpetrel.storage.connection import Connection
+
+INSTANCE_TTL_S = 10.0
+"""Counts of people and posts may be this old."""
+NODEINFO_SCHEMA = "http://nodeinfo.diaspora.software/ns/schema/2.0"
+
+_LANGUAGE_NAMES = {
+    "ar": "العربية",
+    "cs": "čeština",
+    "de": "Deutsch",
+    "en": "English",
+    "eo": "Esperanto",
+    "es": "Español",
+    "fa": "فارسی",
+    "fr": "Français",
+    "it": "Italiano",
+    "ja": "日本語",
+    "ko": "한국어",
+    "nl": "Nederlands",
+    "pl": "Polski",
+    "pt": "Português",
+    "ru": "Русский",
+    "tr": "Türkçe",
+    "uk": "Українська",
+    "zh": "中文",
+}
+
+
+def _languages(site: Site) -> list[str]:
+    return [code.strip() for code in site.config.languages.split(",") if code.strip()]
+
+
+def _account_limits() -> AccountLimits:
+    return AccountLimits(
+        max_display_name_length=MAX_DISPLAY_NAME,
+        max_note_length=MAX_NOTE,
+        max_profile_fields=MAX_FIELDS,
+        profile_field_name_limit=MAX_FIELD_CHARACTERS,
+        profile_field_value_limit=MAX_FIELD_CHARACTERS,
+    )
+
+
+def _status_limits(site: Site) -> StatusLimits:
+    return StatusLimits(
+        max_characters=site.config.posts.max_characters, characters_reserved_per_url=LINK_CHARACTERS
+    )
+
+
+def _about(connection: Connection, *, now_ms: int) -> tuple[rules.InstanceCounts, ModelAccount | None]:
+    return rules.counts(connection, now_ms=now_ms), rules.contact(connection)
+
+
+async def _counts_and_contact(request: Request) -> tuple[rules.InstanceCounts, Account | None]:
+    counts, contact = await request.site.database.read(_about, now_ms=request.now_ms)
+    request.keep_hot("instance", ttl_s=INSTANCE_TTL_S)
+    if contact is None:
+        return counts, None
+    return counts, convert.account(contact, base_url=request.site.base_url)
+
+
+@answers(InstanceV1)
+async def v1(request: Request) -> Response:
+    """What this place is, for older apps"""
+    site = request.site
+    config = site.config
+    counts, contact = await _counts_and_contact(request)
+    return json(
+        InstanceV1(
+            uri=site.domain,
+            title=config.title,
+            short_description=config.description,
+            description=config.description,
+            email=config.contact_email,
+            version=VERSION,
+            urls=InstanceUrls(streaming_api=site.streaming_url),
+            stats=InstanceStatistics(user_count=counts.users, status_count=counts.posts, domain_count=1),
+            thumbnail=f"{site.base_url}/assets/header.png",
+            languages=_languages(site),
+            registrations=config.registration != "closed",
+            approval_required=config.registration == "approval",
+            invites_enabled=False,
+            configuration=InstanceConfiguration(
+                accounts=_account_limits(),
+                statuses=_status_limits(site),
+                media_attachments=MediaLimits(),
+                polls=PollLimits(),
+            ),
+            contact_account=contact,
+            rules=[],
+        )
+    )
+
+
+@answers(InstanceV2)
+async def v2(request: Request) -> Response:
+    """What this place is"""
+    site = request.site
+    config = site.config
+    counts, contact = await _counts_and_contact(request)
+    picture = f"{site.base_url}/assets/header.png"
+    return json(
+        InstanceV2(
+            domain=site.domain,
+            title=config.title,
+            version=VERSION,
+            source_url=f"{site.base_url}/about",
+            description=config.description,
+            usage=Usage(users=UsageUsers(active_month=counts.active_month)),
+            thumbnail=Thumbnail(url=picture, blurhash=None, versions={"@1x": picture}, description=""),
+            icon=[],
+            languages=_languages(site),
+            configuration=InstanceConfigurationV2(
+                urls=UrlsV2(
+                    streaming=site.streaming_url,
+                    about=f"{site.base_url}/about",
+                    status=None,
+                    privacy_policy=None,
+                    terms_of_service=None,
+                ),
+                vapid=Vapid(public_key=""),
+                accounts=_account_limits(),
+                statuses=_status_limits(site),
+                media_attachments=MediaLimits(),
+                polls=PollLimits(),
+                translation=Translation(enabled=False),
+                timelines_access=TimelinesAccess(),
+                limited_federation=False,
+            ),
+            registrations=Registrations(
+                enabled=config.registration != "closed",
+                approval_required=config.registration == "approval",
+                reason_required=config.registration == "approval",
+                message=None,
+                min_age=None,
+                url=f"{site.base_url}/auth/sign_up",
+            ),
+            contact=Contact(email=config.contact_email, account=contact),
+            rules=[],
+            api_versions=API_VERSIONS,
+        )
+    )
+
+
+@answers(ExtendedDescription)
+async def extended_description(request: Request) -> Response:
+    """A longer text about this place: the short one, as long as operators cannot write another"""
+    site = request.site
+    request.keep_hot("instance")
+    return json(
+        ExtendedDescription(
+            # It comes from the configuration, which keeps no date.
+            updated_at=convert.timestamp(0),
+            content=render_note(site.config.description, base_url=site.base_url),
+        )
+    )
+
+
+@answers(list[Language])
+async def languages(request: Request) -> Response:
+    """Languages of this place"""
+    request.keep_hot("instance")
+    return json(
+        [Language(code=code, name=_LANGUAGE_NAMES.get(code, code)) for code in _languages(request.site)]
+    )
+
+
+@answers(ExtendedDescription)
+async def no_document(request: Request) -> Response:
+    """Privacy policy and terms of service: operators cannot publish them here yet, so there are none"""
+    raise NotFound("The people who run this place have published no such document here")
+
+
+# Nodeinfo, webfinger -------------------------------------------------------------------------------------
+
+
+@answers(NodeinfoLinks)
+async def nodeinfo_links(request: Request) -> Response:
+    """Where nodeinfo is"""
+    request.keep_hot("instance")
+    return json(
+        NodeinfoLinks(links=[NodeinfoLink(rel=NODEINFO_SCHEMA, href=f"{request.site.base_url}/nodeinfo/2.0")])
+    )
+
+
+@answers(Nodeinfo)
+async def nodeinfo(request: Request) -> Response:
+    """What runs here, and how many use it"""
+    config = request.site.config
+    counts = await request.site.database.read(rules.counts, now_ms=request.now_ms)
+    request.keep_hot("instance", ttl_s=INSTANCE_TTL_S)
+    return json(
+        Nodeinfo(
+            version="2.0",
+            software=NodeinfoSoftware(name="stormpetrel", version=__version__),
+            # None: there is no federation yet.
+            protocols=(),
+            services=NodeinfoServices(),
+            usage=NodeinfoUsage(
+                users=NodeinfoUsers(
+                    total=counts.users,
+                    active_month=counts.active_month,
+                    active_halfyear=counts.active_month,
+                ),
+                local_posts=counts.posts,
+            ),
+            open_registrations=config.registration == "open",
+            metadata=NodeinfoMetadata(node_name=config.title, node_description=config.description),
+        )
+    )
+
+
+class WebfingerQuery(msgspec.Struct):
+    resource: str = ""
+
+
+@answers(Webfinger, takes=WebfingerQuery)
+async def webfinger(request: Request) -> Response:
+    """Where an account is found (RFC 7033)"""
+    resource = request.query(WebfingerQuery).resource
+    if not resource:
+        raise Malformed("The parameter resource is missing")
+    site = request.site
+    kind, _, rest = resource.partition(":")
+    if kind == "acct" and "@" in rest:
+        username = local_username(request, rest)
+    elif resource.startswith(f"{site.base_url}/@"):
+        username = unquote(resource.removeprefix(f"{site.base_url}/@"))
+    else:
+        raise NotFound
+    account = await site.database.read(account_rules.account_named, username=username)
+    url = f"{site.base_url}/@{account.username}"
+    response = json(
+        Webfinger(
+            subject=f"acct:{account.username}@{site.domain}",
+            aliases=[url],
+            links=[
+                WebfingerLink(rel="http://webfinger.net/rel/profile-page", type="text/html", href=url),
+                WebfingerLink(
+                    rel="http://webfinger.net/rel/avatar",
+                    type="image/png",
+                    href=f"{site.base_url}/assets/avatar.png",
+                ),
+            ],
+        )
+    )
+    return Response(body=response.body, content_type=b"application/jrd+json; charset=utf-8")
+
+
+@answers(str)
+async def host_meta(request: Request) -> Response:
+    """Where webfinger is (RFC 6415)"""
+    template = quoteattr(f"{request.site.base_url}/.well-known/webfinger?resource={{uri}}")
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        '<XRD xmlns="http://docs.oasis-open.org/ns/xri/xrd-1.0">'
+        f'<Link rel="lrdd" template={template}/></XRD>\n'
+    )
+    request.keep_hot("instance")
+    return Response(body=body.encode(), content_type=b"application/xrd+xml; charset=utf-8")

@@ -1,0 +1,196 @@
+"""The API's description (OpenAPI 3.1), made from the route table and the types that serve the requests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from stormpetrel import __version__
+from stormpetrel.api.entities import Error
+from stormpetrel.api.shapes import answers
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response
+from stormpetrel.http.routing import Actor, Route
+from stormpetrel.model.access import SCOPES
+
+_PARAMETER = re.compile(r"\{(\w+)\}")
+_REFERENCES = "#/components/schemas/{name}"
+
+_JSON = "application/json"
+_MEDIA_TYPES = {
+    "/.well-known/webfinger": "application/jrd+json",
+    "/.well-known/host-meta": "application/xrd+xml",
+}
+_BODIES = (_JSON, "application/x-www-form-urlencoded", "multipart/form-data")
+
+_ERRORS = {
+    400: "The request cannot be read",
+    401: "No token, or one that is not valid (any more)",
+    403: "The token does not allow this",
+    404: "There is none, or the caller may not know that there is",
+    422: "Readable, but it breaks a rule; `details` may say which field",
+    429: "Too many requests; come back after `Retry-After` seconds",
+    503: "The server is busy and nothing was stored; come back after `Retry-After` seconds",
+}
+
+
+@answers(dict[str, Any])
+async def show(request: Request) -> Response:
+    """This description"""
+    # Late: the table lists this very handler.
+    from stormpetrel.api.routes import ROUTES
+
+    request.keep_hot("instance")
+    return Response(body=_encoded(ROUTES, request.site.base_url))
+
+
+@lru_cache(maxsize=1)
+def _encoded(routes: tuple[Route, ...], base_url: str) -> bytes:
+    return msgspec.json.encode(document(routes, base_url=base_url))
+
+
+def document(routes: Iterable[Route], *, base_url: str) -> dict[str, Any]:
+    """The whole description of `routes`, as the object that is served."""
+    listed = [route for route in routes if route.is_api]
+    schemas = _Schemas(listed)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in listed:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Stormpetrel",
+            "version": __version__,
+            "summary": "The Mastodon client API, as far as this server has it.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": base_url}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas.components,
+            "responses": _error_responses(schemas),
+            "securitySchemes": _security_schemes(base_url),
+        },
+    }
+
+
+class _Schemas:
+    """JSON Schemas of everything that is taken and given."""
+
+    def __init__(self, routes: list[Route]) -> None:
+        types: dict[str, Any] = {str(Error): Error}
+        for route in routes:
+            for kind in (route.takes, route.gives):
+                if kind is not None:
+                    types[str(kind)] = kind
+        schemas, self.components = msgspec.json.schema_components(
+            list(types.values()), ref_template=_REFERENCES
+        )
+        self._by_type = dict(zip(types, schemas, strict=True))
+
+    def of(self, kind: Any) -> dict[str, Any]:
+        """The schema of a type; a reference where it has a name."""
+        return self._by_type[str(kind)]
+
+    def properties(self, kind: type[msgspec.Struct]) -> tuple[dict[str, Any], set[str]]:
+        """A struct's fields, and which of them are required."""
+        schema = self.components[self.of(kind)["$ref"].rpartition("/")[2]]
+        return schema.get("properties", {}), set(schema.get("required", ()))
+
+
+def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": _operation_id(route),
+        "summary": route.summary,
+        "tags": [_tag(route.path)],
+        "parameters": _parameters(route, schemas),
+        "responses": _responses(route, schemas),
+    }
+    if route.takes is not None and route.method != "GET":
+        body = {"schema": schemas.of(route.takes)}
+        operation["requestBody"] = {"content": dict.fromkeys(_BODIES, body)}
+    if route.actor is not Actor.ANYONE or route.scope is not None:
+        allowed: list[dict[str, list[str]]] = [{"oauth2": [route.scope] if route.scope else []}]
+        # An empty entry: it goes without a token, too.
+        operation["security"] = allowed if route.actor is not Actor.ANYONE else [*allowed, {}]
+    return operation
+
+
+def _operation_id(route: Route) -> str:
+    words = re.sub(r"\W+", " ", f"{route.method.lower()} {route.path}").split()
+    return "_".join(words)
+
+
+def _tag(path: str) -> str:
+    """The first noun of the path: what the handler's file is named after."""
+    parts = [part for part in path.split("/") if part and not re.fullmatch(r"api|v\d", part)]
+    return parts[0].removeprefix(".")
+
+
+def _parameters(route: Route, schemas: _Schemas) -> list[dict[str, Any]]:
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PARAMETER.findall(route.path)
+    ]
+    if route.takes is not None and route.method == "GET":
+        properties, required = schemas.properties(route.takes)
+        for name, schema in properties.items():
+            is_list = schema.get("type") == "array"
+            parameters.append(
+                {
+                    "name": f"{name}[]" if is_list else name,
+                    "in": "query",
+                    "required": name in required,
+                    "schema": schema,
+                }
+            )
+    return parameters
+
+
+def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
+    media_type = _MEDIA_TYPES.get(route.path, _JSON)
+    answer: dict[str, Any] = {"description": route.summary}
+    if route.gives is not None:
+        answer["content"] = {media_type: {"schema": schemas.of(route.gives)}}
+    if route.paged:
+        about = 'The pages around this one: rel="next" is older, rel="prev" newer'
+        answer["headers"] = {"Link": {"description": about, "schema": {"type": "string"}}}
+    responses: dict[str, Any] = {str(status): answer for status in route.statuses}
+    for status in _error_statuses(route):
+        responses[str(status)] = {"$ref": f"#/components/responses/Error{status}"}
+    return responses
+
+
+def _error_responses(schemas: _Schemas) -> dict[str, Any]:
+    error = {_JSON: {"schema": schemas.of(Error)}}
+    return {f"Error{status}": {"description": said, "content": error} for status, said in _ERRORS.items()}
+
+
+def _error_statuses(route: Route) -> list[int]:
+    statuses = {400, 422, 429, 503}
+    if route.actor is not Actor.ANYONE or route.scope is not None:
+        statuses |= {401, 403}
+    if "{" in route.path:
+        statuses.add(404)
+    return sorted(statuses)
+
+
+def _security_schemes(base_url: str) -> dict[str, Any]:
+    scopes = {scope: f"The scope {scope}" for scope in SCOPES}
+    return {
+        "oauth2": {
+            "type": "oauth2",
+            "flows": {
+                "authorizationCode": {
+                    "authorizationUrl": f"{base_url}/oauth/authorize",
+                    "tokenUrl": f"{base_url}/oauth/token",
+                    "scopes": scopes,
+                },
+                "clientCredentials": {"tokenUrl": f"{base_url}/oauth/token", "scopes": scopes},
+            },
+        }
+    }

@@ -1,0 +1,24 @@
+"""`GET /api/v1/preferences`: how one reads and writes by default."""
+
+from __future__ import annotations
+
+from stormpetrel.api import convert
+from stormpetrel.api.entities import Preferences
+from stormpetrel.api.shapes import answers
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, json
+from stormpetrel.model.post import Visibility
+from stormpetrel.rules import accounts as rules
+
+
+@answers(Preferences)
+async def show(request: Request) -> Response:
+    """How one reads and writes by default"""
+    account = await request.site.database.read(rules.account, account_id=request.account_id)
+    return json(
+        Preferences(
+            default_visibility=convert.VISIBILITY_NAMES[Visibility(account.default_visibility)],
+            default_sensitive=account.default_sensitive,
+            default_language=account.default_language or None,
+        )
+    )

@@ -1,0 +1,246 @@
+"""`/api/v1/statuses/…`: write a post, read it with its thread, and what one does with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from stormpetrel.api import convert
+from stormpetrel.api.accounts import account_rows
+from stormpetrel.api.entities import Account, Context, Status, StatusSource
+from stormpetrel.api.paging import (
+    ACCOUNTS_DEFAULT,
+    ACCOUNTS_MOST,
+    Id,
+    PageQuery,
+    ids_of,
+    one_id,
+    page_of,
+)
+from stormpetrel.api.render import renderer
+from stormpetrel.api.shapes import answers
+from stormpetrel.errors import Forbidden, Invalid
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, json
+from stormpetrel.model.post import Draft
+from stormpetrel.rules import posts as rules
+
+STATUSES_BY_ID_MOST = 20
+MAX_IDEMPOTENCY_KEY = 255
+
+
+class StatusInput(msgspec.Struct):
+    """A new post. `media_ids`, `poll`, `scheduled_at` and quotes are refused: losing them would change what
+    somebody says."""
+
+    status: str = ""
+    spoiler_text: str = ""
+    visibility: str | None = None
+    sensitive: bool | None = None
+    language: str | None = None
+    in_reply_to_id: Id | None = None
+    media_ids: list[Id] = []
+    poll: Any = None
+    scheduled_at: str | None = None
+    quoted_status_id: Id | None = None
+
+
+@answers(Status, takes=StatusInput)
+async def create(request: Request) -> Response:
+    """Post"""
+    given = await request.input(StatusInput)
+    _refuse_what_is_not_here(given)
+    key = request.headers.get("idempotency-key") or None
+    if key is not None and len(key) > MAX_IDEMPOTENCY_KEY:
+        raise Invalid(f"The Idempotency-Key is too long (maximum is {MAX_IDEMPOTENCY_KEY} characters)")
+    assert request.access is not None
+    post_id = await request.site.database.write(
+        rules.create_post,
+        author_id=request.account_id,
+        draft=Draft(
+            text=given.status,
+            spoiler_text=given.spoiler_text,
+            visibility=convert.visibility(given.visibility),
+            sensitive=given.sensitive,
+            language=given.language or None,
+            in_reply_to_id=one_id(given.in_reply_to_id, "in_reply_to_id"),
+            application_id=request.access.application_id,
+        ),
+        idempotency_key=key,
+        domain=request.site.domain,
+        max_characters=request.site.config.posts.max_characters,
+        now_ms=request.now_ms,
+    )
+    return await _status(request, post_id)
+
+
+def _refuse_what_is_not_here(given: StatusInput) -> None:
+    for name, value, what in (
+        ("media_ids", given.media_ids, "media"),
+        ("poll", given.poll, "polls"),
+        ("scheduled_at", given.scheduled_at, "scheduled posts"),
+        ("quoted_status_id", given.quoted_status_id, "quotes"),
+    ):
+        if value not in (None, "", []):
+            raise Invalid(
+                f"This server does not know {what} yet: nothing was posted",
+                fields={name: "is not known here yet"},
+            )
+
+
+async def _status(request: Request, post_id: int) -> Response:
+    return Response(body=await renderer(request).status(post_id, reader_id=request.reader_id))
+
+
+@answers(Status)
+async def show(request: Request) -> Response:
+    """A post"""
+    post_id = request.id()
+    await request.site.database.read(
+        rules.post, reader_id=request.reader_id, post_id=post_id, now_ms=request.now_ms
+    )
+    request.keep_hot(f"post:{post_id}")
+    return await _status(request, post_id)
+
+
+class StatusesQuery(msgspec.Struct):
+    id: list[Id] = []
+
+
+@answers(list[Status], takes=StatusesQuery)
+async def several(request: Request) -> Response:
+    """Posts by id"""
+    wanted = ids_of(request.query(StatusesQuery).id, most=STATUSES_BY_ID_MOST)
+    found = await request.site.database.read(
+        rules.visible_ids, reader_id=request.reader_id, post_ids=wanted, now_ms=request.now_ms
+    )
+    return Response(body=await renderer(request).statuses(found, reader_id=request.reader_id))
+
+
+@answers(Status)
+async def delete(request: Request) -> Response:
+    """Delete one's own post; the answer has its text, for redrafting"""
+    post = await request.site.database.write(
+        rules.delete_post, author_id=request.account_id, post_id=request.id(), now_ms=request.now_ms
+    )
+    return Response(body=await renderer(request).deleted_status(post, reader_id=request.account_id))
+
+
+@answers(Context)
+async def context(request: Request) -> Response:
+    """What a post answers, and what answers it"""
+    post_id = request.id()
+    thread = await request.site.database.read(
+        rules.thread, reader_id=request.reader_id, post_id=post_id, now_ms=request.now_ms
+    )
+    request.keep_hot(f"post:{post_id}")
+    return Response(body=await renderer(request).context(thread, reader_id=request.reader_id))
+
+
+@answers(StatusSource)
+async def source(request: Request) -> Response:
+    """The text of one's own post as written"""
+    post = await request.site.database.read(
+        rules.post, reader_id=request.account_id, post_id=request.id(), now_ms=request.now_ms
+    )
+    if post.author_id != request.account_id:
+        raise Forbidden
+    return json(StatusSource(id=str(post.id), text=post.text, spoiler_text=post.spoiler_text))
+
+
+# What one does with a post -------------------------------------------------------------------------------
+
+
+class ReblogInput(msgspec.Struct):
+    visibility: str | None = None
+
+
+@answers(Status, takes=ReblogInput)
+async def reblog(request: Request) -> Response:
+    """Boost a post"""
+    given = await request.input(ReblogInput)
+    boost_id = await request.site.database.write(
+        rules.boost,
+        account_id=request.account_id,
+        post_id=request.id(),
+        visibility=convert.visibility(given.visibility),
+        now_ms=request.now_ms,
+    )
+    return await _status(request, boost_id)
+
+
+@answers(Status)
+async def unreblog(request: Request) -> Response:
+    """Take a boost back; answers with the original"""
+    return await _undo(request, rules.unboost)
+
+
+@answers(Status)
+async def favourite(request: Request) -> Response:
+    """Favourite a post"""
+    return await _do(request, rules.favourite)
+
+
+@answers(Status)
+async def unfavourite(request: Request) -> Response:
+    """Take a favourite back"""
+    return await _undo(request, rules.unfavourite)
+
+
+@answers(Status)
+async def bookmark(request: Request) -> Response:
+    """Bookmark a post, for oneself"""
+    return await _do(request, rules.bookmark)
+
+
+@answers(Status)
+async def unbookmark(request: Request) -> Response:
+    """Take a bookmark back"""
+    return await _undo(request, rules.unbookmark)
+
+
+async def _do(request: Request, rule: Any) -> Response:
+    post_id = request.id()
+    await request.site.database.write(
+        rule, account_id=request.account_id, post_id=post_id, now_ms=request.now_ms
+    )
+    return await _status(request, post_id)
+
+
+async def _undo(request: Request, rule: Any) -> Response:
+    """Undoing is possible also where one may not see the post any more; reading the answer is not."""
+    post_id = request.id()
+    await request.site.database.write(
+        rule, account_id=request.account_id, post_id=post_id, now_ms=request.now_ms
+    )
+    post = await request.site.database.read(
+        rules.post, reader_id=request.account_id, post_id=post_id, now_ms=request.now_ms
+    )
+    return await _status(request, post.boost_of_id or post.id)
+
+
+@answers(list[Account], takes=PageQuery, paged=True)
+async def favourited_by(request: Request) -> Response:
+    """Who favourited a post"""
+    rows = await request.site.database.read(
+        rules.favourited_by,
+        now_ms=request.now_ms,
+        reader_id=request.reader_id,
+        post_id=request.id(),
+        page=page_of(request.query(PageQuery), default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST),
+    )
+    return await account_rows(request, rows)
+
+
+@answers(list[Account], takes=PageQuery, paged=True)
+async def reblogged_by(request: Request) -> Response:
+    """Who boosted a post"""
+    rows = await request.site.database.read(
+        rules.boosted_by,
+        now_ms=request.now_ms,
+        reader_id=request.reader_id,
+        post_id=request.id(),
+        page=page_of(request.query(PageQuery), default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST),
+    )
+    return await account_rows(request, rows)

@@ -1,0 +1,112 @@
+"""`/api/v1/timelines/…`, and the lists of what one favourited and bookmarked."""
+
+from __future__ import annotations
+
+import msgspec
+
+from stormpetrel.api.entities import Status
+from stormpetrel.api.paging import PageQuery, page_of
+from stormpetrel.api.render import renderer
+from stormpetrel.api.shapes import answers
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, paged
+from stormpetrel.model.text import tag_key
+from stormpetrel.rules import timelines as rules
+
+MAX_TAGS_ASKED = 10
+"""More hashtags in one question than Mastodon's columns allow (4 of each kind) are of no use to people."""
+
+
+@answers(list[Status], takes=PageQuery, paged=True)
+async def home(request: Request) -> Response:
+    """What those whom one follows post"""
+    ids = await request.site.home.page(request.account_id, page_of(request.query(PageQuery)))
+    return paged(request, await renderer(request).statuses(ids, reader_id=request.reader_id), ids)
+
+
+class PublicQuery(PageQuery, kw_only=True):
+    local: bool = False
+    remote: bool = False
+    only_media: bool = False
+
+
+@answers(list[Status], takes=PublicQuery, paged=True)
+async def public(request: Request) -> Response:
+    """What everybody posts in public"""
+    query = request.query(PublicQuery)
+    ids = await request.site.database.read(
+        rules.public,
+        reader_id=request.reader_id,
+        page=page_of(query),
+        now_ms=request.now_ms,
+        local=query.local,
+        remote=query.remote,
+        only_media=query.only_media,
+    )
+    request.keep_hot("public")
+    return paged(request, await renderer(request).statuses(ids, reader_id=request.reader_id), ids)
+
+
+class TagQuery(PublicQuery, kw_only=True):
+    any_of: list[str] = msgspec.field(name="any", default_factory=list)
+    all_of: list[str] = msgspec.field(name="all", default_factory=list)
+    none_of: list[str] = msgspec.field(name="none", default_factory=list)
+
+
+@answers(list[Status], takes=TagQuery, paged=True)
+async def tag(request: Request) -> Response:
+    """Public posts with a hashtag"""
+    query = request.query(TagQuery)
+    name = tag_key(request.parameters["name"].removeprefix("#"))
+    ids: list[int] = []
+    if not query.remote and not query.only_media:
+        ids = await request.site.database.read(
+            rules.tag,
+            reader_id=request.reader_id,
+            page=page_of(query),
+            name=name,
+            now_ms=request.now_ms,
+            any_of=_keys(query.any_of),
+            all_of=_keys(query.all_of),
+            none_of=_keys(query.none_of),
+        )
+    request.keep_hot(f"tag:{name}")
+    return paged(request, await renderer(request).statuses(ids, reader_id=request.reader_id), ids)
+
+
+def _keys(names: list[str]) -> tuple[str, ...]:
+    return tuple(tag_key(name.removeprefix("#")) for name in names[:MAX_TAGS_ASKED])
+
+
+@answers(list[Status], takes=PageQuery, paged=True)
+async def favourites(request: Request) -> Response:
+    """What one has favourited"""
+    return await _rows(
+        request,
+        await request.site.database.read(
+            rules.favourites,
+            account_id=request.account_id,
+            page=page_of(request.query(PageQuery)),
+            now_ms=request.now_ms,
+        ),
+    )
+
+
+@answers(list[Status], takes=PageQuery, paged=True)
+async def bookmarks(request: Request) -> Response:
+    """What one has bookmarked"""
+    return await _rows(
+        request,
+        await request.site.database.read(
+            rules.bookmarks,
+            account_id=request.account_id,
+            page=page_of(request.query(PageQuery)),
+            now_ms=request.now_ms,
+        ),
+    )
+
+
+async def _rows(request: Request, rows: list[tuple[int, int]]) -> Response:
+    """Posts of (row's id, post id): the Link header goes by the row's id."""
+    body = await renderer(request).statuses([post_id for _, post_id in rows], reader_id=request.reader_id)
+    return paged(request, body, [row_id for row_id, _ in rows])

@@ -1,0 +1,270 @@
+"""`init --demo`: plays the people and posts of demo/community.toml through the rules, as if they had just lived.
+
+Everything happens in one transaction and in the order of its time: half a demo never exists, and ids, counts and
+notifications are what they would be had the two weeks really passed.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from stormpetrel.cli.instance import addresses
+from stormpetrel.cli.store import now_ms, open_store
+from stormpetrel.errors import EnvironmentFailure, SetupError
+
+if TYPE_CHECKING:
+    from stormpetrel.config import Config
+    from stormpetrel.storage.connection import Connection
+
+LOGINS_FILE = "demo-logins.txt"
+LOGINS = ("demo", "keeper")
+"""Whom one can sign in as; nobody has the passwords of the others."""
+MAIL_DOMAIN = "skerrymouth.invalid"
+MAX_CHARACTERS = 500
+
+HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
+ARRIVED_MS = 15 * 24 * HOUR_MS
+"""How long before now the first person came; the first post is a day later."""
+FIRST_REACTION_MS = 3 * MINUTE_MS
+REACTION_EVERY_MS = 7 * MINUTE_MS
+
+_WORDS = (
+    "amber anchor apple barley basket beacon birch bottle breeze bridge candle cedar cherry clover cobalt "
+    "copper coral cotton curlew dinghy ember fennel ferry fiddle garnet ginger granite harbor hazel heron "
+    "island ivory jasper kettle lantern lemon linen lobster maple marble meadow mitten nutmeg orchard otter "
+    "paddle pebble pepper plover quartz rhubarb saffron sandal signal silver spruce teapot thimble timber "
+    "velvet violet walnut willow"
+).split()
+_PASSWORD_WORDS = 4
+_PASSWORD_DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    """A post of the demo. `answers` is its position in the list of all, or None."""
+
+    at_ms: int
+    author: str
+    text: str
+    answers: int | None
+    visibility: str
+    spoiler: str
+    sensitive: bool
+    language: str
+    likes: tuple[str, ...]
+    boosts: tuple[str, ...]
+
+
+def fill(config: Config) -> str:
+    """Fills the empty instance of `config`; what to tell the operator: addresses and logins.
+
+    Where the demo is already it only tells. Raises SetupError when there is something else.
+    """
+    from stormpetrel.heavy import hash_password_now
+    from stormpetrel.model.event import AllChanged
+    from stormpetrel.storage.connection import transaction
+    from stormpetrel.storage.contents import is_empty
+    from stormpetrel.storage.outbox import put_events
+
+    path = config.data_dir / LOGINS_FILE
+    with open_store(config.database_url) as connection:
+        if not is_empty(connection):
+            if path.exists():
+                return path.read_text(encoding="utf-8")
+            raise SetupError(
+                "--demo fills only an empty instance, and this one has accounts: nothing was changed"
+            )
+        passwords = {name: _password() for name in LOGINS}
+        hashes = {name: hash_password_now(password) for name, password in passwords.items()}
+        community = tomllib.loads(files("stormpetrel").joinpath("demo/community.toml").read_text("utf-8"))
+        at_ms = now_ms()
+        with transaction(connection):
+            play(connection, community, hashes=hashes, domain=config.domain, now_ms=at_ms)
+            # One word to a server that may be running, instead of two weeks of news.
+            connection.events.clear()
+            put_events(connection, [AllChanged()], at_ms)
+            text = _logins(config, passwords)
+            _write_private(path, text)
+    return text
+
+
+def _password() -> str:
+    """Words one can read out and type; 37 bits, behind a slow hash."""
+    words = [secrets.choice(_WORDS) for _ in range(_PASSWORD_WORDS)]
+    return "-".join([*words, f"{secrets.randbelow(10**_PASSWORD_DIGITS):0{_PASSWORD_DIGITS}}"])
+
+
+def _logins(config: Config, passwords: dict[str, str]) -> str:
+    lines = [*addresses(config), "", "demo logins (also in demo-logins.txt in the data directory):"]
+    about = {"demo": "a member", "keeper": "the administrator"}
+    lines += [f"  {name:<8}{password}   {about[name]}" for name, password in passwords.items()]
+    return "\n".join([*lines, ""])
+
+
+def _write_private(path: os.PathLike[str], text: str) -> None:
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise EnvironmentFailure(f"{path} cannot be written: {error.strerror}") from error
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o600)  # also when it was left there by something else
+        file.write(text)
+
+
+def play(
+    connection: Connection, community: dict[str, Any], *, hashes: dict[str, str], domain: str, now_ms: int
+) -> None:
+    """Lets the people of `community` (the parsed file) arrive, follow and post, the last of it before `now_ms`.
+
+    `hashes`: password hashes of those who can sign in.
+    """
+    ids = _arrive(connection, community["people"], hashes, from_ms=now_ms - ARRIVED_MS)
+    posts = _posts(community, now_ms)
+    post_ids: dict[int, int] = {}
+    for at_ms, position, kind, name in sorted(_happenings(posts, now_ms)):
+        if kind == "post":
+            post_ids[position] = _post(connection, posts[position], ids, post_ids, domain)
+        else:
+            _react(connection, kind, account_id=ids[name], post_id=post_ids[position], now_ms=at_ms)
+
+
+def _arrive(
+    connection: Connection, people: list[dict[str, Any]], hashes: dict[str, str], *, from_ms: int
+) -> dict[str, int]:
+    """Everybody signs up, writes a profile, and follows; ids by name."""
+    from stormpetrel.model.account import Field, ProfileChange, Role
+    from stormpetrel.rules.accounts import sign_up, update_profile
+    from stormpetrel.rules.relationships import accept_follow, follow
+    from stormpetrel.storage.seed import UNUSABLE_PASSWORD
+
+    ids: dict[str, int] = {}
+    at_ms = from_ms
+    for person in people:
+        at_ms += 10 * MINUTE_MS
+        name = person["name"]
+        ids[name] = sign_up(
+            connection,
+            username=name,
+            email=f"{name.lower()}@{MAIL_DOMAIN}",
+            password_hash=hashes.get(name, UNUSABLE_PASSWORD),
+            reason="",
+            locale="en",
+            registration="open",
+            now_ms=at_ms,
+            role=Role(person.get("role", "member")),
+            by_operator=True,
+        ).id
+        profile = ProfileChange(
+            display_name=person["display"],
+            note=person["note"],
+            fields=tuple(Field(key, value) for key, value in person.get("fields", ())),
+            locked=person.get("locked", False),
+            bot=person.get("bot", False),
+            default_language=person.get("language", "en"),
+        )
+        update_profile(connection, account_id=ids[name], change=profile, now_ms=at_ms)
+    accepting = {person["name"]: person.get("accepts", "").split() for person in people}
+    unlocked = [person["name"] for person in people if not person.get("locked")]
+    for person in people:
+        name = person["name"]
+        wanted = person["follows"].replace("all", " ".join(unlocked)).split()
+        for other in dict.fromkeys(wanted):
+            if other == name:
+                continue
+            at_ms += MINUTE_MS
+            follow(
+                connection,
+                follower_id=ids[name],
+                followed_id=ids[other],
+                show_boosts=None,
+                notify=None,
+                now_ms=at_ms,
+            )
+            if name in accepting[other]:
+                accept_follow(connection, account_id=ids[other], follower_id=ids[name], now_ms=at_ms + 1)
+    return ids
+
+
+def _posts(community: dict[str, Any], now_ms: int) -> list[_Post]:
+    """All posts of all threads, each with its moment and what it answers."""
+    languages = {person["name"]: person.get("language", "en") for person in community["people"]}
+    posts: list[_Post] = []
+    for thread in community["threads"]:
+        first = len(posts)
+        at_ms = now_ms - int(thread["ago_h"] * HOUR_MS)
+        for number, entry in enumerate(thread["posts"]):
+            at_ms += entry.get("after", 0) * MINUTE_MS
+            to = entry.get("to", number - 1)
+            answers = first + to if to >= 0 else None
+            author, text = entry["by"], entry["text"]
+            if answers is not None:
+                addressed = posts[answers].author
+                if addressed != author and f"@{addressed}" not in text:
+                    text = f"@{addressed} {text}"
+            posts.append(
+                _Post(
+                    at_ms=at_ms,
+                    author=author,
+                    text=text,
+                    answers=answers,
+                    visibility=entry.get("visibility", "public"),
+                    spoiler=entry.get("spoiler", ""),
+                    sensitive=entry.get("sensitive", False),
+                    language=entry.get("lang", languages[author]),
+                    likes=tuple(entry.get("likes", "").split()),
+                    boosts=tuple(entry.get("boosts", "").split()),
+                )
+            )
+    return posts
+
+
+def _happenings(posts: list[_Post], now_ms: int) -> Iterator[tuple[int, int, str, str]]:
+    """(when, which post, "post" or what somebody does with it, who), none later than `now_ms`."""
+    for position, post in enumerate(posts):
+        yield post.at_ms, position, "post", post.author
+        likes = ((name, "favourite") for name in post.likes)
+        boosts = ((name, "boost") for name in post.boosts)
+        for number, (name, kind) in enumerate((*likes, *boosts)):
+            # The newest posts have been there for minutes only: theirs come right after.
+            wait_ms = FIRST_REACTION_MS + number * REACTION_EVERY_MS
+            yield min(post.at_ms + wait_ms, now_ms - 1), position, kind, name
+
+
+def _post(
+    connection: Connection, post: _Post, ids: dict[str, int], post_ids: dict[int, int], domain: str
+) -> int:
+    from stormpetrel.model.post import Draft, Visibility
+    from stormpetrel.rules.posts import create_post
+
+    draft = Draft(
+        text=post.text,
+        spoiler_text=post.spoiler,
+        visibility=Visibility[post.visibility.upper()],
+        sensitive=post.sensitive,
+        language=post.language,
+        in_reply_to_id=None if post.answers is None else post_ids[post.answers],
+    )
+    return create_post(
+        connection,
+        author_id=ids[post.author],
+        draft=draft,
+        max_characters=MAX_CHARACTERS,
+        domain=domain,
+        now_ms=post.at_ms,
+    )
+
+
+def _react(connection: Connection, kind: str, *, account_id: int, post_id: int, now_ms: int) -> None:
+    from stormpetrel.rules.posts import boost, favourite
+
+    if kind == "boost":
+        boost(connection, account_id=account_id, post_id=post_id, visibility=None, now_ms=now_ms)
+    else:
+        favourite(connection, account_id=account_id, post_id=post_id, now_ms=now_ms)

@@ -1,0 +1,268 @@
+"""`init`, `migrate` and `config`: an instance on disk and in its database."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stormpetrel.cli.output import print_json, print_table
+from stormpetrel.cli.parser import Commands, add_command
+from stormpetrel.errors import EnvironmentFailure, SetupError
+
+if TYPE_CHECKING:
+    from stormpetrel.config import Config, Loaded
+
+CONFIG_FILE = "stormpetrel.toml"
+MARKS = (CONFIG_FILE, "secret.key", "stormpetrel.db", "demo-logins.txt")
+"""One of these in a directory says that it is an instance's."""
+SHOWN_NAMES = 3
+"""How many names of foreign files or tables an error lists."""
+
+
+def add_commands(commands: Commands[Any]) -> None:
+    """Adds `init`, `migrate` and `config`."""
+    parser = add_command(
+        commands,
+        "init",
+        _init,
+        about="Creates an instance without questions: directory, secret, configuration, tables. "
+        "Where there is one already it says so and changes nothing.",
+        example="stormpetrel init --demo",
+    )
+    parser.add_argument(
+        "--demo", action="store_true", help="fill the new instance with made-up people and their posts"
+    )
+    add_command(
+        commands,
+        "migrate",
+        _migrate,
+        about="Brings the database to the tables of this release. The server may not run meanwhile.",
+        example="stormpetrel migrate",
+    )
+    parser = add_command(
+        commands,
+        "config",
+        _config,
+        about="Prints the effective configuration and where each value comes from; secrets are masked.",
+        example="STORMPETREL_WEB_PORT=9000 stormpetrel config",
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _init(args: argparse.Namespace) -> int:
+    from stormpetrel.config import load
+
+    loaded = load(args.config)
+    config = loaded.config
+    # Everything that may stand in the way is looked at before anything is made.
+    _require_ours_or_empty(config.data_dir)
+    database_is_new = _database_is_new(config.database_url)
+    old_mask = os.umask(0o077)
+    try:
+        _make_instance(loaded, database_is_new=database_is_new)
+        if args.demo:
+            from stormpetrel.cli.demo import fill
+
+            print(fill(config), end="")
+            return 0
+    finally:
+        os.umask(old_mask)
+    for line in addresses(config):
+        print(line)
+    if database_is_new:
+        print("next: stormpetrel user add NAME --email E --password P --admin; then stormpetrel serve")
+    return 0
+
+
+def _make_instance(loaded: Loaded, *, database_is_new: bool) -> None:
+    from stormpetrel import secret
+    from stormpetrel.storage.migrate import upgrade
+
+    config = loaded.config
+    _make_directory(config.data_dir)
+    key_file = config.data_dir / secret.FILE_NAME
+    had_key = key_file.exists()
+    secret.create(config)
+    if not config.secret_key:
+        _say(key_file, made=not had_key)
+        if not had_key and not database_is_new:
+            print(
+                "stormpetrel: the database is in use already, and this secret key is new: if another machine "
+                f"serves it, copy that one's {secret.FILE_NAME} here",
+                file=sys.stderr,
+            )
+    if loaded.path is not None:
+        _say(loaded.path, made=False)
+    else:
+        template = config.data_dir / CONFIG_FILE
+        template.write_text(config_template(), encoding="utf-8")
+        _say(template, made=True)
+    if database_is_new:
+        upgrade(config.database_url)
+    _say(_database_name(loaded), made=database_is_new)
+
+
+def addresses(config: Config) -> list[str]:
+    """Where people and operators will find this instance, a line each."""
+    host = "127.0.0.1" if config.status.host in ("0.0.0.0", "::", "") else config.status.host  # noqa: S104
+    host = f"[{host}]" if ":" in host else host
+    return [f"web:          {config.base_url}", f"status page:  http://{host}:{config.status.port}"]
+
+
+def _say(what: object, *, made: bool) -> None:
+    print(f"{'created' if made else 'exists '}  {what}")
+
+
+def _database_name(loaded: Loaded) -> str:
+    shown = next(origin.shown for origin in loaded.origins if origin.key == "database.url")
+    return f"database {shown or loaded.config.database_url}"
+
+
+def _require_ours_or_empty(directory: Path) -> None:
+    try:
+        names = sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        raise SetupError(f"data_dir {directory} is, or lies below, a file: name a directory") from error
+    except OSError as error:
+        raise EnvironmentFailure(f"data_dir {directory} cannot be read: {error.strerror}") from error
+    if names and not set(names) & set(MARKS):
+        raise SetupError(
+            f"data_dir {directory} holds other things ({_some(names)}) and no instance: name an empty directory"
+        )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN_NAMES]) + (", …" if len(names) > SHOWN_NAMES else "")
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        if directory.is_dir():
+            if not os.listdir(directory):
+                directory.chmod(0o700)
+            made = False
+        else:
+            directory.mkdir(mode=0o700, parents=True)
+            made = True
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"data_dir {directory} cannot be made ready: {error.strerror}: make it, owned by who runs Stormpetrel"
+        ) from error
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise EnvironmentFailure(f"data_dir {directory} cannot be written by this user")
+    _say(directory, made=made)
+
+
+def _database_is_new(url: str) -> bool:
+    """Whether the store has no tables yet. Raises SetupError unless it is new or ours and up to date."""
+    from stormpetrel.storage.connection import connect, sqlite_path
+    from stormpetrel.storage.contents import tables
+    from stormpetrel.storage.migrate import require_current, version
+
+    if url.startswith("sqlite:///") and not sqlite_path(url).exists():
+        return True
+    connection = connect(url)
+    try:
+        if version(connection) is None:
+            foreign = tables(connection)
+            if foreign:
+                raise SetupError(
+                    f"the database holds tables of something else ({_some(foreign)}): name an empty one"
+                )
+            return True
+    finally:
+        connection.close()
+    require_current(url)
+    return False
+
+
+def config_template() -> str:
+    """A configuration file that changes nothing: every key with its default, commented out."""
+    from stormpetrel.config import Config
+
+    lines = [
+        "# Configuration of this Stormpetrel instance. Every key is here with its default; remove the # to",
+        "# change one. `stormpetrel config` shows what is in effect, `stormpetrel check` what is wrong.",
+        "",
+    ]
+    sections: list[tuple[str, Any]] = []
+    for field in dataclasses.fields(Config):
+        if "about" not in field.metadata:
+            assert callable(field.default_factory)
+            sections.append((field.name, field.default_factory()))
+        elif field.name != "data_dir":  # this file lies in it
+            lines += _key_lines(field.name, field.default, field.metadata)
+    for name, section in sections:
+        lines.append(f"[{name}]")
+        for field in dataclasses.fields(section):
+            lines += _key_lines(field.name, field.default, field.metadata)
+    return "\n".join(lines)
+
+
+def _key_lines(name: str, default: object, metadata: Any) -> list[str]:
+    choices = f" ({', '.join(metadata['choices'])})" if "choices" in metadata else ""
+    value = f'"{default}"' if isinstance(default, str) else str(default)
+    return [f"# {metadata['about']}{choices}", f"# {name} = {value}", ""]
+
+
+def _migrate(args: argparse.Namespace) -> int:
+    from stormpetrel.config import load
+    from stormpetrel.storage.connection import connect, sqlite_path
+    from stormpetrel.storage.contents import tables
+    from stormpetrel.storage.migrate import HEAD, upgrade, version
+
+    url = load(args.config).config.database_url
+    if url.startswith("sqlite:///") and not sqlite_path(url).exists():
+        raise SetupError(
+            f"there is no instance yet ({sqlite_path(url)} does not exist): run stormpetrel init"
+        )
+    connection = connect(url)
+    try:
+        before = version(connection)
+        foreign = [] if before else tables(connection)
+    finally:
+        connection.close()
+    if foreign:
+        raise SetupError(f"the database holds tables of something else ({_some(foreign)}): name an empty one")
+    if before == HEAD:
+        print(f"the database is up to date (migration {HEAD})")
+        return 0
+    print(f"migrating from {before or 'nothing'} to {HEAD} …", flush=True)
+    upgrade(url)
+    print("done")
+    return 0
+
+
+def _config(args: argparse.Namespace) -> int:
+    from stormpetrel.config import load
+
+    loaded = load(args.config)
+    origins = [
+        # Where it really is, not what the key says: a relative path is taken from the current directory.
+        dataclasses.replace(origin, value=str(loaded.config.data_dir)) if origin.key == "data_dir" else origin
+        for origin in loaded.origins
+    ]
+    if args.json:
+        print_json(
+            [
+                {
+                    "key": origin.key,
+                    "value": origin.shown if origin.secret else origin.value,
+                    "origin": origin.origin,
+                    "about": origin.about,
+                }
+                for origin in origins
+            ]
+        )
+    else:
+        print_table(
+            ("KEY", "VALUE", "FROM"),
+            [(origin.key, origin.shown or '""', origin.origin) for origin in origins],
+        )
+    return 0

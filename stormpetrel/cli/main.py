@@ -1,0 +1,112 @@
+"""The command line: finds the command, runs it, and turns errors into one line and an exit code.
+
+0 done · 1 a check fell short · 2 wrong use or configuration · 3 the environment failed. Each command imports
+what it needs when it runs: `user add` and `token` must answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import stormpetrel
+from stormpetrel.cli import check, instance, seed, serve, tokens, users
+from stormpetrel.cli.parser import Parser
+from stormpetrel.errors import Busy, EnvironmentFailure, Refusal, SetupError
+
+DONE = 0
+WRONG_USE = 2
+ENVIRONMENT_FAILED = 3
+# As shells report a process that the signal ended.
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command; tests and the reference in docs/commands.md read it too."""
+    parser = Parser(
+        prog="stormpetrel",
+        description="A microblogging server that keeps its people talking while it is under attack.",
+        epilog="example:\n  stormpetrel init && stormpetrel serve",
+    )
+    parser.add_argument("--version", action="version", version=f"stormpetrel {stormpetrel.__version__}")
+    parser.add_argument(
+        "--config",
+        metavar="PATH",
+        default=None,
+        help="the configuration file (otherwise STORMPETREL_CONFIG, then stormpetrel.toml in the data directory)",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    serve.add_commands(commands)
+    instance.add_commands(commands)
+    check.add_commands(commands)
+    users.add_commands(commands)
+    tokens.add_commands(commands)
+    seed.add_commands(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command in `arguments` (otherwise this process's); the exit code."""
+    try:
+        code = _run(arguments)
+        # Here, not at the interpreter's exit: a reader that left must not become a traceback there.
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except KeyboardInterrupt:
+        print("\nstormpetrel: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        args = build_parser().parse_args(arguments)
+        code: int = args.run(args)
+        return code
+    except SystemExit as done:  # argparse after --help and --version
+        return done.code if isinstance(done.code, int) else DONE
+    except (EnvironmentFailure, Busy) as error:
+        return _fail(error.safe_text, ENVIRONMENT_FAILED)
+    except SetupError as error:
+        return _fail(error.safe_text, WRONG_USE)
+    except Refusal as error:
+        return _fail(_explain(error), WRONG_USE)
+    except (BrokenPipeError, KeyboardInterrupt):
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", ENVIRONMENT_FAILED)
+    except Exception as error:  # the process's edge: a store that failed is no bug of ours, all else is
+        if not _store_failed(error):
+            raise
+        return _fail(f"the database failed: {_first_line(error)}", ENVIRONMENT_FAILED)
+
+
+def _store_failed(error: Exception) -> bool:
+    from stormpetrel.storage.connection import store_failed
+
+    return store_failed(error)
+
+
+def _explain(refusal: Refusal) -> str:
+    """A rule's answer in one line; where it names fields, what is wrong with each."""
+    fields: dict[str, str] = getattr(refusal, "fields", {})
+    if not fields:
+        return refusal.safe_text
+    return "; ".join(f"{name} {problem}" for name, problem in fields.items())
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _fail(text: str, code: int) -> int:
+    # A message with line breaks in it (a path may hold one) still is one line.
+    print(f"stormpetrel: {' '.join(text.split())}", file=sys.stderr)
+    return code

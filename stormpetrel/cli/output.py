@@ -1,0 +1,69 @@
+"""What commands print: tables and JSON on standard output, progress and errors on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+PROGRESS_EVERY_S = 0.1
+LINE_EVERY_S = 5.0
+"""How often progress is told where there is no terminal: a log wants few lines."""
+
+
+def print_json(value: Any) -> None:
+    """`value` as indented JSON. Ids are strings in it: JavaScript's numbers end at 53 bits."""
+    import json
+
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table in columns, without lines, so that it can be cut and sorted."""
+    printable = [[_printable(cell) for cell in row] for row in (heads, *rows)]
+    widths = [max(_width(row[column]) for row in printable) for column in range(len(heads))]
+    for row in printable:
+        cells = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
+        print("  ".join(cells).rstrip())
+
+
+def _printable(text: str) -> str:
+    """Without control characters: what people write may not steer the operator's terminal."""
+    return "".join(
+        " " if unicodedata.category(character) in ("Cc", "Cf") else character for character in text
+    )
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
+
+
+class Progress:
+    """How far long work is: one line that changes on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._terminal = sys.stderr.isatty()
+        self._told_at_s = time.monotonic()
+
+    def at(self, done: int, total: int, doing: str) -> None:
+        """`done` of `total` is done, and `doing` is what is being done now."""
+        now_s = time.monotonic()
+        if now_s - self._told_at_s < (PROGRESS_EVERY_S if self._terminal else LINE_EVERY_S):
+            return
+        self._told_at_s = now_s
+        share = f"{done * 100 // max(total, 1)} %"
+        if self._terminal:
+            print(f"\r\x1b[K{self._what}: {share} ({doing})", end="", file=sys.stderr, flush=True)
+        else:
+            print(f"{self._what}: {share} ({doing})", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Clears the line on a terminal."""
+        if self._terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

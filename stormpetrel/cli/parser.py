@@ -1,0 +1,99 @@
+"""The argument parser of every command: one clear line for a typo, with what was probably meant."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
+
+from stormpetrel.errors import SetupError
+
+Commands = argparse._SubParsersAction  # the type of what `add_subparsers` gives; it has no public name
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors in one line instead of the usage, and "did you mean".
+
+    Options have to be written in full: an abbreviation in somebody's script breaks when an option is added.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            **{
+                "allow_abbrev": False,
+                "formatter_class": argparse.RawDescriptionHelpFormatter,
+                **options,
+            }
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raises SetupError: one line, exit 2."""
+        raise SetupError(f"{message} (see {self.prog} --help)")
+
+    def parse_known_args(  # type: ignore[override]  # typeshed overloads it by the type of the namespace
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        known, unknown = super().parse_known_args(args, namespace)
+        # Said here, by the command itself: the parser above it does not know the options to suggest.
+        if unknown:
+            self.error(
+                f"unknown argument {unknown[0]}{did_you_mean(unknown[0], self._option_string_actions)}"
+            )
+        return known, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            kind = "command" if isinstance(action, argparse._SubParsersAction) else "value"
+            choices = [str(choice) for choice in action.choices]
+            near = did_you_mean(str(value), choices) or f" (there are: {', '.join(choices)})"
+            raise argparse.ArgumentError(
+                None if kind == "command" else action, f"unknown {kind} {value!r}{near}"
+            )
+
+
+def did_you_mean(written: str, known: Iterable[str]) -> str:
+    """ " (did you mean …?)" with the nearest of `known`, or nothing when none is near."""
+    near = difflib.get_close_matches(written.partition("=")[0], list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def add_command(
+    commands: Commands[Any], name: str, run: Callable[[argparse.Namespace], int], *, about: str, example: str
+) -> Parser:
+    """A command: `run(args)` gives the exit code; `example` is shown by --help."""
+    parser: Parser = commands.add_parser(
+        name, help=about, description=about, epilog=f"example:\n  {example}", parents=[_common()]
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_group(commands: Commands[Any], name: str, *, about: str) -> Commands[Any]:
+    """A command that only has commands of its own, such as `user`."""
+    parser: Parser = commands.add_parser(name, help=about, description=about)
+    return parser.add_subparsers(metavar="COMMAND", dest=f"{name}_command", required=True)
+
+
+def _common() -> argparse.ArgumentParser:
+    """--config also after the command's name; where it is not given there, the one before it stands."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--config", metavar="PATH", default=argparse.SUPPRESS, help="the configuration file to use"
+    )
+    return common
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """An argument's type: a whole number from `low` to `high`; 1_000 and 1,000 are a thousand."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text.replace(",", ""))
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must be between {low} and {high}, not {text}")
+        return value
+
+    return parse

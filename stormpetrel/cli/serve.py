@@ -1,0 +1,34 @@
+"""`serve`: the server itself."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from stormpetrel.cli.parser import Commands, add_command
+
+ROLES = ("web", "courier", "sms", "watch")
+
+
+def add_commands(commands: Commands[Any]) -> None:
+    """Adds `serve`."""
+    parser = add_command(
+        commands,
+        "serve",
+        _serve,
+        about="Starts the server and stays until Ctrl-C or SIGTERM, which drain and stop it.",
+        example="stormpetrel serve --role web --role courier",
+    )
+    parser.add_argument(
+        "--role",
+        action="append",
+        choices=ROLES,
+        help="only this role, for fleets of machines; may be given several times (otherwise all roles)",
+    )
+
+
+def _serve(args: argparse.Namespace) -> int:
+    from stormpetrel.config import load
+    from stormpetrel.serve import serve
+
+    return serve(load(args.config), roles=frozenset(args.role or ROLES))

@@ -1,0 +1,53 @@
+"""The store as one command uses it: opened for a moment, beside a server that may be running."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stormpetrel.storage.connection import StoreConnection
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@contextmanager
+def open_store(url: str) -> Iterator[StoreConnection]:
+    """A connection that may write. Raises SetupError when there is no instance or it is not up to date,
+    EnvironmentFailure when the store cannot be reached."""
+    from stormpetrel.model.ids import IdMaker
+    from stormpetrel.storage.connection import connect
+    from stormpetrel.storage.migrate import require_current
+    from stormpetrel.storage.slots import take_slot
+
+    require_current(url)
+    slot = take_slot(url)
+    try:
+        connection = connect(url, ids=IdMaker(slot.number))
+        try:
+            yield connection
+        finally:
+            connection.close()
+    finally:
+        slot.release()
+
+
+@contextmanager
+def change(connection: StoreConnection) -> Iterator[int]:
+    """One transaction, with the time (ms) to give to its rules.
+
+    What it told goes into the outbox with it: the courier of a running server passes it on to every process.
+    """
+    from stormpetrel.storage.connection import transaction
+    from stormpetrel.storage.outbox import put_events
+
+    at_ms = now_ms()
+    with transaction(connection):
+        yield at_ms
+        if connection.events:
+            put_events(connection, list(connection.events), at_ms)

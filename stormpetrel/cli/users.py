@@ -1,0 +1,205 @@
+"""`user`: who has an account here. All of it works while the server runs, and takes effect at once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from stormpetrel.cli.output import print_json, print_table
+from stormpetrel.cli.parser import Commands, add_command, add_group
+from stormpetrel.cli.store import change, open_store
+from stormpetrel.errors import SetupError
+
+if TYPE_CHECKING:
+    from stormpetrel.model.account import User
+    from stormpetrel.storage.connection import Connection
+
+MAX_LISTED = 1_000_000
+
+
+def add_commands(commands: Commands[Any]) -> None:
+    """Adds `user add`, `list`, `approve`, `reject`, `suspend` and `unsuspend`."""
+    group = add_group(commands, "user", about="Adds, lists, approves and suspends accounts.")
+    parser = add_command(
+        group,
+        "add",
+        _add,
+        about="Adds an account that can sign in at once, whatever registration says.",
+        example="stormpetrel user add Nino --email nino@example.org --admin",
+    )
+    parser.add_argument("name", metavar="NAME", help="the username; capital letters are kept")
+    parser.add_argument("--email", metavar="E", required=True, help="address to sign in with")
+    password = parser.add_mutually_exclusive_group()
+    password.add_argument(
+        "--password", metavar="P", help="8 to 128 characters; without it, it is asked for or read from stdin"
+    )
+    password.add_argument(
+        "--password-stdin", action="store_true", help="read it from the first line of stdin"
+    )
+    parser.add_argument("--admin", action="store_true", help="may approve and suspend others")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    for name, run, about in (
+        ("approve", _approve, "Lets somebody in who signed up and waits."),
+        ("reject", _reject, "Deletes the sign-up of somebody who waits."),
+        ("suspend", _suspend, "Hides an account and shuts it out, at once; nothing is deleted."),
+        ("unsuspend", _unsuspend, "Undoes suspend: the account and its access are back."),
+    ):
+        parser = add_command(group, name, run, about=about, example=f"stormpetrel user {name} Nino")
+        parser.add_argument("name", metavar="NAME", help="the username, in small or capital letters")
+        parser.add_argument("--json", action="store_true", help="as JSON")
+    parser = add_command(
+        group, "list", _list, about="Lists accounts, oldest first.", example="stormpetrel user list --pending"
+    )
+    parser.add_argument("--pending", action="store_true", help="only those that wait for approval")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _add(args: argparse.Namespace) -> int:
+    from stormpetrel.config import load
+    from stormpetrel.heavy import hash_password_now
+    from stormpetrel.model.account import Role, password_problem
+    from stormpetrel.rules.accounts import sign_up, user
+
+    config = load(args.config).config
+    password = _password(args)
+    problem = password_problem(password)
+    if problem is not None:
+        raise SetupError(f"password {problem}")
+    password_hash = hash_password_now(password)
+    with open_store(config.database_url) as connection:
+        with change(connection) as at_ms:
+            account = sign_up(
+                connection,
+                username=args.name,
+                email=args.email,
+                password_hash=password_hash,
+                reason="",
+                locale=config.languages.partition(",")[0].strip() or "en",
+                registration=config.registration,
+                now_ms=at_ms,
+                role=Role.ADMIN if args.admin else Role.MEMBER,
+                by_operator=True,
+            )
+        added = user(connection, account_id=account.id)
+    _tell(added, args, f"{added.username} <{added.email}> is now {_article(added.role)}")
+    return 0
+
+
+def _article(role: str) -> str:
+    return "an administrator" if role == "admin" else "a member"
+
+
+def _password(args: argparse.Namespace) -> str:
+    """As given, asked for, or read; never shown."""
+    if args.password is not None:
+        return str(args.password)
+    if not args.password_stdin and sys.stdin.isatty():
+        import getpass
+
+        password = getpass.getpass("Password: ")
+        if getpass.getpass("Once more: ") != password:
+            raise SetupError("the two passwords differ; nothing was changed")
+        return password
+    password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise SetupError("no password: give --password, or the password as the first line of stdin")
+    return password
+
+
+def _approve(args: argparse.Namespace) -> int:
+    from stormpetrel.rules.accounts import approve
+
+    return _decide(args, approve, "may sign in now")
+
+
+def _suspend(args: argparse.Namespace) -> int:
+    from stormpetrel.rules.accounts import suspend
+
+    return _decide(args, suspend, "is suspended")
+
+
+def _unsuspend(args: argparse.Namespace) -> int:
+    from stormpetrel.rules.accounts import unsuspend
+
+    return _decide(args, unsuspend, "is active again")
+
+
+def _reject(args: argparse.Namespace) -> int:
+    from stormpetrel.rules.accounts import reject
+
+    return _decide(args, reject, "was rejected; the sign-up is deleted", gone=True)
+
+
+def _decide(args: argparse.Namespace, rule: Any, outcome: str, *, gone: bool = False) -> int:
+    from stormpetrel.config import load
+    from stormpetrel.rules.accounts import user
+
+    with open_store(load(args.config).config.database_url) as connection:
+        with change(connection):
+            decided = _user_named(connection, args.name)
+            rule(connection, account_id=decided.account_id)
+        if not gone:
+            decided = user(connection, account_id=decided.account_id)
+    _tell(decided, args, f"{decided.username} {outcome}", state="rejected" if gone else None)
+    return 0
+
+
+def _user_named(connection: Connection, name: str) -> User:
+    from stormpetrel.rules.accounts import user_by_login
+
+    found = user_by_login(connection, login=name.removeprefix("@"))
+    if found is None:
+        raise SetupError(f"there is no account {name!r} here (see stormpetrel user list)")
+    return found
+
+
+def _list(args: argparse.Namespace) -> int:
+    from stormpetrel.config import load
+    from stormpetrel.rules.accounts import pending_users, users
+
+    with open_store(load(args.config).config.database_url) as connection:
+        found = (pending_users if args.pending else users)(connection, limit=MAX_LISTED)
+    if args.json:
+        print_json([_as_json(user) for user in found])
+    else:
+        print_table(
+            ("NAME", "EMAIL", "ROLE", "STATE", "SINCE", *(("REASON",) if args.pending else ())),
+            [
+                (
+                    user.username,
+                    user.email,
+                    user.role.value,
+                    user.state.value,
+                    _day(user.created_at_ms),
+                    *((user.sign_up_reason,) if args.pending else ()),
+                )
+                for user in found
+            ],
+        )
+    return 0
+
+
+def _day(at_ms: int) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def _tell(user: User, args: argparse.Namespace, line: str, *, state: str | None = None) -> None:
+    if args.json:
+        print_json(_as_json(user) | ({"state": state} if state else {}))
+    else:
+        print(line)
+
+
+def _as_json(user: User) -> dict[str, object]:
+    return {
+        "id": str(user.account_id),
+        "username": user.username,
+        "email": user.email,
+        "role": user.role.value,
+        "state": user.state.value,
+        "sign_up_reason": user.sign_up_reason,
+        "created_at_ms": user.created_at_ms,
+    }

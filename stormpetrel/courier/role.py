@@ -1,0 +1,133 @@
+"""The courier's process: drains the outbox when told, looks twice a second anyway, and clears away what is old.
+
+Its port answers from memory, also while the database is dead: the courier waits for it to come back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Mapping
+
+from stormpetrel.bus import Bus
+from stormpetrel.config import Config
+from stormpetrel.courier.deliveries import DELIVERIES
+from stormpetrel.courier.drain import Drain, now_ms
+from stormpetrel.courier.housekeeping import EVERY_S, keep_house
+from stormpetrel.errors import Busy, EnvironmentFailure
+from stormpetrel.health import serve_health
+from stormpetrel.model.event import AllChanged, Event, OutboxFilled
+from stormpetrel.storage.database import Database
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 0.5
+"""How late a job can be noticed that nobody told of: one of a command, or one that is due again."""
+RETRY_MIN_S = 0.1
+RETRY_MAX_S = 5.0
+"""A store that fails is asked again after the first, doubling up to the second."""
+
+
+async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Event) -> None:
+    """Serves until `stop` is set; what it has begun then is finished."""
+    wake = asyncio.Event()
+
+    def on_events(events: list[Event]) -> None:
+        if any(isinstance(event, OutboxFilled | AllChanged) for event in events):
+            wake.set()
+
+    def publish(events: list[Event]) -> None:
+        bus.publish(events)
+        on_events(events)
+
+    bus.on_events = on_events
+    drains: list[Drain] = []
+    health = asyncio.create_task(
+        serve_health(sock, stop=stop, role="courier", metrics=lambda: _metrics(drains))
+    )
+    try:
+        db = await _open(config.database_url, publish, stop)
+        if db is not None:
+            drain = Drain(db, DELIVERIES)
+            drains.append(drain)
+            try:
+                await asyncio.gather(_drain(drain, wake, stop), _keep_house(db, stop))
+            finally:
+                await db.close()
+    finally:
+        stop_health = stop.is_set()
+        if not stop_health:
+            health.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await health
+
+
+def _metrics(drains: list[Drain]) -> Mapping[str, float]:
+    if not drains:
+        return {"stormpetrel_courier_drains": 0}
+    drained = drains[0].drained
+    return {
+        "stormpetrel_courier_drains": 1,
+        "stormpetrel_outbox_done_total": drained.done,
+        "stormpetrel_outbox_retried_total": drained.retried,
+        "stormpetrel_outbox_dead_total": drained.buried,
+        "stormpetrel_outbox_lease_lost_total": drained.lost,
+    }
+
+
+async def _open(url: str, publish: Callable[[list[Event]], None], stop: asyncio.Event) -> Database | None:
+    """The store, as soon as it can be reached; None when `stop` came first."""
+    wait_s = RETRY_MIN_S
+    while not stop.is_set():
+        db = Database(url, publish=publish)
+        try:
+            await db.open()
+        except EnvironmentFailure as error:
+            log.error("%s; the courier waits for it", error.safe_text)
+            await _pause(stop, wait_s)
+            wait_s = min(wait_s * 2, RETRY_MAX_S)
+        else:
+            return db
+    return None
+
+
+async def _drain(drain: Drain, wake: asyncio.Event, stop: asyncio.Event) -> None:
+    wait_s = RETRY_MIN_S
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        while not stop.is_set():
+            wake.clear()
+            try:
+                taken = await drain.once()
+            except Busy:
+                await _pause(stop, wait_s)
+                wait_s = min(wait_s * 2, RETRY_MAX_S)
+                continue
+            wait_s = RETRY_MIN_S
+            if taken:
+                continue
+            waking = asyncio.create_task(wake.wait())
+            await asyncio.wait({waking, stopping}, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+            waking.cancel()
+    finally:
+        stopping.cancel()
+
+
+async def _keep_house(db: Database, stop: asyncio.Event) -> None:
+    while not await _pause(stop, EVERY_S):
+        try:
+            removed = await keep_house(db, now_ms=now_ms())
+        except Busy:
+            # Nobody waits for it; the next round does it.
+            continue
+        if removed:
+            log.info("cleared away %d old rows", removed)
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> bool:
+    """Waits; True as soon as `stop` is set."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+    return stop.is_set()

@@ -1,0 +1,115 @@
+"""Request heads: what the cache needs to know of one, and the memo that saves parsing it again.
+
+The memo is safe by construction: it maps the exact bytes of one whole request, as they were fed to the real
+parser between two messages, to what that parser made of them. The same bytes in the same place mean the same.
+"""
+
+from __future__ import annotations
+
+import enum
+
+MEMO_ENTRIES = 4096
+MEMO_MAX_BYTES = 1536
+
+
+class Family(enum.IntEnum):
+    """What kind of answer a path's refusals have: JSON, plain text, or a page."""
+
+    PAGE = 0
+    API = 1
+    FEED = 2
+
+
+_API_PREFIXES = (b"/api/", b"/oauth/", b"/.well-known/", b"/nodeinfo")
+_CORS_PREFIXES = (b"/api/", b"/oauth/token", b"/oauth/revoke", b"/.well-known/", b"/nodeinfo")
+
+
+def family_of(path: bytes) -> Family:
+    """The family of a path; the OAuth consent page is a page, for people read it."""
+    if path.startswith(_API_PREFIXES):
+        return Family.PAGE if path == b"/oauth/authorize" else Family.API
+    return Family.FEED if path.endswith(b".atom") else Family.PAGE
+
+
+def has_cors(path: bytes) -> bool:
+    """True where every answer, a refusal too, is readable from any origin."""
+    return path.startswith(_CORS_PREFIXES)
+
+
+class Head:
+    """What one bodyless anonymous GET or HEAD asks of the cache. `plain`: just the whole bytes as they are."""
+
+    __slots__ = ("coding", "family", "if_none_match", "keep_alive", "key", "only_head", "path", "plain")
+
+    def __init__(
+        self,
+        path: bytes,
+        key: bytes | None,
+        *,
+        coding: int,
+        if_none_match: bytes | None,
+        only_head: bool,
+        keep_alive: bool,
+    ) -> None:
+        self.path = path
+        self.key = key
+        self.coding = coding
+        self.if_none_match = if_none_match
+        self.only_head = only_head
+        self.keep_alive = keep_alive
+        self.family = family_of(path)
+        self.plain = if_none_match is None and not only_head and keep_alive
+
+
+class HeadMemo:
+    """Heads by the exact bytes of their request, in two halves: when the young one is full it becomes the old.
+
+    At most 2 * MEMO_ENTRIES requests of MEMO_MAX_BYTES each (12 MB); what was not seen for a whole half is
+    dropped. Only what comes twice is remembered, so clients that all differ leave nothing behind. Requests
+    with a credential are never in it.
+    """
+
+    __slots__ = ("_old", "_seen", "young")
+
+    def __init__(self) -> None:
+        self.young: dict[bytes, Head] = {}
+        self._old: dict[bytes, Head] = {}
+        self._seen = [0] * MEMO_ENTRIES
+
+    def __len__(self) -> int:
+        return len(self.young) + len(self._old)
+
+    def get(self, data: bytes) -> Head | None:
+        """What these bytes were found to mean."""
+        head = self.young.get(data)
+        if head is None:
+            head = self._old.get(data)
+            if head is not None:
+                self.put(data, head)
+        return head
+
+    def offer(self, data: bytes, head: Head) -> None:
+        """Remember it when it comes for the second time, unless it is too long."""
+        mark = hash(data)
+        place = mark % MEMO_ENTRIES
+        if self._seen[place] != mark:
+            self._seen[place] = mark
+        elif len(data) <= MEMO_MAX_BYTES:
+            self.put(data, head)
+
+    def put(self, data: bytes, head: Head) -> None:
+        """Remember it."""
+        if len(self.young) >= MEMO_ENTRIES:
+            self._old = self.young
+            self.young = {}
+        self.young[data] = head
+
+
+def etag_matches(if_none_match: bytes, etag: bytes) -> bool:
+    """If-None-Match against one entity tag: weak comparison, lists, `*` (RFC 9110, 13.1.2).
+
+    Our tags have no comma in them, so splitting at commas finds ours whatever else is in the list.
+    """
+    if if_none_match.strip() == b"*":
+        return True
+    return any(tag.strip().removeprefix(b"W/") == etag for tag in if_none_match.split(b","))

@@ -1,0 +1,68 @@
+"""What the edge counts, and the caps on connections."""
+
+from __future__ import annotations
+
+import resource
+from collections import Counter
+from dataclasses import dataclass, field
+
+_SHARE_OF_FILES = 0.9
+
+
+@dataclass(slots=True)
+class Counts:
+    """Plain counters of one worker since it started; `connections` is how many are open now.
+
+    `refused`: by reason (the policy line's name). `closed`: connections ended by the edge, by kind:
+    header, body, idle, write, closing, linger, memory. `dropped`: connections refused at once, by cap.
+    """
+
+    requests: int = 0
+    served_from_cache: int = 0
+    not_modified: int = 0
+    admitted: int = 0
+    rendered: int = 0
+    gone_while_waiting: int = 0
+    upgrades: int = 0
+    failed: int = 0
+    connections: int = 0
+    accepted: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    closed: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+class ConnectionCaps:
+    """How many connections are open, in all and by address. As large as the number of connections."""
+
+    def __init__(self, *, total: int, per_address: int) -> None:
+        """`total` 0: 90 % of the open-file limit."""
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        ceiling = 1_000_000 if files == resource.RLIM_INFINITY else int(files * _SHARE_OF_FILES)
+        self.total = total or ceiling
+        self.per_address = per_address
+        self._open = 0
+        self._by_address: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return self._open
+
+    def enter(self, address: str) -> str:
+        """Count a connection in; the name of the cap it is over, and then it is not counted, or ""."""
+        if self._open >= self.total:
+            return "connections/total"
+        held = self._by_address.get(address, 0)
+        if held >= self.per_address:
+            return "connections/address"
+        self._open += 1
+        self._by_address[address] = held + 1
+        return ""
+
+    def leave(self, address: str) -> None:
+        """Count out one that was counted in."""
+        self._open -= 1
+        held = self._by_address[address] - 1
+        if held:
+            self._by_address[address] = held
+        else:
+            del self._by_address[address]

@@ -1,0 +1,152 @@
+"""Refusals as bytes: in the caller's language, with everything a client needs to come back.
+
+An application gets JSON, a feed reader plain text, a person a light page; never a redirect, never 200. All
+carry the CORS headers where the answer itself would (without them a web app sees only "network error").
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import logging
+import math
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+from stormpetrel.edge.heads import Family, family_of, has_cors
+from stormpetrel.shield.answer import Refused
+
+CORS_LINES = (
+    b"access-control-allow-origin: *\r\n"
+    b"access-control-expose-headers: Link, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, "
+    b"X-Request-Id, Retry-After\r\n"
+)
+_TYPES = {
+    Family.PAGE: b"text/html; charset=utf-8",
+    Family.API: b"application/json; charset=utf-8",
+    Family.FEED: b"text/plain; charset=utf-8",
+}
+_STYLE = (
+    "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;"
+    "color:#1d2733;background:#f6f8fa}a{color:#0b57a4}"
+    "@media(prefers-color-scheme:dark){body{color:#dbe4ee;background:#10161d}a{color:#8fc1ff}}"
+)
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_HSTS = b"strict-transport-security: max-age=31536000\r\n"
+_TITLES = {
+    429: "Slow down a little",
+    503: "Busy just now",
+    400: "That request could not be read",
+    408: "That took too long",
+    413: "That is too large",
+    414: "That address is too long",
+    431: "That request is too large",
+}
+_MEMO_SECONDS = 64
+_log = logging.getLogger("stormpetrel.edge")
+
+RefusalPage = Callable[[Refused], bytes]
+
+
+class RefusalWriter:
+    """Makes the bytes of a refusal. `page`: the application's own HTML; None for the plain one here."""
+
+    def __init__(self, *, page: RefusalPage | None, status_url: str, public_https: bool) -> None:
+        self._page = page
+        self._status_url = status_url
+        hsts = _HSTS if public_https else b""
+        common = (
+            b"cache-control: no-store\r\nx-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\n"
+            + hsts
+        )
+        policy = (
+            f"content-security-policy: default-src 'none'; style-src 'sha256-{_STYLE_HASH}'{{more}}; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\nx-frame-options: DENY\r\n"
+        )
+        # A page of the application's own brings its own stylesheet.
+        page_policy = policy.format(more="" if page is None else " 'self'").encode()
+        self._security = {
+            Family.PAGE: common + page_policy,
+            Family.API: common + policy.format(more="").encode(),
+            Family.FEED: common + policy.format(more="").encode(),
+        }
+        self._bodies: dict[tuple[int, str, Family], bytes] = {}
+        self._resets: dict[int, bytes] = {}
+
+    def answer(
+        self, refused: Refused, *, path: bytes, date: bytes, keep_alive: bool, only_head: bool
+    ) -> bytes:
+        """The whole answer. `path`: raw, b"" when it is not known (then it is told as to an application)."""
+        family = family_of(path) if path else Family.API
+        body = self._body(refused, family)
+        status = refused.status
+        lines = [
+            b"HTTP/1.1 %d %b\r\ndate: %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n"
+            % (status, _PHRASES[status], date, _TYPES[family], len(body)),
+            self._security[family],
+        ]
+        if has_cors(path) or not path:
+            lines.append(CORS_LINES)
+        if refused.retry_after_s is not None:
+            lines.append(b"retry-after: %d\r\n" % refused.retry_after_s)
+        if refused.rate_limit is not None:
+            lines.append(self.rate_limit_lines(*refused.rate_limit))
+        lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
+        if not only_head:
+            lines.append(body)
+        return b"".join(lines)
+
+    def rate_limit_lines(self, limit: int, remaining: int, reset_epoch_s: float) -> bytes:
+        """The three X-RateLimit header lines; the reset in ISO 8601, rounded up to a second."""
+        second = math.ceil(reset_epoch_s)
+        reset = self._resets.get(second)
+        if reset is None:
+            if len(self._resets) >= _MEMO_SECONDS:
+                self._resets.clear()
+            reset = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(second)).encode()
+            self._resets[second] = reset
+        return b"x-ratelimit-limit: %d\r\nx-ratelimit-remaining: %d\r\nx-ratelimit-reset: %b\r\n" % (
+            limit,
+            remaining,
+            reset,
+        )
+
+    def _body(self, refused: Refused, family: Family) -> bytes:
+        if family == Family.PAGE and self._page is not None:
+            # The application's page is its own code: whatever it does, there must be an answer.
+            try:
+                return self._page(refused)
+            except Exception:
+                _log.exception("the refusal page failed; the plain one is sent")
+        key = (refused.status, refused.safe_text, family)
+        body = self._bodies.get(key)
+        if body is None:
+            body = self._make(refused, family)
+            if len(self._bodies) < 256:
+                self._bodies[key] = body
+        return body
+
+    def _make(self, refused: Refused, family: Family) -> bytes:
+        if family == Family.API:
+            return json.dumps({"error": refused.safe_text}).encode()
+        if family == Family.FEED:
+            return (refused.safe_text + "\n").encode()
+        title = html.escape(_TITLES.get(refused.status, "This cannot be answered now"))
+        status = ""
+        if self._status_url:
+            status = f'<p>How things are: <a href="{html.escape(self._status_url)}">status page</a>.</p>'
+        again = "<p>Please try again in a moment; this page may be reloaded.</p>"
+        return (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"<title>{title}</title><style>{_STYLE}</style></head><body><main><h1>{title}</h1>"
+            f"<p>{html.escape(refused.safe_text)}.</p>"
+            f"{again if refused.status in (429, 503) else ''}{status}</main></body></html>\n"
+        ).encode()
+
+
+_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
+_PHRASES[413] = b"Content Too Large"

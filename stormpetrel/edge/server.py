@@ -1,0 +1,157 @@
+"""The edge of one worker: accepts on a socket it is given, serves, drains.
+
+Everything else in `edge/` is reached through `EdgeServer`; the application meets the edge only through the
+ASGI scope (`visit`, `hot`, `rate_limit`, `release_slot`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from stormpetrel.config import EdgeConfig, ShieldConfig
+from stormpetrel.edge.cache import HotCache
+from stormpetrel.edge.limits import Counts
+from stormpetrel.edge.protocol import EdgeProtocol
+from stormpetrel.edge.refusals import RefusalPage
+from stormpetrel.edge.websocket import MAX_MESSAGE_BYTES
+from stormpetrel.edge.worker import AsgiApp, BodyLimit, EdgeWorker, HotKey
+from stormpetrel.shield.identify import TokenTable
+
+DRAIN_S = 10.0
+"""What runs or waits when the end comes has this long to finish."""
+BACKLOG = 2048
+_POLL_S = 0.02
+_log = logging.getLogger("stormpetrel.edge")
+
+
+class EdgeServer:
+    """The edge in front of an ASGI application.
+
+    `sock`: bound, or already listening, possibly inherited. `hot_key(path, query)`: the cache key when an
+    anonymous GET of that raw path and query may be answered from the cache, else None; only the parameters
+    that matter belong in it. `refusal_page`: the HTML of a refused page view; None for a plain one.
+    `body_limit(path)`: the largest body of a path where it is not `edge.max_body_bytes`. `secret`: signs the
+    session cookies, 16 bytes at least. `public_https`: people reach this place by https.
+    """
+
+    def __init__(
+        self,
+        app: AsgiApp,
+        *,
+        sock: socket.socket,
+        edge: EdgeConfig,
+        shield: ShieldConfig,
+        hot_key: HotKey,
+        secret: bytes,
+        public_https: bool,
+        refusal_page: RefusalPage | None = None,
+        status_url: str = "",
+        body_limit: BodyLimit | None = None,
+    ) -> None:
+        if len(secret) < 16:
+            raise ValueError("the cookie secret must have at least 16 bytes")
+        self.cache = HotCache(
+            capacity_bytes=edge.cache_bytes, ttl_s=edge.cache_ttl_s, grace_s=edge.cache_grace_s
+        )
+        self.tokens = TokenTable()
+        self.counts = Counts()
+        self._app = app
+        self._sock = sock
+        self._parts: dict[str, Any] = {
+            "edge": edge,
+            "shield": shield,
+            "secret": secret,
+            "hot_key": hot_key,
+            "body_limit": body_limit,
+            "refusal_page": refusal_page,
+            "status_url": status_url,
+            "public_https": public_https,
+            "tokens": self.tokens,
+            "cache": self.cache,
+            "counts": self.counts,
+        }
+        self._worker: EdgeWorker | None = None
+        self._server: asyncio.AbstractServer | None = None
+
+    @property
+    def worker(self) -> EdgeWorker:
+        """What the connections share; RuntimeError before `start`."""
+        if self._worker is None:
+            raise RuntimeError("the edge was not started")
+        return self._worker
+
+    async def start(self) -> None:
+        """Accept connections from now on."""
+        loop = asyncio.get_running_loop()
+        worker = self._worker = EdgeWorker(self._app, loop=loop, **self._parts)
+        config = _uvicorn_config(self._app)
+        state = ServerState()
+
+        def connect() -> EdgeProtocol:
+            return EdgeProtocol(worker, config, state, {}, loop)
+
+        worker.start_ticking()
+        self._server = await loop.create_server(connect, sock=self._sock, backlog=BACKLOG)
+
+    async def serve_until(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set, then drain: at most DRAIN_S for what runs or waits, WebSockets get 1012."""
+        await stop.wait()
+        await self.drain()
+
+    async def drain(self, *, within_s: float = DRAIN_S) -> None:
+        """Stop accepting, finish what runs and waits, close the rest; return when all is closed."""
+        worker = self.worker
+        assert self._server is not None
+        self._server.close()
+        worker.is_draining = True
+        for connection in list(worker.connections):
+            connection.drain()
+        end_s = worker.loop.time() + within_s
+        # Looking some times a second, once in a process's life, is simpler than events for each that may end.
+        while (worker.connections or worker.tasks) and worker.loop.time() < end_s:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_S)
+        left = list(worker.connections)
+        if left or worker.tasks:
+            _log.warning("%d connections were still open at the end of the drain", len(left))
+        for task in list(worker.tasks):
+            task.cancel()
+        for connection in left:
+            connection.abort()
+        # One turn of the loop for what was cancelled and dropped to hear of it.
+        while worker.tasks and worker.loop.time() < end_s + 1.0:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_S)
+        await asyncio.sleep(0)
+        worker.stop_ticking()
+        await self._server.wait_closed()
+
+
+def _uvicorn_config(app: AsgiApp) -> Config:
+    """What uvicorn's protocol classes ask of a configuration."""
+
+    async def probe(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, send)
+
+    config = Config(
+        probe,
+        http=EdgeProtocol,
+        ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        workers=1,
+    )
+    config.load()
+    return config

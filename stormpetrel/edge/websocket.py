@@ -1,0 +1,163 @@
+"""A WebSocket's connection: uvicorn's protocol, with the edge's caps, deadlines and limits kept on.
+
+Only the handshake was admitted: the slot goes back as soon as it is answered, and an open stream holds none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+from uvicorn._types import ASGISendEvent
+from uvicorn.config import Config
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import Frame
+
+from stormpetrel.edge.wheel import NEVER
+from stormpetrel.edge.worker import EdgeWorker
+
+MAX_MESSAGE_BYTES = 65_536
+"""Clients only subscribe and unsubscribe."""
+PING_S = 30.0
+"""An idle stream is asked this often whether it still lives, and has as long to say so."""
+WRITE_BUFFER_BYTES = 65_536
+MAX_UNREAD_BYTES = 262_144
+"""A client that asks (pings) and never reads what it is answered is dropped at this."""
+
+
+class EdgeWebSocket(WebSocketsSansIOProtocol):
+    """One upgraded connection. `release`: gives the handshake's slot back; `extras`: for the scope."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        loop: asyncio.AbstractEventLoop,
+        *,
+        worker: EdgeWorker,
+        address: str,
+        release: Callable[[], None],
+        extras: dict[str, Any],
+    ) -> None:
+        super().__init__(config, server_state, app_state, loop)
+        self.worker = worker
+        self.deadline_s = NEVER
+        self.wheel_slot = -1
+        self._address = address
+        self._release = release
+        self._extras = extras
+        self._is_counted = False
+        self._is_write_paused = False
+        self._write_mark = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._is_counted = True
+        self.worker.connections.add(self)
+        self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        # Until the handshake is answered.
+        self.worker.wheel.arm(self, self.loop.time() + self.worker.config.header_timeout_s * 2)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        worker = self.worker
+        if self._is_counted:
+            self._is_counted = False
+            worker.wheel.disarm(self)
+            worker.connections.discard(self)
+            worker.caps.leave(self._address)
+            worker.counts.connections -= 1
+        self._release()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+            self.worker.counts.closed["write"] += 1
+            self.abort()
+            return
+        super().data_received(data)
+        if self.transport.is_closing():
+            self._arm_closing()
+
+    async def run_asgi(self) -> None:
+        cast(dict[str, Any], self.scope).update(self._extras)
+        task = asyncio.current_task()
+        if task is not None:
+            self.worker.tasks.add(task)
+        try:
+            await super().run_asgi()
+        finally:
+            if task is not None:
+                self.worker.tasks.discard(task)
+            self._release()
+            self._arm_closing()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if self.handshake_complete or self.close_sent:
+            self._release()
+        if self.transport.is_closing():
+            self._arm_closing()
+
+    def start_keepalive(self) -> None:
+        self._arm_ping()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._is_write_paused = True
+        self._write_mark = self.transport.get_write_buffer_size()
+        self.worker.wheel.arm(self, self.loop.time() + self.worker.config.write_timeout_s)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._is_write_paused = False
+        self._arm_ping()
+
+    def handle_pong(self, event: Frame) -> None:
+        super().handle_pong(event)
+        if self.pending_ping_payload is None and not self._is_write_paused:
+            self._arm_ping()
+
+    def on_deadline(self, at_s: float) -> None:
+        """The wheel: a ping is due, or was not answered, or nothing is read, or the handshake hangs."""
+        closed = self.worker.counts.closed
+        if self.transport.is_closing():
+            closed["closing"] += 1
+            self.abort()
+        elif self._is_write_paused:
+            left = self.transport.get_write_buffer_size()
+            if left < self._write_mark:
+                self._write_mark = left
+                self.worker.wheel.arm(self, at_s + self.worker.config.write_timeout_s)
+                return
+            closed["write"] += 1
+            self.abort()
+        elif not self.handshake_complete:
+            closed["header"] += 1
+            self.abort()
+        elif self.pending_ping_payload is not None:
+            closed["idle"] += 1
+            self.keepalive_timeout()
+            self._arm_closing()
+        else:
+            self.send_keepalive_ping()
+            self.worker.wheel.arm(self, at_s + PING_S)
+
+    def drain(self) -> None:
+        """Stop: the client is told 1012, service restart, and comes back elsewhere."""
+        self.shutdown()
+        self._arm_closing()
+
+    def abort(self) -> None:
+        """Drop the connection, whatever is still to be written."""
+        self.transport.abort()
+
+    def _arm_ping(self) -> None:
+        self.worker.wheel.arm(self, self.loop.time() + PING_S)
+
+    def _arm_closing(self) -> None:
+        """A close that the client does not follow ends with the write deadline."""
+        if self._is_counted:
+            self.worker.wheel.arm(self, self.loop.time() + self.worker.config.write_timeout_s)

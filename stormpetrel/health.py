@@ -1,0 +1,158 @@
+"""The smallest HTTP server: /health, from memory, for roles that have no pages (yet).
+
+GET and HEAD of /health, and of /metrics where the role counts something; 404 in JSON otherwise. Heads, idle
+time, connections and unread answers are bounded; a request that brings a body is answered and its connection
+closed, so nothing in a body is ever taken for a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable, Mapping
+from email.utils import formatdate
+from typing import cast
+
+MAX_HEAD_BYTES = 8192
+MAX_CONNECTIONS = 512
+HEAD_TIMEOUT_S = 5.0
+IDLE_TIMEOUT_S = 30.0
+BACKLOG = 1024
+
+_HEALTHY = b'{"status":"ok"}'
+_JSON = "application/json; charset=utf-8"
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 431: "Too Large"}
+
+Metrics = Callable[[], Mapping[str, float]]
+"""Gives the role's figures by their Prometheus names."""
+
+
+async def serve_health(
+    sock: socket.socket, *, stop: asyncio.Event, role: str, metrics: Metrics | None = None
+) -> None:
+    """Answers on the listening `sock` until `stop` is set."""
+    loop = asyncio.get_running_loop()
+    connections: set[_Connection] = set()
+    server = await loop.create_server(
+        lambda: _Connection(loop, connections, role, metrics), sock=sock, backlog=BACKLOG
+    )
+    try:
+        await stop.wait()
+    finally:
+        server.close()
+        for connection in list(connections):
+            connection.close()
+        await server.wait_closed()
+
+
+class _Connection(asyncio.Protocol):
+    """One connection. Its timer is the time by which the next whole head must be there."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connections: set[_Connection],
+        role: str,
+        metrics: Metrics | None,
+    ) -> None:
+        self._loop = loop
+        self._connections = connections
+        self._role = role
+        self._metrics = metrics
+        self._received = b""
+        self._transport: asyncio.Transport
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have all of Transport's methods and are not of that class.
+        self._transport = cast(asyncio.Transport, transport)
+        if len(self._connections) >= MAX_CONNECTIONS:
+            self._transport.abort()
+            return
+        self._connections.add(self)
+        self._wait(HEAD_TIMEOUT_S)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def pause_writing(self) -> None:
+        # Asks and never reads: there is nothing here that is worth waiting for such a client.
+        self._transport.abort()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _wait(self, timeout_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(timeout_s, self._transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport.is_closing():
+            return
+        if not self._received:
+            self._wait(HEAD_TIMEOUT_S)
+        self._received += data
+        while not self._transport.is_closing():
+            head, end, rest = self._received.partition(b"\r\n\r\n")
+            if len(head) > MAX_HEAD_BYTES:
+                self._answer(431, _JSON, _error("The request head is too large"), close=True)
+                return
+            if not end:
+                return
+            self._received = rest
+            self._wait(HEAD_TIMEOUT_S if rest else IDLE_TIMEOUT_S)
+            self._request(head)
+
+    def _request(self, head: bytes) -> None:
+        first, _, fields = head.partition(b"\r\n")
+        words = first.split(b" ")
+        if len(words) != 3 or words[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
+            self._answer(400, _JSON, _error("The request could not be read"), close=True)
+            return
+        method, target, version = words
+        names = {line.partition(b":")[0].strip().lower(): line for line in fields.split(b"\r\n")}
+        connection = names.get(b"connection", b"").lower()
+        close = (
+            b"content-length" in names
+            or b"transfer-encoding" in names
+            or b"close" in connection
+            or (version == b"HTTP/1.0" and b"keep-alive" not in connection)
+        )
+        path = target.partition(b"?")[0]
+        send_body = method != b"HEAD"
+        if method not in (b"GET", b"HEAD"):
+            self._answer(405, _JSON, _error("This method is not known here"), close=close)
+        elif path == b"/health":
+            self._answer(200, _JSON, _HEALTHY, close=close, send_body=send_body)
+        elif path == b"/metrics" and self._metrics is not None:
+            lines = [f"{name} {value:g}\n" for name, value in self._metrics().items()]
+            self._answer(200, _TEXT, "".join(lines).encode(), close=close, send_body=send_body)
+        else:
+            text = f"This is Stormpetrel's {self._role} role; it answers /health"
+            self._answer(404, _JSON, _error(text), close=close, send_body=send_body)
+
+    def _answer(
+        self, status: int, content_type: str, body: bytes, *, close: bool, send_body: bool = True
+    ) -> None:
+        head = (
+            f"HTTP/1.1 {status} {_REASONS[status]}\r\n"
+            f"Date: {formatdate(usegmt=True)}\r\n"
+            f"Content-Type: {content_type}\r\n"
+            f"Content-Length: {len(body)}\r\n"
+            "Cache-Control: no-store\r\n"
+            "X-Content-Type-Options: nosniff\r\n"
+            f"{'Allow: GET, HEAD' + chr(13) + chr(10) if status == 405 else ''}"
+            f"Connection: {'close' if close else 'keep-alive'}\r\n\r\n"
+        )
+        self._transport.write(head.encode("ascii") + (body if send_body else b""))
+        if close:
+            self._transport.close()
+
+
+def _error(text: str) -> bytes:
+    return json.dumps({"error": text}).encode()

@@ -1,0 +1,271 @@
+"""The application put together: finds the route, finds out who asks, calls the handler, and turns what it
+raises into an answer. The one place where our errors become HTTP."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import secrets
+import time
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+from stormpetrel.errors import (
+    Busy,
+    Forbidden,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+    NotSignedIn,
+    Refusal,
+    TooMany,
+)
+from stormpetrel.http.request import FORM_COOKIE, Request
+from stormpetrel.http.response import HTML, Response, json, redirect
+from stormpetrel.http.routing import Actor, Route, Router, is_api_path
+from stormpetrel.http.site import Site
+from stormpetrel.model.access import Access
+from stormpetrel.rules import access as access_rules
+from stormpetrel.shield.identify import TokenEntry
+
+log = logging.getLogger(__name__)
+
+FORM_COOKIE_S = 86_400
+PREFLIGHT_S = b"86400"
+
+CORS = (
+    (b"access-control-allow-origin", b"*"),
+    (
+        b"access-control-expose-headers",
+        b"Link, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, Retry-After",
+    ),
+)
+PREFLIGHT = (
+    *CORS,
+    (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+    (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key"),
+    (b"access-control-max-age", PREFLIGHT_S),
+)
+API_HEADERS = (
+    *CORS,
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+_CSP = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+PAGE_CSP = f"{_CSP}; form-action 'self'".encode()
+CONSENT_CSP = _CSP.encode()
+PAGE_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), browsing-topics=()"),
+)
+HSTS = (b"strict-transport-security", b"max-age=31536000")
+
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+
+
+class Application:
+    """The ASGI application of a web worker."""
+
+    def __init__(self, site: Site, router: Router) -> None:
+        self.site = site
+        self.router = router
+        self._request_ids = (f"{secrets.token_hex(6)}-{number:x}" for number in itertools.count(1))
+        self._page_headers = (*PAGE_HEADERS, HSTS) if site.https else PAGE_HEADERS
+        self._api_headers = (*API_HEADERS, HSTS) if site.https else API_HEADERS
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            # No stream is served here yet: closing before accepting is a refused handshake (403).
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        # What other processes have just told us comes first: who wrote there reads it here.
+        self.site.drain()
+        request = Request(
+            scope, receive, send, site=self.site, now_ms=time.time_ns() // 1_000_000, at_s=time.monotonic()
+        )
+        request_id = next(self._request_ids)
+        try:
+            response = await self._answer(request)
+        except Refusal as refusal:
+            response = self._refuse(request, refusal)
+        except Exception:
+            log.exception("request %s failed: %s %s", request_id, request.method, request.path)
+            response = self._refuse(request, _Broken())
+        self._complete(request, response, request_id)
+        body = response.body
+        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, request: Request) -> Response:
+        routes, request.parameters = self.router.find(request.path)
+        request.is_api = is_api_path(request.path)
+        method = request.method
+        if not routes:
+            if method == "OPTIONS" and request.is_api:
+                return Response(204, headers=list(PREFLIGHT), content_type=None)
+            await self._identify_for_page(request)
+            raise NotFound("There is nothing at this address" if not request.is_api else None)
+        route = routes.get("GET" if method == "HEAD" else method)
+        if route is None:
+            if method == "OPTIONS":
+                headers = list(PREFLIGHT) if request.is_api else []
+                headers.append((b"allow", ", ".join(_allowed(routes)).encode()))
+                return Response(204, headers=headers, content_type=None)
+            await self._identify_for_page(request)
+            raise MethodNotAllowed(_allowed(routes))
+        request.route = route
+        await self._identify(request)
+        self._authorise(request, route)
+        if not request.is_api and method not in _SAFE_METHODS:
+            await request.check_csrf()
+        return await route.handler(request)
+
+    # Who asks
+
+    async def _identify(self, request: Request) -> None:
+        """Sets `request.access`. API: bearer token only, so no other site can act by a browser's cookies."""
+        visit = request.scope["visit"]
+        if not request.is_api:
+            if visit.session is not None:
+                request.access = await self._session(request, visit.session.session_id)
+            return
+        if visit.token is not None:
+            request.access = visit.token.claims
+        elif visit.token_hash is not None:
+            request.access = await self._token(request, visit.token_hash)
+            if request.access is None:
+                raise NotSignedIn
+
+    async def _identify_for_page(self, request: Request) -> None:
+        """For error pages: they greet the reader, and never fail because of who that is."""
+        if not request.is_api:
+            await self._identify(request)
+
+    async def _token(self, request: Request, token_hash: bytes) -> Access | None:
+        tokens = self.site.tokens
+        if tokens.is_unknown(token_hash, request.at_s):
+            return None
+        access = await self.site.database.read(access_rules.access_by_token, token_hash=token_hash)
+        if access is None:
+            tokens.forget(token_hash)
+            tokens.mark_unknown(token_hash, request.at_s)
+            return None
+        tokens.put(token_hash, TokenEntry(access.account_id, access.created_at_ms, request.at_s, access))
+        return access
+
+    async def _session(self, request: Request, session_id: int) -> Access | None:
+        tokens = self.site.tokens
+        key = b"session:%d" % session_id
+        entry = tokens.get(key, request.at_s)
+        if entry is not None and entry.is_fresh(request.at_s):
+            return entry.claims  # type: ignore[return-value]  # we put it there, below
+        access = await self.site.database.read(access_rules.access_by_session, session_id=session_id)
+        if access is None:
+            tokens.forget(key)
+            return None
+        tokens.put(key, TokenEntry(access.account_id, access.created_at_ms, request.at_s, access))
+        return access
+
+    def _authorise(self, request: Request, route: Route) -> None:
+        access = request.access
+        if route.actor is not Actor.ANYONE and access is None:
+            if not request.is_api:
+                raise _SignInFirst(request)
+            raise NotSignedIn
+        if access is None:
+            return
+        if route.actor is Actor.ACCOUNT and access.account_id is None:
+            raise Invalid("This method requires an authenticated user")
+        if route.scope is not None and route.scope not in access.allowed:
+            raise Forbidden("This action is outside the authorized scopes")
+
+    # Answers
+
+    def _refuse(self, request: Request, refusal: Refusal) -> Response:
+        if isinstance(refusal, _SignInFirst):
+            return redirect(refusal.location)
+        if request.is_api:
+            content: dict[str, Any] = {"error": refusal.safe_text}
+            if isinstance(refusal, Invalid) and refusal.fields:
+                content["details"] = {
+                    name: [{"error": "ERR_INVALID", "description": text}]
+                    for name, text in refusal.fields.items()
+                }
+            response = json(content, refusal.status)
+        else:
+            try:
+                response = self.site.pages.error(request, refusal)
+            except Exception:
+                log.exception("the error page failed")
+                response = Response(refusal.status, refusal.safe_text.encode(), content_type=HTML)
+        if isinstance(refusal, TooMany | Busy):
+            response.headers.append((b"retry-after", str(refusal.retry_after_s).encode()))
+        if isinstance(refusal, MethodNotAllowed):
+            response.headers.append((b"allow", ", ".join(refusal.allowed).encode()))
+        return response
+
+    def _complete(self, request: Request, response: Response, request_id: str) -> None:
+        headers = response.headers
+        headers.append((b"content-length", b"%d" % len(response.body)))
+        headers.append((b"x-request-id", request_id.encode()))
+        limit = request.scope.get("rate_limit")
+        if request.is_api:
+            headers += self._api_headers
+            if limit is not None:
+                headers.append((b"x-ratelimit-limit", b"%d" % limit[0]))
+                headers.append((b"x-ratelimit-remaining", b"%d" % limit[1]))
+                headers.append((b"x-ratelimit-reset", _iso(int(limit[2]))))
+        else:
+            headers += self._page_headers
+            csp = CONSENT_CSP if response.open_form_action else PAGE_CSP
+            headers.append((b"content-security-policy", csp))
+            if request.new_form_cookie is not None:
+                response.set_cookie(
+                    FORM_COOKIE, request.new_form_cookie, max_age_s=FORM_COOKIE_S, secure=self.site.https
+                )
+        if not any(name == b"cache-control" for name, _ in headers):
+            # Anonymous answers may be kept for a moment by whoever stands in between; others never.
+            alone = request.access is None and request.method in _SAFE_METHODS and response.status == 200
+            shared = alone and request.route is not None and request.route.hot is not None
+            headers.append((b"cache-control", b"public, max-age=0" if shared else b"private, no-store"))
+            if shared:
+                headers.append((b"vary", b"Authorization" if request.is_api else b"Cookie"))
+
+
+class _SignInFirst(Refusal):
+    """A page for members only, asked for by a visitor: not an error, a way."""
+
+    status = 303
+
+    def __init__(self, request: Request) -> None:
+        super().__init__("Please sign in first")
+        target = request.path if request.method in _SAFE_METHODS else "/"
+        query = request.scope["query_string"].decode("latin-1")
+        if query and request.method in _SAFE_METHODS:
+            target += f"?{query}"
+        self.location = f"/auth/sign_in?next={quote(target, safe='/')}"
+
+
+class _Broken(Refusal):
+    """Our fault. The cause is in the log under the request's id."""
+
+    status = 500
+    default_text = "Something went wrong here. It has been noted"
+
+
+def _allowed(routes: dict[str, Route]) -> tuple[str, ...]:
+    return tuple(sorted({*routes, "OPTIONS", *(["HEAD"] if "GET" in routes else [])}))
+
+
+@lru_cache(maxsize=64)
+def _iso(at_s: int) -> bytes:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z").encode()

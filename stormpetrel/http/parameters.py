@@ -1,0 +1,130 @@
+"""Parameters as clients send them: `a=1`, `a[]=1`, `a[0]=1`, `a[b]=1`, repeated, as JSON, with numbers and
+booleans as strings. Turned into one tree, then into a typed struct."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import types
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from stormpetrel.errors import Invalid, Malformed
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+MAX_PARAMETERS = 500
+MAX_DEPTH = 4
+
+_KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)\Z")
+_PART = re.compile(r"\[([^\[\]]*)\]")
+
+
+def nest(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The tree that the pairs spell. `x[]` and repeated names give lists; `x[0]` gives a list in that order.
+
+    Raises Malformed for more than 500 parameters or more than 4 levels.
+    """
+    tree: dict[str, Any] = {}
+    for count, (key, value) in enumerate(pairs):
+        if count >= MAX_PARAMETERS:
+            raise Malformed("The request has too many parameters")
+        match = _KEY.match(key)
+        if match is None:
+            tree[key] = value
+            continue
+        path = [match[1], *_PART.findall(match[2])]
+        if len(path) > MAX_DEPTH:
+            raise Malformed("The request's parameters are nested too deeply")
+        _put(tree, path, value)
+    return {key: _lists(value) for key, value in tree.items()}
+
+
+def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    node = tree
+    for part, after in itertools.pairwise(path):
+        # `x[][name]` goes on with the newest item until that has a name; then a new item begins.
+        key = part or str(max(len(node) - 1, 0))
+        if not part and isinstance(node.get(key), dict) and after in node[key]:
+            key = str(len(node))
+        if not isinstance(node.get(key), dict):
+            node[key] = {}
+        node = node[key]
+    # A plain name given twice: the last one counts, unless the struct wants a list (see `struct`).
+    node[path[-1] or str(len(node))] = value
+
+
+def _lists(value: Any) -> Any:
+    """Tables whose keys are all numbers are lists."""
+    if not isinstance(value, dict):
+        return value
+    inner = {key: _lists(item) for key, item in value.items()}
+    if inner and all(key.isascii() and key.isdigit() for key in inner):
+        return [inner[key] for key in sorted(inner, key=int)]
+    return inner
+
+
+@lru_cache(maxsize=1024)
+def _fields(kind: type[msgspec.Struct]) -> tuple[frozenset[str], frozenset[str]]:
+    """Names of fields that want a list, and of fields that want anything but text."""
+    hints = get_type_hints(kind)
+    wants_list, not_text = set(), set()
+    for field in msgspec.structs.fields(kind):
+        options = _options(hints[field.name])
+        if any(get_origin(option) in (list, tuple) for option in options):
+            wants_list.add(field.encode_name)
+        if str not in options:
+            not_text.add(field.encode_name)
+    return frozenset(wants_list), frozenset(not_text)
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    if get_origin(hint) in (Union, types.UnionType):
+        return tuple(option for arg in get_args(hint) for option in _options(arg))
+    return (hint,)
+
+
+def struct(kind: type[S], pairs: list[tuple[str, Any]], extra: dict[str, Any] | None = None) -> S:
+    """`kind` from the pairs of a query or form, and from `extra` (a JSON body), which wins.
+
+    Raises Invalid, naming the field, for a value of the wrong kind. Unknown names are ignored.
+    """
+    wants_list, not_text = _fields(kind)
+    tree = nest(pairs)
+    for name in wants_list:
+        if name in tree and not isinstance(tree[name], list):
+            # Repeated without brackets (id=1&id=2), or one alone.
+            tree[name] = [value for key, value in pairs if key == name] or tree[name]
+    if extra:
+        tree.update(extra)
+    for name in not_text:
+        # A form sends every field; an empty one was not filled in.
+        if tree.get(name) == "":
+            del tree[name]
+    for name in wants_list:
+        if name in tree and isinstance(tree[name], str | int):
+            tree[name] = [tree[name]]
+    try:
+        return msgspec.convert(tree, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise Invalid(_said(str(error))) from error
+
+
+def _said(text: str) -> str:
+    """msgspec's words with the path in front: 'limit: Expected `int`, got `str`'."""
+    what, _, where = text.partition(" - at ")
+    return f"{where.strip('`').removeprefix('$.')}: {what}" if where else what
+
+
+def read_json(body: bytes) -> dict[str, Any]:
+    """The object in a JSON body. Raises Malformed for anything else."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed("The body is not valid JSON") from error
+    if not isinstance(value, dict):
+        raise Malformed("The body must be a JSON object")
+    return value

@@ -1,0 +1,282 @@
+"""A request as handlers see it: who asks, for what, with which parameters. Read lazily."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterator, Mapping
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as StarletteRequest
+
+from stormpetrel.errors import Forbidden, Malformed, NotFound, WrongMediaType
+from stormpetrel.http.parameters import MAX_PARAMETERS, read_json, struct
+from stormpetrel.model.access import Access
+from stormpetrel.model.ids import parse_id
+
+if TYPE_CHECKING:
+    from stormpetrel.http.routing import Route
+    from stormpetrel.http.site import Site
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+FORM_COOKIE = "stormpetrel_form"
+"""Ties a form to the browser that was shown it, before anybody is signed in."""
+MAX_PART_BYTES = 1_048_576
+_PERSON = b"petrel.csrf.1"
+
+
+class Headers(Mapping[str, str]):
+    """Header values by lower-case name; repeated ones joined by a comma."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> str:
+        wanted = name.encode("latin-1")
+        found = [value for key, value in self._raw if key == wanted]
+        if not found:
+            raise KeyError(name)
+        return b", ".join(found).decode("latin-1")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(key.decode("latin-1") for key, _ in self._raw))
+
+    def __len__(self) -> int:
+        return len({key for key, _ in self._raw})
+
+
+class Request:
+    """One HTTP request. `access` is whom the credential speaks for, None for nobody.
+
+    `now_ms` is when it was taken up, in milliseconds since 1970; `at_s` the same on the monotonic clock.
+    """
+
+    __slots__ = (
+        "_cookies",
+        "_form",
+        "_receive",
+        "_send",
+        "_starlette",
+        "access",
+        "at_s",
+        "is_api",
+        "method",
+        "new_form_cookie",
+        "now_ms",
+        "parameters",
+        "path",
+        "route",
+        "scope",
+        "site",
+    )
+
+    def __init__(
+        self, scope: dict[str, Any], receive: Any, send: Any, *, site: Site, now_ms: int, at_s: float
+    ) -> None:
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+        self.site = site
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.now_ms = now_ms
+        self.at_s = at_s
+        self.parameters: dict[str, str] = {}
+        self.route: Route | None = None
+        self.access: Access | None = None
+        self.is_api = False
+        self.new_form_cookie: str | None = None
+        self._starlette: StarletteRequest | None = None
+        self._cookies: dict[str, str] | None = None
+        self._form: list[tuple[str, Any]] | None = None
+
+    @property
+    def reader_id(self) -> int | None:
+        """The account that reads, or None for a visitor."""
+        return None if self.access is None else self.access.account_id
+
+    @property
+    def account_id(self) -> int:
+        """The account that acts; only on routes that need one."""
+        assert self.access is not None
+        assert self.access.account_id is not None
+        return self.access.account_id
+
+    @property
+    def address(self) -> str:
+        """The client's address."""
+        return str(self.scope["visit"].address)
+
+    @property
+    def headers(self) -> Headers:
+        return Headers(self.scope["headers"])
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """Cookies by name; nonsense is no cookie."""
+        if self._cookies is None:
+            jar: SimpleCookie = SimpleCookie()
+            try:
+                jar.load(self.headers.get("cookie", ""))
+            except CookieError:
+                jar = SimpleCookie()
+            self._cookies = {name: morsel.value for name, morsel in jar.items()}
+        return self._cookies
+
+    def id(self, name: str = "id") -> int:
+        """The id in the path. Raises NotFound where no id can look like that, without asking the database."""
+        value = parse_id(self.parameters[name])
+        if value is None:
+            raise NotFound
+        return value
+
+    # Input
+
+    @property
+    def query_pairs(self) -> list[tuple[str, str]]:
+        """Names and values of the query string, in order."""
+        return _pairs(self.scope["query_string"])
+
+    def query(self, kind: type[S]) -> S:
+        """The query string as `kind`. Raises Invalid for a value of the wrong type."""
+        return struct(kind, list(self.query_pairs))
+
+    async def input(self, kind: type[S]) -> S:
+        """Query string and body together as `kind`; the body wins.
+
+        The body may be JSON, a form, multipart, or unnamed. Raises Malformed, WrongMediaType or Invalid.
+        """
+        pairs: list[tuple[str, Any]] = list(self.query_pairs)
+        content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
+            return struct(kind, pairs + await self._form_pairs())
+        body = await self.body()
+        if not body.strip():
+            return struct(kind, pairs)
+        if content_type == "application/json" or content_type.endswith("+json"):
+            return struct(kind, pairs, read_json(body))
+        if content_type and content_type not in ("text/plain", "application/octet-stream"):
+            raise WrongMediaType(f"The content type {content_type} is not understood here")
+        # Some apps name no type, or a wrong one (API.md: registration without a Content-Type).
+        if body.lstrip().startswith(b"{"):
+            return struct(kind, pairs, read_json(body))
+        return struct(kind, pairs + list(_pairs(body)))
+
+    async def body(self) -> bytes:
+        """The whole body; the edge bounds its size."""
+        try:
+            return await self._read().body()
+        except ClientDisconnect as error:
+            raise Malformed("The request ended before its body was complete") from error
+
+    async def _form_pairs(self) -> list[tuple[str, Any]]:
+        if self._form is None:
+            try:
+                form = await self._read().form(
+                    max_files=16, max_fields=MAX_PARAMETERS, max_part_size=MAX_PART_BYTES
+                )
+            except MultiPartException as error:
+                raise Malformed(f"The form could not be read: {error.message}") from error
+            except ClientDisconnect as error:
+                raise Malformed("The request ended before its body was complete") from error
+            except Exception as error:
+                # Starlette turns a broken multipart body into its own HTTP error.
+                if type(error).__name__ != "HTTPException":
+                    raise
+                raise Malformed("The form could not be read") from error
+            self._form = list(form.multi_items())
+        return self._form
+
+    async def form(self) -> dict[str, str]:
+        """The fields of a web form; of repeated ones the last. Files are left out."""
+        return {name: value for name, value in await self._form_pairs() if isinstance(value, str)}
+
+    async def files(self) -> dict[str, UploadFile]:
+        """The files of a multipart form by field name."""
+        return {name: value for name, value in await self._form_pairs() if isinstance(value, UploadFile)}
+
+    def _read(self) -> StarletteRequest:
+        if self._starlette is None:
+            self._starlette = StarletteRequest(self.scope, self._receive, self._send)
+        return self._starlette
+
+    # Hot pages
+
+    def keep_hot(self, *tags: str, ttl_s: float | None = None) -> None:
+        """This answer depends on nothing but what `tags` name: other visitors may have it too.
+
+        Does nothing when somebody is signed in, or when the edge does not cache this path.
+        """
+        hot = self.scope.get("hot")
+        if hot is not None and self.access is None:
+            hot.keep(tags, ttl_s=ttl_s)
+
+    # Forms
+
+    @property
+    def csrf_token(self) -> str:
+        """What a form must bring back: bound to the session, or before that to a cookie of this browser."""
+        return csrf_token(self.site.secret, self._form_owner(make=True))
+
+    async def check_csrf(self) -> None:
+        """Raises Forbidden unless the form came from a page that this browser was shown."""
+        headers = self.headers
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() not in (
+            headers.get("host", "").lower(),
+            self.site.domain,
+        ):
+            raise Forbidden("This form was sent from another site")
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+            raise Forbidden("This form was sent from another site")
+        owner = self._form_owner(make=False)
+        given = headers.get("x-csrf-token") or (await self.form()).get("csrf", "")
+        if not owner or not hmac.compare_digest(
+            csrf_token(self.site.secret, owner).encode(), given.encode("utf-8", "replace")
+        ):
+            raise Forbidden("This form has expired. Please go back, reload the page and send it again")
+
+    def _form_owner(self, *, make: bool) -> str:
+        if self.access is not None and self.access.session_id is not None:
+            return f"session:{self.access.session_id}"
+        if self.new_form_cookie is None:
+            kept = self.cookies.get(FORM_COOKIE, "")
+            if kept.isascii() and kept.isalnum() and len(kept) == 32:
+                return f"form:{kept}"
+            if not make:
+                return ""
+            self.new_form_cookie = new_form_cookie()
+        return f"form:{self.new_form_cookie}"
+
+
+def csrf_token(secret: bytes, owner: str) -> str:
+    """The token of forms shown to `owner`: a MAC, so nothing is stored."""
+    return hashlib.blake2b(owner.encode(), key=secret[:64], digest_size=18, person=_PERSON).hexdigest()
+
+
+def new_form_cookie() -> str:
+    """A random value for FORM_COOKIE: 32 hexadecimal digits."""
+    return secrets.token_hex(16)
+
+
+def _pairs(text: bytes) -> list[tuple[str, str]]:
+    if not text:
+        return []
+    try:
+        return parse_qsl(
+            text.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict"
+        )
+    except UnicodeDecodeError as error:
+        raise Malformed("The parameters are not valid UTF-8") from error
+    except ValueError as error:
+        raise Malformed("The request has too many parameters") from error

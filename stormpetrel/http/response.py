@@ -1,0 +1,107 @@
+"""Answers. What every answer carries besides (security headers, CORS, request id) the application adds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+if TYPE_CHECKING:
+    from stormpetrel.http.request import Request
+
+Headers = list[tuple[bytes, bytes]]
+
+JSON = b"application/json; charset=utf-8"
+HTML = b"text/html; charset=utf-8"
+
+_encoder = msgspec.json.Encoder()
+
+
+class Response:
+    """Status, headers (lower-case names) and the whole body.
+
+    `open_form_action`: the page may send its form's answer on to an address of any scheme (OAuth consent:
+    a CSP that names form-action would stop the redirect to an app's private scheme).
+    """
+
+    __slots__ = ("body", "headers", "open_form_action", "status")
+
+    def __init__(
+        self,
+        status: int = 200,
+        body: bytes = b"",
+        headers: Headers | None = None,
+        content_type: bytes | None = JSON,
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.headers: Headers = [] if headers is None else headers
+        self.open_form_action = False
+        if content_type is not None:
+            self.headers.append((b"content-type", content_type))
+
+    def set_cookie(
+        self,
+        name: str,
+        value: str,
+        *,
+        max_age_s: int,
+        secure: bool,
+        http_only: bool = True,
+        same_site: str = "Lax",
+    ) -> None:
+        """Sets a cookie for the whole site."""
+        text = f"{name}={value}; Path=/; Max-Age={max_age_s}; SameSite={same_site}"
+        if http_only:
+            text += "; HttpOnly"
+        if secure:
+            text += "; Secure"
+        self.headers.append((b"set-cookie", text.encode("latin-1")))
+
+    def delete_cookie(self, name: str, *, secure: bool) -> None:
+        """Makes the browser forget a cookie."""
+        self.set_cookie(name, "", max_age_s=0, secure=secure)
+
+
+def json(value: Any, status: int = 200) -> Response:
+    """`value` (msgspec Structs, lists, dicts) as JSON."""
+    return Response(status, _encoder.encode(value))
+
+
+def html(text: str, status: int = 200) -> Response:
+    """A page."""
+    return Response(status, text.encode(), content_type=HTML)
+
+
+def redirect(url: str, status: int = 303) -> Response:
+    """Sends the browser on; `url` is one of ours, or was checked."""
+    # Everything that a URL may hold stays; what could end the header is escaped.
+    safe = quote(url, safe="/:?#[]@!$&'()*+,;=%~-._")
+    return Response(status, headers=[(b"location", safe.encode("ascii"))], content_type=None)
+
+
+def empty(status: int = 204) -> Response:
+    """No body."""
+    return Response(status, content_type=None)
+
+
+def page_links(request: Request, *, newest_id: int, oldest_id: int) -> tuple[bytes, bytes]:
+    """The Link header to the pages around the one answered: older (`next`) and newer (`prev`).
+
+    Absolute public addresses; the caller's other parameters are kept.
+    """
+    kept = [(k, v) for k, v in request.query_pairs if k not in ("max_id", "min_id", "since_id")]
+    url = request.site.base_url + quote(request.path, safe="/:@")
+    older = f"{url}?{urlencode([*kept, ('max_id', str(oldest_id))])}"
+    newer = f"{url}?{urlencode([*kept, ('min_id', str(newest_id))])}"
+    return b"link", f'<{older}>; rel="next", <{newer}>; rel="prev"'.encode("ascii")
+
+
+def paged(request: Request, body: bytes, ids: Sequence[int]) -> Response:
+    """A JSON answer with the Link header for `ids`, newest first; without one when there are none."""
+    response = Response(200, body)
+    if ids:
+        response.headers.append(page_links(request, newest_id=ids[0], oldest_id=ids[-1]))
+    return response

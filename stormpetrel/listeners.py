@@ -1,0 +1,107 @@
+"""The supervisor's claims on the machine: listening sockets, lock files, open files.
+
+All are taken before the fork and stay with the supervisor: a role that is started anew gets its listener back,
+with the connections that queued on it meanwhile.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import resource
+import socket
+from pathlib import Path
+from typing import Any
+
+from stormpetrel.errors import EnvironmentFailure
+
+BACKLOG = 4096
+"""Connections that may wait while a worker is busy or being restarted; net.core.somaxconn may allow fewer."""
+
+
+def listen(host: str, port: int, *, count: int, key: str) -> list[socket.socket]:
+    """`count` listening sockets on one address, among which the kernel shares out the connections.
+
+    Port 0: the first gets a free one and the others the same. Raises EnvironmentFailure naming the
+    configuration `key` when the port is taken, also by another instance that would share it silently.
+    """
+    family, address = _resolve(host, port, key)
+    opened: list[socket.socket] = []
+    try:
+        if port:
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        for _ in range(count):
+            sock = socket.socket(family)
+            opened.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if count > 1:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                # "::" means IPv4 too, whatever net.ipv6.bindv6only says.
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            sock.bind(address)
+            address = (address[0], sock.getsockname()[1], *address[2:])
+            sock.listen(BACKLOG)
+            sock.settimeout(0)
+    except OSError as error:
+        for sock in opened:
+            sock.close()
+        raise EnvironmentFailure(
+            f"cannot listen on {shown(host, port)} ({key}): {(error.strerror or str(error)).lower()}"
+        ) from error
+    return opened
+
+
+def _resolve(host: str, port: int, key: str) -> tuple[socket.AddressFamily, Any]:
+    try:
+        found = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
+        )
+    except OSError as error:
+        raise EnvironmentFailure(f"cannot listen on {host} ({key}): {error.strerror}") from error
+    # A name that stands for both, such as localhost, is taken for IPv4: that is what old clients try.
+    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
+    return found[0][0], found[0][4]
+
+
+def shown(host: str, port: int) -> str:
+    """host:port as in a URL; an address that means "all of them" is shown as loopback."""
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def lock_role(data_dir: Path, role: str) -> int:
+    """A locked file that says that `role` of this data directory is served; its descriptor.
+
+    The lock goes with the process, however it dies. Raises EnvironmentFailure when another one has it.
+    """
+    path = data_dir / f"serve-{role}.lock"
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise EnvironmentFailure(f"{path} cannot be opened: {error.strerror}") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        owner = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
+        os.close(handle)
+        raise EnvironmentFailure(
+            f"{data_dir} is served already (role {role}, process {owner or 'unknown'})"
+        ) from error
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+    return handle
+
+
+def raise_open_file_limit() -> int:
+    """Raises this process's limit of open files to what it may have; the limit it got."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (ValueError, OSError):
+            return soft
+    return hard

@@ -1,0 +1,136 @@
+"""Accounts: who posts. What is shown of them, and which names are possible."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+MAX_USERNAME = 30
+MAX_DISPLAY_NAME = 30
+MAX_NOTE = 500
+MAX_FIELDS = 4
+MAX_FIELD_CHARACTERS = 255
+
+_USERNAME = re.compile(r"[A-Za-z0-9_]+\Z")
+_EMAIL = re.compile(r"[^@\s<>\"(),:;\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?\Z")
+
+RESERVED_USERNAMES = frozenset(
+    "about admin administrator api auth abuse help home instance mod moderator oauth postmaster root search "
+    "security settings status stormpetrel support tags webmaster".split()
+)
+"""Names that a visitor would take for the place itself."""
+
+
+class AccountState(StrEnum):
+    """`pending`: signed up, waits for approval. `suspended`: hidden everywhere, cannot sign in."""
+
+    ACTIVE = "active"
+    PENDING = "pending"
+    SUSPENDED = "suspended"
+
+
+class Role(StrEnum):
+    """What a user may do besides using the place."""
+
+    MEMBER = "member"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One line of the table on a profile."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as others see it. `note` and field values are plain text, as written."""
+
+    id: int
+    username: str
+    display_name: str
+    note: str
+    fields: tuple[Field, ...]
+    locked: bool
+    bot: bool
+    discoverable: bool
+    default_visibility: int
+    default_sensitive: bool
+    default_language: str
+    followers_count: int
+    following_count: int
+    posts_count: int
+    last_post_at_ms: int
+    created_at_ms: int
+    state: AccountState
+
+    @property
+    def shown_name(self) -> str:
+        """The display name, or the username where there is none."""
+        return self.display_name or self.username
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """The private side of an account: who can sign in. Never shown to others."""
+
+    account_id: int
+    username: str
+    email: str
+    password_hash: str
+    role: Role
+    sign_up_reason: str
+    locale: str
+    created_at_ms: int
+    state: AccountState
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileChange:
+    """What to change of a profile; None leaves a value as it is."""
+
+    display_name: str | None = None
+    note: str | None = None
+    fields: tuple[Field, ...] | None = None
+    locked: bool | None = None
+    bot: bool | None = None
+    discoverable: bool | None = None
+    default_visibility: int | None = None
+    default_sensitive: bool | None = None
+    default_language: str | None = None
+
+
+def username_problem(username: str) -> str | None:
+    """What is wrong with a name that somebody chose, or None."""
+    if not username:
+        return "can't be blank"
+    if len(username) > MAX_USERNAME:
+        return f"is too long (maximum is {MAX_USERNAME} characters)"
+    if not _USERNAME.match(username):
+        return "must contain only letters, numbers and underscores"
+    return None
+
+
+def email_problem(email: str) -> str | None:
+    """What is wrong with an e-mail address, or None. Whether it exists only a mail can tell."""
+    if not email:
+        return "can't be blank"
+    if len(email) > 254 or ".." in email or not _EMAIL.match(email):
+        return "is not a valid e-mail address"
+    return None
+
+
+MIN_PASSWORD = 8
+MAX_PASSWORD = 128
+
+
+def password_problem(password: str) -> str | None:
+    """What is wrong with a password, or None. Length only (NIST SP 800-63B §5.1.1.2)."""
+    if len(password) < MIN_PASSWORD:
+        return f"is too short (minimum is {MIN_PASSWORD} characters)"
+    if len(password) > MAX_PASSWORD:
+        return f"is too long (maximum is {MAX_PASSWORD} characters)"
+    return None

@@ -1,0 +1,51 @@
+"""Which posts belong in a home timeline: one pure rule, used by the query and by the list in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stormpetrel.model.post import Visibility
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What must be known of a post to say whether it belongs in somebody's home. 0: there is none."""
+
+    post_id: int
+    author_id: int
+    visibility: int
+    in_reply_to_account_id: int = 0
+    is_reply: bool = False
+    boost_author_id: int = 0
+    mentions_reader: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Taste:
+    """A reader's view: whom they follow (id → boosts wanted), and who is hidden from them."""
+
+    reader_id: int
+    followed: dict[int, bool]
+    hidden: set[int]
+
+    def takes(self, item: Item) -> bool:
+        """Whether the post belongs in the reader's home timeline."""
+        reader_id = self.reader_id
+        if item.author_id == reader_id:
+            return True
+        wants_boosts = self.followed.get(item.author_id)
+        if wants_boosts is None or item.author_id in self.hidden:
+            return False
+        if item.visibility == Visibility.DIRECT and not item.mentions_reader:
+            return False
+        if item.boost_author_id:
+            return wants_boosts and item.boost_author_id not in self.hidden
+        if not item.is_reply:
+            return True
+        # A reply to somebody whom the reader does not follow is half a conversation.
+        answered = item.in_reply_to_account_id
+        return (
+            answered == item.author_id
+            or answered == reader_id
+            or (answered in self.followed and answered not in self.hidden)
+        )

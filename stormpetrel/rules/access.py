@@ -1,0 +1,162 @@
+"""Who a credential speaks for, and how credentials begin and end: tokens of apps, sessions of browsers.
+
+Secrets never come in here, only their hashes: what is random is made where it is handed out.
+Applications and the consent that leads to a token are in rules/applications.py.
+"""
+
+from __future__ import annotations
+
+from stormpetrel.errors import Forbidden
+from stormpetrel.model.access import SCOPES, Access, Application
+from stormpetrel.model.account import AccountState
+from stormpetrel.model.event import AccessChanged
+from stormpetrel.model.ids import first_id_at, time_ms
+from stormpetrel.storage import access as stored
+from stormpetrel.storage.applications import (
+    add_application,
+    application_by_client_id,
+    delete_codes_of,
+)
+from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.database import hot
+
+SESSION_AGE_S = 30 * 86_400
+"""A browser stays signed in for this long."""
+
+COMMAND_LINE_CLIENT_ID = "command-line"
+"""The built-in application of tokens that an operator made with `stormpetrel token`."""
+
+
+@hot
+def access_by_token(connection: Connection, *, token_hash: bytes) -> Access | None:
+    """What the token with this hash allows, or None.
+
+    None also when its account is suspended or waits for approval. `account_id` is None for an application's
+    own token.
+    """
+    return stored.access_by_token_hash(connection, token_hash=token_hash)
+
+
+@hot
+def access_by_session(connection: Connection, *, session_id: int, now_ms: int | None = None) -> Access | None:
+    """What a signed-in browser may do (every scope), or None when its session has ended.
+
+    With `now_ms`, a session older than SESSION_AGE_S has ended too. None also when its account is suspended.
+    """
+    if now_ms is not None and time_ms(session_id) + SESSION_AGE_S * 1000 <= now_ms:
+        return None
+    return stored.access_by_session_id(connection, session_id=session_id)
+
+
+def create_token(
+    connection: Connection,
+    *,
+    account_id: int | None,
+    application_id: int | None,
+    scopes: tuple[str, ...],
+    token_hash: bytes,
+    now_ms: int,
+) -> int:
+    """A new token's id. `application_id` None: the built-in application of the command line.
+
+    `account_id` None: the application's own token, for client credentials. Raises Forbidden when the account
+    does not exist, is suspended or waits for approval. `scopes` must have been parsed (model/access.py).
+    """
+    if account_id is not None:
+        _require_active(connection, account_id=account_id)
+    if application_id is None:
+        application_id = _command_line_application(connection, now_ms=now_ms)
+    token_id = connection.new_id(now_ms)
+    stored.add_token(
+        connection,
+        token_id=token_id,
+        token_hash=token_hash,
+        application_id=application_id,
+        account_id=account_id,
+        scopes=scopes,
+        now_ms=now_ms,
+    )
+    return token_id
+
+
+def revoke_token(connection: Connection, *, application_id: int, token_hash: bytes) -> None:
+    """Ends a token of this application; one that does not exist has ended already (RFC 7009 §2.2).
+
+    Raises Forbidden when it belongs to another application.
+    """
+    owner = stored.token_owner(connection, token_hash=token_hash)
+    if owner is None:
+        return
+    if owner[0] != application_id:
+        raise Forbidden("You are not authorized to revoke this token")
+    stored.delete_token(connection, token_hash=token_hash, application_id=application_id)
+    connection.tell(AccessChanged(account_id=owner[1] or 0, token_hash=token_hash))
+
+
+def start_session(
+    connection: Connection, *, account_id: int, now_ms: int, instead_of: int | None = None
+) -> int:
+    """A new session's id: after a password was right, or a sign-up.
+
+    `instead_of`: the session that this browser had before, which ends. Raises Forbidden when the account is
+    suspended or waits for approval.
+    """
+    _require_active(connection, account_id=account_id)
+    # Nobody asks for sessions that are too old: they are cleared away here, in the order of their key.
+    stored.delete_sessions_before(connection, before_id=first_id_at(now_ms - SESSION_AGE_S * 1000))
+    if instead_of is not None:
+        end_session(connection, session_id=instead_of)
+    session_id = connection.new_id(now_ms)
+    stored.add_session(connection, session_id=session_id, account_id=account_id, now_ms=now_ms)
+    return session_id
+
+
+def end_session(connection: Connection, *, session_id: int) -> None:
+    """Signs one browser out."""
+    account_id = stored.session_owner(connection, session_id=session_id)
+    if account_id is not None:
+        stored.delete_session(connection, session_id=session_id)
+        connection.tell(AccessChanged(account_id=account_id))
+
+
+def end_sessions(connection: Connection, *, account_id: int) -> None:
+    """Signs every browser of the account out; its apps stay."""
+    stored.delete_sessions_of(connection, account_id=account_id)
+    connection.tell(AccessChanged(account_id=account_id))
+
+
+def revoke_all(connection: Connection, *, account_id: int) -> None:
+    """Ends every session, token and unused code of the account: browsers and apps have to sign in again."""
+    stored.delete_sessions_of(connection, account_id=account_id)
+    stored.delete_tokens_of(connection, account_id=account_id)
+    delete_codes_of(connection, account_id=account_id)
+    connection.tell(AccessChanged(account_id=account_id))
+
+
+def _require_active(connection: Connection, *, account_id: int) -> None:
+    state = stored.account_state(connection, account_id=account_id)
+    if state == AccountState.PENDING:
+        raise Forbidden("This account waits for approval")
+    if state != AccountState.ACTIVE:
+        raise Forbidden("This account is suspended")
+
+
+def _command_line_application(connection: Connection, *, now_ms: int) -> int:
+    """The id of the built-in application, made on first use. No secret hashes to nothing, so nobody can
+    sign in as it, and it has no address that a browser could be sent to."""
+    found = application_by_client_id(connection, client_id=COMMAND_LINE_CLIENT_ID)
+    if found is None:
+        application = Application(
+            id=connection.new_id(now_ms),
+            client_id=COMMAND_LINE_CLIENT_ID,
+            client_secret_hash=b"",
+            name="Command line",
+            website="",
+            redirect_uris=(),
+            scopes=SCOPES,
+            created_at_ms=now_ms,
+        )
+        add_application(connection, application)
+        found = application_by_client_id(connection, client_id=COMMAND_LINE_CLIENT_ID)
+        assert found is not None
+    return found.id

@@ -1,0 +1,306 @@
+"""Accounts: who there is, signing up, and what its owner or an admin may change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stormpetrel.errors import Forbidden, Invalid, NotFound
+from stormpetrel.model import text as texts
+from stormpetrel.model.account import (
+    MAX_DISPLAY_NAME,
+    MAX_FIELD_CHARACTERS,
+    MAX_FIELDS,
+    MAX_NOTE,
+    RESERVED_USERNAMES,
+    Account,
+    AccountState,
+    Field,
+    ProfileChange,
+    Role,
+    User,
+    email_problem,
+    username_problem,
+)
+from stormpetrel.model.event import AccessChanged, AccountChanged
+from stormpetrel.model.post import Visibility
+from stormpetrel.rules.relationships import accept_follow
+from stormpetrel.storage import accounts as stored
+from stormpetrel.storage import outbox
+from stormpetrel.storage import relationships as stored_relationships
+from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.database import hot
+
+MAX_REASON = 1000
+
+
+@hot
+def account(connection: Connection, *, account_id: int) -> Account:
+    """The account. Raises NotFound for one that is not there for others: none, pending, suspended."""
+    found = stored.account(connection, account_id=account_id)
+    if found is None or found.state is not AccountState.ACTIVE:
+        raise NotFound
+    return found
+
+
+@hot
+def account_named(connection: Connection, *, username: str) -> Account:
+    """The account of that name, upper or lower case. Raises NotFound as `account` does."""
+    found = None if username_problem(username) else stored.account_named(connection, username=username)
+    if found is None or found.state is not AccountState.ACTIVE:
+        raise NotFound
+    return found
+
+
+@hot
+def accounts(connection: Connection, *, account_ids: Sequence[int]) -> list[Account]:
+    """Those of the accounts that are there for others, in the order given."""
+    found = stored.accounts(connection, account_ids=account_ids)
+    known = (found.get(account_id) for account_id in dict.fromkeys(account_ids))
+    return [one for one in known if one is not None and one.state is AccountState.ACTIVE]
+
+
+def search_accounts(
+    connection: Connection, *, text: str, limit: int, offset: int = 0, following_of: int | None = None
+) -> list[Account]:
+    """Accounts whose name begins with `text` (a leading @ and our own domain may be there), by name."""
+    prefix = text.strip().removeprefix("@").partition("@")[0].lower()
+    if username_problem(prefix):
+        return []
+    return stored.search(connection, prefix=prefix, limit=limit, offset=offset, following_of=following_of)
+
+
+def directory(connection: Connection, *, limit: int, offset: int = 0) -> list[Account]:
+    """Accounts that want to be found, who posted last first."""
+    return stored.directory(connection, limit=limit, offset=offset)
+
+
+@hot
+def user(connection: Connection, *, account_id: int) -> User:
+    """The private side of an account, whatever its state. Raises NotFound when there is none."""
+    found = stored.user(connection, account_id=account_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+@hot
+def user_by_email(connection: Connection, *, email: str) -> User | None:
+    """The user with that e-mail address, or None."""
+    return stored.user_by_email(connection, email=email.strip())
+
+
+@hot
+def user_by_login(connection: Connection, *, login: str) -> User | None:
+    """The user who signs in with that: an e-mail address or a username. None when there is none."""
+    login = texts.one_line(login)
+    if "@" in login.removeprefix("@"):
+        return stored.user_by_email(connection, email=login)
+    name = login.removeprefix("@")
+    return None if username_problem(name) else stored.user_by_name(connection, username=name)
+
+
+def sign_up(
+    connection: Connection,
+    *,
+    username: str,
+    email: str,
+    password_hash: str,
+    reason: str,
+    locale: str,
+    registration: str,
+    now_ms: int,
+    role: Role = Role.MEMBER,
+    by_operator: bool = False,
+) -> Account:
+    """A new account with its user; waits for approval where `registration` is "approval".
+
+    `by_operator`: from the command line; then `registration` does not count and reserved names are free.
+    Raises Forbidden when sign-up is closed, Invalid with `fields` for what is wrong or taken.
+    """
+    if registration == "closed" and not by_operator:
+        raise Forbidden("This place takes no new members at the moment")
+    email = email.strip()
+    reason = texts.clean(reason)[:MAX_REASON]
+    wrong: dict[str, str] = {}
+    problem = username_problem(username)
+    if problem is None and username.lower() in RESERVED_USERNAMES and not by_operator:
+        problem = "is reserved"
+    if problem is None and stored.account_named(connection, username=username) is not None:
+        problem = "has already been taken"
+    if problem is not None:
+        wrong["username"] = problem
+    problem = email_problem(email)
+    if problem is None and stored.user_by_email(connection, email=email) is not None:
+        problem = "has already been taken"
+    if problem is not None:
+        wrong["email"] = problem
+    waits = registration == "approval" and not by_operator
+    if waits and not reason:
+        wrong["reason"] = "can't be blank"
+    if wrong:
+        raise invalid_fields(wrong)
+    account_id = connection.new_id(now_ms)
+    state = AccountState.PENDING if waits else AccountState.ACTIVE
+    stored.insert_account(
+        connection, account_id=account_id, username=username, language="", state=state, now_ms=now_ms
+    )
+    stored.insert_user(
+        connection,
+        account_id=account_id,
+        email=email,
+        password_hash=password_hash,
+        role=role,
+        reason=reason,
+        locale=locale,
+        now_ms=now_ms,
+    )
+    if not by_operator:
+        outbox.put(connection, kind="sign_up", payload={"account_id": account_id}, now_ms=now_ms)
+    made = stored.account(connection, account_id=account_id)
+    assert made is not None
+    return made
+
+
+def invalid_fields(wrong: dict[str, str]) -> Invalid:
+    """The error for several fields at once: "Validation failed: Username is too long, E-mail can't be blank"."""
+    names = {"email": "E-mail"}
+    said = ", ".join(f"{names.get(name, name.capitalize())} {what}" for name, what in wrong.items())
+    return Invalid(f"Validation failed: {said}", fields=wrong)
+
+
+def require_admin(connection: Connection, *, account_id: int) -> None:
+    """Raises Forbidden unless the account is an admin's."""
+    found = stored.user(connection, account_id=account_id)
+    if found is None or found.role is not Role.ADMIN or found.state is not AccountState.ACTIVE:
+        raise Forbidden("This page is for admins")
+
+
+def pending_users(connection: Connection, *, limit: int) -> list[User]:
+    """Users who wait for approval, oldest first."""
+    return stored.users(connection, state=AccountState.PENDING, limit=limit)
+
+
+def users(connection: Connection, *, limit: int) -> list[User]:
+    """All users, oldest first."""
+    return stored.users(connection, state=None, limit=limit)
+
+
+def _in_state(connection: Connection, account_id: int, wanted: AccountState, otherwise: str) -> Account:
+    found = stored.account(connection, account_id=account_id)
+    if found is None:
+        raise NotFound("There is no such account")
+    if found.state is not wanted:
+        raise Invalid(f"@{found.username} {otherwise}")
+    return found
+
+
+def approve(connection: Connection, *, account_id: int) -> None:
+    """Lets in somebody who waits. Raises Invalid for anybody else."""
+    _in_state(connection, account_id, AccountState.PENDING, "is not waiting for approval")
+    stored.set_state(connection, account_id=account_id, state=AccountState.ACTIVE)
+    connection.tell(AccountChanged(account_id))
+
+
+def reject(connection: Connection, *, account_id: int) -> None:
+    """Turns away somebody who waits: the account is deleted. Raises Invalid for anybody else."""
+    _in_state(connection, account_id, AccountState.PENDING, "is not waiting for approval")
+    stored.delete_account(connection, account_id=account_id)
+    connection.tell(AccountChanged(account_id, hidden=True))
+    connection.tell(AccessChanged(account_id))
+
+
+def suspend(connection: Connection, *, account_id: int) -> None:
+    """Hides an account everywhere and shuts it out at once. Raises Invalid when it is suspended already."""
+    found = stored.account(connection, account_id=account_id)
+    if found is None:
+        raise NotFound("There is no such account")
+    if found.state is AccountState.SUSPENDED:
+        raise Invalid(f"@{found.username} is suspended already")
+    stored.set_state(connection, account_id=account_id, state=AccountState.SUSPENDED)
+    connection.tell(AccountChanged(account_id, hidden=True))
+    connection.tell(AccessChanged(account_id))
+
+
+def unsuspend(connection: Connection, *, account_id: int) -> None:
+    """Brings a suspended account back. Raises Invalid for any other."""
+    _in_state(connection, account_id, AccountState.SUSPENDED, "is not suspended")
+    stored.set_state(connection, account_id=account_id, state=AccountState.ACTIVE)
+    connection.tell(AccountChanged(account_id, hidden=True))
+    connection.tell(AccessChanged(account_id))
+
+
+def update_profile(connection: Connection, *, account_id: int, change: ProfileChange, now_ms: int) -> Account:
+    """Changes the owner's own profile; None leaves a value. Raises Invalid with `fields`."""
+    old = account(connection, account_id=account_id)
+    cleaned = _cleaned(change)
+    stored.update_profile(connection, old=old, change=cleaned)
+    connection.tell(AccountChanged(account_id))
+    if old.locked and cleaned.locked is False:
+        # A profile that is not locked any more keeps nobody waiting at the door.
+        for follower_id in stored_relationships.requester_ids(connection, account_id=account_id):
+            accept_follow(connection, account_id=account_id, follower_id=follower_id, now_ms=now_ms)
+    return account(connection, account_id=account_id)
+
+
+def _cleaned(change: ProfileChange) -> ProfileChange:
+    wrong: dict[str, str] = {}
+    display_name = None if change.display_name is None else texts.one_line(change.display_name)
+    if display_name is not None and len(display_name) > MAX_DISPLAY_NAME:
+        wrong["display_name"] = f"is too long (maximum is {MAX_DISPLAY_NAME} characters)"
+    note = None if change.note is None else texts.clean(change.note)
+    if note is not None and texts.count_characters(note[: MAX_NOTE * 20]) > MAX_NOTE:
+        wrong["note"] = f"is too long (maximum is {MAX_NOTE} characters)"
+    fields = None
+    if change.fields is not None:
+        fields = tuple(
+            Field(texts.one_line(field.name), texts.one_line(field.value)) for field in change.fields
+        )
+        fields = tuple(field for field in fields if field.name or field.value)
+        if len(fields) > MAX_FIELDS:
+            wrong["fields"] = f"are too many (maximum is {MAX_FIELDS})"
+        if any(
+            len(field.name) > MAX_FIELD_CHARACTERS or len(field.value) > MAX_FIELD_CHARACTERS
+            for field in fields
+        ):
+            wrong["fields"] = f"are too long (maximum is {MAX_FIELD_CHARACTERS} characters)"
+    visibility = change.default_visibility
+    if visibility is not None and visibility not in (
+        Visibility.PUBLIC,
+        Visibility.UNLISTED,
+        Visibility.FOLLOWERS,
+    ):
+        wrong["default_visibility"] = "must be public, unlisted or followers only"
+    language = change.default_language
+    if language is not None:
+        language = clean_language(language)
+    if wrong:
+        raise invalid_fields(wrong)
+    return ProfileChange(
+        display_name=display_name,
+        note=note,
+        fields=fields,
+        locked=change.locked,
+        bot=change.bot,
+        discoverable=change.discoverable,
+        default_visibility=visibility,
+        default_sensitive=change.default_sensitive,
+        default_language=language,
+    )
+
+
+def clean_language(language: str) -> str:
+    """An ISO 639 code, with a region if given ("pt-BR"), in its usual spelling. Raises Invalid otherwise."""
+    parts = language.strip().replace("_", "-").split("-")
+    head = parts[0].lower()
+    if not head:
+        return ""
+    if not (
+        2 <= len(head) <= 3 and all(part.isascii() and part.isalnum() and len(part) <= 8 for part in parts)
+    ):
+        raise Invalid("Validation failed: Language is not a language code")
+    return "-".join([head, *parts[1:3]])
+
+
+def set_password(connection: Connection, *, account_id: int, password_hash: str) -> None:
+    """Replaces the password. The caller ends the other sessions (rules.access)."""
+    stored.set_password(connection, account_id=account_id, password_hash=password_hash)

@@ -1,0 +1,373 @@
+"""OAuth applications: how one registers, what it may ask a person for, and how consent becomes a token.
+
+Authorization code with PKCE (S256 only) and client credentials; RFC 6749, 7636, 8252, 9700. Secrets come in
+only where they are checked; everything that is kept is a hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from stormpetrel.errors import Forbidden, Invalid, NotFound, Refusal
+from stormpetrel.model.access import (
+    DEFAULT_SCOPES,
+    OUT_OF_BAND,
+    Application,
+    covers,
+    parse_scopes,
+    secret_hash,
+)
+from stormpetrel.rules.access import create_token
+from stormpetrel.storage import applications as stored
+from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.database import hot
+
+MAX_NAME = 60
+MAX_URL = 2000
+"""Both as Mastodon has them."""
+MAX_REDIRECT_URIS = 20
+CODE_AGE_S = 600
+"""RFC 6749 §4.1.2: ten minutes at most."""
+
+REFUSED_SCHEMES = frozenset(
+    "about blob chrome data file filesystem ftp intent jar javascript mailto resource sms tel urn vbscript "
+    "view-source ws wss".split()
+)
+"""What a browser would run, open or show by itself, rather than hand to an app."""
+
+_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):([!#$%&'()*+,./:;=?@A-Za-z0-9\[\]_~-]+)\Z")
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}\Z")
+
+
+class OAuthRefusal(Refusal):
+    """A refusal in OAuth's words: `error` is the code that RFC 6749 §4.1.2.1 and §5.2 name."""
+
+    def __init__(self, error: str, safe_text: str, *, status: int = 400) -> None:
+        super().__init__(safe_text)
+        self.error = error
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What an application asks a person for. `code_challenge` is empty without PKCE."""
+
+    redirect_uri: str
+    scopes: tuple[str, ...]
+    code_challenge: str
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A new token: whose (None: the application's own), and for what."""
+
+    account_id: int | None
+    scopes: tuple[str, ...]
+
+
+# Registration
+
+
+def register(
+    connection: Connection,
+    *,
+    name: str,
+    redirect_uris: Sequence[str],
+    scopes: str,
+    website: str,
+    client_id: str,
+    client_secret_hash: bytes,
+    now_ms: int,
+) -> Application:
+    """The new application. Raises Invalid when a value cannot be taken; `fields` says which and why.
+
+    `scopes` as the app wrote them, separated by spaces; empty: the default, `read`.
+    """
+    name, website = name.strip(), website.strip()
+    uris = tuple(dict.fromkeys(redirect_uris))
+    parsed = parse_scopes(scopes.strip() or DEFAULT_SCOPES)
+    problems = {
+        "client_name": _name_problem(name),
+        "redirect_uris": _redirect_uris_problem(uris),
+        "website": _website_problem(website),
+        "scopes": None if parsed else "doesn't match those configured on the server",
+    }
+    fields = {field: problem for field, problem in problems.items() if problem}
+    if fields or parsed is None:
+        raise Invalid(
+            "Validation failed: " + ", ".join(f"{_SHOWN[field]} {fields[field]}" for field in fields),
+            fields=fields,
+        )
+    application = Application(
+        id=connection.new_id(now_ms),
+        client_id=client_id,
+        client_secret_hash=client_secret_hash,
+        name=name,
+        website=website,
+        redirect_uris=uris,
+        scopes=parsed,
+        created_at_ms=now_ms,
+    )
+    stored.add_application(connection, application)
+    return application
+
+
+_SHOWN = {
+    "client_name": "Application name",
+    "redirect_uris": "Redirect URI",
+    "website": "Application website",
+    "scopes": "Scopes",
+}
+
+
+def _name_problem(name: str) -> str | None:
+    if not name:
+        return "can't be blank"
+    if len(name) > MAX_NAME:
+        return f"is too long (maximum is {MAX_NAME} characters)"
+    # The name is what people decide by on the consent page: nothing in it may hide or reorder its letters.
+    # (The zero-width joiner is what many emoji are made with.)
+    if not name.replace("\u200d", "").isprintable():
+        return "must not contain invisible characters"
+    return None
+
+
+def _website_problem(website: str) -> str | None:
+    if not website:
+        return None
+    if len(website) > MAX_URL:
+        return f"is too long (maximum is {MAX_URL} characters)"
+    url = _split(website)
+    if url is None or url.scheme not in ("http", "https") or not url.hostname or not website.isprintable():
+        return "must be an http or https address"
+    return None
+
+
+def _redirect_uris_problem(uris: tuple[str, ...]) -> str | None:
+    if not uris:
+        return "can't be blank"
+    if len(uris) > MAX_REDIRECT_URIS:
+        return f"has too many lines (maximum is {MAX_REDIRECT_URIS})"
+    return next((problem for problem in map(redirect_uri_problem, uris) if problem), None)
+
+
+def redirect_uri_problem(uri: str) -> str | None:
+    """What is wrong with an address that an app wants people sent back to, or None.
+
+    http, https, an app's private scheme (`com.app.x:/callback`), or out of band. ASCII only: everything else
+    has to be percent-encoded.
+    """
+    if uri == OUT_OF_BAND:
+        return None
+    if len(uri) > MAX_URL:
+        return f"is too long (maximum is {MAX_URL} characters)"
+    match = _URI.match(uri)
+    url = _split(uri)
+    if match is None or url is None:
+        return "must be an absolute URI"
+    if "#" in uri:
+        return "cannot contain a fragment"
+    scheme = match[1].lower()
+    if scheme in REFUSED_SCHEMES:
+        return f"must not have the scheme {scheme}"
+    if scheme in ("http", "https"):
+        if not url.hostname:
+            return "must be an absolute URI"
+        if "@" in url.netloc:
+            return "must not contain a name or password"
+    return None
+
+
+def _split(uri: str) -> SplitResult | None:
+    try:
+        url = urlsplit(uri)
+        # Reading the port is what finds a wrong one.
+        return url if url.port is None or url.port > 0 else None
+    except ValueError:
+        return None
+
+
+# Clients
+
+
+@hot
+def application(connection: Connection, *, application_id: int) -> Application:
+    """The application. Raises NotFound."""
+    found = stored.application_by_id(connection, application_id=application_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+@hot
+def application_by_client_id(connection: Connection, *, client_id: str) -> Application | None:
+    """The application that calls itself so, or None."""
+    # No store can hold this character, and PostgreSQL refuses to look for it.
+    return None if "\0" in client_id else stored.application_by_client_id(connection, client_id=client_id)
+
+
+def authenticate(connection: Connection, *, client_id: str, client_secret: str) -> Application:
+    """The application, when its secret is right. Raises OAuthRefusal `invalid_client`, whatever was wrong."""
+    found = application_by_client_id(connection, client_id=client_id)
+    kept = found.client_secret_hash if found is not None else b""
+    if not hmac.compare_digest(kept, secret_hash(client_secret)) or found is None:
+        raise OAuthRefusal(
+            "invalid_client",
+            "Client authentication failed due to unknown client, no client authentication included, or "
+            "unsupported authentication method.",
+            status=401,
+        )
+    return found
+
+
+def redirect_uri_fits(client: Application, uri: str) -> bool:
+    """Whether the application registered this address, letter by letter.
+
+    On loopback (http to 127.0.0.1 or [::1]) any port fits: a program on somebody's computer takes the one
+    that is free (RFC 8252 §7.3).
+    """
+    if uri in client.redirect_uris:
+        return True
+    if redirect_uri_problem(uri) is not None:
+        return False
+    portless = _loopback_without_port(uri)
+    return portless is not None and portless in {
+        _loopback_without_port(kept) for kept in client.redirect_uris
+    }
+
+
+def _loopback_without_port(uri: str) -> str | None:
+    url = _split(uri)
+    if url is None or url.scheme != "http" or url.hostname not in ("127.0.0.1", "::1"):
+        return None
+    return url._replace(netloc=url.hostname).geturl()
+
+
+# Consent
+
+
+def scopes_for(client: Application, wanted: str) -> tuple[str, ...]:
+    """The scopes that `wanted` names (empty: `read`). Raises OAuthRefusal `invalid_scope` when one is unknown
+    or the application did not register for it."""
+    scopes = parse_scopes(wanted if wanted.strip() else DEFAULT_SCOPES)
+    if not scopes or not covers(client.scopes, scopes):
+        raise OAuthRefusal("invalid_scope", "The requested scope is invalid, unknown, or malformed.")
+    return scopes
+
+
+def consent_wanted(
+    client: Application,
+    *,
+    response_type: str,
+    redirect_uri: str,
+    scope: str,
+    code_challenge: str,
+    code_challenge_method: str,
+) -> Consent:
+    """What the application asks for. Raises OAuthRefusal, which the application is to be told.
+
+    `redirect_uri` must fit already: when it does not, nobody may be sent there, not even with an error.
+    """
+    if response_type != "code":
+        raise OAuthRefusal(
+            "unsupported_response_type", "The authorization server does not support this response type."
+        )
+    # Without a method RFC 7636 means `plain`, which protects from nobody who can read the request.
+    if code_challenge and code_challenge_method != "S256":
+        raise OAuthRefusal("invalid_request", "The code_challenge_method must be S256.")
+    if code_challenge and not _CHALLENGE.match(code_challenge):
+        raise OAuthRefusal("invalid_request", "The code_challenge must be 43 characters of base64url.")
+    return Consent(redirect_uri, scopes_for(client, scope), code_challenge)
+
+
+def create_code(
+    connection: Connection,
+    *,
+    application_id: int,
+    account_id: int,
+    consent: Consent,
+    code_hash: bytes,
+    now_ms: int,
+) -> None:
+    """Stores that the account's owner consented; the code with this hash is good for CODE_AGE_S, once."""
+    code = stored.Code(
+        application_id,
+        account_id,
+        consent.redirect_uri,
+        consent.scopes,
+        consent.code_challenge,
+        now_ms + CODE_AGE_S * 1000,
+    )
+    stored.add_code(connection, code, code_hash=code_hash)
+
+
+def exchange_code(
+    connection: Connection,
+    *,
+    application_id: int,
+    code_hash: bytes,
+    redirect_uri: str,
+    code_verifier: str,
+    token_hash: bytes,
+    now_ms: int,
+) -> Granted | None:
+    """Turns a code into the token with `token_hash`; None when the code is not good for this.
+
+    A code that was shown is spent, whatever comes of it: shown with the wrong verifier, address or client,
+    somebody else has it. That is why the answer is None and not an exception, which would undo the spending.
+    """
+    code = stored.take_code(connection, code_hash=code_hash)
+    if (
+        code is None
+        or code.expires_at_ms <= now_ms
+        or code.application_id != application_id
+        or code.redirect_uri != redirect_uri
+        or not _verified(code.code_challenge, code_verifier)
+    ):
+        return None
+    try:
+        create_token(
+            connection,
+            account_id=code.account_id,
+            application_id=application_id,
+            scopes=code.scopes,
+            token_hash=token_hash,
+            now_ms=now_ms,
+        )
+    except Forbidden:
+        # Suspended since they consented.
+        return None
+    return Granted(code.account_id, code.scopes)
+
+
+def _verified(challenge: str, verifier: str) -> bool:
+    if not challenge:
+        # A verifier for a code without a challenge: somebody took the challenge out (RFC 9700 §4.8.2).
+        return not verifier
+    if not _VERIFIER.match(verifier):
+        return False
+    digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
+    return hmac.compare_digest(digest, challenge.encode())
+
+
+def grant_client_credentials(
+    connection: Connection, client: Application, *, scope: str, token_hash: bytes, now_ms: int
+) -> Granted:
+    """The application's own token, which speaks for nobody. Raises OAuthRefusal `invalid_scope`."""
+    scopes = scopes_for(client, scope)
+    create_token(
+        connection,
+        account_id=None,
+        application_id=client.id,
+        scopes=scopes,
+        token_hash=token_hash,
+        now_ms=now_ms,
+    )
+    return Granted(None, scopes)

@@ -1,0 +1,157 @@
+"""Notifications: who is told of what, and reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stormpetrel.errors import Invalid, NotFound
+from stormpetrel.model.event import Notified
+from stormpetrel.model.ids import MAX_ID
+from stormpetrel.model.notification import Kind, Marker, Notification
+from stormpetrel.model.page import Page
+from stormpetrel.model.visibility import may_see
+from stormpetrel.storage import accounts, posts, relationships
+from stormpetrel.storage import notifications as stored
+from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.database import hot
+
+MARKED_TIMELINES = ("home", "notifications")
+
+_ONCE = frozenset({Kind.FOLLOW, Kind.FOLLOW_REQUEST, Kind.FAVOURITE, Kind.BOOST})
+"""What can be done and undone: doing it again tells nobody twice."""
+
+
+def notify(
+    connection: Connection,
+    *,
+    account_id: int,
+    kind: Kind,
+    from_account_id: int,
+    now_ms: int,
+    post_id: int | None = None,
+) -> None:
+    """Tells the account, unless it is its own doing, or it blocks or mutes who did it."""
+    if account_id == from_account_id:
+        return
+    if relationships.block_between(connection, account_id=account_id, other_id=from_account_id):
+        return
+    if relationships.hides_notifications(
+        connection, account_id=account_id, target_id=from_account_id, now_ms=now_ms
+    ):
+        return
+    what = {"account_id": account_id, "kind": kind, "from_account_id": from_account_id, "post_id": post_id}
+    if kind in _ONCE and stored.exists(connection, **what):  # type: ignore[arg-type]  # as named
+        return
+    notification_id = connection.new_id(now_ms)
+    stored.insert(connection, id=notification_id, **what)  # type: ignore[arg-type]  # as named
+    connection.tell(Notified(account_id, notification_id))
+
+
+def notifications(
+    connection: Connection,
+    *,
+    account_id: int,
+    page: Page,
+    now_ms: int,
+    kinds: Sequence[Kind] | None = None,
+    exclude: Sequence[Kind] = (),
+    from_account_id: int | None = None,
+) -> list[Notification]:
+    """The account's notifications, newest first; only `kinds` if given, never `exclude`."""
+    wanted = [kind for kind in (Kind if kinds is None else kinds) if kind not in exclude]
+    if not wanted:
+        return []
+    return stored.notifications(
+        connection,
+        account_id=account_id,
+        page=page,
+        kinds=wanted,
+        from_account_id=from_account_id,
+        now_ms=now_ms,
+    )
+
+
+def notification(connection: Connection, *, account_id: int, notification_id: int) -> Notification:
+    """One of the account's own. Raises NotFound for anybody else's."""
+    found = stored.notification(connection, account_id=account_id, notification_id=notification_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def dismiss(connection: Connection, *, account_id: int, notification_id: int) -> None:
+    """Removes one of the account's own. Raises NotFound for anybody else's."""
+    if not stored.delete(connection, account_id=account_id, notification_id=notification_id):
+        raise NotFound
+
+
+def clear(connection: Connection, *, account_id: int) -> None:
+    """Removes all of the account's."""
+    stored.clear(connection, account_id=account_id)
+
+
+@hot
+def unread_count(connection: Connection, *, account_id: int, limit: int, now_ms: int) -> int:
+    """How many came after the account's marker, at most `limit` (at most 40 inline; more take longer)."""
+    read = stored.markers(connection, account_id=account_id, timelines=["notifications"])
+    page = Page(limit=limit, max_id=MAX_ID, since_id=read[0].last_read_id if read else 0)
+    return len(notifications(connection, account_id=account_id, page=page, now_ms=now_ms))
+
+
+@hot
+def markers(connection: Connection, *, account_id: int, timelines: Sequence[str]) -> list[Marker]:
+    """How far the account has read, for those of `timelines` that have a marker."""
+    return stored.markers(connection, account_id=account_id, timelines=timelines)
+
+
+def set_marker(
+    connection: Connection, *, account_id: int, timeline: str, last_read_id: int, now_ms: int
+) -> Marker:
+    """Moves the marker forward, never back; as it stands then."""
+    if timeline not in MARKED_TIMELINES:
+        raise Invalid("Validation failed: Timeline must be home or notifications")
+    stored.put_marker(
+        connection, account_id=account_id, timeline=timeline, last_read_id=last_read_id, now_ms=now_ms
+    )
+    return stored.markers(connection, account_id=account_id, timelines=[timeline])[0]
+
+
+def notify_post_subscribers(connection: Connection, *, post_id: int, now_ms: int) -> None:
+    """Tells followers who asked for it of a new post, if they may see it. Doing it again tells nobody twice."""
+    found = posts.posts(connection, post_ids=[post_id]).get(post_id)
+    if found is None:
+        return
+    for follower_id in relationships.subscriber_ids(connection, account_id=found.author_id):
+        facts = posts.facts(connection, reader_id=follower_id, post_ids=[post_id], now_ms=now_ms)[post_id]
+        if not may_see(facts, reader_id=follower_id) or facts.reader_mentioned:
+            continue
+        told = stored.exists(
+            connection,
+            account_id=follower_id,
+            kind=Kind.POST,
+            from_account_id=found.author_id,
+            post_id=post_id,
+        )
+        if not told:
+            notify(
+                connection,
+                account_id=follower_id,
+                kind=Kind.POST,
+                from_account_id=found.author_id,
+                post_id=post_id,
+                now_ms=now_ms,
+            )
+
+
+def notify_admins_of_sign_up(connection: Connection, *, account_id: int, now_ms: int) -> None:
+    """Tells every admin that somebody signed up. Doing it again tells nobody twice."""
+    if accounts.state(connection, account_id=account_id) is None:
+        return
+    for admin_id in accounts.admin_ids(connection):
+        told = stored.exists(
+            connection, account_id=admin_id, kind=Kind.SIGN_UP, from_account_id=account_id, post_id=None
+        )
+        if not told:
+            notify(
+                connection, account_id=admin_id, kind=Kind.SIGN_UP, from_account_id=account_id, now_ms=now_ms
+            )

@@ -1,0 +1,448 @@
+"""Posting, boosting, favouring, bookmarking, deleting, and reading single posts and threads.
+
+The length of a post, who is addressed, what is visible to whom: each decided here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stormpetrel.errors import Forbidden, Invalid, NotFound
+from stormpetrel.model import text as texts
+from stormpetrel.model.account import AccountState
+from stormpetrel.model.event import AccountChanged, PostChanged, PostCreated, PostDeleted
+from stormpetrel.model.notification import Kind
+from stormpetrel.model.page import Page
+from stormpetrel.model.post import (
+    MAX_MENTIONS,
+    MAX_SPOILER,
+    MAX_TAGS,
+    Draft,
+    Flags,
+    Post,
+    Thread,
+    Visibility,
+)
+from stormpetrel.model.visibility import may_see
+from stormpetrel.rules import notifications
+from stormpetrel.rules.accounts import clean_language
+from stormpetrel.storage import accounts, outbox, relationships
+from stormpetrel.storage import notifications as stored_notifications
+from stormpetrel.storage import posts as stored
+from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.database import hot
+
+IDEMPOTENCY_MS = 3_600_000
+"""How long an Idempotency-Key is answered with the same post (Mastodon's documented hour)."""
+MAX_IDEMPOTENCY_KEY = 255
+RAW_FACTOR = 20
+"""Text longer than this many times the limit is refused before its links are counted."""
+MAX_THREAD = 4096
+MAX_VISITOR_ANCESTORS = 40
+MAX_VISITOR_DESCENDANTS = 60
+MAX_DEPTH = 20
+
+
+# Reading
+
+
+@hot
+def post(connection: Connection, *, reader_id: int | None, post_id: int, now_ms: int) -> Post:
+    """The post. Raises NotFound where there is none or the reader may not see it: both look the same."""
+    _require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
+    return stored.posts(connection, post_ids=[post_id])[post_id]
+
+
+def _require_visible(connection: Connection, *, reader_id: int | None, post_id: int, now_ms: int) -> None:
+    if visible_ids(connection, reader_id=reader_id, post_ids=[post_id], now_ms=now_ms) != [post_id]:
+        raise NotFound
+
+
+@hot
+def posts(connection: Connection, *, post_ids: Sequence[int]) -> list[Post]:
+    """Those of the posts that exist, in the order given. Whoever asks has checked who may see them."""
+    found = stored.posts(connection, post_ids=post_ids)
+    return [found[post_id] for post_id in post_ids if post_id in found]
+
+
+@hot
+def visible_ids(
+    connection: Connection,
+    *,
+    reader_id: int | None,
+    post_ids: Sequence[int],
+    now_ms: int,
+    without_hidden: bool = False,
+) -> list[int]:
+    """Those of the posts that the reader may see, in the order given.
+
+    `without_hidden`: also leaves out authors whom the reader blocks or mutes.
+    """
+    facts = stored.facts(connection, reader_id=reader_id, post_ids=post_ids, now_ms=now_ms)
+    return [
+        post_id
+        for post_id in post_ids
+        if post_id in facts
+        and may_see(facts[post_id], reader_id=reader_id)
+        and not (without_hidden and facts[post_id].author_hidden)
+    ]
+
+
+@hot
+def flags(connection: Connection, *, reader_id: int, post_ids: Sequence[int]) -> dict[int, Flags]:
+    """What the reader did with those posts where they did anything. A boost has its original's flags."""
+    return stored.flags(connection, reader_id=reader_id, post_ids=post_ids)
+
+
+@hot
+def thread(connection: Connection, *, reader_id: int | None, post_id: int, now_ms: int) -> Thread:
+    """What the reader may see around a post; a visitor sees less of a very long thread."""
+    _require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
+    visitor = reader_id is None
+    above = stored.ancestors(
+        connection, post_id=post_id, count=MAX_VISITOR_ANCESTORS if visitor else MAX_THREAD
+    )
+    below = stored.descendants(
+        connection,
+        post_id=post_id,
+        count=MAX_VISITOR_DESCENDANTS if visitor else MAX_THREAD,
+        depth=MAX_DEPTH if visitor else MAX_THREAD,
+    )
+    allowed = set(
+        visible_ids(
+            connection,
+            reader_id=reader_id,
+            post_ids=[*above, *(reply_id for reply_id, _ in below)],
+            now_ms=now_ms,
+            without_hidden=True,
+        )
+    )
+    children: dict[int, list[int]] = {}
+    for reply_id, parent_id in below:
+        if reply_id in allowed:
+            children.setdefault(parent_id, []).append(reply_id)
+    return Thread(
+        ancestor_ids=tuple(ancestor_id for ancestor_id in above if ancestor_id in allowed),
+        descendant_ids=tuple(_in_reading_order(post_id, children)),
+    )
+
+
+def _in_reading_order(root_id: int, children: dict[int, list[int]]) -> list[int]:
+    """Each reply after what it answers, oldest first; what answers a reply that is not seen is left out."""
+    ordered: list[int] = []
+    stack = sorted(children.get(root_id, ()), reverse=True)
+    while stack:
+        reply_id = stack.pop()
+        ordered.append(reply_id)
+        stack += sorted(children.get(reply_id, ()), reverse=True)
+    return ordered
+
+
+def favourited_by(
+    connection: Connection, *, reader_id: int | None, post_id: int, page: Page, now_ms: int
+) -> list[tuple[int, int]]:
+    """(internal id, who) newest first. Raises NotFound as `post` does."""
+    _require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
+    return stored.favourited_by(connection, post_id=post_id, page=page)
+
+
+def boosted_by(
+    connection: Connection, *, reader_id: int | None, post_id: int, page: Page, now_ms: int
+) -> list[tuple[int, int]]:
+    """(internal id, who) newest first. Raises NotFound as `post` does."""
+    _require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
+    return stored.boosted_by(connection, post_id=post_id, page=page)
+
+
+# Writing
+
+
+def create_post(
+    connection: Connection,
+    *,
+    author_id: int,
+    draft: Draft,
+    max_characters: int,
+    domain: str,
+    now_ms: int,
+    idempotency_key: str | None = None,
+) -> int:
+    """Posts, and tells who is addressed; the post's id. The same key gives the same post for an hour.
+
+    `domain`: ours; @name@domain addresses a member too. Raises Invalid for an empty or too long text, too
+    many mentions or tags; NotFound for a reply to what the author may not see.
+    """
+    if idempotency_key:
+        idempotency_key = idempotency_key[:MAX_IDEMPOTENCY_KEY]
+        known = stored.idempotent_post(
+            connection, account_id=author_id, key=idempotency_key, since_ms=now_ms - IDEMPOTENCY_MS
+        )
+        if known is not None:
+            return known
+    author = accounts.account(connection, account_id=author_id)
+    if author is None or author.state is not AccountState.ACTIVE:
+        raise Forbidden("This account may not post")
+    text, spoiler = _checked_text(draft, max_characters)
+    visibility = draft.visibility
+    if visibility is None:
+        visibility = Visibility(author.default_visibility)
+    parent = None
+    if draft.in_reply_to_id is not None:
+        parent = _parent(connection, author_id=author_id, post_id=draft.in_reply_to_id, now_ms=now_ms)
+    names = texts.mentions_in(text, domain=domain)
+    tags = texts.tags_in(text)
+    if len(names) > MAX_MENTIONS:
+        raise Invalid(f"Validation failed: Text mentions too many people (maximum is {MAX_MENTIONS})")
+    if len(tags) > MAX_TAGS:
+        raise Invalid(f"Validation failed: Text has too many hashtags (maximum is {MAX_TAGS})")
+    addressed = [found[0] for found in accounts.ids_by_names(connection, names=names).values()]
+
+    post_id = connection.new_id(now_ms)
+    stored.insert_post(
+        connection,
+        post_id=post_id,
+        author_id=author_id,
+        text=text,
+        spoiler_text=spoiler,
+        visibility=visibility,
+        sensitive=bool(spoiler) or (author.default_sensitive if draft.sensitive is None else draft.sensitive),
+        language=author.default_language if draft.language is None else clean_language(draft.language),
+        in_reply_to_id=None if parent is None else parent.id,
+        in_reply_to_account_id=None if parent is None else parent.author_id,
+        application_id=draft.application_id,
+        now_ms=now_ms,
+    )
+    accounts.count_new_post(connection, account_id=author_id, now_ms=now_ms)
+    if parent is not None:
+        stored.add_replies(connection, post_id=parent.id, delta=1)
+        connection.tell(PostChanged(parent.id, parent.author_id))
+    if tags:
+        stored.insert_tags(connection, post_id=post_id, tags=tags, now_ms=now_ms)
+    if addressed:
+        stored.insert_mentions(connection, post_id=post_id, account_ids=sorted(addressed))
+        for account_id in addressed:
+            notifications.notify(
+                connection,
+                account_id=account_id,
+                kind=Kind.MENTION,
+                from_account_id=author_id,
+                post_id=post_id,
+                now_ms=now_ms,
+            )
+    if visibility is not Visibility.DIRECT and relationships.has_subscribers(
+        connection, account_id=author_id
+    ):
+        # There may be thousands: the courier tells them, so that the author does not wait.
+        outbox.put(connection, kind="post_notices", payload={"post_id": post_id}, now_ms=now_ms)
+    if idempotency_key:
+        stored.put_idempotent(
+            connection, account_id=author_id, key=idempotency_key, post_id=post_id, now_ms=now_ms
+        )
+    connection.tell(
+        PostCreated(
+            post_id=post_id,
+            author_id=author_id,
+            visibility=int(visibility),
+            in_reply_to_id=0 if parent is None else parent.id,
+            in_reply_to_account_id=0 if parent is None else parent.author_id,
+            mentioned_ids=tuple(addressed),
+            tags=tuple(name for name, _ in tags),
+        )
+    )
+    connection.tell(AccountChanged(author_id))
+    return post_id
+
+
+def _checked_text(draft: Draft, max_characters: int) -> tuple[str, str]:
+    """The draft's text and content warning, cleaned. Raises Invalid."""
+    if len(draft.text) > max_characters * RAW_FACTOR or len(draft.spoiler_text) > MAX_SPOILER * RAW_FACTOR:
+        raise Invalid(f"Validation failed: Text character limit of {max_characters} exceeded")
+    text = texts.clean(draft.text)
+    spoiler = texts.one_line(draft.spoiler_text)
+    if not text:
+        raise Invalid("Validation failed: Text can't be blank")
+    if texts.count_characters(text) + len(spoiler) > max_characters:
+        raise Invalid(f"Validation failed: Text character limit of {max_characters} exceeded")
+    if len(spoiler) > MAX_SPOILER:
+        raise Invalid(f"Validation failed: Content warning is too long (maximum is {MAX_SPOILER} characters)")
+    return text, spoiler
+
+
+def _parent(connection: Connection, *, author_id: int, post_id: int, now_ms: int) -> Post:
+    """What is answered; of a boost, its original. Raises NotFound where the author may not see it."""
+    try:
+        parent = post(connection, reader_id=author_id, post_id=post_id, now_ms=now_ms)
+        if parent.boost_of_id is not None:
+            parent = post(connection, reader_id=author_id, post_id=parent.boost_of_id, now_ms=now_ms)
+    except NotFound as error:
+        raise NotFound("The post that this answers is not there any more") from error
+    return parent
+
+
+def delete_post(connection: Connection, *, author_id: int, post_id: int, now_ms: int) -> Post:
+    """Deletes the author's own post, with its boosts; the post as it was. Raises NotFound for anybody else's."""
+    found = stored.posts(connection, post_ids=[post_id]).get(post_id)
+    if found is None or found.author_id != author_id:
+        raise NotFound
+    if found.boost_of_id is not None:
+        unboost(connection, account_id=author_id, post_id=found.boost_of_id, now_ms=now_ms)
+        return found
+    boosts = stored.boosts(connection, post_id=post_id)
+    for _, booster_id in sorted(boosts, key=lambda boost: boost[1]):
+        accounts.add_post_count(connection, account_id=booster_id, delta=-1)
+        connection.tell(AccountChanged(booster_id))
+    for reply_id, replier_id in stored.replies(connection, post_id=post_id):
+        connection.tell(PostChanged(reply_id, replier_id))
+    stored.orphan_replies(connection, post_id=post_id)
+    if found.in_reply_to_id is not None:
+        stored.add_replies(connection, post_id=found.in_reply_to_id, delta=-1)
+        connection.tell(PostChanged(found.in_reply_to_id, found.in_reply_to_account_id or 0))
+    stored.delete_post(connection, post_id=post_id)
+    accounts.add_post_count(connection, account_id=author_id, delta=-1)
+    connection.tell(
+        PostDeleted(
+            post_id=post_id,
+            author_id=author_id,
+            tags=found.tags,
+            in_reply_to_id=found.in_reply_to_id or 0,
+            boosts=tuple(boosts),
+        )
+    )
+    connection.tell(AccountChanged(author_id))
+    return found
+
+
+def boost(
+    connection: Connection, *, account_id: int, post_id: int, visibility: Visibility | None, now_ms: int
+) -> int:
+    """Boosts; the boost's id, also when it was boosted before. Of a boost, its original is meant.
+
+    Raises NotFound for what may not be seen, Forbidden for what is not meant for everybody.
+    """
+    original = post(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
+    if original.boost_of_id is not None:
+        original = post(connection, reader_id=account_id, post_id=original.boost_of_id, now_ms=now_ms)
+    if original.visibility not in (Visibility.PUBLIC, Visibility.UNLISTED):
+        raise Forbidden("This post is not meant for everybody, so it cannot be boosted")
+    known = stored.boost_id(connection, post_id=original.id, account_id=account_id)
+    if known is not None:
+        return known
+    # A boost never reaches further than its original.
+    wanted = Visibility.PUBLIC if visibility is None or visibility is Visibility.DIRECT else visibility
+    boost_id = connection.new_id(now_ms)
+    stored.insert_post(
+        connection,
+        post_id=boost_id,
+        author_id=account_id,
+        visibility=max(wanted, original.visibility),
+        boost_of_id=original.id,
+        now_ms=now_ms,
+    )
+    stored.add_boosts(connection, post_id=original.id, delta=1)
+    accounts.count_new_post(connection, account_id=account_id, now_ms=now_ms)
+    notifications.notify(
+        connection,
+        account_id=original.author_id,
+        kind=Kind.BOOST,
+        from_account_id=account_id,
+        post_id=original.id,
+        now_ms=now_ms,
+    )
+    connection.tell(
+        PostCreated(
+            post_id=boost_id,
+            author_id=account_id,
+            visibility=int(max(wanted, original.visibility)),
+            boost_of_id=original.id,
+            boost_author_id=original.author_id,
+        )
+    )
+    connection.tell(PostChanged(original.id, original.author_id))
+    connection.tell(AccountChanged(account_id))
+    return boost_id
+
+
+def unboost(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
+    """Takes a boost back; nothing happens where there is none. Raises NotFound for a post that is not there."""
+    original = _original(connection, post_id)
+    boost_id = stored.delete_boost(connection, post_id=original.id, account_id=account_id)
+    if boost_id is None:
+        return
+    stored.add_boosts(connection, post_id=original.id, delta=-1)
+    accounts.add_post_count(connection, account_id=account_id, delta=-1)
+    stored_notifications.forget(
+        connection,
+        account_id=original.author_id,
+        kind=Kind.BOOST,
+        from_account_id=account_id,
+        post_id=original.id,
+    )
+    connection.tell(PostDeleted(post_id=boost_id, author_id=account_id, boost_of_id=original.id))
+    connection.tell(PostChanged(original.id, original.author_id))
+    connection.tell(AccountChanged(account_id))
+
+
+def _original(connection: Connection, post_id: int) -> Post:
+    """The post, or what it boosts. Raises NotFound."""
+    found = stored.posts(connection, post_ids=[post_id]).get(post_id)
+    if found is not None and found.boost_of_id is not None:
+        found = stored.posts(connection, post_ids=[found.boost_of_id]).get(found.boost_of_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _visible_original(connection: Connection, account_id: int, post_id: int, now_ms: int) -> Post:
+    found = post(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
+    if found.boost_of_id is not None:
+        found = post(connection, reader_id=account_id, post_id=found.boost_of_id, now_ms=now_ms)
+    return found
+
+
+def favourite(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
+    """Favours a post; once is enough. Raises NotFound for what may not be seen."""
+    found = _visible_original(connection, account_id, post_id, now_ms)
+    if not stored.put_favourite(
+        connection, id=connection.new_id(now_ms), account_id=account_id, post_id=found.id
+    ):
+        return
+    stored.add_favourites(connection, post_id=found.id, delta=1)
+    notifications.notify(
+        connection,
+        account_id=found.author_id,
+        kind=Kind.FAVOURITE,
+        from_account_id=account_id,
+        post_id=found.id,
+        now_ms=now_ms,
+    )
+    connection.tell(PostChanged(found.id, found.author_id))
+
+
+def unfavourite(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
+    """Takes a favourite back; nothing happens where there is none."""
+    found = _original(connection, post_id)
+    if not stored.delete_favourite(connection, account_id=account_id, post_id=found.id):
+        _require_visible(connection, reader_id=account_id, post_id=found.id, now_ms=now_ms)
+        return
+    stored.add_favourites(connection, post_id=found.id, delta=-1)
+    stored_notifications.forget(
+        connection,
+        account_id=found.author_id,
+        kind=Kind.FAVOURITE,
+        from_account_id=account_id,
+        post_id=found.id,
+    )
+    connection.tell(PostChanged(found.id, found.author_id))
+
+
+def bookmark(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
+    """Bookmarks a post; nobody is told. Raises NotFound for what may not be seen."""
+    found = _visible_original(connection, account_id, post_id, now_ms)
+    stored.put_bookmark(connection, id=connection.new_id(now_ms), account_id=account_id, post_id=found.id)
+
+
+def unbookmark(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
+    """Takes a bookmark back; nothing happens where there is none."""
+    found = _original(connection, post_id)
+    if not stored.delete_bookmark(connection, account_id=account_id, post_id=found.id):
+        _require_visible(connection, reader_id=account_id, post_id=found.id, now_ms=now_ms)

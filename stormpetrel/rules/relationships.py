@@ -1,0 +1,290 @@
+"""Following, blocking, muting: who may, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stormpetrel.errors import Forbidden, Invalid, NotFound
+from stormpetrel.model.account import AccountState
+from stormpetrel.model.event import AccountChanged, RelationshipChanged
+from stormpetrel.model.notification import Kind
+from stormpetrel.model.page import Page
+from stormpetrel.model.relationship import Relationship
+from stormpetrel.rules import notifications
+from stormpetrel.storage import accounts
+from stormpetrel.storage import notifications as stored_notifications
+from stormpetrel.storage import relationships as stored
+from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.database import hot
+
+MAX_MUTE_S = 10 * 365 * 86_400
+
+
+def _target(connection: Connection, account_id: int, target_id: int, oneself: str) -> None:
+    if account_id == target_id:
+        raise Forbidden(oneself)
+    if accounts.state(connection, account_id=target_id) is not AccountState.ACTIVE:
+        raise NotFound
+
+
+def _one(connection: Connection, *, reader_id: int, account_id: int, now_ms: int) -> Relationship:
+    return stored.relationships(connection, reader_id=reader_id, account_ids=[account_id], now_ms=now_ms)[0]
+
+
+@hot
+def relationships(
+    connection: Connection, *, reader_id: int, account_ids: Sequence[int], now_ms: int
+) -> list[Relationship]:
+    """How each of the accounts stands to the reader, in the order given."""
+    return stored.relationships(connection, reader_id=reader_id, account_ids=account_ids, now_ms=now_ms)
+
+
+def follow(
+    connection: Connection,
+    *,
+    follower_id: int,
+    followed_id: int,
+    show_boosts: bool | None,
+    notify: bool | None,
+    now_ms: int,
+) -> Relationship:
+    """Follows, or asks to where the account is locked; following again changes the options that are given.
+
+    Raises Forbidden for oneself and where either blocks the other.
+    """
+    _target(connection, follower_id, followed_id, "You cannot follow yourself")
+    if stored.block_between(connection, account_id=follower_id, other_id=followed_id):
+        raise Forbidden("This action is not allowed")
+    old = stored.follow_options(connection, follower_id=follower_id, followed_id=followed_id)
+    show_boosts = show_boosts if show_boosts is not None else (old[0] if old else True)
+    notify = notify if notify is not None else (old[1] if old else False)
+    if old is not None:
+        stored.update_follow(
+            connection,
+            follower_id=follower_id,
+            followed_id=followed_id,
+            show_boosts=show_boosts,
+            notify=notify,
+        )
+        connection.tell(RelationshipChanged(follower_id, followed_id))
+    else:
+        target = accounts.account(connection, account_id=followed_id)
+        assert target is not None
+        if target.locked:
+            asked = stored.insert_request(
+                connection,
+                id=connection.new_id(now_ms),
+                follower_id=follower_id,
+                followed_id=followed_id,
+                show_boosts=show_boosts,
+                notify=notify,
+            )
+            if asked:
+                notifications.notify(
+                    connection,
+                    account_id=followed_id,
+                    kind=Kind.FOLLOW_REQUEST,
+                    from_account_id=follower_id,
+                    now_ms=now_ms,
+                )
+        else:
+            _insert_follow(
+                connection,
+                follower_id=follower_id,
+                followed_id=followed_id,
+                show_boosts=show_boosts,
+                notify=notify,
+                now_ms=now_ms,
+            )
+            notifications.notify(
+                connection,
+                account_id=followed_id,
+                kind=Kind.FOLLOW,
+                from_account_id=follower_id,
+                now_ms=now_ms,
+            )
+    return _one(connection, reader_id=follower_id, account_id=followed_id, now_ms=now_ms)
+
+
+def _insert_follow(
+    connection: Connection,
+    *,
+    follower_id: int,
+    followed_id: int,
+    show_boosts: bool,
+    notify: bool,
+    now_ms: int,
+) -> None:
+    made = stored.insert_follow(
+        connection,
+        id=connection.new_id(now_ms),
+        follower_id=follower_id,
+        followed_id=followed_id,
+        show_boosts=show_boosts,
+        notify=notify,
+    )
+    if not made:
+        return
+    accounts.add_follow_counts(connection, follower_id=follower_id, followed_id=followed_id, delta=1)
+    _tell_counts(connection, follower_id, followed_id)
+
+
+def _tell_counts(connection: Connection, account_id: int, other_id: int) -> None:
+    connection.tell(RelationshipChanged(account_id, other_id))
+    connection.tell(AccountChanged(account_id))
+    connection.tell(AccountChanged(other_id))
+
+
+def _end_follow(connection: Connection, *, follower_id: int, followed_id: int) -> None:
+    if stored.delete_follow(connection, follower_id=follower_id, followed_id=followed_id):
+        accounts.add_follow_counts(connection, follower_id=follower_id, followed_id=followed_id, delta=-1)
+        _tell_counts(connection, follower_id, followed_id)
+        stored_notifications.forget(
+            connection, account_id=followed_id, kind=Kind.FOLLOW, from_account_id=follower_id
+        )
+    _end_request(connection, follower_id=follower_id, followed_id=followed_id)
+
+
+def _end_request(connection: Connection, *, follower_id: int, followed_id: int) -> bool:
+    ended = stored.delete_request(connection, follower_id=follower_id, followed_id=followed_id)
+    if ended:
+        stored_notifications.forget(
+            connection, account_id=followed_id, kind=Kind.FOLLOW_REQUEST, from_account_id=follower_id
+        )
+    return ended
+
+
+def unfollow(connection: Connection, *, follower_id: int, followed_id: int, now_ms: int) -> Relationship:
+    """Ends a follow or takes a request back; nothing happens where there is none."""
+    if accounts.state(connection, account_id=followed_id) is None:
+        raise NotFound
+    _end_follow(connection, follower_id=follower_id, followed_id=followed_id)
+    return _one(connection, reader_id=follower_id, account_id=followed_id, now_ms=now_ms)
+
+
+def remove_follower(
+    connection: Connection, *, account_id: int, follower_id: int, now_ms: int
+) -> Relationship:
+    """Ends somebody's following of the account."""
+    if accounts.state(connection, account_id=follower_id) is None:
+        raise NotFound
+    _end_follow(connection, follower_id=follower_id, followed_id=account_id)
+    return _one(connection, reader_id=account_id, account_id=follower_id, now_ms=now_ms)
+
+
+def follow_requests(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
+    """(internal id, who asks) newest first."""
+    return stored.follow_requests(connection, account_id=account_id, page=page)
+
+
+def accept_follow(connection: Connection, *, account_id: int, follower_id: int, now_ms: int) -> Relationship:
+    """Lets somebody follow who asked. Raises NotFound where nobody did."""
+    options = stored.request_options(connection, follower_id=follower_id, followed_id=account_id)
+    if options is None:
+        raise NotFound
+    _end_request(connection, follower_id=follower_id, followed_id=account_id)
+    _insert_follow(
+        connection,
+        follower_id=follower_id,
+        followed_id=account_id,
+        show_boosts=options[0],
+        notify=options[1],
+        now_ms=now_ms,
+    )
+    return _one(connection, reader_id=account_id, account_id=follower_id, now_ms=now_ms)
+
+
+def reject_follow(connection: Connection, *, account_id: int, follower_id: int, now_ms: int) -> Relationship:
+    """Turns a request down. Raises NotFound where there is none."""
+    if not _end_request(connection, follower_id=follower_id, followed_id=account_id):
+        raise NotFound
+    return _one(connection, reader_id=account_id, account_id=follower_id, now_ms=now_ms)
+
+
+def block(connection: Connection, *, account_id: int, target_id: int, now_ms: int) -> Relationship:
+    """Blocks: neither follows the other any more, and the target sees and reaches nothing of the account."""
+    _target(connection, account_id, target_id, "You cannot block yourself")
+    _end_follow(connection, follower_id=account_id, followed_id=target_id)
+    _end_follow(connection, follower_id=target_id, followed_id=account_id)
+    stored.insert_block(connection, id=connection.new_id(now_ms), account_id=account_id, target_id=target_id)
+    stored_notifications.forget_between(connection, account_id=account_id, from_account_id=target_id)
+    stored_notifications.forget_between(connection, account_id=target_id, from_account_id=account_id)
+    connection.tell(RelationshipChanged(account_id, target_id))
+    return _one(connection, reader_id=account_id, account_id=target_id, now_ms=now_ms)
+
+
+def unblock(connection: Connection, *, account_id: int, target_id: int, now_ms: int) -> Relationship:
+    """Ends a block; nothing happens where there is none."""
+    if accounts.state(connection, account_id=target_id) is None:
+        raise NotFound
+    if stored.delete_block(connection, account_id=account_id, target_id=target_id):
+        connection.tell(RelationshipChanged(account_id, target_id))
+    return _one(connection, reader_id=account_id, account_id=target_id, now_ms=now_ms)
+
+
+def mute(
+    connection: Connection,
+    *,
+    account_id: int,
+    target_id: int,
+    hide_notifications: bool,
+    duration_s: int,
+    now_ms: int,
+) -> Relationship:
+    """Keeps the target out of the account's lists; the target does not notice. `duration_s` 0: for ever."""
+    _target(connection, account_id, target_id, "You cannot mute yourself")
+    if not 0 <= duration_s <= MAX_MUTE_S:
+        raise Invalid("Validation failed: Duration is out of range")
+    stored.put_mute(
+        connection,
+        id=connection.new_id(now_ms),
+        account_id=account_id,
+        target_id=target_id,
+        hide_notifications=hide_notifications,
+        expires_at_ms=now_ms + duration_s * 1000 if duration_s else 0,
+    )
+    connection.tell(RelationshipChanged(account_id, target_id))
+    return _one(connection, reader_id=account_id, account_id=target_id, now_ms=now_ms)
+
+
+def unmute(connection: Connection, *, account_id: int, target_id: int, now_ms: int) -> Relationship:
+    """Ends a mute; nothing happens where there is none."""
+    if accounts.state(connection, account_id=target_id) is None:
+        raise NotFound
+    if stored.delete_mute(connection, account_id=account_id, target_id=target_id):
+        connection.tell(RelationshipChanged(account_id, target_id))
+    return _one(connection, reader_id=account_id, account_id=target_id, now_ms=now_ms)
+
+
+def _listable(connection: Connection, reader_id: int | None, account_id: int) -> None:
+    """Raises NotFound where the account is not there for the reader, who may be blocked by it."""
+    if accounts.state(connection, account_id=account_id) is not AccountState.ACTIVE:
+        raise NotFound
+    if reader_id is not None and stored.blocks(connection, account_id=account_id, target_id=reader_id):
+        raise NotFound
+
+
+def followers(
+    connection: Connection, *, reader_id: int | None, account_id: int, page: Page
+) -> list[tuple[int, int]]:
+    """(internal id, follower) newest first. Raises NotFound for a reader whom the account blocks."""
+    _listable(connection, reader_id, account_id)
+    return stored.followers(connection, account_id=account_id, page=page)
+
+
+def following(
+    connection: Connection, *, reader_id: int | None, account_id: int, page: Page
+) -> list[tuple[int, int]]:
+    """(internal id, followed) newest first. Raises NotFound for a reader whom the account blocks."""
+    _listable(connection, reader_id, account_id)
+    return stored.following(connection, account_id=account_id, page=page)
+
+
+def blocked(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
+    """(internal id, whom the account blocks) newest first."""
+    return stored.blocked(connection, account_id=account_id, page=page)
+
+
+def muted(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int]]:
+    """(internal id, whom the account mutes) newest first."""
+    return stored.muted(connection, account_id=account_id, page=page, now_ms=now_ms)

@@ -1,0 +1,170 @@
+"""Timelines: which posts a reader sees where. All answer with ids, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from stormpetrel.errors import NotFound
+from stormpetrel.model.account import AccountState
+from stormpetrel.model.page import Page
+from stormpetrel.model.post import Visibility
+from stormpetrel.model.text import tag_key
+from stormpetrel.model.timeline import Taste
+from stormpetrel.rules.posts import visible_ids
+from stormpetrel.storage import accounts, posts, relationships
+from stormpetrel.storage import timelines as stored
+from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.database import hot
+
+HOME_ROUNDS = 8
+"""How often home looks further when too much was filtered out; then the page is short."""
+
+
+@hot
+def taste(connection: Connection, *, reader_id: int, now_ms: int) -> Taste:
+    """Whom the reader follows and who is hidden from them."""
+    return Taste(
+        reader_id,
+        relationships.followed_by_reader(connection, reader_id=reader_id),
+        relationships.hidden_from_reader(connection, reader_id=reader_id, now_ms=now_ms),
+    )
+
+
+@hot
+def home(connection: Connection, *, reader_id: int, page: Page, now_ms: int) -> list[int]:
+    """The reader's home timeline."""
+    own = taste(connection, reader_id=reader_id, now_ms=now_ms)
+    return home_for(connection, own, page=page)
+
+
+@hot
+def home_for(connection: Connection, taste: Taste, *, page: Page) -> list[int]:
+    """The home timeline of a reader whose taste is known."""
+    found: list[int] = []
+    part = page
+    for _ in range(HOME_ROUNDS):
+        items = stored.home_items(connection, reader_id=taste.reader_id, page=part)
+        found += [item.post_id for item in items if taste.takes(item)]
+        if len(found) >= page.limit or len(items) < part.limit:
+            break
+        last_id = items[-1].post_id
+        part = replace(part, min_id=last_id) if part.upward else replace(part, max_id=last_id)
+    found = found[: page.limit]
+    return found[::-1] if page.upward else found
+
+
+@hot
+def public(
+    connection: Connection,
+    *,
+    reader_id: int | None,
+    page: Page,
+    now_ms: int,
+    local: bool = False,
+    remote: bool = False,
+    only_media: bool = False,
+) -> list[int]:
+    """Everybody's public posts. All are local and none has media yet, so `remote` and `only_media` are empty."""
+    if (remote and not local) or only_media:
+        return []
+    return stored.public(connection, reader_id=reader_id, page=page, now_ms=now_ms)
+
+
+@hot
+def tag(
+    connection: Connection,
+    *,
+    reader_id: int | None,
+    page: Page,
+    name: str,
+    now_ms: int,
+    any_of: Sequence[str] = (),
+    all_of: Sequence[str] = (),
+    none_of: Sequence[str] = (),
+) -> list[int]:
+    """Public posts with the tag, or any of `any_of`; with all of `all_of`; with none of `none_of`."""
+    keys = {word: tag_key(word.lstrip("#")) for word in (name, *any_of, *all_of, *none_of)}
+    ids = posts.tag_ids(connection, names=sorted(set(keys.values())))
+    wanted = {ids[keys[word]] for word in (name, *any_of) if keys[word] in ids}
+    needed = [ids.get(keys[word]) for word in all_of]
+    if not wanted or None in needed:
+        return []
+    if len(wanted) == 1 and not needed and not none_of:
+        return stored.tagged(connection, reader_id=reader_id, page=page, tag_id=wanted.pop(), now_ms=now_ms)
+    return stored.tagged_any(
+        connection,
+        reader_id=reader_id,
+        page=page,
+        any_ids=sorted(wanted),
+        all_ids=[tag_id for tag_id in needed if tag_id is not None],
+        none_ids=[ids[keys[word]] for word in none_of if keys[word] in ids],
+        now_ms=now_ms,
+    )
+
+
+@hot
+def of_account(
+    connection: Connection,
+    *,
+    reader_id: int | None,
+    account_id: int,
+    page: Page,
+    now_ms: int,
+    exclude_replies: bool = False,
+    exclude_boosts: bool = False,
+    only_media: bool = False,
+    pinned: bool = False,
+    tagged: str = "",
+) -> list[int]:
+    """What the reader may see of the account's posts. Raises NotFound for a reader whom it blocks."""
+    if accounts.state(connection, account_id=account_id) is not AccountState.ACTIVE:
+        raise NotFound
+    widest = Visibility.UNLISTED
+    if reader_id == account_id:
+        widest = Visibility.DIRECT
+    elif reader_id is not None:
+        if relationships.blocks(connection, account_id=account_id, target_id=reader_id):
+            raise NotFound
+        if relationships.follows(connection, follower_id=reader_id, followed_id=account_id):
+            widest = Visibility.FOLLOWERS
+    if only_media or pinned:
+        return []
+    if tagged:
+        key = tag_key(tagged.lstrip("#"))
+        tag_id = posts.tag_ids(connection, names=[key]).get(key)
+        if tag_id is None:
+            return []
+        return stored.of_account_tagged(
+            connection, reader_id=reader_id, account_id=account_id, page=page, widest=widest, tag_id=tag_id
+        )
+    return stored.of_account(
+        connection,
+        reader_id=reader_id,
+        account_id=account_id,
+        page=page,
+        widest=widest,
+        with_replies=not exclude_replies,
+        with_boosts=not exclude_boosts,
+        now_ms=now_ms,
+    )
+
+
+def favourites(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int]]:
+    """(internal id, post) of what the account favourited and may still see."""
+    rows = stored.favourites(connection, account_id=account_id, page=page)
+    return _still_visible(connection, account_id, rows, now_ms)
+
+
+def bookmarks(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int]]:
+    """(internal id, post) of what the account bookmarked and may still see."""
+    rows = stored.bookmarks(connection, account_id=account_id, page=page)
+    return _still_visible(connection, account_id, rows, now_ms)
+
+
+def _still_visible(
+    connection: Connection, account_id: int, rows: list[tuple[int, int]], now_ms: int
+) -> list[tuple[int, int]]:
+    ids = [post_id for _, post_id in rows]
+    allowed = set(visible_ids(connection, reader_id=account_id, post_ids=ids, now_ms=now_ms))
+    return [row for row in rows if row[1] in allowed]

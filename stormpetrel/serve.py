@@ -1,0 +1,282 @@
+"""`stormpetrel serve`: all roles under one supervisor, or some of them. The only place that knows all roles.
+
+Everything is imported, checked and opened here, before the fork: the processes share that memory, a mistake is
+one line and an exit code, and what is opened here outlives each of them. See docs/decisions for why not threads,
+not spawned processes, and not the server library's own workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import gc
+import hashlib
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import uvloop
+
+from stormpetrel import __version__, heavy, log, secret, supervisor
+from stormpetrel.bus import EVERYTHING, NOTHING, Bus, BusHub
+from stormpetrel.config import Config, Loaded
+from stormpetrel.errors import EnvironmentFailure, SetupError
+from stormpetrel.heavy import Heavy, HeavyHub
+from stormpetrel.listeners import listen, lock_role, raise_open_file_limit, shown
+from stormpetrel.model.event import Event, OutboxFilled
+from stormpetrel.storage.migrate import require_current
+from stormpetrel.supervisor import Child
+
+_log = logging.getLogger(__name__)
+
+ROLES = ("web", "courier", "sms", "watch")
+
+WANTED_EVENTS: dict[str, frozenset[type[Event]]] = {
+    "web": EVERYTHING,
+    "courier": frozenset({OutboxFilled}),
+    "sms": NOTHING,
+    "watch": NOTHING,
+}
+"""What each role is told on the bus; every one may tell the others."""
+
+WEB_SWITCH_S = 0.0005
+"""How soon a thread that computes gives way to the loop; with Python's 5 ms, a hot page's p99 was 5 times that."""
+
+
+class WebWorker(Protocol):
+    """What serves one web listener until `stop` is set."""
+
+    def __call__(
+        self,
+        *,
+        config: Config,
+        sock: socket.socket,
+        bus: Bus,
+        heavy: Heavy,
+        stop: asyncio.Event,
+        secret: bytes,
+    ) -> Awaitable[None]: ...
+
+
+class Role(Protocol):
+    """What serves one of the other roles' listeners until `stop` is set."""
+
+    def __call__(
+        self, *, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Event
+    ) -> Awaitable[None]: ...
+
+
+def serve(loaded: Loaded, *, roles: frozenset[str], web: WebWorker | None = None) -> int:
+    """Serves `roles` (of ROLES) until SIGTERM or Ctrl-C; the exit code.
+
+    0 after a clean end; 2 and 3 with one line on stderr for a SetupError or an EnvironmentFailure. `web` is the
+    worker to run in place of web_worker.run.
+    """
+    blocked_before = supervisor.block_signals()
+    try:
+        _serve(loaded.config, [role for role in ROLES if role in roles], web)
+    except SetupError as error:
+        sys.stderr.write(f"stormpetrel: {error.safe_text}\n")
+        return 2
+    except EnvironmentFailure as error:
+        sys.stderr.write(f"stormpetrel: {error.safe_text}\n")
+        return 3
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked_before)
+    return 0
+
+
+@dataclass(slots=True)
+class _Opened:
+    """What the supervisor holds for its children. Worker 2's listener is `listeners["web-2"]`."""
+
+    config: Config
+    listeners: dict[str, socket.socket]
+    locks: list[int]
+    bus: BusHub
+    heavy: HeavyHub
+    secret: bytes
+
+    def keep_only(self, name: str, *, is_heavy: bool = False) -> None:
+        """In a child: closes what is the others', so that nothing stays open after the supervisor's death."""
+        for owner, listener in self.listeners.items():
+            if owner != name:
+                listener.close()
+        for lock in self.locks:
+            os.close(lock)
+        self.bus.close_all_but(name)
+        self.heavy.close_all_but(name, child=is_heavy)
+
+
+def _serve(config: Config, roles: list[str], web: WebWorker | None) -> None:
+    log.configure(config.log.level, role="supervisor")
+    if not roles:
+        raise SetupError("there is no role to serve")
+    locks = [lock_role(config.data_dir, role) for role in roles]
+    require_current(config.database_url)
+    secret_bytes = secret.load(config)
+    runs = _import_roles(roles, web)
+    if config.valkey.url:
+        importlib.import_module("stormpetrel.valkey_bridge")
+    open_files = raise_open_file_limit()
+    config, listeners = _listen(config, roles)
+    workers = [name for name in listeners if name.startswith("web-")]
+    opened = _Opened(
+        config=config,
+        listeners=listeners,
+        locks=locks,
+        bus=BusHub(
+            {name: WANTED_EVENTS[name.partition("-")[0]] for name in listeners},
+            valkey_url=config.valkey.url,
+            channel=bus_channel(config),
+        ),
+        heavy=HeavyHub(workers),
+        secret=secret_bytes,
+    )
+    children = [_child(opened, name, runs) for name in listeners]
+    if workers:
+        children.append(
+            Child(
+                "heavy",
+                main=lambda: _heavy_main(opened),
+                on_death=opened.heavy.announce_death,
+                serves_others=True,
+            )
+        )
+    # What was imported is for ever: the collector need not look at it, which would copy its pages.
+    gc.collect()
+    gc.freeze()
+
+    def close_listeners() -> None:
+        # A listener is gone only when the worker's copy is closed too: then new connections are refused.
+        for listener in listeners.values():
+            listener.close()
+
+    supervisor.supervise(
+        children,
+        on_started=lambda: _say_where(config, roles, children, open_files),
+        before_drain=close_listeners,
+    )
+    _log.info("stopped")
+    for lock in locks:
+        os.close(lock)
+
+
+def bus_channel(config: Config) -> str:
+    """The channel on Valkey: one per instance, whatever else uses the same Valkey."""
+    return f"stormpetrel:events:{hashlib.blake2b(config.domain.encode(), digest_size=8).hexdigest()}"
+
+
+def _import_roles(roles: list[str], web: WebWorker | None) -> dict[str, Callable[..., Awaitable[None]]]:
+    """Each role's `run`. A role that is not served is not imported."""
+    modules = {"web": "web_worker", "courier": "courier.role", "sms": "sms", "watch": "watch"}
+    runs: dict[str, Callable[..., Awaitable[None]]] = {}
+    for role in roles:
+        if role == "web" and web is not None:
+            runs[role] = web
+        else:
+            runs[role] = importlib.import_module(f"stormpetrel.{modules[role]}").run
+    return runs
+
+
+def _listen(config: Config, roles: list[str]) -> tuple[Config, dict[str, socket.socket]]:
+    """All listeners by process name, and the configuration with the ports that they really have."""
+    listeners: dict[str, socket.socket] = {}
+    for role in roles:
+        section = "status" if role == "watch" else role
+        at: Any = getattr(config, section)
+        count = config.web.workers if role == "web" else 1
+        opened = listen(at.host, at.port, count=count, key=f"{section}.port")
+        names = [f"web-{number}" for number in range(count)] if role == "web" else [role]
+        listeners.update(zip(names, opened, strict=True))
+        port = opened[0].getsockname()[1]
+        config = dataclasses.replace(config, **{section: dataclasses.replace(at, port=port)})
+    return config, listeners
+
+
+def _child(opened: _Opened, name: str, runs: dict[str, Callable[..., Awaitable[None]]]) -> Child:
+    run = runs[name.partition("-")[0]]
+    return Child(
+        name,
+        main=lambda: _role_main(opened, name, run),
+        on_death=lambda: opened.bus.announce_death(name),
+    )
+
+
+def _role_main(opened: _Opened, name: str, run: Callable[..., Awaitable[None]]) -> None:
+    """The life of one forked process."""
+    opened.keep_only(name)
+    log.configure(opened.config.log.level, role=name)
+    is_web = name.startswith("web-")
+    if is_web:
+        sys.setswitchinterval(WEB_SWITCH_S)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        bus = opened.bus.bus(name)
+        bus.attach(loop)
+        given: dict[str, Any] = {
+            "config": opened.config,
+            "sock": opened.listeners[name],
+            "bus": bus,
+            "stop": stop,
+        }
+        try:
+            if is_web:
+                hasher = Heavy(opened.heavy.workers[name])
+                hasher.attach(loop)
+                try:
+                    await run(**given, heavy=hasher, secret=opened.secret)
+                finally:
+                    hasher.close()
+            else:
+                await run(**given)
+        finally:
+            await bus.close()
+        if not stop.is_set():
+            raise RuntimeError("it ended without being told to")
+
+    _log.info("started")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+    _log.info("ended")
+
+
+def _heavy_main(opened: _Opened) -> None:
+    opened.keep_only("heavy", is_heavy=True)
+    log.configure(opened.config.log.level, role="heavy")
+    heavy.run_child(opened.heavy.child.values())
+
+
+def _say_where(config: Config, roles: list[str], children: list[Child], open_files: int) -> None:
+    """Prints what a person needs to know, one plain line each."""
+    lines = [f"Stormpetrel {__version__}: {config.title}"]
+    at: dict[str, tuple[str, Any]] = {
+        "web": ("web", config.web),
+        "watch": ("status page", config.status),
+        "sms": ("sms", config.sms),
+        "courier": ("courier", config.courier),
+    }
+    for role in ("web", "watch", "sms", "courier"):
+        if role in roles:
+            label, section = at[role]
+            lines.append(f"  {label:<12} http://{shown(section.host, section.port)}")
+    if "web" in roles and config.base_url != f"http://{shown(config.web.host, config.web.port)}":
+        lines.append(f"  {'public':<12} {config.base_url}")
+    lines.append(f"  {'open files':<12} up to {open_files:,} per process")
+    lines.append(f"  {'processes':<12} {len(children)} under process {os.getpid()}; Ctrl-C ends them")
+    try:
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+    except OSError:
+        _log.warning("nobody reads the output")
+    for child in children:
+        _log.info("process %d is %s", child.pid, child.name)

@@ -1,0 +1,246 @@
+"""Identify: who sends this request, from what is in memory. No database, no clock.
+
+A token that is in the table speaks for its account, a session cookie with a valid MAC for its session;
+everything else is one of the strangers of its address. A token nobody has looked up yet is also a stranger:
+random tokens share their address's part of the queue and cannot reach the database as anything better.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+from urllib.parse import parse_qsl
+
+from stormpetrel.shield.cookies import COOKIE_NAME, SessionClaims
+from stormpetrel.shield.cookies import read as read_cookie
+
+FRESH_S = 60.0
+"""A token's entry is believed this long; afterwards it still queues as its account until looked up again."""
+UNKNOWN_S = 10.0
+"""A token found to be unknown is not looked up again for this long."""
+MAX_TOKEN_BYTES = 512
+_COOKIE = COOKIE_NAME.encode()
+
+
+class Identity(NamedTuple):
+    """Whose budget a request spends. `value`: account id, session id, or address (IPv6: its /64)."""
+
+    kind: Literal["account", "session", "address"]
+    value: int | str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEntry:
+    """What is known of an access token. `account_id` is None for an application's own token.
+
+    `created_at_ms`: since 1970. `checked_at_s`: the worker's monotonic clock. `claims` is the
+    application's and not looked into here.
+    """
+
+    account_id: int | None
+    created_at_ms: int
+    checked_at_s: float
+    claims: object
+
+    def is_fresh(self, at_s: float) -> bool:
+        """True while the entry may stand for a database look-up."""
+        return at_s - self.checked_at_s < FRESH_S
+
+
+class Credentials(NamedTuple):
+    """What a request's head carries: the SHA-256 of its bearer token and its session cookie's text."""
+
+    token_hash: bytes | None
+    cookie: bytes | None
+
+
+class Visit(NamedTuple):
+    """One request's sender, as far as memory knows.
+
+    `token_hash`: SHA-256 of the bearer token if one was sent. `token`: its entry when the table has a fresh
+    one. `session`: the claims of a cookie whose MAC is right. `address`: the client's, in full.
+    """
+
+    identity: Identity
+    address: str
+    token_hash: bytes | None = None
+    token: TokenEntry | None = None
+    session: SessionClaims | None = None
+
+
+class TokenTable:
+    """Access tokens by SHA-256, and the hashes lately found to be unknown.
+
+    At most `capacity` entries; the one checked longest ago is dropped (it costs its owner one look-up). At
+    most `unknown_capacity` unknown hashes; the oldest is dropped.
+    """
+
+    def __init__(self, *, capacity: int = 100_000, unknown_capacity: int = 20_000) -> None:
+        self._capacity = capacity
+        self._unknown_capacity = unknown_capacity
+        self._entries: dict[bytes, TokenEntry] = {}
+        self._of_account: dict[int, set[bytes]] = {}
+        self._unknown_until_s: dict[bytes, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def unknown_count(self) -> int:
+        """How many hashes are remembered as unknown."""
+        return len(self._unknown_until_s)
+
+    def get(self, token_hash: bytes, at_s: float) -> TokenEntry | None:
+        """The entry, fresh or not (`TokenEntry.is_fresh`); None when absent. `at_s` is not yet used to drop."""
+        return self._entries.get(token_hash)
+
+    def put(self, token_hash: bytes, entry: TokenEntry) -> None:
+        """Remember what a look-up found; replaces an older entry."""
+        self.forget(token_hash)
+        self._unknown_until_s.pop(token_hash, None)
+        while len(self._entries) >= self._capacity:
+            self.forget(next(iter(self._entries)))
+        self._entries[token_hash] = entry
+        if entry.account_id is not None:
+            self._of_account.setdefault(entry.account_id, set()).add(token_hash)
+
+    def forget(self, token_hash: bytes) -> None:
+        """Drop one entry: the token was revoked."""
+        entry = self._entries.pop(token_hash, None)
+        if entry is not None and entry.account_id is not None:
+            hashes = self._of_account[entry.account_id]
+            hashes.discard(token_hash)
+            if not hashes:
+                del self._of_account[entry.account_id]
+
+    def forget_account(self, account_id: int) -> None:
+        """Drop every entry of an account: it was suspended, or signed out everywhere."""
+        for token_hash in tuple(self._of_account.get(account_id, ())):
+            self.forget(token_hash)
+
+    def clear(self) -> None:
+        """Drop everything, known and unknown: the bus has a gap."""
+        self._entries.clear()
+        self._of_account.clear()
+        self._unknown_until_s.clear()
+
+    def mark_unknown(self, token_hash: bytes, at_s: float) -> None:
+        """A look-up found nothing; do not repeat it for UNKNOWN_S."""
+        self._unknown_until_s.pop(token_hash, None)
+        while len(self._unknown_until_s) >= self._unknown_capacity:
+            del self._unknown_until_s[next(iter(self._unknown_until_s))]
+        self._unknown_until_s[token_hash] = at_s + UNKNOWN_S
+
+    def is_unknown(self, token_hash: bytes, at_s: float) -> bool:
+        """True when a look-up less than UNKNOWN_S ago found nothing."""
+        until_s = self._unknown_until_s.get(token_hash)
+        if until_s is None:
+            return False
+        if until_s <= at_s:
+            del self._unknown_until_s[token_hash]
+            return False
+        return True
+
+    def forget_unknown(self, token_hash: bytes) -> None:
+        """The token exists now: look it up the next time it comes."""
+        self._unknown_until_s.pop(token_hash, None)
+
+
+def address_identity(address: str) -> Identity:
+    """The identity of the strangers at an address: the address itself, for IPv6 its /64."""
+    if ":" not in address:
+        return Identity("address", address)
+    bare = address.partition("%")[0]
+    if "." in bare:
+        return Identity("address", bare)
+    head, gap, tail = bare.partition("::")
+    groups = head.split(":") if head else []
+    if gap:
+        after = tail.split(":") if tail else []
+        groups += ["0"] * (8 - len(groups) - len(after)) + after
+    return Identity("address", ":".join(group.lstrip("0") or "0" for group in groups[:4]) + "::/64")
+
+
+def credentials_of(authorization: bytes | None, cookie: bytes | None, query: bytes) -> Credentials | None:
+    """The credentials in a head; None when there are none at all, that is, when the request is anonymous.
+
+    `authorization`, `cookie`: the header values, joined when repeated. An Authorization that is not a usable
+    bearer token, or a session cookie that is nonsense, still makes the request not anonymous.
+    """
+    token: bytes | None = None
+    found = False
+    if authorization is not None:
+        found = True
+        scheme, _, value = authorization.strip().partition(b" ")
+        if scheme.lower() == b"bearer":
+            token = value.strip()
+    if query and (b"access_token" in query or b"%" in query):
+        for name, value in parse_query(query):
+            if name == b"access_token":
+                found = True
+                token = value if token is None else token
+                break
+    session: bytes | None = None
+    if cookie is not None and _COOKIE in cookie:
+        session = next((v for n, v in _cookies(cookie) if n == _COOKIE), None)
+        found = found or session is not None
+    if not found:
+        return None
+    usable = token is not None and 0 < len(token) <= MAX_TOKEN_BYTES
+    return Credentials(hashlib.sha256(token).digest() if token is not None and usable else None, session)
+
+
+def parse_query(query: bytes) -> list[tuple[bytes, bytes]]:
+    """Names and values of a query string, percent-decoded, blanks kept, in order; at most 256 are read."""
+    parts = query.split(b"&", 256)[:256]
+    text = b"&".join(parts).decode("latin-1")
+    return [
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in parse_qsl(text, keep_blank_values=True, encoding="latin-1")
+    ]
+
+
+def identify(
+    credentials: Credentials | None,
+    *,
+    stranger: Identity,
+    address: str,
+    tokens: TokenTable,
+    secret: bytes,
+    at_s: float,
+) -> Visit:
+    """Who it is. `stranger`: `address_identity(address)`, kept per connection because it costs.
+
+    A token comes before a cookie. A token without an account (an application's own, which anybody can
+    have) is a stranger in the queue, but still told to the application.
+    """
+    if credentials is None:
+        return Visit(stranger, address)
+    token_hash = credentials.token_hash
+    identity = stranger
+    fresh: TokenEntry | None = None
+    session: SessionClaims | None = None
+    if token_hash is not None:
+        entry = tokens.get(token_hash, at_s)
+        if entry is not None:
+            if entry.account_id is not None:
+                identity = Identity("account", entry.account_id)
+            if entry.is_fresh(at_s):
+                fresh = entry
+    if credentials.cookie is not None:
+        session = read_cookie(secret, credentials.cookie)
+        if session is not None and identity is stranger:
+            identity = Identity("session", session.session_id)
+    return Visit(identity, address, token_hash, fresh, session)
+
+
+def _cookies(header: bytes) -> Iterable[tuple[bytes, bytes]]:
+    for part in header.split(b";"):
+        name, equals, value = part.partition(b"=")
+        if equals:
+            value = value.strip()
+            if len(value) >= 2 and value[:1] == b'"' == value[-1:]:
+                value = value[1:-1]
+            yield name.strip(), value

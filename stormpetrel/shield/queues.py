@@ -1,0 +1,352 @@
+"""Queues: who is next. A fair one with classes, and a plain first-in-first-out one to compare with.
+
+Time is an argument; a queue knows tickets, not requests. `Gate` (admit.py) owns the slots.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from stormpetrel.shield.classify import Lane
+from stormpetrel.shield.identify import Identity
+
+NEW, WAITING, RUNNING, GONE = 0, 1, 2, 3
+
+
+class Ticket:
+    """One request's place: who, which class, and where it stands. `payload` is the owner's, not looked into.
+
+    `state`: NEW, WAITING, RUNNING or GONE (done, refused, dropped).
+    """
+
+    __slots__ = ("deadline_s", "entered_s", "identity", "lane", "payload", "started_s", "state")
+
+    def __init__(self, identity: Identity, lane: int, payload: object = None) -> None:
+        self.identity = identity
+        self.lane = lane
+        self.payload = payload
+        self.state = NEW
+        # Negative: it never waited.
+        self.entered_s = -1.0
+        self.started_s = 0.0
+        self.deadline_s = 0.0
+
+
+class Queue(Protocol):
+    """What `Gate` needs of a queue."""
+
+    def __len__(self) -> int: ...
+
+    def offer(self, ticket: Ticket, at_s: float) -> tuple[str, Ticket | None]:
+        """Let a ticket wait: ("", displaced ticket or None), or (reason of the refusal, None)."""
+
+    def take(self, at_s: float) -> Ticket | None:
+        """The next ticket to run; None when none waits. `expire` comes first, so that none is late."""
+
+    def leave(self, ticket: Ticket) -> None:
+        """A waiting ticket goes without being served."""
+
+    def expire(self, at_s: float) -> list[Ticket]:
+        """The tickets whose deadline has come; they no longer wait."""
+
+    def charge(self, ticket: Ticket, cost_s: float) -> None:
+        """A ticket that was served has cost this much."""
+
+
+class FifoQueue:
+    """First in, first out; at most `bound` wait, 0 for no bound but the number of connections. No deadlines."""
+
+    def __init__(self, *, bound: int = 0) -> None:
+        self._bound = bound
+        self._tickets: deque[Ticket] = deque()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def offer(self, ticket: Ticket, at_s: float) -> tuple[str, Ticket | None]:
+        if self._bound and self._count >= self._bound:
+            return "queue/full", None
+        ticket.state = WAITING
+        ticket.entered_s = at_s
+        self._tickets.append(ticket)
+        self._count += 1
+        return "", None
+
+    def take(self, at_s: float) -> Ticket | None:
+        while self._tickets:
+            ticket = self._tickets.popleft()
+            if ticket.state == WAITING:
+                self._count -= 1
+                return ticket
+        return None
+
+    def leave(self, ticket: Ticket) -> None:
+        if ticket.state == WAITING:
+            ticket.state = GONE
+            self._count -= 1
+            # Those who left are skipped by `take`; when most are such, sweep, so that memory stays in bounds.
+            if len(self._tickets) > 64 and len(self._tickets) > 2 * self._count:
+                self._tickets = deque(t for t in self._tickets if t.state == WAITING)
+
+    def expire(self, at_s: float) -> list[Ticket]:
+        return []
+
+    def charge(self, ticket: Ticket, cost_s: float) -> None:
+        return None
+
+
+class _Line:
+    """The waiting tickets of one identity in one class, oldest first; `debt_s` is charged at the next turn."""
+
+    __slots__ = ("debt_s", "identity", "start", "tickets")
+
+    def __init__(self, identity: Identity, start: float) -> None:
+        self.identity = identity
+        self.start = start
+        self.tickets: deque[Ticket] = deque()
+        self.debt_s = 0.0
+
+
+class _Class:
+    """A class's lines, ordered by the CPU time their identities have had."""
+
+    __slots__ = (
+        "arrivals",
+        "count",
+        "finish",
+        "floor",
+        "lane",
+        "line_time",
+        "lines",
+        "order",
+        "served",
+        "start",
+    )
+
+    def __init__(self, lane: Lane, floor: int) -> None:
+        self.lane = lane
+        self.floor = floor
+        self.count = 0
+        self.start = 0.0
+        self.finish = 0.0
+        self.line_time = 0.0
+        self.lines: dict[Identity, _Line] = {}
+        self.order: list[tuple[float, int, _Line]] = []
+        self.served: dict[Identity, float] = {}
+        self.arrivals: deque[Ticket] = deque()
+
+
+class FairQueue:
+    """Start-time fair queueing between classes, and by CPU time between the identities of a class.
+
+    Source: P. Goyal, H. Vin, H. Cheng, "Start-time Fair Queueing", SIGCOMM 1996: each class has a start tag;
+    the smallest is served; a service of cost c moves the class's tag by c / weight; a class that was idle
+    starts at the current virtual time, so it neither saves up nor owes. What a request costs is known only
+    afterwards: it is charged `estimate_s` when taken and the difference when done.
+
+    Places: at most `bound` tickets wait. Each class has a floor of bound * weight / sum of weights, which
+    higher classes leave free; a lower class may use any free place, and loses its newest ticket of its
+    longest line when a higher class needs the place and it holds more than its floor. So nobody of a higher
+    class is refused while a lower one holds more than its floor, and nobody of a lower one displaces a
+    higher.
+
+    Bounded: `bound` tickets; as many lines; `served_capacity` identities per class remembered after they
+    left (the oldest is dropped: it starts afresh, as a newcomer).
+    """
+
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        *,
+        bound: int,
+        per_identity: int,
+        estimate_s: float = 0.001,
+        served_capacity: int = 4096,
+    ) -> None:
+        total = sum(lane.weight for lane in lanes)
+        self._classes = [_Class(lane, bound * lane.weight // total) for lane in lanes]
+        self._bound = bound
+        self._per_identity = per_identity
+        self._estimate_s = estimate_s
+        self._served_capacity = served_capacity
+        self._count = 0
+        self._virtual = 0.0
+        self._sequence = 0
+        self._dirty = False
+
+    def __len__(self) -> int:
+        return self._count
+
+    def waiting_in(self, lane: int) -> int:
+        """How many wait in a class."""
+        return self._classes[lane].count
+
+    def floor_of(self, lane: int) -> int:
+        """The places that higher classes leave to this one."""
+        return self._classes[lane].floor
+
+    def remembered(self) -> int:
+        """How many identities are remembered, waiting or lately served, in all classes together."""
+        return sum(len(c.served) + len(c.lines) for c in self._classes)
+
+    def offer(self, ticket: Ticket, at_s: float) -> tuple[str, Ticket | None]:
+        own = self._classes[ticket.lane]
+        line = own.lines.get(ticket.identity)
+        held = len(line.tickets) if line is not None else 0
+        if held >= self._per_identity:
+            return "queue/identity", None
+        displaced: Ticket | None = None
+        reserved = sum(max(0, c.floor - c.count) for c in self._classes[ticket.lane + 1 :])
+        if self._bound - self._count <= reserved:
+            displaced = self._make_room(ticket.lane, held)
+            if displaced is None:
+                return "queue/full", None
+        self._enter(own, ticket, at_s)
+        return "", displaced
+
+    def take(self, at_s: float) -> Ticket | None:
+        while self._count:
+            own = min((c for c in self._classes if c.count), key=_start_of)
+            self._virtual = max(self._virtual, own.start)
+            _, _, line = heapq.heappop(own.order)
+            if not line.tickets:
+                self._forget(own, line)
+                continue
+            if line.debt_s:
+                # It was found to have cost more (or less) than estimated since it was put in order.
+                line.start += line.debt_s
+                line.debt_s = 0.0
+                self._order(own, line)
+                continue
+            ticket = line.tickets.popleft()
+            own.count -= 1
+            self._count -= 1
+            own.line_time = max(own.line_time, line.start)
+            line.start += self._estimate_s
+            own.start += self._estimate_s / own.lane.weight
+            own.finish = own.start
+            if line.tickets:
+                self._order(own, line)
+            else:
+                self._forget(own, line)
+            return ticket
+        return None
+
+    def leave(self, ticket: Ticket) -> None:
+        if ticket.state != WAITING:
+            return
+        ticket.state = GONE
+        own = self._classes[ticket.lane]
+        line = own.lines[ticket.identity]
+        line.tickets.remove(ticket)
+        own.count -= 1
+        self._count -= 1
+        self._sweep(own)
+
+    def expire(self, at_s: float) -> list[Ticket]:
+        gone: list[Ticket] = []
+        for own in self._classes:
+            # One deadline per class: arrival order is deadline order.
+            while own.arrivals and (own.arrivals[0].state != WAITING or own.arrivals[0].deadline_s <= at_s):
+                ticket = own.arrivals.popleft()
+                if ticket.state == WAITING:
+                    self.leave(ticket)
+                    gone.append(ticket)
+        return gone
+
+    def charge(self, ticket: Ticket, cost_s: float) -> None:
+        if not self._count:
+            # Nobody waits, so nobody was kept waiting: all start equal when it gets busy again.
+            if self._dirty:
+                self._start_afresh()
+            return
+        own = self._classes[ticket.lane]
+        more_s = cost_s - (self._estimate_s if ticket.entered_s >= 0 else 0.0)
+        if own.count:
+            own.start += more_s / own.lane.weight
+            own.finish = own.start
+        else:
+            own.finish = max(own.finish, self._virtual) + more_s / own.lane.weight
+        line = own.lines.get(ticket.identity)
+        if line is not None:
+            line.debt_s += more_s
+        else:
+            before = own.served.pop(ticket.identity, own.line_time)
+            self._remember(own, ticket.identity, max(before, own.line_time) + more_s)
+
+    def _start_afresh(self) -> None:
+        self._dirty = False
+        self._virtual = 0.0
+        for own in self._classes:
+            own.start = own.finish = own.line_time = 0.0
+            own.served.clear()
+            own.lines.clear()
+            own.order.clear()
+            own.arrivals.clear()
+
+    def _enter(self, own: _Class, ticket: Ticket, at_s: float) -> None:
+        ticket.state = WAITING
+        ticket.entered_s = at_s
+        ticket.deadline_s = at_s + own.lane.deadline_s
+        self._dirty = True
+        if not own.count:
+            own.start = max(self._virtual, own.finish)
+        line = own.lines.get(ticket.identity)
+        if line is None:
+            start = max(own.line_time, own.served.pop(ticket.identity, 0.0))
+            line = own.lines[ticket.identity] = _Line(ticket.identity, start)
+            self._order(own, line)
+        line.tickets.append(ticket)
+        own.arrivals.append(ticket)
+        own.count += 1
+        self._count += 1
+
+    def _make_room(self, lane: int, held: int) -> Ticket | None:
+        """Put out the newest of the longest line of the lowest class that may lose one; None: nobody may."""
+        for index in range(len(self._classes) - 1, lane - 1, -1):
+            victim = self._classes[index]
+            if not victim.count or (index > lane and victim.count <= victim.floor):
+                continue
+            longest = max(victim.lines.values(), key=_length_of)
+            # Within its own class a newcomer takes a place only from one that holds clearly more.
+            if index == lane and len(longest.tickets) <= held + 1:
+                continue
+            displaced = longest.tickets[-1]
+            self.leave(displaced)
+            return displaced
+        return None
+
+    def _order(self, own: _Class, line: _Line) -> None:
+        self._sequence += 1
+        heapq.heappush(own.order, (line.start, self._sequence, line))
+
+    def _forget(self, own: _Class, line: _Line) -> None:
+        del own.lines[line.identity]
+        self._remember(own, line.identity, line.start + line.debt_s)
+
+    def _remember(self, own: _Class, identity: Identity, served: float) -> None:
+        if len(own.served) >= self._served_capacity:
+            del own.served[next(iter(own.served))]
+        own.served[identity] = served
+
+    def _sweep(self, own: _Class) -> None:
+        """Throw out what has left, once it is most of what is kept."""
+        if len(own.arrivals) > 64 and len(own.arrivals) > 2 * own.count:
+            own.arrivals = deque(t for t in own.arrivals if t.state == WAITING)
+        if len(own.order) > 64 and len(own.order) > 2 * own.count:
+            for line in [line for line in own.lines.values() if not line.tickets]:
+                self._forget(own, line)
+            own.order = [entry for entry in own.order if entry[2].tickets]
+            heapq.heapify(own.order)
+
+
+def _start_of(own: _Class) -> float:
+    return own.start
+
+
+def _length_of(line: _Line) -> int:
+    return len(line.tickets)

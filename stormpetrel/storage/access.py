@@ -1,0 +1,154 @@
+"""Queries: tokens and sessions, the two credentials that a request can bring."""
+
+from __future__ import annotations
+
+from stormpetrel.model.access import SCOPES, Access, expand
+from stormpetrel.model.account import Role
+from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.statement import sql
+
+# An account that is suspended or not yet approved has no access; an application's own token has no account.
+_BY_TOKEN = sql(
+    """
+    SELECT t.id, t.account_id, t.application_id, t.scopes, t.created_at_ms, u.role
+    FROM tokens t
+    LEFT JOIN accounts a ON a.id = t.account_id
+    LEFT JOIN users u ON u.account_id = t.account_id
+    WHERE t.token_hash = :token_hash
+      AND (t.account_id IS NULL OR (a.state = 'active' AND u.role IS NOT NULL))
+    """
+)
+
+_BY_SESSION = sql(
+    """
+    SELECT s.id, s.account_id, s.created_at_ms, u.role
+    FROM sessions s
+    JOIN accounts a ON a.id = s.account_id
+    JOIN users u ON u.account_id = s.account_id
+    WHERE s.id = :session_id AND a.state = 'active'
+    """
+)
+
+_ADD_TOKEN = sql(
+    """
+    INSERT INTO tokens (id, token_hash, application_id, account_id, scopes, created_at_ms)
+    VALUES (:id, :token_hash, :application_id, :account_id, :scopes, :now_ms)
+    """
+)
+_TOKEN_OWNER = sql("SELECT application_id, account_id FROM tokens WHERE token_hash = :token_hash")
+_DELETE_TOKEN = sql("DELETE FROM tokens WHERE token_hash = :token_hash AND application_id = :application_id")
+_DELETE_TOKENS_OF = sql("DELETE FROM tokens WHERE account_id = :account_id")
+
+_ADD_SESSION = sql("INSERT INTO sessions (id, account_id, created_at_ms) VALUES (:id, :account_id, :now_ms)")
+_SESSION_OWNER = sql("SELECT account_id FROM sessions WHERE id = :session_id")
+_DELETE_SESSION = sql("DELETE FROM sessions WHERE id = :session_id")
+_DELETE_SESSIONS_OF = sql("DELETE FROM sessions WHERE account_id = :account_id")
+_DELETE_SESSIONS_BEFORE = sql("DELETE FROM sessions WHERE id < :before_id")
+
+_ACCOUNT_STATE = sql("SELECT state FROM accounts WHERE id = :account_id")
+
+_EVERY_SCOPE = frozenset(SCOPES)
+
+
+def access_by_token_hash(connection: Connection, *, token_hash: bytes) -> Access | None:
+    """What the token allows; None when there is none, or when its account may not be here (any more)."""
+    row = connection.one(_BY_TOKEN, token_hash=token_hash)
+    if row is None:
+        return None
+    scopes = tuple(row[3].split())
+    return Access(
+        token_id=row[0],
+        account_id=row[1],
+        application_id=row[2],
+        scopes=scopes,
+        allowed=expand(scopes),
+        created_at_ms=row[4],
+        role=row[5] or Role.MEMBER.value,
+    )
+
+
+def access_by_session_id(connection: Connection, *, session_id: int) -> Access | None:
+    """What the signed-in browser may do, which is everything; None when the session has ended."""
+    row = connection.one(_BY_SESSION, session_id=session_id)
+    if row is None:
+        return None
+    return Access(
+        token_id=0,
+        account_id=row[1],
+        application_id=None,
+        scopes=SCOPES,
+        allowed=_EVERY_SCOPE,
+        created_at_ms=row[2],
+        role=row[3],
+        session_id=row[0],
+    )
+
+
+def add_token(
+    connection: Connection,
+    *,
+    token_id: int,
+    token_hash: bytes,
+    application_id: int,
+    account_id: int | None,
+    scopes: tuple[str, ...],
+    now_ms: int,
+) -> None:
+    """Stores a token."""
+    connection.run(
+        _ADD_TOKEN,
+        id=token_id,
+        token_hash=token_hash,
+        application_id=application_id,
+        account_id=account_id,
+        scopes=" ".join(scopes),
+        now_ms=now_ms,
+    )
+
+
+def token_owner(connection: Connection, *, token_hash: bytes) -> tuple[int, int | None] | None:
+    """(application id, account id or None) of a token; None when there is no such token."""
+    row = connection.one(_TOKEN_OWNER, token_hash=token_hash)
+    return None if row is None else (row[0], row[1])
+
+
+def delete_token(connection: Connection, *, token_hash: bytes, application_id: int) -> None:
+    """Deletes a token of that application."""
+    connection.run(_DELETE_TOKEN, token_hash=token_hash, application_id=application_id)
+
+
+def delete_tokens_of(connection: Connection, *, account_id: int) -> None:
+    """Deletes every token of the account."""
+    connection.run(_DELETE_TOKENS_OF, account_id=account_id)
+
+
+def add_session(connection: Connection, *, session_id: int, account_id: int, now_ms: int) -> None:
+    """Stores a session."""
+    connection.run(_ADD_SESSION, id=session_id, account_id=account_id, now_ms=now_ms)
+
+
+def session_owner(connection: Connection, *, session_id: int) -> int | None:
+    """The account of a session; None when it has ended."""
+    row = connection.one(_SESSION_OWNER, session_id=session_id)
+    return None if row is None else int(row[0])
+
+
+def delete_session(connection: Connection, *, session_id: int) -> None:
+    """Deletes one session."""
+    connection.run(_DELETE_SESSION, session_id=session_id)
+
+
+def delete_sessions_of(connection: Connection, *, account_id: int) -> None:
+    """Deletes every session of the account."""
+    connection.run(_DELETE_SESSIONS_OF, account_id=account_id)
+
+
+def delete_sessions_before(connection: Connection, *, before_id: int) -> None:
+    """Deletes sessions whose id is smaller: ids carry the time, so this is the order of age."""
+    connection.run(_DELETE_SESSIONS_BEFORE, before_id=before_id)
+
+
+def account_state(connection: Connection, *, account_id: int) -> str | None:
+    """`active`, `pending` or `suspended`; None when there is no such account."""
+    row = connection.one(_ACCOUNT_STATE, account_id=account_id)
+    return None if row is None else str(row[0])

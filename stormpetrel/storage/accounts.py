@@ -1,0 +1,299 @@
+"""Queries about accounts and users."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from stormpetrel.model.account import Account, AccountState, Field, ProfileChange, Role, User
+from stormpetrel.storage.connection import Connection, Row
+from stormpetrel.storage.statement import sql
+
+_COLUMNS = (
+    "a.id, a.username, a.display_name, a.note, a.fields, a.locked, a.bot, a.discoverable, a.visibility, "
+    "a.sensitive, a.language, a.followers_count, a.following_count, a.posts_count, a.last_post_at_ms, "
+    "a.created_at_ms, a.state"
+)
+
+_BY_ID = sql(f"SELECT {_COLUMNS} FROM accounts a WHERE a.id = :account_id")
+_BY_IDS = sql(f"SELECT {_COLUMNS} FROM accounts a WHERE a.id IN :account_ids[]")
+_BY_NAME = sql(f"SELECT {_COLUMNS} FROM accounts a WHERE a.username_lower = :name AND a.domain = ''")
+_IDS_BY_NAMES = sql(
+    "SELECT a.id, a.username FROM accounts a "
+    "WHERE a.username_lower IN :names[text] AND a.domain = '' AND a.state = 'active'"
+)
+_STATE = sql("SELECT state FROM accounts WHERE id = :account_id")
+_SEARCH = sql(
+    f"SELECT {_COLUMNS} FROM accounts a WHERE a.state = 'active' AND a.domain = '' "
+    "AND a.username_lower >= :low AND a.username_lower < :high "
+    "ORDER BY a.username_lower LIMIT :count OFFSET :skip"
+)
+_SEARCH_FOLLOWED = sql(
+    f"SELECT {_COLUMNS} FROM accounts a JOIN follows f ON f.followed_id = a.id AND f.follower_id = :reader_id "
+    "WHERE a.state = 'active' AND a.username_lower >= :low AND a.username_lower < :high "
+    "ORDER BY a.username_lower LIMIT :count OFFSET :skip"
+)
+_DIRECTORY = sql(
+    f"SELECT {_COLUMNS} FROM accounts a WHERE a.state = 'active' AND a.discoverable = TRUE "
+    "ORDER BY a.last_post_at_ms DESC, a.id DESC LIMIT :count OFFSET :skip"
+)
+_INSERT = sql(
+    "INSERT INTO accounts (id, username, username_lower, domain, display_name, fields, language, "
+    "created_at_ms, state) "
+    "VALUES (:id, :username, :name, '', '', '[]', :language, :now_ms, :state)"
+)
+_INSERT_USER = sql(
+    "INSERT INTO users (account_id, email, email_lower, password_hash, role, sign_up_reason, locale, created_at_ms) "
+    "VALUES (:account_id, :email, :email_lower, :password_hash, :role, :reason, :locale, :now_ms)"
+)
+_UPDATE_PROFILE = sql(
+    "UPDATE accounts SET display_name = :display_name, note = :note, fields = :fields, locked = :locked, "
+    "bot = :bot, discoverable = :discoverable, visibility = :visibility, sensitive = :sensitive, "
+    "language = :language WHERE id = :account_id"
+)
+_SET_STATE = sql("UPDATE accounts SET state = :state WHERE id = :account_id")
+_SET_PASSWORD = sql("UPDATE users SET password_hash = :password_hash WHERE account_id = :account_id")
+_DELETE = sql("DELETE FROM accounts WHERE id = :account_id")
+_ADD_FOLLOWERS = sql("UPDATE accounts SET followers_count = followers_count + :delta WHERE id = :account_id")
+_ADD_FOLLOWING = sql("UPDATE accounts SET following_count = following_count + :delta WHERE id = :account_id")
+_ADD_POSTS = sql("UPDATE accounts SET posts_count = posts_count + :delta WHERE id = :account_id")
+_ADD_POST_NOW = sql(
+    "UPDATE accounts SET posts_count = posts_count + 1, last_post_at_ms = :now_ms WHERE id = :account_id"
+)
+
+_USER_COLUMNS = (
+    "u.account_id, a.username, u.email, u.password_hash, u.role, u.sign_up_reason, u.locale, "
+    "u.created_at_ms, a.state"
+)
+_USER = sql(
+    f"SELECT {_USER_COLUMNS} FROM users u JOIN accounts a ON a.id = u.account_id WHERE u.account_id = :account_id"
+)
+_USER_BY_EMAIL = sql(
+    f"SELECT {_USER_COLUMNS} FROM users u JOIN accounts a ON a.id = u.account_id WHERE u.email_lower = :email"
+)
+_USER_BY_NAME = sql(
+    f"SELECT {_USER_COLUMNS} FROM accounts a JOIN users u ON u.account_id = a.id "
+    "WHERE a.username_lower = :name AND a.domain = ''"
+)
+_USERS_IN_STATE = sql(
+    f"SELECT {_USER_COLUMNS} FROM users u JOIN accounts a ON a.id = u.account_id "
+    "WHERE a.state = :state ORDER BY u.created_at_ms, u.account_id LIMIT :count"
+)
+_USERS = sql(
+    f"SELECT {_USER_COLUMNS} FROM users u JOIN accounts a ON a.id = u.account_id "
+    "ORDER BY u.created_at_ms, u.account_id LIMIT :count"
+)
+_ADMIN_IDS = sql("SELECT account_id FROM users WHERE role = 'admin' ORDER BY account_id")
+_COUNTS = sql(
+    "SELECT (SELECT count(*) FROM accounts WHERE state = 'active' AND domain = ''), "
+    "(SELECT coalesce(sum(posts_count), 0) FROM accounts WHERE state = 'active'), "
+    "(SELECT count(*) FROM accounts WHERE state = 'active' AND domain = '' AND last_post_at_ms > :since_ms)"
+)
+
+
+def _account(row: Row) -> Account:
+    return Account(
+        id=row[0],
+        username=row[1],
+        display_name=row[2],
+        note=row[3],
+        fields=() if row[4] == "[]" else tuple(Field(name, value) for name, value in json.loads(row[4])),
+        locked=bool(row[5]),
+        bot=bool(row[6]),
+        discoverable=bool(row[7]),
+        default_visibility=row[8],
+        default_sensitive=bool(row[9]),
+        default_language=row[10],
+        followers_count=row[11],
+        following_count=row[12],
+        posts_count=row[13],
+        last_post_at_ms=row[14],
+        created_at_ms=row[15],
+        state=AccountState(row[16]),
+    )
+
+
+def _user(row: Row) -> User:
+    return User(row[0], row[1], row[2], row[3], Role(row[4]), row[5], row[6], row[7], AccountState(row[8]))
+
+
+def account(connection: Connection, *, account_id: int) -> Account | None:
+    """The account in whatever state, or None."""
+    row = connection.one(_BY_ID, account_id=account_id)
+    return None if row is None else _account(row)
+
+
+def account_named(connection: Connection, *, username: str) -> Account | None:
+    """The local account of that name, upper or lower case, in whatever state, or None."""
+    row = connection.one(_BY_NAME, name=username.lower())
+    return None if row is None else _account(row)
+
+
+def accounts(connection: Connection, *, account_ids: Sequence[int]) -> dict[int, Account]:
+    """Those of the accounts that exist, by id, in whatever state."""
+    if not account_ids:
+        return {}
+    return {row[0]: _account(row) for row in connection.all(_BY_IDS, account_ids=list(account_ids))}
+
+
+def ids_by_names(connection: Connection, *, names: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """For each lower-case name that an active local account has: (id, name as its owner writes it)."""
+    if not names:
+        return {}
+    rows = connection.all(_IDS_BY_NAMES, names=list(names))
+    return {username.lower(): (account_id, username) for account_id, username in rows}
+
+
+def state(connection: Connection, *, account_id: int) -> AccountState | None:
+    """The account's state, or None when there is no such account."""
+    row = connection.one(_STATE, account_id=account_id)
+    return None if row is None else AccountState(row[0])
+
+
+def search(
+    connection: Connection, *, prefix: str, limit: int, offset: int, following_of: int | None
+) -> list[Account]:
+    """Active accounts whose name begins with `prefix` (lower case), by name; only followed ones if asked."""
+    values = {"low": prefix, "high": prefix + "\U0010ffff", "count": limit, "skip": offset}
+    if following_of is not None:
+        return [_account(row) for row in connection.all(_SEARCH_FOLLOWED, reader_id=following_of, **values)]
+    return [_account(row) for row in connection.all(_SEARCH, **values)]
+
+
+def directory(connection: Connection, *, limit: int, offset: int) -> list[Account]:
+    """Active accounts that want to be found, who posted last first."""
+    return [_account(row) for row in connection.all(_DIRECTORY, count=limit, skip=offset)]
+
+
+def insert_account(
+    connection: Connection, *, account_id: int, username: str, language: str, state: AccountState, now_ms: int
+) -> None:
+    """A new local account. A taken name violates the unique key."""
+    connection.run(
+        _INSERT,
+        id=account_id,
+        username=username,
+        name=username.lower(),
+        language=language,
+        now_ms=now_ms,
+        state=state.value,
+    )
+
+
+def insert_user(
+    connection: Connection,
+    *,
+    account_id: int,
+    email: str,
+    password_hash: str,
+    role: Role,
+    reason: str,
+    locale: str,
+    now_ms: int,
+) -> None:
+    """Who can sign in as the account. A taken e-mail address violates the unique key."""
+    connection.run(
+        _INSERT_USER,
+        account_id=account_id,
+        email=email,
+        email_lower=email.lower(),
+        password_hash=password_hash,
+        role=role.value,
+        reason=reason,
+        locale=locale,
+        now_ms=now_ms,
+    )
+
+
+def update_profile(connection: Connection, *, old: Account, change: ProfileChange) -> None:
+    """Writes what `change` sets and leaves the rest of `old`."""
+
+    def pick(new: object, kept: object) -> object:
+        return kept if new is None else new
+
+    fields = old.fields if change.fields is None else change.fields
+    connection.run(
+        _UPDATE_PROFILE,
+        account_id=old.id,
+        display_name=pick(change.display_name, old.display_name),
+        note=pick(change.note, old.note),
+        fields=json.dumps([[field.name, field.value] for field in fields], ensure_ascii=False),
+        locked=pick(change.locked, old.locked),
+        bot=pick(change.bot, old.bot),
+        discoverable=pick(change.discoverable, old.discoverable),
+        visibility=pick(change.default_visibility, old.default_visibility),
+        sensitive=pick(change.default_sensitive, old.default_sensitive),
+        language=pick(change.default_language, old.default_language),
+    )
+
+
+def set_state(connection: Connection, *, account_id: int, state: AccountState) -> None:
+    """Changes the account's state."""
+    connection.run(_SET_STATE, account_id=account_id, state=state.value)
+
+
+def set_password(connection: Connection, *, account_id: int, password_hash: str) -> None:
+    """Replaces the password's hash."""
+    connection.run(_SET_PASSWORD, account_id=account_id, password_hash=password_hash)
+
+
+def delete_account(connection: Connection, *, account_id: int) -> None:
+    """The account and all that belongs to it."""
+    connection.run(_DELETE, account_id=account_id)
+
+
+def add_follow_counts(connection: Connection, *, follower_id: int, followed_id: int, delta: int) -> None:
+    """Adds `delta` to what the follower follows and to the followed's followers.
+
+    In the order of ids, so that two such transactions cannot wait for each other.
+    """
+    changes = sorted([(follower_id, _ADD_FOLLOWING), (followed_id, _ADD_FOLLOWERS)], key=lambda item: item[0])
+    for account_id, statement in changes:
+        connection.run(statement, account_id=account_id, delta=delta)
+
+
+def add_post_count(connection: Connection, *, account_id: int, delta: int) -> None:
+    """Adds `delta` to the posts of the account."""
+    connection.run(_ADD_POSTS, account_id=account_id, delta=delta)
+
+
+def count_new_post(connection: Connection, *, account_id: int, now_ms: int) -> None:
+    """One post more, made now."""
+    connection.run(_ADD_POST_NOW, account_id=account_id, now_ms=now_ms)
+
+
+def user(connection: Connection, *, account_id: int) -> User | None:
+    """The user of the account, or None."""
+    row = connection.one(_USER, account_id=account_id)
+    return None if row is None else _user(row)
+
+
+def user_by_email(connection: Connection, *, email: str) -> User | None:
+    """The user with that address, upper or lower case, or None."""
+    row = connection.one(_USER_BY_EMAIL, email=email.lower())
+    return None if row is None else _user(row)
+
+
+def user_by_name(connection: Connection, *, username: str) -> User | None:
+    """The user of the account of that name, or None."""
+    row = connection.one(_USER_BY_NAME, name=username.lower())
+    return None if row is None else _user(row)
+
+
+def users(connection: Connection, *, state: AccountState | None, limit: int) -> list[User]:
+    """Users, oldest first; only those in `state` if given."""
+    if state is None:
+        return [_user(row) for row in connection.all(_USERS, count=limit)]
+    return [_user(row) for row in connection.all(_USERS_IN_STATE, state=state.value, count=limit)]
+
+
+def admin_ids(connection: Connection) -> list[int]:
+    """Accounts of all admins, the oldest first."""
+    return [row[0] for row in connection.all(_ADMIN_IDS)]
+
+
+def counts(connection: Connection, *, since_ms: int) -> tuple[int, int, int]:
+    """(accounts, posts, accounts that posted after `since_ms`)."""
+    row = connection.one(_COUNTS, since_ms=since_ms)
+    assert row is not None
+    return int(row[0]), int(row[1]), int(row[2])

@@ -1,0 +1,157 @@
+"""Queries about notifications and markers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stormpetrel.model.ids import time_ms
+from stormpetrel.model.notification import Kind, Marker, Notification
+from stormpetrel.model.page import Page
+from stormpetrel.storage.connection import Connection, Row
+from stormpetrel.storage.paging import paged
+from stormpetrel.storage.statement import sql
+
+_COLUMNS = "n.id, n.account_id, n.kind, n.from_account_id, n.post_id"
+
+_PAGE = (
+    f"SELECT {_COLUMNS} FROM notifications n JOIN accounts a ON a.id = n.from_account_id "
+    "WHERE n.account_id = :account_id AND n.kind IN :kinds[text] AND (a.state = 'active' OR n.kind = 'sign_up') "
+    "AND n.from_account_id NOT IN ("
+    "SELECT target_id FROM blocks WHERE account_id = :account_id "
+    "UNION SELECT target_id FROM mutes WHERE account_id = :account_id AND hide_notifications = TRUE "
+    "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms))"
+)
+_NOTIFICATIONS = paged(_PAGE, "n.id")
+_NOTIFICATIONS_FROM = paged(f"{_PAGE} AND n.from_account_id = :from_account_id", "n.id")
+_ONE = sql(
+    f"SELECT {_COLUMNS} FROM notifications n WHERE n.id = :notification_id AND n.account_id = :account_id"
+)
+_INSERT = sql(
+    "INSERT INTO notifications (id, account_id, kind, from_account_id, post_id) "
+    "VALUES (:id, :account_id, :kind, :from_account_id, :post_id)"
+)
+_EXISTS = sql(
+    "SELECT 1 FROM notifications WHERE from_account_id = :from_account_id AND account_id = :account_id "
+    "AND kind = :kind AND coalesce(post_id, 0) = :post_id LIMIT 1"
+)
+_DELETE = sql("DELETE FROM notifications WHERE id = :notification_id AND account_id = :account_id")
+_CLEAR = sql("DELETE FROM notifications WHERE account_id = :account_id")
+_FORGET = sql(
+    "DELETE FROM notifications WHERE from_account_id = :from_account_id AND account_id = :account_id "
+    "AND kind = :kind AND coalesce(post_id, 0) = :post_id"
+)
+_FORGET_BETWEEN = sql(
+    "DELETE FROM notifications WHERE account_id = :account_id AND from_account_id = :from_account_id"
+)
+_MARKERS = sql(
+    "SELECT timeline, last_read_id, version, updated_at_ms FROM markers "
+    "WHERE account_id = :account_id AND timeline IN :timelines[text]"
+)
+# A marker never goes back: an app that was asleep must not unread what another one has read.
+_PUT_MARKER = sql(
+    "INSERT INTO markers (account_id, timeline, last_read_id, version, updated_at_ms) "
+    "VALUES (:account_id, :timeline, :last_read_id, 1, :now_ms) "
+    "ON CONFLICT (account_id, timeline) DO UPDATE SET "
+    "last_read_id = CASE WHEN excluded.last_read_id > markers.last_read_id "
+    "THEN excluded.last_read_id ELSE markers.last_read_id END, "
+    "version = markers.version + 1, updated_at_ms = excluded.updated_at_ms"
+)
+
+
+def _notification(row: Row) -> Notification:
+    return Notification(row[0], row[1], Kind(row[2]), row[3], row[4], time_ms(row[0]))
+
+
+def notifications(
+    connection: Connection,
+    *,
+    account_id: int,
+    page: Page,
+    kinds: Sequence[Kind],
+    from_account_id: int | None,
+    now_ms: int,
+) -> list[Notification]:
+    """Notifications of those kinds, newest first, without those by blocked and muted accounts."""
+    values = {"account_id": account_id, "kinds": [kind.value for kind in kinds], "now_ms": now_ms}
+    if from_account_id is None:
+        rows = _NOTIFICATIONS.run(connection, page, **values)
+    else:
+        rows = _NOTIFICATIONS_FROM.run(connection, page, from_account_id=from_account_id, **values)
+    return [_notification(row) for row in rows]
+
+
+def notification(connection: Connection, *, account_id: int, notification_id: int) -> Notification | None:
+    """One notification of the account, or None."""
+    row = connection.one(_ONE, account_id=account_id, notification_id=notification_id)
+    return None if row is None else _notification(row)
+
+
+def insert(
+    connection: Connection, *, id: int, account_id: int, kind: Kind, from_account_id: int, post_id: int | None
+) -> None:
+    """A new notification."""
+    connection.run(
+        _INSERT,
+        id=id,
+        account_id=account_id,
+        kind=kind.value,
+        from_account_id=from_account_id,
+        post_id=post_id,
+    )
+
+
+def exists(
+    connection: Connection, *, account_id: int, kind: Kind, from_account_id: int, post_id: int | None
+) -> bool:
+    """Whether the account was told of that already."""
+    row = connection.one(
+        _EXISTS,
+        account_id=account_id,
+        kind=kind.value,
+        from_account_id=from_account_id,
+        post_id=post_id or 0,
+    )
+    return row is not None
+
+
+def delete(connection: Connection, *, account_id: int, notification_id: int) -> bool:
+    """Removes one; False when there was none."""
+    return connection.run(_DELETE, account_id=account_id, notification_id=notification_id) > 0
+
+
+def clear(connection: Connection, *, account_id: int) -> None:
+    """Removes all of the account's."""
+    connection.run(_CLEAR, account_id=account_id)
+
+
+def forget(
+    connection: Connection, *, account_id: int, kind: Kind, from_account_id: int, post_id: int | None = None
+) -> None:
+    """Removes what was told of something that was taken back."""
+    connection.run(
+        _FORGET,
+        account_id=account_id,
+        kind=kind.value,
+        from_account_id=from_account_id,
+        post_id=post_id or 0,
+    )
+
+
+def forget_between(connection: Connection, *, account_id: int, from_account_id: int) -> None:
+    """Removes everything that the account was told about the other."""
+    connection.run(_FORGET_BETWEEN, account_id=account_id, from_account_id=from_account_id)
+
+
+def markers(connection: Connection, *, account_id: int, timelines: Sequence[str]) -> list[Marker]:
+    """The account's markers of those timelines that have one."""
+    rows = connection.all(_MARKERS, account_id=account_id, timelines=list(timelines))
+    return [Marker(*row) for row in rows]
+
+
+def put_marker(
+    connection: Connection, *, account_id: int, timeline: str, last_read_id: int, now_ms: int
+) -> None:
+    """Moves a marker forward; never back."""
+    connection.run(
+        _PUT_MARKER, account_id=account_id, timeline=timeline, last_read_id=last_read_id, now_ms=now_ms
+    )

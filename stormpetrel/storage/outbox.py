@@ -1,0 +1,169 @@
+"""The outbox: side effects that are due, written in the transaction that causes them, done by the courier.
+
+A job is leased, done, and removed. Where its effect is in this database, effect and removal are one transaction:
+once and only once, whenever the courier is killed. A lease that ran out is anybody's. What fails comes again,
+later each time; after ATTEMPTS it moves to outbox_dead, for people to look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from stormpetrel.model.event import Event, OutboxFilled
+from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.database import hot
+from stormpetrel.storage.statement import sql
+
+ATTEMPTS = 12
+RETRY_FIRST_MS = 1000
+"""Doubles each time: the twelfth attempt comes about 34 minutes after the first."""
+MAX_ERROR_CHARACTERS = 500
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job on lease. `attempts` counts this one; `leased_until_ms` tells this lease from later ones."""
+
+    id: int
+    kind: str
+    payload: str
+    attempts: int
+    leased_until_ms: int
+
+
+_PUT = sql(
+    """INSERT INTO outbox (id, kind, payload, due_at_ms) VALUES (:job_id, :kind, :payload, :due_at_ms)"""
+)
+_DUE = sql("SELECT 1 FROM outbox WHERE due_at_ms <= :now_ms AND leased_until_ms <= :now_ms LIMIT 1")
+# The condition stands twice: on PostgreSQL, of two couriers that chose the same row the second waits for the
+# first and then asks only the outer condition again.
+_LEASE = sql(
+    """UPDATE outbox SET leased_until_ms = :until_ms, attempts = attempts + 1
+    WHERE leased_until_ms <= :now_ms AND id IN (
+        SELECT id FROM outbox WHERE due_at_ms <= :now_ms AND leased_until_ms <= :now_ms
+        ORDER BY due_at_ms, id LIMIT :count)
+    RETURNING id, kind, payload, attempts, leased_until_ms"""
+)
+_FINISH = sql("DELETE FROM outbox WHERE id = :job_id AND leased_until_ms = :leased_until_ms")
+_RETRY = sql(
+    """UPDATE outbox SET due_at_ms = :due_at_ms, leased_until_ms = 0, last_error = :error
+    WHERE id = :job_id AND leased_until_ms = :leased_until_ms"""
+)
+_BURY = sql(
+    """INSERT INTO outbox_dead (id, kind, payload, attempts, last_error, died_at_ms)
+    VALUES (:job_id, :kind, :payload, :attempts, :error, :now_ms)"""
+)
+_COUNTS = sql(
+    """SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM outbox_dead),
+    (SELECT coalesce(min(due_at_ms), 0) FROM outbox)"""
+)
+
+
+def put(
+    connection: Connection,
+    *,
+    kind: str,
+    payload: dict[str, Any] | list[Any] | msgspec.Struct,
+    now_ms: int,
+    delay_ms: int = 0,
+) -> int:
+    """Adds a job that is due in `delay_ms`, and wakes the courier after the commit; the job's id.
+
+    `kind` is a key of courier/deliveries.py; `payload` becomes JSON.
+    """
+    job_id = connection.new_id(now_ms)
+    connection.run(
+        _PUT, job_id=job_id, kind=kind, payload=_encode(payload).decode(), due_at_ms=now_ms + delay_ms
+    )
+    # One that is due later is found by the courier's own look.
+    if delay_ms <= 0 and OutboxFilled() not in connection.events:
+        connection.tell(OutboxFilled())
+    return job_id
+
+
+def put_events(connection: Connection, events: Sequence[Event], now_ms: int) -> int:
+    """Has the courier tell every process `events`: for commands, which are not on the bus themselves."""
+    wanted = [event for event in events if not isinstance(event, OutboxFilled)]
+    return put(connection, kind="events", payload=wanted, now_ms=now_ms)
+
+
+@hot
+def is_due(connection: Connection, *, now_ms: int) -> bool:
+    """Whether any job could be leased now."""
+    return connection.one(_DUE, now_ms=now_ms) is not None
+
+
+def lease(connection: Connection, *, now_ms: int, lease_ms: int, count: int) -> list[Job]:
+    """At most `count` jobs that nobody else has, those due longest first; ours for `lease_ms`.
+
+    Fewer than there are when another courier takes some at the same moment.
+    """
+    rows = connection.all(_LEASE, now_ms=now_ms, until_ms=now_ms + lease_ms, count=count)
+    # RETURNING has no order. Ids grow with time, which is the order that they were caused in.
+    return [Job(*row) for row in sorted(rows)]
+
+
+def finish(connection: Connection, job: Job) -> bool:
+    """Removes a job; False when the lease was lost meanwhile, and its effect must not be had again."""
+    return connection.run(_FINISH, job_id=job.id, leased_until_ms=job.leased_until_ms) == 1
+
+
+def retry(connection: Connection, job: Job, *, error: str, now_ms: int, jitter: float) -> bool:
+    """Gives a failed job back for later, or to outbox_dead after its last attempt; whether it comes again.
+
+    `jitter`, 0 to 1, spreads jobs that failed together over half to one and a half times the wait.
+    """
+    if job.attempts >= ATTEMPTS:
+        bury(connection, job, error=error, now_ms=now_ms)
+        return False
+    connection.run(
+        _RETRY,
+        job_id=job.id,
+        leased_until_ms=job.leased_until_ms,
+        due_at_ms=now_ms + retry_delay_ms(job.attempts, jitter=jitter),
+        error=error[:MAX_ERROR_CHARACTERS],
+    )
+    return True
+
+
+def retry_delay_ms(attempts: int, *, jitter: float) -> int:
+    """How long after attempt number `attempts` (from 1) the next one comes: 1, 2, 4, … s, times 0.5 to 1.5."""
+    return int(RETRY_FIRST_MS * 2 ** (attempts - 1) * (0.5 + jitter))
+
+
+def bury(connection: Connection, job: Job, *, error: str, now_ms: int) -> bool:
+    """Moves a job to outbox_dead; False when the lease was lost meanwhile."""
+    if not finish(connection, job):
+        return False
+    connection.run(
+        _BURY,
+        job_id=job.id,
+        kind=job.kind,
+        payload=job.payload,
+        attempts=job.attempts,
+        error=error[:MAX_ERROR_CHARACTERS],
+        now_ms=now_ms,
+    )
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxCounts:
+    """How much waits and how much was given up. `oldest_due_at_ms` 0: nothing waits."""
+
+    waiting: int
+    dead: int
+    oldest_due_at_ms: int
+
+
+def counts(connection: Connection) -> OutboxCounts:
+    """For people and metrics; counts every row, so not for a loop."""
+    row = connection.one(_COUNTS)
+    assert row is not None
+    return OutboxCounts(*map(int, row))

@@ -1,0 +1,349 @@
+"""Queries about posts: one, many, threads, reactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from stormpetrel.model.page import Page
+from stormpetrel.model.post import NO_FLAGS, Flags, Mention, Post, Visibility
+from stormpetrel.model.visibility import Facts
+from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.paging import paged
+from stormpetrel.storage.statement import sql
+
+_BY_IDS = sql(
+    "SELECT p.id, p.author_id, p.text, p.spoiler_text, p.visibility, p.sensitive, p.language, p.in_reply_to_id, "
+    "p.in_reply_to_account_id, p.boost_of_id, p.replies_count, p.boosts_count, p.favourites_count, "
+    "p.created_at_ms, app.name, app.website FROM posts p LEFT JOIN applications app ON app.id = p.application_id "
+    "WHERE p.id IN :post_ids[]"
+)
+_MENTIONS = sql(
+    "SELECT m.post_id, a.id, a.username FROM mentions m JOIN accounts a ON a.id = m.account_id "
+    "WHERE m.post_id IN :post_ids[] ORDER BY m.post_id, a.id"
+)
+_TAGS = sql(
+    "SELECT pt.post_id, t.name FROM post_tags pt JOIN tags t ON t.id = pt.tag_id "
+    "WHERE pt.post_id IN :post_ids[] ORDER BY pt.post_id, t.id"
+)
+# Two subqueries more than a join per fact, and none that a visitor (reader 0) pays for.
+_FACTS = sql(
+    "SELECT p.id, p.author_id, p.visibility, a.state, "
+    "EXISTS (SELECT 1 FROM follows f WHERE f.follower_id = :reader_id AND f.followed_id = p.author_id), "
+    "EXISTS (SELECT 1 FROM blocks b WHERE b.account_id = p.author_id AND b.target_id = :reader_id), "
+    "EXISTS (SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id), "
+    "EXISTS (SELECT 1 FROM blocks b WHERE b.account_id = :reader_id AND b.target_id = p.author_id) OR "
+    "EXISTS (SELECT 1 FROM mutes x WHERE x.account_id = :reader_id AND x.target_id = p.author_id "
+    "AND (x.expires_at_ms = 0 OR x.expires_at_ms > :now_ms)) "
+    "FROM posts p JOIN accounts a ON a.id = p.author_id WHERE p.id IN :post_ids[]"
+)
+_FLAGS = sql(
+    "SELECT 1, post_id FROM favourites WHERE account_id = :reader_id AND post_id IN :post_ids[] "
+    "UNION ALL SELECT 2, boost_of_id FROM posts WHERE author_id = :reader_id AND boost_of_id IN :post_ids[] "
+    "UNION ALL SELECT 3, post_id FROM bookmarks WHERE account_id = :reader_id AND post_id IN :post_ids[]"
+)
+_INSERT = sql(
+    "INSERT INTO posts (id, author_id, text, spoiler_text, visibility, sensitive, language, in_reply_to_id, "
+    "in_reply_to_account_id, boost_of_id, application_id, created_at_ms) "
+    "VALUES (:id, :author_id, :text, :spoiler_text, :visibility, :sensitive, :language, :in_reply_to_id, "
+    ":in_reply_to_account_id, :boost_of_id, :application_id, :now_ms)"
+)
+_DELETE = sql("DELETE FROM posts WHERE id = :post_id")
+_DELETE_BOOST = sql("DELETE FROM posts WHERE boost_of_id = :post_id AND author_id = :account_id RETURNING id")
+_BOOST_ID = sql("SELECT id FROM posts WHERE boost_of_id = :post_id AND author_id = :account_id")
+_BOOSTS = sql("SELECT id, author_id FROM posts WHERE boost_of_id = :post_id")
+_REPLIES = sql("SELECT id, author_id FROM posts WHERE in_reply_to_id = :post_id")
+_ORPHAN_REPLIES = sql("UPDATE posts SET in_reply_to_id = NULL WHERE in_reply_to_id = :post_id")
+_ADD_REPLIES = sql("UPDATE posts SET replies_count = replies_count + :delta WHERE id = :post_id")
+_ADD_BOOSTS = sql("UPDATE posts SET boosts_count = boosts_count + :delta WHERE id = :post_id")
+_ADD_FAVOURITES = sql("UPDATE posts SET favourites_count = favourites_count + :delta WHERE id = :post_id")
+_INSERT_MENTION = sql("INSERT INTO mentions (post_id, account_id) VALUES (:post_id, :account_id)")
+_TAG_IDS = sql("SELECT name, id FROM tags WHERE name IN :names[text]")
+_INSERT_TAG = sql("INSERT INTO tags (id, name, display) VALUES (:id, :name, :display) ON CONFLICT DO NOTHING")
+_INSERT_POST_TAG = sql("INSERT INTO post_tags (tag_id, post_id) VALUES (:tag_id, :post_id)")
+_TAGS_BY_PREFIX = sql(
+    "SELECT name, display FROM tags WHERE name >= :low AND name < :high ORDER BY name LIMIT :count"
+)
+
+_IDEMPOTENT = sql(
+    "SELECT post_id FROM idempotency WHERE account_id = :account_id AND key = :key AND created_at_ms > :since_ms"
+)
+_PUT_IDEMPOTENT = sql(
+    "INSERT INTO idempotency (account_id, key, post_id, created_at_ms) "
+    "VALUES (:account_id, :key, :post_id, :now_ms) "
+    "ON CONFLICT (account_id, key) DO UPDATE SET post_id = excluded.post_id, created_at_ms = excluded.created_at_ms"
+)
+
+_ANCESTORS = sql(
+    "WITH RECURSIVE line (id, parent_id, depth) AS ("
+    "SELECT id, in_reply_to_id, 0 FROM posts WHERE id = :post_id "
+    "UNION ALL SELECT p.id, p.in_reply_to_id, line.depth + 1 FROM line JOIN posts p ON p.id = line.parent_id "
+    "WHERE line.depth < :count) "
+    "SELECT id FROM line WHERE depth > 0 ORDER BY depth DESC"
+)
+_DESCENDANTS = sql(
+    "WITH RECURSIVE tree (id, parent_id, depth) AS ("
+    "SELECT id, in_reply_to_id, 1 FROM posts WHERE in_reply_to_id = :post_id "
+    "UNION ALL SELECT p.id, p.in_reply_to_id, tree.depth + 1 FROM tree JOIN posts p ON p.in_reply_to_id = tree.id "
+    "WHERE tree.depth < :depth) "
+    "SELECT id, parent_id FROM tree LIMIT :count"
+)
+
+_PUT_FAVOURITE = sql(
+    "INSERT INTO favourites (id, account_id, post_id) VALUES (:id, :account_id, :post_id) ON CONFLICT DO NOTHING"
+)
+_DELETE_FAVOURITE = sql("DELETE FROM favourites WHERE account_id = :account_id AND post_id = :post_id")
+_PUT_BOOKMARK = sql(
+    "INSERT INTO bookmarks (id, account_id, post_id) VALUES (:id, :account_id, :post_id) ON CONFLICT DO NOTHING"
+)
+_DELETE_BOOKMARK = sql("DELETE FROM bookmarks WHERE account_id = :account_id AND post_id = :post_id")
+_FAVOURITED_BY = paged(
+    "SELECT f.id, f.account_id FROM favourites f JOIN accounts a ON a.id = f.account_id "
+    "WHERE f.post_id = :post_id AND a.state = 'active'",
+    "f.id",
+)
+_BOOSTED_BY = paged(
+    "SELECT b.id, b.author_id FROM posts b JOIN accounts a ON a.id = b.author_id "
+    "WHERE b.boost_of_id = :post_id AND a.state = 'active'",
+    "b.id",
+)
+
+
+def posts(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, Post]:
+    """Those of the posts that exist, by id, whoever may see them."""
+    if not post_ids:
+        return {}
+    rows = connection.all(_BY_IDS, post_ids=post_ids)
+    mentions: dict[int, list[Mention]] = {}
+    tags: dict[int, list[str]] = {}
+    # A reply addresses somebody even where its text does not name them any more.
+    addressed = [row[0] for row in rows if "@" in row[2] or row[7] is not None]
+    if addressed:
+        for post_id, account_id, username in connection.all(_MENTIONS, post_ids=addressed):
+            mentions.setdefault(post_id, []).append(Mention(account_id, username))
+    tagged = [row[0] for row in rows if "#" in row[2]]
+    if tagged:
+        for post_id, name in connection.all(_TAGS, post_ids=tagged):
+            tags.setdefault(post_id, []).append(name)
+    return {
+        row[0]: Post(
+            id=row[0],
+            author_id=row[1],
+            text=row[2],
+            spoiler_text=row[3],
+            visibility=Visibility(row[4]),
+            sensitive=bool(row[5]),
+            language=row[6],
+            in_reply_to_id=row[7],
+            in_reply_to_account_id=row[8],
+            boost_of_id=row[9],
+            application=None if row[14] is None else (row[14], row[15]),
+            replies_count=row[10],
+            boosts_count=row[11],
+            favourites_count=row[12],
+            created_at_ms=row[13],
+            mentions=tuple(mentions.get(row[0], ())),
+            tags=tuple(tags.get(row[0], ())),
+        )
+        for row in rows
+    }
+
+
+def facts(
+    connection: Connection, *, reader_id: int | None, post_ids: Sequence[int], now_ms: int
+) -> dict[int, Facts]:
+    """What decides who may see each of the posts that exist, by id."""
+    if not post_ids:
+        return {}
+    rows = connection.all(_FACTS, reader_id=reader_id or 0, post_ids=post_ids, now_ms=now_ms)
+    return {
+        row[0]: Facts(
+            post_id=row[0],
+            author_id=row[1],
+            visibility=row[2],
+            author_active=row[3] == "active",
+            reader_follows=bool(row[4]),
+            reader_blocked=bool(row[5]),
+            reader_mentioned=bool(row[6]),
+            author_hidden=bool(row[7]),
+        )
+        for row in rows
+    }
+
+
+def flags(connection: Connection, *, reader_id: int, post_ids: Sequence[int]) -> dict[int, Flags]:
+    """What the reader did with those posts where they did anything, by id."""
+    found: dict[int, Flags] = {}
+    for what, post_id in connection.all(_FLAGS, reader_id=reader_id, post_ids=post_ids):
+        old = found.get(post_id, NO_FLAGS)
+        found[post_id] = Flags(
+            favourited=old.favourited or what == 1,
+            boosted=old.boosted or what == 2,
+            bookmarked=old.bookmarked or what == 3,
+        )
+    return found
+
+
+def insert_post(
+    connection: Connection,
+    *,
+    post_id: int,
+    author_id: int,
+    visibility: int,
+    now_ms: int,
+    text: str = "",
+    spoiler_text: str = "",
+    sensitive: bool = False,
+    language: str = "",
+    in_reply_to_id: int | None = None,
+    in_reply_to_account_id: int | None = None,
+    boost_of_id: int | None = None,
+    application_id: int | None = None,
+) -> None:
+    """A new post or boost. A second boost of the same post violates the unique key."""
+    connection.run(
+        _INSERT,
+        id=post_id,
+        author_id=author_id,
+        text=text,
+        spoiler_text=spoiler_text,
+        visibility=int(visibility),
+        sensitive=sensitive,
+        language=language,
+        in_reply_to_id=in_reply_to_id,
+        in_reply_to_account_id=in_reply_to_account_id,
+        boost_of_id=boost_of_id,
+        application_id=application_id,
+        now_ms=now_ms,
+    )
+
+
+def delete_post(connection: Connection, *, post_id: int) -> None:
+    """The post and what hangs on it (boosts, favourites, bookmarks, mentions, notifications)."""
+    connection.run(_DELETE, post_id=post_id)
+
+
+def boosts(connection: Connection, *, post_id: int) -> list[tuple[int, int]]:
+    """(boost, who boosted) of every boost of the post."""
+    return [(row[0], row[1]) for row in connection.all(_BOOSTS, post_id=post_id)]
+
+
+def boost_id(connection: Connection, *, post_id: int, account_id: int) -> int | None:
+    """The account's boost of the post, or None."""
+    row = connection.one(_BOOST_ID, post_id=post_id, account_id=account_id)
+    return None if row is None else int(row[0])
+
+
+def delete_boost(connection: Connection, *, post_id: int, account_id: int) -> int | None:
+    """Removes the account's boost of the post; its id, or None when there was none."""
+    row = connection.one(_DELETE_BOOST, post_id=post_id, account_id=account_id)
+    return None if row is None else int(row[0])
+
+
+def replies(connection: Connection, *, post_id: int) -> list[tuple[int, int]]:
+    """(reply, its author) of every direct reply."""
+    return [(row[0], row[1]) for row in connection.all(_REPLIES, post_id=post_id)]
+
+
+def orphan_replies(connection: Connection, *, post_id: int) -> None:
+    """Replies to the post answer nothing from now on."""
+    connection.run(_ORPHAN_REPLIES, post_id=post_id)
+
+
+def add_replies(connection: Connection, *, post_id: int, delta: int) -> None:
+    """Adds `delta` to the post's replies."""
+    connection.run(_ADD_REPLIES, post_id=post_id, delta=delta)
+
+
+def add_boosts(connection: Connection, *, post_id: int, delta: int) -> None:
+    """Adds `delta` to the post's boosts."""
+    connection.run(_ADD_BOOSTS, post_id=post_id, delta=delta)
+
+
+def add_favourites(connection: Connection, *, post_id: int, delta: int) -> None:
+    """Adds `delta` to the post's favourites."""
+    connection.run(_ADD_FAVOURITES, post_id=post_id, delta=delta)
+
+
+def insert_mentions(connection: Connection, *, post_id: int, account_ids: Iterable[int]) -> None:
+    """Who is addressed."""
+    for account_id in account_ids:
+        connection.run(_INSERT_MENTION, post_id=post_id, account_id=account_id)
+
+
+def insert_tags(
+    connection: Connection, *, post_id: int, tags: Sequence[tuple[str, str]], now_ms: int
+) -> None:
+    """The post's hashtags, (key, as written); new ones come to be."""
+    names = [name for name, _ in tags]
+    ids: dict[str, int] = dict(connection.all(_TAG_IDS, names=names))
+    missing = [(name, display) for name, display in tags if name not in ids]
+    if missing:
+        # In one order everywhere, so that two such transactions cannot wait for each other.
+        for name, display in sorted(missing):
+            connection.run(_INSERT_TAG, id=connection.new_id(now_ms), name=name, display=display)
+        ids = dict(connection.all(_TAG_IDS, names=names))
+    for name in names:
+        connection.run(_INSERT_POST_TAG, tag_id=ids[name], post_id=post_id)
+
+
+def tag_ids(connection: Connection, *, names: Sequence[str]) -> dict[str, int]:
+    """Ids of those tags that exist, by key."""
+    return dict(connection.all(_TAG_IDS, names=names)) if names else {}
+
+
+def tags_by_prefix(connection: Connection, *, prefix: str, limit: int) -> list[tuple[str, str]]:
+    """(key, as first written) of tags whose key begins with `prefix`, by key."""
+    rows = connection.all(_TAGS_BY_PREFIX, low=prefix, high=prefix + "\U0010ffff", count=limit)
+    return [(row[0], row[1]) for row in rows]
+
+
+def idempotent_post(connection: Connection, *, account_id: int, key: str, since_ms: int) -> int | None:
+    """The post that this key was answered with after `since_ms`, or None."""
+    row = connection.one(_IDEMPOTENT, account_id=account_id, key=key, since_ms=since_ms)
+    return None if row is None else int(row[0])
+
+
+def put_idempotent(connection: Connection, *, account_id: int, key: str, post_id: int, now_ms: int) -> None:
+    """Remembers what a key was answered with."""
+    connection.run(_PUT_IDEMPOTENT, account_id=account_id, key=key, post_id=post_id, now_ms=now_ms)
+
+
+def ancestors(connection: Connection, *, post_id: int, count: int) -> list[int]:
+    """What the post answers, what that answers, and so on: oldest first."""
+    return [row[0] for row in connection.all(_ANCESTORS, post_id=post_id, count=count)]
+
+
+def descendants(connection: Connection, *, post_id: int, count: int, depth: int) -> list[tuple[int, int]]:
+    """(reply, what it answers) of all replies below the post, at most `depth` deep, parents before children."""
+    rows = connection.all(_DESCENDANTS, post_id=post_id, count=count, depth=depth)
+    return [(row[0], row[1]) for row in rows]
+
+
+def put_favourite(connection: Connection, *, id: int, account_id: int, post_id: int) -> bool:
+    """A new favourite; False when it was there."""
+    return connection.run(_PUT_FAVOURITE, id=id, account_id=account_id, post_id=post_id) > 0
+
+
+def delete_favourite(connection: Connection, *, account_id: int, post_id: int) -> bool:
+    """Takes a favourite back; False when there was none."""
+    return connection.run(_DELETE_FAVOURITE, account_id=account_id, post_id=post_id) > 0
+
+
+def put_bookmark(connection: Connection, *, id: int, account_id: int, post_id: int) -> bool:
+    """A new bookmark; False when it was there."""
+    return connection.run(_PUT_BOOKMARK, id=id, account_id=account_id, post_id=post_id) > 0
+
+
+def delete_bookmark(connection: Connection, *, account_id: int, post_id: int) -> bool:
+    """Takes a bookmark back; False when there was none."""
+    return connection.run(_DELETE_BOOKMARK, account_id=account_id, post_id=post_id) > 0
+
+
+def favourited_by(connection: Connection, *, post_id: int, page: Page) -> list[tuple[int, int]]:
+    """(internal id, who) newest first."""
+    return _FAVOURITED_BY.run(connection, page, post_id=post_id)
+
+
+def boosted_by(connection: Connection, *, post_id: int, page: Page) -> list[tuple[int, int]]:
+    """(internal id, who) newest first."""
+    return _BOOSTED_BY.run(connection, page, post_id=post_id)

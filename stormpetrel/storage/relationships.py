@@ -1,0 +1,349 @@
+"""Queries about who follows, blocks and mutes whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stormpetrel.model.page import Page
+from stormpetrel.model.relationship import Relationship
+from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.paging import paged
+from stormpetrel.storage.statement import sql
+
+_FOLLOWS = sql("SELECT 1 FROM follows WHERE follower_id = :follower_id AND followed_id = :followed_id")
+_BLOCKS = sql("SELECT 1 FROM blocks WHERE account_id = :account_id AND target_id = :target_id")
+_BLOCKS_BETWEEN = sql(
+    "SELECT 1 FROM blocks WHERE (account_id = :account_id AND target_id = :other_id) "
+    "OR (account_id = :other_id AND target_id = :account_id)"
+)
+_HIDES_NOTIFICATIONS = sql(
+    "SELECT 1 FROM mutes WHERE account_id = :account_id AND target_id = :target_id "
+    "AND hide_notifications = TRUE AND (expires_at_ms = 0 OR expires_at_ms > :now_ms)"
+)
+_INSERT_FOLLOW = sql(
+    "INSERT INTO follows (id, follower_id, followed_id, show_boosts, notify) "
+    "VALUES (:id, :follower_id, :followed_id, :show_boosts, :notify) ON CONFLICT DO NOTHING"
+)
+_UPDATE_FOLLOW = sql(
+    "UPDATE follows SET show_boosts = :show_boosts, notify = :notify "
+    "WHERE follower_id = :follower_id AND followed_id = :followed_id"
+)
+_FOLLOW_OPTIONS = sql(
+    "SELECT show_boosts, notify FROM follows WHERE follower_id = :follower_id AND followed_id = :followed_id"
+)
+_DELETE_FOLLOW = sql("DELETE FROM follows WHERE follower_id = :follower_id AND followed_id = :followed_id")
+_INSERT_REQUEST = sql(
+    "INSERT INTO follow_requests (id, follower_id, followed_id, show_boosts, notify) "
+    "VALUES (:id, :follower_id, :followed_id, :show_boosts, :notify) ON CONFLICT DO NOTHING"
+)
+_REQUEST_OPTIONS = sql(
+    "SELECT show_boosts, notify FROM follow_requests "
+    "WHERE follower_id = :follower_id AND followed_id = :followed_id"
+)
+_DELETE_REQUEST = sql(
+    "DELETE FROM follow_requests WHERE follower_id = :follower_id AND followed_id = :followed_id"
+)
+_INSERT_BLOCK = sql(
+    "INSERT INTO blocks (id, account_id, target_id) VALUES (:id, :account_id, :target_id) ON CONFLICT DO NOTHING"
+)
+_DELETE_BLOCK = sql("DELETE FROM blocks WHERE account_id = :account_id AND target_id = :target_id")
+_PUT_MUTE = sql(
+    "INSERT INTO mutes (id, account_id, target_id, hide_notifications, expires_at_ms) "
+    "VALUES (:id, :account_id, :target_id, :hide_notifications, :expires_at_ms) "
+    "ON CONFLICT (account_id, target_id) DO UPDATE SET "
+    "hide_notifications = excluded.hide_notifications, expires_at_ms = excluded.expires_at_ms"
+)
+_DELETE_MUTE = sql("DELETE FROM mutes WHERE account_id = :account_id AND target_id = :target_id")
+
+_FOLLOWING_OF = sql(
+    "SELECT followed_id, show_boosts, notify FROM follows "
+    "WHERE follower_id = :reader_id AND followed_id IN :account_ids[]"
+)
+_FOLLOWERS_AMONG = sql(
+    "SELECT follower_id FROM follows WHERE followed_id = :reader_id AND follower_id IN :account_ids[]"
+)
+_REQUESTED_OF = sql(
+    "SELECT followed_id FROM follow_requests WHERE follower_id = :reader_id AND followed_id IN :account_ids[]"
+)
+_REQUESTED_BY = sql(
+    "SELECT follower_id FROM follow_requests WHERE followed_id = :reader_id AND follower_id IN :account_ids[]"
+)
+_BLOCKING = sql("SELECT target_id FROM blocks WHERE account_id = :reader_id AND target_id IN :account_ids[]")
+_BLOCKED_BY = sql(
+    "SELECT account_id FROM blocks WHERE target_id = :reader_id AND account_id IN :account_ids[]"
+)
+_MUTING = sql(
+    "SELECT target_id, hide_notifications FROM mutes WHERE account_id = :reader_id "
+    "AND target_id IN :account_ids[] AND (expires_at_ms = 0 OR expires_at_ms > :now_ms)"
+)
+_ALL_FOLLOWED = sql("SELECT followed_id, show_boosts FROM follows WHERE follower_id = :reader_id")
+_ALL_HIDDEN = sql(
+    "SELECT target_id FROM blocks WHERE account_id = :reader_id "
+    "UNION SELECT account_id FROM blocks WHERE target_id = :reader_id "
+    "UNION SELECT target_id FROM mutes WHERE account_id = :reader_id "
+    "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms)"
+)
+_REQUESTERS = sql("SELECT follower_id FROM follow_requests WHERE followed_id = :account_id ORDER BY id")
+_SUBSCRIBERS = sql("SELECT follower_id FROM follows WHERE followed_id = :account_id AND notify = TRUE")
+_HAS_SUBSCRIBERS = sql("SELECT 1 FROM follows WHERE followed_id = :account_id AND notify = TRUE LIMIT 1")
+_UNFOLLOW_ALL_COUNTS = sql(
+    "UPDATE accounts SET followers_count = followers_count - 1 "
+    "WHERE id IN (SELECT followed_id FROM follows WHERE follower_id = :account_id)"
+)
+_UNFOLLOWED_ALL_COUNTS = sql(
+    "UPDATE accounts SET following_count = following_count - 1 "
+    "WHERE id IN (SELECT follower_id FROM follows WHERE followed_id = :account_id)"
+)
+
+# The account at the other end must still be there for everybody, hence the joins.
+_FOLLOWERS = paged(
+    "SELECT f.id, f.follower_id FROM follows f JOIN accounts a ON a.id = f.follower_id "
+    "WHERE f.followed_id = :account_id AND a.state = 'active'",
+    "f.id",
+)
+_FOLLOWING = paged(
+    "SELECT f.id, f.followed_id FROM follows f JOIN accounts a ON a.id = f.followed_id "
+    "WHERE f.follower_id = :account_id AND a.state = 'active'",
+    "f.id",
+)
+_REQUESTS = paged(
+    "SELECT f.id, f.follower_id FROM follow_requests f JOIN accounts a ON a.id = f.follower_id "
+    "WHERE f.followed_id = :account_id AND a.state = 'active'",
+    "f.id",
+)
+_BLOCKED = paged(
+    "SELECT b.id, b.target_id FROM blocks b JOIN accounts a ON a.id = b.target_id "
+    "WHERE b.account_id = :account_id AND a.state = 'active'",
+    "b.id",
+)
+_MUTED = paged(
+    "SELECT m.id, m.target_id FROM mutes m JOIN accounts a ON a.id = m.target_id "
+    "WHERE m.account_id = :account_id AND a.state = 'active' AND (m.expires_at_ms = 0 OR m.expires_at_ms > :now_ms)",
+    "m.id",
+)
+
+
+def follows(connection: Connection, *, follower_id: int, followed_id: int) -> bool:
+    """Whether the one follows the other."""
+    return connection.one(_FOLLOWS, follower_id=follower_id, followed_id=followed_id) is not None
+
+
+def blocks(connection: Connection, *, account_id: int, target_id: int) -> bool:
+    """Whether the account blocks the target."""
+    return connection.one(_BLOCKS, account_id=account_id, target_id=target_id) is not None
+
+
+def block_between(connection: Connection, *, account_id: int, other_id: int) -> bool:
+    """Whether either blocks the other."""
+    return connection.one(_BLOCKS_BETWEEN, account_id=account_id, other_id=other_id) is not None
+
+
+def hides_notifications(connection: Connection, *, account_id: int, target_id: int, now_ms: int) -> bool:
+    """Whether the account mutes the target's notifications."""
+    row = connection.one(_HIDES_NOTIFICATIONS, account_id=account_id, target_id=target_id, now_ms=now_ms)
+    return row is not None
+
+
+def follow_options(connection: Connection, *, follower_id: int, followed_id: int) -> tuple[bool, bool] | None:
+    """(show boosts, notify) of a follow, or None when there is none."""
+    row = connection.one(_FOLLOW_OPTIONS, follower_id=follower_id, followed_id=followed_id)
+    return None if row is None else (bool(row[0]), bool(row[1]))
+
+
+def insert_follow(
+    connection: Connection, *, id: int, follower_id: int, followed_id: int, show_boosts: bool, notify: bool
+) -> bool:
+    """A new follow; False when it was there."""
+    return (
+        connection.run(
+            _INSERT_FOLLOW,
+            id=id,
+            follower_id=follower_id,
+            followed_id=followed_id,
+            show_boosts=show_boosts,
+            notify=notify,
+        )
+        > 0
+    )
+
+
+def update_follow(
+    connection: Connection, *, follower_id: int, followed_id: int, show_boosts: bool, notify: bool
+) -> None:
+    """Changes a follow's options."""
+    connection.run(
+        _UPDATE_FOLLOW,
+        follower_id=follower_id,
+        followed_id=followed_id,
+        show_boosts=show_boosts,
+        notify=notify,
+    )
+
+
+def delete_follow(connection: Connection, *, follower_id: int, followed_id: int) -> bool:
+    """Ends a follow; False when there was none."""
+    return connection.run(_DELETE_FOLLOW, follower_id=follower_id, followed_id=followed_id) > 0
+
+
+def request_options(
+    connection: Connection, *, follower_id: int, followed_id: int
+) -> tuple[bool, bool] | None:
+    """(show boosts, notify) of a follow request, or None when there is none."""
+    row = connection.one(_REQUEST_OPTIONS, follower_id=follower_id, followed_id=followed_id)
+    return None if row is None else (bool(row[0]), bool(row[1]))
+
+
+def insert_request(
+    connection: Connection, *, id: int, follower_id: int, followed_id: int, show_boosts: bool, notify: bool
+) -> bool:
+    """A new follow request; False when it was there."""
+    return (
+        connection.run(
+            _INSERT_REQUEST,
+            id=id,
+            follower_id=follower_id,
+            followed_id=followed_id,
+            show_boosts=show_boosts,
+            notify=notify,
+        )
+        > 0
+    )
+
+
+def delete_request(connection: Connection, *, follower_id: int, followed_id: int) -> bool:
+    """Ends a follow request; False when there was none."""
+    return connection.run(_DELETE_REQUEST, follower_id=follower_id, followed_id=followed_id) > 0
+
+
+def requester_ids(connection: Connection, *, account_id: int) -> list[int]:
+    """Everybody who asks to follow the account, first come first."""
+    return [row[0] for row in connection.all(_REQUESTERS, account_id=account_id)]
+
+
+def insert_block(connection: Connection, *, id: int, account_id: int, target_id: int) -> bool:
+    """A new block; False when it was there."""
+    return connection.run(_INSERT_BLOCK, id=id, account_id=account_id, target_id=target_id) > 0
+
+
+def delete_block(connection: Connection, *, account_id: int, target_id: int) -> bool:
+    """Ends a block; False when there was none."""
+    return connection.run(_DELETE_BLOCK, account_id=account_id, target_id=target_id) > 0
+
+
+def put_mute(
+    connection: Connection,
+    *,
+    id: int,
+    account_id: int,
+    target_id: int,
+    hide_notifications: bool,
+    expires_at_ms: int,
+) -> None:
+    """A new mute, or new options of an old one. `expires_at_ms` 0: never."""
+    connection.run(
+        _PUT_MUTE,
+        id=id,
+        account_id=account_id,
+        target_id=target_id,
+        hide_notifications=hide_notifications,
+        expires_at_ms=expires_at_ms,
+    )
+
+
+def delete_mute(connection: Connection, *, account_id: int, target_id: int) -> bool:
+    """Ends a mute; False when there was none."""
+    return connection.run(_DELETE_MUTE, account_id=account_id, target_id=target_id) > 0
+
+
+def relationships(
+    connection: Connection, *, reader_id: int, account_ids: Sequence[int], now_ms: int
+) -> list[Relationship]:
+    """How each of the accounts stands to the reader, in the order given."""
+    ids = list(account_ids)
+    values = {"reader_id": reader_id, "account_ids": ids}
+    following = {row[0]: row for row in connection.all(_FOLLOWING_OF, **values)}
+    followed_by = {row[0] for row in connection.all(_FOLLOWERS_AMONG, **values)}
+    requested = {row[0] for row in connection.all(_REQUESTED_OF, **values)}
+    requested_by = {row[0] for row in connection.all(_REQUESTED_BY, **values)}
+    blocking = {row[0] for row in connection.all(_BLOCKING, **values)}
+    blocked_by = {row[0] for row in connection.all(_BLOCKED_BY, **values)}
+    muting = {row[0]: bool(row[1]) for row in connection.all(_MUTING, now_ms=now_ms, **values)}
+    return [
+        Relationship(
+            account_id=account_id,
+            following=account_id in following,
+            show_boosts=account_id in following and bool(following[account_id][1]),
+            notify=account_id in following and bool(following[account_id][2]),
+            followed_by=account_id in followed_by,
+            blocking=account_id in blocking,
+            blocked_by=account_id in blocked_by,
+            muting=account_id in muting,
+            muting_notifications=muting.get(account_id, False),
+            requested=account_id in requested,
+            requested_by=account_id in requested_by,
+        )
+        for account_id in ids
+    ]
+
+
+def followed_by_reader(connection: Connection, *, reader_id: int) -> dict[int, bool]:
+    """Everybody whom the reader follows: id → whether their boosts are wanted."""
+    return {row[0]: bool(row[1]) for row in connection.all(_ALL_FOLLOWED, reader_id=reader_id)}
+
+
+def hidden_from_reader(connection: Connection, *, reader_id: int, now_ms: int) -> set[int]:
+    """Everybody whom the reader blocks or mutes, or who blocks the reader."""
+    return {row[0] for row in connection.all(_ALL_HIDDEN, reader_id=reader_id, now_ms=now_ms)}
+
+
+def blockers_among(connection: Connection, *, reader_id: int, account_ids: Sequence[int]) -> set[int]:
+    """Those of the accounts that block the reader."""
+    return {row[0] for row in connection.all(_BLOCKED_BY, reader_id=reader_id, account_ids=list(account_ids))}
+
+
+def followed_among(connection: Connection, *, reader_id: int, account_ids: Sequence[int]) -> set[int]:
+    """Those of the accounts that the reader follows."""
+    return {
+        row[0] for row in connection.all(_FOLLOWING_OF, reader_id=reader_id, account_ids=list(account_ids))
+    }
+
+
+def subscriber_ids(connection: Connection, *, account_id: int) -> list[int]:
+    """Followers who want to be told of each post of the account."""
+    return [row[0] for row in connection.all(_SUBSCRIBERS, account_id=account_id)]
+
+
+def has_subscribers(connection: Connection, *, account_id: int) -> bool:
+    """Whether any follower wants to be told of each post."""
+    return connection.one(_HAS_SUBSCRIBERS, account_id=account_id) is not None
+
+
+def discount_all_follows(connection: Connection, *, account_id: int) -> None:
+    """Takes the account's follows out of everybody's counts, before it is deleted."""
+    connection.run(_UNFOLLOW_ALL_COUNTS, account_id=account_id)
+    connection.run(_UNFOLLOWED_ALL_COUNTS, account_id=account_id)
+
+
+def followers(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
+    """(internal id, follower) newest first."""
+    return _FOLLOWERS.run(connection, page, account_id=account_id)
+
+
+def following(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
+    """(internal id, followed) newest first."""
+    return _FOLLOWING.run(connection, page, account_id=account_id)
+
+
+def follow_requests(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
+    """(internal id, who asks) newest first."""
+    return _REQUESTS.run(connection, page, account_id=account_id)
+
+
+def blocked(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
+    """(internal id, blocked) newest first."""
+    return _BLOCKED.run(connection, page, account_id=account_id)
+
+
+def muted(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int]]:
+    """(internal id, muted) newest first."""
+    return _MUTED.run(connection, page, account_id=account_id, now_ms=now_ms)

@@ -1,0 +1,369 @@
+"""Writes a synthetic community: for benches, drills and trying things at size.
+
+The same numbers and seed give the same rows, ids included (unless `end_ms` differs), on either store. Ids are made
+of each row's own moment and the seed, so that they lie in the past, in order, and two seeds never meet. Rows are
+written once, with their final counts, many in a transaction; what exists already is not touched. There are no
+notifications: nobody was told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from random import Random
+from typing import Any
+
+from stormpetrel.errors import SetupError
+from stormpetrel.model.event import AllChanged
+from stormpetrel.model.ids import SHIFT_BITS, time_ms
+from stormpetrel.model.post import Visibility
+from stormpetrel.model.text import tag_key
+from stormpetrel.storage import seed_text
+from stormpetrel.storage.connection import PostgresqlConnection, Row, StoreConnection, transaction
+from stormpetrel.storage.outbox import put_events
+from stormpetrel.storage.seed_plan import Plan, Size, make_plan
+from stormpetrel.storage.statement import sql
+
+MAX_SEED = (1 << SHIFT_BITS) - 1
+"""The seed is the low part of every id."""
+BASE_END_MS = 1_751_328_000_000
+"""2025-07-01 00:00 UTC, plus as many seconds as the seed: the last post's moment unless another is asked for."""
+ROWS_PER_COMMIT = 50_000
+"""About a second on SQLite, for which a running server's writers wait."""
+SQLITE_CACHE_KIB = 256 * 1024
+"""While this writes, so that the pages of big indexes are not read again and again."""
+UNUSABLE_PASSWORD = "!"  # no hash: nobody signs in with it
+FIRST_NAMES, LAST_NAMES = seed_text.FIRST_NAMES, seed_text.LAST_NAMES
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+TAGGED_SHARE = 0.3
+SPOILER_SHARE = 0.03
+
+_COLUMNS: dict[str, tuple[str, ...]] = {
+    "accounts": (
+        "id",
+        "username",
+        "username_lower",
+        "display_name",
+        "note",
+        "language",
+        "followers_count",
+        "following_count",
+        "posts_count",
+        "last_post_at_ms",
+        "created_at_ms",
+    ),
+    "users": ("account_id", "email", "email_lower", "password_hash", "created_at_ms"),
+    "tags": ("id", "name", "display"),
+    "follows": ("id", "follower_id", "followed_id"),
+    "posts": (
+        "id",
+        "author_id",
+        "text",
+        "spoiler_text",
+        "visibility",
+        "sensitive",
+        "language",
+        "in_reply_to_id",
+        "in_reply_to_account_id",
+        "boost_of_id",
+        "replies_count",
+        "boosts_count",
+        "favourites_count",
+        "created_at_ms",
+    ),
+    "mentions": ("post_id", "account_id"),
+    "post_tags": ("tag_id", "post_id"),
+    "favourites": ("id", "account_id", "post_id"),
+}
+"""What is written of each table; the rest has its defaults."""
+
+_NAME_TAKEN = sql("SELECT 1 FROM accounts WHERE username_lower = :name AND domain = ''")
+_TAG_IDS = sql("SELECT name, id FROM tags WHERE name IN :names[text]")
+
+Tell = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What was written: rows by table, and the reader's name, if one was asked for."""
+
+    rows: dict[str, int]
+    reader: str
+
+    @property
+    def total(self) -> int:
+        """All rows."""
+        return sum(self.rows.values())
+
+
+def end_ms_of(seed: int) -> int:
+    """When the community of this seed ends, unless asked otherwise."""
+    return BASE_END_MS + seed * 1000
+
+
+def seed(
+    connection: StoreConnection,
+    size: Size,
+    *,
+    password_hash: str = UNUSABLE_PASSWORD,
+    now_ms: int,
+    tell: Tell,
+) -> Seeded:
+    """Writes the community of `size`; `tell(rows written, rows in all, what is being done)` hears how far it is.
+
+    Raises SetupError when this seed's community is here already, or the reader's name is taken.
+    """
+    _require_possible(connection, size, now_ms=now_ms)
+    plan = make_plan(size, now_doing=lambda what: tell(0, 1, f"planning: {what}"))
+    writer = _Writer(connection, plan, tell)
+    people = _People(plan, size)
+    if connection.dialect == "sqlite":
+        connection.raw.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KIB}")
+    writer.write("accounts", people.accounts())
+    writer.write("users", people.users(password_hash))
+    tag_ids = _tags(connection, writer, size)
+    writer.write("follows", people.follows())
+    for rows in _Posts(plan, size, people, tag_ids).chunks():
+        writer.write_together(rows)
+    writer.write("favourites", people.favourites())
+    with transaction(connection):
+        put_events(connection, [AllChanged()], now_ms)
+    if isinstance(connection, PostgresqlConnection):
+        # Right after so many rows its planner would still believe in empty tables.
+        connection.raw.execute("ANALYZE")
+    return Seeded(writer.written, size.reader)
+
+
+def _require_possible(connection: StoreConnection, size: Size, *, now_ms: int) -> None:
+    if size.follows > max(size.users - 1, 0):
+        raise SetupError(
+            f"--follows {size.follows} needs more than {size.follows} users: each follows others"
+        )
+    if size.reader_follows > size.users:
+        raise SetupError(f"--reader-follows {size.reader_follows} needs as many users")
+    if size.posts and not size.users:
+        raise SetupError("--posts needs somebody who posts: --users 1 or more")
+    if size.end_ms > now_ms - 1000:
+        raise SetupError("--until must be in the past")
+    if connection.one(_NAME_TAKEN, name=username(size.seed, 0)) is not None:
+        raise SetupError(f"the community of seed {size.seed} is here already: take another --seed")
+    if size.reader and connection.one(_NAME_TAKEN, name=size.reader.lower()) is not None:
+        raise SetupError(f"the name {size.reader!r} is taken: choose another --reader")
+
+
+def username(seed: int, person: int) -> str:
+    """A name that no other seed gives, and hardly any member takes: first name, seed, number."""
+    return f"{FIRST_NAMES[person % len(FIRST_NAMES)].lower()}_{_base36(seed)}_{_base36(person)}"
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while True:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+        if not number:
+            return digits
+
+
+class _Writer:
+    """Rows into tables, many in a transaction, as fast as the store takes them."""
+
+    def __init__(self, connection: StoreConnection, plan: Plan, tell: Tell) -> None:
+        self._connection = connection
+        self._tell = tell
+        # Mentions and tags of posts are counted as one each for every second post: only progress depends on it.
+        self._expected = (
+            len(plan.joined_ms) * 2
+            + len(plan.follow_from)
+            + len(plan.author) * 3 // 2
+            + len(plan.favourite_to)
+        )
+        self.written: dict[str, int] = {}
+
+    def write(self, table: str, rows: Iterator[Row]) -> None:
+        """All of `rows`, in as many transactions as that takes."""
+        while chunk := list(islice(rows, ROWS_PER_COMMIT)):
+            self.write_together({table: chunk})
+
+    def write_together(self, rows: dict[str, list[Row]]) -> None:
+        """The rows of several tables in one transaction, in that order."""
+        with transaction(self._connection):
+            for table, chunk in rows.items():
+                if isinstance(self._connection, PostgresqlConnection):
+                    self._copy(table, chunk)
+                else:
+                    self._connection.raw.executemany(_insert(table), chunk)
+                self.written[table] = self.written.get(table, 0) + len(chunk)
+        done = sum(self.written.values())
+        self._tell(min(done, self._expected), self._expected, f"{done:,} rows")
+
+    def _copy(self, table: str, chunk: list[Row]) -> None:
+        assert isinstance(self._connection, PostgresqlConnection)
+        text = f"COPY {table} ({', '.join(_COLUMNS[table])}) FROM STDIN"
+        with self._connection.raw.cursor() as cursor, cursor.copy(text.encode()) as copy:
+            for row in chunk:
+                copy.write_row(row)
+
+
+def _insert(table: str) -> str:
+    columns = _COLUMNS[table]
+    # Both from the table above, never from outside.
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+class _People:
+    """Rows about people: accounts, users, and what they do to each other and to posts."""
+
+    def __init__(self, plan: Plan, size: Size) -> None:
+        self.plan = plan
+        self.size = size
+        self.ids = [_id(moment, size.seed) for moment in plan.joined_ms]
+        self.names = [username(size.seed, person) for person in range(size.users)]
+        if size.reader:
+            self.names.append(size.reader)
+        rng = Random(f"stormpetrel people {size.seed}")  # noqa: S311 - content, not a secret
+        self.languages = rng.choices(seed_text.LANGUAGES, seed_text.LANGUAGE_WEIGHTS, k=len(self.names))
+        self._rng = rng
+
+    def accounts(self) -> Iterator[Row]:
+        plan, rng = self.plan, self._rng
+        for person, name in enumerate(self.names):
+            first = FIRST_NAMES[person % len(FIRST_NAMES)]
+            last = LAST_NAMES[int(rng.random() * len(LAST_NAMES))]
+            language = self.languages[person]
+            note = seed_text.say(rng, language) if rng.random() < 0.8 else ""
+            yield (
+                self.ids[person],
+                name,
+                name.lower(),
+                f"{first} {last}",
+                note[:500],
+                language,
+                plan.followers[person],
+                plan.following[person],
+                plan.posted[person],
+                plan.last_post_ms[person],
+                plan.joined_ms[person],
+            )
+
+    def users(self, password_hash: str) -> Iterator[Row]:
+        for person, name in enumerate(self.names):
+            email = f"{name.lower()}@seed.invalid"
+            yield (self.ids[person], email, email, password_hash, self.plan.joined_ms[person])
+
+    def follows(self) -> Iterator[Row]:
+        plan, ids, seed = self.plan, self.ids, self.size.seed
+        for moment, follower, followed in zip(plan.follow_ms, plan.follow_from, plan.follow_to, strict=True):
+            yield (moment << SHIFT_BITS | seed, ids[follower], ids[followed])
+
+    def favourites(self) -> Iterator[Row]:
+        plan, ids, seed, post_ms = self.plan, self.ids, self.size.seed, self.plan.post_ms
+        for moment, account, post in zip(
+            plan.favourite_ms, plan.favourite_from, plan.favourite_to, strict=True
+        ):
+            yield (moment << SHIFT_BITS | seed, ids[account], post_ms[post] << SHIFT_BITS | seed)
+
+
+def _id(moment_ms: int, seed: int) -> int:
+    made = moment_ms << SHIFT_BITS | seed
+    assert time_ms(made) == moment_ms
+    return made
+
+
+def _tags(connection: StoreConnection, writer: _Writer, size: Size) -> list[int]:
+    """The id of each of seed_text.TAGS; those that the place does not know yet are added."""
+    known = {
+        str(name): int(tag_id)
+        for name, tag_id in connection.all(_TAG_IDS, names=[tag_key(tag) for tag in seed_text.TAGS])
+    }
+    missing = [tag for tag in seed_text.TAGS if tag_key(tag) not in known]
+    new = [
+        (_id(size.posting_from_ms + position, size.seed), tag_key(tag), tag)
+        for position, tag in enumerate(missing)
+    ]
+    if new:
+        writer.write("tags", iter(new))
+    known.update((name, tag_id) for tag_id, name, _ in new)
+    return [known[tag_key(tag)] for tag in seed_text.TAGS]
+
+
+class _Posts:
+    """Rows about posts, with their texts."""
+
+    def __init__(self, plan: Plan, size: Size, people: _People, tag_ids: list[int]) -> None:
+        self._plan = plan
+        self._seed = size.seed
+        self._people = people
+        self._tag_ids = tag_ids
+        self._rng = Random(f"stormpetrel posts {size.seed}")  # noqa: S311 - content, not a secret
+
+    def chunks(self) -> Iterator[dict[str, list[Row]]]:
+        """Posts with their mentions and tags, a transaction's worth at a time."""
+        rows: dict[str, list[Row]] = {"posts": [], "mentions": [], "post_tags": []}
+        for post in range(len(self._plan.author)):
+            self._add(post, rows)
+            if len(rows["posts"]) >= ROWS_PER_COMMIT // 2:
+                yield rows
+                rows = {table: [] for table in rows}
+        if rows["posts"]:
+            yield rows
+
+    def _add(self, post: int, rows: dict[str, list[Row]]) -> None:
+        plan, seed, ids = self._plan, self._seed, self._people.ids
+        moment = plan.post_ms[post]
+        post_id = moment << SHIFT_BITS | seed
+        author, reply_to, boost_of = plan.author[post], plan.reply_to[post], plan.boost_of[post]
+        parent: Any = None
+        parent_author: Any = None
+        original: Any = None
+        text, spoiler, language = "", "", ""
+        if boost_of >= 0:
+            original = plan.post_ms[boost_of] << SHIFT_BITS | seed
+        else:
+            if reply_to >= 0:
+                parent = plan.post_ms[reply_to] << SHIFT_BITS | seed
+                parent_author = ids[plan.author[reply_to]]
+            language = self._people.languages[author]
+            text = self._text(post, language)
+            if reply_to < 0 and self._rng.random() < SPOILER_SHARE:
+                spoiler = seed_text.SPOILERS[int(self._rng.random() * len(seed_text.SPOILERS))]
+            if plan.mentioned[post] >= 0:
+                rows["mentions"].append((post_id, ids[plan.mentioned[post]]))
+            if self._rng.random() < TAGGED_SHARE and plan.visibility[post] != Visibility.DIRECT:
+                text = self._tag(post_id, text, rows["post_tags"])
+        rows["posts"].append(
+            (
+                post_id,
+                ids[author],
+                text,
+                spoiler,
+                plan.visibility[post],
+                bool(spoiler),
+                language,
+                parent,
+                parent_author,
+                original,
+                plan.replies[post],
+                plan.boosts[post],
+                plan.favourites[post],
+                moment,
+            )
+        )
+
+    def _text(self, post: int, language: str) -> str:
+        plan = self._plan
+        words = seed_text.say if plan.reply_to[post] < 0 else seed_text.answer
+        text = words(self._rng, language)
+        mentioned = plan.mentioned[post]
+        return f"@{self._people.names[mentioned]} {text}" if mentioned >= 0 else text
+
+    def _tag(self, post_id: int, text: str, rows: list[Row]) -> str:
+        """`text` with one or two hashtags; the square makes the first ones frequent."""
+        chosen = {int(len(self._tag_ids) * self._rng.random() ** 2)}
+        if self._rng.random() < 0.3:
+            chosen.add(int(len(self._tag_ids) * self._rng.random() ** 2))
+        for tag in sorted(chosen):
+            text += f" #{seed_text.TAGS[tag]}"
+            rows.append((self._tag_ids[tag], post_id))
+        return text

@@ -1,0 +1,220 @@
+"""Queries that answer with lists of posts: ids, newest first. There is no home table: a post writes no row
+per follower; home is merged on read from whom the reader follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stormpetrel.model.page import Page
+from stormpetrel.model.timeline import Item
+from stormpetrel.storage.connection import Connection, Row
+from stormpetrel.storage.paging import paged
+from stormpetrel.storage.statement import sql
+
+# Accounts that a reader (0: a visitor) does not want to see, or who do not want to be seen by the reader.
+_HIDDEN = (
+    "SELECT target_id FROM blocks WHERE account_id = :reader_id "
+    "UNION SELECT account_id FROM blocks WHERE target_id = :reader_id "
+    "UNION SELECT target_id FROM mutes WHERE account_id = :reader_id "
+    "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms)"
+)
+
+_HEADS_BASE = (
+    "SELECT author_id, head FROM ("
+    "SELECT f.followed_id AS author_id, (SELECT {pick}(p.id) FROM posts p "
+    "WHERE p.author_id = f.followed_id AND p.id > :low_id AND p.id < :high_id) AS head "
+    "FROM follows f JOIN accounts a ON a.id = f.followed_id AND a.state = 'active' "
+    "WHERE f.follower_id = :reader_id "
+    "UNION ALL SELECT :own_id, (SELECT {pick}(p.id) FROM posts p "
+    "WHERE p.author_id = :own_id AND p.id > :low_id AND p.id < :high_id)"
+    ") AS heads WHERE head IS NOT NULL ORDER BY head {order} LIMIT :count"
+)
+_NEWEST_HEADS = sql(
+    _HEADS_BASE.format(pick="max", order="DESC"),
+    postgresql=_HEADS_BASE.format(pick="max", order="DESC").replace(
+        "SELECT :own_id,", "SELECT CAST(:own_id AS bigint),"
+    ),
+)
+_NEXT_HEADS = sql(
+    _HEADS_BASE.format(pick="min", order=""),
+    postgresql=_HEADS_BASE.format(pick="min", order="").replace(
+        "SELECT :own_id,", "SELECT CAST(:own_id AS bigint),"
+    ),
+)
+_ITEM_COLUMNS = (
+    "p.id, p.author_id, p.visibility, coalesce(p.in_reply_to_account_id, 0), p.in_reply_to_id IS NOT NULL, "
+    "coalesce((SELECT b.author_id FROM posts b WHERE b.id = p.boost_of_id), 0), "
+    "p.visibility = 3 AND EXISTS (SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id)"
+)
+_OF_AUTHOR = (
+    f"SELECT {_ITEM_COLUMNS} FROM posts p WHERE p.author_id = :author_id AND p.id > :low_id AND p.id < :high_id "
+    "ORDER BY p.id"
+)
+_NEWEST_OF_AUTHOR = sql(f"{_OF_AUTHOR} DESC LIMIT :count")
+_NEXT_OF_AUTHOR = sql(f"{_OF_AUTHOR} LIMIT :count")
+# PostgreSQL asks for all authors in one round trip; SQLite has no LATERAL, and no round trip either.
+_OF_AUTHORS = (
+    "SELECT x.* FROM unnest(CAST(:author_ids AS bigint[])) AS who (author_id) CROSS JOIN LATERAL ("
+    f"SELECT {_ITEM_COLUMNS} FROM posts p WHERE p.author_id = who.author_id "
+    "AND p.id > :low_id AND p.id < :high_id ORDER BY p.id {order} LIMIT :count) AS x"
+)
+_ONLY_POSTGRESQL = "SELECT :author_ids, :low_id, :high_id, :count, :reader_id"
+_NEWEST_OF_AUTHORS = sql(_ONLY_POSTGRESQL, postgresql=_OF_AUTHORS.format(order="DESC"))
+_NEXT_OF_AUTHORS = sql(_ONLY_POSTGRESQL, postgresql=_OF_AUTHORS.format(order=""))
+
+_PUBLIC = paged(
+    "SELECT p.id FROM posts p JOIN accounts a ON a.id = p.author_id "
+    "WHERE p.visibility = 0 AND p.boost_of_id IS NULL AND a.state = 'active' "
+    "AND (p.in_reply_to_account_id IS NULL OR p.in_reply_to_account_id = p.author_id) "
+    f"AND p.author_id NOT IN ({_HIDDEN})",
+    "p.id",
+)
+_TAG = paged(
+    "SELECT pt.post_id FROM post_tags pt JOIN posts p ON p.id = pt.post_id JOIN accounts a ON a.id = p.author_id "
+    "WHERE pt.tag_id = :tag_id AND p.visibility = 0 AND a.state = 'active' "
+    f"AND p.author_id NOT IN ({_HIDDEN})",
+    "pt.post_id",
+)
+_TAGS = paged(
+    "SELECT DISTINCT pt.post_id FROM post_tags pt JOIN posts p ON p.id = pt.post_id "
+    "JOIN accounts a ON a.id = p.author_id "
+    "WHERE pt.tag_id IN :any_ids[] AND p.visibility = 0 AND a.state = 'active' "
+    "AND (SELECT count(*) FROM post_tags x WHERE x.post_id = pt.post_id AND x.tag_id IN :all_ids[]) = :all_count "
+    "AND NOT EXISTS (SELECT 1 FROM post_tags y WHERE y.post_id = pt.post_id AND y.tag_id IN :none_ids[]) "
+    f"AND p.author_id NOT IN ({_HIDDEN})",
+    "pt.post_id",
+)
+_OF_ACCOUNT = paged(
+    "SELECT p.id FROM posts p WHERE p.author_id = :account_id "
+    "AND (p.visibility <= :widest OR EXISTS "
+    "(SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id)) "
+    "AND (p.boost_of_id IS NULL OR (:with_boosts = 1 AND EXISTS (SELECT 1 FROM posts b "
+    "JOIN accounts ba ON ba.id = b.author_id AND ba.state = 'active' "
+    f"WHERE b.id = p.boost_of_id AND b.author_id NOT IN ({_HIDDEN})))) "
+    "AND (:with_replies = 1 OR p.in_reply_to_id IS NULL OR p.in_reply_to_account_id = p.author_id)",
+    "p.id",
+)
+_OF_ACCOUNT_TAGGED = paged(
+    "SELECT p.id FROM post_tags pt JOIN posts p ON p.id = pt.post_id "
+    "WHERE pt.tag_id = :tag_id AND p.author_id = :account_id AND (p.visibility <= :widest OR EXISTS "
+    "(SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id))",
+    "p.id",
+)
+_FAVOURITES = paged("SELECT f.id, f.post_id FROM favourites f WHERE f.account_id = :account_id", "f.id")
+_BOOKMARKS = paged("SELECT b.id, b.post_id FROM bookmarks b WHERE b.account_id = :account_id", "b.id")
+
+
+def _item(row: Row) -> Item:
+    return Item(row[0], row[1], row[2], row[3], bool(row[4]), row[5], bool(row[6]))
+
+
+def home_items(connection: Connection, *, reader_id: int, page: Page) -> list[Item]:
+    """Posts by the reader and by whom the reader follows, newest first (upward: oldest first); unfiltered.
+
+    The newest `limit` posts can only be by the `limit` authors who posted last, so only those are read; that
+    keeps the cost the same however many follow or posts there are.
+    """
+    values = {"reader_id": reader_id, "low_id": page.low, "count": page.limit}
+    heads_statement = _NEXT_HEADS if page.upward else _NEWEST_HEADS
+    heads = connection.all(heads_statement, own_id=reader_id, high_id=page.max_id, **values)
+    if not heads:
+        return []
+    low_id, high_id = page.low, page.max_id
+    if len(heads) == page.limit:
+        # As many authors as posts are wanted: none beyond the last author's newest post can be among them.
+        if page.upward:
+            high_id = min(high_id, heads[-1][1] + 1)
+        else:
+            low_id = max(low_id, heads[-1][1] - 1)
+    values |= {"low_id": low_id, "high_id": high_id}
+    if connection.dialect == "postgresql":
+        several = _NEXT_OF_AUTHORS if page.upward else _NEWEST_OF_AUTHORS
+        rows = connection.all(several, author_ids=[author_id for author_id, _ in heads], **values)
+    else:
+        one = _NEXT_OF_AUTHOR if page.upward else _NEWEST_OF_AUTHOR
+        rows = [row for author_id, _ in heads for row in connection.all(one, author_id=author_id, **values)]
+    rows.sort(key=lambda row: int(row[0]), reverse=not page.upward)
+    return [_item(row) for row in rows[: page.limit]]
+
+
+def public(connection: Connection, *, reader_id: int | None, page: Page, now_ms: int) -> list[int]:
+    """Public posts that answer nobody else."""
+    return _PUBLIC.ids(connection, page, reader_id=reader_id or 0, now_ms=now_ms)
+
+
+def tagged(
+    connection: Connection, *, reader_id: int | None, page: Page, tag_id: int, now_ms: int
+) -> list[int]:
+    """Public posts with the tag."""
+    return _TAG.ids(connection, page, reader_id=reader_id or 0, tag_id=tag_id, now_ms=now_ms)
+
+
+def tagged_any(
+    connection: Connection,
+    *,
+    reader_id: int | None,
+    page: Page,
+    any_ids: Sequence[int],
+    all_ids: Sequence[int],
+    none_ids: Sequence[int],
+    now_ms: int,
+) -> list[int]:
+    """Public posts with any of `any_ids`, all of `all_ids` and none of `none_ids`."""
+    return _TAGS.ids(
+        connection,
+        page,
+        reader_id=reader_id or 0,
+        any_ids=any_ids,
+        all_ids=all_ids,
+        all_count=len(set(all_ids)),
+        none_ids=none_ids,
+        now_ms=now_ms,
+    )
+
+
+def of_account(
+    connection: Connection,
+    *,
+    reader_id: int | None,
+    account_id: int,
+    page: Page,
+    widest: int,
+    with_replies: bool,
+    with_boosts: bool,
+    now_ms: int,
+) -> list[int]:
+    """The account's posts up to visibility `widest`, and those that mention the reader."""
+    return _OF_ACCOUNT.ids(
+        connection,
+        page,
+        reader_id=reader_id or 0,
+        account_id=account_id,
+        widest=int(widest),
+        with_replies=int(with_replies),
+        with_boosts=int(with_boosts),
+        now_ms=now_ms,
+    )
+
+
+def of_account_tagged(
+    connection: Connection, *, reader_id: int | None, account_id: int, page: Page, widest: int, tag_id: int
+) -> list[int]:
+    """The account's posts with the tag, as in `of_account`."""
+    return _OF_ACCOUNT_TAGGED.ids(
+        connection,
+        page,
+        reader_id=reader_id or 0,
+        account_id=account_id,
+        widest=int(widest),
+        tag_id=tag_id,
+    )
+
+
+def favourites(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
+    """(internal id, post) of what the account favourited, newest first."""
+    return _FAVOURITES.run(connection, page, account_id=account_id)
+
+
+def bookmarks(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
+    """(internal id, post) of what the account bookmarked, newest first."""
+    return _BOOKMARKS.run(connection, page, account_id=account_id)

@@ -1,0 +1,82 @@
+"""What only administrators see: who waits to be let in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, redirect
+from stormpetrel.http.routing import Actor, Route
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.web.reader import Reader, read_reader
+
+if TYPE_CHECKING:
+    from stormpetrel.model.account import User
+    from stormpetrel.storage.connection import Connection
+
+SHOWN = 100
+"""Sign-ups on the page, oldest first; the next ones move up."""
+
+
+def read_sign_ups(connection: Connection, *, reader_id: int) -> tuple[Reader | None, list[User]]:
+    """The reader, who must be an administrator, and at most SHOWN people who wait."""
+    account_rules.require_admin(connection, account_id=reader_id)
+    waiting = account_rules.pending_users(connection, limit=SHOWN)
+    return read_reader(connection, reader_id=reader_id), waiting
+
+
+def approve_as(connection: Connection, *, reader_id: int, account_id: int) -> None:
+    """Lets somebody in, if the reader may; checked in the transaction that does it."""
+    account_rules.require_admin(connection, account_id=reader_id)
+    account_rules.approve(connection, account_id=account_id)
+
+
+def reject_as(connection: Connection, *, reader_id: int, account_id: int) -> None:
+    """Deletes somebody's sign-up, if the reader may."""
+    account_rules.require_admin(connection, account_id=reader_id)
+    account_rules.reject(connection, account_id=account_id)
+
+
+async def sign_ups(request: Request) -> Response:
+    reader, waiting = await request.site.database.read(read_sign_ups, reader_id=request.account_id)
+    page: Response = request.site.pages.page(
+        request, "admin_sign_ups.html", reader=reader, waiting=waiting, shown=SHOWN
+    )
+    return page
+
+
+async def approve(request: Request) -> Response:
+    await request.site.database.write(approve_as, reader_id=request.account_id, account_id=request.id())
+    return redirect("/admin/sign_ups")
+
+
+async def reject(request: Request) -> Response:
+    await request.site.database.write(reject_as, reader_id=request.account_id, account_id=request.id())
+    return redirect("/admin/sign_ups")
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/admin/sign_ups",
+        handler=sign_ups,
+        summary="Who waits to be let in",
+        actor=Actor.ACCOUNT,
+    ),
+    Route(
+        method="POST",
+        path="/admin/sign_ups/{id}/approve",
+        handler=approve,
+        summary="Let somebody in",
+        actor=Actor.ACCOUNT,
+        statuses=(303,),
+    ),
+    Route(
+        method="POST",
+        path="/admin/sign_ups/{id}/reject",
+        handler=reject,
+        summary="Delete somebody's sign-up",
+        actor=Actor.ACCOUNT,
+        statuses=(303,),
+    ),
+)

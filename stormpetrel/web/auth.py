@@ -1,0 +1,280 @@
+"""Signing in, up and out, and changing one's password. All of it is plain forms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stormpetrel.errors import Forbidden, Invalid
+from stormpetrel.heavy import DUMMY_HASH
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, redirect
+from stormpetrel.http.routing import Actor, Route
+from stormpetrel.model.account import (
+    MAX_PASSWORD,
+    MAX_USERNAME,
+    MIN_PASSWORD,
+    AccountState,
+    email_problem,
+    password_problem,
+    username_problem,
+)
+from stormpetrel.rules import access as access_rules
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import passwords as password_rules
+from stormpetrel.rules.access import SESSION_AGE_S
+from stormpetrel.rules.accounts import MAX_REASON
+from stormpetrel.shield.cookies import COOKIE_NAME, mint
+from stormpetrel.web.links import same_site
+from stormpetrel.web.reader import read_reader
+
+if TYPE_CHECKING:
+    from stormpetrel.model.account import User
+
+WRONG = "That is not right: either there is no such account, or it has another password."
+PENDING = "Your account waits for approval by the people who run this place. Please come back later."
+SUSPENDED = "This account has been suspended. Nobody can sign in to it."
+
+
+# Signing in
+
+
+async def show_sign_in(request: Request) -> Response:
+    """The form; somebody who is signed in goes on, unless they come to change accounts (`again`)."""
+    query = dict(request.query_pairs)
+    after = same_site(query.get("next", "/"))
+    if request.reader_id is not None and not query.get("again"):
+        return redirect(after)
+    return _sign_in_page(request, after=after)
+
+
+def _sign_in_page(
+    request: Request, *, after: str, login: str = "", problem: str = "", status: int = 200
+) -> Response:
+    page: Response = request.site.pages.page(
+        request, "sign_in.html", status=status, after=after, login=login, problem=problem
+    )
+    return page
+
+
+async def sign_in(request: Request) -> Response:
+    """Checks the password, then starts a session under a new id, whatever the browser had before."""
+    form = await request.form()
+    after = same_site(form.get("next", "/"))
+    login = form.get("user[email]", "").strip()
+    user = await _user_by_login(request, login)
+    # Also for nobody's name: neither the words nor the time tell whether there is such an account.
+    right = await request.site.heavy.verify_password(
+        user.password_hash if user is not None else DUMMY_HASH, form.get("user[password]", "")
+    )
+    if user is None or not right:
+        return _sign_in_page(request, after=after, login=login, problem=WRONG, status=422)
+    # Only now: what state an account is in is its owner's business.
+    if user.state is AccountState.PENDING:
+        return _sign_in_page(request, after=after, login=login, problem=PENDING, status=403)
+    if user.state is not AccountState.ACTIVE:
+        return _sign_in_page(request, after=after, login=login, problem=SUSPENDED, status=403)
+    return await _signed_in(request, account_id=user.account_id, after=after)
+
+
+async def _user_by_login(request: Request, login: str) -> User | None:
+    # No store can hold this character, and PostgreSQL refuses to look for it.
+    if not login or "\0" in login:
+        return None
+    return await request.site.database.read(account_rules.user_by_login, login=login)
+
+
+async def _signed_in(request: Request, *, account_id: int, after: str) -> Response:
+    session_id = await request.site.database.write(
+        access_rules.start_session,
+        account_id=account_id,
+        now_ms=request.now_ms,
+        instead_of=request.access.session_id if request.access is not None else None,
+    )
+    response = redirect(after)
+    _set_session(request, response, session_id=session_id, account_id=account_id)
+    return response
+
+
+def _set_session(request: Request, response: Response, *, session_id: int, account_id: int) -> None:
+    cookie = mint(
+        request.site.secret,
+        session_id=session_id,
+        account_id=account_id,
+        issued_at_s=request.now_ms // 1000,
+    )
+    response.set_cookie(COOKIE_NAME, cookie, max_age_s=SESSION_AGE_S, secure=request.site.https)
+
+
+async def sign_out(request: Request) -> Response:
+    """Ends this browser's session; other browsers and apps stay signed in."""
+    if request.access is not None and request.access.session_id is not None:
+        await request.site.database.write(access_rules.end_session, session_id=request.access.session_id)
+    response = redirect("/")
+    response.delete_cookie(COOKIE_NAME, secure=request.site.https)
+    return response
+
+
+# Signing up
+
+
+async def show_sign_up(request: Request) -> Response:
+    """The form, or that nobody can sign up now."""
+    after = same_site(dict(request.query_pairs).get("next", "/"))
+    if request.reader_id is not None:
+        return redirect(after)
+    return _sign_up_page(request, after=after)
+
+
+def _sign_up_page(
+    request: Request,
+    *,
+    after: str,
+    typed: dict[str, str] | None = None,
+    problems: dict[str, str] | None = None,
+    status: int = 200,
+) -> Response:
+    page: Response = request.site.pages.page(
+        request,
+        "sign_up.html",
+        status=status,
+        after=after,
+        # What was typed stays, but for the password, which does not travel back.
+        typed={name: (typed or {}).get(name, "") for name in ("username", "email", "reason", "agreement")},
+        problems={name: (problems or {}).get(name, "") for name in _FIELDS},
+        limits={
+            "username": MAX_USERNAME,
+            "min_password": MIN_PASSWORD,
+            "max_password": MAX_PASSWORD,
+            "reason": MAX_REASON,
+        },
+    )
+    return page
+
+
+_FIELDS = ("username", "email", "password", "reason", "agreement")
+
+
+async def sign_up(request: Request) -> Response:
+    """Makes an account and signs its owner in; where approval is needed, says so instead."""
+    registration = request.site.config.registration
+    form = await request.form()
+    after = same_site(form.get("next", "/"))
+    if request.reader_id is not None:
+        return redirect(after)
+    if registration == "closed":
+        raise Forbidden("Nobody can sign up here at the moment")
+    typed = {name: form.get(f"user[{name}]", "") for name in _FIELDS}
+    typed["username"], typed["email"] = typed["username"].strip(), typed["email"].strip()
+    problems = _problems(typed, registration=registration)
+    if not problems:
+        # Hashing costs 20 ms of a core: nothing is hashed for a form that will be refused anyway.
+        password_hash = await request.site.heavy.hash_password(typed["password"])
+        try:
+            account = await request.site.database.write(
+                account_rules.sign_up,
+                username=typed["username"],
+                email=typed["email"],
+                password_hash=password_hash,
+                reason=typed["reason"] if registration == "approval" else "",
+                locale=request.site.config.languages.partition(",")[0].strip() or "en",
+                registration=registration,
+                now_ms=request.now_ms,
+            )
+        except Invalid as refusal:
+            problems = refusal.fields or {"username": refusal.safe_text}
+    if problems:
+        return _sign_up_page(request, after=after, typed=typed, problems=problems, status=422)
+    if account.state is AccountState.PENDING:
+        page: Response = request.site.pages.page(request, "sign_up_pending.html", username=account.username)
+        return page
+    return await _signed_in(request, account_id=account.id, after=after)
+
+
+def _problems(typed: dict[str, str], *, registration: str) -> dict[str, str]:
+    """What can be told without asking the database, all of it at once."""
+    found = {
+        "username": username_problem(typed["username"]),
+        "email": email_problem(typed["email"]),
+        "password": password_problem(typed["password"]),
+        "agreement": None if typed["agreement"] else "must be accepted",
+    }
+    if "\0" in typed["email"]:
+        # No store can hold this character.
+        found["email"] = "is not a valid e-mail address"
+    if registration == "approval":
+        if not typed["reason"].strip():
+            found["reason"] = "can't be blank"
+        elif len(typed["reason"]) > MAX_REASON:
+            found["reason"] = f"is too long (maximum is {MAX_REASON} characters)"
+    return {name: problem for name, problem in found.items() if problem}
+
+
+# Changing the password
+
+
+async def show_password(request: Request) -> Response:
+    """The form, and whether it has just been done."""
+    return await _password_page(request)
+
+
+async def _password_page(
+    request: Request, *, problems: dict[str, str] | None = None, status: int = 200
+) -> Response:
+    page: Response = request.site.pages.page(
+        request,
+        "password.html",
+        status=status,
+        reader=await request.site.database.read(read_reader, reader_id=request.account_id),
+        problems={name: (problems or {}).get(name, "") for name in ("current_password", "password")},
+        changed=("changed", "1") in request.query_pairs,
+        limits={"min_password": MIN_PASSWORD, "max_password": MAX_PASSWORD},
+    )
+    return page
+
+
+async def change_password(request: Request) -> Response:
+    """Takes a new password from who knows the old one. Every other browser is signed out; apps if wanted."""
+    form = await request.form()
+    new = form.get("user[password]", "")
+    problem = password_problem(new)
+    if problem:
+        return await _password_page(request, problems={"password": problem}, status=422)
+    user = await request.site.database.read(account_rules.user, account_id=request.account_id)
+    right = await request.site.heavy.verify_password(
+        user.password_hash, form.get("user[current_password]", "")
+    )
+    if not right:
+        return await _password_page(request, problems={"current_password": "is not right"}, status=422)
+    session_id = await request.site.database.write(
+        password_rules.change_password,
+        account_id=request.account_id,
+        password_hash=await request.site.heavy.hash_password(new),
+        revoke_apps=bool(form.get("user[revoke_apps]")),
+        now_ms=request.now_ms,
+    )
+    response = redirect("/auth/password?changed=1")
+    _set_session(request, response, session_id=session_id, account_id=request.account_id)
+    return response
+
+
+ROUTES = (
+    Route(method="GET", path="/auth/sign_in", handler=show_sign_in, summary="The form to sign in"),
+    Route(method="POST", path="/auth/sign_in", handler=sign_in, summary="Sign in"),
+    Route(method="POST", path="/auth/sign_out", handler=sign_out, summary="Sign out"),
+    Route(method="GET", path="/auth/sign_up", handler=show_sign_up, summary="The form to sign up"),
+    Route(method="POST", path="/auth/sign_up", handler=sign_up, summary="Sign up"),
+    Route(
+        method="GET",
+        path="/auth/password",
+        handler=show_password,
+        summary="The form to change one's password",
+        actor=Actor.ACCOUNT,
+    ),
+    Route(
+        method="POST",
+        path="/auth/password",
+        handler=change_password,
+        summary="Change one's password",
+        actor=Actor.ACCOUNT,
+    ),
+)

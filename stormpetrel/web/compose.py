@@ -1,0 +1,284 @@
+"""Writing: the form, what it was given back with, and what becomes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from stormpetrel.errors import NotFound, Refusal
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, redirect
+from stormpetrel.model.account import Account
+from stormpetrel.model.ids import parse_id
+from stormpetrel.model.post import Draft, Post, Visibility
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import posts as post_rules
+from stormpetrel.web.fragments import NOTHING, Fragments, Gathered, gather
+from stormpetrel.web.links import post_path, same_site
+from stormpetrel.web.reader import Reader, read_reader
+
+if TYPE_CHECKING:
+    from stormpetrel.storage.connection import Connection
+
+LANGUAGES = (
+    ("ar", "العربية"),
+    ("bn", "বাংলা"),
+    ("ca", "Català"),
+    ("cs", "Čeština"),
+    ("da", "Dansk"),
+    ("de", "Deutsch"),
+    ("el", "Ελληνικά"),
+    ("en", "English"),
+    ("eo", "Esperanto"),
+    ("es", "Español"),
+    ("eu", "Euskara"),
+    ("fa", "فارسی"),
+    ("fi", "Suomi"),
+    ("fr", "Français"),
+    ("gl", "Galego"),
+    ("he", "עברית"),
+    ("hi", "हिन्दी"),
+    ("hu", "Magyar"),
+    ("id", "Bahasa Indonesia"),
+    ("is", "Íslenska"),
+    ("it", "Italiano"),
+    ("ja", "日本語"),
+    ("ka", "ქართული"),
+    ("ko", "한국어"),
+    ("nl", "Nederlands"),
+    ("no", "Norsk"),
+    ("pl", "Polski"),
+    ("pt", "Português"),
+    ("ro", "Română"),
+    ("ru", "Русский"),
+    ("sv", "Svenska"),
+    ("sw", "Kiswahili"),
+    ("ta", "தமிழ்"),
+    ("th", "ไทย"),
+    ("tr", "Türkçe"),
+    ("uk", "Українська"),
+    ("ur", "اردو"),
+    ("vi", "Tiếng Việt"),
+    ("zh", "中文"),
+)
+"""ISO 639-1 codes that the form offers, each in its own words. A post may carry others (apps send them)."""
+
+VISIBILITIES = (
+    ("public", "Public", "everyone, also on the public timeline"),
+    ("unlisted", "Quiet public", "everyone, but not on the public timeline"),
+    ("followers", "Followers", "only people who follow you"),
+    ("direct", "Mentioned", "only people you mention"),
+)
+_BY_NAME = {visibility.name.lower(): visibility for visibility in Visibility}
+_LANGUAGE = re.compile(r"[a-z]{2,3}\Z")
+_KEY = re.compile(r"[0-9a-f]{32}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeForm:
+    """The form as it is shown. `key` makes sending it twice post once; `next` is where it leads."""
+
+    text: str
+    spoiler_text: str
+    visibility: str
+    language: str
+    in_reply_to_id: int | None
+    key: str
+    next: str
+    problem: str = ""
+
+    @property
+    def visibilities(self) -> tuple[tuple[str, str, str], ...]:
+        """Name, label and meaning of each choice."""
+        return VISIBILITIES
+
+    @property
+    def languages(self) -> tuple[tuple[str, str], ...]:
+        """Code and name of each choice; the chosen one is always among them."""
+        if self.language and self.language not in dict(LANGUAGES):
+            return (*LANGUAGES, (self.language, self.language))
+        return LANGUAGES
+
+
+def blank_form(request: Request, account: Account, *, next_path: str = "/") -> ComposeForm:
+    """An empty form with the author's own defaults."""
+    language = account.default_language or request.site.config.languages.partition(",")[0].strip()
+    return ComposeForm(
+        text="",
+        spoiler_text="",
+        visibility=Visibility(account.default_visibility).name.lower(),
+        language=language,
+        in_reply_to_id=None,
+        key=secrets.token_hex(16),
+        next=next_path,
+    )
+
+
+def reply_form(request: Request, account: Account, answered: Post, author: Account) -> ComposeForm:
+    """A form that answers a post: addressed to its author and whom it mentioned, in no wider a circle."""
+    form = blank_form(request, account, next_path="")
+    names = [author.username, *(mention.username for mention in answered.mentions)]
+    names = [name for name in dict.fromkeys(names) if name != account.username]
+    circle = max(Visibility(account.default_visibility), answered.visibility)
+    return dataclasses.replace(
+        form,
+        text="".join(f"@{name} " for name in names),
+        spoiler_text=answered.spoiler_text,
+        visibility=circle.name.lower(),
+        language=answered.language or form.language,
+        in_reply_to_id=answered.id,
+    )
+
+
+class ComposeQuery(msgspec.Struct):
+    """`in_reply_to`: the post that is answered. `text`: a beginning, for links that ask to post something."""
+
+    in_reply_to: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeView:
+    """What the page needs. `answered` and its author are None where nothing is answered."""
+
+    reader: Reader
+    answered: Post | None
+    author: Account | None
+    gathered: Gathered
+
+
+def read_compose(
+    connection: Connection,
+    *,
+    reader_id: int,
+    in_reply_to_id: int | None,
+    fragments: Fragments,
+    generation: int,
+) -> ComposeView:
+    """Raises NotFound when the post to answer is not for this reader."""
+    reader = read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms)
+    assert reader is not None
+    if in_reply_to_id is None:
+        return ComposeView(reader, None, None, NOTHING)
+    answered = post_rules.post(connection, reader_id=reader_id, post_id=in_reply_to_id)
+    if answered.boost_of_id:
+        answered = post_rules.post(connection, reader_id=reader_id, post_id=answered.boost_of_id)
+    gathered = gather(connection, by, post_ids=[answered.id])
+    author = account_rules.account(connection, account_id=answered.author_id)
+    return ComposeView(reader, answered, author, gathered)
+
+
+async def compose(request: Request) -> Response:
+    """GET /compose: the form on a page of its own."""
+    query = request.query(ComposeQuery)
+    in_reply_to_id = None
+    if query.in_reply_to:
+        in_reply_to_id = parse_id(query.in_reply_to)
+        if in_reply_to_id is None:
+            raise NotFound
+    seen = await _read(request, in_reply_to_id)
+    if seen.answered is not None and seen.author is not None:
+        form = reply_form(request, seen.reader.account, seen.answered, seen.author)
+    else:
+        form = dataclasses.replace(
+            blank_form(request, seen.reader.account), text=query.text[: request.site.config.posts.max_characters]
+        )
+    return _page(request, seen, form)
+
+
+async def send(request: Request) -> Response:
+    """POST /compose: posts, or gives the form back with everything that was typed."""
+    fields = await request.form()
+    in_reply_to_id = parse_id(fields.get("in_reply_to_id", ""))
+    visibility = _BY_NAME.get(fields.get("visibility", ""))
+    language = fields.get("language", "")
+    spoiler_text = fields.get("spoiler_text", "").strip()
+    draft = Draft(
+        text=fields.get("text", ""),
+        spoiler_text=spoiler_text,
+        visibility=visibility,
+        # Something behind a warning is not shown unasked in apps either.
+        sensitive=True if spoiler_text else None,
+        language=language if _LANGUAGE.match(language) else None,
+        in_reply_to_id=in_reply_to_id,
+    )
+    key = fields.get("key", "")
+    form = ComposeForm(
+        text=draft.text,
+        spoiler_text=draft.spoiler_text,
+        visibility=(visibility or Visibility.PUBLIC).name.lower(),
+        language=draft.language or "",
+        in_reply_to_id=in_reply_to_id,
+        key=key if _KEY.match(key) else secrets.token_hex(16),
+        next=same_site(fields.get("next", ""), ""),
+    )
+    try:
+        post_id = await request.site.database.write(
+            post_rules.create_post,
+            author_id=request.account_id,
+            draft=draft,
+            idempotency_key=idempotency_key(form.key, draft),
+            max_characters=request.site.config.posts.max_characters,
+            now_ms=request.now_ms,
+        )
+    except Refusal as refusal:
+        # Whatever the reason, what somebody wrote is not thrown away.
+        return await _give_back(request, form, refusal)
+    if form.next:
+        return redirect(f"{form.next}#post-{post_id}")
+    seen = await _read(request, None)
+    return redirect(post_path(seen.reader.account.username, post_id))
+
+
+def idempotency_key(form_key: str, draft: Draft) -> str:
+    """The same form with the same content is one post; the same form with other content is another.
+
+    A browser's "back" shows the old form with its old key: what is written into it then must not be lost.
+    """
+    content = repr((draft.text, draft.spoiler_text, draft.visibility, draft.in_reply_to_id))
+    return f"web:{form_key}:{hashlib.blake2b(content.encode('utf-8', 'replace'), digest_size=12).hexdigest()}"
+
+
+async def _give_back(request: Request, form: ComposeForm, refusal: Refusal) -> Response:
+    problem = refusal.safe_text.removeprefix("Validation failed: ")
+    form = dataclasses.replace(form, problem=problem)
+    try:
+        seen = await _read(request, form.in_reply_to_id)
+    except NotFound:
+        # What it answers is gone or hidden by now: the text can still be sent on its own.
+        form = dataclasses.replace(
+            form, in_reply_to_id=None, problem="The post you answer is no longer there. Your text is kept"
+        )
+        seen = await _read(request, None)
+    return _page(request, seen, form, status=refusal.status)
+
+
+async def _read(request: Request, in_reply_to_id: int | None) -> ComposeView:
+    fragments = request.site.pages.fragments
+    view: ComposeView = await request.site.database.read(
+        read_compose,
+        reader_id=request.account_id,
+        in_reply_to_id=in_reply_to_id,
+        fragments=fragments,
+        generation=fragments.generation,
+    )
+    return view
+
+
+def _page(request: Request, seen: ComposeView, form: ComposeForm, *, status: int = 200) -> Response:
+    response: Response = request.site.pages.page(
+        request,
+        "compose.html",
+        status=status,
+        reader=seen.reader,
+        form=form,
+        items=request.site.pages.items(seen.gathered),
+        author=seen.author,
+    )
+    return response

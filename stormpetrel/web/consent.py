@@ -1,0 +1,208 @@
+"""The page on which people let an app use their account, and what the app is told of it.
+
+An app is only ever sent an answer at an address that it registered: as long as that is not sure, errors are
+shown here, to the person.
+"""
+
+from __future__ import annotations
+
+import secrets
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+
+from stormpetrel.errors import Malformed
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, redirect
+from stormpetrel.http.routing import Route
+from stormpetrel.model.access import OUT_OF_BAND, SCOPES, Application, secret_hash
+from stormpetrel.rules import applications as rules
+from stormpetrel.rules.applications import Consent, OAuthRefusal
+from stormpetrel.web.links import sign_in_path
+from stormpetrel.web.reader import read_reader
+
+CODE_BYTES = 32
+"""Of randomness in a code."""
+
+SCOPE_WORDS = {
+    "profile": "See your name and picture",
+    "read": "Read everything you can read: timelines, messages to you, notifications, settings",
+    "read:accounts": "Read profiles",
+    "read:blocks": "See whom you block",
+    "read:bookmarks": "See your bookmarks",
+    "read:favourites": "See your favourites",
+    "read:filters": "See your filters",
+    "read:follows": "See whom you follow",
+    "read:lists": "See your lists",
+    "read:mutes": "See whom you mute",
+    "read:notifications": "See your notifications",
+    "read:search": "Search on your behalf",
+    "read:statuses": "Read every post that you can read, also those sent to you alone",
+    "write": "Change everything you can change: post, delete, favourite, follow, block, edit your profile",
+    "write:accounts": "Edit your profile",
+    "write:blocks": "Block and unblock people",
+    "write:bookmarks": "Bookmark posts",
+    "write:conversations": "Mute and delete conversations",
+    "write:favourites": "Favourite posts",
+    "write:filters": "Change your filters",
+    "write:follows": "Follow and unfollow people",
+    "write:lists": "Change your lists",
+    "write:media": "Upload pictures and other media",
+    "write:mutes": "Mute and unmute people",
+    "write:notifications": "Clear your notifications",
+    "write:reports": "Report people and posts",
+    "write:statuses": "Publish and delete posts in your name",
+    "follow": "Follow, mute and block people, and see whom you do",
+    "push": "Send you push notifications",
+}
+"""Every scope as a person would say it."""
+
+
+class AuthorizationRequest(msgspec.Struct):
+    """RFC 6749 §4.1.1 and RFC 7636 §4.3. `force_login`: sign in again first. `lang` is accepted and not needed."""
+
+    response_type: str = ""
+    client_id: str = ""
+    redirect_uri: str = ""
+    scope: str = ""
+    state: str | None = None
+    code_challenge: str = ""
+    code_challenge_method: str = ""
+    force_login: str = ""
+
+
+async def ask(request: Request) -> Response:
+    """Shows what the app wants; sends visitors to sign in first."""
+    asked = request.query(AuthorizationRequest)
+    client = await _client(request, asked)
+    try:
+        consent = _consent(client, asked)
+    except OAuthRefusal as refusal:
+        return _refused(asked, refusal.error, refusal.safe_text)
+    again = urlencode([(name, value) for name, value in request.query_pairs if name != "force_login"])
+    here = f"/oauth/authorize?{again}"
+    if request.reader_id is None:
+        return redirect(sign_in_path(here))
+    if asked.force_login.lower() in ("1", "true"):
+        return redirect(f"{sign_in_path(here)}&again=1")
+    reader = await request.site.database.read(read_reader, reader_id=request.reader_id)
+    response: Response = request.site.pages.page(
+        request,
+        "consent.html",
+        reader=reader,
+        client=client,
+        words=[(scope, SCOPE_WORDS[scope]) for scope in SCOPES if scope in consent.scopes],
+        destination=_destination(consent.redirect_uri),
+        asked=[(name, value) for name, value in request.query_pairs if name in _FORM_FIELDS],
+        switch=f"{sign_in_path(here)}&again=1",
+    )
+    # The form's answer sends the browser on to the app, which may have a scheme of its own.
+    response.open_form_action = True
+    return response
+
+
+async def decide(request: Request) -> Response:
+    """Takes the answer: a code for the app, or that the person refused."""
+    form = await request.form()
+    asked = msgspec.convert({name: form[name] for name in _FORM_FIELDS if name in form}, AuthorizationRequest)
+    client = await _client(request, asked)
+    # The form can only have come from a page that was shown for these values, or be somebody's own making.
+    try:
+        consent = _consent(client, asked)
+    except OAuthRefusal as refusal:
+        return _refused(asked, refusal.error, refusal.safe_text)
+    if request.reader_id is None:
+        fields = {name: form[name] for name in _FORM_FIELDS if name in form}
+        return redirect(sign_in_path(f"/oauth/authorize?{urlencode(fields)}"))
+    if form.get("decision") != "approve":
+        return _refused(
+            asked, "access_denied", "The resource owner or authorization server denied the request."
+        )
+    code = secrets.token_urlsafe(CODE_BYTES)
+    await request.site.database.write(
+        rules.create_code,
+        application_id=client.id,
+        account_id=request.reader_id,
+        consent=consent,
+        code_hash=secret_hash(code),
+        now_ms=request.now_ms,
+    )
+    if asked.redirect_uri == OUT_OF_BAND:
+        page: Response = request.site.pages.page(
+            request, "out_of_band.html", client=client, code=code, minutes=rules.CODE_AGE_S // 60
+        )
+        return page
+    return _send_back(asked, [("code", code)])
+
+
+_FORM_FIELDS = (
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+)
+
+
+async def _client(request: Request, asked: AuthorizationRequest) -> Application:
+    """The app that asks, with an address to return to that is its own. Raises Malformed, shown to the person."""
+    client = await request.site.database.read(rules.application_by_client_id, client_id=asked.client_id)
+    if client is None:
+        raise Malformed(
+            "The app that sent you here is not known to this place. Remove your account from the app and add it "
+            "again"
+        )
+    if not rules.redirect_uri_fits(client, asked.redirect_uri):
+        raise Malformed(
+            f"{client.name} asked to send you on to an address that it has not registered, so this stops here"
+        )
+    return client
+
+
+def _consent(client: Application, asked: AuthorizationRequest) -> Consent:
+    return rules.consent_wanted(
+        client,
+        response_type=asked.response_type,
+        redirect_uri=asked.redirect_uri,
+        scope=asked.scope,
+        code_challenge=asked.code_challenge,
+        code_challenge_method=asked.code_challenge_method,
+    )
+
+
+def _refused(asked: AuthorizationRequest, error: str, text: str) -> Response:
+    """Tells the app; out of band there is nobody to tell but the person."""
+    if asked.redirect_uri == OUT_OF_BAND:
+        if error == "access_denied":
+            return redirect("/")
+        raise Malformed(text)
+    return _send_back(asked, [("error", error), ("error_description", text)])
+
+
+def _send_back(asked: AuthorizationRequest, answer: list[tuple[str, str]]) -> Response:
+    """A redirect to the app with `answer` and its own `state` behind what its address already asks."""
+    if asked.state is not None:
+        answer = [*answer, ("state", asked.state)]
+    uri = asked.redirect_uri
+    return redirect(f"{uri}{'&' if '?' in uri else '?'}{urlencode(answer, quote_via=quote)}")
+
+
+def _destination(redirect_uri: str) -> str:
+    """Where people are sent, as they can read it: a host, or an app's scheme; empty out of band."""
+    if redirect_uri == OUT_OF_BAND:
+        return ""
+    url = urlsplit(redirect_uri)
+    return url.netloc if url.scheme in ("http", "https") else f"{url.scheme}:"
+
+
+ROUTES = tuple(
+    Route(method=method, path=path, handler=handler, summary=summary)
+    # Some apps write the address with a slash at its end.
+    for path in ("/oauth/authorize", "/oauth/authorize/")
+    for method, handler, summary in (
+        ("GET", ask, "Ask somebody to let an app use their account"),
+        ("POST", decide, "Let an app use one's account, or not"),
+    )
+)

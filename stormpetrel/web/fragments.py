@@ -1,0 +1,245 @@
+"""The part of a post's HTML that is the same for every reader: rendered once, kept, dropped when it changes.
+
+A page is read in one go (`gather`, in a connection), then put together from kept and new fragments
+(`render.Pages.items`). Who may see what was decided by the rule that gave the ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from minijinja import Markup
+
+from stormpetrel.model.account import Account
+from stormpetrel.model.event import AccountChanged, AllChanged, Event, PostChanged, PostCreated, PostDeleted
+from stormpetrel.model.post import NO_FLAGS, Flags, Post, Visibility
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import posts as post_rules
+
+if TYPE_CHECKING:
+    from stormpetrel.http.request import Request
+    from stormpetrel.storage.connection import Connection
+
+MAX_FRAGMENTS = 8_192
+"""About 3 KB each: 24 MB when full. Beyond, the oldest go."""
+_REMEMBERED_DROPS = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """One post. `html`: who, when, what; `foot`: counts for visitors. For a boost `html` is the line above.
+
+    `account_ids`: whose profile it shows; it goes when one of them changes.
+    """
+
+    id: int
+    author_id: int
+    username: str
+    shown_name: str
+    html: Markup
+    foot: Markup
+    visibility: Visibility
+    in_reply_to_id: int | None
+    boost_of_id: int | None
+    replies_count: int
+    boosts_count: int
+    favourites_count: int
+    excerpt: str
+    account_ids: tuple[int, ...]
+
+    @property
+    def boostable(self) -> bool:
+        """Whether others may repeat it to their followers."""
+        return self.visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
+
+
+class Fragments:
+    """Fragments by post id, for the loop's thread; other threads may look one up."""
+
+    def __init__(self, *, max_fragments: int = MAX_FRAGMENTS) -> None:
+        self._max = max_fragments
+        self._kept: dict[int, Fragment] = {}
+        self._by_account: dict[int, set[int]] = {}
+        self.generation = 0
+        self._drops: dict[int, int] = {}
+        self._forgotten_generation = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, post_id: int) -> Fragment | None:
+        """The fragment of a post, or None where it has to be rendered."""
+        return self._kept.get(post_id)
+
+    def put(self, fragment: Fragment, *, generation: int) -> None:
+        """Keeps what was made from data read since `generation`, unless it has changed in the meantime."""
+        if generation < self._forgotten_generation:
+            return
+        if any(self._drops.get(some_id, 0) > generation for some_id in (fragment.id, *fragment.account_ids)):
+            return
+        while len(self._kept) >= self._max:
+            self._remove(next(iter(self._kept)))
+        self._remove(fragment.id)
+        self._kept[fragment.id] = fragment
+        for account_id in fragment.account_ids:
+            self._by_account.setdefault(account_id, set()).add(fragment.id)
+
+    def apply(self, event: Event) -> None:
+        """Drops what the event changed."""
+        match event:
+            case PostChanged(post_id=post_id):
+                self._drop((post_id,))
+            case PostDeleted():
+                boosts = [boost_id for boost_id, _ in event.boosts]
+                self._drop((event.post_id, event.in_reply_to_id, event.boost_of_id, *boosts))
+            case PostCreated():
+                # The counts of what it answers or repeats.
+                self._drop((event.in_reply_to_id, event.boost_of_id))
+            case AccountChanged(account_id=account_id):
+                self._drop((account_id,))
+                for post_id in tuple(self._by_account.get(account_id, ())):
+                    self._remove(post_id)
+            case AllChanged():
+                self.generation += 1
+                self._forgotten_generation = self.generation
+                self._kept.clear()
+                self._by_account.clear()
+                self._drops.clear()
+            case _:
+                pass
+
+    def _drop(self, ids: Iterable[int]) -> None:
+        self.generation += 1
+        for dropped in ids:
+            if not dropped:
+                continue
+            self._drops.pop(dropped, None)
+            if len(self._drops) >= _REMEMBERED_DROPS:
+                # What is forgotten here can no longer be checked: what was read before it is not kept.
+                self._forgotten_generation = self._drops.pop(next(iter(self._drops)))
+            self._drops[dropped] = self.generation
+            self._remove(dropped)
+
+    def _remove(self, post_id: int) -> None:
+        fragment = self._kept.pop(post_id, None)
+        if fragment is None:
+            return
+        for account_id in fragment.account_ids:
+            of_account = self._by_account[account_id]
+            of_account.discard(post_id)
+            if not of_account:
+                del self._by_account[account_id]
+
+
+@dataclass(slots=True)
+class Gathered:
+    """Everything a list of posts needs, read in one go. `found` has listed posts and boosted originals."""
+
+    generation: int
+    ids: tuple[int, ...]
+    found: dict[int, Fragment | Post]
+    accounts: dict[int, Account]
+    flags: dict[int, Flags]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One entry of a list of posts. `id` is the listed id (a boost's own), `fragment` what was said."""
+
+    id: int
+    fragment: Fragment
+    boost: Fragment | None = None
+    flags: Flags = NO_FLAGS
+    depth: int = 0
+    focus: bool = False
+
+
+NOTHING = Gathered(0, (), {}, {}, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One reading for one page: for whom, when, and what is already rendered.
+
+    `generation`: that of `fragments` before the read began; what it then renders may be older than it looks.
+    """
+
+    reader_id: int | None
+    now_ms: int
+    fragments: Fragments
+    generation: int
+
+
+def reading(request: Request) -> Reading:
+    """The reading that a request begins. Call it in the loop, before the database is asked."""
+    fragments: Fragments = request.site.pages.fragments
+    return Reading(request.reader_id, request.now_ms, fragments, fragments.generation)
+
+
+def gather(connection: Connection, by: Reading, *, post_ids: Sequence[int]) -> Gathered:
+    """Reads what `post_ids` (from a rule) need."""
+    found: dict[int, Fragment | Post] = {}
+    _find(connection, post_ids, found, by.fragments)
+    originals = [item.boost_of_id for item in found.values() if item.boost_of_id]
+    _find(connection, [post_id for post_id in originals if post_id not in found], found, by.fragments)
+    wanted: set[int] = set()
+    for item in found.values():
+        if isinstance(item, Post):
+            wanted.add(item.author_id)
+            if item.in_reply_to_account_id:
+                wanted.add(item.in_reply_to_account_id)
+    accounts = account_rules.accounts(connection, account_ids=sorted(wanted)) if wanted else []
+    flags: dict[int, Flags] = {}
+    if by.reader_id is not None and found:
+        spoken = [post_id for post_id, item in found.items() if not item.boost_of_id]
+        flags = post_rules.flags(connection, reader_id=by.reader_id, post_ids=spoken)
+    return Gathered(
+        by.generation, tuple(post_ids), found, {account.id: account for account in accounts}, flags
+    )
+
+
+def _find(
+    connection: Connection,
+    post_ids: Sequence[int],
+    found: dict[int, Fragment | Post],
+    fragments: Fragments,
+) -> None:
+    missing = []
+    for post_id in post_ids:
+        kept = fragments.get(post_id)
+        if kept is None:
+            missing.append(post_id)
+        else:
+            found[post_id] = kept
+    if missing:
+        found.update((post.id, post) for post in post_rules.posts(connection, post_ids=missing))
+
+
+def items(gathered: Gathered, render: Callable[[Post, Gathered], Fragment | None]) -> list[Item]:
+    """The entries in order. `render` makes a missing fragment; None for one that cannot be shown.
+
+    A boost whose original is gone, or a post whose author is hidden, is left out.
+    """
+    shown: list[Item] = []
+    for listed_id in gathered.ids:
+        fragment = _fragment(listed_id, gathered, render)
+        boost = None
+        if fragment is not None and fragment.boost_of_id:
+            boost, fragment = fragment, _fragment(fragment.boost_of_id, gathered, render)
+        if fragment is not None:
+            shown.append(Item(listed_id, fragment, boost, gathered.flags.get(fragment.id, NO_FLAGS)))
+    return shown
+
+
+def _fragment(
+    post_id: int, gathered: Gathered, render: Callable[[Post, Gathered], Fragment | None]
+) -> Fragment | None:
+    item = gathered.found.get(post_id)
+    if not isinstance(item, Post):
+        return item
+    made = render(item, gathered)
+    if made is not None:
+        gathered.found[post_id] = made
+    return made

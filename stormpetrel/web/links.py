@@ -1,0 +1,43 @@
+"""Addresses of our own pages, and which addresses a form may send a browser on to."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+_LONGEST_NEXT = 2_000
+"""Characters; far above any address of ours, far below what a redirect header may hold."""
+
+
+def profile_path(username: str) -> str:
+    """The page of an account."""
+    return f"/@{username}"
+
+
+def post_path(username: str, post_id: int) -> str:
+    """The page of a post."""
+    return f"/@{username}/{post_id}"
+
+
+def tag_path(name: str) -> str:
+    """The timeline of a hashtag; any name becomes a valid address."""
+    return f"/tags/{quote(name, safe='')}"
+
+
+def sign_in_path(here: str) -> str:
+    """The sign-in page that leads back to `here`."""
+    return f"/auth/sign_in?{urlencode({'next': here})}" if here != "/" else "/auth/sign_in"
+
+
+def same_site(path: str, otherwise: str = "/") -> str:
+    """`path` if a browser can only read it as a page of this site, else `otherwise`.
+
+    "//host" and "/\\host" name another site, and browsers drop tabs and newlines before they look.
+    """
+    if (
+        not path.startswith("/")
+        or path.startswith(("//", "/\\"))
+        or len(path) > _LONGEST_NEXT
+        or any(character < " " or character == "\x7f" or character == "\\" for character in path)
+    ):
+        return otherwise
+    return path

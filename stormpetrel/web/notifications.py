@@ -1,0 +1,134 @@
+"""What others did that concerns the reader."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response
+from stormpetrel.model.account import Account
+from stormpetrel.model.notification import Kind, Notification
+from stormpetrel.model.page import Page
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import notifications as notification_rules
+from stormpetrel.web.fragments import Fragments, Gathered, Item, gather
+from stormpetrel.web.paging import page_of, pager
+from stormpetrel.web.reader import Reader, read_reader
+
+if TYPE_CHECKING:
+    from stormpetrel.storage.connection import Connection
+
+MARKER = "notifications"
+_WHOLE_POST = (Kind.MENTION, Kind.POST)
+"""Kinds that show the post in full, with its actions; the others only remind of it."""
+
+_SAID = {
+    Kind.MENTION: ("reply", "mentioned you"),
+    Kind.POST: ("bell", "posted"),
+    Kind.BOOST: ("boost", "boosted your post"),
+    Kind.FOLLOW: ("person", "now follows you"),
+    Kind.FOLLOW_REQUEST: ("person", "asks to follow you"),
+    Kind.FAVOURITE: ("star", "likes your post"),
+    Kind.SIGN_UP: ("person", "signed up"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationsView:
+    """A page of notifications with the people and posts in them. `read_to`: how far was read before."""
+
+    notifications: tuple[Notification, ...]
+    people: dict[int, Account]
+    gathered: Gathered
+    reader: Reader | None
+    read_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One notification as it is shown. `item` is the post it is about, where there still is one."""
+
+    id: int
+    kind: Kind
+    icon: str
+    said: str
+    who: Account
+    at_ms: int
+    item: Item | None
+    whole: bool
+    new: bool
+
+
+def read_notifications(
+    connection: Connection, *, account_id: int, page: Page, fragments: Fragments, generation: int
+) -> NotificationsView:
+    """One page of them, and what is needed to show it."""
+    found = notification_rules.notifications(connection, account_id=account_id, page=page, kinds=None)
+    people = account_rules.accounts(
+        connection, account_ids=list(dict.fromkeys(item.from_account_id for item in found))
+    )
+    gathered = gather(connection, by, post_ids=list(dict.fromkeys(item.post_id for item in found if item.post_id)))
+    markers = notification_rules.markers(connection, account_id=account_id, timelines=[MARKER])
+    return NotificationsView(
+        tuple(found),
+        {account.id: account for account in people},
+        gathered,
+        read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms),
+        max((marker.last_read_id for marker in markers), default=0),
+    )
+
+
+async def notifications(request: Request) -> Response:
+    """GET /notifications: newest first; what is new is marked, and is read from then on."""
+    site, page = request.site, page_of(request)
+    fragments = site.pages.fragments
+    seen = await site.database.read(
+        read_notifications,
+        account_id=request.account_id,
+        page=page,
+        fragments=fragments,
+        generation=fragments.generation,
+    )
+    newest_id = max((item.id for item in seen.notifications), default=0)
+    if newest_id > seen.read_to and request.method == "GET":
+        await site.database.write(
+            notification_rules.set_marker,
+            account_id=request.account_id,
+            timeline=MARKER,
+            last_read_id=newest_id,
+            now_ms=request.now_ms,
+        )
+    response: Response = site.pages.page(
+        request,
+        "notifications.html",
+        reader=seen.reader,
+        entries=entries(seen, site.pages.items(seen.gathered)),
+        pager=pager(request, page, [item.id for item in seen.notifications]),
+    )
+    return response
+
+
+def entries(seen: NotificationsView, items: list[Item]) -> list[Entry]:
+    """What is shown; left out are those by people who are hidden."""
+    by_id = {item.id: item for item in items}
+    shown = []
+    for notification in seen.notifications:
+        who = seen.people.get(notification.from_account_id)
+        if who is None:
+            continue
+        icon, said = _SAID[notification.kind]
+        shown.append(
+            Entry(
+                id=notification.id,
+                kind=notification.kind,
+                icon=icon,
+                said=said,
+                who=who,
+                at_ms=notification.created_at_ms,
+                item=by_id.get(notification.post_id or 0),
+                whole=notification.kind in _WHOLE_POST,
+                new=notification.id > seen.read_to,
+            )
+        )
+    return shown

@@ -1,0 +1,257 @@
+"""Timelines and what surrounds them: home, public, hashtags, search, about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from stormpetrel.errors import NotFound
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, redirect
+from stormpetrel.model.account import Account
+from stormpetrel.model.page import Page
+from stormpetrel.model.text import MAX_TAG_CHARACTERS, tag_key, tags_in
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import instance as instance_rules
+from stormpetrel.rules import timelines as timeline_rules
+from stormpetrel.web.compose import blank_form
+from stormpetrel.web.fragments import Fragments, Gathered, gather
+from stormpetrel.web.links import same_site, tag_path
+from stormpetrel.web.paging import page_of, pager
+from stormpetrel.web.reader import Reader, read_reader
+
+if TYPE_CHECKING:
+    from stormpetrel.storage.connection import Connection
+
+PEOPLE_FOUND = 20
+_LONGEST_SEARCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineView:
+    """A list of posts and who reads it. `ids`: as the rule gave them, for paging by their own order."""
+
+    gathered: Gathered
+    reader: Reader | None
+    ids: tuple[int, ...]
+
+
+def read_home(
+    connection: Connection, *, reader_id: int, ids: Sequence[int], fragments: Fragments, generation: int
+) -> TimelineView:
+    """What the home page needs besides the ids that the reader's list gave."""
+    gathered = gather(connection, by, post_ids=ids)
+    return TimelineView(gathered, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms), tuple(ids))
+
+
+def read_public(
+    connection: Connection, *, reader_id: int | None, page: Page, fragments: Fragments, generation: int
+) -> TimelineView:
+    """The public timeline as this reader sees it."""
+    ids = timeline_rules.public(connection, reader_id=reader_id, page=page)
+    gathered = gather(connection, by, post_ids=ids)
+    return TimelineView(gathered, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms), tuple(ids))
+
+
+def read_tag(
+    connection: Connection,
+    *,
+    reader_id: int | None,
+    name: str,
+    page: Page,
+    fragments: Fragments,
+    generation: int,
+) -> TimelineView:
+    """The posts with a hashtag as this reader sees them."""
+    ids = timeline_rules.tag(connection, reader_id=reader_id, page=page, name=name)
+    gathered = gather(connection, by, post_ids=ids)
+    return TimelineView(gathered, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms), tuple(ids))
+
+
+def read_kept(
+    connection: Connection,
+    *,
+    account_id: int,
+    bookmarks: bool,
+    page: Page,
+    fragments: Fragments,
+    generation: int,
+) -> TimelineView:
+    """What somebody bookmarked, or favourited. Paged by when they did, so `ids` are not post ids."""
+    rule = timeline_rules.bookmarks if bookmarks else timeline_rules.favourites
+    pairs = rule(connection, account_id=account_id, page=page)
+    gathered = gather(connection, by, post_ids=[post_id for _, post_id in pairs])
+    ids = tuple(kept_id for kept_id, _ in pairs)
+    return TimelineView(gathered, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms), ids)
+
+
+async def front(request: Request) -> Response:
+    """GET /: home for members, a welcome and the public timeline for visitors."""
+    site, page = request.site, page_of(request)
+    fragments = site.pages.fragments
+    generation = fragments.generation
+    if request.reader_id is None:
+        seen = await site.database.read(
+            read_public, reader_id=None, page=page, fragments=fragments, generation=generation
+        )
+        request.keep_hot("public", "instance")
+        return _timeline(request, "landing.html", seen, page)
+    ids = await site.home.page(request.reader_id, page)
+    seen = await site.database.read(
+        read_home, reader_id=request.reader_id, ids=ids, fragments=fragments, generation=generation
+    )
+    return _timeline(request, "home.html", seen, page)
+
+
+async def public(request: Request) -> Response:
+    """GET /public: everything that is said here in public, newest first."""
+    site, page = request.site, page_of(request)
+    fragments = site.pages.fragments
+    seen = await site.database.read(
+        read_public,
+        reader_id=request.reader_id,
+        page=page,
+        fragments=fragments,
+        generation=fragments.generation,
+    )
+    request.keep_hot("public", "instance")
+    return _timeline(request, "public.html", seen, page)
+
+
+async def tag(request: Request) -> Response:
+    """GET /tags/TAG: public posts with a hashtag."""
+    site, page = request.site, page_of(request)
+    written = request.parameters["name"]
+    name = tag_key(written)
+    if len(written) > MAX_TAG_CHARACTERS or [key for key, _ in tags_in(f"#{written}")] != [name]:
+        # No post can have it: nothing needs to be asked.
+        raise NotFound("That cannot be a hashtag")
+    fragments = site.pages.fragments
+    seen = await site.database.read(
+        read_tag,
+        reader_id=request.reader_id,
+        name=name,
+        page=page,
+        fragments=fragments,
+        generation=fragments.generation,
+    )
+    request.keep_hot(f"tag:{name}", "instance")
+    return _timeline(request, "tag.html", seen, page, name=written)
+
+
+async def bookmarks(request: Request) -> Response:
+    """GET /bookmarks: what the reader keeps for later; nobody else sees it."""
+    return await _kept(request, "bookmarks.html", bookmarks=True)
+
+
+async def favourites(request: Request) -> Response:
+    """GET /favourites: what the reader liked."""
+    return await _kept(request, "favourites.html", bookmarks=False)
+
+
+async def _kept(request: Request, template: str, *, bookmarks: bool) -> Response:
+    site, page = request.site, page_of(request)
+    fragments = site.pages.fragments
+    seen = await site.database.read(
+        read_kept,
+        account_id=request.account_id,
+        bookmarks=bookmarks,
+        page=page,
+        fragments=fragments,
+        generation=fragments.generation,
+    )
+    return _timeline(request, template, seen, page)
+
+
+def _timeline(
+    request: Request, template: str, seen: TimelineView, page: Page, **values: object
+) -> Response:
+    form = blank_form(request, seen.reader.account) if seen.reader is not None else None
+    response: Response = request.site.pages.page(
+        request,
+        template,
+        reader=seen.reader,
+        items=request.site.pages.items(seen.gathered),
+        pager=pager(request, page, seen.ids),
+        form=form,
+        **values,
+    )
+    return response
+
+
+class SearchQuery(msgspec.Struct):
+    """What is looked for."""
+
+    q: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """People whose name begins so, best match first."""
+
+    people: list[Account]
+    reader: Reader | None
+
+
+def read_search(connection: Connection, *, text: str, reader_id: int | None) -> Found:
+    """What a search finds; nobody for an empty text."""
+    people = account_rules.search_accounts(connection, text=text, limit=PEOPLE_FOUND) if text else []
+    return Found(people, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms))
+
+
+async def search(request: Request) -> Response:
+    """GET /search?q=: people by the beginning of their name, and the way to a hashtag or an address."""
+    text = " ".join(request.query(SearchQuery).q.split())[:_LONGEST_SEARCH]
+    base_url = request.site.base_url
+    if text.startswith(f"{base_url}/@"):
+        return redirect(same_site(text.removeprefix(base_url)))
+    tags = tags_in(text if text.startswith("#") else f"#{text}") if text and " " not in text else ()
+    if text.startswith("#") and len(tags) == 1:
+        return redirect(tag_path(tags[0][1]))
+    name, _, domain = text.removeprefix("@").partition("@")
+    # Nobody of another place is known here yet, so an address there finds no one.
+    wanted = name if domain.lower() in ("", request.site.domain) else ""
+    found = await request.site.database.read(read_search, text=wanted, reader_id=request.reader_id)
+    response: Response = request.site.pages.page(
+        request,
+        "search.html",
+        reader=found.reader,
+        text=text,
+        people=found.people,
+        tag_name=tags[0][1] if len(tags) == 1 and wanted else "",
+    )
+    return response
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """How large the place is, and who reads."""
+
+    counts: instance_rules.InstanceCounts
+    reader: Reader | None
+
+
+def read_about(connection: Connection, *, reader_id: int | None, now_ms: int) -> About:
+    """What the about page tells."""
+    return About(
+        instance_rules.counts(connection, now_ms=now_ms), read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms)
+    )
+
+
+async def about(request: Request) -> Response:
+    """GET /about: what this place is, who runs it, how to get in."""
+    seen = await request.site.database.read(
+        read_about, reader_id=request.reader_id, now_ms=request.now_ms
+    )
+    request.keep_hot("instance", "public")
+    response: Response = request.site.pages.page(
+        request,
+        "about.html",
+        reader=seen.reader,
+        counts=seen.counts,
+        contact_email=request.site.config.contact_email,
+    )
+    return response

@@ -1,0 +1,202 @@
+"""A post with its thread, and what a reader can do with a post."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stormpetrel.errors import NotFound
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, redirect
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import posts as post_rules
+from stormpetrel.web.compose import blank_form
+from stormpetrel.web.fragments import Fragments, Gathered, Item, gather
+from stormpetrel.web.links import post_path, profile_path, same_site
+from stormpetrel.web.reader import Reader, read_reader
+
+if TYPE_CHECKING:
+    from stormpetrel.storage.connection import Connection
+
+MAX_ANCESTORS = 40
+MAX_DESCENDANTS = 60
+"""On one page; a longer thread goes on at each reply's own page."""
+MAX_DEPTH = 4
+"""Deeper replies are not indented further: a phone has no room."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadView:
+    """A post and the posts around it. `moved_to`: the right address, where another was asked for."""
+
+    gathered: Gathered
+    reader: Reader | None
+    post_id: int
+    moved_to: str = ""
+
+
+def read_thread(
+    connection: Connection,
+    *,
+    reader_id: int | None,
+    username: str,
+    post_id: int,
+    fragments: Fragments,
+    generation: int,
+) -> ThreadView:
+    """Raises NotFound when the post is not for this reader."""
+    post = post_rules.post(connection, reader_id=reader_id, post_id=post_id)
+    if post.boost_of_id:
+        post = post_rules.post(connection, reader_id=reader_id, post_id=post.boost_of_id)
+    author = account_rules.account(connection, account_id=post.author_id)
+    if post.id != post_id or author.username != username:
+        nothing = Gathered(generation, (), {}, {}, {})
+        return ThreadView(nothing, None, post.id, post_path(author.username, post.id))
+    thread = post_rules.thread(
+        connection,
+        reader_id=reader_id,
+        post_id=post_id,
+        max_ancestors=MAX_ANCESTORS,
+        max_descendants=MAX_DESCENDANTS,
+    )
+    gathered = gather(connection, by, post_ids=[*thread.ancestor_ids, post_id, *thread.descendant_ids])
+    return ThreadView(gathered, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms), post_id)
+
+
+def with_depths(items: list[Item], post_id: int) -> list[Item]:
+    """The entries of a thread: the post itself in focus, replies below it by how far they are from it."""
+    depths = {post_id: 0}
+    shown: list[Item] = []
+    below = False
+    for item in items:
+        if item.id == post_id:
+            below = True
+            shown.append(dataclasses.replace(item, focus=True))
+        elif below:
+            depth = depths.get(item.fragment.in_reply_to_id or 0, 0) + 1
+            depths[item.id] = depth
+            shown.append(dataclasses.replace(item, depth=min(depth, MAX_DEPTH)))
+        else:
+            shown.append(item)
+    return shown
+
+
+async def post(request: Request) -> Response:
+    """GET /@NAME/ID: a post, what it answers above it, its replies below."""
+    site, post_id = request.site, request.id()
+    fragments = site.pages.fragments
+    seen = await site.database.read(
+        read_thread,
+        reader_id=request.reader_id,
+        username=request.parameters["name"],
+        post_id=post_id,
+        fragments=fragments,
+        generation=fragments.generation,
+    )
+    if seen.moved_to:
+        return redirect(seen.moved_to, 302)
+    items = with_depths(site.pages.items(seen.gathered), post_id)
+    focus = next((item for item in items if item.focus), None)
+    if focus is None:
+        raise NotFound
+    # A reply that comes changes the counts of what it answers, which is told as post:ID.
+    tags = {f"post:{item.fragment.id}" for item in items}
+    tags |= {f"account:{account_id}" for item in items for account_id in item.fragment.account_ids}
+    request.keep_hot(*sorted(tags), "instance")
+    response: Response = site.pages.page(
+        request,
+        "post_page.html",
+        reader=seen.reader,
+        items=items,
+        focus=focus.fragment,
+        replies=sum(item.depth > 0 for item in items),
+        form=blank_form(request, seen.reader.account) if seen.reader else None,
+    )
+    return response
+
+
+# What a reader can do with a post: one URL each, so that a form without a script has somewhere to go.
+
+
+async def _act(request: Request, rule: Callable[..., Any], **more: object) -> Response:
+    await request.site.database.write(
+        rule, account_id=request.account_id, post_id=request.id(), now_ms=request.now_ms, **more
+    )
+    return redirect(same_site((await request.form()).get("next", "")))
+
+
+async def boost(request: Request) -> Response:
+    """POST /posts/ID/boost: repeats it to one's followers."""
+    return await _act(request, post_rules.boost, visibility=None)
+
+
+async def unboost(request: Request) -> Response:
+    """POST /posts/ID/unboost."""
+    return await _act(request, post_rules.unboost)
+
+
+async def favourite(request: Request) -> Response:
+    """POST /posts/ID/favourite: tells its author that one likes it."""
+    return await _act(request, post_rules.favourite)
+
+
+async def unfavourite(request: Request) -> Response:
+    """POST /posts/ID/unfavourite."""
+    return await _act(request, post_rules.unfavourite)
+
+
+async def bookmark(request: Request) -> Response:
+    """POST /posts/ID/bookmark: keeps it for later, unseen by others."""
+    return await _act(request, post_rules.bookmark)
+
+
+async def unbookmark(request: Request) -> Response:
+    """POST /posts/ID/unbookmark."""
+    return await _act(request, post_rules.unbookmark)
+
+
+def read_own_post(
+    connection: Connection, *, reader_id: int, post_id: int, fragments: Fragments, generation: int
+) -> ThreadView:
+    """A post of the reader's own. Raises NotFound for anybody else's."""
+    found = post_rules.post(connection, reader_id=reader_id, post_id=post_id)
+    if found.author_id != reader_id or found.boost_of_id:
+        raise NotFound
+    gathered = gather(connection, by, post_ids=[post_id])
+    return ThreadView(gathered, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms), post_id)
+
+
+async def ask_delete(request: Request) -> Response:
+    """GET /posts/ID/delete: asks once more, with the post in view."""
+    fragments = request.site.pages.fragments
+    seen = await request.site.database.read(
+        read_own_post,
+        reader_id=request.account_id,
+        post_id=request.id(),
+        fragments=fragments,
+        generation=fragments.generation,
+    )
+    response: Response = request.site.pages.page(
+        request,
+        "delete.html",
+        reader=seen.reader,
+        items=request.site.pages.items(seen.gathered),
+        post_id=seen.post_id,
+    )
+    return response
+
+
+def delete_own(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> str:
+    """Deletes the post; gives where to go from there."""
+    post_rules.delete_post(connection, author_id=account_id, post_id=post_id, now_ms=now_ms)
+    return profile_path(account_rules.account(connection, account_id=account_id).username)
+
+
+async def delete(request: Request) -> Response:
+    """POST /posts/ID/delete: gone for everyone."""
+    path = await request.site.database.write(
+        delete_own, account_id=request.account_id, post_id=request.id(), now_ms=request.now_ms
+    )
+    return redirect(path)

@@ -1,0 +1,272 @@
+"""Pages from templates. Escaping is always on; what is HTML already says so by its type (Markup)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minijinja import Environment, Markup, load_from_path
+
+from stormpetrel import __version__
+from stormpetrel.errors import Invalid, MethodNotAllowed, NotSignedIn, Refusal
+from stormpetrel.http.response import Response, html
+from stormpetrel.model.account import Account
+from stormpetrel.model.event import AccountChanged, AllChanged, Event
+from stormpetrel.model.post import Post, Visibility
+from stormpetrel.model.text import excerpt, render_field, render_html, render_note
+from stormpetrel.web import fragments
+from stormpetrel.web.assets import asset_path
+from stormpetrel.web.fragments import Fragment, Fragments, Gathered, Item
+from stormpetrel.web.links import post_path, same_site, sign_in_path
+from stormpetrel.web.reader import Reader
+
+if TYPE_CHECKING:
+    from stormpetrel.http.request import Request
+    from stormpetrel.http.site import Site
+
+TEMPLATES = Path(__file__).parent / "templates"
+AVATAR_COLOURS = 12
+_EXCERPT_CHARACTERS = 200
+_MAX_READERS = 4_096
+_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+
+_VISIBILITIES = {
+    Visibility.PUBLIC: ("globe", "Public"),
+    Visibility.UNLISTED: ("quiet", "Quiet public"),
+    Visibility.FOLLOWERS: ("lock", "Followers only"),
+    Visibility.DIRECT: ("mail", "Only people mentioned"),
+}
+_ERRORS = {
+    400: ("That could not be read", "The request arrived garbled. Going back and trying again may help."),
+    401: ("Please sign in", "This needs an account here."),
+    403: ("Not allowed", "You may not do this here."),
+    404: ("Nothing here", "There is nothing at this address, or it is not for everyone to see."),
+    405: ("Not this way", "This address answers, but not to that kind of request."),
+    413: ("Too large", "What you sent is larger than this place accepts."),
+    422: ("That does not add up", "Something in the request breaks a rule."),
+    429: ("Slow down a little", "That was more than one person's share. Wait a moment, then go on."),
+    500: ("Something broke here", "It is our fault, not yours, and it has been noted."),
+    503: ("Busy just now", "Many people want something at once. Nothing was stored; try again in a moment."),
+}
+
+
+class Lazy:
+    """Text that is made when a template asks for it: a form's token sets a cookie, a page without forms
+    must not."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[], str]) -> None:
+        self._make = make
+
+    def __str__(self) -> str:
+        return self._make()
+
+
+class Pages:
+    """Makes the pages of one web worker."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.fragments = Fragments()
+        self._readers: dict[int, Reader] = {}
+        self._templates = environment(site)
+
+    def page(
+        self,
+        request: Request,
+        template: str,
+        *,
+        status: int = 200,
+        reader: Reader | None = None,
+        **values: Any,
+    ) -> Response:
+        """The page `template` makes of `values`, in the frame that every page has.
+
+        `reader`: who reads, where the handler has read that; otherwise as last seen by this process.
+        Templates also find `csrf` (a form's token), `here` (this address), `path` and `is_admin`.
+        """
+        access = request.access
+        if reader is not None:
+            self._remember(reader)
+        elif access is not None and access.account_id is not None:
+            reader = self._readers.get(access.account_id)
+        text = self._templates.render_template(
+            template,
+            csrf=Lazy(lambda: request.csrf_token),
+            reader=reader,
+            signed_in=access is not None and access.account_id is not None,
+            is_admin=access is not None and access.role == "admin",
+            path=request.path,
+            here=_here(request),
+            sign_in=sign_in_path(_here(request)) if access is None else "",
+            **values,
+        )
+        return html(text, status)
+
+    def error(self, request: Request, refusal: Refusal) -> Response:
+        """The page of a refusal: light, from memory, and saying what to do next."""
+        title, advice = _ERRORS.get(refusal.status, _ERRORS[400])
+        said = refusal.safe_text if refusal.safe_text != type(refusal).default_text else advice
+        fields = refusal.fields if isinstance(refusal, Invalid) else {}
+        again = ""
+        if isinstance(refusal, NotSignedIn):
+            again = sign_in_path(_here(request) if request.method in ("GET", "HEAD") else "/")
+        return self.page(
+            request,
+            "error.html",
+            status=refusal.status,
+            title=title,
+            said=said.rstrip(".") + ".",
+            code=refusal.status,
+            fields=fields,
+            again=again,
+            may_reload=refusal.status in (429, 503) or isinstance(refusal, MethodNotAllowed),
+        )
+
+    def apply(self, event: Event) -> None:
+        """Drops what the event changed."""
+        self.fragments.apply(event)
+        match event:
+            case AccountChanged(account_id=account_id):
+                self._readers.pop(account_id, None)
+            case AllChanged():
+                self._readers.clear()
+            case _:
+                pass
+
+    def items(self, gathered: Gathered) -> list[Item]:
+        """The entries of a list of posts, rendered or kept."""
+        return fragments.items(gathered, self._fragment)
+
+    def _fragment(self, post: Post, gathered: Gathered) -> Fragment | None:
+        author = gathered.accounts.get(post.author_id)
+        if author is None:
+            return None
+        reply_to = gathered.accounts.get(post.in_reply_to_account_id or 0)
+        if post.boost_of_id:
+            body, foot = self._templates.render_template("boost.html", booster=author), ""
+        else:
+            content = Markup(
+                render_html(post.text, mentions=post.mentions, base_url=self.site.base_url)
+            )
+            body = self._templates.render_template(
+                "post.html",
+                post=post,
+                author=author,
+                reply_to=reply_to,
+                content=content,
+                visibility=_VISIBILITIES[post.visibility],
+                quiet=post.visibility is not Visibility.PUBLIC,
+            )
+            foot = self._templates.render_template("post_foot.html", post=post, author=author)
+        fragment = Fragment(
+            id=post.id,
+            author_id=author.id,
+            username=author.username,
+            shown_name=author.shown_name,
+            html=Markup(body),
+            foot=Markup(foot),
+            visibility=post.visibility,
+            in_reply_to_id=post.in_reply_to_id,
+            boost_of_id=post.boost_of_id,
+            replies_count=post.replies_count,
+            boosts_count=post.boosts_count,
+            favourites_count=post.favourites_count,
+            excerpt=excerpt(post.spoiler_text or post.text, _EXCERPT_CHARACTERS),
+            account_ids=tuple({author.id, *((reply_to.id,) if reply_to else ())}),
+        )
+        self.fragments.put(fragment, generation=gathered.generation)
+        return fragment
+
+    def _remember(self, reader: Reader) -> None:
+        self._readers.pop(reader.account.id, None)
+        if len(self._readers) >= _MAX_READERS:
+            del self._readers[next(iter(self._readers))]
+        self._readers[reader.account.id] = reader
+
+
+def environment(site: Site) -> Environment:
+    """The templates with the filters and the values that all of them may use."""
+    base_url = site.base_url
+    made = Environment(
+        loader=load_from_path([TEMPLATES]),
+        undefined_behavior="strict",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        filters={
+            "when": _when,
+            "day": _day,
+            "iso": _iso,
+            "amount": _amount,
+            "avatar": _avatar,
+            "note": lambda text: Markup(render_note(text, base_url=base_url)),
+            "field": lambda text: Markup(render_field(text, base_url=base_url)),
+            "excerpt": excerpt,
+        },
+        globals={
+            "icon": _icon,
+            "asset": asset_path,
+            "post_path": post_path,
+            "instance_title": site.config.title,
+            "instance_about": site.config.description,
+            "registration": site.config.registration,
+            "base_url": base_url,
+            "domain": site.domain,
+            "max_characters": site.config.posts.max_characters,
+            "version": __version__,
+        },
+    )
+    return made
+
+
+def _here(request: Request) -> str:
+    """This page's own address with its query, to come back to."""
+    query = request.scope["query_string"].decode("latin-1")
+    return same_site(f"{request.path}?{query}" if query else request.path)
+
+
+def _iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _when(at_ms: int) -> Markup:
+    """A moment as people read it, in UTC; the script turns it into "5 min" where there is one."""
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    shown = f"{at.day} {_MONTHS[at.month - 1]} {at.year}"
+    return Markup(
+        f'<time datetime="{_iso(at_ms)}" title="{shown}, {at:%H:%M} UTC">{shown}, {at:%H:%M}</time>'
+    )
+
+
+def _day(at_ms: int) -> Markup:
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return Markup(f'<time datetime="{at:%Y-%m-%d}">{_MONTHS[at.month - 1]} {at.year}</time>')
+
+
+def _amount(count: int) -> str:
+    """A count in at most four characters: 999, 1.2K, 35K, 4.1M."""
+    for size, letter in ((1_000_000, "M"), (1_000, "K")):
+        if count >= size:
+            scaled = count / size
+            return f"{int(scaled * 10) / 10:g}{letter}" if scaled < 10 else f"{int(scaled)}{letter}"
+    return str(count)
+
+
+def _avatar(account: Account, size: str = "") -> Markup:
+    """A letter on one of twelve colours, which stays with the account."""
+    initial = next((c for c in account.shown_name if c.isalnum()), account.username[0]).upper()[:1]
+    # Ids are times, so their remainders run in step; a checksum mixes them.
+    colour = zlib.crc32(str(account.id).encode()) % AVATAR_COLOURS
+    more = f" {size}" if size else ""
+    return Markup(f'<span class="avatar tint-{colour}{more}" aria-hidden="true">{escape(initial)}</span>')
+
+
+def _icon(name: str) -> Markup:
+    return Markup(
+        f'<svg class="icon" aria-hidden="true" focusable="false"><use href="{asset_path("icons.svg")}#{name}"/></svg>'
+    )

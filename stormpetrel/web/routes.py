@@ -1,0 +1,80 @@
+"""Every page and every form's target, one line each."""
+
+from __future__ import annotations
+
+from stormpetrel.http.routing import Actor, Handler, Route
+from stormpetrel.web import (
+    admin,
+    assets,
+    auth,
+    compose,
+    consent,
+    manifest,
+    notifications,
+    pages,
+    people,
+    posts,
+    settings,
+)
+from stormpetrel.web.paging import PARAMETERS
+
+
+def _public(path: str, handler: Handler, summary: str, hot: tuple[str, ...] | None = PARAMETERS) -> Route:
+    return Route(method="GET", path=path, handler=handler, summary=summary, hot=hot)
+
+
+def _member(path: str, handler: Handler, summary: str) -> Route:
+    return Route(method="GET", path=path, handler=handler, summary=summary, actor=Actor.ACCOUNT)
+
+
+def _form(path: str, handler: Handler, summary: str) -> Route:
+    return Route(
+        method="POST", path=path, handler=handler, summary=summary, actor=Actor.ACCOUNT, statuses=(303,)
+    )
+
+
+ROUTES: tuple[Route, ...] = (
+    _public("/", pages.front, "Home, or a welcome"),
+    _public("/public", pages.public, "The public timeline"),
+    _public("/tags/{name}", pages.tag, "Posts with a hashtag"),
+    _public("/@{name}", people.profile, "A profile"),
+    _public("/@{name}/with_replies", people.profile_with_replies, "A profile with replies"),
+    _public("/@{name}/followers", people.followers, "Who follows an account", None),
+    _public("/@{name}/following", people.following, "Whom an account follows", None),
+    _public("/@{name}/{id}", posts.post, "A post and its thread", ()),
+    _public("/about", pages.about, "What this place is", ()),
+    _public("/search", pages.search, "People by name, and hashtags", None),
+    _member("/profile", settings.own_profile, "One's own profile"),
+    _member("/bookmarks", pages.bookmarks, "What one keeps for later"),
+    _member("/favourites", pages.favourites, "What one likes"),
+    _member("/notifications", notifications.notifications, "What others did"),
+    _member("/follow_requests", people.follow_requests, "Who asks to follow"),
+    _member("/compose", compose.compose, "Writing a post or a reply"),
+    _form("/compose", compose.send, "Posts"),
+    _form("/posts/{id}/boost", posts.boost, "Repeats a post"),
+    _form("/posts/{id}/unboost", posts.unboost, "Takes the repetition back"),
+    _form("/posts/{id}/favourite", posts.favourite, "Likes a post"),
+    _form("/posts/{id}/unfavourite", posts.unfavourite, "Takes the like back"),
+    _form("/posts/{id}/bookmark", posts.bookmark, "Keeps a post for later"),
+    _form("/posts/{id}/unbookmark", posts.unbookmark, "Keeps it no longer"),
+    _member("/posts/{id}/delete", posts.ask_delete, "Asks before a post is deleted"),
+    _form("/posts/{id}/delete", posts.delete, "Deletes a post"),
+    _form("/people/{id}/follow", people.follow, "Follows a person"),
+    _form("/people/{id}/unfollow", people.unfollow, "Follows no longer"),
+    _form("/people/{id}/accept", people.accept, "Lets a person follow"),
+    _form("/people/{id}/reject", people.reject, "Does not let a person follow"),
+    _form("/people/{id}/remove", people.remove_follower, "Ends that a person follows"),
+    _form("/people/{id}/block", people.block, "Blocks a person"),
+    _form("/people/{id}/unblock", people.unblock, "Blocks no longer"),
+    _form("/people/{id}/mute", people.mute, "Mutes a person"),
+    _form("/people/{id}/unmute", people.unmute, "Mutes no longer"),
+    _member("/settings/profile", settings.edit_profile, "One's profile, to be changed"),
+    _form("/settings/profile", settings.save_profile, "Changes one's profile"),
+    _public("/assets/{name}", assets.asset, "Stylesheet, script, icons", ()),
+    _public("/favicon.ico", assets.favicon, "The icon that browsers ask for", ()),
+    _public("/robots.txt", assets.robots, "What search engines may read", ()),
+    _public("/manifest.webmanifest", manifest.manifest, "The place as an app on a phone", ()),
+    *auth.ROUTES,
+    *consent.ROUTES,
+    *admin.ROUTES,
+)

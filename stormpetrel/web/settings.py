@@ -1,0 +1,109 @@
+"""The reader's own profile and defaults, to be changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stormpetrel.errors import Invalid
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, redirect
+from stormpetrel.model.account import MAX_DISPLAY_NAME, MAX_FIELD_CHARACTERS, MAX_FIELDS, MAX_NOTE, Field, ProfileChange
+from stormpetrel.model.post import Visibility
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.web.compose import LANGUAGES, VISIBILITIES
+from stormpetrel.web.links import profile_path
+from stormpetrel.web.reader import Reader, read_reader
+
+if TYPE_CHECKING:
+    from stormpetrel.storage.connection import Connection
+
+_BY_NAME = {visibility.name.lower(): visibility for visibility in Visibility}
+_CODES = {code for code, _ in LANGUAGES}
+
+
+def read_self(connection: Connection, *, reader_id: int) -> Reader:
+    """The reader with their profile."""
+    reader = read_reader(connection, reader_id=reader_id)
+    assert reader is not None
+    return reader
+
+
+async def own_profile(request: Request) -> Response:
+    """GET /profile: one's own page, for links that do not know the name."""
+    reader = await request.site.database.read(read_self, reader_id=request.account_id)
+    return redirect(profile_path(reader.account.username), 302)
+
+
+async def edit_profile(request: Request) -> Response:
+    """GET /settings/profile: the form as the profile is."""
+    reader = await request.site.database.read(read_self, reader_id=request.account_id)
+    account = reader.account
+    change = ProfileChange(
+        display_name=account.display_name,
+        note=account.note,
+        fields=account.fields,
+        locked=account.locked,
+        bot=account.bot,
+        discoverable=account.discoverable,
+        default_visibility=account.default_visibility,
+        default_language=account.default_language,
+    )
+    return _form(request, reader, change)
+
+
+async def save_profile(request: Request) -> Response:
+    """POST /settings/profile: saves, or gives the form back with what was typed."""
+    fields = await request.form()
+    change = ProfileChange(
+        display_name=fields.get("display_name", ""),
+        note=fields.get("note", ""),
+        fields=_fields(fields),
+        # A box that is not ticked is not sent.
+        locked="locked" in fields,
+        bot="bot" in fields,
+        discoverable="discoverable" in fields,
+        default_visibility=int(_BY_NAME.get(fields.get("default_visibility", ""), Visibility.PUBLIC)),
+        default_language=fields["default_language"] if fields.get("default_language") in _CODES else "",
+    )
+    try:
+        account = await request.site.database.write(
+            account_rules.update_profile,
+            account_id=request.account_id,
+            change=change,
+            now_ms=request.now_ms,
+        )
+    except Invalid as refusal:
+        reader = await request.site.database.read(read_self, reader_id=request.account_id)
+        return _form(request, reader, change, refusal)
+    return redirect(profile_path(account.username))
+
+
+def _fields(form: dict[str, str]) -> tuple[Field, ...]:
+    rows = (
+        Field(form.get(f"field_name_{row}", "").strip(), form.get(f"field_value_{row}", "").strip())
+        for row in range(MAX_FIELDS)
+    )
+    return tuple(field for field in rows if field.name or field.value)
+
+
+def _form(
+    request: Request, reader: Reader, change: ProfileChange, refusal: Invalid | None = None
+) -> Response:
+    rows = (*(change.fields or ()), *(Field("", "") for _ in range(MAX_FIELDS)))[:MAX_FIELDS]
+    response: Response = request.site.pages.page(
+        request,
+        "settings_profile.html",
+        status=200 if refusal is None else refusal.status,
+        reader=reader,
+        profile=change,
+        rows=rows,
+        visibilities=[choice for choice in VISIBILITIES if choice[0] != "direct"],
+        visibility=Visibility(change.default_visibility or 0).name.lower(),
+        languages=LANGUAGES,
+        max_display_name=MAX_DISPLAY_NAME,
+        max_note=MAX_NOTE,
+        max_field=MAX_FIELD_CHARACTERS,
+        problem="" if refusal is None else refusal.safe_text,
+        problems={} if refusal is None else refusal.fields,
+    )
+    return response

@@ -1,0 +1,155 @@
+"""One web worker put together: edge, application, database, and what is held in memory.
+
+Also the one place that says what an event makes stale (`Memory.apply`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from stormpetrel.api.render import Renderer
+from stormpetrel.api.routes import ROUTES as API_ROUTES
+from stormpetrel.bus import Bus
+from stormpetrel.config import Config
+from stormpetrel.edge.cache import HotCache
+from stormpetrel.edge.server import EdgeServer
+from stormpetrel.heavy import Heavy
+from stormpetrel.http.application import Application
+from stormpetrel.http.routing import Router
+from stormpetrel.http.site import Site
+from stormpetrel.memory import HomeLists
+from stormpetrel.model.event import (
+    AccessChanged,
+    AccountChanged,
+    AllChanged,
+    Event,
+    PostChanged,
+    PostCreated,
+    PostDeleted,
+)
+from stormpetrel.shield.identify import TokenTable
+from stormpetrel.storage.database import Database
+from stormpetrel.web.render import Pages
+from stormpetrel.web.routes import ROUTES as WEB_ROUTES
+
+ROUTES = (*API_ROUTES, *WEB_ROUTES)
+
+
+async def run(
+    *, config: Config, sock: socket.socket, bus: Bus, heavy: Heavy, stop: asyncio.Event, secret: bytes
+) -> None:
+    """Serves on `sock` until `stop` is set, then drains. Raises EnvironmentFailure without a database."""
+    application: Application
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await application(scope, receive, send)
+
+    router = Router(ROUTES)
+    edge = EdgeServer(
+        app,
+        sock=sock,
+        edge=config.edge,
+        shield=config.shield,
+        hot_key=router.hot_key,
+        secret=secret,
+        public_https=config.base_url.startswith("https:"),
+        status_url=config.status_url,
+    )
+    memory = Memory(edge.cache, edge.tokens)
+
+    def publish(events: list[Event]) -> None:
+        # The others are told before our own caller is answered, and so are we.
+        bus.publish(events)
+        memory.apply(events)
+
+    database = Database(config.database_url, publish=publish)
+    site = Site(
+        config=config,
+        database=database,
+        heavy=heavy,
+        tokens=edge.tokens,
+        cache=edge.cache,
+        home=HomeLists(database),
+        secret=secret,
+        base_url=config.base_url,
+        domain=config.domain,
+        drain=bus.drain,
+    )
+    site.api = Renderer(database, base_url=site.base_url)
+    site.pages = Pages(site)
+    memory.holders = (site.home, site.api, site.pages)
+    application = Application(site, router)
+    bus.on_events = memory.apply
+    await database.open()
+    try:
+        await edge.start()
+        await edge.serve_until(stop)
+    finally:
+        await database.close()
+
+
+class Memory:
+    """Everything a worker holds that an event can make stale. `holders` have `apply(event)`."""
+
+    def __init__(self, cache: HotCache, tokens: TokenTable) -> None:
+        self.cache = cache
+        self.tokens = tokens
+        self.holders: tuple[Any, ...] = ()
+
+    def apply(self, events: list[Event]) -> None:
+        """Brings it up to what has just changed, here or in another process."""
+        for event in events:
+            for holder in self.holders:
+                holder.apply(event)
+            self._hot_pages(event)
+            self._access(event)
+
+    def _hot_pages(self, event: Event) -> None:
+        """Anonymous answers: what was written is asked for anew, what must disappear goes at once.
+
+        A new post does not renew the public and tag pages: they are a second old at most, and under many
+        writers they would otherwise be rendered for each of them.
+        """
+        cache = self.cache
+        match event:
+            case PostCreated():
+                cache.invalidate(f"account:{event.author_id}")
+                if event.in_reply_to_id:
+                    cache.invalidate(f"post:{event.in_reply_to_id}")
+            case PostChanged():
+                cache.invalidate(f"post:{event.post_id}")
+            case PostDeleted():
+                for tag in (
+                    f"post:{event.post_id}",
+                    f"account:{event.author_id}",
+                    "public",
+                    *(f"tag:{name}" for name in event.tags),
+                    *(f"account:{booster_id}" for _, booster_id in event.boosts),
+                ):
+                    cache.purge(tag)
+                if event.in_reply_to_id:
+                    cache.invalidate(f"post:{event.in_reply_to_id}")
+            case AccountChanged(account_id=account_id, hidden=hidden):
+                if hidden:
+                    # It may stand on any page: in threads, in boosts, in lists.
+                    cache.purge_all()
+                else:
+                    cache.invalidate(f"account:{account_id}")
+            case AllChanged():
+                cache.purge_all()
+            case _:
+                pass
+
+    def _access(self, event: Event) -> None:
+        match event:
+            case AccessChanged(account_id=account_id, token_hash=token_hash):
+                if token_hash:
+                    self.tokens.forget(token_hash)
+                else:
+                    self.tokens.forget_account(account_id)
+            case AllChanged():
+                self.tokens.clear()
+            case _:
+                pass

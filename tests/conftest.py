@@ -1,0 +1,232 @@
+"""Fixtures that more than one folder uses: real stores, a real browser. Each test states its own data."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import secrets
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+from tests.parts import (
+    chromium_program,
+    make_run_directory,
+    once_in,
+    remove_run_directory,
+    require,
+    shared_postgresql,
+    shared_redis,
+)
+from tests.people import Place, place_of
+
+# The same examples in every run: a red run is red again. `HYPOTHESIS_PROFILE=search` looks for new ones.
+# No deadlines: on a shared machine they measure the neighbours.
+hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
+hypothesis.settings.register_profile("search", derandomize=False, deadline=None, max_examples=2_000)
+hypothesis.settings.load_profile(
+    "fixed" if os.environ.get("CI") == "true" else os.environ.get("HYPOTHESIS_PROFILE", "fixed")
+)
+
+BROWSER_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+# The run directory: made and removed by the controlling process, known to every xdist worker ---------------
+
+
+RUN_DIRECTORY = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        config.stash[RUN_DIRECTORY] = Path(config.workerinput["run_directory"])
+    else:
+        config.stash[RUN_DIRECTORY] = make_run_directory()
+
+
+@pytest.hookimpl(optionalhook=True)  # known only where xdist is
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["run_directory"] = str(node.config.stash[RUN_DIRECTORY])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and RUN_DIRECTORY in config.stash:
+        remove_run_directory(config.stash[RUN_DIRECTORY])
+
+
+@pytest.fixture(scope="session")
+def run_directory(request: pytest.FixtureRequest) -> Path:
+    """Where this run's servers and prepared databases are; one for all xdist workers."""
+    return request.config.stash[RUN_DIRECTORY]
+
+
+# Databases -----------------------------------------------------------------------------------------------
+
+
+def migrate(url: str) -> None:
+    """Bring the database at `url` to the newest tables, as `stormpetrel migrate` does."""
+    # Late: tests of parts that know no database need no database layer.
+    importlib.import_module("stormpetrel.storage.migrate").upgrade(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh, empty, migrated database of the test's own; the test runs once per store."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(run_directory: Path) -> Path:
+    """A migrated SQLite file that nobody has open."""
+    template = run_directory / "template.db"
+    with once_in(run_directory, "sqlite-template"):
+        if not template.exists():
+            fresh = run_directory / "template-unfinished.db"
+            migrate(f"sqlite:///{fresh}")
+            connection = sqlite3.connect(fresh)
+            # Everything into the one file that is copied.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.close()
+            fresh.rename(template)
+    return template
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A fresh, empty, migrated SQLite database in the test's directory."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'stormpetrel.db')}"
+
+
+@pytest.fixture(scope="session")
+def postgresql_admin(run_directory: Path) -> Callable[[str], str]:
+    """Gives the URL of a database by name, on the run's own PostgreSQL."""
+    require("postgresql")
+    server = shared_postgresql(run_directory)
+    return lambda name: f"postgresql://postgres:{server.secret}@127.0.0.1:{server.port}/{name}"
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(run_directory: Path, postgresql_admin: Callable[[str], str]) -> str:
+    """The name of a migrated PostgreSQL database that nobody is connected to."""
+    done = run_directory / "postgresql-template-done"
+    with once_in(run_directory, "postgresql-template"):
+        if not done.exists():
+            postgresql_execute(
+                postgresql_admin("postgres"), "CREATE DATABASE template_migrated TEMPLATE template0"
+            )
+            migrate(postgresql_admin("template_migrated"))
+            # A pool of the migration's may linger; a template must have no connection, now or later.
+            postgresql_execute(
+                postgresql_admin("postgres"),
+                "ALTER DATABASE template_migrated ALLOW_CONNECTIONS false",
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'template_migrated'",
+            )
+            done.touch()
+    return "template_migrated"
+
+
+def postgresql_execute(url: str, *statements: str) -> None:
+    """Run `statements` one by one, each at once valid (CREATE DATABASE knows no transaction)."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+@pytest.fixture
+def empty_postgresql_url(postgresql_admin: Callable[[str], str]) -> Iterator[str]:
+    """A fresh PostgreSQL database without any table."""
+    yield from _postgresql_database(postgresql_admin, "template0")
+
+
+@pytest.fixture
+def postgresql_url(postgresql_admin: Callable[[str], str], postgresql_template: str) -> Iterator[str]:
+    """A fresh, empty, migrated PostgreSQL database, gone after the test."""
+    yield from _postgresql_database(postgresql_admin, postgresql_template)
+
+
+def _postgresql_database(admin: Callable[[str], str], template: str) -> Iterator[str]:
+    name = f"test_{secrets.token_hex(8)}"
+    postgresql_execute(admin("postgres"), f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield admin(name)
+    postgresql_execute(admin("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def place(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Place]:
+    """A running instance for a whole file, once per store; tests make people of their own in it."""
+    from tests.instance import running_instance
+
+    directory = tmp_path_factory.mktemp("place")
+    if request.param == "sqlite":
+        template = request.getfixturevalue("sqlite_template")
+        databases = iter([f"sqlite:///{shutil.copy(template, directory / 'stormpetrel.db')}"])
+    else:
+        databases = _postgresql_database(
+            request.getfixturevalue("postgresql_admin"), request.getfixturevalue("postgresql_template")
+        )
+    url = next(databases)
+    with running_instance(directory, url, web_workers=2) as instance, place_of(instance, url) as running:
+        yield running
+    next(databases, None)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh database without any table, for tests of migrations; once per store."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    return str(request.getfixturevalue("empty_postgresql_url"))
+
+
+@pytest.fixture
+def valkey_url(run_directory: Path) -> str:
+    """A Redis or Valkey, empty, that no other test uses at the same time."""
+    import redis
+
+    require("redis")
+    # One per worker: its databases are separate by number, its publications are not.
+    server = shared_redis(run_directory, user=os.environ.get("PYTEST_XDIST_WORKER", "alone"))
+    url = f"redis://:{server.secret}@127.0.0.1:{server.port}/0"
+    with redis.Redis.from_url(url) as client:
+        client.flushall()
+    return url
+
+
+# Browser -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium (playwright's Browser); take a new context per test, with or without JavaScript.
+
+    One per file, not per run: playwright's loop runs in this thread as long as it is open, and a later test
+    could not run one of its own.
+    """
+    require("chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium_program(), headless=True, args=BROWSER_FLAGS
+        )
+        yield browser
+        browser.close()

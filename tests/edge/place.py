@@ -1,0 +1,281 @@
+"""A real edge on loopback with a small application, for the tests of `edge/`; and a client of bare sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvloop
+
+from stormpetrel.config import EdgeConfig, ShieldConfig
+from stormpetrel.edge.server import EdgeServer
+
+SECRET = b"a secret that is long enough"
+PAGE = b"".join(b"<p>line %d of a page that is worth compressing</p>\n" % n for n in range(200))
+
+
+class App:
+    """A small ASGI application; `scopes` are those it was called with, `renders` counts hot pages made."""
+
+    def __init__(self) -> None:
+        self.scopes: list[Any] = []
+        self.renders = 0
+        self.gate: asyncio.Event | None = None
+        self.tags: Callable[[str], list[str]] = lambda path: [f"path:{path}", "public"]
+        self.page = PAGE
+        self.cookie = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.scopes.append(scope)
+        if scope["type"] == "websocket":
+            await self.echo_socket(scope, receive, send)
+            return
+        path = scope["path"]
+        status, headers, body = 200, [(b"content-type", b"text/plain")], b""
+        if path.startswith("/hot"):
+            self.renders += 1
+            if path.startswith("/hot/held") and self.gate is not None:
+                await self.gate.wait()
+            body = self.page
+            headers = [(b"content-type", b"text/html; charset=utf-8")]
+            if self.cookie:
+                headers.append((b"set-cookie", b"a=b"))
+            if path.startswith("/hot/missing"):
+                status = 404
+            if path.startswith("/hot/fails"):
+                raise RuntimeError("this page fails on purpose")
+            if "hot" in scope and not path.startswith("/hot/private"):
+                scope["hot"].keep(self.tags(path))
+        elif path == "/echo":
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return
+                body += message["body"]
+                if not message["more_body"]:
+                    break
+            body = scope["method"].encode() + b":" + body
+        elif path == "/held":
+            assert self.gate is not None
+            await self.gate.wait()
+            body = b"held"
+        elif path == "/stream":
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            for n in range(3):
+                await send({"type": "http.response.body", "body": b"part %d\n" % n, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        elif path == "/until-gone":
+            scope["release_slot"]()
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b"open\n", "more_body": True})
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            self.scopes.append("gone")
+            return
+        elif path == "/large":
+            body = b"x" * 8_000_000
+        elif path == "/fails":
+            raise RuntimeError("this fails on purpose")
+        elif path == "/splits":
+            headers = [(b"x-bad", b"a\r\nset-cookie: b=c")]
+        elif path == "/empty":
+            status, headers = 204, []
+        else:
+            body = f"{scope['method']} {path} {scope['query_string'].decode()}".encode()
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def echo_socket(self, scope: Any, receive: Any, send: Any) -> None:
+        assert (await receive())["type"] == "websocket.connect"
+        if scope["path"] != "/socket":
+            await send({"type": "websocket.close"})
+            return
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] != "websocket.disconnect":
+            await send({"type": "websocket.send", "text": message["text"]})
+        self.scopes.append(message)
+
+
+def hot_key(path: bytes, query: bytes) -> bytes | None:
+    """Hot are the paths under /hot; of the query only `page` matters."""
+    if not path.startswith(b"/hot"):
+        return None
+    page = re.search(rb"(?:^|&)page=(\d{1,6})(?:&|$)", query)
+    return path + (b"?page=" + page[1] if page else b"")
+
+
+class Place:
+    """A running edge: `port`, `server`, `app`; `call` runs something in its loop."""
+
+    def __init__(self, **keys: Any) -> None:
+        self.app = keys.pop("app", None) or App()
+        edge = EdgeConfig(**{"max_connections": 3000, **keys.pop("edge", {})})
+        shield = ShieldConfig(**{"requests_per_5min": 0, **keys.pop("shield", {})})
+        sock = socket.socket()
+        sock.bind(("127.0.0.1", 0))
+        self.port: int = sock.getsockname()[1]
+        self.server = EdgeServer(
+            self.app,
+            sock=sock,
+            edge=edge,
+            shield=shield,
+            hot_key=hot_key,
+            secret=SECRET,
+            public_https=keys.pop("public_https", False),
+            **keys,
+        )
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: uvloop.run(self._main()), daemon=True)
+
+    async def _main(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self.app.gate = asyncio.Event()
+        await self.server.start()
+        self._ready.set()
+        await self.server.serve_until(self._stop)
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._ready.wait(10)
+
+    def begin_stop(self) -> None:
+        self.loop.call_soon_threadsafe(self._stop.set)
+
+    def stop(self) -> None:
+        if self._thread.is_alive():
+            with contextlib.suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(self.app.gate.set)
+                self.begin_stop()
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+    def call(self, function: Callable[[], Any]) -> Any:
+        """The result of a function run in the edge's loop."""
+
+        async def run() -> Any:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(10)
+
+    def until(self, condition: Callable[[], Any]) -> None:
+        """Return when the condition holds in the edge's loop; the test's own time limit ends a wait in vain."""
+        pause = threading.Event()
+        while not self.call(condition):
+            pause.wait(0.005)
+
+    def connect(self, *, source: str = "127.0.0.1", receive_buffer_bytes: int = 0) -> Client:
+        return Client(self.port, source=source, receive_buffer_bytes=receive_buffer_bytes)
+
+    def ask(self, data: bytes, **keys: Any) -> Answer:
+        """The answer to one request on a connection of its own."""
+        with self.connect(**keys) as client:
+            return client.ask(data)
+
+
+@contextlib.contextmanager
+def a_place(**keys: Any) -> Iterator[Place]:
+    place = Place(**keys)
+    place.start()
+    try:
+        yield place
+    finally:
+        place.stop()
+
+
+class Answer:
+    """One answer: `status`, `headers` (lower case), `body`, `raw`."""
+
+    def __init__(self, head: bytes, body: bytes) -> None:
+        first, *lines = head.decode("latin-1").split("\r\n")
+        self.status = int(first.split(" ")[1])
+        pairs = [line.partition(":")[::2] for line in lines if line]
+        self.headers = {name.lower(): value.strip() for name, value in pairs}
+        self.names = [name.lower() for name, _ in pairs]
+        self.body = body
+        self.raw = head + b"\r\n\r\n" + body
+
+
+class Client:
+    """A socket that speaks HTTP as told."""
+
+    def __init__(self, port: int, *, source: str = "127.0.0.1", receive_buffer_bytes: int = 0) -> None:
+        self.socket = socket.socket()
+        if receive_buffer_bytes:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.settimeout(20)
+        self.socket.bind((source, 0))
+        self.socket.connect(("127.0.0.1", port))
+        self.kept = b""
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def more(self) -> bytes:
+        try:
+            data = self.socket.recv(1_000_000)
+        except ConnectionResetError:
+            return b""
+        self.kept += data
+        return data
+
+    def answer(self, *, to_head: bool = False) -> Answer:
+        """The next whole answer; EOFError when the connection ends before."""
+        while b"\r\n\r\n" not in self.kept:
+            if not self.more():
+                raise EOFError(self.kept)
+        head, _, self.kept = self.kept.partition(b"\r\n\r\n")
+        answer = Answer(head, b"")
+        if to_head or answer.status in (101, 100, 204, 304):
+            return answer
+        if answer.headers.get("transfer-encoding") == "chunked":
+            while not self.kept.endswith(b"0\r\n\r\n"):
+                if not self.more():
+                    raise EOFError(self.kept)
+            body, self.kept = self.kept, b""
+            return Answer(head, body)
+        length = int(answer.headers["content-length"])
+        while len(self.kept) < length:
+            if not self.more():
+                raise EOFError(self.kept)
+        body, self.kept = self.kept[:length], self.kept[length:]
+        return Answer(head, body)
+
+    def ask(self, data: bytes) -> Answer:
+        self.send(data)
+        return self.answer(to_head=data.startswith(b"HEAD "))
+
+    def rest(self) -> bytes:
+        """Everything until the connection ends."""
+        while self.more():
+            pass
+        rest, self.kept = self.kept, b""
+        return rest
+
+    def is_closed(self) -> bool:
+        """True when the other side ended the connection; waits for that."""
+        return self.rest() == b""
+
+
+def get(path: str, *headers: str, method: str = "GET", version: str = "1.1") -> bytes:
+    """The bytes of a request without a body."""
+    lines = [f"{method} {path} HTTP/{version}", "Host: petrel.test", *headers, "", ""]
+    return "\r\n".join(lines).encode("latin-1")
+
+
+def post(path: str, body: bytes, *headers: str, method: str = "POST") -> bytes:
+    """The bytes of a request with a body and its length."""
+    return get(path, f"Content-Length: {len(body)}", *headers, method=method) + body

@@ -1,0 +1,172 @@
+"""`stormpetrel serve` as its users run it: a process of its own, with its roles, on ports of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.ports import reserved_ports
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 30.0
+COMMAND_TIMEOUT_S = 120.0
+STORMPETREL = (sys.executable, "-m", "stormpetrel")
+
+
+def clean_environment(**settings: object) -> dict[str, str]:
+    """This process's environment without any STORMPETREL_* of it; `web_port=1` sets STORMPETREL_WEB_PORT."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("STORMPETREL_")}
+    return environ | {f"STORMPETREL_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+class Instance:
+    """A running instance. Times out, and says what the log says, rather than hang."""
+
+    def __init__(self, directory: Path, environ: dict[str, str], ports: list[int]) -> None:
+        self.directory = directory
+        self.environ = environ
+        self.base_url, self.status_url, self.sms_url, self.courier_url = (
+            f"http://127.0.0.1:{port}" for port in ports
+        )
+        self.log_path = directory / "serve.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """Everything it wrote, of both streams, over all starts."""
+        return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
+
+    def run_cli(self, *arguments: str, expect_exit: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """`stormpetrel *arguments` with this instance's settings; `expect_exit=None` takes any exit code."""
+        done = subprocess.run(
+            [*STORMPETREL, *arguments],
+            env=self.environ,
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        )
+        if expect_exit is not None:
+            assert done.returncode == expect_exit, (
+                f"{arguments}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+            )
+        return done
+
+    def start(self, *arguments: str) -> None:
+        """`stormpetrel serve *arguments`; returns when the web (with --role: that role) is healthy."""
+        with open(self.log_path, "ab") as output:
+            self._process = subprocess.Popen(
+                [*STORMPETREL, "serve", *arguments],
+                env=self.environ,
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # A group of its own, so that no worker outlives a supervisor that had to be killed.
+                start_new_session=True,
+            )
+        role = arguments[arguments.index("--role") + 1] if "--role" in arguments else "web"
+        url = {
+            "web": self.base_url,
+            "watch": self.status_url,
+            "sms": self.sms_url,
+            "courier": self.courier_url,
+        }
+        try:
+            self.wait_for_health(url[role])
+        except BaseException:
+            self.kill()
+            raise
+
+    def wait_for_health(self, url: str) -> None:
+        """Until `url`/health answers 200. Fails with the log when the process ended or time is up."""
+        assert self._process is not None
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        # No proxy of the environment may stand between a test and loopback.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        while True:
+            # URLError is an OSError: not listening yet, or listening and not answering.
+            with contextlib.suppress(OSError), opener.open(f"{url}/health", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+            exit_code = self._process.poll()
+            assert exit_code is None, f"serve ended with {exit_code}:\n{self.log}"
+            assert time.monotonic() < deadline_s, f"{url}/health is silent:\n{self.log}"
+            time.sleep(0.02)
+
+    def stop(self, *, expect_exit: int | None = 0) -> None:
+        """SIGTERM, then wait; killed when it does not end. `expect_exit=None` takes any exit code."""
+        if self._process is None:
+            return
+        process = self._process
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        try:
+            exit_code = process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"serve did not end within {STOP_TIMEOUT_S:.0f} s:\n{self.log}") from None
+        self.kill()
+        assert expect_exit is None or exit_code == expect_exit, f"serve ended with {exit_code}:\n{self.log}"
+
+    def kill(self) -> None:
+        """SIGKILL to the supervisor and whatever is left of its roles."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+
+@contextlib.contextmanager
+def running_instance(
+    directory: Path, database_url: str, *, expect_exit: int | None = 0, **settings: object
+) -> Iterator[Instance]:
+    """An instance in `directory`, initialised and serving; on leaving it must drain and end by itself.
+
+    `settings` are configuration keys: `web_workers=1`, `shield_mode="off"`, `registration="closed"`.
+    """
+    with prepared_instance(directory, database_url, **settings) as instance:
+        instance.start()
+        try:
+            yield instance
+        except BaseException:
+            # The test's own failure is the one to report.
+            instance.kill()
+            raise
+        instance.stop(expect_exit=expect_exit)
+
+
+@contextlib.contextmanager
+def prepared_instance(directory: Path, database_url: str, **settings: object) -> Iterator[Instance]:
+    """An instance that is initialised and not started: for the command line, for starting and ending."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with reserved_ports(4) as ports:
+        keys = ("web_port", "status_port", "sms_port", "courier_port")
+        chosen = {
+            "data_dir": directory / "data",
+            "database_url": database_url,
+            **dict(zip(keys, ports, strict=True)),
+        }
+        instance = Instance(directory, clean_environment(**(chosen | settings)), ports)
+        instance.run_cli("init")
+        try:
+            yield instance
+        finally:
+            instance.kill()

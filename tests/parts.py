@@ -1,0 +1,307 @@
+"""The real servers that tests run against: found on this machine, started in a directory of the run, stopped.
+
+One run of pytest has one run directory, shared by its xdist workers. The first worker that needs a server
+starts it there, the others find it; the controlling process stops it at the end. A run that was killed
+leaves its directory with the pid of its owner: the next run stops what that one left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import glob
+import json
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ports import reserved_ports
+
+RUN_PREFIX = "stormpetrel-test-"
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 20.0
+
+
+# What is on this machine ---------------------------------------------------------------------------------
+
+
+def postgresql_bin() -> Path | None:
+    """The directory with initdb and postgres, newest version first; None when PostgreSQL is not installed."""
+    found = sorted(
+        glob.glob("/usr/lib/postgresql/*/bin/initdb"),
+        key=lambda path: float(path.split("/")[4]),
+        reverse=True,
+    )
+    path = found[0] if found else shutil.which("initdb")
+    return Path(path).resolve().parent if path else None
+
+
+def redis_program() -> str | None:
+    """Valkey or Redis; None when neither is installed."""
+    return shutil.which("valkey-server") or shutil.which("redis-server")
+
+
+def chromium_program() -> str | None:
+    """Chromium or Chrome ($CHROMIUM names another); None when there is none."""
+    names = [os.environ.get("CHROMIUM", ""), "chromium", "google-chrome", "google-chrome-stable"]
+    return next((path for name in names if name and (path := shutil.which(name))), None)
+
+
+PARTS = {
+    "postgresql": (postgresql_bin, "postgresql"),
+    "redis": (redis_program, "redis-server"),
+    "chromium": (chromium_program, "chromium"),
+}
+
+
+def require(part: str) -> None:
+    """Skip the calling test, with the one command that changes it, if `part` is not on this machine.
+
+    With CI=true it fails instead: a run that skipped must not look like one that passed.
+    """
+    find, package = PARTS[part]
+    if find() is not None:
+        return
+    reason = f"{part} is not on this machine; on Debian or Ubuntu: sudo apt-get install -y {package}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason} (CI=true: nothing may be skipped)", pytrace=False)
+    pytest.skip(reason)
+
+
+# The run directory ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process by pid and the clock tick it started at: a pid alone may have been given out again."""
+
+    pid: int
+    started_at_ticks: int
+
+    @classmethod
+    def of(cls, pid: int) -> Process:
+        """The process that has `pid` now. Raises FileNotFoundError when there is none."""
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+        # proc(5): field 22, counted behind the name, which may hold blanks and brackets itself.
+        return cls(pid, int(stat.rpartition(")")[2].split()[19]))
+
+    def is_running(self) -> bool:
+        """Whether that very process is still there (a zombie is not)."""
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return int(stat[19]) == self.started_at_ticks and stat[0] != "Z"
+
+    def stop(self, with_signal: int) -> None:
+        """End it: `with_signal`, then SIGKILL after STOP_TIMEOUT_S. Silent when it is gone already."""
+        for attempt in (with_signal, signal.SIGKILL):
+            deadline_s = time.monotonic() + STOP_TIMEOUT_S
+            if not self.is_running():
+                return
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, attempt)
+            while self.is_running() and time.monotonic() < deadline_s:
+                with contextlib.suppress(ChildProcessError):  # ours, or some other process's child
+                    os.waitpid(self.pid, os.WNOHANG)
+                time.sleep(0.02)
+
+
+def make_run_directory() -> Path:
+    """A directory for this run's servers, after stopping those of runs that were killed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{RUN_PREFIX}*"):
+        with contextlib.suppress(OSError, ValueError):
+            if left.stat().st_uid != os.getuid():
+                continue
+            owner = Process(**json.loads((left / "owner.json").read_text(encoding="utf-8")))
+            if not owner.is_running():
+                remove_run_directory(left)
+    # Its servers run as other users: the directory may be entered, not listed.
+    directory = Path(tempfile.mkdtemp(prefix=RUN_PREFIX))
+    directory.chmod(0o711)
+    (directory / "owner.json").write_text(json.dumps(asdict(Process.of(os.getpid()))), encoding="utf-8")
+    return directory
+
+
+def remove_run_directory(directory: Path) -> None:
+    """Stop every server that was started in `directory`, by its own pid, and remove it."""
+    for record in directory.glob("*.server.json"):
+        server = Server(**json.loads(record.read_text(encoding="utf-8")))
+        Process(server.pid, server.started_at_ticks).stop(signal.SIGINT)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server of this run. `secret` is the password that its administrator has, if it has one."""
+
+    pid: int
+    started_at_ticks: int
+    port: int
+    secret: str
+
+
+@contextlib.contextmanager
+def once_in(run_directory: Path, name: str) -> Iterator[None]:
+    """One process of the run at a time; the rest wait."""
+    with open(run_directory / f"{name}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def shared_postgresql(run_directory: Path) -> Server:
+    """The run's PostgreSQL, started if this is the first to ask."""
+    return _shared(run_directory, "postgresql", _start_postgresql)
+
+
+def shared_redis(run_directory: Path, *, user: str) -> Server:
+    """The Redis or Valkey of `user`, an xdist worker, started if it asks for the first time."""
+    return _shared(run_directory, f"redis-{user}", _start_redis)
+
+
+def _shared(run_directory: Path, name: str, start: Callable[[Path, int], Server]) -> Server:
+    record = run_directory / f"{name}.server.json"
+    with once_in(run_directory, name):
+        if not record.exists():
+            with reserved_ports(1) as (port,):
+                server = start(run_directory / name, port)
+            record.write_text(json.dumps(asdict(server)), encoding="utf-8")
+        return Server(**json.loads(record.read_text(encoding="utf-8")))
+
+
+# PostgreSQL ----------------------------------------------------------------------------------------------
+
+
+def _start_postgresql(directory: Path, port: int) -> Server:
+    """A cluster of its own in `directory`; nothing of the machine's default cluster is touched."""
+    bin_directory = postgresql_bin()
+    assert bin_directory is not None
+    user = _unprivileged_user()
+    directory.mkdir(mode=0o700)
+    password = secrets.token_hex(16)
+    password_file = directory / "password"
+    password_file.write_text(password, encoding="utf-8")
+    if user:
+        for path in (directory, password_file):
+            shutil.chown(path, user.pw_name, user.pw_gid)
+    data = directory / "data"
+    # A password even on loopback: PostgreSQL's superuser may run programs, and this machine may have others.
+    made = subprocess.run(
+        [
+            *(bin_directory / "initdb", "-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8"),
+            *("--auth=scram-sha-256", f"--pwfile={password_file}", "--no-instructions"),
+        ],
+        **_as_user(user, directory),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stdout
+    settings = {
+        "port": port,
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": directory,
+        "max_connections": 200,
+        "fsync": "on",
+        "shared_buffers": "64MB",
+        "autovacuum_naptime": "10min",
+    }
+    log = directory / "log"
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            [
+                bin_directory / "postgres",
+                "-D",
+                data,
+                *(f"--{key}={value}" for key, value in settings.items()),
+            ],
+            **_as_user(user, directory),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    server = Server(**asdict(Process.of(process.pid)), port=port, secret=password)
+    _wait_until(process, log, lambda: "ready to accept connections" in log.read_text(encoding="utf-8"))
+    return server
+
+
+def _unprivileged_user() -> pwd.struct_passwd | None:
+    """Whom PostgreSQL runs as when this is root, which it refuses; None when this is not root."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise RuntimeError("neither user postgres nor nobody exists: PostgreSQL cannot be started by root")
+
+
+def _as_user(user: pwd.struct_passwd | None, directory: Path) -> dict[str, Any]:
+    """Options of subprocess: as `user`, in `directory`, out of reach of the terminal's Ctrl-C."""
+    options: dict[str, Any] = {"cwd": directory, "start_new_session": True}
+    if user:
+        options |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    return options
+
+
+# Redis or Valkey -----------------------------------------------------------------------------------------
+
+
+def _start_redis(directory: Path, port: int) -> Server:
+    program = redis_program()
+    assert program is not None
+    directory.mkdir(mode=0o700)
+    password = secrets.token_hex(16)
+    settings = {
+        "port": port,
+        "bind": "127.0.0.1",
+        "requirepass": password,
+        "save": '""',
+        "appendonly": "no",
+        "dir": directory,
+    }
+    configuration = directory / "redis.conf"
+    configuration.write_text("".join(f"{key} {value}\n" for key, value in settings.items()), encoding="utf-8")
+    log = directory / "log"
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            [program, configuration],
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    server = Server(**asdict(Process.of(process.pid)), port=port, secret=password)
+    _wait_until(process, log, lambda: _accepts(port))
+    return server
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _wait_until(process: subprocess.Popen[bytes], log: Path, is_ready: Callable[[], bool]) -> None:
+    """Until it is ready; fails with its log when it ended, or was not ready in START_TIMEOUT_S."""
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while not is_ready():
+        if process.poll() is not None or time.monotonic() > deadline_s:
+            process.kill()
+            process.wait()
+            pytest.fail(f"{process.args} did not start:\n{log.read_text(encoding='utf-8')}", pytrace=False)
+        time.sleep(0.02)
+    # It outlives the worker that started it; the run's owner ends it. Popen would warn about that.
+    process.returncode = 0

@@ -1,0 +1,170 @@
+"""A running place and people in it: each test makes its own people, so that one instance serves a whole file.
+
+`place` (conftest.py) is a `Place`: the real `serve`, once on SQLite and once on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import httpx
+
+from stormpetrel.heavy import hash_password_now
+from stormpetrel.model.access import secret_hash
+from stormpetrel.model.account import Role
+from stormpetrel.model.ids import IdMaker
+from stormpetrel.rules import access, accounts
+from stormpetrel.storage import outbox
+from stormpetrel.storage.connection import Connection, connect, transaction
+from stormpetrel.storage.slots import take_slot
+from tests.instance import Instance
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PASSWORD = "correct horse battery"
+_numbers = itertools.count(1)
+
+
+@cache
+def password_hash() -> str:
+    """The hash of PASSWORD, made once: it costs 20 ms."""
+    return hash_password_now(PASSWORD)
+
+
+def now_ms() -> int:
+    """Now, in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass
+class Person:
+    """A member with a token. `http` speaks to the API in their name."""
+
+    place: Place
+    id: int
+    username: str
+    email: str
+    token: str
+    http: httpx.Client = field(repr=False)
+
+    def post(self, text: str, **more: Any) -> dict[str, Any]:
+        """Posts through the API; the status."""
+        answer = self.http.post("/api/v1/statuses", json={"status": text, **more})
+        assert answer.status_code == 200, answer.text
+        status: dict[str, Any] = answer.json()
+        return status
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """The JSON of a GET that must succeed."""
+        answer = self.http.get(path, params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def do(self, path: str, **parameters: Any) -> Any:
+        """The JSON of a POST that must succeed."""
+        answer = self.http.post(path, json=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def follow(self, other: Person) -> None:
+        """Follows through the API."""
+        self.do(f"/api/v1/accounts/{other.id}/follow")
+
+
+@dataclass
+class Place:
+    """A running instance. `visitor` speaks to it without any credential."""
+
+    instance: Instance
+    database_url: str
+    base_url: str
+    visitor: httpx.Client
+
+    def client(self, token: str | None = None) -> httpx.Client:
+        """A new client; with a token it speaks for whom that belongs to."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        # No proxy of the environment may stand between a test and loopback.
+        return httpx.Client(base_url=self.base_url, headers=headers, trust_env=False, timeout=20)
+
+    def write(
+        self, rule: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Runs a rule in the database and tells the running server, as the command line does."""
+        slot = take_slot(self.database_url)
+        connection = connect(self.database_url, ids=IdMaker(slot.number))
+        try:
+            with transaction(connection):
+                result = rule(connection, *args, **kwargs)
+                if connection.events:
+                    outbox.put_events(connection, list(connection.events), now_ms=now_ms())
+            return result
+        finally:
+            connection.close()
+            slot.release()
+
+    def person(
+        self, name: str = "person", *, scopes: str = "read write follow push", role: Role = Role.MEMBER
+    ) -> Person:
+        """A new member; their name begins with `name` and is nobody else's."""
+        username = f"{name}_{next(_numbers)}"
+        email = f"{username}@example.org"
+        account = self.write(
+            accounts.sign_up,
+            username=username,
+            email=email,
+            password_hash=password_hash(),
+            reason="",
+            locale="en",
+            registration="open",
+            now_ms=now_ms(),
+            role=role,
+            by_operator=True,
+        )
+        token = self.token(account.id, scopes=scopes)
+        return Person(self, account.id, username, email, token, self.client(token))
+
+    def token(self, account_id: int | None, *, scopes: str = "read write follow push") -> str:
+        """A new access token of the account."""
+        token = secrets.token_urlsafe(32)
+        self.write(
+            access.create_token,
+            account_id=account_id,
+            application_id=None,
+            scopes=tuple(scopes.split()),
+            token_hash=secret_hash(token),
+            now_ms=now_ms(),
+        )
+        return token
+
+    def browser_session(self, person: Person) -> httpx.Client:
+        """A client that signed in through the pages, cookies and all."""
+        client = self.client()
+        form = client.get("/auth/sign_in")
+        answer = client.post(
+            "/auth/sign_in",
+            data={"user[email]": person.email, "user[password]": PASSWORD, "csrf": csrf_of(form.text)},
+        )
+        assert answer.status_code == 303, answer.text
+        return client
+
+
+def csrf_of(html: str) -> str:
+    """The value of a page's first form field named csrf."""
+    before, found, after = html.partition('name="csrf" value="')
+    assert found, f"no csrf field in: {before[:2000]}"
+    return after.partition('"')[0]
+
+
+@contextmanager
+def place_of(instance: Instance, database_url: str) -> Iterator[Place]:
+    """The running instance as a place."""
+    with httpx.Client(base_url=instance.base_url, trust_env=False, timeout=20) as visitor:
+        yield Place(instance, database_url, instance.base_url, visitor)

@@ -1,0 +1,25 @@
+"""Ports that nobody else on this machine is given while a test needs them."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def reserved_ports(count: int) -> Iterator[list[int]]:
+    """`count` free ports of 127.0.0.1, kept from every other taker until the block ends.
+
+    Each is held by a socket that is bound and does not listen. A server that sets SO_REUSEADDR or
+    SO_REUSEPORT, as they all do, can bind and listen beside it; "give me any free port" passes it by.
+    """
+    with contextlib.ExitStack() as stack:
+        ports = []
+        for _ in range(count):
+            holder = stack.enter_context(socket.socket())
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            holder.bind(("127.0.0.1", 0))
+            ports.append(holder.getsockname()[1])
+        yield ports

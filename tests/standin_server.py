@@ -1,0 +1,81 @@
+"""`serve` with a small web worker in place of the real one: for tests of what the supervisor does.
+
+    python tests/standin_server.py ROLE…      serves these roles with the configuration of the environment
+
+GET /pid answers with the worker's process id, /slow begins and answers a second later, /publish?N tells the
+other workers N, /heard answers what this one heard, /hash whether the heavy child verifies a password,
+/stuck never gives the loop back, /die ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+
+from stormpetrel.config import load
+from stormpetrel.errors import Busy
+from stormpetrel.heavy import hash_password_now
+from stormpetrel.model.event import PostChanged
+from stormpetrel.serve import ROLES, serve
+
+SLOW_S = 1.0
+
+
+async def web(*, config, sock, bus, heavy, stop, secret):
+    heard = []
+    bus.on_events = lambda events: heard.extend(type(event).__name__ for event in events)
+    open_requests = set()
+
+    async def respond(path, argument):
+        if path == "/pid":
+            return str(os.getpid())
+        if path == "/slow":
+            await asyncio.sleep(SLOW_S)
+            return "slow but whole"
+        if path == "/publish":
+            bus.publish([PostChanged(int(argument), 1)])
+            return "told"
+        if path == "/heard":
+            bus.drain()
+            return f"{os.getpid()} {' '.join(heard)}"
+        if path == "/hash":
+            try:
+                return str(await heavy.verify_password(hash_password_now("x"), "x"))
+            except Busy:
+                return "busy"
+        if path == "/secret":
+            return secret.hex()
+        if path == "/stuck":
+            (config.data_dir / "stuck").touch()
+            time.sleep(1000)
+        if path == "/die":
+            os._exit(7)
+        return '{"status":"ok"}'
+
+    async def client(reader, writer):
+        open_requests.add(asyncio.current_task())
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            path, _, argument = head.split()[1].decode().partition("?")
+            body = (await respond(path, argument)).encode()
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body
+            )
+            await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+            open_requests.discard(asyncio.current_task())
+
+    server = await asyncio.start_server(client, sock=sock, backlog=4096)
+    await stop.wait()
+    server.close()
+    if open_requests:
+        await asyncio.wait(open_requests)
+
+
+if __name__ == "__main__":
+    sys.exit(serve(load(), roles=frozenset(sys.argv[1:] or ROLES), web=web))

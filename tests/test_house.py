@@ -1,0 +1,383 @@
+"""The house rules (CONTRIBUTING.md), as tests: imports, clocks, names, tables.
+
+Each rule is a function that takes a tree or a text and returns what is wrong with it, so that the test
+beside it can feed it a bad sample: a check that cannot fail checks nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests.repository import ROOT, python_files, text_files
+
+PACKAGE = ROOT / "stormpetrel"
+LONGEST_FILE_LINES = 600
+
+
+# Imports -------------------------------------------------------------------------------------------------
+
+
+def broken_contracts(directory: Path) -> list[str]:
+    """The names of the import rules that the package in `directory` breaks, as import-linter sees it."""
+    done = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"],
+        cwd=directory,
+        env=os.environ | {"PYTHONPATH": str(directory), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Contracts:" in done.stdout, done.stdout + done.stderr
+    broken = re.findall(r"^(.+) BROKEN$", done.stdout, re.MULTILINE)
+    assert bool(broken) == (done.returncode != 0), done.stdout
+    return broken
+
+
+@pytest.fixture
+def copy_of_the_package(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "stormpetrel", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_imports_go_one_way():
+    assert broken_contracts(ROOT) == []
+
+
+def test_every_import_rule_notices_when_it_is_broken(copy_of_the_package):
+    package = copy_of_the_package / "stormpetrel"
+    (package / "model" / "injected.py").write_text(
+        "import sqlalchemy\nimport starlette\nimport stormpetrel.rules\n"
+    )
+    (package / "shield" / "injected.py").write_text("import stormpetrel.errors\n")
+    (package / "edge" / "injected.py").write_text("import starlette\n")
+    (package / "injected.py").write_text('"""A new file at the top."""\n')
+    rules = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    assert sorted(broken_contracts(copy_of_the_package)) == sorted(rule["name"] for rule in rules)
+
+
+def test_a_new_file_at_the_top_of_the_package_must_be_given_its_place(copy_of_the_package):
+    (copy_of_the_package / "stormpetrel" / "injected.py").write_text('"""A new file at the top."""\n')
+    assert broken_contracts(copy_of_the_package) == ["Layers: downward only, and everything has its place"]
+
+
+DATABASE_LIBRARIES = {"sqlalchemy", "sqlite3", "psycopg", "psycopg_pool", "alembic", "aiosqlite"}
+
+
+def imported(text: str) -> set[str]:
+    """The first parts of the names of everything that a module imports, at any depth."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def database_imports(files: dict[str, str]) -> list[str]:
+    """The files outside storage/ that import a database library."""
+    return [
+        name
+        for name, text in files.items()
+        if not name.startswith("stormpetrel/storage/") and imported(text) & DATABASE_LIBRARIES
+    ]
+
+
+def test_only_storage_knows_a_database_library():
+    assert database_imports(python_files("stormpetrel")) == []
+    assert database_imports({"stormpetrel/api/a.py": "def f():\n    import sqlite3\n"}) == [
+        "stormpetrel/api/a.py"
+    ]
+    assert database_imports({"stormpetrel/web/a.py": "from psycopg.rows import x\n"}) == [
+        "stormpetrel/web/a.py"
+    ]
+    assert database_imports({"stormpetrel/storage/a.py": "import sqlite3\n"}) == []
+
+
+def test_only_storage_holds_sql():
+    assert sql_texts(python_files("stormpetrel")) == []
+    assert sql_texts({"stormpetrel/rules/a.py": 'Q = "SELECT id FROM posts"\n'}) == [
+        "stormpetrel/rules/a.py:1"
+    ]
+    assert sql_texts({"stormpetrel/rules/a.py": 'ABOUT = "Select a person from the list"\n'}) == []
+
+
+def sql_texts(files: dict[str, str]) -> list[str]:
+    """Where a text outside storage/ reads like SQL."""
+    looks_like_sql = re.compile(r"\b(SELECT\b.*\bFROM|INSERT INTO|DELETE FROM|UPDATE \w+ SET)\b", re.DOTALL)
+    return [
+        f"{name}:{node.lineno}"
+        for name, text in files.items()
+        if not name.startswith("stormpetrel/storage/")
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and looks_like_sql.search(node.value)
+    ]
+
+
+# Time and chance are arguments ---------------------------------------------------------------------------
+
+CLOCKS_AND_DICE = {
+    "time": {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep"},
+    "datetime": {"now", "utcnow", "today"},
+    "date": {"today"},
+    "os": {"urandom", "getrandom"},
+    "uuid": {"uuid1", "uuid4"},
+    "secrets": None,  # anything of it
+    "random": None,
+}
+ALLOWED_NAMES = {"random.Random", "secrets.compare_digest"}  # a type for an argument; a comparison
+
+
+def clock_readings(files: dict[str, str]) -> list[str]:
+    """Where a module reads a clock or rolls dice; `random.Random` may be named, not made."""
+    found = []
+    for name, text in files.items():
+        for node in ast.walk(ast.parse(text)):
+            used = []
+            if isinstance(node, ast.ImportFrom):
+                used = [f"{node.module}.{alias.name}" for alias in node.names]
+            elif isinstance(node, ast.Attribute):
+                used = [ast.unparse(node)]
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"random.Random", "Random"}:
+                used = ["random.Random()"]
+            found += [f"{name}:{node.lineno} {one}" for one in used if _is_clock_or_die(one)]
+    return found
+
+
+def _is_clock_or_die(used: str) -> bool:
+    if used in ALLOWED_NAMES:
+        return False
+    owner, _, name = used.rpartition(".")
+    owner = owner.rpartition(".")[2]
+    return owner in CLOCKS_AND_DICE and (CLOCKS_AND_DICE[owner] is None or name in CLOCKS_AND_DICE[owner])
+
+
+def test_model_rules_and_shield_read_no_clock_and_roll_no_dice():
+    files = (
+        python_files("stormpetrel/model")
+        | python_files("stormpetrel/rules")
+        | python_files("stormpetrel/shield")
+    )
+    assert files
+    assert clock_readings(files) == []
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        "import time\nnow = time.time()\n",
+        "from time import monotonic\n",
+        "import datetime\ndatetime.datetime.now()\n",
+        "from datetime import datetime\nread = datetime.utcnow\n",
+        "import random\nrandom.choice([1])\n",
+        "import random\nrng = random.Random()\n",
+        "import os\nos.urandom(8)\n",
+        "from secrets import token_hex\n",
+        "import uuid\nuuid.uuid4()\n",
+    ],
+)
+def test_a_clock_or_a_die_is_noticed(sample):
+    assert clock_readings({"a.py": sample})
+
+
+def test_time_and_chance_as_arguments_are_fine():
+    fine = "import random\ndef f(rng: random.Random, now_ms: int):\n    return rng.random() + now_ms\n"
+    assert clock_readings({"a.py": fine}) == []
+
+
+# Files and names -----------------------------------------------------------------------------------------
+
+NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "common", "base", "misc"}
+
+
+def vague_names(names: list[str]) -> list[str]:
+    """The paths in which a file or folder has a name that says nothing of what is in it."""
+    return [
+        name
+        for name in names
+        if {part.partition(".")[0] for part in name.split("/")} & NAMES_THAT_SAY_NOTHING
+    ]
+
+
+def test_no_file_has_a_name_that_says_nothing():
+    assert vague_names([name for name in text_files() if name.endswith(".py")]) == []
+    assert vague_names(
+        ["stormpetrel/utils.py", "tests/helpers/a.py", "stormpetrel/base.py", "a/based.py"]
+    ) == [
+        "stormpetrel/utils.py",
+        "tests/helpers/a.py",
+        "stormpetrel/base.py",
+    ]
+
+
+def too_long(files: dict[str, str]) -> list[str]:
+    """The files that should be split by noun; what a tool writes may be as long as it is."""
+    return [
+        f"{name}: {lines} lines"
+        for name, text in files.items()
+        if not name.startswith("requirements/") and (lines := text.count("\n")) > LONGEST_FILE_LINES
+    ]
+
+
+def test_no_file_is_too_long_to_be_read():
+    assert too_long(text_files()) == []
+    assert too_long({"stormpetrel/a.py": "\n" * 601}) == ["stormpetrel/a.py: 601 lines"]
+
+
+def full_init_files(files: dict[str, str]) -> list[str]:
+    """The `__init__.py` that hold more than one docstring (the topmost: and the version)."""
+    full = []
+    for name, text in files.items():
+        if not name.endswith("__init__.py"):
+            continue
+        body = ast.parse(text).body
+        is_documented = (
+            bool(body) and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
+        )
+        rest = [ast.unparse(node).partition(" = ")[0] for node in body[1:]]
+        if not is_documented or rest != (["__version__"] if name == "stormpetrel/__init__.py" else []):
+            full.append(name)
+    return full
+
+
+def test_init_files_hold_one_docstring():
+    assert full_init_files(python_files("stormpetrel")) == []
+    samples = {
+        "a/__init__.py": '"""A."""\nfrom a.b import c\n',
+        "b/__init__.py": "",
+        "c/__init__.py": '"""C."""\n',
+    }
+    assert full_init_files(samples) == ["a/__init__.py", "b/__init__.py"]
+
+
+def uncollected(files: dict[str, str]) -> list[str]:
+    """Test files that pytest would pass over, or that test nothing, or whose name another one has."""
+    wrong = []
+    seen: dict[str, str] = {}
+    for name, text in files.items():
+        has_tests = any(
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+            for node in ast.walk(ast.parse(text))
+        )
+        base = name.rpartition("/")[2]
+        if has_tests != base.startswith("test_"):
+            wrong.append(f"{name}: {'tests that are not collected' if has_tests else 'no test in it'}")
+        if base == "__init__.py":
+            wrong.append(f"{name}: tests are no package")
+        if base.startswith("test_") and base in seen:
+            wrong.append(f"{name}: as {seen[base]}")
+        seen.setdefault(base, name)
+    return wrong
+
+
+def test_every_test_file_is_collected():
+    assert uncollected(python_files("tests")) == []
+    samples = {
+        "tests/api/statuses.py": "def test_a(): ...\n",
+        "tests/api/test_a.py": "def check(): ...\n",
+        "tests/api/test_b.py": "async def test_b(): ...\n",
+        "tests/web/test_b.py": "def test_b(): ...\n",
+    }
+    assert [wrong.partition(":")[0] for wrong in uncollected(samples)] == [
+        "tests/api/statuses.py",
+        "tests/api/test_a.py",
+        "tests/web/test_b.py",
+    ]
+
+
+# Put together from halves: this file is looked through as well.
+UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|NotImplemented" + r"Error)\b")
+FOREIGN_PLACE = re.compile(
+    r"(?<![\w./-])/(home|Users)/\w+/|(?<![\w./-])/(root|wo" + r"rk)/"  # somebody's machine
+    r"|\b(pypi\.|files\.python"
+    + r"hosted|registry\.npm|npm"
+    + r"js\.|deb\.deb"
+    + r"ian|archive\.ubu"
+    + r"ntu)"
+)
+
+
+def leftovers(files: dict[str, str]) -> list[str]:
+    """Where a text holds unfinished work, a path of somebody's machine or the address of a registry."""
+    return [
+        f"{name}:{number} {match[0]}"
+        for name, text in files.items()
+        for number, line in enumerate(text.splitlines(), start=1)
+        for pattern in (UNFINISHED, FOREIGN_PLACE)
+        if (match := pattern.search(line))
+    ]
+
+
+def test_nothing_unfinished_and_no_place_of_somebodys_machine_is_committed():
+    assert leftovers(text_files()) == []
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        "# TO" + "DO: later",
+        "raise NotImplemented" + "Error",
+        "cd /home/" + "ann/src",
+        "see /ro" + "ot/.ssh",
+        "/wo" + "rk/main",
+        "https://pypi" + ".org/simple",
+        "http://deb.deb" + "ian.org",
+        "//registry.n" + "pmjs.org",
+    ],
+)
+def test_a_leftover_is_noticed(sample):
+    assert leftovers({"a.py": sample})
+
+
+# Tables and chance ---------------------------------------------------------------------------------------
+
+
+def differences(url: str) -> list[object]:
+    """What alembic would change at `url` to make it storage/tables.py."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    migrate = importlib.import_module("stormpetrel.storage.migrate")
+    tables = importlib.import_module("stormpetrel.storage.tables")
+    with migrate.engine(url).connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        return list(compare_metadata(context, tables.metadata))
+
+
+def test_migrations_give_the_tables_of_the_code(database_url):
+    assert differences(database_url) == []
+    migrate = importlib.import_module("stormpetrel.storage.migrate")
+    with migrate.engine(database_url).begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE forgotten_by_the_code (id bigint)")
+    assert len(differences(database_url)) == 1
+
+
+def test_migrating_twice_changes_nothing(empty_database_url):
+    migrate = importlib.import_module("stormpetrel.storage.migrate")
+    migrate.upgrade(empty_database_url)
+    migrate.upgrade(empty_database_url)
+    assert differences(empty_database_url) == []
+
+
+def test_hypothesis_tries_the_same_examples_in_every_run_of_continuous_integration():
+    in_ci = os.environ.get("CI") == "true" or "HYPOTHESIS_PROFILE" not in os.environ
+    assert hypothesis.settings.get_profile("fixed").derandomize
+    assert not in_ci or hypothesis.settings.default.derandomize

@@ -1,0 +1,33 @@
+"""What `make test` promises: every check runs, each failure counts, and pytest's summary closes the output."""
+
+from __future__ import annotations
+
+from tools import check
+
+PASSES = ("one that passes", ["python", "-c", "print('seen one')"])
+FAILS = ("one that fails", ["python", "-c", "raise SystemExit(1)"])
+
+
+def test_every_check_runs_although_an_earlier_one_failed(monkeypatch, capfd):
+    monkeypatch.setattr(check, "LINT", (FAILS, PASSES))
+    assert check.main(["lint"]) == 1
+    printed = capfd.readouterr().out
+    assert "seen one" in printed
+    assert printed.splitlines()[-1] == "FAILED: one that fails (see above)"
+
+
+def test_it_passes_when_all_pass(monkeypatch):
+    monkeypatch.setattr(check, "LINT", (PASSES, PASSES))
+    assert check.main(["lint"]) == 0
+
+
+def test_pytest_comes_last_so_that_its_summary_closes_the_output(monkeypatch):
+    seen = []
+    monkeypatch.setattr(check, "run", lambda name, command: not seen.append(name))
+    assert check.main(["all"]) == 0
+    assert seen == ["ruff check", "ruff format", "mypy --strict", "import rules", "pytest"]
+
+
+def test_a_wrong_word_is_wrong_use():
+    assert check.main(["everything"]) == 2
+    assert check.main([]) == 2

@@ -1,0 +1,94 @@
+"""`make install` and `make run` on a copy of the repository, as somebody who cloned it has it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+
+import pytest
+
+from tests.instance import clean_environment
+from tests.ports import reserved_ports
+from tests.repository import ROOT, files_of_the_repository
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    for path in files_of_the_repository():
+        copy = tmp_path / "checkout" / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    return tmp_path / "checkout"
+
+
+def make(target, checkout):
+    return subprocess.run(
+        ["make", target],
+        cwd=checkout,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(600)
+def test_a_clone_installs_once_and_again_only_what_changed(checkout):
+    first = make("install", checkout)
+    assert first.returncode == 0, first.stderr
+    stormpetrel = checkout / ".venv" / "bin" / "stormpetrel"
+    assert subprocess.run([stormpetrel, "--help"], capture_output=True, check=False).returncode == 0
+    made_at_ns = stormpetrel.stat().st_mtime_ns
+    second = make("install", checkout)
+    assert (second.returncode, second.stdout) == (0, "")
+    assert stormpetrel.stat().st_mtime_ns == made_at_ns
+    (checkout / "stormpetrel" / "__init__.py").write_text('"""Changed."""\n\n__version__ = "9.8.7"\n')
+    assert make("install", checkout).returncode == 0
+    said = subprocess.run([stormpetrel, "--version"], capture_output=True, text=True, check=True)
+    assert "9.8.7" in said.stdout
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(600)
+def test_make_run_shows_a_demo_and_goes_on_with_it_the_second_time(checkout):
+    with reserved_ports(4) as ports:
+        names = ("web_port", "status_port", "sms_port", "courier_port")
+        environ = clean_environment(**dict(zip(names, ports, strict=True)))
+        for turn in ("first", "second"):
+            log = checkout.parent / f"{turn}.log"
+            with open(log, "wb") as output:
+                process = subprocess.Popen(
+                    ["make", "run"],
+                    cwd=checkout,
+                    env=environ,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            try:
+                wait_for(f"http://127.0.0.1:{ports[0]}/health", process, log)
+            finally:
+                # As Ctrl-C does: to everything in the foreground at once.
+                os.killpg(process.pid, signal.SIGINT)
+                process.wait(60)
+            said = log.read_text(encoding="utf-8")
+            assert f"http://127.0.0.1:{ports[0]}" in said
+            assert (checkout / "data" / "demo-logins.txt").read_text(encoding="utf-8") in said
+
+
+def wait_for(url, process, log):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while True:
+        assert process.poll() is None, log.read_text(encoding="utf-8")
+        try:
+            with opener.open(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.1)

@@ -1,0 +1,74 @@
+"""Runs the checks of `make test`, `make lint`, `make prove` and `make bench`, all of them, and reports each.
+
+Every check runs even if an earlier one failed: one run tells everything that is wrong. pytest comes last,
+so that its summary closes the output. Exit 1 if any check failed.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+
+LINT = (
+    ("ruff check", ["ruff", "check", "."]),
+    ("ruff format", ["ruff", "format", "--check", "."]),
+    ("mypy --strict", ["mypy"]),
+    ("import rules", ["lint-imports"]),
+)
+
+
+def run(name: str, command: list[str]) -> bool:
+    """Run one check with its output shown; whether it passed."""
+    print(f"\n== {name}", flush=True)
+    started_at_s = time.monotonic()
+    done = subprocess.run([BIN / command[0], *command[1:]], cwd=ROOT, stdin=subprocess.DEVNULL, check=False)
+    passed = done.returncode == 0
+    print(f"   {'passed' if passed else 'FAILED'}: {time.monotonic() - started_at_s:.1f} s", flush=True)
+    return passed
+
+
+def pytest(marked: str) -> tuple[str, list[str]]:
+    """The pytest check for tests `marked`, over two processes; PYTEST in the environment adds options."""
+    command = ["python", "-m", "pytest", "-n", "2", "--dist", "loadfile", "-m", marked]
+    return "pytest", [*command, *shlex.split(os.environ.get("PYTEST", ""))]
+
+
+def benches() -> list[tuple[str, list[str]]]:
+    """One quick run of each script in bench/ that can be started; BENCH names some of them."""
+    wanted = os.environ.get("BENCH", "").split()
+    scripts = [
+        path for path in sorted(ROOT.glob("bench/*.py")) if "__main__" in path.read_text(encoding="utf-8")
+    ]
+    return [
+        (f"bench/{path.name}", ["python", str(path), "--quick"])
+        for path in scripts
+        if not wanted or path.stem in wanted
+    ]
+
+
+def main(arguments: list[str]) -> int:
+    """Run the group of checks named by the only argument; 2 for a wrong one."""
+    groups = {
+        "all": lambda: [*LINT, pytest("not prove")],
+        "lint": lambda: list(LINT),
+        "prove": lambda: [pytest("prove")],
+        "bench": benches,
+    }
+    if len(arguments) != 1 or arguments[0] not in groups:
+        print(f"usage: check.py {'|'.join(groups)}", file=sys.stderr)
+        return 2
+    failed = [name for name, command in groups[arguments[0]]() if not run(name, command)]
+    if failed:
+        print(f"\nFAILED: {', '.join(failed)} (see above)")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,161 @@
+"""Writes the parts of docs/ that the code knows best: every configuration key and every command.
+
+`--write` puts them between the two marks in docs/configuration.md and docs/commands.md; without it, exit 1
+if one of them is behind the code. tests/test_house.py asks the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from stormpetrel.config import PREFIX, Config
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+BEGIN = "<!-- from here on written by `make docs` -->"
+END = "<!-- to here -->"
+EVERYWHERE = {"--help", "--config"}
+"""Options of every command; docs/commands.md explains them once."""
+
+
+def configuration_tables() -> str:
+    """One table per section: key, variable, default, meaning, in the order of config.py."""
+    hints = get_type_hints(Config)
+    sections: list[tuple[str, type[Any]]] = [("", Config)]
+    sections += [(f.name, hints[f.name]) for f in dataclasses.fields(Config) if _is_section(hints[f.name])]
+    return "\n\n".join(_section_table(name, kind) for name, kind in sections)
+
+
+def _is_section(kind: Any) -> bool:
+    return dataclasses.is_dataclass(kind)
+
+
+def _section_table(section: str, kind: type[Any]) -> str:
+    hints = get_type_hints(kind)
+    heading = f"### `[{section}]`" if section else "### Outside any section"
+    lines = [heading, "", "| key | in the environment | default | meaning |", "|---|---|---|---|"]
+    for field in dataclasses.fields(kind):
+        if _is_section(hints[field.name]):
+            continue
+        variable = PREFIX + (f"{section}_{field.name}" if section else field.name).upper()
+        default = "empty" if field.default == "" else f"`{_plain(field.default)}`"
+        meaning = _cell(field.metadata["about"] + _bounds(field.metadata))
+        lines.append(f"| `{field.name}` | `{variable}` | {default} | {meaning} |")
+    return "\n".join(lines)
+
+
+def _plain(value: Any) -> str:
+    return f"{value:_}" if isinstance(value, int) and value >= 100_000 else str(value)
+
+
+def _bounds(rules: Any) -> str:
+    if "choices" in rules:
+        return f" ({', '.join(f'`{choice}`' for choice in rules['choices'])})"
+    if "low" in rules:
+        return f" ({_plain(rules['low'])} to {_plain(rules['high'])})"
+    return ""
+
+
+def command_sections(parser: argparse.ArgumentParser) -> str:
+    """One section per command and subcommand, with its arguments and options, as `parser` knows them."""
+    return "\n\n".join(_command_section(name, command) for name, command in commands(parser, "stormpetrel"))
+
+
+def commands(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Every command below `parser` that does something, by its full name (`stormpetrel user add`), in order."""
+    inner = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not inner:
+        yield name, parser
+    for action in inner:
+        for inner_name, command in action.choices.items():
+            yield from commands(command, f"{name} {inner_name}")
+
+
+def _command_section(name: str, command: argparse.ArgumentParser) -> str:
+    # Not argparse's own help text: it differs between the versions of Python.
+    arguments = [a for a in command._actions if not a.option_strings]
+    options = [a for a in command._actions if a.option_strings and not EVERYWHERE & set(a.option_strings)]
+    lines = [f"### `{' '.join([name, *map(_shown, arguments)])}`"]
+    if command.description:
+        lines += ["", command.description.strip()]
+    if arguments or options:
+        lines += ["", "| argument | meaning |", "|---|---|"]
+    for action in (*arguments, *options):
+        needed = " (required)" if action.required and action.option_strings else ""
+        lines.append(f"| `{_cell(_shown(action))}` | {_cell(_help(action))}{needed} |")
+    if command.epilog:
+        lines += ["", "```", command.epilog.strip(), "```"]
+    return "\n".join(lines)
+
+
+def _shown(action: argparse.Action) -> str:
+    value = "" if action.nargs == 0 else _value(action)
+    if not action.option_strings:
+        return {"?": f"[{value}]", "*": f"[{value}…]", "+": f"{value}…"}.get(str(action.nargs), value)
+    return ", ".join(action.option_strings) + (f" {value}" if value else "")
+
+
+def _value(action: argparse.Action) -> str:
+    if action.choices:
+        return "|".join(map(str, action.choices))
+    return str(action.metavar or action.dest.upper())
+
+
+def _help(action: argparse.Action) -> str:
+    text = (action.help or "").replace("%(default)s", str(action.default)).replace("%%", "%")
+    return text.strip()
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def pages() -> dict[Path, Callable[[], str]]:
+    """Which generated text stands in which page."""
+    # Late: a page of configuration needs no command line.
+    from stormpetrel.cli.main import build_parser
+
+    return {
+        DOCS / "configuration.md": configuration_tables,
+        DOCS / "commands.md": lambda: command_sections(build_parser()),
+    }
+
+
+def with_generated(page: str, generated: str) -> str:
+    """`page` with `generated` between its two marks. Raises ValueError when it lacks them."""
+    before, found_begin, rest = page.partition(BEGIN)
+    _, found_end, after = rest.partition(END)
+    if not found_begin or not found_end:
+        raise ValueError(f"the page lacks {BEGIN} or {END}")
+    return f"{before}{BEGIN}\n\n{generated}\n\n{END}{after}"
+
+
+def pages_behind() -> dict[Path, str]:
+    """The pages that are behind the code, with what they should be."""
+    behind = {}
+    for path, generate in pages().items():
+        page = path.read_text(encoding="utf-8")
+        wanted = with_generated(page, generate())
+        if wanted != page:
+            behind[path] = wanted
+    return behind
+
+
+def main(arguments: list[str]) -> int:
+    """`--write` brings every page in step; without it, exit 1 and their names if one is not."""
+    behind = pages_behind()
+    for path, wanted in behind.items():
+        if "--write" in arguments:
+            path.write_text(wanted, encoding="utf-8")
+            print(f"written: {path}")
+        else:
+            print(f"behind the code: {path} (make docs)", file=sys.stderr)
+    return 1 if behind and "--write" not in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
