@@ -159,7 +159,9 @@ class Bus:
         self._bridge: ValkeyBridge | None = None
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Starts to hear of events in `loop`. Set `on_events` first."""
+        """Starts to hear of events in `loop`; a second call does nothing."""
+        if self._loop is not None:
+            return
         self._loop = loop
         for receiver in self._receivers:
             loop.add_reader(receiver.end.fileno(), self._readable, receiver)
@@ -171,7 +173,7 @@ class Bus:
                 url=self._hub.valkey_url,
                 channel=self._hub.channel,
                 machine=self._hub.machine,
-                hands_on=self._hand_on if self._wants else None,
+                hands_on=self._hand_on_from_afar if self._wants else None,
             )
             self._bridge.start(loop)
 
@@ -253,6 +255,12 @@ class Bus:
         self.gaps += 1
         log.info("events from %s were missed: everything held in memory is dropped", receiver.name)
         events.append(AllChanged())
+
+    def _hand_on_from_afar(self, events: list[Event]) -> None:
+        try:
+            self._hand_on(events)
+        except Exception:  # a task's edge: the subscription must not end by what somebody makes of an event
+            log.exception("an event from another machine could not be applied")
 
     def _hand_on(self, events: list[Event]) -> None:
         if not events:

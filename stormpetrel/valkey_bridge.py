@@ -25,6 +25,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from stormpetrel.errors import SetupError
 from stormpetrel.model.event import AllChanged, Event
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,15 @@ class _Message(msgspec.Struct, array_like=True, frozen=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Message).decode
+
+
+def require_url(url: str) -> None:
+    """Raises SetupError when `url` cannot be one of a Valkey or Redis."""
+    try:
+        redis.asyncio.Redis.from_url(url)
+    except ValueError as error:
+        # Its text may repeat a part of the address, which may be the password.
+        raise SetupError("valkey.url cannot be read; it is like redis://HOST:6379/0") from error
 
 
 class ValkeyBridge:

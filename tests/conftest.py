@@ -24,6 +24,7 @@ from tests.parts import (
     shared_redis,
 )
 from tests.people import Place, place_of
+from tests.store import Store, store_at
 
 # The same examples in every run: a red run is red again. `HYPOTHESIS_PROFILE=search` looks for new ones.
 # No deadlines: on a shared machine they measure the neighbours.
@@ -165,6 +166,13 @@ def _postgresql_database(admin: Callable[[str], str], template: str) -> Iterator
     postgresql_execute(admin("postgres"), f"CREATE DATABASE {name} TEMPLATE {template}")
     yield admin(name)
     postgresql_execute(admin("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """A fresh database for a test of rules, once per store."""
+    with store_at(database_url) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -94,9 +94,7 @@ class Place:
         # No proxy of the environment may stand between a test and loopback.
         return httpx.Client(base_url=self.base_url, headers=headers, trust_env=False, timeout=20)
 
-    def write(
-        self, rule: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    def write(self, rule: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs a rule in the database and tells the running server, as the command line does."""
         slot = take_slot(self.database_url)
         connection = connect(self.database_url, ids=IdMaker(slot.number))

@@ -353,6 +353,14 @@ def test_no_secret_is_one_line_and_exit_2(server, tmp_path):
     assert "secret" in line
 
 
+def test_a_valkey_address_that_is_none_is_one_line_and_exit_2_without_its_password(server):
+    server.environ["STORMPETREL_VALKEY_URL"] = "redis://:geheim@127.0.0.1:port/0"
+    exit_code, line = fails_to_start(server)
+    assert exit_code == 2
+    assert "valkey.url" in line
+    assert "geheim" not in line
+
+
 def test_port_0_takes_a_free_one_that_all_workers_share(server):
     server.environ["STORMPETREL_WEB_PORT"] = "0"
     server.start("web")

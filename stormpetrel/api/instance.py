@@ -10,10 +10,8 @@ import msgspec
 from stormpetrel import __version__
 from stormpetrel.api import convert
 from stormpetrel.api.accounts import local_username
-from stormpetrel.api.entities import (
-    API_VERSIONS,
-    VERSION,
-    Account,
+from stormpetrel.api.entities import API_VERSIONS, VERSION, Account
+from stormpetrel.api.instance_entities import (
     AccountLimits,
     Contact,
     ExtendedDescription,
@@ -136,7 +134,7 @@ async def v1(request: Request) -> Response:
             email=config.contact_email,
             version=VERSION,
             urls=InstanceUrls(streaming_api=site.streaming_url),
-            stats=InstanceStatistics(user_count=counts.users, status_count=counts.posts, domain_count=1),
+            stats=InstanceStatistics(user_count=counts.users, status_count=counts.posts, domain_count=0),
             thumbnail=f"{site.base_url}/assets/header.png",
             languages=_languages(site),
             registrations=config.registration != "closed",

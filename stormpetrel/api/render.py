@@ -198,10 +198,10 @@ class _View:
 
 
 def _closed(parts: list[bytes]) -> bytes:
-    """The parts of an array, each item followed by a comma, as one."""
+    """The parts of an array as one; each item's last part ends with a comma."""
     if len(parts) == 1:
         return b"[]"
-    parts[-1] = b"]"
+    parts[-1] = parts[-1][:-1] + b"]"
     return b"".join(parts)
 
 
@@ -285,12 +285,16 @@ class Renderer:
         """
         posts, accounts = self._posts.young, self._accounts.young
         parts = [b"["]
+        usual = _end(None, reader_id, own=False) + b","
         try:
             for post_id in post_ids:
                 author_id, original_id, head, middle, tail = posts[post_id]
                 if not original_id:
-                    end = _end(flags.get(post_id), reader_id, own=author_id == reader_id)
-                    parts += (head, accounts[author_id], tail, end, b",")
+                    if author_id != reader_id and post_id not in flags:
+                        parts += (head, accounts[author_id], tail, usual)
+                    else:
+                        end = _end(flags.get(post_id), reader_id, own=author_id == reader_id)
+                        parts += (head, accounts[author_id], tail, end, b",")
                     continue
                 original = posts[original_id]
                 found = flags.get(original_id)

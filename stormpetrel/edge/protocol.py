@@ -1,8 +1,9 @@
-"""The HTTP/1.1 protocol class: parse, identify, answer from the cache, admit, refuse.
+"""The HTTP/1.1 protocol class: from bytes to an answer, from memory, from the cache, or by the application.
 
 A subclass of uvicorn's httptools protocol, which brings the parser and the WebSocket hand-over; from the
-first byte to the application everything else is here. One message is fed to the parser at a time, cut where
-its head (or body) ends, so what follows waits as plain bytes and a pipelining client costs no tasks.
+first byte to the application everything else is here, in messages.py and in connection.py. One message is
+fed to the parser at a time, cut where its head (or body) ends, so what follows waits as plain bytes and a
+pipelining client costs no tasks.
 
 Two ways lead to an answer without the application: the memo (`data_received`: the same bytes as a request
 that was parsed before, between two messages) and `_serve_hot` after parsing. Both give the same bytes.
@@ -11,82 +12,46 @@ that was parsed before, between two messages) and `_serve_hot` after parsing. Bo
 from __future__ import annotations
 
 import asyncio
-import logging
 import urllib.parse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 from uvicorn.server import ServerState
 
-from stormpetrel.edge.cache import Flight, Page
-from stormpetrel.edge.codings import coding_for
+from stormpetrel.edge.cache import Page
+from stormpetrel.edge.connection import (
+    BODY,
+    BUSY,
+    CLOSING,
+    FLIGHT,
+    HEADER,
+    IDLE,
+    LINGER,
+    WRITE,
+    WRITE_BUFFER_BYTES,
+)
 from stormpetrel.edge.cycle import Cycle, HotRender
 from stormpetrel.edge.heads import Head
+from stormpetrel.edge.messages import MessageReader
 from stormpetrel.edge.websocket import EdgeWebSocket
 from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import INPUT_MEMORY_BYTES, EdgeWorker, Scope
-from stormpetrel.shield.answer import Refused
 from stormpetrel.shield.classify import LANES, classify
-from stormpetrel.shield.identify import Visit, address_identity, credentials_of, identify
+from stormpetrel.shield.identify import Identity, Visit, address_identity
 from stormpetrel.shield.queues import RUNNING, Ticket
 
-if TYPE_CHECKING:
-    from stormpetrel.shield.identify import Identity
-
-_log = logging.getLogger("stormpetrel.edge")
-
-MAX_URL_BYTES = 8192
 MAX_BLANK_BYTES = 16
 """Line ends before a request; RFC 9112, 2.2 asks to skip at least one."""
 MAX_CHUNKED_CUTS = 64
 """A chunked body is cut at so many blank lines per read; more would let a body of blank lines cost CPU."""
-STREAM_FROM_BYTES = 65_536
-"""An upload starts to run when it has brought this much; smaller bodies are complete before they run."""
-MIN_UPLOAD_BYTES_PER_S = 32_768
-"""An upload's body deadline grows by its declared length at this pace."""
-WRITE_BUFFER_BYTES = 65_536
 MIN_DRAIN_BYTES = 4096
 """A slow reader must take this much per write deadline, or all that there is."""
-LINGER_S = 2.0
-LINGER_BYTES = 262_144
-"""After a refusal that leaves input unread, so much is read and thrown away: a reset would lose the refusal."""
-
-_FACTS = frozenset(
-    {
-        b"accept-encoding",
-        b"authorization",
-        b"connection",
-        b"content-length",
-        b"cookie",
-        b"expect",
-        b"host",
-        b"if-none-match",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
 _ASGI = {"version": "3.0", "spec_version": "2.4"}
-_HEADER, _BODY, _IDLE, _WRITE, _FLIGHT, _BUSY, _CLOSING, _LINGER = (
-    "header",
-    "body",
-    "idle",
-    "write",
-    "flight",
-    "busy",
-    "closing",
-    "linger",
-)
 
 
-class EdgeProtocol(HttpToolsProtocol):
-    """One connection.
-
-    `ready`: between two messages, nothing outstanding, nothing kept back, the client reads: the next bytes
-    may be answered at once. Every other flag says why not.
-    """
+class EdgeProtocol(MessageReader):
+    """One connection of the edge, as the transport sees it."""
 
     def __init__(
         self,
@@ -96,64 +61,10 @@ class EdgeProtocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self.worker = worker
-        self.memo = worker.memo
-        self.address = ""
-        self.stranger: Identity = None  # type: ignore[assignment]
-        self._nobody: Visit = None  # type: ignore[assignment]
-        # For the wheel
-        self.deadline_s = NEVER
-        self.wheel_slot = -1
-        self._kind = _HEADER
-        self._keepalive_s = worker.config.keepalive_timeout_s
+        super().__init__(worker, config, server_state, app_state, _loop)
         # The refusal this connection was last given, while it still holds
         self._refused_as: tuple[int, str, bytes, bool, bool] | None = None
         self._refused_wire = b""
-        # The connection
-        self.ready = False
-        self.write_paused = False
-        self._reading_paused = False
-        self._closing = False
-        self._lingering_bytes = -1
-        self._stash = b""
-        self._write_mark = 0
-        self._drain_waiters: list[asyncio.Future[None]] = []
-        # The message being parsed
-        self._clean = True
-        self._tail = b""
-        self._blank_bytes = 0
-        self._head_bytes = 0
-        self._body_left = 0
-        self._is_chunked = False
-        self._is_in_body = False
-        self._overrun = False
-        self._is_sealed = False
-        self._complete = False
-        self._begins_stream = False
-        self._failure: Refused | None = None
-        self._facts: dict[bytes, bytes] = {}
-        self._hosts = 0
-        # The message that was parsed
-        self._method = ""
-        self._path = b""
-        self._query = b""
-        self._version = "1.1"
-        self._keep_alive = True
-        self._head: Head | None = None
-        self._visit: Visit | None = None
-        self._is_upgrade = False
-        self._body = bytearray()
-        self._body_limit = 0
-        self._body_end_s = NEVER
-        self._received = 0
-        self._input_bytes = 0
-        # Its answer
-        self._outstanding = False
-        self._cycle: Cycle | None = None
-        self._flight: Flight | None = None
-
-    # The transport's calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
@@ -176,7 +87,7 @@ class EdgeProtocol(HttpToolsProtocol):
         worker.counts.connections += 1
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self.ready = not worker.is_draining
-        self._arm(_HEADER, self.loop.time() + worker.config.header_timeout_s)
+        self._arm(HEADER, self.loop.time() + worker.config.header_timeout_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         worker = self.worker
@@ -231,8 +142,6 @@ class EdgeProtocol(HttpToolsProtocol):
             self._settle()
             self._feed_stash()
 
-    # The fast way
-
     def _answer_remembered(self, head: Head) -> bool:
         """Answer a request whose bytes were parsed before; False: the parser must look at it again."""
         worker = self.worker
@@ -244,7 +153,7 @@ class EdgeProtocol(HttpToolsProtocol):
                 worker.counts.requests += 1
                 if head.plain and not page.is_metered:
                     self.transport.write(self._plain_wire(page, head.coding))
-                    self._kind = _IDLE
+                    self._kind = IDLE
                     self.deadline_s = now + self._keepalive_s
                     return True
                 self._answer_page(page, head, now)
@@ -257,7 +166,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self.transport.write(
             self._refusal("ceiling/requests", self.stranger, head.path, head.keep_alive, head.only_head, now)
         )
-        self._kind = _IDLE
+        self._kind = IDLE
         self.deadline_s = now + self._keepalive_s
         if not head.keep_alive:
             self._close()
@@ -297,8 +206,6 @@ class EdgeProtocol(HttpToolsProtocol):
             wire = page.wire(coding, worker.second, worker.date)
             worker.cache.touch(page)
         return wire
-
-    # Cutting the stream into messages
 
     def _feed(self, data: bytes) -> None:
         """Give the parser one message after the other, until one has to wait for its answer."""
@@ -350,276 +257,6 @@ class EdgeProtocol(HttpToolsProtocol):
         if not self._clean and not self._closing:
             self._progress()
 
-    def _terminator(self, data: bytes, at: int) -> int:
-        """Where the message's blank line ends in `data`, looking from `at`; -1: not in here.
-
-        The blank line may have begun in an earlier read: `_tail` has its last three bytes.
-        """
-        tail = self._tail
-        if tail:
-            across = (tail + data[at : at + 3]).find(b"\r\n\r\n")
-            if across >= 0:
-                self._tail = b""
-                return at + across + 4 - len(tail)
-        found = data.find(b"\r\n\r\n", at)
-        if found >= 0:
-            self._tail = b""
-            return found + 4
-        self._tail = (tail + data[max(at, len(data) - 3) :])[-3:]
-        return -1
-
-    def _parse(self, piece: bytes) -> bool:
-        """Feed the parser; False when that ended the conversation."""
-        over = False
-        if not self._is_in_body:
-            # Only as much of a head as is allowed reaches the parser.
-            allowed = self.worker.config.max_header_bytes - (0 if self._clean else self._head_bytes)
-            if len(piece) > allowed:
-                over = True
-                piece = piece[:allowed]
-            self._head_bytes = len(piece) if self._clean else self._head_bytes + len(piece)
-        try:
-            if piece:
-                self.parser.feed_data(piece)
-        except httptools.HttpParserUpgrade:
-            # Raised when the message is complete: what it wants to become is decided in `_dispatch`.
-            pass
-        except httptools.HttpParserError as error:
-            if self._overrun:
-                # A second message in one piece: only bare line ends can hide one. Answer the first, then close.
-                self._keep_alive = False
-                if self._cycle is not None:
-                    self._cycle.keep_alive = False
-                self._overrun = False
-                self._is_sealed = True
-                return True
-            if isinstance(error, httptools.HttpParserCallbackError) and error.__context__ is not None:
-                _log.error("the edge failed on a request", exc_info=error.__context__)
-            self._path = self._path if self._is_in_body else self.url.partition(b"?")[0]
-            self._refuse_input(400, "edge/malformed", "The request could not be read")
-            return False
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            self._refuse_input(failure.status, failure.because, failure.safe_text)
-            return False
-        if len(self.url) > MAX_URL_BYTES and not self._is_in_body:
-            self._path = self.url.partition(b"?")[0]
-            self._refuse_input(414, "edge/url-too-long", "The address is too long")
-            return False
-        if over:
-            self._path = self.url.partition(b"?")[0]
-            self._refuse_input(431, "edge/head-too-large", "The request's head is too large")
-            return False
-        return True
-
-    def _progress(self) -> None:
-        """A message is incomplete: which deadline holds now."""
-        now = self.loop.time()
-        config = self.worker.config
-        if self._is_in_body:
-            if self._cycle is not None and self._reading_paused:
-                self._arm(_BUSY, NEVER)
-            else:
-                self._arm(_BODY, min(self._body_end_s, now + config.body_stall_s))
-        elif self._kind != _HEADER:
-            self._arm(_HEADER, now + config.header_timeout_s)
-
-    # The parser's calls
-
-    def on_message_begin(self) -> None:
-        if not self._clean or self._complete:
-            self._overrun = True
-            raise ValueError("a message inside a message")
-        self._clean = False
-        self.ready = False
-        self.url = b""
-        self.headers = []
-        self._facts = {}
-        self._hosts = 0
-        self._head = None
-        self._visit = None
-
-    def on_url(self, url: bytes) -> None:
-        self.url = self.url + url if self.url else url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        self.headers.append((name, value))
-        if name in _FACTS:
-            facts = self._facts
-            if name == b"host":
-                self._hosts += 1
-            if name in facts:
-                value = facts[name] + (b"; " if name == b"cookie" else b", ") + value
-            facts[name] = value
-
-    def on_headers_complete(self) -> None:
-        worker = self.worker
-        worker.counts.requests += 1
-        parser = self.parser
-        facts = self._facts
-        self._method = method = parser.get_method().decode("ascii")
-        self._version = version = parser.get_http_version()
-        self._is_in_body = True
-        if version == "1.1":
-            self._keep_alive = not worker.is_draining and parser.should_keep_alive()
-            if self._hosts != 1:
-                self._fail(400, "edge/malformed", "A request names one host")
-                return
-        elif version == "1.0":
-            self._keep_alive = False
-        else:
-            self._keep_alive = False
-            self._fail(505, "edge/version", "This server speaks HTTP/1.1")
-            return
-        if not self._take_target():
-            self._fail(400, "edge/malformed", "The address could not be read")
-            return
-        length = 0
-        self._is_chunked = b"transfer-encoding" in facts
-        if b"content-length" in facts:
-            try:
-                length = int(facts[b"content-length"])
-            except ValueError:
-                self._fail(400, "edge/malformed", "The request could not be read")
-                return
-        path = self._path
-        credentials = None
-        if self._query or b"authorization" in facts or b"cookie" in facts:
-            credentials = credentials_of(facts.get(b"authorization"), facts.get(b"cookie"), self._query)
-        if credentials is None:
-            self._visit = self._nobody
-        else:
-            self._visit = identify(
-                credentials,
-                stranger=self.stranger,
-                address=self.address,
-                tokens=worker.tokens,
-                secret=worker.secret,
-                at_s=self.loop.time(),
-            )
-        self._is_upgrade = False
-        if parser.should_upgrade():
-            if method == "CONNECT":
-                self._fail(405, "edge/connect", "This server is not a proxy")
-                return
-            if facts.get(b"upgrade", b"").lower() == b"websocket":
-                if method != "GET" or length or self._is_chunked or version != "1.1":
-                    self._fail(400, "edge/malformed", "A WebSocket handshake is a GET without a body")
-                    return
-                self._is_upgrade = True
-                return
-        if length or self._is_chunked:
-            self._expect_body(length, self.loop.time())
-        elif credentials is None and (method == "GET" or method == "HEAD") and path != b"/health":
-            self._head = Head(
-                path,
-                worker.hot_key(path, self._query),
-                coding=coding_for(facts.get(b"accept-encoding")),
-                if_none_match=facts.get(b"if-none-match"),
-                only_head=method == "HEAD",
-                keep_alive=self._keep_alive,
-            )
-
-    def on_body(self, body: bytes) -> None:
-        if self._failure is not None:
-            return
-        if self._body_left:
-            self._body_left -= len(body)
-        cycle = self._cycle
-        self._input_bytes += len(body)
-        if self._is_chunked:
-            self._received += len(body)
-            if self._received > self._body_limit:
-                self._fail(413, "edge/body-too-large", "The request is too large")
-                return
-        if cycle is None:
-            self._body += body
-            worker = self.worker
-            worker.input_bytes += len(body)
-            known = self._visit is not None and self._visit.identity.kind != "address"
-            if worker.input_bytes > (INPUT_MEMORY_BYTES if known else INPUT_MEMORY_BYTES // 2):
-                self._fail(503, "edge/input-memory", "The server is busy; nothing was stored")
-            elif self._body_limit > worker.config.max_body_bytes and len(self._body) >= STREAM_FROM_BYTES:
-                self._begins_stream = True
-        elif not cycle.finished:
-            self.worker.input_bytes += len(body)
-            cycle.body += body
-            if len(cycle.body) > STREAM_FROM_BYTES:
-                self._pause_reading()
-            cycle.wake()
-        else:
-            self._input_bytes -= len(body)
-
-    def on_message_complete(self) -> None:
-        if self._failure is not None:
-            return
-        self._clean = True
-        self._is_in_body = False
-        self._is_chunked = False
-        self._body_left = 0
-        self._tail = b""
-        self._begins_stream = False
-        cycle = self._cycle
-        if cycle is None:
-            self._complete = True
-        else:
-            cycle.is_body_complete = True
-            cycle.wake()
-            self._settle()
-
-    def _fail(self, status: int, because: str, safe_text: str) -> None:
-        """The message is refused; said once the parser has returned."""
-        if self._failure is None:
-            self._failure = Refused(status, because, safe_text)
-
-    def _take_target(self) -> bool:
-        """Path and query of the request target; False when it cannot be one."""
-        url = self.url
-        if b"#" in url:
-            url = url.partition(b"#")[0]
-        if url[:1] == b"/":
-            self._path, _, self._query = url.partition(b"?")
-        elif url == b"*" and self._method == "OPTIONS":
-            self._path, self._query = b"*", b""
-        elif self._method == "CONNECT":
-            self._path, self._query = b"", b""
-            return True
-        else:
-            # Absolute form, as proxies are sent (RFC 9112, 3.2.2).
-            try:
-                parsed = httptools.parse_url(url)
-            except httptools.HttpParserInvalidURLError:
-                return False
-            if parsed.schema is None or parsed.schema.lower() not in (b"http", b"https") or not parsed.host:
-                return False
-            self._path, self._query = parsed.path or b"/", parsed.query or b""
-        return url.isascii() and b"%00" not in self._path
-
-    def _expect_body(self, length: int, now: float) -> None:
-        """A body follows: its limits, its deadline, and the word that it may come."""
-        worker = self.worker
-        config = worker.config
-        limit = config.max_body_bytes
-        if worker.body_limit is not None:
-            limit = worker.body_limit(self._path)
-        if length > limit:
-            self._fail(413, "edge/body-too-large", "The request is too large")
-            return
-        self._body_left = length
-        self._body_limit = limit
-        self._received = 0
-        more_s = (
-            max(length, 0 if length else limit) / MIN_UPLOAD_BYTES_PER_S
-            if limit > config.max_body_bytes
-            else 0
-        )
-        self._body_end_s = now + config.body_timeout_s + more_s
-        if self._version == "1.1" and self._facts.get(b"expect", b"").lower() == b"100-continue":
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    # From a message to its answer
-
     def _dispatch(self) -> None:
         """A message may be answered: from memory, from the cache, or by the application."""
         self.ready = False
@@ -651,7 +288,7 @@ class EdgeProtocol(HttpToolsProtocol):
             return True
         if flight is not None and cache.wait(flight, self):
             self._flight = flight
-            self._arm(_FLIGHT, now + LANES[3].deadline_s)
+            self._arm(FLIGHT, now + LANES[3].deadline_s)
             return True
         return False
 
@@ -779,7 +416,7 @@ class EdgeProtocol(HttpToolsProtocol):
         head = self._head
         if self._closing or head is None:
             return
-        self._arm(_BUSY, NEVER)
+        self._arm(BUSY, NEVER)
         now = self.loop.time()
         if alone or not self._serve_hot(head, now):
             self._admit(now, alone=alone)
@@ -810,13 +447,6 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._is_in_body and not self._closing:
             self._resume_reading()
             self._progress()
-
-    async def drained(self) -> None:
-        """Return when the client has read enough for more to be written, or is gone."""
-        if self.write_paused and not self._closing:
-            waiter = self.loop.create_future()
-            self._drain_waiters.append(waiter)
-            await waiter
 
     def hand_over(self, cycle: Cycle) -> None:
         """A WebSocket handshake was admitted: the transport goes to its own protocol, and the caps with it."""
@@ -854,45 +484,6 @@ class EdgeProtocol(HttpToolsProtocol):
         if stash and not self.transport.is_closing():
             socket.data_received(stash)
 
-    # Refusing input
-
-    def _refuse_input(self, status: int, because: str, safe_text: str, *, linger: bool = True) -> None:
-        """Say what is wrong with what came, and close: what follows cannot be understood any more."""
-        worker = self.worker
-        cycle = self._cycle
-        if cycle is not None:
-            # An upload that went wrong while it ran: what the application has begun to say cannot be taken back.
-            self._cycle = None
-            began = cycle.has_begun
-            cycle.disconnect()
-            if began:
-                self.abort()
-                return
-        worker.counts.refused[because] += 1
-        refused = Refused(status, because, safe_text, 2 if status == 503 else None)
-        self.transport.write(
-            worker.refusals.answer(
-                refused,
-                path=self._path,
-                date=worker.date,
-                keep_alive=False,
-                only_head=self._method == "HEAD" and self._is_in_body,
-            )
-        )
-        if linger:
-            self._linger()
-        else:
-            self._close()
-
-    def _discard(self, size_bytes: int) -> None:
-        if self._lingering_bytes >= 0:
-            self._lingering_bytes += size_bytes
-            if self._lingering_bytes > LINGER_BYTES:
-                self.worker.counts.closed[_LINGER] += 1
-                self.abort()
-
-    # Keeping back, pausing, closing
-
     def _keep_back(self, data: bytes) -> None:
         """What came before its turn waits as bytes, and the client with it."""
         worker = self.worker
@@ -919,23 +510,6 @@ class EdgeProtocol(HttpToolsProtocol):
         if not self._stash:
             self._resume_reading()
 
-    def _forget_input(self) -> None:
-        """The input held for this connection's message is no longer held; what is kept back stays counted."""
-        self.worker.input_bytes -= self._input_bytes - len(self._stash)
-        self._input_bytes = len(self._stash)
-        if self._body:
-            self._body = bytearray()
-
-    def _pause_reading(self) -> None:
-        if not self._reading_paused:
-            self._reading_paused = True
-            self.transport.pause_reading()
-
-    def _resume_reading(self) -> None:
-        if self._reading_paused and not self.transport.is_closing():
-            self._reading_paused = False
-            self.transport.resume_reading()
-
     def _answered(self, keep_alive: bool) -> None:  # noqa: FBT001 - private: the one thing left to say
         """An answer that needed no application was written."""
         self._outstanding = False
@@ -944,70 +518,12 @@ class EdgeProtocol(HttpToolsProtocol):
         else:
             self._close()
 
-    def _settle(self) -> None:
-        """Which deadline holds now that something ended, and whether the next bytes may be answered at once."""
-        if self._closing:
-            return
-        if self.write_paused:
-            self._arm_write()
-        elif self._flight is not None:
-            pass
-        elif self._outstanding:
-            if self._clean:
-                self._arm(_BUSY, NEVER)
-            else:
-                self._progress()
-        elif self._clean:
-            self.ready = not self.worker.is_draining
-            self._arm(_IDLE, self.loop.time() + self.worker.config.keepalive_timeout_s)
-
-    def _arm(self, kind: str, deadline_s: float) -> None:
-        self._kind = kind
-        self.worker.wheel.arm(self, deadline_s)
-
-    def _arm_write(self) -> None:
-        if self._kind != _WRITE:
-            self._write_mark = self.transport.get_write_buffer_size()
-            self._arm(_WRITE, self.loop.time() + self.worker.config.write_timeout_s)
-
-    def _wake_drained(self) -> None:
-        waiters, self._drain_waiters = self._drain_waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-
     def _leave_flight(self) -> None:
         flight = self._flight
         if flight is not None:
             self._flight = None
             if self in flight.waiters:
                 flight.waiters.remove(self)
-
-    def _close(self) -> None:
-        """Close once everything written was read; not later than the write deadline."""
-        self._closing = True
-        self.ready = False
-        self.transport.close()
-        self._arm(_CLOSING, self.loop.time() + self.worker.config.write_timeout_s)
-
-    def _linger(self) -> None:
-        """Close our side, and throw away what the client still sends: a reset would take the answer with it."""
-        self._closing = True
-        self.ready = False
-        self._lingering_bytes = 0
-        self._stash = b""
-        self._forget_input()
-        self._outstanding = False
-        self._resume_reading()
-        self._arm(_LINGER, self.loop.time() + LINGER_S)
-        if not self.transport.is_closing():
-            self.transport.write_eof()
-
-    def abort(self) -> None:
-        """Drop the connection, whatever is still to be written."""
-        self._closing = True
-        self.ready = False
-        self.transport.abort()
 
     def drain(self) -> None:
         """No more requests: close when idle, else when the present one is answered."""
@@ -1023,37 +539,37 @@ class EdgeProtocol(HttpToolsProtocol):
         """The wheel: the deadline has come."""
         kind = self._kind
         closed = self.worker.counts.closed
-        if self.transport.is_closing() and kind not in (_CLOSING, _LINGER):
+        if self.transport.is_closing() and kind not in (CLOSING, LINGER):
             return
-        if kind == _WRITE:
+        if kind == WRITE:
             left = self.transport.get_write_buffer_size()
             if self._write_mark - left >= MIN_DRAIN_BYTES:
                 self._write_mark = left
-                self._arm(_WRITE, at_s + self.worker.config.write_timeout_s)
+                self._arm(WRITE, at_s + self.worker.config.write_timeout_s)
                 return
-            closed[_WRITE] += 1
+            closed[WRITE] += 1
             self.abort()
-        elif kind == _IDLE:
+        elif kind == IDLE:
             if self.transport.get_write_buffer_size():
-                closed[_WRITE] += 1
+                closed[WRITE] += 1
                 self.abort()
             else:
-                closed[_IDLE] += 1
+                closed[IDLE] += 1
                 self._close()
-        elif kind == _HEADER:
-            closed[_HEADER] += 1
+        elif kind == HEADER:
+            closed[HEADER] += 1
             if self._clean:
                 self._close()
             else:
                 self._path = self.url.partition(b"?")[0]
                 self._refuse_input(408, "edge/header-deadline", "The request took too long", linger=False)
-        elif kind == _BODY:
-            closed[_BODY] += 1
+        elif kind == BODY:
+            closed[BODY] += 1
             self._refuse_input(408, "edge/body-deadline", "The request took too long", linger=False)
-        elif kind == _FLIGHT:
+        elif kind == FLIGHT:
             self._leave_flight()
             self._give_up_flight(at_s)
-        elif kind in (_CLOSING, _LINGER):
+        elif kind in (CLOSING, LINGER):
             closed[kind] += 1
             self.abort()
 

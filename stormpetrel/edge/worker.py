@@ -99,7 +99,8 @@ class EdgeWorker:
                 cores=os.cpu_count() or 1,
             )
         )
-        self.wheel: TimerWheel[Connection] = TimerWheel(tick_s=TICK_S, at_s=loop.time())
+        # Holds `Connection`s; the layer that arms them is only a part of one.
+        self.wheel: TimerWheel[Any] = TimerWheel(tick_s=TICK_S, at_s=loop.time())
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.input_bytes = 0

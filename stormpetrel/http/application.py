@@ -32,6 +32,8 @@ from stormpetrel.shield.identify import TokenEntry
 
 log = logging.getLogger(__name__)
 
+MAX_CHANGING = 64
+"""Requests of a worker that may wait for the writer or a password check without holding a slot."""
 FORM_COOKIE_S = 86_400
 PREFLIGHT_S = b"86400"
 
@@ -77,6 +79,7 @@ class Application:
     def __init__(self, site: Site, router: Router) -> None:
         self.site = site
         self.router = router
+        self._changing = 0
         self._request_ids = (f"{secrets.token_hex(6)}-{number:x}" for number in itertools.count(1))
         self._page_headers = (*PAGE_HEADERS, HSTS) if site.https else PAGE_HEADERS
         self._api_headers = (*API_HEADERS, HSTS) if site.https else API_HEADERS
@@ -125,9 +128,26 @@ class Application:
         request.route = route
         await self._identify(request)
         self._authorise(request, route)
-        if not request.is_api and method not in _SAFE_METHODS:
+        if method in _SAFE_METHODS:
+            return await route.handler(request)
+        if not request.is_api:
             await request.check_csrf()
-        return await route.handler(request)
+        return await self._change(request, route)
+
+    async def _change(self, request: Request, route: Route) -> Response:
+        """Runs a handler that waits for the writer or for a password check, which is not work of this loop.
+
+        So it gives its slot back: with a few slots held by waiting, a commit would hold only as many posts,
+        and four sign-ins at once would stop every reader. Past MAX_CHANGING the slots are kept, and the fair
+        queue before them decides who comes next.
+        """
+        if self._changing < MAX_CHANGING:
+            request.scope["release_slot"]()
+        self._changing += 1
+        try:
+            return await route.handler(request)
+        finally:
+            self._changing -= 1
 
     # Who asks
 

@@ -109,6 +109,9 @@ class Router:
         exact = self._exact.get(path)
         if exact is not None:
             return exact, {}
+        if path[-1:] == "/" and is_api_path(path):
+            # Mastodon's router ignores a slash at the end, and apps send it: Mastodon.py asks /api/v1/instance/.
+            path = path.rstrip("/")
         parameters: dict[str, str] = {}
         node: _Node | None = self._root
         for segment in path.split("/")[1:]:

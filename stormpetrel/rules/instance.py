@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stormpetrel.model.account import Account, AccountState
-from stormpetrel.model.account import Account, AccountState
 from stormpetrel.storage import accounts
 from stormpetrel.storage.connection import Connection
 
@@ -29,15 +28,6 @@ def counts(connection: Connection, *, now_ms: int) -> InstanceCounts:
 def contact(connection: Connection) -> Account | None:
     """Whom to turn to: the first of the admins who is there, or None when there is none."""
     for account_id in sorted(accounts.admin_ids(connection)):
-        found = accounts.account(connection, account_id=account_id)
-        if found is not None and found.state is AccountState.ACTIVE:
-            return found
-    return None
-
-
-def contact(connection: Connection) -> Account | None:
-    """Who runs the place, as far as everybody may know: its first admin, or None."""
-    for account_id in accounts.admin_ids(connection):
         found = accounts.account(connection, account_id=account_id)
         if found is not None and found.state is AccountState.ACTIVE:
             return found

@@ -84,8 +84,8 @@ _ALL_HIDDEN = sql(
     "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms)"
 )
 _REQUESTERS = sql("SELECT follower_id FROM follow_requests WHERE followed_id = :account_id ORDER BY id")
-_SUBSCRIBERS = sql("SELECT follower_id FROM follows WHERE followed_id = :account_id AND notify = TRUE")
-_HAS_SUBSCRIBERS = sql("SELECT 1 FROM follows WHERE followed_id = :account_id AND notify = TRUE LIMIT 1")
+_SUBSCRIBERS = sql("SELECT follower_id FROM follows WHERE followed_id = :account_id AND notify")
+_HAS_SUBSCRIBERS = sql("SELECT 1 FROM follows WHERE followed_id = :account_id AND notify LIMIT 1")
 _UNFOLLOW_ALL_COUNTS = sql(
     "UPDATE accounts SET followers_count = followers_count - 1 "
     "WHERE id IN (SELECT followed_id FROM follows WHERE follower_id = :account_id)"

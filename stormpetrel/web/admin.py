@@ -18,11 +18,11 @@ SHOWN = 100
 """Sign-ups on the page, oldest first; the next ones move up."""
 
 
-def read_sign_ups(connection: Connection, *, reader_id: int) -> tuple[Reader | None, list[User]]:
+def read_sign_ups(connection: Connection, *, reader_id: int, now_ms: int) -> tuple[Reader | None, list[User]]:
     """The reader, who must be an administrator, and at most SHOWN people who wait."""
     account_rules.require_admin(connection, account_id=reader_id)
     waiting = account_rules.pending_users(connection, limit=SHOWN)
-    return read_reader(connection, reader_id=reader_id), waiting
+    return read_reader(connection, reader_id=reader_id, now_ms=now_ms), waiting
 
 
 def approve_as(connection: Connection, *, reader_id: int, account_id: int) -> None:
@@ -38,7 +38,9 @@ def reject_as(connection: Connection, *, reader_id: int, account_id: int) -> Non
 
 
 async def sign_ups(request: Request) -> Response:
-    reader, waiting = await request.site.database.read(read_sign_ups, reader_id=request.account_id)
+    reader, waiting = await request.site.database.read(
+        read_sign_ups, reader_id=request.account_id, now_ms=request.now_ms
+    )
     page: Response = request.site.pages.page(
         request, "admin_sign_ups.html", reader=reader, waiting=waiting, shown=SHOWN
     )

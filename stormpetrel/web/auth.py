@@ -224,7 +224,9 @@ async def _password_page(
         request,
         "password.html",
         status=status,
-        reader=await request.site.database.read(read_reader, reader_id=request.account_id),
+        reader=await request.site.database.read(
+            read_reader, reader_id=request.account_id, now_ms=request.now_ms
+        ),
         problems={name: (problems or {}).get(name, "") for name in ("current_password", "password")},
         changed=("changed", "1") in request.query_pairs,
         limits={"min_password": MIN_PASSWORD, "max_password": MAX_PASSWORD},

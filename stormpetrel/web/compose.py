@@ -19,7 +19,7 @@ from stormpetrel.model.ids import parse_id
 from stormpetrel.model.post import Draft, Post, Visibility
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import posts as post_rules
-from stormpetrel.web.fragments import NOTHING, Fragments, Gathered, gather
+from stormpetrel.web.fragments import NOTHING, Gathered, Reading, gather, reading
 from stormpetrel.web.links import post_path, same_site
 from stormpetrel.web.reader import Reader, read_reader
 
@@ -153,22 +153,17 @@ class ComposeView:
     gathered: Gathered
 
 
-def read_compose(
-    connection: Connection,
-    *,
-    reader_id: int,
-    in_reply_to_id: int | None,
-    fragments: Fragments,
-    generation: int,
-) -> ComposeView:
+def read_compose(connection: Connection, by: Reading, *, in_reply_to_id: int | None) -> ComposeView:
     """Raises NotFound when the post to answer is not for this reader."""
     reader = read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms)
     assert reader is not None
     if in_reply_to_id is None:
         return ComposeView(reader, None, None, NOTHING)
-    answered = post_rules.post(connection, reader_id=reader_id, post_id=in_reply_to_id)
+    answered = post_rules.post(connection, reader_id=by.reader_id, post_id=in_reply_to_id, now_ms=by.now_ms)
     if answered.boost_of_id:
-        answered = post_rules.post(connection, reader_id=reader_id, post_id=answered.boost_of_id)
+        answered = post_rules.post(
+            connection, reader_id=by.reader_id, post_id=answered.boost_of_id, now_ms=by.now_ms
+        )
     gathered = gather(connection, by, post_ids=[answered.id])
     author = account_rules.account(connection, account_id=answered.author_id)
     return ComposeView(reader, answered, author, gathered)
@@ -187,7 +182,8 @@ async def compose(request: Request) -> Response:
         form = reply_form(request, seen.reader.account, seen.answered, seen.author)
     else:
         form = dataclasses.replace(
-            blank_form(request, seen.reader.account), text=query.text[: request.site.config.posts.max_characters]
+            blank_form(request, seen.reader.account),
+            text=query.text[: request.site.config.posts.max_characters],
         )
     return _page(request, seen, form)
 
@@ -225,6 +221,7 @@ async def send(request: Request) -> Response:
             draft=draft,
             idempotency_key=idempotency_key(form.key, draft),
             max_characters=request.site.config.posts.max_characters,
+            domain=request.site.domain,
             now_ms=request.now_ms,
         )
     except Refusal as refusal:
@@ -260,15 +257,7 @@ async def _give_back(request: Request, form: ComposeForm, refusal: Refusal) -> R
 
 
 async def _read(request: Request, in_reply_to_id: int | None) -> ComposeView:
-    fragments = request.site.pages.fragments
-    view: ComposeView = await request.site.database.read(
-        read_compose,
-        reader_id=request.account_id,
-        in_reply_to_id=in_reply_to_id,
-        fragments=fragments,
-        generation=fragments.generation,
-    )
-    return view
+    return await request.site.database.read(read_compose, reading(request), in_reply_to_id=in_reply_to_id)
 
 
 def _page(request: Request, seen: ComposeView, form: ComposeForm, *, status: int = 200) -> Response:

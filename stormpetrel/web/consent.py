@@ -85,7 +85,7 @@ async def ask(request: Request) -> Response:
         return redirect(sign_in_path(here))
     if asked.force_login.lower() in ("1", "true"):
         return redirect(f"{sign_in_path(here)}&again=1")
-    reader = await request.site.database.read(read_reader, reader_id=request.reader_id)
+    reader = await request.site.database.read(read_reader, reader_id=request.reader_id, now_ms=request.now_ms)
     response: Response = request.site.pages.page(
         request,
         "consent.html",

@@ -23,9 +23,16 @@ def tag_path(name: str) -> str:
     return f"/tags/{quote(name, safe='')}"
 
 
+def encoded(path: str) -> str:
+    """A path of a request, as an address can hold it."""
+    return quote(path, safe="/@:~!$&'()*+,;=")
+
+
 def sign_in_path(here: str) -> str:
-    """The sign-in page that leads back to `here`."""
-    return f"/auth/sign_in?{urlencode({'next': here})}" if here != "/" else "/auth/sign_in"
+    """The sign-in page that leads back to `here`; to the front from where one signs in or up."""
+    if here == "/" or here.startswith("/auth/"):
+        return "/auth/sign_in"
+    return f"/auth/sign_in?{urlencode({'next': here})}"
 
 
 def same_site(path: str, otherwise: str = "/") -> str:

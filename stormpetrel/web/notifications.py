@@ -12,7 +12,7 @@ from stormpetrel.model.notification import Kind, Notification
 from stormpetrel.model.page import Page
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import notifications as notification_rules
-from stormpetrel.web.fragments import Fragments, Gathered, Item, gather
+from stormpetrel.web.fragments import Gathered, Item, Reading, gather, reading
 from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
 
@@ -60,16 +60,17 @@ class Entry:
     new: bool
 
 
-def read_notifications(
-    connection: Connection, *, account_id: int, page: Page, fragments: Fragments, generation: int
-) -> NotificationsView:
+def read_notifications(connection: Connection, by: Reading, *, page: Page) -> NotificationsView:
     """One page of them, and what is needed to show it."""
-    found = notification_rules.notifications(connection, account_id=account_id, page=page, kinds=None)
+    assert by.reader_id is not None
+    found = notification_rules.notifications(connection, account_id=by.reader_id, page=page, now_ms=by.now_ms)
     people = account_rules.accounts(
         connection, account_ids=list(dict.fromkeys(item.from_account_id for item in found))
     )
-    gathered = gather(connection, by, post_ids=list(dict.fromkeys(item.post_id for item in found if item.post_id)))
-    markers = notification_rules.markers(connection, account_id=account_id, timelines=[MARKER])
+    gathered = gather(
+        connection, by, post_ids=list(dict.fromkeys(item.post_id for item in found if item.post_id))
+    )
+    markers = notification_rules.markers(connection, account_id=by.reader_id, timelines=[MARKER])
     return NotificationsView(
         tuple(found),
         {account.id: account for account in people},
@@ -82,14 +83,7 @@ def read_notifications(
 async def notifications(request: Request) -> Response:
     """GET /notifications: newest first; what is new is marked, and is read from then on."""
     site, page = request.site, page_of(request)
-    fragments = site.pages.fragments
-    seen = await site.database.read(
-        read_notifications,
-        account_id=request.account_id,
-        page=page,
-        fragments=fragments,
-        generation=fragments.generation,
-    )
+    seen = await site.database.read(read_notifications, reading(request), page=page)
     newest_id = max((item.id for item in seen.notifications), default=0)
     if newest_id > seen.read_to and request.method == "GET":
         await site.database.write(

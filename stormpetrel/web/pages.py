@@ -18,7 +18,7 @@ from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import instance as instance_rules
 from stormpetrel.rules import timelines as timeline_rules
 from stormpetrel.web.compose import blank_form
-from stormpetrel.web.fragments import Fragments, Gathered, gather
+from stormpetrel.web.fragments import Gathered, Reading, gather, reading
 from stormpetrel.web.links import same_site, tag_path
 from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
@@ -39,144 +39,100 @@ class TimelineView:
     ids: tuple[int, ...]
 
 
-def read_home(
-    connection: Connection, *, reader_id: int, ids: Sequence[int], fragments: Fragments, generation: int
-) -> TimelineView:
+def read_home(connection: Connection, by: Reading, *, ids: Sequence[int]) -> TimelineView:
     """What the home page needs besides the ids that the reader's list gave."""
-    gathered = gather(connection, by, post_ids=ids)
-    return TimelineView(gathered, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms), tuple(ids))
+    return _view(connection, by, ids)
 
 
-def read_public(
-    connection: Connection, *, reader_id: int | None, page: Page, fragments: Fragments, generation: int
-) -> TimelineView:
+def read_public(connection: Connection, by: Reading, *, page: Page) -> TimelineView:
     """The public timeline as this reader sees it."""
-    ids = timeline_rules.public(connection, reader_id=reader_id, page=page)
-    gathered = gather(connection, by, post_ids=ids)
-    return TimelineView(gathered, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms), tuple(ids))
+    ids = timeline_rules.public(connection, reader_id=by.reader_id, page=page, now_ms=by.now_ms)
+    return _view(connection, by, ids)
 
 
-def read_tag(
-    connection: Connection,
-    *,
-    reader_id: int | None,
-    name: str,
-    page: Page,
-    fragments: Fragments,
-    generation: int,
-) -> TimelineView:
+def read_tag(connection: Connection, by: Reading, *, name: str, page: Page) -> TimelineView:
     """The posts with a hashtag as this reader sees them."""
-    ids = timeline_rules.tag(connection, reader_id=reader_id, page=page, name=name)
-    gathered = gather(connection, by, post_ids=ids)
-    return TimelineView(gathered, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms), tuple(ids))
+    ids = timeline_rules.tag(connection, reader_id=by.reader_id, page=page, name=name, now_ms=by.now_ms)
+    return _view(connection, by, ids)
 
 
-def read_kept(
-    connection: Connection,
-    *,
-    account_id: int,
-    bookmarks: bool,
-    page: Page,
-    fragments: Fragments,
-    generation: int,
+def read_bookmarks(connection: Connection, by: Reading, *, page: Page) -> TimelineView:
+    """What the reader bookmarked. Paged by when they did, so `ids` are not post ids."""
+    assert by.reader_id is not None
+    pairs = timeline_rules.bookmarks(connection, account_id=by.reader_id, page=page, now_ms=by.now_ms)
+    return _view(connection, by, [post_id for _, post_id in pairs], [kept_id for kept_id, _ in pairs])
+
+
+def read_favourites(connection: Connection, by: Reading, *, page: Page) -> TimelineView:
+    """What the reader likes. Paged by when they did, so `ids` are not post ids."""
+    assert by.reader_id is not None
+    pairs = timeline_rules.favourites(connection, account_id=by.reader_id, page=page, now_ms=by.now_ms)
+    return _view(connection, by, [post_id for _, post_id in pairs], [kept_id for kept_id, _ in pairs])
+
+
+def _view(
+    connection: Connection, by: Reading, post_ids: Sequence[int], ids: Sequence[int] | None = None
 ) -> TimelineView:
-    """What somebody bookmarked, or favourited. Paged by when they did, so `ids` are not post ids."""
-    rule = timeline_rules.bookmarks if bookmarks else timeline_rules.favourites
-    pairs = rule(connection, account_id=account_id, page=page)
-    gathered = gather(connection, by, post_ids=[post_id for _, post_id in pairs])
-    ids = tuple(kept_id for kept_id, _ in pairs)
-    return TimelineView(gathered, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms), ids)
+    gathered = gather(connection, by, post_ids=post_ids)
+    reader = read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms)
+    return TimelineView(gathered, reader, tuple(post_ids if ids is None else ids))
 
 
 async def front(request: Request) -> Response:
     """GET /: home for members, a welcome and the public timeline for visitors."""
     site, page = request.site, page_of(request)
-    fragments = site.pages.fragments
-    generation = fragments.generation
     if request.reader_id is None:
-        seen = await site.database.read(
-            read_public, reader_id=None, page=page, fragments=fragments, generation=generation
-        )
+        seen = await site.database.read(read_public, reading(request), page=page)
         request.keep_hot("public", "instance")
         return _timeline(request, "landing.html", seen, page)
     ids = await site.home.page(request.reader_id, page)
-    seen = await site.database.read(
-        read_home, reader_id=request.reader_id, ids=ids, fragments=fragments, generation=generation
-    )
-    return _timeline(request, "home.html", seen, page)
+    seen = await site.database.read(read_home, reading(request), ids=ids)
+    assert seen.reader is not None
+    return _timeline(request, "home.html", seen, page, form=blank_form(request, seen.reader.account))
 
 
 async def public(request: Request) -> Response:
     """GET /public: everything that is said here in public, newest first."""
-    site, page = request.site, page_of(request)
-    fragments = site.pages.fragments
-    seen = await site.database.read(
-        read_public,
-        reader_id=request.reader_id,
-        page=page,
-        fragments=fragments,
-        generation=fragments.generation,
-    )
+    page = page_of(request)
+    seen = await request.site.database.read(read_public, reading(request), page=page)
     request.keep_hot("public", "instance")
     return _timeline(request, "public.html", seen, page)
 
 
 async def tag(request: Request) -> Response:
     """GET /tags/TAG: public posts with a hashtag."""
-    site, page = request.site, page_of(request)
+    page = page_of(request)
     written = request.parameters["name"]
     name = tag_key(written)
     if len(written) > MAX_TAG_CHARACTERS or [key for key, _ in tags_in(f"#{written}")] != [name]:
         # No post can have it: nothing needs to be asked.
         raise NotFound("That cannot be a hashtag")
-    fragments = site.pages.fragments
-    seen = await site.database.read(
-        read_tag,
-        reader_id=request.reader_id,
-        name=name,
-        page=page,
-        fragments=fragments,
-        generation=fragments.generation,
-    )
+    seen = await request.site.database.read(read_tag, reading(request), name=name, page=page)
     request.keep_hot(f"tag:{name}", "instance")
     return _timeline(request, "tag.html", seen, page, name=written)
 
 
 async def bookmarks(request: Request) -> Response:
     """GET /bookmarks: what the reader keeps for later; nobody else sees it."""
-    return await _kept(request, "bookmarks.html", bookmarks=True)
+    page = page_of(request)
+    seen = await request.site.database.read(read_bookmarks, reading(request), page=page)
+    return _timeline(request, "bookmarks.html", seen, page)
 
 
 async def favourites(request: Request) -> Response:
     """GET /favourites: what the reader liked."""
-    return await _kept(request, "favourites.html", bookmarks=False)
+    page = page_of(request)
+    seen = await request.site.database.read(read_favourites, reading(request), page=page)
+    return _timeline(request, "favourites.html", seen, page)
 
 
-async def _kept(request: Request, template: str, *, bookmarks: bool) -> Response:
-    site, page = request.site, page_of(request)
-    fragments = site.pages.fragments
-    seen = await site.database.read(
-        read_kept,
-        account_id=request.account_id,
-        bookmarks=bookmarks,
-        page=page,
-        fragments=fragments,
-        generation=fragments.generation,
-    )
-    return _timeline(request, template, seen, page)
-
-
-def _timeline(
-    request: Request, template: str, seen: TimelineView, page: Page, **values: object
-) -> Response:
-    form = blank_form(request, seen.reader.account) if seen.reader is not None else None
+def _timeline(request: Request, template: str, seen: TimelineView, page: Page, **values: object) -> Response:
     response: Response = request.site.pages.page(
         request,
         template,
         reader=seen.reader,
         items=request.site.pages.items(seen.gathered),
         pager=pager(request, page, seen.ids),
-        form=form,
         **values,
     )
     return response
@@ -196,7 +152,7 @@ class Found:
     reader: Reader | None
 
 
-def read_search(connection: Connection, *, text: str, reader_id: int | None) -> Found:
+def read_search(connection: Connection, by: Reading, *, text: str) -> Found:
     """What a search finds; nobody for an empty text."""
     people = account_rules.search_accounts(connection, text=text, limit=PEOPLE_FOUND) if text else []
     return Found(people, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms))
@@ -214,7 +170,7 @@ async def search(request: Request) -> Response:
     name, _, domain = text.removeprefix("@").partition("@")
     # Nobody of another place is known here yet, so an address there finds no one.
     wanted = name if domain.lower() in ("", request.site.domain) else ""
-    found = await request.site.database.read(read_search, text=wanted, reader_id=request.reader_id)
+    found = await request.site.database.read(read_search, reading(request), text=wanted)
     response: Response = request.site.pages.page(
         request,
         "search.html",
@@ -234,18 +190,15 @@ class About:
     reader: Reader | None
 
 
-def read_about(connection: Connection, *, reader_id: int | None, now_ms: int) -> About:
+def read_about(connection: Connection, by: Reading) -> About:
     """What the about page tells."""
-    return About(
-        instance_rules.counts(connection, now_ms=now_ms), read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms)
-    )
+    counts = instance_rules.counts(connection, now_ms=by.now_ms)
+    return About(counts, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms))
 
 
 async def about(request: Request) -> Response:
     """GET /about: what this place is, who runs it, how to get in."""
-    seen = await request.site.database.read(
-        read_about, reader_id=request.reader_id, now_ms=request.now_ms
-    )
+    seen = await request.site.database.read(read_about, reading(request))
     request.keep_hot("instance", "public")
     response: Response = request.site.pages.page(
         request,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import urlencode
 
 import msgspec
 
 from stormpetrel.http.request import Request
 from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.page import Page
+from stormpetrel.web.links import encoded
 
 POSTS_A_PAGE = 20
 PEOPLE_A_PAGE = 40
@@ -30,7 +30,7 @@ class PageQuery(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Pager:
-    """Where the lists goes on, as addresses; None where it ends. `first`: this is the newest page."""
+    """Where the list goes on, as addresses; None where it ends. `first`: this is the newest page."""
 
     older: str | None
     newer: str | None
@@ -44,19 +44,17 @@ def page_of(request: Request, limit: int = POSTS_A_PAGE) -> Page:
 
 
 def pager(request: Request, page: Page, ids: Sequence[int]) -> Pager:
-    """The links around `ids`, newest first, which `page` gave."""
+    """The links around `ids`, newest first, which `page` gave.
+
+    Other parameters are dropped: a cached page must not carry what its first visitor's address had.
+    """
     first = page.max_id == MAX_ID and page.min_id is None
-    kept = [(name, value) for name, value in request.query_pairs if name not in PARAMETERS]
-
-    def address(*more: tuple[str, str]) -> str:
-        query = urlencode([*kept, *more])
-        return f"{request.path}?{query}" if query else request.path
-
+    path = encoded(request.path)
     full = len(ids) >= page.limit
     if not ids:
         # Past an end of the list: the only way on is its beginning.
-        return Pager(older=None, newer=None if first else address(), first=first)
-    older = address(("max_id", str(ids[-1]))) if full or page.upward else None
+        return Pager(older=None, newer=None if first else path, first=first)
+    older = f"{path}?max_id={ids[-1]}" if full or page.upward else None
     at_the_top = first or (page.upward and not full)
-    newer = None if at_the_top else address(("min_id", str(ids[0])))
+    newer = None if at_the_top else f"{path}?min_id={ids[0]}"
     return Pager(older=older, newer=newer, first=first)

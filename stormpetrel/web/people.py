@@ -15,7 +15,7 @@ from stormpetrel.model.relationship import Relationship
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import relationships as relationship_rules
 from stormpetrel.rules import timelines as timeline_rules
-from stormpetrel.web.fragments import Fragments, Gathered, gather
+from stormpetrel.web.fragments import Gathered, Reading, gather, reading
 from stormpetrel.web.links import profile_path, same_site
 from stormpetrel.web.paging import PEOPLE_A_PAGE, page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
@@ -35,36 +35,34 @@ class ProfileView:
     reader: Reader | None
 
 
-def _relationship(
-    connection: Connection, *, reader_id: int | None, account_id: int
-) -> Relationship | None:
-    if reader_id is None or reader_id == account_id:
+def _relationship(connection: Connection, by: Reading, account_id: int) -> Relationship | None:
+    if by.reader_id is None or by.reader_id == account_id:
         return None
-    found = relationship_rules.relationships(connection, reader_id=reader_id, account_ids=[account_id])
+    found = relationship_rules.relationships(
+        connection, reader_id=by.reader_id, account_ids=[account_id], now_ms=by.now_ms
+    )
     return found[0] if found else None
 
 
 def read_profile(
-    connection: Connection,
-    *,
-    reader_id: int | None,
-    username: str,
-    replies: bool,
-    page: Page,
-    fragments: Fragments,
-    generation: int,
+    connection: Connection, by: Reading, *, username: str, replies: bool, page: Page
 ) -> ProfileView:
     """A profile as this reader sees it; with `replies`, what was said to others too. Raises NotFound."""
     account = account_rules.account_named(connection, username=username)
     ids = timeline_rules.of_account(
-        connection, reader_id=reader_id, account_id=account.id, page=page, exclude_replies=not replies
+        connection,
+        reader_id=by.reader_id,
+        account_id=account.id,
+        page=page,
+        exclude_replies=not replies,
+        now_ms=by.now_ms,
     )
     gathered = gather(connection, by, post_ids=ids)
     return ProfileView(
         account,
         gathered,
         tuple(ids),
-        _relationship(connection, reader_id=reader_id, account_id=account.id),
+        _relationship(connection, by, account.id),
         read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms),
     )
 
@@ -81,18 +79,11 @@ async def profile_with_replies(request: Request) -> Response:
 
 async def _profile(request: Request, *, replies: bool) -> Response:
     site, page = request.site, page_of(request)
-    fragments = site.pages.fragments
     username, elsewhere = _local_name(request)
     if elsewhere:
         return redirect(profile_path(username), 302)
     seen = await site.database.read(
-        read_profile,
-        reader_id=request.reader_id,
-        username=username,
-        replies=replies,
-        page=page,
-        fragments=fragments,
-        generation=fragments.generation,
+        read_profile, reading(request), username=username, replies=replies, page=page
     )
     request.keep_hot(f"account:{seen.account.id}", "instance")
     response: Response = site.pages.page(
@@ -128,18 +119,18 @@ class PeopleView:
 
 
 def read_people(
-    connection: Connection, *, reader_id: int | None, username: str, followers: bool, page: Page
+    connection: Connection, by: Reading, *, username: str, followers: bool, page: Page
 ) -> PeopleView:
     """Who follows an account, or whom it follows."""
     account = account_rules.account_named(connection, username=username)
     rule = relationship_rules.followers if followers else relationship_rules.following
-    pairs = rule(connection, reader_id=reader_id, account_id=account.id, page=page)
+    pairs = rule(connection, reader_id=by.reader_id, account_id=account.id, page=page)
     people = account_rules.accounts(connection, account_ids=[account_id for _, account_id in pairs])
     return PeopleView(
         account,
         tuple(people),
         tuple(internal_id for internal_id, _ in pairs),
-        _relationship(connection, reader_id=reader_id, account_id=account.id),
+        _relationship(connection, by, account.id),
         read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms),
     )
 
@@ -158,7 +149,7 @@ async def _people(request: Request, *, followers: bool) -> Response:
     page = page_of(request, PEOPLE_A_PAGE)
     username, _ = _local_name(request)
     seen = await request.site.database.read(
-        read_people, reader_id=request.reader_id, username=username, followers=followers, page=page
+        read_people, reading(request), username=username, followers=followers, page=page
     )
     response: Response = request.site.pages.page(
         request,
@@ -182,9 +173,10 @@ class AskingView:
     reader: Reader | None
 
 
-def read_asking(connection: Connection, *, account_id: int, page: Page) -> AskingView:
+def read_asking(connection: Connection, by: Reading, *, page: Page) -> AskingView:
     """Who waits for an answer."""
-    pairs = relationship_rules.follow_requests(connection, account_id=account_id, page=page)
+    assert by.reader_id is not None
+    pairs = relationship_rules.follow_requests(connection, account_id=by.reader_id, page=page)
     people = account_rules.accounts(connection, account_ids=[asking_id for _, asking_id in pairs])
     return AskingView(
         tuple(people),
@@ -196,7 +188,7 @@ def read_asking(connection: Connection, *, account_id: int, page: Page) -> Askin
 async def follow_requests(request: Request) -> Response:
     """GET /follow_requests: who asks to follow, to be let in or not."""
     page = page_of(request, PEOPLE_A_PAGE)
-    seen = await request.site.database.read(read_asking, account_id=request.account_id, page=page)
+    seen = await request.site.database.read(read_asking, reading(request), page=page)
     response: Response = request.site.pages.page(
         request,
         "follow_requests.html",
@@ -210,7 +202,9 @@ async def follow_requests(request: Request) -> Response:
 # What a reader can do about a person: one URL each.
 
 
-async def _act(request: Request, rule: Callable[..., Any], mine: str, theirs: str, **more: object) -> Response:
+async def _act(
+    request: Request, rule: Callable[..., Any], mine: str, theirs: str, **more: object
+) -> Response:
     values: dict[str, object] = {mine: request.account_id, theirs: request.id(), **more}
     await request.site.database.write(rule, **values, now_ms=request.now_ms)
     return redirect(same_site((await request.form()).get("next", "")))

@@ -12,8 +12,7 @@ from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import posts as post_rules
-from stormpetrel.web.compose import blank_form
-from stormpetrel.web.fragments import Fragments, Gathered, Item, gather
+from stormpetrel.web.fragments import NOTHING, Gathered, Item, Reading, gather, reading
 from stormpetrel.web.links import post_path, profile_path, same_site
 from stormpetrel.web.reader import Reader, read_reader
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
 
 MAX_ANCESTORS = 40
-MAX_DESCENDANTS = 60
+MAX_DESCENDANTS = 200
 """On one page; a longer thread goes on at each reply's own page."""
 MAX_DEPTH = 4
 """Deeper replies are not indented further: a phone has no room."""
@@ -37,31 +36,21 @@ class ThreadView:
     moved_to: str = ""
 
 
-def read_thread(
-    connection: Connection,
-    *,
-    reader_id: int | None,
-    username: str,
-    post_id: int,
-    fragments: Fragments,
-    generation: int,
-) -> ThreadView:
+def read_thread(connection: Connection, by: Reading, *, username: str, post_id: int) -> ThreadView:
     """Raises NotFound when the post is not for this reader."""
-    post = post_rules.post(connection, reader_id=reader_id, post_id=post_id)
+    post = post_rules.post(connection, reader_id=by.reader_id, post_id=post_id, now_ms=by.now_ms)
     if post.boost_of_id:
-        post = post_rules.post(connection, reader_id=reader_id, post_id=post.boost_of_id)
+        post = post_rules.post(connection, reader_id=by.reader_id, post_id=post.boost_of_id, now_ms=by.now_ms)
     author = account_rules.account(connection, account_id=post.author_id)
     if post.id != post_id or author.username != username:
-        nothing = Gathered(generation, (), {}, {}, {})
-        return ThreadView(nothing, None, post.id, post_path(author.username, post.id))
-    thread = post_rules.thread(
-        connection,
-        reader_id=reader_id,
-        post_id=post_id,
-        max_ancestors=MAX_ANCESTORS,
-        max_descendants=MAX_DESCENDANTS,
+        return ThreadView(NOTHING, None, post.id, post_path(author.username, post.id))
+    thread = post_rules.thread(connection, reader_id=by.reader_id, post_id=post_id, now_ms=by.now_ms)
+    ids = (
+        *thread.ancestor_ids[-MAX_ANCESTORS:],
+        post_id,
+        *thread.descendant_ids[:MAX_DESCENDANTS],
     )
-    gathered = gather(connection, by, post_ids=[*thread.ancestor_ids, post_id, *thread.descendant_ids])
+    gathered = gather(connection, by, post_ids=ids)
     return ThreadView(gathered, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms), post_id)
 
 
@@ -86,14 +75,8 @@ def with_depths(items: list[Item], post_id: int) -> list[Item]:
 async def post(request: Request) -> Response:
     """GET /@NAME/ID: a post, what it answers above it, its replies below."""
     site, post_id = request.site, request.id()
-    fragments = site.pages.fragments
     seen = await site.database.read(
-        read_thread,
-        reader_id=request.reader_id,
-        username=request.parameters["name"],
-        post_id=post_id,
-        fragments=fragments,
-        generation=fragments.generation,
+        read_thread, reading(request), username=request.parameters["name"], post_id=post_id
     )
     if seen.moved_to:
         return redirect(seen.moved_to, 302)
@@ -112,7 +95,6 @@ async def post(request: Request) -> Response:
         items=items,
         focus=focus.fragment,
         replies=sum(item.depth > 0 for item in items),
-        form=blank_form(request, seen.reader.account) if seen.reader else None,
     )
     return response
 
@@ -157,12 +139,10 @@ async def unbookmark(request: Request) -> Response:
     return await _act(request, post_rules.unbookmark)
 
 
-def read_own_post(
-    connection: Connection, *, reader_id: int, post_id: int, fragments: Fragments, generation: int
-) -> ThreadView:
+def read_own_post(connection: Connection, by: Reading, *, post_id: int) -> ThreadView:
     """A post of the reader's own. Raises NotFound for anybody else's."""
-    found = post_rules.post(connection, reader_id=reader_id, post_id=post_id)
-    if found.author_id != reader_id or found.boost_of_id:
+    found = post_rules.post(connection, reader_id=by.reader_id, post_id=post_id, now_ms=by.now_ms)
+    if found.author_id != by.reader_id or found.boost_of_id:
         raise NotFound
     gathered = gather(connection, by, post_ids=[post_id])
     return ThreadView(gathered, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms), post_id)
@@ -170,14 +150,7 @@ def read_own_post(
 
 async def ask_delete(request: Request) -> Response:
     """GET /posts/ID/delete: asks once more, with the post in view."""
-    fragments = request.site.pages.fragments
-    seen = await request.site.database.read(
-        read_own_post,
-        reader_id=request.account_id,
-        post_id=request.id(),
-        fragments=fragments,
-        generation=fragments.generation,
-    )
+    seen = await request.site.database.read(read_own_post, reading(request), post_id=request.id())
     response: Response = request.site.pages.page(
         request,
         "delete.html",

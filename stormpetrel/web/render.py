@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from minijinja import Environment, Markup, load_from_path
 
 from stormpetrel import __version__
-from stormpetrel.errors import Invalid, MethodNotAllowed, NotSignedIn, Refusal
+from stormpetrel.errors import Invalid, Malformed, MethodNotAllowed, NotSignedIn, Refusal
 from stormpetrel.http.response import Response, html
 from stormpetrel.model.account import Account
 from stormpetrel.model.event import AccountChanged, AllChanged, Event
@@ -21,7 +22,7 @@ from stormpetrel.model.text import excerpt, render_field, render_html, render_no
 from stormpetrel.web import fragments
 from stormpetrel.web.assets import asset_path
 from stormpetrel.web.fragments import Fragment, Fragments, Gathered, Item
-from stormpetrel.web.links import post_path, same_site, sign_in_path
+from stormpetrel.web.links import encoded, post_path, same_site, sign_in_path
 from stormpetrel.web.reader import Reader
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 AVATAR_COLOURS = 12
 _EXCERPT_CHARACTERS = 200
 _MAX_READERS = 4_096
+_LAST_WITH_CAPITALS = "\u0590"
+"""Latin, Greek, Cyrillic and Armenian lie below; capitals of later scripts are in few fonts (Georgian)."""
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 _VISIBILITIES = {
@@ -151,9 +154,7 @@ class Pages:
         if post.boost_of_id:
             body, foot = self._templates.render_template("boost.html", booster=author), ""
         else:
-            content = Markup(
-                render_html(post.text, mentions=post.mentions, base_url=self.site.base_url)
-            )
+            content = Markup(render_html(post.text, mentions=post.mentions, base_url=self.site.base_url))
             body = self._templates.render_template(
                 "post.html",
                 post=post,
@@ -210,7 +211,7 @@ def environment(site: Site) -> Environment:
         },
         globals={
             "icon": _icon,
-            "asset": asset_path,
+            "asset": lambda name: Markup(asset_path(name)),
             "post_path": post_path,
             "instance_title": site.config.title,
             "instance_about": site.config.description,
@@ -225,9 +226,20 @@ def environment(site: Site) -> Environment:
 
 
 def _here(request: Request) -> str:
-    """This page's own address with its query, to come back to."""
-    query = request.scope["query_string"].decode("latin-1")
-    return same_site(f"{request.path}?{query}" if query else request.path)
+    """This page's own address, to come back to.
+
+    Of the query only what the route's cached pages may depend on, where there can be cached pages: they must
+    not carry what their first visitor's address had.
+    """
+    try:
+        pairs = request.query_pairs
+    except Malformed:
+        # The error page about just that has to be made too.
+        pairs = []
+    if request.access is None and request.route is not None and request.route.hot is not None:
+        pairs = [pair for pair in pairs if pair[0] in request.route.hot]
+    path = encoded(request.path)
+    return same_site(f"{path}?{urlencode(pairs)}" if pairs else path)
 
 
 def _iso(at_ms: int) -> str:
@@ -259,7 +271,9 @@ def _amount(count: int) -> str:
 
 def _avatar(account: Account, size: str = "") -> Markup:
     """A letter on one of twelve colours, which stays with the account."""
-    initial = next((c for c in account.shown_name if c.isalnum()), account.username[0]).upper()[:1]
+    initial = next((c for c in account.shown_name if c.isalnum()), account.username[0])
+    if initial < _LAST_WITH_CAPITALS:
+        initial = initial.upper()[:1]
     # Ids are times, so their remainders run in step; a checksum mixes them.
     colour = zlib.crc32(str(account.id).encode()) % AVATAR_COLOURS
     more = f" {size}" if size else ""

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
-from stormpetrel.model.account import MAX_DISPLAY_NAME, MAX_FIELD_CHARACTERS, MAX_FIELDS, MAX_NOTE, Field, ProfileChange
+from stormpetrel.model.account import (
+    MAX_DISPLAY_NAME,
+    MAX_FIELD_CHARACTERS,
+    MAX_FIELDS,
+    MAX_NOTE,
+    Field,
+    ProfileChange,
+)
 from stormpetrel.model.post import Visibility
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.web.compose import LANGUAGES, VISIBILITIES
@@ -21,22 +28,22 @@ _BY_NAME = {visibility.name.lower(): visibility for visibility in Visibility}
 _CODES = {code for code, _ in LANGUAGES}
 
 
-def read_self(connection: Connection, *, reader_id: int) -> Reader:
+def read_self(connection: Connection, *, reader_id: int, now_ms: int) -> Reader:
     """The reader with their profile."""
-    reader = read_reader(connection, reader_id=reader_id)
+    reader = read_reader(connection, reader_id=reader_id, now_ms=now_ms)
     assert reader is not None
     return reader
 
 
 async def own_profile(request: Request) -> Response:
     """GET /profile: one's own page, for links that do not know the name."""
-    reader = await request.site.database.read(read_self, reader_id=request.account_id)
+    reader = await request.site.database.read(read_self, reader_id=request.account_id, now_ms=request.now_ms)
     return redirect(profile_path(reader.account.username), 302)
 
 
 async def edit_profile(request: Request) -> Response:
     """GET /settings/profile: the form as the profile is."""
-    reader = await request.site.database.read(read_self, reader_id=request.account_id)
+    reader = await request.site.database.read(read_self, reader_id=request.account_id, now_ms=request.now_ms)
     account = reader.account
     change = ProfileChange(
         display_name=account.display_name,
@@ -73,7 +80,9 @@ async def save_profile(request: Request) -> Response:
             now_ms=request.now_ms,
         )
     except Invalid as refusal:
-        reader = await request.site.database.read(read_self, reader_id=request.account_id)
+        reader = await request.site.database.read(
+            read_self, reader_id=request.account_id, now_ms=request.now_ms
+        )
         return _form(request, reader, change, refusal)
     return redirect(profile_path(account.username))
 

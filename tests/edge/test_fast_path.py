@@ -66,6 +66,7 @@ VALID = [
     get("/", "Upgrade: h2c", "Connection: upgrade"),
     get("*", method="OPTIONS"),
     b"\r\n" + get("/hot/a"),
+    b"GET  /hot/a HTTP/1.1\r\nHost: a\r\n\r\n",
     post("/echo", b""),
     post("/echo", b"hello"),
     post("/echo", get("/hot/a")),
@@ -85,7 +86,6 @@ LAST = [
     b"GET /hot/a HTTP/1.1\r\n\r\n",
     b"GET /hot/a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     b"GET /hot/a HTTP/1.1\nHost: a\n\n",
-    b"GET  /hot/a HTTP/1.1\r\nHost: a\r\n\r\n",
     b"GET /hot/a\r\n\r\n",
     b"GET /hot/a HTTP/3.0\r\nHost: a\r\n\r\n",
     b"GET /hot/\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -109,11 +109,10 @@ LAST = [
     get("/echo", "Transfer-Encoding: chunked, identity", method="POST") + b"0\r\n\r\n",
     get("/echo", "Transfer-Encoding: chunked", method="POST") + b"zz\r\n\r\n",
     get("/echo", "Transfer-Encoding: chunked", method="POST") + b"5;a=b\r\nhello\n0\r\n\r\n",
-    post("/echo", b"short")[:-2],
-    get("/hot/a")[:-3],
     get("/hot/" + "a" * 9000),
     get("/hot/a", "X-Long: " + "a" * 17_000),
 ]
+INCOMPLETE = [post("/echo", b"short")[:-2], get("/hot/a")[:-3], get("/hot/a")[:9]]
 STREAMS = st.tuples(
     st.lists(st.sampled_from(VALID), min_size=0, max_size=4), st.sampled_from([*LAST, END, END, END])
 ).map(lambda parts: [*parts[0], parts[1]])
@@ -153,6 +152,13 @@ def test_every_way_through_the_edge_gives_the_same_answers(
     assert conversation(with_memo, messages) == expected
     assert conversation(with_memo, cut(stream, places)) == expected
     assert conversation(without_memo, cut(stream, places)) == expected
+
+
+@pytest.mark.parametrize("message", INCOMPLETE)
+def test_a_message_without_its_end_gets_408_at_its_deadline(with_memo: Place, message: bytes) -> None:
+    said = conversation(with_memo, [get("/hot/a"), message])
+    assert said.count(b"HTTP/1.1 ") == 2
+    assert b"HTTP/1.1 408 Request Timeout" in said
 
 
 @pytest.mark.parametrize("message", LAST)

@@ -1,0 +1,151 @@
+"""One connection, below the messages: what holds it open and what ends it.
+
+Deadlines are the worker's wheel's; `_kind` says which one holds. Input held for a message is counted here,
+so that all of a worker's connections together stay within INPUT_MEMORY_BYTES.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from stormpetrel.edge.wheel import NEVER
+from stormpetrel.edge.worker import EdgeWorker
+from stormpetrel.shield.identify import Identity, Visit
+
+if TYPE_CHECKING:
+    from stormpetrel.edge.cache import Flight
+    from stormpetrel.edge.cycle import Cycle
+
+WRITE_BUFFER_BYTES = 65_536
+LINGER_S = 2.0
+LINGER_BYTES = 262_144
+"""After a refusal that leaves input unread, so much is read and thrown away: a reset would lose the refusal."""
+
+HEADER = "header"
+BODY = "body"
+IDLE = "idle"
+WRITE = "write"
+FLIGHT = "flight"
+BUSY = "busy"
+CLOSING = "closing"
+LINGER = "linger"
+
+
+class EdgeConnection(HttpToolsProtocol):
+    """The state of a connection, its deadlines, and the ways it closes.
+
+    `ready`: between two messages, nothing outstanding, nothing kept back, the client reads: the next bytes
+    may be answered at once. Every other flag says why not.
+    """
+
+    def __init__(
+        self,
+        worker: EdgeWorker,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.worker = worker
+        self.memo = worker.memo
+        self.address = ""
+        self.stranger: Identity = None  # type: ignore[assignment]
+        self._nobody: Visit = None  # type: ignore[assignment]
+        # For the wheel
+        self.deadline_s = NEVER
+        self.wheel_slot = -1
+        self._kind = HEADER
+        self._keepalive_s = worker.config.keepalive_timeout_s
+        # The connection
+        self.ready = False
+        self.write_paused = False
+        self._reading_paused = False
+        self._closing = False
+        self._lingering_bytes = -1
+        self._stash = b""
+        self._write_mark = 0
+        self._drain_waiters: list[asyncio.Future[None]] = []
+        self._body = bytearray()
+        self._input_bytes = 0
+        # The answer to the message that was read
+        self._outstanding = False
+        self._cycle: Cycle | None = None
+        self._flight: Flight | None = None
+
+    def _arm(self, kind: str, deadline_s: float) -> None:
+        self._kind = kind
+        self.worker.wheel.arm(self, deadline_s)
+
+    def _arm_write(self) -> None:
+        if self._kind != WRITE:
+            self._write_mark = self.transport.get_write_buffer_size()
+            self._arm(WRITE, self.loop.time() + self.worker.config.write_timeout_s)
+
+    def _pause_reading(self) -> None:
+        if not self._reading_paused:
+            self._reading_paused = True
+            self.transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._reading_paused and not self.transport.is_closing():
+            self._reading_paused = False
+            self.transport.resume_reading()
+
+    def _wake_drained(self) -> None:
+        waiters, self._drain_waiters = self._drain_waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def drained(self) -> None:
+        """Return when the client has read enough for more to be written, or is gone."""
+        if self.write_paused and not self._closing:
+            waiter = self.loop.create_future()
+            self._drain_waiters.append(waiter)
+            await waiter
+
+    def _forget_input(self) -> None:
+        """The input held for this connection's message is no longer held; what is kept back stays counted."""
+        self.worker.input_bytes -= self._input_bytes - len(self._stash)
+        self._input_bytes = len(self._stash)
+        if self._body:
+            self._body = bytearray()
+
+    def _discard(self, size_bytes: int) -> None:
+        if self._lingering_bytes >= 0:
+            self._lingering_bytes += size_bytes
+            if self._lingering_bytes > LINGER_BYTES:
+                self.worker.counts.closed[LINGER] += 1
+                self.abort()
+
+    def _close(self) -> None:
+        """Close once everything written was read; not later than the write deadline."""
+        self._closing = True
+        self.ready = False
+        self.transport.close()
+        self._arm(CLOSING, self.loop.time() + self.worker.config.write_timeout_s)
+
+    def _linger(self) -> None:
+        """Close our side, and throw away what the client still sends: a reset would take the answer with it."""
+        self._closing = True
+        self.ready = False
+        self._lingering_bytes = 0
+        self._stash = b""
+        self._forget_input()
+        self._outstanding = False
+        self._resume_reading()
+        self._arm(LINGER, self.loop.time() + LINGER_S)
+        if not self.transport.is_closing():
+            self.transport.write_eof()
+
+    def abort(self) -> None:
+        """Drop the connection, whatever is still to be written."""
+        self._closing = True
+        self.ready = False
+        self.transport.abort()

@@ -1,0 +1,403 @@
+"""Messages: what the real parser makes of the bytes, and what is refused because it cannot be read.
+
+One message at a time is fed to the parser (`_feed` in protocol.py cuts the stream); the callbacks only note
+what they are told, and the caller acts once the parser has returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from stormpetrel.edge.codings import coding_for
+from stormpetrel.edge.connection import BODY, BUSY, HEADER, IDLE, EdgeConnection
+from stormpetrel.edge.heads import Head
+from stormpetrel.edge.wheel import NEVER
+from stormpetrel.edge.worker import INPUT_MEMORY_BYTES, EdgeWorker
+from stormpetrel.shield.answer import Refused
+from stormpetrel.shield.identify import Visit, credentials_of, identify
+
+MAX_URL_BYTES = 8192
+STREAM_FROM_BYTES = 65_536
+"""An upload starts to run when it has brought this much; smaller bodies are complete before they run."""
+MIN_UPLOAD_BYTES_PER_S = 32_768
+"""An upload's body deadline grows by its declared length at this pace."""
+
+_log = logging.getLogger("stormpetrel.edge")
+_FACTS = frozenset(
+    {
+        b"accept-encoding",
+        b"authorization",
+        b"connection",
+        b"content-length",
+        b"cookie",
+        b"expect",
+        b"host",
+        b"if-none-match",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+
+
+class MessageReader(EdgeConnection):
+    """The message being read, and the last one that was read until its answer is complete."""
+
+    def __init__(
+        self,
+        worker: EdgeWorker,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(worker, config, server_state, app_state, _loop)
+        # The message being parsed
+        self._clean = True
+        self._tail = b""
+        self._blank_bytes = 0
+        self._head_bytes = 0
+        self._body_left = 0
+        self._is_chunked = False
+        self._is_in_body = False
+        self._overrun = False
+        self._is_sealed = False
+        self._complete = False
+        self._begins_stream = False
+        self._failure: Refused | None = None
+        self._facts: dict[bytes, bytes] = {}
+        self._hosts = 0
+        # The message that was parsed
+        self._method = ""
+        self._path = b""
+        self._query = b""
+        self._version = "1.1"
+        self._keep_alive = True
+        self._head: Head | None = None
+        self._visit: Visit | None = None
+        self._is_upgrade = False
+        self._body_limit = 0
+        self._body_end_s = NEVER
+        self._received = 0
+
+    def on_message_begin(self) -> None:
+        if not self._clean or self._complete:
+            self._overrun = True
+            raise ValueError("a message inside a message")
+        self._clean = False
+        self.ready = False
+        self.url = b""
+        # Until the head is complete nobody knows whom a refusal speaks to.
+        self._path = b""
+        self._method = ""
+        self.headers = []
+        self._facts = {}
+        self._hosts = 0
+        self._head = None
+        self._visit = None
+
+    def on_url(self, url: bytes) -> None:
+        self.url = self.url + url if self.url else url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        self.headers.append((name, value))
+        if name in _FACTS:
+            facts = self._facts
+            if name == b"host":
+                self._hosts += 1
+            if name in facts:
+                value = facts[name] + (b"; " if name == b"cookie" else b", ") + value
+            facts[name] = value
+
+    def on_headers_complete(self) -> None:
+        worker = self.worker
+        worker.counts.requests += 1
+        parser = self.parser
+        facts = self._facts
+        self._method = method = parser.get_method().decode("ascii")
+        self._version = version = parser.get_http_version()
+        self._is_in_body = True
+        is_target = self._take_target()
+        if version == "1.1":
+            self._keep_alive = not worker.is_draining and parser.should_keep_alive()
+            if self._hosts != 1:
+                self._fail(400, "edge/malformed", "A request names one host")
+                return
+        elif version == "1.0":
+            self._keep_alive = False
+        else:
+            self._keep_alive = False
+            self._fail(505, "edge/version", "This server speaks HTTP/1.1")
+            return
+        if not is_target:
+            self._fail(400, "edge/malformed", "The address could not be read")
+            return
+        length = 0
+        self._is_chunked = b"transfer-encoding" in facts
+        if b"content-length" in facts:
+            try:
+                length = int(facts[b"content-length"])
+            except ValueError:
+                self._fail(400, "edge/malformed", "The request could not be read")
+                return
+        path = self._path
+        credentials = None
+        if self._query or b"authorization" in facts or b"cookie" in facts:
+            credentials = credentials_of(facts.get(b"authorization"), facts.get(b"cookie"), self._query)
+        if credentials is None:
+            self._visit = self._nobody
+        else:
+            self._visit = identify(
+                credentials,
+                stranger=self.stranger,
+                address=self.address,
+                tokens=worker.tokens,
+                secret=worker.secret,
+                at_s=self.loop.time(),
+            )
+        self._is_upgrade = False
+        if parser.should_upgrade():
+            if method == "CONNECT":
+                self._fail(405, "edge/connect", "This server is not a proxy")
+                return
+            if facts.get(b"upgrade", b"").lower() == b"websocket":
+                if method != "GET" or length or self._is_chunked or version != "1.1":
+                    self._fail(400, "edge/malformed", "A WebSocket handshake is a GET without a body")
+                    return
+                self._is_upgrade = True
+                return
+        if length or self._is_chunked:
+            self._expect_body(length, self.loop.time())
+        elif credentials is None and (method == "GET" or method == "HEAD") and path != b"/health":
+            self._head = Head(
+                path,
+                worker.hot_key(path, self._query),
+                coding=coding_for(facts.get(b"accept-encoding")),
+                if_none_match=facts.get(b"if-none-match"),
+                only_head=method == "HEAD",
+                keep_alive=self._keep_alive,
+            )
+
+    def on_body(self, body: bytes) -> None:
+        if self._failure is not None:
+            return
+        if self._body_left:
+            self._body_left -= len(body)
+        cycle = self._cycle
+        self._input_bytes += len(body)
+        if self._is_chunked:
+            self._received += len(body)
+            if self._received > self._body_limit:
+                self._fail(413, "edge/body-too-large", "The request is too large")
+                return
+        if cycle is None:
+            self._body += body
+            worker = self.worker
+            worker.input_bytes += len(body)
+            known = self._visit is not None and self._visit.identity.kind != "address"
+            if worker.input_bytes > (INPUT_MEMORY_BYTES if known else INPUT_MEMORY_BYTES // 2):
+                self._fail(503, "edge/input-memory", "The server is busy; nothing was stored")
+            elif self._body_limit > worker.config.max_body_bytes and len(self._body) >= STREAM_FROM_BYTES:
+                self._begins_stream = True
+        elif not cycle.finished:
+            self.worker.input_bytes += len(body)
+            cycle.body += body
+            if len(cycle.body) > STREAM_FROM_BYTES:
+                self._pause_reading()
+            cycle.wake()
+        else:
+            self._input_bytes -= len(body)
+
+    def on_message_complete(self) -> None:
+        if self._failure is not None:
+            return
+        self._clean = True
+        self._is_in_body = False
+        self._is_chunked = False
+        self._body_left = 0
+        self._tail = b""
+        self._begins_stream = False
+        cycle = self._cycle
+        if cycle is None:
+            self._complete = True
+        else:
+            cycle.is_body_complete = True
+            cycle.wake()
+            self._settle()
+
+    def _parse(self, piece: bytes) -> bool:
+        """Feed the parser; False when that ended the conversation."""
+        over = False
+        if not self._is_in_body:
+            # Only as much of a head as is allowed reaches the parser.
+            allowed = self.worker.config.max_header_bytes - (0 if self._clean else self._head_bytes)
+            if len(piece) > allowed:
+                over = True
+                piece = piece[:allowed]
+            self._head_bytes = len(piece) if self._clean else self._head_bytes + len(piece)
+        try:
+            if piece:
+                self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            # Raised when the message is complete: what it wants to become is decided in `_dispatch`.
+            pass
+        except httptools.HttpParserError as error:
+            if self._overrun:
+                # A second message in one piece: only bare line ends can hide one. Answer the first, then close.
+                self._keep_alive = False
+                if self._cycle is not None:
+                    self._cycle.keep_alive = False
+                self._overrun = False
+                self._is_sealed = True
+                return True
+            if isinstance(error, httptools.HttpParserCallbackError) and error.__context__ is not None:
+                _log.error("the edge failed on a request", exc_info=error.__context__)
+            self._refuse_input(400, "edge/malformed", "The request could not be read")
+            return False
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            self._refuse_input(failure.status, failure.because, failure.safe_text)
+            return False
+        if len(self.url) > MAX_URL_BYTES and not self._is_in_body:
+            self._path = self.url.partition(b"?")[0]
+            self._refuse_input(414, "edge/url-too-long", "The address is too long")
+            return False
+        if over:
+            self._path = self.url.partition(b"?")[0]
+            self._refuse_input(431, "edge/head-too-large", "The request's head is too large")
+            return False
+        return True
+
+    def _terminator(self, data: bytes, at: int) -> int:
+        """Where the message's blank line ends in `data`, looking from `at`; -1: not in here.
+
+        The blank line may have begun in an earlier read: `_tail` has its last three bytes.
+        """
+        tail = self._tail
+        if tail:
+            across = (tail + data[at : at + 3]).find(b"\r\n\r\n")
+            if across >= 0:
+                self._tail = b""
+                return at + across + 4 - len(tail)
+        found = data.find(b"\r\n\r\n", at)
+        if found >= 0:
+            self._tail = b""
+            return found + 4
+        self._tail = (tail + data[max(at, len(data) - 3) :])[-3:]
+        return -1
+
+    def _fail(self, status: int, because: str, safe_text: str) -> None:
+        """The message is refused; said once the parser has returned."""
+        if self._failure is None:
+            self._failure = Refused(status, because, safe_text)
+
+    def _take_target(self) -> bool:
+        """Path and query of the request target; False when it cannot be one."""
+        url = self.url
+        if b"#" in url:
+            url = url.partition(b"#")[0]
+        if url[:1] == b"/":
+            self._path, _, self._query = url.partition(b"?")
+        elif url == b"*" and self._method == "OPTIONS":
+            self._path, self._query = b"*", b""
+        elif self._method == "CONNECT":
+            self._path, self._query = b"", b""
+            return True
+        else:
+            # Absolute form, as proxies are sent (RFC 9112, 3.2.2).
+            try:
+                parsed = httptools.parse_url(url)
+            except httptools.HttpParserInvalidURLError:
+                return False
+            if parsed.schema is None or parsed.schema.lower() not in (b"http", b"https") or not parsed.host:
+                return False
+            self._path, self._query = parsed.path or b"/", parsed.query or b""
+        if url.isascii() and b"%00" not in self._path:
+            return True
+        self._path = b""
+        return False
+
+    def _expect_body(self, length: int, now: float) -> None:
+        """A body follows: its limits, its deadline, and the word that it may come."""
+        worker = self.worker
+        config = worker.config
+        limit = config.max_body_bytes
+        if worker.body_limit is not None:
+            limit = worker.body_limit(self._path)
+        if length > limit:
+            self._fail(413, "edge/body-too-large", "The request is too large")
+            return
+        self._body_left = length
+        self._body_limit = limit
+        self._received = 0
+        more_s = (
+            max(length, 0 if length else limit) / MIN_UPLOAD_BYTES_PER_S
+            if limit > config.max_body_bytes
+            else 0
+        )
+        self._body_end_s = now + config.body_timeout_s + more_s
+        if self._version == "1.1" and self._facts.get(b"expect", b"").lower() == b"100-continue":
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _refuse_input(self, status: int, because: str, safe_text: str, *, linger: bool = True) -> None:
+        """Say what is wrong with what came, and close: what follows cannot be understood any more."""
+        worker = self.worker
+        cycle = self._cycle
+        if cycle is not None:
+            # An upload that went wrong while it ran: what the application has begun to say cannot be taken back.
+            self._cycle = None
+            began = cycle.has_begun
+            cycle.disconnect()
+            if began:
+                self.abort()
+                return
+        worker.counts.refused[because] += 1
+        refused = Refused(status, because, safe_text, 2 if status == 503 else None)
+        self.transport.write(
+            worker.refusals.answer(
+                refused,
+                path=self._path,
+                date=worker.date,
+                keep_alive=False,
+                only_head=self._method == "HEAD" and self._is_in_body,
+            )
+        )
+        if linger:
+            self._linger()
+        else:
+            self._close()
+
+    def _progress(self) -> None:
+        """A message is incomplete: which deadline holds now."""
+        now = self.loop.time()
+        config = self.worker.config
+        if self._is_in_body:
+            if self._cycle is not None and self._reading_paused:
+                self._arm(BUSY, NEVER)
+            else:
+                self._arm(BODY, min(self._body_end_s, now + config.body_stall_s))
+        elif self._kind != HEADER:
+            self._arm(HEADER, now + config.header_timeout_s)
+
+    def _settle(self) -> None:
+        """Which deadline holds now that something ended, and whether the next bytes may be answered at once."""
+        if self._closing:
+            return
+        if self.write_paused:
+            self._arm_write()
+        elif self._flight is not None:
+            pass
+        elif self._outstanding:
+            if self._clean:
+                self._arm(BUSY, NEVER)
+            else:
+                self._progress()
+        elif self._clean:
+            self.ready = not self.worker.is_draining
+            self._arm(IDLE, self.loop.time() + self.worker.config.keepalive_timeout_s)

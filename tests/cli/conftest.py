@@ -1,0 +1,81 @@
+"""The command line in this process: `run("user", "list")` gives its exit code and what it printed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stormpetrel.cli.main import main
+from stormpetrel.storage.connection import connect
+
+
+@dataclass
+class Done:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def complaint(self) -> str:
+        """The one line on standard error of a command that failed."""
+        lines = self.err.splitlines()
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("stormpetrel: ")
+        return lines[0].removeprefix("stormpetrel: ")
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys) -> Run:
+    """Runs a command with no STORMPETREL_* of the surroundings; `expect` is the exit code that it must have."""
+    for name in list(os.environ):
+        if name.startswith("STORMPETREL_"):
+            monkeypatch.delenv(name)
+
+    def run_command(*arguments: str, expect: int | None = 0) -> Done:
+        capsys.readouterr()
+        code = main(arguments)
+        printed = capsys.readouterr()
+        assert expect is None or code == expect, f"{arguments}: exit {code}\n{printed.out}{printed.err}"
+        return Done(code, printed.out, printed.err)
+
+    return run_command
+
+
+@pytest.fixture
+def data_dir(run, monkeypatch, tmp_path) -> Path:
+    """Where an instance may be made; nothing is there yet."""
+    directory = tmp_path / "instance"
+    monkeypatch.setenv("STORMPETREL_DATA_DIR", str(directory))
+    return directory
+
+
+@pytest.fixture
+def place(run, data_dir, monkeypatch, database_url) -> str:
+    """An initialised, empty instance; its database's address. Once per store."""
+    monkeypatch.setenv("STORMPETREL_DATABASE_URL", database_url)
+    run("init")
+    return database_url
+
+
+def rows(url: str, query: str) -> list[tuple[Any, ...]]:
+    """What a query without parameters gives."""
+    connection = connect(url, writes=False)
+    try:
+        return [tuple(row) for row in connection.raw.execute(query).fetchall()]
+    finally:
+        connection.close()

@@ -1,0 +1,189 @@
+import io
+import subprocess
+import sys
+
+import pytest
+
+import stormpetrel
+from stormpetrel.cli import main as main_module
+from stormpetrel.cli.main import build_parser
+from tests.instance import clean_environment
+from tools.reference import commands
+
+ALL = dict(commands(build_parser(), "stormpetrel"))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_has_help_with_an_example(run, name):
+    words = name.split()[1:]
+    done = run(*words, "--help")
+    assert f"usage: {name}" in done.out
+    assert "example:" in done.out
+    assert "--config PATH" in done.out
+    assert done.err == ""
+
+
+def test_the_commands_of_the_contract_are_there():
+    wanted = "serve init migrate check config token seed".split()
+    wanted += [f"user {verb}" for verb in "add list approve reject suspend unsuspend".split()]
+    assert {f"stormpetrel {name}" for name in wanted} <= set(ALL)
+
+
+def test_help_and_version_are_no_failure(run):
+    assert "commands:" in run("--help").out
+    assert run("--version").out == f"stormpetrel {stormpetrel.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ((), "the following arguments are required: COMMAND (see stormpetrel --help)"),
+        (("serv",), "unknown command 'serv' (did you mean serve?) (see stormpetrel --help)"),
+        (("user", "lst"), "unknown command 'lst' (did you mean list?) (see stormpetrel user --help)"),
+        (("user", "list", "--pendin"), "unknown argument --pendin (did you mean --pending?) (see stormpetrel user list --help)"),
+        (("config", "--jsom=1"), "unknown argument --jsom=1 (did you mean --json?) (see stormpetrel config --help)"),
+        (("config", "extra"), "unknown argument extra (see stormpetrel config --help)"),
+        (("serve", "--role", "wep"), "argument --role: unknown value 'wep' (did you mean web?) (see stormpetrel serve --help)"),
+        (("seed", "--users", "many"), "argument --users: 'many' is not a whole number (see stormpetrel seed --help)"),
+        (("seed", "--seed", "65536"), "argument --seed: must be between 0 and 65535, not 65536 (see stormpetrel seed --help)"),
+        (("user", "add", "x"), "the following arguments are required: --email (see stormpetrel user add --help)"),
+    ],
+)  # fmt: skip
+def test_a_typo_is_one_clear_line_and_exit_2(run, words, complaint):
+    assert run(*words, expect=2).complaint == complaint
+
+
+def test_a_word_that_is_like_nothing_is_answered_with_what_there_is(run):
+    complaint = run("xyzzy", expect=2).complaint
+    assert complaint.startswith("unknown command 'xyzzy' (there are: serve, init, ")
+
+
+def test_the_configuration_file_may_stand_before_or_after_the_command(run, tmp_path):
+    file = tmp_path / "place.toml"
+    file.write_text("[web]\nport = 9123\n")
+    for words in (("--config", str(file), "config"), ("config", "--config", str(file))):
+        assert "web.port" in run(*words, "--json").out
+        assert f'"{file}"' in run(*words, "--json").out
+        assert {"9123"} <= set(run(*words).out.split())
+
+
+def test_a_configuration_file_that_is_not_there_is_named(run, tmp_path):
+    complaint = run("config", "--config", str(tmp_path / "no.toml"), expect=2).complaint
+    assert complaint == f"configuration file not found: {tmp_path / 'no.toml'}"
+
+
+def test_a_file_that_is_no_toml_is_named_with_the_place_of_the_error(run, tmp_path):
+    file = tmp_path / "bad.toml"
+    file.write_text("[web\nport = 1\n")
+    complaint = run("config", "--config", str(file), expect=2).complaint
+    assert str(file) in complaint
+    assert "line 1" in complaint
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("STORMPETREL_WEB_PROT", "1", ("unknown environment variable STORMPETREL_WEB_PROT", "STORMPETREL_WEB_PORT?")),
+        ("STORMPETREL_WEB_PORT", "http", ("STORMPETREL_WEB_PORT must be a whole number, not 'http'",)),
+        ("STORMPETREL_REGISTRATION", "opn", ("must be one of open, approval, closed",)),
+        ("STORMPETREL_DATABASE_URL", "mysql://x", ("sqlite:/// or postgresql://",)),
+    ],
+)  # fmt: skip
+def test_a_wrong_environment_is_one_clear_line_and_exit_2(run, monkeypatch, variable, value, words):
+    monkeypatch.setenv(variable, value)
+    complaint = run("config", expect=2).complaint
+    assert all(word in complaint for word in words)
+
+
+NEED_AN_INSTANCE = [
+    ("user", "list"),
+    ("user", "add", "Nino", "--email", "nino@example.org", "--password", "long enough"),
+    ("user", "suspend", "Nino"),
+    ("token", "Nino"),
+    ("seed", "--users", "2", "--posts", "1", "--follows", "1", "--seed", "1"),
+    ("migrate",),
+]
+
+
+@pytest.mark.parametrize("words", NEED_AN_INSTANCE)
+def test_a_command_without_an_instance_says_what_to_run(run, data_dir, words):
+    complaint = run(*words, expect=2).complaint
+    assert (
+        complaint
+        == f"there is no instance yet ({data_dir}/stormpetrel.db does not exist): run stormpetrel init"
+    )
+    assert not data_dir.exists()
+
+
+@pytest.mark.parametrize("words", NEED_AN_INSTANCE)
+def test_a_database_that_cannot_be_reached_is_exit_3(run, data_dir, monkeypatch, words):
+    monkeypatch.setenv("STORMPETREL_DATABASE_URL", "postgresql://somebody:s3cret@127.0.0.1:1/place")
+    complaint = run(*words, expect=3).complaint
+    assert complaint.startswith("the database at 127.0.0.1 cannot be reached: ")
+    assert "s3cret" not in complaint
+
+
+def test_a_file_that_is_no_database_is_exit_3(run, data_dir, monkeypatch, tmp_path):
+    file = tmp_path / "letter.db"
+    file.write_text("Dear Ida, this is a letter and not a database. " * 30)
+    monkeypatch.setenv("STORMPETREL_DATABASE_URL", f"sqlite:///{file}")
+    assert "file is not a database" in run("user", "list", expect=3).complaint
+
+
+def test_a_reader_that_leaves_ends_a_command_without_a_word():
+    command = subprocess.Popen(
+        [sys.executable, "-m", "stormpetrel", "config"],
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    command.stdout.close()
+    said = command.stderr.read()
+    command.stderr.close()
+    assert (command.wait(), said) == (141, b"")
+
+
+class InterruptedKeyboard(io.StringIO):
+    """A standard input at which somebody presses Ctrl-C."""
+
+    def readline(self, *_):
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_ends_a_command_without_a_traceback(run, place, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", InterruptedKeyboard())
+    done = run("user", "add", "Nino", "--email", "n@example.org", "--password-stdin", expect=130)
+    assert done.err.strip() == "stormpetrel: interrupted"
+
+
+def test_an_error_of_the_system_is_one_line_and_exit_3(run, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device", "/var/lib/place")
+
+    monkeypatch.setattr(main_module, "build_parser", lambda: build_parser_with(full))
+    assert run("config", expect=3).complaint == "/var/lib/place: No space left on device"
+
+
+def build_parser_with(command):
+    parser = build_parser()
+    parser.set_defaults(run=command)
+    inner = next(action for action in parser._actions if hasattr(action, "choices") and action.choices)
+    for one in inner.choices.values():
+        one.set_defaults(run=command)
+    return parser
+
+
+def test_a_mistake_of_ours_is_not_hidden(run, monkeypatch):
+    def wrong(_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(main_module, "build_parser", lambda: build_parser_with(wrong))
+    with pytest.raises(ZeroDivisionError):
+        run("config")
+
+
+@pytest.mark.parametrize("module", ["cli.users", "cli.tokens", "rules.accounts", "rules.access", "heavy"])
+def test_the_quick_commands_wait_for_no_framework(module):
+    code = f"import sys, stormpetrel.{module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"sqlalchemy", "alembic", "starlette", "uvicorn", "redis"} & set(done.stdout.split())

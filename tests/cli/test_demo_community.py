@@ -1,0 +1,100 @@
+import stat
+import tomllib
+from importlib.resources import files
+
+import pytest
+
+from stormpetrel.heavy import verify_password_now
+from stormpetrel.model.ids import SHIFT_BITS
+from tests.cli.conftest import rows
+
+COMMUNITY = tomllib.loads(files("stormpetrel").joinpath("demo/community.toml").read_text("utf-8"))
+
+
+@pytest.fixture
+def demo(run, place):
+    """An instance with the demo in it; the database's address."""
+    run("init", "--demo")
+    return place
+
+
+def test_the_demo_is_lively(demo):
+    people, posts = len(COMMUNITY["people"]), sum(len(thread["posts"]) for thread in COMMUNITY["threads"])
+    assert (people, posts) >= (14, 120)
+    assert rows(demo, "SELECT count(*) FROM accounts WHERE state = 'active'") == [(people,)]
+    assert rows(demo, "SELECT count(*) FROM posts WHERE boost_of_id IS NULL") == [(posts,)]
+    assert {visibility for (visibility,) in rows(demo, "SELECT DISTINCT visibility FROM posts")} == {
+        0,
+        1,
+        2,
+        3,
+    }
+    for table in ("mentions", "favourites", "post_tags", "notifications"):
+        assert rows(demo, f"SELECT count(*) FROM {table}")[0][0] > 40
+    assert {"en", "ka", "fr", "ar"} <= {language for (language,) in rows(demo, "SELECT language FROM posts")}
+    assert rows(demo, "SELECT count(*) FROM posts WHERE spoiler_text <> ''")[0][0] >= 2
+    deep = (
+        "SELECT count(*) FROM posts a JOIN posts b ON b.in_reply_to_id = a.id JOIN posts c ON c.in_reply_to_id = b.id "
+        "JOIN posts d ON d.in_reply_to_id = c.id"
+    )
+    assert rows(demo, deep)[0][0] >= 10
+
+
+def test_a_locked_account_has_a_request_that_waits(demo):
+    waiting = (
+        "SELECT f.username FROM follow_requests r JOIN accounts f ON f.id = r.follower_id "
+        "JOIN accounts t ON t.id = r.followed_id WHERE t.locked"
+    )
+    assert ("demo",) in rows(demo, waiting)
+
+
+def test_everything_happened_in_order_and_lies_in_the_past(demo, run):
+    assert rows(demo, f"SELECT count(*) FROM posts WHERE id >> {SHIFT_BITS} <> created_at_ms") == [(0,)]
+    verdicts = {one["subject"]: one["verdict"] for one in run("check", "--json", expect=None).json["checks"]}
+    assert "clock" not in verdicts
+
+
+def test_one_can_sign_in_with_the_logins_that_were_printed(demo, run, data_dir):
+    file = data_dir / "demo-logins.txt"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    hashes = dict(
+        rows(demo, "SELECT username, password_hash FROM users JOIN accounts ON accounts.id = account_id")
+    )
+    words = [line.split() for line in file.read_text().splitlines()]
+    logins = {line[0]: line[1] for line in words if line and line[0] in ("demo", "keeper")}
+    assert len(set(logins.values())) == 2
+    for name, password in logins.items():
+        assert verify_password_now(hashes.pop(name), password)
+    assert set(hashes.values()) == {"!"}
+    assert rows(demo, "SELECT username FROM users JOIN accounts ON id = account_id WHERE role = 'admin'") == [
+        ("keeper",)
+    ]
+
+
+def test_the_demo_again_says_the_same_and_changes_nothing(demo, run, data_dir):
+    before = rows(demo, "SELECT count(*), max(id) FROM posts")
+    assert run("init", "--demo").out.endswith((data_dir / "demo-logins.txt").read_text())
+    assert rows(demo, "SELECT count(*), max(id) FROM posts") == before
+
+
+def test_the_demo_fills_only_an_empty_place(run, place, data_dir):
+    run("user", "add", "Nino", "--email", "nino@example.org", "--password", "long enough")
+    complaint = run("init", "--demo", expect=2).complaint
+    assert complaint == "--demo fills only an empty instance, and this one has accounts: nothing was changed"
+    assert not (data_dir / "demo-logins.txt").exists()
+
+
+def test_a_demo_that_fails_leaves_nothing_behind(run, place, data_dir):
+    # A directory where the file should be: the last step fails.
+    (data_dir / "demo-logins.txt").mkdir()
+    assert "demo-logins.txt cannot be written" in run("init", "--demo", expect=3).complaint
+    assert rows(place, "SELECT count(*) FROM accounts") == [(0,)]
+
+
+def test_everybody_in_the_demo_is_somebody():
+    names = {person["name"] for person in COMMUNITY["people"]}
+    for thread in COMMUNITY["threads"]:
+        for post in thread["posts"]:
+            for word in [post["by"], *post.get("likes", "").split(), *post.get("boosts", "").split()]:
+                assert word in names
+            assert post["by"] not in post.get("likes", "").split()

@@ -1,0 +1,178 @@
+import hashlib
+from statistics import mean
+
+import pytest
+
+from stormpetrel.cli import seed as command
+from stormpetrel.model import text as texts
+from stormpetrel.model.ids import SHIFT_BITS
+from stormpetrel.storage import seed, seed_text
+from tests.cli.conftest import rows
+
+SMALL = ("--users", "60", "--posts", "900", "--follows", "7")
+
+TABLES = {
+    "accounts": "id, username, username_lower, display_name, note, language, followers_count, following_count, posts_count, last_post_at_ms, created_at_ms",
+    "users": "account_id, email, email_lower, created_at_ms",
+    "follows": "id, follower_id, followed_id",
+    "posts": "id, author_id, text, spoiler_text, visibility, language, in_reply_to_id, in_reply_to_account_id, boost_of_id, replies_count, boosts_count, favourites_count, created_at_ms",
+    "mentions": "post_id, account_id",
+    "tags": "id, name, display",
+    "post_tags": "tag_id, post_id",
+    "favourites": "id, account_id, post_id",
+}  # fmt: skip
+
+
+def content(url):
+    """A digest of everything that was written."""
+    digest = hashlib.sha256()
+    for table, columns in TABLES.items():
+        for row in sorted(rows(url, f"SELECT {columns} FROM {table}"), key=str):
+            digest.update(repr(row).encode())
+    return digest.hexdigest()
+
+
+@pytest.fixture
+def seeded(run, place):
+    """A small community with a reader; the database's address."""
+    run("seed", *SMALL, "--seed", "7", "--reader", "Lena", "--reader-follows", "20")
+    return place
+
+
+def test_the_same_seed_gives_the_same_community_on_either_store(seeded):
+    # Also on every other machine: a change of this figure is a change for whoever compares measurements.
+    assert content(seeded) == "to be filled in"
+
+
+def test_another_seed_is_another_community_beside_the_first(run, seeded):
+    run("user", "add", "Nino", "--email", "nino@example.org", "--password", "long enough")
+    run("seed", *SMALL, "--seed", "8")
+    assert rows(seeded, "SELECT count(*) FROM accounts") == [(60 + 1 + 1 + 60,)]
+    assert rows(seeded, "SELECT count(*) FROM tags") == [(len(seed_text.TAGS),)]
+    assert rows(seeded, "SELECT followers_count, posts_count FROM accounts WHERE username = 'Nino'") == [
+        (0, 0)
+    ]
+
+
+def test_counts_are_what_was_asked_for(seeded):
+    assert rows(seeded, "SELECT count(*) FROM accounts") == [(61,)]
+    assert rows(seeded, "SELECT count(*) FROM posts") == [(900,)]
+    assert rows(seeded, "SELECT count(*) FROM follows") == [(60 * 7 + 20,)]
+    lena = rows(
+        seeded, "SELECT following_count, followers_count, posts_count FROM accounts WHERE username = 'Lena'"
+    )
+    assert lena == [(20, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "counted"),
+    [
+        ("accounts", "followers_count", "SELECT count(*) FROM follows WHERE followed_id = x.id"),
+        ("accounts", "following_count", "SELECT count(*) FROM follows WHERE follower_id = x.id"),
+        ("accounts", "posts_count", "SELECT count(*) FROM posts WHERE author_id = x.id"),
+        ("accounts", "last_post_at_ms", "SELECT coalesce(max(created_at_ms), 0) FROM posts WHERE author_id = x.id"),
+        ("posts", "replies_count", "SELECT count(*) FROM posts WHERE in_reply_to_id = x.id"),
+        ("posts", "boosts_count", "SELECT count(*) FROM posts WHERE boost_of_id = x.id"),
+        ("posts", "favourites_count", "SELECT count(*) FROM favourites WHERE post_id = x.id"),
+    ],
+)  # fmt: skip
+def test_every_count_is_right(seeded, table, column, counted):
+    assert (
+        rows(seeded, f"SELECT x.{column}, ({counted}) FROM {table} x WHERE x.{column} <> ({counted})") == []
+    )
+    if column != "last_post_at_ms":
+        assert rows(seeded, f"SELECT sum({column}) FROM {table}")[0][0] > 60
+
+
+def test_mentions_and_tags_are_those_in_the_texts(seeded):
+    names = dict(rows(seeded, "SELECT id, username FROM accounts"))
+    tags = dict(rows(seeded, "SELECT id, name FROM tags"))
+    mentioned, tagged = {}, {}
+    for post_id, account_id in rows(seeded, "SELECT post_id, account_id FROM mentions"):
+        mentioned.setdefault(post_id, set()).add(names[account_id].lower())
+    for tag_id, post_id in rows(seeded, "SELECT tag_id, post_id FROM post_tags"):
+        tagged.setdefault(post_id, set()).add(tags[tag_id])
+    for post_id, text in rows(seeded, "SELECT id, text FROM posts"):
+        assert set(texts.mentions_in(text)) == mentioned.get(post_id, set()), text
+        assert {name for name, _ in texts.tags_in(text)} == tagged.get(post_id, set()), text
+        assert texts.count_characters(text) <= 500
+    assert len(mentioned) > 100
+    assert len(tagged) > 100
+
+
+def test_ids_lie_in_the_past_and_say_when_the_row_was_made(seeded):
+    for table in ("accounts", "posts"):
+        assert rows(seeded, f"SELECT count(*) FROM {table} WHERE id >> {SHIFT_BITS} <> created_at_ms") == [
+            (0,)
+        ]
+    newest = rows(seeded, "SELECT max(created_at_ms) FROM posts")[0][0]
+    assert newest <= seed.end_ms_of(7)
+    before = "SELECT count(*) FROM posts p JOIN posts o ON o.id = coalesce(p.boost_of_id, p.in_reply_to_id) WHERE o.id >= p.id"
+    assert rows(seeded, before) == [(0,)]
+    early = "SELECT count(*) FROM favourites WHERE id < post_id"
+    assert rows(seeded, early) == [(0,)]
+
+
+def test_some_are_followed_much_more_than_others(run, place):
+    run("seed", "--users", "500", "--posts", "10", "--follows", "30", "--seed", "1")
+    counts = sorted(count for (count,) in rows(place, "SELECT followers_count FROM accounts"))
+    assert mean(counts) == 30
+    assert counts[-1] > 8 * counts[250]
+    assert counts[250] > 0
+
+
+def test_a_seed_that_is_there_is_refused_and_nothing_changes(run, seeded):
+    before = content(seeded)
+    complaint = run("seed", *SMALL, "--seed", "7", expect=2).complaint
+    assert complaint == "the community of seed 7 is here already: take another --seed"
+    complaint = run("seed", *SMALL, "--seed", "8", "--reader", "LENA", expect=2).complaint
+    assert complaint == "the name 'LENA' is taken: choose another --reader"
+    assert content(seeded) == before
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (("--users", "7"), "--follows 7 needs more than 7 users: each follows others"),
+        (("--reader-follows", "3"), "--reader-follows needs --reader NAME"),
+        (("--reader", "a b"), "--reader must contain only letters, numbers and underscores"),
+        (("--reader", "Ida", "--reader-follows", "61"), "--reader-follows 61 needs as many users"),
+        (("--until", "tomorrow"), "--until must be now or a date like 2026-03-01, not 'tomorrow'"),
+        (("--until", "2999-01-01"), "--until must be in the past"),
+        (("--password", "short"), "--password is too short (minimum is 8 characters)"),
+    ],
+)
+def test_a_community_that_cannot_be_is_refused(run, place, more, complaint):
+    assert run("seed", *SMALL, "--seed", "1", *more, expect=2).complaint == complaint
+    assert rows(place, "SELECT count(*) FROM accounts") == [(0,)]
+
+
+def test_the_smallest_communities_work(run, place):
+    run("seed", "--users", "1", "--posts", "3", "--follows", "0", "--seed", "0")
+    run("seed", "--users", "3", "--posts", "0", "--follows", "2", "--seed", "65535", "--reader", "Ida")
+    assert rows(place, "SELECT count(*) FROM follows") == [(3 * 2 + 3,)]
+
+
+def test_the_summary_as_json_counts_the_rows(run, place):
+    answer = run(
+        "seed", *SMALL, "--seed", "1", "--until", "2026-03-01", "--password", "long enough", "--json"
+    ).json
+    assert answer["rows"]["posts"] == 900
+    assert answer["rows_total"] == sum(answer["rows"].values())
+    assert answer["rows_per_s"] > 0
+    for table, count in answer["rows"].items():
+        assert rows(place, f"SELECT count(*) FROM {table}") == [(count,)]
+    assert rows(place, "SELECT count(DISTINCT password_hash) FROM users") == [(1,)]
+
+
+def test_a_running_server_is_told_to_forget_what_it_remembers(seeded):
+    assert ('[{"type":"all"}]',) in rows(seeded, "SELECT payload FROM outbox WHERE kind = 'events'")
+
+
+def test_nobody_of_the_community_can_sign_in_unless_asked(seeded):
+    assert rows(seeded, "SELECT DISTINCT password_hash FROM users") == [("!",)]
+
+
+def test_the_largest_seed_is_the_one_that_the_command_allows():
+    assert command.MAX_SEED == seed.MAX_SEED
+    assert len(seed.username(seed.MAX_SEED, command.MAX_USERS)) <= 30

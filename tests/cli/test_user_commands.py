@@ -1,0 +1,183 @@
+import io
+import sys
+
+import pytest
+
+from stormpetrel.cli.store import change, open_store
+from stormpetrel.heavy import verify_password_now
+from stormpetrel.model.account import Role
+from stormpetrel.rules.accounts import sign_up
+from tests.cli.conftest import rows
+
+GOOD = "long enough"
+
+
+@pytest.fixture
+def add(run, place):
+    """Adds a user of that name through the command line."""
+
+    def add_user(name, *more):
+        return run("user", "add", name, "--email", f"{name}@Example.org", "--password", GOOD, *more)
+
+    return add_user
+
+
+def waiting(url, name):
+    """Somebody who signed up where registration is by approval."""
+    with open_store(url) as connection, change(connection) as at_ms:
+        sign_up(
+            connection,
+            username=name,
+            email=f"{name}@example.org",
+            password_hash="!",
+            reason="I fix\tbicycles \x1b[31m and bring cake",
+            locale="en",
+            registration="approval",
+            now_ms=at_ms,
+        )
+
+
+def test_a_user_is_added_as_written_and_can_sign_in(add, place):
+    done = add("Nino_McBird")
+    assert done.out == "Nino_McBird <Nino_McBird@Example.org> is now a member\n"
+    [(name, email, state, role, hashed)] = rows(
+        place,
+        "SELECT username, email, state, role, password_hash FROM users JOIN accounts ON accounts.id = account_id",
+    )
+    assert (name, email, state, role) == ("Nino_McBird", "Nino_McBird@Example.org", "active", "member")
+    assert verify_password_now(hashed, GOOD)
+
+
+def test_an_admin_is_added_and_the_answer_can_be_json(add, place):
+    done = add("Ida", "--admin", "--json")
+    assert done.json["username"] == "Ida"
+    assert done.json["role"] == "admin"
+    assert done.json["state"] == "active"
+    assert rows(place, "SELECT id, role FROM accounts JOIN users ON account_id = id") == [
+        (int(done.json["id"]), Role.ADMIN)
+    ]
+
+
+def test_an_operator_adds_users_also_where_registration_is_closed(add, monkeypatch):
+    monkeypatch.setenv("STORMPETREL_REGISTRATION", "closed")
+    add("Nino")
+
+
+@pytest.mark.parametrize(
+    ("name", "email", "password", "complaint"),
+    [
+        ("has space", "a@example.org", GOOD, "username must contain only letters, numbers and underscores"),
+        ("x" * 31, "a@example.org", GOOD, "username is too long (maximum is 30 characters)"),
+        ("", "a@example.org", GOOD, "username can't be blank"),
+        ("Nino", "nino", GOOD, "email is not a valid e-mail address"),
+        ("Nino", "a@example.org", "short", "password is too short (minimum is 8 characters)"),
+        ("Nino", "a@example.org", "x" * 129, "password is too long (maximum is 128 characters)"),
+        ("IDA", "a@example.org", GOOD, "username has already been taken"),
+        ("Nino", "ida@EXAMPLE.org", GOOD, "email has already been taken"),
+    ],
+)
+def test_a_user_who_cannot_be_is_explained_and_nothing_is_stored(
+    add, run, place, name, email, password, complaint
+):
+    add("Ida")
+    words = ("user", "add", name, "--email", email, "--password", password)
+    assert run(*words, expect=2).complaint == complaint
+    assert rows(place, "SELECT count(*) FROM accounts") == [(1,)]
+
+
+@pytest.mark.parametrize("option", [(), ("--password-stdin",)])
+def test_the_password_may_come_from_standard_input(run, place, monkeypatch, option):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("from a pipe\nnot this line\n"))
+    run("user", "add", "Nino", "--email", "nino@example.org", *option)
+    [(hashed,)] = rows(place, "SELECT password_hash FROM users")
+    assert verify_password_now(hashed, "from a pipe")
+
+
+def test_no_password_at_all_is_said(run, place, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    complaint = run("user", "add", "Nino", "--email", "nino@example.org", expect=2).complaint
+    assert complaint == "no password: give --password, or the password as the first line of stdin"
+
+
+def test_a_password_and_standard_input_exclude_each_other(run):
+    words = ("user", "add", "x", "--email", "e@example.org", "--password", GOOD, "--password-stdin")
+    assert "not allowed with argument --password" in run(*words, expect=2).complaint
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("second", "code"), [(GOOD, 0), ("another one", 2)])
+def test_on_a_terminal_the_password_is_asked_for_twice(run, place, monkeypatch, second, code):
+    answers = iter([GOOD, second])
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr("getpass.getpass", lambda prompt: next(answers))
+    run("user", "add", "Nino", "--email", "nino@example.org", expect=code)
+    assert rows(place, "SELECT count(*) FROM users") == [(1 if code == 0 else 0,)]
+
+
+def test_users_are_listed_oldest_first(add, run):
+    add("Zoe")
+    add("Ada", "--admin")
+    lines = run("user", "list").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["NAME", "Zoe", "Ada"]
+    assert lines[2].split()[1:4] == ["Ada@Example.org", "admin", "active"]
+    assert [user["username"] for user in run("user", "list", "--json").json] == ["Zoe", "Ada"]
+
+
+def test_who_waits_is_listed_with_the_reason_and_let_in(add, run, place):
+    add("Ida")
+    waiting(place, "Nino")
+    lines = run("user", "list", "--pending").out.splitlines()
+    assert len(lines) == 2
+    # What a stranger wrote must not steer the operator's terminal.
+    assert "\x1b" not in lines[1]
+    assert "I fix bicycles" in lines[1]
+    assert run("user", "approve", "nino").out == "Nino may sign in now\n"
+    assert run("user", "list", "--pending", "--json").json == []
+    assert rows(place, "SELECT state FROM accounts WHERE username = 'Nino'") == [("active",)]
+
+
+def test_who_waits_is_rejected_and_gone(run, place):
+    waiting(place, "Nino")
+    done = run("user", "reject", "@Nino", "--json")
+    assert done.json["state"] == "rejected"
+    assert rows(place, "SELECT count(*) FROM accounts") == [(0,)]
+
+
+def test_a_suspension_and_its_end(add, run, place):
+    add("Nino")
+    assert run("user", "suspend", "NINO").out == "Nino is suspended\n"
+    assert run("user", "suspend", "Nino", expect=2).complaint == "@Nino is suspended already"
+    assert run("token", "Nino", expect=2).complaint == "This account is suspended"
+    assert run("user", "unsuspend", "nino@example.org", "--json").json["state"] == "active"
+    assert run("user", "unsuspend", "Nino", expect=2).complaint == "@Nino is not suspended"
+    run("token", "Nino")
+
+
+def test_a_change_is_told_to_a_running_server(add, run, place):
+    add("Nino")
+    run("user", "suspend", "Nino")
+    payloads = [payload for (payload,) in rows(place, "SELECT payload FROM outbox WHERE kind = 'events'")]
+    assert any('"access"' in payload for payload in payloads)
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject", "suspend", "unsuspend"])
+def test_nobody_of_that_name_is_said(run, place, verb):
+    complaint = run("user", verb, "Nobody", expect=2).complaint
+    assert complaint == "there is no account 'Nobody' here (see stormpetrel user list)"
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject"])
+def test_only_who_waits_is_approved_or_rejected(add, run, verb):
+    add("Nino")
+    assert run("user", verb, "Nino", expect=2).complaint == "@Nino is not waiting for approval"
+
+
+def test_a_command_that_fails_tells_and_stores_nothing(add, run, place):
+    add("Nino")
+    before = rows(place, "SELECT count(*) FROM outbox")
+    run("user", "approve", "Nino", expect=2)
+    assert rows(place, "SELECT count(*) FROM outbox") == before

@@ -1,0 +1,76 @@
+"""The forms of a page, filled in and sent as a browser does that runs no scripts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from urllib.parse import urljoin
+
+import httpx
+
+
+@dataclass
+class Form:
+    """`fields`: what the browser would send if nobody typed anything; no button is among them."""
+
+    action: str
+    method: str
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[Form] = []
+        self._open: Form | None = None
+        self._area = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self._open = Form(values.get("action", ""), values.get("method", "get").lower())
+            self.forms.append(self._open)
+        if self._open is None or not values.get("name"):
+            return
+        ticked = values.get("type") not in ("checkbox", "radio") or "checked" in values
+        if tag == "input" and ticked:
+            self._open.fields[values["name"]] = values.get("value", "")
+        elif tag == "textarea":
+            self._area = values["name"]
+            self._open.fields[self._area] = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._open is not None and self._area:
+            self._open.fields[self._area] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "textarea":
+            self._area = ""
+        elif tag == "form":
+            self._open = None
+
+
+def forms_of(page: httpx.Response) -> list[Form]:
+    """Every form of the page, in order."""
+    reader = _Reader()
+    reader.feed(page.text)
+    return reader.forms
+
+
+def form_to(page: httpx.Response, action: str) -> Form:
+    """The page's form whose target is `action`."""
+    return next(form for form in forms_of(page) if form.action == action)
+
+
+def send(
+    browser: httpx.Client, page: httpx.Response, action: str, typed: dict[str, str] | None = None
+) -> httpx.Response:
+    """Fills in and sends the form; redirects are not followed. The browser names where it comes from."""
+    form = form_to(page, action)
+    assert form.method == "post"
+    origin = f"{page.url.scheme}://{page.url.netloc.decode()}"
+    return browser.post(
+        urljoin(str(page.url), form.action),
+        data=form.fields | (typed or {}),
+        headers={"origin": origin, "sec-fetch-site": "same-origin"},
+    )

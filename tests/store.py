@@ -1,0 +1,88 @@
+"""A database with people in it, for tests of rules: no server, no HTTP, the time passed in."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from stormpetrel.model.account import ProfileChange
+from stormpetrel.model.event import Event
+from stormpetrel.model.ids import IdMaker
+from stormpetrel.model.post import Draft, Visibility
+from stormpetrel.rules import accounts, posts
+from stormpetrel.storage.connection import Connection, connect, transaction
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+START_MS = 1_790_000_000_000
+
+
+class Store:
+    """One connection. Time stands still unless a test moves `now_ms`; events of the last `do` are in `events`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.connection = connect(url, ids=IdMaker(1))
+        self.now_ms = START_MS
+        self.events: list[Event] = []
+        self._numbers = itertools.count(1)
+
+    def do(self, rule: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs a rule in a transaction of its own."""
+        with transaction(self.connection) as connection:
+            result = rule(connection, *args, **kwargs)
+            self.events = list(connection.events)
+        return result
+
+    def person(self, name: str = "person", **change: Any) -> int:
+        """A new member's account id."""
+        username = f"{name}{next(self._numbers)}"
+        account = self.do(
+            accounts.sign_up,
+            username=username,
+            email=f"{username}@example.org",
+            password_hash="-",
+            reason="",
+            locale="en",
+            registration="open",
+            now_ms=self.now_ms,
+            by_operator=True,
+        )
+        if change:
+            self.do(
+                accounts.update_profile,
+                account_id=account.id,
+                change=ProfileChange(**change),
+                now_ms=self.now_ms,
+            )
+        return account.id
+
+    def name(self, account_id: int) -> str:
+        """The username of an account."""
+        return accounts.account(self.connection, account_id=account_id).username
+
+    def post(self, author_id: int, text: str = "hello", **draft: Any) -> int:
+        """A new public post's id, a millisecond after the one before."""
+        self.now_ms += 1
+        draft.setdefault("visibility", Visibility.PUBLIC)
+        return self.do(
+            posts.create_post,
+            author_id=author_id,
+            draft=Draft(text=text, **draft),
+            max_characters=500,
+            domain="here.example",
+            now_ms=self.now_ms,
+        )
+
+
+@contextmanager
+def store_at(url: str) -> Iterator[Store]:
+    """A store at a migrated database."""
+    store = Store(url)
+    try:
+        yield store
+    finally:
+        store.connection.close()

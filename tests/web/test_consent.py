@@ -1,0 +1,258 @@
+"""The page on which people let an app in: what it shows, whom it tells, and where it sends nobody."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+
+import pytest
+
+from stormpetrel.model.access import OUT_OF_BAND, SCOPES
+from stormpetrel.web.consent import SCOPE_WORDS
+from tests.forms import form_to, send
+from tests.place import running_place, sign_in, signed_in_as
+
+BACK = "https://app.example/back?kept=1"
+PRIVATE = "com.app.x:/callback"
+
+
+@pytest.fixture
+def place(database_url, tmp_path):
+    with running_place(database_url, tmp_path) as running:
+        running.add_person("Nino")
+        yield running
+
+
+def register(browser, *uris, scopes="read write push", **more):
+    answer = browser.post(
+        "/api/v1/apps",
+        json={"client_name": "Little <App>", "redirect_uris": list(uris), "scopes": scopes} | more,
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def ask(app, uri=BACK, **changed):
+    values = {"response_type": "code", "client_id": app["client_id"], "redirect_uri": uri, "scope": "read"}
+    values |= changed
+    return "/oauth/authorize?" + urlencode(
+        {name: value for name, value in values.items() if value is not None}
+    )
+
+
+def answered(response):
+    """(address without its query, what the app was told) of a redirect to an app."""
+    assert response.status_code == 303, response.text
+    uri, _, query = response.headers["location"].partition("?")
+    return uri, dict(parse_qsl(query, keep_blank_values=True))
+
+
+def test_every_scope_has_words(subtests=None):
+    assert set(SCOPE_WORDS) == set(SCOPES)
+
+
+def test_a_visitor_signs_in_first_and_then_decides(place):
+    with place.browser() as browser:
+        app = register(browser, BACK, website="https://app.example")
+        here = ask(app, state="a b&c=d/\u00e9", scope="read:accounts write")
+        sent = browser.get(here)
+        assert sent.status_code == 303
+        login = browser.get(sent.headers["location"])
+        answer = send(
+            browser, login, "/auth/sign_in", {"user[email]": "Nino", "user[password]": "a few words in a row"}
+        )
+        page = browser.get(answer.headers["location"])
+        assert page.status_code == 200
+        for shown in ("Little &lt;App&gt;", "@Nino@", "app.example", SCOPE_WORDS["read:accounts"]):
+            assert shown in page.text, shown
+        assert SCOPE_WORDS["push"] not in page.text
+        done = send(browser, page, "/oauth/authorize", {"decision": "approve"})
+        uri, told = answered(done)
+        assert uri == "https://app.example/back"
+        assert set(told) == {"kept", "code", "state"}
+        assert told["state"] == "a b&c=d/\u00e9"
+        assert len(told["code"]) >= 43
+
+
+def test_a_private_scheme_is_answered_and_the_page_does_not_forbid_it(place):
+    with place.browser() as browser:
+        app = register(browser, PRIVATE)
+        sign_in(browser)
+        page = browser.get(ask(app, PRIVATE))
+        policy = page.headers["content-security-policy"]
+        assert "form-action" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "no-store" in page.headers["cache-control"]
+        uri, told = answered(send(browser, page, "/oauth/authorize", {"decision": "approve"}))
+        assert (uri, set(told)) == (PRIVATE, {"code"})
+
+
+def test_out_of_band_shows_the_code(place):
+    with place.browser() as browser:
+        app = register(browser, OUT_OF_BAND)
+        sign_in(browser)
+        page = send(browser, browser.get(ask(app, OUT_OF_BAND)), "/oauth/authorize", {"decision": "approve"})
+        assert page.status_code == 200
+        assert "no-store" in page.headers["cache-control"]
+        code = page.text.partition('class="oauth-code" value="')[2].partition('"')[0]
+        token = browser.post(
+            "/oauth/token",
+            data={
+                "grant_type": "authorization_code",
+                "code": code,
+                "client_id": app["client_id"],
+                "client_secret": app["client_secret"],
+                "redirect_uri": OUT_OF_BAND,
+            },
+        )
+        assert token.status_code == 200
+
+
+def test_the_address_may_end_with_a_slash(place):
+    with place.browser() as browser:
+        app = register(browser, OUT_OF_BAND)
+        sign_in(browser)
+        page = browser.get(ask(app, OUT_OF_BAND).replace("/authorize?", "/authorize/?"))
+        assert form_to(page, "/oauth/authorize").fields["client_id"] == app["client_id"]
+
+
+def test_who_refuses_tells_the_app_so(place):
+    with place.browser() as browser:
+        app = register(browser, BACK, OUT_OF_BAND)
+        sign_in(browser)
+        page = browser.get(ask(app, state=""))
+        uri, told = answered(send(browser, page, "/oauth/authorize", {"decision": "deny"}))
+        assert uri == "https://app.example/back"
+        assert (told["error"], told["state"]) == ("access_denied", "")
+        assert "code" not in told
+        # A form without a button pressed is no consent either.
+        assert answered(send(browser, page, "/oauth/authorize"))[1]["error"] == "access_denied"
+        page = browser.get(ask(app, OUT_OF_BAND))
+        assert send(browser, page, "/oauth/authorize", {"decision": "deny"}).headers["location"] == "/"
+
+
+@pytest.mark.parametrize(
+    ("error", "changed"),
+    [
+        ("unsupported_response_type", {"response_type": "token"}),
+        ("unsupported_response_type", {"response_type": None}),
+        ("invalid_scope", {"scope": "read follow nonsense"}),
+        ("invalid_scope", {"scope": "follow"}),
+        ("invalid_request", {"code_challenge": "x" * 43, "code_challenge_method": "plain"}),
+        ("invalid_request", {"code_challenge": "x" * 43}),
+    ],
+)
+def test_what_an_app_asks_wrongly_the_app_is_told(place, error, changed):
+    with place.browser() as browser:
+        app = register(browser, BACK, OUT_OF_BAND)
+        uri, told = answered(browser.get(ask(app, state="s", **changed)))
+        assert (uri, told["error"], told["state"]) == ("https://app.example/back", error, "s")
+        assert told["error_description"]
+        # Out of band there is nobody to tell but the person.
+        assert browser.get(ask(app, OUT_OF_BAND, **changed)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://evil.example/",
+        "https://app.example/back",
+        "https://app.example/back?kept=1&more=1",
+        "https://app.example.evil.example/back?kept=1",
+        "javascript:alert(1)",
+        "//evil.example",
+        "/about",
+        "",
+        OUT_OF_BAND,
+        None,
+    ],
+)
+def test_nobody_is_ever_sent_to_an_address_that_the_app_did_not_register(place, uri):
+    with place.browser() as browser:
+        app = register(browser, BACK)
+        sign_in(browser)
+        for changed in ({}, {"response_type": "token"}, {"scope": "nonsense"}):
+            answer = browser.get(ask(app, uri, **changed))
+            assert answer.status_code == 400
+            assert "location" not in answer.headers
+        fields = form_to(browser.get(ask(app)), "/oauth/authorize").fields
+        answer = browser.post(
+            "/oauth/authorize", data=fields | {"redirect_uri": uri or "", "decision": "approve"}
+        )
+        assert answer.status_code == 400
+        assert "location" not in answer.headers
+
+
+def test_an_app_that_nobody_registered_is_shown_to_the_person_only(place):
+    with place.browser() as browser:
+        sign_in(browser)
+        for client_id in ("nobody", "", "\0", "command-line"):
+            answer = browser.get(ask({"client_id": client_id}))
+            assert answer.status_code == 400
+            assert "location" not in answer.headers
+
+
+def test_consent_needs_the_forms_token_and_the_person_who_was_asked(place):
+    place.add_person("Maia")
+    with place.browser() as browser, place.browser() as other:
+        app = register(browser, BACK)
+        sign_in(browser, "Nino")
+        sign_in(other, "Maia")
+        fields = form_to(browser.get(ask(app)), "/oauth/authorize").fields | {"decision": "approve"}
+        without = {name: value for name, value in fields.items() if name != "csrf"}
+        assert browser.post("/oauth/authorize", data=without).status_code == 403
+        assert browser.post("/oauth/authorize", data=fields | {"csrf": "0" * 36}).status_code == 403
+        assert other.post("/oauth/authorize", data=fields).status_code == 403
+        evil = {"origin": "https://evil.example"}
+        assert browser.post("/oauth/authorize", data=fields, headers=evil).status_code == 403
+        with place.browser() as visitor:
+            visitor.get("/auth/sign_in")
+            assert visitor.post("/oauth/authorize", data=fields).status_code == 403
+
+
+def test_the_form_cannot_be_made_to_ask_for_more_than_the_app_registered(place):
+    with place.browser() as browser:
+        app = register(browser, BACK, scopes="read")
+        sign_in(browser)
+        fields = form_to(browser.get(ask(app)), "/oauth/authorize").fields
+        answer = browser.post(
+            "/oauth/authorize", data=fields | {"scope": "read write", "decision": "approve"}
+        )
+        assert answered(answer)[1]["error"] == "invalid_scope"
+
+
+@pytest.mark.parametrize("force", ["true", "True", "1"])
+def test_an_app_can_have_somebody_sign_in_again_and_only_once(place, force):
+    place.add_person("Maia")
+    with place.browser() as browser:
+        app = register(browser, BACK)
+        sign_in(browser, "Nino")
+        sent = browser.get(ask(app, force_login=force, state="s"))
+        login = browser.get(sent.headers["location"])
+        answer = send(
+            browser, login, "/auth/sign_in", {"user[email]": "Maia", "user[password]": "a few words in a row"}
+        )
+        page = browser.get(answer.headers["location"])
+        assert "@Maia@" in page.text
+        assert form_to(page, "/oauth/authorize").fields["state"] == "s"
+        assert signed_in_as(browser) == "Maia"
+
+
+def test_an_app_that_does_not_force_it_asks_who_is_there(place):
+    with place.browser() as browser:
+        app = register(browser, BACK)
+        sign_in(browser)
+        page = browser.get(ask(app, force_login="False", lang="de"))
+        assert page.status_code == 200
+        switch = page.text.partition('<a href="')[0]
+        assert switch
+
+
+def test_a_loopback_program_may_listen_on_any_port(place):
+    with place.browser() as browser:
+        app = register(browser, "http://127.0.0.1/back")
+        sign_in(browser)
+        page = browser.get(ask(app, "http://127.0.0.1:53124/back"))
+        answer = send(browser, page, "/oauth/authorize", {"decision": "approve"})
+        parts = urlsplit(answer.headers["location"])
+        assert (parts.netloc, parts.path) == ("127.0.0.1:53124", "/back")
+        assert set(parse_qs(parts.query)) == {"code"}
