@@ -87,12 +87,15 @@ class Place:
     database_url: str
     base_url: str
     visitor: httpx.Client
+    clients: list[httpx.Client] = field(default_factory=list, repr=False)
 
     def client(self, token: str | None = None) -> httpx.Client:
-        """A new client; with a token it speaks for whom that belongs to."""
+        """A new client, closed with the place; with a token it speaks for whom that belongs to."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         # No proxy of the environment may stand between a test and loopback.
-        return httpx.Client(base_url=self.base_url, headers=headers, trust_env=False, timeout=20)
+        made = httpx.Client(base_url=self.base_url, headers=headers, trust_env=False, timeout=20)
+        self.clients.append(made)
+        return made
 
     def write(self, rule: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs a rule in the database and tells the running server, as the command line does."""
@@ -165,4 +168,9 @@ def csrf_of(html: str) -> str:
 def place_of(instance: Instance, database_url: str) -> Iterator[Place]:
     """The running instance as a place."""
     with httpx.Client(base_url=instance.base_url, trust_env=False, timeout=20) as visitor:
-        yield Place(instance, database_url, instance.base_url, visitor)
+        place = Place(instance, database_url, instance.base_url, visitor)
+        try:
+            yield place
+        finally:
+            for client in place.clients:
+                client.close()

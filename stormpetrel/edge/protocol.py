@@ -98,8 +98,8 @@ class EdgeProtocol(MessageReader):
             worker.caps.leave(self.address)
         self._closing = True
         self.ready = False
-        self._forget_input()
         self._stash = b""
+        self._forget_input()
         self._leave_flight()
         cycle = self._cycle
         if cycle is not None:

@@ -34,6 +34,7 @@ from stormpetrel.storage.connection import (
     SqliteConnection,
     StoreConnection,
     connect,
+    sqlite_path,
     store_failed,
 )
 from stormpetrel.storage.slots import take_slot
@@ -202,17 +203,23 @@ class Database:
         self._slot = take_slot(self.url)
         self._ids = IdMaker(self._slot.number)
         sqlite = self.url.startswith("sqlite:///")
-        if sqlite:
-            inline = connect(self.url, writes=False)
-            assert isinstance(inline, SqliteConnection)
-            inline.raw.set_progress_handler(self._inline_over, HANDLER_STEPS)
-            self._inline = inline
-        self._start(self._read_loop, "reader", connect(self.url, writes=False))
-        if sqlite:
-            self._start(self._group_loop, "writer", connect(self.url, ids=self._ids))
-        else:
-            for number in range(POSTGRESQL_WRITERS):
-                self._start(self._single_loop, f"writer-{number}", connect(self.url, ids=self._ids))
+        opened: list[StoreConnection] = []
+        try:
+            opened.append(connect(self.url, writes=False))
+            for _ in range(1 if sqlite else POSTGRESQL_WRITERS):
+                opened.append(connect(self.url, ids=self._ids))
+            if sqlite:
+                self._inline = SqliteConnection(sqlite_path(self.url), writes=False)
+                self._inline.raw.set_progress_handler(self._inline_over, HANDLER_STEPS)
+        except BaseException:
+            for connection in opened:
+                connection.close()
+            self._slot.release()
+            raise
+        reader, *writers = opened
+        self._start(self._read_loop, "reader", reader)
+        for number, writer in enumerate(writers):
+            self._start(self._group_loop if sqlite else self._single_loop, f"writer-{number}", writer)
 
     def _start(self, target: Callable[[Any], None], name: str, connection: StoreConnection) -> None:
         thread = threading.Thread(target=target, args=(connection,), name=name, daemon=True)
@@ -406,11 +413,13 @@ class Database:
                 return
             result, error, events = None, None, []
             for attempt in range(RETRIES + 1):
+                begun = False
                 try:
                     if getattr(connection.raw, "closed", False):
                         connection = connect(self.url, ids=self._ids)
                     connection.events = []
                     connection.begin()
+                    begun = True
                     try:
                         result = call.fn(connection, *call.args, **call.kwargs)
                     except BaseException:
@@ -422,6 +431,11 @@ class Database:
                 except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as raised:
                     error = _for_caller(raised, None)
                     log.info("a write met a deadlock and is run again (%d of %d)", attempt + 1, RETRIES)
+                except (psycopg.OperationalError, psycopg.InterfaceError) as raised:
+                    error = _for_caller(raised, None)
+                    # The server was away before anything was done: once more, on a new connection.
+                    if begun or attempt or not getattr(connection.raw, "closed", False):
+                        break
                 except Exception as raised:  # every error belongs to the caller, who waits in the loop
                     error = _for_caller(raised, None)
                     break

@@ -272,6 +272,12 @@ mutes = Table(
     _number("expires_at_ms", 0),  # 0: never
     UniqueConstraint("account_id", "target_id"),
     Index(None, "target_id"),
+    Index(
+        "ix_mutes_expiry",
+        "expires_at_ms",
+        sqlite_where=text("expires_at_ms > 0"),
+        postgresql_where=text("expires_at_ms > 0"),
+    ),
 )
 
 favourites = Table(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,11 +67,40 @@ def data_dir(run, monkeypatch, tmp_path) -> Path:
 
 
 @pytest.fixture
-def place(run, data_dir, monkeypatch, database_url) -> str:
-    """An initialised, empty instance; its database's address. Once per store."""
+def place(run, data_dir, monkeypatch, sqlite_url) -> str:
+    """An initialised, empty instance on SQLite; its database's address."""
+    monkeypatch.setenv("STORMPETREL_DATABASE_URL", sqlite_url)
+    run("init")
+    return sqlite_url
+
+
+@pytest.fixture
+def either_place(run, data_dir, monkeypatch, database_url) -> str:
+    """The same once per store: for what reaches the database in more than one way."""
     monkeypatch.setenv("STORMPETREL_DATABASE_URL", database_url)
     run("init")
     return database_url
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared_url(request, tmp_path_factory) -> Iterator[str]:
+    """A migrated database for a whole file of tests that only look; once per store."""
+    if request.param == "sqlite":
+        template = request.getfixturevalue("sqlite_template")
+        yield f"sqlite:///{shutil.copy(template, tmp_path_factory.mktemp('shared') / 'stormpetrel.db')}"
+        return
+    template, admin = map(request.getfixturevalue, ("postgresql_template", "postgresql_admin"))
+    name = f"shared_{secrets.token_hex(8)}"
+    execute(admin("postgres"), f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield admin(name)
+    execute(admin("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def execute(url: str, statement: str) -> None:
+    """Runs a statement, outside any transaction."""
+    connection = connect(url)
+    connection.raw.execute(statement)
+    connection.close()
 
 
 def rows(url: str, query: str) -> list[tuple[Any, ...]]:

@@ -31,7 +31,9 @@ def checks(run, ports):
     return look
 
 
-def test_a_new_place_works_and_lacks_only_an_admin_and_a_public_address(run, place, checks, monkeypatch):
+def test_a_new_place_works_and_lacks_only_an_admin_and_a_public_address(
+    run, either_place, checks, monkeypatch
+):
     verdicts = {subject: verdict for subject, (verdict, *_) in checks().items()}
     assert {subject for subject, verdict in verdicts.items() if verdict != "ok"} <= {
         "administrators",
@@ -126,8 +128,8 @@ def test_two_roles_on_one_port_fail(place, checks, ports, monkeypatch):
 
 
 def test_an_address_of_another_machine_fails(place, checks, monkeypatch):
-    monkeypatch.setenv("STORMPETREL_WEB_HOST", "192.0.2.1")
-    assert checks(expect=1)["port of web"][0] == "fail"
+    monkeypatch.setenv("STORMPETREL_STATUS_HOST", "192.0.2.1")
+    assert checks(expect=1)["port of status"][0] == "fail"
 
 
 def test_approval_without_anybody_who_approves_fails(run, place, checks, monkeypatch):

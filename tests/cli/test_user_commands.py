@@ -13,7 +13,7 @@ GOOD = "long enough"
 
 
 @pytest.fixture
-def add(run, place):
+def add(run):
     """Adds a user of that name through the command line."""
 
     def add_user(name, *more):
@@ -37,11 +37,11 @@ def waiting(url, name):
         )
 
 
-def test_a_user_is_added_as_written_and_can_sign_in(add, place):
+def test_a_user_is_added_as_written_and_can_sign_in(add, either_place):
     done = add("Nino_McBird")
     assert done.out == "Nino_McBird <Nino_McBird@Example.org> is now a member\n"
     [(name, email, state, role, hashed)] = rows(
-        place,
+        either_place,
         "SELECT username, email, state, role, password_hash FROM users JOIN accounts ON accounts.id = account_id",
     )
     assert (name, email, state, role) == ("Nino_McBird", "Nino_McBird@Example.org", "active", "member")
@@ -58,7 +58,7 @@ def test_an_admin_is_added_and_the_answer_can_be_json(add, place):
     ]
 
 
-def test_an_operator_adds_users_also_where_registration_is_closed(add, monkeypatch):
+def test_an_operator_adds_users_also_where_registration_is_closed(place, add, monkeypatch):
     monkeypatch.setenv("STORMPETREL_REGISTRATION", "closed")
     add("Nino")
 
@@ -118,7 +118,7 @@ def test_on_a_terminal_the_password_is_asked_for_twice(run, place, monkeypatch, 
     assert rows(place, "SELECT count(*) FROM users") == [(1 if code == 0 else 0,)]
 
 
-def test_users_are_listed_oldest_first(add, run):
+def test_users_are_listed_oldest_first(place, add, run):
     add("Zoe")
     add("Ada", "--admin")
     lines = run("user", "list").out.splitlines()
@@ -127,9 +127,9 @@ def test_users_are_listed_oldest_first(add, run):
     assert [user["username"] for user in run("user", "list", "--json").json] == ["Zoe", "Ada"]
 
 
-def test_who_waits_is_listed_with_the_reason_and_let_in(add, run, place):
+def test_who_waits_is_listed_with_the_reason_and_let_in(add, run, either_place):
     add("Ida")
-    waiting(place, "Nino")
+    waiting(either_place, "Nino")
     lines = run("user", "list", "--pending").out.splitlines()
     assert len(lines) == 2
     # What a stranger wrote must not steer the operator's terminal.
@@ -137,17 +137,17 @@ def test_who_waits_is_listed_with_the_reason_and_let_in(add, run, place):
     assert "I fix bicycles" in lines[1]
     assert run("user", "approve", "nino").out == "Nino may sign in now\n"
     assert run("user", "list", "--pending", "--json").json == []
-    assert rows(place, "SELECT state FROM accounts WHERE username = 'Nino'") == [("active",)]
+    assert rows(either_place, "SELECT state FROM accounts WHERE username = 'Nino'") == [("active",)]
 
 
-def test_who_waits_is_rejected_and_gone(run, place):
-    waiting(place, "Nino")
+def test_who_waits_is_rejected_and_gone(run, either_place):
+    waiting(either_place, "Nino")
     done = run("user", "reject", "@Nino", "--json")
     assert done.json["state"] == "rejected"
-    assert rows(place, "SELECT count(*) FROM accounts") == [(0,)]
+    assert rows(either_place, "SELECT count(*) FROM accounts") == [(0,)]
 
 
-def test_a_suspension_and_its_end(add, run, place):
+def test_a_suspension_and_its_end(add, run, either_place):
     add("Nino")
     assert run("user", "suspend", "NINO").out == "Nino is suspended\n"
     assert run("user", "suspend", "Nino", expect=2).complaint == "@Nino is suspended already"
@@ -157,10 +157,12 @@ def test_a_suspension_and_its_end(add, run, place):
     run("token", "Nino")
 
 
-def test_a_change_is_told_to_a_running_server(add, run, place):
+def test_a_change_is_told_to_a_running_server(add, run, either_place):
     add("Nino")
     run("user", "suspend", "Nino")
-    payloads = [payload for (payload,) in rows(place, "SELECT payload FROM outbox WHERE kind = 'events'")]
+    payloads = [
+        payload for (payload,) in rows(either_place, "SELECT payload FROM outbox WHERE kind = 'events'")
+    ]
     assert any('"access"' in payload for payload in payloads)
 
 
@@ -171,7 +173,7 @@ def test_nobody_of_that_name_is_said(run, place, verb):
 
 
 @pytest.mark.parametrize("verb", ["approve", "reject"])
-def test_only_who_waits_is_approved_or_rejected(add, run, verb):
+def test_only_who_waits_is_approved_or_rejected(place, add, run, verb):
     add("Nino")
     assert run("user", verb, "Nino", expect=2).complaint == "@Nino is not waiting for approval"
 

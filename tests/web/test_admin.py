@@ -6,7 +6,7 @@ import pytest
 
 from stormpetrel.model.account import AccountState, Role
 from stormpetrel.rules import accounts
-from tests.forms import form_to, forms_of, send
+from tests.forms import form_to, send
 from tests.place import SESSION_COOKIE, running_place, sign_in
 
 
@@ -67,7 +67,7 @@ def test_nobody_but_an_admin_sees_or_decides(place, decision):
         refused = browser.get("/admin/sign_ups")
         assert refused.status_code == 403
         assert "Lomi" not in refused.text
-        csrf = forms_of(refused)[-1].fields["csrf"]
+        csrf = form_to(refused, "/auth/sign_out").fields["csrf"]
         assert browser.post(path, data={"csrf": csrf}).status_code == 403
     assert place.change(accounts.user, account_id=lomi).state is AccountState.PENDING
 
@@ -95,7 +95,7 @@ def test_deciding_about_somebody_who_does_not_wait_is_an_error(place, decision):
     nino = place.change(accounts.user_by_login, login="Nino").account_id
     with place.browser() as browser:
         sign_in(browser, "Chief")
-        csrf = forms_of(browser.get("/about"))[-1].fields["csrf"]
+        csrf = form_to(browser.get("/about"), "/auth/sign_out").fields["csrf"]
         for account_id, status in ((nino, 422), (12345, 404), ("nobody", 404)):
             answer = browser.post(f"/admin/sign_ups/{account_id}/{decision}", data={"csrf": csrf})
             assert answer.status_code == status

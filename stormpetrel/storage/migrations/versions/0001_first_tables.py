@@ -212,6 +212,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("account_id", "target_id", name=op.f("uq_mutes_account_id_target_id")),
     )
     with op.batch_alter_table("mutes", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_mutes_expiry",
+            ["expires_at_ms"],
+            unique=False,
+            sqlite_where=sa.text("expires_at_ms > 0"),
+            postgresql_where=sa.text("expires_at_ms > 0"),
+        )
         batch_op.create_index(batch_op.f("ix_mutes_target_id"), ["target_id"], unique=False)
 
     op.create_table(
@@ -525,6 +532,11 @@ def downgrade() -> None:
     op.drop_table("oauth_codes")
     with op.batch_alter_table("mutes", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_mutes_target_id"))
+        batch_op.drop_index(
+            "ix_mutes_expiry",
+            sqlite_where=sa.text("expires_at_ms > 0"),
+            postgresql_where=sa.text("expires_at_ms > 0"),
+        )
 
     op.drop_table("mutes")
     op.drop_table("markers")

@@ -1,0 +1,342 @@
+"""The edge as a whole: the scope it gives, the queue before the application, WebSockets, the drain, the pin."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import os
+import struct
+import time
+from importlib.metadata import version
+
+import pytest
+import uvicorn.protocols.http.httptools_impl as http_impl
+import uvicorn.protocols.websockets.websockets_sansio_impl as ws_impl
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from stormpetrel.edge.server import EdgeServer
+from stormpetrel.shield import cookies
+from stormpetrel.shield.identify import Identity, TokenEntry
+from tests.edge.place import SECRET, Client, Place, a_place, get, post
+
+HANDSHAKE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13")
+
+
+def handshake(client: Client, path: str = "/socket") -> int:
+    key = base64.b64encode(os.urandom(16)).decode()
+    client.send(get(path, *HANDSHAKE, f"Sec-WebSocket-Key: {key}"))
+    answer = client.answer()
+    if answer.status == 101:
+        accept = hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+        assert answer.headers["sec-websocket-accept"] == base64.b64encode(accept).decode()
+        assert "sec-websocket-extensions" not in answer.headers
+    return answer.status
+
+
+def frame(opcode: int, data: bytes) -> bytes:
+    assert len(data) < 126
+    return bytes([0x80 | opcode, 0x80 | len(data)]) + b"\0\0\0\0" + data
+
+
+def read_frame(client: Client) -> tuple[int, bytes]:
+    while len(client.kept) < 2 or len(client.kept) < 2 + client.kept[1]:
+        if not client.more():
+            raise EOFError
+    end = 2 + client.kept[1]
+    data, client.kept = client.kept[:end], client.kept[end:]
+    return data[0] & 15, data[2:]
+
+
+def test_the_scope_says_who_asks() -> None:
+    with a_place() as place:
+        token_hash = hashlib.sha256(b"secret-token").digest()
+        entry = TokenEntry(7, 1, place.call(lambda: place.loop.time()), "claims")
+        place.call(lambda: place.server.tokens.put(token_hash, entry))
+        cookie = cookies.mint(SECRET, session_id=5, account_id=7, issued_at_s=9)
+        place.ask(get("/a%20b?x=1&y=%2F", "X-A: 1"))
+        place.ask(get("/a", "Authorization: Bearer secret-token"))
+        place.ask(get("/a?access_token=secret-token"))
+        place.ask(get("/a", "Authorization: Bearer unknown"))
+        place.ask(get("/a", f"Cookie: theme=x; stormpetrel_session={cookie}"))
+        place.ask(get("/a", "Cookie: stormpetrel_session=" + cookie[:-1] + "A"))
+        plain, header, query, unknown, session, forged = place.app.scopes
+        assert (plain["path"], plain["raw_path"], plain["query_string"]) == ("/a b", b"/a%20b", b"x=1&y=%2F")
+        assert plain["headers"] == [(b"host", b"petrel.test"), (b"x-a", b"1")]
+        assert plain["client"][0] == "127.0.0.1"
+        assert plain["visit"].identity == Identity("address", "127.0.0.1")
+        for scope in (header, query):
+            assert scope["visit"].identity == Identity("account", 7)
+            assert scope["visit"].token == entry
+            assert scope["visit"].token_hash == token_hash
+        assert unknown["visit"].identity.kind == "address"
+        assert unknown["visit"].token_hash == hashlib.sha256(b"unknown").digest()
+        assert session["visit"].identity == Identity("session", 5)
+        assert session["visit"].session == cookies.SessionClaims(5, 7, 9)
+        assert (forged["visit"].identity.kind, forged["visit"].session) == ("address", None)
+
+
+def test_health_is_answered_without_the_application_even_in_overload() -> None:
+    with a_place(shield={"running": 1, "waiting": 1}) as place, contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(place.connect()).send(get("/held"))
+        place.until(lambda: place.server.counts.refused["queue/full"])
+        for headers in ((), ("Authorization: Bearer x",)):
+            answer = place.ask(get("/health", *headers))
+            assert (answer.status, answer.body) == (200, b'{"status":"ok"}')
+            assert answer.headers["content-type"] == "application/json"
+        assert place.ask(get("/health", method="HEAD")).body == b""
+        assert place.ask(post("/health", b"")).status == 503
+        place.call(place.app.gate.set)
+
+
+def test_no_more_run_at_once_than_there_are_slots_and_the_rest_wait_their_turn() -> None:
+    with a_place(shield={"running": 2}) as place, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(place.connect()) for _ in range(6)]
+        for client in clients:
+            client.send(get("/held"))
+        place.until(lambda: len(place.server.worker.gate.queue) == 4)
+        assert len(place.app.scopes) == 2
+        place.call(place.app.gate.set)
+        assert [client.answer().status for client in clients] == [200] * 6
+
+
+def test_a_member_takes_the_place_of_a_stranger_when_the_queue_is_full() -> None:
+    with a_place(shield={"running": 1, "waiting": 4}) as place, contextlib.ExitStack() as stack:
+        cookie = cookies.mint(SECRET, session_id=5, account_id=7, issued_at_s=9)
+        strangers = [stack.enter_context(place.connect(source=f"127.0.0.{n}")) for n in range(2, 7)]
+        for n, stranger in enumerate(strangers):
+            stranger.send(get(f"/held?{n}"))
+            place.until(lambda n=n: place.server.worker.gate.running + len(place.server.worker.gate.queue) > n)
+        member = stack.enter_context(place.connect())
+        member.send(get("/held?member", f"Cookie: stormpetrel_session={cookie}"))
+        place.until(lambda: place.server.counts.refused["queue/displaced"] == 1)
+        place.call(place.app.gate.set)
+        assert member.answer().status == 200
+        assert sorted(stranger.answer().status for stranger in strangers) == [200, 200, 200, 200, 503]
+        assert place.app.scopes[1]["query_string"] == b"member"
+
+
+def test_whoever_waits_too_long_is_refused_and_never_runs() -> None:
+    with a_place(shield={"running": 1}) as place, place.connect() as first, place.connect() as second:
+        first.send(get("/held"))
+        place.until(lambda: place.server.worker.gate.running == 1)
+        second.send(get("/api/v1/held"))
+        answer = second.answer()
+        assert answer.status == 503
+        assert int(answer.headers["retry-after"]) >= 1
+        assert place.server.counts.refused == {"queue/deadline": 1}
+        place.call(place.app.gate.set)
+        assert second.ask(get("/other")).status == 200
+
+
+def test_whoever_leaves_while_waiting_is_dropped_from_the_queue() -> None:
+    with a_place(shield={"running": 1}) as place, place.connect() as first:
+        first.send(get("/held"))
+        place.until(lambda: place.server.worker.gate.running == 1)
+        with place.connect() as second:
+            second.send(get("/other"))
+            place.until(lambda: len(place.server.worker.gate.queue) == 1)
+        place.until(lambda: len(place.server.worker.gate.queue) == 0)
+        place.call(place.app.gate.set)
+        assert first.answer().status == 200
+        assert [scope["path"] for scope in place.app.scopes] == ["/held"]
+        assert place.server.counts.gone_while_waiting == 1
+
+
+def test_a_long_answer_holds_no_slot_once_it_says_so_and_hears_when_its_client_goes() -> None:
+    with a_place(shield={"running": 1}) as place:
+        with place.connect() as client:
+            client.send(get("/until-gone"))
+            assert client.answer(to_head=True).headers["transfer-encoding"] == "chunked"
+            assert place.ask(get("/other")).status == 200
+        place.until(lambda: "gone" in place.app.scopes)
+
+
+@pytest.mark.parametrize(
+    ("mode", "runs"), [("off", 12), ("bounded", 12), ("per-address", 12), ("full", 12)]
+)
+def test_every_mode_serves(mode: str, runs: int) -> None:
+    with a_place(shield={"mode": mode}) as place, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(place.connect()) for _ in range(runs)]
+        for client in clients:
+            client.send(get("/held"))
+        place.until(
+            lambda: place.server.worker.gate.running + len(place.server.worker.gate.queue) == runs
+        )
+        place.call(place.app.gate.set)
+        assert [client.answer().status for client in clients] == [200] * runs
+
+
+def test_streams_without_a_length_are_chunked_and_http_1_0_reads_until_the_end() -> None:
+    with a_place() as place:
+        with place.connect() as client:
+            answer = client.ask(get("/stream"))
+            assert answer.body == b"7\r\npart 0\n\r\n7\r\npart 1\n\r\n7\r\npart 2\n\r\n0\r\n\r\n"
+            assert client.ask(get("/empty")).status == 204
+            assert client.ask(get("/other")).status == 200
+        with place.connect() as client:
+            client.send(get("/stream", version="1.0"))
+            assert client.rest().endswith(b"\r\n\r\npart 0\npart 1\npart 2\n")
+
+
+def test_a_websocket_talks_and_holds_no_slot() -> None:
+    with a_place(shield={"running": 1}) as place, place.connect() as client:
+        assert handshake(client) == 101
+        client.send(frame(1, b"hello"))
+        assert read_frame(client) == (1, b"hello")
+        assert place.ask(get("/other")).status == 200
+        client.send(frame(9, b"are you there"))
+        assert read_frame(client) == (10, b"are you there")
+        scope = place.app.scopes[0]
+        assert scope["visit"].identity == Identity("address", "127.0.0.1")
+        assert place.server.counts.upgrades == 1
+        client.send(frame(8, struct.pack("!H", 1000)))
+        assert read_frame(client)[0] == 8
+        assert client.is_closed()
+    place.server.worker.caps.total  # noqa: B018
+
+
+def test_a_websocket_nobody_wants_gets_403() -> None:
+    with a_place() as place, place.connect() as client:
+        assert handshake(client, "/elsewhere") == 403
+        assert client.is_closed()
+        place.until(lambda: len(place.server.worker.caps) == 0)
+        assert place.server.worker.gate.running == 0
+
+
+def test_caps_and_memory_bounds_follow_a_websocket() -> None:
+    with a_place(edge={"max_connections_per_address": 1, "write_timeout_s": 0.3}) as place:
+        with place.connect(receive_buffer_bytes=4096) as client:
+            assert handshake(client) == 101
+            with place.connect() as second:
+                assert second.is_closed()
+            with contextlib.suppress(OSError):
+                for _ in range(400):
+                    client.send(frame(9, b"p" * 100) * 200)
+            place.until(lambda: place.server.counts.closed["write"])
+        place.until(lambda: len(place.server.worker.caps) == 0)
+        assert place.ask(get("/other")).status == 200
+
+
+def test_a_websocket_handshake_over_the_ceiling_is_refused_in_http() -> None:
+    with a_place(shield={"requests_per_5min": 1}) as place:
+        place.ask(get("/other"))
+        with place.connect() as client:
+            assert handshake(client) == 429
+
+
+def test_stopping_answers_what_runs_closes_what_idles_and_tells_websockets_1012() -> None:
+    with a_place() as place, contextlib.ExitStack() as stack:
+        idle, busy, socket = (stack.enter_context(place.connect()) for _ in range(3))
+        assert idle.ask(get("/other")).status == 200
+        busy.send(get("/held"))
+        assert handshake(socket) == 101
+        place.until(lambda: place.server.worker.gate.running == 1)
+        place.begin_stop()
+        assert idle.is_closed()
+        assert read_frame(socket) == (8, struct.pack("!H", 1012))
+        with pytest.raises(OSError):
+            place.connect()
+        place.call(place.app.gate.set)
+        answer = busy.answer()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert busy.is_closed()
+        place._thread.join(10)
+        assert not place._thread.is_alive()
+
+
+def test_the_drain_ends_at_its_deadline_whatever_still_runs() -> None:
+    with a_place() as place, place.connect() as client:
+        client.send(get("/held"))
+        place.until(lambda: place.server.worker.gate.running == 1)
+        import asyncio
+
+        drained = asyncio.run_coroutine_threadsafe(place.server.drain(within_s=0.1), place.loop)
+        drained.result(10)
+        assert client.is_closed()
+        assert place.server.worker.tasks == set()
+
+
+def test_a_short_secret_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="16 bytes"):
+        EdgeServer(
+            None,  # type: ignore[arg-type]
+            sock=None,  # type: ignore[arg-type]
+            edge=None,  # type: ignore[arg-type]
+            shield=None,  # type: ignore[arg-type]
+            hot_key=lambda path, query: None,
+            secret=b"short",
+            public_https=False,
+        )
+
+
+def test_uvicorn_is_the_version_whose_inner_parts_we_use() -> None:
+    assert version("uvicorn") == "0.54.0"
+    assert Place is not None
+    assert time is not None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "config",
+        "server_state",
+        "app_state",
+        "loop",
+        "parser",
+        "transport",
+        "server",
+        "client",
+        "headers",
+    ],
+)
+def test_the_inner_parts_of_uvicorns_http_protocol_that_the_edge_uses_are_there(name: str) -> None:
+    async def app(scope: object, receive: object, send: object) -> None: ...
+
+    import asyncio
+
+    async def made() -> http_impl.HttpToolsProtocol:
+        config = Config(app, ws="websockets-sansio", lifespan="off", log_config=None, interface="asgi3")
+        config.load()
+        return http_impl.HttpToolsProtocol(config, ServerState(), {})
+
+    assert hasattr(asyncio.run(made()), name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "connection_made",
+        "connection_lost",
+        "data_received",
+        "pause_writing",
+        "resume_writing",
+        "run_asgi",
+        "send",
+        "shutdown",
+        "start_keepalive",
+        "stop_keepalive",
+        "handle_pong",
+        "send_keepalive_ping",
+        "keepalive_timeout",
+    ],
+)
+def test_the_inner_parts_of_uvicorns_websocket_protocol_that_the_edge_uses_are_there(name: str) -> None:
+    assert callable(getattr(ws_impl.WebSocketsSansIOProtocol, name))
+
+
+def test_the_inner_state_of_uvicorns_websocket_protocol_that_the_edge_uses_is_there() -> None:
+    async def app(scope: object, receive: object, send: object) -> None: ...
+
+    import asyncio
+
+    async def made() -> ws_impl.WebSocketsSansIOProtocol:
+        config = Config(app, ws="websockets-sansio", lifespan="off", log_config=None, interface="asgi3")
+        config.load()
+        return ws_impl.WebSocketsSansIOProtocol(config, ServerState(), {})
+
+    protocol = asyncio.run(made())
+    for name in ("handshake_complete", "close_sent", "pending_ping_payload", "transport", "loop"):
+        assert hasattr(protocol, name)

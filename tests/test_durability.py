@@ -1,0 +1,86 @@
+"""An acknowledged post is never lost and never doubled: a worker is killed in the middle of 2,000 of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from stormpetrel.storage.connection import connect
+from stormpetrel.storage.statement import Statement
+from tests.people import Person, Place
+
+POSTS = 2_000
+WRITERS = 16
+_TEXTS = "SELECT text FROM posts WHERE author_id = :author_id"
+TEXTS = Statement(_TEXTS, _TEXTS)
+GIVE_UP_S = 60.0
+
+
+def worker_pids(log: str) -> list[int]:
+    """The web workers that were started last, by what the supervisor logged."""
+    last: dict[str, int] = {}
+    for pid, name in re.findall(r"process (\d+) is (web-\d+)", log):
+        last[name] = int(pid)
+    return list(last.values())
+
+
+def post_until_acknowledged(place: Place, person: Person, text: str) -> int:
+    """Posts as an app does that lost its connection: again, with the same key. How often it had to."""
+    give_up_s = time.monotonic() + GIVE_UP_S
+    retries = 0
+    while True:
+        try:
+            answer = person.http.post(
+                "/api/v1/statuses", json={"status": text}, headers={"Idempotency-Key": text}
+            )
+            if answer.status_code == 200:
+                return retries
+            assert answer.status_code in (429, 503), answer.text
+        except httpx.TransportError:
+            pass
+        retries += 1
+        assert time.monotonic() < give_up_s, f"{text} was not acknowledged"
+
+
+def test_a_killed_worker_loses_and_doubles_no_acknowledged_post(place: Place) -> None:
+    people = [place.person("writer") for _ in range(WRITERS)]
+    acknowledged = threading.Semaphore(0)
+
+    def write(number: int) -> int:
+        person = people[number % WRITERS]
+        retries = post_until_acknowledged(place, person, f"post {number} of {person.username}")
+        acknowledged.release()
+        return retries
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        done = [pool.submit(write, number) for number in range(POSTS)]
+        for _ in range(POSTS // 4):
+            acknowledged.acquire()
+        first, *_ = worker_pids(place.instance.log)
+        os.kill(first, signal.SIGKILL)
+        for _ in range(POSTS // 4):
+            acknowledged.acquire()
+        # All workers at once: for a moment there is nobody but the listeners that the supervisor holds.
+        for pid in worker_pids(place.instance.log):
+            os.kill(pid, signal.SIGKILL)
+        retries = sum(future.result() for future in done)
+
+    assert retries > 0, "the kills met no request: the test proves nothing"
+    connection = connect(place.database_url, writes=False)
+    stored: Counter[str] = Counter()
+    for person in people:
+        stored.update(row[0] for row in connection.all(TEXTS, author_id=person.id))
+    connection.close()
+    wanted = {f"post {number} of {people[number % WRITERS].username}" for number in range(POSTS)}
+    assert set(stored) == wanted
+    assert set(stored.values()) == {1}
+    for person in people:
+        account = person.get("/api/v1/accounts/verify_credentials")
+        assert account["statuses_count"] == POSTS // WRITERS

@@ -1,0 +1,133 @@
+"""The looks, as far as they can be checked: contrast, and nothing in the page that the CSP forbids."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import stormpetrel.web.render
+from stormpetrel.web.assets import ASSETS
+
+WEB = Path(stormpetrel.web.render.__file__).parent
+TEMPLATES = sorted((WEB / "templates").glob("*.html"))
+STYLE = (WEB / "assets" / "style.css").read_text(encoding="utf-8")
+
+PAIRS = [
+    ("ink", "ground"),
+    ("ink", "surface"),
+    ("ink", "sunk"),
+    ("ink", "wash"),
+    ("soft", "ground"),
+    ("soft", "surface"),
+    ("soft", "sunk"),
+    ("soft", "wash"),
+    ("accent", "ground"),
+    ("accent", "surface"),
+    ("accent", "sunk"),
+    ("accent", "wash"),
+    ("accent-deep", "ground"),
+    ("accent-deep", "surface"),
+    ("accent-deep", "wash"),
+    ("on-accent", "accent"),
+    ("on-accent", "accent-deep"),
+    ("danger", "surface"),
+    ("danger", "danger-wash"),
+    ("on-danger", "danger"),
+    ("boosted", "surface"),
+    ("boosted", "wash"),
+    ("starred", "surface"),
+    ("starred", "sunk"),
+    ("kept", "surface"),
+    ("foam", "sky"),
+    ("foam", "sea"),
+]
+
+
+def colours(block):
+    return dict(re.findall(r"--([a-z-]+):\s*(#[0-9a-f]{6})", block))
+
+
+def light_and_dark():
+    blocks = re.findall(r":root\s*\{(.*?)\}", STYLE, re.S)
+    assert len(blocks) == 2
+    light = colours(blocks[0])
+    return {"light": light, "dark": light | colours(blocks[1])}
+
+
+def luminance(colour):
+    """Relative luminance. Source: WCAG 2.2, definition of relative luminance."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("text", "ground"), PAIRS)
+def test_text_is_readable_on_its_ground(scheme, text, ground):
+    palette = light_and_dark()[scheme]
+    assert contrast(palette[text], palette[ground]) >= 4.5
+
+
+def test_letters_are_readable_on_every_avatar():
+    tints = re.findall(r"\.tint-\d+ \{ background: (#[0-9a-f]{6})", STYLE)
+    assert len(tints) == stormpetrel.web.render.AVATAR_COLOURS
+    assert min(contrast("#ffffff", tint) for tint in tints) >= 4.5
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_no_template_has_styles_or_scripts_of_its_own(template):
+    text = template.read_text(encoding="utf-8")
+    # Tags of the template language between attributes would confuse the parser.
+    tags = Tags()
+    tags.feed(re.sub(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", " ", text, flags=re.S))
+    for tag, attributes in tags.found:
+        assert tag != "style", template.name
+        assert "style" not in attributes, (tag, attributes)
+        assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
+        assert tag != "script" or "src" in attributes
+        for name in ("href", "src", "action", "formaction"):
+            assert not (attributes.get(name) or "").startswith(("http:", "https:", "//", "javascript:"))
+    assert "|safe" not in text.replace(" ", ""), "what is HTML says so by its type"
+
+
+def test_icons_that_templates_name_exist():
+    symbols = set(re.findall(r'<symbol id="([^"]+)"', (WEB / "assets" / "icons.svg").read_text()))
+    named = set()
+    for template in TEMPLATES:
+        for inner in re.findall(r"icon\(([^)]*)\)", template.read_text(encoding="utf-8")):
+            # Of 'a' if x else 'b', both.
+            named |= set(re.findall(r"'([a-z-]+)'", inner))
+    assert named
+    assert named <= symbols
+
+
+def test_assets_have_addresses_that_change_with_their_content():
+    paths = [asset.path for asset in ASSETS.values()]
+    assert len(set(paths)) == len(paths)
+    assert all(re.fullmatch(r"/assets/[a-z0-9-]+-[0-9a-f]{12}\.(css|js|svg|png)", path) for path in paths)
+    assert ASSETS["sea.svg"].path.encode() in ASSETS["style.css"].body
+
+
+def test_drawings_hold_no_script_and_load_nothing():
+    for name, asset in ASSETS.items():
+        if name.endswith(".svg"):
+            text = asset.body.decode()
+            assert "<script" not in text
+            assert not re.search(r'(href|src)="(?!#)', text)
