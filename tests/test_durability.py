@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 
@@ -23,12 +23,12 @@ TEXTS = Statement(_TEXTS, _TEXTS)
 GIVE_UP_S = 60.0
 
 
-def worker_pids(log: str) -> list[int]:
-    """The web workers that were started last, by what the supervisor logged."""
-    last: dict[str, int] = {}
-    for pid, name in re.findall(r"process (\d+) is (web-\d+)", log):
-        last[name] = int(pid)
-    return list(last.values())
+def worker_pids(supervisor_pid: int) -> list[int]:
+    """The web workers that are alive now."""
+    children = Path(f"/proc/{supervisor_pid}/task/{supervisor_pid}/children").read_text().split()
+    return [
+        int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text().startswith("petrel-web-")
+    ]
 
 
 def post_until_acknowledged(place: Place, person: Person, text: str) -> int:
@@ -63,12 +63,12 @@ def test_a_killed_worker_loses_and_doubles_no_acknowledged_post(place: Place) ->
         done = [pool.submit(write, number) for number in range(POSTS)]
         for _ in range(POSTS // 4):
             acknowledged.acquire()
-        first, *_ = worker_pids(place.instance.log)
+        first, *_ = worker_pids(place.instance.pid)
         os.kill(first, signal.SIGKILL)
         for _ in range(POSTS // 4):
             acknowledged.acquire()
         # All workers at once: for a moment there is nobody but the listeners that the supervisor holds.
-        for pid in worker_pids(place.instance.log):
+        for pid in worker_pids(place.instance.pid):
             os.kill(pid, signal.SIGKILL)
         retries = sum(future.result() for future in done)
 

@@ -27,7 +27,7 @@ LOW_DISK_BYTES = 1_000_000_000
 FULL_DISK_BYTES = 50_000_000
 FEW_OPEN_FILES = 4096
 """Below this a worker holds fewer connections than one small flood opens."""
-HEALTH_TIMEOUT_S = 2.0
+HEALTH_TIMEOUT_S = 1.0
 CLOCK_SLACK_MS = 60_000
 PRIVILEGED_PORTS = 1024
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
 import os
 import struct
-import time
 from importlib.metadata import version
 
 import pytest
@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 from stormpetrel.edge.server import EdgeServer
 from stormpetrel.shield import cookies
 from stormpetrel.shield.identify import Identity, TokenEntry
-from tests.edge.place import SECRET, Client, Place, a_place, get, post
+from tests.edge.place import SECRET, Client, a_place, get, post
 
 HANDSHAKE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13")
 
@@ -195,7 +195,6 @@ def test_a_websocket_talks_and_holds_no_slot() -> None:
         client.send(frame(8, struct.pack("!H", 1000)))
         assert read_frame(client)[0] == 8
         assert client.is_closed()
-    place.server.worker.caps.total  # noqa: B018
 
 
 def test_a_websocket_nobody_wants_gets_403() -> None:
@@ -251,8 +250,6 @@ def test_the_drain_ends_at_its_deadline_whatever_still_runs() -> None:
     with a_place() as place, place.connect() as client:
         client.send(get("/held"))
         place.until(lambda: place.server.worker.gate.running == 1)
-        import asyncio
-
         drained = asyncio.run_coroutine_threadsafe(place.server.drain(within_s=0.1), place.loop)
         drained.result(10)
         assert client.is_closed()
@@ -274,8 +271,6 @@ def test_a_short_secret_is_refused_at_once() -> None:
 
 def test_uvicorn_is_the_version_whose_inner_parts_we_use() -> None:
     assert version("uvicorn") == "0.54.0"
-    assert Place is not None
-    assert time is not None
 
 
 @pytest.mark.parametrize(
@@ -294,8 +289,6 @@ def test_uvicorn_is_the_version_whose_inner_parts_we_use() -> None:
 )
 def test_the_inner_parts_of_uvicorns_http_protocol_that_the_edge_uses_are_there(name: str) -> None:
     async def app(scope: object, receive: object, send: object) -> None: ...
-
-    import asyncio
 
     async def made() -> http_impl.HttpToolsProtocol:
         config = Config(app, ws="websockets-sansio", lifespan="off", log_config=None, interface="asgi3")
@@ -329,8 +322,6 @@ def test_the_inner_parts_of_uvicorns_websocket_protocol_that_the_edge_uses_are_t
 
 def test_the_inner_state_of_uvicorns_websocket_protocol_that_the_edge_uses_is_there() -> None:
     async def app(scope: object, receive: object, send: object) -> None: ...
-
-    import asyncio
 
     async def made() -> ws_impl.WebSocketsSansIOProtocol:
         config = Config(app, ws="websockets-sansio", lifespan="off", log_config=None, interface="asgi3")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html.parser
 import json
 import re
@@ -76,9 +78,6 @@ def test_every_refusal_keeps_the_contract(path: str, refused: Refused) -> None:
 
 
 def test_the_style_of_the_plain_page_is_the_one_its_policy_allows() -> None:
-    import base64
-    import hashlib
-
     answer = written("/", REFUSALS[0])
     style = re.search(r"<style>(.*?)</style>", answer.body.decode())
     assert style is not None

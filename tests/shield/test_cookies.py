@@ -1,0 +1,44 @@
+"""The session cookie: what was minted is read, nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stormpetrel.shield.cookies import TEXT_CHARACTERS, SessionClaims, mint, read
+
+SECRET = b"0123456789abcdef"
+NUMBERS = st.integers(0, 2**64 - 1)
+
+
+@given(session_id=NUMBERS, account_id=NUMBERS, issued_at_s=NUMBERS, secret=st.binary(min_size=16, max_size=100))
+def test_what_is_minted_is_read(session_id: int, account_id: int, issued_at_s: int, secret: bytes) -> None:
+    text = mint(secret, session_id=session_id, account_id=account_id, issued_at_s=issued_at_s)
+    assert len(text) == TEXT_CHARACTERS
+    assert read(secret, text) == SessionClaims(session_id, account_id, issued_at_s)
+    assert read(secret + b"x", text) is None
+
+
+@given(place=st.integers(0, TEXT_CHARACTERS - 1), character=st.characters(codec="latin-1"))
+def test_one_changed_character_makes_it_nobodys(place: int, character: str) -> None:
+    text = mint(SECRET, session_id=1, account_id=2, issued_at_s=3)
+    changed = text[:place] + character + text[place + 1 :]
+    assert (read(SECRET, changed) is None) == (changed != text)
+
+
+@given(st.one_of(st.text(max_size=80), st.binary(max_size=80)))
+def test_anything_else_is_nobodys(text: str | bytes) -> None:
+    assert read(SECRET, text) is None
+
+
+@pytest.mark.parametrize("form", ["{}=", "{}==", " {}", "{}\n", "", "A" * 54, "A" * 10_000])
+def test_one_cookie_has_one_spelling(form: str) -> None:
+    assert read(SECRET, form.format(mint(SECRET, session_id=1, account_id=2, issued_at_s=3))) is None
+
+
+def test_a_short_secret_and_numbers_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="16 bytes"):
+        mint(b"short", session_id=1, account_id=2, issued_at_s=3)
+    with pytest.raises(ValueError, match="whole numbers"):
+        mint(SECRET, session_id=-1, account_id=2, issued_at_s=3)
