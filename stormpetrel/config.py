@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,10 @@ from urllib.parse import urlsplit
 from stormpetrel.errors import SetupError
 
 PREFIX = "STORMPETREL_"
+# Of an address: what stands before the password and up to the host, and a password among the parameters.
+_LOGIN = re.compile(r"(?<=://)([^/:?#]*):[^/]*@")
+_PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+")
 LOOPBACK_HOSTS = frozenset({"localhost", "::1"})
 SHIELD_MODES = ("full", "off", "per-address", "bounded")
 REGISTRATIONS = ("open", "approval", "closed")
@@ -147,9 +152,10 @@ class Config:
 
     @property
     def base_url(self) -> str:
-        """The public address without a trailing slash."""
+        """The public address, in lower case, without a trailing slash or the scheme's own port."""
         if self.public_url:
-            return self.public_url.rstrip("/")
+            url = self.public_url.strip().lower().rstrip("/")
+            return url.removesuffix(":443" if url.startswith("https:") else ":80")
         host = "127.0.0.1" if self.web.host in ("0.0.0.0", "::", "") else self.web.host  # noqa: S104
         return f"http://[{host}]:{self.web.port}" if ":" in host else f"http://{host}:{self.web.port}"
 
@@ -163,7 +169,7 @@ class Config:
     @property
     def domain(self) -> str:
         """Host, and port unless it is the scheme's own, of the public address: what follows the second @."""
-        return urlsplit(self.base_url).netloc.lower()
+        return urlsplit(self.base_url).netloc
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +188,9 @@ class Origin:
         text = str(self.value)
         if self.secret == "all" and text:
             return "********"
-        if self.secret == "url" and "@" in text:
-            head, _, tail = text.rpartition("@")
-            scheme, _, login = head.partition("://")
-            return f"{scheme}://{login.partition(':')[0]}:********@{tail}"
+        if self.secret == "url":
+            text = _LOGIN.sub(r"\1:********@", text)
+            return _PASSWORD.sub(r"\1********", text)
         return text
 
 
@@ -227,6 +232,12 @@ def load(path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] 
     if base is not None and "data_dir" not in table and PREFIX + "DATA_DIR" not in environ:
         # A file named by --config that says nothing of a data directory lies in it.
         config = dataclasses.replace(config, data_dir=base)
+        origins = [
+            dataclasses.replace(origin, value=base, origin=f"the folder of {file}")
+            if origin.key == "data_dir"
+            else origin
+            for origin in origins
+        ]
     config = dataclasses.replace(config, data_dir=config.data_dir.expanduser().absolute())
     _check_urls(config)
     return Loaded(config, tuple(origins), file)
@@ -277,14 +288,16 @@ def _fill(
 
 def _typed(raw: Any, wanted: Any, where: str, rules: Mapping[str, Any]) -> Any:
     value: Any = raw
-    if wanted is Path:
+    if wanted is Path and isinstance(raw, str | Path) and str(raw):
         value = Path(raw)
+    elif wanted is Path:
+        raise SetupError(f"{where} must be the name of a directory, not {raw!r}")
     elif wanted is int or wanted is float:
         if isinstance(raw, bool) or not isinstance(raw, int | float | str):
             raise SetupError(f"{where} must be a number, not {raw!r}")
         try:
             value = wanted(raw)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise SetupError(
                 f"{where} must be a {'whole ' if wanted is int else ''}number, not {raw!r}"
             ) from error
@@ -314,12 +327,17 @@ def _did_you_mean(name: str, known: Any) -> str:
 
 
 def _check_urls(config: Config) -> None:
-    url = urlsplit(config.base_url)
-    if url.scheme not in ("http", "https") or not url.hostname or url.path or url.query or url.fragment:
+    try:
+        url = urlsplit(config.base_url)
+        host, port = url.hostname or "", url.port
+    except ValueError:
+        url, host, port = urlsplit(""), "", None
+    plain = f"{url.scheme}://{f'[{host}]' if ':' in host else host}{'' if port is None else f':{port}'}"
+    if url.scheme not in ("http", "https") or not _HOST.fullmatch(host) or plain != config.base_url:
         raise SetupError(
             f"public_url must be like https://example.org, without a path, not {config.public_url!r}"
         )
-    loopback = url.hostname in LOOPBACK_HOSTS or url.hostname.startswith("127.")
+    loopback = host in LOOPBACK_HOSTS or host.startswith("127.")
     if url.scheme == "http" and not loopback:
         raise SetupError(f"public_url must be https unless it is on loopback, not {config.public_url!r}")
     if not config.database_url.startswith(("sqlite:///", "postgresql://")):

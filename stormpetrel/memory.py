@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left, insort
 from collections import OrderedDict
+from collections.abc import Callable
 
 from stormpetrel.model.event import (
     AccountChanged,
@@ -52,7 +53,6 @@ class _Home:
             author_id=event.author_id,
             visibility=event.visibility,
             in_reply_to_account_id=event.in_reply_to_account_id,
-            is_reply=event.in_reply_to_id != 0,
             boost_author_id=event.boost_author_id,
             mentions_reader=self.taste.reader_id in event.mentioned_ids,
         )
@@ -91,29 +91,40 @@ class _Home:
 class _Load:
     """A list that is being read; `events` came meanwhile. `spoilt`: it must not be kept."""
 
-    __slots__ = ("events", "spoilt")
+    __slots__ = ("events", "reader_id", "spoilt")
 
-    def __init__(self) -> None:
+    def __init__(self, reader_id: int) -> None:
+        self.reader_id = reader_id
         self.events: list[PostCreated | PostDeleted] = []
         self.spoilt = False
 
 
 @hot
-def _load(connection: Connection, *, reader_id: int, now_ms: int) -> tuple[Taste, list[int]]:
+def _load(connection: Connection, *, reader_id: int, now_ms: int) -> tuple[Taste, list[int], bool]:
     taste = timelines.taste(connection, reader_id=reader_id, now_ms=now_ms)
-    return taste, timelines.home_for(connection, taste, page=Page(limit=LOADED_IDS))
+    return taste, *timelines.home_to_the_end(connection, taste, page=Page(limit=LOADED_IDS))
+
+
+def _clock_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class HomeLists:
-    """Home timelines by reader. `apply` every event of the bus, in order, in the loop."""
+    """Home timelines by reader. `apply` every event of the bus, in order, in the loop.
 
-    def __init__(self, database: Database, *, max_weight: int = MAX_WEIGHT) -> None:
+    `clock_ms`: now, in milliseconds since 1970; mutes end by it.
+    """
+
+    def __init__(
+        self, database: Database, *, max_weight: int = MAX_WEIGHT, clock_ms: Callable[[], int] = _clock_ms
+    ) -> None:
         self._database = database
         self._max_weight = max_weight
+        self._clock_ms = clock_ms
         self._homes: OrderedDict[int, _Home] = OrderedDict()
         self._weight = 0
         self._readers_of: dict[int, set[int]] = {}
-        self._loads: dict[int, _Load] = {}
+        self._loads: set[_Load] = set()
 
     def __len__(self) -> int:
         return len(self._homes)
@@ -121,7 +132,7 @@ class HomeLists:
     async def page(self, reader_id: int, page: Page) -> list[int]:
         """The ids of the reader's home timeline, newest first."""
         home = self._homes.get(reader_id)
-        if home is None:
+        if home is None or home.taste.until_ms <= self._clock_ms():
             home = await self._loaded(reader_id)
         else:
             self._homes.move_to_end(reader_id)
@@ -131,15 +142,17 @@ class HomeLists:
         return await self._database.read(timelines.home_for, home.taste, page=page)
 
     async def _loaded(self, reader_id: int) -> _Home:
-        load = self._loads.setdefault(reader_id, _Load())
+        # One of its own for each who waits: the second's answer may be older than the first's, and must not
+        # replace it without what came in between.
+        load = _Load(reader_id)
+        self._loads.add(load)
         try:
-            taste, newest = await self._database.read(
-                _load, reader_id=reader_id, now_ms=time.time_ns() // 1_000_000
+            taste, newest, complete = await self._database.read(
+                _load, reader_id=reader_id, now_ms=self._clock_ms()
             )
         finally:
-            if self._loads.get(reader_id) is load:
-                del self._loads[reader_id]
-        home = _Home(taste, newest[::-1], complete=len(newest) < LOADED_IDS)
+            self._loads.discard(load)
+        home = _Home(taste, newest[::-1], complete=complete)
         # What was told while the query ran may or may not be in its answer: both ways are harmless.
         for event in load.events:
             _change(home, event)
@@ -157,9 +170,6 @@ class HomeLists:
             self._drop(next(iter(self._homes)))
 
     def _drop(self, reader_id: int) -> None:
-        load = self._loads.get(reader_id)
-        if load is not None:
-            load.spoilt = True
         home = self._homes.pop(reader_id, None)
         if home is None:
             return
@@ -176,7 +186,7 @@ class HomeLists:
         self._homes.clear()
         self._readers_of.clear()
         self._weight = 0
-        for load in self._loads.values():
+        for load in self._loads:
             load.spoilt = True
 
     def apply(self, event: Event) -> None:
@@ -189,12 +199,14 @@ class HomeLists:
                 for author_id in authors:
                     for reader_id in self._readers_of.get(author_id, ()):
                         _change(self._homes[reader_id], event)
-                for load in self._loads.values():
+                for load in self._loads:
                     load.events.append(event)
                     load.spoilt = load.spoilt or len(load.events) > MAX_PENDING
             case RelationshipChanged():
-                self._drop(event.account_id)
-                self._drop(event.other_id)
+                for reader_id in (event.account_id, event.other_id):
+                    self._drop(reader_id)
+                    for load in self._loads:
+                        load.spoilt = load.spoilt or load.reader_id == reader_id
             case AccountChanged() if event.hidden:
                 # Its posts and boosts of them may stand in any list.
                 self.clear()

@@ -25,6 +25,7 @@ from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.model.post import Draft
 from stormpetrel.rules import posts as rules
+from stormpetrel.storage.connection import Connection
 
 STATUSES_BY_ID_MOST = 20
 MAX_IDEMPOTENCY_KEY = 255
@@ -210,14 +211,27 @@ async def _do(request: Request, rule: Any) -> Response:
 
 async def _undo(request: Request, rule: Any) -> Response:
     """Undoing is possible also where one may not see the post any more; reading the answer is not."""
-    post_id = request.id()
-    await request.site.database.write(
-        rule, account_id=request.account_id, post_id=post_id, now_ms=request.now_ms
+    original_id = await request.site.database.write(
+        _undo_on_original,
+        rule,
+        account_id=request.account_id,
+        post_id=request.id(),
+        now_ms=request.now_ms,
     )
-    post = await request.site.database.read(
-        rules.post, reader_id=request.account_id, post_id=post_id, now_ms=request.now_ms
+    await request.site.database.read(
+        rules.post, reader_id=request.account_id, post_id=original_id, now_ms=request.now_ms
     )
-    return await _status(request, post.boost_of_id or post.id)
+    return await _status(request, original_id)
+
+
+def _undo_on_original(
+    connection: Connection, rule: Any, *, account_id: int, post_id: int, now_ms: int
+) -> int:
+    """Undoes it on the original where a boost is named, which is gone once it is taken back; the original's id."""
+    named = rules.posts(connection, post_ids=[post_id])
+    original_id = (named[0].boost_of_id if named else None) or post_id
+    rule(connection, account_id=account_id, post_id=original_id, now_ms=now_ms)
+    return original_id
 
 
 @answers(list[Account], takes=PageQuery, paged=True)

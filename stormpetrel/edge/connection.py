@@ -7,6 +7,12 @@ so that all of a worker's connections together stay within INPUT_MEMORY_BYTES.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
+import socket
+import struct
+import sys
+import termios
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.config import Config
@@ -26,6 +32,8 @@ LINGER_S = 2.0
 LINGER_BYTES = 262_144
 """After a refusal that leaves input unread, so much is read and thrown away: a reset would lose the refusal."""
 
+_NO_LINGER = struct.pack("ii", 1, 0)
+
 HEADER = "header"
 BODY = "body"
 IDLE = "idle"
@@ -34,6 +42,28 @@ FLIGHT = "flight"
 BUSY = "busy"
 CLOSING = "closing"
 LINGER = "linger"
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Drop a connection at once, and what the kernel still holds for a client that does not read it."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None and (not transport.is_closing() or transport.get_write_buffer_size()):
+        # Without this the kernel keeps megabytes per connection, for minutes, in the hope of a reader.
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    transport.abort()
+
+
+def unread_bytes(transport: asyncio.Transport) -> int:
+    """What was written and the client has not taken: here, and in the kernel (sent and not acknowledged too).
+
+    Without the kernel's part, its buffers filling up would look like a client that reads.
+    """
+    held = transport.get_write_buffer_size()
+    sock = transport.get_extra_info("socket")
+    with contextlib.suppress(OSError, AttributeError):
+        held += int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    return held
 
 
 class EdgeConnection(HttpToolsProtocol):
@@ -84,7 +114,7 @@ class EdgeConnection(HttpToolsProtocol):
 
     def _arm_write(self) -> None:
         if self._kind != WRITE:
-            self._write_mark = self.transport.get_write_buffer_size()
+            self._write_mark = unread_bytes(self.transport)
             self._arm(WRITE, self.loop.time() + self.worker.config.write_timeout_s)
 
     def _pause_reading(self) -> None:
@@ -148,4 +178,4 @@ class EdgeConnection(HttpToolsProtocol):
         """Drop the connection, whatever is still to be written."""
         self._closing = True
         self.ready = False
-        self.transport.abort()
+        reset(self.transport)

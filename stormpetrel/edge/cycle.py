@@ -35,6 +35,7 @@ _PRIVATE = re.compile(rb"(?i)\b(?:no-store|private)\b")
 _NO_BODY = frozenset({204, 304})
 _names: dict[bytes, bytes] = {}
 _NAMES = 1024
+_JOINED_BYTES = 65_536
 FAILED = Refused(500, "edge/failed", "Something went wrong here; it has been recorded")
 
 
@@ -360,6 +361,10 @@ class Cycle:
             self._status = 204
         elif self._chunked:
             lines.append(self._chunk(body, more=more))
+        elif len(body) > _JOINED_BYTES:
+            # Copying a large body to save a write would cost more, and its memory once per slow reader.
+            self.protocol.transport.write(b"".join(lines))
+            return body
         else:
             lines.append(body)
         return b"".join(lines)

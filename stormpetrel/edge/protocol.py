@@ -30,6 +30,8 @@ from stormpetrel.edge.connection import (
     LINGER,
     WRITE,
     WRITE_BUFFER_BYTES,
+    reset,
+    unread_bytes,
 )
 from stormpetrel.edge.cycle import Cycle, HotRender
 from stormpetrel.edge.heads import Head
@@ -46,7 +48,7 @@ MAX_BLANK_BYTES = 16
 MAX_CHUNKED_CUTS = 64
 """A chunked body is cut at so many blank lines per read; more would let a body of blank lines cost CPU."""
 MIN_DRAIN_BYTES = 4096
-"""A slow reader must take this much per write deadline, or all that there is."""
+"""A slow reader must take this much per write deadline, or it takes nothing to speak of."""
 _ASGI = {"version": "3.0", "spec_version": "2.4"}
 
 
@@ -76,7 +78,7 @@ class EdgeProtocol(MessageReader):
         if over:
             worker.counts.dropped[over] += 1
             self._closing = True
-            transport.abort()
+            reset(transport)
             return
         self.address = address
         self.stranger = address_identity(address)
@@ -542,7 +544,7 @@ class EdgeProtocol(MessageReader):
         if self.transport.is_closing() and kind not in (CLOSING, LINGER):
             return
         if kind == WRITE:
-            left = self.transport.get_write_buffer_size()
+            left = unread_bytes(self.transport)
             if self._write_mark - left >= MIN_DRAIN_BYTES:
                 self._write_mark = left
                 self._arm(WRITE, at_s + self.worker.config.write_timeout_s)

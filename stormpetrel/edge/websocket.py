@@ -15,6 +15,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import Frame
 
+from stormpetrel.edge.connection import reset, unread_bytes
 from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import EdgeWorker
 
@@ -107,7 +108,7 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._is_write_paused = True
-        self._write_mark = self.transport.get_write_buffer_size()
+        self._write_mark = unread_bytes(self.transport)
         self.worker.wheel.arm(self, self.loop.time() + self.worker.config.write_timeout_s)
 
     def resume_writing(self) -> None:
@@ -127,7 +128,7 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
             closed["closing"] += 1
             self.abort()
         elif self._is_write_paused:
-            left = self.transport.get_write_buffer_size()
+            left = unread_bytes(self.transport)
             if left < self._write_mark:
                 self._write_mark = left
                 self.worker.wheel.arm(self, at_s + self.worker.config.write_timeout_s)
@@ -152,7 +153,7 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
 
     def abort(self) -> None:
         """Drop the connection, whatever is still to be written."""
-        self.transport.abort()
+        reset(self.transport)
 
     def _arm_ping(self) -> None:
         self.worker.wheel.arm(self, self.loop.time() + PING_S)

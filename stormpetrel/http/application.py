@@ -188,7 +188,9 @@ class Application:
         entry = tokens.get(key, request.at_s)
         if entry is not None and entry.is_fresh(request.at_s):
             return entry.claims  # type: ignore[return-value]  # we put it there, below
-        access = await self.site.database.read(access_rules.access_by_session, session_id=session_id)
+        access = await self.site.database.read(
+            access_rules.access_by_session, session_id=session_id, now_ms=request.now_ms
+        )
         if access is None:
             tokens.forget(key)
             return None

@@ -63,7 +63,8 @@ def _lists(value: Any) -> Any:
         return value
     inner = {key: _lists(item) for key, item in value.items()}
     if inner and all(key.isascii() and key.isdigit() for key in inner):
-        return [inner[key] for key in sorted(inner, key=int)]
+        # By length, then by digit: like numbers, without making one of a thousand digits.
+        return [inner[key] for key in sorted(inner, key=lambda key: (len(key.lstrip("0")), key.lstrip("0")))]
     return inner
 
 

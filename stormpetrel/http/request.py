@@ -6,9 +6,8 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterator, Mapping
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.datastructures import UploadFile
@@ -125,12 +124,12 @@ class Request:
     def cookies(self) -> dict[str, str]:
         """Cookies by name; nonsense is no cookie."""
         if self._cookies is None:
-            jar: SimpleCookie = SimpleCookie()
-            try:
-                jar.load(self.headers.get("cookie", ""))
-            except CookieError:
-                jar = SimpleCookie()
-            self._cookies = {name: morsel.value for name, morsel in jar.items()}
+            self._cookies = {}
+            # Not SimpleCookie: it drops them all when another program of the host set one that it cannot read.
+            for part in self.headers.get("cookie", "").replace(",", ";").split(";"):
+                name, equals, value = part.partition("=")
+                if equals:
+                    self._cookies.setdefault(name.strip(), value.strip().strip('"'))
         return self._cookies
 
     def id(self, name: str = "id") -> int:
@@ -232,10 +231,8 @@ class Request:
         """Raises Forbidden unless the form came from a page that this browser was shown."""
         headers = self.headers
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() not in (
-            headers.get("host", "").lower(),
-            self.site.domain,
-        ):
+        ours = {headers.get("host", "").lower(), self.site.domain} - {""}
+        if origin is not None and origin.lower().partition("://")[2] not in ours:
             raise Forbidden("This form was sent from another site")
         if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             raise Forbidden("This form was sent from another site")

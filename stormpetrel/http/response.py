@@ -90,9 +90,13 @@ def empty(status: int = 204) -> Response:
 def page_links(request: Request, *, newest_id: int, oldest_id: int) -> tuple[bytes, bytes]:
     """The Link header to the pages around the one answered: older (`next`) and newer (`prev`).
 
-    Absolute public addresses; the caller's other parameters are kept.
+    Absolute public addresses; the caller's other parameters are kept. Not in an answer that others may be
+    given from the hot-page cache: of those only what the route names.
     """
     kept = [(k, v) for k, v in request.query_pairs if k not in ("max_id", "min_id", "since_id")]
+    if request.access is None and request.route is not None and request.route.hot is not None:
+        named = {name.partition("[")[0] for name in request.route.hot}
+        kept = [(k, v) for k, v in kept if k.partition("[")[0] in named]
     url = request.site.base_url + quote(request.path, safe="/:@")
     older = f"{url}?{urlencode([*kept, ('max_id', str(oldest_id))])}"
     newer = f"{url}?{urlencode([*kept, ('min_id', str(newest_id))])}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlencode
 
@@ -15,6 +16,9 @@ from stormpetrel.shield.identify import parse_query
 if TYPE_CHECKING:
     from stormpetrel.http.request import Request
     from stormpetrel.http.response import Response
+
+MAX_HOT_PARAMETERS = 100
+"""More are never a reader's: such a question is answered past the cache."""
 
 Handler = Callable[["Request"], Awaitable["Response"]]
 
@@ -132,7 +136,8 @@ class Router:
     def hot_key(self, path: bytes, query: bytes) -> bytes | None:
         """Under which key the hot-page cache holds this target, or None when it is never cached.
 
-        Parameters that the route does not name are dropped, so adding random ones finds the same page.
+        Parameters that the route does not name are dropped, so adding random ones finds the same page. It
+        errs towards a key of its own: a page must never be kept under the key of a plainer question.
         """
         routes, _ = self.find(unquote(path.decode("latin-1")))
         route = routes.get("GET")
@@ -140,7 +145,12 @@ class Router:
             return None
         if not query or not route.hot:
             return path
+        if query.count(b"&") >= MAX_HOT_PARAMETERS:
+            return None
+        named = {name.partition("[")[0].encode() for name in route.hot}
+        # `any[]=x`, `any[0]=x` and `any=x` all reach the handler. Of one name the order counts.
         kept = sorted(
-            (name, value) for name, value in parse_query(query) if name.decode("latin-1") in route.hot
+            ((name, value) for name, value in parse_query(query) if name.partition(b"[")[0] in named),
+            key=itemgetter(0),
         )
         return path + b"?" + urlencode(kept).encode() if kept else path

@@ -13,7 +13,7 @@ MAX_FIELDS = 4
 MAX_FIELD_CHARACTERS = 255
 
 _USERNAME = re.compile(r"[A-Za-z0-9_]+\Z")
-_EMAIL = re.compile(r"[^@\s<>\"(),:;\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?\Z")
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f<>\"(),:;\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?\Z")
 
 RESERVED_USERNAMES = frozenset(
     "about admin administrator api auth abuse help home instance mod moderator oauth postmaster root search "

@@ -165,7 +165,7 @@ def _trimmed(link: str) -> str:
         end -= 1
         while link[end - 1] in _ENDS_SENTENCE:
             end -= 1
-    return "" if link.endswith("//", 0, end) else link[:end]
+    return link[:end] if end > link.index("//") + 2 else ""
 
 
 def _link(link: str) -> str:

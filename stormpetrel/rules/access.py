@@ -38,12 +38,12 @@ def access_by_token(connection: Connection, *, token_hash: bytes) -> Access | No
 
 
 @hot
-def access_by_session(connection: Connection, *, session_id: int, now_ms: int | None = None) -> Access | None:
+def access_by_session(connection: Connection, *, session_id: int, now_ms: int) -> Access | None:
     """What a signed-in browser may do (every scope), or None when its session has ended.
 
-    With `now_ms`, a session older than SESSION_AGE_S has ended too. None also when its account is suspended.
+    A session older than SESSION_AGE_S has ended. None also when its account is suspended.
     """
-    if now_ms is not None and time_ms(session_id) + SESSION_AGE_S * 1000 <= now_ms:
+    if time_ms(session_id) + SESSION_AGE_S * 1000 <= now_ms:
         return None
     return stored.access_by_session_id(connection, session_id=session_id)
 

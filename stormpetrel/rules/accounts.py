@@ -295,7 +295,9 @@ def clean_language(language: str) -> str:
     if not head:
         return ""
     if not (
-        2 <= len(head) <= 3 and all(part.isascii() and part.isalnum() and len(part) <= 8 for part in parts)
+        2 <= len(head) <= 3
+        and head.isalpha()
+        and all(part.isascii() and part.isalnum() and len(part) <= 8 for part in parts)
     ):
         raise Invalid("Validation failed: Language is not a language code")
     return "-".join([head, *parts[1:3]])

@@ -10,7 +10,7 @@ from stormpetrel.model.account import AccountState
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Visibility
 from stormpetrel.model.text import tag_key
-from stormpetrel.model.timeline import Taste
+from stormpetrel.model.timeline import NEVER_MS, Taste
 from stormpetrel.rules.posts import visible_ids
 from stormpetrel.storage import accounts, posts, relationships
 from stormpetrel.storage import timelines as stored
@@ -18,16 +18,19 @@ from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.database import hot
 
 HOME_ROUNDS = 8
-"""How often home looks further when too much was filtered out; then the page is short."""
+"""How often home looks further when too much was filtered out, at twice as many posts each time (255 pages in
+all); then the page is short."""
 
 
 @hot
 def taste(connection: Connection, *, reader_id: int, now_ms: int) -> Taste:
     """Whom the reader follows and who is hidden from them."""
+    hidden = relationships.hidden_from_reader(connection, reader_id=reader_id, now_ms=now_ms)
     return Taste(
         reader_id,
         relationships.followed_by_reader(connection, reader_id=reader_id),
-        relationships.hidden_from_reader(connection, reader_id=reader_id, now_ms=now_ms),
+        {account_id for account_id, _ in hidden},
+        min((until_ms for _, until_ms in hidden if until_ms), default=NEVER_MS),
     )
 
 
@@ -41,17 +44,27 @@ def home(connection: Connection, *, reader_id: int, page: Page, now_ms: int) -> 
 @hot
 def home_for(connection: Connection, taste: Taste, *, page: Page) -> list[int]:
     """The home timeline of a reader whose taste is known."""
+    return home_to_the_end(connection, taste, page=page)[0]
+
+
+@hot
+def home_to_the_end(connection: Connection, taste: Taste, *, page: Page) -> tuple[list[int], bool]:
+    """`home_for`, and whether nothing lies beyond: the page is short because there is no more."""
     found: list[int] = []
     part = page
+    ended = False
     for _ in range(HOME_ROUNDS):
         items = stored.home_items(connection, reader_id=taste.reader_id, page=part)
         found += [item.post_id for item in items if taste.takes(item)]
-        if len(found) >= page.limit or len(items) < part.limit:
+        ended = len(items) < part.limit
+        if ended or len(found) >= page.limit:
             break
         last_id = items[-1].post_id
         part = replace(part, min_id=last_id) if part.upward else replace(part, max_id=last_id)
+        part = replace(part, limit=part.limit * 2)
+    ended = ended and len(found) <= page.limit
     found = found[: page.limit]
-    return found[::-1] if page.upward else found
+    return (found[::-1] if page.upward else found), ended
 
 
 @hot

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import psycopg
 
-from stormpetrel.errors import EnvironmentFailure, SetupError
+from stormpetrel.errors import EnvironmentFailure, Invalid, SetupError
 from stormpetrel.model.event import Event
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.storage.statement import Statement
@@ -124,6 +124,10 @@ class SqliteConnection(_Shared):
     def run(self, statement: Statement, **values: Any) -> int:
         if statement.lists:
             self._bind(statement, values)
+        for value in values.values():
+            if isinstance(value, str) and "\0" in value:
+                # As PostgreSQL does: what one store takes, the other must hold when the place moves there.
+                raise Invalid("The request holds characters or numbers that cannot be stored")
         return self.raw.execute(statement.sqlite, values).rowcount
 
     def many(self, statement: Statement, rows: Iterable[dict[str, Any]]) -> None:

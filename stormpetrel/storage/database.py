@@ -58,7 +58,7 @@ POSTGRESQL_WRITERS = 4
 MAX_WAITING_WRITES = 4096
 """Calls that may wait for a writer; the next is refused with Busy."""
 RETRIES = 3
-"""How often a PostgreSQL transaction that met a deadlock is run again."""
+"""How often a PostgreSQL transaction that met another one (a deadlock, the same row made twice) is run again."""
 
 Read = Callable[Concatenate[Connection, P], T]
 
@@ -97,15 +97,18 @@ class _Completions:
             self._done.clear()
             self._awake = False
         events = [event for *_, told in answers for event in told]
-        if events:
-            self._publish(events)
-        for future, result, error, _ in answers:
-            if future.done():
-                continue
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
+        try:
+            if events:
+                self._publish(events)
+        finally:
+            # What was committed is committed: whoever waits is answered also when telling the others failed.
+            for future, result, error, _ in answers:
+                if future.done():
+                    continue
+                if error is None:
+                    future.set_result(result)
+                else:
+                    future.set_exception(error)
 
 
 class _Call:
@@ -194,6 +197,7 @@ class Database:
         self._writes = _Queue()
         self._threads: list[threading.Thread] = []
         self._closing = False
+        self._slot_lock = threading.Lock()
         self.aborted_hot_reads = 0
 
     async def open(self) -> None:
@@ -268,13 +272,11 @@ class Database:
         self._inline_until_s = time.perf_counter() + HOT_LIMIT_S
         try:
             return True, fn(self._inline, *args, **kwargs)
-        except sqlite3.OperationalError as error:
-            if "interrupted" not in str(error):
-                raise Busy("The database cannot be read right now") from error
-            self.aborted_hot_reads += 1
-            return False, None
-        except (UnicodeEncodeError, OverflowError) as error:
-            raise _for_caller(error, None) from error
+        except (sqlite3.Error, UnicodeEncodeError, OverflowError) as error:
+            if isinstance(error, sqlite3.OperationalError) and "interrupted" in str(error):
+                self.aborted_hot_reads += 1
+                return False, None
+            raise _for_caller(error, "The database cannot be read right now") from error
 
     def _inline_over(self) -> bool:
         return time.perf_counter() > self._inline_until_s
@@ -417,6 +419,7 @@ class Database:
                 try:
                     if getattr(connection.raw, "closed", False):
                         connection = connect(self.url, ids=self._ids)
+                        self._keep_slot()
                     connection.events = []
                     connection.begin()
                     begun = True
@@ -428,9 +431,14 @@ class Database:
                     connection.commit()
                     error, events = None, connection.events
                     break
-                except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as raised:
+                except (
+                    psycopg.errors.DeadlockDetected,
+                    psycopg.errors.SerializationFailure,
+                    # Two callers made the same row at once: run again, the rule sees the other's.
+                    psycopg.errors.UniqueViolation,
+                ) as raised:
                     error = _for_caller(raised, None)
-                    log.info("a write met a deadlock and is run again (%d of %d)", attempt + 1, RETRIES)
+                    log.info("a write met another one and is run again (%d of %d)", attempt + 1, RETRIES)
                 except (psycopg.OperationalError, psycopg.InterfaceError) as raised:
                     error = _for_caller(raised, None)
                     # The server was away before anything was done: once more, on a new connection.
@@ -440,6 +448,14 @@ class Database:
                     error = _for_caller(raised, None)
                     break
             self._completions.add([(call.future, result, error, events)])
+
+    def _keep_slot(self) -> None:
+        """After the server was away: the lock on our slot of ids went with it, and may be somebody else's now."""
+        with self._slot_lock:
+            if not self._slot.is_held():
+                self._slot.release()
+                self._slot = take_slot(self.url)
+                self._ids.slot = self._slot.number
 
 
 def _for_caller(raised: Exception, busy_text: str | None) -> Exception:

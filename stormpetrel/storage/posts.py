@@ -67,10 +67,10 @@ _TAGS_BY_PREFIX = sql(
 _IDEMPOTENT = sql(
     "SELECT post_id FROM idempotency WHERE account_id = :account_id AND key = :key AND created_at_ms > :since_ms"
 )
+_FORGET_IDEMPOTENT = sql("DELETE FROM idempotency WHERE account_id = :account_id AND key = :key")
 _PUT_IDEMPOTENT = sql(
     "INSERT INTO idempotency (account_id, key, post_id, created_at_ms) "
-    "VALUES (:account_id, :key, :post_id, :now_ms) "
-    "ON CONFLICT (account_id, key) DO UPDATE SET post_id = excluded.post_id, created_at_ms = excluded.created_at_ms"
+    "VALUES (:account_id, :key, :post_id, :now_ms)"
 )
 
 _ANCESTORS = sql(
@@ -298,13 +298,19 @@ def tags_by_prefix(connection: Connection, *, prefix: str, limit: int) -> list[t
 
 
 def idempotent_post(connection: Connection, *, account_id: int, key: str, since_ms: int) -> int | None:
-    """The post that this key was answered with after `since_ms`, or None."""
+    """The post that this key was answered with after `since_ms`, or None; then an older answer is forgotten."""
     row = connection.one(_IDEMPOTENT, account_id=account_id, key=key, since_ms=since_ms)
-    return None if row is None else int(row[0])
+    if row is None:
+        connection.run(_FORGET_IDEMPOTENT, account_id=account_id, key=key)
+        return None
+    return int(row[0])
 
 
 def put_idempotent(connection: Connection, *, account_id: int, key: str, post_id: int, now_ms: int) -> None:
-    """Remembers what a key was answered with."""
+    """Remembers what a key was answered with.
+
+    Where somebody else did meanwhile it violates the primary key: the call is run again and finds that one.
+    """
     connection.run(_PUT_IDEMPOTENT, account_id=account_id, key=key, post_id=post_id, now_ms=now_ms)
 
 

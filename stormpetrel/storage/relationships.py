@@ -78,9 +78,9 @@ _MUTING = sql(
 )
 _ALL_FOLLOWED = sql("SELECT followed_id, show_boosts FROM follows WHERE follower_id = :reader_id")
 _ALL_HIDDEN = sql(
-    "SELECT target_id FROM blocks WHERE account_id = :reader_id "
-    "UNION SELECT account_id FROM blocks WHERE target_id = :reader_id "
-    "UNION SELECT target_id FROM mutes WHERE account_id = :reader_id "
+    "SELECT target_id, 0 FROM blocks WHERE account_id = :reader_id "
+    "UNION ALL SELECT account_id, 0 FROM blocks WHERE target_id = :reader_id "
+    "UNION ALL SELECT target_id, expires_at_ms FROM mutes WHERE account_id = :reader_id "
     "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms)"
 )
 _REQUESTERS = sql("SELECT follower_id FROM follow_requests WHERE followed_id = :account_id ORDER BY id")
@@ -291,9 +291,9 @@ def followed_by_reader(connection: Connection, *, reader_id: int) -> dict[int, b
     return {row[0]: bool(row[1]) for row in connection.all(_ALL_FOLLOWED, reader_id=reader_id)}
 
 
-def hidden_from_reader(connection: Connection, *, reader_id: int, now_ms: int) -> set[int]:
-    """Everybody whom the reader blocks or mutes, or who blocks the reader."""
-    return {row[0] for row in connection.all(_ALL_HIDDEN, reader_id=reader_id, now_ms=now_ms)}
+def hidden_from_reader(connection: Connection, *, reader_id: int, now_ms: int) -> list[tuple[int, int]]:
+    """(whom the reader blocks or mutes, or who blocks the reader; until when in ms, 0 for ever)."""
+    return connection.all(_ALL_HIDDEN, reader_id=reader_id, now_ms=now_ms)
 
 
 def blockers_among(connection: Connection, *, reader_id: int, account_ids: Sequence[int]) -> set[int]:

@@ -12,6 +12,8 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
+
 from stormpetrel.errors import EnvironmentFailure
 from stormpetrel.model.ids import SLOTS
 from stormpetrel.storage.connection import PostgresqlConnection, connect, sqlite_path
@@ -28,6 +30,16 @@ class Slot:
 
     number: int
     holder: Any
+
+    def is_held(self) -> bool:
+        """Whether it is still ours: an advisory lock ends with its connection, a file's lock with the process."""
+        if isinstance(self.holder, int):
+            return True
+        try:
+            self.holder.raw.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
 
     def release(self) -> None:
         if isinstance(self.holder, int):

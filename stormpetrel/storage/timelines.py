@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stormpetrel.model.page import Page
-from stormpetrel.model.timeline import Item
+from stormpetrel.model.timeline import GONE, Item
 from stormpetrel.storage.connection import Connection, Row
 from stormpetrel.storage.paging import paged
 from stormpetrel.storage.statement import sql
@@ -42,8 +42,9 @@ _NEXT_HEADS = sql(
     ),
 )
 _ITEM_COLUMNS = (
-    "p.id, p.author_id, p.visibility, coalesce(p.in_reply_to_account_id, 0), p.in_reply_to_id IS NOT NULL, "
-    "coalesce((SELECT b.author_id FROM posts b WHERE b.id = p.boost_of_id), 0), "
+    "p.id, p.author_id, p.visibility, coalesce(p.in_reply_to_account_id, 0), "
+    "CASE WHEN p.boost_of_id IS NULL THEN 0 ELSE coalesce((SELECT b.author_id FROM posts b "
+    f"JOIN accounts ba ON ba.id = b.author_id AND ba.state = 'active' WHERE b.id = p.boost_of_id), {GONE}) END, "
     "p.visibility = 3 AND EXISTS (SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id)"
 )
 _OF_AUTHOR = (
@@ -91,7 +92,7 @@ _OF_ACCOUNT = paged(
     "AND (p.boost_of_id IS NULL OR (:with_boosts = 1 AND EXISTS (SELECT 1 FROM posts b "
     "JOIN accounts ba ON ba.id = b.author_id AND ba.state = 'active' "
     f"WHERE b.id = p.boost_of_id AND b.author_id NOT IN ({_HIDDEN})))) "
-    "AND (:with_replies = 1 OR p.in_reply_to_id IS NULL OR p.in_reply_to_account_id = p.author_id)",
+    "AND (:with_replies = 1 OR p.in_reply_to_account_id IS NULL OR p.in_reply_to_account_id = p.author_id)",
     "p.id",
 )
 _OF_ACCOUNT_TAGGED = paged(
@@ -105,7 +106,7 @@ _BOOKMARKS = paged("SELECT b.id, b.post_id FROM bookmarks b WHERE b.account_id =
 
 
 def _item(row: Row) -> Item:
-    return Item(row[0], row[1], row[2], row[3], bool(row[4]), row[5], bool(row[6]))
+    return Item(row[0], row[1], row[2], row[3], row[4], bool(row[5]))
 
 
 def home_items(connection: Connection, *, reader_id: int, page: Page) -> list[Item]:

@@ -21,8 +21,8 @@ from stormpetrel.rules.applications import Consent, OAuthRefusal
 from stormpetrel.web.links import sign_in_path
 from stormpetrel.web.reader import read_reader
 
-CODE_BYTES = 32
-"""Of randomness in a code."""
+CODE_BYTES = 24
+"""Of randomness in a code: 192 bits (RFC 6749 §10.10 wants 160), and short enough to be typed."""
 
 SCOPE_WORDS = {
     "profile": "See your name and picture",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
-_LONGEST_NEXT = 2_000
-"""Characters; far above any address of ours, far below what a redirect header may hold."""
+_LONGEST_NEXT = 8_000
+"""Characters: what an app asks for on its way through sign-in, with a long `state`, and half of a request head."""
 
 
 def profile_path(username: str) -> str:

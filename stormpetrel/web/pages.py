@@ -19,7 +19,7 @@ from stormpetrel.rules import instance as instance_rules
 from stormpetrel.rules import timelines as timeline_rules
 from stormpetrel.web.compose import blank_form
 from stormpetrel.web.fragments import Gathered, Reading, gather, reading
-from stormpetrel.web.links import same_site, tag_path
+from stormpetrel.web.links import profile_path, same_site, tag_path
 from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
 
@@ -171,6 +171,9 @@ async def search(request: Request) -> Response:
     # Nobody of another place is known here yet, so an address there finds no one.
     wanted = name if domain.lower() in ("", request.site.domain) else ""
     found = await request.site.database.read(read_search, reading(request), text=wanted)
+    exact = [account for account in found.people if account.username.lower() == wanted.lower()]
+    if text.startswith("@") and exact:
+        return redirect(profile_path(exact[0].username))
     response: Response = request.site.pages.page(
         request,
         "search.html",

@@ -68,9 +68,7 @@ class World:
         )
 
     async def do(self, rule, account_id, post_id, **more):
-        return await self.database.write(
-            rule, account_id=account_id, post_id=post_id, now_ms=NOW_MS, **more
-        )
+        return await self.database.write(rule, account_id=account_id, post_id=post_id, now_ms=NOW_MS, **more)
 
     async def statuses(self, ids, reader_id=None):
         return json.loads(await self.renderer.statuses(ids, reader_id=reader_id))
@@ -236,9 +234,7 @@ def test_a_deleted_post_comes_back_as_text_once(database_url):
     async def story(world):
         ann = await world.person("Ann")
         first = await world.post(ann, "Words to keep & <more>")
-        post = await world.database.write(
-            posts.delete_post, author_id=ann, post_id=first, now_ms=NOW_MS
-        )
+        post = await world.database.write(posts.delete_post, author_id=ann, post_id=first, now_ms=NOW_MS)
         deleted = json.loads(await world.renderer.deleted_status(post, reader_id=ann))
         assert deleted["text"] == "Words to keep & <more>"
         assert deleted["account"]["username"] == "Ann"

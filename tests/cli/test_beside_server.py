@@ -57,6 +57,7 @@ def test_people_and_tokens_come_and_go_while_the_server_runs(instance):
     instance.run_cli("user", "suspend", "CapitalNino")
     wait_for(instance, own, token, 401)
     instance.run_cli("user", "unsuspend", "CapitalNino")
+    token = instance.run_cli("token", "CapitalNino").stdout.splitlines()[-1]
     wait_for(instance, own, token, 200)
 
     # A community appears beside what is there.

@@ -108,7 +108,9 @@ def test_a_member_takes_the_place_of_a_stranger_when_the_queue_is_full() -> None
         strangers = [stack.enter_context(place.connect(source=f"127.0.0.{n}")) for n in range(2, 7)]
         for n, stranger in enumerate(strangers):
             stranger.send(get(f"/held?{n}"))
-            place.until(lambda n=n: place.server.worker.gate.running + len(place.server.worker.gate.queue) > n)
+            place.until(
+                lambda n=n: place.server.worker.gate.running + len(place.server.worker.gate.queue) > n
+            )
         member = stack.enter_context(place.connect())
         member.send(get("/held?member", f"Cookie: stormpetrel_session={cookie}"))
         place.until(lambda: place.server.counts.refused["queue/displaced"] == 1)
@@ -154,17 +156,13 @@ def test_a_long_answer_holds_no_slot_once_it_says_so_and_hears_when_its_client_g
         place.until(lambda: "gone" in place.app.scopes)
 
 
-@pytest.mark.parametrize(
-    ("mode", "runs"), [("off", 12), ("bounded", 12), ("per-address", 12), ("full", 12)]
-)
+@pytest.mark.parametrize(("mode", "runs"), [("off", 12), ("bounded", 12), ("per-address", 12), ("full", 12)])
 def test_every_mode_serves(mode: str, runs: int) -> None:
     with a_place(shield={"mode": mode}) as place, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(place.connect()) for _ in range(runs)]
         for client in clients:
             client.send(get("/held"))
-        place.until(
-            lambda: place.server.worker.gate.running + len(place.server.worker.gate.queue) == runs
-        )
+        place.until(lambda: place.server.worker.gate.running + len(place.server.worker.gate.queue) == runs)
         place.call(place.app.gate.set)
         assert [client.answer().status for client in clients] == [200] * runs
 

@@ -66,6 +66,10 @@ def by_token(connection, text):
     return access.access_by_token(connection, token_hash=secret_hash(text))
 
 
+def by_session(connection, session_id):
+    return access.access_by_session(connection, session_id=session_id, now_ms=NOW_MS)
+
+
 def test_a_token_speaks_for_its_account_and_allows_what_its_scopes_imply(connection):
     nino = add_account(connection, "Nino", role=Role.ADMIN)
     application = add_application(connection)
@@ -113,7 +117,7 @@ def test_a_suspended_account_has_no_access_and_gets_none(connection):
     session_id = access.start_session(connection, account_id=nino, now_ms=NOW_MS)
     accounts.suspend(connection, account_id=nino)
     assert by_token(connection, "t") is None
-    assert access.access_by_session(connection, session_id=session_id) is None
+    assert by_session(connection, session_id) is None
     with pytest.raises(Forbidden, match="suspended"):
         add_token(connection, nino, "another")
     with pytest.raises(Forbidden, match="suspended"):
@@ -128,7 +132,7 @@ def test_an_account_that_waits_for_approval_has_no_access_and_gets_none(connecti
         access.start_session(connection, account_id=nino, now_ms=NOW_MS)
     accounts.approve(connection, account_id=nino)
     session_id = access.start_session(connection, account_id=nino, now_ms=NOW_MS)
-    assert access.access_by_session(connection, session_id=session_id) is not None
+    assert by_session(connection, session_id) is not None
 
 
 def test_nobody_gets_a_token_for_an_account_that_does_not_exist(connection):
@@ -165,13 +169,13 @@ def test_an_application_cannot_end_another_ones_token(connection):
 def test_a_session_allows_everything_until_it_ends(connection):
     nino = add_account(connection, "Nino")
     session_id = access.start_session(connection, account_id=nino, now_ms=NOW_MS)
-    found = access.access_by_session(connection, session_id=session_id)
+    found = by_session(connection, session_id)
     assert found is not None
     assert (found.account_id, found.session_id, found.application_id) == (nino, session_id, None)
     assert found.allowed == frozenset(SCOPES)
     connection.events.clear()
     access.end_session(connection, session_id=session_id)
-    assert access.access_by_session(connection, session_id=session_id) is None
+    assert by_session(connection, session_id) is None
     assert connection.events == [AccessChanged(account_id=nino)]
 
 
@@ -188,16 +192,16 @@ def test_old_sessions_are_cleared_away_when_somebody_signs_in(connection):
     old = access.start_session(connection, account_id=nino, now_ms=NOW_MS)
     kept = access.start_session(connection, account_id=nino, now_ms=NOW_MS + 10 * DAY_MS)
     access.start_session(connection, account_id=nino, now_ms=NOW_MS + 31 * DAY_MS)
-    assert access.access_by_session(connection, session_id=old) is None
-    assert access.access_by_session(connection, session_id=kept) is not None
+    assert by_session(connection, old) is None
+    assert by_session(connection, kept) is not None
 
 
 def test_a_browser_that_signs_in_again_has_one_session(connection):
     nino, maia = add_account(connection, "Nino"), add_account(connection, "Maia")
     first = access.start_session(connection, account_id=nino, now_ms=NOW_MS)
     second = access.start_session(connection, account_id=maia, now_ms=NOW_MS, instead_of=first)
-    assert access.access_by_session(connection, session_id=first) is None
-    found = access.access_by_session(connection, session_id=second)
+    assert by_session(connection, first) is None
+    found = by_session(connection, second)
     assert found is not None
     assert found.account_id == maia
 
@@ -221,9 +225,9 @@ def test_revoking_all_ends_everything_of_the_account_and_nothing_of_others(conne
     connection.events.clear()
     access.revoke_all(connection, account_id=nino)
     assert by_token(connection, "nino") is None
-    assert access.access_by_session(connection, session_id=sessions[0]) is None
+    assert by_session(connection, sessions[0]) is None
     assert by_token(connection, "maia") is not None
-    assert access.access_by_session(connection, session_id=sessions[1]) is not None
+    assert by_session(connection, sessions[1]) is not None
     assert connection.events == [AccessChanged(account_id=nino)]
     granted = [
         applications.exchange_code(
@@ -249,6 +253,6 @@ def test_a_new_password_signs_every_browser_out_and_apps_if_wanted(connection, r
         connection, account_id=nino, password_hash="$argon2id$new", revoke_apps=revoke_apps, now_ms=NOW_MS
     )
     assert accounts.user(connection, account_id=nino).password_hash == "$argon2id$new"
-    assert access.access_by_session(connection, session_id=old) is None
-    assert access.access_by_session(connection, session_id=new) is not None
+    assert by_session(connection, old) is None
+    assert by_session(connection, new) is not None
     assert (by_token(connection, "app") is None) is revoke_apps

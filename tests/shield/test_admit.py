@@ -89,7 +89,9 @@ def test_whatever_happens_the_gate_keeps_its_promises(
             identity = member(n) if what.startswith("member") else stranger(n)
             ticket = Ticket(identity, LANE_OF[what])
             lower = [
-                lane for lane in range(ticket.lane + 1, len(LANES)) if queue.waiting_in(lane) > queue.floor_of(lane)
+                lane
+                for lane in range(ticket.lane + 1, len(LANES))
+                if queue.waiting_in(lane) > queue.floor_of(lane)
             ]
             before = queue.waiting_in(ticket.lane)
             because = gate.ask(ticket, at_s)
@@ -151,7 +153,11 @@ def served(arrivals: dict[int, list[Identity]], *, turns: int, cost_s: float = 0
 
 
 def test_floors_hold_while_every_class_wants_more_than_there_is() -> None:
-    writers, readers, strangers = [member(n) for n in range(3)], [member(n) for n in range(10, 13)], [stranger(1)]
+    writers, readers, strangers = (
+        [member(n) for n in range(3)],
+        [member(n) for n in range(10, 13)],
+        [stranger(1)],
+    )
     counts = served({0: writers, 1: readers, 3: strangers}, turns=2000)
     shares = [sum(counts[i] for i in group) / 2000 for group in (writers, readers, strangers)]
     weights = [20 / 85, 50 / 85, 15 / 85]
@@ -253,9 +259,7 @@ def test_no_ceiling_is_no_ceiling() -> None:
     assert len(ceiling) == 0
 
 
-@given(
-    st.integers(0, 10_000), st.floats(0, 1e5), st.integers(0, 1000), st.floats(0, 1, exclude_max=True)
-)
+@given(st.integers(0, 10_000), st.floats(0, 1e5), st.integers(0, 1000), st.floats(0, 1, exclude_max=True))
 def test_retry_after_is_a_whole_number_of_seconds_within_bounds_and_rises(
     waiting: int, drained_per_s: float, refusals: int, jitter: float
 ) -> None:
@@ -273,7 +277,8 @@ def test_retry_after_is_the_formula_in_its_docstring(
     waiting: int, drained_per_s: float, refusals: int, jitter: float, expected: int
 ) -> None:
     assert (
-        retry_after_s(waiting=waiting, drained_per_s=drained_per_s, refusals=refusals, jitter=jitter) == expected
+        retry_after_s(waiting=waiting, drained_per_s=drained_per_s, refusals=refusals, jitter=jitter)
+        == expected
     )
 
 

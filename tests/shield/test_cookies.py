@@ -12,7 +12,9 @@ SECRET = b"0123456789abcdef"
 NUMBERS = st.integers(0, 2**64 - 1)
 
 
-@given(session_id=NUMBERS, account_id=NUMBERS, issued_at_s=NUMBERS, secret=st.binary(min_size=16, max_size=100))
+@given(
+    session_id=NUMBERS, account_id=NUMBERS, issued_at_s=NUMBERS, secret=st.binary(min_size=16, max_size=100)
+)
 def test_what_is_minted_is_read(session_id: int, account_id: int, issued_at_s: int, secret: bytes) -> None:
     text = mint(secret, session_id=session_id, account_id=account_id, issued_at_s=issued_at_s)
     assert len(text) == TEXT_CHARACTERS

@@ -294,7 +294,7 @@ def test_what_is_wrong_in_a_sign_up_is_marked_where_it_is(place, changed, marked
         answer = send(browser, browser.get("/auth/sign_up"), "/auth/sign_up", typed)
         assert answer.status_code == 422
         assert f'id="user_{marked}_problem"' in answer.text
-        assert answer.text.count('class="wrong"') == 1
+        assert answer.text.count('class="problem" id=') == 1
         assert f"user_{marked}_problem" in answer.text.partition(f'id="user_{marked}"')[2].partition(">")[0]
         kept = form_to(answer, "/auth/sign_up").fields
         if "\0" not in typed["user[email]"]:
@@ -332,7 +332,7 @@ def test_a_closed_place_takes_nobody_and_says_so(database_url, tmp_path):
         place.add_person("Nino")
         page = browser.get("/auth/sign_up")
         assert page.status_code == 200
-        assert "no new members" in page.text
+        assert "takes no new members" in page.text
         fields = form_to(browser.get("/auth/sign_in"), "/auth/sign_in").fields
         answer = browser.post("/auth/sign_up", data=fields | TYPED)
         assert answer.status_code == 403

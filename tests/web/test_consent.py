@@ -10,7 +10,7 @@ import pytest
 from stormpetrel.model.access import OUT_OF_BAND, SCOPES
 from stormpetrel.web.consent import SCOPE_WORDS
 from tests.forms import form_to, send
-from tests.place import running_place, sign_in, signed_in_as
+from tests.place import PASSWORD, running_place, sign_in, signed_in_as
 
 BACK = "https://app.example/back?kept=1"
 PRIVATE = "com.app.x:/callback"
@@ -58,9 +58,7 @@ def test_a_visitor_signs_in_first_and_then_decides(place):
         sent = browser.get(here)
         assert sent.status_code == 303
         login = browser.get(sent.headers["location"])
-        answer = send(
-            browser, login, "/auth/sign_in", {"user[email]": "Nino", "user[password]": "a few words in a row"}
-        )
+        answer = send(browser, login, "/auth/sign_in", {"user[email]": "Nino", "user[password]": PASSWORD})
         page = browser.get(answer.headers["location"])
         assert page.status_code == 200
         for shown in ("Little &lt;App&gt;", "@Nino@", "app.example", SCOPE_WORDS["read:accounts"]):
@@ -71,7 +69,16 @@ def test_a_visitor_signs_in_first_and_then_decides(place):
         assert uri == "https://app.example/back"
         assert set(told) == {"kept", "code", "state"}
         assert told["state"] == "a b&c=d/\u00e9"
-        assert len(told["code"]) >= 43
+        assert len(told["code"]) >= 32
+
+
+def test_a_long_state_survives_signing_in(place):
+    with place.browser() as browser:
+        app = register(browser, BACK)
+        login = browser.get(browser.get(ask(app, state="s" * 4_000)).headers["location"])
+        typed = {"user[email]": "Nino", "user[password]": PASSWORD}
+        page = browser.get(send(browser, login, "/auth/sign_in", typed).headers["location"])
+        assert form_to(page, "/oauth/authorize").fields["state"] == "s" * 4_000
 
 
 def test_a_private_scheme_is_answered_and_the_page_does_not_forbid_it(place):
@@ -94,7 +101,7 @@ def test_out_of_band_shows_the_code(place):
         page = send(browser, browser.get(ask(app, OUT_OF_BAND)), "/oauth/authorize", {"decision": "approve"})
         assert page.status_code == 200
         assert "no-store" in page.headers["cache-control"]
-        code = page.text.partition('class="oauth-code" value="')[2].partition('"')[0]
+        code = page.text.partition('id="code">')[2].partition("<")[0]
         token = browser.post(
             "/oauth/token",
             data={
@@ -229,9 +236,7 @@ def test_an_app_can_have_somebody_sign_in_again_and_only_once(place, force):
         sign_in(browser, "Nino")
         sent = browser.get(ask(app, force_login=force, state="s"))
         login = browser.get(sent.headers["location"])
-        answer = send(
-            browser, login, "/auth/sign_in", {"user[email]": "Maia", "user[password]": "a few words in a row"}
-        )
+        answer = send(browser, login, "/auth/sign_in", {"user[email]": "Maia", "user[password]": PASSWORD})
         page = browser.get(answer.headers["location"])
         assert "@Maia@" in page.text
         assert form_to(page, "/oauth/authorize").fields["state"] == "s"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import stormpetrel.web.notifications
 import stormpetrel.web.render
 from stormpetrel.web.assets import ASSETS
 
@@ -114,7 +115,10 @@ def test_icons_that_templates_name_exist():
         for inner in re.findall(r"icon\(([^)]*)\)", template.read_text(encoding="utf-8")):
             # Of 'a' if x else 'b', both.
             named |= set(re.findall(r"'([a-z-]+)'", inner))
-    assert named
+        named |= set(re.findall(r"go\([^,]+, '([a-z-]+)'", template.read_text(encoding="utf-8")))
+    named |= {symbol for symbol, _ in stormpetrel.web.render._VISIBILITIES.values()}
+    named |= {symbol for symbol, _ in stormpetrel.web.notifications._SAID.values()}
+    assert {"home", "star-full", "lock", "bell"} <= named
     assert named <= symbols
 
 

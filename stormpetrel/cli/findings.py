@@ -1,0 +1,281 @@
+"""What `check` looks at: each part of a setup, how it stands, and what to do about it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import shutil
+import socket
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from stormpetrel.cli.store import now_ms
+
+if TYPE_CHECKING:
+    from stormpetrel.config import Config, Loaded
+
+LOW_DISK_BYTES = 1_000_000_000
+FULL_DISK_BYTES = 50_000_000
+FEW_OPEN_FILES = 4096
+"""Below this a worker holds fewer connections than one small flood opens."""
+HEALTH_TIMEOUT_S = 1.0
+CLOCK_SLACK_MS = 60_000
+PRIVILEGED_PORTS = 1024
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: what was looked at, how it stands, and what to do where it is not well."""
+
+    subject: str
+    verdict: Verdict
+    text: str
+    todo: str = ""
+
+
+def findings(loaded: Loaded) -> Iterator[Finding]:
+    """Everything that can be seen from outside, in the order in which one would set it up."""
+    config = loaded.config
+    where = str(loaded.path) if loaded.path else "no file; defaults and environment"
+    yield Finding("configuration", Verdict.OK, where)
+    yield from _data_directory(config)
+    yield from _secret(config)
+    yield from _database(config)
+    yield from _valkey(config)
+    yield from _ports(config)
+    yield from _open_files()
+    yield from _public_url(config)
+
+
+def _data_directory(config: Config) -> Iterator[Finding]:
+    subject, directory = "data directory", config.data_dir
+    if not directory.is_dir():
+        yield Finding(subject, Verdict.FAIL, f"{directory} does not exist", "run stormpetrel init")
+        return
+    if not os.access(directory, os.W_OK | os.X_OK):
+        todo = f"chown it to the user that runs Stormpetrel (now: uid {os.geteuid()})"
+        yield Finding(subject, Verdict.FAIL, f"{directory} cannot be written", todo)
+        return
+    mode = stat.S_IMODE(directory.stat().st_mode)
+    if mode & 0o077:
+        yield Finding(
+            subject,
+            Verdict.WARN,
+            f"{directory} is open to other users ({mode:04o})",
+            f"chmod 700 {directory}",
+        )
+    else:
+        yield Finding(subject, Verdict.OK, f"{directory}, writable, closed to others")
+    free_bytes = shutil.disk_usage(directory).free
+    verdict = (
+        Verdict.FAIL
+        if free_bytes < FULL_DISK_BYTES
+        else Verdict.WARN
+        if free_bytes < LOW_DISK_BYTES
+        else Verdict.OK
+    )
+    todo = "" if verdict is Verdict.OK else "make room: nothing can be posted when the disk is full"
+    yield Finding("disk", verdict, f"{free_bytes / 1e9:.1f} GB free", todo)
+
+
+def _secret(config: Config) -> Iterator[Finding]:
+    from stormpetrel import secret
+    from stormpetrel.errors import SetupError
+
+    path = config.data_dir / secret.FILE_NAME
+    if config.secret_key:
+        where = "from the configuration"
+    elif path.exists():
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            # Looked at before `load`, which would close it.
+            text = f"{path} can be read by others ({mode:04o})"
+            yield Finding("secret key", Verdict.FAIL, text, f"chmod 600 {path}; make a new one if in doubt")
+            return
+        where = f"{path}, closed to others"
+    else:
+        yield Finding("secret key", Verdict.FAIL, f"{path} does not exist", "run stormpetrel init")
+        return
+    try:
+        secret.load(config)
+    except SetupError as error:
+        yield Finding("secret key", Verdict.FAIL, error.safe_text, "give it at least 32 random characters")
+        return
+    yield Finding("secret key", Verdict.OK, where)
+
+
+def _database(config: Config) -> Iterator[Finding]:
+    from stormpetrel.errors import EnvironmentFailure, SetupError
+    from stormpetrel.model.ids import time_ms
+    from stormpetrel.storage.connection import connect
+    from stormpetrel.storage.contents import contents
+    from stormpetrel.storage.migrate import HEAD, require_current
+
+    kind = "SQLite" if config.database_url.startswith("sqlite:///") else "PostgreSQL"
+    try:
+        require_current(config.database_url)
+        connection = connect(config.database_url, writes=False)
+    except SetupError as error:
+        text, _, todo = error.safe_text.rpartition(": ")
+        yield Finding("database", Verdict.FAIL, text or todo, todo if text else "install the newer release")
+        return
+    except EnvironmentFailure as error:
+        yield Finding("database", Verdict.FAIL, error.safe_text, "start it, or correct database.url")
+        return
+    try:
+        inside = contents(connection)
+    finally:
+        connection.close()
+    yield Finding("database", Verdict.OK, f"{kind}, migration {HEAD}, {inside.users} users")
+    if inside.newest_post_id and time_ms(inside.newest_post_id) > now_ms() + CLOCK_SLACK_MS:
+        yield Finding(
+            "clock",
+            Verdict.FAIL,
+            "the newest post is from the future",
+            "set this machine's clock (NTP): new posts would sort below old ones",
+        )
+    if inside.dead_deliveries:
+        text = f"{inside.dead_deliveries} deliveries were given up"
+        yield Finding("courier", Verdict.WARN, text, "look at the table outbox_dead; its last_error says why")
+    yield from _people(config, admins=inside.admins, pending=inside.pending, users=inside.users)
+
+
+def _people(config: Config, *, admins: int, pending: int, users: int) -> Iterator[Finding]:
+    add_admin = "stormpetrel user add NAME --email E --admin"
+    if config.registration == "approval" and not admins:
+        text = "by approval, and there is no administrator to approve"
+        yield Finding("registration", Verdict.FAIL, text, add_admin)
+    elif config.registration == "closed" and not users:
+        yield Finding("registration", Verdict.FAIL, "closed, and nobody has an account", add_admin)
+    else:
+        waiting = f", {pending} waiting (stormpetrel user list --pending)" if pending else ""
+        yield Finding("registration", Verdict.OK, f"{config.registration}{waiting}")
+    if not admins:
+        yield Finding("administrators", Verdict.WARN, "there is none", add_admin)
+
+
+def _valkey(config: Config) -> Iterator[Finding]:
+    if not config.valkey.url:
+        return
+    import redis
+
+    try:
+        with redis.Redis.from_url(config.valkey.url, socket_timeout=2, socket_connect_timeout=2) as client:
+            client.ping()
+    except (redis.RedisError, OSError, ValueError) as error:
+        text = f"cannot be reached: {type(error).__name__}"
+        yield Finding("valkey", Verdict.FAIL, text, "start it, correct valkey.url, or leave that empty")
+        return
+    yield Finding("valkey", Verdict.OK, "answers")
+
+
+def _ports(config: Config) -> Iterator[Finding]:
+    roles = (
+        ("web", config.web.host, config.web.port),
+        ("status", config.status.host, config.status.port),
+        ("sms", config.sms.host, config.sms.port),
+        ("courier", config.courier.host, config.courier.port),
+    )
+    seen: dict[int, str] = {}
+    for name, host, port in roles:
+        subject = f"port of {name}"
+        if port and port in seen:
+            text = f"{port} is the port of {seen[port]} too"
+            yield Finding(subject, Verdict.FAIL, text, f"give {name}.port another number")
+            continue
+        seen[port] = name
+        yield _port(subject, f"{name}.port", host, port)
+
+
+def _port(subject: str, key: str, host: str, port: int) -> Finding:
+    if not port:
+        return Finding(subject, Verdict.WARN, "0: another one at each start", f"set {key}")
+    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror:
+        return Finding(
+            subject, Verdict.FAIL, f"{host} is no address", f"correct {key.replace('port', 'host')}"
+        )
+    with socket.socket(family, kind, protocol) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(address)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                if _is_ours(host, port):
+                    return Finding(subject, Verdict.OK, f"{shown}, served by a running Stormpetrel")
+                return Finding(
+                    subject, Verdict.FAIL, f"{shown} is taken by another program", f"stop it, or set {key}"
+                )
+            todo = f"set {key} or {key.replace('port', 'host')}"
+            if error.errno == errno.EACCES and port < PRIVILEGED_PORTS:
+                todo = (
+                    f"set {key} to {PRIVILEGED_PORTS} or more, behind a proxy, or grant CAP_NET_BIND_SERVICE"
+                )
+            return Finding(subject, Verdict.FAIL, f"{shown}: {error.strerror}", todo)
+    return Finding(subject, Verdict.OK, f"{shown}, free")
+
+
+def _is_ours(host: str, port: int) -> bool:
+    """Whether /health answers as every role of ours does."""
+    import http.client
+
+    # What listens everywhere is asked on loopback.
+    asked = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
+    connection = http.client.HTTPConnection(asked, port, timeout=HEALTH_TIMEOUT_S)
+    try:
+        connection.request("GET", "/health")
+        body = connection.getresponse().read(1024)
+        answer = json.loads(body)
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return isinstance(answer, dict) and answer.get("status") == "ok"
+
+
+def _open_files() -> Iterator[Finding]:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = hard == resource.RLIM_INFINITY
+    text = "no limit" if unlimited else f"up to {hard}"
+    if unlimited or hard >= FEW_OPEN_FILES:
+        yield Finding("open files", Verdict.OK, text)
+    else:
+        todo = "raise it (systemd: LimitNOFILE=65536): it bounds how many connections can be open"
+        yield Finding("open files", Verdict.WARN, text, todo)
+
+
+def _public_url(config: Config) -> Iterator[Finding]:
+    from stormpetrel.config import LOOPBACK_HOSTS
+
+    subject, url = "public_url", urlsplit(config.base_url)
+    host = url.hostname or ""
+    if host in LOOPBACK_HOSTS or host.startswith("127."):
+        text = f"{config.base_url}: only this machine can follow its links"
+        # Right for trying it out; wrong as soon as others reach it, and too late after people have joined.
+        yield Finding(
+            subject,
+            Verdict.WARN,
+            text,
+            "set public_url to https://your.name before you invite people",
+        )
+    else:
+        yield Finding(subject, Verdict.OK, config.base_url)
+        if not config.contact_email:
+            text = "empty: people do not know whom to ask"
+            yield Finding("contact_email", Verdict.WARN, text, "set contact_email")

@@ -1,0 +1,116 @@
+"""What the place says of itself, and where its accounts are found."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_both_versions_of_the_instance_say_what_apps_need(place):
+    place.person("ann").post("One post")
+    domain = place.base_url.partition("://")[2]
+    v1 = place.visitor.get("/api/v1/instance").json()
+    assert v1["uri"] == domain
+    assert v1["version"].startswith("4.5.0 (compatible; Stormpetrel ")
+    assert v1["configuration"]["statuses"]["max_characters"] == 500
+    assert v1["urls"]["streaming_api"] == f"ws://{domain}"
+    assert v1["stats"]["status_count"] >= 1
+    assert v1["registrations"] is True
+    v2 = place.visitor.get("/api/v2/instance").json()
+    assert v2["domain"] == domain
+    assert v2["configuration"]["urls"]["streaming"] == f"ws://{domain}"
+    assert v2["configuration"]["statuses"]["characters_reserved_per_url"] == 23
+    assert v2["registrations"]["enabled"] is True
+    assert place.visitor.get("/api/v2/instance/").json() == v2  # Mastodon.py asks with a slash at the end
+
+
+def test_its_pictures_are_there_as_png(place):
+    for picture in ("avatar", "header"):
+        answer = place.visitor.get(f"/assets/{picture}.png")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "image/png"
+        assert answer.content.startswith(b"\x89PNG")
+        assert len(answer.content) < 5000
+
+
+def test_nodeinfo_is_found_and_says_what_runs_here(place):
+    links = place.visitor.get("/.well-known/nodeinfo").json()["links"]
+    info = place.visitor.get(links[0]["href"]).json()
+    assert info["version"] == "2.0"
+    assert info["software"]["name"] == "stormpetrel"
+    assert info["openRegistrations"] is True
+
+
+def test_webfinger_finds_an_account_by_handle_and_address(place):
+    ann = place.person("Ann")
+    domain = place.base_url.partition("://")[2]
+    for resource in (f"acct:{ann.username}@{domain}", f"{place.base_url}/@{ann.username}"):
+        answer = place.visitor.get("/.well-known/webfinger", params={"resource": resource})
+        assert answer.status_code == 200, resource
+        assert answer.headers["content-type"].startswith("application/jrd+json")
+        assert answer.json()["subject"] == f"acct:{ann.username}@{domain}"
+    for resource, status in (
+        ("", 400),
+        ("acct:nobody@" + domain, 404),
+        (f"acct:{ann.username}@elsewhere.example", 404),
+        ("https://elsewhere.example/@ann", 404),
+        ("nonsense", 404),
+    ):
+        answer = place.visitor.get("/.well-known/webfinger", params={"resource": resource})
+        assert answer.status_code == status, resource
+        assert answer.json()["error"]
+    meta = place.visitor.get("/.well-known/host-meta")
+    assert meta.headers["content-type"].startswith("application/xrd+xml")
+    assert f"{place.base_url}/.well-known/webfinger?resource={{uri}}" in meta.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/instance/peers",
+        "/api/v1/instance/activity",
+        "/api/v1/instance/rules",
+        "/api/v1/instance/domain_blocks",
+        "/api/v1/custom_emojis",
+        "/api/v1/trends",
+        "/api/v1/trends/tags",
+        "/api/v1/trends/statuses",
+        "/api/v1/trends/links",
+    ],
+)
+def test_what_does_not_exist_is_an_empty_list_for_everybody(place, path):
+    assert place.visitor.get(path).json() == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/announcements",
+        "/api/v1/lists",
+        "/api/v1/filters",
+        "/api/v2/filters",
+        "/api/v1/conversations",
+        "/api/v1/followed_tags",
+        "/api/v1/featured_tags",
+        "/api/v1/featured_tags/suggestions",
+        "/api/v1/endorsements",
+        "/api/v1/domain_blocks",
+        "/api/v1/scheduled_statuses",
+        "/api/v1/suggestions",
+        "/api/v2/suggestions",
+    ],
+)
+def test_what_does_not_exist_is_an_empty_list_for_members(place, path):
+    assert place.person("ann").get(path) == []
+    assert place.visitor.get(path).status_code == 401
+
+
+def test_small_answers(place):
+    visitor = place.visitor
+    assert visitor.get("/api/v1/instance/languages").json() == [{"code": "en", "name": "English"}]
+    assert visitor.get("/api/v1/instance/translation_languages").json() == {}
+    assert visitor.get("/api/v1/instance/extended_description").json()["content"].startswith("<p>")
+    for document in ("privacy_policy", "terms_of_service"):
+        answer = visitor.get(f"/api/v1/instance/{document}")
+        assert answer.status_code == 404
+        assert "published" in answer.json()["error"]
+    assert visitor.get("/api/v1/push/subscription").status_code == 404

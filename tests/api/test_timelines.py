@@ -1,0 +1,117 @@
+"""Timelines and their paging through HTTP, on both stores."""
+
+from __future__ import annotations
+
+
+def ids(statuses):
+    return [status["id"] for status in statuses]
+
+
+def test_home_shows_ones_own_and_those_one_follows(place):
+    ann, bob, cara = place.person("ann"), place.person("bob"), place.person("cara")
+    bob.follow(ann)
+    seen = [ann.post("By Ann")["id"], bob.post("By Bob")["id"]]
+    cara.post("By Cara")
+    assert ids(bob.get("/api/v1/timelines/home")) == seen[::-1]
+    ann.http.delete(f"/api/v1/statuses/{seen[0]}")
+    assert ids(bob.get("/api/v1/timelines/home")) == [seen[1]]
+
+
+def test_paging_goes_down_by_next_and_up_by_prev_and_keeps_parameters(place):
+    ann = place.person("ann")
+    made = [ann.post(f"Number {n}")["id"] for n in range(7)][::-1]
+    path = f"/api/v1/accounts/{ann.id}/statuses"
+    first = place.visitor.get(path, params={"limit": 3, "exclude_replies": "true"})
+    assert ids(first.json()) == made[:3]
+    older = first.links["next"]["url"]
+    assert older.startswith(f"{place.base_url}{path}?")
+    assert "limit=3" in older
+    assert "exclude_replies=true" in older
+    second = place.visitor.get(older)
+    assert ids(second.json()) == made[3:6]
+    third = place.visitor.get(second.links["next"]["url"])
+    assert ids(third.json()) == made[6:]
+    assert "next" in third.links
+    assert place.visitor.get(third.links["next"]["url"]).json() == []
+    assert "link" not in place.visitor.get(third.links["next"]["url"]).headers
+    back = place.visitor.get(third.links["prev"]["url"])
+    assert ids(back.json()) == made[3:6]
+
+
+def test_since_id_is_the_newest_and_min_id_the_next(place):
+    ann = place.person("ann")
+    made = [ann.post(f"Number {n}")["id"] for n in range(5)][::-1]
+    path = f"/api/v1/accounts/{ann.id}/statuses"
+    assert ids(ann.get(path, since_id=made[4], limit=2)) == made[0:2]
+    assert ids(ann.get(path, min_id=made[4], limit=2)) == made[2:4]
+    assert ids(ann.get(path, max_id=made[1], since_id=made[3])) == [made[2]]
+    for huge in ("99999999999999999999999", str(2**63), str(2**63 - 1)):
+        assert ids(ann.get(path, max_id=huge)) == made
+        assert ids(ann.get(path, since_id=huge)) == []
+
+
+def test_limits_are_brought_inside(place):
+    ann = place.person("ann")
+    for n in range(45):
+        ann.post(f"Number {n}")
+    path = f"/api/v1/accounts/{ann.id}/statuses"
+    assert len(ann.get(path)) == 20
+    assert len(ann.get(path, limit=1000)) == 40
+    for limit in (0, -3):
+        assert len(ann.get(path, limit=limit)) == 1
+    assert len(ann.get("/api/v1/timelines/home", limit=40)) == 40
+
+
+def test_the_public_timeline_has_public_posts_only(place):
+    ann, bob = place.person("ann"), place.person("bob")
+    public = ann.post("Public")
+    for visibility in ("unlisted", "private", "direct"):
+        ann.post("Not for everybody", visibility=visibility)
+    boost = bob.do(f"/api/v1/statuses/{public['id']}/reblog")
+    shown = ids(bob.get("/api/v1/timelines/public", local="true"))
+    assert shown[0] == public["id"]
+    assert boost["id"] not in shown
+    assert bob.get("/api/v1/timelines/public", remote="true") == []
+    assert bob.get("/api/v1/timelines/public", only_media="true") == []
+
+
+def test_the_timeline_of_a_hashtag(place):
+    ann = place.person("ann")
+    one = ann.post("#lighthouse alone")
+    both = ann.post("#Lighthouse and #keeper")
+    visitor = place.visitor
+
+    def tagged(name, **query):
+        answer = visitor.get(f"/api/v1/timelines/tag/{name}", params=query)
+        assert answer.status_code == 200
+        return ids(answer.json())
+
+    assert tagged("LIGHTHOUSE") == [both["id"], one["id"]]
+    assert tagged("lighthouse", **{"all[]": "keeper"}) == [both["id"]]
+    assert tagged("lighthouse", **{"none[]": "keeper"}) == [one["id"]]
+    assert tagged("keeper", **{"any[]": ["lighthouse"]}) == [both["id"], one["id"]]
+    assert tagged("nobody_used_this") == []
+    assert ann.get("/api/v1/tags/Lighthouse") == {
+        "id": "lighthouse",
+        "name": "lighthouse",
+        "url": f"{place.base_url}/tags/lighthouse",
+        "history": [],
+        "following": False,
+        "featuring": False,
+    }
+
+
+def test_a_visitors_answer_comes_from_the_cache_and_a_readers_does_not(place):
+    ann = place.person("ann")
+    post = ann.post("Twice")
+    path = f"/api/v1/statuses/{post['id']}"
+    first = place.visitor.get(path)
+    second = place.visitor.get(path)
+    assert first.json() == second.json()
+    assert "etag" in second.headers
+    unchanged = place.visitor.get(path, headers={"If-None-Match": second.headers["etag"]})
+    assert unchanged.status_code == 304
+    mine = ann.http.get(path)
+    assert mine.json()["favourited"] is False
+    assert "etag" not in mine.headers
+    assert "no-store" in mine.headers["cache-control"]
