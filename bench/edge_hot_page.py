@@ -45,7 +45,12 @@ def main() -> None:
     if options.serve:
         peers.serve(app, port=options.serve, hot_key=lambda path, query: path)
         return
-    ways: dict[str, list[peers.Run]] = {"nginx, static file": [], "edge, cached": [], "edge, all differ": []}
+    ways: dict[str, list[peers.Run]] = {
+        "nginx, static file": [],
+        "edge, cached": [],
+        "nginx, all differ": [],
+        "edge, all differ": [],
+    }
     with (
         peers.nginx(locations="") as (nginx_port, nginx_pid, html),
         peers.edge(script=__file__) as (port, pid),
@@ -62,22 +67,20 @@ def main() -> None:
                         script=DIFFER if "differ" in way else None,
                     )
                 )
-    base = ways["nginx, static file"]
-    rows = [
-        {
-            "way": way,
-            "requests_per_s": peers.spread([run.requests_per_s for run in runs]),
-            "cpu_us": peers.spread([run.cpu_us for run in runs]),
-            "of_nginx": peers.spread(
-                [run.requests_per_s / peer.requests_per_s for run, peer in zip(runs, base, strict=True)]
-            ),
-            "cpu_of_nginx": peers.spread(
-                [run.cpu_us / peer.cpu_us for run, peer in zip(runs, base, strict=True)]
-            ),
-            "errors": sum(run.refused for run in runs),
-        }
-        for way, runs in ways.items()
-    ]
+    rows = []
+    for way, runs in ways.items():
+        base = ways["nginx, all differ" if "differ" in way else "nginx, static file"]
+        pairs = list(zip(runs, base, strict=True))
+        rows.append(
+            {
+                "way": way,
+                "requests_per_s": peers.spread([run.requests_per_s for run in runs]),
+                "cpu_us": peers.spread([run.cpu_us for run in runs]),
+                "of_nginx": peers.spread([run.requests_per_s / peer.requests_per_s for run, peer in pairs]),
+                "cpu_of_nginx": peers.spread([run.cpu_us / peer.cpu_us for run, peer in pairs]),
+                "errors": sum(run.refused for run in runs),
+            }
+        )
     peers.show(rows, as_json=options.json)
 
 

@@ -4,9 +4,9 @@
 
 A quarter each: heads that dribble, bodies that dribble, readers that do not read an answer of 8 MB, silent
 ones; from 16 addresses of 127.0.0.0/8. The deadlines are the defaults but for bodies (10 s, so that the run
-ends) and idle connections (10 s: a reader that was refused is one). Shown per kind: how many the edge closed, and how late after the deadline; and the p99 of an ordinary
-client (a new request every 5 ms on kept-alive connections) before and during. Target: all closed; p99 at
-most twice the calm one.
+ends) and idle connections (10 s: a reader that was refused is one). Shown per kind: how many the edge
+closed, and how late after the deadline; and the p99 of an ordinary client (a new request every 5 ms on
+kept-alive connections) before and during. Target: all closed; p99 at most twice the calm one.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import ipaddress
 import os
 import re
 import tomllib
@@ -25,8 +26,7 @@ PREFIX = "STORMPETREL_"
 # Of an address: what stands before the password and up to the host, and a password among the parameters.
 _LOGIN = re.compile(r"(?<=://)([^/:?#]*):[^/]*@")
 _PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*")
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+")
-LOOPBACK_HOSTS = frozenset({"localhost", "::1"})
+_HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+")
 SHIELD_MODES = ("full", "off", "per-address", "bounded")
 REGISTRATIONS = ("open", "approval", "closed")
 
@@ -157,7 +157,7 @@ class Config:
             url = self.public_url.strip().lower().rstrip("/")
             return url.removesuffix(":443" if url.startswith("https:") else ":80")
         host = "127.0.0.1" if self.web.host in ("0.0.0.0", "::", "") else self.web.host  # noqa: S104
-        return f"http://[{host}]:{self.web.port}" if ":" in host else f"http://{host}:{self.web.port}"
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.web.port}".lower()
 
     @property
     def status_url(self) -> str:
@@ -326,6 +326,14 @@ def _did_you_mean(name: str, known: Any) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach that host, a name or an address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name, whatever it begins with: 127.example.org is anywhere
+
+
 def _check_urls(config: Config) -> None:
     try:
         url = urlsplit(config.base_url)
@@ -337,8 +345,7 @@ def _check_urls(config: Config) -> None:
         raise SetupError(
             f"public_url must be like https://example.org, without a path, not {config.public_url!r}"
         )
-    loopback = host in LOOPBACK_HOSTS or host.startswith("127.")
-    if url.scheme == "http" and not loopback:
+    if url.scheme == "http" and not is_loopback(host):
         raise SetupError(f"public_url must be https unless it is on loopback, not {config.public_url!r}")
     if not config.database_url.startswith(("sqlite:///", "postgresql://")):
         raise SetupError("database.url must start with sqlite:/// or postgresql://")

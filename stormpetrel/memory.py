@@ -23,7 +23,8 @@ from stormpetrel.model.page import Page
 from stormpetrel.model.timeline import Item, Taste
 from stormpetrel.rules import timelines
 from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.database import Database, hot
+from stormpetrel.storage.database import Database
+from stormpetrel.storage.hot import hot
 
 LOADED_IDS = 80
 """Ids that the first read of a reader brings: two of the longest pages."""

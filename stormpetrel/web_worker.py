@@ -13,7 +13,6 @@ from stormpetrel.api.render import Renderer
 from stormpetrel.api.routes import ROUTES as API_ROUTES
 from stormpetrel.bus import Bus
 from stormpetrel.config import Config
-from stormpetrel.edge.cache import HotCache
 from stormpetrel.edge.server import EdgeServer
 from stormpetrel.heavy import Heavy
 from stormpetrel.http.application import Application
@@ -29,7 +28,6 @@ from stormpetrel.model.event import (
     PostCreated,
     PostDeleted,
 )
-from stormpetrel.shield.identify import TokenTable
 from stormpetrel.storage.database import Database
 from stormpetrel.web.render import Pages
 from stormpetrel.web.routes import ROUTES as WEB_ROUTES
@@ -57,7 +55,7 @@ async def run(
         public_https=config.base_url.startswith("https:"),
         status_url=config.status_url,
     )
-    memory = Memory(edge.cache, edge.tokens)
+    memory = Memory()
 
     def publish(events: list[Event]) -> None:
         # The others are told before our own caller is answered, and so are we.
@@ -79,7 +77,7 @@ async def run(
     )
     site.api = Renderer(database, base_url=site.base_url)
     site.pages = Pages(site)
-    memory.holders = (site.home, site.api, site.pages)
+    memory.site = site
     application = Application(site, router)
     bus.on_events = memory.apply
     await database.open()
@@ -91,18 +89,17 @@ async def run(
 
 
 class Memory:
-    """Everything a worker holds that an event can make stale. `holders` have `apply(event)`."""
+    """Everything a worker holds that an event can make stale. `site` is set before the first event."""
 
-    def __init__(self, cache: HotCache, tokens: TokenTable) -> None:
-        self.cache = cache
-        self.tokens = tokens
-        self.holders: tuple[Any, ...] = ()
+    site: Site
 
     def apply(self, events: list[Event]) -> None:
         """Brings it up to what has just changed, here or in another process."""
+        site = self.site
         for event in events:
-            for holder in self.holders:
-                holder.apply(event)
+            site.home.apply(event)
+            site.api.apply(event)
+            site.pages.apply(event)
             self._hot_pages(event)
             self._access(event)
 
@@ -112,7 +109,7 @@ class Memory:
         A new post does not renew the public and tag pages: they are a second old at most, and under many
         writers they would otherwise be rendered for each of them.
         """
-        cache = self.cache
+        cache = self.site.cache
         match event:
             case PostCreated():
                 cache.invalidate(f"account:{event.author_id}")
@@ -143,13 +140,17 @@ class Memory:
                 pass
 
     def _access(self, event: Event) -> None:
+        site = self.site
         match event:
             case AccessChanged(account_id=account_id, token_hash=token_hash):
+                site.access_changes += 1
                 if token_hash:
-                    self.tokens.forget(token_hash)
+                    site.tokens.forget(token_hash)
                 else:
-                    self.tokens.forget_account(account_id)
+                    site.tokens.forget_account(account_id)
+                    site.tokens.forget_all_unknown()
             case AllChanged():
-                self.tokens.clear()
+                site.access_changes += 1
+                site.tokens.clear()
             case _:
                 pass

@@ -1,4 +1,4 @@
-"""The forms of a page, filled in and sent as a browser does that runs no scripts."""
+"""The forms of a page, filled in and sent as a browser does that runs no scripts; signing in first of all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from html.parser import HTMLParser
 from urllib.parse import urljoin
 
 import httpx
+
+from tests.people import PASSWORD
+
+SESSION_COOKIE = "stormpetrel_session"
 
 
 @dataclass
@@ -74,3 +78,17 @@ def send(
         data=form.fields | (typed or {}),
         headers={"origin": origin, "sec-fetch-site": "same-origin"},
     )
+
+
+def sign_in(
+    browser: httpx.Client, login: str, password: str = PASSWORD, *, after: str = ""
+) -> httpx.Response:
+    """Fills in the form to sign in; the answer to it."""
+    page = browser.get("/auth/sign_in", params={"next": after} if after else None)
+    return send(browser, page, "/auth/sign_in", {"user[email]": login, "user[password]": password})
+
+
+def signed_in_as(browser: httpx.Client) -> str | None:
+    """Whose pages the browser sees; None for a visitor's."""
+    location = browser.get("/profile").headers["location"]
+    return location.removeprefix("/@") if location.startswith("/@") else None

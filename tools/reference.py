@@ -1,4 +1,4 @@
-"""Writes the parts of docs/ that the code knows best: every configuration key and every command.
+"""Writes the parts of docs/ that the code knows best: every configuration key, every command, every URL.
 
 `--write` puts them between the two marks in docs/configuration.md and docs/commands.md; without it, exit 1
 if one of them is behind the code. tests/test_house.py asks the same.
@@ -110,6 +110,31 @@ def _help(action: argparse.Action) -> str:
     return text.strip()
 
 
+def api_table() -> str:
+    """One line per URL of the API: method and path, what it is for, who may ask."""
+    # Late: a page of configuration needs no route table.
+    from stormpetrel.api.routes import ROUTES
+
+    lines = ["| | | who |", "|---|---|---|"]
+    for route in ROUTES:
+        if route.is_api:
+            scope = f" with `{route.scope}`" if route.scope else ""
+            who = _ACTORS[route.actor.value]
+            if route.actor.value == "anyone":
+                who += f" (a token needs `{route.scope}`)" if scope else ""
+            else:
+                who += scope
+            lines.append(f"| `{route.method} {route.path}` | {_cell(route.summary)} | {who} |")
+    return "\n".join(lines)
+
+
+_ACTORS = {
+    "anyone": "everybody",
+    "application": "any token",
+    "account": "an account's token",
+}
+
+
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
@@ -120,6 +145,7 @@ def pages() -> dict[Path, Callable[[], str]]:
     from stormpetrel.cli.main import build_parser
 
     return {
+        DOCS / "api.md": api_table,
         DOCS / "configuration.md": configuration_tables,
         DOCS / "commands.md": lambda: command_sections(build_parser()),
     }

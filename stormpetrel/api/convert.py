@@ -14,7 +14,6 @@ from stormpetrel.api.entities import (
     AccountField,
     Approval,
     CredentialAccount,
-    Error,
     Marker,
     Relationship,
     Role,
@@ -257,8 +256,3 @@ def visibility(name: str | None) -> Visibility | None:
     if found is None:
         raise Invalid("visibility must be one of public, unlisted, private, direct")
     return Visibility(found)
-
-
-def refusal(text: str) -> Error:
-    """The shape of every error."""
-    return Error(error=text)

@@ -32,7 +32,8 @@ from stormpetrel.model.post import Flags, Post, Thread
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.database import Database, hot
+from stormpetrel.storage.database import Database
+from stormpetrel.storage.hot import hot
 
 HALF_CACHE_BYTES = 16 * 1024 * 1024
 """Bytes of posts kept in one half of their table, and a quarter of it for accounts: 40 MiB a worker at most,

@@ -135,7 +135,9 @@ async def context(request: Request) -> Response:
     thread = await request.site.database.read(
         rules.thread, reader_id=request.reader_id, post_id=post_id, now_ms=request.now_ms
     )
-    request.keep_hot(f"post:{post_id}")
+    # All that it shows: a reply deep below that is deleted must go from this answer, too.
+    shown = (post_id, *thread.ancestor_ids, *thread.descendant_ids)
+    request.keep_hot(*(f"post:{shown_id}" for shown_id in shown))
     return Response(body=await renderer(request).context(thread, reader_id=request.reader_id))
 
 

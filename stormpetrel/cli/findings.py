@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import json
 import os
 import resource
@@ -260,12 +261,17 @@ def _open_files() -> Iterator[Finding]:
         yield Finding("open files", Verdict.WARN, text, todo)
 
 
-def _public_url(config: Config) -> Iterator[Finding]:
-    from stormpetrel.config import LOOPBACK_HOSTS
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
+
+def _public_url(config: Config) -> Iterator[Finding]:
     subject, url = "public_url", urlsplit(config.base_url)
     host = url.hostname or ""
-    if host in LOOPBACK_HOSTS or host.startswith("127."):
+    if _is_loopback(host):
         text = f"{config.base_url}: only this machine can follow its links"
         # Right for trying it out; wrong as soon as others reach it, and too late after people have joined.
         yield Finding(

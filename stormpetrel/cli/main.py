@@ -88,7 +88,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _store_failed(error: Exception) -> bool:
-    from stormpetrel.storage.connection import store_failed
+    from stormpetrel.storage.failures import store_failed
 
     return store_failed(error)
 

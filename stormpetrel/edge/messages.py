@@ -39,6 +39,7 @@ _FACTS = frozenset(
         b"expect",
         b"host",
         b"if-none-match",
+        b"sec-websocket-protocol",
         b"transfer-encoding",
         b"upgrade",
     }
@@ -148,8 +149,12 @@ class MessageReader(EdgeConnection):
                 return
         path = self._path
         credentials = None
-        if self._query or b"authorization" in facts or b"cookie" in facts:
-            credentials = credentials_of(facts.get(b"authorization"), facts.get(b"cookie"), self._query)
+        if self._query or b"authorization" in facts or b"cookie" in facts or b"upgrade" in facts:
+            authorization = facts.get(b"authorization")
+            if authorization is None and b"upgrade" in facts and b"sec-websocket-protocol" in facts:
+                # Where a browser's WebSocket can put a token: it cannot set other headers.
+                authorization = b"Bearer " + facts[b"sec-websocket-protocol"]
+            credentials = credentials_of(authorization, facts.get(b"cookie"), self._query)
         if credentials is None:
             self._visit = self._nobody
         else:

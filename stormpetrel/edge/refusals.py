@@ -35,6 +35,7 @@ _STYLE = (
     "@media(prefers-color-scheme:dark){body{color:#dbe4ee;background:#10161d}a{color:#8fc1ff}}"
 )
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_DATA_POLICY = b"content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"
 _HSTS = b"strict-transport-security: max-age=31536000\r\n"
 _TITLES = {
     429: "Slow down a little",
@@ -70,8 +71,8 @@ class RefusalWriter:
         page_policy = policy.format(more="" if page is None else " 'self'").encode()
         self._security = {
             Family.PAGE: common + page_policy,
-            Family.API: common + policy.format(more="").encode(),
-            Family.FEED: common + policy.format(more="").encode(),
+            Family.API: common + _DATA_POLICY,
+            Family.FEED: common + _DATA_POLICY,
         }
         self._bodies: dict[tuple[int, str, Family], bytes] = {}
         self._resets: dict[int, bytes] = {}

@@ -7,6 +7,7 @@ ASGI scope (`visit`, `hot`, `rate_limit`, `release_slot`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from typing import Any
@@ -26,6 +27,7 @@ from stormpetrel.shield.identify import TokenTable
 DRAIN_S = 10.0
 """What runs or waits when the end comes has this long to finish."""
 BACKLOG = 2048
+UNSENT_BYTES = 131_072
 _POLL_S = 0.02
 _log = logging.getLogger("stormpetrel.edge")
 
@@ -96,6 +98,10 @@ class EdgeServer:
         def connect() -> EdgeProtocol:
             return EdgeProtocol(worker, config, state, {}, loop)
 
+        with contextlib.suppress(OSError, AttributeError):
+            # What connections inherit: the kernel keeps this much unsent data for one, not some megabytes, so
+            # that slow readers cost little there too. Where the option is missing, the deadlines still hold.
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         worker.start_ticking()
         self._server = await loop.create_server(connect, sock=self._sock, backlog=BACKLOG)
 
@@ -154,4 +160,6 @@ def _uvicorn_config(app: AsgiApp) -> Config:
         workers=1,
     )
     config.load()
+    # At level info uvicorn logs each WebSocket's address with its query, and tokens come in queries.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     return config

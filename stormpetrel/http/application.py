@@ -65,9 +65,11 @@ PAGE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"same-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), browsing-topics=()"),
 )
+# Not where people sign in and consent: web apps open these pages in a window and wait to hear from it.
+OPENER_POLICY = (b"cross-origin-opener-policy", b"same-origin")
+OPENED_BY_APPS = ("/auth/", "/oauth/")
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -174,12 +176,14 @@ class Application:
         tokens = self.site.tokens
         if tokens.is_unknown(token_hash, request.at_s):
             return None
+        changes = self.site.access_changes
         access = await self.site.database.read(access_rules.access_by_token, token_hash=token_hash)
         if access is None:
             tokens.forget(token_hash)
             tokens.mark_unknown(token_hash, request.at_s)
             return None
-        tokens.put(token_hash, TokenEntry(access.account_id, access.created_at_ms, request.at_s, access))
+        if changes == self.site.access_changes:
+            tokens.put(token_hash, TokenEntry(access.account_id, access.created_at_ms, request.at_s, access))
         return access
 
     async def _session(self, request: Request, session_id: int) -> Access | None:
@@ -188,13 +192,15 @@ class Application:
         entry = tokens.get(key, request.at_s)
         if entry is not None and entry.is_fresh(request.at_s):
             return entry.claims  # type: ignore[return-value]  # we put it there, below
+        changes = self.site.access_changes
         access = await self.site.database.read(
             access_rules.access_by_session, session_id=session_id, now_ms=request.now_ms
         )
         if access is None:
             tokens.forget(key)
             return None
-        tokens.put(key, TokenEntry(access.account_id, access.created_at_ms, request.at_s, access))
+        if changes == self.site.access_changes:
+            tokens.put(key, TokenEntry(access.account_id, access.created_at_ms, request.at_s, access))
         return access
 
     def _authorise(self, request: Request, route: Route) -> None:
@@ -248,6 +254,8 @@ class Application:
                 headers.append((b"x-ratelimit-reset", _iso(int(limit[2]))))
         else:
             headers += self._page_headers
+            if not request.path.startswith(OPENED_BY_APPS):
+                headers.append(OPENER_POLICY)
             csp = CONSENT_CSP if response.open_form_action else PAGE_CSP
             headers.append((b"content-security-policy", csp))
             if request.new_form_cookie is not None:

@@ -93,6 +93,8 @@ def struct(kind: type[S], pairs: list[tuple[str, Any]], extra: dict[str, Any] | 
 
     Raises Invalid, naming the field, for a value of the wrong kind. Unknown names are ignored.
     """
+    if not pairs and not extra:
+        return _converted({}, kind)
     wants_list, not_text = _fields(kind)
     tree = nest(pairs)
     for name in wants_list:
@@ -108,6 +110,10 @@ def struct(kind: type[S], pairs: list[tuple[str, Any]], extra: dict[str, Any] | 
     for name in wants_list:
         if name in tree and isinstance(tree[name], str | int):
             tree[name] = [tree[name]]
+    return _converted(tree, kind)
+
+
+def _converted(tree: dict[str, Any], kind: type[S]) -> S:
     try:
         return msgspec.convert(tree, kind, strict=False)
     except msgspec.ValidationError as error:

@@ -179,6 +179,10 @@ class Request:
             raise Malformed("The request ended before its body was complete") from error
 
     async def _form_pairs(self) -> list[tuple[str, Any]]:
+        content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if self._form is None and content_type == "application/x-www-form-urlencoded":
+            # Starlette's parser puts U+FFFD where it cannot decode; a post must not be changed silently.
+            self._form = list(_pairs(await self.body()))
         if self._form is None:
             try:
                 form = await self._read().form(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -97,10 +98,14 @@ def page_links(request: Request, *, newest_id: int, oldest_id: int) -> tuple[byt
     if request.access is None and request.route is not None and request.route.hot is not None:
         named = {name.partition("[")[0] for name in request.route.hot}
         kept = [(k, v) for k, v in kept if k.partition("[")[0] in named]
-    url = request.site.base_url + quote(request.path, safe="/:@")
-    older = f"{url}?{urlencode([*kept, ('max_id', str(oldest_id))])}"
-    newer = f"{url}?{urlencode([*kept, ('min_id', str(newest_id))])}"
-    return b"link", f'<{older}>; rel="next", <{newer}>; rel="prev"'.encode("ascii")
+    url = f"{request.site.base_url}{_quoted(request.path)}?{urlencode(kept)}{'&' if kept else ''}"
+    links = f'<{url}max_id={oldest_id}>; rel="next", <{url}min_id={newest_id}>; rel="prev"'
+    return b"link", links.encode("ascii")
+
+
+@lru_cache(maxsize=1024)
+def _quoted(path: str) -> str:
+    return quote(path, safe="/:@")
 
 
 def paged(request: Request, body: bytes, ids: Sequence[int]) -> Response:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.post import Visibility
 
-
 GONE = -1
 """In place of an account's id: it is not there for others."""
 NEVER_MS = MAX_ID

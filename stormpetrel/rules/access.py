@@ -18,7 +18,7 @@ from stormpetrel.storage.applications import (
     delete_codes_of,
 )
 from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.database import hot
+from stormpetrel.storage.hot import hot
 
 SESSION_AGE_S = 30 * 86_400
 """A browser stays signed in for this long."""

@@ -23,12 +23,13 @@ from stormpetrel.model.account import (
 )
 from stormpetrel.model.event import AccessChanged, AccountChanged
 from stormpetrel.model.post import Visibility
+from stormpetrel.rules import access
 from stormpetrel.rules.relationships import accept_follow
 from stormpetrel.storage import accounts as stored
 from stormpetrel.storage import outbox
 from stormpetrel.storage import relationships as stored_relationships
 from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.database import hot
+from stormpetrel.storage.hot import hot
 
 MAX_REASON = 1000
 
@@ -217,8 +218,9 @@ def suspend(connection: Connection, *, account_id: int) -> None:
     if found.state is AccountState.SUSPENDED:
         raise Invalid(f"@{found.username} is suspended already")
     stored.set_state(connection, account_id=account_id, state=AccountState.SUSPENDED)
+    # Not only for now: whoever comes back later signs in again.
+    access.revoke_all(connection, account_id=account_id)
     connection.tell(AccountChanged(account_id, hidden=True))
-    connection.tell(AccessChanged(account_id))
 
 
 def unsuspend(connection: Connection, *, account_id: int) -> None:

@@ -26,7 +26,7 @@ from stormpetrel.model.access import (
 from stormpetrel.rules.access import create_token
 from stormpetrel.storage import applications as stored
 from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.database import hot
+from stormpetrel.storage.hot import hot
 
 MAX_NAME = 60
 MAX_URL = 2000

@@ -13,7 +13,7 @@ from stormpetrel.model.visibility import may_see
 from stormpetrel.storage import accounts, posts, relationships
 from stormpetrel.storage import notifications as stored
 from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.database import hot
+from stormpetrel.storage.hot import hot
 
 MARKED_TIMELINES = ("home", "notifications")
 

@@ -30,7 +30,7 @@ from stormpetrel.storage import accounts, outbox, relationships
 from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage import posts as stored
 from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.database import hot
+from stormpetrel.storage.hot import hot
 
 IDEMPOTENCY_MS = 3_600_000
 """How long an Idempotency-Key is answered with the same post (Mastodon's documented hour)."""

@@ -15,7 +15,7 @@ from stormpetrel.storage import accounts
 from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage import relationships as stored
 from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.database import hot
+from stormpetrel.storage.hot import hot
 
 MAX_MUTE_S = 10 * 365 * 86_400
 

@@ -15,7 +15,7 @@ from stormpetrel.rules.posts import visible_ids
 from stormpetrel.storage import accounts, posts, relationships
 from stormpetrel.storage import timelines as stored
 from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.database import hot
+from stormpetrel.storage.hot import hot
 
 HOME_ROUNDS = 8
 """How often home looks further when too much was filtered out, at twice as many posts each time (255 pages in

@@ -143,6 +143,10 @@ class TokenTable:
             return False
         return True
 
+    def forget_all_unknown(self) -> None:
+        """An account came back: what was unknown may be known again."""
+        self._unknown_until_s.clear()
+
     def forget_unknown(self, token_hash: bytes) -> None:
         """The token exists now: look it up the next time it comes."""
         self._unknown_until_s.pop(token_hash, None)

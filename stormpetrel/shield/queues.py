@@ -169,6 +169,9 @@ class FairQueue:
     ) -> None:
         total = sum(lane.weight for lane in lanes)
         self._classes = [_Class(lane, bound * lane.weight // total) for lane in lanes]
+        floors = [own.floor for own in self._classes]
+        self._lower_floors = [sum(floors[lane + 1 :]) for lane in range(len(floors))]
+        self._expired_s = -1.0
         self._bound = bound
         self._per_identity = per_identity
         self._estimate_s = estimate_s
@@ -200,8 +203,9 @@ class FairQueue:
         if held >= self._per_identity:
             return "queue/identity", None
         displaced: Ticket | None = None
-        reserved = sum(max(0, c.floor - c.count) for c in self._classes[ticket.lane + 1 :])
-        if self._bound - self._count <= reserved:
+        free = self._bound - self._count
+        # Usually there is more room than all lower floors together: then nothing has to be added up.
+        if free <= self._lower_floors[ticket.lane] and free <= self._reserved(ticket.lane):
             displaced = self._make_room(ticket.lane, held)
             if displaced is None:
                 return "queue/full", None
@@ -210,8 +214,9 @@ class FairQueue:
 
     def take(self, at_s: float) -> Ticket | None:
         while self._count:
-            own = min((c for c in self._classes if c.count), key=_start_of)
-            self._virtual = max(self._virtual, own.start)
+            own = self._next_class()
+            if own.start > self._virtual:
+                self._virtual = own.start
             _, _, line = heapq.heappop(own.order)
             if not line.tickets:
                 self._forget(own, line)
@@ -225,7 +230,8 @@ class FairQueue:
             ticket = line.tickets.popleft()
             own.count -= 1
             self._count -= 1
-            own.line_time = max(own.line_time, line.start)
+            if line.start > own.line_time:
+                own.line_time = line.start
             line.start += self._estimate_s
             own.start += self._estimate_s / own.lane.weight
             own.finish = own.start
@@ -249,6 +255,10 @@ class FairQueue:
 
     def expire(self, at_s: float) -> list[Ticket]:
         gone: list[Ticket] = []
+        # A deadline is later than its ticket's arrival: what was looked through at this moment has nothing new.
+        if at_s == self._expired_s:
+            return gone
+        self._expired_s = at_s
         for own in self._classes:
             # One deadline per class: arrival order is deadline order.
             while own.arrivals and (own.arrivals[0].state != WAITING or own.arrivals[0].deadline_s <= at_s):
@@ -305,6 +315,19 @@ class FairQueue:
         own.count += 1
         self._count += 1
 
+    def _next_class(self) -> _Class:
+        """Of the classes in which somebody waits, the one with the smallest start tag."""
+        best: _Class | None = None
+        for own in self._classes:
+            if own.count and (best is None or own.start < best.start):
+                best = own
+        assert best is not None
+        return best
+
+    def _reserved(self, lane: int) -> int:
+        """The places below the floors of lower classes that nobody has taken."""
+        return sum(max(0, c.floor - c.count) for c in self._classes[lane + 1 :])
+
     def _make_room(self, lane: int, held: int) -> Ticket | None:
         """Put out the newest of the longest line of the lowest class that may lose one; None: nobody may."""
         for index in range(len(self._classes) - 1, lane - 1, -1):
@@ -342,10 +365,6 @@ class FairQueue:
                 self._forget(own, line)
             own.order = [entry for entry in own.order if entry[2].tickets]
             heapq.heapify(own.order)
-
-
-def _start_of(own: _Class) -> float:
-    return own.start
 
 
 def _length_of(line: _Line) -> int:

@@ -24,8 +24,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import psycopg
-
 from stormpetrel.errors import Busy, EnvironmentFailure, Invalid, Refusal
 from stormpetrel.model.event import Event
 from stormpetrel.model.ids import IdMaker
@@ -35,8 +33,8 @@ from stormpetrel.storage.connection import (
     StoreConnection,
     connect,
     sqlite_path,
-    store_failed,
 )
+from stormpetrel.storage.failures import cannot_be_stored, server_gone, store_failed, to_be_repeated
 from stormpetrel.storage.slots import take_slot
 
 P = ParamSpec("P")
@@ -61,12 +59,6 @@ RETRIES = 3
 """How often a PostgreSQL transaction that met another one (a deadlock, the same row made twice) is run again."""
 
 Read = Callable[Concatenate[Connection, P], T]
-
-
-def hot(fn: Callable[P, T]) -> Callable[P, T]:
-    """Marks a read of at most 40 indexed rows, which on SQLite runs in the loop."""
-    fn.hot = True  # type: ignore[attr-defined]  # a mark on the function itself keeps the call direct
-    return fn
 
 
 class _Completions:
@@ -301,9 +293,9 @@ class Database:
             try:
                 try:
                     result = fn(connection, *args, **kwargs)
-                except (psycopg.OperationalError, psycopg.InterfaceError):
+                except Exception as raised:
                     # The server went away. A read changes nothing: it is repeated once on a new connection.
-                    if not getattr(connection.raw, "closed", False):
+                    if not (server_gone(raised) and getattr(connection.raw, "closed", False)):
                         raise
                     connection = connect(self.url, writes=False)
                     result = fn(connection, *args, **kwargs)
@@ -431,22 +423,15 @@ class Database:
                     connection.commit()
                     error, events = None, connection.events
                     break
-                except (
-                    psycopg.errors.DeadlockDetected,
-                    psycopg.errors.SerializationFailure,
-                    # Two callers made the same row at once: run again, the rule sees the other's.
-                    psycopg.errors.UniqueViolation,
-                ) as raised:
-                    error = _for_caller(raised, None)
-                    log.info("a write met another one and is run again (%d of %d)", attempt + 1, RETRIES)
-                except (psycopg.OperationalError, psycopg.InterfaceError) as raised:
-                    error = _for_caller(raised, None)
-                    # The server was away before anything was done: once more, on a new connection.
-                    if begun or attempt or not getattr(connection.raw, "closed", False):
-                        break
                 except Exception as raised:  # every error belongs to the caller, who waits in the loop
                     error = _for_caller(raised, None)
-                    break
+                    if to_be_repeated(raised):
+                        log.info("a write met another one and is run again (%d of %d)", attempt + 1, RETRIES)
+                        continue
+                    # The server was away before anything was done: once more, on a new connection.
+                    away = server_gone(raised) and getattr(connection.raw, "closed", False)
+                    if begun or attempt or not away:
+                        break
             self._completions.add([(call.future, result, error, events)])
 
     def _keep_slot(self) -> None:
@@ -460,8 +445,7 @@ class Database:
 
 def _for_caller(raised: Exception, busy_text: str | None) -> Exception:
     """A failed store becomes Busy, a value that cannot be stored Invalid; refusals and bugs go on as they are."""
-    if isinstance(raised, psycopg.DataError | UnicodeEncodeError | OverflowError):
-        # NUL for PostgreSQL, a lone surrogate, a number past 64 bits: the caller's, whichever store.
+    if cannot_be_stored(raised):
         invalid = Invalid("The request holds characters or numbers that cannot be stored")
         invalid.__cause__ = raised
         return invalid

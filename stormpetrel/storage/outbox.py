@@ -15,7 +15,7 @@ import msgspec
 
 from stormpetrel.model.event import Event, OutboxFilled
 from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.database import hot
+from stormpetrel.storage.hot import hot
 from stormpetrel.storage.statement import sql
 
 ATTEMPTS = 12

@@ -12,11 +12,10 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-
 from stormpetrel.errors import EnvironmentFailure
 from stormpetrel.model.ids import SLOTS
 from stormpetrel.storage.connection import PostgresqlConnection, connect, sqlite_path
+from stormpetrel.storage.failures import server_gone
 
 ADVISORY_CLASS = 0x5347
 """First key of our advisory locks; the second is the slot."""
@@ -37,8 +36,10 @@ class Slot:
             return True
         try:
             self.holder.raw.execute("SELECT 1")
-        except psycopg.Error:
-            return False
+        except Exception as error:
+            if server_gone(error):
+                return False
+            raise
         return True
 
     def release(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, urlencode
 
+_MISREAD = re.compile(r"[\x00-\x1f\x7f\\]")
 _LONGEST_NEXT = 8_000
 """Characters: what an app asks for on its way through sign-in, with a long `state`, and half of a request head."""
 
@@ -44,7 +46,7 @@ def same_site(path: str, otherwise: str = "/") -> str:
         not path.startswith("/")
         or path.startswith(("//", "/\\"))
         or len(path) > _LONGEST_NEXT
-        or any(character < " " or character == "\x7f" or character == "\\" for character in path)
+        or _MISREAD.search(path)
     ):
         return otherwise
     return path

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
 from stormpetrel.model.account import Account
+from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.notification import Kind, Notification
 from stormpetrel.model.page import Page
 from stormpetrel.rules import accounts as account_rules
@@ -93,10 +95,14 @@ async def notifications(request: Request) -> Response:
             last_read_id=newest_id,
             now_ms=request.now_ms,
         )
+    reader = seen.reader
+    if reader is not None and page.max_id == MAX_ID and page.min_id is None:
+        # This page is the reading: the frame counts what comes from now on.
+        reader = dataclasses.replace(reader, unread=0)
     response: Response = site.pages.page(
         request,
         "notifications.html",
-        reader=seen.reader,
+        reader=reader,
         entries=entries(seen, site.pages.items(seen.gathered)),
         pager=pager(request, page, [item.id for item in seen.notifications]),
     )

@@ -17,6 +17,7 @@ from stormpetrel.model.text import MAX_TAG_CHARACTERS, tag_key, tags_in
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import instance as instance_rules
 from stormpetrel.rules import timelines as timeline_rules
+from stormpetrel.storage.hot import hot
 from stormpetrel.web.compose import blank_form
 from stormpetrel.web.fragments import Gathered, Reading, gather, reading
 from stormpetrel.web.links import profile_path, same_site, tag_path
@@ -39,17 +40,20 @@ class TimelineView:
     ids: tuple[int, ...]
 
 
+@hot
 def read_home(connection: Connection, by: Reading, *, ids: Sequence[int]) -> TimelineView:
     """What the home page needs besides the ids that the reader's list gave."""
     return _view(connection, by, ids)
 
 
+@hot
 def read_public(connection: Connection, by: Reading, *, page: Page) -> TimelineView:
     """The public timeline as this reader sees it."""
     ids = timeline_rules.public(connection, reader_id=by.reader_id, page=page, now_ms=by.now_ms)
     return _view(connection, by, ids)
 
 
+@hot
 def read_tag(connection: Connection, by: Reading, *, name: str, page: Page) -> TimelineView:
     """The posts with a hashtag as this reader sees them."""
     ids = timeline_rules.tag(connection, reader_id=by.reader_id, page=page, name=name, now_ms=by.now_ms)

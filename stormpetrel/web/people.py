@@ -15,6 +15,7 @@ from stormpetrel.model.relationship import Relationship
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import relationships as relationship_rules
 from stormpetrel.rules import timelines as timeline_rules
+from stormpetrel.storage.hot import hot
 from stormpetrel.web.fragments import Gathered, Reading, gather, reading
 from stormpetrel.web.links import profile_path, same_site
 from stormpetrel.web.paging import PEOPLE_A_PAGE, page_of, pager
@@ -44,6 +45,7 @@ def _relationship(connection: Connection, by: Reading, account_id: int) -> Relat
     return found[0] if found else None
 
 
+@hot
 def read_profile(
     connection: Connection, by: Reading, *, username: str, replies: bool, page: Page
 ) -> ProfileView:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from stormpetrel import __version__
 from stormpetrel.errors import Invalid, Malformed, MethodNotAllowed, NotSignedIn, Refusal
 from stormpetrel.http.response import Response, html
 from stormpetrel.model.account import Account
-from stormpetrel.model.event import AccountChanged, AllChanged, Event
+from stormpetrel.model.event import AccountChanged, AllChanged, Event, Notified
 from stormpetrel.model.post import Post, Visibility
 from stormpetrel.model.text import excerpt, render_field, render_html, render_note
 from stormpetrel.web import fragments
@@ -98,6 +99,7 @@ class Pages:
             self._remember(reader)
         elif access is not None and access.account_id is not None:
             reader = self._readers.get(access.account_id)
+        here = _here(request)
         text = self._templates.render_template(
             template,
             csrf=Lazy(lambda: request.csrf_token),
@@ -105,8 +107,8 @@ class Pages:
             signed_in=access is not None and access.account_id is not None,
             is_admin=access is not None and access.role == "admin",
             path=request.path,
-            here=_here(request),
-            sign_in=sign_in_path(_here(request)) if access is None else "",
+            here=here,
+            sign_in=sign_in_path(here) if access is None else "",
             **values,
         )
         return html(text, status)
@@ -135,7 +137,7 @@ class Pages:
         """Drops what the event changed."""
         self.fragments.apply(event)
         match event:
-            case AccountChanged(account_id=account_id):
+            case AccountChanged(account_id=account_id) | Notified(account_id=account_id):
                 self._readers.pop(account_id, None)
             case AllChanged():
                 self._readers.clear()
@@ -251,7 +253,8 @@ def _when(at_ms: int) -> Markup:
     at = datetime.fromtimestamp(at_ms / 1000, UTC)
     shown = f"{at.day} {_MONTHS[at.month - 1]} {at.year}"
     return Markup(
-        f'<time datetime="{_iso(at_ms)}" title="{shown}, {at:%H:%M} UTC">{shown}, {at:%H:%M}</time>'
+        f'<time datetime="{_iso(at_ms)}" title="{shown}, {at:%H:%M} UTC">'
+        f'{shown}<span class="clock">, {at:%H:%M}</span></time>'
     )
 
 
@@ -280,6 +283,7 @@ def _avatar(account: Account, size: str = "") -> Markup:
     return Markup(f'<span class="avatar tint-{colour}{more}" aria-hidden="true">{escape(initial)}</span>')
 
 
+@cache
 def _icon(name: str) -> Markup:
     return Markup(
         f'<svg class="icon" aria-hidden="true" focusable="false"><use href="{asset_path("icons.svg")}#{name}"/></svg>'

@@ -7,19 +7,11 @@ import json
 import httpx
 import pytest
 
-from tests.place import running_place
-
 OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 
 
-@pytest.fixture
-def place(database_url, tmp_path):
-    with running_place(database_url, tmp_path) as running:
-        yield running
-
-
 def test_an_application_gets_its_credentials_and_every_field_that_clients_read(place):
-    with place.browser() as client:
+    with place.client() as client:
         answer = client.post(
             "/api/v1/apps",
             json={
@@ -61,7 +53,7 @@ def test_an_application_gets_its_credentials_and_every_field_that_clients_read(p
     ids=["json text", "json list", "form", "form list", "multipart", "untyped form", "untyped json", "query"],
 )
 def test_it_may_register_in_any_of_the_ways_in_which_apps_do(place, sent):
-    with place.browser() as client:
+    with place.client() as client:
         answer = client.post("/api/v1/apps", **sent)
     assert answer.status_code == 200, answer.text
     assert answer.json()["redirect_uris"] == [OUT_OF_BAND, "app.x:/cb"]
@@ -86,7 +78,7 @@ def test_it_may_register_in_any_of_the_ways_in_which_apps_do(place, sent):
     ],
 )
 def test_what_cannot_be_registered_is_refused_with_a_reason(place, sent):
-    with place.browser() as client:
+    with place.client() as client:
         answer = client.post("/api/v1/apps", json=sent)
     assert answer.status_code == 422
     assert isinstance(answer.json()["error"], str)
@@ -106,9 +98,9 @@ def token_of(client, app):
 
 
 def test_an_application_finds_out_that_its_token_works(place):
-    with place.browser() as client:
+    with place.client() as client:
         app = client.post("/api/v1/apps", data={"client_name": "Test", "redirect_uris": OUT_OF_BAND}).json()
-        with place.app(token_of(client, app)) as known:
+        with place.client(token_of(client, app)) as known:
             answer = known.get("/api/v1/apps/verify_credentials")
     assert answer.status_code == 200
     assert answer.json() == {
@@ -118,8 +110,8 @@ def test_an_application_finds_out_that_its_token_works(place):
 
 
 def test_a_persons_token_finds_its_application_too(place):
-    nino = place.add_person("Nino")
-    with place.app(place.add_token(nino, "profile")) as app:
+    nino = place.person("Nino")
+    with place.client(place.token(nino.id, scopes="profile")) as app:
         answer = app.get("/api/v1/apps/verify_credentials")
     assert answer.status_code == 200
     assert answer.json()["name"] == "Command line"

@@ -66,7 +66,7 @@ def test_posts_replies_boosts_and_reads_home_and_notifications(two):
 
 
 def test_every_answer_about_a_status_is_accepted(two):
-    ann, ann_app, bob, bob_app = two
+    _, ann_app, _, bob_app = two
     post = ann_app.status_post("Something to react to #Reaction")
     check(bob_app.status(post.id), types.Status)
     check(bob_app.status_favourite(post.id), types.Status)
@@ -145,7 +145,7 @@ def test_a_locked_account_is_asked(two, place):
 
 
 def test_every_answer_about_timelines_and_reading_is_accepted(two):
-    ann, ann_app, bob, bob_app = two
+    _, ann_app, _, bob_app = two
     post = ann_app.status_post("For everybody #Timelines")
     check(bob_app.timeline_public(), [types.Status])
     check(bob_app.timeline_local(), [types.Status])

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 import pytest
 
 from stormpetrel.rules import accounts
-from tests.forms import send
-from tests.place import running_place, sign_in
+from tests.forms import send, sign_in
+from tests.people import PASSWORD
 
 BACK = "https://app.example/back"
 VERIFIER = "a-verifier.of~forty-three_characters-or-more-0"
@@ -18,9 +18,9 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 
 
 @pytest.fixture
-def place(database_url, tmp_path):
-    with running_place(database_url, tmp_path) as running:
-        yield running
+def nino(place):
+    """Somebody new."""
+    return place.person("Nino")
 
 
 def register(client, scopes="read write", name="Test"):
@@ -28,11 +28,11 @@ def register(client, scopes="read write", name="Test"):
     return client.post("/api/v1/apps", data=sent).json()
 
 
-def consent(place, app, login="Nino", **asked):
+def consent(place, app, person, **asked):
     """The code that an app gets when somebody allows what it asks."""
     values = {"response_type": "code", "client_id": app["client_id"], "redirect_uri": BACK} | asked
-    with place.browser() as browser:
-        sign_in(browser, login)
+    with place.client() as browser:
+        sign_in(browser, person.username)
         page = browser.get("/oauth/authorize?" + urlencode(values))
         answer = send(browser, page, "/oauth/authorize", {"decision": "approve"})
     return parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
@@ -70,11 +70,10 @@ def refused(answer, error, status):
 # Tokens for people
 
 
-def test_a_code_becomes_a_token_that_speaks_for_the_person(place):
-    place.add_person("Nino")
-    with place.browser() as client:
+def test_a_code_becomes_a_token_that_speaks_for_the_person(place, nino):
+    with place.client() as client:
         app = register(client)
-        code = consent(place, app, scope="read:accounts profile")
+        code = consent(place, app, nino, scope="read:accounts profile")
         answer = exchange(client, app, code)
         assert answer.status_code == 200
         assert answer.headers["cache-control"] == "no-store"
@@ -83,60 +82,60 @@ def test_a_code_becomes_a_token_that_speaks_for_the_person(place):
         assert (token["token_type"], token["scope"]) == ("Bearer", "read:accounts profile")
         assert 1_700_000_000 < token["created_at"] < 10_000_000_000
         assert len(token["access_token"]) >= 43
-    with place.app(token["access_token"]) as known:
-        assert known.get("/oauth/userinfo").json()["preferred_username"] == "Nino"
+    with place.client(token["access_token"]) as known:
+        assert known.get("/oauth/userinfo").json()["preferred_username"] == nino.username
 
 
-def test_what_the_person_allowed_counts_not_what_the_exchange_asks(place):
-    place.add_person("Nino")
-    with place.browser() as client:
+def test_what_the_person_allowed_counts_not_what_the_exchange_asks(place, nino):
+    with place.client() as client:
         app = register(client)
-        answer = exchange(client, app, consent(place, app, scope="read"), scope="read write")
+        answer = exchange(client, app, consent(place, app, nino, scope="read"), scope="read write")
         assert answer.json()["scope"] == "read"
 
 
-def test_a_public_programs_code_is_bound_to_its_verifier(place):
-    place.add_person("Nino")
+def test_a_public_programs_code_is_bound_to_its_verifier(place, nino):
     asked = {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
-    with place.browser() as client:
+    with place.client() as client:
         app = register(client)
         for wrong in ({}, {"code_verifier": VERIFIER[:-1] + "1"}, {"code_verifier": CHALLENGE}):
-            refused(exchange(client, app, consent(place, app, **asked), **wrong), "invalid_grant", 400)
-        assert exchange(client, app, consent(place, app, **asked), code_verifier=VERIFIER).status_code == 200
+            refused(exchange(client, app, consent(place, app, nino, **asked), **wrong), "invalid_grant", 400)
+        assert (
+            exchange(client, app, consent(place, app, nino, **asked), code_verifier=VERIFIER).status_code
+            == 200
+        )
         # And a code that was asked for without a challenge takes no verifier.
-        refused(exchange(client, app, consent(place, app), code_verifier=VERIFIER), "invalid_grant", 400)
+        refused(
+            exchange(client, app, consent(place, app, nino), code_verifier=VERIFIER), "invalid_grant", 400
+        )
 
 
-def test_a_code_works_once(place):
-    place.add_person("Nino")
-    with place.browser() as client:
+def test_a_code_works_once(place, nino):
+    with place.client() as client:
         app = register(client)
-        code = consent(place, app)
+        code = consent(place, app, nino)
         assert exchange(client, app, code).status_code == 200
         refused(exchange(client, app, code), "invalid_grant", 400)
 
 
-def test_a_code_is_worth_nothing_to_another_app_or_for_another_address(place):
-    place.add_person("Nino")
-    with place.browser() as client:
+def test_a_code_is_worth_nothing_to_another_app_or_for_another_address(place, nino):
+    with place.client() as client:
         app, other = register(client), register(client, name="Other")
-        refused(exchange(client, other, consent(place, app)), "invalid_grant", 400)
+        refused(exchange(client, other, consent(place, app, nino)), "invalid_grant", 400)
         for uri in ("https://app.example/other", ""):
-            refused(exchange(client, app, consent(place, app), redirect_uri=uri), "invalid_grant", 400)
+            refused(exchange(client, app, consent(place, app, nino), redirect_uri=uri), "invalid_grant", 400)
 
 
-def test_a_code_of_somebody_suspended_since_is_worth_nothing(place):
-    nino = place.add_person("Nino")
-    with place.browser() as client:
+def test_a_code_of_somebody_suspended_since_is_worth_nothing(place, nino):
+    with place.client() as client:
         app = register(client)
-        code = consent(place, app)
-        place.change(accounts.suspend, account_id=nino)
+        code = consent(place, app, nino)
+        place.write(accounts.suspend, account_id=nino.id)
         refused(exchange(client, app, code), "invalid_grant", 400)
 
 
 @pytest.mark.parametrize("code", ["", "nobody", "\0", "x" * 10_000])
 def test_a_code_that_nobody_was_given_is_worth_nothing(place, code):
-    with place.browser() as client:
+    with place.client() as client:
         app = register(client)
         refused(exchange(client, app, code), "invalid_grant" if code else "invalid_request", 400)
 
@@ -145,32 +144,29 @@ def test_a_code_that_nobody_was_given_is_worth_nothing(place, code):
 
 
 def test_an_application_gets_a_token_of_its_own(place):
-    with place.browser() as client:
+    with place.client() as client:
         app = register(client)
         answer = own_token(client, app)
         assert (answer.status_code, answer.json()["scope"]) == (200, "read")
         assert own_token(client, app, scope="read write").json()["scope"] == "read write"
         refused(own_token(client, app, scope="push"), "invalid_scope", 400)
         refused(own_token(client, app, scope="nonsense"), "invalid_scope", 400)
-    with place.app(answer.json()["access_token"]) as known:
+    with place.client(answer.json()["access_token"]) as known:
         # It speaks for nobody.
         assert known.get("/oauth/userinfo").status_code == 422
         assert known.get("/api/v1/apps/verify_credentials").status_code == 200
 
 
 @pytest.mark.parametrize("grant_type", ["password", "refresh_token", "implicit", "\0"])
-def test_no_other_way_leads_to_a_token(place, grant_type):
-    place.add_person("Nino")
-    with place.browser() as client:
+def test_no_other_way_leads_to_a_token(place, nino, grant_type):
+    with place.client() as client:
         app = register(client)
-        answer = own_token(
-            client, app, grant_type=grant_type, username="Nino", password="a few words in a row"
-        )
+        answer = own_token(client, app, grant_type=grant_type, username=nino.username, password=PASSWORD)
         refused(answer, "unsupported_grant_type", 400)
 
 
 def test_a_request_that_cannot_be_understood_is_refused_in_oauths_words(place):
-    with place.browser() as client:
+    with place.client() as client:
         app = register(client)
         refused(client.post("/oauth/token"), "invalid_request", 400)
         refused(own_token(client, app, grant_type=""), "invalid_request", 400)
@@ -191,7 +187,7 @@ def basic(client_id, secret):
 
 @pytest.mark.parametrize("way", ["form", "json", "multipart", "basic", "encoded basic"])
 def test_an_application_says_who_it_is_in_any_of_the_usual_ways(place, way):
-    with place.browser() as client:
+    with place.client() as client:
         app = register(client)
         named = {"client_id": app["client_id"], "client_secret": app["client_secret"]}
         grant = {"grant_type": "client_credentials"}
@@ -206,9 +202,8 @@ def test_an_application_says_who_it_is_in_any_of_the_usual_ways(place, way):
         assert client.post("/oauth/token", **sent).status_code == 200
 
 
-def test_an_application_that_is_not_who_it_says_gets_nothing(place):
-    place.add_person("Nino")
-    with place.browser() as client:
+def test_an_application_that_is_not_who_it_says_gets_nothing(place, nino):
+    with place.client() as client:
         app, other = register(client), register(client, name="Other")
         for changed in (
             {"client_secret": "wrong"},
@@ -221,14 +216,14 @@ def test_an_application_that_is_not_who_it_says_gets_nothing(place):
             answer = own_token(client, app, **changed)
             refused(answer, "invalid_client", 401)
             assert answer.headers["www-authenticate"].startswith("Basic ")
-        code = consent(place, app)
+        code = consent(place, app, nino)
         refused(exchange(client, app, code, client_secret=""), "invalid_client", 401)
         # That cost the code nothing: whoever asked never proved to be anybody.
         assert exchange(client, app, code).status_code == 200
 
 
 def test_two_ways_that_say_different_things_are_refused(place):
-    with place.browser() as client:
+    with place.client() as client:
         app, other = register(client), register(client, name="Other")
         headers = basic(other["client_id"], other["client_secret"])
         grant = {"grant_type": "client_credentials"}
@@ -248,12 +243,11 @@ def revoke(client, app, token, **changed):
     return client.post("/oauth/revoke", data=values | changed)
 
 
-def test_a_token_that_was_ended_is_worth_nothing_at_once(place):
-    place.add_person("Nino")
-    with place.browser() as client:
+def test_a_token_that_was_ended_is_worth_nothing_at_once(place, nino):
+    with place.client() as client:
         app = register(client)
-        token = exchange(client, app, consent(place, app)).json()["access_token"]
-        with place.app(token) as known:
+        token = exchange(client, app, consent(place, app, nino)).json()["access_token"]
+        with place.client(token) as known:
             assert known.get("/oauth/userinfo").status_code == 200
             answer = revoke(client, app, token)
             assert (answer.status_code, answer.json()) == (200, {})
@@ -262,15 +256,14 @@ def test_a_token_that_was_ended_is_worth_nothing_at_once(place):
         assert revoke(client, app, "never was").status_code == 200
 
 
-def test_only_the_application_it_was_given_to_ends_a_token(place):
-    place.add_person("Nino")
-    with place.browser() as client:
+def test_only_the_application_it_was_given_to_ends_a_token(place, nino):
+    with place.client() as client:
         app, other = register(client), register(client, name="Other")
-        token = exchange(client, app, consent(place, app)).json()["access_token"]
+        token = exchange(client, app, consent(place, app, nino)).json()["access_token"]
         refused(revoke(client, other, token), "unauthorized_client", 403)
         refused(revoke(client, app, token, client_secret="wrong"), "invalid_client", 401)
         refused(revoke(client, app, ""), "unauthorized_client", 403)
-        with place.app(token) as known:
+        with place.client(token) as known:
             assert known.get("/oauth/userinfo").status_code == 200
 
 
@@ -278,9 +271,8 @@ def test_only_the_application_it_was_given_to_ends_a_token(place):
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_person_is_named_to_the_app_they_let_in(place, method):
-    nino = place.add_person("Nino")
-    with place.app(place.add_token(nino, "profile")) as app:
+def test_a_person_is_named_to_the_app_they_let_in(place, nino, method):
+    with place.client(place.token(nino.id, scopes="profile")) as app:
         answer = app.request(method, "/oauth/userinfo")
     assert answer.status_code == 200
     base_url = place.base_url
@@ -290,19 +282,18 @@ def test_a_person_is_named_to_the_app_they_let_in(place, method):
     assert who == {
         "iss": f"{base_url}/",
         "name": "",
-        "preferred_username": "Nino",
-        "profile": f"{base_url}/@Nino",
+        "preferred_username": nino.username,
+        "profile": f"{base_url}/@{nino.username}",
     }
 
 
-def test_who_a_token_speaks_for_needs_a_scope_and_a_token(place):
-    nino = place.add_person("Nino")
-    with place.app(place.add_token(nino, "write")) as app:
+def test_who_a_token_speaks_for_needs_a_scope_and_a_token(place, nino):
+    with place.client(place.token(nino.id, scopes="write")) as app:
         assert app.get("/oauth/userinfo").status_code == 403
-    with place.browser() as client:
+    with place.client() as client:
         assert client.get("/oauth/userinfo").status_code == 401
         # A browser's session is no credential for programs: another site could use it.
-        sign_in(client)
+        sign_in(client, nino.username)
         assert client.get("/oauth/userinfo").status_code == 401
 
 
@@ -310,7 +301,7 @@ def test_who_a_token_speaks_for_needs_a_scope_and_a_token(place):
 
 
 def test_the_addresses_that_are_announced_are_there(place):
-    with place.browser() as client:
+    with place.client() as client:
         answer = client.get("/.well-known/oauth-authorization-server")
         assert answer.status_code == 200
         assert answer.headers["access-control-allow-origin"] == "*"

@@ -115,3 +115,21 @@ def test_a_visitors_answer_comes_from_the_cache_and_a_readers_does_not(place):
     assert mine.json()["favourited"] is False
     assert "etag" not in mine.headers
     assert "no-store" in mine.headers["cache-control"]
+
+
+def test_what_is_deleted_goes_from_what_visitors_are_given_at_once(place):
+    ann = place.person("ann")
+    root = ann.post("Root #fleeting")
+    reply = ann.post("Reply", in_reply_to_id=root["id"])
+    deep = ann.post("Deep below", in_reply_to_id=reply["id"])
+    paths = [
+        f"/api/v1/statuses/{root['id']}/context",
+        f"/api/v1/statuses/{deep['id']}",
+        f"/api/v1/accounts/{ann.id}/statuses",
+        "/api/v1/timelines/public",
+    ]
+    for path in paths:
+        assert "Deep below" in place.visitor.get(path).text
+    ann.http.delete(f"/api/v1/statuses/{deep['id']}")
+    for path in paths:
+        assert "Deep below" not in place.visitor.get(path).text, path

@@ -187,3 +187,30 @@ def test_the_quick_commands_wait_for_no_framework(module):
     code = f"import sys, stormpetrel.{module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"sqlalchemy", "alembic", "starlette", "uvicorn", "redis"} & set(done.stdout.split())
+
+
+def test_the_quick_commands_do_not_load_the_driver_of_a_store_that_is_not_used(data_dir, run):
+    run("init")
+    code = (
+        "import sys; from stormpetrel.cli.main import main; "
+        "main(['user', 'list']); print('psycopg.pq' in sys.modules)"
+    )
+    environ = clean_environment(data_dir=data_dir)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_the_quick_commands_load_the_driver_where_it_is_used(postgresql_url, data_dir, monkeypatch, run):
+    monkeypatch.setenv("STORMPETREL_DATABASE_URL", postgresql_url)
+    run("init")
+    environ = clean_environment(data_dir=data_dir, database_url=postgresql_url)
+    command = [sys.executable, "-m", "stormpetrel", "user", "list", "--json"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+    command = [*command[:-1], "--pending", "--json"]
+    unreachable = environ | {"STORMPETREL_DATABASE_URL": "postgresql://x:y@127.0.0.1:1/z"}
+    done = subprocess.run(command, env=unreachable, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("stormpetrel: the database at 127.0.0.1 cannot be reached")

@@ -215,6 +215,9 @@ class Client:
         try:
             self.socket.bind((source, 0))
             self.socket.connect(("127.0.0.1", port))
+        except ConnectionResetError:
+            # Accepted and reset at once: closed is what it is, and reading says so.
+            pass
         except OSError:
             self.socket.close()
             raise
@@ -231,7 +234,9 @@ class Client:
     def more(self) -> bytes:
         try:
             data = self.socket.recv(1_000_000)
-        except ConnectionResetError:
+        except TimeoutError:
+            raise
+        except OSError:
             return b""
         self.kept += data
         return data

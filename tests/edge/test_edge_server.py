@@ -24,9 +24,9 @@ from tests.edge.place import SECRET, Client, a_place, get, post
 HANDSHAKE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13")
 
 
-def handshake(client: Client, path: str = "/socket") -> int:
+def handshake(client: Client, path: str = "/socket", *headers: str) -> int:
     key = base64.b64encode(os.urandom(16)).decode()
-    client.send(get(path, *HANDSHAKE, f"Sec-WebSocket-Key: {key}"))
+    client.send(get(path, *HANDSHAKE, f"Sec-WebSocket-Key: {key}", *headers))
     answer = client.answer()
     if answer.status == 101:
         accept = hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
@@ -193,6 +193,20 @@ def test_a_websocket_talks_and_holds_no_slot() -> None:
         client.send(frame(8, struct.pack("!H", 1000)))
         assert read_frame(client)[0] == 8
         assert client.is_closed()
+
+
+def test_a_websocket_is_known_by_a_token_in_its_protocol_header_or_query_and_no_log_has_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("DEBUG")
+    with a_place() as place, place.connect() as first, place.connect() as second:
+        token_hash = hashlib.sha256(b"secret-token").digest()
+        place.call(lambda: place.server.tokens.put(token_hash, TokenEntry(7, 1, 0.0, None)))
+        assert handshake(first, "/socket", "Sec-WebSocket-Protocol: secret-token") == 101
+        assert handshake(second, "/socket?access_token=secret-token") == 101
+        for scope in place.app.scopes[:2]:
+            assert scope["visit"].identity == Identity("account", 7)
+    assert "secret-token" not in caplog.text
 
 
 def test_a_websocket_nobody_wants_gets_403() -> None:

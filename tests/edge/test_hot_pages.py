@@ -105,6 +105,23 @@ def test_when_the_leader_goes_away_another_one_renders() -> None:
         assert waiter.answer().body == PAGE
 
 
+def test_when_the_leader_loses_its_place_those_who_wait_for_it_hear_at_once() -> None:
+    with a_place(shield={"running": 1, "waiting": 1}) as place, contextlib.ExitStack() as stack:
+        blocker, leader, waiter, member = (stack.enter_context(place.connect()) for _ in range(4))
+        blocker.send(get("/held"))
+        place.until(lambda: place.server.worker.gate.running == 1)
+        leader.send(get("/hot/a"))
+        place.until(lambda: place.server.cache.flights)
+        waiter.send(get("/hot/a"))
+        place.until(lambda: [len(f.waiters) for f in place.server.cache.flights.values()] == [1])
+        cookie = cookies.mint(SECRET, session_id=1, account_id=2, issued_at_s=3)
+        member.send(get("/other", f"Cookie: stormpetrel_session={cookie}"))
+        assert leader.answer().status == waiter.answer().status == 503
+        assert place.call(lambda: len(place.server.cache.flights)) == 0
+        place.call(place.app.gate.set)
+        assert member.answer().status == 200
+
+
 @pytest.mark.parametrize(
     "credential",
     [

@@ -165,6 +165,23 @@ def test_floors_hold_while_every_class_wants_more_than_there_is() -> None:
         assert share == pytest.approx(weight, rel=0.05)
 
 
+def test_higher_classes_take_places_from_lower_ones_down_to_their_floor_and_no_further() -> None:
+    gate = Gate(Policy(running=1, waiting=100, waiting_per_identity=100))
+    queue = gate.queue
+    assert isinstance(queue, FairQueue)
+    gate.ask(Ticket(stranger(0), 3), 1.0)
+    for n in range(100):
+        assert gate.ask(Ticket(stranger(1 + n % 5), 3), 1.0) == ("" if n < 97 else "queue/full")
+    assert queue.waiting_in(3) == 97
+    answers = [gate.ask(Ticket(member(n), 1), 1.0) for n in range(100)]
+    # K2 and K4 keep the places of their floors free, K3 keeps those it holds up to its own.
+    assert queue.waiting_in(3) == queue.floor_of(3) == 15
+    assert answers.count("") == queue.waiting_in(1) == 100 - 15 - 3
+    assert {because for _, because in gate.evicted()} == {"queue/displaced"}
+    assert gate.ask(Ticket(stranger(77), 3), 1.0) == ""
+    assert queue.waiting_in(1) == 82
+
+
 def test_what_a_class_does_not_use_goes_to_the_others() -> None:
     assert served({3: [stranger(1), stranger(2)]}, turns=100).total() == 100
 

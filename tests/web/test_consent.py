@@ -9,18 +9,23 @@ import pytest
 
 from stormpetrel.model.access import OUT_OF_BAND, SCOPES
 from stormpetrel.web.consent import SCOPE_WORDS
-from tests.forms import form_to, send
-from tests.place import PASSWORD, running_place, sign_in, signed_in_as
+from tests.forms import form_to, send, sign_in, signed_in_as
+from tests.people import PASSWORD
 
 BACK = "https://app.example/back?kept=1"
 PRIVATE = "com.app.x:/callback"
 
 
 @pytest.fixture
-def place(database_url, tmp_path):
-    with running_place(database_url, tmp_path) as running:
-        running.add_person("Nino")
-        yield running
+def nino(place):
+    """The username of somebody new."""
+    return place.person("Nino").username
+
+
+@pytest.fixture
+def maia(place):
+    """The username of somebody else who is new."""
+    return place.person("Maia").username
 
 
 def register(browser, *uris, scopes="read write push", **more):
@@ -51,17 +56,17 @@ def test_every_scope_has_words():
     assert set(SCOPE_WORDS) == set(SCOPES)
 
 
-def test_a_visitor_signs_in_first_and_then_decides(place):
-    with place.browser() as browser:
+def test_a_visitor_signs_in_first_and_then_decides(place, nino):
+    with place.client() as browser:
         app = register(browser, BACK, website="https://app.example")
         here = ask(app, state="a b&c=d/\u00e9", scope="read:accounts write")
         sent = browser.get(here)
         assert sent.status_code == 303
         login = browser.get(sent.headers["location"])
-        answer = send(browser, login, "/auth/sign_in", {"user[email]": "Nino", "user[password]": PASSWORD})
+        answer = send(browser, login, "/auth/sign_in", {"user[email]": nino, "user[password]": PASSWORD})
         page = browser.get(answer.headers["location"])
         assert page.status_code == 200
-        for shown in ("Little &lt;App&gt;", "@Nino@", "app.example", SCOPE_WORDS["read:accounts"]):
+        for shown in ("Little &lt;App&gt;", f"@{nino}@", "app.example", SCOPE_WORDS["read:accounts"]):
             assert shown in page.text, shown
         assert SCOPE_WORDS["push"] not in page.text
         done = send(browser, page, "/oauth/authorize", {"decision": "approve"})
@@ -72,19 +77,19 @@ def test_a_visitor_signs_in_first_and_then_decides(place):
         assert len(told["code"]) >= 32
 
 
-def test_a_long_state_survives_signing_in(place):
-    with place.browser() as browser:
+def test_a_long_state_survives_signing_in(place, nino):
+    with place.client() as browser:
         app = register(browser, BACK)
         login = browser.get(browser.get(ask(app, state="s" * 4_000)).headers["location"])
-        typed = {"user[email]": "Nino", "user[password]": PASSWORD}
+        typed = {"user[email]": nino, "user[password]": PASSWORD}
         page = browser.get(send(browser, login, "/auth/sign_in", typed).headers["location"])
         assert form_to(page, "/oauth/authorize").fields["state"] == "s" * 4_000
 
 
-def test_a_private_scheme_is_answered_and_the_page_does_not_forbid_it(place):
-    with place.browser() as browser:
+def test_a_private_scheme_is_answered_and_the_page_does_not_forbid_it(place, nino):
+    with place.client() as browser:
         app = register(browser, PRIVATE)
-        sign_in(browser)
+        sign_in(browser, nino)
         page = browser.get(ask(app, PRIVATE))
         policy = page.headers["content-security-policy"]
         assert "form-action" not in policy
@@ -94,14 +99,14 @@ def test_a_private_scheme_is_answered_and_the_page_does_not_forbid_it(place):
         assert (uri, set(told)) == (PRIVATE, {"code"})
 
 
-def test_out_of_band_shows_the_code(place):
-    with place.browser() as browser:
+def test_out_of_band_shows_the_code(place, nino):
+    with place.client() as browser:
         app = register(browser, OUT_OF_BAND)
-        sign_in(browser)
+        sign_in(browser, nino)
         page = send(browser, browser.get(ask(app, OUT_OF_BAND)), "/oauth/authorize", {"decision": "approve"})
         assert page.status_code == 200
         assert "no-store" in page.headers["cache-control"]
-        code = page.text.partition('id="code">')[2].partition("<")[0]
+        code = page.text.partition('id="code" value="')[2].partition('"')[0]
         token = browser.post(
             "/oauth/token",
             data={
@@ -115,18 +120,18 @@ def test_out_of_band_shows_the_code(place):
         assert token.status_code == 200
 
 
-def test_the_address_may_end_with_a_slash(place):
-    with place.browser() as browser:
+def test_the_address_may_end_with_a_slash(place, nino):
+    with place.client() as browser:
         app = register(browser, OUT_OF_BAND)
-        sign_in(browser)
+        sign_in(browser, nino)
         page = browser.get(ask(app, OUT_OF_BAND).replace("/authorize?", "/authorize/?"))
         assert form_to(page, "/oauth/authorize").fields["client_id"] == app["client_id"]
 
 
-def test_who_refuses_tells_the_app_so(place):
-    with place.browser() as browser:
+def test_who_refuses_tells_the_app_so(place, nino):
+    with place.client() as browser:
         app = register(browser, BACK, OUT_OF_BAND)
-        sign_in(browser)
+        sign_in(browser, nino)
         page = browser.get(ask(app, state=""))
         uri, told = answered(send(browser, page, "/oauth/authorize", {"decision": "deny"}))
         assert uri == "https://app.example/back"
@@ -150,7 +155,7 @@ def test_who_refuses_tells_the_app_so(place):
     ],
 )
 def test_what_an_app_asks_wrongly_the_app_is_told(place, error, changed):
-    with place.browser() as browser:
+    with place.client() as browser:
         app = register(browser, BACK, OUT_OF_BAND)
         uri, told = answered(browser.get(ask(app, state="s", **changed)))
         assert (uri, told["error"], told["state"]) == ("https://app.example/back", error, "s")
@@ -174,10 +179,10 @@ def test_what_an_app_asks_wrongly_the_app_is_told(place, error, changed):
         None,
     ],
 )
-def test_nobody_is_ever_sent_to_an_address_that_the_app_did_not_register(place, uri):
-    with place.browser() as browser:
+def test_nobody_is_ever_sent_to_an_address_that_the_app_did_not_register(place, nino, uri):
+    with place.client() as browser:
         app = register(browser, BACK)
-        sign_in(browser)
+        sign_in(browser, nino)
         for changed in ({}, {"response_type": "token"}, {"scope": "nonsense"}):
             answer = browser.get(ask(app, uri, **changed))
             assert answer.status_code == 400
@@ -190,21 +195,20 @@ def test_nobody_is_ever_sent_to_an_address_that_the_app_did_not_register(place, 
         assert "location" not in answer.headers
 
 
-def test_an_app_that_nobody_registered_is_shown_to_the_person_only(place):
-    with place.browser() as browser:
-        sign_in(browser)
+def test_an_app_that_nobody_registered_is_shown_to_the_person_only(place, nino):
+    with place.client() as browser:
+        sign_in(browser, nino)
         for client_id in ("nobody", "", "\0", "command-line"):
             answer = browser.get(ask({"client_id": client_id}))
             assert answer.status_code == 400
             assert "location" not in answer.headers
 
 
-def test_consent_needs_the_forms_token_and_the_person_who_was_asked(place):
-    place.add_person("Maia")
-    with place.browser() as browser, place.browser() as other:
+def test_consent_needs_the_forms_token_and_the_person_who_was_asked(place, nino, maia):
+    with place.client() as browser, place.client() as other:
         app = register(browser, BACK)
-        sign_in(browser, "Nino")
-        sign_in(other, "Maia")
+        sign_in(browser, nino)
+        sign_in(other, maia)
         fields = form_to(browser.get(ask(app)), "/oauth/authorize").fields | {"decision": "approve"}
         without = {name: value for name, value in fields.items() if name != "csrf"}
         assert browser.post("/oauth/authorize", data=without).status_code == 403
@@ -212,15 +216,15 @@ def test_consent_needs_the_forms_token_and_the_person_who_was_asked(place):
         assert other.post("/oauth/authorize", data=fields).status_code == 403
         evil = {"origin": "https://evil.example"}
         assert browser.post("/oauth/authorize", data=fields, headers=evil).status_code == 403
-        with place.browser() as visitor:
+        with place.client() as visitor:
             visitor.get("/auth/sign_in")
             assert visitor.post("/oauth/authorize", data=fields).status_code == 403
 
 
-def test_the_form_cannot_be_made_to_ask_for_more_than_the_app_registered(place):
-    with place.browser() as browser:
+def test_the_form_cannot_be_made_to_ask_for_more_than_the_app_registered(place, nino):
+    with place.client() as browser:
         app = register(browser, BACK, scopes="read")
-        sign_in(browser)
+        sign_in(browser, nino)
         fields = form_to(browser.get(ask(app)), "/oauth/authorize").fields
         answer = browser.post(
             "/oauth/authorize", data=fields | {"scope": "read write", "decision": "approve"}
@@ -229,24 +233,23 @@ def test_the_form_cannot_be_made_to_ask_for_more_than_the_app_registered(place):
 
 
 @pytest.mark.parametrize("force", ["true", "True", "1"])
-def test_an_app_can_have_somebody_sign_in_again_and_only_once(place, force):
-    place.add_person("Maia")
-    with place.browser() as browser:
+def test_an_app_can_have_somebody_sign_in_again_and_only_once(place, nino, maia, force):
+    with place.client() as browser:
         app = register(browser, BACK)
-        sign_in(browser, "Nino")
+        sign_in(browser, nino)
         sent = browser.get(ask(app, force_login=force, state="s"))
         login = browser.get(sent.headers["location"])
-        answer = send(browser, login, "/auth/sign_in", {"user[email]": "Maia", "user[password]": PASSWORD})
+        answer = send(browser, login, "/auth/sign_in", {"user[email]": maia, "user[password]": PASSWORD})
         page = browser.get(answer.headers["location"])
-        assert "@Maia@" in page.text
+        assert f"@{maia}@" in page.text
         assert form_to(page, "/oauth/authorize").fields["state"] == "s"
-        assert signed_in_as(browser) == "Maia"
+        assert signed_in_as(browser) == maia
 
 
-def test_who_is_signed_in_need_not_sign_in_again_but_may(place):
-    with place.browser() as browser:
+def test_who_is_signed_in_need_not_sign_in_again_but_may(place, nino):
+    with place.client() as browser:
         app = register(browser, BACK)
-        sign_in(browser)
+        sign_in(browser, nino)
         page = browser.get(ask(app, force_login="False", lang="de"))
         assert page.status_code == 200
         switch = unescape(page.text.partition(">Use another account<")[0].rpartition('href="')[2].rstrip('"'))
@@ -255,10 +258,10 @@ def test_who_is_signed_in_need_not_sign_in_again_but_may(place):
         assert form_to(login, "/auth/sign_in").fields["next"].startswith("/oauth/authorize?")
 
 
-def test_a_loopback_program_may_listen_on_any_port(place):
-    with place.browser() as browser:
+def test_a_loopback_program_may_listen_on_any_port(place, nino):
+    with place.client() as browser:
         app = register(browser, "http://127.0.0.1/back")
-        sign_in(browser)
+        sign_in(browser, nino)
         page = browser.get(ask(app, "http://127.0.0.1:53124/back"))
         answer = send(browser, page, "/oauth/authorize", {"decision": "approve"})
         parts = urlsplit(answer.headers["location"])

@@ -27,7 +27,7 @@ def test_addresses_of_this_site_are_kept(path):
         "/\x00",
         " /public",
         "public",
-        "/" + "x" * 3000,
+        "/" + "x" * 9000,
     ],
 )
 def test_addresses_that_could_lead_elsewhere_become_the_front_page(path):

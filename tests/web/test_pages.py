@@ -1,100 +1,15 @@
-"""Pages as a browser without scripts meets them: who sees what, forms, paging, and nothing that is not escaped."""
+"""Pages as a browser without scripts meets them: who sees what, paging, errors, files."""
 
 from __future__ import annotations
 
 import re
 from contextlib import closing
-from html.parser import HTMLParser
 from urllib.parse import quote
 
 import pytest
 
 from tests.forms import form_to, send
-from tests.people import csrf_of
-
-EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
-VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
-# Elements of the drawings and of HTML that may end themselves.
-SELF_CLOSING = frozenset({"use", "path", "circle"})
-CSP = (
-    "default-src 'none'",
-    "style-src 'self'",
-    "script-src 'self'",
-    "img-src 'self' data:",
-    "base-uri 'none'",
-    "frame-ancestors 'none'",
-    "form-action 'self'",
-)
-
-
-class Page(HTMLParser):
-    """The parts of a page that tests look at; fails on tags that do not nest."""
-
-    def __init__(self, text):
-        super().__init__(convert_charrefs=True)
-        self.open, self.ids, self.fields, self.labels, self.headings = [], [], [], set(), []
-        self.scripts = 0
-        self.handlers = []
-        self.landmarks = []
-        self.langs = []
-        self.feed(text)
-        self.close()
-        assert self.open == [], f"never closed: {self.open}"
-
-    def handle_starttag(self, tag, attrs):
-        values = dict(attrs)
-        assert len(values) == len(attrs), f"an attribute is there twice: {tag} {attrs}"
-        self.handlers += [name for name in values if name.startswith("on") or name == "style"]
-        if "id" in values:
-            self.ids.append(values["id"])
-        if "lang" in values:
-            self.langs.append(values["lang"])
-        if tag == "label":
-            self.labels.add(values.get("for"))
-        if tag in ("input", "textarea", "select") and values.get("type") != "hidden":
-            self.fields.append((values.get("id"), "label" in self.open))
-        if tag in ("h1", "h2", "h3", "h4"):
-            self.headings.append(int(tag[1]))
-        if tag in ("main", "nav", "header", "aside"):
-            self.landmarks.append(tag)
-        if tag == "script":
-            self.scripts += 1
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        assert tag in VOID | SELF_CLOSING, tag
-
-    def handle_endtag(self, tag):
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open[-1] == tag, f"</{tag}> inside {self.open[-3:]}"
-        self.open.pop()
-
-
-def checked(answer, status=200):
-    """The parsed page, after what must hold for every page."""
-    assert answer.status_code == status, answer.text[-2000:]
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    for directive in CSP:
-        assert directive in answer.headers["content-security-policy"].split("; ")
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    page = Page(answer.text)
-    assert page.scripts == 1
-    assert page.handlers == []
-    assert len(set(page.ids)) == len(page.ids), "an id is there twice"
-    for field_id, inside_label in page.fields:
-        assert inside_label or field_id in page.labels, f"no label for {field_id}"
-    assert page.headings.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip([0, *page.headings], page.headings, strict=False))
-    assert page.landmarks.count("main") == 1
-    return page
-
-
-def sent(browser, path, **fields):
-    """POSTs to `path` with a token of this browser's; where a page's button leads."""
-    page = browser.get("/about")
-    return browser.post(path, data={"csrf": csrf_of(page.text), **fields})
-
+from tests.markup import checked
 
 # Every page
 
@@ -272,310 +187,6 @@ def test_a_page_number_that_cannot_be_is_refused_plainly(place, query):
     checked(place.visitor.get(f"/public?{query}"), 422)
 
 
-# Nothing of what people write becomes markup
-
-
-def test_what_people_write_is_shown_as_text_everywhere(place):
-    ann = place.person("ann")
-    change = {
-        "display_name": EVIL[:30],
-        "note": EVIL,
-        "fields_attributes": [{"name": EVIL, "value": EVIL}, {"name": "x", "value": "javascript:alert(1)"}],
-    }
-    assert ann.http.patch("/api/v1/accounts/update_credentials", json=change).status_code == 200
-    post = ann.post(f"{EVIL} #tag {EVIL}", spoiler_text=EVIL)
-    reply = ann.post(f"{EVIL} @{ann.username}", in_reply_to_id=post["id"])
-    paths = [
-        f"/@{ann.username}",
-        f"/@{ann.username}/{post['id']}",
-        f"/@{ann.username}/{reply['id']}",
-        "/public",
-        "/tags/tag",
-    ]
-    with closing(place.browser_session(ann)) as browser:
-        for path in [
-            *paths,
-            "/",
-            "/settings/profile",
-            f"/compose?in_reply_to={post['id']}",
-            f"/posts/{post['id']}/delete",
-        ]:
-            for client in (browser, place.visitor) if path in paths else (browser,):
-                answer = client.get(path)
-                checked(answer)
-                assert "<script>" not in answer.text, path
-                assert "<img" not in answer.text, path
-                assert 'href="javascript:' not in answer.text, path
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        f"/search?q={quote(EVIL)}",
-        f"/search?q=%23{quote(EVIL)}",
-        f"/compose?text={quote(EVIL)}",
-        f"/auth/sign_in?next={quote(EVIL)}",
-        f"/@{quote(EVIL, safe='')}",
-        f"/tags/{quote(EVIL, safe='')}",
-        f"/{quote(EVIL, safe='')}",
-        f"/public?max_id={quote(EVIL)}",
-        f"/about?x={quote(EVIL)}",
-        "/%FF%FE",
-        "/search?q=%FF",
-        "/search?q=%00",
-    ],
-)
-def test_what_stands_in_an_address_is_shown_as_text(place, path):
-    ann = place.person("ann")
-    with closing(place.browser_session(ann)) as browser:
-        for client in (browser, place.visitor):
-            answer = client.get(path)
-            assert answer.status_code < 500
-            if answer.status_code != 303:
-                checked(answer, answer.status_code)
-            assert "<script>" not in answer.text
-            assert "<img" not in answer.text
-
-
-# Writing
-
-
-def test_a_post_is_written_read_and_deleted_with_forms_alone(place):
-    ann = place.person("ann")
-    with closing(place.browser_session(ann)) as browser:
-        home = browser.get("/")
-        answer = send(
-            browser, home, "/compose", {"text": "Hello, sea! #tide", "visibility": "public", "language": "en"}
-        )
-        assert answer.status_code == 303
-        path, _, anchor = answer.headers["location"].partition("#")
-        post_id = anchor.removeprefix("post-")
-        assert path == "/"
-        assert "Hello, sea!" in browser.get("/").text
-        page = browser.get(f"/@{ann.username}/{post_id}")
-        assert f'href="/posts/{post_id}/delete"' in page.text
-        ask = browser.get(f"/posts/{post_id}/delete")
-        assert "Hello, sea!" in ask.text
-        gone = send(browser, ask, f"/posts/{post_id}/delete")
-        assert (gone.status_code, gone.headers["location"]) == (303, f"/@{ann.username}")
-        checked(browser.get(f"/@{ann.username}/{post_id}"), 404)
-        assert "Hello, sea!" not in browser.get("/").text
-    assert "Hello, sea!" not in place.visitor.get("/tags/tide").text
-
-
-def test_a_form_that_is_sent_twice_posts_once_and_with_another_text_twice(place):
-    ann = place.person("ann")
-    with closing(place.browser_session(ann)) as browser:
-        home = browser.get("/")
-        first, again, other = (
-            send(browser, home, "/compose", {"text": text}) for text in ("One", "One", "Two")
-        )
-    assert first.headers["location"] == again.headers["location"] != other.headers["location"]
-    assert [status["content"] for status in ann.get(f"/api/v1/accounts/{ann.id}/statuses")] == [
-        "<p>Two</p>",
-        "<p>One</p>",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "status"),
-    [("", 422), ("   ", 422), ("x" * 501, 422), ("x" * 30_000, 422), (f"{EVIL}{'y' * 500}", 422)],
-)
-def test_a_post_that_is_refused_comes_back_with_everything_that_was_typed(place, text, status):
-    ann = place.person("ann")
-    with closing(place.browser_session(ann)) as browser:
-        typed = {"text": text, "spoiler_text": "careful", "visibility": "followers", "language": "de"}
-        answer = send(browser, browser.get("/"), "/compose", typed)
-        page = checked(answer, status)
-        assert page.ids.count("compose-problem") == 1
-        form = form_to(answer, "/compose")
-        assert form.fields["text"].strip() == text.strip()
-        assert form.fields["spoiler_text"] == "careful"
-        assert '<option value="followers" title="only people who follow you" selected>' in answer.text
-        assert '<option value="de" lang="de" selected>' in answer.text
-        assert send(browser, answer, "/compose", typed | {"text": "Now it fits"}).status_code == 303
-    assert ann.get(f"/api/v1/accounts/{ann.id}/statuses")[0]["visibility"] == "private"
-
-
-def test_a_reply_is_addressed_and_stays_in_its_circle(place):
-    ann, ben = place.person("ann"), place.person("ben")
-    post = ben.post(f"@{ann.username} between us", visibility="direct", language="pl", spoiler_text="hush")
-    with closing(place.browser_session(ann)) as browser:
-        page = browser.get(f"/compose?in_reply_to={post['id']}")
-        form = form_to(page, "/compose")
-        assert form.fields["text"] == f"@{ben.username} "
-        assert form.fields["spoiler_text"] == "hush"
-        assert '<option value="direct" title="only people you mention" selected>' in page.text
-        answer = send(browser, page, "/compose", {"text": f"@{ben.username} indeed", "visibility": "direct"})
-        assert answer.headers["location"].startswith(f"/@{ann.username}/")
-    replies = ben.get(f"/api/v1/statuses/{post['id']}/context")["descendants"]
-    assert [(reply["visibility"], reply["in_reply_to_id"]) for reply in replies] == [("direct", post["id"])]
-
-
-def test_a_reply_to_what_was_deleted_meanwhile_keeps_its_text(place):
-    ann, ben = place.person("ann"), place.person("ben")
-    post = ben.post("Gone soon")
-    with closing(place.browser_session(ann)) as browser:
-        page = browser.get(f"/compose?in_reply_to={post['id']}")
-        ben.http.delete(f"/api/v1/statuses/{post['id']}")
-        answer = send(browser, page, "/compose", {"text": "My long thoughts"})
-        checked(answer, 404)
-        form = form_to(answer, "/compose")
-        assert form.fields["text"] == "My long thoughts"
-        assert "in_reply_to_id" not in form.fields
-
-
-@pytest.mark.parametrize("reply_to", ["1", "x", "99999999999999999999"])
-def test_answering_what_is_not_there_is_a_404(place, reply_to):
-    with closing(place.browser_session(place.person("ann"))) as browser:
-        checked(browser.get(f"/compose?in_reply_to={reply_to}"), 404)
-
-
-def test_only_the_author_is_asked_and_can_delete(place):
-    ann, ben = place.person("ann"), place.person("ben")
-    post = ann.post("Mine")
-    with closing(place.browser_session(ben)) as browser:
-        checked(browser.get(f"/posts/{post['id']}/delete"), 404)
-        checked(sent(browser, f"/posts/{post['id']}/delete"), 404)
-        assert f"/posts/{post['id']}/delete" not in browser.get(f"/@{ann.username}/{post['id']}").text
-    assert place.visitor.get(f"/@{ann.username}/{post['id']}").status_code == 200
-
-
-# Acting
-
-
-def test_boost_favourite_and_bookmark_go_there_and_back(place):
-    ann, ben = place.person("ann"), place.person("ben")
-    post = ann.post("Like me")
-    with closing(place.browser_session(ben)) as browser:
-        for verb, key in (("boost", "reblogged"), ("favourite", "favourited"), ("bookmark", "bookmarked")):
-            for prefix, wanted in (("", True), ("un", False)):
-                answer = sent(
-                    browser, f"/posts/{post['id']}/{prefix}{verb}", next=f"/public#post-{post['id']}"
-                )
-                assert (answer.status_code, answer.headers["location"]) == (303, f"/public#post-{post['id']}")
-                assert ben.get(f"/api/v1/statuses/{post['id']}")[key] is wanted
-                shown = browser.get(f"/@{ann.username}/{post['id']}").text
-                button = re.search(rf'data-act="{verb}"[^>]*aria-pressed="(true|false)"', shown)
-                assert button[1] == str(wanted).lower()
-
-
-def test_bookmarks_and_favourites_have_pages_of_their_own(place):
-    ann, ben = place.person("ann"), place.person("ben")
-    kept, liked = ann.post("Keep me"), ann.post("Star me")
-    ben.do(f"/api/v1/statuses/{kept['id']}/bookmark")
-    ben.do(f"/api/v1/statuses/{liked['id']}/favourite")
-    with closing(place.browser_session(ben)) as browser:
-        bookmarks, favourites = browser.get("/bookmarks").text, browser.get("/favourites").text
-    assert ("Keep me" in bookmarks, "Star me" in bookmarks) == (True, False)
-    assert ("Keep me" in favourites, "Star me" in favourites) == (False, True)
-
-
-def test_a_boost_shows_who_repeated_what(place):
-    ann, ben, reader = place.person("ann"), place.person("ben"), place.person("reader")
-    reader.follow(ben)
-    post = ann.post("Repeat after me")
-    ben.do(f"/api/v1/statuses/{post['id']}/reblog")
-    with closing(place.browser_session(reader)) as browser:
-        text = browser.get("/").text
-    assert re.search(rf'<a href="/@{ben.username}"><span dir="auto">{ben.username}</span> boosted</a>', text)
-    assert "Repeat after me" in text
-
-
-def test_following_a_person_fills_the_home_page_and_unfollowing_empties_it(place):
-    ann, ben = place.person("ann"), place.person("ben")
-    ann.post("From Ann")
-    with closing(place.browser_session(ben)) as browser:
-        assert "From Ann" not in browser.get("/").text
-        profile = browser.get(f"/@{ann.username}")
-        answer = send(browser, profile, f"/people/{ann.id}/follow")
-        assert (answer.status_code, answer.headers["location"]) == (303, f"/@{ann.username}")
-        assert "From Ann" in browser.get("/").text
-        send(browser, browser.get(f"/@{ann.username}"), f"/people/{ann.id}/unfollow")
-        assert "From Ann" not in browser.get("/").text
-
-
-def test_a_locked_account_is_asked_and_answers(place):
-    ann, ben, eve = place.person("ann"), place.person("ben"), place.person("eve")
-    ann.http.patch("/api/v1/accounts/update_credentials", json={"locked": True})
-    for asking in (ben, eve):
-        with closing(place.browser_session(asking)) as browser:
-            profile = browser.get(f"/@{ann.username}")
-            assert "Ask to follow" in profile.text
-            send(browser, profile, f"/people/{ann.id}/follow")
-            assert "Take request back" in browser.get(f"/@{ann.username}").text
-    with closing(place.browser_session(ann)) as browser:
-        requests = browser.get("/follow_requests")
-        assert ben.username in requests.text
-        assert eve.username in requests.text
-        assert send(browser, requests, f"/people/{ben.id}/accept").headers["location"] == "/follow_requests"
-        sent(browser, f"/people/{eve.id}/reject", next="/follow_requests")
-        assert "Nobody waits" in browser.get("/follow_requests").text
-        followers = browser.get(f"/@{ann.username}/followers").text
-    assert (ben.username in followers, eve.username in followers) == (True, False)
-
-
-def test_mute_and_block_and_their_opposites(place):
-    ann, ben = place.person("ann"), place.person("ben")
-    with closing(place.browser_session(ann)) as browser:
-        for verb, key in (("mute", "muting"), ("block", "blocking")):
-            for prefix, wanted in (("", True), ("un", False)):
-                answer = sent(browser, f"/people/{ben.id}/{prefix}{verb}", next=f"/@{ben.username}")
-                assert answer.headers["location"] == f"/@{ben.username}"
-                assert ann.get("/api/v1/accounts/relationships", id=ben.id)[0][key] is wanted
-                assert browser.get(f"/@{ben.username}").status_code == 200
-
-
-def test_a_follower_can_be_removed(place):
-    ann, ben = place.person("ann"), place.person("ben")
-    ben.follow(ann)
-    with closing(place.browser_session(ann)) as browser:
-        sent(browser, f"/people/{ben.id}/remove")
-    assert not ann.get("/api/v1/accounts/relationships", id=ben.id)[0]["followed_by"]
-
-
-ACTIONS = [
-    *(
-        f"/posts/{{post}}/{verb}"
-        for verb in ("boost", "unboost", "favourite", "unfavourite", "bookmark", "unbookmark", "delete")
-    ),
-    *(
-        f"/people/{{person}}/{verb}"
-        for verb in ("follow", "unfollow", "accept", "reject", "remove", "block", "unblock", "mute", "unmute")
-    ),
-    "/compose",
-    "/settings/profile",
-]
-
-
-@pytest.mark.parametrize("path", ACTIONS)
-def test_no_form_does_anything_without_its_token_or_for_a_visitor(place, path):
-    ann, ben = place.person("ann"), place.person("ben")
-    post = ann.post("Here")
-    path = path.format(post=post["id"], person=ben.id)
-    before = ann.get(f"/api/v1/accounts/{ann.id}"), ann.get(f"/api/v1/statuses/{post['id']}")
-    with closing(place.browser_session(ann)) as browser:
-        checked(browser.post(path, data={"text": "Forged"}), 403)
-        checked(browser.post(path, data={"csrf": "0" * 36, "text": "Forged"}), 403)
-        token = csrf_of(browser.get("/compose").text)
-        answer = browser.post(path, data={"csrf": token}, headers={"origin": "https://elsewhere.example"})
-        checked(answer, 403)
-    assert place.visitor.post(path, data={"csrf": token}).headers["location"].startswith("/auth/sign_in")
-    assert before == (ann.get(f"/api/v1/accounts/{ann.id}"), ann.get(f"/api/v1/statuses/{post['id']}"))
-
-
-@pytest.mark.parametrize(
-    "target", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", ""]
-)
-def test_no_form_sends_the_browser_to_another_site(place, target):
-    ann = place.person("ann")
-    post = ann.post("Here")
-    with closing(place.browser_session(ann)) as browser:
-        assert sent(browser, f"/posts/{post['id']}/favourite", next=target).headers["location"] == "/"
-        written = sent(browser, "/compose", text="Hello", next=target)
-        assert written.headers["location"].startswith("/@")
-
-
 # Notifications, settings, search
 
 
@@ -634,6 +245,29 @@ def test_a_profile_is_edited_and_wrong_input_comes_back(place):
         )
         checked(wrong, 422)
         assert form_to(wrong, "/settings/profile").fields["note"].strip() == "kept"
+
+
+def test_a_new_name_is_at_once_on_everything_that_its_owner_said(place):
+    ann, ben = place.person("ann"), place.person("ben")
+    post = ann.post("Said under the old name")
+    ben.do(f"/api/v1/statuses/{post['id']}/reblog")
+    paths = (f"/@{ann.username}/{post['id']}", f"/@{ben.username}")
+    with closing(place.browser_session(ben)) as browser:
+        for path in paths:
+            assert "Renamed Ann" not in browser.get(path).text
+        ann.http.patch("/api/v1/accounts/update_credentials", json={"display_name": "Renamed Ann"})
+        for path in paths:
+            assert "Renamed Ann" in browser.get(path).text
+
+
+def test_counts_are_at_once_right_for_members(place):
+    ann, ben = place.person("ann"), place.person("ben")
+    post = ann.post("Count me")
+    path = f"/@{ann.username}/{post['id']}"
+    with closing(place.browser_session(ben)) as browser:
+        for wanted, verb in ((1, "favourite"), (0, "unfavourite"), (1, "favourite")):
+            ben.do(f"/api/v1/statuses/{post['id']}/{verb}")
+            assert f'data-act="favourite" data-count="{wanted}"' in browser.get(path).text
 
 
 def test_search_finds_people_and_leads_to_tags_and_addresses(place):
@@ -706,9 +340,7 @@ def test_assets_are_kept_for_ever_under_their_own_address(place):
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize(
-    "name", ["style-000000000000.css", "%2e%2e%2fassets.py", "style.css.map", "a" * 500]
-)
+@pytest.mark.parametrize("name", ["style-000000000000.css", "%2e%2e%2fassets.py", "style.css.map", "a" * 500])
 def test_other_asset_names_are_not_there(place, name):
     assert place.visitor.get(f"/assets/{name}").status_code == 404
 

@@ -1,0 +1,270 @@
+"""Posts per second that are acknowledged when they are durable, and the hot page's p99 beside them.
+
+    python bench/posting.py [--store sqlite|postgresql] [--seconds 10] [--quick] [--json]
+
+A seeded place (2,000 accounts, mean 126 followers, 20,000 posts), `serve` with two web workers on both cores, 64
+connections that each post with a token and an Idempotency-Key (wrk). Beside them, a visitor asks for an author's
+page 100 times a second on connections of its own; latency counts from the intended moment. The limit in the same
+run: how many rows per second this disk commits one by one, from one program that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import peers
+import uvloop
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from stormpetrel.model.access import secret_hash
+from stormpetrel.model.ids import IdMaker
+from stormpetrel.rules import access
+from stormpetrel.storage.connection import StoreConnection, connect, transaction
+from stormpetrel.storage.statement import Statement
+
+STORMPETREL = [sys.executable, "-m", "stormpetrel"]
+WRITERS = 64
+PAGES_PER_S = 100
+AUTHORS = 500
+_SOME_ACCOUNTS = "SELECT id, username FROM accounts ORDER BY followers_count DESC LIMIT :count"
+SOME_ACCOUNTS = Statement(_SOME_ACCOUNTS, _SOME_ACCOUNTS)
+
+
+@contextmanager
+def database_at(store: str, directory: Path) -> Iterator[str]:
+    """The URL of an empty database; for PostgreSQL on a cluster of its own with fsync on."""
+    if store == "sqlite":
+        yield f"sqlite:///{directory}/stormpetrel.db"
+        return
+    import psycopg
+
+    from tests.parts import make_run_directory, remove_run_directory, shared_postgresql
+
+    run_directory = make_run_directory()
+    try:
+        server = shared_postgresql(run_directory)
+        url = f"postgresql://postgres:{server.secret}@127.0.0.1:{server.port}"
+        with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
+            connection.execute("CREATE DATABASE bench")
+        yield f"{url}/bench"
+    finally:
+        remove_run_directory(run_directory)
+
+
+@contextmanager
+def place(directory: Path, url: str) -> Iterator[tuple[int, list[int], list[str], str]]:
+    """A seeded place that serves: its port, the web workers' pids, tokens of authors, and an author's name."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("STORMPETREL_")} | {
+        "STORMPETREL_DATA_DIR": str(directory),
+        "STORMPETREL_DATABASE_URL": url,
+        "STORMPETREL_WEB_WORKERS": "2",
+        "STORMPETREL_SHIELD_REQUESTS_PER_5MIN": "0",
+        "STORMPETREL_LOG_LEVEL": "warning",
+        **{
+            f"STORMPETREL_{role}_PORT": str(peers.free_port()) for role in ("WEB", "STATUS", "SMS", "COURIER")
+        },
+    }
+    seed = ["seed", "--users", "2000", "--posts", "20000", "--follows", "126", "--seed", "1"]
+    for command in (["init"], seed):
+        subprocess.run([*STORMPETREL, *command], env=environ, check=True, stdout=subprocess.DEVNULL)
+    connection = connect(url, ids=IdMaker(63))
+    people = connection.all(SOME_ACCOUNTS, count=AUTHORS)
+    tokens = [secrets.token_urlsafe(32) for _ in people]
+    with transaction(connection):
+        for (account_id, _), token in zip(people, tokens, strict=True):
+            access.create_token(
+                connection,
+                account_id=account_id,
+                application_id=None,
+                scopes=("read", "write"),
+                token_hash=secret_hash(token),
+                now_ms=time.time_ns() // 1_000_000,
+            )
+    connection.close()
+    port = int(environ["STORMPETREL_WEB_PORT"])
+    process = subprocess.Popen([*STORMPETREL, "serve"], env=environ, stdout=subprocess.DEVNULL)
+    try:
+        peers.wait_for(port)
+        time.sleep(1.5)
+        workers = [pid for pid in children(process.pid) if comm(pid).startswith("petrel-web-")]
+        yield port, workers, tokens, people[-1][1]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def children(pid: int) -> list[int]:
+    """The processes right below `pid`."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def comm(pid: int) -> str:
+    """A process's name."""
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def script(tokens: list[str], run: int) -> str:
+    """wrk's requests: each a new post by the next author, with a key of its own."""
+    listed = ", ".join(f'"{token}"' for token in tokens)
+    return f"""
+local tokens = {{{listed}}}
+local n = 0
+request = function()
+  n = n + 1
+  return wrk.format("POST", "/api/v1/statuses",
+    {{["Authorization"] = "Bearer " .. tokens[n % #tokens + 1], ["Content-Type"] = "application/json",
+      ["Idempotency-Key"] = "{run}-" .. n}},
+    '{{"status":"Durable post ' .. n .. ' about the sea and the weather, number {run} #storm"}}')
+end
+"""
+
+
+async def visit(port: int, path: str, seconds: float) -> tuple[list[float], list[float]]:
+    """Latencies and the visitor's own lateness, in seconds, of Poisson arrivals at PAGES_PER_S."""
+    request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n".encode()
+    idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+    taken: list[float] = []
+    late: list[float] = []
+
+    async def one(intended_s: float) -> None:
+        late.append(time.perf_counter() - intended_s)
+        reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200"), head
+        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        await reader.readexactly(int(length.split(b":")[1]))
+        taken.append(time.perf_counter() - intended_s)
+        idle.append((reader, writer))
+
+    rng = random.Random(1)
+    begin_s = time.perf_counter()
+    intended_s = begin_s
+    tasks: set[asyncio.Task[None]] = set()
+    while intended_s < begin_s + seconds:
+        intended_s += rng.expovariate(PAGES_PER_S)
+        await asyncio.sleep(max(0.0, intended_s - time.perf_counter()))
+        task = asyncio.create_task(one(intended_s))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+    await asyncio.gather(*tasks)
+    for _, writer in idle:
+        writer.close()
+    return taken, late
+
+
+def p99_ms(values: list[float]) -> float:
+    """The 99th percentile, in milliseconds."""
+    return sorted(values)[int(len(values) * 0.99)] * 1000 if values else 0.0
+
+
+def bare_commits(url: str, seconds: float) -> float:
+    """Rows per second that one program commits one by one in the same database, durably."""
+    connection: StoreConnection = connect(url, ids=IdMaker(62))
+    run = "CREATE TABLE IF NOT EXISTS bench_limit (n INTEGER)"
+    connection.run(Statement(run, run))
+    insert = Statement("INSERT INTO bench_limit VALUES (1)", "INSERT INTO bench_limit VALUES (1)")
+    count = 0
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        with transaction(connection):
+            connection.run(insert)
+        count += 1
+    connection.close()
+    return count / seconds
+
+
+def measure(store: str, *, seconds: float, rounds: int) -> dict[str, Any]:
+    """The figures of one store."""
+    with contextlib.ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url = stack.enter_context(database_at(store, directory))
+        port, workers, tokens, author = stack.enter_context(place(directory, url))
+        commits = bare_commits(url, 2.0)
+        calm, calm_late = uvloop.run(visit(port, f"/@{author}", 3.0))
+        found: list[dict[str, float]] = []
+        for number in range(rounds):
+            before_s = sum(map(peers.cpu_s, workers))
+            visitor = subprocess.Popen(
+                [sys.executable, __file__, "--visit", str(port), author, str(seconds)], stdout=subprocess.PIPE
+            )
+            load = peers.wrk(
+                f"http://127.0.0.1:{port}",
+                pid=workers[0],
+                seconds=seconds,
+                connections=WRITERS,
+                core=None,
+                script=script(tokens, number),
+            )
+            used_s = sum(map(peers.cpu_s, workers)) - before_s
+            out, _ = visitor.communicate(timeout=60)
+            pages = json.loads(out)
+            found.append(
+                {
+                    "posts/s": load.requests_per_s,
+                    "CPU µs/post": used_s / (load.requests_per_s * seconds) * 1e6,
+                    "post p99 ms": load.p99_ms,
+                    "refused": load.refused,
+                    "hot page p99 ms": pages["p99_ms"],
+                    "visitor late p99 ms": pages["late_p99_ms"],
+                }
+            )
+    return {
+        "store": store,
+        **{name: peers.spread([run[name] for run in found]) for name in found[0]},
+        "limit: bare commits/s": commits,
+        "hot page p99 ms in calm": p99_ms(calm),
+        "visitor late p99 ms in calm": p99_ms(calm_late),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--store", choices=("sqlite", "postgresql", "both"), default="both")
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of a round")
+    parser.add_argument("--quick", action="store_true", help="one short round, SQLite only")
+    parser.add_argument("--json", action="store_true", help="the figures as JSON")
+    parser.add_argument("--visit", nargs=3, metavar=("PORT", "AUTHOR", "SECONDS"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.visit:
+        port, author, seconds = options.visit
+        taken, late = uvloop.run(visit(int(port), f"/@{author}", float(seconds)))
+        print(json.dumps({"p99_ms": p99_ms(taken), "late_p99_ms": p99_ms(late)}))
+        return
+    seconds, rounds = (2.0, 1) if options.quick else (options.seconds, 5)
+    stores = ["sqlite"] if options.quick else ["sqlite", "postgresql"]
+    if options.store != "both":
+        stores = [options.store]
+    rows = [measure(store, seconds=seconds, rounds=rounds) for store in stores]
+    if options.json:
+        print(json.dumps(rows))
+        return
+    for row in rows:
+        print(f"{row['store']}, {WRITERS} writers, {rounds} rounds of {seconds:g} s: median (min to max)")
+        for name, value in row.items():
+            if isinstance(value, dict):
+                print(f"  {name:28} {value['median']:9.1f} ({value['min']:.1f} to {value['max']:.1f})")
+            elif name != "store":
+                print(f"  {name:28} {value:9.1f}")
+
+
+if __name__ == "__main__":
+    main()
