@@ -33,7 +33,7 @@ def migrated(sqlite_template: Path) -> bytes:
 
 
 @given(actions=ACTIONS)
-@settings(max_examples=100)
+@settings(max_examples=30)
 def test_home_is_what_the_rule_says_in_any_small_community(
     migrated: bytes, actions: list[tuple[Any, ...]]
 ) -> None:
@@ -52,7 +52,7 @@ def postgresql_store(postgresql_url: str) -> Iterator[Store]:
 
 @given(actions=ACTIONS)
 # One database for all examples: the people of each are strangers to those before.
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_home_is_what_the_rule_says_on_postgresql_too(
     postgresql_store: Store, actions: list[tuple[Any, ...]]
 ) -> None:
