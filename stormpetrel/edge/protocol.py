@@ -66,6 +66,9 @@ class EdgeProtocol(MessageReader):
         super().__init__(worker, config, server_state, app_state, _loop)
         # The refusal this connection was last given, while it still holds
         self._refused_as: tuple[int, str, bytes, bool, bool] | None = None
+        self._refused_head: Head | None = None
+        self._refused_second = 0
+        self._refused_until_s = 0.0
         self._refused_wire = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -148,6 +151,18 @@ class EdgeProtocol(MessageReader):
         """Answer a request whose bytes were parsed before; False: the parser must look at it again."""
         worker = self.worker
         now = self.loop.time()
+        if (
+            head is self._refused_head
+            and worker.second == self._refused_second
+            and now < self._refused_until_s
+        ):
+            # Asked again before its budget can have grown by one: the same no, for the price of a write.
+            worker.counts.requests += 1
+            worker.counts.refused["ceiling/requests"] += 1
+            self.transport.write(self._refused_wire)
+            self._kind = IDLE
+            self.deadline_s = now + self._keepalive_s
+            return True
         key = head.key
         if key is not None:
             page = worker.cache.pages.get(key)
@@ -168,6 +183,9 @@ class EdgeProtocol(MessageReader):
         self.transport.write(
             self._refusal("ceiling/requests", self.stranger, head.path, head.keep_alive, head.only_head, now)
         )
+        if key is None and head.keep_alive:
+            self._refused_head, self._refused_second = head, worker.second
+            self._refused_until_s = now + worker.gate.ceiling.wait_s(self.stranger, now)
         self._kind = IDLE
         self.deadline_s = now + self._keepalive_s
         if not head.keep_alive:
@@ -190,6 +208,7 @@ class EdgeProtocol(MessageReader):
             worker.counts.refused[because] += 1
             return self._refused_wire
         self._refused_as = same_as
+        self._refused_head = None
         self._refused_wire = worker.refusals.answer(
             worker.refusal(because, identity, now),
             path=path,

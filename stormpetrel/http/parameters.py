@@ -104,9 +104,12 @@ def struct(kind: type[S], pairs: list[tuple[str, Any]], extra: dict[str, Any] | 
     if extra:
         tree.update(extra)
     for name in not_text:
-        # A form sends every field; an empty one was not filled in.
-        if tree.get(name) == "":
+        # A form sends every field; an empty one was not filled in. A ticked box says "on".
+        value = tree.get(name)
+        if value == "":
             del tree[name]
+        elif value in ("on", "off"):
+            tree[name] = value == "on"
     for name in wants_list:
         if name in tree and isinstance(tree[name], str | int):
             tree[name] = [tree[name]]

@@ -217,19 +217,25 @@ def _find(
         found.update((post.id, post) for post in post_rules.posts(connection, post_ids=missing))
 
 
-def items(gathered: Gathered, render: Callable[[Post, Gathered], Fragment | None]) -> list[Item]:
+def items(
+    gathered: Gathered, render: Callable[[Post, Gathered], Fragment | None], *, once: bool = False
+) -> list[Item]:
     """The entries in order. `render` makes a missing fragment; None for one that cannot be shown.
 
-    A boost whose original is gone, or a post whose author is hidden, is left out.
+    A boost whose original is gone, or a post whose author is hidden, is left out. `once`: what stands higher
+    up already is not shown again, though others boosted it or it was boosted there.
     """
     shown: list[Item] = []
+    seen: set[int] = set()
     for listed_id in gathered.ids:
         fragment = _fragment(listed_id, gathered, render)
         boost = None
         if fragment is not None and fragment.boost_of_id:
             boost, fragment = fragment, _fragment(fragment.boost_of_id, gathered, render)
-        if fragment is not None:
-            shown.append(Item(listed_id, fragment, boost, gathered.flags.get(fragment.id, NO_FLAGS)))
+        if fragment is None or (once and fragment.id in seen):
+            continue
+        seen.add(fragment.id)
+        shown.append(Item(listed_id, fragment, boost, gathered.flags.get(fragment.id, NO_FLAGS)))
     return shown
 
 

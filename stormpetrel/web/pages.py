@@ -92,7 +92,8 @@ async def front(request: Request) -> Response:
     ids = await site.home.page(request.reader_id, page)
     seen = await site.database.read(read_home, reading(request), ids=ids)
     assert seen.reader is not None
-    return _timeline(request, "home.html", seen, page, form=blank_form(request, seen.reader.account))
+    form = blank_form(request, seen.reader.account)
+    return _timeline(request, "home.html", seen, page, once=True, form=form)
 
 
 async def public(request: Request) -> Response:
@@ -130,12 +131,20 @@ async def favourites(request: Request) -> Response:
     return _timeline(request, "favourites.html", seen, page)
 
 
-def _timeline(request: Request, template: str, seen: TimelineView, page: Page, **values: object) -> Response:
+def _timeline(
+    request: Request,
+    template: str,
+    seen: TimelineView,
+    page: Page,
+    *,
+    once: bool = False,
+    **values: object,
+) -> Response:
     response: Response = request.site.pages.page(
         request,
         template,
         reader=seen.reader,
-        items=request.site.pages.items(seen.gathered),
+        items=request.site.pages.items(seen.gathered, once=once),
         pager=pager(request, page, seen.ids),
         **values,
     )

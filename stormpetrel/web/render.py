@@ -144,9 +144,9 @@ class Pages:
             case _:
                 pass
 
-    def items(self, gathered: Gathered) -> list[Item]:
-        """The entries of a list of posts, rendered or kept."""
-        return fragments.items(gathered, self._fragment)
+    def items(self, gathered: Gathered, *, once: bool = False) -> list[Item]:
+        """The entries of a list of posts, rendered or kept; with `once` no post twice."""
+        return fragments.items(gathered, self._fragment, once=once)
 
     def _fragment(self, post: Post, gathered: Gathered) -> Fragment | None:
         author = gathered.accounts.get(post.author_id)

@@ -50,6 +50,16 @@ def test_a_boost_shows_who_repeated_what(place):
     assert "Repeat after me" in text
 
 
+def test_a_post_that_is_also_boosted_stands_once_on_the_home_page(place):
+    ann, ben, reader = place.person("ann"), place.person("ben"), place.person("reader")
+    reader.follow(ann)
+    reader.follow(ben)
+    post = ann.post("Heard twice")
+    ben.do(f"/api/v1/statuses/{post['id']}/reblog")
+    with closing(place.browser_session(reader)) as browser:
+        assert browser.get("/").text.count("Heard twice") == 1
+
+
 def test_following_a_person_fills_the_home_page_and_unfollowing_empties_it(place):
     ann, ben = place.person("ann"), place.person("ben")
     ann.post("From Ann")

@@ -1,0 +1,300 @@
+"""Home timelines in memory: always what the rule reads from the store, whatever happened in between."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from stormpetrel.memory import LOADED_IDS, MAX_IDS, HomeLists
+from stormpetrel.model.event import AllChanged, Event, PostCreated, RelationshipChanged
+from stormpetrel.model.page import Page
+from stormpetrel.rules import posts, timelines
+from stormpetrel.storage.database import Database
+from tests.community import Community, actions_of, boost, follow, mute
+from tests.store import Store
+
+NEWEST = Page(limit=20)
+
+
+class Counting(Database):
+    """The real database; counts what is read, and can hold an answer back as a slow one would be."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.reads = 0
+        self.gates: list[asyncio.Event] = []
+
+    async def read(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        self.reads += 1
+        result = await super().read(fn, *args, **kwargs)
+        if self.gates:
+            await self.gates.pop(0).wait()
+        return result
+
+
+@dataclass
+class Watched:
+    """A store whose events reach the lists in memory, in order, as the bus brings them."""
+
+    store: Store
+    database: Counting
+    homes: HomeLists
+    events: list[Event] = field(default_factory=list)
+
+    async def page(self, reader: int, page: Page = NEWEST) -> list[int]:
+        return await self.homes.page(reader, page)
+
+    def stored(self, reader: int, page: Page = NEWEST) -> list[int]:
+        return timelines.home(self.store.connection, reader_id=reader, page=page, now_ms=self.store.now_ms)
+
+
+def watched(store: Store, body: Callable[[Watched], Awaitable[None]], *, max_weight: int = 1_000_000) -> None:
+    """Runs `body` in a loop; each `store.do` in it is told to the lists at once."""
+
+    async def run() -> None:
+        database = Counting(store.url)
+        await database.open()
+        homes = HomeLists(database, max_weight=max_weight, clock_ms=lambda: store.now_ms)
+        try:
+            with telling(store, homes):
+                await body(Watched(store, database, homes))
+        finally:
+            await database.close()
+
+    asyncio.run(run())
+
+
+@contextmanager
+def telling(store: Store, homes: HomeLists) -> Iterator[None]:
+    plain = store.do
+
+    def do(rule: Any, /, *args: Any, **kwargs: Any) -> Any:
+        result = plain(rule, *args, **kwargs)
+        for event in store.events:
+            homes.apply(event)
+        return result
+
+    store.do = do  # type: ignore[method-assign]  # as the worker does it: told before the next thing happens
+    try:
+        yield
+    finally:
+        store.do = plain  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_memory_says_what_the_store_says_after_each_thing_that_happens(store: Store, seed: int) -> None:
+    async def body(watched: Watched) -> None:
+        community = Community(store).settle()
+        pick = random.Random(seed)
+        for action in [*actions_of(seed), *actions_of(seed + 1000)]:
+            community.act(action)
+            for reader in pick.sample(community.people, 2):
+                page = pick.choice(community.pages())
+                assert await watched.page(reader, page) == watched.stored(reader, page), (action, page)
+        for reader in community.people:
+            for page in community.pages():
+                assert await watched.page(reader, page) == watched.stored(reader, page), page
+
+    watched(store, body)
+
+
+def test_a_reader_who_comes_back_costs_no_query(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        reader, friend = store.person(), store.person()
+        follow(store, reader, friend)
+        await watched.page(reader)
+        reads = watched.database.reads
+        for _ in range(3):
+            post_id = store.post(friend)
+            assert (await watched.page(reader))[0] == post_id
+        store.do(posts.delete_post, author_id=friend, post_id=post_id, now_ms=store.now_ms)
+        assert await watched.page(reader) == watched.stored(reader)
+        assert watched.database.reads == reads
+
+    watched(store, body)
+
+
+def test_what_happens_while_a_list_is_read_is_in_it_afterwards(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        reader, friend = store.person(), store.person()
+        follow(store, reader, friend)
+        deleted = store.post(friend)
+        gate = asyncio.Event()
+        watched.database.gates = [gate]
+        first = asyncio.create_task(watched.page(reader))
+        while watched.database.gates:
+            await asyncio.sleep(0)
+        # The query has been answered, the answer has not arrived.
+        new = store.post(friend)
+        store.do(posts.delete_post, author_id=friend, post_id=deleted, now_ms=store.now_ms)
+        gate.set()
+        assert await first == [new] == watched.stored(reader)
+        reads = watched.database.reads
+        assert await watched.page(reader) == [new]
+        assert watched.database.reads == reads
+
+    watched(store, body)
+
+
+def test_of_two_reads_at_once_the_older_does_not_undo_the_newer(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        reader, friend = store.person(), store.person()
+        follow(store, reader, friend)
+        early, late = asyncio.Event(), asyncio.Event()
+        watched.database.gates = [late, early]
+        slow = asyncio.create_task(watched.page(reader))
+        while len(watched.database.gates) == 2:
+            await asyncio.sleep(0)
+        quick = asyncio.create_task(watched.page(reader))
+        while watched.database.gates:
+            await asyncio.sleep(0)
+        early.set()
+        await quick
+        new = store.post(friend)
+        late.set()
+        assert await slow == [new]
+        assert await watched.page(reader) == [new]
+
+    watched(store, body)
+
+
+@pytest.mark.parametrize("spoil", ["follow", "everything"])
+def test_a_list_read_before_a_change_that_it_cannot_follow_is_not_kept(store: Store, spoil: str) -> None:
+    async def body(watched: Watched) -> None:
+        reader, friend = store.person(), store.person()
+        post_id = store.post(friend)
+        gate = asyncio.Event()
+        watched.database.gates = [gate]
+        first = asyncio.create_task(watched.page(reader))
+        while watched.database.gates:
+            await asyncio.sleep(0)
+        if spoil == "follow":
+            follow(store, reader, friend)
+        else:
+            watched.homes.apply(AllChanged())
+        gate.set()
+        await first
+        assert len(watched.homes) == 0
+        assert await watched.page(reader) == watched.stored(reader)
+        assert (post_id in await watched.page(reader)) is (spoil == "follow")
+
+    watched(store, body)
+
+
+def test_a_mute_that_ends_is_seen_without_any_event(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        reader, friend, other = store.person(), store.person(), store.person()
+        follow(store, reader, friend)
+        post_id = store.post(friend)
+        mute(store, reader, other, duration_s=30)
+        mute(store, reader, friend, duration_s=60)
+        assert await watched.page(reader) == []
+        for passed_ms, seen in ((30_000, []), (29_999, []), (1, [post_id])):
+            store.now_ms += passed_ms
+            assert await watched.page(reader) == watched.stored(reader) == seen
+
+    watched(store, body)
+
+
+def test_who_came_longest_ago_is_dropped_first_and_costs_one_query(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        first, second, third = store.person(), store.person(), store.person()
+        for reader in (first, second):
+            await watched.page(reader)
+        await watched.page(first)
+        await watched.page(third)
+        assert len(watched.homes) == 2
+        reads = watched.database.reads
+        await watched.page(first)
+        await watched.page(third)
+        assert watched.database.reads == reads
+        await watched.page(second)
+        assert watched.database.reads == reads + 1
+        assert len(watched.homes) == 2
+
+    watched(store, body, max_weight=2 * MAX_IDS + 10)
+
+
+def test_one_list_is_kept_however_heavy_it_is(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        await watched.page(store.person())
+        await watched.page(store.person())
+        assert len(watched.homes) == 1
+
+    watched(store, body, max_weight=1)
+
+
+def test_nothing_is_left_of_lists_that_were_dropped(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        readers = [store.person() for _ in range(3)]
+        follow(store, readers[0], readers[1])
+        for reader in readers:
+            await watched.page(reader)
+        for reader in readers:
+            watched.homes.apply(RelationshipChanged(reader, 12345))
+        assert (len(watched.homes), watched.homes._weight, watched.homes._readers_of) == (0, 0, {})
+        assert not watched.homes._loads
+        for reader in readers:
+            await watched.page(reader)
+        watched.homes.apply(AllChanged())
+        assert (len(watched.homes), watched.homes._weight, watched.homes._readers_of) == (0, 0, {})
+
+    watched(store, body)
+
+
+def test_who_reads_further_back_than_is_held_gets_it_from_the_store(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        reader = store.person()
+        ids = [store.post(reader) for _ in range(LOADED_IDS + 30)][::-1]
+        assert await watched.page(reader) == ids[:20]
+        read: list[int] = []
+        page = NEWEST
+        while found := await watched.page(reader, page):
+            read += found
+            page = Page(limit=20, max_id=found[-1])
+        assert read == ids
+        assert await watched.page(reader, Page(limit=5, min_id=ids[-1])) == ids[-6:-1]
+        assert await watched.page(reader, Page(limit=5, since_id=ids[-1])) == ids[:5]
+
+    watched(store, body)
+
+
+def test_a_list_stays_bounded_however_much_is_posted(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        reader = store.person()
+        first = store.post(reader)
+        await watched.page(reader)
+        for step in range(3 * MAX_IDS):
+            watched.homes.apply(PostCreated(post_id=first + 1 + step, author_id=reader, visibility=0))
+        (home,) = watched.homes._homes.values()
+        assert len(home.ids) <= MAX_IDS + 100
+        assert not home.complete
+        # An old one that comes late is for the store to find; the same one twice is one.
+        watched.homes.apply(PostCreated(post_id=first, author_id=reader, visibility=0))
+        watched.homes.apply(PostCreated(post_id=home.ids[-1], author_id=reader, visibility=0))
+        assert home.ids == sorted(set(home.ids))
+        assert first not in home.ids
+        assert await watched.page(reader, Page(limit=1, max_id=home.ids[0])) == [first]
+
+    watched(store, body)
+
+
+def test_behind_hundreds_of_posts_that_do_not_belong_there_older_ones_are_still_found(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        reader, friend, stranger = store.person(), store.person(), store.person()
+        follow(store, reader, friend)
+        old = store.post(friend, "old")
+        question = store.post(stranger, "why?")
+        for _ in range(150):
+            store.post(friend, "because", in_reply_to_id=question)
+        boosted = boost(store, friend, question)
+        assert await watched.page(reader) == [boosted, old] == watched.stored(reader)
+        assert await watched.page(reader, Page(limit=20, max_id=boosted)) == [old]
+
+    watched(store, body)
