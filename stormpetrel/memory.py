@@ -1,15 +1,16 @@
-"""Home timelines of active readers, as ids in memory: loaded once, then extended by what the bus tells.
+"""What is held in memory for active readers: their home timelines as ids, and what they did with posts.
 
-Bounded by weight (followed accounts + ids); the reader who has not come for longest is dropped and costs one
-query when they come back.
+Loaded once, then kept right by what the bus tells. Bounded by weight; the reader who has not come for longest is
+dropped and costs one query when they come back.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from bisect import bisect_left, insort
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from stormpetrel.model.event import (
     AccountChanged,
@@ -17,11 +18,13 @@ from stormpetrel.model.event import (
     Event,
     PostCreated,
     PostDeleted,
+    Reacted,
     RelationshipChanged,
 )
 from stormpetrel.model.page import Page
+from stormpetrel.model.post import Flags
 from stormpetrel.model.timeline import Item, Taste
-from stormpetrel.rules import timelines
+from stormpetrel.rules import posts, timelines
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.database import Database
 from stormpetrel.storage.hot import hot
@@ -92,12 +95,13 @@ class _Home:
 class _Load:
     """A list that is being read; `events` came meanwhile. `spoilt`: it must not be kept."""
 
-    __slots__ = ("events", "reader_id", "spoilt")
+    __slots__ = ("events", "reader_id", "spoilt", "task")
 
     def __init__(self, reader_id: int) -> None:
         self.reader_id = reader_id
         self.events: list[PostCreated | PostDeleted] = []
         self.spoilt = False
+        self.task: asyncio.Task[_Home]
 
 
 @hot
@@ -126,6 +130,7 @@ class HomeLists:
         self._weight = 0
         self._readers_of: dict[int, set[int]] = {}
         self._loads: set[_Load] = set()
+        self._loading: dict[int, _Load] = {}
 
     def __len__(self) -> int:
         return len(self._homes)
@@ -143,23 +148,34 @@ class HomeLists:
         return await self._database.read(timelines.home_for, home.taste, page=page)
 
     async def _loaded(self, reader_id: int) -> _Home:
-        # One of its own for each who waits: the second's answer may be older than the first's, and must not
-        # replace it without what came in between.
-        load = _Load(reader_id)
+        load = self._loading.get(reader_id)
+        # A load that came to be out of date is not for who asks now: it may be older than what they did.
+        if load is None or load.spoilt:
+            load = self._loading[reader_id] = _Load(reader_id)
+            # A task of its own: when the first who asked leaves, the others still wait for it.
+            load.task = asyncio.create_task(self._run(load))
+            # With nobody left to wait for it, its error is no unheard one.
+            load.task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return await asyncio.shield(load.task)
+
+    async def _run(self, load: _Load) -> _Home:
+        """Reads the list for everybody who waits for it; an app may ask on many connections at once."""
         self._loads.add(load)
         try:
             taste, newest, complete = await self._database.read(
-                _load, reader_id=reader_id, now_ms=self._clock_ms()
+                _load, reader_id=load.reader_id, now_ms=self._clock_ms()
             )
+            home = _Home(taste, newest[::-1], complete=complete)
+            # What was told while the query ran may or may not be in its answer: both ways are harmless.
+            for event in load.events:
+                _change(home, event)
+            if not load.spoilt:
+                self._keep(load.reader_id, home)
+            return home
         finally:
             self._loads.discard(load)
-        home = _Home(taste, newest[::-1], complete=complete)
-        # What was told while the query ran may or may not be in its answer: both ways are harmless.
-        for event in load.events:
-            _change(home, event)
-        if not load.spoilt:
-            self._keep(reader_id, home)
-        return home
+            if self._loading.get(load.reader_id) is load:
+                del self._loading[load.reader_id]
 
     def _keep(self, reader_id: int, home: _Home) -> None:
         self._drop(reader_id)
@@ -224,3 +240,84 @@ def _change(home: _Home, event: PostCreated | PostDeleted) -> None:
     home.remove(event.post_id)
     for boost_id, _ in event.boosts:
         home.remove(boost_id)
+
+
+MAX_FLAGS = 500
+"""Posts whose flags are kept per reader; with more, that reader's begin anew."""
+MAX_ALL_FLAGS = 500_000
+"""And of all readers together; about 60 MB."""
+EVERYTHING = 0
+"""Stands for every post among those that changed: no id is 0."""
+
+
+class ReaderFlags:
+    """What readers did with the posts that they see. A poll of a timeline asks for the same twenty again and
+    again, and that query is a third of its cost."""
+
+    def __init__(self, database: Database, *, max_flags: int = MAX_ALL_FLAGS) -> None:
+        self._database = database
+        self._max_flags = max_flags
+        # For each reader, what is known of which post; None: nothing was done with it.
+        self._known: OrderedDict[int, dict[int, Flags | None]] = OrderedDict()
+        self._count = 0
+        # Posts that changed while a reader's query is under way: its answer to them must not be kept.
+        self._reading: dict[int, list[set[int]]] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    async def of(self, reader_id: int, post_ids: Sequence[int]) -> dict[int, Flags]:
+        """The reader's flags on those posts where there are any, by post."""
+        known = self._known.get(reader_id)
+        if known is not None:
+            try:
+                return {post_id: flags for post_id in post_ids if (flags := known[post_id]) is not None}
+            except KeyError:
+                pass
+        changed: set[int] = set()
+        self._reading.setdefault(reader_id, []).append(changed)
+        try:
+            found = await self._database.read(posts.flags, reader_id=reader_id, post_ids=post_ids)
+        finally:
+            readings = self._reading[reader_id]
+            # By identity: two readings that saw no change are equal sets.
+            self._reading[reader_id] = [one for one in readings if one is not changed]
+            if not self._reading[reader_id]:
+                del self._reading[reader_id]
+        if EVERYTHING not in changed:
+            self._keep(
+                reader_id, {post_id: found.get(post_id) for post_id in post_ids if post_id not in changed}
+            )
+        return found
+
+    def _keep(self, reader_id: int, flags: dict[int, Flags | None]) -> None:
+        known = self._known.setdefault(reader_id, {})
+        self._known.move_to_end(reader_id)
+        if len(known) > MAX_FLAGS:
+            self._count -= len(known)
+            known.clear()
+        before = len(known)
+        known.update(flags)
+        self._count += len(known) - before
+        while self._count > self._max_flags:
+            _, dropped = self._known.popitem(last=False)
+            self._count -= len(dropped)
+
+    def apply(self, event: Event) -> None:
+        """Drops what the event made wrong."""
+        match event:
+            case Reacted(account_id=account_id, post_id=post_id):
+                known = self._known.get(account_id)
+                if known is not None and post_id in known:
+                    del known[post_id]
+                    self._count -= 1
+                for changed in self._reading.get(account_id, ()):
+                    changed.add(post_id)
+            case AllChanged():
+                self._known.clear()
+                self._count = 0
+                for readings in self._reading.values():
+                    for changed in readings:
+                        changed.add(EVERYTHING)
+            case _:
+                pass

@@ -18,7 +18,7 @@ from stormpetrel.heavy import Heavy
 from stormpetrel.http.application import Application
 from stormpetrel.http.routing import Router
 from stormpetrel.http.site import Site
-from stormpetrel.memory import HomeLists
+from stormpetrel.memory import HomeLists, ReaderFlags
 from stormpetrel.model.event import (
     AccessChanged,
     AccountChanged,
@@ -70,12 +70,13 @@ async def run(
         tokens=edge.tokens,
         cache=edge.cache,
         home=HomeLists(database),
+        flags=ReaderFlags(database),
         secret=secret,
         base_url=config.base_url,
         domain=config.domain,
         drain=bus.drain,
     )
-    site.api = Renderer(database, base_url=site.base_url)
+    site.api = Renderer(database, site.flags, base_url=site.base_url)
     site.pages = Pages(site)
     memory.site = site
     application = Application(site, router)
@@ -98,6 +99,7 @@ class Memory:
         site = self.site
         for event in events:
             site.home.apply(event)
+            site.flags.apply(event)
             site.api.apply(event)
             site.pages.apply(event)
             self._hot_pages(event)

@@ -142,24 +142,54 @@ def test_what_happens_while_a_list_is_read_is_in_it_afterwards(store: Store) -> 
     watched(store, body)
 
 
-def test_of_two_reads_at_once_the_older_does_not_undo_the_newer(store: Store) -> None:
+def test_who_asks_at_once_waits_for_one_query_also_when_the_first_of_them_leaves(store: Store) -> None:
     async def body(watched: Watched) -> None:
         reader, friend = store.person(), store.person()
         follow(store, reader, friend)
-        early, late = asyncio.Event(), asyncio.Event()
-        watched.database.gates = [late, early]
-        slow = asyncio.create_task(watched.page(reader))
-        while len(watched.database.gates) == 2:
-            await asyncio.sleep(0)
-        quick = asyncio.create_task(watched.page(reader))
+        gate = asyncio.Event()
+        watched.database.gates = [gate]
+        tasks = [asyncio.create_task(watched.page(reader)) for _ in range(3)]
         while watched.database.gates:
             await asyncio.sleep(0)
-        early.set()
-        await quick
+        tasks[0].cancel()
+        await asyncio.wait(tasks[:1])
         new = store.post(friend)
-        late.set()
-        assert await slow == [new]
-        assert await watched.page(reader) == [new]
+        gate.set()
+        assert await asyncio.gather(*tasks[1:]) == [[new], [new]]
+        assert watched.database.reads == 1
+
+    watched(store, body)
+
+
+def test_who_asks_after_a_change_does_not_get_what_was_read_before_it(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        reader, friend = store.person(), store.person()
+        post_id = store.post(friend)
+        gate = asyncio.Event()
+        watched.database.gates = [gate]
+        before = asyncio.create_task(watched.page(reader))
+        while watched.database.gates:
+            await asyncio.sleep(0)
+        follow(store, reader, friend)
+        assert await watched.page(reader) == [post_id]
+        gate.set()
+        assert await before == []
+        assert await watched.page(reader) == [post_id]
+
+    watched(store, body)
+
+
+def test_a_store_that_fails_is_told_to_everybody_who_waits_and_asked_again_by_the_next(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        reader = store.person()
+        failing = Database(store.url)
+        await failing.open()
+        await failing.close()
+        watched.homes._database = failing
+        found = await asyncio.gather(*(watched.page(reader) for _ in range(2)), return_exceptions=True)
+        assert all(isinstance(one, Exception) for one in found)
+        watched.homes._database = watched.database
+        assert await watched.page(reader) == []
 
     watched(store, body)
 

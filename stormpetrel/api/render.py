@@ -17,6 +17,7 @@ from stormpetrel.api import convert
 from stormpetrel.api.recent import Recent
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
+from stormpetrel.memory import ReaderFlags
 from stormpetrel.model.account import Account
 from stormpetrel.model.event import (
     AccountChanged,
@@ -215,9 +216,15 @@ class Renderer:
     """The API's bytes in one web worker. All methods belong to its loop."""
 
     def __init__(
-        self, database: Database, *, base_url: str, half_cache_bytes: int = HALF_CACHE_BYTES
+        self,
+        database: Database,
+        flags: ReaderFlags,
+        *,
+        base_url: str,
+        half_cache_bytes: int = HALF_CACHE_BYTES,
     ) -> None:
         self._database = database
+        self._flags = flags
         self._base_url = base_url
         self._posts: Recent[int, _PostBytes] = Recent(half_cache_bytes, _post_size)
         self._accounts: Recent[int, bytes] = Recent(half_cache_bytes // 4, _account_size)
@@ -271,7 +278,7 @@ class Renderer:
         if shown:
             flags: dict[int, Flags] = {}
             if reader_id is not None:
-                flags = await self._database.read(post_rules.flags, reader_id=reader_id, post_ids=shown)
+                flags = await self._flags.of(reader_id, shown)
             body = self._kept_statuses(post_ids, flags, reader_id)
             if body is not None:
                 return body
@@ -426,7 +433,7 @@ class Renderer:
                 posts, accounts, missing_posts, missing_accounts, flag_ids, reader_id=reader_id
             )
         elif reader_id is not None and flag_ids:
-            flags = await self._database.read(post_rules.flags, reader_id=reader_id, post_ids=flag_ids)
+            flags = await self._flags.of(reader_id, flag_ids)
         return _View(posts, accounts, flags, reader_id)
 
     async def _fetch(

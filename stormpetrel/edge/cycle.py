@@ -36,6 +36,14 @@ _NO_BODY = frozenset({204, 304})
 _names: dict[bytes, bytes] = {}
 _NAMES = 1024
 _JOINED_BYTES = 65_536
+# Headers that come with the same value again and again, and the line each gives: an answer has a dozen of them.
+_REPEATED_NAMES = frozenset(
+    b"access-control-allow-origin access-control-expose-headers cache-control content-security-policy "
+    b"content-type cross-origin-opener-policy permissions-policy referrer-policy strict-transport-security vary "
+    b"x-content-type-options x-frame-options".split()
+)
+_lines: dict[tuple[bytes, bytes], bytes] = {}
+_LINES = 1024
 FAILED = Refused(500, "edge/failed", "Something went wrong here; it has been recorded")
 
 
@@ -292,8 +300,7 @@ class Cycle:
             name = name.lower()
             if name == b"set-cookie" or (name == b"cache-control" and _PRIVATE.search(value)):
                 return False
-        self._check(self._headers)
-        page = Page(head.key, self._headers, body)
+        page = Page(head.key, [checked(header) for header in self._headers], body)
         at_s = worker.loop.time()
         worker.counts.rendered += 1
         flight = self.flight
@@ -326,7 +333,12 @@ class Cycle:
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\ndate: " % status, self.worker.date, b"\r\n"]
         length: int | None = None
         has_length = closes = False
-        for name, value in self._check(self._headers):
+        for header in self._headers:
+            line = _lines.get(header)
+            if line is not None:
+                lines.append(line)
+                continue
+            name, value = checked(header)
             if name == b"content-length":
                 length, has_length = int(value), True
                 if status in _NO_BODY:
@@ -336,7 +348,10 @@ class Cycle:
             elif name == b"connection":
                 closes = closes or b"close" in value.lower()
                 continue
-            lines += (name, b": ", value, b"\r\n")
+            line = b"%b: %b\r\n" % (name, value)
+            if name in _REPEATED_NAMES and len(_lines) < _LINES:
+                _lines[header] = line
+            lines.append(line)
         if closes or (not self.is_body_complete and not more):
             self.keep_alive = False
         bodyless = self.only_head or status in _NO_BODY or status < 200
@@ -386,25 +401,6 @@ class Cycle:
         chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
         return chunk if more else chunk + b"0\r\n\r\n"
 
-    @staticmethod
-    def _check(headers: Headers) -> Headers:
-        """Header names in lower case; RuntimeError for what would break the answer apart (response splitting)."""
-        checked: Headers = []
-        for name, value in headers:
-            known = _names.get(name)
-            if known is None:
-                if not _TOKEN.fullmatch(name):
-                    raise RuntimeError("an invalid header name in the application's answer")
-                known = name.lower()
-                if len(_names) < _NAMES:
-                    _names[name] = known
-            if b"\n" in value or b"\r" in value or b"\0" in value:
-                raise RuntimeError(
-                    f"an invalid value of the header {known.decode()} in the application's answer"
-                )
-            checked.append((known, value))
-        return checked
-
     def _write_last(self, data: bytes) -> None:
         self._sent = self.finished = True
         protocol = self.protocol
@@ -413,3 +409,18 @@ class Cycle:
         self.release()
         self.wake()
         protocol.cycle_finished(self)
+
+
+def checked(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """A header, its name in lower case; RuntimeError for what would split the answer in two."""
+    name, value = header
+    known = _names.get(name)
+    if known is None:
+        if not _TOKEN.fullmatch(name):
+            raise RuntimeError("an invalid header name in the application's answer")
+        known = name.lower()
+        if len(_names) < _NAMES:
+            _names[name] = known
+    if b"\n" in value or b"\r" in value or b"\0" in value:
+        raise RuntimeError(f"an invalid value of the header {known.decode()} in the application's answer")
+    return known, value

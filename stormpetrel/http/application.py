@@ -44,8 +44,8 @@ CORS = (
         b"Link, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, Retry-After",
     ),
 )
+# Besides CORS, which every answer of the API has: given twice, browsers refuse it.
 PREFLIGHT = (
-    *CORS,
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
     (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key"),
     (b"access-control-max-age", PREFLIGHT_S),
@@ -82,7 +82,8 @@ class Application:
         self.site = site
         self.router = router
         self._changing = 0
-        self._request_ids = (f"{secrets.token_hex(6)}-{number:x}" for number in itertools.count(1))
+        start = secrets.token_hex(6)
+        self._request_ids = (f"{start}-{number:x}" for number in itertools.count(1))
         self._page_headers = (*PAGE_HEADERS, HSTS) if site.https else PAGE_HEADERS
         self._api_headers = (*API_HEADERS, HSTS) if site.https else API_HEADERS
 

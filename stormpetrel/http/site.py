@@ -9,7 +9,7 @@ from typing import Any
 from stormpetrel.config import Config
 from stormpetrel.edge.cache import HotCache
 from stormpetrel.heavy import Heavy
-from stormpetrel.memory import HomeLists
+from stormpetrel.memory import HomeLists, ReaderFlags
 from stormpetrel.shield.identify import TokenTable
 from stormpetrel.storage.database import Database
 
@@ -30,6 +30,7 @@ class Site:
     tokens: TokenTable
     cache: HotCache
     home: HomeLists
+    flags: ReaderFlags
     secret: bytes
     base_url: str
     domain: str

@@ -27,6 +27,13 @@ class PostChanged(msgspec.Struct, frozen=True, tag="changed"):
     author_id: int
 
 
+class Reacted(msgspec.Struct, frozen=True, tag="reacted"):
+    """The account favourited, boosted or bookmarked the post, or took that back."""
+
+    account_id: int
+    post_id: int
+
+
 class PostDeleted(msgspec.Struct, frozen=True, tag="deleted"):
     """The post and every boost of it are gone. `boosts` holds (boost id, who boosted)."""
 
@@ -77,6 +84,7 @@ class AllChanged(msgspec.Struct, frozen=True, tag="all"):
 Event = (
     PostCreated
     | PostChanged
+    | Reacted
     | PostDeleted
     | AccountChanged
     | RelationshipChanged

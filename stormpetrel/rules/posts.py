@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from stormpetrel.errors import Forbidden, Invalid, NotFound
 from stormpetrel.model import text as texts
 from stormpetrel.model.account import AccountState
-from stormpetrel.model.event import AccountChanged, PostChanged, PostCreated, PostDeleted
+from stormpetrel.model.event import AccountChanged, PostChanged, PostCreated, PostDeleted, Reacted
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import (
@@ -359,6 +359,7 @@ def boost(
     )
     connection.tell(PostChanged(original.id, original.author_id))
     connection.tell(AccountChanged(account_id))
+    connection.tell(Reacted(account_id, original.id))
     return boost_id
 
 
@@ -380,6 +381,7 @@ def unboost(connection: Connection, *, account_id: int, post_id: int, now_ms: in
     connection.tell(PostDeleted(post_id=boost_id, author_id=account_id, boost_of_id=original.id))
     connection.tell(PostChanged(original.id, original.author_id))
     connection.tell(AccountChanged(account_id))
+    connection.tell(Reacted(account_id, original.id))
 
 
 def _original(connection: Connection, post_id: int) -> Post:
@@ -416,6 +418,7 @@ def favourite(connection: Connection, *, account_id: int, post_id: int, now_ms: 
         now_ms=now_ms,
     )
     connection.tell(PostChanged(found.id, found.author_id))
+    connection.tell(Reacted(account_id, found.id))
 
 
 def unfavourite(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
@@ -433,12 +436,14 @@ def unfavourite(connection: Connection, *, account_id: int, post_id: int, now_ms
         post_id=found.id,
     )
     connection.tell(PostChanged(found.id, found.author_id))
+    connection.tell(Reacted(account_id, found.id))
 
 
 def bookmark(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
     """Bookmarks a post; nobody is told. Raises NotFound for what may not be seen."""
     found = _visible_original(connection, account_id, post_id, now_ms)
-    stored.put_bookmark(connection, id=connection.new_id(now_ms), account_id=account_id, post_id=found.id)
+    if stored.put_bookmark(connection, id=connection.new_id(now_ms), account_id=account_id, post_id=found.id):
+        connection.tell(Reacted(account_id, found.id))
 
 
 def unbookmark(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
@@ -446,3 +451,5 @@ def unbookmark(connection: Connection, *, account_id: int, post_id: int, now_ms:
     found = _original(connection, post_id)
     if not stored.delete_bookmark(connection, account_id=account_id, post_id=found.id):
         _require_visible(connection, reader_id=account_id, post_id=found.id, now_ms=now_ms)
+        return
+    connection.tell(Reacted(account_id, found.id))

@@ -43,10 +43,12 @@ class Slot:
         return True
 
     def release(self) -> None:
-        if isinstance(self.holder, int):
-            os.close(self.holder)
-        else:
-            self.holder.close()
+        """Frees it; nothing happens when that was done before (its descriptor may be another file's by now)."""
+        holder, self.holder = self.holder, None
+        if isinstance(holder, int):
+            os.close(holder)
+        elif holder is not None:
+            holder.close()
 
 
 def take_slot(url: str) -> Slot:

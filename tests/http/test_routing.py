@@ -1,0 +1,209 @@
+"""Finding the route of a path, and the key under which its anonymous answer is kept."""
+
+from __future__ import annotations
+
+import itertools
+from urllib.parse import quote
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stormpetrel.http.parameters import struct
+from stormpetrel.http.request import Request, _pairs
+from stormpetrel.http.response import Response
+from stormpetrel.http.routing import MAX_HOT_PARAMETERS, Route, Router, is_api_path
+from stormpetrel.web_worker import ROUTES
+
+
+async def handler(request: Request) -> Response:
+    return Response()
+
+
+def route(path: str, method: str = "GET", **more: object) -> Route:
+    return Route(method=method, path=path, handler=handler, summary=path, **more)  # type: ignore[arg-type]
+
+
+ROUTER = Router(
+    [
+        route("/"),
+        route("/api/v1/statuses", "POST"),
+        route("/api/v1/statuses"),
+        route("/api/v1/statuses/{id}", hot=()),
+        route("/api/v1/statuses/{id}/context"),
+        route("/api/v1/accounts/lookup", hot=("acct",)),
+        route("/api/v1/accounts/{id}"),
+        route("/@{name}", hot=("max_id",)),
+        route("/@{name}/feed.atom"),
+        route("/@{name}/{id}"),
+        route("/tags/{name}", hot=("max_id", "min_id", "any[]")),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "found", "parameters"),
+    [
+        ("/", "/", {}),
+        ("/api/v1/statuses", "/api/v1/statuses", {}),
+        ("/api/v1/statuses/17", "/api/v1/statuses/{id}", {"id": "17"}),
+        ("/api/v1/statuses/17/context", "/api/v1/statuses/{id}/context", {"id": "17"}),
+        ("/api/v1/accounts/lookup", "/api/v1/accounts/lookup", {}),
+        ("/api/v1/accounts/look", "/api/v1/accounts/{id}", {"id": "look"}),
+        ("/@alice", "/@{name}", {"name": "alice"}),
+        ("/@alice/feed.atom", "/@{name}/feed.atom", {"name": "alice"}),
+        ("/@alice/17", "/@{name}/{id}", {"name": "alice", "id": "17"}),
+        ("/@a@b.example", "/@{name}", {"name": "a@b.example"}),
+        ("/tags/日本", "/tags/{name}", {"name": "日本"}),
+        # Apps of the platform API put a slash at the end.
+        ("/api/v1/statuses/", "/api/v1/statuses", {}),
+        ("/api/v1/statuses/17//", "/api/v1/statuses/{id}", {"id": "17"}),
+        *(
+            (path, None, {})
+            for path in (
+                *("", "//", "/api", "/api/", "/api/v1/statuses//context", "/@", "/@/17"),
+                *("/alice", "/@alice/17/x", "/tags/", "/tags/a/b", "/@alice/", "no/slash"),
+            )
+        ),
+    ],
+)
+def test_which_route_a_path_has(path: str, found: str | None, parameters: dict[str, str]) -> None:
+    routes, given_parameters = ROUTER.find(path)
+    assert {one.path for one in routes.values()} == ({found} if found else set())
+    if found:
+        assert given_parameters == parameters
+
+
+def test_a_path_knows_its_methods() -> None:
+    assert set(ROUTER.find("/api/v1/statuses")[0]) == {"GET", "POST"}
+
+
+@pytest.mark.parametrize("path", ["/api/v1/statuses", "/@{name}/{id}", "/"])
+def test_the_same_url_twice_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="twice"):
+        Router([route(path), route("/between"), route(path)])
+
+
+def test_one_segment_has_one_name() -> None:
+    with pytest.raises(ValueError, match="elsewhere"):
+        Router([route("/x/{id}"), route("/x/{name}/y")])
+
+
+@given(st.text())
+def test_no_path_breaks_it(path: str) -> None:
+    ROUTER.find(path)
+    ROUTER.hot_key(quote(path).encode(), b"")
+
+
+# The key of the hot-page cache -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "key"),
+    [
+        (b"/api/v1/statuses/17", b"/api/v1/statuses/17"),
+        (b"/api/v1/statuses/17?x=1&y=2", b"/api/v1/statuses/17"),
+        (b"/@alice?utm=1&max_id=7&b", b"/@alice?max_id=7"),
+        (b"/@alice?max_id=7", b"/@alice?max_id=7"),
+        (b"/@alice?m%61x_id=7", b"/@alice?max_id=7"),
+        (b"/@alice?", b"/@alice"),
+        (b"/@alice?MAX_ID=7", b"/@alice"),
+        (b"/tags/a?min_id=2&max_id=1", b"/tags/a?max_id=1&min_id=2"),
+        (b"/tags/a?any[]=x", b"/tags/a?any%5B%5D=x"),
+        (b"/tags/a?any%5B0%5D=x", b"/tags/a?any%5B0%5D=x"),
+        (b"/tags/a?any=x", b"/tags/a?any=x"),
+        (b"/api/v1/statuses", None),
+        (b"/nowhere", None),
+        (b"/@alice/17", None),
+        (b"/%40alice", b"/%40alice"),
+        (b"/tags/%ff", b"/tags/%ff"),
+    ],
+)
+def test_under_which_key_an_answer_is_kept(target: bytes, key: bytes | None) -> None:
+    path, _, query = target.partition(b"?")
+    assert ROUTER.hot_key(path, query) == key
+
+
+def test_the_order_of_parameters_makes_no_difference() -> None:
+    parts = [b"max_id=1", b"min_id=2", b"x=3", b"any[]=4"]
+    keys = {ROUTER.hot_key(b"/tags/a", b"&".join(order)) for order in itertools.permutations(parts)}
+    assert len(keys) == 1
+
+
+def test_of_one_name_the_order_counts_as_it_does_in_the_answer() -> None:
+    assert ROUTER.hot_key(b"/@a", b"max_id=1&max_id=2") != ROUTER.hot_key(b"/@a", b"max_id=2&max_id=1")
+
+
+def test_a_parameter_cannot_hide_behind_many_others() -> None:
+    query = b"x&" * 300 + b"max_id=7"
+    assert ROUTER.hot_key(b"/@alice", query) is None
+    assert ROUTER.hot_key(b"/@alice", b"x&" * (MAX_HOT_PARAMETERS - 1) + b"max_id=7") == b"/@alice?max_id=7"
+
+
+HOT = [one for one in ROUTES if one.hot is not None]
+
+
+@pytest.mark.parametrize("one", HOT, ids=[one.path for one in HOT])
+def test_every_parameter_that_a_hot_answer_depends_on_is_in_its_key(one: Route) -> None:
+    if one.takes is None:
+        return
+    assert one.hot is not None
+    named = {name.partition("[")[0] for name in one.hot}
+    assert {field.encode_name for field in msgspec.structs.fields(one.takes)} <= named
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["max_id", "any", "any[]", "any[0]", "any[1]", "any[a]", "x", "max_id[]", "a[b]"]
+            ),
+            st.sampled_from(["1", "2", ""]),
+        ),
+        max_size=5,
+    ),
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["max_id", "any", "any[]", "any[0]", "any[1]", "any[a]", "x", "max_id[]", "a[b]"]
+            ),
+            st.sampled_from(["1", "2", ""]),
+        ),
+        max_size=5,
+    ),
+)
+def test_two_questions_of_one_key_have_one_answer(
+    one: list[tuple[str, str]], other: list[tuple[str, str]]
+) -> None:
+    class Query(msgspec.Struct):
+        max_id: str | None = None
+        any: list[str] = []
+
+    def asked(pairs: list[tuple[str, str]]) -> tuple[bytes | None, object]:
+        query = "&".join(f"{quote(name)}={value}" for name, value in pairs).encode()
+        try:
+            answer: object = struct(Query, list(_pairs(query)))
+        except Exception as error:
+            answer = type(error)
+        return ROUTER.hot_key(b"/tags/a", query), answer
+
+    (key, answer), (other_key, other_answer) = asked(one), asked(other)
+    assert key != other_key or answer == other_answer
+
+
+@pytest.mark.parametrize(
+    ("path", "is_api"),
+    [
+        ("/api/v1/statuses", True),
+        ("/oauth/token", True),
+        ("/oauth/authorize", False),
+        ("/.well-known/webfinger", True),
+        ("/nodeinfo/2.0", True),
+        ("/", False),
+        ("/@api", False),
+        ("/health", False),
+    ],
+)
+def test_what_is_the_api_and_what_a_page(path: str, is_api: bool) -> None:
+    assert is_api_path(path) is is_api

@@ -1,0 +1,194 @@
+"""The store when something ends without warning (a process, the disk, the server), and under several writers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stormpetrel.errors import Busy, EnvironmentFailure
+from stormpetrel.model.ids import SLOTS
+from stormpetrel.storage.database import POSTGRESQL_WRITERS, Database
+from stormpetrel.storage.slots import Slot, take_slot
+from tests.parts import make_run_directory, postgresql_bin, remove_run_directory, require, shared_postgresql
+from tests.storage.notes import add, ids, ids_at, make_table, outcome, run
+
+PROGRAM = Path(__file__).with_name("writer_process.py")
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def writer(url: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that writes; killed when the block ends, if it has not ended by itself."""
+    process = subprocess.Popen(
+        [sys.executable, PROGRAM, url, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_what_was_acknowledged_outlives_a_kill(database_url: str) -> None:
+    make_table(database_url)
+    with writer(database_url, "acknowledge") as process:
+        acknowledged = [int(line(process)) for _ in range(300)]
+        process.send_signal(signal.SIGKILL)
+        assert process.stdout is not None
+        # What it still said before it died counts too; the last line may be cut off.
+        rest = process.stdout.read().splitlines(keepends=True)
+    acknowledged += [int(text) for text in rest if text.endswith("\n")]
+    assert set(acknowledged) <= set(ids_at(database_url))
+
+
+def test_without_room_on_the_disk_a_whole_group_is_refused_and_nothing_of_it_is_stored(
+    sqlite_url: str,
+) -> None:
+    make_table(sqlite_url)
+    with writer(sqlite_url, "fill") as process:
+        found, stored, afterwards = line(process), line(process), line(process)
+        assert process.wait(60) == 0
+    outcomes = found.split()
+    # Every group that was too large was refused as a whole; what was acknowledged is there, and nothing else.
+    acknowledged = [number for number, one in enumerate(outcomes, 2) if one == "int"]
+    assert "Busy" in outcomes
+    assert set(outcomes) <= {"Busy", "int"}
+    assert [int(number) for number in stored.split()] == [1, *acknowledged]
+    assert [int(number) for number in afterwards.split()] == [1, *acknowledged, 100]
+    assert ids_at(sqlite_url) == [1, *acknowledged, 100]
+
+
+def test_four_processes_that_write_at_once_get_their_shares(database_url: str) -> None:
+    make_table(database_url)
+    with ExitStack() as stack:
+        writers = [stack.enter_context(writer(database_url, "count", "1.5")) for _ in range(4)]
+        assert [line(process) for process in writers] == ["ready"] * 4
+        for process in writers:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        # An error ("database is locked") would end the process without a number.
+        counts = [int(line(process)) for process in writers]
+        assert [process.wait(60) for process in writers] == [0] * 4
+    assert len(ids_at(database_url)) == sum(counts)
+    assert min(counts) >= sum(counts) / len(counts) / 10, counts
+
+
+# Slots of ids ----------------------------------------------------------------------------------------------
+
+
+def test_no_two_processes_have_the_same_slot_and_a_dead_ones_are_free_again(database_url: str) -> None:
+    with ExitStack() as stack:
+        processes = [stack.enter_context(writer(database_url, "slots", "21")) for _ in range(3)]
+        taken = [set(map(int, line(process).split())) for process in processes]
+        last = take_slot(database_url)
+        assert len(set().union(*taken, {last.number})) == SLOTS
+        with pytest.raises(EnvironmentFailure, match="slots are taken"):
+            take_slot(database_url)
+        processes[0].send_signal(signal.SIGKILL)
+        processes[0].wait()
+        mine = [again(database_url) for _ in range(21)]
+        assert {slot.number for slot in mine} == taken[0]
+        for slot in (*mine, last):
+            slot.release()
+            slot.release()  # once is enough, twice does no harm
+
+
+def again(url: str) -> Slot:
+    """A slot, as soon as the server has noticed that its holder died."""
+    while True:
+        try:
+            return take_slot(url)
+        except EnvironmentFailure:
+            continue
+
+
+# PostgreSQL goes away --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_postgresql() -> Iterator[Any]:
+    """A server of the test's own, to be stopped and started: (url, stop, start)."""
+    require("postgresql")
+    directory = make_run_directory()
+    server = shared_postgresql(directory)
+    data = directory / "postgresql" / "data"
+    program = postgresql_bin()
+    assert program is not None
+
+    def control(*what: str) -> None:
+        subprocess.run(
+            [program / "pg_ctl", "-D", data, "-w", "-l", data.parent / "control.log", *what],
+            user=data.stat().st_uid,
+            cwd=data,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+
+    url = f"postgresql://postgres:{server.secret}@127.0.0.1:{server.port}/postgres"
+    yield url, lambda: control("stop", "-m", "fast"), lambda: control("restart")
+    if (data / "postmaster.pid").exists():
+        control("stop", "-m", "immediate")
+    remove_run_directory(directory)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def test_while_the_server_is_away_callers_are_told_and_afterwards_all_is_well(own_postgresql: Any) -> None:
+    url, stop, start = own_postgresql
+
+    async def body(database: Database) -> None:
+        assert await database.write(add, note_id=1) == 1
+        old_slot = database._slot.number
+        await asyncio.to_thread(stop)
+        for number in range(2 * POSTGRESQL_WRITERS):
+            assert isinstance(await outcome(database.write(add, note_id=10 + number)), Busy)
+        for _ in range(2):
+            assert isinstance(await outcome(database.read(ids)), Busy)
+        await asyncio.to_thread(start)
+        # Somebody else comes first and may get the slot whose lock went with the old server.
+        others = [take_slot(url) for _ in range(SLOTS // 2)]
+        found = await asyncio.gather(*(database.write(add, note_id=n) for n in range(50, 50 + 40)))
+        assert found == list(range(50, 90))
+        assert await database.read(ids) == [1, *range(50, 90)]
+        assert database._slot.is_held()
+        assert database._slot.number not in {slot.number for slot in others}
+        assert database._ids.slot == database._slot.number
+        assert old_slot in range(SLOTS)
+        for slot in others:
+            slot.release()
+
+    run(url, body)
+
+
+def test_a_restart_between_two_writes_is_not_noticed(own_postgresql: Any) -> None:
+    url, _, restart = own_postgresql
+
+    async def body(database: Database) -> None:
+        await asyncio.gather(*(database.write(add, note_id=n) for n in range(20)))
+        await asyncio.to_thread(restart)
+        assert await database.read(ids) == list(range(20))
+        for number in range(20, 20 + 2 * POSTGRESQL_WRITERS):
+            assert await database.write(add, note_id=number) == number
+
+    run(url, body)
