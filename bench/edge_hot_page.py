@@ -1,6 +1,6 @@
 """An anonymous page of 20 KB from the edge's cache, beside nginx serving the same bytes as a static file.
 
-    python bench/edge_hot_page.py [--rounds 5] [--seconds 3] [--json]
+    python bench/edge_hot_page.py [--rounds 5] [--seconds 3] [--quick] [--json]
 
 32 keep-alive connections, one worker on core 0, wrk on core 1, the ways interleaved. `cpu_us` is the server's
 CPU time per request: on a shared machine it is the figure to judge by. Target: requests/s at least 0.9 of
@@ -39,9 +39,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--quick", action="store_true", help="one round of a second")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--serve", type=int, metavar="PORT", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds = 1, 1.0
     if options.serve:
         peers.serve(app, port=options.serve, hot_key=lambda path, query: path)
         return

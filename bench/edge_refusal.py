@@ -1,6 +1,6 @@
 """A 429 on a kept-alive connection: the edge's ceiling beside nginx's limit_req.
 
-    python bench/edge_refusal.py [--rounds 5] [--seconds 3] [--json]
+    python bench/edge_refusal.py [--rounds 5] [--seconds 3] [--quick] [--json]
 
 32 connections, one worker on core 0, wrk on core 1, interleaved. `cpu_us` is the server's CPU time per
 request. Target: at most 1.2 of nginx's.
@@ -27,9 +27,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--quick", action="store_true", help="one round of a second")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--serve", type=int, metavar="PORT", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds = 1, 1.0
     if options.serve:
         peers.serve(
             app, port=options.serve, hot_key=lambda path, query: None, shield={"requests_per_5min": 60}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from stormpetrel.memory import LOADED_IDS, MAX_IDS, HomeLists
+from stormpetrel.memory import LOADED_IDS, MAX_FLAGS, MAX_IDS, HomeLists, ReaderFlags
 from stormpetrel.model.event import AllChanged, Event, PostCreated, RelationshipChanged
 from stormpetrel.model.page import Page
 from stormpetrel.rules import posts, timelines
@@ -45,6 +45,7 @@ class Watched:
     store: Store
     database: Counting
     homes: HomeLists
+    flags: ReaderFlags
     events: list[Event] = field(default_factory=list)
 
     async def page(self, reader: int, page: Page = NEWEST) -> list[int]:
@@ -61,9 +62,10 @@ def watched(store: Store, body: Callable[[Watched], Awaitable[None]], *, max_wei
         database = Counting(store.url)
         await database.open()
         homes = HomeLists(database, max_weight=max_weight, clock_ms=lambda: store.now_ms)
+        flags = ReaderFlags(database, max_flags=2 * MAX_FLAGS)
         try:
-            with telling(store, homes):
-                await body(Watched(store, database, homes))
+            with telling(store, homes, flags):
+                await body(Watched(store, database, homes, flags))
         finally:
             await database.close()
 
@@ -71,13 +73,14 @@ def watched(store: Store, body: Callable[[Watched], Awaitable[None]], *, max_wei
 
 
 @contextmanager
-def telling(store: Store, homes: HomeLists) -> Iterator[None]:
+def telling(store: Store, homes: HomeLists, flags: ReaderFlags) -> Iterator[None]:
     plain = store.do
 
     def do(rule: Any, /, *args: Any, **kwargs: Any) -> Any:
         result = plain(rule, *args, **kwargs)
         for event in store.events:
             homes.apply(event)
+            flags.apply(event)
         return result
 
     store.do = do  # type: ignore[method-assign]  # as the worker does it: told before the next thing happens
@@ -87,7 +90,7 @@ def telling(store: Store, homes: HomeLists) -> Iterator[None]:
         store.do = plain  # type: ignore[method-assign]
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_memory_says_what_the_store_says_after_each_thing_that_happens(store: Store, seed: int) -> None:
     async def body(watched: Watched) -> None:
         community = Community(store).settle()
@@ -326,5 +329,65 @@ def test_behind_hundreds_of_posts_that_do_not_belong_there_older_ones_are_still_
         boosted = boost(store, friend, question)
         assert await watched.page(reader) == [boosted, old] == watched.stored(reader)
         assert await watched.page(reader, Page(limit=20, max_id=boosted)) == [old]
+
+    watched(store, body)
+
+
+# What readers did with posts -------------------------------------------------------------------------------
+
+DEEDS: tuple[Callable[..., Any], ...] = (
+    *(posts.favourite, posts.unfavourite, posts.bookmark, posts.unbookmark, posts.unboost),
+    lambda connection, **named: posts.boost(connection, visibility=None, **named),
+)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_readers_did_is_known_after_each_deed(store: Store, seed: int) -> None:
+    async def body(watched: Watched) -> None:
+        pick = random.Random(seed)
+        author, *readers = (store.person() for _ in range(3))
+        post_ids = [store.post(author) for _ in range(4)]
+        for _ in range(60):
+            store.now_ms += 1
+            who = pick.choice(readers)
+            store.do(pick.choice(DEEDS), account_id=who, post_id=pick.choice(post_ids), now_ms=store.now_ms)
+            for reader in readers:
+                stored = posts.flags(store.connection, reader_id=reader, post_ids=post_ids)
+                assert await watched.flags.of(reader, post_ids) == stored
+        reads = watched.database.reads
+        await watched.flags.of(readers[0], post_ids[::-1])
+        assert watched.database.reads == reads
+        watched.homes.apply(AllChanged())
+        watched.flags.apply(AllChanged())
+        assert len(watched.flags) == 0
+
+    watched(store, body)
+
+
+def test_a_deed_done_while_flags_are_read_is_not_forgotten(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        author, reader = store.person(), store.person()
+        post_ids = [store.post(author) for _ in range(2)]
+        gate = asyncio.Event()
+        watched.database.gates = [gate]
+        early = asyncio.create_task(watched.flags.of(reader, post_ids))
+        while watched.database.gates:
+            await asyncio.sleep(0)
+        store.do(posts.favourite, account_id=reader, post_id=post_ids[0], now_ms=store.now_ms)
+        gate.set()
+        await early
+        assert (await watched.flags.of(reader, post_ids))[post_ids[0]].favourited
+
+    watched(store, body)
+
+
+def test_flags_stay_bounded(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        readers = [store.person() for _ in range(3)]
+        for start in range(0, 20 * MAX_FLAGS, MAX_FLAGS // 2):
+            for reader in readers:
+                await watched.flags.of(reader, list(range(start + 1, start + 1 + MAX_FLAGS // 2)))
+                assert len(watched.flags) <= 2 * MAX_FLAGS
+        assert len(watched.flags) == sum(len(known) for known in watched.flags._known.values())
 
     watched(store, body)
