@@ -26,9 +26,7 @@ GIVE_UP_S = 60.0
 def worker_pids(supervisor_pid: int) -> list[int]:
     """The web workers that are alive now."""
     children = Path(f"/proc/{supervisor_pid}/task/{supervisor_pid}/children").read_text().split()
-    return [
-        int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text().startswith("petrel-web-")
-    ]
+    return [int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text().startswith("petrel-web-")]
 
 
 def post_until_acknowledged(place: Place, person: Person, text: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import json
 import os
 import resource
@@ -19,7 +18,7 @@ from urllib.parse import urlsplit
 from stormpetrel.cli.store import now_ms
 
 if TYPE_CHECKING:
-    from stormpetrel.config import Config, Loaded
+    from stormpetrel.config import Config, Loaded, is_loopback
 
 LOW_DISK_BYTES = 1_000_000_000
 FULL_DISK_BYTES = 50_000_000
@@ -261,17 +260,10 @@ def _open_files() -> Iterator[Finding]:
         yield Finding("open files", Verdict.WARN, text, todo)
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _public_url(config: Config) -> Iterator[Finding]:
     subject, url = "public_url", urlsplit(config.base_url)
     host = url.hostname or ""
-    if _is_loopback(host):
+    if is_loopback(host):
         text = f"{config.base_url}: only this machine can follow its links"
         # Right for trying it out; wrong as soon as others reach it, and too late after people have joined.
         yield Finding(

@@ -55,6 +55,8 @@ GROUP_S = 0.05
 POSTGRESQL_WRITERS = 4
 MAX_WAITING_WRITES = 4096
 """Calls that may wait for a writer; the next is refused with Busy."""
+ANSWERS_AT_ONCE = 4
+"""Writers of one commit that go on in the same turn of the loop."""
 RETRIES = 3
 """How often a PostgreSQL transaction that met another one (a deadlock, the same row made twice) is run again."""
 
@@ -68,6 +70,7 @@ class _Completions:
         self._loop = loop
         self._publish = publish
         self._done: deque[tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]] = deque()
+        self._answers: deque[tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]] = deque()
         self._awake = False
         self._lock = threading.Lock()
 
@@ -94,13 +97,24 @@ class _Completions:
                 self._publish(events)
         finally:
             # What was committed is committed: whoever waits is answered also when telling the others failed.
-            for future, result, error, _ in answers:
-                if future.done():
-                    continue
-                if error is None:
-                    future.set_result(result)
-                else:
-                    future.set_exception(error)
+            waited_for = bool(self._answers)
+            self._answers.extend(answers)
+            if not waited_for:
+                self._answer_some()
+
+    def _answer_some(self) -> None:
+        """A commit answers many at once, and each has a page or an entity to render: between some of them the
+        loop looks at its sockets, so that nobody else waits for all of them."""
+        for _ in range(min(ANSWERS_AT_ONCE, len(self._answers))):
+            future, result, error, _told = self._answers.popleft()
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+        if self._answers:
+            self._loop.call_soon(self._answer_some)
 
 
 class _Call:

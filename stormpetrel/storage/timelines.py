@@ -50,7 +50,8 @@ _ITEM_COLUMNS = (
 _ITEMS = sql(f"SELECT {_ITEM_COLUMNS} FROM posts p WHERE p.id IN :post_ids[]")
 # Only ids at first, from the index alone: of 80 authors' posts, 80 are wanted.
 _OF_AUTHOR = (
-    "SELECT p.id FROM posts p WHERE p.author_id = :author_id AND p.id > :low_id AND p.id < :high_id ORDER BY p.id"
+    "SELECT p.id FROM posts p "
+    "WHERE p.author_id = :author_id AND p.id > :low_id AND p.id < :high_id ORDER BY p.id"
 )
 _NEWEST_OF_AUTHOR = sql(f"{_OF_AUTHOR} DESC LIMIT :count")
 _NEXT_OF_AUTHOR = sql(f"{_OF_AUTHOR} LIMIT :count")
