@@ -75,7 +75,7 @@ class Store:
             max_characters=500,
             domain="here.example",
             now_ms=self.now_ms,
-        )
+        ).post_id
 
 
 @contextmanager

@@ -8,7 +8,8 @@ an account drops one entry and not all of its posts, and one encoding serves all
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -266,6 +267,16 @@ class Renderer:
         for changed in self._reading.values():
             changed.update(posts, accounts)
 
+    @contextmanager
+    def watching(self) -> Iterator[set[int | None]]:
+        """The ids of posts and accounts that change meanwhile; None among them stands for all."""
+        number = next(self._read_numbers)
+        changed = self._reading[number] = set()
+        try:
+            yield changed
+        finally:
+            del self._reading[number]
+
     # What is shown
 
     async def statuses(self, post_ids: Sequence[int], *, reader_id: int | None) -> bytes:
@@ -324,6 +335,17 @@ class Renderer:
         if body is None:
             raise NotFound
         return body
+
+    async def new_status(self, post: Post, *, username: str, changed: set[int | None]) -> bytes:
+        """A post that its author has just made, for its author: nothing of it need be read again.
+
+        `changed`: what changed since before it was made (`watching`).
+        """
+        pieces = self._pieces(post, username)
+        if post.id not in changed and None not in changed:
+            self._posts.put(post.id, pieces)
+        account = await self.account(post.author_id)
+        return b"".join((pieces.head, account, pieces.tail, _end(None, post.author_id, own=True)))
 
     async def deleted_status(self, post: Post, *, reader_id: int) -> bytes:
         """A post that was just deleted, with its `text` so that an app can offer it for redrafting."""
@@ -447,9 +469,7 @@ class Renderer:
         reader_id: int | None,
     ) -> dict[int, Flags]:
         """Reads what is missing into `posts` and `accounts`, keeps what is still true; gives the flags."""
-        number = next(self._read_numbers)
-        changed = self._reading[number] = set()
-        try:
+        with self.watching() as changed:
             loaded: _Loaded = await self._database.read(
                 _load_few if len(missing_posts) + len(missing_accounts) <= HOT_POSTS else _load,
                 post_ids=missing_posts,
@@ -457,8 +477,6 @@ class Renderer:
                 flag_ids=flag_ids,
                 reader_id=reader_id,
             )
-        finally:
-            del self._reading[number]
         usernames = {}
         for account in loaded.accounts:
             usernames[account.id] = account.username

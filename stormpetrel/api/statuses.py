@@ -56,24 +56,29 @@ async def create(request: Request) -> Response:
     if key is not None and len(key) > MAX_IDEMPOTENCY_KEY:
         raise Invalid(f"The Idempotency-Key is too long (maximum is {MAX_IDEMPOTENCY_KEY} characters)")
     assert request.access is not None
-    post_id = await request.site.database.write(
-        rules.create_post,
-        author_id=request.account_id,
-        draft=Draft(
-            text=given.status,
-            spoiler_text=given.spoiler_text,
-            visibility=convert.visibility(given.visibility),
-            sensitive=given.sensitive,
-            language=given.language or None,
-            in_reply_to_id=one_id(given.in_reply_to_id, "in_reply_to_id"),
-            application_id=request.access.application_id,
-        ),
-        idempotency_key=key,
-        domain=request.site.domain,
-        max_characters=request.site.config.posts.max_characters,
-        now_ms=request.now_ms,
-    )
-    return await _status(request, post_id)
+    # What changes while the post is being written is not overwritten by what we then know of it.
+    with renderer(request).watching() as changed:
+        created = await request.site.database.write(
+            rules.create_post,
+            author_id=request.account_id,
+            draft=Draft(
+                text=given.status,
+                spoiler_text=given.spoiler_text,
+                visibility=convert.visibility(given.visibility),
+                sensitive=given.sensitive,
+                language=given.language or None,
+                in_reply_to_id=one_id(given.in_reply_to_id, "in_reply_to_id"),
+                application_id=request.access.application_id,
+            ),
+            idempotency_key=key,
+            domain=request.site.domain,
+            max_characters=request.site.config.posts.max_characters,
+            now_ms=request.now_ms,
+        )
+    if created.post is None:
+        return await _status(request, created.post_id)
+    body = await renderer(request).new_status(created.post, username=created.username, changed=changed)
+    return Response(200, body)
 
 
 def _refuse_what_is_not_here(given: StatusInput) -> None:

@@ -258,7 +258,7 @@ def _post(
         max_characters=MAX_CHARACTERS,
         domain=domain,
         now_ms=post.at_ms,
-    )
+    ).post_id
 
 
 def _react(connection: Connection, kind: str, *, account_id: int, post_id: int, now_ms: int) -> None:

@@ -6,6 +6,7 @@ The length of a post, who is addressed, what is visible to whom: each decided he
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from stormpetrel.errors import Forbidden, Invalid, NotFound
 from stormpetrel.model import text as texts
@@ -19,6 +20,7 @@ from stormpetrel.model.post import (
     MAX_TAGS,
     Draft,
     Flags,
+    Mention,
     Post,
     Thread,
     Visibility,
@@ -26,7 +28,7 @@ from stormpetrel.model.post import (
 from stormpetrel.model.visibility import may_see
 from stormpetrel.rules import notifications
 from stormpetrel.rules.accounts import clean_language
-from stormpetrel.storage import accounts, outbox, relationships
+from stormpetrel.storage import accounts, outbox
 from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage import posts as stored
 from stormpetrel.storage.connection import Connection
@@ -157,6 +159,15 @@ def boosted_by(
 # Writing
 
 
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new post, and its author's username; or only the id where the key was answered with it before."""
+
+    post_id: int
+    post: Post | None = None
+    username: str = ""
+
+
 def create_post(
     connection: Connection,
     *,
@@ -166,22 +177,23 @@ def create_post(
     domain: str,
     now_ms: int,
     idempotency_key: str | None = None,
-) -> int:
-    """Posts, and tells who is addressed; the post's id. The same key gives the same post for an hour.
+) -> Created:
+    """Posts, and tells who is addressed. The same key gives the same post for an hour.
 
     `domain`: ours; @name@domain addresses a member too. Raises Invalid for an empty or too long text, too
     many mentions or tags; NotFound for a reply to what the author may not see.
     """
-    if idempotency_key:
-        idempotency_key = idempotency_key[:MAX_IDEMPOTENCY_KEY]
-        known = stored.idempotent_post(
-            connection, account_id=author_id, key=idempotency_key, since_ms=now_ms - IDEMPOTENCY_MS
-        )
-        if known is not None:
-            return known
-    author = accounts.account(connection, account_id=author_id)
-    if author is None or author.state is not AccountState.ACTIVE:
+    key = (idempotency_key or "")[:MAX_IDEMPOTENCY_KEY]
+    found = accounts.author(
+        connection, account_id=author_id, idempotency_key=key, application_id=draft.application_id
+    )
+    if found is None or found.account.state is not AccountState.ACTIVE:
         raise Forbidden("This account may not post")
+    author = found.account
+    if found.answered is not None:
+        if found.answered[1] > now_ms - IDEMPOTENCY_MS:
+            return Created(found.answered[0])
+        stored.forget_idempotent(connection, account_id=author_id, key=key)
     text, spoiler = _checked_text(draft, max_characters)
     visibility = draft.visibility
     if visibility is None:
@@ -195,12 +207,11 @@ def create_post(
         raise Invalid(f"Validation failed: Text mentions too many people (maximum is {MAX_MENTIONS})")
     if len(tags) > MAX_TAGS:
         raise Invalid(f"Validation failed: Text has too many hashtags (maximum is {MAX_TAGS})")
-    addressed = [found[0] for found in accounts.ids_by_names(connection, names=names).values()]
+    mentions = [Mention(*named) for named in accounts.ids_by_names(connection, names=names).values()]
+    addressed = [mention.account_id for mention in mentions]
 
-    post_id = connection.new_id(now_ms)
-    stored.insert_post(
-        connection,
-        post_id=post_id,
+    post = Post(
+        id=connection.new_id(now_ms),
         author_id=author_id,
         text=text,
         spoiler_text=spoiler,
@@ -209,48 +220,51 @@ def create_post(
         language=author.default_language if draft.language is None else clean_language(draft.language),
         in_reply_to_id=None if parent is None else parent.id,
         in_reply_to_account_id=None if parent is None else parent.author_id,
-        application_id=draft.application_id,
-        now_ms=now_ms,
+        boost_of_id=None,
+        application=found.application,
+        replies_count=0,
+        boosts_count=0,
+        favourites_count=0,
+        created_at_ms=now_ms,
+        mentions=tuple(sorted(mentions, key=lambda mention: mention.account_id)),
+        tags=tuple(name for name, _ in tags),
     )
+    stored.insert_post(connection, post=post, application_id=draft.application_id)
     accounts.count_new_post(connection, account_id=author_id, now_ms=now_ms)
     if parent is not None:
         stored.add_replies(connection, post_id=parent.id, delta=1)
         connection.tell(PostChanged(parent.id, parent.author_id))
     if tags:
-        stored.insert_tags(connection, post_id=post_id, tags=tags, now_ms=now_ms)
+        stored.insert_tags(connection, post_id=post.id, tags=tags, now_ms=now_ms)
     if addressed:
-        stored.insert_mentions(connection, post_id=post_id, account_ids=sorted(addressed))
+        stored.insert_mentions(connection, post_id=post.id, account_ids=sorted(addressed))
         for account_id in addressed:
             notifications.notify(
                 connection,
                 account_id=account_id,
                 kind=Kind.MENTION,
                 from_account_id=author_id,
-                post_id=post_id,
+                post_id=post.id,
                 now_ms=now_ms,
             )
-    if visibility is not Visibility.DIRECT and relationships.has_subscribers(
-        connection, account_id=author_id
-    ):
+    if visibility is not Visibility.DIRECT and found.has_subscribers:
         # There may be thousands: the courier tells them, so that the author does not wait.
-        outbox.put(connection, kind="post_notices", payload={"post_id": post_id}, now_ms=now_ms)
-    if idempotency_key:
-        stored.put_idempotent(
-            connection, account_id=author_id, key=idempotency_key, post_id=post_id, now_ms=now_ms
-        )
+        outbox.put(connection, kind="post_notices", payload={"post_id": post.id}, now_ms=now_ms)
+    if key:
+        stored.put_idempotent(connection, account_id=author_id, key=key, post_id=post.id, now_ms=now_ms)
     connection.tell(
         PostCreated(
-            post_id=post_id,
+            post_id=post.id,
             author_id=author_id,
             visibility=int(visibility),
             in_reply_to_id=0 if parent is None else parent.id,
             in_reply_to_account_id=0 if parent is None else parent.author_id,
             mentioned_ids=tuple(addressed),
-            tags=tuple(name for name, _ in tags),
+            tags=post.tags,
         )
     )
     connection.tell(AccountChanged(author_id))
-    return post_id
+    return Created(post.id, post, author.username)
 
 
 def _checked_text(draft: Draft, max_characters: int) -> tuple[str, str]:
@@ -330,9 +344,9 @@ def boost(
     # A boost never reaches further than its original.
     wanted = Visibility.PUBLIC if visibility is None or visibility is Visibility.DIRECT else visibility
     boost_id = connection.new_id(now_ms)
-    stored.insert_post(
+    stored.insert_boost(
         connection,
-        post_id=boost_id,
+        boost_id=boost_id,
         author_id=account_id,
         visibility=max(wanted, original.visibility),
         boost_of_id=original.id,

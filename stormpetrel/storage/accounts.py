@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from stormpetrel.model.account import Account, AccountState, Field, ProfileChange, Role, User
 from stormpetrel.storage.connection import Connection, Row
@@ -16,6 +17,13 @@ _COLUMNS = (
 )
 
 _BY_ID = sql(f"SELECT {_COLUMNS} FROM accounts a WHERE a.id = :account_id")
+# All that a new post needs to know first, in one round trip.
+_AUTHOR = sql(
+    f"SELECT {_COLUMNS}, i.post_id, i.created_at_ms, app.name, app.website, "
+    "EXISTS (SELECT 1 FROM follows WHERE followed_id = :account_id AND notify) FROM accounts a "
+    "LEFT JOIN idempotency i ON i.account_id = a.id AND i.key = :key "
+    "LEFT JOIN applications app ON app.id = :application_id WHERE a.id = :account_id"
+)
 _BY_IDS = sql(f"SELECT {_COLUMNS} FROM accounts a WHERE a.id IN :account_ids[]")
 _BY_NAME = sql(f"SELECT {_COLUMNS} FROM accounts a WHERE a.username_lower = :name AND a.domain = ''")
 _IDS_BY_NAMES = sql(
@@ -91,6 +99,17 @@ _COUNTS = sql(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who posts. `answered` is (post, when in ms) for an idempotency key that was used before; `application` is
+    (name, website); `has_subscribers`: some followers want to be told of each post."""
+
+    account: Account
+    answered: tuple[int, int] | None
+    application: tuple[str, str] | None
+    has_subscribers: bool
+
+
 def _account(row: Row) -> Account:
     return Account(
         id=row[0],
@@ -121,6 +140,24 @@ def account(connection: Connection, *, account_id: int) -> Account | None:
     """The account in whatever state, or None."""
     row = connection.one(_BY_ID, account_id=account_id)
     return None if row is None else _account(row)
+
+
+def author(
+    connection: Connection, *, account_id: int, idempotency_key: str, application_id: int | None
+) -> Author | None:
+    """What a new post by the account needs to know, or None when there is no such account."""
+    row = connection.one(
+        _AUTHOR, account_id=account_id, key=idempotency_key, application_id=application_id or 0
+    )
+    if row is None:
+        return None
+    post_id, answered_at_ms, name, website, has_subscribers = row[17:]
+    return Author(
+        account=_account(row),
+        answered=None if post_id is None else (post_id, answered_at_ms),
+        application=None if name is None else (name, website),
+        has_subscribers=bool(has_subscribers),
+    )
 
 
 def account_named(connection: Connection, *, username: str) -> Account | None:

@@ -43,9 +43,13 @@ _FLAGS = sql(
 )
 _INSERT = sql(
     "INSERT INTO posts (id, author_id, text, spoiler_text, visibility, sensitive, language, in_reply_to_id, "
-    "in_reply_to_account_id, boost_of_id, application_id, created_at_ms) "
+    "in_reply_to_account_id, application_id, created_at_ms) "
     "VALUES (:id, :author_id, :text, :spoiler_text, :visibility, :sensitive, :language, :in_reply_to_id, "
-    ":in_reply_to_account_id, :boost_of_id, :application_id, :now_ms)"
+    ":in_reply_to_account_id, :application_id, :now_ms)"
+)
+_INSERT_BOOST = sql(
+    "INSERT INTO posts (id, author_id, visibility, boost_of_id, created_at_ms) "
+    "VALUES (:id, :author_id, :visibility, :boost_of_id, :now_ms)"
 )
 _DELETE = sql("DELETE FROM posts WHERE id = :post_id")
 _DELETE_BOOST = sql("DELETE FROM posts WHERE boost_of_id = :post_id AND author_id = :account_id RETURNING id")
@@ -59,14 +63,14 @@ _ADD_FAVOURITES = sql("UPDATE posts SET favourites_count = favourites_count + :d
 _INSERT_MENTION = sql("INSERT INTO mentions (post_id, account_id) VALUES (:post_id, :account_id)")
 _TAG_IDS = sql("SELECT name, id FROM tags WHERE name IN :names[text]")
 _INSERT_TAG = sql("INSERT INTO tags (id, name, display) VALUES (:id, :name, :display) ON CONFLICT DO NOTHING")
-_INSERT_POST_TAG = sql("INSERT INTO post_tags (tag_id, post_id) VALUES (:tag_id, :post_id)")
+_INSERT_POST_TAGS = sql(
+    "INSERT INTO post_tags (tag_id, post_id) SELECT id, CAST(:post_id AS bigint) FROM tags "
+    "WHERE name IN :names[text] ON CONFLICT DO NOTHING"
+)
 _TAGS_BY_PREFIX = sql(
     "SELECT name, display FROM tags WHERE name >= :low AND name < :high ORDER BY name LIMIT :count"
 )
 
-_IDEMPOTENT = sql(
-    "SELECT post_id FROM idempotency WHERE account_id = :account_id AND key = :key AND created_at_ms > :since_ms"
-)
 _FORGET_IDEMPOTENT = sql("DELETE FROM idempotency WHERE account_id = :account_id AND key = :key")
 _PUT_IDEMPOTENT = sql(
     "INSERT INTO idempotency (account_id, key, post_id, created_at_ms) "
@@ -183,36 +187,34 @@ def flags(connection: Connection, *, reader_id: int, post_ids: Sequence[int]) ->
     return found
 
 
-def insert_post(
-    connection: Connection,
-    *,
-    post_id: int,
-    author_id: int,
-    visibility: int,
-    now_ms: int,
-    text: str = "",
-    spoiler_text: str = "",
-    sensitive: bool = False,
-    language: str = "",
-    in_reply_to_id: int | None = None,
-    in_reply_to_account_id: int | None = None,
-    boost_of_id: int | None = None,
-    application_id: int | None = None,
-) -> None:
-    """A new post or boost. A second boost of the same post violates the unique key."""
+def insert_post(connection: Connection, *, post: Post, application_id: int | None) -> None:
+    """A new post; who is addressed and its tags are rows of their own."""
     connection.run(
         _INSERT,
-        id=post_id,
-        author_id=author_id,
-        text=text,
-        spoiler_text=spoiler_text,
-        visibility=int(visibility),
-        sensitive=sensitive,
-        language=language,
-        in_reply_to_id=in_reply_to_id,
-        in_reply_to_account_id=in_reply_to_account_id,
-        boost_of_id=boost_of_id,
+        id=post.id,
+        author_id=post.author_id,
+        text=post.text,
+        spoiler_text=post.spoiler_text,
+        visibility=int(post.visibility),
+        sensitive=post.sensitive,
+        language=post.language,
+        in_reply_to_id=post.in_reply_to_id,
+        in_reply_to_account_id=post.in_reply_to_account_id,
         application_id=application_id,
+        now_ms=post.created_at_ms,
+    )
+
+
+def insert_boost(
+    connection: Connection, *, boost_id: int, author_id: int, visibility: int, boost_of_id: int, now_ms: int
+) -> None:
+    """A new boost. A second one of the same post violates the unique key."""
+    connection.run(
+        _INSERT_BOOST,
+        id=boost_id,
+        author_id=author_id,
+        visibility=int(visibility),
+        boost_of_id=boost_of_id,
         now_ms=now_ms,
     )
 
@@ -275,15 +277,14 @@ def insert_tags(
 ) -> None:
     """The post's hashtags, (key, as written); new ones come to be."""
     names = [name for name, _ in tags]
-    ids: dict[str, int] = dict(connection.all(_TAG_IDS, names=names))
-    missing = [(name, display) for name, display in tags if name not in ids]
-    if missing:
-        # In one order everywhere, so that two such transactions cannot wait for each other.
-        for name, display in sorted(missing):
+    if connection.run(_INSERT_POST_TAGS, post_id=post_id, names=names) == len(names):
+        return
+    known = tag_ids(connection, names=names)
+    # In one order everywhere, so that two such transactions cannot wait for each other.
+    for name, display in sorted(tags):
+        if name not in known:
             connection.run(_INSERT_TAG, id=connection.new_id(now_ms), name=name, display=display)
-        ids = dict(connection.all(_TAG_IDS, names=names))
-    for name in names:
-        connection.run(_INSERT_POST_TAG, tag_id=ids[name], post_id=post_id)
+    connection.run(_INSERT_POST_TAGS, post_id=post_id, names=names)
 
 
 def tag_ids(connection: Connection, *, names: Sequence[str]) -> dict[str, int]:
@@ -297,13 +298,9 @@ def tags_by_prefix(connection: Connection, *, prefix: str, limit: int) -> list[t
     return [(row[0], row[1]) for row in rows]
 
 
-def idempotent_post(connection: Connection, *, account_id: int, key: str, since_ms: int) -> int | None:
-    """The post that this key was answered with after `since_ms`, or None; then an older answer is forgotten."""
-    row = connection.one(_IDEMPOTENT, account_id=account_id, key=key, since_ms=since_ms)
-    if row is None:
-        connection.run(_FORGET_IDEMPOTENT, account_id=account_id, key=key)
-        return None
-    return int(row[0])
+def forget_idempotent(connection: Connection, *, account_id: int, key: str) -> None:
+    """The key is free again."""
+    connection.run(_FORGET_IDEMPOTENT, account_id=account_id, key=key)
 
 
 def put_idempotent(connection: Connection, *, account_id: int, key: str, post_id: int, now_ms: int) -> None:

@@ -85,7 +85,6 @@ _ALL_HIDDEN = sql(
 )
 _REQUESTERS = sql("SELECT follower_id FROM follow_requests WHERE followed_id = :account_id ORDER BY id")
 _SUBSCRIBERS = sql("SELECT follower_id FROM follows WHERE followed_id = :account_id AND notify")
-_HAS_SUBSCRIBERS = sql("SELECT 1 FROM follows WHERE followed_id = :account_id AND notify LIMIT 1")
 _UNFOLLOW_ALL_COUNTS = sql(
     "UPDATE accounts SET followers_count = followers_count - 1 "
     "WHERE id IN (SELECT followed_id FROM follows WHERE follower_id = :account_id)"
@@ -311,11 +310,6 @@ def followed_among(connection: Connection, *, reader_id: int, account_ids: Seque
 def subscriber_ids(connection: Connection, *, account_id: int) -> list[int]:
     """Followers who want to be told of each post of the account."""
     return [row[0] for row in connection.all(_SUBSCRIBERS, account_id=account_id)]
-
-
-def has_subscribers(connection: Connection, *, account_id: int) -> bool:
-    """Whether any follower wants to be told of each post."""
-    return connection.one(_HAS_SUBSCRIBERS, account_id=account_id) is not None
 
 
 def discount_all_follows(connection: Connection, *, account_id: int) -> None:

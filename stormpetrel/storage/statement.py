@@ -19,7 +19,7 @@ ALL: list[Statement] = []
 class Statement:
     """One statement in both dialects. `lists` names the values that are lists."""
 
-    __slots__ = ("lists", "names", "postgresql", "sqlite", "text")
+    __slots__ = ("lists", "names", "postgresql", "postgresql_bytes", "sqlite", "text")
 
     def __init__(self, text: str, postgresql: str) -> None:
         self.text = text
@@ -31,6 +31,7 @@ class Statement:
             lambda match: f"= ANY(CAST(%({match[1]})s AS {match[2] or 'bigint'}[]))", escaped
         )
         self.postgresql = _VALUE.sub(r"%(\1)s", with_lists)
+        self.postgresql_bytes = self.postgresql.encode()
 
     def __repr__(self) -> str:
         return f"Statement({self.text!r})"

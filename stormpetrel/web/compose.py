@@ -215,7 +215,7 @@ async def send(request: Request) -> Response:
         next=same_site(fields.get("next", ""), ""),
     )
     try:
-        post_id = await request.site.database.write(
+        created = await request.site.database.write(
             post_rules.create_post,
             author_id=request.account_id,
             draft=draft,
@@ -228,9 +228,9 @@ async def send(request: Request) -> Response:
         # Whatever the reason, what somebody wrote is not thrown away.
         return await _give_back(request, form, refusal)
     if form.next:
-        return redirect(f"{form.next}#post-{post_id}")
+        return redirect(f"{form.next}#post-{created.post_id}")
     seen = await _read(request, None)
-    return redirect(post_path(seen.reader.account.username, post_id))
+    return redirect(post_path(seen.reader.account.username, created.post_id))
 
 
 def idempotency_key(form_key: str, draft: Draft) -> str:

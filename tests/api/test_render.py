@@ -61,7 +61,7 @@ class World:
         return account.id
 
     async def post(self, author_id, text="Hello", **more):
-        return await self.database.write(
+        created = await self.database.write(
             posts.create_post,
             author_id=author_id,
             draft=Draft(text=text, **more),
@@ -69,6 +69,7 @@ class World:
             domain="petrel.example",
             now_ms=NOW_MS,
         )
+        return created.post_id
 
     async def do(self, rule, account_id, post_id, **more):
         return await self.database.write(rule, account_id=account_id, post_id=post_id, now_ms=NOW_MS, **more)

@@ -118,7 +118,7 @@ def test_the_same_key_gives_the_same_post_for_an_hour(store: Store) -> None:
             domain="here.example",
             now_ms=store.now_ms,
             idempotency_key=key,
-        )
+        ).post_id
 
     first = post(author, "key")
     assert post(author, "key", "another text") == first

@@ -23,24 +23,23 @@ from tests.storage.notes import add, ids, ids_at, outcome, run
 
 
 @asynccontextmanager
-async def held_writers(database: Database) -> AsyncIterator[threading.Event]:
-    """Every writer is in the middle of a call until the block ends or the event is set."""
+async def held_writer(database: Database) -> AsyncIterator[threading.Event]:
+    """The writer is in the middle of a call until the block ends or the event is set."""
     release = threading.Event()
-    holding: list[None] = []
+    holding = threading.Event()
 
     def hold(connection: Connection) -> None:
-        holding.append(None)
+        holding.set()
         release.wait()
 
-    count = module.POSTGRESQL_WRITERS if database.url.startswith("postgresql") else 1
-    tasks = [asyncio.ensure_future(database.write(hold)) for _ in range(count)]
-    while len(holding) < count:
+    task = asyncio.ensure_future(database.write(hold))
+    while not holding.is_set():
         await asyncio.sleep(0)
     try:
         yield release
     finally:
         release.set()
-        await asyncio.gather(*tasks)
+        await task
 
 
 async def until_queued(database: Database, count: int) -> None:
@@ -78,7 +77,7 @@ def test_a_call_that_fails_hurts_nobody_else_in_its_group(database_url: str) -> 
 
     async def body(database: Database) -> None:
         await database.write(add, note_id=1)
-        async with held_writers(database) as release:
+        async with held_writer(database) as release:
             calls = [
                 database.write(add, note_id=2),
                 database.write(add, note_id=1),
@@ -107,7 +106,7 @@ def test_the_most_urgent_goes_first_and_then_who_came_first(sqlite_url: str) -> 
         taken.append(name)
 
     async def body(database: Database) -> None:
-        async with held_writers(database) as release:
+        async with held_writer(database) as release:
             calls = [(2, "last"), (1, "second"), (0, "first"), (1, "third")]
             tasks = [
                 asyncio.ensure_future(database.write_as(urgency, 10.0, take, name)) for urgency, name in calls
@@ -156,7 +155,7 @@ def test_a_caller_who_leaves_loses_the_answer_and_not_the_post(database_url: str
 
 def test_a_caller_who_leaves_before_it_is_their_turn_stores_nothing(database_url: str) -> None:
     async def body(database: Database) -> None:
-        async with held_writers(database) as release:
+        async with held_writer(database) as release:
             leaving = asyncio.ensure_future(database.write(add, note_id=1))
             await until_queued(database, 1)
             leaving.cancel()
@@ -172,7 +171,7 @@ def test_with_too_many_waiting_the_next_is_refused(sqlite_url: str, monkeypatch:
     monkeypatch.setattr(module, "MAX_WAITING_WRITES", 3)
 
     async def body(database: Database) -> None:
-        async with held_writers(database):
+        async with held_writer(database):
             tasks = [asyncio.ensure_future(database.write(add, note_id=number)) for number in range(3)]
             await until_queued(database, 3)
             assert isinstance(await outcome(database.write(add, note_id=9)), Busy)
@@ -184,7 +183,7 @@ def test_with_too_many_waiting_the_next_is_refused(sqlite_url: str, monkeypatch:
 
 def test_closing_commits_what_waits_and_refuses_what_comes_later(database_url: str) -> None:
     async def body(database: Database) -> None:
-        async with held_writers(database) as release:
+        async with held_writer(database) as release:
             tasks = [asyncio.ensure_future(database.write(add, note_id=number)) for number in range(20)]
             await until_queued(database, 20)
             closing = asyncio.ensure_future(database.close())
@@ -310,7 +309,10 @@ def test_two_writes_that_wait_for_each_other_are_both_done(postgresql_url: str) 
     async def body(database: Database) -> None:
         for number in (1, 2):
             await database.write(add, note_id=number)
-        await asyncio.gather(database.write(cross, first=1, then=2), database.write(cross, first=2, then=1))
+        other = Database(postgresql_url)
+        await other.open()
+        await asyncio.gather(database.write(cross, first=1, then=2), other.write(cross, first=2, then=1))
+        await other.close()
         row = await database.read(
             lambda connection: connection.all(Statement("-", "SELECT text FROM notes ORDER BY id"))
         )

@@ -17,7 +17,7 @@ import pytest
 
 from stormpetrel.errors import Busy, EnvironmentFailure
 from stormpetrel.model.ids import SLOTS
-from stormpetrel.storage.database import POSTGRESQL_WRITERS, Database
+from stormpetrel.storage.database import Database
 from stormpetrel.storage.slots import Slot, take_slot
 from tests.parts import make_run_directory, postgresql_bin, remove_run_directory, require, shared_postgresql
 from tests.storage.notes import add, ids, ids_at, make_table, outcome, run
@@ -161,7 +161,7 @@ def test_while_the_server_is_away_callers_are_told_and_afterwards_all_is_well(ow
         assert await database.write(add, note_id=1) == 1
         old_slot = database._slot.number
         await asyncio.to_thread(stop)
-        for number in range(2 * POSTGRESQL_WRITERS):
+        for number in range(8):
             assert isinstance(await outcome(database.write(add, note_id=10 + number)), Busy)
         for _ in range(2):
             assert isinstance(await outcome(database.read(ids)), Busy)
@@ -188,7 +188,7 @@ def test_a_restart_between_two_writes_is_not_noticed(own_postgresql: Any) -> Non
         await asyncio.gather(*(database.write(add, note_id=n) for n in range(20)))
         await asyncio.to_thread(restart)
         assert await database.read(ids) == list(range(20))
-        for number in range(20, 20 + 2 * POSTGRESQL_WRITERS):
+        for number in range(20, 28):
             assert await database.write(add, note_id=number) == number
 
     run(url, body)
