@@ -2,7 +2,7 @@
 
     python bench/edge_slow.py [--connections 2000] [--quick] [--json]
 
-A quarter each: heads that dribble, bodies that dribble, readers that do not read an answer of 8 MB, silent
+A quarter each: heads that dribble, bodies that dribble, readers that do not read an answer of 1 MB, silent
 ones; from 16 addresses of 127.0.0.0/8, 200 new ones a second.
 The deadlines are the defaults but for bodies (10 s, so that the run
 ends) and idle connections (10 s: a reader that was refused is one). Shown per kind: how many the edge
@@ -22,7 +22,7 @@ from typing import Any
 
 import peers
 
-LARGE = b"x" * 8_000_000
+LARGE = b"x" * 1_000_000
 BODY_TIMEOUT_S = 10.0
 DEADLINES_S = {"silent": 5.0, "head": 5.0, "body": BODY_TIMEOUT_S, "reader": 10.0}
 DRIBBLE_S = 1.0
