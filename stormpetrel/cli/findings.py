@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stormpetrel.cli.store import now_ms
+from stormpetrel.config import is_loopback
 
 if TYPE_CHECKING:
-    from stormpetrel.config import Config, Loaded, is_loopback
+    from stormpetrel.config import Config, Loaded
 
 LOW_DISK_BYTES = 1_000_000_000
 FULL_DISK_BYTES = 50_000_000

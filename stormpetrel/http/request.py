@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as StarletteRequest
@@ -166,7 +167,7 @@ class Request:
             return struct(kind, pairs, read_json(body))
         if content_type and content_type not in ("text/plain", "application/octet-stream"):
             raise WrongMediaType(f"The content type {content_type} is not understood here")
-        # Some apps name no type, or a wrong one (API.md: registration without a Content-Type).
+        # Some apps name no type, or a wrong one: registration comes without a Content-Type.
         if body.lstrip().startswith(b"{"):
             return struct(kind, pairs, read_json(body))
         return struct(kind, pairs + list(_pairs(body)))
@@ -192,10 +193,8 @@ class Request:
                 raise Malformed(f"The form could not be read: {error.message}") from error
             except ClientDisconnect as error:
                 raise Malformed("The request ended before its body was complete") from error
-            except Exception as error:
-                # Starlette turns a broken multipart body into its own HTTP error.
-                if type(error).__name__ != "HTTPException":
-                    raise
+            except HTTPException as error:
+                # What Starlette makes of a broken multipart body.
                 raise Malformed("The form could not be read") from error
             self._form = list(form.multi_items())
         return self._form
