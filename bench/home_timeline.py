@@ -6,7 +6,7 @@
 connections, the ways interleaved. Target: at least 8,000 requests/s, p99 at most 20 ms.
 
 markers          the least that a request with a token costs here: edge, queue, application, one indexed query
-home             ids from memory, posts and accounts from their encoded bytes, the reader's flags by one query
+home             ids from memory, posts and accounts from their encoded bytes, the reader's flags too
 home, older page the same with max_id, further back
 public, signed in the public timeline with the reader's flags: ids by query
 """
@@ -15,77 +15,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import peers
-
-STORMPETREL = [sys.executable, "-m", "stormpetrel"]
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-@contextmanager
-def place(directory: Path, *, users: int, posts: int) -> Iterator[tuple[int, int, str]]:
-    """A seeded place with one web worker: its port, the worker's pid, and the reader's token."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("STORMPETREL_")} | {
-        "STORMPETREL_DATA_DIR": str(directory),
-        "STORMPETREL_WEB_WORKERS": "1",
-        "STORMPETREL_SHIELD_REQUESTS_PER_5MIN": "0",
-        **{
-            f"STORMPETREL_{role}_PORT": str(peers.free_port()) for role in ("WEB", "STATUS", "SMS", "COURIER")
-        },
-    }
-    seed = ["seed", "--users", str(users), "--posts", str(posts), "--follows", "50", "--seed", "1"]
-    for command in (["init"], [*seed, "--reader", "reader", "--reader-follows", "200"]):
-        subprocess.run([*STORMPETREL, *command], env=environ, check=True, stdout=subprocess.DEVNULL)
-    printed = subprocess.run(
-        [*STORMPETREL, "token", "reader", "--scopes", "read"],
-        env=environ,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    port = int(environ["STORMPETREL_WEB_PORT"])
-    process = subprocess.Popen(
-        [*STORMPETREL, "serve", "--role", "web"],
-        env=environ,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        peers.wait_for(port)
-        get(port, "/health", "")
-        # The listener is open before the worker is there; with an answer, it is.
-        worker = max(children(process.pid) or [process.pid], key=peers.cpu_s)
-        peers.pin(worker, 0)
-        yield port, worker, printed.split()[-1]
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
-def children(pid: int) -> list[int]:
-    """The processes right below `pid`."""
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found += map(int, (task / "children").read_text().split())
-    return found
-
-
-def get(port: int, path: str, token: str) -> bytes:
-    """What a GET answers."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
-    with OPENER.open(request, timeout=10) as answer:
-        body: bytes = answer.read()
-        return body
+import places
 
 
 def main() -> None:
@@ -102,9 +36,14 @@ def main() -> None:
     rounds, seconds = (1, 1.0) if options.quick else (options.rounds, options.seconds)
     with (
         tempfile.TemporaryDirectory(prefix="petrel-home-") as directory,
-        place(Path(directory), users=users, posts=posts) as (port, worker, token),
+        places.place(
+            Path(directory),
+            [*places.seed(users, posts, 50), "--reader", "reader", "--reader-follows", "200"],
+        ) as place,
     ):
-        home = get(port, "/api/v1/timelines/home", token)
+        token = place.token("reader")
+        (worker,) = place.workers()
+        home = place.get("/api/v1/timelines/home", token=token)
         statuses = json.loads(home)
         if len(statuses) != 20:
             raise SystemExit(f"the reader's home has {len(statuses)} posts, not 20")
@@ -118,22 +57,13 @@ def main() -> None:
             for path, runs in ways.values():
                 runs.append(
                     peers.wrk(
-                        f"http://127.0.0.1:{port}{path}",
+                        f"http://127.0.0.1:{place.port}{path}",
                         pid=worker,
                         seconds=seconds,
                         headers=[f"Authorization: Bearer {token}"],
                     )
                 )
-    rows = [
-        {
-            "way": way,
-            "requests_per_s": peers.spread([run.requests_per_s for run in runs]),
-            "cpu_us": peers.spread([run.cpu_us for run in runs]),
-            "p99_ms": peers.spread([run.p99_ms for run in runs]),
-            "errors": sum(run.refused for run in runs),
-        }
-        for way, (_, runs) in ways.items()
-    ]
+    rows = peers.rows_of({way: runs for way, (_, runs) in ways.items()})
     if not options.json:
         print(f"the answer: {len(home):,} bytes, 20 posts")
     peers.show(rows, as_json=options.json)

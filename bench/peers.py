@@ -182,6 +182,20 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"min": min(values), "median": statistics.median(values), "max": max(values)}
 
 
+def rows_of(ways: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
+    """A row for each way: what its runs served, cost and kept waiting."""
+    return [
+        {
+            "way": way,
+            "requests_per_s": spread([run.requests_per_s for run in runs]),
+            "cpu_us": spread([run.cpu_us for run in runs]),
+            "p99_ms": spread([run.p99_ms for run in runs]),
+            "errors": sum(run.refused for run in runs),
+        }
+        for way, runs in ways.items()
+    ]
+
+
 def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     """Print rows as JSON, or as a table with a column for each key; a spread as `min / median / max`."""
     if as_json:

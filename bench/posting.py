@@ -14,10 +14,8 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import random
 import secrets
-import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import peers
+import places
 import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -38,7 +37,6 @@ from stormpetrel.rules import access
 from stormpetrel.storage.connection import StoreConnection, connect, transaction
 from stormpetrel.storage.statement import Statement
 
-STORMPETREL = [sys.executable, "-m", "stormpetrel"]
 WRITERS = 64
 PAGES_PER_S = 100
 AUTHORS = 500
@@ -67,22 +65,8 @@ def database_at(store: str, directory: Path) -> Iterator[str]:
         remove_run_directory(run_directory)
 
 
-@contextmanager
-def place(directory: Path, url: str) -> Iterator[tuple[int, list[int], list[str], str]]:
-    """A seeded place that serves: its port, the web workers' pids, tokens of authors, and an author's name."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("STORMPETREL_")} | {
-        "STORMPETREL_DATA_DIR": str(directory),
-        "STORMPETREL_DATABASE_URL": url,
-        "STORMPETREL_WEB_WORKERS": "2",
-        "STORMPETREL_SHIELD_REQUESTS_PER_5MIN": "0",
-        "STORMPETREL_LOG_LEVEL": "warning",
-        **{
-            f"STORMPETREL_{role}_PORT": str(peers.free_port()) for role in ("WEB", "STATUS", "SMS", "COURIER")
-        },
-    }
-    seed = ["seed", "--users", "2000", "--posts", "20000", "--follows", "126", "--seed", "1"]
-    for command in (["init"], seed):
-        subprocess.run([*STORMPETREL, *command], env=environ, check=True, stdout=subprocess.DEVNULL)
+def tokens_of(url: str) -> tuple[list[str], str]:
+    """Tokens of the most followed authors, and the name of one of them."""
     connection = connect(url, ids=IdMaker(63))
     people = connection.all(SOME_ACCOUNTS, count=AUTHORS)
     tokens = [secrets.token_urlsafe(32) for _ in people]
@@ -97,26 +81,7 @@ def place(directory: Path, url: str) -> Iterator[tuple[int, list[int], list[str]
                 now_ms=time.time_ns() // 1_000_000,
             )
     connection.close()
-    port = int(environ["STORMPETREL_WEB_PORT"])
-    process = subprocess.Popen([*STORMPETREL, "serve"], env=environ, stdout=subprocess.DEVNULL)
-    try:
-        peers.wait_for(port)
-        time.sleep(1.5)
-        workers = [pid for pid in children(process.pid) if comm(pid).startswith("petrel-web-")]
-        yield port, workers, tokens, people[-1][1]
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
-def children(pid: int) -> list[int]:
-    """The processes right below `pid`."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def comm(pid: int) -> str:
-    """A process's name."""
-    return Path(f"/proc/{pid}/comm").read_text().strip()
+    return tokens, people[-1][1]
 
 
 def script(tokens: list[str], run: int) -> str:
@@ -195,7 +160,13 @@ def measure(store: str, *, seconds: float, rounds: int) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = stack.enter_context(database_at(store, directory))
-        port, workers, tokens, author = stack.enter_context(place(directory, url))
+        place = stack.enter_context(
+            places.place(
+                directory, places.seed(2_000, 20_000, 126), workers=2, only_web=False, database_url=url
+            )
+        )
+        port, workers = place.port, place.workers()
+        tokens, author = tokens_of(url)
         commits = bare_commits(url, 2.0)
         calm, calm_late = uvloop.run(visit(port, f"/@{author}", 3.0))
         found: list[dict[str, float]] = []

@@ -15,22 +15,14 @@ Target: at least 600 renderings per second and core.
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import peers
+import places
 
-STORMPETREL = [sys.executable, "-m", "stormpetrel"]
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 # Above every id, so that the page is the newest one: 4 and eighteen digits.
 UNIQUE = 'string.format("4%%09d%%09d", %d, n)'
 
@@ -44,69 +36,21 @@ def script(paths: list[str], salt: int) -> str:
     )
 
 
-@contextmanager
-def place(directory: Path, accounts: int) -> Iterator[tuple[int, int, list[str]]]:
-    """A seeded place with one web worker: its port, the worker's pid, and the usernames with enough posts."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("STORMPETREL_")} | {
-        "STORMPETREL_DATA_DIR": str(directory),
-        "STORMPETREL_WEB_WORKERS": "1",
-        "STORMPETREL_SHIELD_REQUESTS_PER_5MIN": "0",
-        **{
-            f"STORMPETREL_{role}_PORT": str(peers.free_port()) for role in ("WEB", "STATUS", "SMS", "COURIER")
-        },
-    }
-    seed = ["seed", "--users", "2000", "--posts", "100000", "--follows", "50", "--seed", "1"]
-    for command in (["init"], seed):
-        subprocess.run([*STORMPETREL, *command], env=environ, check=True, stdout=subprocess.DEVNULL)
-    port = int(environ["STORMPETREL_WEB_PORT"])
-    process = subprocess.Popen(
-        [*STORMPETREL, "serve", "--role", "web"],
-        env=environ,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        peers.wait_for(port)
-        get(port, "/health")
-        # The listener is open before the worker is there; with an answer, it is.
-        worker = max(children(process.pid) or [process.pid], key=peers.cpu_s)
-        peers.pin(worker, 0)
-        yield port, worker, authors(port, accounts)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
-def children(pid: int) -> list[int]:
-    """The processes right below `pid`."""
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found += map(int, (task / "children").read_text().split())
-    return found
-
-
-def authors(port: int, wanted: int) -> list[str]:
+def authors(place: places.Place, wanted: int) -> list[str]:
     """Usernames of accounts that have a page of 20 posts, found on the public timeline."""
     names: dict[str, None] = {}
     address = "/public"
     end_s = time.monotonic() + 120
     while len(names) < wanted and time.monotonic() < end_s:
-        text = get(port, address)
+        text = place.get(address).decode()
         for name in re.findall(r'class="who" href="/@(\w+)"', text):
-            if name not in names and get(port, f"/@{name}").count('<article class="post"') == 20:
+            if name not in names and place.get(f"/@{name}").count(b'<article class="post"') == 20:
                 names[name] = None
         older = re.search(r'rel="next" href="([^"]+)"', text)
         if older is None:
             break
         address = older[1].replace("&#x2f;", "/")
     return list(names)[:wanted]
-
-
-def get(port: int, path: str) -> str:
-    """A page's text."""
-    with OPENER.open(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-        text: str = answer.read().decode()
-        return text
 
 
 def main() -> None:
@@ -124,31 +68,24 @@ def main() -> None:
         options.rounds, options.seconds, options.accounts = 1, 1.0, 20
     with (
         tempfile.TemporaryDirectory(prefix="petrel-profile-") as directory,
-        place(Path(directory), options.accounts) as (port, worker, names),
+        places.place(Path(directory), places.seed(2_000, 100_000, 50)) as place,
     ):
+        (worker,) = place.workers()
+        names = authors(place, options.accounts)
         pages = [f"/@{name}" for name in names]
         ways: dict[str, tuple[list[str], list[peers.Run]]] = {
             "nothing rendered": (["/profile"], []),
             "profile, same": (pages[:1], []),
             f"profile, {len(pages)} in turn": (pages, []),
         }
-        size_bytes = len(get(port, pages[0]).encode())
+        size_bytes = len(place.get(pages[0]))
         salt = 0
         for _ in range(options.rounds):
             for paths, runs in ways.values():
                 salt += 1
-                url = f"http://127.0.0.1:{port}/"
+                url = f"http://127.0.0.1:{place.port}/"
                 runs.append(peers.wrk(url, pid=worker, seconds=options.seconds, script=script(paths, salt)))
-    rows = [
-        {
-            "way": way,
-            "requests_per_s": peers.spread([run.requests_per_s for run in runs]),
-            "cpu_us": peers.spread([run.cpu_us for run in runs]),
-            "p99_ms": peers.spread([run.p99_ms for run in runs]),
-            "errors": sum(run.refused for run in runs),
-        }
-        for way, (_, runs) in ways.items()
-    ]
+    rows = peers.rows_of({way: runs for way, (_, runs) in ways.items()})
     if not options.json:
         print(f"the page: {size_bytes:,} bytes, 20 posts")
     peers.show(rows, as_json=options.json)

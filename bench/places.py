@@ -1,0 +1,92 @@
+"""A seeded instance that serves, for figures of the whole server: ports of its own, stopped by its pid."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import peers
+
+STORMPETREL = [sys.executable, "-m", "stormpetrel"]
+# No proxy of the environment may stand between a figure and loopback.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_START_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A running instance: its web port, its supervisor's pid, and the environment its commands want."""
+
+    port: int
+    pid: int
+    environ: dict[str, str]
+
+    def workers(self) -> list[int]:
+        """The web workers that are alive."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        names = {int(pid): Path(f"/proc/{pid}/comm").read_text() for pid in children}
+        return [pid for pid, name in names.items() if name.startswith("petrel-web-")]
+
+    def get(self, path: str, *, token: str = "") -> bytes:
+        """What a GET answers."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
+        with _OPENER.open(request, timeout=10) as answer:
+            body: bytes = answer.read()
+            return body
+
+    def token(self, username: str) -> str:
+        """A new token of the account."""
+        command = [*STORMPETREL, "token", username, "--scopes", "read write"]
+        done = subprocess.run(command, env=self.environ, check=True, capture_output=True, text=True)
+        return done.stdout.split()[-1]
+
+
+@contextmanager
+def place(
+    directory: Path, *commands: Sequence[str], workers: int = 1, only_web: bool = True, **settings: str
+) -> Iterator[Place]:
+    """An instance in `directory`, after `init` and `commands`. One worker alone is pinned to core 0."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("STORMPETREL_")} | {
+        "STORMPETREL_DATA_DIR": str(directory),
+        "STORMPETREL_WEB_WORKERS": str(workers),
+        "STORMPETREL_SHIELD_REQUESTS_PER_5MIN": "0",
+        "STORMPETREL_LOG_LEVEL": "warning",
+        **{
+            f"STORMPETREL_{role}_PORT": str(peers.free_port()) for role in ("WEB", "STATUS", "SMS", "COURIER")
+        },
+        **{f"STORMPETREL_{name.upper()}": value for name, value in settings.items()},
+    }
+    quiet = subprocess.DEVNULL
+    for command in (["init"], *commands):
+        subprocess.run([*STORMPETREL, *command], env=environ, check=True, stdout=quiet, stderr=quiet)
+    roles = ["--role", "web"] if only_web else []
+    process = subprocess.Popen([*STORMPETREL, "serve", *roles], env=environ, stdout=quiet, stderr=quiet)
+    try:
+        running = Place(int(environ["STORMPETREL_WEB_PORT"]), process.pid, environ)
+        peers.wait_for(running.port)
+        end_s = time.monotonic() + _START_S
+        # The listeners are open before the workers are there.
+        while len(running.workers()) < workers and time.monotonic() < end_s:
+            time.sleep(0.05)
+        running.get("/api/v1/instance")
+        if workers == 1:
+            peers.pin(running.workers()[0], 0)
+        yield running
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def seed(users: int, posts: int, follows: int) -> list[str]:
+    """The command that fills an instance."""
+    numbers = {"--users": users, "--posts": posts, "--follows": follows, "--seed": 1}
+    return ["seed", *(str(part) for pair in numbers.items() for part in pair)]
