@@ -27,7 +27,7 @@ def checkout(tmp_path):
 
 def make(target, checkout):
     return subprocess.run(
-        ["make", target],
+        ["make", "--no-print-directory", target],
         cwd=checkout,
         env=clean_environment(),
         stdin=subprocess.DEVNULL,
