@@ -252,7 +252,7 @@ EVERYTHING = 0
 
 class ReaderFlags:
     """What readers did with the posts that they see. A poll of a timeline asks for the same twenty again and
-    again, and that query is a third of its cost."""
+    again, and that query was a quarter of its cost (docs/decisions/0006-readers-in-memory.md)."""
 
     def __init__(self, database: Database, *, max_flags: int = MAX_ALL_FLAGS) -> None:
         self._database = database

@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from email.utils import formatdate
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from stormpetrel.config import EdgeConfig, ShieldConfig
 from stormpetrel.edge.cache import HotCache, Page
@@ -152,11 +152,9 @@ class EdgeWorker:
         gate = self.gate
         at_s = self.loop.time()
         while (ticket := gate.next(at_s)) is not None:
-            waiter: Any = ticket.payload
-            waiter.start()
+            cast(Waiter, ticket.payload).start()
         for ticket, because in gate.evicted():
-            evicted: Any = ticket.payload
-            evicted.refuse(because)
+            cast(Waiter, ticket.payload).refuse(because)
 
     def _tick(self) -> None:
         self._timer = self.loop.call_later(TICK_S, self._tick)

@@ -147,10 +147,6 @@ class TokenTable:
         """An account came back: what was unknown may be known again."""
         self._unknown_until_s.clear()
 
-    def forget_unknown(self, token_hash: bytes) -> None:
-        """The token exists now: look it up the next time it comes."""
-        self._unknown_until_s.pop(token_hash, None)
-
 
 def address_identity(address: str) -> Identity:
     """The identity of the strangers at an address: the address itself, for IPv6 its /64."""

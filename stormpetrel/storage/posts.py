@@ -67,9 +67,6 @@ _INSERT_POST_TAGS = sql(
     "INSERT INTO post_tags (tag_id, post_id) SELECT id, CAST(:post_id AS bigint) FROM tags "
     "WHERE name IN :names[text] ON CONFLICT DO NOTHING"
 )
-_TAGS_BY_PREFIX = sql(
-    "SELECT name, display FROM tags WHERE name >= :low AND name < :high ORDER BY name LIMIT :count"
-)
 
 _FORGET_IDEMPOTENT = sql("DELETE FROM idempotency WHERE account_id = :account_id AND key = :key")
 _PUT_IDEMPOTENT = sql(
@@ -290,12 +287,6 @@ def insert_tags(
 def tag_ids(connection: Connection, *, names: Sequence[str]) -> dict[str, int]:
     """Ids of those tags that exist, by key."""
     return dict(connection.all(_TAG_IDS, names=names)) if names else {}
-
-
-def tags_by_prefix(connection: Connection, *, prefix: str, limit: int) -> list[tuple[str, str]]:
-    """(key, as first written) of tags whose key begins with `prefix`, by key."""
-    rows = connection.all(_TAGS_BY_PREFIX, low=prefix, high=prefix + "\U0010ffff", count=limit)
-    return [(row[0], row[1]) for row in rows]
 
 
 def forget_idempotent(connection: Connection, *, account_id: int, key: str) -> None:

@@ -85,14 +85,6 @@ _ALL_HIDDEN = sql(
 )
 _REQUESTERS = sql("SELECT follower_id FROM follow_requests WHERE followed_id = :account_id ORDER BY id")
 _SUBSCRIBERS = sql("SELECT follower_id FROM follows WHERE followed_id = :account_id AND notify")
-_UNFOLLOW_ALL_COUNTS = sql(
-    "UPDATE accounts SET followers_count = followers_count - 1 "
-    "WHERE id IN (SELECT followed_id FROM follows WHERE follower_id = :account_id)"
-)
-_UNFOLLOWED_ALL_COUNTS = sql(
-    "UPDATE accounts SET following_count = following_count - 1 "
-    "WHERE id IN (SELECT follower_id FROM follows WHERE followed_id = :account_id)"
-)
 
 # The account at the other end must still be there for everybody, hence the joins.
 _FOLLOWERS = paged(
@@ -295,27 +287,9 @@ def hidden_from_reader(connection: Connection, *, reader_id: int, now_ms: int) -
     return connection.all(_ALL_HIDDEN, reader_id=reader_id, now_ms=now_ms)
 
 
-def blockers_among(connection: Connection, *, reader_id: int, account_ids: Sequence[int]) -> set[int]:
-    """Those of the accounts that block the reader."""
-    return {row[0] for row in connection.all(_BLOCKED_BY, reader_id=reader_id, account_ids=list(account_ids))}
-
-
-def followed_among(connection: Connection, *, reader_id: int, account_ids: Sequence[int]) -> set[int]:
-    """Those of the accounts that the reader follows."""
-    return {
-        row[0] for row in connection.all(_FOLLOWING_OF, reader_id=reader_id, account_ids=list(account_ids))
-    }
-
-
 def subscriber_ids(connection: Connection, *, account_id: int) -> list[int]:
     """Followers who want to be told of each post of the account."""
     return [row[0] for row in connection.all(_SUBSCRIBERS, account_id=account_id)]
-
-
-def discount_all_follows(connection: Connection, *, account_id: int) -> None:
-    """Takes the account's follows out of everybody's counts, before it is deleted."""
-    connection.run(_UNFOLLOW_ALL_COUNTS, account_id=account_id)
-    connection.run(_UNFOLLOWED_ALL_COUNTS, account_id=account_id)
 
 
 def followers(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:

@@ -131,7 +131,7 @@ def test_an_unknown_token_is_unknown_for_a_while_and_at_once_known_when_it_is_ma
     assert tokens.is_unknown(b"h", 1.0 + UNKNOWN_S - 0.1)
     assert not tokens.is_unknown(b"h", 1.0 + UNKNOWN_S)
     tokens.mark_unknown(b"h", 20.0)
-    tokens.forget_unknown(b"h")
+    tokens.forget_all_unknown()
     assert not tokens.is_unknown(b"h", 20.0)
     tokens.mark_unknown(b"h", 20.0)
     tokens.put(b"h", TokenEntry(1, 1, 20.0, None))
