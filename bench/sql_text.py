@@ -19,7 +19,7 @@ from stormpetrel.storage import accounts
 from stormpetrel.storage.connection import connect, transaction
 from stormpetrel.storage.migrate import engine, upgrade
 from stormpetrel.storage.statement import sql
-from stormpetrel.storage.tables import accounts as table
+from stormpetrel.storage.tables.accounts import accounts as table
 
 ROWS = 20
 

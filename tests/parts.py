@@ -59,10 +59,22 @@ def chromium_program() -> str | None:
     return next((path for name in names if name and (path := shutil.which(name))), None)
 
 
+NODE = Path(__file__).resolve().parent / "node"
+
+
+def node_peers() -> Path | None:
+    """Where the packages that tests/node pins are; None without Node.js or before `tools/parts` put them there."""
+    packages = NODE / "node_modules"
+    return packages if shutil.which("node") and (packages / ".stamp").is_file() else None
+
+
 PARTS = {
     "postgresql": (postgresql_bin, "postgresql"),
     "redis": (redis_program, "redis-server"),
     "chromium": (chromium_program, "chromium"),
+    "ffmpeg": (lambda: shutil.which("ffprobe") and shutil.which("ffmpeg"), "ffmpeg"),
+    "tmux": (lambda: shutil.which("tmux"), "tmux"),
+    "node": (node_peers, "nodejs npm"),
 }
 
 

@@ -345,12 +345,12 @@ def test_a_leftover_is_noticed(sample):
 
 
 def differences(url: str) -> list[object]:
-    """What alembic would change at `url` to make it storage/tables.py."""
+    """What alembic would change at `url` to make it storage/tables/."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
     migrate = importlib.import_module("stormpetrel.storage.migrate")
-    tables = importlib.import_module("stormpetrel.storage.tables")
+    tables = importlib.import_module("stormpetrel.storage.tables.schema")
     with migrate.engine(url).connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": True}

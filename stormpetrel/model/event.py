@@ -27,6 +27,18 @@ class PostChanged(msgspec.Struct, frozen=True, tag="changed"):
     author_id: int
 
 
+class PostEdited(msgspec.Struct, frozen=True, tag="edited"):
+    """Its text, media or poll were changed by its author. Who sees it in a timeline is told so; PostChanged, which
+    is told besides, is about what is kept of it."""
+
+    post_id: int
+    author_id: int
+    visibility: int
+    in_reply_to_account_id: int = 0
+    mentioned_ids: tuple[int, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
 class Reacted(msgspec.Struct, frozen=True, tag="reacted"):
     """The account favourited, boosted or bookmarked the post, or took that back."""
 
@@ -66,6 +78,19 @@ class Notified(msgspec.Struct, frozen=True, tag="notified"):
     notification_id: int
 
 
+class ListChanged(msgspec.Struct, frozen=True, tag="list"):
+    """Members or settings of the account's list changed, or it is gone."""
+
+    account_id: int
+    list_id: int
+
+
+class FiltersChanged(msgspec.Struct, frozen=True, tag="filters"):
+    """The account's filters of what it reads changed."""
+
+    account_id: int
+
+
 class AccessChanged(msgspec.Struct, frozen=True, tag="access"):
     """A token was revoked, or all access of an account changed. Empty hash: every token of the account."""
 
@@ -84,11 +109,14 @@ class AllChanged(msgspec.Struct, frozen=True, tag="all"):
 Event = (
     PostCreated
     | PostChanged
+    | PostEdited
     | Reacted
     | PostDeleted
     | AccountChanged
     | RelationshipChanged
     | Notified
+    | ListChanged
+    | FiltersChanged
     | AccessChanged
     | OutboxFilled
     | AllChanged

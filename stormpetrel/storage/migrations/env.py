@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 
 from stormpetrel.storage.migrate import engine
-from stormpetrel.storage.tables import metadata
+from stormpetrel.storage.tables.schema import metadata
 
 with engine(context.config.attributes["url"]).connect() as connection:
     context.configure(

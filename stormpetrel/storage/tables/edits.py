@@ -1,0 +1,1 @@
+"""What posts said before they were edited."""

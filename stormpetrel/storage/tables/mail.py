@@ -1,0 +1,1 @@
+"""Messages that wait, and what a link in one proves."""

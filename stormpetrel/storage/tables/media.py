@@ -1,0 +1,1 @@
+"""Pictures, films and sound, and where their bytes are."""

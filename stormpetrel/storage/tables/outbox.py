@@ -1,0 +1,31 @@
+"""Side effects that are due."""
+
+from __future__ import annotations
+
+from sqlalchemy import Index, Table
+
+from stormpetrel.storage.tables.columns import id_column, metadata, number, text_column
+
+outbox = Table(  # side effects that are due; written in the transaction that causes them
+    "outbox",
+    metadata,
+    id_column(),
+    text_column("kind"),
+    text_column("payload"),  # JSON
+    number("due_at_ms"),
+    number("attempts", 0),
+    number("leased_until_ms", 0),
+    text_column("last_error", ""),
+    Index("ix_outbox_due", "due_at_ms"),
+)
+
+outbox_dead = Table(  # given up after the last attempt, kept for people to look at
+    "outbox_dead",
+    metadata,
+    id_column(),
+    text_column("kind"),
+    text_column("payload"),
+    number("attempts"),
+    text_column("last_error"),
+    number("died_at_ms"),
+)

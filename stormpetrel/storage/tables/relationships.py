@@ -1,0 +1,60 @@
+"""Who follows, blocks or mutes whom."""
+
+from __future__ import annotations
+
+from sqlalchemy import Index, Table, UniqueConstraint, text
+
+from stormpetrel.storage.tables.columns import flag, id_column, metadata, number, ref
+
+follows = Table(
+    "follows",
+    metadata,
+    id_column(),
+    ref("follower_id", "accounts.id"),
+    ref("followed_id", "accounts.id"),
+    flag("show_boosts", default=True),
+    flag("notify"),
+    UniqueConstraint("follower_id", "followed_id"),
+    Index(None, "followed_id", "id"),
+    Index("ix_follows_notify", "followed_id", sqlite_where=text("notify"), postgresql_where=text("notify")),
+)
+
+follow_requests = Table(
+    "follow_requests",
+    metadata,
+    id_column(),
+    ref("follower_id", "accounts.id"),
+    ref("followed_id", "accounts.id"),
+    flag("show_boosts", default=True),
+    flag("notify"),
+    UniqueConstraint("follower_id", "followed_id"),
+    Index(None, "followed_id", "id"),
+)
+
+blocks = Table(
+    "blocks",
+    metadata,
+    id_column(),
+    ref("account_id", "accounts.id"),
+    ref("target_id", "accounts.id"),
+    UniqueConstraint("account_id", "target_id"),
+    Index(None, "target_id"),
+)
+
+mutes = Table(
+    "mutes",
+    metadata,
+    id_column(),
+    ref("account_id", "accounts.id"),
+    ref("target_id", "accounts.id"),
+    flag("hide_notifications", default=True),
+    number("expires_at_ms", 0),  # 0: never
+    UniqueConstraint("account_id", "target_id"),
+    Index(None, "target_id"),
+    Index(
+        "ix_mutes_expiry",
+        "expires_at_ms",
+        sqlite_where=text("expires_at_ms > 0"),
+        postgresql_where=text("expires_at_ms > 0"),
+    ),
+)

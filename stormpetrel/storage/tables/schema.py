@@ -1,0 +1,41 @@
+"""The whole schema: importing this module makes every table known to `metadata`."""
+
+from __future__ import annotations
+
+from stormpetrel.storage.tables import (
+    accounts,
+    applications,
+    edits,
+    filters,
+    lists,
+    mail,
+    media,
+    moderation,
+    notifications,
+    outbox,
+    polls,
+    posts,
+    relationships,
+    search,
+)
+from stormpetrel.storage.tables.columns import metadata
+
+TABLES = (
+    accounts,
+    applications,
+    edits,
+    filters,
+    lists,
+    mail,
+    media,
+    moderation,
+    notifications,
+    outbox,
+    polls,
+    posts,
+    relationships,
+    search,
+)
+"""The modules that hold them."""
+
+__all__ = ["TABLES", "metadata"]
