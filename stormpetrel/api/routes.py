@@ -46,11 +46,9 @@ def _route(method: str, path: str, handler: Handler, **more: Any) -> Route:
     )
 
 
-def _open(
-    path: str, handler: Handler, scope: str | None = None, *, hot: tuple[str, ...] | None = None
-) -> Route:
+def _open(path: str, handler: Handler, scope: str | None = None, **more: Any) -> Route:
     """A GET for everybody. Who sends a token all the same needs the scope, if there is one."""
-    return _route("GET", path, handler, scope=scope, hot=hot)
+    return _route("GET", path, handler, scope=scope, **more)
 
 
 def _get(path: str, handler: Handler, scope: str) -> Route:
@@ -89,13 +87,13 @@ ROUTES: tuple[Route, ...] = (
     _open(f"{_I}/extended_description", instance.extended_description, hot=()),
     _open(f"{_I}/languages", instance.languages, hot=()),
     _open(f"{_I}/translation_languages", empty.translation_languages, hot=()),
-    _open(f"{_I}/privacy_policy", instance.no_document),
-    _open(f"{_I}/terms_of_service", instance.no_document),
+    _open(f"{_I}/privacy_policy", instance.no_document, refuses=(404,)),
+    _open(f"{_I}/terms_of_service", instance.no_document, refuses=(404,)),
     _open("/api/v1/custom_emojis", empty.custom_emojis, hot=()),
     _get("/api/v1/announcements", empty.announcements, "read"),
     _open("/.well-known/nodeinfo", instance.nodeinfo_links, hot=()),
     _open("/nodeinfo/2.0", instance.nodeinfo, hot=()),
-    _open("/.well-known/webfinger", instance.webfinger),
+    _open("/.well-known/webfinger", instance.webfinger, refuses=(404,)),
     _open("/.well-known/host-meta", instance.host_meta, hot=()),
     _open("/api/openapi.json", openapi.show, hot=()),
     # Applications and their tokens
@@ -116,7 +114,7 @@ ROUTES: tuple[Route, ...] = (
     _post("/api/v1/follow_requests/{id}/reject", accounts.reject_follow, "write:follows"),
     # Accounts
     _open(f"{_A}", accounts.several, "read:accounts"),
-    _open(f"{_A}/lookup", accounts.lookup, "read:accounts", hot=("acct",)),
+    _open(f"{_A}/lookup", accounts.lookup, "read:accounts", hot=("acct",), refuses=(404,)),
     _get(f"{_A}/search", accounts.search, "read:accounts"),
     _get(f"{_A}/relationships", accounts.relationships, "read:follows"),
     _get(f"{_A}/familiar_followers", accounts.familiar_followers, "read:follows"),
