@@ -55,12 +55,16 @@ KIND_NAMES = {
     Kind.FOLLOW_REQUEST: "follow_request",
     Kind.FAVOURITE: "favourite",
     Kind.SIGN_UP: "admin.sign_up",
+    Kind.REPORT: "admin.report",
+    Kind.WARNING: "moderation_warning",
 }
 KINDS = {name: kind for kind, name in KIND_NAMES.items()}
 
 # Roles as Mastodon numbers them: -99 is everybody's; 1 is the administrator bit.
 _ROLES = {
     ModelRole.MEMBER: Role(id="-99", name="", permissions="65536"),
+    # 1024: sees users; 16: handles reports; 4: reads the audit log.
+    ModelRole.MODERATOR: Role(id="1", name="Moderator", permissions="1044", highlighted=True),
     ModelRole.ADMIN: Role(id="3", name="Admin", permissions="1", highlighted=True),
 }
 

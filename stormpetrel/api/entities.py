@@ -274,8 +274,35 @@ class Search(Entity, frozen=True):
 # Reading -------------------------------------------------------------------------------------------------
 
 
+class Report(Entity, frozen=True):
+    """A report. `category` and `action_taken_at` as Mastodon names them; nothing is forwarded yet."""
+
+    id: str
+    action_taken: bool
+    action_taken_at: str | None
+    category: str
+    comment: str
+    forwarded: bool
+    created_at: str
+    status_ids: list[str]
+    rule_ids: list[str]
+    target_account: Account
+
+
+class AccountWarning(Entity, frozen=True):
+    """What moderators did, and why. `appeal` is always null: appeals go by mail."""
+
+    id: str
+    action: str
+    text: str
+    status_ids: list[str] | None
+    target_account: Account
+    appeal: None
+    created_at: str
+
+
 class Notification(Entity, frozen=True):
-    """What others did. `status` is there when it is about one."""
+    """What others did. `status`, `report` and `moderation_warning` are there when it is about one."""
 
     id: str
     type: str
@@ -283,6 +310,8 @@ class Notification(Entity, frozen=True):
     group_key: str
     account: Account
     status: Status | UnsetType = UNSET
+    report: Report | UnsetType = UNSET
+    moderation_warning: AccountWarning | UnsetType = UNSET
 
 
 class NotificationCount(Entity, frozen=True):
@@ -352,12 +381,6 @@ class FeaturedTag(Entity, frozen=True):
     url: str
     statuses_count: str
     last_status_at: str | None
-
-
-class Announcement(Entity, frozen=True):
-    id: str
-    content: str
-    published_at: str
 
 
 class Suggestion(Entity, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from urllib.parse import unquote
 from xml.sax.saxutils import quoteattr
 
@@ -14,7 +15,6 @@ from stormpetrel.api.entities import API_VERSIONS, VERSION, Account
 from stormpetrel.api.instance_entities import (
     AccountLimits,
     Contact,
-    ExtendedDescription,
     InstanceConfiguration,
     InstanceConfigurationV2,
     InstanceStatistics,
@@ -44,6 +44,7 @@ from stormpetrel.api.instance_entities import (
     Webfinger,
     WebfingerLink,
 )
+from stormpetrel.api.instance_texts import rule_entities
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Malformed, NotFound
 from stormpetrel.http.request import Request
@@ -56,7 +57,8 @@ from stormpetrel.model.account import (
     MAX_NOTE,
 )
 from stormpetrel.model.account import Account as ModelAccount
-from stormpetrel.model.text import LINK_CHARACTERS, render_note
+from stormpetrel.model.moderation import InstanceRule, InstanceText
+from stormpetrel.model.text import LINK_CHARACTERS
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import instance as rules
 from stormpetrel.storage.connection import Connection
@@ -107,16 +109,33 @@ def _status_limits(site: Site) -> StatusLimits:
     )
 
 
-def _about(connection: Connection, *, now_ms: int) -> tuple[rules.InstanceCounts, ModelAccount | None]:
-    return rules.counts(connection, now_ms=now_ms), rules.contact(connection)
+@dataclass(frozen=True, slots=True)
+class _About:
+    counts: rules.InstanceCounts
+    contact: ModelAccount | None
+    rules: list[InstanceRule]
+    texts: dict[str, InstanceText]
 
 
-async def _counts_and_contact(request: Request) -> tuple[rules.InstanceCounts, Account | None]:
-    counts, contact = await request.site.database.read(_about, now_ms=request.now_ms)
+def _about(connection: Connection, *, now_ms: int) -> _About:
+    return _About(
+        rules.counts(connection, now_ms=now_ms),
+        rules.contact(connection),
+        rules.rules(connection),
+        rules.texts(connection),
+    )
+
+
+async def _counts_and_contact(request: Request) -> tuple[_About, Account | None]:
+    about: _About = await request.site.database.read(_about, now_ms=request.now_ms)
     request.keep_hot("instance", ttl_s=INSTANCE_TTL_S)
-    if contact is None:
-        return counts, None
-    return counts, convert.account(contact, base_url=request.site.base_url)
+    if about.contact is None:
+        return about, None
+    return about, convert.account(about.contact, base_url=request.site.base_url)
+
+
+def _published(about: _About, name: str, site: Site) -> str | None:
+    return f"{site.base_url}/about#{name}" if name in about.texts else None
 
 
 @answers(InstanceV1)
@@ -124,7 +143,7 @@ async def v1(request: Request) -> Response:
     """What this place is, for older apps"""
     site = request.site
     config = site.config
-    counts, contact = await _counts_and_contact(request)
+    about, contact = await _counts_and_contact(request)
     return json(
         InstanceV1(
             uri=site.domain,
@@ -134,7 +153,9 @@ async def v1(request: Request) -> Response:
             email=config.contact_email,
             version=VERSION,
             urls=InstanceUrls(streaming_api=site.streaming_url),
-            stats=InstanceStatistics(user_count=counts.users, status_count=counts.posts, domain_count=0),
+            stats=InstanceStatistics(
+                user_count=about.counts.users, status_count=about.counts.posts, domain_count=0
+            ),
             thumbnail=f"{site.base_url}/assets/header.png",
             languages=_languages(site),
             registrations=config.registration != "closed",
@@ -147,7 +168,7 @@ async def v1(request: Request) -> Response:
                 polls=PollLimits(),
             ),
             contact_account=contact,
-            rules=[],
+            rules=rule_entities(about.rules),
         )
     )
 
@@ -157,7 +178,7 @@ async def v2(request: Request) -> Response:
     """What this place is"""
     site = request.site
     config = site.config
-    counts, contact = await _counts_and_contact(request)
+    about, contact = await _counts_and_contact(request)
     picture = f"{site.base_url}/assets/header.png"
     return json(
         InstanceV2(
@@ -166,7 +187,7 @@ async def v2(request: Request) -> Response:
             version=VERSION,
             source_url=f"{site.base_url}/about",
             description=config.description,
-            usage=Usage(users=UsageUsers(active_month=counts.active_month)),
+            usage=Usage(users=UsageUsers(active_month=about.counts.active_month)),
             thumbnail=Thumbnail(url=picture, blurhash=None, versions={"@1x": picture}, description=""),
             icon=[],
             languages=_languages(site),
@@ -175,8 +196,8 @@ async def v2(request: Request) -> Response:
                     streaming=site.streaming_url,
                     about=f"{site.base_url}/about",
                     status=None,
-                    privacy_policy=None,
-                    terms_of_service=None,
+                    privacy_policy=_published(about, "privacy_policy", site),
+                    terms_of_service=_published(about, "terms_of_service", site),
                 ),
                 vapid=Vapid(public_key=""),
                 accounts=_account_limits(),
@@ -196,22 +217,8 @@ async def v2(request: Request) -> Response:
                 url=f"{site.base_url}/auth/sign_up",
             ),
             contact=Contact(email=config.contact_email, account=contact),
-            rules=[],
+            rules=rule_entities(about.rules),
             api_versions=API_VERSIONS,
-        )
-    )
-
-
-@answers(ExtendedDescription)
-async def extended_description(request: Request) -> Response:
-    """A longer text about this place: the short one, as long as operators cannot write another"""
-    site = request.site
-    request.keep_hot("instance")
-    return json(
-        ExtendedDescription(
-            # It comes from the configuration, which keeps no date.
-            updated_at=convert.timestamp(0),
-            content=render_note(site.config.description, base_url=site.base_url),
         )
     )
 
@@ -223,12 +230,6 @@ async def languages(request: Request) -> Response:
     return json(
         [Language(code=code, name=_LANGUAGE_NAMES.get(code, code)) for code in _languages(request.site)]
     )
-
-
-@answers(ExtendedDescription)
-async def no_document(request: Request) -> Response:
-    """Privacy policy and terms of service: operators cannot publish them here yet, so there are none"""
-    raise NotFound("The people who run this place have published no such document here")
 
 
 # Nodeinfo, webfinger -------------------------------------------------------------------------------------

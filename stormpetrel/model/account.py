@@ -16,8 +16,10 @@ _USERNAME = re.compile(r"[A-Za-z0-9_]+\Z")
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f<>\"(),:;\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?\Z")
 
 RESERVED_USERNAMES = frozenset(
-    "about admin administrator api auth abuse help home instance mod moderator oauth postmaster root search "
-    "security settings status stormpetrel support tags webmaster".split()
+    "about abuse account accounts admin administrator administration api auth billing contact help home "
+    "hostmaster info instance mail mod moderation moderator moderators news noreply no_reply oauth official "
+    "owner postmaster privacy public root search security settings staff status stormpetrel support sysadmin "
+    "system tags team webmaster www".split()
 )
 """Names that a visitor would take for the place itself."""
 
@@ -34,6 +36,7 @@ class Role(StrEnum):
     """What a user may do besides using the place."""
 
     MEMBER = "member"
+    MODERATOR = "moderator"
     ADMIN = "admin"
 
 
@@ -66,6 +69,7 @@ class Account:
     last_post_at_ms: int
     created_at_ms: int
     state: AccountState
+    silenced: bool = False
 
     @property
     def shown_name(self) -> str:

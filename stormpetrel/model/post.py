@@ -51,6 +51,7 @@ class Post:
     created_at_ms: int
     mentions: tuple[Mention, ...] = ()
     tags: tuple[str, ...] = ()
+    hidden: bool = False  # by moderators
 
 
 @dataclass(frozen=True, slots=True)

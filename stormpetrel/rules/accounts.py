@@ -26,6 +26,7 @@ from stormpetrel.model.post import Visibility
 from stormpetrel.rules import access
 from stormpetrel.rules.relationships import accept_follow
 from stormpetrel.storage import accounts as stored
+from stormpetrel.storage import instance as stored_instance
 from stormpetrel.storage import outbox
 from stormpetrel.storage import relationships as stored_relationships
 from stormpetrel.storage.connection import Connection
@@ -58,6 +59,12 @@ def accounts(connection: Connection, *, account_ids: Sequence[int]) -> list[Acco
     found = stored.accounts(connection, account_ids=account_ids)
     known = (found.get(account_id) for account_id in dict.fromkeys(account_ids))
     return [one for one in known if one is not None and one.state is AccountState.ACTIVE]
+
+
+def names(connection: Connection, *, account_ids: Sequence[int]) -> dict[int, str]:
+    """Usernames by id, of accounts in whatever state: for moderators and operators."""
+    found = stored.accounts(connection, account_ids=list(dict.fromkeys(account_ids)))
+    return {account_id: one.username for account_id, one in found.items()}
 
 
 def search_accounts(
@@ -133,6 +140,8 @@ def sign_up(
     problem = email_problem(email)
     if problem is None and stored.user_by_email(connection, email=email) is not None:
         problem = "has already been taken"
+    if problem is None and not by_operator and _domain_is_blocked(connection, email):
+        problem = "is at a provider whose addresses are not taken here"
     if problem is not None:
         wrong["email"] = problem
     waits = registration == "approval" and not by_operator
@@ -160,6 +169,14 @@ def sign_up(
     made = stored.account(connection, account_id=account_id)
     assert made is not None
     return made
+
+
+def _domain_is_blocked(connection: Connection, email: str) -> bool:
+    """Whether the address is at a blocked domain, or below one."""
+    parts = email.rpartition("@")[2].lower().split(".")
+    return stored_instance.is_blocked(
+        connection, domains=[".".join(parts[start:]) for start in range(len(parts))]
+    )
 
 
 def invalid_fields(wrong: dict[str, str]) -> Invalid:
@@ -211,7 +228,10 @@ def reject(connection: Connection, *, account_id: int) -> None:
 
 
 def suspend(connection: Connection, *, account_id: int) -> None:
-    """Hides an account everywhere and shuts it out at once. Raises Invalid when it is suspended already."""
+    """Hides an account everywhere and shuts it out at once. Raises Invalid when it is suspended already.
+
+    Who may is decided in rules/moderation.py, which doors call.
+    """
     found = stored.account(connection, account_id=account_id)
     if found is None:
         raise NotFound("There is no such account")

@@ -25,7 +25,7 @@ from stormpetrel.model.post import (
     Thread,
     Visibility,
 )
-from stormpetrel.model.visibility import may_see
+from stormpetrel.model.visibility import may_list, may_see
 from stormpetrel.rules import notifications
 from stormpetrel.rules.accounts import clean_language
 from stormpetrel.storage import accounts, outbox
@@ -78,7 +78,7 @@ def visible_ids(
 ) -> list[int]:
     """Those of the posts that the reader may see, in the order given.
 
-    `without_hidden`: also leaves out authors whom the reader blocks or mutes.
+    `without_hidden`: only those that may stand beside others (model/visibility.py: may_list).
     """
     facts = stored.facts(connection, reader_id=reader_id, post_ids=post_ids, now_ms=now_ms)
     return [
@@ -86,7 +86,7 @@ def visible_ids(
         for post_id in post_ids
         if post_id in facts
         and may_see(facts[post_id], reader_id=reader_id)
-        and not (without_hidden and facts[post_id].author_hidden)
+        and (not without_hidden or may_list(facts[post_id], reader_id=reader_id))
     ]
 
 

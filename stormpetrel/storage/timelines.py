@@ -19,6 +19,12 @@ _HIDDEN = (
     "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms)"
 )
 
+# In lists of everybody's posts: not what moderators hid, nor silenced accounts that the reader does not follow.
+_SHOWN = (
+    "(p.author_id = :reader_id OR (p.hidden = FALSE AND (a.silenced = FALSE OR EXISTS "
+    "(SELECT 1 FROM follows sf WHERE sf.follower_id = :reader_id AND sf.followed_id = p.author_id))))"
+)
+
 _HEADS_BASE = (
     "SELECT author_id, head FROM ("
     "SELECT f.followed_id AS author_id, (SELECT {pick}(p.id) FROM posts p "
@@ -43,8 +49,10 @@ _NEXT_HEADS = sql(
 )
 _ITEM_COLUMNS = (
     "p.id, p.author_id, p.visibility, coalesce(p.in_reply_to_account_id, 0), "
-    "CASE WHEN p.boost_of_id IS NULL THEN 0 ELSE coalesce((SELECT b.author_id FROM posts b "
-    f"JOIN accounts ba ON ba.id = b.author_id AND ba.state = 'active' WHERE b.id = p.boost_of_id), {GONE}) END, "
+    f"CASE WHEN p.hidden AND p.author_id <> :reader_id THEN {GONE} "
+    "WHEN p.boost_of_id IS NULL THEN 0 ELSE coalesce((SELECT b.author_id FROM posts b "
+    f"JOIN accounts ba ON ba.id = b.author_id AND ba.state = 'active' "
+    f"WHERE b.id = p.boost_of_id AND b.hidden = FALSE), {GONE}) END, "
     "p.visibility = 3 AND EXISTS (SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id)"
 )
 _ITEMS = sql(f"SELECT {_ITEM_COLUMNS} FROM posts p WHERE p.id IN :post_ids[]")
@@ -68,6 +76,7 @@ _NEXT_OF_AUTHORS = sql(_ONLY_POSTGRESQL, postgresql=_OF_AUTHORS.format(order="")
 _PUBLIC = paged(
     "SELECT p.id FROM posts p JOIN accounts a ON a.id = p.author_id "
     "WHERE p.visibility = 0 AND p.boost_of_id IS NULL AND a.state = 'active' "
+    f"AND {_SHOWN} "
     "AND (p.in_reply_to_account_id IS NULL OR p.in_reply_to_account_id = p.author_id) "
     f"AND p.author_id NOT IN ({_HIDDEN})",
     "p.id",
@@ -75,6 +84,7 @@ _PUBLIC = paged(
 _TAG = paged(
     "SELECT pt.post_id FROM post_tags pt JOIN posts p ON p.id = pt.post_id JOIN accounts a ON a.id = p.author_id "
     "WHERE pt.tag_id = :tag_id AND p.visibility = 0 AND a.state = 'active' "
+    f"AND {_SHOWN} "
     f"AND p.author_id NOT IN ({_HIDDEN})",
     "pt.post_id",
 )
@@ -82,24 +92,26 @@ _TAGS = paged(
     "SELECT DISTINCT pt.post_id FROM post_tags pt JOIN posts p ON p.id = pt.post_id "
     "JOIN accounts a ON a.id = p.author_id "
     "WHERE pt.tag_id IN :any_ids[] AND p.visibility = 0 AND a.state = 'active' "
+    f"AND {_SHOWN} "
     "AND (SELECT count(*) FROM post_tags x WHERE x.post_id = pt.post_id AND x.tag_id IN :all_ids[]) = :all_count "
     "AND NOT EXISTS (SELECT 1 FROM post_tags y WHERE y.post_id = pt.post_id AND y.tag_id IN :none_ids[]) "
     f"AND p.author_id NOT IN ({_HIDDEN})",
     "pt.post_id",
 )
 _OF_ACCOUNT = paged(
-    "SELECT p.id FROM posts p WHERE p.author_id = :account_id "
+    "SELECT p.id FROM posts p WHERE p.author_id = :account_id AND (p.hidden = FALSE OR p.author_id = :reader_id) "
     "AND (p.visibility <= :widest OR EXISTS "
     "(SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id)) "
     "AND (p.boost_of_id IS NULL OR (:with_boosts = 1 AND EXISTS (SELECT 1 FROM posts b "
     "JOIN accounts ba ON ba.id = b.author_id AND ba.state = 'active' "
-    f"WHERE b.id = p.boost_of_id AND b.author_id NOT IN ({_HIDDEN})))) "
+    f"WHERE b.id = p.boost_of_id AND b.hidden = FALSE AND b.author_id NOT IN ({_HIDDEN})))) "
     "AND (:with_replies = 1 OR p.in_reply_to_account_id IS NULL OR p.in_reply_to_account_id = p.author_id)",
     "p.id",
 )
 _OF_ACCOUNT_TAGGED = paged(
     "SELECT p.id FROM post_tags pt JOIN posts p ON p.id = pt.post_id "
-    "WHERE pt.tag_id = :tag_id AND p.author_id = :account_id AND (p.visibility <= :widest OR EXISTS "
+    "WHERE pt.tag_id = :tag_id AND p.author_id = :account_id "
+    "AND (p.hidden = FALSE OR p.author_id = :reader_id) AND (p.visibility <= :widest OR EXISTS "
     "(SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id))",
     "p.id",
 )

@@ -33,6 +33,8 @@ _SAID = {
     Kind.FOLLOW_REQUEST: ("person", "asks to follow you"),
     Kind.FAVOURITE: ("star", "likes your post"),
     Kind.SIGN_UP: ("person", "signed up"),
+    Kind.REPORT: ("shield", "reported somebody"),
+    Kind.WARNING: ("shield", "moderators decided something about you"),
 }
 
 

@@ -37,7 +37,15 @@ accounts = Table(
     number("last_post_at_ms", 0),
     number("created_at_ms"),
     text_column("state", "active"),  # active, pending (sign-up awaits approval), suspended
+    flag("silenced"),  # not in public, tag and search for who does not follow
+    number("suspended_at_ms", 0),  # 0: is not suspended
     UniqueConstraint("username_lower", "domain"),
+    Index(
+        "ix_accounts_suspended",
+        "suspended_at_ms",
+        sqlite_where=text("suspended_at_ms > 0"),
+        postgresql_where=text("suspended_at_ms > 0"),
+    ),
 )
 
 users = Table(  # who can sign in
@@ -53,12 +61,18 @@ users = Table(  # who can sign in
     text_column("email"),
     text_column("email_lower"),
     text_column("password_hash"),
-    text_column("role", "member"),  # member, admin
+    text_column("role", "member"),  # model/account.py: Role
     text_column("sign_up_reason", ""),
     text_column("locale", "en"),
     number("created_at_ms"),
     UniqueConstraint("email_lower"),
     Index("ix_users_created_at_ms", "created_at_ms"),
+    Index(
+        "ix_users_team",
+        "account_id",
+        sqlite_where=text("role <> 'member'"),
+        postgresql_where=text("role <> 'member'"),
+    ),
 )
 
 sessions = Table(  # signed-in browsers

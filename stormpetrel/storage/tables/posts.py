@@ -34,6 +34,7 @@ posts = Table(  # boosts too: those have boost_of_id and no text
     number("boosts_count", 0),
     number("favourites_count", 0),
     number("created_at_ms"),
+    flag("hidden"),  # by moderators: there for its author and for them alone
     Index(None, "author_id", "id"),
     Index(
         "ix_posts_replies",
