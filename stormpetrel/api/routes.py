@@ -15,6 +15,7 @@ from stormpetrel.api import (
     instance,
     notifications,
     oauth,
+    oembed,
     openapi,
     preferences,
     registrations,
@@ -98,6 +99,7 @@ ROUTES: tuple[Route, ...] = (
     _open("/.well-known/webfinger", instance.webfinger),
     _open("/.well-known/host-meta", instance.host_meta, hot=()),
     _open("/api/openapi.json", openapi.show, hot=()),
+    _open("/api/oembed", oembed.show, hot=("url", "maxwidth", "maxheight", "format")),
     # Applications and their tokens
     *oauth.ROUTES,
     *apps.ROUTES,
