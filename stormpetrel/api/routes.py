@@ -16,6 +16,7 @@ from stormpetrel.api import (
     instance_texts,
     notifications,
     oauth,
+    oembed,
     openapi,
     preferences,
     registrations,
@@ -99,6 +100,7 @@ ROUTES: tuple[Route, ...] = (
     _open("/.well-known/webfinger", instance.webfinger, refuses=(404,)),
     _open("/.well-known/host-meta", instance.host_meta, hot=()),
     _open("/api/openapi.json", openapi.show, hot=()),
+    _open("/api/oembed", oembed.show, hot=("url", "maxwidth", "maxheight", "format")),
     # Applications and their tokens
     *oauth.ROUTES,
     *apps.ROUTES,

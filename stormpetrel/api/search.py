@@ -90,7 +90,7 @@ def _found(
     """Ids of accounts, ids of posts, names of hashtags."""
     if not text:
         return [], [], []
-    address = _address(text, base_url)
+    address = address_of_ours(text, base_url)
     if address is not None:
         username, post_id = address
         if post_id is not None:
@@ -112,7 +112,7 @@ def _found(
     return account_ids, [], tags
 
 
-def _address(text: str, base_url: str) -> tuple[str, int | None] | None:
+def address_of_ours(text: str, base_url: str) -> tuple[str, int | None] | None:
     """(username, post id) of an address of ours: `…/@name` or `…/@name/ID`; None for any other text."""
     if not text.startswith(f"{base_url}/@"):
         return None

@@ -23,7 +23,7 @@ from stormpetrel.errors import (
     TooMany,
 )
 from stormpetrel.http.request import FORM_COOKIE, Request
-from stormpetrel.http.response import HTML, Response, json, redirect
+from stormpetrel.http.response import HTML, TEXT, Response, json, redirect
 from stormpetrel.http.routing import Actor, Route, Router, is_api_path
 from stormpetrel.http.site import Site
 from stormpetrel.model.access import Access
@@ -61,15 +61,20 @@ _CSP = (
 )
 PAGE_CSP = f"{_CSP}; form-action 'self'".encode()
 CONSENT_CSP = _CSP.encode()
+FRAMED_CSP = (
+    b"default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; "
+    b"frame-ancestors *"
+)
+NO_FRAMES = (b"x-frame-options", b"DENY")
 PAGE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), browsing-topics=()"),
 )
 # Not where people sign in and consent: web apps open these pages in a window and wait to hear from it.
 OPENER_POLICY = (b"cross-origin-opener-policy", b"same-origin")
 OPENED_BY_APPS = ("/auth/", "/oauth/")
+FEED_SUFFIX = ".atom"
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -230,6 +235,9 @@ class Application:
                     for name, text in refusal.fields.items()
                 }
             response = json(content, refusal.status)
+        elif request.path.endswith(FEED_SUFFIX):
+            # A program reads it: a page would only be noise in its log.
+            response = Response(refusal.status, f"{refusal.safe_text}\n".encode(), content_type=TEXT)
         else:
             try:
                 response = self.site.pages.error(request, refusal)
@@ -257,7 +265,11 @@ class Application:
             headers += self._page_headers
             if not request.path.startswith(OPENED_BY_APPS):
                 headers.append(OPENER_POLICY)
-            csp = CONSENT_CSP if response.open_form_action else PAGE_CSP
+            if response.may_be_framed:
+                csp = FRAMED_CSP
+            else:
+                headers.append(NO_FRAMES)
+                csp = CONSENT_CSP if response.open_form_action else PAGE_CSP
             headers.append((b"content-security-policy", csp))
             if request.new_form_cookie is not None:
                 response.set_cookie(

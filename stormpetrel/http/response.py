@@ -16,6 +16,7 @@ Headers = list[tuple[bytes, bytes]]
 
 JSON = b"application/json; charset=utf-8"
 HTML = b"text/html; charset=utf-8"
+TEXT = b"text/plain; charset=utf-8"
 
 _encoder = msgspec.json.Encoder()
 
@@ -25,9 +26,10 @@ class Response:
 
     `open_form_action`: the page may send its form's answer on to an address of any scheme (OAuth consent:
     a CSP that names form-action would stop the redirect to an app's private scheme).
+    `may_be_framed`: pages of other sites may show it in a frame; it has no form that a click could be stolen for.
     """
 
-    __slots__ = ("body", "headers", "open_form_action", "status")
+    __slots__ = ("body", "headers", "may_be_framed", "open_form_action", "status")
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class Response:
         self.body = body
         self.headers: Headers = [] if headers is None else headers
         self.open_form_action = False
+        self.may_be_framed = False
         if content_type is not None:
             self.headers.append((b"content-type", content_type))
 

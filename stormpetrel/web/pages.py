@@ -107,14 +107,19 @@ async def public(request: Request) -> Response:
 async def tag(request: Request) -> Response:
     """GET /tags/TAG: public posts with a hashtag."""
     page = page_of(request)
+    written, name = hashtag_asked(request)
+    seen = await request.site.database.read(read_tag, reading(request), name=name, page=page)
+    request.keep_hot(f"tag:{name}", "instance")
+    return _timeline(request, "tag.html", seen, page, name=written, feed=f"{tag_path(name)}/feed.atom")
+
+
+def hashtag_asked(request: Request) -> tuple[str, str]:
+    """The hashtag in the path as written, and its key. Raises NotFound where no post can have it."""
     written = request.parameters["name"]
     name = tag_key(written)
     if len(written) > MAX_TAG_CHARACTERS or [key for key, _ in tags_in(f"#{written}")] != [name]:
-        # No post can have it: nothing needs to be asked.
         raise NotFound("That cannot be a hashtag")
-    seen = await request.site.database.read(read_tag, reading(request), name=name, page=page)
-    request.keep_hot(f"tag:{name}", "instance")
-    return _timeline(request, "tag.html", seen, page, name=written)
+    return written, name
 
 
 async def bookmarks(request: Request) -> Response:

@@ -182,6 +182,7 @@ class Pages:
             favourites_count=post.favourites_count,
             excerpt=excerpt(post.spoiler_text or post.text, _EXCERPT_CHARACTERS),
             account_ids=tuple({author.id, *((reply_to.id,) if reply_to else ())}),
+            created_at_ms=post.created_at_ms,
         )
         self.fragments.put(fragment, generation=gathered.generation)
         return fragment

@@ -128,6 +128,7 @@ def test_answers_are_as_described(place, person):
                 "acct": person.username,
                 "id[]": [person.id, person.post_id],
                 "resource": f"acct:{person.username}@{domain}",
+                "url": f"{place.base_url}/@{person.username}/{person.post_id}",
             },
         )
         if answer.status_code != 200:
