@@ -235,12 +235,13 @@ def tag_url(name: str, base_url: str) -> str:
     return f"{base_url}/tags/{quote(tag_key(name), safe='')}"
 
 
-def tag(name: str, *, base_url: str, signed_in: bool) -> Tag:
-    """A hashtag. Nobody follows hashtags yet, and uses are not counted by day."""
+def tag(name: str, *, base_url: str, following: bool | None) -> Tag:
+    """A hashtag; uses are not counted by day. `following`: whether the reader does, None for a visitor."""
     key = tag_key(name)
-    if signed_in:
-        return Tag(id=key, name=key, url=tag_url(key, base_url), history=[], following=False, featuring=False)
-    return Tag(id=key, name=key, url=tag_url(key, base_url), history=[])
+    url = tag_url(key, base_url)
+    if following is None:
+        return Tag(id=key, name=key, url=url, history=[])
+    return Tag(id=key, name=key, url=url, history=[], following=following, featuring=False)
 
 
 def marker(marker: ModelMarker) -> Marker:

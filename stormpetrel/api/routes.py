@@ -14,6 +14,7 @@ from stormpetrel.api import (
     empty,
     instance,
     instance_texts,
+    lists,
     notifications,
     oauth,
     oembed,
@@ -23,6 +24,7 @@ from stormpetrel.api import (
     reports,
     search,
     statuses,
+    tags,
     timelines,
 )
 from stormpetrel.api.shapes import shape_of
@@ -64,6 +66,11 @@ def _post(path: str, handler: Handler, scope: str, *, actor: Actor = Actor.ACCOU
     return _route("POST", path, handler, scope=scope, actor=actor)
 
 
+def _put(path: str, handler: Handler, scope: str) -> Route:
+    """A PUT by accounts."""
+    return _route("PUT", path, handler, scope=scope, actor=Actor.ACCOUNT)
+
+
 def _patch(path: str, handler: Handler, scope: str) -> Route:
     """A PATCH by accounts."""
     return _route("PATCH", path, handler, scope=scope, actor=Actor.ACCOUNT)
@@ -78,6 +85,8 @@ _A = "/api/v1/accounts"
 _S = "/api/v1/statuses"
 _N = "/api/v1/notifications"
 _I = "/api/v1/instance"
+_L = "/api/v1/lists"
+_F = "/api/v2/filters"
 
 ROUTES: tuple[Route, ...] = (
     # The instance
@@ -129,7 +138,7 @@ ROUTES: tuple[Route, ...] = (
     _open(f"{_A}/{{id}}/following", accounts.following, "read:accounts"),
     _open(f"{_A}/{{id}}/featured_tags", empty.featured_tags, "read:accounts", hot=()),
     _open(f"{_A}/{{id}}/endorsements", empty.endorsements, "read:accounts", hot=()),
-    _get(f"{_A}/{{id}}/lists", empty.lists, "read:lists"),
+    _get(f"{_A}/{{id}}/lists", lists.with_account, "read:lists"),
     _post(f"{_A}/{{id}}/follow", accounts.follow, "write:follows"),
     _post(f"{_A}/{{id}}/unfollow", accounts.unfollow, "write:follows"),
     _post(f"{_A}/{{id}}/remove_from_followers", accounts.remove_from_followers, "write:follows"),
@@ -160,7 +169,15 @@ ROUTES: tuple[Route, ...] = (
     _open("/api/v1/timelines/public", timelines.public, "read:statuses", hot=_PUBLIC),
     _open("/api/v1/timelines/tag/{name}", timelines.tag, "read:statuses", hot=_TAG),
     _get("/api/v1/conversations", empty.conversations, "read:statuses"),
-    _get("/api/v1/lists", empty.lists, "read:lists"),
+    _get("/api/v1/timelines/list/{id}", lists.timeline, "read:lists"),
+    _get(f"{_L}", lists.index, "read:lists"),
+    _post(f"{_L}", lists.create, "write:lists"),
+    _get(f"{_L}/{{id}}", lists.show, "read:lists"),
+    _put(f"{_L}/{{id}}", lists.update, "write:lists"),
+    _delete(f"{_L}/{{id}}", lists.delete, "write:lists"),
+    _get(f"{_L}/{{id}}/accounts", lists.members, "read:lists"),
+    _post(f"{_L}/{{id}}/accounts", lists.add_members, "write:lists"),
+    _delete(f"{_L}/{{id}}/accounts", lists.remove_members, "write:lists"),
     _get("/api/v1/markers", notifications.markers, "read:statuses"),
     _post("/api/v1/markers", notifications.set_markers, "write:statuses"),
     # Notifications
@@ -174,14 +191,16 @@ ROUTES: tuple[Route, ...] = (
     _get("/api/v2/notifications/policy", notifications.policy, "read:notifications"),
     # Finding
     _open("/api/v2/search", search.search, "read:search"),
-    _open("/api/v1/tags/{name}", search.show_tag),
+    _open("/api/v1/tags/{name}", tags.show),
+    _post("/api/v1/tags/{name}/follow", tags.follow, "write:follows"),
+    _post("/api/v1/tags/{name}/unfollow", tags.unfollow, "write:follows"),
     _open("/api/v1/trends", empty.tags, hot=()),
     _open("/api/v1/trends/tags", empty.tags, hot=()),
     _open("/api/v1/trends/statuses", empty.statuses, hot=()),
     _open("/api/v1/trends/links", empty.links, hot=()),
     _get("/api/v1/suggestions", empty.endorsements, "read"),
     _get("/api/v2/suggestions", empty.suggestions, "read"),
-    _get("/api/v1/followed_tags", empty.tags, "read:follows"),
+    _get("/api/v1/followed_tags", tags.followed, "read:follows"),
     _get("/api/v1/featured_tags", empty.featured_tags, "read:accounts"),
     _get("/api/v1/featured_tags/suggestions", empty.tags, "read:accounts"),
     _get("/api/v1/endorsements", empty.endorsements, "read:accounts"),

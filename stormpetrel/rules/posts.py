@@ -261,6 +261,7 @@ def create_post(
             in_reply_to_account_id=0 if parent is None else parent.author_id,
             mentioned_ids=tuple(addressed),
             tags=post.tags,
+            language=post.language,
         )
     )
     connection.tell(AccountChanged(author_id))

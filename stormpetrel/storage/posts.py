@@ -302,8 +302,13 @@ def insert_tags(
     # In one order everywhere, so that two such transactions cannot wait for each other.
     for name, display in sorted(tags):
         if name not in known:
-            connection.run(_INSERT_TAG, id=connection.new_id(now_ms), name=name, display=display)
+            insert_tag(connection, name=name, display=display, now_ms=now_ms)
     connection.run(_INSERT_POST_TAGS, post_id=post_id, names=names)
+
+
+def insert_tag(connection: Connection, *, name: str, display: str, now_ms: int) -> None:
+    """A new tag, unless it is there: its key, and as first written."""
+    connection.run(_INSERT_TAG, id=connection.new_id(now_ms), name=name, display=display)
 
 
 def tag_ids(connection: Connection, *, names: Sequence[str]) -> dict[str, int]:
