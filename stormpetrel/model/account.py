@@ -66,6 +66,10 @@ class Account:
     last_post_at_ms: int
     created_at_ms: int
     state: AccountState
+    avatar_key: str = ""
+    avatar_static_key: str = ""
+    header_key: str = ""
+    header_static_key: str = ""
 
     @property
     def shown_name(self) -> str:

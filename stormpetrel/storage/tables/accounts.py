@@ -37,6 +37,10 @@ accounts = Table(
     number("last_post_at_ms", 0),
     number("created_at_ms"),
     text_column("state", "active"),  # active, pending (sign-up awaits approval), suspended
+    text_column("avatar_key", ""),  # files of media_files; empty: none
+    text_column("avatar_static_key", ""),
+    text_column("header_key", ""),
+    text_column("header_static_key", ""),
     UniqueConstraint("username_lower", "domain"),
 )
 
