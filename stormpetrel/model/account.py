@@ -70,6 +70,10 @@ class Account:
     created_at_ms: int
     state: AccountState
     silenced: bool = False
+    avatar_key: str = ""
+    avatar_static_key: str = ""
+    header_key: str = ""
+    header_static_key: str = ""
 
     @property
     def shown_name(self) -> str:

@@ -109,9 +109,11 @@ def public(
     remote: bool = False,
     only_media: bool = False,
 ) -> list[int]:
-    """Everybody's public posts. All are local and none has media yet, so `remote` and `only_media` are empty."""
-    if (remote and not local) or only_media:
+    """Everybody's public posts, or of those the ones with media. All are local, so `remote` is empty."""
+    if remote and not local:
         return []
+    if only_media:
+        return stored.public_media(connection, reader_id=reader_id, page=page, now_ms=now_ms)
     return stored.public(connection, reader_id=reader_id, page=page, now_ms=now_ms)
 
 
@@ -172,8 +174,17 @@ def of_account(
             raise NotFound
         if relationships.follows(connection, follower_id=reader_id, followed_id=account_id):
             widest = Visibility.FOLLOWERS
-    if only_media or pinned:
+    if pinned:
         return []
+    if only_media:
+        return stored.of_account_media(
+            connection,
+            reader_id=reader_id,
+            account_id=account_id,
+            page=page,
+            widest=widest,
+            with_replies=not exclude_replies,
+        )
     if tagged:
         key = tag_key(tagged.lstrip("#"))
         tag_id = posts.tag_ids(connection, names=[key]).get(key)

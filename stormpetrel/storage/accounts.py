@@ -13,7 +13,7 @@ from stormpetrel.storage.statement import sql
 _COLUMNS = (
     "a.id, a.username, a.display_name, a.note, a.fields, a.locked, a.bot, a.discoverable, a.visibility, "
     "a.sensitive, a.language, a.followers_count, a.following_count, a.posts_count, a.last_post_at_ms, "
-    "a.created_at_ms, a.state, a.silenced"
+    "a.created_at_ms, a.state, a.silenced, a.avatar_key, a.avatar_static_key, a.header_key, a.header_static_key"
 )
 
 _BY_ID = sql(f"SELECT {_COLUMNS} FROM accounts a WHERE a.id = :account_id")
@@ -58,6 +58,12 @@ _UPDATE_PROFILE = sql(
     "UPDATE accounts SET display_name = :display_name, note = :note, fields = :fields, locked = :locked, "
     "bot = :bot, discoverable = :discoverable, visibility = :visibility, sensitive = :sensitive, "
     "language = :language WHERE id = :account_id"
+)
+_SET_AVATAR = sql(
+    "UPDATE accounts SET avatar_key = :key, avatar_static_key = :static_key WHERE id = :account_id"
+)
+_SET_HEADER = sql(
+    "UPDATE accounts SET header_key = :key, header_static_key = :static_key WHERE id = :account_id"
 )
 _SET_STATE = sql(
     "UPDATE accounts SET state = :state, suspended_at_ms = :suspended_at_ms WHERE id = :account_id"
@@ -142,6 +148,10 @@ def _account(row: Row) -> Account:
         created_at_ms=row[15],
         state=AccountState(row[16]),
         silenced=bool(row[17]),
+        avatar_key=row[18],
+        avatar_static_key=row[19],
+        header_key=row[20],
+        header_static_key=row[21],
     )
 
 
@@ -164,7 +174,7 @@ def author(
     )
     if row is None:
         return None
-    post_id, answered_at_ms, name, website, has_subscribers = row[18:]
+    post_id, answered_at_ms, name, website, has_subscribers = row[22:]
     return Author(
         account=_account(row),
         answered=None if post_id is None else (post_id, answered_at_ms),
@@ -275,6 +285,16 @@ def update_profile(connection: Connection, *, old: Account, change: ProfileChang
         sensitive=pick(change.default_sensitive, old.default_sensitive),
         language=pick(change.default_language, old.default_language),
     )
+
+
+def set_avatar(connection: Connection, *, account_id: int, key: str, static_key: str) -> None:
+    """Replaces the avatar's files; empty keys: none."""
+    connection.run(_SET_AVATAR, account_id=account_id, key=key, static_key=static_key)
+
+
+def set_header(connection: Connection, *, account_id: int, key: str, static_key: str) -> None:
+    """Replaces the header's files; empty keys: none."""
+    connection.run(_SET_HEADER, account_id=account_id, key=key, static_key=static_key)
 
 
 def set_state(

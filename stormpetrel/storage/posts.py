@@ -8,13 +8,14 @@ from stormpetrel.model.page import Page
 from stormpetrel.model.post import NO_FLAGS, Flags, Mention, Post, Visibility
 from stormpetrel.model.visibility import Facts
 from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.media import of_posts
 from stormpetrel.storage.paging import paged
 from stormpetrel.storage.statement import sql
 
 _BY_IDS = sql(
     "SELECT p.id, p.author_id, p.text, p.spoiler_text, p.visibility, p.sensitive, p.language, p.in_reply_to_id, "
     "p.in_reply_to_account_id, p.boost_of_id, p.replies_count, p.boosts_count, p.favourites_count, "
-    "p.created_at_ms, app.name, app.website, p.hidden "
+    "p.created_at_ms, app.name, app.website, p.hidden, p.media_count "
     "FROM posts p LEFT JOIN applications app ON app.id = p.application_id "
     "WHERE p.id IN :post_ids[]"
 )
@@ -132,6 +133,8 @@ def posts(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, Post]
     if tagged:
         for post_id, name in connection.all(_TAGS, post_ids=tagged):
             tags.setdefault(post_id, []).append(name)
+    pictured = [row[0] for row in rows if row[17]]
+    media = of_posts(connection, post_ids=pictured) if pictured else {}
     return {
         row[0]: Post(
             id=row[0],
@@ -152,6 +155,7 @@ def posts(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, Post]
             mentions=tuple(mentions.get(row[0], ())),
             tags=tuple(tags.get(row[0], ())),
             hidden=bool(row[16]),
+            media=media.get(row[0], ()),
         )
         for row in rows
     }

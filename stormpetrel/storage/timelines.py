@@ -111,6 +111,13 @@ _PUBLIC = paged(
     f"AND p.author_id NOT IN ({_HIDDEN})",
     "p.id",
 )
+_PUBLIC_MEDIA = paged(
+    "SELECT p.id FROM posts p JOIN accounts a ON a.id = p.author_id "
+    "WHERE p.visibility = 0 AND p.boost_of_id IS NULL AND p.media_count > 0 AND a.state = 'active' "
+    "AND (p.in_reply_to_account_id IS NULL OR p.in_reply_to_account_id = p.author_id) "
+    f"AND p.author_id NOT IN ({_HIDDEN})",
+    "p.id",
+)
 _TAG = paged(
     "SELECT pt.post_id FROM post_tags pt JOIN posts p ON p.id = pt.post_id JOIN accounts a ON a.id = p.author_id "
     "WHERE pt.tag_id = :tag_id AND p.visibility = 0 AND a.state = 'active' "
@@ -135,6 +142,13 @@ _OF_ACCOUNT = paged(
     "AND (p.boost_of_id IS NULL OR (:with_boosts = 1 AND EXISTS (SELECT 1 FROM posts b "
     "JOIN accounts ba ON ba.id = b.author_id AND ba.state = 'active' "
     f"WHERE b.id = p.boost_of_id AND b.hidden = FALSE AND b.author_id NOT IN ({_HIDDEN})))) "
+    "AND (:with_replies = 1 OR p.in_reply_to_account_id IS NULL OR p.in_reply_to_account_id = p.author_id)",
+    "p.id",
+)
+_OF_ACCOUNT_MEDIA = paged(
+    "SELECT p.id FROM posts p WHERE p.author_id = :account_id AND p.media_count > 0 "
+    "AND (p.visibility <= :widest OR EXISTS "
+    "(SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id)) "
     "AND (:with_replies = 1 OR p.in_reply_to_account_id IS NULL OR p.in_reply_to_account_id = p.author_id)",
     "p.id",
 )
@@ -236,6 +250,11 @@ def public(connection: Connection, *, reader_id: int | None, page: Page, now_ms:
     return _PUBLIC.ids(connection, page, reader_id=reader_id or 0, now_ms=now_ms)
 
 
+def public_media(connection: Connection, *, reader_id: int | None, page: Page, now_ms: int) -> list[int]:
+    """`public`, of posts with media."""
+    return _PUBLIC_MEDIA.ids(connection, page, reader_id=reader_id or 0, now_ms=now_ms)
+
+
 def tagged(
     connection: Connection, *, reader_id: int | None, page: Page, tag_id: int, now_ms: int
 ) -> list[int]:
@@ -287,6 +306,26 @@ def of_account(
         with_replies=int(with_replies),
         with_boosts=int(with_boosts),
         now_ms=now_ms,
+    )
+
+
+def of_account_media(
+    connection: Connection,
+    *,
+    reader_id: int | None,
+    account_id: int,
+    page: Page,
+    widest: int,
+    with_replies: bool,
+) -> list[int]:
+    """The account's own posts with media, as in `of_account`."""
+    return _OF_ACCOUNT_MEDIA.ids(
+        connection,
+        page,
+        reader_id=reader_id or 0,
+        account_id=account_id,
+        widest=int(widest),
+        with_replies=int(with_replies),
     )
 
 

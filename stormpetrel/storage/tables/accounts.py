@@ -39,6 +39,10 @@ accounts = Table(
     text_column("state", "active"),  # active, pending (sign-up awaits approval), suspended
     flag("silenced"),  # not in public, tag and search for who does not follow
     number("suspended_at_ms", 0),  # 0: is not suspended
+    text_column("avatar_key", ""),  # files of media_files; empty: none
+    text_column("avatar_static_key", ""),
+    text_column("header_key", ""),
+    text_column("header_static_key", ""),
     UniqueConstraint("username_lower", "domain"),
     Index(
         "ix_accounts_suspended",
