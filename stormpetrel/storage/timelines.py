@@ -74,7 +74,8 @@ _ITEM_COLUMNS = (
     "WHEN p.boost_of_id IS NULL THEN 0 ELSE coalesce((SELECT b.author_id FROM posts b "
     f"JOIN accounts ba ON ba.id = b.author_id AND ba.state = 'active' "
     f"WHERE b.id = p.boost_of_id AND b.hidden = FALSE), {GONE}) END, "
-    "p.visibility = 3 AND EXISTS (SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id), p.language"
+    "p.visibility = 3 AND EXISTS (SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id), "
+    "p.language"
 )
 _ITEMS = sql(f"SELECT {_ITEM_COLUMNS} FROM posts p WHERE p.id IN :post_ids[]")
 # Only ids at first, from the index alone: of 80 authors' posts, 80 are wanted.
