@@ -61,12 +61,8 @@ def require_admin(actor: Moderator) -> None:
 
 def _target(connection: Connection, actor: Moderator, account_id: int) -> Account:
     """Whom the actor wants to act on. Raises NotFound, and Forbidden where they may not."""
-    found = accounts.account(connection, account_id=account_id)
-    if found is None:
-        raise NotFound("There is no such account")
-    user = accounts.user(connection, account_id=account_id)
-    role = Role.MEMBER if user is None else user.role
-    if not outranks(actor, target_id=account_id, target_role=role):
+    found = any_account(connection, account_id=account_id)
+    if not outranks(actor, target_id=account_id, target_role=role_of(connection, account_id=account_id)):
         raise Forbidden("You may not do this to yourself, or to somebody of your own rank or above")
     return found
 
@@ -82,6 +78,20 @@ def _keep_an_admin(connection: Connection, account_id: int) -> None:
     admins = [user.account_id for user in accounts.team(connection) if user.role is Role.ADMIN]
     if admins == [account_id]:
         raise Forbidden("This is the last admin, whom the place needs")
+
+
+def any_account(connection: Connection, *, account_id: int) -> Account:
+    """The account in whatever state, for moderators to look at. Raises NotFound."""
+    found = accounts.account(connection, account_id=account_id)
+    if found is None:
+        raise NotFound("There is no such account")
+    return found
+
+
+def role_of(connection: Connection, *, account_id: int) -> Role:
+    """What the account may do besides using the place."""
+    user = accounts.user(connection, account_id=account_id)
+    return Role.MEMBER if user is None else user.role
 
 
 # Writing down, and telling
@@ -195,7 +205,7 @@ def reports(connection: Connection, *, report_ids: list[int]) -> dict[int, Repor
 
 
 def _about(connection: Connection, actor: Moderator, report_id: int) -> tuple[Report, Account]:
-    """An open report. Nobody decides about a report of themselves, nor a moderator about one of an admin."""
+    """An open report with its account. Nobody decides about a report of themselves or of who ranks above."""
     found = report(connection, report_id=report_id)
     if found.resolved_at_ms:
         raise Invalid("This report is resolved already")
@@ -273,6 +283,67 @@ def delete_post(connection: Connection, actor: Moderator, *, post_id: int, reaso
 
 
 # Acts on accounts
+
+
+ON_ACCOUNTS = ("warn", "silence", "unsilence", "suspend", "unsuspend")
+ON_POSTS = ("hide", "unhide", "mark_sensitive", "delete_post")
+
+
+def act_on_account(
+    connection: Connection, actor: Moderator, *, verb: str, account_id: int, reason: str, now_ms: int
+) -> None:
+    """One of ON_ACCOUNTS by its name. Raises NotFound for another."""
+    rules = {"warn": warn, "silence": silence, "unsilence": unsilence}
+    rules |= {"suspend": suspend, "unsuspend": unsuspend}
+    if verb not in rules:
+        raise NotFound
+    rules[verb](connection, actor, account_id=account_id, reason=reason, now_ms=now_ms)
+
+
+def act_on_post(
+    connection: Connection, actor: Moderator, *, verb: str, post_id: int, reason: str, now_ms: int
+) -> None:
+    """One of ON_POSTS by its name. Raises NotFound for another."""
+    rules = {"hide": hide, "unhide": unhide, "mark_sensitive": mark_sensitive, "delete_post": delete_post}
+    if verb not in rules:
+        raise NotFound
+    rules[verb](connection, actor, post_id=post_id, reason=reason, now_ms=now_ms)
+
+
+def _is_done(verb: str, post: Post) -> bool:
+    match verb:
+        case "hide":
+            return post.hidden
+        case "unhide":
+            return not post.hidden
+        case "mark_sensitive":
+            return post.sensitive
+        case _:
+            return False
+
+
+def act_on_report(
+    connection: Connection, actor: Moderator, *, verb: str, report_id: int, reason: str, now_ms: int
+) -> None:
+    """What a report asks for: to resolve or assign it, or an act on its account or on all its posts.
+
+    Posts that are gone, or for which it is done, are passed over. The report stays open until it is resolved.
+    """
+    if verb in ("resolve", "assign"):
+        rule = resolve if verb == "resolve" else assign
+        rule(connection, actor, report_id=report_id, reason=reason, now_ms=now_ms)
+        return
+    found, _ = _about(connection, actor, report_id)
+    if verb in ON_ACCOUNTS:
+        act_on_account(
+            connection, actor, verb=verb, account_id=found.account_id, reason=reason, now_ms=now_ms
+        )
+        return
+    if verb not in ON_POSTS:
+        raise NotFound
+    for post in posts.posts(connection, post_ids=found.post_ids).values():
+        if post.boost_of_id is None and not _is_done(verb, post):
+            act_on_post(connection, actor, verb=verb, post_id=post.id, reason=reason, now_ms=now_ms)
 
 
 def warn(connection: Connection, actor: Moderator, *, account_id: int, reason: str, now_ms: int) -> None:

@@ -20,6 +20,7 @@ from stormpetrel.model.account import (
 )
 from stormpetrel.rules import access as access_rules
 from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import instance as instance_rules
 from stormpetrel.rules import passwords as password_rules
 from stormpetrel.rules.access import SESSION_AGE_S
 from stormpetrel.rules.accounts import MAX_REASON
@@ -122,10 +123,10 @@ async def show_sign_up(request: Request) -> Response:
     after = same_site(dict(request.query_pairs).get("next", "/"))
     if request.reader_id is not None:
         return redirect(after)
-    return _sign_up_page(request, after=after)
+    return await _sign_up_page(request, after=after)
 
 
-def _sign_up_page(
+async def _sign_up_page(
     request: Request,
     *,
     after: str,
@@ -137,6 +138,7 @@ def _sign_up_page(
         request,
         "sign_up.html",
         status=status,
+        rules=await request.site.database.read(instance_rules.rules),
         after=after,
         # What was typed stays, but for the password, which does not travel back.
         typed={name: (typed or {}).get(name, "") for name in ("username", "email", "reason", "agreement")},
@@ -183,7 +185,7 @@ async def sign_up(request: Request) -> Response:
         except Invalid as refusal:
             problems = refusal.fields or {"username": refusal.safe_text}
     if problems:
-        return _sign_up_page(request, after=after, typed=typed, problems=problems, status=422)
+        return await _sign_up_page(request, after=after, typed=typed, problems=problems, status=422)
     if account.state is AccountState.PENDING:
         page: Response = request.site.pages.page(request, "sign_up_pending.html", username=account.username)
         return page

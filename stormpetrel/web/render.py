@@ -92,7 +92,8 @@ class Pages:
         """The page `template` makes of `values`, in the frame that every page has.
 
         `reader`: who reads, where the handler has read that; otherwise as last seen by this process.
-        Templates also find `csrf` (a form's token), `here` (this address), `path` and `is_admin`.
+        Templates also find `csrf` (a form's token), `here` (this address), `path`, `is_admin`
+        and `is_moderator` (admins are).
         """
         access = request.access
         if reader is not None:
@@ -106,6 +107,7 @@ class Pages:
             reader=reader,
             signed_in=access is not None and access.account_id is not None,
             is_admin=access is not None and access.role == "admin",
+            is_moderator=access is not None and access.role in ("admin", "moderator"),
             path=request.path,
             here=here,
             sign_in=sign_in_path(here) if access is None else "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from stormpetrel.http.routing import Actor, Handler, Route
 from stormpetrel.web import (
     admin,
+    admin_texts,
     assets,
     auth,
     compose,
@@ -12,10 +13,12 @@ from stormpetrel.web import (
     embeds,
     feeds,
     manifest,
+    moderation,
     notifications,
     pages,
     people,
     posts,
+    reports,
     settings,
 )
 from stormpetrel.web.paging import PARAMETERS
@@ -64,6 +67,10 @@ ROUTES: tuple[Route, ...] = (
     _form("/posts/{id}/unbookmark", posts.unbookmark, "Keeps it no longer"),
     _member("/posts/{id}/delete", posts.ask_delete, "Asks before a post is deleted"),
     _form("/posts/{id}/delete", posts.delete, "Deletes a post"),
+    _member("/posts/{id}/report", reports.report_post, "Reports a post to the moderators"),
+    _form("/posts/{id}/report", reports.report_post, "Reports a post to the moderators"),
+    _member("/people/{id}/report", reports.report_person, "Reports a person to the moderators"),
+    _form("/people/{id}/report", reports.report_person, "Reports a person to the moderators"),
     _form("/people/{id}/follow", people.follow, "Follows a person"),
     _form("/people/{id}/unfollow", people.unfollow, "Follows no longer"),
     _form("/people/{id}/accept", people.accept, "Lets a person follow"),
@@ -82,4 +89,6 @@ ROUTES: tuple[Route, ...] = (
     *auth.ROUTES,
     *consent.ROUTES,
     *admin.ROUTES,
+    *admin_texts.ROUTES,
+    *moderation.ROUTES,
 )
