@@ -9,6 +9,7 @@ from stormpetrel.web import (
     auth,
     compose,
     consent,
+    mails,
     manifest,
     notifications,
     pages,
@@ -75,6 +76,7 @@ ROUTES: tuple[Route, ...] = (
     _public("/robots.txt", assets.robots, "What search engines may read", ()),
     _public("/manifest.webmanifest", manifest.manifest, "The place as an app on a phone", ()),
     *auth.ROUTES,
+    *mails.ROUTES,
     *consent.ROUTES,
     *admin.ROUTES,
 )

@@ -36,8 +36,14 @@ accounts = Table(
     number("posts_count", 0),
     number("last_post_at_ms", 0),
     number("created_at_ms"),
-    text_column("state", "active"),  # active, pending (sign-up awaits approval), suspended
+    text_column("state", "active"),  # model.account.AccountState
     UniqueConstraint("username_lower", "domain"),
+    Index(
+        "ix_accounts_unconfirmed",
+        "created_at_ms",
+        sqlite_where=text("state = 'unconfirmed'"),
+        postgresql_where=text("state = 'unconfirmed'"),
+    ),
 )
 
 users = Table(  # who can sign in
@@ -67,5 +73,6 @@ sessions = Table(  # signed-in browsers
     id_column(),
     ref("account_id", "accounts.id"),
     number("created_at_ms"),
+    text_column("browser", ""),  # "Firefox on Linux"; empty: not known
     Index(None, "account_id"),
 )
