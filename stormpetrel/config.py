@@ -28,6 +28,9 @@ _LOGIN = re.compile(r"(?<=://)([^/:?#]*):[^/]*@")
 _PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+")
 SHIELD_MODES = ("full", "off", "per-address", "bounded")
+MAIL_TRANSPORTS = ("file", "console", "smtp")
+MAIL_SECURITIES = ("none", "starttls", "tls")
+CONFIRMATIONS = ("auto", "required", "off")
 REGISTRATIONS = ("open", "approval", "closed")
 
 
@@ -116,6 +119,32 @@ class PostsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MailConfig:
+    transport: str = _key(
+        "file",
+        "how mails leave: as files in the data directory, in the log, or to a mail server",
+        choices=MAIL_TRANSPORTS,
+    )
+    sender: str = _key("", "address that mails come from; empty: stormpetrel@ the public host")
+    confirm: str = _key(
+        "auto", "whether new addresses must be confirmed; auto: with smtp", choices=CONFIRMATIONS
+    )
+    host: str = _key("127.0.0.1", "the mail server")
+    port: int = _key(587, "port of the mail server", low=1, high=65535)
+    security: str = _key(
+        "starttls",
+        "how the way to the mail server is protected; certificates are checked",
+        choices=MAIL_SECURITIES,
+    )
+    ca_file: str = _key(
+        "", "certificates (PEM) to trust instead of the system's, for a mail server of one's own"
+    )
+    username: str = _key("", "name to sign in to the mail server with; empty: none")
+    password: str = _key("", "password for the mail server", secret="all")
+    timeout_s: float = _key(10.0, "longest wait for one answer of the mail server", low=0.1, high=120)
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfig:
     level: str = _key("info", "least level that is logged", choices=("debug", "info", "warning", "error"))
 
@@ -144,6 +173,7 @@ class Config:
     edge: EdgeConfig = field(default_factory=EdgeConfig)
     posts: PostsConfig = field(default_factory=PostsConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    mail: MailConfig = field(default_factory=MailConfig)
 
     @property
     def database_url(self) -> str:
@@ -165,6 +195,18 @@ class Config:
         url = urlsplit(self.base_url)
         host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
         return f"{url.scheme}://{host}:{self.status.port}"
+
+    @property
+    def mail_sender(self) -> str:
+        """The address that mails come from."""
+        return self.mail.sender or f"stormpetrel@{urlsplit(self.base_url).hostname}"
+
+    @property
+    def confirms_addresses(self) -> bool:
+        """Whether who signs up must follow a link in a mail first."""
+        return self.mail.confirm == "required" or (
+            self.mail.confirm == "auto" and self.mail.transport == "smtp"
+        )
 
     @property
     def domain(self) -> str:

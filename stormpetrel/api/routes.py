@@ -11,6 +11,7 @@ from typing import Any
 from stormpetrel.api import (
     accounts,
     apps,
+    emails,
     empty,
     instance,
     instance_texts,
@@ -56,14 +57,14 @@ def _open(path: str, handler: Handler, scope: str | None = None, **more: Any) ->
     return _route("GET", path, handler, scope=scope, **more)
 
 
-def _get(path: str, handler: Handler, scope: str) -> Route:
+def _get(path: str, handler: Handler, scope: str, **more: Any) -> Route:
     """A GET for accounts."""
-    return _route("GET", path, handler, scope=scope, actor=Actor.ACCOUNT)
+    return _route("GET", path, handler, scope=scope, actor=Actor.ACCOUNT, **more)
 
 
-def _post(path: str, handler: Handler, scope: str, *, actor: Actor = Actor.ACCOUNT) -> Route:
+def _post(path: str, handler: Handler, scope: str, *, actor: Actor = Actor.ACCOUNT, **more: Any) -> Route:
     """A POST by accounts."""
-    return _route("POST", path, handler, scope=scope, actor=actor)
+    return _route("POST", path, handler, scope=scope, actor=actor, **more)
 
 
 def _put(path: str, handler: Handler, scope: str) -> Route:
@@ -115,6 +116,8 @@ ROUTES: tuple[Route, ...] = (
     *apps.ROUTES,
     # One's own account
     _post(f"{_A}", registrations.create, "write:accounts", actor=Actor.APPLICATION),
+    _post("/api/v1/emails/confirmations", emails.confirmations, "write:accounts", unconfirmed=True),
+    _get("/api/v1/emails/check_confirmation", emails.check_confirmation, "read:accounts", unconfirmed=True),
     _get(f"{_A}/verify_credentials", accounts.verify_credentials, "profile"),
     _patch(f"{_A}/update_credentials", accounts.update_credentials, "write:accounts"),
     _get("/api/v1/preferences", preferences.show, "read:accounts"),

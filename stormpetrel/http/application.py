@@ -217,6 +217,13 @@ class Application:
             raise NotSignedIn
         if access is None:
             return
+        if not access.confirmed and not route.unconfirmed:
+            if route.actor is Actor.ACCOUNT:
+                raise Forbidden(access_rules.UNCONFIRMED)
+            if route.actor is Actor.ANYONE:
+                # They see what any visitor sees.
+                request.access = None
+                return
         if route.actor is Actor.ACCOUNT and access.account_id is None:
             raise Invalid("This method requires an authenticated user")
         if route.scope is not None and route.scope not in access.allowed:
@@ -262,7 +269,8 @@ class Application:
                 headers.append((b"x-ratelimit-remaining", b"%d" % limit[1]))
                 headers.append((b"x-ratelimit-reset", _iso(int(limit[2]))))
         else:
-            headers += self._page_headers
+            own = {name for name, _ in headers}
+            headers += [header for header in self._page_headers if header[0] not in own]
             if not request.path.startswith(OPENED_BY_APPS):
                 headers.append(OPENER_POLICY)
             if response.may_be_framed:

@@ -69,6 +69,10 @@ class Response:
         self.set_cookie(name, "", max_age_s=0, secure=secure)
 
 
+NO_REFERRER = (b"referrer-policy", b"no-referrer")
+"""For pages whose address holds a secret: nobody is told it, not even we ourselves."""
+
+
 def json(value: Any, status: int = 200) -> Response:
     """`value` (msgspec Structs, lists, dicts) as JSON."""
     return Response(status, _encoder.encode(value))

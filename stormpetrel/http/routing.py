@@ -39,7 +39,8 @@ class Route:
     that a token needs. `takes` and `gives` are msgspec types of input and answer. `statuses` are the codes of
     success, `refuses` those of refusals that the shape of the route does not tell (404 for a name in the query).
     `hot`: not None when the anonymous GET may come from the hot-page cache; names the query
-    parameters that count. `paged`: answers with a Link header.
+    parameters that count. `paged`: answers with a Link header. `unconfirmed`: also for accounts whose
+    e-mail address is not confirmed yet.
     """
 
     method: str
@@ -54,6 +55,7 @@ class Route:
     refuses: tuple[int, ...] = ()
     hot: tuple[str, ...] | None = None
     paged: bool = False
+    unconfirmed: bool = False
 
     @property
     def is_api(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,12 @@ from stormpetrel.config import Config
 from stormpetrel.edge.cache import HotCache
 from stormpetrel.heavy import Heavy
 from stormpetrel.memory import HomeLists, ReaderFlags
+from stormpetrel.model.mail import NewLink, new_link
 from stormpetrel.shield.identify import TokenTable
 from stormpetrel.storage.database import Database
+
+NONCE_BYTES = 32
+"""Of randomness in a link of a mail."""
 
 
 @dataclass(slots=True)
@@ -38,6 +43,10 @@ class Site:
     api: Any = None
     pages: Any = None
     access_changes: int = 0
+
+    def fresh_link(self) -> NewLink:
+        """A link for a mail, that nobody can guess."""
+        return new_link(self.secret, secrets.token_hex(NONCE_BYTES))
 
     @property
     def https(self) -> bool:

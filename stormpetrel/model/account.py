@@ -25,11 +25,14 @@ RESERVED_USERNAMES = frozenset(
 
 
 class AccountState(StrEnum):
-    """`pending`: signed up, waits for approval. `suspended`: hidden everywhere, cannot sign in."""
+    """`unconfirmed`: signed up, has not followed the link in our mail. `pending`: waits for approval. `suspended`:
+    hidden everywhere, cannot sign in. `deleted`: by its owner; the name stays taken, nothing else is left."""
 
     ACTIVE = "active"
+    UNCONFIRMED = "unconfirmed"
     PENDING = "pending"
     SUSPENDED = "suspended"
+    DELETED = "deleted"
 
 
 class Role(StrEnum):

@@ -22,8 +22,10 @@ from stormpetrel.model.account import (
     username_problem,
 )
 from stormpetrel.model.event import AccessChanged, AccountChanged
+from stormpetrel.model.mail import NewLink
 from stormpetrel.model.post import Visibility
 from stormpetrel.rules import access
+from stormpetrel.rules.mail import send_confirmation
 from stormpetrel.rules.relationships import accept_follow
 from stormpetrel.storage import accounts as stored
 from stormpetrel.storage import instance as stored_instance
@@ -119,9 +121,11 @@ def sign_up(
     now_ms: int,
     role: Role = Role.MEMBER,
     by_operator: bool = False,
+    confirmation: NewLink | None = None,
 ) -> Account:
     """A new account with its user; waits for approval where `registration` is "approval".
 
+    `confirmation`: the link that is sent, and must be followed first; approval comes after that.
     `by_operator`: from the command line; then `registration` does not count and reserved names are free.
     Raises Forbidden when sign-up is closed, Invalid with `fields` for what is wrong or taken.
     """
@@ -151,6 +155,8 @@ def sign_up(
         raise invalid_fields(wrong)
     account_id = connection.new_id(now_ms)
     state = AccountState.PENDING if waits else AccountState.ACTIVE
+    if confirmation is not None and not by_operator:
+        state = AccountState.UNCONFIRMED
     stored.insert_account(
         connection, account_id=account_id, username=username, language="", state=state, now_ms=now_ms
     )
@@ -164,7 +170,10 @@ def sign_up(
         locale=locale,
         now_ms=now_ms,
     )
-    if not by_operator:
+    if state is AccountState.UNCONFIRMED:
+        assert confirmation is not None
+        send_confirmation(connection, account_id=account_id, link=confirmation, now_ms=now_ms)
+    elif not by_operator:
         outbox.put(connection, kind="sign_up", payload={"account_id": account_id}, now_ms=now_ms)
     made = stored.account(connection, account_id=account_id)
     assert made is not None
@@ -233,7 +242,7 @@ def suspend(connection: Connection, *, account_id: int) -> None:
     Who may is decided in rules/moderation.py, which doors call.
     """
     found = stored.account(connection, account_id=account_id)
-    if found is None:
+    if found is None or found.state is AccountState.DELETED:
         raise NotFound("There is no such account")
     if found.state is AccountState.SUSPENDED:
         raise Invalid(f"@{found.username} is suspended already")

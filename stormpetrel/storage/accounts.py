@@ -71,6 +71,7 @@ _SET_STATE = sql(
 _SET_SILENCED = sql("UPDATE accounts SET silenced = :silenced WHERE id = :account_id")
 _SET_ROLE = sql("UPDATE users SET role = :role WHERE account_id = :account_id")
 _SET_PASSWORD = sql("UPDATE users SET password_hash = :password_hash WHERE account_id = :account_id")
+_SET_EMAIL = sql("UPDATE users SET email = :email, email_lower = :email_lower WHERE account_id = :account_id")
 _DELETE = sql("DELETE FROM accounts WHERE id = :account_id")
 _ADD_FOLLOWERS = sql("UPDATE accounts SET followers_count = followers_count + :delta WHERE id = :account_id")
 _ADD_FOLLOWING = sql("UPDATE accounts SET following_count = following_count + :delta WHERE id = :account_id")
@@ -327,6 +328,11 @@ def suspended_before(connection: Connection, *, before_ms: int, count: int) -> l
 def set_password(connection: Connection, *, account_id: int, password_hash: str) -> None:
     """Replaces the password's hash."""
     connection.run(_SET_PASSWORD, account_id=account_id, password_hash=password_hash)
+
+
+def set_email(connection: Connection, *, account_id: int, email: str) -> None:
+    """Replaces the address. A taken one violates the unique key."""
+    connection.run(_SET_EMAIL, account_id=account_id, email=email, email_lower=email.lower())
 
 
 def delete_account(connection: Connection, *, account_id: int) -> None:

@@ -237,7 +237,8 @@ def _here(request: Request) -> str:
     not carry what their first visitor's address had.
     """
     try:
-        pairs = request.query_pairs
+        # A link from a mail holds a secret, which no other link may repeat.
+        pairs = [pair for pair in request.query_pairs if pair[0] != "token"]
     except Malformed:
         # The error page about just that has to be made too.
         pairs = []

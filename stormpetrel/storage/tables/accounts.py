@@ -36,7 +36,7 @@ accounts = Table(
     number("posts_count", 0),
     number("last_post_at_ms", 0),
     number("created_at_ms"),
-    text_column("state", "active"),  # active, pending (sign-up awaits approval), suspended
+    text_column("state", "active"),  # model.account.AccountState
     flag("silenced"),  # not in public, tag and search for who does not follow
     number("suspended_at_ms", 0),  # 0: is not suspended
     text_column("avatar_key", ""),  # files of media_files; empty: none
@@ -49,6 +49,12 @@ accounts = Table(
         "suspended_at_ms",
         sqlite_where=text("suspended_at_ms > 0"),
         postgresql_where=text("suspended_at_ms > 0"),
+    ),
+    Index(
+        "ix_accounts_unconfirmed",
+        "created_at_ms",
+        sqlite_where=text("state = 'unconfirmed'"),
+        postgresql_where=text("state = 'unconfirmed'"),
     ),
 )
 
@@ -85,5 +91,6 @@ sessions = Table(  # signed-in browsers
     id_column(),
     ref("account_id", "accounts.id"),
     number("created_at_ms"),
+    text_column("browser", ""),  # "Firefox on Linux"; empty: not known
     Index(None, "account_id"),
 )
