@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import stormpetrel
-from stormpetrel.cli import check, instance, moderation, seed, serve, tokens, users
+from stormpetrel.cli import check, instance, moderation, seed, serve, texts, tokens, users
 from stormpetrel.cli.parser import Parser
 from stormpetrel.errors import Busy, EnvironmentFailure, Refusal, SetupError
 
@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     users.add_commands(commands)
     tokens.add_commands(commands)
     moderation.add_commands(commands)
+    texts.add_commands(commands)
     seed.add_commands(commands)
     return parser
 
