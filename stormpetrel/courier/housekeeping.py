@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from stormpetrel.rules import media
 from stormpetrel.storage.database import Database
 from stormpetrel.storage.housekeeping import (
     end_expired_mutes,
@@ -28,6 +29,8 @@ async def keep_house(db: Database, *, now_ms: int) -> int:
         await _in_batches(db, remove_old_idempotency_keys, before_ms=now_ms - IDEMPOTENCY_KEPT_MS)
         + await _in_batches(db, remove_old_codes, before_ms=now_ms - CODES_KEPT_MS)
         + await _in_batches(db, end_expired_mutes, now_ms=now_ms)
+        + await _in_batches(db, media.fail_lost, now_ms=now_ms)
+        + await _in_batches(db, media.remove_old_loose, now_ms=now_ms)
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -25,9 +25,11 @@ class Response:
 
     `open_form_action`: the page may send its form's answer on to an address of any scheme (OAuth consent:
     a CSP that names form-action would stop the redirect to an app's private scheme).
+    `pieces`: a body of `length` bytes that is sent piece by piece instead. `is_file`: what people uploaded;
+    it says itself how it may be used.
     """
 
-    __slots__ = ("body", "headers", "open_form_action", "status")
+    __slots__ = ("body", "headers", "is_file", "length", "open_form_action", "pieces", "status")
 
     def __init__(
         self,
@@ -40,6 +42,9 @@ class Response:
         self.body = body
         self.headers: Headers = [] if headers is None else headers
         self.open_form_action = False
+        self.pieces: AsyncIterator[bytes] | None = None
+        self.length = 0
+        self.is_file = False
         if content_type is not None:
             self.headers.append((b"content-type", content_type))
 

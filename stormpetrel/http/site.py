@@ -9,6 +9,7 @@ from typing import Any
 from stormpetrel.config import Config
 from stormpetrel.edge.cache import HotCache
 from stormpetrel.heavy import Heavy
+from stormpetrel.media.uploads import Uploads
 from stormpetrel.memory import HomeLists, ReaderFlags
 from stormpetrel.shield.identify import TokenTable
 from stormpetrel.storage.database import Database
@@ -27,6 +28,7 @@ class Site:
     config: Config
     database: Database
     heavy: Heavy
+    uploads: Uploads
     tokens: TokenTable
     cache: HotCache
     home: HomeLists

@@ -64,7 +64,7 @@ class Media:
 
 
 def parse_focus(text: str) -> tuple[int, int] | None:
-    """"x,y", each from -1.0 to 1.0, in thousandths; None for anything else."""
+    """ "x,y", each from -1.0 to 1.0, in thousandths; None for anything else."""
     parts = text.split(",")
     if len(parts) != 2:
         return None

@@ -144,9 +144,7 @@ def fail_lost(connection: Connection, *, before_ms: int, count: int) -> int:
 
 def describe(connection: Connection, *, media_id: int, description: str, focus: tuple[int, int]) -> None:
     """Changes what is said about it."""
-    connection.run(
-        _DESCRIBE, media_id=media_id, description=description, focus_x=focus[0], focus_y=focus[1]
-    )
+    connection.run(_DESCRIBE, media_id=media_id, description=description, focus_x=focus[0], focus_y=focus[1])
 
 
 def set_preview(connection: Connection, *, media_id: int, preview: Decoded) -> None:

@@ -15,7 +15,8 @@ from stormpetrel.storage.statement import sql
 _BY_IDS = sql(
     "SELECT p.id, p.author_id, p.text, p.spoiler_text, p.visibility, p.sensitive, p.language, p.in_reply_to_id, "
     "p.in_reply_to_account_id, p.boost_of_id, p.replies_count, p.boosts_count, p.favourites_count, "
-    "p.created_at_ms, app.name, app.website, p.media_count FROM posts p LEFT JOIN applications app ON app.id = p.application_id "
+    "p.created_at_ms, app.name, app.website, p.media_count "
+    "FROM posts p LEFT JOIN applications app ON app.id = p.application_id "
     "WHERE p.id IN :post_ids[]"
 )
 _MENTIONS = sql(
