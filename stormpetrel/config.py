@@ -145,6 +145,24 @@ class MailConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaConfig:
+    store: str = _key("folder", "where files are kept", choices=("folder", "s3"))
+    folder: str = _key("", "the folder; empty: media in the data directory")
+    max_image_bytes: int = _key(16_777_216, "largest picture", low=1024, high=1_073_741_824)
+    max_video_bytes: int = _key(103_809_024, "largest film or sound", low=1024, high=4_294_967_296)
+    max_image_pixels: int = _key(
+        33_177_600, "largest picture, in pixels (width times height)", low=1024, high=100_000_000
+    )
+    uploads_per_account: int = _key(4, "uploads of one account at once, per worker", low=1, high=1000)
+    s3_endpoint: str = _key("", "https:// address of the S3 service")
+    s3_bucket: str = _key("", "name of the bucket")
+    s3_region: str = _key("us-east-1", "region of the bucket")
+    s3_key: str = _key("", "access key id")
+    s3_secret: str = _key("", "secret access key", secret="all")
+    s3_public_url: str = _key("", "where people read the bucket's files; empty: ENDPOINT/BUCKET")
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfig:
     level: str = _key("info", "least level that is logged", choices=("debug", "info", "warning", "error"))
 
@@ -172,6 +190,7 @@ class Config:
     shield: ShieldConfig = field(default_factory=ShieldConfig)
     edge: EdgeConfig = field(default_factory=EdgeConfig)
     posts: PostsConfig = field(default_factory=PostsConfig)
+    media: MediaConfig = field(default_factory=MediaConfig)
     log: LogConfig = field(default_factory=LogConfig)
     mail: MailConfig = field(default_factory=MailConfig)
 
@@ -179,6 +198,19 @@ class Config:
     def database_url(self) -> str:
         """The database's address; by default an SQLite file in the data directory."""
         return self.database.url or f"sqlite:///{self.data_dir / 'stormpetrel.db'}"
+
+    @property
+    def media_folder(self) -> Path:
+        """Where the folder store keeps its files."""
+        return Path(self.media.folder) if self.media.folder else self.data_dir / "media"
+
+    @property
+    def media_origin(self) -> str:
+        """Scheme and host that pages may show files from besides our own; empty: none."""
+        if self.media.store != "s3":
+            return ""
+        url = urlsplit(self.media.s3_public_url or self.media.s3_endpoint)
+        return f"{url.scheme}://{url.netloc}"
 
     @property
     def base_url(self) -> str:
@@ -391,5 +423,16 @@ def _check_urls(config: Config) -> None:
         raise SetupError(f"public_url must be https unless it is on loopback, not {config.public_url!r}")
     if not config.database_url.startswith(("sqlite:///", "postgresql://")):
         raise SetupError("database.url must start with sqlite:/// or postgresql://")
+    media = config.media
+    if media.store == "s3":
+        for name in ("s3_endpoint", "s3_bucket", "s3_key", "s3_secret"):
+            if not getattr(media, name):
+                raise SetupError(f"media.{name} must be set when media.store is s3")
+        for name in ("s3_endpoint", "s3_public_url"):
+            url = urlsplit(getattr(media, name))
+            if getattr(media, name) and (url.scheme not in ("http", "https") or not url.hostname):
+                raise SetupError(f"media.{name} must be like https://s3.example.org")
+            if any(c in getattr(media, name) for c in " ;,'\"\n\r"):
+                raise SetupError(f"media.{name} holds characters that no address has")
     if config.valkey.url and not config.valkey.url.startswith(("redis://", "rediss://", "unix://")):
         raise SetupError("valkey.url must start with redis://, rediss:// or unix://")

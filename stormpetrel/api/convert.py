@@ -25,6 +25,7 @@ from stormpetrel.api.entities import (
     Tag,
     VisibilityName,
 )
+from stormpetrel.api.media_entities import attachment, media_url
 from stormpetrel.errors import Invalid
 from stormpetrel.model.account import Account as ModelAccount
 from stormpetrel.model.account import Role as ModelRole
@@ -104,11 +105,15 @@ def account_fields(account: ModelAccount, base_url: str) -> list[AccountField]:
     ]
 
 
+def _picture(key: str, otherwise: str, base_url: str) -> str:
+    return media_url(key, base_url) if key else f"{base_url}/assets/{otherwise}"
+
+
 def account(account: ModelAccount, *, base_url: str) -> Account:
     """An account as everybody sees it."""
     url = f"{base_url}/@{account.username}"
-    avatar = f"{base_url}/assets/avatar.png"
-    header = f"{base_url}/assets/header.png"
+    avatar = _picture(account.avatar_key, "avatar.png", base_url)
+    header = _picture(account.header_key, "header.png", base_url)
     return Account(
         id=str(account.id),
         username=account.username,
@@ -124,9 +129,9 @@ def account(account: ModelAccount, *, base_url: str) -> Account:
         url=url,
         uri=url,
         avatar=avatar,
-        avatar_static=avatar,
+        avatar_static=_picture(account.avatar_static_key, "avatar.png", base_url),
         header=header,
-        header_static=header,
+        header_static=_picture(account.header_static_key, "header.png", base_url),
         followers_count=account.followers_count,
         following_count=account.following_count,
         statuses_count=account.posts_count,
@@ -209,7 +214,7 @@ def status(post: Post, *, author: str, base_url: str) -> Status:
             else None
         ),
         account=_MARK,  # type: ignore[arg-type]  # bytes of the account are put here later
-        media_attachments=[],
+        media_attachments=[attachment(media, base_url=base_url) for media in post.media],
         mentions=[
             StatusMention(
                 id=str(mention.account_id),

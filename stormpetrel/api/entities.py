@@ -8,7 +8,7 @@ instance_entities.py. How model values become these is in convert.py; bytes are 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -188,13 +188,6 @@ class StatusApplication(Entity, frozen=True):
     website: str | None
 
 
-class MediaAttachment(Entity, frozen=True):
-    id: str
-    type: str
-    url: str
-    preview_url: str
-
-
 class Status(Entity, frozen=True):
     """A post. `favourited` to `pinned` are there only for a reader who is signed in, `pinned` on one's own.
 
@@ -219,7 +212,7 @@ class Status(Entity, frozen=True):
     content: str
     application: StatusApplication | None
     account: Account
-    media_attachments: list[MediaAttachment]
+    media_attachments: list[Any]  # media_entities.MediaAttachment
     mentions: list[StatusMention]
     tags: list[StatusTag]
     emojis: list[CustomEmoji]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import unquote
 from xml.sax.saxutils import quoteattr
 
@@ -50,6 +51,8 @@ from stormpetrel.errors import Malformed, NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.http.site import Site
+from stormpetrel.media import films
+from stormpetrel.media.formats import FILM_TYPES, PICTURE_TYPES
 from stormpetrel.model.account import (
     MAX_DISPLAY_NAME,
     MAX_FIELD_CHARACTERS,
@@ -57,6 +60,7 @@ from stormpetrel.model.account import (
     MAX_NOTE,
 )
 from stormpetrel.model.account import Account as ModelAccount
+from stormpetrel.model.media import MAX_DESCRIPTION
 from stormpetrel.model.moderation import InstanceRule, InstanceText
 from stormpetrel.model.text import LINK_CHARACTERS
 from stormpetrel.rules import accounts as account_rules
@@ -117,6 +121,25 @@ class _About:
     texts: dict[str, InstanceText]
 
 
+@cache
+def _takes_films() -> bool:
+    return films.is_there()
+
+
+def _media_limits(site: Site) -> MediaLimits:
+    media = site.config.media
+    with_films = _takes_films()
+    return MediaLimits(
+        supported_mime_types=(*PICTURE_TYPES, *(FILM_TYPES if with_films else ())),
+        description_limit=MAX_DESCRIPTION,
+        image_size_limit=media.max_image_bytes,
+        image_matrix_limit=media.max_image_pixels,
+        video_size_limit=media.max_video_bytes if with_films else 0,
+        video_frame_rate_limit=films.MAX_FRAME_RATE if with_films else 0,
+        video_matrix_limit=films.MAX_MATRIX if with_films else 0,
+    )
+
+
 def _about(connection: Connection, *, now_ms: int) -> _About:
     return _About(
         rules.counts(connection, now_ms=now_ms),
@@ -164,7 +187,7 @@ async def v1(request: Request) -> Response:
             configuration=InstanceConfiguration(
                 accounts=_account_limits(),
                 statuses=_status_limits(site),
-                media_attachments=MediaLimits(),
+                media_attachments=_media_limits(site),
                 polls=PollLimits(),
             ),
             contact_account=contact,
@@ -202,7 +225,7 @@ async def v2(request: Request) -> Response:
                 vapid=Vapid(public_key=""),
                 accounts=_account_limits(),
                 statuses=_status_limits(site),
-                media_attachments=MediaLimits(),
+                media_attachments=_media_limits(site),
                 polls=PollLimits(),
                 translation=Translation(enabled=False),
                 timelines_access=TimelinesAccess(),

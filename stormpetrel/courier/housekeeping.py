@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from stormpetrel.rules import media
 from stormpetrel.storage.database import Database
 from stormpetrel.storage.housekeeping import (
     end_expired_mutes,
@@ -34,6 +35,8 @@ async def keep_house(db: Database, *, now_ms: int) -> int:
         + await _in_batches(db, end_expired_mutes, now_ms=now_ms)
         + await _in_batches(db, remove_old_mail_links, now_ms=now_ms)
         + await _in_batches(db, remove_unconfirmed, before_ms=now_ms - UNCONFIRMED_KEPT_MS)
+        + await _in_batches(db, media.fail_lost, now_ms=now_ms)
+        + await _in_batches(db, media.remove_old_loose, now_ms=now_ms)
     )
 
 

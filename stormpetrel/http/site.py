@@ -10,6 +10,7 @@ from typing import Any
 from stormpetrel.config import Config
 from stormpetrel.edge.cache import HotCache
 from stormpetrel.heavy import Heavy
+from stormpetrel.media.uploads import Uploads
 from stormpetrel.memory import HomeLists, ReaderFlags
 from stormpetrel.model.mail import NewLink, new_link
 from stormpetrel.shield.identify import TokenTable
@@ -32,6 +33,7 @@ class Site:
     config: Config
     database: Database
     heavy: Heavy
+    uploads: Uploads
     tokens: TokenTable
     cache: HotCache
     home: HomeLists

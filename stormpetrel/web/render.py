@@ -277,13 +277,19 @@ def _amount(count: int) -> str:
 
 
 def _avatar(account: Account, size: str = "") -> Markup:
-    """A letter on one of twelve colours, which stays with the account."""
+    """The account's picture, or a letter on one of twelve colours, which stays with the account."""
     initial = next((c for c in account.shown_name if c.isalnum()), account.username[0])
     if initial < _LAST_WITH_CAPITALS:
         initial = initial.upper()[:1]
     # Ids are times, so their remainders run in step; a checksum mixes them.
-    colour = zlib.crc32(str(account.id).encode()) % AVATAR_COLOURS
     more = f" {size}" if size else ""
+    if account.avatar_key:
+        # Pages show the still one: nobody asked for something that moves.
+        return Markup(
+            f'<img class="avatar{more}" src="/media/{escape(account.avatar_static_key)}" alt="" '
+            'width="46" height="46" loading="lazy">'
+        )
+    colour = zlib.crc32(str(account.id).encode()) % AVATAR_COLOURS
     return Markup(f'<span class="avatar tint-{colour}{more}" aria-hidden="true">{escape(initial)}</span>')
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stormpetrel.http import files
 from stormpetrel.http.routing import Actor, Handler, Route
 from stormpetrel.web import (
     admin,
@@ -84,6 +85,7 @@ ROUTES: tuple[Route, ...] = (
     _member("/settings/profile", settings.edit_profile, "One's profile, to be changed"),
     _form("/settings/profile", settings.save_profile, "Changes one's profile"),
     _public("/assets/{name}", assets.asset, "Stylesheet, script, icons", ()),
+    _public("/media/{key}", files.serve, "What people uploaded", None),
     _public("/favicon.ico", assets.favicon, "The icon that browsers ask for", ()),
     _public("/robots.txt", assets.robots, "What search engines may read", ()),
     _public("/manifest.webmanifest", manifest.manifest, "The place as an app on a phone", ()),
