@@ -36,7 +36,7 @@ _SAID = {
     Kind.FAVOURITE: ("star", "likes your post"),
     Kind.SIGN_UP: ("person", "signed up"),
     Kind.REPORT: ("shield", "reported somebody"),
-    Kind.WARNING: ("shield", "moderators decided something about you"),
+    Kind.WARNING: ("shield", "decided something about you"),
 }
 
 
