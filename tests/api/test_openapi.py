@@ -117,15 +117,14 @@ def test_answers_are_as_described(place, person):
     for path, method, operation in OPERATIONS:
         if method != "get":
             continue
-        some_id = (
-            told
-            if "/notifications/" in path
-            else person.media_id
-            if "/media/" in path
-            else person.post_id
-            if "/statuses/" in path
-            else str(person.id)
-        )
+        some_id = str(person.id)
+        for noun, known in (
+            ("notifications", told),
+            ("media", person.media_id),
+            ("statuses", person.post_id),
+        ):
+            if f"/{noun}/" in path:
+                some_id = known
         url = path.replace("{id}", some_id).replace("{name}", "described")
         domain = place.base_url.partition("://")[2]
         answer = person.http.get(
