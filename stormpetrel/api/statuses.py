@@ -125,20 +125,20 @@ async def several(request: Request) -> Response:
     return Response(body=await renderer(request).statuses(found, reader_id=request.reader_id))
 
 
-class DeleteQuery(msgspec.Struct):
+class DeleteInput(msgspec.Struct):
     """`delete_media`: what hung on the post goes too, at once; otherwise it can be used again for a day."""
 
     delete_media: bool = False
 
 
-@answers(Status, takes=DeleteQuery)
+@answers(Status, takes=DeleteInput)
 async def delete(request: Request) -> Response:
     """Delete one's own post; the answer has its text, for redrafting"""
     post = await request.site.database.write(
         rules.delete_post,
         author_id=request.account_id,
         post_id=request.id(),
-        delete_media=request.query(DeleteQuery).delete_media,
+        delete_media=(await request.input(DeleteInput)).delete_media,
         now_ms=request.now_ms,
     )
     return Response(body=await renderer(request).deleted_status(post, reader_id=request.account_id))

@@ -11,6 +11,7 @@ import pytest
 from stormpetrel.api.openapi import document
 from stormpetrel.api.routes import ROUTES
 from stormpetrel.http.routing import Actor, Route
+from tests.media_files import jpeg
 
 DESCRIPTION = document(ROUTES, base_url="http://127.0.0.1:8000")
 OPERATIONS = [
@@ -100,6 +101,7 @@ def person(place):
     bob.post("Reply", in_reply_to_id=post["id"])
     bob.do(f"/api/v1/statuses/{post['id']}/reblog")
     ann.post_id = post["id"]
+    ann.media_id = ann.http.post("/api/v1/media", files={"file": ("a.jpg", jpeg())}).json()["id"]
     return ann
 
 
@@ -116,9 +118,14 @@ def test_answers_are_as_described(place, person):
     for path, method, operation in OPERATIONS:
         if method != "get":
             continue
-        some_id = (
-            told if "/notifications/" in path else person.post_id if "/statuses/" in path else str(person.id)
-        )
+        some_id = str(person.id)
+        for noun, known in (
+            ("notifications", told),
+            ("media", person.media_id),
+            ("statuses", person.post_id),
+        ):
+            if f"/{noun}/" in path:
+                some_id = known
         url = path.replace("{id}", some_id).replace("{name}", "described")
         domain = place.base_url.partition("://")[2]
         answer = person.http.get(
