@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import stormpetrel
-from stormpetrel.cli import check, instance, seed, serve, tokens, users
+from stormpetrel.cli import check, instance, mail, seed, serve, tokens, users
 from stormpetrel.cli.parser import Parser
 from stormpetrel.errors import Busy, EnvironmentFailure, Refusal, SetupError
 
@@ -44,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_commands(commands)
     users.add_commands(commands)
     tokens.add_commands(commands)
+    mail.add_commands(commands)
     seed.add_commands(commands)
     return parser
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stormpetrel.http.routing import Actor, Handler, Route
 from stormpetrel.web import (
+    account,
     admin,
     assets,
     auth,
@@ -77,6 +78,7 @@ ROUTES: tuple[Route, ...] = (
     _public("/manifest.webmanifest", manifest.manifest, "The place as an app on a phone", ()),
     *auth.ROUTES,
     *mails.ROUTES,
+    *account.ROUTES,
     *consent.ROUTES,
     *admin.ROUTES,
 )
