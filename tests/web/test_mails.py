@@ -128,7 +128,7 @@ def test_a_page_with_a_link_in_its_address_tells_it_to_nobody(place, nino):
     token = link_of(place, nino.id)
     with place.client() as browser:
         page = browser.get(f"/auth/password/edit?token={token}")
-    assert page.headers.get_list("referrer-policy") == ["no-referrer"]
+    assert page.headers.get_list("referrer-policy") == ["strict-origin"]
     assert "no-store" in page.headers["cache-control"]
     # Once: in the form.
     assert page.text.count(token) == 1
