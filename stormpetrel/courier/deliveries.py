@@ -7,6 +7,7 @@ import msgspec
 from stormpetrel.courier.drain import Deliver
 from stormpetrel.model.event import Event
 from stormpetrel.rules.accounts import user_by_login
+from stormpetrel.rules.deletion import erase_some
 from stormpetrel.rules.mail import LinkWanted, send_wanted
 from stormpetrel.rules.notifications import notify_admins_of_sign_up, notify_post_subscribers
 from stormpetrel.storage.connection import Connection
@@ -49,7 +50,13 @@ def _link_wanted(connection: Connection, payload: str, now_ms: int) -> None:
     send_wanted(connection, wanted=wanted, user=user, now_ms=now_ms)
 
 
+def _erase_account(connection: Connection, payload: str, now_ms: int) -> None:
+    """A batch of what a deleted account left."""
+    erase_some(connection, account_id=_decode_sign_up(payload).account_id, now_ms=now_ms)
+
+
 DELIVERIES: dict[str, Deliver] = {
+    "erase_account": _erase_account,
     "events": _events,
     "link_wanted": _link_wanted,
     "post_notices": _post_notices,
