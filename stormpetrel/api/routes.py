@@ -11,11 +11,13 @@ from typing import Any
 from stormpetrel.api import (
     accounts,
     apps,
+    edits,
     empty,
     instance,
     notifications,
     oauth,
     openapi,
+    polls,
     preferences,
     registrations,
     search,
@@ -61,6 +63,11 @@ def _get(path: str, handler: Handler, scope: str) -> Route:
 def _post(path: str, handler: Handler, scope: str, *, actor: Actor = Actor.ACCOUNT) -> Route:
     """A POST by accounts."""
     return _route("POST", path, handler, scope=scope, actor=actor)
+
+
+def _put(path: str, handler: Handler, scope: str) -> Route:
+    """A PUT by accounts."""
+    return _route("PUT", path, handler, scope=scope, actor=Actor.ACCOUNT)
 
 
 def _patch(path: str, handler: Handler, scope: str) -> Route:
@@ -141,7 +148,15 @@ ROUTES: tuple[Route, ...] = (
     _open(f"{_S}/{{id}}", statuses.show, "read:statuses", hot=()),
     _delete(f"{_S}/{{id}}", statuses.delete, "write:statuses"),
     _open(f"{_S}/{{id}}/context", statuses.context, "read:statuses", hot=()),
-    _get(f"{_S}/{{id}}/source", statuses.source, "read:statuses"),
+    _get(f"{_S}/{{id}}/source", edits.source, "read:statuses"),
+    _put(f"{_S}/{{id}}", edits.update, "write:statuses"),
+    _open(f"{_S}/{{id}}/history", edits.history, "read:statuses"),
+    _post(f"{_S}/{{id}}/pin", statuses.pin, "write:accounts"),
+    _post(f"{_S}/{{id}}/unpin", statuses.unpin, "write:accounts"),
+    _post(f"{_S}/{{id}}/mute", statuses.mute, "write:mutes"),
+    _post(f"{_S}/{{id}}/unmute", statuses.unmute, "write:mutes"),
+    _open("/api/v1/polls/{id}", polls.show, "read:statuses"),
+    _post("/api/v1/polls/{id}/votes", polls.vote, "write:statuses"),
     _open(f"{_S}/{{id}}/favourited_by", statuses.favourited_by, "read:accounts"),
     _open(f"{_S}/{{id}}/reblogged_by", statuses.reblogged_by, "read:accounts"),
     _post(f"{_S}/{{id}}/favourite", statuses.favourite, "write:favourites"),

@@ -8,7 +8,7 @@ import msgspec
 
 from stormpetrel.api import convert
 from stormpetrel.api.accounts import account_rows
-from stormpetrel.api.entities import Account, Context, Status, StatusSource
+from stormpetrel.api.entities import Account, Context, Status
 from stormpetrel.api.paging import (
     ACCOUNTS_DEFAULT,
     ACCOUNTS_MOST,
@@ -18,12 +18,14 @@ from stormpetrel.api.paging import (
     one_id,
     page_of,
 )
+from stormpetrel.api.polls import PollInput, poll_draft
 from stormpetrel.api.render import renderer
 from stormpetrel.api.shapes import answers
-from stormpetrel.errors import Forbidden, Invalid
+from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request
-from stormpetrel.http.response import Response, json
+from stormpetrel.http.response import Response
 from stormpetrel.model.post import Draft
+from stormpetrel.rules import pins
 from stormpetrel.rules import posts as rules
 from stormpetrel.storage.connection import Connection
 
@@ -32,8 +34,7 @@ MAX_IDEMPOTENCY_KEY = 255
 
 
 class StatusInput(msgspec.Struct):
-    """A new post. `media_ids`, `poll`, `scheduled_at` and quotes are refused: losing them would change what
-    somebody says."""
+    """A new post. `media_ids`, `scheduled_at` and quotes are refused: losing them would change what somebody says."""
 
     status: str = ""
     spoiler_text: str = ""
@@ -42,7 +43,7 @@ class StatusInput(msgspec.Struct):
     language: str | None = None
     in_reply_to_id: Id | None = None
     media_ids: list[Id] = []
-    poll: Any = None
+    poll: PollInput | None = None
     scheduled_at: str | None = None
     quoted_status_id: Id | None = None
 
@@ -69,6 +70,7 @@ async def create(request: Request) -> Response:
                 language=given.language or None,
                 in_reply_to_id=one_id(given.in_reply_to_id, "in_reply_to_id"),
                 application_id=request.access.application_id,
+                poll=poll_draft(given.poll),
             ),
             idempotency_key=key,
             domain=request.site.domain,
@@ -84,7 +86,6 @@ async def create(request: Request) -> Response:
 def _refuse_what_is_not_here(given: StatusInput) -> None:
     for name, value, what in (
         ("media_ids", given.media_ids, "media"),
-        ("poll", given.poll, "polls"),
         ("scheduled_at", given.scheduled_at, "scheduled posts"),
         ("quoted_status_id", given.quoted_status_id, "quotes"),
     ):
@@ -146,17 +147,6 @@ async def context(request: Request) -> Response:
     return Response(body=await renderer(request).context(thread, reader_id=request.reader_id))
 
 
-@answers(StatusSource)
-async def source(request: Request) -> Response:
-    """The text of one's own post as written"""
-    post = await request.site.database.read(
-        rules.post, reader_id=request.account_id, post_id=request.id(), now_ms=request.now_ms
-    )
-    if post.author_id != request.account_id:
-        raise Forbidden
-    return json(StatusSource(id=str(post.id), text=post.text, spoiler_text=post.spoiler_text))
-
-
 # What one does with a post -------------------------------------------------------------------------------
 
 
@@ -206,6 +196,30 @@ async def bookmark(request: Request) -> Response:
 async def unbookmark(request: Request) -> Response:
     """Take a bookmark back"""
     return await _undo(request, rules.unbookmark)
+
+
+@answers(Status)
+async def pin(request: Request) -> Response:
+    """Pin one's own post to one's profile"""
+    return await _do(request, pins.pin)
+
+
+@answers(Status)
+async def unpin(request: Request) -> Response:
+    """Take the pin off"""
+    return await _do(request, pins.unpin)
+
+
+@answers(Status)
+async def mute(request: Request) -> Response:
+    """Hear nothing more of a post's thread"""
+    return await _do(request, pins.mute_thread)
+
+
+@answers(Status)
+async def unmute(request: Request) -> Response:
+    """Hear of the thread again"""
+    return await _do(request, pins.unmute_thread)
 
 
 async def _do(request: Request, rule: Any) -> Response:

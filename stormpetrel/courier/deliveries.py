@@ -6,7 +6,9 @@ import msgspec
 
 from stormpetrel.courier.drain import Deliver
 from stormpetrel.model.event import Event
+from stormpetrel.rules.edits import notify_boosters
 from stormpetrel.rules.notifications import notify_admins_of_sign_up, notify_post_subscribers
+from stormpetrel.rules.polls import end_poll
 from stormpetrel.storage.connection import Connection
 
 
@@ -18,6 +20,20 @@ class _SignUp(msgspec.Struct, frozen=True):
     account_id: int
 
 
+class _PollEnded(msgspec.Struct, frozen=True):
+    post_id: int
+    expires_at_ms: int
+    after_id: int = 0
+
+
+class _PostEdited(msgspec.Struct, frozen=True):
+    post_id: int
+    edited_at_ms: int
+    after_id: int = 0
+
+
+_decode_poll_ended = msgspec.json.Decoder(_PollEnded).decode
+_decode_post_edited = msgspec.json.Decoder(_PostEdited).decode
 _decode_events = msgspec.json.Decoder(list[Event]).decode
 _decode_post_notices = msgspec.json.Decoder(_PostNotices).decode
 _decode_sign_up = msgspec.json.Decoder(_SignUp).decode
@@ -39,8 +55,30 @@ def _sign_up(connection: Connection, payload: str, now_ms: int) -> None:
     notify_admins_of_sign_up(connection, account_id=_decode_sign_up(payload).account_id, now_ms=now_ms)
 
 
+def _poll_ended(connection: Connection, payload: str, now_ms: int) -> None:
+    """Those who asked or voted in a poll that has ended."""
+    job = _decode_poll_ended(payload)
+    end_poll(
+        connection,
+        post_id=job.post_id,
+        expires_at_ms=job.expires_at_ms,
+        after_id=job.after_id,
+        now_ms=now_ms,
+    )
+
+
+def _post_edited(connection: Connection, payload: str, now_ms: int) -> None:
+    """Those who boosted a post that was edited."""
+    job = _decode_post_edited(payload)
+    notify_boosters(
+        connection, post_id=job.post_id, edited_at_ms=job.edited_at_ms, after_id=job.after_id, now_ms=now_ms
+    )
+
+
 DELIVERIES: dict[str, Deliver] = {
     "events": _events,
+    "poll_ended": _poll_ended,
+    "post_edited": _post_edited,
     "post_notices": _post_notices,
     "sign_up": _sign_up,
 }

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from stormpetrel.errors import NotFound
 from stormpetrel.model.account import AccountState
+from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Visibility
 from stormpetrel.model.text import tag_key
 from stormpetrel.model.timeline import NEVER_MS, Taste
 from stormpetrel.rules.posts import visible_ids
-from stormpetrel.storage import accounts, posts, relationships
+from stormpetrel.storage import accounts, pins, posts, relationships
 from stormpetrel.storage import timelines as stored
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
@@ -141,8 +142,11 @@ def of_account(
             raise NotFound
         if relationships.follows(connection, follower_id=reader_id, followed_id=account_id):
             widest = Visibility.FOLLOWERS
-    if only_media or pinned:
+    if only_media:
         return []
+    if pinned:
+        # All on the first page: they are few.
+        return [] if page.max_id != MAX_ID or page.low else _pinned(connection, account_id, reader_id, now_ms)
     if tagged:
         key = tag_key(tagged.lstrip("#"))
         tag_id = posts.tag_ids(connection, names=[key]).get(key)
@@ -161,6 +165,11 @@ def of_account(
         with_boosts=not exclude_boosts,
         now_ms=now_ms,
     )
+
+
+def _pinned(connection: Connection, account_id: int, reader_id: int | None, now_ms: int) -> list[int]:
+    ids = pins.pinned(connection, account_id=account_id)
+    return visible_ids(connection, reader_id=reader_id, post_ids=ids, now_ms=now_ms)
 
 
 def favourites(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import NO_FLAGS, Flags, Mention, Post, Visibility
 from stormpetrel.model.visibility import Facts
+from stormpetrel.storage import polls as stored_polls
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.paging import paged
 from stormpetrel.storage.statement import sql
@@ -14,7 +15,8 @@ from stormpetrel.storage.statement import sql
 _BY_IDS = sql(
     "SELECT p.id, p.author_id, p.text, p.spoiler_text, p.visibility, p.sensitive, p.language, p.in_reply_to_id, "
     "p.in_reply_to_account_id, p.boost_of_id, p.replies_count, p.boosts_count, p.favourites_count, "
-    "p.created_at_ms, app.name, app.website FROM posts p LEFT JOIN applications app ON app.id = p.application_id "
+    "p.created_at_ms, app.name, app.website, p.edited_at_ms, p.thread_id, p.has_poll "
+    "FROM posts p LEFT JOIN applications app ON app.id = p.application_id "
     "WHERE p.id IN :post_ids[]"
 )
 _MENTIONS = sql(
@@ -37,15 +39,19 @@ _FACTS = sql(
     "FROM posts p JOIN accounts a ON a.id = p.author_id WHERE p.id IN :post_ids[]"
 )
 _FLAGS = sql(
-    "SELECT 1, post_id FROM favourites WHERE account_id = :reader_id AND post_id IN :post_ids[] "
-    "UNION ALL SELECT 2, boost_of_id FROM posts WHERE author_id = :reader_id AND boost_of_id IN :post_ids[] "
-    "UNION ALL SELECT 3, post_id FROM bookmarks WHERE account_id = :reader_id AND post_id IN :post_ids[]"
+    "SELECT 1, post_id, 0 FROM favourites WHERE account_id = :reader_id AND post_id IN :post_ids[] "
+    "UNION ALL SELECT 2, boost_of_id, 0 FROM posts WHERE author_id = :reader_id AND boost_of_id IN :post_ids[] "
+    "UNION ALL SELECT 3, post_id, 0 FROM bookmarks WHERE account_id = :reader_id AND post_id IN :post_ids[] "
+    "UNION ALL SELECT 4, p.id, 0 FROM posts p JOIN thread_mutes m ON m.account_id = :reader_id "
+    "AND m.thread_id = coalesce(p.thread_id, p.id) WHERE p.id IN :post_ids[] "
+    "UNION ALL SELECT 5, post_id, 0 FROM pins WHERE account_id = :reader_id AND post_id IN :post_ids[] "
+    "UNION ALL SELECT 6, post_id, choices FROM ballots WHERE account_id = :reader_id AND post_id IN :post_ids[]"
 )
 _INSERT = sql(
     "INSERT INTO posts (id, author_id, text, spoiler_text, visibility, sensitive, language, in_reply_to_id, "
-    "in_reply_to_account_id, application_id, created_at_ms) "
+    "in_reply_to_account_id, thread_id, application_id, created_at_ms) "
     "VALUES (:id, :author_id, :text, :spoiler_text, :visibility, :sensitive, :language, :in_reply_to_id, "
-    ":in_reply_to_account_id, :application_id, :now_ms)"
+    ":in_reply_to_account_id, :thread_id, :application_id, :now_ms)"
 )
 _INSERT_BOOST = sql(
     "INSERT INTO posts (id, author_id, visibility, boost_of_id, created_at_ms) "
@@ -125,6 +131,8 @@ def posts(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, Post]
     if tagged:
         for post_id, name in connection.all(_TAGS, post_ids=tagged):
             tags.setdefault(post_id, []).append(name)
+    asking = [row[0] for row in rows if row[18]]
+    polls = stored_polls.polls(connection, post_ids=asking) if asking else {}
     return {
         row[0]: Post(
             id=row[0],
@@ -144,6 +152,9 @@ def posts(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, Post]
             created_at_ms=row[13],
             mentions=tuple(mentions.get(row[0], ())),
             tags=tuple(tags.get(row[0], ())),
+            edited_at_ms=row[16],
+            thread_id=row[17],
+            poll=polls.get(row[0]),
         )
         for row in rows
     }
@@ -174,12 +185,15 @@ def facts(
 def flags(connection: Connection, *, reader_id: int, post_ids: Sequence[int]) -> dict[int, Flags]:
     """What the reader did with those posts where they did anything, by id."""
     found: dict[int, Flags] = {}
-    for what, post_id in connection.all(_FLAGS, reader_id=reader_id, post_ids=post_ids):
+    for what, post_id, votes in connection.all(_FLAGS, reader_id=reader_id, post_ids=post_ids):
         old = found.get(post_id, NO_FLAGS)
         found[post_id] = Flags(
             favourited=old.favourited or what == 1,
             boosted=old.boosted or what == 2,
             bookmarked=old.bookmarked or what == 3,
+            muted=old.muted or what == 4,
+            pinned=old.pinned or what == 5,
+            votes=old.votes | votes,
         )
     return found
 
@@ -197,6 +211,7 @@ def insert_post(connection: Connection, *, post: Post, application_id: int | Non
         language=post.language,
         in_reply_to_id=post.in_reply_to_id,
         in_reply_to_account_id=post.in_reply_to_account_id,
+        thread_id=post.thread_id,
         application_id=application_id,
         now_ms=post.created_at_ms,
     )

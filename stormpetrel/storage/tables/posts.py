@@ -34,6 +34,10 @@ posts = Table(  # boosts too: those have boost_of_id and no text
     number("boosts_count", 0),
     number("favourites_count", 0),
     number("created_at_ms"),
+    number("edited_at_ms", 0),  # 0: never
+    flag("has_poll"),
+    # The post that began the thread; null on that post itself, and on boosts.
+    Column("thread_id", BigInteger),
     Index(None, "author_id", "id"),
     Index(
         "ix_posts_replies",
