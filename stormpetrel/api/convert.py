@@ -28,7 +28,14 @@ from stormpetrel.api.entities import (
     Tag,
     VisibilityName,
 )
-from stormpetrel.api.post_entities import EditedPoll, EditedPollOption, StatusEdit
+from stormpetrel.api.post_entities import (
+    EditedPoll,
+    EditedPollOption,
+    ScheduledParams,
+    ScheduledPoll,
+    ScheduledStatus,
+    StatusEdit,
+)
 from stormpetrel.errors import Invalid
 from stormpetrel.model.account import Account as ModelAccount
 from stormpetrel.model.account import Role as ModelRole
@@ -37,6 +44,7 @@ from stormpetrel.model.notification import Marker as ModelMarker
 from stormpetrel.model.poll import Poll as ModelPoll
 from stormpetrel.model.poll import positions_in
 from stormpetrel.model.post import Post, Version, Visibility
+from stormpetrel.model.post import Scheduled as ModelScheduled
 from stormpetrel.model.relationship import Relationship as ModelRelationship
 from stormpetrel.model.text import render_field, render_html, render_note, tag_key
 
@@ -217,6 +225,34 @@ def status_edit(post: Post, version: Version, *, base_url: str) -> StatusEdit:
         poll=EditedPoll([EditedPollOption(title) for title in version.poll_options])
         if version.poll_options
         else UNSET,
+    )
+
+
+def scheduled(scheduled: ModelScheduled) -> ScheduledStatus:
+    """A post for later."""
+    draft = scheduled.draft
+    return ScheduledStatus(
+        id=str(scheduled.id),
+        scheduled_at=timestamp(scheduled.due_at_ms),
+        params=ScheduledParams(
+            text=draft.text,
+            poll=ScheduledPoll(
+                options=list(draft.poll.options),
+                expires_in=str(draft.poll.duration_s),
+                multiple=draft.poll.multiple,
+                hide_totals=draft.poll.hide_totals,
+            )
+            if draft.poll
+            else None,
+            media_ids=[],
+            sensitive=draft.sensitive,
+            spoiler_text=draft.spoiler_text,
+            visibility=None if draft.visibility is None else VISIBILITY_NAMES[draft.visibility],
+            in_reply_to_id=draft.in_reply_to_id,
+            language=draft.language or None,
+            application_id=draft.application_id or 0,
+        ),
+        media_attachments=[],
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from stormpetrel.api import entities, instance_entities
-from stormpetrel.api.post_entities import ScheduledStatus
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
@@ -44,7 +43,6 @@ links = _none_of(entities.Card, "Links that many share: none yet")
 lists = _none_of(entities.UserList, "Lists of accounts: none yet")
 requests = _none_of(entities.NotificationRequest, "Notifications that were held back: none, nothing is")
 rules = _none_of(instance_entities.Rule, "Rules of this place: none yet")
-scheduled_statuses = _none_of(ScheduledStatus, "Posts for later: none yet")
 statuses = _none_of(entities.Status, "Posts that many share: none yet")
 suggestions = _none_of(entities.Suggestion, "Accounts one might follow: none yet")
 tags = _none_of(entities.Tag, "Hashtags that many use, or that one follows: none yet")

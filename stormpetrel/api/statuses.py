@@ -20,12 +20,13 @@ from stormpetrel.api.paging import (
 )
 from stormpetrel.api.polls import PollInput, poll_draft
 from stormpetrel.api.render import renderer
+from stormpetrel.api.scheduled_statuses import moment_of
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request
-from stormpetrel.http.response import Response
+from stormpetrel.http.response import Response, json
 from stormpetrel.model.post import Draft
-from stormpetrel.rules import pins
+from stormpetrel.rules import pins, scheduled
 from stormpetrel.rules import posts as rules
 from stormpetrel.storage.connection import Connection
 
@@ -34,7 +35,7 @@ MAX_IDEMPOTENCY_KEY = 255
 
 
 class StatusInput(msgspec.Struct):
-    """A new post. `media_ids`, `scheduled_at` and quotes are refused: losing them would change what somebody says."""
+    """A new post. `media_ids` and quotes are refused: losing them would change what somebody says."""
 
     status: str = ""
     spoiler_text: str = ""
@@ -50,28 +51,42 @@ class StatusInput(msgspec.Struct):
 
 @answers(Status, takes=StatusInput)
 async def create(request: Request) -> Response:
-    """Post"""
+    """Post; with `scheduled_at`, later, and the answer is the ScheduledStatus"""
     given = await request.input(StatusInput)
     _refuse_what_is_not_here(given)
     key = request.headers.get("idempotency-key") or None
     if key is not None and len(key) > MAX_IDEMPOTENCY_KEY:
         raise Invalid(f"The Idempotency-Key is too long (maximum is {MAX_IDEMPOTENCY_KEY} characters)")
     assert request.access is not None
+    draft = Draft(
+        text=given.status,
+        spoiler_text=given.spoiler_text,
+        visibility=convert.visibility(given.visibility),
+        sensitive=given.sensitive,
+        language=given.language or None,
+        in_reply_to_id=one_id(given.in_reply_to_id, "in_reply_to_id"),
+        application_id=request.access.application_id,
+        poll=poll_draft(given.poll),
+    )
+    due_at_ms = moment_of(given.scheduled_at)
+    if due_at_ms is not None:
+        later = await request.site.database.write(
+            scheduled.schedule_post,
+            author_id=request.account_id,
+            draft=draft,
+            due_at_ms=due_at_ms,
+            idempotency_key=key,
+            domain=request.site.domain,
+            max_characters=request.site.config.posts.max_characters,
+            now_ms=request.now_ms,
+        )
+        return json(convert.scheduled(later))
     # What changes while the post is being written is not overwritten by what we then know of it.
     with renderer(request).watching() as changed:
         created = await request.site.database.write(
             rules.create_post,
             author_id=request.account_id,
-            draft=Draft(
-                text=given.status,
-                spoiler_text=given.spoiler_text,
-                visibility=convert.visibility(given.visibility),
-                sensitive=given.sensitive,
-                language=given.language or None,
-                in_reply_to_id=one_id(given.in_reply_to_id, "in_reply_to_id"),
-                application_id=request.access.application_id,
-                poll=poll_draft(given.poll),
-            ),
+            draft=draft,
             idempotency_key=key,
             domain=request.site.domain,
             max_characters=request.site.config.posts.max_characters,
@@ -86,7 +101,6 @@ async def create(request: Request) -> Response:
 def _refuse_what_is_not_here(given: StatusInput) -> None:
     for name, value, what in (
         ("media_ids", given.media_ids, "media"),
-        ("scheduled_at", given.scheduled_at, "scheduled posts"),
         ("quoted_status_id", given.quoted_status_id, "quotes"),
     ):
         if value not in (None, "", []):

@@ -9,6 +9,7 @@ from stormpetrel.model.event import Event
 from stormpetrel.rules.edits import notify_boosters
 from stormpetrel.rules.notifications import notify_admins_of_sign_up, notify_post_subscribers
 from stormpetrel.rules.polls import end_poll
+from stormpetrel.rules.scheduled import post_scheduled
 from stormpetrel.storage.connection import Connection
 
 
@@ -32,6 +33,14 @@ class _PostEdited(msgspec.Struct, frozen=True):
     after_id: int = 0
 
 
+class _ScheduledPost(msgspec.Struct, frozen=True):
+    scheduled_id: int
+    due_at_ms: int
+    max_characters: int
+    domain: str
+
+
+_decode_scheduled_post = msgspec.json.Decoder(_ScheduledPost).decode
 _decode_poll_ended = msgspec.json.Decoder(_PollEnded).decode
 _decode_post_edited = msgspec.json.Decoder(_PostEdited).decode
 _decode_events = msgspec.json.Decoder(list[Event]).decode
@@ -75,10 +84,24 @@ def _post_edited(connection: Connection, payload: str, now_ms: int) -> None:
     )
 
 
+def _scheduled_post(connection: Connection, payload: str, now_ms: int) -> None:
+    """Posts what its author wrote for now."""
+    job = _decode_scheduled_post(payload)
+    post_scheduled(
+        connection,
+        scheduled_id=job.scheduled_id,
+        due_at_ms=job.due_at_ms,
+        max_characters=job.max_characters,
+        domain=job.domain,
+        now_ms=now_ms,
+    )
+
+
 DELIVERIES: dict[str, Deliver] = {
     "events": _events,
     "poll_ended": _poll_ended,
     "post_edited": _post_edited,
     "post_notices": _post_notices,
+    "scheduled_post": _scheduled_post,
     "sign_up": _sign_up,
 }

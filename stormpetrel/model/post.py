@@ -73,6 +73,16 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class Scheduled:
+    """A draft that is to be posted later."""
+
+    id: int
+    account_id: int
+    draft: Draft
+    due_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """A post as it was, or is, between two edits. `poll_options`: titles, none without a poll."""
 

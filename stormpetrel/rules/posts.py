@@ -200,7 +200,7 @@ def create_post(
         visibility = Visibility(author.default_visibility)
     parent = None
     if draft.in_reply_to_id is not None:
-        parent = _parent(connection, author_id=author_id, post_id=draft.in_reply_to_id, now_ms=now_ms)
+        parent = answered(connection, author_id=author_id, post_id=draft.in_reply_to_id, now_ms=now_ms)
     mentions, tags = named_in(connection, text, domain=domain)
     addressed = [mention.account_id for mention in mentions]
     new_id = connection.new_id(now_ms)
@@ -229,7 +229,9 @@ def create_post(
         thread_id=None if parent is None else parent.thread_id or parent.id,
         poll=poll,
     )
-    stored.insert_post(connection, post=post, application_id=draft.application_id)
+    # The app may be gone by the time that a post for later is due.
+    application_id = None if found.application is None else draft.application_id
+    stored.insert_post(connection, post=post, application_id=application_id)
     if poll is not None:
         polls.open_poll(connection, poll, now_ms=now_ms)
     accounts.count_new_post(connection, account_id=author_id, now_ms=now_ms)
@@ -298,7 +300,7 @@ def named_in(
     return tuple(sorted(mentions, key=lambda mention: mention.account_id)), tags
 
 
-def _parent(connection: Connection, *, author_id: int, post_id: int, now_ms: int) -> Post:
+def answered(connection: Connection, *, author_id: int, post_id: int, now_ms: int) -> Post:
     """What is answered; of a boost, its original. Raises NotFound where the author may not see it."""
     try:
         parent = post(connection, reader_id=author_id, post_id=post_id, now_ms=now_ms)
@@ -307,6 +309,16 @@ def _parent(connection: Connection, *, author_id: int, post_id: int, now_ms: int
     except NotFound as error:
         raise NotFound("The post that this answers is not there any more") from error
     return parent
+
+
+def forget_key(connection: Connection, *, account_id: int, key: str) -> None:
+    """The idempotency key is free again."""
+    stored.forget_idempotent(connection, account_id=account_id, key=key)
+
+
+def remember_key(connection: Connection, *, account_id: int, key: str, answer_id: int, now_ms: int) -> None:
+    """What the idempotency key was answered with."""
+    stored.put_idempotent(connection, account_id=account_id, key=key, post_id=answer_id, now_ms=now_ms)
 
 
 def delete_post(connection: Connection, *, author_id: int, post_id: int, now_ms: int) -> Post:

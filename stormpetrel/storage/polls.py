@@ -10,7 +10,8 @@ from stormpetrel.storage.statement import sql
 
 _BY_IDS = sql(
     "SELECT l.post_id, p.author_id, l.multiple, l.hide_totals, l.expires_at_ms, l.voters_count, "
-    "o.title, o.votes_count FROM polls l JOIN posts p ON p.id = l.post_id JOIN poll_options o ON o.post_id = l.post_id "
+    "o.title, o.votes_count FROM polls l JOIN posts p ON p.id = l.post_id "
+    "JOIN poll_options o ON o.post_id = l.post_id "
     "WHERE l.post_id IN :post_ids[] ORDER BY l.post_id, o.position"
 )
 _INSERT = sql(

@@ -119,6 +119,25 @@ def test_every_answer_about_polls_edits_and_pins_is_accepted(two):
         check(act(post.id), types.Status)
 
 
+def test_a_post_for_later_is_accepted_moved_and_taken_back(two):
+    ann, app, _, _ = two
+    before = app.account(ann.id).statuses_count
+    in_an_hour = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+    later = app.status_post("Later", scheduled_at=in_an_hour, poll=app.make_poll(["a", "b"], 3600))
+    check(later, types.ScheduledStatus)
+    assert later.params.text == "Later"
+    check(app.scheduled_statuses(), [types.ScheduledStatus])
+    moved = app.scheduled_status_update(later.id, in_an_hour + datetime.timedelta(hours=1))
+    check(moved, types.ScheduledStatus)
+    assert moved.scheduled_at > later.scheduled_at
+    check(app.scheduled_status(later.id), types.ScheduledStatus)
+    app.scheduled_status_delete(later.id)
+    assert app.scheduled_statuses() == []
+    with pytest.raises(MastodonAPIError, match="5 minutes"):
+        app.status_post("Too soon", scheduled_at=datetime.datetime.now(datetime.UTC))
+    assert app.account(ann.id).statuses_count == before
+
+
 def test_every_answer_about_accounts_is_accepted(two):
     ann, ann_app, bob, bob_app = two
     check(ann_app.account_verify_credentials(), types.Account)
@@ -200,7 +219,6 @@ def test_what_does_not_exist_yet_is_empty_and_right(two):
     assert app.trending_links() == []
     assert app.suggestions() == []
     assert app.conversations() == []
-    assert app.scheduled_statuses() == []
     assert app.endorsements() == []
     assert app.domain_blocks() == []
     check(app.directory(), [types.Account])
@@ -247,10 +265,8 @@ def test_a_revoked_token_speaks_for_nobody(place):
 def test_what_is_not_known_here_yet_is_refused_and_nothing_is_posted(two):
     ann, app, _, _ = two
     before = app.account(ann.id).statuses_count
-    with pytest.raises(MastodonAPIError, match="scheduled"):
-        app.status_post(
-            "Later", scheduled_at=datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
-        )
+    with pytest.raises(MastodonAPIError, match="quotes"):
+        app.status_post("A quote", quoted_status_id=5)
     assert app.account(ann.id).statuses_count == before
 
 

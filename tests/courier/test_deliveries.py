@@ -48,6 +48,10 @@ def test_a_commands_events_are_told_as_they_were(connection):
         ("post_notices", {"post_id": 123}),
         ("sign_up", {"account_id": 123}),
         ("poll_ended", {"post_id": 123, "expires_at_ms": 5}),
+        (
+            "scheduled_post",
+            {"scheduled_id": 123, "due_at_ms": 5, "max_characters": 500, "domain": "here.example"},
+        ),
         ("post_edited", {"post_id": 123, "edited_at_ms": 5}),
     ],
 )
