@@ -33,6 +33,8 @@ _SAID = {
     Kind.FOLLOW_REQUEST: ("person", "asks to follow you"),
     Kind.FAVOURITE: ("star", "likes your post"),
     Kind.SIGN_UP: ("person", "signed up"),
+    Kind.POLL: ("bell", "asked in a poll that has ended"),
+    Kind.UPDATE: ("bell", "edited a post that you boosted"),
 }
 
 
