@@ -37,6 +37,8 @@ _SAID = {
     Kind.SIGN_UP: ("person", "signed up"),
     Kind.REPORT: ("shield", "reported somebody"),
     Kind.WARNING: ("shield", "decided something about you"),
+    Kind.POLL: ("bell", "asked in a poll that has ended"),
+    Kind.UPDATE: ("bell", "edited a post that you boosted"),
 }
 
 

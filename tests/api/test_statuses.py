@@ -125,8 +125,6 @@ def test_what_this_server_cannot_do_is_refused_in_words_and_nothing_is_posted(pl
     ann = place.person("ann")
     for more, word in (
         ({"media_ids": ["1"]}, "Media 1 not found"),
-        ({"poll": {"options": ["a", "b"], "expires_in": 300}}, "polls"),
-        ({"scheduled_at": "2030-01-01T00:00:00Z"}, "scheduled"),
         ({"quoted_status_id": "5"}, "quotes"),
     ):
         answer = ann.http.post("/api/v1/statuses", json={"status": "x", **more})
