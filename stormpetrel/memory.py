@@ -246,7 +246,6 @@ class HomeLists:
             case _:
                 pass
 
-
     def _forget(self, reader_id: int) -> None:
         self._drop(reader_id)
         for load in self._loads:

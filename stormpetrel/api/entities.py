@@ -8,7 +8,7 @@ instance_entities.py. How model values become these is in convert.py; bytes are 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -234,7 +234,7 @@ class Status(Entity, frozen=True):
     reblogged: bool | UnsetType = UNSET
     muted: bool | UnsetType = UNSET
     bookmarked: bool | UnsetType = UNSET
-    filtered: tuple[str, ...] | UnsetType = UNSET
+    filtered: list[dict[str, Any]] | UnsetType = UNSET
     pinned: bool | UnsetType = UNSET
 
 
@@ -325,18 +325,6 @@ class Preferences(Entity, frozen=True):
     expand_media: str = msgspec.field(name="reading:expand:media", default="default")
     expand_spoilers: bool = msgspec.field(name="reading:expand:spoilers", default=False)
     autoplay_gifs: bool = msgspec.field(name="reading:autoplay:gifs", default=False)
-
-
-class Filter(Entity, frozen=True):
-    """A filter of version 2; there are none yet."""
-
-    id: str
-    title: str
-    context: list[str]
-    expires_at: str | None
-    filter_action: str
-    keywords: list[Nothing]
-    statuses: list[Nothing]
 
 
 class UserList(Entity, frozen=True):

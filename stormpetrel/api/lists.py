@@ -86,9 +86,7 @@ async def update(request: Request) -> Response:
 @answers(entities.Nothing)
 async def delete(request: Request) -> Response:
     """Delete a list"""
-    await request.site.database.write(
-        rules.delete_list, account_id=request.account_id, list_id=request.id()
-    )
+    await request.site.database.write(rules.delete_list, account_id=request.account_id, list_id=request.id())
     return json({})
 
 

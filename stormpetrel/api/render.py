@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from stormpetrel.api import convert
+from stormpetrel.api.filter_entities import filtered
 from stormpetrel.api.recent import Recent
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
@@ -29,8 +30,10 @@ from stormpetrel.model.event import (
     PostDeleted,
     RelationshipChanged,
 )
+from stormpetrel.model.filter import ActiveFilters, searched_text
 from stormpetrel.model.notification import Notification
 from stormpetrel.model.post import Flags, Post, Thread
+from stormpetrel.reader_filters import ReaderFilters
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.storage.connection import Connection
@@ -52,7 +55,7 @@ class _PostBytes(NamedTuple):
     """A post's JSON in pieces, its author's account between `head` and `tail`.
 
     A boost (`original_id` not 0) has the original between `middle` and `tail`. The closing brace is missing:
-    the reader's flags end it.
+    the reader's flags end it. `searched` is the text that readers' filters look into.
     """
 
     author_id: int
@@ -60,10 +63,11 @@ class _PostBytes(NamedTuple):
     head: bytes
     middle: bytes
     tail: bytes
+    searched: str = ""
 
 
 def _post_size(post: _PostBytes) -> int:
-    return len(post.head) + len(post.middle) + len(post.tail) + ENTRY_BYTES
+    return len(post.head) + len(post.middle) + len(post.tail) + len(post.searched) + ENTRY_BYTES
 
 
 def _account_size(account: bytes) -> int:
@@ -89,10 +93,19 @@ _ENDS = tuple(
 _PLAIN, _OWN = _ENDS[0], _ENDS[8]
 
 
-def _end(flags: Flags | None, reader_id: int | None, *, own: bool) -> bytes:
-    """The reader's flags and the closing brace; only the brace for a visitor."""
+_NOT_FILTERED = b'"filtered":[]'
+
+
+def _end(flags: Flags | None, reader_id: int | None, *, own: bool, filtered: bytes = b"") -> bytes:
+    """The reader's flags and the closing brace; only the brace for a visitor.
+
+    `filtered`: the reader's filters that match, as JSON; empty for none.
+    """
     if reader_id is None:
         return b"}"
+    if filtered:
+        end = _end(flags, reader_id, own=own)
+        return end.replace(_NOT_FILTERED, b'"filtered":' + filtered, 1)
     if flags is None:
         return _OWN if own else _PLAIN
     return _ENDS[flags.favourited + 2 * flags.boosted + 4 * flags.bookmarked + 8 * own]
@@ -137,7 +150,7 @@ def _load_few(connection: Connection, **wanted: Any) -> _Loaded:
 class _View:
     """What one answer is made of: everything that it shows, as it was at one time."""
 
-    __slots__ = ("_accounts", "_flags", "_posts", "_reader_id")
+    __slots__ = ("_accounts", "_filters", "_flags", "_posts", "_reader_id")
 
     def __init__(
         self,
@@ -145,11 +158,18 @@ class _View:
         accounts: dict[int, bytes],
         flags: dict[int, Flags],
         reader_id: int | None,
+        filters: ActiveFilters | None = None,
     ) -> None:
+        self._filters = filters
         self._posts = posts
         self._accounts = accounts
         self._flags = flags
         self._reader_id = reader_id
+
+    def _filtered(self, post_id: int, post: _PostBytes) -> bytes:
+        if self._filters is None:
+            return b""
+        return filtered(self._filters, post_id=post_id, text=post.searched)
 
     def add_status(self, parts: list[bytes], post_id: int) -> bool:
         """Appends the post's pieces; False, and nothing, when it or somebody in it does not exist any more."""
@@ -161,7 +181,12 @@ class _View:
             return False
         original_id = post.original_id
         if not original_id:
-            end = _end(self._flags.get(post_id), self._reader_id, own=post.author_id == self._reader_id)
+            end = _end(
+                self._flags.get(post_id),
+                self._reader_id,
+                own=post.author_id == self._reader_id,
+                filtered=self._filtered(post_id, post),
+            )
             parts += (post.head, account, post.tail, end)
             return True
         original = self._posts.get(original_id)
@@ -171,11 +196,12 @@ class _View:
         if author is None:
             return False
         flags = self._flags.get(original_id)
+        matched = self._filtered(original_id, original)
         parts += (
             *(post.head, account, post.middle),
             *(original.head, author, original.tail),
-            _end(flags, self._reader_id, own=original.author_id == self._reader_id),
-            *(post.tail, _end(flags, self._reader_id, own=False)),
+            _end(flags, self._reader_id, own=original.author_id == self._reader_id, filtered=matched),
+            *(post.tail, _end(flags, self._reader_id, own=False, filtered=matched)),
         )
         return True
 
@@ -220,12 +246,14 @@ class Renderer:
         self,
         database: Database,
         flags: ReaderFlags,
+        filters: ReaderFilters,
         *,
         base_url: str,
         half_cache_bytes: int = HALF_CACHE_BYTES,
     ) -> None:
         self._database = database
         self._flags = flags
+        self._filters = filters
         self._base_url = base_url
         self._posts: Recent[int, _PostBytes] = Recent(half_cache_bytes, _post_size)
         self._accounts: Recent[int, bytes] = Recent(half_cache_bytes // 4, _account_size)
@@ -286,7 +314,7 @@ class Renderer:
             shown = [kept[post_id].original_id or post_id for post_id in post_ids]
         except KeyError:
             shown = []
-        if shown:
+        if shown and (reader_id is None or await self._filters.of(reader_id) is None):
             flags: dict[int, Flags] = {}
             if reader_id is not None:
                 flags = await self._flags.of(reader_id, shown)
@@ -307,7 +335,7 @@ class Renderer:
         usual = _end(None, reader_id, own=False) + b","
         try:
             for post_id in post_ids:
-                author_id, original_id, head, middle, tail = posts[post_id]
+                author_id, original_id, head, middle, tail, _ = posts[post_id]
                 if not original_id:
                     if author_id != reader_id and post_id not in flags:
                         parts += (head, accounts[author_id], tail, usual)
@@ -456,7 +484,8 @@ class Renderer:
             )
         elif reader_id is not None and flag_ids:
             flags = await self._flags.of(reader_id, flag_ids)
-        return _View(posts, accounts, flags, reader_id)
+        filters = await self._filters.of(reader_id) if reader_id is not None and post_ids else None
+        return _View(posts, accounts, flags, reader_id, filters)
 
     async def _fetch(
         self,
@@ -499,7 +528,14 @@ class Renderer:
     def _pieces(self, post: Post, author: str) -> _PostBytes:
         body = _encode(convert.status(post, author=author, base_url=self._base_url))[:-1]
         head, *between, tail = body.split(convert.RAW_ACCOUNT)
-        return _PostBytes(post.author_id, post.boost_of_id or 0, head, between[0] if between else b"", tail)
+        return _PostBytes(
+            post.author_id,
+            post.boost_of_id or 0,
+            head,
+            between[0] if between else b"",
+            tail,
+            searched_text(post),
+        )
 
 
 def _username(account: bytes) -> str:

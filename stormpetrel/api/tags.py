@@ -25,9 +25,7 @@ async def show(request: Request) -> Response:
     following = None
     if request.reader_id is not None:
         following = bool(
-            await request.site.database.read(
-                rules.followed_among, account_id=request.reader_id, names=[name]
-            )
+            await request.site.database.read(rules.followed_among, account_id=request.reader_id, names=[name])
         )
     return json(convert.tag(name, base_url=request.site.base_url, following=following))
 

@@ -10,6 +10,7 @@ from stormpetrel.config import Config
 from stormpetrel.edge.cache import HotCache
 from stormpetrel.heavy import Heavy
 from stormpetrel.memory import HomeLists, ReaderFlags
+from stormpetrel.reader_filters import ReaderFilters
 from stormpetrel.shield.identify import TokenTable
 from stormpetrel.storage.database import Database
 
@@ -31,6 +32,7 @@ class Site:
     cache: HotCache
     home: HomeLists
     flags: ReaderFlags
+    filters: ReaderFilters
     secret: bytes
     base_url: str
     domain: str

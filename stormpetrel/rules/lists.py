@@ -90,9 +90,7 @@ def members(connection: Connection, *, account_id: int, list_id: int, page: Page
     return stored.members(connection, list_id=list_id, page=page)
 
 
-def add_members(
-    connection: Connection, *, account_id: int, list_id: int, member_ids: Sequence[int]
-) -> None:
+def add_members(connection: Connection, *, account_id: int, list_id: int, member_ids: Sequence[int]) -> None:
     """Puts accounts into the list, all or none.
 
     Raises NotFound for anybody else's list and for whom one does not follow; Invalid for who is in it already.

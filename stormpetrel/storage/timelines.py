@@ -19,7 +19,9 @@ _HIDDEN = (
     "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms)"
 )
 
-_HEAD = "(SELECT {pick}(p.id) FROM posts p WHERE p.author_id = {author} AND p.id > :low_id AND p.id < :high_id)"
+_HEAD = (
+    "(SELECT {pick}(p.id) FROM posts p WHERE p.author_id = {author} AND p.id > :low_id AND p.id < :high_id)"
+)
 _FOLLOWED = (
     "SELECT f.followed_id AS author_id, {followed_head} AS head "
     "FROM follows f JOIN accounts a ON a.id = f.followed_id AND a.state = 'active' "
@@ -64,7 +66,8 @@ _ITEM_COLUMNS = (
     "p.id, p.author_id, p.visibility, coalesce(p.in_reply_to_account_id, 0), "
     "CASE WHEN p.boost_of_id IS NULL THEN 0 ELSE coalesce((SELECT b.author_id FROM posts b "
     f"JOIN accounts ba ON ba.id = b.author_id AND ba.state = 'active' WHERE b.id = p.boost_of_id), {GONE}) END, "
-    "p.visibility = 3 AND EXISTS (SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id), p.language"
+    "p.visibility = 3 AND EXISTS (SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id), "
+    "p.language"
 )
 _ITEMS = sql(f"SELECT {_ITEM_COLUMNS} FROM posts p WHERE p.id IN :post_ids[]")
 # Only ids at first, from the index alone: of 80 authors' posts, 80 are wanted.
