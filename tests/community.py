@@ -164,6 +164,7 @@ class Community:
         named = None if names is None else self.people[names]
         text = "hello" if named is None else f"hello @{self.names[named]}"
         if tag is not None:
+            tag = self.tag(tag)
             text += f" #{tag}"
         post_id = self.store.post(
             author, text, visibility=visibility, in_reply_to_id=parent, language=language
@@ -176,6 +177,8 @@ class Community:
         self.said[post_id] = Said(author, visibility, answered, named, tag=tag, language=language)
 
     def boost(self, who: int, which: int) -> None:
+        if self.people[who] in self.suspended:
+            raise NotFound  # shut out: they have no way to ask
         target = self._post_at(which)
         target = self.said[target].boosted or target
         boost_id = boost(self.store, self.people[who], target)
@@ -212,13 +215,19 @@ class Community:
                 if owner == who:
                     self.listed[list_id].discard(whom)
 
+    def tag(self, name: str) -> str:
+        """A hashtag of this community alone: others may be in the same store."""
+        return f"{name}{self.people[0]}"
+
     def follow_tag(self, who: int, tag: str) -> None:
+        tag = self.tag(tag)
         self.store.do(
             followed_tags.follow_tag, account_id=self.people[who], name=tag, now_ms=self.store.now_ms
         )
         self.tags.add((self.people[who], tag))
 
     def unfollow_tag(self, who: int, tag: str) -> None:
+        tag = self.tag(tag)
         self.store.do(followed_tags.unfollow_tag, account_id=self.people[who], name=tag)
         self.tags.discard((self.people[who], tag))
 

@@ -203,13 +203,14 @@ class StatusInput(msgspec.Struct):
 @answers(FilterStatus, takes=StatusInput)
 async def add_status(request: Request) -> Response:
     """Make a filter name a status"""
+    filter_id = request.id()
     post_id = one_id((await request.input(StatusInput)).status_id, "status_id")
     if post_id is None:
         raise Invalid("status_id is missing", fields={"status_id": "is missing"})
     made = await request.site.database.write(
         rules.add_post,
         account_id=request.account_id,
-        filter_id=request.id(),
+        filter_id=filter_id,
         post_id=post_id,
         now_ms=request.now_ms,
     )
