@@ -33,6 +33,7 @@ from stormpetrel.model.event import (
     PostEdited,
 )
 from stormpetrel.model.post import Visibility
+from stormpetrel.reader_filters import ReaderFilters
 from stormpetrel.storage.database import Database
 from stormpetrel.web.render import Pages
 from stormpetrel.web.routes import ROUTES as WEB_ROUTES
@@ -80,12 +81,13 @@ async def run(
         cache=edge.cache,
         home=HomeLists(database),
         flags=ReaderFlags(database),
+        filters=ReaderFilters(database),
         secret=secret,
         base_url=config.base_url,
         domain=config.domain,
         drain=bus.drain,
     )
-    site.api = Renderer(database, site.flags, base_url=site.base_url)
+    site.api = Renderer(database, site.flags, site.filters, base_url=site.base_url)
     site.pages = Pages(site)
     memory.site = site
     application = Application(site, router)
@@ -132,6 +134,7 @@ class Memory:
         for event in events:
             site.home.apply(event)
             site.flags.apply(event)
+            site.filters.apply(event)
             site.api.apply(event)
             site.pages.apply(event)
             self._hot_pages(event)

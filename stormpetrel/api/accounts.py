@@ -300,6 +300,7 @@ async def relationships(request: Request) -> Response:
 class FollowInput(msgspec.Struct):
     reblogs: bool | None = None
     notify: bool | None = None
+    languages: list[str] | None = None
 
 
 @answers(entities.Relationship, takes=FollowInput)
@@ -313,6 +314,7 @@ async def follow(request: Request) -> Response:
             followed_id=request.id(),
             show_boosts=given.reblogs,
             notify=given.notify,
+            languages=given.languages,
             now_ms=request.now_ms,
         )
     )

@@ -185,18 +185,18 @@ def relationship(relationship: ModelRelationship) -> Relationship:
         following=relationship.following,
         showing_reblogs=relationship.show_boosts,
         notifying=relationship.notify,
-        languages=(),
+        languages=relationship.languages,
         followed_by=relationship.followed_by,
         blocking=relationship.blocking,
         blocked_by=relationship.blocked_by,
         muting=relationship.muting,
         muting_notifications=relationship.muting_notifications,
-        muting_expires_at=None,
+        muting_expires_at=(timestamp(relationship.muting_until_ms) if relationship.muting_until_ms else None),
         requested=relationship.requested,
         requested_by=relationship.requested_by,
         domain_blocking=False,
-        endorsed=False,
-        note="",
+        endorsed=relationship.endorsed,
+        note=relationship.note,
     )
 
 

@@ -13,6 +13,7 @@ from stormpetrel.heavy import Heavy
 from stormpetrel.media.uploads import Uploads
 from stormpetrel.memory import HomeLists, ReaderFlags
 from stormpetrel.model.mail import NewLink, new_link
+from stormpetrel.reader_filters import ReaderFilters
 from stormpetrel.shield.identify import TokenTable
 from stormpetrel.storage.database import Database
 
@@ -38,6 +39,7 @@ class Site:
     cache: HotCache
     home: HomeLists
     flags: ReaderFlags
+    filters: ReaderFilters
     secret: bytes
     base_url: str
     domain: str

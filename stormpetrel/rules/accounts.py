@@ -25,6 +25,7 @@ from stormpetrel.model.event import AccessChanged, AccountChanged
 from stormpetrel.model.mail import NewLink
 from stormpetrel.model.post import Visibility
 from stormpetrel.rules import access
+from stormpetrel.rules.languages import clean_language
 from stormpetrel.rules.mail import send_confirmation
 from stormpetrel.rules.relationships import accept_follow
 from stormpetrel.storage import accounts as stored
@@ -317,21 +318,6 @@ def _cleaned(change: ProfileChange) -> ProfileChange:
         default_sensitive=change.default_sensitive,
         default_language=language,
     )
-
-
-def clean_language(language: str) -> str:
-    """An ISO 639 code, with a region if given ("pt-BR"), in its usual spelling. Raises Invalid otherwise."""
-    parts = language.strip().replace("_", "-").split("-")
-    head = parts[0].lower()
-    if not head:
-        return ""
-    if not (
-        2 <= len(head) <= 3
-        and head.isalpha()
-        and all(part.isascii() and part.isalnum() and len(part) <= 8 for part in parts)
-    ):
-        raise Invalid("Validation failed: Language is not a language code")
-    return "-".join([head, *parts[1:3]])
 
 
 def set_password(connection: Connection, *, account_id: int, password_hash: str) -> None:

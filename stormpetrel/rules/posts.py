@@ -27,7 +27,7 @@ from stormpetrel.model.post import (
 )
 from stormpetrel.model.visibility import may_list, may_see
 from stormpetrel.rules import media, notifications, polls
-from stormpetrel.rules.accounts import clean_language
+from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import accounts, outbox
 from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage import posts as stored
