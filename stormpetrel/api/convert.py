@@ -113,7 +113,7 @@ def account(account: ModelAccount, *, base_url: str) -> Account:
         locked=account.locked,
         bot=account.bot,
         discoverable=account.discoverable,
-        indexable=False,
+        indexable=account.indexable,
         group=False,
         created_at=f"{date(account.created_at_ms)}T00:00:00.000Z",
         note=render_note(account.note, base_url=base_url),
@@ -148,6 +148,7 @@ def credential_account(
             fields=[AccountField(name=field.name, value=field.value) for field in own.fields],
             follow_requests_count=follow_requests_count,
             discoverable=own.discoverable,
+            indexable=own.indexable,
         ),
         role=_ROLES[ModelRole(role)],
     )

@@ -14,6 +14,7 @@ from stormpetrel.web import (
     pages,
     people,
     posts,
+    search,
     settings,
 )
 from stormpetrel.web.paging import PARAMETERS
@@ -43,7 +44,7 @@ ROUTES: tuple[Route, ...] = (
     _public("/@{name}/following", people.following, "Whom an account follows", None),
     _public("/@{name}/{id}", posts.post, "A post and its thread", ()),
     _public("/about", pages.about, "What this place is", ()),
-    _public("/search", pages.search, "People by name, and hashtags", None),
+    _public("/search", search.search, "Posts by their words, people by name, and hashtags", None),
     _member("/profile", settings.own_profile, "One's own profile"),
     _member("/bookmarks", pages.bookmarks, "What one keeps for later"),
     _member("/favourites", pages.favourites, "What one likes"),
