@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypeVar
@@ -23,6 +24,7 @@ from stormpetrel.api.entities import (
     StatusMention,
     StatusTag,
     Tag,
+    TagHistory,
     VisibilityName,
 )
 from stormpetrel.errors import Invalid
@@ -33,6 +35,7 @@ from stormpetrel.model.notification import Marker as ModelMarker
 from stormpetrel.model.post import Post, Visibility
 from stormpetrel.model.relationship import Relationship as ModelRelationship
 from stormpetrel.model.text import render_field, render_html, render_note, tag_key
+from stormpetrel.model.trend import Day
 
 RAW_ACCOUNT = b"\0"
 """Stands where an account's bytes are put in later. JSON escapes control characters, so no text can hold it."""
@@ -232,12 +235,22 @@ def tag_url(name: str, base_url: str) -> str:
     return f"{base_url}/tags/{quote(tag_key(name), safe='')}"
 
 
-def tag(name: str, *, base_url: str, signed_in: bool) -> Tag:
-    """A hashtag. Nobody follows hashtags yet, and uses are not counted by day."""
+def tag(name: str, *, base_url: str, signed_in: bool, days: Sequence[Day] = ()) -> Tag:
+    """A hashtag with its last days, today first. Nobody follows hashtags yet."""
     key = tag_key(name)
+    history = [
+        TagHistory(day=str(day.start_s), uses=str(day.uses), accounts=str(day.accounts)) for day in days
+    ]
     if signed_in:
-        return Tag(id=key, name=key, url=tag_url(key, base_url), history=[], following=False, featuring=False)
-    return Tag(id=key, name=key, url=tag_url(key, base_url), history=[])
+        return Tag(
+            id=key,
+            name=key,
+            url=tag_url(key, base_url),
+            history=history,
+            following=False,
+            featuring=False,
+        )
+    return Tag(id=key, name=key, url=tag_url(key, base_url), history=history)
 
 
 def marker(marker: ModelMarker) -> Marker:

@@ -21,6 +21,7 @@ from stormpetrel.api import (
     search,
     statuses,
     timelines,
+    trends,
 )
 from stormpetrel.api.shapes import shape_of
 from stormpetrel.http.routing import Actor, Handler, Route
@@ -171,9 +172,9 @@ ROUTES: tuple[Route, ...] = (
     # Finding
     _open("/api/v2/search", search.search, "read:search"),
     _open("/api/v1/tags/{name}", search.show_tag),
-    _open("/api/v1/trends", empty.tags, hot=()),
-    _open("/api/v1/trends/tags", empty.tags, hot=()),
-    _open("/api/v1/trends/statuses", empty.statuses, hot=()),
+    _open("/api/v1/trends", trends.tags, hot=("limit", "offset")),
+    _open("/api/v1/trends/tags", trends.tags, hot=("limit", "offset")),
+    _open("/api/v1/trends/statuses", trends.statuses, hot=("limit", "offset")),
     _open("/api/v1/trends/links", empty.links, hot=()),
     _get("/api/v1/suggestions", empty.endorsements, "read"),
     _get("/api/v2/suggestions", empty.suggestions, "read"),

@@ -13,9 +13,10 @@ from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
 from stormpetrel.model.search import MAX_QUERY_CHARACTERS, parse
-from stormpetrel.model.text import tags_in
+from stormpetrel.model.text import tag_key, tags_in
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.rules import search as rules
+from stormpetrel.rules import trends as trend_rules
 from stormpetrel.storage.connection import Connection
 
 MAX_OFFSET = 10_000
@@ -75,10 +76,7 @@ async def search(request: Request) -> Response:
             now_ms=request.now_ms,
         )
     bytes_of = renderer(request)
-    hashtags = [
-        _encode(convert.tag(name, base_url=site.base_url, signed_in=request.reader_id is not None))
-        for name in names
-    ]
+    hashtags = await encoded_tags(request, names)
     return Response(
         body=b'{"accounts":%b,"statuses":%b,"hashtags":%b,"collections":[]}'
         % (
@@ -132,14 +130,29 @@ def _found(
     return account_ids, [], names, target is not None
 
 
+async def encoded_tags(request: Request, names: list[str]) -> list[bytes]:
+    """Hashtags with their last seven days, in the order given."""
+    if not names:
+        return []
+    days = await request.site.database.read(trend_rules.history, names=names, now_ms=request.now_ms)
+    return [
+        _encode(
+            convert.tag(
+                name,
+                base_url=request.site.base_url,
+                signed_in=request.reader_id is not None,
+                days=days[name],
+            )
+        )
+        for name in names
+    ]
+
+
 @answers(Tag)
 async def show_tag(request: Request) -> Response:
     """A hashtag"""
     name = request.parameters["name"]
     if not tags_in(f"#{name}"):
         raise NotFound
-    return Response(
-        body=_encode(
-            convert.tag(name, base_url=request.site.base_url, signed_in=request.reader_id is not None)
-        )
-    )
+    (body,) = await encoded_tags(request, [tag_key(name)])
+    return Response(body=body)

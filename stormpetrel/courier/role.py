@@ -16,6 +16,8 @@ from stormpetrel.config import Config
 from stormpetrel.courier.deliveries import DELIVERIES
 from stormpetrel.courier.drain import Drain, now_ms
 from stormpetrel.courier.housekeeping import EVERY_S, keep_house
+from stormpetrel.courier.trends import EVERY_S as COUNT_EVERY_S
+from stormpetrel.courier.trends import count_trends
 from stormpetrel.errors import Busy, EnvironmentFailure
 from stormpetrel.health import serve_health
 from stormpetrel.model.event import AllChanged, Event, OutboxFilled
@@ -53,7 +55,9 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             drain = Drain(db, DELIVERIES)
             drains.append(drain)
             try:
-                await asyncio.gather(_drain(drain, wake, stop), _keep_house(db, stop))
+                await asyncio.gather(
+                    _drain(drain, wake, stop), _keep_house(db, stop), _count_trends(db, stop)
+                )
             finally:
                 await db.close()
     finally:
@@ -124,6 +128,13 @@ async def _keep_house(db: Database, stop: asyncio.Event) -> None:
             continue
         if removed:
             log.info("cleared away %d old rows", removed)
+
+
+async def _count_trends(db: Database, stop: asyncio.Event) -> None:
+    while not await _pause(stop, COUNT_EVERY_S):
+        # Nobody waits for it; a store that fails is asked again in the next round.
+        with contextlib.suppress(Busy):
+            await count_trends(db, now_ms=now_ms())
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> bool:
