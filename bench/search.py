@@ -37,7 +37,7 @@ ORDINARY = {
     "nothing": "zanzibarian",
     "no spaces between words": "წერილი",
 }
-PEOPLE = {"people, prefix": "ann", "people, one letter": "a"}
+PEOPLE = {"people, prefix": "lei", "people, one letter": "a"}
 TAGS = {"hashtags, prefix": "#b"}
 HOSTILE = {
     "ten common words": "the a i of it and to was before after",
