@@ -88,8 +88,8 @@ class Source(Entity, frozen=True):
     fields: list[AccountField]
     follow_requests_count: int
     discoverable: bool
+    indexable: bool
     hide_collections: bool = False
-    indexable: bool = False
     attribution_domains: tuple[str, ...] = ()
     quote_policy: str = "nobody"
 

@@ -33,6 +33,7 @@ from stormpetrel.api import (
     statuses,
     tags,
     timelines,
+    trends,
 )
 from stormpetrel.api.shapes import shape_of
 from stormpetrel.http.routing import Actor, Handler, Route
@@ -241,9 +242,9 @@ ROUTES: tuple[Route, ...] = (
     _open("/api/v1/tags/{name}", tags.show),
     _post("/api/v1/tags/{name}/follow", tags.follow, "write:follows"),
     _post("/api/v1/tags/{name}/unfollow", tags.unfollow, "write:follows"),
-    _open("/api/v1/trends", empty.tags, hot=()),
-    _open("/api/v1/trends/tags", empty.tags, hot=()),
-    _open("/api/v1/trends/statuses", empty.statuses, hot=()),
+    _open("/api/v1/trends", trends.tags, hot=("limit", "offset")),
+    _open("/api/v1/trends/tags", trends.tags, hot=("limit", "offset")),
+    _open("/api/v1/trends/statuses", trends.statuses, hot=("limit", "offset")),
     _open("/api/v1/trends/links", empty.links, hot=()),
     _get("/api/v1/suggestions", empty.suggested_accounts, "read"),
     _get("/api/v2/suggestions", empty.suggestions, "read"),

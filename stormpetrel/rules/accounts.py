@@ -70,16 +70,6 @@ def names(connection: Connection, *, account_ids: Sequence[int]) -> dict[int, st
     return {account_id: one.username for account_id, one in found.items()}
 
 
-def search_accounts(
-    connection: Connection, *, text: str, limit: int, offset: int = 0, following_of: int | None = None
-) -> list[Account]:
-    """Accounts whose name begins with `text` (a leading @ and our own domain may be there), by name."""
-    prefix = text.strip().removeprefix("@").partition("@")[0].lower()
-    if username_problem(prefix):
-        return []
-    return stored.search(connection, prefix=prefix, limit=limit, offset=offset, following_of=following_of)
-
-
 def directory(connection: Connection, *, limit: int, offset: int = 0) -> list[Account]:
     """Accounts that want to be found, who posted last first."""
     return stored.directory(connection, limit=limit, offset=offset)
@@ -314,6 +304,7 @@ def _cleaned(change: ProfileChange) -> ProfileChange:
         locked=change.locked,
         bot=change.bot,
         discoverable=change.discoverable,
+        indexable=change.indexable,
         default_visibility=visibility,
         default_sensitive=change.default_sensitive,
         default_language=language,

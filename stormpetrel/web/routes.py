@@ -13,6 +13,7 @@ from stormpetrel.web import (
     compose,
     consent,
     embeds,
+    explore,
     feeds,
     lists,
     mails,
@@ -23,6 +24,7 @@ from stormpetrel.web import (
     people,
     posts,
     reports,
+    search,
     settings,
 )
 from stormpetrel.web.paging import PARAMETERS
@@ -55,7 +57,8 @@ ROUTES: tuple[Route, ...] = (
     _public("/@{name}/{id}", posts.post, "A post and its thread", ()),
     _public("/@{name}/{id}/embed", embeds.embed, "A post to be shown inside pages of other sites", ()),
     _public("/about", pages.about, "What this place is", ()),
-    _public("/search", pages.search, "People by name, and hashtags", None),
+    _public("/explore", explore.explore, "Hashtags and posts that many use now", ()),
+    _public("/search", search.search, "Posts by their words, people by name, and hashtags", None),
     _member("/profile", settings.own_profile, "One's own profile"),
     _member("/bookmarks", pages.bookmarks, "What one keeps for later"),
     _member("/favourites", pages.favourites, "What one likes"),
