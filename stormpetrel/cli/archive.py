@@ -133,7 +133,7 @@ class ArchiveWriter:
     def add(self, name: str, source: Path) -> bool:
         """Puts a file in; False when it is not there (any more), or is no plain file."""
         try:
-            handle = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            handle = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (FileNotFoundError, IsADirectoryError):
             return False
         with os.fdopen(handle, "rb") as file:

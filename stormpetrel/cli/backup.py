@@ -170,7 +170,7 @@ def _add_media(folder: Path, archive: ArchiveWriter, progress: Progress) -> None
         for name in sorted(names):
             source = Path(directory, name)
             kept_as = f"media/{source.relative_to(folder).as_posix()}"
-            if is_media_name(kept_as) and archive.add(kept_as, source):
+            if is_media_name(kept_as) and not source.is_symlink() and archive.add(kept_as, source):
                 added += 1
                 progress.at(added, 0, "media files")
 
