@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from stormpetrel.api.render import Renderer
@@ -18,6 +19,8 @@ from stormpetrel.heavy import Heavy
 from stormpetrel.http.application import Application
 from stormpetrel.http.routing import Router
 from stormpetrel.http.site import Site
+from stormpetrel.media.store import open_store
+from stormpetrel.media.uploads import Uploads
 from stormpetrel.memory import HomeLists, ReaderFlags
 from stormpetrel.model.event import (
     AccessChanged,
@@ -32,6 +35,8 @@ from stormpetrel.storage.database import Database
 from stormpetrel.web.render import Pages
 from stormpetrel.web.routes import ROUTES as WEB_ROUTES
 
+FORM_BYTES = 65_536
+"""What a form with files has besides them."""
 ROUTES = (*API_ROUTES, *WEB_ROUTES)
 
 
@@ -54,6 +59,7 @@ async def run(
         secret=secret,
         public_https=config.base_url.startswith("https:"),
         status_url=config.status_url,
+        body_limit=body_limits(config),
     )
     memory = Memory()
 
@@ -67,6 +73,7 @@ async def run(
         config=config,
         database=database,
         heavy=heavy,
+        uploads=Uploads(config, open_store(config)),
         tokens=edge.tokens,
         cache=edge.cache,
         home=HomeLists(database),
@@ -86,7 +93,30 @@ async def run(
         await edge.start()
         await edge.serve_until(stop)
     finally:
+        site.uploads.close()
         await database.close()
+
+
+def body_limits(config: Config) -> Callable[[bytes], int]:
+    """The largest body by path: where files are uploaded it may be larger."""
+    plain = config.edge.max_body_bytes
+    pictures = max(plain, 2 * config.media.max_image_bytes + FORM_BYTES)
+    files = max(plain, 4 * config.media.max_image_bytes + config.media.max_video_bytes + FORM_BYTES)
+    by_path = {
+        b"/api/v1/media": files,
+        b"/api/v2/media": files,
+        b"/compose": files,
+        b"/api/v1/accounts/update_credentials": pictures,
+        b"/settings/profile": pictures,
+    }
+
+    def limit(path: bytes) -> int:
+        known = by_path.get(path)
+        if known is not None:
+            return known
+        return pictures if path.startswith(b"/api/v1/media/") else plain
+
+    return limit
 
 
 class Memory:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from starlette.datastructures import UploadFile
 
 from stormpetrel.api import convert, entities
 from stormpetrel.api.paging import (
@@ -20,6 +21,8 @@ from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Invalid, NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json, paged
+from stormpetrel.http.uploads import a_file, set_profile_picture
+from stormpetrel.media.uploads import Purpose
 from stormpetrel.model.account import Account, Field, ProfileChange
 from stormpetrel.model.page import Page
 from stormpetrel.model.relationship import Relationship
@@ -72,7 +75,7 @@ class SourceInput(msgspec.Struct):
 
 
 class CredentialsInput(msgspec.Struct):
-    """What to change; what is absent stays. `avatar` and `header` are refused while there are no media."""
+    """What to change; what is absent stays. `avatar` and `header` are files."""
 
     display_name: str | None = None
     note: str | None = None
@@ -89,12 +92,10 @@ class CredentialsInput(msgspec.Struct):
 async def update_credentials(request: Request) -> Response:
     """Change one's own profile"""
     given = await request.input(CredentialsInput)
-    for name, value in (("avatar", given.avatar), ("header", given.header)):
-        if value is not None and value != "":
-            raise Invalid(
-                f"This server does not take pictures yet: {name} was not stored, nor anything else",
-                fields={name: "cannot be uploaded yet"},
-            )
+    pictures: tuple[tuple[Purpose, UploadFile | None], ...] = (
+        ("avatar", a_file(given.avatar, "avatar")),
+        ("header", a_file(given.header, "header")),
+    )
     source = given.source or SourceInput()
     visibility = convert.visibility(source.privacy)
     change = ProfileChange(
@@ -111,6 +112,9 @@ async def update_credentials(request: Request) -> Response:
     await request.site.database.write(
         account_rules.update_profile, account_id=request.account_id, change=change, now_ms=request.now_ms
     )
+    for purpose, file in pictures:
+        if file is not None:
+            await set_profile_picture(request, purpose, file)
     return await _credential_account(request)
 
 

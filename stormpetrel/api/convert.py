@@ -25,6 +25,7 @@ from stormpetrel.api.entities import (
     Tag,
     VisibilityName,
 )
+from stormpetrel.api.media_entities import attachment, media_url
 from stormpetrel.errors import Invalid
 from stormpetrel.model.account import Account as ModelAccount
 from stormpetrel.model.account import Role as ModelRole
@@ -55,12 +56,16 @@ KIND_NAMES = {
     Kind.FOLLOW_REQUEST: "follow_request",
     Kind.FAVOURITE: "favourite",
     Kind.SIGN_UP: "admin.sign_up",
+    Kind.REPORT: "admin.report",
+    Kind.WARNING: "moderation_warning",
 }
 KINDS = {name: kind for kind, name in KIND_NAMES.items()}
 
 # Roles as Mastodon numbers them: -99 is everybody's; 1 is the administrator bit.
 _ROLES = {
     ModelRole.MEMBER: Role(id="-99", name="", permissions="65536"),
+    # 1024: sees users; 16: handles reports; 4: reads the audit log.
+    ModelRole.MODERATOR: Role(id="1", name="Moderator", permissions="1044", highlighted=True),
     ModelRole.ADMIN: Role(id="3", name="Admin", permissions="1", highlighted=True),
 }
 
@@ -100,11 +105,15 @@ def account_fields(account: ModelAccount, base_url: str) -> list[AccountField]:
     ]
 
 
+def _picture(key: str, otherwise: str, base_url: str) -> str:
+    return media_url(key, base_url) if key else f"{base_url}/assets/{otherwise}"
+
+
 def account(account: ModelAccount, *, base_url: str) -> Account:
     """An account as everybody sees it."""
     url = f"{base_url}/@{account.username}"
-    avatar = f"{base_url}/assets/avatar.png"
-    header = f"{base_url}/assets/header.png"
+    avatar = _picture(account.avatar_key, "avatar.png", base_url)
+    header = _picture(account.header_key, "header.png", base_url)
     return Account(
         id=str(account.id),
         username=account.username,
@@ -120,9 +129,9 @@ def account(account: ModelAccount, *, base_url: str) -> Account:
         url=url,
         uri=url,
         avatar=avatar,
-        avatar_static=avatar,
+        avatar_static=_picture(account.avatar_static_key, "avatar.png", base_url),
         header=header,
-        header_static=header,
+        header_static=_picture(account.header_static_key, "header.png", base_url),
         followers_count=account.followers_count,
         following_count=account.following_count,
         statuses_count=account.posts_count,
@@ -205,7 +214,7 @@ def status(post: Post, *, author: str, base_url: str) -> Status:
             else None
         ),
         account=_MARK,  # type: ignore[arg-type]  # bytes of the account are put here later
-        media_attachments=[],
+        media_attachments=[attachment(media, base_url=base_url) for media in post.media],
         mentions=[
             StatusMention(
                 id=str(mention.account_id),
@@ -231,12 +240,13 @@ def tag_url(name: str, base_url: str) -> str:
     return f"{base_url}/tags/{quote(tag_key(name), safe='')}"
 
 
-def tag(name: str, *, base_url: str, signed_in: bool) -> Tag:
-    """A hashtag. Nobody follows hashtags yet, and uses are not counted by day."""
+def tag(name: str, *, base_url: str, following: bool | None) -> Tag:
+    """A hashtag; uses are not counted by day. `following`: whether the reader does, None for a visitor."""
     key = tag_key(name)
-    if signed_in:
-        return Tag(id=key, name=key, url=tag_url(key, base_url), history=[], following=False, featuring=False)
-    return Tag(id=key, name=key, url=tag_url(key, base_url), history=[])
+    url = tag_url(key, base_url)
+    if following is None:
+        return Tag(id=key, name=key, url=url, history=[])
+    return Tag(id=key, name=key, url=url, history=[], following=following, featuring=False)
 
 
 def marker(marker: ModelMarker) -> Marker:

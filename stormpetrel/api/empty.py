@@ -31,7 +31,6 @@ async def translation_languages(request: Request) -> Response:
 
 
 activity = _none_of(instance_entities.Activity, "Use of this place by week: not counted yet")
-announcements = _none_of(entities.Announcement, "Announcements: none yet")
 conversations = _none_of(entities.Conversation, "Direct posts by conversation: none yet")
 custom_emojis = _none_of(entities.CustomEmoji, "Emoji of this place: none yet")
 domain_blocks = _none_of(instance_entities.DomainBlock, "Servers that are shut out: none yet")
@@ -40,10 +39,8 @@ endorsements = _none_of(entities.Account, "Accounts that are featured on a profi
 featured_tags = _none_of(entities.FeaturedTag, "Hashtags that are featured on a profile: none yet")
 filters = _none_of(entities.Filter, "Filters of what one reads: none yet")
 links = _none_of(entities.Card, "Links that many share: none yet")
-lists = _none_of(entities.UserList, "Lists of accounts: none yet")
 requests = _none_of(entities.NotificationRequest, "Notifications that were held back: none, nothing is")
-rules = _none_of(instance_entities.Rule, "Rules of this place: none yet")
 scheduled_statuses = _none_of(entities.ScheduledStatus, "Posts for later: none yet")
 statuses = _none_of(entities.Status, "Posts that many share: none yet")
 suggestions = _none_of(entities.Suggestion, "Accounts one might follow: none yet")
-tags = _none_of(entities.Tag, "Hashtags that many use, or that one follows: none yet")
+tags = _none_of(entities.Tag, "Hashtags that many use: none yet")

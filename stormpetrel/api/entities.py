@@ -8,7 +8,7 @@ instance_entities.py. How model values become these is in convert.py; bytes are 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -188,13 +188,6 @@ class StatusApplication(Entity, frozen=True):
     website: str | None
 
 
-class MediaAttachment(Entity, frozen=True):
-    id: str
-    type: str
-    url: str
-    preview_url: str
-
-
 class Status(Entity, frozen=True):
     """A post. `favourited` to `pinned` are there only for a reader who is signed in, `pinned` on one's own.
 
@@ -219,7 +212,7 @@ class Status(Entity, frozen=True):
     content: str
     application: StatusApplication | None
     account: Account
-    media_attachments: list[MediaAttachment]
+    media_attachments: list[Any]  # media_entities.MediaAttachment
     mentions: list[StatusMention]
     tags: list[StatusTag]
     emojis: list[CustomEmoji]
@@ -274,8 +267,35 @@ class Search(Entity, frozen=True):
 # Reading -------------------------------------------------------------------------------------------------
 
 
+class Report(Entity, frozen=True):
+    """A report. `category` and `action_taken_at` as Mastodon names them; nothing is forwarded yet."""
+
+    id: str
+    action_taken: bool
+    action_taken_at: str | None
+    category: str
+    comment: str
+    forwarded: bool
+    created_at: str
+    status_ids: list[str]
+    rule_ids: list[str]
+    target_account: Account
+
+
+class AccountWarning(Entity, frozen=True):
+    """What moderators did, and why. `appeal` is always null: appeals go by mail."""
+
+    id: str
+    action: str
+    text: str
+    status_ids: list[str] | None
+    target_account: Account
+    appeal: None
+    created_at: str
+
+
 class Notification(Entity, frozen=True):
-    """What others did. `status` is there when it is about one."""
+    """What others did. `status`, `report` and `moderation_warning` are there when it is about one."""
 
     id: str
     type: str
@@ -283,6 +303,8 @@ class Notification(Entity, frozen=True):
     group_key: str
     account: Account
     status: Status | UnsetType = UNSET
+    report: Report | UnsetType = UNSET
+    moderation_warning: AccountWarning | UnsetType = UNSET
 
 
 class NotificationCount(Entity, frozen=True):
@@ -352,12 +374,6 @@ class FeaturedTag(Entity, frozen=True):
     url: str
     statuses_count: str
     last_status_at: str | None
-
-
-class Announcement(Entity, frozen=True):
-    id: str
-    content: str
-    published_at: str
 
 
 class Suggestion(Entity, frozen=True):

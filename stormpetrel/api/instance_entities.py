@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from stormpetrel.api.entities import Account, Entity, Nothing
+from stormpetrel.model.media import MAX_PER_POST
 
 
 class AccountLimits(Entity, frozen=True):
@@ -23,19 +24,19 @@ class AccountLimits(Entity, frozen=True):
 class StatusLimits(Entity, frozen=True):
     max_characters: int
     characters_reserved_per_url: int
-    max_media_attachments: int = 0
+    max_media_attachments: int = MAX_PER_POST
 
 
 class MediaLimits(Entity, frozen=True):
-    """No media yet: nothing is accepted, of no size."""
+    """What may be uploaded. Sizes in bytes, matrices in pixels; of films all is 0 where they are not taken."""
 
-    supported_mime_types: tuple[str, ...] = ()
-    description_limit: int = 0
-    image_size_limit: int = 0
-    image_matrix_limit: int = 0
-    video_size_limit: int = 0
-    video_frame_rate_limit: int = 0
-    video_matrix_limit: int = 0
+    supported_mime_types: tuple[str, ...]
+    description_limit: int
+    image_size_limit: int
+    image_matrix_limit: int
+    video_size_limit: int
+    video_frame_rate_limit: int
+    video_matrix_limit: int
 
 
 class PollLimits(Entity, frozen=True):

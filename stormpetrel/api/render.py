@@ -16,6 +16,7 @@ import msgspec
 
 from stormpetrel.api import convert
 from stormpetrel.api.recent import Recent
+from stormpetrel.api.reports import report_entity, warning_entity
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.memory import ReaderFlags
@@ -29,9 +30,10 @@ from stormpetrel.model.event import (
     PostDeleted,
     RelationshipChanged,
 )
-from stormpetrel.model.notification import Notification
+from stormpetrel.model.notification import Kind, Notification
 from stormpetrel.model.post import Flags, Post, Thread
 from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import moderation as moderation_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.database import Database
@@ -96,6 +98,38 @@ def _end(flags: Flags | None, reader_id: int | None, *, own: bool) -> bytes:
     if flags is None:
         return _OWN if own else _PLAIN
     return _ENDS[flags.favourited + 2 * flags.boosted + 4 * flags.bookmarked + 8 * own]
+
+
+_WITH_MORE = (Kind.REPORT, Kind.WARNING)
+"""Notifications that are about something else than a post."""
+
+
+def _more(
+    connection: Connection, *, notifications: Sequence[Notification], base_url: str
+) -> dict[int, bytes]:
+    """The member of each notification that says what it is about, by the notification's id."""
+    warnings = moderation_rules.warnings(
+        connection, warning_ids=[n.id for n in notifications if n.kind is Kind.WARNING]
+    )
+    reports = moderation_rules.reports(
+        connection, report_ids=[n.report_id for n in notifications if n.kind is Kind.REPORT]
+    )
+    ids = [*(w.account_id for w in warnings.values()), *(r.account_id for r in reports.values())]
+    accounts = {
+        account.id: convert.account(account, base_url=base_url)
+        for account in account_rules.accounts(connection, account_ids=ids)
+    }
+    found: dict[int, bytes] = {}
+    for notification in notifications:
+        warning = warnings.get(notification.id)
+        report = reports.get(notification.report_id)
+        if warning is not None and warning.account_id in accounts:
+            entity = warning_entity(warning, accounts[warning.account_id])
+            found[notification.id] = b',"moderation_warning":' + _encode(entity)
+        elif report is not None and report.account_id in accounts:
+            target = accounts[report.account_id]
+            found[notification.id] = b',"report":' + _encode(report_entity(report, target))
+    return found
 
 
 class _Loaded(NamedTuple):
@@ -388,6 +422,9 @@ class Renderer:
         """Notifications in the given order; those by or about what does not exist any more are left out."""
         post_ids = [n.post_id for n in notifications if n.post_id is not None]
         view = await self._view(post_ids, [n.from_account_id for n in notifications], reader_id)
+        extra: dict[int, bytes] = {}
+        if any(notification.kind in _WITH_MORE for notification in notifications):
+            extra = await self._database.read(_more, notifications=notifications, base_url=self._base_url)
         bodies = []
         for notification in notifications:
             account = view.account(notification.from_account_id)
@@ -403,6 +440,11 @@ class Renderer:
                 ),
                 account,
             ]
+            more = extra.get(notification.id)
+            if more is not None:
+                parts.append(more)
+            elif notification.kind in _WITH_MORE:
+                continue
             if notification.post_id is not None:
                 parts.append(b',"status":')
                 if not view.add_status(parts, notification.post_id):

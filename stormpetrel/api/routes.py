@@ -11,16 +11,22 @@ from typing import Any
 from stormpetrel.api import (
     accounts,
     apps,
+    emails,
     empty,
     instance,
+    instance_texts,
+    lists,
+    media,
     notifications,
     oauth,
     oembed,
     openapi,
     preferences,
     registrations,
+    reports,
     search,
     statuses,
+    tags,
     timelines,
 )
 from stormpetrel.api.shapes import shape_of
@@ -47,21 +53,24 @@ def _route(method: str, path: str, handler: Handler, **more: Any) -> Route:
     )
 
 
-def _open(
-    path: str, handler: Handler, scope: str | None = None, *, hot: tuple[str, ...] | None = None
-) -> Route:
+def _open(path: str, handler: Handler, scope: str | None = None, **more: Any) -> Route:
     """A GET for everybody. Who sends a token all the same needs the scope, if there is one."""
-    return _route("GET", path, handler, scope=scope, hot=hot)
+    return _route("GET", path, handler, scope=scope, **more)
 
 
-def _get(path: str, handler: Handler, scope: str) -> Route:
+def _get(path: str, handler: Handler, scope: str, **more: Any) -> Route:
     """A GET for accounts."""
-    return _route("GET", path, handler, scope=scope, actor=Actor.ACCOUNT)
+    return _route("GET", path, handler, scope=scope, actor=Actor.ACCOUNT, **more)
 
 
-def _post(path: str, handler: Handler, scope: str, *, actor: Actor = Actor.ACCOUNT) -> Route:
+def _post(path: str, handler: Handler, scope: str, *, actor: Actor = Actor.ACCOUNT, **more: Any) -> Route:
     """A POST by accounts."""
-    return _route("POST", path, handler, scope=scope, actor=actor)
+    return _route("POST", path, handler, scope=scope, actor=actor, **more)
+
+
+def _put(path: str, handler: Handler, scope: str) -> Route:
+    """A PUT by accounts."""
+    return _route("PUT", path, handler, scope=scope, actor=Actor.ACCOUNT)
 
 
 def _patch(path: str, handler: Handler, scope: str) -> Route:
@@ -78,6 +87,8 @@ _A = "/api/v1/accounts"
 _S = "/api/v1/statuses"
 _N = "/api/v1/notifications"
 _I = "/api/v1/instance"
+_L = "/api/v1/lists"
+_F = "/api/v2/filters"
 
 ROUTES: tuple[Route, ...] = (
     # The instance
@@ -85,26 +96,51 @@ ROUTES: tuple[Route, ...] = (
     _open("/api/v2/instance", instance.v2, hot=()),
     _open(f"{_I}/peers", empty.domains, hot=()),
     _open(f"{_I}/activity", empty.activity, hot=()),
-    _open(f"{_I}/rules", empty.rules, hot=()),
+    _open(f"{_I}/rules", instance_texts.rules, hot=()),
     _open(f"{_I}/domain_blocks", empty.domain_blocks, hot=()),
-    _open(f"{_I}/extended_description", instance.extended_description, hot=()),
+    _open(f"{_I}/extended_description", instance_texts.extended_description, hot=()),
     _open(f"{_I}/languages", instance.languages, hot=()),
     _open(f"{_I}/translation_languages", empty.translation_languages, hot=()),
-    _open(f"{_I}/privacy_policy", instance.no_document),
-    _open(f"{_I}/terms_of_service", instance.no_document),
+    _open(f"{_I}/privacy_policy", instance_texts.privacy_policy, refuses=(404,)),
+    _open(f"{_I}/terms_of_service", instance_texts.terms_of_service, refuses=(404,)),
     _open("/api/v1/custom_emojis", empty.custom_emojis, hot=()),
-    _get("/api/v1/announcements", empty.announcements, "read"),
+    _get("/api/v1/announcements", instance_texts.announcements, "read"),
+    _post("/api/v1/announcements/{id}/dismiss", instance_texts.dismiss, "write:accounts"),
     _open("/.well-known/nodeinfo", instance.nodeinfo_links, hot=()),
     _open("/nodeinfo/2.0", instance.nodeinfo, hot=()),
-    _open("/.well-known/webfinger", instance.webfinger),
+    _open("/.well-known/webfinger", instance.webfinger, refuses=(404,)),
     _open("/.well-known/host-meta", instance.host_meta, hot=()),
     _open("/api/openapi.json", openapi.show, hot=()),
     _open("/api/oembed", oembed.show, hot=("url", "maxwidth", "maxheight", "format")),
+    # Files
+    _post("/api/v1/media", media.upload, "write:media"),
+    _route(
+        "POST",
+        "/api/v2/media",
+        media.upload_soon,
+        scope="write:media",
+        actor=Actor.ACCOUNT,
+        statuses=(200, 202),
+    ),
+    _route(
+        "GET",
+        "/api/v1/media/{id}",
+        media.show,
+        scope="write:media",
+        actor=Actor.ACCOUNT,
+        statuses=(200, 206),
+    ),
+    _route("PUT", "/api/v1/media/{id}", media.update, scope="write:media", actor=Actor.ACCOUNT),
+    _delete("/api/v1/media/{id}", media.delete, "write:media"),
+    _delete("/api/v1/profile/avatar", media.delete_avatar, "write:accounts"),
+    _delete("/api/v1/profile/header", media.delete_header, "write:accounts"),
     # Applications and their tokens
     *oauth.ROUTES,
     *apps.ROUTES,
     # One's own account
     _post(f"{_A}", registrations.create, "write:accounts", actor=Actor.APPLICATION),
+    _post("/api/v1/emails/confirmations", emails.confirmations, "write:accounts", unconfirmed=True),
+    _get("/api/v1/emails/check_confirmation", emails.check_confirmation, "read:accounts", unconfirmed=True),
     _get(f"{_A}/verify_credentials", accounts.verify_credentials, "profile"),
     _patch(f"{_A}/update_credentials", accounts.update_credentials, "write:accounts"),
     _get("/api/v1/preferences", preferences.show, "read:accounts"),
@@ -118,7 +154,7 @@ ROUTES: tuple[Route, ...] = (
     _post("/api/v1/follow_requests/{id}/reject", accounts.reject_follow, "write:follows"),
     # Accounts
     _open(f"{_A}", accounts.several, "read:accounts"),
-    _open(f"{_A}/lookup", accounts.lookup, "read:accounts", hot=("acct",)),
+    _open(f"{_A}/lookup", accounts.lookup, "read:accounts", hot=("acct",), refuses=(404,)),
     _get(f"{_A}/search", accounts.search, "read:accounts"),
     _get(f"{_A}/relationships", accounts.relationships, "read:follows"),
     _get(f"{_A}/familiar_followers", accounts.familiar_followers, "read:follows"),
@@ -128,7 +164,7 @@ ROUTES: tuple[Route, ...] = (
     _open(f"{_A}/{{id}}/following", accounts.following, "read:accounts"),
     _open(f"{_A}/{{id}}/featured_tags", empty.featured_tags, "read:accounts", hot=()),
     _open(f"{_A}/{{id}}/endorsements", empty.endorsements, "read:accounts", hot=()),
-    _get(f"{_A}/{{id}}/lists", empty.lists, "read:lists"),
+    _get(f"{_A}/{{id}}/lists", lists.with_account, "read:lists"),
     _post(f"{_A}/{{id}}/follow", accounts.follow, "write:follows"),
     _post(f"{_A}/{{id}}/unfollow", accounts.unfollow, "write:follows"),
     _post(f"{_A}/{{id}}/remove_from_followers", accounts.remove_from_followers, "write:follows"),
@@ -137,6 +173,7 @@ ROUTES: tuple[Route, ...] = (
     _post(f"{_A}/{{id}}/mute", accounts.mute, "write:mutes"),
     _post(f"{_A}/{{id}}/unmute", accounts.unmute, "write:mutes"),
     _open("/api/v1/directory", accounts.directory, hot=("limit", "offset")),
+    _post("/api/v1/reports", reports.create, "write:reports"),
     # Statuses
     _post(f"{_S}", statuses.create, "write:statuses"),
     _open(f"{_S}", statuses.several, "read:statuses"),
@@ -158,7 +195,15 @@ ROUTES: tuple[Route, ...] = (
     _open("/api/v1/timelines/public", timelines.public, "read:statuses", hot=_PUBLIC),
     _open("/api/v1/timelines/tag/{name}", timelines.tag, "read:statuses", hot=_TAG),
     _get("/api/v1/conversations", empty.conversations, "read:statuses"),
-    _get("/api/v1/lists", empty.lists, "read:lists"),
+    _get("/api/v1/timelines/list/{id}", lists.timeline, "read:lists"),
+    _get(f"{_L}", lists.index, "read:lists"),
+    _post(f"{_L}", lists.create, "write:lists"),
+    _get(f"{_L}/{{id}}", lists.show, "read:lists"),
+    _put(f"{_L}/{{id}}", lists.update, "write:lists"),
+    _delete(f"{_L}/{{id}}", lists.delete, "write:lists"),
+    _get(f"{_L}/{{id}}/accounts", lists.members, "read:lists"),
+    _post(f"{_L}/{{id}}/accounts", lists.add_members, "write:lists"),
+    _delete(f"{_L}/{{id}}/accounts", lists.remove_members, "write:lists"),
     _get("/api/v1/markers", notifications.markers, "read:statuses"),
     _post("/api/v1/markers", notifications.set_markers, "write:statuses"),
     # Notifications
@@ -172,14 +217,16 @@ ROUTES: tuple[Route, ...] = (
     _get("/api/v2/notifications/policy", notifications.policy, "read:notifications"),
     # Finding
     _open("/api/v2/search", search.search, "read:search"),
-    _open("/api/v1/tags/{name}", search.show_tag),
+    _open("/api/v1/tags/{name}", tags.show),
+    _post("/api/v1/tags/{name}/follow", tags.follow, "write:follows"),
+    _post("/api/v1/tags/{name}/unfollow", tags.unfollow, "write:follows"),
     _open("/api/v1/trends", empty.tags, hot=()),
     _open("/api/v1/trends/tags", empty.tags, hot=()),
     _open("/api/v1/trends/statuses", empty.statuses, hot=()),
     _open("/api/v1/trends/links", empty.links, hot=()),
     _get("/api/v1/suggestions", empty.endorsements, "read"),
     _get("/api/v2/suggestions", empty.suggestions, "read"),
-    _get("/api/v1/followed_tags", empty.tags, "read:follows"),
+    _get("/api/v1/followed_tags", tags.followed, "read:follows"),
     _get("/api/v1/featured_tags", empty.featured_tags, "read:accounts"),
     _get("/api/v1/featured_tags/suggestions", empty.tags, "read:accounts"),
     _get("/api/v1/endorsements", empty.endorsements, "read:accounts"),

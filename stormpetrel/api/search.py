@@ -10,17 +10,17 @@ from urllib.parse import unquote
 import msgspec
 
 from stormpetrel.api import convert
-from stormpetrel.api.entities import Search, Tag
+from stormpetrel.api.entities import Search
 from stormpetrel.api.paging import POSTS_DEFAULT, POSTS_MOST, PageQuery, page_of
 from stormpetrel.api.render import array, renderer
 from stormpetrel.api.shapes import answers
-from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
 from stormpetrel.model.ids import parse_id
 from stormpetrel.model.page import Page
 from stormpetrel.model.text import tag_key, tags_in
 from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import followed_tags as tag_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.rules import timelines as timeline_rules
 from stormpetrel.storage.connection import Connection
@@ -60,8 +60,19 @@ async def search(request: Request) -> Response:
         now_ms=request.now_ms,
     )
     bytes_of = renderer(request)
+    followed: set[str] | None = None
+    if request.reader_id is not None:
+        followed = await request.site.database.read(
+            tag_rules.followed_among, account_id=request.reader_id, names=tags
+        )
     hashtags = [
-        _encode(convert.tag(name, base_url=request.site.base_url, signed_in=request.reader_id is not None))
+        _encode(
+            convert.tag(
+                name,
+                base_url=request.site.base_url,
+                following=None if followed is None else name in followed,
+            )
+        )
         for name in tags
     ]
     return Response(
@@ -132,16 +143,3 @@ def _tag(connection: Connection, reader_id: int | None, text: str, now_ms: int) 
         connection, reader_id=reader_id, page=Page(limit=1), name=tag_key(word), now_ms=now_ms
     )
     return [tag_key(word)] if used else []
-
-
-@answers(Tag)
-async def show_tag(request: Request) -> Response:
-    """A hashtag"""
-    name = request.parameters["name"]
-    if not tags_in(f"#{name}"):
-        raise NotFound
-    return Response(
-        body=_encode(
-            convert.tag(name, base_url=request.site.base_url, signed_in=request.reader_id is not None)
-        )
-    )

@@ -29,10 +29,11 @@ from stormpetrel.storage.connection import Connection
 
 STATUSES_BY_ID_MOST = 20
 MAX_IDEMPOTENCY_KEY = 255
+MEDIA_IDS_MOST = 20
 
 
 class StatusInput(msgspec.Struct):
-    """A new post. `media_ids`, `poll`, `scheduled_at` and quotes are refused: losing them would change what
+    """A new post. `poll`, `scheduled_at` and quotes are refused: losing them would change what
     somebody says."""
 
     status: str = ""
@@ -69,6 +70,7 @@ async def create(request: Request) -> Response:
                 language=given.language or None,
                 in_reply_to_id=one_id(given.in_reply_to_id, "in_reply_to_id"),
                 application_id=request.access.application_id,
+                media_ids=tuple(ids_of(given.media_ids, most=MEDIA_IDS_MOST)),
             ),
             idempotency_key=key,
             domain=request.site.domain,
@@ -83,7 +85,6 @@ async def create(request: Request) -> Response:
 
 def _refuse_what_is_not_here(given: StatusInput) -> None:
     for name, value, what in (
-        ("media_ids", given.media_ids, "media"),
         ("poll", given.poll, "polls"),
         ("scheduled_at", given.scheduled_at, "scheduled posts"),
         ("quoted_status_id", given.quoted_status_id, "quotes"),
@@ -124,11 +125,21 @@ async def several(request: Request) -> Response:
     return Response(body=await renderer(request).statuses(found, reader_id=request.reader_id))
 
 
-@answers(Status)
+class DeleteQuery(msgspec.Struct):
+    """`delete_media`: what hung on the post goes too, at once; otherwise it can be used again for a day."""
+
+    delete_media: bool = False
+
+
+@answers(Status, takes=DeleteQuery)
 async def delete(request: Request) -> Response:
     """Delete one's own post; the answer has its text, for redrafting"""
     post = await request.site.database.write(
-        rules.delete_post, author_id=request.account_id, post_id=request.id(), now_ms=request.now_ms
+        rules.delete_post,
+        author_id=request.account_id,
+        post_id=request.id(),
+        delete_media=request.query(DeleteQuery).delete_media,
+        now_ms=request.now_ms,
     )
     return Response(body=await renderer(request).deleted_status(post, reader_id=request.account_id))
 

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
 
 MAX_LISTED = 1_000_000
+ROLES = ("member", "moderator", "admin")
+BY_OPERATOR = "by the operator, at the command line"
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `user add`, `list`, `approve`, `reject`, `suspend` and `unsuspend`."""
+    """Adds `user add`, `list`, `approve`, `reject`, `suspend`, `unsuspend` and `role`."""
     group = add_group(commands, "user", about="Adds, lists, approves and suspends accounts.")
     parser = add_command(
         group,
@@ -48,6 +50,16 @@ def add_commands(commands: Commands[Any]) -> None:
         parser = add_command(group, name, run, about=about, example=f"stormpetrel user {name} Nino")
         parser.add_argument("name", metavar="NAME", help="the username, in small or capital letters")
         parser.add_argument("--json", action="store_true", help="as JSON")
+    parser = add_command(
+        group,
+        "role",
+        _role,
+        about="Makes somebody a moderator, an admin, or a member again.",
+        example="stormpetrel user role Nino moderator",
+    )
+    parser.add_argument("name", metavar="NAME", help="the username, in small or capital letters")
+    parser.add_argument("role", metavar="ROLE", choices=ROLES, help="member, moderator or admin")
+    parser.add_argument("--json", action="store_true", help="as JSON")
     parser = add_command(
         group, "list", _list, about="Lists accounts, oldest first.", example="stormpetrel user list --pending"
     )
@@ -87,7 +99,7 @@ def _add(args: argparse.Namespace) -> int:
 
 
 def _article(role: str) -> str:
-    return "an administrator" if role == "admin" else "a member"
+    return {"admin": "an administrator", "moderator": "a moderator"}.get(role, "a member")
 
 
 def _password(args: argparse.Namespace) -> str:
@@ -108,44 +120,53 @@ def _password(args: argparse.Namespace) -> str:
 
 
 def _approve(args: argparse.Namespace) -> int:
-    from stormpetrel.rules.accounts import approve
+    from stormpetrel.rules.moderation import approve
 
     return _decide(args, approve, "may sign in now")
 
 
 def _suspend(args: argparse.Namespace) -> int:
-    from stormpetrel.rules.accounts import suspend
+    from stormpetrel.rules.moderation import suspend
 
-    return _decide(args, suspend, "is suspended")
+    return _decide(args, suspend, "is suspended", reason=BY_OPERATOR)
 
 
 def _unsuspend(args: argparse.Namespace) -> int:
-    from stormpetrel.rules.accounts import unsuspend
+    from stormpetrel.rules.moderation import unsuspend
 
-    return _decide(args, unsuspend, "is active again")
+    return _decide(args, unsuspend, "is active again", reason=BY_OPERATOR)
+
+
+def _role(args: argparse.Namespace) -> int:
+    from stormpetrel.model.account import Role
+    from stormpetrel.rules.moderation import set_role
+
+    role = Role(args.role)
+    return _decide(args, set_role, f"is now {_article(args.role)}", role=role, reason=BY_OPERATOR)
 
 
 def _reject(args: argparse.Namespace) -> int:
-    from stormpetrel.rules.accounts import reject
+    from stormpetrel.rules.moderation import reject
 
     return _decide(args, reject, "was rejected; the sign-up is deleted", gone=True)
 
 
-def _decide(args: argparse.Namespace, rule: Any, outcome: str, *, gone: bool = False) -> int:
+def _decide(args: argparse.Namespace, rule: Any, outcome: str, *, gone: bool = False, **more: Any) -> int:
     from stormpetrel.config import load
+    from stormpetrel.model.moderation import COMMAND_LINE
     from stormpetrel.rules.accounts import user
 
     with open_store(load(args.config).config.database_url) as connection:
-        with change(connection):
-            decided = _user_named(connection, args.name)
-            rule(connection, account_id=decided.account_id)
+        with change(connection) as at_ms:
+            decided = user_named(connection, args.name)
+            rule(connection, COMMAND_LINE, account_id=decided.account_id, now_ms=at_ms, **more)
         if not gone:
             decided = user(connection, account_id=decided.account_id)
     _tell(decided, args, f"{decided.username} {outcome}", state="rejected" if gone else None)
     return 0
 
 
-def _user_named(connection: Connection, name: str) -> User:
+def user_named(connection: Connection, name: str) -> User:
     from stormpetrel.rules.accounts import user_by_login
 
     found = user_by_login(connection, login=name.removeprefix("@"))

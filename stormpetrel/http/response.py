@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -27,9 +27,20 @@ class Response:
     `open_form_action`: the page may send its form's answer on to an address of any scheme (OAuth consent:
     a CSP that names form-action would stop the redirect to an app's private scheme).
     `may_be_framed`: pages of other sites may show it in a frame; it has no form that a click could be stolen for.
+    `pieces`: a body of `length` bytes that is sent piece by piece instead. `is_file`: what people uploaded;
+    it says itself how it may be used.
     """
 
-    __slots__ = ("body", "headers", "may_be_framed", "open_form_action", "status")
+    __slots__ = (
+        "body",
+        "headers",
+        "is_file",
+        "length",
+        "may_be_framed",
+        "open_form_action",
+        "pieces",
+        "status",
+    )
 
     def __init__(
         self,
@@ -43,6 +54,9 @@ class Response:
         self.headers: Headers = [] if headers is None else headers
         self.open_form_action = False
         self.may_be_framed = False
+        self.pieces: AsyncIterator[bytes] | None = None
+        self.length = 0
+        self.is_file = False
         if content_type is not None:
             self.headers.append((b"content-type", content_type))
 
@@ -67,6 +81,10 @@ class Response:
     def delete_cookie(self, name: str, *, secure: bool) -> None:
         """Makes the browser forget a cookie."""
         self.set_cookie(name, "", max_age_s=0, secure=secure)
+
+
+NO_REFERRER = (b"referrer-policy", b"no-referrer")
+"""For pages whose address holds a secret: nobody is told it, not even we ourselves."""
 
 
 def json(value: Any, status: int = 200) -> Response:

@@ -81,7 +81,8 @@ class Application:
 class Access:
     """What a credential allows: a token, or a signed-in browser (`session_id` set, every scope).
 
-    `account_id` is None for an application's own token. `allowed` holds the scopes, expanded.
+    `account_id` is None for an application's own token. `allowed` holds the scopes, expanded. Without
+    `confirmed` it is a token of somebody whose e-mail address is not confirmed yet.
     """
 
     token_id: int
@@ -92,3 +93,4 @@ class Access:
     created_at_ms: int
     role: str = "member"
     session_id: int | None = None
+    confirmed: bool = True

@@ -16,24 +16,30 @@ _USERNAME = re.compile(r"[A-Za-z0-9_]+\Z")
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f<>\"(),:;\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?\Z")
 
 RESERVED_USERNAMES = frozenset(
-    "about admin administrator api auth abuse help home instance mod moderator oauth postmaster root search "
-    "security settings status stormpetrel support tags webmaster".split()
+    "about abuse account accounts admin administrator administration api auth billing contact help home "
+    "hostmaster info instance mail mod moderation moderator moderators news noreply no_reply oauth official "
+    "owner postmaster privacy public root search security settings staff status stormpetrel support sysadmin "
+    "system tags team webmaster www".split()
 )
 """Names that a visitor would take for the place itself."""
 
 
 class AccountState(StrEnum):
-    """`pending`: signed up, waits for approval. `suspended`: hidden everywhere, cannot sign in."""
+    """`unconfirmed`: signed up, has not followed the link in our mail. `pending`: waits for approval. `suspended`:
+    hidden everywhere, cannot sign in. `deleted`: by its owner; the name stays taken, nothing else is left."""
 
     ACTIVE = "active"
+    UNCONFIRMED = "unconfirmed"
     PENDING = "pending"
     SUSPENDED = "suspended"
+    DELETED = "deleted"
 
 
 class Role(StrEnum):
     """What a user may do besides using the place."""
 
     MEMBER = "member"
+    MODERATOR = "moderator"
     ADMIN = "admin"
 
 
@@ -66,6 +72,11 @@ class Account:
     last_post_at_ms: int
     created_at_ms: int
     state: AccountState
+    silenced: bool = False
+    avatar_key: str = ""
+    avatar_static_key: str = ""
+    header_key: str = ""
+    header_static_key: str = ""
 
     @property
     def shown_name(self) -> str:

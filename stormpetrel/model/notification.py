@@ -17,6 +17,8 @@ class Kind(StrEnum):
     FOLLOW_REQUEST = "follow_request"
     FAVOURITE = "favourite"
     SIGN_UP = "sign_up"
+    REPORT = "report"
+    WARNING = "warning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Notification:
     from_account_id: int
     post_id: int | None
     created_at_ms: int
+    report_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from stormpetrel.model.media import Media
+
 MAX_SPOILER = 200
 MAX_MENTIONS = 50
 MAX_TAGS = 50
@@ -51,6 +53,8 @@ class Post:
     created_at_ms: int
     mentions: tuple[Mention, ...] = ()
     tags: tuple[str, ...] = ()
+    hidden: bool = False  # by moderators
+    media: tuple[Media, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Draft:
     language: str | None = None
     in_reply_to_id: int | None = None
     application_id: int | None = None
+    media_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

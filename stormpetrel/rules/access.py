@@ -20,6 +20,9 @@ from stormpetrel.storage.applications import (
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 
+UNCONFIRMED = "Your login is missing a confirmed e-mail address"
+"""Mastodon's words, which apps show."""
+
 SESSION_AGE_S = 30 * 86_400
 """A browser stays signed in for this long."""
 
@@ -60,10 +63,11 @@ def create_token(
     """A new token's id. `application_id` None: the built-in application of the command line.
 
     `account_id` None: the application's own token, for client credentials. Raises Forbidden when the account
-    does not exist, is suspended or waits for approval. `scopes` must have been parsed (model/access.py).
+    does not exist, is suspended or waits for approval; one that is not confirmed yet may have a token, which
+    opens little until then (http/application.py). `scopes` must have been parsed (model/access.py).
     """
     if account_id is not None:
-        _require_active(connection, account_id=account_id)
+        _require_active(connection, account_id=account_id, also_unconfirmed=True)
     if application_id is None:
         application_id = _command_line_application(connection, now_ms=now_ms)
     token_id = connection.new_id(now_ms)
@@ -94,11 +98,12 @@ def revoke_token(connection: Connection, *, application_id: int, token_hash: byt
 
 
 def start_session(
-    connection: Connection, *, account_id: int, now_ms: int, instead_of: int | None = None
+    connection: Connection, *, account_id: int, now_ms: int, instead_of: int | None = None, browser: str = ""
 ) -> int:
     """A new session's id: after a password was right, or a sign-up.
 
-    `instead_of`: the session that this browser had before, which ends. Raises Forbidden when the account is
+    `instead_of`: the session that this browser had before, which ends; `browser`: what to call it.
+    Raises Forbidden when the account is
     suspended or waits for approval.
     """
     _require_active(connection, account_id=account_id)
@@ -107,7 +112,9 @@ def start_session(
     if instead_of is not None:
         end_session(connection, session_id=instead_of)
     session_id = connection.new_id(now_ms)
-    stored.add_session(connection, session_id=session_id, account_id=account_id, now_ms=now_ms)
+    stored.add_session(
+        connection, session_id=session_id, account_id=account_id, now_ms=now_ms, browser=browser
+    )
     return session_id
 
 
@@ -133,8 +140,12 @@ def revoke_all(connection: Connection, *, account_id: int) -> None:
     connection.tell(AccessChanged(account_id=account_id))
 
 
-def _require_active(connection: Connection, *, account_id: int) -> None:
+def _require_active(connection: Connection, *, account_id: int, also_unconfirmed: bool = False) -> None:
     state = stored.account_state(connection, account_id=account_id)
+    if state == AccountState.UNCONFIRMED:
+        if also_unconfirmed:
+            return
+        raise Forbidden(UNCONFIRMED)
     if state == AccountState.PENDING:
         raise Forbidden("This account waits for approval")
     if state != AccountState.ACTIVE:

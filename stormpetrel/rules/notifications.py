@@ -30,13 +30,21 @@ def notify(
     now_ms: int,
     post_id: int | None = None,
 ) -> None:
-    """Tells the account, unless it is its own doing, or it blocks or mutes who did it."""
+    """Tells the account, unless it is its own doing, it blocks or mutes who did it, or that one is silenced and
+    not followed by it."""
     if account_id == from_account_id:
         return
     if relationships.block_between(connection, account_id=account_id, other_id=from_account_id):
         return
     if relationships.hides_notifications(
         connection, account_id=account_id, target_id=from_account_id, now_ms=now_ms
+    ):
+        return
+    found = accounts.account(connection, account_id=from_account_id)
+    if (
+        found is not None
+        and found.silenced
+        and not relationships.follows(connection, follower_id=account_id, followed_id=from_account_id)
     ):
         return
     what = {"account_id": account_id, "kind": kind, "from_account_id": from_account_id, "post_id": post_id}

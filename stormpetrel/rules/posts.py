@@ -6,7 +6,7 @@ The length of a post, who is addressed, what is visible to whom: each decided he
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stormpetrel.errors import Forbidden, Invalid, NotFound
 from stormpetrel.model import text as texts
@@ -25,8 +25,8 @@ from stormpetrel.model.post import (
     Thread,
     Visibility,
 )
-from stormpetrel.model.visibility import may_see
-from stormpetrel.rules import notifications
+from stormpetrel.model.visibility import may_list, may_see
+from stormpetrel.rules import media, notifications
 from stormpetrel.rules.accounts import clean_language
 from stormpetrel.storage import accounts, outbox
 from stormpetrel.storage import notifications as stored_notifications
@@ -78,7 +78,7 @@ def visible_ids(
 ) -> list[int]:
     """Those of the posts that the reader may see, in the order given.
 
-    `without_hidden`: also leaves out authors whom the reader blocks or mutes.
+    `without_hidden`: only those that may stand beside others (model/visibility.py: may_list).
     """
     facts = stored.facts(connection, reader_id=reader_id, post_ids=post_ids, now_ms=now_ms)
     return [
@@ -86,7 +86,7 @@ def visible_ids(
         for post_id in post_ids
         if post_id in facts
         and may_see(facts[post_id], reader_id=reader_id)
-        and not (without_hidden and facts[post_id].author_hidden)
+        and (not without_hidden or may_list(facts[post_id], reader_id=reader_id))
     ]
 
 
@@ -230,6 +230,11 @@ def create_post(
         tags=tuple(name for name, _ in tags),
     )
     stored.insert_post(connection, post=post, application_id=draft.application_id)
+    if draft.media_ids:
+        hung = media.attach(
+            connection, author_id=author_id, media_ids=draft.media_ids, post_id=post.id, now_ms=now_ms
+        )
+        post = replace(post, media=hung)
     accounts.count_new_post(connection, account_id=author_id, now_ms=now_ms)
     if parent is not None:
         stored.add_replies(connection, post_id=parent.id, delta=1)
@@ -261,6 +266,7 @@ def create_post(
             in_reply_to_account_id=0 if parent is None else parent.author_id,
             mentioned_ids=tuple(addressed),
             tags=post.tags,
+            language=post.language,
         )
     )
     connection.tell(AccountChanged(author_id))
@@ -273,7 +279,7 @@ def _checked_text(draft: Draft, max_characters: int) -> tuple[str, str]:
         raise Invalid(f"Validation failed: Text character limit of {max_characters} exceeded")
     text = texts.clean(draft.text)
     spoiler = texts.one_line(draft.spoiler_text)
-    if not text:
+    if not text and not draft.media_ids:
         raise Invalid("Validation failed: Text can't be blank")
     if texts.count_characters(text) + len(spoiler) > max_characters:
         raise Invalid(f"Validation failed: Text character limit of {max_characters} exceeded")
@@ -293,8 +299,13 @@ def _parent(connection: Connection, *, author_id: int, post_id: int, now_ms: int
     return parent
 
 
-def delete_post(connection: Connection, *, author_id: int, post_id: int, now_ms: int) -> Post:
-    """Deletes the author's own post, with its boosts; the post as it was. Raises NotFound for anybody else's."""
+def delete_post(
+    connection: Connection, *, author_id: int, post_id: int, now_ms: int, delete_media: bool = False
+) -> Post:
+    """Deletes the author's own post, with its boosts; the post as it was. Raises NotFound for anybody else's.
+
+    Its media are kept for a day, so that it can be written anew, or go too (`delete_media`).
+    """
     found = stored.posts(connection, post_ids=[post_id]).get(post_id)
     if found is None or found.author_id != author_id:
         raise NotFound
@@ -311,6 +322,7 @@ def delete_post(connection: Connection, *, author_id: int, post_id: int, now_ms:
     if found.in_reply_to_id is not None:
         stored.add_replies(connection, post_id=found.in_reply_to_id, delta=-1)
         connection.tell(PostChanged(found.in_reply_to_id, found.in_reply_to_account_id or 0))
+    media.let_go(connection, media=found.media, delete_media=delete_media, now_ms=now_ms)
     stored.delete_post(connection, post_id=post_id)
     accounts.add_post_count(connection, account_id=author_id, delta=-1)
     connection.tell(

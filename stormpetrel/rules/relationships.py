@@ -10,7 +10,7 @@ from stormpetrel.model.event import AccountChanged, RelationshipChanged
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.page import Page
 from stormpetrel.model.relationship import Relationship
-from stormpetrel.rules import notifications
+from stormpetrel.rules import lists, notifications
 from stormpetrel.storage import accounts
 from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage import relationships as stored
@@ -139,6 +139,8 @@ def _end_follow(connection: Connection, *, follower_id: int, followed_id: int) -
     if stored.delete_follow(connection, follower_id=follower_id, followed_id=followed_id):
         accounts.add_follow_counts(connection, follower_id=follower_id, followed_id=followed_id, delta=-1)
         _tell_counts(connection, follower_id, followed_id)
+        # Only whom one follows is in one's lists and on one's profile.
+        lists.forget(connection, account_id=follower_id, member_id=followed_id)
         stored_notifications.forget(
             connection, account_id=followed_id, kind=Kind.FOLLOW, from_account_id=follower_id
         )

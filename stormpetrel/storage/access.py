@@ -8,14 +8,15 @@ from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.statement import sql
 
 # An account that is suspended or not yet approved has no access; an application's own token has no account.
+# An app that signed somebody up has its token before the address is confirmed, to ask whether it is by now.
 _BY_TOKEN = sql(
     """
-    SELECT t.id, t.account_id, t.application_id, t.scopes, t.created_at_ms, u.role
+    SELECT t.id, t.account_id, t.application_id, t.scopes, t.created_at_ms, u.role, a.state
     FROM tokens t
     LEFT JOIN accounts a ON a.id = t.account_id
     LEFT JOIN users u ON u.account_id = t.account_id
     WHERE t.token_hash = :token_hash
-      AND (t.account_id IS NULL OR (a.state = 'active' AND u.role IS NOT NULL))
+      AND (t.account_id IS NULL OR (a.state IN ('active', 'unconfirmed') AND u.role IS NOT NULL))
     """
 )
 
@@ -39,7 +40,9 @@ _TOKEN_OWNER = sql("SELECT application_id, account_id FROM tokens WHERE token_ha
 _DELETE_TOKEN = sql("DELETE FROM tokens WHERE token_hash = :token_hash AND application_id = :application_id")
 _DELETE_TOKENS_OF = sql("DELETE FROM tokens WHERE account_id = :account_id")
 
-_ADD_SESSION = sql("INSERT INTO sessions (id, account_id, created_at_ms) VALUES (:id, :account_id, :now_ms)")
+_ADD_SESSION = sql(
+    "INSERT INTO sessions (id, account_id, created_at_ms, browser) VALUES (:id, :account_id, :now_ms, :browser)"
+)
 _SESSION_OWNER = sql("SELECT account_id FROM sessions WHERE id = :session_id")
 _DELETE_SESSION = sql("DELETE FROM sessions WHERE id = :session_id")
 _DELETE_SESSIONS_OF = sql("DELETE FROM sessions WHERE account_id = :account_id")
@@ -64,6 +67,7 @@ def access_by_token_hash(connection: Connection, *, token_hash: bytes) -> Access
         allowed=expand(scopes),
         created_at_ms=row[4],
         role=row[5] or Role.MEMBER.value,
+        confirmed=row[6] != "unconfirmed",
     )
 
 
@@ -122,9 +126,11 @@ def delete_tokens_of(connection: Connection, *, account_id: int) -> None:
     connection.run(_DELETE_TOKENS_OF, account_id=account_id)
 
 
-def add_session(connection: Connection, *, session_id: int, account_id: int, now_ms: int) -> None:
+def add_session(
+    connection: Connection, *, session_id: int, account_id: int, now_ms: int, browser: str = ""
+) -> None:
     """Stores a session."""
-    connection.run(_ADD_SESSION, id=session_id, account_id=account_id, now_ms=now_ms)
+    connection.run(_ADD_SESSION, id=session_id, account_id=account_id, now_ms=now_ms, browser=browser)
 
 
 def session_owner(connection: Connection, *, session_id: int) -> int | None:

@@ -13,7 +13,7 @@ from stormpetrel.storage.statement import sql
 _COLUMNS = (
     "a.id, a.username, a.display_name, a.note, a.fields, a.locked, a.bot, a.discoverable, a.visibility, "
     "a.sensitive, a.language, a.followers_count, a.following_count, a.posts_count, a.last_post_at_ms, "
-    "a.created_at_ms, a.state"
+    "a.created_at_ms, a.state, a.silenced, a.avatar_key, a.avatar_static_key, a.header_key, a.header_static_key"
 )
 
 _BY_ID = sql(f"SELECT {_COLUMNS} FROM accounts a WHERE a.id = :account_id")
@@ -42,7 +42,7 @@ _SEARCH_FOLLOWED = sql(
     "ORDER BY a.username_lower LIMIT :count OFFSET :skip"
 )
 _DIRECTORY = sql(
-    f"SELECT {_COLUMNS} FROM accounts a WHERE a.state = 'active' AND a.discoverable = TRUE "
+    f"SELECT {_COLUMNS} FROM accounts a WHERE a.state = 'active' AND a.discoverable = TRUE AND a.silenced = FALSE "
     "ORDER BY a.last_post_at_ms DESC, a.id DESC LIMIT :count OFFSET :skip"
 )
 _INSERT = sql(
@@ -59,8 +59,19 @@ _UPDATE_PROFILE = sql(
     "bot = :bot, discoverable = :discoverable, visibility = :visibility, sensitive = :sensitive, "
     "language = :language WHERE id = :account_id"
 )
-_SET_STATE = sql("UPDATE accounts SET state = :state WHERE id = :account_id")
+_SET_AVATAR = sql(
+    "UPDATE accounts SET avatar_key = :key, avatar_static_key = :static_key WHERE id = :account_id"
+)
+_SET_HEADER = sql(
+    "UPDATE accounts SET header_key = :key, header_static_key = :static_key WHERE id = :account_id"
+)
+_SET_STATE = sql(
+    "UPDATE accounts SET state = :state, suspended_at_ms = :suspended_at_ms WHERE id = :account_id"
+)
+_SET_SILENCED = sql("UPDATE accounts SET silenced = :silenced WHERE id = :account_id")
+_SET_ROLE = sql("UPDATE users SET role = :role WHERE account_id = :account_id")
 _SET_PASSWORD = sql("UPDATE users SET password_hash = :password_hash WHERE account_id = :account_id")
+_SET_EMAIL = sql("UPDATE users SET email = :email, email_lower = :email_lower WHERE account_id = :account_id")
 _DELETE = sql("DELETE FROM accounts WHERE id = :account_id")
 _ADD_FOLLOWERS = sql("UPDATE accounts SET followers_count = followers_count + :delta WHERE id = :account_id")
 _ADD_FOLLOWING = sql("UPDATE accounts SET following_count = following_count + :delta WHERE id = :account_id")
@@ -90,6 +101,14 @@ _USERS_IN_STATE = sql(
 _USERS = sql(
     f"SELECT {_USER_COLUMNS} FROM users u JOIN accounts a ON a.id = u.account_id "
     "ORDER BY u.created_at_ms, u.account_id LIMIT :count"
+)
+_TEAM = sql(
+    f"SELECT {_USER_COLUMNS} FROM users u JOIN accounts a ON a.id = u.account_id "
+    "WHERE u.role <> 'member' AND a.state = 'active' ORDER BY u.account_id"
+)
+_SUSPENDED_BEFORE = sql(
+    "SELECT id FROM accounts WHERE suspended_at_ms > 0 AND suspended_at_ms < :before_ms "
+    "ORDER BY suspended_at_ms LIMIT :count"
 )
 _ADMIN_IDS = sql("SELECT account_id FROM users WHERE role = 'admin' ORDER BY account_id")
 _COUNTS = sql(
@@ -129,6 +148,11 @@ def _account(row: Row) -> Account:
         last_post_at_ms=row[14],
         created_at_ms=row[15],
         state=AccountState(row[16]),
+        silenced=bool(row[17]),
+        avatar_key=row[18],
+        avatar_static_key=row[19],
+        header_key=row[20],
+        header_static_key=row[21],
     )
 
 
@@ -151,7 +175,7 @@ def author(
     )
     if row is None:
         return None
-    post_id, answered_at_ms, name, website, has_subscribers = row[17:]
+    post_id, answered_at_ms, name, website, has_subscribers = row[22:]
     return Author(
         account=_account(row),
         answered=None if post_id is None else (post_id, answered_at_ms),
@@ -264,14 +288,51 @@ def update_profile(connection: Connection, *, old: Account, change: ProfileChang
     )
 
 
-def set_state(connection: Connection, *, account_id: int, state: AccountState) -> None:
-    """Changes the account's state."""
-    connection.run(_SET_STATE, account_id=account_id, state=state.value)
+def set_avatar(connection: Connection, *, account_id: int, key: str, static_key: str) -> None:
+    """Replaces the avatar's files; empty keys: none."""
+    connection.run(_SET_AVATAR, account_id=account_id, key=key, static_key=static_key)
+
+
+def set_header(connection: Connection, *, account_id: int, key: str, static_key: str) -> None:
+    """Replaces the header's files; empty keys: none."""
+    connection.run(_SET_HEADER, account_id=account_id, key=key, static_key=static_key)
+
+
+def set_state(
+    connection: Connection, *, account_id: int, state: AccountState, suspended_at_ms: int = 0
+) -> None:
+    """Changes the account's state; `suspended_at_ms`: since when, where it is suspended."""
+    connection.run(_SET_STATE, account_id=account_id, state=state.value, suspended_at_ms=suspended_at_ms)
+
+
+def set_silenced(connection: Connection, *, account_id: int, silenced: bool) -> None:
+    """Silences the account, or ends that."""
+    connection.run(_SET_SILENCED, account_id=account_id, silenced=silenced)
+
+
+def set_role(connection: Connection, *, account_id: int, role: Role) -> None:
+    """Changes what the user may do besides using the place."""
+    connection.run(_SET_ROLE, account_id=account_id, role=role.value)
+
+
+def team(connection: Connection) -> list[User]:
+    """Active moderators and admins, by account id."""
+    return [_user(row) for row in connection.all(_TEAM)]
+
+
+def suspended_before(connection: Connection, *, before_ms: int, count: int) -> list[int]:
+    """Accounts suspended before that time and still so, longest first; at most `count`."""
+    return [row[0] for row in connection.all(_SUSPENDED_BEFORE, before_ms=before_ms, count=count)]
 
 
 def set_password(connection: Connection, *, account_id: int, password_hash: str) -> None:
     """Replaces the password's hash."""
     connection.run(_SET_PASSWORD, account_id=account_id, password_hash=password_hash)
+
+
+def set_email(connection: Connection, *, account_id: int, email: str) -> None:
+    """Replaces the address. A taken one violates the unique key."""
+    connection.run(_SET_EMAIL, account_id=account_id, email=email, email_lower=email.lower())
 
 
 def delete_account(connection: Connection, *, account_id: int) -> None:

@@ -21,6 +21,16 @@ _MUTES = sql(
     RETURNING account_id, target_id"""
 )
 
+_MAIL_LINKS = sql(
+    """DELETE FROM mail_links WHERE token_hash IN (
+        SELECT token_hash FROM mail_links WHERE expires_at_ms <= :now_ms LIMIT :count)"""
+)
+_UNCONFIRMED = sql(
+    """DELETE FROM accounts WHERE id IN (
+        SELECT id FROM accounts WHERE state = 'unconfirmed' AND created_at_ms < :before_ms LIMIT :count)
+    AND state = 'unconfirmed'"""
+)
+
 
 def remove_old_idempotency_keys(connection: Connection, *, before_ms: int, count: int) -> int:
     """Forgets what keys older than `before_ms` were answered with; how many, at most `count`."""
@@ -38,3 +48,13 @@ def end_expired_mutes(connection: Connection, *, now_ms: int, count: int) -> int
     for account_id, target_id in rows:
         connection.tell(RelationshipChanged(account_id, target_id))
     return len(rows)
+
+
+def remove_old_mail_links(connection: Connection, *, now_ms: int, count: int) -> int:
+    """Removes links in mails that have expired; how many, at most `count`."""
+    return connection.run(_MAIL_LINKS, now_ms=now_ms, count=count)
+
+
+def remove_unconfirmed(connection: Connection, *, before_ms: int, count: int) -> int:
+    """Removes accounts made before `before_ms` whose address was never confirmed; how many, at most `count`."""
+    return connection.run(_UNCONFIRMED, before_ms=before_ms, count=count)

@@ -76,7 +76,7 @@ _MUTING = sql(
     "SELECT target_id, hide_notifications FROM mutes WHERE account_id = :reader_id "
     "AND target_id IN :account_ids[] AND (expires_at_ms = 0 OR expires_at_ms > :now_ms)"
 )
-_ALL_FOLLOWED = sql("SELECT followed_id, show_boosts FROM follows WHERE follower_id = :reader_id")
+_ALL_FOLLOWED = sql("SELECT followed_id, show_boosts, languages FROM follows WHERE follower_id = :reader_id")
 _ALL_HIDDEN = sql(
     "SELECT target_id, 0 FROM blocks WHERE account_id = :reader_id "
     "UNION ALL SELECT account_id, 0 FROM blocks WHERE target_id = :reader_id "
@@ -277,9 +277,18 @@ def relationships(
     ]
 
 
-def followed_by_reader(connection: Connection, *, reader_id: int) -> dict[int, bool]:
-    """Everybody whom the reader follows: id → whether their boosts are wanted."""
-    return {row[0]: bool(row[1]) for row in connection.all(_ALL_FOLLOWED, reader_id=reader_id)}
+def followed_by_reader(
+    connection: Connection, *, reader_id: int
+) -> tuple[dict[int, bool], dict[int, frozenset[str]]]:
+    """Everybody whom the reader follows: id → whether their boosts are wanted; and of whom only some languages
+    are: id → languages."""
+    followed: dict[int, bool] = {}
+    languages: dict[int, frozenset[str]] = {}
+    for followed_id, show_boosts, wanted in connection.all(_ALL_FOLLOWED, reader_id=reader_id):
+        followed[followed_id] = bool(show_boosts)
+        if wanted:
+            languages[followed_id] = frozenset(wanted.split())
+    return followed, languages
 
 
 def hidden_from_reader(connection: Connection, *, reader_id: int, now_ms: int) -> list[tuple[int, int]]:

@@ -14,10 +14,13 @@ import msgspec
 from stormpetrel.errors import NotFound, Refusal
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
+from stormpetrel.http.uploads import a_file, take
 from stormpetrel.model.account import Account
 from stormpetrel.model.ids import parse_id
+from stormpetrel.model.media import MAX_PER_POST
 from stormpetrel.model.post import Draft, Post, Visibility
 from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import media as media_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.web.fragments import NOTHING, Gathered, Reading, gather, reading
 from stormpetrel.web.links import post_path, same_site
@@ -200,7 +203,7 @@ async def send(request: Request) -> Response:
         spoiler_text=spoiler_text,
         visibility=visibility,
         # Something behind a warning is not shown unasked in apps either.
-        sensitive=True if spoiler_text else None,
+        sensitive=True if spoiler_text or "sensitive" in fields else None,
         language=language if _LANGUAGE.match(language) else None,
         in_reply_to_id=in_reply_to_id,
     )
@@ -215,10 +218,11 @@ async def send(request: Request) -> Response:
         next=same_site(fields.get("next", ""), ""),
     )
     try:
+        with_files = dataclasses.replace(draft, media_ids=await _uploaded(request, fields))
         created = await request.site.database.write(
             post_rules.create_post,
             author_id=request.account_id,
-            draft=draft,
+            draft=with_files,
             idempotency_key=idempotency_key(form.key, draft),
             max_characters=request.site.config.posts.max_characters,
             domain=request.site.domain,
@@ -231,6 +235,19 @@ async def send(request: Request) -> Response:
         return redirect(f"{form.next}#post-{created.post_id}")
     seen = await _read(request, None)
     return redirect(post_path(seen.reader.account.username, created.post_id))
+
+
+async def _uploaded(request: Request, fields: dict[str, str]) -> tuple[int, ...]:
+    """The files that were chosen, as attachments, in the form's order."""
+    files = await request.files()
+    chosen = []
+    for number in range(MAX_PER_POST):
+        file = a_file(files.get(f"file_{number}"))
+        if file is not None:
+            media_rules.checked_description(fields.get(f"description_{number}"))
+            chosen.append((file, fields.get(f"description_{number}")))
+    # One after the other: a form has few, and an account may upload only some at once.
+    return tuple([(await take(request, file, description=text)).id for file, text in chosen])
 
 
 def idempotency_key(form_key: str, draft: Draft) -> str:

@@ -12,12 +12,14 @@ from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.model.account import Account
+from stormpetrel.model.moderation import TEXT_NAMES, Announcement, InstanceRule, InstanceText
 from stormpetrel.model.page import Page
 from stormpetrel.model.text import MAX_TAG_CHARACTERS, tag_key, tags_in
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import instance as instance_rules
 from stormpetrel.rules import timelines as timeline_rules
 from stormpetrel.storage.hot import hot
+from stormpetrel.web.admin_texts import TITLES
 from stormpetrel.web.compose import blank_form
 from stormpetrel.web.fragments import Gathered, Reading, gather, reading
 from stormpetrel.web.links import profile_path, same_site, tag_path
@@ -205,16 +207,24 @@ async def search(request: Request) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """How large the place is, and who reads."""
+    """How large the place is, what it says of itself, and who reads."""
 
     counts: instance_rules.InstanceCounts
     reader: Reader | None
+    rules: tuple[InstanceRule, ...]
+    texts: dict[str, InstanceText]
+    announcements: tuple[Announcement, ...]
 
 
 def read_about(connection: Connection, by: Reading) -> About:
     """What the about page tells."""
-    counts = instance_rules.counts(connection, now_ms=by.now_ms)
-    return About(counts, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms))
+    return About(
+        instance_rules.counts(connection, now_ms=by.now_ms),
+        read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms),
+        tuple(instance_rules.rules(connection)),
+        instance_rules.texts(connection),
+        tuple(instance_rules.announcements(connection, reader_id=by.reader_id)),
+    )
 
 
 async def about(request: Request) -> Response:
@@ -227,5 +237,8 @@ async def about(request: Request) -> Response:
         reader=seen.reader,
         counts=seen.counts,
         contact_email=request.site.config.contact_email,
+        rules=seen.rules,
+        texts=[(name, TITLES[name], seen.texts[name].text) for name in TEXT_NAMES if name in seen.texts],
+        announcements=seen.announcements,
     )
     return response

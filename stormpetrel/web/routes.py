@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from stormpetrel.http import files
 from stormpetrel.http.routing import Actor, Handler, Route
 from stormpetrel.web import (
     admin,
+    admin_texts,
     assets,
     auth,
     compose,
     consent,
     embeds,
     feeds,
+    mails,
     manifest,
+    moderation,
     notifications,
     pages,
     people,
     posts,
+    reports,
     settings,
 )
 from stormpetrel.web.paging import PARAMETERS
@@ -64,6 +69,10 @@ ROUTES: tuple[Route, ...] = (
     _form("/posts/{id}/unbookmark", posts.unbookmark, "Keeps it no longer"),
     _member("/posts/{id}/delete", posts.ask_delete, "Asks before a post is deleted"),
     _form("/posts/{id}/delete", posts.delete, "Deletes a post"),
+    _member("/posts/{id}/report", reports.report_post, "Reports a post to the moderators"),
+    _form("/posts/{id}/report", reports.report_post, "Reports a post to the moderators"),
+    _member("/people/{id}/report", reports.report_person, "Reports a person to the moderators"),
+    _form("/people/{id}/report", reports.report_person, "Reports a person to the moderators"),
     _form("/people/{id}/follow", people.follow, "Follows a person"),
     _form("/people/{id}/unfollow", people.unfollow, "Follows no longer"),
     _form("/people/{id}/accept", people.accept, "Lets a person follow"),
@@ -76,10 +85,14 @@ ROUTES: tuple[Route, ...] = (
     _member("/settings/profile", settings.edit_profile, "One's profile, to be changed"),
     _form("/settings/profile", settings.save_profile, "Changes one's profile"),
     _public("/assets/{name}", assets.asset, "Stylesheet, script, icons", ()),
+    _public("/media/{key}", files.serve, "What people uploaded", None),
     _public("/favicon.ico", assets.favicon, "The icon that browsers ask for", ()),
     _public("/robots.txt", assets.robots, "What search engines may read", ()),
     _public("/manifest.webmanifest", manifest.manifest, "The place as an app on a phone", ()),
     *auth.ROUTES,
+    *mails.ROUTES,
     *consent.ROUTES,
     *admin.ROUTES,
+    *admin_texts.ROUTES,
+    *moderation.ROUTES,
 )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
+from stormpetrel.http.uploads import a_file, set_profile_picture
+from stormpetrel.media.uploads import Purpose
 from stormpetrel.model.account import (
     MAX_DISPLAY_NAME,
     MAX_FIELD_CHARACTERS,
@@ -24,6 +26,7 @@ from stormpetrel.web.reader import Reader, read_reader
 if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
 
+PURPOSES: tuple[Purpose, ...] = ("avatar", "header")
 _BY_NAME = {visibility.name.lower(): visibility for visibility in Visibility}
 _CODES = {code for code, _ in LANGUAGES}
 
@@ -61,6 +64,7 @@ async def edit_profile(request: Request) -> Response:
 async def save_profile(request: Request) -> Response:
     """POST /settings/profile: saves, or gives the form back with what was typed."""
     fields = await request.form()
+    files = await request.files()
     change = ProfileChange(
         display_name=fields.get("display_name", ""),
         note=fields.get("note", ""),
@@ -79,6 +83,10 @@ async def save_profile(request: Request) -> Response:
             change=change,
             now_ms=request.now_ms,
         )
+        for purpose in PURPOSES:
+            file = a_file(files.get(purpose), purpose)
+            if file is not None or f"no_{purpose}" in fields:
+                await set_profile_picture(request, purpose, file)
     except Invalid as refusal:
         reader = await request.site.database.read(
             read_self, reader_id=request.account_id, now_ms=request.now_ms

@@ -42,7 +42,8 @@ def test_every_route_is_described():
 
 def test_every_url_is_in_the_documentation():
     page = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
-    documented = set(re.findall(r"^\| `([A-Z]+ /\S*)` \|", page, re.MULTILINE))
+    ours = page.partition("## Every method that Mastodon documents")[0]
+    documented = set(re.findall(r"^\| `([A-Z]+ /\S*)` \|", ours, re.MULTILINE))
     assert documented == {f"{route.method} {route.path}" for route in ROUTES if route.is_api}
 
 
