@@ -17,6 +17,7 @@ import time
 import zlib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from stormpetrel.cli import archive
@@ -27,6 +28,7 @@ from tests.instance import STORMPETREL
 from tests.repository import ROOT
 from tests.store import store_at
 
+KEY = "ab" + "0" * 30 + ".png"
 MEDIA = b"\x89PNG" + bytes(range(256)) * 40
 
 
@@ -43,7 +45,7 @@ def fill(url, posts=30):
 def add_media(data_dir):
     folder = data_dir / "media" / "ab"
     folder.mkdir(parents=True)
-    (folder / "picture.png").write_bytes(MEDIA)
+    (folder / KEY).write_bytes(MEDIA)
     (folder / ".being-written").write_bytes(b"half")
     (folder / "elsewhere").symlink_to("/etc/passwd")
 
@@ -75,7 +77,7 @@ def test_a_backup_holds_everything_and_only_its_owner_may_read_it(run, either_pl
         snapshot,
         "secret.key",
         "stormpetrel.toml",
-        "media/ab/picture.png",
+        f"media/ab/{KEY}",
         "manifest.json",
         "archive.sha256",
     ]
@@ -212,6 +214,21 @@ def test_without_its_tools_a_postgresql_database_is_not_backed_up_and_the_line_s
 # Damage
 
 
+def with_manifest(path, **changed):
+    """The archive at `path` again, as if it had been made with another manifest."""
+    manifest = archive.read_archive(path)
+    other = path.with_name("other.tar")
+    writer = archive.ArchiveWriter(other)
+    with tarfile.open(path) as tar:
+        for info in tar:
+            if info.name not in (archive.MANIFEST, archive.SEAL):
+                writer._tar.addfile(info, tar.extractfile(info))
+    writer.finish(msgspec.structs.replace(manifest, **changed), 0)
+    writer.publish()
+    writer.close()
+    return other
+
+
 @pytest.fixture
 def sound(run, place, data_dir, kept):
     fill(place, posts=3)
@@ -273,19 +290,30 @@ def test_a_file_that_is_no_backup_is_told_so(run, tmp_path):
         run("backup", "--verify", str(tmp_path / "x"), expect=1)
 
 
-def test_what_the_database_refers_to_must_be_there(run, place, data_dir, kept):
-    key = "ab/picture.png"
-    execute(place, "CREATE TABLE IF NOT EXISTS media_files (key TEXT PRIMARY KEY)")
-    columns = [row[1] for row in rows(place, "PRAGMA table_info(media_files)")]
-    if columns == ["key"]:
-        execute(place, f"INSERT INTO media_files VALUES ('{key}')")
-    else:
-        (person, _) = fill(place, posts=1)
-        execute(place, f"INSERT INTO media_files (key, account_id) VALUES ('{key}', {person})")
+def test_what_the_database_refers_to_must_be_there(run, place, data_dir, kept, monkeypatch):
+    person, _ = fill(place, posts=1)
+    execute(place, f"INSERT INTO media_files (key, account_id) VALUES ('{KEY}', {person})")
     assert "missing: 1 media files" in run("backup", str(kept / "without.tar")).out
     run("backup", "--verify", str(kept / "without.tar"))
     add_media(data_dir)
     assert "missing" not in run("backup", str(kept / "with.tar")).out
+    # A manifest that knows of no missing file, in an archive without it.
+    lying = with_manifest(kept / "without.tar", missing_media=())
+    assert "refers to" in run("backup", "--verify", str(lying), expect=1).complaint
+
+
+def test_media_in_a_bucket_are_not_copied_and_that_is_said(run, place, data_dir, kept, monkeypatch):
+    person, _ = fill(place, posts=1)
+    add_media(data_dir)
+    execute(place, f"INSERT INTO media_files (key, account_id) VALUES ('{KEY}', {person})")
+    for name in ("endpoint", "bucket", "key", "secret"):
+        monkeypatch.setenv(f"STORMPETREL_MEDIA_S3_{name.upper()}", "https://s3.example")
+    monkeypatch.setenv("STORMPETREL_MEDIA_STORE", "s3")
+    done = run("backup", str(kept / "b.tar"))
+    assert "not copied" in done.err
+    assert "0 media files" in done.out
+    assert "missing" not in done.out
+    run("backup", "--verify", str(kept / "b.tar"))
 
 
 # Archives that somebody else made

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import resource
 import subprocess
-import tarfile
 
-import msgspec
 import pytest
 
 from stormpetrel.cli import archive
 from tests.cli.conftest import execute, rows
-from tests.cli.test_backup import add_media, fill, left_in, restored
+from tests.cli.test_backup import KEY, add_media, fill, left_in, restored, with_manifest
 from tests.instance import STORMPETREL, running_instance
 from tests.people import place_of
 
@@ -41,7 +39,7 @@ def test_a_restored_instance_is_the_one_that_was_backed_up(
     again = tmp_path / "again"
     assert (again / "secret.key").read_bytes() == key
     assert (again / "stormpetrel.toml").read_text() == 'title = "Kept"\n'
-    assert [path.name for path in (again / "media").rglob("*.png")] == ["picture.png"]
+    assert [path.name for path in (again / "media").rglob("*.png")] == [KEY]
     assert again.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in again.rglob("*") if path.is_file()} == {0o600}
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
@@ -94,21 +92,6 @@ def test_a_backup_goes_into_its_own_kind_of_database_only(run, place, kept, tmp_
     monkeypatch.setenv("STORMPETREL_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
     assert "another kind" in run("restore", str(kept / "b.tar"), expect=2).complaint
     assert not (tmp_path / "again").exists()
-
-
-def with_manifest(path, **changed):
-    """The archive at `path` again, as if it had been made with another manifest."""
-    manifest = archive.read_archive(path)
-    other = path.with_name("other.tar")
-    writer = archive.ArchiveWriter(other)
-    with tarfile.open(path) as tar:
-        for info in tar:
-            if info.name not in (archive.MANIFEST, archive.SEAL):
-                writer._tar.addfile(info, tar.extractfile(info))
-    writer.finish(msgspec.structs.replace(manifest, **changed), 0)
-    writer.publish()
-    writer.close()
-    return other
 
 
 def test_a_backup_in_a_newer_form_is_refused(run, place, kept, tmp_path, monkeypatch):
@@ -175,3 +158,17 @@ def test_a_named_configuration_file_is_kept_and_the_backups_is_not_used(
     run("restore", "--config", str(own), str(kept / "b.tar"))
     assert not (tmp_path / "again" / "stormpetrel.toml").exists()
     assert (tmp_path / "again" / "stormpetrel.db").exists()
+
+
+def test_media_go_where_the_configuration_keeps_them(run, place, data_dir, kept, tmp_path, monkeypatch):
+    add_media(data_dir)
+    run("backup", str(kept / "b.tar"))
+    monkeypatch.delenv("STORMPETREL_DATABASE_URL")
+    monkeypatch.setenv("STORMPETREL_DATA_DIR", str(tmp_path / "again"))
+    monkeypatch.setenv("STORMPETREL_MEDIA_FOLDER", str(tmp_path / "pictures"))
+    run("restore", str(kept / "b.tar"))
+    assert [path.name for path in (tmp_path / "pictures").rglob("*.png")] == [KEY]
+    assert not (tmp_path / "again" / "media").exists()
+    monkeypatch.setenv("STORMPETREL_DATA_DIR", str(tmp_path / "third"))
+    assert "not empty" in run("restore", str(kept / "b.tar"), expect=2).complaint
+    assert not (tmp_path / "third").exists()
