@@ -343,7 +343,9 @@ class ReaderFlags:
         match event:
             case Reacted(account_id=account_id, post_id=post_id):
                 known = self._known.get(account_id)
-                if known is not None and post_id in known:
+                if post_id == EVERYTHING:
+                    self._count -= len(self._known.pop(account_id, ()))
+                elif known is not None and post_id in known:
                     del known[post_id]
                     self._count -= 1
                 for changed in self._reading.get(account_id, ()):

@@ -30,7 +30,9 @@ from stormpetrel.model.event import (
     PostChanged,
     PostCreated,
     PostDeleted,
+    PostEdited,
 )
+from stormpetrel.model.post import Visibility
 from stormpetrel.storage.database import Database
 from stormpetrel.web.render import Pages
 from stormpetrel.web.routes import ROUTES as WEB_ROUTES
@@ -149,6 +151,14 @@ class Memory:
                     cache.invalidate(f"post:{event.in_reply_to_id}")
             case PostChanged():
                 cache.invalidate(f"post:{event.post_id}")
+            case PostEdited():
+                # What was taken back by an edit must not be read on.
+                cache.purge(f"post:{event.post_id}")
+                cache.purge(f"account:{event.author_id}")
+                for name in event.tags:
+                    cache.purge(f"tag:{name}")
+                if event.visibility == Visibility.PUBLIC:
+                    cache.purge("public")
             case PostDeleted():
                 for tag in (
                     f"post:{event.post_id}",

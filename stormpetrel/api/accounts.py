@@ -21,7 +21,7 @@ from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Invalid, NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json, paged
-from stormpetrel.http.uploads import a_file, set_profile_picture
+from stormpetrel.http.uploads import a_file, profile_with_pictures
 from stormpetrel.media.uploads import Purpose
 from stormpetrel.model.account import Account, Field, ProfileChange
 from stormpetrel.model.page import Page
@@ -92,10 +92,10 @@ class CredentialsInput(msgspec.Struct):
 async def update_credentials(request: Request) -> Response:
     """Change one's own profile"""
     given = await request.input(CredentialsInput)
-    pictures: tuple[tuple[Purpose, UploadFile | None], ...] = (
-        ("avatar", a_file(given.avatar, "avatar")),
-        ("header", a_file(given.header, "header")),
-    )
+    files: dict[Purpose, UploadFile | None] = {
+        "avatar": a_file(given.avatar, "avatar"),
+        "header": a_file(given.header, "header"),
+    }
     source = given.source or SourceInput()
     visibility = convert.visibility(source.privacy)
     change = ProfileChange(
@@ -109,12 +109,8 @@ async def update_credentials(request: Request) -> Response:
         default_sensitive=source.sensitive,
         default_language=source.language,
     )
-    await request.site.database.write(
-        account_rules.update_profile, account_id=request.account_id, change=change, now_ms=request.now_ms
-    )
-    for purpose, file in pictures:
-        if file is not None:
-            await set_profile_picture(request, purpose, file)
+    sent: dict[Purpose, UploadFile | None] = {purpose: file for purpose, file in files.items() if file}
+    await profile_with_pictures(request, change, sent)
     return await _credential_account(request)
 
 

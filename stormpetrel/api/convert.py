@@ -8,6 +8,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
+from msgspec import UNSET
 
 from stormpetrel.api.entities import (
     Account,
@@ -15,6 +16,8 @@ from stormpetrel.api.entities import (
     Approval,
     CredentialAccount,
     Marker,
+    Poll,
+    PollOption,
     Relationship,
     Role,
     Source,
@@ -26,12 +29,23 @@ from stormpetrel.api.entities import (
     VisibilityName,
 )
 from stormpetrel.api.media_entities import attachment, media_url
+from stormpetrel.api.post_entities import (
+    EditedPoll,
+    EditedPollOption,
+    ScheduledParams,
+    ScheduledPoll,
+    ScheduledStatus,
+    StatusEdit,
+)
 from stormpetrel.errors import Invalid
 from stormpetrel.model.account import Account as ModelAccount
 from stormpetrel.model.account import Role as ModelRole
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.notification import Marker as ModelMarker
-from stormpetrel.model.post import Post, Visibility
+from stormpetrel.model.poll import Poll as ModelPoll
+from stormpetrel.model.poll import positions_in
+from stormpetrel.model.post import Post, Version, Visibility
+from stormpetrel.model.post import Scheduled as ModelScheduled
 from stormpetrel.model.relationship import Relationship as ModelRelationship
 from stormpetrel.model.text import render_field, render_html, render_note, tag_key
 
@@ -58,6 +72,8 @@ KIND_NAMES = {
     Kind.SIGN_UP: "admin.sign_up",
     Kind.REPORT: "admin.report",
     Kind.WARNING: "moderation_warning",
+    Kind.POLL: "poll",
+    Kind.UPDATE: "update",
 }
 KINDS = {name: kind for kind, name in KIND_NAMES.items()}
 
@@ -184,8 +200,74 @@ def relationship(relationship: ModelRelationship) -> Relationship:
     )
 
 
+def poll(poll: ModelPoll, *, reader_id: int | None, votes: int, now_ms: int) -> Poll:
+    """A poll as a reader sees it who voted for `votes`. Whoever asked counts as one who has voted: they cannot."""
+    shown = poll.is_open_book(now_ms)
+    return Poll(
+        id=str(poll.post_id),
+        expires_at=timestamp(poll.expires_at_ms),
+        expired=poll.is_over(now_ms),
+        multiple=poll.multiple,
+        votes_count=poll.votes_count,
+        voters_count=poll.voters_count,
+        options=[
+            PollOption(title=option.title, votes_count=option.votes_count if shown else None)
+            for option in poll.options
+        ],
+        emojis=[],
+        voted=UNSET if reader_id is None else votes != 0 or poll.author_id == reader_id,
+        own_votes=UNSET if reader_id is None else positions_in(votes),
+    )
+
+
+def status_edit(post: Post, version: Version, *, base_url: str) -> StatusEdit:
+    """A post as it was, with a mark in place of its account (RAW_ACCOUNT). People whom only an older text names are
+    text there, not links."""
+    return StatusEdit(
+        content=render_html(version.text, mentions=post.mentions, base_url=base_url),
+        spoiler_text=version.spoiler_text,
+        sensitive=version.sensitive,
+        created_at=timestamp(version.written_at_ms),
+        account=_MARK,  # type: ignore[arg-type]  # bytes of the account are put here later
+        media_attachments=[],
+        emojis=[],
+        poll=EditedPoll([EditedPollOption(title) for title in version.poll_options])
+        if version.poll_options
+        else UNSET,
+    )
+
+
+def scheduled(scheduled: ModelScheduled) -> ScheduledStatus:
+    """A post for later."""
+    draft = scheduled.draft
+    return ScheduledStatus(
+        id=str(scheduled.id),
+        scheduled_at=timestamp(scheduled.due_at_ms),
+        params=ScheduledParams(
+            text=draft.text,
+            poll=ScheduledPoll(
+                options=list(draft.poll.options),
+                expires_in=str(draft.poll.duration_s),
+                multiple=draft.poll.multiple,
+                hide_totals=draft.poll.hide_totals,
+            )
+            if draft.poll
+            else None,
+            media_ids=[],
+            sensitive=draft.sensitive,
+            spoiler_text=draft.spoiler_text,
+            visibility=None if draft.visibility is None else VISIBILITY_NAMES[draft.visibility],
+            in_reply_to_id=draft.in_reply_to_id,
+            language=draft.language or None,
+            application_id=draft.application_id or 0,
+        ),
+        media_attachments=[],
+    )
+
+
 def status(post: Post, *, author: str, base_url: str) -> Status:
-    """A post with a mark in place of its account, and of what it boosts (RAW_ACCOUNT); no reader's fields.
+    """A post with a mark in place of its account, and of what it boosts (RAW_ACCOUNT); no reader's fields, and
+    without its poll where it has one: that is another for each reader.
 
     `author` is the username, for the post's addresses.
     """
@@ -206,7 +288,7 @@ def status(post: Post, *, author: str, base_url: str) -> Status:
         reblogs_count=post.boosts_count,
         favourites_count=post.favourites_count,
         quotes_count=0,
-        edited_at=None,
+        edited_at=timestamp(post.edited_at_ms) if post.edited_at_ms else None,
         content=render_html(post.text, mentions=post.mentions, base_url=base_url),
         application=(
             StatusApplication(name=post.application[0], website=post.application[1] or None)
@@ -227,7 +309,7 @@ def status(post: Post, *, author: str, base_url: str) -> Status:
         tags=[StatusTag(name=name, url=tag_url(name, base_url)) for name in post.tags],
         emojis=[],
         card=None,
-        poll=None,
+        poll=UNSET if post.poll else None,
         quote=None,
         quote_approval=_NOBODY,
         tagged_collections=(),

@@ -40,7 +40,6 @@ featured_tags = _none_of(entities.FeaturedTag, "Hashtags that are featured on a 
 filters = _none_of(entities.Filter, "Filters of what one reads: none yet")
 links = _none_of(entities.Card, "Links that many share: none yet")
 requests = _none_of(entities.NotificationRequest, "Notifications that were held back: none, nothing is")
-scheduled_statuses = _none_of(entities.ScheduledStatus, "Posts for later: none yet")
 statuses = _none_of(entities.Status, "Posts that many share: none yet")
 suggestions = _none_of(entities.Suggestion, "Accounts one might follow: none yet")
 tags = _none_of(entities.Tag, "Hashtags that many use: none yet")

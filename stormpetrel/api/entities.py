@@ -188,6 +188,28 @@ class StatusApplication(Entity, frozen=True):
     website: str | None
 
 
+class PollOption(Entity, frozen=True):
+    """`votes_count` is null while the totals are hidden."""
+
+    title: str
+    votes_count: int | None
+
+
+class Poll(Entity, frozen=True):
+    """A poll; `voted` and `own_votes` are there only for a reader who is signed in."""
+
+    id: str
+    expires_at: str | None
+    expired: bool
+    multiple: bool
+    votes_count: int
+    voters_count: int | None
+    options: list[PollOption]
+    emojis: list[CustomEmoji]
+    voted: bool | UnsetType = UNSET
+    own_votes: list[int] | UnsetType = UNSET
+
+
 class Status(Entity, frozen=True):
     """A post. `favourited` to `pinned` are there only for a reader who is signed in, `pinned` on one's own.
 
@@ -217,7 +239,7 @@ class Status(Entity, frozen=True):
     tags: list[StatusTag]
     emojis: list[CustomEmoji]
     card: None
-    poll: None
+    poll: Poll | UnsetType | None
     quote: None
     quote_approval: Approval
     tagged_collections: tuple[str, ...]
@@ -387,11 +409,6 @@ class Conversation(Entity, frozen=True):
     unread: bool
     accounts: list[Account]
     last_status: Status | None
-
-
-class ScheduledStatus(Entity, frozen=True):
-    id: str
-    scheduled_at: str
 
 
 class Card(Entity, frozen=True):

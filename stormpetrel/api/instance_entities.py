@@ -7,6 +7,8 @@ from msgspec import UNSET, UnsetType
 
 from stormpetrel.api.entities import Account, Entity, Nothing
 from stormpetrel.model.media import MAX_PER_POST
+from stormpetrel.model.poll import MAX_DURATION_S, MAX_OPTION_CHARACTERS, MAX_OPTIONS, MIN_DURATION_S
+from stormpetrel.rules.pins import MAX_PINNED
 
 
 class AccountLimits(Entity, frozen=True):
@@ -16,7 +18,7 @@ class AccountLimits(Entity, frozen=True):
     profile_field_name_limit: int
     profile_field_value_limit: int
     max_featured_tags: int = 0
-    max_pinned_statuses: int = 0
+    max_pinned_statuses: int = MAX_PINNED
     max_avatar_description_length: int = 0
     max_header_description_length: int = 0
 
@@ -40,12 +42,12 @@ class MediaLimits(Entity, frozen=True):
 
 
 class PollLimits(Entity, frozen=True):
-    """No polls yet."""
+    """Expirations in seconds."""
 
-    max_options: int = 0
-    max_characters_per_option: int = 0
-    min_expiration: int = 0
-    max_expiration: int = 0
+    max_options: int = MAX_OPTIONS
+    max_characters_per_option: int = MAX_OPTION_CHARACTERS
+    min_expiration: int = MIN_DURATION_S
+    max_expiration: int = MAX_DURATION_S
 
 
 class InstanceUrls(Entity, frozen=True):

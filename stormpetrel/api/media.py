@@ -13,7 +13,8 @@ from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
-from stormpetrel.http.uploads import a_file, picture, set_profile_picture, take
+from stormpetrel.http.uploads import a_file, picture, profile_with_pictures, take
+from stormpetrel.model.account import ProfileChange
 from stormpetrel.model.media import Media, MediaState
 from stormpetrel.rules import media as rules
 
@@ -110,12 +111,12 @@ async def delete(request: Request) -> Response:
 @answers(CredentialAccount)
 async def delete_avatar(request: Request) -> Response:
     """Take one's avatar away"""
-    await set_profile_picture(request, "avatar", None)
+    await profile_with_pictures(request, ProfileChange(), {"avatar": None})
     return await verify_credentials(request)
 
 
 @answers(CredentialAccount)
 async def delete_header(request: Request) -> Response:
     """Take one's header away"""
-    await set_profile_picture(request, "header", None)
+    await profile_with_pictures(request, ProfileChange(), {"header": None})
     return await verify_credentials(request)

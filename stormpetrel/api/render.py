@@ -8,7 +8,8 @@ an account drops one entry and not all of its posts, and one encoding serves all
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
@@ -31,6 +32,7 @@ from stormpetrel.model.event import (
     RelationshipChanged,
 )
 from stormpetrel.model.notification import Kind, Notification
+from stormpetrel.model.poll import Poll
 from stormpetrel.model.post import Flags, Post, Thread
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import moderation as moderation_rules
@@ -50,11 +52,18 @@ HOT_POSTS = 40
 _encode = msgspec.json.Encoder().encode
 
 
+def now_ms() -> int:
+    """Milliseconds since 1970, by this machine's clock."""
+    return time.time_ns() // 1_000_000
+
+
 class _PostBytes(NamedTuple):
     """A post's JSON in pieces, its author's account between `head` and `tail`.
 
     A boost (`original_id` not 0) has the original between `middle` and `tail`. The closing brace is missing:
-    the reader's flags end it.
+    the reader's flags end it. A post with a poll has ASKS as `original_id`, so that all others need not be asked
+    whether they have one; the poll, which says what its reader voted for and whether it is over, is put between
+    `tail` and the flags.
     """
 
     author_id: int
@@ -62,6 +71,16 @@ class _PostBytes(NamedTuple):
     head: bytes
     middle: bytes
     tail: bytes
+    poll: Poll | None
+
+
+ASKS = -1
+"""Stands in `original_id` of a post that has a poll; no id is negative."""
+
+
+def _poll_field(poll: Poll, flags: Flags | None, reader_id: int | None, now_ms: int) -> bytes:
+    votes = 0 if flags is None else flags.votes
+    return b',"poll":' + _encode(convert.poll(poll, reader_id=reader_id, votes=votes, now_ms=now_ms))
 
 
 def _post_size(post: _PostBytes) -> int:
@@ -72,23 +91,32 @@ def _account_size(account: bytes) -> int:
     return len(account) + ENTRY_BYTES
 
 
-def _flags(*, favourited: bool, boosted: bool, bookmarked: bool, own: bool) -> bytes:
+def _flags(
+    *, favourited: bool, boosted: bool, bookmarked: bool, muted: bool, pinned: bool, own: bool
+) -> bytes:
     values = {
         "favourited": favourited,
         "reblogged": boosted,
-        "muted": False,
+        "muted": muted,
         "bookmarked": bookmarked,
         "filtered": [],
     }
-    return b"," + _encode(values | ({"pinned": False} if own else {}))[1:]
+    return b"," + _encode(values | ({"pinned": pinned} if own else {}))[1:]
 
 
-# What ends a post for a reader: by favourited + 2 boosted + 4 bookmarked + 8 own.
+# What ends a post for a reader: by favourited + 2 boosted + 4 bookmarked + 8 muted + 16 pinned + 32 own.
 _ENDS = tuple(
-    _flags(favourited=bool(n & 1), boosted=bool(n & 2), bookmarked=bool(n & 4), own=bool(n & 8))
-    for n in range(16)
+    _flags(
+        favourited=bool(n & 1),
+        boosted=bool(n & 2),
+        bookmarked=bool(n & 4),
+        muted=bool(n & 8),
+        pinned=bool(n & 16),
+        own=bool(n & 32),
+    )
+    for n in range(64)
 )
-_PLAIN, _OWN = _ENDS[0], _ENDS[8]
+_PLAIN, _OWN = _ENDS[0], _ENDS[32]
 
 
 def _end(flags: Flags | None, reader_id: int | None, *, own: bool) -> bytes:
@@ -97,7 +125,14 @@ def _end(flags: Flags | None, reader_id: int | None, *, own: bool) -> bytes:
         return b"}"
     if flags is None:
         return _OWN if own else _PLAIN
-    return _ENDS[flags.favourited + 2 * flags.boosted + 4 * flags.bookmarked + 8 * own]
+    return _ENDS[
+        flags.favourited
+        + 2 * flags.boosted
+        + 4 * flags.bookmarked
+        + 8 * flags.muted
+        + 16 * flags.pinned
+        + 32 * own
+    ]
 
 
 _WITH_MORE = (Kind.REPORT, Kind.WARNING)
@@ -171,7 +206,7 @@ def _load_few(connection: Connection, **wanted: Any) -> _Loaded:
 class _View:
     """What one answer is made of: everything that it shows, as it was at one time."""
 
-    __slots__ = ("_accounts", "_flags", "_posts", "_reader_id")
+    __slots__ = ("_accounts", "_flags", "_now_ms", "_posts", "_reader_id")
 
     def __init__(
         self,
@@ -179,7 +214,9 @@ class _View:
         accounts: dict[int, bytes],
         flags: dict[int, Flags],
         reader_id: int | None,
+        now_ms: int,
     ) -> None:
+        self._now_ms = now_ms
         self._posts = posts
         self._accounts = accounts
         self._flags = flags
@@ -194,9 +231,9 @@ class _View:
         if account is None:
             return False
         original_id = post.original_id
-        if not original_id:
-            end = _end(self._flags.get(post_id), self._reader_id, own=post.author_id == self._reader_id)
-            parts += (post.head, account, post.tail, end)
+        if original_id <= 0:
+            parts += (post.head, account, post.tail)
+            self._add_end(parts, post_id, post)
             return True
         original = self._posts.get(original_id)
         if original is None:
@@ -204,14 +241,16 @@ class _View:
         author = self._accounts.get(original.author_id)
         if author is None:
             return False
-        flags = self._flags.get(original_id)
-        parts += (
-            *(post.head, account, post.middle),
-            *(original.head, author, original.tail),
-            _end(flags, self._reader_id, own=original.author_id == self._reader_id),
-            *(post.tail, _end(flags, self._reader_id, own=False)),
-        )
+        parts += (post.head, account, post.middle, original.head, author, original.tail)
+        self._add_end(parts, original_id, original)
+        parts += (post.tail, _end(self._flags.get(original_id), self._reader_id, own=False))
         return True
+
+    def _add_end(self, parts: list[bytes], post_id: int, post: _PostBytes) -> None:
+        flags = self._flags.get(post_id)
+        if post.poll is not None:
+            parts.append(_poll_field(post.poll, flags, self._reader_id, self._now_ms))
+        parts.append(_end(flags, self._reader_id, own=post.author_id == self._reader_id))
 
     def statuses(self, post_ids: Iterable[int]) -> bytes:
         """A JSON array; what does not exist any more is left out."""
@@ -257,7 +296,9 @@ class Renderer:
         *,
         base_url: str,
         half_cache_bytes: int = HALF_CACHE_BYTES,
+        clock_ms: Callable[[], int] = now_ms,
     ) -> None:
+        self._clock_ms = clock_ms
         self._database = database
         self._flags = flags
         self._base_url = base_url
@@ -317,7 +358,10 @@ class Renderer:
         """Posts as a JSON array in the given order; what does not exist any more is left out."""
         kept = self._posts.young
         try:
-            shown = [kept[post_id].original_id or post_id for post_id in post_ids]
+            shown = [
+                post_id if (original_id := kept[post_id].original_id) <= 0 else original_id
+                for post_id in post_ids
+            ]
         except KeyError:
             shown = []
         if shown:
@@ -341,7 +385,7 @@ class Renderer:
         usual = _end(None, reader_id, own=False) + b","
         try:
             for post_id in post_ids:
-                author_id, original_id, head, middle, tail = posts[post_id]
+                author_id, original_id, head, middle, tail, poll = posts[post_id]
                 if not original_id:
                     if author_id != reader_id and post_id not in flags:
                         parts += (head, accounts[author_id], tail, usual)
@@ -349,11 +393,22 @@ class Renderer:
                         end = _end(flags.get(post_id), reader_id, own=author_id == reader_id)
                         parts += (head, accounts[author_id], tail, end, b",")
                     continue
+                if poll is not None:
+                    found = flags.get(post_id)
+                    parts += (
+                        *(head, accounts[author_id], tail),
+                        _poll_field(poll, found, reader_id, self._clock_ms()),
+                        *(_end(found, reader_id, own=author_id == reader_id), b","),
+                    )
+                    continue
                 original = posts[original_id]
                 found = flags.get(original_id)
                 parts += (
                     *(head, accounts[author_id], middle),
                     *(original.head, accounts[original.author_id], original.tail),
+                    b""
+                    if original.poll is None
+                    else _poll_field(original.poll, found, reader_id, self._clock_ms()),
                     _end(found, reader_id, own=original.author_id == reader_id),
                     tail,
                     # A boost has its original's flags, and nobody pins a boost.
@@ -379,7 +434,11 @@ class Renderer:
         if post.id not in changed and None not in changed:
             self._posts.put(post.id, pieces)
         account = await self.account(post.author_id)
-        return b"".join((pieces.head, account, pieces.tail, _end(None, post.author_id, own=True)))
+        parts = [pieces.head, account, pieces.tail]
+        if post.poll is not None:
+            parts.append(_poll_field(post.poll, None, post.author_id, self._clock_ms()))
+        parts.append(_end(None, post.author_id, own=True))
+        return b"".join(parts)
 
     async def deleted_status(self, post: Post, *, reader_id: int) -> bytes:
         """A post that was just deleted, with its `text` so that an app can offer it for redrafting."""
@@ -387,9 +446,15 @@ class Renderer:
         account = view.account(post.author_id)
         if account is None:
             raise NotFound
+        poll = None
+        if post.poll is not None:
+            poll = convert.poll(post.poll, reader_id=reader_id, votes=0, now_ms=self._clock_ms())
         ends = {"favourited": False, "reblogged": False, "muted": False, "bookmarked": False, "pinned": False}
         entity = msgspec.structs.replace(
-            convert.status(post, author=_username(account), base_url=self._base_url), text=post.text, **ends
+            convert.status(post, author=_username(account), base_url=self._base_url),
+            text=post.text,
+            poll=poll,
+            **ends,
         )
         return _encode(entity).replace(convert.RAW_ACCOUNT, account)
 
@@ -479,7 +544,7 @@ class Renderer:
                     missing_accounts.append(author_id)
                 else:
                     accounts[author_id] = account
-            if post.original_id:
+            if post.original_id > 0:
                 if post.original_id not in posts:
                     queue.append(post.original_id)
             else:
@@ -498,7 +563,7 @@ class Renderer:
             )
         elif reader_id is not None and flag_ids:
             flags = await self._flags.of(reader_id, flag_ids)
-        return _View(posts, accounts, flags, reader_id)
+        return _View(posts, accounts, flags, reader_id, self._clock_ms())
 
     async def _fetch(
         self,
@@ -541,7 +606,8 @@ class Renderer:
     def _pieces(self, post: Post, author: str) -> _PostBytes:
         body = _encode(convert.status(post, author=author, base_url=self._base_url))[:-1]
         head, *between, tail = body.split(convert.RAW_ACCOUNT)
-        return _PostBytes(post.author_id, post.boost_of_id or 0, head, between[0] if between else b"", tail)
+        original_id = ASKS if post.poll is not None else post.boost_of_id or 0
+        return _PostBytes(post.author_id, original_id, head, between[0] if between else b"", tail, post.poll)
 
 
 def _username(account: bytes) -> str:

@@ -12,7 +12,19 @@ import sys
 from collections.abc import Sequence
 
 import stormpetrel
-from stormpetrel.cli import backup, check, instance, moderation, restore, seed, serve, texts, tokens, users
+from stormpetrel.cli import (
+    backup,
+    check,
+    instance,
+    mail,
+    moderation,
+    restore,
+    seed,
+    serve,
+    texts,
+    tokens,
+    users,
+)
 from stormpetrel.cli.parser import Parser
 from stormpetrel.errors import Busy, EnvironmentFailure, Refusal, SetupError
 
@@ -48,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     backup.add_commands(commands)
     restore.add_commands(commands)
     texts.add_commands(commands)
+    mail.add_commands(commands)
     seed.add_commands(commands)
     return parser
 

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from stormpetrel.cli.output import print_json, print_table
-from stormpetrel.cli.parser import Commands, add_command, add_group
+from stormpetrel.cli.parser import Commands, Parser, add_command, add_group
 from stormpetrel.cli.store import change, open_store
 from stormpetrel.errors import SetupError
 
@@ -21,7 +21,7 @@ BY_OPERATOR = "by the operator, at the command line"
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `user add`, `list`, `approve`, `reject`, `suspend`, `unsuspend` and `role`."""
+    """Adds `user add`, `password`, `list`, `approve`, `reject`, `suspend`, `unsuspend`, `role` and `delete`."""
     group = add_group(commands, "user", about="Adds, lists, approves and suspends accounts.")
     parser = add_command(
         group,
@@ -32,19 +32,24 @@ def add_commands(commands: Commands[Any]) -> None:
     )
     parser.add_argument("name", metavar="NAME", help="the username; capital letters are kept")
     parser.add_argument("--email", metavar="E", required=True, help="address to sign in with")
-    password = parser.add_mutually_exclusive_group()
-    password.add_argument(
-        "--password", metavar="P", help="8 to 128 characters; without it, it is asked for or read from stdin"
-    )
-    password.add_argument(
-        "--password-stdin", action="store_true", help="read it from the first line of stdin"
-    )
+    _add_password_options(parser)
     parser.add_argument("--admin", action="store_true", help="may approve and suspend others")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser = add_command(
+        group,
+        "password",
+        _set_password,
+        about="Sets a password; every browser and app of the account has to sign in again.",
+        example="stormpetrel user password Nino",
+    )
+    parser.add_argument("name", metavar="NAME", help="the username, in small or capital letters")
+    _add_password_options(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
     for name, run, about in (
         ("approve", _approve, "Lets somebody in who signed up and waits."),
         ("reject", _reject, "Deletes the sign-up of somebody who waits."),
         ("suspend", _suspend, "Hides an account and shuts it out, at once; nothing is deleted."),
+        ("delete", _delete, "Deletes an account and its posts for good; the name stays taken."),
         ("unsuspend", _unsuspend, "Undoes suspend: the account and its access are back."),
     ):
         parser = add_command(group, name, run, about=about, example=f"stormpetrel user {name} Nino")
@@ -67,18 +72,23 @@ def add_commands(commands: Commands[Any]) -> None:
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
+def _add_password_options(parser: Parser) -> None:
+    password = parser.add_mutually_exclusive_group()
+    password.add_argument(
+        "--password", metavar="P", help="8 to 128 characters; without it, it is asked for or read from stdin"
+    )
+    password.add_argument(
+        "--password-stdin", action="store_true", help="read it from the first line of stdin"
+    )
+
+
 def _add(args: argparse.Namespace) -> int:
     from stormpetrel.config import load
-    from stormpetrel.heavy import hash_password_now
-    from stormpetrel.model.account import Role, password_problem
+    from stormpetrel.model.account import Role
     from stormpetrel.rules.accounts import sign_up, user
 
     config = load(args.config).config
-    password = _password(args)
-    problem = password_problem(password)
-    if problem is not None:
-        raise SetupError(f"password {problem}")
-    password_hash = hash_password_now(password)
+    password_hash = _password_hash(args)
     with open_store(config.database_url) as connection:
         with change(connection) as at_ms:
             account = sign_up(
@@ -96,6 +106,41 @@ def _add(args: argparse.Namespace) -> int:
         added = user(connection, account_id=account.id)
     _tell(added, args, f"{added.username} <{added.email}> is now {_article(added.role)}")
     return 0
+
+
+def _password_hash(args: argparse.Namespace) -> str:
+    from stormpetrel.heavy import hash_password_now
+    from stormpetrel.model.account import password_problem
+
+    password = _password(args)
+    problem = password_problem(password)
+    if problem is not None:
+        raise SetupError(f"password {problem}")
+    return hash_password_now(password)
+
+
+def _set_password(args: argparse.Namespace) -> int:
+    from stormpetrel.config import load
+    from stormpetrel.rules.mail import replace_password
+
+    password_hash = _password_hash(args)
+    with open_store(load(args.config).config.database_url) as connection:
+        found = user_named(connection, args.name)
+        with change(connection) as at_ms:
+            replace_password(
+                connection, account_id=found.account_id, password_hash=password_hash, now_ms=at_ms
+            )
+    _tell(found, args, f"{found.username} has a new password, and is signed out everywhere")
+    return 0
+
+
+def _delete(args: argparse.Namespace) -> int:
+    from stormpetrel.rules.deletion import delete_account
+
+    def rule(connection: Connection, by: Any, *, account_id: int, now_ms: int) -> None:
+        delete_account(connection, account_id=account_id, now_ms=now_ms)
+
+    return _decide(args, rule, "is deleted; a running server erases the posts", gone="deleted")
 
 
 def _article(role: str) -> str:
@@ -148,10 +193,10 @@ def _role(args: argparse.Namespace) -> int:
 def _reject(args: argparse.Namespace) -> int:
     from stormpetrel.rules.moderation import reject
 
-    return _decide(args, reject, "was rejected; the sign-up is deleted", gone=True)
+    return _decide(args, reject, "was rejected; the sign-up is deleted", gone="rejected")
 
 
-def _decide(args: argparse.Namespace, rule: Any, outcome: str, *, gone: bool = False, **more: Any) -> int:
+def _decide(args: argparse.Namespace, rule: Any, outcome: str, *, gone: str = "", **more: Any) -> int:
     from stormpetrel.config import load
     from stormpetrel.model.moderation import COMMAND_LINE
     from stormpetrel.rules.accounts import user
@@ -162,7 +207,7 @@ def _decide(args: argparse.Namespace, rule: Any, outcome: str, *, gone: bool = F
             rule(connection, COMMAND_LINE, account_id=decided.account_id, now_ms=at_ms, **more)
         if not gone:
             decided = user(connection, account_id=decided.account_id)
-    _tell(decided, args, f"{decided.username} {outcome}", state="rejected" if gone else None)
+    _tell(decided, args, f"{decided.username} {outcome}", state=gone or None)
     return 0
 
 

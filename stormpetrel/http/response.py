@@ -83,8 +83,9 @@ class Response:
         self.set_cookie(name, "", max_age_s=0, secure=secure)
 
 
-NO_REFERRER = (b"referrer-policy", b"no-referrer")
-"""For pages whose address holds a secret: nobody is told it, not even we ourselves."""
+REFERRER_WITHOUT_PATH = (b"referrer-policy", b"strict-origin")
+"""For pages whose address holds a secret: nobody is told it, not even we ourselves. Not `no-referrer`: with that,
+browsers send forms with `Origin: null`, as another site's would be (Fetch, "append a request Origin header")."""
 
 
 def json(value: Any, status: int = 200) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 
 from starlette.datastructures import UploadFile
 
@@ -13,8 +13,11 @@ from stormpetrel.errors import Invalid, Refusal
 from stormpetrel.http.request import Request
 from stormpetrel.http.site import Site
 from stormpetrel.media.uploads import Purpose
+from stormpetrel.model.account import Account, ProfileChange
 from stormpetrel.model.media import Decoded, Media
+from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import media as rules
+from stormpetrel.storage.connection import Connection
 
 log = logging.getLogger(__name__)
 
@@ -121,25 +124,38 @@ async def picture(request: Request, file: UploadFile, purpose: Purpose) -> Decod
         return await uploads.decode(directory, "upload", purpose)
 
 
-async def set_profile_picture(request: Request, purpose: Purpose, file: UploadFile | None) -> None:
-    """Replaces the avatar or the header of the account that acts; None takes it away."""
-    made = None if file is None else await picture(request, file, purpose)
-    rule = rules.set_avatar if purpose == "avatar" else rules.set_header
-    await _write_or_forget(
-        request,
-        made,
-        lambda: request.site.database.write(
-            rule, account_id=request.account_id, picture=made, now_ms=request.now_ms
-        ),
-    )
-
-
-async def _write_or_forget(
-    request: Request, made: Decoded | None, write: Callable[[], Awaitable[None]]
-) -> None:
+async def profile_with_pictures(
+    request: Request, change: ProfileChange, pictures: Mapping[Purpose, UploadFile | None]
+) -> Account:
+    """Changes one's profile and the pictures named; None takes one away. Raises Invalid, and nothing changes."""
+    made: dict[Purpose, Decoded | None] = {}
     try:
-        await write()
+        for purpose, file in pictures.items():
+            made[purpose] = None if file is None else await picture(request, file, purpose)
+        return await request.site.database.write(
+            _change_profile,
+            account_id=request.account_id,
+            change=change,
+            made=made,
+            now_ms=request.now_ms,
+        )
     except BaseException:
-        if made is not None:
-            await request.site.uploads.forget(made)
+        for decoded in made.values():
+            if decoded is not None:
+                await request.site.uploads.forget(decoded)
         raise
+
+
+def _change_profile(
+    connection: Connection,
+    *,
+    account_id: int,
+    change: ProfileChange,
+    made: Mapping[Purpose, Decoded | None],
+    now_ms: int,
+) -> Account:
+    account = account_rules.update_profile(connection, account_id=account_id, change=change, now_ms=now_ms)
+    for purpose, decoded in made.items():
+        rule = rules.set_avatar if purpose == "avatar" else rules.set_header
+        rule(connection, account_id=account_id, picture=decoded, now_ms=now_ms)
+    return account

@@ -94,3 +94,23 @@ class Access:
     role: str = "member"
     session_id: int | None = None
     confirmed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A signed-in browser as its owner sees it. `browser` may be empty."""
+
+    session_id: int
+    browser: str
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Authorised:
+    """An application that has access to an account, as its owner sees it."""
+
+    application_id: int
+    name: str
+    website: str
+    first_at_ms: int
+    last_at_ms: int

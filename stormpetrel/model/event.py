@@ -41,7 +41,8 @@ class PostEdited(msgspec.Struct, frozen=True, tag="edited"):
 
 
 class Reacted(msgspec.Struct, frozen=True, tag="reacted"):
-    """The account favourited, boosted or bookmarked the post, or took that back."""
+    """What the account did with the post changed: favourited, boosted, bookmarked, pinned, voted. `post_id` 0: with
+    any post; a whole thread was muted."""
 
     account_id: int
     post_id: int

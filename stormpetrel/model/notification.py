@@ -8,7 +8,8 @@ from enum import StrEnum
 
 class Kind(StrEnum):
     """What happened. `post`: somebody posted whose posts one wants to be told of. The API calls that *status*,
-    and a boost *reblog*; api/entities.py translates."""
+    and a boost *reblog*; api/convert.py translates. `poll`: one that one asked or voted in has ended. `update`: a
+    post that one boosted was edited."""
 
     MENTION = "mention"
     POST = "post"
@@ -19,6 +20,8 @@ class Kind(StrEnum):
     SIGN_UP = "sign_up"
     REPORT = "report"
     WARNING = "warning"
+    POLL = "poll"
+    UPDATE = "update"
 
 
 @dataclass(frozen=True, slots=True)

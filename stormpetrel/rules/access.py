@@ -6,8 +6,8 @@ Applications and the consent that leads to a token are in rules/applications.py.
 
 from __future__ import annotations
 
-from stormpetrel.errors import Forbidden
-from stormpetrel.model.access import SCOPES, Access, Application
+from stormpetrel.errors import Forbidden, NotFound
+from stormpetrel.model.access import SCOPES, Access, Application, Authorised, SignedIn
 from stormpetrel.model.account import AccountState
 from stormpetrel.model.event import AccessChanged
 from stormpetrel.model.ids import first_id_at, time_ms
@@ -124,6 +124,40 @@ def end_session(connection: Connection, *, session_id: int) -> None:
     if account_id is not None:
         stored.delete_session(connection, session_id=session_id)
         connection.tell(AccessChanged(account_id=account_id))
+
+
+MAX_LISTED = 200
+
+
+def ways_in(
+    connection: Connection, *, account_id: int, now_ms: int
+) -> tuple[list[SignedIn], list[Authorised]]:
+    """Browsers and applications that are in the account now, newest first, MAX_LISTED of each."""
+    return (
+        stored.sessions_of(
+            connection,
+            account_id=account_id,
+            since_id=first_id_at(now_ms - SESSION_AGE_S * 1000),
+            count=MAX_LISTED,
+        ),
+        stored.apps_of(connection, account_id=account_id, count=MAX_LISTED),
+    )
+
+
+def end_own_session(connection: Connection, *, account_id: int, session_id: int) -> None:
+    """Signs one of the owner's browsers out. Raises NotFound for anybody else's."""
+    if stored.session_owner(connection, session_id=session_id) != account_id:
+        raise NotFound
+    end_session(connection, session_id=session_id)
+
+
+def revoke_app(connection: Connection, *, account_id: int, application_id: int) -> None:
+    """The application has no access to the account any more. Raises NotFound when it has none."""
+    if not stored.delete_tokens_of_app(connection, account_id=account_id, application_id=application_id):
+        raise NotFound
+    # What it was consented to and has not fetched yet goes too, with others' of this moment.
+    delete_codes_of(connection, account_id=account_id)
+    connection.tell(AccessChanged(account_id=account_id))
 
 
 def end_sessions(connection: Connection, *, account_id: int) -> None:

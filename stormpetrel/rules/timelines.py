@@ -8,13 +8,14 @@ from functools import partial
 
 from stormpetrel.errors import NotFound
 from stormpetrel.model.account import AccountState
+from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Visibility
 from stormpetrel.model.text import tag_key
 from stormpetrel.model.timeline import NEVER_MS, Item, Taste, list_takes
 from stormpetrel.rules import lists as list_rules
 from stormpetrel.rules.posts import visible_ids
-from stormpetrel.storage import accounts, followed_tags, posts, relationships
+from stormpetrel.storage import accounts, followed_tags, pins, posts, relationships
 from stormpetrel.storage import timelines as stored
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
@@ -175,7 +176,8 @@ def of_account(
         if relationships.follows(connection, follower_id=reader_id, followed_id=account_id):
             widest = Visibility.FOLLOWERS
     if pinned:
-        return []
+        # All on the first page: they are few.
+        return [] if page.max_id != MAX_ID or page.low else _pinned(connection, account_id, reader_id, now_ms)
     if only_media:
         return stored.of_account_media(
             connection,
@@ -203,6 +205,11 @@ def of_account(
         with_boosts=not exclude_boosts,
         now_ms=now_ms,
     )
+
+
+def _pinned(connection: Connection, account_id: int, reader_id: int | None, now_ms: int) -> list[int]:
+    ids = pins.pinned(connection, account_id=account_id)
+    return visible_ids(connection, reader_id=reader_id, post_ids=ids, now_ms=now_ms)
 
 
 def favourites(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int]]:

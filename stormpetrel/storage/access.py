@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stormpetrel.model.access import SCOPES, Access, expand
+from stormpetrel.model.access import SCOPES, Access, Authorised, SignedIn, expand
 from stormpetrel.model.account import Role
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.statement import sql
@@ -48,6 +48,19 @@ _DELETE_SESSION = sql("DELETE FROM sessions WHERE id = :session_id")
 _DELETE_SESSIONS_OF = sql("DELETE FROM sessions WHERE account_id = :account_id")
 _DELETE_SESSIONS_BEFORE = sql("DELETE FROM sessions WHERE id < :before_id")
 
+_SESSIONS_OF = sql(
+    "SELECT id, browser, created_at_ms FROM sessions WHERE account_id = :account_id AND id >= :since_id "
+    "ORDER BY id DESC LIMIT :count"
+)
+_APPS_OF = sql(
+    """SELECT app.id, app.name, app.website, min(t.created_at_ms), max(t.created_at_ms)
+    FROM tokens t JOIN applications app ON app.id = t.application_id
+    WHERE t.account_id = :account_id GROUP BY app.id, app.name, app.website
+    ORDER BY max(t.created_at_ms) DESC, app.id LIMIT :count"""
+)
+_DELETE_TOKENS_OF_APP = sql(
+    "DELETE FROM tokens WHERE account_id = :account_id AND application_id = :application_id"
+)
 _ACCOUNT_STATE = sql("SELECT state FROM accounts WHERE id = :account_id")
 
 _EVERY_SCOPE = frozenset(SCOPES)
@@ -158,3 +171,19 @@ def account_state(connection: Connection, *, account_id: int) -> str | None:
     """`active`, `pending` or `suspended`; None when there is no such account."""
     row = connection.one(_ACCOUNT_STATE, account_id=account_id)
     return None if row is None else str(row[0])
+
+
+def sessions_of(connection: Connection, *, account_id: int, since_id: int, count: int) -> list[SignedIn]:
+    """Browsers that signed in since, newest first."""
+    rows = connection.all(_SESSIONS_OF, account_id=account_id, since_id=since_id, count=count)
+    return [SignedIn(*row) for row in rows]
+
+
+def apps_of(connection: Connection, *, account_id: int, count: int) -> list[Authorised]:
+    """Applications with a token of the account, the one authorised last first."""
+    return [Authorised(*row) for row in connection.all(_APPS_OF, account_id=account_id, count=count)]
+
+
+def delete_tokens_of_app(connection: Connection, *, account_id: int, application_id: int) -> int:
+    """Deletes what the application has of the account; how many tokens that were."""
+    return connection.run(_DELETE_TOKENS_OF_APP, account_id=account_id, application_id=application_id)

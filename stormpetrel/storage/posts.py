@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import NO_FLAGS, Flags, Mention, Post, Visibility
 from stormpetrel.model.visibility import Facts
+from stormpetrel.storage import polls as stored_polls
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.media import of_posts
 from stormpetrel.storage.paging import paged
@@ -15,7 +16,7 @@ from stormpetrel.storage.statement import sql
 _BY_IDS = sql(
     "SELECT p.id, p.author_id, p.text, p.spoiler_text, p.visibility, p.sensitive, p.language, p.in_reply_to_id, "
     "p.in_reply_to_account_id, p.boost_of_id, p.replies_count, p.boosts_count, p.favourites_count, "
-    "p.created_at_ms, app.name, app.website, p.hidden, p.media_count "
+    "p.created_at_ms, app.name, app.website, p.hidden, p.media_count, p.edited_at_ms, p.thread_id, p.has_poll "
     "FROM posts p LEFT JOIN applications app ON app.id = p.application_id "
     "WHERE p.id IN :post_ids[]"
 )
@@ -43,15 +44,19 @@ _FACTS = sql(
     "FROM posts p JOIN accounts a ON a.id = p.author_id WHERE p.id IN :post_ids[]"
 )
 _FLAGS = sql(
-    "SELECT 1, post_id FROM favourites WHERE account_id = :reader_id AND post_id IN :post_ids[] "
-    "UNION ALL SELECT 2, boost_of_id FROM posts WHERE author_id = :reader_id AND boost_of_id IN :post_ids[] "
-    "UNION ALL SELECT 3, post_id FROM bookmarks WHERE account_id = :reader_id AND post_id IN :post_ids[]"
+    "SELECT 1, post_id, 0 FROM favourites WHERE account_id = :reader_id AND post_id IN :post_ids[] "
+    "UNION ALL SELECT 2, boost_of_id, 0 FROM posts WHERE author_id = :reader_id AND boost_of_id IN :post_ids[] "
+    "UNION ALL SELECT 3, post_id, 0 FROM bookmarks WHERE account_id = :reader_id AND post_id IN :post_ids[] "
+    "UNION ALL SELECT 4, p.id, 0 FROM posts p JOIN thread_mutes m ON m.account_id = :reader_id "
+    "AND m.thread_id = coalesce(p.thread_id, p.id) WHERE p.id IN :post_ids[] "
+    "UNION ALL SELECT 5, post_id, 0 FROM pins WHERE account_id = :reader_id AND post_id IN :post_ids[] "
+    "UNION ALL SELECT 6, post_id, choices FROM ballots WHERE account_id = :reader_id AND post_id IN :post_ids[]"
 )
 _INSERT = sql(
     "INSERT INTO posts (id, author_id, text, spoiler_text, visibility, sensitive, language, in_reply_to_id, "
-    "in_reply_to_account_id, application_id, created_at_ms) "
+    "in_reply_to_account_id, thread_id, application_id, created_at_ms) "
     "VALUES (:id, :author_id, :text, :spoiler_text, :visibility, :sensitive, :language, :in_reply_to_id, "
-    ":in_reply_to_account_id, :application_id, :now_ms)"
+    ":in_reply_to_account_id, :thread_id, :application_id, :now_ms)"
 )
 _INSERT_BOOST = sql(
     "INSERT INTO posts (id, author_id, visibility, boost_of_id, created_at_ms) "
@@ -135,6 +140,8 @@ def posts(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, Post]
             tags.setdefault(post_id, []).append(name)
     pictured = [row[0] for row in rows if row[17]]
     media = of_posts(connection, post_ids=pictured) if pictured else {}
+    asking = [row[0] for row in rows if row[20]]
+    polls = stored_polls.polls(connection, post_ids=asking) if asking else {}
     return {
         row[0]: Post(
             id=row[0],
@@ -156,6 +163,9 @@ def posts(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, Post]
             tags=tuple(tags.get(row[0], ())),
             hidden=bool(row[16]),
             media=media.get(row[0], ()),
+            edited_at_ms=row[18],
+            thread_id=row[19],
+            poll=polls.get(row[0]),
         )
         for row in rows
     }
@@ -190,12 +200,15 @@ def facts(
 def flags(connection: Connection, *, reader_id: int, post_ids: Sequence[int]) -> dict[int, Flags]:
     """What the reader did with those posts where they did anything, by id."""
     found: dict[int, Flags] = {}
-    for what, post_id in connection.all(_FLAGS, reader_id=reader_id, post_ids=post_ids):
+    for what, post_id, votes in connection.all(_FLAGS, reader_id=reader_id, post_ids=post_ids):
         old = found.get(post_id, NO_FLAGS)
         found[post_id] = Flags(
             favourited=old.favourited or what == 1,
             boosted=old.boosted or what == 2,
             bookmarked=old.bookmarked or what == 3,
+            muted=old.muted or what == 4,
+            pinned=old.pinned or what == 5,
+            votes=old.votes | votes,
         )
     return found
 
@@ -213,6 +226,7 @@ def insert_post(connection: Connection, *, post: Post, application_id: int | Non
         language=post.language,
         in_reply_to_id=post.in_reply_to_id,
         in_reply_to_account_id=post.in_reply_to_account_id,
+        thread_id=post.thread_id,
         application_id=application_id,
         now_ms=post.created_at_ms,
     )

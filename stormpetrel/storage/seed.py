@@ -66,6 +66,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "language",
         "in_reply_to_id",
         "in_reply_to_account_id",
+        "thread_id",
         "boost_of_id",
         "replies_count",
         "boosts_count",
@@ -316,6 +317,7 @@ class _Posts:
         author, reply_to, boost_of = plan.author[post], plan.reply_to[post], plan.boost_of[post]
         parent: Any = None
         parent_author: Any = None
+        thread: Any = None
         original: Any = None
         text, spoiler, language = "", "", ""
         if boost_of >= 0:
@@ -323,6 +325,10 @@ class _Posts:
         else:
             if reply_to >= 0:
                 parent = plan.post_ms[reply_to] << SHIFT_BITS | seed
+                root = reply_to
+                while plan.reply_to[root] >= 0:
+                    root = plan.reply_to[root]
+                thread = plan.post_ms[root] << SHIFT_BITS | seed
                 parent_author = ids[plan.author[reply_to]]
             language = self._people.languages[author]
             text = self._text(post, language)
@@ -343,6 +349,7 @@ class _Posts:
                 language,
                 parent,
                 parent_author,
+                thread,
                 original,
                 plan.replies[post],
                 plan.boosts[post],

@@ -223,7 +223,7 @@ async def send(request: Request) -> Response:
             post_rules.create_post,
             author_id=request.account_id,
             draft=with_files,
-            idempotency_key=idempotency_key(form.key, draft),
+            idempotency_key=idempotency_key(form.key, draft, await _file_names(request)),
             max_characters=request.site.config.posts.max_characters,
             domain=request.site.domain,
             now_ms=request.now_ms,
@@ -235,6 +235,12 @@ async def send(request: Request) -> Response:
         return redirect(f"{form.next}#post-{created.post_id}")
     seen = await _read(request, None)
     return redirect(post_path(seen.reader.account.username, created.post_id))
+
+
+async def _file_names(request: Request) -> tuple[str, ...]:
+    """What tells one choice of files from another, for the form's key."""
+    files = await request.files()
+    return tuple(f"{name}={file.filename}:{file.size}" for name, file in sorted(files.items()) if file.size)
 
 
 async def _uploaded(request: Request, fields: dict[str, str]) -> tuple[int, ...]:
@@ -250,12 +256,12 @@ async def _uploaded(request: Request, fields: dict[str, str]) -> tuple[int, ...]
     return tuple([(await take(request, file, description=text)).id for file, text in chosen])
 
 
-def idempotency_key(form_key: str, draft: Draft) -> str:
+def idempotency_key(form_key: str, draft: Draft, files: tuple[str, ...] = ()) -> str:
     """The same form with the same content is one post; the same form with other content is another.
 
     A browser's "back" shows the old form with its old key: what is written into it then must not be lost.
     """
-    content = repr((draft.text, draft.spoiler_text, draft.visibility, draft.in_reply_to_id))
+    content = repr((draft.text, draft.spoiler_text, draft.visibility, draft.in_reply_to_id, files))
     return f"web:{form_key}:{hashlib.blake2b(content.encode('utf-8', 'replace'), digest_size=12).hexdigest()}"
 
 

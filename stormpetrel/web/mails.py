@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request
-from stormpetrel.http.response import NO_REFERRER, Response, redirect
+from stormpetrel.http.response import REFERRER_WITHOUT_PATH, Response, redirect
 from stormpetrel.http.routing import Route
 from stormpetrel.model.access import secret_hash
 from stormpetrel.model.account import MAX_PASSWORD, MIN_PASSWORD, password_problem
@@ -28,7 +28,7 @@ def wait_page(request: Request, *, email: str, status: int = 200) -> Response:
 def _secret_page(request: Request, template: str, *, status: int = 200, **values: object) -> Response:
     """A page whose address, or form, holds a link's token."""
     page: Response = request.site.pages.page(request, template, status=status, **values)
-    page.headers.append(NO_REFERRER)
+    page.headers.append(REFERRER_WITHOUT_PATH)
     return page
 
 

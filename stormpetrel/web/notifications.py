@@ -36,7 +36,9 @@ _SAID = {
     Kind.FAVOURITE: ("star", "likes your post"),
     Kind.SIGN_UP: ("person", "signed up"),
     Kind.REPORT: ("shield", "reported somebody"),
-    Kind.WARNING: ("shield", "moderators decided something about you"),
+    Kind.WARNING: ("shield", "decided something about you"),
+    Kind.POLL: ("bell", "asked in a poll that has ended"),
+    Kind.UPDATE: ("bell", "edited a post that you boosted"),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from stormpetrel.http import files
 from stormpetrel.http.routing import Actor, Handler, Route
 from stormpetrel.web import (
+    account,
     admin,
     admin_texts,
     assets,
@@ -91,6 +92,7 @@ ROUTES: tuple[Route, ...] = (
     _public("/manifest.webmanifest", manifest.manifest, "The place as an app on a phone", ()),
     *auth.ROUTES,
     *mails.ROUTES,
+    *account.ROUTES,
     *consent.ROUTES,
     *admin.ROUTES,
     *admin_texts.ROUTES,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from starlette.datastructures import UploadFile
+
 from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
-from stormpetrel.http.uploads import a_file, set_profile_picture
+from stormpetrel.http.uploads import a_file, profile_with_pictures
 from stormpetrel.media.uploads import Purpose
 from stormpetrel.model.account import (
     MAX_DISPLAY_NAME,
@@ -18,7 +20,6 @@ from stormpetrel.model.account import (
     ProfileChange,
 )
 from stormpetrel.model.post import Visibility
-from stormpetrel.rules import accounts as account_rules
 from stormpetrel.web.compose import LANGUAGES, VISIBILITIES
 from stormpetrel.web.links import profile_path
 from stormpetrel.web.reader import Reader, read_reader
@@ -77,16 +78,12 @@ async def save_profile(request: Request) -> Response:
         default_language=fields["default_language"] if fields.get("default_language") in _CODES else "",
     )
     try:
-        account = await request.site.database.write(
-            account_rules.update_profile,
-            account_id=request.account_id,
-            change=change,
-            now_ms=request.now_ms,
-        )
+        pictures: dict[Purpose, UploadFile | None] = {}
         for purpose in PURPOSES:
             file = a_file(files.get(purpose), purpose)
             if file is not None or f"no_{purpose}" in fields:
-                await set_profile_picture(request, purpose, file)
+                pictures[purpose] = file
+        account = await profile_with_pictures(request, change, pictures)
     except Invalid as refusal:
         reader = await request.site.database.read(
             read_self, reader_id=request.account_id, now_ms=request.now_ms

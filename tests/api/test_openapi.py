@@ -11,6 +11,7 @@ import pytest
 from stormpetrel.api.openapi import document
 from stormpetrel.api.routes import ROUTES
 from stormpetrel.http.routing import Actor, Route
+from tests.media_files import jpeg
 
 DESCRIPTION = document(ROUTES, base_url="http://127.0.0.1:8000")
 OPERATIONS = [
@@ -96,10 +97,16 @@ def test_every_schema_is_a_valid_json_schema():
 def person(place):
     ann, bob = place.person("ann"), place.person("bob")
     bob.follow(ann)
-    post = ann.post(f"@{bob.username} #described https://example.org/", language="en")
+    post = ann.post(
+        f"@{bob.username} #described https://example.org/",
+        language="en",
+        poll={"options": ["a", "b"], "expires_in": 300},
+    )
+    ann.scheduled_id = ann.post("Later", scheduled_at="2030-01-01T00:00:00Z")["id"]
     bob.post("Reply", in_reply_to_id=post["id"])
     bob.do(f"/api/v1/statuses/{post['id']}/reblog")
     ann.post_id = post["id"]
+    ann.media_id = ann.http.post("/api/v1/media", files={"file": ("a.jpg", jpeg())}).json()["id"]
     return ann
 
 
@@ -116,9 +123,14 @@ def test_answers_are_as_described(place, person):
     for path, method, operation in OPERATIONS:
         if method != "get":
             continue
-        some_id = (
-            told if "/notifications/" in path else person.post_id if "/statuses/" in path else str(person.id)
-        )
+        ids = {
+            "/notifications/": told,
+            "/statuses/": person.post_id,
+            "/media/": person.media_id,
+            "/polls/": person.post_id,
+            "/scheduled_statuses/": person.scheduled_id,
+        }
+        some_id = next((one for part, one in ids.items() if part in path), str(person.id))
         url = path.replace("{id}", some_id).replace("{name}", "described")
         domain = place.base_url.partition("://")[2]
         answer = person.http.get(

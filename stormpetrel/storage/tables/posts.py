@@ -36,6 +36,10 @@ posts = Table(  # boosts too: those have boost_of_id and no text
     number("created_at_ms"),
     flag("hidden"),  # by moderators: there for its author and for them alone
     number("media_count", 0),  # posts without media ask nothing about them
+    number("edited_at_ms", 0),  # 0: never
+    flag("has_poll"),
+    # The post that began the thread; null on that post itself, and on boosts.
+    Column("thread_id", BigInteger),
     Index(None, "author_id", "id"),
     Index(
         "ix_posts_media",
