@@ -163,6 +163,21 @@ class MediaConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionConfig:
+    notifications_days: int = _key(365, "how long notifications are kept; 0: for ever", low=0, high=36_500)
+    suspended_days: int = _key(30, "a suspended account is deleted after this; 0: never", low=0, high=36_500)
+    applications_days: int = _key(
+        7, "an app that nobody ever let in is forgotten after this; 0: never", low=0, high=36_500
+    )
+    app_tokens_days: int = _key(
+        90, "how long a token of an app itself, without an account, is good; 0: for ever", low=0, high=36_500
+    )
+    dead_jobs_days: int = _key(
+        30, "how long jobs are kept that were given up; 0: for ever", low=0, high=36_500
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfig:
     level: str = _key("info", "least level that is logged", choices=("debug", "info", "warning", "error"))
 
@@ -191,6 +206,7 @@ class Config:
     edge: EdgeConfig = field(default_factory=EdgeConfig)
     posts: PostsConfig = field(default_factory=PostsConfig)
     media: MediaConfig = field(default_factory=MediaConfig)
+    retention: RetentionConfig = field(default_factory=RetentionConfig)
     log: LogConfig = field(default_factory=LogConfig)
     mail: MailConfig = field(default_factory=MailConfig)
 

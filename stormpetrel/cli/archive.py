@@ -21,7 +21,7 @@ import shutil
 import stat
 import tarfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,7 +51,11 @@ class FileEntry(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a backup says of itself. `missing_media`: keys whose files were gone when it was made."""
+    """What a backup says of itself.
+
+    `missing_media`: keys whose files were gone when it was made. `media_elsewhere`: the files are in an S3 bucket,
+    and so not in here.
+    """
 
     format: int
     made_at: str
@@ -62,6 +66,7 @@ class Manifest(msgspec.Struct, frozen=True):
     rows: dict[str, int]
     files: dict[str, FileEntry]
     missing_media: tuple[str, ...] = ()
+    media_elsewhere: bool = False
 
     @property
     def database_file(self) -> str:
@@ -72,6 +77,13 @@ class Manifest(msgspec.Struct, frozen=True):
     def media_count(self) -> int:
         """How many media files there are."""
         return sum(name.startswith(MEDIA) for name in self.files)
+
+    def lacks(self, media_keys: Iterable[str]) -> list[str]:
+        """Those of the keys whose file is not in the archive, and should be. A key is a file's own name."""
+        if self.media_elsewhere:
+            return []
+        kept = {name.rpartition("/")[2] for name in self.files if name.startswith(MEDIA)}
+        return sorted(set(media_keys) - kept)
 
 
 class _Format(msgspec.Struct):
@@ -133,7 +145,7 @@ class ArchiveWriter:
     def add(self, name: str, source: Path) -> bool:
         """Puts a file in; False when it is not there (any more), or is no plain file."""
         try:
-            handle = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            handle = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (FileNotFoundError, IsADirectoryError):
             return False
         with os.fdopen(handle, "rb") as file:

@@ -107,6 +107,8 @@ def make_backup(config_path: str | None, path: Path) -> Manifest:
 
 
 def _write(loaded: Loaded, archive: ArchiveWriter) -> Manifest:
+    import msgspec
+
     import stormpetrel
     from stormpetrel.cli import archive as form
 
@@ -122,8 +124,11 @@ def _write(loaded: Loaded, archive: ArchiveWriter) -> Manifest:
     if config.secret_key:
         print("note: secret_key is not in secret.key; keep the place where it is set, too", file=sys.stderr)
     # After the database: a file that it refers to is there already, and never changes.
-    _add_media(config.data_dir / "media", archive, progress)
-    missing = sorted(key for key in stored.media_keys if f"{form.MEDIA}{key}" not in archive.files)
+    elsewhere = config.media.store == "s3"
+    if elsewhere:
+        print("note: media are in an S3 bucket, which is not copied; keep versions there", file=sys.stderr)
+    else:
+        _add_media(config.media_folder, archive, progress)
     manifest = form.Manifest(
         format=form.FORMAT,
         made_at=at.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -133,8 +138,9 @@ def _write(loaded: Loaded, archive: ArchiveWriter) -> Manifest:
         public_url=config.base_url,
         rows=stored.rows,
         files=archive.files,
-        missing_media=tuple(missing),
+        media_elsewhere=elsewhere,
     )
+    manifest = msgspec.structs.replace(manifest, missing_media=tuple(manifest.lacks(stored.media_keys)))
     archive.finish(manifest, int(at.timestamp()))
     progress.end()
     return manifest
@@ -161,7 +167,8 @@ def _snapshot(config: Config, kind: str, archive: ArchiveWriter, progress: Progr
 
 
 def _add_media(folder: Path, archive: ArchiveWriter, progress: Progress) -> None:
-    """Every file below `folder` that is complete: those being written have names that begin with a dot."""
+    """Every file below `folder`. One that is still being written is kept too, and does no harm: housekeeping
+    removes files that nothing refers to."""
     from stormpetrel.cli.archive import is_media_name
 
     added = 0
@@ -170,7 +177,7 @@ def _add_media(folder: Path, archive: ArchiveWriter, progress: Progress) -> None
         for name in sorted(names):
             source = Path(directory, name)
             kept_as = f"media/{source.relative_to(folder).as_posix()}"
-            if is_media_name(kept_as) and archive.add(kept_as, source):
+            if is_media_name(kept_as) and not source.is_symlink() and archive.add(kept_as, source):
                 added += 1
                 progress.at(added, 0, "media files")
 
@@ -214,8 +221,7 @@ def _compare(path: Path, manifest: Manifest, stored: Stored) -> None:
 
     if stored.rows != manifest.rows or stored.migration != manifest.migration:
         raise Damaged(f"{path}: the database does not hold the rows that the manifest says")
-    known = {*manifest.missing_media}
-    lost = [key for key in stored.media_keys if f"media/{key}" not in manifest.files and key not in known]
+    lost = set(manifest.lacks(stored.media_keys)) - set(manifest.missing_media)
     if lost:
         raise Damaged(f"{path}: {len(lost)} media files that the database refers to are not in it")
 

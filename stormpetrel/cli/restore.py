@@ -172,8 +172,21 @@ def _put_in_place(config: Config, staging: Path, manifest: Manifest) -> None:
         load_postgresql(url, snapshot)
         snapshot.unlink()
         os.sync()
+    _place_media(config, staging)
     _move(staging, config.data_dir)
     sync_directory(config.data_dir)
+
+
+def _place_media(config: Config, staging: Path) -> None:
+    """Where the configuration keeps media outside the data directory, they go there first."""
+    folder = config.media_folder.absolute()
+    if config.media.store == "s3" or folder == config.data_dir / "media" or not (staging / "media").exists():
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise SetupError(f"{folder} is not empty, and restore writes over nothing")
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.copytree(staging / "media", folder, dirs_exist_ok=True)
+    shutil.rmtree(staging / "media")
 
 
 def _require_empty_database(url: str) -> None:

@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from stormpetrel import secret as secrets_of_instance
@@ -20,7 +20,7 @@ from stormpetrel.courier import files
 from stormpetrel.courier.deliveries import DELIVERIES
 from stormpetrel.courier.dispatch import Dispatch
 from stormpetrel.courier.drain import Drain, now_ms
-from stormpetrel.courier.housekeeping import EVERY_S, keep_house
+from stormpetrel.courier.housekeeping import EVERY_S, Housekeeping
 from stormpetrel.courier.post_office import mail_work
 from stormpetrel.courier.trends import EVERY_S as COUNT_EVERY_S
 from stormpetrel.courier.trends import count_trends
@@ -55,8 +55,9 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
 
     bus.on_events = on_events
     drains: list[Drain | Dispatch] = []
+    houses: list[Housekeeping] = []
     health = asyncio.create_task(
-        serve_health(sock, stop=stop, role="courier", metrics=lambda: _metrics(drains))
+        serve_health(sock, stop=stop, role="courier", metrics=lambda: _metrics(drains) | _cleared(houses))
     )
     try:
         db = await _open(config.database_url, publish, stop)
@@ -65,11 +66,13 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             drain = Drain(db, DELIVERIES, outside=files.deliveries(store))
             mails = Dispatch(db, outbox.LANE_MAIL, mail_work(config, secrets_of_instance.load(config)))
             drains += [drain, mails]
+            house = Housekeeping(db, config.retention)
+            houses.append(house)
             try:
                 await asyncio.gather(
                     _drain(drain, wake, stop),
                     mails.run(stop),
-                    _keep_house(db, store, config.data_dir / SPOOL, stop),
+                    _keep_house(house, store, config.data_dir / SPOOL, stop),
                     _count_trends(db, stop),
                 )
             finally:
@@ -82,7 +85,11 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             await health
 
 
-def _metrics(drains: list[Drain | Dispatch]) -> Mapping[str, float]:
+def _cleared(houses: list[Housekeeping]) -> dict[str, float]:
+    return houses[0].metrics() if houses else {}
+
+
+def _metrics(drains: list[Drain | Dispatch]) -> dict[str, float]:
     if not drains:
         return {"stormpetrel_courier_drains": 0}
     here, mails = (drain.drained for drain in drains)
@@ -136,13 +143,13 @@ async def _drain(drain: Drain, wake: asyncio.Event, stop: asyncio.Event) -> None
         stopping.cancel()
 
 
-async def _keep_house(db: Database, store: MediaStore, spool: Path, stop: asyncio.Event) -> None:
+async def _keep_house(house: Housekeeping, store: MediaStore, spool: Path, stop: asyncio.Event) -> None:
     for round_number in itertools.count():
         if await _pause(stop, EVERY_S):
             return
         try:
-            removed = await keep_house(db, now_ms=now_ms())
-            removed += await files.sweep(db, store, spool, round_number=round_number)
+            removed = await house.round(now_ms=now_ms())
+            removed += await files.sweep(house.db, store, spool, round_number=round_number)
         except Busy:
             # Nobody waits for it; the next round does it.
             continue

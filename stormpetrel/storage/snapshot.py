@@ -24,6 +24,8 @@ from stormpetrel.storage.contents import tables
 
 PAGES_AT_ONCE = 1000
 """SQLite pages (4 MB) between two words about progress."""
+TOOLS = "/usr/lib/postgresql/*/bin/{name}"
+"""Where Debian keeps the tools of each version."""
 VERSION_TABLE = "alembic_version"
 MEDIA_TABLE = "media_files"
 _DUMPED_TABLE = re.compile(rb'COPY (?:"?\w+"?\.)?"?(\w+)"? \(([^)]*)\) FROM stdin;\n')
@@ -183,7 +185,7 @@ def require_postgresql_tools() -> None:
 
 def _tool(name: str) -> str:
     """The program, of the newest PostgreSQL that is installed: it reads the servers before it, too."""
-    versions = glob.glob(f"/usr/lib/postgresql/*/bin/{name}")
+    versions = glob.glob(TOOLS.format(name=name))
     found = max(versions, key=lambda path: float(path.split("/")[4]), default=None) or shutil.which(name)
     if found is None:
         raise EnvironmentFailure(

@@ -29,4 +29,5 @@ outbox_dead = Table(  # given up after the last attempt, kept for people to look
     number("attempts"),
     text_column("last_error"),
     number("died_at_ms"),
+    Index(None, "died_at_ms"),
 )
