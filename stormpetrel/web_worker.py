@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from typing import Any
 
 from stormpetrel.api.render import Renderer
 from stormpetrel.api.routes import ROUTES as API_ROUTES
+from stormpetrel.api.routes import SOCKETS
 from stormpetrel.bus import Bus
 from stormpetrel.config import Config
 from stormpetrel.edge.server import EdgeServer
@@ -29,6 +31,7 @@ from stormpetrel.model.event import (
     PostDeleted,
 )
 from stormpetrel.storage.database import Database
+from stormpetrel.streaming.hub import Hub
 from stormpetrel.web.render import Pages
 from stormpetrel.web.routes import ROUTES as WEB_ROUTES
 
@@ -79,7 +82,14 @@ async def run(
     site.api = Renderer(database, site.flags, base_url=site.base_url)
     site.pages = Pages(site)
     memory.site = site
-    application = Application(site, router)
+    site.streaming = Hub(
+        database,
+        site.api,
+        caps=config.streaming,
+        drain=bus.drain,
+        clock_ms=lambda: time.time_ns() // 1_000_000,
+    )
+    application = Application(site, router, sockets=SOCKETS)
     bus.on_events = memory.apply
     await database.open()
     try:
@@ -104,6 +114,8 @@ class Memory:
             site.pages.apply(event)
             self._hot_pages(event)
             self._access(event)
+            # Last: what is told to listeners is made of what the others hold.
+            site.streaming.apply(event)
 
     def _hot_pages(self, event: Event) -> None:
         """Anonymous answers: what was written is asked for anew, what must disappear goes at once.

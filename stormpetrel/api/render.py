@@ -30,7 +30,7 @@ from stormpetrel.model.event import (
     RelationshipChanged,
 )
 from stormpetrel.model.notification import Notification
-from stormpetrel.model.post import Flags, Post, Thread
+from stormpetrel.model.post import NO_FLAGS, Flags, Post, Thread
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.storage.connection import Connection
@@ -96,6 +96,47 @@ def _end(flags: Flags | None, reader_id: int | None, *, own: bool) -> bytes:
     if flags is None:
         return _OWN if own else _PLAIN
     return _ENDS[flags.favourited + 2 * flags.boosted + 4 * flags.bookmarked + 8 * own]
+
+
+class SharedStatus(NamedTuple):
+    """A post for many readers: its bytes up to where the flags of a reader begin, and what follows them.
+
+    `shown_id` is the original of a boost, else the post itself; flags are about that. `tail` is None unless it
+    is a boost.
+    """
+
+    shown_id: int
+    shown_author_id: int
+    head: bytes
+    tail: bytes | None
+
+    @property
+    def has_media(self) -> bool:
+        """Whether pictures or sounds are attached."""
+        return bool(msgspec.json.decode(self.for_end(VISITOR), type=_Attached).media_attachments)
+
+    def end_for(self, flags: Flags | None, reader_id: int | None) -> int:
+        """Which of the few forms is this reader's: as many bodies as forms are made, not as readers."""
+        if reader_id is None:
+            return VISITOR
+        flags = flags or NO_FLAGS
+        own = 8 * (self.shown_author_id == reader_id)
+        return flags.favourited + 2 * flags.boosted + 4 * flags.bookmarked + own
+
+    def for_end(self, end: int) -> bytes:
+        """The post in that form."""
+        # Nobody pins a boost, so that has no more than the flags.
+        inner, outer = (b"}", b"}") if end == VISITOR else (_ENDS[end], _ENDS[end & 7])
+        if self.tail is None:
+            return self.head + inner
+        return b"".join((self.head, inner, self.tail, outer))
+
+
+VISITOR = -1
+
+
+class _Attached(msgspec.Struct):
+    media_attachments: list[msgspec.Raw]
 
 
 class _Loaded(NamedTuple):
@@ -178,6 +219,18 @@ class _View:
             *(post.tail, _end(flags, self._reader_id, own=False)),
         )
         return True
+
+    def shared(self, post_id: int) -> SharedStatus | None:
+        """The post for many readers; None where it, or somebody in it, does not exist any more."""
+        parts: list[bytes] = []
+        if not self.add_status(parts, post_id):
+            return None
+        # The parts end with the flags; those of a boost's original stand before its tail.
+        post = self._posts[post_id]
+        original = self._posts.get(post.original_id)
+        if original is None:
+            return SharedStatus(post_id, post.author_id, b"".join(parts[:-1]), None)
+        return SharedStatus(post.original_id, original.author_id, b"".join(parts[:-3]), parts[-2])
 
     def statuses(self, post_ids: Iterable[int]) -> bytes:
         """A JSON array; what does not exist any more is left out."""
@@ -335,6 +388,10 @@ class Renderer:
         if body is None:
             raise NotFound
         return body
+
+    async def shared_status(self, post_id: int) -> SharedStatus | None:
+        """One post for many readers; None when it does not exist any more. No flags are read."""
+        return (await self._view((post_id,), (), None)).shared(post_id)
 
     async def new_status(self, post: Post, *, username: str, changed: set[int | None]) -> bytes:
         """A post that its author has just made, for its author: nothing of it need be read again.

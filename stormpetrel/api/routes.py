@@ -20,6 +20,7 @@ from stormpetrel.api import (
     registrations,
     search,
     statuses,
+    streaming,
     timelines,
 )
 from stormpetrel.api.shapes import shape_of
@@ -42,6 +43,7 @@ def _route(method: str, path: str, handler: Handler, **more: Any) -> Route:
         takes=shape.takes,
         gives=shape.gives,
         paged=shape.paged,
+        streams=shape.streams,
         **more,
     )
 
@@ -77,6 +79,10 @@ _A = "/api/v1/accounts"
 _S = "/api/v1/statuses"
 _N = "/api/v1/notifications"
 _I = "/api/v1/instance"
+_STREAMING = "/api/v1/streaming"
+
+SOCKETS = {_STREAMING: streaming.socket}
+"""WebSockets by path."""
 
 ROUTES: tuple[Route, ...] = (
     # The instance
@@ -159,6 +165,18 @@ ROUTES: tuple[Route, ...] = (
     _get("/api/v1/lists", empty.lists, "read:lists"),
     _get("/api/v1/markers", notifications.markers, "read:statuses"),
     _post("/api/v1/markers", notifications.set_markers, "write:statuses"),
+    # Streaming, as server-sent events
+    _open(f"{_STREAMING}/health", streaming.health),
+    _get(f"{_STREAMING}/user", streaming.user, "read:statuses"),
+    _get(f"{_STREAMING}/user/notification", streaming.notification, "read:notifications"),
+    _open(f"{_STREAMING}/public", streaming.public),
+    _open(f"{_STREAMING}/public/local", streaming.local),
+    _open(f"{_STREAMING}/public/remote", streaming.remote),
+    _open(f"{_STREAMING}/public/media", streaming.media),
+    _open(f"{_STREAMING}/public/local/media", streaming.local_media),
+    _open(f"{_STREAMING}/hashtag", streaming.hashtag),
+    _open(f"{_STREAMING}/hashtag/local", streaming.local_hashtag),
+    _get(f"{_STREAMING}/direct", streaming.direct, "read:statuses"),
     # Notifications
     _get(f"{_N}", notifications.index, "read:notifications"),
     _get(f"{_N}/unread_count", notifications.unread_count, "read:notifications"),

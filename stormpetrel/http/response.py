@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -25,9 +25,11 @@ class Response:
 
     `open_form_action`: the page may send its form's answer on to an address of any scheme (OAuth consent:
     a CSP that names form-action would stop the redirect to an app's private scheme).
+    `listen`: the answer stays open after `body`; awaited with the request's `receive`, and with None when the
+    body is not sent at all (HEAD). The scope's `open_stream` writes more of it.
     """
 
-    __slots__ = ("body", "headers", "open_form_action", "status")
+    __slots__ = ("body", "headers", "listen", "open_form_action", "status")
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class Response:
         self.body = body
         self.headers: Headers = [] if headers is None else headers
         self.open_form_action = False
+        self.listen: Callable[[Any], Awaitable[None]] | None = None
         if content_type is not None:
             self.headers.append((b"content-type", content_type))
 

@@ -38,7 +38,8 @@ class Route:
     `path` has `{name}` for one segment, and `@{name}` for one that begins with @. `scope` is the OAuth scope
     that a token needs. `takes` and `gives` are msgspec types of input and answer. `statuses` are the codes of
     success. `hot`: not None when the anonymous GET may come from the hot-page cache; names the query
-    parameters that count. `paged`: answers with a Link header.
+    parameters that count. `paged`: answers with a Link header. `streams`: the answer
+    is an event stream that stays open.
     """
 
     method: str
@@ -52,6 +53,7 @@ class Route:
     statuses: tuple[int, ...] = (200,)
     hot: tuple[str, ...] | None = None
     paged: bool = False
+    streams: bool = False
 
     @property
     def is_api(self) -> bool:

@@ -62,3 +62,17 @@ class Taste:
             or answered == reader_id
             or (answered in self.followed and answered not in self.hidden)
         )
+
+
+def in_public(item: Item) -> bool:
+    """Whether the post belongs in the public timeline; storage/timelines.py asks the same of the tables."""
+    return (
+        item.visibility == Visibility.PUBLIC
+        and not item.boost_author_id
+        and item.in_reply_to_account_id in (0, item.author_id)
+    )
+
+
+def in_tags(item: Item) -> bool:
+    """Whether the post belongs in the timelines of its hashtags."""
+    return item.visibility == Visibility.PUBLIC and not item.boost_author_id

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import NO_FLAGS, Flags, Mention, Post, Visibility
 from stormpetrel.model.visibility import Facts
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.connection import Connection, Row
 from stormpetrel.storage.paging import paged
 from stormpetrel.storage.statement import sql
 
@@ -40,6 +40,12 @@ _FLAGS = sql(
     "SELECT 1, post_id FROM favourites WHERE account_id = :reader_id AND post_id IN :post_ids[] "
     "UNION ALL SELECT 2, boost_of_id FROM posts WHERE author_id = :reader_id AND boost_of_id IN :post_ids[] "
     "UNION ALL SELECT 3, post_id FROM bookmarks WHERE account_id = :reader_id AND post_id IN :post_ids[]"
+)
+# The other way round: one post, and everybody who is shown it now.
+_FLAGS_OF_READERS = sql(
+    "SELECT 1, account_id FROM favourites WHERE post_id = :post_id AND account_id IN :reader_ids[] "
+    "UNION ALL SELECT 2, author_id FROM posts WHERE boost_of_id = :post_id AND author_id IN :reader_ids[] "
+    "UNION ALL SELECT 3, account_id FROM bookmarks WHERE post_id = :post_id AND account_id IN :reader_ids[]"
 )
 _INSERT = sql(
     "INSERT INTO posts (id, author_id, text, spoiler_text, visibility, sensitive, language, in_reply_to_id, "
@@ -173,10 +179,20 @@ def facts(
 
 def flags(connection: Connection, *, reader_id: int, post_ids: Sequence[int]) -> dict[int, Flags]:
     """What the reader did with those posts where they did anything, by id."""
+    return _flags_by(connection.all(_FLAGS, reader_id=reader_id, post_ids=post_ids))
+
+
+def flags_of_readers(connection: Connection, *, post_id: int, reader_ids: Sequence[int]) -> dict[int, Flags]:
+    """What those readers did with the post where they did anything, by reader."""
+    return _flags_by(connection.all(_FLAGS_OF_READERS, post_id=post_id, reader_ids=reader_ids))
+
+
+def _flags_by(rows: Iterable[Row]) -> dict[int, Flags]:
+    """Flags by the second column; the first says what was done."""
     found: dict[int, Flags] = {}
-    for what, post_id in connection.all(_FLAGS, reader_id=reader_id, post_ids=post_ids):
-        old = found.get(post_id, NO_FLAGS)
-        found[post_id] = Flags(
+    for what, key in rows:
+        old = found.get(key, NO_FLAGS)
+        found[key] = Flags(
             favourited=old.favourited or what == 1,
             boosted=old.boosted or what == 2,
             bookmarked=old.bookmarked or what == 3,
