@@ -47,9 +47,9 @@ class EventStream:
     def push(self, data: bytes) -> bool:
         """Write; False when the listener is gone, or was dropped for not reading."""
         cycle = self._cycle
-        if cycle.disconnected or cycle.finished:
-            return False
         protocol = cycle.protocol
+        if cycle.disconnected or cycle.finished or protocol.transport.is_closing():
+            return False
         if protocol.transport.get_write_buffer_size() + len(data) > MAX_UNREAD_BYTES:
             protocol.worker.counts.closed["write"] += 1
             protocol.abort()
