@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
 from stormpetrel.api.render import Renderer
 from stormpetrel.api.routes import ROUTES as API_ROUTES
+from stormpetrel.api.routes import SOCKETS
 from stormpetrel.bus import Bus
 from stormpetrel.config import Config
 from stormpetrel.edge.server import EdgeServer
@@ -35,6 +37,7 @@ from stormpetrel.model.event import (
 from stormpetrel.model.post import Visibility
 from stormpetrel.reader_filters import ReaderFilters
 from stormpetrel.storage.database import Database
+from stormpetrel.streaming.hub import Hub
 from stormpetrel.web.render import Pages
 from stormpetrel.web.routes import ROUTES as WEB_ROUTES
 
@@ -90,7 +93,14 @@ async def run(
     site.api = Renderer(database, site.flags, site.filters, base_url=site.base_url)
     site.pages = Pages(site)
     memory.site = site
-    application = Application(site, router)
+    site.streaming = Hub(
+        database,
+        site.api,
+        caps=config.streaming,
+        drain=bus.drain,
+        clock_ms=lambda: time.time_ns() // 1_000_000,
+    )
+    application = Application(site, router, sockets=SOCKETS)
     bus.on_events = memory.apply
     await database.open()
     try:
@@ -139,6 +149,8 @@ class Memory:
             site.pages.apply(event)
             self._hot_pages(event)
             self._access(event)
+            # Last: what is told to listeners is made of what the others hold.
+            site.streaming.apply(event)
 
     def _hot_pages(self, event: Event) -> None:
         """Anonymous answers: what was written is asked for anew, what must disappear goes at once.

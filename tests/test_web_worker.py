@@ -228,7 +228,7 @@ class Held(SimpleNamespace):
 
     def __init__(self) -> None:
         super().__init__(
-            **{name: Told() for name in ("home", "flags", "filters", "api", "pages")},
+            **{name: Told() for name in ("home", "flags", "filters", "api", "pages", "streaming")},
             cache=Noted(),
             tokens=TokenTable(),
             access_changes=0,

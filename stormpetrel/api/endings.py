@@ -6,7 +6,7 @@ import msgspec
 
 from stormpetrel.api import convert
 from stormpetrel.model.poll import Poll
-from stormpetrel.model.post import Flags
+from stormpetrel.model.post import NO_FLAGS, Flags
 
 _encode = msgspec.json.Encoder().encode
 
@@ -68,3 +68,68 @@ def ending(flags: Flags | None, reader_id: int | None, *, own: bool, filtered: b
         + 16 * flags.pinned
         + 32 * own
     ]
+
+
+VISITOR = -1
+"""The form in which visitors see a post."""
+
+
+class SharedStatus:
+    """A post for many readers: its bytes up to where what is a reader's own begins, and what follows that.
+
+    `shown_id` is the original of a boost, else the post itself; flags are about that. `tail` is None unless it
+    is a boost. `searched`: the text that readers' filters look into.
+    """
+
+    __slots__ = ("_forms", "_head", "_now_ms", "_poll", "_tail", "searched", "shown_author_id", "shown_id")
+
+    def __init__(
+        self,
+        shown_id: int,
+        shown_author_id: int,
+        head: bytes,
+        tail: bytes | None,
+        poll: Poll | None,
+        searched: str,
+        now_ms: int,
+    ) -> None:
+        self.shown_id = shown_id
+        self.shown_author_id = shown_author_id
+        self.searched = searched
+        self._head = head
+        self._tail = tail
+        self._poll = poll
+        self._now_ms = now_ms
+        self._forms: dict[tuple[Flags, bool, bytes], int] = {}
+
+    @property
+    def has_media(self) -> bool:
+        """Whether pictures or sounds are attached."""
+        return bool(msgspec.json.decode(self.for_end(VISITOR), type=_Attached).media_attachments)
+
+    def end_for(self, flags: Flags | None, reader_id: int | None, filtered: bytes = b"") -> int:
+        """Which form is this reader's: as many bodies as forms are made, not as readers."""
+        if reader_id is None:
+            return VISITOR
+        form = (flags or NO_FLAGS, self.shown_author_id == reader_id, filtered)
+        return self._forms.setdefault(form, len(self._forms))
+
+    def for_end(self, end: int) -> bytes:
+        """The post in that form."""
+        flags, reader_id, own, filtered = NO_FLAGS, None, False, b""
+        if end != VISITOR:
+            flags, own, filtered = list(self._forms)[end]
+            # A poll asks only whether its reader is the author.
+            reader_id = self.shown_author_id if own else 0
+        parts = [self._head]
+        if self._poll is not None:
+            parts.append(poll_field(self._poll, flags, reader_id, self._now_ms))
+        parts.append(ending(flags, reader_id, own=own, filtered=filtered))
+        if self._tail is not None:
+            # Nobody pins a boost, so that has no more than the flags.
+            parts += (self._tail, ending(flags, reader_id, own=False, filtered=filtered))
+        return b"".join(parts)
+
+
+class _Attached(msgspec.Struct):
+    media_attachments: list[msgspec.Raw]

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from stormpetrel.api import convert
-from stormpetrel.api.endings import ending, poll_field
+from stormpetrel.api.endings import SharedStatus, ending, poll_field
 from stormpetrel.api.filter_entities import filtered
 from stormpetrel.api.notification_details import WITH_DETAILS, details
 from stormpetrel.api.recent import Recent
@@ -164,7 +164,7 @@ class _View:
         original_id = post.original_id
         if original_id <= 0:
             parts += (post.head, account, post.tail)
-            self._addending(parts, post_id, post)
+            self._add_end(parts, post_id, post)
             return True
         original = self._posts.get(original_id)
         if original is None:
@@ -173,7 +173,7 @@ class _View:
         if author is None:
             return False
         parts += (post.head, account, post.middle, original.head, author, original.tail)
-        self._addending(parts, original_id, original)
+        self._add_end(parts, original_id, original)
         matched = self._filtered(original_id, original)
         parts += (
             post.tail,
@@ -181,12 +181,28 @@ class _View:
         )
         return True
 
-    def _addending(self, parts: list[bytes], post_id: int, post: _PostBytes) -> None:
+    def _add_end(self, parts: list[bytes], post_id: int, post: _PostBytes) -> None:
         flags = self._flags.get(post_id)
         if post.poll is not None:
             parts.append(poll_field(post.poll, flags, self._reader_id, self._now_ms))
         matched = self._filtered(post_id, post)
         parts.append(ending(flags, self._reader_id, own=post.author_id == self._reader_id, filtered=matched))
+
+    def shared(self, post_id: int) -> SharedStatus | None:
+        """The post for many readers; None where it, or somebody in it, does not exist any more."""
+        parts: list[bytes] = []
+        if not self.add_status(parts, post_id):
+            return None
+        post = self._posts[post_id]
+        original = self._posts.get(post.original_id)
+        shown_id, shown = (post_id, post) if original is None else (post.original_id, original)
+        # What follows is each reader's: the flags, and before them the poll if there is one.
+        own = 1 if shown.poll is None else 2
+        tail = None
+        if original is not None:
+            own, tail = own + 2, parts[-2]
+        head = b"".join(parts[:-own])
+        return SharedStatus(shown_id, shown.author_id, head, tail, shown.poll, shown.searched, self._now_ms)
 
     def statuses(self, post_ids: Iterable[int]) -> bytes:
         """A JSON array; what does not exist any more is left out."""
@@ -362,6 +378,17 @@ class Renderer:
         if body is None:
             raise NotFound
         return body
+
+    async def shared_status(self, post_id: int) -> SharedStatus | None:
+        """One post for many readers; None when it does not exist any more. No flags are read."""
+        return (await self._view((post_id,), (), None)).shared(post_id)
+
+    async def filtered_for(self, shared: SharedStatus, reader_id: int) -> bytes:
+        """The reader's filters that match the post, as JSON; empty for none."""
+        filters = await self._filters.of(reader_id)
+        if filters is None:
+            return b""
+        return filtered(filters, post_id=shared.shown_id, text=shared.searched)
 
     async def new_status(self, post: Post, *, username: str, changed: set[int | None]) -> bytes:
         """A post that its author has just made, for its author: nothing of it need be read again.

@@ -31,6 +31,7 @@ from stormpetrel.api import (
     scheduled_statuses,
     search,
     statuses,
+    streaming,
     tags,
     timelines,
     trends,
@@ -55,6 +56,7 @@ def _route(method: str, path: str, handler: Handler, **more: Any) -> Route:
         takes=shape.takes,
         gives=shape.gives,
         paged=shape.paged,
+        streams=shape.streams,
         **more,
     )
 
@@ -95,6 +97,10 @@ _N = "/api/v1/notifications"
 _I = "/api/v1/instance"
 _L = "/api/v1/lists"
 _F = "/api/v2/filters"
+_STREAMING = "/api/v1/streaming"
+
+SOCKETS = {_STREAMING: streaming.socket}
+"""WebSockets by path."""
 
 ROUTES: tuple[Route, ...] = (
     # The instance
@@ -228,6 +234,18 @@ ROUTES: tuple[Route, ...] = (
     _delete(f"{_L}/{{id}}/accounts", lists.remove_members, "write:lists"),
     _get("/api/v1/markers", notifications.markers, "read:statuses"),
     _post("/api/v1/markers", notifications.set_markers, "write:statuses"),
+    # Streaming, as server-sent events
+    _open(f"{_STREAMING}/health", streaming.health),
+    _get(f"{_STREAMING}/user", streaming.user, "read:statuses"),
+    _get(f"{_STREAMING}/user/notification", streaming.notification, "read:notifications"),
+    _open(f"{_STREAMING}/public", streaming.public),
+    _open(f"{_STREAMING}/public/local", streaming.local),
+    _open(f"{_STREAMING}/public/remote", streaming.remote),
+    _open(f"{_STREAMING}/public/media", streaming.media),
+    _open(f"{_STREAMING}/public/local/media", streaming.local_media),
+    _open(f"{_STREAMING}/hashtag", streaming.hashtag),
+    _open(f"{_STREAMING}/hashtag/local", streaming.local_hashtag),
+    _get(f"{_STREAMING}/direct", streaming.direct, "read:statuses"),
     # Notifications
     _get(f"{_N}", notifications.index, "read:notifications"),
     _get(f"{_N}/unread_count", notifications.unread_count, "read:notifications"),

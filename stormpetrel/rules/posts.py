@@ -96,6 +96,11 @@ def flags(connection: Connection, *, reader_id: int, post_ids: Sequence[int]) ->
     return stored.flags(connection, reader_id=reader_id, post_ids=post_ids)
 
 
+def flags_of_readers(connection: Connection, *, post_id: int, reader_ids: Sequence[int]) -> dict[int, Flags]:
+    """What those readers did with one post, by reader, where they did anything."""
+    return stored.flags_of_readers(connection, post_id=post_id, reader_ids=reader_ids)
+
+
 @hot
 def thread(connection: Connection, *, reader_id: int | None, post_id: int, now_ms: int) -> Thread:
     """What the reader may see around a post; a visitor sees less of a very long thread."""
@@ -362,6 +367,8 @@ def delete_post(
             tags=found.tags,
             in_reply_to_id=found.in_reply_to_id or 0,
             boosts=tuple(boosts),
+            visibility=int(found.visibility),
+            mentioned_ids=tuple(mention.account_id for mention in found.mentions),
         )
     )
     connection.tell(AccountChanged(author_id))
