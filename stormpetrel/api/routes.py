@@ -123,7 +123,7 @@ ROUTES: tuple[Route, ...] = (
     _open("/.well-known/webfinger", instance.webfinger, refuses=(404,)),
     _open("/.well-known/host-meta", instance.host_meta, hot=()),
     _open("/api/openapi.json", openapi.show, hot=()),
-    _open("/api/oembed", oembed.show, hot=("url", "maxwidth", "maxheight", "format")),
+    _open("/api/oembed", oembed.show, hot=("url", "maxwidth", "maxheight", "format"), refuses=(404,)),
     # Files
     _post("/api/v1/media", media.upload, "write:media"),
     _route(
