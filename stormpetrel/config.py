@@ -114,6 +114,14 @@ class EdgeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamingConfig:
+    max_per_token: int = _key(30, "open streams of one access token in a worker", low=1, high=1_000_000)
+    max_per_account: int = _key(60, "open streams of one account in a worker", low=1, high=1_000_000)
+    max_per_address: int = _key(1000, "open streams of one address in a worker", low=1, high=1_000_000)
+    max_subscriptions: int = _key(60, "streams that one WebSocket may subscribe to", low=1, high=10_000)
+
+
+@dataclass(frozen=True, slots=True)
 class PostsConfig:
     max_characters: int = _key(500, "longest post, in characters; a link counts 23", low=1, high=100_000)
 
@@ -204,6 +212,7 @@ class Config:
     valkey: ValkeyConfig = field(default_factory=ValkeyConfig)
     shield: ShieldConfig = field(default_factory=ShieldConfig)
     edge: EdgeConfig = field(default_factory=EdgeConfig)
+    streaming: StreamingConfig = field(default_factory=StreamingConfig)
     posts: PostsConfig = field(default_factory=PostsConfig)
     media: MediaConfig = field(default_factory=MediaConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
 from stormpetrel.api.render import Renderer
 from stormpetrel.api.routes import ROUTES as API_ROUTES
+from stormpetrel.api.routes import SOCKETS
 from stormpetrel.bus import Bus
 from stormpetrel.config import Config
 from stormpetrel.edge.server import EdgeServer
@@ -33,7 +35,9 @@ from stormpetrel.model.event import (
     PostEdited,
 )
 from stormpetrel.model.post import Visibility
+from stormpetrel.reader_filters import ReaderFilters
 from stormpetrel.storage.database import Database
+from stormpetrel.streaming.hub import Hub
 from stormpetrel.web.render import Pages
 from stormpetrel.web.routes import ROUTES as WEB_ROUTES
 
@@ -80,15 +84,23 @@ async def run(
         cache=edge.cache,
         home=HomeLists(database),
         flags=ReaderFlags(database),
+        filters=ReaderFilters(database),
         secret=secret,
         base_url=config.base_url,
         domain=config.domain,
         drain=bus.drain,
     )
-    site.api = Renderer(database, site.flags, base_url=site.base_url)
+    site.api = Renderer(database, site.flags, site.filters, base_url=site.base_url)
     site.pages = Pages(site)
     memory.site = site
-    application = Application(site, router)
+    site.streaming = Hub(
+        database,
+        site.api,
+        caps=config.streaming,
+        drain=bus.drain,
+        clock_ms=lambda: time.time_ns() // 1_000_000,
+    )
+    application = Application(site, router, sockets=SOCKETS)
     bus.on_events = memory.apply
     await database.open()
     try:
@@ -132,10 +144,13 @@ class Memory:
         for event in events:
             site.home.apply(event)
             site.flags.apply(event)
+            site.filters.apply(event)
             site.api.apply(event)
             site.pages.apply(event)
             self._hot_pages(event)
             self._access(event)
+            # Last: what is told to listeners is made of what the others hold.
+            site.streaming.apply(event)
 
     def _hot_pages(self, event: Event) -> None:
         """Anonymous answers: what was written is asked for anew, what must disappear goes at once.

@@ -28,6 +28,7 @@ from stormpetrel.model.page import Page
 from stormpetrel.model.relationship import Relationship
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import relationships as rules
+from stormpetrel.rules import search as search_rules
 from stormpetrel.rules import timelines as timeline_rules
 from stormpetrel.storage.connection import Connection
 
@@ -82,6 +83,7 @@ class CredentialsInput(msgspec.Struct):
     locked: bool | None = None
     bot: bool | None = None
     discoverable: bool | None = None
+    indexable: bool | None = None
     fields_attributes: list[FieldInput] | dict[str, FieldInput] | None = None
     source: SourceInput | None = None
     avatar: Any = None
@@ -105,6 +107,7 @@ async def update_credentials(request: Request) -> Response:
         locked=given.locked,
         bot=given.bot,
         discoverable=given.discoverable,
+        indexable=given.indexable,
         default_visibility=None if visibility is None else int(visibility),
         default_sensitive=source.sensitive,
         default_language=source.language,
@@ -187,11 +190,13 @@ async def search(request: Request) -> Response:
             return Response(body=b"[]")
         text = name
     found = await request.site.database.read(
-        account_rules.search_accounts,
+        search_rules.find_people,
+        reader_id=request.account_id,
         text=text,
         limit=page_of(PageQuery(limit=query.limit), default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST).limit,
         offset=min(max(query.offset, 0), MAX_OFFSET),
-        following_of=request.account_id if query.following else None,
+        only_followed=query.following,
+        now_ms=request.now_ms,
     )
     return Response(body=await renderer(request).accounts([account.id for account in found]))
 
@@ -300,6 +305,7 @@ async def relationships(request: Request) -> Response:
 class FollowInput(msgspec.Struct):
     reblogs: bool | None = None
     notify: bool | None = None
+    languages: list[str] | None = None
 
 
 @answers(entities.Relationship, takes=FollowInput)
@@ -313,6 +319,7 @@ async def follow(request: Request) -> Response:
             followed_id=request.id(),
             show_boosts=given.reblogs,
             notify=given.notify,
+            languages=given.languages,
             now_ms=request.now_ms,
         )
     )

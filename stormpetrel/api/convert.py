@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypeVar
@@ -26,6 +27,7 @@ from stormpetrel.api.entities import (
     StatusMention,
     StatusTag,
     Tag,
+    TagHistory,
     VisibilityName,
 )
 from stormpetrel.api.media_entities import attachment, media_url
@@ -48,6 +50,7 @@ from stormpetrel.model.post import Post, Version, Visibility
 from stormpetrel.model.post import Scheduled as ModelScheduled
 from stormpetrel.model.relationship import Relationship as ModelRelationship
 from stormpetrel.model.text import render_field, render_html, render_note, tag_key
+from stormpetrel.model.trend import Day
 
 RAW_ACCOUNT = b"\0"
 """Stands where an account's bytes are put in later. JSON escapes control characters, so no text can hold it."""
@@ -138,7 +141,7 @@ def account(account: ModelAccount, *, base_url: str) -> Account:
         locked=account.locked,
         bot=account.bot,
         discoverable=account.discoverable,
-        indexable=False,
+        indexable=account.indexable,
         group=False,
         created_at=f"{date(account.created_at_ms)}T00:00:00.000Z",
         note=render_note(account.note, base_url=base_url),
@@ -173,6 +176,7 @@ def credential_account(
             fields=[AccountField(name=field.name, value=field.value) for field in own.fields],
             follow_requests_count=follow_requests_count,
             discoverable=own.discoverable,
+            indexable=own.indexable,
         ),
         role=_ROLES[ModelRole(role)],
     )
@@ -185,18 +189,18 @@ def relationship(relationship: ModelRelationship) -> Relationship:
         following=relationship.following,
         showing_reblogs=relationship.show_boosts,
         notifying=relationship.notify,
-        languages=(),
+        languages=relationship.languages,
         followed_by=relationship.followed_by,
         blocking=relationship.blocking,
         blocked_by=relationship.blocked_by,
         muting=relationship.muting,
         muting_notifications=relationship.muting_notifications,
-        muting_expires_at=None,
+        muting_expires_at=(timestamp(relationship.muting_until_ms) if relationship.muting_until_ms else None),
         requested=relationship.requested,
         requested_by=relationship.requested_by,
         domain_blocking=False,
-        endorsed=False,
-        note="",
+        endorsed=relationship.endorsed,
+        note=relationship.note,
     )
 
 
@@ -322,13 +326,16 @@ def tag_url(name: str, base_url: str) -> str:
     return f"{base_url}/tags/{quote(tag_key(name), safe='')}"
 
 
-def tag(name: str, *, base_url: str, following: bool | None) -> Tag:
-    """A hashtag; uses are not counted by day. `following`: whether the reader does, None for a visitor."""
+def tag(name: str, *, base_url: str, following: bool | None, days: Sequence[Day] = ()) -> Tag:
+    """A hashtag with its last days, today first. `following`: whether the reader does, None for a visitor."""
     key = tag_key(name)
     url = tag_url(key, base_url)
+    history = [
+        TagHistory(day=str(day.start_s), uses=str(day.uses), accounts=str(day.accounts)) for day in days
+    ]
     if following is None:
-        return Tag(id=key, name=key, url=url, history=[])
-    return Tag(id=key, name=key, url=url, history=[], following=following, featuring=False)
+        return Tag(id=key, name=key, url=url, history=history)
+    return Tag(id=key, name=key, url=url, history=history, following=following, featuring=False)
 
 
 def marker(marker: ModelMarker) -> Marker:

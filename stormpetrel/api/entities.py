@@ -88,8 +88,8 @@ class Source(Entity, frozen=True):
     fields: list[AccountField]
     follow_requests_count: int
     discoverable: bool
+    indexable: bool
     hide_collections: bool = False
-    indexable: bool = False
     attribution_domains: tuple[str, ...] = ()
     quote_policy: str = "nobody"
 
@@ -249,7 +249,7 @@ class Status(Entity, frozen=True):
     reblogged: bool | UnsetType = UNSET
     muted: bool | UnsetType = UNSET
     bookmarked: bool | UnsetType = UNSET
-    filtered: tuple[str, ...] | UnsetType = UNSET
+    filtered: list[dict[str, Any]] | UnsetType = UNSET
     pinned: bool | UnsetType = UNSET
 
 
@@ -369,18 +369,6 @@ class Preferences(Entity, frozen=True):
     expand_media: str = msgspec.field(name="reading:expand:media", default="default")
     expand_spoilers: bool = msgspec.field(name="reading:expand:spoilers", default=False)
     autoplay_gifs: bool = msgspec.field(name="reading:autoplay:gifs", default=False)
-
-
-class Filter(Entity, frozen=True):
-    """A filter of version 2; there are none yet."""
-
-    id: str
-    title: str
-    context: list[str]
-    expires_at: str | None
-    filter_action: str
-    keywords: list[Nothing]
-    statuses: list[Nothing]
 
 
 class UserList(Entity, frozen=True):

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 import msgspec
 
 from stormpetrel.api.entities import Entity
-from stormpetrel.api.search import address_of_ours
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Malformed, NotFound
 from stormpetrel.http.request import Request
@@ -19,6 +18,7 @@ from stormpetrel.model.post import Post
 from stormpetrel.model.text import excerpt
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import posts as post_rules
+from stormpetrel.rules import search as search_rules
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 
@@ -74,10 +74,12 @@ async def show(request: Request) -> Response:
     site, query = request.site, request.query(OembedQuery)
     if query.format.lower() != "json":
         raise Malformed("Only the format json is given here")
-    address = address_of_ours(query.url.strip().partition("?")[0].removesuffix("/embed"), site.base_url)
-    if address is None or address[1] is None:
+    target = search_rules.address(
+        query.url.strip().partition("?")[0].removesuffix("/embed"), base_url=site.base_url
+    )
+    if target is None or target.post_id is None:
         raise NotFound
-    post, author = await site.database.read(read_post, post_id=address[1], now_ms=request.now_ms)
+    post, author = await site.database.read(read_post, post_id=target.post_id, now_ms=request.now_ms)
     request.keep_hot(f"post:{post.id}", f"account:{author.id}", "instance")
     width = max(LEAST_WIDTH, min(WIDTH, query.maxwidth or WIDTH))
     shown = post.spoiler_text or post.text

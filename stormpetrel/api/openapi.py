@@ -24,6 +24,7 @@ _JSON = "application/json"
 _MEDIA_TYPES = {
     "/.well-known/webfinger": "application/jrd+json",
     "/.well-known/host-meta": "application/xrd+xml",
+    "/api/v1/streaming/health": "text/plain",
 }
 _BODIES = (_JSON, "application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -152,7 +153,7 @@ def _parameters(route: Route, schemas: _Schemas) -> list[dict[str, Any]]:
 
 
 def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
-    media_type = _MEDIA_TYPES.get(route.path, _JSON)
+    media_type = "text/event-stream" if route.streams else _MEDIA_TYPES.get(route.path, _JSON)
     answer: dict[str, Any] = {"description": route.summary}
     if route.gives is not None:
         answer["content"] = {media_type: {"schema": schemas.of(route.gives)}}

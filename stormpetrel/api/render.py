@@ -16,8 +16,10 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from stormpetrel.api import convert
+from stormpetrel.api.endings import SharedStatus, ending, poll_field
+from stormpetrel.api.filter_entities import filtered
+from stormpetrel.api.notification_details import WITH_DETAILS, details
 from stormpetrel.api.recent import Recent
-from stormpetrel.api.reports import report_entity, warning_entity
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.memory import ReaderFlags
@@ -31,11 +33,12 @@ from stormpetrel.model.event import (
     PostDeleted,
     RelationshipChanged,
 )
-from stormpetrel.model.notification import Kind, Notification
+from stormpetrel.model.filter import ActiveFilters, searched_text
+from stormpetrel.model.notification import Notification
 from stormpetrel.model.poll import Poll
 from stormpetrel.model.post import Flags, Post, Thread
+from stormpetrel.reader_filters import ReaderFilters
 from stormpetrel.rules import accounts as account_rules
-from stormpetrel.rules import moderation as moderation_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.database import Database
@@ -63,7 +66,8 @@ class _PostBytes(NamedTuple):
     A boost (`original_id` not 0) has the original between `middle` and `tail`. The closing brace is missing:
     the reader's flags end it. A post with a poll has ASKS as `original_id`, so that all others need not be asked
     whether they have one; the poll, which says what its reader voted for and whether it is over, is put between
-    `tail` and the flags.
+    `tail` and the flags. `searched` is the text that readers'
+    filters look into.
     """
 
     author_id: int
@@ -72,99 +76,19 @@ class _PostBytes(NamedTuple):
     middle: bytes
     tail: bytes
     poll: Poll | None
+    searched: str = ""
 
 
 ASKS = -1
 """Stands in `original_id` of a post that has a poll; no id is negative."""
 
 
-def _poll_field(poll: Poll, flags: Flags | None, reader_id: int | None, now_ms: int) -> bytes:
-    votes = 0 if flags is None else flags.votes
-    return b',"poll":' + _encode(convert.poll(poll, reader_id=reader_id, votes=votes, now_ms=now_ms))
-
-
 def _post_size(post: _PostBytes) -> int:
-    return len(post.head) + len(post.middle) + len(post.tail) + ENTRY_BYTES
+    return len(post.head) + len(post.middle) + len(post.tail) + len(post.searched) + ENTRY_BYTES
 
 
 def _account_size(account: bytes) -> int:
     return len(account) + ENTRY_BYTES
-
-
-def _flags(
-    *, favourited: bool, boosted: bool, bookmarked: bool, muted: bool, pinned: bool, own: bool
-) -> bytes:
-    values = {
-        "favourited": favourited,
-        "reblogged": boosted,
-        "muted": muted,
-        "bookmarked": bookmarked,
-        "filtered": [],
-    }
-    return b"," + _encode(values | ({"pinned": pinned} if own else {}))[1:]
-
-
-# What ends a post for a reader: by favourited + 2 boosted + 4 bookmarked + 8 muted + 16 pinned + 32 own.
-_ENDS = tuple(
-    _flags(
-        favourited=bool(n & 1),
-        boosted=bool(n & 2),
-        bookmarked=bool(n & 4),
-        muted=bool(n & 8),
-        pinned=bool(n & 16),
-        own=bool(n & 32),
-    )
-    for n in range(64)
-)
-_PLAIN, _OWN = _ENDS[0], _ENDS[32]
-
-
-def _end(flags: Flags | None, reader_id: int | None, *, own: bool) -> bytes:
-    """The reader's flags and the closing brace; only the brace for a visitor."""
-    if reader_id is None:
-        return b"}"
-    if flags is None:
-        return _OWN if own else _PLAIN
-    return _ENDS[
-        flags.favourited
-        + 2 * flags.boosted
-        + 4 * flags.bookmarked
-        + 8 * flags.muted
-        + 16 * flags.pinned
-        + 32 * own
-    ]
-
-
-_WITH_MORE = (Kind.REPORT, Kind.WARNING)
-"""Notifications that are about something else than a post."""
-
-
-def _more(
-    connection: Connection, *, notifications: Sequence[Notification], base_url: str
-) -> dict[int, bytes]:
-    """The member of each notification that says what it is about, by the notification's id."""
-    warnings = moderation_rules.warnings(
-        connection, warning_ids=[n.id for n in notifications if n.kind is Kind.WARNING]
-    )
-    reports = moderation_rules.reports(
-        connection, report_ids=[n.report_id for n in notifications if n.kind is Kind.REPORT]
-    )
-    ids = [*(w.account_id for w in warnings.values()), *(r.account_id for r in reports.values())]
-    accounts = {
-        account.id: convert.account(account, base_url=base_url)
-        for account in account_rules.accounts(connection, account_ids=ids)
-    }
-    found: dict[int, bytes] = {}
-    for notification in notifications:
-        warning = warnings.get(notification.id)
-        report = reports.get(notification.report_id)
-        if warning is not None and warning.account_id in accounts:
-            entity = warning_entity(warning, accounts[warning.account_id])
-            found[notification.id] = b',"moderation_warning":' + _encode(entity)
-        elif report is not None and report.account_id in accounts:
-            target = accounts[report.account_id]
-            found[notification.id] = b',"report":' + _encode(report_entity(report, target))
-    return found
 
 
 class _Loaded(NamedTuple):
@@ -206,7 +130,7 @@ def _load_few(connection: Connection, **wanted: Any) -> _Loaded:
 class _View:
     """What one answer is made of: everything that it shows, as it was at one time."""
 
-    __slots__ = ("_accounts", "_flags", "_now_ms", "_posts", "_reader_id")
+    __slots__ = ("_accounts", "_filters", "_flags", "_now_ms", "_posts", "_reader_id")
 
     def __init__(
         self,
@@ -215,12 +139,19 @@ class _View:
         flags: dict[int, Flags],
         reader_id: int | None,
         now_ms: int,
+        filters: ActiveFilters | None = None,
     ) -> None:
         self._now_ms = now_ms
+        self._filters = filters
         self._posts = posts
         self._accounts = accounts
         self._flags = flags
         self._reader_id = reader_id
+
+    def _filtered(self, post_id: int, post: _PostBytes) -> bytes:
+        if self._filters is None:
+            return b""
+        return filtered(self._filters, post_id=post_id, text=post.searched)
 
     def add_status(self, parts: list[bytes], post_id: int) -> bool:
         """Appends the post's pieces; False, and nothing, when it or somebody in it does not exist any more."""
@@ -243,14 +174,35 @@ class _View:
             return False
         parts += (post.head, account, post.middle, original.head, author, original.tail)
         self._add_end(parts, original_id, original)
-        parts += (post.tail, _end(self._flags.get(original_id), self._reader_id, own=False))
+        matched = self._filtered(original_id, original)
+        parts += (
+            post.tail,
+            ending(self._flags.get(original_id), self._reader_id, own=False, filtered=matched),
+        )
         return True
 
     def _add_end(self, parts: list[bytes], post_id: int, post: _PostBytes) -> None:
         flags = self._flags.get(post_id)
         if post.poll is not None:
-            parts.append(_poll_field(post.poll, flags, self._reader_id, self._now_ms))
-        parts.append(_end(flags, self._reader_id, own=post.author_id == self._reader_id))
+            parts.append(poll_field(post.poll, flags, self._reader_id, self._now_ms))
+        matched = self._filtered(post_id, post)
+        parts.append(ending(flags, self._reader_id, own=post.author_id == self._reader_id, filtered=matched))
+
+    def shared(self, post_id: int) -> SharedStatus | None:
+        """The post for many readers; None where it, or somebody in it, does not exist any more."""
+        parts: list[bytes] = []
+        if not self.add_status(parts, post_id):
+            return None
+        post = self._posts[post_id]
+        original = self._posts.get(post.original_id)
+        shown_id, shown = (post_id, post) if original is None else (post.original_id, original)
+        # What follows is each reader's: the flags, and before them the poll if there is one.
+        own = 1 if shown.poll is None else 2
+        tail = None
+        if original is not None:
+            own, tail = own + 2, parts[-2]
+        head = b"".join(parts[:-own])
+        return SharedStatus(shown_id, shown.author_id, head, tail, shown.poll, shown.searched, self._now_ms)
 
     def statuses(self, post_ids: Iterable[int]) -> bytes:
         """A JSON array; what does not exist any more is left out."""
@@ -293,6 +245,7 @@ class Renderer:
         self,
         database: Database,
         flags: ReaderFlags,
+        filters: ReaderFilters,
         *,
         base_url: str,
         half_cache_bytes: int = HALF_CACHE_BYTES,
@@ -301,6 +254,7 @@ class Renderer:
         self._clock_ms = clock_ms
         self._database = database
         self._flags = flags
+        self._filters = filters
         self._base_url = base_url
         self._posts: Recent[int, _PostBytes] = Recent(half_cache_bytes, _post_size)
         self._accounts: Recent[int, bytes] = Recent(half_cache_bytes // 4, _account_size)
@@ -364,7 +318,7 @@ class Renderer:
             ]
         except KeyError:
             shown = []
-        if shown:
+        if shown and (reader_id is None or await self._filters.of(reader_id) is None):
             flags: dict[int, Flags] = {}
             if reader_id is not None:
                 flags = await self._flags.of(reader_id, shown)
@@ -382,23 +336,23 @@ class Renderer:
         """
         posts, accounts = self._posts.young, self._accounts.young
         parts = [b"["]
-        usual = _end(None, reader_id, own=False) + b","
+        usual = ending(None, reader_id, own=False) + b","
         try:
             for post_id in post_ids:
-                author_id, original_id, head, middle, tail, poll = posts[post_id]
+                author_id, original_id, head, middle, tail, poll, _ = posts[post_id]
                 if not original_id:
                     if author_id != reader_id and post_id not in flags:
                         parts += (head, accounts[author_id], tail, usual)
                     else:
-                        end = _end(flags.get(post_id), reader_id, own=author_id == reader_id)
+                        end = ending(flags.get(post_id), reader_id, own=author_id == reader_id)
                         parts += (head, accounts[author_id], tail, end, b",")
                     continue
                 if poll is not None:
                     found = flags.get(post_id)
                     parts += (
                         *(head, accounts[author_id], tail),
-                        _poll_field(poll, found, reader_id, self._clock_ms()),
-                        *(_end(found, reader_id, own=author_id == reader_id), b","),
+                        poll_field(poll, found, reader_id, self._clock_ms()),
+                        *(ending(found, reader_id, own=author_id == reader_id), b","),
                     )
                     continue
                 original = posts[original_id]
@@ -408,11 +362,11 @@ class Renderer:
                     *(original.head, accounts[original.author_id], original.tail),
                     b""
                     if original.poll is None
-                    else _poll_field(original.poll, found, reader_id, self._clock_ms()),
-                    _end(found, reader_id, own=original.author_id == reader_id),
+                    else poll_field(original.poll, found, reader_id, self._clock_ms()),
+                    ending(found, reader_id, own=original.author_id == reader_id),
                     tail,
                     # A boost has its original's flags, and nobody pins a boost.
-                    *(_end(found, reader_id, own=False), b","),
+                    *(ending(found, reader_id, own=False), b","),
                 )
         except KeyError:
             return None
@@ -425,6 +379,17 @@ class Renderer:
             raise NotFound
         return body
 
+    async def shared_status(self, post_id: int) -> SharedStatus | None:
+        """One post for many readers; None when it does not exist any more. No flags are read."""
+        return (await self._view((post_id,), (), None)).shared(post_id)
+
+    async def filtered_for(self, shared: SharedStatus, reader_id: int) -> bytes:
+        """The reader's filters that match the post, as JSON; empty for none."""
+        filters = await self._filters.of(reader_id)
+        if filters is None:
+            return b""
+        return filtered(filters, post_id=shared.shown_id, text=shared.searched)
+
     async def new_status(self, post: Post, *, username: str, changed: set[int | None]) -> bytes:
         """A post that its author has just made, for its author: nothing of it need be read again.
 
@@ -436,8 +401,8 @@ class Renderer:
         account = await self.account(post.author_id)
         parts = [pieces.head, account, pieces.tail]
         if post.poll is not None:
-            parts.append(_poll_field(post.poll, None, post.author_id, self._clock_ms()))
-        parts.append(_end(None, post.author_id, own=True))
+            parts.append(poll_field(post.poll, None, post.author_id, self._clock_ms()))
+        parts.append(ending(None, post.author_id, own=True))
         return b"".join(parts)
 
     async def deleted_status(self, post: Post, *, reader_id: int) -> bytes:
@@ -488,8 +453,8 @@ class Renderer:
         post_ids = [n.post_id for n in notifications if n.post_id is not None]
         view = await self._view(post_ids, [n.from_account_id for n in notifications], reader_id)
         extra: dict[int, bytes] = {}
-        if any(notification.kind in _WITH_MORE for notification in notifications):
-            extra = await self._database.read(_more, notifications=notifications, base_url=self._base_url)
+        if any(notification.kind in WITH_DETAILS for notification in notifications):
+            extra = await self._database.read(details, notifications=notifications, base_url=self._base_url)
         bodies = []
         for notification in notifications:
             account = view.account(notification.from_account_id)
@@ -508,7 +473,7 @@ class Renderer:
             more = extra.get(notification.id)
             if more is not None:
                 parts.append(more)
-            elif notification.kind in _WITH_MORE:
+            elif notification.kind in WITH_DETAILS:
                 continue
             if notification.post_id is not None:
                 parts.append(b',"status":')
@@ -563,7 +528,8 @@ class Renderer:
             )
         elif reader_id is not None and flag_ids:
             flags = await self._flags.of(reader_id, flag_ids)
-        return _View(posts, accounts, flags, reader_id, self._clock_ms())
+        filters = await self._filters.of(reader_id) if reader_id is not None and post_ids else None
+        return _View(posts, accounts, flags, reader_id, self._clock_ms(), filters)
 
     async def _fetch(
         self,
@@ -607,7 +573,15 @@ class Renderer:
         body = _encode(convert.status(post, author=author, base_url=self._base_url))[:-1]
         head, *between, tail = body.split(convert.RAW_ACCOUNT)
         original_id = ASKS if post.poll is not None else post.boost_of_id or 0
-        return _PostBytes(post.author_id, original_id, head, between[0] if between else b"", tail, post.poll)
+        return _PostBytes(
+            post.author_id,
+            original_id,
+            head,
+            between[0] if between else b"",
+            tail,
+            post.poll,
+            searched_text(post),
+        )
 
 
 def _username(account: bytes) -> str:

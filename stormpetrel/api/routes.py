@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from stormpetrel.api import (
+    account_notes,
     accounts,
     apps,
     edits,
     emails,
     empty,
+    filters,
     instance,
     instance_texts,
     lists,
@@ -29,8 +31,10 @@ from stormpetrel.api import (
     scheduled_statuses,
     search,
     statuses,
+    streaming,
     tags,
     timelines,
+    trends,
 )
 from stormpetrel.api.shapes import shape_of
 from stormpetrel.http.routing import Actor, Handler, Route
@@ -52,6 +56,7 @@ def _route(method: str, path: str, handler: Handler, **more: Any) -> Route:
         takes=shape.takes,
         gives=shape.gives,
         paged=shape.paged,
+        streams=shape.streams,
         **more,
     )
 
@@ -92,6 +97,10 @@ _N = "/api/v1/notifications"
 _I = "/api/v1/instance"
 _L = "/api/v1/lists"
 _F = "/api/v2/filters"
+_STREAMING = "/api/v1/streaming"
+
+SOCKETS = {_STREAMING: streaming.socket}
+"""WebSockets by path."""
 
 ROUTES: tuple[Route, ...] = (
     # The instance
@@ -166,7 +175,7 @@ ROUTES: tuple[Route, ...] = (
     _open(f"{_A}/{{id}}/followers", accounts.followers, "read:accounts"),
     _open(f"{_A}/{{id}}/following", accounts.following, "read:accounts"),
     _open(f"{_A}/{{id}}/featured_tags", empty.featured_tags, "read:accounts", hot=()),
-    _open(f"{_A}/{{id}}/endorsements", empty.endorsements, "read:accounts", hot=()),
+    _open(f"{_A}/{{id}}/endorsements", account_notes.endorsements_of, "read:accounts"),
     _get(f"{_A}/{{id}}/lists", lists.with_account, "read:lists"),
     _post(f"{_A}/{{id}}/follow", accounts.follow, "write:follows"),
     _post(f"{_A}/{{id}}/unfollow", accounts.unfollow, "write:follows"),
@@ -175,6 +184,11 @@ ROUTES: tuple[Route, ...] = (
     _post(f"{_A}/{{id}}/unblock", accounts.unblock, "write:blocks"),
     _post(f"{_A}/{{id}}/mute", accounts.mute, "write:mutes"),
     _post(f"{_A}/{{id}}/unmute", accounts.unmute, "write:mutes"),
+    _post(f"{_A}/{{id}}/note", account_notes.note, "write:accounts"),
+    _post(f"{_A}/{{id}}/pin", account_notes.endorse, "write:accounts"),
+    _post(f"{_A}/{{id}}/unpin", account_notes.unendorse, "write:accounts"),
+    _post(f"{_A}/{{id}}/endorse", account_notes.endorse, "write:accounts"),
+    _post(f"{_A}/{{id}}/unendorse", account_notes.unendorse, "write:accounts"),
     _open("/api/v1/directory", accounts.directory, hot=("limit", "offset")),
     _post("/api/v1/reports", reports.create, "write:reports"),
     # Statuses
@@ -220,6 +234,18 @@ ROUTES: tuple[Route, ...] = (
     _delete(f"{_L}/{{id}}/accounts", lists.remove_members, "write:lists"),
     _get("/api/v1/markers", notifications.markers, "read:statuses"),
     _post("/api/v1/markers", notifications.set_markers, "write:statuses"),
+    # Streaming, as server-sent events
+    _open(f"{_STREAMING}/health", streaming.health),
+    _get(f"{_STREAMING}/user", streaming.user, "read:statuses"),
+    _get(f"{_STREAMING}/user/notification", streaming.notification, "read:notifications"),
+    _open(f"{_STREAMING}/public", streaming.public),
+    _open(f"{_STREAMING}/public/local", streaming.local),
+    _open(f"{_STREAMING}/public/remote", streaming.remote),
+    _open(f"{_STREAMING}/public/media", streaming.media),
+    _open(f"{_STREAMING}/public/local/media", streaming.local_media),
+    _open(f"{_STREAMING}/hashtag", streaming.hashtag),
+    _open(f"{_STREAMING}/hashtag/local", streaming.local_hashtag),
+    _get(f"{_STREAMING}/direct", streaming.direct, "read:statuses"),
     # Notifications
     _get(f"{_N}", notifications.index, "read:notifications"),
     _get(f"{_N}/unread_count", notifications.unread_count, "read:notifications"),
@@ -234,16 +260,31 @@ ROUTES: tuple[Route, ...] = (
     _open("/api/v1/tags/{name}", tags.show),
     _post("/api/v1/tags/{name}/follow", tags.follow, "write:follows"),
     _post("/api/v1/tags/{name}/unfollow", tags.unfollow, "write:follows"),
-    _open("/api/v1/trends", empty.tags, hot=()),
-    _open("/api/v1/trends/tags", empty.tags, hot=()),
-    _open("/api/v1/trends/statuses", empty.statuses, hot=()),
+    _open("/api/v1/trends", trends.tags, hot=("limit", "offset")),
+    _open("/api/v1/trends/tags", trends.tags, hot=("limit", "offset")),
+    _open("/api/v1/trends/statuses", trends.statuses, hot=("limit", "offset")),
     _open("/api/v1/trends/links", empty.links, hot=()),
-    _get("/api/v1/suggestions", empty.endorsements, "read"),
+    _get("/api/v1/suggestions", empty.suggested_accounts, "read"),
     _get("/api/v2/suggestions", empty.suggestions, "read"),
     _get("/api/v1/followed_tags", tags.followed, "read:follows"),
     _get("/api/v1/featured_tags", empty.featured_tags, "read:accounts"),
     _get("/api/v1/featured_tags/suggestions", empty.tags, "read:accounts"),
-    _get("/api/v1/endorsements", empty.endorsements, "read:accounts"),
-    _get("/api/v1/filters", empty.filters, "read:filters"),
-    _get("/api/v2/filters", empty.filters, "read:filters"),
+    _get("/api/v1/endorsements", account_notes.endorsements, "read:accounts"),
+    # Filters of what one reads
+    _get("/api/v1/filters", filters.v1_index, "read:filters"),
+    _get("/api/v1/filters/{id}", filters.v1_show, "read:filters"),
+    _get(f"{_F}", filters.index, "read:filters"),
+    _post(f"{_F}", filters.create, "write:filters"),
+    _get(f"{_F}/{{id}}", filters.show, "read:filters"),
+    _put(f"{_F}/{{id}}", filters.update, "write:filters"),
+    _delete(f"{_F}/{{id}}", filters.delete, "write:filters"),
+    _get(f"{_F}/{{id}}/keywords", filters.keywords, "read:filters"),
+    _post(f"{_F}/{{id}}/keywords", filters.add_keyword, "write:filters"),
+    _get(f"{_F}/keywords/{{id}}", filters.show_keyword, "read:filters"),
+    _put(f"{_F}/keywords/{{id}}", filters.update_keyword, "write:filters"),
+    _delete(f"{_F}/keywords/{{id}}", filters.delete_keyword, "write:filters"),
+    _get(f"{_F}/{{id}}/statuses", filters.statuses, "read:filters"),
+    _post(f"{_F}/{{id}}/statuses", filters.add_status, "write:filters"),
+    _get(f"{_F}/statuses/{{id}}", filters.show_status, "read:filters"),
+    _delete(f"{_F}/statuses/{{id}}", filters.delete_status, "write:filters"),
 )

@@ -13,23 +13,25 @@ from stormpetrel.http.routing import Handler
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`takes`: the struct of query or body. `gives`: the msgspec type of the answer. `paged`: with a Link."""
+    """`takes`: the struct of query or body. `gives`: the msgspec type of the answer. `paged`: with a Link.
+    `streams`: it stays open, an event stream."""
 
     gives: Any
     takes: type[msgspec.Struct] | None
     paged: bool
+    streams: bool
 
 
 _SHAPES: dict[Handler, Shape] = {}
 
 
 def answers(
-    gives: Any, *, takes: type[msgspec.Struct] | None = None, paged: bool = False
+    gives: Any, *, takes: type[msgspec.Struct] | None = None, paged: bool = False, streams: bool = False
 ) -> Callable[[Handler], Handler]:
     """Says it of the handler below, which is not changed."""
 
     def note(handler: Handler) -> Handler:
-        _SHAPES[handler] = Shape(gives, takes, paged)
+        _SHAPES[handler] = Shape(gives, takes, paged, streams)
         return handler
 
     return note

@@ -5,11 +5,12 @@ from __future__ import annotations
 from stormpetrel.api import convert
 from stormpetrel.api.entities import Tag
 from stormpetrel.api.paging import PageQuery, page_of
+from stormpetrel.api.search import encoded_tags
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json, paged
-from stormpetrel.model.text import tags_in
+from stormpetrel.model.text import tag_key, tags_in
 from stormpetrel.rules import followed_tags as rules
 
 TAGS_DEFAULT = 100
@@ -22,12 +23,8 @@ async def show(request: Request) -> Response:
     name = request.parameters["name"]
     if not tags_in(f"#{name}"):
         raise NotFound
-    following = None
-    if request.reader_id is not None:
-        following = bool(
-            await request.site.database.read(rules.followed_among, account_id=request.reader_id, names=[name])
-        )
-    return json(convert.tag(name, base_url=request.site.base_url, following=following))
+    (body,) = await encoded_tags(request, [tag_key(name)])
+    return Response(body=body)
 
 
 @answers(Tag)

@@ -22,6 +22,8 @@ from stormpetrel.courier.dispatch import Dispatch
 from stormpetrel.courier.drain import Drain, now_ms
 from stormpetrel.courier.housekeeping import EVERY_S, Housekeeping
 from stormpetrel.courier.post_office import mail_work
+from stormpetrel.courier.trends import EVERY_S as COUNT_EVERY_S
+from stormpetrel.courier.trends import count_trends
 from stormpetrel.errors import Busy, EnvironmentFailure
 from stormpetrel.health import serve_health
 from stormpetrel.media.store import MediaStore, open_store
@@ -71,6 +73,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
                     _drain(drain, wake, stop),
                     mails.run(stop),
                     _keep_house(house, store, config.data_dir / SPOOL, stop),
+                    _count_trends(db, stop),
                 )
             finally:
                 await db.close()
@@ -152,6 +155,13 @@ async def _keep_house(house: Housekeeping, store: MediaStore, spool: Path, stop:
             continue
         if removed:
             log.info("cleared away %d old rows", removed)
+
+
+async def _count_trends(db: Database, stop: asyncio.Event) -> None:
+    while not await _pause(stop, COUNT_EVERY_S):
+        # Nobody waits for it; a store that fails is asked again in the next round.
+        with contextlib.suppress(Busy):
+            await count_trends(db, now_ms=now_ms())
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> bool:

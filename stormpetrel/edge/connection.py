@@ -40,6 +40,7 @@ IDLE = "idle"
 WRITE = "write"
 FLIGHT = "flight"
 BUSY = "busy"
+STREAM = "stream"
 CLOSING = "closing"
 LINGER = "linger"
 

@@ -18,6 +18,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 
 from stormpetrel.edge.cache import MAX_KEPT_BYTES, Flight, Headers, Page
 from stormpetrel.edge.heads import Head
+from stormpetrel.edge.streams import EventStream
 from stormpetrel.edge.worker import EdgeWorker, Message, Scope
 from stormpetrel.shield.answer import Refused
 from stormpetrel.shield.queues import RUNNING, Ticket
@@ -94,6 +95,7 @@ class Cycle:
         "protocol",
         "scope",
         "stale",
+        "stream",
         "task",
         "ticket",
         "version_1_0",
@@ -126,6 +128,7 @@ class Cycle:
         self.hot: HotRender | None = None
         self.flight: Flight | None = None
         self.stale: Page | None = None
+        self.stream: EventStream | None = None
         self.task: asyncio.Task[None] | None = None
         self._started = False
         self._sent = False
@@ -158,6 +161,29 @@ class Cycle:
         """Give the slot back; again is ignored. Also the application's `scope["release_slot"]`."""
         if self.ticket.state == RUNNING:
             self.worker.done(self.ticket)
+
+    def open_stream(self, heartbeat: bytes) -> EventStream:
+        """`scope["open_stream"]`: an answer that was begun stays open until its client goes or `end`.
+
+        It holds no slot, its `heartbeat` is sent while nothing else is, and a drain ends it.
+        """
+        if not self._sent or self.finished:
+            raise RuntimeError("a stream is an answer that was begun and is not complete")
+        self.release()
+        self.stream = EventStream(self, heartbeat)
+        self.protocol.stream_opened(self)
+        return self.stream
+
+    def write_part(self, data: bytes) -> int:
+        """A part of an open answer, as it goes out; the bytes it takes."""
+        framed = self._frame(data, more=True)
+        self.protocol.transport.write(framed)
+        return len(framed)
+
+    def write_end(self) -> None:
+        """The open answer is complete; again is ignored."""
+        if not self.finished and not self.disconnected:
+            self._write_last(self._frame(b"", more=False))
 
     @property
     def has_begun(self) -> bool:

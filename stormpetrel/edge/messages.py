@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import urllib.parse
 from typing import Any
 
 import httptools
@@ -15,10 +16,11 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from stormpetrel.edge.codings import coding_for
-from stormpetrel.edge.connection import BODY, BUSY, HEADER, IDLE, EdgeConnection
+from stormpetrel.edge.connection import BODY, BUSY, HEADER, IDLE, STREAM, EdgeConnection
 from stormpetrel.edge.heads import Head
+from stormpetrel.edge.streams import HEARTBEAT_S
 from stormpetrel.edge.wheel import NEVER
-from stormpetrel.edge.worker import INPUT_MEMORY_BYTES, EdgeWorker
+from stormpetrel.edge.worker import INPUT_MEMORY_BYTES, EdgeWorker, Scope
 from stormpetrel.shield.answer import Refused
 from stormpetrel.shield.identify import Visit, credentials_of, identify
 
@@ -29,6 +31,7 @@ MIN_UPLOAD_BYTES_PER_S = 32_768
 """An upload's body deadline grows by its declared length at this pace."""
 
 _log = logging.getLogger("stormpetrel.edge")
+_ASGI = {"version": "3.0", "spec_version": "2.4"}
 _FACTS = frozenset(
     {
         b"accept-encoding",
@@ -152,9 +155,10 @@ class MessageReader(EdgeConnection):
         credentials = None
         if self._query or b"authorization" in facts or b"cookie" in facts or b"upgrade" in facts:
             authorization = facts.get(b"authorization")
-            if authorization is None and b"upgrade" in facts and b"sec-websocket-protocol" in facts:
+            if authorization is None and b"upgrade" in facts and b"access_token=" not in self._query:
                 # Where a browser's WebSocket can put a token: it cannot set other headers.
-                authorization = b"Bearer " + facts[b"sec-websocket-protocol"]
+                offered = facts.get(b"sec-websocket-protocol", b"").partition(b",")[0].strip()
+                authorization = b"Bearer " + offered if offered else None
             credentials = credentials_of(authorization, facts.get(b"cookie"), self._query)
         if credentials is None:
             self._visit = self._nobody
@@ -352,6 +356,27 @@ class MessageReader(EdgeConnection):
         if self._version == "1.1" and self._facts.get(b"expect", b"").lower() == b"100-continue":
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
+    def _scope(self, visit: Visit) -> Scope:
+        """The ASGI scope of the message that was parsed."""
+        path = self._path.decode("ascii")
+        return {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": self._version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.worker.scheme,
+            "method": self._method,
+            "root_path": "",
+            "path": urllib.parse.unquote(path) if "%" in path else path,
+            "raw_path": self._path,
+            "query_string": self._query,
+            "headers": self.headers,
+            "state": {},
+            "visit": visit,
+            "rate_limit": None,
+        }
+
     def _refuse_input(self, status: int, because: str, safe_text: str, *, linger: bool = True) -> None:
         """Say what is wrong with what came, and close: what follows cannot be understood any more."""
         worker = self.worker
@@ -401,10 +426,12 @@ class MessageReader(EdgeConnection):
         elif self._flight is not None:
             pass
         elif self._outstanding:
-            if self._clean:
-                self._arm(BUSY, NEVER)
-            else:
+            if not self._clean:
                 self._progress()
+            elif self._cycle is not None and self._cycle.stream is not None:
+                self._arm(STREAM, self.loop.time() + HEARTBEAT_S)
+            else:
+                self._arm(BUSY, NEVER)
         elif self._clean:
             self.ready = not self.worker.is_draining
             self._arm(IDLE, self.loop.time() + self.worker.config.keepalive_timeout_s)

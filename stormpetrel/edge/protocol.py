@@ -12,7 +12,6 @@ that was parsed before, between two messages) and `_serve_hot` after parsing. Bo
 from __future__ import annotations
 
 import asyncio
-import urllib.parse
 from typing import Any
 
 from uvicorn.config import Config
@@ -28,6 +27,7 @@ from stormpetrel.edge.connection import (
     HEADER,
     IDLE,
     LINGER,
+    STREAM,
     WRITE,
     WRITE_BUFFER_BYTES,
     reset,
@@ -36,9 +36,10 @@ from stormpetrel.edge.connection import (
 from stormpetrel.edge.cycle import Cycle, HotRender
 from stormpetrel.edge.heads import Head
 from stormpetrel.edge.messages import MessageReader
+from stormpetrel.edge.streams import HEARTBEAT_S
 from stormpetrel.edge.websocket import EdgeWebSocket
 from stormpetrel.edge.wheel import NEVER
-from stormpetrel.edge.worker import INPUT_MEMORY_BYTES, EdgeWorker, Scope
+from stormpetrel.edge.worker import INPUT_MEMORY_BYTES, EdgeWorker
 from stormpetrel.shield.classify import LANES, classify
 from stormpetrel.shield.identify import Identity, Visit, address_identity
 from stormpetrel.shield.queues import RUNNING, Ticket
@@ -49,7 +50,6 @@ MAX_CHUNKED_CUTS = 64
 """A chunked body is cut at so many blank lines per read; more would let a body of blank lines cost CPU."""
 MIN_DRAIN_BYTES = 4096
 """A slow reader must take this much per write deadline, or it takes nothing to speak of."""
-_ASGI = {"version": "3.0", "spec_version": "2.4"}
 
 
 class EdgeProtocol(MessageReader):
@@ -366,6 +366,7 @@ class EdgeProtocol(MessageReader):
         if self._body:
             cycle.body, self._body = self._body, bytearray()
         scope["release_slot"] = cycle.release
+        scope["open_stream"] = cycle.open_stream
         if head is not None and head.key is not None:
             cycle.head = head
             cycle.hot = scope["hot"] = HotRender()
@@ -384,26 +385,6 @@ class EdgeProtocol(MessageReader):
         else:
             self._settle()
             worker.settle()
-
-    def _scope(self, visit: Visit) -> Scope:
-        path = self._path.decode("ascii")
-        return {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": self._version,
-            "server": self.server,
-            "client": self.client,
-            "scheme": self.worker.scheme,
-            "method": self._method,
-            "root_path": "",
-            "path": urllib.parse.unquote(path) if "%" in path else path,
-            "raw_path": self._path,
-            "query_string": self._query,
-            "headers": self.headers,
-            "state": {},
-            "visit": visit,
-            "rate_limit": None,
-        }
 
     def refuse_cycle(self, cycle: Cycle, because: str) -> None:
         """A request lost its place, or got none: an old page if there is one, else an honest no."""
@@ -459,6 +440,14 @@ class EdgeProtocol(MessageReader):
         else:
             self._settle()
             self._feed_stash()
+
+    def stream_opened(self, cycle: Cycle) -> None:
+        """The answer stays open: from now on its heartbeat is the deadline, or the reader's slowness."""
+        if self._cycle is cycle:
+            if self.worker.is_draining:
+                cycle.write_end()
+            else:
+                self._settle()
 
     def body_taken(self, size_bytes: int) -> None:
         """The application took so much of the body: more may come."""
@@ -553,6 +542,8 @@ class EdgeProtocol(MessageReader):
             return
         if self._cycle is not None:
             self._cycle.keep_alive = False
+            if self._cycle.stream is not None:
+                self._cycle.write_end()
         elif self._clean and not self._outstanding and not self._stash:
             self._close()
 
@@ -587,6 +578,10 @@ class EdgeProtocol(MessageReader):
         elif kind == BODY:
             closed[BODY] += 1
             self._refuse_input(408, "edge/body-deadline", "The request took too long", linger=False)
+        elif kind == STREAM:
+            if self._cycle is not None and self._cycle.stream is not None:
+                self._arm(STREAM, at_s + HEARTBEAT_S)
+                self._cycle.stream.beat()
         elif kind == FLIGHT:
             self._leave_flight()
             self._give_up_flight(at_s)

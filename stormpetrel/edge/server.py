@@ -1,7 +1,7 @@
 """The edge of one worker: accepts on a socket it is given, serves, drains.
 
 Everything else in `edge/` is reached through `EdgeServer`; the application meets the edge only through the
-ASGI scope (`visit`, `hot`, `rate_limit`, `release_slot`).
+ASGI scope (`visit`, `hot`, `rate_limit`, `release_slot`, `open_stream`).
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame
 
 from stormpetrel.edge.connection import reset, unread_bytes
+from stormpetrel.edge.streams import MAX_UNREAD_BYTES
 from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import EdgeWorker
 
@@ -24,8 +25,18 @@ MAX_MESSAGE_BYTES = 65_536
 PING_S = 30.0
 """An idle stream is asked this often whether it still lives, and has as long to say so."""
 WRITE_BUFFER_BYTES = 65_536
-MAX_UNREAD_BYTES = 262_144
-"""A client that asks (pings) and never reads what it is answered is dropped at this."""
+_MEDIUM = 126
+_LONG = 65_536
+
+
+def text_frame(text: bytes) -> bytes:
+    """A whole text message from a server (RFC 6455, 5.2), the same bytes for every listener. `text`: UTF-8."""
+    size = len(text)
+    if size < _MEDIUM:
+        return b"\x81%c%b" % (size, text)
+    if size < _LONG:
+        return b"\x81\x7e%b%b" % (size.to_bytes(2), text)
+    return b"\x81\x7f%b%b" % (size.to_bytes(8), text)
 
 
 class EdgeWebSocket(WebSocketsSansIOProtocol):
@@ -74,6 +85,7 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        # A client that asks (pings) and never reads what it is answered.
         if self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
             self.worker.counts.closed["write"] += 1
             self.abort()
@@ -83,7 +95,7 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
             self._arm_closing()
 
     async def run_asgi(self) -> None:
-        cast(dict[str, Any], self.scope).update(self._extras)
+        cast(dict[str, Any], self.scope).update(self._extras, open_stream=self.open_stream)
         task = asyncio.current_task()
         if task is not None:
             self.worker.tasks.add(task)
@@ -101,6 +113,36 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
             self._release()
         if self.transport.is_closing():
             self._arm_closing()
+
+    def open_stream(self, heartbeat: bytes) -> EdgeWebSocket:
+        """`scope["open_stream"]`: for `push` and `end`. `heartbeat` is not needed: there are pings."""
+        return self
+
+    def push(self, data: bytes) -> bool:
+        """Write a frame (`text_frame`); False when the listener is gone, or was dropped for not reading."""
+        transport = self.transport
+        if not self.handshake_complete or self.close_sent or transport.is_closing():
+            return False
+        if transport.get_write_buffer_size() + len(data) > MAX_UNREAD_BYTES:
+            self.worker.counts.closed["write"] += 1
+            self.abort()
+            return False
+        transport.write(data)
+        return True
+
+    def end(self, code: int) -> None:
+        """Close the stream with this code; the client hears it, and so does `receive`."""
+        if not self.handshake_complete or self.close_sent or self.transport.is_closing():
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code})
+        self.conn.send_close(code)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        # Not closed before the client has answered, or had its time: a reset would take the code with it.
+        self.close_timer = self.loop.call_later(self.worker.config.write_timeout_s, self.abort)
 
     def start_keepalive(self) -> None:
         self._arm_ping()

@@ -7,10 +7,13 @@ import itertools
 import logging
 import secrets
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
+
+from uvicorn.protocols.utils import ClientDisconnected
 
 from stormpetrel.errors import (
     Busy,
@@ -95,13 +98,17 @@ HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
+Socket = Callable[[Request, Any, Any], Awaitable[None]]
+"""A WebSocket's handler: the request of its handshake, `receive`, `send`. May raise Refusal until it accepts."""
+
 
 class Application:
-    """The ASGI application of a web worker."""
+    """The ASGI application of a web worker. `sockets`: handlers of WebSockets by path."""
 
-    def __init__(self, site: Site, router: Router) -> None:
+    def __init__(self, site: Site, router: Router, *, sockets: Mapping[str, Socket] | None = None) -> None:
         self.site = site
         self.router = router
+        self._sockets = sockets or {}
         self._changing = 0
         start = secrets.token_hex(6)
         self._request_ids = (f"{start}-{number:x}" for number in itertools.count(1))
@@ -113,9 +120,7 @@ class Application:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
-            # No stream is served here yet: closing before accepting is a refused handshake (403).
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
+            await self._socket(scope, receive, send)
             return
         # What other processes have just told us comes first: who wrote there reads it here.
         self.site.drain()
@@ -131,14 +136,56 @@ class Application:
             log.exception("request %s failed: %s %s", request_id, request.method, request.path)
             response = self._refuse(request, _Broken())
         self._complete(request, response, request_id)
-        body = response.body
+        body, listen = response.body, response.listen
         await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
         if response.pieces is not None and request.method != "HEAD":
             # Sending a film is waiting for its reader and for the disk: others may have the slot.
             scope["release_slot"]()
             async for piece in response.pieces:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": body})
+        if listen is None:
+            await send({"type": "http.response.body", "body": body})
+            return
+        is_open = False
+        try:
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            is_open = request.method != "HEAD"
+        finally:
+            await listen(receive if is_open else None)
+        if not is_open:
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _socket(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """A WebSocket: refused as any request is, in HTTP, or its handler's until it ends."""
+        await receive()
+        self.site.drain()
+        # A handshake is a GET; only ASGI does not say so.
+        scope["method"] = "GET"
+        request = Request(
+            scope, receive, send, site=self.site, now_ms=time.time_ns() // 1_000_000, at_s=time.monotonic()
+        )
+        request.is_api = True
+        request_id = next(self._request_ids)
+        try:
+            handler = self._sockets.get(request.path.rstrip("/"))
+            if handler is None:
+                raise NotFound
+            await self._identify(request)
+            await handler(request, receive, send)
+            return
+        except Refusal as refusal:
+            response = self._refuse(request, refusal)
+        except ClientDisconnected:
+            return
+        self._complete(request, response, request_id)
+        await send(
+            {
+                "type": "websocket.http.response.start",
+                "status": response.status,
+                "headers": response.headers,
+            }
+        )
+        await send({"type": "websocket.http.response.body", "body": response.body})
 
     async def _answer(self, request: Request) -> Response:
         routes, request.parameters = self.router.find(request.path)
@@ -283,7 +330,8 @@ class Application:
 
     def _complete(self, request: Request, response: Response, request_id: str) -> None:
         headers = response.headers
-        headers.append((b"content-length", b"%d" % (len(response.body) or response.length)))
+        if response.listen is None:
+            headers.append((b"content-length", b"%d" % (len(response.body) or response.length)))
         headers.append((b"x-request-id", request_id.encode()))
         limit = request.scope.get("rate_limit")
         if response.is_file:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -29,6 +29,8 @@ class Response:
     `may_be_framed`: pages of other sites may show it in a frame; it has no form that a click could be stolen for.
     `pieces`: a body of `length` bytes that is sent piece by piece instead. `is_file`: what people uploaded;
     it says itself how it may be used.
+    `listen`: the answer stays open after `body`; awaited with the request's `receive`, and with None when the
+    body is not sent at all (HEAD). The scope's `open_stream` writes more of it.
     """
 
     __slots__ = (
@@ -36,6 +38,7 @@ class Response:
         "headers",
         "is_file",
         "length",
+        "listen",
         "may_be_framed",
         "open_form_action",
         "pieces",
@@ -57,6 +60,7 @@ class Response:
         self.pieces: AsyncIterator[bytes] | None = None
         self.length = 0
         self.is_file = False
+        self.listen: Callable[[Any], Awaitable[None]] | None = None
         if content_type is not None:
             self.headers.append((b"content-type", content_type))
 

@@ -40,7 +40,7 @@ class Route:
     success, `refuses` those of refusals that the shape of the route does not tell (404 for a name in the query).
     `hot`: not None when the anonymous GET may come from the hot-page cache; names the query
     parameters that count. `paged`: answers with a Link header. `unconfirmed`: also for accounts whose
-    e-mail address is not confirmed yet.
+    e-mail address is not confirmed yet. `streams`: the answer is an event stream that stays open.
     """
 
     method: str
@@ -56,6 +56,7 @@ class Route:
     hot: tuple[str, ...] | None = None
     paged: bool = False
     unconfirmed: bool = False
+    streams: bool = False
 
     @property
     def is_api(self) -> bool:

@@ -13,6 +13,7 @@ from stormpetrel.heavy import Heavy
 from stormpetrel.media.uploads import Uploads
 from stormpetrel.memory import HomeLists, ReaderFlags
 from stormpetrel.model.mail import NewLink, new_link
+from stormpetrel.reader_filters import ReaderFilters
 from stormpetrel.shield.identify import TokenTable
 from stormpetrel.storage.database import Database
 
@@ -26,6 +27,7 @@ class Site:
 
     `api` is the API's renderer (api/render.py), `pages` the web's (web/render.py): doors lie above this
     module, so their types are not known here. Both have `apply(event)`; `pages` also `error(request, refusal)`.
+    `streaming`: who listens in this worker (streaming/hub.py); it is made with the renderer.
     `access_changes` counts what was revoked: a look-up that began before it may be out of date.
     `drain` takes in what other processes told on the bus and nobody has read yet.
     """
@@ -38,12 +40,14 @@ class Site:
     cache: HotCache
     home: HomeLists
     flags: ReaderFlags
+    filters: ReaderFilters
     secret: bytes
     base_url: str
     domain: str
     drain: Callable[[], None] = lambda: None
     api: Any = None
     pages: Any = None
+    streaming: Any = None
     access_changes: int = 0
 
     def fresh_link(self) -> NewLink:

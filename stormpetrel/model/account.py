@@ -53,7 +53,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account as others see it. `note` and field values are plain text, as written."""
+    """An account as others see it. `note` and field values are plain text, as written.
+
+    `indexable`: other members find its public posts by their words.
+    """
 
     id: int
     username: str
@@ -63,6 +66,7 @@ class Account:
     locked: bool
     bot: bool
     discoverable: bool
+    indexable: bool
     default_visibility: int
     default_sensitive: bool
     default_language: str
@@ -109,6 +113,7 @@ class ProfileChange:
     locked: bool | None = None
     bot: bool | None = None
     discoverable: bool | None = None
+    indexable: bool | None = None
     default_visibility: int | None = None
     default_sensitive: bool | None = None
     default_language: str | None = None

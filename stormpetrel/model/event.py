@@ -49,7 +49,10 @@ class Reacted(msgspec.Struct, frozen=True, tag="reacted"):
 
 
 class PostDeleted(msgspec.Struct, frozen=True, tag="deleted"):
-    """The post and every boost of it are gone. `boosts` holds (boost id, who boosted)."""
+    """The post and every boost of it are gone. `boosts` holds (boost id, who boosted).
+
+    `visibility` and `mentioned_ids` say who may hear of it: followers (2) where nothing is said.
+    """
 
     post_id: int
     author_id: int
@@ -57,6 +60,8 @@ class PostDeleted(msgspec.Struct, frozen=True, tag="deleted"):
     in_reply_to_id: int = 0
     boost_of_id: int = 0
     boosts: tuple[tuple[int, int], ...] = ()
+    visibility: int = 2
+    mentioned_ids: tuple[int, ...] = ()
 
 
 class AccountChanged(msgspec.Struct, frozen=True, tag="account"):

@@ -107,3 +107,17 @@ def list_takes(audience: Audience, taste: Taste, item: Item) -> bool:
             return answered in audience.member_ids
         case RepliesPolicy.NONE:
             return False
+
+
+def in_public(item: Item) -> bool:
+    """Whether the post belongs in the public timeline; storage/timelines.py asks the same of the tables."""
+    return (
+        item.visibility == Visibility.PUBLIC
+        and not item.boost_author_id
+        and item.in_reply_to_account_id in (0, item.author_id)
+    )
+
+
+def in_tags(item: Item) -> bool:
+    """Whether the post belongs in the timelines of its hashtags."""
+    return item.visibility == Visibility.PUBLIC and not item.boost_author_id

@@ -25,6 +25,7 @@ from stormpetrel.model.event import AccessChanged, AccountChanged
 from stormpetrel.model.mail import NewLink
 from stormpetrel.model.post import Visibility
 from stormpetrel.rules import access
+from stormpetrel.rules.languages import clean_language
 from stormpetrel.rules.mail import send_confirmation
 from stormpetrel.rules.relationships import accept_follow
 from stormpetrel.storage import accounts as stored
@@ -67,16 +68,6 @@ def names(connection: Connection, *, account_ids: Sequence[int]) -> dict[int, st
     """Usernames by id, of accounts in whatever state: for moderators and operators."""
     found = stored.accounts(connection, account_ids=list(dict.fromkeys(account_ids)))
     return {account_id: one.username for account_id, one in found.items()}
-
-
-def search_accounts(
-    connection: Connection, *, text: str, limit: int, offset: int = 0, following_of: int | None = None
-) -> list[Account]:
-    """Accounts whose name begins with `text` (a leading @ and our own domain may be there), by name."""
-    prefix = text.strip().removeprefix("@").partition("@")[0].lower()
-    if username_problem(prefix):
-        return []
-    return stored.search(connection, prefix=prefix, limit=limit, offset=offset, following_of=following_of)
 
 
 def directory(connection: Connection, *, limit: int, offset: int = 0) -> list[Account]:
@@ -313,25 +304,11 @@ def _cleaned(change: ProfileChange) -> ProfileChange:
         locked=change.locked,
         bot=change.bot,
         discoverable=change.discoverable,
+        indexable=change.indexable,
         default_visibility=visibility,
         default_sensitive=change.default_sensitive,
         default_language=language,
     )
-
-
-def clean_language(language: str) -> str:
-    """An ISO 639 code, with a region if given ("pt-BR"), in its usual spelling. Raises Invalid otherwise."""
-    parts = language.strip().replace("_", "-").split("-")
-    head = parts[0].lower()
-    if not head:
-        return ""
-    if not (
-        2 <= len(head) <= 3
-        and head.isalpha()
-        and all(part.isascii() and part.isalnum() and len(part) <= 8 for part in parts)
-    ):
-        raise Invalid("Validation failed: Language is not a language code")
-    return "-".join([head, *parts[1:3]])
 
 
 def set_password(connection: Connection, *, account_id: int, password_hash: str) -> None:

@@ -11,7 +11,7 @@ from stormpetrel.model.poll import Poll, PollDraft
 from stormpetrel.model.post import Draft, Post, Version
 from stormpetrel.model.visibility import may_see
 from stormpetrel.rules import notifications, polls, posts
-from stormpetrel.rules.accounts import clean_language
+from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import edits as stored
 from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage import outbox

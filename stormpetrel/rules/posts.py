@@ -27,7 +27,7 @@ from stormpetrel.model.post import (
 )
 from stormpetrel.model.visibility import may_list, may_see
 from stormpetrel.rules import media, notifications, polls
-from stormpetrel.rules.accounts import clean_language
+from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import accounts, outbox
 from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage import posts as stored
@@ -94,6 +94,11 @@ def visible_ids(
 def flags(connection: Connection, *, reader_id: int, post_ids: Sequence[int]) -> dict[int, Flags]:
     """What the reader did with those posts where they did anything. A boost has its original's flags."""
     return stored.flags(connection, reader_id=reader_id, post_ids=post_ids)
+
+
+def flags_of_readers(connection: Connection, *, post_id: int, reader_ids: Sequence[int]) -> dict[int, Flags]:
+    """What those readers did with one post, by reader, where they did anything."""
+    return stored.flags_of_readers(connection, post_id=post_id, reader_ids=reader_ids)
 
 
 @hot
@@ -362,6 +367,8 @@ def delete_post(
             tags=found.tags,
             in_reply_to_id=found.in_reply_to_id or 0,
             boosts=tuple(boosts),
+            visibility=int(found.visibility),
+            mentioned_ids=tuple(mention.account_id for mention in found.mentions),
         )
     )
     connection.tell(AccountChanged(author_id))

@@ -9,7 +9,7 @@ from stormpetrel.model.account import AccountState
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Draft, Scheduled, Visibility
 from stormpetrel.rules import polls, posts
-from stormpetrel.rules.accounts import clean_language
+from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import accounts, outbox, pins
 from stormpetrel.storage import scheduled as stored
 from stormpetrel.storage.connection import Connection

@@ -8,7 +8,7 @@ from stormpetrel.model.page import Page
 from stormpetrel.model.post import NO_FLAGS, Flags, Mention, Post, Visibility
 from stormpetrel.model.visibility import Facts
 from stormpetrel.storage import polls as stored_polls
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.connection import Connection, Row
 from stormpetrel.storage.media import of_posts
 from stormpetrel.storage.paging import paged
 from stormpetrel.storage.statement import sql
@@ -51,6 +51,16 @@ _FLAGS = sql(
     "AND m.thread_id = coalesce(p.thread_id, p.id) WHERE p.id IN :post_ids[] "
     "UNION ALL SELECT 5, post_id, 0 FROM pins WHERE account_id = :reader_id AND post_id IN :post_ids[] "
     "UNION ALL SELECT 6, post_id, choices FROM ballots WHERE account_id = :reader_id AND post_id IN :post_ids[]"
+)
+# The other way round: one post, and everybody who is shown it now.
+_FLAGS_OF_READERS = sql(
+    "SELECT 1, account_id, 0 FROM favourites WHERE post_id = :post_id AND account_id IN :reader_ids[] "
+    "UNION ALL SELECT 2, author_id, 0 FROM posts WHERE boost_of_id = :post_id AND author_id IN :reader_ids[] "
+    "UNION ALL SELECT 3, account_id, 0 FROM bookmarks WHERE post_id = :post_id AND account_id IN :reader_ids[] "
+    "UNION ALL SELECT 4, m.account_id, 0 FROM posts p JOIN thread_mutes m "
+    "ON m.thread_id = coalesce(p.thread_id, p.id) WHERE p.id = :post_id AND m.account_id IN :reader_ids[] "
+    "UNION ALL SELECT 5, account_id, 0 FROM pins WHERE post_id = :post_id AND account_id IN :reader_ids[] "
+    "UNION ALL SELECT 6, account_id, choices FROM ballots WHERE post_id = :post_id AND account_id IN :reader_ids[]"
 )
 _INSERT = sql(
     "INSERT INTO posts (id, author_id, text, spoiler_text, visibility, sensitive, language, in_reply_to_id, "
@@ -199,10 +209,20 @@ def facts(
 
 def flags(connection: Connection, *, reader_id: int, post_ids: Sequence[int]) -> dict[int, Flags]:
     """What the reader did with those posts where they did anything, by id."""
+    return _flags_by(connection.all(_FLAGS, reader_id=reader_id, post_ids=post_ids))
+
+
+def flags_of_readers(connection: Connection, *, post_id: int, reader_ids: Sequence[int]) -> dict[int, Flags]:
+    """What those readers did with the post where they did anything, by reader."""
+    return _flags_by(connection.all(_FLAGS_OF_READERS, post_id=post_id, reader_ids=reader_ids))
+
+
+def _flags_by(rows: Iterable[Row]) -> dict[int, Flags]:
+    """Flags by the second column; the first says what was done."""
     found: dict[int, Flags] = {}
-    for what, post_id, votes in connection.all(_FLAGS, reader_id=reader_id, post_ids=post_ids):
-        old = found.get(post_id, NO_FLAGS)
-        found[post_id] = Flags(
+    for what, key, votes in rows:
+        old = found.get(key, NO_FLAGS)
+        found[key] = Flags(
             favourited=old.favourited or what == 1,
             boosted=old.boosted or what == 2,
             bookmarked=old.bookmarked or what == 3,

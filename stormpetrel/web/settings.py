@@ -56,6 +56,7 @@ async def edit_profile(request: Request) -> Response:
         locked=account.locked,
         bot=account.bot,
         discoverable=account.discoverable,
+        indexable=account.indexable,
         default_visibility=account.default_visibility,
         default_language=account.default_language,
     )
@@ -74,6 +75,7 @@ async def save_profile(request: Request) -> Response:
         locked="locked" in fields,
         bot="bot" in fields,
         discoverable="discoverable" in fields,
+        indexable="indexable" in fields,
         default_visibility=int(_BY_NAME.get(fields.get("default_visibility", ""), Visibility.PUBLIC)),
         default_language=fields["default_language"] if fields.get("default_language") in _CODES else "",
     )

@@ -116,3 +116,26 @@ def test_a_followed_hashtag_brings_public_posts_home_until_it_is_followed_no_lon
     assert person.get("/api/v1/timelines/home") == []
     assert api.followed_tags() == []
     assert person.http.post("/api/v1/tags/1/follow").status_code == 404
+
+
+def test_notes_endorsements_and_languages_are_in_the_relationship(place, app):
+    person, api = app
+    friend = place.person("friend")
+    assert person.http.post(f"/api/v1/accounts/{friend.id}/endorse").status_code == 422
+    followed = person.do(f"/api/v1/accounts/{friend.id}/follow", languages=["en", "de"])
+    assert followed["languages"] == ["en", "de"]
+    noted = api.account_note_set(friend.id, "met at sea")
+    check(noted, types.Relationship)
+    assert noted.note == "met at sea"
+    assert api.account_pin(friend.id).endorsed
+    assert ids(api.endorsements()) == [str(friend.id)]
+    assert ids(place.visitor.get(f"/api/v1/accounts/{person.id}/endorsements").json()) == [str(friend.id)]
+    seen = friend.get("/api/v1/accounts/relationships", id=person.id)[0]
+    assert (seen["note"], seen["endorsed"]) == ("", False)
+    assert not api.account_unpin(friend.id).endorsed
+    assert api.account_note_set(friend.id, "").note == ""
+    api.account_pin(friend.id)
+    api.account_unfollow(friend.id)
+    assert api.endorsements() == []
+    muted = person.do(f"/api/v1/accounts/{friend.id}/mute", duration=60)
+    assert muted["muting_expires_at"].endswith("Z")

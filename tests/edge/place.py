@@ -29,6 +29,7 @@ class App:
         self.tags: Callable[[str], list[str]] = lambda path: [f"path:{path}", "public"]
         self.page = PAGE
         self.cookie = False
+        self.stream: Any = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.scopes.append(scope)
@@ -74,6 +75,14 @@ class App:
             scope["release_slot"]()
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b"open\n", "more_body": True})
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            self.scopes.append("gone")
+            return
+        elif path == "/events":
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b"begun\n", "more_body": True})
+            self.stream = scope["open_stream"](b"beat\n")
             while (await receive())["type"] != "http.disconnect":
                 pass
             self.scopes.append("gone")

@@ -194,7 +194,9 @@ def test_only_the_author_deletes_and_then_boosts_and_counts_are_gone_too(store: 
         with pytest.raises(NotFound):
             store.do(posts.delete_post, author_id=nobody, post_id=post_id, now_ms=store.now_ms)
     store.do(posts.delete_post, author_id=author, post_id=post_id, now_ms=store.now_ms)
-    assert PostDeleted(post_id, author, ("gone",), 0, 0, ((boost_id, fan),)) in store.events
+    assert (
+        PostDeleted(post_id, author, ("gone",), 0, 0, ((boost_id, fan),), Visibility.PUBLIC) in store.events
+    )
     assert posts.posts(store.connection, post_ids=[post_id, boost_id]) == []
     assert accounts.account(store.connection, account_id=author).posts_count == 0
     assert accounts.account(store.connection, account_id=fan).posts_count == 0

@@ -28,6 +28,7 @@ accounts = Table(
     flag("locked"),
     flag("bot"),
     flag("discoverable", default=True),
+    flag("indexable", default=True),  # others find its public posts by their words
     Column("visibility", SmallInteger, nullable=False, server_default=text("0")),  # default of new posts
     flag("sensitive"),  # default of new posts
     text_column("language", ""),  # default of new posts; empty: none

@@ -94,6 +94,7 @@ tags = Table(
     id_column(),
     Column("name", Bytewise, nullable=False),  # folded: model/text.py tag_key
     text_column("display"),  # as first written
+    number("uses", 0),  # in public; counted by the courier
     UniqueConstraint("name"),
 )
 

@@ -1,0 +1,231 @@
+"""`/api/v1/streaming`: what just happened, as it happens, over WebSocket or as server-sent events.
+
+Whom an event concerns is `streaming/`'s business; here connections are opened, subscribed and closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import msgspec
+
+from stormpetrel.api.shapes import answers
+from stormpetrel.errors import Malformed, NotSignedIn, Refusal
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response
+from stormpetrel.streaming.hub import Hub
+from stormpetrel.streaming.listeners import Listener
+from stormpetrel.streaming.messages import GREETING, THUMP, error_frame
+from stormpetrel.streaming.streams import Stream, stream_of
+
+EVENT_STREAM = b"text/event-stream"
+MESSAGES_PER_MINUTE = 600
+"""Subscribing costs work; whoever asks for more is told to go (1008)."""
+UNSUPPORTED = 1003
+TOO_MUCH = 1008
+
+
+class StreamQuery(msgspec.Struct, kw_only=True):
+    stream: str = ""
+    tag: str = ""
+
+
+class TagStreamQuery(msgspec.Struct, kw_only=True):
+    tag: str = ""
+
+
+class PublicStreamQuery(msgspec.Struct, kw_only=True):
+    only_media: bool = False
+
+
+class Wish(msgspec.Struct, kw_only=True):
+    """What a client says on its WebSocket."""
+
+    type: str = ""
+    stream: str = ""
+    tag: str | None = None
+
+
+_decode = msgspec.json.Decoder(Wish).decode
+
+
+def _hub(request: Request) -> Hub:
+    return cast(Hub, request.site.streaming)
+
+
+@answers(str)
+async def health(request: Request) -> Response:
+    """Whether streaming works here: OK"""
+    return Response(200, b"OK", content_type=b"text/plain; charset=utf-8")
+
+
+# Server-sent events: one stream a connection
+
+
+@answers(str, streams=True)
+async def user(request: Request) -> Response:
+    """One's home timeline and notifications, as they come"""
+    return await _events(request, "user")
+
+
+@answers(str, streams=True)
+async def notification(request: Request) -> Response:
+    """One's notifications, as they come"""
+    return await _events(request, "user:notification")
+
+
+@answers(str, streams=True)
+async def direct(request: Request) -> Response:
+    """Posts that only those who are mentioned see, as they come"""
+    return await _events(request, "direct")
+
+
+@answers(str, takes=PublicStreamQuery, streams=True)
+async def public(request: Request) -> Response:
+    """Everybody's public posts, as they come"""
+    return await _public(request, "public")
+
+
+@answers(str, takes=PublicStreamQuery, streams=True)
+async def local(request: Request) -> Response:
+    """Public posts of this place, as they come"""
+    return await _public(request, "public:local")
+
+
+@answers(str, takes=PublicStreamQuery, streams=True)
+async def remote(request: Request) -> Response:
+    """Public posts of other places: there are none here"""
+    return await _public(request, "public:remote")
+
+
+@answers(str, streams=True)
+async def media(request: Request) -> Response:
+    """Public posts with pictures or sounds, as they come"""
+    return await _events(request, "public:media")
+
+
+@answers(str, streams=True)
+async def local_media(request: Request) -> Response:
+    """Public posts of this place with pictures or sounds, as they come"""
+    return await _events(request, "public:local:media")
+
+
+@answers(str, takes=TagStreamQuery, streams=True)
+async def hashtag(request: Request) -> Response:
+    """Public posts with a hashtag, as they come"""
+    return await _events(request, "hashtag", tag=request.query(TagStreamQuery).tag)
+
+
+@answers(str, takes=TagStreamQuery, streams=True)
+async def local_hashtag(request: Request) -> Response:
+    """Public posts of this place with a hashtag, as they come"""
+    return await _events(request, "hashtag:local", tag=request.query(TagStreamQuery).tag)
+
+
+async def _public(request: Request, name: str) -> Response:
+    return await _events(request, f"{name}:media" if request.query(PublicStreamQuery).only_media else name)
+
+
+async def _events(request: Request, name: str, *, tag: str | None = None) -> Response:
+    stream = stream_of(name, tag=tag, access=request.access)
+    response = Response(200, GREETING, content_type=EVENT_STREAM)
+    # For proxies that would otherwise keep what comes until it is worth sending.
+    response.headers += [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
+    hub = _hub(request)
+    listener = _listener(request, is_socket=False)
+    try:
+        await hub.enter(listener)
+        hub.listeners.subscribe(listener, stream)
+    except BaseException:
+        hub.leave(listener)
+        raise
+
+    async def listen(receive: Any) -> None:
+        try:
+            if receive is not None:
+                listener.wire = request.scope["open_stream"](THUMP)
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+        finally:
+            hub.leave(listener)
+
+    response.listen = listen
+    return response
+
+
+def _listener(request: Request, *, is_socket: bool) -> Listener:
+    return _hub(request).listeners.add(
+        access=request.access,
+        token_hash=request.scope["visit"].token_hash,
+        address=request.address,
+        is_socket=is_socket,
+    )
+
+
+# WebSocket: several streams a connection
+
+
+async def socket(request: Request, receive: Any, send: Any) -> None:
+    """One WebSocket, from its handshake to its end. Raises Refusal as long as the handshake can be refused."""
+    query = request.query(StreamQuery)
+    hub = _hub(request)
+    first: Stream | None = None
+    refused: Refusal | None = None
+    if query.stream:
+        try:
+            first = stream_of(query.stream, tag=query.tag, access=request.access)
+        except NotSignedIn:
+            raise
+        except Refusal as refusal:
+            # As Mastodon: the connection opens, and says in it what is wrong with the stream.
+            refused = refusal
+    listener = _listener(request, is_socket=True)
+    try:
+        await hub.enter(listener)
+        if first is not None:
+            hub.listeners.subscribe(listener, first)
+        offered = request.scope["subprotocols"]
+        await send({"type": "websocket.accept", "subprotocol": offered[0] if offered else None})
+        wire = listener.wire = request.scope["open_stream"](b"")
+        if refused is not None:
+            wire.push(error_frame(refused.safe_text, refused.status))
+        await _converse(hub, listener, receive)
+    finally:
+        hub.leave(listener)
+
+
+async def _converse(hub: Hub, listener: Listener, receive: Any) -> None:
+    wire = listener.wire
+    assert wire is not None
+    loop = asyncio.get_running_loop()
+    minute, said = int(loop.time() / 60), 0
+    while (message := await receive())["type"] == "websocket.receive":
+        now = int(loop.time() / 60)
+        minute, said = (minute, said + 1) if now == minute else (now, 1)
+        if said > MESSAGES_PER_MINUTE:
+            wire.end(TOO_MUCH)
+            return
+        text = message.get("text")
+        if text is None:
+            wire.end(UNSUPPORTED)
+            return
+        try:
+            _obey(hub, listener, text)
+        except Refusal as refusal:
+            wire.push(error_frame(refusal.safe_text, refusal.status))
+
+
+def _obey(hub: Hub, listener: Listener, text: str) -> None:
+    """Does what one message asks for. Raises Refusal."""
+    try:
+        wish = _decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Malformed("The message could not be read") from error
+    if wish.type not in ("subscribe", "unsubscribe"):
+        raise Malformed("Unknown message type")
+    stream = stream_of(wish.stream, tag=wish.tag, access=listener.access)
+    if wish.type == "subscribe":
+        hub.listeners.subscribe(listener, stream)
+    else:
+        hub.listeners.unsubscribe(listener, stream.names)

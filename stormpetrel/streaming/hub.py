@@ -1,0 +1,351 @@
+"""What just happened, told to each listener that it concerns.
+
+`apply` takes the events of the bus as they come, in the loop, and costs nothing while nobody listens. One task
+hands them out in that order: a post is rendered once, framed once per form, and written to those whom the index
+finds; between some writes everybody else gets a turn.
+
+What a worker did not hear of (it was restarted, or the bus had a gap) is not told later: apps ask for what came
+after the last they have (`since_id`), as they do after any lost connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from stormpetrel.config import StreamingConfig
+from stormpetrel.errors import NotFound, NotSignedIn, Refusal
+from stormpetrel.model.event import (
+    AccessChanged,
+    AllChanged,
+    Event,
+    FiltersChanged,
+    Notified,
+    PostCreated,
+    PostDeleted,
+    PostEdited,
+    RelationshipChanged,
+)
+from stormpetrel.model.notification import Notification
+from stormpetrel.model.post import Flags, Visibility
+from stormpetrel.model.timeline import Item, in_public, in_tags
+from stormpetrel.rules import access as access_rules
+from stormpetrel.rules import notifications, posts
+from stormpetrel.storage.database import Database
+from stormpetrel.streaming.listeners import Listener, Listeners, Subscription
+from stormpetrel.streaming.messages import Message
+from stormpetrel.streaming.readers import Readers
+from stormpetrel.streaming.streams import (
+    DIRECT,
+    HOME,
+    MEDIA,
+    NOTIFIED,
+    PUBLIC,
+    TAG,
+    Key,
+)
+
+log = logging.getLogger(__name__)
+
+WRITES_AT_ONCE = 100
+"""Listeners that one turn of the loop writes to: about 1 ms of system calls."""
+FLAGS_AT_ONCE = 500
+MAX_WAITING = 10_000
+"""Events that may wait to be handed out. With more, listeners are sent away to catch up by `since_id`."""
+TRY_AGAIN_S = 0.5
+RESTART = 1012
+REVOKED = 1008
+_PLAIN = 0
+"""The form of a payload that is the same for everybody."""
+
+
+class Shared(Protocol):
+    """A post for many readers (api/render.py): a form is what readers see alike."""
+
+    @property
+    def shown_id(self) -> int: ...
+    @property
+    def has_media(self) -> bool: ...
+    def end_for(self, flags: Flags | None, reader_id: int | None, filtered: bytes = b"") -> int: ...
+    def for_end(self, end: int) -> bytes: ...
+
+
+class Rendering(Protocol):
+    """What the hub needs of the renderer, which lies above."""
+
+    async def shared_status(self, post_id: int) -> Shared | None: ...
+    async def filtered_for(self, shared: Any, reader_id: int) -> bytes: ...
+    async def notifications(
+        self, notifications: Sequence[Notification], *, reader_id: int
+    ) -> list[bytes]: ...
+
+
+class Hub:
+    """One worker's streams. `drain` takes in what other processes told on the bus and nobody has read yet."""
+
+    def __init__(
+        self,
+        database: Database,
+        rendering: Rendering,
+        *,
+        caps: StreamingConfig,
+        drain: Callable[[], None],
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._database = database
+        self._rendering = rendering
+        self._drain = drain
+        self.listeners = Listeners(caps)
+        self.readers = Readers(database, clock_ms=clock_ms)
+        self._waiting: deque[Event] = deque()
+        self._doubtful: set[Listener] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    # Listeners
+
+    async def enter(self, listener: Listener) -> None:
+        """The listener may be told things from now on. Raises NotSignedIn when its token is not valid any more.
+
+        It was found valid before it was known here, and could have been revoked in between.
+        """
+        if listener.reader_id is not None:
+            listener.has_entered = True
+            await self.readers.enter(listener.reader_id)
+        if not await self._is_valid(listener):
+            raise NotSignedIn
+
+    def leave(self, listener: Listener) -> None:
+        """The listener is gone, or did not come to listen."""
+        self.listeners.remove(listener)
+        self._doubtful.discard(listener)
+        if listener.has_entered and listener.reader_id is not None:
+            self.readers.leave(listener.reader_id)
+
+    async def _is_valid(self, listener: Listener) -> bool:
+        if listener.token_hash is None:
+            return True
+        access = await self._database.read(access_rules.access_by_token, token_hash=listener.token_hash)
+        return access is not None and access.account_id == listener.reader_id
+
+    # What happened
+
+    def apply(self, event: Event) -> None:
+        """Takes note of an event; what follows is done soon, in order."""
+        if not self.listeners:
+            return
+        match event:
+            case PostCreated() | PostEdited() | PostDeleted() | Notified() | FiltersChanged():
+                self._waiting.append(event)
+                if len(self._waiting) > MAX_WAITING:
+                    self._send_away()
+            case RelationshipChanged():
+                self.readers.changed((event.account_id, event.other_id))
+            case AccessChanged(token_hash=token_hash, account_id=account_id):
+                listeners = self.listeners.of_account(account_id) if account_id else self.listeners
+                if token_hash:
+                    for listener in listeners:
+                        if listener.token_hash == token_hash:
+                            listener.end(REVOKED)
+                else:
+                    # It may have been a browser that was signed out: each token is looked up.
+                    self._doubtful.update(listeners)
+            case AllChanged():
+                self.readers.all_changed()
+                self._doubtful.update(self.listeners)
+            case _:
+                return
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def _send_away(self) -> None:
+        log.warning(
+            "%d events wait to be told: %d listeners are sent away", len(self._waiting), len(self.listeners)
+        )
+        self._waiting.clear()
+        for listener in self.listeners:
+            listener.end(RESTART)
+
+    async def _run(self) -> None:
+        while self._waiting or self._doubtful or self.readers.is_stale:
+            # What was done before a post, in whatever process, counts for who is shown it.
+            self._drain()
+            try:
+                while self._doubtful:
+                    listener = self._doubtful.pop()
+                    if not await self._is_valid(listener):
+                        listener.end(REVOKED)
+                await self.readers.refresh()
+            except Refusal:
+                # The store fails: until it is known who may see what, nobody is shown anything.
+                self._doubtful.update(self.listeners)
+                await asyncio.sleep(TRY_AGAIN_S)
+                continue
+            if not self._waiting:
+                continue
+            event = self._waiting.popleft()
+            try:
+                await self._tell(event)
+            except (
+                Exception
+            ):  # a task's edge: the events after it must be told whatever is wrong with this one
+                log.exception("an event could not be told to listeners: %s", type(event).__name__)
+
+    async def _tell(self, event: Event) -> None:
+        match event:
+            case PostCreated():
+                await self._tell_post(event, "update")
+            case PostEdited():
+                await self._tell_post(event, "status.update")
+            case PostDeleted():
+                await self._tell_delete(event)
+            case Notified(account_id=account_id, notification_id=notification_id):
+                await self._tell_notification(account_id, notification_id)
+            case FiltersChanged(account_id=account_id):
+                message = Message("filters_changed", lambda _: None)
+                await self._write(message, self.listeners.of(Key(HOME, account_id)))
+            case _:
+                pass
+
+    async def _tell_post(self, event: PostCreated | PostEdited, name: str) -> None:
+        to, with_media = self._audience(event)
+        if not to and not with_media:
+            return
+        shared = await self._rendering.shared_status(event.post_id)
+        if shared is None:
+            return
+        if with_media and shared.has_media:
+            to += with_media
+        flags: dict[int, Flags] = {}
+        if isinstance(event, PostEdited) or event.boost_of_id:
+            # What is new to everybody has no reader's flags; what is boosted or edited may have.
+            flags = await self._flags(shared.shown_id, to)
+        forms: dict[int | None, int] = {}
+        for subscription in to:
+            reader_id = subscription.listener.reader_id
+            if reader_id not in forms:
+                filtered = b"" if reader_id is None else await self._rendering.filtered_for(shared, reader_id)
+                forms[reader_id] = shared.end_for(flags.get(reader_id or 0), reader_id, filtered)
+        await self._write(Message(name, shared.for_end), to, forms)
+
+    def _audience(self, event: PostCreated | PostEdited) -> tuple[list[Subscription], list[Subscription]]:
+        """Who is shown the post, and who is if it has media."""
+        listeners, readers = self.listeners, self.readers
+        author_id = event.author_id
+        items = [
+            Item(
+                post_id=event.post_id,
+                author_id=author_id,
+                visibility=event.visibility,
+                in_reply_to_account_id=event.in_reply_to_account_id,
+                boost_author_id=event.boost_author_id if isinstance(event, PostCreated) else 0,
+                mentions_reader=mentions_reader,
+            )
+            for mentions_reader in (False, True)
+        ]
+        item = items[0]
+        to: list[Subscription] = []
+        for reader_id in {author_id, *readers.followers_of(author_id)}:
+            key = Key(HOME, reader_id)
+            if listeners.has(key):
+                taste = readers.taste(reader_id)
+                if taste is not None and taste.takes(items[reader_id in event.mentioned_ids]):
+                    to += listeners.of(key)
+        if item.visibility == Visibility.DIRECT:
+            for reader_id in {author_id, *event.mentioned_ids}:
+                if not readers.hides(reader_id, author_id):
+                    to += listeners.of(Key(DIRECT, reader_id))
+        if in_tags(item):
+            for tag in event.tags:
+                to += self._not_hidden(author_id, Key(TAG, tag))
+        with_media: list[Subscription] = []
+        if in_public(item):
+            to += self._not_hidden(author_id, Key(PUBLIC))
+            with_media = self._not_hidden(author_id, Key(MEDIA))
+        return to, with_media
+
+    def _not_hidden(self, author_id: int, key: Key) -> list[Subscription]:
+        return [
+            subscription
+            for subscription in self.listeners.of(key)
+            if not self.readers.hides(subscription.listener.reader_id, author_id)
+        ]
+
+    async def _flags(self, post_id: int, to: Iterable[Subscription]) -> dict[int, Flags]:
+        reader_ids = sorted({one.listener.reader_id for one in to if one.listener.reader_id is not None})
+        found: dict[int, Flags] = {}
+        for at in range(0, len(reader_ids), FLAGS_AT_ONCE):
+            found |= await self._database.read(
+                posts.flags_of_readers, post_id=post_id, reader_ids=reader_ids[at : at + FLAGS_AT_ONCE]
+            )
+        return found
+
+    async def _tell_delete(self, event: PostDeleted) -> None:
+        """Those who may have been shown it hear that it is gone, and its boosts, each under its own id."""
+        await self._gone(event.post_id, self._who_saw(event))
+        for boost_id, booster_id in event.boosts:
+            await self._gone(boost_id, self._home_of_followers(booster_id))
+
+    def _who_saw(self, event: PostDeleted) -> list[Subscription]:
+        author_id = event.author_id
+        if event.visibility == Visibility.DIRECT:
+            concerned = {author_id, *event.mentioned_ids}
+            return [
+                subscription
+                for reader_id in concerned
+                if not self.readers.hides(reader_id, author_id)
+                for kind in (HOME, DIRECT)
+                for subscription in self.listeners.of(Key(kind, reader_id))
+            ]
+        to = self._home_of_followers(author_id)
+        if event.visibility == Visibility.PUBLIC:
+            for key in (Key(PUBLIC), Key(MEDIA), *(Key(TAG, tag) for tag in event.tags)):
+                to += self._not_hidden(author_id, key)
+        return to
+
+    def _home_of_followers(self, author_id: int) -> list[Subscription]:
+        return [
+            subscription
+            for reader_id in {author_id, *self.readers.followers_of(author_id)}
+            if not self.readers.hides(reader_id, author_id)
+            for subscription in self.listeners.of(Key(HOME, reader_id))
+        ]
+
+    async def _gone(self, post_id: int, to: list[Subscription]) -> None:
+        if to:
+            await self._write(Message("delete", lambda _: b"%d" % post_id), to)
+
+    async def _tell_notification(self, account_id: int, notification_id: int) -> None:
+        to = self.listeners.of(Key(NOTIFIED, account_id))
+        if not to:
+            return
+        try:
+            notification = await self._database.read(
+                notifications.notification, account_id=account_id, notification_id=notification_id
+            )
+        except NotFound:
+            return  # taken back already
+        bodies = await self._rendering.notifications([notification], reader_id=account_id)
+        if bodies:
+            await self._write(Message("notification", lambda _: bodies[0]), to)
+
+    async def _write(
+        self,
+        message: Message,
+        to: Sequence[Subscription],
+        forms: dict[int | None, int] | None = None,
+    ) -> None:
+        """To each subscription its form of the message (`forms`: by reader)."""
+        for number, subscription in enumerate(to, start=1):
+            listener = subscription.listener
+            wire = listener.wire
+            if wire is not None:
+                form = _PLAIN if forms is None else forms[listener.reader_id]
+                if listener.is_socket:
+                    wire.push(message.frame(subscription.stream.names, form))
+                else:
+                    wire.push(message.server_sent(form))
+            if number % WRITES_AT_ONCE == 0:
+                await asyncio.sleep(0)

@@ -1,0 +1,86 @@
+"""The streams there are: what they are called, who may listen, and under which keys their listeners are found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from stormpetrel.errors import Forbidden, Malformed, NotSignedIn
+from stormpetrel.model.access import Access
+from stormpetrel.model.text import tag_key
+
+MAX_TAG = 100
+"""Characters; no hashtag is longer."""
+
+HOME = "home"
+NOTIFIED = "notified"
+PUBLIC = "public"
+MEDIA = "media"
+TAG = "tag"
+DIRECT = "direct"
+
+
+class Key(NamedTuple):
+    """Where listeners are found: `value` is an account, a hashtag or nothing (0)."""
+
+    kind: str
+    value: int | str = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What one subscription is about. `names`: how messages name it, and what tells it from others."""
+
+    names: tuple[str, ...]
+    keys: tuple[Key, ...]
+
+
+# All posts are local, so what is local is all there is, and nothing is remote.
+_PUBLIC_KEYS: dict[str, tuple[Key, ...]] = {
+    "public": (Key(PUBLIC),),
+    "public:local": (Key(PUBLIC),),
+    "public:remote": (),
+    "public:media": (Key(MEDIA),),
+    "public:local:media": (Key(MEDIA),),
+    "public:remote:media": (),
+}
+_TAG_NAMES = ("hashtag", "hashtag:local")
+_ACCOUNT_NAMES = ("user", "user:notification", "direct")
+
+
+def stream_of(name: str, *, tag: str | None, access: Access | None) -> Stream:
+    """The stream that is asked for.
+
+    Raises Malformed for one that there is not, NotSignedIn where an account is needed, Forbidden where the
+    token does not allow it.
+    """
+    if name in _PUBLIC_KEYS:
+        return Stream((name,), _PUBLIC_KEYS[name])
+    if name in _TAG_NAMES:
+        wanted = (tag or "").strip().removeprefix("#")
+        if not wanted:
+            raise Malformed("Missing tag name parameter")
+        if len(wanted) > MAX_TAG:
+            raise Malformed("The tag name is too long")
+        return Stream((name, wanted), (Key(TAG, tag_key(wanted)),))
+    if name not in _ACCOUNT_NAMES:
+        raise Malformed("Unknown stream type")
+    if access is None:
+        raise NotSignedIn("Missing access token")
+    if access.account_id is None:
+        raise NotSignedIn("This method requires an authenticated user")
+    notified = Key(NOTIFIED, access.account_id)
+    if name == "user:notification":
+        _require(access, "read:notifications")
+        return Stream((name,), (notified,))
+    _require(access, "read:statuses")
+    if name == "direct":
+        return Stream((name,), (Key(DIRECT, access.account_id),))
+    home = Key(HOME, access.account_id)
+    # Who may not read notifications hears of none, and of everything else.
+    return Stream((name,), (home, notified) if "read:notifications" in access.allowed else (home,))
+
+
+def _require(access: Access, scope: str) -> None:
+    if scope not in access.allowed:
+        raise Forbidden("Access token does not have the required scopes")

@@ -1,0 +1,187 @@
+"""Caps, slow readers, and the end of workers: on places of the tests' own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests.instance import running_instance
+from tests.listening import TIMEOUT_S, Events, eventually, listening
+from tests.people import place_of
+
+
+@contextlib.contextmanager
+def a_place(tmp_path, url, **settings):
+    with (
+        running_instance(tmp_path, url, **{"web_workers": 2, **settings}) as instance,
+        place_of(instance, url) as place,
+    ):
+        yield place
+
+
+def workers(place):
+    """The pids of the web workers."""
+    children = Path(f"/proc/{place.instance.pid}/task/{place.instance.pid}/children").read_text().split()
+    return [int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text().startswith("petrel-web-")]
+
+
+def test_each_cap_answers_429_with_when_to_come_back_and_gives_back_what_is_closed(tmp_path, sqlite_url):
+    caps = {
+        "streaming_max_per_token": 2,
+        "streaming_max_per_account": 3,
+        "streaming_max_per_address": 5,
+        "streaming_max_subscriptions": 2,
+    }
+    with a_place(tmp_path, sqlite_url, web_workers=1, **caps) as place, contextlib.ExitStack() as stack:
+        person = place.person()
+        second = place.token(person.id)
+
+        def opened(token, path="public"):
+            return stack.enter_context(Events(place.base_url, f"/api/v1/streaming/{path}", token=token))
+
+        first = [opened(person.token), opened(person.token, "user")]
+        assert [one.status for one in first] == [200, 200]
+        over = opened(person.token)
+        assert over.status == 429
+        assert over.body() == b'{"error":"Too many open streams of this token"}'
+        assert over.headers["retry-after"] == "30"
+        assert over.headers["access-control-allow-origin"] == "*"
+        assert opened(second).status == 200
+        assert b"account" in opened(second).body()
+        with pytest.raises(InvalidStatus) as raised, listening(place.base_url, person.token):
+            pass
+        assert raised.value.response.status_code == 429
+        assert raised.value.response.headers["retry-after"] == "30"
+        assert raised.value.response.body == b'{"error":"Too many open streams of this token"}'
+        assert [opened(None).status for _ in range(3)] == [200, 200, 429]
+        first[0].socket.close()
+        again = eventually(lambda: opened(None), lambda answer: answer.status == 200)
+        again.socket.close()
+        # Refused subscriptions leave nothing behind, and a connection has its own cap.
+        with contextlib.closing(first[1].socket):
+            pass
+        listener = eventually(lambda: try_listening(stack, place, person.token))
+        for tag in ("one", "two", "three"):
+            listener.say(type="subscribe", stream="hashtag", tag=tag)
+        assert listener.raw() == {"error": "Too many streams on one connection", "status": 429}
+        listener.say(type="unsubscribe", stream="hashtag", tag="one")
+        listener.say(type="subscribe", stream="hashtag", tag="three")
+        listener.settled()
+
+
+def try_listening(stack, place, token):
+    """A WebSocket, or None while a cap refuses it."""
+    try:
+        return stack.enter_context(listening(place.base_url, token))
+    except InvalidStatus as refused:
+        assert refused.response.status_code == 429
+        return None
+
+
+def test_a_listener_that_does_not_read_is_dropped_and_the_others_hear_everything(tmp_path, sqlite_url):
+    with a_place(tmp_path, sqlite_url, posts_max_characters=50_000) as place:
+        author = place.person("author")
+        slow = socket.socket()
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.settimeout(TIMEOUT_S)
+        host, port = place.base_url.removeprefix("http://").split(":")
+        with slow, listening(place.base_url, stream="public") as reader:
+            slow.connect((host, int(port)))
+            slow.sendall(f"GET /api/v1/streaming/public HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+            assert b":)\n" in slow.recv(4096)
+            ids = []
+            for _ in range(20):
+                ids.append(author.post("x" * 50_000)["id"])
+                assert reader.next()[2]["id"] == ids[-1]
+            with contextlib.suppress(ConnectionResetError):
+                held = 0
+                while data := slow.recv(65_536):
+                    held += len(data)
+                    assert held < 900_000
+                raise AssertionError("the stream was ended, not dropped")
+
+
+def test_a_stop_closes_sockets_with_1012_and_completes_event_streams(tmp_path, database_url):
+    with a_place(tmp_path, database_url) as place:
+        person = place.person()
+        with (
+            listening(place.base_url, person.token, stream="user") as home,
+            Events(place.base_url, "/api/v1/streaming/public") as public,
+        ):
+            assert public.line() == ":)"
+            place.instance.stop()
+            with pytest.raises(ConnectionClosed) as raised:
+                home.connection.recv(timeout=TIMEOUT_S)
+            assert raised.value.rcvd.code == 1012
+            with pytest.raises(EOFError, match="complete"):
+                public.line()
+            place.instance.start()
+
+
+def test_who_comes_back_after_a_kill_finds_what_was_missed_by_since_id(tmp_path, database_url):
+    with a_place(tmp_path, database_url) as place:
+        reader, author = place.person("reader"), place.person("author")
+        reader.follow(author)
+        lost = 0
+        while not lost:
+            # Until the worker that is killed is the one that this connection is with.
+            with listening(place.base_url, reader.token, stream="user") as home:
+                seen = author.post("Heard")
+                assert home.next()[2]["id"] == seen["id"]
+                victim = workers(place)[0]
+                os.kill(victim, signal.SIGKILL)
+                eventually(lambda victim=victim: victim not in workers(place) and len(workers(place)) == 2)
+                missed = eventually(lambda: posted(author, "Missed, or not"))
+                try:
+                    assert home.next()[2]["id"] == missed["id"]
+                except ConnectionClosed:
+                    lost = victim
+        with listening(place.base_url, reader.token, stream="user") as home:
+            caught_up = reader.get("/api/v1/timelines/home", since_id=seen["id"])
+            assert missed["id"] in [status["id"] for status in caught_up]
+            last = author.post("Heard again")
+            assert home.next()[2]["id"] == last["id"]
+
+
+def posted(person, text):
+    """The post; None while the connection was the killed worker's."""
+    try:
+        return person.post(text)
+    except httpx.TransportError:
+        return None
+
+
+def test_after_a_kill_the_other_workers_listeners_are_still_told_and_still_not_told(tmp_path, sqlite_url):
+    with a_place(tmp_path, sqlite_url) as place, contextlib.ExitStack() as stack:
+        reader, author, hidden = place.person("reader"), place.person("author"), place.person("hidden")
+        for one in (author, hidden):
+            reader.follow(one)
+        homes = [
+            stack.enter_context(listening(place.base_url, reader.token, stream="user")) for _ in range(12)
+        ]
+        victim = workers(place)[0]
+        os.kill(victim, signal.SIGKILL)
+        eventually(lambda: victim not in workers(place) and len(workers(place)) == 2)
+        eventually(lambda: blocked(reader, hidden))
+        eventually(lambda: posted(hidden, "Not seen"))
+        last = eventually(lambda: posted(author, "Seen"))
+        told = 0
+        for home in homes:
+            with contextlib.suppress(ConnectionClosed):
+                assert home.next()[2]["id"] == last["id"]
+                told += 1
+        assert 0 < told < len(homes)
+
+
+def blocked(person, other):
+    with contextlib.suppress(httpx.TransportError):
+        person.do(f"/api/v1/accounts/{other.id}/block")
+        return True
+    return False
