@@ -14,6 +14,7 @@ from minijinja import Markup
 
 from stormpetrel.model.account import Account
 from stormpetrel.model.event import AccountChanged, AllChanged, Event, PostChanged, PostCreated, PostDeleted
+from stormpetrel.model.media import Media, MediaKind
 from stormpetrel.model.post import NO_FLAGS, Flags, Post, Visibility
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import posts as post_rules
@@ -31,7 +32,8 @@ _REMEMBERED_DROPS = 4_096
 class Fragment:
     """One post. `html`: who, when, what; `foot`: counts for visitors. For a boost `html` is the line above.
 
-    `account_ids`: whose profile it shows; it goes when one of them changes.
+    `picture`: what a preview elsewhere may show of it. `account_ids`: whose profile it shows; it goes when one
+    of them changes.
     """
 
     id: int
@@ -49,6 +51,8 @@ class Fragment:
     excerpt: str
     account_ids: tuple[int, ...]
     created_at_ms: int = 0
+    edited_at_ms: int = 0
+    picture: Media | None = None
 
     @property
     def boostable(self) -> bool:
@@ -171,6 +175,13 @@ class Reading:
     now_ms: int
     fragments: Fragments
     generation: int
+
+
+def picture_of(post: Post) -> Media | None:
+    """The first picture of a post, for a preview; None where its reader should be asked first."""
+    if post.sensitive or post.spoiler_text:
+        return None
+    return next((media for media in post.media if media.decoded.kind is MediaKind.IMAGE), None)
 
 
 def reading(request: Request) -> Reading:

@@ -185,6 +185,8 @@ class Pages:
             excerpt=excerpt(post.spoiler_text or post.text, _EXCERPT_CHARACTERS),
             account_ids=tuple({author.id, *((reply_to.id,) if reply_to else ())}),
             created_at_ms=post.created_at_ms,
+            edited_at_ms=post.edited_at_ms,
+            picture=fragments.picture_of(post),
         )
         self.fragments.put(fragment, generation=gathered.generation)
         return fragment
