@@ -23,6 +23,8 @@ from stormpetrel.model.event import (
     AllChanged,
     Event,
     FiltersChanged,
+    FollowedTagsChanged,
+    ListChanged,
     Notified,
     PostCreated,
     PostDeleted,
@@ -30,23 +32,15 @@ from stormpetrel.model.event import (
     RelationshipChanged,
 )
 from stormpetrel.model.notification import Notification
-from stormpetrel.model.post import Flags, Visibility
-from stormpetrel.model.timeline import Item, in_public, in_tags
+from stormpetrel.model.post import Flags
 from stormpetrel.rules import access as access_rules
 from stormpetrel.rules import notifications, posts
 from stormpetrel.storage.database import Database
 from stormpetrel.streaming.listeners import Listener, Listeners, Subscription
 from stormpetrel.streaming.messages import Message
 from stormpetrel.streaming.readers import Readers
-from stormpetrel.streaming.streams import (
-    DIRECT,
-    HOME,
-    MEDIA,
-    NOTIFIED,
-    PUBLIC,
-    TAG,
-    Key,
-)
+from stormpetrel.streaming.shown import Shown
+from stormpetrel.streaming.streams import HOME, NOTIFIED, Key
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +94,7 @@ class Hub:
         self._drain = drain
         self.listeners = Listeners(caps)
         self.readers = Readers(database, clock_ms=clock_ms)
+        self._shown = Shown(self.listeners, self.readers)
         self._waiting: deque[Event] = deque()
         self._doubtful: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
@@ -143,6 +138,9 @@ class Hub:
                     self._send_away()
             case RelationshipChanged():
                 self.readers.changed((event.account_id, event.other_id))
+            case FollowedTagsChanged() | ListChanged():
+                # Exclusive lists keep their members out of home, followed hashtags bring strangers in.
+                self.readers.changed((event.account_id,))
             case AccessChanged(token_hash=token_hash, account_id=account_id):
                 listeners = self.listeners.of_account(account_id) if account_id else self.listeners
                 if token_hash:
@@ -210,7 +208,7 @@ class Hub:
                 pass
 
     async def _tell_post(self, event: PostCreated | PostEdited, name: str) -> None:
-        to, with_media = self._audience(event)
+        to, with_media = self._shown.to_whom(event)
         if not to and not with_media:
             return
         shared = await self._rendering.shared_status(event.post_id)
@@ -230,49 +228,6 @@ class Hub:
                 forms[reader_id] = shared.end_for(flags.get(reader_id or 0), reader_id, filtered)
         await self._write(Message(name, shared.for_end), to, forms)
 
-    def _audience(self, event: PostCreated | PostEdited) -> tuple[list[Subscription], list[Subscription]]:
-        """Who is shown the post, and who is if it has media."""
-        listeners, readers = self.listeners, self.readers
-        author_id = event.author_id
-        items = [
-            Item(
-                post_id=event.post_id,
-                author_id=author_id,
-                visibility=event.visibility,
-                in_reply_to_account_id=event.in_reply_to_account_id,
-                boost_author_id=event.boost_author_id if isinstance(event, PostCreated) else 0,
-                mentions_reader=mentions_reader,
-            )
-            for mentions_reader in (False, True)
-        ]
-        item = items[0]
-        to: list[Subscription] = []
-        for reader_id in {author_id, *readers.followers_of(author_id)}:
-            key = Key(HOME, reader_id)
-            if listeners.has(key):
-                taste = readers.taste(reader_id)
-                if taste is not None and taste.takes(items[reader_id in event.mentioned_ids]):
-                    to += listeners.of(key)
-        if item.visibility == Visibility.DIRECT:
-            for reader_id in {author_id, *event.mentioned_ids}:
-                if not readers.hides(reader_id, author_id):
-                    to += listeners.of(Key(DIRECT, reader_id))
-        if in_tags(item):
-            for tag in event.tags:
-                to += self._not_hidden(author_id, Key(TAG, tag))
-        with_media: list[Subscription] = []
-        if in_public(item):
-            to += self._not_hidden(author_id, Key(PUBLIC))
-            with_media = self._not_hidden(author_id, Key(MEDIA))
-        return to, with_media
-
-    def _not_hidden(self, author_id: int, key: Key) -> list[Subscription]:
-        return [
-            subscription
-            for subscription in self.listeners.of(key)
-            if not self.readers.hides(subscription.listener.reader_id, author_id)
-        ]
-
     async def _flags(self, post_id: int, to: Iterable[Subscription]) -> dict[int, Flags]:
         reader_ids = sorted({one.listener.reader_id for one in to if one.listener.reader_id is not None})
         found: dict[int, Flags] = {}
@@ -284,34 +239,9 @@ class Hub:
 
     async def _tell_delete(self, event: PostDeleted) -> None:
         """Those who may have been shown it hear that it is gone, and its boosts, each under its own id."""
-        await self._gone(event.post_id, self._who_saw(event))
+        await self._gone(event.post_id, self._shown.who_saw(event))
         for boost_id, booster_id in event.boosts:
-            await self._gone(boost_id, self._home_of_followers(booster_id))
-
-    def _who_saw(self, event: PostDeleted) -> list[Subscription]:
-        author_id = event.author_id
-        if event.visibility == Visibility.DIRECT:
-            concerned = {author_id, *event.mentioned_ids}
-            return [
-                subscription
-                for reader_id in concerned
-                if not self.readers.hides(reader_id, author_id)
-                for kind in (HOME, DIRECT)
-                for subscription in self.listeners.of(Key(kind, reader_id))
-            ]
-        to = self._home_of_followers(author_id)
-        if event.visibility == Visibility.PUBLIC:
-            for key in (Key(PUBLIC), Key(MEDIA), *(Key(TAG, tag) for tag in event.tags)):
-                to += self._not_hidden(author_id, key)
-        return to
-
-    def _home_of_followers(self, author_id: int) -> list[Subscription]:
-        return [
-            subscription
-            for reader_id in {author_id, *self.readers.followers_of(author_id)}
-            if not self.readers.hides(reader_id, author_id)
-            for subscription in self.listeners.of(Key(HOME, reader_id))
-        ]
+            await self._gone(boost_id, self._shown.who_saw_boost(booster_id))
 
     async def _gone(self, post_id: int, to: list[Subscription]) -> None:
         if to:
