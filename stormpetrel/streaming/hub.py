@@ -36,11 +36,12 @@ from stormpetrel.model.post import Flags
 from stormpetrel.rules import access as access_rules
 from stormpetrel.rules import notifications, posts
 from stormpetrel.storage.database import Database
+from stormpetrel.streaming.audiences import Audiences
 from stormpetrel.streaming.listeners import Listener, Listeners, Subscription
 from stormpetrel.streaming.messages import Message
 from stormpetrel.streaming.readers import Readers
 from stormpetrel.streaming.shown import Shown
-from stormpetrel.streaming.streams import HOME, NOTIFIED, Key
+from stormpetrel.streaming.streams import HOME, LIST, NOTIFIED, Key, Stream
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +95,8 @@ class Hub:
         self._drain = drain
         self.listeners = Listeners(caps)
         self.readers = Readers(database, clock_ms=clock_ms)
-        self._shown = Shown(self.listeners, self.readers)
+        self._audiences = Audiences(database)
+        self._shown = Shown(self.listeners, self.readers, self._audiences)
         self._waiting: deque[Event] = deque()
         self._doubtful: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
@@ -112,8 +114,36 @@ class Hub:
         if not await self._is_valid(listener):
             raise NotSignedIn
 
+    async def subscribe(self, listener: Listener, stream: Stream) -> None:
+        """What happens in the stream is told to the listener, which has entered, from now on; once is enough.
+
+        Raises TooMany, and NotFound for a list that is not the listener's own.
+        """
+        if stream.names in listener.subscriptions:
+            return
+        entered = []
+        try:
+            for list_id in _list_ids(stream):
+                await self._audiences.enter(list_id, owner_id=listener.reader_id or 0)
+                entered.append(list_id)
+            self.listeners.subscribe(listener, stream)
+        except BaseException:
+            for list_id in entered:
+                self._audiences.leave(list_id)
+            raise
+
+    def unsubscribe(self, listener: Listener, names: tuple[str, ...]) -> None:
+        """No more of that; nothing happens where there was none."""
+        subscription = listener.subscriptions.get(names)
+        if subscription is not None:
+            self.listeners.unsubscribe(listener, names)
+            for list_id in _list_ids(subscription.stream):
+                self._audiences.leave(list_id)
+
     def leave(self, listener: Listener) -> None:
         """The listener is gone, or did not come to listen."""
+        for names in tuple(listener.subscriptions):
+            self.unsubscribe(listener, names)
         self.listeners.remove(listener)
         self._doubtful.discard(listener)
         if listener.has_entered and listener.reader_id is not None:
@@ -138,9 +168,12 @@ class Hub:
                     self._send_away()
             case RelationshipChanged():
                 self.readers.changed((event.account_id, event.other_id))
-            case FollowedTagsChanged() | ListChanged():
-                # Exclusive lists keep their members out of home, followed hashtags bring strangers in.
+            case FollowedTagsChanged():
                 self.readers.changed((event.account_id,))
+            case ListChanged():
+                # Exclusive lists keep their members out of home.
+                self.readers.changed((event.account_id,))
+                self._audiences.changed(event.list_id)
             case AccessChanged(token_hash=token_hash, account_id=account_id):
                 listeners = self.listeners.of_account(account_id) if account_id else self.listeners
                 if token_hash:
@@ -152,6 +185,7 @@ class Hub:
                     self._doubtful.update(listeners)
             case AllChanged():
                 self.readers.all_changed()
+                self._audiences.all_changed()
                 self._doubtful.update(self.listeners)
             case _:
                 return
@@ -167,7 +201,7 @@ class Hub:
             listener.end(RESTART)
 
     async def _run(self) -> None:
-        while self._waiting or self._doubtful or self.readers.is_stale:
+        while self._waiting or self._doubtful or self.readers.is_stale or self._audiences.is_stale:
             # What was done before a post, in whatever process, counts for who is shown it.
             self._drain()
             try:
@@ -175,7 +209,12 @@ class Hub:
                     listener = self._doubtful.pop()
                     if not await self._is_valid(listener):
                         listener.end(REVOKED)
-                await self.readers.refresh()
+                # In turn until both are right at once: what comes while one is read may concern the other.
+                while True:
+                    await self.readers.refresh()
+                    if not self._audiences.is_stale:
+                        break
+                    await self._audiences.refresh()
             except Refusal:
                 # The store fails: until it is known who may see what, nobody is shown anything.
                 self._doubtful.update(self.listeners)
@@ -279,3 +318,7 @@ class Hub:
                     wire.push(message.server_sent(form))
             if number % WRITES_AT_ONCE == 0:
                 await asyncio.sleep(0)
+
+
+def _list_ids(stream: Stream) -> list[int]:
+    return [int(key.value) for key in stream.keys if key.kind == LIST]

@@ -6,18 +6,20 @@ from collections.abc import Iterable
 
 from stormpetrel.model.event import PostCreated, PostDeleted, PostEdited
 from stormpetrel.model.post import Visibility
-from stormpetrel.model.timeline import Item, Taste, in_public, in_tags
+from stormpetrel.model.timeline import Item, Taste, in_public, in_tags, list_takes
+from stormpetrel.streaming.audiences import Audiences
 from stormpetrel.streaming.listeners import Listeners, Subscription
 from stormpetrel.streaming.readers import Readers
-from stormpetrel.streaming.streams import DIRECT, HOME, MEDIA, PUBLIC, TAG, Key
+from stormpetrel.streaming.streams import DIRECT, HOME, LIST, MEDIA, PUBLIC, TAG, Key
 
 
 class Shown:
-    """Asks what is known of listeners and their tastes; keeps nothing of its own."""
+    """Asks what is known of listeners, their tastes and their lists; keeps nothing of its own."""
 
-    def __init__(self, listeners: Listeners, readers: Readers) -> None:
+    def __init__(self, listeners: Listeners, readers: Readers, audiences: Audiences) -> None:
         self._listeners = listeners
         self._readers = readers
+        self._audiences = audiences
 
     def to_whom(self, event: PostCreated | PostEdited) -> tuple[list[Subscription], list[Subscription]]:
         """Who is shown the post, and who is if it has media."""
@@ -25,13 +27,19 @@ class Shown:
         author_id = event.author_id
         plain = _items(event, None)[0]
         to: list[Subscription] = []
-        sources = (author_id, *event.tags) if in_tags(plain) else (author_id,)
+        sources: list[int | str] = [author_id]
+        if in_tags(plain):
+            sources += event.tags
         for reader_id in {author_id, *self._followers(sources)}:
             key = Key(HOME, reader_id)
             if listeners.has(key):
                 taste = readers.taste(reader_id)
                 if taste is not None and any(map(taste.takes, _items(event, taste))):
                     to += listeners.of(key)
+        for audience in self._audiences.with_member(author_id):
+            taste = readers.taste(audience.owner_id)
+            if taste is not None and any(list_takes(audience, taste, item) for item in _items(event, taste)):
+                to += listeners.of(Key(LIST, audience.list_id))
         if plain.visibility == Visibility.DIRECT:
             for reader_id in {author_id, *event.mentioned_ids}:
                 if not readers.hides(reader_id, author_id):
@@ -56,17 +64,18 @@ class Shown:
                 if not self._readers.hides(reader_id, author_id)
                 for kind in (HOME, DIRECT)
                 for subscription in self._listeners.of(Key(kind, reader_id))
-            ]
+            ] + self._lists_with(author_id, concerned)
+        to = self._lists_with(author_id)
         if event.visibility != Visibility.PUBLIC:
-            return self._home_of_followers(author_id)
-        to = self._home_of_followers(author_id, event.tags)
+            return to + self._home_of_followers(author_id)
+        to += self._home_of_followers(author_id, event.tags)
         for key in (Key(PUBLIC), Key(MEDIA), *(Key(TAG, tag) for tag in event.tags)):
             to += self._not_hidden(author_id, key)
         return to
 
     def who_saw_boost(self, booster_id: int) -> list[Subscription]:
         """Who may have been shown a boost that is gone."""
-        return self._home_of_followers(booster_id)
+        return self._home_of_followers(booster_id) + self._lists_with(booster_id)
 
     def _followers(self, sources: Iterable[int | str]) -> set[int]:
         return {reader_id for source in sources for reader_id in self._readers.followers_of(source)}
@@ -77,6 +86,14 @@ class Shown:
             for reader_id in {author_id, *self._followers((author_id, *tags))}
             if not self._readers.hides(reader_id, author_id)
             for subscription in self._listeners.of(Key(HOME, reader_id))
+        ]
+
+    def _lists_with(self, author_id: int, owner_ids: set[int] | None = None) -> list[Subscription]:
+        return [
+            subscription
+            for audience in self._audiences.with_member(author_id)
+            if owner_ids is None or audience.owner_id in owner_ids
+            for subscription in self._not_hidden(author_id, Key(LIST, audience.list_id))
         ]
 
     def _not_hidden(self, author_id: int, key: Key) -> list[Subscription]:
