@@ -19,6 +19,7 @@ class PostCreated(msgspec.Struct, frozen=True, tag="post"):
     mentioned_ids: tuple[int, ...] = ()
     tags: tuple[str, ...] = ()
     language: str = ""
+    author_silenced: bool = False
 
 
 class PostChanged(msgspec.Struct, frozen=True, tag="changed"):
@@ -30,7 +31,7 @@ class PostChanged(msgspec.Struct, frozen=True, tag="changed"):
 
 class PostEdited(msgspec.Struct, frozen=True, tag="edited"):
     """Its text, media or poll were changed by its author. Who sees it in a timeline is told so; PostChanged, which
-    is told besides, is about what is kept of it."""
+    is told besides, is about what is kept of it. `tags` and `languages` are those before and after."""
 
     post_id: int
     author_id: int
@@ -38,6 +39,7 @@ class PostEdited(msgspec.Struct, frozen=True, tag="edited"):
     in_reply_to_account_id: int = 0
     mentioned_ids: tuple[int, ...] = ()
     tags: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
 
 
 class Reacted(msgspec.Struct, frozen=True, tag="reacted"):
@@ -51,7 +53,8 @@ class Reacted(msgspec.Struct, frozen=True, tag="reacted"):
 class PostDeleted(msgspec.Struct, frozen=True, tag="deleted"):
     """The post and every boost of it are gone. `boosts` holds (boost id, who boosted).
 
-    `visibility` and `mentioned_ids` say who may hear of it: followers (2) where nothing is said.
+    `visibility` and `mentioned_ids` say who may hear of it: followers (2) where nothing is said. `hidden`: by
+    moderators; its author still has it, and not the boosts.
     """
 
     post_id: int
@@ -62,6 +65,7 @@ class PostDeleted(msgspec.Struct, frozen=True, tag="deleted"):
     boosts: tuple[tuple[int, int], ...] = ()
     visibility: int = 2
     mentioned_ids: tuple[int, ...] = ()
+    hidden: bool = False
 
 
 class AccountChanged(msgspec.Struct, frozen=True, tag="account"):

@@ -240,6 +240,9 @@ def hide(connection: Connection, actor: Moderator, *, post_id: int, reason: str,
             tags=post.tags,
             in_reply_to_id=post.in_reply_to_id or 0,
             boosts=tuple(posts.boosts(connection, post_id=post_id)),
+            visibility=int(post.visibility),
+            mentioned_ids=tuple(mention.account_id for mention in post.mentions),
+            hidden=True,
         )
     )
     # For others it is as if deleted; its author's own list has it still, and is read anew.
