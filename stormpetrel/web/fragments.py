@@ -14,9 +14,11 @@ from minijinja import Markup
 
 from stormpetrel.model.account import Account
 from stormpetrel.model.event import AccountChanged, AllChanged, Event, PostChanged, PostCreated, PostDeleted
+from stormpetrel.model.poll import Poll
 from stormpetrel.model.post import NO_FLAGS, Flags, Post, Visibility
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import posts as post_rules
+from stormpetrel.web.polls import PollView, poll_view
 
 if TYPE_CHECKING:
     from stormpetrel.http.request import Request
@@ -31,7 +33,8 @@ _REMEMBERED_DROPS = 4_096
 class Fragment:
     """One post. `html`: who, when, what; `foot`: counts for visitors. For a boost `html` is the line above.
 
-    `account_ids`: whose profile it shows; it goes when one of them changes.
+    `account_ids`: whose profile it shows; it goes when one of them changes. `poll`: as it stands, for nobody in
+    particular. `warned`: what it says is behind a content warning.
     """
 
     id: int
@@ -49,6 +52,8 @@ class Fragment:
     excerpt: str
     account_ids: tuple[int, ...]
     created_at_ms: int = 0
+    poll: Poll | None = None
+    warned: bool = False
 
     @property
     def boostable(self) -> bool:
@@ -143,6 +148,8 @@ class Gathered:
     found: dict[int, Fragment | Post]
     accounts: dict[int, Account]
     flags: dict[int, Flags]
+    reader_id: int | None = None
+    now_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +162,7 @@ class Item:
     flags: Flags = NO_FLAGS
     depth: int = 0
     focus: bool = False
+    poll: PollView | None = None
 
 
 NOTHING = Gathered(0, (), {}, {}, {})
@@ -197,7 +205,13 @@ def gather(connection: Connection, by: Reading, *, post_ids: Sequence[int]) -> G
         spoken = [post_id for post_id, item in found.items() if not item.boost_of_id]
         flags = post_rules.flags(connection, reader_id=by.reader_id, post_ids=spoken)
     return Gathered(
-        by.generation, tuple(post_ids), found, {account.id: account for account in accounts}, flags
+        by.generation,
+        tuple(post_ids),
+        found,
+        {account.id: account for account in accounts},
+        flags,
+        by.reader_id,
+        by.now_ms,
     )
 
 
@@ -236,7 +250,13 @@ def items(
         if fragment is None or (once and fragment.id in seen):
             continue
         seen.add(fragment.id)
-        shown.append(Item(listed_id, fragment, boost, gathered.flags.get(fragment.id, NO_FLAGS)))
+        flags = gathered.flags.get(fragment.id, NO_FLAGS)
+        poll = None
+        if fragment.poll is not None:
+            poll = poll_view(
+                fragment.poll, reader_id=gathered.reader_id, votes=flags.votes, now_ms=gathered.now_ms
+            )
+        shown.append(Item(listed_id, fragment, boost, flags, poll=poll))
     return shown
 
 
