@@ -9,7 +9,7 @@ import pytest
 
 from stormpetrel.model.poll import Option, Poll, bits_of
 from stormpetrel.web.polls import DURATIONS, poll_fields, poll_view
-from tests.forms import forms_of, send
+from tests.forms import form_to, forms_of, send
 from tests.markup import EVIL, checked, sent
 
 OPEN_UNTIL = 1_000_000
@@ -176,6 +176,50 @@ def test_a_vote_needs_an_account_and_a_form_of_this_site(place):
     with closing(place.browser_session(ben)) as browser:
         checked(browser.post(f"/posts/{post['id']}/vote", data={"choice": "0"}), 403)
     assert ann.get(f"/api/v1/polls/{post['id']}")["votes_count"] == 0
+
+
+def test_a_poll_is_asked_with_the_form_alone(place):
+    ann = place.person("ann")
+    typed = {
+        "text": "Which?",
+        "poll_option_0": "Tea",
+        "poll_option_2": "Coffee",
+        "poll_duration": "300",
+        "poll_multiple": "on",
+        "poll_hide_totals": "on",
+        "visibility": "public",
+    }
+    with closing(place.browser_session(ann)) as browser:
+        page = browser.get("/compose")
+        checked(page)
+        assert send(browser, page, "/compose", typed).status_code == 303
+        # The same form with another poll is another post.
+        assert send(browser, page, "/compose", typed | {"poll_option_0": "Milk"}).status_code == 303
+    newer, older = ann.get(f"/api/v1/accounts/{ann.id}/statuses")
+    assert [option["title"] for option in older["poll"]["options"]] == ["Tea", "Coffee"]
+    assert [option["title"] for option in newer["poll"]["options"]] == ["Milk", "Coffee"]
+    assert older["poll"]["multiple"] is True
+    assert older["poll"]["options"][0]["votes_count"] is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"poll_option_1": "Alone"}, {"poll_option_0": "x" * 51, "poll_option_1": "y"}],
+)
+def test_a_poll_that_is_refused_comes_back_with_everything_that_was_typed(place, options):
+    ann = place.person("ann")
+    more = {"poll_duration": "604800", "poll_multiple": "on", "poll_hide_totals": "on", "sensitive": "on"}
+    typed = {"text": "Which?", "description_1": "A <cup>"} | options | more
+    with closing(place.browser_session(ann)) as browser:
+        answer = send(browser, browser.get("/compose"), "/compose", typed)
+        checked(answer, 422)
+        fields = form_to(answer, "/compose").fields
+        chosen = typed.keys() - {"poll_duration", "poll_multiple", "poll_hide_totals", "sensitive"}
+        assert {name: fields[name] for name in chosen} == {name: typed[name] for name in chosen}
+        assert {"poll_multiple", "poll_hide_totals", "sensitive"} <= fields.keys()
+        assert '<option value="604800" selected>' in answer.text
+        assert '<details class="warn ask-poll" open>' in answer.text
+    assert ann.get(f"/api/v1/accounts/{ann.id}/statuses") == []
 
 
 def test_a_poll_behind_a_warning_is_behind_a_word(place):
