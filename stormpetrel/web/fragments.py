@@ -60,6 +60,11 @@ class Fragment:
         """Whether others may repeat it to their followers."""
         return self.visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
 
+    @property
+    def pinnable(self) -> bool:
+        """Whether its author may pin it to their profile."""
+        return self.visibility is not Visibility.DIRECT
+
 
 class Fragments:
     """Fragments by post id, for the loop's thread; other threads may look one up."""
@@ -163,6 +168,7 @@ class Item:
     depth: int = 0
     focus: bool = False
     poll: PollView | None = None
+    pinned: bool = False
 
 
 NOTHING = Gathered(0, (), {}, {}, {})

@@ -75,6 +75,8 @@ ROUTES: tuple[Route, ...] = (
     _form("/posts/{id}/unfavourite", posts.unfavourite, "Takes the like back"),
     _form("/posts/{id}/bookmark", posts.bookmark, "Keeps a post for later"),
     _form("/posts/{id}/unbookmark", posts.unbookmark, "Keeps it no longer"),
+    _form("/posts/{id}/pin", posts.pin, "Keeps a post on top of one's profile"),
+    _form("/posts/{id}/unpin", posts.unpin, "Keeps it there no longer"),
     _form("/posts/{id}/vote", polls.vote, "Votes in a poll"),
     _member("/posts/{id}/edit", edits.edit, "One's own post, to be changed"),
     _form("/posts/{id}/edit", edits.save, "Changes a post"),
