@@ -34,13 +34,15 @@ def edit_post(
     max_characters: int,
     domain: str,
     now_ms: int,
+    poll_stays: bool = False,
 ) -> None:
     """Gives one's own post the text, content warning, sensitivity and poll of `draft`; a language of None stays.
 
     Visibility and what is answered stay as they are, whatever the draft says. Who is mentioned newly is told, once;
     who is not mentioned any more is not addressed any more either, and of a post for few sees nothing from now on.
-    Votes are kept while question and options stay. Without a change nothing happens. Raises NotFound for anybody
-    else's post and for boosts, Invalid as `create_post` does.
+    Votes are kept while question and options stay; with `poll_stays` the poll is left alone, whatever the draft says.
+    Without a change nothing happens. Raises NotFound for anybody else's post and for boosts, Invalid as `create_post`
+    does.
     """
     stored.lock(connection, post_id=post_id)
     old = stored_posts.posts(connection, post_ids=[post_id]).get(post_id)
@@ -60,7 +62,7 @@ def edit_post(
         mentions=mentions,
         tags=tuple(name for name, _ in tags),
     )
-    told_poll = _edit_poll(connection, old, draft.poll, now_ms=now_ms)
+    told_poll = not poll_stays and _edit_poll(connection, old, draft.poll, now_ms=now_ms)
     changed = told_poll or _said(new) != _said(old)
     if changed:
         if stored.count(connection, post_id=post_id) >= MAX_EDITS:

@@ -78,6 +78,27 @@ def test_every_version_is_kept_the_original_first(store: Store) -> None:
     assert read(store, author, post_id).visibility is Visibility.FOLLOWERS
 
 
+@pytest.mark.parametrize("late_ms", [0, 299_000, 301_000])
+def test_a_poll_that_stays_is_left_alone_near_its_end_and_after_it(store: Store, late_ms: int) -> None:
+    author, voter = store.person(), store.person()
+    post_id = store.post(author, "wich?", poll=PollDraft(("a", "b"), 300))
+    vote(store, voter, post_id, 1)
+    before = read(store, author, post_id).poll
+    store.now_ms += late_ms
+    store.do(
+        edits.edit_post,
+        author_id=author,
+        post_id=post_id,
+        draft=Draft("which?"),
+        max_characters=500,
+        domain="here.example",
+        now_ms=store.now_ms,
+        poll_stays=True,
+    )
+    assert read(store, author, post_id).poll == before
+    assert texts(store, author, post_id) == ["wich?", "which?"]
+
+
 def test_nothing_happens_when_nothing_changed(store: Store) -> None:
     author = store.person()
     post_id = store.post(author, "the same", spoiler_text="careful", language="en")
