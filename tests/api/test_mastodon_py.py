@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import io
 
 import pytest
 from mastodon import Mastodon, MastodonAPIError, MastodonNotFoundError, MastodonUnauthorizedError
@@ -11,6 +12,7 @@ from mastodon import return_types as types
 
 from tests.api.out_of_band import code_for
 from tests.api.typed_entities import check, problems
+from tests.media_files import png
 
 SCOPES = ["read", "write", "follow", "push"]
 
@@ -119,6 +121,31 @@ def test_every_answer_about_polls_edits_and_pins_is_accepted(two):
     assert ann_app.status_source(post.id).text == "Which one?"
     for act in (ann_app.status_pin, ann_app.status_unpin, bob_app.status_mute, bob_app.status_unmute):
         check(act(post.id), types.Status)
+
+
+def test_an_edit_changes_pictures_and_what_is_said_about_them(two):
+    _, ann_app, _, bob_app = two
+    first, second = (
+        ann_app.media_post(io.BytesIO(png()), mime_type="image/png", description="before") for _ in range(2)
+    )
+    post = ann_app.status_post("Look", media_ids=[first.id])
+    edited = ann_app.status_update(post.id, "Look", media_ids=[second.id, first.id])
+    check(edited, types.Status)
+    assert edited.edited_at is not None
+    assert [str(one.id) for one in edited.media_attachments] == [str(second.id), str(first.id)]
+    # Mastodon.py names the media of `media_attributes` as the post's, and takes no others beside them.
+    words = ann_app.generate_media_edit_attributes(second.id, description="A grey sea", focus=(0.5, -0.5))
+    (said,) = ann_app.status_update(post.id, "Look", media_attributes=[words]).media_attachments
+    assert (str(said.id), said.description, said.meta.focus.x) == (str(second.id), "A grey sea", 0.5)
+    history = bob_app.status_history(post.id)
+    assert [[one.description for one in edit.media_attachments] for edit in history] == [
+        [],  # the picture that was taken away is not shown again
+        ["before"],
+        ["A grey sea"],
+    ]
+    check(history, [types.StatusEdit])
+    # As with Mastodon, what an edit does not name is taken away.
+    assert ann_app.status_update(post.id, "Nothing to see").media_attachments == []
 
 
 def test_a_post_for_later_is_accepted_moved_and_taken_back(two):
