@@ -234,6 +234,26 @@ def test_every_answer_about_timelines_and_reading_is_accepted(two):
     assert [status.id for status in bob_app.fetch_previous(following)] == [first[0].id]
 
 
+def test_every_suggestion_is_accepted_and_can_be_turned_down(two, place):
+    ann, _, bob, bob_app = two
+    dora, erin = place.person("dora"), place.person("erin")
+    bob_app.account_follow(ann.id)
+    for whom in (dora, erin):
+        ann.do(f"/api/v1/accounts/{whom.id}/follow")
+    found = bob_app.suggestions_v2()
+    check(found, [types.Suggestion])
+    (why,) = [one for one in found if str(one.account.id) == str(dora.id)]
+    assert (why.source, why.sources) == ("past_interactions", ["friends_of_friends", "most_followed"])
+    check(bob_app.suggestions_v1(), [types.Account])
+    assert len(bob_app.suggestions_v1()) == len(found)
+    bob_app.suggestion_delete(dora.id)
+    left = {str(account.id) for account in bob_app.suggestions()}
+    assert str(erin.id) in left
+    assert not {str(one.id) for one in (dora, ann, bob)} & left
+    answer = place.visitor.delete(f"/api/v1/suggestions/{erin.id}")
+    assert answer.status_code == 401
+
+
 def test_what_does_not_exist_yet_is_empty_and_right(two):
     _, app, _, _ = two
     assert app.filters_v2() == []
@@ -246,7 +266,6 @@ def test_what_does_not_exist_yet_is_empty_and_right(two):
     assert app.trending_tags() == []
     assert app.trending_statuses() == []
     assert app.trending_links() == []
-    assert app.suggestions() == []
     assert app.conversations() == []
     assert app.endorsements() == []
     assert app.domain_blocks() == []

@@ -101,6 +101,7 @@ def upgrade() -> None:
     )
     op.add_column("tags", sa.Column("uses", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
     _tables()
+    _suggest()
     _name_accounts()
     bind = op.get_bind()
     # Past SQLAlchemy, which would read ":"; psycopg reads "%".
@@ -110,6 +111,19 @@ def upgrade() -> None:
     else:
         for statement in _POSTGRESQL:
             bind.exec_driver_sql(statement.replace("%", "%%"))
+
+
+def _suggest() -> None:
+    """Whom somebody follows by when, and who is followed most: storage/suggestions.py."""
+    op.create_index(op.f("ix_follows_follower_id_id"), "follows", ["follower_id", "id"])
+    wanted = sa.text("state = 'active' AND discoverable = TRUE")
+    op.create_index(
+        "ix_accounts_popular",
+        "accounts",
+        ["followers_count", "id"],
+        sqlite_where=wanted,
+        postgresql_where=wanted,
+    )
 
 
 def _tables() -> None:
@@ -225,6 +239,8 @@ def downgrade() -> None:
         op.execute("DROP FUNCTION keep_post_words()")
         op.execute("DROP FUNCTION post_words_of(posts)")
         op.execute("DROP FUNCTION search_words(text)")
+    op.drop_index("ix_accounts_popular", table_name="accounts")
+    op.drop_index("ix_follows_follower_id_id", table_name="follows")
     for table in (
         "featured_tags",
         "suggestion_dismissals",
