@@ -387,8 +387,11 @@ def boost(
 ) -> int:
     """Boosts; the boost's id, also when it was boosted before. Of a boost, its original is meant.
 
-    Raises NotFound for what may not be seen, Forbidden for what is not meant for everybody.
+    Raises NotFound for what may not be seen, Forbidden for what is not meant for everybody, and for an account
+    that may not post.
     """
+    if accounts.state(connection, account_id=account_id) is not AccountState.ACTIVE:
+        raise Forbidden("This account may not post")
     original = post(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
     if original.boost_of_id is not None:
         original = post(connection, reader_id=account_id, post_id=original.boost_of_id, now_ms=now_ms)
