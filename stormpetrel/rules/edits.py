@@ -39,7 +39,8 @@ def edit_post(
     now_ms: int,
     poll_stays: bool = False,
 ) -> None:
-    """Gives one's own post the text, content warning, sensitivity, poll and media of `draft`; a language of None stays.
+    `media_words` change what is said about the media that the post has then. Without a change nothing happens.
+    Raises
 
     Visibility and what is answered stay as they are, whatever the draft says. Who is mentioned newly is told, once;
     who is not mentioned any more is not addressed any more either, and of a post for few sees nothing from now on.
