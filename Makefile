@@ -44,7 +44,7 @@ format: ## put the code into its form
 
 docs: ## write the generated pages of docs/ anew
 	@tools/install test
-	@.venv-test/bin/python tools/reference.py --write
+	@.venv-test/bin/python -m tools.reference --write
 
 lock: ## pin what requirements/*.in ask for, keeping the versions that still do
 	@tools/install lock

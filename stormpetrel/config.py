@@ -28,6 +28,9 @@ _LOGIN = re.compile(r"(?<=://)([^/:?#]*):[^/]*@")
 _PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+")
 SHIELD_MODES = ("full", "off", "per-address", "bounded")
+MAIL_TRANSPORTS = ("file", "console", "smtp")
+MAIL_SECURITIES = ("none", "starttls", "tls")
+CONFIRMATIONS = ("auto", "required", "off")
 REGISTRATIONS = ("open", "approval", "closed")
 
 
@@ -124,6 +127,65 @@ class PostsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MailConfig:
+    transport: str = _key(
+        "file",
+        "how mails leave: as files in the data directory, in the log, or to a mail server",
+        choices=MAIL_TRANSPORTS,
+    )
+    sender: str = _key("", "address that mails come from; empty: stormpetrel@ the public host")
+    confirm: str = _key(
+        "auto", "whether new addresses must be confirmed; auto: with smtp", choices=CONFIRMATIONS
+    )
+    host: str = _key("127.0.0.1", "the mail server")
+    port: int = _key(587, "port of the mail server", low=1, high=65535)
+    security: str = _key(
+        "starttls",
+        "how the way to the mail server is protected; certificates are checked",
+        choices=MAIL_SECURITIES,
+    )
+    ca_file: str = _key(
+        "", "certificates (PEM) to trust instead of the system's, for a mail server of one's own"
+    )
+    username: str = _key("", "name to sign in to the mail server with; empty: none")
+    password: str = _key("", "password for the mail server", secret="all")
+    timeout_s: float = _key(10.0, "longest wait for one answer of the mail server", low=0.1, high=120)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaConfig:
+    store: str = _key("folder", "where files are kept", choices=("folder", "s3"))
+    folder: str = _key("", "the folder; empty: media in the data directory")
+    max_image_bytes: int = _key(16_777_216, "largest picture", low=1024, high=1_073_741_824)
+    max_video_bytes: int = _key(103_809_024, "largest film or sound", low=1024, high=4_294_967_296)
+    max_image_pixels: int = _key(
+        33_177_600, "largest picture, in pixels (width times height)", low=1024, high=100_000_000
+    )
+    uploads_per_account: int = _key(4, "uploads of one account at once, per worker", low=1, high=1000)
+    s3_endpoint: str = _key("", "https:// address of the S3 service")
+    s3_bucket: str = _key("", "name of the bucket")
+    s3_region: str = _key("us-east-1", "region of the bucket")
+    s3_key: str = _key("", "access key id")
+    s3_secret: str = _key("", "secret access key", secret="all")
+    s3_public_url: str = _key("", "where people read the bucket's files; empty: ENDPOINT/BUCKET")
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionConfig:
+    notifications_days: int = _key(365, "how long notifications are kept; 0: for ever", low=0, high=36_500)
+    suspended_days: int = _key(30, "a suspended account is deleted after this; 0: never", low=0, high=36_500)
+    applications_days: int = _key(
+        7, "an app that nobody ever let in is forgotten after this; 0: never", low=0, high=36_500
+    )
+    app_tokens_days: int = _key(
+        90, "how long a token of an app itself, without an account, is good; 0: for ever", low=0, high=36_500
+    )
+    dead_jobs_days: int = _key(
+        30, "how long jobs are kept that were given up; 0: for ever", low=0, high=36_500
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfig:
     level: str = _key("info", "least level that is logged", choices=("debug", "info", "warning", "error"))
 
@@ -152,12 +214,28 @@ class Config:
     edge: EdgeConfig = field(default_factory=EdgeConfig)
     streaming: StreamingConfig = field(default_factory=StreamingConfig)
     posts: PostsConfig = field(default_factory=PostsConfig)
+    media: MediaConfig = field(default_factory=MediaConfig)
+    retention: RetentionConfig = field(default_factory=RetentionConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    mail: MailConfig = field(default_factory=MailConfig)
 
     @property
     def database_url(self) -> str:
         """The database's address; by default an SQLite file in the data directory."""
         return self.database.url or f"sqlite:///{self.data_dir / 'stormpetrel.db'}"
+
+    @property
+    def media_folder(self) -> Path:
+        """Where the folder store keeps its files."""
+        return Path(self.media.folder) if self.media.folder else self.data_dir / "media"
+
+    @property
+    def media_origin(self) -> str:
+        """Scheme and host that pages may show files from besides our own; empty: none."""
+        if self.media.store != "s3":
+            return ""
+        url = urlsplit(self.media.s3_public_url or self.media.s3_endpoint)
+        return f"{url.scheme}://{url.netloc}"
 
     @property
     def base_url(self) -> str:
@@ -174,6 +252,18 @@ class Config:
         url = urlsplit(self.base_url)
         host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
         return f"{url.scheme}://{host}:{self.status.port}"
+
+    @property
+    def mail_sender(self) -> str:
+        """The address that mails come from."""
+        return self.mail.sender or f"stormpetrel@{urlsplit(self.base_url).hostname}"
+
+    @property
+    def confirms_addresses(self) -> bool:
+        """Whether who signs up must follow a link in a mail first."""
+        return self.mail.confirm == "required" or (
+            self.mail.confirm == "auto" and self.mail.transport == "smtp"
+        )
 
     @property
     def domain(self) -> str:
@@ -358,5 +448,16 @@ def _check_urls(config: Config) -> None:
         raise SetupError(f"public_url must be https unless it is on loopback, not {config.public_url!r}")
     if not config.database_url.startswith(("sqlite:///", "postgresql://")):
         raise SetupError("database.url must start with sqlite:/// or postgresql://")
+    media = config.media
+    if media.store == "s3":
+        for name in ("s3_endpoint", "s3_bucket", "s3_key", "s3_secret"):
+            if not getattr(media, name):
+                raise SetupError(f"media.{name} must be set when media.store is s3")
+        for name in ("s3_endpoint", "s3_public_url"):
+            url = urlsplit(getattr(media, name))
+            if getattr(media, name) and (url.scheme not in ("http", "https") or not url.hostname):
+                raise SetupError(f"media.{name} must be like https://s3.example.org")
+            if any(c in getattr(media, name) for c in " ;,'\"\n\r"):
+                raise SetupError(f"media.{name} holds characters that no address has")
     if config.valkey.url and not config.valkey.url.startswith(("redis://", "rediss://", "unix://")):
         raise SetupError("valkey.url must start with redis://, rediss:// or unix://")

@@ -16,8 +16,11 @@ from stormpetrel.model.event import (
     AccountChanged,
     AllChanged,
     Event,
+    FollowedTagsChanged,
+    ListChanged,
     PostCreated,
     PostDeleted,
+    PostEdited,
     Reacted,
     RelationshipChanged,
 )
@@ -49,7 +52,8 @@ class _Home:
 
     @property
     def weight(self) -> int:
-        return len(self.taste.followed) + len(self.taste.hidden) + MAX_IDS
+        taste = self.taste
+        return len(taste.followed) + len(taste.hidden) + len(taste.apart) + len(taste.tags) + MAX_IDS
 
     def add(self, event: PostCreated) -> None:
         item = Item(
@@ -59,6 +63,8 @@ class _Home:
             in_reply_to_account_id=event.in_reply_to_account_id,
             boost_author_id=event.boost_author_id,
             mentions_reader=self.taste.reader_id in event.mentioned_ids,
+            language=event.language,
+            has_followed_tag=not self.taste.tags.keys().isdisjoint(event.tags),
         )
         ids = self.ids
         if not self.taste.takes(item):
@@ -77,6 +83,10 @@ class _Home:
         at = bisect_left(self.ids, post_id)
         if at < len(self.ids) and self.ids[at] == post_id:
             del self.ids[at]
+
+    def holds(self, post_id: int) -> bool:
+        at = bisect_left(self.ids, post_id)
+        return at < len(self.ids) and self.ids[at] == post_id
 
     def page(self, page: Page) -> list[int] | None:
         """The page, newest first, or None where the ids held do not reach far enough to say."""
@@ -128,7 +138,8 @@ class HomeLists:
         self._clock_ms = clock_ms
         self._homes: OrderedDict[int, _Home] = OrderedDict()
         self._weight = 0
-        self._readers_of: dict[int, set[int]] = {}
+        # By author, and by followed hashtag.
+        self._readers_of: dict[int | str, set[int]] = {}
         self._loads: set[_Load] = set()
         self._loading: dict[int, _Load] = {}
 
@@ -181,8 +192,8 @@ class HomeLists:
         self._drop(reader_id)
         self._homes[reader_id] = home
         self._weight += home.weight
-        for author_id in (reader_id, *home.taste.followed):
-            self._readers_of.setdefault(author_id, set()).add(reader_id)
+        for source in _sources(home.taste):
+            self._readers_of.setdefault(source, set()).add(reader_id)
         while self._weight > self._max_weight and len(self._homes) > 1:
             self._drop(next(iter(self._homes)))
 
@@ -191,12 +202,12 @@ class HomeLists:
         if home is None:
             return
         self._weight -= home.weight
-        for author_id in (reader_id, *home.taste.followed):
-            readers = self._readers_of.get(author_id)
+        for source in _sources(home.taste):
+            readers = self._readers_of.get(source)
             if readers is not None:
                 readers.discard(reader_id)
                 if not readers:
-                    del self._readers_of[author_id]
+                    del self._readers_of[source]
 
     def clear(self) -> None:
         """Drops everything."""
@@ -210,20 +221,23 @@ class HomeLists:
         """Brings the lists up to what has just changed."""
         match event:
             case PostCreated() | PostDeleted():
-                authors = {event.author_id}
+                sources: set[int | str] = {event.author_id, *event.tags}
                 if isinstance(event, PostDeleted):
-                    authors.update(booster_id for _, booster_id in event.boosts)
-                for author_id in authors:
-                    for reader_id in self._readers_of.get(author_id, ()):
+                    sources.update(booster_id for _, booster_id in event.boosts)
+                for source in sources:
+                    for reader_id in self._readers_of.get(source, ()):
                         _change(self._homes[reader_id], event)
                 for load in self._loads:
                     load.events.append(event)
                     load.spoilt = load.spoilt or len(load.events) > MAX_PENDING
             case RelationshipChanged():
-                for reader_id in (event.account_id, event.other_id):
-                    self._drop(reader_id)
-                    for load in self._loads:
-                        load.spoilt = load.spoilt or load.reader_id == reader_id
+                self._forget(event.account_id)
+                self._forget(event.other_id)
+            case ListChanged() | FollowedTagsChanged():
+                # Exclusive lists keep their members out of home, followed hashtags bring strangers in.
+                self._forget(event.account_id)
+            case PostEdited():
+                self._edited(event)
             case AccountChanged() if event.hidden:
                 # Its posts and boosts of them may stand in any list.
                 self.clear()
@@ -231,6 +245,27 @@ class HomeLists:
                 self.clear()
             case _:
                 pass
+
+    def _forget(self, reader_id: int) -> None:
+        self._drop(reader_id)
+        for load in self._loads:
+            load.spoilt = load.spoilt or load.reader_id == reader_id
+
+    def _edited(self, event: PostEdited) -> None:
+        """Its hashtags and language may be others now: who looks at those reads anew. Edits are rare."""
+        for reader_id, home in list(self._homes.items()):
+            taste = home.taste
+            if event.author_id in taste.languages or (
+                taste.tags and (not taste.tags.keys().isdisjoint(event.tags) or home.holds(event.post_id))
+            ):
+                self._drop(reader_id)
+        for load in self._loads:
+            load.spoilt = True
+
+
+def _sources(taste: Taste) -> tuple[int | str, ...]:
+    """Where what belongs in a home list can come from: authors and hashtags."""
+    return (taste.reader_id, *taste.followed, *taste.tags)
 
 
 def _change(home: _Home, event: PostCreated | PostDeleted) -> None:
@@ -308,7 +343,9 @@ class ReaderFlags:
         match event:
             case Reacted(account_id=account_id, post_id=post_id):
                 known = self._known.get(account_id)
-                if known is not None and post_id in known:
+                if post_id == EVERYTHING:
+                    self._count -= len(self._known.pop(account_id, ()))
+                elif known is not None and post_id in known:
                     del known[post_id]
                     self._count -= 1
                 for changed in self._reading.get(account_id, ()):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 from stormpetrel.api.render import Renderer
@@ -20,6 +21,8 @@ from stormpetrel.heavy import Heavy
 from stormpetrel.http.application import Application
 from stormpetrel.http.routing import Router
 from stormpetrel.http.site import Site
+from stormpetrel.media.store import open_store
+from stormpetrel.media.uploads import Uploads
 from stormpetrel.memory import HomeLists, ReaderFlags
 from stormpetrel.model.event import (
     AccessChanged,
@@ -29,12 +32,17 @@ from stormpetrel.model.event import (
     PostChanged,
     PostCreated,
     PostDeleted,
+    PostEdited,
 )
+from stormpetrel.model.post import Visibility
+from stormpetrel.reader_filters import ReaderFilters
 from stormpetrel.storage.database import Database
 from stormpetrel.streaming.hub import Hub
 from stormpetrel.web.render import Pages
 from stormpetrel.web.routes import ROUTES as WEB_ROUTES
 
+FORM_BYTES = 65_536
+"""What a form with files has besides them."""
 ROUTES = (*API_ROUTES, *WEB_ROUTES)
 
 
@@ -57,6 +65,7 @@ async def run(
         secret=secret,
         public_https=config.base_url.startswith("https:"),
         status_url=config.status_url,
+        body_limit=body_limits(config),
     )
     memory = Memory()
 
@@ -70,16 +79,18 @@ async def run(
         config=config,
         database=database,
         heavy=heavy,
+        uploads=Uploads(config, open_store(config)),
         tokens=edge.tokens,
         cache=edge.cache,
         home=HomeLists(database),
         flags=ReaderFlags(database),
+        filters=ReaderFilters(database),
         secret=secret,
         base_url=config.base_url,
         domain=config.domain,
         drain=bus.drain,
     )
-    site.api = Renderer(database, site.flags, base_url=site.base_url)
+    site.api = Renderer(database, site.flags, site.filters, base_url=site.base_url)
     site.pages = Pages(site)
     memory.site = site
     site.streaming = Hub(
@@ -96,7 +107,30 @@ async def run(
         await edge.start()
         await edge.serve_until(stop)
     finally:
+        site.uploads.close()
         await database.close()
+
+
+def body_limits(config: Config) -> Callable[[bytes], int]:
+    """The largest body by path: where files are uploaded it may be larger."""
+    plain = config.edge.max_body_bytes
+    pictures = max(plain, 2 * config.media.max_image_bytes + FORM_BYTES)
+    files = max(plain, 4 * config.media.max_image_bytes + config.media.max_video_bytes + FORM_BYTES)
+    by_path = {
+        b"/api/v1/media": files,
+        b"/api/v2/media": files,
+        b"/compose": files,
+        b"/api/v1/accounts/update_credentials": pictures,
+        b"/settings/profile": pictures,
+    }
+
+    def limit(path: bytes) -> int:
+        known = by_path.get(path)
+        if known is not None:
+            return known
+        return pictures if path.startswith(b"/api/v1/media/") else plain
+
+    return limit
 
 
 class Memory:
@@ -110,6 +144,7 @@ class Memory:
         for event in events:
             site.home.apply(event)
             site.flags.apply(event)
+            site.filters.apply(event)
             site.api.apply(event)
             site.pages.apply(event)
             self._hot_pages(event)
@@ -131,6 +166,14 @@ class Memory:
                     cache.invalidate(f"post:{event.in_reply_to_id}")
             case PostChanged():
                 cache.invalidate(f"post:{event.post_id}")
+            case PostEdited():
+                # What was taken back by an edit must not be read on.
+                cache.purge(f"post:{event.post_id}")
+                cache.purge(f"account:{event.author_id}")
+                for name in event.tags:
+                    cache.purge(f"tag:{name}")
+                if event.visibility == Visibility.PUBLIC:
+                    cache.purge("public")
             case PostDeleted():
                 for tag in (
                     f"post:{event.post_id}",

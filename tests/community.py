@@ -16,7 +16,7 @@ from stormpetrel.errors import NotFound, Refusal
 from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Visibility
-from stormpetrel.rules import accounts, posts, relationships
+from stormpetrel.rules import accounts, followed_tags, lists, posts, relationships
 from tests.store import Store
 
 
@@ -53,11 +53,15 @@ def boost(store: Store, account: int, post_id: int, visibility: Visibility | Non
 
 
 PEOPLE = 4
+TAGS = ("gale", "swell")
+LANGUAGES = ("", "en", "de")
 VISIBILITIES = (*[Visibility.PUBLIC] * 3, *Visibility)
 KINDS = (
     *("post",) * 9,
     *("boost",) * 3,
     *("follow",) * 2,
+    *("follow_tag",) * 2,
+    *("unfollow_tag", "list", "list", "unlist", "understand"),
     *("delete", "unfollow", "block", "unblock", "mute", "mute", "suspend", "unsuspend", "unsuspend"),
 )
 
@@ -73,11 +77,21 @@ def actions_of(seed: int) -> list[tuple[Any, ...]]:
         match kind:
             case "post":
                 answered = pick.choice([None, pick.randrange(20)])
-                return kind, person(), pick.choice(VISIBILITIES), answered, pick.choice([None, person()])
+                named, tag = pick.choice([None, person()]), pick.choice([None, None, *TAGS])
+                return (
+                    *(kind, person(), pick.choice(VISIBILITIES), answered, named),
+                    *(tag, pick.choice(LANGUAGES)),
+                )
             case "boost":
                 return kind, person(), pick.randrange(20)
             case "follow":
                 return kind, person(), person(), pick.random() < 0.7
+            case "follow_tag" | "unfollow_tag":
+                return kind, person(), pick.choice(TAGS)
+            case "list":
+                return kind, person(), person(), pick.random() < 0.7
+            case "understand":
+                return kind, person(), person(), pick.choice([(), ("en",), ("de", "fr")])
             case "mute":
                 return kind, person(), person(), pick.choice([0, 1])
             case "delete":
@@ -105,6 +119,8 @@ class Said:
     answered: int | None = None
     named: int | None = None
     boosted: int | None = None
+    tag: str | None = None
+    language: str = ""
 
 
 @dataclass
@@ -118,6 +134,10 @@ class Community:
     blocks: set[tuple[int, int]] = field(default_factory=set)
     mutes: dict[tuple[int, int], int] = field(default_factory=dict)
     suspended: set[int] = field(default_factory=set)
+    tags: set[tuple[int, str]] = field(default_factory=set)
+    lists: dict[int, tuple[int, bool]] = field(default_factory=dict)
+    listed: dict[int, set[int]] = field(default_factory=dict)
+    languages: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
 
     def act(self, action: tuple[Any, ...]) -> None:
         """Does it in both; what the rules refuse happens in neither."""
@@ -130,19 +150,35 @@ class Community:
             raise NotFound
         return ids[index % len(ids)]
 
-    def post(self, who: int, visibility: Visibility, answers: int | None, names: int | None) -> None:
+    def post(
+        self,
+        who: int,
+        visibility: Visibility,
+        answers: int | None,
+        names: int | None,
+        tag: str | None = None,
+        language: str = "",
+    ) -> None:
         author = self.people[who]
         parent = None if answers is None else self._post_at(answers)
         named = None if names is None else self.people[names]
         text = "hello" if named is None else f"hello @{self.names[named]}"
-        post_id = self.store.post(author, text, visibility=visibility, in_reply_to_id=parent)
+        if tag is not None:
+            tag = self.tag(tag)
+            text += f" #{tag}"
+        post_id = self.store.post(
+            author, text, visibility=visibility, in_reply_to_id=parent, language=language
+        )
         if parent is not None and self.said[parent].boosted is not None:
             parent = self.said[parent].boosted
         answered = None if parent is None else self.said[parent].author
         # Who is suspended is not there to be named.
-        self.said[post_id] = Said(author, visibility, answered, None if named in self.suspended else named)
+        named = None if named in self.suspended else named
+        self.said[post_id] = Said(author, visibility, answered, named, tag=tag, language=language)
 
     def boost(self, who: int, which: int) -> None:
+        if self.people[who] in self.suspended:
+            raise NotFound  # shut out: they have no way to ask
         target = self._post_at(which)
         target = self.said[target].boosted or target
         boost_id = boost(self.store, self.people[who], target)
@@ -169,14 +205,72 @@ class Community:
         self.store.do(
             relationships.unfollow, follower_id=pair[0], followed_id=pair[1], now_ms=self.store.now_ms
         )
-        self.follows.pop(pair, None)
+        self._part(*pair)
+
+    def _part(self, who: int, whom: int) -> None:
+        self.follows.pop((who, whom), None)
+        self.languages.pop((who, whom), None)
+        if who != whom:
+            for list_id, (owner, _) in self.lists.items():
+                if owner == who:
+                    self.listed[list_id].discard(whom)
+
+    def tag(self, name: str) -> str:
+        """A hashtag of this community alone: others may be in the same store."""
+        return f"{name}{self.people[0]}"
+
+    def follow_tag(self, who: int, tag: str) -> None:
+        tag = self.tag(tag)
+        self.store.do(
+            followed_tags.follow_tag, account_id=self.people[who], name=tag, now_ms=self.store.now_ms
+        )
+        self.tags.add((self.people[who], tag))
+
+    def unfollow_tag(self, who: int, tag: str) -> None:
+        tag = self.tag(tag)
+        self.store.do(followed_tags.unfollow_tag, account_id=self.people[who], name=tag)
+        self.tags.discard((self.people[who], tag))
+
+    def list(self, who: int, whom: int, exclusive: bool) -> None:
+        owner, member = self.people[who], self.people[whom]
+        if owner != member and (owner, member) not in self.follows:
+            raise NotFound
+        made = self.store.do(
+            lists.create_list,
+            account_id=owner,
+            title="some",
+            exclusive=exclusive,
+            now_ms=self.store.now_ms,
+        )
+        self.store.do(lists.add_members, account_id=owner, list_id=made.id, member_ids=[member])
+        self.lists[made.id] = owner, exclusive
+        self.listed[made.id] = {member}
+
+    def unlist(self, who: int, whom: int) -> None:
+        """Takes somebody out of all lists, one by one."""
+        for list_id, (owner, _) in self.lists.items():
+            if owner == self.people[who]:
+                self.store.do(
+                    lists.remove_members,
+                    account_id=owner,
+                    list_id=list_id,
+                    member_ids=[self.people[whom]],
+                )
+                self.listed[list_id].discard(self.people[whom])
+
+    def understand(self, who: int, whom: int, languages: tuple[str, ...]) -> None:
+        pair = self.people[who], self.people[whom]
+        if pair not in self.follows:
+            raise NotFound
+        follow(self.store, *pair, languages=languages)
+        self.languages[pair] = languages
 
     def block(self, who: int, whom: int) -> None:
         pair = self.people[who], self.people[whom]
         block(self.store, *pair)
         self.blocks.add(pair)
-        self.follows.pop(pair, None)
-        self.follows.pop(pair[::-1], None)
+        self._part(*pair)
+        self._part(*pair[::-1])
 
     def unblock(self, who: int, whom: int) -> None:
         pair = self.people[who], self.people[whom]
@@ -215,9 +309,23 @@ class Community:
             return False
         if one.author == reader:
             return True
-        if (reader, one.author) not in self.follows or self.hides(reader, one.author):
+        if one.author in self.suspended or self.hides(reader, one.author):
             return False
-        if one.author in self.suspended:
+        if original is None and one.visibility is Visibility.PUBLIC and (reader, one.tag) in self.tags:
+            return True
+        if any(
+            owner == reader and exclusive and one.author in self.listed[list_id]
+            for list_id, (owner, exclusive) in self.lists.items()
+        ):
+            return False
+        return self.wants(reader, one, original)
+
+    def wants(self, reader: int, one: Said, original: Said | None) -> bool:
+        """Whether the reader follows the author, and wants this of them."""
+        if (reader, one.author) not in self.follows:
+            return False
+        languages = self.languages.get((reader, one.author))
+        if languages and one.language and one.language not in languages:
             return False
         if one.visibility is Visibility.DIRECT and one.named != reader:
             return False

@@ -228,7 +228,7 @@ class Held(SimpleNamespace):
 
     def __init__(self) -> None:
         super().__init__(
-            **{name: Told() for name in ("home", "flags", "api", "pages", "streaming")},
+            **{name: Told() for name in ("home", "flags", "filters", "api", "pages", "streaming")},
             cache=Noted(),
             tokens=TokenTable(),
             access_changes=0,
@@ -269,7 +269,9 @@ GONE = PostDeleted(1, 2, tags=("a", "b"), in_reply_to_id=3, boosts=((4, 5),))
 def test_what_an_event_makes_stale(event: Any, noted: set[str]) -> None:
     held = Held().told(event)
     assert held.cache.noted == noted
-    assert all(holder.events == [event] for holder in (held.home, held.flags, held.api, held.pages))
+    assert all(
+        holder.events == [event] for holder in (held.home, held.flags, held.filters, held.api, held.pages)
+    )
 
 
 def test_which_credentials_an_event_ends() -> None:

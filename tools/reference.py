@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from stormpetrel.config import PREFIX, Config
+from tools.documented_methods import METHODS, key
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BEGIN = "<!-- from here on written by `make docs` -->"
@@ -125,8 +126,32 @@ def api_table() -> str:
             else:
                 who += scope
             lines.append(f"| `{route.method} {route.path}` | {_cell(route.summary)} | {who} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *methods_table()])
 
+
+def methods_table() -> list[str]:
+    """One line per method of Mastodon's documentation: whether it exists here, and why not."""
+    # Late, as above.
+    from stormpetrel.api.routes import ROUTES
+    from stormpetrel.web.routes import ROUTES as WEB_ROUTES
+
+    here = {key(f"{route.method} {route.path}") for route in (*ROUTES, *WEB_ROUTES)} | ELSEWHERE
+    lines = [
+        "## Every method that Mastodon documents",
+        "",
+        "Of 4.6; what is newer than 4.5 is marked. `no` answers 404.",
+    ]
+    for group, methods in METHODS:
+        lines += ["", f"### {group}", "", "| method | here |", "|---|---|"]
+        lines += [
+            f"| `{method}` | {'yes' if key(method) in here else f'no: {_cell(why)}'} |"
+            for method, why in methods
+        ]
+    return lines
+
+
+ELSEWHERE = {"GET /health"}
+"""Answered below the route table, by every role (edge/server.py, health.py)."""
 
 _ACTORS = {
     "anyone": "everybody",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from starlette.datastructures import UploadFile
 
 from stormpetrel.api import convert, entities
 from stormpetrel.api.paging import (
@@ -20,11 +21,14 @@ from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Invalid, NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json, paged
+from stormpetrel.http.uploads import a_file, profile_with_pictures
+from stormpetrel.media.uploads import Purpose
 from stormpetrel.model.account import Account, Field, ProfileChange
 from stormpetrel.model.page import Page
 from stormpetrel.model.relationship import Relationship
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import relationships as rules
+from stormpetrel.rules import search as search_rules
 from stormpetrel.rules import timelines as timeline_rules
 from stormpetrel.storage.connection import Connection
 
@@ -72,13 +76,14 @@ class SourceInput(msgspec.Struct):
 
 
 class CredentialsInput(msgspec.Struct):
-    """What to change; what is absent stays. `avatar` and `header` are refused while there are no media."""
+    """What to change; what is absent stays. `avatar` and `header` are files."""
 
     display_name: str | None = None
     note: str | None = None
     locked: bool | None = None
     bot: bool | None = None
     discoverable: bool | None = None
+    indexable: bool | None = None
     fields_attributes: list[FieldInput] | dict[str, FieldInput] | None = None
     source: SourceInput | None = None
     avatar: Any = None
@@ -89,12 +94,10 @@ class CredentialsInput(msgspec.Struct):
 async def update_credentials(request: Request) -> Response:
     """Change one's own profile"""
     given = await request.input(CredentialsInput)
-    for name, value in (("avatar", given.avatar), ("header", given.header)):
-        if value is not None and value != "":
-            raise Invalid(
-                f"This server does not take pictures yet: {name} was not stored, nor anything else",
-                fields={name: "cannot be uploaded yet"},
-            )
+    files: dict[Purpose, UploadFile | None] = {
+        "avatar": a_file(given.avatar, "avatar"),
+        "header": a_file(given.header, "header"),
+    }
     source = given.source or SourceInput()
     visibility = convert.visibility(source.privacy)
     change = ProfileChange(
@@ -104,13 +107,13 @@ async def update_credentials(request: Request) -> Response:
         locked=given.locked,
         bot=given.bot,
         discoverable=given.discoverable,
+        indexable=given.indexable,
         default_visibility=None if visibility is None else int(visibility),
         default_sensitive=source.sensitive,
         default_language=source.language,
     )
-    await request.site.database.write(
-        account_rules.update_profile, account_id=request.account_id, change=change, now_ms=request.now_ms
-    )
+    sent: dict[Purpose, UploadFile | None] = {purpose: file for purpose, file in files.items() if file}
+    await profile_with_pictures(request, change, sent)
     return await _credential_account(request)
 
 
@@ -187,11 +190,13 @@ async def search(request: Request) -> Response:
             return Response(body=b"[]")
         text = name
     found = await request.site.database.read(
-        account_rules.search_accounts,
+        search_rules.find_people,
+        reader_id=request.account_id,
         text=text,
         limit=page_of(PageQuery(limit=query.limit), default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST).limit,
         offset=min(max(query.offset, 0), MAX_OFFSET),
-        following_of=request.account_id if query.following else None,
+        only_followed=query.following,
+        now_ms=request.now_ms,
     )
     return Response(body=await renderer(request).accounts([account.id for account in found]))
 
@@ -300,6 +305,7 @@ async def relationships(request: Request) -> Response:
 class FollowInput(msgspec.Struct):
     reblogs: bool | None = None
     notify: bool | None = None
+    languages: list[str] | None = None
 
 
 @answers(entities.Relationship, takes=FollowInput)
@@ -313,6 +319,7 @@ async def follow(request: Request) -> Response:
             followed_id=request.id(),
             show_boosts=given.reblogs,
             notify=given.notify,
+            languages=given.languages,
             now_ms=request.now_ms,
         )
     )

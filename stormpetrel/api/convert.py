@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
+from msgspec import UNSET
 
 from stormpetrel.api.entities import (
     Account,
@@ -15,6 +17,8 @@ from stormpetrel.api.entities import (
     Approval,
     CredentialAccount,
     Marker,
+    Poll,
+    PollOption,
     Relationship,
     Role,
     Source,
@@ -23,16 +27,30 @@ from stormpetrel.api.entities import (
     StatusMention,
     StatusTag,
     Tag,
+    TagHistory,
     VisibilityName,
+)
+from stormpetrel.api.media_entities import attachment, media_url
+from stormpetrel.api.post_entities import (
+    EditedPoll,
+    EditedPollOption,
+    ScheduledParams,
+    ScheduledPoll,
+    ScheduledStatus,
+    StatusEdit,
 )
 from stormpetrel.errors import Invalid
 from stormpetrel.model.account import Account as ModelAccount
 from stormpetrel.model.account import Role as ModelRole
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.notification import Marker as ModelMarker
-from stormpetrel.model.post import Post, Visibility
+from stormpetrel.model.poll import Poll as ModelPoll
+from stormpetrel.model.poll import positions_in
+from stormpetrel.model.post import Post, Version, Visibility
+from stormpetrel.model.post import Scheduled as ModelScheduled
 from stormpetrel.model.relationship import Relationship as ModelRelationship
 from stormpetrel.model.text import render_field, render_html, render_note, tag_key
+from stormpetrel.model.trend import Day
 
 RAW_ACCOUNT = b"\0"
 """Stands where an account's bytes are put in later. JSON escapes control characters, so no text can hold it."""
@@ -55,12 +73,18 @@ KIND_NAMES = {
     Kind.FOLLOW_REQUEST: "follow_request",
     Kind.FAVOURITE: "favourite",
     Kind.SIGN_UP: "admin.sign_up",
+    Kind.REPORT: "admin.report",
+    Kind.WARNING: "moderation_warning",
+    Kind.POLL: "poll",
+    Kind.UPDATE: "update",
 }
 KINDS = {name: kind for kind, name in KIND_NAMES.items()}
 
 # Roles as Mastodon numbers them: -99 is everybody's; 1 is the administrator bit.
 _ROLES = {
     ModelRole.MEMBER: Role(id="-99", name="", permissions="65536"),
+    # 1024: sees users; 16: handles reports; 4: reads the audit log.
+    ModelRole.MODERATOR: Role(id="1", name="Moderator", permissions="1044", highlighted=True),
     ModelRole.ADMIN: Role(id="3", name="Admin", permissions="1", highlighted=True),
 }
 
@@ -100,11 +124,15 @@ def account_fields(account: ModelAccount, base_url: str) -> list[AccountField]:
     ]
 
 
+def _picture(key: str, otherwise: str, base_url: str) -> str:
+    return media_url(key, base_url) if key else f"{base_url}/assets/{otherwise}"
+
+
 def account(account: ModelAccount, *, base_url: str) -> Account:
     """An account as everybody sees it."""
     url = f"{base_url}/@{account.username}"
-    avatar = f"{base_url}/assets/avatar.png"
-    header = f"{base_url}/assets/header.png"
+    avatar = _picture(account.avatar_key, "avatar.png", base_url)
+    header = _picture(account.header_key, "header.png", base_url)
     return Account(
         id=str(account.id),
         username=account.username,
@@ -113,16 +141,16 @@ def account(account: ModelAccount, *, base_url: str) -> Account:
         locked=account.locked,
         bot=account.bot,
         discoverable=account.discoverable,
-        indexable=False,
+        indexable=account.indexable,
         group=False,
         created_at=f"{date(account.created_at_ms)}T00:00:00.000Z",
         note=render_note(account.note, base_url=base_url),
         url=url,
         uri=url,
         avatar=avatar,
-        avatar_static=avatar,
+        avatar_static=_picture(account.avatar_static_key, "avatar.png", base_url),
         header=header,
-        header_static=header,
+        header_static=_picture(account.header_static_key, "header.png", base_url),
         followers_count=account.followers_count,
         following_count=account.following_count,
         statuses_count=account.posts_count,
@@ -148,6 +176,7 @@ def credential_account(
             fields=[AccountField(name=field.name, value=field.value) for field in own.fields],
             follow_requests_count=follow_requests_count,
             discoverable=own.discoverable,
+            indexable=own.indexable,
         ),
         role=_ROLES[ModelRole(role)],
     )
@@ -160,23 +189,89 @@ def relationship(relationship: ModelRelationship) -> Relationship:
         following=relationship.following,
         showing_reblogs=relationship.show_boosts,
         notifying=relationship.notify,
-        languages=(),
+        languages=relationship.languages,
         followed_by=relationship.followed_by,
         blocking=relationship.blocking,
         blocked_by=relationship.blocked_by,
         muting=relationship.muting,
         muting_notifications=relationship.muting_notifications,
-        muting_expires_at=None,
+        muting_expires_at=(timestamp(relationship.muting_until_ms) if relationship.muting_until_ms else None),
         requested=relationship.requested,
         requested_by=relationship.requested_by,
         domain_blocking=False,
-        endorsed=False,
-        note="",
+        endorsed=relationship.endorsed,
+        note=relationship.note,
+    )
+
+
+def poll(poll: ModelPoll, *, reader_id: int | None, votes: int, now_ms: int) -> Poll:
+    """A poll as a reader sees it who voted for `votes`. Whoever asked counts as one who has voted: they cannot."""
+    shown = poll.is_open_book(now_ms)
+    return Poll(
+        id=str(poll.post_id),
+        expires_at=timestamp(poll.expires_at_ms),
+        expired=poll.is_over(now_ms),
+        multiple=poll.multiple,
+        votes_count=poll.votes_count,
+        voters_count=poll.voters_count,
+        options=[
+            PollOption(title=option.title, votes_count=option.votes_count if shown else None)
+            for option in poll.options
+        ],
+        emojis=[],
+        voted=UNSET if reader_id is None else votes != 0 or poll.author_id == reader_id,
+        own_votes=UNSET if reader_id is None else positions_in(votes),
+    )
+
+
+def status_edit(post: Post, version: Version, *, base_url: str) -> StatusEdit:
+    """A post as it was, with a mark in place of its account (RAW_ACCOUNT). People whom only an older text names are
+    text there, not links."""
+    return StatusEdit(
+        content=render_html(version.text, mentions=post.mentions, base_url=base_url),
+        spoiler_text=version.spoiler_text,
+        sensitive=version.sensitive,
+        created_at=timestamp(version.written_at_ms),
+        account=_MARK,  # type: ignore[arg-type]  # bytes of the account are put here later
+        media_attachments=[],
+        emojis=[],
+        poll=EditedPoll([EditedPollOption(title) for title in version.poll_options])
+        if version.poll_options
+        else UNSET,
+    )
+
+
+def scheduled(scheduled: ModelScheduled) -> ScheduledStatus:
+    """A post for later."""
+    draft = scheduled.draft
+    return ScheduledStatus(
+        id=str(scheduled.id),
+        scheduled_at=timestamp(scheduled.due_at_ms),
+        params=ScheduledParams(
+            text=draft.text,
+            poll=ScheduledPoll(
+                options=list(draft.poll.options),
+                expires_in=str(draft.poll.duration_s),
+                multiple=draft.poll.multiple,
+                hide_totals=draft.poll.hide_totals,
+            )
+            if draft.poll
+            else None,
+            media_ids=[],
+            sensitive=draft.sensitive,
+            spoiler_text=draft.spoiler_text,
+            visibility=None if draft.visibility is None else VISIBILITY_NAMES[draft.visibility],
+            in_reply_to_id=draft.in_reply_to_id,
+            language=draft.language or None,
+            application_id=draft.application_id or 0,
+        ),
+        media_attachments=[],
     )
 
 
 def status(post: Post, *, author: str, base_url: str) -> Status:
-    """A post with a mark in place of its account, and of what it boosts (RAW_ACCOUNT); no reader's fields.
+    """A post with a mark in place of its account, and of what it boosts (RAW_ACCOUNT); no reader's fields, and
+    without its poll where it has one: that is another for each reader.
 
     `author` is the username, for the post's addresses.
     """
@@ -197,7 +292,7 @@ def status(post: Post, *, author: str, base_url: str) -> Status:
         reblogs_count=post.boosts_count,
         favourites_count=post.favourites_count,
         quotes_count=0,
-        edited_at=None,
+        edited_at=timestamp(post.edited_at_ms) if post.edited_at_ms else None,
         content=render_html(post.text, mentions=post.mentions, base_url=base_url),
         application=(
             StatusApplication(name=post.application[0], website=post.application[1] or None)
@@ -205,7 +300,7 @@ def status(post: Post, *, author: str, base_url: str) -> Status:
             else None
         ),
         account=_MARK,  # type: ignore[arg-type]  # bytes of the account are put here later
-        media_attachments=[],
+        media_attachments=[attachment(media, base_url=base_url) for media in post.media],
         mentions=[
             StatusMention(
                 id=str(mention.account_id),
@@ -218,7 +313,7 @@ def status(post: Post, *, author: str, base_url: str) -> Status:
         tags=[StatusTag(name=name, url=tag_url(name, base_url)) for name in post.tags],
         emojis=[],
         card=None,
-        poll=None,
+        poll=UNSET if post.poll else None,
         quote=None,
         quote_approval=_NOBODY,
         tagged_collections=(),
@@ -231,12 +326,16 @@ def tag_url(name: str, base_url: str) -> str:
     return f"{base_url}/tags/{quote(tag_key(name), safe='')}"
 
 
-def tag(name: str, *, base_url: str, signed_in: bool) -> Tag:
-    """A hashtag. Nobody follows hashtags yet, and uses are not counted by day."""
+def tag(name: str, *, base_url: str, following: bool | None, days: Sequence[Day] = ()) -> Tag:
+    """A hashtag with its last days, today first. `following`: whether the reader does, None for a visitor."""
     key = tag_key(name)
-    if signed_in:
-        return Tag(id=key, name=key, url=tag_url(key, base_url), history=[], following=False, featuring=False)
-    return Tag(id=key, name=key, url=tag_url(key, base_url), history=[])
+    url = tag_url(key, base_url)
+    history = [
+        TagHistory(day=str(day.start_s), uses=str(day.uses), accounts=str(day.accounts)) for day in days
+    ]
+    if following is None:
+        return Tag(id=key, name=key, url=url, history=history)
+    return Tag(id=key, name=key, url=url, history=history, following=following, featuring=False)
 
 
 def marker(marker: ModelMarker) -> Marker:

@@ -8,7 +8,7 @@ instance_entities.py. How model values become these is in convert.py; bytes are 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -88,8 +88,8 @@ class Source(Entity, frozen=True):
     fields: list[AccountField]
     follow_requests_count: int
     discoverable: bool
+    indexable: bool
     hide_collections: bool = False
-    indexable: bool = False
     attribution_domains: tuple[str, ...] = ()
     quote_policy: str = "nobody"
 
@@ -188,11 +188,26 @@ class StatusApplication(Entity, frozen=True):
     website: str | None
 
 
-class MediaAttachment(Entity, frozen=True):
+class PollOption(Entity, frozen=True):
+    """`votes_count` is null while the totals are hidden."""
+
+    title: str
+    votes_count: int | None
+
+
+class Poll(Entity, frozen=True):
+    """A poll; `voted` and `own_votes` are there only for a reader who is signed in."""
+
     id: str
-    type: str
-    url: str
-    preview_url: str
+    expires_at: str | None
+    expired: bool
+    multiple: bool
+    votes_count: int
+    voters_count: int | None
+    options: list[PollOption]
+    emojis: list[CustomEmoji]
+    voted: bool | UnsetType = UNSET
+    own_votes: list[int] | UnsetType = UNSET
 
 
 class Status(Entity, frozen=True):
@@ -219,12 +234,12 @@ class Status(Entity, frozen=True):
     content: str
     application: StatusApplication | None
     account: Account
-    media_attachments: list[MediaAttachment]
+    media_attachments: list[Any]  # media_entities.MediaAttachment
     mentions: list[StatusMention]
     tags: list[StatusTag]
     emojis: list[CustomEmoji]
     card: None
-    poll: None
+    poll: Poll | UnsetType | None
     quote: None
     quote_approval: Approval
     tagged_collections: tuple[str, ...]
@@ -234,7 +249,7 @@ class Status(Entity, frozen=True):
     reblogged: bool | UnsetType = UNSET
     muted: bool | UnsetType = UNSET
     bookmarked: bool | UnsetType = UNSET
-    filtered: tuple[str, ...] | UnsetType = UNSET
+    filtered: list[dict[str, Any]] | UnsetType = UNSET
     pinned: bool | UnsetType = UNSET
 
 
@@ -274,8 +289,35 @@ class Search(Entity, frozen=True):
 # Reading -------------------------------------------------------------------------------------------------
 
 
+class Report(Entity, frozen=True):
+    """A report. `category` and `action_taken_at` as Mastodon names them; nothing is forwarded yet."""
+
+    id: str
+    action_taken: bool
+    action_taken_at: str | None
+    category: str
+    comment: str
+    forwarded: bool
+    created_at: str
+    status_ids: list[str]
+    rule_ids: list[str]
+    target_account: Account
+
+
+class AccountWarning(Entity, frozen=True):
+    """What moderators did, and why. `appeal` is always null: appeals go by mail."""
+
+    id: str
+    action: str
+    text: str
+    status_ids: list[str] | None
+    target_account: Account
+    appeal: None
+    created_at: str
+
+
 class Notification(Entity, frozen=True):
-    """What others did. `status` is there when it is about one."""
+    """What others did. `status`, `report` and `moderation_warning` are there when it is about one."""
 
     id: str
     type: str
@@ -283,6 +325,8 @@ class Notification(Entity, frozen=True):
     group_key: str
     account: Account
     status: Status | UnsetType = UNSET
+    report: Report | UnsetType = UNSET
+    moderation_warning: AccountWarning | UnsetType = UNSET
 
 
 class NotificationCount(Entity, frozen=True):
@@ -327,18 +371,6 @@ class Preferences(Entity, frozen=True):
     autoplay_gifs: bool = msgspec.field(name="reading:autoplay:gifs", default=False)
 
 
-class Filter(Entity, frozen=True):
-    """A filter of version 2; there are none yet."""
-
-    id: str
-    title: str
-    context: list[str]
-    expires_at: str | None
-    filter_action: str
-    keywords: list[Nothing]
-    statuses: list[Nothing]
-
-
 class UserList(Entity, frozen=True):
     id: str
     title: str
@@ -354,12 +386,6 @@ class FeaturedTag(Entity, frozen=True):
     last_status_at: str | None
 
 
-class Announcement(Entity, frozen=True):
-    id: str
-    content: str
-    published_at: str
-
-
 class Suggestion(Entity, frozen=True):
     source: str
     sources: list[str]
@@ -371,11 +397,6 @@ class Conversation(Entity, frozen=True):
     unread: bool
     accounts: list[Account]
     last_status: Status | None
-
-
-class ScheduledStatus(Entity, frozen=True):
-    id: str
-    scheduled_at: str
 
 
 class Card(Entity, frozen=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
 from urllib.parse import unquote
 from xml.sax.saxutils import quoteattr
 
@@ -14,7 +16,6 @@ from stormpetrel.api.entities import API_VERSIONS, VERSION, Account
 from stormpetrel.api.instance_entities import (
     AccountLimits,
     Contact,
-    ExtendedDescription,
     InstanceConfiguration,
     InstanceConfigurationV2,
     InstanceStatistics,
@@ -44,11 +45,14 @@ from stormpetrel.api.instance_entities import (
     Webfinger,
     WebfingerLink,
 )
+from stormpetrel.api.instance_texts import rule_entities
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Malformed, NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.http.site import Site
+from stormpetrel.media import films
+from stormpetrel.media.formats import FILM_TYPES, PICTURE_TYPES
 from stormpetrel.model.account import (
     MAX_DISPLAY_NAME,
     MAX_FIELD_CHARACTERS,
@@ -56,7 +60,9 @@ from stormpetrel.model.account import (
     MAX_NOTE,
 )
 from stormpetrel.model.account import Account as ModelAccount
-from stormpetrel.model.text import LINK_CHARACTERS, render_note
+from stormpetrel.model.media import MAX_DESCRIPTION
+from stormpetrel.model.moderation import InstanceRule, InstanceText
+from stormpetrel.model.text import LINK_CHARACTERS
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import instance as rules
 from stormpetrel.storage.connection import Connection
@@ -107,16 +113,52 @@ def _status_limits(site: Site) -> StatusLimits:
     )
 
 
-def _about(connection: Connection, *, now_ms: int) -> tuple[rules.InstanceCounts, ModelAccount | None]:
-    return rules.counts(connection, now_ms=now_ms), rules.contact(connection)
+@dataclass(frozen=True, slots=True)
+class _About:
+    counts: rules.InstanceCounts
+    contact: ModelAccount | None
+    rules: list[InstanceRule]
+    texts: dict[str, InstanceText]
 
 
-async def _counts_and_contact(request: Request) -> tuple[rules.InstanceCounts, Account | None]:
-    counts, contact = await request.site.database.read(_about, now_ms=request.now_ms)
+@cache
+def _takes_films() -> bool:
+    return films.is_there()
+
+
+def _media_limits(site: Site) -> MediaLimits:
+    media = site.config.media
+    with_films = _takes_films()
+    return MediaLimits(
+        supported_mime_types=(*PICTURE_TYPES, *(FILM_TYPES if with_films else ())),
+        description_limit=MAX_DESCRIPTION,
+        image_size_limit=media.max_image_bytes,
+        image_matrix_limit=media.max_image_pixels,
+        video_size_limit=media.max_video_bytes if with_films else 0,
+        video_frame_rate_limit=films.MAX_FRAME_RATE if with_films else 0,
+        video_matrix_limit=films.MAX_MATRIX if with_films else 0,
+    )
+
+
+def _about(connection: Connection, *, now_ms: int) -> _About:
+    return _About(
+        rules.counts(connection, now_ms=now_ms),
+        rules.contact(connection),
+        rules.rules(connection),
+        rules.texts(connection),
+    )
+
+
+async def _counts_and_contact(request: Request) -> tuple[_About, Account | None]:
+    about: _About = await request.site.database.read(_about, now_ms=request.now_ms)
     request.keep_hot("instance", ttl_s=INSTANCE_TTL_S)
-    if contact is None:
-        return counts, None
-    return counts, convert.account(contact, base_url=request.site.base_url)
+    if about.contact is None:
+        return about, None
+    return about, convert.account(about.contact, base_url=request.site.base_url)
+
+
+def _published(about: _About, name: str, site: Site) -> str | None:
+    return f"{site.base_url}/about#{name}" if name in about.texts else None
 
 
 @answers(InstanceV1)
@@ -124,7 +166,7 @@ async def v1(request: Request) -> Response:
     """What this place is, for older apps"""
     site = request.site
     config = site.config
-    counts, contact = await _counts_and_contact(request)
+    about, contact = await _counts_and_contact(request)
     return json(
         InstanceV1(
             uri=site.domain,
@@ -134,7 +176,9 @@ async def v1(request: Request) -> Response:
             email=config.contact_email,
             version=VERSION,
             urls=InstanceUrls(streaming_api=site.streaming_url),
-            stats=InstanceStatistics(user_count=counts.users, status_count=counts.posts, domain_count=0),
+            stats=InstanceStatistics(
+                user_count=about.counts.users, status_count=about.counts.posts, domain_count=0
+            ),
             thumbnail=f"{site.base_url}/assets/header.png",
             languages=_languages(site),
             registrations=config.registration != "closed",
@@ -143,11 +187,11 @@ async def v1(request: Request) -> Response:
             configuration=InstanceConfiguration(
                 accounts=_account_limits(),
                 statuses=_status_limits(site),
-                media_attachments=MediaLimits(),
+                media_attachments=_media_limits(site),
                 polls=PollLimits(),
             ),
             contact_account=contact,
-            rules=[],
+            rules=rule_entities(about.rules),
         )
     )
 
@@ -157,7 +201,7 @@ async def v2(request: Request) -> Response:
     """What this place is"""
     site = request.site
     config = site.config
-    counts, contact = await _counts_and_contact(request)
+    about, contact = await _counts_and_contact(request)
     picture = f"{site.base_url}/assets/header.png"
     return json(
         InstanceV2(
@@ -166,7 +210,7 @@ async def v2(request: Request) -> Response:
             version=VERSION,
             source_url=f"{site.base_url}/about",
             description=config.description,
-            usage=Usage(users=UsageUsers(active_month=counts.active_month)),
+            usage=Usage(users=UsageUsers(active_month=about.counts.active_month)),
             thumbnail=Thumbnail(url=picture, blurhash=None, versions={"@1x": picture}, description=""),
             icon=[],
             languages=_languages(site),
@@ -175,13 +219,13 @@ async def v2(request: Request) -> Response:
                     streaming=site.streaming_url,
                     about=f"{site.base_url}/about",
                     status=None,
-                    privacy_policy=None,
-                    terms_of_service=None,
+                    privacy_policy=_published(about, "privacy_policy", site),
+                    terms_of_service=_published(about, "terms_of_service", site),
                 ),
                 vapid=Vapid(public_key=""),
                 accounts=_account_limits(),
                 statuses=_status_limits(site),
-                media_attachments=MediaLimits(),
+                media_attachments=_media_limits(site),
                 polls=PollLimits(),
                 translation=Translation(enabled=False),
                 timelines_access=TimelinesAccess(),
@@ -196,22 +240,8 @@ async def v2(request: Request) -> Response:
                 url=f"{site.base_url}/auth/sign_up",
             ),
             contact=Contact(email=config.contact_email, account=contact),
-            rules=[],
+            rules=rule_entities(about.rules),
             api_versions=API_VERSIONS,
-        )
-    )
-
-
-@answers(ExtendedDescription)
-async def extended_description(request: Request) -> Response:
-    """A longer text about this place: the short one, as long as operators cannot write another"""
-    site = request.site
-    request.keep_hot("instance")
-    return json(
-        ExtendedDescription(
-            # It comes from the configuration, which keeps no date.
-            updated_at=convert.timestamp(0),
-            content=render_note(site.config.description, base_url=site.base_url),
         )
     )
 
@@ -223,12 +253,6 @@ async def languages(request: Request) -> Response:
     return json(
         [Language(code=code, name=_LANGUAGE_NAMES.get(code, code)) for code in _languages(request.site)]
     )
-
-
-@answers(ExtendedDescription)
-async def no_document(request: Request) -> Response:
-    """Privacy policy and terms of service: operators cannot publish them here yet, so there are none"""
-    raise NotFound("The people who run this place have published no such document here")
 
 
 # Nodeinfo, webfinger -------------------------------------------------------------------------------------

@@ -6,6 +6,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from stormpetrel.api.entities import Account, Entity, Nothing
+from stormpetrel.model.media import MAX_PER_POST
+from stormpetrel.model.poll import MAX_DURATION_S, MAX_OPTION_CHARACTERS, MAX_OPTIONS, MIN_DURATION_S
+from stormpetrel.rules.pins import MAX_PINNED
 
 
 class AccountLimits(Entity, frozen=True):
@@ -15,7 +18,7 @@ class AccountLimits(Entity, frozen=True):
     profile_field_name_limit: int
     profile_field_value_limit: int
     max_featured_tags: int = 0
-    max_pinned_statuses: int = 0
+    max_pinned_statuses: int = MAX_PINNED
     max_avatar_description_length: int = 0
     max_header_description_length: int = 0
 
@@ -23,28 +26,28 @@ class AccountLimits(Entity, frozen=True):
 class StatusLimits(Entity, frozen=True):
     max_characters: int
     characters_reserved_per_url: int
-    max_media_attachments: int = 0
+    max_media_attachments: int = MAX_PER_POST
 
 
 class MediaLimits(Entity, frozen=True):
-    """No media yet: nothing is accepted, of no size."""
+    """What may be uploaded. Sizes in bytes, matrices in pixels; of films all is 0 where they are not taken."""
 
-    supported_mime_types: tuple[str, ...] = ()
-    description_limit: int = 0
-    image_size_limit: int = 0
-    image_matrix_limit: int = 0
-    video_size_limit: int = 0
-    video_frame_rate_limit: int = 0
-    video_matrix_limit: int = 0
+    supported_mime_types: tuple[str, ...]
+    description_limit: int
+    image_size_limit: int
+    image_matrix_limit: int
+    video_size_limit: int
+    video_frame_rate_limit: int
+    video_matrix_limit: int
 
 
 class PollLimits(Entity, frozen=True):
-    """No polls yet."""
+    """Expirations in seconds."""
 
-    max_options: int = 0
-    max_characters_per_option: int = 0
-    min_expiration: int = 0
-    max_expiration: int = 0
+    max_options: int = MAX_OPTIONS
+    max_characters_per_option: int = MAX_OPTION_CHARACTERS
+    min_expiration: int = MIN_DURATION_S
+    max_expiration: int = MAX_DURATION_S
 
 
 class InstanceUrls(Entity, frozen=True):

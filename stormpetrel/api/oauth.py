@@ -236,6 +236,7 @@ ROUTES = (
         summary="Get a token for a code, or for an application itself",
         takes=TokenRequest,
         gives=Token,
+        refuses=(401,),
     ),
     Route(
         method="POST",
@@ -244,6 +245,7 @@ ROUTES = (
         summary="End a token",
         takes=RevokeRequest,
         gives=Nothing,
+        refuses=(401, 403),
     ),
     *(
         Route(

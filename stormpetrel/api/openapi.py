@@ -172,7 +172,7 @@ def _error_responses(schemas: _Schemas) -> dict[str, Any]:
 
 
 def _error_statuses(route: Route) -> list[int]:
-    statuses = {400, 422, 429, 503}
+    statuses = {400, 422, 429, 503, *route.refuses}
     if route.actor is not Actor.ANYONE or route.scope is not None:
         statuses |= {401, 403}
     if "{" in route.path:

@@ -14,6 +14,7 @@ from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.model.access import secret_hash
 from stormpetrel.model.account import email_problem, password_problem, username_problem
+from stormpetrel.model.mail import NewLink
 from stormpetrel.rules import access as access_rules
 from stormpetrel.rules import accounts as rules
 from stormpetrel.storage.connection import Connection
@@ -57,6 +58,7 @@ async def create(request: Request) -> Response:
         application_id=request.access.application_id,
         scopes=request.access.scopes,
         token_hash=secret_hash(access_token),
+        confirmation=site.fresh_link() if site.config.confirms_addresses else None,
         now_ms=request.now_ms,
     )
     return json(
@@ -77,6 +79,7 @@ def _sign_up(
     application_id: int | None,
     scopes: tuple[str, ...],
     token_hash: bytes,
+    confirmation: NewLink | None,
     now_ms: int,
 ) -> None:
     """Account and token together: an app must not be left with one and without the other."""
@@ -89,6 +92,7 @@ def _sign_up(
         locale=given.locale,
         registration="open",
         now_ms=now_ms,
+        confirmation=confirmation,
     )
     access_rules.create_token(
         connection,

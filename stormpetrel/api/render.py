@@ -8,13 +8,17 @@ an account drops one entry and not all of its posts, and one encoding serves all
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from stormpetrel.api import convert
+from stormpetrel.api.endings import SharedStatus, ending, poll_field
+from stormpetrel.api.filter_entities import filtered
+from stormpetrel.api.notification_details import WITH_DETAILS, details
 from stormpetrel.api.recent import Recent
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
@@ -29,8 +33,11 @@ from stormpetrel.model.event import (
     PostDeleted,
     RelationshipChanged,
 )
+from stormpetrel.model.filter import ActiveFilters, searched_text
 from stormpetrel.model.notification import Notification
-from stormpetrel.model.post import NO_FLAGS, Flags, Post, Thread
+from stormpetrel.model.poll import Poll
+from stormpetrel.model.post import Flags, Post, Thread
+from stormpetrel.reader_filters import ReaderFilters
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.storage.connection import Connection
@@ -48,11 +55,19 @@ HOT_POSTS = 40
 _encode = msgspec.json.Encoder().encode
 
 
+def now_ms() -> int:
+    """Milliseconds since 1970, by this machine's clock."""
+    return time.time_ns() // 1_000_000
+
+
 class _PostBytes(NamedTuple):
     """A post's JSON in pieces, its author's account between `head` and `tail`.
 
     A boost (`original_id` not 0) has the original between `middle` and `tail`. The closing brace is missing:
-    the reader's flags end it.
+    the reader's flags end it. A post with a poll has ASKS as `original_id`, so that all others need not be asked
+    whether they have one; the poll, which says what its reader voted for and whether it is over, is put between
+    `tail` and the flags. `searched` is the text that readers'
+    filters look into.
     """
 
     author_id: int
@@ -60,83 +75,20 @@ class _PostBytes(NamedTuple):
     head: bytes
     middle: bytes
     tail: bytes
+    poll: Poll | None
+    searched: str = ""
+
+
+ASKS = -1
+"""Stands in `original_id` of a post that has a poll; no id is negative."""
 
 
 def _post_size(post: _PostBytes) -> int:
-    return len(post.head) + len(post.middle) + len(post.tail) + ENTRY_BYTES
+    return len(post.head) + len(post.middle) + len(post.tail) + len(post.searched) + ENTRY_BYTES
 
 
 def _account_size(account: bytes) -> int:
     return len(account) + ENTRY_BYTES
-
-
-def _flags(*, favourited: bool, boosted: bool, bookmarked: bool, own: bool) -> bytes:
-    values = {
-        "favourited": favourited,
-        "reblogged": boosted,
-        "muted": False,
-        "bookmarked": bookmarked,
-        "filtered": [],
-    }
-    return b"," + _encode(values | ({"pinned": False} if own else {}))[1:]
-
-
-# What ends a post for a reader: by favourited + 2 boosted + 4 bookmarked + 8 own.
-_ENDS = tuple(
-    _flags(favourited=bool(n & 1), boosted=bool(n & 2), bookmarked=bool(n & 4), own=bool(n & 8))
-    for n in range(16)
-)
-_PLAIN, _OWN = _ENDS[0], _ENDS[8]
-
-
-def _end(flags: Flags | None, reader_id: int | None, *, own: bool) -> bytes:
-    """The reader's flags and the closing brace; only the brace for a visitor."""
-    if reader_id is None:
-        return b"}"
-    if flags is None:
-        return _OWN if own else _PLAIN
-    return _ENDS[flags.favourited + 2 * flags.boosted + 4 * flags.bookmarked + 8 * own]
-
-
-class SharedStatus(NamedTuple):
-    """A post for many readers: its bytes up to where the flags of a reader begin, and what follows them.
-
-    `shown_id` is the original of a boost, else the post itself; flags are about that. `tail` is None unless it
-    is a boost.
-    """
-
-    shown_id: int
-    shown_author_id: int
-    head: bytes
-    tail: bytes | None
-
-    @property
-    def has_media(self) -> bool:
-        """Whether pictures or sounds are attached."""
-        return bool(msgspec.json.decode(self.for_end(VISITOR), type=_Attached).media_attachments)
-
-    def end_for(self, flags: Flags | None, reader_id: int | None) -> int:
-        """Which of the few forms is this reader's: as many bodies as forms are made, not as readers."""
-        if reader_id is None:
-            return VISITOR
-        flags = flags or NO_FLAGS
-        own = 8 * (self.shown_author_id == reader_id)
-        return flags.favourited + 2 * flags.boosted + 4 * flags.bookmarked + own
-
-    def for_end(self, end: int) -> bytes:
-        """The post in that form."""
-        # Nobody pins a boost, so that has no more than the flags.
-        inner, outer = (b"}", b"}") if end == VISITOR else (_ENDS[end], _ENDS[end & 7])
-        if self.tail is None:
-            return self.head + inner
-        return b"".join((self.head, inner, self.tail, outer))
-
-
-VISITOR = -1
-
-
-class _Attached(msgspec.Struct):
-    media_attachments: list[msgspec.Raw]
 
 
 class _Loaded(NamedTuple):
@@ -178,7 +130,7 @@ def _load_few(connection: Connection, **wanted: Any) -> _Loaded:
 class _View:
     """What one answer is made of: everything that it shows, as it was at one time."""
 
-    __slots__ = ("_accounts", "_flags", "_posts", "_reader_id")
+    __slots__ = ("_accounts", "_filters", "_flags", "_now_ms", "_posts", "_reader_id")
 
     def __init__(
         self,
@@ -186,11 +138,20 @@ class _View:
         accounts: dict[int, bytes],
         flags: dict[int, Flags],
         reader_id: int | None,
+        now_ms: int,
+        filters: ActiveFilters | None = None,
     ) -> None:
+        self._now_ms = now_ms
+        self._filters = filters
         self._posts = posts
         self._accounts = accounts
         self._flags = flags
         self._reader_id = reader_id
+
+    def _filtered(self, post_id: int, post: _PostBytes) -> bytes:
+        if self._filters is None:
+            return b""
+        return filtered(self._filters, post_id=post_id, text=post.searched)
 
     def add_status(self, parts: list[bytes], post_id: int) -> bool:
         """Appends the post's pieces; False, and nothing, when it or somebody in it does not exist any more."""
@@ -201,9 +162,9 @@ class _View:
         if account is None:
             return False
         original_id = post.original_id
-        if not original_id:
-            end = _end(self._flags.get(post_id), self._reader_id, own=post.author_id == self._reader_id)
-            parts += (post.head, account, post.tail, end)
+        if original_id <= 0:
+            parts += (post.head, account, post.tail)
+            self._add_end(parts, post_id, post)
             return True
         original = self._posts.get(original_id)
         if original is None:
@@ -211,26 +172,37 @@ class _View:
         author = self._accounts.get(original.author_id)
         if author is None:
             return False
-        flags = self._flags.get(original_id)
+        parts += (post.head, account, post.middle, original.head, author, original.tail)
+        self._add_end(parts, original_id, original)
+        matched = self._filtered(original_id, original)
         parts += (
-            *(post.head, account, post.middle),
-            *(original.head, author, original.tail),
-            _end(flags, self._reader_id, own=original.author_id == self._reader_id),
-            *(post.tail, _end(flags, self._reader_id, own=False)),
+            post.tail,
+            ending(self._flags.get(original_id), self._reader_id, own=False, filtered=matched),
         )
         return True
+
+    def _add_end(self, parts: list[bytes], post_id: int, post: _PostBytes) -> None:
+        flags = self._flags.get(post_id)
+        if post.poll is not None:
+            parts.append(poll_field(post.poll, flags, self._reader_id, self._now_ms))
+        matched = self._filtered(post_id, post)
+        parts.append(ending(flags, self._reader_id, own=post.author_id == self._reader_id, filtered=matched))
 
     def shared(self, post_id: int) -> SharedStatus | None:
         """The post for many readers; None where it, or somebody in it, does not exist any more."""
         parts: list[bytes] = []
         if not self.add_status(parts, post_id):
             return None
-        # The parts end with the flags; those of a boost's original stand before its tail.
         post = self._posts[post_id]
         original = self._posts.get(post.original_id)
-        if original is None:
-            return SharedStatus(post_id, post.author_id, b"".join(parts[:-1]), None)
-        return SharedStatus(post.original_id, original.author_id, b"".join(parts[:-3]), parts[-2])
+        shown_id, shown = (post_id, post) if original is None else (post.original_id, original)
+        # What follows is each reader's: the flags, and before them the poll if there is one.
+        own = 1 if shown.poll is None else 2
+        tail = None
+        if original is not None:
+            own, tail = own + 2, parts[-2]
+        head = b"".join(parts[:-own])
+        return SharedStatus(shown_id, shown.author_id, head, tail, shown.poll, shown.searched, self._now_ms)
 
     def statuses(self, post_ids: Iterable[int]) -> bytes:
         """A JSON array; what does not exist any more is left out."""
@@ -273,12 +245,16 @@ class Renderer:
         self,
         database: Database,
         flags: ReaderFlags,
+        filters: ReaderFilters,
         *,
         base_url: str,
         half_cache_bytes: int = HALF_CACHE_BYTES,
+        clock_ms: Callable[[], int] = now_ms,
     ) -> None:
+        self._clock_ms = clock_ms
         self._database = database
         self._flags = flags
+        self._filters = filters
         self._base_url = base_url
         self._posts: Recent[int, _PostBytes] = Recent(half_cache_bytes, _post_size)
         self._accounts: Recent[int, bytes] = Recent(half_cache_bytes // 4, _account_size)
@@ -336,10 +312,13 @@ class Renderer:
         """Posts as a JSON array in the given order; what does not exist any more is left out."""
         kept = self._posts.young
         try:
-            shown = [kept[post_id].original_id or post_id for post_id in post_ids]
+            shown = [
+                post_id if (original_id := kept[post_id].original_id) <= 0 else original_id
+                for post_id in post_ids
+            ]
         except KeyError:
             shown = []
-        if shown:
+        if shown and (reader_id is None or await self._filters.of(reader_id) is None):
             flags: dict[int, Flags] = {}
             if reader_id is not None:
                 flags = await self._flags.of(reader_id, shown)
@@ -357,26 +336,37 @@ class Renderer:
         """
         posts, accounts = self._posts.young, self._accounts.young
         parts = [b"["]
-        usual = _end(None, reader_id, own=False) + b","
+        usual = ending(None, reader_id, own=False) + b","
         try:
             for post_id in post_ids:
-                author_id, original_id, head, middle, tail = posts[post_id]
+                author_id, original_id, head, middle, tail, poll, _ = posts[post_id]
                 if not original_id:
                     if author_id != reader_id and post_id not in flags:
                         parts += (head, accounts[author_id], tail, usual)
                     else:
-                        end = _end(flags.get(post_id), reader_id, own=author_id == reader_id)
+                        end = ending(flags.get(post_id), reader_id, own=author_id == reader_id)
                         parts += (head, accounts[author_id], tail, end, b",")
+                    continue
+                if poll is not None:
+                    found = flags.get(post_id)
+                    parts += (
+                        *(head, accounts[author_id], tail),
+                        poll_field(poll, found, reader_id, self._clock_ms()),
+                        *(ending(found, reader_id, own=author_id == reader_id), b","),
+                    )
                     continue
                 original = posts[original_id]
                 found = flags.get(original_id)
                 parts += (
                     *(head, accounts[author_id], middle),
                     *(original.head, accounts[original.author_id], original.tail),
-                    _end(found, reader_id, own=original.author_id == reader_id),
+                    b""
+                    if original.poll is None
+                    else poll_field(original.poll, found, reader_id, self._clock_ms()),
+                    ending(found, reader_id, own=original.author_id == reader_id),
                     tail,
                     # A boost has its original's flags, and nobody pins a boost.
-                    *(_end(found, reader_id, own=False), b","),
+                    *(ending(found, reader_id, own=False), b","),
                 )
         except KeyError:
             return None
@@ -393,6 +383,13 @@ class Renderer:
         """One post for many readers; None when it does not exist any more. No flags are read."""
         return (await self._view((post_id,), (), None)).shared(post_id)
 
+    async def filtered_for(self, shared: SharedStatus, reader_id: int) -> bytes:
+        """The reader's filters that match the post, as JSON; empty for none."""
+        filters = await self._filters.of(reader_id)
+        if filters is None:
+            return b""
+        return filtered(filters, post_id=shared.shown_id, text=shared.searched)
+
     async def new_status(self, post: Post, *, username: str, changed: set[int | None]) -> bytes:
         """A post that its author has just made, for its author: nothing of it need be read again.
 
@@ -402,7 +399,11 @@ class Renderer:
         if post.id not in changed and None not in changed:
             self._posts.put(post.id, pieces)
         account = await self.account(post.author_id)
-        return b"".join((pieces.head, account, pieces.tail, _end(None, post.author_id, own=True)))
+        parts = [pieces.head, account, pieces.tail]
+        if post.poll is not None:
+            parts.append(poll_field(post.poll, None, post.author_id, self._clock_ms()))
+        parts.append(ending(None, post.author_id, own=True))
+        return b"".join(parts)
 
     async def deleted_status(self, post: Post, *, reader_id: int) -> bytes:
         """A post that was just deleted, with its `text` so that an app can offer it for redrafting."""
@@ -410,9 +411,15 @@ class Renderer:
         account = view.account(post.author_id)
         if account is None:
             raise NotFound
+        poll = None
+        if post.poll is not None:
+            poll = convert.poll(post.poll, reader_id=reader_id, votes=0, now_ms=self._clock_ms())
         ends = {"favourited": False, "reblogged": False, "muted": False, "bookmarked": False, "pinned": False}
         entity = msgspec.structs.replace(
-            convert.status(post, author=_username(account), base_url=self._base_url), text=post.text, **ends
+            convert.status(post, author=_username(account), base_url=self._base_url),
+            text=post.text,
+            poll=poll,
+            **ends,
         )
         return _encode(entity).replace(convert.RAW_ACCOUNT, account)
 
@@ -445,6 +452,9 @@ class Renderer:
         """Notifications in the given order; those by or about what does not exist any more are left out."""
         post_ids = [n.post_id for n in notifications if n.post_id is not None]
         view = await self._view(post_ids, [n.from_account_id for n in notifications], reader_id)
+        extra: dict[int, bytes] = {}
+        if any(notification.kind in WITH_DETAILS for notification in notifications):
+            extra = await self._database.read(details, notifications=notifications, base_url=self._base_url)
         bodies = []
         for notification in notifications:
             account = view.account(notification.from_account_id)
@@ -460,6 +470,11 @@ class Renderer:
                 ),
                 account,
             ]
+            more = extra.get(notification.id)
+            if more is not None:
+                parts.append(more)
+            elif notification.kind in WITH_DETAILS:
+                continue
             if notification.post_id is not None:
                 parts.append(b',"status":')
                 if not view.add_status(parts, notification.post_id):
@@ -494,7 +509,7 @@ class Renderer:
                     missing_accounts.append(author_id)
                 else:
                     accounts[author_id] = account
-            if post.original_id:
+            if post.original_id > 0:
                 if post.original_id not in posts:
                     queue.append(post.original_id)
             else:
@@ -513,7 +528,8 @@ class Renderer:
             )
         elif reader_id is not None and flag_ids:
             flags = await self._flags.of(reader_id, flag_ids)
-        return _View(posts, accounts, flags, reader_id)
+        filters = await self._filters.of(reader_id) if reader_id is not None and post_ids else None
+        return _View(posts, accounts, flags, reader_id, self._clock_ms(), filters)
 
     async def _fetch(
         self,
@@ -556,7 +572,16 @@ class Renderer:
     def _pieces(self, post: Post, author: str) -> _PostBytes:
         body = _encode(convert.status(post, author=author, base_url=self._base_url))[:-1]
         head, *between, tail = body.split(convert.RAW_ACCOUNT)
-        return _PostBytes(post.author_id, post.boost_of_id or 0, head, between[0] if between else b"", tail)
+        original_id = ASKS if post.poll is not None else post.boost_of_id or 0
+        return _PostBytes(
+            post.author_id,
+            original_id,
+            head,
+            between[0] if between else b"",
+            tail,
+            post.poll,
+            searched_text(post),
+        )
 
 
 def _username(account: bytes) -> str:

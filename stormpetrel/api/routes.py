@@ -9,19 +9,32 @@ from __future__ import annotations
 from typing import Any
 
 from stormpetrel.api import (
+    account_notes,
     accounts,
     apps,
+    edits,
+    emails,
     empty,
+    filters,
     instance,
+    instance_texts,
+    lists,
+    media,
     notifications,
     oauth,
+    oembed,
     openapi,
+    polls,
     preferences,
     registrations,
+    reports,
+    scheduled_statuses,
     search,
     statuses,
     streaming,
+    tags,
     timelines,
+    trends,
 )
 from stormpetrel.api.shapes import shape_of
 from stormpetrel.http.routing import Actor, Handler, Route
@@ -48,21 +61,24 @@ def _route(method: str, path: str, handler: Handler, **more: Any) -> Route:
     )
 
 
-def _open(
-    path: str, handler: Handler, scope: str | None = None, *, hot: tuple[str, ...] | None = None
-) -> Route:
+def _open(path: str, handler: Handler, scope: str | None = None, **more: Any) -> Route:
     """A GET for everybody. Who sends a token all the same needs the scope, if there is one."""
-    return _route("GET", path, handler, scope=scope, hot=hot)
+    return _route("GET", path, handler, scope=scope, **more)
 
 
-def _get(path: str, handler: Handler, scope: str) -> Route:
+def _get(path: str, handler: Handler, scope: str, **more: Any) -> Route:
     """A GET for accounts."""
-    return _route("GET", path, handler, scope=scope, actor=Actor.ACCOUNT)
+    return _route("GET", path, handler, scope=scope, actor=Actor.ACCOUNT, **more)
 
 
-def _post(path: str, handler: Handler, scope: str, *, actor: Actor = Actor.ACCOUNT) -> Route:
+def _post(path: str, handler: Handler, scope: str, *, actor: Actor = Actor.ACCOUNT, **more: Any) -> Route:
     """A POST by accounts."""
-    return _route("POST", path, handler, scope=scope, actor=actor)
+    return _route("POST", path, handler, scope=scope, actor=actor, **more)
+
+
+def _put(path: str, handler: Handler, scope: str) -> Route:
+    """A PUT by accounts."""
+    return _route("PUT", path, handler, scope=scope, actor=Actor.ACCOUNT)
 
 
 def _patch(path: str, handler: Handler, scope: str) -> Route:
@@ -79,6 +95,8 @@ _A = "/api/v1/accounts"
 _S = "/api/v1/statuses"
 _N = "/api/v1/notifications"
 _I = "/api/v1/instance"
+_L = "/api/v1/lists"
+_F = "/api/v2/filters"
 _STREAMING = "/api/v1/streaming"
 
 SOCKETS = {_STREAMING: streaming.socket}
@@ -90,25 +108,51 @@ ROUTES: tuple[Route, ...] = (
     _open("/api/v2/instance", instance.v2, hot=()),
     _open(f"{_I}/peers", empty.domains, hot=()),
     _open(f"{_I}/activity", empty.activity, hot=()),
-    _open(f"{_I}/rules", empty.rules, hot=()),
+    _open(f"{_I}/rules", instance_texts.rules, hot=()),
     _open(f"{_I}/domain_blocks", empty.domain_blocks, hot=()),
-    _open(f"{_I}/extended_description", instance.extended_description, hot=()),
+    _open(f"{_I}/extended_description", instance_texts.extended_description, hot=()),
     _open(f"{_I}/languages", instance.languages, hot=()),
     _open(f"{_I}/translation_languages", empty.translation_languages, hot=()),
-    _open(f"{_I}/privacy_policy", instance.no_document),
-    _open(f"{_I}/terms_of_service", instance.no_document),
+    _open(f"{_I}/privacy_policy", instance_texts.privacy_policy, refuses=(404,)),
+    _open(f"{_I}/terms_of_service", instance_texts.terms_of_service, refuses=(404,)),
     _open("/api/v1/custom_emojis", empty.custom_emojis, hot=()),
-    _get("/api/v1/announcements", empty.announcements, "read"),
+    _get("/api/v1/announcements", instance_texts.announcements, "read"),
+    _post("/api/v1/announcements/{id}/dismiss", instance_texts.dismiss, "write:accounts"),
     _open("/.well-known/nodeinfo", instance.nodeinfo_links, hot=()),
     _open("/nodeinfo/2.0", instance.nodeinfo, hot=()),
-    _open("/.well-known/webfinger", instance.webfinger),
+    _open("/.well-known/webfinger", instance.webfinger, refuses=(404,)),
     _open("/.well-known/host-meta", instance.host_meta, hot=()),
     _open("/api/openapi.json", openapi.show, hot=()),
+    _open("/api/oembed", oembed.show, hot=("url", "maxwidth", "maxheight", "format")),
+    # Files
+    _post("/api/v1/media", media.upload, "write:media"),
+    _route(
+        "POST",
+        "/api/v2/media",
+        media.upload_soon,
+        scope="write:media",
+        actor=Actor.ACCOUNT,
+        statuses=(200, 202),
+    ),
+    _route(
+        "GET",
+        "/api/v1/media/{id}",
+        media.show,
+        scope="write:media",
+        actor=Actor.ACCOUNT,
+        statuses=(200, 206),
+    ),
+    _route("PUT", "/api/v1/media/{id}", media.update, scope="write:media", actor=Actor.ACCOUNT),
+    _delete("/api/v1/media/{id}", media.delete, "write:media"),
+    _delete("/api/v1/profile/avatar", media.delete_avatar, "write:accounts"),
+    _delete("/api/v1/profile/header", media.delete_header, "write:accounts"),
     # Applications and their tokens
     *oauth.ROUTES,
     *apps.ROUTES,
     # One's own account
     _post(f"{_A}", registrations.create, "write:accounts", actor=Actor.APPLICATION),
+    _post("/api/v1/emails/confirmations", emails.confirmations, "write:accounts", unconfirmed=True),
+    _get("/api/v1/emails/check_confirmation", emails.check_confirmation, "read:accounts", unconfirmed=True),
     _get(f"{_A}/verify_credentials", accounts.verify_credentials, "profile"),
     _patch(f"{_A}/update_credentials", accounts.update_credentials, "write:accounts"),
     _get("/api/v1/preferences", preferences.show, "read:accounts"),
@@ -122,7 +166,7 @@ ROUTES: tuple[Route, ...] = (
     _post("/api/v1/follow_requests/{id}/reject", accounts.reject_follow, "write:follows"),
     # Accounts
     _open(f"{_A}", accounts.several, "read:accounts"),
-    _open(f"{_A}/lookup", accounts.lookup, "read:accounts", hot=("acct",)),
+    _open(f"{_A}/lookup", accounts.lookup, "read:accounts", hot=("acct",), refuses=(404,)),
     _get(f"{_A}/search", accounts.search, "read:accounts"),
     _get(f"{_A}/relationships", accounts.relationships, "read:follows"),
     _get(f"{_A}/familiar_followers", accounts.familiar_followers, "read:follows"),
@@ -131,8 +175,8 @@ ROUTES: tuple[Route, ...] = (
     _open(f"{_A}/{{id}}/followers", accounts.followers, "read:accounts"),
     _open(f"{_A}/{{id}}/following", accounts.following, "read:accounts"),
     _open(f"{_A}/{{id}}/featured_tags", empty.featured_tags, "read:accounts", hot=()),
-    _open(f"{_A}/{{id}}/endorsements", empty.endorsements, "read:accounts", hot=()),
-    _get(f"{_A}/{{id}}/lists", empty.lists, "read:lists"),
+    _open(f"{_A}/{{id}}/endorsements", account_notes.endorsements_of, "read:accounts"),
+    _get(f"{_A}/{{id}}/lists", lists.with_account, "read:lists"),
     _post(f"{_A}/{{id}}/follow", accounts.follow, "write:follows"),
     _post(f"{_A}/{{id}}/unfollow", accounts.unfollow, "write:follows"),
     _post(f"{_A}/{{id}}/remove_from_followers", accounts.remove_from_followers, "write:follows"),
@@ -140,14 +184,28 @@ ROUTES: tuple[Route, ...] = (
     _post(f"{_A}/{{id}}/unblock", accounts.unblock, "write:blocks"),
     _post(f"{_A}/{{id}}/mute", accounts.mute, "write:mutes"),
     _post(f"{_A}/{{id}}/unmute", accounts.unmute, "write:mutes"),
+    _post(f"{_A}/{{id}}/note", account_notes.note, "write:accounts"),
+    _post(f"{_A}/{{id}}/pin", account_notes.endorse, "write:accounts"),
+    _post(f"{_A}/{{id}}/unpin", account_notes.unendorse, "write:accounts"),
+    _post(f"{_A}/{{id}}/endorse", account_notes.endorse, "write:accounts"),
+    _post(f"{_A}/{{id}}/unendorse", account_notes.unendorse, "write:accounts"),
     _open("/api/v1/directory", accounts.directory, hot=("limit", "offset")),
+    _post("/api/v1/reports", reports.create, "write:reports"),
     # Statuses
     _post(f"{_S}", statuses.create, "write:statuses"),
     _open(f"{_S}", statuses.several, "read:statuses"),
     _open(f"{_S}/{{id}}", statuses.show, "read:statuses", hot=()),
     _delete(f"{_S}/{{id}}", statuses.delete, "write:statuses"),
     _open(f"{_S}/{{id}}/context", statuses.context, "read:statuses", hot=()),
-    _get(f"{_S}/{{id}}/source", statuses.source, "read:statuses"),
+    _get(f"{_S}/{{id}}/source", edits.source, "read:statuses"),
+    _put(f"{_S}/{{id}}", edits.update, "write:statuses"),
+    _open(f"{_S}/{{id}}/history", edits.history, "read:statuses"),
+    _post(f"{_S}/{{id}}/pin", statuses.pin, "write:accounts"),
+    _post(f"{_S}/{{id}}/unpin", statuses.unpin, "write:accounts"),
+    _post(f"{_S}/{{id}}/mute", statuses.mute, "write:mutes"),
+    _post(f"{_S}/{{id}}/unmute", statuses.unmute, "write:mutes"),
+    _open("/api/v1/polls/{id}", polls.show, "read:statuses"),
+    _post("/api/v1/polls/{id}/votes", polls.vote, "write:statuses"),
     _open(f"{_S}/{{id}}/favourited_by", statuses.favourited_by, "read:accounts"),
     _open(f"{_S}/{{id}}/reblogged_by", statuses.reblogged_by, "read:accounts"),
     _post(f"{_S}/{{id}}/favourite", statuses.favourite, "write:favourites"),
@@ -156,13 +214,24 @@ ROUTES: tuple[Route, ...] = (
     _post(f"{_S}/{{id}}/unreblog", statuses.unreblog, "write:statuses"),
     _post(f"{_S}/{{id}}/bookmark", statuses.bookmark, "write:bookmarks"),
     _post(f"{_S}/{{id}}/unbookmark", statuses.unbookmark, "write:bookmarks"),
-    _get("/api/v1/scheduled_statuses", empty.scheduled_statuses, "read:statuses"),
+    _get("/api/v1/scheduled_statuses", scheduled_statuses.index, "read:statuses"),
+    _get("/api/v1/scheduled_statuses/{id}", scheduled_statuses.show, "read:statuses"),
+    _put("/api/v1/scheduled_statuses/{id}", scheduled_statuses.update, "write:statuses"),
+    _delete("/api/v1/scheduled_statuses/{id}", scheduled_statuses.delete, "write:statuses"),
     # Timelines
     _get("/api/v1/timelines/home", timelines.home, "read:statuses"),
     _open("/api/v1/timelines/public", timelines.public, "read:statuses", hot=_PUBLIC),
     _open("/api/v1/timelines/tag/{name}", timelines.tag, "read:statuses", hot=_TAG),
     _get("/api/v1/conversations", empty.conversations, "read:statuses"),
-    _get("/api/v1/lists", empty.lists, "read:lists"),
+    _get("/api/v1/timelines/list/{id}", lists.timeline, "read:lists"),
+    _get(f"{_L}", lists.index, "read:lists"),
+    _post(f"{_L}", lists.create, "write:lists"),
+    _get(f"{_L}/{{id}}", lists.show, "read:lists"),
+    _put(f"{_L}/{{id}}", lists.update, "write:lists"),
+    _delete(f"{_L}/{{id}}", lists.delete, "write:lists"),
+    _get(f"{_L}/{{id}}/accounts", lists.members, "read:lists"),
+    _post(f"{_L}/{{id}}/accounts", lists.add_members, "write:lists"),
+    _delete(f"{_L}/{{id}}/accounts", lists.remove_members, "write:lists"),
     _get("/api/v1/markers", notifications.markers, "read:statuses"),
     _post("/api/v1/markers", notifications.set_markers, "write:statuses"),
     # Streaming, as server-sent events
@@ -188,17 +257,34 @@ ROUTES: tuple[Route, ...] = (
     _get("/api/v2/notifications/policy", notifications.policy, "read:notifications"),
     # Finding
     _open("/api/v2/search", search.search, "read:search"),
-    _open("/api/v1/tags/{name}", search.show_tag),
-    _open("/api/v1/trends", empty.tags, hot=()),
-    _open("/api/v1/trends/tags", empty.tags, hot=()),
-    _open("/api/v1/trends/statuses", empty.statuses, hot=()),
+    _open("/api/v1/tags/{name}", tags.show),
+    _post("/api/v1/tags/{name}/follow", tags.follow, "write:follows"),
+    _post("/api/v1/tags/{name}/unfollow", tags.unfollow, "write:follows"),
+    _open("/api/v1/trends", trends.tags, hot=("limit", "offset")),
+    _open("/api/v1/trends/tags", trends.tags, hot=("limit", "offset")),
+    _open("/api/v1/trends/statuses", trends.statuses, hot=("limit", "offset")),
     _open("/api/v1/trends/links", empty.links, hot=()),
-    _get("/api/v1/suggestions", empty.endorsements, "read"),
+    _get("/api/v1/suggestions", empty.suggested_accounts, "read"),
     _get("/api/v2/suggestions", empty.suggestions, "read"),
-    _get("/api/v1/followed_tags", empty.tags, "read:follows"),
+    _get("/api/v1/followed_tags", tags.followed, "read:follows"),
     _get("/api/v1/featured_tags", empty.featured_tags, "read:accounts"),
     _get("/api/v1/featured_tags/suggestions", empty.tags, "read:accounts"),
-    _get("/api/v1/endorsements", empty.endorsements, "read:accounts"),
-    _get("/api/v1/filters", empty.filters, "read:filters"),
-    _get("/api/v2/filters", empty.filters, "read:filters"),
+    _get("/api/v1/endorsements", account_notes.endorsements, "read:accounts"),
+    # Filters of what one reads
+    _get("/api/v1/filters", filters.v1_index, "read:filters"),
+    _get("/api/v1/filters/{id}", filters.v1_show, "read:filters"),
+    _get(f"{_F}", filters.index, "read:filters"),
+    _post(f"{_F}", filters.create, "write:filters"),
+    _get(f"{_F}/{{id}}", filters.show, "read:filters"),
+    _put(f"{_F}/{{id}}", filters.update, "write:filters"),
+    _delete(f"{_F}/{{id}}", filters.delete, "write:filters"),
+    _get(f"{_F}/{{id}}/keywords", filters.keywords, "read:filters"),
+    _post(f"{_F}/{{id}}/keywords", filters.add_keyword, "write:filters"),
+    _get(f"{_F}/keywords/{{id}}", filters.show_keyword, "read:filters"),
+    _put(f"{_F}/keywords/{{id}}", filters.update_keyword, "write:filters"),
+    _delete(f"{_F}/keywords/{{id}}", filters.delete_keyword, "write:filters"),
+    _get(f"{_F}/{{id}}/statuses", filters.statuses, "read:filters"),
+    _post(f"{_F}/{{id}}/statuses", filters.add_status, "write:filters"),
+    _get(f"{_F}/statuses/{{id}}", filters.show_status, "read:filters"),
+    _delete(f"{_F}/statuses/{{id}}", filters.delete_status, "write:filters"),
 )

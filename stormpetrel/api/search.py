@@ -1,69 +1,81 @@
-"""`GET /api/v2/search`: accounts by name, hashtags, and the address of a post or profile of ours.
-
-Posts are not searched by their words yet: `statuses` holds only a post whose address was given.
-"""
+"""`GET /api/v2/search`: posts by their words, accounts by name, hashtags, and what is at an address of ours."""
 
 from __future__ import annotations
-
-from urllib.parse import unquote
 
 import msgspec
 
 from stormpetrel.api import convert
-from stormpetrel.api.entities import Search, Tag
-from stormpetrel.api.paging import POSTS_DEFAULT, POSTS_MOST, PageQuery, page_of
+from stormpetrel.api.entities import Search
+from stormpetrel.api.paging import Id, PageQuery, one_id, page_of
 from stormpetrel.api.render import array, renderer
 from stormpetrel.api.shapes import answers
-from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
-from stormpetrel.model.ids import parse_id
-from stormpetrel.model.page import Page
-from stormpetrel.model.text import tag_key, tags_in
-from stormpetrel.rules import accounts as account_rules
+from stormpetrel.model.search import MAX_QUERY_CHARACTERS, parse
+from stormpetrel.rules import followed_tags as tag_rules
 from stormpetrel.rules import posts as post_rules
-from stormpetrel.rules import timelines as timeline_rules
+from stormpetrel.rules import search as rules
+from stormpetrel.rules import trends as trend_rules
 from stormpetrel.storage.connection import Connection
 
 MAX_OFFSET = 10_000
-MAX_QUERY_CHARACTERS = 2048
+MAX_POSTS_OFFSET = 200
+"""Further back by max_id: what is skipped is found first."""
 _encode = msgspec.json.Encoder().encode
 
 
-class SearchQuery(msgspec.Struct):
+class SearchQuery(PageQuery, kw_only=True):
     """`type`: accounts, hashtags or statuses; without it, all three."""
 
     q: str = ""
     type: str = ""
-    limit: int | None = None
     offset: int = 0
     following: bool = False
     resolve: bool = False
+    account_id: Id | None = None
+    exclude_unreviewed: bool = False
 
 
 @answers(Search, takes=SearchQuery)
 async def search(request: Request) -> Response:
-    """Find accounts, hashtags, and a post by its address"""
+    """Find posts by their words, accounts, hashtags, and what is at an address"""
     query = request.query(SearchQuery)
-    text = query.q.strip()[:MAX_QUERY_CHARACTERS]
-    limit = page_of(PageQuery(limit=query.limit), default=POSTS_DEFAULT, most=POSTS_MOST).limit
-    account_ids, post_ids, tags = await request.site.database.read(
+    text = query.q.strip()[:MAX_QUERY_CHARACTERS].replace("\0", " ")
+    page = page_of(query)
+    offset = min(max(query.offset, 0), MAX_OFFSET)
+    author_id = one_id(query.account_id, "account_id")
+    site = request.site
+    account_ids, post_ids, names, is_address = await site.database.read(
         _found,
         text=text,
         kind=query.type,
-        limit=limit,
-        offset=min(max(query.offset, 0), MAX_OFFSET),
+        limit=page.limit,
+        offset=offset,
         reader_id=request.reader_id,
-        following_of=request.reader_id if query.following else None,
-        base_url=request.site.base_url,
-        domain=request.site.domain,
+        only_followed=query.following and request.reader_id is not None,
+        base_url=site.base_url,
+        domain=site.domain,
         now_ms=request.now_ms,
     )
+    wanted = parse(text)
+    if (
+        request.reader_id is not None
+        and query.type in ("", "statuses")
+        and not (is_address or wanted.is_empty or text.startswith("@"))
+    ):
+        request.release_slot()
+        post_ids = await site.database.read_slow(
+            request.reader_id,
+            rules.find_posts,
+            reader_id=request.reader_id,
+            query=wanted,
+            author_id=author_id,
+            page=page,
+            offset=min(offset, MAX_POSTS_OFFSET),
+            now_ms=request.now_ms,
+        )
     bytes_of = renderer(request)
-    hashtags = [
-        _encode(convert.tag(name, base_url=request.site.base_url, signed_in=request.reader_id is not None))
-        for name in tags
-    ]
+    hashtags = await encoded_tags(request, names)
     return Response(
         body=b'{"accounts":%b,"statuses":%b,"hashtags":%b,"collections":[]}'
         % (
@@ -82,66 +94,60 @@ def _found(
     limit: int,
     offset: int,
     reader_id: int | None,
-    following_of: int | None,
+    only_followed: bool,
     base_url: str,
     domain: str,
     now_ms: int,
-) -> tuple[list[int], list[int], list[str]]:
-    """Ids of accounts, ids of posts, names of hashtags."""
+) -> tuple[list[int], list[int], list[str], bool]:
+    """Ids of accounts, ids of posts, names of hashtags, and whether `text` is an address of ours."""
     if not text:
-        return [], [], []
-    address = _address(text, base_url)
-    if address is not None:
-        username, post_id = address
-        if post_id is not None:
-            asked = [post_id] if kind in ("", "statuses") else []
+        return [], [], [], False
+    target = rules.address(text, base_url=base_url)
+    if target is not None:
+        if target.post_id is not None:
+            asked = [target.post_id] if kind in ("", "statuses") else []
             seen = post_rules.visible_ids(connection, reader_id=reader_id, post_ids=asked, now_ms=now_ms)
-            return [], seen, []
-        text = f"@{username}"
+            return [], seen, [], True
+        text = f"@{target.username}"
     account_ids: list[int] = []
     if kind in ("", "accounts") and not text.startswith("#"):
         name, _, asked_domain = text.removeprefix("@").partition("@")
         if name and (not asked_domain or asked_domain.lower() == domain):
-            accounts = account_rules.search_accounts(
-                connection, text=name, limit=limit, offset=offset, following_of=following_of
+            people = rules.find_people(
+                connection,
+                reader_id=reader_id,
+                text=name,
+                limit=limit,
+                offset=offset,
+                only_followed=only_followed,
+                now_ms=now_ms,
             )
-            account_ids = [account.id for account in accounts]
-    tags: list[str] = []
-    if kind in ("", "hashtags") and not text.startswith("@") and offset == 0:
-        tags = _tag(connection, reader_id, text, now_ms)
-    return account_ids, [], tags
+            account_ids = [account.id for account in people]
+    names: list[str] = []
+    if kind in ("", "hashtags") and not text.startswith("@"):
+        names = rules.find_tags(connection, text=text, limit=limit, offset=offset)
+    return account_ids, [], names, target is not None
 
 
-def _address(text: str, base_url: str) -> tuple[str, int | None] | None:
-    """(username, post id) of an address of ours: `…/@name` or `…/@name/ID`; None for any other text."""
-    if not text.startswith(f"{base_url}/@"):
-        return None
-    username, slash, rest = unquote(text.removeprefix(f"{base_url}/@")).partition("/")
-    if not slash or not rest:
-        return username, None
-    post_id = parse_id(rest)
-    return None if post_id is None else (username, post_id)
-
-
-def _tag(connection: Connection, reader_id: int | None, text: str, now_ms: int) -> list[str]:
-    """The hashtag of that very name, if anybody has used it in public."""
-    word = text.removeprefix("#")
-    if [name for _, name in tags_in(f"#{word}")] != [word]:
+async def encoded_tags(request: Request, names: list[str]) -> list[bytes]:
+    """Hashtags with their last seven days, in the order given."""
+    if not names:
         return []
-    used = timeline_rules.tag(
-        connection, reader_id=reader_id, page=Page(limit=1), name=tag_key(word), now_ms=now_ms
-    )
-    return [tag_key(word)] if used else []
-
-
-@answers(Tag)
-async def show_tag(request: Request) -> Response:
-    """A hashtag"""
-    name = request.parameters["name"]
-    if not tags_in(f"#{name}"):
-        raise NotFound
-    return Response(
-        body=_encode(
-            convert.tag(name, base_url=request.site.base_url, signed_in=request.reader_id is not None)
+    site = request.site
+    days = await site.database.read(trend_rules.history, names=names, now_ms=request.now_ms)
+    followed: set[str] = set()
+    if request.reader_id is not None:
+        followed = await site.database.read(
+            tag_rules.followed_among, account_id=request.reader_id, names=names
         )
-    )
+    return [
+        _encode(
+            convert.tag(
+                name,
+                base_url=site.base_url,
+                following=None if request.reader_id is None else name in followed,
+                days=days[name],
+            )
+        )
+        for name in names
+    ]

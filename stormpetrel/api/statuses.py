@@ -8,7 +8,7 @@ import msgspec
 
 from stormpetrel.api import convert
 from stormpetrel.api.accounts import account_rows
-from stormpetrel.api.entities import Account, Context, Status, StatusSource
+from stormpetrel.api.entities import Account, Context, Status
 from stormpetrel.api.paging import (
     ACCOUNTS_DEFAULT,
     ACCOUNTS_MOST,
@@ -18,22 +18,25 @@ from stormpetrel.api.paging import (
     one_id,
     page_of,
 )
+from stormpetrel.api.polls import PollInput, poll_draft
 from stormpetrel.api.render import renderer
+from stormpetrel.api.scheduled_statuses import moment_of
 from stormpetrel.api.shapes import answers
-from stormpetrel.errors import Forbidden, Invalid
+from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.model.post import Draft
+from stormpetrel.rules import pins, scheduled
 from stormpetrel.rules import posts as rules
 from stormpetrel.storage.connection import Connection
 
 STATUSES_BY_ID_MOST = 20
 MAX_IDEMPOTENCY_KEY = 255
+MEDIA_IDS_MOST = 20
 
 
 class StatusInput(msgspec.Struct):
-    """A new post. `media_ids`, `poll`, `scheduled_at` and quotes are refused: losing them would change what
-    somebody says."""
+    """A new post. Quotes are refused: losing them would change what somebody says."""
 
     status: str = ""
     spoiler_text: str = ""
@@ -42,34 +45,50 @@ class StatusInput(msgspec.Struct):
     language: str | None = None
     in_reply_to_id: Id | None = None
     media_ids: list[Id] = []
-    poll: Any = None
+    poll: PollInput | None = None
     scheduled_at: str | None = None
     quoted_status_id: Id | None = None
 
 
 @answers(Status, takes=StatusInput)
 async def create(request: Request) -> Response:
-    """Post"""
+    """Post; with `scheduled_at`, later, and the answer is the ScheduledStatus"""
     given = await request.input(StatusInput)
     _refuse_what_is_not_here(given)
     key = request.headers.get("idempotency-key") or None
     if key is not None and len(key) > MAX_IDEMPOTENCY_KEY:
         raise Invalid(f"The Idempotency-Key is too long (maximum is {MAX_IDEMPOTENCY_KEY} characters)")
     assert request.access is not None
+    draft = Draft(
+        text=given.status,
+        spoiler_text=given.spoiler_text,
+        visibility=convert.visibility(given.visibility),
+        sensitive=given.sensitive,
+        language=given.language or None,
+        in_reply_to_id=one_id(given.in_reply_to_id, "in_reply_to_id"),
+        application_id=request.access.application_id,
+        poll=poll_draft(given.poll),
+        media_ids=tuple(ids_of(given.media_ids, most=MEDIA_IDS_MOST)),
+    )
+    due_at_ms = moment_of(given.scheduled_at)
+    if due_at_ms is not None:
+        later = await request.site.database.write(
+            scheduled.schedule_post,
+            author_id=request.account_id,
+            draft=draft,
+            due_at_ms=due_at_ms,
+            idempotency_key=key,
+            domain=request.site.domain,
+            max_characters=request.site.config.posts.max_characters,
+            now_ms=request.now_ms,
+        )
+        return json(convert.scheduled(later))
     # What changes while the post is being written is not overwritten by what we then know of it.
     with renderer(request).watching() as changed:
         created = await request.site.database.write(
             rules.create_post,
             author_id=request.account_id,
-            draft=Draft(
-                text=given.status,
-                spoiler_text=given.spoiler_text,
-                visibility=convert.visibility(given.visibility),
-                sensitive=given.sensitive,
-                language=given.language or None,
-                in_reply_to_id=one_id(given.in_reply_to_id, "in_reply_to_id"),
-                application_id=request.access.application_id,
-            ),
+            draft=draft,
             idempotency_key=key,
             domain=request.site.domain,
             max_characters=request.site.config.posts.max_characters,
@@ -82,17 +101,11 @@ async def create(request: Request) -> Response:
 
 
 def _refuse_what_is_not_here(given: StatusInput) -> None:
-    for name, value, what in (
-        ("media_ids", given.media_ids, "media"),
-        ("poll", given.poll, "polls"),
-        ("scheduled_at", given.scheduled_at, "scheduled posts"),
-        ("quoted_status_id", given.quoted_status_id, "quotes"),
-    ):
-        if value not in (None, "", []):
-            raise Invalid(
-                f"This server does not know {what} yet: nothing was posted",
-                fields={name: "is not known here yet"},
-            )
+    if given.quoted_status_id not in (None, ""):
+        raise Invalid(
+            "This server does not know quotes yet: nothing was posted",
+            fields={"quoted_status_id": "is not known here yet"},
+        )
 
 
 async def _status(request: Request, post_id: int) -> Response:
@@ -124,11 +137,21 @@ async def several(request: Request) -> Response:
     return Response(body=await renderer(request).statuses(found, reader_id=request.reader_id))
 
 
-@answers(Status)
+class DeleteInput(msgspec.Struct):
+    """`delete_media`: what hung on the post goes too, at once; otherwise it can be used again for a day."""
+
+    delete_media: bool = False
+
+
+@answers(Status, takes=DeleteInput)
 async def delete(request: Request) -> Response:
     """Delete one's own post; the answer has its text, for redrafting"""
     post = await request.site.database.write(
-        rules.delete_post, author_id=request.account_id, post_id=request.id(), now_ms=request.now_ms
+        rules.delete_post,
+        author_id=request.account_id,
+        post_id=request.id(),
+        delete_media=(await request.input(DeleteInput)).delete_media,
+        now_ms=request.now_ms,
     )
     return Response(body=await renderer(request).deleted_status(post, reader_id=request.account_id))
 
@@ -144,17 +167,6 @@ async def context(request: Request) -> Response:
     shown = (post_id, *thread.ancestor_ids, *thread.descendant_ids)
     request.keep_hot(*(f"post:{shown_id}" for shown_id in shown))
     return Response(body=await renderer(request).context(thread, reader_id=request.reader_id))
-
-
-@answers(StatusSource)
-async def source(request: Request) -> Response:
-    """The text of one's own post as written"""
-    post = await request.site.database.read(
-        rules.post, reader_id=request.account_id, post_id=request.id(), now_ms=request.now_ms
-    )
-    if post.author_id != request.account_id:
-        raise Forbidden
-    return json(StatusSource(id=str(post.id), text=post.text, spoiler_text=post.spoiler_text))
 
 
 # What one does with a post -------------------------------------------------------------------------------
@@ -206,6 +218,30 @@ async def bookmark(request: Request) -> Response:
 async def unbookmark(request: Request) -> Response:
     """Take a bookmark back"""
     return await _undo(request, rules.unbookmark)
+
+
+@answers(Status)
+async def pin(request: Request) -> Response:
+    """Pin one's own post to one's profile"""
+    return await _do(request, pins.pin)
+
+
+@answers(Status)
+async def unpin(request: Request) -> Response:
+    """Take the pin off"""
+    return await _do(request, pins.unpin)
+
+
+@answers(Status)
+async def mute(request: Request) -> Response:
+    """Hear nothing more of a post's thread"""
+    return await _do(request, pins.mute_thread)
+
+
+@answers(Status)
+async def unmute(request: Request) -> Response:
+    """Hear of the thread again"""
+    return await _do(request, pins.unmute_thread)
 
 
 async def _do(request: Request, rule: Any) -> Response:

@@ -23,9 +23,11 @@ def add_commands(commands: Commands[Any]) -> None:
 
 def _check(args: argparse.Namespace) -> int:
     from stormpetrel.cli.findings import Verdict, findings
+    from stormpetrel.cli.mail_findings import mail_findings
     from stormpetrel.config import load
 
-    found = list(findings(load(args.config)))
+    loaded = load(args.config)
+    found = [*findings(loaded), *mail_findings(loaded.config)]
     failed = any(finding.verdict is Verdict.FAIL for finding in found)
     if args.json:
         print_json(

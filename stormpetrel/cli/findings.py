@@ -55,6 +55,7 @@ def findings(loaded: Loaded) -> Iterator[Finding]:
     yield from _secret(config)
     yield from _database(config)
     yield from _valkey(config)
+    yield from _media(config)
     yield from _ports(config)
     yield from _open_files()
     yield from _public_url(config)
@@ -89,6 +90,27 @@ def _data_directory(config: Config) -> Iterator[Finding]:
     )
     todo = "" if verdict is Verdict.OK else "make room: nothing can be posted when the disk is full"
     yield Finding("disk", verdict, f"{free_bytes / 1e9:.1f} GB free", todo)
+
+
+def _media(config: Config) -> Iterator[Finding]:
+    from stormpetrel.errors import Busy
+    from stormpetrel.media import films
+    from stormpetrel.media.store import open_store
+
+    where = f"bucket {config.media.s3_bucket}" if config.media.store == "s3" else str(config.media_folder)
+    try:
+        open_store(config).check()
+    except Busy as error:
+        todo = "correct the keys of [media], or start the service"
+        yield Finding("media store", Verdict.FAIL, error.safe_text, todo)
+    else:
+        yield Finding("media store", Verdict.OK, where)
+    if films.is_there():
+        yield Finding("ffmpeg", Verdict.OK, "films and sound are taken")
+    else:
+        yield Finding(
+            "ffmpeg", Verdict.WARN, "not there: only still pictures are taken", "install ffmpeg for films"
+        )
 
 
 def _secret(config: Config) -> Iterator[Finding]:

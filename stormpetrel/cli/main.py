@@ -12,7 +12,19 @@ import sys
 from collections.abc import Sequence
 
 import stormpetrel
-from stormpetrel.cli import check, instance, seed, serve, tokens, users
+from stormpetrel.cli import (
+    backup,
+    check,
+    instance,
+    mail,
+    moderation,
+    restore,
+    seed,
+    serve,
+    texts,
+    tokens,
+    users,
+)
 from stormpetrel.cli.parser import Parser
 from stormpetrel.errors import Busy, EnvironmentFailure, Refusal, SetupError
 
@@ -44,6 +56,11 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_commands(commands)
     users.add_commands(commands)
     tokens.add_commands(commands)
+    moderation.add_commands(commands)
+    backup.add_commands(commands)
+    restore.add_commands(commands)
+    texts.add_commands(commands)
+    mail.add_commands(commands)
     seed.add_commands(commands)
     return parser
 

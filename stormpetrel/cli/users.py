@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from stormpetrel.cli.output import print_json, print_table
-from stormpetrel.cli.parser import Commands, add_command, add_group
+from stormpetrel.cli.parser import Commands, Parser, add_command, add_group
 from stormpetrel.cli.store import change, open_store
 from stormpetrel.errors import SetupError
 
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
 
 MAX_LISTED = 1_000_000
+ROLES = ("member", "moderator", "admin")
+BY_OPERATOR = "by the operator, at the command line"
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `user add`, `list`, `approve`, `reject`, `suspend` and `unsuspend`."""
+    """Adds `user add`, `password`, `list`, `approve`, `reject`, `suspend`, `unsuspend`, `role` and `delete`."""
     group = add_group(commands, "user", about="Adds, lists, approves and suspends accounts.")
     parser = add_command(
         group,
@@ -30,24 +32,39 @@ def add_commands(commands: Commands[Any]) -> None:
     )
     parser.add_argument("name", metavar="NAME", help="the username; capital letters are kept")
     parser.add_argument("--email", metavar="E", required=True, help="address to sign in with")
-    password = parser.add_mutually_exclusive_group()
-    password.add_argument(
-        "--password", metavar="P", help="8 to 128 characters; without it, it is asked for or read from stdin"
-    )
-    password.add_argument(
-        "--password-stdin", action="store_true", help="read it from the first line of stdin"
-    )
+    _add_password_options(parser)
     parser.add_argument("--admin", action="store_true", help="may approve and suspend others")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser = add_command(
+        group,
+        "password",
+        _set_password,
+        about="Sets a password; every browser and app of the account has to sign in again.",
+        example="stormpetrel user password Nino",
+    )
+    parser.add_argument("name", metavar="NAME", help="the username, in small or capital letters")
+    _add_password_options(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
     for name, run, about in (
         ("approve", _approve, "Lets somebody in who signed up and waits."),
         ("reject", _reject, "Deletes the sign-up of somebody who waits."),
         ("suspend", _suspend, "Hides an account and shuts it out, at once; nothing is deleted."),
+        ("delete", _delete, "Deletes an account and its posts for good; the name stays taken."),
         ("unsuspend", _unsuspend, "Undoes suspend: the account and its access are back."),
     ):
         parser = add_command(group, name, run, about=about, example=f"stormpetrel user {name} Nino")
         parser.add_argument("name", metavar="NAME", help="the username, in small or capital letters")
         parser.add_argument("--json", action="store_true", help="as JSON")
+    parser = add_command(
+        group,
+        "role",
+        _role,
+        about="Makes somebody a moderator, an admin, or a member again.",
+        example="stormpetrel user role Nino moderator",
+    )
+    parser.add_argument("name", metavar="NAME", help="the username, in small or capital letters")
+    parser.add_argument("role", metavar="ROLE", choices=ROLES, help="member, moderator or admin")
+    parser.add_argument("--json", action="store_true", help="as JSON")
     parser = add_command(
         group, "list", _list, about="Lists accounts, oldest first.", example="stormpetrel user list --pending"
     )
@@ -55,18 +72,23 @@ def add_commands(commands: Commands[Any]) -> None:
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
+def _add_password_options(parser: Parser) -> None:
+    password = parser.add_mutually_exclusive_group()
+    password.add_argument(
+        "--password", metavar="P", help="8 to 128 characters; without it, it is asked for or read from stdin"
+    )
+    password.add_argument(
+        "--password-stdin", action="store_true", help="read it from the first line of stdin"
+    )
+
+
 def _add(args: argparse.Namespace) -> int:
     from stormpetrel.config import load
-    from stormpetrel.heavy import hash_password_now
-    from stormpetrel.model.account import Role, password_problem
+    from stormpetrel.model.account import Role
     from stormpetrel.rules.accounts import sign_up, user
 
     config = load(args.config).config
-    password = _password(args)
-    problem = password_problem(password)
-    if problem is not None:
-        raise SetupError(f"password {problem}")
-    password_hash = hash_password_now(password)
+    password_hash = _password_hash(args)
     with open_store(config.database_url) as connection:
         with change(connection) as at_ms:
             account = sign_up(
@@ -86,8 +108,43 @@ def _add(args: argparse.Namespace) -> int:
     return 0
 
 
+def _password_hash(args: argparse.Namespace) -> str:
+    from stormpetrel.heavy import hash_password_now
+    from stormpetrel.model.account import password_problem
+
+    password = _password(args)
+    problem = password_problem(password)
+    if problem is not None:
+        raise SetupError(f"password {problem}")
+    return hash_password_now(password)
+
+
+def _set_password(args: argparse.Namespace) -> int:
+    from stormpetrel.config import load
+    from stormpetrel.rules.mail import replace_password
+
+    password_hash = _password_hash(args)
+    with open_store(load(args.config).config.database_url) as connection:
+        found = user_named(connection, args.name)
+        with change(connection) as at_ms:
+            replace_password(
+                connection, account_id=found.account_id, password_hash=password_hash, now_ms=at_ms
+            )
+    _tell(found, args, f"{found.username} has a new password, and is signed out everywhere")
+    return 0
+
+
+def _delete(args: argparse.Namespace) -> int:
+    from stormpetrel.rules.deletion import delete_account
+
+    def rule(connection: Connection, by: Any, *, account_id: int, now_ms: int) -> None:
+        delete_account(connection, account_id=account_id, now_ms=now_ms)
+
+    return _decide(args, rule, "is deleted; a running server erases the posts", gone="deleted")
+
+
 def _article(role: str) -> str:
-    return "an administrator" if role == "admin" else "a member"
+    return {"admin": "an administrator", "moderator": "a moderator"}.get(role, "a member")
 
 
 def _password(args: argparse.Namespace) -> str:
@@ -108,44 +165,53 @@ def _password(args: argparse.Namespace) -> str:
 
 
 def _approve(args: argparse.Namespace) -> int:
-    from stormpetrel.rules.accounts import approve
+    from stormpetrel.rules.moderation import approve
 
     return _decide(args, approve, "may sign in now")
 
 
 def _suspend(args: argparse.Namespace) -> int:
-    from stormpetrel.rules.accounts import suspend
+    from stormpetrel.rules.moderation import suspend
 
-    return _decide(args, suspend, "is suspended")
+    return _decide(args, suspend, "is suspended", reason=BY_OPERATOR)
 
 
 def _unsuspend(args: argparse.Namespace) -> int:
-    from stormpetrel.rules.accounts import unsuspend
+    from stormpetrel.rules.moderation import unsuspend
 
-    return _decide(args, unsuspend, "is active again")
+    return _decide(args, unsuspend, "is active again", reason=BY_OPERATOR)
+
+
+def _role(args: argparse.Namespace) -> int:
+    from stormpetrel.model.account import Role
+    from stormpetrel.rules.moderation import set_role
+
+    role = Role(args.role)
+    return _decide(args, set_role, f"is now {_article(args.role)}", role=role, reason=BY_OPERATOR)
 
 
 def _reject(args: argparse.Namespace) -> int:
-    from stormpetrel.rules.accounts import reject
+    from stormpetrel.rules.moderation import reject
 
-    return _decide(args, reject, "was rejected; the sign-up is deleted", gone=True)
+    return _decide(args, reject, "was rejected; the sign-up is deleted", gone="rejected")
 
 
-def _decide(args: argparse.Namespace, rule: Any, outcome: str, *, gone: bool = False) -> int:
+def _decide(args: argparse.Namespace, rule: Any, outcome: str, *, gone: str = "", **more: Any) -> int:
     from stormpetrel.config import load
+    from stormpetrel.model.moderation import COMMAND_LINE
     from stormpetrel.rules.accounts import user
 
     with open_store(load(args.config).config.database_url) as connection:
-        with change(connection):
-            decided = _user_named(connection, args.name)
-            rule(connection, account_id=decided.account_id)
+        with change(connection) as at_ms:
+            decided = user_named(connection, args.name)
+            rule(connection, COMMAND_LINE, account_id=decided.account_id, now_ms=at_ms, **more)
         if not gone:
             decided = user(connection, account_id=decided.account_id)
-    _tell(decided, args, f"{decided.username} {outcome}", state="rejected" if gone else None)
+    _tell(decided, args, f"{decided.username} {outcome}", state=gone or None)
     return 0
 
 
-def _user_named(connection: Connection, name: str) -> User:
+def user_named(connection: Connection, name: str) -> User:
     from stormpetrel.rules.accounts import user_by_login
 
     found = user_by_login(connection, login=name.removeprefix("@"))

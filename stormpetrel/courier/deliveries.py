@@ -6,7 +6,13 @@ import msgspec
 
 from stormpetrel.courier.drain import Deliver
 from stormpetrel.model.event import Event
+from stormpetrel.rules.accounts import user_by_login
+from stormpetrel.rules.deletion import erase_some
+from stormpetrel.rules.edits import notify_boosters
+from stormpetrel.rules.mail import LinkWanted, send_wanted
 from stormpetrel.rules.notifications import notify_admins_of_sign_up, notify_post_subscribers
+from stormpetrel.rules.polls import end_poll
+from stormpetrel.rules.scheduled import post_scheduled
 from stormpetrel.storage.connection import Connection
 
 
@@ -18,8 +24,31 @@ class _SignUp(msgspec.Struct, frozen=True):
     account_id: int
 
 
+class _PollEnded(msgspec.Struct, frozen=True):
+    post_id: int
+    expires_at_ms: int
+    after_id: int = 0
+
+
+class _PostEdited(msgspec.Struct, frozen=True):
+    post_id: int
+    edited_at_ms: int
+    after_id: int = 0
+
+
+class _ScheduledPost(msgspec.Struct, frozen=True):
+    scheduled_id: int
+    due_at_ms: int
+    max_characters: int
+    domain: str
+
+
+_decode_scheduled_post = msgspec.json.Decoder(_ScheduledPost).decode
+_decode_poll_ended = msgspec.json.Decoder(_PollEnded).decode
+_decode_post_edited = msgspec.json.Decoder(_PostEdited).decode
 _decode_events = msgspec.json.Decoder(list[Event]).decode
 _decode_post_notices = msgspec.json.Decoder(_PostNotices).decode
+_decode_link_wanted = msgspec.json.Decoder(LinkWanted).decode
 _decode_sign_up = msgspec.json.Decoder(_SignUp).decode
 
 
@@ -39,8 +68,58 @@ def _sign_up(connection: Connection, payload: str, now_ms: int) -> None:
     notify_admins_of_sign_up(connection, account_id=_decode_sign_up(payload).account_id, now_ms=now_ms)
 
 
+def _link_wanted(connection: Connection, payload: str, now_ms: int) -> None:
+    """Who asks for a link gets a mail, if there is such an account."""
+    wanted = _decode_link_wanted(payload)
+    user = user_by_login(connection, login=wanted.login)
+    send_wanted(connection, wanted=wanted, user=user, now_ms=now_ms)
+
+
+def _erase_account(connection: Connection, payload: str, now_ms: int) -> None:
+    """A batch of what a deleted account left."""
+    erase_some(connection, account_id=_decode_sign_up(payload).account_id, now_ms=now_ms)
+
+
+def _poll_ended(connection: Connection, payload: str, now_ms: int) -> None:
+    """Those who asked or voted in a poll that has ended."""
+    job = _decode_poll_ended(payload)
+    end_poll(
+        connection,
+        post_id=job.post_id,
+        expires_at_ms=job.expires_at_ms,
+        after_id=job.after_id,
+        now_ms=now_ms,
+    )
+
+
+def _post_edited(connection: Connection, payload: str, now_ms: int) -> None:
+    """Those who boosted a post that was edited."""
+    job = _decode_post_edited(payload)
+    notify_boosters(
+        connection, post_id=job.post_id, edited_at_ms=job.edited_at_ms, after_id=job.after_id, now_ms=now_ms
+    )
+
+
+def _scheduled_post(connection: Connection, payload: str, now_ms: int) -> None:
+    """Posts what its author wrote for now."""
+    job = _decode_scheduled_post(payload)
+    post_scheduled(
+        connection,
+        scheduled_id=job.scheduled_id,
+        due_at_ms=job.due_at_ms,
+        max_characters=job.max_characters,
+        domain=job.domain,
+        now_ms=now_ms,
+    )
+
+
 DELIVERIES: dict[str, Deliver] = {
+    "erase_account": _erase_account,
     "events": _events,
+    "link_wanted": _link_wanted,
+    "poll_ended": _poll_ended,
+    "post_edited": _post_edited,
     "post_notices": _post_notices,
+    "scheduled_post": _scheduled_post,
     "sign_up": _sign_up,
 }

@@ -1,41 +1,94 @@
-"""What the courier clears away each minute, in transactions of a few rows."""
+"""What the courier clears away each minute, in transactions of a few rows, so that no writer waits behind it.
+
+How long what is kept: [retention] in the configuration, and the constants here for what is promised elsewhere.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
+from stormpetrel.config import RetentionConfig
+from stormpetrel.model.ids import first_id_at
+from stormpetrel.rules import media
+from stormpetrel.rules.access import COMMAND_LINE_CLIENT_ID, SESSION_AGE_S
+from stormpetrel.storage import housekeeping as stored
 from stormpetrel.storage.database import Database
-from stormpetrel.storage.housekeeping import (
-    end_expired_mutes,
-    remove_old_codes,
-    remove_old_idempotency_keys,
-)
 
 EVERY_S = 60.0
 BATCH = 200
 BATCHES = 50
 """Batches of one kind in one round; the rest waits for the next, so that a backlog does not crowd out jobs."""
+DAY_MS = 86_400_000
 IDEMPOTENCY_KEPT_MS = 65 * 60 * 1000
 """An hour is promised; five minutes more for clocks that differ."""
+UNCONFIRMED_KEPT_MS = 7 * DAY_MS
+"""Who never follows the link frees name and address again, so that nobody can sit on those of others."""
 CODES_KEPT_MS = 60 * 60 * 1000
 """An expired code is known for a while, so that its second use is refused as such."""
 URGENCY = 3
 
 
-async def keep_house(db: Database, *, now_ms: int) -> int:
-    """One round; how many rows went. Raises Busy when the store fails."""
-    return (
-        await _in_batches(db, remove_old_idempotency_keys, before_ms=now_ms - IDEMPOTENCY_KEPT_MS)
-        + await _in_batches(db, remove_old_codes, before_ms=now_ms - CODES_KEPT_MS)
-        + await _in_batches(db, end_expired_mutes, now_ms=now_ms)
-    )
+@dataclass(slots=True)
+class Housekeeping:
+    """Keeps the house at `db`. `removed`: rows by kind since the process began."""
 
+    db: Database
+    retention: RetentionConfig = field(default_factory=RetentionConfig)
+    removed: Counter[str] = field(default_factory=Counter)
+    _after_application_id: int = 0
 
-async def _in_batches(db: Database, remove: Callable[..., int], **values: int) -> int:
-    removed = 0
-    for _ in range(BATCHES):
-        count = await db.write_as(URGENCY, 10.0, remove, count=BATCH, **values)
-        removed += count
-        if count < BATCH:
-            break
-    return removed
+    async def round(self, *, now_ms: int) -> int:
+        """One round; how many rows went. Raises Busy when the store fails."""
+        before = self.removed.total()
+        days = self.retention
+        await self._old(
+            "idempotency", stored.remove_old_idempotency_keys, before_ms=now_ms - IDEMPOTENCY_KEPT_MS
+        )
+        await self._old("codes", stored.remove_old_codes, before_ms=now_ms - CODES_KEPT_MS)
+        await self._old("mutes", stored.end_expired_mutes, now_ms=now_ms)
+        await self._old("mail_links", stored.remove_old_mail_links, now_ms=now_ms)
+        await self._old("unconfirmed", stored.remove_unconfirmed, before_ms=now_ms - UNCONFIRMED_KEPT_MS)
+        await self._old("media_lost", media.fail_lost, now_ms=now_ms)
+        await self._old("media_loose", media.remove_old_loose, now_ms=now_ms)
+        sessions_end_ms = now_ms - SESSION_AGE_S * 1000
+        await self._old("sessions", stored.remove_old_sessions, before_id=first_id_at(sessions_end_ms))
+        if kept_ms := days.notifications_days * DAY_MS:
+            before_id = first_id_at(max(0, now_ms - kept_ms))
+            await self._old("notifications", stored.remove_old_notifications, before_id=before_id)
+        if kept_ms := days.app_tokens_days * DAY_MS:
+            before_id = first_id_at(max(0, now_ms - kept_ms))
+            await self._old("app_tokens", stored.remove_old_app_tokens, before_id=before_id)
+        if kept_ms := days.dead_jobs_days * DAY_MS:
+            await self._old("dead_jobs", stored.remove_dead_jobs, before_ms=now_ms - kept_ms)
+        if kept_ms := days.applications_days * DAY_MS:
+            await self._applications(first_id_at(max(0, now_ms - kept_ms)))
+        return self.removed.total() - before
+
+    def metrics(self) -> dict[str, float]:
+        """What was removed, by kind."""
+        return {
+            f'stormpetrel_cleared_rows_total{{kind="{kind}"}}': count
+            for kind, count in sorted(self.removed.items())
+        }
+
+    async def _old(self, kind: str, remove: Callable[..., int], **values: int) -> None:
+        for _ in range(BATCHES):
+            count = await self.db.write_as(URGENCY, 10.0, remove, count=BATCH, **values)
+            self.removed[kind] += count
+            if count < BATCH:
+                break
+
+    async def _applications(self, before_id: int) -> None:
+        """The next few: nearly all are in use, so that looking at all of them in each round would cost a scan."""
+        removed, self._after_application_id = await self.db.write_as(
+            URGENCY,
+            10.0,
+            stored.remove_unused_applications,
+            after_id=self._after_application_id,
+            before_id=before_id,
+            built_in=COMMAND_LINE_CLIENT_ID,
+            count=BATCH,
+        )
+        self.removed["applications"] += removed

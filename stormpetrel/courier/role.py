@@ -7,18 +7,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 
+from stormpetrel import secret as secrets_of_instance
 from stormpetrel.bus import Bus
 from stormpetrel.config import Config
+from stormpetrel.courier import files
 from stormpetrel.courier.deliveries import DELIVERIES
+from stormpetrel.courier.dispatch import Dispatch
 from stormpetrel.courier.drain import Drain, now_ms
-from stormpetrel.courier.housekeeping import EVERY_S, keep_house
+from stormpetrel.courier.housekeeping import EVERY_S, Housekeeping
+from stormpetrel.courier.post_office import mail_work
+from stormpetrel.courier.trends import EVERY_S as COUNT_EVERY_S
+from stormpetrel.courier.trends import count_trends
 from stormpetrel.errors import Busy, EnvironmentFailure
 from stormpetrel.health import serve_health
+from stormpetrel.media.store import MediaStore, open_store
+from stormpetrel.media.uploads import SPOOL
 from stormpetrel.model.event import AllChanged, Event, OutboxFilled
+from stormpetrel.storage import outbox
 from stormpetrel.storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -43,17 +54,27 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
         on_events(events)
 
     bus.on_events = on_events
-    drains: list[Drain] = []
+    drains: list[Drain | Dispatch] = []
+    houses: list[Housekeeping] = []
     health = asyncio.create_task(
-        serve_health(sock, stop=stop, role="courier", metrics=lambda: _metrics(drains))
+        serve_health(sock, stop=stop, role="courier", metrics=lambda: _metrics(drains) | _cleared(houses))
     )
     try:
         db = await _open(config.database_url, publish, stop)
         if db is not None:
-            drain = Drain(db, DELIVERIES)
-            drains.append(drain)
+            store = open_store(config)
+            drain = Drain(db, DELIVERIES, outside=files.deliveries(store))
+            mails = Dispatch(db, outbox.LANE_MAIL, mail_work(config, secrets_of_instance.load(config)))
+            drains += [drain, mails]
+            house = Housekeeping(db, config.retention)
+            houses.append(house)
             try:
-                await asyncio.gather(_drain(drain, wake, stop), _keep_house(db, stop))
+                await asyncio.gather(
+                    _drain(drain, wake, stop),
+                    mails.run(stop),
+                    _keep_house(house, store, config.data_dir / SPOOL, stop),
+                    _count_trends(db, stop),
+                )
             finally:
                 await db.close()
     finally:
@@ -64,16 +85,23 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             await health
 
 
-def _metrics(drains: list[Drain]) -> Mapping[str, float]:
+def _cleared(houses: list[Housekeeping]) -> dict[str, float]:
+    return houses[0].metrics() if houses else {}
+
+
+def _metrics(drains: list[Drain | Dispatch]) -> dict[str, float]:
     if not drains:
         return {"stormpetrel_courier_drains": 0}
-    drained = drains[0].drained
+    here, mails = (drain.drained for drain in drains)
     return {
         "stormpetrel_courier_drains": 1,
-        "stormpetrel_outbox_done_total": drained.done,
-        "stormpetrel_outbox_retried_total": drained.retried,
-        "stormpetrel_outbox_dead_total": drained.buried,
-        "stormpetrel_outbox_lease_lost_total": drained.lost,
+        "stormpetrel_outbox_done_total": here.done,
+        "stormpetrel_outbox_retried_total": here.retried,
+        "stormpetrel_outbox_dead_total": here.buried,
+        "stormpetrel_outbox_lease_lost_total": here.lost,
+        "stormpetrel_mails_sent_total": mails.done,
+        "stormpetrel_mails_retried_total": mails.retried,
+        "stormpetrel_mails_dead_total": mails.buried,
     }
 
 
@@ -115,15 +143,25 @@ async def _drain(drain: Drain, wake: asyncio.Event, stop: asyncio.Event) -> None
         stopping.cancel()
 
 
-async def _keep_house(db: Database, stop: asyncio.Event) -> None:
-    while not await _pause(stop, EVERY_S):
+async def _keep_house(house: Housekeeping, store: MediaStore, spool: Path, stop: asyncio.Event) -> None:
+    for round_number in itertools.count():
+        if await _pause(stop, EVERY_S):
+            return
         try:
-            removed = await keep_house(db, now_ms=now_ms())
+            removed = await house.round(now_ms=now_ms())
+            removed += await files.sweep(house.db, store, spool, round_number=round_number)
         except Busy:
             # Nobody waits for it; the next round does it.
             continue
         if removed:
             log.info("cleared away %d old rows", removed)
+
+
+async def _count_trends(db: Database, stop: asyncio.Event) -> None:
+    while not await _pause(stop, COUNT_EVERY_S):
+        # Nobody waits for it; a store that fails is asked again in the next round.
+        with contextlib.suppress(Busy):
+            await count_trends(db, now_ms=now_ms())
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> bool:

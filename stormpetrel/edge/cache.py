@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from stormpetrel.edge.codings import ETAG_SUFFIXES, IDENTITY, MIN_BYTES, NAMES, encode, is_compressible
-from stormpetrel.edge.heads import Head, etag_matches
+from stormpetrel.edge.heads import Head, date_s, etag_matches
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -44,7 +44,7 @@ _DROPPED = frozenset(
         b"x-ratelimit-reset",
     }
 )
-_IN_NOT_MODIFIED = frozenset({b"cache-control", b"content-location", b"expires"})
+_IN_NOT_MODIFIED = frozenset({b"cache-control", b"content-location", b"expires", b"last-modified"})
 _IN_NOT_MODIFIED_PREFIX = b"access-control-"
 
 
@@ -66,6 +66,7 @@ class Page:
         "head_bytes",
         "is_metered",
         "key",
+        "modified_s",
         "stale_until_s",
         "stamps",
         "tags",
@@ -81,6 +82,7 @@ class Page:
         self.stale_until_s = 0.0
         self.tags: tuple[str, ...] = ()
         self.is_metered = False
+        self.modified_s = 0
         content_type = b""
         is_encoded = False
         vary: list[bytes] = []
@@ -96,6 +98,8 @@ class Page:
                 content_type = value
             if name == b"content-encoding":
                 is_encoded = True
+            if name == b"last-modified":
+                self.modified_s = date_s(value)
             if name in _DROPPED:
                 continue
             line = name + b": " + value + b"\r\n"
@@ -108,8 +112,10 @@ class Page:
         self._block = b"".join(kept) + vary_line
         self._block_304 = b"".join(kept_304) + vary_line
         self._may_encode = len(body) >= MIN_BYTES and not is_encoded and is_compressible(content_type)
-        # The headers too: a strong tag must change when the representation's type does.
-        digest = hashlib.blake2b(body, digest_size=12, key=hashlib.blake2b(self._block).digest())
+        # The headers too: a strong tag must change when the representation's type does. Not its date: a feed
+        # gets one a second after it changed, and is the same.
+        described = b"".join(line for line in kept if not line.startswith(b"last-modified:")) + vary_line
+        digest = hashlib.blake2b(body, digest_size=12, key=hashlib.blake2b(described).digest())
         self._tag = digest.hexdigest().encode()
         self.wires: list[bytes | None] = [None, None, None]
         self.stamps = [0, 0, 0]
@@ -152,7 +158,12 @@ class Page:
         coding = head.coding
         wire = self.wire(coding, second, date)
         close = b"" if head.keep_alive else b"connection: close\r\n"
-        if head.if_none_match is not None and etag_matches(head.if_none_match, self.etags[coding]):
+        if head.if_none_match is not None:
+            is_known = etag_matches(head.if_none_match, self.etags[coding])
+        else:
+            # A date of the future is no date of ours: who sends one would never hear anything new.
+            is_known = 0 < self.modified_s <= head.modified_since_s <= second
+        if is_known:
             etag = b"etag: " + self.etags[coding] + b"\r\n"
             return 304, b"".join((_NOT_MODIFIED, date, b"\r\n", self._block_304, etag, extra, close, b"\r\n"))
         end = self.head_bytes[coding]

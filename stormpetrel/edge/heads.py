@@ -7,9 +7,12 @@ parser between two messages, to what that parser made of them. The same bytes in
 from __future__ import annotations
 
 import enum
+from email.utils import parsedate_to_datetime
 
 MEMO_ENTRIES = 4096
 MEMO_MAX_BYTES = 1536
+MAX_DATE_BYTES = 64
+"""A longer date is none: the longest form in use has 33 characters."""
 
 
 class Family(enum.IntEnum):
@@ -37,9 +40,22 @@ def has_cors(path: bytes) -> bool:
 
 
 class Head:
-    """What one bodyless anonymous GET or HEAD asks of the cache. `plain`: just the whole bytes as they are."""
+    """What one bodyless anonymous GET or HEAD asks of the cache. `plain`: just the whole bytes as they are.
 
-    __slots__ = ("coding", "family", "if_none_match", "keep_alive", "key", "only_head", "path", "plain")
+    `modified_since_s`: the date of If-Modified-Since in seconds since 1970; 0 without one that counts.
+    """
+
+    __slots__ = (
+        "coding",
+        "family",
+        "if_none_match",
+        "keep_alive",
+        "key",
+        "modified_since_s",
+        "only_head",
+        "path",
+        "plain",
+    )
 
     def __init__(
         self,
@@ -50,6 +66,7 @@ class Head:
         if_none_match: bytes | None,
         only_head: bool,
         keep_alive: bool,
+        if_modified_since: bytes | None = None,
     ) -> None:
         self.path = path
         self.key = key
@@ -58,7 +75,11 @@ class Head:
         self.only_head = only_head
         self.keep_alive = keep_alive
         self.family = family_of(path)
-        self.plain = if_none_match is None and not only_head and keep_alive
+        # Beside If-None-Match it says nothing (RFC 9110, 13.1.3).
+        self.modified_since_s = 0
+        if if_modified_since is not None and if_none_match is None:
+            self.modified_since_s = date_s(if_modified_since)
+        self.plain = if_none_match is None and not self.modified_since_s and not only_head and keep_alive
 
 
 class HeadMemo:
@@ -113,3 +134,15 @@ def etag_matches(if_none_match: bytes, etag: bytes) -> bool:
     if if_none_match.strip() == b"*":
         return True
     return any(tag.strip().removeprefix(b"W/") == etag for tag in if_none_match.split(b","))
+
+
+def date_s(text: bytes) -> int:
+    """An HTTP date in seconds since 1970; 0 for anything else, which is then as if it had not been sent."""
+    if len(text) > MAX_DATE_BYTES:
+        return 0
+    try:
+        at = parsedate_to_datetime(text.decode("ascii"))
+        return max(0, int(at.timestamp()))
+    except (ValueError, OverflowError, TypeError, IndexError):
+        # What the standard library raises for garbage, down to "year 0" and a zone of a million hours.
+        return 0

@@ -41,6 +41,7 @@ _FACTS = frozenset(
         b"cookie",
         b"expect",
         b"host",
+        b"if-modified-since",
         b"if-none-match",
         b"sec-websocket-protocol",
         b"transfer-encoding",
@@ -189,6 +190,7 @@ class MessageReader(EdgeConnection):
                 worker.hot_key(path, self._query),
                 coding=coding_for(facts.get(b"accept-encoding")),
                 if_none_match=facts.get(b"if-none-match"),
+                if_modified_since=facts.get(b"if-modified-since"),
                 only_head=method == "HEAD",
                 keep_alive=self._keep_alive,
             )

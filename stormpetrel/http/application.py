@@ -26,7 +26,7 @@ from stormpetrel.errors import (
     TooMany,
 )
 from stormpetrel.http.request import FORM_COOKIE, Request
-from stormpetrel.http.response import HTML, Response, json, redirect
+from stormpetrel.http.response import HTML, TEXT, Response, json, redirect
 from stormpetrel.http.routing import Actor, Route, Router, is_api_path
 from stormpetrel.http.site import Site
 from stormpetrel.model.access import Access
@@ -59,20 +59,41 @@ API_HEADERS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 _CSP = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:{media}; "
+    "media-src 'self'{media}; connect-src 'self'; "
     "font-src 'self'; manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-PAGE_CSP = f"{_CSP}; form-action 'self'".encode()
-CONSENT_CSP = _CSP.encode()
+
+
+def page_csp(media_origin: str) -> bytes:
+    """What pages may do; `media_origin`: where files are besides here, "" for nowhere."""
+    return f"{consent_csp(media_origin).decode()}; form-action 'self'".encode()
+
+
+def consent_csp(media_origin: str) -> bytes:
+    """The same for the page whose form leads to an app."""
+    return _CSP.replace("{media}", f" {media_origin}" if media_origin else "").encode()
+
+
+def framed_csp(media_origin: str) -> bytes:
+    """What a page may do that other sites show in a frame."""
+    media = f" {media_origin}" if media_origin else ""
+    return (
+        f"default-src 'none'; style-src 'self'; img-src 'self' data:{media}; media-src 'self'{media}; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors *"
+    ).encode()
+
+
+NO_FRAMES = (b"x-frame-options", b"DENY")
 PAGE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), browsing-topics=()"),
 )
 # Not where people sign in and consent: web apps open these pages in a window and wait to hear from it.
 OPENER_POLICY = (b"cross-origin-opener-policy", b"same-origin")
 OPENED_BY_APPS = ("/auth/", "/oauth/")
+FEED_SUFFIX = ".atom"
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -92,6 +113,9 @@ class Application:
         start = secrets.token_hex(6)
         self._request_ids = (f"{start}-{number:x}" for number in itertools.count(1))
         self._page_headers = (*PAGE_HEADERS, HSTS) if site.https else PAGE_HEADERS
+        self._page_csp = page_csp(site.config.media_origin)
+        self._consent_csp = consent_csp(site.config.media_origin)
+        self._framed_csp = framed_csp(site.config.media_origin)
         self._api_headers = (*API_HEADERS, HSTS) if site.https else API_HEADERS
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -114,6 +138,11 @@ class Application:
         self._complete(request, response, request_id)
         body, listen = response.body, response.listen
         await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+        if response.pieces is not None and request.method != "HEAD":
+            # Sending a film is waiting for its reader and for the disk: others may have the slot.
+            scope["release_slot"]()
+            async for piece in response.pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
         if listen is None:
             await send({"type": "http.response.body", "body": body})
             return
@@ -259,6 +288,13 @@ class Application:
             raise NotSignedIn
         if access is None:
             return
+        if not access.confirmed and not route.unconfirmed:
+            if route.actor is Actor.ACCOUNT:
+                raise Forbidden(access_rules.UNCONFIRMED)
+            if route.actor is Actor.ANYONE:
+                # They see what any visitor sees.
+                request.access = None
+                return
         if route.actor is Actor.ACCOUNT and access.account_id is None:
             raise Invalid("This method requires an authenticated user")
         if route.scope is not None and route.scope not in access.allowed:
@@ -277,6 +313,9 @@ class Application:
                     for name, text in refusal.fields.items()
                 }
             response = json(content, refusal.status)
+        elif request.path.endswith(FEED_SUFFIX):
+            # A program reads it: a page would only be noise in its log.
+            response = Response(refusal.status, f"{refusal.safe_text}\n".encode(), content_type=TEXT)
         else:
             try:
                 response = self.site.pages.error(request, refusal)
@@ -292,20 +331,28 @@ class Application:
     def _complete(self, request: Request, response: Response, request_id: str) -> None:
         headers = response.headers
         if response.listen is None:
-            headers.append((b"content-length", b"%d" % len(response.body)))
+            headers.append((b"content-length", b"%d" % (len(response.body) or response.length)))
         headers.append((b"x-request-id", request_id.encode()))
         limit = request.scope.get("rate_limit")
-        if request.is_api:
+        if response.is_file:
+            if self.site.https:
+                headers.append(HSTS)
+        elif request.is_api:
             headers += self._api_headers
             if limit is not None:
                 headers.append((b"x-ratelimit-limit", b"%d" % limit[0]))
                 headers.append((b"x-ratelimit-remaining", b"%d" % limit[1]))
                 headers.append((b"x-ratelimit-reset", _iso(int(limit[2]))))
         else:
-            headers += self._page_headers
+            own = {name for name, _ in headers}
+            headers += [header for header in self._page_headers if header[0] not in own]
             if not request.path.startswith(OPENED_BY_APPS):
                 headers.append(OPENER_POLICY)
-            csp = CONSENT_CSP if response.open_form_action else PAGE_CSP
+            if response.may_be_framed:
+                csp = self._framed_csp
+            else:
+                headers.append(NO_FRAMES)
+                csp = self._consent_csp if response.open_form_action else self._page_csp
             headers.append((b"content-security-policy", csp))
             if request.new_form_cookie is not None:
                 response.set_cookie(

@@ -112,6 +112,10 @@ class Request:
         assert self.access.account_id is not None
         return self.access.account_id
 
+    def release_slot(self) -> None:
+        """Gives the slot back before a long wait that is not work of this loop, and that is bounded elsewhere."""
+        self.scope["release_slot"]()
+
     @property
     def address(self) -> str:
         """The client's address."""

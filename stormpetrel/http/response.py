@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -16,6 +16,7 @@ Headers = list[tuple[bytes, bytes]]
 
 JSON = b"application/json; charset=utf-8"
 HTML = b"text/html; charset=utf-8"
+TEXT = b"text/plain; charset=utf-8"
 
 _encoder = msgspec.json.Encoder()
 
@@ -25,11 +26,24 @@ class Response:
 
     `open_form_action`: the page may send its form's answer on to an address of any scheme (OAuth consent:
     a CSP that names form-action would stop the redirect to an app's private scheme).
+    `may_be_framed`: pages of other sites may show it in a frame; it has no form that a click could be stolen for.
+    `pieces`: a body of `length` bytes that is sent piece by piece instead. `is_file`: what people uploaded;
+    it says itself how it may be used.
     `listen`: the answer stays open after `body`; awaited with the request's `receive`, and with None when the
     body is not sent at all (HEAD). The scope's `open_stream` writes more of it.
     """
 
-    __slots__ = ("body", "headers", "listen", "open_form_action", "status")
+    __slots__ = (
+        "body",
+        "headers",
+        "is_file",
+        "length",
+        "listen",
+        "may_be_framed",
+        "open_form_action",
+        "pieces",
+        "status",
+    )
 
     def __init__(
         self,
@@ -42,6 +56,10 @@ class Response:
         self.body = body
         self.headers: Headers = [] if headers is None else headers
         self.open_form_action = False
+        self.may_be_framed = False
+        self.pieces: AsyncIterator[bytes] | None = None
+        self.length = 0
+        self.is_file = False
         self.listen: Callable[[Any], Awaitable[None]] | None = None
         if content_type is not None:
             self.headers.append((b"content-type", content_type))
@@ -67,6 +85,11 @@ class Response:
     def delete_cookie(self, name: str, *, secure: bool) -> None:
         """Makes the browser forget a cookie."""
         self.set_cookie(name, "", max_age_s=0, secure=secure)
+
+
+REFERRER_WITHOUT_PATH = (b"referrer-policy", b"strict-origin")
+"""For pages whose address holds a secret: nobody is told it, not even we ourselves. Not `no-referrer`: with that,
+browsers send forms with `Origin: null`, as another site's would be (Fetch, "append a request Origin header")."""
 
 
 def json(value: Any, status: int = 200) -> Response:

@@ -37,9 +37,10 @@ class Route:
 
     `path` has `{name}` for one segment, and `@{name}` for one that begins with @. `scope` is the OAuth scope
     that a token needs. `takes` and `gives` are msgspec types of input and answer. `statuses` are the codes of
-    success. `hot`: not None when the anonymous GET may come from the hot-page cache; names the query
-    parameters that count. `paged`: answers with a Link header. `streams`: the answer
-    is an event stream that stays open.
+    success, `refuses` those of refusals that the shape of the route does not tell (404 for a name in the query).
+    `hot`: not None when the anonymous GET may come from the hot-page cache; names the query
+    parameters that count. `paged`: answers with a Link header. `unconfirmed`: also for accounts whose
+    e-mail address is not confirmed yet. `streams`: the answer is an event stream that stays open.
     """
 
     method: str
@@ -51,8 +52,10 @@ class Route:
     takes: type[msgspec.Struct] | None = None
     gives: Any = None
     statuses: tuple[int, ...] = (200,)
+    refuses: tuple[int, ...] = ()
     hot: tuple[str, ...] | None = None
     paged: bool = False
+    unconfirmed: bool = False
     streams: bool = False
 
     @property

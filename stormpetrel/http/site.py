@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,15 @@ from typing import Any
 from stormpetrel.config import Config
 from stormpetrel.edge.cache import HotCache
 from stormpetrel.heavy import Heavy
+from stormpetrel.media.uploads import Uploads
 from stormpetrel.memory import HomeLists, ReaderFlags
+from stormpetrel.model.mail import NewLink, new_link
+from stormpetrel.reader_filters import ReaderFilters
 from stormpetrel.shield.identify import TokenTable
 from stormpetrel.storage.database import Database
+
+NONCE_BYTES = 32
+"""Of randomness in a link of a mail."""
 
 
 @dataclass(slots=True)
@@ -28,10 +35,12 @@ class Site:
     config: Config
     database: Database
     heavy: Heavy
+    uploads: Uploads
     tokens: TokenTable
     cache: HotCache
     home: HomeLists
     flags: ReaderFlags
+    filters: ReaderFilters
     secret: bytes
     base_url: str
     domain: str
@@ -40,6 +49,10 @@ class Site:
     pages: Any = None
     streaming: Any = None
     access_changes: int = 0
+
+    def fresh_link(self) -> NewLink:
+        """A link for a mail, that nobody can guess."""
+        return new_link(self.secret, secrets.token_hex(NONCE_BYTES))
 
     @property
     def https(self) -> bool:

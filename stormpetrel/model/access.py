@@ -81,7 +81,8 @@ class Application:
 class Access:
     """What a credential allows: a token, or a signed-in browser (`session_id` set, every scope).
 
-    `account_id` is None for an application's own token. `allowed` holds the scopes, expanded.
+    `account_id` is None for an application's own token. `allowed` holds the scopes, expanded. Without
+    `confirmed` it is a token of somebody whose e-mail address is not confirmed yet.
     """
 
     token_id: int
@@ -92,3 +93,24 @@ class Access:
     created_at_ms: int
     role: str = "member"
     session_id: int | None = None
+    confirmed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A signed-in browser as its owner sees it. `browser` may be empty."""
+
+    session_id: int
+    browser: str
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Authorised:
+    """An application that has access to an account, as its owner sees it."""
+
+    application_id: int
+    name: str
+    website: str
+    first_at_ms: int
+    last_at_ms: int

@@ -16,24 +16,30 @@ _USERNAME = re.compile(r"[A-Za-z0-9_]+\Z")
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f<>\"(),:;\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?\Z")
 
 RESERVED_USERNAMES = frozenset(
-    "about admin administrator api auth abuse help home instance mod moderator oauth postmaster root search "
-    "security settings status stormpetrel support tags webmaster".split()
+    "about abuse account accounts admin administrator administration api auth billing contact help home "
+    "hostmaster info instance mail mod moderation moderator moderators news noreply no_reply oauth official "
+    "owner postmaster privacy public root search security settings staff status stormpetrel support sysadmin "
+    "system tags team webmaster www".split()
 )
 """Names that a visitor would take for the place itself."""
 
 
 class AccountState(StrEnum):
-    """`pending`: signed up, waits for approval. `suspended`: hidden everywhere, cannot sign in."""
+    """`unconfirmed`: signed up, has not followed the link in our mail. `pending`: waits for approval. `suspended`:
+    hidden everywhere, cannot sign in. `deleted`: by its owner; the name stays taken, nothing else is left."""
 
     ACTIVE = "active"
+    UNCONFIRMED = "unconfirmed"
     PENDING = "pending"
     SUSPENDED = "suspended"
+    DELETED = "deleted"
 
 
 class Role(StrEnum):
     """What a user may do besides using the place."""
 
     MEMBER = "member"
+    MODERATOR = "moderator"
     ADMIN = "admin"
 
 
@@ -47,7 +53,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account as others see it. `note` and field values are plain text, as written."""
+    """An account as others see it. `note` and field values are plain text, as written.
+
+    `indexable`: other members find its public posts by their words.
+    """
 
     id: int
     username: str
@@ -57,6 +66,7 @@ class Account:
     locked: bool
     bot: bool
     discoverable: bool
+    indexable: bool
     default_visibility: int
     default_sensitive: bool
     default_language: str
@@ -66,6 +76,11 @@ class Account:
     last_post_at_ms: int
     created_at_ms: int
     state: AccountState
+    silenced: bool = False
+    avatar_key: str = ""
+    avatar_static_key: str = ""
+    header_key: str = ""
+    header_static_key: str = ""
 
     @property
     def shown_name(self) -> str:
@@ -98,6 +113,7 @@ class ProfileChange:
     locked: bool | None = None
     bot: bool | None = None
     discoverable: bool | None = None
+    indexable: bool | None = None
     default_visibility: int | None = None
     default_sensitive: bool | None = None
     default_language: str | None = None

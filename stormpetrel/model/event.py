@@ -18,6 +18,7 @@ class PostCreated(msgspec.Struct, frozen=True, tag="post"):
     boost_author_id: int = 0
     mentioned_ids: tuple[int, ...] = ()
     tags: tuple[str, ...] = ()
+    language: str = ""
 
 
 class PostChanged(msgspec.Struct, frozen=True, tag="changed"):
@@ -40,7 +41,8 @@ class PostEdited(msgspec.Struct, frozen=True, tag="edited"):
 
 
 class Reacted(msgspec.Struct, frozen=True, tag="reacted"):
-    """The account favourited, boosted or bookmarked the post, or took that back."""
+    """What the account did with the post changed: favourited, boosted, bookmarked, pinned, voted. `post_id` 0: with
+    any post; a whole thread was muted."""
 
     account_id: int
     post_id: int
@@ -96,6 +98,12 @@ class FiltersChanged(msgspec.Struct, frozen=True, tag="filters"):
     account_id: int
 
 
+class FollowedTagsChanged(msgspec.Struct, frozen=True, tag="followed_tags"):
+    """The account follows a hashtag, or follows one no longer: its home list cannot be trusted."""
+
+    account_id: int
+
+
 class AccessChanged(msgspec.Struct, frozen=True, tag="access"):
     """A token was revoked, or all access of an account changed. Empty hash: every token of the account."""
 
@@ -122,6 +130,7 @@ Event = (
     | Notified
     | ListChanged
     | FiltersChanged
+    | FollowedTagsChanged
     | AccessChanged
     | OutboxFilled
     | AllChanged

@@ -8,7 +8,8 @@ from enum import StrEnum
 
 class Kind(StrEnum):
     """What happened. `post`: somebody posted whose posts one wants to be told of. The API calls that *status*,
-    and a boost *reblog*; api/entities.py translates."""
+    and a boost *reblog*; api/convert.py translates. `poll`: one that one asked or voted in has ended. `update`: a
+    post that one boosted was edited."""
 
     MENTION = "mention"
     POST = "post"
@@ -17,6 +18,10 @@ class Kind(StrEnum):
     FOLLOW_REQUEST = "follow_request"
     FAVOURITE = "favourite"
     SIGN_UP = "sign_up"
+    REPORT = "report"
+    WARNING = "warning"
+    POLL = "poll"
+    UPDATE = "update"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Notification:
     from_account_id: int
     post_id: int | None
     created_at_ms: int
+    report_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

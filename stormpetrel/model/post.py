@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from stormpetrel.model.media import Media
+from stormpetrel.model.poll import Poll, PollDraft
+
 MAX_SPOILER = 200
 MAX_MENTIONS = 50
 MAX_TAGS = 50
@@ -51,6 +54,11 @@ class Post:
     created_at_ms: int
     mentions: tuple[Mention, ...] = ()
     tags: tuple[str, ...] = ()
+    hidden: bool = False  # by moderators
+    media: tuple[Media, ...] = ()
+    edited_at_ms: int = 0  # 0: never
+    thread_id: int | None = None  # None: it begins one
+    poll: Poll | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +72,44 @@ class Draft:
     language: str | None = None
     in_reply_to_id: int | None = None
     application_id: int | None = None
+    media_ids: tuple[int, ...] = ()
+    poll: PollDraft | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """A draft that is to be posted later."""
+
+    id: int
+    account_id: int
+    draft: Draft
+    due_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A post as it was, or is, between two edits. `poll_options`: titles, none without a poll."""
+
+    text: str
+    spoiler_text: str
+    sensitive: bool
+    poll_options: tuple[str, ...]
+    written_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What one reader did with a post."""
+    """What one reader did with a post. `votes`: what was voted for in its poll, bit n for the option n.
+
+    `muted`: its thread is. `pinned` says something of one's own posts only.
+    """
 
     favourited: bool = False
     boosted: bool = False
     bookmarked: bool = False
+    muted: bool = False
+    pinned: bool = False
+    votes: int = 0
 
 
 NO_FLAGS = Flags()

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Relationship:
-    """How `account_id` (the target) stands to the reader who asks."""
+    """How `account_id` (the target) stands to the reader who asks.
+
+    `languages`: only posts in these are wanted, empty for all. `muting_until_ms` 0: for ever. `note`: what the
+    reader wrote down about the target.
+    """
 
     account_id: int
     following: bool = False
@@ -20,3 +24,7 @@ class Relationship:
     muting_notifications: bool = False
     requested: bool = False
     requested_by: bool = False
+    languages: tuple[str, ...] = ()
+    note: str = ""
+    endorsed: bool = False
+    muting_until_ms: int = 0

@@ -1,10 +1,11 @@
-"""Which posts belong in a home timeline: one pure rule, used by the query and by the list in memory."""
+"""Which posts belong in a home timeline or a list: pure rules, used by the query, the list in memory and streams."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stormpetrel.model.ids import MAX_ID
+from stormpetrel.model.lists import Audience, RepliesPolicy
 from stormpetrel.model.post import Visibility
 
 GONE = -1
@@ -17,7 +18,7 @@ class Item:
     """What must be known of a post to say whether it belongs in somebody's home. 0: there is none.
 
     A reply stays one when what it answers is deleted: `in_reply_to_account_id` outlives it. `boost_author_id`
-    is GONE for a boost of somebody who is suspended.
+    is GONE for a boost of somebody who is suspended. `has_followed_tag`: one that this reader follows.
     """
 
     post_id: int
@@ -26,22 +27,42 @@ class Item:
     in_reply_to_account_id: int = 0
     boost_author_id: int = 0
     mentions_reader: bool = False
+    language: str = ""
+    has_followed_tag: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Taste:
     """A reader's view: whom they follow (id → boosts wanted), and who is hidden from them.
 
-    `until_ms`: then the first mute ends, and the view is no longer right.
+    `until_ms`: then the first mute ends, and the view is no longer right. `apart`: members of exclusive lists,
+    who are kept out of home. `languages`: of whom only these languages are wanted. `tags`: followed hashtags,
+    key → id.
     """
 
     reader_id: int
     followed: dict[int, bool]
     hidden: set[int]
     until_ms: int = NEVER_MS
+    apart: frozenset[int] = frozenset()
+    languages: dict[int, frozenset[str]] = field(default_factory=dict)
+    tags: dict[str, int] = field(default_factory=dict)
 
     def takes(self, item: Item) -> bool:
         """Whether the post belongs in the reader's home timeline."""
+        if item.boost_author_id == GONE:
+            return False
+        if item.author_id == self.reader_id:
+            return True
+        if item.author_id in self.hidden:
+            return False
+        # Public posts with a followed hashtag, whoever they answer; no boosts (Mastodon's rule).
+        if item.has_followed_tag and item.visibility == Visibility.PUBLIC and not item.boost_author_id:
+            return True
+        return item.author_id not in self.apart and self.takes_of_followed(item)
+
+    def takes_of_followed(self, item: Item) -> bool:
+        """Whether the reader wants the post because of who wrote it, exclusive lists or not."""
         reader_id = self.reader_id
         if item.boost_author_id == GONE:
             return False
@@ -54,6 +75,10 @@ class Taste:
             return False
         if item.boost_author_id:
             return wants_boosts and item.boost_author_id not in self.hidden
+        if self.languages and item.language:
+            wanted = self.languages.get(item.author_id)
+            if wanted is not None and item.language not in wanted:
+                return False
         # A reply to somebody whom the reader does not follow is half a conversation.
         answered = item.in_reply_to_account_id
         return (
@@ -62,6 +87,26 @@ class Taste:
             or answered == reader_id
             or (answered in self.followed and answered not in self.hidden)
         )
+
+
+def list_takes(audience: Audience, taste: Taste, item: Item) -> bool:
+    """Whether the post belongs in the list; `taste` is its owner's.
+
+    As in a home timeline without followed hashtags, by the list's members only, and of their replies to
+    others those that the list's policy lets in.
+    """
+    if item.author_id not in audience.member_ids or not taste.takes_of_followed(item):
+        return False
+    answered = item.in_reply_to_account_id
+    if answered in (0, item.author_id, audience.owner_id):
+        return True
+    match audience.replies_policy:
+        case RepliesPolicy.FOLLOWED:
+            return True
+        case RepliesPolicy.LIST:
+            return answered in audience.member_ids
+        case RepliesPolicy.NONE:
+            return False
 
 
 def in_public(item: Item) -> bool:

@@ -12,7 +12,7 @@ class Facts:
     """A post and one reader. Without a reader everything that speaks of one is False.
 
     `author_hidden`: the reader blocks or mutes the author; that does not make a post unreadable, but keeps it
-    out of lists.
+    out of lists. `post_hidden`: by moderators; `original_hidden`: what it boosts was, or is suspended's.
     """
 
     post_id: int
@@ -23,14 +23,22 @@ class Facts:
     reader_blocked: bool
     reader_mentioned: bool
     author_hidden: bool
+    post_hidden: bool = False
+    original_hidden: bool = False
+    author_silenced: bool = False
+    reader_moderates: bool = False
 
 
 def may_see(facts: Facts, *, reader_id: int | None) -> bool:
     """Whether the reader (None: a visitor) may see the post."""
     if not facts.author_active:
         return False
+    if facts.original_hidden:
+        return False
     if facts.author_id == reader_id:
         return True
+    if facts.post_hidden and not facts.reader_moderates:
+        return False
     if facts.reader_blocked:
         return False
     if facts.visibility in (Visibility.PUBLIC, Visibility.UNLISTED):
@@ -38,3 +46,13 @@ def may_see(facts: Facts, *, reader_id: int | None) -> bool:
     if facts.reader_mentioned:
         return True
     return facts.visibility == Visibility.FOLLOWERS and facts.reader_follows
+
+
+def may_list(facts: Facts, *, reader_id: int | None) -> bool:
+    """Whether the post may stand beside others that the reader looks at, such as in a thread.
+
+    Not by whom the reader blocks or mutes, nor by a silenced account that the reader does not follow.
+    """
+    if facts.author_id == reader_id:
+        return True
+    return not facts.author_hidden and (not facts.author_silenced or facts.reader_follows)

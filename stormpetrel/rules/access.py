@@ -6,8 +6,8 @@ Applications and the consent that leads to a token are in rules/applications.py.
 
 from __future__ import annotations
 
-from stormpetrel.errors import Forbidden
-from stormpetrel.model.access import SCOPES, Access, Application
+from stormpetrel.errors import Forbidden, NotFound
+from stormpetrel.model.access import SCOPES, Access, Application, Authorised, SignedIn
 from stormpetrel.model.account import AccountState
 from stormpetrel.model.event import AccessChanged
 from stormpetrel.model.ids import first_id_at, time_ms
@@ -19,6 +19,9 @@ from stormpetrel.storage.applications import (
 )
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
+
+UNCONFIRMED = "Your login is missing a confirmed e-mail address"
+"""Mastodon's words, which apps show."""
 
 SESSION_AGE_S = 30 * 86_400
 """A browser stays signed in for this long."""
@@ -60,10 +63,11 @@ def create_token(
     """A new token's id. `application_id` None: the built-in application of the command line.
 
     `account_id` None: the application's own token, for client credentials. Raises Forbidden when the account
-    does not exist, is suspended or waits for approval. `scopes` must have been parsed (model/access.py).
+    does not exist, is suspended or waits for approval; one that is not confirmed yet may have a token, which
+    opens little until then (http/application.py). `scopes` must have been parsed (model/access.py).
     """
     if account_id is not None:
-        _require_active(connection, account_id=account_id)
+        _require_active(connection, account_id=account_id, also_unconfirmed=True)
     if application_id is None:
         application_id = _command_line_application(connection, now_ms=now_ms)
     token_id = connection.new_id(now_ms)
@@ -94,11 +98,12 @@ def revoke_token(connection: Connection, *, application_id: int, token_hash: byt
 
 
 def start_session(
-    connection: Connection, *, account_id: int, now_ms: int, instead_of: int | None = None
+    connection: Connection, *, account_id: int, now_ms: int, instead_of: int | None = None, browser: str = ""
 ) -> int:
     """A new session's id: after a password was right, or a sign-up.
 
-    `instead_of`: the session that this browser had before, which ends. Raises Forbidden when the account is
+    `instead_of`: the session that this browser had before, which ends; `browser`: what to call it.
+    Raises Forbidden when the account is
     suspended or waits for approval.
     """
     _require_active(connection, account_id=account_id)
@@ -107,7 +112,9 @@ def start_session(
     if instead_of is not None:
         end_session(connection, session_id=instead_of)
     session_id = connection.new_id(now_ms)
-    stored.add_session(connection, session_id=session_id, account_id=account_id, now_ms=now_ms)
+    stored.add_session(
+        connection, session_id=session_id, account_id=account_id, now_ms=now_ms, browser=browser
+    )
     return session_id
 
 
@@ -117,6 +124,40 @@ def end_session(connection: Connection, *, session_id: int) -> None:
     if account_id is not None:
         stored.delete_session(connection, session_id=session_id)
         connection.tell(AccessChanged(account_id=account_id))
+
+
+MAX_LISTED = 200
+
+
+def ways_in(
+    connection: Connection, *, account_id: int, now_ms: int
+) -> tuple[list[SignedIn], list[Authorised]]:
+    """Browsers and applications that are in the account now, newest first, MAX_LISTED of each."""
+    return (
+        stored.sessions_of(
+            connection,
+            account_id=account_id,
+            since_id=first_id_at(now_ms - SESSION_AGE_S * 1000),
+            count=MAX_LISTED,
+        ),
+        stored.apps_of(connection, account_id=account_id, count=MAX_LISTED),
+    )
+
+
+def end_own_session(connection: Connection, *, account_id: int, session_id: int) -> None:
+    """Signs one of the owner's browsers out. Raises NotFound for anybody else's."""
+    if stored.session_owner(connection, session_id=session_id) != account_id:
+        raise NotFound
+    end_session(connection, session_id=session_id)
+
+
+def revoke_app(connection: Connection, *, account_id: int, application_id: int) -> None:
+    """The application has no access to the account any more. Raises NotFound when it has none."""
+    if not stored.delete_tokens_of_app(connection, account_id=account_id, application_id=application_id):
+        raise NotFound
+    # What it was consented to and has not fetched yet goes too, with others' of this moment.
+    delete_codes_of(connection, account_id=account_id)
+    connection.tell(AccessChanged(account_id=account_id))
 
 
 def end_sessions(connection: Connection, *, account_id: int) -> None:
@@ -133,8 +174,12 @@ def revoke_all(connection: Connection, *, account_id: int) -> None:
     connection.tell(AccessChanged(account_id=account_id))
 
 
-def _require_active(connection: Connection, *, account_id: int) -> None:
+def _require_active(connection: Connection, *, account_id: int, also_unconfirmed: bool = False) -> None:
     state = stored.account_state(connection, account_id=account_id)
+    if state == AccountState.UNCONFIRMED:
+        if also_unconfirmed:
+            return
+        raise Forbidden(UNCONFIRMED)
     if state == AccountState.PENDING:
         raise Forbidden("This account waits for approval")
     if state != AccountState.ACTIVE:

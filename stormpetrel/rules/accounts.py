@@ -22,10 +22,14 @@ from stormpetrel.model.account import (
     username_problem,
 )
 from stormpetrel.model.event import AccessChanged, AccountChanged
+from stormpetrel.model.mail import NewLink
 from stormpetrel.model.post import Visibility
 from stormpetrel.rules import access
+from stormpetrel.rules.languages import clean_language
+from stormpetrel.rules.mail import send_confirmation
 from stormpetrel.rules.relationships import accept_follow
 from stormpetrel.storage import accounts as stored
+from stormpetrel.storage import instance as stored_instance
 from stormpetrel.storage import outbox
 from stormpetrel.storage import relationships as stored_relationships
 from stormpetrel.storage.connection import Connection
@@ -60,14 +64,10 @@ def accounts(connection: Connection, *, account_ids: Sequence[int]) -> list[Acco
     return [one for one in known if one is not None and one.state is AccountState.ACTIVE]
 
 
-def search_accounts(
-    connection: Connection, *, text: str, limit: int, offset: int = 0, following_of: int | None = None
-) -> list[Account]:
-    """Accounts whose name begins with `text` (a leading @ and our own domain may be there), by name."""
-    prefix = text.strip().removeprefix("@").partition("@")[0].lower()
-    if username_problem(prefix):
-        return []
-    return stored.search(connection, prefix=prefix, limit=limit, offset=offset, following_of=following_of)
+def names(connection: Connection, *, account_ids: Sequence[int]) -> dict[int, str]:
+    """Usernames by id, of accounts in whatever state: for moderators and operators."""
+    found = stored.accounts(connection, account_ids=list(dict.fromkeys(account_ids)))
+    return {account_id: one.username for account_id, one in found.items()}
 
 
 def directory(connection: Connection, *, limit: int, offset: int = 0) -> list[Account]:
@@ -112,9 +112,11 @@ def sign_up(
     now_ms: int,
     role: Role = Role.MEMBER,
     by_operator: bool = False,
+    confirmation: NewLink | None = None,
 ) -> Account:
     """A new account with its user; waits for approval where `registration` is "approval".
 
+    `confirmation`: the link that is sent, and must be followed first; approval comes after that.
     `by_operator`: from the command line; then `registration` does not count and reserved names are free.
     Raises Forbidden when sign-up is closed, Invalid with `fields` for what is wrong or taken.
     """
@@ -133,6 +135,8 @@ def sign_up(
     problem = email_problem(email)
     if problem is None and stored.user_by_email(connection, email=email) is not None:
         problem = "has already been taken"
+    if problem is None and not by_operator and _domain_is_blocked(connection, email):
+        problem = "is at a provider whose addresses are not taken here"
     if problem is not None:
         wrong["email"] = problem
     waits = registration == "approval" and not by_operator
@@ -142,6 +146,8 @@ def sign_up(
         raise invalid_fields(wrong)
     account_id = connection.new_id(now_ms)
     state = AccountState.PENDING if waits else AccountState.ACTIVE
+    if confirmation is not None and not by_operator:
+        state = AccountState.UNCONFIRMED
     stored.insert_account(
         connection, account_id=account_id, username=username, language="", state=state, now_ms=now_ms
     )
@@ -155,11 +161,22 @@ def sign_up(
         locale=locale,
         now_ms=now_ms,
     )
-    if not by_operator:
+    if state is AccountState.UNCONFIRMED:
+        assert confirmation is not None
+        send_confirmation(connection, account_id=account_id, link=confirmation, now_ms=now_ms)
+    elif not by_operator:
         outbox.put(connection, kind="sign_up", payload={"account_id": account_id}, now_ms=now_ms)
     made = stored.account(connection, account_id=account_id)
     assert made is not None
     return made
+
+
+def _domain_is_blocked(connection: Connection, email: str) -> bool:
+    """Whether the address is at a blocked domain, or below one."""
+    parts = email.rpartition("@")[2].lower().split(".")
+    return stored_instance.is_blocked(
+        connection, domains=[".".join(parts[start:]) for start in range(len(parts))]
+    )
 
 
 def invalid_fields(wrong: dict[str, str]) -> Invalid:
@@ -211,9 +228,12 @@ def reject(connection: Connection, *, account_id: int) -> None:
 
 
 def suspend(connection: Connection, *, account_id: int) -> None:
-    """Hides an account everywhere and shuts it out at once. Raises Invalid when it is suspended already."""
+    """Hides an account everywhere and shuts it out at once. Raises Invalid when it is suspended already.
+
+    Who may is decided in rules/moderation.py, which doors call.
+    """
     found = stored.account(connection, account_id=account_id)
-    if found is None:
+    if found is None or found.state is AccountState.DELETED:
         raise NotFound("There is no such account")
     if found.state is AccountState.SUSPENDED:
         raise Invalid(f"@{found.username} is suspended already")
@@ -284,25 +304,11 @@ def _cleaned(change: ProfileChange) -> ProfileChange:
         locked=change.locked,
         bot=change.bot,
         discoverable=change.discoverable,
+        indexable=change.indexable,
         default_visibility=visibility,
         default_sensitive=change.default_sensitive,
         default_language=language,
     )
-
-
-def clean_language(language: str) -> str:
-    """An ISO 639 code, with a region if given ("pt-BR"), in its usual spelling. Raises Invalid otherwise."""
-    parts = language.strip().replace("_", "-").split("-")
-    head = parts[0].lower()
-    if not head:
-        return ""
-    if not (
-        2 <= len(head) <= 3
-        and head.isalpha()
-        and all(part.isascii() and part.isalnum() and len(part) <= 8 for part in parts)
-    ):
-        raise Invalid("Validation failed: Language is not a language code")
-    return "-".join([head, *parts[1:3]])
 
 
 def set_password(connection: Connection, *, account_id: int, password_hash: str) -> None:

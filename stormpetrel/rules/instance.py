@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stormpetrel.model.account import Account, AccountState
+from stormpetrel.errors import Invalid, NotFound
+from stormpetrel.model.account import Account, AccountState, email_problem
+from stormpetrel.model.moderation import (
+    MAX_ANNOUNCEMENT,
+    MAX_HINT,
+    MAX_RULE,
+    MAX_RULES,
+    MAX_TEXT,
+    TEXT_NAMES,
+    Act,
+    Announcement,
+    InstanceRule,
+    InstanceText,
+    Moderator,
+)
+from stormpetrel.model.text import clean, excerpt
+from stormpetrel.rules.moderation import note, require_admin
 from stormpetrel.storage import accounts
+from stormpetrel.storage import instance as stored
 from stormpetrel.storage.connection import Connection
 
 MONTH_MS = 30 * 86_400_000
+EXCERPT = 80
+"""Characters of an announcement that the audit log shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +51,123 @@ def contact(connection: Connection) -> Account | None:
         if found is not None and found.state is AccountState.ACTIVE:
             return found
     return None
+
+
+# What the place says of itself. Reading is for everybody, writing for admins, and in the audit log.
+
+
+def texts(connection: Connection) -> dict[str, InstanceText]:
+    """The texts that are published, by name."""
+    return stored.texts(connection)
+
+
+def text(connection: Connection, *, name: str) -> InstanceText:
+    """A published text. Raises NotFound where there is none."""
+    found = stored.text(connection, name=name)
+    if found is None:
+        raise NotFound("The people who run this place have published no such document here")
+    return found
+
+
+def rules(connection: Connection) -> list[InstanceRule]:
+    """The rules, in their order."""
+    return stored.rules(connection)
+
+
+def _written(text: str, *, most: int, name: str) -> str:
+    said = clean(text)
+    if len(said) > most:
+        raise Invalid(f"Validation failed: {name} is too long (maximum is {most} characters)")
+    return said
+
+
+def set_text(connection: Connection, actor: Moderator, *, name: str, text: str, now_ms: int) -> None:
+    """Publishes a text, one of TEXT_NAMES; an empty one withdraws it."""
+    require_admin(actor)
+    if name not in TEXT_NAMES:
+        raise Invalid(f"There is no text {name!r} (there are: {', '.join(TEXT_NAMES)})")
+    said = _written(text, most=MAX_TEXT, name="Text")
+    stored.put_text(connection, name=name, text=said, now_ms=now_ms)
+    note(connection, actor, Act.TEXTS, reason=f"{name} {'changed' if said else 'withdrawn'}", now_ms=now_ms)
+
+
+def add_rule(connection: Connection, actor: Moderator, *, text: str, hint: str, now_ms: int) -> int:
+    """One rule more; its id. At most MAX_RULES."""
+    require_admin(actor)
+    said = _written(text, most=MAX_RULE, name="Rule")
+    if not said:
+        raise Invalid("Validation failed: Rule can't be blank")
+    explained = _written(hint, most=MAX_HINT, name="Hint")
+    if len(stored.rules(connection)) >= MAX_RULES:
+        raise Invalid(f"Validation failed: There are too many rules (maximum is {MAX_RULES})")
+    rule_id = connection.new_id(now_ms)
+    stored.insert_rule(connection, id=rule_id, text=said, hint=explained)
+    note(connection, actor, Act.TEXTS, reason=f"rule added: {said}", now_ms=now_ms)
+    return rule_id
+
+
+def remove_rule(connection: Connection, actor: Moderator, *, rule_id: int, now_ms: int) -> None:
+    """One rule less. Raises NotFound."""
+    require_admin(actor)
+    gone = next((rule for rule in stored.rules(connection) if rule.id == rule_id), None)
+    if gone is None:
+        raise NotFound("There is no such rule")
+    stored.delete_rule(connection, rule_id=rule_id)
+    note(connection, actor, Act.TEXTS, reason=f"rule removed: {gone.text}", now_ms=now_ms)
+
+
+def announcements(connection: Connection, *, reader_id: int | None) -> list[Announcement]:
+    """What the admins tell everybody, newest first."""
+    return stored.announcements(connection, reader_id=reader_id or 0)
+
+
+def announce(connection: Connection, actor: Moderator, *, text: str, now_ms: int) -> int:
+    """Publishes an announcement; its id."""
+    require_admin(actor)
+    said = _written(text, most=MAX_ANNOUNCEMENT, name="Announcement")
+    if not said:
+        raise Invalid("Validation failed: Announcement can't be blank")
+    announcement_id = connection.new_id(now_ms)
+    stored.insert_announcement(connection, id=announcement_id, text=said, now_ms=now_ms)
+    note(connection, actor, Act.TEXTS, reason=f"announced: {excerpt(said, EXCERPT)}", now_ms=now_ms)
+    return announcement_id
+
+
+def withdraw(connection: Connection, actor: Moderator, *, announcement_id: int, now_ms: int) -> None:
+    """Takes an announcement back. Raises NotFound."""
+    require_admin(actor)
+    if not stored.delete_announcement(connection, announcement_id=announcement_id):
+        raise NotFound("There is no such announcement")
+    note(connection, actor, Act.TEXTS, reason=f"announcement {announcement_id} withdrawn", now_ms=now_ms)
+
+
+def dismiss(connection: Connection, *, account_id: int, announcement_id: int) -> None:
+    """The account has read it. Raises NotFound."""
+    if not stored.dismiss(connection, announcement_id=announcement_id, account_id=account_id):
+        raise NotFound
+
+
+def email_domains(connection: Connection) -> list[str]:
+    """Domains whose addresses nobody signs up with, by name."""
+    return stored.email_domains(connection)
+
+
+def block_email_domain(connection: Connection, actor: Moderator, *, domain: str, now_ms: int) -> None:
+    """No sign-ups with addresses at the domain, or below it."""
+    require_admin(actor)
+    name = domain.strip().lower().removeprefix("@")
+    if email_problem(f"a@{name}") is not None or "." not in name:
+        raise Invalid(
+            "Validation failed: Domain is not a domain name", fields={"domain": "is no domain name"}
+        )
+    stored.block_email_domain(connection, domain=name, now_ms=now_ms)
+    note(connection, actor, Act.EMAIL_DOMAINS, reason=f"{name} blocked", now_ms=now_ms)
+
+
+def unblock_email_domain(connection: Connection, actor: Moderator, *, domain: str, now_ms: int) -> None:
+    """Sign-ups are taken again. Raises NotFound where they were."""
+    require_admin(actor)
+    name = domain.strip().lower().removeprefix("@")
+    if not stored.unblock_email_domain(connection, domain=name):
+        raise NotFound(f"{name} is not blocked")
+    note(connection, actor, Act.EMAIL_DOMAINS, reason=f"{name} taken again", now_ms=now_ms)

@@ -10,7 +10,7 @@ from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.notification import Kind, Marker, Notification
 from stormpetrel.model.page import Page
 from stormpetrel.model.visibility import may_see
-from stormpetrel.storage import accounts, posts, relationships
+from stormpetrel.storage import accounts, pins, posts, relationships
 from stormpetrel.storage import notifications as stored
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
@@ -30,14 +30,25 @@ def notify(
     now_ms: int,
     post_id: int | None = None,
 ) -> None:
-    """Tells the account, unless it is its own doing, or it blocks or mutes who did it."""
-    if account_id == from_account_id:
+    """Tells the account, unless it is its own doing, it blocks or mutes who did it, it muted the thread, or that
+    one is silenced and not followed by it. That one's own poll has ended one is told.
+    """
+    if account_id == from_account_id and kind is not Kind.POLL:
         return
     if relationships.block_between(connection, account_id=account_id, other_id=from_account_id):
         return
     if relationships.hides_notifications(
         connection, account_id=account_id, target_id=from_account_id, now_ms=now_ms
     ):
+        return
+    found = accounts.account(connection, account_id=from_account_id)
+    if (
+        found is not None
+        and found.silenced
+        and not relationships.follows(connection, follower_id=account_id, followed_id=from_account_id)
+    ):
+        return
+    if post_id is not None and pins.mutes(connection, account_id=account_id, post_id=post_id):
         return
     what = {"account_id": account_id, "kind": kind, "from_account_id": from_account_id, "post_id": post_id}
     if kind in _ONCE and stored.exists(connection, **what):  # type: ignore[arg-type]  # as named

@@ -6,7 +6,7 @@ The length of a post, who is addressed, what is visible to whom: each decided he
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stormpetrel.errors import Forbidden, Invalid, NotFound
 from stormpetrel.model import text as texts
@@ -25,9 +25,9 @@ from stormpetrel.model.post import (
     Thread,
     Visibility,
 )
-from stormpetrel.model.visibility import may_see
-from stormpetrel.rules import notifications
-from stormpetrel.rules.accounts import clean_language
+from stormpetrel.model.visibility import may_list, may_see
+from stormpetrel.rules import media, notifications, polls
+from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import accounts, outbox
 from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage import posts as stored
@@ -78,7 +78,7 @@ def visible_ids(
 ) -> list[int]:
     """Those of the posts that the reader may see, in the order given.
 
-    `without_hidden`: also leaves out authors whom the reader blocks or mutes.
+    `without_hidden`: only those that may stand beside others (model/visibility.py: may_list).
     """
     facts = stored.facts(connection, reader_id=reader_id, post_ids=post_ids, now_ms=now_ms)
     return [
@@ -86,7 +86,7 @@ def visible_ids(
         for post_id in post_ids
         if post_id in facts
         and may_see(facts[post_id], reader_id=reader_id)
-        and not (without_hidden and facts[post_id].author_hidden)
+        and (not without_hidden or may_list(facts[post_id], reader_id=reader_id))
     ]
 
 
@@ -199,24 +199,24 @@ def create_post(
         if found.answered[1] > now_ms - IDEMPOTENCY_MS:
             return Created(found.answered[0])
         stored.forget_idempotent(connection, account_id=author_id, key=key)
-    text, spoiler = _checked_text(draft, max_characters)
+    if draft.poll is not None and draft.media_ids:
+        raise Invalid("Validation failed: A post has media or a poll, not both")
+    text, spoiler = checked_text(draft, max_characters)
     visibility = draft.visibility
     if visibility is None:
         visibility = Visibility(author.default_visibility)
     parent = None
     if draft.in_reply_to_id is not None:
-        parent = _parent(connection, author_id=author_id, post_id=draft.in_reply_to_id, now_ms=now_ms)
-    names = texts.mentions_in(text, domain=domain)
-    tags = texts.tags_in(text)
-    if len(names) > MAX_MENTIONS:
-        raise Invalid(f"Validation failed: Text mentions too many people (maximum is {MAX_MENTIONS})")
-    if len(tags) > MAX_TAGS:
-        raise Invalid(f"Validation failed: Text has too many hashtags (maximum is {MAX_TAGS})")
-    mentions = [Mention(*named) for named in accounts.ids_by_names(connection, names=names).values()]
+        parent = answered(connection, author_id=author_id, post_id=draft.in_reply_to_id, now_ms=now_ms)
+    mentions, tags = named_in(connection, text, domain=domain)
     addressed = [mention.account_id for mention in mentions]
+    new_id = connection.new_id(now_ms)
+    poll = None
+    if draft.poll is not None:
+        poll = polls.checked(draft.poll, post_id=new_id, author_id=author_id, now_ms=now_ms)
 
     post = Post(
-        id=connection.new_id(now_ms),
+        id=new_id,
         author_id=author_id,
         text=text,
         spoiler_text=spoiler,
@@ -231,10 +231,21 @@ def create_post(
         boosts_count=0,
         favourites_count=0,
         created_at_ms=now_ms,
-        mentions=tuple(sorted(mentions, key=lambda mention: mention.account_id)),
+        mentions=mentions,
         tags=tuple(name for name, _ in tags),
+        thread_id=None if parent is None else parent.thread_id or parent.id,
+        poll=poll,
     )
-    stored.insert_post(connection, post=post, application_id=draft.application_id)
+    # The app may be gone by the time that a post for later is due.
+    application_id = None if found.application is None else draft.application_id
+    stored.insert_post(connection, post=post, application_id=application_id)
+    if poll is not None:
+        polls.open_poll(connection, poll, now_ms=now_ms)
+    if draft.media_ids:
+        hung = media.attach(
+            connection, author_id=author_id, media_ids=draft.media_ids, post_id=post.id, now_ms=now_ms
+        )
+        post = replace(post, media=hung)
     accounts.count_new_post(connection, account_id=author_id, now_ms=now_ms)
     if parent is not None:
         stored.add_replies(connection, post_id=parent.id, delta=1)
@@ -266,19 +277,20 @@ def create_post(
             in_reply_to_account_id=0 if parent is None else parent.author_id,
             mentioned_ids=tuple(addressed),
             tags=post.tags,
+            language=post.language,
         )
     )
     connection.tell(AccountChanged(author_id))
     return Created(post.id, post, author.username)
 
 
-def _checked_text(draft: Draft, max_characters: int) -> tuple[str, str]:
+def checked_text(draft: Draft, max_characters: int) -> tuple[str, str]:
     """The draft's text and content warning, cleaned. Raises Invalid."""
     if len(draft.text) > max_characters * RAW_FACTOR or len(draft.spoiler_text) > MAX_SPOILER * RAW_FACTOR:
         raise Invalid(f"Validation failed: Text character limit of {max_characters} exceeded")
     text = texts.clean(draft.text)
     spoiler = texts.one_line(draft.spoiler_text)
-    if not text:
+    if not text and not draft.media_ids:
         raise Invalid("Validation failed: Text can't be blank")
     if texts.count_characters(text) + len(spoiler) > max_characters:
         raise Invalid(f"Validation failed: Text character limit of {max_characters} exceeded")
@@ -287,7 +299,21 @@ def _checked_text(draft: Draft, max_characters: int) -> tuple[str, str]:
     return text, spoiler
 
 
-def _parent(connection: Connection, *, author_id: int, post_id: int, now_ms: int) -> Post:
+def named_in(
+    connection: Connection, text: str, *, domain: str
+) -> tuple[tuple[Mention, ...], tuple[tuple[str, str], ...]]:
+    """Who is mentioned in a text, by id, and its hashtags (key, as written). Raises Invalid for too many."""
+    names = texts.mentions_in(text, domain=domain)
+    tags = texts.tags_in(text)
+    if len(names) > MAX_MENTIONS:
+        raise Invalid(f"Validation failed: Text mentions too many people (maximum is {MAX_MENTIONS})")
+    if len(tags) > MAX_TAGS:
+        raise Invalid(f"Validation failed: Text has too many hashtags (maximum is {MAX_TAGS})")
+    mentions = (Mention(*named) for named in accounts.ids_by_names(connection, names=names).values())
+    return tuple(sorted(mentions, key=lambda mention: mention.account_id)), tags
+
+
+def answered(connection: Connection, *, author_id: int, post_id: int, now_ms: int) -> Post:
     """What is answered; of a boost, its original. Raises NotFound where the author may not see it."""
     try:
         parent = post(connection, reader_id=author_id, post_id=post_id, now_ms=now_ms)
@@ -298,8 +324,23 @@ def _parent(connection: Connection, *, author_id: int, post_id: int, now_ms: int
     return parent
 
 
-def delete_post(connection: Connection, *, author_id: int, post_id: int, now_ms: int) -> Post:
-    """Deletes the author's own post, with its boosts; the post as it was. Raises NotFound for anybody else's."""
+def forget_key(connection: Connection, *, account_id: int, key: str) -> None:
+    """The idempotency key is free again."""
+    stored.forget_idempotent(connection, account_id=account_id, key=key)
+
+
+def remember_key(connection: Connection, *, account_id: int, key: str, answer_id: int, now_ms: int) -> None:
+    """What the idempotency key was answered with."""
+    stored.put_idempotent(connection, account_id=account_id, key=key, post_id=answer_id, now_ms=now_ms)
+
+
+def delete_post(
+    connection: Connection, *, author_id: int, post_id: int, now_ms: int, delete_media: bool = False
+) -> Post:
+    """Deletes the author's own post, with its boosts; the post as it was. Raises NotFound for anybody else's.
+
+    Its media are kept for a day, so that it can be written anew, or go too (`delete_media`).
+    """
     found = stored.posts(connection, post_ids=[post_id]).get(post_id)
     if found is None or found.author_id != author_id:
         raise NotFound
@@ -316,6 +357,7 @@ def delete_post(connection: Connection, *, author_id: int, post_id: int, now_ms:
     if found.in_reply_to_id is not None:
         stored.add_replies(connection, post_id=found.in_reply_to_id, delta=-1)
         connection.tell(PostChanged(found.in_reply_to_id, found.in_reply_to_account_id or 0))
+    media.let_go(connection, media=found.media, delete_media=delete_media, now_ms=now_ms)
     stored.delete_post(connection, post_id=post_id)
     accounts.add_post_count(connection, account_id=author_id, delta=-1)
     connection.tell(
@@ -415,7 +457,8 @@ def _original(connection: Connection, post_id: int) -> Post:
     return found
 
 
-def _visible_original(connection: Connection, account_id: int, post_id: int, now_ms: int) -> Post:
+def visible_original(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> Post:
+    """The post, or what it boosts. Raises NotFound for what the account may not see."""
     found = post(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
     if found.boost_of_id is not None:
         found = post(connection, reader_id=account_id, post_id=found.boost_of_id, now_ms=now_ms)
@@ -424,7 +467,7 @@ def _visible_original(connection: Connection, account_id: int, post_id: int, now
 
 def favourite(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
     """Favours a post; once is enough. Raises NotFound for what may not be seen."""
-    found = _visible_original(connection, account_id, post_id, now_ms)
+    found = visible_original(connection, account_id=account_id, post_id=post_id, now_ms=now_ms)
     if not stored.put_favourite(
         connection, id=connection.new_id(now_ms), account_id=account_id, post_id=found.id
     ):
@@ -462,7 +505,7 @@ def unfavourite(connection: Connection, *, account_id: int, post_id: int, now_ms
 
 def bookmark(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
     """Bookmarks a post; nobody is told. Raises NotFound for what may not be seen."""
-    found = _visible_original(connection, account_id, post_id, now_ms)
+    found = visible_original(connection, account_id=account_id, post_id=post_id, now_ms=now_ms)
     if stored.put_bookmark(connection, id=connection.new_id(now_ms), account_id=account_id, post_id=found.id):
         connection.tell(Reacted(account_id, found.id))
 

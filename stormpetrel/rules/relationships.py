@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stormpetrel.errors import Forbidden, Invalid, NotFound
+from stormpetrel.model import text as texts
 from stormpetrel.model.account import AccountState
 from stormpetrel.model.event import AccountChanged, RelationshipChanged
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.page import Page
 from stormpetrel.model.relationship import Relationship
-from stormpetrel.rules import notifications
+from stormpetrel.rules import lists, notifications
+from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import accounts
 from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage import relationships as stored
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 
+MAX_ACCOUNT_NOTE = 2_000
+"""Characters (Mastodon's limit)."""
+MAX_ENDORSEMENTS = 50
+MAX_LANGUAGES = 20
+"""Languages of one follow."""
 MAX_MUTE_S = 10 * 365 * 86_400
 
 
@@ -47,11 +54,17 @@ def follow(
     show_boosts: bool | None,
     notify: bool | None,
     now_ms: int,
+    languages: Sequence[str] | None = None,
 ) -> Relationship:
     """Follows, or asks to where the account is locked; following again changes the options that are given.
 
-    Raises Forbidden for oneself and where either blocks the other.
+    `languages`: only posts in these are wanted, empty for all; None as it was. Raises Forbidden for oneself and
+    where either blocks the other, Invalid for what is no language.
     """
+    if languages is not None:
+        languages = tuple(dict.fromkeys(clean_language(language) for language in languages if language))
+        if len(languages) > MAX_LANGUAGES:
+            raise Invalid(f"Validation failed: At most {MAX_LANGUAGES} languages can be chosen")
     _target(connection, follower_id, followed_id, "You cannot follow yourself")
     if stored.block_between(connection, account_id=follower_id, other_id=followed_id):
         raise Forbidden("This action is not allowed")
@@ -65,6 +78,7 @@ def follow(
             followed_id=followed_id,
             show_boosts=show_boosts,
             notify=notify,
+            languages=old[2] if languages is None else languages,
         )
         connection.tell(RelationshipChanged(follower_id, followed_id))
     else:
@@ -78,6 +92,7 @@ def follow(
                 followed_id=followed_id,
                 show_boosts=show_boosts,
                 notify=notify,
+                languages=languages or (),
             )
             if asked:
                 notifications.notify(
@@ -94,6 +109,7 @@ def follow(
                 followed_id=followed_id,
                 show_boosts=show_boosts,
                 notify=notify,
+                languages=languages or (),
                 now_ms=now_ms,
             )
             notifications.notify(
@@ -113,6 +129,7 @@ def _insert_follow(
     followed_id: int,
     show_boosts: bool,
     notify: bool,
+    languages: Sequence[str],
     now_ms: int,
 ) -> None:
     made = stored.insert_follow(
@@ -122,6 +139,7 @@ def _insert_follow(
         followed_id=followed_id,
         show_boosts=show_boosts,
         notify=notify,
+        languages=languages,
     )
     if not made:
         return
@@ -139,6 +157,9 @@ def _end_follow(connection: Connection, *, follower_id: int, followed_id: int) -
     if stored.delete_follow(connection, follower_id=follower_id, followed_id=followed_id):
         accounts.add_follow_counts(connection, follower_id=follower_id, followed_id=followed_id, delta=-1)
         _tell_counts(connection, follower_id, followed_id)
+        # Only whom one follows is in one's lists and on one's profile.
+        lists.forget(connection, account_id=follower_id, member_id=followed_id)
+        stored.unendorse(connection, account_id=follower_id, target_id=followed_id)
         stored_notifications.forget(
             connection, account_id=followed_id, kind=Kind.FOLLOW, from_account_id=follower_id
         )
@@ -189,6 +210,7 @@ def accept_follow(connection: Connection, *, account_id: int, follower_id: int, 
         followed_id=account_id,
         show_boosts=options[0],
         notify=options[1],
+        languages=options[2],
         now_ms=now_ms,
     )
     return _one(connection, reader_id=account_id, account_id=follower_id, now_ms=now_ms)
@@ -288,3 +310,44 @@ def blocked(connection: Connection, *, account_id: int, page: Page) -> list[tupl
 def muted(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int]]:
     """(internal id, whom the account mutes) newest first."""
     return stored.muted(connection, account_id=account_id, page=page, now_ms=now_ms)
+
+
+def note(connection: Connection, *, account_id: int, target_id: int, note: str, now_ms: int) -> Relationship:
+    """Writes down something about the target, for the account alone; an empty note is none."""
+    if accounts.state(connection, account_id=target_id) is None:
+        raise NotFound
+    text = texts.clean(note)
+    if len(text) > MAX_ACCOUNT_NOTE:
+        raise Invalid(f"Validation failed: Comment is too long (maximum is {MAX_ACCOUNT_NOTE} characters)")
+    stored.put_note(connection, account_id=account_id, target_id=target_id, note=text)
+    return _one(connection, reader_id=account_id, account_id=target_id, now_ms=now_ms)
+
+
+def endorse(connection: Connection, *, account_id: int, target_id: int, now_ms: int) -> Relationship:
+    """Shows somebody on one's own profile. Raises Invalid for whom one does not follow."""
+    if accounts.state(connection, account_id=target_id) is not AccountState.ACTIVE:
+        raise NotFound
+    if not stored.follows(connection, follower_id=account_id, followed_id=target_id):
+        raise Invalid("Validation failed: You must be already following the person you want to endorse")
+    if len(stored.endorsements(connection, account_id=account_id, page=Page(limit=MAX_ENDORSEMENTS + 1))) >= (
+        MAX_ENDORSEMENTS
+    ):
+        raise Invalid(f"Validation failed: You can endorse at most {MAX_ENDORSEMENTS} people")
+    stored.endorse(connection, id=connection.new_id(now_ms), account_id=account_id, target_id=target_id)
+    return _one(connection, reader_id=account_id, account_id=target_id, now_ms=now_ms)
+
+
+def unendorse(connection: Connection, *, account_id: int, target_id: int, now_ms: int) -> Relationship:
+    """Shows somebody no longer; nothing happens where they were not shown."""
+    if accounts.state(connection, account_id=target_id) is None:
+        raise NotFound
+    stored.unendorse(connection, account_id=account_id, target_id=target_id)
+    return _one(connection, reader_id=account_id, account_id=target_id, now_ms=now_ms)
+
+
+def endorsements(
+    connection: Connection, *, reader_id: int | None, account_id: int, page: Page
+) -> list[tuple[int, int]]:
+    """(internal id, whom the account shows). Raises NotFound for a reader whom the account blocks."""
+    _listable(connection, reader_id, account_id)
+    return stored.endorsements(connection, account_id=account_id, page=page)

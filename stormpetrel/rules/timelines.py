@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from stormpetrel.errors import NotFound
 from stormpetrel.model.account import AccountState
+from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Visibility
 from stormpetrel.model.text import tag_key
-from stormpetrel.model.timeline import NEVER_MS, Taste
+from stormpetrel.model.timeline import NEVER_MS, Item, Taste, list_takes
+from stormpetrel.rules import lists as list_rules
 from stormpetrel.rules.posts import visible_ids
-from stormpetrel.storage import accounts, posts, relationships
+from stormpetrel.storage import accounts, followed_tags, pins, posts, relationships
 from stormpetrel.storage import timelines as stored
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
@@ -24,13 +27,18 @@ all); then the page is short."""
 
 @hot
 def taste(connection: Connection, *, reader_id: int, now_ms: int) -> Taste:
-    """Whom the reader follows and who is hidden from them."""
+    """Whom the reader follows and who is hidden from them, exclusive lists and followed hashtags."""
     hidden = relationships.hidden_from_reader(connection, reader_id=reader_id, now_ms=now_ms)
+    followed, languages = relationships.followed_by_reader(connection, reader_id=reader_id)
+    apart, tags = followed_tags.apart_and_tags(connection, reader_id=reader_id)
     return Taste(
         reader_id,
-        relationships.followed_by_reader(connection, reader_id=reader_id),
+        followed,
         {account_id for account_id, _ in hidden},
         min((until_ms for _, until_ms in hidden if until_ms), default=NEVER_MS),
+        apart,
+        languages,
+        tags,
     )
 
 
@@ -50,12 +58,36 @@ def home_for(connection: Connection, taste: Taste, *, page: Page) -> list[int]:
 @hot
 def home_to_the_end(connection: Connection, taste: Taste, *, page: Page) -> tuple[list[int], bool]:
     """`home_for`, and whether nothing lies beyond: the page is short because there is no more."""
+    read = partial(
+        stored.home_items,
+        connection,
+        reader_id=taste.reader_id,
+        without_exclusive=bool(taste.apart),
+        tag_ids=tuple(taste.tags.values()),
+    )
+    return _filtered(read, taste.takes, page)
+
+
+def list_timeline(
+    connection: Connection, *, account_id: int, list_id: int, page: Page, now_ms: int
+) -> list[int]:
+    """The timeline of one of the account's lists. Raises NotFound for anybody else's."""
+    audience = list_rules.audience(connection, account_id=account_id, list_id=list_id)
+    own = taste(connection, reader_id=account_id, now_ms=now_ms)
+    read = partial(stored.list_items, connection, list_id=list_id, reader_id=account_id)
+    return _filtered(read, partial(list_takes, audience, own), page)[0]
+
+
+def _filtered(
+    read: Callable[..., list[Item]], takes: Callable[[Item], bool], page: Page
+) -> tuple[list[int], bool]:
+    """The page of what `takes` lets through, and whether nothing lies beyond."""
     found: list[int] = []
     part = page
     ended = False
     for _ in range(HOME_ROUNDS):
-        items = stored.home_items(connection, reader_id=taste.reader_id, page=part)
-        found += [item.post_id for item in items if taste.takes(item)]
+        items = read(page=part)
+        found += [item.post_id for item in items if takes(item)]
         ended = len(items) < part.limit
         if ended or len(found) >= page.limit:
             break
@@ -78,9 +110,11 @@ def public(
     remote: bool = False,
     only_media: bool = False,
 ) -> list[int]:
-    """Everybody's public posts. All are local and none has media yet, so `remote` and `only_media` are empty."""
-    if (remote and not local) or only_media:
+    """Everybody's public posts, or of those the ones with media. All are local, so `remote` is empty."""
+    if remote and not local:
         return []
+    if only_media:
+        return stored.public_media(connection, reader_id=reader_id, page=page, now_ms=now_ms)
     return stored.public(connection, reader_id=reader_id, page=page, now_ms=now_ms)
 
 
@@ -141,8 +175,18 @@ def of_account(
             raise NotFound
         if relationships.follows(connection, follower_id=reader_id, followed_id=account_id):
             widest = Visibility.FOLLOWERS
-    if only_media or pinned:
-        return []
+    if pinned:
+        # All on the first page: they are few.
+        return [] if page.max_id != MAX_ID or page.low else _pinned(connection, account_id, reader_id, now_ms)
+    if only_media:
+        return stored.of_account_media(
+            connection,
+            reader_id=reader_id,
+            account_id=account_id,
+            page=page,
+            widest=widest,
+            with_replies=not exclude_replies,
+        )
     if tagged:
         key = tag_key(tagged.lstrip("#"))
         tag_id = posts.tag_ids(connection, names=[key]).get(key)
@@ -161,6 +205,11 @@ def of_account(
         with_boosts=not exclude_boosts,
         now_ms=now_ms,
     )
+
+
+def _pinned(connection: Connection, account_id: int, reader_id: int | None, now_ms: int) -> list[int]:
+    ids = pins.pinned(connection, account_id=account_id)
+    return visible_ids(connection, reader_id=reader_id, post_ids=ids, now_ms=now_ms)
 
 
 def favourites(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int]]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from stormpetrel.model.access import SCOPES, Access, expand
+from stormpetrel.model.access import SCOPES, Access, Authorised, SignedIn, expand
 from stormpetrel.model.account import Role
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.statement import sql
 
 # An account that is suspended or not yet approved has no access; an application's own token has no account.
+# An app that signed somebody up has its token before the address is confirmed, to ask whether it is by now.
 _BY_TOKEN = sql(
     """
-    SELECT t.id, t.account_id, t.application_id, t.scopes, t.created_at_ms, u.role
+    SELECT t.id, t.account_id, t.application_id, t.scopes, t.created_at_ms, u.role, a.state
     FROM tokens t
     LEFT JOIN accounts a ON a.id = t.account_id
     LEFT JOIN users u ON u.account_id = t.account_id
     WHERE t.token_hash = :token_hash
-      AND (t.account_id IS NULL OR (a.state = 'active' AND u.role IS NOT NULL))
+      AND (t.account_id IS NULL OR (a.state IN ('active', 'unconfirmed') AND u.role IS NOT NULL))
     """
 )
 
@@ -39,12 +40,27 @@ _TOKEN_OWNER = sql("SELECT application_id, account_id FROM tokens WHERE token_ha
 _DELETE_TOKEN = sql("DELETE FROM tokens WHERE token_hash = :token_hash AND application_id = :application_id")
 _DELETE_TOKENS_OF = sql("DELETE FROM tokens WHERE account_id = :account_id")
 
-_ADD_SESSION = sql("INSERT INTO sessions (id, account_id, created_at_ms) VALUES (:id, :account_id, :now_ms)")
+_ADD_SESSION = sql(
+    "INSERT INTO sessions (id, account_id, created_at_ms, browser) VALUES (:id, :account_id, :now_ms, :browser)"
+)
 _SESSION_OWNER = sql("SELECT account_id FROM sessions WHERE id = :session_id")
 _DELETE_SESSION = sql("DELETE FROM sessions WHERE id = :session_id")
 _DELETE_SESSIONS_OF = sql("DELETE FROM sessions WHERE account_id = :account_id")
 _DELETE_SESSIONS_BEFORE = sql("DELETE FROM sessions WHERE id < :before_id")
 
+_SESSIONS_OF = sql(
+    "SELECT id, browser, created_at_ms FROM sessions WHERE account_id = :account_id AND id >= :since_id "
+    "ORDER BY id DESC LIMIT :count"
+)
+_APPS_OF = sql(
+    """SELECT app.id, app.name, app.website, min(t.created_at_ms), max(t.created_at_ms)
+    FROM tokens t JOIN applications app ON app.id = t.application_id
+    WHERE t.account_id = :account_id GROUP BY app.id, app.name, app.website
+    ORDER BY max(t.created_at_ms) DESC, app.id LIMIT :count"""
+)
+_DELETE_TOKENS_OF_APP = sql(
+    "DELETE FROM tokens WHERE account_id = :account_id AND application_id = :application_id"
+)
 _ACCOUNT_STATE = sql("SELECT state FROM accounts WHERE id = :account_id")
 
 _EVERY_SCOPE = frozenset(SCOPES)
@@ -64,6 +80,7 @@ def access_by_token_hash(connection: Connection, *, token_hash: bytes) -> Access
         allowed=expand(scopes),
         created_at_ms=row[4],
         role=row[5] or Role.MEMBER.value,
+        confirmed=row[6] != "unconfirmed",
     )
 
 
@@ -122,9 +139,11 @@ def delete_tokens_of(connection: Connection, *, account_id: int) -> None:
     connection.run(_DELETE_TOKENS_OF, account_id=account_id)
 
 
-def add_session(connection: Connection, *, session_id: int, account_id: int, now_ms: int) -> None:
+def add_session(
+    connection: Connection, *, session_id: int, account_id: int, now_ms: int, browser: str = ""
+) -> None:
     """Stores a session."""
-    connection.run(_ADD_SESSION, id=session_id, account_id=account_id, now_ms=now_ms)
+    connection.run(_ADD_SESSION, id=session_id, account_id=account_id, now_ms=now_ms, browser=browser)
 
 
 def session_owner(connection: Connection, *, session_id: int) -> int | None:
@@ -152,3 +171,19 @@ def account_state(connection: Connection, *, account_id: int) -> str | None:
     """`active`, `pending` or `suspended`; None when there is no such account."""
     row = connection.one(_ACCOUNT_STATE, account_id=account_id)
     return None if row is None else str(row[0])
+
+
+def sessions_of(connection: Connection, *, account_id: int, since_id: int, count: int) -> list[SignedIn]:
+    """Browsers that signed in since, newest first."""
+    rows = connection.all(_SESSIONS_OF, account_id=account_id, since_id=since_id, count=count)
+    return [SignedIn(*row) for row in rows]
+
+
+def apps_of(connection: Connection, *, account_id: int, count: int) -> list[Authorised]:
+    """Applications with a token of the account, the one authorised last first."""
+    return [Authorised(*row) for row in connection.all(_APPS_OF, account_id=account_id, count=count)]
+
+
+def delete_tokens_of_app(connection: Connection, *, account_id: int, application_id: int) -> int:
+    """Deletes what the application has of the account; how many tokens that were."""
+    return connection.run(_DELETE_TOKENS_OF_APP, account_id=account_id, application_id=application_id)

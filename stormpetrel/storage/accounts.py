@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stormpetrel.model.account import Account, AccountState, Field, ProfileChange, Role, User
+from stormpetrel.model.search import name_words
+from stormpetrel.storage import search
 from stormpetrel.storage.connection import Connection, Row
 from stormpetrel.storage.statement import sql
 
 _COLUMNS = (
-    "a.id, a.username, a.display_name, a.note, a.fields, a.locked, a.bot, a.discoverable, a.visibility, "
+    "a.id, a.username, a.display_name, a.note, a.fields, a.locked, a.bot, a.discoverable, a.indexable, a.visibility, "
     "a.sensitive, a.language, a.followers_count, a.following_count, a.posts_count, a.last_post_at_ms, "
-    "a.created_at_ms, a.state"
+    "a.created_at_ms, a.state, a.silenced, a.avatar_key, a.avatar_static_key, a.header_key, a.header_static_key"
 )
 
 _BY_ID = sql(f"SELECT {_COLUMNS} FROM accounts a WHERE a.id = :account_id")
@@ -31,18 +33,8 @@ _IDS_BY_NAMES = sql(
     "WHERE a.username_lower IN :names[text] AND a.domain = '' AND a.state = 'active'"
 )
 _STATE = sql("SELECT state FROM accounts WHERE id = :account_id")
-_SEARCH = sql(
-    f"SELECT {_COLUMNS} FROM accounts a WHERE a.state = 'active' AND a.domain = '' "
-    "AND a.username_lower >= :low AND a.username_lower < :high "
-    "ORDER BY a.username_lower LIMIT :count OFFSET :skip"
-)
-_SEARCH_FOLLOWED = sql(
-    f"SELECT {_COLUMNS} FROM accounts a JOIN follows f ON f.followed_id = a.id AND f.follower_id = :reader_id "
-    "WHERE a.state = 'active' AND a.username_lower >= :low AND a.username_lower < :high "
-    "ORDER BY a.username_lower LIMIT :count OFFSET :skip"
-)
 _DIRECTORY = sql(
-    f"SELECT {_COLUMNS} FROM accounts a WHERE a.state = 'active' AND a.discoverable = TRUE "
+    f"SELECT {_COLUMNS} FROM accounts a WHERE a.state = 'active' AND a.discoverable = TRUE AND a.silenced = FALSE "
     "ORDER BY a.last_post_at_ms DESC, a.id DESC LIMIT :count OFFSET :skip"
 )
 _INSERT = sql(
@@ -56,11 +48,22 @@ _INSERT_USER = sql(
 )
 _UPDATE_PROFILE = sql(
     "UPDATE accounts SET display_name = :display_name, note = :note, fields = :fields, locked = :locked, "
-    "bot = :bot, discoverable = :discoverable, visibility = :visibility, sensitive = :sensitive, "
-    "language = :language WHERE id = :account_id"
+    "bot = :bot, discoverable = :discoverable, indexable = :indexable, visibility = :visibility, "
+    "sensitive = :sensitive, language = :language WHERE id = :account_id"
 )
-_SET_STATE = sql("UPDATE accounts SET state = :state WHERE id = :account_id")
+_SET_AVATAR = sql(
+    "UPDATE accounts SET avatar_key = :key, avatar_static_key = :static_key WHERE id = :account_id"
+)
+_SET_HEADER = sql(
+    "UPDATE accounts SET header_key = :key, header_static_key = :static_key WHERE id = :account_id"
+)
+_SET_STATE = sql(
+    "UPDATE accounts SET state = :state, suspended_at_ms = :suspended_at_ms WHERE id = :account_id"
+)
+_SET_SILENCED = sql("UPDATE accounts SET silenced = :silenced WHERE id = :account_id")
+_SET_ROLE = sql("UPDATE users SET role = :role WHERE account_id = :account_id")
 _SET_PASSWORD = sql("UPDATE users SET password_hash = :password_hash WHERE account_id = :account_id")
+_SET_EMAIL = sql("UPDATE users SET email = :email, email_lower = :email_lower WHERE account_id = :account_id")
 _DELETE = sql("DELETE FROM accounts WHERE id = :account_id")
 _ADD_FOLLOWERS = sql("UPDATE accounts SET followers_count = followers_count + :delta WHERE id = :account_id")
 _ADD_FOLLOWING = sql("UPDATE accounts SET following_count = following_count + :delta WHERE id = :account_id")
@@ -91,6 +94,14 @@ _USERS = sql(
     f"SELECT {_USER_COLUMNS} FROM users u JOIN accounts a ON a.id = u.account_id "
     "ORDER BY u.created_at_ms, u.account_id LIMIT :count"
 )
+_TEAM = sql(
+    f"SELECT {_USER_COLUMNS} FROM users u JOIN accounts a ON a.id = u.account_id "
+    "WHERE u.role <> 'member' AND a.state = 'active' ORDER BY u.account_id"
+)
+_SUSPENDED_BEFORE = sql(
+    "SELECT id FROM accounts WHERE suspended_at_ms > 0 AND suspended_at_ms < :before_ms "
+    "ORDER BY suspended_at_ms LIMIT :count"
+)
 _ADMIN_IDS = sql("SELECT account_id FROM users WHERE role = 'admin' ORDER BY account_id")
 _COUNTS = sql(
     "SELECT (SELECT count(*) FROM accounts WHERE state = 'active' AND domain = ''), "
@@ -120,15 +131,21 @@ def _account(row: Row) -> Account:
         locked=bool(row[5]),
         bot=bool(row[6]),
         discoverable=bool(row[7]),
-        default_visibility=row[8],
-        default_sensitive=bool(row[9]),
-        default_language=row[10],
-        followers_count=row[11],
-        following_count=row[12],
-        posts_count=row[13],
-        last_post_at_ms=row[14],
-        created_at_ms=row[15],
-        state=AccountState(row[16]),
+        indexable=bool(row[8]),
+        default_visibility=row[9],
+        default_sensitive=bool(row[10]),
+        default_language=row[11],
+        followers_count=row[12],
+        following_count=row[13],
+        posts_count=row[14],
+        last_post_at_ms=row[15],
+        created_at_ms=row[16],
+        state=AccountState(row[17]),
+        silenced=bool(row[18]),
+        avatar_key=row[19],
+        avatar_static_key=row[20],
+        header_key=row[21],
+        header_static_key=row[22],
     )
 
 
@@ -151,7 +168,7 @@ def author(
     )
     if row is None:
         return None
-    post_id, answered_at_ms, name, website, has_subscribers = row[17:]
+    post_id, answered_at_ms, name, website, has_subscribers = row[23:]
     return Author(
         account=_account(row),
         answered=None if post_id is None else (post_id, answered_at_ms),
@@ -187,16 +204,6 @@ def state(connection: Connection, *, account_id: int) -> AccountState | None:
     return None if row is None else AccountState(row[0])
 
 
-def search(
-    connection: Connection, *, prefix: str, limit: int, offset: int, following_of: int | None
-) -> list[Account]:
-    """Active accounts whose name begins with `prefix` (lower case), by name; only followed ones if asked."""
-    values = {"low": prefix, "high": prefix + "\U0010ffff", "count": limit, "skip": offset}
-    if following_of is not None:
-        return [_account(row) for row in connection.all(_SEARCH_FOLLOWED, reader_id=following_of, **values)]
-    return [_account(row) for row in connection.all(_SEARCH, **values)]
-
-
 def directory(connection: Connection, *, limit: int, offset: int) -> list[Account]:
     """Active accounts that want to be found, who posted last first."""
     return [_account(row) for row in connection.all(_DIRECTORY, count=limit, skip=offset)]
@@ -215,6 +222,7 @@ def insert_account(
         now_ms=now_ms,
         state=state.value,
     )
+    search.put_names(connection, account_id=account_id, words=name_words(username, ""))
 
 
 def insert_user(
@@ -258,20 +266,60 @@ def update_profile(connection: Connection, *, old: Account, change: ProfileChang
         locked=pick(change.locked, old.locked),
         bot=pick(change.bot, old.bot),
         discoverable=pick(change.discoverable, old.discoverable),
+        indexable=pick(change.indexable, old.indexable),
         visibility=pick(change.default_visibility, old.default_visibility),
         sensitive=pick(change.default_sensitive, old.default_sensitive),
         language=pick(change.default_language, old.default_language),
     )
+    if change.display_name is not None and change.display_name != old.display_name:
+        search.put_names(connection, account_id=old.id, words=name_words(old.username, change.display_name))
 
 
-def set_state(connection: Connection, *, account_id: int, state: AccountState) -> None:
-    """Changes the account's state."""
-    connection.run(_SET_STATE, account_id=account_id, state=state.value)
+def set_avatar(connection: Connection, *, account_id: int, key: str, static_key: str) -> None:
+    """Replaces the avatar's files; empty keys: none."""
+    connection.run(_SET_AVATAR, account_id=account_id, key=key, static_key=static_key)
+
+
+def set_header(connection: Connection, *, account_id: int, key: str, static_key: str) -> None:
+    """Replaces the header's files; empty keys: none."""
+    connection.run(_SET_HEADER, account_id=account_id, key=key, static_key=static_key)
+
+
+def set_state(
+    connection: Connection, *, account_id: int, state: AccountState, suspended_at_ms: int = 0
+) -> None:
+    """Changes the account's state; `suspended_at_ms`: since when, where it is suspended."""
+    connection.run(_SET_STATE, account_id=account_id, state=state.value, suspended_at_ms=suspended_at_ms)
+
+
+def set_silenced(connection: Connection, *, account_id: int, silenced: bool) -> None:
+    """Silences the account, or ends that."""
+    connection.run(_SET_SILENCED, account_id=account_id, silenced=silenced)
+
+
+def set_role(connection: Connection, *, account_id: int, role: Role) -> None:
+    """Changes what the user may do besides using the place."""
+    connection.run(_SET_ROLE, account_id=account_id, role=role.value)
+
+
+def team(connection: Connection) -> list[User]:
+    """Active moderators and admins, by account id."""
+    return [_user(row) for row in connection.all(_TEAM)]
+
+
+def suspended_before(connection: Connection, *, before_ms: int, count: int) -> list[int]:
+    """Accounts suspended before that time and still so, longest first; at most `count`."""
+    return [row[0] for row in connection.all(_SUSPENDED_BEFORE, before_ms=before_ms, count=count)]
 
 
 def set_password(connection: Connection, *, account_id: int, password_hash: str) -> None:
     """Replaces the password's hash."""
     connection.run(_SET_PASSWORD, account_id=account_id, password_hash=password_hash)
+
+
+def set_email(connection: Connection, *, account_id: int, email: str) -> None:
+    """Replaces the address. A taken one violates the unique key."""
+    connection.run(_SET_EMAIL, account_id=account_id, email=email, email_lower=email.lower())
 
 
 def delete_account(connection: Connection, *, account_id: int) -> None:

@@ -19,6 +19,7 @@ import msgspec
 from stormpetrel.errors import EnvironmentFailure, Invalid, SetupError
 from stormpetrel.model.event import Event
 from stormpetrel.model.ids import IdMaker
+from stormpetrel.model.search import search_words
 from stormpetrel.storage.statement import Statement
 
 Row = tuple[Any, ...]
@@ -96,6 +97,8 @@ class SqliteConnection(_Shared):
             self.raw.execute("PRAGMA foreign_keys=ON")
             self.raw.execute("PRAGMA temp_store=MEMORY")
             self.raw.execute("PRAGMA cache_size=-16000")
+            # The triggers that keep the index of words call it (migration 0004).
+            self.raw.create_function("search_words", 1, search_words, deterministic=True)
             if not writes:
                 self.raw.execute("PRAGMA query_only=ON")
         except sqlite3.Error as error:
@@ -186,9 +189,12 @@ class PostgresqlConnection(_Shared):
     __slots__ = ("_cursor", "raw")
     dialect = "postgresql"
 
-    def __init__(self, url: str, *, ids: IdMaker | None = None, writes: bool = True) -> None:
+    def __init__(
+        self, url: str, *, ids: IdMaker | None = None, writes: bool = True, limit_s: float | None = None
+    ) -> None:
         super().__init__(ids)
-        options = f"-c statement_timeout={POSTGRESQL_STATEMENT_TIMEOUT_MS}"
+        limit_ms = POSTGRESQL_STATEMENT_TIMEOUT_MS if limit_s is None else int(limit_s * 1000)
+        options = f"-c statement_timeout={limit_ms}"
         if not writes:
             options += " -c default_transaction_read_only=on"
         # Here, not above: importing it costs a third of a quick command's time, which SQLite does not need.
@@ -253,11 +259,16 @@ def sqlite_path(url: str) -> Path:
     return Path(path)
 
 
-def connect(url: str, *, ids: IdMaker | None = None, writes: bool = True) -> StoreConnection:
-    """Opens the store at `url`. Raises EnvironmentFailure when it cannot be reached."""
+def connect(
+    url: str, *, ids: IdMaker | None = None, writes: bool = True, limit_s: float | None = None
+) -> StoreConnection:
+    """Opens the store at `url`. Raises EnvironmentFailure when it cannot be reached.
+
+    `limit_s`: longest that PostgreSQL works on a statement; on SQLite whoever reads sets a handler.
+    """
     if url.startswith("sqlite:///"):
         return SqliteConnection(sqlite_path(url), ids=ids, writes=writes)
-    return PostgresqlConnection(url, ids=ids, writes=writes)
+    return PostgresqlConnection(url, ids=ids, writes=writes, limit_s=limit_s)
 
 
 @contextmanager

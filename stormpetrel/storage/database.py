@@ -48,6 +48,12 @@ HOT_LIMIT_S = 0.005
 """A hot read that takes longer is repeated in the reader thread: the loop serves everybody else."""
 READ_LIMIT_S = 5.0
 """Longest a read may take before it is refused with Busy."""
+SLOW_LIMIT_S = 0.5
+"""Longest a search may take: it is refused, and the next one has its turn."""
+MAX_WAITING_SLOW = 16
+"""Searches that may wait in a worker, and WAITING_PER_ASKER of one asker; the next is refused with Busy."""
+WAITING_PER_ASKER = 2
+TOO_BROAD = "This search took too long and was stopped. Please look for rarer words, or within fewer days"
 HANDLER_STEPS = 1000
 """SQLite machine instructions between two looks at the clock; about 20 µs."""
 GROUP_CALLS = 128
@@ -62,6 +68,7 @@ RETRIES = 3
 """How often a PostgreSQL transaction that met another one (a deadlock, the same row made twice) is run again."""
 
 Read = Callable[Concatenate[Connection, P], T]
+_Reads = deque[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], asyncio.Future[Any]]]
 
 
 class _Completions:
@@ -198,9 +205,11 @@ class Database:
         self._publish = publish or (lambda events: None)
         self._inline: SqliteConnection | None = None
         self._inline_until_s = 0.0
-        self._reads: deque[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], asyncio.Future[Any]]]
-        self._reads = deque()
+        self._reads: _Reads = deque()
         self._reads_ready = threading.Semaphore(0)
+        self._slow_reads: _Reads = deque()
+        self._slow_ready = threading.Semaphore(0)
+        self._slow_askers: dict[int, int] = {}
         self._writes = _Queue()
         self._threads: list[threading.Thread] = []
         self._closing = False
@@ -216,6 +225,7 @@ class Database:
         opened: list[StoreConnection] = []
         try:
             opened.append(connect(self.url, writes=False))
+            opened.append(connect(self.url, writes=False, limit_s=SLOW_LIMIT_S))
             opened.append(connect(self.url, ids=self._ids))
             if sqlite:
                 self._inline = SqliteConnection(sqlite_path(self.url), writes=False)
@@ -225,8 +235,9 @@ class Database:
                 connection.close()
             self._slot.release()
             raise
-        reader, writer = opened
+        reader, searcher, writer = opened
         self._start(self._read_loop, "reader", reader)
+        self._start(self._slow_loop, "searcher", searcher)
         self._start(self._group_loop if sqlite else self._single_loop, "writer", writer)
 
     def _start(self, target: Callable[[Any], None], name: str, connection: StoreConnection) -> None:
@@ -239,6 +250,7 @@ class Database:
         self._closing = True
         self._writes.close()
         self._reads_ready.release()
+        self._slow_ready.release()
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
         if self._inline is not None:
@@ -285,14 +297,44 @@ class Database:
     def _inline_over(self) -> bool:
         return time.perf_counter() > self._inline_until_s
 
+    async def read_slow(
+        self, asker: int, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """`read` for what may be costly, in a thread of its own and cut off at SLOW_LIMIT_S: whoever reads a
+        timeline does not wait for it. Raises Busy then, or when too many wait, or too many of `asker` (0: any)."""
+        waiting = self._slow_askers.get(asker, 0)
+        if self._closing or len(self._slow_reads) >= MAX_WAITING_SLOW:
+            raise Busy("Too many searches are waiting. Please try again")
+        if asker and waiting >= WAITING_PER_ASKER:
+            raise Busy("Your other searches are still under way. Please try again")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._slow_askers[asker] = waiting + 1
+        self._slow_reads.append((fn, args, kwargs, future))
+        self._slow_ready.release()
+        try:
+            return await future
+        finally:
+            self._slow_askers[asker] -= 1
+            if not self._slow_askers[asker]:
+                del self._slow_askers[asker]
+
     def _read_loop(self, connection: StoreConnection) -> None:
+        self._run_reads(connection, self._reads, self._reads_ready, READ_LIMIT_S)
+
+    def _slow_loop(self, connection: StoreConnection) -> None:
+        self._run_reads(connection, self._slow_reads, self._slow_ready, SLOW_LIMIT_S)
+
+    def _run_reads(
+        self, connection: StoreConnection, reads: _Reads, ready: threading.Semaphore, limit_s: float
+    ) -> None:
         until_s = [0.0]
+        slow = limit_s == SLOW_LIMIT_S
         if isinstance(connection, SqliteConnection):
             connection.raw.set_progress_handler(lambda: time.perf_counter() > until_s[0], HANDLER_STEPS)
         while True:
-            self._reads_ready.acquire()
+            ready.acquire()
             try:
-                fn, args, kwargs, future = self._reads.popleft()
+                fn, args, kwargs, future = reads.popleft()
             except IndexError:
                 if self._closing:
                     connection.close()
@@ -300,7 +342,7 @@ class Database:
                 continue
             if future.cancelled():
                 continue
-            until_s[0] = time.perf_counter() + READ_LIMIT_S
+            until_s[0] = time.perf_counter() + limit_s
             result, error = None, None
             try:
                 try:
@@ -309,10 +351,10 @@ class Database:
                     # The server went away. A read changes nothing: it is repeated once on a new connection.
                     if not (server_gone(raised) and getattr(connection.raw, "closed", False)):
                         raise
-                    connection = connect(self.url, writes=False)
+                    connection = connect(self.url, writes=False, limit_s=limit_s if slow else None)
                     result = fn(connection, *args, **kwargs)
             except Exception as raised:  # every error belongs to the caller, who waits in the loop
-                error = _for_caller(raised, "The database cannot be read right now")
+                error = _for_caller(raised, TOO_BROAD if slow else "The database cannot be read right now")
             self._completions.add([(future, result, error, [])])
 
     # Writes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stormpetrel.model.event import RelationshipChanged
+from stormpetrel.model.event import AccessChanged, RelationshipChanged
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.statement import sql
 
@@ -19,6 +19,43 @@ _MUTES = sql(
     """DELETE FROM mutes WHERE id IN (
         SELECT id FROM mutes WHERE expires_at_ms > 0 AND expires_at_ms <= :now_ms LIMIT :count)
     RETURNING account_id, target_id"""
+)
+
+_MAIL_LINKS = sql(
+    """DELETE FROM mail_links WHERE token_hash IN (
+        SELECT token_hash FROM mail_links WHERE expires_at_ms <= :now_ms LIMIT :count)"""
+)
+_UNCONFIRMED = sql(
+    """DELETE FROM accounts WHERE id IN (
+        SELECT id FROM accounts WHERE state = 'unconfirmed' AND created_at_ms < :before_ms LIMIT :count)
+    AND state = 'unconfirmed'"""
+)
+# Ids carry the time, so their order is the order of age.
+_SESSIONS = sql(
+    "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE id < :before_id ORDER BY id LIMIT :count)"
+)
+_NOTIFICATIONS = sql(
+    """DELETE FROM notifications WHERE id IN (
+        SELECT id FROM notifications WHERE id < :before_id ORDER BY id LIMIT :count)"""
+)
+_APP_TOKENS = sql(
+    """DELETE FROM tokens WHERE id IN (
+        SELECT id FROM tokens WHERE account_id IS NULL AND id < :before_id ORDER BY id LIMIT :count)
+    RETURNING token_hash"""
+)
+_DEAD_JOBS = sql(
+    """DELETE FROM outbox_dead WHERE id IN (
+        SELECT id FROM outbox_dead WHERE died_at_ms < :before_ms ORDER BY died_at_ms LIMIT :count)"""
+)
+_NEXT_APPLICATIONS = sql(
+    """SELECT id FROM applications WHERE id > :after_id AND id < :before_id ORDER BY id LIMIT :count"""
+)
+# One that posted stays: the posts say what they were written with.
+_UNUSED_APPLICATIONS = sql(
+    """DELETE FROM applications WHERE id IN :ids[] AND client_id <> :built_in
+    AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.application_id = applications.id)
+    AND NOT EXISTS (SELECT 1 FROM oauth_codes c WHERE c.application_id = applications.id)
+    AND NOT EXISTS (SELECT 1 FROM posts p WHERE p.application_id = applications.id)"""
 )
 
 
@@ -38,3 +75,54 @@ def end_expired_mutes(connection: Connection, *, now_ms: int, count: int) -> int
     for account_id, target_id in rows:
         connection.tell(RelationshipChanged(account_id, target_id))
     return len(rows)
+
+
+def remove_old_mail_links(connection: Connection, *, now_ms: int, count: int) -> int:
+    """Removes links in mails that have expired; how many, at most `count`."""
+    return connection.run(_MAIL_LINKS, now_ms=now_ms, count=count)
+
+
+def remove_unconfirmed(connection: Connection, *, before_ms: int, count: int) -> int:
+    """Removes accounts made before `before_ms` whose address was never confirmed; how many, at most `count`."""
+    return connection.run(_UNCONFIRMED, before_ms=before_ms, count=count)
+
+
+def remove_old_sessions(connection: Connection, *, before_id: int, count: int) -> int:
+    """Removes sessions that ended by their age; how many, at most `count`."""
+    return connection.run(_SESSIONS, before_id=before_id, count=count)
+
+
+def remove_old_notifications(connection: Connection, *, before_id: int, count: int) -> int:
+    """Removes the oldest notifications; how many, at most `count`."""
+    return connection.run(_NOTIFICATIONS, before_id=before_id, count=count)
+
+
+def remove_old_app_tokens(connection: Connection, *, before_id: int, count: int) -> int:
+    """Removes apps' own tokens (client credentials), and tells it; how many, at most `count`."""
+    rows = connection.all(_APP_TOKENS, before_id=before_id, count=count)
+    for (token_hash,) in rows:
+        connection.tell(AccessChanged(account_id=0, token_hash=bytes(token_hash)))
+    return len(rows)
+
+
+def remove_dead_jobs(connection: Connection, *, before_ms: int, count: int) -> int:
+    """Removes jobs that were given up before `before_ms`; how many, at most `count`."""
+    return connection.run(_DEAD_JOBS, before_ms=before_ms, count=count)
+
+
+def remove_unused_applications(
+    connection: Connection, *, after_id: int, before_id: int, built_in: str, count: int
+) -> tuple[int, int]:
+    """Looks at the next `count` applications after `after_id`, and removes those without tokens, codes and posts.
+
+    (how many went, the last one that was looked at; 0 at the end of the list). `built_in` is the client id of
+    the one that always stays.
+    """
+    ids = [
+        row[0]
+        for row in connection.all(_NEXT_APPLICATIONS, after_id=after_id, before_id=before_id, count=count)
+    ]
+    if not ids:
+        return 0, 0
+    removed = connection.run(_UNUSED_APPLICATIONS, ids=ids, built_in=built_in)
+    return removed, ids[-1] if len(ids) == count else 0

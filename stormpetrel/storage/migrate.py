@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stormpetrel.errors import EnvironmentFailure, SetupError
+from stormpetrel.model.search import search_words
 from stormpetrel.storage.connection import StoreConnection, connect, sqlite_path
 from stormpetrel.storage.statement import sql
 
@@ -33,7 +34,14 @@ def engine(url: str) -> sqlalchemy.Engine:
     import sqlalchemy
 
     if url.startswith("sqlite:///"):
-        return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+        made = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+
+        @sqlalchemy.event.listens_for(made, "connect")
+        def functions(connection: Any, record: Any) -> None:
+            # As in storage/connection.py: a migration that touches posts sets off their triggers.
+            connection.create_function("search_words", 1, search_words, deterministic=True)
+
+        return made
     return sqlalchemy.create_engine(
         url.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=sqlalchemy.NullPool
     )

@@ -11,11 +11,15 @@ from stormpetrel.storage.connection import Connection, Row
 from stormpetrel.storage.paging import paged
 from stormpetrel.storage.statement import sql
 
-_COLUMNS = "n.id, n.account_id, n.kind, n.from_account_id, n.post_id"
+_COLUMNS = "n.id, n.account_id, n.kind, n.from_account_id, n.post_id, n.report_id"
 
 _PAGE = (
     f"SELECT {_COLUMNS} FROM notifications n JOIN accounts a ON a.id = n.from_account_id "
-    "WHERE n.account_id = :account_id AND n.kind IN :kinds[text] AND (a.state = 'active' OR n.kind = 'sign_up') "
+    "WHERE n.account_id = :account_id AND n.kind IN :kinds[text] "
+    "AND (n.kind IN ('sign_up', 'report') OR (a.state = 'active' AND (a.silenced = FALSE "
+    "OR a.id = :account_id OR EXISTS (SELECT 1 FROM follows f "
+    "WHERE f.follower_id = :account_id AND f.followed_id = a.id)))) "
+    "AND NOT EXISTS (SELECT 1 FROM posts p WHERE p.id = n.post_id AND p.hidden AND p.author_id <> :account_id) "
     "AND n.from_account_id NOT IN ("
     "SELECT target_id FROM blocks WHERE account_id = :account_id "
     "UNION SELECT target_id FROM mutes WHERE account_id = :account_id AND hide_notifications = TRUE "
@@ -24,11 +28,12 @@ _PAGE = (
 _NOTIFICATIONS = paged(_PAGE, "n.id")
 _NOTIFICATIONS_FROM = paged(f"{_PAGE} AND n.from_account_id = :from_account_id", "n.id")
 _ONE = sql(
-    f"SELECT {_COLUMNS} FROM notifications n WHERE n.id = :notification_id AND n.account_id = :account_id"
+    f"SELECT {_COLUMNS} FROM notifications n WHERE n.id = :notification_id AND n.account_id = :account_id "
+    "AND NOT EXISTS (SELECT 1 FROM posts p WHERE p.id = n.post_id AND p.hidden AND p.author_id <> :account_id)"
 )
 _INSERT = sql(
-    "INSERT INTO notifications (id, account_id, kind, from_account_id, post_id) "
-    "VALUES (:id, :account_id, :kind, :from_account_id, :post_id)"
+    "INSERT INTO notifications (id, account_id, kind, from_account_id, post_id, report_id) "
+    "VALUES (:id, :account_id, :kind, :from_account_id, :post_id, :report_id)"
 )
 _EXISTS = sql(
     "SELECT 1 FROM notifications WHERE from_account_id = :from_account_id AND account_id = :account_id "
@@ -59,7 +64,7 @@ _PUT_MARKER = sql(
 
 
 def _notification(row: Row) -> Notification:
-    return Notification(row[0], row[1], Kind(row[2]), row[3], row[4], time_ms(row[0]))
+    return Notification(row[0], row[1], Kind(row[2]), row[3], row[4], time_ms(row[0]), row[5])
 
 
 def notifications(
@@ -87,7 +92,14 @@ def notification(connection: Connection, *, account_id: int, notification_id: in
 
 
 def insert(
-    connection: Connection, *, id: int, account_id: int, kind: Kind, from_account_id: int, post_id: int | None
+    connection: Connection,
+    *,
+    id: int,
+    account_id: int,
+    kind: Kind,
+    from_account_id: int,
+    post_id: int | None,
+    report_id: int = 0,
 ) -> None:
     """A new notification."""
     connection.run(
@@ -97,6 +109,7 @@ def insert(
         kind=kind.value,
         from_account_id=from_account_id,
         post_id=post_id,
+        report_id=report_id,
     )
 
 

@@ -18,6 +18,11 @@ from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 from stormpetrel.storage.statement import sql
 
+LANE_HERE = 0
+"""Jobs whose effect is in this database."""
+LANE_MAIL = 1
+"""Jobs that wait for a mail server. A lane of its own: a slow one holds up nothing else."""
+
 ATTEMPTS = 12
 RETRY_FIRST_MS = 1000
 """Doubles each time: the twelfth attempt comes about 34 minutes after the first."""
@@ -38,15 +43,18 @@ class Job:
 
 
 _PUT = sql(
-    """INSERT INTO outbox (id, kind, payload, due_at_ms) VALUES (:job_id, :kind, :payload, :due_at_ms)"""
+    """INSERT INTO outbox (id, kind, payload, due_at_ms, lane)
+    VALUES (:job_id, :kind, :payload, :due_at_ms, :lane)"""
 )
-_DUE = sql("SELECT 1 FROM outbox WHERE due_at_ms <= :now_ms AND leased_until_ms <= :now_ms LIMIT 1")
+_DUE = sql(
+    "SELECT 1 FROM outbox WHERE lane = :lane AND due_at_ms <= :now_ms AND leased_until_ms <= :now_ms LIMIT 1"
+)
 # The condition stands twice: on PostgreSQL, of two couriers that chose the same row the second waits for the
 # first and then asks only the outer condition again.
 _LEASE = sql(
     """UPDATE outbox SET leased_until_ms = :until_ms, attempts = attempts + 1
     WHERE leased_until_ms <= :now_ms AND id IN (
-        SELECT id FROM outbox WHERE due_at_ms <= :now_ms AND leased_until_ms <= :now_ms
+        SELECT id FROM outbox WHERE lane = :lane AND due_at_ms <= :now_ms AND leased_until_ms <= :now_ms
         ORDER BY due_at_ms, id LIMIT :count)
     RETURNING id, kind, payload, attempts, leased_until_ms"""
 )
@@ -72,6 +80,7 @@ def put(
     payload: dict[str, Any] | list[Any] | msgspec.Struct,
     now_ms: int,
     delay_ms: int = 0,
+    lane: int = LANE_HERE,
 ) -> int:
     """Adds a job that is due in `delay_ms`, and wakes the courier after the commit; the job's id.
 
@@ -79,7 +88,12 @@ def put(
     """
     job_id = connection.new_id(now_ms)
     connection.run(
-        _PUT, job_id=job_id, kind=kind, payload=_encode(payload).decode(), due_at_ms=now_ms + delay_ms
+        _PUT,
+        job_id=job_id,
+        kind=kind,
+        payload=_encode(payload).decode(),
+        due_at_ms=now_ms + delay_ms,
+        lane=lane,
     )
     # One that is due later is found by the courier's own look.
     if delay_ms <= 0 and OutboxFilled() not in connection.events:
@@ -94,17 +108,19 @@ def put_events(connection: Connection, events: Sequence[Event], now_ms: int) -> 
 
 
 @hot
-def is_due(connection: Connection, *, now_ms: int) -> bool:
-    """Whether any job could be leased now."""
-    return connection.one(_DUE, now_ms=now_ms) is not None
+def is_due(connection: Connection, *, now_ms: int, lane: int = LANE_HERE) -> bool:
+    """Whether any job of the lane could be leased now."""
+    return connection.one(_DUE, now_ms=now_ms, lane=lane) is not None
 
 
-def lease(connection: Connection, *, now_ms: int, lease_ms: int, count: int) -> list[Job]:
-    """At most `count` jobs that nobody else has, those due longest first; ours for `lease_ms`.
+def lease(
+    connection: Connection, *, now_ms: int, lease_ms: int, count: int, lane: int = LANE_HERE
+) -> list[Job]:
+    """At most `count` jobs of the lane that nobody else has, those due longest first; ours for `lease_ms`.
 
     Fewer than there are when another courier takes some at the same moment.
     """
-    rows = connection.all(_LEASE, now_ms=now_ms, until_ms=now_ms + lease_ms, count=count)
+    rows = connection.all(_LEASE, now_ms=now_ms, until_ms=now_ms + lease_ms, count=count, lane=lane)
     # RETURNING has no order. Ids grow with time, which is the order that they were caused in.
     return [Job(*row) for row in sorted(rows)]
 
@@ -114,10 +130,19 @@ def finish(connection: Connection, job: Job) -> bool:
     return connection.run(_FINISH, job_id=job.id, leased_until_ms=job.leased_until_ms) == 1
 
 
-def retry(connection: Connection, job: Job, *, error: str, now_ms: int, jitter: float) -> bool:
+def retry(
+    connection: Connection,
+    job: Job,
+    *,
+    error: str,
+    now_ms: int,
+    jitter: float,
+    first_ms: int = RETRY_FIRST_MS,
+) -> bool:
     """Gives a failed job back for later, or to outbox_dead after its last attempt; whether it comes again.
 
-    `jitter`, 0 to 1, spreads jobs that failed together over half to one and a half times the wait.
+    `first_ms` is the first wait. `jitter`, 0 to 1, spreads jobs that failed together over half to one and a half
+    times the wait.
     """
     if job.attempts >= ATTEMPTS:
         bury(connection, job, error=error, now_ms=now_ms)
@@ -126,15 +151,16 @@ def retry(connection: Connection, job: Job, *, error: str, now_ms: int, jitter: 
         _RETRY,
         job_id=job.id,
         leased_until_ms=job.leased_until_ms,
-        due_at_ms=now_ms + retry_delay_ms(job.attempts, jitter=jitter),
+        due_at_ms=now_ms + retry_delay_ms(job.attempts, jitter=jitter, first_ms=first_ms),
         error=error[:MAX_ERROR_CHARACTERS],
     )
     return True
 
 
-def retry_delay_ms(attempts: int, *, jitter: float) -> int:
-    """How long after attempt number `attempts` (from 1) the next one comes: 1, 2, 4, … s, times 0.5 to 1.5."""
-    return int(RETRY_FIRST_MS * 2 ** (attempts - 1) * (0.5 + jitter))
+def retry_delay_ms(attempts: int, *, jitter: float, first_ms: int = RETRY_FIRST_MS) -> int:
+    """How long after attempt number `attempts` (from 1) the next one comes: 1, 2, 4, … times `first_ms`, times
+    0.5 to 1.5."""
+    return int(first_ms * 2 ** (attempts - 1) * (0.5 + jitter))
 
 
 def bury(connection: Connection, job: Job, *, error: str, now_ms: int) -> bool:

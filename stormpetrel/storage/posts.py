@@ -7,14 +7,17 @@ from collections.abc import Iterable, Sequence
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import NO_FLAGS, Flags, Mention, Post, Visibility
 from stormpetrel.model.visibility import Facts
+from stormpetrel.storage import polls as stored_polls
 from stormpetrel.storage.connection import Connection, Row
+from stormpetrel.storage.media import of_posts
 from stormpetrel.storage.paging import paged
 from stormpetrel.storage.statement import sql
 
 _BY_IDS = sql(
     "SELECT p.id, p.author_id, p.text, p.spoiler_text, p.visibility, p.sensitive, p.language, p.in_reply_to_id, "
     "p.in_reply_to_account_id, p.boost_of_id, p.replies_count, p.boosts_count, p.favourites_count, "
-    "p.created_at_ms, app.name, app.website FROM posts p LEFT JOIN applications app ON app.id = p.application_id "
+    "p.created_at_ms, app.name, app.website, p.hidden, p.media_count, p.edited_at_ms, p.thread_id, p.has_poll "
+    "FROM posts p LEFT JOIN applications app ON app.id = p.application_id "
     "WHERE p.id IN :post_ids[]"
 )
 _MENTIONS = sql(
@@ -33,30 +36,44 @@ _FACTS = sql(
     "EXISTS (SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id), "
     "EXISTS (SELECT 1 FROM blocks b WHERE b.account_id = :reader_id AND b.target_id = p.author_id) OR "
     "EXISTS (SELECT 1 FROM mutes x WHERE x.account_id = :reader_id AND x.target_id = p.author_id "
-    "AND (x.expires_at_ms = 0 OR x.expires_at_ms > :now_ms)) "
+    "AND (x.expires_at_ms = 0 OR x.expires_at_ms > :now_ms)), "
+    "p.hidden, p.boost_of_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM posts o JOIN accounts oa "
+    "ON oa.id = o.author_id WHERE o.id = p.boost_of_id AND o.hidden = FALSE AND oa.state = 'active'), "
+    "a.silenced, p.hidden AND EXISTS (SELECT 1 FROM users u "
+    "WHERE u.account_id = :reader_id AND u.role <> 'member') "
     "FROM posts p JOIN accounts a ON a.id = p.author_id WHERE p.id IN :post_ids[]"
 )
 _FLAGS = sql(
-    "SELECT 1, post_id FROM favourites WHERE account_id = :reader_id AND post_id IN :post_ids[] "
-    "UNION ALL SELECT 2, boost_of_id FROM posts WHERE author_id = :reader_id AND boost_of_id IN :post_ids[] "
-    "UNION ALL SELECT 3, post_id FROM bookmarks WHERE account_id = :reader_id AND post_id IN :post_ids[]"
+    "SELECT 1, post_id, 0 FROM favourites WHERE account_id = :reader_id AND post_id IN :post_ids[] "
+    "UNION ALL SELECT 2, boost_of_id, 0 FROM posts WHERE author_id = :reader_id AND boost_of_id IN :post_ids[] "
+    "UNION ALL SELECT 3, post_id, 0 FROM bookmarks WHERE account_id = :reader_id AND post_id IN :post_ids[] "
+    "UNION ALL SELECT 4, p.id, 0 FROM posts p JOIN thread_mutes m ON m.account_id = :reader_id "
+    "AND m.thread_id = coalesce(p.thread_id, p.id) WHERE p.id IN :post_ids[] "
+    "UNION ALL SELECT 5, post_id, 0 FROM pins WHERE account_id = :reader_id AND post_id IN :post_ids[] "
+    "UNION ALL SELECT 6, post_id, choices FROM ballots WHERE account_id = :reader_id AND post_id IN :post_ids[]"
 )
 # The other way round: one post, and everybody who is shown it now.
 _FLAGS_OF_READERS = sql(
-    "SELECT 1, account_id FROM favourites WHERE post_id = :post_id AND account_id IN :reader_ids[] "
-    "UNION ALL SELECT 2, author_id FROM posts WHERE boost_of_id = :post_id AND author_id IN :reader_ids[] "
-    "UNION ALL SELECT 3, account_id FROM bookmarks WHERE post_id = :post_id AND account_id IN :reader_ids[]"
+    "SELECT 1, account_id, 0 FROM favourites WHERE post_id = :post_id AND account_id IN :reader_ids[] "
+    "UNION ALL SELECT 2, author_id, 0 FROM posts WHERE boost_of_id = :post_id AND author_id IN :reader_ids[] "
+    "UNION ALL SELECT 3, account_id, 0 FROM bookmarks WHERE post_id = :post_id AND account_id IN :reader_ids[] "
+    "UNION ALL SELECT 4, m.account_id, 0 FROM posts p JOIN thread_mutes m "
+    "ON m.thread_id = coalesce(p.thread_id, p.id) WHERE p.id = :post_id AND m.account_id IN :reader_ids[] "
+    "UNION ALL SELECT 5, account_id, 0 FROM pins WHERE post_id = :post_id AND account_id IN :reader_ids[] "
+    "UNION ALL SELECT 6, account_id, choices FROM ballots WHERE post_id = :post_id AND account_id IN :reader_ids[]"
 )
 _INSERT = sql(
     "INSERT INTO posts (id, author_id, text, spoiler_text, visibility, sensitive, language, in_reply_to_id, "
-    "in_reply_to_account_id, application_id, created_at_ms) "
+    "in_reply_to_account_id, thread_id, application_id, created_at_ms) "
     "VALUES (:id, :author_id, :text, :spoiler_text, :visibility, :sensitive, :language, :in_reply_to_id, "
-    ":in_reply_to_account_id, :application_id, :now_ms)"
+    ":in_reply_to_account_id, :thread_id, :application_id, :now_ms)"
 )
 _INSERT_BOOST = sql(
     "INSERT INTO posts (id, author_id, visibility, boost_of_id, created_at_ms) "
     "VALUES (:id, :author_id, :visibility, :boost_of_id, :now_ms)"
 )
+_SET_HIDDEN = sql("UPDATE posts SET hidden = :hidden WHERE id = :post_id")
+_MARK_SENSITIVE = sql("UPDATE posts SET sensitive = TRUE WHERE id = :post_id")
 _DELETE = sql("DELETE FROM posts WHERE id = :post_id")
 _DELETE_BOOST = sql("DELETE FROM posts WHERE boost_of_id = :post_id AND author_id = :account_id RETURNING id")
 _BOOST_ID = sql("SELECT id FROM posts WHERE boost_of_id = :post_id AND author_id = :account_id")
@@ -131,6 +148,10 @@ def posts(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, Post]
     if tagged:
         for post_id, name in connection.all(_TAGS, post_ids=tagged):
             tags.setdefault(post_id, []).append(name)
+    pictured = [row[0] for row in rows if row[17]]
+    media = of_posts(connection, post_ids=pictured) if pictured else {}
+    asking = [row[0] for row in rows if row[20]]
+    polls = stored_polls.polls(connection, post_ids=asking) if asking else {}
     return {
         row[0]: Post(
             id=row[0],
@@ -150,6 +171,11 @@ def posts(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, Post]
             created_at_ms=row[13],
             mentions=tuple(mentions.get(row[0], ())),
             tags=tuple(tags.get(row[0], ())),
+            hidden=bool(row[16]),
+            media=media.get(row[0], ()),
+            edited_at_ms=row[18],
+            thread_id=row[19],
+            poll=polls.get(row[0]),
         )
         for row in rows
     }
@@ -172,6 +198,10 @@ def facts(
             reader_blocked=bool(row[5]),
             reader_mentioned=bool(row[6]),
             author_hidden=bool(row[7]),
+            post_hidden=bool(row[8]),
+            original_hidden=bool(row[9]),
+            author_silenced=bool(row[10]),
+            reader_moderates=bool(row[11]),
         )
         for row in rows
     }
@@ -190,12 +220,15 @@ def flags_of_readers(connection: Connection, *, post_id: int, reader_ids: Sequen
 def _flags_by(rows: Iterable[Row]) -> dict[int, Flags]:
     """Flags by the second column; the first says what was done."""
     found: dict[int, Flags] = {}
-    for what, key in rows:
+    for what, key, votes in rows:
         old = found.get(key, NO_FLAGS)
         found[key] = Flags(
             favourited=old.favourited or what == 1,
             boosted=old.boosted or what == 2,
             bookmarked=old.bookmarked or what == 3,
+            muted=old.muted or what == 4,
+            pinned=old.pinned or what == 5,
+            votes=old.votes | votes,
         )
     return found
 
@@ -213,6 +246,7 @@ def insert_post(connection: Connection, *, post: Post, application_id: int | Non
         language=post.language,
         in_reply_to_id=post.in_reply_to_id,
         in_reply_to_account_id=post.in_reply_to_account_id,
+        thread_id=post.thread_id,
         application_id=application_id,
         now_ms=post.created_at_ms,
     )
@@ -230,6 +264,16 @@ def insert_boost(
         boost_of_id=boost_of_id,
         now_ms=now_ms,
     )
+
+
+def set_hidden(connection: Connection, *, post_id: int, hidden: bool) -> None:
+    """Hides the post, or shows it again."""
+    connection.run(_SET_HIDDEN, post_id=post_id, hidden=hidden)
+
+
+def mark_sensitive(connection: Connection, *, post_id: int) -> None:
+    """What is attached to the post is covered until asked for."""
+    connection.run(_MARK_SENSITIVE, post_id=post_id)
 
 
 def delete_post(connection: Connection, *, post_id: int) -> None:
@@ -296,8 +340,13 @@ def insert_tags(
     # In one order everywhere, so that two such transactions cannot wait for each other.
     for name, display in sorted(tags):
         if name not in known:
-            connection.run(_INSERT_TAG, id=connection.new_id(now_ms), name=name, display=display)
+            insert_tag(connection, name=name, display=display, now_ms=now_ms)
     connection.run(_INSERT_POST_TAGS, post_id=post_id, names=names)
+
+
+def insert_tag(connection: Connection, *, name: str, display: str, now_ms: int) -> None:
+    """A new tag, unless it is there: its key, and as first written."""
+    connection.run(_INSERT_TAG, id=connection.new_id(now_ms), name=name, display=display)
 
 
 def tag_ids(connection: Connection, *, names: Sequence[str]) -> dict[str, int]:

@@ -21,23 +21,24 @@ _HIDES_NOTIFICATIONS = sql(
     "AND hide_notifications = TRUE AND (expires_at_ms = 0 OR expires_at_ms > :now_ms)"
 )
 _INSERT_FOLLOW = sql(
-    "INSERT INTO follows (id, follower_id, followed_id, show_boosts, notify) "
-    "VALUES (:id, :follower_id, :followed_id, :show_boosts, :notify) ON CONFLICT DO NOTHING"
+    "INSERT INTO follows (id, follower_id, followed_id, show_boosts, notify, languages) "
+    "VALUES (:id, :follower_id, :followed_id, :show_boosts, :notify, :languages) ON CONFLICT DO NOTHING"
 )
 _UPDATE_FOLLOW = sql(
-    "UPDATE follows SET show_boosts = :show_boosts, notify = :notify "
+    "UPDATE follows SET show_boosts = :show_boosts, notify = :notify, languages = :languages "
     "WHERE follower_id = :follower_id AND followed_id = :followed_id"
 )
 _FOLLOW_OPTIONS = sql(
-    "SELECT show_boosts, notify FROM follows WHERE follower_id = :follower_id AND followed_id = :followed_id"
+    "SELECT show_boosts, notify, languages FROM follows "
+    "WHERE follower_id = :follower_id AND followed_id = :followed_id"
 )
 _DELETE_FOLLOW = sql("DELETE FROM follows WHERE follower_id = :follower_id AND followed_id = :followed_id")
 _INSERT_REQUEST = sql(
-    "INSERT INTO follow_requests (id, follower_id, followed_id, show_boosts, notify) "
-    "VALUES (:id, :follower_id, :followed_id, :show_boosts, :notify) ON CONFLICT DO NOTHING"
+    "INSERT INTO follow_requests (id, follower_id, followed_id, show_boosts, notify, languages) "
+    "VALUES (:id, :follower_id, :followed_id, :show_boosts, :notify, :languages) ON CONFLICT DO NOTHING"
 )
 _REQUEST_OPTIONS = sql(
-    "SELECT show_boosts, notify FROM follow_requests "
+    "SELECT show_boosts, notify, languages FROM follow_requests "
     "WHERE follower_id = :follower_id AND followed_id = :followed_id"
 )
 _DELETE_REQUEST = sql(
@@ -56,7 +57,7 @@ _PUT_MUTE = sql(
 _DELETE_MUTE = sql("DELETE FROM mutes WHERE account_id = :account_id AND target_id = :target_id")
 
 _FOLLOWING_OF = sql(
-    "SELECT followed_id, show_boosts, notify FROM follows "
+    "SELECT followed_id, show_boosts, notify, languages FROM follows "
     "WHERE follower_id = :reader_id AND followed_id IN :account_ids[]"
 )
 _FOLLOWERS_AMONG = sql(
@@ -72,11 +73,32 @@ _BLOCKING = sql("SELECT target_id FROM blocks WHERE account_id = :reader_id AND 
 _BLOCKED_BY = sql(
     "SELECT account_id FROM blocks WHERE target_id = :reader_id AND account_id IN :account_ids[]"
 )
+_NOTES = sql(
+    "SELECT target_id, note FROM account_notes WHERE account_id = :reader_id AND target_id IN :account_ids[]"
+)
+_ENDORSED = sql(
+    "SELECT target_id FROM endorsements WHERE account_id = :reader_id AND target_id IN :account_ids[]"
+)
+_PUT_NOTE = sql(
+    "INSERT INTO account_notes (account_id, target_id, note) VALUES (:account_id, :target_id, :note) "
+    "ON CONFLICT (account_id, target_id) DO UPDATE SET note = excluded.note"
+)
+_DELETE_NOTE = sql("DELETE FROM account_notes WHERE account_id = :account_id AND target_id = :target_id")
+_ENDORSE = sql(
+    "INSERT INTO endorsements (id, account_id, target_id) VALUES (:id, :account_id, :target_id) "
+    "ON CONFLICT DO NOTHING"
+)
+_UNENDORSE = sql("DELETE FROM endorsements WHERE account_id = :account_id AND target_id = :target_id")
+_ENDORSEMENTS = paged(
+    "SELECT e.id, e.target_id FROM endorsements e JOIN accounts a ON a.id = e.target_id "
+    "WHERE e.account_id = :account_id AND a.state = 'active'",
+    "e.id",
+)
 _MUTING = sql(
-    "SELECT target_id, hide_notifications FROM mutes WHERE account_id = :reader_id "
+    "SELECT target_id, hide_notifications, expires_at_ms FROM mutes WHERE account_id = :reader_id "
     "AND target_id IN :account_ids[] AND (expires_at_ms = 0 OR expires_at_ms > :now_ms)"
 )
-_ALL_FOLLOWED = sql("SELECT followed_id, show_boosts FROM follows WHERE follower_id = :reader_id")
+_ALL_FOLLOWED = sql("SELECT followed_id, show_boosts, languages FROM follows WHERE follower_id = :reader_id")
 _ALL_HIDDEN = sql(
     "SELECT target_id, 0 FROM blocks WHERE account_id = :reader_id "
     "UNION ALL SELECT account_id, 0 FROM blocks WHERE target_id = :reader_id "
@@ -114,6 +136,10 @@ _MUTED = paged(
 )
 
 
+Options = tuple[bool, bool, tuple[str, ...]]
+"""Of a follow or a request: boosts are shown, each post is told of, only these languages (empty: all)."""
+
+
 def follows(connection: Connection, *, follower_id: int, followed_id: int) -> bool:
     """Whether the one follows the other."""
     return connection.one(_FOLLOWS, follower_id=follower_id, followed_id=followed_id) is not None
@@ -135,14 +161,21 @@ def hides_notifications(connection: Connection, *, account_id: int, target_id: i
     return row is not None
 
 
-def follow_options(connection: Connection, *, follower_id: int, followed_id: int) -> tuple[bool, bool] | None:
-    """(show boosts, notify) of a follow, or None when there is none."""
+def follow_options(connection: Connection, *, follower_id: int, followed_id: int) -> Options | None:
+    """(show boosts, notify, languages) of a follow, or None when there is none."""
     row = connection.one(_FOLLOW_OPTIONS, follower_id=follower_id, followed_id=followed_id)
-    return None if row is None else (bool(row[0]), bool(row[1]))
+    return None if row is None else (bool(row[0]), bool(row[1]), tuple(row[2].split()))
 
 
 def insert_follow(
-    connection: Connection, *, id: int, follower_id: int, followed_id: int, show_boosts: bool, notify: bool
+    connection: Connection,
+    *,
+    id: int,
+    follower_id: int,
+    followed_id: int,
+    show_boosts: bool,
+    notify: bool,
+    languages: Sequence[str],
 ) -> bool:
     """A new follow; False when it was there."""
     return (
@@ -153,13 +186,20 @@ def insert_follow(
             followed_id=followed_id,
             show_boosts=show_boosts,
             notify=notify,
+            languages=" ".join(languages),
         )
         > 0
     )
 
 
 def update_follow(
-    connection: Connection, *, follower_id: int, followed_id: int, show_boosts: bool, notify: bool
+    connection: Connection,
+    *,
+    follower_id: int,
+    followed_id: int,
+    show_boosts: bool,
+    notify: bool,
+    languages: Sequence[str],
 ) -> None:
     """Changes a follow's options."""
     connection.run(
@@ -168,6 +208,7 @@ def update_follow(
         followed_id=followed_id,
         show_boosts=show_boosts,
         notify=notify,
+        languages=" ".join(languages),
     )
 
 
@@ -176,16 +217,21 @@ def delete_follow(connection: Connection, *, follower_id: int, followed_id: int)
     return connection.run(_DELETE_FOLLOW, follower_id=follower_id, followed_id=followed_id) > 0
 
 
-def request_options(
-    connection: Connection, *, follower_id: int, followed_id: int
-) -> tuple[bool, bool] | None:
-    """(show boosts, notify) of a follow request, or None when there is none."""
+def request_options(connection: Connection, *, follower_id: int, followed_id: int) -> Options | None:
+    """(show boosts, notify, languages) of a follow request, or None when there is none."""
     row = connection.one(_REQUEST_OPTIONS, follower_id=follower_id, followed_id=followed_id)
-    return None if row is None else (bool(row[0]), bool(row[1]))
+    return None if row is None else (bool(row[0]), bool(row[1]), tuple(row[2].split()))
 
 
 def insert_request(
-    connection: Connection, *, id: int, follower_id: int, followed_id: int, show_boosts: bool, notify: bool
+    connection: Connection,
+    *,
+    id: int,
+    follower_id: int,
+    followed_id: int,
+    show_boosts: bool,
+    notify: bool,
+    languages: Sequence[str],
 ) -> bool:
     """A new follow request; False when it was there."""
     return (
@@ -196,6 +242,7 @@ def insert_request(
             followed_id=followed_id,
             show_boosts=show_boosts,
             notify=notify,
+            languages=" ".join(languages),
         )
         > 0
     )
@@ -258,7 +305,9 @@ def relationships(
     requested_by = {row[0] for row in connection.all(_REQUESTED_BY, **values)}
     blocking = {row[0] for row in connection.all(_BLOCKING, **values)}
     blocked_by = {row[0] for row in connection.all(_BLOCKED_BY, **values)}
-    muting = {row[0]: bool(row[1]) for row in connection.all(_MUTING, now_ms=now_ms, **values)}
+    muting = {row[0]: row for row in connection.all(_MUTING, now_ms=now_ms, **values)}
+    notes: dict[int, str] = dict(connection.all(_NOTES, **values))
+    endorsed = {row[0] for row in connection.all(_ENDORSED, **values)}
     return [
         Relationship(
             account_id=account_id,
@@ -269,17 +318,30 @@ def relationships(
             blocking=account_id in blocking,
             blocked_by=account_id in blocked_by,
             muting=account_id in muting,
-            muting_notifications=muting.get(account_id, False),
+            muting_notifications=account_id in muting and bool(muting[account_id][1]),
+            muting_until_ms=muting[account_id][2] if account_id in muting else 0,
             requested=account_id in requested,
             requested_by=account_id in requested_by,
+            languages=tuple(following[account_id][3].split()) if account_id in following else (),
+            note=notes.get(account_id, ""),
+            endorsed=account_id in endorsed,
         )
         for account_id in ids
     ]
 
 
-def followed_by_reader(connection: Connection, *, reader_id: int) -> dict[int, bool]:
-    """Everybody whom the reader follows: id → whether their boosts are wanted."""
-    return {row[0]: bool(row[1]) for row in connection.all(_ALL_FOLLOWED, reader_id=reader_id)}
+def followed_by_reader(
+    connection: Connection, *, reader_id: int
+) -> tuple[dict[int, bool], dict[int, frozenset[str]]]:
+    """Everybody whom the reader follows: id → whether their boosts are wanted; and of whom only some languages
+    are: id → languages."""
+    followed: dict[int, bool] = {}
+    languages: dict[int, frozenset[str]] = {}
+    for followed_id, show_boosts, wanted in connection.all(_ALL_FOLLOWED, reader_id=reader_id):
+        followed[followed_id] = bool(show_boosts)
+        if wanted:
+            languages[followed_id] = frozenset(wanted.split())
+    return followed, languages
 
 
 def hidden_from_reader(connection: Connection, *, reader_id: int, now_ms: int) -> list[tuple[int, int]]:
@@ -315,3 +377,26 @@ def blocked(connection: Connection, *, account_id: int, page: Page) -> list[tupl
 def muted(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int]]:
     """(internal id, muted) newest first."""
     return _MUTED.run(connection, page, account_id=account_id, now_ms=now_ms)
+
+
+def put_note(connection: Connection, *, account_id: int, target_id: int, note: str) -> None:
+    """What the account wrote down about the target; an empty note is none."""
+    if note:
+        connection.run(_PUT_NOTE, account_id=account_id, target_id=target_id, note=note)
+    else:
+        connection.run(_DELETE_NOTE, account_id=account_id, target_id=target_id)
+
+
+def endorse(connection: Connection, *, id: int, account_id: int, target_id: int) -> None:
+    """The account shows the target on its profile."""
+    connection.run(_ENDORSE, id=id, account_id=account_id, target_id=target_id)
+
+
+def unendorse(connection: Connection, *, account_id: int, target_id: int) -> None:
+    """The account shows the target no longer."""
+    connection.run(_UNENDORSE, account_id=account_id, target_id=target_id)
+
+
+def endorsements(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
+    """(internal id, whom the account shows on its profile) newest first."""
+    return _ENDORSEMENTS.run(connection, page, account_id=account_id)

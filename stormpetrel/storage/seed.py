@@ -18,6 +18,7 @@ from stormpetrel.errors import SetupError
 from stormpetrel.model.event import AllChanged
 from stormpetrel.model.ids import SHIFT_BITS, time_ms
 from stormpetrel.model.post import Visibility
+from stormpetrel.model.search import name_words
 from stormpetrel.model.text import tag_key
 from stormpetrel.storage import seed_text
 from stormpetrel.storage.connection import PostgresqlConnection, Row, StoreConnection, transaction
@@ -54,6 +55,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "created_at_ms",
     ),
     "users": ("account_id", "email", "email_lower", "password_hash", "created_at_ms"),
+    "account_words": ("word", "account_id"),
     "tags": ("id", "name", "display"),
     "follows": ("id", "follower_id", "followed_id"),
     "posts": (
@@ -66,6 +68,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "language",
         "in_reply_to_id",
         "in_reply_to_account_id",
+        "thread_id",
         "boost_of_id",
         "replies_count",
         "boosts_count",
@@ -122,6 +125,7 @@ def seed(
         connection.raw.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KIB}")
     writer.write("accounts", people.accounts())
     writer.write("users", people.users(password_hash))
+    writer.write("account_words", people.words())
     tag_ids = _tags(connection, writer, size)
     writer.write("follows", people.follows())
     for rows in _Posts(plan, size, people, tag_ids).chunks():
@@ -174,7 +178,7 @@ class _Writer:
         self._tell = tell
         # Mentions and tags of posts are counted as one each for every second post: only progress depends on it.
         self._expected = (
-            len(plan.joined_ms) * 2
+            len(plan.joined_ms) * 5
             + len(plan.follow_from)
             + len(plan.author) * 3 // 2
             + len(plan.favourite_to)
@@ -225,6 +229,7 @@ class _People:
         rng = Random(f"stormpetrel people {size.seed}")  # noqa: S311 - content, not a secret
         self.languages = rng.choices(seed_text.LANGUAGES, seed_text.LANGUAGE_WEIGHTS, k=len(self.names))
         self._rng = rng
+        self.shown: list[str] = []
 
     def accounts(self) -> Iterator[Row]:
         plan, rng = self.plan, self._rng
@@ -233,11 +238,12 @@ class _People:
             last = LAST_NAMES[int(rng.random() * len(LAST_NAMES))]
             language = self.languages[person]
             note = seed_text.say(rng, language) if rng.random() < 0.8 else ""
+            self.shown.append(f"{first} {last}")
             yield (
                 self.ids[person],
                 name,
                 name.lower(),
-                f"{first} {last}",
+                self.shown[person],
                 note[:500],
                 language,
                 plan.followers[person],
@@ -246,6 +252,12 @@ class _People:
                 plan.last_post_ms[person],
                 plan.joined_ms[person],
             )
+
+    def words(self) -> Iterator[Row]:
+        """What each is found by. Asked for after `accounts`, which gives them their names."""
+        for person, name in enumerate(self.names):
+            for word in name_words(name, self.shown[person]):
+                yield (word, self.ids[person])
 
     def users(self, password_hash: str) -> Iterator[Row]:
         for person, name in enumerate(self.names):
@@ -316,6 +328,7 @@ class _Posts:
         author, reply_to, boost_of = plan.author[post], plan.reply_to[post], plan.boost_of[post]
         parent: Any = None
         parent_author: Any = None
+        thread: Any = None
         original: Any = None
         text, spoiler, language = "", "", ""
         if boost_of >= 0:
@@ -323,6 +336,10 @@ class _Posts:
         else:
             if reply_to >= 0:
                 parent = plan.post_ms[reply_to] << SHIFT_BITS | seed
+                root = reply_to
+                while plan.reply_to[root] >= 0:
+                    root = plan.reply_to[root]
+                thread = plan.post_ms[root] << SHIFT_BITS | seed
                 parent_author = ids[plan.author[reply_to]]
             language = self._people.languages[author]
             text = self._text(post, language)
@@ -343,6 +360,7 @@ class _Posts:
                 language,
                 parent,
                 parent_author,
+                thread,
                 original,
                 plan.replies[post],
                 plan.boosts[post],

@@ -19,33 +19,63 @@ _HIDDEN = (
     "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms)"
 )
 
-_HEADS_BASE = (
-    "SELECT author_id, head FROM ("
-    "SELECT f.followed_id AS author_id, (SELECT {pick}(p.id) FROM posts p "
-    "WHERE p.author_id = f.followed_id AND p.id > :low_id AND p.id < :high_id) AS head "
+# In lists of everybody's posts: not what moderators hid, nor silenced accounts that the reader does not follow.
+_SHOWN = (
+    "(p.author_id = :reader_id OR (p.hidden = FALSE AND (a.silenced = FALSE OR EXISTS "
+    "(SELECT 1 FROM follows sf WHERE sf.follower_id = :reader_id AND sf.followed_id = p.author_id))))"
+)
+
+_HEAD = (
+    "(SELECT {pick}(p.id) FROM posts p WHERE p.author_id = {author} AND p.id > :low_id AND p.id < :high_id)"
+)
+_FOLLOWED = (
+    "SELECT f.followed_id AS author_id, {followed_head} AS head "
     "FROM follows f JOIN accounts a ON a.id = f.followed_id AND a.state = 'active' "
-    "WHERE f.follower_id = :reader_id "
-    "UNION ALL SELECT :own_id, (SELECT {pick}(p.id) FROM posts p "
-    "WHERE p.author_id = :own_id AND p.id > :low_id AND p.id < :high_id)"
-    ") AS heads WHERE head IS NOT NULL ORDER BY head {order} LIMIT :count"
+    "WHERE f.follower_id = :reader_id"
 )
-_NEWEST_HEADS = sql(
-    _HEADS_BASE.format(pick="max", order="DESC"),
-    postgresql=_HEADS_BASE.format(pick="max", order="DESC").replace(
-        "SELECT :own_id,", "SELECT CAST(:own_id AS bigint),"
-    ),
+_NOT_APART = (
+    " AND f.followed_id NOT IN (SELECT m.account_id FROM list_members m "
+    "JOIN lists l ON l.id = m.list_id AND l.exclusive WHERE l.account_id = :reader_id)"
 )
-_NEXT_HEADS = sql(
-    _HEADS_BASE.format(pick="min", order=""),
-    postgresql=_HEADS_BASE.format(pick="min", order="").replace(
-        "SELECT :own_id,", "SELECT CAST(:own_id AS bigint),"
-    ),
+_OWN = " UNION ALL SELECT id, {own_head} FROM accounts WHERE id = :reader_id"
+_LISTED = (
+    "SELECT m.account_id AS author_id, {member_head} AS head "
+    "FROM list_members m JOIN accounts a ON a.id = m.account_id AND a.state = 'active' "
+    "WHERE m.list_id = :list_id"
 )
+
+
+class _Heads:
+    """The newest (or upward the next) post of each of some authors, the first `count` of those."""
+
+    __slots__ = ("downward", "upward")
+
+    def __init__(self, authors: str) -> None:
+        self.downward, self.upward = (
+            sql(
+                "SELECT author_id, head FROM ("
+                + authors.format(
+                    followed_head=_HEAD.format(pick=pick, author="f.followed_id"),
+                    own_head=_HEAD.format(pick=pick, author=":reader_id"),
+                    member_head=_HEAD.format(pick=pick, author="m.account_id"),
+                )
+                + f") AS heads WHERE head IS NOT NULL ORDER BY head {order} LIMIT :count"
+            )
+            for pick, order in (("max", "DESC"), ("min", ""))
+        )
+
+
+_HOME_HEADS = _Heads(_FOLLOWED + _OWN)
+_HOME_HEADS_WITHOUT_EXCLUSIVE = _Heads(_FOLLOWED + _NOT_APART + _OWN)
+_LIST_HEADS = _Heads(_LISTED)
 _ITEM_COLUMNS = (
     "p.id, p.author_id, p.visibility, coalesce(p.in_reply_to_account_id, 0), "
-    "CASE WHEN p.boost_of_id IS NULL THEN 0 ELSE coalesce((SELECT b.author_id FROM posts b "
-    f"JOIN accounts ba ON ba.id = b.author_id AND ba.state = 'active' WHERE b.id = p.boost_of_id), {GONE}) END, "
-    "p.visibility = 3 AND EXISTS (SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id)"
+    f"CASE WHEN p.hidden AND p.author_id <> :reader_id THEN {GONE} "
+    "WHEN p.boost_of_id IS NULL THEN 0 ELSE coalesce((SELECT b.author_id FROM posts b "
+    f"JOIN accounts ba ON ba.id = b.author_id AND ba.state = 'active' "
+    f"WHERE b.id = p.boost_of_id AND b.hidden = FALSE), {GONE}) END, "
+    "p.visibility = 3 AND EXISTS (SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id), "
+    "p.language"
 )
 _ITEMS = sql(f"SELECT {_ITEM_COLUMNS} FROM posts p WHERE p.id IN :post_ids[]")
 # Only ids at first, from the index alone: of 80 authors' posts, 80 are wanted.
@@ -65,9 +95,26 @@ _ONLY_POSTGRESQL = "SELECT :author_ids, :low_id, :high_id, :count"
 _NEWEST_OF_AUTHORS = sql(_ONLY_POSTGRESQL, postgresql=_OF_AUTHORS.format(order="DESC"))
 _NEXT_OF_AUTHORS = sql(_ONLY_POSTGRESQL, postgresql=_OF_AUTHORS.format(order=""))
 
+# A public post with the tag, and its author is there. One question per tag keeps each as short as a page.
+_OF_TAG = (
+    "SELECT pt.post_id FROM post_tags pt JOIN posts p ON p.id = pt.post_id "
+    "JOIN accounts a ON a.id = p.author_id WHERE pt.tag_id = :tag_id AND pt.post_id > :low_id "
+    "AND pt.post_id < :high_id AND p.visibility = 0 AND a.state = 'active' ORDER BY pt.post_id"
+)
+_NEWEST_OF_TAG = sql(f"{_OF_TAG} DESC LIMIT :count")
+_NEXT_OF_TAG = sql(f"{_OF_TAG} LIMIT :count")
+
 _PUBLIC = paged(
     "SELECT p.id FROM posts p JOIN accounts a ON a.id = p.author_id "
     "WHERE p.visibility = 0 AND p.boost_of_id IS NULL AND a.state = 'active' "
+    f"AND {_SHOWN} "
+    "AND (p.in_reply_to_account_id IS NULL OR p.in_reply_to_account_id = p.author_id) "
+    f"AND p.author_id NOT IN ({_HIDDEN})",
+    "p.id",
+)
+_PUBLIC_MEDIA = paged(
+    "SELECT p.id FROM posts p JOIN accounts a ON a.id = p.author_id "
+    "WHERE p.visibility = 0 AND p.boost_of_id IS NULL AND p.media_count > 0 AND a.state = 'active' "
     "AND (p.in_reply_to_account_id IS NULL OR p.in_reply_to_account_id = p.author_id) "
     f"AND p.author_id NOT IN ({_HIDDEN})",
     "p.id",
@@ -75,6 +122,7 @@ _PUBLIC = paged(
 _TAG = paged(
     "SELECT pt.post_id FROM post_tags pt JOIN posts p ON p.id = pt.post_id JOIN accounts a ON a.id = p.author_id "
     "WHERE pt.tag_id = :tag_id AND p.visibility = 0 AND a.state = 'active' "
+    f"AND {_SHOWN} "
     f"AND p.author_id NOT IN ({_HIDDEN})",
     "pt.post_id",
 )
@@ -82,24 +130,33 @@ _TAGS = paged(
     "SELECT DISTINCT pt.post_id FROM post_tags pt JOIN posts p ON p.id = pt.post_id "
     "JOIN accounts a ON a.id = p.author_id "
     "WHERE pt.tag_id IN :any_ids[] AND p.visibility = 0 AND a.state = 'active' "
+    f"AND {_SHOWN} "
     "AND (SELECT count(*) FROM post_tags x WHERE x.post_id = pt.post_id AND x.tag_id IN :all_ids[]) = :all_count "
     "AND NOT EXISTS (SELECT 1 FROM post_tags y WHERE y.post_id = pt.post_id AND y.tag_id IN :none_ids[]) "
     f"AND p.author_id NOT IN ({_HIDDEN})",
     "pt.post_id",
 )
 _OF_ACCOUNT = paged(
-    "SELECT p.id FROM posts p WHERE p.author_id = :account_id "
+    "SELECT p.id FROM posts p WHERE p.author_id = :account_id AND (p.hidden = FALSE OR p.author_id = :reader_id) "
     "AND (p.visibility <= :widest OR EXISTS "
     "(SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id)) "
     "AND (p.boost_of_id IS NULL OR (:with_boosts = 1 AND EXISTS (SELECT 1 FROM posts b "
     "JOIN accounts ba ON ba.id = b.author_id AND ba.state = 'active' "
-    f"WHERE b.id = p.boost_of_id AND b.author_id NOT IN ({_HIDDEN})))) "
+    f"WHERE b.id = p.boost_of_id AND b.hidden = FALSE AND b.author_id NOT IN ({_HIDDEN})))) "
+    "AND (:with_replies = 1 OR p.in_reply_to_account_id IS NULL OR p.in_reply_to_account_id = p.author_id)",
+    "p.id",
+)
+_OF_ACCOUNT_MEDIA = paged(
+    "SELECT p.id FROM posts p WHERE p.author_id = :account_id AND p.media_count > 0 "
+    "AND (p.visibility <= :widest OR EXISTS "
+    "(SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id)) "
     "AND (:with_replies = 1 OR p.in_reply_to_account_id IS NULL OR p.in_reply_to_account_id = p.author_id)",
     "p.id",
 )
 _OF_ACCOUNT_TAGGED = paged(
     "SELECT p.id FROM post_tags pt JOIN posts p ON p.id = pt.post_id "
-    "WHERE pt.tag_id = :tag_id AND p.author_id = :account_id AND (p.visibility <= :widest OR EXISTS "
+    "WHERE pt.tag_id = :tag_id AND p.author_id = :account_id "
+    "AND (p.hidden = FALSE OR p.author_id = :reader_id) AND (p.visibility <= :widest OR EXISTS "
     "(SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id))",
     "p.id",
 )
@@ -107,19 +164,62 @@ _FAVOURITES = paged("SELECT f.id, f.post_id FROM favourites f WHERE f.account_id
 _BOOKMARKS = paged("SELECT b.id, b.post_id FROM bookmarks b WHERE b.account_id = :account_id", "b.id")
 
 
-def _item(row: Row) -> Item:
-    return Item(row[0], row[1], row[2], row[3], row[4], bool(row[5]))
+def _item(row: Row, tagged_ids: set[int]) -> Item:
+    return Item(row[0], row[1], row[2], row[3], row[4], bool(row[5]), row[6], row[0] in tagged_ids)
 
 
-def home_items(connection: Connection, *, reader_id: int, page: Page) -> list[Item]:
-    """Posts by the reader and by whom the reader follows, newest first (upward: oldest first); unfiltered.
+def home_items(
+    connection: Connection,
+    *,
+    reader_id: int,
+    page: Page,
+    without_exclusive: bool = False,
+    tag_ids: Sequence[int] = (),
+) -> list[Item]:
+    """Posts by the reader and by whom the reader follows, and public posts with one of the tags; newest first
+    (upward: oldest first), unfiltered.
+
+    `without_exclusive`: not by members of the reader's exclusive lists. What follows authors and what follows
+    tags are each the first `limit`, so the first `limit` of both together are right.
+    """
+    heads = _HOME_HEADS_WITHOUT_EXCLUSIVE if without_exclusive else _HOME_HEADS
+    post_ids = _by_authors(connection, heads, page, reader_id=reader_id)
+    tagged_ids: set[int] = set()
+    if tag_ids:
+        tagged_ids = _by_tags(connection, tag_ids, page)
+        post_ids = sorted({*post_ids, *tagged_ids}, reverse=not page.upward)[: page.limit]
+    return _items(connection, post_ids, tagged_ids, reader_id=reader_id)
+
+
+def list_items(connection: Connection, *, list_id: int, reader_id: int, page: Page) -> list[Item]:
+    """Posts by the members of the list, as in `home_items`."""
+    post_ids = _by_authors(connection, _LIST_HEADS, page, list_id=list_id)
+    return _items(connection, post_ids, set(), reader_id=reader_id)
+
+
+def _items(
+    connection: Connection, post_ids: Sequence[int], tagged_ids: set[int], *, reader_id: int
+) -> list[Item]:
+    if not post_ids:
+        return []
+    rows = connection.all(_ITEMS, post_ids=post_ids, reader_id=reader_id)
+    items = {row[0]: _item(row, tagged_ids) for row in rows}
+    return [items[post_id] for post_id in post_ids if post_id in items]
+
+
+def _by_authors(connection: Connection, statement: _Heads, page: Page, **whose: int) -> list[int]:
+    """The first `limit` posts of the authors, in the page's order.
 
     The newest `limit` posts can only be by the `limit` authors who posted last, so only those are read; that
     keeps the cost the same however many follow or posts there are.
     """
-    values = {"reader_id": reader_id, "low_id": page.low, "count": page.limit}
-    heads_statement = _NEXT_HEADS if page.upward else _NEWEST_HEADS
-    heads = connection.all(heads_statement, own_id=reader_id, high_id=page.max_id, **values)
+    heads = connection.all(
+        statement.upward if page.upward else statement.downward,
+        low_id=page.low,
+        high_id=page.max_id,
+        count=page.limit,
+        **whose,
+    )
     if not heads:
         return []
     low_id, high_id = page.low, page.max_id
@@ -136,14 +236,24 @@ def home_items(connection: Connection, *, reader_id: int, page: Page) -> list[It
     else:
         one = _NEXT_OF_AUTHOR if page.upward else _NEWEST_OF_AUTHOR
         rows = [row for author_id, _ in heads for row in connection.all(one, author_id=author_id, **span)]
-    post_ids = sorted((row[0] for row in rows), reverse=not page.upward)[: page.limit]
-    items = {row[0]: _item(row) for row in connection.all(_ITEMS, post_ids=post_ids, reader_id=reader_id)}
-    return [items[post_id] for post_id in post_ids if post_id in items]
+    return sorted((row[0] for row in rows), reverse=not page.upward)[: page.limit]
+
+
+def _by_tags(connection: Connection, tag_ids: Sequence[int], page: Page) -> set[int]:
+    """The first `limit` public posts of each tag in the page's order, together."""
+    statement = _NEXT_OF_TAG if page.upward else _NEWEST_OF_TAG
+    span = {"low_id": page.low, "high_id": page.max_id, "count": page.limit}
+    return {row[0] for tag_id in tag_ids for row in connection.all(statement, tag_id=tag_id, **span)}
 
 
 def public(connection: Connection, *, reader_id: int | None, page: Page, now_ms: int) -> list[int]:
     """Public posts that answer nobody else."""
     return _PUBLIC.ids(connection, page, reader_id=reader_id or 0, now_ms=now_ms)
+
+
+def public_media(connection: Connection, *, reader_id: int | None, page: Page, now_ms: int) -> list[int]:
+    """`public`, of posts with media."""
+    return _PUBLIC_MEDIA.ids(connection, page, reader_id=reader_id or 0, now_ms=now_ms)
 
 
 def tagged(
@@ -197,6 +307,26 @@ def of_account(
         with_replies=int(with_replies),
         with_boosts=int(with_boosts),
         now_ms=now_ms,
+    )
+
+
+def of_account_media(
+    connection: Connection,
+    *,
+    reader_id: int | None,
+    account_id: int,
+    page: Page,
+    widest: int,
+    with_replies: bool,
+) -> list[int]:
+    """The account's own posts with media, as in `of_account`."""
+    return _OF_ACCOUNT_MEDIA.ids(
+        connection,
+        page,
+        reader_id=reader_id or 0,
+        account_id=account_id,
+        widest=int(widest),
+        with_replies=int(with_replies),
     )
 
 

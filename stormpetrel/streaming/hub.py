@@ -14,7 +14,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from stormpetrel.config import StreamingConfig
 from stormpetrel.errors import NotFound, NotSignedIn, Refusal
@@ -69,7 +69,7 @@ class Shared(Protocol):
     def shown_id(self) -> int: ...
     @property
     def has_media(self) -> bool: ...
-    def end_for(self, flags: Flags | None, reader_id: int | None) -> int: ...
+    def end_for(self, flags: Flags | None, reader_id: int | None, filtered: bytes = b"") -> int: ...
     def for_end(self, end: int) -> bytes: ...
 
 
@@ -77,6 +77,7 @@ class Rendering(Protocol):
     """What the hub needs of the renderer, which lies above."""
 
     async def shared_status(self, post_id: int) -> Shared | None: ...
+    async def filtered_for(self, shared: Any, reader_id: int) -> bytes: ...
     async def notifications(
         self, notifications: Sequence[Notification], *, reader_id: int
     ) -> list[bytes]: ...
@@ -225,7 +226,8 @@ class Hub:
         for subscription in to:
             reader_id = subscription.listener.reader_id
             if reader_id not in forms:
-                forms[reader_id] = shared.end_for(flags.get(reader_id or 0), reader_id)
+                filtered = b"" if reader_id is None else await self._rendering.filtered_for(shared, reader_id)
+                forms[reader_id] = shared.end_for(flags.get(reader_id or 0), reader_id, filtered)
         await self._write(Message(name, shared.for_end), to, forms)
 
     def _audience(self, event: PostCreated | PostEdited) -> tuple[list[Subscription], list[Subscription]]:

@@ -8,6 +8,7 @@ from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.http.routing import Actor, Route
 from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import moderation
 from stormpetrel.web.reader import Reader, read_reader
 
 if TYPE_CHECKING:
@@ -25,16 +26,44 @@ def read_sign_ups(connection: Connection, *, reader_id: int, now_ms: int) -> tup
     return read_reader(connection, reader_id=reader_id, now_ms=now_ms), waiting
 
 
-def approve_as(connection: Connection, *, reader_id: int, account_id: int) -> None:
+def approve_as(connection: Connection, *, reader_id: int, account_id: int, now_ms: int) -> None:
     """Lets somebody in, if the reader may; checked in the transaction that does it."""
-    account_rules.require_admin(connection, account_id=reader_id)
-    account_rules.approve(connection, account_id=account_id)
+    moderation.approve(
+        connection,
+        moderation.moderator(connection, account_id=reader_id),
+        account_id=account_id,
+        now_ms=now_ms,
+    )
 
 
-def reject_as(connection: Connection, *, reader_id: int, account_id: int) -> None:
+def reject_as(connection: Connection, *, reader_id: int, account_id: int, now_ms: int) -> None:
     """Deletes somebody's sign-up, if the reader may."""
-    account_rules.require_admin(connection, account_id=reader_id)
-    account_rules.reject(connection, account_id=account_id)
+    moderation.reject(
+        connection,
+        moderation.moderator(connection, account_id=reader_id),
+        account_id=account_id,
+        now_ms=now_ms,
+    )
+
+
+def read_overview(connection: Connection, *, reader_id: int, now_ms: int) -> tuple[Reader | None, int, int]:
+    """The reader, who must be a moderator; open reports; sign-ups that wait, for admins (at most SHOWN)."""
+    moderation.moderator(connection, account_id=reader_id)
+    return (
+        read_reader(connection, reader_id=reader_id, now_ms=now_ms),
+        moderation.count_open_reports(connection),
+        len(account_rules.pending_users(connection, limit=SHOWN)),
+    )
+
+
+async def overview(request: Request) -> Response:
+    reader, open_reports, waiting = await request.site.database.read(
+        read_overview, reader_id=request.account_id, now_ms=request.now_ms
+    )
+    page: Response = request.site.pages.page(
+        request, "admin.html", reader=reader, open_reports=open_reports, sign_ups=waiting
+    )
+    return page
 
 
 async def sign_ups(request: Request) -> Response:
@@ -48,16 +77,27 @@ async def sign_ups(request: Request) -> Response:
 
 
 async def approve(request: Request) -> Response:
-    await request.site.database.write(approve_as, reader_id=request.account_id, account_id=request.id())
+    await request.site.database.write(
+        approve_as, reader_id=request.account_id, account_id=request.id(), now_ms=request.now_ms
+    )
     return redirect("/admin/sign_ups")
 
 
 async def reject(request: Request) -> Response:
-    await request.site.database.write(reject_as, reader_id=request.account_id, account_id=request.id())
+    await request.site.database.write(
+        reject_as, reader_id=request.account_id, account_id=request.id(), now_ms=request.now_ms
+    )
     return redirect("/admin/sign_ups")
 
 
 ROUTES = (
+    Route(
+        method="GET",
+        path="/admin",
+        handler=overview,
+        summary="What waits for moderators",
+        actor=Actor.ACCOUNT,
+    ),
     Route(
         method="GET",
         path="/admin/sign_ups",

@@ -18,13 +18,16 @@ from stormpetrel.model.account import (
     password_problem,
     username_problem,
 )
+from stormpetrel.model.browser import browser_name
 from stormpetrel.rules import access as access_rules
 from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import instance as instance_rules
 from stormpetrel.rules import passwords as password_rules
 from stormpetrel.rules.access import SESSION_AGE_S
 from stormpetrel.rules.accounts import MAX_REASON
 from stormpetrel.shield.cookies import COOKIE_NAME, mint
 from stormpetrel.web.links import same_site
+from stormpetrel.web.mails import wait_page
 from stormpetrel.web.reader import read_reader
 
 if TYPE_CHECKING:
@@ -51,9 +54,22 @@ def _sign_in_page(
     request: Request, *, after: str, login: str = "", problem: str = "", status: int = 200
 ) -> Response:
     page: Response = request.site.pages.page(
-        request, "sign_in.html", status=status, after=after, login=login, problem=problem
+        request, "sign_in.html", status=status, after=after, login=login, problem=problem, done=_done(request)
     )
     return page
+
+
+_DONE = {
+    "confirmed": "Your address is confirmed. You can sign in now.",
+    "waits": "Your address is confirmed. The people who run this place look at your request next.",
+    "password": "Your new password is set. Please sign in with it.",
+    "deleted": "Your account is deleted. Goodbye, and thank you for having been here.",
+}
+"""What led here, said above the form."""
+
+
+def _done(request: Request) -> str:
+    return _DONE.get(dict(request.query_pairs).get("done", ""), "")
 
 
 async def sign_in(request: Request) -> Response:
@@ -69,6 +85,8 @@ async def sign_in(request: Request) -> Response:
     if user is None or not right:
         return _sign_in_page(request, after=after, login=login, problem=WRONG, status=422)
     # Only now: what state an account is in is its owner's business.
+    if user.state is AccountState.UNCONFIRMED:
+        return wait_page(request, email=user.email, status=403)
     if user.state is AccountState.PENDING:
         return _sign_in_page(request, after=after, login=login, problem=PENDING, status=403)
     if user.state is not AccountState.ACTIVE:
@@ -89,6 +107,7 @@ async def _signed_in(request: Request, *, account_id: int, after: str) -> Respon
         account_id=account_id,
         now_ms=request.now_ms,
         instead_of=request.access.session_id if request.access is not None else None,
+        browser=browser_name(request.headers.get("user-agent", "")),
     )
     response = redirect(after)
     _set_session(request, response, session_id=session_id, account_id=account_id)
@@ -122,10 +141,10 @@ async def show_sign_up(request: Request) -> Response:
     after = same_site(dict(request.query_pairs).get("next", "/"))
     if request.reader_id is not None:
         return redirect(after)
-    return _sign_up_page(request, after=after)
+    return await _sign_up_page(request, after=after)
 
 
-def _sign_up_page(
+async def _sign_up_page(
     request: Request,
     *,
     after: str,
@@ -137,6 +156,7 @@ def _sign_up_page(
         request,
         "sign_up.html",
         status=status,
+        rules=await request.site.database.read(instance_rules.rules),
         after=after,
         # What was typed stays, but for the password, which does not travel back.
         typed={name: (typed or {}).get(name, "") for name in ("username", "email", "reason", "agreement")},
@@ -179,11 +199,14 @@ async def sign_up(request: Request) -> Response:
                 locale=request.site.config.languages.partition(",")[0].strip() or "en",
                 registration=registration,
                 now_ms=request.now_ms,
+                confirmation=(request.site.fresh_link() if request.site.config.confirms_addresses else None),
             )
         except Invalid as refusal:
             problems = refusal.fields or {"username": refusal.safe_text}
     if problems:
-        return _sign_up_page(request, after=after, typed=typed, problems=problems, status=422)
+        return await _sign_up_page(request, after=after, typed=typed, problems=problems, status=422)
+    if account.state is AccountState.UNCONFIRMED:
+        return wait_page(request, email=typed["email"])
     if account.state is AccountState.PENDING:
         page: Response = request.site.pages.page(request, "sign_up_pending.html", username=account.username)
         return page
@@ -250,6 +273,7 @@ async def change_password(request: Request) -> Response:
         password_hash=await request.site.heavy.hash_password(new),
         revoke_apps=bool(form.get("user[revoke_apps]")),
         now_ms=request.now_ms,
+        browser=browser_name(request.headers.get("user-agent", "")),
     )
     response = redirect("/auth/password?changed=1")
     _set_session(request, response, session_id=session_id, account_id=request.account_id)

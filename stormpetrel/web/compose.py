@@ -14,10 +14,13 @@ import msgspec
 from stormpetrel.errors import NotFound, Refusal
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
+from stormpetrel.http.uploads import a_file, take
 from stormpetrel.model.account import Account
 from stormpetrel.model.ids import parse_id
+from stormpetrel.model.media import MAX_PER_POST
 from stormpetrel.model.post import Draft, Post, Visibility
 from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import media as media_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.web.fragments import NOTHING, Gathered, Reading, gather, reading
 from stormpetrel.web.links import post_path, same_site
@@ -200,7 +203,7 @@ async def send(request: Request) -> Response:
         spoiler_text=spoiler_text,
         visibility=visibility,
         # Something behind a warning is not shown unasked in apps either.
-        sensitive=True if spoiler_text else None,
+        sensitive=True if spoiler_text or "sensitive" in fields else None,
         language=language if _LANGUAGE.match(language) else None,
         in_reply_to_id=in_reply_to_id,
     )
@@ -215,11 +218,12 @@ async def send(request: Request) -> Response:
         next=same_site(fields.get("next", ""), ""),
     )
     try:
+        with_files = dataclasses.replace(draft, media_ids=await _uploaded(request, fields))
         created = await request.site.database.write(
             post_rules.create_post,
             author_id=request.account_id,
-            draft=draft,
-            idempotency_key=idempotency_key(form.key, draft),
+            draft=with_files,
+            idempotency_key=idempotency_key(form.key, draft, await _file_names(request)),
             max_characters=request.site.config.posts.max_characters,
             domain=request.site.domain,
             now_ms=request.now_ms,
@@ -233,12 +237,31 @@ async def send(request: Request) -> Response:
     return redirect(post_path(seen.reader.account.username, created.post_id))
 
 
-def idempotency_key(form_key: str, draft: Draft) -> str:
+async def _file_names(request: Request) -> tuple[str, ...]:
+    """What tells one choice of files from another, for the form's key."""
+    files = await request.files()
+    return tuple(f"{name}={file.filename}:{file.size}" for name, file in sorted(files.items()) if file.size)
+
+
+async def _uploaded(request: Request, fields: dict[str, str]) -> tuple[int, ...]:
+    """The files that were chosen, as attachments, in the form's order."""
+    files = await request.files()
+    chosen = []
+    for number in range(MAX_PER_POST):
+        file = a_file(files.get(f"file_{number}"))
+        if file is not None:
+            media_rules.checked_description(fields.get(f"description_{number}"))
+            chosen.append((file, fields.get(f"description_{number}")))
+    # One after the other: a form has few, and an account may upload only some at once.
+    return tuple([(await take(request, file, description=text)).id for file, text in chosen])
+
+
+def idempotency_key(form_key: str, draft: Draft, files: tuple[str, ...] = ()) -> str:
     """The same form with the same content is one post; the same form with other content is another.
 
     A browser's "back" shows the old form with its old key: what is written into it then must not be lost.
     """
-    content = repr((draft.text, draft.spoiler_text, draft.visibility, draft.in_reply_to_id))
+    content = repr((draft.text, draft.spoiler_text, draft.visibility, draft.in_reply_to_id, files))
     return f"web:{form_key}:{hashlib.blake2b(content.encode('utf-8', 'replace'), digest_size=12).hexdigest()}"
 
 

@@ -48,6 +48,7 @@ class Fragment:
     favourites_count: int
     excerpt: str
     account_ids: tuple[int, ...]
+    created_at_ms: int = 0
 
     @property
     def boostable(self) -> bool:

@@ -10,9 +10,11 @@ from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
 from stormpetrel.model.account import Account
 from stormpetrel.model.ids import MAX_ID
+from stormpetrel.model.moderation import Act
 from stormpetrel.model.notification import Kind, Notification
 from stormpetrel.model.page import Page
 from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import moderation as moderation_rules
 from stormpetrel.rules import notifications as notification_rules
 from stormpetrel.web.fragments import Gathered, Item, Reading, gather, reading
 from stormpetrel.web.paging import page_of, pager
@@ -33,6 +35,23 @@ _SAID = {
     Kind.FOLLOW_REQUEST: ("person", "asks to follow you"),
     Kind.FAVOURITE: ("star", "likes your post"),
     Kind.SIGN_UP: ("person", "signed up"),
+    Kind.REPORT: ("shield", "reported somebody"),
+    Kind.WARNING: ("shield", "decided something about you"),
+    Kind.POLL: ("bell", "asked in a poll that has ended"),
+    Kind.UPDATE: ("bell", "edited a post that you boosted"),
+}
+
+
+_DECIDED = {
+    Act.WARN: "A warning",
+    Act.HIDE: "A post of yours was hidden, only you see it",
+    Act.UNHIDE: "A post of yours is shown again",
+    Act.MARK_SENSITIVE: "A post of yours was marked as sensitive",
+    Act.DELETE_POST: "A post of yours was deleted",
+    Act.SILENCE: "Your account is limited: only your followers meet your posts in lists",
+    Act.UNSILENCE: "Your account is no longer limited",
+    Act.SUSPEND: "Your account was suspended",
+    Act.UNSUSPEND: "Your account is no longer suspended",
 }
 
 
@@ -45,6 +64,7 @@ class NotificationsView:
     gathered: Gathered
     reader: Reader | None
     read_to: int
+    warnings: dict[int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +80,8 @@ class Entry:
     item: Item | None
     whole: bool
     new: bool
+    report_id: int = 0
+    warning: str = ""
 
 
 def read_notifications(connection: Connection, by: Reading, *, page: Page) -> NotificationsView:
@@ -79,6 +101,12 @@ def read_notifications(connection: Connection, by: Reading, *, page: Page) -> No
         gathered,
         read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms),
         max((marker.last_read_id for marker in markers), default=0),
+        {
+            warning.id: f"{_DECIDED[warning.act]}: {warning.reason}"
+            for warning in moderation_rules.warnings(
+                connection, warning_ids=[item.id for item in found if item.kind is Kind.WARNING]
+            ).values()
+        },
     )
 
 
@@ -129,6 +157,8 @@ def entries(seen: NotificationsView, items: list[Item]) -> list[Entry]:
                 item=by_id.get(notification.post_id or 0),
                 whole=notification.kind in _WHOLE_POST,
                 new=notification.id > seen.read_to,
+                report_id=notification.report_id,
+                warning=seen.warnings.get(notification.id, ""),
             )
         )
     return shown

@@ -1,4 +1,4 @@
-"""Timelines and what surrounds them: home, public, hashtags, search, about."""
+"""Timelines and what surrounds them: home, public, hashtags, about."""
 
 from __future__ import annotations
 
@@ -6,29 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
-from stormpetrel.http.response import Response, redirect
-from stormpetrel.model.account import Account
+from stormpetrel.http.response import Response
+from stormpetrel.model.moderation import TEXT_NAMES, Announcement, InstanceRule, InstanceText
 from stormpetrel.model.page import Page
 from stormpetrel.model.text import MAX_TAG_CHARACTERS, tag_key, tags_in
-from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import instance as instance_rules
 from stormpetrel.rules import timelines as timeline_rules
 from stormpetrel.storage.hot import hot
+from stormpetrel.web.admin_texts import TITLES
 from stormpetrel.web.compose import blank_form
 from stormpetrel.web.fragments import Gathered, Reading, gather, reading
-from stormpetrel.web.links import profile_path, same_site, tag_path
+from stormpetrel.web.links import tag_path
 from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
 
 if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
-
-PEOPLE_FOUND = 20
-_LONGEST_SEARCH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +102,19 @@ async def public(request: Request) -> Response:
 async def tag(request: Request) -> Response:
     """GET /tags/TAG: public posts with a hashtag."""
     page = page_of(request)
+    written, name = hashtag_asked(request)
+    seen = await request.site.database.read(read_tag, reading(request), name=name, page=page)
+    request.keep_hot(f"tag:{name}", "instance")
+    return _timeline(request, "tag.html", seen, page, name=written, feed=f"{tag_path(name)}/feed.atom")
+
+
+def hashtag_asked(request: Request) -> tuple[str, str]:
+    """The hashtag in the path as written, and its key. Raises NotFound where no post can have it."""
     written = request.parameters["name"]
     name = tag_key(written)
     if len(written) > MAX_TAG_CHARACTERS or [key for key, _ in tags_in(f"#{written}")] != [name]:
-        # No post can have it: nothing needs to be asked.
         raise NotFound("That cannot be a hashtag")
-    seen = await request.site.database.read(read_tag, reading(request), name=name, page=page)
-    request.keep_hot(f"tag:{name}", "instance")
-    return _timeline(request, "tag.html", seen, page, name=written)
+    return written, name
 
 
 async def bookmarks(request: Request) -> Response:
@@ -151,65 +151,26 @@ def _timeline(
     return response
 
 
-class SearchQuery(msgspec.Struct):
-    """What is looked for."""
-
-    q: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """People whose name begins so, best match first."""
-
-    people: list[Account]
-    reader: Reader | None
-
-
-def read_search(connection: Connection, by: Reading, *, text: str) -> Found:
-    """What a search finds; nobody for an empty text."""
-    people = account_rules.search_accounts(connection, text=text, limit=PEOPLE_FOUND) if text else []
-    return Found(people, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms))
-
-
-async def search(request: Request) -> Response:
-    """GET /search?q=: people by the beginning of their name, and the way to a hashtag or an address."""
-    text = " ".join(request.query(SearchQuery).q.split())[:_LONGEST_SEARCH]
-    base_url = request.site.base_url
-    if text.startswith(f"{base_url}/@"):
-        return redirect(same_site(text.removeprefix(base_url)))
-    tags = tags_in(text if text.startswith("#") else f"#{text}") if text and " " not in text else ()
-    if text.startswith("#") and len(tags) == 1:
-        return redirect(tag_path(tags[0][1]))
-    name, _, domain = text.removeprefix("@").partition("@")
-    # Nobody of another place is known here yet, so an address there finds no one.
-    wanted = name if domain.lower() in ("", request.site.domain) else ""
-    found = await request.site.database.read(read_search, reading(request), text=wanted)
-    exact = [account for account in found.people if account.username.lower() == wanted.lower()]
-    if text.startswith("@") and exact:
-        return redirect(profile_path(exact[0].username))
-    response: Response = request.site.pages.page(
-        request,
-        "search.html",
-        reader=found.reader,
-        text=text,
-        people=found.people,
-        tag_name=tags[0][1] if len(tags) == 1 and wanted else "",
-    )
-    return response
-
-
 @dataclass(frozen=True, slots=True)
 class About:
-    """How large the place is, and who reads."""
+    """How large the place is, what it says of itself, and who reads."""
 
     counts: instance_rules.InstanceCounts
     reader: Reader | None
+    rules: tuple[InstanceRule, ...]
+    texts: dict[str, InstanceText]
+    announcements: tuple[Announcement, ...]
 
 
 def read_about(connection: Connection, by: Reading) -> About:
     """What the about page tells."""
-    counts = instance_rules.counts(connection, now_ms=by.now_ms)
-    return About(counts, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms))
+    return About(
+        instance_rules.counts(connection, now_ms=by.now_ms),
+        read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms),
+        tuple(instance_rules.rules(connection)),
+        instance_rules.texts(connection),
+        tuple(instance_rules.announcements(connection, reader_id=by.reader_id)),
+    )
 
 
 async def about(request: Request) -> Response:
@@ -222,5 +183,8 @@ async def about(request: Request) -> Response:
         reader=seen.reader,
         counts=seen.counts,
         contact_email=request.site.config.contact_email,
+        rules=seen.rules,
+        texts=[(name, TITLES[name], seen.texts[name].text) for name in TEXT_NAMES if name in seen.texts],
+        announcements=seen.announcements,
     )
     return response

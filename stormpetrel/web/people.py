@@ -81,7 +81,7 @@ async def profile_with_replies(request: Request) -> Response:
 
 async def _profile(request: Request, *, replies: bool) -> Response:
     site, page = request.site, page_of(request)
-    username, elsewhere = _local_name(request)
+    username, elsewhere = local_name(request)
     if elsewhere:
         return redirect(profile_path(username), 302)
     seen = await site.database.read(
@@ -101,7 +101,7 @@ async def _profile(request: Request, *, replies: bool) -> Response:
     return response
 
 
-def _local_name(request: Request) -> tuple[str, bool]:
+def local_name(request: Request) -> tuple[str, bool]:
     """The username in the path, and whether it was written with our own domain (@name@domain)."""
     name, _, domain = request.parameters["name"].partition("@")
     if domain and domain.lower() != request.site.domain:
@@ -149,7 +149,7 @@ async def following(request: Request) -> Response:
 
 async def _people(request: Request, *, followers: bool) -> Response:
     page = page_of(request, PEOPLE_A_PAGE)
-    username, _ = _local_name(request)
+    username, _ = local_name(request)
     seen = await request.site.database.read(
         read_people, reading(request), username=username, followers=followers, page=page
     )

@@ -163,7 +163,9 @@ async def ask_delete(request: Request) -> Response:
 
 def delete_own(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> str:
     """Deletes the post; gives where to go from there."""
-    post_rules.delete_post(connection, author_id=account_id, post_id=post_id, now_ms=now_ms)
+    post_rules.delete_post(
+        connection, author_id=account_id, post_id=post_id, delete_media=True, now_ms=now_ms
+    )
     return profile_path(account_rules.account(connection, account_id=account_id).username)
 
 

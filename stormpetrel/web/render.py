@@ -92,7 +92,8 @@ class Pages:
         """The page `template` makes of `values`, in the frame that every page has.
 
         `reader`: who reads, where the handler has read that; otherwise as last seen by this process.
-        Templates also find `csrf` (a form's token), `here` (this address), `path` and `is_admin`.
+        Templates also find `csrf` (a form's token), `here` (this address), `path`, `is_admin`
+        and `is_moderator` (admins are).
         """
         access = request.access
         if reader is not None:
@@ -106,6 +107,7 @@ class Pages:
             reader=reader,
             signed_in=access is not None and access.account_id is not None,
             is_admin=access is not None and access.role == "admin",
+            is_moderator=access is not None and access.role in ("admin", "moderator"),
             path=request.path,
             here=here,
             sign_in=sign_in_path(here) if access is None else "",
@@ -182,6 +184,7 @@ class Pages:
             favourites_count=post.favourites_count,
             excerpt=excerpt(post.spoiler_text or post.text, _EXCERPT_CHARACTERS),
             account_ids=tuple({author.id, *((reply_to.id,) if reply_to else ())}),
+            created_at_ms=post.created_at_ms,
         )
         self.fragments.put(fragment, generation=gathered.generation)
         return fragment
@@ -234,7 +237,8 @@ def _here(request: Request) -> str:
     not carry what their first visitor's address had.
     """
     try:
-        pairs = request.query_pairs
+        # A link from a mail holds a secret, which no other link may repeat.
+        pairs = [pair for pair in request.query_pairs if pair[0] != "token"]
     except Malformed:
         # The error page about just that has to be made too.
         pairs = []
@@ -273,13 +277,19 @@ def _amount(count: int) -> str:
 
 
 def _avatar(account: Account, size: str = "") -> Markup:
-    """A letter on one of twelve colours, which stays with the account."""
+    """The account's picture, or a letter on one of twelve colours, which stays with the account."""
     initial = next((c for c in account.shown_name if c.isalnum()), account.username[0])
     if initial < _LAST_WITH_CAPITALS:
         initial = initial.upper()[:1]
     # Ids are times, so their remainders run in step; a checksum mixes them.
-    colour = zlib.crc32(str(account.id).encode()) % AVATAR_COLOURS
     more = f" {size}" if size else ""
+    if account.avatar_key:
+        # Pages show the still one: nobody asked for something that moves.
+        return Markup(
+            f'<img class="avatar{more}" src="/media/{escape(account.avatar_static_key)}" alt="" '
+            'width="46" height="46" loading="lazy">'
+        )
+    colour = zlib.crc32(str(account.id).encode()) % AVATAR_COLOURS
     return Markup(f'<span class="avatar tint-{colour}{more}" aria-hidden="true">{escape(initial)}</span>')
 
 

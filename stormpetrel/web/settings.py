@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from starlette.datastructures import UploadFile
+
 from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
+from stormpetrel.http.uploads import a_file, profile_with_pictures
+from stormpetrel.media.uploads import Purpose
 from stormpetrel.model.account import (
     MAX_DISPLAY_NAME,
     MAX_FIELD_CHARACTERS,
@@ -16,7 +20,6 @@ from stormpetrel.model.account import (
     ProfileChange,
 )
 from stormpetrel.model.post import Visibility
-from stormpetrel.rules import accounts as account_rules
 from stormpetrel.web.compose import LANGUAGES, VISIBILITIES
 from stormpetrel.web.links import profile_path
 from stormpetrel.web.reader import Reader, read_reader
@@ -24,6 +27,7 @@ from stormpetrel.web.reader import Reader, read_reader
 if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
 
+PURPOSES: tuple[Purpose, ...] = ("avatar", "header")
 _BY_NAME = {visibility.name.lower(): visibility for visibility in Visibility}
 _CODES = {code for code, _ in LANGUAGES}
 
@@ -52,6 +56,7 @@ async def edit_profile(request: Request) -> Response:
         locked=account.locked,
         bot=account.bot,
         discoverable=account.discoverable,
+        indexable=account.indexable,
         default_visibility=account.default_visibility,
         default_language=account.default_language,
     )
@@ -61,6 +66,7 @@ async def edit_profile(request: Request) -> Response:
 async def save_profile(request: Request) -> Response:
     """POST /settings/profile: saves, or gives the form back with what was typed."""
     fields = await request.form()
+    files = await request.files()
     change = ProfileChange(
         display_name=fields.get("display_name", ""),
         note=fields.get("note", ""),
@@ -69,16 +75,17 @@ async def save_profile(request: Request) -> Response:
         locked="locked" in fields,
         bot="bot" in fields,
         discoverable="discoverable" in fields,
+        indexable="indexable" in fields,
         default_visibility=int(_BY_NAME.get(fields.get("default_visibility", ""), Visibility.PUBLIC)),
         default_language=fields["default_language"] if fields.get("default_language") in _CODES else "",
     )
     try:
-        account = await request.site.database.write(
-            account_rules.update_profile,
-            account_id=request.account_id,
-            change=change,
-            now_ms=request.now_ms,
-        )
+        pictures: dict[Purpose, UploadFile | None] = {}
+        for purpose in PURPOSES:
+            file = a_file(files.get(purpose), purpose)
+            if file is not None or f"no_{purpose}" in fields:
+                pictures[purpose] = file
+        account = await profile_with_pictures(request, change, pictures)
     except Invalid as refusal:
         reader = await request.site.database.read(
             read_self, reader_id=request.account_id, now_ms=request.now_ms

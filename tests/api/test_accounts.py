@@ -47,15 +47,15 @@ def test_one_reads_and_changes_ones_own_profile_by_json_form_and_multipart(place
     assert place.visitor.get(f"/api/v1/accounts/{ann.id}").json()["note"] == "<p>By multipart</p>"
 
 
-def test_pictures_are_refused_in_words_and_nothing_is_changed(place):
+def test_a_broken_picture_is_refused_in_words_and_nothing_is_changed(place):
     ann = place.person("ann")
     answer = ann.http.patch(
         "/api/v1/accounts/update_credentials",
         data={"display_name": "New"},
-        files={"avatar": ("a.png", b"\x89PNG", "image/png")},
+        files={"avatar": ("a.png", b"\x89PNG\r\n\x1a\n", "image/png")},
     )
     assert answer.status_code == 422
-    assert "pictures" in answer.json()["error"]
+    assert "picture" in answer.json()["error"]
     assert ann.get("/api/v1/accounts/verify_credentials")["display_name"] == ""
 
 

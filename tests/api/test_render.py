@@ -12,6 +12,7 @@ from stormpetrel.errors import NotFound
 from stormpetrel.memory import ReaderFlags
 from stormpetrel.model.event import AccountChanged, AllChanged, PostChanged, PostCreated, PostDeleted
 from stormpetrel.model.post import Draft
+from stormpetrel.reader_filters import ReaderFilters
 from stormpetrel.rules import accounts, posts
 from stormpetrel.storage.database import Database
 
@@ -39,7 +40,7 @@ class World:
     def __init__(self, url):
         self.database = Counting(url, publish=self.publish)
         self.flags = ReaderFlags(self.database)
-        self.renderer = Renderer(self.database, self.flags, base_url=BASE)
+        self.renderer = Renderer(self.database, self.flags, ReaderFilters(self.database), base_url=BASE)
 
     def publish(self, events):
         for event in events:
@@ -258,7 +259,13 @@ def test_nothing_is_an_empty_list(database_url):
 
 def test_many_more_posts_than_fit_are_rendered_all_the_same(sqlite_url):
     async def story(world):
-        world.renderer = Renderer(world.database, world.flags, base_url=BASE, half_cache_bytes=4000)
+        world.renderer = Renderer(
+            world.database,
+            world.flags,
+            ReaderFilters(world.database),
+            base_url=BASE,
+            half_cache_bytes=4000,
+        )
         ann = await world.person("Ann")
         ids = [await world.post(ann, f"Number {n}") for n in range(60)]
         for _ in range(2):

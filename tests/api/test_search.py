@@ -17,10 +17,11 @@ def test_names_hashtags_and_addresses_are_found(place):
     post = ann.post("Look at the #Horizon")
     domain = place.base_url.partition("://")[2]
     name = ann.username
-    assert found(ann, "look") == ([name], [], [])
+    assert found(ann, "look") == ([name], [post["id"]], [])
     for q in (f"@{name}", f"@{name}@{domain}", f"{name}@{domain}", f"{place.base_url}/@{name}"):
         assert found(ann, q) == ([name], [], []), q
-    assert found(ann, "#horizon") == ([], [], ["horizon"])
+    assert found(ann, "#horizon") == ([], [post["id"]], ["horizon"])
+    assert found(ann, "#hori") == ([], [], ["horizon"])
     assert found(ann, "Horizon")[2] == ["horizon"]
     assert found(ann, post["url"]) == ([], [post["id"]], [])
     assert found(ann, post["url"], type="accounts") == ([], [], [])

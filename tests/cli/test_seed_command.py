@@ -26,7 +26,7 @@ def content(url):
     return digest.hexdigest()
 
 
-CONTENT = "f825436f2b78f87982baab21d67b34a2fd58bbf5aae8c3a8b41bb1064a3db37f"
+CONTENT = "0a18c5d709ad723bd0c0b854f7bfdfe3316eee66598850442c4794701292ab09"
 SIZE = Size(
     users=60, posts=900, follows=7, seed=7, end_ms=seed.end_ms_of(7), reader="Lena", reader_follows=20
 )

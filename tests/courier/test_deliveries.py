@@ -42,9 +42,21 @@ def test_a_commands_events_are_told_as_they_were(connection):
     assert deliver(connection, job.kind, job.payload) == events
 
 
-@pytest.mark.parametrize(("kind", "name"), [("post_notices", "post_id"), ("sign_up", "account_id")])
-def test_what_is_gone_meanwhile_is_nobodys_fault(connection, kind, name):
-    assert deliver(connection, kind, json.dumps({name: 123})) == []
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        ("post_notices", {"post_id": 123}),
+        ("sign_up", {"account_id": 123}),
+        ("poll_ended", {"post_id": 123, "expires_at_ms": 5}),
+        (
+            "scheduled_post",
+            {"scheduled_id": 123, "due_at_ms": 5, "max_characters": 500, "domain": "here.example"},
+        ),
+        ("post_edited", {"post_id": 123, "edited_at_ms": 5}),
+    ],
+)
+def test_what_is_gone_meanwhile_is_nobodys_fault(connection, kind, payload):
+    assert deliver(connection, kind, json.dumps(payload)) == []
 
 
 @pytest.mark.parametrize("kind", sorted(DELIVERIES))

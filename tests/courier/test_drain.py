@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 from stormpetrel.courier.drain import JOBS_AT_ONCE, LEASE_MS, Drain
-from stormpetrel.courier.housekeeping import IDEMPOTENCY_KEPT_MS, keep_house
+from stormpetrel.courier.housekeeping import IDEMPOTENCY_KEPT_MS, Housekeeping
 from stormpetrel.errors import Busy
 from stormpetrel.model.event import PostChanged
 from stormpetrel.model.ids import IdMaker
@@ -203,7 +203,7 @@ def test_house_is_kept_to_the_promised_hour(database_url, store):
             )
 
     async def work(drain):
-        return await keep_house(drain.db, now_ms=NOW_MS)
+        return await Housekeeping(drain.db).round(now_ms=NOW_MS)
 
     assert in_loop(database_url, work, deliveries={}) == 1
     assert store.all(sql("SELECT key FROM idempotency")) == [("young",)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from stormpetrel.edge import cache as cache_module
 from stormpetrel.edge.cache import Flight, HotCache, Page
 from stormpetrel.edge.codings import BROTLI, GZIP, IDENTITY, coding_for, is_compressible
-from stormpetrel.edge.heads import Head, HeadMemo, etag_matches, family_of
+from stormpetrel.edge.heads import Head, HeadMemo, date_s, etag_matches, family_of
 from stormpetrel.edge.wheel import NEVER, TimerWheel
 
 DATE = b"Thu, 01 Jan 1970 00:00:00 GMT"
@@ -341,3 +343,50 @@ def test_the_wheel_gives_each_deadline_once_not_early_and_at_most_a_tick_late(
             assert all(deadline_s > at_s - 1.0 for deadline_s in armed.values())
         assert len(wheel) == len(armed)
     assert not armed
+
+
+@pytest.mark.parametrize(
+    ("text", "at_s"),
+    [
+        (b"Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777),
+        (b"Sunday, 06-Nov-94 08:49:37 GMT", 784_111_777),
+        (b"Sun Nov  6 08:49:37 1994", 784_111_777),
+        (b"", 0),
+        (b"yesterday", 0),
+        (b"Sun, 99 Nov 1994 08:49:37 GMT", 0),
+        (b"Sun, 06 Nov 1994 08:49:37 +99999999999", 0),
+        (b"Sun, 06 Nov 1900 08:49:37 GMT", 0),
+        (b"\xff\xfe", 0),
+        (b"Sun, 06 Nov 1994 08:49:37 GMT" + b" " * 5000, 0),
+    ],
+)
+def test_a_date_is_read_and_garbage_is_none(text: bytes, at_s: int) -> None:
+    assert date_s(text) == at_s
+
+
+@given(st.binary(max_size=80))
+def test_no_date_makes_the_edge_fail(text: bytes) -> None:
+    assert date_s(text) >= 0
+
+
+def asked(**more: Any) -> Head:
+    given_facts: dict[str, Any] = {"if_none_match": None, "only_head": False, "keep_alive": True} | more
+    return Head(b"/a", b"/a", coding=IDENTITY, **given_facts)
+
+
+def test_a_page_with_a_date_is_not_sent_again_to_who_has_it() -> None:
+    at_s = 784_111_777
+    date = b"Sun, 06 Nov 1994 08:49:37 GMT"
+    page = Page(b"/a", [*HEADERS, (b"Last-Modified", date)], b"x" * 1000)
+
+    def status(**more: Any) -> int:
+        return page.answer(asked(**more), at_s + 100, DATE)[0]
+
+    assert status(if_modified_since=date) == 304
+    assert status(if_modified_since=b"Sun, 06 Nov 1994 08:50:00 GMT") == 304
+    assert status(if_modified_since=b"Sun, 06 Nov 1994 08:49:36 GMT") == 200
+    # The future is no date of ours, and beside an entity tag the date says nothing.
+    assert status(if_modified_since=b"Sun, 06 Nov 2094 08:49:37 GMT") == 200
+    assert status(if_modified_since=date, if_none_match=b'"other"') == 200
+    assert Page(b"/a", HEADERS, b"x").answer(asked(if_modified_since=date), at_s + 100, DATE)[0] == 200
+    assert b"last-modified: " + date in page.answer(asked(if_modified_since=date), at_s + 100, DATE)[1]

@@ -21,9 +21,8 @@ from stormpetrel.model.account import (
 from stormpetrel.model.event import AccessChanged, AccountChanged
 from stormpetrel.model.post import Visibility
 from stormpetrel.rules import accounts as rules
-from stormpetrel.rules import instance
+from stormpetrel.rules import instance, search
 from stormpetrel.storage.database import Database
-from tests.community import follow
 from tests.store import Store
 
 
@@ -173,7 +172,9 @@ def test_a_suspended_account_is_gone_for_others_until_it_is_back(store: Store) -
     with pytest.raises(NotFound):
         rules.account(store.connection, account_id=suspect.id)
     assert rules.accounts(store.connection, account_ids=[suspect.id]) == []
-    assert rules.search_accounts(store.connection, text="sus", limit=10) == []
+    assert (
+        search.find_people(store.connection, reader_id=None, text="sus", limit=10, now_ms=store.now_ms) == []
+    )
     assert rules.user(store.connection, account_id=suspect.id).state is AccountState.SUSPENDED
     with pytest.raises(Invalid, match="suspended already"):
         store.do(rules.suspend, account_id=suspect.id)
@@ -288,21 +289,6 @@ def test_accounts_are_given_in_the_order_asked_for(store: Store) -> None:
     store.do(rules.suspend, account_id=second)
     found = rules.accounts(store.connection, account_ids=[third, 12345, second, first, third])
     assert [account.id for account in found] == [third, first]
-
-
-def test_search_finds_names_by_their_beginning(store: Store) -> None:
-    ids = [sign_up(store, name).id for name in ("petra", "Petrel", "peter", "other", "pe_x")]
-
-    def search(text: str, **options: Any) -> list[str]:
-        found = rules.search_accounts(store.connection, text=text, **({"limit": 10} | options))
-        return [account.username for account in found]
-
-    assert search("pet") == search("@PET") == search(" pet@here.example") == ["peter", "petra", "Petrel"]
-    assert search("pet", limit=1, offset=1) == ["petra"]
-    assert search("pe_") == ["pe_x"]
-    assert search("") == search("%") == search("pet ra") == search("ü") == []
-    follow(store, ids[3], ids[0])
-    assert search("pet", following_of=ids[3]) == ["petra"]
 
 
 def test_the_directory_lists_who_wants_to_be_found_last_post_first(store: Store) -> None:

@@ -189,7 +189,9 @@ def test_a_mute_is_not_noticed_and_ends_by_itself(store: Store) -> None:
     one, other = store.person(), store.person()
     mute(store, one, other, duration_s=60)
     assert RelationshipChanged(one, other) in store.events
-    assert how(store, one, other) == Relationship(other, muting=True, muting_notifications=True)
+    assert how(store, one, other) == Relationship(
+        other, muting=True, muting_notifications=True, muting_until_ms=store.now_ms + 60_000
+    )
     assert how(store, other, one) == Relationship(one)
     follow(store, other, one)
     assert told(store, one) == []

@@ -28,6 +28,7 @@ accounts = Table(
     flag("locked"),
     flag("bot"),
     flag("discoverable", default=True),
+    flag("indexable", default=True),  # others find its public posts by their words
     Column("visibility", SmallInteger, nullable=False, server_default=text("0")),  # default of new posts
     flag("sensitive"),  # default of new posts
     text_column("language", ""),  # default of new posts; empty: none
@@ -36,8 +37,26 @@ accounts = Table(
     number("posts_count", 0),
     number("last_post_at_ms", 0),
     number("created_at_ms"),
-    text_column("state", "active"),  # active, pending (sign-up awaits approval), suspended
+    text_column("state", "active"),  # model.account.AccountState
+    flag("silenced"),  # not in public, tag and search for who does not follow
+    number("suspended_at_ms", 0),  # 0: is not suspended
+    text_column("avatar_key", ""),  # files of media_files; empty: none
+    text_column("avatar_static_key", ""),
+    text_column("header_key", ""),
+    text_column("header_static_key", ""),
     UniqueConstraint("username_lower", "domain"),
+    Index(
+        "ix_accounts_suspended",
+        "suspended_at_ms",
+        sqlite_where=text("suspended_at_ms > 0"),
+        postgresql_where=text("suspended_at_ms > 0"),
+    ),
+    Index(
+        "ix_accounts_unconfirmed",
+        "created_at_ms",
+        sqlite_where=text("state = 'unconfirmed'"),
+        postgresql_where=text("state = 'unconfirmed'"),
+    ),
 )
 
 users = Table(  # who can sign in
@@ -53,12 +72,18 @@ users = Table(  # who can sign in
     text_column("email"),
     text_column("email_lower"),
     text_column("password_hash"),
-    text_column("role", "member"),  # member, admin
+    text_column("role", "member"),  # model/account.py: Role
     text_column("sign_up_reason", ""),
     text_column("locale", "en"),
     number("created_at_ms"),
     UniqueConstraint("email_lower"),
     Index("ix_users_created_at_ms", "created_at_ms"),
+    Index(
+        "ix_users_team",
+        "account_id",
+        sqlite_where=text("role <> 'member'"),
+        postgresql_where=text("role <> 'member'"),
+    ),
 )
 
 sessions = Table(  # signed-in browsers
@@ -67,5 +92,6 @@ sessions = Table(  # signed-in browsers
     id_column(),
     ref("account_id", "accounts.id"),
     number("created_at_ms"),
+    text_column("browser", ""),  # "Firefox on Linux"; empty: not known
     Index(None, "account_id"),
 )

@@ -30,6 +30,8 @@ oauth_codes = Table(
     text_column("scopes"),
     text_column("code_challenge", ""),  # S256; empty: none was given
     number("expires_at_ms"),
+    Index(None, "application_id"),
+    Index(None, "account_id"),
     Index(None, "expires_at_ms"),
 )
 
@@ -44,4 +46,5 @@ tokens = Table(
     number("created_at_ms"),
     UniqueConstraint("token_hash"),
     Index(None, "account_id"),
+    Index(None, "application_id"),
 )

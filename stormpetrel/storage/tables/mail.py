@@ -1,1 +1,28 @@
-"""Messages that wait, and what a link in one proves."""
+"""What a link in a mail proves, and how often mails were asked for."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table
+
+from stormpetrel.storage.tables.columns import id_column, metadata, number, ref, text_column
+
+mail_links = Table(  # who follows one has read the mail: works once, until it expires
+    "mail_links",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    ref("account_id", "accounts.id"),
+    text_column("purpose"),  # confirm, address, reset
+    text_column("email"),  # the address that it was sent to
+    number("created_at_ms"),
+    number("expires_at_ms"),
+    Index(None, "account_id"),
+    Index(None, "expires_at_ms"),
+)
+
+mail_quotas = Table(  # how often somebody asked in this window; a fixed number of rows, by a keyed hash
+    "mail_quotas",
+    metadata,
+    id_column("slot"),
+    Column("window_id", BigInteger, nullable=False),
+    number("asked"),
+)

@@ -16,7 +16,8 @@ outbox = Table(  # side effects that are due; written in the transaction that ca
     number("attempts", 0),
     number("leased_until_ms", 0),
     text_column("last_error", ""),
-    Index("ix_outbox_due", "due_at_ms"),
+    number("lane", 0),  # 0: done in this database; others wait for somebody else's server
+    Index("ix_outbox_due", "lane", "due_at_ms"),
 )
 
 outbox_dead = Table(  # given up after the last attempt, kept for people to look at
@@ -28,4 +29,5 @@ outbox_dead = Table(  # given up after the last attempt, kept for people to look
     number("attempts"),
     text_column("last_error"),
     number("died_at_ms"),
+    Index(None, "died_at_ms"),
 )

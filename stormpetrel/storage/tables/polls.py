@@ -1,1 +1,42 @@
-"""Polls, their options and votes."""
+"""Polls, their options and who voted for what."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Index, PrimaryKeyConstraint, SmallInteger, Table
+
+from stormpetrel.storage.tables.columns import flag, metadata, number, ref, text_column
+
+polls = Table(  # at most one for each post; posts.has_poll says whether there is one
+    "polls",
+    metadata,
+    ref("post_id", "posts.id"),
+    flag("multiple"),
+    flag("hide_totals"),
+    number("expires_at_ms"),
+    number("voters_count", 0),
+    flag("told"),  # that it ended
+    PrimaryKeyConstraint("post_id"),
+    sqlite_with_rowid=False,
+)
+
+poll_options = Table(
+    "poll_options",
+    metadata,
+    ref("post_id", "polls.post_id"),
+    Column("position", SmallInteger, nullable=False),
+    text_column("title"),
+    number("votes_count", 0),
+    PrimaryKeyConstraint("post_id", "position"),
+    sqlite_with_rowid=False,
+)
+
+ballots = Table(  # one for each voter, whatever was chosen: nobody can vote twice
+    "ballots",
+    metadata,
+    ref("post_id", "polls.post_id"),
+    ref("account_id", "accounts.id"),
+    Column("choices", SmallInteger, nullable=False),  # bit n: the option at position n
+    PrimaryKeyConstraint("post_id", "account_id"),
+    Index(None, "account_id"),
+    sqlite_with_rowid=False,
+)

@@ -34,7 +34,26 @@ posts = Table(  # boosts too: those have boost_of_id and no text
     number("boosts_count", 0),
     number("favourites_count", 0),
     number("created_at_ms"),
+    flag("hidden"),  # by moderators: there for its author and for them alone
+    number("media_count", 0),  # posts without media ask nothing about them
+    number("edited_at_ms", 0),  # 0: never
+    flag("has_poll"),
+    # The post that began the thread; null on that post itself, and on boosts.
+    Column("thread_id", BigInteger),
     Index(None, "author_id", "id"),
+    Index(
+        "ix_posts_media",
+        "author_id",
+        "id",
+        sqlite_where=text("media_count > 0"),
+        postgresql_where=text("media_count > 0"),
+    ),
+    Index(
+        "ix_posts_public_media",
+        "id",
+        sqlite_where=text("visibility = 0 AND boost_of_id IS NULL AND media_count > 0"),
+        postgresql_where=text("visibility = 0 AND boost_of_id IS NULL AND media_count > 0"),
+    ),
     Index(
         "ix_posts_replies",
         "in_reply_to_id",
@@ -75,6 +94,7 @@ tags = Table(
     id_column(),
     Column("name", Bytewise, nullable=False),  # folded: model/text.py tag_key
     text_column("display"),  # as first written
+    number("uses", 0),  # in public; counted by the courier
     UniqueConstraint("name"),
 )
 

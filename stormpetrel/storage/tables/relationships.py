@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Index, Table, UniqueConstraint, text
+from sqlalchemy import Index, PrimaryKeyConstraint, Table, UniqueConstraint, text
 
-from stormpetrel.storage.tables.columns import flag, id_column, metadata, number, ref
+from stormpetrel.storage.tables.columns import flag, id_column, metadata, number, ref, text_column
 
 follows = Table(
     "follows",
@@ -14,6 +14,7 @@ follows = Table(
     ref("followed_id", "accounts.id"),
     flag("show_boosts", default=True),
     flag("notify"),
+    text_column("languages", ""),  # only posts in these, separated by spaces; empty: in all
     UniqueConstraint("follower_id", "followed_id"),
     Index(None, "followed_id", "id"),
     Index("ix_follows_notify", "followed_id", sqlite_where=text("notify"), postgresql_where=text("notify")),
@@ -27,6 +28,7 @@ follow_requests = Table(
     ref("followed_id", "accounts.id"),
     flag("show_boosts", default=True),
     flag("notify"),
+    text_column("languages", ""),  # only posts in these, separated by spaces; empty: in all
     UniqueConstraint("follower_id", "followed_id"),
     Index(None, "followed_id", "id"),
 )
@@ -57,4 +59,25 @@ mutes = Table(
         sqlite_where=text("expires_at_ms > 0"),
         postgresql_where=text("expires_at_ms > 0"),
     ),
+)
+
+account_notes = Table(  # what one wrote down about somebody, for oneself
+    "account_notes",
+    metadata,
+    ref("account_id", "accounts.id"),
+    ref("target_id", "accounts.id"),
+    text_column("note"),
+    PrimaryKeyConstraint("account_id", "target_id"),
+    Index(None, "target_id"),
+    sqlite_with_rowid=False,
+)
+
+endorsements = Table(  # whom one shows on one's own profile
+    "endorsements",
+    metadata,
+    id_column(),
+    ref("account_id", "accounts.id"),
+    ref("target_id", "accounts.id"),
+    UniqueConstraint("account_id", "target_id"),
+    Index(None, "target_id"),
 )

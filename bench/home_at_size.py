@@ -1,0 +1,102 @@
+"""The home timeline in a small place and in a large one: does it cost the same?
+
+    python bench/home_at_size.py [--rounds 5] [--seconds 3] [--quick] [--json]
+
+2,000 accounts and 100,000 posts beside 200,000 accounts and 2,000,000 posts (mean 20 follows; the reader follows
+200) from `stormpetrel seed`, both on SQLite with one web worker on core 0, wrk on core 1 with 32 keep-alive
+connections, the two places interleaved. Target: the large one's p99 at most 1.5 times the small one's.
+
+home             the first page, as an app polls it: ids from memory
+home, cold       another page each time, far back: merged by query, as for a reader who comes after a day
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import peers
+import places
+
+SMALL = (2_000, 100_000)
+LARGE = (200_000, 2_000_000)
+QUICK = ((500, 5_000), (2_000, 20_000))
+FOLLOWS = 20
+COLD_PAGES = 200
+"""Different pages that the cold way asks for in turn."""
+
+
+def cold_script(ids: list[str]) -> str:
+    """wrk's: another `max_id` each time."""
+    listed = ",".join(f'"{some_id}"' for some_id in ids)
+    return (
+        f"local ids = {{{listed}}}\nlocal n = 0\n"
+        "request = function() n = n % #ids + 1\n"
+        'return wrk.format("GET", "/api/v1/timelines/home?max_id=" .. ids[n]) end'
+    )
+
+
+def older_ids(place: places.Place, token: str, count: int) -> list[str]:
+    """Ids down the reader's home timeline, one a page."""
+    found: list[str] = []
+    path = "/api/v1/timelines/home?limit=40"
+    while len(found) < count:
+        page = json.loads(place.get(path + (f"&max_id={found[-1]}" if found else ""), token=token))
+        if not page:
+            break
+        found.append(page[-1]["id"])
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--quick", action="store_true", help="two smaller places, one short round")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    sizes = QUICK if options.quick else (SMALL, LARGE)
+    rounds, seconds = (1, 1.0) if options.quick else (options.rounds, options.seconds)
+    ways: dict[str, list[peers.Run]] = {}
+    with ExitStack() as stack:
+        asked = []
+        for users, posts in sizes:
+            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="petrel-size-"))
+            commands = [*places.seed(users, posts, FOLLOWS), "--reader", "reader", "--reader-follows", "200"]
+            place = stack.enter_context(places.place(Path(directory), commands))
+            token = place.token("reader")
+            name = f"{users:,} accounts, {posts:,} posts"
+            asked.append((name, place, token, cold_script(older_ids(place, token, COLD_PAGES))))
+        for _ in range(rounds):
+            for name, place, token, cold in asked:
+                (worker,) = place.workers()
+                for way, script in (("home", None), ("home, cold", cold)):
+                    ways.setdefault(f"{way}: {name}", []).append(
+                        peers.wrk(
+                            f"http://127.0.0.1:{place.port}/api/v1/timelines/home",
+                            pid=worker,
+                            seconds=seconds,
+                            headers=[f"Authorization: Bearer {token}"],
+                            script=script,
+                        )
+                    )
+    peers.show(peers.rows_of(ways), as_json=options.json)
+    if not options.json:
+        small, large = (name for name, *_ in asked)
+        for way in ("home", "home, cold"):
+            ratio = statistics.median(
+                big.p99_ms / little.p99_ms
+                for little, big in zip(ways[f"{way}: {small}"], ways[f"{way}: {large}"], strict=True)
+            )
+            print(f"p99 of {way}: the large place's is {ratio:.2f} of the small one's (target 1.5)")
+
+
+if __name__ == "__main__":
+    main()

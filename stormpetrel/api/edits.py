@@ -1,0 +1,85 @@
+"""`PUT /api/v1/statuses/:id` and what a post was before: its source and its history."""
+
+from __future__ import annotations
+
+import msgspec
+
+from stormpetrel.api import convert
+from stormpetrel.api.entities import Status, StatusSource
+from stormpetrel.api.paging import Id
+from stormpetrel.api.polls import PollInput, poll_draft
+from stormpetrel.api.post_entities import StatusEdit
+from stormpetrel.api.render import array, renderer
+from stormpetrel.api.shapes import answers
+from stormpetrel.errors import Forbidden, Invalid
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, json
+from stormpetrel.model.post import Draft
+from stormpetrel.rules import edits as rules
+from stormpetrel.rules import posts as post_rules
+
+
+class EditInput(msgspec.Struct):
+    """All of a post as it is to be: what is left out is taken away, but for `language`. Media are refused."""
+
+    status: str = ""
+    spoiler_text: str = ""
+    sensitive: bool | None = None
+    language: str | None = None
+    media_ids: list[Id] = []
+    poll: PollInput | None = None
+
+
+@answers(Status, takes=EditInput)
+async def update(request: Request) -> Response:
+    """Edit one's own post"""
+    given = await request.input(EditInput)
+    if given.media_ids:
+        raise Invalid(
+            "This server does not know media yet: nothing was changed",
+            fields={"media_ids": "is not known here yet"},
+        )
+    await request.site.database.write(
+        rules.edit_post,
+        author_id=request.account_id,
+        post_id=request.id(),
+        draft=Draft(
+            text=given.status,
+            spoiler_text=given.spoiler_text,
+            sensitive=given.sensitive,
+            language=given.language or None,
+            poll=poll_draft(given.poll),
+        ),
+        domain=request.site.domain,
+        max_characters=request.site.config.posts.max_characters,
+        now_ms=request.now_ms,
+    )
+    return Response(body=await renderer(request).status(request.id(), reader_id=request.account_id))
+
+
+@answers(StatusSource)
+async def source(request: Request) -> Response:
+    """The text of one's own post as written"""
+    post = await request.site.database.read(
+        post_rules.post, reader_id=request.account_id, post_id=request.id(), now_ms=request.now_ms
+    )
+    if post.author_id != request.account_id:
+        raise Forbidden
+    return json(StatusSource(id=str(post.id), text=post.text, spoiler_text=post.spoiler_text))
+
+
+@answers(list[StatusEdit])
+async def history(request: Request) -> Response:
+    """What a post was before it was edited, the original first"""
+    post, versions = await request.site.database.read(
+        rules.history, reader_id=request.reader_id, post_id=request.id(), now_ms=request.now_ms
+    )
+    account = await renderer(request).account(post.author_id)
+    encode = msgspec.json.Encoder().encode
+    edits = (
+        encode(convert.status_edit(post, version, base_url=request.site.base_url)).replace(
+            convert.RAW_ACCOUNT, account
+        )
+        for version in versions
+    )
+    return Response(body=array(edits))

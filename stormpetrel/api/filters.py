@@ -1,0 +1,251 @@
+"""`/api/v2/filters/…`, and reading filters as version 1 knew them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from stormpetrel.api.entities import Nothing
+from stormpetrel.api.filter_entities import (
+    Filter,
+    FilterKeyword,
+    FilterStatus,
+    FilterV1,
+    filter_entity,
+    filter_v1,
+    filtered_status,
+    keyword,
+)
+from stormpetrel.api.paging import Id, one_id
+from stormpetrel.api.shapes import answers
+from stormpetrel.errors import Invalid
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, json
+from stormpetrel.rules import filters as rules
+from stormpetrel.rules.filters import FilterChange, KeywordChange
+
+
+class KeywordInput(msgspec.Struct):
+    keyword: str | None = None
+    whole_word: bool | None = None
+
+
+class NestedKeyword(msgspec.Struct):
+    """A keyword within a filter; `id` changes one that is there, with `_destroy` it goes."""
+
+    id: Id | None = None
+    keyword: str | None = None
+    whole_word: bool | None = None
+    destroy: bool | None = msgspec.field(name="_destroy", default=None)
+
+
+class FilterInput(msgspec.Struct):
+    """`expires_in` in seconds; 0, null and empty: never."""
+
+    title: str | None = None
+    context: list[str] | None = None
+    filter_action: str | None = None
+    expires_in: Any = msgspec.UNSET
+    keywords_attributes: list[NestedKeyword] | dict[str, NestedKeyword] | None = None
+
+
+def _change(given: FilterInput) -> FilterChange:
+    nested = given.keywords_attributes or []
+    if isinstance(nested, dict):
+        nested = [nested[key] for key in sorted(nested, key=lambda key: (len(key), key))]
+    return FilterChange(
+        title=given.title,
+        contexts=None if given.context is None else tuple(given.context),
+        action=given.filter_action,
+        expires_in_s=_seconds(given.expires_in),
+        keywords=tuple(
+            KeywordChange(one_id(one.id, "id"), one.keyword, one.whole_word, bool(one.destroy))
+            for one in nested
+            if one.id is not None or one.keyword is not None
+        ),
+    )
+
+
+def _seconds(value: Any) -> int | None:
+    """None: not given. Null and the empty text, which forms and apps send, mean never. Raises Invalid."""
+    if value is msgspec.UNSET:
+        return None
+    if value is None or value == "":
+        return 0
+    try:
+        return msgspec.convert(value, int, strict=False)
+    except msgspec.ValidationError as error:
+        raise Invalid("expires_in is not a number", fields={"expires_in": "is not a number"}) from error
+
+
+@answers(list[Filter])
+async def index(request: Request) -> Response:
+    """One's filters of what one reads"""
+    found = await request.site.database.read(rules.filters, account_id=request.account_id)
+    return json([filter_entity(one) for one in found])
+
+
+@answers(Filter)
+async def show(request: Request) -> Response:
+    """A filter"""
+    found = await request.site.database.read(
+        rules.one_filter, account_id=request.account_id, filter_id=request.id()
+    )
+    return json(filter_entity(found))
+
+
+@answers(Filter, takes=FilterInput)
+async def create(request: Request) -> Response:
+    """Make a filter"""
+    given = await request.input(FilterInput)
+    made = await request.site.database.write(
+        rules.create_filter, account_id=request.account_id, change=_change(given), now_ms=request.now_ms
+    )
+    return json(filter_entity(made))
+
+
+@answers(Filter, takes=FilterInput)
+async def update(request: Request) -> Response:
+    """Change a filter"""
+    given = await request.input(FilterInput)
+    changed = await request.site.database.write(
+        rules.change_filter,
+        account_id=request.account_id,
+        filter_id=request.id(),
+        change=_change(given),
+        now_ms=request.now_ms,
+    )
+    return json(filter_entity(changed))
+
+
+@answers(Nothing)
+async def delete(request: Request) -> Response:
+    """Delete a filter"""
+    await request.site.database.write(
+        rules.delete_filter, account_id=request.account_id, filter_id=request.id()
+    )
+    return json({})
+
+
+@answers(list[FilterKeyword])
+async def keywords(request: Request) -> Response:
+    """The keywords of a filter"""
+    found = await request.site.database.read(
+        rules.one_filter, account_id=request.account_id, filter_id=request.id()
+    )
+    return json([keyword(one) for one in found.keywords])
+
+
+@answers(FilterKeyword, takes=KeywordInput)
+async def add_keyword(request: Request) -> Response:
+    """Add a keyword to a filter"""
+    given = await request.input(KeywordInput)
+    made = await request.site.database.write(
+        rules.add_keyword,
+        account_id=request.account_id,
+        filter_id=request.id(),
+        change=KeywordChange(keyword=given.keyword, whole_word=given.whole_word),
+        now_ms=request.now_ms,
+    )
+    return json(keyword(made))
+
+
+@answers(FilterKeyword)
+async def show_keyword(request: Request) -> Response:
+    """A keyword of a filter"""
+    _, found = await request.site.database.read(
+        rules.keyword, account_id=request.account_id, keyword_id=request.id()
+    )
+    return json(keyword(found))
+
+
+@answers(FilterKeyword, takes=KeywordInput)
+async def update_keyword(request: Request) -> Response:
+    """Change a keyword of a filter"""
+    given = await request.input(KeywordInput)
+    changed = await request.site.database.write(
+        rules.change_keyword,
+        account_id=request.account_id,
+        keyword_id=request.id(),
+        change=KeywordChange(keyword=given.keyword, whole_word=given.whole_word),
+        now_ms=request.now_ms,
+    )
+    return json(keyword(changed))
+
+
+@answers(Nothing)
+async def delete_keyword(request: Request) -> Response:
+    """Take a keyword out of a filter"""
+    await request.site.database.write(
+        rules.change_keyword,
+        account_id=request.account_id,
+        keyword_id=request.id(),
+        change=KeywordChange(remove=True),
+        now_ms=request.now_ms,
+    )
+    return json({})
+
+
+@answers(list[FilterStatus])
+async def statuses(request: Request) -> Response:
+    """The statuses that a filter names"""
+    found = await request.site.database.read(
+        rules.one_filter, account_id=request.account_id, filter_id=request.id()
+    )
+    return json([filtered_status(one) for one in found.posts])
+
+
+class StatusInput(msgspec.Struct):
+    status_id: Id | None = None
+
+
+@answers(FilterStatus, takes=StatusInput)
+async def add_status(request: Request) -> Response:
+    """Make a filter name a status"""
+    filter_id = request.id()
+    post_id = one_id((await request.input(StatusInput)).status_id, "status_id")
+    if post_id is None:
+        raise Invalid("status_id is missing", fields={"status_id": "is missing"})
+    made = await request.site.database.write(
+        rules.add_post,
+        account_id=request.account_id,
+        filter_id=filter_id,
+        post_id=post_id,
+        now_ms=request.now_ms,
+    )
+    return json(filtered_status(made))
+
+
+@answers(FilterStatus)
+async def show_status(request: Request) -> Response:
+    """A status that a filter names"""
+    found = await request.site.database.read(
+        rules.filtered_post, account_id=request.account_id, id=request.id()
+    )
+    return json(filtered_status(found))
+
+
+@answers(FilterStatus)
+async def delete_status(request: Request) -> Response:
+    """Make a filter name a status no longer"""
+    found = await request.site.database.write(
+        rules.remove_post, account_id=request.account_id, id=request.id()
+    )
+    return json(filtered_status(found))
+
+
+@answers(list[FilterV1])
+async def v1_index(request: Request) -> Response:
+    """One's filters by keyword, as version 1 knew them"""
+    found = await request.site.database.read(rules.filters, account_id=request.account_id)
+    return json([filter_v1(one, word) for one in found for word in one.keywords])
+
+
+@answers(FilterV1)
+async def v1_show(request: Request) -> Response:
+    """A keyword of a filter, as version 1 knew filters"""
+    one, word = await request.site.database.read(
+        rules.keyword, account_id=request.account_id, keyword_id=request.id()
+    )
+    return json(filter_v1(one, word))

@@ -1,0 +1,101 @@
+"""What the people who run this place publish: rules, longer texts, announcements."""
+
+from __future__ import annotations
+
+from stormpetrel.api import convert
+from stormpetrel.api.announcement_entities import Announcement
+from stormpetrel.api.entities import Nothing
+from stormpetrel.api.instance_entities import ExtendedDescription, Rule
+from stormpetrel.api.shapes import answers
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, json
+from stormpetrel.model.moderation import Announcement as ModelAnnouncement
+from stormpetrel.model.moderation import InstanceRule
+from stormpetrel.model.text import render_note
+from stormpetrel.rules import instance as rules_of
+
+
+def rule_entities(rules: list[InstanceRule]) -> list[Rule]:
+    """The rules in their order."""
+    return [Rule(id=str(rule.id), text=rule.text, hint=rule.hint, translations={}) for rule in rules]
+
+
+@answers(list[Rule])
+async def rules(request: Request) -> Response:
+    """Rules of this place"""
+    found = await request.site.database.read(rules_of.rules)
+    request.keep_hot("instance")
+    return json(rule_entities(found))
+
+
+@answers(ExtendedDescription)
+async def extended_description(request: Request) -> Response:
+    """A longer text about this place; the short one where there is none"""
+    site = request.site
+    found = (await site.database.read(rules_of.texts)).get("extended_description")
+    request.keep_hot("instance")
+    return json(
+        ExtendedDescription(
+            # The short one comes from the configuration, which keeps no date.
+            updated_at=convert.timestamp(0 if found is None else found.updated_at_ms),
+            content=render_note(
+                site.config.description if found is None else found.text, base_url=site.base_url
+            ),
+        )
+    )
+
+
+async def _document(request: Request, name: str) -> Response:
+    found = await request.site.database.read(rules_of.text, name=name)
+    return json(
+        ExtendedDescription(
+            updated_at=convert.timestamp(found.updated_at_ms),
+            content=render_note(found.text, base_url=request.site.base_url),
+        )
+    )
+
+
+@answers(ExtendedDescription)
+async def privacy_policy(request: Request) -> Response:
+    """What is done with people's data; 404 where nothing is published"""
+    return await _document(request, "privacy_policy")
+
+
+@answers(ExtendedDescription)
+async def terms_of_service(request: Request) -> Response:
+    """Terms of use; 404 where none are published"""
+    return await _document(request, "terms_of_service")
+
+
+@answers(list[Announcement])
+async def announcements(request: Request) -> Response:
+    """What the people who run this place tell everybody"""
+    found = await request.site.database.read(rules_of.announcements, reader_id=request.reader_id)
+    return json([_announcement(one, request.site.base_url) for one in found])
+
+
+def _announcement(one: ModelAnnouncement, base_url: str) -> Announcement:
+    return Announcement(
+        id=str(one.id),
+        content=render_note(one.text, base_url=base_url),
+        starts_at=None,
+        ends_at=None,
+        all_day=False,
+        published_at=convert.timestamp(one.created_at_ms),
+        updated_at=convert.timestamp(one.updated_at_ms),
+        read=one.read,
+        mentions=[],
+        statuses=[],
+        tags=[],
+        emojis=[],
+        reactions=[],
+    )
+
+
+@answers(Nothing)
+async def dismiss(request: Request) -> Response:
+    """Mark an announcement as read"""
+    await request.site.database.write(
+        rules_of.dismiss, account_id=request.account_id, announcement_id=request.id()
+    )
+    return Response(body=b"{}")

@@ -1,0 +1,61 @@
+"""`/api/v1/polls/…`: a poll, and voting in it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from stormpetrel.api import convert
+from stormpetrel.api.entities import Poll
+from stormpetrel.api.shapes import answers
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, json
+from stormpetrel.model.poll import PollDraft
+from stormpetrel.rules import polls as rules
+
+
+class PollInput(msgspec.Struct):
+    """A poll to be added to a post; `expires_in` in seconds."""
+
+    options: list[str] = []
+    expires_in: int = 0
+    multiple: bool = False
+    hide_totals: bool = False
+
+
+def poll_draft(given: PollInput | None) -> PollDraft | None:
+    """The poll that an app asks for, or None: one without any option is none (forms send what was not filled in)."""
+    if given is None or not given.options:
+        return None
+    return PollDraft(
+        options=tuple(given.options),
+        duration_s=given.expires_in,
+        multiple=given.multiple,
+        hide_totals=given.hide_totals,
+    )
+
+
+@answers(Poll)
+async def show(request: Request) -> Response:
+    """A poll"""
+    poll, votes = await request.site.database.read(
+        rules.poll, reader_id=request.reader_id, poll_id=request.id(), now_ms=request.now_ms
+    )
+    return json(convert.poll(poll, reader_id=request.reader_id, votes=votes, now_ms=request.now_ms))
+
+
+class VoteInput(msgspec.Struct):
+    choices: list[int] = []
+
+
+@answers(Poll, takes=VoteInput)
+async def vote(request: Request) -> Response:
+    """Vote in a poll, once and for good"""
+    given = await request.input(VoteInput)
+    poll, votes = await request.site.database.write(
+        rules.vote,
+        account_id=request.account_id,
+        poll_id=request.id(),
+        choices=given.choices,
+        now_ms=request.now_ms,
+    )
+    return json(convert.poll(poll, reader_id=request.account_id, votes=votes, now_ms=request.now_ms))

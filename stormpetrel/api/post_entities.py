@@ -1,0 +1,60 @@
+"""What the API answers about edits and posts for later: the Mastodon API's entities as typed structs."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, UnsetType
+
+from stormpetrel.api.entities import Account, CustomEmoji, Entity, VisibilityName
+from stormpetrel.api.media_entities import MediaAttachment
+
+
+class EditedPollOption(Entity, frozen=True):
+    title: str
+
+
+class EditedPoll(Entity, frozen=True):
+    options: list[EditedPollOption]
+
+
+class StatusEdit(Entity, frozen=True):
+    """A post as it was at one time. `poll` is there only where it had one."""
+
+    content: str
+    spoiler_text: str
+    sensitive: bool
+    created_at: str
+    account: Account
+    media_attachments: list[MediaAttachment]
+    emojis: list[CustomEmoji]
+    poll: EditedPoll | UnsetType = UNSET
+
+
+class ScheduledPoll(Entity, frozen=True):
+    options: list[str]
+    expires_in: str
+    multiple: bool
+    hide_totals: bool
+
+
+class ScheduledParams(Entity, frozen=True):
+    """What will be posted."""
+
+    text: str
+    poll: ScheduledPoll | None
+    media_ids: list[str] | None
+    sensitive: bool | None
+    spoiler_text: str | None
+    visibility: VisibilityName | None
+    in_reply_to_id: int | None
+    language: str | None
+    application_id: int
+    scheduled_at: None = None
+    idempotency: None = None
+    with_rate_limit: bool = False
+
+
+class ScheduledStatus(Entity, frozen=True):
+    id: str
+    scheduled_at: str
+    params: ScheduledParams
+    media_attachments: list[MediaAttachment]

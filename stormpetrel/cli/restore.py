@@ -1,0 +1,212 @@
+"""`restore`: an instance from a backup, in a place where there is none. Everything is checked before anything is
+put in place, and what is put in place comes there at once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import IO, TYPE_CHECKING, Any
+
+from stormpetrel.cli.backup import FELL_SHORT, say, verify, write_file
+from stormpetrel.cli.output import Progress
+from stormpetrel.cli.parser import Commands, add_command
+from stormpetrel.errors import SetupError
+
+if TYPE_CHECKING:
+    import tarfile
+
+    from stormpetrel.cli.archive import Manifest
+    from stormpetrel.config import Config
+
+STAGING_PREFIX = ".stormpetrel-restore-"
+
+
+def add_commands(commands: Commands[Any]) -> None:
+    """Adds `restore`."""
+    parser = add_command(
+        commands,
+        "restore",
+        _restore,
+        about="Makes an instance of a backup: in a data directory that is empty or not there, and in a database "
+        "that is empty. Never writes over anything. A backup of an older release is brought up to date by "
+        "`stormpetrel migrate` afterwards; one of a newer release is refused.",
+        example="STORMPETREL_DATA_DIR=/srv/stormpetrel stormpetrel restore /srv/backup/stormpetrel.tar.gz",
+    )
+    parser.add_argument("path", metavar="PATH", help="the backup")
+    parser.add_argument("--json", action="store_true", help="the result as JSON")
+
+
+def _restore(args: argparse.Namespace) -> int:
+    from stormpetrel.storage.migrate import HEAD
+    from stormpetrel.storage.snapshot import Damaged
+
+    path = Path(args.path).expanduser().absolute()
+    try:
+        manifest = restore(args.config, path)
+    except Damaged as error:
+        print(f"stormpetrel: {error.safe_text}; nothing was restored", file=sys.stderr)
+        return FELL_SHORT
+    say(path, manifest, "restored", as_json=args.json)
+    if manifest.migration < HEAD:
+        print("next: stormpetrel migrate (the backup is of an older release)", file=sys.stderr)
+    return 0
+
+
+def restore(config_path: str | None, path: Path) -> Manifest:
+    """Puts the backup at `path` in place. Raises SetupError where there is something already, or Damaged."""
+    from stormpetrel.config import load
+    from stormpetrel.storage.migrate import HEAD
+
+    named = config_path or os.environ.get("STORMPETREL_CONFIG")
+    here = load(config_path).config
+    _require_empty_directory(here.data_dir)
+    progress = Progress("restore")
+    progress.at(0, 3, "looking at the backup")
+    manifest = verify(path)
+    if manifest.migration > HEAD:
+        raise SetupError(
+            f"{path} is of a newer release ({manifest.version}, migration {manifest.migration}; this one knows "
+            f"{HEAD}): install that one"
+        )
+    old_mask = os.umask(0o077)
+    try:
+        staging = _make_staging(here.data_dir)
+        try:
+            progress.at(1, 3, "unpacking")
+            _unpack(path, staging, manifest, with_config=not named)
+            config = _config_there(here, staging, named)
+            progress.at(2, 3, "putting it in place")
+            _put_in_place(config, staging, manifest)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    finally:
+        os.umask(old_mask)
+    progress.end()
+    return manifest
+
+
+def _require_empty_directory(directory: Path) -> None:
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        raise SetupError(f"data_dir {directory} is, or lies below, a file: name a directory") from error
+    if names:
+        raise SetupError(
+            f"data_dir {directory} is not empty, and restore writes over nothing: name another, or move it away"
+        )
+
+
+def _make_staging(data_dir: Path) -> Path:
+    """A folder on the same file system: beside the data directory, or in it where only that may be written."""
+    data_dir.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.access(data_dir.parent, os.W_OK | os.X_OK) and not os.path.ismount(data_dir):
+        return Path(mkdtemp(prefix=STAGING_PREFIX, dir=data_dir.parent))
+    return Path(mkdtemp(prefix=STAGING_PREFIX, dir=data_dir))
+
+
+def _unpack(path: Path, staging: Path, manifest: Manifest, *, with_config: bool) -> None:
+    from stormpetrel.cli.archive import CONFIG, MANIFEST, SEAL, read_archive
+    from stormpetrel.storage.snapshot import Damaged
+
+    skipped = {MANIFEST, SEAL} | (set() if with_config else {CONFIG})
+
+    def take(name: str, info: tarfile.TarInfo, file: IO[bytes]) -> None:
+        # Names were checked by the reader: plain ones, and below media/ ones without dots in front.
+        if name in skipped:
+            return
+        target = staging / name
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_file(target, file)
+
+    if read_archive(path, take=take) != manifest:
+        raise Damaged(f"{path} changed while it was restored")
+
+
+def _config_there(here: Config, staging: Path, named: str | None) -> Config:
+    """The configuration that will hold once the backup is in place: its own file, under this environment."""
+    from stormpetrel.cli.archive import CONFIG
+    from stormpetrel.config import load
+
+    file = staging / CONFIG
+    if named or not file.exists():
+        return here
+    environment: Mapping[str, str] = {**os.environ, "STORMPETREL_DATA_DIR": str(here.data_dir)}
+    return load(file, environment).config
+
+
+def _put_in_place(config: Config, staging: Path, manifest: Manifest) -> None:
+    from stormpetrel.cli.archive import sync_directory
+    from stormpetrel.storage.connection import sqlite_path
+    from stormpetrel.storage.snapshot import load_postgresql
+
+    url, snapshot = config.database_url, staging / manifest.database_file
+    if url.startswith("sqlite:///") != (manifest.database == "sqlite"):
+        raise SetupError(
+            f"the backup is of a {manifest.database} database, and database.url names another kind: set "
+            "STORMPETREL_DATABASE_URL"
+        )
+    if manifest.database == "sqlite":
+        target = sqlite_path(url).absolute()
+        if target.exists():
+            raise SetupError(f"{target} exists already, and restore writes over nothing")
+        if target.parent == config.data_dir:
+            snapshot.rename(staging / target.name)
+            os.sync()
+        else:
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            beside = target.with_name(f"{target.name}.partial")
+            shutil.copyfile(snapshot, beside)
+            snapshot.unlink()
+            os.sync()
+            os.link(beside, target)
+            beside.unlink()
+    else:
+        _require_empty_database(url)
+        load_postgresql(url, snapshot)
+        snapshot.unlink()
+        os.sync()
+    _place_media(config, staging)
+    _move(staging, config.data_dir)
+    sync_directory(config.data_dir)
+
+
+def _place_media(config: Config, staging: Path) -> None:
+    """Where the configuration keeps media outside the data directory, they go there first."""
+    folder = config.media_folder.absolute()
+    if config.media.store == "s3" or folder == config.data_dir / "media" or not (staging / "media").exists():
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise SetupError(f"{folder} is not empty, and restore writes over nothing")
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.copytree(staging / "media", folder, dirs_exist_ok=True)
+    shutil.rmtree(staging / "media")
+
+
+def _require_empty_database(url: str) -> None:
+    from stormpetrel.storage.connection import connect
+    from stormpetrel.storage.contents import tables
+
+    connection = connect(url)
+    try:
+        if tables(connection):
+            raise SetupError("the database at database.url is not empty, and restore writes over nothing")
+    finally:
+        connection.close()
+
+
+def _move(staging: Path, data_dir: Path) -> None:
+    """The whole folder in one step; where it lies in the data directory already, the database last."""
+    if staging.parent != data_dir:
+        # Onto nothing, or onto a directory that is still empty.
+        os.rename(staging, data_dir)
+        return
+    # `serve` refuses a place without its database: what is half there is no instance.
+    for name in sorted(os.listdir(staging), key=lambda name: name.endswith(".db")):
+        os.rename(staging / name, data_dir / name)

@@ -1,0 +1,188 @@
+"""`instance`: rules, texts and announcements of the place, and e-mail domains that may not sign up."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from stormpetrel.cli.output import print_json, print_table
+from stormpetrel.cli.parser import Commands, add_command, add_group, whole_number
+from stormpetrel.cli.store import change, open_store
+
+MAX_ID = (1 << 63) - 1
+NAMES = ("extended_description", "privacy_policy", "terms_of_service")
+
+
+def add_commands(commands: Commands[Any]) -> None:
+    """Adds `instance rules`, `add-rule`, `remove-rule`, `text`, `set-text`, `announce`, `withdraw`, `email-domains`,
+    `block-email-domain` and `unblock-email-domain`."""
+    group = add_group(commands, "instance", about="Changes rules, texts and announcements of the place.")
+    parser = add_command(
+        group, "rules", _rules, about="Lists the rules.", example="stormpetrel instance rules"
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser = add_command(
+        group,
+        "add-rule",
+        _add_rule,
+        about="Adds a rule, the last.",
+        example='stormpetrel instance add-rule "No spam"',
+    )
+    parser.add_argument("text", metavar="TEXT", help="the rule")
+    parser.add_argument("--hint", metavar="TEXT", default="", help="what it means")
+    parser = add_command(
+        group,
+        "remove-rule",
+        _remove_rule,
+        about="Removes a rule.",
+        example="stormpetrel instance remove-rule 117340000000000000",
+    )
+    parser.add_argument("id", metavar="ID", type=whole_number(1, MAX_ID), help="the rule's id")
+    parser = add_command(
+        group,
+        "text",
+        _text,
+        about="Prints a published text.",
+        example="stormpetrel instance text privacy_policy",
+    )
+    parser.add_argument("name", metavar="NAME", choices=NAMES, help=", ".join(NAMES))
+    parser = add_command(
+        group,
+        "set-text",
+        _set_text,
+        about="Publishes what is on stdin as a text; nothing withdraws it.",
+        example="stormpetrel instance set-text privacy_policy < privacy.txt",
+    )
+    parser.add_argument("name", metavar="NAME", choices=NAMES, help=", ".join(NAMES))
+    parser = add_command(
+        group,
+        "announce",
+        _announce,
+        about="Tells everybody something.",
+        example='stormpetrel instance announce "We move on Sunday"',
+    )
+    parser.add_argument("text", metavar="TEXT", help="the announcement")
+    parser = add_command(
+        group,
+        "withdraw",
+        _withdraw,
+        about="Takes an announcement back.",
+        example="stormpetrel instance withdraw 117340000000000000",
+    )
+    parser.add_argument("id", metavar="ID", type=whole_number(1, MAX_ID), help="the announcement's id")
+    parser = add_command(
+        group,
+        "email-domains",
+        _domains,
+        about="Lists e-mail domains that may not sign up.",
+        example="stormpetrel instance email-domains",
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    for name, run, about in (
+        ("block-email-domain", _block, "Takes no sign-ups with addresses at a domain, or below it."),
+        ("unblock-email-domain", _unblock, "Takes them again."),
+    ):
+        parser = add_command(
+            group, name, run, about=about, example=f"stormpetrel instance {name} example.org"
+        )
+        parser.add_argument("domain", metavar="DOMAIN", help="what stands after the @")
+
+
+def _change(args: argparse.Namespace, rule: Any, **values: Any) -> Any:
+    from stormpetrel.config import load
+    from stormpetrel.model.moderation import COMMAND_LINE
+
+    with open_store(load(args.config).config.database_url) as connection, change(connection) as at_ms:
+        return rule(connection, COMMAND_LINE, now_ms=at_ms, **values)
+
+
+def _read(args: argparse.Namespace, rule: Any, **values: Any) -> Any:
+    from stormpetrel.config import load
+
+    with open_store(load(args.config).config.database_url) as connection:
+        return rule(connection, **values)
+
+
+def _rules(args: argparse.Namespace) -> int:
+    from stormpetrel.rules.instance import rules
+
+    found = _read(args, rules)
+    if args.json:
+        print_json([{"id": str(rule.id), "text": rule.text, "hint": rule.hint} for rule in found])
+    else:
+        print_table(("ID", "RULE", "HINT"), [(str(rule.id), rule.text, rule.hint) for rule in found])
+    return 0
+
+
+def _add_rule(args: argparse.Namespace) -> int:
+    from stormpetrel.rules.instance import add_rule
+
+    print(_change(args, add_rule, text=args.text, hint=args.hint))
+    return 0
+
+
+def _remove_rule(args: argparse.Namespace) -> int:
+    from stormpetrel.rules.instance import remove_rule
+
+    _change(args, remove_rule, rule_id=args.id)
+    print(f"{args.id} is removed")
+    return 0
+
+
+def _text(args: argparse.Namespace) -> int:
+    from stormpetrel.rules.instance import text
+
+    print(_read(args, text, name=args.name).text)
+    return 0
+
+
+def _set_text(args: argparse.Namespace) -> int:
+    from stormpetrel.rules.instance import set_text
+
+    written = sys.stdin.read()
+    _change(args, set_text, name=args.name, text=written)
+    print(f"{args.name} is {'published' if written.strip() else 'withdrawn'}")
+    return 0
+
+
+def _announce(args: argparse.Namespace) -> int:
+    from stormpetrel.rules.instance import announce
+
+    print(_change(args, announce, text=args.text))
+    return 0
+
+
+def _withdraw(args: argparse.Namespace) -> int:
+    from stormpetrel.rules.instance import withdraw
+
+    _change(args, withdraw, announcement_id=args.id)
+    print(f"{args.id} is withdrawn")
+    return 0
+
+
+def _domains(args: argparse.Namespace) -> int:
+    from stormpetrel.rules.instance import email_domains
+
+    found = _read(args, email_domains)
+    if args.json:
+        print_json(found)
+    else:
+        print_table(("DOMAIN",), [(domain,) for domain in found])
+    return 0
+
+
+def _block(args: argparse.Namespace) -> int:
+    from stormpetrel.rules.instance import block_email_domain
+
+    _change(args, block_email_domain, domain=args.domain)
+    print(f"{args.domain} is blocked")
+    return 0
+
+
+def _unblock(args: argparse.Namespace) -> int:
+    from stormpetrel.rules.instance import unblock_email_domain
+
+    _change(args, unblock_email_domain, domain=args.domain)
+    print(f"{args.domain} is taken again")
+    return 0

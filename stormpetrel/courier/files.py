@@ -1,0 +1,72 @@
+"""Files of media: removing those that nothing shows any more, in threads, outside the database's transactions."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from stormpetrel.media.store import FolderStore, MediaStore
+from stormpetrel.storage.database import Database
+from stormpetrel.storage.media import known_files
+
+OLD_S = 86_400.0
+"""A file without a row may be one whose row is being written; after a day it is not."""
+PARTS = 256
+PARTS_PER_ROUND = 4
+"""Subfolders that one round of housekeeping looks into: all of them in about an hour."""
+KEYS_AT_ONCE = 500
+
+
+class _Keys(msgspec.Struct, frozen=True):
+    keys: list[str]
+
+
+_decode = msgspec.json.Decoder(_Keys).decode
+
+
+def deliveries(store: MediaStore) -> dict[str, Callable[[str], Awaitable[None]]]:
+    """The kinds of jobs that are done at the store. They raise Busy when it does not answer."""
+
+    async def media_files(payload: str) -> None:
+        await asyncio.to_thread(store.delete, _decode(payload).keys)
+
+    return {"media_files": media_files}
+
+
+async def sweep(db: Database, store: MediaStore, spool: Path, *, round_number: int) -> int:
+    """Removes what a crash left behind: files without a row, and uploads nobody works on; how many.
+
+    A folder is swept part by part; of a bucket a lifecycle rule of its operator's can do the same.
+    """
+    before_s = time.time() - OLD_S
+    removed = await asyncio.to_thread(_sweep_spool, spool, before_s)
+    if not isinstance(store, FolderStore):
+        return removed
+    for step in range(PARTS_PER_ROUND):
+        part = (round_number * PARTS_PER_ROUND + step) % PARTS
+        keys = await asyncio.to_thread(_old_keys, store, before_s, part)
+        for at in range(0, len(keys), KEYS_AT_ONCE):
+            some = keys[at : at + KEYS_AT_ONCE]
+            known = await db.read(known_files, keys=some)
+            lost = [key for key in some if key not in known]
+            await asyncio.to_thread(store.delete, lost)
+            removed += len(lost)
+    return removed
+
+
+def _old_keys(store: FolderStore, before_s: float, part: int) -> list[str]:
+    return list(store.keys_older_than(before_s, part=part))
+
+
+def _sweep_spool(spool: Path, before_s: float) -> int:
+    if not spool.is_dir():
+        return 0
+    old = [entry for entry in spool.iterdir() if entry.stat().st_mtime < before_s]
+    for entry in old:
+        shutil.rmtree(entry, ignore_errors=True)
+    return len(old)

@@ -1,0 +1,100 @@
+"""What each mail says. Plain text; every address in it is the place's public one."""
+
+from __future__ import annotations
+
+import time
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import formatdate
+
+from stormpetrel.config import Config
+from stormpetrel.courier.mailer import MailFailed
+from stormpetrel.model.mail import Letter, Notice, Purpose, link_token
+from stormpetrel.model.text import one_line
+
+_CONFIRM = (
+    "Please confirm your address",
+    """welcome to {title}. Please open this page and press the button, so that we know that this address is yours:
+
+{link}
+
+The link works for two days. If you did not sign up, ignore this mail: nothing happens without you.""",
+)
+_ADDRESS = (
+    "Please confirm your new address",
+    """this address is to belong to your account on {title} from now on. To confirm it, open this page and press the
+button:
+
+{link}
+
+The link works for a day. If you did not ask for this, ignore this mail: nothing changes.""",
+)
+_RESET = (
+    "Choose a new password",
+    """somebody, probably you, asked for a new password for your account on {title}. To choose one, open this page:
+
+{link}
+
+The link works once, within an hour. Afterwards every browser and app has to sign in again. If it was not you, ignore
+this mail: your password stays as it is.""",
+)
+_PASSWORD_CHANGED = (
+    "Your password was changed",
+    """the password of your account on {title} was just changed.
+
+If that was you, all is well. If not, ask for a new one at once:
+
+{base_url}/auth/password/new""",
+)
+_ADDRESS_CHANGED = (
+    "Your e-mail address was changed",
+    """your account on {title} has another e-mail address now, and this one gets no more mails.
+
+If that was not you, please write to the people who run {title}{contact}.""",
+)
+_TEST = ("A test", """this is the test mail that you asked for. {title} can send mails.""")
+
+_SAID = {
+    Purpose.CONFIRM.value: _CONFIRM,
+    Purpose.ADDRESS.value: _ADDRESS,
+    Purpose.RESET.value: _RESET,
+    Notice.PASSWORD_CHANGED.value: _PASSWORD_CHANGED,
+    Notice.ADDRESS_CHANGED.value: _ADDRESS_CHANGED,
+    Notice.TEST.value: _TEST,
+}
+_PATHS = {
+    Purpose.CONFIRM.value: "/auth/confirm",
+    Purpose.ADDRESS.value: "/auth/confirm",
+    Purpose.RESET.value: "/auth/password/edit",
+}
+
+
+def write(letter: Letter, *, config: Config, secret: bytes, name: str) -> EmailMessage:
+    """The mail. `name` makes its Message-ID: the same mail, sent twice, is recognised by it.
+
+    Raises MailFailed, for good, where the address cannot be written in a mail.
+    """
+    subject, text = _SAID[letter.about]
+    # A title is one line: nothing in it may become a header of its own.
+    title = one_line(config.title) or "Stormpetrel"
+    path = _PATHS.get(letter.about)
+    link = f"{config.base_url}{path}?token={link_token(secret, letter.nonce)}" if path else ""
+    contact = f" ({config.contact_email})" if config.contact_email else ""
+    message = EmailMessage(policy=SMTP)
+    try:
+        message["From"] = Address(title, addr_spec=config.mail_sender)
+        message["To"] = Address(addr_spec=letter.to)
+    except (ValueError, IndexError) as error:
+        raise MailFailed(
+            f"an address cannot be written in a mail: {type(error).__name__}", for_good=True
+        ) from error
+    message["Subject"] = f"{subject} · {title}"
+    message["Date"] = formatdate(time.time())
+    message["Message-ID"] = f"<{name}@{config.mail_sender.rpartition('@')[2]}>"
+    # No answering machine is to answer (RFC 3834).
+    message["Auto-Submitted"] = "auto-generated"
+    said = text.format(title=title, link=link, base_url=config.base_url, contact=contact)
+    greeting = f"Hello {letter.username},\n\n" if letter.username else "Hello,\n\n"
+    message.set_content(f"{greeting}{said}\n\n{title}\n{config.base_url}\n", cte="quoted-printable")
+    return message

@@ -1,0 +1,24 @@
+"""What the courier counts for trends, in transactions of a few rows, behind what people wait for."""
+
+from __future__ import annotations
+
+from stormpetrel.rules import trends
+from stormpetrel.storage.database import Database
+
+EVERY_S = 30.0
+STEPS = 20
+"""Steps of one kind in a round: 10,000 rows; a backlog is caught up with in later ones."""
+URGENCY = 3
+
+
+async def count_trends(db: Database, *, now_ms: int) -> int:
+    """One round; how many rows were counted. Raises Busy when the store fails."""
+    counted = 0
+    for count in (trends.count_tags, trends.count_favourites, trends.count_boosts):
+        for _ in range(STEPS):
+            rows = await db.write_as(URGENCY, 10.0, count, now_ms=now_ms)
+            counted += rows
+            if rows < trends.STEP:
+                break
+    await db.write_as(URGENCY, 10.0, trends.fade, now_ms=now_ms)
+    return counted

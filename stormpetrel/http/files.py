@@ -1,0 +1,94 @@
+"""`GET /media/KEY`: what people uploaded, as it is kept, whole or in part."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from stormpetrel.errors import NotFound
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Headers, Response
+from stormpetrel.media.formats import SERVED_TYPES
+from stormpetrel.media.store import KEY
+from stormpetrel.rules import media as rules
+
+PIECE_BYTES = 262_144
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
+_HEADERS = (
+    (b"cache-control", b"public, max-age=31536000, immutable"),
+    (b"x-content-type-options", b"nosniff"),
+    # Whatever a browser takes the file for, it may do nothing.
+    (b"content-security-policy", b"default-src 'none'; sandbox"),
+    (b"content-disposition", b"inline"),
+    (b"access-control-allow-origin", b"*"),
+    (b"cross-origin-resource-policy", b"cross-origin"),
+    (b"accept-ranges", b"bytes"),
+)
+
+
+async def serve(request: Request) -> Response:
+    """GET /media/KEY: the file, 304, part of it (206), or the way to where it is. Raises NotFound."""
+    key = request.parameters["key"]
+    if KEY.match(key) is None or not await request.site.database.read(rules.is_served, key=key):
+        raise NotFound
+    store = request.site.uploads.store
+    url = store.url(key)
+    if url:
+        response = Response(302, headers=[(b"location", url.encode("ascii"))], content_type=None)
+        # Not kept: the file stops being served when its owner is suspended.
+        response.headers += [(b"cache-control", b"no-store"), (b"access-control-allow-origin", b"*")]
+        response.is_file = True
+        return response
+    path = await asyncio.to_thread(store.path, key)
+    if path is None:
+        raise NotFound
+    etag = f'"{key.partition(".")[0]}"'
+    if etag in request.headers.get("if-none-match", ""):
+        return _response(304, etag, None)
+    size_bytes = path.stat().st_size
+    first, last, status = 0, size_bytes - 1, 200
+    asked = request.headers.get("range", "").strip()
+    if asked and request.headers.get("if-range", etag) == etag:
+        found = _RANGE.match(asked)
+        # Several ranges, or another unit: the whole file is a right answer (RFC 9110, 14.2).
+        if found is not None and (found[1] or found[2]):
+            if found[1]:
+                first, last = int(found[1]), min(int(found[2] or last), last)
+            else:
+                first = max(0, size_bytes - int(found[2]))
+            status = 206
+            if first > last or first >= size_bytes:
+                response = _response(416, etag, None)
+                response.headers.append((b"content-range", b"bytes */%d" % size_bytes))
+                return response
+    response = _response(status, etag, SERVED_TYPES[key.rpartition(".")[2]])
+    response.length = last - first + 1
+    response.pieces = _pieces(request, path, first, response.length)
+    if status == 206:
+        response.headers.append((b"content-range", b"bytes %d-%d/%d" % (first, last, size_bytes)))
+    return response
+
+
+def _response(status: int, etag: str, content_type: bytes | None) -> Response:
+    headers: Headers = [*_HEADERS, (b"etag", etag.encode())]
+    response = Response(status, headers=headers, content_type=content_type)
+    response.is_file = True
+    return response
+
+
+async def _pieces(request: Request, path: Path, first: int, length: int) -> AsyncIterator[bytes]:
+    """The bytes, read a piece at a time in a thread: the loop waits for no disk."""
+    descriptor = await asyncio.to_thread(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        at, end = first, first + length
+        while at < end:
+            piece = await asyncio.to_thread(os.pread, descriptor, min(PIECE_BYTES, end - at), at)
+            if not piece:
+                return
+            at += len(piece)
+            yield piece
+    finally:
+        os.close(descriptor)

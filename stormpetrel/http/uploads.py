@@ -1,0 +1,161 @@
+"""What both doors do with an uploaded file: spool it, have it decoded, keep it, and say so in the database."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Mapping
+
+from starlette.datastructures import UploadFile
+
+from stormpetrel.errors import Invalid, Refusal
+from stormpetrel.http.request import Request
+from stormpetrel.http.site import Site
+from stormpetrel.media.uploads import Purpose
+from stormpetrel.model.account import Account, ProfileChange
+from stormpetrel.model.media import Decoded, Media
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import media as rules
+from stormpetrel.storage.connection import Connection
+
+log = logging.getLogger(__name__)
+
+QUICK_S = 4.0
+"""So long an upload may take before it is answered with "accepted" and goes on by itself."""
+_THUMBNAIL_FIELDS = ("preview_key", "preview_width", "preview_height", "blurhash")
+_running: set[asyncio.Task[Media]] = set()
+
+
+def a_file(value: object, name: str = "file") -> UploadFile | None:
+    """The uploaded file that a field holds; None for an empty one. Raises Invalid for anything else."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, UploadFile):
+        raise Invalid(
+            f"Validation failed: {name.capitalize()} must be a file", fields={name: "must be a file"}
+        )
+    # A browser sends an empty file where none was chosen.
+    return value if value.size else None
+
+
+async def take(
+    request: Request,
+    file: UploadFile,
+    *,
+    description: str | None = None,
+    focus: str | None = None,
+    thumbnail: UploadFile | None = None,
+    wait: bool = True,
+) -> Media:
+    """A new attachment of the account that acts; unless `wait`, perhaps one that is still being processed.
+
+    Raises Invalid for a file that is refused, TooMany, Busy.
+    """
+    site, account_id = request.site, request.account_id
+    begun = await site.database.write(
+        rules.begin, account_id=account_id, description=description, focus=focus, now_ms=request.now_ms
+    )
+    spooled = asyncio.Event()
+    task = asyncio.create_task(_work(site, request.now_ms, begun, file, thumbnail, spooled))
+    # Kept here, so that it goes on when the client does not wait for it.
+    _running.add(task)
+    task.add_done_callback(_ended)
+    if wait:
+        return await asyncio.shield(task)
+    done, _ = await asyncio.wait({task}, timeout=QUICK_S)
+    if not done:
+        # The upload's own file ends with the request: it must have been copied by then.
+        await asyncio.wait({task, asyncio.ensure_future(spooled.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    return task.result() if task.done() else begun
+
+
+def _ended(task: asyncio.Task[Media]) -> None:
+    _running.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Refusal):
+        log.error("an upload failed", exc_info=error)
+
+
+async def _work(
+    site: Site,
+    now_ms: int,
+    begun: Media,
+    file: UploadFile,
+    thumbnail: UploadFile | None,
+    spooled: asyncio.Event,
+) -> Media:
+    uploads = site.uploads
+    decoded: Decoded | None = None
+    try:
+        with uploads.place_for(begun.account_id) as directory:
+            await uploads.spool(file.file, directory, "upload")
+            if thumbnail is not None:
+                await uploads.spool(thumbnail.file, directory, "upload-thumbnail")
+            spooled.set()
+            decoded = await uploads.decode(directory, "upload", "attachment")
+            if thumbnail is not None:
+                small = await uploads.decode(directory, "upload-thumbnail", "thumbnail")
+                decoded = await _with_preview(site, decoded, small)
+        return await site.database.write(
+            rules.finish,
+            account_id=begun.account_id,
+            media_id=begun.id,
+            decoded=decoded,
+            now_ms=now_ms,
+        )
+    except BaseException:
+        if decoded is not None:
+            await uploads.forget(decoded)
+        await site.database.write(rules.fail, media_id=begun.id)
+        raise
+
+
+async def _with_preview(site: Site, decoded: Decoded, small: Decoded) -> Decoded:
+    if decoded.preview_key:
+        await site.uploads.forget(dataclasses.replace(small, key="", preview_key=decoded.preview_key))
+    return dataclasses.replace(decoded, **{name: getattr(small, name) for name in _THUMBNAIL_FIELDS})
+
+
+async def picture(request: Request, file: UploadFile, purpose: Purpose) -> Decoded:
+    """A picture for one's profile or for an attachment's preview, kept but not yet anybody's. Raises Invalid."""
+    uploads = request.site.uploads
+    with uploads.place_for(request.account_id) as directory:
+        await uploads.spool(file.file, directory, "upload")
+        return await uploads.decode(directory, "upload", purpose)
+
+
+async def profile_with_pictures(
+    request: Request, change: ProfileChange, pictures: Mapping[Purpose, UploadFile | None]
+) -> Account:
+    """Changes one's profile and the pictures named; None takes one away. Raises Invalid, and nothing changes."""
+    made: dict[Purpose, Decoded | None] = {}
+    try:
+        for purpose, file in pictures.items():
+            made[purpose] = None if file is None else await picture(request, file, purpose)
+        return await request.site.database.write(
+            _change_profile,
+            account_id=request.account_id,
+            change=change,
+            made=made,
+            now_ms=request.now_ms,
+        )
+    except BaseException:
+        for decoded in made.values():
+            if decoded is not None:
+                await request.site.uploads.forget(decoded)
+        raise
+
+
+def _change_profile(
+    connection: Connection,
+    *,
+    account_id: int,
+    change: ProfileChange,
+    made: Mapping[Purpose, Decoded | None],
+    now_ms: int,
+) -> Account:
+    account = account_rules.update_profile(connection, account_id=account_id, change=change, now_ms=now_ms)
+    for purpose, decoded in made.items():
+        rule = rules.set_avatar if purpose == "avatar" else rules.set_header
+        rule(connection, account_id=account_id, picture=decoded, now_ms=now_ms)
+    return account

@@ -1,0 +1,145 @@
+"""The decoder: a process of its own for each upload, with little memory and little time, so that what a file does
+to it is done to nobody else. `python -m stormpetrel.media.decode`; a job comes on stdin, the answer goes to stdout.
+
+It knows no database, no configuration and no secret, and its files are all in one directory.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from pathlib import Path
+
+import msgspec
+
+from stormpetrel.media import films, pictures
+from stormpetrel.media.formats import SNIFFED_BYTES, Format, sniff
+from stormpetrel.media.job import Answer, Job, Refused
+from stormpetrel.model.media import MediaKind
+
+NICENESS = 10
+MEMORY_BYTES = 2 * 1024 * 1024 * 1024
+"""Address space; the largest picture takes 130 MB a copy as RGBA, and ffmpeg maps a lot that it never touches."""
+CPU_S = 90
+FILES = 64
+
+
+def decode(job: Job) -> Answer:
+    """What becomes of the upload. Raises Refused."""
+    directory = Path(job.directory)
+    path = directory / job.source
+    with path.open("rb") as file:
+        head = file.read(SNIFFED_BYTES)
+    found = sniff(head)
+    if found is None:
+        raise Refused("Files of this kind are not taken here")
+    size_bytes = path.stat().st_size
+    if size_bytes > (job.max_image_bytes if found.is_picture else job.max_video_bytes):
+        raise Refused("The file is too large")
+    if not found.is_picture:
+        if job.purpose != "attachment":
+            raise Refused("This must be a picture")
+        return _film(path, found, directory)
+    return _picture(path, found, directory, job)
+
+
+def _picture(path: Path, found: Format, directory: Path, job: Job) -> Answer:
+    image = pictures.open_checked(path, found, max_pixels=job.max_image_pixels)
+    frames = pictures.frames_of(image) if found.name == "gif" else 1
+    if job.purpose in ("avatar", "header"):
+        size = pictures.AVATAR_SIZE if job.purpose == "avatar" else pictures.HEADER_SIZE
+        still = pictures.write_profile_picture(image, directory, size, found)
+        main, static = still.name, ""
+        if frames > 1 and job.purpose == "avatar":
+            main, static = pictures.write_animated_avatar(image, directory).name, still.name
+        return Answer(kind=MediaKind.IMAGE, main=main, preview=static, width=still.width, height=still.height)
+    plain = pictures.pixels_of(image)
+    preview = pictures.write_preview(plain, directory, found)
+    said = Answer(
+        kind=MediaKind.IMAGE,
+        preview=preview.name,
+        preview_width=preview.width,
+        preview_height=preview.height,
+        blurhash=pictures.blurhash_of(plain),
+    )
+    if job.purpose == "thumbnail":
+        return said
+    if frames > 1 and films.is_there():
+        main = films.from_animation(path, directory)
+        film = films.probe(directory / main, sniffed(directory / main))
+        return msgspec.structs.replace(
+            said,
+            kind=MediaKind.GIFV,
+            main=main,
+            width=film.width,
+            height=film.height,
+            duration_ms=film.duration_ms,
+            bit_rate=film.bit_rate,
+            frame_rate=film.frame_rate,
+        )
+    shown = pictures.write(pictures.within(plain, pictures.SHOWN_PIXELS), directory, "main", found)
+    return msgspec.structs.replace(said, main=shown.name, width=shown.width, height=shown.height)
+
+
+def sniffed(path: Path) -> Format:
+    """The format of a file that we made."""
+    with path.open("rb") as file:
+        found = sniff(file.read(SNIFFED_BYTES))
+    if found is None:
+        raise Refused("The file could not be read")
+    return found
+
+
+def _film(path: Path, found: Format, directory: Path) -> Answer:
+    if not films.is_there():
+        raise Refused("This server does not take video or sound")
+    film = films.probe(path, found)
+    main = films.strip(path, found, directory)
+    if not film.width:
+        return Answer(kind=MediaKind.AUDIO, main=main, duration_ms=film.duration_ms, bit_rate=film.bit_rate)
+    frame = films.first_frame(path, found, directory)
+    image = pictures.open_checked(frame, sniffed(frame), max_pixels=films.MAX_MATRIX)
+    plain = pictures.pixels_of(image)
+    # A film's picture has no transparency worth a PNG.
+    preview = pictures.write_preview(plain.convert("RGB"), directory, found)
+    return Answer(
+        kind=MediaKind.VIDEO if film.has_sound else MediaKind.GIFV,
+        main=main,
+        preview=preview.name,
+        width=film.width,
+        height=film.height,
+        preview_width=preview.width,
+        preview_height=preview.height,
+        duration_ms=film.duration_ms,
+        bit_rate=film.bit_rate,
+        frame_rate=film.frame_rate,
+        blurhash=pictures.blurhash_of(plain),
+    )
+
+
+def _limit(job: Job) -> None:
+    os.nice(NICENESS)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+    written = 4 * max(job.max_image_bytes, job.max_video_bytes)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
+
+
+def main() -> None:
+    """Reads one job, answers it, ends."""
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    _limit(job)
+    try:
+        answer = decode(job)
+    except Refused as refused:
+        answer = Answer(refused=str(refused))
+    except MemoryError:
+        answer = Answer(refused="The file needs more memory than it may have")
+    sys.stdout.buffer.write(msgspec.json.encode(answer))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""Films and sound, by ffprobe and ffmpeg: looked at, stripped of what they say of their maker, a picture taken.
+
+Only runs in the decoder's process (decode.py), whose limits they inherit. Each call names the one demuxer that
+may read the file, and no protocol but `file`: a playlist that names other files or addresses is not read.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stormpetrel.media.formats import Format
+from stormpetrel.media.job import Refused
+
+MAX_MATRIX = 8_294_400
+MAX_FRAME_RATE = 120
+MAX_DURATION_S = 6 * 3600
+PROBE_TIMEOUT_S = 10
+WORK_TIMEOUT_S = 60
+_VIDEO_CODECS = frozenset({"h264", "hevc", "vp8", "vp9", "av1"})
+_AUDIO_CODECS = frozenset({"aac", "mp3", "opus", "vorbis", "flac", "pcm_s16le", "pcm_s24le", "pcm_u8"})
+_FLAGS = ("-nostdin", "-v", "error", "-protocol_whitelist", "file")
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """What ffprobe says. Sound alone has no width and height."""
+
+    width: int
+    height: int
+    duration_ms: int
+    bit_rate: int
+    frame_rate: str
+    has_sound: bool
+
+
+class _Stream(msgspec.Struct):
+    codec_type: str = ""
+    codec_name: str = ""
+    width: int = 0
+    height: int = 0
+    avg_frame_rate: str = "0/0"
+    disposition: dict[str, int] = {}
+
+
+class _Container(msgspec.Struct):
+    duration: str = "0"
+    bit_rate: str = "0"
+
+
+class _Probed(msgspec.Struct):
+    streams: list[_Stream] = []
+    format: _Container = msgspec.field(default_factory=_Container)
+
+
+def is_there() -> bool:
+    """Whether this machine has both programs."""
+    return shutil.which("ffmpeg") is not None and shutil.which("ffprobe") is not None
+
+
+def probe(path: Path, found: Format) -> Film:
+    """What is in the file. Raises Refused for what is not taken."""
+    said = _run(
+        "ffprobe",
+        *("-v", "error", "-protocol_whitelist", "file", "-f", found.reader),
+        *("-show_format", "-show_streams", "-of", "json", f"file:{path}"),
+        timeout_s=PROBE_TIMEOUT_S,
+    )
+    try:
+        probed = msgspec.json.decode(said, type=_Probed, strict=False)
+        duration_s = float(probed.format.duration)
+        bit_rate = int(probed.format.bit_rate)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise Refused("The file could not be read as a film or as sound") from error
+    films = [
+        one
+        for one in probed.streams
+        if one.codec_type == "video" and not one.disposition.get("attached_pic", 0)
+    ]
+    sounds = [one for one in probed.streams if one.codec_type == "audio"]
+    if not films and not sounds:
+        raise Refused("There is neither film nor sound in this file")
+    if films and films[0].codec_name not in _VIDEO_CODECS:
+        raise Refused("A film must be H.264, H.265, VP8, VP9 or AV1")
+    if sounds and sounds[0].codec_name not in _AUDIO_CODECS:
+        raise Refused("Sound must be AAC, MP3, Opus, Vorbis, FLAC or WAV")
+    if not 0 <= duration_s <= MAX_DURATION_S:
+        raise Refused("The film is too long")
+    if not films:
+        return Film(0, 0, int(duration_s * 1000), bit_rate, "", has_sound=True)
+    film = films[0]
+    if film.width * film.height > MAX_MATRIX or min(film.width, film.height) < 1:
+        raise Refused(f"{film.width}x{film.height} is too large for a film (maximum is {MAX_MATRIX} pixels)")
+    if _rate(film.avg_frame_rate) > MAX_FRAME_RATE:
+        raise Refused(f"The film has too many frames a second (maximum is {MAX_FRAME_RATE})")
+    return Film(
+        film.width, film.height, int(duration_s * 1000), bit_rate, film.avg_frame_rate, has_sound=bool(sounds)
+    )
+
+
+def _rate(text: str) -> float:
+    above, _, below = text.partition("/")
+    try:
+        return float(above) / float(below or 1)
+    except (ValueError, ZeroDivisionError):
+        return 0.0
+
+
+def strip(path: Path, found: Format, directory: Path) -> str:
+    """The same film or sound without what it says of its maker; the new file's name."""
+    name = f"main.{found.extension}"
+    faststart: tuple[str, ...] = ("-movflags", "+faststart") if found.extension in ("mp4", "m4a") else ()
+    _run(
+        "ffmpeg",
+        *(*_FLAGS, "-f", found.reader, "-i", f"file:{path}", "-map", "0:V:0?", "-map", "0:a:0?"),
+        *("-map_metadata", "-1", "-map_chapters", "-1", "-map_metadata:s", "-1", "-c", "copy"),
+        *("-fflags", "+bitexact", *faststart, "-y", f"file:{directory / name}"),
+        timeout_s=WORK_TIMEOUT_S,
+    )
+    return name
+
+
+def from_animation(path: Path, directory: Path) -> str:
+    """An animated GIF as a film without sound; the new file's name."""
+    _run(
+        "ffmpeg",
+        *(*_FLAGS, "-f", "gif", "-i", f"file:{path}", "-an", "-map_metadata", "-1", "-threads", "1"),
+        *("-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-pix_fmt", "yuv420p"),
+        *("-vf", "scale='min(1280,iw)':-2,crop=trunc(iw/2)*2:trunc(ih/2)*2", "-fps_mode", "vfr"),
+        *("-fflags", "+bitexact", "-movflags", "+faststart", "-y", f"file:{directory / 'main.mp4'}"),
+        timeout_s=WORK_TIMEOUT_S,
+    )
+    return "main.mp4"
+
+
+def first_frame(path: Path, found: Format, directory: Path) -> Path:
+    """The film's first picture as a PNG."""
+    frame = directory / "frame.png"
+    _run(
+        "ffmpeg",
+        *(*_FLAGS, "-f", found.reader, "-i", f"file:{path}", "-map", "0:V:0", "-frames:v", "1"),
+        *("-threads", "1", "-c:v", "png", "-f", "image2", "-update", "1", "-y", f"file:{frame}"),
+        timeout_s=WORK_TIMEOUT_S,
+    )
+    if not frame.exists():
+        raise Refused("There is no picture in this film")
+    return frame
+
+
+def _run(program: str, *arguments: str, timeout_s: float) -> bytes:
+    found: Any = shutil.which(program)
+    if found is None:
+        raise Refused("This server does not take video")
+    try:
+        done = subprocess.run(
+            [found, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Refused("The file took too long to read") from error
+    if done.returncode != 0:
+        raise Refused("The file could not be read as a film or as sound")
+    return done.stdout

@@ -1,0 +1,41 @@
+"""What is asked of a decoder and what it answers: all that the server and decode.py share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from stormpetrel.model.media import MediaKind
+
+
+class Refused(Exception):  # an answer, like errors.Refusal
+    """What is wrong with an upload, for its sender."""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """`source`: the upload, in `directory`, where the results go too."""
+
+    directory: str
+    source: str
+    purpose: Literal["attachment", "avatar", "header", "thumbnail"]
+    max_image_bytes: int
+    max_video_bytes: int
+    max_image_pixels: int
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """`refused`: what is wrong, for the sender, or "". `main`, `preview`: names of files in the directory."""
+
+    refused: str = ""
+    kind: MediaKind = MediaKind.UNKNOWN
+    main: str = ""
+    preview: str = ""
+    width: int = 0
+    height: int = 0
+    preview_width: int = 0
+    preview_height: int = 0
+    duration_ms: int = 0
+    bit_rate: int = 0
+    frame_rate: str = ""
+    blurhash: str = ""

@@ -1,0 +1,151 @@
+"""Moderation: reports, what moderators do, and who may do it to whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from stormpetrel.model.account import Role
+
+MAX_COMMENT = 1000
+MAX_REASON = 1000
+MAX_REPORTED_POSTS = 40
+MAX_RULES = 40
+MAX_RULE = 300
+MAX_HINT = 500
+MAX_TEXT = 50_000
+MAX_ANNOUNCEMENT = 2000
+
+TEXT_NAMES = ("extended_description", "privacy_policy", "terms_of_service")
+"""Texts that a place may publish about itself."""
+
+RANKS = {Role.MEMBER: 0, Role.MODERATOR: 1, Role.ADMIN: 2}
+
+
+class Category(StrEnum):
+    """Why somebody reports. `violation`: of rules of the place."""
+
+    SPAM = "spam"
+    LEGAL = "legal"
+    VIOLATION = "violation"
+    OTHER = "other"
+
+
+class Act(StrEnum):
+    """What the audit log knows."""
+
+    RESOLVE = "resolve"
+    ASSIGN = "assign"
+    WARN = "warn"
+    HIDE = "hide"
+    UNHIDE = "unhide"
+    MARK_SENSITIVE = "mark_sensitive"
+    DELETE_POST = "delete_post"
+    SILENCE = "silence"
+    UNSILENCE = "unsilence"
+    SUSPEND = "suspend"
+    UNSUSPEND = "unsuspend"
+    SET_ROLE = "set_role"
+    APPROVE = "approve"
+    REJECT = "reject"
+    TEXTS = "texts"
+    EMAIL_DOMAINS = "email_domains"
+
+
+WARNED = frozenset(
+    {Act.WARN, Act.HIDE, Act.MARK_SENSITIVE, Act.DELETE_POST, Act.SILENCE, Act.UNSILENCE, Act.UNHIDE}
+    | {Act.SUSPEND, Act.UNSUSPEND}
+)
+"""What its account is told of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moderator:
+    """Who acts. `account_id` 0: the operator at the command line, who may what an admin may."""
+
+    account_id: int
+    name: str
+    role: Role
+
+
+COMMAND_LINE = Moderator(0, "cli", Role.ADMIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What somebody reported about an account. `resolved_at_ms` 0: it is open."""
+
+    id: int
+    reporter_id: int
+    account_id: int
+    category: Category
+    comment: str
+    post_ids: tuple[int, ...]
+    rule_ids: tuple[int, ...]
+    assigned_id: int | None
+    resolved_at_ms: int
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the audit log. Ids are 0 where there is none; names are those of that day."""
+
+    id: int
+    actor_id: int
+    actor_name: str
+    act: Act
+    account_id: int
+    account_name: str
+    post_id: int
+    report_id: int
+    reason: str
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:
+    """What an account was told about an act. `post_id` 0: it was about the account."""
+
+    id: int
+    account_id: int
+    act: Act
+    reason: str
+    post_id: int
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRule:
+    """A rule of the place."""
+
+    id: int
+    text: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceText:
+    """A text that the place publishes, as written."""
+
+    name: str
+    text: str
+    updated_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What the admins tell everybody. `read`: the reader has dismissed it."""
+
+    id: int
+    text: str
+    created_at_ms: int
+    updated_at_ms: int
+    read: bool
+
+
+def outranks(actor: Moderator, *, target_id: int, target_role: Role) -> bool:
+    """Whether the actor may act on the target: nobody on themselves, moderators on members, admins on all."""
+    if actor.account_id == target_id:
+        return False
+    return actor.role is Role.ADMIN or RANKS[actor.role] > RANKS[target_role]

@@ -1,0 +1,70 @@
+"""Polls: a question with a few answers, open for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MIN_OPTIONS = 2
+MAX_OPTIONS = 4
+MAX_OPTION_CHARACTERS = 50
+MIN_DURATION_S = 5 * 60
+MAX_DURATION_S = 2_629_746
+"""A month of Mastodon's: the twelfth part of a mean year."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One answer, and how often it was chosen."""
+
+    title: str
+    votes_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """The poll of a post, whose id is the poll's. `hide_totals`: until it ended, nobody sees how it stands."""
+
+    post_id: int
+    author_id: int
+    multiple: bool
+    hide_totals: bool
+    expires_at_ms: int
+    voters_count: int
+    options: tuple[Option, ...]
+
+    @property
+    def votes_count(self) -> int:
+        """All votes; with several choices more than there are voters."""
+        return sum(option.votes_count for option in self.options)
+
+    def is_over(self, now_ms: int) -> bool:
+        """Whether nobody can vote any more."""
+        return now_ms >= self.expires_at_ms
+
+    def is_open_book(self, now_ms: int) -> bool:
+        """Whether everybody may see how it stands."""
+        return not self.hide_totals or self.is_over(now_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class PollDraft:
+    """A poll that somebody wants to add to a post."""
+
+    options: tuple[str, ...]
+    duration_s: int
+    multiple: bool = False
+    hide_totals: bool = False
+
+
+def bits_of(positions: Iterable[int]) -> int:
+    """A set of positions as one number: bit n stands for position n."""
+    bits = 0
+    for position in positions:
+        bits |= 1 << position
+    return bits
+
+
+def positions_in(bits: int) -> list[int]:
+    """The positions that `bits_of` was given, rising."""
+    return [position for position in range(bits.bit_length()) if bits >> position & 1]

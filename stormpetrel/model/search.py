@@ -1,0 +1,170 @@
+"""What somebody looks for: the text of a search as a frozen query, and text as it is indexed.
+
+Pure, and total: any text gives a query, and what a query holds can be put into any index's language, since its
+words are letters, digits and spaces only.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+MAX_TERMS = 10
+"""Words and phrases that count, each way: the rest is left out. Nobody types more; each one costs a look-up."""
+MAX_WORD = 60
+MAX_QUERY_CHARACTERS = 2048
+MAX_NAME_WORDS = 8
+
+# Scripts that are written without spaces: each character is a word, and several a phrase, so that any part of a
+# sentence is found (Thai, Lao, Tibetan, Burmese, Khmer; Kana, Han, Hangul, whose words carry their particles).
+_UNSPACED = re.compile(
+    "(["
+    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff])"
+)
+# Accents, and the points of Hebrew and Arabic: written by some and not by others.
+_POINTS = re.compile("[\u0300-\u036f\u0591-\u05c7\u064b-\u0652\u0670]")
+_QUOTE = '"\u201c\u201d'
+_TERM = re.compile(rf"(-?)(?:([A-Za-z]{{2,8}}):)?(?:[{_QUOTE}]([^{_QUOTE}]*)[{_QUOTE}]?|([^\s{_QUOTE}]+))")
+
+
+def search_words(text: str) -> str:
+    """Text as it is indexed and looked up: without accents, unspaced scripts a character at a time.
+
+    Letters keep their case; the index folds that. PostgreSQL's migration has the same in SQL.
+    """
+    if text.isascii():
+        return text
+    text = unicodedata.normalize("NFKC", _POINTS.sub("", unicodedata.normalize("NFKD", text)))
+    return _UNSPACED.sub(r" \1 ", text)
+
+
+def _is_word_character(character: str) -> bool:
+    return character.isalnum() or unicodedata.category(character) in ("Mn", "Mc")
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of a text, without accents and folded: letters, digits and vowel signs only."""
+    spaced = search_words(text).lower()
+    if not spaced.isascii():
+        spaced = "".join(c if _is_word_character(c) else " " for c in spaced)
+    else:
+        spaced = "".join(c if c.isalnum() else " " for c in spaced)
+    return tuple(word[:MAX_WORD] for word in spaced.split() if any(c.isalnum() for c in word))
+
+
+def name_words(username: str, display_name: str) -> tuple[str, ...]:
+    """What a person is found by, each by its beginning: the username, and the words of the display name.
+
+    Of scripts without spaces, what follows each character too, as far as names go.
+    """
+    found = {username.lower(): None}
+    for part in display_name.split():
+        characters = words_of(part)
+        joined = "".join(characters)
+        if joined:
+            found.setdefault(joined[:MAX_WORD])
+        for place in range(1, len(characters) if _UNSPACED.search(part) else 0):
+            found.setdefault("".join(characters[place:])[:MAX_WORD])
+    return tuple(found)[: MAX_NAME_WORDS + 1]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """What a post must have. Each of `terms` and `not_terms` is a phrase: words separated by one space.
+
+    `author`: a lower-case username, "me", or "". `scope`: "", "public" or "library". Times are milliseconds,
+    from `from_ms` to below `until_ms`; 0: no bound. `marks`: of link, media, poll, reply, sensitive.
+    """
+
+    terms: tuple[str, ...] = ()
+    not_terms: tuple[str, ...] = ()
+    author: str = ""
+    marks: tuple[str, ...] = ()
+    not_marks: tuple[str, ...] = ()
+    language: str = ""
+    scope: str = ""
+    from_ms: int = 0
+    until_ms: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is said of what a post must have: then nothing is found, rather than everything."""
+        return not (self.terms or self.author or self.marks or self.language)
+
+
+_MARKS = {
+    ("has", "media"): "media",
+    ("has", "poll"): "poll",
+    ("has", "link"): "link",
+    ("is", "reply"): "reply",
+    ("is", "sensitive"): "sensitive",
+}
+
+
+def parse(text: str) -> SearchQuery:
+    """The query of a text; what is not understood is looked for as words."""
+    terms: dict[str, None] = {}
+    not_terms: dict[str, None] = {}
+    marks: dict[str, None] = {}
+    not_marks: dict[str, None] = {}
+    said = {"author": "", "language": "", "scope": ""}
+    from_ms = until_ms = 0
+    for match in _TERM.finditer(text[:MAX_QUERY_CHARACTERS]):
+        minus, key, phrase, word = match[1], (match[2] or "").lower(), match[3], match[4]
+        value = (word or "").lower()
+        if key and word:
+            mark = _MARKS.get((key, value))
+            if mark is not None:
+                (not_marks if minus else marks).setdefault(mark)
+                continue
+            span = _days(key, value) if key in ("before", "after", "during") else None
+            if span is not None and not minus:
+                from_ms = max(from_ms, span[0])
+                until_ms = min(until_ms or span[1], span[1] or until_ms)
+                continue
+            name = value.removeprefix("@").partition("@")[0]
+            if key == "from" and not minus and re.fullmatch(r"[a-z0-9_]{1,30}", name):
+                said["author"] = name
+                continue
+            if key == "language" and not minus and re.fullmatch(r"[a-z]{2,3}", value):
+                said["language"] = value
+                continue
+            if key == "in" and not minus and value in ("library", "public", "all"):
+                said["scope"] = "" if value == "all" else value
+                continue
+        whole = phrase if phrase is not None else word
+        if key:
+            whole = f"{key} {whole}"
+        words = " ".join(words_of(whole or "")[:MAX_TERMS])
+        if words:
+            (not_terms if minus else terms).setdefault(words)
+    return SearchQuery(
+        terms=tuple(terms)[:MAX_TERMS],
+        not_terms=tuple(not_terms)[:MAX_TERMS],
+        author=said["author"],
+        marks=tuple(marks),
+        not_marks=tuple(not_marks),
+        language=said["language"],
+        scope=said["scope"],
+        from_ms=from_ms,
+        until_ms=until_ms,
+    )
+
+
+def _days(key: str, value: str) -> tuple[int, int] | None:
+    """(from, until) in milliseconds of `before:`, `after:` or `during:` a day in UTC; 0 where it has no end."""
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+        return None
+    try:
+        day = date.fromisoformat(value)
+        start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        start_ms = max(int(start.timestamp() * 1000), 0)
+        end_ms = max(int((start + timedelta(days=1)).timestamp() * 1000), 0)
+    except (ValueError, OverflowError):
+        return None
+    if key == "before":
+        return 0, start_ms or 1
+    return (end_ms, 0) if key == "after" else (start_ms, end_ms or 1)

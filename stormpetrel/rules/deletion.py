@@ -1,0 +1,49 @@
+"""Deleting an account: gone for everybody at once; its rows go after it, a few per transaction."""
+
+from __future__ import annotations
+
+from stormpetrel.errors import NotFound
+from stormpetrel.model.account import AccountState
+from stormpetrel.model.event import AccountChanged
+from stormpetrel.rules import access
+from stormpetrel.rules.posts import delete_post
+from stormpetrel.rules.relationships import remove_follower, unfollow
+from stormpetrel.storage import accounts, outbox
+from stormpetrel.storage import deletion as stored
+from stormpetrel.storage.connection import Connection
+
+BATCH = 25
+"""Posts, and follows of each kind, in one transaction: nobody waits long behind it."""
+
+
+def delete_account(connection: Connection, *, account_id: int, now_ms: int) -> None:
+    """Deletes an account for good: hidden, signed out and its private data gone in this transaction, posts and
+    follows soon after by the courier. The name stays taken, so that nobody can pass for who was here.
+
+    The password must have been checked. Raises NotFound where there is no such account.
+    """
+    state = accounts.state(connection, account_id=account_id)
+    if state is None or state is AccountState.DELETED:
+        raise NotFound("There is no such account")
+    accounts.set_state(connection, account_id=account_id, state=AccountState.DELETED)
+    access.revoke_all(connection, account_id=account_id)
+    stored.forget_person(connection, account_id=account_id)
+    connection.tell(AccountChanged(account_id, hidden=True))
+    outbox.put(connection, kind="erase_account", payload={"account_id": account_id}, now_ms=now_ms)
+
+
+def erase_some(connection: Connection, *, account_id: int, now_ms: int) -> None:
+    """Erases a batch of what a deleted account left, and has the next one done where there is more."""
+    if accounts.state(connection, account_id=account_id) is not AccountState.DELETED:
+        return
+    posts = stored.post_ids(connection, account_id=account_id, count=BATCH)
+    for post_id in posts:
+        delete_post(connection, author_id=account_id, post_id=post_id, now_ms=now_ms)
+    followed = stored.followed_ids(connection, account_id=account_id, count=BATCH)
+    for followed_id in followed:
+        unfollow(connection, follower_id=account_id, followed_id=followed_id, now_ms=now_ms)
+    followers = stored.follower_ids(connection, account_id=account_id, count=BATCH)
+    for follower_id in followers:
+        remove_follower(connection, account_id=account_id, follower_id=follower_id, now_ms=now_ms)
+    if posts or followed or followers:
+        outbox.put(connection, kind="erase_account", payload={"account_id": account_id}, now_ms=now_ms)

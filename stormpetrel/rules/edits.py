@@ -1,0 +1,223 @@
+"""Changing a post after it was posted, and reading what it was before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from stormpetrel.errors import Forbidden, Invalid, NotFound
+from stormpetrel.model.event import PostChanged, PostEdited
+from stormpetrel.model.notification import Kind
+from stormpetrel.model.poll import Poll, PollDraft
+from stormpetrel.model.post import Draft, Post, Version
+from stormpetrel.model.visibility import may_see
+from stormpetrel.rules import notifications, polls, posts
+from stormpetrel.rules.languages import clean_language
+from stormpetrel.storage import edits as stored
+from stormpetrel.storage import notifications as stored_notifications
+from stormpetrel.storage import outbox
+from stormpetrel.storage import polls as stored_polls
+from stormpetrel.storage import posts as stored_posts
+from stormpetrel.storage.connection import Connection
+
+MAX_EDITS = 100
+"""Versions kept of one post: whoever reads its history is given all of them."""
+TOLD_AT_ONCE = 200
+"""Who are told of an edit in one transaction of the courier's; the next ones are a job of their own."""
+
+
+def edit_post(
+    connection: Connection,
+    *,
+    author_id: int,
+    post_id: int,
+    draft: Draft,
+    max_characters: int,
+    domain: str,
+    now_ms: int,
+) -> None:
+    """Gives one's own post the text, content warning, sensitivity and poll of `draft`; a language of None stays.
+
+    Visibility and what is answered stay as they are, whatever the draft says. Who is mentioned newly is told, once;
+    who is not mentioned any more is not addressed any more either, and of a post for few sees nothing from now on.
+    Votes are kept while question and options stay. Without a change nothing happens. Raises NotFound for anybody
+    else's post and for boosts, Invalid as `create_post` does.
+    """
+    stored.lock(connection, post_id=post_id)
+    old = stored_posts.posts(connection, post_ids=[post_id]).get(post_id)
+    if old is None or old.boost_of_id is not None:
+        raise NotFound
+    if old.author_id != author_id:
+        posts.post(connection, reader_id=author_id, post_id=post_id, now_ms=now_ms)
+        raise Forbidden("Only its author can edit a post")
+    text, spoiler = posts.checked_text(draft, max_characters)
+    mentions, tags = posts.named_in(connection, text, domain=domain)
+    new = replace(
+        old,
+        text=text,
+        spoiler_text=spoiler,
+        sensitive=bool(spoiler) or bool(draft.sensitive),
+        language=old.language if draft.language is None else clean_language(draft.language),
+        mentions=mentions,
+        tags=tuple(name for name, _ in tags),
+    )
+    told_poll = _edit_poll(connection, old, draft.poll, now_ms=now_ms)
+    changed = told_poll or _said(new) != _said(old)
+    if changed:
+        if stored.count(connection, post_id=post_id) >= MAX_EDITS:
+            raise Invalid(f"Validation failed: A post can be edited {MAX_EDITS} times")
+        new = replace(new, edited_at_ms=now_ms)
+        stored.keep(connection, id=connection.new_id(now_ms), post_id=post_id, version=_version(old))
+    elif new == old:
+        return
+    stored.update(connection, new)
+    if new.tags != old.tags:
+        stored.remove_tags(connection, post_id=post_id)
+        if tags:
+            stored_posts.insert_tags(connection, post_id=post_id, tags=tags, now_ms=now_ms)
+    _address(connection, old, new, now_ms=now_ms)
+    connection.tell(PostChanged(post_id, author_id))
+    if changed:
+        outbox.put(
+            connection,
+            kind="post_edited",
+            payload={"post_id": post_id, "edited_at_ms": now_ms},
+            now_ms=now_ms,
+        )
+        connection.tell(
+            PostEdited(
+                post_id=post_id,
+                author_id=author_id,
+                visibility=int(old.visibility),
+                in_reply_to_account_id=old.in_reply_to_account_id or 0,
+                mentioned_ids=tuple(mention.account_id for mention in mentions),
+                # Where it stood and where it stands now.
+                tags=tuple(dict.fromkeys((*new.tags, *old.tags))),
+            )
+        )
+
+
+def _said(post: Post) -> tuple[str, str, bool]:
+    """What counts as an edit when it changes."""
+    return post.text, post.spoiler_text, post.sensitive
+
+
+def _version(post: Post) -> Version:
+    return Version(
+        text=post.text,
+        spoiler_text=post.spoiler_text,
+        sensitive=post.sensitive,
+        poll_options=tuple(option.title for option in post.poll.options) if post.poll else (),
+        written_at_ms=post.edited_at_ms or post.created_at_ms,
+    )
+
+
+def _edit_poll(connection: Connection, old: Post, draft: PollDraft | None, *, now_ms: int) -> bool:
+    """Brings the post's poll to the draft; whether readers are to be told of it."""
+    if draft is None:
+        if old.poll is None:
+            return False
+        stored_polls.delete(connection, post_id=old.id)
+        return True
+    # Votes that come meanwhile wait for this transaction, or it for them.
+    before = stored_polls.locked(connection, post_id=old.id)
+    new = polls.checked(draft, post_id=old.id, author_id=old.author_id, now_ms=now_ms)
+    if before is not None and _asked(before) == _asked(new):
+        if before.is_over(now_ms) or (before.expires_at_ms, before.hide_totals) == (
+            new.expires_at_ms,
+            new.hide_totals,
+        ):
+            return False
+        stored_polls.reschedule(
+            connection, post_id=old.id, expires_at_ms=new.expires_at_ms, hide_totals=new.hide_totals
+        )
+        polls.tell_end_later(connection, new, now_ms=now_ms)
+        connection.tell(PostChanged(old.id, old.author_id))
+        return False
+    if before is not None:
+        stored_polls.delete(connection, post_id=old.id)
+    polls.open_poll(connection, new, now_ms=now_ms)
+    return True
+
+
+def _asked(poll: Poll) -> tuple[bool, tuple[str, ...]]:
+    return poll.multiple, tuple(option.title for option in poll.options)
+
+
+def _address(connection: Connection, old: Post, new: Post, *, now_ms: int) -> None:
+    """Tells who is mentioned newly; takes back what those were told who are not mentioned any more."""
+    before = {mention.account_id for mention in old.mentions}
+    after = {mention.account_id for mention in new.mentions}
+    gone = sorted(before - after)
+    if gone:
+        stored.remove_mentions(connection, post_id=new.id, account_ids=gone)
+        for account_id in gone:
+            stored_notifications.forget(
+                connection,
+                account_id=account_id,
+                kind=Kind.MENTION,
+                from_account_id=new.author_id,
+                post_id=new.id,
+            )
+    come = sorted(after - before)
+    stored_posts.insert_mentions(connection, post_id=new.id, account_ids=come)
+    for account_id in come:
+        notifications.notify(
+            connection,
+            account_id=account_id,
+            kind=Kind.MENTION,
+            from_account_id=new.author_id,
+            post_id=new.id,
+            now_ms=now_ms,
+        )
+
+
+def history(
+    connection: Connection, *, reader_id: int | None, post_id: int, now_ms: int
+) -> tuple[Post, list[Version]]:
+    """The post and all that it was, the original first, what it is last. Raises NotFound as `posts.post` does."""
+    post = posts.post(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
+    if post.boost_of_id is not None:
+        post = posts.post(connection, reader_id=reader_id, post_id=post.boost_of_id, now_ms=now_ms)
+    return post, [*stored.versions(connection, post_id=post.id), _version(post)]
+
+
+def notify_boosters(
+    connection: Connection, *, post_id: int, edited_at_ms: int, after_id: int = 0, now_ms: int
+) -> None:
+    """Tells those who boosted a post that it was edited, unless it was edited again meanwhile: that tells them too.
+
+    `after_id`: the boosters up to that account were told before.
+    """
+    post = stored_posts.posts(connection, post_ids=[post_id]).get(post_id)
+    if post is None or post.edited_at_ms != edited_at_ms:
+        return
+    boosters = list(stored.boosters(connection, post_id=post_id, after_id=after_id, count=TOLD_AT_ONCE))
+    for booster_id in boosters:
+        facts = stored_posts.facts(connection, reader_id=booster_id, post_ids=[post_id], now_ms=now_ms)[
+            post_id
+        ]
+        if not may_see(facts, reader_id=booster_id):
+            continue
+        # One line for a post, however often it is edited; the newest edit brings it up again.
+        stored_notifications.forget(
+            connection,
+            account_id=booster_id,
+            kind=Kind.UPDATE,
+            from_account_id=post.author_id,
+            post_id=post_id,
+        )
+        notifications.notify(
+            connection,
+            account_id=booster_id,
+            kind=Kind.UPDATE,
+            from_account_id=post.author_id,
+            post_id=post_id,
+            now_ms=now_ms,
+        )
+    if len(boosters) == TOLD_AT_ONCE:
+        outbox.put(
+            connection,
+            kind="post_edited",
+            payload={"post_id": post_id, "edited_at_ms": edited_at_ms, "after_id": boosters[-1]},
+            now_ms=now_ms,
+        )

@@ -1,0 +1,20 @@
+"""Languages of posts, as their codes."""
+
+from __future__ import annotations
+
+from stormpetrel.errors import Invalid
+
+
+def clean_language(language: str) -> str:
+    """An ISO 639 code, with a region if given ("pt-BR"), in its usual spelling. Raises Invalid otherwise."""
+    parts = language.strip().replace("_", "-").split("-")
+    head = parts[0].lower()
+    if not head:
+        return ""
+    if not (
+        2 <= len(head) <= 3
+        and head.isalpha()
+        and all(part.isascii() and part.isalnum() and len(part) <= 8 for part in parts)
+    ):
+        raise Invalid("Validation failed: Language is not a language code")
+    return "-".join([head, *parts[1:3]])

@@ -1,0 +1,224 @@
+"""Mails that a member asks for: confirming an address, setting a new password; and how many one may ask for.
+
+Whoever asks learns nothing: for a name that nobody has, the same is written in the request's transaction, and what
+follows is the courier's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from stormpetrel.errors import Invalid, NotFound, TooMany
+from stormpetrel.model.account import AccountState, User, email_problem
+from stormpetrel.model.event import AccessChanged, AccountChanged
+from stormpetrel.model.mail import LIFETIME_MS, Letter, Link, NewLink, Notice, Purpose
+from stormpetrel.rules import access
+from stormpetrel.storage import accounts as stored_accounts
+from stormpetrel.storage import mail as stored
+from stormpetrel.storage import outbox
+from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.hot import hot
+
+HOUR_MS = 3_600_000
+ASKED_PER_HOUR = 6
+"""By one login, and six times as often from one address: a school has one."""
+LINKS_PER_HOUR = 5
+"""Unused links of one account: nobody's mailbox is flooded by a stranger who knows the address."""
+NO_LINK = "This link does not work any more. Please ask for a new one"
+TAKEN = "has already been taken"
+
+
+class LinkWanted(msgspec.Struct, frozen=True):
+    """The outbox job `link_wanted`: somebody typed `login` and asks for a mail. `token_hash` in hexadecimal."""
+
+    purpose: str
+    login: str
+    nonce: str
+    token_hash: str
+
+
+def spend_quota(connection: Connection, *, login_slot: int, address_slot: int, now_ms: int) -> None:
+    """Counts one more mail asked for. Raises TooMany beyond ASKED_PER_HOUR, whoever's login it is."""
+    limits = {address_slot: ASKED_PER_HOUR * 6, login_slot: ASKED_PER_HOUR}
+    # In order of slots, so that two that ask cannot wait for each other.
+    for slot in sorted(limits):
+        if stored.ask(connection, slot=slot, window_id=now_ms // HOUR_MS) > limits[slot]:
+            left_s = (HOUR_MS - now_ms % HOUR_MS) // 1000 + 1
+            raise TooMany(
+                "That is enough mails for this hour. Please look into your mailbox, and its spam folder",
+                retry_after_s=left_s,
+            )
+
+
+def want_link(
+    connection: Connection,
+    *,
+    purpose: Purpose,
+    login: str,
+    link: NewLink,
+    login_slot: int,
+    address_slot: int,
+    now_ms: int,
+) -> None:
+    """Has the courier send the link, if there is such an account. Raises TooMany."""
+    spend_quota(connection, login_slot=login_slot, address_slot=address_slot, now_ms=now_ms)
+    wanted = LinkWanted(purpose.value, login, link.nonce, link.token_hash.hex())
+    outbox.put(connection, kind="link_wanted", payload=wanted, now_ms=now_ms)
+
+
+def send_wanted(connection: Connection, *, wanted: LinkWanted, user: User | None, now_ms: int) -> None:
+    """What the courier does then: nothing for nobody, or where the link would lead nowhere."""
+    purpose = Purpose(wanted.purpose)
+    if user is None or (purpose is Purpose.CONFIRM and user.state is not AccountState.UNCONFIRMED):
+        return
+    link = NewLink(wanted.nonce, bytes.fromhex(wanted.token_hash))
+    _send(connection, user=user, purpose=purpose, email=user.email, link=link, now_ms=now_ms)
+
+
+def _send(
+    connection: Connection, *, user: User, purpose: Purpose, email: str, link: NewLink, now_ms: int
+) -> bool:
+    """Stores the link and writes the mail; False when the account has LINKS_PER_HOUR already."""
+    since_ms = now_ms - HOUR_MS
+    if stored.links_since(connection, account_id=user.account_id, since_ms=since_ms) >= LINKS_PER_HOUR:
+        return False
+    stored.add_link(
+        connection,
+        Link(user.account_id, purpose, email, now_ms + LIFETIME_MS[purpose]),
+        token_hash=link.token_hash,
+        now_ms=now_ms,
+    )
+    post(connection, Letter(purpose.value, email, user.username, link.nonce), now_ms=now_ms)
+    return True
+
+
+def post(connection: Connection, letter: Letter, *, now_ms: int) -> None:
+    """Gives the letter to the courier, in the transaction that causes it."""
+    outbox.put(connection, kind="mail", payload=letter, now_ms=now_ms, lane=outbox.LANE_MAIL)
+
+
+def _user(connection: Connection, account_id: int) -> User:
+    found = stored_accounts.user(connection, account_id=account_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def send_confirmation(
+    connection: Connection, *, account_id: int, link: NewLink, now_ms: int, email: str | None = None
+) -> None:
+    """Sends the link once more; to another address if the first was mistyped. Raises Invalid with `fields` where
+    that cannot be one or is taken, TooMany, and Forbidden's words in Invalid where nothing is to be confirmed."""
+    user = _user(connection, account_id)
+    if user.state is not AccountState.UNCONFIRMED:
+        raise Invalid("This address is confirmed already")
+    if email is not None and email.strip().lower() != user.email.lower():
+        email = _free_address(connection, email)
+        stored.delete_links_of(connection, account_id=account_id)
+        stored_accounts.set_email(connection, account_id=account_id, email=email)
+        user = _user(connection, account_id)
+    if not _send(connection, user=user, purpose=Purpose.CONFIRM, email=user.email, link=link, now_ms=now_ms):
+        raise TooMany("That is enough mails for this hour", retry_after_s=HOUR_MS // 1000)
+
+
+def _free_address(connection: Connection, email: str) -> str:
+    email = email.strip()
+    problem = email_problem(email)
+    if problem is None and stored_accounts.user_by_email(connection, email=email) is not None:
+        problem = TAKEN
+    if problem is not None:
+        raise Invalid(f"Validation failed: E-mail {problem}", fields={"email": problem})
+    return email
+
+
+@hot
+def usable_link(
+    connection: Connection, *, token_hash: bytes, purposes: Sequence[Purpose], now_ms: int
+) -> Link:
+    """The link, unused. Raises NotFound for any other. Looking does not use it up: mail scanners look."""
+    found = stored.link(connection, token_hash=token_hash)
+    if found is None or found.purpose not in purposes or found.expires_at_ms <= now_ms:
+        raise NotFound(NO_LINK)
+    return found
+
+
+def confirm(connection: Connection, *, token_hash: bytes, registration: str, now_ms: int) -> Link:
+    """Uses a link up that confirms an address. Raises NotFound for one that does not work, Invalid where somebody
+    else has the address by now."""
+    found = usable_link(
+        connection, token_hash=token_hash, purposes=(Purpose.CONFIRM, Purpose.ADDRESS), now_ms=now_ms
+    )
+    user = _user(connection, found.account_id)
+    if found.purpose is Purpose.CONFIRM:
+        if user.email != found.email:
+            raise NotFound(NO_LINK)
+        stored.take_link(connection, token_hash=token_hash)
+        _mark_confirmed(connection, user, registration=registration, now_ms=now_ms)
+    else:
+        change_address(connection, account_id=user.account_id, email=found.email, now_ms=now_ms)
+    return found
+
+
+def _mark_confirmed(connection: Connection, user: User, *, registration: str, now_ms: int) -> None:
+    if user.state is not AccountState.UNCONFIRMED:
+        return
+    state = AccountState.PENDING if registration == "approval" else AccountState.ACTIVE
+    stored_accounts.set_state(connection, account_id=user.account_id, state=state)
+    outbox.put(connection, kind="sign_up", payload={"account_id": user.account_id}, now_ms=now_ms)
+    connection.tell(AccountChanged(user.account_id))
+    connection.tell(AccessChanged(user.account_id))
+
+
+def change_address(connection: Connection, *, account_id: int, email: str, now_ms: int) -> None:
+    """The account's address from now on; the old one is told. Raises Invalid where it is taken."""
+    user = _user(connection, account_id)
+    email = _free_address(connection, email)
+    stored.delete_links_of(connection, account_id=account_id)
+    stored_accounts.set_email(connection, account_id=account_id, email=email)
+    post(connection, Letter(Notice.ADDRESS_CHANGED.value, user.email, user.username), now_ms=now_ms)
+
+
+def want_address(
+    connection: Connection, *, account_id: int, email: str, link: NewLink | None, now_ms: int
+) -> None:
+    """Asks the new address to confirm itself; without `link` (no confirmation here) it counts at once.
+
+    The password must have been checked. Raises Invalid with `fields`, TooMany.
+    """
+    if link is None:
+        change_address(connection, account_id=account_id, email=email, now_ms=now_ms)
+        return
+    user, email = _user(connection, account_id), _free_address(connection, email)
+    if not _send(connection, user=user, purpose=Purpose.ADDRESS, email=email, link=link, now_ms=now_ms):
+        raise TooMany("That is enough mails for this hour", retry_after_s=HOUR_MS // 1000)
+
+
+def reset_password(
+    connection: Connection, *, token_hash: bytes, password_hash: str, registration: str, now_ms: int
+) -> None:
+    """Sets the password by a link in a mail; every browser and app has to sign in again. Raises NotFound.
+
+    Apps too: who recovers an account wants whoever else was in it out.
+    """
+    found = usable_link(connection, token_hash=token_hash, purposes=(Purpose.RESET,), now_ms=now_ms)
+    user = _user(connection, found.account_id)
+    if user.email == found.email:
+        # Who reads the mail has the address.
+        _mark_confirmed(connection, user, registration=registration, now_ms=now_ms)
+    replace_password(connection, account_id=user.account_id, password_hash=password_hash, now_ms=now_ms)
+
+
+def replace_password(connection: Connection, *, account_id: int, password_hash: str, now_ms: int) -> None:
+    """A new password without the old one: by a link, or by the operator. Everything else that lets in ends."""
+    stored_accounts.set_password(connection, account_id=account_id, password_hash=password_hash)
+    access.revoke_all(connection, account_id=account_id)
+    password_changed(connection, account_id=account_id, now_ms=now_ms)
+
+
+def password_changed(connection: Connection, *, account_id: int, now_ms: int) -> None:
+    """Links sent before end, and the owner is told."""
+    user = _user(connection, account_id)
+    stored.delete_links_of(connection, account_id=account_id)
+    post(connection, Letter(Notice.PASSWORD_CHANGED.value, user.email, user.username), now_ms=now_ms)

@@ -1,0 +1,254 @@
+"""Attachments: whose they are, what may be said about them, and on which post they hang."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stormpetrel.errors import Invalid, NotFound
+from stormpetrel.model import text as texts
+from stormpetrel.model.account import AccountState
+from stormpetrel.model.event import AccountChanged, PostChanged
+from stormpetrel.model.media import (
+    MAX_DESCRIPTION,
+    MAX_PER_POST,
+    Decoded,
+    Media,
+    MediaKind,
+    MediaState,
+    parse_focus,
+)
+from stormpetrel.storage import accounts, outbox
+from stormpetrel.storage import media as stored
+from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.hot import hot
+
+LOOSE_KEPT_MS = 24 * 3_600_000
+"""How long an attachment without a post is kept, for a draft or for writing a post anew."""
+PROCESSING_KEPT_MS = 15 * 60_000
+"""Longer than any decoder may run: what is still being processed then was lost with its worker."""
+
+
+@hot
+def own(connection: Connection, *, account_id: int, media_id: int) -> Media:
+    """One's own attachment. Raises NotFound for anybody else's."""
+    found = stored.one(connection, media_id=media_id)
+    if found is None or found.account_id != account_id:
+        raise NotFound
+    return found
+
+
+@hot
+def is_served(connection: Connection, *, key: str) -> bool:
+    """Whether the file may be read: it is somebody's who is there for others."""
+    return stored.is_served(connection, key=key)
+
+
+def checked_focus(text: str | None) -> tuple[int, int] | None:
+    """The focus that somebody named; None where none was. Raises Invalid."""
+    if text is None or not text.strip():
+        return None
+    focus = parse_focus(text)
+    if focus is None:
+        raise Invalid(
+            "Validation failed: Focus must be two numbers from -1.0 to 1.0", fields={"focus": "is invalid"}
+        )
+    return focus
+
+
+def checked_description(text: str | None) -> str | None:
+    """The description, cleaned; None where none was given. Raises Invalid when it is too long."""
+    if text is None:
+        return None
+    cleaned = texts.clean(text[: MAX_DESCRIPTION * 20])
+    if len(cleaned) > MAX_DESCRIPTION:
+        raise Invalid(
+            f"Validation failed: Description is too long (maximum is {MAX_DESCRIPTION} characters)",
+            fields={"description": "is too long"},
+        )
+    return cleaned
+
+
+def begin(
+    connection: Connection, *, account_id: int, description: str | None, focus: str | None, now_ms: int
+) -> Media:
+    """A new attachment that is being processed. Raises Invalid for what is said about it."""
+    if accounts.state(connection, account_id=account_id) is not AccountState.ACTIVE:
+        raise NotFound
+    media_id = connection.new_id(now_ms)
+    stored.insert(
+        connection,
+        media_id=media_id,
+        account_id=account_id,
+        description=checked_description(description) or "",
+        focus=checked_focus(focus) or (0, 0),
+        now_ms=now_ms,
+    )
+    return own(connection, account_id=account_id, media_id=media_id)
+
+
+def finish(connection: Connection, *, account_id: int, media_id: int, decoded: Decoded, now_ms: int) -> Media:
+    """What the decoder made of it; its files are served from now on. Raises NotFound when it was deleted."""
+    if not stored.set_done(connection, media_id=media_id, decoded=decoded):
+        raise NotFound
+    stored.put_files(connection, keys=_keys(decoded), account_id=account_id)
+    return own(connection, account_id=account_id, media_id=media_id)
+
+
+def fail(connection: Connection, *, media_id: int) -> None:
+    """The decoder refused it or was lost."""
+    stored.set_failed(connection, media_id=media_id)
+
+
+def describe(
+    connection: Connection,
+    *,
+    account_id: int,
+    media_id: int,
+    description: str | None,
+    focus: str | None,
+    preview: Decoded | None,
+    now_ms: int,
+) -> Media:
+    """Changes what is said about one's own attachment; None leaves a value. Raises NotFound, Invalid."""
+    found = own(connection, account_id=account_id, media_id=media_id)
+    new = checked_description(description)
+    place = checked_focus(focus)
+    stored.describe(
+        connection,
+        media_id=media_id,
+        description=found.description if new is None else new,
+        focus=found.focus if place is None else place,
+    )
+    if preview is not None:
+        stored.put_files(connection, keys=(preview.preview_key,), account_id=account_id)
+        stored.set_preview(connection, media_id=media_id, preview=preview)
+        if found.decoded.preview_key:
+            remove_files(connection, keys=(found.decoded.preview_key,), now_ms=now_ms)
+    if found.post_id is not None:
+        connection.tell(PostChanged(found.post_id, account_id))
+    return own(connection, account_id=account_id, media_id=media_id)
+
+
+def delete(connection: Connection, *, account_id: int, media_id: int, now_ms: int) -> None:
+    """Deletes one's own attachment. Raises NotFound for another's, Invalid while it hangs on a post."""
+    found = own(connection, account_id=account_id, media_id=media_id)
+    if found.post_id is not None:
+        raise Invalid("This is part of a post; change or delete the post instead")
+    remove(connection, [found], now_ms=now_ms)
+
+
+def attach(
+    connection: Connection, *, author_id: int, media_ids: Sequence[int], post_id: int, now_ms: int
+) -> tuple[Media, ...]:
+    """Hangs the author's own loose attachments on a post, in this order. Raises Invalid.
+
+    The caller has made the post in the same transaction, and tells of it.
+    """
+    return replace(connection, author_id=author_id, media_ids=media_ids, post_id=post_id, now_ms=now_ms)
+
+
+def replace(
+    connection: Connection, *, author_id: int, media_ids: Sequence[int], post_id: int, now_ms: int
+) -> tuple[Media, ...]:
+    """From now on these hang on the post, in this order, and no others: for an edit. Raises Invalid.
+
+    What hung there before may stay; what goes is loose, and is kept for a day. An empty sequence takes all.
+    """
+    wanted = list(dict.fromkeys(media_ids))
+    if len(wanted) > MAX_PER_POST:
+        raise Invalid(f"Validation failed: Cannot attach more than {MAX_PER_POST} files")
+    found = stored.several(connection, media_ids=wanted) if wanted else {}
+    for media_id in wanted:
+        media = found.get(media_id)
+        if media is None or media.account_id != author_id or media.post_id not in (None, post_id):
+            # One message for all three: whose an id is, is nobody's business.
+            raise Invalid(f"Validation failed: Media {media_id} not found", fields={"media_ids": "not found"})
+        if media.state is MediaState.FAILED:
+            raise Invalid("A file that could not be processed cannot be attached")
+        if media.state is MediaState.PROCESSING:
+            raise Invalid("Cannot attach files that have not finished processing. Try again in a moment!")
+    if len(wanted) > 1 and any(
+        media.decoded.kind in (MediaKind.VIDEO, MediaKind.AUDIO) for media in found.values()
+    ):
+        raise Invalid("Validation failed: Cannot attach a video to a post that already contains images")
+    before = stored.of_posts(connection, post_ids=[post_id]).get(post_id, ())
+    gone = [media.id for media in before if media.id not in found]
+    if gone:
+        stored.detach(connection, media_ids=gone, now_ms=now_ms)
+    for position, media_id in enumerate(wanted):
+        stored.attach(connection, media_id=media_id, post_id=post_id, position=position)
+    stored.set_count(connection, post_id=post_id, count=len(wanted))
+    return stored.of_posts(connection, post_ids=[post_id]).get(post_id, ()) if wanted else ()
+
+
+def let_go(connection: Connection, *, media: Sequence[Media], delete_media: bool, now_ms: int) -> None:
+    """Their post is being deleted: they go with it, or are kept for a day so that it can be written anew."""
+    if not media:
+        return
+    if delete_media:
+        remove(connection, media, now_ms=now_ms)
+    else:
+        stored.detach(connection, media_ids=[one.id for one in media], now_ms=now_ms)
+
+
+def remove(connection: Connection, media: Sequence[Media], *, now_ms: int) -> None:
+    """Deletes attachments: they are not served any more, and the courier deletes their files."""
+    stored.delete(connection, media_ids=[one.id for one in media])
+    remove_files(connection, keys=[key for one in media for key in _keys(one.decoded)], now_ms=now_ms)
+
+
+def remove_files(connection: Connection, *, keys: Sequence[str], now_ms: int) -> None:
+    """The files are not served any more; the courier deletes them."""
+    wanted = [key for key in keys if key]
+    if wanted:
+        stored.delete_files(connection, keys=wanted)
+        outbox.put(connection, kind="media_files", payload={"keys": wanted}, now_ms=now_ms)
+
+
+def _keys(decoded: Decoded) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(key for key in (decoded.key, decoded.preview_key) if key))
+
+
+# Avatars and headers
+
+
+def set_avatar(connection: Connection, *, account_id: int, picture: Decoded | None, now_ms: int) -> None:
+    """Replaces one's avatar; None takes it away."""
+    account = accounts.account(connection, account_id=account_id)
+    if account is None:
+        raise NotFound
+    new = ("", "") if picture is None else (picture.key, picture.preview_key or picture.key)
+    stored.put_files(connection, keys=dict.fromkeys(key for key in new if key), account_id=account_id)
+    accounts.set_avatar(connection, account_id=account_id, key=new[0], static_key=new[1])
+    old = list(dict.fromkeys((account.avatar_key, account.avatar_static_key)))
+    remove_files(connection, keys=old, now_ms=now_ms)
+    connection.tell(AccountChanged(account_id))
+
+
+def set_header(connection: Connection, *, account_id: int, picture: Decoded | None, now_ms: int) -> None:
+    """Replaces one's header; None takes it away."""
+    account = accounts.account(connection, account_id=account_id)
+    if account is None:
+        raise NotFound
+    new = ("", "") if picture is None else (picture.key, picture.preview_key or picture.key)
+    stored.put_files(connection, keys=dict.fromkeys(key for key in new if key), account_id=account_id)
+    accounts.set_header(connection, account_id=account_id, key=new[0], static_key=new[1])
+    old = list(dict.fromkeys((account.header_key, account.header_static_key)))
+    remove_files(connection, keys=old, now_ms=now_ms)
+    connection.tell(AccountChanged(account_id))
+
+
+# Clearing away
+
+
+def remove_old_loose(connection: Connection, *, now_ms: int, count: int) -> int:
+    """Attachments that have had no post for a day; how many, at most `count`."""
+    old = stored.old_loose(connection, before_ms=now_ms - LOOSE_KEPT_MS, count=count)
+    if old:
+        remove(connection, old, now_ms=now_ms)
+    return len(old)
+
+
+def fail_lost(connection: Connection, *, now_ms: int, count: int) -> int:
+    """Attachments whose worker was lost while it processed them; how many, at most `count`."""
+    return stored.fail_lost(connection, before_ms=now_ms - PROCESSING_KEPT_MS, count=count)

@@ -1,0 +1,431 @@
+"""What moderators do: who may do what to whom, and what follows. Web, API and command line call these.
+
+Every act and its line in the audit log are one transaction. Acts that concern somebody tell them, with the
+reason. A moderator acts on members, an admin on everybody; nobody on themselves.
+"""
+
+from __future__ import annotations
+
+from stormpetrel.errors import Forbidden, Invalid, NotFound
+from stormpetrel.model import text as texts
+from stormpetrel.model.account import Account, AccountState, Role
+from stormpetrel.model.event import (
+    AccessChanged,
+    AccountChanged,
+    Notified,
+    PostChanged,
+    PostDeleted,
+    RelationshipChanged,
+)
+from stormpetrel.model.moderation import (
+    MAX_REASON,
+    WARNED,
+    Act,
+    Entry,
+    Moderator,
+    Report,
+    Warning,
+    outranks,
+)
+from stormpetrel.model.notification import Kind
+from stormpetrel.model.page import Page
+from stormpetrel.model.post import Post
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import posts as post_rules
+from stormpetrel.storage import accounts, notifications, posts
+from stormpetrel.storage import moderation as stored
+from stormpetrel.storage.connection import Connection
+
+OPEN_COUNTED = 1000
+"""The overview counts no further: "1000" means at least so many."""
+SUSPENDED_KEPT_MS = 30 * 86_400_000
+"""How long the data of a suspended account is kept; retention asks `suspended_too_long`."""
+HISTORY = 20
+
+# Who
+
+
+def moderator(connection: Connection, *, account_id: int) -> Moderator:
+    """The account as a moderator or admin. Raises Forbidden for anybody else."""
+    found = accounts.user(connection, account_id=account_id)
+    if found is None or found.role is Role.MEMBER or found.state is not AccountState.ACTIVE:
+        raise Forbidden("This page is for moderators")
+    return Moderator(found.account_id, found.username, found.role)
+
+
+def require_admin(actor: Moderator) -> None:
+    """Raises Forbidden for moderators who are no admins."""
+    if actor.role is not Role.ADMIN:
+        raise Forbidden("This is for admins")
+
+
+def _target(connection: Connection, actor: Moderator, account_id: int) -> Account:
+    """Whom the actor wants to act on. Raises NotFound, and Forbidden where they may not."""
+    found = any_account(connection, account_id=account_id)
+    if not outranks(actor, target_id=account_id, target_role=role_of(connection, account_id=account_id)):
+        raise Forbidden("You may not do this to yourself, or to somebody of your own rank or above")
+    return found
+
+
+def _post_target(connection: Connection, actor: Moderator, post_id: int) -> tuple[Post, Account]:
+    found = posts.posts(connection, post_ids=[post_id]).get(post_id)
+    if found is None or found.boost_of_id is not None:
+        raise NotFound("There is no such post")
+    return found, _target(connection, actor, found.author_id)
+
+
+def _keep_an_admin(connection: Connection, account_id: int) -> None:
+    admins = [user.account_id for user in accounts.team(connection) if user.role is Role.ADMIN]
+    if admins == [account_id]:
+        raise Forbidden("This is the last admin, whom the place needs")
+
+
+def any_account(connection: Connection, *, account_id: int) -> Account:
+    """The account in whatever state, for moderators to look at. Raises NotFound."""
+    found = accounts.account(connection, account_id=account_id)
+    if found is None:
+        raise NotFound("There is no such account")
+    return found
+
+
+def role_of(connection: Connection, *, account_id: int) -> Role:
+    """What the account may do besides using the place."""
+    user = accounts.user(connection, account_id=account_id)
+    return Role.MEMBER if user is None else user.role
+
+
+# Writing down, and telling
+
+
+def _reason(reason: str) -> str:
+    said = texts.clean(reason)
+    if not said:
+        raise Invalid("Validation failed: Reason can't be blank", fields={"reason": "can't be blank"})
+    if len(said) > MAX_REASON:
+        problem = f"is too long (maximum is {MAX_REASON} characters)"
+        raise Invalid(f"Validation failed: Reason {problem}", fields={"reason": problem})
+    return said
+
+
+def note(
+    connection: Connection,
+    actor: Moderator,
+    act: Act,
+    *,
+    reason: str,
+    now_ms: int,
+    account: Account | None = None,
+    post_id: int = 0,
+    report_id: int = 0,
+) -> None:
+    """A line in the audit log; and, where the act is one of WARNED, the account is told."""
+    said = _reason(reason)
+    stored.insert_entry(
+        connection,
+        Entry(
+            id=connection.new_id(now_ms),
+            actor_id=actor.account_id,
+            actor_name=actor.name,
+            act=act,
+            account_id=0 if account is None else account.id,
+            account_name="" if account is None else account.username,
+            post_id=post_id,
+            report_id=report_id,
+            reason=said,
+            created_at_ms=now_ms,
+        ),
+    )
+    if account is None or act not in WARNED:
+        return
+    warning_id = connection.new_id(now_ms)
+    stored.insert_warning(
+        connection, id=warning_id, account_id=account.id, act=act, reason=said, post_id=post_id
+    )
+    notifications.insert(
+        connection,
+        id=warning_id,
+        account_id=account.id,
+        kind=Kind.WARNING,
+        # Who moderates is not told: it would be them who is attacked for it.
+        from_account_id=account.id,
+        post_id=None,
+    )
+    connection.tell(Notified(account.id, warning_id))
+
+
+# Reports
+
+
+def open_reports(connection: Connection, *, after_id: int, limit: int) -> list[Report]:
+    """Open reports after that one, oldest first."""
+    return stored.open_reports(connection, after_id=after_id, count=limit)
+
+
+def resolved_reports(connection: Connection, *, page: Page) -> list[Report]:
+    """Resolved reports, newest first."""
+    return stored.resolved_reports(connection, page=page)
+
+
+def count_open_reports(connection: Connection) -> int:
+    """How many are open, at most OPEN_COUNTED."""
+    return stored.count_open(connection, most=OPEN_COUNTED)
+
+
+def report(connection: Connection, *, report_id: int) -> Report:
+    """The report. Raises NotFound."""
+    found = stored.report(connection, report_id=report_id)
+    if found is None:
+        raise NotFound("There is no such report")
+    return found
+
+
+def history(connection: Connection, *, account_id: int) -> tuple[list[Report], list[Entry]]:
+    """The newest reports about the account, and what was done about it."""
+    page = Page(limit=HISTORY)
+    return (
+        stored.reports_of(connection, account_id=account_id, count=HISTORY),
+        stored.log(connection, page=page, account_id=account_id),
+    )
+
+
+def log(connection: Connection, *, page: Page, account_id: int | None = None) -> list[Entry]:
+    """The audit log, newest first; of one account if given."""
+    return stored.log(connection, page=page, account_id=account_id)
+
+
+def warnings(connection: Connection, *, warning_ids: list[int]) -> dict[int, Warning]:
+    """What warnings say, by id."""
+    return stored.warnings(connection, warning_ids=warning_ids)
+
+
+def reports(connection: Connection, *, report_ids: list[int]) -> dict[int, Report]:
+    """Those of the reports that exist, by id; few."""
+    found = (stored.report(connection, report_id=report_id) for report_id in dict.fromkeys(report_ids))
+    return {one.id: one for one in found if one is not None}
+
+
+def _about(connection: Connection, actor: Moderator, report_id: int) -> tuple[Report, Account]:
+    """An open report with its account. Nobody decides about a report of themselves or of who ranks above."""
+    found = report(connection, report_id=report_id)
+    if found.resolved_at_ms:
+        raise Invalid("This report is resolved already")
+    return found, _target(connection, actor, found.account_id)
+
+
+def resolve(connection: Connection, actor: Moderator, *, report_id: int, reason: str, now_ms: int) -> None:
+    """Closes a report. Raises Invalid when it is closed."""
+    _, account = _about(connection, actor, report_id)
+    stored.resolve(connection, report_id=report_id, now_ms=now_ms)
+    note(connection, actor, Act.RESOLVE, reason=reason, account=account, report_id=report_id, now_ms=now_ms)
+
+
+def assign(connection: Connection, actor: Moderator, *, report_id: int, reason: str, now_ms: int) -> None:
+    """The actor looks after the report from now on."""
+    _, account = _about(connection, actor, report_id)
+    stored.assign(connection, report_id=report_id, assigned_id=actor.account_id)
+    note(connection, actor, Act.ASSIGN, reason=reason, account=account, report_id=report_id, now_ms=now_ms)
+
+
+# Acts on posts
+
+
+def hide(connection: Connection, actor: Moderator, *, post_id: int, reason: str, now_ms: int) -> None:
+    """The post and its boosts are gone for everybody but its author and moderators. Raises Invalid if hidden."""
+    post, account = _post_target(connection, actor, post_id)
+    if post.hidden:
+        raise Invalid("This post is hidden already")
+    posts.set_hidden(connection, post_id=post_id, hidden=True)
+    connection.tell(
+        PostDeleted(
+            post_id=post_id,
+            author_id=account.id,
+            tags=post.tags,
+            in_reply_to_id=post.in_reply_to_id or 0,
+            boosts=tuple(posts.boosts(connection, post_id=post_id)),
+        )
+    )
+    # For others it is as if deleted; its author's own list has it still, and is read anew.
+    connection.tell(RelationshipChanged(account.id, account.id))
+    note(connection, actor, Act.HIDE, reason=reason, account=account, post_id=post_id, now_ms=now_ms)
+
+
+def unhide(connection: Connection, actor: Moderator, *, post_id: int, reason: str, now_ms: int) -> None:
+    """The post is there again for whom it is meant. Raises Invalid when it is not hidden."""
+    post, account = _post_target(connection, actor, post_id)
+    if not post.hidden:
+        raise Invalid("This post is not hidden")
+    posts.set_hidden(connection, post_id=post_id, hidden=False)
+    connection.tell(PostChanged(post_id, account.id))
+    # Any list and any page may be missing it or a boost of it.
+    connection.tell(AccountChanged(account.id, hidden=True))
+    note(connection, actor, Act.UNHIDE, reason=reason, account=account, post_id=post_id, now_ms=now_ms)
+
+
+def mark_sensitive(
+    connection: Connection, actor: Moderator, *, post_id: int, reason: str, now_ms: int
+) -> None:
+    """What is attached to the post is covered until asked for."""
+    post, account = _post_target(connection, actor, post_id)
+    if post.sensitive:
+        raise Invalid("This post is marked as sensitive already")
+    posts.mark_sensitive(connection, post_id=post_id)
+    connection.tell(PostChanged(post_id, account.id))
+    note(
+        connection, actor, Act.MARK_SENSITIVE, reason=reason, account=account, post_id=post_id, now_ms=now_ms
+    )
+
+
+def delete_post(connection: Connection, actor: Moderator, *, post_id: int, reason: str, now_ms: int) -> None:
+    """Deletes the post with its boosts, for good."""
+    _, account = _post_target(connection, actor, post_id)
+    post_rules.delete_post(connection, author_id=account.id, post_id=post_id, now_ms=now_ms)
+    note(connection, actor, Act.DELETE_POST, reason=reason, account=account, post_id=post_id, now_ms=now_ms)
+
+
+# Acts on accounts
+
+
+ON_ACCOUNTS = ("warn", "silence", "unsilence", "suspend", "unsuspend")
+ON_POSTS = ("hide", "unhide", "mark_sensitive", "delete_post")
+
+
+def act_on_account(
+    connection: Connection, actor: Moderator, *, verb: str, account_id: int, reason: str, now_ms: int
+) -> None:
+    """One of ON_ACCOUNTS by its name. Raises NotFound for another."""
+    rules = {"warn": warn, "silence": silence, "unsilence": unsilence}
+    rules |= {"suspend": suspend, "unsuspend": unsuspend}
+    if verb not in rules:
+        raise NotFound
+    rules[verb](connection, actor, account_id=account_id, reason=reason, now_ms=now_ms)
+
+
+def act_on_post(
+    connection: Connection, actor: Moderator, *, verb: str, post_id: int, reason: str, now_ms: int
+) -> None:
+    """One of ON_POSTS by its name. Raises NotFound for another."""
+    rules = {"hide": hide, "unhide": unhide, "mark_sensitive": mark_sensitive, "delete_post": delete_post}
+    if verb not in rules:
+        raise NotFound
+    rules[verb](connection, actor, post_id=post_id, reason=reason, now_ms=now_ms)
+
+
+def _is_done(verb: str, post: Post) -> bool:
+    match verb:
+        case "hide":
+            return post.hidden
+        case "unhide":
+            return not post.hidden
+        case "mark_sensitive":
+            return post.sensitive
+        case _:
+            return False
+
+
+def act_on_report(
+    connection: Connection, actor: Moderator, *, verb: str, report_id: int, reason: str, now_ms: int
+) -> None:
+    """What a report asks for: to resolve or assign it, or an act on its account or on all its posts.
+
+    Posts that are gone, or for which it is done, are passed over. The report stays open until it is resolved.
+    """
+    if verb in ("resolve", "assign"):
+        rule = resolve if verb == "resolve" else assign
+        rule(connection, actor, report_id=report_id, reason=reason, now_ms=now_ms)
+        return
+    found, _ = _about(connection, actor, report_id)
+    if verb in ON_ACCOUNTS:
+        act_on_account(
+            connection, actor, verb=verb, account_id=found.account_id, reason=reason, now_ms=now_ms
+        )
+        return
+    if verb not in ON_POSTS:
+        raise NotFound
+    for post in posts.posts(connection, post_ids=found.post_ids).values():
+        if post.boost_of_id is None and not _is_done(verb, post):
+            act_on_post(connection, actor, verb=verb, post_id=post.id, reason=reason, now_ms=now_ms)
+
+
+def warn(connection: Connection, actor: Moderator, *, account_id: int, reason: str, now_ms: int) -> None:
+    """Only tells the account."""
+    account = _target(connection, actor, account_id)
+    note(connection, actor, Act.WARN, reason=reason, account=account, now_ms=now_ms)
+
+
+def silence(connection: Connection, actor: Moderator, *, account_id: int, reason: str, now_ms: int) -> None:
+    """Only its followers meet the account's posts and are told of its doings. Raises Invalid if it is so."""
+    _silence(connection, actor, account_id=account_id, reason=reason, now_ms=now_ms, wanted=True)
+
+
+def unsilence(connection: Connection, actor: Moderator, *, account_id: int, reason: str, now_ms: int) -> None:
+    """Ends `silence`. Raises Invalid when the account is not silenced."""
+    _silence(connection, actor, account_id=account_id, reason=reason, now_ms=now_ms, wanted=False)
+
+
+def _silence(
+    connection: Connection, actor: Moderator, *, account_id: int, reason: str, now_ms: int, wanted: bool
+) -> None:
+    account = _target(connection, actor, account_id)
+    if account.silenced is wanted:
+        raise Invalid(f"@{account.username} is {'silenced already' if wanted else 'not silenced'}")
+    accounts.set_silenced(connection, account_id=account_id, silenced=wanted)
+    # It may stand on any page.
+    connection.tell(AccountChanged(account_id, hidden=True))
+    act = Act.SILENCE if wanted else Act.UNSILENCE
+    note(connection, actor, act, reason=reason, account=account, now_ms=now_ms)
+
+
+def suspend(connection: Connection, actor: Moderator, *, account_id: int, reason: str, now_ms: int) -> None:
+    """Hides the account everywhere and ends all its access, at once. Raises Forbidden for the last admin."""
+    account = _target(connection, actor, account_id)
+    _keep_an_admin(connection, account_id)
+    account_rules.suspend(connection, account_id=account_id)
+    # From now on its data has 30 days.
+    accounts.set_state(
+        connection, account_id=account_id, state=AccountState.SUSPENDED, suspended_at_ms=now_ms
+    )
+    note(connection, actor, Act.SUSPEND, reason=reason, account=account, now_ms=now_ms)
+
+
+def unsuspend(connection: Connection, actor: Moderator, *, account_id: int, reason: str, now_ms: int) -> None:
+    """Brings the account back; its owner signs in again. Raises Invalid when it is not suspended."""
+    account = _target(connection, actor, account_id)
+    account_rules.unsuspend(connection, account_id=account_id)
+    note(connection, actor, Act.UNSUSPEND, reason=reason, account=account, now_ms=now_ms)
+
+
+def set_role(
+    connection: Connection, actor: Moderator, *, account_id: int, role: Role, reason: str, now_ms: int
+) -> None:
+    """Makes the account a moderator, an admin, or a member again. For admins; the last one stays one."""
+    require_admin(actor)
+    account = _target(connection, actor, account_id)
+    user = account_rules.user(connection, account_id=account_id)
+    if user.role is role:
+        raise Invalid(f"@{account.username} is {role.value} already")
+    if user.role is Role.ADMIN:
+        _keep_an_admin(connection, account_id)
+    accounts.set_role(connection, account_id=account_id, role=role)
+    connection.tell(AccessChanged(account_id))
+    note(connection, actor, Act.SET_ROLE, reason=f"{role.value}: {reason}", account=account, now_ms=now_ms)
+
+
+def approve(connection: Connection, actor: Moderator, *, account_id: int, now_ms: int) -> None:
+    """Lets somebody in who waits. For admins."""
+    require_admin(actor)
+    account = accounts.account(connection, account_id=account_id)
+    account_rules.approve(connection, account_id=account_id)
+    note(connection, actor, Act.APPROVE, reason="sign-up", account=account, now_ms=now_ms)
+
+
+def reject(connection: Connection, actor: Moderator, *, account_id: int, now_ms: int) -> None:
+    """Turns away somebody who waits. For admins."""
+    require_admin(actor)
+    account = accounts.account(connection, account_id=account_id)
+    account_rules.reject(connection, account_id=account_id)
+    note(connection, actor, Act.REJECT, reason="sign-up", account=account, now_ms=now_ms)
+
+
+def suspended_too_long(connection: Connection, *, now_ms: int, count: int) -> list[int]:
+    """Accounts suspended for more than 30 days, whose data is to be deleted; at most `count`."""
+    return accounts.suspended_before(connection, before_ms=now_ms - SUSPENDED_KEPT_MS, count=count)

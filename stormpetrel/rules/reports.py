@@ -1,0 +1,102 @@
+"""Reporting somebody to the moderators: who may, of what, and who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stormpetrel.errors import Invalid, NotFound, TooMany
+from stormpetrel.model import text as texts
+from stormpetrel.model.account import AccountState
+from stormpetrel.model.event import Notified
+from stormpetrel.model.ids import first_id_at
+from stormpetrel.model.moderation import (
+    MAX_COMMENT,
+    MAX_REPORTED_POSTS,
+    MAX_RULES,
+    Category,
+    Report,
+)
+from stormpetrel.model.notification import Kind
+from stormpetrel.rules.posts import visible_ids
+from stormpetrel.storage import accounts, instance, posts
+from stormpetrel.storage import moderation as stored
+from stormpetrel.storage import notifications as stored_notifications
+from stormpetrel.storage.connection import Connection
+
+REPORTS_A_DAY = 40
+"""Of one reporter. Enough for somebody who is under attack, too few to bury the queue."""
+DAY_MS = 86_400_000
+
+
+def create_report(
+    connection: Connection,
+    *,
+    reporter_id: int,
+    account_id: int,
+    post_ids: Sequence[int],
+    comment: str,
+    category: str,
+    rule_ids: Sequence[int],
+    now_ms: int,
+) -> Report:
+    """Reports an account, with posts of it that the reporter may see, and tells every moderator.
+
+    An empty category is "violation" where rules are named, otherwise "other". Raises NotFound for an account or
+    post that is not there for the reporter, Invalid for oneself and what is out of bounds, TooMany after
+    REPORTS_A_DAY.
+    """
+    if account_id == reporter_id:
+        raise Invalid("Validation failed: You cannot report yourself")
+    if accounts.state(connection, account_id=account_id) is not AccountState.ACTIVE:
+        raise NotFound
+    said = texts.clean(comment)
+    if len(said) > MAX_COMMENT:
+        raise Invalid(f"Validation failed: Comment is too long (maximum is {MAX_COMMENT} characters)")
+    if len(post_ids) > MAX_REPORTED_POSTS or len(rule_ids) > MAX_RULES:
+        raise Invalid(f"Validation failed: Too many posts or rules (maximum is {MAX_REPORTED_POSTS} each)")
+    try:
+        kind = Category(category or ("violation" if rule_ids else "other"))
+    except ValueError:
+        raise Invalid("Validation failed: Category must be spam, legal, violation or other") from None
+    known = {rule.id for rule in instance.rules(connection)} if rule_ids else set()
+    if not set(rule_ids) <= known:
+        raise Invalid("Validation failed: There is no such rule")
+    wanted = list(dict.fromkeys(post_ids))
+    seen = visible_ids(connection, reader_id=reporter_id, post_ids=wanted, now_ms=now_ms)
+    found = posts.posts(connection, post_ids=seen)
+    if any(post_id not in found or found[post_id].author_id != account_id for post_id in wanted):
+        raise NotFound
+    made = stored.count_reports_by(
+        connection, reporter_id=reporter_id, since_id=first_id_at(now_ms - DAY_MS), most=REPORTS_A_DAY
+    )
+    if made >= REPORTS_A_DAY:
+        raise TooMany("You have reported a lot today. Please wait before you report more", retry_after_s=3600)
+    report = Report(
+        id=connection.new_id(now_ms),
+        reporter_id=reporter_id,
+        account_id=account_id,
+        category=kind,
+        comment=said,
+        post_ids=tuple(wanted),
+        rule_ids=tuple(dict.fromkeys(rule_ids)),
+        assigned_id=None,
+        resolved_at_ms=0,
+        created_at_ms=now_ms,
+    )
+    stored.insert_report(connection, report)
+    for moderator in accounts.team(connection):
+        # Also to a moderator who blocks the reporter: it is their task, not their taste.
+        if moderator.account_id == account_id:
+            continue
+        notification_id = connection.new_id(now_ms)
+        stored_notifications.insert(
+            connection,
+            id=notification_id,
+            account_id=moderator.account_id,
+            kind=Kind.REPORT,
+            from_account_id=reporter_id,
+            post_id=None,
+            report_id=report.id,
+        )
+        connection.tell(Notified(moderator.account_id, notification_id))
+    return report

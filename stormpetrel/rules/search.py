@@ -1,0 +1,170 @@
+"""Finding posts, people and hashtags: who finds what.
+
+A post is found by its author; by whoever favourited or bookmarked it or is named in it, while they may see it; and,
+if it is public and its author wants to be found (`indexable`), by every member. Visitors find people and hashtags,
+not posts: a search by words costs the most of all reads, and whoever asks for it has a name here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import unquote
+
+from stormpetrel.model.account import Account
+from stormpetrel.model.ids import MAX_ID, first_id_at, parse_id
+from stormpetrel.model.page import Page
+from stormpetrel.model.search import SearchQuery, name_words, words_of
+from stormpetrel.model.text import tag_key
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules.posts import visible_ids
+from stormpetrel.storage import accounts
+from stormpetrel.storage import search as stored
+from stormpetrel.storage.connection import Connection
+
+LATEST_MS = MAX_ID >> 16
+
+
+def find_posts(
+    connection: Connection,
+    *,
+    reader_id: int,
+    query: SearchQuery,
+    page: Page,
+    author_id: int | None = None,
+    offset: int = 0,
+    now_ms: int,
+) -> list[int]:
+    """Ids of the posts that have everything `query` asks for and that the reader finds, newest first.
+
+    `author_id`: only posts of that account.
+    """
+    if query.is_empty:
+        return []
+    if not author_id and query.author == "me":
+        author_id = reader_id
+    elif not author_id and query.author:
+        named = accounts.ids_by_names(connection, names=[query.author]).get(query.author)
+        if named is None:
+            return []
+        author_id = named[0]
+    author_id = author_id or 0
+    marks = [f"x{mark}" for mark in query.marks]
+    if author_id:
+        marks.append(stored.author_mark(author_id))
+    elif query.scope == "library" and not (query.terms or marks):
+        marks.append(stored.author_mark(reader_id))
+    if query.language:
+        marks.append(f"xl{query.language}")
+    wanted = stored.Wanted(
+        terms=query.terms,
+        not_terms=query.not_terms,
+        marks=tuple(marks),
+        not_marks=tuple(f"x{mark}" for mark in query.not_marks),
+        author_id=author_id,
+    )
+    page = replace(_within(page, query), limit=page.limit + offset)
+    found: set[int] = set()
+    if query.scope != "library":
+        found.update(
+            stored.posts(
+                connection,
+                reader_id=reader_id,
+                wanted=wanted,
+                page=page,
+                now_ms=now_ms,
+                with_own=query.scope != "public",
+            )
+        )
+    elif author_id in (0, reader_id):
+        own = replace(wanted, author_id=reader_id, marks=(*marks, stored.author_mark(reader_id)))
+        found.update(
+            stored.posts(connection, reader_id=reader_id, wanted=own, page=page, now_ms=now_ms, only_own=True)
+        )
+    if query.scope != "public":
+        found.update(stored.kept_posts(connection, reader_id=reader_id, wanted=wanted, page=page))
+    newest_first = sorted(found, reverse=True)
+    chosen = newest_first[-page.limit :] if page.upward else newest_first[: page.limit]
+    shown = visible_ids(connection, reader_id=reader_id, post_ids=chosen, now_ms=now_ms, without_hidden=True)
+    return shown[offset:]
+
+
+def _within(page: Page, query: SearchQuery) -> Page:
+    """The page, within the days that are asked for."""
+    low_id = first_id_at(min(query.from_ms, LATEST_MS)) - 1 if query.from_ms else 0
+    high_id = first_id_at(min(query.until_ms, LATEST_MS)) if query.until_ms else MAX_ID
+    page = replace(page, max_id=min(page.max_id, high_id))
+    if page.min_id is not None:
+        return replace(page, min_id=max(page.min_id, low_id))
+    return replace(page, since_id=max(page.since_id, low_id))
+
+
+def find_people(
+    connection: Connection,
+    *,
+    reader_id: int | None,
+    text: str,
+    limit: int,
+    offset: int = 0,
+    only_followed: bool = False,
+    now_ms: int,
+) -> list[Account]:
+    """People by the beginning of their username or of a word of their name; of several words, by the first, and
+    those whose name has the others too. A leading @ and a domain may be there."""
+    name = text.strip().removeprefix("@").partition("@")[0]
+    parts = [part for part in map(_folded, name.split()) if part]
+    if not parts:
+        return []
+    several = len(parts) > 1
+    ids = stored.people(
+        connection,
+        reader_id=reader_id,
+        prefix=parts[0],
+        limit=stored.NAMES_MOST if several else limit,
+        offset=0 if several else offset,
+        only_followed=only_followed,
+        now_ms=now_ms,
+    )
+    found = account_rules.accounts(connection, account_ids=ids)
+    if not several:
+        return found
+    return [account for account in found if _has_parts(account, parts)][offset : offset + limit]
+
+
+def _folded(part: str) -> str:
+    """As names are kept (model/search.py name_words); a username may hold an underscore."""
+    if part.isascii():
+        return "".join(c for c in part.lower() if c.isalnum() or c == "_")
+    return "".join(words_of(part))
+
+
+def _has_parts(account: Account, parts: Sequence[str]) -> bool:
+    own = name_words(account.username, account.display_name)
+    return all(any(word.startswith(part) for word in own) for part in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an address of ours leads to: a profile, or with `post_id` a post."""
+
+    username: str
+    post_id: int | None
+
+
+def address(text: str, *, base_url: str) -> Target | None:
+    """Of `…/@name` or `…/@name/ID`; None for any other text."""
+    if not text.startswith(f"{base_url}/@"):
+        return None
+    username, slash, rest = unquote(text.removeprefix(f"{base_url}/@")).partition("/")
+    if not slash or not rest:
+        return Target(username, None)
+    post_id = parse_id(rest)
+    return None if post_id is None else Target(username, post_id)
+
+
+def find_tags(connection: Connection, *, text: str, limit: int, offset: int = 0) -> list[str]:
+    """Hashtags that begin so, the most used first."""
+    prefix = tag_key(text.strip().removeprefix("#"))
+    if not prefix or "\0" in prefix or any(c.isspace() for c in prefix):
+        return []
+    return stored.tags(connection, prefix=prefix, limit=limit, offset=offset)

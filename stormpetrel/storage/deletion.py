@@ -1,0 +1,37 @@
+"""Queries: what a deleted account leaves."""
+
+from __future__ import annotations
+
+from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.statement import sql
+
+_POSTS = sql("SELECT id FROM posts WHERE author_id = :account_id ORDER BY id DESC LIMIT :count")
+_FOLLOWED = sql("SELECT followed_id FROM follows WHERE follower_id = :account_id LIMIT :count")
+_FOLLOWERS = sql("SELECT follower_id FROM follows WHERE followed_id = :account_id LIMIT :count")
+_FORGET_USER = sql("DELETE FROM users WHERE account_id = :account_id")
+_FORGET_LINKS = sql("DELETE FROM mail_links WHERE account_id = :account_id")
+_FORGET_PROFILE = sql(
+    "UPDATE accounts SET display_name = '', note = '', fields = '[]', discoverable = FALSE WHERE id = :account_id"
+)
+
+
+def forget_person(connection: Connection, *, account_id: int) -> None:
+    """E-mail address, password and profile are gone; the address may be used again."""
+    connection.run(_FORGET_USER, account_id=account_id)
+    connection.run(_FORGET_LINKS, account_id=account_id)
+    connection.run(_FORGET_PROFILE, account_id=account_id)
+
+
+def post_ids(connection: Connection, *, account_id: int, count: int) -> list[int]:
+    """Posts and boosts of the account, newest first."""
+    return [row[0] for row in connection.all(_POSTS, account_id=account_id, count=count)]
+
+
+def followed_ids(connection: Connection, *, account_id: int, count: int) -> list[int]:
+    """Some whom the account follows."""
+    return [row[0] for row in connection.all(_FOLLOWED, account_id=account_id, count=count)]
+
+
+def follower_ids(connection: Connection, *, account_id: int, count: int) -> list[int]:
+    """Some who follow the account."""
+    return [row[0] for row in connection.all(_FOLLOWERS, account_id=account_id, count=count)]

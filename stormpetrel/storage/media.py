@@ -1,0 +1,206 @@
+"""Queries about media and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from stormpetrel.model.media import Decoded, Media, MediaKind, MediaState
+from stormpetrel.storage.connection import Connection, Row
+from stormpetrel.storage.hot import hot
+from stormpetrel.storage.statement import sql
+
+_COLUMNS = (
+    "id, account_id, post_id, state, description, focus_x, focus_y, created_at_ms, kind, key, preview_key, "
+    "width, height, preview_width, preview_height, duration_ms, bit_rate, frame_rate, blurhash"
+)
+_BY_ID = sql(f"SELECT {_COLUMNS} FROM media WHERE id = :media_id")
+_BY_IDS = sql(f"SELECT {_COLUMNS} FROM media WHERE id IN :media_ids[]")
+_OF_POSTS = sql(f"SELECT {_COLUMNS} FROM media WHERE post_id IN :post_ids[] ORDER BY post_id, position, id")
+_INSERT = sql(
+    "INSERT INTO media (id, account_id, state, description, focus_x, focus_y, created_at_ms, detached_at_ms) "
+    "VALUES (:id, :account_id, 'processing', :description, :focus_x, :focus_y, :now_ms, :now_ms)"
+)
+_DONE = sql(
+    "UPDATE media SET state = 'done', kind = :kind, key = :key, preview_key = :preview_key, width = :width, "
+    "height = :height, preview_width = :preview_width, preview_height = :preview_height, "
+    "duration_ms = :duration_ms, bit_rate = :bit_rate, frame_rate = :frame_rate, blurhash = :blurhash "
+    "WHERE id = :media_id AND state = 'processing'"
+)
+_FAILED = sql("UPDATE media SET state = 'failed' WHERE id = :media_id AND state = 'processing'")
+_FAIL_LOST = sql(
+    "UPDATE media SET state = 'failed' WHERE id IN (SELECT id FROM media WHERE post_id IS NULL "
+    "AND state = 'processing' AND detached_at_ms < :before_ms ORDER BY detached_at_ms LIMIT :count)"
+)
+_DESCRIBE = sql(
+    "UPDATE media SET description = :description, focus_x = :focus_x, focus_y = :focus_y WHERE id = :media_id"
+)
+_PREVIEW = sql(
+    "UPDATE media SET preview_key = :key, preview_width = :width, preview_height = :height, "
+    "blurhash = :blurhash WHERE id = :media_id"
+)
+_ATTACH = sql("UPDATE media SET post_id = :post_id, position = :position WHERE id = :media_id")
+_DETACH = sql(
+    "UPDATE media SET post_id = NULL, position = 0, detached_at_ms = :now_ms WHERE id IN :media_ids[]"
+)
+_COUNT = sql("UPDATE posts SET media_count = :count WHERE id = :post_id")
+_DELETE = sql("DELETE FROM media WHERE id IN :media_ids[]")
+_OLD = sql(
+    f"SELECT {_COLUMNS} FROM media WHERE post_id IS NULL AND detached_at_ms < :before_ms "
+    "ORDER BY detached_at_ms LIMIT :count"
+)
+_PUT_FILE = sql("INSERT INTO media_files (key, account_id) VALUES (:key, :account_id)")
+_DELETE_FILES = sql("DELETE FROM media_files WHERE key IN :keys[text]")
+_KNOWN_FILES = sql("SELECT key FROM media_files WHERE key IN :keys[text]")
+_SERVED = sql(
+    "SELECT 1 FROM media_files f JOIN accounts a ON a.id = f.account_id "
+    "WHERE f.key = :key AND a.state = 'active'"
+)
+
+
+def _media(row: Row) -> Media:
+    return Media(
+        id=row[0],
+        account_id=row[1],
+        post_id=row[2],
+        state=MediaState(row[3]),
+        description=row[4],
+        focus=(row[5], row[6]),
+        created_at_ms=row[7],
+        decoded=Decoded(MediaKind(row[8]), *row[9:]),
+    )
+
+
+def one(connection: Connection, *, media_id: int) -> Media | None:
+    """The attachment, or None."""
+    row = connection.one(_BY_ID, media_id=media_id)
+    return None if row is None else _media(row)
+
+
+def several(connection: Connection, *, media_ids: Sequence[int]) -> dict[int, Media]:
+    """Those that exist, by id."""
+    return {row[0]: _media(row) for row in connection.all(_BY_IDS, media_ids=media_ids)}
+
+
+def of_posts(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, tuple[Media, ...]]:
+    """What hangs on each of the posts, in their order; posts without any are not in it."""
+    found: dict[int, tuple[Media, ...]] = {}
+    for row in connection.all(_OF_POSTS, post_ids=post_ids):
+        found[row[2]] = (*found.get(row[2], ()), _media(row))
+    return found
+
+
+def insert(
+    connection: Connection,
+    *,
+    media_id: int,
+    account_id: int,
+    description: str,
+    focus: tuple[int, int],
+    now_ms: int,
+) -> None:
+    """A new attachment that is being processed."""
+    connection.run(
+        _INSERT,
+        id=media_id,
+        account_id=account_id,
+        description=description,
+        focus_x=focus[0],
+        focus_y=focus[1],
+        now_ms=now_ms,
+    )
+
+
+def set_done(connection: Connection, *, media_id: int, decoded: Decoded) -> bool:
+    """Processed; False when it is not waiting for that any more."""
+    return (
+        connection.run(
+            _DONE,
+            media_id=media_id,
+            kind=decoded.kind.value,
+            key=decoded.key,
+            preview_key=decoded.preview_key,
+            width=decoded.width,
+            height=decoded.height,
+            preview_width=decoded.preview_width,
+            preview_height=decoded.preview_height,
+            duration_ms=decoded.duration_ms,
+            bit_rate=decoded.bit_rate,
+            frame_rate=decoded.frame_rate,
+            blurhash=decoded.blurhash,
+        )
+        == 1
+    )
+
+
+def set_failed(connection: Connection, *, media_id: int) -> None:
+    """Could not be processed."""
+    connection.run(_FAILED, media_id=media_id)
+
+
+def fail_lost(connection: Connection, *, before_ms: int, count: int) -> int:
+    """Those whose worker was lost before it could say what became of them; how many."""
+    return connection.run(_FAIL_LOST, before_ms=before_ms, count=count)
+
+
+def describe(connection: Connection, *, media_id: int, description: str, focus: tuple[int, int]) -> None:
+    """Changes what is said about it."""
+    connection.run(_DESCRIBE, media_id=media_id, description=description, focus_x=focus[0], focus_y=focus[1])
+
+
+def set_preview(connection: Connection, *, media_id: int, preview: Decoded) -> None:
+    """Another picture stands for it."""
+    connection.run(
+        _PREVIEW,
+        media_id=media_id,
+        key=preview.preview_key,
+        width=preview.preview_width,
+        height=preview.preview_height,
+        blurhash=preview.blurhash,
+    )
+
+
+def attach(connection: Connection, *, media_id: int, post_id: int, position: int) -> None:
+    """Hangs on a post from now on."""
+    connection.run(_ATTACH, media_id=media_id, post_id=post_id, position=position)
+
+
+def detach(connection: Connection, *, media_ids: Sequence[int], now_ms: int) -> None:
+    """Hang on no post any more."""
+    connection.run(_DETACH, media_ids=media_ids, now_ms=now_ms)
+
+
+def set_count(connection: Connection, *, post_id: int, count: int) -> None:
+    """How many hang on the post."""
+    connection.run(_COUNT, post_id=post_id, count=count)
+
+
+def delete(connection: Connection, *, media_ids: Sequence[int]) -> None:
+    """The rows of attachments; those of their files are separate."""
+    connection.run(_DELETE, media_ids=media_ids)
+
+
+def old_loose(connection: Connection, *, before_ms: int, count: int) -> list[Media]:
+    """Those that have belonged to no post since before then, the oldest first."""
+    return [_media(row) for row in connection.all(_OLD, before_ms=before_ms, count=count)]
+
+
+def put_files(connection: Connection, *, keys: Iterable[str], account_id: int) -> None:
+    """The files are the account's, and are served."""
+    for key in keys:
+        connection.run(_PUT_FILE, key=key, account_id=account_id)
+
+
+def delete_files(connection: Connection, *, keys: Sequence[str]) -> None:
+    """The files are not served any more."""
+    connection.run(_DELETE_FILES, keys=keys)
+
+
+def known_files(connection: Connection, *, keys: Sequence[str]) -> set[str]:
+    """Those of the keys that have a row."""
+    return {row[0] for row in connection.all(_KNOWN_FILES, keys=keys)}
+
+
+@hot
+def is_served(connection: Connection, *, key: str) -> bool:
+    """Whether there is such a file, of an account that is there for others."""
+    return connection.one(_SERVED, key=key) is not None

@@ -1,0 +1,116 @@
+"""Queries about polls and votes. A poll has its post's id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stormpetrel.model.poll import Option, Poll, positions_in
+from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.statement import sql
+
+_BY_IDS = sql(
+    "SELECT l.post_id, p.author_id, l.multiple, l.hide_totals, l.expires_at_ms, l.voters_count, "
+    "o.title, o.votes_count FROM polls l JOIN posts p ON p.id = l.post_id "
+    "JOIN poll_options o ON o.post_id = l.post_id "
+    "WHERE l.post_id IN :post_ids[] ORDER BY l.post_id, o.position"
+)
+_INSERT = sql(
+    "INSERT INTO polls (post_id, multiple, hide_totals, expires_at_ms) "
+    "VALUES (:post_id, :multiple, :hide_totals, :expires_at_ms)"
+)
+_INSERT_OPTION = sql(
+    "INSERT INTO poll_options (post_id, position, title) VALUES (:post_id, :position, :title)"
+)
+_HAS_POLL = sql("UPDATE posts SET has_poll = :has_poll WHERE id = :post_id")
+_DELETE = sql("DELETE FROM polls WHERE post_id = :post_id")
+_RESCHEDULE = sql(
+    "UPDATE polls SET expires_at_ms = :expires_at_ms, hide_totals = :hide_totals, told = FALSE "
+    "WHERE post_id = :post_id"
+)
+# Also takes the row's lock: votes and edits of one poll come after each other, and what is read next is current.
+_LOCK = sql("UPDATE polls SET told = told WHERE post_id = :post_id")
+_PUT_BALLOT = sql(
+    "INSERT INTO ballots (post_id, account_id, choices) VALUES (:post_id, :account_id, :choices) "
+    "ON CONFLICT DO NOTHING"
+)
+_COUNT_VOTER = sql("UPDATE polls SET voters_count = voters_count + 1 WHERE post_id = :post_id")
+_COUNT_VOTES = sql(
+    "UPDATE poll_options SET votes_count = votes_count + 1 WHERE post_id = :post_id AND position IN :positions[]"
+)
+_END = sql(
+    "UPDATE polls SET told = TRUE WHERE post_id = :post_id AND expires_at_ms = :expires_at_ms AND told = FALSE"
+)
+_VOTERS = sql(
+    "SELECT account_id FROM ballots WHERE post_id = :post_id AND account_id > :after_id "
+    "ORDER BY account_id LIMIT :count"
+)
+
+
+def polls(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, Poll]:
+    """The polls of those of the posts that have one, by post."""
+    found: dict[int, Poll] = {}
+    options: dict[int, list[Option]] = {}
+    for row in connection.all(_BY_IDS, post_ids=post_ids):
+        options.setdefault(row[0], []).append(Option(row[6], row[7]))
+        found[row[0]] = Poll(
+            post_id=row[0],
+            author_id=row[1],
+            multiple=bool(row[2]),
+            hide_totals=bool(row[3]),
+            expires_at_ms=row[4],
+            voters_count=row[5],
+            options=tuple(options[row[0]]),
+        )
+    return found
+
+
+def insert(connection: Connection, poll: Poll) -> None:
+    """A new poll, without votes, of a post that is there."""
+    connection.run(
+        _INSERT,
+        post_id=poll.post_id,
+        multiple=poll.multiple,
+        hide_totals=poll.hide_totals,
+        expires_at_ms=poll.expires_at_ms,
+    )
+    for position, option in enumerate(poll.options):
+        connection.run(_INSERT_OPTION, post_id=poll.post_id, position=position, title=option.title)
+    connection.run(_HAS_POLL, post_id=poll.post_id, has_poll=True)
+
+
+def delete(connection: Connection, *, post_id: int) -> None:
+    """The post has no poll any more; votes are gone with it."""
+    connection.run(_DELETE, post_id=post_id)
+    connection.run(_HAS_POLL, post_id=post_id, has_poll=False)
+
+
+def reschedule(connection: Connection, *, post_id: int, expires_at_ms: int, hide_totals: bool) -> None:
+    """The same question ends at another time; its votes stay."""
+    connection.run(_RESCHEDULE, post_id=post_id, expires_at_ms=expires_at_ms, hide_totals=hide_totals)
+
+
+def locked(connection: Connection, *, post_id: int) -> Poll | None:
+    """The poll as it is now, and nobody changes it before the transaction ends; None when there is none."""
+    if not connection.run(_LOCK, post_id=post_id):
+        return None
+    return polls(connection, post_ids=[post_id]).get(post_id)
+
+
+def put_ballot(connection: Connection, *, post_id: int, account_id: int, choices: int) -> bool:
+    """A vote, counted; False when the account has voted before."""
+    if not connection.run(_PUT_BALLOT, post_id=post_id, account_id=account_id, choices=choices):
+        return False
+    connection.run(_COUNT_VOTER, post_id=post_id)
+    connection.run(_COUNT_VOTES, post_id=post_id, positions=positions_in(choices))
+    return True
+
+
+def end(connection: Connection, *, post_id: int, expires_at_ms: int) -> bool:
+    """Notes that its end is told; False when it was, or when it ends at another time."""
+    return connection.run(_END, post_id=post_id, expires_at_ms=expires_at_ms) > 0
+
+
+def voters(connection: Connection, *, post_id: int, after_id: int, count: int) -> list[int]:
+    """Who voted, by account id, from after `after_id`."""
+    rows = connection.all(_VOTERS, post_id=post_id, after_id=after_id, count=count)
+    return [row[0] for row in rows]

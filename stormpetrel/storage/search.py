@@ -1,0 +1,236 @@
+"""Queries that find posts by their words, people by their names, and hashtags by their beginning.
+
+Posts: newest first, never by rank, so that a common word costs as little as a rare one. On SQLite an FTS5 index is
+walked downward from the page's end. PostgreSQL's GIN gives all posts with a word at once: so the newest
+WINDOW posts are looked through first, where a common word fills the page, and the index is asked for what is
+older, where only a rarer word comes to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stormpetrel.model.page import Page
+from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.statement import Statement, sql
+
+WINDOW = 10_000
+"""Posts of PostgreSQL's that are looked through one by one; about 20 ms."""
+LIBRARY_MOST = 1_000
+"""Of one's newest favourites, of bookmarks and of posts that name one, so many each are looked through a page."""
+NAMES_MOST = 2_000
+"""People whose name begins so, of whom those with most followers are shown."""
+TAGS_MOST = 1_000
+
+_HIDDEN = (
+    "SELECT target_id FROM blocks WHERE account_id = :reader_id "
+    "UNION SELECT account_id FROM blocks WHERE target_id = :reader_id "
+    "UNION SELECT target_id FROM mutes WHERE account_id = :reader_id "
+    "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms)"
+)
+# Who may find a post: its author, and everybody for public posts of those who want to be found.
+_OPEN = (
+    "a.state = 'active' AND (:author_id = 0 OR p.author_id = :author_id) "
+    "AND (:only_own = 0 OR p.author_id = :reader_id) "
+    "AND ((:with_own = 1 AND p.author_id = :reader_id) OR (p.visibility = 0 AND a.indexable = TRUE "
+    "AND p.hidden = FALSE AND (a.silenced = FALSE OR EXISTS "
+    "(SELECT 1 FROM follows sf WHERE sf.follower_id = :reader_id AND sf.followed_id = p.author_id)) "
+    f"AND p.author_id NOT IN ({_HIDDEN})))"
+)
+_JOINED = "JOIN posts p ON p.id = {id} JOIN accounts a ON a.id = p.author_id"
+
+
+def _found(order: str) -> Statement:
+    direction = "DESC" if order == "down" else ""
+    return sql(
+        "SELECT f.rowid FROM post_words f CROSS "
+        + _JOINED.format(id="f.rowid")
+        + f" WHERE f.post_words MATCH :match AND f.rowid > :low_id AND f.rowid < :high_id AND {_OPEN} "
+        f"ORDER BY f.rowid {direction} LIMIT :count",
+        # MATERIALIZED: the planner must not walk down the table in the hope of meeting enough.
+        postgresql="WITH f AS MATERIALIZED (SELECT post_id FROM post_words "
+        "WHERE words @@ to_tsquery('simple', :match) AND post_id > :low_id AND post_id < :high_id) "
+        f"SELECT f.post_id FROM f {_JOINED.format(id='f.post_id')} WHERE {_OPEN} "
+        f"ORDER BY f.post_id {direction} LIMIT :count",
+    )
+
+
+_FOUND_DOWN = _found("down")
+_FOUND_UP = _found("up")
+_ONLY_POSTGRESQL = (
+    "SELECT :match, :low_id, :high_id, :count, :reader_id, :now_ms, :author_id, :only_own, :with_own, :window"
+)
+_FOUND_IN_WINDOW = sql(
+    _ONLY_POSTGRESQL,
+    postgresql="SELECT f.post_id FROM (SELECT w.post_id, w.words FROM post_words w "
+    "WHERE w.post_id > :low_id AND w.post_id < :high_id ORDER BY w.post_id DESC LIMIT :window) AS f "
+    f"{_JOINED.format(id='f.post_id')} WHERE f.words @@ to_tsquery('simple', :match) AND {_OPEN} "
+    "ORDER BY f.post_id DESC LIMIT :count",
+)
+_WINDOW_END = sql(
+    "SELECT :low_id, :high_id, :window",
+    postgresql="SELECT min(post_id) FROM (SELECT post_id FROM post_words "
+    "WHERE post_id > :low_id AND post_id < :high_id ORDER BY post_id DESC LIMIT :window) AS f",
+)
+_KEPT = " UNION ".join(
+    f"SELECT post_id FROM (SELECT post_id FROM {table} WHERE account_id = :reader_id "
+    f"AND post_id > :low_id AND post_id < :high_id ORDER BY post_id DESC LIMIT :most) AS {table}_of"
+    for table in ("favourites", "bookmarks", "mentions")
+)
+_FOUND_KEPT = sql(
+    f"SELECT l.post_id FROM ({_KEPT}) AS l CROSS JOIN post_words f JOIN posts p ON p.id = f.rowid "
+    "WHERE f.rowid = l.post_id AND f.post_words MATCH :match "
+    "AND (:author_id = 0 OR p.author_id = :author_id) ORDER BY l.post_id DESC LIMIT :count",
+    postgresql=f"SELECT l.post_id FROM ({_KEPT}) AS l JOIN post_words f ON f.post_id = l.post_id "
+    "JOIN posts p ON p.id = f.post_id WHERE f.words @@ to_tsquery('simple', :match) "
+    "AND (:author_id = 0 OR p.author_id = :author_id) ORDER BY l.post_id DESC LIMIT :count",
+)
+
+_PEOPLE = sql(
+    "SELECT a.id, a.username_lower, a.followers_count FROM (SELECT DISTINCT account_id FROM "
+    "(SELECT account_id FROM account_words WHERE word >= :low AND word < :high ORDER BY word LIMIT :most) AS n) AS w "
+    "JOIN accounts a ON a.id = w.account_id WHERE a.state = 'active' "
+    f"AND (:reader_id = 0 OR a.id NOT IN ({_HIDDEN})) "
+    "AND (:following = 0 OR EXISTS "
+    "(SELECT 1 FROM follows x WHERE x.follower_id = :reader_id AND x.followed_id = a.id)) "
+    "ORDER BY CASE WHEN a.username_lower = :low THEN 0 ELSE 1 END, "
+    "CASE WHEN EXISTS (SELECT 1 FROM follows y WHERE y.follower_id = :reader_id AND y.followed_id = a.id) "
+    "THEN 0 ELSE 1 END, a.followers_count DESC, a.username_lower LIMIT :count OFFSET :skip"
+)
+_TAGS = sql(
+    "SELECT t.name FROM (SELECT id, name, uses FROM tags WHERE name >= :low AND name < :high "
+    "ORDER BY name LIMIT :most) AS t WHERE EXISTS (SELECT 1 FROM post_tags pt JOIN posts p ON p.id = pt.post_id "
+    "JOIN accounts a ON a.id = p.author_id WHERE pt.tag_id = t.id AND p.visibility = 0 AND a.state = 'active') "
+    "ORDER BY CASE WHEN t.name = :low THEN 0 ELSE 1 END, t.uses DESC, t.name LIMIT :count OFFSET :skip"
+)
+_FORGET_NAME = sql("DELETE FROM account_words WHERE account_id = :account_id")
+_PUT_NAME = sql("INSERT INTO account_words (word, account_id) VALUES (:word, :account_id)")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a post must have: phrases (words separated by one space) and marks. `author_id` 0: anybody."""
+
+    terms: tuple[str, ...]
+    not_terms: tuple[str, ...]
+    marks: tuple[str, ...]
+    not_marks: tuple[str, ...]
+    author_id: int
+
+
+def author_mark(account_id: int) -> str:
+    """The mark of an author's posts."""
+    return f"xa{account_id}"
+
+
+def _match(connection: Connection, wanted: Wanted) -> str:
+    """The text of the index's own language. Terms hold letters, digits and spaces only (model/search.py)."""
+    if connection.dialect == "sqlite":
+        must = [f'words:"{term}"' for term in wanted.terms] + [f'marks:"{mark}"' for mark in wanted.marks]
+        never = [f'words:"{term}"' for term in wanted.not_terms]
+        never += [f'marks:"{mark}"' for mark in wanted.not_marks]
+        text = f"({' AND '.join(must)})"
+        return f"{text} NOT ({' OR '.join(never)})" if never else text
+    must = [_phrase(term) for term in wanted.terms] + [f"'{mark}'" for mark in wanted.marks]
+    never = [_phrase(term) for term in wanted.not_terms] + [f"'{mark}'" for mark in wanted.not_marks]
+    return " & ".join([*must, *(f"!{one}" for one in never)])
+
+
+def _phrase(term: str) -> str:
+    return "(" + " <-> ".join(f"'{word}'" for word in term.split(" ")) + ")"
+
+
+def posts(
+    connection: Connection,
+    *,
+    reader_id: int,
+    wanted: Wanted,
+    page: Page,
+    now_ms: int,
+    with_own: bool = True,
+    only_own: bool = False,
+) -> list[int]:
+    """Ids of public posts of those who want to be found, and of the reader's own posts, newest first."""
+    values = {
+        "match": _match(connection, wanted),
+        "reader_id": reader_id,
+        "author_id": wanted.author_id,
+        "with_own": int(with_own),
+        "only_own": int(only_own),
+        "now_ms": now_ms,
+    }
+    if page.upward:
+        rows = connection.all(_FOUND_UP, low_id=page.low, high_id=page.max_id, count=page.limit, **values)
+        return [row[0] for row in rows][::-1]
+    high_id, found = page.max_id, []
+    if connection.dialect == "postgresql":
+        span = {"low_id": page.low, "high_id": high_id, "window": WINDOW}
+        rows = connection.all(_FOUND_IN_WINDOW, count=page.limit, **span, **values)
+        found = [row[0] for row in rows]
+        if len(found) == page.limit:
+            return found
+        end = connection.one(_WINDOW_END, **span)
+        high_id = 0 if end is None or end[0] is None else end[0]
+    rows = connection.all(
+        _FOUND_DOWN, low_id=page.low, high_id=high_id, count=page.limit - len(found), **values
+    )
+    return found + [row[0] for row in rows]
+
+
+def kept_posts(connection: Connection, *, reader_id: int, wanted: Wanted, page: Page) -> list[int]:
+    """Ids of posts that the reader favourited or bookmarked, or that name the reader, newest first.
+
+    Who may still see them is the caller's to decide.
+    """
+    rows = connection.all(
+        _FOUND_KEPT,
+        match=_match(connection, wanted),
+        reader_id=reader_id,
+        author_id=wanted.author_id,
+        low_id=page.low,
+        high_id=page.max_id,
+        count=page.limit if not page.upward else LIBRARY_MOST,
+        most=LIBRARY_MOST,
+    )
+    found = [row[0] for row in rows]
+    return found[-page.limit :] if page.upward else found
+
+
+def people(
+    connection: Connection,
+    *,
+    reader_id: int | None,
+    prefix: str,
+    limit: int,
+    offset: int,
+    only_followed: bool,
+    now_ms: int,
+) -> list[int]:
+    """Ids of active accounts with a name that begins with `prefix` (folded): of that very username, then those
+    whom the reader follows, then who is followed most."""
+    rows = connection.all(
+        _PEOPLE,
+        low=prefix,
+        high=prefix + "\U0010ffff",
+        most=NAMES_MOST,
+        reader_id=reader_id or 0,
+        following=int(only_followed),
+        count=limit,
+        skip=offset,
+        now_ms=now_ms,
+    )
+    return [row[0] for row in rows]
+
+
+def tags(connection: Connection, *, prefix: str, limit: int, offset: int) -> list[str]:
+    """Names of hashtags that were used in public and begin so (folded): that very one, then the most used."""
+    rows = connection.all(
+        _TAGS, low=prefix, high=prefix + "\U0010ffff", most=TAGS_MOST, count=limit, skip=offset
+    )
+    return [row[0] for row in rows]
+
+
+def put_names(connection: Connection, *, account_id: int, words: tuple[str, ...]) -> None:
+    """What the account is found by, in place of what it was found by before."""
+    connection.run(_FORGET_NAME, account_id=account_id)
+    connection.many(_PUT_NAME, [{"word": word, "account_id": account_id} for word in words])

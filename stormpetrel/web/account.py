@@ -1,0 +1,174 @@
+"""One's own account: address, browsers and apps that are in it, and its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stormpetrel.errors import Invalid
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, redirect
+from stormpetrel.http.routing import Actor, Route
+from stormpetrel.rules import access as access_rules
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import deletion as deletion_rules
+from stormpetrel.rules import mail as mail_rules
+from stormpetrel.shield.cookies import COOKIE_NAME
+from stormpetrel.web.reader import Reader, read_reader
+
+if TYPE_CHECKING:
+    from stormpetrel.model.access import Authorised, SignedIn
+    from stormpetrel.model.account import User
+    from stormpetrel.storage.connection import Connection
+
+WRONG_PASSWORD = "is not right"
+_DONE = {
+    "address": "Your new address is confirmed.",
+    "changed": "Your address is changed.",
+    "sent": "A mail is on its way to the new address. It counts once you have opened the link in it.",
+    "ended": "Done. It has to sign in again.",
+}
+
+
+def read_account(
+    connection: Connection, *, reader_id: int, now_ms: int
+) -> tuple[Reader | None, User, list[SignedIn], list[Authorised]]:
+    """The reader with all that the page shows."""
+    browsers, apps = access_rules.ways_in(connection, account_id=reader_id, now_ms=now_ms)
+    return (
+        read_reader(connection, reader_id=reader_id, now_ms=now_ms),
+        account_rules.user(connection, account_id=reader_id),
+        browsers,
+        apps,
+    )
+
+
+async def _page(
+    request: Request, template: str, *, problems: dict[str, str] | None = None, email: str = ""
+) -> Response:
+    reader, user, browsers, apps = await request.site.database.read(
+        read_account, reader_id=request.account_id, now_ms=request.now_ms
+    )
+    found = problems or {}
+    page: Response = request.site.pages.page(
+        request,
+        template,
+        status=422 if problems else 200,
+        reader=reader,
+        user=user,
+        browsers=browsers,
+        apps=apps,
+        this_session=request.access.session_id if request.access is not None else None,
+        email=email,
+        problems={name: found.get(name, "") for name in ("email", "current_password")},
+        done=_DONE.get(dict(request.query_pairs).get("done", ""), ""),
+    )
+    return page
+
+
+async def show(request: Request) -> Response:
+    return await _page(request, "account.html")
+
+
+async def _password_is_right(request: Request, password: str) -> bool:
+    user = await request.site.database.read(account_rules.user, account_id=request.account_id)
+    return await request.site.heavy.verify_password(user.password_hash, password)
+
+
+async def change_address(request: Request) -> Response:
+    """The new address has to be confirmed where this place confirms addresses; the old one is told."""
+    form = await request.form()
+    email = form.get("user[email]", "").strip()
+    if not await _password_is_right(request, form.get("user[current_password]", "")):
+        return await _page(
+            request, "account.html", problems={"current_password": WRONG_PASSWORD}, email=email
+        )
+    link = request.site.fresh_link() if request.site.config.confirms_addresses else None
+    try:
+        await request.site.database.write(
+            mail_rules.want_address,
+            account_id=request.account_id,
+            email=email,
+            link=link,
+            now_ms=request.now_ms,
+        )
+    except Invalid as refusal:
+        return await _page(request, "account.html", problems=refusal.fields, email=email)
+    return redirect(f"/settings/account?done={'sent' if link else 'changed'}")
+
+
+async def end_session(request: Request) -> Response:
+    await request.site.database.write(
+        access_rules.end_own_session, account_id=request.account_id, session_id=request.id()
+    )
+    return redirect("/settings/account?done=ended")
+
+
+async def revoke_app(request: Request) -> Response:
+    await request.site.database.write(
+        access_rules.revoke_app, account_id=request.account_id, application_id=request.id()
+    )
+    return redirect("/settings/account?done=ended")
+
+
+async def ask_delete(request: Request) -> Response:
+    return await _page(request, "account_delete.html")
+
+
+async def delete(request: Request) -> Response:
+    form = await request.form()
+    if not await _password_is_right(request, form.get("user[current_password]", "")):
+        return await _page(request, "account_delete.html", problems={"current_password": WRONG_PASSWORD})
+    await request.site.database.write(
+        deletion_rules.delete_account, account_id=request.account_id, now_ms=request.now_ms
+    )
+    response = redirect("/auth/sign_in?done=deleted")
+    response.delete_cookie(COOKIE_NAME, secure=request.site.https)
+    return response
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/settings/account",
+        handler=show,
+        summary="One's address, and the browsers and apps that are signed in",
+        actor=Actor.ACCOUNT,
+    ),
+    Route(
+        method="POST",
+        path="/settings/account/address",
+        handler=change_address,
+        summary="Change one's address",
+        actor=Actor.ACCOUNT,
+    ),
+    Route(
+        method="POST",
+        path="/settings/sessions/{id}/end",
+        handler=end_session,
+        summary="Sign a browser out",
+        actor=Actor.ACCOUNT,
+        statuses=(303,),
+    ),
+    Route(
+        method="POST",
+        path="/settings/apps/{id}/revoke",
+        handler=revoke_app,
+        summary="Take an app's access away",
+        actor=Actor.ACCOUNT,
+        statuses=(303,),
+    ),
+    Route(
+        method="GET",
+        path="/settings/delete",
+        handler=ask_delete,
+        summary="Asks before an account is deleted",
+        actor=Actor.ACCOUNT,
+    ),
+    Route(
+        method="POST",
+        path="/settings/delete",
+        handler=delete,
+        summary="Delete one's account",
+        actor=Actor.ACCOUNT,
+    ),
+)

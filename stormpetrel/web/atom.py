@@ -1,0 +1,118 @@
+"""A feed as Atom (RFC 4287): pure text from values. Ids are web addresses, which never change here.
+
+A post with a content warning is delivered as its warning and a link: who wrote it wanted its readers to choose.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+
+from stormpetrel import __version__
+from stormpetrel.model.account import Account
+from stormpetrel.model.post import Post
+from stormpetrel.model.text import excerpt, render_html
+from stormpetrel.rules.feeds import Feed
+from stormpetrel.web.links import post_path, profile_path
+
+CONTENT_TYPE = b"application/atom+xml; charset=utf-8"
+TITLE_CHARACTERS = 80
+# Not a character of XML 1.0 (2.2), in whatever form it is written. `clean` lets the last two through.
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a feed says of itself. `path` is the page that it is the feed of; `began_at_ms` its date while empty."""
+
+    title: str
+    subtitle: str
+    path: str
+    began_at_ms: int
+
+
+def updated_ms(feed: Feed, heading: Heading) -> int:
+    """When the feed last changed, in milliseconds since 1970."""
+    return max((post_updated_ms(post) for post in feed.posts), default=heading.began_at_ms)
+
+
+def post_updated_ms(post: Post) -> int:
+    """When what the post says last changed."""
+    return post.created_at_ms
+
+
+def render(feed: Feed, heading: Heading, *, base_url: str) -> bytes:
+    """The whole document, in UTF-8."""
+    page = f"{base_url}{heading.path}"
+    lines = [
+        '<?xml version="1.0" encoding="utf-8"?>',
+        '<feed xmlns="http://www.w3.org/2005/Atom" xmlns:thr="http://purl.org/syndication/thread/1.0">',
+        f"<id>{_text(page)}</id>",
+        f"<title>{_text(heading.title)}</title>",
+    ]
+    if heading.subtitle:
+        lines.append(f"<subtitle>{_text(heading.subtitle)}</subtitle>")
+    lines += [
+        f"<updated>{_date(updated_ms(feed, heading))}</updated>",
+        f'<link rel="self" type="application/atom+xml" href="{_text(page)}/feed.atom"/>',
+        f'<link rel="alternate" type="text/html" href="{_text(page)}"/>',
+        f'<generator version="{_text(__version__)}">Stormpetrel</generator>',
+    ]
+    if feed.account is not None:
+        lines.append(_author(feed.account, base_url))
+    for post in feed.posts:
+        lines += _entry(post, feed.authors[post.author_id], base_url, with_author=feed.account is None)
+    lines.append("</feed>\n")
+    return "\n".join(lines).encode("utf-8")
+
+
+def _entry(post: Post, author: Account, base_url: str, *, with_author: bool) -> Iterable[str]:
+    address = f"{base_url}{post_path(author.username, post.id)}"
+    language = f' xml:lang="{_text(post.language)}"' if post.language else ""
+    yield f"<entry{language}>"
+    yield f"<id>{_text(address)}</id>"
+    yield f"<title>{_text(_title(post, author))}</title>"
+    yield f"<published>{_date(post.created_at_ms)}</published>"
+    yield f"<updated>{_date(post_updated_ms(post))}</updated>"
+    yield f'<link rel="alternate" type="text/html" href="{_text(address)}"/>'
+    if with_author:
+        yield _author(author, base_url)
+    if post.in_reply_to_id and post.in_reply_to_account_id == author.id:
+        # Of another author's post the address is not known here, and a wrong reference is worse than none.
+        ref = _text(f"{base_url}{post_path(author.username, post.in_reply_to_id)}")
+        yield f'<thr:in-reply-to ref="{ref}" href="{ref}" type="text/html"/>'
+    for tag in post.tags:
+        yield f'<category term="{_text(tag)}"/>'
+    yield f'<content type="html">{_text(_content(post, address, base_url))}</content>'
+    yield "</entry>"
+
+
+def _title(post: Post, author: Account) -> str:
+    if post.spoiler_text:
+        return f"Content warning: {excerpt(post.spoiler_text, TITLE_CHARACTERS)}"
+    return excerpt(post.text, TITLE_CHARACTERS) or f"A post by {author.shown_name}"
+
+
+def _content(post: Post, address: str, base_url: str) -> str:
+    if post.spoiler_text:
+        return (
+            f"<p><strong>Content warning:</strong> {escape(post.spoiler_text)}</p>"
+            f'<p><a href="{escape(address)}">Read the post</a></p>'
+        )
+    return render_html(post.text, mentions=post.mentions, base_url=base_url)
+
+
+def _author(author: Account, base_url: str) -> str:
+    uri = _text(f"{base_url}{profile_path(author.username)}")
+    return f"<author><name>{_text(author.shown_name)}</name><uri>{uri}</uri></author>"
+
+
+def _text(text: str) -> str:
+    return escape(_NOT_XML.sub("\ufffd", text))
+
+
+def _date(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

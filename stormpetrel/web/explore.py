@@ -1,0 +1,53 @@
+"""The page of what is much used now: hashtags and posts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response
+from stormpetrel.rules import trends as rules
+from stormpetrel.web.fragments import Gathered, Reading, gather, reading
+from stormpetrel.web.reader import Reader, read_reader
+
+if TYPE_CHECKING:
+    from stormpetrel.storage.connection import Connection
+
+TAGS_SHOWN = 10
+POSTS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Explored:
+    """Tags with how many people used them today and yesterday, and posts, most points first."""
+
+    tags: list[tuple[str, int]]
+    posts: Gathered
+    reader: Reader | None
+
+
+def read_explore(connection: Connection, by: Reading) -> Explored:
+    """What many use, as this reader sees it."""
+    names = rules.tags(connection, limit=TAGS_SHOWN, now_ms=by.now_ms)
+    days = rules.history(connection, names=names, now_ms=by.now_ms)
+    ids = rules.posts(connection, reader_id=by.reader_id, limit=POSTS_SHOWN, now_ms=by.now_ms)
+    return Explored(
+        [(name, days[name][0].accounts + days[name][1].accounts) for name in names],
+        gather(connection, by, post_ids=ids),
+        read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms),
+    )
+
+
+async def explore(request: Request) -> Response:
+    """GET /explore: hashtags and posts that many use now."""
+    seen = await request.site.database.read(read_explore, reading(request))
+    request.keep_hot("public", "instance")
+    response: Response = request.site.pages.page(
+        request,
+        "explore.html",
+        reader=seen.reader,
+        tags=seen.tags,
+        items=request.site.pages.items(seen.posts),
+    )
+    return response

@@ -1,0 +1,241 @@
+"""The reader's lists and filters: making them, reading a list, who is in it; and following hashtags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, redirect
+from stormpetrel.model.account import Account
+from stormpetrel.model.filter import Action, Context, Filter
+from stormpetrel.model.lists import MAX_MEMBERS, AccountList, RepliesPolicy
+from stormpetrel.model.page import Page
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import filters as filter_rules
+from stormpetrel.rules import followed_tags as tag_rules
+from stormpetrel.rules import lists as rules
+from stormpetrel.rules import timelines as timeline_rules
+from stormpetrel.web.fragments import Gathered, Reading, gather, reading
+from stormpetrel.web.links import tag_path
+from stormpetrel.web.paging import page_of, pager
+from stormpetrel.web.reader import Reader, read_reader
+
+if TYPE_CHECKING:
+    from stormpetrel.storage.connection import Connection
+
+REPLIES = (
+    (RepliesPolicy.LIST, "to others in the list"),
+    (RepliesPolicy.FOLLOWED, "to anybody I follow"),
+    (RepliesPolicy.NONE, "none"),
+)
+CONTEXTS = (
+    (Context.HOME, "Home and lists"),
+    (Context.NOTIFICATIONS, "Notifications"),
+    (Context.PUBLIC, "Public timelines"),
+    (Context.THREAD, "Conversations"),
+    (Context.ACCOUNT, "Profiles"),
+)
+ACTIONS = ((Action.WARN, "Warn me first"), (Action.HIDE, "Hide it"), (Action.BLUR, "Blur its pictures"))
+MOST_TAGS = tag_rules.MAX_FOLLOWED_TAGS
+
+
+@dataclass(frozen=True, slots=True)
+class OwnView:
+    """What a reader tuned."""
+
+    lists: Sequence[AccountList]
+    tags: tuple[str, ...]
+    filters: Sequence[Filter]
+    reader: Reader | None
+
+
+def read_own(connection: Connection, *, reader_id: int, now_ms: int) -> OwnView:
+    """The reader's lists, followed hashtags and filters."""
+    tags = tag_rules.followed_tags(connection, account_id=reader_id, page=Page(limit=MOST_TAGS))
+    return OwnView(
+        rules.lists(connection, account_id=reader_id),
+        tuple(name for _, name in tags),
+        filter_rules.filters(connection, account_id=reader_id),
+        read_reader(connection, reader_id=reader_id, now_ms=now_ms),
+    )
+
+
+async def _own_page(request: Request, template: str) -> Response:
+    seen = await request.site.database.read(read_own, reader_id=request.account_id, now_ms=request.now_ms)
+    response: Response = request.site.pages.page(
+        request,
+        template,
+        reader=seen.reader,
+        lists=seen.lists,
+        tags=[(name, tag_path(name)) for name in seen.tags],
+        filters=seen.filters,
+        replies=REPLIES,
+        contexts=CONTEXTS,
+        actions=ACTIONS,
+    )
+    return response
+
+
+async def index(request: Request) -> Response:
+    """GET /lists: one's lists and the hashtags that one follows."""
+    return await _own_page(request, "lists.html")
+
+
+async def filters(request: Request) -> Response:
+    """GET /settings/filters: what one does not want to see."""
+    return await _own_page(request, "settings_filters.html")
+
+
+async def create(request: Request) -> Response:
+    """POST /lists: a new list."""
+    fields = await request.form()
+    made = await request.site.database.write(
+        rules.create_list,
+        account_id=request.account_id,
+        title=fields.get("title", ""),
+        replies_policy=fields.get("replies_policy", "list"),
+        exclusive="exclusive" in fields,
+        now_ms=request.now_ms,
+    )
+    return redirect(f"/lists/{made.id}")
+
+
+@dataclass(frozen=True, slots=True)
+class ListView:
+    """A list with a page of its timeline and everybody in it."""
+
+    one: AccountList
+    members: tuple[Account, ...]
+    gathered: Gathered
+    ids: tuple[int, ...]
+    reader: Reader | None
+
+
+def read_list(connection: Connection, by: Reading, *, list_id: int, page: Page) -> ListView:
+    """One of the reader's lists. Raises NotFound for anybody else's."""
+    assert by.reader_id is not None
+    whose = {"account_id": by.reader_id, "list_id": list_id}
+    one = rules.one_list(connection, **whose)
+    member_ids = rules.members(connection, page=Page(limit=MAX_MEMBERS), **whose)
+    ids = timeline_rules.list_timeline(connection, page=page, now_ms=by.now_ms, **whose)
+    return ListView(
+        one,
+        tuple(account_rules.accounts(connection, account_ids=member_ids)),
+        gather(connection, by, post_ids=ids),
+        tuple(ids),
+        read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms),
+    )
+
+
+async def show(request: Request) -> Response:
+    """GET /lists/ID: what its members say, who they are, and its settings."""
+    page = page_of(request)
+    seen = await request.site.database.read(read_list, reading(request), list_id=request.id(), page=page)
+    response: Response = request.site.pages.page(
+        request,
+        "list.html",
+        reader=seen.reader,
+        list=seen.one,
+        members=seen.members,
+        items=request.site.pages.items(seen.gathered),
+        pager=pager(request, page, seen.ids),
+        replies=REPLIES,
+    )
+    return response
+
+
+async def change(request: Request) -> Response:
+    """POST /lists/ID: another title or other settings."""
+    fields = await request.form()
+    await request.site.database.write(
+        rules.change_list,
+        account_id=request.account_id,
+        list_id=request.id(),
+        title=fields.get("title", ""),
+        replies_policy=fields.get("replies_policy", "list"),
+        exclusive="exclusive" in fields,
+    )
+    return redirect(f"/lists/{request.id()}")
+
+
+async def delete(request: Request) -> Response:
+    """POST /lists/ID/delete."""
+    await request.site.database.write(rules.delete_list, account_id=request.account_id, list_id=request.id())
+    return redirect("/lists")
+
+
+def _add_named(connection: Connection, *, account_id: int, list_id: int, username: str) -> None:
+    found = account_rules.account_named(connection, username=username)
+    rules.add_members(connection, account_id=account_id, list_id=list_id, member_ids=[found.id])
+
+
+async def add(request: Request) -> Response:
+    """POST /lists/ID/add: puts somebody whom one follows into the list, by name."""
+    username = (await request.form()).get("username", "").strip().removeprefix("@").partition("@")[0]
+    await request.site.database.write(
+        _add_named, account_id=request.account_id, list_id=request.id(), username=username
+    )
+    return redirect(f"/lists/{request.id()}")
+
+
+async def remove(request: Request) -> Response:
+    """POST /lists/ID/remove: takes somebody out."""
+    member = (await request.form()).get("account_id", "")
+    await request.site.database.write(
+        rules.remove_members,
+        account_id=request.account_id,
+        list_id=request.id(),
+        member_ids=[int(member)] if member.isascii() and member.isdigit() and len(member) < 19 else [],
+    )
+    return redirect(f"/lists/{request.id()}")
+
+
+async def follow_tag(request: Request) -> Response:
+    """POST /followed_tags: follows a hashtag."""
+    await request.site.database.write(
+        tag_rules.follow_tag,
+        account_id=request.account_id,
+        name=(await request.form()).get("name", "").strip(),
+        now_ms=request.now_ms,
+    )
+    return redirect("/lists")
+
+
+async def unfollow_tag(request: Request) -> Response:
+    """POST /followed_tags/end: follows a hashtag no longer."""
+    await request.site.database.write(
+        tag_rules.unfollow_tag,
+        account_id=request.account_id,
+        name=(await request.form()).get("name", "").strip(),
+    )
+    return redirect("/lists")
+
+
+async def create_filter(request: Request) -> Response:
+    """POST /settings/filters: a filter of the words that were written, one a line."""
+    fields = await request.form()
+    words = [line.strip() for line in fields.get("keywords", "").splitlines() if line.strip()]
+    await request.site.database.write(
+        filter_rules.create_filter,
+        account_id=request.account_id,
+        change=filter_rules.FilterChange(
+            title=fields.get("title", ""),
+            contexts=tuple(context for context, _ in CONTEXTS if f"context_{context}" in fields),
+            action=fields.get("action", "warn"),
+            keywords=tuple(
+                filter_rules.KeywordChange(keyword=word, whole_word="whole_word" in fields) for word in words
+            ),
+        ),
+        now_ms=request.now_ms,
+    )
+    return redirect("/settings/filters")
+
+
+async def delete_filter(request: Request) -> Response:
+    """POST /settings/filters/ID/delete."""
+    await request.site.database.write(
+        filter_rules.delete_filter, account_id=request.account_id, filter_id=request.id()
+    )
+    return redirect("/settings/filters")

@@ -1,0 +1,188 @@
+"""Pages around links in mails: asking for one, and what it leads to. All of it is plain forms.
+
+A link's GET changes nothing: mail scanners and previews follow every link, and would otherwise confirm addresses
+that nobody has read. The button on the page does it.
+"""
+
+from __future__ import annotations
+
+from stormpetrel.errors import Invalid
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import REFERRER_WITHOUT_PATH, Response, redirect
+from stormpetrel.http.routing import Route
+from stormpetrel.model.access import secret_hash
+from stormpetrel.model.account import MAX_PASSWORD, MIN_PASSWORD, password_problem
+from stormpetrel.model.mail import Purpose, quota_slot
+from stormpetrel.rules import mail as rules
+from stormpetrel.shield.identify import address_identity
+
+MAX_LOGIN = 254
+
+
+def wait_page(request: Request, *, email: str, status: int = 200) -> Response:
+    """After signing up, and for who comes back before they have followed the link."""
+    page: Response = request.site.pages.page(request, "confirm_wait.html", status=status, email=email)
+    return page
+
+
+def _secret_page(request: Request, template: str, *, status: int = 200, **values: object) -> Response:
+    """A page whose address, or form, holds a link's token."""
+    page: Response = request.site.pages.page(request, template, status=status, **values)
+    page.headers.append(REFERRER_WITHOUT_PATH)
+    return page
+
+
+def _token(request: Request) -> str:
+    return dict(request.query_pairs).get("token", "")
+
+
+# Asking
+
+
+async def show_new_password(request: Request) -> Response:
+    page: Response = request.site.pages.page(request, "password_new.html")
+    return page
+
+
+async def ask_new_password(request: Request) -> Response:
+    """The same answer, after the same work, for every login."""
+    return await _ask(request, Purpose.RESET)
+
+
+async def ask_confirmation(request: Request) -> Response:
+    return await _ask(request, Purpose.CONFIRM)
+
+
+async def _ask(request: Request, purpose: Purpose) -> Response:
+    login = (await request.form()).get("user[email]", "").strip()[:MAX_LOGIN]
+    if not login or "\0" in login:
+        raise Invalid("Please type your e-mail address or username")
+    site = request.site
+    await site.database.write(
+        rules.want_link,
+        purpose=purpose,
+        login=login,
+        link=site.fresh_link(),
+        login_slot=quota_slot(site.secret, f"login {login}"),
+        address_slot=quota_slot(site.secret, f"address {address_identity(request.address).value}"),
+        now_ms=request.now_ms,
+    )
+    return redirect("/auth/mail_sent")
+
+
+async def show_sent(request: Request) -> Response:
+    page: Response = request.site.pages.page(request, "mail_sent.html")
+    return page
+
+
+# Confirming
+
+
+async def show_confirm(request: Request) -> Response:
+    """The button; using the link up is the POST's."""
+    token = _token(request)
+    link = await request.site.database.read(
+        rules.usable_link,
+        token_hash=secret_hash(token),
+        purposes=(Purpose.CONFIRM, Purpose.ADDRESS),
+        now_ms=request.now_ms,
+    )
+    return _secret_page(request, "confirm.html", token=token, email=link.email)
+
+
+async def confirm(request: Request) -> Response:
+    registration = request.site.config.registration
+    link = await request.site.database.write(
+        rules.confirm,
+        token_hash=secret_hash((await request.form()).get("token", "")),
+        registration=registration,
+        now_ms=request.now_ms,
+    )
+    if link.purpose is Purpose.ADDRESS:
+        return redirect("/settings/account?done=address")
+    return redirect(f"/auth/sign_in?done={'waits' if registration == 'approval' else 'confirmed'}")
+
+
+# A new password
+
+
+async def show_edit_password(request: Request) -> Response:
+    token = _token(request)
+    await _usable_reset(request, token)
+    return _edit_page(request, token=token)
+
+
+async def _usable_reset(request: Request, token: str) -> None:
+    await request.site.database.read(
+        rules.usable_link,
+        token_hash=secret_hash(token),
+        purposes=(Purpose.RESET,),
+        now_ms=request.now_ms,
+    )
+
+
+def _edit_page(request: Request, *, token: str, problem: str = "", status: int = 200) -> Response:
+    return _secret_page(
+        request,
+        "password_edit.html",
+        status=status,
+        token=token,
+        problem=problem,
+        limits={"min_password": MIN_PASSWORD, "max_password": MAX_PASSWORD},
+    )
+
+
+async def edit_password(request: Request) -> Response:
+    form = await request.form()
+    token, password = form.get("token", ""), form.get("user[password]", "")
+    # Before anything is hashed, which costs 20 ms: for a link that does not work nothing is done.
+    await _usable_reset(request, token)
+    problem = password_problem(password)
+    if problem is not None:
+        return _edit_page(request, token=token, problem=problem, status=422)
+    password_hash = await request.site.heavy.hash_password(password)
+    await request.site.database.write(
+        rules.reset_password,
+        token_hash=secret_hash(token),
+        password_hash=password_hash,
+        registration=request.site.config.registration,
+        now_ms=request.now_ms,
+    )
+    return redirect("/auth/sign_in?done=password")
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/auth/password/new",
+        handler=show_new_password,
+        summary="The form to ask for a new password",
+    ),
+    Route(
+        method="POST",
+        path="/auth/password/new",
+        handler=ask_new_password,
+        summary="Ask for a mail to set a new password",
+    ),
+    Route(
+        method="POST",
+        path="/auth/confirmation",
+        handler=ask_confirmation,
+        summary="Ask for the mail that confirms an address",
+    ),
+    Route(method="GET", path="/auth/mail_sent", handler=show_sent, summary="That a mail is on its way"),
+    Route(
+        method="GET",
+        path="/auth/confirm",
+        handler=show_confirm,
+        summary="Where the link in a mail leads that confirms an address",
+    ),
+    Route(method="POST", path="/auth/confirm", handler=confirm, summary="Confirm an address"),
+    Route(
+        method="GET",
+        path="/auth/password/edit",
+        handler=show_edit_password,
+        summary="Where the link in a mail leads that lets a new password be set",
+    ),
+    Route(method="POST", path="/auth/password/edit", handler=edit_password, summary="Set a new password"),
+)

@@ -1,0 +1,111 @@
+"""Reporting a post or a person to the moderators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stormpetrel.errors import Invalid, NotFound
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, redirect
+from stormpetrel.model.account import Account
+from stormpetrel.model.ids import parse_id
+from stormpetrel.model.moderation import MAX_COMMENT, Category, InstanceRule
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import instance as instance_rules
+from stormpetrel.rules import posts as post_rules
+from stormpetrel.rules import reports as rules
+from stormpetrel.web.fragments import Gathered, Reading, gather, reading
+from stormpetrel.web.links import profile_path
+from stormpetrel.web.reader import Reader, read_reader
+
+if TYPE_CHECKING:
+    from stormpetrel.storage.connection import Connection
+
+CATEGORIES = (
+    (Category.VIOLATION, "It breaks a rule of this place"),
+    (Category.SPAM, "It is spam"),
+    (Category.LEGAL, "It is against the law"),
+    (Category.OTHER, "Something else"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportView:
+    """Whom to report, with which post (0: none), and the rules to name."""
+
+    account: Account
+    post_id: int
+    gathered: Gathered
+    rules: tuple[InstanceRule, ...]
+    reader: Reader | None
+
+
+def read_report(
+    connection: Connection, by: Reading, *, post_id: int | None, account_id: int | None
+) -> ReportView:
+    """What the form shows. Raises NotFound for what the reader may not see, and for oneself."""
+    if post_id is not None:
+        post = post_rules.post(connection, reader_id=by.reader_id, post_id=post_id, now_ms=by.now_ms)
+        if post.boost_of_id is not None:
+            raise NotFound
+        account_id = post.author_id
+    if account_id is None or account_id == by.reader_id:
+        raise NotFound
+    account = account_rules.account(connection, account_id=account_id)
+    return ReportView(
+        account,
+        post_id or 0,
+        gather(connection, by, post_ids=[post_id] if post_id else []),
+        tuple(instance_rules.rules(connection)),
+        read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms),
+    )
+
+
+async def report_post(request: Request) -> Response:
+    """GET and POST /posts/ID/report."""
+    return await _report(request, post_id=request.id(), account_id=None)
+
+
+async def report_person(request: Request) -> Response:
+    """GET and POST /people/ID/report."""
+    return await _report(request, post_id=None, account_id=request.id())
+
+
+async def _report(request: Request, *, post_id: int | None, account_id: int | None) -> Response:
+    seen = await request.site.database.read(
+        read_report, reading(request), post_id=post_id, account_id=account_id
+    )
+    problem, typed = "", {"comment": "", "category": ""}
+    if request.method == "POST":
+        form = await request.form()
+        typed = {name: form.get(name, "") for name in typed}
+        named = [parse_id(name.removeprefix("rule_")) for name in form if name.startswith("rule_")]
+        try:
+            await request.site.database.write(
+                rules.create_report,
+                reporter_id=request.account_id,
+                account_id=seen.account.id,
+                post_ids=[seen.post_id] if seen.post_id else [],
+                comment=typed["comment"],
+                category=typed["category"],
+                rule_ids=[rule_id for rule_id in named if rule_id is not None],
+                now_ms=request.now_ms,
+            )
+            return redirect(f"{profile_path(seen.account.username)}?reported=1")
+        except Invalid as refusal:
+            problem = refusal.safe_text
+    response: Response = request.site.pages.page(
+        request,
+        "report.html",
+        status=422 if problem else 200,
+        reader=seen.reader,
+        account=seen.account,
+        items=request.site.pages.items(seen.gathered),
+        rules=seen.rules,
+        categories=CATEGORIES,
+        max_comment=MAX_COMMENT,
+        problem=problem,
+        typed=typed,
+    )
+    return response

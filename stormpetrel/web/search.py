@@ -1,0 +1,117 @@
+"""The page that finds: people by name, hashtags, and for members posts by their words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import msgspec
+
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, redirect
+from stormpetrel.model.account import Account
+from stormpetrel.model.ids import MAX_ID
+from stormpetrel.model.search import parse
+from stormpetrel.model.text import tags_in
+from stormpetrel.rules import search as rules
+from stormpetrel.web.fragments import NOTHING, Gathered, Reading, gather, reading
+from stormpetrel.web.links import profile_path, same_site, tag_path
+from stormpetrel.web.paging import Pager, page_of, pager
+from stormpetrel.web.reader import Reader, read_reader
+
+if TYPE_CHECKING:
+    from stormpetrel.storage.connection import Connection
+
+PEOPLE_FOUND = 20
+TAGS_FOUND = 10
+_LONGEST_SEARCH = 200
+
+
+class SearchQuery(msgspec.Struct):
+    """What is looked for."""
+
+    q: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """People whose name begins so and hashtags that do, best match first."""
+
+    people: list[Account]
+    tags: list[str]
+    posts: Gathered
+    reader: Reader | None
+
+
+def read_found(connection: Connection, by: Reading, *, name: str, tag: str, post_ids: list[int]) -> Found:
+    """Who goes by `name` and which hashtags begin with `tag`, nobody and none for an empty one; the posts."""
+    people = (
+        rules.find_people(connection, reader_id=by.reader_id, text=name, limit=PEOPLE_FOUND, now_ms=by.now_ms)
+        if name
+        else []
+    )
+    tags = rules.find_tags(connection, text=tag, limit=TAGS_FOUND) if tag else []
+    posts = gather(connection, by, post_ids=post_ids) if post_ids else NOTHING
+    return Found(people, tags, posts, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms))
+
+
+def _with_text(links: Pager, text: str) -> Pager:
+    """The links, with what is looked for."""
+
+    def with_text(link: str | None) -> str | None:
+        return None if link is None else f"{link}{'&' if '?' in link else '?'}q={quote(text, safe='')}"
+
+    return replace(links, older=with_text(links.older), newer=with_text(links.newer))
+
+
+async def search(request: Request) -> Response:
+    """GET /search?q=: people, hashtags, posts, and the way to a hashtag or an address."""
+    text = " ".join(request.query(SearchQuery).q.replace("\0", " ").split())[:_LONGEST_SEARCH]
+    site, page = request.site, page_of(request)
+    if text.startswith(f"{site.base_url}/@"):
+        return redirect(same_site(text.removeprefix(site.base_url)))
+    if text.startswith("#"):
+        named = tags_in(text)
+        if len(named) == 1 and " " not in text:
+            return redirect(tag_path(named[0][1]))
+    name, _, domain = text.removeprefix("@").partition("@")
+    # Nobody of another place is known here yet, so an address there finds no one.
+    wanted = name if domain.lower() in ("", site.domain) else ""
+    by = reading(request)
+    query = parse(text)
+    post_ids: list[int] = []
+    if request.reader_id is not None and not (query.is_empty or text.startswith("@")):
+        request.release_slot()
+        post_ids = await site.database.read_slow(
+            request.reader_id,
+            rules.find_posts,
+            reader_id=request.reader_id,
+            query=query,
+            page=page,
+            now_ms=request.now_ms,
+        )
+    # Further back there are only posts.
+    first = page.max_id == MAX_ID and not page.upward
+    found = await site.database.read(
+        read_found,
+        by,
+        name=wanted if first else "",
+        tag=text if first and not text.startswith("@") else "",
+        post_ids=post_ids,
+    )
+    exact = [account for account in found.people if account.username.lower() == wanted.lower()]
+    if text.startswith("@") and exact:
+        return redirect(profile_path(exact[0].username))
+    response: Response = site.pages.page(
+        request,
+        "search.html",
+        reader=found.reader,
+        text=text,
+        first=first,
+        people=found.people,
+        tags=found.tags,
+        items=site.pages.items(found.posts),
+        pager=_with_text(pager(request, page, post_ids), text),
+    )
+    return response

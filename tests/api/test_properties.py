@@ -1,0 +1,125 @@
+"""Whatever the description allows to be asked, and what it does not: no 5xx, no answer that it does not declare.
+
+schemathesis makes the requests from the served OpenAPI document: valid ones and broken ones, for every operation.
+Ids are those of things that exist in half of the cases, so that the requests get past the door.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis
+import pytest
+import requests
+import schemathesis
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+EXAMPLES = 6
+"""A request for each operation and mode; with them the file takes half a minute per store."""
+MANY_EXAMPLES = 100
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+STREAMS = "/api/v1/streaming"
+"""These answers do not end; tests/api/test_streaming.py asks for them."""
+
+
+class Caller:
+    """Asks the place in somebody's name. `ids` are of what exists, by the first noun of the path."""
+
+    def __init__(self, place: Any) -> None:
+        self.person = place.person("prop")
+        self.other = place.person("other")
+        self.base_url = place.base_url
+        self.session = requests.Session()
+        self.session.trust_env = False
+        post = self.person.post("Something to ask about #properties")
+        self.other.do(f"/api/v1/statuses/{post['id']}/favourite")
+        self.ids = {
+            "statuses": post["id"],
+            "accounts": str(self.other.id),
+            "notifications": self.person.get("/api/v1/notifications")[0]["id"],
+        }
+
+    def ask(self, case: schemathesis.Case, *, by_id: bool, with_token: bool) -> None:
+        """Sends the case and checks the answer. `by_id`: about something that exists."""
+        noun = case.operation.path.split("/")[3:4]
+        known = self.ids.get(noun[0]) if noun else None
+        if by_id and known is not None and "id" in (case.path_parameters or {}):
+            case.path_parameters["id"] = known
+        headers = {"Authorization": f"Bearer {self.person.token}"} if with_token else {}
+        answer = case.call(base_url=self.base_url, session=self.session, headers=headers, timeout=20)
+        case.validate_response(answer, checks=CHECKS, headers=headers)
+
+
+@pytest.fixture(scope="module")
+def caller(place):
+    return Caller(place)
+
+
+@pytest.fixture(scope="module")
+def operations(place):
+    """Every operation of the description that the place serves, by name."""
+    schema = schemathesis.openapi.from_dict(place.visitor.get("/api/openapi.json").json())
+    found = [operation.ok() for operation in schema.get_all_operations()]
+    kept = [operation for operation in found if not operation.path.startswith(STREAMS)]
+    assert len(kept) > 90
+    return kept
+
+
+def ask_everything(caller: Caller, operations: list[Any], *, examples: int) -> None:
+    """Puts `examples` requests of each mode to each operation; tells all that fail, not the first."""
+    failures = []
+    asked = 0
+    for operation in operations:
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+
+            @hypothesis.settings(
+                max_examples=examples,
+                deadline=None,
+                database=None,
+                derandomize=True,
+                phases=[hypothesis.Phase.generate],
+                suppress_health_check=list(hypothesis.HealthCheck),
+            )
+            @hypothesis.given(
+                case=operation.as_strategy(generation_mode=mode),
+                by_id=st.booleans(),
+                with_token=st.just(True),
+            )
+            def ask(case: schemathesis.Case, by_id: bool, with_token: bool) -> None:
+                nonlocal asked
+                asked += 1
+                caller.ask(case, by_id=by_id, with_token=with_token)
+
+            try:
+                ask()
+            except hypothesis.errors.Unsatisfiable:
+                continue  # nothing can be wrong about an operation without parameters
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                failures.append(f"{operation.label} ({mode.value}): {error!r}\n{error}")
+    assert not failures, f"{len(failures)} of {len(operations)}:\n" + "\n\n".join(failures)
+    assert asked > len(operations)
+
+
+def test_every_operation_answers_as_described(caller, operations):
+    ask_everything(caller, operations, examples=EXAMPLES)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(3600)
+def test_every_operation_answers_as_described_however_often_it_is_asked(caller, operations):
+    ask_everything(caller, operations, examples=MANY_EXAMPLES)

@@ -1,0 +1,133 @@
+"""toot's full-screen interface, driven in a terminal: what is on the screen is what a person would see."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import pyte
+import pytest
+
+from tests.api.toot_client import TOOT, Toot
+
+COLUMNS, LINES = 120, 40
+PATIENCE_S = 30.0
+ENTER, UP, DOWN = "\r", "\x1b[A", "\x1b[B"
+
+
+class Screen:
+    """A terminal of 120 by 40 with a program in it."""
+
+    def __init__(self, command: list[str], environ: dict[str, str]) -> None:
+        self.screen = pyte.Screen(COLUMNS, LINES)
+        self.stream = pyte.ByteStream(self.screen)
+        self.end, inner = pty.openpty()
+        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+        self.process = subprocess.Popen(
+            command,
+            env=environ | {"TERM": "xterm"},
+            stdin=inner,
+            stdout=inner,
+            stderr=inner,
+            start_new_session=True,
+        )
+        os.close(inner)
+
+    def look(self, seconds: float = 0.1) -> str:
+        """The screen's text after `seconds` of whatever the program writes."""
+        end_s = time.monotonic() + seconds
+        while (left_s := end_s - time.monotonic()) > 0:
+            if not select.select([self.end], [], [], left_s)[0]:
+                break
+            try:
+                self.stream.feed(os.read(self.end, 65_536))
+            except OSError:  # the program has ended
+                break
+        return "\n".join(self.screen.display)
+
+    def until(self, text: str) -> str:
+        """Waits until `text` is on the screen."""
+        end_s = time.monotonic() + PATIENCE_S
+        while text not in (shown := self.look()):
+            assert self.process.poll() is None, f"toot ended: {shown}"
+            assert time.monotonic() < end_s, f"no {text!r} on the screen:\n{shown}"
+        return shown
+
+    def type(self, keys: str) -> None:
+        os.write(self.end, keys.encode())
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        os.close(self.end)
+
+
+def eventually(ask, wanted):
+    """Waits until the server says what the keys were for: the screen does not tell when an action is through."""
+    end_s = time.monotonic() + PATIENCE_S
+    while not wanted(answer := ask()):
+        assert time.monotonic() < end_s, answer
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def screen(place, tmp_path):
+    ann, bob = place.person("ann"), place.person("bob")
+    bob.follow(ann)
+    post = ann.post("A post for the whole screen")
+    ann.post("An answer further down", in_reply_to_id=post["id"])
+    toot = Toot(tmp_path / "bob", place)
+    toot.sign_in(bob)
+    opened = Screen([*TOOT, "tui"], toot.environ)
+    opened.ann, opened.bob, opened.post = ann, bob, post
+    yield opened
+    opened.close()
+
+
+def test_the_full_screen_interface_reads_likes_boosts_answers_and_ends(screen):
+    bob, post = screen.bob, screen.post
+    screen.until("press Enter to continue")  # toot's own word on its successor
+    screen.type(ENTER)
+    # The newest is in focus; the one below it is the post.
+    screen.until("An answer further down")
+    screen.type("j")
+    screen.until("A post for the whole screen")
+
+    def seen():
+        return bob.get(f"/api/v1/statuses/{post['id']}")
+
+    screen.type("f")
+    eventually(seen, lambda status: status["favourited"])
+    screen.type("b")
+    eventually(seen, lambda status: status["reblogged"])
+    screen.type("t")
+    screen.until("status 1 of 2")
+    screen.type("j")
+    screen.until("An answer further down")
+    screen.type("q")
+    screen.type("c")
+    screen.until("Post")
+    screen.type("Written on the whole screen")
+    screen.until("Written on the whole screen")
+
+    def latest():
+        return [status["content"] for status in bob.get(f"/api/v1/accounts/{bob.id}/statuses")]
+
+    # Down past the settings, to the button that says "Post".
+    for _ in range(12):
+        screen.type(DOWN)
+    screen.type(UP)
+    screen.type(ENTER)
+    eventually(latest, lambda contents: any("Written on the whole screen" in text for text in contents))
+    screen.type("q")
+    screen.type("q")
+    eventually(screen.process.poll, lambda code: code is not None)
+    assert screen.process.returncode == 0

@@ -1,0 +1,98 @@
+"""`mail test`, and what `check` and `user` say about mails, passwords and the end of an account."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from stormpetrel.heavy import verify_password_now
+from tests.cli.conftest import rows
+from tests.ports import reserved_ports
+
+
+class Mailbox:
+    def __init__(self):
+        self.kept = []
+
+    async def handle_DATA(self, server, session, envelope):
+        self.kept.append(envelope)
+        return "250 taken"
+
+
+@pytest.fixture
+def smtp(monkeypatch):
+    """The settings of a mail server that nobody has started yet: its port."""
+    with reserved_ports(1) as (port,):
+        for name, value in (("TRANSPORT", "smtp"), ("PORT", port), ("SECURITY", "none")):
+            monkeypatch.setenv(f"STORMPETREL_MAIL_{name}", str(value))
+        yield port
+
+
+def test_without_settings_the_test_mail_is_a_file_for_the_owner_alone(run, place, data_dir):
+    out = run("mail", "test", "nino@example.org").out
+    (path,) = (data_dir / "mail").glob("*.eml")
+    assert str(path) in out
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+    assert message["To"] == "nino@example.org"
+    assert "test mail" in message.get_content()
+
+
+def test_a_mail_server_gets_it(run, place, smtp):
+    mailbox = Mailbox()
+    controller = Controller(mailbox, hostname="127.0.0.1", port=smtp)
+    controller.start()
+    try:
+        assert f"127.0.0.1:{smtp} took it" in run("mail", "test", "nino@example.org").out
+    finally:
+        controller.stop()
+    assert [envelope.rcpt_tos for envelope in mailbox.kept] == [["nino@example.org"]]
+
+
+def test_what_went_wrong_is_said_in_one_line(run, place, smtp):
+    complaint = run("mail", "test", "nino@example.org", expect=3).complaint
+    assert complaint.startswith("the mail was not sent: 127.0.0.1:")
+    assert "not a valid" in run("mail", "test", "nonsense", expect=2).complaint
+
+
+def test_check_says_whether_the_mail_server_is_there(run, place, smtp):
+    checks = {one["subject"]: one for one in run("check", "--json", expect=1).json["checks"]}
+    assert checks["mail"]["verdict"] == "fail"
+    assert "mail.host" in checks["mail"]["todo"]
+
+
+def test_check_warns_where_nobody_gets_the_link_that_they_need(run, place, monkeypatch):
+    monkeypatch.setenv("STORMPETREL_MAIL_CONFIRM", "required")
+    checks = {one["subject"]: one for one in run("check", "--json", expect=None).json["checks"]}
+    assert checks["mail"]["verdict"] == "warn"
+
+
+def test_the_mail_password_is_never_shown(run, place, monkeypatch):
+    monkeypatch.setenv("STORMPETREL_MAIL_PASSWORD", "hush-hush")
+    assert "hush" not in run("config").out + run("config", "--json").out
+
+
+def test_a_password_is_set_and_everything_that_was_signed_in_is_out(run, either_place):
+    run("user", "add", "Nino", "--email", "nino@example.org", "--password", "the first one")
+    run("token", "Nino", "--scopes", "read")
+    out = run("user", "password", "nino", "--password", "the second one").out
+    assert out == "Nino has a new password, and is signed out everywhere\n"
+    assert rows(either_place, "SELECT count(*) FROM tokens") == [(0,)]
+    ((kept,),) = rows(either_place, "SELECT password_hash FROM users")
+    assert verify_password_now(kept, "the second one")
+    assert "too short" in run("user", "password", "Nino", "--password", "x", expect=2).complaint
+    assert "no account" in run("user", "password", "Nobody", "--password", "long enough", expect=2).complaint
+
+
+def test_an_account_is_deleted_and_its_name_stays_taken(run, either_place):
+    run("user", "add", "Nino", "--email", "nino@example.org", "--password", "long enough")
+    answer = run("user", "delete", "Nino", "--json").json
+    assert (answer["username"], answer["state"]) == ("Nino", "deleted")
+    assert run("user", "list", "--json").json == []
+    again = run("user", "add", "nino", "--email", "n@example.org", "--password", "long enough", expect=2)
+    assert "taken" in again.complaint
+    assert rows(either_place, "SELECT kind FROM outbox WHERE kind = 'erase_account'") == [("erase_account",)]

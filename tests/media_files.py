@@ -1,0 +1,72 @@
+"""Files to upload, made by the test that needs them."""
+
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+import zlib
+from pathlib import Path
+
+from PIL import Image
+
+GPS = 0x8825
+ORIENTATION = 0x0112
+MAKER = 0x010F
+
+
+def jpeg(size: tuple[int, int] = (320, 200), *, exif: bool = False, colour: str = "teal") -> bytes:
+    """A JPEG; with `exif` it lies on its side and says where and with what it was taken."""
+    made = io.BytesIO()
+    tags = Image.Exif()
+    if exif:
+        tags[ORIENTATION] = 6
+        tags[MAKER] = "SecretCam"
+        tags.get_ifd(GPS)[1] = "N"
+    Image.new("RGB", size, colour).save(made, "JPEG", exif=tags, comment=b"a secret" if exif else b"")
+    return made.getvalue()
+
+
+def png(size: tuple[int, int] = (64, 48)) -> bytes:
+    """A PNG."""
+    made = io.BytesIO()
+    Image.new("RGBA", size, (1, 2, 3, 128)).save(made, "PNG")
+    return made.getvalue()
+
+
+def gif(frames: int, size: tuple[int, int] = (40, 30)) -> bytes:
+    """An animated GIF whose frames all differ."""
+    made = io.BytesIO()
+    pictures = [Image.new("P", size, index % 250) for index in range(2)]
+    pictures[0].save(made, "GIF", save_all=True, append_images=pictures[1:], duration=40)
+    data = made.getvalue()
+    # Everything after the header and its tables, once per frame: as small and as long as a bomb is.
+    start = data.index(b"\x21\xf9")
+    return data[:start] + data[start:-1] * (frames // 2) + b"\x3b"
+
+
+def png_bomb(side: int = 50_000) -> bytes:
+    """A real PNG of side x side pixels in a few hundred kilobytes."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    packer = zlib.compressobj(9)
+    row = b"\0" * (side // 8 + 2)
+    packed = b"".join(packer.compress(row * 1000) for _ in range(side // 1000)) + packer.flush()
+    head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def film(directory: Path, *, sound: bool = True) -> bytes:
+    """A second of H.264 with a title that tells something."""
+    path = directory / "film.mp4"
+    tone = ["-f", "lavfi", "-i", "sine=d=1", "-c:a", "aac"] if sound else []
+    subprocess.run(
+        [
+            *("ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "testsrc=d=1:s=160x120:r=10", *tone),
+            *("-metadata", "title=SecretTitle", "-c:v", "libx264", "-pix_fmt", "yuv420p", str(path)),
+        ],
+        check=True,
+    )
+    return path.read_bytes()

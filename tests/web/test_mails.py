@@ -1,0 +1,282 @@
+"""Links in mails, from asking to using: as a person does who has a mailbox and a browser without scripts."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+import secrets
+import time
+
+import pytest
+
+from stormpetrel.errors import TooMany
+from stormpetrel.model.access import secret_hash
+from stormpetrel.model.mail import Purpose, new_link
+from stormpetrel.rules import accounts
+from stormpetrel.rules import mail as mail_rules
+from tests.forms import SESSION_COOKIE, form_to, send, sign_in, signed_in_as
+from tests.instance import running_instance
+from tests.people import PASSWORD, now_ms, place_of
+
+NEW = "another long password"
+
+
+@pytest.fixture
+def nino(place):
+    return place.person("Nino")
+
+
+def mails_to(place, address):
+    """The mails that the courier wrote for the address, oldest first."""
+    found = []
+    for path in sorted((place.instance.directory / "data" / "mail").glob("*.eml")):
+        message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+        if message["To"].addresses[0].addr_spec == address:
+            found.append(message)
+    return found
+
+
+def next_mail(place, address, count=1):
+    """The newest mail, as soon as there are `count`."""
+    for _ in range(400):
+        found = mails_to(place, address)
+        if len(found) >= count:
+            return found[-1]
+        time.sleep(0.05)
+    raise AssertionError(f"no mail to {address}:\n{place.instance.log[-3000:]}")
+
+
+def link_in(message, place):
+    """Path and query of the one link with a token in the mail."""
+    (link,) = re.findall(rf"{place.base_url}(/\S+token=[0-9a-f]{{48}})", message.get_content())
+    return link
+
+
+def ask(browser, login):
+    return send(browser, browser.get("/auth/password/new"), "/auth/password/new", {"user[email]": login})
+
+
+def link_of(place, account_id, purpose=Purpose.RESET):
+    """A link as the courier would send it, without a mail: (token, link)."""
+    token = secrets.token_hex(24)
+    user = place.write(accounts.user, account_id=account_id)
+    link = new_link(b"x" * 32, token)
+    wanted = mail_rules.LinkWanted(purpose.value, user.username, link.nonce, secret_hash(token).hex())
+    place.write(mail_rules.send_wanted, wanted=wanted, user=user, now_ms=now_ms())
+    return token
+
+
+def test_who_forgot_the_password_chooses_a_new_one_by_a_link_and_everything_else_ends(place, nino):
+    with place.client() as browser, place.client() as other:
+        sign_in(other, nino.username)
+        page = browser.get("/auth/sign_in")
+        assert 'href="/auth/password/new"' in page.text
+        asked = ask(browser, nino.email)
+        assert (asked.status_code, asked.headers["location"]) == (303, "/auth/mail_sent")
+        link = link_in(next_mail(place, nino.email), place)
+        page = browser.get(link)
+        assert page.status_code == 200
+        done = send(browser, page, "/auth/password/edit", {"user[password]": NEW})
+        assert (done.status_code, done.headers["location"]) == (303, "/auth/sign_in?done=password")
+        assert SESSION_COOKIE not in browser.cookies
+        assert signed_in_as(other) is None
+        assert browser.get(link).status_code == 404
+        again = browser.post("/auth/password/edit", data=form_to(page, "/auth/password/edit").fields)
+        assert again.status_code == 404
+        assert sign_in(browser, nino.username).status_code == 422
+        assert sign_in(browser, nino.username, NEW).status_code == 303
+    assert nino.http.get("/api/v1/accounts/verify_credentials").status_code == 401
+    notice = next_mail(place, nino.email, count=2)
+    assert "password was changed" in notice["Subject"]
+    assert "token=" not in notice.get_content()
+
+
+def test_asking_tells_nobody_who_has_an_account(place, nino):
+    with place.client() as browser:
+        answers = [
+            ask(browser, login) for login in (nino.email, nino.username, "nobody@example.org", "Nobody")
+        ]
+    seen = {(answer.status_code, answer.headers["location"], answer.text) for answer in answers}
+    assert seen == {(303, "/auth/mail_sent", "")}
+    next_mail(place, nino.email, count=2)
+    assert mails_to(place, "nobody@example.org") == []
+
+
+def test_one_login_is_asked_for_a_few_times_an_hour_whoever_asks(place):
+    login = f"nobody_{secrets.token_hex(4)}@example.org"
+    with place.client() as browser:
+        codes = [ask(browser, login).status_code for _ in range(mail_rules.ASKED_PER_HOUR + 1)]
+    # The hour may end meanwhile: then the count begins again.
+    assert codes[:-1] == [303] * mail_rules.ASKED_PER_HOUR
+    assert codes[-1] in (429, 303)
+    now = now_ms()
+    for _ in range(mail_rules.ASKED_PER_HOUR):
+        place.write(mail_rules.spend_quota, login_slot=77, address_slot=78, now_ms=now)
+    with pytest.raises(TooMany):
+        place.write(mail_rules.spend_quota, login_slot=77, address_slot=78, now_ms=now)
+    place.write(mail_rules.spend_quota, login_slot=77, address_slot=78, now_ms=now + mail_rules.HOUR_MS)
+
+
+@pytest.mark.parametrize("login", ["", " ", "a\0b"])
+def test_asking_for_nothing_is_refused(place, login):
+    with place.client() as browser:
+        assert ask(browser, login).status_code == 422
+
+
+def test_a_page_with_a_link_in_its_address_tells_it_to_nobody(place, nino):
+    token = link_of(place, nino.id)
+    with place.client() as browser:
+        page = browser.get(f"/auth/password/edit?token={token}")
+    assert page.headers.get_list("referrer-policy") == ["strict-origin"]
+    assert "no-store" in page.headers["cache-control"]
+    # Once: in the form.
+    assert page.text.count(token) == 1
+    assert token not in place.instance.log
+
+
+def test_a_link_that_does_not_work_is_the_same_404_whatever_is_wrong(place, nino):
+    used, confirming = link_of(place, nino.id), "0" * 48
+    with place.client() as browser:
+        page = browser.get(f"/auth/password/edit?token={used}")
+        send(browser, page, "/auth/password/edit", {"user[password]": NEW})
+        for token in (used, confirming, "", "x" * 5000, "%00", "\u00e9"):
+            for path in ("/auth/password/edit", "/auth/confirm"):
+                assert browser.get(path, params={"token": token}).status_code == 404, (path, token)
+
+
+def test_a_password_too_short_does_not_use_the_link_up(place, nino):
+    token = link_of(place, nino.id)
+    with place.client() as browser:
+        page = browser.get(f"/auth/password/edit?token={token}")
+        short = send(browser, page, "/auth/password/edit", {"user[password]": "short"})
+        assert short.status_code == 422
+        assert 'id="user_password_problem"' in short.text
+        assert send(browser, short, "/auth/password/edit", {"user[password]": NEW}).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "path", ["/auth/password/new", "/auth/password/edit", "/auth/confirm", "/auth/confirmation"]
+)
+def test_no_form_around_mails_works_without_its_token(place, path):
+    with place.client() as browser:
+        assert browser.post(path, data={"user[email]": "x", "token": "x"}).status_code == 403
+
+
+def test_changing_the_password_ends_links_and_is_told(place, nino):
+    token = link_of(place, nino.id)
+    with place.client() as browser:
+        sign_in(browser, nino.username)
+        typed = {"user[current_password]": PASSWORD, "user[password]": NEW}
+        assert send(browser, browser.get("/auth/password"), "/auth/password", typed).status_code == 303
+        assert browser.get(f"/auth/password/edit?token={token}").status_code == 404
+    assert "changed" in next_mail(place, nino.email, count=2)["Subject"]
+
+
+# Confirming
+
+
+@pytest.fixture
+def confirming(database_url, tmp_path):
+    """A place where addresses have to be confirmed; mails go into files."""
+    with (
+        running_instance(tmp_path, database_url, mail_confirm="required") as instance,
+        place_of(instance, database_url) as place,
+    ):
+        yield place
+
+
+def typed(name):
+    return {
+        "user[username]": name,
+        "user[email]": f"{name}@example.org",
+        "user[password]": PASSWORD,
+        "user[agreement]": "1",
+    }
+
+
+def test_who_signs_up_is_in_once_their_address_is_confirmed(confirming):
+    place = confirming
+    with place.client() as browser, place.client() as scanner:
+        waiting = send(browser, browser.get("/auth/sign_up"), "/auth/sign_up", typed("Lomi"))
+        assert waiting.status_code == 200
+        assert "Lomi@example.org" in waiting.text
+        assert SESSION_COOKIE not in browser.cookies
+        assert sign_in(browser, "Lomi").status_code == 403
+        assert sign_in(browser, "Lomi", "a wrong password").status_code == 422
+        assert place.visitor.get("/@Lomi").status_code == 404
+        link = link_in(next_mail(place, "Lomi@example.org"), place)
+        # A mail scanner follows the link, and confirms nothing.
+        assert scanner.get(link).status_code == 200
+        assert sign_in(browser, "Lomi").status_code == 403
+        page = browser.get(link)
+        done = send(browser, page, "/auth/confirm")
+        assert (done.status_code, done.headers["location"]) == (303, "/auth/sign_in?done=confirmed")
+        assert 'role="status"' in browser.get(done.headers["location"]).text
+        assert sign_in(browser, "Lomi").status_code == 303
+        assert browser.get(link).status_code == 404
+    # Who is added by the operator is known already.
+    place.instance.run_cli("user", "add", "Ida", "--email", "ida@example.org", "--password", PASSWORD)
+    with place.client() as browser:
+        assert sign_in(browser, "Ida").status_code == 303
+
+
+def test_the_mail_can_be_asked_for_once_more(confirming):
+    place = confirming
+    with place.client() as browser:
+        waiting = send(browser, browser.get("/auth/sign_up"), "/auth/sign_up", typed("Lomi"))
+        next_mail(place, "Lomi@example.org")
+        assert send(browser, waiting, "/auth/confirmation").status_code == 303
+        link = link_in(next_mail(place, "Lomi@example.org", count=2), place)
+        assert send(browser, browser.get(link), "/auth/confirm").status_code == 303
+
+
+def test_an_app_that_signs_somebody_up_waits_for_the_confirmation(confirming):
+    place = confirming
+    app = place.client(place.token(None))
+    answer = app.post(
+        "/api/v1/accounts",
+        json={
+            "username": "Lomi",
+            "email": "lomi@example.org",
+            "password": PASSWORD,
+            "agreement": True,
+            "locale": "en",
+        },
+    )
+    assert answer.status_code == 200, answer.text
+    lomi = place.client(answer.json()["access_token"])
+    for method, path in (
+        ("GET", "/api/v1/accounts/verify_credentials"),
+        ("GET", "/api/v1/timelines/home"),
+        ("POST", "/api/v1/statuses"),
+    ):
+        refused = lomi.request(method, path)
+        assert refused.status_code == 403, path
+        assert refused.json()["error"] == "Your login is missing a confirmed e-mail address"
+    assert lomi.get("/api/v1/timelines/public").status_code == 200
+    assert lomi.get("/api/v1/emails/check_confirmation").json() is False
+    wrong = lomi.post("/api/v1/emails/confirmations", json={"email": "nonsense"})
+    assert wrong.status_code == 422
+    again = lomi.post("/api/v1/emails/confirmations", json={"email": "lomi2@example.org"})
+    assert (again.status_code, again.json()) == (200, {})
+    old, new = next_mail(place, "lomi@example.org"), next_mail(place, "lomi2@example.org")
+    with place.client() as browser:
+        assert browser.get(link_in(old, place)).status_code == 404
+        assert send(browser, browser.get(link_in(new, place)), "/auth/confirm").status_code == 303
+    for _ in range(200):
+        if lomi.get("/api/v1/emails/check_confirmation").json():
+            break
+    assert lomi.get("/api/v1/accounts/verify_credentials").status_code == 200
+    assert lomi.post("/api/v1/emails/confirmations").status_code == 403
+
+
+def test_a_new_password_by_a_link_confirms_the_address_too(confirming):
+    place = confirming
+    with place.client() as browser:
+        send(browser, browser.get("/auth/sign_up"), "/auth/sign_up", typed("Lomi"))
+        next_mail(place, "Lomi@example.org")
+        ask(browser, "Lomi")
+        link = link_in(next_mail(place, "Lomi@example.org", count=2), place)
+        send(browser, browser.get(link), "/auth/password/edit", {"user[password]": NEW})
+        assert sign_in(browser, "Lomi", NEW).status_code == 303

@@ -1,0 +1,12 @@
+"""Every kind of notification has its words on the page."""
+
+from __future__ import annotations
+
+from stormpetrel.api.convert import KIND_NAMES
+from stormpetrel.model.notification import Kind
+from stormpetrel.web import notifications
+
+
+def test_every_kind_has_words_on_the_page_and_a_name_in_the_api():
+    assert set(notifications._SAID) == set(Kind)
+    assert set(KIND_NAMES) == set(Kind)
