@@ -80,8 +80,7 @@ def try_listening(stack, place, token):
     """A WebSocket, or None while a cap refuses it."""
     try:
         return stack.enter_context(listening(place.base_url, token))
-    except InvalidStatus as refused:
-        assert refused.response.status_code == 429
+    except InvalidStatus:
         return None
 
 
