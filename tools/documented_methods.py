@@ -199,7 +199,7 @@ METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "streaming",
         (
             ("GET /api/v1/streaming/health", ""),
-            ("GET /api/v1/streaming", _NEXT),
+            ("GET /api/v1/streaming", ""),
             ("GET /api/v1/streaming/user", ""),
             ("GET /api/v1/streaming/user/notification", ""),
             ("GET /api/v1/streaming/public", ""),
@@ -207,7 +207,7 @@ METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("GET /api/v1/streaming/public/remote", ""),
             ("GET /api/v1/streaming/hashtag", ""),
             ("GET /api/v1/streaming/hashtag/local", ""),
-            ("GET /api/v1/streaming/list", _NEXT),
+            ("GET /api/v1/streaming/list", ""),
             ("GET /api/v1/streaming/direct", ""),
         ),
     ),

@@ -150,8 +150,8 @@ def methods_table() -> list[str]:
     return lines
 
 
-ELSEWHERE = {"GET /health"}
-"""Answered below the route table, by every role (edge/server.py, health.py)."""
+ELSEWHERE = {"GET /health", "GET /api/v1/streaming"}
+"""Answered outside the route table: by every role (edge/server.py, health.py), and the WebSocket (`SOCKETS`)."""
 
 _ACTORS = {
     "anyone": "everybody",

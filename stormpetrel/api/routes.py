@@ -245,6 +245,7 @@ ROUTES: tuple[Route, ...] = (
     _open(f"{_STREAMING}/public/local/media", streaming.local_media),
     _open(f"{_STREAMING}/hashtag", streaming.hashtag),
     _open(f"{_STREAMING}/hashtag/local", streaming.local_hashtag),
+    _get(f"{_STREAMING}/list", streaming.members, "read:statuses"),
     _get(f"{_STREAMING}/direct", streaming.direct, "read:statuses"),
     # Notifications
     _get(f"{_N}", notifications.index, "read:notifications"),

@@ -11,7 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from stormpetrel.api.shapes import answers
-from stormpetrel.errors import Malformed, NotSignedIn, Refusal
+from stormpetrel.errors import Malformed, NotFound, NotSignedIn, Refusal
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
 from stormpetrel.streaming.hub import Hub
@@ -29,10 +29,15 @@ TOO_MUCH = 1008
 class StreamQuery(msgspec.Struct, kw_only=True):
     stream: str = ""
     tag: str = ""
+    list: str = ""
 
 
 class TagStreamQuery(msgspec.Struct, kw_only=True):
     tag: str = ""
+
+
+class ListStreamQuery(msgspec.Struct, kw_only=True):
+    list: str = ""
 
 
 class PublicStreamQuery(msgspec.Struct, kw_only=True):
@@ -45,6 +50,7 @@ class Wish(msgspec.Struct, kw_only=True):
     type: str = ""
     stream: str = ""
     tag: str | None = None
+    list: str | None = None
 
 
 _decode = msgspec.json.Decoder(Wish).decode
@@ -123,12 +129,20 @@ async def local_hashtag(request: Request) -> Response:
     return await _events(request, "hashtag:local", tag=request.query(TagStreamQuery).tag)
 
 
+@answers(str, takes=ListStreamQuery, streams=True)
+async def members(request: Request) -> Response:
+    """What is new in one of one's lists, as it comes"""
+    return await _events(request, "list", list_id=request.query(ListStreamQuery).list)
+
+
 async def _public(request: Request, name: str) -> Response:
     return await _events(request, f"{name}:media" if request.query(PublicStreamQuery).only_media else name)
 
 
-async def _events(request: Request, name: str, *, tag: str | None = None) -> Response:
-    stream = stream_of(name, tag=tag, access=request.access)
+async def _events(
+    request: Request, name: str, *, tag: str | None = None, list_id: str | None = None
+) -> Response:
+    stream = stream_of(name, tag=tag, list_id=list_id, access=request.access)
     response = Response(200, GREETING, content_type=EVENT_STREAM)
     # For proxies that would otherwise keep what comes until it is worth sending.
     response.headers += [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
@@ -136,7 +150,7 @@ async def _events(request: Request, name: str, *, tag: str | None = None) -> Res
     listener = _listener(request, is_socket=False)
     try:
         await hub.enter(listener)
-        hub.listeners.subscribe(listener, stream)
+        await hub.subscribe(listener, stream)
     except BaseException:
         hub.leave(listener)
         raise
@@ -174,7 +188,7 @@ async def socket(request: Request, receive: Any, send: Any) -> None:
     refused: Refusal | None = None
     if query.stream:
         try:
-            first = stream_of(query.stream, tag=query.tag, access=request.access)
+            first = stream_of(query.stream, tag=query.tag, list_id=query.list, access=request.access)
         except NotSignedIn:
             raise
         except Refusal as refusal:
@@ -184,7 +198,10 @@ async def socket(request: Request, receive: Any, send: Any) -> None:
     try:
         await hub.enter(listener)
         if first is not None:
-            hub.listeners.subscribe(listener, first)
+            try:
+                await hub.subscribe(listener, first)
+            except NotFound as refusal:
+                refused = refusal
         offered = request.scope["subprotocols"]
         await send({"type": "websocket.accept", "subprotocol": offered[0] if offered else None})
         wire = listener.wire = request.scope["open_stream"](b"")
@@ -211,12 +228,12 @@ async def _converse(hub: Hub, listener: Listener, receive: Any) -> None:
             wire.end(UNSUPPORTED)
             return
         try:
-            _obey(hub, listener, text)
+            await _obey(hub, listener, text)
         except Refusal as refusal:
             wire.push(error_frame(refusal.safe_text, refusal.status))
 
 
-def _obey(hub: Hub, listener: Listener, text: str) -> None:
+async def _obey(hub: Hub, listener: Listener, text: str) -> None:
     """Does what one message asks for. Raises Refusal."""
     try:
         wish = _decode(text)
@@ -224,8 +241,8 @@ def _obey(hub: Hub, listener: Listener, text: str) -> None:
         raise Malformed("The message could not be read") from error
     if wish.type not in ("subscribe", "unsubscribe"):
         raise Malformed("Unknown message type")
-    stream = stream_of(wish.stream, tag=wish.tag, access=listener.access)
+    stream = stream_of(wish.stream, tag=wish.tag, list_id=wish.list, access=listener.access)
     if wish.type == "subscribe":
-        hub.listeners.subscribe(listener, stream)
+        await hub.subscribe(listener, stream)
     else:
-        hub.listeners.unsubscribe(listener, stream.names)
+        hub.unsubscribe(listener, stream.names)

@@ -30,7 +30,7 @@ class PostChanged(msgspec.Struct, frozen=True, tag="changed"):
 
 class PostEdited(msgspec.Struct, frozen=True, tag="edited"):
     """Its text, media or poll were changed by its author. Who sees it in a timeline is told so; PostChanged, which
-    is told besides, is about what is kept of it."""
+    is told besides, is about what is kept of it. `tags` and `languages` are those before and after."""
 
     post_id: int
     author_id: int
@@ -38,6 +38,7 @@ class PostEdited(msgspec.Struct, frozen=True, tag="edited"):
     in_reply_to_account_id: int = 0
     mentioned_ids: tuple[int, ...] = ()
     tags: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
 
 
 class Reacted(msgspec.Struct, frozen=True, tag="reacted"):

@@ -92,6 +92,7 @@ def edit_post(
                 mentioned_ids=tuple(mention.account_id for mention in mentions),
                 # Where it stood and where it stands now.
                 tags=tuple(dict.fromkeys((*new.tags, *old.tags))),
+                languages=tuple(dict.fromkeys((new.language, old.language))),
             )
         )
 

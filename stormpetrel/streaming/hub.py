@@ -23,6 +23,8 @@ from stormpetrel.model.event import (
     AllChanged,
     Event,
     FiltersChanged,
+    FollowedTagsChanged,
+    ListChanged,
     Notified,
     PostCreated,
     PostDeleted,
@@ -30,23 +32,16 @@ from stormpetrel.model.event import (
     RelationshipChanged,
 )
 from stormpetrel.model.notification import Notification
-from stormpetrel.model.post import Flags, Visibility
-from stormpetrel.model.timeline import Item, in_public, in_tags
+from stormpetrel.model.post import Flags
 from stormpetrel.rules import access as access_rules
 from stormpetrel.rules import notifications, posts
 from stormpetrel.storage.database import Database
+from stormpetrel.streaming.audiences import Audiences
 from stormpetrel.streaming.listeners import Listener, Listeners, Subscription
 from stormpetrel.streaming.messages import Message
 from stormpetrel.streaming.readers import Readers
-from stormpetrel.streaming.streams import (
-    DIRECT,
-    HOME,
-    MEDIA,
-    NOTIFIED,
-    PUBLIC,
-    TAG,
-    Key,
-)
+from stormpetrel.streaming.shown import Shown
+from stormpetrel.streaming.streams import HOME, LIST, NOTIFIED, Key, Stream
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +95,8 @@ class Hub:
         self._drain = drain
         self.listeners = Listeners(caps)
         self.readers = Readers(database, clock_ms=clock_ms)
+        self._audiences = Audiences(database)
+        self._shown = Shown(self.listeners, self.readers, self._audiences)
         self._waiting: deque[Event] = deque()
         self._doubtful: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
@@ -117,8 +114,36 @@ class Hub:
         if not await self._is_valid(listener):
             raise NotSignedIn
 
+    async def subscribe(self, listener: Listener, stream: Stream) -> None:
+        """What happens in the stream is told to the listener, which has entered, from now on; once is enough.
+
+        Raises TooMany, and NotFound for a list that is not the listener's own.
+        """
+        if stream.names in listener.subscriptions:
+            return
+        entered = []
+        try:
+            for list_id in _list_ids(stream):
+                await self._audiences.enter(list_id, owner_id=listener.reader_id or 0)
+                entered.append(list_id)
+            self.listeners.subscribe(listener, stream)
+        except BaseException:
+            for list_id in entered:
+                self._audiences.leave(list_id)
+            raise
+
+    def unsubscribe(self, listener: Listener, names: tuple[str, ...]) -> None:
+        """No more of that; nothing happens where there was none."""
+        subscription = listener.subscriptions.get(names)
+        if subscription is not None:
+            self.listeners.unsubscribe(listener, names)
+            for list_id in _list_ids(subscription.stream):
+                self._audiences.leave(list_id)
+
     def leave(self, listener: Listener) -> None:
         """The listener is gone, or did not come to listen."""
+        for names in tuple(listener.subscriptions):
+            self.unsubscribe(listener, names)
         self.listeners.remove(listener)
         self._doubtful.discard(listener)
         if listener.has_entered and listener.reader_id is not None:
@@ -143,6 +168,12 @@ class Hub:
                     self._send_away()
             case RelationshipChanged():
                 self.readers.changed((event.account_id, event.other_id))
+            case FollowedTagsChanged():
+                self.readers.changed((event.account_id,))
+            case ListChanged():
+                # Exclusive lists keep their members out of home.
+                self.readers.changed((event.account_id,))
+                self._audiences.changed(event.list_id)
             case AccessChanged(token_hash=token_hash, account_id=account_id):
                 listeners = self.listeners.of_account(account_id) if account_id else self.listeners
                 if token_hash:
@@ -154,6 +185,7 @@ class Hub:
                     self._doubtful.update(listeners)
             case AllChanged():
                 self.readers.all_changed()
+                self._audiences.all_changed()
                 self._doubtful.update(self.listeners)
             case _:
                 return
@@ -169,7 +201,7 @@ class Hub:
             listener.end(RESTART)
 
     async def _run(self) -> None:
-        while self._waiting or self._doubtful or self.readers.is_stale:
+        while self._waiting or self._doubtful or self.readers.is_stale or self._audiences.is_stale:
             # What was done before a post, in whatever process, counts for who is shown it.
             self._drain()
             try:
@@ -177,7 +209,12 @@ class Hub:
                     listener = self._doubtful.pop()
                     if not await self._is_valid(listener):
                         listener.end(REVOKED)
-                await self.readers.refresh()
+                # In turn until both are right at once: what comes while one is read may concern the other.
+                while True:
+                    await self.readers.refresh()
+                    if not self._audiences.is_stale:
+                        break
+                    await self._audiences.refresh()
             except Refusal:
                 # The store fails: until it is known who may see what, nobody is shown anything.
                 self._doubtful.update(self.listeners)
@@ -210,7 +247,7 @@ class Hub:
                 pass
 
     async def _tell_post(self, event: PostCreated | PostEdited, name: str) -> None:
-        to, with_media = self._audience(event)
+        to, with_media = self._shown.to_whom(event)
         if not to and not with_media:
             return
         shared = await self._rendering.shared_status(event.post_id)
@@ -230,49 +267,6 @@ class Hub:
                 forms[reader_id] = shared.end_for(flags.get(reader_id or 0), reader_id, filtered)
         await self._write(Message(name, shared.for_end), to, forms)
 
-    def _audience(self, event: PostCreated | PostEdited) -> tuple[list[Subscription], list[Subscription]]:
-        """Who is shown the post, and who is if it has media."""
-        listeners, readers = self.listeners, self.readers
-        author_id = event.author_id
-        items = [
-            Item(
-                post_id=event.post_id,
-                author_id=author_id,
-                visibility=event.visibility,
-                in_reply_to_account_id=event.in_reply_to_account_id,
-                boost_author_id=event.boost_author_id if isinstance(event, PostCreated) else 0,
-                mentions_reader=mentions_reader,
-            )
-            for mentions_reader in (False, True)
-        ]
-        item = items[0]
-        to: list[Subscription] = []
-        for reader_id in {author_id, *readers.followers_of(author_id)}:
-            key = Key(HOME, reader_id)
-            if listeners.has(key):
-                taste = readers.taste(reader_id)
-                if taste is not None and taste.takes(items[reader_id in event.mentioned_ids]):
-                    to += listeners.of(key)
-        if item.visibility == Visibility.DIRECT:
-            for reader_id in {author_id, *event.mentioned_ids}:
-                if not readers.hides(reader_id, author_id):
-                    to += listeners.of(Key(DIRECT, reader_id))
-        if in_tags(item):
-            for tag in event.tags:
-                to += self._not_hidden(author_id, Key(TAG, tag))
-        with_media: list[Subscription] = []
-        if in_public(item):
-            to += self._not_hidden(author_id, Key(PUBLIC))
-            with_media = self._not_hidden(author_id, Key(MEDIA))
-        return to, with_media
-
-    def _not_hidden(self, author_id: int, key: Key) -> list[Subscription]:
-        return [
-            subscription
-            for subscription in self.listeners.of(key)
-            if not self.readers.hides(subscription.listener.reader_id, author_id)
-        ]
-
     async def _flags(self, post_id: int, to: Iterable[Subscription]) -> dict[int, Flags]:
         reader_ids = sorted({one.listener.reader_id for one in to if one.listener.reader_id is not None})
         found: dict[int, Flags] = {}
@@ -284,34 +278,9 @@ class Hub:
 
     async def _tell_delete(self, event: PostDeleted) -> None:
         """Those who may have been shown it hear that it is gone, and its boosts, each under its own id."""
-        await self._gone(event.post_id, self._who_saw(event))
+        await self._gone(event.post_id, self._shown.who_saw(event))
         for boost_id, booster_id in event.boosts:
-            await self._gone(boost_id, self._home_of_followers(booster_id))
-
-    def _who_saw(self, event: PostDeleted) -> list[Subscription]:
-        author_id = event.author_id
-        if event.visibility == Visibility.DIRECT:
-            concerned = {author_id, *event.mentioned_ids}
-            return [
-                subscription
-                for reader_id in concerned
-                if not self.readers.hides(reader_id, author_id)
-                for kind in (HOME, DIRECT)
-                for subscription in self.listeners.of(Key(kind, reader_id))
-            ]
-        to = self._home_of_followers(author_id)
-        if event.visibility == Visibility.PUBLIC:
-            for key in (Key(PUBLIC), Key(MEDIA), *(Key(TAG, tag) for tag in event.tags)):
-                to += self._not_hidden(author_id, key)
-        return to
-
-    def _home_of_followers(self, author_id: int) -> list[Subscription]:
-        return [
-            subscription
-            for reader_id in {author_id, *self.readers.followers_of(author_id)}
-            if not self.readers.hides(reader_id, author_id)
-            for subscription in self.listeners.of(Key(HOME, reader_id))
-        ]
+            await self._gone(boost_id, self._shown.who_saw_boost(booster_id))
 
     async def _gone(self, post_id: int, to: list[Subscription]) -> None:
         if to:
@@ -349,3 +318,7 @@ class Hub:
                     wire.push(message.server_sent(form))
             if number % WRITES_AT_ONCE == 0:
                 await asyncio.sleep(0)
+
+
+def _list_ids(stream: Stream) -> list[int]:
+    return [int(key.value) for key in stream.keys if key.kind == LIST]

@@ -1,4 +1,4 @@
-"""What the accounts that listen like to see: their tastes, and who of them follows whom.
+"""What the accounts that listen like to see: their tastes, and who of them follows whom or which hashtag.
 
 Kept while a stream of theirs is open, and right as of every event that has been applied: who changed is read anew
 before the next post is handed out (`refresh`). As large as the accounts that listen and whom they follow.
@@ -33,7 +33,8 @@ class Readers:
         self._database = database
         self._clock_ms = clock_ms
         self._readers: dict[int, _Reader] = {}
-        self._followers: dict[int, set[int]] = {}
+        # By author, and by followed hashtag.
+        self._followers: dict[int | str, set[int]] = {}
         self._stale: set[int] = set()
         self._first_end_ms = NEVER_MS
 
@@ -59,7 +60,7 @@ class Readers:
             self._stale.discard(reader_id)
 
     def changed(self, reader_ids: Iterable[int]) -> None:
-        """Whom they follow, block or mute has changed."""
+        """Whom or which hashtags they follow, whom they block or mute, or their exclusive lists have changed."""
         for reader_id in reader_ids:
             reader = self._readers.get(reader_id)
             if reader is not None:
@@ -104,9 +105,9 @@ class Readers:
         taste = self.taste(reader_id)
         return taste is None or author_id in taste.hidden
 
-    def followers_of(self, author_id: int) -> tuple[int, ...]:
-        """Those who listen and follow the author."""
-        return tuple(self._followers.get(author_id, ()))
+    def followers_of(self, source: int | str) -> tuple[int, ...]:
+        """Those who listen and follow the author, or the hashtag."""
+        return tuple(self._followers.get(source, ()))
 
     async def _load(self, reader_id: int) -> None:
         while (reader := self._readers.get(reader_id)) is not None:
@@ -122,14 +123,17 @@ class Readers:
         self._stale.discard(reader_id)
 
     def _install(self, reader_id: int, reader: _Reader, taste: Taste | None) -> None:
-        old = () if reader.taste is None else reader.taste.followed
-        for author_id in old:
-            followers = self._followers[author_id]
+        for source in _sources(reader.taste):
+            followers = self._followers[source]
             followers.discard(reader_id)
             if not followers:
-                del self._followers[author_id]
+                del self._followers[source]
         reader.taste = taste
+        for source in _sources(taste):
+            self._followers.setdefault(source, set()).add(reader_id)
         if taste is not None:
-            for author_id in taste.followed:
-                self._followers.setdefault(author_id, set()).add(reader_id)
             self._first_end_ms = min(self._first_end_ms, taste.until_ms)
+
+
+def _sources(taste: Taste | None) -> tuple[int | str, ...]:
+    return () if taste is None else (*taste.followed, *taste.tags)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from stormpetrel.errors import Forbidden, Malformed, NotSignedIn
+from stormpetrel.errors import Forbidden, Malformed, NotFound, NotSignedIn
 from stormpetrel.model.access import Access
+from stormpetrel.model.ids import parse_id
 from stormpetrel.model.text import tag_key
 
 MAX_TAG = 100
@@ -18,10 +19,11 @@ PUBLIC = "public"
 MEDIA = "media"
 TAG = "tag"
 DIRECT = "direct"
+LIST = "list"
 
 
 class Key(NamedTuple):
-    """Where listeners are found: `value` is an account, a hashtag or nothing (0)."""
+    """Where listeners are found: `value` is an account, a hashtag, a list or nothing (0)."""
 
     kind: str
     value: int | str = 0
@@ -45,14 +47,16 @@ _PUBLIC_KEYS: dict[str, tuple[Key, ...]] = {
     "public:remote:media": (),
 }
 _TAG_NAMES = ("hashtag", "hashtag:local")
-_ACCOUNT_NAMES = ("user", "user:notification", "direct")
+_ACCOUNT_NAMES = ("user", "user:notification", "direct", "list")
 
 
-def stream_of(name: str, *, tag: str | None, access: Access | None) -> Stream:
-    """The stream that is asked for.
+def stream_of(
+    name: str, *, tag: str | None = None, list_id: str | None = None, access: Access | None
+) -> Stream:
+    """The stream that is asked for. Whether a list is the account's own is for the hub to find out.
 
     Raises Malformed for one that there is not, NotSignedIn where an account is needed, Forbidden where the
-    token does not allow it.
+    token does not allow it, NotFound for what cannot be a list.
     """
     if name in _PUBLIC_KEYS:
         return Stream((name,), _PUBLIC_KEYS[name])
@@ -76,9 +80,20 @@ def stream_of(name: str, *, tag: str | None, access: Access | None) -> Stream:
     _require(access, "read:statuses")
     if name == "direct":
         return Stream((name,), (Key(DIRECT, access.account_id),))
+    if name == "list":
+        return _list(list_id or "")
     home = Key(HOME, access.account_id)
     # Who may not read notifications hears of none, and of everything else.
     return Stream((name,), (home, notified) if "read:notifications" in access.allowed else (home,))
+
+
+def _list(wanted: str) -> Stream:
+    if not wanted:
+        raise Malformed("Missing list name parameter")
+    list_id = parse_id(wanted)
+    if list_id is None:
+        raise NotFound
+    return Stream(("list", wanted), (Key(LIST, list_id),))
 
 
 def _require(access: Access, scope: str) -> None:

@@ -1,0 +1,105 @@
+"""The home stream takes what the home timeline takes: followed hashtags, languages, exclusive lists."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.listening import listening
+
+
+@pytest.fixture
+def people(place):
+    """A reader who follows an author, and a stranger."""
+    reader, author, stranger = place.person("reader"), place.person("author"), place.person("stranger")
+    reader.follow(author)
+    return reader, author, stranger
+
+
+def told(listener, last):
+    """(event, id) of everything up to the update about the last post."""
+    return [(event, about) for _, event, about in listener.until("update", last["id"])]
+
+
+def updates(*posts):
+    return [("update", post["id"]) for post in posts]
+
+
+def home_since(reader, post):
+    """The home timeline after that post, oldest first, as updates."""
+    page = reader.get("/api/v1/timelines/home", since_id=post["id"], limit=40)
+    return [("update", status["id"]) for status in reversed(page)]
+
+
+def test_public_posts_with_a_followed_hashtag_come_home_from_anybody(place, people):
+    reader, author, stranger = people
+    before = reader.post("Before")
+    with listening(place.base_url, reader.token, stream="user") as home:
+        stranger.post("Too early #Seabirds")
+        reader.do("/api/v1/tags/seabirds/follow")
+        wanted = stranger.post("About #SeaBirds and #terns")
+        stranger.post("Not listed #seabirds", visibility="unlisted")
+        reply = stranger.post("In answer #seabirds", in_reply_to_id=wanted["id"])
+        author.do(f"/api/v1/statuses/{wanted['id']}/reblog")
+        both = author.post("Once, though both are followed #seabirds")
+        stranger.http.put(f"/api/v1/statuses/{wanted['id']}", json={"status": "Now about #terns alone"})
+        stranger.http.delete(f"/api/v1/statuses/{reply['id']}")
+        last = reader.post("Last")
+        seen = told(home, last)
+        boost = next(one for one in seen[2:] if one[0] == "update")
+        assert seen == [
+            *updates(wanted, reply),
+            boost,
+            *updates(both),
+            ("status.update", wanted["id"]),
+            ("delete", reply["id"]),
+            *updates(last),
+        ]
+        reader.do("/api/v1/tags/seabirds/unfollow")
+        stranger.post("Too late #seabirds")
+        end = reader.post("End")
+        assert told(home, end) == updates(end)
+    reader.do("/api/v1/tags/seabirds/follow")
+    assert ("update", both["id"]) in home_since(reader, before)
+
+
+def test_a_followed_hashtag_brings_nobody_home_who_is_hidden(place, people):
+    reader, _, stranger = people
+    reader.do("/api/v1/tags/harbour/follow")
+    reader.do(f"/api/v1/accounts/{stranger.id}/mute")
+    with listening(place.base_url, reader.token, stream="user") as home:
+        stranger.post("Muted #harbour")
+        last = reader.post("Last")
+        assert told(home, last) == updates(last)
+
+
+def test_of_whom_one_follows_for_some_languages_no_others_come_home(place, people):
+    reader, author, _ = people
+    before = reader.post("Before")
+    with listening(place.base_url, reader.token, stream="user") as home:
+        reader.do(f"/api/v1/accounts/{author.id}/follow", languages=["de"])
+        author.post("In English", language="en")
+        german = author.post("Auf Deutsch", language="de")
+        author.http.put(
+            f"/api/v1/statuses/{german['id']}", json={"status": "Now in English", "language": "en"}
+        )
+        last = reader.post("Last")
+        assert told(home, last) == [*updates(german), ("status.update", german["id"]), *updates(last)]
+        author.http.put(f"/api/v1/statuses/{german['id']}", json={"status": "English, and edited again"})
+        end = reader.post("End")
+        assert told(home, end) == updates(end)
+    assert home_since(reader, before) == updates(last, end)
+
+
+def test_members_of_exclusive_lists_stay_out_of_the_home_stream(place, people):
+    reader, author, _ = people
+    before = reader.post("Before")
+    made = reader.do("/api/v1/lists", title="Apart", exclusive=True)
+    with listening(place.base_url, reader.token, stream="user") as home:
+        first = author.post("Not apart yet")
+        reader.do(f"/api/v1/lists/{made['id']}/accounts", account_ids=[str(author.id)])
+        author.post("Apart")
+        reader.http.put(f"/api/v1/lists/{made['id']}", json={"title": "Apart", "exclusive": False})
+        second = author.post("Not apart any more")
+        last = reader.post("Last")
+        assert told(home, last) == updates(first, second, last)
+    assert home_since(reader, before)[-1] == ("update", last["id"])
