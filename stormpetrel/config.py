@@ -117,7 +117,9 @@ class EdgeConfig:
 class StreamingConfig:
     max_per_token: int = _key(30, "open streams of one access token in a worker", low=1, high=1_000_000)
     max_per_account: int = _key(60, "open streams of one account in a worker", low=1, high=1_000_000)
-    max_per_address: int = _key(1000, "open streams of one address in a worker", low=1, high=1_000_000)
+    max_per_address: int = _key(
+        1000, "open streams of one address without an account, in a worker", low=1, high=1_000_000
+    )
     max_subscriptions: int = _key(60, "streams that one WebSocket may subscribe to", low=1, high=10_000)
 
 

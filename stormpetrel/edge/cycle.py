@@ -21,7 +21,7 @@ from stormpetrel.edge.heads import Head
 from stormpetrel.edge.streams import EventStream
 from stormpetrel.edge.worker import EdgeWorker, Message, Scope
 from stormpetrel.shield.answer import Refused
-from stormpetrel.shield.queues import RUNNING, Ticket
+from stormpetrel.shield.queues import Ticket
 
 if TYPE_CHECKING:
     from stormpetrel.edge.protocol import EdgeProtocol
@@ -159,8 +159,7 @@ class Cycle:
 
     def release(self) -> None:
         """Give the slot back; again is ignored. Also the application's `scope["release_slot"]`."""
-        if self.ticket.state == RUNNING:
-            self.worker.done(self.ticket)
+        self.worker.give_back(self.ticket)
 
     def open_stream(self, heartbeat: bytes) -> EventStream:
         """`scope["open_stream"]`: an answer that was begun stays open until its client goes or `end`.

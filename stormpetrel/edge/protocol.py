@@ -12,6 +12,7 @@ that was parsed before, between two messages) and `_serve_hot` after parsing. Bo
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from uvicorn.config import Config
@@ -468,6 +469,9 @@ class EdgeProtocol(MessageReader):
             lines += (name, b": ", value, b"\r\n")
         lines.append(b"\r\n")
         visit = cycle.scope["visit"]
+        # It has its slot: what waited for it, this connection's old self, is needed no more.
+        cycle.ticket.payload = None
+        release = partial(worker.give_back, cycle.ticket)
         socket = EdgeWebSocket(
             self.config,
             self.server_state,
@@ -475,8 +479,8 @@ class EdgeProtocol(MessageReader):
             self.loop,
             worker=worker,
             address=self.address,
-            release=cycle.release,
-            extras={"visit": visit, "rate_limit": cycle.scope["rate_limit"], "release_slot": cycle.release},
+            release=release,
+            extras={"visit": visit, "rate_limit": cycle.scope["rate_limit"], "release_slot": release},
         )
         worker.wheel.disarm(self)
         worker.connections.discard(self)

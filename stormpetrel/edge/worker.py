@@ -22,7 +22,7 @@ from stormpetrel.edge.wheel import TimerWheel
 from stormpetrel.shield.admit import Gate, Policy
 from stormpetrel.shield.answer import Refused
 from stormpetrel.shield.identify import TokenTable
-from stormpetrel.shield.queues import Ticket
+from stormpetrel.shield.queues import RUNNING, Ticket
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -140,6 +140,11 @@ class EdgeWorker:
             epoch_s=self.epoch_s(at_s),
             jitter=random.random(),  # noqa: S311 - spreads returns, guards nothing
         )
+
+    def give_back(self, ticket: Ticket) -> None:
+        """A request's slot, if it holds one."""
+        if ticket.state == RUNNING:
+            self.done(ticket)
 
     def done(self, ticket: Ticket) -> None:
         """A request gives its slot back; whoever is next runs."""

@@ -78,13 +78,14 @@ class Listeners:
         self, *, access: Access | None, token_hash: bytes | None, address: str, is_socket: bool
     ) -> Listener:
         """A new listener; `remove` it at its end. Raises TooMany at a cap."""
-        limits: dict[tuple[str, object], int] = {
-            ("address", address_identity(address).value): self._caps.max_per_address
-        }
+        limits: dict[tuple[str, object], int] = {}
         if access is not None:
             limits["token", token_hash] = self._caps.max_per_token
-            if access.account_id is not None:
-                limits["account", access.account_id] = self._caps.max_per_account
+        if access is not None and access.account_id is not None:
+            limits["account", access.account_id] = self._caps.max_per_account
+        else:
+            # Members are not counted by address: a school, or a proxy in front, is one address.
+            limits["address", address_identity(address).value] = self._caps.max_per_address
         for what, most in limits.items():
             if self._counts[what] >= most:
                 raise TooMany(f"Too many open streams of this {what[0]}", retry_after_s=RETRY_AFTER_S)

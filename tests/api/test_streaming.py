@@ -390,12 +390,17 @@ def test_binary_messages_end_the_connection_with_1003(place):
         assert raised.value.rcvd.code == 1003
 
 
+def talk(listener):
+    """Says the same again and again, and then listens for the end."""
+    for _ in range(2_000):
+        listener.say(type="unsubscribe", stream="public")
+    while True:
+        listener.connection.recv(timeout=TIMEOUT_S)
+
+
 def test_who_talks_without_end_is_sent_away(place):
     with listening(place.base_url) as listener, pytest.raises(ConnectionClosed) as raised:
-        for _ in range(2_000):
-            listener.say(type="unsubscribe", stream="public")
-        while True:
-            listener.connection.recv(timeout=TIMEOUT_S)
+        talk(listener)
     assert raised.value.rcvd.code == 1008
 
 

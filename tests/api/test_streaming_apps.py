@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import subprocess
+import threading
 
 import pytest
 from mastodon import Mastodon, StreamListener
@@ -99,7 +100,10 @@ def test_mastodon_py_streams_home_notifications_and_the_public(place, app):
     for listener in (public, tagged):
         event, status_id = listener.next()
         assert (event, str(status_id)) == ("delete", post["id"])
-    for handle in handles:
-        handle.close()
-    for handle in handles:
-        handle.join(TIMEOUT_S)
+    # It closes when its thread has read something more, which would be the next heartbeat.
+    closing = [threading.Thread(target=handle.close) for handle in handles]
+    for thread in closing:
+        thread.start()
+    other.post(f"@{person.username} #python goodbye")
+    for thread in (*closing, *handles):
+        thread.join(TIMEOUT_S)

@@ -6,6 +6,7 @@ import pytest
 
 from stormpetrel.model.event import FiltersChanged, PostEdited
 from tests.listening import Events, listening
+from tests.media_files import png
 
 
 def events(place, path, token=None, **keys):
@@ -69,6 +70,21 @@ def test_streams_of_media_and_of_elsewhere_are_there_and_hold_no_plain_posts(pla
             quiet.socket.settimeout(0.2)
             with pytest.raises(TimeoutError):
                 quiet.line()
+
+
+def test_a_post_with_a_picture_is_in_the_streams_of_media(place, people):
+    reader, author = people
+    picture = author.http.post("/api/v2/media", files={"file": ("a.png", png())}).json()["id"]
+    with (
+        events(place, "public/media") as media,
+        events(place, "public/local?only_media=true", reader.token) as local,
+    ):
+        author.post("No picture")
+        post = author.post("A picture", media_ids=[picture])
+        for stream in (media, local):
+            event, payload = stream.next()
+            assert (event, payload["id"]) == ("update", post["id"])
+            assert payload["media_attachments"][0]["id"] == picture
 
 
 def test_an_edit_is_told_to_whom_the_post_was_shown_with_their_flags(place, people):

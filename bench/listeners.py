@@ -1,0 +1,153 @@
+"""Listeners of the streaming API for figures: bare sockets after a WebSocket handshake, and members with tokens."""
+
+from __future__ import annotations
+
+import re
+import resource
+import secrets
+import select
+import socket
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from stormpetrel.model.access import secret_hash
+from stormpetrel.model.ids import IdMaker
+from stormpetrel.rules import access, relationships
+from stormpetrel.storage.connection import connect, transaction
+from stormpetrel.storage.slots import take_slot
+
+ADDRESSES = 200
+"""Listeners come from so many addresses of 127.0.0.0/8."""
+AT_ONCE = 200
+_TIMEOUT_S = 60.0
+
+
+def allow_open_files() -> None:
+    """As many as the system lets us have: one for each listener."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def members(directory: Path, count: int, *, follow: str = "") -> list[str]:
+    """Tokens of `count` seeded members; all of them come to follow the account named `follow`."""
+    path = directory / "stormpetrel.db"
+    with sqlite3.connect(path) as reading:
+        ids = [
+            row[0]
+            for row in reading.execute(
+                "SELECT id FROM accounts WHERE state = 'active' AND username <> ? LIMIT ?", (follow, count)
+            )
+        ]
+        followed = reading.execute("SELECT id FROM accounts WHERE username = ?", (follow,)).fetchone()
+    reading.close()
+    if len(ids) < count:
+        raise SystemExit(f"only {len(ids)} members were seeded, not {count}")
+    url = f"sqlite:///{path}"
+    now_ms = time.time_ns() // 1_000_000
+    tokens = [secrets.token_urlsafe(32) for _ in ids]
+    slot = take_slot(url)
+    connection = connect(url, ids=IdMaker(slot.number))
+    try:
+        with transaction(connection):
+            for account_id, token in zip(ids, tokens, strict=True):
+                access.create_token(
+                    connection,
+                    account_id=account_id,
+                    application_id=None,
+                    scopes=("read",),
+                    token_hash=secret_hash(token),
+                    now_ms=now_ms,
+                )
+                if followed is not None:
+                    relationships.follow(
+                        connection,
+                        follower_id=account_id,
+                        followed_id=followed[0],
+                        show_boosts=None,
+                        notify=None,
+                        now_ms=now_ms,
+                    )
+    finally:
+        connection.close()
+        slot.release()
+    return tokens
+
+
+def open_all(port: int, stream: str, tokens: Sequence[str | None]) -> list[socket.socket]:
+    """A WebSocket on the stream for each token, handshake done. RuntimeError when one is refused."""
+    opened: list[socket.socket] = []
+    for at in range(0, len(tokens), AT_ONCE):
+        part = []
+        for number, token in enumerate(tokens[at : at + AT_ONCE], start=at):
+            listener = socket.socket()
+            listener.settimeout(_TIMEOUT_S)
+            listener.bind((f"127.0.{1 + number % ADDRESSES // 100}.{1 + number % 100}", 0))
+            listener.connect(("127.0.0.1", port))
+            lines = [
+                f"GET /api/v1/streaming?stream={stream} HTTP/1.1",
+                f"Host: 127.0.0.1:{port}",
+                "Connection: Upgrade",
+                "Upgrade: websocket",
+                "Sec-WebSocket-Version: 13",
+                "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+            ]
+            if token is not None:
+                lines.append(f"Sec-WebSocket-Protocol: {token}")
+            listener.sendall("\r\n".join([*lines, "", ""]).encode())
+            part.append(listener)
+        for listener in part:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                data = listener.recv(65_536)
+                if not data:
+                    break
+                head += data
+            if not head.startswith(b"HTTP/1.1 101 "):
+                raise RuntimeError(f"the handshake was refused: {head[:200]!r}")
+        opened += part
+    return opened
+
+
+def worker_of(port: int, pids: Sequence[int]) -> Callable[[socket.socket], int]:
+    """Says which of the processes has the other end of a connection to the port, from /proc as it is now."""
+    owner: dict[str, int] = {}
+    for pid in pids:
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                found = re.fullmatch(r"socket:\[(\d+)\]", str(link.readlink()))
+            except OSError:
+                continue
+            if found:
+                owner[found[1]] = pid
+    by_client: dict[tuple[str, int], int] = {}
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if int(fields[1].rpartition(":")[2], 16) == port and fields[9] in owner:
+            address, _, client_port = fields[2].partition(":")
+            dotted = socket.inet_ntoa(bytes.fromhex(address)[::-1])
+            by_client[dotted, int(client_port, 16)] = owner[fields[9]]
+    return lambda client: by_client[client.getsockname()]
+
+
+def arrivals(listeners: Sequence[socket.socket], *, poll: select.epoll, marker: bytes) -> dict[int, float]:
+    """When each listener (by file number) has read the marker, monotonic seconds. All are waited for."""
+    waiting = {listener.fileno(): listener for listener in listeners}
+    tails = dict.fromkeys(waiting, b"")
+    arrived: dict[int, float] = {}
+    end_s = time.monotonic() + _TIMEOUT_S
+    while waiting and time.monotonic() < end_s:
+        for number, _ in poll.poll(1.0):
+            if number not in waiting:
+                continue
+            at_s = time.monotonic()
+            data = tails[number] + waiting[number].recv(65_536)
+            if marker in data:
+                arrived[number] = at_s
+                del waiting[number]
+            else:
+                tails[number] = data[-len(marker) :]
+    if waiting:
+        raise RuntimeError(f"{len(waiting)} listeners did not hear of it")
+    return arrived
