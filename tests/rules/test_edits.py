@@ -154,7 +154,7 @@ def test_who_is_mentioned_newly_is_told_once_and_who_is_not_any_more_sees_nothin
     assert told(store, ann, Kind.MENTION) == 1
     edit(store, author, post_id, f"@{store.name(bob)} a secret")
     (event,) = [event for event in store.events if isinstance(event, PostEdited)]
-    assert event == PostEdited(post_id, author, int(Visibility.DIRECT), mentioned_ids=(bob,))
+    assert event == PostEdited(post_id, author, int(Visibility.DIRECT), mentioned_ids=(bob,), languages=("",))
     edit(store, author, post_id, f"@{store.name(bob)} another secret")
     assert [told(store, who, Kind.MENTION) for who in (ann, bob)] == [0, 1]
     assert read(store, bob, post_id).visibility is Visibility.DIRECT
