@@ -42,10 +42,11 @@ def edit_post(
     """Gives one's own post what `draft` says: text, content warning, sensitivity, poll and media.
 
     A language of None stays. Visibility and what is answered stay as they are, whatever the draft says. Who is
-    mentioned newly is told, once; who is not mentioned any more is not addressed any more either, and of a post for few sees nothing from now on.
-    Votes are kept while question and options stay; with `poll_stays` the poll is left alone, whatever the draft says.
-    `media_words` change what is said about the media that the post has then. Without a change nothing happens. Raises
-    NotFound for anybody else's post and for boosts, Invalid as `create_post` does.
+    mentioned newly is told, once; who is not mentioned any more is not addressed any more either, and of a post
+    for few sees nothing from now on. Votes are kept while question and options stay; with `poll_stays` the poll
+    is left alone, whatever the draft says. `media_words` change what is said about the media that the post has
+    then. Without a change nothing happens. Raises NotFound for anybody else's post and for boosts, Invalid as
+    `create_post` does.
     """
     stored.lock(connection, post_id=post_id)
     old = stored_posts.posts(connection, post_ids=[post_id]).get(post_id)
