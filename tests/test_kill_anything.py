@@ -111,10 +111,9 @@ class Listener(threading.Thread):
         """Reads the home timeline upwards from the newest post that is known to have all before it."""
         lowest = "0"
         while True:
+            params = {"min_id": lowest, "limit": PAGE}
             page = until_acknowledged(
-                lambda: self.reader.http.get(
-                    "/api/v1/timelines/home", params={"min_id": lowest, "limit": PAGE}
-                )
+                lambda params=params: self.reader.http.get("/api/v1/timelines/home", params=params)
             )
             if not page:
                 return
