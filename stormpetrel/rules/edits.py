@@ -38,13 +38,13 @@ def edit_post(
     domain: str,
     now_ms: int,
 ) -> None:
-    """Gives one's own post the text, content warning, sensitivity, poll and media of `draft`; a language of None stays.
+    """Gives one's own post the text, content warning, sensitivity, poll and media of `draft`.
 
-    Visibility and what is answered stay as they are, whatever the draft says. Who is mentioned newly is told, once;
-    who is not mentioned any more is not addressed any more either, and of a post for few sees nothing from now on.
-    Votes are kept while question and options stay. `media_words` change what is said about the media that the post
-    has then. Without a change nothing happens. Raises NotFound for anybody else's post and for boosts, Invalid as
-    `create_post` does.
+    Visibility and what is answered stay as they are, whatever the draft says; so does the language where it says
+    None. Who is mentioned newly is told, once; who is not mentioned any more is not addressed any more either, and
+    of a post for few sees nothing from now on. Votes are kept while question and options stay. `media_words` change
+    what is said about the media that the post has then. Without a change nothing happens. Raises NotFound for
+    anybody else's post and for boosts, Invalid as `create_post` does.
     """
     stored.lock(connection, post_id=post_id)
     old = stored_posts.posts(connection, post_ids=[post_id]).get(post_id)
