@@ -65,6 +65,7 @@ class _Home:
             mentions_reader=self.taste.reader_id in event.mentioned_ids,
             language=event.language,
             has_followed_tag=not self.taste.tags.keys().isdisjoint(event.tags),
+            author_silenced=event.author_silenced,
         )
         ids = self.ids
         if not self.taste.takes(item):

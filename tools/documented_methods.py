@@ -112,7 +112,7 @@ METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("POST /api/v1/tags/{id}/unfeature", _NEXT),
             ("GET /api/v1/suggestions", ""),
             ("GET /api/v2/suggestions", ""),
-            ("DELETE /api/v1/suggestions/{id}", _NEXT),
+            ("DELETE /api/v1/suggestions/{id}", ""),
             ("GET /api/v1/directory", ""),
         ),
     ),

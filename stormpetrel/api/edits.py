@@ -6,27 +6,41 @@ import msgspec
 
 from stormpetrel.api import convert
 from stormpetrel.api.entities import Status, StatusSource
-from stormpetrel.api.paging import Id
+from stormpetrel.api.paging import Id, ids_of, one_id
 from stormpetrel.api.polls import PollInput, poll_draft
 from stormpetrel.api.post_entities import StatusEdit
 from stormpetrel.api.render import array, renderer
 from stormpetrel.api.shapes import answers
-from stormpetrel.errors import Forbidden, Invalid
+from stormpetrel.api.statuses import MEDIA_IDS_MOST
+from stormpetrel.errors import Forbidden
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
+from stormpetrel.model.media import MediaWords
 from stormpetrel.model.post import Draft
 from stormpetrel.rules import edits as rules
 from stormpetrel.rules import posts as post_rules
 
 
+class MediaAttributesInput(msgspec.Struct):
+    """What is said about a file of the post from now on; what is left out stays. `focus`: "x,y"."""
+
+    id: Id = ""
+    description: str | None = None
+    focus: str | None = None
+
+
 class EditInput(msgspec.Struct):
-    """All of a post as it is to be: what is left out is taken away, but for `language`. Media are refused."""
+    """All of a post as it is to be: what is left out is taken away, media too, but for `language`.
+
+    `media_attributes` changes what is said about files that are among `media_ids`.
+    """
 
     status: str = ""
     spoiler_text: str = ""
     sensitive: bool | None = None
     language: str | None = None
     media_ids: list[Id] = []
+    media_attributes: list[MediaAttributesInput] | None = None
     poll: PollInput | None = None
 
 
@@ -34,11 +48,6 @@ class EditInput(msgspec.Struct):
 async def update(request: Request) -> Response:
     """Edit one's own post"""
     given = await request.input(EditInput)
-    if given.media_ids:
-        raise Invalid(
-            "This server does not know media yet: nothing was changed",
-            fields={"media_ids": "is not known here yet"},
-        )
     await request.site.database.write(
         rules.edit_post,
         author_id=request.account_id,
@@ -49,7 +58,13 @@ async def update(request: Request) -> Response:
             sensitive=given.sensitive,
             language=given.language or None,
             poll=poll_draft(given.poll),
+            media_ids=tuple(ids_of(given.media_ids, most=MEDIA_IDS_MOST)),
         ),
+        media_words=[
+            # 0 is nobody's.
+            MediaWords(one_id(one.id, "media_attributes") or 0, one.description, one.focus)
+            for one in given.media_attributes or ()
+        ],
         domain=request.site.domain,
         max_characters=request.site.config.posts.max_characters,
         now_ms=request.now_ms,

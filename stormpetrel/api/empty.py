@@ -38,6 +38,4 @@ domains = _none_of(str, "Servers that one has shut out, or that are known: none 
 featured_tags = _none_of(entities.FeaturedTag, "Hashtags that are featured on a profile: none yet")
 links = _none_of(entities.Card, "Links that many share: none yet")
 requests = _none_of(entities.NotificationRequest, "Notifications that were held back: none, nothing is")
-suggested_accounts = _none_of(entities.Account, "Accounts one might follow, in the old form: none yet")
-suggestions = _none_of(entities.Suggestion, "Accounts one might follow: none yet")
 tags = _none_of(entities.Tag, "Hashtags that one could feature: none yet")

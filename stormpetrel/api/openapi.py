@@ -33,6 +33,9 @@ _ERRORS = {
     401: "No token, or one that is not valid (any more)",
     403: "The token does not allow this",
     404: "There is none, or the caller may not know that there is",
+    413: "The body is too large",
+    414: "The address is too long",
+    415: "The body is of a type that is not understood",
     422: "Readable, but it breaks a rule; `details` may say which field",
     429: "Too many requests; come back after `Retry-After` seconds",
     503: "The server is busy and nothing was stored; come back after `Retry-After` seconds",
@@ -172,7 +175,9 @@ def _error_responses(schemas: _Schemas) -> dict[str, Any]:
 
 
 def _error_statuses(route: Route) -> list[int]:
-    statuses = {400, 422, 429, 503, *route.refuses}
+    statuses = {400, 414, 422, 429, 503, *route.refuses}
+    if route.method != "GET":
+        statuses |= {413, 415}
     if route.actor is not Actor.ANYONE or route.scope is not None:
         statuses |= {401, 403}
     if "{" in route.path:

@@ -32,6 +32,7 @@ from stormpetrel.api import (
     search,
     statuses,
     streaming,
+    suggestions,
     tags,
     timelines,
     trends,
@@ -123,7 +124,7 @@ ROUTES: tuple[Route, ...] = (
     _open("/.well-known/webfinger", instance.webfinger, refuses=(404,)),
     _open("/.well-known/host-meta", instance.host_meta, hot=()),
     _open("/api/openapi.json", openapi.show, hot=()),
-    _open("/api/oembed", oembed.show, hot=("url", "maxwidth", "maxheight", "format")),
+    _open("/api/oembed", oembed.show, hot=("url", "maxwidth", "maxheight", "format"), refuses=(404,)),
     # Files
     _post("/api/v1/media", media.upload, "write:media"),
     _route(
@@ -265,8 +266,9 @@ ROUTES: tuple[Route, ...] = (
     _open("/api/v1/trends/tags", trends.tags, hot=("limit", "offset")),
     _open("/api/v1/trends/statuses", trends.statuses, hot=("limit", "offset")),
     _open("/api/v1/trends/links", empty.links, hot=()),
-    _get("/api/v1/suggestions", empty.suggested_accounts, "read"),
-    _get("/api/v2/suggestions", empty.suggestions, "read"),
+    _get("/api/v1/suggestions", suggestions.v1_index, "read"),
+    _delete("/api/v1/suggestions/{id}", suggestions.dismiss, "write:accounts"),
+    _get("/api/v2/suggestions", suggestions.index, "read"),
     _get("/api/v1/followed_tags", tags.followed, "read:follows"),
     _get("/api/v1/featured_tags", empty.featured_tags, "read:accounts"),
     _get("/api/v1/featured_tags/suggestions", empty.tags, "read:accounts"),

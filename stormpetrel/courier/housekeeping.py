@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 
 from stormpetrel.config import RetentionConfig
 from stormpetrel.model.ids import first_id_at
-from stormpetrel.rules import media
+from stormpetrel.rules import deletion, media
 from stormpetrel.rules.access import COMMAND_LINE_CLIENT_ID, SESSION_AGE_S
 from stormpetrel.storage import housekeeping as stored
 from stormpetrel.storage.database import Database
 
 EVERY_S = 60.0
 BATCH = 200
+FEW = 10
+"""Of what takes a dozen statements each."""
 BATCHES = 50
 """Batches of one kind in one round; the rest waits for the next, so that a backlog does not crowd out jobs."""
 DAY_MS = 86_400_000
@@ -60,6 +62,9 @@ class Housekeeping:
         if kept_ms := days.app_tokens_days * DAY_MS:
             before_id = first_id_at(max(0, now_ms - kept_ms))
             await self._old("app_tokens", stored.remove_old_app_tokens, before_id=before_id)
+        if kept_ms := days.suspended_days * DAY_MS:
+            suspended_ms = {"before_ms": now_ms - kept_ms, "now_ms": now_ms}
+            await self._old("suspended", deletion.delete_suspended, batch=FEW, **suspended_ms)
         if kept_ms := days.dead_jobs_days * DAY_MS:
             await self._old("dead_jobs", stored.remove_dead_jobs, before_ms=now_ms - kept_ms)
         if kept_ms := days.applications_days * DAY_MS:
@@ -73,11 +78,11 @@ class Housekeeping:
             for kind, count in sorted(self.removed.items())
         }
 
-    async def _old(self, kind: str, remove: Callable[..., int], **values: int) -> None:
+    async def _old(self, kind: str, remove: Callable[..., int], *, batch: int = BATCH, **values: int) -> None:
         for _ in range(BATCHES):
-            count = await self.db.write_as(URGENCY, 10.0, remove, count=BATCH, **values)
+            count = await self.db.write_as(URGENCY, 10.0, remove, count=batch, **values)
             self.removed[kind] += count
-            if count < BATCH:
+            if count < batch:
                 break
 
     async def _applications(self, before_id: int) -> None:

@@ -66,7 +66,6 @@ class Account:
     locked: bool
     bot: bool
     discoverable: bool
-    indexable: bool
     default_visibility: int
     default_sensitive: bool
     default_language: str
@@ -77,6 +76,7 @@ class Account:
     created_at_ms: int
     state: AccountState
     silenced: bool = False
+    indexable: bool = True
     avatar_key: str = ""
     avatar_static_key: str = ""
     header_key: str = ""

@@ -19,6 +19,7 @@ class PostCreated(msgspec.Struct, frozen=True, tag="post"):
     mentioned_ids: tuple[int, ...] = ()
     tags: tuple[str, ...] = ()
     language: str = ""
+    author_silenced: bool = False
 
 
 class PostChanged(msgspec.Struct, frozen=True, tag="changed"):
@@ -52,7 +53,8 @@ class Reacted(msgspec.Struct, frozen=True, tag="reacted"):
 class PostDeleted(msgspec.Struct, frozen=True, tag="deleted"):
     """The post and every boost of it are gone. `boosts` holds (boost id, who boosted).
 
-    `visibility` and `mentioned_ids` say who may hear of it: followers (2) where nothing is said.
+    `visibility` and `mentioned_ids` say who may hear of it: followers (2) where nothing is said. `hidden`: by
+    moderators; its author still has it, and not the boosts.
     """
 
     post_id: int
@@ -63,6 +65,7 @@ class PostDeleted(msgspec.Struct, frozen=True, tag="deleted"):
     boosts: tuple[tuple[int, int], ...] = ()
     visibility: int = 2
     mentioned_ids: tuple[int, ...] = ()
+    hidden: bool = False
 
 
 class AccountChanged(msgspec.Struct, frozen=True, tag="account"):

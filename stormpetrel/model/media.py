@@ -63,6 +63,15 @@ class Media:
     created_at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class MediaWords:
+    """What an edit says about an attachment of its post; None leaves a value. `focus` is "x,y" as typed."""
+
+    media_id: int
+    description: str | None = None
+    focus: str | None = None
+
+
 def parse_focus(text: str) -> tuple[int, int] | None:
     """ "x,y", each from -1.0 to 1.0, in thousandths; None for anything else."""
     parts = text.split(",")

@@ -88,13 +88,17 @@ class Scheduled:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A post as it was, or is, between two edits. `poll_options`: titles, none without a poll."""
+    """A post as it was, or is, between two edits. `poll_options`: titles, none without a poll.
+
+    `media`: (id, description) of what hung on it.
+    """
 
     text: str
     spoiler_text: str
     sensitive: bool
     poll_options: tuple[str, ...]
     written_at_ms: int
+    media: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ class Item:
 
     A reply stays one when what it answers is deleted: `in_reply_to_account_id` outlives it. `boost_author_id`
     is GONE for a boost of somebody who is suspended. `has_followed_tag`: one that this reader follows.
+    `author_silenced`: by moderators; only followers meet the author's posts.
     """
 
     post_id: int
@@ -29,6 +30,7 @@ class Item:
     mentions_reader: bool = False
     language: str = ""
     has_followed_tag: bool = False
+    author_silenced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,12 @@ class Taste:
         if item.author_id in self.hidden:
             return False
         # Public posts with a followed hashtag, whoever they answer; no boosts (Mastodon's rule).
-        if item.has_followed_tag and item.visibility == Visibility.PUBLIC and not item.boost_author_id:
+        if (
+            item.has_followed_tag
+            and item.visibility == Visibility.PUBLIC
+            and not item.boost_author_id
+            and (not item.author_silenced or item.author_id in self.followed)
+        ):
             return True
         return item.author_id not in self.apart and self.takes_of_followed(item)
 

@@ -32,6 +32,14 @@ def delete_account(connection: Connection, *, account_id: int, now_ms: int) -> N
     outbox.put(connection, kind="erase_account", payload={"account_id": account_id}, now_ms=now_ms)
 
 
+def delete_suspended(connection: Connection, *, before_ms: int, now_ms: int, count: int) -> int:
+    """Deletes accounts that have been suspended since before `before_ms`; how many, at most `count`."""
+    account_ids = accounts.suspended_before(connection, before_ms=before_ms, count=count)
+    for account_id in account_ids:
+        delete_account(connection, account_id=account_id, now_ms=now_ms)
+    return len(account_ids)
+
+
 def erase_some(connection: Connection, *, account_id: int, now_ms: int) -> None:
     """Erases a batch of what a deleted account left, and has the next one done where there is more."""
     if accounts.state(connection, account_id=account_id) is not AccountState.DELETED:

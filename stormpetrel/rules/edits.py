@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from stormpetrel.errors import Forbidden, Invalid, NotFound
 from stormpetrel.model.event import PostChanged, PostEdited
+from stormpetrel.model.media import Media, MediaWords
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.poll import Poll, PollDraft
 from stormpetrel.model.post import Draft, Post, Version
 from stormpetrel.model.visibility import may_see
-from stormpetrel.rules import notifications, polls, posts
+from stormpetrel.rules import media, notifications, polls, posts
 from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import edits as stored
 from stormpetrel.storage import notifications as stored_notifications
@@ -31,16 +33,20 @@ def edit_post(
     author_id: int,
     post_id: int,
     draft: Draft,
+    media_words: Sequence[MediaWords] = (),
     max_characters: int,
     domain: str,
     now_ms: int,
+    poll_stays: bool = False,
 ) -> None:
-    """Gives one's own post the text, content warning, sensitivity and poll of `draft`; a language of None stays.
+    """Gives one's own post what `draft` says: text, content warning, sensitivity, poll and media.
 
-    Visibility and what is answered stay as they are, whatever the draft says. Who is mentioned newly is told, once;
-    who is not mentioned any more is not addressed any more either, and of a post for few sees nothing from now on.
-    Votes are kept while question and options stay. Without a change nothing happens. Raises NotFound for anybody
-    else's post and for boosts, Invalid as `create_post` does.
+    A language of None stays. Visibility and what is answered stay as they are, whatever the draft says. Who is
+    mentioned newly is told, once; who is not mentioned any more is not addressed any more either, and of a post
+    for few sees nothing from now on. Votes are kept while question and options stay; with `poll_stays` the poll
+    is left alone, whatever the draft says. `media_words` change what is said about the media that the post has
+    then. Without a change nothing happens. Raises NotFound for anybody else's post and for boosts, Invalid as
+    `create_post` does.
     """
     stored.lock(connection, post_id=post_id)
     old = stored_posts.posts(connection, post_ids=[post_id]).get(post_id)
@@ -49,6 +55,8 @@ def edit_post(
     if old.author_id != author_id:
         posts.post(connection, reader_id=author_id, post_id=post_id, now_ms=now_ms)
         raise Forbidden("Only its author can edit a post")
+    if draft.poll is not None and draft.media_ids:
+        raise Invalid("Validation failed: A post has media or a poll, not both")
     text, spoiler = posts.checked_text(draft, max_characters)
     mentions, tags = posts.named_in(connection, text, domain=domain)
     new = replace(
@@ -59,8 +67,9 @@ def edit_post(
         language=old.language if draft.language is None else clean_language(draft.language),
         mentions=mentions,
         tags=tuple(name for name, _ in tags),
+        media=_edit_media(connection, old, draft, media_words, now_ms=now_ms),
     )
-    told_poll = _edit_poll(connection, old, draft.poll, now_ms=now_ms)
+    told_poll = not poll_stays and _edit_poll(connection, old, draft.poll, now_ms=now_ms)
     changed = told_poll or _said(new) != _said(old)
     if changed:
         if stored.count(connection, post_id=post_id) >= MAX_EDITS:
@@ -97,9 +106,22 @@ def edit_post(
         )
 
 
-def _said(post: Post) -> tuple[str, str, bool]:
+def _said(post: Post) -> tuple[str, str, bool, tuple[tuple[int, str, tuple[int, int]], ...]]:
     """What counts as an edit when it changes."""
-    return post.text, post.spoiler_text, post.sensitive
+    shown = tuple((one.id, one.description, one.focus) for one in post.media)
+    return post.text, post.spoiler_text, post.sensitive, shown
+
+
+def _edit_media(
+    connection: Connection, old: Post, draft: Draft, words: Sequence[MediaWords], *, now_ms: int
+) -> tuple[Media, ...]:
+    """Hangs the draft's media on the post, and none besides; what hangs there then."""
+    hung = old.media
+    if draft.media_ids != tuple(one.id for one in hung):
+        hung = media.replace(
+            connection, author_id=old.author_id, media_ids=draft.media_ids, post_id=old.id, now_ms=now_ms
+        )
+    return media.describe_attached(connection, hung=hung, words=words)
 
 
 def _version(post: Post) -> Version:
@@ -109,6 +131,7 @@ def _version(post: Post) -> Version:
         sensitive=post.sensitive,
         poll_options=tuple(option.title for option in post.poll.options) if post.poll else (),
         written_at_ms=post.edited_at_ms or post.created_at_ms,
+        media=tuple((one.id, one.description) for one in post.media),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from stormpetrel.errors import Invalid, NotFound
@@ -15,6 +16,7 @@ from stormpetrel.model.media import (
     Media,
     MediaKind,
     MediaState,
+    MediaWords,
     parse_focus,
 )
 from stormpetrel.storage import accounts, outbox
@@ -179,6 +181,35 @@ def replace(
         stored.attach(connection, media_id=media_id, post_id=post_id, position=position)
     stored.set_count(connection, post_id=post_id, count=len(wanted))
     return stored.of_posts(connection, post_ids=[post_id]).get(post_id, ()) if wanted else ()
+
+
+def describe_attached(
+    connection: Connection, *, hung: Sequence[Media], words: Sequence[MediaWords]
+) -> tuple[Media, ...]:
+    """Changes what is said about attachments of the author's post, which are `hung`; all of them as they are then.
+
+    The caller tells of the post. Raises Invalid for any other attachment, and as `describe` does.
+    """
+    after = {media.id: media for media in hung}
+    for new in words:
+        old = after.get(new.media_id)
+        if old is None:
+            raise Invalid(
+                f"Validation failed: Media {new.media_id} not found", fields={"media_attributes": "not found"}
+            )
+        description, focus = checked_description(new.description), checked_focus(new.focus)
+        after[old.id] = dataclasses.replace(
+            old,
+            description=old.description if description is None else description,
+            focus=old.focus if focus is None else focus,
+        )
+    for media in hung:
+        new_media = after[media.id]
+        if new_media != media:
+            stored.describe(
+                connection, media_id=media.id, description=new_media.description, focus=new_media.focus
+            )
+    return tuple(after.values())
 
 
 def let_go(connection: Connection, *, media: Sequence[Media], delete_media: bool, now_ms: int) -> None:

@@ -38,8 +38,6 @@ from stormpetrel.storage.connection import Connection
 
 OPEN_COUNTED = 1000
 """The overview counts no further: "1000" means at least so many."""
-SUSPENDED_KEPT_MS = 30 * 86_400_000
-"""How long the data of a suspended account is kept; retention asks `suspended_too_long`."""
 HISTORY = 20
 
 # Who
@@ -242,6 +240,9 @@ def hide(connection: Connection, actor: Moderator, *, post_id: int, reason: str,
             tags=post.tags,
             in_reply_to_id=post.in_reply_to_id or 0,
             boosts=tuple(posts.boosts(connection, post_id=post_id)),
+            visibility=int(post.visibility),
+            mentioned_ids=tuple(mention.account_id for mention in post.mentions),
+            hidden=True,
         )
     )
     # For others it is as if deleted; its author's own list has it still, and is read anew.
@@ -380,7 +381,7 @@ def suspend(connection: Connection, actor: Moderator, *, account_id: int, reason
     account = _target(connection, actor, account_id)
     _keep_an_admin(connection, account_id)
     account_rules.suspend(connection, account_id=account_id)
-    # From now on its data has 30 days.
+    # From now on it has the days that the configuration gives ([retention]).
     accounts.set_state(
         connection, account_id=account_id, state=AccountState.SUSPENDED, suspended_at_ms=now_ms
     )
@@ -424,8 +425,3 @@ def reject(connection: Connection, actor: Moderator, *, account_id: int, now_ms:
     account = accounts.account(connection, account_id=account_id)
     account_rules.reject(connection, account_id=account_id)
     note(connection, actor, Act.REJECT, reason="sign-up", account=account, now_ms=now_ms)
-
-
-def suspended_too_long(connection: Connection, *, now_ms: int, count: int) -> list[int]:
-    """Accounts suspended for more than 30 days, whose data is to be deleted; at most `count`."""
-    return accounts.suspended_before(connection, before_ms=now_ms - SUSPENDED_KEPT_MS, count=count)

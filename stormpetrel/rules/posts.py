@@ -25,7 +25,7 @@ from stormpetrel.model.post import (
     Thread,
     Visibility,
 )
-from stormpetrel.model.visibility import may_list, may_see
+from stormpetrel.model.visibility import Facts, may_list, may_see
 from stormpetrel.rules import media, notifications, polls
 from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import accounts, outbox
@@ -88,6 +88,12 @@ def visible_ids(
         and may_see(facts[post_id], reader_id=reader_id)
         and (not without_hidden or may_list(facts[post_id], reader_id=reader_id))
     ]
+
+
+@hot
+def standing(connection: Connection, *, post_id: int) -> Facts | None:
+    """What decides who may see the post, as far as no reader's own relationships do; None where it is gone."""
+    return stored.facts(connection, reader_id=None, post_ids=[post_id], now_ms=0).get(post_id)
 
 
 @hot
@@ -278,6 +284,7 @@ def create_post(
             mentioned_ids=tuple(addressed),
             tags=post.tags,
             language=post.language,
+            author_silenced=author.silenced,
         )
     )
     connection.tell(AccountChanged(author_id))
@@ -380,8 +387,11 @@ def boost(
 ) -> int:
     """Boosts; the boost's id, also when it was boosted before. Of a boost, its original is meant.
 
-    Raises NotFound for what may not be seen, Forbidden for what is not meant for everybody.
+    Raises NotFound for what may not be seen, Forbidden for what is not meant for everybody, and for an account
+    that may not post.
     """
+    if accounts.state(connection, account_id=account_id) is not AccountState.ACTIVE:
+        raise Forbidden("This account may not post")
     original = post(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
     if original.boost_of_id is not None:
         original = post(connection, reader_id=account_id, post_id=original.boost_of_id, now_ms=now_ms)

@@ -17,11 +17,11 @@ _UPDATE = sql(
     "edited_at_ms = :edited_at_ms WHERE id = :post_id"
 )
 _KEEP = sql(
-    "INSERT INTO post_edits (id, post_id, text, spoiler_text, sensitive, poll_options, written_at_ms) "
-    "VALUES (:id, :post_id, :text, :spoiler_text, :sensitive, :poll_options, :written_at_ms)"
+    "INSERT INTO post_edits (id, post_id, text, spoiler_text, sensitive, poll_options, written_at_ms, media) "
+    "VALUES (:id, :post_id, :text, :spoiler_text, :sensitive, :poll_options, :written_at_ms, :media)"
 )
 _VERSIONS = sql(
-    "SELECT text, spoiler_text, sensitive, poll_options, written_at_ms FROM post_edits "
+    "SELECT text, spoiler_text, sensitive, poll_options, written_at_ms, media FROM post_edits "
     "WHERE post_id = :post_id ORDER BY id"
 )
 _COUNT = sql("SELECT count(*) FROM post_edits WHERE post_id = :post_id")
@@ -33,6 +33,7 @@ _BOOSTERS = sql(
 )
 
 _decode_titles = msgspec.json.Decoder(tuple[str, ...]).decode
+_decode_media = msgspec.json.Decoder(tuple[tuple[int, str], ...]).decode
 
 
 def lock(connection: Connection, *, post_id: int) -> None:
@@ -64,13 +65,21 @@ def keep(connection: Connection, *, id: int, post_id: int, version: Version) -> 
         sensitive=version.sensitive,
         poll_options=msgspec.json.encode(version.poll_options).decode() if version.poll_options else "",
         written_at_ms=version.written_at_ms,
+        media=msgspec.json.encode(version.media).decode() if version.media else "",
     )
 
 
 def versions(connection: Connection, *, post_id: int) -> list[Version]:
     """What the post was before, oldest first; without the present version."""
     return [
-        Version(row[0], row[1], bool(row[2]), _decode_titles(row[3]) if row[3] else (), row[4])
+        Version(
+            text=row[0],
+            spoiler_text=row[1],
+            sensitive=bool(row[2]),
+            poll_options=_decode_titles(row[3]) if row[3] else (),
+            written_at_ms=row[4],
+            media=_decode_media(row[5]) if row[5] else (),
+        )
         for row in connection.all(_VERSIONS, post_id=post_id)
     ]
 

@@ -81,7 +81,10 @@ def stored_in_sqlite(file: Path) -> Stored:
             dangling = raw.execute("PRAGMA foreign_key_check").fetchone()
             if dangling is not None:
                 raise Damaged(f"the database in the backup refers to rows that are not there ({dangling[0]})")
-            names = [row[0] for row in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            # The index of words is none of them: it holds no row that is not made from another table's.
+            names = [
+                row[1] for row in raw.execute("PRAGMA table_list") if row[0] == "main" and row[2] == "table"
+            ]
             stored = Stored()
             for name in sorted(names):
                 if not name.startswith("sqlite_"):

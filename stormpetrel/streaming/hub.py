@@ -250,6 +250,12 @@ class Hub:
         to, with_media = self._shown.to_whom(event)
         if not to and not with_media:
             return
+        facts = await self._database.read(posts.standing, post_id=event.post_id)
+        if facts is None:
+            return
+        to, with_media = self._shown.allowed(facts, to), self._shown.allowed(facts, with_media)
+        if not to and not with_media:
+            return
         shared = await self._rendering.shared_status(event.post_id)
         if shared is None:
             return

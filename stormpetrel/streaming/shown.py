@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from stormpetrel.model.event import PostCreated, PostDeleted, PostEdited
 from stormpetrel.model.post import Visibility
 from stormpetrel.model.timeline import Item, Taste, in_public, in_tags, list_takes
+from stormpetrel.model.visibility import Facts
 from stormpetrel.streaming.audiences import Audiences
 from stormpetrel.streaming.listeners import Listeners, Subscription
 from stormpetrel.streaming.readers import Readers
@@ -22,7 +23,7 @@ class Shown:
         self._audiences = audiences
 
     def to_whom(self, event: PostCreated | PostEdited) -> tuple[list[Subscription], list[Subscription]]:
-        """Who is shown the post, and who is if it has media."""
+        """Who is shown the post unless moderators are against it (`allowed`), and who is if it has media."""
         listeners, readers = self._listeners, self._readers
         author_id = event.author_id
         plain = _items(event, None)[0]
@@ -53,8 +54,27 @@ class Shown:
             with_media = self._not_hidden(author_id, Key(MEDIA))
         return to, with_media
 
+    def allowed(self, facts: Facts, to: list[Subscription]) -> list[Subscription]:
+        """Those of `to` whom moderators leave the post to: if it is hidden its author, if its author is silenced
+        the followers, if its author is suspended nobody."""
+        if not facts.author_active or facts.original_hidden:
+            return []
+        author_id = facts.author_id
+        if facts.post_hidden:
+            return [one for one in to if one.listener.reader_id == author_id]
+        if facts.author_silenced and facts.visibility != Visibility.DIRECT:
+            readers = {author_id, *self._readers.followers_of(author_id)}
+            return [one for one in to if one.listener.reader_id in readers]
+        return to
+
     def who_saw(self, event: PostDeleted) -> list[Subscription]:
         """Who may have been shown the post that is gone."""
+        to = self._who_saw(event)
+        if event.hidden:
+            return [one for one in to if one.listener.reader_id != event.author_id]
+        return to
+
+    def _who_saw(self, event: PostDeleted) -> list[Subscription]:
         author_id = event.author_id
         if event.visibility == Visibility.DIRECT:
             concerned = {author_id, *event.mentioned_ids}

@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from html import escape
 
 from stormpetrel import __version__
+from stormpetrel.media.formats import SERVED_TYPES
 from stormpetrel.model.account import Account
+from stormpetrel.model.media import Media, MediaKind
 from stormpetrel.model.post import Post
 from stormpetrel.model.text import excerpt, render_html
 from stormpetrel.rules.feeds import Feed
@@ -41,7 +43,7 @@ def updated_ms(feed: Feed, heading: Heading) -> int:
 
 def post_updated_ms(post: Post) -> int:
     """When what the post says last changed."""
-    return post.created_at_ms
+    return post.edited_at_ms or post.created_at_ms
 
 
 def render(feed: Feed, heading: Heading, *, base_url: str) -> bytes:
@@ -86,6 +88,8 @@ def _entry(post: Post, author: Account, base_url: str, *, with_author: bool) -> 
         yield f'<thr:in-reply-to ref="{ref}" href="{ref}" type="text/html"/>'
     for tag in post.tags:
         yield f'<category term="{_text(tag)}"/>'
+    for media in _shown_media(post):
+        yield _enclosure(media, base_url)
     yield f'<content type="html">{_text(_content(post, address, base_url))}</content>'
     yield "</entry>"
 
@@ -102,7 +106,29 @@ def _content(post: Post, address: str, base_url: str) -> str:
             f"<p><strong>Content warning:</strong> {escape(post.spoiler_text)}</p>"
             f'<p><a href="{escape(address)}">Read the post</a></p>'
         )
-    return render_html(post.text, mentions=post.mentions, base_url=base_url)
+    pictures = "".join(
+        f'<p><img src="{base_url}/media/{media.decoded.preview_key or media.decoded.key}" '
+        f'alt="{escape(media.description)}"></p>'
+        for media in _shown_media(post)
+        if media.decoded.kind is MediaKind.IMAGE
+    )
+    options = "".join(
+        f"<li>{escape(option.title)}</li>" for option in (post.poll.options if post.poll else ())
+    )
+    asked = f"<ul>{options}</ul>" if options else ""
+    return f"{render_html(post.text, mentions=post.mentions, base_url=base_url)}{pictures}{asked}"
+
+
+def _shown_media(post: Post) -> tuple[Media, ...]:
+    """Not what a reader should be asked about first: a feed cannot ask."""
+    return () if post.sensitive or post.spoiler_text else post.media
+
+
+def _enclosure(media: Media, base_url: str) -> str:
+    key = media.decoded.key
+    kind = SERVED_TYPES[key.rpartition(".")[2]].decode()
+    title = f' title="{_text(media.description)}"' if media.description else ""
+    return f'<link rel="enclosure" type="{kind}" href="{base_url}/media/{key}"{title}/>'
 
 
 def _author(author: Account, base_url: str) -> str:

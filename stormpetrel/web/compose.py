@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,6 +24,7 @@ from stormpetrel.rules import media as media_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.web.fragments import NOTHING, Gathered, Reading, gather, reading
 from stormpetrel.web.links import post_path, same_site
+from stormpetrel.web.polls import PollFields, poll_fields
 from stormpetrel.web.reader import Reader, read_reader
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ class ComposeForm:
     key: str
     next: str
     problem: str = ""
+    poll: PollFields = field(default_factory=PollFields)
+    sensitive: bool = False
+    descriptions: tuple[str, ...] = ("",) * MAX_PER_POST
 
     @property
     def visibilities(self) -> tuple[tuple[str, str, str], ...]:
@@ -104,9 +108,19 @@ class ComposeForm:
     @property
     def languages(self) -> tuple[tuple[str, str], ...]:
         """Code and name of each choice; the chosen one is always among them."""
-        if self.language and self.language not in dict(LANGUAGES):
-            return (*LANGUAGES, (self.language, self.language))
-        return LANGUAGES
+        return offered_languages(self.language)
+
+
+def offered_languages(chosen: str) -> tuple[tuple[str, str], ...]:
+    """Code and name of each language to choose from, with the chosen one, which an app may have set."""
+    if chosen and chosen not in dict(LANGUAGES):
+        return (*LANGUAGES, (chosen, chosen))
+    return LANGUAGES
+
+
+def known_language(given: str) -> str | None:
+    """The language that a form gives, or None for what cannot be one."""
+    return given if _LANGUAGE.match(given) else None
 
 
 def blank_form(request: Request, account: Account, *, next_path: str = "/") -> ComposeForm:
@@ -196,7 +210,7 @@ async def send(request: Request) -> Response:
     fields = await request.form()
     in_reply_to_id = parse_id(fields.get("in_reply_to_id", ""))
     visibility = _BY_NAME.get(fields.get("visibility", ""))
-    language = fields.get("language", "")
+    poll = poll_fields(fields)
     spoiler_text = fields.get("spoiler_text", "").strip()
     draft = Draft(
         text=fields.get("text", ""),
@@ -204,8 +218,9 @@ async def send(request: Request) -> Response:
         visibility=visibility,
         # Something behind a warning is not shown unasked in apps either.
         sensitive=True if spoiler_text or "sensitive" in fields else None,
-        language=language if _LANGUAGE.match(language) else None,
+        language=known_language(fields.get("language", "")),
         in_reply_to_id=in_reply_to_id,
+        poll=poll.draft,
     )
     key = fields.get("key", "")
     form = ComposeForm(
@@ -216,6 +231,9 @@ async def send(request: Request) -> Response:
         in_reply_to_id=in_reply_to_id,
         key=key if _KEY.match(key) else secrets.token_hex(16),
         next=same_site(fields.get("next", ""), ""),
+        poll=poll,
+        sensitive="sensitive" in fields,
+        descriptions=tuple(fields.get(f"description_{number}", "") for number in range(MAX_PER_POST)),
     )
     try:
         with_files = dataclasses.replace(draft, media_ids=await _uploaded(request, fields))
@@ -261,7 +279,9 @@ def idempotency_key(form_key: str, draft: Draft, files: tuple[str, ...] = ()) ->
 
     A browser's "back" shows the old form with its old key: what is written into it then must not be lost.
     """
-    content = repr((draft.text, draft.spoiler_text, draft.visibility, draft.in_reply_to_id, files))
+    content = repr(
+        (draft.text, draft.spoiler_text, draft.visibility, draft.in_reply_to_id, draft.poll, files)
+    )
     return f"web:{form_key}:{hashlib.blake2b(content.encode('utf-8', 'replace'), digest_size=12).hexdigest()}"
 
 

@@ -46,6 +46,6 @@ async def embed(request: Request) -> Response:
         raise NotFound
     fragment = items[0].fragment
     request.keep_hot(f"post:{post_id}", *(f"account:{one}" for one in fragment.account_ids), "instance")
-    response: Response = pages.page(request, "embed.html", post=fragment)
+    response: Response = pages.page(request, "embed.html", post=fragment, item=items[0])
     response.may_be_framed = True
     return response

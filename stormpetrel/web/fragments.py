@@ -14,9 +14,12 @@ from minijinja import Markup
 
 from stormpetrel.model.account import Account
 from stormpetrel.model.event import AccountChanged, AllChanged, Event, PostChanged, PostCreated, PostDeleted
+from stormpetrel.model.media import Media, MediaKind
+from stormpetrel.model.poll import Poll
 from stormpetrel.model.post import NO_FLAGS, Flags, Post, Visibility
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import posts as post_rules
+from stormpetrel.web.polls import PollView, poll_view
 
 if TYPE_CHECKING:
     from stormpetrel.http.request import Request
@@ -31,7 +34,9 @@ _REMEMBERED_DROPS = 4_096
 class Fragment:
     """One post. `html`: who, when, what; `foot`: counts for visitors. For a boost `html` is the line above.
 
-    `account_ids`: whose profile it shows; it goes when one of them changes.
+    `picture`: what a preview elsewhere may show of it. `account_ids`: whose profile it shows; it goes when one
+    of them changes. `poll`: as it stands, for nobody in particular. `warned`: what it says is
+    behind a content warning.
     """
 
     id: int
@@ -49,11 +54,20 @@ class Fragment:
     excerpt: str
     account_ids: tuple[int, ...]
     created_at_ms: int = 0
+    edited_at_ms: int = 0
+    picture: Media | None = None
+    poll: Poll | None = None
+    warned: bool = False
 
     @property
     def boostable(self) -> bool:
         """Whether others may repeat it to their followers."""
         return self.visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
+
+    @property
+    def pinnable(self) -> bool:
+        """Whether its author may pin it to their profile."""
+        return self.visibility is not Visibility.DIRECT
 
 
 class Fragments:
@@ -143,6 +157,8 @@ class Gathered:
     found: dict[int, Fragment | Post]
     accounts: dict[int, Account]
     flags: dict[int, Flags]
+    reader_id: int | None = None
+    now_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +171,8 @@ class Item:
     flags: Flags = NO_FLAGS
     depth: int = 0
     focus: bool = False
+    poll: PollView | None = None
+    pinned: bool = False
 
 
 NOTHING = Gathered(0, (), {}, {}, {})
@@ -171,6 +189,13 @@ class Reading:
     now_ms: int
     fragments: Fragments
     generation: int
+
+
+def picture_of(post: Post) -> Media | None:
+    """The first picture of a post, for a preview; None where its reader should be asked first."""
+    if post.sensitive or post.spoiler_text:
+        return None
+    return next((media for media in post.media if media.decoded.kind is MediaKind.IMAGE), None)
 
 
 def reading(request: Request) -> Reading:
@@ -197,7 +222,13 @@ def gather(connection: Connection, by: Reading, *, post_ids: Sequence[int]) -> G
         spoken = [post_id for post_id, item in found.items() if not item.boost_of_id]
         flags = post_rules.flags(connection, reader_id=by.reader_id, post_ids=spoken)
     return Gathered(
-        by.generation, tuple(post_ids), found, {account.id: account for account in accounts}, flags
+        by.generation,
+        tuple(post_ids),
+        found,
+        {account.id: account for account in accounts},
+        flags,
+        by.reader_id,
+        by.now_ms,
     )
 
 
@@ -236,7 +267,13 @@ def items(
         if fragment is None or (once and fragment.id in seen):
             continue
         seen.add(fragment.id)
-        shown.append(Item(listed_id, fragment, boost, gathered.flags.get(fragment.id, NO_FLAGS)))
+        flags = gathered.flags.get(fragment.id, NO_FLAGS)
+        poll = None
+        if fragment.poll is not None:
+            poll = poll_view(
+                fragment.poll, reader_id=gathered.reader_id, votes=flags.votes, now_ms=gathered.now_ms
+            )
+        shown.append(Item(listed_id, fragment, boost, flags, poll=poll))
     return shown
 
 

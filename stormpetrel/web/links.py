@@ -20,6 +20,11 @@ def post_path(username: str, post_id: int) -> str:
     return f"/@{username}/{post_id}"
 
 
+def history_path(username: str, post_id: int) -> str:
+    """The page of what a post was before it was edited."""
+    return f"{post_path(username, post_id)}/history"
+
+
 def tag_path(name: str) -> str:
     """The timeline of a hashtag; any name becomes a valid address."""
     return f"/tags/{quote(name, safe='')}"

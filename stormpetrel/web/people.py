@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,13 +28,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ProfileView:
-    """A profile with its posts. `relationship` is None for visitors and on one's own profile."""
+    """A profile with its posts. `relationship` is None for visitors and on one's own profile.
+
+    `pinned_ids` are the first of what was gathered; `ids` are for paging, pinned or not.
+    """
 
     account: Account
     gathered: Gathered
     ids: tuple[int, ...]
     relationship: Relationship | None
     reader: Reader | None
+    pinned_ids: tuple[int, ...]
 
 
 def _relationship(connection: Connection, by: Reading, account_id: int) -> Relationship | None:
@@ -59,13 +64,25 @@ def read_profile(
         exclude_replies=not replies,
         now_ms=by.now_ms,
     )
-    gathered = gather(connection, by, post_ids=ids)
+    pinned: list[int] = []
+    if not replies:
+        pinned = timeline_rules.of_account(
+            connection,
+            reader_id=by.reader_id,
+            account_id=account.id,
+            page=page,
+            pinned=True,
+            now_ms=by.now_ms,
+        )
+    # Each post once: a pinned one not also at its place in time.
+    gathered = gather(connection, by, post_ids=[*pinned, *(one for one in ids if one not in pinned)])
     return ProfileView(
         account,
         gathered,
         tuple(ids),
         _relationship(connection, by, account.id),
         read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms),
+        tuple(pinned),
     )
 
 
@@ -88,13 +105,17 @@ async def _profile(request: Request, *, replies: bool) -> Response:
         read_profile, reading(request), username=username, replies=replies, page=page
     )
     request.keep_hot(f"account:{seen.account.id}", "instance")
+    items = [
+        dataclasses.replace(item, pinned=True) if item.id in seen.pinned_ids else item
+        for item in site.pages.items(seen.gathered)
+    ]
     response: Response = site.pages.page(
         request,
         "profile.html",
         reader=seen.reader,
         account=seen.account,
         relationship=seen.relationship,
-        items=site.pages.items(seen.gathered),
+        items=items,
         pager=pager(request, page, seen.ids),
         tab="replies" if replies else "posts",
     )

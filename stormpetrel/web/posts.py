@@ -11,6 +11,7 @@ from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import pins as pin_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.web.fragments import NOTHING, Gathered, Item, Reading, gather, reading
 from stormpetrel.web.links import post_path, profile_path, same_site
@@ -137,6 +138,16 @@ async def bookmark(request: Request) -> Response:
 async def unbookmark(request: Request) -> Response:
     """POST /posts/ID/unbookmark."""
     return await _act(request, post_rules.unbookmark)
+
+
+async def pin(request: Request) -> Response:
+    """POST /posts/ID/pin: keeps one's own post on top of one's profile."""
+    return await _act(request, pin_rules.pin)
+
+
+async def unpin(request: Request) -> Response:
+    """POST /posts/ID/unpin."""
+    return await _act(request, pin_rules.unpin)
 
 
 def read_own_post(connection: Connection, by: Reading, *, post_id: int) -> ThreadView:

@@ -185,6 +185,10 @@ class Pages:
             excerpt=excerpt(post.spoiler_text or post.text, _EXCERPT_CHARACTERS),
             account_ids=tuple({author.id, *((reply_to.id,) if reply_to else ())}),
             created_at_ms=post.created_at_ms,
+            edited_at_ms=post.edited_at_ms,
+            picture=fragments.picture_of(post),
+            poll=post.poll,
+            warned=bool(post.spoiler_text),
         )
         self.fragments.put(fragment, generation=gathered.generation)
         return fragment
@@ -206,6 +210,7 @@ def environment(site: Site) -> Environment:
         lstrip_blocks=True,
         filters={
             "when": _when,
+            "until": _until,
             "day": _day,
             "iso": _iso,
             "amount": _amount,
@@ -259,6 +264,14 @@ def _when(at_ms: int) -> Markup:
     return Markup(
         f'<time datetime="{_iso(at_ms)}" title="{shown}, {at:%H:%M} UTC">'
         f'{shown}<span class="clock">, {at:%H:%M}</span></time>'
+    )
+
+
+def _until(at_ms: int) -> Markup:
+    """A moment that may lie ahead, in UTC: the script, which tells how long ago things were, leaves it alone."""
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return Markup(
+        f'<time datetime="{at:%Y-%m-%d %H:%M}Z">{at.day} {_MONTHS[at.month - 1]} {at.year}, {at:%H:%M} UTC</time>'
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import io
 
 import pytest
 from mastodon import Mastodon, MastodonAPIError, MastodonNotFoundError, MastodonUnauthorizedError
@@ -11,6 +12,7 @@ from mastodon import return_types as types
 
 from tests.api.out_of_band import code_for
 from tests.api.typed_entities import check, problems
+from tests.media_files import png
 
 SCOPES = ["read", "write", "follow", "push"]
 
@@ -121,6 +123,31 @@ def test_every_answer_about_polls_edits_and_pins_is_accepted(two):
         check(act(post.id), types.Status)
 
 
+def test_an_edit_changes_pictures_and_what_is_said_about_them(two):
+    _, ann_app, _, bob_app = two
+    first, second = (
+        ann_app.media_post(io.BytesIO(png()), mime_type="image/png", description="before") for _ in range(2)
+    )
+    post = ann_app.status_post("Look", media_ids=[first.id])
+    edited = ann_app.status_update(post.id, "Look", media_ids=[second.id, first.id])
+    check(edited, types.Status)
+    assert edited.edited_at is not None
+    assert [str(one.id) for one in edited.media_attachments] == [str(second.id), str(first.id)]
+    # Mastodon.py names the media of `media_attributes` as the post's, and takes no others beside them.
+    words = ann_app.generate_media_edit_attributes(second.id, description="A grey sea", focus=(0.5, -0.5))
+    (said,) = ann_app.status_update(post.id, "Look", media_attributes=[words]).media_attachments
+    assert (str(said.id), said.description, said.meta.focus.x) == (str(second.id), "A grey sea", 0.5)
+    history = bob_app.status_history(post.id)
+    assert [[one.description for one in edit.media_attachments] for edit in history] == [
+        [],  # the picture that was taken away is not shown again
+        ["before"],
+        ["A grey sea"],
+    ]
+    check(history, [types.StatusEdit])
+    # As with Mastodon, what an edit does not name is taken away.
+    assert ann_app.status_update(post.id, "Nothing to see").media_attachments == []
+
+
 def test_a_post_for_later_is_accepted_moved_and_taken_back(two):
     ann, app, _, _ = two
     before = app.account(ann.id).statuses_count
@@ -207,6 +234,26 @@ def test_every_answer_about_timelines_and_reading_is_accepted(two):
     assert [status.id for status in bob_app.fetch_previous(following)] == [first[0].id]
 
 
+def test_every_suggestion_is_accepted_and_can_be_turned_down(two, place):
+    ann, _, bob, bob_app = two
+    dora, erin = place.person("dora"), place.person("erin")
+    bob_app.account_follow(ann.id)
+    for whom in (dora, erin):
+        ann.do(f"/api/v1/accounts/{whom.id}/follow")
+    found = bob_app.suggestions_v2()
+    check(found, [types.Suggestion])
+    (why,) = [one for one in found if str(one.account.id) == str(dora.id)]
+    assert (why.source, why.sources) == ("past_interactions", ["friends_of_friends", "most_followed"])
+    check(bob_app.suggestions_v1(), [types.Account])
+    assert len(bob_app.suggestions_v1()) == len(found)
+    bob_app.suggestion_delete(dora.id)
+    left = {str(account.id) for account in bob_app.suggestions()}
+    assert str(erin.id) in left
+    assert not {str(one.id) for one in (dora, ann, bob)} & left
+    answer = place.visitor.delete(f"/api/v1/suggestions/{erin.id}")
+    assert answer.status_code == 401
+
+
 def test_what_does_not_exist_yet_is_empty_and_right(two):
     _, app, _, _ = two
     assert app.filters_v2() == []
@@ -219,7 +266,6 @@ def test_what_does_not_exist_yet_is_empty_and_right(two):
     assert app.trending_tags() == []
     assert app.trending_statuses() == []
     assert app.trending_links() == []
-    assert app.suggestions() == []
     assert app.conversations() == []
     assert app.endorsements() == []
     assert app.domain_blocks() == []

@@ -8,9 +8,12 @@ import pytest
 import uvloop
 
 from stormpetrel.config import RetentionConfig
-from stormpetrel.courier.housekeeping import BATCH, DAY_MS, Housekeeping
+from stormpetrel.courier.housekeeping import BATCH, DAY_MS, FEW, Housekeeping
+from stormpetrel.model.account import AccountState
 from stormpetrel.model.event import AccessChanged
 from stormpetrel.model.ids import first_id_at
+from stormpetrel.model.moderation import COMMAND_LINE
+from stormpetrel.rules import moderation
 from stormpetrel.rules.access import COMMAND_LINE_CLIENT_ID
 from stormpetrel.storage.connection import connect, transaction
 from stormpetrel.storage.database import Database
@@ -62,6 +65,10 @@ def rounds(store, count=1, **retention):
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         house = runner.run(main())
     return {kind: count for kind, count in house.removed.items() if count}, told, house.metrics()
+
+
+def suspend(store, account_id):
+    store.do(moderation.suspend, COMMAND_LINE, account_id=account_id, reason="spam", now_ms=store.now_ms)
 
 
 def put(store, statement, **values):
@@ -146,6 +153,26 @@ def test_apps_are_looked_at_a_few_at_a_time_and_in_the_end_all_of_them(store):
     # Each process begins at the first; from the end it goes on there.
     assert rounds(store, count=4)[0] == {"applications": len(unused) - 2}
     assert not unused & set(ids_in(store, APPLICATIONS))
+
+
+def test_accounts_that_stay_suspended_are_deleted_a_few_at_a_time_and_their_names_stay_taken(store):
+    people = [store.person("troll") for _ in range(FEW + 2)]
+    spared = store.person("spared")
+    for account_id in people:
+        store.post(account_id, "something")
+        suspend(store, account_id)
+    store.now_ms += 29 * DAY_MS
+    suspend(store, spared)
+    assert rounds(store)[0] == {}
+    store.now_ms += 2 * DAY_MS
+    assert rounds(store, suspended_days=0)[0] == {}
+    assert rounds(store)[0] == {"suspended": len(people)}
+    states = dict(store.connection.all(sql("SELECT id, state FROM accounts")))
+    assert {states[account_id] for account_id in people} == {AccountState.DELETED}
+    assert states[spared] == AccountState.SUSPENDED
+    # Their posts follow, as jobs of the outbox.
+    jobs = store.connection.all(sql("SELECT kind FROM outbox WHERE kind = 'erase_account'"))
+    assert len(jobs) == len(people)
 
 
 @pytest.mark.parametrize(

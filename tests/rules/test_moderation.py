@@ -11,7 +11,7 @@ from stormpetrel.model.moderation import COMMAND_LINE, Act, Moderator
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Visibility
-from stormpetrel.rules import accounts, moderation, notifications, posts, reports, timelines
+from stormpetrel.rules import accounts, deletion, moderation, notifications, posts, reports, timelines
 from stormpetrel.storage import accounts as stored_accounts
 from stormpetrel.storage.statement import ALL
 from tests.community import block, boost, follow
@@ -315,21 +315,20 @@ def test_a_silenced_account_is_in_no_thread_and_tells_nobody_who_does_not_follow
         assert thread.descendant_ids == seen
 
 
-def test_suspending_is_for_thirty_days_in_which_it_can_be_undone(store, scene):
+def test_suspending_can_be_undone_until_the_account_is_deleted(store, scene):
     author, fan, *_, post_id, boost_id = scene
     act(store, COMMAND_LINE, "suspend", account_id=author)
     assert AccessChanged(author) in store.events
     for reader in (None, fan):
         assert reads(store, reader, author, post_id) == set()
     assert reads(store, None, scene[3], boost_id) == set()
-    day_ms = 86_400_000
 
-    def due(days):
-        return moderation.suspended_too_long(store.connection, now_ms=store.now_ms + days * day_ms, count=10)
+    def deleted(before_ms):
+        return store.do(deletion.delete_suspended, before_ms=before_ms, now_ms=store.now_ms, count=10)
 
-    assert (due(29), due(31)) == ([], [author])
+    assert deleted(store.now_ms) == 0
     act(store, COMMAND_LINE, "unsuspend", account_id=author)
-    assert due(31) == []
+    assert deleted(store.now_ms + 1) == 0
     assert reads(store, fan, author, post_id) == EVERYWHERE | AS_READER | {"home"}
 
 

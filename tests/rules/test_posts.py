@@ -226,6 +226,18 @@ def test_boosting_twice_is_boosting_once_and_unboost_undoes_it(store: Store) -> 
     assert posts.flags(store.connection, reader_id=fan, post_ids=[post_id]) == {}
 
 
+def test_who_is_suspended_boosts_nothing(store: Store) -> None:
+    author, fan = store.person(), store.person()
+    post_id = store.post(author)
+    store.do(accounts.suspend, account_id=fan)
+    with pytest.raises(Forbidden):
+        store.do(posts.boost, account_id=fan, post_id=post_id, visibility=None, now_ms=store.now_ms)
+    assert posts.posts(store.connection, post_ids=[post_id])[0].boosts_count == 0
+    store.do(accounts.unsuspend, account_id=fan)
+    store.do(posts.boost, account_id=fan, post_id=post_id, visibility=None, now_ms=store.now_ms)
+    assert posts.posts(store.connection, post_ids=[post_id])[0].boosts_count == 1
+
+
 @pytest.mark.parametrize("visibility", [Visibility.FOLLOWERS, Visibility.DIRECT])
 def test_what_is_not_for_everybody_cannot_be_boosted(store: Store, visibility: Visibility) -> None:
     author, fan = store.person(), store.person()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from stormpetrel.model.page import Page
+from stormpetrel.model.poll import PollDraft
 from stormpetrel.model.post import Visibility
 from stormpetrel.model.search import parse
 from stormpetrel.rules import accounts, posts, search
 from tests.community import block, follow, mute
+from tests.rules.test_edits import edit, upload
 from tests.store import Store
 
 
@@ -185,3 +187,30 @@ def test_hashtags_are_found_by_their_beginning_if_they_were_used_in_public(store
     assert search.find_tags(store.connection, text="#bird", limit=10) == ["bird", "birds", "birdsong"]
     assert search.find_tags(store.connection, text="BIRDSO", limit=10) == ["birdsong"]
     assert search.find_tags(store.connection, text="two words", limit=10) == []
+
+
+def test_posts_are_found_by_their_media_and_polls_as_these_come_and_go(store: Store) -> None:
+    ann, bob = store.person("ann"), store.person("bob")
+    plain = store.post(ann, "gull in words")
+    seen = store.post(ann, "gull in a picture", media_ids=(upload(store, ann),))
+    asked = store.post(ann, "gull or tern?", poll=PollDraft(("gull", "tern"), 600))
+    for text, wanted in {
+        "has:media": [seen],
+        "has:poll": [asked],
+        "gull has:media": [seen],
+        "gull -has:media": [asked, plain],
+        "gull -has:media -has:poll": [plain],
+        "has:media has:poll": [],
+        f"from:{store.name(ann)} has:poll": [asked],
+    }.items():
+        assert found(store, bob, text) == wanted, text
+        assert found(store, ann, text) == wanted, text
+    edit(store, ann, seen, "gull in a picture")
+    edit(store, ann, plain, "gull in words", poll=PollDraft(("one", "two"), 600))
+    edit(store, ann, asked, "gull or tern?", media_ids=(upload(store, ann),))
+    assert found(store, bob, "has:media") == [asked]
+    assert found(store, bob, "has:poll") == [plain]
+    assert found(store, bob, "gull -has:media -has:poll") == [seen]
+    store.do(posts.delete_post, author_id=ann, post_id=asked, now_ms=store.now_ms)
+    assert found(store, bob, "has:media") == []
+    assert found(store, bob, "gull") == [seen, plain]

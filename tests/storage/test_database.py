@@ -16,7 +16,7 @@ from stormpetrel.errors import Busy, Forbidden, Invalid
 from stormpetrel.model.event import AccountChanged, Event
 from stormpetrel.storage import database as module
 from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.database import Database
+from stormpetrel.storage.database import RETRIES, Database
 from stormpetrel.storage.hot import hot
 from stormpetrel.storage.statement import Statement
 from tests.storage.notes import add, ids, ids_at, outcome, run
@@ -319,4 +319,5 @@ def test_two_writes_that_wait_for_each_other_are_both_done(postgresql_url: str) 
         assert row == [("xx",), ("xx",)]
 
     run(postgresql_url, body)
-    assert len(runs) == 3
+    # One of the two had to begin anew; on a busy machine they can meet again, and begin anew again.
+    assert 3 <= len(runs) <= 2 * (RETRIES + 1)

@@ -8,7 +8,9 @@ from contextlib import closing
 
 import pytest
 
+from tests.atom_rules import problems
 from tests.markup import Page
+from tests.media_files import png
 
 FRAMED = (
     "default-src 'none'",
@@ -54,6 +56,45 @@ def test_of_a_warned_post_the_preview_is_the_warning(place):
     page = place.visitor.get(f"/@{ann.username}/{post['id']}")
     assert preview(page)["og:description"] == "spiders"
     assert "eight legs" not in page.text.partition("<body")[0]
+
+
+def test_a_picture_is_in_the_preview_unless_its_reader_should_be_asked_first(place):
+    ann = place.person("ann")
+
+    def post(**more):
+        media = ann.http.post(
+            "/api/v1/media", files={"file": ("a.png", png())}, data={"description": "A sea"}
+        )
+        return ann.post("look", media_ids=[media.json()["id"]], **more), media.json()
+
+    shown, media = post()
+    page = place.visitor.get(f"/@{ann.username}/{shown['id']}")
+    assert preview(page)["og:image"] == media["url"]
+    assert preview(page)["twitter:card"] == "summary_large_image"
+    feed = place.visitor.get(f"/@{ann.username}/feed.atom")
+    assert problems(feed.content) == []
+    assert f'<link rel="enclosure" type="image/png" href="{media["url"]}" title="A sea"/>' in feed.text
+    for covered in ({"sensitive": True}, {"spoiler_text": "a warning"}):
+        hidden, media = post(**covered)
+        assert "og:image" not in preview(place.visitor.get(f"/@{ann.username}/{hidden['id']}"))
+        assert media["url"] not in place.visitor.get(f"/@{ann.username}/feed.atom").text
+
+
+def test_an_edit_is_in_preview_and_feed_at_once(place):
+    ann = place.person("ann")
+    post = ann.post("first words")
+    path = f"/@{ann.username}/{post['id']}"
+    for one in (path, f"{path}/embed", f"/@{ann.username}/feed.atom"):
+        assert "first words" in place.visitor.get(one).text
+    edited = ann.http.put(f"/api/v1/statuses/{post['id']}", json={"status": "second thoughts"})
+    assert edited.status_code == 200
+    for one in (path, f"{path}/embed", f"/@{ann.username}/feed.atom"):
+        page = place.visitor.get(one)
+        assert "second thoughts" in page.text
+        assert "first words" not in page.text
+    assert preview(place.visitor.get(path))["article:modified_time"] == edited.json()["edited_at"][:19] + "Z"
+    feed = place.visitor.get(f"/@{ann.username}/feed.atom")
+    assert f"<updated>{edited.json()['edited_at'][:19]}Z</updated>" in feed.text
 
 
 def test_a_post_that_is_not_for_everybody_has_no_preview_and_no_frame(place):

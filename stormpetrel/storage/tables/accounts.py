@@ -52,6 +52,13 @@ accounts = Table(
         postgresql_where=text("suspended_at_ms > 0"),
     ),
     Index(
+        "ix_accounts_popular",
+        "followers_count",
+        "id",
+        sqlite_where=text("state = 'active' AND discoverable = TRUE"),
+        postgresql_where=text("state = 'active' AND discoverable = TRUE"),
+    ),
+    Index(
         "ix_accounts_unconfirmed",
         "created_at_ms",
         sqlite_where=text("state = 'unconfirmed'"),

@@ -15,6 +15,7 @@ post_edits = Table(  # versions that were replaced; the present one is in posts
     text_column("spoiler_text"),
     flag("sensitive"),
     text_column("poll_options", ""),  # JSON: a list of titles; empty without a poll
+    text_column("media", ""),  # JSON: [id, description] of each in its order; empty without any
     number("written_at_ms"),
     Index(None, "post_id", "id"),
 )

@@ -17,6 +17,7 @@ follows = Table(
     text_column("languages", ""),  # only posts in these, separated by spaces; empty: in all
     UniqueConstraint("follower_id", "followed_id"),
     Index(None, "followed_id", "id"),
+    Index(None, "follower_id", "id"),
     Index("ix_follows_notify", "followed_id", sqlite_where=text("notify"), postgresql_where=text("notify")),
 )
 

@@ -89,6 +89,7 @@ def upgrade() -> None:
         _text("spoiler_text"),
         _flag("sensitive"),
         _text("poll_options", "''"),
+        _text("media", "''"),
         _number("written_at_ms"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_post_edits")),
         _goes_with("post_edits", "post_id", "posts.id"),

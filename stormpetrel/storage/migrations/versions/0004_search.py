@@ -20,10 +20,14 @@ _SQLITE_VALUES = (
     "'xa' || {row}.author_id "
     "|| CASE WHEN {row}.in_reply_to_account_id IS NULL THEN '' ELSE ' xreply' END "
     "|| CASE WHEN {row}.sensitive THEN ' xsensitive' ELSE '' END "
+    "|| CASE WHEN {row}.media_count > 0 THEN ' xmedia' ELSE '' END "
+    "|| CASE WHEN {row}.has_poll THEN ' xpoll' ELSE '' END "
     "|| CASE WHEN instr({row}.text, 'http://') OR instr({row}.text, 'https://') THEN ' xlink' ELSE '' END "
     "|| CASE WHEN {row}.language = '' THEN '' "
     "ELSE ' xl' || lower(substr({row}.language, 1, instr({row}.language || '-', '-') - 1)) END"
 )
+# A post's media are hung on it, and its poll opened, after its row is there.
+_INDEXED = "text, spoiler_text, sensitive, language, media_count, has_poll"
 _SQLITE = (
     # Without a copy of the texts, and without lengths: results are by time, never by rank.
     "CREATE VIRTUAL TABLE post_words USING fts5(words, marks, content='', columnsize=0, "
@@ -35,7 +39,7 @@ _SQLITE = (
     "CREATE TRIGGER post_words_delete AFTER DELETE ON posts WHEN OLD.boost_of_id IS NULL BEGIN "
     "INSERT INTO post_words (post_words, rowid, words, marks) "
     f"VALUES ('delete', OLD.id, {_SQLITE_VALUES.format(row='OLD')}); END",
-    "CREATE TRIGGER post_words_update AFTER UPDATE OF text, spoiler_text, sensitive, language ON posts "
+    f"CREATE TRIGGER post_words_update AFTER UPDATE OF {_INDEXED} ON posts "
     "WHEN NEW.boost_of_id IS NULL BEGIN "
     "INSERT INTO post_words (post_words, rowid, words, marks) "
     f"VALUES ('delete', OLD.id, {_SQLITE_VALUES.format(row='OLD')}); "
@@ -65,6 +69,8 @@ _POSTGRESQL = (
           'xa' || post.author_id,
           CASE WHEN post.in_reply_to_account_id IS NOT NULL THEN 'xreply' END,
           CASE WHEN post.sensitive THEN 'xsensitive' END,
+          CASE WHEN post.media_count > 0 THEN 'xmedia' END,
+          CASE WHEN post.has_poll THEN 'xpoll' END,
           CASE WHEN post.text LIKE '%http://%' OR post.text LIKE '%https://%' THEN 'xlink' END,
           CASE WHEN post.language <> '' THEN 'xl' || lower(split_part(post.language, '-', 1)) END
         ], NULL)) $$
@@ -84,7 +90,7 @@ _POSTGRESQL = (
     "CREATE INDEX ix_post_words_words ON post_words USING gin (words)",
     "CREATE TRIGGER post_words_insert AFTER INSERT ON posts "
     "FOR EACH ROW WHEN (NEW.boost_of_id IS NULL) EXECUTE FUNCTION keep_post_words()",
-    "CREATE TRIGGER post_words_update AFTER UPDATE OF text, spoiler_text, sensitive, language ON posts "
+    f"CREATE TRIGGER post_words_update AFTER UPDATE OF {_INDEXED} ON posts "
     "FOR EACH ROW WHEN (NEW.boost_of_id IS NULL) EXECUTE FUNCTION keep_post_words()",
 )
 
@@ -95,6 +101,7 @@ def upgrade() -> None:
     )
     op.add_column("tags", sa.Column("uses", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
     _tables()
+    _suggest()
     _name_accounts()
     bind = op.get_bind()
     # Past SQLAlchemy, which would read ":"; psycopg reads "%".
@@ -104,6 +111,19 @@ def upgrade() -> None:
     else:
         for statement in _POSTGRESQL:
             bind.exec_driver_sql(statement.replace("%", "%%"))
+
+
+def _suggest() -> None:
+    """Whom somebody follows by when, and who is followed most: storage/suggestions.py."""
+    op.create_index(op.f("ix_follows_follower_id_id"), "follows", ["follower_id", "id"])
+    wanted = sa.text("state = 'active' AND discoverable = TRUE")
+    op.create_index(
+        "ix_accounts_popular",
+        "accounts",
+        ["followers_count", "id"],
+        sqlite_where=wanted,
+        postgresql_where=wanted,
+    )
 
 
 def _tables() -> None:
@@ -219,6 +239,8 @@ def downgrade() -> None:
         op.execute("DROP FUNCTION keep_post_words()")
         op.execute("DROP FUNCTION post_words_of(posts)")
         op.execute("DROP FUNCTION search_words(text)")
+    op.drop_index("ix_accounts_popular", table_name="accounts")
+    op.drop_index("ix_follows_follower_id_id", table_name="follows")
     for table in (
         "featured_tags",
         "suggestion_dismissals",

@@ -1,0 +1,33 @@
+"""Whom somebody might follow: whom those follow whom they follow, then who is followed most.
+
+Only accounts that want to be found (`discoverable`); never those whom the reader follows, asked to follow, blocks,
+is blocked by, mutes or did not want to be suggested, nor accounts that moderators silenced.
+"""
+
+from __future__ import annotations
+
+from stormpetrel.errors import NotFound
+from stormpetrel.storage import accounts
+from stormpetrel.storage import suggestions as stored
+from stormpetrel.storage.connection import Connection
+
+
+def suggestions(
+    connection: Connection, *, reader_id: int, limit: int, now_ms: int
+) -> list[tuple[int, tuple[str, ...]]]:
+    """(whom, why) the best first; why is of "friends_of_friends" and "most_followed"."""
+    found: dict[int, tuple[str, ...]] = dict.fromkeys(
+        stored.followed_by_followed(connection, reader_id=reader_id, count=limit, now_ms=now_ms),
+        ("friends_of_friends",),
+    )
+    for account_id in stored.popular(connection, reader_id=reader_id, count=limit, now_ms=now_ms):
+        if account_id in found or len(found) < limit:
+            found[account_id] = (*found.get(account_id, ()), "most_followed")
+    return list(found.items())
+
+
+def dismiss(connection: Connection, *, account_id: int, target_id: int) -> None:
+    """Suggests the target no more; once is enough. Raises NotFound for an account that is not there."""
+    if accounts.state(connection, account_id=target_id) is None:
+        raise NotFound
+    stored.dismiss(connection, account_id=account_id, target_id=target_id)

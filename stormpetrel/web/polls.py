@@ -1,0 +1,147 @@
+"""A poll as one reader finds it on a page, the fields of the form that asks one, and voting with a form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stormpetrel.errors import Invalid
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, redirect
+from stormpetrel.model.poll import MAX_OPTIONS, Poll, PollDraft, positions_in
+from stormpetrel.rules import polls as rules
+from stormpetrel.web.links import same_site
+
+DURATIONS = (
+    (300, "5 minutes"),
+    (1_800, "30 minutes"),
+    (3_600, "1 hour"),
+    (21_600, "6 hours"),
+    (86_400, "1 day"),
+    (259_200, "3 days"),
+    (604_800, "7 days"),
+)
+"""Seconds and words of what the form offers; within the limits of model/poll.py."""
+USUAL_DURATION_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One option as it is shown. `percent`: of those who voted, None where the reader is not shown it."""
+
+    number: int
+    title: str
+    percent: int | None
+    votes_count: int
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PollView:
+    """A poll for one reader: never kept with what all readers share.
+
+    `may_vote`: open, not their own, and they have not voted. `may_sign_in`: a visitor
+    could, with an account. `awaited`: how it stands is told when it ends.
+    """
+
+    post_id: int
+    answers: tuple[Answer, ...]
+    multiple: bool
+    over: bool
+    may_vote: bool
+    may_sign_in: bool
+    awaited: bool
+    voters_count: int
+    expires_at_ms: int
+
+
+def poll_view(poll: Poll, *, reader_id: int | None, votes: int, now_ms: int) -> PollView:
+    """What a reader sees who voted for `votes` (model/poll.py, bits_of): results after voting, on one's own poll
+    and after the end; none that `hide_totals` hides."""
+    over = poll.is_over(now_ms)
+    own = reader_id == poll.author_id
+    known = over or own or (reader_id is not None and votes != 0)
+    shown = known and poll.is_open_book(now_ms)
+    chosen = set(positions_in(votes)) if reader_id is not None else set()
+    return PollView(
+        post_id=poll.post_id,
+        answers=tuple(
+            Answer(
+                number=number,
+                title=option.title,
+                # Of the voters: with several choices the sum is more than 100.
+                percent=round(100 * option.votes_count / max(poll.voters_count, 1)) if shown else None,
+                votes_count=option.votes_count if shown else 0,
+                chosen=number in chosen,
+            )
+            for number, option in enumerate(poll.options)
+        ),
+        multiple=poll.multiple,
+        over=over,
+        may_vote=reader_id is not None and not known,
+        may_sign_in=reader_id is None and not over,
+        awaited=known and not shown,
+        voters_count=poll.voters_count,
+        expires_at_ms=poll.expires_at_ms,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PollFields:
+    """The part of the form for posts that asks a poll, as it was typed."""
+
+    options: tuple[str, ...] = ("",) * MAX_OPTIONS
+    duration_s: int = USUAL_DURATION_S
+    multiple: bool = False
+    hide_totals: bool = False
+
+    @property
+    def durations(self) -> tuple[tuple[int, str], ...]:
+        """Seconds and words of each choice."""
+        return DURATIONS
+
+    @property
+    def asked(self) -> bool:
+        """Whether anything was typed: without, the post gets no poll."""
+        return any(option.strip() for option in self.options)
+
+    @property
+    def draft(self) -> PollDraft | None:
+        """The poll that is asked for. What was left empty between two options is not one."""
+        if not self.asked:
+            return None
+        return PollDraft(
+            options=tuple(option for option in self.options if option.strip()),
+            duration_s=self.duration_s,
+            multiple=self.multiple,
+            hide_totals=self.hide_totals,
+        )
+
+
+def poll_fields(fields: Mapping[str, str]) -> PollFields:
+    """What was typed. A duration that the form does not offer becomes the usual one."""
+    durations = {str(seconds): seconds for seconds, _ in DURATIONS}
+    return PollFields(
+        options=tuple(fields.get(f"poll_option_{number}", "") for number in range(MAX_OPTIONS)),
+        duration_s=durations.get(fields.get("poll_duration", ""), USUAL_DURATION_S),
+        multiple="poll_multiple" in fields,
+        hide_totals="poll_hide_totals" in fields,
+    )
+
+
+async def vote(request: Request) -> Response:
+    """POST /posts/ID/vote: `choice` of a poll with one choice, `choice_N` of one with several."""
+    fields = await request.form()
+    choices = [number for number in range(MAX_OPTIONS) if f"choice_{number}" in fields]
+    if "choice" in fields:
+        if fields["choice"] not in map(str, range(MAX_OPTIONS)):
+            raise Invalid("Validation failed: The chosen vote option does not exist")
+        choices.append(int(fields["choice"]))
+    await request.site.database.write(
+        rules.vote,
+        account_id=request.account_id,
+        poll_id=request.id(),
+        choices=choices,
+        now_ms=request.now_ms,
+    )
+    return redirect(same_site(fields.get("next", "")))
