@@ -68,12 +68,22 @@ def node_peers() -> Path | None:
     return packages if shutil.which("node") and (packages / ".stamp").is_file() else None
 
 
+def throwaway_machine() -> str | None:
+    """Something when root can boot another machine here (tools/try_install.py); None otherwise."""
+    if os.geteuid() != 0 or not shutil.which("caddy") or postgresql_bin() is None:
+        return None
+    return shutil.which("systemd-nspawn")
+
+
 PARTS = {
     "postgresql": (postgresql_bin, "postgresql"),
     "redis": (redis_program, "redis-server"),
     "chromium": (chromium_program, "chromium"),
     "ffmpeg": (lambda: shutil.which("ffprobe") and shutil.which("ffmpeg"), "ffmpeg"),
     "tmux": (lambda: shutil.which("tmux"), "tmux"),
+    "caddy": (lambda: shutil.which("caddy"), "caddy"),
+    "systemd": (lambda: shutil.which("systemd-analyze"), "systemd"),
+    "machine": (throwaway_machine, "systemd-container caddy postgresql (and be root)"),
     "node": (node_peers, "nodejs npm"),
 }
 

@@ -70,7 +70,8 @@ class Server:
         self.environ = clean_environment(**(chosen | settings))
         self.process = None
 
-    def start(self, *roles):
+    def start(self, *roles, sighup=signal.SIG_DFL):
+        """`sighup`: SIG_IGN starts it as nohup does. Said always: who runs the tests by nohup would pass that on."""
         said = len(self.out) if (self.directory / "out").exists() else 0
         with open(self.directory / "out", "ab") as out, open(self.directory / "err", "ab") as err:
             self.process = subprocess.Popen(
@@ -81,6 +82,7 @@ class Server:
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGHUP, sighup),
             )
         eventually(lambda: "Ctrl-C ends them\n" in self.out[said:] or self.process.poll() is not None)
         return self
@@ -232,6 +234,16 @@ def test_a_running_request_is_finished_before_the_end(server, number):
     assert "Traceback" not in server.err
     with pytest.raises(ConnectionRefusedError):
         ask(server.web)
+
+
+def test_started_by_nohup_it_outlives_its_terminal_and_ends_when_told(server):
+    server.start("web", sighup=signal.SIG_IGN)
+    server.all_up(3)
+    server.send(signal.SIGHUP)
+    assert json.loads(ask(server.web)) == {"status": "ok"}
+    assert len(server.children()) == 3
+    server.send(signal.SIGTERM)
+    assert server.wait() == 0
 
 
 def test_ctrl_c_reaches_the_whole_group_and_ends_it_cleanly(server):

@@ -332,8 +332,11 @@ def tag_url(name: str, base_url: str) -> str:
     return f"{base_url}/tags/{quote(tag_key(name), safe='')}"
 
 
-def tag(name: str, *, base_url: str, following: bool | None, days: Sequence[Day] = ()) -> Tag:
-    """A hashtag with its last days, today first. `following`: whether the reader does, None for a visitor."""
+def tag(
+    name: str, *, base_url: str, following: bool | None, featuring: bool = False, days: Sequence[Day] = ()
+) -> Tag:
+    """A hashtag with its last days, today first. `following`: whether the reader does, None for a visitor;
+    `featuring`: whether it is on their profile."""
     key = tag_key(name)
     url = tag_url(key, base_url)
     history = [
@@ -341,7 +344,7 @@ def tag(name: str, *, base_url: str, following: bool | None, days: Sequence[Day]
     ]
     if following is None:
         return Tag(id=key, name=key, url=url, history=history)
-    return Tag(id=key, name=key, url=url, history=history, following=following, featuring=False)
+    return Tag(id=key, name=key, url=url, history=history, following=following, featuring=featuring)
 
 
 def marker(marker: ModelMarker) -> Marker:

@@ -35,7 +35,5 @@ conversations = _none_of(entities.Conversation, "Direct posts by conversation: n
 custom_emojis = _none_of(entities.CustomEmoji, "Emoji of this place: none yet")
 domain_blocks = _none_of(instance_entities.DomainBlock, "Servers that are shut out: none yet")
 domains = _none_of(str, "Servers that one has shut out, or that are known: none yet")
-featured_tags = _none_of(entities.FeaturedTag, "Hashtags that are featured on a profile: none yet")
 links = _none_of(entities.Card, "Links that many share: none yet")
 requests = _none_of(entities.NotificationRequest, "Notifications that were held back: none, nothing is")
-tags = _none_of(entities.Tag, "Hashtags that one could feature: none yet")

@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 from stormpetrel.api.entities import Account, Entity, Nothing
 from stormpetrel.model.media import MAX_PER_POST
 from stormpetrel.model.poll import MAX_DURATION_S, MAX_OPTION_CHARACTERS, MAX_OPTIONS, MIN_DURATION_S
+from stormpetrel.rules.featured_tags import MAX_FEATURED_TAGS
 from stormpetrel.rules.pins import MAX_PINNED
 
 
@@ -17,7 +18,7 @@ class AccountLimits(Entity, frozen=True):
     max_profile_fields: int
     profile_field_name_limit: int
     profile_field_value_limit: int
-    max_featured_tags: int = 0
+    max_featured_tags: int = MAX_FEATURED_TAGS
     max_pinned_statuses: int = MAX_PINNED
     max_avatar_description_length: int = 0
     max_header_description_length: int = 0

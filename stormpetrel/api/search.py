@@ -12,6 +12,7 @@ from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
 from stormpetrel.model.search import MAX_QUERY_CHARACTERS, parse
+from stormpetrel.rules import featured_tags as featured_rules
 from stormpetrel.rules import followed_tags as tag_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.rules import search as rules
@@ -136,9 +137,13 @@ async def encoded_tags(request: Request, names: list[str]) -> list[bytes]:
     site = request.site
     days = await site.database.read(trend_rules.history, names=names, now_ms=request.now_ms)
     followed: set[str] = set()
+    featured: set[str] = set()
     if request.reader_id is not None:
         followed = await site.database.read(
             tag_rules.followed_among, account_id=request.reader_id, names=names
+        )
+        featured = await site.database.read(
+            featured_rules.featured_among, account_id=request.reader_id, names=names
         )
     return [
         _encode(
@@ -146,6 +151,7 @@ async def encoded_tags(request: Request, names: list[str]) -> list[bytes]:
                 name,
                 base_url=site.base_url,
                 following=None if request.reader_id is None else name in followed,
+                featuring=name in featured,
                 days=days[name],
             )
         )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from stormpetrel.api import convert
 from stormpetrel.api.entities import Tag
 from stormpetrel.api.paging import PageQuery, page_of
+from stormpetrel.api.render import array
 from stormpetrel.api.search import encoded_tags
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
-from stormpetrel.http.response import Response, json, paged
+from stormpetrel.http.response import Response, paged
 from stormpetrel.model.text import tag_key, tags_in
+from stormpetrel.rules import featured_tags as featured_rules
 from stormpetrel.rules import followed_tags as rules
 
 TAGS_DEFAULT = 100
@@ -23,8 +24,7 @@ async def show(request: Request) -> Response:
     name = request.parameters["name"]
     if not tags_in(f"#{name}"):
         raise NotFound
-    (body,) = await encoded_tags(request, [tag_key(name)])
-    return Response(body=body)
+    return await _tag(request, tag_key(name))
 
 
 @answers(Tag)
@@ -36,7 +36,7 @@ async def follow(request: Request) -> Response:
         name=request.parameters["name"],
         now_ms=request.now_ms,
     )
-    return json(convert.tag(key, base_url=request.site.base_url, following=True))
+    return await _tag(request, key)
 
 
 @answers(Tag)
@@ -45,7 +45,33 @@ async def unfollow(request: Request) -> Response:
     key = await request.site.database.write(
         rules.unfollow_tag, account_id=request.account_id, name=request.parameters["name"]
     )
-    return json(convert.tag(key, base_url=request.site.base_url, following=False))
+    return await _tag(request, key)
+
+
+@answers(Tag)
+async def feature(request: Request) -> Response:
+    """Show a hashtag on one's profile, by its name"""
+    tag = await request.site.database.write(
+        featured_rules.feature,
+        account_id=request.account_id,
+        name=request.parameters["name"],
+        now_ms=request.now_ms,
+    )
+    return await _tag(request, tag.name)
+
+
+@answers(Tag)
+async def unfeature(request: Request) -> Response:
+    """Show a hashtag on one's profile no longer, by its name"""
+    key = await request.site.database.write(
+        featured_rules.unfeature_named, account_id=request.account_id, name=request.parameters["name"]
+    )
+    return await _tag(request, key)
+
+
+async def _tag(request: Request, key: str) -> Response:
+    (body,) = await encoded_tags(request, [key])
+    return Response(body=body)
 
 
 @answers(list[Tag], takes=PageQuery, paged=True)
@@ -53,6 +79,5 @@ async def followed(request: Request) -> Response:
     """Hashtags that one follows"""
     page = page_of(request.query(PageQuery), default=TAGS_DEFAULT, most=TAGS_MOST)
     rows = await request.site.database.read(rules.followed_tags, account_id=request.account_id, page=page)
-    base_url = request.site.base_url
-    response = json([convert.tag(name, base_url=base_url, following=True) for _, name in rows])
-    return paged(request, response.body, [row_id for row_id, _ in rows])
+    body = array(await encoded_tags(request, [name for _, name in rows]))
+    return paged(request, body, [row_id for row_id, _ in rows])

@@ -19,11 +19,7 @@ MAX_FOLLOWED_TAGS = 100
 
 def follow_tag(connection: Connection, *, account_id: int, name: str, now_ms: int) -> str:
     """Follows the tag, also one that nobody has used yet; its key. Raises NotFound for what cannot be one."""
-    key, written = _tag(name)
-    tag_id = posts.tag_ids(connection, names=[key]).get(key)
-    if tag_id is None:
-        posts.insert_tag(connection, name=key, display=written, now_ms=now_ms)
-        tag_id = posts.tag_ids(connection, names=[key])[key]
+    key, tag_id = known_tag(connection, name=name, now_ms=now_ms)
     if stored.followed_among(connection, account_id=account_id, names=[key]):
         return key
     if stored.count(connection, account_id=account_id) >= MAX_FOLLOWED_TAGS:
@@ -35,7 +31,7 @@ def follow_tag(connection: Connection, *, account_id: int, name: str, now_ms: in
 
 def unfollow_tag(connection: Connection, *, account_id: int, name: str) -> str:
     """Follows the tag no longer; its key. Raises NotFound for what cannot be one."""
-    key, _ = _tag(name)
+    key, _ = tag_named(name)
     tag_id = posts.tag_ids(connection, names=[key]).get(key)
     if tag_id is not None and stored.delete(connection, account_id=account_id, tag_id=tag_id):
         connection.tell(FollowedTagsChanged(account_id))
@@ -53,7 +49,19 @@ def followed_tags(connection: Connection, *, account_id: int, page: Page) -> lis
     return stored.followed(connection, account_id=account_id, page=page)
 
 
-def _tag(name: str) -> tuple[str, str]:
+def known_tag(connection: Connection, *, name: str, now_ms: int) -> tuple[str, int]:
+    """(key, id) of the tag of that name, which comes to be if nobody has used it. Raises NotFound for what cannot be
+    one."""
+    key, written = tag_named(name)
+    tag_id = posts.tag_ids(connection, names=[key]).get(key)
+    if tag_id is None:
+        posts.insert_tag(connection, name=key, display=written, now_ms=now_ms)
+        tag_id = posts.tag_ids(connection, names=[key])[key]
+    return key, tag_id
+
+
+def tag_named(name: str) -> tuple[str, str]:
+    """(key, as written) of a tag, with or without its #. Raises NotFound for what cannot be one."""
     word = name.removeprefix("#")
     found = tags_in(f"#{word}")
     if not found or found[0][1] != word:

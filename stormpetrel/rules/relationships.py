@@ -278,7 +278,7 @@ def unmute(connection: Connection, *, account_id: int, target_id: int, now_ms: i
     return _one(connection, reader_id=account_id, account_id=target_id, now_ms=now_ms)
 
 
-def _listable(connection: Connection, reader_id: int | None, account_id: int) -> None:
+def require_listable(connection: Connection, reader_id: int | None, account_id: int) -> None:
     """Raises NotFound where the account is not there for the reader, who may be blocked by it."""
     if accounts.state(connection, account_id=account_id) is not AccountState.ACTIVE:
         raise NotFound
@@ -290,7 +290,7 @@ def followers(
     connection: Connection, *, reader_id: int | None, account_id: int, page: Page
 ) -> list[tuple[int, int]]:
     """(internal id, follower) newest first. Raises NotFound for a reader whom the account blocks."""
-    _listable(connection, reader_id, account_id)
+    require_listable(connection, reader_id, account_id)
     return stored.followers(connection, account_id=account_id, page=page)
 
 
@@ -298,7 +298,7 @@ def following(
     connection: Connection, *, reader_id: int | None, account_id: int, page: Page
 ) -> list[tuple[int, int]]:
     """(internal id, followed) newest first. Raises NotFound for a reader whom the account blocks."""
-    _listable(connection, reader_id, account_id)
+    require_listable(connection, reader_id, account_id)
     return stored.following(connection, account_id=account_id, page=page)
 
 
@@ -349,5 +349,5 @@ def endorsements(
     connection: Connection, *, reader_id: int | None, account_id: int, page: Page
 ) -> list[tuple[int, int]]:
     """(internal id, whom the account shows). Raises NotFound for a reader whom the account blocks."""
-    _listable(connection, reader_id, account_id)
+    require_listable(connection, reader_id, account_id)
     return stored.endorsements(connection, account_id=account_id, page=page)

@@ -16,10 +16,8 @@ def suggestions(
     connection: Connection, *, reader_id: int, limit: int, now_ms: int
 ) -> list[tuple[int, tuple[str, ...]]]:
     """(whom, why) the best first; why is of "friends_of_friends" and "most_followed"."""
-    found: dict[int, tuple[str, ...]] = dict.fromkeys(
-        stored.followed_by_followed(connection, reader_id=reader_id, count=limit, now_ms=now_ms),
-        ("friends_of_friends",),
-    )
+    near = stored.followed_by_followed(connection, reader_id=reader_id, count=limit, now_ms=now_ms)
+    found: dict[int, tuple[str, ...]] = dict.fromkeys(near, ("friends_of_friends",))
     for account_id in stored.popular(connection, reader_id=reader_id, count=limit, now_ms=now_ms):
         if account_id in found or len(found) < limit:
             found[account_id] = (*found.get(account_id, ()), "most_followed")

@@ -116,7 +116,7 @@ _PUBLIC_MEDIA = paged(
     "SELECT p.id FROM posts p JOIN accounts a ON a.id = p.author_id "
     "WHERE p.visibility = 0 AND p.boost_of_id IS NULL AND p.media_count > 0 AND a.state = 'active' "
     "AND (p.in_reply_to_account_id IS NULL OR p.in_reply_to_account_id = p.author_id) "
-    f"AND p.author_id NOT IN ({_HIDDEN})",
+    f"AND {_SHOWN} AND p.author_id NOT IN ({_HIDDEN})",
     "p.id",
 )
 _TAG = paged(
@@ -148,7 +148,7 @@ _OF_ACCOUNT = paged(
 )
 _OF_ACCOUNT_MEDIA = paged(
     "SELECT p.id FROM posts p WHERE p.author_id = :account_id AND p.media_count > 0 "
-    "AND (p.visibility <= :widest OR EXISTS "
+    "AND (p.hidden = FALSE OR p.author_id = :reader_id) AND (p.visibility <= :widest OR EXISTS "
     "(SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id)) "
     "AND (:with_replies = 1 OR p.in_reply_to_account_id IS NULL OR p.in_reply_to_account_id = p.author_id)",
     "p.id",

@@ -254,6 +254,33 @@ def test_every_suggestion_is_accepted_and_can_be_turned_down(two, place):
     assert answer.status_code == 401
 
 
+def test_every_answer_about_featured_tags_is_accepted(two, place):
+    ann, ann_app, _, bob_app = two
+    ann_app.status_post("#Cormorants and #Shags")
+    # The documented type is Tag; Mastodon.py casts to FeaturedTag.
+    (shags,) = [tag for tag in ann.get("/api/v1/featured_tags/suggestions") if tag["name"] == "shags"]
+    assert shags["featuring"] is False
+    assert "shags" in {tag.name for tag in ann_app.featured_tag_suggestions()}
+    made = ann_app.featured_tag_create("#cormorants")
+    check(made, types.FeaturedTag)
+    assert (made.name, int(made.statuses_count)) == ("cormorants", 1)
+    assert ann.do("/api/v1/tags/shags/feature")["featuring"] is True
+    assert ann.get("/api/v1/tags/shags")["featuring"] is True
+    assert ann.do("/api/v1/tags/shags/follow")["featuring"] is True
+    # Here Mastodon.py casts to Tag what is documented as FeaturedTag: the same entities as one's own.
+    assert [tag.name for tag in bob_app.account_featured_tags(ann.id)] == ["cormorants", "shags"]
+    own = ann.get("/api/v1/featured_tags")
+    assert place.visitor.get(f"/api/v1/accounts/{ann.id}/featured_tags").json() == own
+    assert ann.do("/api/v1/tags/shags/unfeature")["featuring"] is False
+    check(ann_app.featured_tags(), [types.FeaturedTag])
+    ann_app.featured_tag_delete(made.id)
+    assert ann_app.featured_tags() == []
+    for name in ("", "no tag"):
+        with pytest.raises(MastodonAPIError, match="Name is not a hashtag"):
+            ann_app.featured_tag_create(name)
+    assert place.visitor.post("/api/v1/featured_tags", json={"name": "a"}).status_code == 401
+
+
 def test_what_does_not_exist_yet_is_empty_and_right(two):
     _, app, _, _ = two
     assert app.filters_v2() == []
@@ -262,7 +289,6 @@ def test_what_does_not_exist_yet_is_empty_and_right(two):
     assert app.custom_emojis() == []
     assert app.announcements() == []
     assert app.followed_tags() == []
-    assert app.featured_tags() == []
     assert app.trending_tags() == []
     assert app.trending_statuses() == []
     assert app.trending_links() == []

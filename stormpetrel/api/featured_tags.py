@@ -1,0 +1,82 @@
+"""`/api/v1/featured_tags`: hashtags that one shows on one's profile."""
+
+from __future__ import annotations
+
+import msgspec
+
+from stormpetrel.api import convert
+from stormpetrel.api.entities import FeaturedTag, Nothing, Tag
+from stormpetrel.api.render import array
+from stormpetrel.api.search import encoded_tags
+from stormpetrel.api.shapes import answers
+from stormpetrel.errors import Invalid, NotFound
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, json
+from stormpetrel.rules import featured_tags as rules
+
+
+def _entity(request: Request, tag: rules.FeaturedTag) -> FeaturedTag:
+    return FeaturedTag(
+        id=str(tag.id),
+        name=tag.name,
+        url=convert.tag_url(tag.name, request.site.base_url),
+        statuses_count=str(tag.posts_count),
+        last_status_at=convert.timestamp(tag.last_post_at_ms)[:10] if tag.last_post_at_ms else None,
+    )
+
+
+async def _of(request: Request, account_id: int) -> Response:
+    found = await request.site.database.read(
+        rules.featured_tags, reader_id=request.reader_id, account_id=account_id
+    )
+    return json([_entity(request, tag) for tag in found])
+
+
+@answers(list[FeaturedTag])
+async def index(request: Request) -> Response:
+    """Hashtags that one shows on one's profile"""
+    return await _of(request, request.account_id)
+
+
+@answers(list[FeaturedTag])
+async def of_account(request: Request) -> Response:
+    """Hashtags that an account shows on its profile"""
+    return await _of(request, request.id())
+
+
+class FeaturedTagInput(msgspec.Struct):
+    """`name`: with or without the #."""
+
+    name: str = ""
+
+
+@answers(FeaturedTag, takes=FeaturedTagInput)
+async def create(request: Request) -> Response:
+    """Show a hashtag on one's profile"""
+    name = (await request.input(FeaturedTagInput)).name.strip()
+    try:
+        tag = await request.site.database.write(
+            rules.feature, account_id=request.account_id, name=name, now_ms=request.now_ms
+        )
+    except NotFound as error:
+        # It is the input that names no hashtag here, not the address.
+        raise Invalid(
+            "Validation failed: Name is not a hashtag", fields={"name": "is not a hashtag"}
+        ) from error
+    return json(_entity(request, tag))
+
+
+@answers(Nothing)
+async def delete(request: Request) -> Response:
+    """Show a hashtag on one's profile no longer"""
+    await request.site.database.write(
+        rules.unfeature, account_id=request.account_id, featured_id=request.id()
+    )
+    return json({})
+
+
+@answers(list[Tag])
+async def suggestions(request: Request) -> Response:
+    """Hashtags that one uses most and could show"""
+    names = await request.site.database.read(rules.suggested, account_id=request.account_id)
+    return Response(body=array(await encoded_tags(request, names)))
