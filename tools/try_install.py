@@ -144,15 +144,15 @@ def machine(repository: Path) -> Iterator[Machine]:
             set -e
             mount --make-rprivate /
             mount -t tmpfs -o size=4g tmpfs {there}
-            mkdir {there}/changes {there}/work {there}/root
-            mount -t overlay overlay -o lowerdir=/,upperdir={there}/changes,workdir={there}/work {there}/root
-            : > {there}/root/etc/machine-id
-            printf '127.0.0.1 localhost {HOST}\\n' > {there}/root/etc/hosts
+            mkdir {there}/changes {there}/work {there}/whole
+            mount -t overlay overlay -o lowerdir=/,upperdir={there}/changes,workdir={there}/work {there}/whole
+            : > {there}/whole/etc/machine-id
+            printf '127.0.0.1 localhost {HOST}\\n' > {there}/whole/etc/hosts
             # A machine on which nobody has installed anything yet: the packages are there, nothing of them is on.
-            find {there}/root/etc/systemd/system -name '*.wants' -prune -exec rm -rf {{}} +
-            rm -f {there}/root/usr/sbin/policy-rc.d
+            find {there}/whole/etc/systemd/system -name '*.wants' -prune -exec rm -rf {{}} +
+            rm -f {there}/whole/usr/sbin/policy-rc.d
             export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=${{UNIFIED:-0}}
-            exec systemd-nspawn --quiet --directory={there}/root --private-network --register=no --keep-unit \
+            exec systemd-nspawn --quiet --directory={there}/whole --private-network --register=no --keep-unit \
                 --bind-ro={repository}:{REPOSITORY} --console=pipe --boot systemd.unit=basic.target
         """
         unified = "1" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "0"
