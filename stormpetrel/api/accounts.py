@@ -190,7 +190,7 @@ async def search(request: Request) -> Response:
             return Response(body=b"[]")
         text = name
     found = await request.site.database.read(
-        search_rules.find_people,
+        search_rules.find_people_ids,
         reader_id=request.account_id,
         text=text,
         limit=page_of(PageQuery(limit=query.limit), default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST).limit,
@@ -198,7 +198,7 @@ async def search(request: Request) -> Response:
         only_followed=query.following,
         now_ms=request.now_ms,
     )
-    return Response(body=await renderer(request).accounts([account.id for account in found]))
+    return Response(body=await renderer(request).accounts(found))
 
 
 class StatusesQuery(PageQuery, kw_only=True):
@@ -279,7 +279,7 @@ async def directory(request: Request) -> Response:
         offset=min(max(query.offset, 0), MAX_OFFSET),
     )
     request.keep_hot("public")
-    return Response(body=await renderer(request).accounts([account.id for account in found]))
+    return Response(body=await renderer(request).accounts(found))
 
 
 # What one is to others -----------------------------------------------------------------------------------
