@@ -17,6 +17,7 @@ from stormpetrel.rules import filters as filter_rules
 from stormpetrel.rules import followed_tags as tag_rules
 from stormpetrel.rules import lists as rules
 from stormpetrel.rules import timelines as timeline_rules
+from stormpetrel.web.filtered import filtered
 from stormpetrel.web.fragments import Gathered, Reading, gather, reading
 from stormpetrel.web.links import tag_path
 from stormpetrel.web.paging import page_of, pager
@@ -139,7 +140,7 @@ async def show(request: Request) -> Response:
         reader=seen.reader,
         list=seen.one,
         members=seen.members,
-        items=request.site.pages.items(seen.gathered),
+        items=await filtered(request, request.site.pages.items(seen.gathered), Context.HOME),
         pager=pager(request, page, seen.ids),
         replies=REPLIES,
     )

@@ -18,6 +18,7 @@ from stormpetrel.errors import Invalid, Malformed, MethodNotAllowed, NotSignedIn
 from stormpetrel.http.response import Response, html
 from stormpetrel.model.account import Account
 from stormpetrel.model.event import AccountChanged, AllChanged, Event, Notified
+from stormpetrel.model.filter import searched_text
 from stormpetrel.model.post import Post, Visibility
 from stormpetrel.model.text import excerpt, render_field, render_html, render_note
 from stormpetrel.web import fragments
@@ -189,6 +190,8 @@ class Pages:
             picture=fragments.picture_of(post),
             poll=post.poll,
             warned=bool(post.spoiler_text),
+            searched=searched_text(post),
+            has_media=bool(post.media),
         )
         self.fragments.put(fragment, generation=gathered.generation)
         return fragment
