@@ -214,6 +214,7 @@ def environment(site: Site) -> Environment:
         filters={
             "when": _when,
             "until": _until,
+            "moment": _moment,
             "day": _day,
             "iso": _iso,
             "amount": _amount,
@@ -273,9 +274,13 @@ def _when(at_ms: int) -> Markup:
 def _until(at_ms: int) -> Markup:
     """A moment that may lie ahead, in UTC: the script, which tells how long ago things were, leaves it alone."""
     at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return Markup(
-        f'<time datetime="{at:%Y-%m-%d %H:%M}Z">{at.day} {_MONTHS[at.month - 1]} {at.year}, {at:%H:%M} UTC</time>'
-    )
+    return Markup(f'<time datetime="{at:%Y-%m-%d %H:%M}Z">{_moment(at_ms)}</time>')
+
+
+def _moment(at_ms: int) -> str:
+    """The same where no element can stand."""
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return f"{at.day} {_MONTHS[at.month - 1]} {at.year}, {at:%H:%M} UTC"
 
 
 def _day(at_ms: int) -> Markup:
