@@ -164,6 +164,8 @@ class ActiveFilters:
 
     def matches(self, *, post_id: int, text: str) -> tuple[Match, ...]:
         """The filters that the post falls under; remembered until its text changes."""
+        if not self.patterns:
+            return ()
         text_hash = hash(text)
         kept = self._kept.get(post_id)
         if kept is not None and kept[0] == text_hash:
