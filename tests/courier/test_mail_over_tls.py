@@ -320,19 +320,20 @@ def test_a_server_that_offers_no_starttls_is_told_nothing(tmp_path):
     assert not any(b"MAIL" in line or b"nino" in line for line in heard)
 
 
-def passed_on(peer, port, ended):
-    """Everything between the peer and the server at the port, both ways."""
+def copy(source, target):
+    with contextlib.suppress(OSError):
+        while data := source.recv(65_536):
+            target.sendall(data)
+
+
+def passed_on(peer, port):
+    """Everything between the peer and the server at the port, both ways, until the peer hangs up."""
     with socket.create_connection(("127.0.0.1", port)) as server:
-
-        def copy(source, target):
-            with contextlib.suppress(OSError):
-                while data := source.recv(65_536):
-                    target.sendall(data)
-                target.shutdown(socket.SHUT_WR)
-
         back = threading.Thread(target=copy, args=(server, peer), daemon=True)
         back.start()
         copy(peer, server)
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
         back.join(10)
 
 
@@ -357,7 +358,7 @@ def test_a_handshake_that_hangs_holds_up_no_other_mail(sqlite_url, store, tmp_pa
             if next(came) == 0:
                 hang(peer, ended)
             else:
-                passed_on(peer, real_port, ended)
+                passed_on(peer, real_port)
 
         with raw_server(talk) as port:
             in_loop(sqlite_url, work, settings_for(port, tmp_path, security, ours, timeout_s=1.0))
