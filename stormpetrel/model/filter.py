@@ -21,9 +21,10 @@ MAX_FILTER_TITLE = 256
 MAX_KEYWORD = 512
 """Characters of a title and of a keyword (Mastodon's limits)."""
 NEVER_MS = MAX_ID
-MAX_KEPT_POSTS = 100
-MAX_KEPT_MATCHES = 100
-"""What is remembered of a reader's posts: so many of them, and so many filters that match them."""
+MAX_KEPT_POSTS = 60
+MAX_KEPT_MATCHES = 60
+"""What is remembered of a reader's posts, enough for a page of 40: so many of them, and so many filters that match
+them."""
 _LONGEST_CACHED_PATTERN = 1_000
 
 
@@ -203,7 +204,7 @@ class ActiveFilters:
         return (
             MAX_KEPT_POSTS * 250
             + MAX_KEPT_MATCHES * (150 + 4 * max(map(len, words), default=0))
-            + len(self.filters) * 3_000
+            + sum(1_600 + 4 * len(one.title) for one in self.filters)
             + posts * 400
             + len(words) * 400
             + 24 * sum(map(len, words))

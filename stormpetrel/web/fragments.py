@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
 
 MAX_FRAGMENTS = 8_192
-"""About 3 KB each: 24 MB when full. Beyond, the oldest go."""
+"""About 4 KB each: 32 MB when full. Beyond, the oldest go."""
 _REMEMBERED_DROPS = 4_096
 
 
