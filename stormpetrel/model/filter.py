@@ -89,14 +89,14 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Treatment:
     """What is to be done with a post, and the titles of the filters that want it."""
 
     action: Action
     titles: tuple[str, ...]
 
 
-def verdict(matches: Iterable[Match], context: Context, *, may_hide: bool = True) -> Verdict | None:
+def treatment(matches: Iterable[Match], context: Context, *, may_hide: bool = True) -> Treatment | None:
     """The strongest that the matches ask for where the post is to be shown; None for nothing.
 
     `may_hide` False: whoever asked for this very post is warned instead.
@@ -110,7 +110,7 @@ def verdict(matches: Iterable[Match], context: Context, *, may_hide: bool = True
             wanted.setdefault(action, []).append(match.filter.title)
     for action in (Action.HIDE, Action.WARN, Action.BLUR):
         if action in wanted:
-            return Verdict(action, tuple(wanted[action]))
+            return Treatment(action, tuple(wanted[action]))
     return None
 
 

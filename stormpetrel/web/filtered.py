@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection
 
 from stormpetrel.http.request import Request
-from stormpetrel.model.filter import Action, Context, verdict
+from stormpetrel.model.filter import Action, Context, treatment
 from stormpetrel.web.fragments import Item
 
 
@@ -27,13 +27,13 @@ async def filtered(
     for item in items:
         fragment = item.fragment
         if fragment.author_id != request.reader_id:
-            found = verdict(
+            found = treatment(
                 filters.matches(post_id=fragment.id, text=fragment.searched),
                 context,
                 may_hide=fragment.id not in asked_for,
             )
             if found is not None and found.action is Action.HIDE:
                 continue
-            item = dataclasses.replace(item, verdict=found)
+            item = dataclasses.replace(item, treatment=found)
         left.append(item)
     return left

@@ -14,7 +14,7 @@ from minijinja import Markup
 
 from stormpetrel.model.account import Account
 from stormpetrel.model.event import AccountChanged, AllChanged, Event, PostChanged, PostCreated, PostDeleted
-from stormpetrel.model.filter import Verdict
+from stormpetrel.model.filter import Treatment
 from stormpetrel.model.media import Media, MediaKind
 from stormpetrel.model.poll import Poll
 from stormpetrel.model.post import NO_FLAGS, Flags, Post, Visibility
@@ -168,7 +168,7 @@ class Gathered:
 class Item:
     """One entry of a list of posts. `id` is the listed id (a boost's own), `fragment` what was said.
 
-    `verdict`: what the reader's filters want done with it.
+    `treatment`: what the reader's filters want done with it.
     """
 
     id: int
@@ -179,7 +179,7 @@ class Item:
     focus: bool = False
     poll: PollView | None = None
     pinned: bool = False
-    verdict: Verdict | None = None
+    treatment: Treatment | None = None
 
 
 NOTHING = Gathered(0, (), {}, {}, {})

@@ -14,9 +14,9 @@ from stormpetrel.model.filter import (
     FilteredPost,
     Keyword,
     Match,
-    Verdict,
+    Treatment,
     active_filters,
-    verdict,
+    treatment,
 )
 
 
@@ -141,8 +141,8 @@ def test_the_strongest_that_is_asked_for_here_is_done(wanted, context, may_hide,
         Match(filter_of(number=n, action=Action(action), contexts=(Context(where),)), "x", is_named=False)
         for n, (action, where) in enumerate(wanted)
     ]
-    got = verdict(matches, Context(context), may_hide=may_hide)
+    got = treatment(matches, Context(context), may_hide=may_hide)
     if expected is None:
         assert got is None
     else:
-        assert got == Verdict(Action(expected[0]), tuple(f"Filter {n}" for n in expected[1]))
+        assert got == Treatment(Action(expected[0]), tuple(f"Filter {n}" for n in expected[1]))
