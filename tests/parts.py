@@ -81,6 +81,7 @@ PARTS = {
     "chromium": (chromium_program, "chromium"),
     "ffmpeg": (lambda: shutil.which("ffprobe") and shutil.which("ffmpeg"), "ffmpeg"),
     "tmux": (lambda: shutil.which("tmux"), "tmux"),
+    "openssl": (lambda: shutil.which("openssl"), "openssl"),
     "caddy": (lambda: shutil.which("caddy"), "caddy"),
     "systemd": (lambda: shutil.which("systemd-analyze"), "systemd"),
     "machine": (throwaway_machine, "systemd-container caddy postgresql (and be root)"),
