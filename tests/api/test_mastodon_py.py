@@ -281,11 +281,27 @@ def test_every_answer_about_featured_tags_is_accepted(two, place):
     assert place.visitor.post("/api/v1/featured_tags", json={"name": "a"}).status_code == 401
 
 
+def test_conversations_are_read_and_marked(two):
+    _, ann_app, bob, bob_app = two
+    assert bob_app.conversations() == []
+    first = ann_app.status_post(f"@{bob.username} psst", visibility="direct")
+    ann_app.status_post(f"@{bob.username} something else", visibility="direct")
+    told = bob_app.conversations()
+    check(told, [types.Conversation])
+    assert [one.unread for one in told] == [True, True]
+    assert told[1].last_status.id == first.id
+    assert [account.id for account in told[1].accounts] == [first.account.id]
+    (newest,) = bob_app.conversations(limit=1)
+    (older,) = bob_app.conversations(max_id=newest.last_status)
+    assert older.id == told[1].id
+    check(bob_app.conversations_read(older), types.Conversation)
+    assert [one.unread for one in bob_app.conversations()] == [True, False]
+
+
 def test_what_does_not_exist_yet_is_empty_and_right(two):
     _, app, _, _ = two
     assert app.custom_emojis() == []
     assert app.trending_links() == []
-    assert app.conversations() == []
     check(app.trending_tags(), [types.Tag])
     check(app.trending_statuses(), [types.Status])
     assert app.domain_blocks() == []
