@@ -17,8 +17,8 @@ from stormpetrel import __version__
 
 VERSION = f"4.5.0 (compatible; Stormpetrel {__version__})"
 """What apps parse: the API that we speak, then who speaks it."""
-API_VERSIONS = {"mastodon": 1}
-"""1: what came before 4.3. From 2 on apps ask for grouped notifications, which do not exist here yet."""
+API_VERSIONS = {"mastodon": 2}
+"""2: what 4.3 brought, grouped notifications above all: apps that see it ask for `/api/v2/notifications`."""
 
 VisibilityName = Literal["public", "unlisted", "private", "direct"]
 

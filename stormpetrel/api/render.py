@@ -35,7 +35,7 @@ from stormpetrel.model.event import (
     RelationshipChanged,
 )
 from stormpetrel.model.filter import ActiveFilters, searched_text
-from stormpetrel.model.notification import Notification
+from stormpetrel.model.notification import Notification, key_text
 from stormpetrel.model.poll import Poll
 from stormpetrel.model.post import Flags, Post, Thread
 from stormpetrel.reader_filters import ReaderFilters
@@ -420,12 +420,12 @@ class Renderer:
             if account is None:
                 continue
             parts = [
-                b'{"id":"%d","type":"%b","created_at":"%b","group_key":"ungrouped-%d","account":'
+                b'{"id":"%d","type":"%b","created_at":"%b","group_key":"%b","account":'
                 % (
                     notification.id,
                     convert.KIND_NAMES[notification.kind].encode(),
                     convert.timestamp(notification.created_at_ms).encode(),
-                    notification.id,
+                    key_text(notification).encode(),
                 ),
                 account,
             ]

@@ -22,6 +22,7 @@ from stormpetrel.api import (
     instance_texts,
     lists,
     media,
+    notification_groups,
     notifications,
     oauth,
     oembed,
@@ -97,6 +98,7 @@ def _delete(path: str, handler: Handler, scope: str) -> Route:
 _A = "/api/v1/accounts"
 _S = "/api/v1/statuses"
 _N = "/api/v1/notifications"
+_G = "/api/v2/notifications"
 _I = "/api/v1/instance"
 _L = "/api/v1/lists"
 _F = "/api/v2/filters"
@@ -259,6 +261,11 @@ ROUTES: tuple[Route, ...] = (
     _post(f"{_N}/{{id}}/dismiss", notifications.dismiss, "write:notifications"),
     _post(f"{_N}/clear", notifications.clear, "write:notifications"),
     _get(f"{_N}/requests", empty.requests, "read:notifications"),
+    _get(f"{_G}", notification_groups.index, "read:notifications"),
+    _get(f"{_G}/unread_count", notification_groups.unread_count, "read:notifications"),
+    _get(f"{_G}/{{group_key}}", notification_groups.show, "read:notifications"),
+    _post(f"{_G}/{{group_key}}/dismiss", notification_groups.dismiss, "write:notifications"),
+    _get(f"{_G}/{{group_key}}/accounts", notification_groups.accounts, "read:notifications"),
     _get("/api/v1/notifications/policy", notifications.policy, "read:notifications"),
     _get("/api/v2/notifications/policy", notifications.policy, "read:notifications"),
     # Finding
