@@ -6,7 +6,6 @@ A line without a reason is a method that exists here. `{…}` is any one segment
 
 from __future__ import annotations
 
-_NEXT = "not built yet"
 _FEDERATION = "there is no federation yet"
 _QUOTES = "quotes do not exist here: a post that asks for one is refused"
 _COLLECTIONS = "of 4.6; lists and endorsements are what there is"
@@ -87,9 +86,9 @@ METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("DELETE /api/v2/filters/statuses/{id}", ""),
             ("GET /api/v1/filters", ""),
             ("GET /api/v1/filters/{id}", ""),
-            ("POST /api/v1/filters", _NEXT),
-            ("PUT /api/v1/filters/{id}", _NEXT),
-            ("DELETE /api/v1/filters/{id}", _NEXT),
+            ("POST /api/v1/filters", ""),
+            ("PUT /api/v1/filters/{id}", ""),
+            ("DELETE /api/v1/filters/{id}", ""),
         ),
     ),
     (

@@ -290,7 +290,10 @@ ROUTES: tuple[Route, ...] = (
     _get("/api/v1/endorsements", account_notes.endorsements, "read:accounts"),
     # Filters of what one reads
     _get("/api/v1/filters", filters.v1_index, "read:filters"),
+    _post("/api/v1/filters", filters.v1_create, "write:filters"),
     _get("/api/v1/filters/{id}", filters.v1_show, "read:filters"),
+    _put("/api/v1/filters/{id}", filters.v1_update, "write:filters"),
+    _delete("/api/v1/filters/{id}", filters.v1_delete, "write:filters"),
     _get(f"{_F}", filters.index, "read:filters"),
     _post(f"{_F}", filters.create, "write:filters"),
     _get(f"{_F}/{{id}}", filters.show, "read:filters"),
