@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from stormpetrel.errors import NotFound
 from stormpetrel.model.event import ConversationChanged
+from stormpetrel.model.ids import IdMaker
 from stormpetrel.model.moderation import COMMAND_LINE
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Draft, Visibility
 from stormpetrel.rules import accounts, conversations, deletion, edits, moderation, posts, relationships
+from stormpetrel.storage.connection import connect, transaction
+from stormpetrel.storage.statement import ALL, sql
 from tests.community import ACTIONS, Community, block, follow, mute
+from tests.store import store_at
 
 DIRECT = Visibility.DIRECT
+WAITING = sql("SELECT 1 FROM pg_locks WHERE NOT granted")
+ALL.remove(WAITING)
 
 
 @pytest.fixture
@@ -323,3 +331,29 @@ def test_conversations_are_what_the_rule_says_in_any_small_community(store, acti
         assert sorted(((one.id, one.last_post_id) for one in found), key=lambda pair: -pair[1]) == expected(
             community, reader, between
         )
+
+
+def test_two_posts_deleted_at_once_leave_no_place_for_either(postgresql_url):
+    with store_at(postgresql_url) as store:
+        ann, bob = store.person("ann"), store.person("bob")
+        first = say(store, ann, bob)
+        left, right = (say(store, bob, ann, answers=first) for _ in range(2))
+        older = say(store, ann, bob, answers=left)
+        newest = say(store, bob, ann, answers=right)
+        other, watching = connect(postgresql_url, ids=IdMaker(2)), connect(postgresql_url)
+
+        def delete_older():
+            with transaction(other) as connection:
+                posts.delete_post(connection, author_id=ann, post_id=older, now_ms=store.now_ms)
+
+        second = threading.Thread(target=delete_older)
+        with transaction(store.connection) as connection:
+            posts.delete_post(connection, author_id=bob, post_id=newest, now_ms=store.now_ms)
+            second.start()
+            # Until it waits for this one, which it must: otherwise it could not know what is last.
+            while second.is_alive() and watching.one(WAITING) is None:
+                pass
+        second.join()
+        assert [found.place for found in (one(store, ann), one(store, bob))] == [right, right]
+        other.close()
+        watching.close()
