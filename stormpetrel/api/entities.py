@@ -339,13 +339,14 @@ class NotificationPolicySummary(Entity, frozen=True):
 
 
 class NotificationPolicy(Entity, frozen=True):
-    """Everything is accepted: there is no filter of notifications yet."""
+    """What is so for everybody: of whom moderators silenced only those who follow them hear (rules/notifications.py:
+    notify), and everything else is told. There is nothing to choose."""
 
     for_not_following: str = "accept"
     for_not_followers: str = "accept"
     for_new_accounts: str = "accept"
     for_private_mentions: str = "accept"
-    for_limited_accounts: str = "accept"
+    for_limited_accounts: str = "drop"
     for_bots: str = "accept"
     summary: NotificationPolicySummary = NotificationPolicySummary()
 

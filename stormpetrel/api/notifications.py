@@ -112,7 +112,7 @@ async def unread_count(request: Request) -> Response:
 
 @answers(NotificationPolicy)
 async def policy(request: Request) -> Response:
-    """Which notifications are held back: none"""
+    """Which notifications are held back: none, but silenced strangers are not told of"""
     return json(NotificationPolicy())
 
 

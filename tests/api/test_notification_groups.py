@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+
 import pytest
 
 from stormpetrel.model.account import Role
+from tests.parts import NODE, require
 
 GROUPS = "/api/v2/notifications"
 
@@ -99,3 +103,28 @@ def test_reports_are_told_with_what_they_are_about(place):
 
 def test_the_instance_says_that_notifications_can_be_grouped(place):
     assert place.visitor.get("/api/v2/instance").json()["api_versions"] == {"mastodon": 2}
+
+
+def test_masto_js_reads_and_dismisses_a_group(place, told):
+    require("node")
+    ann, post, people = told
+    ann.do(f"/api/v2/notifications/{ann.get(GROUPS)['notification_groups'][0]['group_key']}/dismiss")
+    done = subprocess.run(
+        ["node", "groups.mjs", place.base_url, ann.token],
+        cwd=NODE,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "type": "favourite",
+        "told": 3,
+        "status": post["content"],
+        "sampled": True,
+        "same": True,
+        "accounts": [str(one.id) for one in reversed(people)],
+        "count": 1,
+        "left": 0,
+    }
