@@ -13,6 +13,7 @@ from stormpetrel.model.event import ConversationChanged
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Post, Visibility
 from stormpetrel.storage import conversations as stored
+from stormpetrel.storage import pins
 from stormpetrel.storage.connection import Connection
 
 
@@ -81,7 +82,8 @@ def remove(connection: Connection, *, account_id: int, conversation_id: int) -> 
 def add_post(connection: Connection, *, post: Post, account_ids: Collection[int]) -> None:
     """A direct post reaches the accounts, of whom its author may be one. Nothing happens for other posts.
 
-    As with notifications, there is nothing between those of whom one blocks the other.
+    As with notifications, there is nothing between those of whom one blocks the other. Who muted the thread has the
+    post, and has read it.
     """
     if post.visibility is not Visibility.DIRECT:
         return
@@ -95,7 +97,8 @@ def add_post(connection: Connection, *, post: Post, account_ids: Collection[int]
             account_id=account_id,
             thread_id=thread_id,
             post_id=post.id,
-            is_own=account_id == post.author_id,
+            is_read=account_id == post.author_id
+            or pins.mutes(connection, account_id=account_id, post_id=post.id),
         )
         connection.tell(ConversationChanged(account_id, thread_id, post.id))
 

@@ -131,14 +131,14 @@ def blocked(connection: Connection, *, author_id: int, account_ids: Sequence[int
     return {row[0] for row in rows}
 
 
-def put(connection: Connection, *, account_id: int, thread_id: int, post_id: int, is_own: bool) -> None:
-    """The post is in the account's conversation; what is its own it has read, and what came before."""
+def put(connection: Connection, *, account_id: int, thread_id: int, post_id: int, is_read: bool) -> None:
+    """The post is in the account's conversation; what it has read, its own for one, is read with all before."""
     connection.run(
         _PUT,
         account_id=account_id,
         thread_id=thread_id,
         post_id=post_id,
-        read_to_id=post_id if is_own else 0,
+        read_to_id=post_id if is_read else 0,
     )
     connection.run(_PUT_POST, account_id=account_id, thread_id=thread_id, post_id=post_id)
 

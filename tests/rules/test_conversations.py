@@ -13,7 +13,7 @@ from stormpetrel.model.ids import IdMaker
 from stormpetrel.model.moderation import COMMAND_LINE
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Draft, Visibility
-from stormpetrel.rules import accounts, conversations, deletion, edits, moderation, posts, relationships
+from stormpetrel.rules import accounts, conversations, deletion, edits, moderation, pins, posts, relationships
 from stormpetrel.storage.connection import connect, transaction
 from stormpetrel.storage.statement import ALL, sql
 from tests.community import ACTIONS, Community, block, follow, mute
@@ -129,6 +129,21 @@ def test_reading_marks_a_conversation_until_the_next_post(store, ann, bob):
     assert told(store) == []
     say(store, ann, bob, answers=first)
     assert one(store, bob).unread
+
+
+def test_in_a_muted_thread_nothing_is_unread(store, ann, bob):
+    first = say(store, ann, bob)
+    other = say(store, ann, bob)
+    at = {"account_id": bob, "post_id": first, "now_ms": store.now_ms}
+    store.do(pins.mute_thread, **at)
+    second = say(store, ann, bob, answers=first)
+    assert [(found.last_post_id, found.unread) for found in listed(store, bob)] == [
+        (second, False),
+        (other, True),
+    ]
+    store.do(pins.unmute_thread, **at)
+    say(store, ann, bob, answers=second)
+    assert listed(store, bob)[0].unread
 
 
 def test_a_removed_conversation_comes_back_with_what_is_new_alone(store, ann, bob):
