@@ -126,28 +126,24 @@ def api_table() -> str:
             else:
                 who += scope
             lines.append(f"| `{route.method} {route.path}` | {_cell(route.summary)} | {who} |")
-    return "\n".join([*lines, "", *methods_table()])
+    return "\n".join(lines)
 
 
-def methods_table() -> list[str]:
+def methods_tables() -> str:
     """One line per method of Mastodon's documentation: whether it exists here, and why not."""
     # Late, as above.
     from stormpetrel.api.routes import ROUTES
     from stormpetrel.web.routes import ROUTES as WEB_ROUTES
 
     here = {key(f"{route.method} {route.path}") for route in (*ROUTES, *WEB_ROUTES)} | ELSEWHERE
-    lines = [
-        "## Every method that Mastodon documents",
-        "",
-        "Of 4.6; what is newer than 4.5 is marked. `no` answers 404.",
-    ]
+    lines: list[str] = []
     for group, methods in METHODS:
-        lines += ["", f"### {group}", "", "| method | here |", "|---|---|"]
+        lines += ["", f"## {group}", "", "| method | here |", "|---|---|"]
         lines += [
             f"| `{method}` | {'yes' if key(method) in here else f'no: {_cell(why)}'} |"
             for method, why in methods
         ]
-    return lines
+    return "\n".join(lines[1:])
 
 
 ELSEWHERE = {"GET /health", "GET /api/v1/streaming"}
@@ -171,6 +167,7 @@ def pages() -> dict[Path, Callable[[], str]]:
 
     return {
         DOCS / "api.md": api_table,
+        DOCS / "methods.md": methods_tables,
         DOCS / "configuration.md": configuration_tables,
         DOCS / "commands.md": lambda: command_sections(build_parser()),
     }

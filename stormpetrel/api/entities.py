@@ -17,8 +17,8 @@ from stormpetrel import __version__
 
 VERSION = f"4.5.0 (compatible; Stormpetrel {__version__})"
 """What apps parse: the API that we speak, then who speaks it."""
-API_VERSIONS = {"mastodon": 1}
-"""1: what came before 4.3. From 2 on apps ask for grouped notifications, which do not exist here yet."""
+API_VERSIONS = {"mastodon": 2}
+"""2: what 4.3 brought, grouped notifications above all: apps that see it ask for `/api/v2/notifications`."""
 
 VisibilityName = Literal["public", "unlisted", "private", "direct"]
 
@@ -339,13 +339,14 @@ class NotificationPolicySummary(Entity, frozen=True):
 
 
 class NotificationPolicy(Entity, frozen=True):
-    """Everything is accepted: there is no filter of notifications yet."""
+    """What is so for everybody: of whom moderators silenced only those who follow them hear (rules/notifications.py:
+    notify), and everything else is told. There is nothing to choose."""
 
     for_not_following: str = "accept"
     for_not_followers: str = "accept"
     for_new_accounts: str = "accept"
     for_private_mentions: str = "accept"
-    for_limited_accounts: str = "accept"
+    for_limited_accounts: str = "drop"
     for_bots: str = "accept"
     summary: NotificationPolicySummary = NotificationPolicySummary()
 

@@ -1,4 +1,4 @@
-"""`/api/v2/filters/…`, and reading filters as version 1 knew them."""
+"""`/api/v2/filters/…`, and `/api/v1/filters/…`: a filter of one keyword, as version 1 knew them."""
 
 from __future__ import annotations
 
@@ -249,3 +249,64 @@ async def v1_show(request: Request) -> Response:
         rules.keyword, account_id=request.account_id, keyword_id=request.id()
     )
     return json(filter_v1(one, word))
+
+
+class FilterV1Input(msgspec.Struct):
+    """`irreversible`: hide what matches, otherwise warn. `expires_in` in seconds; 0, null and empty: never."""
+
+    phrase: str | None = None
+    context: list[str] | None = None
+    irreversible: bool | None = None
+    whole_word: bool | None = None
+    expires_in: Any = msgspec.UNSET
+
+
+def _v1_change(given: FilterV1Input) -> FilterChange:
+    return FilterChange(
+        contexts=None if given.context is None else tuple(given.context),
+        action=None if given.irreversible is None else "hide" if given.irreversible else "warn",
+        expires_in_s=_seconds(given.expires_in),
+    )
+
+
+@answers(FilterV1, takes=FilterV1Input)
+async def v1_create(request: Request) -> Response:
+    """Make a filter of one phrase, as version 1 knew filters"""
+    given = await request.input(FilterV1Input)
+    made = await request.site.database.write(
+        rules.create_single,
+        account_id=request.account_id,
+        phrase=given.phrase or "",
+        change=_v1_change(given),
+        whole_word=given.whole_word,
+        now_ms=request.now_ms,
+    )
+    return json(filter_v1(*made))
+
+
+@answers(FilterV1, takes=FilterV1Input)
+async def v1_update(request: Request) -> Response:
+    """Change a keyword and its filter, if that has no other"""
+    given = await request.input(FilterV1Input)
+    changed = await request.site.database.write(
+        rules.change_single,
+        account_id=request.account_id,
+        keyword_id=request.id(),
+        phrase=given.phrase,
+        change=_v1_change(given),
+        whole_word=given.whole_word,
+        now_ms=request.now_ms,
+    )
+    return json(filter_v1(*changed))
+
+
+@answers(Nothing)
+async def v1_delete(request: Request) -> Response:
+    """Delete a keyword, and its filter if that has no other"""
+    await request.site.database.write(
+        rules.delete_single,
+        account_id=request.account_id,
+        keyword_id=request.id(),
+        now_ms=request.now_ms,
+    )
+    return json({})

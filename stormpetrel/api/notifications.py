@@ -47,7 +47,7 @@ async def index(request: Request) -> Response:
     query = request.query(NotificationsQuery)
     page = page_of(query, default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST)
     # Types that we do not know are ignored: newer apps ask for what older servers lack.
-    kinds = _kinds(query.types) if query.types else None
+    kinds = kinds_of(query.types) if query.types else None
     if kinds == []:
         return Response(body=b"[]")
     found = await request.site.database.read(
@@ -56,14 +56,15 @@ async def index(request: Request) -> Response:
         page=page,
         now_ms=request.now_ms,
         kinds=kinds,
-        exclude=_kinds(query.exclude_types),
+        exclude=kinds_of(query.exclude_types),
         from_account_id=one_id(query.account_id, "account_id"),
     )
     bodies = await renderer(request).notifications(found, reader_id=request.account_id)
     return paged(request, array(bodies), [notification.id for notification in found])
 
 
-def _kinds(names: list[str]) -> list[Kind]:
+def kinds_of(names: list[str]) -> list[Kind]:
+    """The kinds of these names; those that we do not know are left out."""
     return [convert.KINDS[name] for name in names if name in convert.KINDS]
 
 
@@ -111,7 +112,7 @@ async def unread_count(request: Request) -> Response:
 
 @answers(NotificationPolicy)
 async def policy(request: Request) -> Response:
-    """Which notifications are held back: none"""
+    """Which notifications are held back: none, but silenced strangers are not told of"""
     return json(NotificationPolicy())
 
 

@@ -11,19 +11,20 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import msgspec
 
 from stormpetrel.api import convert
 from stormpetrel.api.endings import SharedStatus, ending, poll_field
 from stormpetrel.api.filter_entities import filtered
+from stormpetrel.api.loaded import HOT_POSTS, Loaded, load, load_few
 from stormpetrel.api.notification_details import WITH_DETAILS, details
 from stormpetrel.api.recent import Recent
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.memory import ReaderFlags
-from stormpetrel.model.account import Account
+from stormpetrel.model.conversation import Conversation
 from stormpetrel.model.event import (
     AccountChanged,
     AllChanged,
@@ -34,23 +35,17 @@ from stormpetrel.model.event import (
     RelationshipChanged,
 )
 from stormpetrel.model.filter import ActiveFilters, searched_text
-from stormpetrel.model.notification import Notification
+from stormpetrel.model.notification import Notification, key_text
 from stormpetrel.model.poll import Poll
 from stormpetrel.model.post import Flags, Post, Thread
 from stormpetrel.reader_filters import ReaderFilters
-from stormpetrel.rules import accounts as account_rules
-from stormpetrel.rules import posts as post_rules
-from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.database import Database
-from stormpetrel.storage.hot import hot
 
 HALF_CACHE_BYTES = 16 * 1024 * 1024
 """Bytes of posts kept in one half of their table, and a quarter of it for accounts: 40 MiB a worker at most,
 which is about 20,000 posts; a home timeline of 20 shows few that nobody else reads."""
 ENTRY_BYTES = 300
 """What an entry takes besides its text (tuple, bytes objects, place in the dict); measured with tracemalloc."""
-HOT_POSTS = 40
-"""Up to so many posts that are missing are read in the loop (storage/database.py: hot)."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -89,42 +84,6 @@ def _post_size(post: _PostBytes) -> int:
 
 def _account_size(account: bytes) -> int:
     return len(account) + ENTRY_BYTES
-
-
-class _Loaded(NamedTuple):
-    posts: list[Post]
-    accounts: list[Account]
-    flags: dict[int, Flags]
-
-
-def _load(
-    connection: Connection,
-    *,
-    post_ids: Sequence[int],
-    account_ids: Sequence[int],
-    flag_ids: Sequence[int],
-    reader_id: int | None,
-) -> _Loaded:
-    """Posts with what they boost, their authors and `account_ids`, and the reader's flags on all of them."""
-    posts = post_rules.posts(connection, post_ids=post_ids) if post_ids else []
-    given = {post.id for post in posts}
-    originals = [
-        post.boost_of_id for post in posts if post.boost_of_id is not None and post.boost_of_id not in given
-    ]
-    if originals:
-        posts += post_rules.posts(connection, post_ids=list(dict.fromkeys(originals)))
-    wanted = dict.fromkeys([*account_ids, *(post.author_id for post in posts)])
-    accounts = account_rules.accounts(connection, account_ids=list(wanted)) if wanted else []
-    flags: dict[int, Flags] = {}
-    if reader_id is not None:
-        asked = dict.fromkeys([*flag_ids, *(post.id for post in posts if post.boost_of_id is None)])
-        flags = post_rules.flags(connection, reader_id=reader_id, post_ids=list(asked))
-    return _Loaded(posts, accounts, flags)
-
-
-@hot
-def _load_few(connection: Connection, **wanted: Any) -> _Loaded:
-    return _load(connection, **wanted)
 
 
 class _View:
@@ -461,12 +420,12 @@ class Renderer:
             if account is None:
                 continue
             parts = [
-                b'{"id":"%d","type":"%b","created_at":"%b","group_key":"ungrouped-%d","account":'
+                b'{"id":"%d","type":"%b","created_at":"%b","group_key":"%b","account":'
                 % (
                     notification.id,
                     convert.KIND_NAMES[notification.kind].encode(),
                     convert.timestamp(notification.created_at_ms).encode(),
-                    notification.id,
+                    key_text(notification).encode(),
                 ),
                 account,
             ]
@@ -481,6 +440,22 @@ class Renderer:
                     continue
             parts.append(b"}")
             bodies.append(b"".join(parts))
+        return bodies
+
+    async def conversations(self, conversations: Sequence[Conversation], *, reader_id: int) -> list[bytes]:
+        """The reader's conversations in the given order; those whose last post is gone are left out."""
+        people = [account_id for one in conversations for account_id in one.participant_ids]
+        view = await self._view([one.last_post_id for one in conversations], people, reader_id)
+        bodies = []
+        for one in conversations:
+            parts = [
+                b'{"id":"%d","unread":%b,"accounts":' % (one.id, b"true" if one.unread else b"false"),
+                view.accounts(one.participant_ids),
+                b',"last_status":',
+            ]
+            if view.add_status(parts, one.last_post_id):
+                parts.append(b"}")
+                bodies.append(b"".join(parts))
         return bodies
 
     # Where it comes from
@@ -543,8 +518,8 @@ class Renderer:
     ) -> dict[int, Flags]:
         """Reads what is missing into `posts` and `accounts`, keeps what is still true; gives the flags."""
         with self.watching() as changed:
-            loaded: _Loaded = await self._database.read(
-                _load_few if len(missing_posts) + len(missing_accounts) <= HOT_POSTS else _load,
+            loaded: Loaded = await self._database.read(
+                load_few if len(missing_posts) + len(missing_accounts) <= HOT_POSTS else load,
                 post_ids=missing_posts,
                 account_ids=missing_accounts,
                 flag_ids=flag_ids,

@@ -12,6 +12,7 @@ from stormpetrel.api import (
     account_notes,
     accounts,
     apps,
+    conversations,
     edits,
     emails,
     empty,
@@ -21,6 +22,7 @@ from stormpetrel.api import (
     instance_texts,
     lists,
     media,
+    notification_groups,
     notifications,
     oauth,
     oembed,
@@ -96,6 +98,7 @@ def _delete(path: str, handler: Handler, scope: str) -> Route:
 _A = "/api/v1/accounts"
 _S = "/api/v1/statuses"
 _N = "/api/v1/notifications"
+_G = "/api/v2/notifications"
 _I = "/api/v1/instance"
 _L = "/api/v1/lists"
 _F = "/api/v2/filters"
@@ -224,7 +227,9 @@ ROUTES: tuple[Route, ...] = (
     _get("/api/v1/timelines/home", timelines.home, "read:statuses"),
     _open("/api/v1/timelines/public", timelines.public, "read:statuses", hot=_PUBLIC),
     _open("/api/v1/timelines/tag/{name}", timelines.tag, "read:statuses", hot=_TAG),
-    _get("/api/v1/conversations", empty.conversations, "read:statuses"),
+    _get("/api/v1/conversations", conversations.index, "read:statuses"),
+    _delete("/api/v1/conversations/{id}", conversations.remove, "write:conversations"),
+    _post("/api/v1/conversations/{id}/read", conversations.read, "write:conversations"),
     _get("/api/v1/timelines/list/{id}", lists.timeline, "read:lists"),
     _get(f"{_L}", lists.index, "read:lists"),
     _post(f"{_L}", lists.create, "write:lists"),
@@ -256,6 +261,11 @@ ROUTES: tuple[Route, ...] = (
     _post(f"{_N}/{{id}}/dismiss", notifications.dismiss, "write:notifications"),
     _post(f"{_N}/clear", notifications.clear, "write:notifications"),
     _get(f"{_N}/requests", empty.requests, "read:notifications"),
+    _get(f"{_G}", notification_groups.index, "read:notifications"),
+    _get(f"{_G}/unread_count", notification_groups.unread_count, "read:notifications"),
+    _get(f"{_G}/{{group_key}}", notification_groups.show, "read:notifications"),
+    _post(f"{_G}/{{group_key}}/dismiss", notification_groups.dismiss, "write:notifications"),
+    _get(f"{_G}/{{group_key}}/accounts", notification_groups.accounts, "read:notifications"),
     _get("/api/v1/notifications/policy", notifications.policy, "read:notifications"),
     _get("/api/v2/notifications/policy", notifications.policy, "read:notifications"),
     # Finding
@@ -280,7 +290,10 @@ ROUTES: tuple[Route, ...] = (
     _get("/api/v1/endorsements", account_notes.endorsements, "read:accounts"),
     # Filters of what one reads
     _get("/api/v1/filters", filters.v1_index, "read:filters"),
+    _post("/api/v1/filters", filters.v1_create, "write:filters"),
     _get("/api/v1/filters/{id}", filters.v1_show, "read:filters"),
+    _put("/api/v1/filters/{id}", filters.v1_update, "write:filters"),
+    _delete("/api/v1/filters/{id}", filters.v1_delete, "write:filters"),
     _get(f"{_F}", filters.index, "read:filters"),
     _post(f"{_F}", filters.create, "write:filters"),
     _get(f"{_F}/{{id}}", filters.show, "read:filters"),

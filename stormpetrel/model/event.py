@@ -89,6 +89,14 @@ class Notified(msgspec.Struct, frozen=True, tag="notified"):
     notification_id: int
 
 
+class ConversationChanged(msgspec.Struct, frozen=True, tag="conversation"):
+    """The account's conversation has another last post, or was read. `post_id`: a post that has just come into it."""
+
+    account_id: int
+    thread_id: int
+    post_id: int = 0
+
+
 class ListChanged(msgspec.Struct, frozen=True, tag="list"):
     """Members or settings of the account's list changed, or it is gone."""
 
@@ -132,6 +140,7 @@ Event = (
     | AccountChanged
     | RelationshipChanged
     | Notified
+    | ConversationChanged
     | ListChanged
     | FiltersChanged
     | FollowedTagsChanged

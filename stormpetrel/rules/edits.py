@@ -12,7 +12,7 @@ from stormpetrel.model.notification import Kind
 from stormpetrel.model.poll import Poll, PollDraft
 from stormpetrel.model.post import Draft, Post, Version
 from stormpetrel.model.visibility import may_see
-from stormpetrel.rules import media, notifications, polls, posts
+from stormpetrel.rules import conversations, media, notifications, polls, posts
 from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import edits as stored
 from stormpetrel.storage import notifications as stored_notifications
@@ -182,8 +182,11 @@ def _address(connection: Connection, old: Post, new: Post, *, now_ms: int) -> No
                 from_account_id=new.author_id,
                 post_id=new.id,
             )
+        conversations.take_out(connection, post=new, account_ids=gone)
     come = sorted(after - before)
     stored_posts.insert_mentions(connection, post_id=new.id, account_ids=come)
+    if come:
+        conversations.add_post(connection, post=new, account_ids=come)
     for account_id in come:
         notifications.notify(
             connection,

@@ -159,6 +159,62 @@ def change_keyword(
     return next((one for one in changed.keywords if one.id == keyword_id), before)
 
 
+# A filter of one keyword, which is what version 1 of the API knows, by the keyword's id.
+
+
+def create_single(
+    connection: Connection,
+    *,
+    account_id: int,
+    phrase: str,
+    change: FilterChange,
+    whole_word: bool | None,
+    now_ms: int,
+) -> tuple[Filter, Keyword]:
+    """A new filter that looks for the phrase, and is called by it. Raises Invalid as `create_filter`."""
+    change = replace(change, title=phrase, keywords=(KeywordChange(keyword=phrase, whole_word=whole_word),))
+    made = create_filter(connection, account_id=account_id, change=change, now_ms=now_ms)
+    return made, made.keywords[0]
+
+
+def change_single(
+    connection: Connection,
+    *,
+    account_id: int,
+    keyword_id: int,
+    phrase: str | None,
+    change: FilterChange,
+    whole_word: bool | None,
+    now_ms: int,
+) -> tuple[Filter, Keyword]:
+    """Changes the keyword, and the filter that it is in. Raises NotFound for anybody else's, Invalid where that
+    would change a filter for other keywords, too."""
+    found, _ = keyword(connection, account_id=account_id, keyword_id=keyword_id)
+    if len(found.keywords) == 1 and not found.posts:
+        change = replace(change, title=phrase)
+    elif _changed(found, change, now_ms) != found:
+        raise Invalid("Validation failed: This filter looks for more than this phrase: change it as a whole")
+    word = KeywordChange(id=keyword_id, keyword=phrase, whole_word=whole_word)
+    change_filter(
+        connection,
+        account_id=account_id,
+        filter_id=found.id,
+        change=replace(change, keywords=(word,)),
+        now_ms=now_ms,
+    )
+    return keyword(connection, account_id=account_id, keyword_id=keyword_id)
+
+
+def delete_single(connection: Connection, *, account_id: int, keyword_id: int, now_ms: int) -> None:
+    """Takes the keyword out; a filter that looks for nothing else goes. Raises NotFound for anybody else's."""
+    found, _ = keyword(connection, account_id=account_id, keyword_id=keyword_id)
+    if len(found.keywords) == 1 and not found.posts:
+        delete_filter(connection, account_id=account_id, filter_id=found.id)
+        return
+    gone = KeywordChange(remove=True)
+    change_keyword(connection, account_id=account_id, keyword_id=keyword_id, change=gone, now_ms=now_ms)
+
+
 def filtered_post(connection: Connection, *, account_id: int, id: int) -> FilteredPost:
     """What says that a filter names a post. Raises NotFound for anybody else's."""
     for one in stored.filters(connection, account_id=account_id):

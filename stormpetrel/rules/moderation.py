@@ -31,6 +31,7 @@ from stormpetrel.model.notification import Kind
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Post
 from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import conversations
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.storage import accounts, notifications, posts
 from stormpetrel.storage import moderation as stored
@@ -245,6 +246,7 @@ def hide(connection: Connection, actor: Moderator, *, post_id: int, reason: str,
             hidden=True,
         )
     )
+    conversations.tell_of_post(connection, post_id=post_id)
     # For others it is as if deleted; its author's own list has it still, and is read anew.
     connection.tell(RelationshipChanged(account.id, account.id))
     note(connection, actor, Act.HIDE, reason=reason, account=account, post_id=post_id, now_ms=now_ms)
@@ -257,6 +259,7 @@ def unhide(connection: Connection, actor: Moderator, *, post_id: int, reason: st
         raise Invalid("This post is not hidden")
     posts.set_hidden(connection, post_id=post_id, hidden=False)
     connection.tell(PostChanged(post_id, account.id))
+    conversations.tell_of_post(connection, post_id=post_id)
     # Any list and any page may be missing it or a boost of it.
     connection.tell(AccountChanged(account.id, hidden=True))
     note(connection, actor, Act.UNHIDE, reason=reason, account=account, post_id=post_id, now_ms=now_ms)

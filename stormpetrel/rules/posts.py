@@ -26,7 +26,7 @@ from stormpetrel.model.post import (
     Visibility,
 )
 from stormpetrel.model.visibility import Facts, may_list, may_see
-from stormpetrel.rules import media, notifications, polls
+from stormpetrel.rules import conversations, media, notifications, polls
 from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import accounts, outbox
 from stormpetrel.storage import notifications as stored_notifications
@@ -269,6 +269,7 @@ def create_post(
                 post_id=post.id,
                 now_ms=now_ms,
             )
+    conversations.add_post(connection, post=post, account_ids={author_id, *addressed})
     if visibility is not Visibility.DIRECT and found.has_subscribers:
         # There may be thousands: the courier tells them, so that the author does not wait.
         outbox.put(connection, kind="post_notices", payload={"post_id": post.id}, now_ms=now_ms)
@@ -365,7 +366,9 @@ def delete_post(
         stored.add_replies(connection, post_id=found.in_reply_to_id, delta=-1)
         connection.tell(PostChanged(found.in_reply_to_id, found.in_reply_to_account_id or 0))
     media.let_go(connection, media=found.media, delete_media=delete_media, now_ms=now_ms)
+    places = conversations.lock_of_post(connection, post_id=post_id)
     stored.delete_post(connection, post_id=post_id)
+    conversations.settle(connection, post_id=post_id, places=places)
     accounts.add_post_count(connection, account_id=author_id, delta=-1)
     connection.tell(
         PostDeleted(

@@ -10,15 +10,17 @@ _FOLLOWED = sql("SELECT followed_id FROM follows WHERE follower_id = :account_id
 _FOLLOWERS = sql("SELECT follower_id FROM follows WHERE followed_id = :account_id LIMIT :count")
 _FORGET_USER = sql("DELETE FROM users WHERE account_id = :account_id")
 _FORGET_LINKS = sql("DELETE FROM mail_links WHERE account_id = :account_id")
+_FORGET_CONVERSATIONS = sql("DELETE FROM conversations WHERE account_id = :account_id")
 _FORGET_PROFILE = sql(
     "UPDATE accounts SET display_name = '', note = '', fields = '[]', discoverable = FALSE WHERE id = :account_id"
 )
 
 
 def forget_person(connection: Connection, *, account_id: int) -> None:
-    """E-mail address, password and profile are gone; the address may be used again."""
+    """E-mail address, password, conversations and profile are gone; the address may be used again."""
     connection.run(_FORGET_USER, account_id=account_id)
     connection.run(_FORGET_LINKS, account_id=account_id)
+    connection.run(_FORGET_CONVERSATIONS, account_id=account_id)
     connection.run(_FORGET_PROFILE, account_id=account_id)
 
 

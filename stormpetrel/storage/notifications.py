@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from stormpetrel.model.ids import time_ms
-from stormpetrel.model.notification import Kind, Marker, Notification
+from stormpetrel.model.notification import GroupKey, Kind, Marker, Notification
 from stormpetrel.model.page import Page
 from stormpetrel.storage.connection import Connection, Row
 from stormpetrel.storage.paging import paged
@@ -26,6 +27,7 @@ _PAGE = (
     "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms))"
 )
 _NOTIFICATIONS = paged(_PAGE, "n.id")
+_GROUP = paged(f"{_PAGE} AND coalesce(n.post_id, 0) = :post_id", "n.id")
 _NOTIFICATIONS_FROM = paged(f"{_PAGE} AND n.from_account_id = :from_account_id", "n.id")
 _ONE = sql(
     f"SELECT {_COLUMNS} FROM notifications n WHERE n.id = :notification_id AND n.account_id = :account_id "
@@ -44,6 +46,10 @@ _CLEAR = sql("DELETE FROM notifications WHERE account_id = :account_id")
 _FORGET = sql(
     "DELETE FROM notifications WHERE from_account_id = :from_account_id AND account_id = :account_id "
     "AND kind = :kind AND coalesce(post_id, 0) = :post_id"
+)
+_DELETE_GROUP = sql(
+    "DELETE FROM notifications WHERE account_id = :account_id AND kind = :kind "
+    "AND coalesce(post_id, 0) = :post_id AND id >= :first_id AND id < :end_id"
 )
 _FORGET_BETWEEN = sql(
     "DELETE FROM notifications WHERE account_id = :account_id AND from_account_id = :from_account_id"
@@ -83,6 +89,39 @@ def notifications(
     else:
         rows = _NOTIFICATIONS_FROM.run(connection, page, from_account_id=from_account_id, **values)
     return [_notification(row) for row in rows]
+
+
+def of_group(
+    connection: Connection, *, account_id: int, group: GroupKey, page: Page, now_ms: int
+) -> list[Notification]:
+    """The page's notifications of one group, newest first, as `notifications` gives them."""
+    within = replace(
+        page,
+        max_id=min(page.max_id, group.end_id),
+        since_id=max(page.since_id, group.first_id - 1),
+        min_id=None if page.min_id is None else max(page.min_id, group.first_id - 1),
+    )
+    rows = _GROUP.run(
+        connection,
+        within,
+        account_id=account_id,
+        kinds=[group.kind.value],
+        post_id=group.post_id,
+        now_ms=now_ms,
+    )
+    return [_notification(row) for row in rows]
+
+
+def delete_group(connection: Connection, *, account_id: int, group: GroupKey) -> None:
+    """Removes all of a group."""
+    connection.run(
+        _DELETE_GROUP,
+        account_id=account_id,
+        kind=group.kind.value,
+        post_id=group.post_id,
+        first_id=group.first_id,
+        end_id=group.end_id,
+    )
 
 
 def notification(connection: Connection, *, account_id: int, notification_id: int) -> Notification | None:

@@ -77,6 +77,8 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "mentions": ("post_id", "account_id"),
     "post_tags": ("tag_id", "post_id"),
+    "conversations": ("account_id", "thread_id", "last_post_id", "read_to_id"),
+    "conversation_posts": ("account_id", "thread_id", "post_id"),
     "favourites": ("id", "account_id", "post_id"),
 }
 """What is written of each table; the rest has its defaults."""
@@ -311,8 +313,9 @@ class _Posts:
         self._rng = Random(f"stormpetrel posts {size.seed}")  # noqa: S311 - content, not a secret
 
     def chunks(self) -> Iterator[dict[str, list[Row]]]:
-        """Posts with their mentions and tags, a transaction's worth at a time."""
-        rows: dict[str, list[Row]] = {"posts": [], "mentions": [], "post_tags": []}
+        """Posts with their mentions, tags and conversations, a transaction's worth at a time."""
+        tables = ("posts", "mentions", "post_tags", "conversations", "conversation_posts")
+        rows: dict[str, list[Row]] = {table: [] for table in tables}
         for post in range(len(self._plan.author)):
             self._add(post, rows)
             if len(rows["posts"]) >= ROWS_PER_COMMIT // 2:
@@ -349,6 +352,12 @@ class _Posts:
                 rows["mentions"].append((post_id, ids[plan.mentioned[post]]))
             if self._rng.random() < TAGGED_SHARE and plan.visibility[post] != Visibility.DIRECT:
                 text = self._tag(post_id, text, rows["post_tags"])
+            if plan.visibility[post] == Visibility.DIRECT:
+                # Each begins a conversation: no seeded post answers one.
+                for person in {author, plan.mentioned[post]} - {-1}:
+                    read_to_id = post_id if person == author else 0
+                    rows["conversations"].append((ids[person], post_id, post_id, read_to_id))
+                    rows["conversation_posts"].append((ids[person], post_id, post_id))
         rows["posts"].append(
             (
                 post_id,

@@ -18,9 +18,11 @@ from typing import Any, Protocol
 
 from stormpetrel.config import StreamingConfig
 from stormpetrel.errors import NotFound, NotSignedIn, Refusal
+from stormpetrel.model.conversation import Conversation
 from stormpetrel.model.event import (
     AccessChanged,
     AllChanged,
+    ConversationChanged,
     Event,
     FiltersChanged,
     FollowedTagsChanged,
@@ -34,14 +36,14 @@ from stormpetrel.model.event import (
 from stormpetrel.model.notification import Notification
 from stormpetrel.model.post import Flags
 from stormpetrel.rules import access as access_rules
-from stormpetrel.rules import notifications, posts
+from stormpetrel.rules import conversations, notifications, posts
 from stormpetrel.storage.database import Database
 from stormpetrel.streaming.audiences import Audiences
 from stormpetrel.streaming.listeners import Listener, Listeners, Subscription
 from stormpetrel.streaming.messages import Message
 from stormpetrel.streaming.readers import Readers
 from stormpetrel.streaming.shown import Shown
-from stormpetrel.streaming.streams import HOME, LIST, NOTIFIED, Key, Stream
+from stormpetrel.streaming.streams import DIRECT, HOME, LIST, NOTIFIED, Key, Stream
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +78,9 @@ class Rendering(Protocol):
     async def notifications(
         self, notifications: Sequence[Notification], *, reader_id: int
     ) -> list[bytes]: ...
+    async def conversations(
+        self, conversations: Sequence[Conversation], *, reader_id: int
+    ) -> list[bytes]: ...
 
 
 class Hub:
@@ -93,6 +98,7 @@ class Hub:
         self._database = database
         self._rendering = rendering
         self._drain = drain
+        self._clock_ms = clock_ms
         self.listeners = Listeners(caps)
         self.readers = Readers(database, clock_ms=clock_ms)
         self._audiences = Audiences(database)
@@ -162,7 +168,14 @@ class Hub:
         if not self.listeners:
             return
         match event:
-            case PostCreated() | PostEdited() | PostDeleted() | Notified() | FiltersChanged():
+            case (
+                PostCreated()
+                | PostEdited()
+                | PostDeleted()
+                | Notified()
+                | ConversationChanged()
+                | FiltersChanged()
+            ):
                 self._waiting.append(event)
                 if len(self._waiting) > MAX_WAITING:
                     self._send_away()
@@ -240,6 +253,8 @@ class Hub:
                 await self._tell_delete(event)
             case Notified(account_id=account_id, notification_id=notification_id):
                 await self._tell_notification(account_id, notification_id)
+            case ConversationChanged():
+                await self._tell_conversation(event)
             case FiltersChanged(account_id=account_id):
                 message = Message("filters_changed", lambda _: None)
                 await self._write(message, self.listeners.of(Key(HOME, account_id)))
@@ -305,6 +320,26 @@ class Hub:
         bodies = await self._rendering.notifications([notification], reader_id=account_id)
         if bodies:
             await self._write(Message("notification", lambda _: bodies[0]), to)
+
+    async def _tell_conversation(self, event: ConversationChanged) -> None:
+        reader_id = event.account_id
+        to = self.listeners.of(Key(DIRECT, reader_id))
+        if not to:
+            return
+        try:
+            found = await self._database.read(
+                conversations.conversation,
+                account_id=reader_id,
+                conversation_id=event.thread_id,
+                now_ms=self._clock_ms(),
+            )
+        except NotFound:
+            return  # removed already, or nothing in it is for this reader
+        if event.post_id > found.last_post_id:
+            return  # the reader is not shown what is new
+        bodies = await self._rendering.conversations([found], reader_id=reader_id)
+        if bodies:
+            await self._write(Message("conversation", lambda _: bodies[0]), to)
 
     async def _write(
         self,

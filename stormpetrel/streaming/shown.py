@@ -41,7 +41,8 @@ class Shown:
             taste = readers.taste(audience.owner_id)
             if taste is not None and any(list_takes(audience, taste, item) for item in _items(event, taste)):
                 to += listeners.of(Key(LIST, audience.list_id))
-        if plain.visibility == Visibility.DIRECT:
+        # Of a new one the conversation tells, which each of them has.
+        if plain.visibility == Visibility.DIRECT and isinstance(event, PostEdited):
             for reader_id in {author_id, *event.mentioned_ids}:
                 if not readers.hides(reader_id, author_id):
                     to += listeners.of(Key(DIRECT, reader_id))

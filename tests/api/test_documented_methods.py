@@ -1,4 +1,4 @@
-"""docs/api.md's table of every documented method says what is true."""
+"""docs/methods.md's table of every documented method says what is true."""
 
 from __future__ import annotations
 

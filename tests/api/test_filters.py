@@ -142,3 +142,54 @@ def test_a_filter_that_cannot_be_is_refused_with_a_reason(place, given):
     assert answer.status_code == 422
     assert answer.json()["details"]
     assert person.get("/api/v2/filters") == []
+
+
+def test_older_apps_make_change_and_delete_filters_of_one_phrase(place, app):
+    person, api = app
+    made = api.filter_create("rain", ["home", "public"], irreversible=True, whole_word=False, expires_in=3600)
+    check(made, types.Filter)
+    assert (made.phrase, made.irreversible, made.whole_word) == ("rain", True, False)
+    (whole,) = person.get("/api/v2/filters")
+    assert (whole["title"], whole["filter_action"]) == ("rain", "hide")
+    assert [word["id"] for word in whole["keywords"]] == [str(made.id)]
+    path = f"/api/v1/filters/{made.id}"
+    changed = person.http.put(
+        path, json={"phrase": "hail", "context": ["thread"], "irreversible": False, "expires_in": None}
+    )
+    assert changed.json() == {
+        "id": str(made.id),
+        "phrase": "hail",
+        "context": ["thread"],
+        "whole_word": False,
+        "expires_at": None,
+        "irreversible": False,
+    }
+    assert person.get("/api/v2/filters")[0]["title"] == "hail"
+    stranger = place.person("stranger")
+    assert stranger.http.put(path, json={"phrase": "x"}).status_code == 404
+    assert stranger.http.delete(path).status_code == 404
+    assert place.visitor.post("/api/v1/filters", json={"phrase": "x"}).status_code == 401
+    reads = place.client(place.token(person.id, scopes="read"))
+    assert reads.delete(path).status_code == 403
+    assert person.http.delete(path).json() == {}
+    assert person.get("/api/v2/filters") == []
+    for wrong in ({}, {"phrase": "x"}, {"phrase": "x", "context": ["there"]}, {"context": ["home"]}):
+        assert person.http.post("/api/v1/filters", json=wrong).status_code == 422, wrong
+
+
+def test_older_apps_do_not_change_a_filter_of_several_phrases_unawares(app):
+    person, _ = app
+    made = person.do(
+        "/api/v2/filters",
+        title="Weather",
+        context=["home"],
+        keywords_attributes=[{"keyword": "rain"}, {"keyword": "hail"}],
+    )
+    path = f"/api/v1/filters/{made['keywords'][0]['id']}"
+    assert person.http.put(path, json={"phrase": "snow", "context": ["public"]}).status_code == 422
+    changed = person.http.put(path, json={"phrase": "snow", "context": ["home"]})
+    assert changed.json()["phrase"] == "snow"
+    assert person.http.delete(path).json() == {}
+    left = person.get(f"/api/v2/filters/{made['id']}")
+    assert (left["title"], [word["keyword"] for word in left["keywords"]]) == ("Weather", ["hail"])
+    person.http.delete(f"/api/v2/filters/{made['id']}")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from stormpetrel.model.moderation import COMMAND_LINE
+from stormpetrel.rules import moderation
+from tests.people import now_ms
+
 
 def test_everything_that_others_do_is_told_in_the_words_of_the_api(place):
     ann, bob = place.person("ann"), place.person("bob")
@@ -76,7 +80,13 @@ def test_markers_are_remembered_by_json_and_form(place):
     assert place.person("bob").get("/api/v1/markers", **{"timeline[]": "home"}) == {}
 
 
-def test_nothing_is_held_back(place):
-    ann = place.person("ann")
+def test_nothing_is_held_back_and_of_silenced_strangers_nothing_told_as_the_policy_says(place):
+    ann, stranger = place.person("ann"), place.person("stranger")
+    place.write(moderation.silence, COMMAND_LINE, account_id=stranger.id, reason="no", now_ms=now_ms())
+    stranger.post(f"@{ann.username} hello")
+    assert ann.get("/api/v1/notifications") == []
     assert ann.get("/api/v1/notifications/requests") == []
-    assert ann.get("/api/v2/notifications/policy")["for_not_following"] == "accept"
+    policy = ann.get("/api/v2/notifications/policy")
+    assert policy.pop("summary") == {"pending_requests_count": 0, "pending_notifications_count": 0}
+    assert policy.pop("for_limited_accounts") == "drop"
+    assert set(policy.values()) == {"accept"}

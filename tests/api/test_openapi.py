@@ -132,6 +132,7 @@ def test_answers_are_as_described(place, person):
         "/api/v1/lists/": (list_id := person.do("/api/v1/lists", title="Described")["id"]),
         "/api/v1/timelines/list/": list_id,
         "/api/v1/notifications/": told,
+        "/api/v2/notifications/": person.get("/api/v2/notifications")["notification_groups"][0]["group_key"],
         "/api/v1/statuses/": person.post_id,
         "/api/v1/media/": person.media_id,
         "/api/v1/polls/": person.post_id,
@@ -142,7 +143,7 @@ def test_answers_are_as_described(place, person):
         if method != "get" or "text/event-stream" in operation["responses"]["200"].get("content", {}):
             continue
         some_id = next((found for start, found in ids.items() if path.startswith(start)), str(person.id))
-        url = path.replace("{id}", some_id).replace("{name}", "described")
+        url = path.replace("{id}", some_id).replace("{group_key}", some_id).replace("{name}", "described")
         domain = place.base_url.partition("://")[2]
         answer = person.http.get(
             url,

@@ -149,7 +149,7 @@ def test_several_streams_on_one_connection_each_have_their_own_messages(place, p
         assert post["id"] != second["id"]
 
 
-def test_direct_posts_reach_who_is_mentioned_and_nobody_else(place, people):
+def test_direct_posts_reach_who_is_mentioned_and_nobody_else_as_conversations(place, people):
     reader, author, stranger = people
     with (
         listening(place.base_url, reader.token, stream="direct") as direct,
@@ -157,12 +157,41 @@ def test_direct_posts_reach_who_is_mentioned_and_nobody_else(place, people):
         listening(place.base_url, stranger.token, stream="user") as home,
     ):
         post = author.post(f"@{reader.username} between us", visibility="direct")
-        assert direct.next()[:2] == (["direct"], "update")
+        stream, event, told = direct.next()
+        assert (stream, event) == (["direct"], "conversation")
+        assert told == reader.get("/api/v1/conversations")[0]
+        assert (told["unread"], told["last_status"]["id"]) == (True, post["id"])
         last = stranger.post(f"@{author.username} between us two", visibility="direct")
-        assert seen_until(others, last) == [last["id"]]
+        stream, event, told = others.next()
+        assert (event, told["last_status"]["id"], told["unread"]) == ("conversation", last["id"], False)
         assert seen_until(home, last) == [last["id"]]
+        # Another device of one's own hears what was read on this one.
+        reader.do(f"/api/v1/conversations/{post['id']}/read")
+        stream, event, told = direct.next()
+        assert (event, told["id"], told["unread"]) == ("conversation", post["id"], False)
+        answer = author.post(f"@{reader.username} more", visibility="direct", in_reply_to_id=post["id"])
+        assert direct.next()[2]["last_status"]["id"] == answer["id"]
+        author.http.delete(f"/api/v1/statuses/{answer['id']}")
+        heard = [direct.next(), direct.next()]
+        assert (["direct"], "delete", answer["id"]) in heard
+        ((_, _, told),) = [one for one in heard if one[1] == "conversation"]
+        assert (told["id"], told["last_status"]["id"]) == (post["id"], post["id"])
         author.http.delete(f"/api/v1/statuses/{post['id']}")
         assert direct.next() == (["direct"], "delete", post["id"])
+
+
+def test_the_direct_stream_keeps_silent_about_whom_one_hides(place, people):
+    reader, author, stranger = people
+    muted = place.person("muted")
+    reader.do(f"/api/v1/accounts/{muted.id}/mute")
+    with listening(place.base_url, reader.token, stream="direct") as direct:
+        first = author.post(f"@{reader.username} @{muted.username} psst", visibility="direct")
+        assert direct.next()[2]["last_status"]["id"] == first["id"]
+        muted.post(f"@{reader.username} psst", visibility="direct", in_reply_to_id=first["id"])
+        muted.post(f"@{reader.username} hey", visibility="direct")
+        last = stranger.post(f"@{reader.username} hello", visibility="direct")
+        _, event, told = direct.next()
+        assert (event, told["last_status"]["id"]) == ("conversation", last["id"])
 
 
 def test_notifications_come_in_the_home_stream_and_in_their_own(place, people):

@@ -51,7 +51,9 @@ def test_home_notifications_and_direct_are_ones_own(place, people):
         event, payload = home.next()
         assert (event, payload) == ("update", author.get(f"/api/v1/statuses/{post['id']}"))
         secret = reader.post(f"@{author.username} psst", visibility="direct")
-        assert direct.next()[1]["id"] == secret["id"]
+        event, payload = direct.next()
+        assert (event, payload) == ("conversation", author.get("/api/v1/conversations")[0])
+        assert payload["last_status"]["id"] == secret["id"]
         for stream in (home, told):
             event, payload = stream.next()
             assert (event, payload["type"]) == ("notification", "mention")

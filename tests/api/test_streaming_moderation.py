@@ -135,7 +135,7 @@ def test_hiding_takes_boosts_back_and_private_words_from_whom_they_were_for(plac
         act(place, "hide", post_id=int(post["id"]))
         assert home.next() == (["user"], "delete", boost["id"])
         secret = author.post(f"@{stranger.username} psst", visibility="direct")
-        assert direct.next()[2]["id"] == secret["id"]
+        assert direct.next()[2]["last_status"]["id"] == secret["id"]
         act(place, "hide", post_id=int(secret["id"]))
         assert direct.next() == (["direct"], "delete", secret["id"])
         last = follower.post("Last")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from stormpetrel.storage.tables import (
     accounts,
     applications,
+    conversations,
     edits,
     filters,
     lists,
@@ -23,6 +24,7 @@ from stormpetrel.storage.tables.columns import metadata
 TABLES = (
     accounts,
     applications,
+    conversations,
     edits,
     filters,
     lists,

@@ -1,0 +1,49 @@
+"""`/api/v1/conversations/…`: direct posts, by whom one talks with."""
+
+from __future__ import annotations
+
+from stormpetrel.api.entities import Conversation, Nothing
+from stormpetrel.api.paging import PageQuery, page_of
+from stormpetrel.api.render import array, renderer
+from stormpetrel.api.shapes import answers
+from stormpetrel.errors import NotFound
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, paged
+from stormpetrel.rules import conversations as rules
+
+
+@answers(list[Conversation], takes=PageQuery, paged=True)
+async def index(request: Request) -> Response:
+    """Direct posts by conversation, the one with the newest post first"""
+    found = await request.site.database.read(
+        rules.conversations,
+        account_id=request.account_id,
+        page=page_of(request.query(PageQuery)),
+        now_ms=request.now_ms,
+    )
+    bodies = await renderer(request).conversations(found, reader_id=request.account_id)
+    return paged(request, array(bodies), [one.place for one in found])
+
+
+@answers(Conversation)
+async def read(request: Request) -> Response:
+    """Mark a conversation as read"""
+    found = await request.site.database.write(
+        rules.mark_read,
+        account_id=request.account_id,
+        conversation_id=request.id(),
+        now_ms=request.now_ms,
+    )
+    bodies = await renderer(request).conversations([found], reader_id=request.account_id)
+    if not bodies:
+        raise NotFound
+    return Response(body=bodies[0])
+
+
+@answers(Nothing)
+async def remove(request: Request) -> Response:
+    """Remove a conversation from one's list; a new post in it brings it back"""
+    await request.site.database.write(
+        rules.remove, account_id=request.account_id, conversation_id=request.id()
+    )
+    return Response(body=b"{}")

@@ -1,0 +1,185 @@
+"""`/api/v2/notifications/…`: what others did, with what many did alike told as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from stormpetrel.api import convert
+from stormpetrel.api.accounts import account_rows
+from stormpetrel.api.entities import (
+    Account,
+    AccountWarning,
+    Entity,
+    Nothing,
+    NotificationCount,
+    Report,
+    Status,
+)
+from stormpetrel.api.notification_details import WITH_DETAILS, details
+from stormpetrel.api.notifications import COUNT_DEFAULT, COUNT_MOST, NotificationsQuery, kinds_of
+from stormpetrel.api.paging import ACCOUNTS_DEFAULT, ACCOUNTS_MOST, Id, PageQuery, one_id, page_of
+from stormpetrel.api.render import renderer
+from stormpetrel.api.shapes import answers
+from stormpetrel.errors import Invalid
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, json, page_links
+from stormpetrel.model.notification import GROUPED, NotificationGroup
+from stormpetrel.rules import notification_groups as rules
+
+_encode = msgspec.json.Encoder().encode
+EXPANSIONS = ("full", "partial_avatars")
+
+
+class NotificationGroupEntity(Entity, frozen=True):
+    """Notifications told as one. `most_recent_notification_id` is a number, as Mastodon's is and apps insist."""
+
+    group_key: str
+    notifications_count: int
+    type: str
+    most_recent_notification_id: int
+    page_min_id: str
+    page_max_id: str
+    latest_page_notification_at: str
+    sample_account_ids: list[str]
+    status_id: str | UnsetType = UNSET
+    report: Report | UnsetType = UNSET
+    moderation_warning: AccountWarning | UnsetType = UNSET
+
+
+class GroupedNotifications(Entity, frozen=True):
+    """Groups, and each account and status that is in them once. Accounts are always given in full."""
+
+    accounts: list[Account]
+    statuses: list[Status]
+    notification_groups: list[NotificationGroupEntity]
+    partial_accounts: list[Account] | UnsetType = UNSET
+
+
+class GroupsQuery(NotificationsQuery, kw_only=True):
+    grouped_types: list[str] | None = None
+    expand_accounts: str = "full"
+
+
+@answers(GroupedNotifications, takes=GroupsQuery, paged=True)
+async def index(request: Request) -> Response:
+    """What others did that concerns one, with what many did alike told as one"""
+    query = request.query(GroupsQuery)
+    if query.expand_accounts not in EXPANSIONS:
+        raise Invalid("expand_accounts must be full or partial_avatars")
+    kinds = kinds_of(query.types) if query.types else None
+    found = await request.site.database.read(
+        rules.groups,
+        account_id=request.account_id,
+        page=page_of(query, default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST),
+        now_ms=request.now_ms,
+        kinds=kinds,
+        exclude=kinds_of(query.exclude_types),
+        grouped=GROUPED if query.grouped_types is None else kinds_of(query.grouped_types),
+        from_account_id=one_id(query.account_id, "account_id"),
+    )
+    response = await _grouped(request, found.groups, partial=query.expand_accounts != "full")
+    if found.newest_id:
+        response.headers.append(page_links(request, newest_id=found.newest_id, oldest_id=found.oldest_id))
+    return response
+
+
+@answers(GroupedNotifications)
+async def show(request: Request) -> Response:
+    """One group of notifications"""
+    found = await request.site.database.read(
+        rules.group, account_id=request.account_id, key=request.parameters["group_key"], now_ms=request.now_ms
+    )
+    return await _grouped(request, [found], partial=False)
+
+
+async def _grouped(request: Request, groups: Sequence[NotificationGroup], *, partial: bool) -> Response:
+    extra: dict[int, bytes] = {}
+    told = [group.newest for group in groups if group.newest.kind in WITH_DETAILS]
+    if told:
+        extra = await request.site.database.read(details, notifications=told, base_url=request.site.base_url)
+    bodies = []
+    for group in groups:
+        body = _encode(_entity(group))
+        if group.newest.kind in WITH_DETAILS:
+            more = extra.get(group.newest.id)
+            if more is None:
+                continue  # what it was about is gone
+            body = body[:-1] + more + b"}"
+        bodies.append(body)
+    post_ids = dict.fromkeys(group.newest.post_id for group in groups if group.newest.post_id is not None)
+    account_ids = dict.fromkeys(account_id for group in groups for account_id in group.account_ids)
+    render = renderer(request)
+    return Response(
+        body=b'{"accounts":%b,"statuses":%b,"notification_groups":[%b]%b}'
+        % (
+            await render.accounts(list(account_ids)),
+            await render.statuses(list(post_ids), reader_id=request.account_id),
+            b",".join(bodies),
+            b',"partial_accounts":[]' if partial else b"",
+        )
+    )
+
+
+def _entity(group: NotificationGroup) -> NotificationGroupEntity:
+    newest = group.newest
+    return NotificationGroupEntity(
+        group_key=group.key,
+        notifications_count=group.count,
+        type=convert.KIND_NAMES[newest.kind],
+        most_recent_notification_id=newest.id,
+        page_min_id=str(group.oldest_id),
+        page_max_id=str(newest.id),
+        latest_page_notification_at=convert.timestamp(newest.created_at_ms),
+        sample_account_ids=[str(account_id) for account_id in group.account_ids],
+        status_id=UNSET if newest.post_id is None else str(newest.post_id),
+    )
+
+
+@answers(list[Account], takes=PageQuery, paged=True)
+async def accounts(request: Request) -> Response:
+    """Who did what a group of notifications tells of"""
+    found = await request.site.database.read(
+        rules.members,
+        account_id=request.account_id,
+        key=request.parameters["group_key"],
+        page=page_of(request.query(PageQuery), default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST),
+        now_ms=request.now_ms,
+    )
+    return await account_rows(request, [(one.id, one.from_account_id) for one in found])
+
+
+@answers(Nothing)
+async def dismiss(request: Request) -> Response:
+    """Remove a group of notifications"""
+    await request.site.database.write(
+        rules.dismiss_group, account_id=request.account_id, key=request.parameters["group_key"]
+    )
+    return Response(body=b"{}")
+
+
+class GroupsCountQuery(msgspec.Struct, kw_only=True):
+    limit: int = COUNT_DEFAULT
+    types: list[str] = []
+    exclude_types: list[str] = []
+    account_id: Id | None = None
+    grouped_types: list[str] | None = None
+
+
+@answers(NotificationCount, takes=GroupsCountQuery)
+async def unread_count(request: Request) -> Response:
+    """How many groups of notifications hold something newer than the marker"""
+    query = request.query(GroupsCountQuery)
+    count = await request.site.database.read(
+        rules.unread_count,
+        account_id=request.account_id,
+        limit=min(max(query.limit, 1), COUNT_MOST),
+        now_ms=request.now_ms,
+        kinds=kinds_of(query.types) if query.types else None,
+        exclude=kinds_of(query.exclude_types),
+        grouped=GROUPED if query.grouped_types is None else kinds_of(query.grouped_types),
+        from_account_id=one_id(query.account_id, "account_id"),
+    )
+    return json(NotificationCount(count=count))

@@ -1,0 +1,178 @@
+"""Queries about conversations. A post's account is its author or somebody mentioned in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stormpetrel.model.page import Page
+from stormpetrel.storage.connection import Connection, Row
+from stormpetrel.storage.paging import paged
+from stormpetrel.storage.statement import sql
+
+
+def _hides(other: str) -> str:
+    """Whether the account (`c.account_id`) blocks or mutes `other`."""
+    return (
+        f"(EXISTS (SELECT 1 FROM blocks b WHERE b.account_id = c.account_id AND b.target_id = {other}) "
+        f"OR EXISTS (SELECT 1 FROM mutes x WHERE x.account_id = c.account_id AND x.target_id = {other} "
+        "AND (x.expires_at_ms = 0 OR x.expires_at_ms > :now_ms)))"
+    )
+
+
+# What may_see and may_list say (model/visibility.py), of a direct post that the account wrote or is mentioned in.
+# Of one's own post it counts with whom one talks there: a conversation with somebody who is blocked is gone.
+_COUNTS = (
+    "CASE WHEN p.author_id = c.account_id THEN "
+    "NOT EXISTS (SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id <> c.account_id) "
+    "OR EXISTS (SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id <> c.account_id "
+    f"AND NOT {_hides('m.account_id')}) "
+    "ELSE p.hidden = FALSE AND a.state = 'active' "
+    "AND (a.silenced = FALSE OR EXISTS (SELECT 1 FROM follows f "
+    "WHERE f.follower_id = c.account_id AND f.followed_id = p.author_id)) "
+    "AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.account_id = p.author_id AND b.target_id = c.account_id) "
+    f"AND NOT {_hides('p.author_id')} END"
+)
+# Found at the newest post nearly always, so that a conversation costs the same however long it is.
+_SHOWN = (
+    "(SELECT cp.post_id FROM conversation_posts cp JOIN posts p ON p.id = cp.post_id "
+    "JOIN accounts a ON a.id = p.author_id "
+    f"WHERE cp.account_id = c.account_id AND cp.thread_id = c.thread_id AND {_COUNTS} "
+    "ORDER BY cp.post_id DESC LIMIT 1)"
+)
+_SELECT = (
+    f"SELECT c.last_post_id, c.thread_id, c.read_to_id, {_SHOWN} FROM conversations c "
+    "WHERE c.account_id = :account_id"
+)
+_CONVERSATIONS = paged(f"{_SELECT} AND {_SHOWN} IS NOT NULL", "c.last_post_id")
+_ONE = sql(f"{_SELECT} AND c.thread_id = :thread_id")
+_BETWEEN = sql(
+    "SELECT id, 0, author_id FROM posts WHERE id IN :post_ids[] "
+    "UNION ALL SELECT post_id, 1, account_id FROM mentions WHERE post_id IN :post_ids[]"
+)
+_BLOCKED = sql(
+    "SELECT target_id FROM blocks WHERE account_id = :author_id AND target_id IN :account_ids[] "
+    "UNION SELECT account_id FROM blocks WHERE target_id = :author_id AND account_id IN :account_ids[]"
+)
+_PUT = sql(
+    "INSERT INTO conversations (account_id, thread_id, last_post_id, read_to_id) "
+    "VALUES (:account_id, :thread_id, :post_id, :read_to_id) "
+    "ON CONFLICT (account_id, thread_id) DO UPDATE SET "
+    "last_post_id = CASE WHEN excluded.last_post_id > conversations.last_post_id "
+    "THEN excluded.last_post_id ELSE conversations.last_post_id END, "
+    "read_to_id = CASE WHEN excluded.read_to_id > conversations.read_to_id "
+    "THEN excluded.read_to_id ELSE conversations.read_to_id END"
+)
+_PUT_POST = sql(
+    "INSERT INTO conversation_posts (account_id, thread_id, post_id) "
+    "VALUES (:account_id, :thread_id, :post_id) ON CONFLICT DO NOTHING"
+)
+_OF_POST = sql("SELECT account_id, thread_id FROM conversation_posts WHERE post_id = :post_id")
+_LOCK = sql(
+    "UPDATE conversations SET read_to_id = read_to_id WHERE account_id = :account_id AND thread_id = :thread_id"
+)
+_TAKE_POST = sql(
+    "DELETE FROM conversation_posts "
+    "WHERE account_id = :account_id AND thread_id = :thread_id AND post_id = :post_id"
+)
+_SETTLE = sql(
+    "UPDATE conversations SET last_post_id = coalesce((SELECT max(cp.post_id) FROM conversation_posts cp "
+    "WHERE cp.account_id = :account_id AND cp.thread_id = :thread_id), 0) "
+    "WHERE account_id = :account_id AND thread_id = :thread_id AND last_post_id = :post_id"
+)
+_DELETE_EMPTY = sql(
+    "DELETE FROM conversations WHERE account_id = :account_id AND thread_id = :thread_id AND last_post_id = 0"
+)
+_MARK_READ = sql(
+    "UPDATE conversations SET read_to_id = last_post_id "
+    "WHERE account_id = :account_id AND thread_id = :thread_id AND read_to_id < last_post_id"
+)
+_DELETE = sql("DELETE FROM conversations WHERE account_id = :account_id AND thread_id = :thread_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A conversation as stored. `shown_id`: the newest post that its account is shown, None where there is none."""
+
+    place: int
+    thread_id: int
+    read_to_id: int
+    shown_id: int | None
+
+
+def _stored(row: Row) -> Stored:
+    return Stored(*row)
+
+
+def conversations(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[Stored]:
+    """The account's conversations in which it is shown something, the one with the newest post first."""
+    return [
+        _stored(row) for row in _CONVERSATIONS.run(connection, page, account_id=account_id, now_ms=now_ms)
+    ]
+
+
+def conversation(connection: Connection, *, account_id: int, thread_id: int, now_ms: int) -> Stored | None:
+    """One of the account's conversations, or None."""
+    row = connection.one(_ONE, account_id=account_id, thread_id=thread_id, now_ms=now_ms)
+    return None if row is None else _stored(row)
+
+
+def between(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """Who each of the posts is between: its author, then who is mentioned."""
+    found: dict[int, dict[int, None]] = {}
+    for post_id, _, account_id in sorted(connection.all(_BETWEEN, post_ids=post_ids)):
+        found.setdefault(post_id, {})[account_id] = None
+    return {post_id: tuple(account_ids) for post_id, account_ids in found.items()}
+
+
+def blocked(connection: Connection, *, author_id: int, account_ids: Sequence[int]) -> set[int]:
+    """Those of the accounts that block the author, or that the author blocks."""
+    rows = connection.all(_BLOCKED, author_id=author_id, account_ids=account_ids)
+    return {row[0] for row in rows}
+
+
+def put(connection: Connection, *, account_id: int, thread_id: int, post_id: int, is_read: bool) -> None:
+    """The post is in the account's conversation; what it has read, its own for one, is read with all before."""
+    connection.run(
+        _PUT,
+        account_id=account_id,
+        thread_id=thread_id,
+        post_id=post_id,
+        read_to_id=post_id if is_read else 0,
+    )
+    connection.run(_PUT_POST, account_id=account_id, thread_id=thread_id, post_id=post_id)
+
+
+def of_post(connection: Connection, *, post_id: int) -> list[tuple[int, int]]:
+    """(account, thread) of every conversation that the post is in, in one order everywhere, to be locked in."""
+    return sorted((row[0], row[1]) for row in connection.all(_OF_POST, post_id=post_id))
+
+
+def lock(connection: Connection, *, account_id: int, thread_id: int) -> None:
+    """Nothing comes into or out of the conversation before the transaction ends."""
+    connection.run(_LOCK, account_id=account_id, thread_id=thread_id)
+
+
+def take_out(connection: Connection, *, account_id: int, thread_id: int, post_id: int) -> None:
+    """The post is not in the account's conversation any more; `settle` it then."""
+    connection.run(_TAKE_POST, account_id=account_id, thread_id=thread_id, post_id=post_id)
+
+
+def settle(connection: Connection, *, account_id: int, thread_id: int, post_id: int) -> bool:
+    """Finds the newest post anew after that one was taken out, or removes a conversation that has none left.
+
+    True when another post is the newest now.
+    """
+    if not connection.run(_SETTLE, account_id=account_id, thread_id=thread_id, post_id=post_id):
+        return False
+    return connection.run(_DELETE_EMPTY, account_id=account_id, thread_id=thread_id) == 0
+
+
+def mark_read(connection: Connection, *, account_id: int, thread_id: int) -> bool:
+    """All of it is read; False when it was before, or is not there."""
+    return connection.run(_MARK_READ, account_id=account_id, thread_id=thread_id) > 0
+
+
+def delete(connection: Connection, *, account_id: int, thread_id: int) -> bool:
+    """The account has it no longer, others do; False when there was none."""
+    return connection.run(_DELETE, account_id=account_id, thread_id=thread_id) > 0

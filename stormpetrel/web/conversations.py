@@ -1,0 +1,133 @@
+"""Direct posts by whom one talks with: what was said last, what is unread; marking it read, taking it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, redirect
+from stormpetrel.model.account import Account
+from stormpetrel.model.conversation import Conversation
+from stormpetrel.model.page import Page
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import conversations as rules
+from stormpetrel.web.fragments import Fragment, Gathered, Item, Reading, gather, reading
+from stormpetrel.web.links import same_site
+from stormpetrel.web.paging import page_of, pager
+from stormpetrel.web.reader import Reader, read_reader
+
+if TYPE_CHECKING:
+    from stormpetrel.storage.connection import Connection
+
+HERE = "/conversations"
+PEOPLE_SHOWN = 3
+"""Of whom it is with, by name; the others are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationsView:
+    """A page of conversations with the people and the last posts in them."""
+
+    conversations: tuple[Conversation, ...]
+    people: dict[int, Account]
+    gathered: Gathered
+    reader: Reader | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One conversation as it is shown. `others`: how many more are in it; `own`: the reader said the last."""
+
+    id: int
+    people: tuple[Account, ...]
+    others: int
+    alone: bool
+    last: Fragment
+    own: bool
+    unread: bool
+
+    @property
+    def named(self) -> str:
+        """Who is in it, in words."""
+        if self.alone:
+            return "yourself"
+        names = ", ".join(person.shown_name for person in self.people)
+        return f"{names} and {self.others} more" if self.others else names
+
+
+def read_conversations(connection: Connection, by: Reading, *, page: Page) -> ConversationsView:
+    """One page of the reader's, and what is needed to show it."""
+    assert by.reader_id is not None
+    found = rules.conversations(connection, account_id=by.reader_id, page=page, now_ms=by.now_ms)
+    wanted = {account_id for one in found for account_id in one.participant_ids[:PEOPLE_SHOWN]}
+    people = account_rules.accounts(connection, account_ids=sorted(wanted)) if wanted else []
+    return ConversationsView(
+        tuple(found),
+        {account.id: account for account in people},
+        gather(connection, by, post_ids=[one.last_post_id for one in found]),
+        read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms),
+    )
+
+
+async def index(request: Request) -> Response:
+    """GET /conversations: the one with the newest post first."""
+    site, page = request.site, page_of(request)
+    seen = await site.database.read(read_conversations, reading(request), page=page)
+    response: Response = site.pages.page(
+        request,
+        "conversations.html",
+        reader=seen.reader,
+        entries=entries(seen, site.pages.items(seen.gathered)),
+        pager=pager(request, page, [one.place for one in seen.conversations]),
+    )
+    return response
+
+
+def entries(seen: ConversationsView, items: list[Item]) -> list[Entry]:
+    """What is shown; left out are those whose last post went while they were read."""
+    by_id = {item.id: item.fragment for item in items}
+    shown = []
+    for one in seen.conversations:
+        last = by_id.get(one.last_post_id)
+        if last is None:
+            continue
+        ids = one.participant_ids
+        shown.append(
+            Entry(
+                id=one.id,
+                people=tuple(
+                    seen.people[account_id] for account_id in ids[:PEOPLE_SHOWN] if account_id in seen.people
+                ),
+                others=max(0, len(ids) - PEOPLE_SHOWN),
+                alone=ids == (one.account_id,),
+                last=last,
+                own=last.author_id == one.account_id,
+                unread=one.unread,
+            )
+        )
+    return shown
+
+
+async def mark_read(request: Request) -> Response:
+    """POST /conversations/ID/read."""
+    await request.site.database.write(
+        rules.mark_read,
+        account_id=request.account_id,
+        conversation_id=request.id(),
+        now_ms=request.now_ms,
+    )
+    return await _back(request)
+
+
+async def remove(request: Request) -> Response:
+    """POST /conversations/ID/remove: out of one's own list, until somebody posts in it."""
+    await request.site.database.write(
+        rules.remove, account_id=request.account_id, conversation_id=request.id()
+    )
+    return await _back(request)
+
+
+async def _back(request: Request) -> Response:
+    wanted = (await request.form()).get("next", "")
+    return redirect(same_site(wanted) if wanted else HERE)
