@@ -192,7 +192,10 @@ def change_single(
     found, _ = keyword(connection, account_id=account_id, keyword_id=keyword_id)
     if len(found.keywords) == 1 and not found.posts:
         change = replace(change, title=phrase)
-    elif _changed(found, change, now_ms) != found:
+    elif (
+        _changed(connection, found, change, stored.filters(connection, account_id=account_id), now_ms)
+        != found
+    ):
         raise Invalid("Validation failed: This filter looks for more than this phrase: change it as a whole")
     word = KeywordChange(id=keyword_id, keyword=phrase, whole_word=whole_word)
     change_filter(
