@@ -16,8 +16,10 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as StarletteRequest
 
-from stormpetrel.errors import Forbidden, Malformed, NotFound, WrongMediaType
+from stormpetrel.errors import Busy, Forbidden, Malformed, NotFound, WrongMediaType
 from stormpetrel.http.parameters import MAX_PARAMETERS, read_json, struct
+from stormpetrel.media.job import NO_ROOM
+from stormpetrel.media.store import FULL
 from stormpetrel.model.access import Access
 from stormpetrel.model.ids import parse_id
 
@@ -197,6 +199,11 @@ class Request:
                 raise Malformed(f"The form could not be read: {error.message}") from error
             except ClientDisconnect as error:
                 raise Malformed("The request ended before its body was complete") from error
+            except OSError as error:
+                # Files of a form that are no longer small wait on disk.
+                if error.errno not in NO_ROOM and not isinstance(error, FileNotFoundError):
+                    raise
+                raise Busy(FULL) from error
             except HTTPException as error:
                 # What Starlette makes of a broken multipart body.
                 raise Malformed("The form could not be read") from error

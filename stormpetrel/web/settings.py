@@ -10,7 +10,7 @@ from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.http.uploads import a_file, profile_with_pictures
-from stormpetrel.media.uploads import Purpose
+from stormpetrel.media.job import Purpose
 from stormpetrel.model.account import (
     MAX_DISPLAY_NAME,
     MAX_FIELD_CHARACTERS,
