@@ -126,6 +126,8 @@ def _limit(job: Job) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
     written = 4 * max(job.max_image_bytes, job.max_video_bytes)
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    written = written if most == resource.RLIM_INFINITY else min(written, most)
     resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
 
 

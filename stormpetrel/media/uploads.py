@@ -33,8 +33,32 @@ DECODERS_WAITING = 16
 _THREADS = 4
 
 
+class Turns:
+    """So many at once of each account."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._by_account: dict[int, int] = {}
+
+    @contextmanager
+    def one(self, account_id: int) -> Iterator[None]:
+        """One of the account's turns. Raises TooMany."""
+        held = self._by_account.get(account_id, 0)
+        if held >= self._most:
+            raise TooMany("Too many uploads at once; wait until one is done", retry_after_s=2)
+        self._by_account[account_id] = held + 1
+        try:
+            yield
+        finally:
+            left = self._by_account[account_id] - 1
+            if left:
+                self._by_account[account_id] = left
+            else:
+                del self._by_account[account_id]
+
+
 class Uploads:
-    """Takes uploads of one worker."""
+    """Takes uploads of one worker. `arriving`: those whose bodies are still being read, and take disk meanwhile."""
 
     def __init__(self, config: Config, store: MediaStore) -> None:
         self.store = store
@@ -44,7 +68,8 @@ class Uploads:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="media")
         self._decoder = asyncio.Semaphore(DECODERS)
         self._waiting = 0
-        self._by_account: dict[int, int] = {}
+        self._turns = Turns(config.media.uploads_per_account)
+        self.arriving = Turns(config.media.uploads_per_account)
 
     def check(self) -> None:
         """Raises Busy where it is known that nothing could be kept now."""
@@ -53,22 +78,12 @@ class Uploads:
     @contextmanager
     def place_for(self, account_id: int) -> Iterator[Path]:
         """A directory for one upload of the account, gone afterwards. Raises TooMany, Busy."""
-        held = self._by_account.get(account_id, 0)
-        if held >= self._media.uploads_per_account:
-            raise TooMany("Too many uploads at once; wait until one is done", retry_after_s=2)
-        self._by_account[account_id] = held + 1
-        try:
+        with self._turns.one(account_id):
             directory = self.spool.new_place()
             try:
                 yield directory
             finally:
                 shutil.rmtree(directory, ignore_errors=True)
-        finally:
-            left = self._by_account[account_id] - 1
-            if left:
-                self._by_account[account_id] = left
-            else:
-                del self._by_account[account_id]
 
     async def write_down(self, source: BinaryIO, directory: Path, name: str = UPLOAD) -> None:
         """Copies an upload into its directory. Raises Busy when there is no room."""
