@@ -19,7 +19,7 @@ from stormpetrel.config import Config
 from stormpetrel.courier import files
 from stormpetrel.courier.deliveries import DELIVERIES
 from stormpetrel.courier.dispatch import Dispatch
-from stormpetrel.courier.drain import Drain, Drained, now_ms
+from stormpetrel.courier.drain import URGENCY, Drain, Drained, now_ms
 from stormpetrel.courier.housekeeping import EVERY_S, Housekeeping
 from stormpetrel.courier.post_office import mail_lane
 from stormpetrel.courier.trends import EVERY_S as COUNT_EVERY_S
@@ -30,6 +30,7 @@ from stormpetrel.health import serve_health
 from stormpetrel.media.spool import Spool
 from stormpetrel.media.store import MediaStore, open_store
 from stormpetrel.model.event import AllChanged, Event, OutboxFilled
+from stormpetrel.storage import outbox
 from stormpetrel.storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
                 await asyncio.gather(
                     _drain(drain, wake, stop),
                     *(lane.run(stop) for lane in lanes.values()),
-                    _finish_uploads(spool, partial(upload_lane, db, config, store, spool), drained, stop),
+                    _finish_uploads(db, spool, partial(upload_lane, db, config, store, spool), drained, stop),
                     _keep_house(house, store, spool, stop),
                     _count_trends(db, stop),
                 )
@@ -146,16 +147,22 @@ async def _drain(drain: Drain, wake: asyncio.Event, stop: asyncio.Event) -> None
 
 
 async def _finish_uploads(
-    spool: Spool, lane: Callable[[int], Dispatch], drained: dict[str, Drained], stop: asyncio.Event
+    db: Database,
+    spool: Spool,
+    works: Callable[[int], Dispatch],
+    drained: dict[str, Drained],
+    stop: asyncio.Event,
 ) -> None:
-    """Finishes this machine's uploads. On a full disk its spool may have no number yet: then it waits for one."""
+    """Finishes this machine's uploads. On a full disk its spool may have no lane yet: then it waits for one."""
     while not stop.is_set():
         try:
-            number = await asyncio.to_thread(spool.lane)
+            lane = await asyncio.to_thread(spool.lane)
+            # Nobody else works in this lane: what a courier had that was killed need not wait for its lease.
+            await db.write_as(URGENCY, 10.0, outbox.free, lane=lane)
         except Busy:
             await _pause(stop, RETRY_MAX_S)
             continue
-        uploads = lane(number)
+        uploads = works(lane)
         drained["uploads"] = uploads.drained
         await uploads.run(stop)
 

@@ -66,6 +66,7 @@ _RENEW = sql(
     """UPDATE outbox SET leased_until_ms = :until_ms
     WHERE id = :job_id AND leased_until_ms = :leased_until_ms"""
 )
+_FREE = sql("UPDATE outbox SET leased_until_ms = 0 WHERE lane = :lane AND leased_until_ms > 0")
 _DROP = sql("DELETE FROM outbox WHERE id IN :job_ids[]")
 _RETRY = sql(
     """UPDATE outbox SET due_at_ms = :due_at_ms, leased_until_ms = 0, last_error = :error
@@ -145,6 +146,11 @@ def renew(connection: Connection, job: Job, *, until_ms: int) -> Job | None:
     """The same job on a longer lease; None when it was lost meanwhile."""
     renewed = connection.run(_RENEW, job_id=job.id, leased_until_ms=job.leased_until_ms, until_ms=until_ms)
     return dataclasses.replace(job, leased_until_ms=until_ms) if renewed == 1 else None
+
+
+def free(connection: Connection, *, lane: int) -> int:
+    """Ends every lease of a lane that one courier has to itself: who held them is dead. How many there were."""
+    return connection.run(_FREE, lane=lane)
 
 
 def drop(connection: Connection, *, job_ids: Sequence[int]) -> None:

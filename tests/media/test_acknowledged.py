@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.media_files import png
+from tests.media_files import jpeg, png
 from tests.people import Person, Place
 
 GIVE_UP_S = 60.0
@@ -74,6 +74,37 @@ def test_a_file_that_was_acknowledged_can_be_posted_though_the_worker_or_the_cou
     status = person.post("", media_ids=[media.json()["id"]])
     assert len(status["media_attachments"]) == 1
     until(lambda: spooled(place) == [])
+
+
+def decoders(of_pid: int) -> list[int]:
+    """Decoders that the process runs."""
+    found = []
+    for child in Path(f"/proc/{of_pid}/task").glob("*/children"):
+        for pid in map(int, child.read_text().split()):
+            if b"stormpetrel.media.decode" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_courier_killed_while_it_decodes_takes_the_decoder_along_and_its_successor_begins_anew(
+    place: Place,
+) -> None:
+    person = place.person()
+    (courier,) = processes(place, "courier")
+    answer = upload(person, jpeg((5000, 4000)))
+    assert answer.status_code == 202
+    until(lambda: decoders(courier) != [])
+    (decoder,) = decoders(courier)
+    os.kill(courier, signal.SIGKILL)
+    until(lambda: not is_running(decoder))
+    assert finished(person, answer.json()["id"]).status_code == 200
 
 
 def test_a_file_and_the_picture_that_stands_for_it_are_finished_together(place: Place) -> None:
