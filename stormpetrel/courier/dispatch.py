@@ -9,6 +9,7 @@ work at once; one that hangs holds up only its own place in its own lane, until 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
@@ -107,41 +108,56 @@ class Dispatch:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop` is set."""
-        places = [asyncio.create_task(self._place(stop)) for _ in range(self.at_once)]
-        await stop.wait()
-        _, unfinished = await asyncio.wait(places, timeout=STOP_S)
-        for task in unfinished:
-            task.cancel()
-        await asyncio.gather(*places, return_exceptions=True)
-
-    async def _place(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            try:
-                worked = await self.once()
-            except Busy:
-                worked = False
-            if not worked:
+        at_work: set[asyncio.Task[None]] = set()
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                free = self.at_once - len(at_work)
                 try:
-                    await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
-                except TimeoutError:
-                    pass
+                    jobs = await self._lease(free) if free else []
+                except Busy:
+                    jobs = []
+                at_work |= {asyncio.create_task(self._do_or_leave(job)) for job in jobs}
+                if len(jobs) < free or not free:
+                    # Nothing more is due, or nobody is free: until that changes.
+                    await asyncio.wait(
+                        {stopping, *at_work},
+                        timeout=LOOK_EVERY_S if free else None,
+                        return_when=asyncio.FIRST_COMPLETED,
+                    )
+                at_work = {task for task in at_work if not task.done()}
+        finally:
+            stopping.cancel()
+            if at_work:
+                _, unfinished = await asyncio.wait(at_work, timeout=STOP_S)
+                for task in unfinished:
+                    task.cancel()
+                await asyncio.gather(*unfinished, return_exceptions=True)
 
     async def once(self) -> bool:
         """Does one job; False when none is due. Raises Busy when the store fails."""
+        jobs = await self._lease(1)
+        for job in jobs:
+            await self._do(job)
+        return bool(jobs)
+
+    async def _lease(self, count: int) -> list[Job]:
         if not await self.db.read(outbox.is_due, now_ms=self.clock_ms(), lane=self.lane):
-            return False
-        jobs = await self.db.write_as(
+            return []
+        return await self.db.write_as(
             URGENCY,
             10.0,
             outbox.lease,
             now_ms=self.clock_ms(),
             lease_ms=LEASE_MS,
-            count=1,
+            count=count,
             lane=self.lane,
         )
-        for job in jobs:
+
+    async def _do_or_leave(self, job: Job) -> None:
+        """The store failed, not the job: its lease runs out and it comes again."""
+        with contextlib.suppress(Busy):
             await self._do(job)
-        return bool(jobs)
 
     async def _do(self, job: Job) -> None:
         work = self.works.get(job.kind)

@@ -243,6 +243,14 @@ def _while_it_is_dead(place: Place, person: Person) -> None:
         assert int(answer.headers["retry-after"]) > 0
     person.post("posting goes on")
     assert person.get("/api/v1/timelines/home")
+    # What somebody wrote into a form is not thrown away.
+    browser = place.browser_session(person)
+    for path, name, text in (("/compose", "file_0", "text"), ("/settings/profile", "avatar", "display_name")):
+        form = {"csrf": csrf_of(browser.get(path).text), text: "typed with care"}
+        given_back = browser.post(path, data=form, files={name: ("a.png", png())})
+        assert given_back.status_code == 503
+        assert "typed with care" in given_back.text
+        assert "does not answer" in given_back.text
 
 
 def _while_it_hangs(place: Place, other: Person) -> None:
