@@ -153,9 +153,8 @@ def _timeline(
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """How large the place is, what it says of itself, and who reads."""
+    """What the place says of itself, and who reads."""
 
-    counts: instance_rules.InstanceCounts
     reader: Reader | None
     rules: tuple[InstanceRule, ...]
     texts: dict[str, InstanceText]
@@ -165,7 +164,6 @@ class About:
 def read_about(connection: Connection, by: Reading) -> About:
     """What the about page tells."""
     return About(
-        instance_rules.counts(connection, now_ms=by.now_ms),
         read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms),
         tuple(instance_rules.rules(connection)),
         instance_rules.texts(connection),
@@ -181,7 +179,7 @@ async def about(request: Request) -> Response:
         request,
         "about.html",
         reader=seen.reader,
-        counts=seen.counts,
+        counts=await request.site.counts.now(now_ms=request.now_ms),
         contact_email=request.site.config.contact_email,
         rules=seen.rules,
         texts=[(name, TITLES[name], seen.texts[name].text) for name in TEXT_NAMES if name in seen.texts],
