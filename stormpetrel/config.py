@@ -164,11 +164,15 @@ class MediaConfig:
         33_177_600, "largest picture, in pixels (width times height)", low=1024, high=100_000_000
     )
     uploads_per_account: int = _key(4, "uploads of one account at once, per worker", low=1, high=1000)
+    wait_s: float = _key(
+        4.0, "how long an app waits for its file; then the courier goes on with it", low=0.0, high=60
+    )
     s3_endpoint: str = _key("", "https:// address of the S3 service")
     s3_bucket: str = _key("", "name of the bucket")
     s3_region: str = _key("us-east-1", "region of the bucket")
     s3_key: str = _key("", "access key id")
     s3_secret: str = _key("", "secret access key", secret="all")
+    s3_timeout_s: float = _key(10.0, "longest wait for one answer of the S3 service", low=0.1, high=60)
     s3_public_url: str = _key("", "where people read the bucket's files; empty: ENDPOINT/BUCKET")
 
 

@@ -175,10 +175,17 @@ def store(database_url: str) -> Iterator[Store]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def place_settings() -> dict[str, object]:
+    """What a file's `place` has besides; a file that needs it has a fixture of this name."""
+    return {}
+
+
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def place(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
+    place_settings: dict[str, object],
 ) -> Iterator[Place]:
     """A running instance for a whole file, once per store; tests make people of their own in it."""
     from tests.instance import running_instance
@@ -192,7 +199,8 @@ def place(
             request.getfixturevalue("postgresql_admin"), request.getfixturevalue("postgresql_template")
         )
     url = next(databases)
-    with running_instance(directory, url, web_workers=2) as instance, place_of(instance, url) as running:
+    settings = {"web_workers": 2} | place_settings
+    with running_instance(directory, url, **settings) as instance, place_of(instance, url) as running:
         yield running
     next(databases, None)
 

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from tests.parts import NODE, require
@@ -18,10 +18,10 @@ START_TIMEOUT_S = 30.0
 
 
 @contextmanager
-def s3_server(directory: Path) -> Iterator[str]:
-    """s3rver with the bucket `pictures`; its address."""
+def s3_server(directory: Path, *, port: int = 0) -> Iterator[str]:
+    """s3rver with the bucket `pictures`, at a port that the caller reserved or at another; its address."""
     require("node")
-    with reserved_ports(1) as (port,):
+    with nullcontext([port]) if port else reserved_ports(1) as (port,):
         process = subprocess.Popen(
             [
                 *("node", str(NODE / "node_modules/s3rver/bin/s3rver.js")),
@@ -49,9 +49,13 @@ def s3_server(directory: Path) -> Iterator[str]:
 
 
 @contextmanager
-def silent_server(answer: bytes = b"") -> Iterator[str]:
-    """Accepts, and never answers; or answers everything with `answer`."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def silent_server(answer: bytes = b"", *, port: int = 0) -> Iterator[str]:
+    """Accepts, and never answers; or answers everything with `answer`. At a reserved port, or at another."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
         held: list[socket.socket] = []
 
         def accept() -> None:

@@ -22,7 +22,7 @@ from stormpetrel.errors import Invalid, NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json, paged
 from stormpetrel.http.uploads import a_file, profile_with_pictures
-from stormpetrel.media.uploads import Purpose
+from stormpetrel.media.job import Purpose
 from stormpetrel.memory import COUNTS_S
 from stormpetrel.model.account import Account, Field, ProfileChange
 from stormpetrel.model.page import Page

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from stormpetrel.errors import Busy
@@ -50,8 +50,6 @@ class Drain:
 
     db: Database
     deliveries: Mapping[str, Deliver]
-    outside: Mapping[str, Callable[[str], Awaitable[None]]] = field(default_factory=dict)
-    """By kind: what is done outside the database, before the job is removed. Twice must be as good as once."""
     clock_ms: Callable[[], int] = now_ms
     rng: random.Random = field(default_factory=random.SystemRandom)
     drained: Drained = field(default_factory=Drained)
@@ -71,8 +69,7 @@ class Drain:
         return len(jobs)
 
     async def _do(self, job: Job) -> None:
-        outside = self.outside.get(job.kind)
-        deliver = _nothing_more if outside is not None else self.deliveries.get(job.kind)
+        deliver = self.deliveries.get(job.kind)
         if deliver is None:
             await self._bury(job, "this release knows no such kind of job")
         elif job.attempts > outbox.ATTEMPTS:
@@ -80,8 +77,6 @@ class Drain:
             await self._bury(job, "the courier did not survive any attempt")
         else:
             try:
-                if outside is not None and not await self._did(outside, job):
-                    return
                 done = await self.db.write_as(URGENCY, 10.0, self._deliver, job, deliver)
             except Busy:
                 # The store failed, not the job. Its lease runs out and it comes again.
@@ -91,15 +86,6 @@ class Drain:
             else:
                 self.drained.done += done
                 self.drained.lost += not done
-
-    async def _did(self, outside: Callable[[str], Awaitable[None]], job: Job) -> bool:
-        """Whether it was done; what is busy there is not our store, and comes again like any other failure."""
-        try:
-            await outside(job.payload)
-        except Busy as error:
-            await self._give_back(job, error)
-            return False
-        return True
 
     def _deliver(self, connection: Connection, job: Job, deliver: Deliver) -> bool:
         if not outbox.finish(connection, job):
@@ -128,7 +114,3 @@ class Drain:
         await self.db.write_as(URGENCY, 10.0, outbox.bury, job, error=why, now_ms=self.clock_ms())
         self.drained.buried += 1
         log.error("job %d (%s) is given up: %s", job.id, job.kind, why)
-
-
-def _nothing_more(connection: Connection, payload: str, now_ms: int) -> None:
-    """What there was to do was done outside."""

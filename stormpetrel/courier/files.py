@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import msgspec
 
+from stormpetrel.courier.dispatch import Attempt, Dispatch
+from stormpetrel.media.spool import Spool
 from stormpetrel.media.store import FolderStore, MediaStore
+from stormpetrel.own_thread import in_own_thread
+from stormpetrel.storage import outbox
 from stormpetrel.storage.database import Database
 from stormpetrel.storage.media import known_files
 
+AT_ONCE = 2
+LONGEST_S = 120.0
 OLD_S = 86_400.0
 """A file without a row may be one whose row is being written; after a day it is not."""
 PARTS = 256
@@ -29,22 +32,24 @@ class _Keys(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(_Keys).decode
 
 
-def deliveries(store: MediaStore) -> dict[str, Callable[[str], Awaitable[None]]]:
-    """The kinds of jobs that are done at the store. They raise Busy when it does not answer."""
+def files_lane(db: Database, store: MediaStore) -> Dispatch:
+    """Removes files that nothing shows any more."""
 
-    async def media_files(payload: str) -> None:
-        await asyncio.to_thread(store.delete, _decode(payload).keys)
+    async def media_files(attempt: Attempt) -> None:
+        keys = _decode(attempt.job.payload).keys
+        await in_own_thread(lambda: store.delete(keys))
+        await attempt.finish()
 
-    return {"media_files": media_files}
+    return Dispatch(db, outbox.LANE_FILES, {"media_files": media_files}, at_once=AT_ONCE, longest_s=LONGEST_S)
 
 
-async def sweep(db: Database, store: MediaStore, spool: Path, *, round_number: int) -> int:
+async def sweep(db: Database, store: MediaStore, spool: Spool, *, round_number: int) -> int:
     """Removes what a crash left behind: files without a row, and uploads nobody works on; how many.
 
     A folder is swept part by part; of a bucket a lifecycle rule of its operator's can do the same.
     """
     before_s = time.time() - OLD_S
-    removed = await asyncio.to_thread(_sweep_spool, spool, before_s)
+    removed = await asyncio.to_thread(spool.sweep, before_s)
     if not isinstance(store, FolderStore):
         return removed
     for step in range(PARTS_PER_ROUND):
@@ -61,12 +66,3 @@ async def sweep(db: Database, store: MediaStore, spool: Path, *, round_number: i
 
 def _old_keys(store: FolderStore, before_s: float, part: int) -> list[str]:
     return list(store.keys_older_than(before_s, part=part))
-
-
-def _sweep_spool(spool: Path, before_s: float) -> int:
-    if not spool.is_dir():
-        return 0
-    old = [entry for entry in spool.iterdir() if entry.stat().st_mtime < before_s]
-    for entry in old:
-        shutil.rmtree(entry, ignore_errors=True)
-    return len(old)

@@ -5,22 +5,31 @@ from __future__ import annotations
 import msgspec
 
 from stormpetrel.config import Config
-from stormpetrel.courier.dispatch import Work
+from stormpetrel.courier.dispatch import Attempt, Dispatch, JobFailed
 from stormpetrel.courier.letters import write
-from stormpetrel.courier.mailer import MailFailed, send
+from stormpetrel.courier.mailer import CONVERSATION_S, MailFailed, send
 from stormpetrel.model.mail import Letter
-from stormpetrel.storage.outbox import Job
+from stormpetrel.own_thread import in_own_thread
+from stormpetrel.storage import outbox
+from stormpetrel.storage.database import Database
+
+AT_ONCE = 4
+LONGEST_S = CONVERSATION_S * 3
+"""Name look-ups and slow disks included."""
 
 _decode = msgspec.json.Decoder(Letter).decode
 
 
-def mail_work(config: Config, secret: bytes) -> Work:
-    """What the mail lane does with a job."""
+def mail_lane(db: Database, config: Config, secret: bytes) -> Dispatch:
+    """Sends the mails of the outbox."""
 
-    def work(job: Job) -> None:
-        if job.kind != "mail":
-            raise MailFailed("this release knows no such kind of job", for_good=True)
-        name = f"{job.id}.stormpetrel"
-        send(config, write(_decode(job.payload), config=config, secret=secret, name=name), name=str(job.id))
+    async def mail(attempt: Attempt) -> None:
+        job = attempt.job
+        message = write(_decode(job.payload), config=config, secret=secret, name=f"{job.id}.stormpetrel")
+        try:
+            await in_own_thread(lambda: send(config, message, name=str(job.id)))
+        except MailFailed as error:
+            raise JobFailed(error.safe_text, for_good=error.for_good) from error
+        await attempt.finish()
 
-    return work
+    return Dispatch(db, outbox.LANE_MAIL, {"mail": mail}, at_once=AT_ONCE, longest_s=LONGEST_S)

@@ -11,7 +11,7 @@ import itertools
 import logging
 import socket
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 from stormpetrel import secret as secrets_of_instance
 from stormpetrel.bus import Bus
@@ -19,21 +19,24 @@ from stormpetrel.config import Config
 from stormpetrel.courier import files
 from stormpetrel.courier.deliveries import DELIVERIES
 from stormpetrel.courier.dispatch import Dispatch
-from stormpetrel.courier.drain import Drain, now_ms
+from stormpetrel.courier.drain import URGENCY, Drain, Drained, now_ms
 from stormpetrel.courier.housekeeping import EVERY_S, Housekeeping
-from stormpetrel.courier.post_office import mail_work
+from stormpetrel.courier.post_office import mail_lane
 from stormpetrel.courier.trends import EVERY_S as COUNT_EVERY_S
 from stormpetrel.courier.trends import count_trends
+from stormpetrel.courier.uploads import upload_lane
 from stormpetrel.errors import Busy, EnvironmentFailure
 from stormpetrel.health import serve_health
+from stormpetrel.media.spool import Spool
 from stormpetrel.media.store import MediaStore, open_store
-from stormpetrel.media.uploads import SPOOL
 from stormpetrel.model.event import AllChanged, Event, OutboxFilled
 from stormpetrel.storage import outbox
 from stormpetrel.storage.database import Database
 
 log = logging.getLogger(__name__)
 
+_DONE = {"outbox": "done", "mails": "sent", "files": "removed", "uploads": "finished"}
+"""What a job that is done is called in the metrics: of this database, and of each lane."""
 LOOK_EVERY_S = 0.5
 """How late a job can be noticed that nobody told of: one of a command, or one that is due again."""
 RETRY_MIN_S = 0.1
@@ -54,25 +57,29 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
         on_events(events)
 
     bus.on_events = on_events
-    drains: list[Drain | Dispatch] = []
+    drained: dict[str, Drained] = {}
     houses: list[Housekeeping] = []
     health = asyncio.create_task(
-        serve_health(sock, stop=stop, role="courier", metrics=lambda: _metrics(drains) | _cleared(houses))
+        serve_health(sock, stop=stop, role="courier", metrics=lambda: _metrics(drained) | _cleared(houses))
     )
     try:
         db = await _open(config.database_url, publish, stop)
         if db is not None:
-            store = open_store(config)
-            drain = Drain(db, DELIVERIES, outside=files.deliveries(store))
-            mails = Dispatch(db, outbox.LANE_MAIL, mail_work(config, secrets_of_instance.load(config)))
-            drains += [drain, mails]
+            store, spool = open_store(config), Spool(config)
+            drain = Drain(db, DELIVERIES)
+            lanes = {
+                "mails": mail_lane(db, config, secrets_of_instance.load(config)),
+                "files": files.files_lane(db, store),
+            }
+            drained |= {"outbox": drain.drained} | {name: one.drained for name, one in lanes.items()}
             house = Housekeeping(db, config.retention)
             houses.append(house)
             try:
                 await asyncio.gather(
                     _drain(drain, wake, stop),
-                    mails.run(stop),
-                    _keep_house(house, store, config.data_dir / SPOOL, stop),
+                    *(lane.run(stop) for lane in lanes.values()),
+                    _finish_uploads(db, spool, partial(upload_lane, db, config, store, spool), drained, stop),
+                    _keep_house(house, store, spool, stop),
                     _count_trends(db, stop),
                 )
             finally:
@@ -89,20 +96,16 @@ def _cleared(houses: list[Housekeeping]) -> dict[str, float]:
     return houses[0].metrics() if houses else {}
 
 
-def _metrics(drains: list[Drain | Dispatch]) -> dict[str, float]:
-    if not drains:
-        return {"stormpetrel_courier_drains": 0}
-    here, mails = (drain.drained for drain in drains)
-    return {
-        "stormpetrel_courier_drains": 1,
-        "stormpetrel_outbox_done_total": here.done,
-        "stormpetrel_outbox_retried_total": here.retried,
-        "stormpetrel_outbox_dead_total": here.buried,
-        "stormpetrel_outbox_lease_lost_total": here.lost,
-        "stormpetrel_mails_sent_total": mails.done,
-        "stormpetrel_mails_retried_total": mails.retried,
-        "stormpetrel_mails_dead_total": mails.buried,
-    }
+def _metrics(drained: dict[str, Drained]) -> dict[str, float]:
+    figures: dict[str, float] = {"stormpetrel_courier_drains": min(1, len(drained))}
+    for name, counts in drained.items():
+        figures |= {
+            f"stormpetrel_{name}_{_DONE[name]}_total": counts.done,
+            f"stormpetrel_{name}_retried_total": counts.retried,
+            f"stormpetrel_{name}_dead_total": counts.buried,
+            f"stormpetrel_{name}_lease_lost_total": counts.lost,
+        }
+    return figures
 
 
 async def _open(url: str, publish: Callable[[list[Event]], None], stop: asyncio.Event) -> Database | None:
@@ -143,7 +146,28 @@ async def _drain(drain: Drain, wake: asyncio.Event, stop: asyncio.Event) -> None
         stopping.cancel()
 
 
-async def _keep_house(house: Housekeeping, store: MediaStore, spool: Path, stop: asyncio.Event) -> None:
+async def _finish_uploads(
+    db: Database,
+    spool: Spool,
+    works: Callable[[int], Dispatch],
+    drained: dict[str, Drained],
+    stop: asyncio.Event,
+) -> None:
+    """Finishes this machine's uploads. On a full disk its spool may have no lane yet: then it waits for one."""
+    while not stop.is_set():
+        try:
+            lane = await asyncio.to_thread(spool.lane)
+            # Nobody else works in this lane: what a courier had that was killed need not wait for its lease.
+            await db.write_as(URGENCY, 10.0, outbox.free, lane=lane)
+        except Busy:
+            await _pause(stop, RETRY_MAX_S)
+            continue
+        uploads = works(lane)
+        drained["uploads"] = uploads.drained
+        await uploads.run(stop)
+
+
+async def _keep_house(house: Housekeeping, store: MediaStore, spool: Spool, stop: asyncio.Event) -> None:
     for round_number in itertools.count():
         if await _pause(stop, EVERY_S):
             return

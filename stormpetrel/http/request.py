@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -16,8 +17,10 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as StarletteRequest
 
-from stormpetrel.errors import Forbidden, Malformed, NotFound, WrongMediaType
+from stormpetrel.errors import Busy, Forbidden, Malformed, NotFound, WrongMediaType
 from stormpetrel.http.parameters import MAX_PARAMETERS, read_json, struct
+from stormpetrel.media.job import NO_ROOM
+from stormpetrel.media.store import FULL
 from stormpetrel.model.access import Access
 from stormpetrel.model.ids import parse_id
 
@@ -189,19 +192,30 @@ class Request:
             # Starlette's parser puts U+FFFD where it cannot decode; a post must not be changed silently.
             self._form = list(_pairs(await self.body()))
         if self._form is None:
-            try:
-                form = await self._read().form(
-                    max_files=16, max_fields=MAX_PARAMETERS, max_part_size=MAX_PART_BYTES
-                )
-            except MultiPartException as error:
-                raise Malformed(f"The form could not be read: {error.message}") from error
-            except ClientDisconnect as error:
-                raise Malformed("The request ended before its body was complete") from error
-            except HTTPException as error:
-                # What Starlette makes of a broken multipart body.
-                raise Malformed("The form could not be read") from error
-            self._form = list(form.multi_items())
+            # A member's files may be large and arrive slowly: no member has many on their way at once.
+            turn = nullcontext() if self.reader_id is None else self.site.uploads.arriving.one(self.reader_id)
+            with turn:
+                self._form = await self._multipart()
         return self._form
+
+    async def _multipart(self) -> list[tuple[str, Any]]:
+        try:
+            form = await self._read().form(
+                max_files=16, max_fields=MAX_PARAMETERS, max_part_size=MAX_PART_BYTES
+            )
+        except MultiPartException as error:
+            raise Malformed(f"The form could not be read: {error.message}") from error
+        except ClientDisconnect as error:
+            raise Malformed("The request ended before its body was complete") from error
+        except OSError as error:
+            # Files of a form that are no longer small wait on disk.
+            if error.errno not in NO_ROOM and not isinstance(error, FileNotFoundError):
+                raise
+            raise Busy(FULL) from error
+        except HTTPException as error:
+            # What Starlette makes of a broken multipart body.
+            raise Malformed("The form could not be read") from error
+        return list(form.multi_items())
 
     async def form(self) -> dict[str, str]:
         """The fields of a web form; of repeated ones the last. Files are left out."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 
 from starlette.datastructures import UploadFile
 
 from stormpetrel.errors import Invalid, Refusal
 from stormpetrel.http.request import Request
 from stormpetrel.http.site import Site
-from stormpetrel.media.uploads import Purpose
+from stormpetrel.media.job import Purpose
+from stormpetrel.media.spool import THUMBNAIL
 from stormpetrel.model.account import Account, ProfileChange
 from stormpetrel.model.media import Decoded, Media
 from stormpetrel.rules import accounts as account_rules
@@ -21,9 +22,6 @@ from stormpetrel.storage.connection import Connection
 
 log = logging.getLogger(__name__)
 
-QUICK_S = 4.0
-"""So long an upload may take before it is answered with "accepted" and goes on by itself."""
-_THUMBNAIL_FIELDS = ("preview_key", "preview_width", "preview_height", "blurhash")
 _running: set[asyncio.Task[Media]] = set()
 
 
@@ -50,24 +48,24 @@ async def take(
 ) -> Media:
     """A new attachment of the account that acts; unless `wait`, perhaps one that is still being processed.
 
-    Raises Invalid for a file that is refused, TooMany, Busy.
+    That one is durable: the courier finishes it, whatever happens to this worker. Raises Invalid for a file that
+    is refused, TooMany, Busy.
     """
-    site, account_id = request.site, request.account_id
+    site = request.site
+    site.uploads.check()
     begun = await site.database.write(
-        rules.begin, account_id=account_id, description=description, focus=focus, now_ms=request.now_ms
+        rules.begin,
+        account_id=request.account_id,
+        description=description,
+        focus=focus,
+        now_ms=request.now_ms,
     )
-    spooled = asyncio.Event()
-    task = asyncio.create_task(_work(site, request.now_ms, begun, file, thumbnail, spooled))
+    within_s = None if wait else site.config.media.wait_s
+    task = asyncio.create_task(_work(site, request.now_ms, begun, file, thumbnail, within_s))
     # Kept here, so that it goes on when the client does not wait for it.
     _running.add(task)
     task.add_done_callback(_ended)
-    if wait:
-        return await asyncio.shield(task)
-    done, _ = await asyncio.wait({task}, timeout=QUICK_S)
-    if not done:
-        # The upload's own file ends with the request: it must have been copied by then.
-        await asyncio.wait({task, asyncio.ensure_future(spooled.wait())}, return_when=asyncio.FIRST_COMPLETED)
-    return task.result() if task.done() else begun
+    return await asyncio.shield(task)
 
 
 def _ended(task: asyncio.Task[Media]) -> None:
@@ -82,26 +80,21 @@ async def _work(
     begun: Media,
     file: UploadFile,
     thumbnail: UploadFile | None,
-    spooled: asyncio.Event,
+    within_s: float | None,
 ) -> Media:
     uploads = site.uploads
     decoded: Decoded | None = None
     try:
-        with uploads.place_for(begun.account_id) as directory:
-            await uploads.spool(file.file, directory, "upload")
+        with uploads.place_for(begun.account_id) as place:
+            await uploads.write_down(file.file, place)
             if thumbnail is not None:
-                await uploads.spool(thumbnail.file, directory, "upload-thumbnail")
-            spooled.set()
-            decoded = await uploads.decode(directory, "upload", "attachment")
-            if thumbnail is not None:
-                small = await uploads.decode(directory, "upload-thumbnail", "thumbnail")
-                decoded = await _with_preview(site, decoded, small)
+                await uploads.write_down(thumbnail.file, place, THUMBNAIL)
+            decoded = await uploads.decode(place, within_s=within_s)
+            if decoded is None:
+                await _hand_over(site, now_ms, begun, place)
+                return begun
         return await site.database.write(
-            rules.finish,
-            account_id=begun.account_id,
-            media_id=begun.id,
-            decoded=decoded,
-            now_ms=now_ms,
+            rules.finish, account_id=begun.account_id, media_id=begun.id, decoded=decoded
         )
     except BaseException:
         if decoded is not None:
@@ -110,18 +103,34 @@ async def _work(
         raise
 
 
-async def _with_preview(site: Site, decoded: Decoded, small: Decoded) -> Decoded:
-    if decoded.preview_key:
-        await site.uploads.forget(dataclasses.replace(small, key="", preview_key=decoded.preview_key))
-    return dataclasses.replace(decoded, **{name: getattr(small, name) for name in _THUMBNAIL_FIELDS})
+async def _hand_over(site: Site, now_ms: int, begun: Media, place: Path) -> None:
+    """From here on it is the courier's. Raises TooMany, Busy: then it is nobody's."""
+    spool = site.uploads.spool
+    try:
+        lane = await site.uploads.in_thread(spool.lane)
+        await site.uploads.in_thread(spool.keep, place, begun.id)
+        await site.database.write(
+            rules.hand_over,
+            media=begun,
+            lane=lane,
+            most_own=site.config.media.uploads_per_account,
+            now_ms=now_ms,
+        )
+    except BaseException:
+        await site.uploads.in_thread(spool.drop, begun.id)
+        raise
 
 
 async def picture(request: Request, file: UploadFile, purpose: Purpose) -> Decoded:
     """A picture for one's profile or for an attachment's preview, kept but not yet anybody's. Raises Invalid."""
     uploads = request.site.uploads
-    with uploads.place_for(request.account_id) as directory:
-        await uploads.spool(file.file, directory, "upload")
-        return await uploads.decode(directory, "upload", purpose)
+    uploads.check()
+    with uploads.place_for(request.account_id) as place:
+        await uploads.write_down(file.file, place)
+        decoded = await uploads.decode(place, purpose)
+    # Nothing ends it but its end.
+    assert decoded is not None
+    return decoded
 
 
 async def profile_with_pictures(

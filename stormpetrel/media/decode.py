@@ -6,6 +6,7 @@ It knows no database, no configuration and no secret, and its files are all in o
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import sys
@@ -15,7 +16,7 @@ import msgspec
 
 from stormpetrel.media import films, pictures
 from stormpetrel.media.formats import SNIFFED_BYTES, Format, sniff
-from stormpetrel.media.job import Answer, Job, Refused
+from stormpetrel.media.job import NO_ROOM, Answer, Job, Refused
 from stormpetrel.model.media import MediaKind
 
 NICENESS = 10
@@ -28,7 +29,7 @@ FILES = 64
 def decode(job: Job) -> Answer:
     """What becomes of the upload. Raises Refused."""
     directory = Path(job.directory)
-    path = directory / job.source
+    path = Path(job.source)
     with path.open("rb") as file:
         head = file.read(SNIFFED_BYTES)
     found = sniff(head)
@@ -125,11 +126,15 @@ def _limit(job: Job) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
     written = 4 * max(job.max_image_bytes, job.max_video_bytes)
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    written = written if most == resource.RLIM_INFINITY else min(written, most)
     resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
 
 
 def main() -> None:
     """Reads one job, answers it, ends."""
+    # Before the job is read: who starts us and dies before this leaves us without one.
+    films.die_with_parent()
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     _limit(job)
     try:
@@ -138,6 +143,13 @@ def main() -> None:
         answer = Answer(refused=str(refused))
     except MemoryError:
         answer = Answer(refused="The file needs more memory than it may have")
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            answer = Answer(refused="The file becomes too large")
+        elif error.errno in NO_ROOM:
+            answer = Answer(no_room=True)
+        else:
+            raise
     sys.stdout.buffer.write(msgspec.json.encode(answer))
 
 

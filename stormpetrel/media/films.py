@@ -6,7 +6,10 @@ may read the file, and no protocol but `file`: a playlist that names other files
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +27,8 @@ PROBE_TIMEOUT_S = 10
 WORK_TIMEOUT_S = 60
 _VIDEO_CODECS = frozenset({"h264", "hevc", "vp8", "vp9", "av1"})
 _AUDIO_CODECS = frozenset({"aac", "mp3", "opus", "vorbis", "flac", "pcm_s16le", "pcm_s24le", "pcm_u8"})
+_NO_ROOM_TEXT = b"No space left on device"
+_PR_SET_PDEATHSIG = 1
 _FLAGS = ("-nostdin", "-v", "error", "-protocol_whitelist", "file")
 
 
@@ -152,6 +157,11 @@ def first_frame(path: Path, found: Format, directory: Path) -> Path:
     return frame
 
 
+def die_with_parent() -> None:
+    """Ends this process as soon as the one that started it ends, however that happens."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 def _run(program: str, *arguments: str, timeout_s: float) -> bytes:
     found: Any = shutil.which(program)
     if found is None:
@@ -163,9 +173,13 @@ def _run(program: str, *arguments: str, timeout_s: float) -> bytes:
             capture_output=True,
             timeout=timeout_s,
             check=False,
+            # The decoder has one thread, so that this is safe.
+            preexec_fn=die_with_parent,
         )
     except subprocess.TimeoutExpired as error:
         raise Refused("The file took too long to read") from error
+    if _NO_ROOM_TEXT in done.stderr:
+        raise OSError(errno.ENOSPC, program)
     if done.returncode != 0:
         raise Refused("The file could not be read as a film or as sound")
     return done.stdout

@@ -34,7 +34,7 @@ _WAV = Format("wav", "audio/wav", "wav", "wav", is_picture=False)
 
 PICTURE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif")
 FILM_TYPES = (
-    *("video/webm", "video/mp4", "video/quicktime", "video/ogg"),
+    *("video/webm", "video/mp4", "video/quicktime"),
     *("audio/wave", "audio/wav", "audio/x-wav", "audio/ogg", "audio/vorbis", "audio/mpeg", "audio/mp3"),
     *("audio/webm", "audio/flac", "audio/m4a", "audio/x-m4a", "audio/mp4"),
 )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Literal
 
 import msgspec
 
 from stormpetrel.model.media import MediaKind
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a write ends with where there is no room: on the disk, for this user, for this process."""
+
+Purpose = Literal["attachment", "avatar", "header", "thumbnail"]
 
 
 class Refused(Exception):  # an answer, like errors.Refusal
@@ -14,20 +20,24 @@ class Refused(Exception):  # an answer, like errors.Refusal
 
 
 class Job(msgspec.Struct, frozen=True):
-    """`source`: the upload, in `directory`, where the results go too."""
+    """`source`: the upload's path; what comes of it goes into `directory`, which is nobody else's."""
 
     directory: str
     source: str
-    purpose: Literal["attachment", "avatar", "header", "thumbnail"]
+    purpose: Purpose
     max_image_bytes: int
     max_video_bytes: int
     max_image_pixels: int
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """`refused`: what is wrong, for the sender, or "". `main`, `preview`: names of files in the directory."""
+    """`refused`: what is wrong, for the sender, or "". `main`, `preview`: names of files in the directory.
+
+    `no_room`: nothing is wrong with it, but what comes of it could not be written.
+    """
 
     refused: str = ""
+    no_room: bool = False
     kind: MediaKind = MediaKind.UNKNOWN
     main: str = ""
     preview: str = ""

@@ -29,6 +29,8 @@ AVATAR_SIZE = (400, 400)
 HEADER_SIZE = (1500, 500)
 _BLURHASH_SIDE = 32
 _JPEG_QUALITY = 90
+_WITH_PROFILES = ("RGB", "RGBA", "CMYK", "L")
+"""How pixels lie where a colour profile can be applied to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,16 @@ def pixels_of(image: Image.Image) -> Image.Image:
         profile = image.info.get("icc_profile")
         upright = ImageOps.exif_transpose(image)
         has_alpha = "A" in upright.getbands() or "transparency" in upright.info
-        if profile and upright.mode in ("RGB", "RGBA", "CMYK", "L"):
-            upright = _to_srgb(upright, profile, "RGBA" if has_alpha else "RGB")
-        plain = upright.convert("RGBA" if has_alpha else "RGB")
+        mode = "RGBA" if has_alpha else "RGB"
+        if upright.mode.startswith("I"):
+            # 16 bits of grey; converted as they are, all but the darkest would be white.
+            upright = upright.convert("I").point(lambda grey: grey / 256).convert("L")
+        if profile and (has_alpha or upright.mode not in _WITH_PROFILES):
+            # A palette's colours are of the profile too; and what is transparent must stay so.
+            upright = upright.convert(mode)
+        if profile:
+            upright = _to_srgb(upright, profile, mode)
+        plain = upright.convert(mode)
     except Refused:
         raise
     except Exception as error:  # a broken file: whatever its reader meets
@@ -97,9 +106,7 @@ def pixels_of(image: Image.Image) -> Image.Image:
 def _to_srgb(image: Image.Image, profile: bytes, mode: str) -> Image.Image:
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        changed = ImageCms.profileToProfile(
-            image, source, ImageCms.createProfile("sRGB"), outputMode=mode if image.mode != "L" else None
-        )
+        changed = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=mode)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         # A profile that cannot be read is dropped: the colours are a little off, the picture is there.
         return image

@@ -13,12 +13,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from stormpetrel.config import MediaConfig
 from stormpetrel.errors import Busy
 from stormpetrel.media.formats import SERVED_TYPES
+from stormpetrel.media.store import SILENT, StoreAway
 
 CONNECT_TIMEOUT_S = 3
-READ_TIMEOUT_S = 10
 ATTEMPTS = 2
 _FOR_EVER = "public, max-age=31536000, immutable"
-_SILENT = "The place for files does not answer; nothing was stored. Please try again later"
 
 
 class S3Store:
@@ -36,8 +35,8 @@ class S3Store:
             aws_access_key_id=media.s3_key,
             aws_secret_access_key=media.s3_secret,
             config=ClientConfig(
-                connect_timeout=CONNECT_TIMEOUT_S,
-                read_timeout=READ_TIMEOUT_S,
+                connect_timeout=min(CONNECT_TIMEOUT_S, media.s3_timeout_s),
+                read_timeout=media.s3_timeout_s,
                 retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
                 s3={"addressing_style": "path"},
                 # Services that are not Amazon's know no checksums in trailers.
@@ -58,14 +57,14 @@ class S3Store:
                     CacheControl=_FOR_EVER,
                 )
         except (BotoCoreError, ClientError, OSError) as error:
-            raise Busy(_SILENT) from error
+            raise StoreAway(SILENT) from error
 
     def delete(self, keys: Sequence[str]) -> None:
         try:
             for key in keys:
                 self._client.delete_object(Bucket=self._bucket, Key=key)
         except (BotoCoreError, ClientError, OSError) as error:
-            raise Busy(_SILENT) from error
+            raise StoreAway(SILENT) from error
 
     def path(self, key: str) -> Path | None:
         return None

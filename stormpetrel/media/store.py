@@ -5,7 +5,7 @@ A key is unguessable, names one file for ever, and ends in an extension of forma
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
 import re
 import secrets
@@ -17,11 +17,17 @@ from typing import Protocol
 from stormpetrel.config import Config
 from stormpetrel.errors import Busy
 from stormpetrel.media.formats import SERVED_TYPES
+from stormpetrel.media.job import NO_ROOM
 
 KEY = re.compile(r"[0-9a-f]{32}\.(" + "|".join(SERVED_TYPES) + r")\Z")
 FULL = "There is no room for files at the moment; nothing was stored. Please try again later"
+SILENT = "The place for files does not answer; nothing was stored. Please try again later"
 _CHUNK_BYTES = 1024 * 1024
 _ABANDONED = ".part"
+
+
+class StoreAway(Busy):
+    """The store is elsewhere, and does not answer or says that it cannot."""
 
 
 class MediaStore(Protocol):
@@ -75,11 +81,12 @@ class FolderStore:
                 os.fsync(copy.fileno())
             unfinished.rename(target)
             # The name, and the subfolder's own name, which may be new.
-            _sync_directory(target.parent)
-            _sync_directory(self.folder)
+            sync_directory(target.parent)
+            sync_directory(self.folder)
         except OSError as error:
-            unfinished.unlink(missing_ok=True)
-            raise Busy(FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else None) from error
+            with contextlib.suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+            raise Busy(FULL if error.errno in NO_ROOM else None) from error
 
     def delete(self, keys: Sequence[str]) -> None:
         try:
@@ -120,7 +127,8 @@ class FolderStore:
         return self.folder / key[:2] / key
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """The names in it are durable when this returns."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from stormpetrel.errors import Invalid, NotFound
+from stormpetrel.errors import Busy, Invalid, NotFound, TooMany
 from stormpetrel.model import text as texts
 from stormpetrel.model.account import AccountState
 from stormpetrel.model.event import AccountChanged, PostChanged
@@ -27,7 +27,10 @@ from stormpetrel.storage.hot import hot
 LOOSE_KEPT_MS = 24 * 3_600_000
 """How long an attachment without a post is kept, for a draft or for writing a post anew."""
 PROCESSING_KEPT_MS = 15 * 60_000
-"""Longer than any decoder may run: what is still being processed then was lost with its worker."""
+"""Longer than any decoder may run: what is still being processed then, and is not the courier's, was lost with its
+worker before it was acknowledged, or given up by the courier."""
+MOST_WAITING = 64
+"""Acknowledged uploads of one machine: they take disk until they are decoded."""
 
 
 @hot
@@ -88,12 +91,36 @@ def begin(
     return own(connection, account_id=account_id, media_id=media_id)
 
 
-def finish(connection: Connection, *, account_id: int, media_id: int, decoded: Decoded, now_ms: int) -> Media:
+def hand_over(connection: Connection, *, media: Media, lane: int, most_own: int, now_ms: int) -> None:
+    """The courier of that lane finishes it: its bytes are durable. Raises TooMany, Busy."""
+    waiting, own_waiting = stored.waiting(connection, lane=lane, account_id=media.account_id)
+    if own_waiting >= most_own:
+        raise TooMany("Too many uploads at once; wait until one is done", retry_after_s=10)
+    if waiting >= MOST_WAITING:
+        raise Busy("Many files are being processed; nothing was stored. Please try again", retry_after_s=10)
+    outbox.put(
+        connection,
+        kind="media_upload",
+        payload={"media_id": media.id},
+        now_ms=now_ms,
+        lane=lane,
+        # Its own id, so that one is found by the other.
+        job_id=media.id,
+    )
+
+
+def finish(connection: Connection, *, account_id: int, media_id: int, decoded: Decoded) -> Media:
     """What the decoder made of it; its files are served from now on. Raises NotFound when it was deleted."""
     if not stored.set_done(connection, media_id=media_id, decoded=decoded):
         raise NotFound
     stored.put_files(connection, keys=_keys(decoded), account_id=account_id)
     return own(connection, account_id=account_id, media_id=media_id)
+
+
+def unfinished(connection: Connection, *, media_id: int) -> Media | None:
+    """The attachment that is being processed; None when it is deleted, done or given up."""
+    found = stored.one(connection, media_id=media_id)
+    return found if found is not None and found.state is MediaState.PROCESSING else None
 
 
 def fail(connection: Connection, *, media_id: int) -> None:
@@ -233,7 +260,9 @@ def remove_files(connection: Connection, *, keys: Sequence[str], now_ms: int) ->
     wanted = [key for key in keys if key]
     if wanted:
         stored.delete_files(connection, keys=wanted)
-        outbox.put(connection, kind="media_files", payload={"keys": wanted}, now_ms=now_ms)
+        outbox.put(
+            connection, kind="media_files", payload={"keys": wanted}, now_ms=now_ms, lane=outbox.LANE_FILES
+        )
 
 
 def _keys(decoded: Decoded) -> tuple[str, ...]:
@@ -277,9 +306,13 @@ def remove_old_loose(connection: Connection, *, now_ms: int, count: int) -> int:
     old = stored.old_loose(connection, before_ms=now_ms - LOOSE_KEPT_MS, count=count)
     if old:
         remove(connection, old, now_ms=now_ms)
+        lost = [media.id for media in old if media.state is MediaState.PROCESSING]
+        if lost:
+            # Their machine is gone, and its spool with it: nobody else could do these.
+            outbox.drop(connection, job_ids=lost)
     return len(old)
 
 
 def fail_lost(connection: Connection, *, now_ms: int, count: int) -> int:
-    """Attachments whose worker was lost while it processed them; how many, at most `count`."""
+    """Attachments that nobody processes any more; how many, at most `count`."""
     return stored.fail_lost(connection, before_ms=now_ms - PROCESSING_KEPT_MS, count=count)

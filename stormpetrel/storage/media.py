@@ -29,7 +29,13 @@ _DONE = sql(
 _FAILED = sql("UPDATE media SET state = 'failed' WHERE id = :media_id AND state = 'processing'")
 _FAIL_LOST = sql(
     "UPDATE media SET state = 'failed' WHERE id IN (SELECT id FROM media WHERE post_id IS NULL "
-    "AND state = 'processing' AND detached_at_ms < :before_ms ORDER BY detached_at_ms LIMIT :count)"
+    "AND state = 'processing' AND detached_at_ms < :before_ms "
+    "AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.id = media.id) ORDER BY detached_at_ms LIMIT :count)"
+)
+# The lane is short: what is in it was counted before it came.
+_WAITING = sql(
+    "SELECT count(*), coalesce(sum(CASE WHEN m.account_id = :account_id THEN 1 ELSE 0 END), 0) "
+    "FROM outbox o LEFT JOIN media m ON m.id = o.id WHERE o.lane = :lane"
 )
 _DESCRIBE = sql(
     "UPDATE media SET description = :description, focus_x = :focus_x, focus_y = :focus_y WHERE id = :media_id"
@@ -138,8 +144,15 @@ def set_failed(connection: Connection, *, media_id: int) -> None:
 
 
 def fail_lost(connection: Connection, *, before_ms: int, count: int) -> int:
-    """Those whose worker was lost before it could say what became of them; how many."""
+    """Those that nobody works on, and that no job of the outbox (of the same id) waits for; how many."""
     return connection.run(_FAIL_LOST, before_ms=before_ms, count=count)
+
+
+def waiting(connection: Connection, *, lane: int, account_id: int) -> tuple[int, int]:
+    """How many uploads wait in the lane for the courier, and how many of them are the account's."""
+    row = connection.one(_WAITING, lane=lane, account_id=account_id)
+    assert row is not None
+    return int(row[0]), int(row[1])
 
 
 def describe(connection: Connection, *, media_id: int, description: str, focus: tuple[int, int]) -> None:

@@ -7,6 +7,7 @@ later each time; after ATTEMPTS it moves to outbox_dead, for people to look at.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ LANE_HERE = 0
 """Jobs whose effect is in this database."""
 LANE_MAIL = 1
 """Jobs that wait for a mail server. A lane of its own: a slow one holds up nothing else."""
+LANE_FILES = 2
+"""Jobs that wait for the store of files. Lanes above these are of spools, one each (media/spool.py)."""
 
 ATTEMPTS = 12
 RETRY_FIRST_MS = 1000
@@ -59,6 +62,12 @@ _LEASE = sql(
     RETURNING id, kind, payload, attempts, leased_until_ms"""
 )
 _FINISH = sql("DELETE FROM outbox WHERE id = :job_id AND leased_until_ms = :leased_until_ms")
+_RENEW = sql(
+    """UPDATE outbox SET leased_until_ms = :until_ms
+    WHERE id = :job_id AND leased_until_ms = :leased_until_ms"""
+)
+_FREE = sql("UPDATE outbox SET leased_until_ms = 0 WHERE lane = :lane AND leased_until_ms > 0")
+_DROP = sql("DELETE FROM outbox WHERE id IN :job_ids[]")
 _RETRY = sql(
     """UPDATE outbox SET due_at_ms = :due_at_ms, leased_until_ms = 0, last_error = :error
     WHERE id = :job_id AND leased_until_ms = :leased_until_ms"""
@@ -81,12 +90,15 @@ def put(
     now_ms: int,
     delay_ms: int = 0,
     lane: int = LANE_HERE,
+    job_id: int | None = None,
 ) -> int:
     """Adds a job that is due in `delay_ms`, and wakes the courier after the commit; the job's id.
 
-    `kind` is a key of courier/deliveries.py; `payload` becomes JSON.
+    `kind` is a key of courier/deliveries.py, or of the works of its lane; `payload` becomes JSON. `job_id`: the
+    id of the one thing that it is about, which has one such job at most; else a new one.
     """
-    job_id = connection.new_id(now_ms)
+    if job_id is None:
+        job_id = connection.new_id(now_ms)
     connection.run(
         _PUT,
         job_id=job_id,
@@ -128,6 +140,22 @@ def lease(
 def finish(connection: Connection, job: Job) -> bool:
     """Removes a job; False when the lease was lost meanwhile, and its effect must not be had again."""
     return connection.run(_FINISH, job_id=job.id, leased_until_ms=job.leased_until_ms) == 1
+
+
+def renew(connection: Connection, job: Job, *, until_ms: int) -> Job | None:
+    """The same job on a longer lease; None when it was lost meanwhile."""
+    renewed = connection.run(_RENEW, job_id=job.id, leased_until_ms=job.leased_until_ms, until_ms=until_ms)
+    return dataclasses.replace(job, leased_until_ms=until_ms) if renewed == 1 else None
+
+
+def free(connection: Connection, *, lane: int) -> int:
+    """Ends every lease of a lane that one courier has to itself: who held them is dead. How many there were."""
+    return connection.run(_FREE, lane=lane)
+
+
+def drop(connection: Connection, *, job_ids: Sequence[int]) -> None:
+    """Removes jobs that nobody can do any more."""
+    connection.run(_DROP, job_ids=job_ids)
 
 
 def retry(

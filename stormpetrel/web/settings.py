@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import UploadFile
 
-from stormpetrel.errors import Invalid
+from stormpetrel.errors import Busy, Invalid, Refusal, TooMany
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.http.uploads import a_file, profile_with_pictures
-from stormpetrel.media.uploads import Purpose
+from stormpetrel.media.job import Purpose
 from stormpetrel.model.account import (
     MAX_DISPLAY_NAME,
     MAX_FIELD_CHARACTERS,
@@ -86,7 +86,7 @@ async def save_profile(request: Request) -> Response:
             if file is not None or f"no_{purpose}" in fields:
                 pictures[purpose] = file
         account = await profile_with_pictures(request, change, pictures)
-    except Invalid as refusal:
+    except (Invalid, TooMany, Busy) as refusal:
         reader = await request.site.database.read(
             read_self, reader_id=request.account_id, now_ms=request.now_ms
         )
@@ -103,7 +103,7 @@ def _fields(form: dict[str, str]) -> tuple[Field, ...]:
 
 
 def _form(
-    request: Request, reader: Reader, change: ProfileChange, refusal: Invalid | None = None
+    request: Request, reader: Reader, change: ProfileChange, refusal: Refusal | None = None
 ) -> Response:
     rows = (*(change.fields or ()), *(Field("", "") for _ in range(MAX_FIELDS)))[:MAX_FIELDS]
     response: Response = request.site.pages.page(
@@ -120,6 +120,6 @@ def _form(
         max_note=MAX_NOTE,
         max_field=MAX_FIELD_CHARACTERS,
         problem="" if refusal is None else refusal.safe_text,
-        problems={} if refusal is None else refusal.fields,
+        problems=refusal.fields if isinstance(refusal, Invalid) else {},
     )
     return response

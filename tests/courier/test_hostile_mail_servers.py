@@ -14,10 +14,9 @@ from aiosmtpd.controller import Controller
 
 from stormpetrel.config import Config, MailConfig
 from stormpetrel.courier import mailer
-from stormpetrel.courier.dispatch import AT_ONCE, Dispatch
 from stormpetrel.courier.letters import write
 from stormpetrel.courier.mailer import MailFailed, send
-from stormpetrel.courier.post_office import mail_work
+from stormpetrel.courier.post_office import AT_ONCE, mail_lane
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.model.mail import Letter
 from stormpetrel.storage import outbox
@@ -239,9 +238,7 @@ def in_loop(url, work, settings):
         db = Database(url)
         await db.open()
         try:
-            return await work(
-                Dispatch(db, outbox.LANE_MAIL, mail_work(settings, SECRET), clock_ms=lambda: NOW_MS)
-            )
+            return await work(dataclasses.replace(mail_lane(db, settings, SECRET), clock_ms=lambda: NOW_MS))
         finally:
             await db.close()
 

@@ -13,7 +13,7 @@ import pytest
 
 from stormpetrel.config import Config
 from stormpetrel.errors import Invalid, TooMany
-from stormpetrel.media import uploads as module
+from stormpetrel.media import decoding
 from stormpetrel.media.store import open_store
 from stormpetrel.media.uploads import Uploads
 from tests.media_files import jpeg, png
@@ -26,8 +26,8 @@ def uploads_in(directory: Path) -> Uploads:
 
 async def decode(uploads: Uploads, data: bytes, account_id: int = 1) -> None:
     with uploads.place_for(account_id) as directory:
-        await uploads.spool(io.BytesIO(data), directory, "upload")
-        await uploads.decode(directory, "upload", "attachment")
+        await uploads.write_down(io.BytesIO(data), directory)
+        await uploads.decode(directory)
 
 
 def test_a_killed_decoder_fails_one_upload_and_no_other(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_killed_decoder_fails_one_upload_and_no_other(tmp_path: Path) -> None:
 
 
 def test_a_decoder_that_takes_too_long_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "DECODER_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(decoding, "DECODER_TIMEOUT_S", 0.01)
 
     async def run() -> None:
         uploads = uploads_in(tmp_path)

@@ -15,10 +15,15 @@ from tests.media_files import png
 from tests.media_s3 import s3_server, silent_server
 
 
-def store_at(endpoint: str) -> s3.S3Store:
+def store_at(endpoint: str, *, timeout_s: float = 10.0) -> s3.S3Store:
     return s3.S3Store(
         MediaConfig(
-            store="s3", s3_endpoint=endpoint, s3_bucket="pictures", s3_key="S3RVER", s3_secret="S3RVER"
+            store="s3",
+            s3_endpoint=endpoint,
+            s3_bucket="pictures",
+            s3_key="S3RVER",
+            s3_secret="S3RVER",
+            s3_timeout_s=timeout_s,
         )
     )
 
@@ -41,14 +46,11 @@ def test_a_file_is_put_read_by_people_and_deleted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 500 Broken\r\ncontent-length: 0\r\n\r\n"])
-def test_a_server_that_hangs_or_fails_is_busy_and_not_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes
-) -> None:
-    monkeypatch.setattr(s3, "READ_TIMEOUT_S", 0.3)
+def test_a_server_that_hangs_or_fails_is_busy_and_not_for_ever(tmp_path: Path, answer: bytes) -> None:
     source = tmp_path / "a.png"
     source.write_bytes(png())
     with silent_server(answer) as endpoint:
-        store = store_at(endpoint)
+        store = store_at(endpoint, timeout_s=0.3)
         with pytest.raises(Busy):
             store.put(source, new_key("png"))
         with pytest.raises(Busy):

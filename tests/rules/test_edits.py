@@ -46,7 +46,6 @@ def upload(store: Store, who: int, kind: MediaKind = MediaKind.IMAGE) -> int:
         account_id=who,
         media_id=begun.id,
         decoded=Decoded(kind, key=f"key-{begun.id}"),
-        now_ms=store.now_ms,
     )
     return begun.id
 

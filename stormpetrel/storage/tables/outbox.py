@@ -16,7 +16,7 @@ outbox = Table(  # side effects that are due; written in the transaction that ca
     number("attempts", 0),
     number("leased_until_ms", 0),
     text_column("last_error", ""),
-    number("lane", 0),  # 0: done in this database; others wait for somebody else's server
+    number("lane", 0),  # 0: done in this database; others wait for something outside (storage/outbox.py)
     Index("ix_outbox_due", "lane", "due_at_ms"),
 )
 

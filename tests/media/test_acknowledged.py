@@ -1,0 +1,166 @@
+"""Uploads that were answered with 202: the courier finishes them, whoever is killed, once and only once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.media_files import jpeg, png
+from tests.people import Person, Place
+
+GIVE_UP_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def place_settings() -> dict[str, object]:
+    """A place that lets no app wait for its file."""
+    return {"web_workers": 1, "media_wait_s": 0}
+
+
+def upload(person: Person, data: bytes, **more: tuple[str, bytes]) -> Any:
+    return person.http.post("/api/v2/media", files={"file": ("a.png", data), **more})
+
+
+def finished(person: Person, media_id: str) -> Any:
+    """The answer when it is not being processed any more."""
+    give_up_s = time.monotonic() + GIVE_UP_S
+    while True:
+        answer = person.http.get(f"/api/v1/media/{media_id}")
+        if answer.status_code != 206:
+            return answer
+        assert answer.json()["url"] is None
+        assert time.monotonic() < give_up_s, "it is still being processed"
+        time.sleep(0.05)
+
+
+def processes(place: Place, name: str) -> list[int]:
+    """The supervisor's children of that name."""
+    task = Path(f"/proc/{place.instance.pid}/task/{place.instance.pid}/children")
+    pids = [int(pid) for pid in task.read_text().split()]
+    return [pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().startswith(f"petrel-{name}")]
+
+
+def spooled(place: Place) -> list[Path]:
+    return [path for path in (place.instance.directory / "data/media-spool").iterdir() if path.is_dir()]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    give_up_s = time.monotonic() + GIVE_UP_S
+    while not condition():
+        assert time.monotonic() < give_up_s, "it did not come to be"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("killed", ["web", "courier"])
+def test_a_file_that_was_acknowledged_can_be_posted_though_the_worker_or_the_courier_is_killed(
+    place: Place, killed: str
+) -> None:
+    person = place.person()
+    answer = upload(person, png())
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["url"] is None
+    for pid in processes(place, killed):
+        os.kill(pid, signal.SIGKILL)
+    place.instance.wait_for_health(place.base_url)
+    media = finished(person, answer.json()["id"])
+    assert media.status_code == 200, media.text
+    assert place.visitor.get(media.json()["url"]).status_code == 200
+    status = person.post("", media_ids=[media.json()["id"]])
+    assert len(status["media_attachments"]) == 1
+    until(lambda: spooled(place) == [])
+
+
+def decoders(of_pid: int) -> list[int]:
+    """Decoders that the process runs."""
+    found = []
+    for child in Path(f"/proc/{of_pid}/task").glob("*/children"):
+        for pid in map(int, child.read_text().split()):
+            if b"stormpetrel.media.decode" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_courier_killed_while_it_decodes_takes_the_decoder_along_and_its_successor_begins_anew(
+    place: Place,
+) -> None:
+    person = place.person()
+    (courier,) = processes(place, "courier")
+    answer = upload(person, jpeg((5000, 4000)))
+    assert answer.status_code == 202
+    until(lambda: decoders(courier) != [])
+    (decoder,) = decoders(courier)
+    os.kill(courier, signal.SIGKILL)
+    until(lambda: not is_running(decoder))
+    assert finished(person, answer.json()["id"]).status_code == 200
+
+
+def test_a_file_and_the_picture_that_stands_for_it_are_finished_together(place: Place) -> None:
+    person = place.person()
+    answer = upload(person, png((640, 480)), thumbnail=("t.png", png((30, 20))))
+    assert answer.status_code == 202
+    media = finished(person, answer.json()["id"]).json()
+    assert media["meta"]["original"]["size"] == "640x480"
+    assert media["meta"]["small"]["size"] == "30x20"
+    # The picture that was not wanted was not kept.
+    until(lambda: spooled(place) == [])
+
+
+def test_a_file_that_is_refused_after_all_is_said_to_be_broken(place: Place) -> None:
+    person = place.person()
+    answer = upload(person, b"<svg onload=alert(1)>")
+    assert answer.status_code == 202
+    media = finished(person, answer.json()["id"])
+    assert media.status_code == 422
+    assert "Error processing" in media.json()["error"]
+    until(lambda: spooled(place) == [])
+
+
+def test_a_file_that_is_deleted_before_it_is_processed_leaves_nothing(place: Place) -> None:
+    person = place.person()
+    kept = sorted((place.instance.directory / "data/media").rglob("*.png"))
+    for pid in processes(place, "courier"):
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        media_id = upload(person, png()).json()["id"]
+        assert person.http.delete(f"/api/v1/media/{media_id}").status_code == 200
+    finally:
+        for pid in processes(place, "courier"):
+            os.kill(pid, signal.SIGCONT)
+    until(lambda: spooled(place) == [])
+    assert sorted((place.instance.directory / "data/media").rglob("*.png")) == kept
+
+
+def test_an_account_has_only_so_many_files_waiting_and_others_go_on(place: Place) -> None:
+    greedy, other = place.person(), place.person()
+    for pid in processes(place, "courier"):
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        answers = [upload(greedy, png()) for _ in range(5)]
+        assert [answer.status_code for answer in answers] == [202] * 4 + [429]
+        assert answers[-1].headers["retry-after"] == "10"
+        assert len(spooled(place)) == 4
+        last = upload(other, png())
+        assert last.status_code == 202
+        # What waits cannot be posted yet, and is nobody else's.
+        waiting = {"media_ids": [answers[0].json()["id"]]}
+        assert greedy.http.post("/api/v1/statuses", json=waiting).status_code == 422
+        assert other.http.get(f"/api/v1/media/{answers[0].json()['id']}").status_code == 404
+    finally:
+        for pid in processes(place, "courier"):
+            os.kill(pid, signal.SIGCONT)
+    for answer in answers[:4]:
+        assert finished(greedy, answer.json()["id"]).status_code == 200
+    assert finished(other, last.json()["id"]).status_code == 200
