@@ -49,6 +49,7 @@ TURNS_PER_ROLL = 10
 PASSED = b"stormpetrel_passed=1"
 """Mode overcompensate: the cookie that its challenge sets."""
 Leads = Callable[[bytes], bool]
+CHALLENGE = "mode/challenge"
 _BUDGET_OF = {
     Kind.SIGN_IN: "sign-in",
     Kind.TOKEN: "token",
@@ -190,7 +191,7 @@ class Shield:
                 epoch_s=epoch_s,
             )
         elif self._challenges and cutoff_s and (kind != Kind.PAGE or PASSED not in (cookie or b"")):
-            because = "mode/challenge"
+            because = CHALLENGE
         if not because:
             because = self.gate.spend(
                 identity, token_hash=visit.token_hash, sign_in_path=path if changes else None, at_s=at_s
