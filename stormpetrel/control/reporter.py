@@ -94,7 +94,10 @@ class Reporter:
             while (body := await wire.receive(reader)) is not None:
                 message = decode_to_worker(body)
                 if isinstance(message, Direct):
-                    self._direct(message.directions)
+                    try:
+                        self._direct(message.directions)
+                    except ValueError as error:
+                        log.error("the watch directed what cannot be: %s", error)
                 else:
                     writer.write(wire.framed(self._look(message)))
         except (wire.BrokenMessage, msgspec.DecodeError) as error:

@@ -23,7 +23,6 @@ ADDRESS_DAYS = 14
 MAX_PREFIXES = 50_000
 DAY_MS = 86_400_000
 _BUSY_S = 2.0
-_DROPPED_AT_ONCE = 1_000
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -156,8 +155,11 @@ class Journal:
                 over = self._raw.execute(_COUNT).fetchone()[0] - self._max_entries
                 if over > 0:
                     self._raw.execute(_DROP_OLDEST, (over,))
-                if self._used_bytes() > self._max_bytes:
-                    self._raw.execute(_DROP_OLDEST, (_DROPPED_AT_ONCE,))
+                while self._used_bytes() > self._max_bytes:
+                    held = self._raw.execute(_COUNT).fetchone()[0]
+                    if not held:
+                        break
+                    self._raw.execute(_DROP_OLDEST, (held // 10 + 1,))
                 self._raw.execute("COMMIT")
             except BaseException:
                 self._undo()
