@@ -37,6 +37,7 @@ from stormpetrel.edge.streams import HEARTBEAT_S
 from stormpetrel.edge.websocket import EdgeWebSocket
 from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import INPUT_MEMORY_BYTES
+from stormpetrel.shield.canary import HEADER as CANARY
 from stormpetrel.shield.identify import Visit, address_identity
 from stormpetrel.shield.queues import GONE, RUNNING, Ticket
 
@@ -212,6 +213,7 @@ class EdgeProtocol(HotAnswers):
             cookie=self._facts.get(b"cookie"),
             headers=self.headers,
             at_s=now,
+            canary=self._facts.get(CANARY),
         )
         if ticket.state == GONE:
             self._refuse(ticket.because, ticket, head, now)

@@ -9,7 +9,7 @@ from stormpetrel.shield.reports import WorkerReport
 AT_REST: dict[str, Any] = {
     "worker": 0,
     "sequence": 1,
-    "started_epoch_s": 1_000.0,
+    "started_epoch_s": 100.0,
     "at_epoch_s": 2_000.0,
     "period_s": 1.0,
     "mode": "full",

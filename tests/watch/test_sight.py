@@ -28,6 +28,15 @@ def test_the_onset_is_the_earliest_that_an_overloaded_worker_knows():
     assert step(Attack(), reports, now_epoch_s=1_000.0) == Attack(985.0, 990.0, 1_000.0)
 
 
+def test_a_worker_that_was_overloaded_as_soon_as_it_was_started_says_nothing_of_the_onset():
+    late = a_report(started_epoch_s=980.0, overload_since_epoch_s=990.0, onset_epoch_s=990.0)
+    known = step(Attack(), [late, a_report(started_epoch_s=0.0, **OVERLOADED)], now_epoch_s=1_000.0)
+    assert known.onset_epoch_s == 985.0
+    assert step(known, [late], now_epoch_s=1_001.0).onset_epoch_s == 985.0
+    # Nobody knows: before a day ago is what counts as older.
+    assert step(Attack(), [late], now_epoch_s=1_000.0).onset_epoch_s == 990.0 - 86_400.0
+
+
 def test_the_onset_does_not_move_while_the_attack_lasts():
     attack = step(Attack(), [a_report(**OVERLOADED)], now_epoch_s=1_000.0)
     later = a_report(overload_since_epoch_s=1_020.0, onset_epoch_s=1_020.0)
