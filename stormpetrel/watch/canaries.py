@@ -16,6 +16,8 @@ from stormpetrel.watch.front_door import NoAnswer
 from stormpetrel.watch.metrics import CanaryFigures
 
 EVERY_S = 5.0
+APART_S = 0.1
+"""The channels go one after the other, so that they do not wait for each other."""
 PATIENCE_S = 10.0
 """The deadline of what matters most (K0): after it nobody waits for an answer any more."""
 OUTCOMES = ("ok", "refused", "failed", "timeout")
@@ -58,12 +60,11 @@ class Canaries:
         self.seen = {channel: Seen(CanaryState(channel, "", 0.0, 0.0, "", 0)) for channel in ERRANDS}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Returns when `stop` is set. The channels go a little apart, so that they do not wait for each other."""
+        """Returns when `stop` is set."""
         with contextlib.suppress(NotWell):
             await self._enrol()
-        step_s = EVERY_S / len(ERRANDS)
         loops = [
-            asyncio.ensure_future(self._keep_going(channel, number * step_s, stop))
+            asyncio.ensure_future(self._keep_going(channel, number * APART_S, stop))
             for number, channel in enumerate(ERRANDS)
         ]
         try:

@@ -236,7 +236,7 @@ class Desk:
             if not orders.take_back(kind, named):
                 raise SetupError(f"nothing is said of {kind} {named}")
             told = self.direct()
-            self._write_down("undo", f"{kind} {_shown(kind, named)} is as anybody again", kind, named)
+            self._write_down("undo", "is as anybody again", kind, named)
             return Done(told, await self._books.end_direction(kind=kind, value=named))
         if question.verdict not in ("allow", "deny"):
             raise SetupError("it can be allowed or denied")
@@ -245,7 +245,7 @@ class Desk:
         # In force first: a disk that hangs must not keep it waiting.
         told = self.direct()
         until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(entry.expires_epoch_s))
-        text = f"{entry.kind} {_shown(entry.kind, entry.value)} until {until}: {entry.reason or 'no reason given'}"
+        text = f"until {until}: {entry.reason or 'no reason given'}"
         self._write_down(question.verdict, text, entry.kind, entry.value)
         expires_ms = int(entry.expires_epoch_s * 1000)
         kept = await self._books.set_direction(
@@ -309,8 +309,3 @@ def _named(entries: tuple[Entry, ...], names: tuple[tuple[str, str], ...]) -> En
             if entry.kind == kind and covers(entry, named):
                 return entry
     return None
-
-
-def _shown(kind: str, named: str) -> str:
-    # An address is kept beside the text, and for a shorter time.
-    return "" if kind == "address" else named

@@ -36,8 +36,9 @@ from stormpetrel.watch.metrics import Figures, exposition
 from stormpetrel.watch.sight import Sight
 
 SECOND_S = 1.0
-FLUSH_EVERY_S = 5.0
-"""What people were refused is written down in sums of so long; all else with it."""
+FLUSH_EVERY_S = 1.0
+SUM_EVERY_S = 5.0
+"""What people were refused is written down in sums of so long."""
 REMEMBER_S = 3.0
 """How long the journal may keep the start waiting: a disk that hangs must not."""
 
@@ -107,11 +108,14 @@ async def _seconds(sight: Sight, desk: Desk, books: Bookkeeper, stop: asyncio.Ev
 async def _write_down(sight: Sight, books: Bookkeeper, stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     onset_s = sight.attack.onset_epoch_s
+    summed_s = loop.time()
     is_last = False
     while not is_last:
         # Once more at the end: what was seen until then is written down, too.
         is_last = await _paused(stop, FLUSH_EVERY_S)
-        books.note(sight.collateral.notes())
+        if is_last or loop.time() - summed_s >= SUM_EVERY_S:
+            summed_s = loop.time()
+            books.note(sight.collateral.notes())
         if onset_s != sight.attack.onset_epoch_s and await books.set_fact(
             "onset_ms", int(sight.attack.onset_epoch_s * 1000)
         ):
