@@ -160,7 +160,7 @@ def _print_status(status: Status) -> None:
         state = "calming down"
     else:
         state = "calm"
-    print(f"shield   {state}; mode {status.mode or 'unknown'}, {len(status.workers)} workers")
+    print(f"shield   {state}; mode {status.mode or 'unknown'}, {_workers(len(status.workers))}")
     if status.onset_epoch_s:
         print(f"onset    {_when(status.onset_epoch_s)}: who was known before it is established")
     if status.paused_until_epoch_s > now_s:
@@ -346,9 +346,12 @@ def _pause(args: argparse.Namespace) -> int:
 
 
 def _tell(said: str, done: Any) -> None:
-    workers = f"{done.workers} workers know" if done.workers != 1 else "1 worker knows"
     kept = "" if done.kept else "; the journal cannot be written: it ends when watch is started again"
-    print(f"{said} ({workers}{kept})")
+    print(f"{said} (told to {_workers(done.workers)}{kept})")
+
+
+def _workers(count: int) -> str:
+    return "1 worker" if count == 1 else f"{count} workers"
 
 
 # What happened

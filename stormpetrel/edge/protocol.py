@@ -169,7 +169,8 @@ class EdgeProtocol(HotAnswers):
             if self._complete:
                 self._complete = False
                 self._blank_bytes = 0
-                if is_whole and self._head is not None:
+                # A canary's mark lasts seconds, and what is remembered is taken for a stranger's.
+                if is_whole and self._head is not None and CANARY not in self._facts:
                     self.memo.offer(piece, self._head)
                 self._dispatch()
             elif self._begins_stream:

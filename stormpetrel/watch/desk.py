@@ -107,6 +107,9 @@ class Desk:
                 await writer.drain()
         except (wire.BrokenMessage, msgspec.DecodeError, TimeoutError, OSError) as error:
             log.info("a connection of the control socket ended: %s", error or type(error).__name__)
+        except asyncio.CancelledError:
+            # The watch ends. Passed on, asyncio would log it as a failure of the connection.
+            return
         except Exception:  # a connection's edge: one wrong message must not end the watch
             log.exception("the control socket failed")
         finally:

@@ -8,7 +8,6 @@ import socket
 import stat
 import struct
 import time
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -21,88 +20,16 @@ from stormpetrel.control.messages import (
     AskWhy,
     Done,
     Failed,
-    Standing,
     Status,
     Why,
 )
-from stormpetrel.control.reporter import Reporter
 from stormpetrel.errors import EnvironmentFailure
-from stormpetrel.rules.canaries import credentials
 from stormpetrel.shield.reports import Entry, Offender, Refusal
-from stormpetrel.watch.bookkeeper import Bookkeeper
-from stormpetrel.watch.canaries import Canaries
-from stormpetrel.watch.desk import Desk
-from stormpetrel.watch.errands import Canary
-from stormpetrel.watch.front_door import FrontDoor
-from stormpetrel.watch.sight import Sight
 from tests.watch.reporting import a_report
+from tests.watch.watching import Worker, a_watch, asked
 
 FAR_S = 4_000_000_000.0
 """Until the year 2096: directions of these tests are in force whatever the clock says."""
-
-
-class Worker:
-    """A worker with a reporter and no shield: `told` are the directions that reached it."""
-
-    def __init__(self, directory, name="web-0", report=None):
-        self.told = []
-        self.looks = []
-        self.stop = asyncio.Event()
-        self.news = asyncio.Event()
-        self.reporter = Reporter(
-            name=name,
-            data_dir=directory,
-            report=lambda: report or a_report(),
-            direct=self.direct,
-            look=self.look,
-        )
-        self.task = asyncio.ensure_future(self.reporter.run(self.stop))
-
-    def direct(self, directions):
-        self.told.append(directions)
-        self.news.set()
-
-    def look(self, look):
-        self.looks.append(look)
-        return Standing(look.number, "K1", 100, 60, False)
-
-    async def until(self, is_so):
-        while not self.told or not is_so(self.told[-1]):
-            self.news.clear()
-            await self.news.wait()
-        return self.told[-1]
-
-    async def end(self):
-        self.stop.set()
-        await self.task
-
-
-@asynccontextmanager
-async def a_watch(directory, prefixes=None):
-    """The watch's desk, without its clock; its sight."""
-    sight = Sight()
-    books = Bookkeeper(directory)
-    canary = Canary(FrontDoor("127.0.0.1", 1, "here.example"), credentials(b"x" * 32), dict)
-
-    async def register():
-        raise AssertionError("no canary flies here")
-
-    canaries = Canaries(canary, register=register, note=lambda note: None, now_epoch_s=lambda: 0.0)
-    desk = Desk(sight=sight, books=books, canaries=canaries, known_prefixes=prefixes or {})
-    sock = wire.listen(directory)
-    stop = asyncio.Event()
-    serving = asyncio.ensure_future(desk.serve(sock, stop))
-    try:
-        yield sight
-    finally:
-        stop.set()
-        await serving
-        sock.close()
-        await books.close()
-
-
-async def asked(directory, question):
-    return await asyncio.to_thread(ask, directory, question)
 
 
 def test_a_worker_reports_and_is_directed(tmp_path):
