@@ -18,6 +18,7 @@ from stormpetrel.edge.heads import Head
 from stormpetrel.edge.messages import MessageReader
 from stormpetrel.edge.worker import EdgeWorker
 from stormpetrel.shield.classify import K3_FAR, LANES
+from stormpetrel.shield.decide import CHALLENGE
 from stormpetrel.shield.queues import Ticket
 
 
@@ -112,8 +113,14 @@ class HotAnswers(MessageReader):
             return self._refused_wire
         self._refused_as = same_as
         self._refused_head = None
+        refused = worker.refusal(because, ticket, now)
+        if because == CHALLENGE:
+            self._refused_wire = worker.refusals.challenge(
+                date=worker.date, keep_alive=keep_alive, only_head=only_head
+            )
+            return self._refused_wire
         self._refused_wire = worker.refusals.answer(
-            worker.refusal(because, ticket, now),
+            refused,
             path=path,
             date=worker.date,
             keep_alive=keep_alive,

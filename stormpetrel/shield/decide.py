@@ -51,6 +51,7 @@ TURNS_PER_ROLL = 10
 PASSED = b"stormpetrel_passed=1"
 """Mode overcompensate: the cookie that its challenge sets."""
 Leads = Callable[[bytes], bool]
+CHALLENGE = "mode/challenge"
 _BUDGET_OF = {
     Kind.SIGN_IN: "sign-in",
     Kind.TOKEN: "token",
@@ -144,9 +145,10 @@ class Shield:
             flags |= KNOWN
             issued_s = visit.session.issued_at_s
             account_id = visit.session.account_id
+            is_operator = self._is_operators(visit.session.session_id)
         prefix = prefix_of(visit.address)
         if flags & KNOWN:
-            if not cutoff_s or issued_s < cutoff_s:
+            if not cutoff_s or issued_s < cutoff_s or is_operator:
                 flags |= ESTABLISHED
                 if self.prefixes.day_of(prefix) != self._day:
                     self.prefixes.saw(prefix, epoch_s=epoch_s, learn=not cutoff_s)
@@ -191,11 +193,11 @@ class Shield:
                 application=application,
                 is_known=is_known,
                 is_established=bool(flags & ESTABLISHED),
-                is_operator=is_operator or self._is_operators(visit),
+                is_operator=is_operator,
                 epoch_s=epoch_s,
             )
         elif self._challenges and cutoff_s and (kind != Kind.PAGE or PASSED not in (cookie or b"")):
-            because = "mode/challenge"
+            because = CHALLENGE
         if not because:
             because = self.gate.spend(
                 identity, token_hash=visit.token_hash, sign_in_path=path if changes else None, at_s=at_s
@@ -341,7 +343,7 @@ class Shield:
         if marks is NO_MARKS:
             return identity, flags
         cutoff_s = self.cutoff_epoch_s
-        device, visitor = marks
+        visitor, device = marks
         if device is not None and (not cutoff_s or device.issued_at_s < cutoff_s):
             # Somebody of this place, signed out: also a visitor who returns.
             return Identity("device", device.mark_id), flags | DEVICE | RETURNS
@@ -395,11 +397,9 @@ class Shield:
             self._readers[reader] = None
         return False
 
-    def _is_operators(self, visit: Visit) -> bool:
+    def _is_operators(self, session_id: int) -> bool:
         """Whether the session is the operator's, if it was looked up lately."""
-        if visit.session is None:
-            return False
-        entry: TokenEntry | None = self._tokens.get(b"session:%d" % visit.session.session_id, 0.0)
+        entry: TokenEntry | None = self._tokens.get(b"session:%d" % session_id, 0.0)
         return entry is not None and entry.is_operator
 
 
