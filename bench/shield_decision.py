@@ -13,7 +13,6 @@ import gc
 import hashlib
 import time
 from collections.abc import Callable
-from typing import Any
 
 import peers
 
@@ -70,11 +69,11 @@ class Bench:
             assert self.shield.overload.is_overloaded
             # All slots are taken and the queue is full of strangers.
             for n in range(600):
-                ticket = self.decide(n, bearer=None, cookie=None)
+                ticket = self.decide(n, None, None)
                 if ticket.state == RUNNING:
                     self.held.append(ticket)
 
-    def decide(self, n: int, *, bearer: bytes | None, cookie: bytes | None) -> Ticket:
+    def decide(self, n: int, bearer: bytes | None, cookie: bytes | None) -> Ticket:
         """Everything that happens before the application."""
         address, stranger = self.addresses[n % len(self.addresses)]
         at_s = self.at_s
@@ -112,26 +111,26 @@ class Bench:
         self.shield.gate.evicted()
 
 
-KINDS: dict[str, Callable[[Bench, int], dict[str, bytes | None]]] = {
-    "an app's token": lambda bench, n: {"bearer": b"Bearer token %d" % (n % SENDERS), "cookie": None},
-    "a session": lambda bench, n: {"bearer": None, "cookie": bench.sessions[n % SENDERS]},
-    "a returning visitor": lambda bench, n: {"bearer": None, "cookie": bench.visitors[n % SENDERS]},
-    "a stranger": lambda bench, n: {"bearer": None, "cookie": None},
-    "a forged token": lambda bench, n: {"bearer": b"Bearer forged %d" % n, "cookie": None},
+KINDS: dict[str, Callable[[Bench, int], tuple[bytes | None, bytes | None]]] = {
+    "an app's token": lambda bench, n: (b"Bearer token %d" % (n % SENDERS), None),
+    "a session": lambda bench, n: (None, bench.sessions[n % SENDERS]),
+    "a returning visitor": lambda bench, n: (None, bench.visitors[n % SENDERS]),
+    "a stranger": lambda bench, n: (None, None),
+    "a forged token": lambda bench, n: (b"Bearer forged %d" % n, None),
 }
 
 
 def run(kind: str, *, attacked: bool, requests: int) -> float:
     """Microseconds per request."""
     bench = Bench(attacked=attacked)
-    heads: list[dict[str, Any]] = [dict(KINDS[kind](bench, n)) for n in range(requests)]
+    heads = [KINDS[kind](bench, n) for n in range(requests)]
     gc.collect()
     gc.disable()
     began_s = time.perf_counter()
-    for n, head in enumerate(heads):
+    for n, (bearer, cookie) in enumerate(heads):
         if not n % 100:
             bench.at_s += 0.02
-        bench.finish(bench.decide(n, **head))
+        bench.finish(bench.decide(n, bearer, cookie))
     taken_s = time.perf_counter() - began_s
     gc.enable()
     return taken_s / requests * 1e6

@@ -25,9 +25,9 @@ from stormpetrel.shield.classify import (
     OVER,
     READER,
     RETURNS,
+    RULE_OF,
     SIGNS_IN,
     WRITES,
-    classify,
 )
 from stormpetrel.shield.identify import Identity, TokenEntry, TokenTable, Visit
 from stormpetrel.shield.ledger import Ledger
@@ -47,7 +47,7 @@ from stormpetrel.shield.paths import (
     is_deep,
     kind_of,
 )
-from stormpetrel.shield.prefixes import DAY_S, Prefixes, prefix_of
+from stormpetrel.shield.prefixes import DAY_S, KNOWN_DAYS, Prefixes, prefix_of
 from stormpetrel.shield.queues import GONE, Ticket
 from stormpetrel.shield.reports import Directions, WorkerReport
 from stormpetrel.shield.usage import Usage
@@ -141,7 +141,6 @@ class Shield:
         kind = kind_of(path)
         changes = method in WRITES
         flags = CHANGES if changes else 0
-        epoch_s = at_s + self._epoch_less_loop_s
         cutoff_s = self.cutoff_epoch_s
         entry = visit.entry
         application = ""
@@ -166,15 +165,15 @@ class Shield:
             if not cutoff_s or issued_s < cutoff_s or is_operator:
                 flags |= ESTABLISHED
                 if self.prefixes.days.get(prefix) != self._day:
-                    self.prefixes.saw(prefix, epoch_s=epoch_s, learn=not cutoff_s)
+                    self.prefixes.saw(prefix, epoch_s=at_s + self._epoch_less_loop_s, learn=not cutoff_s)
         elif cookie is not None:
-            identity, flags = self._marks(identity, flags, cookie, kind, epoch_s)
+            identity, flags = self._marks(identity, flags, cookie, at_s + self._epoch_less_loop_s)
         if is_operator:
             self.orders.saw_operator(visit.address)
         if changes and kind in SIGNING:
             flags |= SIGNS_IN
         # Of no matter to those who are established.
-        is_near = not flags & ESTABLISHED and self.prefixes.is_known(prefix, epoch_s=epoch_s)
+        is_near = not flags & ESTABLISHED and self.prefixes.days.get(prefix, -1) >= self._day - KNOWN_DAYS
         if is_near:
             flags |= NEAR
         if self._is_full and not self.is_paused:
@@ -187,10 +186,10 @@ class Shield:
             if not flags & (KNOWN | DEVICE):
                 flags |= self._spend(visit, kind, path, query, flags, is_near=is_near, at_s=at_s)
             if self.orders.any_allowed and self.orders.is_allowed(
-                visit, account_id=account_id, application=application, epoch_s=epoch_s
+                visit, account_id=account_id, application=application, epoch_s=at_s + self._epoch_less_loop_s
             ):
                 flags = flags & ~(DEMOTED | OVER) | NEAR | RETURNS | (ESTABLISHED if flags & KNOWN else 0)
-        rule = classify(flags)
+        rule = RULE_OF[flags]
         ticket = Ticket(identity, rule.lane)
         ticket.because = rule.because
         ticket.application = application
@@ -208,7 +207,7 @@ class Shield:
                 is_known=is_known,
                 is_established=bool(flags & ESTABLISHED),
                 is_operator=is_operator,
-                epoch_s=epoch_s,
+                epoch_s=at_s + self._epoch_less_loop_s,
             )
         elif self._challenges and cutoff_s and (kind != PAGE or PASSED not in (cookie or b"")):
             because = CHALLENGE
@@ -345,9 +344,7 @@ class Shield:
 
     # What flags a visit has
 
-    def _marks(
-        self, identity: Identity, flags: int, cookie: bytes, kind: int, epoch_s: float
-    ) -> tuple[Identity, int]:
+    def _marks(self, identity: Identity, flags: int, cookie: bytes, epoch_s: float) -> tuple[Identity, int]:
         """Visitor and device cookies count when they are older than the attack."""
         marks = marks_of(self._secret, cookie, epoch_s=epoch_s)
         if marks is NO_MARKS:

@@ -29,7 +29,7 @@ def sign_out(browser):
 
 def secret_of(place):
     """The secret with which the running place signs."""
-    return secret.load(Config(data_dir=place.instance.directory))
+    return secret.load(Config(data_dir=place.instance.directory / "data"))
 
 
 def test_a_browser_that_signed_in_is_known_also_when_it_has_signed_out(place, nino):
