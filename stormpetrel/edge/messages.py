@@ -22,11 +22,15 @@ from stormpetrel.edge.streams import HEARTBEAT_S
 from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import INPUT_MEMORY_BYTES, EdgeWorker, Scope
 from stormpetrel.shield.answer import Refused
+from stormpetrel.shield.canary import HEADER as CANARY
 from stormpetrel.shield.identify import Visit, credentials_of, identify
+from stormpetrel.shield.marks import has_visitor_cookie
 
 MAX_URL_BYTES = 8192
 STREAM_FROM_BYTES = 65_536
 """An upload starts to run when it has brought this much; smaller bodies are complete before they run."""
+SAME_FOR_ALL = b"/assets/"
+"""Files of pages: browsers send their session with them too, and get what everybody gets, from memory."""
 MIN_UPLOAD_BYTES_PER_S = 32_768
 """An upload's body deadline grows by its declared length at this pace."""
 
@@ -46,6 +50,7 @@ _FACTS = frozenset(
         b"sec-websocket-protocol",
         b"transfer-encoding",
         b"upgrade",
+        CANARY,
     }
 )
 
@@ -159,7 +164,8 @@ class MessageReader(EdgeConnection):
                 # Where a browser's WebSocket can put a token: it cannot set other headers.
                 offered = facts.get(b"sec-websocket-protocol", b"").partition(b",")[0].strip()
                 authorization = b"Bearer " + offered if offered else None
-            credentials = credentials_of(authorization, facts.get(b"cookie"), self._query)
+            if authorization is not None or not path.startswith(SAME_FOR_ALL):
+                credentials = credentials_of(authorization, facts.get(b"cookie"), self._query)
         if credentials is None:
             self._visit = self._nobody
         else:
@@ -184,7 +190,11 @@ class MessageReader(EdgeConnection):
                 return
         if length or self._is_chunked:
             self._expect_body(length, self.loop.time())
-        elif credentials is None and (method == "GET" or method == "HEAD") and path != b"/health":
+        elif (
+            (credentials is None or (self._visit.is_anonymous and b"authorization" not in facts))
+            and (method == "GET" or method == "HEAD")
+            and path != b"/health"
+        ):
             self._head = Head(
                 path,
                 worker.hot_key(path, self._query),
@@ -193,6 +203,7 @@ class MessageReader(EdgeConnection):
                 if_modified_since=facts.get(b"if-modified-since"),
                 only_head=method == "HEAD",
                 keep_alive=self._keep_alive,
+                is_introduced=has_visitor_cookie(facts.get(b"cookie")),
             )
 
     def on_body(self, body: bytes) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.config import Config
@@ -22,11 +23,15 @@ from stormpetrel.edge.protocol import EdgeProtocol
 from stormpetrel.edge.refusals import RefusalPage
 from stormpetrel.edge.websocket import MAX_MESSAGE_BYTES
 from stormpetrel.edge.worker import AsgiApp, BodyLimit, EdgeWorker, HotKey
+from stormpetrel.shield.decide import Leads
 from stormpetrel.shield.identify import TokenTable
 
 DRAIN_S = 10.0
 """What runs or waits when the end comes has this long to finish."""
 BACKLOG = 2048
+ACCEPTS_AT_ONCE = 8
+"""Handles on the one listening socket. libuv accepts one connection per handle and turn of the loop (since 1.46),
+and a busy worker turns 300 times a second: with one handle, a flood of connections made everybody wait seconds."""
 UNSENT_BYTES = 131_072
 _POLL_S = 0.02
 _log = logging.getLogger("stormpetrel.edge")
@@ -39,7 +44,9 @@ class EdgeServer:
     anonymous GET of that raw path and query may be answered from the cache, else None; only the parameters
     that matter belong in it. `refusal_page`: the HTML of a refused page view; None for a plain one.
     `body_limit(path)`: the largest body of a path where it is not `edge.max_body_bytes`. `secret`: signs the
-    session cookies, 16 bytes at least. `public_https`: people reach this place by https.
+    session cookies, 16 bytes at least. `public_https`: people reach this place by https. `number`: this
+    worker's, in its reports. `leads(path)`: whether there is anything at a raw path. `writer_wait_s`: how
+    long the write that waits longest for the database has waited.
     """
 
     def __init__(
@@ -55,6 +62,9 @@ class EdgeServer:
         refusal_page: RefusalPage | None = None,
         status_url: str = "",
         body_limit: BodyLimit | None = None,
+        number: int = 0,
+        leads: Leads | None = None,
+        writer_wait_s: Callable[[], float] | None = None,
     ) -> None:
         if len(secret) < 16:
             raise ValueError("the cookie secret must have at least 16 bytes")
@@ -77,9 +87,12 @@ class EdgeServer:
             "tokens": self.tokens,
             "cache": self.cache,
             "counts": self.counts,
+            "number": number,
+            "leads": leads,
+            "writer_wait_s": writer_wait_s,
         }
         self._worker: EdgeWorker | None = None
-        self._server: asyncio.AbstractServer | None = None
+        self._servers: list[asyncio.AbstractServer] = []
 
     @property
     def worker(self) -> EdgeWorker:
@@ -103,7 +116,8 @@ class EdgeServer:
             # that slow readers cost little there too. Where the option is missing, the deadlines still hold.
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         worker.start_ticking()
-        self._server = await loop.create_server(connect, sock=self._sock, backlog=BACKLOG)
+        for sock in (self._sock, *(self._sock.dup() for _ in range(ACCEPTS_AT_ONCE - 1))):
+            self._servers.append(await loop.create_server(connect, sock=sock, backlog=BACKLOG))
 
     async def serve_until(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then drain: at most DRAIN_S for what runs or waits, WebSockets get 1012."""
@@ -113,8 +127,8 @@ class EdgeServer:
     async def drain(self, *, within_s: float = DRAIN_S) -> None:
         """Stop accepting, finish what runs and waits, close the rest; return when all is closed."""
         worker = self.worker
-        assert self._server is not None
-        self._server.close()
+        for server in self._servers:
+            server.close()
         worker.is_draining = True
         for connection in list(worker.connections):
             connection.drain()
@@ -134,7 +148,8 @@ class EdgeServer:
             await asyncio.sleep(_POLL_S)
         await asyncio.sleep(0)
         worker.stop_ticking()
-        await self._server.wait_closed()
+        for server in self._servers:
+            await server.wait_closed()
 
 
 def _uvicorn_config(app: AsgiApp) -> Config:
