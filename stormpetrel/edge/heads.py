@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import enum
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stormpetrel.edge.proxied import Sender
 
 MEMO_ENTRIES = 4096
 MEMO_MAX_BYTES = 1536
@@ -43,7 +47,10 @@ class Head:
     """What one bodyless anonymous GET or HEAD asks of the cache. `plain`: just the whole bytes as they are.
 
     `modified_since_s`: the date of If-Modified-Since in seconds since 1970; 0 without one that counts.
+    `sender`: behind a proxy, whom its bytes name as their sender; set and read by proxied.py alone.
     """
+
+    sender: Sender | None
 
     __slots__ = (
         "coding",
@@ -55,6 +62,7 @@ class Head:
         "only_head",
         "path",
         "plain",
+        "sender",
     )
 
     def __init__(

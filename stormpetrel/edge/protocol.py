@@ -74,8 +74,7 @@ class EdgeProtocol(MessageReader):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
-        client = get_remote_addr(transport)
-        self.client = client
+        self.client = client = get_remote_addr(transport)
         address = client[0] if client is not None else "local"
         worker = self.worker
         over = worker.caps.enter(address)
@@ -565,6 +564,8 @@ class EdgeProtocol(MessageReader):
                 return
             closed[WRITE] += 1
             self.abort()
+        elif self._outstanding and kind in (IDLE, HEADER):
+            self._settle()  # the deadline of before this request, which runs
         elif kind == IDLE:
             if self.transport.get_write_buffer_size():
                 closed[WRITE] += 1
