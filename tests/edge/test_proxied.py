@@ -159,6 +159,10 @@ def test_a_request_that_is_remembered_is_still_that_of_its_own_sender():
             429,
             200,
         ]
+        # Nor does it matter that the proxy itself has nothing left.
+        assert [proxy.ask(nobody).status for _ in range(5)] == [200] * 4 + [429]
+        third = get("/other", via("198.51.100.3"))
+        assert [proxy.ask(third).status for _ in range(6)] == [200] * 6
         # The very bytes of the one that is over its ceiling, from elsewhere, are somebody else's.
         for source in (STRANGER, STRANGER, STRANGER):
             assert place.ask(one, source=source).status == 200
