@@ -414,7 +414,7 @@ def _typed(raw: Any, wanted: Any, where: str, rules: Mapping[str, Any]) -> Any:
     elif wanted is Path:
         raise SetupError(f"{where} must be the name of a directory, not {raw!r}")
     elif wanted is bool:
-        value = {"true": True, "false": False}.get(raw, raw) if isinstance(raw, str) else raw
+        value = {"true": True, "false": False}.get(raw.lower(), raw) if isinstance(raw, str) else raw
         if not isinstance(value, bool):
             raise SetupError(f"{where} must be true or false, not {raw!r}")
     elif wanted is int or wanted is float:
