@@ -56,6 +56,10 @@ async def run(
         await application(scope, receive, send)
 
     router = Router(ROUTES)
+
+    def writer_wait_s() -> float:
+        return database.writer_wait_s()
+
     edge = EdgeServer(
         app,
         sock=sock,
@@ -66,6 +70,9 @@ async def run(
         public_https=config.base_url.startswith("https:"),
         status_url=config.status_url,
         body_limit=body_limits(config),
+        number=int(bus.name.rpartition("-")[2]),
+        leads=router.leads,
+        writer_wait_s=writer_wait_s,
     )
     memory = Memory()
 

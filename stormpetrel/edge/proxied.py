@@ -30,6 +30,7 @@ from stormpetrel.edge.proxy_header import plain_address, read_proxy_header
 from stormpetrel.edge.websocket import EdgeWebSocket
 from stormpetrel.edge.worker import EdgeWorker
 from stormpetrel.shield.identify import Identity, Visit, address_identity
+from stormpetrel.shield.queues import GONE, Ticket
 
 MAX_HOPS = 16
 """So many proxies in a row are believed; an honest chain has two or three."""
@@ -38,7 +39,7 @@ MAX_HOP_BYTES = 64
 MAX_SENDERS = 16_384
 """Senders remembered by what names them; when full, all are forgotten (one costs 10 µs to make again)."""
 _OVER = "ceiling/at-once"
-_OVER_TEXT = "Too many requests at once from your address"
+_OVER_TEXT = "Too many requests at once"
 _log = logging.getLogger("stormpetrel.edge")
 
 
@@ -63,7 +64,7 @@ class Proxies:
         self._networks = tuple(networks)
         self._senders: dict[bytes, Sender | None] = {}
         # Requests and streams at once by client, for those that have some
-        self.at_once: Counter[int | str] = Counter()
+        self.at_once: Counter[Identity] = Counter()
 
     def trusts(self, address: str) -> bool:
         """Whether it is a proxy's; anything but an IP address is not."""
@@ -99,14 +100,14 @@ class Proxies:
                 break
         return found
 
-    def enter(self, who: int | str, most: int) -> bool:
+    def enter(self, who: Identity, most: int) -> bool:
         """Count a request of a client in; False when it has `most` at once already."""
         if self.at_once[who] >= most:
             return False
         self.at_once[who] += 1
         return True
 
-    def leave(self, who: int | str) -> None:
+    def leave(self, who: Identity) -> None:
         """Count out one that was counted in."""
         self.at_once[who] -= 1
         if not self.at_once[who]:
@@ -167,7 +168,7 @@ class ProxiedProtocol(EdgeProtocol):
         self._awaits_header = False
         self._preface = b""
         self._counted_as = ""
-        self._at_once_as: int | str | None = None
+        self._at_once_as: Identity | None = None
         self._is_over = False
         self._refused_whom: Identity | None = None
 
@@ -245,7 +246,7 @@ class ProxiedProtocol(EdgeProtocol):
         if header.source is not None:
             self._nearest = sender = self._proxies.sender(*header.source)
             if self.worker.caps.move(self._counted_as, sender.address):
-                self._refuse_input(429, "connections/address", _OVER_TEXT)
+                self._refuse_input(429, "edge/connections", _OVER_TEXT)
                 return
             self._counted_as = sender.address
             self._speak_for(sender)
@@ -257,6 +258,8 @@ class ProxiedProtocol(EdgeProtocol):
             self.data_received(rest)
 
     def _speak_for(self, sender: Sender) -> None:
+        # Who was given a visitor's cookie on this connection may have been somebody else.
+        self._introduced = False
         if sender is not self._sender:
             self._sender = sender
             self.address, self.client, self.stranger, self._nobody, _ = sender
@@ -269,28 +272,32 @@ class ProxiedProtocol(EdgeProtocol):
     def _refusal(
         self,
         because: str,
-        identity: Identity,
+        ticket: Ticket,
         path: bytes,
         keep_alive: bool,  # noqa: FBT001 - as in the class above
         only_head: bool,  # noqa: FBT001
         now: float,
     ) -> bytes:
-        if identity != self._refused_whom:
+        if ticket.identity != self._refused_whom:
             # One client's rate limit is no business of the next one's on the same connection.
-            self._refused_whom = identity
+            self._refused_whom = ticket.identity
             self._refused_as = None
-        return super()._refusal(because, identity, path, keep_alive, only_head, now)
+        return super()._refusal(because, ticket, path, keep_alive, only_head, now)
 
     def _count_in(self) -> None:
-        """A client's share of the requests at once, as its connections would be counted if it came directly."""
+        """A client's share of the requests at once, as its connections would be counted if it came directly.
+
+        Members are counted each for themselves: a school is one address.
+        """
         self._count_out()
-        who = self._sender.stranger.value
+        assert self._visit is not None
+        who = self._visit.identity
         self._is_over = not self._proxies.enter(who, self.worker.caps.per_address)
         if not self._is_over:
             self._at_once_as = who
         elif self._body_left or self._is_chunked:
             # Its body is not waited for.
-            self._fail(429, _OVER, _OVER_TEXT)
+            self._fail(429, "edge/at-once", _OVER_TEXT)
 
     def _count_out(self) -> None:
         who = self._at_once_as
@@ -303,9 +310,9 @@ class ProxiedProtocol(EdgeProtocol):
         if self._kind == IDLE:
             self._count_out()
 
-    def _admit(self, now: float, *, alone: bool = False) -> None:
-        if self._is_over and self._visit is not None:
+    def _decide(self, visit: Visit, now: float) -> Ticket:
+        ticket = super()._decide(visit, now)
+        if self._is_over and ticket.state != GONE:
             # Hot pages were given all the same: they cost less than this.
-            self._refuse(_OVER, self._visit.identity, self._head, now)
-            return
-        super()._admit(now, alone=alone)
+            ticket.state, ticket.because = GONE, _OVER
+        return ticket

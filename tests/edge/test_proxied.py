@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from stormpetrel.config import EdgeConfig
 from stormpetrel.edge.proxied import MAX_HOPS, MAX_SENDERS, Proxies
+from stormpetrel.shield.identify import TokenEntry
 from tests.edge.place import Place, a_place, get, post
 
 PROXY = "127.0.0.9"
@@ -183,9 +185,22 @@ def test_a_refusal_is_not_repeated_to_the_next_client_of_the_connection():
         first = proxy.ask(get("/other", via("198.51.100.2")))
         assert first.status == 429
         # It was counted, and thought about, by itself.
-        patience = place.server.worker.gate._patience._seen
+        patience = place.server.worker.gate.patience._seen
         assert patience["address", "198.51.100.2"][0] == 1
         assert place.server.counts.refused["ceiling/requests"] == refused + 1
+
+
+def test_each_client_of_a_connection_gets_a_visitors_cookie_of_its_own(place):
+    with place.connect(source=PROXY) as proxy:
+        cookies = []
+        for client in ("198.51.100.1", "198.51.100.2", "198.51.100.1"):
+            for _ in range(3):
+                cookies.append(proxy.ask(get("/hot/shared", via(client))).headers["set-cookie"])
+        assert len(set(cookies)) == len(cookies) == 9
+        kept = cookies[0].partition(";")[0]
+        for _ in range(3):
+            answer = proxy.ask(get("/hot/shared", via("198.51.100.1"), f"Cookie: {kept}"))
+            assert (answer.status, "set-cookie" in answer.headers) == (200, False)
 
 
 def test_hot_pages_come_from_memory_for_every_client_of_a_connection(place):
@@ -193,7 +208,7 @@ def test_hot_pages_come_from_memory_for_every_client_of_a_connection(place):
         before = place.app.renders
         for _ in range(3):
             for client in ("198.51.100.1", "198.51.100.2"):
-                assert proxy.ask(get("/hot/shared", via(client))).status == 200
+                assert proxy.ask(get("/hot/for-all", via(client))).status == 200
         assert place.app.renders == before + 1
 
 
@@ -231,7 +246,7 @@ def test_a_client_has_only_so_many_requests_at_once_whatever_connections_they_co
             # Others, and on the same connection, are not concerned; nor is what costs nothing.
             assert proxy.ask(get("/hot/new", via("198.51.100.2"))).status == 200
             assert proxy.ask(get("/hot/new", via("198.51.100.1"))).status == 200
-            assert place.call(lambda: at_once(place)) == {"198.51.100.1": 2}
+            assert place.call(lambda: at_once(place)) == {("address", "198.51.100.1"): 2}
             place.call(place.app.gate.set)
             assert [client.answer().status for client in held] == [200, 200]
             assert proxy.ask(get("/other", via("198.51.100.1"))).status == 200
@@ -251,6 +266,29 @@ def test_a_client_has_only_so_many_requests_at_once_whatever_connections_they_co
             place.until(lambda: not place.server.worker.tasks)
             place.until(lambda: at_once(place) == {})
             assert proxy.ask(get("/other", via("198.51.100.1"))).status == 200
+
+
+def test_members_are_counted_each_for_themselves_wherever_they_are():
+    with a_place(edge={**BEHIND, "max_connections_per_address": 1}, shield={"running": 8}) as place:
+        tokens = ["one", "other"]
+        for number, token in enumerate(tokens):
+            place.call(
+                lambda number=number, token=token: place.server.tokens.put(
+                    hashlib.sha256(token.encode()).digest(),
+                    TokenEntry(number + 1, 1, place.loop.time(), None),
+                )
+            )
+        asked = [get("/held", via("198.51.100.1"), f"Authorization: Bearer {token}") for token in tokens]
+        with place.connect(source=PROXY) as visitor, place.connect(source=PROXY) as first:
+            visitor.send(get("/held", via("198.51.100.1")))
+            first.send(asked[0])
+            place.until(lambda: len(place.server.worker.tasks) == 2)
+            with place.connect(source=PROXY) as second, place.connect(source=PROXY) as third:
+                second.send(asked[1])
+                place.until(lambda: len(place.server.worker.tasks) == 3)
+                assert third.ask(asked[0]).status == 429
+            place.call(place.app.gate.set)
+            assert (visitor.answer().status, first.answer().status) == (200, 200)
 
 
 KEY = (
