@@ -86,10 +86,10 @@ PARTS = {
     "caddy": (lambda: shutil.which("caddy"), "caddy"),
     "nginx": (lambda: shutil.which("nginx", path=SYSTEM_PATH), "nginx"),
     "haproxy": (lambda: shutil.which("haproxy", path=SYSTEM_PATH), "haproxy"),
-    "openssl": (lambda: shutil.which("openssl"), "openssl"),
     "systemd": (lambda: shutil.which("systemd-analyze"), "systemd"),
     "machine": (throwaway_machine, "systemd-container caddy postgresql (and be root)"),
     "node": (node_peers, "nodejs npm"),
+    "openssl": (lambda: shutil.which("openssl"), "openssl"),
 }
 
 

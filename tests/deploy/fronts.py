@@ -34,6 +34,11 @@ class Front:
     plain_port: int
     certificate: Path
 
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """What a client needs to believe the certificate."""
+        return ssl.create_default_context(cafile=self.certificate)
+
     def connect(self, *, source: str) -> SecureClient:
         """A client at one address, connected."""
         return SecureClient(self, source)
@@ -44,8 +49,7 @@ class SecureClient(Client):
 
     def __init__(self, front: Front, source: str) -> None:
         super().__init__(front.port, source=source)
-        context = ssl.create_default_context(cafile=front.certificate)
-        self.socket = context.wrap_socket(self.socket, server_hostname=NAME)
+        self.socket = front.trust.wrap_socket(self.socket, server_hostname=NAME)
 
 
 def make_certificate(directory: Path) -> Path:
@@ -65,7 +69,7 @@ def make_certificate(directory: Path) -> Path:
                 "-nodes",
             ),
             *("-keyout", key, "-out", certificate, "-days", "1", "-subj", f"/CN={NAME}"),
-            *("-addext", f"subjectAltName=DNS:{NAME}"),
+            *("-addext", f"subjectAltName=DNS:{NAME},IP:127.0.0.1"),
         ],
         check=True,
         capture_output=True,
@@ -82,7 +86,9 @@ def _replaced(text: str, *changes: tuple[str, str]) -> str:
     return text
 
 
-def _caddy(directory: Path, pem: Path, port: int, plain_port: int, edge_port: int) -> list[str | Path]:
+def _caddy(
+    directory: Path, pem: Path, port: int, plain_port: int, edge_port: int, source: str
+) -> list[str | Path]:
     text = _replaced(
         (DEPLOY / "Caddyfile").read_text(encoding="utf-8"),
         (r"\A((?:#.*\n)*)\{\n", rf"\1{{\n\tadmin off\n\thttp_port {plain_port}\n\thttps_port {port}\n"),
@@ -93,7 +99,9 @@ def _caddy(directory: Path, pem: Path, port: int, plain_port: int, edge_port: in
     return [_program("caddy"), "run", "--adapter", "caddyfile", "--config", directory / "Caddyfile"]
 
 
-def _nginx(directory: Path, pem: Path, port: int, plain_port: int, edge_port: int) -> list[str | Path]:
+def _nginx(
+    directory: Path, pem: Path, port: int, plain_port: int, edge_port: int, source: str
+) -> list[str | Path]:
     site = _replaced(
         (DEPLOY / "nginx.conf").read_text(encoding="utf-8"),
         (r"^ *listen \[::\]:.*\n", ""),
@@ -115,7 +123,9 @@ def _nginx(directory: Path, pem: Path, port: int, plain_port: int, edge_port: in
     return [_program("nginx"), "-p", directory, "-c", directory / "nginx.conf", "-e", "stderr"]
 
 
-def _haproxy(directory: Path, pem: Path, port: int, plain_port: int, edge_port: int) -> list[str | Path]:
+def _haproxy(
+    directory: Path, pem: Path, port: int, plain_port: int, edge_port: int, source: str
+) -> list[str | Path]:
     changes = [
         (r"^ *log /dev/log .*\n", ""),
         (r"bind :80$", f"bind 127.0.0.1:{plain_port}"),
@@ -127,6 +137,8 @@ def _haproxy(directory: Path, pem: Path, port: int, plain_port: int, edge_port: 
     if os.geteuid() != 0:
         changes.append((r"^ *(user|group) .*\n", ""))
     text = _replaced((DEPLOY / "haproxy.cfg").read_text(encoding="utf-8"), *changes)
+    if source:
+        text = _replaced(text, (r" send-proxy-v2 ", f" send-proxy-v2 source {source} "))
     (directory / "haproxy.cfg").write_text(text, encoding="utf-8")
     return [_program("haproxy"), "-db", "-f", directory / "haproxy.cfg"]
 
@@ -141,13 +153,16 @@ COMMANDS = {"caddy": _caddy, "nginx": _nginx, "haproxy": _haproxy}
 
 
 @contextlib.contextmanager
-def a_front(name: str, directory: Path, *, edge_port: int) -> Iterator[Front]:
-    """The proxy `name` with its configuration of deploy/, in front of what listens on `edge_port`."""
+def a_front(name: str, directory: Path, *, edge_port: int, source: str = "") -> Iterator[Front]:
+    """The proxy `name` with its configuration of deploy/, in front of what listens on `edge_port`.
+
+    `source`: the address that HAProxy comes from; empty: the machine's choice.
+    """
     require(name)
     directory.mkdir(parents=True, exist_ok=True)
     pem = make_certificate(directory)
     with reserved_ports(2) as (port, plain_port):
-        command = COMMANDS[name](directory, pem, port, plain_port, edge_port)
+        command = COMMANDS[name](directory, pem, port, plain_port, edge_port, source)
         log_path = directory / "front.log"
         with open(log_path, "wb") as log:
             process = subprocess.Popen(
