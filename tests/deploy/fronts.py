@@ -86,9 +86,7 @@ def _replaced(text: str, *changes: tuple[str, str]) -> str:
     return text
 
 
-def _caddy(
-    directory: Path, pem: Path, port: int, plain_port: int, edge_port: int, source: str
-) -> list[str | Path]:
+def _caddy(directory: Path, pem: Path, port: int, plain_port: int, edge_port: int) -> list[str | Path]:
     text = _replaced(
         (DEPLOY / "Caddyfile").read_text(encoding="utf-8"),
         (r"\A((?:#.*\n)*)\{\n", rf"\1{{\n\tadmin off\n\thttp_port {plain_port}\n\thttps_port {port}\n"),
@@ -99,9 +97,7 @@ def _caddy(
     return [_program("caddy"), "run", "--adapter", "caddyfile", "--config", directory / "Caddyfile"]
 
 
-def _nginx(
-    directory: Path, pem: Path, port: int, plain_port: int, edge_port: int, source: str
-) -> list[str | Path]:
+def _nginx(directory: Path, pem: Path, port: int, plain_port: int, edge_port: int) -> list[str | Path]:
     site = _replaced(
         (DEPLOY / "nginx.conf").read_text(encoding="utf-8"),
         (r"^ *listen \[::\]:.*\n", ""),
@@ -123,9 +119,7 @@ def _nginx(
     return [_program("nginx"), "-p", directory, "-c", directory / "nginx.conf", "-e", "stderr"]
 
 
-def _haproxy(
-    directory: Path, pem: Path, port: int, plain_port: int, edge_port: int, source: str
-) -> list[str | Path]:
+def _haproxy(directory: Path, pem: Path, port: int, plain_port: int, edge_port: int) -> list[str | Path]:
     changes = [
         (r"^ *log /dev/log .*\n", ""),
         (r"bind :80$", f"bind 127.0.0.1:{plain_port}"),
@@ -137,8 +131,6 @@ def _haproxy(
     if os.geteuid() != 0:
         changes.append((r"^ *(user|group) .*\n", ""))
     text = _replaced((DEPLOY / "haproxy.cfg").read_text(encoding="utf-8"), *changes)
-    if source:
-        text = _replaced(text, (r" send-proxy-v2 ", f" send-proxy-v2 source {source} "))
     (directory / "haproxy.cfg").write_text(text, encoding="utf-8")
     return [_program("haproxy"), "-db", "-f", directory / "haproxy.cfg"]
 
@@ -153,16 +145,13 @@ COMMANDS = {"caddy": _caddy, "nginx": _nginx, "haproxy": _haproxy}
 
 
 @contextlib.contextmanager
-def a_front(name: str, directory: Path, *, edge_port: int, source: str = "") -> Iterator[Front]:
-    """The proxy `name` with its configuration of deploy/, in front of what listens on `edge_port`.
-
-    `source`: the address that HAProxy comes from; empty: the machine's choice.
-    """
+def a_front(name: str, directory: Path, *, edge_port: int) -> Iterator[Front]:
+    """The proxy `name` with its configuration of deploy/, in front of what listens on `edge_port`."""
     require(name)
     directory.mkdir(parents=True, exist_ok=True)
     pem = make_certificate(directory)
     with reserved_ports(2) as (port, plain_port):
-        command = COMMANDS[name](directory, pem, port, plain_port, edge_port, source)
+        command = COMMANDS[name](directory, pem, port, plain_port, edge_port)
         log_path = directory / "front.log"
         with open(log_path, "wb") as log:
             process = subprocess.Popen(

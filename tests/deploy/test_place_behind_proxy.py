@@ -9,12 +9,11 @@ import httpx
 import pytest
 
 from tests.deploy.fronts import NAME, a_front
-from tests.deploy.test_proxies import KEY, asked
+from tests.deploy.test_proxies import KEY, TRUST, asked
 from tests.instance import running_instance
 from tests.media_files import png
 from tests.people import place_of
 
-PROXY = "127.0.0.3"
 CEILING = 40
 
 
@@ -24,22 +23,12 @@ def test_members_post_upload_and_listen_and_visitors_have_ceilings_of_their_own(
         "public_url": f"https://{NAME}",
         "shield_requests_per_5min": CEILING,
         "web_workers": 1,
-        # HAProxy comes from an address of its own, so that the health check of the tests needs no header.
-        **(
-            {"edge_trusted_proxies": PROXY, "edge_proxy_protocol": "true"}
-            if name == "haproxy"
-            else {"edge_trusted_proxies": "127.0.0.1"}
-        ),
+        **{f"edge_{key}": value for key, value in TRUST[name].items()},
     }
     with (
         running_instance(tmp_path / "place", sqlite_url, **settings) as instance,
         place_of(instance, sqlite_url) as place,
-        a_front(
-            name,
-            tmp_path / name,
-            edge_port=int(instance.base_url.rpartition(":")[2]),
-            source=PROXY if name == "haproxy" else "",
-        ) as front,
+        a_front(name, tmp_path / name, edge_port=int(instance.base_url.rpartition(":")[2])) as front,
     ):
 
         def client(address: str, **headers: str) -> httpx.Client:

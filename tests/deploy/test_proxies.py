@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.fronts import COMMANDS, NAME, a_front
+from tests.deploy.fronts import COMMANDS, DEPLOY, NAME, a_front
 from tests.edge.place import a_place, get, post
 from tests.ports import reserved_ports
 
@@ -24,6 +24,12 @@ KEY = (
     "Sec-WebSocket-Version: 13",
     "Sec-WebSocket-Key: MTIzNDU2Nzg5MDEyMzQ1Ng==",
 )
+TRUST = {
+    "caddy": {"trusted_proxies": "127.0.0.1"},
+    "nginx": {"trusted_proxies": "127.0.0.1"},
+    "haproxy": {"trusted_proxies": "127.0.0.2", "proxy_protocol": True},
+}
+"""What each file asks Stormpetrel to have."""
 UPLOAD_BYTES = 3_000_000
 UPLOAD_PATHS = ("/api/v1/media", "/api/v2/media", "/compose", "/settings/profile")
 
@@ -72,10 +78,9 @@ def _start(kind: bytes) -> dict[str, Any]:
 
 def behind(name: str, **keys: Any) -> Any:
     """A place that is configured as the front's file asks for."""
-    edge = {"trusted_proxies": "127.0.0.1", "proxy_protocol": name == "haproxy"}
     return a_place(
         app=App(),
-        edge=edge,
+        edge=TRUST[name],
         shield={"requests_per_5min": 6},
         body_limit=lambda path: 2 * UPLOAD_BYTES if path.decode() in UPLOAD_PATHS else 1_048_576,
         **keys,
@@ -194,6 +199,15 @@ def test_plain_http_is_sent_on_to_https(fronted):
     status, _, headers = head.decode().partition("\r\n")
     assert status.split()[1] in ("301", "308")
     assert f"https://{NAME}/x?y=1" in headers or f"https://{NAME}:{fronted.front.port}/x?y=1" in headers
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("caddy", "Caddyfile"), ("nginx", "nginx.conf"), ("haproxy", "haproxy.cfg")]
+)
+def test_each_file_says_what_stormpetrel_has_to_believe(name, file):
+    text = (DEPLOY / file).read_text(encoding="utf-8")
+    assert f'edge.trusted_proxies = "{TRUST[name]["trusted_proxies"]}"' in text
+    assert ("edge.proxy_protocol = true" in text) == ("proxy_protocol" in TRUST[name])
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
