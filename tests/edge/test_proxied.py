@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stormpetrel.config import EdgeConfig
@@ -170,6 +171,40 @@ def test_a_request_that_is_remembered_is_still_that_of_its_own_sender():
             assert place.ask(one, source=source).status == 200
         with place.connect(source=OTHER_PROXY) as second:
             assert [second.ask(data).status for data in (one, nobody)] == [429, 200]
+
+
+@pytest.fixture(scope="module")
+def small() -> Iterator[Place]:
+    """Four requests in five minutes, and hot pages that stay fresh."""
+    with a_place(edge={**BEHIND, "cache_ttl_s": 60.0}, shield={"requests_per_5min": 4}) as running:
+        assert running.ask(get("/hot/kept"), source=STRANGER).status == 200
+        yield running
+
+
+fresh = itertools.count()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 2), st.sampled_from(["/other", "/other", "/hot/kept"])),
+        max_size=40,
+    )
+)
+def test_however_requests_are_mixed_each_counts_for_its_own_client_alone(small, requests):
+    clients = [f"10.{number >> 8 & 255}.{number & 255}.1" for number in (next(fresh) for _ in range(3))]
+    spent = [0, 0, 0]
+    with (
+        small.connect(source=PROXY) as one,
+        small.connect(source=PROXY) as two,
+        small.connect(source=OTHER_PROXY) as three,
+    ):
+        for client, way, path in requests:
+            answer = (one, two, three)[way].ask(get(path, via(clients[client])))
+            spent[client] += path == "/other"
+            assert answer.status == (429 if path == "/other" and spent[client] > 4 else 200)
+            if answer.status == 429:
+                assert answer.headers["x-ratelimit-remaining"] == "0"
 
 
 def test_a_refusal_is_not_repeated_to_the_next_client_of_the_connection():

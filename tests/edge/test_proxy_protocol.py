@@ -86,6 +86,18 @@ def test_what_begins_otherwise_is_closed_without_an_answer(place, data):
     assert place.server.counts.requests == requests
 
 
+def test_the_first_connection_that_begins_otherwise_is_logged_and_no_more(caplog):
+    with a_place(edge=FIRST) as place:
+        for source in (STRANGER, PROXY, OTHER_PROXY, PROXY):
+            with place.connect(source=source) as client:
+                client.send(v1()[:-8] + b"x\r\n" + get("/other", via("198.51.100.7")))
+                client.rest()
+    said = [record.getMessage() for record in caplog.records if record.name == "stormpetrel.edge"]
+    assert len(said) == 1
+    assert PROXY in said[0]
+    assert "198.51.100.7" not in said[0]
+
+
 def test_a_second_header_is_no_header(place):
     with place.connect(source=PROXY) as proxy:
         proxy.send(v1() + v1("203.0.113.1") + get("/other"))
