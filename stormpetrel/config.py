@@ -132,6 +132,14 @@ class EdgeConfig:
         """`trusted_proxies`, parsed. Raises SetupError with the part that cannot be meant."""
         return tuple(_network(part.strip()) for part in self.trusted_proxies.split(",") if part.strip())
 
+    def trusts(self, host: str) -> bool:
+        """Whether `host` is a trusted proxy's address; "localhost" is 127.0.0.1, another name is none's."""
+        try:
+            address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+        except ValueError:
+            return False
+        return any(address in network for network in self.proxy_networks)
+
 
 @dataclass(frozen=True, slots=True)
 class StreamingConfig:

@@ -28,6 +28,8 @@ FEW_OPEN_FILES = 4096
 HEALTH_TIMEOUT_S = 1.0
 CLOCK_SLACK_MS = 60_000
 PRIVILEGED_PORTS = 1024
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
+"""Where this machine finds what listens everywhere."""
 PROXY_LINE = b"PROXY UNKNOWN\r\n"
 """How a proxy that speaks the PROXY protocol begins when it speaks for itself."""
 
@@ -263,7 +265,7 @@ def _is_ours(host: str, port: int, begin: bytes) -> bool:
     import http.client
 
     # What listens everywhere is asked on loopback.
-    asked = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
+    asked = ANYWHERE.get(host, host)
     connection = http.client.HTTPConnection(asked, port, timeout=HEALTH_TIMEOUT_S)
     try:
         connection.connect()
@@ -312,6 +314,14 @@ def _proxies(config: Config) -> Iterator[Finding]:
     subject, edge = "proxies", config.edge
     if edge.proxy_networks:
         way = "the PROXY protocol" if edge.proxy_protocol else "X-Forwarded-For"
+        own = ANYWHERE.get(config.web.host, config.web.host)
+        if edge.proxy_protocol and edge.trusts(own):
+            text = (
+                f"{own} is trusted, so whatever asks from there must begin with a header; the watch does not"
+            )
+            todo = "let the proxy come from an address of its own, such as 127.0.0.2 (docs/proxies.md)"
+            yield Finding(subject, Verdict.WARN, text, todo)
+            return
         yield Finding(subject, Verdict.OK, f"{way} of {edge.trusted_proxies} is believed")
     elif config.base_url.startswith("https:"):
         # It ends no TLS itself: there is a proxy, and all visitors seem to come from it.

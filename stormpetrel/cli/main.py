@@ -21,6 +21,7 @@ from stormpetrel.cli import (
     restore,
     seed,
     serve,
+    shield,
     texts,
     tokens,
     users,
@@ -62,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     texts.add_commands(commands)
     mail.add_commands(commands)
     seed.add_commands(commands)
+    shield.add_commands(commands)
     return parser
 
 

@@ -22,6 +22,7 @@ from stormpetrel.edge.streams import HEARTBEAT_S
 from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import INPUT_MEMORY_BYTES, EdgeWorker, Scope
 from stormpetrel.shield.answer import Refused
+from stormpetrel.shield.canary import HEADER as CANARY
 from stormpetrel.shield.identify import Visit, credentials_of, identify
 from stormpetrel.shield.marks import has_visitor_cookie
 
@@ -47,6 +48,7 @@ _FACTS = frozenset(
         b"sec-websocket-protocol",
         b"transfer-encoding",
         b"upgrade",
+        CANARY,
     }
 )
 

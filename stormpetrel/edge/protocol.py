@@ -37,6 +37,7 @@ from stormpetrel.edge.streams import HEARTBEAT_S
 from stormpetrel.edge.websocket import EdgeWebSocket
 from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import INPUT_MEMORY_BYTES
+from stormpetrel.shield.canary import HEADER as CANARY
 from stormpetrel.shield.identify import Visit, address_identity
 from stormpetrel.shield.queues import GONE, RUNNING, Ticket
 
@@ -167,7 +168,8 @@ class EdgeProtocol(HotAnswers):
             if self._complete:
                 self._complete = False
                 self._blank_bytes = 0
-                if is_whole and self._head is not None:
+                # A canary's mark lasts seconds, and what is remembered is taken for a stranger's.
+                if is_whole and self._head is not None and CANARY not in self._facts:
                     self.memo.offer(piece, self._head)
                 self._dispatch()
             elif self._begins_stream:
@@ -251,6 +253,7 @@ class EdgeProtocol(HotAnswers):
             cookie=self._facts.get(b"cookie"),
             headers=self.headers,
             at_s=now,
+            canary=self._facts.get(CANARY),
         )
 
     def refuse_cycle(self, cycle: Cycle, because: str) -> None:

@@ -258,8 +258,8 @@ class ProxiedProtocol(EdgeProtocol):
             self.data_received(rest)
 
     def _speak_for(self, sender: Sender) -> None:
-        # Who was given a visitor's cookie on this connection may have been somebody else.
-        self._introduced = False
+        # Whoever was given a visitor's cookie here may have been somebody else, also at the same address.
+        self._introduced = None
         if sender is not self._sender:
             self._sender = sender
             self.address, self.client, self.stranger, self._nobody, _ = sender

@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 from stormpetrel.shield.admit import Gate, Policy
 from stormpetrel.shield.answer import HEEDED, IGNORED, IGNORED_DEMOTES, Refused
 from stormpetrel.shield.budgets import Budgets
+from stormpetrel.shield.canary import is_marked
 from stormpetrel.shield.classify import (
     CHANGES,
     DEMOTED,
     DEVICE,
     ESTABLISHED,
+    K0,
     K3_FAR,
     K4,
     KNOWN,
@@ -32,7 +34,19 @@ from stormpetrel.shield.ledger import Ledger
 from stormpetrel.shield.marks import NO_MARKS, marks_of
 from stormpetrel.shield.orders import Orders
 from stormpetrel.shield.overload import Overload
-from stormpetrel.shield.paths import SIGNING, Kind, is_deep, kind_of
+from stormpetrel.shield.paths import (
+    FEED,
+    PAGE,
+    SEARCH,
+    SIGN_IN,
+    SIGN_UP,
+    SIGNING,
+    STREAM,
+    TAG,
+    TOKEN,
+    is_deep,
+    kind_of,
+)
 from stormpetrel.shield.prefixes import DAY_S, Prefixes, prefix_of
 from stormpetrel.shield.queues import GONE, Ticket
 from stormpetrel.shield.reports import Directions, WorkerReport
@@ -49,13 +63,14 @@ TURNS_PER_ROLL = 10
 PASSED = b"stormpetrel_passed=1"
 """Mode overcompensate: the cookie that its challenge sets."""
 Leads = Callable[[bytes], bool]
+CHALLENGE = "mode/challenge"
 _BUDGET_OF = {
-    Kind.SIGN_IN: "sign-in",
-    Kind.TOKEN: "token",
-    Kind.SIGN_UP: "sign-up",
-    Kind.SEARCH: "search",
-    Kind.TAG: "tag",
-    Kind.STREAM: "stream",
+    SIGN_IN: "sign-in",
+    TOKEN: "token",
+    SIGN_UP: "sign-up",
+    SEARCH: "search",
+    TAG: "tag",
+    STREAM: "stream",
 }
 
 
@@ -77,6 +92,7 @@ class Shield:
         leads: Leads | None = None,
     ) -> None:
         self.gate = Gate(policy, at_s=at_s)
+        self.ask = self.gate.ask
         self.overload: Overload = self.gate.overload
         self.usage = Usage()
         self.budgets = Budgets()
@@ -112,11 +128,15 @@ class Shield:
         cookie: bytes | None,
         headers: Sequence[tuple[bytes, bytes]],
         at_s: float,
+        canary: bytes | None = None,
     ) -> Ticket:
         """The visit's ticket. It is GONE when it is refused at once, and `because` says why.
 
-        `cookie`: the Cookie header. `headers`: all of them, names in lower case.
+        `cookie`: the Cookie header. `headers`: all of them, names in lower case. `canary`: the mark that says
+        it is the watch's own (canary.py).
         """
+        if canary is not None and is_marked(self._secret, canary, now_epoch_s=at_s + self._epoch_less_loop_s):
+            return _canary_ticket()
         identity = visit.identity
         kind = kind_of(path)
         changes = method in WRITES
@@ -138,33 +158,34 @@ class Shield:
             flags |= KNOWN
             issued_s = visit.session.issued_at_s
             account_id = visit.session.account_id
-            is_operator = self._is_operators(visit.session.session_id)
+            # Only where it matters: in calm, with nothing denied, it makes no difference.
+            if cutoff_s or self.orders.any_denied:
+                is_operator = self._is_operators(visit.session.session_id)
         prefix = prefix_of(visit.address)
         if flags & KNOWN:
             if not cutoff_s or issued_s < cutoff_s or is_operator:
                 flags |= ESTABLISHED
-                if self.prefixes.day_of(prefix) != self._day:
+                if self.prefixes.days.get(prefix) != self._day:
                     self.prefixes.saw(prefix, epoch_s=epoch_s, learn=not cutoff_s)
         elif cookie is not None:
             identity, flags = self._marks(identity, flags, cookie, kind, epoch_s)
         if is_operator:
             self.orders.saw_operator(visit.address)
-        if kind in SIGNING and changes:
+        if changes and kind in SIGNING:
             flags |= SIGNS_IN
-        is_near = self.prefixes.is_known(prefix, epoch_s=epoch_s)
+        # Of no matter to those who are established.
+        is_near = not flags & ESTABLISHED and self.prefixes.is_known(prefix, epoch_s=epoch_s)
         if is_near:
             flags |= NEAR
         if self._is_full and not self.is_paused:
-            if kind == Kind.FEED and self._is_reader(visit.address, headers):
+            if kind == FEED and self._is_reader(visit.address, headers):
                 flags |= READER
-            if len(self.gate.patience):
+            if self.gate.patience.seen:
                 flags |= self._manners(identity, flags, at_s)
-            if self.usage.is_demoted(identity, at_s):
+            if self.usage.demoted and self.usage.is_demoted(identity, at_s):
                 flags |= DEMOTED
-            if not flags & (KNOWN | DEVICE) and not self._may(
-                visit, kind, path, query, flags, is_near=is_near, at_s=at_s
-            ):
-                flags |= OVER
+            if not flags & (KNOWN | DEVICE):
+                flags |= self._spend(visit, kind, path, query, flags, is_near=is_near, at_s=at_s)
             if self.orders.any_allowed and self.orders.is_allowed(
                 visit, account_id=account_id, application=application, epoch_s=epoch_s
             ):
@@ -177,7 +198,7 @@ class Shield:
         ticket.is_neighbour = is_near
         ticket.channel = _channel(kind, flags, identity)
         if changes:
-            ticket.fixed_cost_s = SIGN_IN_COST_S if kind == Kind.SIGN_IN else WRITE_COST_S
+            ticket.fixed_cost_s = SIGN_IN_COST_S if kind == SIGN_IN else WRITE_COST_S
         because = ""
         if self.orders.any_denied and self._is_full and not self.is_paused:
             because = self.orders.denied_because(
@@ -189,8 +210,8 @@ class Shield:
                 is_operator=is_operator,
                 epoch_s=epoch_s,
             )
-        elif self._challenges and cutoff_s and (kind != Kind.PAGE or PASSED not in (cookie or b"")):
-            because = "mode/challenge"
+        elif self._challenges and cutoff_s and (kind != PAGE or PASSED not in (cookie or b"")):
+            because = CHALLENGE
         if not because:
             because = self.gate.spend(
                 identity, token_hash=visit.token_hash, sign_in_path=path if changes else None, at_s=at_s
@@ -199,10 +220,6 @@ class Shield:
             ticket.because = because
             ticket.state = GONE
         return ticket
-
-    def ask(self, ticket: Ticket, at_s: float) -> str:
-        """`Gate.ask`."""
-        return self.gate.ask(ticket, at_s)
 
     def done(self, ticket: Ticket, at_s: float) -> None:
         """The ticket gives its slot back, once; what it cost is learnt."""
@@ -329,7 +346,7 @@ class Shield:
     # What flags a visit has
 
     def _marks(
-        self, identity: Identity, flags: int, cookie: bytes, kind: Kind, epoch_s: float
+        self, identity: Identity, flags: int, cookie: bytes, kind: int, epoch_s: float
     ) -> tuple[Identity, int]:
         """Visitor and device cookies count when they are older than the attack."""
         marks = marks_of(self._secret, cookie, epoch_s=epoch_s)
@@ -355,10 +372,13 @@ class Shield:
             self.usage.demote(identity, at_s)
         return 0
 
-    def _may(
-        self, visit: Visit, kind: Kind, path: bytes, query: bytes, flags: int, *, is_near: bool, at_s: float
-    ) -> bool:
-        """Whether unknown clients together still have budget for what is asked."""
+    def _spend(
+        self, visit: Visit, kind: int, path: bytes, query: bytes, flags: int, *, is_near: bool, at_s: float
+    ) -> int:
+        """OVER when unknown clients together have no budget left for what is asked.
+
+        NEAR for a token that may be looked up: after a restart, members' own are unknown too.
+        """
         changes = bool(flags & CHANGES)
         dear = _BUDGET_OF.get(kind)
         if dear is not None and kind in SIGNING and not changes:
@@ -376,7 +396,11 @@ class Shield:
                 dear = "deep"
             elif self._leads is not None and not self._leads(path):
                 dear = "nowhere"
-        return dear is None or self.budgets.take(dear, near=is_near, at_s=at_s)
+        if dear is None:
+            return 0
+        if not self.budgets.take(dear, near=is_near, at_s=at_s):
+            return OVER
+        return NEAR if dear == "miss" else 0
 
     def _is_reader(self, address: str, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Whether this feed reader was here before the attack; in calm it is remembered."""
@@ -396,13 +420,21 @@ class Shield:
         return entry is not None and entry.is_operator
 
 
-def _channel(kind: Kind, flags: int, identity: Identity) -> str:
+def _canary_ticket() -> Ticket:
+    """With K0, and past ceilings and denies: it asks from one address for ever, and tells how people fare."""
+    ticket = Ticket(Identity("canary", 0), K0)
+    ticket.because = "class/canary"
+    ticket.channel = "canary"
+    return ticket
+
+
+def _channel(kind: int, flags: int, identity: Identity) -> str:
     """Which of the channels people see (reports.CHANNELS)."""
-    if kind == Kind.STREAM:
+    if kind == STREAM:
         return "streaming"
     if flags & SIGNS_IN:
         return "sign_in"
-    if kind == Kind.FEED:
+    if kind == FEED:
         return "feeds"
     if flags & KNOWN:
         if flags & CHANGES:

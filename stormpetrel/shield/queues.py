@@ -64,7 +64,9 @@ class Ticket:
 
 
 class Queue(Protocol):
-    """What `Gate` needs of a queue."""
+    """What `Gate` needs of a queue. `count`: how many wait."""
+
+    count: int
 
     def __len__(self) -> int: ...
 
@@ -93,34 +95,34 @@ class FifoQueue:
     def __init__(self, *, bound: int = 0) -> None:
         self._bound = bound
         self._tickets: deque[Ticket] = deque()
-        self._count = 0
+        self.count = 0
 
     def __len__(self) -> int:
-        return self._count
+        return self.count
 
     def offer(self, ticket: Ticket, at_s: float) -> tuple[str, Ticket | None]:
-        if self._bound and self._count >= self._bound:
+        if self._bound and self.count >= self._bound:
             return "queue/full", None
         ticket.state = WAITING
         ticket.entered_s = at_s
         self._tickets.append(ticket)
-        self._count += 1
+        self.count += 1
         return "", None
 
     def take(self, at_s: float) -> Ticket | None:
         while self._tickets:
             ticket = self._tickets.popleft()
             if ticket.state == WAITING:
-                self._count -= 1
+                self.count -= 1
                 return ticket
         return None
 
     def leave(self, ticket: Ticket) -> None:
         if ticket.state == WAITING:
             ticket.state = GONE
-            self._count -= 1
+            self.count -= 1
             # Those who left are skipped by `take`; when most are such, sweep, so that memory stays in bounds.
-            if len(self._tickets) > 64 and len(self._tickets) > 2 * self._count:
+            if len(self._tickets) > 64 and len(self._tickets) > 2 * self.count:
                 self._tickets = deque(t for t in self._tickets if t.state == WAITING)
 
     def expire(self, at_s: float) -> list[Ticket]:
@@ -194,11 +196,11 @@ class FairQueue:
     While `newest_first` is set, classes that allow it serve the newest of those who had about as much: the
     others have waited so long that they may be gone, and serving in order would make everybody that late.
 
-    Places: at most `bound` tickets wait. Each class has a floor of bound * weight / sum of weights, which
-    higher classes leave free; a lower class may use any free place, and loses its newest ticket of its
-    longest line when a higher class needs the place and it holds more than its floor. So nobody of a higher
-    class is refused while a lower one holds more than its floor, and nobody of a lower one displaces a
-    higher.
+    Places: at most `bound` tickets wait. Each class but the last has a floor of bound * weight / sum of weights.
+    Any class may use any free place. When there is none, a class below its floor takes a place from the lowest
+    class above its own; a class at its floor only from lower ones above theirs, and within itself from an
+    identity that holds more. So a class below its floor is never refused, and nobody is while a lower class
+    holds more than its floor.
 
     Bounded: `bound` tickets; as many lines; `served_capacity` identities per class remembered after they
     left (the oldest is dropped: it starts afresh, as a newcomer).
@@ -215,14 +217,14 @@ class FairQueue:
     ) -> None:
         total = sum(lane.weight for lane in lanes)
         self._classes = [_Class(lane, bound * lane.weight // total) for lane in lanes]
-        floors = [own.floor for own in self._classes]
-        self._lower_floors = [sum(floors[lane + 1 :]) for lane in range(len(floors))]
+        # Whoever is demoted has what is left over.
+        self._classes[-1].floor = 0
         self._expired_s = -1.0
         self._bound = bound
         self._per_identity = per_identity
         self._estimate_s = estimate_s
         self._served_capacity = served_capacity
-        self._count = 0
+        self.count = 0
         self._virtual = 0.0
         self._sequence = 0
         self._lines = 0
@@ -230,7 +232,7 @@ class FairQueue:
         self.newest_first = False
 
     def __len__(self) -> int:
-        return self._count
+        return self.count
 
     def waiting_in(self, lane: int) -> int:
         """How many wait in a class."""
@@ -258,9 +260,8 @@ class FairQueue:
         if held >= self._per_identity:
             return "queue/identity", None
         displaced: Ticket | None = None
-        free = self._bound - self._count
-        # Usually there is more room than all lower floors together: then nothing has to be added up.
-        if free <= self._lower_floors[ticket.lane] and free <= self._reserved(ticket.lane):
+        free = self._bound - self.count
+        if not free:
             displaced = self._make_room(ticket.lane, held)
             if displaced is None:
                 return "queue/full", None
@@ -269,7 +270,7 @@ class FairQueue:
         return "", displaced
 
     def take(self, at_s: float) -> Ticket | None:
-        while self._count:
+        while self.count:
             own = self._next_class()
             if own.start > self._virtual:
                 self._virtual = own.start
@@ -285,7 +286,7 @@ class FairQueue:
                 continue
             ticket = line.tickets.popleft()
             own.count -= 1
-            self._count -= 1
+            self.count -= 1
             own.line_time += self._estimate_s / len(own.lines)
             line.start += self._estimate_s
             own.start += self._estimate_s / own.lane.weight
@@ -305,7 +306,7 @@ class FairQueue:
         line = own.lines[ticket.identity]
         line.tickets.remove(ticket)
         own.count -= 1
-        self._count -= 1
+        self.count -= 1
         self._sweep(own)
 
     def expire(self, at_s: float) -> list[Ticket]:
@@ -324,7 +325,7 @@ class FairQueue:
         return gone
 
     def charge(self, ticket: Ticket, cost_s: float) -> None:
-        if not self._count:
+        if not self.count:
             # Nobody waits, so nobody was kept waiting: all start equal when it gets busy again.
             if self._dirty:
                 self._start_afresh()
@@ -371,7 +372,7 @@ class FairQueue:
         line.tickets.append(ticket)
         own.arrivals.append(ticket)
         own.count += 1
-        self._count += 1
+        self.count += 1
 
     def _next_class(self) -> _Class:
         """Of the classes in which somebody waits, the one with the smallest start tag."""
@@ -382,24 +383,35 @@ class FairQueue:
         assert best is not None
         return best
 
-    def _reserved(self, lane: int) -> int:
-        """The places below the floors of lower classes that nobody has taken."""
-        return sum(max(0, c.floor - c.count) for c in self._classes[lane + 1 :])
-
     def _make_room(self, lane: int, held: int) -> Ticket | None:
-        """Put out the newest of the longest line of the lowest class that may lose one; None: nobody may."""
-        for index in range(len(self._classes) - 1, lane - 1, -1):
+        """Put out one of the lowest class that may lose one; None: nobody may."""
+        own = self._classes[lane]
+        is_owed = own.count < own.floor
+        for index in range(len(self._classes) - 1, -1, -1):
             victim = self._classes[index]
-            if not victim.count or (index > lane and victim.count <= victim.floor):
+            if index == lane and not is_owed:
+                # Within its own class a newcomer takes a place only from one that holds clearly more.
+                if victim.count <= len(victim.lines):
+                    return None
+                longest = max(victim.lines.values(), key=_length_of)
+                if len(longest.tickets) <= held + 1:
+                    return None
+                displaced = longest.tickets[-1]
+            elif victim.count > victim.floor and (is_owed or index > lane):
+                displaced = self._newest(victim)
+            else:
                 continue
-            longest = max(victim.lines.values(), key=_length_of)
-            # Within its own class a newcomer takes a place only from one that holds clearly more.
-            if index == lane and len(longest.tickets) <= held + 1:
-                continue
-            displaced = longest.tickets[-1]
             self.leave(displaced)
             return displaced
         return None
+
+    def _newest(self, own: _Class) -> Ticket:
+        """The newest of the longest line; where all are of one, the newest of all, which is found at once."""
+        if own.count > len(own.lines):
+            return max(own.lines.values(), key=_length_of).tickets[-1]
+        while own.arrivals[-1].state != WAITING:
+            own.arrivals.pop()
+        return own.arrivals[-1]
 
     def _order(self, own: _Class, line: _Line) -> None:
         self._sequence += 1

@@ -172,7 +172,12 @@ def test_whom_to_believe_behind_a_proxy_is_said_when_there_must_be_one(run, plac
     monkeypatch.setenv("STORMPETREL_EDGE_TRUSTED_PROXIES", "127.0.0.1")
     assert checks()["proxies"] == ("ok", "X-Forwarded-For of 127.0.0.1 is believed", "")
     monkeypatch.setenv("STORMPETREL_EDGE_PROXY_PROTOCOL", "true")
-    assert checks()["proxies"] == ("ok", "the PROXY protocol of 127.0.0.1 is believed", "")
+    for own in ("127.0.0.1", "localhost", "0.0.0.0"):
+        monkeypatch.setenv("STORMPETREL_WEB_HOST", own)
+        verdict, text, todo = checks()["proxies"]
+        assert (verdict, "must begin with a header" in text, "127.0.0.2" in todo) == ("warn", True, True)
+    monkeypatch.setenv("STORMPETREL_EDGE_TRUSTED_PROXIES", "127.0.0.2")
+    assert checks()["proxies"] == ("ok", "the PROXY protocol of 127.0.0.2 is believed", "")
     monkeypatch.setenv("STORMPETREL_EDGE_TRUSTED_PROXIES", "127.0.0.1/8")
     assert "127.0.0.0/8 would be one" in run("check", expect=2).err
 

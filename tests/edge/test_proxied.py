@@ -220,7 +220,7 @@ def test_a_refusal_is_not_repeated_to_the_next_client_of_the_connection():
         first = proxy.ask(get("/other", via("198.51.100.2")))
         assert first.status == 429
         # It was counted, and thought about, by itself.
-        patience = place.server.worker.gate.patience._seen
+        patience = place.server.worker.gate.patience.seen
         assert patience["address", "198.51.100.2"][0] == 1
         assert place.server.counts.refused["ceiling/requests"] == refused + 1
 

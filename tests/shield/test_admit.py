@@ -114,12 +114,14 @@ def test_whatever_happens_the_gate_keeps_its_promises(
                 for lane in range(ticket.lane + 1, len(LANES))
                 if queue.waiting_in(lane) > queue.floor_of(lane)
             ]
+            is_owed = queue.waiting_in(ticket.lane) < queue.floor_of(ticket.lane)
             before = queue.waiting_in(ticket.lane)
             because = gate.ask(ticket, at_s)
             evicted += gate.evicted()
             if because == "queue/full":
                 # A known identity is never refused while strangers could make room for it.
                 assert not lower
+                assert not is_owed
             elif because == "queue/identity":
                 assert sum(t.identity == identity and t.lane == ticket.lane for t in waits) >= per_identity
             elif ticket.state == RUNNING:
@@ -130,7 +132,7 @@ def test_whatever_happens_the_gate_keeps_its_promises(
         for ticket, because in evicted:
             waits.remove(ticket)
             if because == "queue/displaced":
-                assert ticket.lane >= LANE_OF.get(what, 0)
+                assert ticket.lane >= LANE_OF.get(what, 0) or is_owed
             else:
                 assert because == "queue/deadline"
                 assert ticket.deadline_s <= at_s
@@ -191,16 +193,21 @@ def test_higher_classes_take_places_from_lower_ones_down_to_their_floor_and_no_f
     queue = gate.queue
     assert isinstance(queue, FairQueue)
     gate.ask(Ticket(stranger(0), 3), 1.0)
-    for n in range(100):
-        assert gate.ask(Ticket(stranger(1 + n % 5), 3), 1.0) == ("" if n < 91 else "queue/full")
-    assert queue.waiting_in(3) == 91
+    for n in range(110):
+        assert gate.ask(Ticket(stranger(1 + n % 5), 3), 1.0) == ("" if n < 100 else "queue/full")
     answers = [gate.ask(Ticket(member(n), 1), 1.0) for n in range(100)]
-    # K3's other part and K4 keep the places of their floors free, this one keeps those it holds up to its own.
     assert queue.waiting_in(3) == queue.floor_of(3) == 9
-    assert answers.count("") == queue.waiting_in(1) == 100 - 9 - 6 - 3
+    assert answers.count("") == queue.waiting_in(1) == 100 - 9
     assert {because for _, because in gate.evicted()} == {"queue/displaced"}
+    # A class at its floor gets no more, only shares it better; one below it gets a place from whoever holds
+    # more than its own.
     assert gate.ask(Ticket(stranger(77), 3), 1.0) == ""
-    assert queue.waiting_in(1) == 82
+    assert queue.waiting_in(3) == 9
+    assert gate.ask(Ticket(member(200), 0), 1.0) == ""
+    assert gate.ask(Ticket(stranger(78), 4), 1.0) == ""
+    assert (queue.waiting_in(0), queue.waiting_in(1), queue.waiting_in(4)) == (1, 89, 1)
+    # The demoted have no floor.
+    assert gate.ask(Ticket(stranger(79), 5), 1.0) == "queue/full"
 
 
 def test_what_a_class_does_not_use_goes_to_the_others() -> None:
