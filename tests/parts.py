@@ -30,6 +30,8 @@ import pytest
 from tests.ports import reserved_ports
 
 RUN_PREFIX = "stormpetrel-test-"
+SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+"""Debian has servers where only root looks."""
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 
@@ -83,9 +85,12 @@ PARTS = {
     "tmux": (lambda: shutil.which("tmux"), "tmux"),
     "openssl": (lambda: shutil.which("openssl"), "openssl"),
     "caddy": (lambda: shutil.which("caddy"), "caddy"),
+    "nginx": (lambda: shutil.which("nginx", path=SYSTEM_PATH), "nginx"),
+    "haproxy": (lambda: shutil.which("haproxy", path=SYSTEM_PATH), "haproxy"),
     "systemd": (lambda: shutil.which("systemd-analyze"), "systemd"),
     "machine": (throwaway_machine, "systemd-container caddy postgresql (and be root)"),
     "node": (node_peers, "nodejs npm"),
+    "openssl": (lambda: shutil.which("openssl"), "openssl"),
 }
 
 

@@ -35,6 +35,7 @@ def instance(sqlite_template, tmp_path_factory):
     url = f"sqlite:///{shutil.copy(sqlite_template, directory / 'stormpetrel.db')}"
     with running_instance(directory, url, web_workers=2) as running:
         running.database_url = url
+        eventually(lambda: figures(running)["stormpetrel_workers"] == 2)
         yield running
 
 
@@ -118,7 +119,6 @@ def test_every_channel_is_tried_through_the_front_door_and_found_well(instance):
     eventually(lambda: all_well(instance))
     assert {outcome for _, outcome in canary_counts(instance)} == {"ok"}
     found = figures(instance)
-    assert found["stormpetrel_workers"] == 2
     assert {found[f'stormpetrel_canary_ok{{channel="{channel}"}}'] for channel in CHANNELS} == {1}
 
 
@@ -240,6 +240,17 @@ def test_the_journal_holds_no_token(instance):
     for text in (said, why, unknown, kept, instance.log):
         assert token not in text
         assert "A" * 43 not in text
+
+
+def test_canaries_begin_as_a_proxy_does_where_the_port_expects_one(tmp_path, sqlite_url):
+    keys = {"edge_trusted_proxies": "127.0.0.1", "edge_proxy_protocol": "true", "web_workers": 1}
+    with prepared_instance(tmp_path, sqlite_url, **keys) as behind:
+        # The web's own health is not for whoever does not begin with a header.
+        behind.base_url = behind.status_url
+        behind.start()
+        eventually(lambda: all_well(behind))
+        assert {outcome for _, outcome in canary_counts(behind)} == {"ok"}
+        behind.stop()
 
 
 def test_alone_it_answers_and_says_what_it_sees(tmp_path, sqlite_url):
