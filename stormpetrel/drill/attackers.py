@@ -110,7 +110,7 @@ def fires(plan: Plan, community: Community, forms: tuple[Form, ...] = ()) -> Ite
                     name,
                     World(plan.host_header, community, scale, seconds, turn, forms),
                     phase,
-                    Random(f"{plan.seed} {turn} {name}"),
+                    Random(f"{plan.seed} {turn} {name}"),  # noqa: S311 - an attack, not a secret
                 )
                 for name, scale in within_cap(phase.vectors)
             ),

@@ -69,7 +69,18 @@ class _Connection:
     its head is there; `left`: bytes that are missing of it. `serial`: what was planned under another is void."""
 
     __slots__ = (
-        *("buffer", "closing", "fire", "is_asking", "left", "pending", "position", "serial", "sock", "status"),
+        *(
+            "buffer",
+            "closing",
+            "fire",
+            "is_asking",
+            "left",
+            "pending",
+            "position",
+            "serial",
+            "sock",
+            "status",
+        ),
         "tally",
     )
 
@@ -334,14 +345,7 @@ class Engine:
             return  # a stream goes on, or the server says goodbye to a kept connection
         if not connection.status:
             connection.buffer += data
-            if not self._read_head(connection):
-                return
-            shot = connection.fire.shot
-            if shot.manner is Manner.LISTEN and connection.status in (101, 200):
-                return
-            if shot.manner is not Manner.ASK:
-                self._count(connection)
-                self._close(connection)
+            if not self._read_head(connection) or not self._goes_on(connection):
                 return
         elif connection.left >= 0:
             connection.left = max(0, connection.left - len(data))
@@ -349,6 +353,16 @@ class Engine:
             connection.buffer = (connection.buffer + data)[-5:]
         if connection.left == 0 or (connection.left == _CHUNKS and connection.buffer == b"0\r\n\r\n"):
             self._answered(connection)
+
+    def _goes_on(self, connection: _Connection) -> bool:
+        """Whether the answer's body matters. A stream stays open; whoever did not want an answer goes."""
+        manner = connection.fire.shot.manner
+        if manner is Manner.ASK:
+            return True
+        if manner is not Manner.LISTEN or connection.status not in (101, 200):
+            self._count(connection)
+            self._close(connection)
+        return False
 
     def _read_head(self, connection: _Connection) -> bool:
         """True when the head is there; then `buffer` holds the end of what came after it."""

@@ -138,7 +138,15 @@ def nginx(*, upstream_port: int) -> Iterator[Front]:
             encoding="utf-8",
         )
         # -e: without it, it first tries its own log of /var, which only root may write.
-        return [program, "-p", f"{directory}", "-c", f"{directory}/nginx.conf", "-e", f"{directory}/error.log"]
+        return [
+            program,
+            "-p",
+            f"{directory}",
+            "-c",
+            f"{directory}/nginx.conf",
+            "-e",
+            f"{directory}/error.log",
+        ]
 
     with _running("nginx", command) as front:
         yield front

@@ -63,9 +63,7 @@ CATALOGUE = {
         ),
         Vector("A12", "a flood of posts", writes.PER_S, writes.PER_S, writes.writes),
         Vector("A15", "connection churn in pulses", sockets.CHURN_PER_S, sockets.CHURN_PER_S, sockets.churn),
-        Vector(
-            "A16", "provocation", shared.PROVOCATION_PER_S, shared.PROVOCATION_PER_S, shared.provocation
-        ),
+        Vector("A16", "provocation", shared.PROVOCATION_PER_S, shared.PROVOCATION_PER_S, shared.provocation),
         Vector("A17", "kill -9", 0.0, 0.0, kills.kills),
     )
 }

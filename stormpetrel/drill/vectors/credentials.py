@@ -23,14 +23,18 @@ def abused(world: World, rng: Random) -> Iterator[Shot]:
     """A7: sleepers' tokens ask for what costs most, each from where it has always been; one session, stolen,
     opens pages from 500 addresses."""
     sleepers = [one for one in world.community.sleepers if one.token][:SLEEPERS]
-    session = next(one.session for one in (*world.community.sleepers, *world.community.members) if one.session)
+    session = next(
+        one.session for one in (*world.community.sleepers, *world.community.members) if one.session
+    )
     cookie = {"Cookie": f"{world.community.cookies['session']}={session}"}
     agents = {one.name: app_agent(one.app) for one in sleepers}
     for at_s in arrivals(rng, ABUSED_PER_S * world.scale, world.seconds):
         if rng.random() < _SESSION_SHARE:
             source = scattered(165, 1, rng.randrange(SESSION_ADDRESSES))
             path = rng.choice(("/", "/", f"/?max_id={rng.getrandbits(62)}", "/notifications", "/bookmarks"))
-            yield Shot(at_s, source, (browse(world.host, path, BROWSERS[0], cookie),), keep=f"{source} session")
+            yield Shot(
+                at_s, source, (browse(world.host, path, BROWSERS[0], cookie),), keep=f"{source} session"
+            )
         else:
             one = rng.choice(sleepers)
             data = call(world.host, _costly(world, rng), agents[one.name], one.token)

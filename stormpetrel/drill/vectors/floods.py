@@ -70,5 +70,7 @@ def _slow_question(world: World, rng: Random) -> bytes:
         case 4:
             return dynamic_page(world, rng, agent)
         case _:
-            unknown = f"/@{name}/{rng.getrandbits(62)}" if rng.random() < 0.5 else f"/{rng.getrandbits(48):x}.php"
+            unknown = (
+                f"/@{name}/{rng.getrandbits(62)}" if rng.random() < 0.5 else f"/{rng.getrandbits(48):x}.php"
+            )
             return fetch(world.host, unknown, rng.choice(TOOLS))

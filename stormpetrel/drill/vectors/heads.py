@@ -1,4 +1,4 @@
-"""What attackers' requests look like: browsers, applications, tools. Nothing in them tells the server who they are."""
+"""What attackers' requests look like: browsers, apps, tools. Nothing in them tells the server who they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A10, A11, A15: attacks that spend connections, not requests: slow ones, streams, and those that only come and go."""
+"""A10, A11, A15: attacks that spend connections, not requests: slow ones, streams, those that come and go."""
 
 from __future__ import annotations
 
@@ -68,7 +68,11 @@ def streams(world: World, rng: Random) -> Iterator[Shot]:
             source, token, agent = one.address, one.token, app_agent(one.app)
             paths = ("/api/v1/streaming/user", "/api/v1/streaming?stream=user")
         else:
-            source, token, agent = scattered(168, 1, rng.randrange(STREAM_ADDRESSES)), "", rng.choice(BROWSERS)
+            source, token, agent = (
+                scattered(168, 1, rng.randrange(STREAM_ADDRESSES)),
+                "",
+                rng.choice(BROWSERS),
+            )
             paths = (
                 rng.choice(("/api/v1/streaming/public", f"/api/v1/streaming/hashtag?tag={tag}")),
                 "/api/v1/streaming?stream=public",
@@ -90,7 +94,7 @@ _UPGRADE = {
 
 
 def churn(world: World, rng: Random) -> Iterator[Shot]:
-    """A15: connections that are reset as soon as they are there, most with a request; 5 s of them, then 10 s quiet."""
+    """A15: connections reset as soon as they are there, most with a request; 5 s of them, then 10 s quiet."""
     page = browse(world.host, victim_pages(world)[0], BROWSERS[0])
     for at_s in arrivals(rng, CHURN_PER_S * world.scale, world.seconds):
         if at_s % (PULSE_ON_S + PULSE_OFF_S) < PULSE_ON_S:
