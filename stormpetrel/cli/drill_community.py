@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -323,8 +324,7 @@ class _Maker:
             pairs.append((self._account_id(name), popular))
         for position, (follower, followed) in enumerate(pairs):
             self._work.at(
-                self._now_ms - FOLLOWING_SINCE_MS + position,
-                lambda at_ms, follower=follower, followed=followed: self._follow(follower, followed, at_ms),
+                self._now_ms - FOLLOWING_SINCE_MS + position, partial(self._follow, follower, followed)
             )
 
     def _account_id(self, name: str) -> int:

@@ -7,7 +7,7 @@ sees it. Addresses are in 127.0.0.0/8; `HOMES` says which prefix is whose.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ class Community:
     names: tuple[str, ...]
     tags: tuple[str, ...]
     cookies: dict[str, str]
-    listens: dict[str, tuple[str, ...]]
+    listens: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def of(self, kind: str) -> tuple[Member, ...]:
         """The members of one kind."""
@@ -115,5 +115,5 @@ def load(path: Path) -> Community:
         names=tuple(raw["names"]),
         tags=tuple(raw["tags"]),
         cookies=raw["cookies"],
-        listens={listener: tuple(posters) for listener, posters in raw["listens"].items()},
+        listens={listener: tuple(posters) for listener, posters in raw.get("listens", {}).items()},
     )

@@ -29,7 +29,7 @@ from stormpetrel.drill.client import Client, Course, Who
 from stormpetrel.drill.community import HOMES, Community, Member
 from stormpetrel.drill.loopback import Budget, neighbour, resolve
 from stormpetrel.drill.record import Line
-from stormpetrel.drill.scenario import Phase, Scenario
+from stormpetrel.drill.scenario import Scenario, from_plain
 from stormpetrel.drill.search import look_for
 
 RATES_PER_S = {
@@ -94,11 +94,7 @@ class Plan:
     def load(path: Path) -> Plan:
         """What `save` wrote."""
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        phases = tuple(
-            Phase(**(phase | {"vectors": tuple((name, scale) for name, scale in phase["vectors"])}))
-            for phase in raw["scenario"]["phases"]
-        )
-        return Plan(**(raw | {"scenario": Scenario(raw["scenario"]["name"], phases)}))
+        return Plan(**(raw | {"scenario": from_plain(raw["scenario"])}))
 
 
 class Crowd:
