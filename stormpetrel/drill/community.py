@@ -7,7 +7,7 @@ sees it. Addresses are in 127.0.0.0/8; `HOMES` says which prefix is whose.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,8 @@ class Community:
     """Everybody. `members` are legitimate people, `sleepers` look like them and belong to the attacker (A7),
     `newcomers` are accounts made today (A12). `visitors`: values of visitor cookies from before the attack.
     `popular`: the name of an account with very many followers. `names`, `tags`: real ones, for A4 and A5.
-    `cookies`: the names of the session, visitor and device cookies here, empty where there is none."""
+    `listens`: for each account id of kind streaming, whom of kind posting it follows. `cookies`: the names of the
+    session, visitor and device cookies here, empty where there is none."""
 
     members: tuple[Member, ...]
     sleepers: tuple[Member, ...]
@@ -86,6 +87,7 @@ class Community:
     names: tuple[str, ...]
     tags: tuple[str, ...]
     cookies: dict[str, str]
+    listens: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def of(self, kind: str) -> tuple[Member, ...]:
         """The members of one kind."""
@@ -113,4 +115,5 @@ def load(path: Path) -> Community:
         names=tuple(raw["names"]),
         tags=tuple(raw["tags"]),
         cookies=raw["cookies"],
+        listens={listener: tuple(posters) for listener, posters in raw.get("listens", {}).items()},
     )

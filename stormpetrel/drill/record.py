@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
+
+from stormpetrel.drill.scenario import Scenario, from_plain
 
 OK = "ok"
 """Served, within the time that the person would wait."""
@@ -117,6 +119,17 @@ class Attack:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """The first line of a run: what was done. `front`: what stood before the instance, or empty."""
+
+    scenario: Scenario
+    mode: str
+    front: str
+    seed: int
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """CPU seconds of a whole run: people's process, attackers' process, the server's, and how much there was."""
 
@@ -145,7 +158,12 @@ def usage_json(usage: Usage) -> str:
     )
 
 
-def parse(line: str) -> Line | Attack | Found | Usage | None:
+def run_json(run: Run) -> str:
+    """One line of JSON."""
+    return json.dumps({"run": asdict(run)}, ensure_ascii=False)
+
+
+def parse(line: str) -> Line | Attack | Found | Usage | Run | None:
     """What a line says; None for a line of another kind (a later version's)."""
     raw: dict[str, Any] = json.loads(line)
     if "class" in raw:
@@ -157,10 +175,12 @@ def parse(line: str) -> Line | Attack | Found | Usage | None:
         return Found(raw["found"], raw["times"])
     if "usage" in raw:
         return Usage(**raw["usage"])
+    if "run" in raw:
+        return Run(**(raw["run"] | {"scenario": from_plain(raw["run"]["scenario"])}))
     return None
 
 
-def read(path: Path) -> Iterator[Line | Attack | Found | Usage]:
+def read(path: Path) -> Iterator[Line | Attack | Found | Usage | Run]:
     """Everything in a file that `parse` knows; a last line that was cut off is left out."""
     with open(path, encoding="utf-8") as file:
         for text in file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 VECTORS = ("A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A10", "A11", "A12", "A15", "A16", "A17")
 """Every vector there is. Rates are those of the vectors themselves (drill/vectors/), times the phase's scale."""
@@ -41,6 +42,15 @@ class Scenario:
     def at(self, t: float) -> Phase:
         """The phase of a moment; the last one for everything after the end."""
         return next((phase for phase in self.phases if t < phase.end_s), self.phases[-1])
+
+
+def from_plain(raw: dict[str, Any]) -> Scenario:
+    """What `dataclasses.asdict` made of a scenario, also after it was JSON."""
+    phases = tuple(
+        Phase(**(phase | {"vectors": tuple((name, scale) for name, scale in phase["vectors"])}))
+        for phase in raw["phases"]
+    )
+    return Scenario(raw["name"], phases)
 
 
 def build(name: str, *steps: tuple[float, str, Sequence[tuple[str, float]]]) -> Scenario:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import quote
 
 from stormpetrel.drill.loopback import Address, Budget, open_socket
@@ -32,7 +34,8 @@ class Broken(ConnectionError):
 class Answer:
     """What came back. `head`: status line and headers as sent. `body`: what was kept of `body_bytes`.
 
-    `first_s`, `done_s`: the loop's clock at the first byte and at the last.
+    `first_s`, `done_s`: time.monotonic() at the first byte and at the last (uvloop's own clock counts whole
+    milliseconds).
     """
 
     status: int
@@ -147,8 +150,8 @@ class Exchange(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Said, not asked: uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         self.is_open = True
 
     def data_received(self, data: bytes) -> None:
@@ -159,7 +162,7 @@ class Exchange(asyncio.Protocol):
         if self._waiter is None:
             return  # said without being asked: an early refusal, or the server's farewell
         if not self._first_s:
-            self._first_s = self._loop.time()
+            self._first_s = time.monotonic()
         self._buffer += data
         if not self._framing and not self._read_head():
             return
@@ -273,7 +276,7 @@ class Exchange(asyncio.Protocol):
         if close:
             self.close()
         if waiter is not None and not waiter.done():
-            now_s = self._loop.time()
+            now_s = time.monotonic()
             waiter.set_result(
                 Answer(self._status, self._head, b"".join(self._kept), self._body_bytes, self._first_s, now_s)
             )

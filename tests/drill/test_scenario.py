@@ -81,6 +81,7 @@ def test_a_community_is_the_same_after_writing_and_private(tmp_path: Path) -> No
         names=("lena",),
         tags=("sea",),
         cookies={"session": "s", "visitor": "", "device": ""},
+        listens={"7": ("8",)},
     )
     path = tmp_path / "community.json"
     community.save(one, path)
