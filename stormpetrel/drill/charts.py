@@ -106,7 +106,9 @@ def phase_list(scenario: Scenario, about: Callable[[str], str]) -> str:
     return f'<ol class="phaselist">{"".join(items)}</ol>'
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, style: Callable[[str, str], str] | None = None) -> str:
+def table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], *, style: Callable[[str, str], str] | None = None
+) -> str:
     """A table; the first cell of a row names it. `style`: a class for a cell, from the row's name and its text."""
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
     body = ""

@@ -240,7 +240,8 @@ h4{font-size:1rem;margin:1.5rem 0 .25rem}
 section,details{background:var(--card);border:1px solid var(--rule);border-radius:.6rem;padding:1rem;margin:0 0 1rem}
 summary{cursor:pointer}summary h2{display:inline;margin:0}
 .kept{font:600 1.05rem/1.5 ui-monospace,monospace;margin:0 0 .5rem;overflow-wrap:anywhere}
-.note{border-radius:.4rem;padding:.5rem .75rem;margin:.5rem 0}.note p{margin:0}.note ul{margin:.25rem 0;padding-left:1.2rem}
+.note{border-radius:.4rem;padding:.5rem .75rem;margin:.5rem 0}.note p{margin:0}
+.note ul{margin:.25rem 0;padding-left:1.2rem}
 .good{background:var(--good)}.fair{background:var(--fair)}.bad{background:var(--bad)}
 .scroll{overflow-x:auto;margin:0 0 1rem}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.92rem}

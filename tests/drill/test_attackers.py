@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,22 +21,12 @@ from stormpetrel.drill.record import Attack, read
 from stormpetrel.drill.scenario import Phase
 from stormpetrel.drill.vectors.catalogue import CATALOGUE
 from tests.drill.attacked import invented_community, real_community
-from tests.instance import running_instance
-from tests.people import Place, place_of
+from tests.people import Place
 
 ATTACK_S = 2.0
 SCALE = 0.05
 ASKING = ("A2", "A3", "A4", "A5", "A6", "A7", "A8", "A12", "A16")
 """Vectors in which a shot is one request."""
-
-
-@pytest.fixture(scope="module")
-def quiet_place(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Place]:
-    """A running place; its store is a file, which is enough for what attackers send."""
-    directory = tmp_path_factory.mktemp("attacked")
-    url = f"sqlite:///{shutil.copy(sqlite_template, directory / 'stormpetrel.db')}"
-    with running_instance(directory, url, web_workers=1) as instance, place_of(instance, url) as place:
-        yield place
 
 
 @pytest.fixture(scope="module")
