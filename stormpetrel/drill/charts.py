@@ -64,8 +64,13 @@ def nice(most: float) -> float:
     return next((factor * power for factor in (1, 2, 5) if factor * power >= most), 10 * power)
 
 
-def chart(*, title: str, about: str, curves: Sequence[Curve], marks: Marks, scenario: Scenario) -> str:
-    """A strip over the whole run, with the phases behind it. `title` and `about` are texts, not HTML."""
+def chart(
+    *, title: str, about: str, curves: Sequence[Curve], marks: Marks, scenario: Scenario, style: str = "strip"
+) -> str:
+    """A strip over the whole run, with the phases behind it. `title` and `about` are texts, not HTML.
+
+    `style`: its classes in the stylesheet.
+    """
     lines = "".join(
         f'<line class="grid" x1="0" x2="{WIDTH:g}" y1="{y:.2f}" y2="{y:.2f}"/>'
         for y in (_y(marks.scale(value)) for value, _ in marks.labels)
@@ -76,7 +81,7 @@ def chart(*, title: str, about: str, curves: Sequence[Curve], marks: Marks, scen
     )
     drawn = "".join(_curve(curve, marks.scale) for curve in curves)
     return (
-        f'<figure class="strip"><figcaption><b>{escape(title)}</b> {escape(about)}</figcaption>'
+        f'<figure class="{style}"><figcaption><b>{escape(title)}</b> {escape(about)}</figcaption>'
         f'<div class="plot"><div class="marks" aria-hidden="true">{labels}</div>'
         f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" preserveAspectRatio="none" role="img" '
         f'aria-label="{escape(f"{title}: {about}")}">{_bands(scenario)}{lines}{drawn}</svg></div></figure>'
@@ -107,15 +112,16 @@ def phase_list(scenario: Scenario, about: Callable[[str], str]) -> str:
 
 
 def table(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], *, style: Callable[[str, str], str] | None = None
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    style: Callable[[str, str], str] = lambda row, text: "",
 ) -> str:
     """A table; the first cell of a row names it. `style`: a class for a cell, from the row's name and its text."""
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
     body = ""
     for row in rows:
-        cells = "".join(
-            f'<td class="{style(row[0], text) if style else ""}">{escape(text)}</td>' for text in row[1:]
-        )
+        cells = "".join(f'<td class="{style(row[0], text)}">{escape(text)}</td>' for text in row[1:])
         body += f'<tr><th scope="row">{escape(row[0])}</th>{cells}</tr>'
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 

@@ -17,6 +17,8 @@ Values = tuple[float | None, ...]
 
 MOST_SLICES = 90
 """More would be finer than a phone's screen shows."""
+LEAST_S = 2
+"""Shorter slices of what happens once in a while say nothing."""
 MEMBERS = frozenset({"apps", "web", "posting"})
 
 
@@ -33,8 +35,8 @@ class Slices:
 
 
 def slices(seconds: float) -> Slices:
-    """Whole seconds each, at most MOST_SLICES of them. `seconds`: of the run, more than 0."""
-    each_s = float(max(1, ceil(seconds / MOST_SLICES)))
+    """Whole seconds each, LEAST_S or more, at most MOST_SLICES of them. `seconds`: of the run, more than 0."""
+    each_s = float(max(LEAST_S, ceil(seconds / MOST_SLICES)))
     return Slices(each_s, max(1, ceil(seconds / each_s)))
 
 

@@ -5,7 +5,7 @@ It needs no script and loads nothing; it is as readable in the dark, on a phone 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from stormpetrel.drill import charts, over_time, table
 from stormpetrel.drill.charts import Curve
 from stormpetrel.drill.margins import OWN_VECTORS, shortfalls
-from stormpetrel.drill.score import Scores, score
+from stormpetrel.drill.score import Kept, Scores, score
 from stormpetrel.drill.vectors.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
@@ -101,7 +101,9 @@ def _column(name: str, results: Sequence[Result], scores: Sequence[Scores], *, i
     which = f", of seed {results[shown].run.seed}, the middle one" if len(results) > 1 else ""
     body = (
         charts.table(table.HEADS, [[_channel(row[0]), *row[1:]] for row in table.channel_rows(scores)])
-        + charts.table(("score", "value"), table.score_rows(scores))
+        + charts.table(("score", "value"), table.score_rows(scores), style=lambda row, text: "words")
+        + _collateral(scores)
+        + _usage(results)
         + f"<h3>Over time{escape(which)}</h3>"
         + _over_time(results[shown])
     )
@@ -109,6 +111,36 @@ def _column(name: str, results: Sequence[Result], scores: Sequence[Scores], *, i
     if is_open:
         return f"<section>{head}{body}</section>"
     return f"<details><summary>{head}</summary>{body}</details>"
+
+
+def _collateral(scores: Sequence[Scores]) -> str:
+    """Known people that were refused at least once, by channel and by application, over all runs."""
+    parts = [_refused_once("by channel", [one.collateral.by_channel for one in scores], _channel)]
+    parts.append(_refused_once("by application", [one.collateral.by_app for one in scores], lambda app: app))
+    return "<h3>Collateral: known people who were refused</h3>" + "".join(parts)
+
+
+def _refused_once(title: str, runs: Sequence[Mapping[str, Kept]], shown: Callable[[str], str]) -> str:
+    rows = []
+    for name in dict.fromkeys(name for one in runs for name in one):
+        known = sum(one[name].asked for one in runs if name in one)
+        refused = known - sum(one[name].ok for one in runs if name in one)
+        rows.append([shown(name), f"{known:,}", f"{refused:,}", f"{100 * refused / max(1, known):.2f}"])
+    return charts.table((title, "known", "refused at least once", "%"), rows) if rows else ""
+
+
+def _usage(results: Sequence[Result]) -> str:
+    used = [one.usage for one in results]
+    server, people, attackers, all_ = (
+        sum(values)
+        for values in zip(
+            *((one.server_s, one.people_s, one.attackers_s, one.available_s) for one in used), strict=True
+        )
+    )
+    return (
+        f"<p>Processor time: the server used {server:,.1f} s, the people {people:,.1f} s, the attackers "
+        f"{attackers:,.1f} s, of {all_:,.0f} s that the machine had.</p>"
+    )
 
 
 def _in_the_middle(scores: Sequence[Scores]) -> int:
@@ -180,6 +212,7 @@ def _latency(result: Result, cut: over_time.Slices, scenario: Scenario) -> str:
         curves=[Curve(late, "late"), Curve(middle, "middle")],
         marks=charts.logarithmic(_LEAST_MS, _MOST_MS, _LATENCIES),
         scenario=scenario,
+        style="strip tall",
     )
 
 
@@ -247,12 +280,13 @@ summary{cursor:pointer}summary h2{display:inline;margin:0}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.92rem}
 th,td{padding:.3rem .5rem;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
 tbody th,thead th:first-child{text-align:left;font-weight:600}
+td.words{text-align:left;white-space:normal;min-width:14rem}
 thead th{color:var(--soft);font-weight:600}
 .phaselist{padding-left:1.4rem;margin:.25rem 0;font-size:.92rem}
 .strip{margin:.5rem 0 0}
 figcaption{font-size:.88rem;color:var(--soft);margin-left:3.6rem}figcaption b{color:var(--ink)}
 .plot{display:grid;grid-template-columns:3.2rem 1fr;gap:.4rem}
-.plot svg{display:block;width:100%;height:3.4rem}
+.plot svg{display:block;width:100%;height:3.4rem}.tall svg{height:8rem}
 .marks{position:relative;font-size:.72rem;color:var(--soft)}
 .mark{position:absolute;right:0;transform:translateY(50%);line-height:1}
 .ruler{font-size:.75rem}
