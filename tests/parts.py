@@ -30,6 +30,8 @@ import pytest
 from tests.ports import reserved_ports
 
 RUN_PREFIX = "stormpetrel-test-"
+SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+"""Debian has servers where only root looks."""
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 
@@ -82,6 +84,8 @@ PARTS = {
     "ffmpeg": (lambda: shutil.which("ffprobe") and shutil.which("ffmpeg"), "ffmpeg"),
     "tmux": (lambda: shutil.which("tmux"), "tmux"),
     "caddy": (lambda: shutil.which("caddy"), "caddy"),
+    "nginx": (lambda: shutil.which("nginx", path=SYSTEM_PATH), "nginx"),
+    "haproxy": (lambda: shutil.which("haproxy", path=SYSTEM_PATH), "haproxy"),
     "systemd": (lambda: shutil.which("systemd-analyze"), "systemd"),
     "machine": (throwaway_machine, "systemd-container caddy postgresql (and be root)"),
     "node": (node_peers, "nodejs npm"),

@@ -151,6 +151,8 @@ class Engine:
                     break
                 self._fire(coming, now_s)
                 coming = next(fires, None)
+            if coming is None and not self._open:
+                return
             self._run_timers(now_s)
             until_s = min(
                 self._second + 1.0,

@@ -21,6 +21,8 @@ from pathlib import Path
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 10.0
+SETTINGS = {"edge_trusted_proxies": "127.0.0.1"}
+"""What the server behind a front is told, as `place.running` takes it: to believe the front whom it speaks for."""
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 """Where distributions put servers; not on every user's path."""
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -102,8 +104,8 @@ defaults
 frontend people
   bind 127.0.0.1:{port} backlog 4096
   stick-table type ip size 1m expire 30s store http_req_rate(10s),conn_cur
+  tcp-request connection reject if {{ src_conn_cur ge 10 }}
   tcp-request connection track-sc0 src
-  tcp-request connection reject if {{ sc_conn_cur(0) gt 10 }}
   http-request deny deny_status 429 if {{ sc_http_req_rate(0) gt 20 }}
   http-request del-header X-Forwarded-For
   option forwardfor
