@@ -199,7 +199,7 @@ def _people_kept(lines: Iterable[Line], key: Callable[[Line], str]) -> dict[str,
 
 
 def windows(scenario: Scenario, lines: Sequence[Line]) -> tuple[int, int]:
-    """How many windows of 10 s, once an attack began, keep members below 97 %; how many neighbours both below 99 %."""
+    """How many windows of 10 s, once an attack began, keep members below 97 %; how many neighbours both below 99."""
     first = next((phase.start_s for phase in scenario.phases if phase.vectors), None)
     if first is None:
         return 0, 0

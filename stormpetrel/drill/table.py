@@ -156,7 +156,10 @@ def comparison(columns: Sequence[tuple[str, Sequence[Scores]]]) -> tuple[list[st
     ]
     if any(one.crowd is not None for _, runs in columns for one in runs):
         rows.append(
-            ["crowd %", *(_cell([one.crowd and one.crowd.percent for one in runs]) for _, runs in columns)]
+            [
+                "crowd %",
+                *(_cell([one.crowd.percent if one.crowd else None for one in runs]) for _, runs in columns),
+            ]
         )
     rows += [
         [

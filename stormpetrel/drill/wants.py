@@ -17,7 +17,6 @@ _FORM = (("Content-Type", "application/x-www-form-urlencoded"), ("Sec-Fetch-Site
 _CSRF = re.compile(r'name="csrf" value="([^"]*)"')
 _KEY = re.compile(r'name="key" value="([^"]*)"')
 _ASSETS = re.compile(r'(?:href|src)="(/assets/[^"#]+)')
-_STATUS_ID = re.compile(r'"id":"(\d{15,19})"')
 SHELL = b'id="content"'
 """In every page of the application, and in no page that stands in for one."""
 
@@ -59,8 +58,11 @@ def _api(path: str) -> Want:
 
 
 def ids_in(answer: Answer) -> list[str]:
-    """Ids of posts and accounts in an answer of the API, in order."""
-    return _STATUS_ID.findall(answer.text)
+    """Ids of the posts in an answer of the API, in order; of a boost, what it boosts."""
+    posts = json.loads(answer.text)
+    return [
+        str((post.get("reblog") or post)["id"]) for post in (posts if isinstance(posts, list) else [posts])
+    ]
 
 
 def post_by_app(text: str, key: str) -> Want:
@@ -68,7 +70,7 @@ def post_by_app(text: str, key: str) -> Want:
     body = json.dumps({"status": text, "visibility": "public", "language": "en"}).encode()
 
     def is_right(answer: Answer) -> bool:
-        return _is_json(answer) and bool(ids_in(answer))
+        return _is_json(answer) and b'"id"' in answer.body
 
     headers = (("Content-Type", "application/json"), ("Idempotency-Key", key))
     return Want(
