@@ -136,8 +136,7 @@ async def fetch_forms(target: Address, host: str, budget: Budget) -> tuple[Form,
             continue
         try:
             answer = await exchange.send(
-                browse(host, "/auth/sign_in", BROWSERS[0], {"Accept-Encoding": "identity"}),
-                timeout_s=_FORM_TIMEOUT_S,
+                browse(host, "/auth/sign_in", BROWSERS[0]), timeout_s=_FORM_TIMEOUT_S
             )
         except (OSError, TimeoutError):
             continue

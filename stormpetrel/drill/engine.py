@@ -138,7 +138,7 @@ class Engine:
             pass
         finally:
             for connection in tuple(self._open.values()):
-                self._close(connection)
+                self._end(connection, held=True)
             self._tell(self._second)
             self._poll.close()
 

@@ -10,12 +10,14 @@ from random import Random
 
 import pytest
 
+from stormpetrel.drill import people
 from stormpetrel.drill.attackers import Plan, fires
 from stormpetrel.drill.community import HOMES
 from stormpetrel.drill.loopback import require_loopback
 from stormpetrel.drill.scenario import VECTORS, Phase
 from stormpetrel.drill.vectors import credentials, crowd, floods, kills, shared, sign_ins, sockets, writes
 from stormpetrel.drill.vectors.catalogue import CATALOGUE, MAX_CONNECTIONS_PER_S, within_cap
+from stormpetrel.drill.vectors.heads import BROWSERS, app_agent, browse, call
 from stormpetrel.drill.vectors.shots import Form, Manner, Shot, World, arrivals, scattered
 from tests.drill.attacked import invented_community
 
@@ -205,6 +207,21 @@ def test_nothing_but_abused_and_forged_credentials_is_ever_sent():
         )
 
 
+def header_lines(data: bytes) -> dict[str, str]:
+    lines = data.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+
+
+def test_browsers_and_applications_of_attackers_look_like_those_of_people():
+    browser = header_lines(browse("drill.example", "/", BROWSERS[0]))
+    assert browser == {"Host": "drill.example", **dict(people._BROWSER)}
+    assert list(header_lines(call("drill.example", "/", app_agent("Tusky"), "abc")).items()) == [
+        ("Host", "drill.example"),
+        ("Authorization", "Bearer abc"),
+        ("User-Agent", "Tusky/1.0"),
+    ]
+
+
 def test_every_header_is_one_that_ordinary_clients_send():
     ordinary = {
         *("host", "user-agent", "accept", "accept-language", "accept-encoding", "referer", "cookie"),
@@ -215,8 +232,7 @@ def test_every_header_is_one_that_ordinary_clients_send():
     for name in SENDING:
         # What drips (A10) are headers made up one after another; they are not looked at here.
         for data in (shot.requests[0] for shot in shots(name, scale=0.1, seconds=3.0) if shot.requests):
-            lines = data.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
-            names = {line.partition(":")[0].lower() for line in lines if line}
+            names = {name.lower() for name in header_lines(data)}
             assert names <= ordinary | (forged if name == "A16" else set()), names
 
 

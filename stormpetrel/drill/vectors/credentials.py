@@ -60,10 +60,11 @@ def forged(world: World, rng: Random) -> Iterator[Shot]:
     """A8: tokens and session cookies of the right shape, and none of them was ever issued."""
     name = world.community.cookies["session"]
     pages = ("/", "/notifications", *victim_pages(world))
+    agent = app_agent(world.community.victim.app)
     for at_s in arrivals(rng, FORGED_PER_S * world.scale, world.seconds):
         if rng.random() < 0.5:
             path = rng.choice(("/api/v1/timelines/home", "/api/v1/notifications", "/api/v1/timelines/public"))
-            data = call(world.host, path, "Tusky/30.1", token=_invented(rng, 43))
+            data = call(world.host, path, agent, token=_invented(rng, 43))
         else:
             cookie = {"Cookie": f"{name}={_invented(rng, 54)}"}
             data = browse(world.host, rng.choice(pages), rng.choice(BROWSERS), cookie)
