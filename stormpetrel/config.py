@@ -27,7 +27,7 @@ PREFIX = "STORMPETREL_"
 _LOGIN = re.compile(r"(?<=://)([^/:?#]*):[^/]*@")
 _PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+")
-SHIELD_MODES = ("full", "off", "per-address", "bounded")
+SHIELD_MODES = ("full", "off", "per-address", "bounded", "overcompensate")
 MAIL_TRANSPORTS = ("file", "console", "smtp")
 MAIL_SECURITIES = ("none", "starttls", "tls")
 CONFIRMATIONS = ("auto", "required", "off")
@@ -85,6 +85,9 @@ class ShieldConfig:
     running: int = _key(4, "requests that run at once in a worker", low=1, high=256)
     waiting: int = _key(512, "requests that may wait in a worker", low=1, high=100_000)
     waiting_per_identity: int = _key(64, "requests that one identity may have waiting", low=1, high=100_000)
+    visitor_cookies: str = _key(
+        "on", "visitors of public pages get a cookie that says since when they come", choices=("on", "off")
+    )
 
 
 @dataclass(frozen=True, slots=True)

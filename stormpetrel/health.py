@@ -25,8 +25,8 @@ _JSON = "application/json; charset=utf-8"
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 431: "Too Large"}
 
-Metrics = Callable[[], Mapping[str, float]]
-"""Gives the role's figures by their Prometheus names."""
+Metrics = Callable[[], Mapping[str, float] | str]
+"""Gives the role's figures by their Prometheus names, or the whole text."""
 
 
 async def serve_health(
@@ -130,8 +130,10 @@ class _Connection(asyncio.Protocol):
         elif path == b"/health":
             self._answer(200, _JSON, _HEALTHY, close=close, send_body=send_body)
         elif path == b"/metrics" and self._metrics is not None:
-            lines = [f"{name} {value:g}\n" for name, value in self._metrics().items()]
-            self._answer(200, _TEXT, "".join(lines).encode(), close=close, send_body=send_body)
+            figures = self._metrics()
+            if not isinstance(figures, str):
+                figures = "".join(f"{name} {value:g}\n" for name, value in figures.items())
+            self._answer(200, _TEXT, figures.encode(), close=close, send_body=send_body)
         else:
             text = f"This is Stormpetrel's {self._role} role; it answers /health"
             self._answer(404, _JSON, _error(text), close=close, send_body=send_body)

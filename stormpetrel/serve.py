@@ -180,7 +180,7 @@ def bus_channel(config: Config) -> str:
 
 def _import_roles(roles: list[str], web: WebWorker | None) -> dict[str, Callable[..., Awaitable[None]]]:
     """Each role's `run`. A role that is not served is not imported."""
-    modules = {"web": "web_worker", "courier": "courier.role", "sms": "sms", "watch": "watch"}
+    modules = {"web": "web_worker", "courier": "courier.role", "sms": "sms", "watch": "watch.role"}
     runs: dict[str, Callable[..., Awaitable[None]]] = {}
     for role in roles:
         if role == "web" and web is not None:

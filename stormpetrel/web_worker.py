@@ -16,7 +16,11 @@ from stormpetrel.api.routes import ROUTES as API_ROUTES
 from stormpetrel.api.routes import SOCKETS
 from stormpetrel.bus import Bus
 from stormpetrel.config import Config
+from stormpetrel.control.looking import standing
+from stormpetrel.control.messages import Look, Standing
+from stormpetrel.control.reporter import Reporter
 from stormpetrel.edge.server import EdgeServer
+from stormpetrel.edge.worker import EdgeWorker
 from stormpetrel.heavy import Heavy
 from stormpetrel.http.application import Application
 from stormpetrel.http.routing import Router
@@ -56,6 +60,10 @@ async def run(
         await application(scope, receive, send)
 
     router = Router(ROUTES)
+
+    def writer_wait_s() -> float:
+        return database.writer_wait_s()
+
     edge = EdgeServer(
         app,
         sock=sock,
@@ -66,6 +74,9 @@ async def run(
         public_https=config.base_url.startswith("https:"),
         status_url=config.status_url,
         body_limit=body_limits(config),
+        number=int(bus.name.rpartition("-")[2]),
+        leads=router.leads,
+        writer_wait_s=writer_wait_s,
     )
     memory = Memory()
 
@@ -105,10 +116,30 @@ async def run(
     await database.open()
     try:
         await edge.start()
-        await edge.serve_until(stop)
+        reporting = asyncio.ensure_future(_reporter(bus.name, config, edge.worker).run(stop))
+        try:
+            await edge.serve_until(stop)
+        finally:
+            reporting.cancel()
     finally:
         site.uploads.close()
         await database.close()
+
+
+def _reporter(name: str, config: Config, worker: EdgeWorker) -> Reporter:
+    """Tells the watch how it goes here, and hears from it what to do."""
+
+    def look(asked: Look) -> Standing:
+        at_s = worker.loop.time()
+        return standing(worker.shield, asked, at_s=at_s, epoch_s=worker.epoch_s(at_s))
+
+    return Reporter(
+        name=name,
+        data_dir=config.data_dir,
+        report=worker.shield_report,
+        direct=worker.direct,
+        look=look,
+    )
 
 
 def body_limits(config: Config) -> Callable[[bytes], int]:

@@ -22,6 +22,7 @@ from stormpetrel.cli import (
     restore,
     seed,
     serve,
+    shield,
     texts,
     tokens,
     users,
@@ -64,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     mail.add_commands(commands)
     seed.add_commands(commands)
     drill.add_commands(commands)
+    shield.add_commands(commands)
     return parser
 
 

@@ -64,6 +64,7 @@ class Page:
         "etags",
         "fresh_until_s",
         "head_bytes",
+        "is_html",
         "is_metered",
         "key",
         "modified_s",
@@ -109,6 +110,7 @@ class Page:
         if not any(token.lower() in (b"accept-encoding", b"*") for token in vary):
             vary.append(b"Accept-Encoding")
         vary_line = b"vary: " + b", ".join(vary) + b"\r\n"
+        self.is_html = content_type.startswith(b"text/html")
         self._block = b"".join(kept) + vary_line
         self._block_304 = b"".join(kept_304) + vary_line
         self._may_encode = len(body) >= MIN_BYTES and not is_encoded and is_compressible(content_type)
@@ -220,6 +222,8 @@ class HotCache:
         self._capacity_bytes = capacity_bytes
         self._ttl_s = ttl_s
         self._grace_s = grace_s
+        # Under overload everything stays fresh for at least so long.
+        self.least_ttl_s = 0.0
         self.pages: OrderedDict[bytes, Page] = OrderedDict()
         self._sizes: dict[bytes, int] = {}
         self._keys_of_tag: dict[str, set[bytes]] = {}
@@ -271,7 +275,7 @@ class HotCache:
         if older is not None:
             page.take_codings_of(older)
             self._drop(page.key)
-        ttl_s = self._ttl_s if ttl_s is None else ttl_s
+        ttl_s = max(self.least_ttl_s, self._ttl_s if ttl_s is None else ttl_s)
         page.fresh_until_s = at_s + ttl_s
         page.stale_until_s = page.fresh_until_s + self._grace_s
         page.tags = own_tags

@@ -338,6 +338,7 @@ class Cycle:
             limit = self.scope["rate_limit"]
             if page.is_metered and limit is not None:
                 extra = worker.refusals.rate_limit_lines(*limit)
+            extra += self.protocol.introduction(page, head)
             if head.keep_alive and not self.keep_alive:
                 extra += b"connection: close\r\n"
             status, wire = page.answer(head, worker.second, worker.date, extra)

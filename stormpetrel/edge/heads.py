@@ -43,12 +43,14 @@ class Head:
     """What one bodyless anonymous GET or HEAD asks of the cache. `plain`: just the whole bytes as they are.
 
     `modified_since_s`: the date of If-Modified-Since in seconds since 1970; 0 without one that counts.
+    `is_introduced`: it brings a visitor cookie, valid or not.
     """
 
     __slots__ = (
         "coding",
         "family",
         "if_none_match",
+        "is_introduced",
         "keep_alive",
         "key",
         "modified_since_s",
@@ -67,6 +69,7 @@ class Head:
         only_head: bool,
         keep_alive: bool,
         if_modified_since: bytes | None = None,
+        is_introduced: bool = False,
     ) -> None:
         self.path = path
         self.key = key
@@ -74,6 +77,7 @@ class Head:
         self.if_none_match = if_none_match
         self.only_head = only_head
         self.keep_alive = keep_alive
+        self.is_introduced = is_introduced
         self.family = family_of(path)
         # Beside If-None-Match it says nothing (RFC 9110, 13.1.3).
         self.modified_since_s = 0

@@ -22,7 +22,9 @@ from stormpetrel.edge.streams import HEARTBEAT_S
 from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import INPUT_MEMORY_BYTES, EdgeWorker, Scope
 from stormpetrel.shield.answer import Refused
+from stormpetrel.shield.canary import HEADER as CANARY
 from stormpetrel.shield.identify import Visit, credentials_of, identify
+from stormpetrel.shield.marks import has_visitor_cookie
 
 MAX_URL_BYTES = 8192
 STREAM_FROM_BYTES = 65_536
@@ -46,6 +48,7 @@ _FACTS = frozenset(
         b"sec-websocket-protocol",
         b"transfer-encoding",
         b"upgrade",
+        CANARY,
     }
 )
 
@@ -184,7 +187,11 @@ class MessageReader(EdgeConnection):
                 return
         if length or self._is_chunked:
             self._expect_body(length, self.loop.time())
-        elif credentials is None and (method == "GET" or method == "HEAD") and path != b"/health":
+        elif (
+            (credentials is None or (self._visit.is_anonymous and b"authorization" not in facts))
+            and (method == "GET" or method == "HEAD")
+            and path != b"/health"
+        ):
             self._head = Head(
                 path,
                 worker.hot_key(path, self._query),
@@ -193,6 +200,7 @@ class MessageReader(EdgeConnection):
                 if_modified_since=facts.get(b"if-modified-since"),
                 only_head=method == "HEAD",
                 keep_alive=self._keep_alive,
+                is_introduced=has_visitor_cookie(facts.get(b"cookie")),
             )
 
     def on_body(self, body: bytes) -> None:

@@ -13,13 +13,10 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any
 
-from uvicorn.config import Config
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr
-from uvicorn.server import ServerState
 
-from stormpetrel.edge.cache import Page
+from stormpetrel.edge.answers import HotAnswers
 from stormpetrel.edge.connection import (
     BODY,
     BUSY,
@@ -36,14 +33,13 @@ from stormpetrel.edge.connection import (
 )
 from stormpetrel.edge.cycle import Cycle, HotRender
 from stormpetrel.edge.heads import Head
-from stormpetrel.edge.messages import MessageReader
 from stormpetrel.edge.streams import HEARTBEAT_S
 from stormpetrel.edge.websocket import EdgeWebSocket
 from stormpetrel.edge.wheel import NEVER
-from stormpetrel.edge.worker import INPUT_MEMORY_BYTES, EdgeWorker
-from stormpetrel.shield.classify import LANES, classify
-from stormpetrel.shield.identify import Identity, Visit, address_identity
-from stormpetrel.shield.queues import RUNNING, Ticket
+from stormpetrel.edge.worker import INPUT_MEMORY_BYTES
+from stormpetrel.shield.canary import HEADER as CANARY
+from stormpetrel.shield.identify import Visit, address_identity
+from stormpetrel.shield.queues import GONE, RUNNING, Ticket
 
 MAX_BLANK_BYTES = 16
 """Line ends before a request; RFC 9112, 2.2 asks to skip at least one."""
@@ -53,24 +49,8 @@ MIN_DRAIN_BYTES = 4096
 """A slow reader must take this much per write deadline, or it takes nothing to speak of."""
 
 
-class EdgeProtocol(MessageReader):
+class EdgeProtocol(HotAnswers):
     """One connection of the edge, as the transport sees it."""
-
-    def __init__(
-        self,
-        worker: EdgeWorker,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(worker, config, server_state, app_state, _loop)
-        # The refusal this connection was last given, while it still holds
-        self._refused_as: tuple[int, str, bytes, bool, bool] | None = None
-        self._refused_head: Head | None = None
-        self._refused_second = 0
-        self._refused_until_s = 0.0
-        self._refused_wire = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
@@ -114,7 +94,7 @@ class EdgeProtocol(MessageReader):
             if cycle.task is None:
                 # It still waited: no work for the gone.
                 worker.counts.gone_while_waiting += 1
-                worker.gate.leave(cycle.ticket)
+                worker.shield.leave(cycle.ticket)
                 cycle.land(retry=True)
         self._wake_drained()
         # The parser holds this object's methods: without it the two would be garbage in a circle.
@@ -147,87 +127,6 @@ class EdgeProtocol(MessageReader):
         if not self._closing:
             self._settle()
             self._feed_stash()
-
-    def _answer_remembered(self, head: Head) -> bool:
-        """Answer a request whose bytes were parsed before; False: the parser must look at it again."""
-        worker = self.worker
-        now = self.loop.time()
-        if (
-            head is self._refused_head
-            and worker.second == self._refused_second
-            and now < self._refused_until_s
-        ):
-            # Asked again before its budget can have grown by one: the same no, for the price of a write.
-            worker.counts.requests += 1
-            worker.counts.refused["ceiling/requests"] += 1
-            self.transport.write(self._refused_wire)
-            self._kind = IDLE
-            self.deadline_s = now + self._keepalive_s
-            return True
-        key = head.key
-        if key is not None:
-            page = worker.cache.pages.get(key)
-            if page is not None and page.fresh_until_s > now:
-                worker.counts.requests += 1
-                if head.plain and not page.is_metered:
-                    self.transport.write(self._plain_wire(page, head.coding))
-                    self._kind = IDLE
-                    self.deadline_s = now + self._keepalive_s
-                    return True
-                self._answer_page(page, head, now)
-                return True
-        if not worker.gate.ceiling.is_spent(self.stranger, now) or (
-            key is not None and worker.cache.lookup(key, now) is not None
-        ):
-            return False
-        worker.counts.requests += 1
-        self.transport.write(
-            self._refusal("ceiling/requests", self.stranger, head.path, head.keep_alive, head.only_head, now)
-        )
-        if key is None and head.keep_alive:
-            self._refused_head, self._refused_second = head, worker.second
-            self._refused_until_s = now + worker.gate.ceiling.wait_s(self.stranger, now)
-        self._kind = IDLE
-        self.deadline_s = now + self._keepalive_s
-        if not head.keep_alive:
-            self._close()
-        return True
-
-    def _refusal(
-        self,
-        because: str,
-        identity: Identity,
-        path: bytes,
-        keep_alive: bool,  # noqa: FBT001 - private, and called for each refusal: keywords cost
-        only_head: bool,  # noqa: FBT001
-        now: float,
-    ) -> bytes:
-        """A refusal's bytes; within a second the same ones for the same request: its numbers change no faster."""
-        worker = self.worker
-        same_as = (worker.second, because, path, keep_alive, only_head)
-        if self._refused_as == same_as:
-            worker.counts.refused[because] += 1
-            return self._refused_wire
-        self._refused_as = same_as
-        self._refused_head = None
-        self._refused_wire = worker.refusals.answer(
-            worker.refusal(because, identity, now),
-            path=path,
-            date=worker.date,
-            keep_alive=keep_alive,
-            only_head=only_head,
-        )
-        return self._refused_wire
-
-    def _plain_wire(self, page: Page, coding: int) -> bytes:
-        """A page's bytes as they are, counted as served."""
-        worker = self.worker
-        worker.counts.served_from_cache += 1
-        wire = page.wires[coding]
-        if wire is None or page.stamps[coding] != worker.second:
-            wire = page.wire(coding, worker.second, worker.date)
-            worker.cache.touch(page)
-        return wire
 
     def _feed(self, data: bytes) -> None:
         """Give the parser one message after the other, until one has to wait for its answer."""
@@ -270,7 +169,8 @@ class EdgeProtocol(MessageReader):
             if self._complete:
                 self._complete = False
                 self._blank_bytes = 0
-                if is_whole and self._head is not None:
+                # A canary's mark lasts seconds, and what is remembered is taken for a stranger's.
+                if is_whole and self._head is not None and CANARY not in self._facts:
                     self.memo.offer(piece, self._head)
                 self._dispatch()
             elif self._begins_stream:
@@ -299,63 +199,26 @@ class EdgeProtocol(MessageReader):
         if head_or_none is None or head_or_none.key is None or not self._serve_hot(head_or_none, now):
             self._admit(now)
 
-    def _serve_hot(self, head: Head, now: float) -> bool:
-        """Answer from the cache or wait for a rendering in progress; False: this request renders."""
-        cache = self.worker.cache
-        assert head.key is not None
-        page = cache.lookup(head.key, now)
-        flight = cache.flights.get(head.key)
-        if page is not None and (page.fresh_until_s > now or flight is not None):
-            self._answer_page(page, head, now)
-            return True
-        if flight is not None and cache.wait(flight, self):
-            self._flight = flight
-            self._arm(FLIGHT, now + LANES[3].deadline_s)
-            return True
-        return False
-
-    def _answer_page(self, page: Page, head: Head, now: float, *, cached: bool = True) -> None:
-        if cached and head.plain and not page.is_metered:
-            self.transport.write(self._plain_wire(page, head.coding))
-            self._answered(head.keep_alive)
-            return
-        worker = self.worker
-        counts = worker.counts
-        extra = b""
-        if page.is_metered:
-            limit = worker.gate.ceiling.rate_limit(self.stranger, now, epoch_s=worker.epoch_s(now))
-            if limit is not None:
-                extra = worker.refusals.rate_limit_lines(*limit)
-        status, wire = page.answer(head, worker.second, worker.date, extra)
-        if cached:
-            counts.served_from_cache += 1
-            if page.was_made:
-                page.was_made = False
-                worker.cache.touch(page)
-            if status == 304:
-                counts.not_modified += 1
-        self.transport.write(wire)
-        self._answered(head.keep_alive)
-
     def _admit(self, now: float, *, alone: bool = False) -> None:
         """To the application: now, later, or not. `alone`: without trying to render for others."""
         worker = self.worker
         visit = self._visit
         assert visit is not None
-        gate = worker.gate
-        identity = visit.identity
+        shield = worker.shield
         head = self._head
-        because = gate.spend(
-            identity,
-            token_hash=visit.token_hash,
-            sign_in_path=self._path if self._method == "POST" else None,
+        ticket = shield.decide(
+            visit,
+            method=self._method,
+            path=self._path,
+            query=self._query,
+            cookie=self._facts.get(b"cookie"),
+            headers=self.headers,
             at_s=now,
+            canary=self._facts.get(CANARY),
         )
-        if because:
-            self._refuse(because, identity, head, now)
+        if ticket.state == GONE:
+            self._refuse(ticket.because, ticket, head, now)
             return
-        rule = classify(identity, method=self._method, path=self._path)
-        ticket = Ticket(identity, rule.lane)
         scope = self._scope(visit)
         cycle = Cycle(
             self, worker, scope, ticket, keep_alive=self._keep_alive, only_head=self._method == "HEAD"
@@ -376,8 +239,11 @@ class EdgeProtocol(MessageReader):
                 cycle.stale = worker.cache.lookup(head.key, now)
                 cycle.flight = worker.cache.begin(head.key, now)
         self._cycle = cycle
-        scope["rate_limit"] = gate.ceiling.rate_limit(identity, now, epoch_s=worker.epoch_s(now))
-        because = gate.ask(ticket, now)
+        scope["rate_limit"] = shield.gate.ceiling.rate_limit(
+            ticket.identity, now, epoch_s=worker.epoch_s(now)
+        )
+        scope["lane"] = ticket.lane
+        because = shield.ask(ticket, now)
         if because:
             self.refuse_cycle(cycle, because)
             return
@@ -392,11 +258,11 @@ class EdgeProtocol(MessageReader):
         if self._cycle is not cycle:
             return
         self._cycle = None
-        self._refuse(because, cycle.ticket.identity, cycle.head, self.loop.time())
+        self._refuse(because, cycle.ticket, cycle.head, self.loop.time())
         cycle.land(retry=True)
         self._feed_stash()
 
-    def _refuse(self, because: str, identity: Identity, head: Head | None, now: float) -> None:
+    def _refuse(self, because: str, ticket: Ticket, head: Head | None, now: float) -> None:
         """An old page if there is one, else an honest no."""
         if head is not None and head.key is not None:
             page = self.worker.cache.lookup(head.key, now)
@@ -405,7 +271,7 @@ class EdgeProtocol(MessageReader):
                 return
         keep_alive = self._keep_alive and self._clean and not self.worker.is_draining
         self.transport.write(
-            self._refusal(because, identity, self._path, keep_alive, self._method == "HEAD", now)
+            self._refusal(because, ticket, self._path, keep_alive, self._method == "HEAD", now)
         )
         self._forget_input()
         if self._clean:
@@ -524,14 +390,6 @@ class EdgeProtocol(MessageReader):
         if not self._stash:
             self._resume_reading()
 
-    def _answered(self, keep_alive: bool) -> None:  # noqa: FBT001 - private: the one thing left to say
-        """An answer that needed no application was written."""
-        self._outstanding = False
-        if keep_alive and not self._is_sealed:
-            self._settle()
-        else:
-            self._close()
-
     def _leave_flight(self) -> None:
         flight = self._flight
         if flight is not None:
@@ -595,5 +453,5 @@ class EdgeProtocol(MessageReader):
 
     def _give_up_flight(self, at_s: float) -> None:
         """The rendering took too long to wait for."""
-        self._refuse("queue/flight", self.stranger, self._head, at_s)
+        self._refuse("queue/flight", self.worker.shield.stranger(self.stranger), self._head, at_s)
         self._feed_stash()

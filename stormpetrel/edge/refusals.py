@@ -18,6 +18,7 @@ from http import HTTPStatus
 
 from stormpetrel.edge.heads import Family, family_of, has_cors
 from stormpetrel.shield.answer import Refused
+from stormpetrel.shield.decide import PASSED
 
 CORS_LINES = (
     b"access-control-allow-origin: *\r\n"
@@ -100,6 +101,22 @@ class RefusalWriter:
             lines.append(body)
         return b"".join(lines)
 
+    def challenge(self, *, date: bytes, keep_alive: bool, only_head: bool) -> bytes:
+        """Mode overcompensate: a page with status 200 for everybody, whatever was asked for, as in August 2009.
+
+        A browser that keeps cookies comes back with one and is let through; no application does.
+        """
+        return b"".join(
+            (
+                b"HTTP/1.1 200 OK\r\ndate: %b\r\ncontent-type: text/html; charset=utf-8\r\n" % date,
+                b"content-length: %d\r\n" % len(_CHALLENGE),
+                self._security[Family.PAGE],
+                b"set-cookie: %b; Path=/; Max-Age=3600; SameSite=Lax; HttpOnly\r\n" % PASSED,
+                b"\r\n" if keep_alive else b"connection: close\r\n\r\n",
+                b"" if only_head else _CHALLENGE,
+            )
+        )
+
     def rate_limit_lines(self, limit: int, remaining: int, reset_epoch_s: float) -> bytes:
         """The three X-RateLimit header lines; the reset in ISO 8601, rounded up to a second."""
         second = math.ceil(reset_epoch_s)
@@ -149,5 +166,10 @@ class RefusalWriter:
         ).encode()
 
 
+_CHALLENGE = (
+    b'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="1">'
+    b"<title>One moment</title></head><body><main><h1>One moment</h1>"
+    b"<p>Your browser is being checked.</p></main></body></html>\n"
+)
 _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 _PHRASES[413] = b"Content Too Large"

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.config import Config
@@ -22,6 +23,7 @@ from stormpetrel.edge.protocol import EdgeProtocol
 from stormpetrel.edge.refusals import RefusalPage
 from stormpetrel.edge.websocket import MAX_MESSAGE_BYTES
 from stormpetrel.edge.worker import AsgiApp, BodyLimit, EdgeWorker, HotKey
+from stormpetrel.shield.decide import Leads
 from stormpetrel.shield.identify import TokenTable
 
 DRAIN_S = 10.0
@@ -39,7 +41,9 @@ class EdgeServer:
     anonymous GET of that raw path and query may be answered from the cache, else None; only the parameters
     that matter belong in it. `refusal_page`: the HTML of a refused page view; None for a plain one.
     `body_limit(path)`: the largest body of a path where it is not `edge.max_body_bytes`. `secret`: signs the
-    session cookies, 16 bytes at least. `public_https`: people reach this place by https.
+    session cookies, 16 bytes at least. `public_https`: people reach this place by https. `number`: this
+    worker's, in its reports. `leads(path)`: whether there is anything at a raw path. `writer_wait_s`: how
+    long the write that waits longest for the database has waited.
     """
 
     def __init__(
@@ -55,6 +59,9 @@ class EdgeServer:
         refusal_page: RefusalPage | None = None,
         status_url: str = "",
         body_limit: BodyLimit | None = None,
+        number: int = 0,
+        leads: Leads | None = None,
+        writer_wait_s: Callable[[], float] | None = None,
     ) -> None:
         if len(secret) < 16:
             raise ValueError("the cookie secret must have at least 16 bytes")
@@ -77,6 +84,9 @@ class EdgeServer:
             "tokens": self.tokens,
             "cache": self.cache,
             "counts": self.counts,
+            "number": number,
+            "leads": leads,
+            "writer_wait_s": writer_wait_s,
         }
         self._worker: EdgeWorker | None = None
         self._server: asyncio.AbstractServer | None = None

@@ -9,6 +9,7 @@ import asyncio
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from email.utils import formatdate
 from typing import Any, Protocol, cast
@@ -19,10 +20,13 @@ from stormpetrel.edge.heads import HeadMemo
 from stormpetrel.edge.limits import ConnectionCaps, Counts
 from stormpetrel.edge.refusals import RefusalPage, RefusalWriter
 from stormpetrel.edge.wheel import TimerWheel
-from stormpetrel.shield.admit import Gate, Policy
+from stormpetrel.shield.admit import Policy
 from stormpetrel.shield.answer import Refused
+from stormpetrel.shield.decide import Leads, Shield
 from stormpetrel.shield.identify import TokenTable
+from stormpetrel.shield.marks import VISITOR_AGE_S, VISITOR_COOKIE, mint_visitor
 from stormpetrel.shield.queues import RUNNING, Ticket
+from stormpetrel.shield.reports import Directions, WorkerReport
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -33,6 +37,8 @@ HotKey = Callable[[bytes, bytes], bytes | None]
 BodyLimit = Callable[[bytes], int]
 
 TICK_S = 0.1
+STRESSED_TTL_S = 10.0
+"""Under overload a kept page stays fresh for so long; what its author changes is seen at once all the same."""
 INPUT_MEMORY_BYTES = 64 * 1024 * 1024
 """What all connections of a worker may have sent and not yet had taken. Strangers may fill half of it."""
 
@@ -75,6 +81,9 @@ class EdgeWorker:
         tokens: TokenTable,
         cache: HotCache,
         counts: Counts,
+        number: int = 0,
+        leads: Leads | None = None,
+        writer_wait_s: Callable[[], float] | None = None,
     ) -> None:
         self.app = app
         self.loop = loop
@@ -87,9 +96,15 @@ class EdgeWorker:
         self.cache = cache
         self.counts = counts
         self.memo = HeadMemo()
+        secure = b"; Secure" if public_https else b""
+        self._cookie_lines = (
+            b"set-cookie: %b=%%b; Path=/; Max-Age=%d; SameSite=Lax; HttpOnly%b\r\n"
+            b'cache-control: private="set-cookie"\r\n' % (VISITOR_COOKIE.encode(), VISITOR_AGE_S, secure)
+        )
         self.refusals = RefusalWriter(page=refusal_page, status_url=status_url, public_https=public_https)
         self.caps = ConnectionCaps(total=edge.max_connections, per_address=edge.max_connections_per_address)
-        self.gate = Gate(
+        self.introduces = shield.mode == "full" and shield.visitor_cookies == "on"
+        self.shield = Shield(
             Policy(
                 mode=shield.mode,
                 requests_per_5min=shield.requests_per_5min,
@@ -97,8 +112,19 @@ class EdgeWorker:
                 waiting=shield.waiting,
                 waiting_per_identity=shield.waiting_per_identity,
                 cores=os.cpu_count() or 1,
-            )
+            ),
+            tokens=tokens,
+            secret=secret,
+            at_s=loop.time(),
+            epoch_s=time.time(),
+            number=number,
+            leads=leads,
         )
+        self.gate = self.shield.gate
+        self._writer_wait_s = writer_wait_s
+        self._due_s = 0.0
+        self._reported: Counter[str] = Counter()
+        self._reported_from_cache = 0
         # Holds `Connection`s; the layer that arms them is only a part of one.
         self.wheel: TimerWheel[Any] = TimerWheel(tick_s=TICK_S, at_s=loop.time())
         self.connections: set[Connection] = set()
@@ -118,6 +144,7 @@ class EdgeWorker:
 
     def start_ticking(self) -> None:
         """Begin the tick; `stop_ticking` ends it."""
+        self._due_s = self.loop.time() + TICK_S
         self._timer = self.loop.call_later(TICK_S, self._tick)
 
     def stop_ticking(self) -> None:
@@ -130,16 +157,44 @@ class EdgeWorker:
         """The loop's time in seconds since 1970."""
         return at_s + self._epoch_less_loop_s
 
-    def refusal(self, because: str, identity: Any, at_s: float) -> Refused:
+    def refusal(self, because: str, ticket: Ticket, at_s: float) -> Refused:
         """What a visit refused for `because` is told; counted."""
         self.counts.refused[because] += 1
-        return self.gate.refusal(
+        return self.shield.refused(
+            ticket,
             because,
-            identity,
             at_s=at_s,
-            epoch_s=self.epoch_s(at_s),
             jitter=random.random(),  # noqa: S311 - spreads returns, guards nothing
         )
+
+    def introduction(self) -> bytes:
+        """The header lines that give a new visitor a cookie. Whoever stands in between must not keep them."""
+        cookie = mint_visitor(
+            self.secret,
+            mark_id=random.getrandbits(64),
+            at_s=self.second,
+        )
+        return self._cookie_lines % cookie.encode()
+
+    def shield_report(self) -> WorkerReport:
+        """What the shield did since this was last called."""
+        counts = self.counts
+        # Those of the shield are in its own counts; the edge refuses some things (and connections) by itself.
+        edge = Counter({name: n for name, n in counts.refused.items() if name.startswith("edge/")})
+        edge.update({f"closed/{kind}": n for kind, n in counts.closed.items()})
+        edge.update(counts.dropped)
+        news, self._reported = edge - self._reported, edge
+        cached, self._reported_from_cache = (
+            counts.served_from_cache - self._reported_from_cache,
+            counts.served_from_cache,
+        )
+        return self.shield.report(
+            at_s=self.loop.time(), connections=counts.connections, cached=cached, because=dict(news)
+        )
+
+    def direct(self, directions: Directions) -> None:
+        """What `watch` wants from now on. ValueError when an entry is none; then nothing changes."""
+        self.shield.direct(directions, epoch_s=self.epoch_s(self.loop.time()))
 
     def give_back(self, ticket: Ticket) -> None:
         """A request's slot, if it holds one."""
@@ -148,7 +203,7 @@ class EdgeWorker:
 
     def done(self, ticket: Ticket) -> None:
         """A request gives its slot back; whoever is next runs."""
-        self.gate.done(ticket, self.loop.time())
+        self.shield.done(ticket, self.loop.time())
         if len(self.gate.queue):
             self.settle()
 
@@ -164,8 +219,16 @@ class EdgeWorker:
     def _tick(self) -> None:
         self._timer = self.loop.call_later(TICK_S, self._tick)
         at_s = self.loop.time()
+        lag_s, self._due_s = max(0.0, at_s - self._due_s), at_s + TICK_S
         self._set_clock()
-        self.gate.turn(at_s)
+        shield = self.shield
+        shield.turn(
+            at_s=at_s,
+            epoch_s=self.epoch_s(at_s),
+            lag_s=lag_s,
+            writer_wait_s=self._writer_wait_s() if self._writer_wait_s is not None else 0.0,
+        )
+        self.cache.least_ttl_s = STRESSED_TTL_S if shield.is_stressed else 0.0
         self.settle()
         for connection in self.wheel.turn(at_s):
             connection.on_deadline(at_s)

@@ -30,13 +30,17 @@ from stormpetrel.http.response import HTML, TEXT, Response, json, redirect
 from stormpetrel.http.routing import Actor, Route, Router, is_api_path
 from stormpetrel.http.site import Site
 from stormpetrel.model.access import Access
+from stormpetrel.model.account import Role
 from stormpetrel.rules import access as access_rules
+from stormpetrel.shield.classify import K3_NEAR
 from stormpetrel.shield.identify import TokenEntry
 
 log = logging.getLogger(__name__)
 
 MAX_CHANGING = 64
 """Requests of a worker that may wait for the writer or a password check without holding a slot."""
+MAX_STRANGERS_CHANGING = 32
+"""Of these, the shield's lower classes: a flood of wrong passwords must not make everybody else hold slots."""
 FORM_COOKIE_S = 86_400
 PREFLIGHT_S = b"86400"
 
@@ -110,6 +114,7 @@ class Application:
         self.router = router
         self._sockets = sockets or {}
         self._changing = 0
+        self._strangers_changing = 0
         start = secrets.token_hex(6)
         self._request_ids = (f"{start}-{number:x}" for number in itertools.count(1))
         self._page_headers = (*PAGE_HEADERS, HSTS) if site.https else PAGE_HEADERS
@@ -220,6 +225,15 @@ class Application:
         and four sign-ins at once would stop every reader. Past MAX_CHANGING the slots are kept, and the fair
         queue before them decides who comes next.
         """
+        if request.scope.get("lane", 0) >= K3_NEAR:
+            if self._strangers_changing >= MAX_STRANGERS_CHANGING:
+                raise Busy
+            request.scope["release_slot"]()
+            self._strangers_changing += 1
+            try:
+                return await route.handler(request)
+            finally:
+                self._strangers_changing -= 1
         if self._changing < MAX_CHANGING:
             request.scope["release_slot"]()
         self._changing += 1
@@ -260,7 +274,7 @@ class Application:
             tokens.mark_unknown(token_hash, request.at_s)
             return None
         if changes == self.site.access_changes:
-            tokens.put(token_hash, TokenEntry(access.account_id, access.created_at_ms, request.at_s, access))
+            tokens.put(token_hash, _entry(access, request.at_s))
         return access
 
     async def _session(self, request: Request, session_id: int) -> Access | None:
@@ -277,7 +291,7 @@ class Application:
             tokens.forget(key)
             return None
         if changes == self.site.access_changes:
-            tokens.put(key, TokenEntry(access.account_id, access.created_at_ms, request.at_s, access))
+            tokens.put(key, _entry(access, request.at_s))
         return access
 
     def _authorise(self, request: Request, route: Route) -> None:
@@ -365,6 +379,18 @@ class Application:
             headers.append((b"cache-control", b"public, max-age=0" if shared else b"private, no-store"))
             if shared:
                 headers.append((b"vary", b"Authorization" if request.is_api else b"Cookie"))
+
+
+def _entry(access: Access, at_s: float) -> TokenEntry:
+    """What the shield keeps of a credential."""
+    return TokenEntry(
+        access.account_id,
+        access.created_at_ms,
+        at_s,
+        access,
+        application=access.application,
+        is_operator=access.role == Role.ADMIN,
+    )
 
 
 class _SignInFirst(Refusal):

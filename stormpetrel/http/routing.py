@@ -138,6 +138,10 @@ class Router:
         assert node is not None
         return node.routes, parameters
 
+    def leads(self, path: bytes) -> bool:
+        """Whether there is a route at a raw path; what it is about may still not exist."""
+        return bool(self.find(unquote(path.decode("latin-1")))[0])
+
     def hot_key(self, path: bytes, query: bytes) -> bytes | None:
         """Under which key the hot-page cache holds this target, or None when it is never cached.
 

@@ -82,7 +82,8 @@ class Access:
     """What a credential allows: a token, or a signed-in browser (`session_id` set, every scope).
 
     `account_id` is None for an application's own token. `allowed` holds the scopes, expanded. Without
-    `confirmed` it is a token of somebody whose e-mail address is not confirmed yet.
+    `confirmed` it is a token of somebody whose e-mail address is not confirmed yet. `application`: the name
+    of the token's application.
     """
 
     token_id: int
@@ -94,6 +95,7 @@ class Access:
     role: str = "member"
     session_id: int | None = None
     confirmed: bool = True
+    application: str = ""
 
 
 @dataclass(frozen=True, slots=True)

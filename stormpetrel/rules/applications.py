@@ -213,6 +213,11 @@ def application_by_client_id(connection: Connection, *, client_id: str) -> Appli
     return None if "\0" in client_id else stored.application_by_client_id(connection, client_id=client_id)
 
 
+def has_application_named(connection: Connection, *, name: str) -> bool:
+    """Whether any application calls itself exactly so; a name is nobody's alone."""
+    return "\0" not in name and stored.count_named(connection, name=name) > 0
+
+
 def authenticate(connection: Connection, *, client_id: str, client_secret: str) -> Application:
     """The application, when its secret is right. Raises OAuthRefusal `invalid_client`, whatever was wrong."""
     found = application_by_client_id(connection, client_id=client_id)

@@ -1,7 +1,7 @@
 """Admit: run now, wait, or refuse. The slots, the queue and the ceilings of one worker.
 
-The full shield's other pieces (overload detection, demotion, rules) will decide here too; the edge only
-asks `Gate`. When everything else is gone, what this file does remains: a bounded fair queue.
+Who is in which class is decided before (decide.py). When everything else is gone, what this file does remains:
+a bounded fair queue.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from stormpetrel.shield.answer import Patience, RateLimit, Refused, retry_after_s
+from stormpetrel.shield.answer import MAX_RETRY_AFTER_S, Patience, RateLimit, Refused, retry_after_s
 from stormpetrel.shield.ceilings import Ceiling
-from stormpetrel.shield.classify import LANES, SIGN_IN_PATHS
+from stormpetrel.shield.classify import K4, LANES
 from stormpetrel.shield.identify import Identity
+from stormpetrel.shield.overload import Overload
+from stormpetrel.shield.paths import SIGN_IN_PATHS
 from stormpetrel.shield.queues import GONE, NEW, RUNNING, WAITING, FairQueue, FifoQueue, Queue, Ticket
 
 PER_ADDRESS_REQUESTS = 300
@@ -21,9 +23,9 @@ PER_ADDRESS_SIGN_INS = 25
 BOUNDED_RUNNING_PER_CORE = 8
 BOUNDED_WAITING_PER_CORE = 64
 """Mode bounded: what GoToSocial publishes."""
-REQUEST_COST_S = 0.0001
-"""What a request costs beside the time it held its slot: parsing and writing, measured at the edge."""
+DENIED_S = 10
 _DRAIN_SMOOTHING = 0.2
+_NOBODY_WAITS = (0.0,) * K4
 
 _BUSY_TEXT = "The server is busy; nothing was stored. Please try again"
 _MANY_TEXT = "Too many requests"
@@ -31,7 +33,10 @@ _MANY_TEXT = "Too many requests"
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How a worker admits. `mode`: full, off, bounded or per-address; `cores` matters to bounded only."""
+    """How a worker admits. `mode`: full, off, bounded, per-address or overcompensate.
+
+    `cores` matters to bounded only.
+    """
 
     mode: str = "full"
     requests_per_5min: int = 15_000
@@ -48,8 +53,9 @@ class Gate:
     after `ask`, `done` and `turn` the owner runs what `next` gives and refuses what `evicted` gives.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, *, at_s: float = 0.0) -> None:
         self.policy = policy
+        self.overload = Overload(len(LANES), at_s=at_s)
         self.running = 0
         self.slots = policy.running
         self.queue: Queue
@@ -65,12 +71,12 @@ class Gate:
             self.queue = FifoQueue()
             self.ceiling = Ceiling(PER_ADDRESS_REQUESTS)
             self.sign_ins = Ceiling(PER_ADDRESS_SIGN_INS)
-        elif policy.mode == "off":
+        elif policy.mode in ("off", "overcompensate"):
             self.queue = FifoQueue()
             self.ceiling = Ceiling(0)
         else:
             raise ValueError(f"unknown shield mode {policy.mode!r}")
-        self._patience = Patience()
+        self.patience = Patience()
         self._evicted: list[tuple[Ticket, str]] = []
         self._drained_per_s = 0.0
         self._done = 0
@@ -105,6 +111,7 @@ class Gate:
             self.running += 1
             ticket.state = RUNNING
             ticket.started_s = at_s
+            self.overload.waited(ticket.lane, 0.0)
             return ""
         because, displaced = self.queue.offer(ticket, at_s)
         if because:
@@ -123,16 +130,20 @@ class Gate:
             self.running += 1
             ticket.state = RUNNING
             ticket.started_s = at_s
+            if not ticket.ahead:
+                self.overload.waited(ticket.lane, at_s - ticket.entered_s)
         return ticket
 
-    def done(self, ticket: Ticket, at_s: float) -> None:
-        """The ticket gives its slot back (once; again is ignored) and is charged the time it held it."""
+    def done(self, ticket: Ticket, at_s: float) -> float:
+        """The ticket gives its slot back, once, and is charged what it cost: that, in seconds; -1 when again."""
         if ticket.state != RUNNING:
-            return
+            return -1.0
         ticket.state = GONE
         self.running -= 1
         self._done += 1
-        self.queue.charge(ticket, REQUEST_COST_S + at_s - ticket.started_s)
+        cost_s = ticket.fixed_cost_s + at_s - ticket.started_s
+        self.queue.charge(ticket, cost_s)
+        return cost_s
 
     def leave(self, ticket: Ticket) -> None:
         """Whoever waited is gone: no work for them."""
@@ -151,6 +162,30 @@ class Gate:
             self._turned_s = at_s
         self._expire(at_s)
 
+    def oldest_waits_s(self, at_s: float) -> tuple[float, ...]:
+        """How long the one who waits longest in each class has waited; not of the last class, which may wait."""
+        if not len(self.queue):
+            return _NOBODY_WAITS
+        return tuple(self.queue.oldest_wait_s(lane, at_s) for lane in range(K4))
+
+    def waiting_by_class(self) -> dict[str, int]:
+        """How many wait in each class; where the queue has none, all of them in K3."""
+        if not isinstance(self.queue, FairQueue):
+            return {"K3": len(self.queue)}
+        waiting: dict[str, int] = {}
+        for lane, own in enumerate(LANES):
+            waiting[own.name] = waiting.get(own.name, 0) + self.queue.waiting_in(lane)
+        return waiting
+
+    def serve_newest_first(self, newest_first: bool) -> None:  # noqa: FBT001 - a switch, named for what it does
+        """Under overload, where the class allows it."""
+        if isinstance(self.queue, FairQueue):
+            self.queue.newest_first = newest_first
+
+    def denial_s(self, identity: Identity, at_s: float) -> int:
+        """The Retry-After of somebody denied: longer each time."""
+        return min(MAX_RETRY_AFTER_S, DENIED_S * self.patience.refused(identity, at_s))
+
     def evicted(self) -> list[tuple[Ticket, str]]:
         """Tickets that waited and are now to be refused, each with its reason; given once."""
         if not self._evicted:
@@ -165,7 +200,7 @@ class Gate:
 
         Over a ceiling or too many of one's own waiting: 429 with the rate limit. The queue: 503.
         """
-        refusals = self._patience.refused(identity, at_s)
+        refusals = self.patience.refused(identity, at_s)
         if because.startswith("ceiling/") or because == "queue/identity":
             ceiling = self.sign_ins if because == "ceiling/sign-in" and self.sign_ins else self.ceiling
             rate_limit = ceiling.rate_limit(identity, at_s, epoch_s=epoch_s)
@@ -179,10 +214,12 @@ class Gate:
             pause_s = retry_after_s(
                 waiting=math.ceil(wait_s), drained_per_s=1.0, refusals=refusals, jitter=jitter
             )
+            self.patience.told(identity, at_s + pause_s)
             return Refused(429, because, _MANY_TEXT, pause_s, rate_limit)
         pause_s = retry_after_s(
             waiting=len(self.queue), drained_per_s=self._drained_per_s, refusals=refusals, jitter=jitter
         )
+        self.patience.told(identity, at_s + pause_s)
         return Refused(503, because, _BUSY_TEXT, pause_s)
 
     def _expire(self, at_s: float) -> None:

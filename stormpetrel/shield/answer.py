@@ -43,8 +43,14 @@ def retry_after_s(*, waiting: int, drained_per_s: float, refusals: int, jitter: 
     return min(MAX_RETRY_AFTER_S, max(1, round(queue_s * rise * (1.0 + jitter / 2))))
 
 
+NOTHING, HEEDED, IGNORED = 0, 1, 2
+IGNORED_DEMOTES = 5
+"""Who came back too early so often is demoted (S. Kandula et al., "Botz-4-Sale" (Kill-Bots), NSDI 2005)."""
+TOLERANCE_S = 0.25
+
+
 class Patience:
-    """How often each identity was refused lately.
+    """How often each identity was refused lately, until when it was asked to wait, and whether it does.
 
     At most `capacity` identities; the one refused longest ago is dropped (it starts again at one). An
     identity not refused for FORGIVEN_AFTER_S starts again too.
@@ -52,16 +58,42 @@ class Patience:
 
     def __init__(self, *, capacity: int = 20_000) -> None:
         self._capacity = capacity
-        self._seen: dict[Identity, tuple[int, float]] = {}
+        # identity -> [refusals in a row, when the last was, until when to wait, how often it did not]
+        self._seen: dict[Identity, list[float]] = {}
 
     def __len__(self) -> int:
         return len(self._seen)
 
     def refused(self, identity: Identity, at_s: float) -> int:
         """Count one refusal; the number of refusals in a row, this one included."""
-        before = self._seen.pop(identity, None)
-        count = 1 if before is None or at_s - before[1] > FORGIVEN_AFTER_S else before[0] + 1
+        entry = self._seen.pop(identity, None)
+        if entry is None or at_s - entry[1] > FORGIVEN_AFTER_S:
+            entry = [0.0, at_s, 0.0, 0.0]
         if len(self._seen) >= self._capacity:
             del self._seen[next(iter(self._seen))]
-        self._seen[identity] = (count, at_s)
-        return count
+        entry[0] += 1.0
+        entry[1] = at_s
+        self._seen[identity] = entry
+        return int(entry[0])
+
+    def told(self, identity: Identity, until_s: float) -> None:
+        """It was told to come back then, and not before."""
+        entry = self._seen.get(identity)
+        if entry is not None:
+            entry[2] = max(entry[2], until_s)
+
+    def arrived(self, identity: Identity, at_s: float) -> int:
+        """It asks again: HEEDED or IGNORED what it was told; NOTHING when it was not told anything lately."""
+        entry = self._seen.get(identity)
+        if entry is None or not entry[2] or at_s - entry[1] > FORGIVEN_AFTER_S:
+            return NOTHING
+        if at_s < entry[2] - TOLERANCE_S:
+            entry[3] += 1.0
+            return IGNORED
+        entry[3] = 0.0
+        return HEEDED
+
+    def ignored(self, identity: Identity) -> int:
+        """How often in a row it came back too early."""
+        entry = self._seen.get(identity)
+        return int(entry[3]) if entry is not None else 0

@@ -2,76 +2,96 @@
 
 Weights are floors of the work that is done, in parts of 100, and work-conserving: what a class does not use
 goes to the others. The lowest class is the last one.
+
+*Established* means: issued before the present attack began (overload.py). In calm every valid credential is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stormpetrel.shield.identify import Identity
-
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-SIGN_IN_PATHS = frozenset({b"/auth/sign_in", b"/oauth/token"})
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A class: `weight` in parts of 100, `deadline_s` after which nobody waits for the answer any more."""
+    """A class, or a part of one: `weight` in parts of 100, `deadline_s` after which nobody waits any more.
+
+    `newest_first`: under overload the newest is served first; the others are dropped at the deadline.
+    """
 
     name: str
     weight: int
     deadline_s: float
+    newest_first: bool = False
 
 
 LANES = (
     Lane("K0", 20, 10.0),
     Lane("K1", 50, 2.0),
     Lane("K2", 12, 5.0),
-    Lane("K3", 15, 3.0),
-    Lane("K4", 3, 3.0),
+    # K3 in two parts, so that strangers from where people are do not drown in those from anywhere.
+    Lane("K3", 9, 3.0, newest_first=True),
+    Lane("K3", 6, 3.0, newest_first=True),
+    Lane("K4", 3, 3.0, newest_first=True),
 )
+K0, K1, K2, K3_NEAR, K3_FAR, K4 = range(6)
+
+KNOWN = 1
+"""It has a credential: an account's token, or a session."""
+ESTABLISHED = 2
+"""That credential was issued before the attack."""
+CHANGES = 4
+"""The method writes."""
+SIGNS_IN = 8
+"""Signing in, exchanging a code for a token, signing up."""
+DEVICE = 16
+"""A device where somebody signed in before the attack."""
+RETURNS = 32
+"""A visitor who was here before the attack."""
+READER = 64
+"""A feed reader that was here before the attack."""
+NEAR = 128
+"""From a network where people with credentials were lately, or it waited as it was asked to."""
+OVER = 256
+"""More than unknown clients together may have of what this costs (budgets.py)."""
+DEMOTED = 512
+"""It took far more than its share, or ignored what it was told."""
+_COMBINATIONS = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The first rule that fits decides. `known`: the identity is not just an address; None: either."""
+    """The first rule whose `needs` (flags) are all there decides. `because`: its name in logs and counts."""
 
     because: str
     lane: int
-    known: bool | None = None
-    writes: bool | None = None
-    sign_in: bool | None = None
-
-    def fits(self, *, known: bool, writes: bool, sign_in: bool) -> bool:
-        """True when each condition that the rule has is met."""
-        return (
-            (self.known is None or self.known == known)
-            and (self.writes is None or self.writes == writes)
-            and (self.sign_in is None or self.sign_in == sign_in)
-        )
+    needs: int
 
 
 RULES = (
-    Rule("class/known-writes", 0, known=True, writes=True),
-    Rule("class/known-reads", 1, known=True),
-    Rule("class/sign-in", 2, sign_in=True, writes=True),
-    Rule("class/stranger", 3),
+    Rule("class/demoted", K4, DEMOTED),
+    Rule("class/known-writes", K0, KNOWN | ESTABLISHED | CHANGES),
+    Rule("class/known-reads", K1, KNOWN | ESTABLISHED),
+    Rule("class/known-device", K2, SIGNS_IN | DEVICE),
+    Rule("class/over-budget", K4, OVER),
+    Rule("class/sign-in", K3_NEAR, SIGNS_IN | NEAR),
+    Rule("class/sign-in", K3_NEAR, SIGNS_IN | RETURNS),
+    Rule("class/sign-in-far", K3_FAR, SIGNS_IN),
+    Rule("class/known-reader", K2, READER),
+    Rule("class/new-credential", K3_NEAR, KNOWN | NEAR),
+    Rule("class/new-credential-far", K3_FAR, KNOWN),
+    Rule("class/returning", K2, RETURNS),
+    Rule("class/near-stranger", K3_NEAR, NEAR),
+    Rule("class/stranger", K3_FAR, 0),
+)
+
+# Every combination is decided at import: classifying is one look-up per request.
+_DECIDED = tuple(
+    next(rule for rule in RULES if rule.needs & flags == rule.needs) for flags in range(_COMBINATIONS)
 )
 
 
-def _decide(*, known: bool, writes: bool, sign_in: bool) -> Rule:
-    return next(rule for rule in RULES if rule.fits(known=known, writes=writes, sign_in=sign_in))
-
-
-# Every combination is decided at import: classifying is one dictionary look-up per request.
-_DECIDED = {
-    (known, writes, sign_in): _decide(known=known, writes=writes, sign_in=sign_in)
-    for known in (False, True)
-    for writes in (False, True)
-    for sign_in in (False, True)
-}
-
-
-def classify(identity: Identity, *, method: str, path: bytes) -> Rule:
-    """The rule that decides; `.lane` is the index into LANES, `.because` its name in logs and counts."""
-    return _DECIDED[(identity.kind != "address", method in WRITES, path in SIGN_IN_PATHS)]
+def classify(flags: int) -> Rule:
+    """The rule that decides for these flags."""
+    return _DECIDED[flags]

@@ -32,21 +32,20 @@ class SessionClaims(NamedTuple):
     issued_at_s: int
 
 
-def mint(secret: bytes, *, session_id: int, account_id: int, issued_at_s: int) -> str:
-    """The cookie's value, 54 characters of base64url.
+def seal(secret: bytes, person: bytes, *fields: int) -> str:
+    """Three numbers and their MAC as text. `person`: 16 bytes that separate this use from the others.
 
-    `secret`: at least 16 bytes. ValueError when it is shorter or a number does not fit 64 bits unsigned.
+    ValueError when the secret is shorter than 16 bytes or a number does not fit 64 bits unsigned.
     """
     try:
-        fields = _FIELDS.pack(session_id, account_id, issued_at_s)
+        packed = _FIELDS.pack(*fields)
     except struct.error as error:
-        raise ValueError("session cookie fields must be whole numbers from 0 to 2**64 - 1") from error
-    return base64.urlsafe_b64encode(fields + _mac(secret, fields)).rstrip(b"=").decode("ascii")
+        raise ValueError("cookie fields must be three whole numbers from 0 to 2**64 - 1") from error
+    return base64.urlsafe_b64encode(packed + _mac(secret, person, packed)).rstrip(b"=").decode("ascii")
 
 
-def read(secret: bytes, text: str | bytes) -> SessionClaims | None:
-    """The claims of a cookie that `mint` made with the same secret; None for everything else."""
-    raw = text.encode("ascii", "replace") if isinstance(text, str) else text
+def unseal(secret: bytes, person: bytes, raw: bytes) -> tuple[int, int, int] | None:
+    """The numbers of a text that `seal` made with the same secret and person; None for everything else."""
     if len(raw) != TEXT_CHARACTERS:
         return None
     try:
@@ -56,14 +55,30 @@ def read(secret: bytes, text: str | bytes) -> SessionClaims | None:
     # The last character carries four bits that decoding ignores: one cookie must have one spelling.
     if base64.urlsafe_b64encode(sealed).rstrip(b"=") != raw:
         return None
-    fields, mac = sealed[: _FIELDS.size], sealed[_FIELDS.size :]
-    if not hmac.compare_digest(mac, _mac(secret, fields)):
+    packed, mac = sealed[: _FIELDS.size], sealed[_FIELDS.size :]
+    if not hmac.compare_digest(mac, _mac(secret, person, packed)):
         return None
-    return SessionClaims(*_FIELDS.unpack(fields))
+    first, second, third = _FIELDS.unpack(packed)
+    return first, second, third
 
 
-def _mac(secret: bytes, fields: bytes) -> bytes:
+def mint(secret: bytes, *, session_id: int, account_id: int, issued_at_s: int) -> str:
+    """The cookie's value, 54 characters of base64url.
+
+    `secret`: at least 16 bytes. ValueError when it is shorter or a number does not fit 64 bits unsigned.
+    """
+    return seal(secret, _PERSON, session_id, account_id, issued_at_s)
+
+
+def read(secret: bytes, text: str | bytes) -> SessionClaims | None:
+    """The claims of a cookie that `mint` made with the same secret; None for everything else."""
+    raw = text.encode("ascii", "replace") if isinstance(text, str) else text
+    fields = unseal(secret, _PERSON, raw)
+    return None if fields is None else SessionClaims(*fields)
+
+
+def _mac(secret: bytes, person: bytes, fields: bytes) -> bytes:
     if len(secret) < 16:
         raise ValueError("the cookie secret must have at least 16 bytes")
     key = secret if len(secret) <= 64 else hashlib.blake2b(secret).digest()
-    return hashlib.blake2b(fields, digest_size=_MAC_BYTES, key=key, person=_PERSON).digest()
+    return hashlib.blake2b(fields, digest_size=_MAC_BYTES, key=key, person=person).digest()

@@ -25,9 +25,13 @@ _COOKIE = COOKIE_NAME.encode()
 
 
 class Identity(NamedTuple):
-    """Whose budget a request spends. `value`: account id, session id, or address (IPv6: its /64)."""
+    """Whose budget a request spends.
 
-    kind: Literal["account", "session", "address"]
+    `value`: account id, session id, the random id of a device or visitor cookie (marks.py), or address
+    (IPv6: its /64); 0 for the watch's canaries, which are one.
+    """
+
+    kind: Literal["account", "session", "device", "visitor", "address", "canary"]
     value: int | str
 
 
@@ -36,13 +40,16 @@ class TokenEntry:
     """What is known of an access token. `account_id` is None for an application's own token.
 
     `created_at_ms`: since 1970. `checked_at_s`: the worker's monotonic clock. `claims` is the
-    application's and not looked into here.
+    application's and not looked into here. `application`: the name of its OAuth client. `is_operator`: no
+    `deny` may shut it out.
     """
 
     account_id: int | None
     created_at_ms: int
     checked_at_s: float
     claims: object
+    application: str = ""
+    is_operator: bool = False
 
     def is_fresh(self, at_s: float) -> bool:
         """True while the entry may stand for a database look-up."""
@@ -60,7 +67,8 @@ class Visit(NamedTuple):
     """One request's sender, as far as memory knows.
 
     `token_hash`: SHA-256 of the bearer token if one was sent. `token`: its entry when the table has a fresh
-    one. `session`: the claims of a cookie whose MAC is right. `address`: the client's, in full.
+    one; `entry`: its entry, fresh or not. `session`: the claims of a cookie whose MAC is right. `address`:
+    the client's, in full.
     """
 
     identity: Identity
@@ -68,6 +76,12 @@ class Visit(NamedTuple):
     token_hash: bytes | None = None
     token: TokenEntry | None = None
     session: SessionClaims | None = None
+    entry: TokenEntry | None = None
+
+    @property
+    def is_anonymous(self) -> bool:
+        """True when nothing it brought means anything: it may see what everybody sees."""
+        return self.token_hash is None and self.session is None
 
 
 class TokenTable:
@@ -221,6 +235,7 @@ def identify(
     token_hash = credentials.token_hash
     identity = stranger
     fresh: TokenEntry | None = None
+    entry: TokenEntry | None = None
     session: SessionClaims | None = None
     if token_hash is not None:
         entry = tokens.get(token_hash, at_s)
@@ -230,10 +245,26 @@ def identify(
             if entry.is_fresh(at_s):
                 fresh = entry
     if credentials.cookie is not None:
-        session = read_cookie(secret, credentials.cookie)
+        session = _claims_of(secret, credentials.cookie)
         if session is not None and identity is stranger:
             identity = Identity("session", session.session_id)
-    return Visit(identity, address, token_hash, fresh, session)
+    return Visit(identity, address, token_hash, fresh, session, entry)
+
+
+_REMEMBERED_COOKIES = 4096
+_claims: dict[tuple[bytes, bytes], SessionClaims] = {}
+
+
+def _claims_of(secret: bytes, cookie: bytes) -> SessionClaims | None:
+    """What the cookie says. Right ones are remembered by their whole text: checking the MAC again costs 4 µs."""
+    claims = _claims.get((secret, cookie))
+    if claims is None:
+        claims = read_cookie(secret, cookie)
+        if claims is not None:
+            if len(_claims) >= _REMEMBERED_COOKIES:
+                _claims.clear()
+            _claims[secret, cookie] = claims
+    return claims
 
 
 def _cookies(header: bytes) -> Iterable[tuple[bytes, bytes]]:

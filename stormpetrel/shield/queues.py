@@ -14,21 +14,49 @@ from stormpetrel.shield.classify import Lane
 from stormpetrel.shield.identify import Identity
 
 NEW, WAITING, RUNNING, GONE = 0, 1, 2, 3
+REQUEST_COST_S = 0.0001
+"""What a request costs beside the time it held its slot: parsing and writing, measured at the edge."""
+LEVEL_S = 0.02
+"""Newest first: identities whose CPU time differs by less than this are taken for equal."""
 
 
 class Ticket:
     """One request's place: who, which class, and where it stands. `payload` is the owner's, not looked into.
 
-    `state`: NEW, WAITING, RUNNING or GONE (done, refused, dropped).
+    `state`: NEW, WAITING, RUNNING or GONE (done, refused, dropped). `ahead`: how many of its own identity
+    waited before it. The last four are for who counts: `is_known` (it has a credential), `is_neighbour` (its
+    network is known), `fixed_cost_s` (what it costs beside the time it holds its slot).
     """
 
-    __slots__ = ("deadline_s", "entered_s", "identity", "lane", "payload", "started_s", "state")
+    __slots__ = (
+        "ahead",
+        "application",
+        "because",
+        "channel",
+        "deadline_s",
+        "entered_s",
+        "fixed_cost_s",
+        "identity",
+        "is_known",
+        "is_neighbour",
+        "lane",
+        "payload",
+        "started_s",
+        "state",
+    )
 
     def __init__(self, identity: Identity, lane: int, payload: object = None) -> None:
         self.identity = identity
         self.lane = lane
         self.payload = payload
         self.state = NEW
+        self.ahead = 0
+        self.because = ""
+        self.channel = ""
+        self.application = ""
+        self.is_known = False
+        self.is_neighbour = False
+        self.fixed_cost_s = REQUEST_COST_S
         # Negative: it never waited.
         self.entered_s = -1.0
         self.started_s = 0.0
@@ -54,6 +82,9 @@ class Queue(Protocol):
 
     def charge(self, ticket: Ticket, cost_s: float) -> None:
         """A ticket that was served has cost this much."""
+
+    def oldest_wait_s(self, lane: int, at_s: float) -> float:
+        """How long the one who waits longest (in this class, if there are any) has waited."""
 
 
 class FifoQueue:
@@ -98,15 +129,25 @@ class FifoQueue:
     def charge(self, ticket: Ticket, cost_s: float) -> None:
         return None
 
+    def oldest_wait_s(self, lane: int, at_s: float) -> float:
+        for ticket in self._tickets:
+            if ticket.state == WAITING:
+                return at_s - ticket.entered_s
+        return 0.0
+
 
 class _Line:
-    """The waiting tickets of one identity in one class, oldest first; `debt_s` is charged at the next turn."""
+    """The waiting tickets of one identity in one class, oldest first; `debt_s` is charged at the next turn.
 
-    __slots__ = ("debt_s", "identity", "start", "tickets")
+    `number` rises from line to line: the newest line has the largest.
+    """
 
-    def __init__(self, identity: Identity, start: float) -> None:
+    __slots__ = ("debt_s", "identity", "number", "start", "tickets")
+
+    def __init__(self, identity: Identity, start: float, number: int) -> None:
         self.identity = identity
         self.start = start
+        self.number = number
         self.tickets: deque[Ticket] = deque()
         self.debt_s = 0.0
 
@@ -148,11 +189,16 @@ class FairQueue:
     starts at the current virtual time, so it neither saves up nor owes. What a request costs is known only
     afterwards: it is charged `estimate_s` when taken and the difference when done.
 
-    Places: at most `bound` tickets wait. Each class has a floor of bound * weight / sum of weights, which
-    higher classes leave free; a lower class may use any free place, and loses its newest ticket of its
-    longest line when a higher class needs the place and it holds more than its floor. So nobody of a higher
-    class is refused while a lower one holds more than its floor, and nobody of a lower one displaces a
-    higher.
+    Between identities the virtual time moves by cost / number of lines, as under processor sharing: else ever
+    new identities (5,000 addresses) would always come before one who was served once (a page, now its picture).
+    While `newest_first` is set, classes that allow it serve the newest of those who had about as much: the
+    others have waited so long that they may be gone, and serving in order would make everybody that late.
+
+    Places: at most `bound` tickets wait. Each class but the last has a floor of bound * weight / sum of weights.
+    Any class may use any free place. When there is none, a class below its floor takes a place from the lowest
+    class above its own; a class at its floor only from lower ones above theirs, and within itself from an
+    identity that holds more. So a class below its floor is never refused, and nobody is while a lower class
+    holds more than its floor.
 
     Bounded: `bound` tickets; as many lines; `served_capacity` identities per class remembered after they
     left (the oldest is dropped: it starts afresh, as a newcomer).
@@ -169,8 +215,8 @@ class FairQueue:
     ) -> None:
         total = sum(lane.weight for lane in lanes)
         self._classes = [_Class(lane, bound * lane.weight // total) for lane in lanes]
-        floors = [own.floor for own in self._classes]
-        self._lower_floors = [sum(floors[lane + 1 :]) for lane in range(len(floors))]
+        # Whoever is demoted has what is left over.
+        self._classes[-1].floor = 0
         self._expired_s = -1.0
         self._bound = bound
         self._per_identity = per_identity
@@ -179,7 +225,9 @@ class FairQueue:
         self._count = 0
         self._virtual = 0.0
         self._sequence = 0
+        self._lines = 0
         self._dirty = False
+        self.newest_first = False
 
     def __len__(self) -> int:
         return self._count
@@ -187,6 +235,13 @@ class FairQueue:
     def waiting_in(self, lane: int) -> int:
         """How many wait in a class."""
         return self._classes[lane].count
+
+    def oldest_wait_s(self, lane: int, at_s: float) -> float:
+        """How long the one who waits longest in a class has waited, not counting for its own requests."""
+        for ticket in self._classes[lane].arrivals:
+            if ticket.state == WAITING and not ticket.ahead:
+                return at_s - ticket.entered_s
+        return 0.0
 
     def floor_of(self, lane: int) -> int:
         """The places that higher classes leave to this one."""
@@ -204,11 +259,11 @@ class FairQueue:
             return "queue/identity", None
         displaced: Ticket | None = None
         free = self._bound - self._count
-        # Usually there is more room than all lower floors together: then nothing has to be added up.
-        if free <= self._lower_floors[ticket.lane] and free <= self._reserved(ticket.lane):
+        if not free:
             displaced = self._make_room(ticket.lane, held)
             if displaced is None:
                 return "queue/full", None
+        ticket.ahead = held
         self._enter(own, ticket, at_s)
         return "", displaced
 
@@ -230,8 +285,7 @@ class FairQueue:
             ticket = line.tickets.popleft()
             own.count -= 1
             self._count -= 1
-            if line.start > own.line_time:
-                own.line_time = line.start
+            own.line_time += self._estimate_s / len(own.lines)
             line.start += self._estimate_s
             own.start += self._estimate_s / own.lane.weight
             own.finish = own.start
@@ -276,6 +330,8 @@ class FairQueue:
             return
         own = self._classes[ticket.lane]
         more_s = cost_s - (self._estimate_s if ticket.entered_s >= 0 else 0.0)
+        if own.lines:
+            own.line_time += more_s / len(own.lines)
         if own.count:
             own.start += more_s / own.lane.weight
             own.finish = own.start
@@ -308,7 +364,8 @@ class FairQueue:
         line = own.lines.get(ticket.identity)
         if line is None:
             start = max(own.line_time, own.served.pop(ticket.identity, 0.0))
-            line = own.lines[ticket.identity] = _Line(ticket.identity, start)
+            self._lines += 1
+            line = own.lines[ticket.identity] = _Line(ticket.identity, start, self._lines)
             self._order(own, line)
         line.tickets.append(ticket)
         own.arrivals.append(ticket)
@@ -324,28 +381,43 @@ class FairQueue:
         assert best is not None
         return best
 
-    def _reserved(self, lane: int) -> int:
-        """The places below the floors of lower classes that nobody has taken."""
-        return sum(max(0, c.floor - c.count) for c in self._classes[lane + 1 :])
-
     def _make_room(self, lane: int, held: int) -> Ticket | None:
-        """Put out the newest of the longest line of the lowest class that may lose one; None: nobody may."""
-        for index in range(len(self._classes) - 1, lane - 1, -1):
+        """Put out one of the lowest class that may lose one; None: nobody may."""
+        own = self._classes[lane]
+        is_owed = own.count < own.floor
+        for index in range(len(self._classes) - 1, -1, -1):
             victim = self._classes[index]
-            if not victim.count or (index > lane and victim.count <= victim.floor):
+            if index == lane and not is_owed:
+                # Within its own class a newcomer takes a place only from one that holds clearly more.
+                if victim.count <= len(victim.lines):
+                    return None
+                longest = max(victim.lines.values(), key=_length_of)
+                if len(longest.tickets) <= held + 1:
+                    return None
+                displaced = longest.tickets[-1]
+            elif victim.count > victim.floor and (is_owed or index > lane):
+                displaced = self._newest(victim)
+            else:
                 continue
-            longest = max(victim.lines.values(), key=_length_of)
-            # Within its own class a newcomer takes a place only from one that holds clearly more.
-            if index == lane and len(longest.tickets) <= held + 1:
-                continue
-            displaced = longest.tickets[-1]
             self.leave(displaced)
             return displaced
         return None
 
+    def _newest(self, own: _Class) -> Ticket:
+        """The newest of the longest line; where all are of one, the newest of all, which is found at once."""
+        if own.count > len(own.lines):
+            return max(own.lines.values(), key=_length_of).tickets[-1]
+        while own.arrivals[-1].state != WAITING:
+            own.arrivals.pop()
+        return own.arrivals[-1]
+
     def _order(self, own: _Class, line: _Line) -> None:
         self._sequence += 1
-        heapq.heappush(own.order, (line.start, self._sequence, line))
+        if self.newest_first and own.lane.newest_first:
+            # Two lines never have the same number: the heap has no lines to compare.
+            heapq.heappush(own.order, (line.start // LEVEL_S * LEVEL_S, -line.number, line))
+        else:
+            heapq.heappush(own.order, (line.start, self._sequence, line))
 
     def _forget(self, own: _Class, line: _Line) -> None:
         del own.lines[line.identity]

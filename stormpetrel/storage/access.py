@@ -11,8 +11,9 @@ from stormpetrel.storage.statement import sql
 # An app that signed somebody up has its token before the address is confirmed, to ask whether it is by now.
 _BY_TOKEN = sql(
     """
-    SELECT t.id, t.account_id, t.application_id, t.scopes, t.created_at_ms, u.role, a.state
+    SELECT t.id, t.account_id, t.application_id, t.scopes, t.created_at_ms, u.role, a.state, app.name
     FROM tokens t
+    LEFT JOIN applications app ON app.id = t.application_id
     LEFT JOIN accounts a ON a.id = t.account_id
     LEFT JOIN users u ON u.account_id = t.account_id
     WHERE t.token_hash = :token_hash
@@ -81,6 +82,7 @@ def access_by_token_hash(connection: Connection, *, token_hash: bytes) -> Access
         created_at_ms=row[4],
         role=row[5] or Role.MEMBER.value,
         confirmed=row[6] != "unconfirmed",
+        application=row[7] or "",
     )
 
 

@@ -12,6 +12,8 @@ _COLUMNS = "id, client_id, client_secret_hash, name, website, redirect_uris, sco
 
 _BY_ID = sql(f"SELECT {_COLUMNS} FROM applications WHERE id = :application_id")
 _BY_CLIENT_ID = sql(f"SELECT {_COLUMNS} FROM applications WHERE client_id = :client_id")
+# No index: a question of the command line, asked a few times in an attack.
+_COUNT_NAMED = sql("SELECT count(*) FROM applications WHERE name = :name")
 # Two processes may need a built-in application for the first time at once; one of them makes it.
 _ADD = sql(
     """
@@ -62,6 +64,13 @@ def application_by_client_id(connection: Connection, *, client_id: str) -> Appli
     """The application, or None."""
     row = connection.one(_BY_CLIENT_ID, client_id=client_id)
     return None if row is None else _application(row)
+
+
+def count_named(connection: Connection, *, name: str) -> int:
+    """How many applications call themselves so."""
+    row = connection.one(_COUNT_NAMED, name=name)
+    assert row is not None
+    return int(row[0])
 
 
 def add_application(connection: Connection, application: Application) -> None:

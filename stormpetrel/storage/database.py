@@ -128,7 +128,7 @@ class _Completions:
 class _Call:
     """A write that waits: ordered by urgency (0 first), then by arrival."""
 
-    __slots__ = ("args", "deadline_at_s", "fn", "future", "kwargs", "order")
+    __slots__ = ("args", "deadline_at_s", "entered_at_s", "fn", "future", "kwargs", "order")
 
     def __init__(
         self,
@@ -139,6 +139,7 @@ class _Call:
         order: tuple[int, int],
         deadline_at_s: float,
     ) -> None:
+        self.entered_at_s = time.monotonic()
         self.fn = fn
         self.args = args
         self.kwargs = kwargs
@@ -192,6 +193,11 @@ class _Queue:
 
     def __len__(self) -> int:
         return len(self._heap)
+
+    def wait_s(self) -> float:
+        """How long the call that is next has waited; 0 when there is none."""
+        with self._ready:
+            return time.monotonic() - self._heap[0].entered_at_s if self._heap else 0.0
 
 
 class Database:
@@ -261,6 +267,10 @@ class Database:
     def waiting_writes(self) -> int:
         """Calls that wait for a writer now."""
         return len(self._writes)
+
+    def writer_wait_s(self) -> float:
+        """How long the write that is next has waited for the writer; waiting for a lock shows nowhere else."""
+        return self._writes.wait_s()
 
     # Reads
 

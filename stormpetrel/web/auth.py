@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 from stormpetrel.errors import Forbidden, Invalid
@@ -26,6 +27,8 @@ from stormpetrel.rules import passwords as password_rules
 from stormpetrel.rules.access import SESSION_AGE_S
 from stormpetrel.rules.accounts import MAX_REASON
 from stormpetrel.shield.cookies import COOKIE_NAME, mint
+from stormpetrel.shield.decide import lane_urgency
+from stormpetrel.shield.marks import DEVICE_AGE_S, DEVICE_COOKIE, Mark, mint_device, read_device
 from stormpetrel.web.links import same_site
 from stormpetrel.web.mails import wait_page
 from stormpetrel.web.reader import read_reader
@@ -80,7 +83,10 @@ async def sign_in(request: Request) -> Response:
     user = await _user_by_login(request, login)
     # Also for nobody's name: neither the words nor the time tell whether there is such an account.
     right = await request.site.heavy.verify_password(
-        user.password_hash if user is not None else DUMMY_HASH, form.get("user[password]", "")
+        user.password_hash if user is not None else DUMMY_HASH,
+        form.get("user[password]", ""),
+        # A device where somebody signed in before does not wait behind those who try passwords.
+        urgency=lane_urgency(request.scope["lane"]),
     )
     if user is None or not right:
         return _sign_in_page(request, after=after, login=login, problem=WRONG, status=422)
@@ -110,16 +116,46 @@ async def _signed_in(request: Request, *, account_id: int, after: str) -> Respon
         browser=browser_name(request.headers.get("user-agent", "")),
     )
     response = redirect(after)
-    _set_session(request, response, session_id=session_id, account_id=account_id)
+    device = _know_device(request, response, account_id=account_id)
+    _set_session(
+        request,
+        response,
+        session_id=session_id,
+        account_id=account_id,
+        # The shield takes the session for as old as this person's being here with this device.
+        since_s=device.issued_at_s if device is not None else request.now_ms // 1000,
+    )
     return response
 
 
-def _set_session(request: Request, response: Response, *, session_id: int, account_id: int) -> None:
+def _know_device(request: Request, response: Response, *, account_id: int) -> Mark | None:
+    """This account's device cookie from an earlier time; else None, and the browser is given one.
+
+    It stays when its owner signs out, and opens nothing: it only puts the next sign-in before strangers'.
+    """
+    device = read_device(
+        request.site.secret, request.cookies.get(DEVICE_COOKIE, ""), epoch_s=request.now_ms / 1000
+    )
+    if device is not None and device.account_id == account_id:
+        return device
+    cookie = mint_device(
+        request.site.secret,
+        mark_id=secrets.randbits(64),
+        account_id=account_id,
+        at_s=request.now_ms // 1000,
+    )
+    response.set_cookie(DEVICE_COOKIE, cookie, max_age_s=DEVICE_AGE_S, secure=request.site.https)
+    return None
+
+
+def _set_session(
+    request: Request, response: Response, *, session_id: int, account_id: int, since_s: int
+) -> None:
     cookie = mint(
         request.site.secret,
         session_id=session_id,
         account_id=account_id,
-        issued_at_s=request.now_ms // 1000,
+        issued_at_s=since_s,
     )
     response.set_cookie(COOKIE_NAME, cookie, max_age_s=SESSION_AGE_S, secure=request.site.https)
 
@@ -276,7 +312,15 @@ async def change_password(request: Request) -> Response:
         browser=browser_name(request.headers.get("user-agent", "")),
     )
     response = redirect("/auth/password?changed=1")
-    _set_session(request, response, session_id=session_id, account_id=request.account_id)
+    visit = request.scope["visit"]
+    _set_session(
+        request,
+        response,
+        session_id=session_id,
+        account_id=request.account_id,
+        # Whoever was here before is so with a new password, too.
+        since_s=visit.session.issued_at_s if visit.session is not None else request.now_ms // 1000,
+    )
     return response
 
 

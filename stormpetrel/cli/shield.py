@@ -1,0 +1,418 @@
+"""`shield`: how the defence stands, why somebody was refused, and what the operator says about it.
+
+Asks the watch role over its socket in the data directory. What is said here holds within two seconds and ends by
+itself. The journal is read from its file, so it can be read while no watch runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from stormpetrel.cli.output import print_json, print_table
+from stormpetrel.cli.parser import Commands, Parser, add_command, add_group, whole_number
+from stormpetrel.errors import EnvironmentFailure, SetupError
+
+if TYPE_CHECKING:
+    from stormpetrel.cli.shield_who import Who
+    from stormpetrel.control.messages import Answer, Ask, Status, Why
+    from stormpetrel.storage.journal import Note
+
+JOURNAL_KINDS = (
+    "allow",
+    "calm",
+    "canary",
+    "collateral",
+    "deny",
+    "offender",
+    "overload",
+    "pause",
+    "undo",
+    "watch",
+    "worker",
+)
+MAX_LISTED = 50_000
+_SPAN = re.compile(r"(\d{1,6})([smhd])\Z")
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_WHO = "a token, an address or network, @NAME or an app's name; - reads a token from standard input"
+
+
+def add_commands(commands: Commands[Any]) -> None:
+    """Adds `shield status`, `why`, `allow`, `deny`, `pause` and `journal`."""
+    group = add_group(commands, "shield", about="Looks at the defence, and tells it what you know.")
+    parser = add_command(
+        group, "status", _status, about="Shows how things are now.", example="stormpetrel shield status"
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser = add_command(
+        group,
+        "why",
+        _why,
+        about="Says in one line how the defence sees somebody, and whether it refused them.",
+        example="stormpetrel shield why @Nino",
+    )
+    parser.add_argument("who", metavar="WHO", help=_WHO)
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    _add_verdict(
+        group,
+        "allow",
+        about="Puts somebody among those who are served first, for a while.",
+        example='stormpetrel shield allow 198.51.100.0/24 --for 6h --reason "the school"',
+        otherwise="24h",
+    )
+    _add_verdict(
+        group,
+        "deny",
+        about="Refuses somebody for a while; never those who were here before the attack.",
+        example='stormpetrel shield deny 203.0.113.9 --for 1h --reason "scans for old ids"',
+        otherwise="1h",
+    )
+    parser = add_command(
+        group,
+        "pause",
+        _pause,
+        about="Switches denies and demotions off for a while; everybody still waits their turn.",
+        example="stormpetrel shield pause --for 10m",
+    )
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--for", dest="span", metavar="TIME", type=span, help="how long, such as 90s, 10m, 2h")
+    which.add_argument("--end", action="store_true", help="end the pause now")
+    parser = add_command(
+        group,
+        "journal",
+        _journal,
+        about="Lists what happened, oldest first; also while no watch runs.",
+        example="stormpetrel shield journal --since 2h",
+    )
+    parser.add_argument("--kind", metavar="KIND", choices=JOURNAL_KINDS, help=", ".join(JOURNAL_KINDS))
+    parser.add_argument(
+        "--since", dest="span", metavar="TIME", type=span, help="only of the last TIME, such as 2h or 3d"
+    )
+    parser.add_argument(
+        "--limit",
+        metavar="N",
+        type=whole_number(1, MAX_LISTED),
+        default=100,
+        help="at most the newest N (otherwise %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _add_verdict(group: Commands[Any], name: str, *, about: str, example: str, otherwise: str) -> None:
+    parser: Parser = add_command(group, name, _rule, about=about, example=example)
+    parser.set_defaults(verdict=name)
+    parser.add_argument("who", metavar="WHO", help=_WHO)
+    parser.add_argument(
+        "--for",
+        dest="span",
+        metavar="TIME",
+        type=span,
+        default=span(otherwise),
+        help=f"how long, such as 90s, 10m, 2h, 3d (otherwise {otherwise})",
+    )
+    parser.add_argument("--reason", metavar="TEXT", default="", help="why; deny needs one")
+    parser.add_argument("--undo", action="store_true", help="take back what was said of them")
+
+
+def span(text: str) -> int:
+    """An argument's type: a time such as 90s, 10m, 2h or 3d, in seconds."""
+    match = _SPAN.match(text)
+    if match is None or not int(match[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90s, 10m, 2h or 3d")
+    return int(match[1]) * _UNITS_S[match[2]]
+
+
+def _ask(args: argparse.Namespace, question: Ask) -> Answer:
+    from stormpetrel.config import load
+    from stormpetrel.control.asking import ask
+    from stormpetrel.control.messages import Failed
+
+    answer = ask(load(args.config).config.data_dir, question)
+    if isinstance(answer, Failed):
+        raise SetupError(answer.text)
+    return answer
+
+
+# How things are
+
+
+def _status(args: argparse.Namespace) -> int:
+    from stormpetrel.control.messages import AskStatus, Status
+
+    status = _ask(args, AskStatus())
+    assert isinstance(status, Status)
+    if args.json:
+        import msgspec
+
+        print_json(msgspec.to_builtins(status))
+        return 0
+    _print_status(status)
+    return 0
+
+
+def _print_status(status: Status) -> None:
+    now_s = time.time()
+    if status.overload_since_epoch_s:
+        state = f"overloaded for {_ago(status.overload_since_epoch_s, now_s)}"
+    elif status.onset_epoch_s:
+        state = "calming down"
+    else:
+        state = "calm"
+    print(f"shield   {state}; mode {status.mode or 'unknown'}, {_workers(len(status.workers))}")
+    if status.onset_epoch_s:
+        print(f"onset    {_when(status.onset_epoch_s)}: who was known before it is established")
+    if status.paused_until_epoch_s > now_s:
+        print(f"paused   denies and demotions are off until {_when(status.paused_until_epoch_s)}")
+    if status.journal_problem:
+        print(f"journal  cannot be written: {status.journal_problem}")
+    print()
+    print_table(
+        ("CANARY", "OUTCOME", "MS", "AGO", "DETAIL"),
+        [
+            (
+                one.channel,
+                one.outcome or "not yet",
+                f"{one.ms:.0f}" if one.outcome else "",
+                _ago(one.at_epoch_s, now_s) if one.outcome else "",
+                one.detail,
+            )
+            for one in status.canaries
+        ],
+    )
+    if status.workers:
+        print()
+        print_table(
+            ("WORKER", "PROCESS", "RUNNING", "WAITING", "WAIT MS", "LAG MS"),
+            [
+                (
+                    one.name,
+                    str(one.pid),
+                    str(one.running),
+                    str(one.waiting),
+                    f"{one.worst_wait_s * 1000:.0f}",
+                    f"{one.loop_lag_s * 1000:.0f}",
+                )
+                for one in status.workers
+            ],
+        )
+    for head, table in (("CLASS", status.classes), ("CHANNEL", status.channels)):
+        if table:
+            print()
+            outcomes = ("served", "cached", "refused", "gone")
+            print_table(
+                (head, *(f"{outcome.upper()}/S" for outcome in outcomes)),
+                [
+                    (name, *(f"{row.get(outcome, 0):.1f}" for outcome in outcomes))
+                    for name, row in sorted(table.items())
+                ],
+            )
+    if status.because:
+        print()
+        ranked = sorted(status.because.items(), key=lambda item: -item[1])
+        print_table(("REFUSED BECAUSE", "/S"), [(reason, f"{rate:.1f}") for reason, rate in ranked])
+    if status.offenders:
+        print()
+        print_table(
+            ("TAKES MOST, LAST 10 S", "CPU S", "REQUESTS", "REFUSED", "IGNORED"),
+            [
+                (one.identity, f"{one.cpu_s:.2f}", str(one.requests), str(one.refused), str(one.ignored))
+                for one in status.offenders
+            ],
+        )
+    rules = [("allow", entry) for entry in status.allowed] + [("deny", entry) for entry in status.denied]
+    if rules:
+        print()
+        print_table(
+            ("RULE", "KIND", "WHO", "UNTIL", "REASON"),
+            [
+                (verdict, entry.kind, entry.value, _when(entry.expires_epoch_s), entry.reason)
+                for verdict, entry in rules
+            ],
+        )
+
+
+# Why somebody was refused
+
+
+def _why(args: argparse.Namespace) -> int:
+    from stormpetrel.cli.shield_who import find
+    from stormpetrel.config import load
+    from stormpetrel.control.messages import AskWhy, Why
+
+    who = find(load(args.config).config, args.who)
+    is_app = who.kind == "application"
+    why = _ask(
+        args,
+        AskWhy(
+            names=who.names,
+            identities=who.identities,
+            application=who.application if is_app else "",
+            created_epoch_s=who.created_epoch_s,
+        ),
+    )
+    assert isinstance(why, Why)
+    if args.json:
+        import msgspec
+
+        print_json({"who": who.shown, "note": who.note, **_plain(msgspec.to_builtins(why))})
+    else:
+        print(_in_one_line(who, why))
+    return 0
+
+
+def _plain(built: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in built.items() if name != "type"}
+
+
+def _in_one_line(who: Who, why: Why) -> str:
+    parts = [] if not who.note else [who.note]
+    if why.lane:
+        parts.append(f"class {why.lane} now" + (", demoted for what it did" if why.is_demoted else ""))
+    if who.created_epoch_s:
+        parts.append(_age(who.created_epoch_s, why.onset_epoch_s))
+    if why.limit:
+        parts.append(f"{why.remaining:,} of {why.limit:,} requests left in 5 minutes")
+    if why.allowed is not None:
+        parts.append(
+            f"allowed until {_when(why.allowed.expires_epoch_s)} ({why.allowed.reason or 'no reason'})"
+        )
+    if why.denied is not None:
+        parts.append(f"denied until {_when(why.denied.expires_epoch_s)} ({why.denied.reason})")
+    if why.refusals:
+        last = why.refusals[0]
+        on = f" on {last.channel}" if last.channel else ""
+        by = f" by {last.application!r}" if last.application and last.application != who.application else ""
+        parts.append(
+            f"refused {why.refused_count}x since {_when(why.since_epoch_s)}, "
+            f"last {_when(last.at_epoch_s)}{on}{by} because {last.because}"
+        )
+    elif who.kind == "address":
+        parts.append("refusals of strangers are counted and not kept one by one")
+    else:
+        parts.append(f"not refused since {_when(why.since_epoch_s)}")
+    return f"{who.shown}: {'; '.join(parts)}"
+
+
+def _age(created_epoch_s: float, onset_epoch_s: float) -> str:
+    if not onset_epoch_s:
+        return f"credential of {_when(created_epoch_s)}, established (there is no attack)"
+    ahead_s = onset_epoch_s - created_epoch_s
+    if ahead_s > 0:
+        return f"credential of {_when(created_epoch_s)}, {_span(ahead_s)} older than the onset: established"
+    return f"credential of {_when(created_epoch_s)}, {_span(-ahead_s)} younger than the onset: new"
+
+
+# What the operator says
+
+
+def _rule(args: argparse.Namespace) -> int:
+    from stormpetrel.cli.shield_who import find
+    from stormpetrel.config import load
+    from stormpetrel.control.messages import AskRule, Done
+    from stormpetrel.shield.reports import ALLOWED_KINDS, Entry
+
+    if args.verdict == "deny" and not args.undo and not args.reason.strip():
+        raise SetupError("--reason is needed: whoever looks at it later wants to know")
+    who = find(load(args.config).config, args.who)
+    if who.kind not in ALLOWED_KINDS:
+        raise SetupError(f"a {who.kind} cannot be named here: name its user")
+    until_s = time.time() + args.span
+    verdict = "none" if args.undo else args.verdict
+    done = _ask(args, AskRule(verdict, Entry(who.kind, who.value, until_s, args.reason)))
+    assert isinstance(done, Done)
+    if args.undo:
+        said = f"{who.shown} is as anybody again"
+    elif args.verdict == "allow":
+        said = f"{who.shown} is allowed until {_when(until_s)}"
+    else:
+        said = f"{who.shown} is denied until {_when(until_s)}"
+    _tell(said, done)
+    return 0
+
+
+def _pause(args: argparse.Namespace) -> int:
+    from stormpetrel.control.messages import AskPause, Done
+
+    until_s = 0.0 if args.end else time.time() + args.span
+    done = _ask(args, AskPause(until_s))
+    assert isinstance(done, Done)
+    _tell(
+        "the pause is over" if args.end else f"denies and demotions are off until {_when(until_s)}",
+        done,
+    )
+    return 0
+
+
+def _tell(said: str, done: Any) -> None:
+    kept = "" if done.kept else "; the journal cannot be written: it ends when watch is started again"
+    print(f"{said} (told to {_workers(done.workers)}{kept})")
+
+
+def _workers(count: int) -> str:
+    return "1 worker" if count == 1 else f"{count} workers"
+
+
+# What happened
+
+
+def _journal(args: argparse.Namespace) -> int:
+    from stormpetrel.config import load
+    from stormpetrel.storage.journal import FILE_NAME, JournalFailed, read
+
+    path = load(args.config).config.data_dir / FILE_NAME
+    since_ms = int((time.time() - args.span) * 1000) if args.span else 0
+    try:
+        found = read(path, kind=args.kind or "", since_ms=since_ms, count=args.limit)
+    except JournalFailed as error:
+        raise EnvironmentFailure(f"{path} cannot be read: {error}") from error
+    found.reverse()
+    if args.json:
+        print_json([_note_json(number, note) for number, note in found])
+        return 0
+    print_table(
+        ("WHEN", "KIND", "CHANNEL", "WHO", "COUNT", "WHAT"),
+        [
+            (
+                _when(note.at_ms / 1000),
+                note.kind,
+                note.channel,
+                f"{note.who} {note.address}".strip(),
+                str(note.count),
+                note.text + (f" [{note.application}]" if note.application else ""),
+            )
+            for _, note in found
+        ],
+    )
+    return 0
+
+
+def _note_json(number: int, note: Note) -> dict[str, Any]:
+    return {
+        "id": str(number),
+        "at_ms": note.at_ms,
+        "kind": note.kind,
+        "who": note.who,
+        "address": note.address,
+        "application": note.application,
+        "channel": note.channel,
+        "because": note.because,
+        "count": note.count,
+        "text": note.text,
+    }
+
+
+def _when(epoch_s: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(epoch_s))
+
+
+def _ago(epoch_s: float, now_s: float) -> str:
+    return _span(max(0.0, now_s - epoch_s))
+
+
+def _span(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,217 @@
+"""Whom a `shield` command is about: a token, an address, a user or an application, found from what was typed.
+
+A token is hashed here, at once; what goes on, and what is printed, is the beginning of its hash. It is never in a
+message, not even in one about a mistake.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stormpetrel.cli.store import now_ms, open_store
+from stormpetrel.control import entries
+from stormpetrel.errors import SetupError
+from stormpetrel.shield.reports import MIN_HASH_CHARACTERS, identity_text
+
+if TYPE_CHECKING:
+    from stormpetrel.config import Config
+    from stormpetrel.storage.connection import Connection
+
+KINDS = ("token", "address", "user", "app", "account", "session")
+HASH_SENT = 32
+"""Digits of a token's hash that leave this command: enough to mean one token, useless for anything else."""
+MAX_SESSIONS = 50
+_LIKE_A_TOKEN = re.compile(r"[A-Za-z0-9_~.+/=-]{32,}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """`kind`, `value`: as in shield.reports.Entry. `shown`: for people, without any secret.
+
+    `identities`: as which the shield queues them. `names`: what other entries may call them.
+    `created_epoch_s`: when the oldest credential was made, 0 without one. `is_known`: the token or user exists.
+    """
+
+    kind: str
+    value: str
+    shown: str
+    identities: tuple[str, ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
+    created_epoch_s: float = 0.0
+    application: str = ""
+    is_known: bool = True
+    note: str = field(default="")
+
+
+def find(config: Config, text: str) -> Who:
+    """Whom the text means. Raises SetupError when nobody fits; then `KIND:TEXT` says which kind is meant.
+
+    `-` reads a token from standard input, so that it is in no list of processes and no shell's history.
+    """
+    if text == "-":
+        return _token(config, sys.stdin.readline().strip())
+    kind, colon, rest = text.partition(":")
+    if colon and kind in KINDS:
+        return _of_kind(config, kind, rest)
+    if _is_network(text):
+        return _address(text)
+    if text.startswith("@"):
+        return _of_kind(config, "user", text)
+    with open_store(config.database_url) as connection:
+        found = _token_in(connection, text) or _user_in(connection, text) or _app_in(connection, text)
+    if found is not None:
+        return found
+    if _LIKE_A_TOKEN.match(text):
+        return _unknown_token(text)
+    # Whatever it is, it may be a secret with a typo: it is not repeated.
+    raise SetupError(
+        f"that is no token, address, user or app here (say which with {', '.join(f'{k}:…' for k in KINDS[:4])})"
+    )
+
+
+def _of_kind(config: Config, kind: str, text: str) -> Who:
+    if kind == "token":
+        return _token(config, text)
+    if kind == "address":
+        return _address(text)
+    if kind == "account":
+        number = entries.value("account", text)
+        return Who("account", number, f"account {number}", (f"account:{number}",), (("account", number),))
+    if kind == "session":
+        if not text.isdigit():
+            raise SetupError("a session is a number, as in the journal")
+        return Who("session", text, f"session {text}", (f"session:{text}",))
+    with open_store(config.database_url) as connection:
+        found = _user_in(connection, text) if kind == "user" else _app_in(connection, text)
+    if found is None:
+        what = "account" if kind == "user" else "application"
+        raise SetupError(f"there is no {what} {text!r} here")
+    return found
+
+
+# Addresses
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text.partition("%")[0], strict=False)
+    except ValueError:
+        return False
+    # A plain number is an address to Python, and a name or an id to everybody else.
+    return not text.isdigit()
+
+
+def _address(text: str) -> Who:
+    from stormpetrel.shield.identify import address_identity
+
+    named = entries.value("address", text)
+    identity = address_identity(named) if "/" not in named else None
+    identities = () if identity is None else (identity_text(*identity),)
+    return Who("address", named, f"address {named}", identities, (("address", named),))
+
+
+# Tokens
+
+
+def _token(config: Config, text: str) -> Who:
+    if not text:
+        raise SetupError("the token is empty")
+    lower = text.lower()
+    if len(lower) <= entries.HASH_CHARACTERS and re.fullmatch(r"[0-9a-f]{16,}", lower):
+        # As the journal writes them: the beginning of a hash. A token of ours is never so.
+        return Who("token", lower, f"token {lower[:MIN_HASH_CHARACTERS]}…", (), (("token", lower),))
+    with open_store(config.database_url) as connection:
+        return _token_in(connection, text) or _unknown_token(text)
+
+
+def _token_in(connection: Connection, text: str) -> Who | None:
+    from stormpetrel.model.access import secret_hash
+    from stormpetrel.rules.access import access_by_token
+    from stormpetrel.rules.accounts import names
+    from stormpetrel.rules.applications import application
+
+    token_hash = secret_hash(text)
+    access = access_by_token(connection, token_hash=token_hash)
+    if access is None:
+        return None
+    app = (
+        application(connection, application_id=access.application_id).name
+        if access.application_id is not None
+        else ""
+    )
+    sent = token_hash.hex()[:HASH_SENT]
+    shown = f"token {sent[:MIN_HASH_CHARACTERS]}… of "
+    entries_of: list[tuple[str, str]] = [("token", sent)]
+    if access.account_id is None:
+        shown += f"the app {app!r} itself"
+        identities: tuple[str, ...] = (identity_text("token", token_hash),)
+    else:
+        owner = names(connection, account_ids=[access.account_id]).get(access.account_id, "")
+        shown += f"@{owner} by {app!r}"
+        entries_of.append(("account", str(access.account_id)))
+        identities = (identity_text("account", access.account_id), identity_text("token", token_hash))
+    entries_of.append(("application", app))
+    return Who(
+        "token",
+        sent,
+        shown,
+        identities,
+        tuple(entries_of),
+        access.created_at_ms / 1000,
+        application=app,
+    )
+
+
+def _unknown_token(text: str) -> Who:
+    from stormpetrel.model.access import secret_hash
+
+    token_hash = secret_hash(text)
+    sent = token_hash.hex()[:HASH_SENT]
+    return Who(
+        "token",
+        sent,
+        f"token {sent[:MIN_HASH_CHARACTERS]}…",
+        (identity_text("token", token_hash),),
+        (("token", sent),),
+        is_known=False,
+        note="it is not valid here (any more), so its requests are a stranger's",
+    )
+
+
+# Users and applications
+
+
+def _user_in(connection: Connection, text: str) -> Who | None:
+    from stormpetrel.rules.access import ways_in
+    from stormpetrel.rules.accounts import user_by_login
+
+    user = user_by_login(connection, login=text)
+    if user is None:
+        return None
+    number = str(user.account_id)
+    sessions, apps = ways_in(connection, account_id=user.account_id, now_ms=now_ms())
+    made_ms = [one.created_at_ms for one in sessions] + [one.first_at_ms for one in apps]
+    return Who(
+        "account",
+        number,
+        f"@{user.username}",
+        (
+            identity_text("account", user.account_id),
+            *(identity_text("session", one.session_id) for one in sessions[:MAX_SESSIONS]),
+        ),
+        (("account", number),),
+        min(made_ms, default=0) / 1000,
+        note="" if made_ms else "has no app and no browser signed in",
+    )
+
+
+def _app_in(connection: Connection, text: str) -> Who | None:
+    from stormpetrel.rules.applications import has_application_named
+
+    if not has_application_named(connection, name=text):
+        return None
+    return Who("application", text, f"app {text!r}", (), (("application", text),), application=text)

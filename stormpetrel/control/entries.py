@@ -1,0 +1,81 @@
+"""What an allow or deny may say: checked where it is typed, and once more where it is put into force."""
+
+from __future__ import annotations
+
+import ipaddress
+import string
+
+from stormpetrel.errors import SetupError
+from stormpetrel.shield.reports import ALLOWED_KINDS, MIN_HASH_CHARACTERS, Entry
+
+MAX_REASON = 200
+MAX_VALUE = 200
+HASH_CHARACTERS = 64
+WIDEST_IPV4 = 16
+WIDEST_IPV6 = 32
+"""Networks wider than these hold whole countries' people: nobody means them."""
+LONGEST_S = 365 * 86_400
+MAX_ENTRIES = 1_000
+"""Each is looked at by every worker: a list that long is a firewall's business."""
+
+
+def checked(entry: Entry, *, now_epoch_s: float) -> Entry:
+    """The entry in its one spelling. Raises SetupError that says what is wrong."""
+    reason = " ".join(entry.reason.split())
+    if len(reason) > MAX_REASON or not reason.isprintable():
+        raise SetupError(f"a reason has at most {MAX_REASON} printable characters")
+    left_s = entry.expires_epoch_s - now_epoch_s
+    if not 0 < left_s <= LONGEST_S:
+        raise SetupError("it must end in the future, within a year")
+    if entry.kind not in ALLOWED_KINDS:
+        raise SetupError(f"there is no kind {entry.kind!r} (there are: {', '.join(ALLOWED_KINDS)})")
+    return Entry(entry.kind, value(entry.kind, entry.value), entry.expires_epoch_s, reason)
+
+
+def value(kind: str, text: str) -> str:
+    """What is named, in its one spelling. Raises SetupError."""
+    if kind == "address":
+        return _network(text)
+    if kind == "account":
+        if not (text.isascii() and text.isdigit() and len(text) <= 20):
+            raise SetupError(f"{text!r} is not the id of an account")
+        return text
+    if kind == "token":
+        lower = text.lower()
+        fits = MIN_HASH_CHARACTERS <= len(lower) <= HASH_CHARACTERS
+        if not fits or not set(lower) <= set(string.hexdigits.lower()):
+            raise SetupError(
+                f"a token is named by {MIN_HASH_CHARACTERS} to {HASH_CHARACTERS} hexadecimal digits of its hash"
+            )
+        return lower
+    if not text or len(text) > MAX_VALUE or not text.isprintable():
+        raise SetupError(f"the name of an application has 1 to {MAX_VALUE} printable characters")
+    return text
+
+
+def covers(entry: Entry, named: str) -> bool:
+    """Whether an entry is about what `named` (a value of its kind) says."""
+    if entry.kind == "token":
+        # Either may be the whole hash and the other its beginning.
+        return named.startswith(entry.value) or entry.value.startswith(named)
+    if entry.kind == "address":
+        try:
+            of, asked = ipaddress.ip_network(entry.value), ipaddress.ip_network(named, strict=False)
+        except ValueError:
+            return False
+        if isinstance(of, ipaddress.IPv4Network):
+            return isinstance(asked, ipaddress.IPv4Network) and asked.subnet_of(of)
+        return isinstance(asked, ipaddress.IPv6Network) and asked.subnet_of(of)
+    return entry.value == named
+
+
+def _network(text: str) -> str:
+    try:
+        network = ipaddress.ip_network(text.strip().partition("%")[0], strict=False)
+    except ValueError as error:
+        raise SetupError(f"{text!r} is neither an address nor a network") from error
+    widest = WIDEST_IPV4 if network.version == 4 else WIDEST_IPV6
+    if network.prefixlen < widest:
+        raise SetupError(f"{text} is too wide: /{widest} is the widest for IPv{network.version}")
+    alone = network.prefixlen == network.max_prefixlen
+    return str(network.network_address) if alone else str(network)

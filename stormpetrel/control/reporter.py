@@ -1,0 +1,104 @@
+"""The worker's side of the control socket: a report each second, and what is sent back.
+
+Nothing here can hold a request up or end a worker: without a watch there is nobody to report to, and what was
+directed runs out by itself (`Directions.expires_epoch_s`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stormpetrel.control import wire
+from stormpetrel.control.messages import Direct, Hello, Look, Report, Standing, decode_to_worker
+from stormpetrel.shield.reports import Directions, WorkerReport
+
+REPORT_EVERY_S = 1.0
+RETRY_S = 1.0
+"""A watch that is not there is looked for so often, a little spread among the workers."""
+UNSENT_BYTES = 1024 * 1024
+"""A watch that reads nothing is left when so much waits for it."""
+
+log = logging.getLogger(__name__)
+
+
+class Reporter:
+    """Reports for one worker until `stop` is set.
+
+    `report` makes a report; `direct` puts directions into force; `look` answers a question about an identity.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        data_dir: Path,
+        report: Callable[[], WorkerReport],
+        direct: Callable[[Directions], None],
+        look: Callable[[Look], Standing],
+    ) -> None:
+        self._name = name
+        self._data_dir = data_dir
+        self._report = report
+        self._direct = direct
+        self._look = look
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Returns when `stop` is set."""
+        ending: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+        try:
+            while not stop.is_set():
+                with contextlib.suppress(OSError):
+                    await self._talk(ending)
+                if not stop.is_set():
+                    pause_s = RETRY_S * (0.75 + random.random() / 2)  # noqa: S311 - a spread, guards nothing
+                    await asyncio.wait({ending}, timeout=pause_s)
+        finally:
+            ending.cancel()
+
+    async def _talk(self, ending: asyncio.Future[Any]) -> None:
+        """One connection's life. Raises OSError when there is no watch."""
+        with wire.short_path(self._data_dir) as path:
+            reader, writer = await asyncio.open_unix_connection(path)
+        hearing: asyncio.Future[Any] = asyncio.ensure_future(self._hear(reader, writer))
+        try:
+            if not wire.is_owner(writer.get_extra_info("socket")):
+                log.error("the control socket belongs to another user: nothing is told to it")
+                return
+            writer.write(wire.framed(Hello(self._name, os.getpid())))
+            while not hearing.done() and not ending.done():
+                writer.write(wire.framed(Report(self._report())))
+                if writer.transport.get_write_buffer_size() > UNSENT_BYTES:
+                    return
+                await asyncio.wait(
+                    {hearing, ending}, timeout=REPORT_EVERY_S, return_when=asyncio.FIRST_COMPLETED
+                )
+        except Exception:  # a task's edge: what is wrong with a report must not end the worker
+            log.exception("the shield's report failed")
+        finally:
+            hearing.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await hearing
+            writer.close()
+
+    async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while (body := await wire.receive(reader)) is not None:
+                message = decode_to_worker(body)
+                if isinstance(message, Direct):
+                    try:
+                        self._direct(message.directions)
+                    except ValueError as error:
+                        log.error("the watch directed what cannot be: %s", error)
+                else:
+                    writer.write(wire.framed(self._look(message)))
+        except (wire.BrokenMessage, msgspec.DecodeError) as error:
+            log.error("the watch said what could not be read: %s", error)

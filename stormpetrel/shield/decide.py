@@ -1,0 +1,433 @@
+"""The shield of one worker: what becomes of a visit, from what is in memory, and what is learnt from it.
+
+`decide` gives a ticket, or a ticket that is refused already; then `ask`, `next`, `done`, `leave` and `refused`,
+and `turn` ten times a second. Whatever is lost here, a bounded fair queue remains (admit.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from stormpetrel.shield.admit import Gate, Policy
+from stormpetrel.shield.answer import HEEDED, IGNORED, IGNORED_DEMOTES, Refused
+from stormpetrel.shield.budgets import Budgets
+from stormpetrel.shield.canary import is_marked
+from stormpetrel.shield.classify import (
+    CHANGES,
+    DEMOTED,
+    DEVICE,
+    ESTABLISHED,
+    K0,
+    K3_FAR,
+    K4,
+    KNOWN,
+    NEAR,
+    OVER,
+    READER,
+    RETURNS,
+    SIGNS_IN,
+    WRITES,
+    classify,
+)
+from stormpetrel.shield.identify import Identity, TokenEntry, TokenTable, Visit
+from stormpetrel.shield.ledger import Ledger
+from stormpetrel.shield.marks import NO_MARKS, marks_of
+from stormpetrel.shield.orders import Orders
+from stormpetrel.shield.overload import Overload
+from stormpetrel.shield.paths import SIGNING, Kind, is_deep, kind_of
+from stormpetrel.shield.prefixes import DAY_S, Prefixes, prefix_of
+from stormpetrel.shield.queues import GONE, Ticket
+from stormpetrel.shield.reports import Directions, WorkerReport
+from stormpetrel.shield.usage import Usage
+
+WRITE_COST_S = 0.002
+"""What a write costs beside its slot, which it gives back while it waits: the writer's time, and its echo."""
+SIGN_IN_COST_S = 0.021
+"""An argon2id check (heavy.py)."""
+READERS = 4096
+MAX_AGENT_BYTES = 128
+TURNS_PER_ROLL = 10
+"""`Usage` is looked at once a second."""
+PASSED = b"stormpetrel_passed=1"
+"""Mode overcompensate: the cookie that its challenge sets."""
+Leads = Callable[[bytes], bool]
+CHALLENGE = "mode/challenge"
+_BUDGET_OF = {
+    Kind.SIGN_IN: "sign-in",
+    Kind.TOKEN: "token",
+    Kind.SIGN_UP: "sign-up",
+    Kind.SEARCH: "search",
+    Kind.TAG: "tag",
+    Kind.STREAM: "stream",
+}
+
+
+class Shield:
+    """See the module. `secret` signs the cookies; `number` and `epoch_s` are the worker's, for its reports.
+
+    `leads(path)`: whether there is anything at a raw path.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        tokens: TokenTable,
+        secret: bytes,
+        at_s: float,
+        epoch_s: float,
+        number: int = 0,
+        leads: Leads | None = None,
+    ) -> None:
+        self.gate = Gate(policy, at_s=at_s)
+        self.overload: Overload = self.gate.overload
+        self.usage = Usage()
+        self.budgets = Budgets()
+        self.prefixes = Prefixes()
+        self.ledger = Ledger()
+        self.orders = Orders()
+        self.cutoff_epoch_s = 0.0
+        self.is_paused = False
+        self._tokens = tokens
+        self._leads = leads
+        self._secret = secret
+        self._is_full = policy.mode == "full"
+        self._challenges = policy.mode == "overcompensate"
+        self._epoch_less_loop_s = epoch_s - at_s
+        self._started_epoch_s = epoch_s
+        self._reported_epoch_s = epoch_s
+        self._number = number
+        self._sequence = 0
+        self._turns = 0
+        # (address, browser) of feed readers, since before the attack
+        self._readers: dict[tuple[str, bytes], None] = {}
+        self._day = int(epoch_s // DAY_S)
+
+    # The way of a visit
+
+    def decide(
+        self,
+        visit: Visit,
+        *,
+        method: str,
+        path: bytes,
+        query: bytes,
+        cookie: bytes | None,
+        headers: Sequence[tuple[bytes, bytes]],
+        at_s: float,
+        canary: bytes | None = None,
+    ) -> Ticket:
+        """The visit's ticket. It is GONE when it is refused at once, and `because` says why.
+
+        `cookie`: the Cookie header. `headers`: all of them, names in lower case. `canary`: the mark that says
+        it is the watch's own (canary.py).
+        """
+        if canary is not None and is_marked(self._secret, canary, now_epoch_s=at_s + self._epoch_less_loop_s):
+            return _canary_ticket()
+        identity = visit.identity
+        kind = kind_of(path)
+        changes = method in WRITES
+        flags = CHANGES if changes else 0
+        epoch_s = at_s + self._epoch_less_loop_s
+        cutoff_s = self.cutoff_epoch_s
+        entry = visit.entry
+        application = ""
+        issued_s = 0.0
+        account_id: int | None = None
+        is_operator = False
+        if entry is not None and entry.account_id is not None:
+            flags |= KNOWN
+            issued_s = entry.created_at_ms / 1000
+            account_id = entry.account_id
+            application = entry.application
+            is_operator = entry.is_operator
+        elif visit.session is not None:
+            flags |= KNOWN
+            issued_s = visit.session.issued_at_s
+            account_id = visit.session.account_id
+            is_operator = self._is_operators(visit.session.session_id)
+        prefix = prefix_of(visit.address)
+        if flags & KNOWN:
+            if not cutoff_s or issued_s < cutoff_s or is_operator:
+                flags |= ESTABLISHED
+                if self.prefixes.day_of(prefix) != self._day:
+                    self.prefixes.saw(prefix, epoch_s=epoch_s, learn=not cutoff_s)
+        elif cookie is not None:
+            identity, flags = self._marks(identity, flags, cookie, kind, epoch_s)
+        if is_operator:
+            self.orders.saw_operator(visit.address)
+        if kind in SIGNING and changes:
+            flags |= SIGNS_IN
+        is_near = self.prefixes.is_known(prefix, epoch_s=epoch_s)
+        if is_near:
+            flags |= NEAR
+        if self._is_full and not self.is_paused:
+            if kind == Kind.FEED and self._is_reader(visit.address, headers):
+                flags |= READER
+            if len(self.gate.patience):
+                flags |= self._manners(identity, flags, at_s)
+            if self.usage.is_demoted(identity, at_s):
+                flags |= DEMOTED
+            if not flags & (KNOWN | DEVICE) and not self._may(
+                visit, kind, path, query, flags, is_near=is_near, at_s=at_s
+            ):
+                flags |= OVER
+            if self.orders.any_allowed and self.orders.is_allowed(
+                visit, account_id=account_id, application=application, epoch_s=epoch_s
+            ):
+                flags = flags & ~(DEMOTED | OVER) | NEAR | RETURNS | (ESTABLISHED if flags & KNOWN else 0)
+        rule = classify(flags)
+        ticket = Ticket(identity, rule.lane)
+        ticket.because = rule.because
+        ticket.application = application
+        ticket.is_known = is_known = bool(flags & KNOWN)
+        ticket.is_neighbour = is_near
+        ticket.channel = _channel(kind, flags, identity)
+        if changes:
+            ticket.fixed_cost_s = SIGN_IN_COST_S if kind == Kind.SIGN_IN else WRITE_COST_S
+        because = ""
+        if self.orders.any_denied and self._is_full and not self.is_paused:
+            because = self.orders.denied_because(
+                visit,
+                account_id=account_id,
+                application=application,
+                is_known=is_known,
+                is_established=bool(flags & ESTABLISHED),
+                is_operator=is_operator,
+                epoch_s=epoch_s,
+            )
+        elif self._challenges and cutoff_s and (kind != Kind.PAGE or PASSED not in (cookie or b"")):
+            because = CHALLENGE
+        if not because:
+            because = self.gate.spend(
+                identity, token_hash=visit.token_hash, sign_in_path=path if changes else None, at_s=at_s
+            )
+        if because:
+            ticket.because = because
+            ticket.state = GONE
+        return ticket
+
+    def ask(self, ticket: Ticket, at_s: float) -> str:
+        """`Gate.ask`."""
+        return self.gate.ask(ticket, at_s)
+
+    def done(self, ticket: Ticket, at_s: float) -> None:
+        """The ticket gives its slot back, once; what it cost is learnt."""
+        cost_s = self.gate.done(ticket, at_s)
+        if cost_s >= 0.0:
+            self.usage.spent(ticket, cost_s)
+            self.ledger.count(ticket, "served")
+
+    def leave(self, ticket: Ticket) -> None:
+        """Whoever waited is gone."""
+        self.gate.leave(ticket)
+        self.ledger.count(ticket, "gone")
+
+    def refused(self, ticket: Ticket, because: str, *, at_s: float, jitter: float) -> Refused:
+        """What the ticket's visit is told; counted, and remembered until when it shall wait."""
+        epoch_s = at_s + self._epoch_less_loop_s
+        self.ledger.refused(ticket, because, epoch_s=epoch_s)
+        self.usage.refused(ticket)
+        if because.startswith("deny/"):
+            return Refused(429, because, "Too many requests", self.gate.denial_s(ticket.identity, at_s))
+        return self.gate.refusal(because, ticket.identity, at_s=at_s, epoch_s=epoch_s, jitter=jitter)
+
+    def refused_again(self, ticket: Ticket, because: str, *, at_s: float) -> None:
+        """It was told the same once more, in the same words."""
+        self.ledger.refused(ticket, because, epoch_s=at_s + self._epoch_less_loop_s)
+        self.usage.refused(ticket)
+
+    def stranger(self, identity: Identity) -> Ticket:
+        """A ticket to count what needed none: somebody who waited for another's rendering."""
+        ticket = Ticket(identity, K3_FAR)
+        ticket.channel = "new"
+        return ticket
+
+    @property
+    def is_stressed(self) -> bool:
+        """True while there is overload and the shield does all it can."""
+        return self.overload.is_overloaded and self._is_full and not self.is_paused
+
+    # Once in a while
+
+    def turn(self, *, at_s: float, epoch_s: float, lag_s: float = 0.0, writer_wait_s: float = 0.0) -> None:
+        """A tenth of a second has passed. `lag_s`: how late that is told; `writer_wait_s`: see `WorkerReport`."""
+        self._epoch_less_loop_s = epoch_s - at_s
+        self._day = int(epoch_s // DAY_S)
+        gate = self.gate
+        gate.turn(at_s)
+        overload = self.overload
+        overload.turn(
+            at_s=at_s,
+            epoch_s=epoch_s,
+            oldest_waits_s=gate.oldest_waits_s(at_s),
+            lag_s=lag_s,
+            writer_wait_s=writer_wait_s,
+        )
+        directions = self.orders.directions
+        if self.orders.expire(epoch_s):
+            overload.direct(0.0)
+            self.usage.merge(())
+        self.is_paused = epoch_s < directions.paused_until_epoch_s and bool(directions.expires_epoch_s)
+        self.cutoff_epoch_s = overload.cutoff_epoch_s
+        gate.serve_newest_first(self.is_stressed)
+        self._turns += 1
+        if self._turns >= TURNS_PER_ROLL:
+            self._turns = 0
+            self.usage.turn(at_s, is_overloaded=overload.is_overloaded and self._is_full)
+
+    def direct(self, directions: Directions, *, epoch_s: float) -> None:
+        """What `watch` wants. ValueError, and nothing changes, when an entry is none."""
+        if not self.orders.take(directions):
+            return
+        self.prefixes.load(directions.known_prefixes)
+        self.usage.merge(directions.offenders)
+        self.overload.direct(directions.onset_epoch_s)
+        self.cutoff_epoch_s = self.overload.cutoff_epoch_s
+        self.is_paused = epoch_s < directions.paused_until_epoch_s
+        if self.is_paused:
+            self.usage.pardon()
+
+    def report(self, *, at_s: float, connections: int, cached: int, because: dict[str, int]) -> WorkerReport:
+        """The time since the last report, and from nothing again.
+
+        `cached`: answers from memory, all to visitors; `because`: refusals of the edge's own that the shield
+        has not seen.
+        """
+        epoch_s = at_s + self._epoch_less_loop_s
+        classes, channels, applications, own_because, refusals = self.ledger.take()
+        for name, count in because.items():
+            own_because[name] = own_because.get(name, 0) + count
+        if cached:
+            for table, name in ((classes, "K3"), (channels, "new")):
+                table.setdefault(name, {})["cached"] = cached
+        overload = self.overload
+        self._sequence += 1
+        period_s, self._reported_epoch_s = epoch_s - self._reported_epoch_s, epoch_s
+        worst_wait_s, overload.worst_wait_s = overload.worst_wait_s, 0.0
+        worst_lag_s, overload.worst_lag_s = overload.worst_lag_s, 0.0
+        return WorkerReport(
+            worker=self._number,
+            sequence=self._sequence,
+            started_epoch_s=self._started_epoch_s,
+            at_epoch_s=epoch_s,
+            period_s=period_s,
+            mode=self.gate.policy.mode,
+            running=self.gate.running,
+            connections=connections,
+            worst_wait_s=worst_wait_s,
+            loop_lag_s=worst_lag_s,
+            writer_wait_s=overload.writer_wait_s,
+            overload_since_epoch_s=overload.since_epoch_s,
+            onset_epoch_s=overload.onset_epoch_s,
+            directions_version=self.orders.directions.version,
+            paused=self.is_paused,
+            demoted=self.usage.demoted_count(at_s),
+            classes=classes,
+            channels=channels,
+            applications=applications,
+            because=own_because,
+            waiting=self.gate.waiting_by_class(),
+            offenders=self.usage.offenders(self.gate.patience),
+            refusals=refusals,
+            prefixes=self.prefixes.news(),
+        )
+
+    # What flags a visit has
+
+    def _marks(
+        self, identity: Identity, flags: int, cookie: bytes, kind: Kind, epoch_s: float
+    ) -> tuple[Identity, int]:
+        """Visitor and device cookies count when they are older than the attack."""
+        marks = marks_of(self._secret, cookie, epoch_s=epoch_s)
+        if marks is NO_MARKS:
+            return identity, flags
+        cutoff_s = self.cutoff_epoch_s
+        visitor, device = marks
+        if device is not None and (not cutoff_s or device.issued_at_s < cutoff_s):
+            # Somebody of this place, signed out: also a visitor who returns.
+            return Identity("device", device.mark_id), flags | DEVICE | RETURNS
+        if visitor is not None and (not cutoff_s or visitor.issued_at_s < cutoff_s):
+            return Identity("visitor", visitor.mark_id), flags | RETURNS
+        return identity, flags
+
+    def _manners(self, identity: Identity, flags: int, at_s: float) -> int:
+        """NEAR for who waited as it was told; who does not, again and again, is demoted."""
+        patience = self.gate.patience
+        said = patience.arrived(identity, at_s)
+        if said == HEEDED:
+            return NEAR
+        # A shared address is many people: one of them who comes early says nothing of the others.
+        if said == IGNORED and not flags & (KNOWN | NEAR) and patience.ignored(identity) >= IGNORED_DEMOTES:
+            self.usage.demote(identity, at_s)
+        return 0
+
+    def _may(
+        self, visit: Visit, kind: Kind, path: bytes, query: bytes, flags: int, *, is_near: bool, at_s: float
+    ) -> bool:
+        """Whether unknown clients together still have budget for what is asked."""
+        changes = bool(flags & CHANGES)
+        dear = _BUDGET_OF.get(kind)
+        if dear is not None and kind in SIGNING and not changes:
+            dear = None
+        if (
+            visit.token_hash is not None
+            and visit.entry is None
+            and not self._tokens.is_unknown(visit.token_hash, at_s)
+        ):
+            dear = "miss"
+        elif dear is None:
+            if changes:
+                dear = "write"
+            elif is_deep(query):
+                dear = "deep"
+            elif self._leads is not None and not self._leads(path):
+                dear = "nowhere"
+        return dear is None or self.budgets.take(dear, near=is_near, at_s=at_s)
+
+    def _is_reader(self, address: str, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Whether this feed reader was here before the attack; in calm it is remembered."""
+        agent = next((value for name, value in headers if name == b"user-agent"), b"")
+        reader = (address, agent[:MAX_AGENT_BYTES])
+        if reader in self._readers:
+            return True
+        if not self.cutoff_epoch_s:
+            while len(self._readers) >= READERS:
+                del self._readers[next(iter(self._readers))]
+            self._readers[reader] = None
+        return False
+
+    def _is_operators(self, session_id: int) -> bool:
+        """Whether the session is the operator's, if it was looked up lately."""
+        entry: TokenEntry | None = self._tokens.get(b"session:%d" % session_id, 0.0)
+        return entry is not None and entry.is_operator
+
+
+def _canary_ticket() -> Ticket:
+    """With K0, and past ceilings and denies: it asks from one address for ever, and tells how people fare."""
+    ticket = Ticket(Identity("canary", 0), K0)
+    ticket.because = "class/canary"
+    ticket.channel = "canary"
+    return ticket
+
+
+def _channel(kind: Kind, flags: int, identity: Identity) -> str:
+    """Which of the channels people see (reports.CHANNELS)."""
+    if kind == Kind.STREAM:
+        return "streaming"
+    if flags & SIGNS_IN:
+        return "sign_in"
+    if kind == Kind.FEED:
+        return "feeds"
+    if flags & KNOWN:
+        if flags & CHANGES:
+            return "posting"
+        return "apps" if identity.kind == "account" else "web"
+    return "returning" if flags & RETURNS else "new"
+
+
+def lane_urgency(lane: int) -> int:
+    """How urgent work in a queue of its own (heavy.py: 0 first, to 3) is for a visit of this class."""
+    if lane < K3_FAR - 1:
+        return 0 if lane < 2 else 1
+    return 3 if lane == K4 else 2

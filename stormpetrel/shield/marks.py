@@ -1,0 +1,86 @@
+"""Visitor and device cookies: they say since when a browser has been coming, and nothing about who it is.
+
+A *visitor* cookie is given to whoever looks at a public page, a *device* cookie to a browser in which
+somebody has signed in; that one stays when they sign out. When an attack begins, older ones tell people who
+were here before from what came with it. A visitor cookie is a random number, the time of issue to ten minutes,
+and a MAC; a device cookie has the time to the second, and the account.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from stormpetrel.shield.cookies import seal, unseal
+
+VISITOR_COOKIE = "stormpetrel_visitor"
+DEVICE_COOKIE = "stormpetrel_device"
+VISITOR_AGE_S = 30 * 86_400
+DEVICE_AGE_S = 365 * 86_400
+COARSE_S = 600
+_MARK = b"stormpetrel_"
+_VISITOR = VISITOR_COOKIE.encode()
+_DEVICE = DEVICE_COOKIE.encode()
+# BLAKE2b takes exactly 16 bytes here.
+_VISITOR_PERSON = b"petrel.visitor.1"
+_DEVICE_PERSON = b"petrel.device..1"
+
+
+class Mark(NamedTuple):
+    """What such a cookie says: a random id, since when, and the account that signed in (0: a visitor)."""
+
+    mark_id: int
+    account_id: int
+    issued_at_s: int
+
+
+class Marks(NamedTuple):
+    """The cookies of a request that are ours and not too old."""
+
+    visitor: Mark | None
+    device: Mark | None
+
+
+NO_MARKS = Marks(None, None)
+
+
+def mint_visitor(secret: bytes, *, mark_id: int, at_s: int) -> str:
+    """A visitor cookie's value. `mark_id`: random, 64 bits. The time is rounded up to COARSE_S.
+
+    Up, so that nobody's cookie looks older than it is.
+    """
+    return seal(secret, _VISITOR_PERSON, mark_id, 0, -(-at_s // COARSE_S) * COARSE_S)
+
+
+def mint_device(secret: bytes, *, mark_id: int, account_id: int, at_s: int) -> str:
+    """A device cookie's value. `mark_id`: random, 64 bits; `account_id`: who has just signed in."""
+    return seal(secret, _DEVICE_PERSON, mark_id, account_id, at_s)
+
+
+def has_visitor_cookie(cookie: bytes | None) -> bool:
+    """Whether a Cookie header names a visitor cookie, valid or not: then it is not given another."""
+    return cookie is not None and _VISITOR in cookie
+
+
+def marks_of(secret: bytes, cookie: bytes | None, *, epoch_s: float) -> Marks:
+    """The marks in a Cookie header; `epoch_s`: now, since 1970."""
+    if cookie is None or _MARK not in cookie:
+        return NO_MARKS
+    visitor = device = None
+    for part in cookie.split(b";"):
+        name, _, value = part.partition(b"=")
+        name = name.strip()
+        if name == _VISITOR and visitor is None:
+            visitor = _read(secret, _VISITOR_PERSON, value.strip(), epoch_s - VISITOR_AGE_S)
+        elif name == _DEVICE and device is None:
+            device = _read(secret, _DEVICE_PERSON, value.strip(), epoch_s - DEVICE_AGE_S)
+    return Marks(visitor, device)
+
+
+def read_device(secret: bytes, value: str, *, epoch_s: float) -> Mark | None:
+    """A device cookie's value; None when it is not ours or too old."""
+    return _read(secret, _DEVICE_PERSON, value.encode("ascii", "replace"), epoch_s - DEVICE_AGE_S)
+
+
+def _read(secret: bytes, person: bytes, value: bytes, oldest_s: float) -> Mark | None:
+    fields = unseal(secret, person, value)
+    return Mark(*fields) if fields is not None and fields[2] >= oldest_s else None

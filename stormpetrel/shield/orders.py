@@ -1,0 +1,168 @@
+"""Orders: what `watch` directs, made ready to be looked up. A full snapshot with its own end.
+
+A deny matches no credential older than the onset of the attack, and never the operator, by credential or by
+address: whoever writes one, it cannot shut out the people who were here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from stormpetrel.shield.identify import Visit
+from stormpetrel.shield.reports import ALLOWED_KINDS, MIN_HASH_CHARACTERS, Directions, Entry
+
+REMEMBERED = 4096
+OPERATOR_ADDRESSES = 64
+NO_DIRECTIONS = Directions(version=0, expires_epoch_s=0.0)
+
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class _Side:
+    """One side, allow or deny: entries by kind, and what was found for the latest addresses."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.tokens: list[Entry] = []
+        self.accounts: dict[int, Entry] = {}
+        self.applications: dict[str, Entry] = {}
+        self.networks: list[tuple[_Network, Entry]] = []
+        self._found: dict[str, Entry | None] = {}
+        self.is_empty = True
+        for entry in entries:
+            self._add(entry)
+
+    def _add(self, entry: Entry) -> None:
+        problem = entry_problem(entry)
+        if problem:
+            raise ValueError(problem)
+        self.is_empty = False
+        if entry.kind == "token":
+            self.tokens.append(entry)
+        elif entry.kind == "account":
+            self.accounts[int(entry.value)] = entry
+        elif entry.kind == "application":
+            self.applications[entry.value] = entry
+        else:
+            self.networks.append((ipaddress.ip_network(entry.value, strict=False), entry))
+
+    def of_credential(self, visit: Visit, account_id: int | None, application: str) -> Entry | None:
+        """The entry that names the token, the account or the application."""
+        if account_id is not None and account_id in self.accounts:
+            return self.accounts[account_id]
+        if application and application in self.applications:
+            return self.applications[application]
+        if self.tokens and visit.token_hash is not None:
+            digest = visit.token_hash.hex()
+            return next((entry for entry in self.tokens if digest.startswith(entry.value)), None)
+        return None
+
+    def of_address(self, address: str) -> Entry | None:
+        """The entry whose network holds the address."""
+        if not self.networks:
+            return None
+        if address in self._found:
+            return self._found[address]
+        if len(self._found) >= REMEMBERED:
+            self._found.clear()
+        found = self._found[address] = self._look_up(address)
+        return found
+
+    def _look_up(self, address: str) -> Entry | None:
+        try:
+            at: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(
+                address.partition("%")[0]
+            )
+        except ValueError:
+            return None
+        if isinstance(at, ipaddress.IPv6Address) and at.ipv4_mapped is not None:
+            at = at.ipv4_mapped
+        return next(
+            (entry for network, entry in self.networks if network.version == at.version and at in network),
+            None,
+        )
+
+
+class Orders:
+    """The directions that hold, and the addresses the operator came from."""
+
+    def __init__(self) -> None:
+        self.directions = NO_DIRECTIONS
+        self._allowed = _Side(())
+        self._denied = _Side(())
+        self._operators: dict[str, None] = {}
+        self.any_allowed = False
+        self.any_denied = False
+
+    def take(self, directions: Directions) -> bool:
+        """Replace what held; False when these are older. ValueError, and nothing changes, for a bad entry."""
+        if directions.version < self.directions.version:
+            return False
+        allowed, denied = _Side(directions.allowed), _Side(directions.denied)
+        self.directions, self._allowed, self._denied = directions, allowed, denied
+        self.any_allowed = not allowed.is_empty
+        self.any_denied = not denied.is_empty
+        return True
+
+    def expire(self, epoch_s: float) -> bool:
+        """Forget directions past their end; True when that has just happened. Their version still counts."""
+        if not self.directions.expires_epoch_s or epoch_s < self.directions.expires_epoch_s:
+            return False
+        self.take(Directions(version=self.directions.version, expires_epoch_s=0.0))
+        return True
+
+    def saw_operator(self, address: str) -> None:
+        """The operator came from this address, with a credential."""
+        self._operators.pop(address, None)
+        if len(self._operators) >= OPERATOR_ADDRESSES:
+            del self._operators[next(iter(self._operators))]
+        self._operators[address] = None
+
+    def is_allowed(self, visit: Visit, *, account_id: int | None, application: str, epoch_s: float) -> bool:
+        """Whether an allow names it."""
+        entry = self._allowed.of_credential(visit, account_id, application) or self._allowed.of_address(
+            visit.address
+        )
+        return entry is not None and epoch_s < entry.expires_epoch_s
+
+    def denied_because(
+        self,
+        visit: Visit,
+        *,
+        account_id: int | None,
+        application: str,
+        is_known: bool,
+        is_established: bool,
+        is_operator: bool,
+        epoch_s: float,
+    ) -> str:
+        """The policy line of the deny that names it, or ""."""
+        if is_operator or (is_known and is_established) or visit.address in self._operators:
+            return ""
+        entry = self._denied.of_credential(visit, account_id, application)
+        if entry is None:
+            entry = self._denied.of_address(visit.address)
+        if entry is None or epoch_s >= entry.expires_epoch_s:
+            return ""
+        return f"deny/{entry.kind}"
+
+
+def entry_problem(entry: Entry) -> str:
+    """What is wrong with an entry, in words for whoever typed it; "" when nothing is."""
+    value = entry.value
+    if entry.kind not in ALLOWED_KINDS:
+        return f"{entry.kind!r} is none of {', '.join(ALLOWED_KINDS)}"
+    if entry.kind == "token":
+        if len(value) < MIN_HASH_CHARACTERS or value.strip("0123456789abcdef"):
+            return f"a token is named by {MIN_HASH_CHARACTERS} or more hexadecimal digits of its SHA-256"
+    elif entry.kind == "account":
+        if not (value.isascii() and value.isdecimal()):
+            return "an account is named by its id"
+    elif entry.kind == "address":
+        try:
+            ipaddress.ip_network(value, strict=False)
+        except ValueError:
+            return f"{value!r} is neither an address nor a network"
+    elif not value:
+        return "an application is named by its name"
+    return ""

@@ -1,0 +1,133 @@
+"""Overload: whether there is more to do than can be done, since when, and who was here before.
+
+Source of the measure: H. Zhou et al., "Overload Control for Scaling WeChat Microservices" (DAGOR), SoCC 2018:
+the time in the queue, not the processor's load, and the least of a window, not its mean, so that a burst is
+not taken for overload. Two more inputs: the lateness of the event loop, and how long a write waits for the
+database's writer, since waiting for a lock shows in neither.
+"""
+
+from __future__ import annotations
+
+WINDOW_S = 0.1
+LEAST_WAIT_S = 0.020
+"""A class is over when nobody of it waited less than this in a window …"""
+OLDEST_WAIT_S = 0.100
+"""… or when somebody has waited for this long."""
+LAG_S = 0.050
+WRITER_WAIT_S = 0.250
+DECLARED_AT = 5
+HIGHEST = 10
+"""A window that is over counts one up, any other one down: overload is declared at DECLARED_AT and ends at 0,
+so after half a second of it and after a second without."""
+CALM_S = 60.0
+"""An attack has ended when there was no overload for so long."""
+SETTLED_S = 30.0
+"""Overload so soon after the worker's start may have begun long before: then the onset counts as late."""
+LATE_S = 86_400.0
+"""Before a late onset, "older than the attack" means: older by a day."""
+NEVER_S = -1.0
+
+
+class Overload:
+    """The state of one worker. `turn` once per WINDOW_S; times are the loop's, and seconds since 1970 (`epoch`)."""
+
+    __slots__ = (
+        "_began_s",
+        "_directed_epoch_s",
+        "_is_late",
+        "_last_over_s",
+        "_least",
+        "_onset_epoch_s",
+        "_score",
+        "is_overloaded",
+        "lag_s",
+        "since_epoch_s",
+        "worst_lag_s",
+        "worst_wait_s",
+        "writer_wait_s",
+    )
+
+    def __init__(self, lanes: int, *, at_s: float) -> None:
+        self._began_s = at_s
+        self._least = [NEVER_S] * lanes
+        self._score = 0
+        self._last_over_s = at_s
+        self._onset_epoch_s = 0.0
+        self._is_late = False
+        self._directed_epoch_s = 0.0
+        self.is_overloaded = False
+        self.since_epoch_s = 0.0
+        self.lag_s = 0.0
+        self.writer_wait_s = 0.0
+        # Since they were last reported; whoever reports sets them to 0.
+        self.worst_wait_s = 0.0
+        self.worst_lag_s = 0.0
+
+    def waited(self, lane: int, wait_s: float) -> None:
+        """Somebody who was first of its own in the queue got a slot after this time."""
+        least = self._least[lane]
+        if wait_s < least or least < 0.0:
+            self._least[lane] = wait_s
+        if wait_s > self.worst_wait_s:
+            self.worst_wait_s = wait_s
+
+    def turn(
+        self,
+        *,
+        at_s: float,
+        epoch_s: float,
+        oldest_waits_s: tuple[float, ...] = (),
+        lag_s: float = 0.0,
+        writer_wait_s: float = 0.0,
+    ) -> None:
+        """A window has passed. `oldest_waits_s`: by class, without those whose waiting harms nobody (K4)."""
+        least = self._least
+        is_over = lag_s > LAG_S or writer_wait_s > WRITER_WAIT_S
+        for lane, oldest_s in enumerate(oldest_waits_s):
+            if least[lane] > LEAST_WAIT_S or oldest_s > OLDEST_WAIT_S:
+                is_over = True
+        for lane in range(len(least)):
+            least[lane] = NEVER_S
+        self.lag_s, self.writer_wait_s = lag_s, writer_wait_s
+        self.worst_lag_s = max(self.worst_lag_s, lag_s)
+        if is_over:
+            self._score = min(HIGHEST, self._score + 1)
+            if self._score >= DECLARED_AT:
+                self._declare(at_s, epoch_s)
+        elif self._score:
+            self._score -= 1
+        if not self._score and self.is_overloaded:
+            self.is_overloaded = False
+            self.since_epoch_s = 0.0
+        if self.is_overloaded:
+            self._last_over_s = at_s
+        elif self._onset_epoch_s and at_s - self._last_over_s >= CALM_S:
+            self._onset_epoch_s = 0.0
+            self._is_late = False
+
+    def _declare(self, at_s: float, epoch_s: float) -> None:
+        if self.is_overloaded:
+            return
+        self.is_overloaded = True
+        self.since_epoch_s = epoch_s - DECLARED_AT * WINDOW_S
+        if not self._onset_epoch_s:
+            self._onset_epoch_s = self.since_epoch_s
+            self._is_late = at_s - self._began_s < SETTLED_S
+
+    def direct(self, onset_epoch_s: float) -> None:
+        """What `watch` knows of the onset: it sees all workers, and remembers when one is started again. 0: none."""
+        self._directed_epoch_s = onset_epoch_s
+
+    @property
+    def onset_epoch_s(self) -> float:
+        """When the present attack began; 0 in calm."""
+        own, directed = self._onset_epoch_s, self._directed_epoch_s
+        return min(own, directed) if own and directed else own or directed
+
+    @property
+    def cutoff_epoch_s(self) -> float:
+        """A credential issued before this is established; 0: every one is."""
+        own, directed = self._onset_epoch_s, self._directed_epoch_s
+        if self._is_late and not directed:
+            return own - LATE_S
+        return min(own, directed) if own and directed else own or directed

@@ -1,0 +1,85 @@
+"""Known networks: where somebody with a credential was in the last 14 days.
+
+A network (/24, IPv6 /48) is known to be where people are; an address alone says nothing. None is learned
+while an attack lasts: those who come with it must not make their own networks known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from stormpetrel.shield.reports import MAX_PREFIXES
+
+KNOWN_DAYS = 14
+DAY_S = 86_400
+CAPACITY = 65_536
+
+
+def prefix_of(address: str) -> str:
+    """The network of an address, as text: "192.0.2.0/24", "2001:db8:1::/48". "" when it is no address."""
+    if ":" not in address:
+        head, dot, _ = address.rpartition(".")
+        return f"{head}.0/24" if dot else ""
+    bare = address.partition("%")[0]
+    if "." in bare:
+        # IPv4 in IPv6.
+        return prefix_of(bare.rpartition(":")[2])
+    head, gap, tail = bare.partition("::")
+    groups = head.split(":") if head else []
+    if gap:
+        after = tail.split(":") if tail else []
+        groups += ["0"] * (8 - len(groups) - len(after)) + after
+    return ":".join(group.lstrip("0") or "0" for group in groups[:3]) + "::/48"
+
+
+class Prefixes:
+    """At most `capacity` networks with the day of the last activity; the one not seen for longest is dropped."""
+
+    def __init__(self, *, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._days: dict[str, int] = {}
+        self._news: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._days)
+
+    def is_known(self, prefix: str, *, epoch_s: float) -> bool:
+        """Whether somebody with a credential was there within KNOWN_DAYS."""
+        day = self._days.get(prefix)
+        return day is not None and epoch_s // DAY_S - day <= KNOWN_DAYS
+
+    def day_of(self, prefix: str) -> int:
+        """The last day of activity there, in days since 1970; -1 for none."""
+        return self._days.get(prefix, -1)
+
+    def saw(self, prefix: str, *, epoch_s: float, learn: bool) -> None:
+        """Somebody with an established credential came from there. `learn`: a new network may be added."""
+        day = int(epoch_s // DAY_S)
+        before = self._days.get(prefix)
+        if before == day or not prefix or (before is None and not learn):
+            return
+        self._put(prefix, day)
+        if len(self._news) < MAX_PREFIXES:
+            self._news[prefix] = day
+
+    def load(self, known: Iterable[tuple[str, int]]) -> None:
+        """Add what was known before; the later day counts."""
+        for prefix, day in known:
+            if day > self._days.get(prefix, -1):
+                self._put(prefix, day)
+
+    def export(self) -> tuple[tuple[str, int], ...]:
+        """All of them, the one seen last at the end."""
+        return tuple(self._days.items())
+
+    def news(self) -> tuple[tuple[str, int], ...]:
+        """What was seen since this was last asked: networks new here, or new today."""
+        news = tuple(self._news.items())
+        self._news.clear()
+        return news
+
+    def _put(self, prefix: str, day: int) -> None:
+        self._days.pop(prefix, None)
+        while len(self._days) >= self._capacity:
+            del self._days[next(iter(self._days))]
+        self._days[prefix] = day

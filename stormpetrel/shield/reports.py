@@ -1,0 +1,133 @@
+"""What a worker tells `watch` each second, and what `watch` sends back. Plain values, ready for JSON.
+
+Counts are of the time since the report before (`period_s`), so merging is adding; who wants totals keeps them.
+Identities are written as text, `identity_text`. Times are seconds since 1970.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+CLASSES = ("K0", "K1", "K2", "K3", "K4")
+OUTCOMES = ("served", "cached", "refused", "gone")
+"""Ran at the application, answered from memory, refused by the shield, left while it waited."""
+CHANNELS = ("web", "apps", "posting", "streaming", "sign_in", "feeds", "new", "returning")
+"""web: pages for signed-in people; apps: the API with a credential; posting: every write of somebody known;
+sign_in: signing in and up; new and returning: visitors without and with an older cookie."""
+MAX_OFFENDERS = 256
+MAX_REFUSALS = 512
+MAX_PREFIXES = 1024
+MAX_APPLICATIONS = 256
+"""Names of applications counted in one report; the others are counted together as OTHER_APPLICATIONS."""
+OTHER_APPLICATIONS = "(others)"
+MIN_HASH_CHARACTERS = 16
+"""A token is named by at least so many of the hexadecimal digits of its SHA-256."""
+
+ALLOWED_KINDS = ("token", "account", "address", "application")
+
+
+@dataclass(frozen=True, slots=True)
+class Offender:
+    """One of those who took most CPU time. `ignored`: how often it came back before its Retry-After."""
+
+    identity: str
+    cpu_s: float
+    requests: int
+    refused: int
+    ignored: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Somebody with a credential was refused: collateral, unless it was demoted for its own doing.
+
+    `application`: the name of its OAuth client, "" for a session. `because`: the policy line.
+    """
+
+    at_epoch_s: float
+    identity: str
+    application: str
+    channel: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """One worker's last second.
+
+    `classes`, `channels`, `applications`: counts by name and outcome (OUTCOMES). `because`: refusals by
+    policy line, with the edge's own. `waiting`: how many wait now, by class. `worst_wait_s`: the longest
+    that anybody waited for a slot in the period. `loop_lag_s`: the worst lateness of the loop's tick.
+    `writer_wait_s`: how long the write that waits longest for the database's writer has waited.
+    `overload_since_epoch_s`, `onset_epoch_s`: 0 when there is none. `prefixes`: networks with credentialed
+    activity since the last report, with the day (days since 1970).
+    """
+
+    worker: int
+    sequence: int
+    started_epoch_s: float
+    at_epoch_s: float
+    period_s: float
+    mode: str
+    running: int
+    connections: int
+    worst_wait_s: float
+    loop_lag_s: float
+    writer_wait_s: float
+    overload_since_epoch_s: float
+    onset_epoch_s: float
+    directions_version: int
+    paused: bool
+    demoted: int
+    classes: dict[str, dict[str, int]] = field(default_factory=dict)
+    channels: dict[str, dict[str, int]] = field(default_factory=dict)
+    applications: dict[str, dict[str, int]] = field(default_factory=dict)
+    because: dict[str, int] = field(default_factory=dict)
+    waiting: dict[str, int] = field(default_factory=dict)
+    offenders: tuple[Offender, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    prefixes: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One allow or deny. `kind`: one of ALLOWED_KINDS.
+
+    `value`: token: the beginning of the SHA-256 in hexadecimal, MIN_HASH_CHARACTERS at least; account: its
+    id; address: an address or a network ("192.0.2.0/24"); application: its exact name.
+    """
+
+    kind: str
+    value: str
+    expires_epoch_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Directions:
+    """The whole of what `watch` wants, replacing what it wanted before. Past `expires_epoch_s`: nothing.
+
+    `version` rises; an older one is ignored. A denied entry never matches a credential older than the onset,
+    nor the operator: the shield sees to that. `offenders`: merged over all workers, of the last second.
+    `onset_epoch_s`: when the present attack began, 0 for none. `known_prefixes`: with their last day, sent
+    when a worker starts; the others stay known when it is empty.
+    """
+
+    version: int
+    expires_epoch_s: float
+    allowed: tuple[Entry, ...] = ()
+    denied: tuple[Entry, ...] = ()
+    paused_until_epoch_s: float = 0.0
+    offenders: tuple[Offender, ...] = ()
+    onset_epoch_s: float = 0.0
+    known_prefixes: tuple[tuple[str, int], ...] = ()
+
+
+def identity_text(kind: str, value: int | str | bytes) -> str:
+    """An identity as text: "account:12", "session:7", "device:9", "visitor:5", "token:ab12…", "address:192.0.2.1".
+
+    A token is named by MIN_HASH_CHARACTERS digits of its hash, never by itself.
+    """
+    if isinstance(value, bytes):
+        return f"{kind}:{value.hex()[:MIN_HASH_CHARACTERS]}"
+    return f"{kind}:{value}"

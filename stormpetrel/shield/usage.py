@@ -1,0 +1,155 @@
+"""Usage: what each identity has used, and who is demoted for it.
+
+Demoted alone: an identity, never a network, an application or anybody else at the same address.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+
+from stormpetrel.shield.answer import Patience
+from stormpetrel.shield.classify import LANES
+from stormpetrel.shield.identify import Identity
+from stormpetrel.shield.queues import Ticket
+from stormpetrel.shield.reports import MAX_OFFENDERS, Offender, identity_text
+
+TRACKED = 4096
+"""Identities of a second that are looked at; more are served and not counted one by one."""
+LEAST_SHARE = 0.01
+"""Under overload an identity with less of a core than this is never demoted …"""
+TIMES_ITS_SHARE = 4.0
+"""… nor one with less than so many times its share: the weight of its class over those active in it."""
+STRIKES = 3
+"""Seconds of that, on balance: people open an app, and a burst is theirs."""
+FIRST_DEMOTION_S = 30.0
+LONGEST_DEMOTION_S = 600.0
+"""It doubles each time, so that pulses (5 s on, 10 s off) do not pay."""
+REMEMBERED = 4096
+FORGOTTEN_AFTER_S = 1800.0
+
+
+class _Used:
+    __slots__ = ("cpu_s", "exempt", "lane", "refused", "requests")
+
+    def __init__(self, lane: int) -> None:
+        self.lane = lane
+        self.cpu_s = 0.0
+        self.requests = 0
+        self.refused = 0
+        self.exempt = False
+
+
+class Usage:
+    """The last second's users, and the demoted. `turn` once a second."""
+
+    def __init__(self) -> None:
+        self._now: dict[Identity, _Used] = {}
+        self._last: dict[Identity, _Used] = {}
+        self._strikes: dict[Identity, int] = {}
+        # identity -> (until when, how long the next one lasts)
+        self._demoted: dict[Identity, tuple[float, float]] = {}
+        self._merged: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._now) + len(self._last) + len(self._strikes) + len(self._demoted)
+
+    def spent(self, ticket: Ticket, cpu_s: float) -> None:
+        """A ticket was served and cost this much."""
+        used = self._now.get(ticket.identity)
+        if used is None:
+            used = self._begin(ticket)
+            if used is None:
+                return
+        used.cpu_s += cpu_s
+        used.requests += 1
+
+    def refused(self, ticket: Ticket) -> None:
+        """A ticket was refused."""
+        used = self._now.get(ticket.identity) or self._begin(ticket)
+        if used is not None:
+            used.refused += 1
+
+    def demote(self, identity: Identity, at_s: float) -> None:
+        """It waits in the lowest class from now on, for longer each time."""
+        before = self._demoted.pop(identity, None)
+        if before is None or at_s - before[0] > FORGOTTEN_AFTER_S:
+            lasts_s = FIRST_DEMOTION_S
+        elif at_s < before[0]:
+            self._demoted[identity] = before
+            return
+        else:
+            lasts_s = before[1]
+        while len(self._demoted) >= REMEMBERED:
+            del self._demoted[next(iter(self._demoted))]
+        self._demoted[identity] = (at_s + lasts_s, min(LONGEST_DEMOTION_S, lasts_s * 2))
+
+    def is_demoted(self, identity: Identity, at_s: float) -> bool:
+        """True while its demotion lasts."""
+        demoted = self._demoted.get(identity)
+        return demoted is not None and at_s < demoted[0]
+
+    def demoted_count(self, at_s: float) -> int:
+        """How many are demoted now."""
+        return sum(at_s < until_s for until_s, _ in self._demoted.values())
+
+    def pardon(self) -> None:
+        """Nobody is demoted any more."""
+        self._demoted.clear()
+        self._strikes.clear()
+
+    def merge(self, offenders: Iterable[Offender]) -> None:
+        """What the heaviest took of all workers together in the last second."""
+        self._merged = {offender.identity: offender.cpu_s for offender in offenders}
+
+    def turn(self, at_s: float, *, is_overloaded: bool) -> None:
+        """A second has passed: under overload, taking far above one's share is a strike; else one is taken back."""
+        last = self._last = self._now
+        self._now = {}
+        heavy = self._heavy(last) if is_overloaded else set()
+        for identity in [identity for identity in self._strikes if identity not in heavy]:
+            self._strikes[identity] -= 1
+            if not self._strikes[identity]:
+                del self._strikes[identity]
+        for identity in heavy:
+            strikes = self._strikes.get(identity, 0) + 1
+            if strikes >= STRIKES:
+                self._strikes.pop(identity, None)
+                self.demote(identity, at_s)
+            else:
+                self._strikes[identity] = strikes
+
+    def offenders(self, patience: Patience) -> tuple[Offender, ...]:
+        """Those who took most in the last whole second. `patience` knows how often each ignored its Retry-After."""
+        top = heapq.nlargest(MAX_OFFENDERS, self._last.items(), key=_weight_of)
+        return tuple(
+            Offender(
+                identity_text(*identity), used.cpu_s, used.requests, used.refused, patience.ignored(identity)
+            )
+            for identity, used in top
+        )
+
+    def _begin(self, ticket: Ticket) -> _Used | None:
+        if len(self._now) >= TRACKED:
+            return None
+        used = self._now[ticket.identity] = _Used(ticket.lane)
+        used.exempt = ticket.is_neighbour and not ticket.is_known
+        return used
+
+    def _heavy(self, last: dict[Identity, _Used]) -> set[Identity]:
+        counts: dict[int, int] = {}
+        for used in last.values():
+            counts[used.lane] = counts.get(used.lane, 0) + 1
+        heavy = set()
+        for identity, used in last.items():
+            if used.cpu_s < LEAST_SHARE or used.exempt:
+                continue
+            cpu_s = max(used.cpu_s, self._merged.get(identity_text(*identity), 0.0))
+            share = LANES[used.lane].weight / 100 / counts[used.lane]
+            if cpu_s > TIMES_ITS_SHARE * max(share, LEAST_SHARE / TIMES_ITS_SHARE):
+                heavy.add(identity)
+        return heavy
+
+
+def _weight_of(entry: tuple[Identity, _Used]) -> tuple[float, int]:
+    return entry[1].cpu_s, entry[1].refused

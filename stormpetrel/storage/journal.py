@@ -1,0 +1,287 @@
+"""The shield's journal: what happened and when, in an SQLite file of its own, and what watch must not forget.
+
+Its own file, because it must be writable when the store is not, and because nothing of it belongs into
+backups of what people wrote. Bounded: beyond MAX_ENTRIES or MAX_BYTES the oldest go. Addresses stay for
+ADDRESS_DAYS; after that an entry says what happened, and no longer where from.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+FILE_NAME = "journal.sqlite"
+MAX_ENTRIES = 50_000
+MAX_BYTES = 32 * 1024 * 1024
+"""Of the file. Its write-ahead log comes on top, WAL_BYTES at most."""
+WAL_BYTES = 1024 * 1024
+MAX_TEXT = 500
+ADDRESS_DAYS = 14
+MAX_PREFIXES = 50_000
+DAY_MS = 86_400_000
+_BUSY_S = 2.0
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS entries (
+    id INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    who TEXT NOT NULL,
+    address TEXT NOT NULL,
+    application TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    because TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    text TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS entries_with_address ON entries (at_ms) WHERE address <> '';
+CREATE TABLE IF NOT EXISTS directions (
+    verdict TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    value TEXT NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (kind, value)
+);
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS prefixes (prefix TEXT PRIMARY KEY, day INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS prefixes_by_day ON prefixes (day);
+"""
+_COLUMNS = "at_ms, kind, who, address, application, channel, because, count, text"
+_ADD = f"INSERT INTO entries ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COUNT = "SELECT coalesce(max(id) - min(id) + 1, 0) FROM entries"
+_DROP_OLDEST = "DELETE FROM entries WHERE id IN (SELECT id FROM entries ORDER BY id LIMIT ?)"
+_FORGET_ADDRESSES = "UPDATE entries SET address = '' WHERE address <> '' AND at_ms < ?"
+_READ = f"""SELECT id, {_COLUMNS} FROM entries
+    WHERE (?1 = '' OR kind = ?1) AND at_ms >= ?2 ORDER BY id DESC LIMIT ?3"""
+_DIRECTIONS = (
+    "SELECT verdict, kind, value, expires_ms, reason FROM directions WHERE expires_ms > ? ORDER BY 2, 3"
+)
+_SET_DIRECTION = (
+    "INSERT OR REPLACE INTO directions (verdict, kind, value, expires_ms, reason) VALUES (?, ?, ?, ?, ?)"
+)
+_END_DIRECTION = "DELETE FROM directions WHERE kind = ? AND value = ?"
+_END_EXPIRED = "DELETE FROM directions WHERE expires_ms <= ?"
+_FACTS = "SELECT name, value FROM facts"
+_SET_FACT = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)"
+_PREFIXES = "SELECT prefix, day FROM prefixes WHERE day >= ? ORDER BY day DESC LIMIT ?"
+_SEE_PREFIX = """INSERT INTO prefixes (prefix, day) VALUES (?, ?)
+    ON CONFLICT (prefix) DO UPDATE SET day = max(day, excluded.day)"""
+_FORGET_PREFIXES = "DELETE FROM prefixes WHERE day < ?"
+_BOUND_PREFIXES = """DELETE FROM prefixes WHERE prefix IN (
+    SELECT prefix FROM prefixes ORDER BY day DESC LIMIT -1 OFFSET ?)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An entry. `kind`: overload, calm, offender, collateral, allow, deny, undo, pause, canary, worker, watch.
+
+    `who`: an identity as in reports, without an address, which is in `address` alone. `count`: how many times
+    it happened, for what is written once for many.
+    """
+
+    at_ms: int
+    kind: str
+    text: str
+    who: str = ""
+    address: str = ""
+    application: str = ""
+    channel: str = ""
+    because: str = ""
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """An allow or deny that is to outlive a restart. Fields as in shield.reports.Entry."""
+
+    verdict: str
+    kind: str
+    value: str
+    expires_ms: int
+    reason: str
+
+
+class JournalFailed(Exception):
+    """The file cannot be read or written: a full disk, no permission, not a database."""
+
+
+class Journal:
+    """The journal, open for writing. For one thread at a time; raises JournalFailed.
+
+    One process writes: the watch. Others read (`read`), also while it writes.
+    """
+
+    def __init__(self, path: Path, *, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES) -> None:
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        try:
+            # Made here and not by SQLite: from its first byte on nobody else may read it.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            self._raw = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            raise JournalFailed(str(error)) from error
+        try:
+            self._raw.execute("PRAGMA journal_mode=WAL")
+            # The last second may be lost with the machine's power; nobody was promised more of a journal.
+            self._raw.execute("PRAGMA synchronous=NORMAL")
+            self._raw.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
+            self._raw.executescript(_TABLES)
+            self._page_bytes = int(self._raw.execute("PRAGMA page_size").fetchone()[0])
+        except sqlite3.Error as error:
+            self._raw.close()
+            raise JournalFailed(str(error)) from error
+
+    def close(self) -> None:
+        """Nothing can be written any more."""
+        self._raw.close()
+
+    def write(self, notes: Sequence[Note]) -> None:
+        """All of the notes or none, and then the bounds."""
+        try:
+            self._raw.execute("BEGIN IMMEDIATE")
+            try:
+                self._raw.executemany(
+                    _ADD,
+                    [
+                        (n.at_ms, n.kind, n.who, n.address, n.application, n.channel, n.because, n.count,
+                         n.text[:MAX_TEXT])
+                        for n in notes
+                    ],
+                )  # fmt: skip
+                over = self._raw.execute(_COUNT).fetchone()[0] - self._max_entries
+                if over > 0:
+                    self._raw.execute(_DROP_OLDEST, (over,))
+                while self._used_bytes() > self._max_bytes:
+                    held = self._raw.execute(_COUNT).fetchone()[0]
+                    if not held:
+                        break
+                    self._raw.execute(_DROP_OLDEST, (held // 10 + 1,))
+                self._raw.execute("COMMIT")
+            except BaseException:
+                self._undo()
+                raise
+        except sqlite3.Error as error:
+            raise JournalFailed(str(error)) from error
+
+    def tidy(self, *, now_ms: int) -> None:
+        """Addresses, prefixes and directions that have had their time go."""
+        before_ms = now_ms - ADDRESS_DAYS * DAY_MS
+        try:
+            self._raw.execute(_FORGET_ADDRESSES, (before_ms,))
+            self._raw.execute(_FORGET_PREFIXES, (before_ms // DAY_MS,))
+            self._raw.execute(_BOUND_PREFIXES, (MAX_PREFIXES,))
+            self._raw.execute(_END_EXPIRED, (now_ms,))
+            # What was overwritten shall not lie in the log for ever.
+            self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.Error as error:
+            raise JournalFailed(str(error)) from error
+
+    def directions(self, *, now_ms: int) -> list[Direction]:
+        """What is in force."""
+        try:
+            return [Direction(*row) for row in self._raw.execute(_DIRECTIONS, (now_ms,))]
+        except sqlite3.Error as error:
+            raise JournalFailed(str(error)) from error
+
+    def set_direction(self, direction: Direction) -> None:
+        """Replaces what was said of the same entry before."""
+        row = (
+            direction.verdict,
+            direction.kind,
+            direction.value,
+            direction.expires_ms,
+            direction.reason[:MAX_TEXT],
+        )
+        self._run(_SET_DIRECTION, row)
+
+    def end_direction(self, *, kind: str, value: str) -> None:
+        """Nothing is said of the entry any more."""
+        self._run(_END_DIRECTION, (kind, value))
+
+    def facts(self) -> dict[str, int]:
+        """Numbers by name: until when it is paused, when the attack began."""
+        try:
+            return dict(self._raw.execute(_FACTS).fetchall())
+        except sqlite3.Error as error:
+            raise JournalFailed(str(error)) from error
+
+    def set_fact(self, name: str, value: int) -> None:
+        """Keeps a number."""
+        self._run(_SET_FACT, (name, value))
+
+    def known_prefixes(self, *, now_ms: int) -> list[tuple[str, int]]:
+        """Networks with their last day of the last ADDRESS_DAYS, newest first, MAX_PREFIXES at most."""
+        first_day = now_ms // DAY_MS - ADDRESS_DAYS
+        try:
+            return [(row[0], row[1]) for row in self._raw.execute(_PREFIXES, (first_day, MAX_PREFIXES))]
+        except sqlite3.Error as error:
+            raise JournalFailed(str(error)) from error
+
+    def see_prefixes(self, prefixes: Sequence[tuple[str, int]]) -> None:
+        """Networks that people with credentials came from, and the day."""
+        try:
+            self._raw.execute("BEGIN IMMEDIATE")
+            try:
+                self._raw.executemany(_SEE_PREFIX, prefixes)
+                self._raw.execute("COMMIT")
+            except BaseException:
+                self._undo()
+                raise
+        except sqlite3.Error as error:
+            raise JournalFailed(str(error)) from error
+
+    def _run(self, statement: str, values: tuple[object, ...]) -> None:
+        try:
+            self._raw.execute(statement, values)
+        except sqlite3.Error as error:
+            raise JournalFailed(str(error)) from error
+
+    def _undo(self) -> None:
+        # Out of disk SQLite may have undone it already.
+        if self._raw.in_transaction:
+            self._raw.execute("ROLLBACK")
+
+    def _used_bytes(self) -> int:
+        pages = self._raw.execute("PRAGMA page_count").fetchone()[0]
+        free = self._raw.execute("PRAGMA freelist_count").fetchone()[0]
+        return int(pages - free) * self._page_bytes
+
+
+def read(path: Path, *, kind: str, since_ms: int, count: int) -> list[tuple[int, Note]]:
+    """(number, entry), newest first, at most `count`; `kind` "" for all. Also while the watch writes.
+
+    Raises JournalFailed; a file that is not there is an empty journal.
+    """
+    if not path.exists():
+        return []
+    try:
+        # Not opened read-only: the last reader of a write-ahead log may have to tidy it away.
+        raw = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+        try:
+            raw.execute("PRAGMA query_only=ON")
+            rows = raw.execute(_READ, (kind, since_ms, count)).fetchall()
+        finally:
+            raw.close()
+    except sqlite3.Error as error:
+        raise JournalFailed(str(error)) from error
+    return [
+        (
+            row[0],
+            Note(
+                at_ms=row[1],
+                kind=row[2],
+                who=row[3],
+                address=row[4],
+                application=row[5],
+                channel=row[6],
+                because=row[7],
+                count=row[8],
+                text=row[9],
+            ),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,47 @@
+"""When an attack began, and when it is over, as all workers together see it. A pure step, once a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from stormpetrel.shield.overload import LATE_S, SETTLED_S
+from stormpetrel.shield.reports import WorkerReport
+
+CALM_S = 60.0
+"""An attack that pulses (5 s on, 10 s off) is one attack: it is over when nobody was overloaded for so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """`onset_epoch_s`: when it began, 0 for none. `overload_since_epoch_s`: 0 while no worker is overloaded.
+
+    `overloaded_at_epoch_s`: when one was last seen overloaded.
+    """
+
+    onset_epoch_s: float = 0.0
+    overload_since_epoch_s: float = 0.0
+    overloaded_at_epoch_s: float = 0.0
+
+
+def step(before: Attack, reports: Iterable[WorkerReport], *, now_epoch_s: float) -> Attack:
+    """The state after the workers' newest reports, one of each worker that is alive.
+
+    The onset is the earliest that a worker which is overloaded itself knows of; a worker that only repeats
+    what it was told does not count, or an attack would keep itself alive. One that was overloaded as soon as
+    it was started says nothing of when it began; when nobody else does, it is taken for a day old.
+    """
+    overloaded = [report for report in reports if report.overload_since_epoch_s > 0]
+    if not overloaded:
+        if before.onset_epoch_s and now_epoch_s - before.overloaded_at_epoch_s >= CALM_S:
+            return Attack()
+        return Attack(before.onset_epoch_s, 0.0, before.overloaded_at_epoch_s)
+    since_s = min(report.overload_since_epoch_s for report in overloaded)
+    # Never later than what was said before: a credential does not become older than the attack while it lasts.
+    known = [before.onset_epoch_s] if before.onset_epoch_s else []
+    for report in overloaded:
+        if report.overload_since_epoch_s - report.started_epoch_s >= SETTLED_S:
+            known += [at_s for at_s in (report.overload_since_epoch_s, report.onset_epoch_s) if at_s > 0]
+    if not known:
+        known = [since_s - LATE_S]
+    return Attack(min(known), since_s, now_epoch_s)

@@ -1,0 +1,166 @@
+"""The journal as the watch uses it: in a thread of its own, and never in anybody's way.
+
+A disk that is full or slow costs entries, not service: what cannot be written waits, bounded, and the oldest
+go; how many is counted and written down once writing works again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from stormpetrel.storage.journal import FILE_NAME, Direction, Journal, JournalFailed, Note
+
+MAX_WAITING = 2_000
+MAX_WAITING_PREFIXES = 20_000
+TIDY_EVERY_S = 3_600.0
+LOG_EVERY_S = 60.0
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a watch finds when it starts."""
+
+    directions: tuple[Direction, ...] = ()
+    facts: tuple[tuple[str, int], ...] = ()
+    prefixes: tuple[tuple[str, int], ...] = ()
+
+
+class Bookkeeper:
+    """Owns the journal's file. `problem`: why writing fails now, "" when it works. `lost`: entries so far."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.problem = ""
+        self.lost = 0
+        self._path = data_dir / FILE_NAME
+        self._journal: Journal | None = None
+        self._waiting: deque[Note] = deque()
+        self._unsaid = 0
+        self._prefixes: dict[str, int] = {}
+        self._thread = ThreadPoolExecutor(1, "journal")
+        self._lock = threading.Lock()
+        self._logged_at_s = -LOG_EVERY_S
+        self._tidied_at_s = -TIDY_EVERY_S
+
+    def note(self, notes: Sequence[Note]) -> None:
+        """To be written by the next `flush`."""
+        with self._lock:
+            for note in notes:
+                if len(self._waiting) >= MAX_WAITING:
+                    self._waiting.popleft()
+                    self.lost += 1
+                    self._unsaid += 1
+                self._waiting.append(note)
+
+    def see(self, prefixes: Sequence[tuple[str, int]]) -> None:
+        """Networks with their day, to be kept by the next `flush`."""
+        with self._lock:
+            for prefix, day in prefixes:
+                if prefix in self._prefixes or len(self._prefixes) < MAX_WAITING_PREFIXES:
+                    self._prefixes[prefix] = max(day, self._prefixes.get(prefix, 0))
+
+    async def remembered(self, *, now_ms: int) -> Remembered:
+        """What was in force and known when the last watch ended; nothing when the file cannot be read."""
+
+        def read(journal: Journal) -> Remembered:
+            return Remembered(
+                tuple(journal.directions(now_ms=now_ms)),
+                tuple(journal.facts().items()),
+                tuple(journal.known_prefixes(now_ms=now_ms)),
+            )
+
+        return await self._in_thread(read) or Remembered()
+
+    async def set_direction(self, direction: Direction) -> bool:
+        """Whether it was kept."""
+        return await self._did(lambda journal: journal.set_direction(direction))
+
+    async def end_direction(self, *, kind: str, value: str) -> bool:
+        """Whether that was kept."""
+        return await self._did(lambda journal: journal.end_direction(kind=kind, value=value))
+
+    async def set_fact(self, name: str, value: int) -> bool:
+        """Whether it was kept."""
+        return await self._did(lambda journal: journal.set_fact(name, value))
+
+    async def flush(self, *, now_ms: int, at_s: float) -> None:
+        """Writes what waits, and now and then lets go what has had its time."""
+        with self._lock:
+            notes, unsaid = list(self._waiting), self._unsaid
+            prefixes = list(self._prefixes.items())
+        if notes or prefixes or self.problem:
+            if unsaid:
+                notes.append(
+                    Note(
+                        at_ms=now_ms,
+                        kind="watch",
+                        text=f"{unsaid} entries could not be written and are lost",
+                        count=unsaid,
+                    )
+                )
+
+            def write(journal: Journal) -> None:
+                journal.write(notes)
+                if prefixes:
+                    journal.see_prefixes(prefixes)
+
+            if await self._did(write):
+                with self._lock:
+                    for _ in range(min(len(notes) - bool(unsaid), len(self._waiting))):
+                        self._waiting.popleft()
+                    self._unsaid -= unsaid
+                    for prefix, day in prefixes:
+                        if self._prefixes.get(prefix) == day:
+                            del self._prefixes[prefix]
+        if at_s - self._tidied_at_s >= TIDY_EVERY_S:
+            self._tidied_at_s = at_s
+            await self._did(lambda journal: journal.tidy(now_ms=now_ms))
+
+    async def close(self) -> None:
+        """Ends the thread; what waits was flushed before or is lost."""
+        await self._in_thread(lambda journal: journal.close())
+        self._thread.shutdown(wait=False)
+
+    async def _did(self, work: Callable[[Journal], None]) -> bool:
+        def done(journal: Journal) -> bool:
+            work(journal)
+            return True
+
+        return await self._in_thread(done) is True
+
+    async def _in_thread(self, work: Callable[[Journal], T]) -> T | None:
+        """The result, None when the journal failed; opened again by the next call then."""
+        loop = asyncio.get_running_loop()
+        try:
+            result = await loop.run_in_executor(self._thread, self._with_journal, work)
+        except JournalFailed as error:
+            self.problem = str(error)
+            if loop.time() - self._logged_at_s >= LOG_EVERY_S:
+                self._logged_at_s = loop.time()
+                log.warning("the journal %s cannot be used: %s", self._path, error)
+            return None
+        self.problem = ""
+        return result
+
+    def _with_journal(self, work: Callable[[Journal], T]) -> T:
+        if self._journal is None:
+            self._journal = Journal(self._path)
+        try:
+            return work(self._journal)
+        except JournalFailed:
+            # A file that was replaced or repaired is found by opening it anew.
+            journal, self._journal = self._journal, None
+            with contextlib.suppress(Exception):
+                journal.close()
+            raise

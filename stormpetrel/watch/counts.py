@@ -1,0 +1,168 @@
+"""Putting the workers' reports together: sums, the last ten seconds, totals since the start. No clock, no I/O."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from stormpetrel.shield.reports import (
+    CHANNELS,
+    CLASSES,
+    MAX_OFFENDERS,
+    OTHER_APPLICATIONS,
+    OUTCOMES,
+    Offender,
+    WorkerReport,
+)
+
+WINDOW_S = 10.0
+MAX_REASONS = 100
+"""Policy lines counted by name: they are the code's own, but the bound must not depend on that."""
+MAX_NAMED_APPLICATIONS = 20
+NAMED_FROM = 100
+"""An application is shown by name once it made so many requests; others are counted together."""
+MAX_CANDIDATES = 2_000
+OTHER = "other"
+
+Table = dict[str, dict[str, int]]
+
+
+def add(into: Table, more: Mapping[str, Mapping[str, int]], *, names: Iterable[str] | None = None) -> None:
+    """Adds counts by name and outcome. With `names`, what is not among them is counted as OTHER."""
+    known = None if names is None else frozenset(names)
+    for name, outcomes in more.items():
+        row = into.setdefault(name if known is None or name in known else OTHER, {})
+        for outcome, count in outcomes.items():
+            if outcome in OUTCOMES:
+                row[outcome] = row.get(outcome, 0) + count
+
+
+def merged_offenders(reports: Iterable[WorkerReport]) -> tuple[Offender, ...]:
+    """Those who took most CPU time in all reports together, most first, at most MAX_OFFENDERS."""
+    sums: dict[str, Offender] = {}
+    for report in reports:
+        for one in report.offenders:
+            before = sums.get(one.identity)
+            sums[one.identity] = (
+                one
+                if before is None
+                else Offender(
+                    one.identity,
+                    before.cpu_s + one.cpu_s,
+                    before.requests + one.requests,
+                    before.refused + one.refused,
+                    before.ignored + one.ignored,
+                )
+            )
+    ranked = sorted(sums.values(), key=lambda one: (-one.cpu_s, -one.requests, one.identity))
+    return tuple(ranked[:MAX_OFFENDERS])
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Counts per second by name and outcome, and refusals per second by policy line."""
+
+    classes: dict[str, dict[str, float]]
+    channels: dict[str, dict[str, float]]
+    because: dict[str, float]
+
+
+class Window:
+    """The reports of the last WINDOW_S of one worker each; old ones go when a new one comes or is asked for."""
+
+    def __init__(self) -> None:
+        self._reports: deque[tuple[float, str, WorkerReport]] = deque()
+
+    def add(self, worker: str, report: WorkerReport, *, at_s: float) -> None:
+        """A report that came at `at_s`, on a clock that never goes back."""
+        self._reports.append((at_s, worker, report))
+        self._forget(at_s)
+
+    def reports(self, *, at_s: float, within_s: float = WINDOW_S) -> list[WorkerReport]:
+        """What came in the last `within_s`."""
+        self._forget(at_s)
+        return [report for came_s, _, report in self._reports if came_s > at_s - within_s]
+
+    def rates(self, *, at_s: float) -> Rates:
+        """Per second, over the time that the reports are of."""
+        self._forget(at_s)
+        classes: Table = {}
+        channels: Table = {}
+        because: dict[str, int] = {}
+        covered_s: dict[str, float] = {}
+        for _, worker, report in self._reports:
+            covered_s[worker] = covered_s.get(worker, 0.0) + report.period_s
+            add(classes, report.classes, names=CLASSES)
+            add(channels, report.channels, names=CHANNELS)
+            for reason, count in report.because.items():
+                because[reason] = because.get(reason, 0) + count
+        # Workers report side by side: the time is the longest that one of them covers, not their sum.
+        seconds = max(covered_s.values(), default=1.0) or 1.0
+        return Rates(
+            {name: {o: n / seconds for o, n in row.items()} for name, row in classes.items()},
+            {name: {o: n / seconds for o, n in row.items()} for name, row in channels.items()},
+            {reason: count / seconds for reason, count in because.items()},
+        )
+
+    def _forget(self, at_s: float) -> None:
+        while self._reports and self._reports[0][0] <= at_s - WINDOW_S:
+            self._reports.popleft()
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counts since the watch started; they only rise, so a worker that starts anew takes nothing away.
+
+    Every table is bounded: classes, channels and outcomes are the shield's, policy lines at most MAX_REASONS,
+    applications MAX_NAMED_APPLICATIONS and the rest together.
+    """
+
+    classes: Table = field(default_factory=dict)
+    channels: Table = field(default_factory=dict)
+    applications: Table = field(default_factory=dict)
+    because: dict[str, int] = field(default_factory=dict)
+    collateral_by_channel: dict[str, int] = field(default_factory=dict)
+    collateral_by_application: dict[str, int] = field(default_factory=dict)
+    reports: int = 0
+    _candidates: dict[str, int] = field(default_factory=dict)
+
+    def add(self, report: WorkerReport) -> None:
+        """Counts one report."""
+        self.reports += 1
+        add(self.classes, report.classes, names=CLASSES)
+        add(self.channels, report.channels, names=CHANNELS)
+        for reason, count in report.because.items():
+            name = reason if reason in self.because or len(self.because) < MAX_REASONS else OTHER
+            self.because[name] = self.because.get(name, 0) + count
+        for application, outcomes in report.applications.items():
+            self._consider(application, sum(outcomes.values()))
+            add(self.applications, {self._shown(application): outcomes})
+        for refusal in report.refusals:
+            channel = refusal.channel if refusal.channel in CHANNELS else OTHER
+            self.collateral_by_channel[channel] = self.collateral_by_channel.get(channel, 0) + 1
+            if refusal.application:
+                shown = self._shown(refusal.application)
+                by_application = self.collateral_by_application
+                by_application[shown] = by_application.get(shown, 0) + 1
+
+    def _shown(self, application: str) -> str:
+        return application if application in self.applications else OTHER
+
+    def _consider(self, application: str, count: int) -> None:
+        """An application that asks much gets a name of its own, and keeps it: a label that comes and goes
+        would make its figures fall."""
+        named = len(self.applications) - (OTHER in self.applications)
+        if (
+            application in self.applications
+            or application in ("", OTHER, OTHER_APPLICATIONS)
+            or named >= MAX_NAMED_APPLICATIONS
+        ):
+            return
+        seen = self._candidates.pop(application, 0) + count
+        if seen >= NAMED_FROM:
+            self.applications[application] = {}
+            return
+        if len(self._candidates) >= MAX_CANDIDATES:
+            del self._candidates[next(iter(self._candidates))]
+        self._candidates[application] = seen

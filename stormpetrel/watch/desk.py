@@ -1,0 +1,314 @@
+"""The watch's side of the control socket: workers report and are directed, commands ask and are answered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+
+import msgspec
+
+from stormpetrel.control import wire
+from stormpetrel.control.entries import checked, covers, value
+from stormpetrel.control.messages import (
+    Answer,
+    Ask,
+    AskPause,
+    AskRule,
+    AskStatus,
+    AskWhy,
+    Direct,
+    Done,
+    Failed,
+    Hello,
+    Look,
+    Report,
+    Standing,
+    Status,
+    Why,
+    decode_first,
+    decode_from_worker,
+)
+from stormpetrel.errors import SetupError
+from stormpetrel.shield.reports import Directions, Entry
+from stormpetrel.storage.journal import Direction, Note
+from stormpetrel.watch.bookkeeper import Bookkeeper
+from stormpetrel.watch.canaries import Canaries
+from stormpetrel.watch.orders import LONGEST_PAUSE_S
+from stormpetrel.watch.sight import Sight
+
+MAX_CONNECTIONS = 256
+FIRST_WORDS_S = 5.0
+LOOK_S = 1.0
+"""How long a worker may take to say what it knows of somebody; a busy one is answered without."""
+UNSENT_BYTES = 8 * 1024 * 1024
+"""A worker that reads nothing is left when so much waits for it; it comes back."""
+SHOWN_OFFENDERS = 10
+
+log = logging.getLogger(__name__)
+
+
+class Desk:
+    """Serves the control socket. Everything it says and is told is in `sight`, `books` and `canaries`."""
+
+    def __init__(
+        self, *, sight: Sight, books: Bookkeeper, canaries: Canaries, known_prefixes: dict[str, int]
+    ) -> None:
+        self._sight = sight
+        self._books = books
+        self._canaries = canaries
+        self._known_prefixes = known_prefixes
+        self._began_epoch_s = time.time()
+        self._workers: dict[str, asyncio.StreamWriter] = {}
+        self._open: set[asyncio.Task[None]] = set()
+        self._looks: dict[int, list[Standing]] = {}
+        self._look_number = 0
+
+    async def serve(self, sock: socket.socket, stop: asyncio.Event) -> None:
+        """Until `stop` is set."""
+        server = await asyncio.start_unix_server(self._connected, sock=sock)
+        try:
+            await stop.wait()
+        finally:
+            server.close()
+            for task in list(self._open):
+                task.cancel()
+            await asyncio.gather(*self._open, return_exceptions=True)
+
+    def direct(self) -> int:
+        """Sends every worker new directions; how many were sent."""
+        now_s, loop = time.time(), asyncio.get_running_loop()
+        return self._send(self._sight.directions(at_s=loop.time(), now_epoch_s=now_s))
+
+    def _send(self, directions: Directions) -> int:
+        frame = wire.framed(Direct(directions))
+        for writer in self._workers.values():
+            _write(writer, frame)
+        return len(self._workers)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        try:
+            if len(self._open) > MAX_CONNECTIONS or not wire.is_owner(writer.get_extra_info("socket")):
+                return
+            async with asyncio.timeout(FIRST_WORDS_S):
+                body = await wire.receive(reader)
+            if body is None:
+                return
+            first = decode_first(body)
+            if isinstance(first, Hello):
+                await self._worker(first, reader, writer)
+            else:
+                writer.write(wire.framed(await self._answer(first)))
+                await writer.drain()
+        except (wire.BrokenMessage, msgspec.DecodeError, TimeoutError, OSError) as error:
+            log.info("a connection of the control socket ended: %s", error or type(error).__name__)
+        except asyncio.CancelledError:
+            # The watch ends. Passed on, asyncio would log it as a failure of the connection.
+            return
+        except Exception:  # a connection's edge: one wrong message must not end the watch
+            log.exception("the control socket failed")
+        finally:
+            self._open.discard(task)
+            writer.close()
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
+
+    # Workers
+
+    async def _worker(self, hello: Hello, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        before = self._workers.pop(hello.name, None)
+        if before is not None:
+            before.close()
+        self._workers[hello.name] = writer
+        self._books.note(self._sight.hello(hello.name, hello.pid, now_epoch_s=time.time()))
+        try:
+            _write(writer, wire.framed(Direct(self._first_directions(loop.time()))))
+            while (body := await wire.receive(reader)) is not None:
+                message = decode_from_worker(body)
+                if isinstance(message, Report):
+                    self._take(hello.name, message, loop.time())
+                elif message.number in self._looks:
+                    self._looks[message.number].append(message)
+        finally:
+            if self._workers.get(hello.name) is writer:
+                del self._workers[hello.name]
+
+    def _first_directions(self, at_s: float) -> Directions:
+        return self._sight.directions(
+            at_s=at_s, now_epoch_s=time.time(), known_prefixes=tuple(self._known_prefixes.items())
+        )
+
+    def _take(self, name: str, message: Report, at_s: float) -> None:
+        self._sight.take(name, message.report, at_s=at_s)
+        for prefix, day in message.report.prefixes:
+            remember(self._known_prefixes, prefix, day)
+        self._books.see(message.report.prefixes)
+
+    # Commands
+
+    async def _answer(self, question: Ask) -> Answer:
+        try:
+            match question:
+                case AskStatus():
+                    return self._status()
+                case AskWhy():
+                    return await self._why(question)
+                case AskRule():
+                    return await self._rule(question)
+                case AskPause():
+                    return await self._pause(question)
+        except SetupError as error:
+            return Failed(error.safe_text)
+
+    def _status(self) -> Status:
+        sight, at_s = self._sight, asyncio.get_running_loop().time()
+        sight.orders.forget_expired(now_epoch_s=time.time())
+        rates = sight.rates(at_s=at_s)
+        newest = sight.newest(at_s=at_s)
+        return Status(
+            mode=newest[0].mode if newest else "",
+            onset_epoch_s=sight.attack.onset_epoch_s,
+            overload_since_epoch_s=sight.attack.overload_since_epoch_s,
+            paused_until_epoch_s=sight.orders.paused_until_epoch_s,
+            version=sight.orders.version,
+            workers=sight.workers(at_s=at_s),
+            canaries=tuple(seen.state for seen in self._canaries.seen.values()),
+            classes=rates.classes,
+            channels=rates.channels,
+            because=rates.because,
+            offenders=sight.offenders(at_s=at_s, count=SHOWN_OFFENDERS),
+            allowed=sight.orders.said("allow"),
+            denied=sight.orders.said("deny"),
+            journal_problem=self._books.problem,
+        )
+
+    async def _why(self, question: AskWhy) -> Why:
+        sight = self._sight
+        standings: list[Standing] = []
+        if question.identities:
+            standings = await self._look(question.identities[0], question.created_epoch_s)
+        sight.orders.forget_expired(now_epoch_s=time.time())
+        if question.application:
+            refusals = sight.collateral.latest_of_application(question.application)
+            count = sight.collateral.count_of_application(question.application)
+        else:
+            refusals = sight.collateral.latest(question.identities)
+            count = sight.collateral.count(question.identities)
+        # Each worker has its own ceiling: what counts for a person is where least is left.
+        least = min(standings, key=lambda one: one.remaining, default=None)
+        return Why(
+            lane=max((one.lane for one in standings), default=""),
+            limit=least.limit if least else 0,
+            remaining=least.remaining if least else 0,
+            is_demoted=any(one.is_demoted for one in standings),
+            onset_epoch_s=sight.attack.onset_epoch_s,
+            allowed=_named(sight.orders.said("allow"), question.names),
+            denied=_named(sight.orders.said("deny"), question.names),
+            refusals=refusals,
+            refused_count=count,
+            since_epoch_s=self._began_epoch_s,
+        )
+
+    async def _look(self, identity: str, created_epoch_s: float) -> list[Standing]:
+        """What the workers know of it; those that do not answer in time are left out."""
+        self._look_number += 1
+        number, asked = self._look_number, len(self._workers)
+        answers = self._looks[number] = []
+        frame = wire.framed(Look(number, identity, created_epoch_s))
+        for writer in self._workers.values():
+            _write(writer, frame)
+        try:
+            end_s = asyncio.get_running_loop().time() + LOOK_S
+            # A command a minute does not need an event for each worker.
+            while len(answers) < asked and asyncio.get_running_loop().time() < end_s:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            return answers
+        finally:
+            del self._looks[number]
+
+    async def _rule(self, question: AskRule) -> Done:
+        orders, now_s = self._sight.orders, time.time()
+        if question.verdict == "none":
+            kind, named = question.entry.kind, value(question.entry.kind, question.entry.value)
+            if not orders.take_back(kind, named):
+                raise SetupError(f"nothing is said of {kind} {named}")
+            told = self.direct()
+            self._write_down("undo", "is as anybody again", kind, named)
+            return Done(told, await self._books.end_direction(kind=kind, value=named))
+        if question.verdict not in ("allow", "deny"):
+            raise SetupError("it can be allowed or denied")
+        entry = checked(question.entry, now_epoch_s=now_s)
+        orders.put(question.verdict, entry)
+        # In force first: a disk that hangs must not keep it waiting.
+        told = self.direct()
+        until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(entry.expires_epoch_s))
+        text = f"until {until}: {entry.reason or 'no reason given'}"
+        self._write_down(question.verdict, text, entry.kind, entry.value)
+        expires_ms = int(entry.expires_epoch_s * 1000)
+        kept = await self._books.set_direction(
+            Direction(question.verdict, entry.kind, entry.value, expires_ms, entry.reason)
+        )
+        return Done(told, kept)
+
+    async def _pause(self, question: AskPause) -> Done:
+        now_s = time.time()
+        if question.until_epoch_s and not 0 < question.until_epoch_s - now_s <= LONGEST_PAUSE_S:
+            raise SetupError("a pause ends in the future, within a day")
+        self._sight.orders.paused_until_epoch_s = question.until_epoch_s
+        told = self.direct()
+        text = (
+            f"denies and demotions are off for {question.until_epoch_s - now_s:.0f} s"
+            if question.until_epoch_s
+            else "the pause was ended"
+        )
+        self._books.note([Note(at_ms=int(now_s * 1000), kind="pause", text=text)])
+        kept = await self._books.set_fact("paused_until_ms", int(question.until_epoch_s * 1000))
+        return Done(told, kept)
+
+    def _write_down(self, kind: str, text: str, named: str, what: str) -> None:
+        is_address = named == "address"
+        self._books.note(
+            [
+                Note(
+                    at_ms=time.time_ns() // 1_000_000,
+                    kind=kind,
+                    text=text,
+                    who=named if is_address else f"{named}:{what}"[:80],
+                    address=what if is_address else "",
+                )
+            ]
+        )
+
+
+MAX_KNOWN_PREFIXES = 50_000
+
+
+def remember(known: dict[str, int], prefix: str, day: int) -> None:
+    """Keeps a network's last day; at most MAX_KNOWN_PREFIXES, the one learned first goes."""
+    if prefix in known:
+        known[prefix] = max(day, known[prefix])
+        return
+    while len(known) >= MAX_KNOWN_PREFIXES:
+        del known[next(iter(known))]
+    known[prefix] = day
+
+
+def _write(writer: asyncio.StreamWriter, frame: bytes) -> None:
+    if writer.transport.get_write_buffer_size() > UNSENT_BYTES:
+        writer.transport.abort()
+        return
+    writer.write(frame)
+
+
+def _named(entries: tuple[Entry, ...], names: tuple[tuple[str, str], ...]) -> Entry | None:
+    for entry in entries:
+        for kind, named in names:
+            if entry.kind == kind and covers(entry, named):
+                return entry
+    return None

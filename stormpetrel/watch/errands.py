@@ -1,0 +1,144 @@
+"""What a canary does on each channel: a request that a person would make, and that leaves nothing behind.
+
+| channel | asks | is well when |
+|---|---|---|
+| web | the public timeline's page | 200 |
+| apps | the public timeline over the API, with a token of the canaries' own | 200 |
+| posting | a token, made and taken back: two writes through the writer that stores posts | 200 and 200 |
+| streaming | the public stream, until its first line | 200 and the line |
+| sign_in | the form, then a sign-in as nobody: the form's check and the password's | 200, then 422 |
+| feeds | the Atom feed of a hashtag that nobody uses | 200 |
+
+Posting does not post: a post would be seen, counted, delivered and found, and an account of its own would be
+among the people. What it shares with posts is what fails in an attack or on a full disk: the way in, the class,
+the writer and its commit.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from stormpetrel.rules.canaries import CanaryCredentials
+from stormpetrel.watch.front_door import Answer, FrontDoor
+
+USER_AGENT = "stormpetrel-canary"
+FEED = "/tags/stormpetrelcanary/feed.atom"
+NOBODY = "nobody, a canary"
+"""Not a username: nobody can have it, with its spaces."""
+_FORM = "application/x-www-form-urlencoded"
+_CSRF = re.compile(rb'name="csrf" value="([0-9a-f]+)"')
+
+
+class NotWell(Exception):
+    """An errand found what it must not find. `refused`: the shield said no, with 429 or 503."""
+
+    def __init__(self, text: str, *, refused: bool = False) -> None:
+        super().__init__(text)
+        self.refused = refused
+
+
+class TokenUnknown(NotWell):
+    """The canaries' application or token is not there (any more): it has to be registered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """Who goes: by which door, with which credentials; `mark` gives the header that says so to the workers."""
+
+    door: FrontDoor
+    known: CanaryCredentials
+    mark: Callable[[], dict[str, str]]
+
+    async def ask(
+        self,
+        method: str,
+        target: str,
+        *,
+        expect: int,
+        form: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        first_of_stream: bytes | None = None,
+    ) -> Answer:
+        """The answer, which has the status that is expected. Raises NotWell, NoAnswer."""
+        sent = {"User-Agent": USER_AGENT, **self.mark(), **(headers or {})}
+        body = b""
+        if form is not None:
+            sent["Content-Type"] = _FORM
+            body = urlencode(form).encode()
+        answer = await self.door.ask(method, target, headers=sent, body=body, first_of_stream=first_of_stream)
+        if answer.status == expect:
+            return answer
+        said = f"{method} {target.partition('?')[0]} answered {answer.status}"
+        if answer.status == 401:
+            raise TokenUnknown(said)
+        raise NotWell(said, refused=answer.status in (429, 503))
+
+
+async def web(canary: Canary) -> None:
+    """A page."""
+    await canary.ask("GET", "/public", expect=200, headers={"Accept": "text/html"})
+
+
+async def apps(canary: Canary) -> None:
+    """The API with a token."""
+    bearer = {"Authorization": f"Bearer {canary.known.token}"}
+    answer = await canary.ask("GET", "/api/v1/timelines/public?limit=1", expect=200, headers=bearer)
+    try:
+        if isinstance(json.loads(answer.body), list):
+            return
+    except ValueError as error:
+        raise NotWell("the API's answer is not JSON") from error
+    raise NotWell("the API's answer is not a list")
+
+
+async def posting(canary: Canary) -> None:
+    """Two writes: a token is made and taken back."""
+    own = {"client_id": canary.known.client_id, "client_secret": canary.known.client_secret}
+    answer = await canary.ask(
+        "POST", "/oauth/token", expect=200, form={**own, "grant_type": "client_credentials", "scope": "read"}
+    )
+    try:
+        token = json.loads(answer.body)["access_token"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotWell("the token's answer could not be read") from error
+    await canary.ask("POST", "/oauth/revoke", expect=200, form={**own, "token": str(token)})
+
+
+async def streaming(canary: Canary) -> None:
+    """A stream opens, and says its first line."""
+    await canary.ask("GET", "/api/v1/streaming/public", expect=200, first_of_stream=b":)\n")
+
+
+async def sign_in(canary: Canary) -> None:
+    """The form, sent as nobody: it comes back and says that this is not right."""
+    form = await canary.ask("GET", "/auth/sign_in", expect=200)
+    found = _CSRF.search(form.body)
+    if found is None:
+        raise NotWell("the sign-in page has no form")
+    cookies = "; ".join(value.partition(";")[0] for name, value in form.headers if name == "set-cookie")
+    await canary.ask(
+        "POST",
+        "/auth/sign_in",
+        expect=422,
+        form={"csrf": found[1].decode(), "user[email]": NOBODY, "user[password]": "none", "next": "/"},
+        headers={"Cookie": cookies},
+    )
+
+
+async def feeds(canary: Canary) -> None:
+    """A feed."""
+    await canary.ask("GET", FEED, expect=200)
+
+
+ERRANDS: dict[str, Callable[[Canary], Awaitable[None]]] = {
+    "web": web,
+    "apps": apps,
+    "posting": posting,
+    "streaming": streaming,
+    "sign_in": sign_in,
+    "feeds": feeds,
+}

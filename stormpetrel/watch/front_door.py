@@ -1,0 +1,99 @@
+"""One request through the front door, the public port: a connection of its own, the whole answer or why not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+MAX_ANSWER_BYTES = 1024 * 1024
+MAX_HEAD_BYTES = 32 * 1024
+
+
+class NoAnswer(Exception):
+    """There was no answer that could be read; the text says what happened instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`headers`: lower-case names with their values, in order. `body`: what came, chunks joined."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FrontDoor:
+    """Where the public port is. `host_header`: the name that people reach it by."""
+
+    host: str
+    port: int
+    host_header: str
+
+    async def ask(
+        self,
+        method: str,
+        target: str,
+        *,
+        headers: dict[str, str],
+        body: bytes = b"",
+        first_of_stream: bytes | None = None,
+    ) -> Answer:
+        """The answer. `first_of_stream`: of an answer that stays open, come back when this has come.
+
+        Raises NoAnswer. Bounded in bytes, not in time: that is the caller's.
+        """
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {self.host_header}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if body or method == "POST":
+            lines.append(f"Content-Length: {len(body)}")
+        if first_of_stream is None:
+            lines.append("Connection: close")
+        head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+        writer: asyncio.StreamWriter | None = None
+        try:
+            reader, writer = await asyncio.open_connection(self.host, self.port, limit=MAX_HEAD_BYTES)
+            writer.write(head + body)
+            status, answered = _parsed_head(await reader.readuntil(b"\r\n\r\n"))
+            if first_of_stream is not None and status == 200:
+                await reader.readuntil(first_of_stream)
+                return Answer(status, answered, first_of_stream)
+            return Answer(status, answered, await _rest(reader, answered))
+        except asyncio.IncompleteReadError as error:
+            raise NoAnswer("the connection was closed before the answer was complete") from error
+        except asyncio.LimitOverrunError as error:
+            raise NoAnswer("the answer is larger than it should be") from error
+        except OSError as error:
+            raise NoAnswer(error.strerror or "no connection") from error
+        finally:
+            if writer is not None:
+                writer.close()
+                # Only its end is waited for; how it ended does not matter any more.
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
+
+
+def _parsed_head(head: bytes) -> tuple[int, tuple[tuple[str, str], ...]]:
+    first, *lines = head.decode("latin-1").split("\r\n")
+    words = first.split(" ", 2)
+    if len(words) < 2 or not words[0].startswith("HTTP/1.") or not words[1].isdigit():
+        raise NoAnswer("what answers does not speak HTTP")
+    pairs = [line.partition(":")[::2] for line in lines if line]
+    return int(words[1]), tuple((name.strip().lower(), value.strip()) for name, value in pairs)
+
+
+async def _rest(reader: asyncio.StreamReader, headers: tuple[tuple[str, str], ...]) -> bytes:
+    """The body: of a known length, in chunks, or until the connection ends."""
+    known = dict(headers)
+    if "content-length" in known:
+        length = int(known["content-length"]) if known["content-length"].isdigit() else -1
+        if not 0 <= length <= MAX_ANSWER_BYTES:
+            raise NoAnswer("the answer is larger than it should be")
+        return await reader.readexactly(length)
+    body = bytearray()
+    while part := await reader.read(65_536):
+        body += part
+        if len(body) > MAX_ANSWER_BYTES:
+            raise NoAnswer("the answer is larger than it should be")
+    return bytes(body)

@@ -1,0 +1,165 @@
+"""The figures as Prometheus reads them. Every set of labels is bounded: a flood must not become a flood of series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from stormpetrel.shield.reports import WorkerReport
+from stormpetrel.watch.attack import Attack
+from stormpetrel.watch.counts import Totals
+
+MAX_LABEL = 60
+_PREFIX = "stormpetrel_"
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryFigures:
+    """`is_well`: how the last one ended, None before the first. `counts`: by outcome, since the start."""
+
+    is_well: bool | None
+    seconds: float
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the figures are of. `newest`: each living worker's last report."""
+
+    totals: Totals
+    attack: Attack
+    workers: int
+    newest: tuple[WorkerReport, ...]
+    restarts: int
+    canaries: Mapping[str, CanaryFigures]
+    journal_lost: int
+    is_journal_well: bool
+
+
+def exposition(figures: Figures) -> str:
+    """The whole text, as of now."""
+    totals, newest = figures.totals, figures.newest
+    waiting: dict[str, float] = {}
+    for report in newest:
+        for name, count in report.waiting.items():
+            waiting[name] = waiting.get(name, 0) + count
+    lines = [
+        *_table("requests_total", "Requests by class and outcome.", "class", totals.classes),
+        *_table("channel_requests_total", "Requests by channel and outcome.", "channel", totals.channels),
+        *_table(
+            "application_requests_total",
+            "Requests by application and outcome; those that ask little together.",
+            "application",
+            totals.applications,
+        ),
+        *_counter("refusals_total", "Refusals by policy line.", "because", totals.because),
+        *_counter(
+            "collateral_total",
+            "Refusals of people with a credential, by channel.",
+            "channel",
+            totals.collateral_by_channel,
+        ),
+        *_counter(
+            "collateral_applications_total",
+            "Refusals of people with a credential, by application.",
+            "application",
+            totals.collateral_by_application,
+        ),
+        *_one(
+            "cache_hits_total",
+            "Requests answered from memory.",
+            "counter",
+            sum(row.get("cached", 0) for row in totals.classes.values()),
+        ),
+        *_one("workers", "Workers that reported within the last seconds.", "gauge", figures.workers),
+        *_one("worker_restarts_total", "Workers that came back anew.", "counter", figures.restarts),
+        *_one("running", "Requests that run now.", "gauge", sum(r.running for r in newest)),
+        *_gauge("waiting", "Requests that wait now, by class.", "class", waiting),
+        *_one("connections", "Open connections.", "gauge", sum(r.connections for r in newest)),
+        *_one(
+            "queue_wait_seconds",
+            "The longest that anybody waited for a slot in the last second.",
+            "gauge",
+            max((r.worst_wait_s for r in newest), default=0.0),
+        ),
+        *_one(
+            "loop_lag_seconds",
+            "The worst lateness of a worker's loop in the last second.",
+            "gauge",
+            max((r.loop_lag_s for r in newest), default=0.0),
+        ),
+        *_one(
+            "writer_wait_seconds",
+            "How long the write that waits longest has waited.",
+            "gauge",
+            max((r.writer_wait_s for r in newest), default=0.0),
+        ),
+        *_one("demoted", "Identities that wait behind everybody.", "gauge", sum(r.demoted for r in newest)),
+        *_one(
+            "overload", "1 while a worker is overloaded.", "gauge", figures.attack.overload_since_epoch_s > 0
+        ),
+        *_one(
+            "onset_seconds",
+            "When the present attack began, in seconds since 1970; 0 without one.",
+            "gauge",
+            figures.attack.onset_epoch_s,
+        ),
+        *_gauge(
+            "canary_ok",
+            "1 when the channel's last canary was well.",
+            "channel",
+            {name: one.is_well for name, one in figures.canaries.items() if one.is_well is not None},
+        ),
+        *_gauge(
+            "canary_seconds",
+            "How long the channel's last canary took.",
+            "channel",
+            {name: one.seconds for name, one in figures.canaries.items() if one.is_well is not None},
+        ),
+        *_table(
+            "canaries_total",
+            "Canaries by channel and outcome.",
+            "channel",
+            {name: one.counts for name, one in figures.canaries.items()},
+        ),
+        *_one("journal_ok", "1 while the journal can be written.", "gauge", figures.is_journal_well),
+        *_one("journal_lost_total", "Entries that could not be written.", "counter", figures.journal_lost),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _heading(name: str, about: str, kind: str) -> list[str]:
+    return [f"# HELP {_PREFIX}{name} {about}", f"# TYPE {_PREFIX}{name} {kind}"]
+
+
+def _one(name: str, about: str, kind: str, value: float) -> list[str]:
+    return [*_heading(name, about, kind), f"{_PREFIX}{name} {_number(value)}"]
+
+
+def _gauge(name: str, about: str, label: str, values: Mapping[str, float]) -> list[str]:
+    return [*_heading(name, about, "gauge"), *_rows(name, label, values.items())]
+
+
+def _counter(name: str, about: str, label: str, values: Mapping[str, int]) -> list[str]:
+    return [*_heading(name, about, "counter"), *_rows(name, label, values.items())]
+
+
+def _rows(name: str, label: str, values: Iterable[tuple[str, float]]) -> list[str]:
+    return [f'{_PREFIX}{name}{{{label}="{_escaped(key)}"}} {_number(value)}' for key, value in sorted(values)]
+
+
+def _table(name: str, about: str, label: str, table: Mapping[str, Mapping[str, int]]) -> list[str]:
+    rows = [
+        f'{_PREFIX}{name}{{{label}="{_escaped(key)}",outcome="{_escaped(outcome)}"}} {count}'
+        for key, outcomes in sorted(table.items())
+        for outcome, count in sorted(outcomes.items())
+    ]
+    return [*_heading(name, about, "counter"), *rows]
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:.6g}"
+
+
+def _escaped(text: str) -> str:
+    return text[:MAX_LABEL].replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

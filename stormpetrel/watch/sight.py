@@ -1,0 +1,168 @@
+"""What the watch knows: the workers' reports put together, the attack, the orders. Time is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from stormpetrel.control.messages import OffenderState, WorkerState
+from stormpetrel.shield.reports import Directions, Offender, WorkerReport
+from stormpetrel.storage.journal import Note
+from stormpetrel.watch.attack import Attack, step
+from stormpetrel.watch.collateral import Collateral
+from stormpetrel.watch.counts import Rates, Totals, Window, merged_offenders
+from stormpetrel.watch.orders import Orders
+
+ALIVE_S = 5.0
+"""A worker that has not reported for so long counts as gone."""
+FRESH_S = 2.5
+"""Reports this young are the present: they come once a second."""
+MAX_WORKERS = 256
+OFFENDER_SHARE = 0.25
+OFFENDER_CPU_S = 0.05
+"""Under overload, who takes so much of all CPU time, and at least this in a second, is written down …"""
+OFFENDER_AGAIN_S = 60.0
+MAX_OFFENDER_NOTES = 10
+"""… once in this time, and at most so many of them: the journal is for people to read."""
+
+
+@dataclass(slots=True)
+class _Worker:
+    pid: int
+    report: WorkerReport | None = None
+    came_s: float = 0.0
+
+
+class Sight:
+    """Everything that the watch holds of the machine. `restarts`: workers that came back anew."""
+
+    def __init__(self, *, attack: Attack | None = None) -> None:
+        self.orders = Orders()
+        self.totals = Totals()
+        self.collateral = Collateral()
+        self.attack = attack or Attack()
+        self.restarts = 0
+        self._window = Window()
+        self._workers: dict[str, _Worker] = {}
+        self._noted: dict[str, float] = {}
+
+    def hello(self, name: str, pid: int, *, now_epoch_s: float) -> list[Note]:
+        """A worker has come; what is to be written down."""
+        before = self._workers.pop(name, None)
+        while len(self._workers) >= MAX_WORKERS:
+            del self._workers[next(iter(self._workers))]
+        self._workers[name] = _Worker(pid)
+        if before is None or before.pid == pid:
+            return []
+        self.restarts += 1
+        text = f"worker {name} was started again (process {pid} follows {before.pid})"
+        return [Note(at_ms=int(now_epoch_s * 1000), kind="worker", text=text, who=name)]
+
+    def take(self, name: str, report: WorkerReport, *, at_s: float) -> None:
+        """A worker's report; `at_s` on a clock that never goes back."""
+        worker = self._workers.get(name)
+        if worker is None:
+            return
+        worker.report, worker.came_s = report, at_s
+        self._window.add(name, report, at_s=at_s)
+        self.totals.add(report)
+        self.collateral.add(report.refusals)
+
+    def second(self, *, at_s: float, now_epoch_s: float) -> list[Note]:
+        """A second has passed; what is to be written down of it."""
+        newest = self.newest(at_s=at_s, within_s=FRESH_S)
+        before = self.attack
+        self.attack = step(before, newest, now_epoch_s=now_epoch_s)
+        notes = _attack_notes(before, self.attack, now_epoch_s=now_epoch_s)
+        if self.attack.overload_since_epoch_s:
+            notes += self._offender_notes(merged_offenders(newest), now_epoch_s=now_epoch_s)
+        return notes
+
+    def directions(
+        self, *, at_s: float, now_epoch_s: float, known_prefixes: tuple[tuple[str, int], ...] = ()
+    ) -> Directions:
+        """What the workers are to do from now on."""
+        return self.orders.directions(
+            now_epoch_s=now_epoch_s,
+            offenders=merged_offenders(self.newest(at_s=at_s, within_s=FRESH_S)),
+            onset_epoch_s=self.attack.onset_epoch_s,
+            known_prefixes=known_prefixes,
+        )
+
+    def newest(self, *, at_s: float, within_s: float = ALIVE_S) -> tuple[WorkerReport, ...]:
+        """The last report of each worker that reported lately."""
+        return tuple(
+            worker.report
+            for worker in self._workers.values()
+            if worker.report is not None and at_s - worker.came_s <= within_s
+        )
+
+    def workers(self, *, at_s: float) -> tuple[WorkerState, ...]:
+        """The workers that are alive, by name."""
+        return tuple(
+            WorkerState(
+                name=name,
+                pid=worker.pid,
+                age_s=at_s - worker.came_s,
+                running=report.running,
+                waiting=sum(report.waiting.values()),
+                worst_wait_s=report.worst_wait_s,
+                loop_lag_s=report.loop_lag_s,
+                directions_version=report.directions_version,
+            )
+            for name, worker in sorted(self._workers.items())
+            if (report := worker.report) is not None and at_s - worker.came_s <= ALIVE_S
+        )
+
+    def rates(self, *, at_s: float) -> Rates:
+        """Counts per second of the last ten seconds."""
+        return self._window.rates(at_s=at_s)
+
+    def offenders(self, *, at_s: float, count: int) -> tuple[OffenderState, ...]:
+        """Who took most CPU time in the last ten seconds."""
+        merged = merged_offenders(self._window.reports(at_s=at_s))
+        return tuple(
+            OffenderState(one.identity, one.cpu_s, one.requests, one.refused, one.ignored)
+            for one in merged[:count]
+        )
+
+    def _offender_notes(self, offenders: Iterable[Offender], *, now_epoch_s: float) -> list[Note]:
+        offenders = tuple(offenders)
+        total_s = sum(one.cpu_s for one in offenders)
+        self._noted = {
+            who: at_s for who, at_s in self._noted.items() if now_epoch_s - at_s < OFFENDER_AGAIN_S
+        }
+        notes = []
+        for one in offenders:
+            is_heavy = one.cpu_s >= OFFENDER_CPU_S and one.cpu_s >= OFFENDER_SHARE * total_s
+            if is_heavy and one.identity not in self._noted and len(self._noted) < MAX_OFFENDER_NOTES:
+                self._noted[one.identity] = now_epoch_s
+                notes.append(_offender_note(one, now_epoch_s=now_epoch_s))
+        return notes
+
+
+def _offender_note(one: Offender, *, now_epoch_s: float) -> Note:
+    kind, _, value = one.identity.partition(":")
+    is_address = kind == "address"
+    return Note(
+        at_ms=int(now_epoch_s * 1000),
+        kind="offender",
+        # Without the address, which is kept beside it and for a shorter time.
+        text=f"took {one.cpu_s:.2f} s of CPU in a second with {one.requests} requests, "
+        f"{one.refused} refused, {one.ignored} before it should have come back",
+        who=kind if is_address else one.identity,
+        address=value if is_address else "",
+        count=one.requests,
+    )
+
+
+def _attack_notes(before: Attack, after: Attack, *, now_epoch_s: float) -> list[Note]:
+    at_ms = int(now_epoch_s * 1000)
+    if after.onset_epoch_s and not before.onset_epoch_s:
+        ago_s = max(0.0, now_epoch_s - after.onset_epoch_s)
+        text = f"overload began; what was known before it, {ago_s:.0f} s ago, counts as established"
+        return [Note(at_ms=at_ms, kind="overload", text=text)]
+    if before.onset_epoch_s and not after.onset_epoch_s:
+        lasted_s = max(0.0, before.overloaded_at_epoch_s - before.onset_epoch_s)
+        return [Note(at_ms=at_ms, kind="calm", text=f"overload is over; it lasted {lasted_s:.0f} s")]
+    return []

@@ -1,0 +1,213 @@
+"""Workers and commands at the watch's socket: real sockets, both sides."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+import struct
+import time
+
+import pytest
+
+from stormpetrel.control import wire
+from stormpetrel.control.asking import ask
+from stormpetrel.control.messages import (
+    AskPause,
+    AskRule,
+    AskStatus,
+    AskWhy,
+    Done,
+    Failed,
+    Status,
+    Why,
+)
+from stormpetrel.errors import EnvironmentFailure
+from stormpetrel.shield.reports import Entry, Offender, Refusal
+from tests.watch.reporting import a_report
+from tests.watch.watching import Worker, a_watch, asked
+
+FAR_S = 4_000_000_000.0
+"""Until the year 2096: directions of these tests are in force whatever the clock says."""
+
+
+def test_a_worker_reports_and_is_directed(tmp_path):
+    async def body():
+        report = a_report(offenders=(Offender("account:1", 0.5, 9, 0, 0),), running=3)
+        async with a_watch(tmp_path, {"192.0.2.0/24": 20_000}) as sight:
+            worker = Worker(tmp_path, report=report)
+            first = await worker.until(lambda told: True)
+            assert first.known_prefixes == (("192.0.2.0/24", 20_000),)
+            while not sight.totals.reports:
+                await asyncio.sleep(0.005)
+            status = await asked(tmp_path, AskStatus())
+            assert isinstance(status, Status)
+            (seen,) = status.workers
+            assert (seen.name, seen.pid, seen.running) == ("web-0", os.getpid(), 3)
+            assert [one.identity for one in status.offenders] == ["account:1"]
+            await worker.end()
+
+    asyncio.run(body())
+
+
+def test_what_an_operator_says_reaches_every_worker_at_once_and_can_be_taken_back(tmp_path):
+    async def body():
+        async with a_watch(tmp_path):
+            workers = [Worker(tmp_path, name) for name in ("web-0", "web-1")]
+            for worker in workers:
+                await worker.until(lambda told: True)
+            entry = Entry("address", "192.0.2.7/24", FAR_S - 1, "scans")
+            assert isinstance(await asked(tmp_path, AskRule("deny", entry)), Failed)  # too long
+            entry = Entry("address", "192.0.2.7/24", 0.0, "scans")
+            assert isinstance(await asked(tmp_path, AskRule("deny", entry)), Failed)  # over already
+            entry = Entry("address", "192.0.2.7/24", time.time() + 60, "scans")
+            assert await asked(tmp_path, AskRule("deny", entry)) == Done(2, True)
+            for worker in workers:
+                told = await worker.until(lambda told: told.denied)
+                assert (told.denied[0].kind, told.denied[0].value) == ("address", "192.0.2.0/24")
+            assert await asked(tmp_path, AskRule("none", entry)) == Done(2, True)
+            assert isinstance(await asked(tmp_path, AskRule("none", entry)), Failed)
+            assert isinstance(await asked(tmp_path, AskRule("bless", entry)), Failed)
+            for worker in workers:
+                await worker.until(lambda told: not told.denied)
+            until_s = time.time() + 60
+            assert await asked(tmp_path, AskPause(until_s)) == Done(2, True)
+            assert isinstance(await asked(tmp_path, AskPause(FAR_S)), Failed)
+            await workers[0].until(lambda told: told.paused_until_epoch_s == until_s)
+            for worker in workers:
+                await worker.end()
+
+    asyncio.run(body())
+
+
+def test_why_asks_the_workers_and_remembers_refusals(tmp_path):
+    async def body():
+        refusal = Refusal(1_900.0, "account:1", "Tusky", "apps", "queue/full")
+        async with a_watch(tmp_path) as sight:
+            sight.collateral.add([refusal])
+            worker = Worker(tmp_path)
+            await worker.until(lambda told: True)
+            entry = Entry("application", "Tusky", time.time() + 60, "an app for the press")
+            await asked(tmp_path, AskRule("allow", entry))
+            why = await asked(
+                tmp_path,
+                AskWhy((("account", "1"), ("application", "Tusky")), ("account:1",), created_epoch_s=5.0),
+            )
+            assert isinstance(why, Why)
+            assert (why.lane, why.limit, why.remaining, why.is_demoted) == ("K1", 100, 60, False)
+            assert (why.allowed, why.denied) == (entry, None)
+            assert (why.refusals, why.refused_count) == ((refusal,), 1)
+            assert [(look.identity, look.created_epoch_s) for look in worker.looks] == [("account:1", 5.0)]
+            of_app = await asked(tmp_path, AskWhy((), application="Tusky"))
+            assert (of_app.refusals, of_app.lane) == ((refusal,), "")
+            await worker.end()
+
+    asyncio.run(body())
+
+
+def test_a_worker_comes_back_to_a_watch_that_was_started_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("stormpetrel.control.reporter.RETRY_S", 0.01)
+
+    async def body():
+        worker = Worker(tmp_path)  # there is no watch yet
+        async with a_watch(tmp_path):
+            first = await worker.until(lambda told: True)
+        async with a_watch(tmp_path):
+            again = await worker.until(lambda told: told.version != first.version)
+            assert again.version > first.version
+        await worker.end()
+
+    asyncio.run(body())
+
+
+def test_a_worker_whose_report_fails_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("stormpetrel.control.reporter.RETRY_S", 0.01)
+
+    async def body():
+        async with a_watch(tmp_path) as sight:
+            worker = Worker(tmp_path)
+            fails = iter([True, False])
+            original = worker.reporter._report
+
+            def report():
+                if next(fails, False):
+                    raise RuntimeError("a report that fails on purpose")
+                return original()
+
+            worker.reporter._report = report
+            while not sight.totals.reports:
+                await asyncio.sleep(0.005)
+            await worker.end()
+
+    asyncio.run(body())
+
+
+def test_only_the_owner_may_use_the_socket(tmp_path):
+    sock = wire.listen(tmp_path)
+    try:
+        assert stat.S_IMODE(os.stat(tmp_path / wire.FILE_NAME).st_mode) == 0o600
+        assert wire.is_owner(sock)
+    finally:
+        sock.close()
+
+
+def test_a_data_directory_may_have_any_length(tmp_path):
+    directory = tmp_path / ("a" * 120) / ("b" * 120)
+    directory.mkdir(parents=True)
+
+    async def body():
+        async with a_watch(directory):
+            assert isinstance(await asked(directory, AskStatus()), Status)
+
+    asyncio.run(body())
+
+
+def test_what_a_watch_that_was_killed_left_behind_is_replaced(tmp_path):
+    wire.listen(tmp_path).close()
+    with pytest.raises(EnvironmentFailure, match="does not run"):
+        ask(tmp_path, AskStatus())
+
+    async def body():
+        async with a_watch(tmp_path):
+            assert isinstance(await asked(tmp_path, AskStatus()), Status)
+
+    asyncio.run(body())
+
+
+def test_without_a_watch_a_command_is_told_so(tmp_path):
+    for directory in (tmp_path, tmp_path / "not there"):
+        with pytest.raises(EnvironmentFailure, match="does not run"):
+            ask(directory, AskStatus())
+
+
+def test_nonsense_ends_its_own_connection_only(tmp_path):
+    async def body():
+        async with a_watch(tmp_path) as sight:
+            worker = Worker(tmp_path)
+            await worker.until(lambda told: True)
+            for nonsense in (
+                b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+                struct.pack(">I", wire.MAX_MESSAGE_BYTES + 1),
+                struct.pack(">I", 3) + b"\xff\xff\xff",
+                struct.pack(">I", 100) + b"half",
+                wire.framed({"type": "hello", "name": 5, "pid": "x"}),
+                wire.framed({"type": "hello", "name": "web-9", "pid": 1}) + wire.framed({"type": "report"}),
+            ):
+                await asyncio.to_thread(send_and_read_to_the_end, tmp_path, nonsense)
+            assert isinstance(await asked(tmp_path, AskStatus()), Status)
+            assert not worker.task.done()
+            assert [one.name for one in sight.workers(at_s=asyncio.get_running_loop().time())] == ["web-0"]
+            await worker.end()
+
+    asyncio.run(body())
+
+
+def send_and_read_to_the_end(directory, data):
+    with wire.short_path(directory) as path, socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(20)
+        client.connect(path)
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(65_536):
+            pass

@@ -1,0 +1,80 @@
+"""What an allow or deny may say."""
+
+from __future__ import annotations
+
+import pytest
+
+from stormpetrel.control.entries import LONGEST_S, checked, covers, value
+from stormpetrel.errors import SetupError
+from stormpetrel.shield.reports import Entry
+
+NOW_S = 1_000.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed", "kept"),
+    [
+        ("address", "192.0.2.7", "192.0.2.7"),
+        ("address", " 192.0.2.7/24 ", "192.0.2.0/24"),
+        ("address", "192.0.2.7/32", "192.0.2.7"),
+        ("address", "2001:DB8:1::5/48", "2001:db8:1::/48"),
+        ("address", "fe80::1%eth0", "fe80::1"),
+        ("account", "117340000000000000", "117340000000000000"),
+        ("token", "ABCDEF0123456789", "abcdef0123456789"),
+        ("application", "Tusky for Äpfel", "Tusky for Äpfel"),
+    ],
+)
+def test_an_entry_is_kept_in_its_one_spelling(kind, typed, kept):
+    entry = checked(Entry(kind, typed, NOW_S + 60, " because\n of  it "), now_epoch_s=NOW_S)
+    assert entry == Entry(kind, kept, NOW_S + 60, "because of it")
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed", "text"),
+    [
+        ("address", "0.0.0.0/0", "too wide"),
+        ("address", "10.0.0.0/15", "too wide"),
+        ("address", "2001::/31", "too wide"),
+        ("address", "192.0.2.256", "neither an address"),
+        ("account", "-7", "not the id"),
+        ("account", "٣", "not the id"),
+        ("account", "9" * 21, "not the id"),
+        ("token", "abcdef012345678", "hexadecimal"),
+        ("token", "a" * 65, "hexadecimal"),
+        ("token", "g" * 16, "hexadecimal"),
+        ("application", "", "printable"),
+        ("application", "a\x1b[31m", "printable"),
+        ("planet", "Earth", "no kind"),
+    ],
+)
+def test_what_nobody_can_mean_is_refused(kind, typed, text):
+    with pytest.raises(SetupError, match=text):
+        checked(Entry(kind, typed, NOW_S + 60, "x"), now_epoch_s=NOW_S)
+
+
+@pytest.mark.parametrize("until_s", [NOW_S, NOW_S - 1, NOW_S + LONGEST_S + 1, float("inf"), float("nan")])
+def test_an_entry_ends_in_the_future_and_within_a_year(until_s):
+    with pytest.raises(SetupError, match="within a year"):
+        checked(Entry("account", "7", until_s, "x"), now_epoch_s=NOW_S)
+
+
+def test_a_reason_is_short_and_printable():
+    with pytest.raises(SetupError, match="reason"):
+        checked(Entry("account", "7", NOW_S + 60, "x" * 201), now_epoch_s=NOW_S)
+
+
+def test_an_entry_is_about_whom_it_names():
+    def entry(kind, of):
+        return Entry(kind, value(kind, of), NOW_S, "")
+
+    assert covers(entry("address", "192.0.2.0/24"), "192.0.2.7")
+    assert covers(entry("address", "2001:db8::/32"), "2001:db8:1::/48")
+    assert not covers(entry("address", "192.0.2.0/24"), "192.0.3.7")
+    assert not covers(entry("address", "192.0.2.0/24"), "2001:db8::1")
+    assert not covers(entry("address", "192.0.2.7"), "192.0.2.0/24")
+    assert not covers(entry("address", "192.0.2.7"), "no address")
+    assert covers(entry("token", "abcdef0123456789"), "abcdef0123456789ffff")
+    assert covers(entry("token", "abcdef0123456789ffff"), "abcdef0123456789")
+    assert not covers(entry("token", "abcdef0123456789"), "bbcdef0123456789")
+    assert covers(entry("application", "Tusky"), "Tusky")
+    assert not covers(entry("application", "Tusky"), "Tusky2")

@@ -1,0 +1,38 @@
+"""The watch's own requests at the edge: known by their mark, and by nothing else."""
+
+from __future__ import annotations
+
+import time
+
+from stormpetrel.shield.canary import mark
+from tests.edge.place import SECRET, a_place, get
+
+
+def header(secret=SECRET, at_s=None):
+    return f"X-Stormpetrel-Canary: {mark(secret, at_epoch_s=int(at_s or time.time()))}"
+
+
+def test_a_marked_request_is_past_the_ceiling_and_a_forged_one_is_not():
+    with a_place(shield={"requests_per_5min": 1}) as place:
+        assert place.ask(get("/echo")).status == 200
+        assert place.ask(get("/echo")).status == 429
+        for forged in (
+            header(b"another secret, long enough"),
+            header(at_s=time.time() - 3_600),
+            "X-Stormpetrel-Canary: 1",
+            "X-Stormpetrel-Canary: ",
+        ):
+            assert place.ask(get("/echo", forged)).status == 429
+        # Two of them are none: what is joined has no valid MAC.
+        assert place.ask(get("/echo", header(), header())).status == 429
+        for _ in range(3):
+            assert place.ask(get("/echo", header())).status == 200
+
+
+def test_canaries_are_counted_in_the_highest_class_and_in_no_channel_of_people():
+    with a_place() as place:
+        place.call(place.server.worker.shield_report)
+        place.ask(get("/echo", header()))
+        report = place.call(place.server.worker.shield_report)
+        assert report.classes == {"K0": {"served": 1}}
+        assert report.channels == {"canary": {"served": 1}}

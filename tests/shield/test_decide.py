@@ -1,0 +1,345 @@
+"""The shield of one worker, with visitors and time as plain values."""
+
+from __future__ import annotations
+
+import pytest
+
+from stormpetrel.shield.answer import IGNORED_DEMOTES
+from stormpetrel.shield.classify import K0, K1, K2, K3_FAR, K3_NEAR, K4, LANES
+from stormpetrel.shield.queues import GONE, RUNNING, Ticket
+from stormpetrel.shield.reports import Directions, Entry
+from tests.shield.visitors import DAY_S, EPOCH_S, Visited, token, token_hash
+
+
+def attacked(**keys: object) -> Visited:
+    """A shield in which an attack began 2 s ago, after a minute of calm."""
+    place = Visited(**keys)  # type: ignore[arg-type]
+    for n in range(20):
+        place.member(n, application="Tusky" if n % 2 else "Ivory")
+    place.pass_time(60.0)
+    place.flood(2.0)
+    assert place.shield.overload.is_overloaded
+    return place
+
+
+def test_in_calm_every_valid_credential_is_established_however_young() -> None:
+    place = Visited()
+    place.member(1, age_s=1.0)
+    assert place.ask("/api/v1/timelines/home", bearer=token(1)).lane == K1
+    assert place.ask("/api/v1/statuses", method="POST", bearer=token(1)).lane == K0
+    assert place.ask("/home", cookie=place.session(1, age_s=1.0)).lane == K1
+    assert place.ask("/@nino", cookie=place.visitor(1, age_s=700.0)).lane == K2
+
+
+def test_under_attack_a_credential_counts_by_whether_it_is_older() -> None:
+    place = attacked()
+    place.member(100, age_s=1.0)
+    assert place.ask("/api/v1/timelines/home", bearer=token(1)).lane == K1
+    assert place.ask("/api/v1/statuses", method="POST", bearer=token(1)).lane == K0
+    assert place.ask("/home", bearer=None, cookie=place.session(3)).lane == K1
+    for ticket in (
+        place.ask("/api/v1/timelines/home", bearer=token(100)),
+        place.ask("/home", cookie=place.session(4, age_s=1.0)),
+        place.ask("/@nino", cookie=place.visitor(4, age_s=1.0)),
+    ):
+        assert LANES[ticket.lane].name == "K3"
+
+
+def test_returning_visitors_and_known_devices_and_feed_readers_go_before_strangers() -> None:
+    place = Visited()
+    place.ask("/@nino.atom", agent="FeedReader/1", address="198.51.100.9")
+    place.pass_time(60.0)
+    place.flood(2.0)
+    returning = place.ask("/@nino", cookie=place.visitor(1))
+    assert (returning.lane, returning.channel) == (K2, "returning")
+    device = place.ask("/auth/sign_in", method="POST", cookie=place.device(1))
+    assert (device.lane, device.channel) == (K2, "sign_in")
+    reader = place.ask("/@nino.atom", agent="FeedReader/1", address="198.51.100.9")
+    assert (reader.lane, reader.channel) == (K2, "feeds")
+    assert LANES[place.ask("/@nino.atom", agent="Other/1", address="198.51.100.9").lane].name == "K3"
+    assert LANES[place.ask("/auth/sign_in", method="POST").lane].name == "K3"
+
+
+def test_strangers_from_where_people_are_have_a_part_of_their_own() -> None:
+    place = Visited()
+    place.member(1)
+    place.ask("/api/v1/timelines/home", bearer=token(1), address="198.51.100.7")
+    place.pass_time(60.0)
+    place.flood(2.0)
+    assert place.ask("/@nino", address="198.51.100.200").lane == K3_NEAR
+    assert place.ask("/@nino", address="198.51.101.200").lane == K3_FAR
+    # What comes with the attack does not make its networks known.
+    place.ask("/api/v1/timelines/home", bearer=token(1), address="198.51.102.1")
+    assert place.ask("/@nino", address="198.51.102.200").lane == K3_FAR
+    known = place.shield.report(at_s=place.at_s, connections=0, cached=0, because={}).prefixes
+    assert known == (("198.51.100.0/24", int(EPOCH_S // DAY_S)),)
+    again = Visited()
+    again.shield.direct(Directions(1, again.epoch_s + 60, known_prefixes=known), epoch_s=again.epoch_s)
+    assert again.ask("/@nino", address="198.51.100.1").lane == K3_NEAR
+
+
+def test_what_is_dear_waits_in_the_lowest_class_once_the_budget_is_spent_and_is_refused_nobody() -> None:
+    place = Visited()
+    lanes = []
+    for n in range(60):
+        ticket = place.ask(f"/search?q={n}", address=f"203.0.113.{n}")
+        assert ticket.state != GONE
+        lanes.append(ticket.lane)
+        place.pass_time(0.01)
+    assert lanes[0] == K3_FAR
+    assert lanes[-1] == K4
+    # A member is not in it.
+    place.member(1)
+    assert place.ask("/search?q=1", bearer=token(1)).lane == K1
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "leads"),
+    [
+        ("/auth/sign_in", "POST", True),
+        ("/oauth/token", "POST", True),
+        ("/api/v1/accounts", "POST", True),
+        ("/api/v1/apps", "POST", True),
+        ("/tags/storm", "GET", True),
+        ("/@nino?max_id=1", "GET", True),
+        ("/wp-login.php", "GET", False),
+        ("/api/v1/streaming/public", "GET", True),
+    ],
+)
+def test_each_dear_thing_has_a_budget_and_the_neighbours_one_of_their_own(
+    path: str, method: str, leads: bool
+) -> None:
+    place = Visited(leads=leads)
+    place.member(1)
+    place.ask("/api/v1/timelines/home", bearer=token(1), address="198.51.100.7")
+    lanes = []
+    for n in range(200):
+        lanes.append(place.ask(path, method=method, address=f"203.0.{n % 5}.{n}").lane)
+        place.pass_time(0.002)
+    assert lanes[0] == K3_FAR
+    assert lanes[-1] == K4
+    assert place.ask(path, method=method, address="198.51.100.9").lane == K3_NEAR
+
+
+def test_random_tokens_have_a_budget_of_look_ups() -> None:
+    place = Visited()
+    lanes = [
+        place.ask(
+            "/api/v1/timelines/home", bearer=b"forged %d" % n, address=f"203.0.{n // 250}.{n % 250}"
+        ).lane
+        for n in range(400)
+        if place.pass_time(0.001) is None
+    ]
+    assert (lanes[0], lanes[-1]) == (K3_FAR, K4)
+    # One that was looked up and found to be none costs nothing.
+    place.shield.budgets.take("miss", near=False, at_s=place.at_s)
+    place.tokens.mark_unknown(token_hash(77), place.at_s)
+    assert place.ask("/api/v1/timelines/home", bearer=token(77)).lane == K3_FAR
+
+
+def test_a_flood_of_wrong_passwords_never_holds_up_a_known_device() -> None:
+    place = attacked()
+    for n in range(500):
+        place.ask("/auth/sign_in", method="POST", address=f"203.0.{n // 250}.{n % 250}")
+        ticket = place.ask("/auth/sign_in", method="POST", cookie=place.device(n), address="203.0.9.9")
+        assert ticket.state != GONE
+        place.pass_time(0.01)
+    report = place.shield.report(at_s=place.at_s, connections=0, cached=0, because={})
+    assert report.classes["K2"].get("refused", 0) == 0
+    assert report.classes["K2"]["served"] >= 490
+
+
+def test_a_token_that_floods_is_demoted_alone_and_for_longer_each_time() -> None:
+    place = attacked(cost_s=0.01)
+    same_app, other = token(3), token(2)
+    for n in range(2000):
+        place.ask("/api/v1/timelines/home", bearer=token(1), address="198.51.100.7")
+        place.ask("/@nino", address=f"203.0.{n // 250}.{n % 250}")
+        place.pass_time(0.002)
+    assert place.ask("/api/v1/timelines/home", bearer=token(1), address="198.51.100.8").lane == K4
+    assert place.ask("/api/v1/timelines/home", bearer=same_app, address="198.51.100.7").lane == K1
+    assert place.ask("/api/v1/timelines/home", bearer=other, address="198.51.100.7").lane == K1
+    place.shield.usage.demote(place.ask("/x", bearer=token(1)).identity, place.at_s)
+    place.pass_time(31.0)
+    ticket = place.ask("/api/v1/timelines/home", bearer=token(1))
+    assert ticket.lane == K1
+    place.shield.usage.demote(ticket.identity, place.at_s)
+    place.pass_time(59.0)
+    assert place.ask("/api/v1/timelines/home", bearer=token(1)).lane == K4
+
+
+def test_a_burst_in_calm_demotes_nobody() -> None:
+    place = Visited(cost_s=0.01)
+    place.member(1)
+    for _ in range(1000):
+        place.ask("/api/v1/timelines/home", bearer=token(1))
+        place.pass_time(0.01)
+    assert place.ask("/api/v1/timelines/home", bearer=token(1)).lane == K1
+
+
+def test_a_stolen_session_at_500_addresses_has_one_share() -> None:
+    place = attacked(cost_s=0.01)
+    served_before = place.outcomes["apps", "served"]
+    stolen = place.session(50)
+    for n in range(2000):
+        place.ask("/home", cookie=stolen, address=f"203.1.{n % 500 // 250}.{n % 250}")
+        if n % 20 == 0:
+            assert place.ask("/api/v1/timelines/home", bearer=token(n // 20 % 20)).state != GONE
+        place.pass_time(0.002)
+    place.pass_time(2.5)
+    assert place.outcomes["apps", "served"] - served_before == 100
+    assert place.outcomes["apps", "refused"] == 0
+
+
+def test_who_ignores_its_retry_after_is_demoted_and_who_heeds_it_goes_first() -> None:
+    place = attacked()
+    rude, polite = "203.0.113.5", "203.0.113.6"
+    for address in (rude, polite):
+        identity = place.ask("/@nino", address=address).identity
+        ticket = Ticket(identity, K3_FAR)
+        place.shield.refused(ticket, "queue/full", at_s=place.at_s, jitter=0.0)
+    for _ in range(IGNORED_DEMOTES):
+        ticket = place.ask("/@nino", address=rude)
+    assert ticket.lane == K4
+    place.pass_time(8.0)
+    assert place.ask("/@nino", address=polite).lane == K3_NEAR
+    assert place.shield.gate.patience.ignored(ticket.identity) >= IGNORED_DEMOTES
+
+
+def test_a_shared_address_is_not_demoted_for_one_of_its_people() -> None:
+    place = Visited()
+    place.member(1)
+    place.ask("/api/v1/timelines/home", bearer=token(1), address="198.51.100.7")
+    place.pass_time(60.0)
+    place.flood(2.0)
+    identity = place.ask("/@nino", address="198.51.100.7").identity
+    place.shield.refused(Ticket(identity, K3_NEAR), "queue/full", at_s=place.at_s, jitter=0.0)
+    lanes = {place.ask("/@nino", address="198.51.100.7").lane for _ in range(20)}
+    assert lanes == {K3_NEAR}
+
+
+# What watch directs
+
+
+def deny(kind: str, value: str, *, expires_s: float = EPOCH_S + 10_000) -> Entry:
+    return Entry(kind, value, expires_s, "a test")
+
+
+def directed(place: Visited, **keys: object) -> None:
+    version = place.shield.orders.directions.version + 1
+    place.shield.direct(
+        Directions(version, place.epoch_s + 30, **keys),  # type: ignore[arg-type]
+        epoch_s=place.epoch_s,
+    )
+
+
+DENIALS = [
+    ("token", token_hash(5).hex()[:20]),
+    ("account", "5"),
+    ("application", "Sleeper"),
+    ("address", "198.51.100.0/24"),
+]
+
+
+@pytest.mark.parametrize(("kind", "value"), DENIALS)
+def test_a_deny_matches_what_came_with_the_attack_and_never_who_was_here(kind: str, value: str) -> None:
+    place = attacked()
+    place.member(5, age_s=0.5, application="Sleeper")
+    directed(place, denied=(deny(kind, value),))
+    young = place.ask("/api/v1/timelines/home", bearer=token(5), address="198.51.100.7")
+    assert (young.state, young.because) == (GONE, f"deny/{kind}")
+    place.member(5, age_s=DAY_S, application="Sleeper")
+    old = place.ask("/api/v1/timelines/home", bearer=token(5), address="198.51.100.7")
+    assert old.state != GONE
+    place.member(5, age_s=0.5, application="Sleeper", is_operator=True)
+    operator = place.ask("/api/v1/timelines/home", bearer=token(5), address="198.51.100.7")
+    assert (operator.state != GONE, operator.lane) == (True, K1)
+
+
+def test_a_denied_network_lets_its_members_and_the_operator_through() -> None:
+    place = Visited()
+    place.member(1)
+    place.member(2, is_operator=True)
+    directed(place, denied=(deny("address", "198.51.100.0/24"),))
+    assert place.ask("/@nino", address="198.51.100.7").because == "deny/address"
+    assert place.ask("/api/v1/timelines/home", bearer=token(1), address="198.51.100.7").state != GONE
+    # The operator's own address cannot be shut out, with or without the credential.
+    place.ask("/api/v1/timelines/home", bearer=token(2), address="198.51.100.8")
+    assert place.ask("/@nino", address="198.51.100.8").state != GONE
+    assert place.ask("/@nino", address="198.51.101.8").state != GONE
+
+
+def test_an_allow_lifts_and_a_pause_stops_and_all_of_it_ends() -> None:
+    place = attacked()
+    directed(place, allowed=(deny("address", "203.0.113.7"),), denied=(deny("address", "203.0.113.8"),))
+    assert place.ask("/search?q=x", address="203.0.113.7").lane == K2
+    assert place.ask("/@nino", address="203.0.113.8").state == GONE
+    directed(place, denied=(deny("address", "203.0.113.8"),), paused_until_epoch_s=place.epoch_s + 20)
+    assert place.ask("/@nino", address="203.0.113.8").because != "deny/address"
+    place.pass_time(25.0)
+    assert place.ask("/@nino", address="203.0.113.8").because == "deny/address"
+    place.pass_time(10.0)
+    # Nobody has said so again for 30 s.
+    assert place.ask("/@nino", address="203.0.113.8").state == RUNNING
+
+
+def test_an_older_version_changes_nothing_and_a_bad_entry_is_an_error() -> None:
+    place = Visited()
+    directed(place, denied=(deny("address", "203.0.113.8"),))
+    place.shield.direct(Directions(0, place.epoch_s + 30), epoch_s=place.epoch_s)
+    assert place.ask("/@nino", address="203.0.113.8").state == GONE
+    for bad in (
+        deny("address", "nowhere"),
+        deny("token", "abc"),
+        deny("token", "g" * 20),
+        deny("account", "-1"),
+        deny("application", ""),
+        deny("planet", "earth"),
+    ):
+        with pytest.raises(ValueError, match=r"\w"):
+            directed(place, denied=(bad,))
+    assert place.ask("/@nino", address="203.0.113.8").state == GONE
+
+
+def test_the_onset_that_watch_knows_holds_here_too() -> None:
+    place = Visited()
+    place.member(1, age_s=50.0)
+    directed(place, onset_epoch_s=place.epoch_s - 100.0)
+    assert LANES[place.ask("/api/v1/timelines/home", bearer=token(1)).lane].name == "K3"
+    directed(place, onset_epoch_s=place.epoch_s - 10.0)
+    assert place.ask("/api/v1/timelines/home", bearer=token(1)).lane == K1
+
+
+# Reports
+
+
+def test_a_report_says_who_was_refused_by_channel_and_application_and_begins_again() -> None:
+    place = attacked(waiting_per_identity=2)
+    for _ in range(20):
+        place.ask("/api/v1/timelines/home", bearer=token(1))
+    place.pass_time(1.0)
+    report = place.shield.report(at_s=place.at_s, connections=3, cached=7, because={"edge/malformed": 2})
+    assert report.applications["Tusky"]["refused"] > 0
+    assert report.channels["apps"]["refused"] == report.applications["Tusky"]["refused"]
+    assert report.channels["new"]["cached"] == 7
+    assert report.because["edge/malformed"] == 2
+    assert report.because["queue/identity"] == len(report.refusals)
+    assert report.refusals[0].identity == "account:1"
+    assert report.refusals[0].application == "Tusky"
+    assert report.onset_epoch_s > 0
+    assert report.overload_since_epoch_s > 0
+    assert report.worst_wait_s > 0.1
+    assert {o.identity for o in report.offenders} >= {"account:1"}
+    again = place.shield.report(at_s=place.at_s, connections=3, cached=0, because={})
+    assert (again.sequence, again.classes, again.refusals) == (report.sequence + 1, {}, ())
+
+
+def test_mode_overcompensate_challenges_everybody_once_it_feels_an_attack() -> None:
+    place = Visited(mode="overcompensate", running=1)
+    place.member(1)
+    assert place.ask("/api/v1/timelines/home", bearer=token(1)).state != GONE
+    place.pass_time(60.0)
+    place.flood(2.0)
+    assert place.ask("/api/v1/timelines/home", bearer=token(1)).because == "mode/challenge"
+    assert place.ask("/@nino").because == "mode/challenge"
+    assert place.ask("/@nino", cookie="stormpetrel_passed=1").state != GONE

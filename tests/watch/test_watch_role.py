@@ -1,0 +1,274 @@
+"""The watch of a running server: what it sees, what it does at once, and that nobody needs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import sqlite3
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import rows
+from tests.instance import Instance, prepared_instance, running_instance
+from tests.ports import reserved_ports
+
+TIMEOUT_S = 30.0
+UNCACHED = "/api/v1/streaming/health"
+"""What is kept in memory is given to everybody, also to the denied: that is cheaper than to refuse."""
+EFFECT_S = 2.0
+"""What an operator says holds within this."""
+CHANNELS = {"web", "apps", "posting", "streaming", "sign_in", "feeds"}
+
+
+@pytest.fixture(scope="module")
+def instance(sqlite_template, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("watched")
+    url = f"sqlite:///{shutil.copy(sqlite_template, directory / 'stormpetrel.db')}"
+    with running_instance(directory, url, web_workers=2) as running:
+        running.database_url = url
+        yield running
+
+
+def eventually(get, is_so=bool, within_s=TIMEOUT_S):
+    """What `get()` gives once `is_so` of it; fails with the last one when the time is over."""
+    deadline_s = time.monotonic() + within_s
+    while True:
+        value = get()
+        if is_so(value):
+            return value
+        assert time.monotonic() < deadline_s, value
+        time.sleep(0.02)
+
+
+def fetch(url):
+    """(status, headers, body) of a GET, without any proxy of the surroundings."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=TIMEOUT_S) as answer:
+            return answer.status, answer.headers, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers, error.read().decode()
+
+
+def ask_from(source, instance, path):
+    """The raw answer to a GET from an address of our own."""
+    port = int(instance.base_url.rpartition(":")[2])
+    with socket.socket() as client:
+        client.settimeout(TIMEOUT_S)
+        client.bind((source, 0))
+        client.connect(("127.0.0.1", port))
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        answer = b""
+        while data := client.recv(65_536):
+            answer += data
+    return answer.decode()
+
+
+def figures(instance):
+    _, headers, text = fetch(f"{instance.status_url}/metrics")
+    assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def status(instance):
+    return json.loads(instance.run_cli("shield", "status", "--json").stdout)
+
+
+def journal(instance, kind):
+    found = json.loads(instance.run_cli("shield", "journal", "--json", "--kind", kind).stdout)
+    return [entry["text"] for entry in found]
+
+
+def pids(instance, name):
+    """The processes that are `name` now: petrel-web-0, petrel-watch."""
+    children = Path(f"/proc/{instance.pid}/task/{instance.pid}/children").read_text().split()
+    found = []
+    for pid in children:
+        try:
+            if Path(f"/proc/{pid}/comm").read_text().strip() == name:
+                found.append(int(pid))
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def canary_counts(instance):
+    pattern = re.compile(r'stormpetrel_canaries_total\{channel="(\w+)",outcome="(\w+)"\}')
+    return {match.groups(): n for name, n in figures(instance).items() if (match := pattern.match(name))}
+
+
+def all_well(instance):
+    return {
+        channel for (channel, outcome), count in canary_counts(instance).items() if outcome == "ok" and count
+    } == CHANNELS
+
+
+def test_every_channel_is_tried_through_the_front_door_and_found_well(instance):
+    eventually(lambda: all_well(instance))
+    assert {outcome for _, outcome in canary_counts(instance)} == {"ok"}
+    found = figures(instance)
+    assert found["stormpetrel_workers"] == 2
+    assert {found[f'stormpetrel_canary_ok{{channel="{channel}"}}'] for channel in CHANNELS} == {1}
+
+
+def test_canaries_wait_with_those_who_matter_most_and_are_counted_apart_from_people(instance):
+    served = eventually(lambda: status(instance)["classes"].get("K0", {}).get("served", 0))
+    assert served > 0
+    assert "posting" not in status(instance)["channels"]
+
+
+def test_canaries_leave_nothing_that_people_see(instance):
+    eventually(lambda: all_well(instance))
+    for table in ("accounts", "posts", "sessions", "notifications"):
+        assert rows(instance.database_url, f"SELECT count(*) FROM {table}") == [(0,)]
+    assert rows(instance.database_url, "SELECT name FROM applications") == [("Canaries",)]
+    # Its own, and for a moment the one that is made and taken back.
+    tokens = rows(instance.database_url, "SELECT account_id FROM tokens")
+    assert set(tokens) == {(None,)}
+    eventually(lambda: len(rows(instance.database_url, "SELECT id FROM tokens")) == 1)
+    assert json.loads(fetch(f"{instance.base_url}/api/v1/instance")[2])["stats"]["user_count"] == 0
+
+
+def test_a_deny_holds_within_two_seconds_and_until_it_is_taken_back(instance):
+    source, path = "127.0.0.77", UNCACHED
+    assert ask_from(source, instance, path).startswith("HTTP/1.1 200 ")
+    instance.run_cli("shield", "deny", source, "--for", "10m", "--reason", "a test")
+
+    def is_refused(answer):
+        return answer.startswith("HTTP/1.1 429 ")
+
+    answers = [eventually(lambda: ask_from(source, instance, path), is_refused, EFFECT_S) for _ in range(2)]
+    for answer in answers:
+        assert "\r\nretry-after: " in answer.lower()
+        assert answer.endswith('{"error": "Too many requests"}')
+    assert ask_from("127.0.0.78", instance, path).startswith("HTTP/1.1 200 ")
+    why = instance.run_cli("shield", "why", source).stdout
+    assert why.count("\n") == 1
+    assert "denied until" in why
+    assert "(a test)" in why
+    instance.run_cli("shield", "deny", source, "--undo")
+    eventually(lambda: ask_from(source, instance, path), lambda a: a.startswith("HTTP/1.1 200 "), EFFECT_S)
+
+
+def test_a_watch_that_is_killed_is_missed_by_nobody_and_comes_back_with_what_was_said(instance):
+    instance.run_cli("shield", "deny", "127.0.0.79", "--for", "10m", "--reason", "outlives")
+    (before,) = pids(instance, "petrel-watch")
+    os.kill(before, signal.SIGKILL)
+    for _ in range(20):
+        assert fetch(f"{instance.base_url}/api/v1/timelines/public")[0] == 200
+    eventually(lambda: pids(instance, "petrel-watch"), lambda now: now and now != [before])
+    instance.wait_for_health(instance.status_url)
+    eventually(lambda: figures(instance)["stormpetrel_workers"] == 2)
+    eventually(lambda: all_well(instance))
+    assert [entry["value"] for entry in status(instance)["denied"]] == ["127.0.0.79"]
+    assert ask_from("127.0.0.79", instance, UNCACHED).startswith("HTTP/1.1 429 ")
+    instance.run_cli("shield", "deny", "127.0.0.79", "--undo")
+
+
+def test_a_worker_that_is_killed_is_written_down_and_directed_again(instance):
+    eventually(lambda: figures(instance)["stormpetrel_workers"] == 2)
+    instance.run_cli("shield", "deny", "127.0.0.80", "--for", "10m", "--reason", "for the new one too")
+    (before,) = pids(instance, "petrel-web-1")
+    os.kill(before, signal.SIGKILL)
+    eventually(
+        lambda: journal(instance, "worker"),
+        lambda texts: any("worker web-1 was started again" in text for text in texts),
+    )
+    assert figures(instance)["stormpetrel_worker_restarts_total"] >= 1
+
+    def versions():
+        return [worker["directions_version"] for worker in status(instance)["workers"]]
+
+    eventually(versions, lambda found: len(found) == 2 and all(found))
+    for _ in range(20):
+        assert ask_from("127.0.0.80", instance, UNCACHED).startswith("HTTP/1.1 429 ")
+    instance.run_cli("shield", "deny", "127.0.0.80", "--undo")
+
+
+def test_a_full_disk_costs_the_journal_and_nothing_else(instance):
+    eventually(lambda: all_well(instance))
+    (watch,) = pids(instance, "petrel-watch")
+    limits = resource.prlimit(watch, resource.RLIMIT_FSIZE)
+    # To the watch's files, the kernel's own refusal to let them grow; the workers write on.
+    resource.prlimit(watch, resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        said = instance.run_cli("shield", "deny", "127.0.0.81", "--for", "10m", "--reason", "x").stdout
+        assert "the journal cannot be written" in said
+        eventually(lambda: ask_from("127.0.0.81", instance, UNCACHED), lambda a: " 429 " in a, EFFECT_S)
+        assert figures(instance)["stormpetrel_journal_ok"] == 0
+        assert status(instance)["journal_problem"]
+        failed = {channel for (channel, outcome) in canary_counts(instance) if outcome != "ok"}
+        assert failed == set()
+    finally:
+        resource.prlimit(watch, resource.RLIMIT_FSIZE, limits)
+    instance.run_cli("shield", "deny", "127.0.0.81", "--undo")
+    eventually(lambda: figures(instance)["stormpetrel_journal_ok"] == 1)
+    # What could not be written at the time was written then.
+    eventually(lambda: [text for text in journal(instance, "deny") if text.endswith(": x")])
+    assert pids(instance, "petrel-watch") == [watch]
+
+
+def test_nobody_but_the_owner_can_use_the_socket_or_read_the_journal(instance):
+    data_dir = instance.directory / "data"
+    for name in ("watch.sock", "journal.sqlite"):
+        assert (data_dir / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_the_journal_holds_no_token(instance):
+    instance.run_cli("user", "add", "Nino", "--email", "nino@example.org", "--password", "long enough")
+    token = instance.run_cli("token", "Nino").stdout.strip()
+    said = instance.run_cli("shield", "deny", token, "--for", "10m", "--reason", "stolen").stdout
+    why = instance.run_cli("shield", "why", token).stdout
+    assert "of @Nino by 'Command line'" in why
+    unknown = instance.run_cli("shield", "why", "A" * 43).stdout
+    instance.run_cli("shield", "deny", token, "--undo")
+    eventually(lambda: len(journal(instance, "undo")))
+    raw = sqlite3.connect(instance.directory / "data" / "journal.sqlite")
+    kept = "\n".join(raw.iterdump())
+    raw.close()
+    for text in (said, why, unknown, kept, instance.log):
+        assert token not in text
+        assert "A" * 43 not in text
+
+
+def test_alone_it_answers_and_says_what_it_sees(tmp_path, sqlite_url):
+    with prepared_instance(tmp_path, sqlite_url) as alone:
+        alone.start("--role", "watch")
+        assert fetch(f"{alone.status_url}/health")[2] == '{"status":"ok"}'
+
+        def failing():
+            return {one["channel"] for one in status(alone)["canaries"] if one["outcome"] == "failed"}
+
+        eventually(failing, lambda found: found == CHANNELS)
+        assert status(alone)["workers"] == []
+        assert figures(alone)["stormpetrel_workers"] == 0
+        alone.stop()
+        refused = alone.run_cli("shield", "status", expect_exit=3)
+        assert "the watch role does not run" in refused.stderr
+
+
+def test_workers_of_another_supervisor_find_it(tmp_path, sqlite_url):
+    with prepared_instance(tmp_path, sqlite_url, web_workers=1) as web, reserved_ports(4) as ports:
+        web.start("--role", "web")
+        watch = Instance(web.directory, web.environ, ports)
+        watch.status_url = web.status_url
+        try:
+            watch.start("--role", "watch")
+            eventually(lambda: figures(watch)["stormpetrel_workers"] == 1)
+            eventually(lambda: all_well(watch))
+            watch.stop()
+        finally:
+            watch.kill()
+        assert fetch(f"{web.base_url}/health")[0] == 200
+        web.stop()

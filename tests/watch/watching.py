@@ -1,0 +1,135 @@
+"""A watch's desk in this process, workers that report to it, and the same beside a test that knows no loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import asynccontextmanager
+
+from stormpetrel.control import wire
+from stormpetrel.control.asking import ask
+from stormpetrel.control.messages import Standing
+from stormpetrel.control.reporter import Reporter
+from stormpetrel.rules.canaries import credentials
+from stormpetrel.watch.bookkeeper import Bookkeeper
+from stormpetrel.watch.canaries import Canaries
+from stormpetrel.watch.desk import Desk
+from stormpetrel.watch.errands import Canary
+from stormpetrel.watch.front_door import FrontDoor
+from stormpetrel.watch.sight import Sight
+from tests.watch.reporting import a_report
+
+
+class Worker:
+    """A worker with a reporter and no shield: `told` are the directions that reached it."""
+
+    def __init__(self, directory, name="web-0", report=None):
+        self.told = []
+        self.looks = []
+        self.stop = asyncio.Event()
+        self.news = asyncio.Event()
+        self.reporter = Reporter(
+            name=name,
+            data_dir=directory,
+            report=lambda: report or a_report(),
+            direct=self.direct,
+            look=self.look,
+        )
+        self.task = asyncio.ensure_future(self.reporter.run(self.stop))
+
+    def direct(self, directions):
+        self.told.append(directions)
+        self.news.set()
+
+    def look(self, look):
+        self.looks.append(look)
+        return Standing(look.number, "K1", 100, 60, False)
+
+    async def until(self, is_so):
+        while not self.told or not is_so(self.told[-1]):
+            self.news.clear()
+            await self.news.wait()
+        return self.told[-1]
+
+    async def end(self):
+        self.stop.set()
+        await self.task
+
+
+@asynccontextmanager
+async def a_watch(directory, prefixes=None):
+    """The watch's desk, without its clock; its sight."""
+    sight = Sight()
+    books = Bookkeeper(directory)
+    canary = Canary(FrontDoor("127.0.0.1", 1, "here.example"), credentials(b"x" * 32), dict)
+
+    async def register():
+        raise AssertionError("no canary flies here")
+
+    canaries = Canaries(canary, register=register, note=lambda note: None, now_epoch_s=lambda: 0.0)
+    desk = Desk(sight=sight, books=books, canaries=canaries, known_prefixes=prefixes or {})
+    sock = wire.listen(directory)
+    stop = asyncio.Event()
+    serving = asyncio.ensure_future(desk.serve(sock, stop))
+    try:
+        yield sight
+    finally:
+        stop.set()
+        await serving
+        sock.close()
+        await books.close()
+
+
+async def asked(directory, question):
+    return await asyncio.to_thread(ask, directory, question)
+
+
+class Watching:
+    """A watch in a thread of its own, with one worker; `sight` may be changed before it is asked."""
+
+    def __init__(self, sight, loop):
+        self.sight = sight
+        self._loop = loop
+
+    def second(self):
+        """A second passes: what the worker reported is looked at."""
+        self.call(lambda: self.sight.second(at_s=self._loop.time(), now_epoch_s=time.time()))
+
+    def call(self, function):
+        """The result of a function run in the watch's loop."""
+
+        async def run():
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(20)
+
+
+@contextlib.contextmanager
+def watching(directory, report=None) -> Iterator[Watching]:
+    """A desk that serves `directory`, with one worker that it has told something already."""
+    ready, over = threading.Event(), threading.Event()
+    made = []
+
+    async def body():
+        async with a_watch(directory) as sight:
+            worker = Worker(directory, report=report)
+            await worker.until(lambda told: True)
+            while not sight.totals.reports:
+                await asyncio.sleep(0.005)
+            made.append(Watching(sight, asyncio.get_running_loop()))
+            ready.set()
+            await asyncio.to_thread(over.wait)
+            await worker.end()
+
+    thread = threading.Thread(target=asyncio.run, args=(body(),), daemon=True)
+    thread.start()
+    try:
+        assert ready.wait(20)
+        yield made[0]
+    finally:
+        over.set()
+        thread.join(20)
+        assert not thread.is_alive()
