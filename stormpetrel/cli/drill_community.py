@@ -10,7 +10,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -54,10 +54,14 @@ KINDS = (
 )
 """How many of each kind of people there are."""
 WITH_TOKEN = frozenset({"own", "carrier", "school", "tor", "posting", "streaming", "sleeper"})
+WITH_DEVICE = frozenset({"web", "posting", "school", "tor", "sign_in"})
 WITH_SESSION = frozenset({"school", "tor", "web", "posting", "sleeper"})
 CARRIER_ADDRESSES = 5
 TOR_EXITS = 8
 VISITORS = 400
+KNOWN_DEVICES = 0.7
+"""Of those who sign in during the run, so many have signed in with that browser before (drill/people.py counts on
+the same order)."""
 NEWCOMERS = 100
 """Accounts made within the last hour, for floods of writing."""
 FOLLOWED_BY_LISTENERS = 3
@@ -107,6 +111,7 @@ def prepare(
     from stormpetrel import secret
     from stormpetrel.config import load
     from stormpetrel.heavy import hash_password_now
+    from stormpetrel.storage.journal import FILE_NAME, Journal
     from stormpetrel.storage.seed import seed as write_seed
     from stormpetrel.storage.seed_plan import Size
 
@@ -146,7 +151,14 @@ def prepare(
             now_ms=at_ms,
             domain=config.domain,
         )
-        save(maker.community(), directory / COMMUNITY_FILE)
+        community = maker.community()
+    save(community, directory / COMMUNITY_FILE)
+    tell("addresses")
+    journal = Journal(config.data_dir / FILE_NAME)
+    try:
+        journal.see_prefixes(maker.networks((*community.members, *community.sleepers)))
+    finally:
+        journal.close()
 
 
 class _Maker:
@@ -191,7 +203,13 @@ class _Maker:
             popular_name = chosen.pop()
             for kind, count in KINDS:
                 for number in range(count):
-                    self._member(members, kind, chosen.pop(), self._address(kind, number))
+                    self._member(
+                        members,
+                        kind,
+                        chosen.pop(),
+                        self._address(kind, number),
+                        has_device=kind != "sign_in" or number < count * KNOWN_DEVICES,
+                    )
             self._member(members, "popular", popular_name, neighbour(HOMES["own"], 5_000))
             self._follow_posters(members)
             newcomers: list[Member] = []
@@ -222,7 +240,23 @@ class _Maker:
         )
 
     def _visitor_cookies(self) -> tuple[str, ...]:
-        return ()
+        """Of browsers that have been coming for days, but of nobody who signed in."""
+        from stormpetrel.shield.marks import mint_visitor
+
+        return tuple(
+            mint_visitor(self._secret, mark_id=self._rng.getrandbits(64), at_s=self._days_ago_ms() // 1000)
+            for _ in range(VISITORS)
+        )
+
+    def _days_ago_ms(self) -> int:
+        return self._now_ms - self._rng.randrange(YOUNGEST_CREDENTIAL_MS, OLDEST_CREDENTIAL_MS)
+
+    def networks(self, members: Sequence[Member]) -> list[tuple[str, int]]:
+        """Where people with credentials were in the last 14 days, and on which day since 1970 they were last."""
+        from stormpetrel.shield.prefixes import KNOWN_DAYS, prefix_of
+
+        today = self._now_ms // DAY_MS
+        return [(prefix_of(one.address), today - self._rng.randrange(KNOWN_DAYS)) for one in members]
 
     def _register_apps(self) -> None:
         from stormpetrel.model.access import secret_hash
@@ -252,12 +286,21 @@ class _Maker:
         # Spread over many /24, as people are.
         return neighbour(HOMES.get(kind, HOMES["own"]), number * 37)
 
-    def _member(self, members: list[Member], kind: str, name: str, address: str) -> None:
+    def _device(self, account_id: int, at_ms: int) -> str:
+        from stormpetrel.shield.marks import mint_device
+
+        return mint_device(
+            self._secret, mark_id=self._rng.getrandbits(64), account_id=account_id, at_s=at_ms // 1000
+        )
+
+    def _member(
+        self, members: list[Member], kind: str, name: str, address: str, *, has_device: bool = True
+    ) -> None:
         from stormpetrel.rules.accounts import user_by_login
 
         user = user_by_login(self._connection, login=name)
         assert user is not None, "the seed wrote everybody"
-        age_ms = self._rng.randrange(YOUNGEST_CREDENTIAL_MS, OLDEST_CREDENTIAL_MS)
+        since_ms = self._days_ago_ms()
         app = self._rng.choices([one for one, _ in APPS], [weight for _, weight in APPS])[0]
         place = len(members)
         members.append(
@@ -271,8 +314,8 @@ class _Maker:
                 app=app if kind in WITH_TOKEN or kind == "popular" else "",
                 token="",
                 session="",
-                device="",
-                created_s=(self._now_ms - age_ms) // 1000,
+                device=self._device(user.account_id, since_ms) if kind in WITH_DEVICE and has_device else "",
+                created_s=since_ms // 1000,
             )
         )
 
@@ -284,7 +327,7 @@ class _Maker:
                 one = replace(one, session=self._session(user.account_id, at_ms))
             members[place] = one
 
-        self._work.at(self._now_ms - age_ms, credentials)
+        self._work.at(since_ms, credentials)
 
     def _token(self, account_id: int, app: str, at_ms: int) -> str:
         from stormpetrel.model.access import secret_hash
@@ -442,5 +485,6 @@ def _tags() -> tuple[str, ...]:
 
 def _cookie_names() -> dict[str, str]:
     from stormpetrel.shield.cookies import COOKIE_NAME
+    from stormpetrel.shield.marks import DEVICE_COOKIE, VISITOR_COOKIE
 
-    return {"session": COOKIE_NAME, "visitor": "", "device": ""}
+    return {"session": COOKIE_NAME, "visitor": VISITOR_COOKIE, "device": DEVICE_COOKIE}
