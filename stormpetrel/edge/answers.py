@@ -19,6 +19,7 @@ from stormpetrel.edge.messages import MessageReader
 from stormpetrel.edge.worker import EdgeWorker
 from stormpetrel.shield.classify import K3_FAR, LANES
 from stormpetrel.shield.decide import CHALLENGE
+from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.queues import Ticket
 
 
@@ -40,8 +41,8 @@ class HotAnswers(MessageReader):
         self._refused_second = 0
         self._refused_until_s = 0.0
         self._refused_wire = b""
-        # It was given its visitor cookie, or its request had one
-        self._introduced = False
+        # For whom of this connection no visitor cookie is needed any more: behind a proxy it is many people's
+        self._introduced: Identity | None = None
 
     def _answer_remembered(self, head: Head) -> bool:
         """Answer a request whose bytes were parsed before; False: the parser must look at it again."""
@@ -64,7 +65,11 @@ class HotAnswers(MessageReader):
             page = worker.cache.pages.get(key)
             if page is not None and page.fresh_until_s > now:
                 worker.counts.requests += 1
-                if head.plain and not page.is_metered and (self._introduced or not page.is_html):
+                if (
+                    head.plain
+                    and not page.is_metered
+                    and (self._introduced is self.stranger or not page.is_html)
+                ):
                     self.transport.write(self._plain_wire(page, head.coding))
                     self._kind = IDLE
                     self.deadline_s = now + self._keepalive_s
@@ -154,7 +159,12 @@ class HotAnswers(MessageReader):
         return False
 
     def _answer_page(self, page: Page, head: Head, now: float, *, cached: bool = True) -> None:
-        if cached and head.plain and not page.is_metered and (self._introduced or not page.is_html):
+        if (
+            cached
+            and head.plain
+            and not page.is_metered
+            and (self._introduced is self.stranger or not page.is_html)
+        ):
             self.transport.write(self._plain_wire(page, head.coding))
             self._answered(head.keep_alive)
             return
@@ -165,7 +175,7 @@ class HotAnswers(MessageReader):
             limit = worker.gate.ceiling.rate_limit(self.stranger, now, epoch_s=worker.epoch_s(now))
             if limit is not None:
                 extra = worker.refusals.rate_limit_lines(*limit)
-        if page.is_html and not self._introduced:
+        if page.is_html:
             extra += self.introduction(page, head)
         status, wire = page.answer(head, worker.second, worker.date, extra)
         if cached:
@@ -179,18 +189,18 @@ class HotAnswers(MessageReader):
         self._answered(head.keep_alive)
 
     def introduction(self, page: Page, head: Head) -> bytes:
-        """The header lines with a new visitor's cookie, once per connection; b"" when this answer has none.
+        """The header lines with a new visitor's cookie, once per connection and sender; b"" for none.
 
         The kept bytes never hold one: it is put between the head's lines and the blank one.
         """
-        if self._introduced or not page.is_html:
+        if self._introduced is self.stranger or not page.is_html:
             return b""
         if head.is_introduced or not self.worker.introduces:
-            self._introduced = True
+            self._introduced = self.stranger
             return b""
         if head.only_head or head.if_none_match is not None or head.modified_since_s:
             return b""
-        self._introduced = True
+        self._introduced = self.stranger
         return self.worker.introduction()
 
     def _answered(self, keep_alive: bool) -> None:  # noqa: FBT001 - private: the one thing left to say

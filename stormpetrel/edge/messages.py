@@ -29,6 +29,8 @@ from stormpetrel.shield.marks import has_visitor_cookie
 MAX_URL_BYTES = 8192
 STREAM_FROM_BYTES = 65_536
 """An upload starts to run when it has brought this much; smaller bodies are complete before they run."""
+SAME_FOR_ALL = b"/assets/"
+"""Files of pages: browsers send their session with them too, and get what everybody gets, from memory."""
 MIN_UPLOAD_BYTES_PER_S = 32_768
 """An upload's body deadline grows by its declared length at this pace."""
 
@@ -162,7 +164,8 @@ class MessageReader(EdgeConnection):
                 # Where a browser's WebSocket can put a token: it cannot set other headers.
                 offered = facts.get(b"sec-websocket-protocol", b"").partition(b",")[0].strip()
                 authorization = b"Bearer " + offered if offered else None
-            credentials = credentials_of(authorization, facts.get(b"cookie"), self._query)
+            if authorization is not None or not path.startswith(SAME_FOR_ALL):
+                credentials = credentials_of(authorization, facts.get(b"cookie"), self._query)
         if credentials is None:
             self._visit = self._nobody
         else:

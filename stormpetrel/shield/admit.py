@@ -107,11 +107,11 @@ class Gate:
 
     def ask(self, ticket: Ticket, at_s: float) -> str:
         """RUNNING or WAITING is then the ticket's state and "" the answer; else it is GONE and the reason given."""
-        if self.running < self.slots and not len(self.queue):
+        if self.running < self.slots and not self.queue.count:
             self.running += 1
             ticket.state = RUNNING
             ticket.started_s = at_s
-            self.overload.waited(ticket.lane, 0.0)
+            self.overload.least[ticket.lane] = 0.0
             return ""
         because, displaced = self.queue.offer(ticket, at_s)
         if because:
@@ -122,7 +122,7 @@ class Gate:
 
     def next(self, at_s: float) -> Ticket | None:
         """The next ticket that has a slot now, to be run; None when no slot is free or nobody waits."""
-        if self.running >= self.slots or not len(self.queue):
+        if self.running >= self.slots or not self.queue.count:
             return None
         self._expire(at_s)
         ticket = self.queue.take(at_s)
@@ -164,7 +164,7 @@ class Gate:
 
     def oldest_waits_s(self, at_s: float) -> tuple[float, ...]:
         """How long the one who waits longest in each class has waited; not of the last class, which may wait."""
-        if not len(self.queue):
+        if not self.queue.count:
             return _NOBODY_WAITS
         return tuple(self.queue.oldest_wait_s(lane, at_s) for lane in range(K4))
 

@@ -59,32 +59,32 @@ class Patience:
     def __init__(self, *, capacity: int = 20_000) -> None:
         self._capacity = capacity
         # identity -> [refusals in a row, when the last was, until when to wait, how often it did not]
-        self._seen: dict[Identity, list[float]] = {}
+        self.seen: dict[Identity, list[float]] = {}
 
     def __len__(self) -> int:
-        return len(self._seen)
+        return len(self.seen)
 
     def refused(self, identity: Identity, at_s: float) -> int:
         """Count one refusal; the number of refusals in a row, this one included."""
-        entry = self._seen.pop(identity, None)
+        entry = self.seen.pop(identity, None)
         if entry is None or at_s - entry[1] > FORGIVEN_AFTER_S:
             entry = [0.0, at_s, 0.0, 0.0]
-        if len(self._seen) >= self._capacity:
-            del self._seen[next(iter(self._seen))]
+        if len(self.seen) >= self._capacity:
+            del self.seen[next(iter(self.seen))]
         entry[0] += 1.0
         entry[1] = at_s
-        self._seen[identity] = entry
+        self.seen[identity] = entry
         return int(entry[0])
 
     def told(self, identity: Identity, until_s: float) -> None:
         """It was told to come back then, and not before."""
-        entry = self._seen.get(identity)
+        entry = self.seen.get(identity)
         if entry is not None:
             entry[2] = max(entry[2], until_s)
 
     def arrived(self, identity: Identity, at_s: float) -> int:
         """It asks again: HEEDED or IGNORED what it was told; NOTHING when it was not told anything lately."""
-        entry = self._seen.get(identity)
+        entry = self.seen.get(identity)
         if entry is None or not entry[2] or at_s - entry[1] > FORGIVEN_AFTER_S:
             return NOTHING
         if at_s < entry[2] - TOLERANCE_S:
@@ -95,5 +95,5 @@ class Patience:
 
     def ignored(self, identity: Identity) -> int:
         """How often in a row it came back too early."""
-        entry = self._seen.get(identity)
+        entry = self.seen.get(identity)
         return int(entry[3]) if entry is not None else 0

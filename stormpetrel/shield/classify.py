@@ -86,12 +86,12 @@ RULES = (
     Rule("class/stranger", K3_FAR, 0),
 )
 
-# Every combination is decided at import: classifying is one look-up per request.
-_DECIDED = tuple(
+RULE_OF = tuple(
     next(rule for rule in RULES if rule.needs & flags == rule.needs) for flags in range(_COMBINATIONS)
 )
+"""By flags, decided at import: classifying is one look-up per request."""
 
 
 def classify(flags: int) -> Rule:
     """The rule that decides for these flags."""
-    return _DECIDED[flags]
+    return RULE_OF[flags]

@@ -25,17 +25,29 @@ from stormpetrel.shield.classify import (
     OVER,
     READER,
     RETURNS,
+    RULE_OF,
     SIGNS_IN,
     WRITES,
-    classify,
 )
 from stormpetrel.shield.identify import Identity, TokenEntry, TokenTable, Visit
 from stormpetrel.shield.ledger import Ledger
 from stormpetrel.shield.marks import NO_MARKS, marks_of
 from stormpetrel.shield.orders import Orders
 from stormpetrel.shield.overload import Overload
-from stormpetrel.shield.paths import SIGNING, Kind, is_deep, kind_of
-from stormpetrel.shield.prefixes import DAY_S, Prefixes, prefix_of
+from stormpetrel.shield.paths import (
+    FEED,
+    PAGE,
+    SEARCH,
+    SIGN_IN,
+    SIGN_UP,
+    SIGNING,
+    STREAM,
+    TAG,
+    TOKEN,
+    is_deep,
+    kind_of,
+)
+from stormpetrel.shield.prefixes import DAY_S, KNOWN_DAYS, Prefixes, prefix_of
 from stormpetrel.shield.queues import GONE, Ticket
 from stormpetrel.shield.reports import Directions, WorkerReport
 from stormpetrel.shield.usage import Usage
@@ -53,12 +65,12 @@ PASSED = b"stormpetrel_passed=1"
 Leads = Callable[[bytes], bool]
 CHALLENGE = "mode/challenge"
 _BUDGET_OF = {
-    Kind.SIGN_IN: "sign-in",
-    Kind.TOKEN: "token",
-    Kind.SIGN_UP: "sign-up",
-    Kind.SEARCH: "search",
-    Kind.TAG: "tag",
-    Kind.STREAM: "stream",
+    SIGN_IN: "sign-in",
+    TOKEN: "token",
+    SIGN_UP: "sign-up",
+    SEARCH: "search",
+    TAG: "tag",
+    STREAM: "stream",
 }
 
 
@@ -80,6 +92,7 @@ class Shield:
         leads: Leads | None = None,
     ) -> None:
         self.gate = Gate(policy, at_s=at_s)
+        self.ask = self.gate.ask
         self.overload: Overload = self.gate.overload
         self.usage = Usage()
         self.budgets = Budgets()
@@ -128,7 +141,6 @@ class Shield:
         kind = kind_of(path)
         changes = method in WRITES
         flags = CHANGES if changes else 0
-        epoch_s = at_s + self._epoch_less_loop_s
         cutoff_s = self.cutoff_epoch_s
         entry = visit.entry
         application = ""
@@ -145,38 +157,39 @@ class Shield:
             flags |= KNOWN
             issued_s = visit.session.issued_at_s
             account_id = visit.session.account_id
-            is_operator = self._is_operators(visit.session.session_id)
+            # Only where it matters: in calm, with nothing denied, it makes no difference.
+            if cutoff_s or self.orders.any_denied:
+                is_operator = self._is_operators(visit.session.session_id)
         prefix = prefix_of(visit.address)
         if flags & KNOWN:
             if not cutoff_s or issued_s < cutoff_s or is_operator:
                 flags |= ESTABLISHED
-                if self.prefixes.day_of(prefix) != self._day:
-                    self.prefixes.saw(prefix, epoch_s=epoch_s, learn=not cutoff_s)
+                if self.prefixes.days.get(prefix) != self._day:
+                    self.prefixes.saw(prefix, epoch_s=at_s + self._epoch_less_loop_s, learn=not cutoff_s)
         elif cookie is not None:
-            identity, flags = self._marks(identity, flags, cookie, kind, epoch_s)
+            identity, flags = self._marks(identity, flags, cookie, at_s + self._epoch_less_loop_s)
         if is_operator:
             self.orders.saw_operator(visit.address)
-        if kind in SIGNING and changes:
+        if changes and kind in SIGNING:
             flags |= SIGNS_IN
-        is_near = self.prefixes.is_known(prefix, epoch_s=epoch_s)
+        # Of no matter to those who are established.
+        is_near = not flags & ESTABLISHED and self.prefixes.days.get(prefix, -1) >= self._day - KNOWN_DAYS
         if is_near:
             flags |= NEAR
         if self._is_full and not self.is_paused:
-            if kind == Kind.FEED and self._is_reader(visit.address, headers):
+            if kind == FEED and self._is_reader(visit.address, headers):
                 flags |= READER
-            if len(self.gate.patience):
+            if self.gate.patience.seen:
                 flags |= self._manners(identity, flags, at_s)
-            if self.usage.is_demoted(identity, at_s):
+            if self.usage.demoted and self.usage.is_demoted(identity, at_s):
                 flags |= DEMOTED
-            if not flags & (KNOWN | DEVICE) and not self._may(
-                visit, kind, path, query, flags, is_near=is_near, at_s=at_s
-            ):
-                flags |= OVER
+            if not flags & (KNOWN | DEVICE):
+                flags |= self._spend(visit, kind, path, query, flags, is_near=is_near, at_s=at_s)
             if self.orders.any_allowed and self.orders.is_allowed(
-                visit, account_id=account_id, application=application, epoch_s=epoch_s
+                visit, account_id=account_id, application=application, epoch_s=at_s + self._epoch_less_loop_s
             ):
                 flags = flags & ~(DEMOTED | OVER) | NEAR | RETURNS | (ESTABLISHED if flags & KNOWN else 0)
-        rule = classify(flags)
+        rule = RULE_OF[flags]
         ticket = Ticket(identity, rule.lane)
         ticket.because = rule.because
         ticket.application = application
@@ -184,7 +197,7 @@ class Shield:
         ticket.is_neighbour = is_near
         ticket.channel = _channel(kind, flags, identity)
         if changes:
-            ticket.fixed_cost_s = SIGN_IN_COST_S if kind == Kind.SIGN_IN else WRITE_COST_S
+            ticket.fixed_cost_s = SIGN_IN_COST_S if kind == SIGN_IN else WRITE_COST_S
         because = ""
         if self.orders.any_denied and self._is_full and not self.is_paused:
             because = self.orders.denied_because(
@@ -194,9 +207,9 @@ class Shield:
                 is_known=is_known,
                 is_established=bool(flags & ESTABLISHED),
                 is_operator=is_operator,
-                epoch_s=epoch_s,
+                epoch_s=at_s + self._epoch_less_loop_s,
             )
-        elif self._challenges and cutoff_s and (kind != Kind.PAGE or PASSED not in (cookie or b"")):
+        elif self._challenges and cutoff_s and (kind != PAGE or PASSED not in (cookie or b"")):
             because = CHALLENGE
         if not because:
             because = self.gate.spend(
@@ -206,10 +219,6 @@ class Shield:
             ticket.because = because
             ticket.state = GONE
         return ticket
-
-    def ask(self, ticket: Ticket, at_s: float) -> str:
-        """`Gate.ask`."""
-        return self.gate.ask(ticket, at_s)
 
     def done(self, ticket: Ticket, at_s: float) -> None:
         """The ticket gives its slot back, once; what it cost is learnt."""
@@ -335,9 +344,7 @@ class Shield:
 
     # What flags a visit has
 
-    def _marks(
-        self, identity: Identity, flags: int, cookie: bytes, kind: Kind, epoch_s: float
-    ) -> tuple[Identity, int]:
+    def _marks(self, identity: Identity, flags: int, cookie: bytes, epoch_s: float) -> tuple[Identity, int]:
         """Visitor and device cookies count when they are older than the attack."""
         marks = marks_of(self._secret, cookie, epoch_s=epoch_s)
         if marks is NO_MARKS:
@@ -362,10 +369,13 @@ class Shield:
             self.usage.demote(identity, at_s)
         return 0
 
-    def _may(
-        self, visit: Visit, kind: Kind, path: bytes, query: bytes, flags: int, *, is_near: bool, at_s: float
-    ) -> bool:
-        """Whether unknown clients together still have budget for what is asked."""
+    def _spend(
+        self, visit: Visit, kind: int, path: bytes, query: bytes, flags: int, *, is_near: bool, at_s: float
+    ) -> int:
+        """OVER when unknown clients together have no budget left for what is asked.
+
+        NEAR for a token that may be looked up: after a restart, members' own are unknown too.
+        """
         changes = bool(flags & CHANGES)
         dear = _BUDGET_OF.get(kind)
         if dear is not None and kind in SIGNING and not changes:
@@ -383,7 +393,11 @@ class Shield:
                 dear = "deep"
             elif self._leads is not None and not self._leads(path):
                 dear = "nowhere"
-        return dear is None or self.budgets.take(dear, near=is_near, at_s=at_s)
+        if dear is None:
+            return 0
+        if not self.budgets.take(dear, near=is_near, at_s=at_s):
+            return OVER
+        return NEAR if dear == "miss" else 0
 
     def _is_reader(self, address: str, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Whether this feed reader was here before the attack; in calm it is remembered."""
@@ -411,13 +425,13 @@ def _canary_ticket() -> Ticket:
     return ticket
 
 
-def _channel(kind: Kind, flags: int, identity: Identity) -> str:
+def _channel(kind: int, flags: int, identity: Identity) -> str:
     """Which of the channels people see (reports.CHANNELS)."""
-    if kind == Kind.STREAM:
+    if kind == STREAM:
         return "streaming"
     if flags & SIGNS_IN:
         return "sign_in"
-    if kind == Kind.FEED:
+    if kind == FEED:
         return "feeds"
     if flags & KNOWN:
         if flags & CHANGES:

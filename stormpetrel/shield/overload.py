@@ -36,11 +36,11 @@ class Overload:
         "_directed_epoch_s",
         "_is_late",
         "_last_over_s",
-        "_least",
         "_onset_epoch_s",
         "_score",
         "is_overloaded",
         "lag_s",
+        "least",
         "since_epoch_s",
         "worst_lag_s",
         "worst_wait_s",
@@ -49,7 +49,8 @@ class Overload:
 
     def __init__(self, lanes: int, *, at_s: float) -> None:
         self._began_s = at_s
-        self._least = [NEVER_S] * lanes
+        # By class, the least that anybody has waited in this window; whoever did not wait at all may set it to 0.
+        self.least = [NEVER_S] * lanes
         self._score = 0
         self._last_over_s = at_s
         self._onset_epoch_s = 0.0
@@ -65,9 +66,9 @@ class Overload:
 
     def waited(self, lane: int, wait_s: float) -> None:
         """Somebody who was first of its own in the queue got a slot after this time."""
-        least = self._least[lane]
+        least = self.least[lane]
         if wait_s < least or least < 0.0:
-            self._least[lane] = wait_s
+            self.least[lane] = wait_s
         if wait_s > self.worst_wait_s:
             self.worst_wait_s = wait_s
 
@@ -81,7 +82,7 @@ class Overload:
         writer_wait_s: float = 0.0,
     ) -> None:
         """A window has passed. `oldest_waits_s`: by class, without those whose waiting harms nobody (K4)."""
-        least = self._least
+        least = self.least
         is_over = lag_s > LAG_S or writer_wait_s > WRITER_WAIT_S
         for lane, oldest_s in enumerate(oldest_waits_s):
             if least[lane] > LEAST_WAIT_S or oldest_s > OLDEST_WAIT_S:

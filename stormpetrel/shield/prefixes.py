@@ -15,15 +15,31 @@ DAY_S = 86_400
 CAPACITY = 65_536
 
 
+REMEMBERED = 8192
+_remembered: dict[str, str] = {}
+
+
 def prefix_of(address: str) -> str:
-    """The network of an address, as text: "192.0.2.0/24", "2001:db8:1::/48". "" when it is no address."""
+    """The network of an address, as text: "192.0.2.0/24", "2001:db8:1::/48". "" when it is no address.
+
+    The latest few thousand are remembered.
+    """
+    prefix = _remembered.get(address)
+    if prefix is None:
+        if len(_remembered) >= REMEMBERED:
+            _remembered.clear()
+        prefix = _remembered[address] = _find(address)
+    return prefix
+
+
+def _find(address: str) -> str:
     if ":" not in address:
         head, dot, _ = address.rpartition(".")
         return f"{head}.0/24" if dot else ""
     bare = address.partition("%")[0]
     if "." in bare:
         # IPv4 in IPv6.
-        return prefix_of(bare.rpartition(":")[2])
+        return _find(bare.rpartition(":")[2])
     head, gap, tail = bare.partition("::")
     groups = head.split(":") if head else []
     if gap:
@@ -37,25 +53,21 @@ class Prefixes:
 
     def __init__(self, *, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
-        self._days: dict[str, int] = {}
+        self.days: dict[str, int] = {}
         self._news: dict[str, int] = {}
 
     def __len__(self) -> int:
-        return len(self._days)
+        return len(self.days)
 
     def is_known(self, prefix: str, *, epoch_s: float) -> bool:
         """Whether somebody with a credential was there within KNOWN_DAYS."""
-        day = self._days.get(prefix)
+        day = self.days.get(prefix)
         return day is not None and epoch_s // DAY_S - day <= KNOWN_DAYS
-
-    def day_of(self, prefix: str) -> int:
-        """The last day of activity there, in days since 1970; -1 for none."""
-        return self._days.get(prefix, -1)
 
     def saw(self, prefix: str, *, epoch_s: float, learn: bool) -> None:
         """Somebody with an established credential came from there. `learn`: a new network may be added."""
         day = int(epoch_s // DAY_S)
-        before = self._days.get(prefix)
+        before = self.days.get(prefix)
         if before == day or not prefix or (before is None and not learn):
             return
         self._put(prefix, day)
@@ -65,12 +77,12 @@ class Prefixes:
     def load(self, known: Iterable[tuple[str, int]]) -> None:
         """Add what was known before; the later day counts."""
         for prefix, day in known:
-            if day > self._days.get(prefix, -1):
+            if day > self.days.get(prefix, -1):
                 self._put(prefix, day)
 
     def export(self) -> tuple[tuple[str, int], ...]:
         """All of them, the one seen last at the end."""
-        return tuple(self._days.items())
+        return tuple(self.days.items())
 
     def news(self) -> tuple[tuple[str, int], ...]:
         """What was seen since this was last asked: networks new here, or new today."""
@@ -79,7 +91,7 @@ class Prefixes:
         return news
 
     def _put(self, prefix: str, day: int) -> None:
-        self._days.pop(prefix, None)
-        while len(self._days) >= self._capacity:
-            del self._days[next(iter(self._days))]
-        self._days[prefix] = day
+        self.days.pop(prefix, None)
+        while len(self.days) >= self._capacity:
+            del self.days[next(iter(self.days))]
+        self.days[prefix] = day

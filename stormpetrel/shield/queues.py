@@ -64,7 +64,9 @@ class Ticket:
 
 
 class Queue(Protocol):
-    """What `Gate` needs of a queue."""
+    """What `Gate` needs of a queue. `count`: how many wait."""
+
+    count: int
 
     def __len__(self) -> int: ...
 
@@ -93,34 +95,34 @@ class FifoQueue:
     def __init__(self, *, bound: int = 0) -> None:
         self._bound = bound
         self._tickets: deque[Ticket] = deque()
-        self._count = 0
+        self.count = 0
 
     def __len__(self) -> int:
-        return self._count
+        return self.count
 
     def offer(self, ticket: Ticket, at_s: float) -> tuple[str, Ticket | None]:
-        if self._bound and self._count >= self._bound:
+        if self._bound and self.count >= self._bound:
             return "queue/full", None
         ticket.state = WAITING
         ticket.entered_s = at_s
         self._tickets.append(ticket)
-        self._count += 1
+        self.count += 1
         return "", None
 
     def take(self, at_s: float) -> Ticket | None:
         while self._tickets:
             ticket = self._tickets.popleft()
             if ticket.state == WAITING:
-                self._count -= 1
+                self.count -= 1
                 return ticket
         return None
 
     def leave(self, ticket: Ticket) -> None:
         if ticket.state == WAITING:
             ticket.state = GONE
-            self._count -= 1
+            self.count -= 1
             # Those who left are skipped by `take`; when most are such, sweep, so that memory stays in bounds.
-            if len(self._tickets) > 64 and len(self._tickets) > 2 * self._count:
+            if len(self._tickets) > 64 and len(self._tickets) > 2 * self.count:
                 self._tickets = deque(t for t in self._tickets if t.state == WAITING)
 
     def expire(self, at_s: float) -> list[Ticket]:
@@ -222,7 +224,7 @@ class FairQueue:
         self._per_identity = per_identity
         self._estimate_s = estimate_s
         self._served_capacity = served_capacity
-        self._count = 0
+        self.count = 0
         self._virtual = 0.0
         self._sequence = 0
         self._lines = 0
@@ -230,7 +232,7 @@ class FairQueue:
         self.newest_first = False
 
     def __len__(self) -> int:
-        return self._count
+        return self.count
 
     def waiting_in(self, lane: int) -> int:
         """How many wait in a class."""
@@ -258,7 +260,7 @@ class FairQueue:
         if held >= self._per_identity:
             return "queue/identity", None
         displaced: Ticket | None = None
-        free = self._bound - self._count
+        free = self._bound - self.count
         if not free:
             displaced = self._make_room(ticket.lane, held)
             if displaced is None:
@@ -268,7 +270,7 @@ class FairQueue:
         return "", displaced
 
     def take(self, at_s: float) -> Ticket | None:
-        while self._count:
+        while self.count:
             own = self._next_class()
             if own.start > self._virtual:
                 self._virtual = own.start
@@ -284,7 +286,7 @@ class FairQueue:
                 continue
             ticket = line.tickets.popleft()
             own.count -= 1
-            self._count -= 1
+            self.count -= 1
             own.line_time += self._estimate_s / len(own.lines)
             line.start += self._estimate_s
             own.start += self._estimate_s / own.lane.weight
@@ -304,7 +306,7 @@ class FairQueue:
         line = own.lines[ticket.identity]
         line.tickets.remove(ticket)
         own.count -= 1
-        self._count -= 1
+        self.count -= 1
         self._sweep(own)
 
     def expire(self, at_s: float) -> list[Ticket]:
@@ -323,7 +325,7 @@ class FairQueue:
         return gone
 
     def charge(self, ticket: Ticket, cost_s: float) -> None:
-        if not self._count:
+        if not self.count:
             # Nobody waits, so nobody was kept waiting: all start equal when it gets busy again.
             if self._dirty:
                 self._start_afresh()
@@ -370,7 +372,7 @@ class FairQueue:
         line.tickets.append(ticket)
         own.arrivals.append(ticket)
         own.count += 1
-        self._count += 1
+        self.count += 1
 
     def _next_class(self) -> _Class:
         """Of the classes in which somebody waits, the one with the smallest start tag."""

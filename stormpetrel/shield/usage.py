@@ -48,11 +48,11 @@ class Usage:
         self._last: dict[Identity, _Used] = {}
         self._strikes: dict[Identity, int] = {}
         # identity -> (until when, how long the next one lasts)
-        self._demoted: dict[Identity, tuple[float, float]] = {}
+        self.demoted: dict[Identity, tuple[float, float]] = {}
         self._merged: dict[str, float] = {}
 
     def __len__(self) -> int:
-        return len(self._now) + len(self._last) + len(self._strikes) + len(self._demoted)
+        return len(self._now) + len(self._last) + len(self._strikes) + len(self.demoted)
 
     def spent(self, ticket: Ticket, cpu_s: float) -> None:
         """A ticket was served and cost this much."""
@@ -72,30 +72,30 @@ class Usage:
 
     def demote(self, identity: Identity, at_s: float) -> None:
         """It waits in the lowest class from now on, for longer each time."""
-        before = self._demoted.pop(identity, None)
+        before = self.demoted.pop(identity, None)
         if before is None or at_s - before[0] > FORGOTTEN_AFTER_S:
             lasts_s = FIRST_DEMOTION_S
         elif at_s < before[0]:
-            self._demoted[identity] = before
+            self.demoted[identity] = before
             return
         else:
             lasts_s = before[1]
-        while len(self._demoted) >= REMEMBERED:
-            del self._demoted[next(iter(self._demoted))]
-        self._demoted[identity] = (at_s + lasts_s, min(LONGEST_DEMOTION_S, lasts_s * 2))
+        while len(self.demoted) >= REMEMBERED:
+            del self.demoted[next(iter(self.demoted))]
+        self.demoted[identity] = (at_s + lasts_s, min(LONGEST_DEMOTION_S, lasts_s * 2))
 
     def is_demoted(self, identity: Identity, at_s: float) -> bool:
         """True while its demotion lasts."""
-        demoted = self._demoted.get(identity)
+        demoted = self.demoted.get(identity)
         return demoted is not None and at_s < demoted[0]
 
     def demoted_count(self, at_s: float) -> int:
         """How many are demoted now."""
-        return sum(at_s < until_s for until_s, _ in self._demoted.values())
+        return sum(at_s < until_s for until_s, _ in self.demoted.values())
 
     def pardon(self) -> None:
         """Nobody is demoted any more."""
-        self._demoted.clear()
+        self.demoted.clear()
         self._strikes.clear()
 
     def merge(self, offenders: Iterable[Offender]) -> None:

@@ -38,7 +38,7 @@ class App:
             return
         path = scope["path"]
         status, headers, body = 200, [(b"content-type", b"text/plain")], b""
-        if path.startswith("/hot"):
+        if path.startswith(("/hot", "/assets/")):
             self.renders += 1
             if path.startswith("/hot/held") and self.gate is not None:
                 await self.gate.wait()
@@ -113,7 +113,7 @@ class App:
 
 def hot_key(path: bytes, query: bytes) -> bytes | None:
     """Hot are the paths under /hot; of the query only `page` matters."""
-    if not path.startswith(b"/hot"):
+    if not path.startswith((b"/hot", b"/assets/")):
         return None
     page = re.search(rb"(?:^|&)page=(\d{1,6})(?:&|$)", query)
     return path + (b"?page=" + page[1] if page else b"")

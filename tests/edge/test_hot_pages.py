@@ -147,6 +147,15 @@ def test_a_forged_session_gets_what_anybody_gets_from_memory() -> None:
         assert place.app.scopes[0]["visit"].session is None
 
 
+def test_the_files_of_pages_come_from_memory_for_the_signed_in_too() -> None:
+    cookie = "Cookie: stormpetrel_session=" + cookies.mint(SECRET, session_id=1, account_id=2, issued_at_s=3)
+    with a_place() as place:
+        for _ in range(3):
+            assert place.ask(get("/assets/a.css", cookie)).status == 200
+        assert place.app.renders == 1
+        assert place.app.scopes[0]["visit"].session is None
+
+
 def test_unknown_parameters_do_not_bust_the_cache() -> None:
     with a_place() as place:
         for n in range(5):

@@ -130,7 +130,8 @@ def test_random_tokens_have_a_budget_of_look_ups() -> None:
         for n in range(400)
         if place.pass_time(0.001) is None
     ]
-    assert (lanes[0], lanes[-1]) == (K3_FAR, K4)
+    # Within the budget it may be a member's, whom a worker just started does not know yet.
+    assert (lanes[0], lanes[-1]) == (K3_NEAR, K4)
     # One that was looked up and found to be none costs nothing.
     place.shield.budgets.take("miss", near=False, at_s=place.at_s)
     place.tokens.mark_unknown(token_hash(77), place.at_s)
