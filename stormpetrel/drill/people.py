@@ -31,6 +31,7 @@ from stormpetrel.drill.loopback import Budget, neighbour, resolve
 from stormpetrel.drill.record import Line
 from stormpetrel.drill.scenario import Scenario, from_plain
 from stormpetrel.drill.search import look_for
+from stormpetrel.drill.wire import Broken, connect, request
 
 RATES_PER_S = {
     "own": 20.0,
@@ -66,8 +67,12 @@ KNOWN_DEVICES = 0.7
 MISTYPED = 0.1
 MAX_PAGES = 3
 THINK_S = (1.0, 4.0)
-LEAD_S = 8.0
-"""Before the run: streams are opened, nothing is counted."""
+LEAD_S = 11.0
+"""Before the run: streams are opened, members look in, nothing is counted."""
+LOOKS_BEFORE = {"own": 2, "carrier": 2, "school": 2, "tor": 2, "posting": 6}
+LOOKS_PER_S = 280
+"""Members have used their apps today, before the attack: each looks in this often, on a connection of its own. Who
+posts is there most."""
 TAIL_S = 16.0
 """After it: what is under way may end (the longest patience is 15 s)."""
 CONNECTIONS_PER_S = 400
@@ -334,6 +339,30 @@ class Crowd:
             ("/public", "/about", self._profile(), f"/@{victim.name}/{self.rng.choice(victim.post_ids)}")
         )
 
+    async def look_in(self) -> None:
+        """Every app looks in some times before the run, LOOKS_PER_S together. Nobody counts it."""
+        members = [
+            member for kind, looks in LOOKS_BEFORE.items() for _, member in self._members[kind] * looks
+        ]
+        self.rng.shuffle(members)
+        looking: set[asyncio.Task[None]] = set()
+        started_s = time.monotonic()
+        for number, member in enumerate(members):
+            task = asyncio.create_task(self._look(member))
+            looking.add(task)
+            task.add_done_callback(looking.discard)
+            await asyncio.sleep(max(0.0, started_s + number / LOOKS_PER_S - time.monotonic()))
+        if looking:
+            await asyncio.wait(looking)
+
+    async def _look(self, member: Member) -> None:
+        headers = {"Authorization": f"Bearer {member.token}", "Connection": "close"}
+        data = request("GET", "/api/v1/accounts/verify_credentials", host=self.course.host, headers=headers)
+        with contextlib.suppress(OSError, Broken, TimeoutError):
+            exchange = await connect(self.course.target, source=member.address, budget=self.course.budget)
+            await exchange.send(data, timeout_s=wants.READ_PATIENCE_S)
+            exchange.close()
+
     # The whole
 
     def doing(self, kind: str) -> Callable[[str, float], Awaitable[None]]:
@@ -394,7 +423,7 @@ async def run(plan: Plan, out: TextIO) -> None:
     gc.collect()
     gc.freeze()
     flushing = asyncio.create_task(_flush(out))
-    opening = asyncio.create_task(crowd.audience.open_all())
+    opening = asyncio.gather(crowd.audience.open_all(), crowd.look_in())
     tasks: set[asyncio.Task[None]] = set()
     for t, kind in due:
         at_s = plan.start_s + t

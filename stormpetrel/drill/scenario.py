@@ -64,7 +64,7 @@ def build(name: str, *steps: tuple[float, str, Sequence[tuple[str, float]]]) -> 
 
 
 def smoke(*, scale: float = 1.0) -> Scenario:
-    """A minute for tests: six vectors, three at a time, so that without a defence the server has more than it can do."""
+    """A minute for tests: six vectors, three at a time: without a defence the server has more than it can do."""
     return build(
         "smoke",
         (8, CALM, ()),
