@@ -63,6 +63,7 @@ def test_every_import_rule_notices_when_it_is_broken(copy_of_the_package):
     )
     (package / "shield" / "injected.py").write_text("import stormpetrel.errors\n")
     (package / "edge" / "injected.py").write_text("import starlette\n")
+    (package / "drill" / "injected.py").write_text("import stormpetrel.errors\n")
     (package / "injected.py").write_text('"""A new file at the top."""\n')
     rules = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
         "contracts"

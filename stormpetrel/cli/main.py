@@ -15,6 +15,7 @@ import stormpetrel
 from stormpetrel.cli import (
     backup,
     check,
+    drill,
     instance,
     mail,
     moderation,
@@ -63,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     texts.add_commands(commands)
     mail.add_commands(commands)
     seed.add_commands(commands)
+    drill.add_commands(commands)
     shield.add_commands(commands)
     return parser
 

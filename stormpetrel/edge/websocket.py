@@ -230,6 +230,10 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
         self._is_write_paused = False
         self._arm_ping()
 
+    def schedule_ping(self) -> None:
+        """Nothing: the wheel knows when the next ping is due. Without an interval uvicorn's own would fail here,
+        and with it every client that answers its first ping would lose its connection."""
+
     def handle_pong(self, event: Frame) -> None:
         super().handle_pong(event)
         if self.pending_ping_payload is None and not self._is_write_paused:

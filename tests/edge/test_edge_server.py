@@ -195,6 +195,21 @@ def test_a_websocket_talks_and_holds_no_slot() -> None:
         assert client.is_closed()
 
 
+def test_a_client_that_answers_its_pings_keeps_its_websocket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stormpetrel.edge.websocket.PING_S", 0.1)
+    with a_place() as place, place.connect() as client:
+        assert handshake(client) == 101
+        for _ in range(2):
+            kind, payload = read_frame(client)
+            assert kind == 9
+            client.send(frame(10, payload))
+        client.send(frame(1, b"still here"))
+        frames = [read_frame(client)]
+        while frames[-1][0] == 9:
+            frames.append(read_frame(client))
+        assert frames[-1] == (1, b"still here")
+
+
 def test_a_websocket_is_known_by_a_token_in_its_protocol_header_or_query_and_no_log_has_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -324,6 +339,7 @@ def test_the_inner_parts_of_uvicorns_http_protocol_that_the_edge_uses_are_there(
         "start_keepalive",
         "stop_keepalive",
         "handle_pong",
+        "schedule_ping",
         "send_keepalive_ping",
         "keepalive_timeout",
     ],

@@ -1,0 +1,281 @@
+"""`drill`: people and an attack side by side against a throw-away instance on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stormpetrel.cli.output import Progress, print_json, print_table
+from stormpetrel.cli.parser import Commands, add_command, whole_number
+from stormpetrel.errors import EnvironmentFailure, SetupError
+
+if TYPE_CHECKING:
+    from stormpetrel.drill.run import Moment, Result, Setting
+    from stormpetrel.drill.scenario import Scenario
+    from stormpetrel.drill.score import Scores
+
+FELL_SHORT = 1
+SCENARIOS = ("smoke", "august-2009", "storm", "only", "again")
+MODES = ("full", "off", "per-address", "bounded", "overcompensate")
+SEEDS = 3
+MAX_SEEDS = 20
+MAX_SCALE_PERCENT = 500
+USERS = 3000
+POSTS = 20_000
+MANY_USERS = 11_000
+"""Where an account with 10,000 followers posts (A12)."""
+MANY_FOLLOWERS = 10_000
+
+
+def add_commands(commands: Commands[Any]) -> None:
+    """Adds `drill`."""
+    parser = add_command(
+        commands,
+        "drill",
+        _drill,
+        about="Runs people and an attack side by side against a throw-away instance on this machine, and prints who "
+        "was served. It sends to loopback only. Exit 0 when every margin was kept, 1 when not (or when the "
+        "machine was too busy to tell).",
+        example="stormpetrel drill smoke\n  stormpetrel drill only A3 A7 --mode off\n"
+        "  stormpetrel drill august-2009 --seeds 3 --compare --report drill.html",
+    )
+    parser.add_argument(
+        "scenario",
+        metavar="SCENARIO",
+        choices=SCENARIOS,
+        help="smoke (a minute), august-2009 (five), storm (everything), only VECTOR …, or again: print the "
+        "scores of --lines FILE once more",
+    )
+    parser.add_argument("vectors", metavar="VECTOR", nargs="*", help="with only: A1 to A17")
+    parser.add_argument("--seed", type=whole_number(0, 65_535), default=1, metavar="S", help="the first seed")
+    parser.add_argument(
+        "--seeds",
+        type=whole_number(1, MAX_SEEDS),
+        default=1,
+        metavar="N",
+        help=f"how many runs, each with a seed of its own; {SEEDS} for figures to publish (otherwise 1)",
+    )
+    parser.add_argument(
+        "--mode", choices=MODES, default="full", help="how the shield admits (otherwise full)"
+    )
+    parser.add_argument(
+        "--compare",
+        action="store_true",
+        help="the same drill in every mode of the shield, and with nginx and HAProxy in front of mode off",
+    )
+    parser.add_argument(
+        "--scale",
+        type=whole_number(1, MAX_SCALE_PERCENT),
+        default=100,
+        metavar="PERCENT",
+        help="the attack's rates, in percent of those for two cores (otherwise 100)",
+    )
+    parser.add_argument("--report", metavar="FILE", default="", help="also writes a page with charts")
+    parser.add_argument("--lines", metavar="FILE", default="", help="also writes every line, as JSON")
+    parser.add_argument("--json", action="store_true", help="the scores as JSON")
+
+
+def _drill(args: argparse.Namespace) -> int:
+    if args.vectors and args.scenario != "only":
+        raise SetupError(f"{args.vectors[0]}: only the scenario only takes vectors")
+    columns = _again(args) if args.scenario == "again" else _run_all(args)
+    return _show(args, columns)
+
+
+def _scenario(args: argparse.Namespace, seed: int) -> Scenario:
+    from stormpetrel.drill import scenario
+
+    scale = args.scale / 100
+    match args.scenario:
+        case "smoke":
+            return scenario.smoke(scale=scale)
+        case "august-2009":
+            return scenario.august_2009(scale=scale)
+        case "storm":
+            return scenario.storm(seed=seed, scale=scale)
+    if not args.vectors:
+        raise SetupError("only needs vectors: A1 to A17")
+    try:
+        return scenario.only([name.upper() for name in args.vectors], scale=scale)
+    except ValueError as error:
+        raise SetupError(
+            f"there is no vector {error} here (there are: {', '.join(scenario.VECTORS)})"
+        ) from None
+
+
+def _again(args: argparse.Namespace) -> list[tuple[str, list[Result]]]:
+    from stormpetrel.drill.run import results
+
+    if not args.lines:
+        raise SetupError("again needs --lines FILE, written by a drill before")
+    found: dict[str, list[Result]] = {}
+    try:
+        for one in results(Path(args.lines)):
+            found.setdefault(one.run.front or one.run.mode, []).append(one)
+    except (ValueError, TypeError, KeyError) as error:
+        raise SetupError(f"{args.lines} holds no lines of a drill: {error}") from error
+    if not found:
+        raise SetupError(f"{args.lines} holds no whole run")
+    return list(found.items())
+
+
+def _run_all(args: argparse.Namespace) -> list[tuple[str, list[Result]]]:
+    from stormpetrel.drill.place import PlaceFailed
+    from stormpetrel.drill.run import RunFailed
+
+    for path in filter(None, (args.lines, args.report)):
+        # Said now, not after five minutes.
+        if not Path(path).absolute().parent.is_dir():
+            raise SetupError(f"{path}: there is no such directory")
+    _scenario(args, args.seed)
+    names = _compared() if args.compare else [args.mode]
+    found: list[tuple[str, list[Result]]] = []
+    with tempfile.TemporaryDirectory(prefix="stormpetrel-drill-") as directory:
+        base = Path(directory)
+        setting = _prepare(args, base)
+        for name in names:
+            runs = []
+            for seed in range(args.seed, args.seed + args.seeds):
+                try:
+                    runs.append(_run(args, setting, base / f"{name}-{seed}", name, seed))
+                except (PlaceFailed, RunFailed) as error:
+                    raise EnvironmentFailure(str(error)) from error
+            found.append((name, runs))
+    if args.lines:
+        with open(args.lines, "w", encoding="utf-8") as file:
+            for _, runs in found:
+                for one in runs:
+                    file.writelines(f"{line}\n" for line in one.to_lines())
+    return found
+
+
+def _compared() -> list[str]:
+    """Every mode, and every front that is installed; what is missing is said."""
+    from stormpetrel.drill.fronts import FRONTS, missing
+
+    names = list(MODES)
+    for front in FRONTS:
+        if problem := missing(front):
+            print(f"stormpetrel: left out: {problem}", file=sys.stderr)
+        else:
+            names.append(front)
+    return names
+
+
+def _prepare(args: argparse.Namespace, base: Path) -> Setting:
+    from stormpetrel.cli import drill_community
+    from stormpetrel.drill.run import Setting
+
+    many = "A12" in args.vectors or args.scenario == "storm"
+    with _progress("preparing") as progress:
+        drill_community.prepare(
+            base / "prepared",
+            seed=args.seed,
+            users=MANY_USERS if many else USERS,
+            posts=POSTS,
+            popular_followers=MANY_FOLLOWERS if many else USERS // 2,
+            tell=lambda doing: progress.at(0, 1, doing),
+        )
+    return Setting(
+        prepared=base / "prepared",
+        community=base / "prepared" / drill_community.COMMUNITY_FILE,
+        command=(sys.executable, "-m", "stormpetrel", "serve"),
+        environment=drill_community.environment,
+    )
+
+
+def _run(args: argparse.Namespace, setting: Setting, directory: Path, name: str, seed: int) -> Result:
+    from stormpetrel.drill.run import run
+
+    is_front = name not in MODES
+    with _progress(f"drill {args.scenario}, {name}, seed {seed}") as progress:
+
+        def tell(moment: Moment) -> None:
+            kept = "" if moment.kept is None else f", {moment.kept * 100:.0f} % served"
+            progress.at(max(0, int(moment.t)), int(moment.seconds), f"{moment.phase}{kept}")
+
+        return run(
+            setting,
+            directory,
+            scenario=_scenario(args, seed),
+            mode="off" if is_front else name,
+            front=name if is_front else "",
+            seed=seed,
+            scale=args.scale / 100,
+            tell=tell,
+        )
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Progress]:
+    progress = Progress(what)
+    try:
+        yield progress
+    finally:
+        progress.end()
+
+
+def _show(args: argparse.Namespace, columns: list[tuple[str, list[Result]]]) -> int:
+    from stormpetrel.drill import table
+    from stormpetrel.drill.margins import OWN_VECTORS, shortfalls
+    from stormpetrel.drill.score import score
+
+    scored = [
+        (name, [score(one.run.scenario, one.lines, one.attacks, one.found, one.usage) for one in runs])
+        for name, runs in columns
+    ]
+    if args.report:
+        from stormpetrel.drill.report import write_report
+
+        write_report(Path(args.report), columns)
+    runs = scored[0][1]
+    vectors = {
+        vector for one in columns[0][1] for phase in one.run.scenario.phases for vector, _ in phase.vectors
+    }
+    short = shortfalls(runs, strangers_attack=bool(vectors & OWN_VECTORS))
+    invalid = [
+        f"{name}, seed {result.run.seed}: {problem}"
+        for (name, results), (_, scores) in zip(columns, scored, strict=True)
+        for result, one in zip(results, scores, strict=True)
+        for problem in one.invalid
+    ]
+    if args.json:
+        print_json(
+            {
+                "scenario": columns[0][1][0].run.scenario.name,
+                "runs": {name: [table.as_json(one) for one in scores] for name, scores in scored},
+                "fell_short": [f"{one.goal} {one.what}" for one in short],
+                "invalid": invalid,
+                "kept": table.kept_line(runs),
+            }
+        )
+    else:
+        _print(scored, short_lines=table.shortfall_lines(short), invalid=invalid)
+    return FELL_SHORT if short or invalid else 0
+
+
+def _print(
+    scored: Sequence[tuple[str, Sequence[Scores]]], *, short_lines: Sequence[str], invalid: Sequence[str]
+) -> None:
+    from stormpetrel.drill import table
+
+    if len(scored) > 1:
+        heads, cells = table.comparison(scored)
+        print_table(heads, cells)
+        print()
+    name, runs = scored[0]
+    print(f"mode {name}, under attack, {len(runs)} run{'s' if len(runs) > 1 else ''}:")
+    print_table(table.HEADS, table.channel_rows(runs))
+    print()
+    print_table(("score", "value"), table.score_rows(runs))
+    print()
+    for line in short_lines:
+        print(line)
+    for problem in invalid:
+        print(f"not valid: {problem}")
+    print(table.kept_line(runs))

@@ -1,0 +1,207 @@
+"""The attackers' process: reads a plan, fires its vectors at the place, writes a line for each second and vector.
+
+    python -m stormpetrel.drill.attackers PLAN OUT
+
+It is a process of its own, so that its work delays neither the people nor their clocks. What it may do is bounded
+by the plan's budget; where it may connect to, by loopback.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import heapq
+import json
+import os
+import re
+import resource
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from typing import TextIO
+
+from stormpetrel.drill.community import Community, load
+from stormpetrel.drill.engine import Engine, Fire, Tally
+from stormpetrel.drill.loopback import Address, Budget, resolve
+from stormpetrel.drill.record import Attack, write
+from stormpetrel.drill.scenario import Phase
+from stormpetrel.drill.vectors.catalogue import CATALOGUE, within_cap
+from stormpetrel.drill.vectors.heads import BROWSERS, browse
+from stormpetrel.drill.vectors.shots import Form, World, scattered
+from stormpetrel.drill.wire import connect
+
+FORMS = 8
+"""Sign-in forms that are fetched before the attack and used again and again: a bot's way to pay for a form once."""
+_FORM_VECTORS = frozenset({"A5", "A16"})
+_FORM_TOKEN = re.compile(rb'name="csrf" value="([^"]+)"')
+_FORM_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do, as JSON. `host`, `port`: where to connect to; `host_header`: by which name the place goes.
+
+    `community`: path of what community.save wrote. `begin_s`: second 0 of the run, on the machine's monotonic
+    clock. `connections`, `seconds`: the budget. `pids`: whom A17 may kill, by the names of vectors/kills.py.
+    """
+
+    host: str
+    port: int
+    host_header: str
+    community: str
+    phases: tuple[Phase, ...]
+    seed: int
+    begin_s: float
+    connections: int
+    seconds: float
+    pids: dict[str, int]
+
+    def to_json(self) -> str:
+        """The plan's file."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> Plan:
+        """What `to_json` made."""
+        raw = json.loads(text)
+        phases = tuple(
+            Phase(**(one | {"vectors": tuple((name, scale) for name, scale in one["vectors"])}))
+            for one in raw["phases"]
+        )
+        return Plan(**(raw | {"phases": phases}))
+
+
+def attack(plan_path: Path, out_path: Path) -> None:
+    """Does what the plan says and returns when it is over. Raises NotLoopback before it has sent anything."""
+    plan = Plan.from_json(plan_path.read_text(encoding="utf-8"))
+    target = resolve(plan.host, plan.port)
+    community = load(Path(plan.community))
+    killer = Killer(plan.pids)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    budget = Budget(plan.connections, plan.begin_s + plan.seconds)
+    forms: tuple[Form, ...] = ()
+    if _FORM_VECTORS & {name for phase in plan.phases for name, _ in phase.vectors}:
+        forms = asyncio.run(fetch_forms(target, plan.host_header, budget))
+    # What is there now stays: the collector need not look at a thousand people again and again.
+    gc.freeze()
+    with open(out_path, "a", encoding="utf-8") as out:
+        engine = Engine(
+            target,
+            budget=budget,
+            begin_s=plan.begin_s,
+            each_second=Clerk(out).each_second,
+            kill=killer.kill,
+        )
+        engine.run(fires(plan, community, forms), seconds=plan.seconds)
+
+
+def fires(plan: Plan, community: Community, forms: tuple[Form, ...] = ()) -> Iterator[Fire]:
+    """Every shot of the plan in the order of time. The same plan, community and forms give the same shots."""
+    for turn, phase in enumerate(plan.phases):
+        seconds = phase.end_s - phase.start_s
+        yield from heapq.merge(
+            *(
+                _fires_of(
+                    name,
+                    World(plan.host_header, community, scale, seconds, turn, forms),
+                    phase,
+                    Random(f"{plan.seed} {turn} {name}"),  # noqa: S311 - an attack, not a secret
+                )
+                for name, scale in within_cap(phase.vectors)
+            ),
+            key=lambda fire: fire.at_s,
+        )
+
+
+def _fires_of(name: str, world: World, phase: Phase, rng: Random) -> Iterator[Fire]:
+    vector = CATALOGUE[name]
+    most = round(vector.sockets * world.scale)
+    for shot in vector.shots(world, rng):
+        yield Fire(phase.start_s + shot.at_s, phase.end_s, name, shot, most)
+
+
+async def fetch_forms(target: Address, host: str, budget: Budget) -> tuple[Form, ...]:
+    """Some sign-in forms, each fetched from another address; fewer, or none, when the place does not give them."""
+    found = []
+    for number in range(FORMS):
+        source = scattered(164, 1, number)
+        try:
+            exchange = await connect(target, source=source, budget=budget, timeout_s=_FORM_TIMEOUT_S)
+        except (OSError, TimeoutError):
+            continue
+        try:
+            answer = await exchange.send(
+                browse(host, "/auth/sign_in", BROWSERS[0]), timeout_s=_FORM_TIMEOUT_S
+            )
+        except (OSError, TimeoutError):
+            continue
+        finally:
+            exchange.close()
+        token = _FORM_TOKEN.search(answer.body)
+        if token is not None:
+            cookie = "; ".join(f"{name}={value}" for name, value in answer.cookies().items())
+            found.append(Form(cookie, token[1].decode("latin-1")))
+    return tuple(found)
+
+
+class Clerk:
+    """Writes a second's tallies down. The process's CPU time of that second is in the first of its lines."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._cpu_s = time.process_time()
+
+    def each_second(self, second: int, tallies: dict[str, Tally]) -> None:
+        """A line for each vector."""
+        before_s, self._cpu_s = self._cpu_s, time.process_time()
+        lines = [
+            Attack(
+                float(second),
+                name,
+                tally.sent,
+                tally.ok,
+                tally.refused,
+                tally.failed,
+                tally.connections,
+                self._cpu_s - before_s if number == 0 else 0.0,
+            )
+            for number, (name, tally) in enumerate(tallies.items())
+        ]
+        write(self._out, lines)
+        self._out.flush()
+
+
+class Killer:
+    """Ends processes by pid, each once, and only if the pid still means the process that it meant at the start."""
+
+    def __init__(self, pids: dict[str, int]) -> None:
+        self._processes = {name: (pid, _started_at_ticks(pid)) for name, pid in pids.items()}
+
+    def kill(self, name: str) -> bool:
+        """SIGKILL; False when there is no such process any more."""
+        pid, started = self._processes.pop(name, (0, None))
+        if started is None or _started_at_ticks(pid) != started:
+            return False
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+def _started_at_ticks(pid: int) -> int | None:
+    """When a process began, in clock ticks since the machine did (proc(5), field 22); None when there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(stat.rpartition(")")[2].split()[19])
+
+
+if __name__ == "__main__":
+    attack(Path(sys.argv[1]), Path(sys.argv[2]))

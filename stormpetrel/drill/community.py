@@ -1,0 +1,119 @@
+"""Who is in the place that is drilled: credentials, addresses, names. Frozen values, JSON in and out.
+
+The file holds passwords and tokens of a throw-away instance; it is for the generators alone, the server never
+sees it. Addresses are in 127.0.0.0/8; `HOMES` says which prefix is whose.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+HOMES = {
+    "own": "127.40",
+    "carrier": "127.50.1",
+    "school": "127.60.1",
+    "tor": "127.70.1",
+    "web": "127.41",
+    "posting": "127.42",
+    "streaming": "127.43",
+    "visitor": "127.44",
+    "feeds": "127.45",
+    "new": "127.46",
+}
+"""Where legitimate people live: the prefix of each kind. Vectors have 127.128.0.0/9 to themselves, except those
+that hide in a shared address (A6, A16)."""
+ATTACKERS_HOME = "127.200"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody with an account. `kind`: which class of people (own, carrier, school, tor, web, posting, streaming,
+    sign_in, sleeper, new). `session`: value of the session cookie, or empty. `token`: or empty. `device`: value
+    of the device cookie, or empty. `created_s`: when the credential was made, seconds since 1970."""
+
+    kind: str
+    name: str
+    email: str
+    password: str
+    account_id: str
+    address: str
+    app: str
+    token: str
+    session: str
+    device: str
+    created_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """The activist: his page, his posts (newest first), and what he himself has."""
+
+    name: str
+    account_id: str
+    post_ids: tuple[str, ...]
+    token: str
+    session: str
+    app: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Addresses that many people stand behind."""
+
+    carrier: tuple[str, ...]
+    school: tuple[str, ...]
+    tor: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Community:
+    """Everybody. `members` are legitimate people, `sleepers` look like them and belong to the attacker (A7),
+    `newcomers` are accounts made today (A12). `visitors`: values of visitor cookies from before the attack.
+    `popular`: the name of an account with very many followers. `names`, `tags`: real ones, for A4 and A5.
+    `listens`: for each account id of kind streaming, whom of kind posting it follows. `cookies`: the names of the
+    session, visitor and device cookies here, empty where there is none."""
+
+    members: tuple[Member, ...]
+    sleepers: tuple[Member, ...]
+    newcomers: tuple[Member, ...]
+    victim: Victim
+    popular: Member
+    visitors: tuple[str, ...]
+    shared: Shared
+    names: tuple[str, ...]
+    tags: tuple[str, ...]
+    cookies: dict[str, str]
+    listens: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def of(self, kind: str) -> tuple[Member, ...]:
+        """The members of one kind."""
+        return tuple(member for member in self.members if member.kind == kind)
+
+
+def save(community: Community, path: Path) -> None:
+    """Writes it where only its owner can read it."""
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(asdict(community)), encoding="utf-8")
+
+
+def load(path: Path) -> Community:
+    """What `save` wrote."""
+    raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    victim, shared = raw["victim"], raw["shared"]
+    return Community(
+        members=tuple(Member(**one) for one in raw["members"]),
+        sleepers=tuple(Member(**one) for one in raw["sleepers"]),
+        newcomers=tuple(Member(**one) for one in raw["newcomers"]),
+        victim=Victim(**(victim | {"post_ids": tuple(victim["post_ids"])})),
+        popular=Member(**raw["popular"]),
+        visitors=tuple(raw["visitors"]),
+        shared=Shared(**{name: tuple(addresses) for name, addresses in shared.items()}),
+        names=tuple(raw["names"]),
+        tags=tuple(raw["tags"]),
+        cookies=raw["cookies"],
+        listens={listener: tuple(posters) for listener, posters in raw.get("listens", {}).items()},
+    )

@@ -1,0 +1,454 @@
+"""The attackers' sockets: one loop on epoll that fires shots at their moments and counts what comes of them.
+
+Open loop: a shot is fired when its moment comes, whatever became of those before. No event library, because here
+the whole work for a new connection (socket, bind, connect, send, receive, close) must cost less than the server's
+part of it, or the drill would measure itself: 80 µs for one that only comes and goes, 200 µs with a page read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import re
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from stormpetrel.drill.loopback import Address, Budget, BudgetSpent, start_socket
+from stormpetrel.drill.vectors.shots import Manner, Shot
+
+ANSWER_TIMEOUT_S = 10.0
+"""An attacker that waited so long for an answer gives up: failed."""
+MAX_LAG_S = 2.0
+"""A shot that is so late is left out: an attack must not go on after its phase."""
+_BATCH = 64
+"""Shots or events that are handled in a row before the other kind has its turn."""
+_READ_BYTES = 262_144
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
+_CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
+_MAX_HEAD_BYTES = 65_536
+_RESET = struct.pack("ii", 1, 0)
+_DEAF_BUFFER_BYTES = 4096
+_CHUNKS = -1
+_UNTIL_CLOSED = -2
+_REFUSALS = frozenset({403, 408, 429, 503})
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one vector did, since it was last written down; `connections`: open now.
+
+    `sent`: requests, or connections that ask nothing. `ok`: answered, or held open as long as was wanted.
+    `refused`: 403, 408, 429, 503, or a held connection that the server ended. `failed`: no answer, or a 5xx.
+    """
+
+    sent: int = 0
+    ok: int = 0
+    refused: int = 0
+    failed: int = 0
+    connections: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fire:
+    """A shot of a vector at a moment of the run; `until_s`: the end of its phase, `most`: sockets, 0: any number."""
+
+    at_s: float
+    until_s: float
+    vector: str
+    shot: Shot
+    most: int
+
+
+class _Connection:
+    """`position`: of the request that is asked, or of the next byte that drips. `status`: of the answer, 0 before
+    its head is there; `left`: bytes that are missing of it. `serial`: what was planned under another is void."""
+
+    __slots__ = (
+        *(
+            "buffer",
+            "closing",
+            "fire",
+            "is_asking",
+            "left",
+            "pending",
+            "position",
+            "serial",
+            "sock",
+            "status",
+        ),
+        "tally",
+    )
+
+    def __init__(self, sock: socket.socket, fire: Fire, tally: Tally) -> None:
+        self.sock = sock
+        self.fire = fire
+        self.tally = tally
+        self.position = 0
+        self.serial = 0
+        self.pending = b""
+        self.is_asking = False
+        self.next_answer()
+
+    def next_answer(self) -> None:
+        """Forgets the answer before."""
+        self.status = 0
+        self.left = 0
+        self.closing = False
+        self.buffer = b""
+
+
+class Engine:
+    """Fires at one target. `each_second` is told the second that ended and every vector's tally of it."""
+
+    def __init__(
+        self,
+        target: Address,
+        *,
+        budget: Budget,
+        begin_s: float,
+        each_second: Callable[[int, dict[str, Tally]], None],
+        kill: Callable[[str], bool] = lambda name: False,
+    ) -> None:
+        """`begin_s`: the monotonic second 0 of the run. `kill`: what a KILL shot does; False when it cannot."""
+        self._target = target
+        self._budget = budget
+        self._begin_s = begin_s
+        self._each_second = each_second
+        self._kill = kill
+        self._poll = select.epoll()
+        self._open: dict[int, _Connection] = {}
+        self._idle: dict[str, list[_Connection]] = {}
+        self._timers: list[tuple[float, int, _Connection, int]] = []
+        self._timer_number = 0
+        self._tallies: dict[str, Tally] = {}
+        self._second = 0
+        self.skipped = 0
+        """Shots that were left out: too late, or too many sockets open."""
+
+    def run(self, fires: Iterator[Fire], *, seconds: float) -> None:
+        """Fires everything, until `seconds` of the run are over or the budget is spent. Closes all it opened."""
+        try:
+            self._run(fires, seconds)
+        except BudgetSpent:
+            pass
+        finally:
+            for connection in tuple(self._open.values()):
+                self._end(connection, held=True)
+            self._tell(self._second)
+            self._poll.close()
+
+    def _run(self, fires: Iterator[Fire], seconds: float) -> None:
+        coming = next(fires, None)
+        while (now_s := time.monotonic() - self._begin_s) < seconds:
+            self._turn_of_second(now_s)
+            for _ in range(_BATCH):
+                if coming is None or coming.at_s > now_s:
+                    break
+                self._fire(coming, now_s)
+                coming = next(fires, None)
+            if coming is None and not self._open:
+                return
+            self._run_timers(now_s)
+            until_s = min(
+                self._second + 1.0,
+                seconds,
+                coming.at_s if coming is not None else seconds,
+                self._timers[0][0] if self._timers else seconds,
+            )
+            wait_s = max(0.0, until_s - (time.monotonic() - self._begin_s))
+            for fd, events in self._poll.poll(wait_s, _BATCH):
+                connection = self._open.get(fd)
+                if connection is not None:
+                    self._on_events(connection, events)
+
+    # Time
+
+    def _turn_of_second(self, now_s: float) -> None:
+        while now_s >= self._second + 1:
+            self._tell(self._second)
+            self._second += 1
+            for connection in tuple(self._open.values()):
+                # The phase is over: who waits for an answer may have it, everybody else goes.
+                if self._second >= connection.fire.until_s and not connection.is_asking:
+                    self._end(connection, held=True)
+
+    def _tell(self, second: int) -> None:
+        if self._tallies:
+            self._each_second(second, self._tallies)
+        for name, tally in tuple(self._tallies.items()):
+            tally.sent = tally.ok = tally.refused = tally.failed = 0
+            if not tally.connections:
+                del self._tallies[name]
+
+    def _later(self, connection: _Connection, at_s: float) -> None:
+        self._timer_number += 1
+        heapq.heappush(self._timers, (at_s, self._timer_number, connection, connection.serial))
+
+    def _run_timers(self, now_s: float) -> None:
+        while self._timers and self._timers[0][0] <= now_s:
+            _, _, connection, serial = heapq.heappop(self._timers)
+            # Whatever happens to a connection gives it another number: what was planned before is void.
+            if connection.serial == serial:
+                self._on_timer(connection, now_s)
+
+    # Firing
+
+    def _fire(self, fire: Fire, now_s: float) -> None:
+        shot = fire.shot
+        tally = self._tallies.get(fire.vector)
+        if tally is None:
+            tally = self._tallies[fire.vector] = Tally()
+        if shot.manner is Manner.KILL:
+            tally.sent += 1
+            if self._kill(shot.victim):
+                tally.ok += 1
+            else:
+                tally.failed += 1
+            return
+        if now_s - fire.at_s > MAX_LAG_S or (fire.most and tally.connections >= fire.most):
+            self.skipped += 1
+            return
+        kept = self._idle.get(shot.keep) if shot.keep else None
+        if kept:
+            connection = kept.pop()
+            connection.fire = fire
+            connection.position = 0
+            self._ask(connection)
+            return
+        try:
+            sock, is_connected = start_socket(self._target, source=shot.source, budget=self._budget)
+        except OSError as error:
+            if error.errno is None:
+                raise
+            tally.sent += 1
+            tally.failed += 1
+            return
+        connection = _Connection(sock, fire, tally)
+        if shot.manner is Manner.VANISH:
+            self._vanish(connection)
+            return
+        self._open[sock.fileno()] = connection
+        tally.connections += 1
+        if is_connected:
+            self._poll.register(sock, select.EPOLLIN)
+            self._on_connected(connection)
+        else:
+            self._poll.register(sock, select.EPOLLOUT)
+            self._later(connection, now_s + ANSWER_TIMEOUT_S)
+
+    def _vanish(self, connection: _Connection) -> None:
+        sock = connection.sock
+        connection.tally.sent += 1
+        with contextlib.suppress(OSError):
+            if connection.fire.shot.requests:
+                sock.send(connection.fire.shot.requests[0])
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        sock.close()
+
+    def _on_connected(self, connection: _Connection) -> None:
+        shot = connection.fire.shot
+        now_s = time.monotonic() - self._begin_s
+        match shot.manner:
+            case Manner.ASK:
+                self._ask(connection)
+                return
+            case Manner.DEAF:
+                connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _DEAF_BUFFER_BYTES)
+                self._poll.modify(connection.sock, select.EPOLLRDHUP)
+        connection.serial += 1
+        connection.tally.sent += 1
+        if shot.requests and not self._send(connection, shot.requests[0]):
+            return
+        if shot.manner is Manner.DRIP:
+            self._later(connection, now_s + shot.pace_s)
+        elif shot.hold_s:
+            self._later(connection, now_s + shot.hold_s)
+
+    def _ask(self, connection: _Connection) -> None:
+        connection.serial += 1
+        connection.next_answer()
+        connection.is_asking = True
+        connection.tally.sent += 1
+        if self._send(connection, connection.fire.shot.requests[connection.position]):
+            self._later(connection, time.monotonic() - self._begin_s + ANSWER_TIMEOUT_S)
+
+    def _send(self, connection: _Connection, data: bytes) -> bool:
+        """False when the connection broke; then it is closed and counted."""
+        try:
+            sent = connection.sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._end(connection)
+            return False
+        if sent < len(data) and connection.fire.shot.manner is Manner.ASK:
+            connection.pending = data[sent:]
+            self._poll.modify(connection.sock, select.EPOLLIN | select.EPOLLOUT)
+        return True
+
+    # What happens
+
+    def _on_timer(self, connection: _Connection, now_s: float) -> None:
+        shot = connection.fire.shot
+        match shot.manner:
+            case Manner.DRIP:
+                position = connection.position
+                connection.position += 1
+                if self._send(connection, shot.requests[1][position : position + 1]):
+                    connection.serial += 1
+                    self._later(connection, now_s + shot.pace_s)
+            case Manner.ASK if not connection.is_asking and connection.status:
+                # It has had its answer, and time to look at it.
+                self._ask(connection)
+            case Manner.ASK:
+                self._end(connection)
+            case _ if connection.serial:
+                self._end(connection, held=True)
+            case _:
+                self._end(connection)
+
+    def _on_events(self, connection: _Connection, events: int) -> None:
+        if events & select.EPOLLOUT and not self._on_writable(connection):
+            return
+        if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP):
+            if connection.fire.shot.manner is Manner.DEAF:
+                self._end(connection)
+                return
+            try:
+                data = connection.sock.recv(_READ_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if data:
+                self._on_data(connection, data)
+            else:
+                self._on_end(connection)
+
+    def _on_writable(self, connection: _Connection) -> bool:
+        if connection.pending:
+            data, connection.pending = connection.pending, b""
+            self._poll.modify(connection.sock, select.EPOLLIN)
+            return self._send(connection, data)
+        if connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._end(connection)
+            return False
+        self._poll.modify(connection.sock, select.EPOLLIN)
+        self._on_connected(connection)
+        return connection.sock.fileno() >= 0
+
+    def _on_data(self, connection: _Connection, data: bytes) -> None:
+        if connection.status and not connection.is_asking:
+            return  # a stream goes on, or the server says goodbye to a kept connection
+        if not connection.status:
+            connection.buffer += data
+            if not self._read_head(connection) or not self._goes_on(connection):
+                return
+        elif connection.left >= 0:
+            connection.left = max(0, connection.left - len(data))
+        elif connection.left == _CHUNKS:
+            connection.buffer = (connection.buffer + data)[-5:]
+        if connection.left == 0 or (connection.left == _CHUNKS and connection.buffer == b"0\r\n\r\n"):
+            self._answered(connection)
+
+    def _goes_on(self, connection: _Connection) -> bool:
+        """Whether the answer's body matters. A stream stays open; whoever did not want an answer goes."""
+        manner = connection.fire.shot.manner
+        if manner is Manner.ASK:
+            return True
+        if manner is not Manner.LISTEN or connection.status not in (101, 200):
+            self._count(connection)
+            self._close(connection)
+        return False
+
+    def _read_head(self, connection: _Connection) -> bool:
+        """True when the head is there; then `buffer` holds the end of what came after it."""
+        text = connection.buffer
+        end = text.find(b"\r\n\r\n")
+        if end < 0:
+            if len(text) > _MAX_HEAD_BYTES:
+                self._end(connection)
+            return False
+        if not text.startswith(b"HTTP/1.") or not text[9:12].isdigit():
+            self._end(connection)
+            return False
+        head, rest = text[: end + 2], text[end + 4 :]
+        status = int(text[9:12])
+        if 100 <= status < 200 and status != 101:
+            connection.buffer = rest
+            return bool(rest) and self._read_head(connection)
+        connection.status = status
+        connection.closing = _CLOSE.search(head) is not None
+        connection.buffer = rest[-5:]
+        if _CHUNKED.search(head):
+            connection.left = _CHUNKS
+        elif found := _LENGTH.search(head):
+            connection.left = max(0, int(found[1]) - len(rest))
+        else:
+            connection.left = 0 if status in (204, 304) else _UNTIL_CLOSED
+        return True
+
+    def _answered(self, connection: _Connection) -> None:
+        """The answer is complete: the next request after a while, or the next shot, or the end."""
+        self._count(connection)
+        connection.is_asking = False
+        connection.serial += 1
+        shot = connection.fire.shot
+        if connection.closing:
+            self._close(connection)
+        elif connection.position + 1 < len(shot.requests):
+            connection.position += 1
+            self._later(connection, time.monotonic() - self._begin_s + shot.pace_s)
+        elif shot.keep:
+            self._idle.setdefault(shot.keep, []).append(connection)
+        else:
+            self._close(connection)
+
+    def _on_end(self, connection: _Connection) -> None:
+        """The server ended the connection."""
+        if connection.is_asking and connection.status and connection.left == _UNTIL_CLOSED:
+            self._count(connection)
+            self._close(connection)
+        else:
+            self._end(connection)
+
+    def _count(self, connection: _Connection) -> None:
+        status, tally = connection.status, connection.tally
+        if status in _REFUSALS:
+            tally.refused += 1
+        elif status >= 500:
+            tally.failed += 1
+        else:
+            tally.ok += 1
+
+    def _end(self, connection: _Connection, *, held: bool = False) -> None:
+        """Closes and counts a connection that got no complete answer. `held`: it was we who ended it."""
+        tally = connection.tally
+        if not connection.serial:
+            # It was never connected.
+            tally.sent += 1
+            tally.failed += 1
+        elif connection.fire.shot.manner is Manner.ASK:
+            tally.failed += connection.is_asking
+        elif held:
+            tally.ok += 1
+        else:
+            tally.refused += 1
+        self._close(connection)
+
+    def _close(self, connection: _Connection) -> None:
+        fd = connection.sock.fileno()
+        if fd < 0:
+            return
+        connection.serial += 1
+        kept = self._idle.get(connection.fire.shot.keep)
+        if kept and connection in kept:
+            kept.remove(connection)
+        del self._open[fd]
+        connection.tally.connections -= 1
+        connection.sock.close()

@@ -1,0 +1,100 @@
+"""What an answer means to the person who asked: served, refused, or neither; and whether a refusal was honest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from stormpetrel.drill.record import FAILED, OK, REFUSED
+from stormpetrel.drill.wire import Answer
+
+MAX_RETRY_AFTER_S = 3600
+"""More than an hour is not "come back later" but "go away"."""
+
+
+class Family(StrEnum):
+    """In whose language the caller is answered."""
+
+    API = "api"
+    FEED = "feed"
+    PAGE = "page"
+
+
+class Verdict(NamedTuple):
+    """`contract`, `retry_after`: as in record.Line."""
+
+    outcome: str
+    contract: bool | None = None
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """One request of a legitimate person, and what would satisfy them.
+
+    `patience_s`: how long they wait. `is_right(answer)`: whether it is what was asked for; refusals never are.
+    `safe`: asking again by itself does no harm.
+    """
+
+    method: str
+    path: str
+    channel: str
+    family: Family
+    patience_s: float
+    is_right: Callable[[Answer], bool]
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    is_hot: bool = False
+    text: str = ""
+    safe: bool = True
+
+
+def judge(want: Want, answer: Answer) -> Verdict:
+    """The verdict on a complete answer that came in time.
+
+    Everybody here is legitimate, so whatever keeps them out is a refusal: 429 and 503, but also 403, a redirect
+    or a page to an application, and a challenge that is served as 200.
+    """
+    kind = answer.header("content-type").partition(";")[0].lower()
+    if answer.status in (429, 503):
+        return Verdict(REFUSED, _keeps_contract(want, answer, kind), _retry_after(answer))
+    if want.is_right(answer):
+        return Verdict(OK)
+    if want.family is not Family.PAGE and (
+        answer.status == 403 or 300 <= answer.status < 400 or (kind == "text/html" and answer.status < 500)
+    ):
+        return Verdict(REFUSED, contract=False, retry_after=_retry_after(answer))
+    if want.family is Family.PAGE and (
+        answer.status == 403 or (answer.status == 200 and kind == "text/html")
+    ):
+        return Verdict(REFUSED, None, _retry_after(answer))
+    return Verdict(FAILED)
+
+
+def _keeps_contract(want: Want, answer: Answer, kind: str) -> bool | None:
+    if want.family is Family.PAGE:
+        return None
+    if _retry_after(answer) is None:
+        return False
+    if want.family is Family.FEED:
+        return kind == "text/plain"
+    return kind == "application/json" and _is_error(answer.text)
+
+
+def _is_error(text: str) -> bool:
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(body, dict) and isinstance(body.get("error"), str) and bool(body["error"])
+
+
+def _retry_after(answer: Answer) -> float | None:
+    """Seconds, 1 to an hour; None when absent or useless. The date form is allowed by HTTP, and unused here."""
+    text = answer.header("retry-after")
+    if not text.isdigit() or not 1 <= int(text) <= MAX_RETRY_AFTER_S:
+        return None
+    return float(text)

@@ -1,0 +1,170 @@
+"""A throw-away instance as a process of its own: started as its users start it, stopped by its pid.
+
+It gets a copy of a prepared data directory, ports of its own, and no hint that it is drilled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stormpetrel.drill.loopback import Address, Budget, start_socket
+
+START_TIMEOUT_S = 40.0
+STOP_TIMEOUT_S = 40.0
+PORTS = ("web_port", "status_port", "sms_port", "courier_port")
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+class PlaceFailed(RuntimeError):
+    """The instance did not start, or ended by itself; the text says what its log says last."""
+
+
+@dataclass(slots=True)
+class Place:
+    """A running instance. `command` starts it (`… serve`), `environ` is all of its settings."""
+
+    directory: Path
+    web: Address
+    command: Sequence[str]
+    environ: Mapping[str, str]
+    _process: subprocess.Popen[bytes] | None = None
+    _ended_cpu_s: float = 0.0
+    _seen_cpu_s: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's."""
+        assert self._process is not None
+        return self._process.pid
+
+    def children(self) -> dict[str, int]:
+        """Pids of its processes by what they are: `petrel-web-1`, `petrel-watch`. Those that run now."""
+        found: dict[str, int] = {}
+        with contextlib.suppress(OSError):
+            for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
+                with contextlib.suppress(OSError):
+                    found[Path(f"/proc/{pid}/comm").read_text().strip()] = int(pid)
+        return found
+
+    def cpu_s(self) -> float:
+        """CPU seconds of all its processes since the start; of those that died, as far as was seen."""
+        for pid in (self.pid, *self.children().values()):
+            with contextlib.suppress(OSError):
+                self._seen_cpu_s[pid] = cpu_s(pid)
+        return sum(self._seen_cpu_s.values())
+
+    def start(self) -> None:
+        """Returns when it answers. Raises PlaceFailed."""
+        with open(self.directory / "serve.log", "ab") as output:
+            self._process = subprocess.Popen(
+                [*self.command],
+                env=dict(self.environ),
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # A group of its own: Ctrl-C is the drill's, and nothing may outlive a supervisor that is killed.
+                start_new_session=True,
+            )
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while not self._answers():
+            if self._process.poll() is not None:
+                raise PlaceFailed(f"the instance ended at its start: {self.last_words()}")
+            if time.monotonic() > deadline_s:
+                raise PlaceFailed(f"the instance does not answer: {self.last_words()}")
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        budget = Budget.of(connections=1, seconds=10)
+        with contextlib.suppress(OSError):
+            sock, _ = start_socket(self.web, source="", budget=budget)
+            with sock:
+                sock.settimeout(5)
+                sock.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                return sock.recv(12).endswith(b" 200")
+        return False
+
+    def last_words(self) -> str:
+        """The last line of its log."""
+        with contextlib.suppress(OSError):
+            lines = (self.directory / "serve.log").read_text(encoding="utf-8", errors="replace").splitlines()
+            return lines[-1] if lines else "it said nothing"
+        return "it said nothing"
+
+    def is_running(self) -> bool:
+        """False when it ended by itself."""
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> None:
+        """SIGTERM to the supervisor, SIGKILL to its group when it does not end in time."""
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds, user and system, that a process has used. Raises OSError when it is gone."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+@contextmanager
+def free_ports(count: int) -> Iterator[list[int]]:
+    """Ports of 127.0.0.1 that nobody else is given until the block ends.
+
+    Each is held by a socket that is bound and does not listen; a server that sets SO_REUSEPORT binds beside it.
+    """
+    with contextlib.ExitStack() as stack:
+        ports = []
+        for _ in range(count):
+            holder = stack.enter_context(socket.socket())
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            holder.bind(("127.0.0.1", 0))
+            ports.append(int(holder.getsockname()[1]))
+        yield ports
+
+
+@contextmanager
+def running(
+    prepared: Path,
+    directory: Path,
+    *,
+    command: Sequence[str],
+    environment: Callable[..., dict[str, str]],
+    settings: Mapping[str, object],
+) -> Iterator[Place]:
+    """An instance on a copy of `prepared` (its `data/`), served from `directory`; stopped at the end.
+
+    `environment(directory, **settings)` gives what it is started with. Raises PlaceFailed.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.copytree(prepared / "data", directory / "data", dirs_exist_ok=True)
+    with free_ports(len(PORTS)) as ports:
+        chosen = {**dict(zip(PORTS, ports, strict=True)), "web_host": "127.0.0.1", **settings}
+        place = Place(directory, Address("127.0.0.1", ports[0]), command, environment(directory, **chosen))
+        try:
+            place.start()
+            yield place
+        finally:
+            place.stop()

@@ -1,0 +1,193 @@
+"""The lines of a run: one for each legitimate request, one for each second and vector. Everything else, every
+score and every table, is computed from them and can be computed again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from stormpetrel.drill.scenario import Scenario, from_plain
+
+OK = "ok"
+"""Served, within the time that the person would wait."""
+REFUSED = "refused"
+"""The server said no without being wrong about the person's right: 429, 503, or a challenge."""
+FAILED = "failed"
+"""An error, a closed connection, or an answer that is not what was asked for."""
+TIMEOUT = "timeout"
+"""No complete answer while the person waited."""
+LATE = "late"
+"""Complete, and after the person gave up waiting for it to be useful (a streamed post after its deadline)."""
+OUTCOMES = (OK, REFUSED, FAILED, TIMEOUT, LATE)
+
+CHANNELS = ("apps", "web", "posting", "streaming", "sign_in", "sign_up", "feeds", "returning", "new")
+"""As the shield's reports name them, where both have one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One legitimate request.
+
+    `t`: intended second since the start. `kind` ("class" in JSON): which people. `channel`: one of CHANNELS.
+    `who`: their name; pooled over runs the same person has the same one. `app`: the OAuth application, or empty.
+    `address_kind`: own, carrier, school, tor. `status`: 0 without an answer. `ms`: from the intended moment to the
+    last byte. `late_ms`: from the intended moment until the generator sent it (its own lateness). `contract`: for
+    a refusal to an API or feed client, whether it kept the contract, else None. `retry_after`: seconds, or None.
+    `is_retry`: one of three at once after a failure. `text`: of an acknowledged post, what to look for.
+    `is_hot`: a request for the victim's page. `known`: the credential is older than the attack.
+    """
+
+    t: float
+    phase: str
+    kind: str
+    channel: str
+    who: str
+    app: str
+    address_kind: str
+    status: int
+    ms: float
+    late_ms: float
+    outcome: str
+    contract: bool | None = None
+    retry_after: float | None = None
+    is_retry: bool = False
+    text: str = ""
+    is_hot: bool = False
+    known: bool = False
+
+    def to_json(self) -> str:
+        """One line of JSON, without the line's end."""
+        fields: dict[str, Any] = {
+            "t": round(self.t, 4),
+            "phase": self.phase,
+            "class": self.kind,
+            "channel": self.channel,
+            "who": self.who,
+            "app": self.app,
+            "address_kind": self.address_kind,
+            "status": self.status,
+            "ms": round(self.ms, 2),
+            "late_ms": round(self.late_ms, 2),
+            "outcome": self.outcome,
+            "contract": self.contract,
+            "retry_after": self.retry_after,
+        }
+        for name in ("is_retry", "text", "is_hot", "known"):
+            if value := getattr(self, name):
+                fields[name] = value
+        return json.dumps(fields, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """After the run: how often the text of an acknowledged post is there (1 is right, 0 lost, 2 doubled)."""
+
+    text: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """One second of one vector. `cpu_s`: of the attackers' process since the line before, 0 where not told."""
+
+    t: float
+    vector: str
+    sent: int
+    ok: int
+    refused: int
+    failed: int
+    connections: int
+    cpu_s: float = 0.0
+
+    def to_json(self) -> str:
+        """One line of JSON, without the line's end."""
+        return json.dumps(
+            {
+                "t": round(self.t, 3),
+                "vector": self.vector,
+                "sent": self.sent,
+                "ok": self.ok,
+                "refused": self.refused,
+                "failed": self.failed,
+                "connections": self.connections,
+                "cpu_s": round(self.cpu_s, 4),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The first line of a run: what was done. `front`: what stood before the instance, or empty."""
+
+    scenario: Scenario
+    mode: str
+    front: str
+    seed: int
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """CPU seconds of a whole run: people's process, attackers' process, the server's, and how much there was."""
+
+    people_s: float
+    attackers_s: float
+    server_s: float
+    available_s: float
+
+
+def found_json(found: Found) -> str:
+    """One line of JSON."""
+    return json.dumps({"found": found.text, "times": found.times}, ensure_ascii=False)
+
+
+def usage_json(usage: Usage) -> str:
+    """One line of JSON."""
+    return json.dumps(
+        {
+            "usage": {
+                "people_s": round(usage.people_s, 3),
+                "attackers_s": round(usage.attackers_s, 3),
+                "server_s": round(usage.server_s, 3),
+                "available_s": round(usage.available_s, 3),
+            }
+        }
+    )
+
+
+def run_json(run: Run) -> str:
+    """One line of JSON."""
+    return json.dumps({"run": asdict(run)}, ensure_ascii=False)
+
+
+def parse(line: str) -> Line | Attack | Found | Usage | Run | None:
+    """What a line says; None for a line of another kind (a later version's)."""
+    raw: dict[str, Any] = json.loads(line)
+    if "class" in raw:
+        raw["kind"] = raw.pop("class")
+        return Line(**raw)
+    if "vector" in raw:
+        return Attack(**raw)
+    if "found" in raw:
+        return Found(raw["found"], raw["times"])
+    if "usage" in raw:
+        return Usage(**raw["usage"])
+    if "run" in raw:
+        return Run(**(raw["run"] | {"scenario": from_plain(raw["run"]["scenario"])}))
+    return None
+
+
+def read(path: Path) -> Iterator[Line | Attack | Found | Usage | Run]:
+    """Everything in a file that `parse` knows; a last line that was cut off is left out."""
+    with open(path, encoding="utf-8") as file:
+        for text in file:
+            if text.endswith("\n") and (one := parse(text)) is not None:
+                yield one
+
+
+def write(file: TextIO, lines: Iterable[Line | Attack]) -> None:
+    """Appends lines."""
+    file.writelines(f"{line.to_json()}\n" for line in lines)

@@ -1,0 +1,308 @@
+"""`--report`: one HTML file with everything of a drill in it, to read, to keep and to send to somebody.
+
+It needs no script and loads nothing; it is as readable in the dark, on a phone and without colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stormpetrel.drill import charts, over_time, table
+from stormpetrel.drill.charts import Curve
+from stormpetrel.drill.margins import OWN_VECTORS, shortfalls
+from stormpetrel.drill.score import Kept, Scores, score
+from stormpetrel.drill.vectors.catalogue import CATALOGUE
+
+if TYPE_CHECKING:
+    from stormpetrel.drill.run import Result
+    from stormpetrel.drill.scenario import Scenario
+
+Columns = Sequence[tuple[str, Sequence["Result"]]]
+"""A mode of the shield, or a front, and its runs."""
+
+_CHANNELS = {
+    "apps": "apps",
+    "web": "web sessions",
+    "posting": "posts",
+    "streaming": "streams",
+    "sign_in": "sign-ins",
+    "sign_up": "sign-ups",
+    "feeds": "feed readers",
+    "returning": "returning visitors",
+    "new": "new visitors",
+}
+_LATENCIES = ((10.0, "10 ms"), (100.0, "100 ms"), (1000.0, "1 s"), (10_000.0, "10 s"))
+_LEAST_MS, _MOST_MS = 1.0, 20_000.0
+_GOOD, _FAIR = 99.0, 95.0
+
+
+def write_report(path: Path, columns: Columns) -> None:
+    """Writes the page. `columns`: at least one, each with at least one run; the first is what it is about."""
+    path.write_text(page(columns), encoding="utf-8")
+
+
+def page(columns: Columns) -> str:
+    """The whole page."""
+    scored = [
+        (name, [score(one.run.scenario, one.lines, one.attacks, one.found, one.usage) for one in runs])
+        for name, runs in columns
+    ]
+    first = columns[0][1][0].run
+    title = f"Drill {first.scenario.name}"
+    sections = [_summary(columns, scored)]
+    if len(columns) > 1:
+        heads, rows = table.comparison(scored)
+        sections.append(f"<section><h2>Side by side</h2>{charts.table(heads, rows, style=_shade)}</section>")
+    for number, ((name, runs), (_, scores)) in enumerate(zip(columns, scored, strict=True)):
+        sections.append(_column(name, runs, scores, is_open=number == 0))
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>"
+        f"<h1>{escape(title)}</h1>{''.join(sections)}<footer>{_FOOT}</footer></main></body></html>\n"
+    )
+
+
+def _summary(columns: Columns, scored: Sequence[tuple[str, Sequence[Scores]]]) -> str:
+    name, results = columns[0]
+    runs = scored[0][1]
+    first = results[0].run
+    seeds = ", ".join(str(one.run.seed) for one in results)
+    vectors = {vector for one in results for phase in one.run.scenario.phases for vector, _ in phase.vectors}
+    short = shortfalls(runs, strangers_attack=bool(vectors & OWN_VECTORS))
+    invalid = [
+        f"{column}, seed {result.run.seed}: {problem}"
+        for (column, some), (_, scores) in zip(columns, scored, strict=True)
+        for result, one in zip(some, scores, strict=True)
+        for problem in one.invalid
+    ]
+    parts = [
+        f'<p class="kept">{escape(table.kept_line(runs))}</p>',
+        f"<p>{escape(_named(name))}; seed{'s' if len(results) > 1 else ''} {seeds}; rates × {first.scale:g}; "
+        f"{first.scenario.seconds:g} s a run.</p>",
+    ]
+    if invalid:
+        items = "".join(f"<li>{escape(text)}</li>" for text in invalid)
+        parts.append(f'<div class="note bad"><p>Not valid, measure again:</p><ul>{items}</ul></div>')
+    if short:
+        items = "".join(f"<li>{escape(f'{one.goal}: {one.what}')}</li>" for one in short)
+        parts.append(f'<div class="note fair"><p>Fell short:</p><ul>{items}</ul></div>')
+    elif not invalid:
+        parts.append('<p class="note good">Every margin was kept.</p>')
+    return f"<section>{''.join(parts)}</section>"
+
+
+def _column(name: str, results: Sequence[Result], scores: Sequence[Scores], *, is_open: bool) -> str:
+    shown = _in_the_middle(scores)
+    which = f", of seed {results[shown].run.seed}, the middle one" if len(results) > 1 else ""
+    body = (
+        charts.table(table.HEADS, [[_channel(row[0]), *row[1:]] for row in table.channel_rows(scores)])
+        + charts.table(("score", "value"), table.score_rows(scores), style=lambda row, text: "words")
+        + _collateral(scores)
+        + _usage(results)
+        + f"<h3>Over time{escape(which)}</h3>"
+        + _over_time(results[shown])
+    )
+    head = f"<h2>{escape(_named(name))}</h2>"
+    if is_open:
+        return f"<section>{head}{body}</section>"
+    return f"<details><summary>{head}</summary>{body}</details>"
+
+
+def _collateral(scores: Sequence[Scores]) -> str:
+    """Known people that were refused at least once, by channel and by application, over all runs."""
+    parts = [_refused_once("by channel", [one.collateral.by_channel for one in scores], _channel)]
+    parts.append(_refused_once("by application", [one.collateral.by_app for one in scores], lambda app: app))
+    return "<h3>Collateral: known people who were refused</h3>" + "".join(parts)
+
+
+def _refused_once(title: str, runs: Sequence[Mapping[str, Kept]], shown: Callable[[str], str]) -> str:
+    rows = []
+    for name in dict.fromkeys(name for one in runs for name in one):
+        known = sum(one[name].asked for one in runs if name in one)
+        refused = known - sum(one[name].ok for one in runs if name in one)
+        rows.append([shown(name), f"{known:,}", f"{refused:,}", f"{100 * refused / max(1, known):.2f}"])
+    return charts.table((title, "known", "refused at least once", "%"), rows) if rows else ""
+
+
+def _usage(results: Sequence[Result]) -> str:
+    used = [one.usage for one in results]
+    server, people, attackers, all_ = (
+        sum(values)
+        for values in zip(
+            *((one.server_s, one.people_s, one.attackers_s, one.available_s) for one in used), strict=True
+        )
+    )
+    return (
+        f"<p>Processor time: the server used {server:,.1f} s, the people {people:,.1f} s, the attackers "
+        f"{attackers:,.1f} s, of {all_:,.0f} s that the machine had.</p>"
+    )
+
+
+def _in_the_middle(scores: Sequence[Scores]) -> int:
+    """Which run's share of kept requests, over all channels, is the middle one."""
+
+    def share(number: int) -> float:
+        all_ = scores[number].kept.values()
+        return sum(one.ok for one in all_) / max(1, sum(one.asked for one in all_))
+
+    return sorted(range(len(scores)), key=share)[(len(scores) - 1) // 2]
+
+
+def _over_time(result: Result) -> str:
+    scenario = result.run.scenario
+    cut = over_time.slices(scenario.seconds)
+    parts = [charts.phase_list(scenario, _about), "<h4>Kept, by channel</h4>", charts.ruler(scenario)]
+    hundred = charts.Marks(lambda value: value / 100, ((0.0, "0"), (100.0, "100 %")))
+    for channel, values in over_time.kept(result.lines, cut).items():
+        worst = over_time.extreme(values, min)
+        about = f"at worst {table.percent(worst)} % in {cut.each_s:g} s" if worst is not None else ""
+        curve = Curve(values, "kept", hangs=True)
+        parts.append(
+            charts.chart(
+                title=_channel(channel), about=about, curves=[curve], marks=hundred, scenario=scenario
+            )
+        )
+    parts += [
+        "<h4>Latency of members' requests</h4>",
+        charts.ruler(scenario),
+        _latency(result, cut, scenario),
+        "<h4>Refusals</h4>",
+        charts.ruler(scenario),
+        _rate("people", "refused a second", over_time.refused_per_s(result.lines, cut), "lost", scenario),
+        _rate(
+            "attackers",
+            "refused a second",
+            over_time.attackers_refused_per_s(result.attacks, cut),
+            "refused",
+            scenario,
+        ),
+    ]
+    rates = over_time.vectors(result.attacks, cut)
+    if rates:
+        parts += ["<h4>The attack, by vector: sent a second, and refused</h4>", charts.ruler(scenario)]
+    for name, rate in rates.items():
+        refused = 100 * rate.refused / rate.sent
+        parts.append(
+            charts.chart(
+                title=f"{name} {_about(name)}",
+                about=f"at most {rate.most_per_s:,} a second, {rate.sent:,} in all, {refused:.0f} % refused",
+                curves=[
+                    Curve(rate.sent_per_s, "sent", is_filled=True),
+                    Curve(rate.refused_per_s, "refused", is_filled=True),
+                ],
+                marks=charts.linear(over_time.extreme(rate.sent_per_s, max) or 0.0),
+                scenario=scenario,
+            )
+        )
+    return "".join(parts)
+
+
+def _latency(result: Result, cut: over_time.Slices, scenario: Scenario) -> str:
+    middle = over_time.latency_ms(result.lines, cut, 50)
+    late = over_time.latency_ms(result.lines, cut, 99)
+    most = over_time.extreme(late, max)
+    return charts.chart(
+        title="members",
+        about="median (thick) and 99th percentile (thin)" + (f", at worst {most:,.0f} ms" if most else ""),
+        curves=[Curve(late, "late"), Curve(middle, "middle")],
+        marks=charts.logarithmic(_LEAST_MS, _MOST_MS, _LATENCIES),
+        scenario=scenario,
+        style="strip tall",
+    )
+
+
+def _rate(title: str, what: str, values: over_time.Values, style: str, scenario: Scenario) -> str:
+    most = over_time.extreme(values, max) or 0.0
+    return charts.chart(
+        title=title,
+        about=f"{what}, at most {most:,.1f}" if most else f"{what}: none",
+        curves=[Curve(values, style, is_filled=True)],
+        marks=charts.linear(most),
+        scenario=scenario,
+    )
+
+
+def _about(vector: str) -> str:
+    return CATALOGUE[vector].about if vector in CATALOGUE else ""
+
+
+def _channel(name: str) -> str:
+    return _CHANNELS.get(name, name)
+
+
+_FRONTS = {
+    "nginx": "nginx with limit_req before mode off",
+    "haproxy": "HAProxy with stick tables before mode off",
+}
+
+
+def _named(column: str) -> str:
+    return _FRONTS.get(column, f"shield mode {column}")
+
+
+def _shade(row: str, text: str) -> str:
+    """How a cell of shares looks; the figure says the same."""
+    if not row.endswith("%") or not text:
+        return ""
+    value = float(text)
+    return "good" if value >= _GOOD else "fair" if value >= _FAIR else "bad"
+
+
+_FOOT = (
+    "Kept: of everything that people wanted, first attempts alone, the share that they got while they still wanted "
+    "it. Attackers are shown as their own process counted them; the server was told nothing of who is who."
+)
+
+_STYLE = """
+:root{color-scheme:light dark;--paper:#f6f8fa;--card:#fff;--ink:#1d2733;--soft:#5a6776;--rule:#d5dce4;
+--band:#e9eef4;--kept:#1f6f5c;--lost:#c0392b;--sent:#8a93a0;--refused:#3a5fa8;--late:#b0621a;
+--good:#dff3e8;--fair:#fdf0d0;--bad:#fbdedb}
+@media(prefers-color-scheme:dark){:root{--paper:#10161d;--card:#18212b;--ink:#dbe4ee;--soft:#97a5b5;--rule:#2d3a48;
+--band:#202c39;--kept:#5cc8a8;--lost:#ff7b6b;--sent:#8592a1;--refused:#7ea6f4;--late:#f0a35c;
+--good:#173a2b;--fair:#453711;--bad:#4d211d}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--paper);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}
+main{max-width:60rem;margin:0 auto;padding:1rem}
+h1{font-size:1.6rem;margin:.5rem 0}h2{font-size:1.25rem;margin:0 0 .5rem}h3{font-size:1.1rem;margin:1.5rem 0 .5rem}
+h4{font-size:1rem;margin:1.5rem 0 .25rem}
+section,details{background:var(--card);border:1px solid var(--rule);border-radius:.6rem;padding:1rem;margin:0 0 1rem}
+summary{cursor:pointer}summary h2{display:inline;margin:0}
+.kept{font:600 1.05rem/1.5 ui-monospace,monospace;margin:0 0 .5rem;overflow-wrap:anywhere}
+.note{border-radius:.4rem;padding:.5rem .75rem;margin:.5rem 0}.note p{margin:0}
+.note ul{margin:.25rem 0;padding-left:1.2rem}
+.good{background:var(--good)}.fair{background:var(--fair)}.bad{background:var(--bad)}
+.scroll{overflow-x:auto;margin:0 0 1rem}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.92rem}
+th,td{padding:.3rem .5rem;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
+tbody th,thead th:first-child{text-align:left;font-weight:600}
+td.words{text-align:left;white-space:normal;min-width:14rem}
+thead th{color:var(--soft);font-weight:600}
+.phaselist{padding-left:1.4rem;margin:.25rem 0;font-size:.92rem}
+.strip{margin:.5rem 0 0}
+figcaption{font-size:.88rem;color:var(--soft);margin-left:3.6rem}figcaption b{color:var(--ink)}
+.plot{display:grid;grid-template-columns:3.2rem 1fr;gap:.4rem}
+.plot svg{display:block;width:100%;height:3.4rem}.tall svg{height:8rem}
+.marks{position:relative;font-size:.72rem;color:var(--soft)}
+.mark{position:absolute;right:0;transform:translateY(50%);line-height:1}
+.ruler{font-size:.75rem}
+.phases{position:relative;height:1.4rem}
+.phases span{position:absolute;top:0;bottom:0;text-align:center;overflow:hidden;border-left:1px solid var(--soft);
+background:var(--band);color:var(--soft)}
+.phases .attack{background:var(--bad);color:var(--ink)}
+.band{fill:var(--band)}
+.grid,.border{stroke:var(--rule);stroke-width:1;vector-effect:non-scaling-stroke}
+.line{fill:none;stroke-width:1.5;vector-effect:non-scaling-stroke}
+.area{stroke:none;opacity:.35}
+.line.kept{stroke:var(--kept)}.area.kept{fill:var(--lost);opacity:.75}
+.line.lost{stroke:var(--lost)}.area.lost{fill:var(--lost)}
+.line.sent{stroke:var(--sent)}.area.sent{fill:var(--sent)}
+.line.refused{stroke:var(--refused)}.area.refused{fill:var(--refused)}
+.line.middle{stroke:var(--kept);stroke-width:2.5}.line.late{stroke:var(--late);stroke-width:1}
+footer{color:var(--soft);font-size:.85rem}
+@media print{body,section,details{background:#fff;border:0}}
+"""

@@ -1,0 +1,292 @@
+"""One run: the place, the people's process and the attackers' process side by side, and the lines they write."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stormpetrel.drill import attackers, people, place
+from stormpetrel.drill.place import Place, PlaceFailed, cpu_s
+from stormpetrel.drill.record import (
+    Attack,
+    Found,
+    Line,
+    Run,
+    Usage,
+    found_json,
+    parse,
+    read,
+    run_json,
+    usage_json,
+)
+from stormpetrel.drill.scenario import Scenario
+
+WATCH_EVERY_S = 0.5
+GRACE_S = 200.0
+"""After the end of the scenario: the longest that looking for posts and clearing up may take."""
+ATTACK_CONNECTIONS_PER_S = 4_500
+"""The attackers' budget: their cap of 4,000, and some room."""
+
+
+class RunFailed(RuntimeError):
+    """A run that gives no result: a process of it ended by an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Everything that a run wrote."""
+
+    run: Run
+    lines: tuple[Line, ...]
+    attacks: tuple[Attack, ...]
+    found: tuple[Found, ...]
+    usage: Usage
+
+    def to_lines(self) -> Iterator[str]:
+        """As JSON lines, from which `results` makes the same again."""
+        yield run_json(self.run)
+        yield from (one.to_json() for one in self.lines)
+        yield from (one.to_json() for one in self.attacks)
+        for found in self.found:
+            yield found_json(found)
+        yield usage_json(self.usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a watcher is told now and then: `kept`: of the people's requests of the last moments, or None."""
+
+    t: float
+    seconds: float
+    phase: str
+    kept: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How places are made: `prepared` holds `data/` and the community's file; `command` starts an instance with
+    what `environment(directory, **settings)` gives."""
+
+    prepared: Path
+    community: Path
+    command: Sequence[str]
+    environment: Callable[..., dict[str, str]]
+
+
+def run(
+    setting: Setting,
+    directory: Path,
+    *,
+    scenario: Scenario,
+    mode: str,
+    seed: int,
+    scale: float,
+    tell: Callable[[Moment], None],
+    settings: Mapping[str, object] | None = None,
+    front: str = "",
+) -> Result:
+    """Runs the scenario once in `directory`, which must be new, against an instance in the shield's `mode`.
+
+    `front`: a name of fronts.FRONTS that stands before it, or empty. Raises PlaceFailed, RunFailed, or what the
+    front raises when it is not installed.
+    """
+    chosen = {"shield_mode": mode, **(settings or {})}
+    with place.running(
+        setting.prepared,
+        directory,
+        command=setting.command,
+        environment=setting.environment,
+        settings=chosen,
+    ) as there:
+        with _front(front, there) as port:
+            usage = _both(setting, directory, there, port, scenario, seed, tell)
+        if not there.is_running():
+            raise PlaceFailed(f"the instance ended during the run: {there.last_words()}")
+    lines: list[Line] = []
+    found: list[Found] = []
+    attacks: list[Attack] = []
+    for name in ("people.jsonl", "attackers.jsonl"):
+        for one in read(directory / name):
+            if isinstance(one, Line):
+                lines.append(one)
+            elif isinstance(one, Found):
+                found.append(one)
+            elif isinstance(one, Attack):
+                attacks.append(one)
+    what = Run(scenario, mode, front, seed, scale)
+    return Result(what, tuple(lines), tuple(attacks), tuple(found), usage)
+
+
+@contextmanager
+def _front(name: str, there: Place) -> Iterator[int]:
+    if not name:
+        yield there.web.port
+        return
+    from stormpetrel.drill import fronts
+
+    with fronts.FRONTS[name](upstream_port=there.web.port) as front:
+        yield front.port
+
+
+def _both(
+    setting: Setting,
+    directory: Path,
+    there: Place,
+    port: int,
+    scenario: Scenario,
+    seed: int,
+    tell: Callable[[Moment], None],
+) -> Usage:
+    start_s = time.monotonic() + people.LEAD_S
+    has_attack = any(phase.vectors for phase in scenario.phases)
+    people.Plan(
+        host=there.web.host,
+        port=port,
+        community=str(setting.community),
+        scenario=scenario,
+        seed=seed,
+        start_s=start_s,
+    ).save(directory / "people.json")
+    (directory / "attackers.json").write_text(
+        attackers.Plan(
+            host=there.web.host,
+            port=port,
+            host_header=f"{there.web.host}:{port}",
+            community=str(setting.community),
+            phases=scenario.phases,
+            seed=seed,
+            begin_s=start_s,
+            connections=int(scenario.seconds * ATTACK_CONNECTIONS_PER_S),
+            seconds=scenario.seconds,
+            pids=_killable(there),
+        ).to_json(),
+        encoding="utf-8",
+    )
+    (directory / "attackers.jsonl").touch()
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+    with contextlib.ExitStack() as stack:
+        for name in ("people", "attackers") if has_attack else ("people",):
+            processes[name] = stack.enter_context(_process(name, directory))
+        server_before_s = there.cpu_s()
+        used = _watch(processes, directory, there, scenario, start_s, tell)
+    return Usage(
+        people_s=used["people"],
+        attackers_s=used.get("attackers", 0.0),
+        server_s=there.cpu_s() - server_before_s,
+        available_s=(scenario.seconds + people.LEAD_S) * len(os.sched_getaffinity(0)),
+    )
+
+
+def _killable(there: Place) -> dict[str, int]:
+    """Whom A17 kills: a web worker, the watch, and the courier, for the store is a file."""
+    children = there.children()
+    wanted = {"web": "petrel-web-1", "watch": "petrel-watch", "store": "petrel-courier"}
+    return {victim: children[name] for victim, name in wanted.items() if name in children}
+
+
+@contextmanager
+def _process(name: str, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`python -m stormpetrel.drill.NAME`; killed by its pid when the block ends before it does."""
+    with open(directory / f"{name}.log", "wb") as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", f"stormpetrel.drill.{name}"),
+                *(str(directory / f"{name}.json"), str(directory / f"{name}.jsonl")),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def _watch(
+    processes: Mapping[str, subprocess.Popen[bytes]],
+    directory: Path,
+    there: Place,
+    scenario: Scenario,
+    start_s: float,
+    tell: Callable[[Moment], None],
+) -> dict[str, float]:
+    """Waits until all have ended; CPU seconds of each. Raises RunFailed when one ended by an error."""
+    used = dict.fromkeys(processes, 0.0)
+    tail = _Tail(directory / "people.jsonl")
+    until_s = start_s + scenario.seconds + GRACE_S
+    while True:
+        running = [name for name, process in processes.items() if process.poll() is None]
+        for name in running:
+            with contextlib.suppress(OSError):
+                used[name] = cpu_s(processes[name].pid)
+        for name, process in processes.items():
+            if process.returncode not in (None, 0):
+                said = (directory / f"{name}.log").read_text(encoding="utf-8", errors="replace").strip()
+                last = said.splitlines()[-1] if said else f"exit {process.returncode}"
+                raise RunFailed(f"the process of the {name} failed: {last}")
+        if not running:
+            return used
+        if time.monotonic() > until_s:
+            raise RunFailed(f"the process of the {running[0]} does not end")
+        there.cpu_s()
+        t = time.monotonic() - start_s
+        phase = (
+            "before the start"
+            if t < 0
+            else scenario.at(t).name
+            if t < scenario.seconds
+            else "looking for posts"
+        )
+        tell(Moment(t, scenario.seconds, phase, tail.kept()))
+        time.sleep(WATCH_EVERY_S)
+
+
+class _Tail:
+    """The share of requests that were served, of those whose lines came since it was last asked."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._at = 0
+
+    def kept(self) -> float | None:
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(self._at)
+                data = file.read()
+        except FileNotFoundError:
+            return None
+        whole = data[: data.rfind(b"\n") + 1]
+        self._at += len(whole)
+        lines = [one for text in whole.splitlines() if isinstance(one := parse(text.decode()), Line)]
+        first = [one for one in lines if not one.is_retry]
+        return sum(one.outcome == "ok" for one in first) / len(first) if first else None
+
+
+def results(path: Path) -> list[Result]:
+    """The runs in a file of JSON lines, in order."""
+    found: list[Result] = []
+    parts: tuple[Run, list[Line], list[Attack], list[Found]] | None = None
+    for one in read(path):
+        match one:
+            case Run():
+                parts = (one, [], [], [])
+            case Line() if parts:
+                parts[1].append(one)
+            case Attack() if parts:
+                parts[2].append(one)
+            case Found() if parts:
+                parts[3].append(one)
+            case Usage() if parts:
+                found.append(Result(parts[0], tuple(parts[1]), tuple(parts[2]), tuple(parts[3]), one))
+                parts = None
+    return found

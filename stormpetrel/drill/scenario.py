@@ -1,0 +1,123 @@
+"""Scenarios: which vectors attack when, and how hard. Times in seconds since the start of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+VECTORS = ("A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A10", "A11", "A12", "A15", "A16", "A17")
+"""Every vector there is. Rates are those of the vectors themselves (drill/vectors/), times the phase's scale."""
+CALM = "calm"
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """From `start_s` to `end_s`; `vectors`: pairs of a vector's name and the factor on its rate."""
+
+    name: str
+    start_s: float
+    end_s: float
+    vectors: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def is_calm(self) -> bool:
+        """Nobody attacks."""
+        return not self.vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Phases without gaps, from 0 on."""
+
+    name: str
+    phases: tuple[Phase, ...]
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes."""
+        return self.phases[-1].end_s
+
+    def at(self, t: float) -> Phase:
+        """The phase of a moment; the last one for everything after the end."""
+        return next((phase for phase in self.phases if t < phase.end_s), self.phases[-1])
+
+
+def from_plain(raw: dict[str, Any]) -> Scenario:
+    """What `dataclasses.asdict` made of a scenario, also after it was JSON."""
+    phases = tuple(
+        Phase(**(phase | {"vectors": tuple((name, scale) for name, scale in phase["vectors"])}))
+        for phase in raw["phases"]
+    )
+    return Scenario(raw["name"], phases)
+
+
+def build(name: str, *steps: tuple[float, str, Sequence[tuple[str, float]]]) -> Scenario:
+    """A scenario of steps (seconds, name, vectors) one after another."""
+    phases: list[Phase] = []
+    start_s = 0.0
+    for seconds, phase, vectors in steps:
+        phases.append(Phase(phase, start_s, start_s + seconds, tuple(vectors)))
+        start_s += seconds
+    return Scenario(name, tuple(phases))
+
+
+def smoke(*, scale: float = 1.0) -> Scenario:
+    """A minute for tests: six vectors, three at a time: without a defence the server has more than it can do."""
+    return build(
+        "smoke",
+        (8, CALM, ()),
+        (8, "crowd", (("A1", scale),)),
+        (20, "flood", (("A3", scale), ("A7", scale), ("A8", scale))),
+        (20, "inside", (("A3", scale), ("A5", scale), ("A6", scale))),
+        (4, "calm again", ()),
+    )
+
+
+def august_2009(*, scale: float = 1.0) -> Scenario:
+    """The attack of August 2009: a crowd sent to one activist's page, then bots, then one nature after another."""
+    return build(
+        "august-2009",
+        (30, CALM, ()),
+        (45, "the crowd", (("A1", scale),)),
+        (45, "crowd and bots", (("A1", scale), ("A2", scale))),
+        (30, "wide and slow", (("A4", scale),)),
+        (30, "passwords", (("A5", scale),)),
+        (30, "slow sockets", (("A10", scale),)),
+        (45, "inside", (("A6", scale),)),
+        (45, "calm again", ()),
+    )
+
+
+def storm(*, seed: int, scale: float = 1.0) -> Scenario:
+    """All vectors in an order that `seed` gives, two pairs of them at once; A17 falls into A3."""
+    rng = Random(f"storm {seed}")  # noqa: S311 - an order, not a secret
+    order = [name for name in VECTORS if name != "A17"]
+    rng.shuffle(order)
+    pairs, alone = order[:4], order[4:]
+    steps: list[tuple[float, str, Sequence[tuple[str, float]]]] = [
+        (20, "+".join(names), [(one, scale) for one in names] + ([("A17", 1.0)] if "A3" in names else []))
+        for names in [tuple(pairs[:2]), tuple(pairs[2:]), *((one,) for one in alone)]
+    ]
+    rng.shuffle(steps)
+    return build("storm", (20, CALM, ()), *steps, (30, "calm again", ()))
+
+
+def only(names: Sequence[str], *, scale: float = 1.0, seconds: float = 40.0) -> Scenario:
+    """Calm, the named vectors together, calm. ValueError for a name that is none."""
+    for name in names:
+        if name not in VECTORS:
+            raise ValueError(name)
+    steps = [(name, 1.0 if name == "A17" else scale) for name in names]
+    return build(
+        f"only {' '.join(names)}", (15, CALM, ()), (seconds, "+".join(names), steps), (15, "calm again", ())
+    )
+
+
+def shortened(scenario: Scenario, factor: float) -> Scenario:
+    """The same, with every phase `factor` times as long."""
+    return Scenario(
+        scenario.name,
+        tuple(Phase(p.name, p.start_s * factor, p.end_s * factor, p.vectors) for p in scenario.phases),
+    )

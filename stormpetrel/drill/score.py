@@ -1,0 +1,342 @@
+"""Scores of a run: pure functions from its lines. Nothing here knows how the lines came about.
+
+Kept: of everything that people wanted (first attempts; retries never count), the share that they got while they
+still wanted it. Members: those whose credential is older than the attack.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import ceil
+from statistics import median
+
+from stormpetrel.drill.record import CHANNELS, OK, REFUSED, Attack, Found, Line, Usage
+from stormpetrel.drill.scenario import Phase, Scenario
+
+MEMBER_CHANNELS = frozenset({"apps", "web", "posting"})
+WINDOW_S = 10.0
+WINDOW_FLOOR = 0.97
+ADJACENT_FLOOR = 0.99
+RECOVERED_FACTOR = 1.5
+RECOVERED_SLACK_MS = 20.0
+"""Below this difference nobody notices: on an idle server p95 is a few milliseconds, and half as much again is
+noise."""
+MIN_LINES = 20
+"""Fewer lines than this make no 95th percentile."""
+MAX_GENERATORS_SHARE = 0.5
+MAX_LATE_P99_MS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """`ok` of `asked`."""
+
+    ok: int
+    asked: int
+
+    @property
+    def share(self) -> float:
+        """0 to 1; 1 where nobody asked."""
+        return self.ok / self.asked if self.asked else 1.0
+
+    @property
+    def percent(self) -> float:
+        """0 to 100."""
+        return self.share * 100
+
+
+@dataclass(frozen=True, slots=True)
+class Collateral:
+    """G2. Known identities: how many were there, which of them were refused at least once; the same by channel and
+    by application; members on shared addresses and on their own."""
+
+    known: int
+    refused: tuple[str, ...]
+    by_channel: dict[str, Kept]
+    by_app: dict[str, Kept]
+    shared: Kept
+    own: Kept
+
+    @property
+    def share(self) -> float:
+        """0 to 1."""
+        return len(self.refused) / self.known if self.known else 0.0
+
+    @property
+    def shared_to_own(self) -> float:
+        """How much more often members on shared addresses are refused; 1 where nobody is."""
+        shared, own = 1 - self.shared.share, 1 - self.own.share
+        if shared == 0:
+            return 1.0 if own == 0 else 0.0
+        return shared / own if own else float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Everything of one run that DRILL's table of scores asks a client for. None: it cannot be told from this run."""
+
+    kept: dict[str, Kept]
+    kept_by_phase: dict[str, dict[str, Kept]]
+    crowd: Kept | None
+    collateral: Collateral
+    mitigated_s: float | None
+    windows_below: int
+    adjacent_below: int
+    recovered_s: float | None
+    members_p99_ms: float | None
+    hot_p99_ms: float | None
+    calm_p95_ms: float | None
+    posts: int
+    lost: tuple[str, ...]
+    doubled: tuple[str, ...]
+    contract: Kept
+    false_alarms: int
+    latency: dict[str, tuple[float, float]]
+    invalid: tuple[str, ...] = field(default=())
+
+
+def score(
+    scenario: Scenario,
+    lines: Sequence[Line],
+    attacks: Sequence[Attack],
+    found: Sequence[Found],
+    usage: Usage | None,
+) -> Scores:
+    """The scores of one run."""
+    attacked = _attacked(scenario)
+    under_attack = [one for one in lines if attacked(one.t)]
+    judged = under_attack if any(phase.vectors for phase in scenario.phases) else list(lines)
+    calm_p95 = p(95, (one.ms for one in _served(_members(lines)) if _before(scenario, one.t)))
+    below, adjacent = windows(scenario, lines)
+    lost, doubled = posts_lost(lines, found)
+    return Scores(
+        kept=kept_by(judged, lambda one: one.channel),
+        kept_by_phase={
+            phase.name: kept_by([one for one in lines if one.phase == phase.name], lambda one: one.channel)
+            for phase in scenario.phases
+        },
+        crowd=crowd(attacks),
+        collateral=collateral(judged),
+        mitigated_s=mitigated_s(scenario, lines),
+        windows_below=below,
+        adjacent_below=adjacent,
+        recovered_s=recovered_s(scenario, lines, calm_p95),
+        members_p99_ms=p(99, (one.ms for one in _served(_members(judged)))),
+        hot_p99_ms=p(99, (one.ms for one in _served(judged) if one.is_hot)),
+        calm_p95_ms=calm_p95,
+        posts=len({one.text for one in lines if one.text}),
+        lost=lost,
+        doubled=doubled,
+        contract=contract(lines),
+        false_alarms=sum(one.outcome == REFUSED for one in lines if _before(scenario, one.t)),
+        latency=latency(judged),
+        invalid=problems(lines, usage),
+    )
+
+
+# G1
+
+
+def kept_by(lines: Iterable[Line], key: Callable[[Line], str]) -> dict[str, Kept]:
+    """Kept by `key`: first attempts alone."""
+    ok: Counter[str] = Counter()
+    asked: Counter[str] = Counter()
+    for one in lines:
+        if not one.is_retry:
+            asked[key(one)] += 1
+            ok[key(one)] += one.outcome == OK
+    return {name: Kept(ok[name], asked[name]) for name in _in_order(asked)}
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=lambda name: (CHANNELS.index(name) if name in CHANNELS else 99, name))
+
+
+def crowd(attacks: Sequence[Attack]) -> Kept | None:
+    """What the crowd of A1 got: they are people too. None where there was none."""
+    mine = [one for one in attacks if one.vector == "A1"]
+    if not mine:
+        return None
+    return Kept(sum(one.ok for one in mine), sum(one.ok + one.refused + one.failed for one in mine))
+
+
+# G2
+
+
+def collateral(lines: Sequence[Line]) -> Collateral:
+    """Whom the defence refused although they were here before the attack."""
+    known = [one for one in lines if one.known]
+    refused = sorted({one.who for one in known if one.outcome == REFUSED})
+    members = [one for one in known if one.app or one.kind == "web"]
+    return Collateral(
+        known=len({one.who for one in known}),
+        refused=tuple(refused),
+        by_channel=_people_kept(known, lambda one: one.channel),
+        by_app=_people_kept([one for one in known if one.app], lambda one: one.app),
+        shared=_people_kept(members, lambda one: str(one.address_kind != "own")).get("True", Kept(0, 0)),
+        own=_people_kept(members, lambda one: str(one.address_kind != "own")).get("False", Kept(0, 0)),
+    )
+
+
+def _people_kept(lines: Iterable[Line], key: Callable[[Line], str]) -> dict[str, Kept]:
+    """By `key`: people who were never refused, of people."""
+    everybody: defaultdict[str, set[str]] = defaultdict(set)
+    refused: defaultdict[str, set[str]] = defaultdict(set)
+    for one in lines:
+        everybody[key(one)].add(one.who)
+        if one.outcome == REFUSED:
+            refused[key(one)].add(one.who)
+    return {
+        name: Kept(len(everybody[name]) - len(refused[name]), len(everybody[name]))
+        for name in _in_order(everybody)
+    }
+
+
+# G3, G4
+
+
+def windows(scenario: Scenario, lines: Sequence[Line]) -> tuple[int, int]:
+    """How many windows of 10 s, once an attack began, keep members below 97 %; how many neighbours both below 99."""
+    first = next((phase.start_s for phase in scenario.phases if phase.vectors), None)
+    if first is None:
+        return 0, 0
+    mine = [one for one in _members(lines) if not one.is_retry]
+    shares: list[float] = []
+    start_s = first
+    while start_s < scenario.seconds:
+        inside = [one for one in mine if start_s <= one.t < start_s + WINDOW_S]
+        shares.append(sum(one.outcome == OK for one in inside) / len(inside) if inside else 1.0)
+        start_s += WINDOW_S
+    below = sum(share < WINDOW_FLOOR for share in shares)
+    adjacent = sum(a < ADJACENT_FLOOR and b < ADJACENT_FLOOR for a, b in pairwise(shares))
+    return below, adjacent
+
+
+def mitigated_s(scenario: Scenario, lines: Sequence[Line]) -> float | None:
+    """The worst over all changes of the attack: seconds until new visitors and members are served again.
+
+    For each attack: the end of the last second in which less than 97 % of the members' or 90 % of the strangers'
+    requests were kept. 0 where that never happened; the phase's whole length where it never ended.
+    """
+    attacks = [phase for phase in scenario.phases if phase.vectors]
+    if not attacks:
+        return None
+    return max(_mitigated_s(phase, lines) for phase in attacks)
+
+
+def _mitigated_s(phase: Phase, lines: Sequence[Line]) -> float:
+    seconds = int(phase.end_s - phase.start_s)
+    worst = 0.0
+    for chosen, floor in ((_members(lines), WINDOW_FLOOR), (_strangers(lines), 0.9)):
+        mine = [one for one in chosen if not one.is_retry and phase.start_s <= one.t < phase.end_s]
+        asked = Counter(int(one.t - phase.start_s) for one in mine)
+        ok = Counter(int(one.t - phase.start_s) for one in mine if one.outcome == OK)
+        # One miss in a second with few requests is chance, not an attack that succeeds.
+        bad = [
+            second
+            for second in range(seconds)
+            if asked[second] - ok[second] > max(1, (1 - floor) * asked[second])
+        ]
+        worst = max(worst, bad[-1] + 1.0 if bad else 0.0)
+    return min(worst, float(phase.end_s - phase.start_s))
+
+
+def recovered_s(scenario: Scenario, lines: Sequence[Line], calm_p95_ms: float | None) -> float | None:
+    """Seconds after the last attack until the members' p95 is near that of calm; None when it cannot be told."""
+    last = max((phase.end_s for phase in scenario.phases if phase.vectors), default=None)
+    if last is None or calm_p95_ms is None or last >= scenario.seconds:
+        return None
+    limit_ms = max(calm_p95_ms * RECOVERED_FACTOR, calm_p95_ms + RECOVERED_SLACK_MS)
+    mine = [one for one in _members(lines) if not one.is_retry and one.t >= last]
+    end_s = int(scenario.seconds - last)
+    for second in range(end_s):
+        after = [one.ms for one in mine if one.t >= last + second]
+        if len(after) < MIN_LINES:
+            break
+        at = p(95, after)
+        if at is not None and at <= limit_ms:
+            return float(second)
+    return float(end_s) if len(mine) >= MIN_LINES else None
+
+
+# G5
+
+
+def latency(lines: Sequence[Line]) -> dict[str, tuple[float, float]]:
+    """By channel: median and p99 (ms) of what was served at the first attempt."""
+    by: defaultdict[str, list[float]] = defaultdict(list)
+    for one in _served(lines):
+        by[one.channel].append(one.ms)
+    return {name: (median(by[name]), p(99, by[name]) or 0.0) for name in _in_order(by)}
+
+
+def p(percent: float, values: Iterable[float]) -> float | None:
+    """The percentile by nearest rank; None without values."""
+    ordered = sorted(values)
+    if not ordered:
+        return None
+    return ordered[max(0, ceil(len(ordered) * percent / 100) - 1)]
+
+
+# G7, G8
+
+
+def posts_lost(lines: Sequence[Line], found: Sequence[Found]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Texts that were acknowledged and are not there; texts that are there more than once, acknowledged or not."""
+    times = {one.text: one.times for one in found}
+    acknowledged = {one.text for one in lines if one.text}
+    lost = sorted(text for text in acknowledged if times.get(text, 0) < 1)
+    return tuple(lost), tuple(sorted(text for text, count in times.items() if count > 1))
+
+
+def contract(lines: Sequence[Line]) -> Kept:
+    """Refusals to apps and feed readers that kept the contract, of all such refusals; retries count too."""
+    judged = [one.contract for one in lines if one.contract is not None]
+    return Kept(sum(judged), len(judged))
+
+
+# Whether to believe it
+
+
+def problems(lines: Sequence[Line], usage: Usage | None) -> tuple[str, ...]:
+    """Why the run says little, in words; empty for a run that is valid."""
+    found = []
+    if usage is not None and usage.available_s:
+        share = (usage.people_s + usage.attackers_s) / usage.available_s
+        if share > MAX_GENERATORS_SHARE:
+            found.append(f"the generators used {share * 100:.0f} % of the machine (at most 50 %)")
+    late = p(99, (one.late_ms for one in lines if not one.is_retry))
+    if late is not None and late > MAX_LATE_P99_MS:
+        found.append(f"people were {late:.0f} ms late themselves at p99 (at most 10 ms)")
+    if not lines:
+        found.append("nobody asked for anything")
+    return tuple(found)
+
+
+# Who is meant
+
+
+def _members(lines: Iterable[Line]) -> list[Line]:
+    return [one for one in lines if one.known and one.channel in MEMBER_CHANNELS]
+
+
+def _strangers(lines: Iterable[Line]) -> list[Line]:
+    return [one for one in lines if one.channel == "new"]
+
+
+def _served(lines: Iterable[Line]) -> list[Line]:
+    return [one for one in lines if one.outcome == OK and not one.is_retry]
+
+
+def _attacked(scenario: Scenario) -> Callable[[float], bool]:
+    spans = [(phase.start_s, phase.end_s) for phase in scenario.phases if phase.vectors]
+    return lambda t: any(start_s <= t < end_s for start_s, end_s in spans)
+
+
+def _before(scenario: Scenario, t: float) -> bool:
+    """In the calm before the first attack."""
+    first = next((phase.start_s for phase in scenario.phases if phase.vectors), scenario.seconds)
+    return t < first

@@ -1,0 +1,211 @@
+"""What people read: a table of channels, the scores, what fell short, and one line to compare by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from statistics import median
+from typing import Any
+
+from stormpetrel.drill.margins import Shortfall
+from stormpetrel.drill.score import Kept, Scores
+
+HEADS = ("channel", "asked", "kept %", "worst %", "in the phase", "median ms", "p99 ms")
+_SHORT = (("apps", "apps"), ("web", "web"), ("posting", "posts"), ("streaming", "streams"), ("new", "new"))
+MIN_ASKED = 5
+"""A phase in which fewer asked is not called the worst: one miss of three is no 67 %."""
+
+
+def channel_rows(runs: Sequence[Scores]) -> list[tuple[str, ...]]:
+    """A row for each channel, over all runs: asked in all, kept in the median, the worst phase of any run."""
+    rows: list[tuple[str, ...]] = []
+    for channel in dict.fromkeys(name for one in runs for name in one.kept):
+        mine = [one for one in runs if channel in one.kept]
+        shares = [one.kept[channel].percent for one in mine]
+        asked = sum(one.kept[channel].asked for one in mine)
+        worst, phase = _worst(mine, channel)
+        times = [one.latency[channel] for one in mine if channel in one.latency]
+        rows.append(
+            (
+                channel,
+                f"{asked:,}",
+                percent(median(shares)),
+                percent(worst) if phase else "",
+                phase,
+                _ms([middle for middle, _ in times]),
+                _ms([late for _, late in times]),
+            )
+        )
+    crowds = [one.crowd for one in runs if one.crowd is not None]
+    if crowds:
+        asked = sum(one.asked for one in crowds)
+        rows.append(("crowd", f"{asked:,}", percent(median(one.percent for one in crowds)), "", "", "", ""))
+    return rows
+
+
+def _worst(runs: Sequence[Scores], channel: str) -> tuple[float, str]:
+    found = [
+        (kept[channel].percent, phase)
+        for one in runs
+        for phase, kept in one.kept_by_phase.items()
+        if channel in kept and kept[channel].asked >= MIN_ASKED
+    ]
+    return min(found, default=(100.0, ""))
+
+
+def score_rows(runs: Sequence[Scores]) -> list[tuple[str, str]]:
+    """The scores G2 to G9, each with its value in words."""
+    refused = {name for one in runs for name in one.collateral.refused}
+    known = max((one.collateral.known for one in runs), default=0)
+    apps = _worst_app(runs)
+    return [
+        ("G2 collateral", f"{len(refused)} of {known} known people refused at least once{apps}"),
+        ("G2 shared : own", _number([one.collateral.shared_to_own for one in runs], "times")),
+        ("G3 mitigated in", _number([one.mitigated_s for one in runs], "s")),
+        (
+            "G3 windows of 10 s",
+            f"{sum(one.windows_below for one in runs)} below 97 %, "
+            f"{sum(one.adjacent_below for one in runs)} adjacent pairs below 99 % (members)",
+        ),
+        ("G4 recovered in", _number([one.recovered_s for one in runs], "s")),
+        ("G5 members p99", _number([one.members_p99_ms for one in runs], "ms")),
+        ("G5 hot page p99", _number([one.hot_p99_ms for one in runs], "ms")),
+        (
+            "G7 posts",
+            f"{sum(one.posts for one in runs)} acknowledged, {sum(len(one.lost) for one in runs)} lost, "
+            f"{sum(len(one.doubled) for one in runs)} doubled",
+        ),
+        (
+            "G8 contract kept",
+            f"{percent(pooled([one.contract for one in runs]).percent)} % of "
+            f"{sum(one.contract.asked for one in runs)} refusals to apps and feed readers",
+        ),
+        ("G9 false alarms", f"{sum(one.false_alarms for one in runs)} refusals in calm"),
+    ]
+
+
+def _worst_app(runs: Sequence[Scores]) -> str:
+    apps: dict[str, list[Kept]] = {}
+    for one in runs:
+        for name, kept in one.collateral.by_app.items():
+            apps.setdefault(name, []).append(kept)
+    hit = {
+        name: all_.asked - all_.ok for name, kept in apps.items() if (all_ := pooled(kept)).ok < all_.asked
+    }
+    if not hit:
+        return ""
+    return "; by app: " + ", ".join(f"{name} {hit[name]}" for name in sorted(hit, key=lambda one: -hit[one]))
+
+
+def pooled(kept: Sequence[Kept]) -> Kept:
+    """All of them together."""
+    return Kept(sum(one.ok for one in kept), sum(one.asked for one in kept))
+
+
+def kept_line(runs: Sequence[Scores]) -> str:
+    """The last line, for people to compare: `kept: apps 99.7 · web 99.6 · … · lost 0`."""
+    parts = []
+    for channel, name in _SHORT:
+        shares = [one.kept[channel].percent for one in runs if channel in one.kept]
+        if shares:
+            parts.append(f"{name} {percent(median(shares))}")
+    known = sum(one.collateral.known for one in runs)
+    refused = sum(len(one.collateral.refused) for one in runs)
+    parts.append(f"collateral {refused / known * 100 if known else 0.0:.2f} %")
+    parts.append(f"mitigated {_number([one.mitigated_s for one in runs], 's')}")
+    parts.append(f"lost {sum(len(one.lost) for one in runs)}")
+    return f"kept: {' · '.join(parts)}"
+
+
+def percent(value: float) -> str:
+    """One digit behind the point; 100 only where nothing is missing."""
+    if value == 100.0:
+        return "100"
+    return f"{min(value, 99.9) if value >= 99.9 else value:.1f}"
+
+
+def as_json(scores: Scores) -> dict[str, Any]:
+    """The scores as plain values."""
+    plain = asdict(scores)
+    plain["kept"] = {name: _plain(kept) for name, kept in scores.kept.items()}
+    plain["kept_by_phase"] = {
+        phase: {name: _plain(kept) for name, kept in by.items()} for phase, by in scores.kept_by_phase.items()
+    }
+    plain["crowd"] = None if scores.crowd is None else _plain(scores.crowd)
+    plain["contract"] = _plain(scores.contract)
+    ratio = scores.collateral.shared_to_own
+    plain["collateral"]["shared_to_own"] = None if ratio == float("inf") else ratio
+    plain["latency"] = {
+        name: {"median_ms": middle, "p99_ms": late} for name, (middle, late) in scores.latency.items()
+    }
+    return plain
+
+
+def shortfall_lines(found: Sequence[Shortfall]) -> list[str]:
+    """One line for each."""
+    return [f"fell short: {one.goal} {one.what}" for one in found]
+
+
+def comparison(columns: Sequence[tuple[str, Sequence[Scores]]]) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows of the same drill in several modes, side by side: medians."""
+    heads = ["", *(name for name, _ in columns)]
+    channels = dict.fromkeys(name for _, runs in columns for one in runs for name in one.kept)
+    rows = [
+        [f"{channel} %", *(_cell([_kept_percent(one, channel) for one in runs]) for _, runs in columns)]
+        for channel in channels
+    ]
+    if any(one.crowd is not None for _, runs in columns for one in runs):
+        rows.append(
+            [
+                "crowd %",
+                *(_cell([one.crowd.percent if one.crowd else None for one in runs]) for _, runs in columns),
+            ]
+        )
+    rows += [
+        [
+            "known people refused",
+            *(str(len({n for one in runs for n in one.collateral.refused})) for _, runs in columns),
+        ],
+        [
+            "shared : own",
+            *(_number([one.collateral.shared_to_own for one in runs], "") for _, runs in columns),
+        ],
+        ["mitigated s", *(_number([one.mitigated_s for one in runs], "") for _, runs in columns)],
+        ["members p99 ms", *(_number([one.members_p99_ms for one in runs], "") for _, runs in columns)],
+        ["hot page p99 ms", *(_number([one.hot_p99_ms for one in runs], "") for _, runs in columns)],
+        ["posts lost", *(str(sum(len(one.lost) for one in runs)) for _, runs in columns)],
+        [
+            "contract kept %",
+            *(percent(pooled([one.contract for one in runs]).percent) for _, runs in columns),
+        ],
+    ]
+    return heads, rows
+
+
+def _kept_percent(one: Scores, channel: str) -> float | None:
+    return one.kept[channel].percent if channel in one.kept else None
+
+
+def _cell(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return percent(median(known)) if known else ""
+
+
+def _plain(kept: Kept) -> dict[str, float]:
+    return {"ok": kept.ok, "asked": kept.asked, "percent": round(kept.percent, 3)}
+
+
+def _ms(values: Sequence[float]) -> str:
+    return f"{median(values):,.0f}" if values else ""
+
+
+def _number(values: Sequence[float | None], unit: str) -> str:
+    """The median, and the worst where there are several."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "not told"
+    middle = median(known)
+    text = f"{middle:.1f}"
+    if len(known) > 1 and max(known) != middle:
+        text += f" (worst {max(known):.1f})"
+    return f"{text} {unit}".strip()

@@ -1,0 +1,76 @@
+"""Every vector by its name, with what it does at a scale of 1 on a machine of two cores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stormpetrel.drill.vectors import (
+    credentials,
+    crowd,
+    floods,
+    kills,
+    shared,
+    sign_ins,
+    sockets,
+    writes,
+)
+from stormpetrel.drill.vectors.shots import ShotsOf
+
+MAX_CONNECTIONS_PER_S = 4000.0
+"""New connections of all vectors of a phase together: more would measure the generator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """`per_s`: requests, or connections where nothing is asked; `connections_per_s`: new ones, at most.
+
+    `sockets`: how many stay open at most, times the scale; 0: as many as it takes.
+    """
+
+    name: str
+    about: str
+    per_s: float
+    connections_per_s: float
+    shots: ShotsOf
+    sockets: int = 0
+
+
+CATALOGUE = {
+    vector.name: vector
+    for vector in (
+        Vector("A1", "the crowd at one page", crowd.CROWD_PER_S, crowd.CROWD_PER_S / 2, crowd.crowd),
+        Vector("A2", "bots at the same page", crowd.BOTS_PER_S, crowd.BOTS_PER_S, crowd.bots),
+        Vector("A3", "few sources, dynamic pages", floods.FEW_PER_S, floods.FEW_PER_S, floods.few),
+        Vector("A4", "wide and slow", floods.WIDE_PER_S, floods.WIDE_PER_S, floods.wide),
+        Vector("A5", "sign-ins and tokens", sign_ins.PER_S, sign_ins.PER_S, sign_ins.sign_ins),
+        Vector("A6", "inside shared addresses", shared.INSIDE_PER_S, shared.INSIDE_PER_S, shared.inside),
+        Vector(
+            "A7", "abused credentials", credentials.ABUSED_PER_S, credentials.ABUSED_PER_S, credentials.abused
+        ),
+        Vector(
+            "A8", "forged credentials", credentials.FORGED_PER_S, credentials.FORGED_PER_S, credentials.forged
+        ),
+        Vector(
+            "A10", "slow sockets", sockets.SLOW_PER_S, sockets.SLOW_PER_S, sockets.slow, sockets.SLOW_SOCKETS
+        ),
+        Vector(
+            "A11",
+            "streams",
+            sockets.STREAMS_PER_S,
+            sockets.STREAMS_PER_S,
+            sockets.streams,
+            sockets.STREAM_SOCKETS,
+        ),
+        Vector("A12", "a flood of posts", writes.PER_S, writes.PER_S, writes.writes),
+        Vector("A15", "connection churn in pulses", sockets.CHURN_PER_S, sockets.CHURN_PER_S, sockets.churn),
+        Vector("A16", "provocation", shared.PROVOCATION_PER_S, shared.PROVOCATION_PER_S, shared.provocation),
+        Vector("A17", "kill -9", 0.0, 0.0, kills.kills),
+    )
+}
+
+
+def within_cap(vectors: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
+    """The vectors of a phase with their scales, made smaller alike where together they pass the cap."""
+    wanted = sum(CATALOGUE[name].connections_per_s * scale for name, scale in vectors)
+    factor = min(1.0, MAX_CONNECTIONS_PER_S / wanted) if wanted else 1.0
+    return tuple((name, scale * factor) for name, scale in vectors)

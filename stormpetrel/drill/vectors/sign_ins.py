@@ -1,0 +1,53 @@
+"""A5: passwords are tried for real names, and tokens are asked for. Checking one costs the server 20 ms and more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+from stormpetrel.drill.vectors.heads import BROWSERS, TOOLS, submit
+from stormpetrel.drill.vectors.shots import Shot, World, arrivals, scattered
+
+PER_S = 60.0
+ADDRESSES = 2000
+_FORM_SHARE = 0.7
+_PASSWORDS = ("123456", "password", "qwerty", "letmein", "dragon", "iloveyou", "sunshine", "princess")
+
+
+def sign_ins(world: World, rng: Random) -> Iterator[Shot]:
+    """A5: seven of ten at the form, the rest at the token end point."""
+    for at_s in arrivals(rng, PER_S * world.scale, world.seconds):
+        source = scattered(164, 1, rng.randrange(ADDRESSES))
+        name = rng.choice(world.community.names)
+        password = f"{rng.choice(_PASSWORDS)}{rng.randrange(10_000)}"
+        if rng.random() < _FORM_SHARE:
+            data = sign_in(world, rng, name=name, password=password, agent=rng.choice(BROWSERS))
+        else:
+            data = ask_token(world, rng, name=name, password=password)
+        yield Shot(at_s, source, (data,))
+
+
+def sign_in(world: World, rng: Random, *, name: str, password: str, agent: str) -> bytes:
+    """The sign-in form, filled in, with the cookie of a browser that was shown it."""
+    fields = {"user[email]": name, "user[password]": password, "next": "/"}
+    cookies: dict[str, str] = {}
+    # Drawn in any case: what follows is the same, whether there are forms or not.
+    drawn = rng.random()
+    if world.forms:
+        shown = world.forms[int(drawn * len(world.forms))]
+        fields["csrf"] = shown.token
+        cookies["Cookie"] = shown.cookie
+    return submit(world.host, "/auth/sign_in", agent, fields, cookies)
+
+
+def ask_token(world: World, rng: Random, *, name: str, password: str) -> bytes:
+    """A token, in exchange for a password, a code or an application's secret, none of which is right."""
+    fields = {"client_id": f"{rng.getrandbits(256):064x}", "client_secret": f"{rng.getrandbits(256):064x}"}
+    match rng.randrange(3):
+        case 0:
+            fields |= {"grant_type": "password", "username": name, "password": password}
+        case 1:
+            fields |= {"grant_type": "authorization_code", "code": f"{rng.getrandbits(192):048x}"}
+        case _:
+            fields |= {"grant_type": "client_credentials"}
+    return submit(world.host, "/oauth/token", rng.choice(TOOLS), fields)

@@ -1,0 +1,178 @@
+"""What legitimate people ask for, and how they tell that they got it. Paths and forms of a Mastodon-like server."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+
+from stormpetrel.drill.judge import Family, Want
+from stormpetrel.drill.wire import Answer, form
+
+READ_PATIENCE_S = 5.0
+"""After this a reader has turned to something else; apps show an error at about the same time."""
+WRITE_PATIENCE_S = 10.0
+FEED_PATIENCE_S = 15.0
+_FORM = (("Content-Type", "application/x-www-form-urlencoded"), ("Sec-Fetch-Site", "same-origin"))
+_CSRF = re.compile(r'name="csrf" value="([^"]*)"')
+_KEY = re.compile(r'name="key" value="([^"]*)"')
+_ASSETS = re.compile(r'(?:href|src)="(/assets/[^"#]+)')
+SHELL = b'id="content"'
+"""In every page of the application, and in no page that stands in for one."""
+
+
+def _is_json(answer: Answer) -> bool:
+    return answer.status == 200 and answer.header("content-type").startswith("application/json")
+
+
+def _is_page(answer: Answer) -> bool:
+    return answer.status == 200 and SHELL in answer.body
+
+
+def _is_asset(answer: Answer) -> bool:
+    return answer.status in (200, 304) and not answer.header("content-type").startswith("text/html")
+
+
+def _is_feed(answer: Answer) -> bool:
+    return answer.status == 304 or (answer.status == 200 and "atom" in answer.header("content-type"))
+
+
+def home(since_id: str) -> Want:
+    """An app looks for what is new."""
+    since = f"&since_id={since_id}" if since_id else ""
+    return _api(f"/api/v1/timelines/home?limit=20{since}")
+
+
+def notifications() -> Want:
+    """An app's second tab."""
+    return _api("/api/v1/notifications?limit=15")
+
+
+def context(post_id: str) -> Want:
+    """A post that somebody tapped on."""
+    return _api(f"/api/v1/statuses/{post_id}/context")
+
+
+def _api(path: str) -> Want:
+    return Want("GET", path, "apps", Family.API, READ_PATIENCE_S, _is_json)
+
+
+def ids_in(answer: Answer) -> list[str]:
+    """Ids of the posts in an answer of the API, in order; of a boost, what it boosts."""
+    posts = json.loads(answer.text)
+    return [
+        str((post.get("reblog") or post)["id"]) for post in (posts if isinstance(posts, list) else [posts])
+    ]
+
+
+def post_by_app(text: str, key: str) -> Want:
+    """A post with an Idempotency-Key: sent twice, it is posted once."""
+    body = json.dumps({"status": text, "visibility": "public", "language": "en"}).encode()
+
+    def is_right(answer: Answer) -> bool:
+        return _is_json(answer) and b'"id"' in answer.body
+
+    headers = (("Content-Type", "application/json"), ("Idempotency-Key", key))
+    return Want(
+        *("POST", "/api/v1/statuses", "posting", Family.API, WRITE_PATIENCE_S, is_right),
+        headers=headers,
+        body=body,
+        text=text,
+    )
+
+
+def page(path: str, channel: str, *, is_hot: bool = False) -> Want:
+    """A page for people."""
+    return Want("GET", path, channel, Family.PAGE, READ_PATIENCE_S, _is_page, is_hot=is_hot)
+
+
+def form_page(path: str, channel: str) -> Want:
+    """A page with a form; people wait longer for what they want to write into."""
+    return Want("GET", path, channel, Family.PAGE, WRITE_PATIENCE_S, _is_page)
+
+
+def asset(path: str, channel: str) -> Want:
+    """What a page needs besides."""
+    return Want("GET", path, channel, Family.PAGE, READ_PATIENCE_S, _is_asset)
+
+
+def assets_of(answer: Answer) -> list[str]:
+    """Paths of what a browser fetches with this page, each once."""
+    return list(dict.fromkeys(html.unescape(path) for path in _ASSETS.findall(answer.text)))
+
+
+def feed(path: str, validators: tuple[tuple[str, str], ...]) -> Want:
+    """A feed, if it changed."""
+    return Want("GET", path, "feeds", Family.FEED, FEED_PATIENCE_S, _is_feed, headers=validators)
+
+
+def post_by_form(form_page_answer: Answer, text: str, *, origin: str) -> Want | None:
+    """The form of /compose filled in; None when the page had none."""
+    csrf, key = _CSRF.search(form_page_answer.text), _KEY.search(form_page_answer.text)
+    if csrf is None or key is None:
+        return None
+    body = form(
+        {
+            "csrf": csrf.group(1),
+            "key": key.group(1),
+            "text": text,
+            "visibility": "public",
+            "language": "en",
+            "next": "",
+        }
+    )
+
+    def is_right(answer: Answer) -> bool:
+        return answer.status in (302, 303) and "/@" in answer.header("location")
+
+    return Want(
+        *("POST", "/compose", "posting", Family.PAGE, WRITE_PATIENCE_S, is_right),
+        headers=(*_FORM, ("Origin", origin)),
+        body=body,
+        text=text,
+    )
+
+
+def sign_in(
+    form_page_answer: Answer, email: str, password: str, *, origin: str, cookie: str, mistyped: bool
+) -> Want | None:
+    """The form to sign in; with a wrong password the honest answer is 422. Not sent again by itself."""
+
+    def is_right(answer: Answer) -> bool:
+        if mistyped:
+            return answer.status == 422
+        return answer.status in (302, 303) and cookie in answer.cookies()
+
+    fields = {"user[email]": email, "user[password]": password + "x" * mistyped, "next": "/"}
+    return _auth(form_page_answer, "/auth/sign_in", "sign_in", fields, origin, is_right)
+
+
+def sign_up(form_page_answer: Answer, name: str, *, origin: str, cookie: str) -> Want | None:
+    """The form for a new account."""
+
+    def is_right(answer: Answer) -> bool:
+        return answer.status in (302, 303) and cookie in answer.cookies()
+
+    fields = {
+        "user[username]": name,
+        "user[email]": f"{name}@new.invalid",
+        "user[password]": "a-new-person-9-here",
+        "user[agreement]": "1",
+        "next": "/",
+    }
+    return _auth(form_page_answer, "/auth/sign_up", "sign_up", fields, origin, is_right)
+
+
+def _auth(
+    form_page_answer: Answer, path: str, channel: str, fields: dict[str, str], origin: str, is_right: object
+) -> Want | None:
+    csrf = _CSRF.search(form_page_answer.text)
+    if csrf is None:
+        return None
+    assert callable(is_right)
+    return Want(
+        *("POST", path, channel, Family.PAGE, WRITE_PATIENCE_S, is_right),
+        headers=(*_FORM, ("Origin", origin)),
+        body=form({"csrf": csrf.group(1), **fields}),
+        safe=False,
+    )

@@ -1,0 +1,125 @@
+"""`drill`: what it refuses, and that its scores can be computed again from its lines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stormpetrel.cli.main import main
+from stormpetrel.drill import scenario
+from stormpetrel.drill.record import OK, REFUSED, Found, Line, Run, Usage
+from stormpetrel.drill.run import Result, results
+
+
+def result(mode: str, outcome: str, *, late_ms: float = 0.1) -> Result:
+    """Two apps' requests a second through calm, attack, calm."""
+    one = scenario.build("only A3", (20, "calm", ()), (40, "A3", [("A3", 1.0)]), (20, "calm again", ()))
+    lines = [
+        Line(
+            t=t / 2,
+            phase=one.at(t / 2).name,
+            kind="own",
+            channel="apps",
+            who=f"p{t}",
+            app="Tusky",
+            address_kind="own",
+            status=200,
+            ms=5.0,
+            late_ms=late_ms,
+            outcome=outcome if 20 <= t / 2 < 60 else OK,
+            contract=True if outcome == REFUSED else None,
+            known=True,
+        )
+        for t in range(160)
+    ]
+    posted = Line(
+        30, "A3", "posting", "posting", "ana", "Ivory", "own", 200, 9.0, 0.1, OK, text="mine", known=True
+    )
+    usage = Usage(people_s=1.0, attackers_s=2.0, server_s=3.0, available_s=160.0)
+    return Result(Run(one, mode, "", 1, 1.0), (*lines, posted), (), (Found("mine", 1),), usage)
+
+
+def write(path: Path, *runs: Result) -> Path:
+    path.write_text("".join(f"{line}\n" for one in runs for line in one.to_lines()), encoding="utf-8")
+    return path
+
+
+def test_lines_give_the_same_runs_again(tmp_path: Path) -> None:
+    runs = [result("full", OK), result("off", REFUSED)]
+    assert results(write(tmp_path / "lines", *runs)) == runs
+
+
+def test_a_run_that_kept_everything_exits_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["drill", "again", "--lines", str(write(tmp_path / "lines", result("full", OK)))]) == 0
+    out = capsys.readouterr().out
+    assert out.endswith("kept: apps 100 · posts 100 · collateral 0.00 % · mitigated 0.0 s · lost 0\n")
+    assert "fell short" not in out
+
+
+def test_a_run_that_fell_short_exits_1_and_says_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["drill", "again", "--lines", str(write(tmp_path / "lines", result("full", REFUSED)))]) == 1
+    assert "fell short: G1 apps 0.00 %, at least 99.5 % wanted" in capsys.readouterr().out
+
+
+def test_a_run_on_a_machine_that_is_too_busy_exits_1_and_still_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = write(tmp_path / "lines", result("full", OK, late_ms=90.0))
+    assert main(["drill", "again", "--lines", str(lines)]) == 1
+    out = capsys.readouterr().out
+    assert "not valid: full, seed 1: people were 90 ms late themselves" in out
+    assert "kept: apps 100" in out
+
+
+def test_several_modes_stand_side_by_side_and_the_first_one_decides(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = write(tmp_path / "lines", result("full", OK), result("off", REFUSED))
+    assert main(["drill", "again", "--lines", str(lines)]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0].split() == ["full", "off"]
+    assert "apps %" in out
+
+
+def test_json_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main(["drill", "again", "--json", "--lines", str(write(tmp_path / "lines", result("full", OK)))]) == 0
+    )
+    told = json.loads(capsys.readouterr().out)
+    assert told["runs"]["full"][0]["kept"]["apps"] == {"ok": 80, "asked": 80, "percent": 100.0}
+    assert (told["fell_short"], told["invalid"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["smoke", "A3"], "only the scenario only takes vectors"),
+        (["only"], "needs vectors"),
+        (["only", "A99"], "no vector A99"),
+        (["sturm"], "storm"),
+        (["smoke", "--mode", "fast"], "mode"),
+        (["smoke", "--scale", "0"], "between 1 and"),
+        (["smoke", "--lines", "/no/such/directory/lines"], "no such directory"),
+        (["smoke", "--report", "/no/such/directory/page"], "no such directory"),
+        (["again"], "needs --lines"),
+    ],
+)
+def test_wrong_use_is_said_before_anything_starts(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["drill", *arguments]) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "no json\n", '{"run": {}}\n', '{"t": 1, "class": "own"}\n'])
+def test_a_file_that_holds_no_run_is_refused(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "lines"
+    path.write_text(text, encoding="utf-8")
+    assert main(["drill", "again", "--lines", str(path)]) == 2
+    assert str(path) in capsys.readouterr().err

@@ -1,0 +1,320 @@
+"""The attackers' sockets against servers that answer in every way there is."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from stormpetrel.drill import engine
+from stormpetrel.drill.engine import Engine, Fire, Tally
+from stormpetrel.drill.loopback import Address, Budget
+from stormpetrel.drill.vectors.shots import Manner, Shot
+
+ASKED = b"GET / HTTP/1.1\r\nHost: place.example\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+Talk = Callable[[socket.socket], None]
+
+
+@contextmanager
+def server(talk: Talk) -> Iterator[tuple[int, list[str]]]:
+    """A server that has `talk` with each connection; its port, and the source addresses that came."""
+    came: list[str] = []
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            came.append(self.client_address[0])
+            self.request.settimeout(10)
+            try:
+                talk(self.request)
+            except OSError:
+                pass  # the attackers went first
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        request_queue_size = 128
+
+    with Server(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield running.server_address[1], came
+        finally:
+            running.shutdown()
+            thread.join()
+
+
+def requests_of(sock: socket.socket) -> Iterator[bytes]:
+    """The requests of a connection, one by one."""
+    data = b""
+    while part := sock.recv(65_536):
+        data += part
+        while b"\r\n\r\n" in data:
+            head, _, data = data.partition(b"\r\n\r\n")
+            yield head
+
+
+def answers(*pieces: bytes) -> Talk:
+    """Answers each request with these pieces, apart enough to come one by one."""
+
+    def talk(sock: socket.socket) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in requests_of(sock):
+            for piece in pieces:
+                sock.sendall(piece)
+                if len(pieces) > 1:
+                    time.sleep(0.01)
+
+    return talk
+
+
+def fire(
+    port: int,
+    *shots: Shot,
+    seconds: float = 5.0,
+    until_s: float = 1.0,
+    most: int = 0,
+    connections: int = 1000,
+) -> tuple[Counter[str], Engine]:
+    """Fires the shots; what was counted."""
+    total: Counter[str] = Counter()
+
+    def each_second(_: int, tallies: dict[str, Tally]) -> None:
+        for tally in tallies.values():
+            for name in ("sent", "ok", "refused", "failed"):
+                total[name] += getattr(tally, name)
+            total["connections"] = max(total["connections"], tally.connections)
+
+    made = Engine(
+        Address("127.0.0.1", port),
+        budget=Budget.of(connections=connections, seconds=60),
+        begin_s=time.monotonic(),
+        each_second=each_second,
+    )
+    made.run((Fire(shot.at_s, until_s, "A3", shot, most) for shot in shots), seconds=seconds)
+    return +total, made
+
+
+def ask(at_s: float = 0.0, *, source: str = "127.200.1.1", keep: str = "") -> Shot:
+    return Shot(at_s, source, (ASKED,), keep=keep)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (ANSWER,),
+        (b"HTTP/1.1 200 OK\r\nContent-Le", b"ngth: 5\r\n\r\nhe", b"llo"),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", b"0\r", b"\n\r\n"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", ANSWER),
+        (b"HTTP/1.1 204 No Content\r\n\r\n",),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",),
+    ],
+)
+def test_a_complete_answer_is_counted_once_however_it_comes(pieces):
+    with server(answers(*pieces)) as (port, came):
+        assert fire(port, ask(source="127.200.7.7"))[0] == {"sent": 1, "ok": 1}
+    assert came == ["127.200.7.7"]
+
+
+def test_an_answer_may_end_with_the_connection():
+    def talk(sock: socket.socket) -> None:
+        next(requests_of(sock))
+        sock.sendall(b"HTTP/1.1 200 OK\r\n\r\nas much as there is")
+
+    with server(talk) as (port, _):
+        assert fire(port, ask())[0] == {"sent": 1, "ok": 1}
+
+
+@pytest.mark.parametrize(
+    ("status", "counted"),
+    [(429, "refused"), (503, "refused"), (403, "refused"), (408, "refused"), (500, "failed")],
+)
+def test_refusals_and_failures_are_told_apart(status, counted):
+    with server(answers(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status)) as (port, _):
+        assert fire(port, ask())[0] == {"sent": 1, counted: 1}
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe", b"garbage\r\n\r\n"])
+def test_an_answer_that_is_none_is_a_failure(said):
+    def talk(sock: socket.socket) -> None:
+        next(requests_of(sock))
+        sock.sendall(said)
+
+    with server(talk) as (port, _):
+        assert fire(port, ask())[0] == {"sent": 1, "failed": 1}
+
+
+def test_who_gets_no_answer_gives_up(monkeypatch):
+    monkeypatch.setattr(engine, "ANSWER_TIMEOUT_S", 0.1)
+    with server(lambda sock: list(requests_of(sock)) and None) as (port, _):
+        assert fire(port, ask())[0] == {"sent": 1, "failed": 1}
+
+
+# Connections that are kept -------------------------------------------------------------------------------
+
+
+def test_a_kept_connection_is_used_again_for_the_same_word_only():
+    with server(answers(ANSWER)) as (port, came):
+        total, _ = fire(port, *(ask(number / 20, keep="one") for number in range(5)), ask(0.3, keep="other"))
+    assert total["ok"] == total["sent"] == 6
+    assert len(came) == 2
+
+
+def test_a_kept_connection_that_is_busy_is_not_waited_for():
+    may_answer = threading.Event()
+
+    def talk(sock: socket.socket) -> None:
+        for _ in requests_of(sock):
+            may_answer.wait(10)
+            sock.sendall(ANSWER)
+
+    with server(talk) as (port, came):
+        timer = threading.Timer(0.3, may_answer.set)
+        timer.start()
+        total, _ = fire(port, ask(0.0, keep="one"), ask(0.1, keep="one"))
+        timer.join()
+    assert total["ok"] == 2
+    assert len(came) == 2
+
+
+@pytest.mark.parametrize("close", ["said", "done"])
+def test_a_connection_that_the_server_ends_is_replaced(close):
+    def talk(sock: socket.socket) -> None:
+        next(requests_of(sock))
+        sock.sendall(
+            ANSWER if close == "done" else ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        )
+
+    with server(talk) as (port, came):
+        total, _ = fire(port, ask(0.0, keep="one"), ask(0.2, keep="one"))
+    assert total == {"sent": 2, "ok": 2}
+    assert len(came) == 2
+
+
+def test_somebody_who_reads_on_asks_one_thing_after_the_other_on_the_same_connection():
+    paths: list[bytes] = []
+
+    def talk(sock: socket.socket) -> None:
+        for head in requests_of(sock):
+            paths.append(head.split(b" ")[1])
+            sock.sendall(ANSWER)
+
+    requests = tuple(ASKED.replace(b"/ ", path + b" ") for path in (b"/a", b"/b", b"/c"))
+    with server(talk) as (port, came):
+        total, _ = fire(port, Shot(0.0, "127.200.1.1", requests, pace_s=0.05))
+    assert total == {"sent": 3, "ok": 3}
+    assert paths == [b"/a", b"/b", b"/c"]
+    assert len(came) == 1
+
+
+def test_nobody_reads_on_when_the_phase_is_over():
+    requests = (ASKED, ASKED)
+    with server(answers(ANSWER)) as (port, _):
+        total, _ = fire(port, Shot(0.0, "127.200.1.1", requests, pace_s=2.0))
+    assert total["sent"] == total["ok"] == 1
+
+
+# Connections that are held -------------------------------------------------------------------------------
+
+
+def test_a_slow_sender_drips_byte_by_byte_until_the_server_has_enough():
+    got: list[bytes] = []
+
+    def talk(sock: socket.socket) -> None:
+        data = b""
+        while not data.endswith(b"abc"):
+            data += sock.recv(100)
+        got.append(data)
+
+    shot = Shot(0.0, "127.200.1.1", (b"GET / HTTP/1.1\r\n", b"abcdefgh"), Manner.DRIP, pace_s=0.02)
+    with server(talk) as (port, _):
+        total, _ = fire(port, shot)
+    assert total["sent"] == total["refused"] == 1
+    assert got == [b"GET / HTTP/1.1\r\nabc"]
+
+
+@pytest.mark.parametrize("manner", [Manner.SILENT, Manner.DEAF, Manner.DRIP, Manner.LISTEN])
+def test_what_is_held_until_the_end_of_the_phase_is_ok_and_what_the_server_ends_is_refused(manner):
+    def shot(at_s: float) -> Shot:
+        return Shot(at_s, "127.200.1.1", () if manner is Manner.SILENT else (b"G", b"ET"), manner, pace_s=0.3)
+
+    with server(lambda sock: list(requests_of(sock)) and None) as (port, _):
+        assert fire(port, shot(0.0))[0] == {"sent": 1, "ok": 1, "connections": 1}
+    with server(lambda sock: None) as (port, _):
+        total = fire(port, shot(0.0))[0]
+    assert total["sent"] == total["refused"] == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+def test_a_stream_is_listened_to_for_a_while_and_then_left(head):
+    seen_end = threading.Event()
+
+    def talk(sock: socket.socket) -> None:
+        for _ in requests_of(sock):
+            sock.sendall(head)
+            sock.sendall(b"3\r\n:)\n\r\n")
+        seen_end.set()
+
+    with server(talk) as (port, _):
+        total, _ = fire(port, Shot(0.0, "127.200.1.1", (ASKED,), Manner.LISTEN, hold_s=0.2))
+        assert seen_end.wait(10)
+    assert total["sent"] == total["ok"] == 1
+
+
+def test_a_stream_that_is_refused_is_left_at_once():
+    with server(answers(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")) as (port, _):
+        total, _ = fire(port, Shot(0.0, "127.200.1.1", (ASKED,), Manner.LISTEN, hold_s=60.0))
+    assert total == {"sent": 1, "refused": 1}
+
+
+def test_who_vanishes_leaves_nothing_open():
+    with server(answers(ANSWER)) as (port, _):
+        total, _ = fire(port, *(Shot(0.0, "127.200.1.1", (ASKED,), Manner.VANISH) for _ in range(20)))
+    assert total == {"sent": 20}
+
+
+# Bounds --------------------------------------------------------------------------------------------------
+
+
+def test_no_more_sockets_than_the_vector_may_have_are_open():
+    shots = [Shot(0.0, "127.200.1.1", (), Manner.SILENT) for _ in range(10)]
+    with server(lambda sock: list(requests_of(sock)) and None) as (port, came):
+        total, made = fire(port, *shots, most=4)
+    assert total["sent"] == total["connections"] == len(came) == 4
+    assert made.skipped == 6
+
+
+def test_a_shot_that_is_far_too_late_is_left_out():
+    with server(answers(ANSWER)) as (port, _):
+        total, made = fire(port, ask(-engine.MAX_LAG_S - 1.0), ask(0.0))
+    assert total["sent"] == 1
+    assert made.skipped == 1
+
+
+def test_when_the_budget_is_spent_everything_is_closed():
+    shots = [Shot(0.0, "127.200.1.1", (), Manner.SILENT) for _ in range(10)]
+    ended: list[bytes] = []
+    with server(lambda sock: ended.append(sock.recv(1))) as (port, _):
+        total, _ = fire(port, *shots, connections=3)
+        assert total["sent"] == 3
+    assert set(ended) <= {b""}
+
+
+def test_the_end_of_the_run_closes_what_is_open():
+    with server(lambda sock: list(requests_of(sock)) and None) as (port, _):
+        began_s = time.monotonic()
+        total, _ = fire(port, Shot(0.0, "127.200.1.1", (), Manner.SILENT), seconds=0.3, until_s=60.0)
+        assert time.monotonic() - began_s < 30
+    assert total["sent"] == 1

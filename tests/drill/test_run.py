@@ -1,0 +1,118 @@
+"""A run without an attack: everybody gets what they came for, nothing is lost, and nothing is left running."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from stormpetrel.drill import community, place, scenario
+from stormpetrel.drill.place import PlaceFailed
+from stormpetrel.drill.record import OK
+from stormpetrel.drill.run import Moment, Result, run
+from tests.drill.prepared import setting
+
+SECONDS = 12
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    moments: list[Moment] = []
+    result = run(
+        setting(),
+        tmp_path_factory.mktemp("run") / "calm",
+        scenario=scenario.build("calm", (SECONDS, "calm", ())),
+        mode="full",
+        seed=1,
+        scale=1.0,
+        tell=moments.append,
+    )
+    assert {"before the start", "calm"} <= {moment.phase for moment in moments}
+    return result
+
+
+def test_in_calm_nobody_is_refused_and_nearly_everybody_served(calm: Result) -> None:
+    outcomes = Counter((one.channel, one.outcome, one.status) for one in calm.lines if one.outcome != OK)
+    assert sum(outcomes.values()) <= len(calm.lines) * 0.01, outcomes
+    assert not [one for one in calm.lines if one.outcome == "refused"]
+
+
+def test_every_class_of_people_took_part(calm: Result) -> None:
+    served = {one.kind for one in calm.lines if one.outcome == OK}
+    assert served >= {
+        *("own", "carrier", "school", "tor", "web", "posting", "streaming", "returning", "new", "feeds"),
+        "sign_in",
+    }
+    assert {one.channel for one in calm.lines} >= {"apps", "web", "posting", "streaming", "sign_in", "feeds"}
+
+
+def test_every_acknowledged_post_is_found_once_and_streams_told_of_it(calm: Result) -> None:
+    posted = {one.text for one in calm.lines if one.text}
+    assert len(posted) > SECONDS
+    assert {one.text: one.times for one in calm.found if one.text in posted} == dict.fromkeys(posted, 1)
+    assert (
+        sum(one.channel == "streaming" and one.status == 0 and one.outcome == OK for one in calm.lines)
+        > SECONDS
+    )
+
+
+def test_what_it_cost_is_known(calm: Result) -> None:
+    assert 0 < calm.usage.people_s < calm.usage.available_s
+    assert calm.usage.server_s > 0
+    assert calm.usage.attackers_s == 0
+
+
+def test_credentials_are_weeks_old_and_visitors_are_known() -> None:
+    there = community.load(setting().community)
+    week_s = 86_400
+    assert all(one.created_s < time.time() - week_s for one in (*there.members, *there.sleepers))
+    assert all(one.created_s > time.time() - 2 * 3600 for one in there.newcomers)
+    assert {one.kind for one in there.members if one.token} >= {
+        "own",
+        "carrier",
+        "school",
+        "tor",
+        "streaming",
+    }
+    assert len({one.app for one in there.members if one.app}) > 4
+    assert len(set(there.visitors)) == len(there.visitors) > 100
+    assert all(there.cookies.values())
+    assert len(there.victim.post_ids) == len(set(there.victim.post_ids)) > 10
+
+
+def test_a_place_is_stopped_with_all_its_processes(tmp_path: Path) -> None:
+    ready = setting()
+    with place.running(
+        ready.prepared,
+        tmp_path / "there",
+        command=ready.command,
+        environment=ready.environment,
+        settings={"shield_mode": "off"},
+    ) as there:
+        children = there.children()
+        assert {"petrel-web-0", "petrel-web-1", "petrel-watch", "petrel-courier"} <= set(children)
+        assert there.cpu_s() > 0
+        pids = [there.pid, *children.values()]
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def test_a_place_that_does_not_start_says_why(tmp_path: Path) -> None:
+    ready = setting()
+    with (
+        pytest.raises(PlaceFailed, match=r"shield\.mode|SHIELD_MODE"),
+        place.running(
+            ready.prepared,
+            tmp_path / "there",
+            command=ready.command,
+            environment=ready.environment,
+            settings={"shield_mode": "no such mode"},
+        ),
+    ):
+        raise AssertionError("it started")
+
+
+def test_ports_are_kept_from_others_until_the_block_ends() -> None:
+    with place.free_ports(3) as ports, place.free_ports(3) as others:
+        assert len({*ports, *others}) == 6
