@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stormpetrel.drill import attackers, people, place
-from stormpetrel.drill.place import Place, PlaceFailed, cpu_s
+from stormpetrel.drill.place import Place, PlaceFailed, busy_s, cpu_s
 from stormpetrel.drill.record import (
     Attack,
     Found,
@@ -174,13 +174,16 @@ def _both(
     with contextlib.ExitStack() as stack:
         for name in ("people", "attackers") if has_attack else ("people",):
             processes[name] = stack.enter_context(_process(name, directory))
-        server_before_s = there.cpu_s()
+        began_s, server_before_s, busy_before_s = time.monotonic(), there.cpu_s(), busy_s()
         used = _watch(processes, directory, there, scenario, start_s, tell)
+    server_s = there.cpu_s() - server_before_s
+    ours_s = server_s + sum(used.values())
     return Usage(
         people_s=used["people"],
         attackers_s=used.get("attackers", 0.0),
-        server_s=there.cpu_s() - server_before_s,
-        available_s=(scenario.seconds + people.LEAD_S) * len(os.sched_getaffinity(0)),
+        server_s=server_s,
+        available_s=(time.monotonic() - began_s) * len(os.sched_getaffinity(0)),
+        others_s=max(0.0, busy_s() - busy_before_s - ours_s),
     )
 
 
