@@ -2,7 +2,7 @@
 
 Open loop: a shot is fired when its moment comes, whatever became of those before. No event library, because here
 the whole work for a new connection (socket, bind, connect, send, receive, close) must cost less than the server's
-part of it, or the drill would measure itself: about 60 µs, most of them in the kernel.
+part of it, or the drill would measure itself: 80 µs for one that only comes and goes, 200 µs with a page read.
 """
 
 from __future__ import annotations
