@@ -97,7 +97,9 @@ def run(
     `front`: a name of fronts.FRONTS that stands before it, or empty. Raises PlaceFailed, RunFailed, or what the
     front raises when it is not installed.
     """
-    chosen = {"shield_mode": mode, **(settings or {})}
+    # The front stands before the server as the manuals have it: it says for whom it speaks, and is believed.
+    trust = {"edge_trusted_proxies": "127.0.0.1"} if front else {}
+    chosen = {"shield_mode": mode, **trust, **(settings or {})}
     with place.running(
         setting.prepared,
         directory,
