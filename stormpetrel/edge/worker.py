@@ -37,6 +37,10 @@ HotKey = Callable[[bytes, bytes], bytes | None]
 BodyLimit = Callable[[bytes], int]
 
 TICK_S = 0.1
+STALL_S = 0.25
+"""A tick this late: the process had no processor, or something held the loop. Nobody is slow because we were."""
+READ_FIRST_S = 0.01
+"""More than nothing: uvloop calls what is due at once before it reads."""
 STRESSED_TTL_S = 10.0
 """Under overload a kept page stays fresh for so long; what its author changes is seen at once all the same."""
 INPUT_MEMORY_BYTES = 64 * 1024 * 1024
@@ -230,6 +234,16 @@ class EdgeWorker:
         )
         self.cache.least_ttl_s = STRESSED_TTL_S if shield.is_stressed else 0.0
         self.settle()
+        if lag_s < STALL_S:
+            self._let_deadlines_pass()
+        else:
+            # What connections sent while the loop stood still has not been read yet. It is before a later timer.
+            self.loop.call_later(READ_FIRST_S, self._let_deadlines_pass)
+
+    def _let_deadlines_pass(self) -> None:
+        if self._timer is None:
+            return
+        at_s = self.loop.time()
         for connection in self.wheel.turn(at_s):
             connection.on_deadline(at_s)
 

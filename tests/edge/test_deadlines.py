@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
+import time
 
 from stormpetrel.edge.wheel import NEVER
 from tests.edge.place import a_place, get, post
@@ -59,6 +61,26 @@ def test_a_request_that_runs_is_not_cut_by_the_deadline_of_before_it() -> None:
                 assert client.answer().status == 200
                 assert client.is_closed()
         assert place.server.counts.closed == {"idle": 2}
+
+
+def test_nobody_is_too_slow_because_the_server_stood_still() -> None:
+    with a_place(edge=SHORT) as place, place.connect() as client:
+        whole = post("/echo", b"whole")
+        client.send(whole[:-1])
+        place.until(lambda: place.server.worker.input_bytes == len(b"whol"))
+        stands = threading.Event()
+
+        def stand_still() -> None:
+            stands.set()
+            time.sleep(0.6)
+
+        standing = threading.Thread(target=place.call, args=(stand_still,))
+        standing.start()
+        assert stands.wait(5)
+        client.send(whole[-1:])
+        assert client.answer().status == 200
+        standing.join()
+        assert place.server.counts.closed == {}
 
 
 def test_a_body_that_stalls_gets_408_and_never_reaches_the_application() -> None:

@@ -25,7 +25,16 @@ def test_pytest_comes_last_so_that_its_summary_closes_the_output(monkeypatch):
     seen = []
     monkeypatch.setattr(check, "run", lambda name, command: not seen.append(name))
     assert check.main(["all"]) == 0
-    assert seen == ["ruff check", "ruff format", "mypy --strict", "import rules", "pytest"]
+    alone, together = "pytest: alone and not prove", "pytest: not prove and not alone"
+    assert seen == ["ruff check", "ruff format", "mypy --strict", "import rules", alone, together]
+
+
+def test_no_test_of_that_name_is_a_failure_only_when_all_were_asked_for(monkeypatch):
+    nothing = ("no test", ["python", "-c", "raise SystemExit(5)"])
+    monkeypatch.delenv("PYTEST", raising=False)
+    assert not check.run(*nothing)
+    monkeypatch.setenv("PYTEST", "-k word")
+    assert check.run(*nothing)
 
 
 def test_a_wrong_word_is_wrong_use():
