@@ -30,6 +30,9 @@ from stormpetrel.shield.identify import TokenTable
 DRAIN_S = 10.0
 """What runs or waits when the end comes has this long to finish."""
 BACKLOG = 2048
+ACCEPTS_AT_ONCE = 8
+"""Handles on the one listening socket. libuv accepts one connection per handle and turn of the loop (since 1.46),
+and a busy worker turns 300 times a second: with one handle, a flood of connections made everybody wait seconds."""
 UNSENT_BYTES = 131_072
 _POLL_S = 0.02
 _log = logging.getLogger("stormpetrel.edge")
@@ -90,7 +93,7 @@ class EdgeServer:
             "writer_wait_s": writer_wait_s,
         }
         self._worker: EdgeWorker | None = None
-        self._server: asyncio.AbstractServer | None = None
+        self._servers: list[asyncio.AbstractServer] = []
 
     @property
     def worker(self) -> EdgeWorker:
@@ -121,7 +124,8 @@ class EdgeServer:
             # that slow readers cost little there too. Where the option is missing, the deadlines still hold.
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         worker.start_ticking()
-        self._server = await loop.create_server(connect, sock=self._sock, backlog=BACKLOG)
+        for sock in (self._sock, *(self._sock.dup() for _ in range(ACCEPTS_AT_ONCE - 1))):
+            self._servers.append(await loop.create_server(connect, sock=sock, backlog=BACKLOG))
 
     async def serve_until(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then drain: at most DRAIN_S for what runs or waits, WebSockets get 1012."""
@@ -131,8 +135,8 @@ class EdgeServer:
     async def drain(self, *, within_s: float = DRAIN_S) -> None:
         """Stop accepting, finish what runs and waits, close the rest; return when all is closed."""
         worker = self.worker
-        assert self._server is not None
-        self._server.close()
+        for server in self._servers:
+            server.close()
         worker.is_draining = True
         for connection in list(worker.connections):
             connection.drain()
@@ -152,7 +156,8 @@ class EdgeServer:
             await asyncio.sleep(_POLL_S)
         await asyncio.sleep(0)
         worker.stop_ticking()
-        await self._server.wait_closed()
+        for server in self._servers:
+            await server.wait_closed()
 
 
 def _uvicorn_config(app: AsgiApp) -> Config:
