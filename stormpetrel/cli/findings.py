@@ -316,9 +316,7 @@ def _proxies(config: Config) -> Iterator[Finding]:
         way = "the PROXY protocol" if edge.proxy_protocol else "X-Forwarded-For"
         own = ANYWHERE.get(config.web.host, config.web.host)
         if edge.proxy_protocol and edge.trusts(own):
-            text = (
-                f"{own} is trusted, so whatever asks from there must begin with a header; the watch does not"
-            )
+            text = f"{own} is trusted, so whatever asks from there must begin with a header; a curl does not"
             todo = "let the proxy come from an address of its own, such as 127.0.0.2 (docs/proxies.md)"
             yield Finding(subject, Verdict.WARN, text, todo)
             return
