@@ -18,7 +18,7 @@ from aiosmtpd.smtp import AuthResult
 
 from stormpetrel.courier import mailer
 from stormpetrel.courier.mailer import MailFailed, send
-from stormpetrel.courier.post_office import mail_work
+from stormpetrel.courier.post_office import mail_lane
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.storage.connection import connect
 from tests.courier.test_hostile_mail_servers import (
@@ -202,11 +202,11 @@ def test_a_mail_that_waited_for_a_better_certificate_is_sent_then(
         await lane.once()
         (row,) = store.all(WAITING)
         lane.clock_ms = lambda: row[2]
-        lane.work = work_with_ours
+        lane.works = mail_lane(lane.db, with_ours, SECRET).works
         await lane.once()
 
     with tls_server(elsewhere, "tls") as (port, _), tls_server(ours, "tls") as (better, mailbox):
-        work_with_ours = mail_work(settings_for(better, tmp_path, "tls", ours), SECRET)
+        with_ours = settings_for(better, tmp_path, "tls", ours)
         in_loop(sqlite_url, twice, settings_for(port, tmp_path, "tls", ours))
     assert len(mailbox.kept) == 1
     assert store.all(WAITING) == []
