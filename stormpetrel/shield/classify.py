@@ -57,7 +57,9 @@ OVER = 256
 """More than unknown clients together may have of what this costs (budgets.py)."""
 DEMOTED = 512
 """It took far more than its share, or ignored what it was told."""
-_COMBINATIONS = 1024
+LOOKED_UP = 1024
+"""A token that nobody has looked up yet, and there is budget to do it."""
+_COMBINATIONS = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ RULES = (
     Rule("class/known-reads", K1, KNOWN | ESTABLISHED),
     Rule("class/known-device", K2, SIGNS_IN | DEVICE),
     Rule("class/over-budget", K4, OVER),
+    Rule("class/unknown-token", K2, LOOKED_UP),
     Rule("class/sign-in", K3_NEAR, SIGNS_IN | NEAR),
     Rule("class/sign-in", K3_NEAR, SIGNS_IN | RETURNS),
     Rule("class/sign-in-far", K3_FAR, SIGNS_IN),

@@ -21,6 +21,7 @@ from stormpetrel.shield.classify import (
     K3_FAR,
     K4,
     KNOWN,
+    LOOKED_UP,
     NEAR,
     OVER,
     READER,
@@ -58,6 +59,8 @@ SIGN_IN_COST_S = 0.021
 """An argon2id check (heavy.py)."""
 READERS = 4096
 MAX_AGENT_BYTES = 128
+TOKEN_BYTES = 8
+"""So much of a token's hash names it until it is looked up."""
 TURNS_PER_ROLL = 10
 """`Usage` is looked at once a second."""
 PASSED = b"stormpetrel_passed=1"
@@ -185,6 +188,9 @@ class Shield:
                 flags |= DEMOTED
             if not flags & (KNOWN | DEVICE):
                 flags |= self._spend(visit, kind, path, query, flags, is_near=is_near, at_s=at_s)
+                if flags & LOOKED_UP and visit.token_hash is not None:
+                    # Not one of its address: behind a carrier's there are hundreds, each with a token.
+                    identity = Identity("token", visit.token_hash[:TOKEN_BYTES].hex())
             if self.orders.any_allowed and self.orders.is_allowed(
                 visit, account_id=account_id, application=application, epoch_s=at_s + self._epoch_less_loop_s
             ):
@@ -374,7 +380,7 @@ class Shield:
     ) -> int:
         """OVER when unknown clients together have no budget left for what is asked.
 
-        NEAR for a token that may be looked up: after a restart, members' own are unknown too.
+        LOOKED_UP for a token within its budget: after a restart, members' own are unknown too.
         """
         changes = bool(flags & CHANGES)
         dear = _BUDGET_OF.get(kind)
@@ -397,7 +403,7 @@ class Shield:
             return 0
         if not self.budgets.take(dear, near=is_near, at_s=at_s):
             return OVER
-        return NEAR if dear == "miss" else 0
+        return LOOKED_UP if dear == "miss" else 0
 
     def _is_reader(self, address: str, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Whether this feed reader was here before the attack; in calm it is remembered."""

@@ -28,10 +28,10 @@ class Identity(NamedTuple):
     """Whose budget a request spends.
 
     `value`: account id, session id, the random id of a device or visitor cookie (marks.py), or address
-    (IPv6: its /64); 0 for the watch's canaries, which are one.
+    (IPv6: its /64); the beginning of the hash of a token not looked up yet; 0 for the watch's canaries.
     """
 
-    kind: Literal["account", "session", "device", "visitor", "address", "canary"]
+    kind: Literal["account", "session", "device", "visitor", "address", "canary", "token"]
     value: int | str
 
 

@@ -131,11 +131,22 @@ def test_random_tokens_have_a_budget_of_look_ups() -> None:
         if place.pass_time(0.001) is None
     ]
     # Within the budget it may be a member's, whom a worker just started does not know yet.
-    assert (lanes[0], lanes[-1]) == (K3_NEAR, K4)
+    assert (lanes[0], lanes[-1]) == (K2, K4)
     # One that was looked up and found to be none costs nothing.
     place.shield.budgets.take("miss", near=False, at_s=place.at_s)
     place.tokens.mark_unknown(token_hash(77), place.at_s)
     assert place.ask("/api/v1/timelines/home", bearer=token(77)).lane == K3_FAR
+
+
+def test_tokens_nobody_knows_yet_are_not_held_against_their_address() -> None:
+    place = Visited(waiting_per_identity=2, running=1)
+    carrier = "198.51.100.7"
+    for n in range(20):
+        assert (
+            place.ask("/api/v1/timelines/home", bearer=b"new to this worker %d" % n, address=carrier).state
+            != GONE
+        )
+    assert place.ask("/@nino", address=carrier).identity.kind == "address"
 
 
 def test_a_flood_of_wrong_passwords_never_holds_up_a_known_device() -> None:
