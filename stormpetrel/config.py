@@ -28,6 +28,7 @@ _LOGIN = re.compile(r"(?<=://)([^/:?#]*):[^/]*@")
 _PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+")
 SHIELD_MODES = ("full", "off", "per-address", "bounded", "overcompensate")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAIL_TRANSPORTS = ("file", "console", "smtp")
 MAIL_SECURITIES = ("none", "starttls", "tls")
 CONFIRMATIONS = ("auto", "required", "off")
@@ -107,13 +108,37 @@ class EdgeConfig:
         0, "open connections per worker; 0: 90 % of the open-file limit", low=0, high=10_000_000
     )
     max_connections_per_address: int = _key(
-        4096, "open connections per address and worker", low=1, high=10_000_000
+        4096,
+        "open connections per address and worker; of a client behind a proxy: requests and streams",
+        low=1,
+        high=10_000_000,
+    )
+    trusted_proxies: str = _key(
+        "",
+        "proxies that are believed whom they speak for: addresses and networks, separated by commas",
+    )
+    proxy_protocol: bool = _key(
+        False,  # noqa: FBT003 - a key's default
+        "the trusted proxies begin each connection with a PROXY protocol header, version 1 or 2",
     )
     cache_bytes: int = _key(67_108_864, "memory for hot pages per worker", low=0, high=68_719_476_736)
     cache_ttl_s: float = _key(1.0, "how long an anonymous answer stays fresh", low=0.0, high=60)
     cache_grace_s: float = _key(
         300.0, "how long a stale one may be served while one renders", low=0, high=3600
     )
+
+    @property
+    def proxy_networks(self) -> tuple[Network, ...]:
+        """`trusted_proxies`, parsed. Raises SetupError with the part that cannot be meant."""
+        return tuple(_network(part.strip()) for part in self.trusted_proxies.split(",") if part.strip())
+
+    def trusts(self, host: str) -> bool:
+        """Whether `host` is a trusted proxy's address; "localhost" is 127.0.0.1, another name is none's."""
+        try:
+            address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+        except ValueError:
+            return False
+        return any(address in network for network in self.proxy_networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +314,7 @@ class Origin:
     @property
     def shown(self) -> str:
         """The value as it may be printed: secrets and passwords masked."""
-        text = str(self.value)
+        text = str(self.value).lower() if isinstance(self.value, bool) else str(self.value)
         if self.secret == "all" and text:
             return "********"
         if self.secret == "url":
@@ -344,6 +369,9 @@ def load(path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] 
         ]
     config = dataclasses.replace(config, data_dir=config.data_dir.expanduser().absolute())
     _check_urls(config)
+    networks = config.edge.proxy_networks
+    if config.edge.proxy_protocol and not networks:
+        raise SetupError("edge.proxy_protocol needs edge.trusted_proxies: whose word is to be taken?")
     return Loaded(config, tuple(origins), file)
 
 
@@ -396,6 +424,10 @@ def _typed(raw: Any, wanted: Any, where: str, rules: Mapping[str, Any]) -> Any:
         value = Path(raw)
     elif wanted is Path:
         raise SetupError(f"{where} must be the name of a directory, not {raw!r}")
+    elif wanted is bool:
+        value = {"true": True, "false": False}.get(raw.lower(), raw) if isinstance(raw, str) else raw
+        if not isinstance(value, bool):
+            raise SetupError(f"{where} must be true or false, not {raw!r}")
     elif wanted is int or wanted is float:
         if isinstance(raw, bool) or not isinstance(raw, int | float | str):
             raise SetupError(f"{where} must be a number, not {raw!r}")
@@ -436,6 +468,24 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False  # a name, whatever it begins with: 127.example.org is anywhere
+
+
+def _network(text: str) -> Network:
+    """One part of `edge.trusted_proxies`. Raises SetupError."""
+    key = "edge.trusted_proxies"
+    try:
+        address, _, length = text.partition("/")
+        host = ipaddress.ip_address(address)
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise SetupError(f"{key}: {text!r} is neither an address nor a network like 10.0.0.0/24") from None
+    if network.network_address != host:
+        raise SetupError(f"{key}: {text!r} is no network; {network} would be one")
+    if length and not network.prefixlen:
+        raise SetupError(f"{key}: {text!r} is everybody, and then anybody may claim to be anybody")
+    if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped is not None:
+        raise SetupError(f"{key}: write {text!r} as an IPv4 address or network")
+    return network
 
 
 def _check_urls(config: Config) -> None:

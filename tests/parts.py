@@ -89,6 +89,7 @@ PARTS = {
     "systemd": (lambda: shutil.which("systemd-analyze"), "systemd"),
     "machine": (throwaway_machine, "systemd-container caddy postgresql (and be root)"),
     "node": (node_peers, "nodejs npm"),
+    "openssl": (lambda: shutil.which("openssl"), "openssl"),
 }
 
 

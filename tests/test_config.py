@@ -298,3 +298,44 @@ def test_no_value_of_a_variable_raises_anything_but_a_setup_error(key: str, valu
 )
 def test_what_only_this_machine_can_reach(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
+
+
+def test_the_proxies_that_are_believed_are_addresses_and_networks(tmp_path: Path) -> None:
+    text = "[edge]\ntrusted_proxies = '127.0.0.1, 10.1.0.0/16,2001:db8::/32,'\nproxy_protocol = true"
+    found = loaded(text, directory=tmp_path)
+    assert [str(network) for network in found.config.edge.proxy_networks] == [
+        "127.0.0.1/32",
+        "10.1.0.0/16",
+        "2001:db8::/32",
+    ]
+    assert found.config.edge.proxy_protocol is True
+    assert origin_of(found, "edge.proxy_protocol").shown == "true"
+    found = loaded(text, directory=tmp_path, EDGE_TRUSTED_PROXIES="::1", EDGE_PROXY_PROTOCOL="false")
+    assert [str(network) for network in found.config.edge.proxy_networks] == ["::1/128"]
+    assert found.config.edge.proxy_protocol is False
+    assert load(environ={}).config.edge.proxy_networks == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("trusted_proxies = 'proxy.example.org'", "edge.trusted_proxies: 'proxy.example.org' is neither"),
+        ("trusted_proxies = '127.0.0.1 127.0.0.2'", "is neither an address nor a network"),
+        ("trusted_proxies = '127.0.0.1:80'", "is neither an address nor a network"),
+        ("trusted_proxies = '10.0.0.0/33'", "is neither an address nor a network"),
+        ("trusted_proxies = '10.0.0.5/8'", "'10.0.0.5/8' is no network; 10.0.0.0/8 would be one"),
+        ("trusted_proxies = '127.0.0.1,0.0.0.0/0'", "'0.0.0.0/0' is everybody"),
+        ("trusted_proxies = '::/0'", "'::/0' is everybody"),
+        ("trusted_proxies = '::ffff:10.0.0.1'", "as an IPv4 address"),
+        ("trusted_proxies = ['127.0.0.1']", "must be text"),
+        ("proxy_protocol = true", "edge.proxy_protocol needs edge.trusted_proxies"),
+        ("proxy_protocol = 1", "edge.proxy_protocol must be true or false, not 1"),
+        ("proxy_protocol = 'yes'", "edge.proxy_protocol must be true or false, not 'yes'"),
+    ],
+)
+def test_proxies_that_cannot_be_meant_are_refused_and_the_key_is_named(
+    text: str, wrong: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SetupError) as refused:
+        loaded(f"[edge]\n{text}", directory=tmp_path)
+    assert wrong in str(refused.value)

@@ -45,7 +45,9 @@ def test_what_the_script_does_in_place_of_a_command_is_for_one_that_the_page_has
 
 
 def test_files_that_the_page_copies_are_there_and_those_that_are_there_are_copied():
-    named = {name for command in COMMANDS for name in re.findall(r"/opt/stormpetrel/deploy/(\S+)", command)}
+    proxies = try_install.commands((ROOT / "docs" / "proxies.md").read_text(encoding="utf-8"))
+    commands = [*COMMANDS, *(command for inside in proxies.values() for _, command in inside)]
+    named = {name for command in commands for name in re.findall(r"/opt/stormpetrel/deploy/(\S+)", command)}
     assert named == {path.name for path in DEPLOY.iterdir()}
 
 

@@ -50,6 +50,8 @@ def _section_table(section: str, kind: type[Any]) -> str:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:_}" if isinstance(value, int) and value >= 100_000 else str(value)
 
 

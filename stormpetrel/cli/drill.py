@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from stormpetrel.drill.score import Scores
 
 FELL_SHORT = 1
+TERMINATED = 143
+"""As shells report a process that SIGTERM ended."""
 SCENARIOS = ("smoke", "august-2009", "storm", "only", "again")
 MODES = ("full", "off", "per-address", "bounded", "overcompensate")
 SEEDS = 3
@@ -135,6 +138,8 @@ def _run_all(args: argparse.Namespace) -> list[tuple[str, list[Result]]]:
     _scenario(args, args.seed)
     names = _compared() if args.compare else [args.mode]
     found: list[tuple[str, list[Result]]] = []
+    # Ended like that, it still has an instance to stop and a directory to clear away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     with tempfile.TemporaryDirectory(prefix="stormpetrel-drill-") as directory:
         base = Path(directory)
         setting = _prepare(args, base)

@@ -28,6 +28,10 @@ FEW_OPEN_FILES = 4096
 HEALTH_TIMEOUT_S = 1.0
 CLOCK_SLACK_MS = 60_000
 PRIVILEGED_PORTS = 1024
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
+"""Where this machine finds what listens everywhere."""
+PROXY_LINE = b"PROXY UNKNOWN\r\n"
+"""How a proxy that speaks the PROXY protocol begins when it speaks for itself."""
 
 
 class Verdict(StrEnum):
@@ -59,6 +63,7 @@ def findings(loaded: Loaded) -> Iterator[Finding]:
     yield from _ports(config)
     yield from _open_files()
     yield from _public_url(config)
+    yield from _proxies(config)
 
 
 def _data_directory(config: Config) -> Iterator[Finding]:
@@ -219,10 +224,11 @@ def _ports(config: Config) -> Iterator[Finding]:
             yield Finding(subject, Verdict.FAIL, text, f"give {name}.port another number")
             continue
         seen[port] = name
-        yield _port(subject, f"{name}.port", host, port)
+        asked_as_proxy = name == "web" and config.edge.proxy_protocol
+        yield _port(subject, f"{name}.port", host, port, begin=PROXY_LINE if asked_as_proxy else b"")
 
 
-def _port(subject: str, key: str, host: str, port: int) -> Finding:
+def _port(subject: str, key: str, host: str, port: int, *, begin: bytes) -> Finding:
     if not port:
         return Finding(subject, Verdict.WARN, "0: another one at each start", f"set {key}")
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -240,7 +246,7 @@ def _port(subject: str, key: str, host: str, port: int) -> Finding:
             trial.bind(address)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                if _is_ours(host, port):
+                if _is_ours(host, port, begin) or (begin and _is_ours(host, port, b"")):
                     return Finding(subject, Verdict.OK, f"{shown}, served by a running Stormpetrel")
                 return Finding(
                     subject, Verdict.FAIL, f"{shown} is taken by another program", f"stop it, or set {key}"
@@ -254,14 +260,16 @@ def _port(subject: str, key: str, host: str, port: int) -> Finding:
     return Finding(subject, Verdict.OK, f"{shown}, free")
 
 
-def _is_ours(host: str, port: int) -> bool:
-    """Whether /health answers as every role of ours does."""
+def _is_ours(host: str, port: int, begin: bytes) -> bool:
+    """Whether /health answers as every role of ours does, to a connection that begins so."""
     import http.client
 
     # What listens everywhere is asked on loopback.
-    asked = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
+    asked = ANYWHERE.get(host, host)
     connection = http.client.HTTPConnection(asked, port, timeout=HEALTH_TIMEOUT_S)
     try:
+        connection.connect()
+        connection.sock.sendall(begin)
         connection.request("GET", "/health")
         body = connection.getresponse().read(1024)
         answer = json.loads(body)
@@ -300,3 +308,23 @@ def _public_url(config: Config) -> Iterator[Finding]:
         if not config.contact_email:
             text = "empty: people do not know whom to ask"
             yield Finding("contact_email", Verdict.WARN, text, "set contact_email")
+
+
+def _proxies(config: Config) -> Iterator[Finding]:
+    subject, edge = "proxies", config.edge
+    if edge.proxy_networks:
+        way = "the PROXY protocol" if edge.proxy_protocol else "X-Forwarded-For"
+        own = ANYWHERE.get(config.web.host, config.web.host)
+        if edge.proxy_protocol and edge.trusts(own):
+            text = (
+                f"{own} is trusted, so whatever asks from there must begin with a header; the watch does not"
+            )
+            todo = "let the proxy come from an address of its own, such as 127.0.0.2 (docs/proxies.md)"
+            yield Finding(subject, Verdict.WARN, text, todo)
+            return
+        yield Finding(subject, Verdict.OK, f"{way} of {edge.trusted_proxies} is believed")
+    elif config.base_url.startswith("https:"):
+        # It ends no TLS itself: there is a proxy, and all visitors seem to come from it.
+        text = "none is trusted: all visitors without an account share one place in the queue"
+        todo = 'set edge.trusted_proxies to the address of yours, such as "127.0.0.1" (docs/proxies.md)'
+        yield Finding(subject, Verdict.WARN, text, todo)

@@ -207,7 +207,7 @@ def config_template() -> str:
 
 def _key_lines(name: str, default: object, metadata: Any) -> list[str]:
     choices = f" ({', '.join(metadata['choices'])})" if "choices" in metadata else ""
-    value = f'"{default}"' if isinstance(default, str) else str(default)
+    value = f'"{default}"' if isinstance(default, str) else str(default).lower()
     return [f"# {metadata['about']}{choices}", f"# {name} = {value}", ""]
 
 

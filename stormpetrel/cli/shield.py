@@ -146,7 +146,7 @@ def _status(args: argparse.Namespace) -> int:
     if args.json:
         import msgspec
 
-        print_json(msgspec.to_builtins(status))
+        print_json(_plain(msgspec.to_builtins(status)))
         return 0
     _print_status(status)
     return 0

@@ -12,6 +12,7 @@ import contextlib
 import gc
 import json
 import os
+import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -459,6 +460,9 @@ async def _flush(out: TextIO) -> None:
 def main(arguments: list[str]) -> int:
     """Runs the plan in the file named first, and writes lines to the file named second."""
     plan = Plan.load(Path(arguments[0]))
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    # Some thousand apps and streams keep their connections open; many systems allow 1,024 unasked.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with contextlib.suppress(PermissionError):
         # Real people have machines of their own: here they may at least not wait behind the attackers.
         os.setpriority(os.PRIO_PROCESS, 0, -10)

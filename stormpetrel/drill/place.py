@@ -128,6 +128,14 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
 
+def busy_s() -> float:
+    """CPU seconds that everything on this machine has used since it started (proc(5), /proc/stat)."""
+    user, nice, system, _idle, _iowait, irq, softirq, *_ = map(
+        int, Path("/proc/stat").read_text().split()[1:9]
+    )
+    return (user + nice + system + irq + softirq) / _TICKS_PER_S
+
+
 @contextmanager
 def free_ports(count: int) -> Iterator[list[int]]:
     """Ports of 127.0.0.1 that nobody else is given until the block ends.

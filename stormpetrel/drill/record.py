@@ -131,12 +131,16 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU seconds of a whole run: people's process, attackers' process, the server's, and how much there was."""
+    """CPU seconds of a whole run: people's process, attackers' process, the server's, and how much there was.
+
+    `others_s`: of whatever else ran on the machine.
+    """
 
     people_s: float
     attackers_s: float
     server_s: float
     available_s: float
+    others_s: float = 0.0
 
 
 def found_json(found: Found) -> str:
@@ -153,6 +157,7 @@ def usage_json(usage: Usage) -> str:
                 "attackers_s": round(usage.attackers_s, 3),
                 "server_s": round(usage.server_s, 3),
                 "available_s": round(usage.available_s, 3),
+                "others_s": round(usage.others_s, 3),
             }
         }
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stormpetrel.drill import attackers, people, place
-from stormpetrel.drill.place import Place, PlaceFailed, cpu_s
+from stormpetrel.drill.place import Place, PlaceFailed, busy_s, cpu_s
 from stormpetrel.drill.record import (
     Attack,
     Found,
@@ -97,7 +97,9 @@ def run(
     `front`: a name of fronts.FRONTS that stands before it, or empty. Raises PlaceFailed, RunFailed, or what the
     front raises when it is not installed.
     """
-    chosen = {"shield_mode": mode, **(settings or {})}
+    # The front stands before the server as the manuals have it: it says for whom it speaks, and is believed.
+    trust = {"edge_trusted_proxies": "127.0.0.1"} if front else {}
+    chosen = {"shield_mode": mode, **trust, **(settings or {})}
     with place.running(
         setting.prepared,
         directory,
@@ -174,13 +176,16 @@ def _both(
     with contextlib.ExitStack() as stack:
         for name in ("people", "attackers") if has_attack else ("people",):
             processes[name] = stack.enter_context(_process(name, directory))
-        server_before_s = there.cpu_s()
+        began_s, server_before_s, busy_before_s = time.monotonic(), there.cpu_s(), busy_s()
         used = _watch(processes, directory, there, scenario, start_s, tell)
+    server_s = there.cpu_s() - server_before_s
+    ours_s = server_s + sum(used.values())
     return Usage(
         people_s=used["people"],
         attackers_s=used.get("attackers", 0.0),
-        server_s=there.cpu_s() - server_before_s,
-        available_s=(scenario.seconds + people.LEAD_S) * len(os.sched_getaffinity(0)),
+        server_s=server_s,
+        available_s=(time.monotonic() - began_s) * len(os.sched_getaffinity(0)),
+        others_s=max(0.0, busy_s() - busy_before_s - ours_s),
     )
 
 

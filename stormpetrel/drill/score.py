@@ -28,6 +28,8 @@ MIN_LINES = 20
 """Fewer lines than this make no 95th percentile."""
 MAX_GENERATORS_SHARE = 0.5
 MAX_LATE_P99_MS = 10.0
+MAX_OTHERS_SHARE = 0.2
+"""Of the machine, for what is no part of the drill: more, and the server is starved rather than attacked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +310,9 @@ def problems(lines: Sequence[Line], usage: Usage | None) -> tuple[str, ...]:
         share = (usage.people_s + usage.attackers_s) / usage.available_s
         if share > MAX_GENERATORS_SHARE:
             found.append(f"the generators used {share * 100:.0f} % of the machine (at most 50 %)")
+        if usage.others_s > usage.available_s * MAX_OTHERS_SHARE:
+            share = usage.others_s / usage.available_s
+            found.append(f"something else used {share * 100:.0f} % of the machine (at most 20 %)")
     late = p(99, (one.late_ms for one in lines if not one.is_retry))
     if late is not None and late > MAX_LATE_P99_MS:
         found.append(f"people were {late:.0f} ms late themselves at p99 (at most 10 ms)")

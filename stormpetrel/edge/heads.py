@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import enum
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stormpetrel.edge.proxied import Sender
 
 MEMO_ENTRIES = 4096
 MEMO_MAX_BYTES = 1536
@@ -44,7 +48,10 @@ class Head:
 
     `modified_since_s`: the date of If-Modified-Since in seconds since 1970; 0 without one that counts.
     `is_introduced`: it brings a visitor cookie, valid or not.
+    `sender`: behind a proxy, whom its bytes name as their sender; set and read by proxied.py alone.
     """
+
+    sender: Sender | None
 
     __slots__ = (
         "coding",
@@ -57,6 +64,7 @@ class Head:
         "only_head",
         "path",
         "plain",
+        "sender",
     )
 
     def __init__(

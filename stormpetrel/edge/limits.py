@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 _SHARE_OF_FILES = 0.9
@@ -14,7 +15,7 @@ class Counts:
     """Plain counters of one worker since it started; `connections` is how many are open now.
 
     `refused`: by reason (the policy line's name). `closed`: connections ended by the edge, by kind:
-    header, body, idle, write, closing, linger, memory. `dropped`: connections refused at once, by cap.
+    header, body, idle, write, closing, linger, memory, proxy-header. `dropped`: connections refused at once, by cap.
     """
 
     requests: int = 0
@@ -33,7 +34,10 @@ class Counts:
 
 
 class ConnectionCaps:
-    """How many connections are open, in all and by address. As large as the number of connections."""
+    """How many connections are open, in all and by address. As large as the number of connections.
+
+    `is_exempt`: addresses that have no cap of their own, such as a proxy's, that speaks for many; None for no such.
+    """
 
     def __init__(self, *, total: int, per_address: int) -> None:
         """`total` 0: 90 % of the open-file limit."""
@@ -41,6 +45,7 @@ class ConnectionCaps:
         ceiling = 1_000_000 if files == resource.RLIM_INFINITY else int(files * _SHARE_OF_FILES)
         self.total = total or ceiling
         self.per_address = per_address
+        self.is_exempt: Callable[[str], bool] | None = None
         self._open = 0
         self._by_address: dict[str, int] = {}
 
@@ -52,7 +57,7 @@ class ConnectionCaps:
         if self._open >= self.total:
             return "connections/total"
         held = self._by_address.get(address, 0)
-        if held >= self.per_address:
+        if held >= self.per_address and (self.is_exempt is None or not self.is_exempt(address)):
             return "connections/address"
         self._open += 1
         self._by_address[address] = held + 1
@@ -66,3 +71,12 @@ class ConnectionCaps:
             self._by_address[address] = held
         else:
             del self._by_address[address]
+
+    def move(self, address: str, to: str) -> str:
+        """Count one for another address; the name of the cap that is over, and then nothing is moved, or ""."""
+        self.leave(address)
+        over = self.enter(to)
+        if over:
+            self._open += 1
+            self._by_address[address] = self._by_address.get(address, 0) + 1
+        return over

@@ -54,8 +54,7 @@ class EdgeProtocol(HotAnswers):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
-        client = get_remote_addr(transport)
-        self.client = client
+        self.client = client = get_remote_addr(transport)
         address = client[0] if client is not None else "local"
         worker = self.worker
         over = worker.caps.enter(address)
@@ -206,16 +205,7 @@ class EdgeProtocol(HotAnswers):
         assert visit is not None
         shield = worker.shield
         head = self._head
-        ticket = shield.decide(
-            visit,
-            method=self._method,
-            path=self._path,
-            query=self._query,
-            cookie=self._facts.get(b"cookie"),
-            headers=self.headers,
-            at_s=now,
-            canary=self._facts.get(CANARY),
-        )
+        ticket = self._decide(visit, now)
         if ticket.state == GONE:
             self._refuse(ticket.because, ticket, head, now)
             return
@@ -252,6 +242,19 @@ class EdgeProtocol(HotAnswers):
         else:
             self._settle()
             worker.settle()
+
+    def _decide(self, visit: Visit, now: float) -> Ticket:
+        """What the shield thinks of the message that was parsed."""
+        return self.worker.shield.decide(
+            visit,
+            method=self._method,
+            path=self._path,
+            query=self._query,
+            cookie=self._facts.get(b"cookie"),
+            headers=self.headers,
+            at_s=now,
+            canary=self._facts.get(CANARY),
+        )
 
     def refuse_cycle(self, cycle: Cycle, because: str) -> None:
         """A request lost its place, or got none: an old page if there is one, else an honest no."""
@@ -423,6 +426,8 @@ class EdgeProtocol(HotAnswers):
                 return
             closed[WRITE] += 1
             self.abort()
+        elif self._outstanding and kind in (IDLE, HEADER):
+            self._settle()  # the deadline of before this request, which runs
         elif kind == IDLE:
             if self.transport.get_write_buffer_size():
                 closed[WRITE] += 1

@@ -20,6 +20,7 @@ from stormpetrel.config import EdgeConfig, ShieldConfig
 from stormpetrel.edge.cache import HotCache
 from stormpetrel.edge.limits import Counts
 from stormpetrel.edge.protocol import EdgeProtocol
+from stormpetrel.edge.proxied import ProxiedProtocol, Proxies
 from stormpetrel.edge.refusals import RefusalPage
 from stormpetrel.edge.websocket import MAX_MESSAGE_BYTES
 from stormpetrel.edge.worker import AsgiApp, BodyLimit, EdgeWorker, HotKey
@@ -109,7 +110,14 @@ class EdgeServer:
         config = _uvicorn_config(self._app)
         state = ServerState()
 
+        proxies: Proxies | None = None
+        if worker.config.proxy_networks:
+            proxies = Proxies(worker.config.proxy_networks, speak_first=worker.config.proxy_protocol)
+            worker.caps.is_exempt = proxies.trusts
+
         def connect() -> EdgeProtocol:
+            if proxies is not None:
+                return ProxiedProtocol(proxies, worker, config, state, loop)
             return EdgeProtocol(worker, config, state, {}, loop)
 
         with contextlib.suppress(OSError, AttributeError):

@@ -118,8 +118,14 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
         self._release = release
         self._extras = extras
         self._is_counted = False
+        self._left: Callable[[], None] | None = None
         self._is_write_paused = False
         self._write_mark = 0
+
+    def stand_for(self, client: tuple[str, int] | None, left: Callable[[], None] | None) -> None:
+        """Behind a proxy: who is at the other end, and what is called when they are gone."""
+        self._extras["client"] = client
+        self._left = left
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -137,6 +143,8 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
             worker.connections.discard(self)
             worker.caps.leave(self._address)
             worker.counts.connections -= 1
+            if self._left is not None:
+                self._left()
         self._release()
         super().connection_lost(exc)
 

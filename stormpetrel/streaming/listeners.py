@@ -84,7 +84,7 @@ class Listeners:
         if access is not None and access.account_id is not None:
             limits["account", access.account_id] = self._caps.max_per_account
         else:
-            # Members are not counted by address: a school, or a proxy in front, is one address.
+            # Members are not counted by address: a school is one address.
             limits["address", address_identity(address).value] = self._caps.max_per_address
         for what, most in limits.items():
             if self._counts[what] >= most:

@@ -60,17 +60,22 @@ class Canaries:
         self.seen = {channel: Seen(CanaryState(channel, "", 0.0, 0.0, "", 0)) for channel in ERRANDS}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Returns when `stop` is set."""
-        with contextlib.suppress(NotWell):
+        """Returns when `stop` is set; what is under way then is given up."""
+        try:
             await self._enrol()
+        except Exception as error:  # as below: the errand that needs it says so, and asks again
+            log.warning("the canaries have no credentials yet: %s", error)
         loops = [
             asyncio.ensure_future(self._keep_going(channel, number * APART_S, stop))
             for number, channel in enumerate(ERRANDS)
         ]
+        stopping = asyncio.ensure_future(stop.wait())
         try:
-            await asyncio.gather(*loops)
+            done, _ = await asyncio.wait({stopping, *loops}, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
         finally:
-            for one in loops:
+            for one in (stopping, *loops):
                 one.cancel()
 
     async def _keep_going(self, channel: str, after_s: float, stop: asyncio.Event) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stormpetrel.shield.reports import (
     CHANNELS,
@@ -76,7 +76,8 @@ class Window:
 
     def add(self, worker: str, report: WorkerReport, *, at_s: float) -> None:
         """A report that came at `at_s`, on a clock that never goes back."""
-        self._reports.append((at_s, worker, report))
+        # Without what is remembered elsewhere: of many workers it would be the most of it.
+        self._reports.append((at_s, worker, replace(report, refusals=(), prefixes=())))
         self._forget(at_s)
 
     def reports(self, *, at_s: float, within_s: float = WINDOW_S) -> list[WorkerReport]:

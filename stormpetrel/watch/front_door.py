@@ -25,11 +25,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class FrontDoor:
-    """Where the public port is. `host_header`: the name that people reach it by."""
+    """Where the public port is. `host_header`: the name that people reach it by.
+
+    `begin`: what a connection begins with, where the port expects a PROXY protocol header from here.
+    """
 
     host: str
     port: int
     host_header: str
+    begin: bytes = b""
 
     async def ask(
         self,
@@ -54,7 +58,7 @@ class FrontDoor:
         writer: asyncio.StreamWriter | None = None
         try:
             reader, writer = await asyncio.open_connection(self.host, self.port, limit=MAX_HEAD_BYTES)
-            writer.write(head + body)
+            writer.write(self.begin + head + body)
             status, answered = _parsed_head(await reader.readuntil(b"\r\n\r\n"))
             if first_of_stream is not None and status == 200:
                 await reader.readuntil(first_of_stream)

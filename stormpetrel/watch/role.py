@@ -39,6 +39,7 @@ SECOND_S = 1.0
 FLUSH_EVERY_S = 1.0
 SUM_EVERY_S = 5.0
 """What people were refused is written down in sums of so long."""
+PROXY_LINE = b"PROXY UNKNOWN\r\n"
 REMEMBER_S = 3.0
 """How long the journal may keep the start waiting: a disk that hangs must not."""
 
@@ -136,7 +137,9 @@ def _sight(found: Remembered, *, now_epoch_s: float) -> Sight:
 
 def _front_door(config: Config) -> FrontDoor:
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.web.host, config.web.host)  # noqa: S104
-    return FrontDoor(host, config.web.port, config.domain)
+    # Whoever asks from a trusted proxy's address must begin as one; so it says that it speaks for itself.
+    asks_as_proxy = config.edge.proxy_protocol and config.edge.trusts(host)
+    return FrontDoor(host, config.web.port, config.domain, PROXY_LINE if asks_as_proxy else b"")
 
 
 def _listen(data_dir: Path) -> socket.socket:

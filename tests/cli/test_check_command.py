@@ -7,6 +7,7 @@ import pytest
 from stormpetrel.cli.store import now_ms
 from stormpetrel.model.ids import first_id_at
 from stormpetrel.storage.connection import connect
+from tests.edge.place import a_place
 from tests.ports import reserved_ports
 
 
@@ -161,3 +162,33 @@ def test_valkey_is_asked(place, checks, monkeypatch):
 def test_valkey_that_answers_is_fine(place, checks, monkeypatch, valkey_url):
     monkeypatch.setenv("STORMPETREL_VALKEY_URL", valkey_url)
     assert checks()["valkey"] == ("ok", "answers", "")
+
+
+def test_whom_to_believe_behind_a_proxy_is_said_when_there_must_be_one(run, place, checks, monkeypatch):
+    assert "proxies" not in checks()
+    monkeypatch.setenv("STORMPETREL_PUBLIC_URL", "https://skerrymouth.example")
+    verdict, text, todo = checks()["proxies"]
+    assert (verdict, "share one place" in text, "edge.trusted_proxies" in todo) == ("warn", True, True)
+    monkeypatch.setenv("STORMPETREL_EDGE_TRUSTED_PROXIES", "127.0.0.1")
+    assert checks()["proxies"] == ("ok", "X-Forwarded-For of 127.0.0.1 is believed", "")
+    monkeypatch.setenv("STORMPETREL_EDGE_PROXY_PROTOCOL", "true")
+    for own in ("127.0.0.1", "localhost", "0.0.0.0"):
+        monkeypatch.setenv("STORMPETREL_WEB_HOST", own)
+        verdict, text, todo = checks()["proxies"]
+        assert (verdict, "must begin with a header" in text, "127.0.0.2" in todo) == ("warn", True, True)
+    monkeypatch.setenv("STORMPETREL_EDGE_TRUSTED_PROXIES", "127.0.0.2")
+    assert checks()["proxies"] == ("ok", "the PROXY protocol of 127.0.0.2 is believed", "")
+    monkeypatch.setenv("STORMPETREL_EDGE_TRUSTED_PROXIES", "127.0.0.1/8")
+    assert "127.0.0.0/8 would be one" in run("check", expect=2).err
+
+
+@pytest.mark.parametrize("trusted", ["127.0.0.1", "192.0.2.1"])
+def test_a_server_that_wants_the_proxy_protocol_is_recognised_as_ours(
+    run, place, checks, ports, monkeypatch, trusted
+):
+    with a_place(edge={"trusted_proxies": trusted, "proxy_protocol": True}) as running:
+        monkeypatch.setenv("STORMPETREL_WEB_PORT", str(running.port))
+        monkeypatch.setenv("STORMPETREL_EDGE_TRUSTED_PROXIES", trusted)
+        monkeypatch.setenv("STORMPETREL_EDGE_PROXY_PROTOCOL", "true")
+        assert checks()["port of web"][0] == "ok"
+        assert running.server.counts.closed["proxy-header"] == 0

@@ -12,6 +12,7 @@ from stormpetrel.drill import community, place, scenario
 from stormpetrel.drill.place import PlaceFailed
 from stormpetrel.drill.record import OK
 from stormpetrel.drill.run import Moment, Result, run
+from stormpetrel.drill.score import score
 from tests.drill.prepared import setting
 
 SECONDS = 12
@@ -29,6 +30,8 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Result:
         scale=1.0,
         tell=moments.append,
     )
+    scores = score(result.run.scenario, result.lines, result.attacks, result.found, result.usage)
+    assert not scores.invalid, f"this machine is too busy to tell: {'; '.join(scores.invalid)}"
     assert {"before the start", "calm"} <= {moment.phase for moment in moments}
     return result
 

@@ -216,11 +216,13 @@ def test_a_refusal_before_the_first_attack_is_a_false_alarm_and_one_after_the_la
 # Validity
 
 
-def test_a_run_is_invalid_when_the_generators_take_half_the_machine_or_people_are_late() -> None:
+def test_a_run_is_invalid_when_the_machine_is_taken_or_people_are_late() -> None:
     fine = Usage(people_s=10, attackers_s=39, server_s=60, available_s=100)
     assert scores(busy(0, 80), usage=fine).invalid == ()
     greedy = Usage(people_s=10, attackers_s=41, server_s=40, available_s=100)
     assert "51 % of the machine" in scores(busy(0, 80), usage=greedy).invalid[0]
+    starved = Usage(people_s=10, attackers_s=20, server_s=40, available_s=100, others_s=21)
+    assert "something else used 21 %" in scores(busy(0, 80), usage=starved).invalid[0]
     assert "11 ms late" in scores(busy(0, 80, late_ms=11.0), usage=fine).invalid[0]
     assert scores([*busy(0, 80), line(25, late_ms=400.0)], usage=fine).invalid == ()
     assert scores([], usage=fine).invalid == ("nobody asked for anything",)

@@ -127,7 +127,8 @@ class Place:
         edge = EdgeConfig(**{"max_connections": 3000, **keys.pop("edge", {})})
         shield = ShieldConfig(**{"requests_per_5min": 0, **keys.pop("shield", {})})
         sock = socket.socket()
-        sock.bind(("127.0.0.1", 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", keys.pop("port", 0)))
         self.port: int = sock.getsockname()[1]
         self.server = EdgeServer(
             self.app,

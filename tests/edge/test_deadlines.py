@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 
+from stormpetrel.edge.wheel import NEVER
 from tests.edge.place import a_place, get, post
 
 SHORT = {
@@ -39,6 +40,25 @@ def test_an_idle_connection_is_closed_after_answers_of_every_kind() -> None:
             assert client.ask(get(path)).status == 200
             assert client.is_closed()
         assert place.server.counts.closed == {"idle": 4}
+
+
+def test_a_request_that_runs_is_not_cut_by_the_deadline_of_before_it() -> None:
+    with a_place(edge=SHORT) as place:
+        for before in (b"", get("/other")):
+            place.call(place.app.gate.clear)
+            with place.connect() as client:
+                if before:
+                    assert client.ask(before).status == 200
+                client.send(get("/held"))
+                place.until(lambda: place.server.worker.tasks)
+                connection = place.call(lambda: next(iter(place.server.worker.connections)))
+                assert connection.deadline_s < NEVER
+                # The wheel lets that deadline pass, and finds that another one holds.
+                place.until(lambda c=connection: c.deadline_s == NEVER)
+                place.call(place.app.gate.set)
+                assert client.answer().status == 200
+                assert client.is_closed()
+        assert place.server.counts.closed == {"idle": 2}
 
 
 def test_a_body_that_stalls_gets_408_and_never_reaches_the_application() -> None:

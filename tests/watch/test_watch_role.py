@@ -242,6 +242,17 @@ def test_the_journal_holds_no_token(instance):
         assert "A" * 43 not in text
 
 
+def test_canaries_begin_as_a_proxy_does_where_the_port_expects_one(tmp_path, sqlite_url):
+    keys = {"edge_trusted_proxies": "127.0.0.1", "edge_proxy_protocol": "true", "web_workers": 1}
+    with prepared_instance(tmp_path, sqlite_url, **keys) as behind:
+        # The web's own health is not for whoever does not begin with a header.
+        behind.base_url = behind.status_url
+        behind.start()
+        eventually(lambda: all_well(behind))
+        assert {outcome for _, outcome in canary_counts(behind)} == {"ok"}
+        behind.stop()
+
+
 def test_alone_it_answers_and_says_what_it_sees(tmp_path, sqlite_url):
     with prepared_instance(tmp_path, sqlite_url) as alone:
         alone.start("--role", "watch")

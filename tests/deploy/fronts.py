@@ -1,0 +1,189 @@
+"""The proxies that deploy/ has configurations for, started with those on ports of the test's own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.edge.place import Client
+from tests.parts import SYSTEM_PATH, require
+from tests.ports import reserved_ports
+from tests.repository import ROOT
+
+NAME = "example.org"
+START_TIMEOUT_S = 20.0
+DEPLOY = ROOT / "deploy"
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """A proxy that runs: where it takes https and http, and the certificate to expect there."""
+
+    name: str
+    port: int
+    plain_port: int
+    certificate: Path
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """What a client needs to believe the certificate."""
+        return ssl.create_default_context(cafile=self.certificate)
+
+    def connect(self, *, source: str) -> SecureClient:
+        """A client at one address, connected."""
+        return SecureClient(self, source)
+
+
+class SecureClient(Client):
+    """`Client` over TLS, as the front's certificate says."""
+
+    def __init__(self, front: Front, source: str) -> None:
+        super().__init__(front.port, source=source)
+        self.socket = front.trust.wrap_socket(self.socket, server_hostname=NAME)
+
+
+def make_certificate(directory: Path) -> Path:
+    """A PEM file with a certificate for NAME and its key, good for a day."""
+    require("openssl")
+    key, certificate, both = (directory / name for name in ("key.pem", "certificate.pem", "both.pem"))
+    subprocess.run(
+        [
+            *(
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:prime256v1",
+                "-nodes",
+            ),
+            *("-keyout", key, "-out", certificate, "-days", "1", "-subj", f"/CN={NAME}"),
+            *("-addext", f"subjectAltName=DNS:{NAME},IP:127.0.0.1"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    both.write_bytes(certificate.read_bytes() + key.read_bytes())
+    return both
+
+
+def _replaced(text: str, *changes: tuple[str, str]) -> str:
+    """`text` with each pattern replaced; every one of them must be there."""
+    for pattern, by in changes:
+        text, count = re.subn(pattern, by, text, flags=re.MULTILINE)
+        assert count, f"{pattern} is not in the configuration"
+    return text
+
+
+def _caddy(directory: Path, pem: Path, port: int, plain_port: int, edge_port: int) -> list[str | Path]:
+    text = _replaced(
+        (DEPLOY / "Caddyfile").read_text(encoding="utf-8"),
+        (r"\A((?:#.*\n)*)\{\n", rf"\1{{\n\tadmin off\n\thttp_port {plain_port}\n\thttps_port {port}\n"),
+        (rf"^{re.escape(NAME)} \{{\n", f"{NAME} {{\n\ttls {pem} {pem}\n\tbind 127.0.0.1\n"),
+        (r"127\.0\.0\.1:8000", f"127.0.0.1:{edge_port}"),
+    )
+    (directory / "Caddyfile").write_text(text, encoding="utf-8")
+    return [_program("caddy"), "run", "--adapter", "caddyfile", "--config", directory / "Caddyfile"]
+
+
+def _nginx(directory: Path, pem: Path, port: int, plain_port: int, edge_port: int) -> list[str | Path]:
+    site = _replaced(
+        (DEPLOY / "nginx.conf").read_text(encoding="utf-8"),
+        (r"^ *listen \[::\]:.*\n", ""),
+        (r"listen 80;", f"listen 127.0.0.1:{plain_port};"),
+        (r"listen 443 ", f"listen 127.0.0.1:{port} "),
+        (r"/etc/letsencrypt/live/example\.org/\w+\.pem", str(pem)),
+        (r"127\.0\.0\.1:8000", f"127.0.0.1:{edge_port}"),
+    )
+    (directory / "site.conf").write_text(site, encoding="utf-8")
+    temporary = "".join(
+        f"{kind}_temp_path {directory / kind};\n"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    whole = (
+        f"daemon off;\nmaster_process off;\npid {directory / 'pid'};\nerror_log stderr;\n"
+        f"events {{ worker_connections 512; }}\nhttp {{\n{temporary}include {directory / 'site.conf'};\n}}\n"
+    )
+    (directory / "nginx.conf").write_text(whole, encoding="utf-8")
+    return [_program("nginx"), "-p", directory, "-c", directory / "nginx.conf", "-e", "stderr"]
+
+
+def _haproxy(directory: Path, pem: Path, port: int, plain_port: int, edge_port: int) -> list[str | Path]:
+    changes = [
+        (r"^ *log /dev/log .*\n", ""),
+        (r"bind :80$", f"bind 127.0.0.1:{plain_port}"),
+        (r"bind :443 ", f"bind 127.0.0.1:{port} "),
+        (r"/etc/haproxy/example\.org\.pem", str(pem)),
+        (r"127\.0\.0\.1:8000", f"127.0.0.1:{edge_port}"),
+        (r"^ *maxconn .*\n", "    maxconn 500\n"),
+    ]
+    if os.geteuid() != 0:
+        changes.append((r"^ *(user|group) .*\n", ""))
+    text = _replaced((DEPLOY / "haproxy.cfg").read_text(encoding="utf-8"), *changes)
+    (directory / "haproxy.cfg").write_text(text, encoding="utf-8")
+    return [_program("haproxy"), "-db", "-f", directory / "haproxy.cfg"]
+
+
+def _program(name: str) -> str:
+    path = shutil.which(name, path=SYSTEM_PATH)
+    assert path is not None
+    return path
+
+
+COMMANDS = {"caddy": _caddy, "nginx": _nginx, "haproxy": _haproxy}
+
+
+@contextlib.contextmanager
+def a_front(name: str, directory: Path, *, edge_port: int) -> Iterator[Front]:
+    """The proxy `name` with its configuration of deploy/, in front of what listens on `edge_port`."""
+    require(name)
+    directory.mkdir(parents=True, exist_ok=True)
+    pem = make_certificate(directory)
+    with reserved_ports(2) as (port, plain_port):
+        command = COMMANDS[name](directory, pem, port, plain_port, edge_port)
+        log_path = directory / "front.log"
+        with open(log_path, "wb") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=directory,
+                env=os.environ
+                | {
+                    "HOME": str(directory),
+                    "XDG_DATA_HOME": str(directory),
+                    "XDG_CONFIG_HOME": str(directory),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            deadline_s = time.monotonic() + START_TIMEOUT_S
+            while not _listens(port):
+                said = log_path.read_text(encoding="utf-8", errors="replace")
+                assert process.poll() is None, f"{name} ended:\n{said}"
+                assert time.monotonic() < deadline_s, f"{name} does not listen:\n{said}"
+                time.sleep(0.02)
+            yield Front(name, port, plain_port, pem)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

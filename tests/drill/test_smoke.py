@@ -1,0 +1,74 @@
+"""The smoke drill: the shield keeps its people through six vectors, and without it the same minute goes wrong.
+
+Takes some three minutes. On a machine that is too busy to tell, the test fails and says so.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stormpetrel.drill import scenario
+from stormpetrel.drill.margins import KEPT
+from stormpetrel.drill.run import Result, run
+from stormpetrel.drill.score import Scores, score
+from stormpetrel.drill.table import channel_rows, kept_line, pooled
+from tests.drill.prepared import setting
+
+KEPT_AT_LEAST = 0.97
+COLLATERAL_AT_MOST = 0.01
+SHORTER = 2 / 3
+"""Of the minute: every phase keeps its shape, and each channel still has some dozens of requests."""
+MUCH_SHORTER = 0.5
+"""For the modes that must fail: they do so at once."""
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def drilled(directory: Path, mode: str, factor: float) -> Scores:
+    result: Result = run(
+        setting(),
+        directory / mode,
+        scenario=scenario.shortened(scenario.smoke(), factor),
+        mode=mode,
+        seed=1,
+        scale=1.0,
+        tell=lambda moment: None,
+    )
+    scores = score(result.run.scenario, result.lines, result.attacks, result.found, result.usage)
+    assert not scores.invalid, f"this machine is too busy to tell: {'; '.join(scores.invalid)}"
+    for row in channel_rows([scores]):
+        print(*row)
+    print(kept_line([scores]))
+    return scores
+
+
+def missed(scores: Scores) -> list[str]:
+    """Where the margins of the smoke are not kept."""
+    found = [
+        f"{channel} kept {scores.kept[channel].percent:.1f} %"
+        for channel in KEPT
+        if channel in scores.kept and scores.kept[channel].share < KEPT_AT_LEAST
+    ]
+    if scores.collateral.share > COLLATERAL_AT_MOST:
+        found.append(f"{len(scores.collateral.refused)} of {scores.collateral.known} known people refused")
+    if scores.lost or scores.doubled:
+        found.append(f"{len(scores.lost)} posts lost, {len(scores.doubled)} doubled")
+    if pooled([scores.contract]).share < 1:
+        found.append(f"{scores.contract.asked - scores.contract.ok} refusals broke the contract")
+    return found
+
+
+def test_the_shield_keeps_its_people_through_the_smoke(tmp_path: Path) -> None:
+    scores = drilled(tmp_path, "full", SHORTER)
+    assert missed(scores) == []
+    assert set(scores.kept) >= set(KEPT)
+    assert scores.posts > 0
+
+
+@pytest.mark.parametrize("mode", ["off", "per-address"])
+def test_without_the_shield_or_with_limits_per_address_the_same_smoke_goes_wrong(
+    tmp_path: Path, mode: str
+) -> None:
+    assert missed(drilled(tmp_path, mode, MUCH_SHORTER)) != []
