@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -84,6 +85,24 @@ def place(
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
+
+
+LARGE_DIRECTORY = Path(tempfile.gettempdir()) / "stormpetrel-large"
+"""Where the large place is kept: seeding it takes some minutes."""
+LARGE = (200_000, 2_000_000)
+"""Its accounts and posts; mean 20 follows, its reader follows 200."""
+
+
+@contextmanager
+def large(directory: Path, **settings: str) -> Iterator[Place]:
+    """The large place in `directory`, seeded when it is not there yet and kept afterwards."""
+    directory.mkdir(exist_ok=True)
+    done = directory / "seeded"
+    reader = ["--reader", "reader", "--reader-follows", "200"]
+    seeding = [] if done.exists() else [[*seed(*LARGE, 20), *reader]]
+    with place(directory, *seeding, **settings) as running:
+        done.touch()
+        yield running
 
 
 def seed(users: int, posts: int, follows: int) -> list[str]:

@@ -11,8 +11,8 @@ from stormpetrel.model.filter import ActiveFilters
 from stormpetrel.rules import filters
 from stormpetrel.storage.database import Database
 
-MAX_READERS = 20_000
-"""Most have no filter, which is one small object each."""
+MAX_BYTES = 64 * 1024 * 1024
+"""A worker's. Room for about 1,800 readers with a few filters each; who has none takes 600 bytes."""
 
 
 class ReaderFilters:
@@ -22,13 +22,14 @@ class ReaderFilters:
         self,
         database: Database,
         *,
-        max_readers: int = MAX_READERS,
+        max_bytes: int = MAX_BYTES,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._database = database
-        self._max_readers = max_readers
+        self._max_bytes = max_bytes
         self._clock_ms = clock_ms
         self._kept: OrderedDict[int, ActiveFilters] = OrderedDict()
+        self._bytes = 0
         # Counts changes: what was read before one must not be kept.
         self._changes = 0
 
@@ -38,24 +39,36 @@ class ReaderFilters:
     async def of(self, reader_id: int) -> ActiveFilters | None:
         """The reader's filters; None where there are none, which is the usual case."""
         kept = self._kept.get(reader_id)
-        if kept is None or kept.until_ms <= self._clock_ms():
+        if kept is not None and kept.until_ms > self._clock_ms():
+            self._kept.move_to_end(reader_id)
+        else:
             changes = self._changes
             kept = await self._database.read(filters.active, account_id=reader_id, now_ms=self._clock_ms())
             if changes == self._changes:
-                self._kept[reader_id] = kept
-                self._kept.move_to_end(reader_id)
-                while len(self._kept) > self._max_readers:
-                    self._kept.popitem(last=False)
+                self._keep(reader_id, kept)
         return kept if kept.filters else None
+
+    def _keep(self, reader_id: int, read: ActiveFilters) -> None:
+        self._forget(reader_id)
+        self._kept[reader_id] = read
+        self._bytes += read.held_bytes
+        while self._bytes > self._max_bytes:
+            self._forget(next(iter(self._kept)))
+
+    def _forget(self, reader_id: int) -> None:
+        gone = self._kept.pop(reader_id, None)
+        if gone is not None:
+            self._bytes -= gone.held_bytes
 
     def apply(self, event: Event) -> None:
         """Drops what the event made wrong."""
         match event:
             case FiltersChanged(account_id=account_id):
                 self._changes += 1
-                self._kept.pop(account_id, None)
+                self._forget(account_id)
             case AllChanged():
                 self._changes += 1
                 self._kept.clear()
+                self._bytes = 0
             case _:
                 pass

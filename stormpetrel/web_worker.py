@@ -27,7 +27,7 @@ from stormpetrel.http.routing import Router
 from stormpetrel.http.site import Site
 from stormpetrel.media.store import open_store
 from stormpetrel.media.uploads import Uploads
-from stormpetrel.memory import HomeLists, ReaderFlags
+from stormpetrel.memory import HomeLists, PlaceCounts, ReaderFlags
 from stormpetrel.model.event import (
     AccessChanged,
     AccountChanged,
@@ -96,6 +96,7 @@ async def run(
         home=HomeLists(database),
         flags=ReaderFlags(database),
         filters=ReaderFilters(database),
+        counts=PlaceCounts(database),
         secret=secret,
         base_url=config.base_url,
         domain=config.domain,

@@ -83,13 +83,13 @@ PARTS = {
     "chromium": (chromium_program, "chromium"),
     "ffmpeg": (lambda: shutil.which("ffprobe") and shutil.which("ffmpeg"), "ffmpeg"),
     "tmux": (lambda: shutil.which("tmux"), "tmux"),
+    "openssl": (lambda: shutil.which("openssl"), "openssl"),
     "caddy": (lambda: shutil.which("caddy"), "caddy"),
     "nginx": (lambda: shutil.which("nginx", path=SYSTEM_PATH), "nginx"),
     "haproxy": (lambda: shutil.which("haproxy", path=SYSTEM_PATH), "haproxy"),
     "systemd": (lambda: shutil.which("systemd-analyze"), "systemd"),
     "machine": (throwaway_machine, "systemd-container caddy postgresql (and be root)"),
     "node": (node_peers, "nodejs npm"),
-    "openssl": (lambda: shutil.which("openssl"), "openssl"),
 }
 
 

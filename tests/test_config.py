@@ -145,7 +145,10 @@ def test_every_key_has_a_variable_and_a_line_about_it() -> None:
         ("[web]\nhost = 1", "web.host must be text, not 1"),
         ("data_dir = 5", "data_dir must be the name of a directory, not 5"),
         ("data_dir = ''", "data_dir must be the name of a directory"),
-        ("[shield]\nmode = 'on'", "shield.mode must be one of full, off, per-address, bounded, not 'on'"),
+        (
+            "[shield]\nmode = 'on'",
+            "shield.mode must be one of full, off, per-address, bounded, overcompensate, not 'on'",
+        ),
         ("registration = 'Open'", "registration must be one of open, approval, closed, not 'Open'"),
         ("port = \n", "Invalid value"),
         ("a = 1\na = 2", "Cannot overwrite"),

@@ -23,6 +23,7 @@ from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json, paged
 from stormpetrel.http.uploads import a_file, profile_with_pictures
 from stormpetrel.media.uploads import Purpose
+from stormpetrel.memory import COUNTS_S
 from stormpetrel.model.account import Account, Field, ProfileChange
 from stormpetrel.model.page import Page
 from stormpetrel.model.relationship import Relationship
@@ -190,7 +191,7 @@ async def search(request: Request) -> Response:
             return Response(body=b"[]")
         text = name
     found = await request.site.database.read(
-        search_rules.find_people,
+        search_rules.find_people_ids,
         reader_id=request.account_id,
         text=text,
         limit=page_of(PageQuery(limit=query.limit), default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST).limit,
@@ -198,7 +199,7 @@ async def search(request: Request) -> Response:
         only_followed=query.following,
         now_ms=request.now_ms,
     )
-    return Response(body=await renderer(request).accounts([account.id for account in found]))
+    return Response(body=await renderer(request).accounts(found))
 
 
 class StatusesQuery(PageQuery, kw_only=True):
@@ -273,12 +274,14 @@ class DirectoryQuery(msgspec.Struct):
 async def directory(request: Request) -> Response:
     """Accounts that want to be found, who posted last first"""
     query = request.query(DirectoryQuery)
-    found = await request.site.database.read(
+    # It looks through all accounts: an index on who posted last would be written to with each post.
+    found = await request.site.database.read_slow(
+        request.reader_id or 0,
         account_rules.directory,
         limit=page_of(PageQuery(limit=query.limit), default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST).limit,
         offset=min(max(query.offset, 0), MAX_OFFSET),
     )
-    request.keep_hot("public")
+    request.keep_hot("public", ttl_s=COUNTS_S)
     return Response(body=await renderer(request).accounts([account.id for account in found]))
 
 

@@ -96,19 +96,12 @@ def _result(match: Match, post_id: int) -> FilterResult:
     )
 
 
-MAX_KEPT = 2_000
-"""Posts whose matches are kept per reader; with more, they begin anew."""
 NOTHING = b""
 
 
 def filtered(active: ActiveFilters, *, post_id: int, text: str) -> bytes:
-    """The `filtered` of a status as JSON, NOTHING where no filter matches; kept until its text changes."""
-    kept = active.kept.get(post_id)
-    if kept is not None and kept[0] == text:
-        return kept[1]
+    """The `filtered` of a status as JSON, NOTHING where no filter matches."""
     matches = active.matches(post_id=post_id, text=text)
-    found = msgspec.json.encode([_result(match, post_id) for match in matches]) if matches else NOTHING
-    if len(active.kept) >= MAX_KEPT:
-        active.kept.clear()
-    active.kept[post_id] = (text, found)
-    return found
+    if not matches:
+        return NOTHING
+    return msgspec.json.encode([_result(match, post_id) for match in matches])

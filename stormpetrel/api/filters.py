@@ -22,6 +22,8 @@ from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
+from stormpetrel.model.filter import Filter as ModelFilter
+from stormpetrel.model.filter import Keyword
 from stormpetrel.rules import filters as rules
 from stormpetrel.rules.filters import FilterChange, KeywordChange
 
@@ -86,13 +88,17 @@ async def index(request: Request) -> Response:
     return json([filter_entity(one) for one in found])
 
 
+async def _named(request: Request) -> ModelFilter:
+    """The filter that the path names."""
+    return await request.site.database.read(
+        rules.one_filter, account_id=request.account_id, filter_id=request.id()
+    )
+
+
 @answers(Filter)
 async def show(request: Request) -> Response:
     """A filter"""
-    found = await request.site.database.read(
-        rules.one_filter, account_id=request.account_id, filter_id=request.id()
-    )
-    return json(filter_entity(found))
+    return json(filter_entity(await _named(request)))
 
 
 @answers(Filter, takes=FilterInput)
@@ -131,10 +137,7 @@ async def delete(request: Request) -> Response:
 @answers(list[FilterKeyword])
 async def keywords(request: Request) -> Response:
     """The keywords of a filter"""
-    found = await request.site.database.read(
-        rules.one_filter, account_id=request.account_id, filter_id=request.id()
-    )
-    return json([keyword(one) for one in found.keywords])
+    return json([keyword(one) for one in (await _named(request)).keywords])
 
 
 @answers(FilterKeyword, takes=KeywordInput)
@@ -145,7 +148,7 @@ async def add_keyword(request: Request) -> Response:
         rules.add_keyword,
         account_id=request.account_id,
         filter_id=request.id(),
-        change=KeywordChange(keyword=given.keyword, whole_word=given.whole_word),
+        change=_keyword_change(given),
         now_ms=request.now_ms,
     )
     return json(keyword(made))
@@ -163,37 +166,34 @@ async def show_keyword(request: Request) -> Response:
 @answers(FilterKeyword, takes=KeywordInput)
 async def update_keyword(request: Request) -> Response:
     """Change a keyword of a filter"""
-    given = await request.input(KeywordInput)
-    changed = await request.site.database.write(
-        rules.change_keyword,
-        account_id=request.account_id,
-        keyword_id=request.id(),
-        change=KeywordChange(keyword=given.keyword, whole_word=given.whole_word),
-        now_ms=request.now_ms,
-    )
-    return json(keyword(changed))
+    return json(keyword(await _change_keyword(request, _keyword_change(await request.input(KeywordInput)))))
 
 
 @answers(Nothing)
 async def delete_keyword(request: Request) -> Response:
     """Take a keyword out of a filter"""
-    await request.site.database.write(
+    await _change_keyword(request, KeywordChange(remove=True))
+    return json({})
+
+
+def _keyword_change(given: KeywordInput) -> KeywordChange:
+    return KeywordChange(keyword=given.keyword, whole_word=given.whole_word)
+
+
+async def _change_keyword(request: Request, change: KeywordChange) -> Keyword:
+    return await request.site.database.write(
         rules.change_keyword,
         account_id=request.account_id,
         keyword_id=request.id(),
-        change=KeywordChange(remove=True),
+        change=change,
         now_ms=request.now_ms,
     )
-    return json({})
 
 
 @answers(list[FilterStatus])
 async def statuses(request: Request) -> Response:
     """The statuses that a filter names"""
-    found = await request.site.database.read(
-        rules.one_filter, account_id=request.account_id, filter_id=request.id()
-    )
-    return json([filtered_status(one) for one in found.posts])
+    return json([filtered_status(one) for one in (await _named(request)).posts])
 
 
 class StatusInput(msgspec.Struct):

@@ -53,6 +53,7 @@ from stormpetrel.http.response import Response, json
 from stormpetrel.http.site import Site
 from stormpetrel.media import films
 from stormpetrel.media.formats import FILM_TYPES, PICTURE_TYPES
+from stormpetrel.memory import COUNTS_S
 from stormpetrel.model.account import (
     MAX_DISPLAY_NAME,
     MAX_FIELD_CHARACTERS,
@@ -66,9 +67,8 @@ from stormpetrel.model.text import LINK_CHARACTERS
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import instance as rules
 from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.hot import hot
 
-INSTANCE_TTL_S = 10.0
-"""Counts of people and posts may be this old."""
 NODEINFO_SCHEMA = "http://nodeinfo.diaspora.software/ns/schema/2.0"
 
 _LANGUAGE_NAMES = {
@@ -115,7 +115,6 @@ def _status_limits(site: Site) -> StatusLimits:
 
 @dataclass(frozen=True, slots=True)
 class _About:
-    counts: rules.InstanceCounts
     contact: ModelAccount | None
     rules: list[InstanceRule]
     texts: dict[str, InstanceText]
@@ -140,18 +139,18 @@ def _media_limits(site: Site) -> MediaLimits:
     )
 
 
-def _about(connection: Connection, *, now_ms: int) -> _About:
+@hot
+def _about(connection: Connection) -> _About:
     return _About(
-        rules.counts(connection, now_ms=now_ms),
         rules.contact(connection),
         rules.rules(connection),
         rules.texts(connection),
     )
 
 
-async def _counts_and_contact(request: Request) -> tuple[_About, Account | None]:
-    about: _About = await request.site.database.read(_about, now_ms=request.now_ms)
-    request.keep_hot("instance", ttl_s=INSTANCE_TTL_S)
+async def _about_and_contact(request: Request) -> tuple[_About, Account | None]:
+    about: _About = await request.site.database.read(_about)
+    request.keep_hot("instance", ttl_s=COUNTS_S)
     if about.contact is None:
         return about, None
     return about, convert.account(about.contact, base_url=request.site.base_url)
@@ -166,7 +165,8 @@ async def v1(request: Request) -> Response:
     """What this place is, for older apps"""
     site = request.site
     config = site.config
-    about, contact = await _counts_and_contact(request)
+    about, contact = await _about_and_contact(request)
+    counts = await site.counts.now(now_ms=request.now_ms)
     return json(
         InstanceV1(
             uri=site.domain,
@@ -176,9 +176,7 @@ async def v1(request: Request) -> Response:
             email=config.contact_email,
             version=VERSION,
             urls=InstanceUrls(streaming_api=site.streaming_url),
-            stats=InstanceStatistics(
-                user_count=about.counts.users, status_count=about.counts.posts, domain_count=0
-            ),
+            stats=InstanceStatistics(user_count=counts.users, status_count=counts.posts, domain_count=0),
             thumbnail=f"{site.base_url}/assets/header.png",
             languages=_languages(site),
             registrations=config.registration != "closed",
@@ -201,7 +199,8 @@ async def v2(request: Request) -> Response:
     """What this place is"""
     site = request.site
     config = site.config
-    about, contact = await _counts_and_contact(request)
+    about, contact = await _about_and_contact(request)
+    counts = await site.counts.now(now_ms=request.now_ms)
     picture = f"{site.base_url}/assets/header.png"
     return json(
         InstanceV2(
@@ -210,7 +209,7 @@ async def v2(request: Request) -> Response:
             version=VERSION,
             source_url=f"{site.base_url}/about",
             description=config.description,
-            usage=Usage(users=UsageUsers(active_month=about.counts.active_month)),
+            usage=Usage(users=UsageUsers(active_month=counts.active_month)),
             thumbnail=Thumbnail(url=picture, blurhash=None, versions={"@1x": picture}, description=""),
             icon=[],
             languages=_languages(site),
@@ -271,8 +270,8 @@ async def nodeinfo_links(request: Request) -> Response:
 async def nodeinfo(request: Request) -> Response:
     """What runs here, and how many use it"""
     config = request.site.config
-    counts = await request.site.database.read(rules.counts, now_ms=request.now_ms)
-    request.keep_hot("instance", ttl_s=INSTANCE_TTL_S)
+    counts = await request.site.counts.now(now_ms=request.now_ms)
+    request.keep_hot("instance", ttl_s=COUNTS_S)
     return json(
         Nodeinfo(
             version="2.0",

@@ -114,7 +114,7 @@ def _found(
     if kind in ("", "accounts") and not text.startswith("#"):
         name, _, asked_domain = text.removeprefix("@").partition("@")
         if name and (not asked_domain or asked_domain.lower() == domain):
-            people = rules.find_people(
+            account_ids = rules.find_people_ids(
                 connection,
                 reader_id=reader_id,
                 text=name,
@@ -123,7 +123,6 @@ def _found(
                 only_followed=only_followed,
                 now_ms=now_ms,
             )
-            account_ids = [account.id for account in people]
     names: list[str] = []
     if kind in ("", "hashtags") and not text.startswith("@"):
         names = rules.find_tags(connection, text=text, limit=limit, offset=offset)

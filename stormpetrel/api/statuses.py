@@ -280,21 +280,18 @@ def _undo_on_original(
 @answers(list[Account], takes=PageQuery, paged=True)
 async def favourited_by(request: Request) -> Response:
     """Who favourited a post"""
-    rows = await request.site.database.read(
-        rules.favourited_by,
-        now_ms=request.now_ms,
-        reader_id=request.reader_id,
-        post_id=request.id(),
-        page=page_of(request.query(PageQuery), default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST),
-    )
-    return await account_rows(request, rows)
+    return await _who(request, rules.favourited_by)
 
 
 @answers(list[Account], takes=PageQuery, paged=True)
 async def reblogged_by(request: Request) -> Response:
     """Who boosted a post"""
+    return await _who(request, rules.boosted_by)
+
+
+async def _who(request: Request, rule: Any) -> Response:
     rows = await request.site.database.read(
-        rules.boosted_by,
+        rule,
         now_ms=request.now_ms,
         reader_id=request.reader_id,
         post_id=request.id(),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from stormpetrel.cli.output import print_json, print_table
-from stormpetrel.cli.parser import Commands, add_command, add_group, whole_number
+from stormpetrel.cli.parser import Commands, Parser, add_command, add_group, whole_number
 from stormpetrel.cli.store import change, open_store
 
 MAX_ID = (1 << 63) - 1
@@ -18,74 +19,34 @@ def add_commands(commands: Commands[Any]) -> None:
     """Adds `instance rules`, `add-rule`, `remove-rule`, `text`, `set-text`, `announce`, `withdraw`, `email-domains`,
     `block-email-domain` and `unblock-email-domain`."""
     group = add_group(commands, "instance", about="Changes rules, texts and announcements of the place.")
-    parser = add_command(
-        group, "rules", _rules, about="Lists the rules.", example="stormpetrel instance rules"
-    )
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], about: str, example: str = "") -> Parser:
+        full = f"stormpetrel instance {name} {example}".rstrip()
+        return add_command(group, name, run, about=about, example=full)
+
+    parser = add("rules", _rules, "Lists the rules.")
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser = add_command(
-        group,
-        "add-rule",
-        _add_rule,
-        about="Adds a rule, the last.",
-        example='stormpetrel instance add-rule "No spam"',
-    )
+    parser = add("add-rule", _add_rule, "Adds a rule, the last.", '"No spam"')
     parser.add_argument("text", metavar="TEXT", help="the rule")
     parser.add_argument("--hint", metavar="TEXT", default="", help="what it means")
-    parser = add_command(
-        group,
-        "remove-rule",
-        _remove_rule,
-        about="Removes a rule.",
-        example="stormpetrel instance remove-rule 117340000000000000",
-    )
+    parser = add("remove-rule", _remove_rule, "Removes a rule.", "117340000000000000")
     parser.add_argument("id", metavar="ID", type=whole_number(1, MAX_ID), help="the rule's id")
-    parser = add_command(
-        group,
-        "text",
-        _text,
-        about="Prints a published text.",
-        example="stormpetrel instance text privacy_policy",
-    )
+    parser = add("text", _text, "Prints a published text.", "privacy_policy")
     parser.add_argument("name", metavar="NAME", choices=NAMES, help=", ".join(NAMES))
-    parser = add_command(
-        group,
-        "set-text",
-        _set_text,
-        about="Publishes what is on stdin as a text; nothing withdraws it.",
-        example="stormpetrel instance set-text privacy_policy < privacy.txt",
-    )
+    about = "Publishes what is on stdin as a text; nothing withdraws it."
+    parser = add("set-text", _set_text, about, "privacy_policy < privacy.txt")
     parser.add_argument("name", metavar="NAME", choices=NAMES, help=", ".join(NAMES))
-    parser = add_command(
-        group,
-        "announce",
-        _announce,
-        about="Tells everybody something.",
-        example='stormpetrel instance announce "We move on Sunday"',
-    )
+    parser = add("announce", _announce, "Tells everybody something.", '"We move on Sunday"')
     parser.add_argument("text", metavar="TEXT", help="the announcement")
-    parser = add_command(
-        group,
-        "withdraw",
-        _withdraw,
-        about="Takes an announcement back.",
-        example="stormpetrel instance withdraw 117340000000000000",
-    )
+    parser = add("withdraw", _withdraw, "Takes an announcement back.", "117340000000000000")
     parser.add_argument("id", metavar="ID", type=whole_number(1, MAX_ID), help="the announcement's id")
-    parser = add_command(
-        group,
-        "email-domains",
-        _domains,
-        about="Lists e-mail domains that may not sign up.",
-        example="stormpetrel instance email-domains",
-    )
+    parser = add("email-domains", _domains, "Lists e-mail domains that may not sign up.")
     parser.add_argument("--json", action="store_true", help="as JSON")
     for name, run, about in (
         ("block-email-domain", _block, "Takes no sign-ups with addresses at a domain, or below it."),
         ("unblock-email-domain", _unblock, "Takes them again."),
     ):
-        parser = add_command(
-            group, name, run, about=about, example=f"stormpetrel instance {name} example.org"
-        )
+        parser = add(name, run, about, "example.org")
         parser.add_argument("domain", metavar="DOMAIN", help="what stands after the @")
 
 

@@ -30,10 +30,9 @@ from stormpetrel.shield.identify import TokenTable
 DRAIN_S = 10.0
 """What runs or waits when the end comes has this long to finish."""
 BACKLOG = 2048
-ACCEPTS_PER_TURN = 16
-"""libuv (1.45 and later) accepts one connection in a turn of the loop. In a flood a turn has hundreds of answers in
-it, and people waited for seconds in the kernel's queue, where no shield can tell them apart. So the loop is given
-the same socket several times."""
+ACCEPTS_AT_ONCE = 8
+"""Handles on the one listening socket. libuv accepts one connection per handle and turn of the loop (since 1.46),
+and a busy worker turns 300 times a second: with one handle, a flood of connections made everybody wait seconds."""
 UNSENT_BYTES = 131_072
 _POLL_S = 0.02
 _log = logging.getLogger("stormpetrel.edge")
@@ -125,10 +124,8 @@ class EdgeServer:
             # that slow readers cost little there too. Where the option is missing, the deadlines still hold.
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         worker.start_ticking()
-        self._servers = [
-            await loop.create_server(connect, sock=sock, backlog=BACKLOG)
-            for sock in (self._sock, *(self._sock.dup() for _ in range(ACCEPTS_PER_TURN - 1)))
-        ]
+        for sock in (self._sock, *(self._sock.dup() for _ in range(ACCEPTS_AT_ONCE - 1))):
+            self._servers.append(await loop.create_server(connect, sock=sock, backlog=BACKLOG))
 
     async def serve_until(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then drain: at most DRAIN_S for what runs or waits, WebSockets get 1012."""

@@ -11,7 +11,7 @@ from stormpetrel.config import Config
 from stormpetrel.edge.cache import HotCache
 from stormpetrel.heavy import Heavy
 from stormpetrel.media.uploads import Uploads
-from stormpetrel.memory import HomeLists, ReaderFlags
+from stormpetrel.memory import HomeLists, PlaceCounts, ReaderFlags
 from stormpetrel.model.mail import NewLink, new_link
 from stormpetrel.reader_filters import ReaderFilters
 from stormpetrel.shield.identify import TokenTable
@@ -41,6 +41,7 @@ class Site:
     home: HomeLists
     flags: ReaderFlags
     filters: ReaderFilters
+    counts: PlaceCounts
     secret: bytes
     base_url: str
     domain: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -11,12 +12,20 @@ from stormpetrel.model.post import Post
 
 MAX_FILTERS = 100
 MAX_KEYWORDS = 500
-"""Keywords in all filters of one account; each is a part of a pattern that every post is held against."""
+MAX_KEYWORD_CHARACTERS = 10_000
+"""Keywords in all filters of one account, and their characters: they are a pattern that every post is held
+against. The worst that can be made of them takes about 3 ms for a post of 6,500 characters."""
 MAX_FILTERED_POSTS = 500
+"""Posts that all filters of one account name."""
 MAX_FILTER_TITLE = 256
 MAX_KEYWORD = 512
 """Characters of a title and of a keyword (Mastodon's limits)."""
 NEVER_MS = MAX_ID
+MAX_KEPT_POSTS = 60
+MAX_KEPT_MATCHES = 60
+"""What is remembered of a reader's posts, enough for a page of 40: so many of them, and so many filters that match
+them."""
+_LONGEST_CACHED_PATTERN = 1_000
 
 
 class Context(StrEnum):
@@ -79,52 +88,127 @@ class Match:
     is_named: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """What is to be done with a post, and the titles of the filters that want it."""
+
+    action: Action
+    titles: tuple[str, ...]
+
+
+def treatment(matches: Iterable[Match], context: Context, *, may_hide: bool = True) -> Treatment | None:
+    """The strongest that the matches ask for where the post is to be shown; None for nothing.
+
+    `may_hide` False: whoever asked for this very post is warned instead.
+    """
+    wanted: dict[Action, list[str]] = {}
+    for match in matches:
+        if context in match.filter.contexts:
+            action = match.filter.action
+            if action is Action.HIDE and not may_hide:
+                action = Action.WARN
+            wanted.setdefault(action, []).append(match.filter.title)
+    for action in (Action.HIDE, Action.WARN, Action.BLUR):
+        if action in wanted:
+            return Treatment(action, tuple(wanted[action]))
+    return None
+
+
 def searched_text(post: Post) -> str:
-    """Everything of a post that keywords are looked for in."""
-    return f"{post.spoiler_text}\n\n{post.text}" if post.spoiler_text else post.text
+    """Everything of a post that keywords are looked for in: warning, text, answers of a poll, descriptions."""
+    answers = () if post.poll is None else post.poll.options
+    parts = (
+        post.spoiler_text,
+        post.text,
+        *(answer.title for answer in answers),
+        *(media.description for media in post.media),
+    )
+    return "\n\n".join(part for part in parts if part)
 
 
 def pattern_of(keywords: tuple[Keyword, ...]) -> re.Pattern[str] | None:
-    """One pattern for all of the keywords, None for none. All are literal, so that it runs in linear time.
+    """One pattern for all of the keywords, None for none; it is for text that was case-folded.
 
-    A whole word begins and ends at a word boundary, unless its own first or last character is no part of a
-    word (Mastodon's reading: "#storm" is found in "a #storm").
+    All are literal, so that a search takes time in proportion to the text. A whole word begins and ends at a
+    word boundary, unless its own first or last character is no part of a word (Mastodon's reading: "#storm" is
+    found in "a #storm"). Folding rather than re.IGNORECASE: that takes four times as long, and does not find
+    "strasse" in "Straße".
     """
     if not keywords:
         return None
-    return re.compile("|".join(_part(keyword) for keyword in keywords), re.IGNORECASE)
+    pattern = re.compile("|".join(_part(keyword) for keyword in keywords))
+    if len(pattern.pattern) > _LONGEST_CACHED_PATTERN:
+        # The library keeps the latest 512 patterns, however large.
+        re.purge()
+    return pattern
 
 
 def _part(keyword: Keyword) -> str:
-    text = re.escape(keyword.keyword)
+    word = keyword.keyword.casefold()
+    text = re.escape(word)
     if not keyword.whole_word:
         return text
-    before = r"\b" if re.match(r"\w", keyword.keyword) else ""
-    after = r"\b" if re.search(r"\w\Z", keyword.keyword) else ""
+    before = r"\b" if re.match(r"\w", word) else ""
+    after = r"\b" if re.search(r"\w\Z", word) else ""
     return f"{before}{text}{after}"
 
 
 @dataclass(slots=True)
 class ActiveFilters:
-    """A reader's filters that have not expired, ready to be matched. `until_ms`: then the first one ends.
-
-    `kept` belongs to whoever asks: what a post was found to match, by post.
-    """
+    """A reader's filters that have not expired, ready to be matched. `until_ms`: then the first one ends."""
 
     filters: tuple[Filter, ...]
     until_ms: int
     patterns: tuple[tuple[Filter, re.Pattern[str] | None, frozenset[int]], ...] = ()
-    kept: dict[int, tuple[str, bytes]] = field(default_factory=dict)
+    _kept: dict[int, tuple[int, tuple[Match, ...]]] = field(default_factory=dict)
+    _kept_matches: int = 0
 
-    def matches(self, *, post_id: int, text: str) -> list[Match]:
-        """The filters that the post falls under."""
-        found = []
-        for one, pattern, post_ids in self.patterns:
-            match = None if pattern is None else pattern.search(text)
-            is_named = post_id in post_ids
-            if match is not None or is_named:
-                found.append(Match(one, match[0] if match else "", is_named))
+    def matches(self, *, post_id: int, text: str) -> tuple[Match, ...]:
+        """The filters that the post falls under; remembered until its text changes."""
+        if not self.patterns:
+            return ()
+        text_hash = hash(text)
+        kept = self._kept.get(post_id)
+        if kept is not None and kept[0] == text_hash:
+            return kept[1]
+        found = tuple(self._found(post_id, text))
+        if len(self._kept) >= MAX_KEPT_POSTS or self._kept_matches + len(found) > MAX_KEPT_MATCHES >= len(
+            found
+        ):
+            self._kept.clear()
+            self._kept_matches = 0
+        if len(found) <= MAX_KEPT_MATCHES:
+            self._kept[post_id] = (text_hash, found)
+            self._kept_matches += len(found)
         return found
+
+    def _found(self, post_id: int, text: str) -> Iterator[Match]:
+        folded = text.casefold()
+        for one, pattern, post_ids in self.patterns:
+            match = None if pattern is None else pattern.search(folded)
+            is_named = post_id in post_ids
+            if match is not None:
+                # A fold that is longer has other places than the text.
+                shown = text[match.start() : match.end()] if len(folded) == len(text) else match[0]
+                yield Match(one, shown, is_named)
+            elif is_named:
+                yield Match(one, "", is_named)
+
+    @property
+    def held_bytes(self) -> int:
+        """At most so much memory is held, with all that is ever remembered (tests/test_reader_filters.py)."""
+        words = [keyword.keyword for one in self.filters for keyword in one.keywords]
+        posts = sum(len(one.posts) for one in self.filters)
+        if not self.filters:
+            return 600
+        return (
+            MAX_KEPT_POSTS * 250
+            + MAX_KEPT_MATCHES * (150 + 4 * max(map(len, words), default=0))
+            + sum(1_600 + 4 * len(one.title) for one in self.filters)
+            + posts * 400
+            + len(words) * 400
+            + 24 * sum(map(len, words))
+        )
 
 
 def active_filters(filters: list[Filter], *, now_ms: int) -> ActiveFilters:

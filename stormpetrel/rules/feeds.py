@@ -37,10 +37,8 @@ def feed_of_account(connection: Connection, *, username: str, now_ms: int) -> Fe
     account = account_rules.account_named(connection, username=username)
     ids = stored.of_account(
         connection,
-        reader_id=None,
-        account_id=account.id,
+        stored.Sight(None, account.id, Visibility.PUBLIC),
         page=Page(FEED_POSTS),
-        widest=Visibility.PUBLIC,
         with_replies=False,
         with_boosts=False,
         now_ms=now_ms,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from stormpetrel.errors import Invalid, NotFound
@@ -13,6 +13,7 @@ from stormpetrel.model.filter import (
     MAX_FILTERED_POSTS,
     MAX_FILTERS,
     MAX_KEYWORD,
+    MAX_KEYWORD_CHARACTERS,
     MAX_KEYWORDS,
     Action,
     ActiveFilters,
@@ -74,11 +75,12 @@ def create_filter(connection: Connection, *, account_id: int, change: FilterChan
     if len(known) >= MAX_FILTERS:
         raise Invalid(f"Validation failed: You can have at most {MAX_FILTERS} filters")
     blank = Filter(connection.new_id(now_ms), account_id, "", (), Action.WARN, 0)
-    new = _changed(blank, replace(change, title=change.title or "", contexts=change.contexts or ()), now_ms)
+    change = replace(change, title=change.title or "", contexts=change.contexts or ())
+    new = _changed(connection, blank, change, known, now_ms)
     stored.insert(connection, new)
-    _change_keywords(connection, new, change.keywords, now_ms, sum(len(one.keywords) for one in known))
+    _store_keywords(connection, blank, new)
     connection.tell(FiltersChanged(account_id))
-    return one_filter(connection, account_id=account_id, filter_id=new.id)
+    return new
 
 
 def change_filter(
@@ -86,10 +88,30 @@ def change_filter(
 ) -> Filter:
     """Changes what is given. Raises NotFound for anybody else's, Invalid as `create_filter`."""
     found = one_filter(connection, account_id=account_id, filter_id=filter_id)
-    stored.update(connection, _changed(found, change, now_ms))
-    _change_keywords(connection, found, change.keywords, now_ms, _keyword_count(connection, account_id))
+    known = stored.filters(connection, account_id=account_id)
+    new = _changed(connection, found, change, known, now_ms)
+    stored.update(connection, new)
+    _store_keywords(connection, found, new)
     connection.tell(FiltersChanged(account_id))
-    return one_filter(connection, account_id=account_id, filter_id=filter_id)
+    return new
+
+
+def keyword_changes(found: Filter, wanted: Iterable[tuple[str, bool]]) -> tuple[KeywordChange, ...]:
+    """What makes the filter's keywords these, each with whether it is a whole word; the others go."""
+    # As the rule writes them, so that a keyword that is written anew is the same one.
+    words = {texts.one_line(word): whole for word, whole in wanted}
+    known = {one.keyword: one for one in found.keywords}
+    return (
+        *(
+            KeywordChange(id=one.id, remove=True)
+            for one in found.keywords
+            if one.keyword not in words or known[one.keyword] is not one
+        ),
+        *(
+            KeywordChange(id=known[word].id if word in known else None, keyword=word, whole_word=whole)
+            for word, whole in words.items()
+        ),
+    )
 
 
 def delete_filter(connection: Connection, *, account_id: int, filter_id: int) -> None:
@@ -112,10 +134,14 @@ def add_keyword(
     connection: Connection, *, account_id: int, filter_id: int, change: KeywordChange, now_ms: int
 ) -> Keyword:
     """A keyword more in a filter. Raises NotFound for anybody else's, Invalid for a blank or too long one."""
-    found = one_filter(connection, account_id=account_id, filter_id=filter_id)
-    _change_keywords(connection, found, [change], now_ms, _keyword_count(connection, account_id))
-    connection.tell(FiltersChanged(account_id))
-    return one_filter(connection, account_id=account_id, filter_id=filter_id).keywords[-1]
+    changed = change_filter(
+        connection,
+        account_id=account_id,
+        filter_id=filter_id,
+        change=FilterChange(keywords=(change,)),
+        now_ms=now_ms,
+    )
+    return changed.keywords[-1]
 
 
 def change_keyword(
@@ -123,11 +149,14 @@ def change_keyword(
 ) -> Keyword:
     """Changes a keyword, or takes it out. Raises NotFound for anybody else's."""
     found, before = keyword(connection, account_id=account_id, keyword_id=keyword_id)
-    _change_keywords(
-        connection, found, [replace(change, id=before.id)], now_ms, _keyword_count(connection, account_id)
+    changed = change_filter(
+        connection,
+        account_id=account_id,
+        filter_id=found.id,
+        change=FilterChange(keywords=(replace(change, id=before.id),)),
+        now_ms=now_ms,
     )
-    connection.tell(FiltersChanged(account_id))
-    return before if change.remove else keyword(connection, account_id=account_id, keyword_id=keyword_id)[1]
+    return next((one for one in changed.keywords if one.id == keyword_id), before)
 
 
 def filtered_post(connection: Connection, *, account_id: int, id: int) -> FilteredPost:
@@ -143,11 +172,12 @@ def add_post(
     connection: Connection, *, account_id: int, filter_id: int, post_id: int, now_ms: int
 ) -> FilteredPost:
     """Makes the filter name a post. Raises NotFound for anybody else's filter or what may not be seen."""
-    found = one_filter(connection, account_id=account_id, filter_id=filter_id)
+    one_filter(connection, account_id=account_id, filter_id=filter_id)
     if not visible_ids(connection, reader_id=account_id, post_ids=[post_id], now_ms=now_ms):
         raise NotFound
-    if len(found.posts) >= MAX_FILTERED_POSTS:
-        raise Invalid(f"Validation failed: A filter names at most {MAX_FILTERED_POSTS} posts")
+    named = sum(len(one.posts) for one in stored.filters(connection, account_id=account_id))
+    if named >= MAX_FILTERED_POSTS:
+        raise Invalid(f"Validation failed: Your filters can name at most {MAX_FILTERED_POSTS} posts")
     new = FilteredPost(connection.new_id(now_ms), filter_id, post_id)
     if not stored.insert_post(connection, new):
         raise Invalid("Validation failed: Status has already been taken")
@@ -163,67 +193,98 @@ def remove_post(connection: Connection, *, account_id: int, id: int) -> Filtered
     return found
 
 
-def _keyword_count(connection: Connection, account_id: int) -> int:
-    return sum(len(one.keywords) for one in stored.filters(connection, account_id=account_id))
+def _changed(
+    connection: Connection, found: Filter, change: FilterChange, known: list[Filter], now_ms: int
+) -> Filter:
+    """The filter as it is to be. `known`: all of the account's as they are.
 
-
-def _changed(found: Filter, change: FilterChange, now_ms: int) -> Filter:
+    Raises Invalid with everything that is wrong, NotFound for a keyword that is not in this filter.
+    """
+    problems: dict[str, str] = {}
     title = found.title if change.title is None else texts.one_line(change.title)
+    if not title:
+        problems["title"] = "can't be blank"
+    elif len(title) > MAX_FILTER_TITLE:
+        problems["title"] = f"is too long (maximum is {MAX_FILTER_TITLE} characters)"
     contexts = found.contexts
     if change.contexts is not None:
-        if not set(change.contexts) <= set(Context):
-            raise Invalid("Validation failed: Context is invalid", fields={"context": "is invalid"})
         contexts = tuple(context for context in Context if context in change.contexts)
-    if not title:
-        raise Invalid("Validation failed: Title can't be blank", fields={"title": "can't be blank"})
-    if len(title) > MAX_FILTER_TITLE:
-        raise Invalid("Validation failed: Title is too long", fields={"title": "is too long"})
-    if not contexts:
-        raise Invalid("Validation failed: Context can't be blank", fields={"context": "can't be blank"})
+        if not set(change.contexts) <= set(Context):
+            problems["context"] = "is invalid"
+        elif not contexts:
+            problems["context"] = "can't be blank"
     action = found.action
-    if change.action:
-        if change.action not in set(Action):
-            raise Invalid(
-                "Validation failed: Filter action is invalid", fields={"filter_action": "is invalid"}
-            )
+    if change.action and change.action not in set(Action):
+        problems["filter_action"] = "is invalid"
+    elif change.action:
         action = Action(change.action)
     expires_at_ms = found.expires_at_ms
-    if change.expires_in_s is not None:
-        if not 0 <= change.expires_in_s <= MAX_FILTER_S:
-            raise Invalid(
-                "Validation failed: Expires in is out of range", fields={"expires_in": "is out of range"}
-            )
+    if change.expires_in_s is not None and not 0 <= change.expires_in_s <= MAX_FILTER_S:
+        problems["expires_in"] = "is out of range"
+    elif change.expires_in_s is not None:
         expires_at_ms = now_ms + change.expires_in_s * 1000 if change.expires_in_s else 0
-    return replace(found, title=title, contexts=contexts, action=action, expires_at_ms=expires_at_ms)
+    keywords = _changed_keywords(connection, found, change.keywords, now_ms)
+    problem = _keyword_problem(found.keywords, keywords, known)
+    if problem:
+        problems["keyword"] = problem
+    if problems:
+        said = (f"{name.replace('_', ' ').capitalize()} {problem}" for name, problem in problems.items())
+        raise Invalid(f"Validation failed: {', '.join(said)}", fields=problems)
+    return replace(
+        found,
+        title=title,
+        contexts=contexts,
+        action=action,
+        expires_at_ms=expires_at_ms,
+        keywords=keywords,
+    )
 
 
-def _change_keywords(
-    connection: Connection, owner: Filter, changes: Sequence[KeywordChange], now_ms: int, count: int
-) -> None:
-    """`count`: how many keywords the account has. Raises NotFound for a keyword that is not in this filter."""
-    known = {one.id: one for one in owner.keywords}
+def _changed_keywords(
+    connection: Connection, owner: Filter, changes: Sequence[KeywordChange], now_ms: int
+) -> tuple[Keyword, ...]:
+    after = {one.id: one for one in owner.keywords}
     for change in changes:
-        before = None if change.id is None else known.get(change.id)
-        if change.id is not None and before is None:
+        if change.id is not None and change.id not in after:
             raise NotFound
         if change.remove:
-            if before is not None:
-                stored.delete_keyword(connection, keyword_id=before.id)
-                count -= 1
+            after.pop(change.id or 0, None)
             continue
-        word = change.keyword if change.keyword is not None else (before.keyword if before else "")
-        word = texts.one_line(word)
-        if not word or len(word) > MAX_KEYWORD:
-            raise Invalid(
-                f"Validation failed: Keyword must have 1 to {MAX_KEYWORD} characters",
-                fields={"keyword": "is blank or too long"},
-            )
-        if before is not None:
-            whole = before.whole_word if change.whole_word is None else change.whole_word
-            stored.update_keyword(connection, replace(before, keyword=word, whole_word=whole))
-            continue
-        count += 1
-        if count > MAX_KEYWORDS:
-            raise Invalid(f"Validation failed: You can have at most {MAX_KEYWORDS} keywords")
-        whole = True if change.whole_word is None else change.whole_word
-        stored.insert_keyword(connection, Keyword(connection.new_id(now_ms), owner.id, word, whole))
+        before = (
+            Keyword(connection.new_id(now_ms), owner.id, "", whole_word=True)
+            if change.id is None
+            else after[change.id]
+        )
+        after[before.id] = replace(
+            before,
+            keyword=before.keyword if change.keyword is None else texts.one_line(change.keyword),
+            whole_word=before.whole_word if change.whole_word is None else change.whole_word,
+        )
+    return tuple(after.values())
+
+
+def _keyword_problem(before: tuple[Keyword, ...], after: tuple[Keyword, ...], known: list[Filter]) -> str:
+    """What is wrong with a filter's new keywords, "" for nothing. `known`: all filters of the account."""
+    if not all(0 < len(one.keyword) <= MAX_KEYWORD for one in after):
+        return f"must have 1 to {MAX_KEYWORD} characters"
+    kept = [one.keyword for one in after]
+    gone = [one.keyword for one in before]
+    in_all = [one.keyword for owner in known for one in owner.keywords]
+    if len(kept) > len(gone) and len(in_all) - len(gone) + len(kept) > MAX_KEYWORDS:
+        return f"is one too many: all filters together can have {MAX_KEYWORDS}"
+    more = sum(map(len, kept)) - sum(map(len, gone))
+    if more > 0 and sum(map(len, in_all)) + more > MAX_KEYWORD_CHARACTERS:
+        return f"is too long: all keywords together can have {MAX_KEYWORD_CHARACTERS} characters"
+    return ""
+
+
+def _store_keywords(connection: Connection, before: Filter, after: Filter) -> None:
+    known = {one.id: one for one in before.keywords}
+    for one in after.keywords:
+        old = known.pop(one.id, None)
+        if old is None:
+            stored.insert_keyword(connection, one)
+        elif old != one:
+            stored.update_keyword(connection, one)
+    for keyword_id in known:
+        stored.delete_keyword(connection, keyword_id=keyword_id)

@@ -109,6 +109,29 @@ def find_people(
     only_followed: bool = False,
     now_ms: int,
 ) -> list[Account]:
+    """The accounts of `find_people_ids`."""
+    ids = find_people_ids(
+        connection,
+        reader_id=reader_id,
+        text=text,
+        limit=limit,
+        offset=offset,
+        only_followed=only_followed,
+        now_ms=now_ms,
+    )
+    return account_rules.accounts(connection, account_ids=ids)
+
+
+def find_people_ids(
+    connection: Connection,
+    *,
+    reader_id: int | None,
+    text: str,
+    limit: int,
+    offset: int = 0,
+    only_followed: bool = False,
+    now_ms: int,
+) -> list[int]:
     """People by the beginning of their username or of a word of their name; of several words, by the first, and
     those whose name has the others too. A leading @ and a domain may be there."""
     name = text.strip().removeprefix("@").partition("@")[0]
@@ -125,10 +148,10 @@ def find_people(
         only_followed=only_followed,
         now_ms=now_ms,
     )
-    found = account_rules.accounts(connection, account_ids=ids)
     if not several:
-        return found
-    return [account for account in found if _has_parts(account, parts)][offset : offset + limit]
+        return ids
+    found = account_rules.accounts(connection, account_ids=ids)
+    return [account.id for account in found if _has_parts(account, parts)][offset : offset + limit]
 
 
 def _folded(part: str) -> str:

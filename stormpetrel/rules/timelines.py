@@ -178,29 +178,19 @@ def of_account(
     if pinned:
         # All on the first page: they are few.
         return [] if page.max_id != MAX_ID or page.low else _pinned(connection, account_id, reader_id, now_ms)
+    sight = stored.Sight(reader_id, account_id, widest)
     if only_media:
-        return stored.of_account_media(
-            connection,
-            reader_id=reader_id,
-            account_id=account_id,
-            page=page,
-            widest=widest,
-            with_replies=not exclude_replies,
-        )
+        return stored.of_account_media(connection, sight, page=page, with_replies=not exclude_replies)
     if tagged:
         key = tag_key(tagged.lstrip("#"))
         tag_id = posts.tag_ids(connection, names=[key]).get(key)
         if tag_id is None:
             return []
-        return stored.of_account_tagged(
-            connection, reader_id=reader_id, account_id=account_id, page=page, widest=widest, tag_id=tag_id
-        )
+        return stored.of_account_tagged(connection, sight, page=page, tag_id=tag_id)
     return stored.of_account(
         connection,
-        reader_id=reader_id,
-        account_id=account_id,
+        sight,
         page=page,
-        widest=widest,
         with_replies=not exclude_replies,
         with_boosts=not exclude_boosts,
         now_ms=now_ms,

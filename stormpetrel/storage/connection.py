@@ -6,8 +6,10 @@ Not safe between threads: a connection belongs to the thread that opened it.
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -186,7 +188,7 @@ class SqliteConnection(_Shared):
 class PostgresqlConnection(_Shared):
     """A connection to PostgreSQL. `raw` is the psycopg connection, in autocommit outside `begin`…`commit`."""
 
-    __slots__ = ("_cursor", "raw")
+    __slots__ = ("_cursor", "raw", "until_s")
     dialect = "postgresql"
 
     def __init__(
@@ -210,14 +212,20 @@ class PostgresqlConnection(_Shared):
             reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
             raise EnvironmentFailure(f"the database at {where} cannot be reached: {reason}") from error
 
+        # No statement of a read begins after this, by time.perf_counter; each has its own limit besides.
+        self.until_s = math.inf
         # One for all statements: each answer is fetched before the next is asked (96 µs of CPU a statement
         # with a cursor for each, 72 µs with one).
         self._cursor = self.raw.cursor()
 
     def all(self, statement: Statement, **values: Any) -> list[Row]:
+        if time.perf_counter() > self.until_s:
+            raise TimeoutError
         return self._cursor.execute(statement.postgresql_bytes, _lists(values)).fetchall()
 
     def one(self, statement: Statement, **values: Any) -> Row | None:
+        if time.perf_counter() > self.until_s:
+            raise TimeoutError
         return self._cursor.execute(statement.postgresql_bytes, _lists(values)).fetchone()
 
     def run(self, statement: Statement, **values: Any) -> int:

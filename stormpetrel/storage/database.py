@@ -31,12 +31,19 @@ from stormpetrel.model.event import Event
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.storage.connection import (
     Connection,
+    PostgresqlConnection,
     SqliteConnection,
     StoreConnection,
     connect,
     sqlite_path,
 )
-from stormpetrel.storage.failures import cannot_be_stored, server_gone, store_failed, to_be_repeated
+from stormpetrel.storage.failures import (
+    cannot_be_stored,
+    past_its_time,
+    server_gone,
+    store_failed,
+    to_be_repeated,
+)
 from stormpetrel.storage.slots import take_slot
 
 P = ParamSpec("P")
@@ -353,7 +360,11 @@ class Database:
             if future.cancelled():
                 continue
             until_s[0] = time.perf_counter() + limit_s
-            result, error = None, None
+            if slow and isinstance(connection, PostgresqlConnection):
+                # Its statements' limit is each one's own.
+                connection.until_s = until_s[0]
+            result: Any = None
+            error: Exception | None = None
             try:
                 try:
                     result = fn(connection, *args, **kwargs)
@@ -364,7 +375,12 @@ class Database:
                     connection = connect(self.url, writes=False, limit_s=limit_s if slow else None)
                     result = fn(connection, *args, **kwargs)
             except Exception as raised:  # every error belongs to the caller, who waits in the loop
-                error = _for_caller(raised, TOO_BROAD if slow else "The database cannot be read right now")
+                if slow and past_its_time(raised):
+                    # No failure of the store, and whoever searches decides how often it happens.
+                    error = Busy(TOO_BROAD)
+                    error.__cause__ = raised
+                else:
+                    error = _for_caller(raised, "The database cannot be read right now")
             self._completions.add([(future, result, error, [])])
 
     # Writes

@@ -19,6 +19,15 @@ def server_gone(error: BaseException) -> bool:
     return driver is not None and isinstance(error, driver.OperationalError | driver.InterfaceError)
 
 
+def past_its_time(error: BaseException) -> bool:
+    """Whether a read was stopped because it took too long."""
+    if isinstance(error, sqlite3.OperationalError):
+        return "interrupted" in str(error)
+    driver = _psycopg()
+    cancelled = driver is not None and isinstance(error, driver.errors.QueryCanceled)
+    return cancelled or isinstance(error, TimeoutError)
+
+
 def store_failed(error: BaseException) -> bool:
     """Whether the store itself failed (gone, full, locked), rather than the statement being wrong."""
     if isinstance(error, sqlite3.DatabaseError):

@@ -4,6 +4,7 @@ per follower; home is merged on read from whom the reader follows."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from stormpetrel.model.page import Page
 from stormpetrel.model.timeline import GONE, Item
@@ -288,62 +289,40 @@ def tagged_any(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Whose posts who reads (None: a visitor): up to visibility `widest`, and those that mention the reader."""
+
+    reader_id: int | None
+    account_id: int
+    widest: int
+
+    @property
+    def values(self) -> dict[str, int]:
+        """As the queries name them."""
+        return {
+            "reader_id": self.reader_id or 0,
+            "account_id": self.account_id,
+            "widest": int(self.widest),
+        }
+
+
 def of_account(
-    connection: Connection,
-    *,
-    reader_id: int | None,
-    account_id: int,
-    page: Page,
-    widest: int,
-    with_replies: bool,
-    with_boosts: bool,
-    now_ms: int,
+    connection: Connection, sight: Sight, *, page: Page, with_replies: bool, with_boosts: bool, now_ms: int
 ) -> list[int]:
-    """The account's posts up to visibility `widest`, and those that mention the reader."""
-    return _OF_ACCOUNT.ids(
-        connection,
-        page,
-        reader_id=reader_id or 0,
-        account_id=account_id,
-        widest=int(widest),
-        with_replies=int(with_replies),
-        with_boosts=int(with_boosts),
-        now_ms=now_ms,
-    )
+    """The account's posts."""
+    more = {"with_replies": int(with_replies), "with_boosts": int(with_boosts), "now_ms": now_ms}
+    return _OF_ACCOUNT.ids(connection, page, **sight.values, **more)
 
 
-def of_account_media(
-    connection: Connection,
-    *,
-    reader_id: int | None,
-    account_id: int,
-    page: Page,
-    widest: int,
-    with_replies: bool,
-) -> list[int]:
-    """The account's own posts with media, as in `of_account`."""
-    return _OF_ACCOUNT_MEDIA.ids(
-        connection,
-        page,
-        reader_id=reader_id or 0,
-        account_id=account_id,
-        widest=int(widest),
-        with_replies=int(with_replies),
-    )
+def of_account_media(connection: Connection, sight: Sight, *, page: Page, with_replies: bool) -> list[int]:
+    """The account's own posts with media."""
+    return _OF_ACCOUNT_MEDIA.ids(connection, page, **sight.values, with_replies=int(with_replies))
 
 
-def of_account_tagged(
-    connection: Connection, *, reader_id: int | None, account_id: int, page: Page, widest: int, tag_id: int
-) -> list[int]:
-    """The account's posts with the tag, as in `of_account`."""
-    return _OF_ACCOUNT_TAGGED.ids(
-        connection,
-        page,
-        reader_id=reader_id or 0,
-        account_id=account_id,
-        widest=int(widest),
-        tag_id=tag_id,
-    )
+def of_account_tagged(connection: Connection, sight: Sight, *, page: Page, tag_id: int) -> list[int]:
+    """The account's posts with the tag."""
+    return _OF_ACCOUNT_TAGGED.ids(connection, page, **sight.values, tag_id=tag_id)
 
 
 def favourites(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:

@@ -14,6 +14,7 @@ from minijinja import Markup
 
 from stormpetrel.model.account import Account
 from stormpetrel.model.event import AccountChanged, AllChanged, Event, PostChanged, PostCreated, PostDeleted
+from stormpetrel.model.filter import Treatment
 from stormpetrel.model.media import Media, MediaKind
 from stormpetrel.model.poll import Poll
 from stormpetrel.model.post import NO_FLAGS, Flags, Post, Visibility
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
 
 MAX_FRAGMENTS = 8_192
-"""About 3 KB each: 24 MB when full. Beyond, the oldest go."""
+"""About 4 KB each: 32 MB when full. Beyond, the oldest go."""
 _REMEMBERED_DROPS = 4_096
 
 
@@ -36,7 +37,7 @@ class Fragment:
 
     `picture`: what a preview elsewhere may show of it. `account_ids`: whose profile it shows; it goes when one
     of them changes. `poll`: as it stands, for nobody in particular. `warned`: what it says is
-    behind a content warning.
+    behind a content warning. `searched`: what readers' filters look into; `has_media`: what they may blur.
     """
 
     id: int
@@ -58,6 +59,8 @@ class Fragment:
     picture: Media | None = None
     poll: Poll | None = None
     warned: bool = False
+    searched: str = ""
+    has_media: bool = False
 
     @property
     def boostable(self) -> bool:
@@ -163,7 +166,10 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One entry of a list of posts. `id` is the listed id (a boost's own), `fragment` what was said."""
+    """One entry of a list of posts. `id` is the listed id (a boost's own), `fragment` what was said.
+
+    `treatment`: what the reader's filters want done with it.
+    """
 
     id: int
     fragment: Fragment
@@ -173,6 +179,7 @@ class Item:
     focus: bool = False
     poll: PollView | None = None
     pinned: bool = False
+    treatment: Treatment | None = None
 
 
 NOTHING = Gathered(0, (), {}, {}, {})

@@ -1,4 +1,4 @@
-"""The reader's lists and filters: making them, reading a list, who is in it; and following hashtags."""
+"""The reader's lists: making them, reading one, who is in it; and following hashtags."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.model.account import Account
-from stormpetrel.model.filter import Action, Context, Filter
+from stormpetrel.model.filter import Context
 from stormpetrel.model.lists import MAX_MEMBERS, AccountList, RepliesPolicy
 from stormpetrel.model.page import Page
 from stormpetrel.rules import accounts as account_rules
-from stormpetrel.rules import filters as filter_rules
 from stormpetrel.rules import followed_tags as tag_rules
 from stormpetrel.rules import lists as rules
 from stormpetrel.rules import timelines as timeline_rules
+from stormpetrel.web.filtered import filtered
 from stormpetrel.web.fragments import Gathered, Reading, gather, reading
 from stormpetrel.web.links import tag_path
 from stormpetrel.web.paging import page_of, pager
@@ -30,62 +30,40 @@ REPLIES = (
     (RepliesPolicy.FOLLOWED, "to anybody I follow"),
     (RepliesPolicy.NONE, "none"),
 )
-CONTEXTS = (
-    (Context.HOME, "Home and lists"),
-    (Context.NOTIFICATIONS, "Notifications"),
-    (Context.PUBLIC, "Public timelines"),
-    (Context.THREAD, "Conversations"),
-    (Context.ACCOUNT, "Profiles"),
-)
-ACTIONS = ((Action.WARN, "Warn me first"), (Action.HIDE, "Hide it"), (Action.BLUR, "Blur its pictures"))
 MOST_TAGS = tag_rules.MAX_FOLLOWED_TAGS
 
 
 @dataclass(frozen=True, slots=True)
 class OwnView:
-    """What a reader tuned."""
+    """The reader's lists, and the hashtags that they follow."""
 
     lists: Sequence[AccountList]
     tags: tuple[str, ...]
-    filters: Sequence[Filter]
     reader: Reader | None
 
 
 def read_own(connection: Connection, *, reader_id: int, now_ms: int) -> OwnView:
-    """The reader's lists, followed hashtags and filters."""
+    """What the page of lists shows."""
     tags = tag_rules.followed_tags(connection, account_id=reader_id, page=Page(limit=MOST_TAGS))
     return OwnView(
         rules.lists(connection, account_id=reader_id),
         tuple(name for _, name in tags),
-        filter_rules.filters(connection, account_id=reader_id),
         read_reader(connection, reader_id=reader_id, now_ms=now_ms),
     )
 
 
-async def _own_page(request: Request, template: str) -> Response:
+async def index(request: Request) -> Response:
+    """GET /lists: one's lists and the hashtags that one follows."""
     seen = await request.site.database.read(read_own, reader_id=request.account_id, now_ms=request.now_ms)
     response: Response = request.site.pages.page(
         request,
-        template,
+        "lists.html",
         reader=seen.reader,
         lists=seen.lists,
         tags=[(name, tag_path(name)) for name in seen.tags],
-        filters=seen.filters,
         replies=REPLIES,
-        contexts=CONTEXTS,
-        actions=ACTIONS,
     )
     return response
-
-
-async def index(request: Request) -> Response:
-    """GET /lists: one's lists and the hashtags that one follows."""
-    return await _own_page(request, "lists.html")
-
-
-async def filters(request: Request) -> Response:
-    """GET /settings/filters: what one does not want to see."""
-    return await _own_page(request, "settings_filters.html")
 
 
 async def create(request: Request) -> Response:
@@ -139,7 +117,7 @@ async def show(request: Request) -> Response:
         reader=seen.reader,
         list=seen.one,
         members=seen.members,
-        items=request.site.pages.items(seen.gathered),
+        items=await filtered(request, request.site.pages.items(seen.gathered), Context.HOME),
         pager=pager(request, page, seen.ids),
         replies=REPLIES,
     )
@@ -211,31 +189,3 @@ async def unfollow_tag(request: Request) -> Response:
         name=(await request.form()).get("name", "").strip(),
     )
     return redirect("/lists")
-
-
-async def create_filter(request: Request) -> Response:
-    """POST /settings/filters: a filter of the words that were written, one a line."""
-    fields = await request.form()
-    words = [line.strip() for line in fields.get("keywords", "").splitlines() if line.strip()]
-    await request.site.database.write(
-        filter_rules.create_filter,
-        account_id=request.account_id,
-        change=filter_rules.FilterChange(
-            title=fields.get("title", ""),
-            contexts=tuple(context for context, _ in CONTEXTS if f"context_{context}" in fields),
-            action=fields.get("action", "warn"),
-            keywords=tuple(
-                filter_rules.KeywordChange(keyword=word, whole_word="whole_word" in fields) for word in words
-            ),
-        ),
-        now_ms=request.now_ms,
-    )
-    return redirect("/settings/filters")
-
-
-async def delete_filter(request: Request) -> Response:
-    """POST /settings/filters/ID/delete."""
-    await request.site.database.write(
-        filter_rules.delete_filter, account_id=request.account_id, filter_id=request.id()
-    )
-    return redirect("/settings/filters")

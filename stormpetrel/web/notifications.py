@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
 from stormpetrel.model.account import Account
+from stormpetrel.model.filter import Context
 from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.moderation import Act
 from stormpetrel.model.notification import Kind, Notification
@@ -16,6 +18,7 @@ from stormpetrel.model.page import Page
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import moderation as moderation_rules
 from stormpetrel.rules import notifications as notification_rules
+from stormpetrel.web.filtered import filtered
 from stormpetrel.web.fragments import Gathered, Item, Reading, gather, reading
 from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
@@ -127,23 +130,25 @@ async def notifications(request: Request) -> Response:
     if reader is not None and page.max_id == MAX_ID and page.min_id is None:
         # This page is the reading: the frame counts what comes from now on.
         reader = dataclasses.replace(reader, unread=0)
+    items = site.pages.items(seen.gathered)
+    left = await filtered(request, items, Context.NOTIFICATIONS)
     response: Response = site.pages.page(
         request,
         "notifications.html",
         reader=reader,
-        entries=entries(seen, site.pages.items(seen.gathered)),
+        entries=entries(seen, left, hidden={item.id for item in items} - {item.id for item in left}),
         pager=pager(request, page, [item.id for item in seen.notifications]),
     )
     return response
 
 
-def entries(seen: NotificationsView, items: list[Item]) -> list[Entry]:
-    """What is shown; left out are those by people who are hidden."""
+def entries(seen: NotificationsView, items: list[Item], *, hidden: Collection[int] = ()) -> list[Entry]:
+    """What is shown; left out are those by people who are hidden, and about posts that are (`hidden`)."""
     by_id = {item.id: item for item in items}
     shown = []
     for notification in seen.notifications:
         who = seen.people.get(notification.from_account_id)
-        if who is None:
+        if who is None or notification.post_id in hidden:
             continue
         icon, said = _SAID[notification.kind]
         shown.append(

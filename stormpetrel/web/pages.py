@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
+from stormpetrel.model.filter import Context
 from stormpetrel.model.moderation import TEXT_NAMES, Announcement, InstanceRule, InstanceText
 from stormpetrel.model.page import Page
 from stormpetrel.model.text import MAX_TAG_CHARACTERS, tag_key, tags_in
@@ -17,6 +18,7 @@ from stormpetrel.rules import timelines as timeline_rules
 from stormpetrel.storage.hot import hot
 from stormpetrel.web.admin_texts import TITLES
 from stormpetrel.web.compose import blank_form
+from stormpetrel.web.filtered import filtered
 from stormpetrel.web.fragments import Gathered, Reading, gather, reading
 from stormpetrel.web.links import tag_path
 from stormpetrel.web.paging import page_of, pager
@@ -83,12 +85,12 @@ async def front(request: Request) -> Response:
     if request.reader_id is None:
         seen = await site.database.read(read_public, reading(request), page=page)
         request.keep_hot("public", "instance")
-        return _timeline(request, "landing.html", seen, page)
+        return await _timeline(request, "landing.html", seen, page, Context.PUBLIC)
     ids = await site.home.page(request.reader_id, page)
     seen = await site.database.read(read_home, reading(request), ids=ids)
     assert seen.reader is not None
     form = blank_form(request, seen.reader.account)
-    return _timeline(request, "home.html", seen, page, once=True, form=form)
+    return await _timeline(request, "home.html", seen, page, Context.HOME, once=True, form=form)
 
 
 async def public(request: Request) -> Response:
@@ -96,7 +98,7 @@ async def public(request: Request) -> Response:
     page = page_of(request)
     seen = await request.site.database.read(read_public, reading(request), page=page)
     request.keep_hot("public", "instance")
-    return _timeline(request, "public.html", seen, page)
+    return await _timeline(request, "public.html", seen, page, Context.PUBLIC)
 
 
 async def tag(request: Request) -> Response:
@@ -105,7 +107,8 @@ async def tag(request: Request) -> Response:
     written, name = hashtag_asked(request)
     seen = await request.site.database.read(read_tag, reading(request), name=name, page=page)
     request.keep_hot(f"tag:{name}", "instance")
-    return _timeline(request, "tag.html", seen, page, name=written, feed=f"{tag_path(name)}/feed.atom")
+    feed = f"{tag_path(name)}/feed.atom"
+    return await _timeline(request, "tag.html", seen, page, Context.PUBLIC, name=written, feed=feed)
 
 
 def hashtag_asked(request: Request) -> tuple[str, str]:
@@ -121,30 +124,35 @@ async def bookmarks(request: Request) -> Response:
     """GET /bookmarks: what the reader keeps for later; nobody else sees it."""
     page = page_of(request)
     seen = await request.site.database.read(read_bookmarks, reading(request), page=page)
-    return _timeline(request, "bookmarks.html", seen, page)
+    return await _timeline(request, "bookmarks.html", seen, page, Context.HOME, may_hide=False)
 
 
 async def favourites(request: Request) -> Response:
     """GET /favourites: what the reader liked."""
     page = page_of(request)
     seen = await request.site.database.read(read_favourites, reading(request), page=page)
-    return _timeline(request, "favourites.html", seen, page)
+    return await _timeline(request, "favourites.html", seen, page, Context.HOME, may_hide=False)
 
 
-def _timeline(
+async def _timeline(
     request: Request,
     template: str,
     seen: TimelineView,
     page: Page,
+    context: Context,
     *,
     once: bool = False,
+    may_hide: bool = True,
     **values: object,
 ) -> Response:
+    items = request.site.pages.items(seen.gathered, once=once)
+    # What one keeps is not lost sight of.
+    asked_for = () if may_hide else [item.fragment.id for item in items]
     response: Response = request.site.pages.page(
         request,
         template,
         reader=seen.reader,
-        items=request.site.pages.items(seen.gathered, once=once),
+        items=await filtered(request, items, context, asked_for=asked_for),
         pager=pager(request, page, seen.ids),
         **values,
     )
@@ -153,9 +161,8 @@ def _timeline(
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """How large the place is, what it says of itself, and who reads."""
+    """What the place says of itself, and who reads."""
 
-    counts: instance_rules.InstanceCounts
     reader: Reader | None
     rules: tuple[InstanceRule, ...]
     texts: dict[str, InstanceText]
@@ -165,7 +172,6 @@ class About:
 def read_about(connection: Connection, by: Reading) -> About:
     """What the about page tells."""
     return About(
-        instance_rules.counts(connection, now_ms=by.now_ms),
         read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms),
         tuple(instance_rules.rules(connection)),
         instance_rules.texts(connection),
@@ -181,7 +187,7 @@ async def about(request: Request) -> Response:
         request,
         "about.html",
         reader=seen.reader,
-        counts=seen.counts,
+        counts=await request.site.counts.now(now_ms=request.now_ms),
         contact_email=request.site.config.contact_email,
         rules=seen.rules,
         texts=[(name, TITLES[name], seen.texts[name].text) for name in TEXT_NAMES if name in seen.texts],

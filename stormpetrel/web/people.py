@@ -11,12 +11,14 @@ from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.model.account import Account
+from stormpetrel.model.filter import Context
 from stormpetrel.model.page import Page
 from stormpetrel.model.relationship import Relationship
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import relationships as relationship_rules
 from stormpetrel.rules import timelines as timeline_rules
 from stormpetrel.storage.hot import hot
+from stormpetrel.web.filtered import filtered
 from stormpetrel.web.fragments import Gathered, Reading, gather, reading
 from stormpetrel.web.links import profile_path, same_site
 from stormpetrel.web.paging import PEOPLE_A_PAGE, page_of, pager
@@ -115,7 +117,7 @@ async def _profile(request: Request, *, replies: bool) -> Response:
         reader=seen.reader,
         account=seen.account,
         relationship=seen.relationship,
-        items=items,
+        items=await filtered(request, items, Context.ACCOUNT),
         pager=pager(request, page, seen.ids),
         tab="replies" if replies else "posts",
     )

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
+from stormpetrel.model.filter import Context
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import pins as pin_rules
 from stormpetrel.rules import posts as post_rules
+from stormpetrel.web.filtered import filtered
 from stormpetrel.web.fragments import NOTHING, Gathered, Item, Reading, gather, reading
 from stormpetrel.web.links import post_path, profile_path, same_site
 from stormpetrel.web.reader import Reader, read_reader
@@ -89,6 +91,7 @@ async def post(request: Request) -> Response:
     tags = {f"post:{item.fragment.id}" for item in items}
     tags |= {f"account:{account_id}" for item in items for account_id in item.fragment.account_ids}
     request.keep_hot(*sorted(tags), "instance")
+    items = await filtered(request, items, Context.THREAD, asked_for=(post_id,))
     response: Response = site.pages.page(
         request,
         "post_page.html",

@@ -18,6 +18,7 @@ from stormpetrel.errors import Invalid, Malformed, MethodNotAllowed, NotSignedIn
 from stormpetrel.http.response import Response, html
 from stormpetrel.model.account import Account
 from stormpetrel.model.event import AccountChanged, AllChanged, Event, Notified
+from stormpetrel.model.filter import searched_text
 from stormpetrel.model.post import Post, Visibility
 from stormpetrel.model.text import excerpt, render_field, render_html, render_note
 from stormpetrel.web import fragments
@@ -189,6 +190,8 @@ class Pages:
             picture=fragments.picture_of(post),
             poll=post.poll,
             warned=bool(post.spoiler_text),
+            searched=searched_text(post),
+            has_media=bool(post.media),
         )
         self.fragments.put(fragment, generation=gathered.generation)
         return fragment
@@ -211,6 +214,7 @@ def environment(site: Site) -> Environment:
         filters={
             "when": _when,
             "until": _until,
+            "moment": _moment,
             "day": _day,
             "iso": _iso,
             "amount": _amount,
@@ -270,9 +274,13 @@ def _when(at_ms: int) -> Markup:
 def _until(at_ms: int) -> Markup:
     """A moment that may lie ahead, in UTC: the script, which tells how long ago things were, leaves it alone."""
     at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return Markup(
-        f'<time datetime="{at:%Y-%m-%d %H:%M}Z">{at.day} {_MONTHS[at.month - 1]} {at.year}, {at:%H:%M} UTC</time>'
-    )
+    return Markup(f'<time datetime="{at:%Y-%m-%d %H:%M}Z">{_moment(at_ms)}</time>')
+
+
+def _moment(at_ms: int) -> str:
+    """The same where no element can stand."""
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return f"{at.day} {_MONTHS[at.month - 1]} {at.year}, {at:%H:%M} UTC"
 
 
 def _day(at_ms: int) -> Markup:

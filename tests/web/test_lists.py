@@ -1,4 +1,4 @@
-"""Lists, followed hashtags and filters on pages that run no scripts."""
+"""Lists and followed hashtags on pages that run no scripts."""
 
 from __future__ import annotations
 
@@ -40,23 +40,15 @@ def test_a_list_is_made_filled_read_and_deleted(place):
         assert person.get("/api/v1/lists") == []
 
 
-def test_hashtags_are_followed_and_filters_made(place):
+def test_hashtags_are_followed(place):
     person = place.person("reader")
     with closing(place.browser_session(person)) as browser:
         send(browser, "/lists", "/followed_tags", name="#Swell")
         assert "#swell" in browser.get("/lists").text
         send(browser, "/lists", "/followed_tags/end", name="swell")
         assert person.get("/api/v1/followed_tags") == []
-        given = {"title": "Noise", "keywords": "a\nb c\n", "action": "hide", "context_home": "on"}
-        send(browser, "/settings/filters", "/settings/filters", **given)
-        (made,) = person.get("/api/v2/filters")
-        assert (made["context"], made["filter_action"]) == (["home"], "hide")
-        assert [word["keyword"] for word in made["keywords"]] == ["a", "b c"]
-        assert "Noise" in browser.get("/settings/filters").text
-        send(browser, "/settings/filters", f"/settings/filters/{made['id']}/delete")
-        assert person.get("/api/v2/filters") == []
 
 
 def test_these_pages_are_for_members(place):
-    for path in ("/lists", "/lists/1", "/settings/filters"):
+    for path in ("/lists", "/lists/1"):
         assert place.visitor.get(path).status_code == 303

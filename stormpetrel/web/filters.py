@@ -1,0 +1,255 @@
+"""The reader's filters, made and changed with a form. What they do to pages: web/filtered.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from stormpetrel.errors import Invalid
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, redirect
+from stormpetrel.model.filter import MAX_FILTER_TITLE, Action, Context, Filter
+from stormpetrel.rules import filters as rules
+from stormpetrel.rules.filters import FilterChange, KeywordChange
+from stormpetrel.web.reader import Reader, read_reader
+
+if TYPE_CHECKING:
+    from stormpetrel.storage.connection import Connection
+
+CONTEXTS = (
+    (Context.HOME, "Home and lists"),
+    (Context.NOTIFICATIONS, "Notifications"),
+    (Context.PUBLIC, "Public timelines"),
+    (Context.THREAD, "Conversations"),
+    (Context.ACCOUNT, "Profiles"),
+)
+ACTIONS = (
+    (Action.WARN, "Fold it away under the filter's title"),
+    (Action.HIDE, "Hide it"),
+    (Action.BLUR, "Blur its pictures"),
+)
+ENDS = (
+    (0, "Never"),
+    (1_800, "In 30 minutes"),
+    (3_600, "In an hour"),
+    (21_600, "In 6 hours"),
+    (86_400, "In a day"),
+    (604_800, "In a week"),
+    (2_592_000, "In 30 days"),
+)
+_SAID_OF_ACTIONS = {Action.WARN: "Folded away", Action.HIDE: "Hidden", Action.BLUR: "Pictures blurred"}
+"""What a filter's line says is done."""
+_PATH = "/settings/filters"
+_FIELDS = ("title", "keyword", "context", "filter_action", "expires_in")
+
+
+@dataclass(frozen=True, slots=True)
+class FilterForm:
+    """The form as it is shown: a filter as it stands, or what was typed. Words are one a line.
+
+    `ends` is of ENDS, in seconds, or "" for as it is; `problems` by the rule's names of fields.
+    """
+
+    title: str = ""
+    words: str = ""
+    parts: str = ""
+    contexts: tuple[str, ...] = tuple(Context)
+    action: str = Action.WARN
+    ends: str = "0"
+    ends_at_ms: int = 0
+    problem: str = ""
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+def _form_of(one: Filter) -> FilterForm:
+    return FilterForm(
+        title=one.title,
+        words="\n".join(word.keyword for word in one.keywords if word.whole_word),
+        parts="\n".join(word.keyword for word in one.keywords if not word.whole_word),
+        contexts=one.contexts,
+        action=one.action,
+        ends="",
+        ends_at_ms=one.expires_at_ms,
+    )
+
+
+async def _typed(request: Request) -> FilterForm:
+    fields = await request.form()
+    return FilterForm(
+        title=fields.get("title", ""),
+        words=fields.get("words", ""),
+        parts=fields.get("parts", ""),
+        contexts=tuple(context for context in Context if f"context_{context}" in fields),
+        action=fields.get("action", Action.WARN),
+        ends=fields.get("ends", ""),
+    )
+
+
+def _wanted(form: FilterForm) -> list[tuple[str, bool]]:
+    """The words with whether each is a whole one."""
+    return [
+        (line.strip(), is_whole)
+        for lines, is_whole in ((form.parts, False), (form.words, True))
+        for line in lines.splitlines()
+        if line.strip()
+    ]
+
+
+def _change(form: FilterForm) -> FilterChange:
+    ends = {str(seconds): seconds for seconds, _ in ENDS}
+    return FilterChange(
+        title=form.title, contexts=form.contexts, action=form.action, expires_in_s=ends.get(form.ends)
+    )
+
+
+def _refused(form: FilterForm, refusal: Invalid) -> FilterForm:
+    problem = "" if refusal.fields else refusal.safe_text.removeprefix("Validation failed: ")
+    return replace(form, problem=problem, problems=tuple(refusal.fields.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFilters:
+    """The reader's filters, and who they are."""
+
+    filters: Sequence[Filter]
+    reader: Reader | None
+
+
+def read_own(connection: Connection, *, reader_id: int, now_ms: int) -> OwnFilters:
+    """All of them, oldest first."""
+    return OwnFilters(
+        rules.filters(connection, account_id=reader_id),
+        read_reader(connection, reader_id=reader_id, now_ms=now_ms),
+    )
+
+
+def read_one(connection: Connection, *, reader_id: int, filter_id: int, now_ms: int) -> OwnFilters:
+    """One of them. Raises NotFound for anybody else's."""
+    return OwnFilters(
+        [rules.one_filter(connection, account_id=reader_id, filter_id=filter_id)],
+        read_reader(connection, reader_id=reader_id, now_ms=now_ms),
+    )
+
+
+async def index(request: Request) -> Response:
+    """GET /settings/filters: what one does not want to see, and the form for more."""
+    return await _index(request, FilterForm())
+
+
+async def _index(request: Request, form: FilterForm, *, status: int = 200) -> Response:
+    seen = await request.site.database.read(read_own, reader_id=request.account_id, now_ms=request.now_ms)
+    response: Response = request.site.pages.page(
+        request,
+        "settings_filters.html",
+        status=status,
+        reader=seen.reader,
+        filters=[(one, _said(one, request.now_ms)) for one in seen.filters],
+        **_values(form, request.now_ms),
+    )
+    return response
+
+
+def _said(one: Filter, now_ms: int) -> str:
+    """What a filter does and where, in a few words."""
+    where = [label for context, label in CONTEXTS if context in one.contexts]
+    places = "everywhere" if len(where) == len(CONTEXTS) else ", ".join(where)
+    named = f" · {len(one.posts)} posts by name" if one.posts else ""
+    return f"{_SAID_OF_ACTIONS[one.action]} · {places}{named}"
+
+
+def _values(form: FilterForm, now_ms: int) -> dict[str, object]:
+    return {
+        "form": form,
+        "problems": dict.fromkeys(_FIELDS, "") | dict(form.problems),
+        "contexts": CONTEXTS,
+        "actions": ACTIONS,
+        "ends": ENDS,
+        "now_ms": now_ms,
+        "max_title": MAX_FILTER_TITLE,
+    }
+
+
+async def create(request: Request) -> Response:
+    """POST /settings/filters: a filter more, or the form again with what was typed."""
+    form = await _typed(request)
+    words = tuple(KeywordChange(keyword=word, whole_word=whole) for word, whole in _wanted(form))
+    try:
+        await request.site.database.write(
+            rules.create_filter,
+            account_id=request.account_id,
+            change=replace(_change(form), keywords=words),
+            now_ms=request.now_ms,
+        )
+    except Invalid as refusal:
+        return await _index(request, _refused(form, refusal), status=refusal.status)
+    return redirect(_PATH)
+
+
+async def show(request: Request) -> Response:
+    """GET /settings/filters/ID: the form with the filter in it."""
+    return await _one(request, None)
+
+
+async def _one(request: Request, form: FilterForm | None, *, status: int = 200) -> Response:
+    seen = await request.site.database.read(
+        read_one, reader_id=request.account_id, filter_id=request.id(), now_ms=request.now_ms
+    )
+    (one,) = seen.filters
+    if form is None:
+        form = _form_of(one)
+    form = replace(form, ends_at_ms=one.expires_at_ms)
+    response: Response = request.site.pages.page(
+        request,
+        "settings_filter.html",
+        status=status,
+        reader=seen.reader,
+        filter=one,
+        **_values(form, request.now_ms),
+    )
+    return response
+
+
+def save(
+    connection: Connection,
+    *,
+    account_id: int,
+    filter_id: int,
+    change: FilterChange,
+    words: list[tuple[str, bool]],
+    now_ms: int,
+) -> None:
+    """Makes the filter what the form says, keywords and all."""
+    found = rules.one_filter(connection, account_id=account_id, filter_id=filter_id)
+    rules.change_filter(
+        connection,
+        account_id=account_id,
+        filter_id=filter_id,
+        change=replace(change, keywords=rules.keyword_changes(found, words)),
+        now_ms=now_ms,
+    )
+
+
+async def change(request: Request) -> Response:
+    """POST /settings/filters/ID: changes it, or gives the form back with what was typed."""
+    form = await _typed(request)
+    try:
+        await request.site.database.write(
+            save,
+            account_id=request.account_id,
+            filter_id=request.id(),
+            change=_change(form),
+            words=_wanted(form),
+            now_ms=request.now_ms,
+        )
+    except Invalid as refusal:
+        return await _one(request, _refused(form, refusal), status=refusal.status)
+    return redirect(_PATH)
+
+
+async def delete(request: Request) -> Response:
+    """POST /settings/filters/ID/delete."""
+    await request.site.database.write(
+        rules.delete_filter, account_id=request.account_id, filter_id=request.id()
+    )
+    return redirect(_PATH)
