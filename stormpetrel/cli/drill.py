@@ -178,7 +178,7 @@ def _prepare(args: argparse.Namespace, base: Path) -> Setting:
     from stormpetrel.cli import drill_community
     from stormpetrel.drill.run import Setting
 
-    many = "A12" in args.vectors or args.scenario == "storm"
+    many = "A12" in map(str.upper, args.vectors) or args.scenario == "storm"
     with _progress("preparing") as progress:
         drill_community.prepare(
             base / "prepared",
