@@ -9,6 +9,7 @@ import hashlib
 import os
 import socket
 import struct
+import threading
 from collections.abc import Callable
 from importlib.metadata import version
 
@@ -378,3 +379,31 @@ def test_the_inner_state_of_uvicorns_websocket_protocol_that_the_edge_uses_is_th
     protocol = asyncio.run(made())
     for name in ("handshake_complete", "close_sent", "pending_ping_payload", "transport", "loop"):
         assert hasattr(protocol, name)
+
+
+def test_connections_that_came_together_are_accepted_in_a_few_turns_of_the_loop() -> None:
+    """With one a turn, a flood of new connections makes everybody else's wait for seconds."""
+    together, turns = 64, 0
+    with a_place() as place, contextlib.ExitStack() as stack:
+        counts = place.server.worker.counts
+        are_there, are_accepted = threading.Event(), threading.Event()
+
+        def turn() -> None:
+            nonlocal turns
+            turns += 1
+            if counts.accepted < together:
+                place.loop.call_soon(turn)
+            else:
+                are_accepted.set()
+
+        def hold() -> None:
+            # The kernel completes their handshakes meanwhile.
+            are_there.wait(20)
+            turn()
+
+        place.loop.call_soon_threadsafe(hold)
+        for _ in range(together):
+            stack.enter_context(place.connect())
+        are_there.set()
+        assert are_accepted.wait(20)
+    assert turns < together / 2
