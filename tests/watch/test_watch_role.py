@@ -61,14 +61,16 @@ def fetch(url):
             return error.code, error.headers, error.read().decode()
 
 
-def ask_from(source, instance, path):
+def ask_from(source, instance, path, token=""):
     """The raw answer to a GET from an address of our own."""
+    bearer = f"Authorization: Bearer {token}\r\n" if token else ""
     port = int(instance.base_url.rpartition(":")[2])
     with socket.socket() as client:
         client.settimeout(TIMEOUT_S)
         client.bind((source, 0))
         client.connect(("127.0.0.1", port))
-        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        head = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{bearer}\r\n"
+        client.sendall(head.encode())
         answer = b""
         while data := client.recv(65_536):
             answer += data
@@ -251,6 +253,23 @@ def test_canaries_begin_as_a_proxy_does_where_the_port_expects_one(tmp_path, sql
         eventually(lambda: all_well(behind))
         assert {outcome for _, outcome in canary_counts(behind)} == {"ok"}
         behind.stop()
+
+
+def test_networks_of_people_are_kept_without_their_addresses(instance):
+    instance.run_cli("user", "add", "Lomi", "--email", "lomi@example.org", "--password", "long enough")
+    token = instance.run_cli("token", "Lomi").stdout.strip()
+
+    def known():
+        # Again and again: a worker knows the token from the second request on.
+        ask_from("127.0.50.7", instance, "/api/v1/accounts/verify_credentials", token)
+        raw = sqlite3.connect(instance.directory / "data" / "journal.sqlite")
+        try:
+            return [prefix for (prefix,) in raw.execute("SELECT prefix FROM prefixes")]
+        finally:
+            raw.close()
+
+    assert "127.0.50.0/24" in eventually(known, lambda prefixes: "127.0.50.0/24" in prefixes)
+    assert not [prefix for prefix in known() if "127.0.50.7" in prefix]
 
 
 def test_alone_it_answers_and_says_what_it_sees(tmp_path, sqlite_url):
