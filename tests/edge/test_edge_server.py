@@ -7,7 +7,6 @@ import base64
 import contextlib
 import hashlib
 import os
-import socket
 import struct
 import threading
 from importlib.metadata import version
