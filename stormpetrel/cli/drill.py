@@ -128,6 +128,7 @@ def _again(args: argparse.Namespace) -> list[tuple[str, list[Result]]]:
 
 
 def _run_all(args: argparse.Namespace) -> list[tuple[str, list[Result]]]:
+    from stormpetrel.drill.fronts import FrontUnavailable
     from stormpetrel.drill.place import PlaceFailed
     from stormpetrel.drill.run import RunFailed
 
@@ -137,6 +138,8 @@ def _run_all(args: argparse.Namespace) -> list[tuple[str, list[Result]]]:
             raise SetupError(f"{path}: there is no such directory")
     _scenario(args, args.seed)
     names = _compared() if args.compare else [args.mode]
+    if args.lines:
+        Path(args.lines).write_text("", encoding="utf-8")
     found: list[tuple[str, list[Result]]] = []
     # Ended like that, it still has an instance to stop and a directory to clear away.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
@@ -148,14 +151,13 @@ def _run_all(args: argparse.Namespace) -> list[tuple[str, list[Result]]]:
             for seed in range(args.seed, args.seed + args.seeds):
                 try:
                     runs.append(_run(args, setting, base / f"{name}-{seed}", name, seed))
-                except (PlaceFailed, RunFailed) as error:
+                except (PlaceFailed, RunFailed, FrontUnavailable) as error:
                     raise EnvironmentFailure(str(error)) from error
+                if args.lines:
+                    # After each: a comparison takes half an hour, and what is done is done.
+                    with open(args.lines, "a", encoding="utf-8") as file:
+                        file.writelines(f"{line}\n" for line in runs[-1].to_lines())
             found.append((name, runs))
-    if args.lines:
-        with open(args.lines, "w", encoding="utf-8") as file:
-            for _, runs in found:
-                for one in runs:
-                    file.writelines(f"{line}\n" for line in one.to_lines())
     return found
 
 
@@ -176,7 +178,7 @@ def _prepare(args: argparse.Namespace, base: Path) -> Setting:
     from stormpetrel.cli import drill_community
     from stormpetrel.drill.run import Setting
 
-    many = "A12" in args.vectors or args.scenario == "storm"
+    many = "A12" in map(str.upper, args.vectors) or args.scenario == "storm"
     with _progress("preparing") as progress:
         drill_community.prepare(
             base / "prepared",

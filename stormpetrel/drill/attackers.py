@@ -39,6 +39,8 @@ FORMS = 8
 _FORM_VECTORS = frozenset({"A5", "A16"})
 _FORM_TOKEN = re.compile(rb'name="csrf" value="([^"]+)"')
 _FORM_TIMEOUT_S = 5.0
+_PREPARING_S = 60.0
+"""Far longer than fetching forms takes: connections alone bound it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class Plan:
     """What to do, as JSON. `host`, `port`: where to connect to; `host_header`: by which name the place goes.
 
     `community`: path of what community.save wrote. `begin_s`: second 0 of the run, on the machine's monotonic
-    clock. `connections`, `seconds`: the budget. `pids`: whom A17 may kill, by the names of vectors/kills.py.
+    clock, or 0: as soon as the process is ready. `connections`, `seconds`: the budget. `pids`: whom A17 may kill,
+    by the names of vectors/kills.py.
     """
 
     host: str
@@ -83,17 +86,19 @@ def attack(plan_path: Path, out_path: Path) -> None:
     killer = Killer(plan.pids)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    budget = Budget(plan.connections, plan.begin_s + plan.seconds)
+    budget = Budget.of(connections=plan.connections, seconds=_PREPARING_S)
     forms: tuple[Form, ...] = ()
     if _FORM_VECTORS & {name for phase in plan.phases for name, _ in phase.vectors}:
         forms = asyncio.run(fetch_forms(target, plan.host_header, budget))
     # What is there now stays: the collector need not look at a thousand people again and again.
     gc.freeze()
+    begin_s = plan.begin_s or time.monotonic()
+    budget.until_s = begin_s + plan.seconds
     with open(out_path, "a", encoding="utf-8") as out:
         engine = Engine(
             target,
             budget=budget,
-            begin_s=plan.begin_s,
+            begin_s=begin_s,
             each_second=Clerk(out).each_second,
             kill=killer.kill,
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-import re
 import select
 import socket
 import struct
@@ -17,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from stormpetrel.drill.answer_reader import AnswerReader
 from stormpetrel.drill.loopback import Address, Budget, BudgetSpent, start_socket
 from stormpetrel.drill.vectors.shots import Manner, Shot
 
@@ -27,14 +27,8 @@ MAX_LAG_S = 2.0
 _BATCH = 64
 """Shots or events that are handled in a row before the other kind has its turn."""
 _READ_BYTES = 262_144
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
-_CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
-_MAX_HEAD_BYTES = 65_536
 _RESET = struct.pack("ii", 1, 0)
 _DEAF_BUFFER_BYTES = 4096
-_CHUNKS = -1
-_UNTIL_CLOSED = -2
 _REFUSALS = frozenset({403, 408, 429, 503})
 
 
@@ -65,41 +59,20 @@ class Fire:
 
 
 class _Connection:
-    """`position`: of the request that is asked, or of the next byte that drips. `status`: of the answer, 0 before
-    its head is there; `left`: bytes that are missing of it. `serial`: what was planned under another is void."""
+    """`position`: of the request that is asked, or of the next byte that drips. `serial`: what was planned under
+    another is void."""
 
-    __slots__ = (
-        *(
-            "buffer",
-            "closing",
-            "fire",
-            "is_asking",
-            "left",
-            "pending",
-            "position",
-            "serial",
-            "sock",
-            "status",
-        ),
-        "tally",
-    )
+    __slots__ = ("answer", "fire", "is_asking", "pending", "position", "serial", "sock", "tally")
 
     def __init__(self, sock: socket.socket, fire: Fire, tally: Tally) -> None:
         self.sock = sock
         self.fire = fire
         self.tally = tally
+        self.answer = AnswerReader()
         self.position = 0
         self.serial = 0
         self.pending = b""
         self.is_asking = False
-        self.next_answer()
-
-    def next_answer(self) -> None:
-        """Forgets the answer before."""
-        self.status = 0
-        self.left = 0
-        self.closing = False
-        self.buffer = b""
 
 
 class Engine:
@@ -271,7 +244,7 @@ class Engine:
 
     def _ask(self, connection: _Connection) -> None:
         connection.serial += 1
-        connection.next_answer()
+        connection.answer = AnswerReader()
         connection.is_asking = True
         connection.tally.sent += 1
         if self._send(connection, connection.fire.shot.requests[connection.position]):
@@ -302,7 +275,7 @@ class Engine:
                 if self._send(connection, shot.requests[1][position : position + 1]):
                     connection.serial += 1
                     self._later(connection, now_s + shot.pace_s)
-            case Manner.ASK if not connection.is_asking and connection.status:
+            case Manner.ASK if not connection.is_asking and connection.answer.status:
                 # It has had its answer, and time to look at it.
                 self._ask(connection)
             case Manner.ASK:
@@ -343,17 +316,17 @@ class Engine:
         return connection.sock.fileno() >= 0
 
     def _on_data(self, connection: _Connection, data: bytes) -> None:
-        if connection.status and not connection.is_asking:
+        if connection.answer.status and not connection.is_asking:
             return  # a stream goes on, or the server says goodbye to a kept connection
-        if not connection.status:
-            connection.buffer += data
-            if not self._read_head(connection) or not self._goes_on(connection):
-                return
-        elif connection.left >= 0:
-            connection.left = max(0, connection.left - len(data))
-        elif connection.left == _CHUNKS:
-            connection.buffer = (connection.buffer + data)[-5:]
-        if connection.left == 0 or (connection.left == _CHUNKS and connection.buffer == b"0\r\n\r\n"):
+        had_head = connection.answer.status != 0
+        try:
+            is_complete = connection.answer.feed(data)
+        except ValueError:
+            self._end(connection)
+            return
+        if not had_head and connection.answer.status and not self._goes_on(connection):
+            return
+        if is_complete:
             self._answered(connection)
 
     def _goes_on(self, connection: _Connection) -> bool:
@@ -361,37 +334,10 @@ class Engine:
         manner = connection.fire.shot.manner
         if manner is Manner.ASK:
             return True
-        if manner is not Manner.LISTEN or connection.status not in (101, 200):
+        if manner is not Manner.LISTEN or connection.answer.status not in (101, 200):
             self._count(connection)
             self._close(connection)
         return False
-
-    def _read_head(self, connection: _Connection) -> bool:
-        """True when the head is there; then `buffer` holds the end of what came after it."""
-        text = connection.buffer
-        end = text.find(b"\r\n\r\n")
-        if end < 0:
-            if len(text) > _MAX_HEAD_BYTES:
-                self._end(connection)
-            return False
-        if not text.startswith(b"HTTP/1.") or not text[9:12].isdigit():
-            self._end(connection)
-            return False
-        head, rest = text[: end + 2], text[end + 4 :]
-        status = int(text[9:12])
-        if 100 <= status < 200 and status != 101:
-            connection.buffer = rest
-            return bool(rest) and self._read_head(connection)
-        connection.status = status
-        connection.closing = _CLOSE.search(head) is not None
-        connection.buffer = rest[-5:]
-        if _CHUNKED.search(head):
-            connection.left = _CHUNKS
-        elif found := _LENGTH.search(head):
-            connection.left = max(0, int(found[1]) - len(rest))
-        else:
-            connection.left = 0 if status in (204, 304) else _UNTIL_CLOSED
-        return True
 
     def _answered(self, connection: _Connection) -> None:
         """The answer is complete: the next request after a while, or the next shot, or the end."""
@@ -399,7 +345,7 @@ class Engine:
         connection.is_asking = False
         connection.serial += 1
         shot = connection.fire.shot
-        if connection.closing:
+        if connection.answer.closing:
             self._close(connection)
         elif connection.position + 1 < len(shot.requests):
             connection.position += 1
@@ -411,14 +357,14 @@ class Engine:
 
     def _on_end(self, connection: _Connection) -> None:
         """The server ended the connection."""
-        if connection.is_asking and connection.status and connection.left == _UNTIL_CLOSED:
+        if connection.is_asking and connection.answer.ends_with_connection:
             self._count(connection)
             self._close(connection)
         else:
             self._end(connection)
 
     def _count(self, connection: _Connection) -> None:
-        status, tally = connection.status, connection.tally
+        status, tally = connection.answer.status, connection.tally
         if status in _REFUSALS:
             tally.refused += 1
         elif status >= 500:

@@ -21,8 +21,6 @@ from pathlib import Path
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 10.0
-SETTINGS = {"edge_trusted_proxies": "127.0.0.1"}
-"""What the server behind a front is told, as `place.running` takes it: to believe the front whom it speaks for."""
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 """Where distributions put servers; not on every user's path."""
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")

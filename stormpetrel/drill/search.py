@@ -16,6 +16,8 @@ from stormpetrel.drill.wire import Answer, Broken, connect, request
 
 WITHIN_S = 60.0
 """The server may still be busy or starting; after this what was not found is lost."""
+AGAIN_S = 1.0
+"""Between two attempts, unless the server says when."""
 MAX_PAGES = 50
 PAGE = 40
 _TAGS = re.compile(r"<[^>]*>")
@@ -52,7 +54,7 @@ async def _texts_of(course: Course, member: Member, until_s: float) -> list[str]
 
 
 async def _get(course: Course, member: Member, path: str, until_s: float) -> Answer | None:
-    """An answer of 200, asked for until then."""
+    """An answer of 200 in JSON, asked for until then."""
     data = request(
         "GET",
         path,
@@ -60,11 +62,12 @@ async def _get(course: Course, member: Member, path: str, until_s: float) -> Ans
         headers={"Authorization": f"Bearer {member.token}", "Connection": "close"},
     )
     while True:
-        wait_s = 1.0
+        wait_s = AGAIN_S
         try:
             exchange = await connect(course.target, source=member.address, budget=course.budget)
             answer = await exchange.send(data, timeout_s=10)
-            if answer.status == 200:
+            # A challenge may come with 200 too (mode overcompensate): asked again, as after a refusal.
+            if answer.status == 200 and answer.header("content-type").startswith("application/json"):
                 return answer
             if answer.header("retry-after").isdigit():
                 wait_s = min(5.0, float(answer.header("retry-after")))

@@ -37,7 +37,7 @@ def community(quiet_place: Place) -> Community:
 def plan_for(
     directory: Path, port: int, community: Community, *phases: Phase, **more: object
 ) -> tuple[Path, Path, Plan]:
-    """A plan, written down, that begins in a moment; the file of its lines."""
+    """A plan, written down, that begins when the process is ready; the file of its lines."""
     save(community, directory / "community.json")
     fields = {
         "host": "127.0.0.1",
@@ -46,9 +46,9 @@ def plan_for(
         "community": str(directory / "community.json"),
         "phases": phases,
         "seed": 1,
-        "begin_s": time.monotonic() + 0.7,
+        "begin_s": 0.0,
         "connections": 100_000,
-        "seconds": phases[-1].end_s + 0.5,
+        "seconds": phases[-1].end_s + 12.0,  # answers that are still to come; it ends when none is
         "pids": {},
     } | more
     plan = Plan(**fields)  # type: ignore[arg-type]
@@ -158,6 +158,19 @@ def test_a_budget_of_connections_ends_an_attack(quiet_place, community, tmp_path
     )
     total = totals(run(plan, lines))["A2"]
     assert total["sent"] == 40
+
+
+def test_an_attack_begins_at_its_moment_and_what_is_long_over_is_not_made_up_for(
+    quiet_place, community, tmp_path
+):
+    port = int(quiet_place.base_url.rpartition(":")[2])
+    phases = (Phase("missed", 0.0, 5.0, (("A2", 0.1),)), Phase("now", 900.0, 5000.0, (("A4", 0.1),)))
+    plan, lines, _ = plan_for(
+        tmp_path, port, community, *phases, begin_s=time.monotonic() - 999.0, connections=20
+    )
+    total = totals(run(plan, lines))
+    assert total["A2"]["sent"] == 0
+    assert total["A4"]["sent"] == 20
 
 
 def test_a_budget_of_time_ends_an_attack(quiet_place, community, tmp_path):

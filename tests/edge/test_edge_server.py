@@ -7,7 +7,6 @@ import base64
 import contextlib
 import hashlib
 import os
-import socket
 import struct
 import threading
 from collections.abc import Callable
@@ -196,23 +195,6 @@ def test_a_websocket_talks_and_holds_no_slot() -> None:
         client.send(frame(8, struct.pack("!H", 1000)))
         assert read_frame(client)[0] == 8
         assert client.is_closed()
-
-
-def test_a_turn_of_the_loop_accepts_many_connections() -> None:
-    async def turns(port: int, accepted: Callable[[], int]) -> int:
-        # Inside the loop, so that none is accepted before all have knocked.
-        knocking = [socket.create_connection(("127.0.0.1", port)) for _ in range(64)]
-        count = 0
-        while accepted() < len(knocking):
-            await asyncio.sleep(0)
-            count += 1
-        for one in knocking:
-            one.close()
-        return count
-
-    with a_place() as place:
-        asked = turns(place.port, lambda: place.server.counts.accepted)
-        assert asyncio.run_coroutine_threadsafe(asked, place.loop).result(10) < 32
 
 
 def test_a_client_that_answers_its_pings_keeps_its_websocket(monkeypatch: pytest.MonkeyPatch) -> None:
