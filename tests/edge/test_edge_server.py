@@ -9,7 +9,6 @@ import hashlib
 import os
 import struct
 import threading
-from collections.abc import Callable
 from importlib.metadata import version
 
 import pytest
