@@ -279,7 +279,8 @@ summary{cursor:pointer}summary h2{display:inline;margin:0}
 .scroll{overflow-x:auto;margin:0 0 1rem}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.92rem}
 th,td{padding:.3rem .5rem;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
-tbody th,thead th:first-child{text-align:left;font-weight:600}
+tbody th,thead th:first-child{text-align:left;font-weight:600;position:sticky;left:0;background:var(--card)}
+@media(max-width:40rem){tbody th{white-space:normal;min-width:6rem}th,td{padding:.3rem}}
 td.words{text-align:left;white-space:normal;min-width:14rem}
 thead th{color:var(--soft);font-weight:600}
 .phaselist{padding-left:1.4rem;margin:.25rem 0;font-size:.92rem}
