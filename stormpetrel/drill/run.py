@@ -107,8 +107,8 @@ def run(
         environment=setting.environment,
         settings=chosen,
     ) as there:
-        with _front(front, there) as port:
-            usage = _both(setting, directory, there, port, scenario, seed, tell)
+        with _front(front, there) as (port, front_cpu_s):
+            usage = _both(setting, directory, there, port, front_cpu_s, scenario, seed, tell)
         if not there.is_running():
             raise PlaceFailed(f"the instance ended during the run: {there.last_words()}")
     lines: list[Line] = []
@@ -127,14 +127,15 @@ def run(
 
 
 @contextmanager
-def _front(name: str, there: Place) -> Iterator[int]:
+def _front(name: str, there: Place) -> Iterator[tuple[int, Callable[[], float]]]:
+    """Where people go, and what processor time stands before the instance has used: it is the server's part."""
     if not name:
-        yield there.web.port
+        yield there.web.port, lambda: 0.0
         return
     from stormpetrel.drill import fronts
 
     with fronts.FRONTS[name](upstream_port=there.web.port) as front:
-        yield front.port
+        yield front.port, front.cpu_s
 
 
 def _both(
@@ -142,6 +143,7 @@ def _both(
     directory: Path,
     there: Place,
     port: int,
+    front_cpu_s: Callable[[], float],
     scenario: Scenario,
     seed: int,
     tell: Callable[[Moment], None],
@@ -176,9 +178,10 @@ def _both(
     with contextlib.ExitStack() as stack:
         for name in ("people", "attackers") if has_attack else ("people",):
             processes[name] = stack.enter_context(_process(name, directory))
-        began_s, server_before_s, busy_before_s = time.monotonic(), there.cpu_s(), busy_s()
+        began_s, busy_before_s = time.monotonic(), busy_s()
+        server_before_s = there.cpu_s() + front_cpu_s()
         used = _watch(processes, directory, there, scenario, start_s, tell)
-    server_s = there.cpu_s() - server_before_s
+    server_s = there.cpu_s() + front_cpu_s() - server_before_s
     ours_s = server_s + sum(used.values())
     return Usage(
         people_s=used["people"],

@@ -305,19 +305,24 @@ def contract(lines: Sequence[Line]) -> Kept:
 
 def problems(lines: Sequence[Line], usage: Usage | None) -> tuple[str, ...]:
     """Why the run says little, in words; empty for a run that is valid."""
-    found = []
-    if usage is not None and usage.available_s:
-        share = (usage.people_s + usage.attackers_s) / usage.available_s
-        if share > MAX_GENERATORS_SHARE:
-            found.append(f"the generators used {share * 100:.0f} % of the machine (at most 50 %)")
-        if usage.others_s > usage.available_s * MAX_OTHERS_SHARE:
-            share = usage.others_s / usage.available_s
-            found.append(f"something else used {share * 100:.0f} % of the machine (at most 20 %)")
+    found = list(machine_problems(usage) if usage is not None else ())
     late = p(99, (one.late_ms for one in lines if not one.is_retry))
     if late is not None and late > MAX_LATE_P99_MS:
         found.append(f"people were {late:.0f} ms late themselves at p99 (at most 10 ms)")
     if not lines:
         found.append("nobody asked for anything")
+    return tuple(found)
+
+
+def machine_problems(usage: Usage) -> tuple[str, ...]:
+    """The part of it that takes the machine away from the server, and could pass for an attack that succeeds."""
+    found = []
+    if (usage.people_s + usage.attackers_s) > usage.available_s * MAX_GENERATORS_SHARE:
+        share = (usage.people_s + usage.attackers_s) / usage.available_s
+        found.append(f"the generators used {share * 100:.0f} % of the machine (at most 50 %)")
+    if usage.others_s > usage.available_s * MAX_OTHERS_SHARE:
+        share = usage.others_s / usage.available_s
+        found.append(f"something else used {share * 100:.0f} % of the machine (at most 20 %)")
     return tuple(found)
 
 

@@ -12,7 +12,7 @@ import pytest
 from stormpetrel.drill import scenario
 from stormpetrel.drill.margins import KEPT
 from stormpetrel.drill.run import Result, run
-from stormpetrel.drill.score import Scores, score
+from stormpetrel.drill.score import Scores, machine_problems, score
 from stormpetrel.drill.table import channel_rows, kept_line, pooled
 from tests.drill.prepared import setting
 
@@ -37,7 +37,9 @@ def drilled(directory: Path, mode: str, factor: float) -> Scores:
         tell=lambda moment: None,
     )
     scores = score(result.run.scenario, result.lines, result.attacks, result.found, result.usage)
-    assert not scores.invalid, f"this machine is too busy to tell: {'; '.join(scores.invalid)}"
+    # Where all people lose, their own lateness of milliseconds is none of the reasons: it only counts for who keeps.
+    busy = scores.invalid if mode == "full" else machine_problems(result.usage)
+    assert not busy, f"this machine is too busy to tell: {'; '.join(busy)}"
     for row in channel_rows([scores]):
         print(*row)
     print(kept_line([scores]))
