@@ -23,7 +23,7 @@ SHORTER = 2 / 3
 MUCH_SHORTER = 0.5
 """For the modes that must fail: they do so at once."""
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.alone]
 
 
 def drilled(directory: Path, mode: str, factor: float) -> Scores:
