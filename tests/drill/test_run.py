@@ -17,6 +17,8 @@ from tests.drill.prepared import setting
 
 SECONDS = 12
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Result:
