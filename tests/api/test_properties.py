@@ -21,8 +21,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-EXAMPLES = 3
-"""Requests for each operation and mode: a quarter of a minute, on SQLite. `make prove` asks more, of both stores."""
+EXAMPLES = 2
+"""Requests for each operation and mode: half a minute, on SQLite. `make prove` asks more, of both stores."""
 MANY_EXAMPLES = 100
 
 CHECKS = [
