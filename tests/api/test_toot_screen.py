@@ -92,6 +92,7 @@ def screen(place, tmp_path):
     opened.close()
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 def test_the_full_screen_interface_reads_likes_boosts_answers_and_ends(screen):
     bob, post = screen.bob, screen.post
     screen.until("press Enter to continue")  # toot's own word on its successor
