@@ -135,7 +135,8 @@ class _Connection(asyncio.Protocol):
                 figures = "".join(f"{name} {value:g}\n" for name, value in figures.items())
             self._answer(200, _TEXT, figures.encode(), close=close, send_body=send_body)
         else:
-            text = f"This is Stormpetrel's {self._role} role; it answers /health"
+            known = "/health" if self._metrics is None else "/health and /metrics"
+            text = f"This is Stormpetrel's {self._role} role; it answers {known}"
             self._answer(404, _JSON, _error(text), close=close, send_body=send_body)
 
     def _answer(

@@ -85,12 +85,6 @@ class Client:
             self._retry(want, verdict)
         return None
 
-    async def ask_until_done(self, want: Want, intended_s: float) -> Answer | None:
-        """As `ask`, but the last answer that came, whatever it was, is brought back; no retries."""
-        late_ms = (time.monotonic() - intended_s) * 1000
-        answer, _ = await self._try(want, intended_s, late_ms)
-        return answer
-
     def close(self) -> None:
         """Ends its connection and what it still meant to retry."""
         for task in tuple(self._retrying):

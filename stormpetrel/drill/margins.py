@@ -28,7 +28,6 @@ MITIGATED_S = 5.0
 RECOVERED_S = 10.0
 MEMBERS_P99_MS = 250.0
 HOT_P99_MS = 150.0
-CONTRACT = 1.0
 
 
 @dataclass(frozen=True, slots=True)

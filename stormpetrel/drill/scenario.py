@@ -113,11 +113,3 @@ def only(names: Sequence[str], *, scale: float = 1.0, seconds: float = 40.0) -> 
     return build(
         f"only {' '.join(names)}", (15, CALM, ()), (seconds, "+".join(names), steps), (15, "calm again", ())
     )
-
-
-def shortened(scenario: Scenario, factor: float) -> Scenario:
-    """The same, with every phase `factor` times as long."""
-    return Scenario(
-        scenario.name,
-        tuple(Phase(p.name, p.start_s * factor, p.end_s * factor, p.vectors) for p in scenario.phases),
-    )

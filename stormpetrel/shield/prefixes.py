@@ -80,10 +80,6 @@ class Prefixes:
             if day > self.days.get(prefix, -1):
                 self._put(prefix, day)
 
-    def export(self) -> tuple[tuple[str, int], ...]:
-        """All of them, the one seen last at the end."""
-        return tuple(self.days.items())
-
     def news(self) -> tuple[tuple[str, int], ...]:
         """What was seen since this was last asked: networks new here, or new today."""
         news = tuple(self._news.items())

@@ -7,10 +7,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from stormpetrel.cli import drill_community
-from stormpetrel.drill.run import Setting
+from stormpetrel.drill.run import Moment, Result, Setting, run
+from stormpetrel.drill.scenario import Phase, Scenario
+from stormpetrel.drill.score import Scores, machine_problems, score
 
 USERS, POSTS = 2000, 8000
+TRIES = 3
+"""A run on a machine that is busy otherwise says nothing, neither good nor bad: it is made again."""
 _kept: list[tempfile.TemporaryDirectory[str]] = []
 
 
@@ -28,3 +34,36 @@ def setting() -> Setting:
         command=(sys.executable, "-m", "stormpetrel", "serve"),
         environment=drill_community.environment,
     )
+
+
+def shortened(scenario: Scenario, factor: float) -> Scenario:
+    """The same, with every phase `factor` times as long."""
+    return Scenario(
+        scenario.name,
+        tuple(Phase(p.name, p.start_s * factor, p.end_s * factor, p.vectors) for p in scenario.phases),
+    )
+
+
+def drilled(
+    directory: Path, scenario: Scenario, *, mode: str, moments: list[Moment] | None = None, kept: bool = True
+) -> tuple[Result, Scores]:
+    """A run that counts, and its scores. Fails, and says why, when the machine is too busy TRIES times.
+
+    `kept`: people are to be kept. Where all lose, their own lateness of milliseconds is none of the reasons.
+    """
+    busy: tuple[str, ...] = ()
+    for attempt in range(TRIES):
+        result = run(
+            setting(),
+            directory / f"{mode}-{attempt}",
+            scenario=scenario,
+            mode=mode,
+            seed=1,
+            scale=1.0,
+            tell=(lambda moment: None) if moments is None else moments.append,
+        )
+        scores = score(result.run.scenario, result.lines, result.attacks, result.found, result.usage)
+        busy = scores.invalid if kept else machine_problems(result.usage)
+        if not busy:
+            return result, scores
+    pytest.fail(f"this machine is too busy to tell: {'; '.join(busy)}")

@@ -11,9 +11,8 @@ import pytest
 from stormpetrel.drill import community, place, scenario
 from stormpetrel.drill.place import PlaceFailed
 from stormpetrel.drill.record import OK
-from stormpetrel.drill.run import Moment, Result, run
-from stormpetrel.drill.score import score
-from tests.drill.prepared import setting
+from stormpetrel.drill.run import Moment, Result
+from tests.drill.prepared import drilled, setting
 
 SECONDS = 12
 
@@ -23,17 +22,8 @@ pytestmark = pytest.mark.alone
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Result:
     moments: list[Moment] = []
-    result = run(
-        setting(),
-        tmp_path_factory.mktemp("run") / "calm",
-        scenario=scenario.build("calm", (SECONDS, "calm", ())),
-        mode="full",
-        seed=1,
-        scale=1.0,
-        tell=moments.append,
-    )
-    scores = score(result.run.scenario, result.lines, result.attacks, result.found, result.usage)
-    assert not scores.invalid, f"this machine is too busy to tell: {'; '.join(scores.invalid)}"
+    calm = scenario.build("calm", (SECONDS, "calm", ()))
+    result, _ = drilled(tmp_path_factory.mktemp("run"), calm, mode="full", moments=moments)
     assert {"before the start", "calm"} <= {moment.phase for moment in moments}
     return result
 

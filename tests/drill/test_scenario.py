@@ -17,7 +17,6 @@ ALL = [
     scenario.august_2009(),
     *(scenario.storm(seed=seed) for seed in range(5)),
     scenario.only(["A7"]),
-    scenario.shortened(scenario.smoke(), 0.5),
 ]
 
 

@@ -11,10 +11,9 @@ import pytest
 
 from stormpetrel.drill import scenario
 from stormpetrel.drill.margins import KEPT
-from stormpetrel.drill.run import Result, run
-from stormpetrel.drill.score import Scores, machine_problems, score
+from stormpetrel.drill.score import Scores
 from stormpetrel.drill.table import channel_rows, kept_line, pooled
-from tests.drill.prepared import setting
+from tests.drill.prepared import drilled, shortened
 
 KEPT_AT_LEAST = 0.97
 COLLATERAL_AT_MOST = 0.01
@@ -23,23 +22,11 @@ SHORTER = 2 / 3
 MUCH_SHORTER = 0.5
 """For the modes that must fail: they do so at once."""
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.alone]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.alone]
 
 
-def drilled(directory: Path, mode: str, factor: float) -> Scores:
-    result: Result = run(
-        setting(),
-        directory / mode,
-        scenario=scenario.shortened(scenario.smoke(), factor),
-        mode=mode,
-        seed=1,
-        scale=1.0,
-        tell=lambda moment: None,
-    )
-    scores = score(result.run.scenario, result.lines, result.attacks, result.found, result.usage)
-    # Where all people lose, their own lateness of milliseconds is none of the reasons: it only counts for who keeps.
-    busy = scores.invalid if mode == "full" else machine_problems(result.usage)
-    assert not busy, f"this machine is too busy to tell: {'; '.join(busy)}"
+def smoked(directory: Path, mode: str, factor: float) -> Scores:
+    _, scores = drilled(directory, shortened(scenario.smoke(), factor), mode=mode, kept=mode == "full")
     for row in channel_rows([scores]):
         print(*row)
     print(kept_line([scores]))
@@ -63,7 +50,7 @@ def missed(scores: Scores) -> list[str]:
 
 
 def test_the_shield_keeps_its_people_through_the_smoke(tmp_path: Path) -> None:
-    scores = drilled(tmp_path, "full", SHORTER)
+    scores = smoked(tmp_path, "full", SHORTER)
     assert missed(scores) == []
     assert set(scores.kept) >= set(KEPT)
     assert scores.posts > 0
@@ -73,4 +60,4 @@ def test_the_shield_keeps_its_people_through_the_smoke(tmp_path: Path) -> None:
 def test_without_the_shield_or_with_limits_per_address_the_same_smoke_goes_wrong(
     tmp_path: Path, mode: str
 ) -> None:
-    assert missed(drilled(tmp_path, mode, MUCH_SHORTER)) != []
+    assert missed(smoked(tmp_path, mode, MUCH_SHORTER)) != []
