@@ -163,8 +163,9 @@ class Page:
         if head.if_none_match is not None:
             is_known = etag_matches(head.if_none_match, self.etags[coding])
         else:
-            # A date of the future is no date of ours: who sends one would never hear anything new.
-            is_known = 0 < self.modified_s <= head.modified_since_s <= second
+            # A date of the future is no date of ours: who sends one would never hear anything new. The page's own
+            # date is, also while `second`, which a timer moves on, is behind the clock that dated the page.
+            is_known = 0 < self.modified_s <= head.modified_since_s <= max(second, self.modified_s)
         if is_known:
             etag = b"etag: " + self.etags[coding] + b"\r\n"
             return 304, b"".join((_NOT_MODIFIED, date, b"\r\n", self._block_304, etag, extra, close, b"\r\n"))
