@@ -1,18 +1,27 @@
-"""A 429 on a kept-alive connection: the edge's ceiling beside nginx's limit_req.
+"""What a refusal costs: the edge's beside nginx's limit_req and HAProxy's stick table (G6 of the drill's targets).
 
     python bench/edge_refusal.py [--rounds 5] [--seconds 3] [--quick] [--json]
 
-32 connections, one worker on core 0, wrk on core 1, interleaved. `cpu_us` is the server's CPU time per
-request. Target: at most 1.2 of nginx's.
+One worker on core 0, wrk on core 1, interleaved. On connections that are kept alive, 32 of them: over the ceiling
+(429), with nginx's limit_req. On a new connection for each request, 128 at a time: over the ceiling, and by the
+shield's queue when all slots are taken and it is full, with HAProxy's stick table. `cpu_us` is the server's CPU time
+per request. Targets: at most 15 µs and 1.5 of nginx's kept alive, at most 90 µs and 2.5 of HAProxy's when new.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import peers
 from edge_hot_page import DIFFER
+
+CEILING = {"requests_per_5min": 60}
+# No ceiling, and slots that are all taken: whoever finds no place in the queue is refused by the shield itself.
+QUEUE = {"requests_per_5min": 0}
+PATH = "/api/v1/timelines/home"
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -20,6 +29,24 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     headers = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"{}"})
+
+
+async def app_that_hangs(scope: Any, receive: Any, send: Any) -> None:
+    """Holds its slot for as long as the benchmark lasts."""
+    await asyncio.sleep(3600)
+
+
+def row(way: str, runs: Sequence[peers.Run], peer: Sequence[peers.Run], *, seconds: float) -> dict[str, Any]:
+    """One way beside its peer, round by round."""
+    return {
+        "way": way,
+        "requests_per_s": peers.spread([run.requests_per_s for run in runs]),
+        "cpu_us": peers.spread([run.cpu_us for run in runs]),
+        "cpu_of_peer": peers.spread(
+            [run.cpu_us / other.cpu_us for run, other in zip(runs, peer, strict=True)]
+        ),
+        "refused_share": sum(run.refused for run in runs) / sum(run.requests_per_s * seconds for run in runs),
+    }
 
 
 def main() -> None:
@@ -30,53 +57,53 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round of a second")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--serve", type=int, metavar="PORT", help=argparse.SUPPRESS)
+    parser.add_argument("refusing", nargs="?", default="ceiling", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.seconds = 1, 1.0
     if options.serve:
+        by_ceiling = options.refusing == "ceiling"
         peers.serve(
-            app, port=options.serve, hot_key=lambda path, query: None, shield={"requests_per_5min": 60}
+            app if by_ceiling else app_that_hangs,
+            port=options.serve,
+            hot_key=lambda path, query: None,
+            shield=CEILING if by_ceiling else QUEUE,
         )
         return
-    ways: dict[str, list[peers.Run]] = {
-        "nginx, limit_req 429": [],
-        "edge, 429": [],
-        "edge, 429, all differ": [],
+    limit_req = {
+        "http": "limit_req_zone $binary_remote_addr zone=one:1m rate=1r/m;",
+        "locations": "location / { limit_req zone=one; limit_req_status 429; }",
     }
+    stick_table = """
+  stick-table type ip size 1m expire 30s store http_req_rate(10s)
+  http-request track-sc0 src
+  http-request deny deny_status 429 if { sc_http_req_rate(0) gt 20 }"""
     with (
-        peers.nginx(
-            http="limit_req_zone $binary_remote_addr zone=one:1m rate=1r/m;",
-            locations="location / { limit_req zone=one; limit_req_status 429; }",
-        ) as (nginx_port, nginx_pid, html),
+        peers.nginx(**limit_req) as (nginx_port, nginx_pid, html),
+        peers.haproxy(frontend=stick_table, upstream_port=nginx_port) as (haproxy_port, haproxy_pid),
         peers.edge(script=__file__) as (port, pid),
+        peers.edge(script=__file__, arguments=["queue"]) as (queue_port, queue_pid),
     ):
         (html / "page.html").write_bytes(b"{}")
+        new: dict[str, Any] = {"connections": 128, "headers": ["Connection: close"]}
+        # What is measured: where, and which of them is the peer it is compared with.
+        ways: dict[str, tuple[int, int, dict[str, Any], str]] = {}
+        kept, fresh = "nginx, limit_req, kept alive", "haproxy, stick table, new connection"
+        ways[kept] = (nginx_port, nginx_pid, {}, kept)
+        ways["edge, ceiling, kept alive"] = (port, pid, {}, kept)
+        ways["edge, ceiling, kept alive, all differ"] = (port, pid, {"script": DIFFER}, kept)
+        ways[fresh] = (haproxy_port, haproxy_pid, new, fresh)
+        ways["edge, ceiling, new connection"] = (port, pid, new, fresh)
+        ways["edge, the queue is full, new connection"] = (queue_port, queue_pid, new, fresh)
+        runs: dict[str, list[peers.Run]] = {way: [] for way in ways}
         for _ in range(options.rounds):
-            for way, runs in ways.items():
-                at = nginx_port if way.startswith("nginx") else port
-                runs.append(
-                    peers.wrk(
-                        f"http://127.0.0.1:{at}/api/v1/timelines/home",
-                        pid=nginx_pid if way.startswith("nginx") else pid,
-                        seconds=options.seconds,
-                        script=DIFFER if "differ" in way else None,
-                    )
-                )
-    base = ways["nginx, limit_req 429"]
-    rows = [
-        {
-            "way": way,
-            "requests_per_s": peers.spread([run.requests_per_s for run in runs]),
-            "cpu_us": peers.spread([run.cpu_us for run in runs]),
-            "cpu_of_nginx": peers.spread(
-                [run.cpu_us / peer.cpu_us for run, peer in zip(runs, base, strict=True)]
-            ),
-            "refused_share": sum(run.refused for run in runs)
-            / sum(run.requests_per_s * options.seconds for run in runs),
-        }
-        for way, runs in ways.items()
-    ]
-    peers.show(rows, as_json=options.json)
+            for way, (at, of, how, _peer) in ways.items():
+                url = f"http://127.0.0.1:{at}{PATH}"
+                runs[way].append(peers.wrk(url, pid=of, seconds=options.seconds, **how))
+    peers.show(
+        [row(way, runs[way], runs[ways[way][3]], seconds=options.seconds) for way in ways],
+        as_json=options.json,
+    )
 
 
 if __name__ == "__main__":

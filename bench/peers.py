@@ -128,6 +128,38 @@ http {{
 
 
 @contextmanager
+def haproxy(*, frontend: str, upstream_port: int, core: int | None = 0) -> Iterator[tuple[int, int]]:
+    """One HAProxy of one thread on `core`, with these lines in its frontend: its port and its pid."""
+    directory = Path(tempfile.mkdtemp(prefix="petrel-haproxy-"))
+    port = free_port()
+    (directory / "haproxy.cfg").write_text(
+        f"""global
+  maxconn 8192
+  nbthread 1
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+frontend people
+  bind 127.0.0.1:{port} backlog 2048{frontend}
+  default_backend server
+backend server
+  server one 127.0.0.1:{upstream_port}
+"""
+    )
+    process = subprocess.Popen(["haproxy", "-db", "-f", str(directory / "haproxy.cfg")])
+    try:
+        wait_for(port)
+        pin(process.pid, core)
+        yield port, process.pid
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
 def edge(*, script: str, core: int | None = 0, arguments: Sequence[str] = ()) -> Iterator[tuple[int, int]]:
     """One worker of the edge with the application of `script` (a bench file run with `--serve`): port and pid."""
     port = free_port()

@@ -19,8 +19,9 @@ TIMEOUT_S = 60
 class Toot:
     """toot with a home of its own."""
 
-    def __init__(self, home: Path, place) -> None:
+    def __init__(self, home: Path, place=None) -> None:
         home.mkdir()
+        self.home = home
         self.environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
@@ -53,6 +54,16 @@ class Toot:
                 assert "Successfully logged in" in rest
             finally:
                 process.kill()
+
+    def has_signed_in(self, base_url: str, username: str, token: str) -> None:
+        """It did so long ago: its file holds the token."""
+        instance = base_url.partition("://")[2]
+        who = f"{username}@{instance}"
+        app = {"instance": instance, "base_url": base_url, "client_id": "", "client_secret": ""}
+        user = {"instance": instance, "username": username, "access_token": token}
+        file = self.home / ".config/toot/config.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps({"apps": {instance: app}, "users": {who: user}, "active_user": who}))
 
     def run(self, *arguments: str) -> str:
         """What `toot *arguments` prints; it must succeed."""
