@@ -81,6 +81,7 @@ class Gate:
         self._drained_per_s = 0.0
         self._done = 0
         self._turned_s = 0.0
+        self._expired_s = -1.0
 
     def spend(
         self,
@@ -124,7 +125,9 @@ class Gate:
         """The next ticket that has a slot now, to be run; None when no slot is free or nobody waits."""
         if self.running >= self.slots or not self.queue.count:
             return None
-        self._expire(at_s)
+        # A deadline is later than its ticket's arrival: what was looked through at this moment has nothing new.
+        if at_s != self._expired_s:
+            self._expire(at_s)
         ticket = self.queue.take(at_s)
         if ticket is not None:
             self.running += 1
@@ -223,5 +226,6 @@ class Gate:
         return Refused(503, because, _BUSY_TEXT, pause_s)
 
     def _expire(self, at_s: float) -> None:
+        self._expired_s = at_s
         for ticket in self.queue.expire(at_s):
             self._evicted.append((ticket, "queue/deadline"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -59,7 +60,7 @@ class Patience:
     def __init__(self, *, capacity: int = 20_000) -> None:
         self._capacity = capacity
         # identity -> [refusals in a row, when the last was, until when to wait, how often it did not]
-        self.seen: dict[Identity, list[float]] = {}
+        self.seen: OrderedDict[Identity, list[float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.seen)
@@ -70,7 +71,7 @@ class Patience:
         if entry is None or at_s - entry[1] > FORGIVEN_AFTER_S:
             entry = [0.0, at_s, 0.0, 0.0]
         if len(self.seen) >= self._capacity:
-            del self.seen[next(iter(self.seen))]
+            self.seen.popitem(last=False)
         entry[0] += 1.0
         entry[1] = at_s
         self.seen[identity] = entry

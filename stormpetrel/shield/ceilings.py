@@ -6,6 +6,7 @@ sender's excess; fairness is the queue's business.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable
 
 from stormpetrel.shield.answer import RateLimit
@@ -27,7 +28,7 @@ class Ceiling:
         self._capacity = capacity
         self._rate_per_s = limit / PERIOD_S
         # key -> [what is left, when that was true]
-        self._buckets: dict[Hashable, list[float]] = {}
+        self._buckets: OrderedDict[Hashable, list[float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -39,7 +40,7 @@ class Ceiling:
         bucket = self._buckets.get(key)
         if bucket is None:
             if len(self._buckets) >= self._capacity:
-                del self._buckets[next(iter(self._buckets))]
+                self._buckets.popitem(last=False)
             self._buckets[key] = [self.limit - 1.0, at_s]
             return True
         left = bucket[0] + (at_s - bucket[1]) * self._rate_per_s

@@ -6,6 +6,7 @@ and `turn` ten times a second. Whatever is lost here, a bounded fair queue remai
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from stormpetrel.shield.admit import Gate, Policy
@@ -116,7 +117,7 @@ class Shield:
         self._sequence = 0
         self._turns = 0
         # (address, browser) of feed readers, since before the attack
-        self._readers: dict[tuple[str, bytes], None] = {}
+        self._readers: OrderedDict[tuple[str, bytes], None] = OrderedDict()
         self._day = int(epoch_s // DAY_S)
 
     # The way of a visit
@@ -160,14 +161,16 @@ class Shield:
             flags |= KNOWN
             issued_s = visit.session.issued_at_s
             account_id = visit.session.account_id
-            # Only where it matters: in calm, with nothing denied, it makes no difference.
-            if cutoff_s or self.orders.any_denied:
+            # Only where it matters: for who is established, with nothing denied, it makes no difference.
+            if (cutoff_s and issued_s >= cutoff_s) or self.orders.any_denied:
                 is_operator = self._is_operators(visit.session.session_id)
         prefix = prefix_of(visit.address)
         if flags & KNOWN:
             if not cutoff_s or issued_s < cutoff_s or is_operator:
                 flags |= ESTABLISHED
-                if self.prefixes.days.get(prefix) != self._day:
+                seen_day = self.prefixes.days.get(prefix)
+                # In an attack no network becomes known, so there is nothing to note of one that is not.
+                if seen_day != self._day and (seen_day is not None or not cutoff_s):
                     self.prefixes.saw(prefix, epoch_s=at_s + self._epoch_less_loop_s, learn=not cutoff_s)
         elif cookie is not None:
             identity, flags = self._marks(identity, flags, cookie, at_s + self._epoch_less_loop_s)
@@ -187,7 +190,7 @@ class Shield:
             if self.usage.demoted and self.usage.is_demoted(identity, at_s):
                 flags |= DEMOTED
             if not flags & (KNOWN | DEVICE):
-                flags |= self._spend(visit, kind, path, query, flags, is_near=is_near, at_s=at_s)
+                flags |= self._spend(visit, kind, path, query, flags, is_near, at_s)
                 if flags & LOOKED_UP and visit.token_hash is not None:
                     # Not one of its address: behind a carrier's there are hundreds, each with a token.
                     identity = Identity("token", visit.token_hash[:TOKEN_BYTES].hex())
@@ -196,12 +199,17 @@ class Shield:
             ):
                 flags = flags & ~(DEMOTED | OVER) | NEAR | RETURNS | (ESTABLISHED if flags & KNOWN else 0)
         rule = RULE_OF[flags]
-        ticket = Ticket(identity, rule.lane)
-        ticket.because = rule.because
-        ticket.application = application
-        ticket.is_known = is_known = bool(flags & KNOWN)
-        ticket.is_neighbour = is_near
-        ticket.channel = _channel(kind, flags, identity)
+        is_known = bool(flags & KNOWN)
+        ticket = Ticket(
+            identity,
+            rule.lane,
+            None,
+            rule.because,
+            _channel(kind, flags, identity),
+            application,
+            is_known,
+            is_near,
+        )
         if changes:
             ticket.fixed_cost_s = SIGN_IN_COST_S if kind == SIGN_IN else WRITE_COST_S
         because = ""
@@ -217,7 +225,14 @@ class Shield:
             )
         elif self._challenges and cutoff_s and (kind != PAGE or PASSED not in (cookie or b"")):
             because = CHALLENGE
-        if not because:
+        if because:
+            pass
+        elif self._is_full:
+            # The only ceiling there is in this mode; asked without a detour.
+            ceiling = self.gate.ceiling
+            if ceiling.limit and not ceiling.take(identity, at_s):
+                because = "ceiling/requests"
+        else:
             because = self.gate.spend(
                 identity, token_hash=visit.token_hash, sign_in_path=path if changes else None, at_s=at_s
             )
@@ -359,9 +374,9 @@ class Shield:
         visitor, device = marks
         if device is not None and (not cutoff_s or device.issued_at_s < cutoff_s):
             # Somebody of this place, signed out: also a visitor who returns.
-            return Identity("device", device.mark_id), flags | DEVICE | RETURNS
+            return tuple.__new__(Identity, ("device", device.mark_id)), flags | DEVICE | RETURNS
         if visitor is not None and (not cutoff_s or visitor.issued_at_s < cutoff_s):
-            return Identity("visitor", visitor.mark_id), flags | RETURNS
+            return tuple.__new__(Identity, ("visitor", visitor.mark_id)), flags | RETURNS
         return identity, flags
 
     def _manners(self, identity: Identity, flags: int, at_s: float) -> int:
@@ -376,7 +391,14 @@ class Shield:
         return 0
 
     def _spend(
-        self, visit: Visit, kind: int, path: bytes, query: bytes, flags: int, *, is_near: bool, at_s: float
+        self,
+        visit: Visit,
+        kind: int,
+        path: bytes,
+        query: bytes,
+        flags: int,
+        is_near: bool,  # noqa: FBT001 - given by place: it is asked for every request of a stranger
+        at_s: float,
     ) -> int:
         """OVER when unknown clients together have no budget left for what is asked.
 
@@ -395,7 +417,7 @@ class Shield:
         elif dear is None:
             if changes:
                 dear = "write"
-            elif is_deep(query):
+            elif query and is_deep(query):
                 dear = "deep"
             elif self._leads is not None and not self._leads(path):
                 dear = "nowhere"
@@ -413,7 +435,7 @@ class Shield:
             return True
         if not self.cutoff_epoch_s:
             while len(self._readers) >= READERS:
-                del self._readers[next(iter(self._readers))]
+                self._readers.popitem(last=False)
             self._readers[reader] = None
         return False
 

@@ -73,11 +73,10 @@ def marks_of(secret: bytes, cookie: bytes | None, *, epoch_s: float) -> Marks:
                 _remembered.clear()
             _remembered[secret, cookie] = marks
     visitor, device = marks
-    if visitor is not None and visitor.issued_at_s < epoch_s - VISITOR_AGE_S:
-        visitor = None
+    is_late = visitor is not None and visitor.issued_at_s < epoch_s - VISITOR_AGE_S
     if device is not None and device.issued_at_s < epoch_s - DEVICE_AGE_S:
-        device = None
-    return marks if marks == (visitor, device) else Marks(visitor, device)
+        return Marks(None if is_late else visitor, None)
+    return Marks(None, device) if is_late else marks
 
 
 def read_device(secret: bytes, value: str, *, epoch_s: float) -> Mark | None:

@@ -6,6 +6,7 @@ while an attack lasts: those who come with it must not make their own networks k
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 
 from stormpetrel.shield.reports import MAX_PREFIXES
@@ -53,7 +54,7 @@ class Prefixes:
 
     def __init__(self, *, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
-        self.days: dict[str, int] = {}
+        self.days: OrderedDict[str, int] = OrderedDict()
         self._news: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -89,5 +90,5 @@ class Prefixes:
     def _put(self, prefix: str, day: int) -> None:
         self.days.pop(prefix, None)
         while len(self.days) >= self._capacity:
-            del self.days[next(iter(self.days))]
+            self.days.popitem(last=False)
         self.days[prefix] = day

@@ -6,7 +6,7 @@ Time is an argument; a queue knows tickets, not requests. `Gate` (admit.py) owns
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -45,17 +45,27 @@ class Ticket:
         "state",
     )
 
-    def __init__(self, identity: Identity, lane: int, payload: object = None) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        lane: int,
+        payload: object = None,
+        because: str = "",
+        channel: str = "",
+        application: str = "",
+        is_known: bool = False,  # noqa: FBT001, FBT002 - given by place: it is made for every request
+        is_neighbour: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
         self.identity = identity
         self.lane = lane
         self.payload = payload
         self.state = NEW
         self.ahead = 0
-        self.because = ""
-        self.channel = ""
-        self.application = ""
-        self.is_known = False
-        self.is_neighbour = False
+        self.because = because
+        self.channel = channel
+        self.application = application
+        self.is_known = is_known
+        self.is_neighbour = is_neighbour
         self.fixed_cost_s = REQUEST_COST_S
         # Negative: it never waited.
         self.entered_s = -1.0
@@ -150,7 +160,8 @@ class _Line:
         self.identity = identity
         self.start = start
         self.number = number
-        self.tickets: deque[Ticket] = deque()
+        # A list: nearly always of one, and a deque costs six times as much to make.
+        self.tickets: list[Ticket] = []
         self.debt_s = 0.0
 
 
@@ -179,7 +190,7 @@ class _Class:
         self.line_time = 0.0
         self.lines: dict[Identity, _Line] = {}
         self.order: list[tuple[float, int, _Line]] = []
-        self.served: dict[Identity, float] = {}
+        self.served: OrderedDict[Identity, float] = OrderedDict()
         self.arrivals: deque[Ticket] = deque()
 
 
@@ -219,7 +230,6 @@ class FairQueue:
         self._classes = [_Class(lane, bound * lane.weight // total) for lane in lanes]
         # Whoever is demoted has what is left over.
         self._classes[-1].floor = 0
-        self._expired_s = -1.0
         self._bound = bound
         self._per_identity = per_identity
         self._estimate_s = estimate_s
@@ -266,7 +276,22 @@ class FairQueue:
             if displaced is None:
                 return "queue/full", None
         ticket.ahead = held
-        self._enter(own, ticket, at_s)
+        ticket.state = WAITING
+        ticket.entered_s = at_s
+        ticket.deadline_s = at_s + own.lane.deadline_s
+        self._dirty = True
+        if not own.count:
+            own.start = max(self._virtual, own.finish)
+        if line is None:
+            start = own.served.pop(ticket.identity, 0.0)
+            self._lines += 1
+            line = _Line(ticket.identity, start if start > own.line_time else own.line_time, self._lines)
+            own.lines[ticket.identity] = line
+            self._order(own, line)
+        line.tickets.append(ticket)
+        own.arrivals.append(ticket)
+        own.count += 1
+        self.count += 1
         return "", displaced
 
     def take(self, at_s: float) -> Ticket | None:
@@ -284,7 +309,7 @@ class FairQueue:
                 line.debt_s = 0.0
                 self._order(own, line)
                 continue
-            ticket = line.tickets.popleft()
+            ticket = line.tickets.pop(0)
             own.count -= 1
             self.count -= 1
             own.line_time += self._estimate_s / len(own.lines)
@@ -311,10 +336,6 @@ class FairQueue:
 
     def expire(self, at_s: float) -> list[Ticket]:
         gone: list[Ticket] = []
-        # A deadline is later than its ticket's arrival: what was looked through at this moment has nothing new.
-        if at_s == self._expired_s:
-            return gone
-        self._expired_s = at_s
         for own in self._classes:
             # One deadline per class: arrival order is deadline order.
             while own.arrivals and (own.arrivals[0].state != WAITING or own.arrivals[0].deadline_s <= at_s):
@@ -343,8 +364,11 @@ class FairQueue:
         if line is not None:
             line.debt_s += more_s
         else:
-            before = own.served.pop(ticket.identity, own.line_time)
-            self._remember(own, ticket.identity, max(before, own.line_time) + more_s)
+            before = own.served.get(ticket.identity)
+            if before is None:
+                self._remember(own, ticket.identity, own.line_time + more_s)
+            else:
+                own.served[ticket.identity] = (before if before > own.line_time else own.line_time) + more_s
 
     def _start_afresh(self) -> None:
         self._dirty = False
@@ -355,24 +379,6 @@ class FairQueue:
             own.lines.clear()
             own.order.clear()
             own.arrivals.clear()
-
-    def _enter(self, own: _Class, ticket: Ticket, at_s: float) -> None:
-        ticket.state = WAITING
-        ticket.entered_s = at_s
-        ticket.deadline_s = at_s + own.lane.deadline_s
-        self._dirty = True
-        if not own.count:
-            own.start = max(self._virtual, own.finish)
-        line = own.lines.get(ticket.identity)
-        if line is None:
-            start = max(own.line_time, own.served.pop(ticket.identity, 0.0))
-            self._lines += 1
-            line = own.lines[ticket.identity] = _Line(ticket.identity, start, self._lines)
-            self._order(own, line)
-        line.tickets.append(ticket)
-        own.arrivals.append(ticket)
-        own.count += 1
-        self.count += 1
 
     def _next_class(self) -> _Class:
         """Of the classes in which somebody waits, the one with the smallest start tag."""
@@ -427,7 +433,7 @@ class FairQueue:
 
     def _remember(self, own: _Class, identity: Identity, served: float) -> None:
         if len(own.served) >= self._served_capacity:
-            del own.served[next(iter(own.served))]
+            own.served.popitem(last=False)
         own.served[identity] = served
 
     def _sweep(self, own: _Class) -> None:

@@ -6,6 +6,7 @@ Demoted alone: an identity, never a network, an application or anybody else at t
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Iterable
 
 from stormpetrel.shield.answer import Patience
@@ -48,7 +49,7 @@ class Usage:
         self._last: dict[Identity, _Used] = {}
         self._strikes: dict[Identity, int] = {}
         # identity -> (until when, how long the next one lasts)
-        self.demoted: dict[Identity, tuple[float, float]] = {}
+        self.demoted: OrderedDict[Identity, tuple[float, float]] = OrderedDict()
         self._merged: dict[str, float] = {}
 
     def __len__(self) -> int:
@@ -81,7 +82,7 @@ class Usage:
         else:
             lasts_s = before[1]
         while len(self.demoted) >= REMEMBERED:
-            del self.demoted[next(iter(self.demoted))]
+            self.demoted.popitem(last=False)
         self.demoted[identity] = (at_s + lasts_s, min(LONGEST_DEMOTION_S, lasts_s * 2))
 
     def is_demoted(self, identity: Identity, at_s: float) -> bool:

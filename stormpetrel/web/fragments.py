@@ -6,6 +6,7 @@ A page is read in one go (`gather`, in a connection), then put together from kep
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -78,10 +79,10 @@ class Fragments:
 
     def __init__(self, *, max_fragments: int = MAX_FRAGMENTS) -> None:
         self._max = max_fragments
-        self._kept: dict[int, Fragment] = {}
+        self._kept: OrderedDict[int, Fragment] = OrderedDict()
         self._by_account: dict[int, set[int]] = {}
         self.generation = 0
-        self._drops: dict[int, int] = {}
+        self._drops: OrderedDict[int, int] = OrderedDict()
         self._forgotten_generation = 0
 
     def __len__(self) -> int:
@@ -136,7 +137,7 @@ class Fragments:
             self._drops.pop(dropped, None)
             if len(self._drops) >= _REMEMBERED_DROPS:
                 # What is forgotten here can no longer be checked: what was read before it is not kept.
-                self._forgotten_generation = self._drops.pop(next(iter(self._drops)))
+                _, self._forgotten_generation = self._drops.popitem(last=False)
             self._drops[dropped] = self.generation
             self._remove(dropped)
 

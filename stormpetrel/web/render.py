@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
@@ -78,7 +79,7 @@ class Pages:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.fragments = Fragments()
-        self._readers: dict[int, Reader] = {}
+        self._readers: OrderedDict[int, Reader] = OrderedDict()
         self._templates = environment(site)
 
     def page(
@@ -199,7 +200,7 @@ class Pages:
     def _remember(self, reader: Reader) -> None:
         self._readers.pop(reader.account.id, None)
         if len(self._readers) >= _MAX_READERS:
-            del self._readers[next(iter(self._readers))]
+            self._readers.popitem(last=False)
         self._readers[reader.account.id] = reader
 
 
