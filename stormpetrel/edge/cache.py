@@ -17,6 +17,8 @@ from stormpetrel.edge.heads import Head, date_s, etag_matches
 
 Headers = list[tuple[bytes, bytes]]
 
+METERED = b"x-ratelimit-limit"
+"""With this header the application says that its answer is metered; what is left to this visitor the edge adds."""
 MAX_KEPT_BYTES = 2 * 1024 * 1024
 """A larger answer is not kept."""
 MAX_WAITERS = 1024
@@ -39,7 +41,7 @@ _DROPPED = frozenset(
         b"transfer-encoding",
         b"accept-ranges",
         b"x-request-id",
-        b"x-ratelimit-limit",
+        METERED,
         b"x-ratelimit-remaining",
         b"x-ratelimit-reset",
     }
@@ -91,7 +93,7 @@ class Page:
         kept_304: list[bytes] = []
         for raw_name, value in headers:
             name = raw_name.lower()
-            if name == b"x-ratelimit-limit":
+            if name == METERED:
                 self.is_metered = True
             if name == b"vary":
                 vary += [token.strip() for token in value.split(b",") if token.strip()]

@@ -15,8 +15,8 @@ import sys
 import termios
 from typing import TYPE_CHECKING, Any
 
+import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from stormpetrel.edge.wheel import NEVER
@@ -67,7 +67,7 @@ def unread_bytes(transport: asyncio.Transport) -> int:
     return held
 
 
-class EdgeConnection(HttpToolsProtocol):
+class EdgeConnection(asyncio.Protocol):
     """The state of a connection, its deadlines, and the ways it closes.
 
     `ready`: between two messages, nothing outstanding, nothing kept back, the client reads: the next bytes
@@ -82,7 +82,18 @@ class EdgeConnection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+        # What a WebSocket's protocol will want of uvicorn
+        self.config = config
+        self.server_state = server_state
+        self.app_state = app_state
+        self.loop = _loop or worker.loop
+        self.parser = httptools.HttpRequestParser(self)
+        # What follows a message that said `close` is ours to ignore, not the parser's to refuse.
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.transport: asyncio.Transport = None  # type: ignore[assignment]
+        self.client: tuple[str, int] | None = None
+        self.url = b""
+        self.headers: list[tuple[bytes, bytes]] = []
         self.worker = worker
         self.memo = worker.memo
         self.address = ""

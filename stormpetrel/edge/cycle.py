@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from uvicorn.protocols.utils import ClientDisconnected
 
-from stormpetrel.edge.cache import MAX_KEPT_BYTES, Flight, Headers, Page
+from stormpetrel.edge.cache import MAX_KEPT_BYTES, METERED, Flight, Headers, Page
 from stormpetrel.edge.heads import Head
 from stormpetrel.edge.streams import EventStream
 from stormpetrel.edge.worker import EdgeWorker, Message, Scope
@@ -365,6 +365,9 @@ class Cycle:
                 lines.append(line)
                 continue
             name, value = checked(header)
+            if name == METERED and self.scope["rate_limit"] is not None:
+                lines.append(self.worker.refusals.rate_limit_lines(*self.scope["rate_limit"]))
+                continue
             if name == b"content-length":
                 length, has_length = int(value), True
                 if status in _NO_BODY:

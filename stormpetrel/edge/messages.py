@@ -374,7 +374,7 @@ class MessageReader(EdgeConnection):
             "type": "http",
             "asgi": _ASGI,
             "http_version": self._version,
-            "server": self.server,
+            "server": self.worker.server,
             "client": self.client,
             "scheme": self.worker.scheme,
             "method": self._method,

@@ -1,7 +1,7 @@
 """The HTTP/1.1 protocol class: from bytes to an answer, from memory, from the cache, or by the application.
 
-A subclass of uvicorn's httptools protocol, which brings the parser and the WebSocket hand-over; from the
-first byte to the application everything else is here, in messages.py and in connection.py. One message is
+The parser is httptools', a WebSocket goes on with uvicorn's protocol (websocket.py); from the first byte to the
+application everything else is here, in messages.py and in connection.py. One message is
 fed to the parser at a time, cut where its head (or body) ends, so what follows waits as plain bytes and a
 pipelining client costs no tasks.
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from uvicorn.protocols.utils import get_local_addr, get_remote_addr
+from uvicorn.protocols.utils import get_remote_addr
 
 from stormpetrel.edge.answers import HotAnswers
 from stormpetrel.edge.connection import (
@@ -66,7 +66,6 @@ class EdgeProtocol(HotAnswers):
         self.address = address
         self.stranger = address_identity(address)
         self._nobody = Visit(self.stranger, address)
-        self.server = get_local_addr(transport)
         worker.connections.add(self)
         worker.counts.accepted += 1
         worker.counts.connections += 1
@@ -209,6 +208,11 @@ class EdgeProtocol(HotAnswers):
         if ticket.state == GONE:
             self._refuse(ticket.because, ticket, head, now)
             return
+        # Whoever is refused costs no more than this.
+        because = shield.ask(ticket, now)
+        if because:
+            self._refuse(because, ticket, head, now)
+            return
         scope = self._scope(visit)
         cycle = Cycle(
             self, worker, scope, ticket, keep_alive=self._keep_alive, only_head=self._method == "HEAD"
@@ -233,10 +237,6 @@ class EdgeProtocol(HotAnswers):
             ticket.identity, now, epoch_s=worker.epoch_s(now)
         )
         scope["lane"] = ticket.lane
-        because = shield.ask(ticket, now)
-        if because:
-            self.refuse_cycle(cycle, because)
-            return
         if ticket.state == RUNNING:
             cycle.start()
         else:

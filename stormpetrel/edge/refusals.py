@@ -12,12 +12,11 @@ import html
 import json
 import logging
 import math
-import time
 from collections.abc import Callable
 from http import HTTPStatus
 
 from stormpetrel.edge.heads import Family, family_of, has_cors
-from stormpetrel.shield.answer import Refused
+from stormpetrel.shield.answer import Refused, reset_text
 from stormpetrel.shield.decide import PASSED
 
 CORS_LINES = (
@@ -47,7 +46,6 @@ _TITLES = {
     414: "That address is too long",
     431: "That request is too large",
 }
-_MEMO_SECONDS = 64
 _log = logging.getLogger("stormpetrel.edge")
 
 RefusalPage = Callable[[Refused], bytes]
@@ -76,7 +74,6 @@ class RefusalWriter:
             Family.FEED: common + _DATA_POLICY,
         }
         self._bodies: dict[tuple[int, str, Family], bytes] = {}
-        self._resets: dict[int, bytes] = {}
 
     def answer(
         self, refused: Refused, *, path: bytes, date: bytes, keep_alive: bool, only_head: bool
@@ -119,17 +116,10 @@ class RefusalWriter:
 
     def rate_limit_lines(self, limit: int, remaining: int, reset_epoch_s: float) -> bytes:
         """The three X-RateLimit header lines; the reset in ISO 8601, rounded up to a second."""
-        second = math.ceil(reset_epoch_s)
-        reset = self._resets.get(second)
-        if reset is None:
-            if len(self._resets) >= _MEMO_SECONDS:
-                self._resets.clear()
-            reset = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(second)).encode()
-            self._resets[second] = reset
         return b"x-ratelimit-limit: %d\r\nx-ratelimit-remaining: %d\r\nx-ratelimit-reset: %b\r\n" % (
             limit,
             remaining,
-            reset,
+            reset_text(math.ceil(reset_epoch_s)),
         )
 
     def _body(self, refused: Refused, family: Family) -> bytes:

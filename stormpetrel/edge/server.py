@@ -106,6 +106,7 @@ class EdgeServer:
         """Accept connections from now on."""
         loop = asyncio.get_running_loop()
         worker = self._worker = EdgeWorker(self._app, loop=loop, **self._parts)
+        worker.server = self._sock.getsockname()[:2]
         config = _uvicorn_config(self._app)
         state = ServerState()
 

@@ -135,6 +135,8 @@ class EdgeWorker:
         self.tasks: set[asyncio.Task[None]] = set()
         self.input_bytes = 0
         self.is_draining = False
+        # Where it listens
+        self.server: tuple[str, int] | None = None
         self.health = Page(
             b"/health",
             [(b"content-type", b"application/json"), (b"cache-control", b"no-store")],

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -32,6 +31,7 @@ from stormpetrel.http.site import Site
 from stormpetrel.model.access import Access
 from stormpetrel.model.account import Role
 from stormpetrel.rules import access as access_rules
+from stormpetrel.shield.answer import reset_text
 from stormpetrel.shield.classify import K3_NEAR
 from stormpetrel.shield.identify import TokenEntry
 
@@ -183,6 +183,10 @@ class Application:
         except ClientDisconnected:
             return
         self._complete(request, response, request_id)
+        limit = scope.get("rate_limit")
+        if limit is not None:
+            response.headers.append((b"x-ratelimit-remaining", b"%d" % limit[1]))
+            response.headers.append((b"x-ratelimit-reset", reset_text(math.ceil(limit[2]))))
         await send(
             {
                 "type": "websocket.http.response.start",
@@ -354,9 +358,8 @@ class Application:
         elif request.is_api:
             headers += self._api_headers
             if limit is not None:
+                # The edge adds what is left and when all is back (cycle.py).
                 headers.append((b"x-ratelimit-limit", b"%d" % limit[0]))
-                headers.append((b"x-ratelimit-remaining", b"%d" % limit[1]))
-                headers.append((b"x-ratelimit-reset", _iso(int(limit[2]))))
         else:
             own = {name for name, _ in headers}
             headers += [header for header in self._page_headers if header[0] not in own]
@@ -416,8 +419,3 @@ class _Broken(Refusal):
 
 def _allowed(routes: dict[str, Route]) -> tuple[str, ...]:
     return tuple(sorted({*routes, "OPTIONS", *(["HEAD"] if "GET" in routes else [])}))
-
-
-@lru_cache(maxsize=64)
-def _iso(at_s: int) -> bytes:
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z").encode()

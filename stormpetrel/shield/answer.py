@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from stormpetrel.shield.identify import Identity
@@ -19,6 +21,12 @@ class RateLimit(NamedTuple):
     limit: int
     remaining: int
     reset_epoch_s: float
+
+
+@lru_cache(maxsize=64)
+def reset_text(second: int) -> bytes:
+    """The value of X-RateLimit-Reset: ISO 8601. Whole seconds since 1970; within a second it is asked for often."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(second)).encode()
 
 
 @dataclass(frozen=True, slots=True)
