@@ -95,6 +95,8 @@ def main() -> None:
         ways[fresh] = (haproxy_port, haproxy_pid, new, fresh)
         ways["edge, ceiling, new connection"] = (port, pid, new, fresh)
         ways["edge, the queue is full, new connection"] = (queue_port, queue_pid, new, fresh)
+        # Who ignores its Retry-After is demoted, and may first fill its part of the lowest class too.
+        peers.wrk(f"http://127.0.0.1:{queue_port}{PATH}", pid=queue_pid, seconds=1, **new)
         runs: dict[str, list[peers.Run]] = {way: [] for way in ways}
         for _ in range(options.rounds):
             for way, (at, of, how, _peer) in ways.items():

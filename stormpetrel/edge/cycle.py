@@ -335,9 +335,8 @@ class Cycle:
         self._sent = True
         if not self.disconnected:
             extra = b""
-            limit = self.scope["rate_limit"]
-            if page.is_metered and limit is not None:
-                extra = worker.refusals.rate_limit_lines(*limit)
+            if page.is_metered:
+                extra = self._limit_lines()
             extra += self.protocol.introduction(page, head)
             if head.keep_alive and not self.keep_alive:
                 extra += b"connection: close\r\n"
@@ -365,8 +364,8 @@ class Cycle:
                 lines.append(line)
                 continue
             name, value = checked(header)
-            if name == METERED and self.scope["rate_limit"] is not None:
-                lines.append(self.worker.refusals.rate_limit_lines(*self.scope["rate_limit"]))
+            if name == METERED:
+                lines.append(self._limit_lines())
                 continue
             if name == b"content-length":
                 length, has_length = int(value), True
@@ -412,6 +411,13 @@ class Cycle:
         else:
             lines.append(body)
         return b"".join(lines)
+
+    def _limit_lines(self) -> bytes:
+        """What is left to whom this answer goes."""
+        worker = self.worker
+        at_s = worker.loop.time()
+        limit = worker.gate.ceiling.rate_limit(self.ticket.identity, at_s, epoch_s=worker.epoch_s(at_s))
+        return b"" if limit is None else worker.refusals.rate_limit_lines(*limit)
 
     def _frame(self, body: bytes, *, more: bool) -> bytes:
         """More of the body, as it goes out."""

@@ -385,7 +385,7 @@ class MessageReader(EdgeConnection):
             "headers": self.headers,
             "state": {},
             "visit": visit,
-            "rate_limit": None,
+            "rate_limit": self.worker.gate.ceiling.limit,
         }
 
     def _refuse_input(self, status: int, because: str, safe_text: str, *, linger: bool = True) -> None:

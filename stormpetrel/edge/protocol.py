@@ -233,9 +233,6 @@ class EdgeProtocol(HotAnswers):
                 cycle.stale = worker.cache.lookup(head.key, now)
                 cycle.flight = worker.cache.begin(head.key, now)
         self._cycle = cycle
-        scope["rate_limit"] = shield.gate.ceiling.rate_limit(
-            ticket.identity, now, epoch_s=worker.epoch_s(now)
-        )
         scope["lane"] = ticket.lane
         if ticket.state == RUNNING:
             cycle.start()
@@ -349,7 +346,7 @@ class EdgeProtocol(HotAnswers):
             worker=worker,
             address=self.address,
             release=release,
-            extras={"visit": visit, "rate_limit": cycle.scope["rate_limit"], "release_slot": release},
+            extras={"visit": visit, "release_slot": release},
         )
         worker.wheel.disarm(self)
         worker.connections.discard(self)

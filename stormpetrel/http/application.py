@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -31,7 +30,6 @@ from stormpetrel.http.site import Site
 from stormpetrel.model.access import Access
 from stormpetrel.model.account import Role
 from stormpetrel.rules import access as access_rules
-from stormpetrel.shield.answer import reset_text
 from stormpetrel.shield.classify import K3_NEAR
 from stormpetrel.shield.identify import TokenEntry
 
@@ -183,10 +181,6 @@ class Application:
         except ClientDisconnected:
             return
         self._complete(request, response, request_id)
-        limit = scope.get("rate_limit")
-        if limit is not None:
-            response.headers.append((b"x-ratelimit-remaining", b"%d" % limit[1]))
-            response.headers.append((b"x-ratelimit-reset", reset_text(math.ceil(limit[2]))))
         await send(
             {
                 "type": "websocket.http.response.start",
@@ -357,9 +351,9 @@ class Application:
                 headers.append(HSTS)
         elif request.is_api:
             headers += self._api_headers
-            if limit is not None:
+            if limit:
                 # The edge adds what is left and when all is back (cycle.py).
-                headers.append((b"x-ratelimit-limit", b"%d" % limit[0]))
+                headers.append((b"x-ratelimit-limit", b"%d" % limit))
         else:
             own = {name for name, _ in headers}
             headers += [header for header in self._page_headers if header[0] not in own]

@@ -254,7 +254,7 @@ def test_metered_pages_tell_each_visitor_their_own_limit() -> None:
 
         async def api(scope, receive, send):  # type: ignore[no-untyped-def]
             scope["hot"].keep(["public"])
-            limit = str(scope["rate_limit"].limit).encode()
+            limit = str(scope["rate_limit"]).encode()
             headers = [(b"content-type", b"application/json"), (b"x-ratelimit-limit", limit)]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b"[]"})

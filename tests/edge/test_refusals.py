@@ -141,11 +141,22 @@ def test_retry_after_rises_with_each_refusal_in_a_row() -> None:
         assert 1 <= first <= last <= 120
 
 
-def test_an_admitted_request_knows_its_rate_limit() -> None:
+def test_a_metered_answer_says_what_is_left_and_another_does_not() -> None:
     with a_place(shield={"requests_per_5min": 100}) as place:
-        place.ask(get("/x"))
-        limit = place.app.scopes[0]["rate_limit"]
-        assert (limit.limit, limit.remaining) == (100, 99)
+        assert "x-ratelimit-limit" not in place.ask(get("/x")).headers
+        assert place.app.scopes[0]["rate_limit"] == 100
+
+        async def metered(scope, receive, send):  # type: ignore[no-untyped-def]
+            headers = [(b"content-type", b"application/json"), (b"x-ratelimit-limit", b"100")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b"[]"})
+
+        place.server.worker.app = metered
+        answers = [place.ask(get("/x")) for _ in range(2)]
+        assert [answer.headers["x-ratelimit-limit"] for answer in answers] == ["100", "100"]
+        assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == ["98", "97"]
+        assert all(answer.names.count("x-ratelimit-limit") == 1 for answer in answers)
+        assert answers[0].headers["x-ratelimit-reset"].endswith(".000Z")
 
 
 @pytest.mark.parametrize("path", ["/fails", "/splits"])
