@@ -1,25 +1,37 @@
-"""What the shield costs an ordinary request in calm: mode `full` beside `off`, and how little an edge alone costs.
+"""What the shield costs an ordinary request in calm: mode `full` beside `off`.
 
-    python bench/shield_calm.py [--rounds 7] [--seconds 3] [--quick] [--json]
+    python bench/shield_calm.py [--rounds 7] [--pairs 150] [--quick] [--json]
 
-Two whole instances on SQLite, one web worker each on core 0, wrk on core 1, 4 keep-alive connections (as
-many as have a slot: with more it would not be calm); an app reads its home timeline with a token, full and off
-in turn. Then the same with an application that does nothing: there the edge and the shield are all there is,
-so the difference is the shield's own time. The ratio is of CPU time per request, of each round's pair. Target:
-at most 1.05 for the ordinary request.
+Two whole instances on SQLite, one web worker each on core 0, the asking on core 1; 4 keep-alive connections (as
+many as have a slot: with more it would not be calm). An app reads its home timeline with a token, 100 times full and
+100 times off in turn: machines change their speed from second to second, so pairs lie as close together as they can.
+Then the same with an application that does nothing, where the edge and the shield are all there is. The ratio is of
+CPU time per request, the median of a round's pairs. Each round starts them anew, for where in memory a process lies
+alone makes some percent; `same_ratio`: of `off` with another instance of `off`, which shows how far chance goes.
+Target: at most 1.05 for the ordinary request.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import socket
+import statistics
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import peers
 import places
 
-MODES = ("off", "full")
+CONNECTIONS = 4
+TIMES = 25
+WARMING_UP = 10
+UNLIMITED = 1_000_000_000
+MODES = ("off", "full", "off again")
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -29,83 +41,141 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"{}"})
 
 
-def rounds_of(
-    targets: dict[str, tuple[str, int, list[str]]], *, rounds: int, seconds: float
-) -> dict[str, list[peers.Run]]:
-    """Runs by mode, in turn; a round that begins with one mode is followed by one that ends with it."""
-    runs: dict[str, list[peers.Run]] = {mode: [] for mode in targets}
-    for number in range(rounds):
-        for mode in list(targets) if number % 2 else list(targets)[::-1]:
-            url, pid, headers = targets[mode]
-            runs[mode].append(peers.wrk(url, pid=pid, seconds=seconds, headers=headers, connections=4))
-    return runs
+class Asker:
+    """Some connections to one server, asking for the same again and again; `pid`: its worker."""
+
+    def __init__(self, port: int, pid: int, path: str, headers: Sequence[str]) -> None:
+        lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Accept-Encoding: identity", *headers]
+        self._request = "\r\n".join([*lines, "", ""]).encode()
+        self._sockets = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(CONNECTIONS)]
+        self._pid = pid
+
+    def close(self) -> None:
+        """No more of it."""
+        for one in self._sockets:
+            one.close()
+
+    def cpu_us(self) -> float:
+        """CPU microseconds of the server for each of the next hundred requests. RuntimeError when one is refused."""
+        before_ns = self._cpu_ns()
+        for _ in range(TIMES):
+            for one in self._sockets:
+                one.sendall(self._request)
+            for one in self._sockets:
+                _read(one)
+        return (self._cpu_ns() - before_ns) / 1000 / TIMES / CONNECTIONS
+
+    def _cpu_ns(self) -> int:
+        # proc(5): nanoseconds on a processor, of the first thread, which is the one that serves.
+        return int(Path(f"/proc/{self._pid}/schedstat").read_text().split()[0])
 
 
-def row(what: str, runs: dict[str, list[peers.Run]]) -> dict[str, Any]:
-    """What full costs of off, pair by pair."""
-    pairs = list(zip(runs["full"], runs["off"], strict=True))
+def _read(one: socket.socket) -> None:
+    data = one.recv(262_144)
+    if not data.startswith(b"HTTP/1.1 200 "):
+        raise RuntimeError(f"not served: {data[:200]!r}")
+    while (end := data.find(b"\r\n\r\n")) < 0:
+        data += one.recv(262_144)
+    at = data.index(b"content-length: ") + 16
+    left = end + 4 + int(data[at : data.index(b"\r", at)]) - len(data)
+    while left > 0:
+        left -= len(one.recv(262_144))
+
+
+@contextmanager
+def whole_instance(directory: Path, commands: list[str], mode: str) -> Iterator[Asker]:
+    """A place whose reader asks for the home timeline."""
+    with places.place(
+        directory, commands, shield_mode=mode, shield_requests_per_5min=str(UNLIMITED)
+    ) as place:
+        headers = [f"Authorization: Bearer {place.token('reader')}"]
+        with contextlib.closing(
+            Asker(place.port, place.workers()[0], "/api/v1/timelines/home", headers)
+        ) as asker:
+            yield asker
+
+
+@contextmanager
+def bare_edge(mode: str) -> Iterator[Asker]:
+    """An edge before an application that does nothing."""
+    with (
+        peers.edge(script=__file__, arguments=[mode]) as (port, pid),
+        contextlib.closing(Asker(port, pid, "/api/v1/x", [])) as asker,
+    ):
+        yield asker
+
+
+def medians(askers: dict[str, Asker], *, pairs: int) -> dict[str, float]:
+    """Of one round: what a request costs in each mode, and the ratios, pair by pair."""
+    times: dict[str, list[float]] = {mode: [] for mode in askers}
+    for number in range(pairs + WARMING_UP):
+        for mode in list(askers) if number % 2 else list(askers)[::-1]:
+            taken_us = askers[mode].cpu_us()
+            if number >= WARMING_UP:
+                times[mode].append(taken_us)
     return {
-        "what": what,
-        "full_cpu_us": peers.spread([run.cpu_us for run in runs["full"]]),
-        "off_cpu_us": peers.spread([run.cpu_us for run in runs["off"]]),
-        "full_of_off": peers.spread([full.cpu_us / off.cpu_us for full, off in pairs]),
-        "errors": sum(run.refused for pair in pairs for run in pair),
+        "full_cpu_us": statistics.median(times["full"]),
+        "off_cpu_us": statistics.median(times["off"]),
+        "full_of_off": statistics.median(a / b for a, b in zip(times["full"], times["off"], strict=True)),
+        "same_ratio": statistics.median(a / b for a, b in zip(times["off again"], times["off"], strict=True)),
     }
+
+
+def measured(start: Callable[[str], AbstractContextManager[Asker]], *, pairs: int) -> dict[str, float]:
+    """One round with servers that were just started."""
+    with contextlib.ExitStack() as stack:
+        askers = {mode: stack.enter_context(start(mode)) for mode in MODES}
+        cores = os.sched_getaffinity(0)
+        # Whoever is started from here is put on its core by whoever starts it.
+        os.sched_setaffinity(0, {1} if 1 in cores else cores)
+        try:
+            return medians(askers, pairs=pairs)
+        finally:
+            os.sched_setaffinity(0, cores)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--quick", action="store_true", help="a smaller place, one short round")
+    parser.add_argument("--pairs", type=int, default=150)
+    parser.add_argument("--quick", action="store_true", help="a smaller place, few pairs")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--serve", type=int, metavar="PORT", help=argparse.SUPPRESS)
     parser.add_argument("mode", nargs="?", default="full", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    unlimited = {"requests_per_5min": 1_000_000_000}
     if options.serve:
         peers.serve(
             app,
             port=options.serve,
             hot_key=lambda path, query: None,
-            shield={"mode": options.mode, **unlimited},
+            shield={"mode": options.mode.split()[0], "requests_per_5min": UNLIMITED},
         )
         return
     if options.quick:
-        options.rounds, options.seconds = 1, 1.0
+        options.rounds, options.pairs = 1, 20
     users, posts = (200, 2_000) if options.quick else (500, 10_000)
-    rows = []
+    commands = [*places.seed(users, posts, 50), "--reader", "reader", "--reader-follows", "100"]
+    found: dict[str, list[dict[str, float]]] = {
+        "an app's home timeline": [],
+        "an application that does nothing": [],
+    }
     with tempfile.TemporaryDirectory(prefix="petrel-calm-") as directory:
-        reader = ["--reader", "reader", "--reader-follows", "100"]
-        commands = [*places.seed(users, posts, 50), *reader]
-        with (
-            places.place(Path(directory) / "off", commands, shield_mode="off") as off,
-            places.place(
-                Path(directory) / "full",
-                commands,
-                shield_mode="full",
-                shield_requests_per_5min=str(unlimited["requests_per_5min"]),
-            ) as full,
-        ):
-            targets = {}
-            for mode, place in (("off", off), ("full", full)):
-                headers = [f"Authorization: Bearer {place.token('reader')}"]
-                url = f"http://127.0.0.1:{place.port}/api/v1/timelines/home"
-                targets[mode] = (url, place.workers()[0], headers)
-            runs = rounds_of(targets, rounds=options.rounds, seconds=options.seconds)
-            rows.append(row("an app's home timeline", runs))
-    with (
-        peers.edge(script=__file__, arguments=["off"]) as (off_port, off_pid),
-        peers.edge(script=__file__, arguments=["full"]) as (full_port, full_pid),
-    ):
-        targets = {
-            "off": (f"http://127.0.0.1:{off_port}/api/v1/x", off_pid, []),
-            "full": (f"http://127.0.0.1:{full_port}/api/v1/x", full_pid, []),
-        }
-        runs = rounds_of(targets, rounds=options.rounds, seconds=options.seconds)
-        rows.append(row("an application that does nothing", runs))
-    peers.show(rows, as_json=options.json)
+        for number in range(options.rounds):
+            base = Path(directory) / str(number)
+
+            def start(mode: str, base: Path = base) -> AbstractContextManager[Asker]:
+                return whole_instance(base / mode, commands, mode.split()[0])
+
+            found["an app's home timeline"].append(measured(start, pairs=options.pairs))
+            found["an application that does nothing"].append(measured(bare_edge, pairs=options.pairs))
+    peers.show(
+        [
+            {"what": what, **{name: peers.spread([one[name] for one in rounds]) for name in rounds[0]}}
+            for what, rounds in found.items()
+        ],
+        as_json=options.json,
+    )
 
 
 if __name__ == "__main__":

@@ -363,10 +363,10 @@ class Cycle:
             if line is not None:
                 lines.append(line)
                 continue
-            name, value = checked(header)
-            if name == METERED:
+            if header[0] == METERED:
                 lines.append(self._limit_lines())
                 continue
+            name, value = checked(header)
             if name == b"content-length":
                 length, has_length = int(value), True
                 if status in _NO_BODY:
@@ -414,10 +414,13 @@ class Cycle:
 
     def _limit_lines(self) -> bytes:
         """What is left to whom this answer goes."""
-        worker = self.worker
-        at_s = worker.loop.time()
-        limit = worker.gate.ceiling.rate_limit(self.ticket.identity, at_s, epoch_s=worker.epoch_s(at_s))
-        return b"" if limit is None else worker.refusals.rate_limit_lines(*limit)
+        worker, left = self.worker, self.ticket.left
+        ceiling = worker.gate.ceiling
+        if not ceiling.limit:
+            return b""
+        return worker.refusals.rate_limit_lines(
+            ceiling.limit, int(left), worker.second + 1 + ceiling.full_in_s(left)
+        )
 
     def _frame(self, body: bytes, *, more: bool) -> bytes:
         """More of the body, as it goes out."""

@@ -21,12 +21,14 @@ class Ceiling:
     opposite. Memory: about 200 bytes per key.
     """
 
-    __slots__ = ("_buckets", "_capacity", "_rate_per_s", "limit")
+    __slots__ = ("_buckets", "_capacity", "_rate_per_s", "left", "limit")
 
     def __init__(self, limit: int, *, capacity: int = 100_000) -> None:
         self.limit = limit
         self._capacity = capacity
         self._rate_per_s = limit / PERIOD_S
+        # What whoever spent last has left
+        self.left = 0.0
         # key -> [what is left, when that was true]
         self._buckets: OrderedDict[Hashable, list[float]] = OrderedDict()
 
@@ -41,14 +43,15 @@ class Ceiling:
         if bucket is None:
             if len(self._buckets) >= self._capacity:
                 self._buckets.popitem(last=False)
-            self._buckets[key] = [self.limit - 1.0, at_s]
+            self.left = left = self.limit - 1.0
+            self._buckets[key] = [left, at_s]
             return True
         left = bucket[0] + (at_s - bucket[1]) * self._rate_per_s
         bucket[1] = at_s
         if left < 1.0:
             bucket[0] = left
             return False
-        bucket[0] = left - 1.0 if left < self.limit else self.limit - 1.0
+        self.left = bucket[0] = left - 1.0 if left < self.limit else self.limit - 1.0
         return True
 
     def is_spent(self, key: Hashable, at_s: float) -> bool:
@@ -65,6 +68,10 @@ class Ceiling:
             return RateLimit(self.limit, self.limit, epoch_s)
         left = min(float(self.limit), bucket[0] + (at_s - bucket[1]) * self._rate_per_s)
         return RateLimit(self.limit, max(0, int(left)), epoch_s + (self.limit - left) / self._rate_per_s)
+
+    def full_in_s(self, left: float) -> float:
+        """Seconds until all of it is back for somebody who has so much left."""
+        return (self.limit - left) / self._rate_per_s
 
     def wait_s(self, key: Hashable, at_s: float) -> float:
         """Seconds until the key has one to spend; 0 when it has."""

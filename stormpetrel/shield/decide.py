@@ -230,12 +230,16 @@ class Shield:
         elif self._is_full:
             # The only ceiling there is in this mode; asked without a detour.
             ceiling = self.gate.ceiling
-            if ceiling.limit and not ceiling.take(identity, at_s):
-                because = "ceiling/requests"
+            if ceiling.limit:
+                if ceiling.take(identity, at_s):
+                    ticket.left = ceiling.left
+                else:
+                    because = "ceiling/requests"
         else:
             because = self.gate.spend(
                 identity, token_hash=visit.token_hash, sign_in_path=path if changes else None, at_s=at_s
             )
+            ticket.left = self.gate.ceiling.left
         if because:
             ticket.because = because
             ticket.state = GONE

@@ -24,8 +24,9 @@ class Ticket:
     """One request's place: who, which class, and where it stands. `payload` is the owner's, not looked into.
 
     `state`: NEW, WAITING, RUNNING or GONE (done, refused, dropped). `ahead`: how many of its own identity
-    waited before it. The last four are for who counts: `is_known` (it has a credential), `is_neighbour` (its
-    network is known), `fixed_cost_s` (what it costs beside the time it holds its slot).
+    waited before it. `left`: of its ceiling, when there is one. The last four are for who counts: `is_known` (it has
+    a credential), `is_neighbour` (its network is known), `fixed_cost_s` (what it costs beside the time it holds its
+    slot).
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class Ticket:
         "is_known",
         "is_neighbour",
         "lane",
+        "left",
         "payload",
         "started_s",
         "state",
@@ -67,6 +69,7 @@ class Ticket:
         self.is_known = is_known
         self.is_neighbour = is_neighbour
         self.fixed_cost_s = REQUEST_COST_S
+        self.left = 0.0
         # Negative: it never waited.
         self.entered_s = -1.0
         self.started_s = 0.0
