@@ -109,7 +109,8 @@ def medians(askers: dict[str, Asker], *, pairs: int) -> dict[str, float]:
     """Of one round: what a request costs in each mode, and the ratios, pair by pair."""
     times: dict[str, list[float]] = {mode: [] for mode in askers}
     for number in range(pairs + WARMING_UP):
-        for mode in list(askers) if number % 2 else list(askers)[::-1]:
+        # In turn, never one twice running: it would find the processor's caches as it left them.
+        for mode in askers:
             taken_us = askers[mode].cpu_us()
             if number >= WARMING_UP:
                 times[mode].append(taken_us)
