@@ -51,6 +51,7 @@ class WebConfig:
 class StatusConfig:
     host: str = _key("127.0.0.1", "address the status page listens on")
     port: int = _key(8001, "port of the status page (role watch)", low=0, high=65535)
+    public_url: str = _key("", "where people find the status page, by way of a proxy; refusals point there")
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,10 +283,15 @@ class Config:
 
     @property
     def status_url(self) -> str:
-        """Where people find the status page: the public host, on the status page's port."""
+        """Where people find the status page: `status.public_url`, or its port on a place for this machine alone.
+
+        "" where they cannot: the port itself speaks no https.
+        """
         url = urlsplit(self.base_url)
+        if self.status.public_url or url.scheme == "https":
+            return self.status.public_url
         host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
-        return f"{url.scheme}://{host}:{self.status.port}"
+        return f"http://{host}:{self.status.port}"
 
     @property
     def mail_sender(self) -> str:
@@ -505,6 +511,9 @@ def _check_urls(config: Config) -> None:
         )
     if url.scheme == "http" and not is_loopback(host):
         raise SetupError(f"public_url must be https unless it is on loopback, not {config.public_url!r}")
+    status = urlsplit(config.status.public_url)
+    if config.status.public_url and (status.scheme not in ("http", "https") or not status.hostname):
+        raise SetupError("status.public_url must be like https://status.example.org")
     if not config.database_url.startswith(("sqlite:///", "postgresql://")):
         raise SetupError("database.url must start with sqlite:/// or postgresql://")
     media = config.media

@@ -1,8 +1,8 @@
-"""The smallest HTTP server: /health, from memory, for roles that have no pages (yet).
+"""The smallest HTTP server: /health, from memory, for roles that are not the web.
 
-GET and HEAD of /health, and of /metrics where the role counts something; 404 in JSON otherwise. Heads, idle
-time, connections and unread answers are bounded; a request that brings a body is answered and its connection
-closed, so nothing in a body is ever taken for a request.
+GET and HEAD of /health, of /metrics where the role counts something, and of / where it has a page; 404 in JSON
+otherwise. Heads, idle time, connections and unread answers are bounded; a request that brings a body is answered
+and its connection closed, so nothing in a body is ever taken for a request.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import socket
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
-from typing import cast
+from typing import NamedTuple, cast
 
 MAX_HEAD_BYTES = 8192
 MAX_CONNECTIONS = 512
@@ -23,20 +23,33 @@ BACKLOG = 1024
 _HEALTHY = b'{"status":"ok"}'
 _JSON = "application/json; charset=utf-8"
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_HTML = "text/html; charset=utf-8"
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 431: "Too Large"}
 
 Metrics = Callable[[], Mapping[str, float] | str]
 """Gives the role's figures by their Prometheus names, or the whole text."""
 
 
+class Page(NamedTuple):
+    """What `/` answers: `body()` makes the HTML anew each time, `policy` is its Content-Security-Policy."""
+
+    body: Callable[[], bytes]
+    policy: str
+
+
 async def serve_health(
-    sock: socket.socket, *, stop: asyncio.Event, role: str, metrics: Metrics | None = None
+    sock: socket.socket,
+    *,
+    stop: asyncio.Event,
+    role: str,
+    metrics: Metrics | None = None,
+    page: Page | None = None,
 ) -> None:
     """Answers on the listening `sock` until `stop` is set."""
     loop = asyncio.get_running_loop()
     connections: set[_Connection] = set()
     server = await loop.create_server(
-        lambda: _Connection(loop, connections, role, metrics), sock=sock, backlog=BACKLOG
+        lambda: _Connection(loop, connections, role, metrics, page), sock=sock, backlog=BACKLOG
     )
     try:
         await stop.wait()
@@ -56,11 +69,13 @@ class _Connection(asyncio.Protocol):
         connections: set[_Connection],
         role: str,
         metrics: Metrics | None,
+        page: Page | None,
     ) -> None:
         self._loop = loop
         self._connections = connections
         self._role = role
         self._metrics = metrics
+        self._page = page
         self._received = b""
         self._transport: asyncio.Transport
         self._timer: asyncio.TimerHandle | None = None
@@ -134,13 +149,23 @@ class _Connection(asyncio.Protocol):
             if not isinstance(figures, str):
                 figures = "".join(f"{name} {value:g}\n" for name, value in figures.items())
             self._answer(200, _TEXT, figures.encode(), close=close, send_body=send_body)
+        elif path == b"/" and self._page is not None:
+            policy = f"Content-Security-Policy: {self._page.policy}\r\nReferrer-Policy: no-referrer\r\n"
+            self._answer(200, _HTML, self._page.body(), close=close, send_body=send_body, more=policy)
         else:
-            known = "/health" if self._metrics is None else "/health and /metrics"
-            text = f"This is Stormpetrel's {self._role} role; it answers {known}"
+            known = ["/health", "/metrics"] if self._metrics is not None else ["/health"]
+            text = f"This is Stormpetrel's {self._role} role; it answers {' and '.join(known)}"
             self._answer(404, _JSON, _error(text), close=close, send_body=send_body)
 
     def _answer(
-        self, status: int, content_type: str, body: bytes, *, close: bool, send_body: bool = True
+        self,
+        status: int,
+        content_type: str,
+        body: bytes,
+        *,
+        close: bool,
+        send_body: bool = True,
+        more: str = "",
     ) -> None:
         head = (
             f"HTTP/1.1 {status} {_REASONS[status]}\r\n"
@@ -149,6 +174,7 @@ class _Connection(asyncio.Protocol):
             f"Content-Length: {len(body)}\r\n"
             "Cache-Control: no-store\r\n"
             "X-Content-Type-Options: nosniff\r\n"
+            f"{more}"
             f"{'Allow: GET, HEAD' + chr(13) + chr(10) if status == 405 else ''}"
             f"Connection: {'close' if close else 'keep-alive'}\r\n\r\n"
         )

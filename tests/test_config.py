@@ -46,6 +46,29 @@ def test_without_anything_the_defaults_stand() -> None:
     assert {origin.origin for origin in found.origins} == {"default"}
 
 
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ({"WEB_HOST": "::1", "STATUS_PORT": "99"}, "http://[::1]:99"),
+        ({"PUBLIC_URL": "https://petrel.example"}, ""),
+        (
+            {"PUBLIC_URL": "https://petrel.example", "STATUS_PUBLIC_URL": "https://how.petrel.example"},
+            "https://how.petrel.example",
+        ),
+    ],
+)
+def test_people_are_sent_to_the_status_page_only_where_they_can_reach_it(
+    settings: dict[str, str], url: str
+) -> None:
+    environ = {f"STORMPETREL_{name}": value for name, value in settings.items()}
+    assert load(environ=environ).config.status_url == url
+
+
+def test_where_the_status_page_is_must_be_an_address() -> None:
+    with pytest.raises(SetupError, match=r"status\.public_url must be like https://"):
+        load(environ={"STORMPETREL_STATUS_PUBLIC_URL": "how.petrel.example"})
+
+
 def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_path: Path) -> None:
     found = loaded("title = 'File'\n[web]\nport = 1234\nworkers = 3", directory=tmp_path, WEB_PORT="99")
     assert (found.config.web.port, found.config.web.workers, found.config.title) == (99, 3, "File")

@@ -11,10 +11,10 @@ import pytest
 import uvloop
 
 from stormpetrel import health
-from stormpetrel.health import MAX_CONNECTIONS, MAX_HEAD_BYTES, serve_health
+from stormpetrel.health import MAX_CONNECTIONS, MAX_HEAD_BYTES, Page, serve_health
 
 
-def talk(*talks, metrics=None):
+def talk(*talks, metrics=None, page=None):
     """What the server answers to the bytes of each talk, until it closes or the talk ends with None."""
 
     async def main():
@@ -23,7 +23,7 @@ def talk(*talks, metrics=None):
         sock.listen()
         address = sock.getsockname()
         stop = asyncio.Event()
-        serving = asyncio.create_task(serve_health(sock, stop=stop, role="sms", metrics=metrics))
+        serving = asyncio.create_task(serve_health(sock, stop=stop, role="sms", metrics=metrics, page=page))
         answers = []
         async with asyncio.timeout(20):
             for pieces in talks:
@@ -72,6 +72,15 @@ def test_anything_else_is_404_in_json_that_names_health():
     (answer,) = talk([get("/", CLOSE)])
     assert answer.startswith(b"HTTP/1.1 404 ")
     assert "/health" in json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
+
+
+def test_a_role_with_a_page_shows_it_at_the_root_with_its_policy():
+    page = Page(lambda: b"<p>well</p>", "default-src 'none'")
+    whole, head = talk([get("/", CLOSE)], [get("/", CLOSE, method="HEAD")], page=page)
+    assert b"\r\nContent-Security-Policy: default-src 'none'\r\n" in whole
+    assert b"\r\nContent-Type: text/html; charset=utf-8\r\n" in whole
+    assert whole.endswith(b"\r\n\r\n<p>well</p>")
+    assert head.endswith(b"\r\n\r\n")
 
 
 def test_other_methods_are_405_and_say_which_are_known():

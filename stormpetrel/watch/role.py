@@ -1,7 +1,8 @@
 """The watch's process: the control plane, on a port of its own, so that it answers when the web does not.
 
 Nobody needs it to serve: without a watch the workers go on by themselves, and what it directed runs out. It
-needs nobody to answer: /health and /metrics come from memory, whatever the store, the disk or the workers do.
+needs nobody to answer: /health, /metrics and its page come from memory, whatever the store, the disk or the
+workers do.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from stormpetrel.bus import Bus
 from stormpetrel.config import Config
 from stormpetrel.control import wire
 from stormpetrel.errors import EnvironmentFailure, StormpetrelError
-from stormpetrel.health import serve_health
+from stormpetrel.health import Page, serve_health
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.rules.canaries import CanaryCredentials, credentials, register
 from stormpetrel.shield.canary import HEADER, mark
@@ -33,6 +34,7 @@ from stormpetrel.watch.desk import Desk, remember
 from stormpetrel.watch.errands import Canary, NotWell
 from stormpetrel.watch.front_door import FrontDoor
 from stormpetrel.watch.metrics import Figures, exposition
+from stormpetrel.watch.page import POLICY, status_page
 from stormpetrel.watch.sight import Sight
 
 SECOND_S = 1.0
@@ -87,9 +89,20 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             )
         )
 
+    def page() -> bytes:
+        return status_page(
+            title=config.title,
+            web_url=config.base_url,
+            channels=[seen.state for seen in canaries.seen.values()],
+            attack=sight.attack,
+            now_epoch_s=time.time(),
+        )
+
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(serve_health(sock, stop=stop, role="watch", metrics=figures))
+            tasks.create_task(
+                serve_health(sock, stop=stop, role="watch", metrics=figures, page=Page(page, POLICY))
+            )
             tasks.create_task(desk.serve(control, stop))
             tasks.create_task(_seconds(sight, desk, books, stop))
             tasks.create_task(_write_down(sight, books, stop))

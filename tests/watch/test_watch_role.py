@@ -124,6 +124,14 @@ def test_every_channel_is_tried_through_the_front_door_and_found_well(instance):
     assert {found[f'stormpetrel_canary_ok{{channel="{channel}"}}'] for channel in CHANNELS} == {1}
 
 
+def test_the_page_of_its_port_says_how_each_channel_was_found(instance):
+    eventually(lambda: all_well(instance))
+    status, headers, body = fetch(f"{instance.status_url}/")
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert body.count("<td>works</td>") == len(CHANNELS)
+    assert "default-src 'none'" in headers["content-security-policy"]
+
+
 def test_canaries_wait_with_those_who_matter_most_and_are_counted_apart_from_people(instance):
     served = eventually(lambda: status(instance)["classes"].get("K0", {}).get("served", 0))
     assert served > 0

@@ -1,0 +1,89 @@
+"""The page of the watch's port: how each channel is, as its canary found it a moment ago. It claims nothing else.
+
+It is made from memory, so it answers whatever the web, the store or the disk do.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+from collections.abc import Iterable
+
+from stormpetrel.control.messages import CanaryState
+from stormpetrel.watch.attack import Attack
+
+NAMES = {
+    "web": "Web pages",
+    "apps": "Apps",
+    "posting": "Posting",
+    "streaming": "Live updates",
+    "sign_in": "Signing in",
+    "feeds": "Feeds",
+}
+_HOW = {
+    "ok": "works",
+    "refused": "turns people away",
+    "failed": "does not work",
+    "timeout": "does not answer",
+}
+STALE_S = 20.0
+"""A finding this old says nothing about now: a canary goes every 5 s and waits 10 s at most."""
+AGAIN_S = 15
+_STYLE = (
+    "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:10vh auto;padding:0 1rem;"
+    "color:#1d2733;background:#f6f8fa}a{color:#0b57a4}table{border-collapse:collapse;width:100%}"
+    "th,td{text-align:left;font-weight:400;padding:.4rem .5rem .4rem 0;border-bottom:1px solid #8896a566}"
+    "td:last-child{text-align:right}small{opacity:.8}.ill{font-weight:700}"
+    "@media(prefers-color-scheme:dark){body{color:#dbe4ee;background:#10161d}a{color:#8fc1ff}}"
+)
+POLICY = (
+    f"default-src 'none'; style-src 'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The page's Content-Security-Policy."""
+
+
+def status_page(
+    *, title: str, web_url: str, channels: Iterable[CanaryState], attack: Attack, now_epoch_s: float
+) -> bytes:
+    """The page in HTML, whole in itself. `title`: the instance's."""
+    rows = "".join(_row(state, now_epoch_s) for state in channels)
+    title = html.escape(title)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="refresh" content="{AGAIN_S}"><title>How {title} is</title><style>{_STYLE}</style></head>'
+        f'<body><main><h1>How <a href="{html.escape(web_url)}">{title}</a> is</h1><p>{_load(attack, now_epoch_s)}</p>'
+        f"<table><tbody>{rows}</tbody></table>"
+        "<p><small>Each line was tried a moment ago, through the front door as everybody comes. "
+        "This page loads itself again.</small></p></main></body></html>\n"
+    ).encode()
+
+
+def _row(state: CanaryState, now_epoch_s: float) -> str:
+    name = html.escape(NAMES.get(state.channel, state.channel))
+    ago_s = now_epoch_s - state.at_epoch_s
+    if not state.outcome:
+        how, detail = "not tried yet", ""
+    elif ago_s > STALE_S:
+        how, detail = "not known", f"last tried {ago_s:.0f} s ago"
+    elif state.outcome == "ok":
+        how, detail = _HOW["ok"], f"{max(state.ms, 1):.0f} ms"
+    else:
+        how, detail = _HOW[state.outcome], f"tried {max(ago_s, 0):.0f} s ago"
+    mark = "" if how == _HOW["ok"] else ' class="ill"'
+    return f'<tr><th scope="row">{name}</th><td{mark}>{how}</td><td><small>{detail}</small></td></tr>'
+
+
+def _load(attack: Attack, now_epoch_s: float) -> str:
+    if attack.overload_since_epoch_s:
+        ago_s = max(0.0, now_epoch_s - attack.overload_since_epoch_s)
+        since = f"{ago_s:.0f} s" if ago_s < 120 else f"{ago_s / 60:.0f} minutes"
+        return (
+            f"For {since} more has been asked of this place than it can do. Who was here before is served first; "
+            "others may have to try again."
+        )
+    if attack.onset_epoch_s:
+        return "There was more to do than this place can; it is over, and being watched."
+    return "It is calm."
