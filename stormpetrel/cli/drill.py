@@ -6,7 +6,7 @@ import argparse
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,46 +129,57 @@ def _again(args: argparse.Namespace) -> list[tuple[str, list[Result]]]:
 
 
 def _run_all(args: argparse.Namespace) -> list[tuple[str, list[Result]]]:
-    from stormpetrel.drill.fronts import FrontUnavailable
-    from stormpetrel.drill.place import PlaceFailed
-    from stormpetrel.drill.run import RunFailed
-
     for path in filter(None, (args.lines, args.report)):
         # Said now, not after five minutes.
         if not Path(path).absolute().parent.is_dir():
             raise SetupError(f"{path}: there is no such directory")
     _scenario(args, args.seed)
-    names = _compared() if args.compare else [args.mode]
+    names = [args.mode, *_others(args.mode)] if args.compare else [args.mode]
     if args.lines:
         Path(args.lines).write_text("", encoding="utf-8")
-    found: list[tuple[str, list[Result]]] = []
     # Ended like that, it still has an instance to stop and a directory to clear away.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     with tempfile.TemporaryDirectory(prefix="stormpetrel-drill-") as directory:
         base = Path(directory)
         setting = _prepare(args, base)
-        for name in names:
-            runs = []
-            # What is compared with is told apart by far more than seeds are.
-            seeds = args.seeds if name == args.mode else 1
-            for seed in range(args.seed, args.seed + seeds):
-                try:
-                    runs.append(_run(args, setting, base / f"{name}-{seed}", name, seed))
-                except (PlaceFailed, RunFailed, FrontUnavailable) as error:
-                    raise EnvironmentFailure(str(error)) from error
-                if args.lines:
-                    # After each: a comparison takes half an hour, and what is done is done.
-                    with open(args.lines, "a", encoding="utf-8") as file:
-                        file.writelines(f"{line}\n" for line in runs[-1].to_lines())
-            found.append((name, runs))
+
+        def run(name: str, seed: int) -> Result:
+            result = _run(args, setting, base / f"{name}-{seed}", name, seed)
+            if args.lines:
+                # After each: a comparison takes half an hour, and what is done is done.
+                with open(args.lines, "a", encoding="utf-8") as file:
+                    file.writelines(f"{line}\n" for line in result.to_lines())
+            return result
+
+        return side_by_side(names, range(args.seed, args.seed + args.seeds), run)
+
+
+def side_by_side(
+    names: Sequence[str], seeds: Sequence[int], run: Callable[[str, int], Result]
+) -> list[tuple[str, list[Result]]]:
+    """The runs of each name: of the first with every seed, of what it is compared with the first seed alone, for that
+    is told apart by far more than seeds are. One that fails is left out, and said. EnvironmentFailure: the first one.
+    """
+    from stormpetrel.drill.fronts import FrontUnavailable
+    from stormpetrel.drill.place import PlaceFailed
+    from stormpetrel.drill.run import RunFailed
+
+    found: list[tuple[str, list[Result]]] = []
+    for name in names:
+        try:
+            found.append((name, [run(name, seed) for seed in (seeds[:1] if found else seeds)]))
+        except (PlaceFailed, RunFailed, FrontUnavailable) as error:
+            if not found:
+                raise EnvironmentFailure(str(error)) from error
+            print(f"stormpetrel: left out: {name}: {error}", file=sys.stderr)
     return found
 
 
-def _compared() -> list[str]:
-    """Every mode, and every front that is installed; what is missing is said."""
+def _others(mode: str) -> list[str]:
+    """Every other mode, and every front that is installed; what is missing is said."""
     from stormpetrel.drill.fronts import FRONTS, missing
 
-    names = list(MODES)
+    names = [name for name in MODES if name != mode]
     for front in FRONTS:
         if problem := missing(front):
             print(f"stormpetrel: left out: {problem}", file=sys.stderr)

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from stormpetrel.cli.drill import side_by_side
 from stormpetrel.cli.main import main
 from stormpetrel.drill import scenario
+from stormpetrel.drill.fronts import FrontUnavailable
 from stormpetrel.drill.record import OK, REFUSED, Found, Line, Run, Usage
-from stormpetrel.drill.run import Result, results
+from stormpetrel.drill.run import Result, RunFailed, results
+from stormpetrel.errors import EnvironmentFailure
 
 
 def result(mode: str, outcome: str, *, late_ms: float = 0.1) -> Result:
@@ -83,6 +86,31 @@ def test_several_modes_stand_side_by_side_and_the_first_one_decides(
     out = capsys.readouterr().out
     assert out.splitlines()[0].split() == ["full", "off"]
     assert "apps %" in out
+
+
+def test_what_is_compared_runs_once_and_one_that_fails_is_left_out_and_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    done: list[tuple[str, int]] = []
+
+    def run(name: str, seed: int) -> Result:
+        if name == "nginx":
+            raise FrontUnavailable("nginx did not start: no such port")
+        done.append((name, seed))
+        return result(name, OK)
+
+    found = side_by_side(["full", "nginx", "off"], range(1, 4), run)
+    assert done == [("full", 1), ("full", 2), ("full", 3), ("off", 1)]
+    assert [(name, len(runs)) for name, runs in found] == [("full", 3), ("off", 1)]
+    assert capsys.readouterr().err == "stormpetrel: left out: nginx: nginx did not start: no such port\n"
+
+
+def test_without_the_first_there_is_nothing_to_compare_with() -> None:
+    def run(name: str, seed: int) -> Result:
+        raise RunFailed("the people's process failed")
+
+    with pytest.raises(EnvironmentFailure, match="the people's process failed"):
+        side_by_side(["full", "off"], [1], run)
 
 
 def test_json_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
