@@ -12,7 +12,6 @@ import threading
 from importlib.metadata import version
 
 import pytest
-import uvicorn.protocols.http.httptools_impl as http_impl
 import uvicorn.protocols.websockets.websockets_sansio_impl as ws_impl
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -299,31 +298,6 @@ def test_a_short_secret_is_refused_at_once() -> None:
 
 def test_uvicorn_is_the_version_whose_inner_parts_we_use() -> None:
     assert version("uvicorn") == "0.54.0"
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "config",
-        "server_state",
-        "app_state",
-        "loop",
-        "parser",
-        "transport",
-        "server",
-        "client",
-        "headers",
-    ],
-)
-def test_the_inner_parts_of_uvicorns_http_protocol_that_the_edge_uses_are_there(name: str) -> None:
-    async def app(scope: object, receive: object, send: object) -> None: ...
-
-    async def made() -> http_impl.HttpToolsProtocol:
-        config = Config(app, ws="websockets-sansio", lifespan="off", log_config=None, interface="asgi3")
-        config.load()
-        return http_impl.HttpToolsProtocol(config, ServerState(), {})
-
-    assert hasattr(asyncio.run(made()), name)
 
 
 @pytest.mark.parametrize(
