@@ -219,7 +219,8 @@ class _Maker:
             self._victim(victims)
             self._work.run()
             self._connection.events.clear()
-            put_events(self._connection, [AllChanged()], self._now_ms)
+            # A moment later than the seed's own: both makers of ids may have had the same slot.
+            put_events(self._connection, [AllChanged()], self._now_ms + 1)
         popular = next(member for member in members if member.kind == "popular")
         return Community(
             members=tuple(one for one in members if one.kind not in ("sleeper", "popular")),
