@@ -253,7 +253,7 @@ def identify(
         if entry is not None:
             if entry.identity is not None:
                 identity = entry.identity
-            if at_s - entry.checked_at_s < FRESH_S:
+            if entry.is_fresh(at_s):
                 fresh = entry
     if credentials.cookie is not None:
         known = _claims_of(secret, credentials.cookie)
@@ -261,7 +261,7 @@ def identify(
             session, own = known
             if identity is stranger:
                 identity = own
-    # Half the time that Visit(…) takes, for each request of a member; so with the credentials above.
+    # Visit(…) would go through a function of Python's for each request of a member; so with the credentials above.
     return tuple.__new__(Visit, (identity, address, token_hash, fresh, session, entry))
 
 

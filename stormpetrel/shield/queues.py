@@ -163,7 +163,7 @@ class _Line:
         self.identity = identity
         self.start = start
         self.number = number
-        # A list: nearly always of one, and a deque costs six times as much to make.
+        # A list: nearly always of one, and a deque costs more to make.
         self.tickets: list[Ticket] = []
         self.debt_s = 0.0
 
