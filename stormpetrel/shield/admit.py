@@ -86,10 +86,9 @@ class Gate:
     def spend(
         self,
         identity: Identity,
-        *,
+        at_s: float,
         token_hash: bytes | None = None,
         sign_in_path: bytes | None = None,
-        at_s: float,
     ) -> str:
         """Spend one request of every ceiling that applies; "" or the name of the one that is reached.
 

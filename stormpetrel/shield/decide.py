@@ -225,20 +225,8 @@ class Shield:
             )
         elif self._challenges and cutoff_s and (kind != PAGE or PASSED not in (cookie or b"")):
             because = CHALLENGE
-        if because:
-            pass
-        elif self._is_full:
-            # The only ceiling there is in this mode; asked without a detour.
-            ceiling = self.gate.ceiling
-            if ceiling.limit:
-                if ceiling.take(identity, at_s):
-                    ticket.left = ceiling.left
-                else:
-                    because = "ceiling/requests"
-        else:
-            because = self.gate.spend(
-                identity, token_hash=visit.token_hash, sign_in_path=path if changes else None, at_s=at_s
-            )
+        if not because:
+            because = self.gate.spend(identity, at_s, visit.token_hash, path if changes else None)
             ticket.left = self.gate.ceiling.left
         if because:
             ticket.because = because
