@@ -59,7 +59,8 @@ http {{
   limit_conn_zone $binary_remote_addr zone=connections:10m;
   limit_req_status 429;
   limit_conn_status 429;
-  map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
+  map $http_upgrade $websocket_upgrade {{ default ''; '~*^websocket$' websocket; }}
+  map $websocket_upgrade $connection_upgrade {{ default ''; websocket upgrade; }}
   upstream server {{ server 127.0.0.1:{upstream_port}; keepalive 64; }}
   server {{
     listen 127.0.0.1:{port} backlog=4096;
@@ -72,7 +73,7 @@ http {{
       proxy_set_header Host $http_host;
       proxy_set_header X-Forwarded-For $remote_addr;
       proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Upgrade $websocket_upgrade;
       proxy_set_header Connection $connection_upgrade;
       proxy_buffering off;
       proxy_read_timeout 90s;

@@ -33,6 +33,12 @@ SAME_FOR_ALL = b"/assets/"
 """Files of pages: browsers send their session with them too, and get what everybody gets, from memory."""
 MIN_UPLOAD_BYTES_PER_S = 32_768
 """An upload's body deadline grows by its declared length at this pace."""
+MAX_OVERHEAD_BYTES = 16_384
+"""Chunk sizes, chunk extensions and trailers of a body may take this much, and as much again as the content.
+Node.js stops chunk extensions at the same size (CVE-2024-22019)."""
+MIN_CHUNK_BYTES = 64
+"""Smaller chunks cost more in calls than in bytes: past `MAX_SMALL_CHUNKS` their average must be at least this."""
+MAX_SMALL_CHUNKS = 256
 
 _log = logging.getLogger("stormpetrel.edge")
 _ASGI = {"version": "3.0", "spec_version": "2.4"}
@@ -75,6 +81,8 @@ class MessageReader(EdgeConnection):
         self._body_left = 0
         self._is_chunked = False
         self._is_in_body = False
+        self._raw_body_bytes = 0
+        self._chunks = 0
         self._overrun = False
         self._is_sealed = False
         self._complete = False
@@ -115,6 +123,9 @@ class MessageReader(EdgeConnection):
         self.url = self.url + url if self.url else url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_in_body:
+            # A trailer: never merged into the headers, which were acted on (RFC 9110, 6.5.1).
+            return
         name = name.lower()
         self.headers.append((name, value))
         if name in _FACTS:
@@ -148,14 +159,9 @@ class MessageReader(EdgeConnection):
         if not is_target:
             self._fail(400, "edge/malformed", "The address could not be read")
             return
-        length = 0
-        self._is_chunked = b"transfer-encoding" in facts
-        if b"content-length" in facts:
-            try:
-                length = int(facts[b"content-length"])
-            except ValueError:
-                self._fail(400, "edge/malformed", "The request could not be read")
-                return
+        length = self._take_framing(facts)
+        if length is None:
+            return
         path = self._path
         credentials = None
         if self._query or b"authorization" in facts or b"cookie" in facts or b"upgrade" in facts:
@@ -182,8 +188,9 @@ class MessageReader(EdgeConnection):
             if method == "CONNECT":
                 self._fail(405, "edge/connect", "This server is not a proxy")
                 return
-            if facts.get(b"upgrade", b"").lower() == b"websocket":
-                if method != "GET" or length or self._is_chunked or version != "1.1":
+            # Another protocol is not offered here, and its name is ignored (RFC 9110, 7.8).
+            if facts[b"upgrade"].lower() == b"websocket":
+                if method != "GET" or version != "1.1":
                     self._fail(400, "edge/malformed", "A WebSocket handshake is a GET without a body")
                     return
                 self._is_upgrade = True
@@ -206,6 +213,32 @@ class MessageReader(EdgeConnection):
                 is_introduced=has_visitor_cookie(facts.get(b"cookie")),
             )
 
+    def _take_framing(self, facts: dict[bytes, bytes]) -> int | None:
+        """Return the declared length of the body in bytes (0: none, or chunked); None when the message is refused.
+
+        A proxy in front and this edge must agree where a message ends, so everything that two parsers are known
+        to read differently is refused (RFC 9112, 6.1 and 6.3). The parser itself refuses a length beside
+        chunks, two lengths, bare line feeds and folded headers.
+        """
+        coding = facts.get(b"transfer-encoding")
+        self._is_chunked = coding is not None
+        if coding is not None and coding.lower() != b"chunked":
+            self._fail(501, "edge/malformed", "The only transfer coding that this server reads is chunked")
+            return None
+        if coding is not None and self._version != "1.1":
+            self._fail(400, "edge/malformed", "HTTP/1.0 has no transfer codings")
+            return None
+        try:
+            length = int(facts.get(b"content-length", b"0"))
+        except ValueError:
+            self._fail(400, "edge/malformed", "The request could not be read")
+            return None
+        if (length or coding is not None) and b"upgrade" in facts:
+            # The parser ends such a message at its head and would read the body as the next request.
+            self._fail(400, "edge/malformed", "A request that asks for another protocol has no body")
+            return None
+        return length
+
     def on_body(self, body: bytes) -> None:
         if self._failure is not None:
             return
@@ -214,6 +247,7 @@ class MessageReader(EdgeConnection):
         cycle = self._cycle
         self._input_bytes += len(body)
         if self._is_chunked:
+            self._chunks += 1
             self._received += len(body)
             if self._received > self._body_limit:
                 self._fail(413, "edge/body-too-large", "The request is too large")
@@ -237,6 +271,8 @@ class MessageReader(EdgeConnection):
             self._input_bytes -= len(body)
 
     def on_message_complete(self) -> None:
+        if self._is_chunked:
+            self._check_chunks()
         if self._failure is not None:
             return
         self._clean = True
@@ -263,6 +299,8 @@ class MessageReader(EdgeConnection):
                 over = True
                 piece = piece[:allowed]
             self._head_bytes = len(piece) if self._clean else self._head_bytes + len(piece)
+        elif self._is_chunked:
+            self._raw_body_bytes += len(piece)
         try:
             if piece:
                 self.parser.feed_data(piece)
@@ -282,6 +320,8 @@ class MessageReader(EdgeConnection):
                 _log.error("the edge failed on a request", exc_info=error.__context__)
             self._refuse_input(400, "edge/malformed", "The request could not be read")
             return False
+        if self._is_chunked:
+            self._check_chunks()
         if self._failure is not None:
             failure, self._failure = self._failure, None
             self._refuse_input(failure.status, failure.because, failure.safe_text)
@@ -295,6 +335,15 @@ class MessageReader(EdgeConnection):
             self._refuse_input(431, "edge/head-too-large", "The request's head is too large")
             return False
         return True
+
+    def _check_chunks(self) -> None:
+        """Refuse a chunked body that brings more work than content: tiny chunks, endless extensions or trailers."""
+        received = self._received
+        if (
+            self._raw_body_bytes > MAX_OVERHEAD_BYTES + 2 * received
+            or self._chunks > MAX_SMALL_CHUNKS + received // MIN_CHUNK_BYTES
+        ):
+            self._fail(400, "edge/malformed", "The chunks of the request are too small")
 
     def _terminator(self, data: bytes, at: int) -> int:
         """Where the message's blank line ends in `data`, looking from `at`; -1: not in here.
@@ -358,6 +407,8 @@ class MessageReader(EdgeConnection):
         self._body_left = length
         self._body_limit = limit
         self._received = 0
+        self._raw_body_bytes = 0
+        self._chunks = 0
         more_s = (
             max(length, 0 if length else limit) / MIN_UPLOAD_BYTES_PER_S
             if limit > config.max_body_bytes

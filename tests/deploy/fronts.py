@@ -142,16 +142,26 @@ def _program(name: str) -> str:
 
 
 COMMANDS = {"caddy": _caddy, "nginx": _nginx, "haproxy": _haproxy}
+FILES = {"caddy": "Caddyfile", "nginx": "site.conf", "haproxy": "haproxy.cfg"}
+"""Where each command writes the site's configuration."""
 
 
 @contextlib.contextmanager
-def a_front(name: str, directory: Path, *, edge_port: int) -> Iterator[Front]:
-    """The proxy `name` with its configuration of deploy/, in front of what listens on `edge_port`."""
+def a_front(
+    name: str, directory: Path, *, edge_port: int, mark: tuple[str, str] | None = None
+) -> Iterator[Front]:
+    """The proxy `name` with its configuration of deploy/, in front of what listens on `edge_port`.
+
+    `mark`: a line that the test adds, after the line that matches the pattern.
+    """
     require(name)
     directory.mkdir(parents=True, exist_ok=True)
     pem = make_certificate(directory)
     with reserved_ports(2) as (port, plain_port):
         command = COMMANDS[name](directory, pem, port, plain_port, edge_port)
+        if mark is not None:
+            path = directory / FILES[name]
+            path.write_text(_replaced(path.read_text(encoding="utf-8"), (mark[0], rf"\g<0>{mark[1]}")))
         log_path = directory / "front.log"
         with open(log_path, "wb") as log:
             process = subprocess.Popen(
