@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 from uvicorn.protocols.utils import ClientDisconnected
 
+from stormpetrel.cpu import CpuMeter
 from stormpetrel.edge.cache import MAX_KEPT_BYTES, METERED, Flight, Headers, Page
 from stormpetrel.edge.heads import Head
 from stormpetrel.edge.streams import EventStream
 from stormpetrel.edge.worker import EdgeWorker, Message, Scope
 from stormpetrel.shield.answer import Refused
-from stormpetrel.shield.queues import Ticket
+from stormpetrel.shield.queues import RUNNING, Ticket
 
 if TYPE_CHECKING:
     from stormpetrel.edge.protocol import EdgeProtocol
@@ -37,6 +38,8 @@ _NO_BODY = frozenset({204, 304})
 _names: dict[bytes, bytes] = {}
 _NAMES = 1024
 _JOINED_BYTES = 65_536
+NOT_WORTH_CHARGING_S = 0.0001
+"""What a request costs after its slot is given back is charged from here on; most end in less."""
 # Headers that come with the same value again and again, and the line each gives: an answer has a dozen of them.
 _REPEATED_NAMES = frozenset(
     b"access-control-allow-origin access-control-expose-headers cache-control content-security-policy "
@@ -72,9 +75,11 @@ class Cycle:
 
     __slots__ = (
         "__weakref__",
+        "_charged_s",
         "_chunked",
         "_headers",
         "_left",
+        "_meter",
         "_piece_bytes",
         "_pieces",
         "_sent",
@@ -140,6 +145,8 @@ class Cycle:
         self._piece_bytes = 0
         self._told_end = False
         self._wakeup: asyncio.Future[None] | None = None
+        self._meter: CpuMeter | None = None
+        self._charged_s = 0.0
 
     # What the gate decides
 
@@ -150,7 +157,8 @@ class Cycle:
             self.protocol.hand_over(self)
             return
         worker.counts.admitted += 1
-        self.task = task = worker.loop.create_task(self._run())
+        self._meter = CpuMeter(self._run())
+        self.task = task = worker.loop.create_task(self._meter)
         worker.tasks.add(task)
 
     def refuse(self, because: str) -> None:
@@ -159,7 +167,11 @@ class Cycle:
 
     def release(self) -> None:
         """Give the slot back; again is ignored. Also the application's `scope["release_slot"]`."""
-        self.worker.give_back(self.ticket)
+        meter = self._meter
+        cpu_s = 0.0
+        if self.ticket.state == RUNNING and meter is not None:
+            self._charged_s = cpu_s = meter.cpu_s
+        self.worker.give_back(self.ticket, cpu_s)
 
     def open_stream(self, heartbeat: bytes) -> EventStream:
         """`scope["open_stream"]`: an answer that was begun stays open until its client goes or `end`.
@@ -217,7 +229,16 @@ class Cycle:
             if self.task is not None:
                 worker.tasks.discard(self.task)
             self.release()
+            self._charge_rest()
             self.land(retry=False)
+
+    def _charge_rest(self) -> None:
+        """Charge what was used since the slot was given back: a write renders its answer only then."""
+        meter = self._meter
+        if meter is not None:
+            more_s = meter.cpu_s - self._charged_s
+            if more_s > NOT_WORTH_CHARGING_S:
+                self.worker.shield.spent_later(self.ticket, more_s)
 
     def _fail(self, error: BaseException) -> None:
         worker = self.worker

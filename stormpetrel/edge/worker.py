@@ -202,14 +202,14 @@ class EdgeWorker:
         """What `watch` wants from now on. ValueError when an entry is none; then nothing changes."""
         self.shield.direct(directions, epoch_s=self.epoch_s(self.loop.time()))
 
-    def give_back(self, ticket: Ticket) -> None:
-        """A request's slot, if it holds one."""
+    def give_back(self, ticket: Ticket, cpu_s: float = 0.0) -> None:
+        """Take a request's slot back, if it holds one, and run the next. `cpu_s`: the CPU time used until now."""
         if ticket.state == RUNNING:
-            self.done(ticket)
+            self.done(ticket, cpu_s)
 
-    def done(self, ticket: Ticket) -> None:
-        """A request gives its slot back; whoever is next runs."""
-        self.shield.done(ticket, self.loop.time())
+    def done(self, ticket: Ticket, cpu_s: float) -> None:
+        """Take back the slot that a request holds."""
+        self.shield.done(ticket, cpu_s)
         if len(self.gate.queue):
             self.settle()
 

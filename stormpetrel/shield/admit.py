@@ -110,7 +110,6 @@ class Gate:
         if self.running < self.slots and not self.queue.count:
             self.running += 1
             ticket.state = RUNNING
-            ticket.started_s = at_s
             self.overload.least[ticket.lane] = 0.0
             return ""
         because, displaced = self.queue.offer(ticket, at_s)
@@ -131,20 +130,25 @@ class Gate:
         if ticket is not None:
             self.running += 1
             ticket.state = RUNNING
-            ticket.started_s = at_s
             if not ticket.ahead:
                 self.overload.waited(ticket.lane, at_s - ticket.entered_s)
         return ticket
 
-    def done(self, ticket: Ticket, at_s: float) -> float:
-        """The ticket gives its slot back, once, and is charged what it cost: that, in seconds; -1 when again."""
+    def done(self, ticket: Ticket, cpu_s: float) -> float:
+        """Take the ticket's slot back, once, and charge it: return the cost in seconds, -1 when it had none.
+
+        `cpu_s`: the CPU time it used while it held the slot. How long it held it does not matter: that grows
+        with what others do.
+        """
         if ticket.state != RUNNING:
             return -1.0
         ticket.state = GONE
         self.running -= 1
         self._done += 1
-        cost_s = ticket.fixed_cost_s + at_s - ticket.started_s
+        cost_s = ticket.fixed_cost_s + cpu_s
         self.queue.charge(ticket, cost_s)
+        # From now on it waits for nothing, and its estimate was taken back.
+        ticket.entered_s = -1.0
         return cost_s
 
     def leave(self, ticket: Ticket) -> None:

@@ -55,7 +55,7 @@ from stormpetrel.shield.reports import Directions, WorkerReport
 from stormpetrel.shield.usage import Usage
 
 WRITE_COST_S = 0.002
-"""What a write costs beside its slot, which it gives back while it waits: the writer's time, and its echo."""
+"""What a write costs beside its coroutine: the writer's time, and its echo."""
 SIGN_IN_COST_S = 0.021
 """An argon2id check (heavy.py)."""
 READERS = 4096
@@ -233,12 +233,17 @@ class Shield:
             ticket.state = GONE
         return ticket
 
-    def done(self, ticket: Ticket, at_s: float) -> None:
-        """The ticket gives its slot back, once; what it cost is learnt."""
-        cost_s = self.gate.done(ticket, at_s)
+    def done(self, ticket: Ticket, cpu_s: float) -> None:
+        """Take the ticket's slot back, once, and learn what it cost. `cpu_s`: the CPU time used until now."""
+        cost_s = self.gate.done(ticket, cpu_s)
         if cost_s >= 0.0:
             self.usage.spent(ticket, cost_s)
             self.ledger.count(ticket, "served")
+
+    def spent_later(self, ticket: Ticket, cpu_s: float) -> None:
+        """Charge CPU time that the request used after it gave its slot back."""
+        self.gate.queue.charge(ticket, cpu_s)
+        self.usage.spent_later(ticket.identity, cpu_s)
 
     def leave(self, ticket: Ticket) -> None:
         """Whoever waited is gone."""

@@ -15,7 +15,7 @@ from stormpetrel.shield.identify import Identity
 
 NEW, WAITING, RUNNING, GONE = 0, 1, 2, 3
 REQUEST_COST_S = 0.0001
-"""What a request costs beside the time it held its slot: parsing and writing, measured at the edge."""
+"""What a request costs beside the CPU time of its coroutine: parsing and writing, measured at the edge."""
 LEVEL_S = 0.02
 """Newest first: identities whose CPU time differs by less than this are taken for equal."""
 
@@ -25,8 +25,8 @@ class Ticket:
 
     `state`: NEW, WAITING, RUNNING or GONE (done, refused, dropped). `ahead`: how many of its own identity
     waited before it. `left`: of its ceiling, when there is one. The last four are for who counts: `is_known` (it has
-    a credential), `is_neighbour` (its network is known), `fixed_cost_s` (what it costs beside the time it holds its
-    slot).
+    a credential), `is_neighbour` (its network is known), `fixed_cost_s` (what it costs beside the CPU time of its
+    coroutine).
     """
 
     __slots__ = (
@@ -43,7 +43,6 @@ class Ticket:
         "lane",
         "left",
         "payload",
-        "started_s",
         "state",
     )
 
@@ -72,7 +71,6 @@ class Ticket:
         self.left = 0.0
         # Negative: it never waited.
         self.entered_s = -1.0
-        self.started_s = 0.0
         self.deadline_s = 0.0
 
 

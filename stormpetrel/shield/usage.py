@@ -65,6 +65,12 @@ class Usage:
         used.cpu_s += cpu_s
         used.requests += 1
 
+    def spent_later(self, identity: Identity, cpu_s: float) -> None:
+        """Add to what an identity used without counting a request. What it did is a second old at most."""
+        used = self._now.get(identity) or self._last.get(identity)
+        if used is not None:
+            used.cpu_s += cpu_s
+
     def refused(self, ticket: Ticket) -> None:
         """A ticket was refused."""
         used = self._now.get(ticket.identity) or self._begin(ticket)

@@ -41,7 +41,7 @@ class Visited:
             leads=lambda path: leads,
         )
         self.cost_s = cost_s
-        self.running: list[Ticket] = []
+        self.running: list[tuple[float, Ticket]] = []  # when it began
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self._next_turn_s = self.at_s + TICK_S
 
@@ -114,7 +114,7 @@ class Visited:
             if because:
                 ticket.because = because
             elif ticket.state == RUNNING:
-                self.running.append(ticket)
+                self.running.append((self.at_s, ticket))
         if ticket.state == GONE:
             self._refuse(ticket, ticket.because)
         self._evict()
@@ -124,21 +124,21 @@ class Visited:
         """Requests end, others begin, deadlines and windows pass."""
         end_s = self.at_s + seconds
         while True:
-            ends_s = min((t.started_s + self.cost_s for t in self.running), default=end_s + 1)
+            ends_s = min((began_s + self.cost_s for began_s, _ in self.running), default=end_s + 1)
             at_s = min(ends_s, self._next_turn_s)
             if at_s > end_s:
                 break
             self.at_s = max(self.at_s, at_s)
             if ends_s <= self._next_turn_s:
-                done = min(self.running, key=lambda t: t.started_s)
-                self.running.remove(done)
-                self.shield.done(done, self.at_s)
+                # The one that began first.
+                _, done = self.running.pop(0)
+                self.shield.done(done, self.cost_s)
                 self.outcomes[done.channel, "served"] += 1
             else:
                 self._next_turn_s += TICK_S
                 self.shield.turn(at_s=self.at_s, epoch_s=self.epoch_s)
             while (ticket := self.shield.gate.next(self.at_s)) is not None:
-                self.running.append(ticket)
+                self.running.append((self.at_s, ticket))
             self._evict()
         self.at_s = end_s
 
