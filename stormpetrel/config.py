@@ -103,7 +103,7 @@ class EdgeConfig:
     )
     max_header_bytes: int = _key(16_384, "largest request head", low=512, high=1_048_576)
     max_body_bytes: int = _key(
-        1_048_576, "largest request body outside uploads", low=1024, high=1_073_741_824
+        65_536, "largest request body outside uploads and long texts", low=1024, high=1_073_741_824
     )
     max_connections: int = _key(
         0, "open connections per worker; 0: 90 % of the open-file limit", low=0, high=10_000_000

@@ -38,6 +38,8 @@ from stormpetrel.model.event import (
     PostDeleted,
     PostEdited,
 )
+from stormpetrel.model.filter import MAX_KEYWORD_CHARACTERS
+from stormpetrel.model.moderation import MAX_TEXT
 from stormpetrel.model.post import Visibility
 from stormpetrel.reader_filters import ReaderFilters
 from stormpetrel.storage.database import Database
@@ -144,8 +146,14 @@ def _reporter(name: str, config: Config, worker: EdgeWorker) -> Reporter:
 
 
 def body_limits(config: Config) -> Callable[[bytes], int]:
-    """The largest body by path: where files are uploaded it may be larger."""
+    """Return a function that gives the largest body in bytes by path, for requests with a credential.
+
+    It is `edge.max_body_bytes`, and more where files or long texts are sent.
+    """
     plain = config.edge.max_body_bytes
+    # A form takes up to nine bytes for a character.
+    keywords = max(plain, 9 * MAX_KEYWORD_CHARACTERS + FORM_BYTES)
+    texts = max(plain, 9 * MAX_TEXT + FORM_BYTES)
     pictures = max(plain, 2 * config.media.max_image_bytes + FORM_BYTES)
     files = max(plain, 4 * config.media.max_image_bytes + config.media.max_video_bytes + FORM_BYTES)
     by_path = {
@@ -155,12 +163,19 @@ def body_limits(config: Config) -> Callable[[bytes], int]:
         b"/api/v1/accounts/update_credentials": pictures,
         b"/settings/profile": pictures,
     }
+    by_prefix = (
+        (b"/api/v1/media/", pictures),
+        (b"/admin/texts", texts),
+        (b"/settings/filters", keywords),
+        (b"/api/v1/filters", keywords),
+        (b"/api/v2/filters", keywords),
+    )
 
     def limit(path: bytes) -> int:
         known = by_path.get(path)
         if known is not None:
             return known
-        return pictures if path.startswith(b"/api/v1/media/") else plain
+        return next((bytes_ for prefix, bytes_ in by_prefix if path.startswith(prefix)), plain)
 
     return limit
 

@@ -10,7 +10,6 @@ import base64
 import binascii
 import functools
 import secrets
-from urllib.parse import unquote_plus
 
 import msgspec
 
@@ -26,6 +25,7 @@ from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import applications as rules
 from stormpetrel.rules.access import revoke_token
 from stormpetrel.rules.applications import OAuthRefusal
+from stormpetrel.shield.percent import unquoted
 
 INVALID_GRANT = (
     "The provided authorization grant is invalid, expired, revoked, does not match the redirection URI used in "
@@ -129,11 +129,15 @@ async def _client(request: Request, given: ClientCredentials) -> Application:
     )
 
 
+def _form_decoded(text: str) -> str:
+    return unquoted(text.replace("+", " ").encode()).decode()
+
+
 def _basic(encoded: str) -> tuple[str, str]:
     """Client id and secret, which are percent-encoded before they are joined (RFC 6749 §2.3.1)."""
     try:
         client_id, _, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-        return unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
+        return _form_decoded(client_id), _form_decoded(secret)
     except (binascii.Error, ValueError) as error:
         raise OAuthRefusal("invalid_request", "The Authorization header could not be read.") from error
 

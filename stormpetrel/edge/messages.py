@@ -7,8 +7,8 @@ what they are told, and the caller acts once the parser has returned.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import urllib.parse
 from typing import Any
 
 import httptools
@@ -25,12 +25,15 @@ from stormpetrel.shield.answer import Refused
 from stormpetrel.shield.canary import HEADER as CANARY
 from stormpetrel.shield.identify import Visit, credentials_of, identify
 from stormpetrel.shield.marks import has_visitor_cookie
+from stormpetrel.shield.percent import unquoted
 
 MAX_URL_BYTES = 8192
 STREAM_FROM_BYTES = 65_536
 """An upload starts to run when it has brought this much; smaller bodies are complete before they run."""
 SAME_FOR_ALL = b"/assets/"
 """Files of pages: browsers send their session with them too, and get what everybody gets, from memory."""
+MAX_HEADERS = 100
+"""Each costs a call. Apache takes 100 too, browsers and proxies together send some 40."""
 MIN_UPLOAD_BYTES_PER_S = 32_768
 """An upload's body deadline grows by its declared length at this pace."""
 MAX_OVERHEAD_BYTES = 16_384
@@ -93,6 +96,7 @@ class MessageReader(EdgeConnection):
         # The message that was parsed
         self._method = ""
         self._path = b""
+        self._path_text = ""
         self._query = b""
         self._version = "1.1"
         self._keep_alive = True
@@ -127,6 +131,9 @@ class MessageReader(EdgeConnection):
             # A trailer: never merged into the headers, which were acted on (RFC 9110, 6.5.1).
             return
         name = name.lower()
+        if len(self.headers) >= MAX_HEADERS:
+            self._fail(431, "edge/head-too-large", "The request has too many headers")
+            return
         self.headers.append((name, value))
         if name in _FACTS:
             facts = self._facts
@@ -377,8 +384,10 @@ class MessageReader(EdgeConnection):
             self._path, _, self._query = url.partition(b"?")
         elif url == b"*" and self._method == "OPTIONS":
             self._path, self._query = b"*", b""
+            self._path_text = "*"
+            return True
         elif self._method == "CONNECT":
-            self._path, self._query = b"", b""
+            self._path, self._path_text, self._query = b"", "", b""
             return True
         else:
             # Absolute form, as proxies are sent (RFC 9112, 3.2.2).
@@ -389,8 +398,16 @@ class MessageReader(EdgeConnection):
             if parsed.schema is None or parsed.schema.lower() not in (b"http", b"https") or not parsed.host:
                 return False
             self._path, self._query = parsed.path or b"/", parsed.query or b""
-        if url.isascii() and b"%00" not in self._path:
-            return True
+        path = self._path
+        if url.isascii():
+            if b"%" not in path:
+                self._path_text = path.decode("ascii")
+                return True
+            with contextlib.suppress(ValueError):
+                plain = unquoted(path)
+                if b"\0" not in plain:
+                    self._path_text = plain.decode("utf-8", "replace")
+                    return True
         self._path = b""
         return False
 
@@ -399,7 +416,9 @@ class MessageReader(EdgeConnection):
         worker = self.worker
         config = worker.config
         limit = config.max_body_bytes
-        if worker.body_limit is not None:
+        visit = self._visit
+        # Files come with a credential. One not looked up yet may be right: its body is read only after it was.
+        if worker.body_limit is not None and visit is not None and not visit.is_anonymous:
             limit = worker.body_limit(self._path)
         if length > limit:
             self._fail(413, "edge/body-too-large", "The request is too large")
@@ -420,7 +439,6 @@ class MessageReader(EdgeConnection):
 
     def _scope(self, visit: Visit) -> Scope:
         """The ASGI scope of the message that was parsed."""
-        path = self._path.decode("ascii")
         return {
             "type": "http",
             "asgi": _ASGI,
@@ -430,7 +448,7 @@ class MessageReader(EdgeConnection):
             "scheme": self.worker.scheme,
             "method": self._method,
             "root_path": "",
-            "path": urllib.parse.unquote(path) if "%" in path else path,
+            "path": self._path_text,
             "raw_path": self._path,
             "query_string": self._query,
             "headers": self.headers,

@@ -25,6 +25,14 @@ MAX_MESSAGE_BYTES = 65_536
 PING_S = 30.0
 """An idle stream is asked this often whether it still lives, and has as long to say so."""
 WRITE_BUFFER_BYTES = 65_536
+SLICE_BYTES = 512
+"""What one turn of the loop reads: 85 empty frames, at 20 µs each."""
+MAX_UNREAD_INPUT_BYTES = 1_048_576
+"""What may wait for its turn: some reads of the transport."""
+MAX_FRAMES = 256
+FRAMES_PER_S = 20.0
+"""A client may send so many frames at once, and so many a second: it subscribes, unsubscribes and answers pings."""
+POLICY_VIOLATION = 1008
 _MEDIUM = 126
 _LONG = 65_536
 
@@ -121,6 +129,10 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
         self._left: Callable[[], None] | None = None
         self._is_write_paused = False
         self._write_mark = 0
+        self._unread = b""
+        self._is_slicing = False
+        self._frames = 0.0
+        self._frames_at_s = 0.0
 
     def stand_for(self, client: tuple[str, int] | None, left: Callable[[], None] | None) -> None:
         """Behind a proxy: who is at the other end, and what is called when they are gone."""
@@ -154,9 +166,47 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
             self.worker.counts.closed["write"] += 1
             self.abort()
             return
-        super().data_received(data)
+        self._unread += data
+        if len(self._unread) == len(data):
+            self._read_slice()
+        elif len(self._unread) > MAX_UNREAD_INPUT_BYTES:
+            self.worker.counts.closed["memory"] += 1
+            self.abort()
+
+    def _read_slice(self) -> None:
+        """Read a part of what came, and see to it that the rest is read in the next turn of the loop."""
+        piece, self._unread = self._unread[:SLICE_BYTES], self._unread[SLICE_BYTES:]
         if self.transport.is_closing():
+            self._unread = b""
             self._arm_closing()
+            return
+        self.conn.receive_data(piece)
+        at_s = self.loop.time()
+        self._frames = max(0.0, self._frames - (at_s - self._frames_at_s) * FRAMES_PER_S) + len(
+            self.conn.events
+        )
+        self._frames_at_s = at_s
+        if self._frames > MAX_FRAMES and self.handshake_complete:
+            self.worker.counts.closed["frames"] += 1
+            self._unread = b""
+            self.conn.events_received()
+            self.end(POLICY_VIOLATION)
+            return
+        if self.conn.parser_exc is not None:
+            self._unread = b""
+            self.handle_parser_exception()
+        else:
+            self.handle_events()
+        if self._unread:
+            self.transport.pause_reading()
+            self._is_slicing = True
+            self.loop.call_soon(self._read_slice)
+        elif self.transport.is_closing():
+            self._arm_closing()
+        elif self._is_slicing:
+            self._is_slicing = False
+            if not self.read_paused:
+                self.transport.resume_reading()
 
     async def run_asgi(self) -> None:
         cast(dict[str, Any], self.scope).update(self._extras, open_stream=self.open_stream)

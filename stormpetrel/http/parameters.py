@@ -4,6 +4,7 @@ booleans as strings. Turned into one tree, then into a typed struct."""
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import types
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 MAX_PARAMETERS = 500
 MAX_DEPTH = 4
+MAX_JSON_VALUES = 10_000
+"""Commas and brackets in a JSON body: each may be a value to make. Of 64 KB of `[],` 22,000 take 1 ms."""
 
 _KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)\Z")
 _PART = re.compile(r"\[([^\[\]]*)\]")
@@ -32,13 +35,13 @@ def nest(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     for count, (key, value) in enumerate(pairs):
         if count >= MAX_PARAMETERS:
             raise Malformed("The request has too many parameters")
+        if key.count("[") >= MAX_DEPTH:
+            raise Malformed("The request's parameters are nested too deeply")
         match = _KEY.match(key)
         if match is None:
             tree[key] = value
             continue
         path = [match[1], *_PART.findall(match[2])]
-        if len(path) > MAX_DEPTH:
-            raise Malformed("The request's parameters are nested too deeply")
         _put(tree, path, value)
     return {key: _lists(value) for key, value in tree.items()}
 
@@ -129,11 +132,24 @@ def _said(text: str) -> str:
     return f"{where.strip('`').removeprefix('$.')}: {what}" if where else what
 
 
+def _number(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("the number is too large")
+    return number
+
+
+# msgspec's own reading of numbers takes 260 ns for each byte of 1.2345678901234567e-300, Python's 23.
+_JSON = msgspec.json.Decoder(float_hook=_number)
+
+
 def read_json(body: bytes) -> dict[str, Any]:
     """The object in a JSON body. Raises Malformed for anything else."""
+    if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_JSON_VALUES:
+        raise Malformed("The body has too many values")
     try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        value = _JSON.decode(body)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Malformed("The body is not valid JSON") from error
     if not isinstance(value, dict):
         raise Malformed("The body must be a JSON object")

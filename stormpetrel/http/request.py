@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.datastructures import UploadFile
@@ -23,6 +22,7 @@ from stormpetrel.media.job import NO_ROOM
 from stormpetrel.media.store import FULL
 from stormpetrel.model.access import Access
 from stormpetrel.model.ids import parse_id
+from stormpetrel.shield import percent
 
 if TYPE_CHECKING:
     from stormpetrel.http.routing import Route
@@ -33,6 +33,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 FORM_COOKIE = "stormpetrel_form"
 """Ties a form to the browser that was shown it, before anybody is signed in."""
 MAX_PART_BYTES = 1_048_576
+MAX_PARTS = 100
+"""Fields of a multipart form: each costs 9 µs to read, more than its bytes, and no form has half as many."""
 _PERSON = b"petrel.csrf.1"
 
 
@@ -200,9 +202,7 @@ class Request:
 
     async def _multipart(self) -> list[tuple[str, Any]]:
         try:
-            form = await self._read().form(
-                max_files=16, max_fields=MAX_PARAMETERS, max_part_size=MAX_PART_BYTES
-            )
+            form = await self._read().form(max_files=16, max_fields=MAX_PARTS, max_part_size=MAX_PART_BYTES)
         except MultiPartException as error:
             raise Malformed(f"The form could not be read: {error.message}") from error
         except ClientDisconnect as error:
@@ -291,10 +291,9 @@ def _pairs(text: bytes) -> list[tuple[str, str]]:
     if not text:
         return []
     try:
-        return parse_qsl(
-            text.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict"
-        )
+        found = percent.pairs(text, most=MAX_PARAMETERS)
+        return [(name.decode("utf-8"), value.decode("utf-8")) for name, value in found]
     except UnicodeDecodeError as error:
         raise Malformed("The parameters are not valid UTF-8") from error
     except ValueError as error:
-        raise Malformed("The request has too many parameters") from error
+        raise Malformed(f"The parameters could not be read: {error}") from error

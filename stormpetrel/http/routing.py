@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 
-from stormpetrel.shield.identify import parse_query
+from stormpetrel.shield.percent import pairs, unquoted
 
 if TYPE_CHECKING:
     from stormpetrel.http.request import Request
@@ -82,6 +82,14 @@ class _Node:
     routes: dict[str, Route] = field(default_factory=dict)
 
 
+def path_text(path: bytes) -> str:
+    """Return a raw path decoded, as `find` wants it. A path that cannot be decoded is given as it came."""
+    try:
+        return unquoted(path).decode("utf-8", "replace")
+    except ValueError:
+        return path.decode("latin-1")
+
+
 class Router:
     """Finds the route of a path. Raises ValueError when two routes claim the same URL."""
 
@@ -140,7 +148,7 @@ class Router:
 
     def leads(self, path: bytes) -> bool:
         """Whether there is a route at a raw path; what it is about may still not exist."""
-        return bool(self.find(unquote(path.decode("latin-1")))[0])
+        return bool(self.find(path_text(path))[0])
 
     def hot_key(self, path: bytes, query: bytes) -> bytes | None:
         """Under which key the hot-page cache holds this target, or None when it is never cached.
@@ -148,18 +156,20 @@ class Router:
         Parameters that the route does not name are dropped, so adding random ones finds the same page. It
         errs towards a key of its own: a page must never be kept under the key of a plainer question.
         """
-        routes, _ = self.find(unquote(path.decode("latin-1")))
+        routes, _ = self.find(path_text(path))
         route = routes.get("GET")
         if route is None or route.hot is None:
             return None
         if not query or not route.hot:
             return path
-        if query.count(b"&") >= MAX_HOT_PARAMETERS:
+        try:
+            given = pairs(query, most=MAX_HOT_PARAMETERS)
+        except ValueError:
             return None
         named = {name.partition("[")[0].encode() for name in route.hot}
         # `any[]=x`, `any[0]=x` and `any=x` all reach the handler. Of one name the order counts.
         kept = sorted(
-            ((name, value) for name, value in parse_query(query) if name.partition(b"[")[0] in named),
+            ((name, value) for name, value in given if name.partition(b"[")[0] in named),
             key=itemgetter(0),
         )
         return path + b"?" + urlencode(kept).encode() if kept else path

@@ -12,10 +12,10 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
-from urllib.parse import parse_qsl
 
 from stormpetrel.shield.cookies import COOKIE_NAME, SessionClaims
 from stormpetrel.shield.cookies import read as read_cookie
+from stormpetrel.shield.percent import parse_query
 
 FRESH_S = 60.0
 """A token's entry is believed this long; afterwards it still queues as its account until looked up again."""
@@ -215,16 +215,6 @@ def credentials_of(authorization: bytes | None, cookie: bytes | None, query: byt
     if token is None or not 0 < len(token) <= MAX_TOKEN_BYTES:
         return Credentials(None, session)
     return tuple.__new__(Credentials, (hashlib.sha256(token).digest(), session))
-
-
-def parse_query(query: bytes) -> list[tuple[bytes, bytes]]:
-    """Names and values of a query string, percent-decoded, blanks kept, in order; at most 256 are read."""
-    parts = query.split(b"&", 256)[:256]
-    text = b"&".join(parts).decode("latin-1")
-    return [
-        (name.encode("latin-1"), value.encode("latin-1"))
-        for name, value in parse_qsl(text, keep_blank_values=True, encoding="latin-1")
-    ]
 
 
 def identify(

@@ -180,19 +180,24 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read_and_the_refusal_arri
         assert place.app.scopes[0]["path"] == "/echo"
 
 
+TOKEN = "Authorization: Bearer of-a-member"
+
+
 def test_a_larger_body_is_possible_where_the_place_says_so_and_streams_into_the_application() -> None:
     limit = {"max_body_bytes": 2000}
     with a_place(edge=limit, body_limit=lambda path: 5_000_000 if path == b"/echo" else 2000) as place:
         body = bytes(range(256)) * 10_000
-        assert place.ask(post("/echo", body)).body == b"POST:" + body
+        assert place.ask(post("/echo", body, TOKEN)).body == b"POST:" + body
         chunked = b"".join(
             b"%x\r\n%b\r\n" % (50_000, body[i : i + 50_000]) for i in range(0, 500_000, 50_000)
         )
-        request = get("/echo", "Transfer-Encoding: chunked", method="POST") + chunked + b"0\r\n\r\n"
+        request = get("/echo", "Transfer-Encoding: chunked", TOKEN, method="POST") + chunked + b"0\r\n\r\n"
         with place.connect() as client:
             assert client.ask(request).body == b"POST:" + body[:500_000]
             assert client.ask(get("/other")).status == 200
-        assert place.ask(get("/other", "Content-Length: 2001", method="POST")).status == 413
+        assert place.ask(get("/other", "Content-Length: 2001", TOKEN, method="POST")).status == 413
+        # Without a credential there is nothing to upload.
+        assert place.ask(get("/echo", "Content-Length: 2001", method="POST")).status == 413
         place.until(lambda: place.server.worker.input_bytes == 0)
 
 
@@ -203,7 +208,7 @@ def test_an_upload_waits_for_its_client_without_holding_a_slot() -> None:
         ) as place,
         place.connect() as client,
     ):
-        client.send(get("/echo", "Content-Length: 200000", method="POST") + b"x" * 100_000)
+        client.send(get("/echo", "Content-Length: 200000", TOKEN, method="POST") + b"x" * 100_000)
         place.until(lambda: place.app.scopes)
         assert place.ask(get("/other")).status == 200
         client.send(b"x" * 100_000)

@@ -241,7 +241,7 @@ def test_caps_and_memory_bounds_follow_a_websocket() -> None:
             with contextlib.suppress(OSError):
                 for _ in range(400):
                     client.send(frame(9, b"p" * 100) * 200)
-            place.until(lambda: place.server.counts.closed["write"])
+            place.until(lambda: place.server.counts.closed["frames"])
         place.until(lambda: len(place.server.worker.caps) == 0)
         assert place.ask(get("/other")).status == 200
 
