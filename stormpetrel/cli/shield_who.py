@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from stormpetrel.config import Config
     from stormpetrel.storage.connection import Connection
 
-KINDS = ("token", "address", "user", "app", "account", "session")
+KINDS = ("token", "address", "user", "app", "account")
 HASH_SENT = 32
 """Digits of a token's hash that leave this command: enough to mean one token, useless for anything else."""
-MAX_SESSIONS = 50
 _LIKE_A_TOKEN = re.compile(r"[A-Za-z0-9_~.+/=-]{32,}\Z")
 
 
@@ -81,10 +80,6 @@ def _of_kind(config: Config, kind: str, text: str) -> Who:
     if kind == "account":
         number = entries.value("account", text)
         return Who("account", number, f"account {number}", (f"account:{number}",), (("account", number),))
-    if kind == "session":
-        if not text.isdigit():
-            raise SetupError("a session is a number, as in the journal")
-        return Who("session", text, f"session {text}", (f"session:{text}",))
     with open_store(config.database_url) as connection:
         found = _user_in(connection, text) if kind == "user" else _app_in(connection, text)
     if found is None:
@@ -199,10 +194,7 @@ def _user_in(connection: Connection, text: str) -> Who | None:
         "account",
         number,
         f"@{user.username}",
-        (
-            identity_text("account", user.account_id),
-            *(identity_text("session", one.session_id) for one in sessions[:MAX_SESSIONS]),
-        ),
+        (identity_text("account", user.account_id),),
         (("account", number),),
         min(made_ms, default=0) / 1000,
         note="" if made_ms else "has no app and no browser signed in",

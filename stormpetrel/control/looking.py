@@ -11,7 +11,7 @@ from stormpetrel.shield.classify import (
     NEAR,
     classify,
 )
-from stormpetrel.shield.decide import Shield
+from stormpetrel.shield.decide import Shield, parts_of
 from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.prefixes import prefix_of
 
@@ -22,14 +22,12 @@ def standing(shield: Shield, look: Look, *, at_s: float, epoch_s: float) -> Stan
     identity: Identity
     if kind == "account" and _is_number(value):
         identity = Identity("account", int(value))
-    elif kind == "session" and _is_number(value):
-        identity = Identity("session", int(value))
     elif kind == "address":
         identity = Identity("address", value)
     else:
         # An application's own token is one of its address's strangers, whichever that is.
         return Standing(look.number, "", 0, 0, is_demoted=False)
-    is_demoted = shield.usage.is_demoted(identity, at_s)
+    is_demoted = any(shield.usage.is_demoted(part, at_s) for part in parts_of(identity))
     limit = shield.gate.ceiling.rate_limit(identity, at_s, epoch_s=epoch_s)
     return Standing(
         look.number,

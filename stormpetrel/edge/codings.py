@@ -11,6 +11,8 @@ NAMES = (b"", b"gzip", b"br")
 ETAG_SUFFIXES = (b"", b"-gzip", b"-br")
 GZIP_LEVEL = 6
 BROTLI_QUALITY = 5
+MAX_VALUE_BYTES = 1024
+"""A longer Accept-Encoding is not read: its list costs 150 ns for each byte."""
 MIN_BYTES = 256
 """Smaller bodies are not worth a coding's header."""
 _MEMO_ENTRIES = 512
@@ -24,6 +26,8 @@ def coding_for(accept_encoding: bytes | None) -> int:
     Identity is also the answer when everything is refused: an answer in an unwanted coding helps more than
     a 406. Remembered for up to 512 values; then forgotten all at once.
     """
+    if accept_encoding is not None and len(accept_encoding) > MAX_VALUE_BYTES:
+        return IDENTITY
     known = _memo.get(accept_encoding)
     if known is None:
         known = _negotiate(accept_encoding or b"")

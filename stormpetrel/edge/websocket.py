@@ -175,18 +175,24 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
 
     def _read_slice(self) -> None:
         """Read a part of what came, and see to it that the rest is read in the next turn of the loop."""
-        piece, self._unread = self._unread[:SLICE_BYTES], self._unread[SLICE_BYTES:]
         if self.transport.is_closing():
             self._unread = b""
             self._arm_closing()
             return
+        if self.handshake_initiated and not self.handshake_complete:
+            # Frames that came with the handshake wait for its answer (`send`).
+            self.transport.pause_reading()
+            self._is_slicing = True
+            return
+        size = SLICE_BYTES if self.handshake_initiated else len(self._unread)
+        piece, self._unread = self._unread[:size], self._unread[size:]
         self.conn.receive_data(piece)
         at_s = self.loop.time()
         self._frames = max(0.0, self._frames - (at_s - self._frames_at_s) * FRAMES_PER_S) + len(
             self.conn.events
         )
         self._frames_at_s = at_s
-        if self._frames > MAX_FRAMES and self.handshake_complete:
+        if self._frames > MAX_FRAMES:
             self.worker.counts.closed["frames"] += 1
             self._unread = b""
             self.conn.events_received()
@@ -226,6 +232,8 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
         if self.handshake_complete or self.close_sent:
             self._release()
             self._forget_handshake()
+            if self._is_slicing:
+                self.loop.call_soon(self._read_slice)
         if self.transport.is_closing():
             self._arm_closing()
 

@@ -287,6 +287,8 @@ class Application:
         )
         if access is None:
             tokens.forget(key)
+            if changes == self.site.access_changes:
+                tokens.mark_ended(session_id)
             return None
         if changes == self.site.access_changes:
             tokens.put(key, _entry(access, request.at_s))

@@ -22,6 +22,7 @@ MAX_DEPTH = 4
 MAX_JSON_VALUES = 10_000
 """Commas and brackets in a JSON body: each may be a value to make. Of 64 KB of `[],` 22,000 take 1 ms."""
 
+_NUMBERS = tuple(map(str, range(MAX_PARAMETERS)))
 _KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)\Z")
 _PART = re.compile(r"\[([^\[\]]*)\]")
 
@@ -35,18 +36,27 @@ def nest(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     for count, (key, value) in enumerate(pairs):
         if count >= MAX_PARAMETERS:
             raise Malformed("The request has too many parameters")
-        if key.count("[") >= MAX_DEPTH:
-            raise Malformed("The request's parameters are nested too deeply")
-        match = _KEY.match(key)
-        if match is None:
+        if "[" not in key:
             tree[key] = value
             continue
-        path = [match[1], *_PART.findall(match[2])]
-        _put(tree, path, value)
+        path = _path(key)
+        if len(path) == 1:
+            tree[key] = value
+        else:
+            _put(tree, path, value)
     return {key: _lists(value) for key, value in tree.items()}
 
 
-def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+@lru_cache(maxsize=1024)
+def _path(key: str) -> tuple[str, ...]:
+    """Return the parts of a name: `a[b][]` gives a, b and nothing. Names that are not written so are one part."""
+    if key.count("[") >= MAX_DEPTH:
+        raise Malformed("The request's parameters are nested too deeply")
+    match = _KEY.match(key)
+    return (key,) if match is None else (match[1], *_PART.findall(match[2]))
+
+
+def _put(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     node = tree
     for part, after in itertools.pairwise(path):
         # `x[][name]` goes on with the newest item until that has a name; then a new item begins.
@@ -65,6 +75,8 @@ def _lists(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     inner = {key: _lists(item) for key, item in value.items()}
+    if all(map(str.__eq__, inner, _NUMBERS)) and len(inner) <= MAX_PARAMETERS and inner:
+        return list(inner.values())
     if inner and all(key.isascii() and key.isdigit() for key in inner):
         # By length, then by digit: like numbers, without making one of a thousand digits.
         return [inner[key] for key in sorted(inner, key=lambda key: (len(key.lstrip("0")), key.lstrip("0")))]

@@ -200,13 +200,22 @@ class Gate:
         return evicted
 
     def refusal(
-        self, because: str, identity: Identity, *, at_s: float, epoch_s: float, jitter: float
+        self,
+        because: str,
+        identity: Identity,
+        *,
+        suspect: Identity,
+        at_s: float,
+        epoch_s: float,
+        jitter: float,
     ) -> Refused:
-        """What the refused is told. `jitter` in [0, 1); `epoch_s` is `at_s` in seconds since 1970.
+        """Return the answer to a refused request. `jitter` in [0, 1); `epoch_s` is `at_s` in seconds since 1970.
+
+        `suspect`: whose refusals are counted, of an address a part (decide.py).
 
         Over a ceiling or too many of one's own waiting: 429 with the rate limit. The queue: 503.
         """
-        refusals = self.patience.refused(identity, at_s)
+        refusals = self.patience.refused(suspect, at_s)
         if because.startswith("ceiling/") or because == "queue/identity":
             ceiling = self.sign_ins if because == "ceiling/sign-in" and self.sign_ins else self.ceiling
             rate_limit = ceiling.rate_limit(identity, at_s, epoch_s=epoch_s)
@@ -220,12 +229,12 @@ class Gate:
             pause_s = retry_after_s(
                 waiting=math.ceil(wait_s), drained_per_s=1.0, refusals=refusals, jitter=jitter
             )
-            self.patience.told(identity, at_s + pause_s)
+            self.patience.told(suspect, at_s + pause_s)
             return Refused(429, because, _MANY_TEXT, pause_s, rate_limit)
         pause_s = retry_after_s(
             waiting=len(self.queue), drained_per_s=self._drained_per_s, refusals=refusals, jitter=jitter
         )
-        self.patience.told(identity, at_s + pause_s)
+        self.patience.told(suspect, at_s + pause_s)
         return Refused(503, because, _BUSY_TEXT, pause_s)
 
     def _expire(self, at_s: float) -> None:

@@ -59,7 +59,9 @@ DEMOTED = 512
 """It took far more than its share, or ignored what it was told."""
 LOOKED_UP = 1024
 """A token that nobody has looked up yet, and there is budget to do it."""
-_COMBINATIONS = 2048
+ALLOWED = 2048
+"""An operator's `allow` names it. That never makes a credential established which is not."""
+_COMBINATIONS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ RULES = (
     Rule("class/known-writes", K0, KNOWN | ESTABLISHED | CHANGES),
     Rule("class/known-reads", K1, KNOWN | ESTABLISHED),
     Rule("class/known-device", K2, SIGNS_IN | DEVICE),
+    Rule("class/allowed", K2, ALLOWED),
     Rule("class/over-budget", K4, OVER),
     Rule("class/unknown-token", K2, LOOKED_UP),
     Rule("class/sign-in", K3_NEAR, SIGNS_IN | NEAR),

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from zlib import crc32
 
 from stormpetrel.shield.admit import Gate, Policy
 from stormpetrel.shield.answer import HEEDED, IGNORED, IGNORED_DEMOTES, Refused
 from stormpetrel.shield.budgets import Budgets
 from stormpetrel.shield.canary import is_marked
 from stormpetrel.shield.classify import (
+    ALLOWED,
     CHANGES,
     DEMOTED,
     DEVICE,
@@ -58,6 +60,11 @@ WRITE_COST_S = 0.002
 """What a write costs beside its coroutine: the writer's time, and its echo."""
 SIGN_IN_COST_S = 0.021
 """An argon2id check (heavy.py)."""
+AGED_S = 3600
+"""A visitor cookie of this age has a ceiling and a place in the queue of its own; until then its address's. A client
+that throws its cookie away gets a new one with every page: 185 a second, each with a fresh ceiling."""
+PARTS = 16
+"""Parts of an address, by the names of browsers."""
 READERS = 4096
 MAX_AGENT_BYTES = 128
 TOKEN_BYTES = 8
@@ -157,7 +164,7 @@ class Shield:
             account_id = entry.account_id
             application = entry.application
             is_operator = entry.is_operator
-        elif visit.session is not None:
+        elif visit.session is not None and not visit.is_unverified:
             flags |= KNOWN
             issued_s = visit.session.issued_at_s
             account_id = visit.session.account_id
@@ -182,22 +189,25 @@ class Shield:
         is_near = not flags & ESTABLISHED and self.prefixes.days.get(prefix, -1) >= self._day - KNOWN_DAYS
         if is_near:
             flags |= NEAR
+        suspect: Identity | None = None
         if self._is_full and not self.is_paused:
             if kind == FEED and self._is_reader(visit.address, headers):
                 flags |= READER
+            if identity.kind == "address":
+                suspect = _suspect(identity, headers)
             if self.gate.patience.seen:
-                flags |= self._manners(identity, flags, at_s)
-            if self.usage.demoted and self.usage.is_demoted(identity, at_s):
+                flags |= self._manners(suspect or identity, flags, at_s)
+            if self.usage.demoted and self.usage.is_demoted(suspect or identity, at_s):
                 flags |= DEMOTED
             if not flags & (KNOWN | DEVICE):
                 flags |= self._spend(visit, kind, path, query, flags, is_near, at_s)
-                if flags & LOOKED_UP and visit.token_hash is not None:
+                if flags & LOOKED_UP:
                     # Not one of its address: behind a carrier's there are hundreds, each with a token.
-                    identity = Identity("token", visit.token_hash[:TOKEN_BYTES].hex())
+                    identity = Identity("token", _name_of(visit))
             if self.orders.any_allowed and self.orders.is_allowed(
                 visit, account_id=account_id, application=application, epoch_s=at_s + self._epoch_less_loop_s
             ):
-                flags = flags & ~(DEMOTED | OVER) | NEAR | RETURNS | (ESTABLISHED if flags & KNOWN else 0)
+                flags = flags & ~(DEMOTED | OVER) | ALLOWED
         rule = RULE_OF[flags]
         is_known = bool(flags & KNOWN)
         ticket = Ticket(
@@ -205,11 +215,13 @@ class Shield:
             rule.lane,
             None,
             rule.because,
-            _channel(kind, flags, identity),
+            _channel(kind, flags, is_app=entry is not None),
             application,
             is_known,
             is_near,
         )
+        if suspect is not None and identity.kind == "address":
+            ticket.suspect = suspect
         if changes:
             ticket.fixed_cost_s = SIGN_IN_COST_S if kind == SIGN_IN else WRITE_COST_S
         because = ""
@@ -243,7 +255,7 @@ class Shield:
     def spent_later(self, ticket: Ticket, cpu_s: float) -> None:
         """Charge CPU time that the request used after it gave its slot back."""
         self.gate.queue.charge(ticket, cpu_s)
-        self.usage.spent_later(ticket.identity, cpu_s)
+        self.usage.spent_later(ticket.suspect, cpu_s)
 
     def leave(self, ticket: Ticket) -> None:
         """Whoever waited is gone."""
@@ -256,8 +268,10 @@ class Shield:
         self.ledger.refused(ticket, because, epoch_s=epoch_s)
         self.usage.refused(ticket)
         if because.startswith("deny/"):
-            return Refused(429, because, "Too many requests", self.gate.denial_s(ticket.identity, at_s))
-        return self.gate.refusal(because, ticket.identity, at_s=at_s, epoch_s=epoch_s, jitter=jitter)
+            return Refused(429, because, "Too many requests", self.gate.denial_s(ticket.suspect, at_s))
+        return self.gate.refusal(
+            because, ticket.identity, suspect=ticket.suspect, at_s=at_s, epoch_s=epoch_s, jitter=jitter
+        )
 
     def refused_again(self, ticket: Ticket, because: str, *, at_s: float) -> None:
         """It was told the same once more, in the same words."""
@@ -370,9 +384,11 @@ class Shield:
         cutoff_s = self.cutoff_epoch_s
         visitor, device = marks
         if device is not None and (not cutoff_s or device.issued_at_s < cutoff_s):
-            # Somebody of this place, signed out: also a visitor who returns.
-            return tuple.__new__(Identity, ("device", device.mark_id)), flags | DEVICE | RETURNS
+            # A member's, signed out: also a visitor who returns. All devices of an account are one identity.
+            return tuple.__new__(Identity, ("device", device.account_id)), flags | DEVICE | RETURNS
         if visitor is not None and (not cutoff_s or visitor.issued_at_s < cutoff_s):
+            if epoch_s - visitor.issued_at_s < AGED_S:
+                return identity, flags | RETURNS
             return tuple.__new__(Identity, ("visitor", visitor.mark_id)), flags | RETURNS
         return identity, flags
 
@@ -405,7 +421,7 @@ class Shield:
         dear = _BUDGET_OF.get(kind)
         if dear is not None and kind in SIGNING and not changes:
             dear = None
-        if (
+        if visit.is_unverified or (
             visit.token_hash is not None
             and visit.entry is None
             and not self._tokens.is_unknown(visit.token_hash, at_s)
@@ -450,7 +466,32 @@ def _canary_ticket() -> Ticket:
     return ticket
 
 
-def _channel(kind: int, flags: int, identity: Identity) -> str:
+def parts_of(identity: Identity) -> tuple[Identity, ...]:
+    """Return the identities that are demoted for one: itself, or all parts of an address."""
+    if identity.kind != "address":
+        return (identity,)
+    return tuple(Identity("address", f"{identity.value} #{part}") for part in range(PARTS))
+
+
+def _suspect(identity: Identity, headers: Sequence[tuple[bytes, bytes]]) -> Identity:
+    """Return the part of an address that is demoted alone: those there whose browser has the same name, more or less.
+
+    Many people share an address. Without this, one of them who takes too much takes every newcomer there along. Who
+    changes the name with each request is demoted part by part; places in the queue and ceilings are the address's.
+    """
+    agent = next((value for name, value in headers if name == b"user-agent"), b"")
+    return tuple.__new__(Identity, ("address", f"{identity.value} #{crc32(agent[:MAX_AGENT_BYTES]) % PARTS}"))
+
+
+def _name_of(visit: Visit) -> str:
+    """Return what names a credential until it is looked up."""
+    if visit.token_hash is not None:
+        return visit.token_hash[:TOKEN_BYTES].hex()
+    assert visit.session is not None
+    return f"session {visit.session.session_id}"
+
+
+def _channel(kind: int, flags: int, *, is_app: bool) -> str:
     """Which of the channels people see (reports.CHANNELS)."""
     if kind == STREAM:
         return "streaming"
@@ -461,7 +502,7 @@ def _channel(kind: int, flags: int, identity: Identity) -> str:
     if flags & KNOWN:
         if flags & CHANGES:
             return "posting"
-        return "apps" if identity.kind == "account" else "web"
+        return "apps" if is_app else "web"
     return "returning" if flags & RETURNS else "new"
 
 

@@ -28,11 +28,12 @@ _COOKIE = COOKIE_NAME.encode()
 class Identity(NamedTuple):
     """Whose budget a request spends.
 
-    `value`: account id, session id, the random id of a device or visitor cookie (marks.py), or address
+    `value`: account id (however many tokens, sessions and devices it has), the random id of a visitor cookie
+    (marks.py), or address
     (IPv6: its /64); the beginning of the hash of a token not looked up yet; 0 for the watch's canaries.
     """
 
-    kind: Literal["account", "session", "device", "visitor", "address", "canary", "token"]
+    kind: Literal["account", "device", "visitor", "address", "canary", "token"]
     value: int | str
 
 
@@ -74,8 +75,9 @@ class Visit(NamedTuple):
     """One request's sender, as far as memory knows.
 
     `token_hash`: SHA-256 of the bearer token if one was sent. `token`: its entry when the table has a fresh
-    one; `entry`: its entry, fresh or not. `session`: the claims of a cookie whose MAC is right. `address`:
-    the client's, in full.
+    one; `entry`: its entry, fresh or not. `session`: the claims of a cookie whose MAC is right, unless that
+    session is known to have ended. `address`: the client's, in full. `is_unverified`: the access of the
+    session's account changed, and the session was not looked up since.
     """
 
     identity: Identity
@@ -84,6 +86,7 @@ class Visit(NamedTuple):
     token: TokenEntry | None = None
     session: SessionClaims | None = None
     entry: TokenEntry | None = None
+    is_unverified: bool = False
 
     @property
     def is_anonymous(self) -> bool:
@@ -104,6 +107,9 @@ class TokenTable:
         self._entries: OrderedDict[bytes, TokenEntry] = OrderedDict()
         self._of_account: dict[int, set[bytes]] = {}
         self._unknown_until_s: OrderedDict[bytes, float] = OrderedDict()
+        # Sessions that were looked up and have ended, for good; accounts whose access changed.
+        self._ended: OrderedDict[int, None] = OrderedDict()
+        self._changed: OrderedDict[int, None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -140,6 +146,19 @@ class TokenTable:
         """Drop every entry of an account: it was suspended, or signed out everywhere."""
         for token_hash in tuple(self._of_account.get(account_id, ())):
             self.forget(token_hash)
+        _remember(self._changed, account_id, self._unknown_capacity)
+
+    def mark_ended(self, session_id: int) -> None:
+        """A look-up found that this session has ended; a session never comes back."""
+        _remember(self._ended, session_id, self._unknown_capacity)
+
+    def has_ended(self, session_id: int) -> bool:
+        """Return whether the session is known to have ended."""
+        return session_id in self._ended
+
+    def is_unverified(self, claims: SessionClaims) -> bool:
+        """Return whether the session's account changed its access and the session was not looked up since."""
+        return claims.account_id in self._changed and b"session:%d" % claims.session_id not in self._entries
 
     def clear(self) -> None:
         """Drop everything, known and unknown: the bus has a gap."""
@@ -167,6 +186,13 @@ class TokenTable:
     def forget_all_unknown(self) -> None:
         """An account came back: what was unknown may be known again."""
         self._unknown_until_s.clear()
+
+
+def _remember(table: OrderedDict[int, None], key: int, capacity: int) -> None:
+    table.pop(key, None)
+    while len(table) >= capacity:
+        table.popitem(last=False)
+    table[key] = None
 
 
 def address_identity(address: str) -> Identity:
@@ -238,6 +264,7 @@ def identify(
     fresh: TokenEntry | None = None
     entry: TokenEntry | None = None
     session: SessionClaims | None = None
+    is_unverified = False
     if token_hash is not None:
         entry = tokens.get(token_hash, at_s)
         if entry is not None:
@@ -247,12 +274,14 @@ def identify(
                 fresh = entry
     if credentials.cookie is not None:
         known = _claims_of(secret, credentials.cookie)
-        if known is not None:
+        if known is not None and not tokens.has_ended(known[0].session_id):
             session, own = known
             if identity is stranger:
-                identity = own
+                is_unverified = tokens.is_unverified(session)
+                if not is_unverified:
+                    identity = own
     # Visit(…) would go through a function of Python's for each request of a member; so with the credentials above.
-    return tuple.__new__(Visit, (identity, address, token_hash, fresh, session, entry))
+    return tuple.__new__(Visit, (identity, address, token_hash, fresh, session, entry, is_unverified))
 
 
 _REMEMBERED_COOKIES = 4096
@@ -282,7 +311,7 @@ def _claims_of(secret: bytes, cookie: bytes) -> tuple[SessionClaims, Identity] |
         if claims is not None:
             if len(_claims) >= _REMEMBERED_COOKIES:
                 _claims.clear()
-            known = _claims[secret, cookie] = (claims, Identity("session", claims.session_id))
+            known = _claims[secret, cookie] = (claims, Identity("account", claims.account_id))
     return known
 
 

@@ -44,6 +44,7 @@ class Ticket:
         "left",
         "payload",
         "state",
+        "suspect",
     )
 
     def __init__(
@@ -69,6 +70,8 @@ class Ticket:
         self.is_neighbour = is_neighbour
         self.fixed_cost_s = REQUEST_COST_S
         self.left = 0.0
+        # Who is demoted if this was too much: of an address a part (decide.py).
+        self.suspect = identity
         # Negative: it never waited.
         self.entered_s = -1.0
         self.deadline_s = 0.0

@@ -57,7 +57,7 @@ class Usage:
 
     def spent(self, ticket: Ticket, cpu_s: float) -> None:
         """A ticket was served and cost this much."""
-        used = self._now.get(ticket.identity)
+        used = self._now.get(ticket.suspect)
         if used is None:
             used = self._begin(ticket)
             if used is None:
@@ -73,7 +73,7 @@ class Usage:
 
     def refused(self, ticket: Ticket) -> None:
         """A ticket was refused."""
-        used = self._now.get(ticket.identity) or self._begin(ticket)
+        used = self._now.get(ticket.suspect) or self._begin(ticket)
         if used is not None:
             used.refused += 1
 
@@ -139,7 +139,7 @@ class Usage:
     def _begin(self, ticket: Ticket) -> _Used | None:
         if len(self._now) >= TRACKED:
             return None
-        used = self._now[ticket.identity] = _Used(ticket.lane)
+        used = self._now[ticket.suspect] = _Used(ticket.lane)
         used.exempt = ticket.is_neighbour and not ticket.is_known
         return used
 

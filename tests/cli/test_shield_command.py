@@ -164,7 +164,7 @@ def test_what_is_said_of_somebody_is_shown_by_why_and_can_be_taken_back(run, wat
         (("deny", "192.0.2.1", "--for", "400d", "--reason", "x"), "within a year"),
         (("deny", "192.0.2.1", "--reason", "x" * 300), "a reason has at most"),
         (("deny", "0.0.0.0/0", "--reason", "x"), "too wide"),
-        (("deny", "session:7", "--reason", "x"), "name its user"),
+        (("deny", "session:7", "--reason", "x"), "say which with token:"),
         (("deny", "--reason", "x"), "WHO"),
         (("deny", "192.0.2.1", "--resaon", "x"), "did you mean --reason?"),
         (("allow", "192.0.2.1", "--undo"), "nothing is said of address 192.0.2.1"),

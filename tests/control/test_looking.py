@@ -42,7 +42,6 @@ def lane(shield, identity, created_epoch_s=0.0):
 
 def test_in_calm_every_credential_is_established(shield):
     assert lane(shield, "account:12", EPOCH_S) == "K1"
-    assert lane(shield, "session:5", EPOCH_S) == "K1"
     assert lane(shield, "address:192.0.2.1") == "K3"
 
 
@@ -50,7 +49,6 @@ def test_in_an_attack_the_age_of_the_credential_decides(shield):
     attacked(shield)
     assert lane(shield, "account:12", ONSET_S - 1) == "K1"
     assert lane(shield, "account:12", ONSET_S + 1) == "K3"
-    assert lane(shield, "session:5", ONSET_S + 1) == "K3"
 
 
 def test_who_is_demoted_is_told_so(shield):
@@ -69,6 +67,8 @@ def test_what_is_left_is_told_and_not_spent(shield):
     assert standing(shield, Look(1, "account:12", 0.0), at_s=1.0, epoch_s=EPOCH_S).remaining == 60
 
 
-@pytest.mark.parametrize("identity", ["token:ab12", "account:", "account:x", "account:٣", "planet:3", ""])
+@pytest.mark.parametrize(
+    "identity", ["token:ab12", "session:5", "account:", "account:x", "account:٣", "planet:3", ""]
+)
 def test_what_is_nobody_has_no_class(shield, identity):
     assert standing(shield, Look(3, identity, 0.0), at_s=1.0, epoch_s=EPOCH_S) == Standing(3, "", 0, 0, False)

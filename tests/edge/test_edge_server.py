@@ -72,7 +72,7 @@ def test_the_scope_says_who_asks() -> None:
             assert scope["visit"].token_hash == token_hash
         assert unknown["visit"].identity.kind == "address"
         assert unknown["visit"].token_hash == hashlib.sha256(b"unknown").digest()
-        assert session["visit"].identity == Identity("session", 5)
+        assert session["visit"].identity == Identity("account", 7)
         assert session["visit"].session == cookies.SessionClaims(5, 7, 9)
         assert (forged["visit"].identity.kind, forged["visit"].session) == ("address", None)
 

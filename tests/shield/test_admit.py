@@ -338,7 +338,7 @@ def test_patience_starts_again_after_a_while() -> None:
 @pytest.mark.parametrize("because", ["ceiling/requests", "queue/identity", "queue/full", "queue/deadline"])
 def test_a_refusal_says_when_to_return_and_429_says_the_limit(because: str) -> None:
     gate = Gate(Policy(requests_per_5min=300))
-    refused = gate.refusal(because, stranger(1), at_s=5.0, epoch_s=1000.0, jitter=0.3)
+    refused = gate.refusal(because, stranger(1), suspect=stranger(1), at_s=5.0, epoch_s=1000.0, jitter=0.3)
     assert refused.status == (429 if because in ("ceiling/requests", "queue/identity") else 503)
     assert refused.retry_after_s is not None
     assert (refused.rate_limit is not None) == (refused.status == 429)

@@ -6,9 +6,12 @@ import pytest
 
 from stormpetrel.shield.answer import IGNORED_DEMOTES
 from stormpetrel.shield.classify import K0, K1, K2, K3_FAR, K3_NEAR, K4, LANES
+from stormpetrel.shield.cookies import mint
+from stormpetrel.shield.identify import Identity, TokenEntry
+from stormpetrel.shield.marks import DEVICE_COOKIE, mint_device
 from stormpetrel.shield.queues import GONE, RUNNING, Ticket
 from stormpetrel.shield.reports import Directions, Entry
-from tests.shield.visitors import DAY_S, EPOCH_S, Visited, token, token_hash
+from tests.shield.visitors import DAY_S, EPOCH_S, SECRET, Visited, token, token_hash
 
 
 def attacked(**keys: object) -> Visited:
@@ -215,7 +218,9 @@ def test_who_ignores_its_retry_after_is_demoted_and_who_heeds_it_goes_first() ->
     assert ticket.lane == K4
     place.pass_time(8.0)
     assert place.ask("/@nino", address=polite).lane == K3_NEAR
-    assert place.shield.gate.patience.ignored(ticket.identity) >= IGNORED_DEMOTES
+    assert place.shield.gate.patience.ignored(ticket.suspect) >= IGNORED_DEMOTES
+    # Another browser at the same address is another person, as far as anyone can tell.
+    assert place.ask("/@nino", address=rude, agent="Another/1.0").lane == K3_FAR
 
 
 def test_a_shared_address_is_not_demoted_for_one_of_its_people() -> None:
@@ -355,3 +360,74 @@ def test_mode_overcompensate_challenges_everybody_once_it_feels_an_attack() -> N
     assert place.ask("/api/v1/timelines/home", bearer=token(1)).because == "mode/challenge"
     assert place.ask("/@nino").because == "mode/challenge"
     assert place.ask("/@nino", cookie="stormpetrel_passed=1").state != GONE
+
+
+# High classes are not cheap ----------------------------------------------------------------------------------
+
+
+def test_all_sessions_and_devices_of_an_account_are_one_identity() -> None:
+    place = Visited()
+    sessions = {
+        place.ask(
+            "/home", cookie=f"stormpetrel_session={mint(SECRET, session_id=n, account_id=7, issued_at_s=9)}"
+        ).identity
+        for n in range(1, 31)
+    }
+    assert sessions == {Identity("account", 7)}
+    devices = {
+        place.ask(
+            "/auth/sign_in",
+            method="POST",
+            cookie=f"{DEVICE_COOKIE}={mint_device(SECRET, mark_id=n, account_id=7, at_s=int(place.epoch_s) - 9)}",
+        ).identity
+        for n in range(1, 31)
+    }
+    assert devices == {Identity("device", 7)}
+
+
+def test_an_ended_session_is_a_stranger_of_its_address() -> None:
+    place = Visited()
+    cookie = place.session(5)
+    assert place.ask("/home", cookie=cookie).lane == K1
+    place.tokens.mark_ended(5)
+    ticket = place.ask("/home", cookie=cookie)
+    assert (LANES[ticket.lane].name, ticket.identity.kind) == ("K3", "address")
+
+
+def test_after_access_changed_a_session_is_looked_up_within_a_budget_before_it_counts() -> None:
+    place = Visited()
+    first, second = place.session(5), place.session(6)
+    place.tokens.forget_account(5)
+    ticket = place.ask("/home", cookie=first)
+    assert (ticket.lane, ticket.because) == (K2, "class/unknown-token")
+    assert place.ask("/home", cookie=second).lane == K1
+    # It was looked up and is still there.
+    place.tokens.put(b"session:5", TokenEntry(5, 1, place.at_s, None))
+    assert place.ask("/home", cookie=first).lane == K1
+
+
+def test_a_young_visitor_cookie_shares_the_ceiling_of_its_address() -> None:
+    place = Visited(requests_per_5min=50)
+    refused = sum(
+        place.ask("/@nino", cookie=place.visitor(n, age_s=0)).because == "ceiling/requests"
+        for n in range(200)
+    )
+    assert refused >= 140
+    assert place.ask("/@nino", cookie=place.visitor(1, age_s=2 * 3600)).because != "ceiling/requests"
+
+
+def test_an_allow_never_makes_a_young_credential_established() -> None:
+    place = attacked()
+    place.member(9, age_s=0, application="Young")
+    expires_s = place.epoch_s + 600
+    place.shield.direct(
+        Directions(
+            version=2,
+            expires_epoch_s=expires_s,
+            onset_epoch_s=place.shield.cutoff_epoch_s,
+            allowed=(Entry("application", "Young", expires_s, "an observer"),),
+        ),
+        epoch_s=place.epoch_s,
+    )
+    ticket = place.ask("/api/v1/timelines/home", bearer=token(9))
+    assert (ticket.lane, ticket.because) == (K2, "class/allowed")

@@ -81,8 +81,8 @@ def test_an_unknown_token_or_an_applications_own_is_a_stranger_of_its_address() 
     assert who(None, tokens) == STRANGER
 
 
-def test_a_session_cookie_speaks_for_its_session_and_a_forged_one_for_nobody() -> None:
-    assert who(Credentials(None, COOKIE), TokenTable()) == Identity("session", 3)
+def test_a_session_cookie_speaks_for_its_account_and_a_forged_one_for_nobody() -> None:
+    assert who(Credentials(None, COOKIE), TokenTable()) == Identity("account", 4)
     assert who(Credentials(None, COOKIE[:-1] + b"_"), TokenTable()) == STRANGER
 
 
