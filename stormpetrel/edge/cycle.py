@@ -18,6 +18,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 
 from stormpetrel.cpu import CpuMeter
 from stormpetrel.edge.cache import MAX_KEPT_BYTES, METERED, Flight, Headers, Page
+from stormpetrel.edge.codings import accepts_gzip, encode_fast, is_compressible
 from stormpetrel.edge.heads import Head
 from stormpetrel.edge.streams import EventStream
 from stormpetrel.edge.worker import EdgeWorker, Message, Scope
@@ -38,6 +39,9 @@ _NO_BODY = frozenset({204, 304})
 _names: dict[bytes, bytes] = {}
 _NAMES = 1024
 _JOINED_BYTES = 65_536
+MIN_PERSONAL_BYTES = 1024
+"""An answer for one reader is compressed from this size: below, it fits into a packet anyway."""
+_NAMES_BYTES = frozenset({b"etag", b"content-encoding", b"content-range", b"accept-ranges"})
 NOT_WORTH_CHARGING_S = 0.0001
 """What a request costs after its slot is given back is charged from here on; most end in less."""
 # Headers that come with the same value again and again, and the line each gives: an answer has a dozen of them.
@@ -324,6 +328,8 @@ class Cycle:
             self.hot = None
             if self.disconnected:
                 raise ClientDisconnected
+        if not more and not self._sent and len(body) >= MIN_PERSONAL_BYTES:
+            body = self._compressed(body)
         data = self._frame(body, more=more) if self._sent else self._begin(body, more=more)
         self._sent = True
         if not more:
@@ -335,6 +341,29 @@ class Cycle:
                 # A slow reader keeps its own answer waiting, not a slot.
                 self.release()
                 await self.protocol.drained()
+
+    def _compressed(self, body: bytes) -> bytes:
+        """Return a whole answer in gzip, its headers changed to say so, where its client takes that.
+
+        Not under overload, where CPU is what is short. Not where the answer names its bytes (ETag, a range).
+        """
+        if self._status != 200 or self.worker.shield.is_stressed:
+            return body
+        accepted = next((value for name, value in self.scope["headers"] if name == b"accept-encoding"), None)
+        if not accepts_gzip(accepted):
+            return body
+        kind = b""
+        for name, value in self._headers:
+            if name == b"content-type":
+                kind = value
+            elif name in _NAMES_BYTES:
+                return body
+        if not is_compressible(kind):
+            return body
+        body = encode_fast(body)
+        self._headers = [header for header in self._headers if header[0] != b"content-length"]
+        self._headers += ((b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding"))
+        return body
 
     def _keep(self, body: bytes) -> bool:
         """Keep the answer for everybody and give this client its form of it; False: it may not be kept."""

@@ -69,6 +69,7 @@ class Request:
     __slots__ = (
         "_cookies",
         "_form",
+        "_masked_token",
         "_receive",
         "_send",
         "_starlette",
@@ -104,6 +105,7 @@ class Request:
         self._starlette: StarletteRequest | None = None
         self._cookies: dict[str, str] | None = None
         self._form: list[tuple[str, Any]] | None = None
+        self._masked_token: str | None = None
 
     @property
     def reader_id(self) -> int | None:
@@ -245,8 +247,14 @@ class Request:
 
     @property
     def csrf_token(self) -> str:
-        """What a form must bring back: bound to the session, or before that to a cookie of this browser."""
-        return csrf_token(self.site.secret, self._form_owner(make=True))
+        """What a form must bring back: bound to the session, or before that to a cookie of this browser.
+
+        It is written differently in each answer (`masked`): answers are compressed, and the sizes of many would give
+        away a text that is the same in all of them (BREACH).
+        """
+        if self._masked_token is None:
+            self._masked_token = masked(csrf_token(self.site.secret, self._form_owner(make=True)))
+        return self._masked_token
 
     async def check_csrf(self) -> None:
         """Raises Forbidden unless the form came from a page that this browser was shown."""
@@ -260,7 +268,7 @@ class Request:
         owner = self._form_owner(make=False)
         given = headers.get("x-csrf-token") or (await self.form()).get("csrf", "")
         if not owner or not hmac.compare_digest(
-            csrf_token(self.site.secret, owner).encode(), given.encode("utf-8", "replace")
+            csrf_token(self.site.secret, owner).encode(), unmasked(given).encode("utf-8", "replace")
         ):
             raise Forbidden("This form has expired. Please go back, reload the page and send it again")
 
@@ -280,6 +288,23 @@ class Request:
 def csrf_token(secret: bytes, owner: str) -> str:
     """The token of forms shown to `owner`: a MAC, so nothing is stored."""
     return hashlib.blake2b(owner.encode(), key=secret[:64], digest_size=18, person=_PERSON).hexdigest()
+
+
+def masked(token: str) -> str:
+    """Return a token of hexadecimal digits as a random pad and the token XOR the pad: no two are alike."""
+    raw = bytes.fromhex(token)
+    pad = secrets.token_bytes(len(raw))
+    return (pad + bytes(a ^ b for a, b in zip(raw, pad, strict=True))).hex()
+
+
+def unmasked(text: str) -> str:
+    """Return the token that `masked` wrote; "" for a text of another form."""
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError:
+        return ""
+    half = len(raw) // 2
+    return bytes(a ^ b for a, b in zip(raw[:half], raw[half:], strict=False)).hex()
 
 
 def new_form_cookie() -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import gzip
 import hashlib
 import os
 import struct
 import threading
 from importlib.metadata import version
+from typing import Any
 
 import pytest
 import uvicorn.protocols.websockets.websockets_sansio_impl as ws_impl
@@ -19,7 +21,7 @@ from uvicorn.server import ServerState
 from stormpetrel.edge.server import EdgeServer
 from stormpetrel.shield import cookies
 from stormpetrel.shield.identify import Identity, TokenEntry
-from tests.edge.place import SECRET, Client, a_place, get, post
+from tests.edge.place import PAGE, SECRET, App, Client, a_place, get, post
 
 HANDSHAKE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13")
 
@@ -362,3 +364,53 @@ def test_connections_that_came_together_are_accepted_in_a_few_turns_of_the_loop(
         are_there.set()
         assert are_accepted.wait(20)
     assert turns < together / 2
+
+
+# Answers for one reader ----------------------------------------------------------------------------------------
+
+
+class Personal(App):
+    """Answers a large text, as the path says."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        kind, _, more = scope["path"][1:].partition("/")
+        headers = [(b"content-type", kind.replace("-", "/").encode())]
+        if more == "etag":
+            headers.append((b"etag", b'"1"'))
+        body = PAGE[:500] if more == "small" else PAGE
+        headers.append((b"content-length", b"%d" % len(body)))
+        await send(
+            {"type": "http.response.start", "status": 404 if more == "missing" else 200, "headers": headers}
+        )
+        await send({"type": "http.response.body", "body": body})
+
+
+@pytest.mark.parametrize(
+    ("path", "accepted", "is_compressed"),
+    [
+        ("/text-html", "gzip", True),
+        ("/application-json", "gzip, deflate, br", True),
+        ("/application-json", "gzip;q=0", False),
+        ("/application-json", "identity", False),
+        ("/application-json", "", False),
+        ("/image-png", "gzip", False),
+        ("/text-html/small", "gzip", False),
+        ("/text-html/etag", "gzip", False),
+        ("/text-html/missing", "gzip", False),
+    ],
+)
+def test_an_answer_for_one_reader_is_compressed_where_that_helps(
+    path: str, accepted: str, is_compressed: bool
+) -> None:
+    with a_place(app=Personal()) as place, place.connect() as client:
+        # Once to the head, where the length must be the same.
+        for method in ("GET", "HEAD", "GET"):
+            client.send(get(path, f"Accept-Encoding: {accepted}", "Authorization: Bearer x", method=method))
+            answer = client.answer(to_head=method == "HEAD")
+            if method == "HEAD":
+                continue
+            assert ("content-encoding" in answer.headers) == is_compressed
+            if is_compressed:
+                assert answer.headers["vary"] == "Accept-Encoding"
+                assert gzip.decompress(answer.body) == PAGE
+                assert len(answer.body) < len(PAGE) / 5

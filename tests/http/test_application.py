@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import socket
@@ -350,3 +351,37 @@ def test_over_the_limit_the_api_says_so_in_json_and_when_to_come_back(narrow: In
         assert answer.json()["error"]
     assert page.status_code == 429
     assert page.headers["content-type"].startswith("text/html")
+
+
+def test_a_forms_token_is_written_differently_in_each_answer_and_once_in_each(place: Place) -> None:
+    person = place.person()
+    with contextlib.closing(place.browser_session(person)) as browser:
+        tokens = [set(re.findall(r'name="csrf" value="([^"]*)"', browser.get("/").text)) for _ in range(3)]
+        assert [len(found) for found in tokens] == [1, 1, 1]
+        assert len(set.union(*tokens)) == 3
+        for found in tokens:
+            token = next(iter(found))
+            assert (
+                browser.post(
+                    "/auth/sign_out", data={"csrf": token[:-1] + ("0" if token[-1] != "0" else "1")}
+                ).status_code
+                == 403
+            )
+        assert browser.post("/auth/sign_out", data={"csrf": next(iter(tokens[0]))}).status_code in (200, 303)
+
+
+def test_a_members_home_and_page_are_small_on_the_wire(place: Place) -> None:
+    person = place.person()
+    for number in range(40):
+        person.post(
+            f"post {number} with a few words that differ: {number * 7919 % 1000} and {number * 104729 % 977}"
+        )
+    with person.http.stream("GET", "/api/v1/timelines/home?limit=40") as answer:
+        size = sum(len(part) for part in answer.iter_raw())
+        assert answer.headers["content-encoding"] == "gzip"
+    assert size <= 15_000
+    browser = place.browser_session(person)
+    with contextlib.closing(browser), browser.stream("GET", "/") as answer:
+        size = sum(len(part) for part in answer.iter_raw())
+        assert answer.headers["content-encoding"] == "gzip"
+    assert size <= 12_000

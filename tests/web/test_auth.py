@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 
 import pytest
@@ -83,7 +84,8 @@ def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(place, nino):
         nonsense = sign_in(browser, "Ma\0ia", "")
         assert SESSION_COOKIE not in browser.cookies
     assert wrong.status_code == unknown.status_code == nonsense.status_code == 422
-    assert wrong.text.replace(nino.username, "Nobody") == unknown.text
+    texts = [re.sub(r'name="csrf" value="[^"]*"', "", answer.text) for answer in (wrong, unknown)]
+    assert texts[0].replace(nino.username, "Nobody") == texts[1]
     assert 'role="alert"' in wrong.text
     assert f'value="{nino.username}"' in wrong.text
     assert "not the password" not in wrong.text
@@ -154,7 +156,7 @@ def test_signing_in_leads_back_to_where_it_was_needed(place, nino):
         "javascript:alert(1)",
         "evil.example",
         "",
-        "/" + "x" * 100_000,
+        "/" + "x" * 60_000,
     ],
 )
 def test_signing_in_never_leads_to_another_site(place, nino, elsewhere):
