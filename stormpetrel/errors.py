@@ -13,7 +13,8 @@
         ├── WrongMediaType    415
         ├── Invalid           422  readable, but breaks a rule; `fields` says which
         ├── TooMany           429  with retry_after_s
-        └── Busy              503  with retry_after_s: nothing was stored
+        ├── Busy              503  with retry_after_s: nothing was stored
+        └── OutcomeUnknown    503  with retry_after_s: it may have been stored
 
 `safe_text` is what the caller reads; the cause travels by `raise … from` and reaches only the log.
 """
@@ -120,3 +121,12 @@ class Busy(Refusal):
     def __init__(self, safe_text: str | None = None, *, retry_after_s: int = 2) -> None:
         super().__init__(safe_text)
         self.retry_after_s = retry_after_s
+
+
+class OutcomeUnknown(Busy):
+    """The store ended while it was storing: whether it did is not known."""
+
+    default_text = (
+        "The server lost its database while it stored this, and does not know whether it was stored. "
+        "Please look before you send it again"
+    )

@@ -13,6 +13,7 @@ from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
+from stormpetrel import clock
 from stormpetrel.model.event import (
     AccountChanged,
     AllChanged,
@@ -123,7 +124,7 @@ def _load(connection: Connection, *, reader_id: int, now_ms: int) -> tuple[Taste
 
 
 def _clock_ms() -> int:
-    return time.time_ns() // 1_000_000
+    return clock.now_ms()
 
 
 class HomeLists:

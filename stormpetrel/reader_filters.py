@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from stormpetrel import clock
 from stormpetrel.model.event import AllChanged, Event, FiltersChanged
 from stormpetrel.model.filter import ActiveFilters
 from stormpetrel.rules import filters
@@ -23,7 +23,7 @@ class ReaderFilters:
         database: Database,
         *,
         max_bytes: int = MAX_BYTES,
-        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock_ms: Callable[[], int] = lambda: clock.now_ms(),
     ) -> None:
         self._database = database
         self._max_bytes = max_bytes

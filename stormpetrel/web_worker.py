@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections.abc import Callable
 from typing import Any
 
+from stormpetrel import clock
 from stormpetrel.api.render import Renderer
 from stormpetrel.api.routes import ROUTES as API_ROUTES
 from stormpetrel.api.routes import SOCKETS
@@ -112,7 +112,7 @@ async def run(
         site.api,
         caps=config.streaming,
         drain=bus.drain,
-        clock_ms=lambda: time.time_ns() // 1_000_000,
+        clock_ms=lambda: clock.now_ms(),
     )
     application = Application(site, router, sockets=SOCKETS)
     bus.on_events = memory.apply

@@ -8,13 +8,13 @@ an account drops one entry and not all of its posts, and one encoding serves all
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, cast
 
 import msgspec
 
+from stormpetrel import clock
 from stormpetrel.api import convert
 from stormpetrel.api.endings import SharedStatus, ending, poll_field
 from stormpetrel.api.filter_entities import filtered
@@ -52,7 +52,7 @@ _encode = msgspec.json.Encoder().encode
 
 def now_ms() -> int:
     """Milliseconds since 1970, by this machine's clock."""
-    return time.time_ns() // 1_000_000
+    return clock.now_ms()
 
 
 class _PostBytes(NamedTuple):

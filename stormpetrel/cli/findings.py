@@ -27,6 +27,8 @@ FEW_OPEN_FILES = 4096
 """Below this a worker holds fewer connections than one small flood opens."""
 HEALTH_TIMEOUT_S = 1.0
 CLOCK_SLACK_MS = 60_000
+QUIET_MS = 30 * 86_400_000
+"""As courier/hold.py has it."""
 PRIVILEGED_PORTS = 1024
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 """Where this machine finds what listens everywhere."""
@@ -173,6 +175,14 @@ def _database(config: Config) -> Iterator[Finding]:
             Verdict.FAIL,
             "the newest post is from the future",
             "set this machine's clock (NTP): new posts would sort below old ones",
+        )
+    elif inside.newest_post_id and now_ms() - time_ms(inside.newest_post_id) > QUIET_MS:
+        days = (now_ms() - time_ms(inside.newest_post_id)) // 86_400_000
+        yield Finding(
+            "clock",
+            Verdict.WARN,
+            f"the newest post is {days} days old: either it was quiet here, or this machine's clock is ahead",
+            "compare it with another clock; for a day after its start the courier deletes and publishes nothing",
         )
     if inside.dead_deliveries:
         text = f"{inside.dead_deliveries} deliveries were given up"

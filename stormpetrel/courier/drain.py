@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from stormpetrel import clock
 from stormpetrel.errors import Busy
 from stormpetrel.storage import outbox
 from stormpetrel.storage.connection import Connection
@@ -30,7 +30,7 @@ URGENCY = 2
 
 def now_ms() -> int:
     """Milliseconds since 1970, by this machine's clock."""
-    return time.time_ns() // 1_000_000
+    return clock.now_ms()
 
 
 @dataclass(slots=True)

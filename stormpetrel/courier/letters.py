@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate
 
+from stormpetrel import clock
 from stormpetrel.config import Config
 from stormpetrel.courier.mailer import MailFailed
 from stormpetrel.model.mail import Letter, Notice, Purpose, link_token
@@ -90,7 +90,7 @@ def write(letter: Letter, *, config: Config, secret: bytes, name: str) -> EmailM
             f"an address cannot be written in a mail: {type(error).__name__}", for_good=True
         ) from error
     message["Subject"] = f"{subject} · {title}"
-    message["Date"] = formatdate(time.time())
+    message["Date"] = formatdate(clock.now_s())
     message["Message-ID"] = f"<{name}@{config.mail_sender.rpartition('@')[2]}>"
     # No answering machine is to answer (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"

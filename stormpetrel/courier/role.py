@@ -15,11 +15,13 @@ from functools import partial
 
 from stormpetrel import secret as secrets_of_instance
 from stormpetrel.bus import Bus
+from stormpetrel.clock import CLOCK
 from stormpetrel.config import Config
 from stormpetrel.courier import files
 from stormpetrel.courier.deliveries import DELIVERIES
 from stormpetrel.courier.dispatch import Dispatch
 from stormpetrel.courier.drain import URGENCY, Drain, Drained, now_ms
+from stormpetrel.courier.hold import Hold
 from stormpetrel.courier.housekeeping import EVERY_S, Housekeeping
 from stormpetrel.courier.post_office import mail_lane
 from stormpetrel.courier.trends import EVERY_S as COUNT_EVERY_S
@@ -66,12 +68,15 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
         db = await _open(config.database_url, publish, stop)
         if db is not None:
             store, spool = open_store(config), Spool(config)
-            drain = Drain(db, DELIVERIES)
+            hold = Hold(db)
+            drain = Drain(db, DELIVERIES, clock_ms=hold.trusted_ms)
             lanes = {
                 "mails": mail_lane(db, config, secrets_of_instance.load(config)),
                 "files": files.files_lane(db, store),
             }
             drained |= {"outbox": drain.drained} | {name: one.drained for name, one in lanes.items()}
+            with contextlib.suppress(Busy):
+                await hold.is_on()
             house = Housekeeping(db, config.retention)
             houses.append(house)
             try:
@@ -79,7 +84,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
                     _drain(drain, wake, stop),
                     *(lane.run(stop) for lane in lanes.values()),
                     _finish_uploads(db, spool, partial(upload_lane, db, config, store, spool), drained, stop),
-                    _keep_house(house, store, spool, stop),
+                    _keep_house(house, hold, store, spool, stop),
                     _count_trends(db, stop),
                 )
             finally:
@@ -97,7 +102,10 @@ def _cleared(houses: list[Housekeeping]) -> dict[str, float]:
 
 
 def _metrics(drained: dict[str, Drained]) -> dict[str, float]:
-    figures: dict[str, float] = {"stormpetrel_courier_drains": min(1, len(drained))}
+    figures: dict[str, float] = {
+        "stormpetrel_courier_drains": min(1, len(drained)),
+        "stormpetrel_clock_step_seconds": CLOCK.step_ms / 1000,
+    }
     for name, counts in drained.items():
         figures |= {
             f"stormpetrel_{name}_{_DONE[name]}_total": counts.done,
@@ -167,11 +175,15 @@ async def _finish_uploads(
         await uploads.run(stop)
 
 
-async def _keep_house(house: Housekeeping, store: MediaStore, spool: Spool, stop: asyncio.Event) -> None:
+async def _keep_house(
+    house: Housekeeping, hold: Hold, store: MediaStore, spool: Spool, stop: asyncio.Event
+) -> None:
     for round_number in itertools.count():
         if await _pause(stop, EVERY_S):
             return
         try:
+            if await hold.is_on():
+                continue
             removed = await house.round(now_ms=now_ms())
             removed += await files.sweep(house.db, store, spool, round_number=round_number)
         except Busy:

@@ -470,7 +470,7 @@ class MessageReader(EdgeConnection):
                 self.abort()
                 return
         worker.counts.refused[because] += 1
-        refused = Refused(status, because, safe_text, 2 if status in (429, 503) else None)
+        refused = Refused(status, because, safe_text, 2 if status in (408, 429, 503) else None)
         self.transport.write(
             worker.refusals.answer(
                 refused,

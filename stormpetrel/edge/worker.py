@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from email.utils import formatdate
 from typing import Any, Protocol, cast
 
+from stormpetrel import clock
 from stormpetrel.config import EdgeConfig, ShieldConfig
 from stormpetrel.edge.cache import HotCache, Page
 from stormpetrel.edge.heads import HeadMemo
@@ -120,7 +120,7 @@ class EdgeWorker:
             tokens=tokens,
             secret=secret,
             at_s=loop.time(),
-            epoch_s=time.time(),
+            epoch_s=clock.now_s(),
             number=number,
             leads=leads,
         )
@@ -250,7 +250,7 @@ class EdgeWorker:
             connection.on_deadline(at_s)
 
     def _set_clock(self) -> None:
-        now_s = time.time()
+        now_s = clock.now_s()
         self._epoch_less_loop_s = now_s - self.loop.time()
         if int(now_s) != self.second:
             self.second = int(now_s)

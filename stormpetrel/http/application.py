@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from uvicorn.protocols.utils import ClientDisconnected
 
+from stormpetrel import clock
 from stormpetrel.errors import (
     Busy,
     Forbidden,
@@ -127,9 +128,7 @@ class Application:
             return
         # What other processes have just told us comes first: who wrote there reads it here.
         self.site.drain()
-        request = Request(
-            scope, receive, send, site=self.site, now_ms=time.time_ns() // 1_000_000, at_s=time.monotonic()
-        )
+        request = Request(scope, receive, send, site=self.site, now_ms=clock.now_ms(), at_s=time.monotonic())
         request_id = next(self._request_ids)
         try:
             response = await self._answer(request)
@@ -164,9 +163,7 @@ class Application:
         self.site.drain()
         # A handshake is a GET; only ASGI does not say so.
         scope["method"] = "GET"
-        request = Request(
-            scope, receive, send, site=self.site, now_ms=time.time_ns() // 1_000_000, at_s=time.monotonic()
-        )
+        request = Request(scope, receive, send, site=self.site, now_ms=clock.now_ms(), at_s=time.monotonic())
         request.is_api = True
         request_id = next(self._request_ids)
         try:

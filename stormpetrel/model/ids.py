@@ -29,6 +29,13 @@ class IdMaker:
         self._last_ms = 0
         self._sequence = 0
 
+    def go_on_after(self, time_ms: int) -> None:
+        """Make ids larger than all that were made until `time_ms`, whatever the clock says."""
+        with self._lock:
+            if time_ms > self._last_ms:
+                self._last_ms = time_ms
+                self._sequence = (1 << SEQUENCE_BITS) - 1
+
     def next(self, now_ms: int) -> int:
         """A new id, larger than every id that this maker gave before, also when the clock went back."""
         with self._lock:

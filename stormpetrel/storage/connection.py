@@ -28,10 +28,12 @@ Row = tuple[Any, ...]
 
 _encode = msgspec.json.Encoder().encode
 
-BUSY_TIMEOUT_S = 10.0
+BUSY_TIMEOUT_S = 2.0
 """How long SQLite waits for another process's lock; rarely used, as writers queue on the lock file first."""
 STATEMENT_CACHE = 512
 POSTGRESQL_STATEMENT_TIMEOUT_MS = 15_000
+POSTGRESQL_LOCK_TIMEOUT_MS = 2_000
+"""A lock that another program holds costs its own writer this much, and those behind it no more."""
 
 
 class Connection(Protocol):
@@ -188,7 +190,7 @@ class SqliteConnection(_Shared):
 class PostgresqlConnection(_Shared):
     """A connection to PostgreSQL. `raw` is the psycopg connection, in autocommit outside `begin`…`commit`."""
 
-    __slots__ = ("_cursor", "raw", "until_s")
+    __slots__ = ("_cursor", "raw", "transaction_id", "until_s")
     dialect = "postgresql"
 
     def __init__(
@@ -196,7 +198,7 @@ class PostgresqlConnection(_Shared):
     ) -> None:
         super().__init__(ids)
         limit_ms = POSTGRESQL_STATEMENT_TIMEOUT_MS if limit_s is None else int(limit_s * 1000)
-        options = f"-c statement_timeout={limit_ms}"
+        options = f"-c statement_timeout={limit_ms} -c lock_timeout={POSTGRESQL_LOCK_TIMEOUT_MS}"
         if not writes:
             options += " -c default_transaction_read_only=on"
         # Here, not above: importing it costs a third of a quick command's time, which SQLite does not need.
@@ -214,6 +216,8 @@ class PostgresqlConnection(_Shared):
 
         # No statement of a read begins after this, by time.perf_counter; each has its own limit besides.
         self.until_s = math.inf
+        # Of the transaction that was begun last: what became of it can be asked for (outcome.py).
+        self.transaction_id = ""
         # One for all statements: each answer is fetched before the next is asked (96 µs of CPU a statement
         # with a cursor for each, 72 µs with one).
         self._cursor = self.raw.cursor()
@@ -235,7 +239,11 @@ class PostgresqlConnection(_Shared):
         self._cursor.executemany(statement.postgresql_bytes, list(rows))
 
     def begin(self) -> None:
-        self._cursor.execute(b"BEGIN")
+        self._cursor.execute(b"BEGIN; SELECT pg_current_xact_id()::text", prepare=False)
+        self._cursor.nextset()
+        row = self._cursor.fetchone()
+        assert row is not None
+        self.transaction_id = row[0]
 
     def commit(self) -> None:
         self._cursor.execute(b"COMMIT")

@@ -26,8 +26,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from stormpetrel import clock
 from stormpetrel.cpu import CpuMeter, current_meter
-from stormpetrel.errors import Busy, EnvironmentFailure, Invalid, Refusal
+from stormpetrel.errors import Busy, EnvironmentFailure, Invalid, OutcomeUnknown, Refusal
 from stormpetrel.model.event import Event
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.storage.connection import (
@@ -45,6 +46,8 @@ from stormpetrel.storage.failures import (
     store_failed,
     to_be_repeated,
 )
+from stormpetrel.storage.newest import newest_ms
+from stormpetrel.storage.outcome import was_committed
 from stormpetrel.storage.slots import take_slot
 
 P = ParamSpec("P")
@@ -70,6 +73,7 @@ GROUP_S = 0.05
 """And the longest a group may take on calls before it commits."""
 MAX_WAITING_WRITES = 4096
 """Calls that may wait for a writer; the next is refused with Busy."""
+CLOCK_SLACK_S = 60
 ANSWERS_AT_ONCE = 4
 """Writers of one commit that go on in the same turn of the loop."""
 RETRIES = 3
@@ -252,6 +256,8 @@ class Database:
             self._slot.release()
             raise
         reader, searcher, writer = opened
+        # Never below what is there, whatever the machine's clock says: readers ask for what is newer than theirs.
+        self._ids.go_on_after(_newest_ms(reader))
         self._start(self._read_loop, "reader", reader)
         self._start(self._slow_loop, "searcher", searcher)
         self._start(self._group_loop if sqlite else self._single_loop, "writer", writer)
@@ -508,7 +514,7 @@ class Database:
                     except BaseException:
                         connection.rollback()
                         raise
-                    connection.commit()
+                    self._commit(connection)
                     error, events = None, connection.events
                     break
                 except Exception as raised:  # every error belongs to the caller, who waits in the loop
@@ -522,12 +528,42 @@ class Database:
                         break
             self._completions.add([(call.future, result, error, events)])
 
+    def _commit(self, connection: StoreConnection) -> None:
+        """Commit. When no answer comes, ask what became of it: raise only when it was undone or is unknown."""
+        try:
+            connection.commit()
+        except Exception as error:
+            if not (server_gone(error) and getattr(connection.raw, "closed", False)):
+                raise
+            assert isinstance(connection, PostgresqlConnection)
+            committed = was_committed(self.url, connection.transaction_id)
+            if committed is None:
+                raise OutcomeUnknown from error
+            if not committed:
+                raise
+
     def _keep_slot(self) -> None:
         """After the server was away: the lock on our slot of ids went with it, and may be somebody else's now."""
         if not self._slot.is_held():
             self._slot.release()
             self._slot = take_slot(self.url)
             self._ids.slot = self._slot.number
+
+
+def _newest_ms(connection: StoreConnection) -> int:
+    try:
+        found = newest_ms(connection)
+    except Exception as error:
+        # A store without tables, as tests of this file have.
+        if store_failed(error) or "does not exist" in str(error):
+            return 0
+        raise
+    behind_s = (found - clock.now_ms()) // 1000
+    if behind_s > CLOCK_SLACK_S:
+        log.error(
+            "the machine's clock is %d s behind the newest row of the database: set it right (NTP)", behind_s
+        )
+    return found
 
 
 def _for_caller(raised: Exception, busy_text: str | None) -> Exception:

@@ -10,6 +10,7 @@ import time
 
 import msgspec
 
+from stormpetrel import clock
 from stormpetrel.control import wire
 from stormpetrel.control.entries import checked, covers, value
 from stormpetrel.control.messages import (
@@ -60,7 +61,7 @@ class Desk:
         self._books = books
         self._canaries = canaries
         self._known_prefixes = known_prefixes
-        self._began_epoch_s = time.time()
+        self._began_epoch_s = clock.now_s()
         self._workers: dict[str, asyncio.StreamWriter] = {}
         self._open: set[asyncio.Task[None]] = set()
         self._looks: dict[int, list[Standing]] = {}
@@ -79,7 +80,7 @@ class Desk:
 
     def direct(self) -> int:
         """Sends every worker new directions; how many were sent."""
-        now_s, loop = time.time(), asyncio.get_running_loop()
+        now_s, loop = clock.now_s(), asyncio.get_running_loop()
         return self._send(self._sight.directions(at_s=loop.time(), now_epoch_s=now_s))
 
     def _send(self, directions: Directions) -> int:
@@ -126,7 +127,7 @@ class Desk:
         if before is not None:
             before.close()
         self._workers[hello.name] = writer
-        self._books.note(self._sight.hello(hello.name, hello.pid, now_epoch_s=time.time()))
+        self._books.note(self._sight.hello(hello.name, hello.pid, now_epoch_s=clock.now_s()))
         try:
             _write(writer, wire.framed(Direct(self._first_directions(loop.time()))))
             while (body := await wire.receive(reader)) is not None:
@@ -141,7 +142,7 @@ class Desk:
 
     def _first_directions(self, at_s: float) -> Directions:
         return self._sight.directions(
-            at_s=at_s, now_epoch_s=time.time(), known_prefixes=tuple(self._known_prefixes.items())
+            at_s=at_s, now_epoch_s=clock.now_s(), known_prefixes=tuple(self._known_prefixes.items())
         )
 
     def _take(self, name: str, message: Report, at_s: float) -> None:
@@ -168,7 +169,7 @@ class Desk:
 
     def _status(self) -> Status:
         sight, at_s = self._sight, asyncio.get_running_loop().time()
-        sight.orders.forget_expired(now_epoch_s=time.time())
+        sight.orders.forget_expired(now_epoch_s=clock.now_s())
         rates = sight.rates(at_s=at_s)
         newest = sight.newest(at_s=at_s)
         return Status(
@@ -193,7 +194,7 @@ class Desk:
         standings: list[Standing] = []
         if question.identities:
             standings = await self._look(question.identities[0], question.created_epoch_s)
-        sight.orders.forget_expired(now_epoch_s=time.time())
+        sight.orders.forget_expired(now_epoch_s=clock.now_s())
         if question.application:
             refusals = sight.collateral.latest_of_application(question.application)
             count = sight.collateral.count_of_application(question.application)
@@ -233,7 +234,7 @@ class Desk:
             del self._looks[number]
 
     async def _rule(self, question: AskRule) -> Done:
-        orders, now_s = self._sight.orders, time.time()
+        orders, now_s = self._sight.orders, clock.now_s()
         if question.verdict == "none":
             kind, named = question.entry.kind, value(question.entry.kind, question.entry.value)
             if not orders.take_back(kind, named):
@@ -257,7 +258,7 @@ class Desk:
         return Done(told, kept)
 
     async def _pause(self, question: AskPause) -> Done:
-        now_s = time.time()
+        now_s = clock.now_s()
         if question.until_epoch_s and not 0 < question.until_epoch_s - now_s <= LONGEST_PAUSE_S:
             raise SetupError("a pause ends in the future, within a day")
         self._sight.orders.paused_until_epoch_s = question.until_epoch_s
@@ -276,7 +277,7 @@ class Desk:
         self._books.note(
             [
                 Note(
-                    at_ms=time.time_ns() // 1_000_000,
+                    at_ms=clock.now_ms(),
                     kind=kind,
                     text=text,
                     who=named if is_address else f"{named}:{what}"[:80],

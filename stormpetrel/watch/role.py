@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import time
 from pathlib import Path
 
+from stormpetrel import clock
 from stormpetrel import secret as secrets_of_instance
 from stormpetrel.bus import Bus
 from stormpetrel.config import Config
@@ -50,7 +50,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
     """Serves until `stop` is set. Raises EnvironmentFailure when the control socket cannot be made."""
     secret = secrets_of_instance.load(config)
     books = Bookkeeper(config.data_dir)
-    began_s = time.time()
+    began_s = clock.now_s()
     found = Remembered()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(REMEMBER_S):
@@ -61,11 +61,11 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
         Canary(
             door=_front_door(config),
             known=known,
-            mark=lambda: {HEADER.decode(): mark(secret, at_epoch_s=int(time.time()))},
+            mark=lambda: {HEADER.decode(): mark(secret, at_epoch_s=int(clock.now_s()))},
         ),
         register=lambda: _register(config.database_url, known),
         note=lambda note: books.note([note]),
-        now_epoch_s=time.time,
+        now_epoch_s=clock.now_s,
     )
     prefixes: dict[str, int] = {}
     for prefix, day in reversed(found.prefixes):
@@ -95,7 +95,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             web_url=config.base_url,
             channels=[seen.state for seen in canaries.seen.values()],
             attack=sight.attack,
-            now_epoch_s=time.time(),
+            now_epoch_s=clock.now_s(),
         )
 
     try:
@@ -115,7 +115,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
 async def _seconds(sight: Sight, desk: Desk, books: Bookkeeper, stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     while not await _paused(stop, SECOND_S):
-        books.note(sight.second(at_s=loop.time(), now_epoch_s=time.time()))
+        books.note(sight.second(at_s=loop.time(), now_epoch_s=clock.now_s()))
         desk.direct()
 
 
@@ -134,7 +134,7 @@ async def _write_down(sight: Sight, books: Bookkeeper, stop: asyncio.Event) -> N
             "onset_ms", int(sight.attack.onset_epoch_s * 1000)
         ):
             onset_s = sight.attack.onset_epoch_s
-        await books.flush(now_ms=time.time_ns() // 1_000_000, at_s=loop.time())
+        await books.flush(now_ms=clock.now_ms(), at_s=loop.time())
 
 
 def _sight(found: Remembered, *, now_epoch_s: float) -> Sight:
@@ -178,7 +178,7 @@ def _register_now(url: str, known: CanaryCredentials) -> None:
         connection = connect(url, ids=IdMaker(slot.number))
         try:
             with transaction(connection):
-                register(connection, known=known, now_ms=time.time_ns() // 1_000_000)
+                register(connection, known=known, now_ms=clock.now_ms())
         finally:
             connection.close()
     finally:
