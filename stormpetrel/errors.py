@@ -3,6 +3,7 @@
     StormpetrelError
     ├── SetupError            exit 2: wrong use or configuration
     ├── EnvironmentFailure    exit 3: port taken, database unreachable
+    │   └── CorruptStore      exit 3: the database file is damaged
     └── Refusal               an answer to a request; knows its HTTP status
         ├── Malformed         400  the request cannot be read
         ├── NotSignedIn       401  no credential, or one that is not valid (any more)
@@ -36,6 +37,15 @@ class SetupError(StormpetrelError):
 
 class EnvironmentFailure(StormpetrelError):
     """The machine does not give what is needed (port, database, disk): one line on stderr, exit 3."""
+
+
+class CorruptStore(EnvironmentFailure):
+    """The database file is damaged: starting it again does not help."""
+
+    def __init__(self, path: object, cause: object) -> None:
+        super().__init__(
+            f"the database {path} is damaged ({cause}): restore the newest backup (stormpetrel restore)"
+        )
 
 
 class Refusal(StormpetrelError):

@@ -96,6 +96,21 @@ def lock_role(data_dir: Path, role: str) -> int:
     return handle
 
 
+def is_served(data_dir: Path, role: str) -> bool:
+    """Return whether a process serves `role` of this data directory on this machine."""
+    try:
+        handle = os.open(data_dir / f"serve-{role}.lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def raise_open_file_limit() -> int:
     """Raises this process's limit of open files to what it may have; the limit it got."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

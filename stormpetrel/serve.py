@@ -29,6 +29,7 @@ from stormpetrel.errors import EnvironmentFailure, SetupError
 from stormpetrel.heavy import Heavy, HeavyHub
 from stormpetrel.listeners import listen, lock_role, raise_open_file_limit, shown
 from stormpetrel.model.event import Event, OutboxFilled
+from stormpetrel.storage.capacity import shortage
 from stormpetrel.storage.migrate import require_current
 from stormpetrel.supervisor import Child
 
@@ -122,6 +123,8 @@ def _serve(config: Config, roles: list[str], web: WebWorker | None) -> None:
         raise SetupError("there is no role to serve")
     locks = [lock_role(config.data_dir, role) for role in roles]
     require_current(config.database_url)
+    if lacking := shortage(config.database_url, web_workers=config.web.workers if "web" in roles else 0):
+        _log.error("%s", lacking)
     secret_bytes = secret.load(config)
     runs = _import_roles(roles, web)
     if config.valkey.url:

@@ -6,6 +6,8 @@ Also the one place that says what an event makes stale (`Memory.apply`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +23,7 @@ from stormpetrel.control.messages import Look, Standing
 from stormpetrel.control.reporter import Reporter
 from stormpetrel.edge.server import EdgeServer
 from stormpetrel.edge.worker import EdgeWorker
+from stormpetrel.errors import EnvironmentFailure
 from stormpetrel.heavy import Heavy
 from stormpetrel.http.application import Application
 from stormpetrel.http.routing import Router
@@ -47,6 +50,10 @@ from stormpetrel.streaming.hub import Hub
 from stormpetrel.web.render import Pages
 from stormpetrel.web.routes import ROUTES as WEB_ROUTES
 
+_log = logging.getLogger("stormpetrel.web")
+
+FIRST_RETRY_S, LAST_RETRY_S = 0.5, 5.0
+"""Between two tries to reach the database at the start."""
 FORM_BYTES = 65_536
 """What a form with files has besides them."""
 ROUTES = (*API_ROUTES, *WEB_ROUTES)
@@ -116,9 +123,30 @@ async def run(
     )
     application = Application(site, router, sockets=SOCKETS)
     bus.on_events = memory.apply
-    await database.open()
+    started = False
+    wait_s = FIRST_RETRY_S
+    while True:
+        try:
+            await database.open()
+            break
+        except EnvironmentFailure as error:
+            # Visitors must not hang on a socket that is not accepted from: they are refused at once meanwhile.
+            _log.error("%s; requests are refused until it can be", error.safe_text)
+            application.is_away = True
+            if not started:
+                await edge.start()
+                started = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), wait_s)
+            if stop.is_set():
+                await edge.drain()
+                site.uploads.close()
+                return
+            wait_s = min(wait_s * 2, LAST_RETRY_S)
+    application.is_away = False
     try:
-        await edge.start()
+        if not started:
+            await edge.start()
         reporting = asyncio.ensure_future(_reporter(bus.name, config, edge.worker).run(stop))
         try:
             await edge.serve_until(stop)

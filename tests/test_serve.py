@@ -434,7 +434,7 @@ def test_the_courier_answers_while_the_database_is_away_and_goes_on_when_it_is_b
             before = server.all_up(1)
             os.kill(before["courier"], signal.SIGKILL)
             assert json.loads(ask(server.courier)) == {"status": "ok"}
-            assert figures() == {"stormpetrel_courier_drains": "0"}
+            assert figures() == {"stormpetrel_courier_drains": "0", "stormpetrel_clock_step_seconds": "0"}
             away(False)
             one_more_job()
             eventually(lambda: figures().get("stormpetrel_outbox_done_total"), lambda done: done == "1")

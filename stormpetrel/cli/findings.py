@@ -17,12 +17,14 @@ from urllib.parse import urlsplit
 
 from stormpetrel.cli.store import now_ms
 from stormpetrel.config import is_loopback
+from stormpetrel.listeners import is_served
 
 if TYPE_CHECKING:
     from stormpetrel.config import Config, Loaded
 
 LOW_DISK_BYTES = 1_000_000_000
 FULL_DISK_BYTES = 50_000_000
+FEW_INODES = 1000
 FEW_OPEN_FILES = 4096
 """Below this a worker holds fewer connections than one small flood opens."""
 HEALTH_TIMEOUT_S = 1.0
@@ -97,6 +99,11 @@ def _data_directory(config: Config) -> Iterator[Finding]:
     )
     todo = "" if verdict is Verdict.OK else "make room: nothing can be posted when the disk is full"
     yield Finding("disk", verdict, f"{free_bytes / 1e9:.1f} GB free", todo)
+    free_files = os.statvfs(directory).f_favail
+    # Some file systems have no fixed number, and say 0 of 0.
+    if os.statvfs(directory).f_files and free_files < FEW_INODES:
+        text = f"{free_files} more files can be made on this file system (inodes)"
+        yield Finding("inodes", Verdict.FAIL, text, "remove small files: without inodes a restart fails")
 
 
 def _media(config: Config) -> Iterator[Finding]:
@@ -147,8 +154,9 @@ def _secret(config: Config) -> Iterator[Finding]:
 
 
 def _database(config: Config) -> Iterator[Finding]:
-    from stormpetrel.errors import EnvironmentFailure, SetupError
+    from stormpetrel.errors import CorruptStore, EnvironmentFailure, SetupError
     from stormpetrel.model.ids import time_ms
+    from stormpetrel.storage.capacity import shortage
     from stormpetrel.storage.connection import connect
     from stormpetrel.storage.contents import contents
     from stormpetrel.storage.migrate import HEAD, require_current
@@ -161,9 +169,17 @@ def _database(config: Config) -> Iterator[Finding]:
         text, _, todo = error.safe_text.rpartition(": ")
         yield Finding("database", Verdict.FAIL, text or todo, todo if text else "install the newer release")
         return
+    except CorruptStore as error:
+        text, _, todo = error.safe_text.rpartition(": ")
+        yield Finding("database", Verdict.FAIL, text, todo)
+        return
     except EnvironmentFailure as error:
         yield Finding("database", Verdict.FAIL, error.safe_text, "start it, or correct database.url")
         return
+    lacking = shortage(config.database_url, web_workers=config.web.workers)
+    if lacking and not is_served(config.data_dir, "web"):
+        text, _, todo = lacking.rpartition(": ")
+        yield Finding("connections", Verdict.FAIL, text, todo)
     try:
         inside = contents(connection)
     finally:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import msgspec
 
+from stormpetrel import clock
 from stormpetrel.courier.dispatch import Attempt, Dispatch
 from stormpetrel.media.spool import Spool
 from stormpetrel.media.store import FolderStore, MediaStore
@@ -48,7 +48,7 @@ async def sweep(db: Database, store: MediaStore, spool: Spool, *, round_number: 
 
     A folder is swept part by part; of a bucket a lifecycle rule of its operator's can do the same.
     """
-    before_s = time.time() - OLD_S
+    before_s = clock.now_s() - OLD_S
     removed = await asyncio.to_thread(spool.sweep, before_s)
     if not isinstance(store, FolderStore):
         return removed

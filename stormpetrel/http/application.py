@@ -41,6 +41,8 @@ MAX_CHANGING = 64
 MAX_STRANGERS_CHANGING = 32
 """Of these, the shield's lower classes: a flood of wrong passwords must not make everybody else hold slots."""
 FORM_COOKIE_S = 86_400
+AWAY = "The database cannot be reached; nothing was stored. Please try again in a moment"
+AWAY_RETRY_S = 5
 PREFLIGHT_S = b"86400"
 
 CORS = (
@@ -112,6 +114,8 @@ class Application:
         self.site = site
         self.router = router
         self._sockets = sockets or {}
+        self.is_away = False
+        """Whether the database was not reached since the start: every request is refused at once."""
         self._changing = 0
         self._strangers_changing = 0
         start = secrets.token_hex(6)
@@ -131,6 +135,9 @@ class Application:
         request = Request(scope, receive, send, site=self.site, now_ms=clock.now_ms(), at_s=time.monotonic())
         request_id = next(self._request_ids)
         try:
+            if self.is_away:
+                request.is_api = is_api_path(request.path)
+                raise Busy(AWAY, retry_after_s=AWAY_RETRY_S)
             response = await self._answer(request)
         except Refusal as refusal:
             response = self._refuse(request, refusal)
@@ -167,6 +174,8 @@ class Application:
         request.is_api = True
         request_id = next(self._request_ids)
         try:
+            if self.is_away:
+                raise Busy(AWAY, retry_after_s=AWAY_RETRY_S)
             handler = self._sockets.get(request.path.rstrip("/"))
             if handler is None:
                 raise NotFound

@@ -12,6 +12,7 @@ from starlette.datastructures import UploadFile
 from stormpetrel.errors import Invalid, Refusal
 from stormpetrel.http.request import Request
 from stormpetrel.http.site import Site
+from stormpetrel.listeners import is_served
 from stormpetrel.media.job import Purpose
 from stormpetrel.media.spool import THUMBNAIL
 from stormpetrel.model.account import Account, ProfileChange
@@ -60,6 +61,8 @@ async def take(
         focus=focus,
         now_ms=request.now_ms,
     )
+    # Without a courier on this machine, an upload that is answered 202 would never be finished.
+    wait = wait or not is_served(site.config.data_dir, "courier")
     within_s = None if wait else site.config.media.wait_s
     task = asyncio.create_task(_work(site, request.now_ms, begun, file, thumbnail, within_s))
     # Kept here, so that it goes on when the client does not wait for it.

@@ -23,6 +23,8 @@ from stormpetrel.media.store import FULL, sync_directory
 UPLOAD = "upload"
 THUMBNAIL = "upload-thumbnail"
 """Names of the files in an upload's directory."""
+PLACE_SOONER_S = 23 * 3600.0
+"""An upload that no worker has finished within an hour lost its worker; one that was acknowledged has a day."""
 _LANE = "lane"
 _FIRST_LANE = 1 << 20
 """Far above the lanes that storage/outbox.py names."""
@@ -90,13 +92,17 @@ class Spool:
         shutil.rmtree(self.kept(media_id), ignore_errors=True)
 
     def sweep(self, before_s: float) -> int:
-        """Removes what nobody has worked on since before then; how many uploads."""
+        """Remove uploads that were not worked on since `before_s`, in seconds since 1970; return how many.
+
+        Those that were not acknowledged go PLACE_SOONER_S earlier: their worker was killed.
+        """
         if not self.directory.is_dir():
             return 0
         old = [
             entry
             for entry in self.directory.iterdir()
-            if entry.name != _LANE and entry.lstat().st_mtime < before_s
+            if entry.name != _LANE
+            and entry.lstat().st_mtime < (before_s if entry.name.isdigit() else before_s + PLACE_SOONER_S)
         ]
         for entry in old:
             if entry.is_dir():

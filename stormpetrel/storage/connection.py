@@ -14,14 +14,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
-from stormpetrel.errors import EnvironmentFailure, Invalid, SetupError
+from stormpetrel.errors import CorruptStore, EnvironmentFailure, Invalid, SetupError
 from stormpetrel.model.event import Event
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.model.search import search_words
+from stormpetrel.storage.failures import is_corrupt
 from stormpetrel.storage.statement import Statement
 
 Row = tuple[Any, ...]
@@ -82,15 +83,19 @@ class _Shared:
 class SqliteConnection(_Shared):
     """A connection to an SQLite file. `raw` is the sqlite3 connection."""
 
-    __slots__ = ("_lock_file", "path", "raw")
+    __slots__ = ("_lock_file", "inode", "path", "raw")
     dialect = "sqlite"
 
-    def __init__(self, path: Path, *, ids: IdMaker | None = None, writes: bool = True) -> None:
+    def __init__(
+        self, path: Path, *, ids: IdMaker | None = None, writes: bool = True, create: bool = False
+    ) -> None:
         super().__init__(ids)
         self.path = path
         try:
+            # "rw": a file that was moved away must be missed, not made anew and empty.
             self.raw = sqlite3.connect(
-                path,
+                f"file:{quote(str(path.absolute()))}?mode={'rwc' if create else 'rw'}",
+                uri=True,
                 timeout=BUSY_TIMEOUT_S,
                 isolation_level=None,
                 cached_statements=STATEMENT_CACHE,
@@ -105,8 +110,12 @@ class SqliteConnection(_Shared):
             self.raw.create_function("search_words", 1, search_words, deterministic=True)
             if not writes:
                 self.raw.execute("PRAGMA query_only=ON")
-        except sqlite3.Error as error:
-            raise EnvironmentFailure(f"the database {path} cannot be opened: {error}") from error
+            self.inode = os.stat(path).st_ino
+        except (sqlite3.Error, OSError) as error:
+            if is_corrupt(error):
+                raise CorruptStore(path, error) from error
+            missing = "" if path.exists() else " (there is no such file)"
+            raise EnvironmentFailure(f"the database {path} cannot be opened: {error}{missing}") from error
         # Writers of all processes queue on this file: SQLite's own lock is polled, which starves some
         # (four writers in a trial: shares 38:1784:6313:9548 without it, 5620:3411:3979:3862 with it).
         self._lock_file = (
@@ -143,9 +152,21 @@ class SqliteConnection(_Shared):
         self.raw.executemany(statement.sqlite, rows)
 
     def begin(self) -> None:
-        """Starts a writing transaction, after everybody who waits in other processes."""
+        """Starts a writing transaction, after everybody who waits in other processes.
+
+        Raises sqlite3.OperationalError when the file was moved away or replaced: what is written to it would be
+        found by nobody.
+        """
         fcntl.flock(self._lock_file, fcntl.LOCK_EX)
         try:
+            try:
+                is_there = os.stat(self.path).st_ino == self.inode
+            except OSError:
+                is_there = False
+            if not is_there:
+                raise sqlite3.OperationalError(
+                    f"{self.path} was moved away or replaced: put it back, or restart"
+                )
             self.raw.execute("BEGIN IMMEDIATE")
         except BaseException:
             fcntl.flock(self._lock_file, fcntl.LOCK_UN)
@@ -276,14 +297,20 @@ def sqlite_path(url: str) -> Path:
 
 
 def connect(
-    url: str, *, ids: IdMaker | None = None, writes: bool = True, limit_s: float | None = None
+    url: str,
+    *,
+    ids: IdMaker | None = None,
+    writes: bool = True,
+    limit_s: float | None = None,
+    create: bool = False,
 ) -> StoreConnection:
     """Opens the store at `url`. Raises EnvironmentFailure when it cannot be reached.
 
-    `limit_s`: longest that PostgreSQL works on a statement; on SQLite whoever reads sets a handler.
+    `limit_s`: longest that PostgreSQL works on a statement; on SQLite whoever reads sets a handler. `create`: make
+    SQLite's file where there is none.
     """
     if url.startswith("sqlite:///"):
-        return SqliteConnection(sqlite_path(url), ids=ids, writes=writes)
+        return SqliteConnection(sqlite_path(url), ids=ids, writes=writes, create=create)
     return PostgresqlConnection(url, ids=ids, writes=writes, limit_s=limit_s)
 
 

@@ -35,6 +35,13 @@ def store_failed(error: BaseException) -> bool:
     return server_gone(error)
 
 
+def is_corrupt(error: BaseException) -> bool:
+    """Return whether SQLite found its file damaged, or to be none of its own."""
+    return isinstance(error, sqlite3.DatabaseError) and any(
+        words in str(error) for words in ("malformed", "is not a database", "disk image")
+    )
+
+
 def to_be_repeated(error: BaseException) -> bool:
     """Whether PostgreSQL undid a transaction because of another one, so that running it again helps.
 

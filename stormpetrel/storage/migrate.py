@@ -7,12 +7,15 @@ to be quick (`user add`, `token`) wait for them.
 from __future__ import annotations
 
 import logging
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stormpetrel.errors import EnvironmentFailure, SetupError
+from stormpetrel.errors import CorruptStore, EnvironmentFailure, SetupError
 from stormpetrel.model.search import search_words
-from stormpetrel.storage.connection import StoreConnection, connect, sqlite_path
+from stormpetrel.storage.connection import SqliteConnection, StoreConnection, connect, sqlite_path
+from stormpetrel.storage.failures import is_corrupt
+from stormpetrel.storage.slots import slots_in_use
 from stormpetrel.storage.statement import sql
 
 if TYPE_CHECKING:
@@ -67,7 +70,7 @@ def upgrade(url: str) -> None:
 
     if url.startswith("sqlite:///"):
         sqlite_path(url).parent.mkdir(parents=True, exist_ok=True)
-    connection = connect(url)
+    connection = connect(url, create=True)
     try:
         at = version(connection)
     finally:
@@ -76,6 +79,11 @@ def upgrade(url: str) -> None:
         return
     if at is not None and at > HEAD:
         raise SetupError(f"the database is of a newer release (migration {at}, this release knows {HEAD})")
+    if at is not None and (others := slots_in_use(url)):
+        # An older release would go on writing rows that the new tables' data does not have.
+        raise SetupError(
+            f"{others} processes of Stormpetrel use this database: stop them on every machine, then migrate"
+        )
     try:
         command.upgrade(alembic_config(url), "head")
     except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.ProgrammingError) as error:
@@ -85,18 +93,27 @@ def upgrade(url: str) -> None:
 def version(connection: StoreConnection) -> str | None:
     """The migration that the store is at, or None when it has none."""
     has = _SQLITE_HAS_TABLE if connection.dialect == "sqlite" else _POSTGRESQL_HAS_TABLE
-    if connection.one(has) is None:
-        return None
-    row = connection.one(_VERSION)
+    try:
+        if connection.one(has) is None:
+            return None
+        row = connection.one(_VERSION)
+    except sqlite3.DatabaseError as error:
+        if not is_corrupt(error) or not isinstance(connection, SqliteConnection):
+            raise
+        raise CorruptStore(connection.path, error) from error
     return None if row is None else str(row[0])
 
 
 def require_current(url: str) -> None:
     """Raises SetupError, with the command that helps, unless the store at `url` is at HEAD."""
     if url.startswith("sqlite:///") and not sqlite_path(url).exists():
-        raise SetupError(
-            f"there is no instance yet ({sqlite_path(url)} does not exist): run stormpetrel init"
-        )
+        path = sqlite_path(url)
+        if path.with_name(f"{path.name}.slots").exists():
+            raise SetupError(
+                f"the database {path} is not there any more: put the file back, or restore a backup "
+                "(stormpetrel restore)"
+            )
+        raise SetupError(f"there is no instance yet ({path} does not exist): run stormpetrel init")
     connection = connect(url)
     try:
         at = version(connection)

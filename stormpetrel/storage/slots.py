@@ -6,6 +6,7 @@ held for the process's life. Both free themselves when the process dies, however
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import random
@@ -20,6 +21,10 @@ from stormpetrel.storage.failures import server_gone
 ADVISORY_CLASS = 0x5347
 """First key of our advisory locks; the second is the slot."""
 
+_HELD = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND objsubid = 2 AND granted "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 _TRY_LOCK = "SELECT pg_try_advisory_lock(%s, %s)"
 
 
@@ -60,7 +65,13 @@ def take_slot(url: str) -> Slot:
         folder = sqlite_path(url).with_name(sqlite_path(url).name + ".slots")
         folder.mkdir(mode=0o700, exist_ok=True)
         for number in order:
-            handle = os.open(folder / str(number), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            try:
+                handle = os.open(folder / str(number), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                # No inode is left for a new file; one of those that are there may be free.
+                continue
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -76,3 +87,26 @@ def take_slot(url: str) -> Slot:
                 return Slot(number, connection)
         connection.close()
     raise EnvironmentFailure(f"all {SLOTS} id slots are taken: too many processes use this database")
+
+
+def slots_in_use(url: str) -> int:
+    """Return how many processes hold a slot now, on any machine: those that serve, and commands at work."""
+    if not url.startswith("sqlite:///"):
+        connection = connect(url, writes=False)
+        assert isinstance(connection, PostgresqlConnection)
+        try:
+            row = connection.raw.execute(_HELD, (ADVISORY_CLASS,)).fetchone()
+            return int(row[0]) if row is not None else 0
+        finally:
+            connection.close()
+    held = 0
+    folder = sqlite_path(url).with_name(sqlite_path(url).name + ".slots")
+    for path in folder.glob("*") if folder.is_dir() else ():
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held += 1
+        finally:
+            os.close(handle)
+    return held

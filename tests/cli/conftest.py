@@ -98,7 +98,7 @@ def shared_url(request, tmp_path_factory) -> Iterator[str]:
 
 def execute(url: str, statement: str) -> None:
     """Runs a statement, outside any transaction."""
-    connection = connect(url)
+    connection = connect(url, create=True)
     connection.raw.execute(statement)
     connection.close()
 

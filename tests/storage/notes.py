@@ -18,7 +18,7 @@ INSERT, IDS = Statement(_INSERT, _INSERT), Statement(_IDS, _IDS)
 
 def make_table(url: str) -> None:
     """The table, at a database that may be empty."""
-    connection = connect(url)
+    connection = connect(url, create=True)
     connection.raw.execute("CREATE TABLE notes (id BIGINT PRIMARY KEY, text TEXT NOT NULL)")  # type: ignore[call-overload]
     connection.close()
 
