@@ -28,7 +28,7 @@ from stormpetrel.config import Config, Loaded
 from stormpetrel.errors import EnvironmentFailure, SetupError
 from stormpetrel.heavy import Heavy, HeavyHub
 from stormpetrel.listeners import listen, lock_role, raise_open_file_limit, shown
-from stormpetrel.model.event import Event, OutboxFilled
+from stormpetrel.model.event import Event, OutboxFilled, ShieldPaused, ShieldRuled
 from stormpetrel.storage.capacity import shortage
 from stormpetrel.storage.migrate import require_current
 from stormpetrel.supervisor import Child
@@ -41,7 +41,7 @@ WANTED_EVENTS: dict[str, frozenset[type[Event]]] = {
     "web": EVERYTHING,
     "courier": frozenset({OutboxFilled}),
     "sms": NOTHING,
-    "watch": NOTHING,
+    "watch": frozenset({ShieldRuled, ShieldPaused}),
 }
 """What each role is told on the bus; every one may tell the others."""
 

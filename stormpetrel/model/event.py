@@ -127,6 +127,24 @@ class OutboxFilled(msgspec.Struct, frozen=True, tag="outbox"):
     """There is new work in the outbox: the courier need not wait for its next look."""
 
 
+class ShieldRuled(msgspec.Struct, frozen=True, tag="shield_rule"):
+    """An operator's rule for the shield, or its end (verdict "none"). Times are in seconds since 1970."""
+
+    verdict: str
+    kind: str
+    value: str
+    expires_epoch_s: float
+    reason: str
+    set_at_epoch_s: float
+
+
+class ShieldPaused(msgspec.Struct, frozen=True, tag="shield_pause"):
+    """Until when the operator has paused denies and demotions; 0 for not at all."""
+
+    until_epoch_s: float
+    set_at_epoch_s: float
+
+
 class AllChanged(msgspec.Struct, frozen=True, tag="all"):
     """Events were lost: drop everything held in memory."""
 
@@ -146,5 +164,7 @@ Event = (
     | FollowedTagsChanged
     | AccessChanged
     | OutboxFilled
+    | ShieldRuled
+    | ShieldPaused
     | AllChanged
 )

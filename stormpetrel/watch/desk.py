@@ -7,6 +7,7 @@ import contextlib
 import logging
 import socket
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -33,6 +34,7 @@ from stormpetrel.control.messages import (
     decode_from_worker,
 )
 from stormpetrel.errors import SetupError
+from stormpetrel.model.event import ShieldPaused, ShieldRuled
 from stormpetrel.shield.reports import Directions, Entry
 from stormpetrel.storage.journal import Direction, Note
 from stormpetrel.watch.bookkeeper import Bookkeeper
@@ -66,6 +68,31 @@ class Desk:
         self._open: set[asyncio.Task[None]] = set()
         self._looks: dict[int, list[Standing]] = {}
         self._look_number = 0
+        self._saving: set[asyncio.Task[bool]] = set()
+        self.say: Callable[[ShieldRuled | ShieldPaused], None] = _to_none
+        """Called with each order, for the other machines."""
+
+    def heard(self, event: ShieldRuled | ShieldPaused) -> None:
+        """Put in force, and write down, what another machine's watch was ordered; the orders have it already."""
+        self.direct()
+        books = self._books
+        if isinstance(event, ShieldPaused):
+            saving = books.set_fact("paused_until_ms", int(event.until_epoch_s * 1000))
+            books.note([Note(at_ms=clock.now_ms(), kind="pause", text="as another machine was told")])
+        elif event.verdict == "none":
+            saving = books.end_direction(kind=event.kind, value=event.value)
+            self._write_down("undo", "as another machine was told", event.kind, event.value)
+        else:
+            expires_ms = int(event.expires_epoch_s * 1000)
+            saving = books.set_direction(
+                Direction(event.verdict, event.kind, event.value, expires_ms, event.reason)
+            )
+            self._write_down(
+                event.verdict, f"as another machine was told: {event.reason}", event.kind, event.value
+            )
+        task = asyncio.ensure_future(saving)
+        self._saving.add(task)
+        task.add_done_callback(self._saving.discard)
 
     async def serve(self, sock: socket.socket, stop: asyncio.Event) -> None:
         """Until `stop` is set."""
@@ -237,15 +264,20 @@ class Desk:
         orders, now_s = self._sight.orders, clock.now_s()
         if question.verdict == "none":
             kind, named = question.entry.kind, value(question.entry.kind, question.entry.value)
-            if not orders.take_back(kind, named):
+            taken = orders.take_back(kind, named, set_at_epoch_s=now_s)
+            if taken is None:
                 raise SetupError(f"nothing is said of {kind} {named}")
+            self.say(ShieldRuled("none", kind, named, taken.expires_epoch_s, taken.reason, now_s))
             told = self.direct()
             self._write_down("undo", "is as anybody again", kind, named)
             return Done(told, await self._books.end_direction(kind=kind, value=named))
         if question.verdict not in ("allow", "deny"):
             raise SetupError("it can be allowed or denied")
         entry = checked(question.entry, now_epoch_s=now_s)
-        orders.put(question.verdict, entry)
+        orders.put(question.verdict, entry, set_at_epoch_s=now_s)
+        self.say(
+            ShieldRuled(question.verdict, entry.kind, entry.value, entry.expires_epoch_s, entry.reason, now_s)
+        )
         # In force first: a disk that hangs must not keep it waiting.
         told = self.direct()
         until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(entry.expires_epoch_s))
@@ -261,7 +293,8 @@ class Desk:
         now_s = clock.now_s()
         if question.until_epoch_s and not 0 < question.until_epoch_s - now_s <= LONGEST_PAUSE_S:
             raise SetupError("a pause ends in the future, within a day")
-        self._sight.orders.paused_until_epoch_s = question.until_epoch_s
+        self._sight.orders.pause(question.until_epoch_s, set_at_epoch_s=now_s)
+        self.say(ShieldPaused(question.until_epoch_s, now_s))
         told = self.direct()
         text = (
             f"denies and demotions are off for {question.until_epoch_s - now_s:.0f} s"
@@ -288,6 +321,10 @@ class Desk:
 
 
 MAX_KNOWN_PREFIXES = 50_000
+
+
+def _to_none(event: ShieldRuled | ShieldPaused) -> None:
+    """There are no other machines."""
 
 
 def remember(known: dict[str, int], prefix: str, day: int) -> None:

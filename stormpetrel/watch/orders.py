@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stormpetrel.control.entries import MAX_ENTRIES
 from stormpetrel.errors import SetupError
+from stormpetrel.shield.orders import entry_problem
 from stormpetrel.shield.reports import Directions, Entry, Offender
 
 EXPIRY_S = 10.0
@@ -16,19 +17,55 @@ class Orders:
 
     def __init__(self) -> None:
         self.paused_until_epoch_s = 0.0
+        self.paused_at_epoch_s = 0.0
+        """When the pause was ordered or ended last; 0 for never."""
         self.version = 0
-        self._entries: dict[tuple[str, str], tuple[str, Entry]] = {}
+        # By kind and value: the verdict ("none" for one that was taken back), the entry, and when that was said.
+        self._entries: dict[tuple[str, str], tuple[str, Entry, float]] = {}
 
-    def put(self, verdict: str, entry: Entry) -> None:
-        """`verdict`: allow or deny. Replaces what was said of the same before. Raises SetupError when full."""
+    def put(self, verdict: str, entry: Entry, *, set_at_epoch_s: float = 0.0) -> None:
+        """Replace the rule about the same thing. `verdict`: allow or deny.
+
+        Raise SetupError when there are too many.
+        """
         key = (entry.kind, entry.value)
         if key not in self._entries and len(self._entries) >= MAX_ENTRIES:
             raise SetupError(f"there are {MAX_ENTRIES} entries already; take some back first")
-        self._entries[key] = (verdict, entry)
+        self._entries[key] = (verdict, entry, set_at_epoch_s)
 
-    def take_back(self, kind: str, value: str) -> bool:
-        """Whether anything was said of it."""
-        return self._entries.pop((kind, value), None) is not None
+    def take_back(self, kind: str, value: str, *, set_at_epoch_s: float = 0.0) -> Entry | None:
+        """End a rule and return it; None when there is none."""
+        found = self._entries.get((kind, value))
+        if found is None or found[0] == "none":
+            return None
+        self._entries[kind, value] = ("none", found[1], set_at_epoch_s)
+        return found[1]
+
+    def pause(self, until_epoch_s: float, *, set_at_epoch_s: float) -> None:
+        """Pause denies and demotions until then; 0 ends a pause."""
+        self.paused_until_epoch_s, self.paused_at_epoch_s = until_epoch_s, set_at_epoch_s
+
+    def merge(self, verdict: str, entry: Entry, *, set_at_epoch_s: float) -> bool:
+        """Take over another machine's word where it is later than what is known; return whether anything changed."""
+        known = self._entries.get((entry.kind, entry.value))
+        if known is not None and known[2] >= set_at_epoch_s:
+            return False
+        if known is None and (len(self._entries) >= MAX_ENTRIES or entry_problem(entry)):
+            return False
+        self._entries[entry.kind, entry.value] = (verdict, entry, set_at_epoch_s)
+        return verdict != "none" or (known is not None and known[0] != "none")
+
+    def merge_pause(self, until_epoch_s: float, *, set_at_epoch_s: float) -> bool:
+        """Take over another machine's pause where it was ordered later; return whether anything changed."""
+        if set_at_epoch_s <= self.paused_at_epoch_s:
+            return False
+        changed = until_epoch_s != self.paused_until_epoch_s
+        self.pause(until_epoch_s, set_at_epoch_s=set_at_epoch_s)
+        return changed
+
+    def known(self) -> tuple[tuple[str, Entry, float], ...]:
+        """Return every rule and every end of one that is still remembered, each with when that was said."""
+        return tuple(self._entries.values())
 
     def forget_expired(self, *, now_epoch_s: float) -> None:
         """What has had its time is not in force any more."""
@@ -38,7 +75,7 @@ class Orders:
 
     def said(self, verdict: str) -> tuple[Entry, ...]:
         """Every allow, or every deny."""
-        return tuple(entry for found, entry in self._entries.values() if found == verdict)
+        return tuple(entry for found, entry, _ in self._entries.values() if found == verdict)
 
     def directions(
         self,

@@ -32,6 +32,7 @@ from stormpetrel.watch.bookkeeper import Bookkeeper, Remembered
 from stormpetrel.watch.canaries import Canaries
 from stormpetrel.watch.desk import Desk, remember
 from stormpetrel.watch.errands import Canary, NotWell
+from stormpetrel.watch.fleet import Fleet
 from stormpetrel.watch.front_door import FrontDoor
 from stormpetrel.watch.metrics import Figures, exposition
 from stormpetrel.watch.page import POLICY, status_page
@@ -71,6 +72,8 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
     for prefix, day in reversed(found.prefixes):
         remember(prefixes, prefix, day)
     desk = Desk(sight=sight, books=books, canaries=canaries, known_prefixes=prefixes)
+    fleet = Fleet(bus, sight.orders, desk.heard)
+    desk.say = fleet.say
     control = _listen(config.data_dir)
     books.note([Note(at_ms=int(began_s * 1000), kind="watch", text="the watch started")])
 
@@ -107,6 +110,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             tasks.create_task(_seconds(sight, desk, books, stop))
             tasks.create_task(_write_down(sight, books, stop))
             tasks.create_task(canaries.run(stop))
+            tasks.create_task(fleet.repeat(stop, now_epoch_s=clock.now_s))
     finally:
         control.close()
         await books.close()
