@@ -29,6 +29,7 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from stormpetrel.errors import Busy, Invalid
+from stormpetrel.model.password import normal_form, password_weakness
 
 log = logging.getLogger(__name__)
 
@@ -67,10 +68,13 @@ DUMMY_HASH = (
 
 
 def hash_password_now(password: str) -> str:
-    """The Argon2id hash of `password`, in PHC format; takes 20 ms of this thread. Invalid when too long."""
+    """The Argon2id hash of `password` in its normal form, in PHC format; takes 20 ms of this thread.
+
+    Raises Invalid when it is too long.
+    """
     if _too_long(password):
         raise Invalid("The password is too long", fields={"password": "is too long"})
-    return _hasher.hash(password)
+    return _hasher.hash(normal_form(password))
 
 
 def verify_password_now(password_hash: str, password: str) -> bool:
@@ -94,6 +98,7 @@ def _too_long(password: str) -> bool:
 KINDS: dict[str, Callable[..., Any]] = {
     "hash_password": hash_password_now,
     "verify_password": verify_password_now,
+    "password_weakness": password_weakness,
 }
 """What the child can do. Arguments and results are whatever msgpack carries."""
 

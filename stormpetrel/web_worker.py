@@ -26,6 +26,7 @@ from stormpetrel.edge.worker import EdgeWorker
 from stormpetrel.errors import EnvironmentFailure
 from stormpetrel.heavy import Heavy
 from stormpetrel.http.application import Application
+from stormpetrel.http.passwords import Passwords
 from stormpetrel.http.routing import Router
 from stormpetrel.http.site import Site
 from stormpetrel.media.store import open_store
@@ -106,6 +107,7 @@ async def run(
         flags=ReaderFlags(database),
         filters=ReaderFilters(database),
         counts=PlaceCounts(database),
+        passwords=Passwords(database, heavy),
         secret=secret,
         base_url=config.base_url,
         domain=config.domain,

@@ -9,12 +9,13 @@ import msgspec
 from stormpetrel.api.apps import SECRET_BYTES
 from stormpetrel.api.entities import Token
 from stormpetrel.api.shapes import answers
-from stormpetrel.errors import Forbidden, Invalid
+from stormpetrel.errors import Forbidden
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.model.access import secret_hash
-from stormpetrel.model.account import email_problem, password_problem, username_problem
+from stormpetrel.model.account import email_problem, username_problem
 from stormpetrel.model.mail import NewLink
+from stormpetrel.model.password import password_problem
 from stormpetrel.rules import access as access_rules
 from stormpetrel.rules import accounts as rules
 from stormpetrel.storage.connection import Connection
@@ -44,10 +45,14 @@ async def create(request: Request) -> Response:
         "agreement": None if given.agreement else "must be accepted",
     }
     fields = {name: problem for name, problem in problems.items() if problem}
+    if not fields:
+        weakness = await site.passwords.problem(
+            request, given.password, username=given.username, email=given.email
+        )
+        fields = {"password": weakness} if weakness else {}
     if fields:
         # Before the password is hashed: that costs 20 ms, a look at the text nothing.
-        said = ", ".join(f"{name.capitalize()} {problem}" for name, problem in fields.items())
-        raise Invalid(f"Validation failed: {said}", fields=fields)
+        raise rules.invalid_fields(fields)
     password_hash = await site.heavy.hash_password(given.password)
     access_token = secrets.token_urlsafe(SECRET_BYTES)
     assert request.access is not None

@@ -78,7 +78,8 @@ READER_FOLLOWS = 200
 
 def _seed(args: argparse.Namespace) -> int:
     from stormpetrel.config import load
-    from stormpetrel.model.account import password_problem, username_problem
+    from stormpetrel.model.account import username_problem
+    from stormpetrel.model.password import password_problem
     from stormpetrel.storage.seed import UNUSABLE_PASSWORD, end_ms_of, seed
     from stormpetrel.storage.seed_plan import Size
 

@@ -12,6 +12,7 @@ from stormpetrel.cli.store import change, open_store
 from stormpetrel.errors import SetupError
 
 if TYPE_CHECKING:
+    from stormpetrel.config import Config
     from stormpetrel.model.account import User
     from stormpetrel.storage.connection import Connection
 
@@ -88,7 +89,7 @@ def _add(args: argparse.Namespace) -> int:
     from stormpetrel.rules.accounts import sign_up, user
 
     config = load(args.config).config
-    password_hash = _password_hash(args)
+    password_hash = _password_hash(args, config, username=args.name, email=args.email)
     with open_store(config.database_url) as connection:
         with change(connection) as at_ms:
             account = sign_up(
@@ -108,12 +109,13 @@ def _add(args: argparse.Namespace) -> int:
     return 0
 
 
-def _password_hash(args: argparse.Namespace) -> str:
+def _password_hash(args: argparse.Namespace, config: Config, *, username: str, email: str) -> str:
     from stormpetrel.heavy import hash_password_now
-    from stormpetrel.model.account import password_problem
+    from stormpetrel.model.password import password_problem, password_weakness
 
     password = _password(args)
-    problem = password_problem(password)
+    about = [username, email, config.title, config.domain]
+    problem = password_problem(password) or password_weakness(password, about)
     if problem is not None:
         raise SetupError(f"password {problem}")
     return hash_password_now(password)
@@ -123,9 +125,10 @@ def _set_password(args: argparse.Namespace) -> int:
     from stormpetrel.config import load
     from stormpetrel.rules.mail import replace_password
 
-    password_hash = _password_hash(args)
-    with open_store(load(args.config).config.database_url) as connection:
+    config = load(args.config).config
+    with open_store(config.database_url) as connection:
         found = user_named(connection, args.name)
+        password_hash = _password_hash(args, config, username=found.username, email=found.email)
         with change(connection) as at_ms:
             replace_password(
                 connection, account_id=found.account_id, password_hash=password_hash, now_ms=at_ms

@@ -14,6 +14,7 @@ from stormpetrel.model.ids import first_id_at
 from stormpetrel.rules import deletion, media
 from stormpetrel.rules.access import COMMAND_LINE_CLIENT_ID, SESSION_AGE_S
 from stormpetrel.storage import housekeeping as stored
+from stormpetrel.storage import quotas
 from stormpetrel.storage.database import Database
 
 EVERY_S = 60.0
@@ -40,6 +41,7 @@ class Housekeeping:
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     removed: Counter[str] = field(default_factory=Counter)
     _after_application_id: int = 0
+    _after_quota: tuple[str, int] = ("", 0)
 
     async def round(self, *, now_ms: int) -> int:
         """One round; how many rows went. Raises Busy when the store fails."""
@@ -67,6 +69,7 @@ class Housekeeping:
             await self._old("suspended", deletion.delete_suspended, batch=FEW, **suspended_ms)
         if kept_ms := days.dead_jobs_days * DAY_MS:
             await self._old("dead_jobs", stored.remove_dead_jobs, before_ms=now_ms - kept_ms)
+        await self._quotas(now_ms)
         if kept_ms := days.applications_days * DAY_MS:
             await self._applications(first_id_at(max(0, now_ms - kept_ms)))
         return self.removed.total() - before
@@ -83,6 +86,16 @@ class Housekeeping:
             count = await self.db.write_as(URGENCY, 10.0, remove, count=batch, **values)
             self.removed[kind] += count
             if count < batch:
+                break
+
+    async def _quotas(self, now_ms: int) -> None:
+        """Buckets that are full again, a part of the table in each round: it is larger the more is going on."""
+        for _ in range(BATCHES):
+            removed, self._after_quota = await self.db.write_as(
+                URGENCY, 10.0, quotas.remove_full, after=self._after_quota, count=BATCH, now_ms=now_ms
+            )
+            self.removed["quotas"] += removed
+            if self._after_quota == ("", 0):
                 break
 
     async def _applications(self, before_id: int) -> None:

@@ -53,6 +53,28 @@ _ADDRESS_CHANGED = (
 
 If that was not you, please write to the people who run {title}{contact}.""",
 )
+_SIGN_IN = (
+    "Sign in",
+    """to sign in to your account on {title}, open this page in the browser that you want to use and press the
+button:
+
+{link}
+
+The link works once, within half an hour. If you did not ask for this, ignore this mail: nobody is signed in.""",
+)
+_WRONG_PASSWORDS = (
+    "Wrong passwords for your account",
+    """devices that you have not used before tried several wrong passwords for your account on {title}. None of
+them was right, and such attempts are now slowed down. You get this mail once a day at most.
+
+If this was you: you can sign in without the password by a link in a mail:
+
+{base_url}/auth/sign_in/mail
+
+If not, you need not do anything. Your account page shows how many there were:
+
+{base_url}/settings/account""",
+)
 _TEST = ("A test", """this is the test mail that you asked for. {title} can send mails.""")
 
 _SAID = {
@@ -61,12 +83,15 @@ _SAID = {
     Purpose.RESET.value: _RESET,
     Notice.PASSWORD_CHANGED.value: _PASSWORD_CHANGED,
     Notice.ADDRESS_CHANGED.value: _ADDRESS_CHANGED,
+    Purpose.SIGN_IN.value: _SIGN_IN,
+    Notice.WRONG_PASSWORDS.value: _WRONG_PASSWORDS,
     Notice.TEST.value: _TEST,
 }
 _PATHS = {
     Purpose.CONFIRM.value: "/auth/confirm",
     Purpose.ADDRESS.value: "/auth/confirm",
     Purpose.RESET.value: "/auth/password/edit",
+    Purpose.SIGN_IN.value: "/auth/sign_in/link",
 }
 
 

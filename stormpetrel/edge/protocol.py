@@ -241,6 +241,7 @@ class EdgeProtocol(HotAnswers):
                 cycle.flight = worker.cache.begin(head.key, now)
         self._cycle = cycle
         scope["lane"] = ticket.lane
+        scope["is_near"] = ticket.is_neighbour
         if ticket.state == RUNNING:
             cycle.start()
         else:

@@ -10,6 +10,7 @@ from typing import Any
 from stormpetrel.config import Config
 from stormpetrel.edge.cache import HotCache
 from stormpetrel.heavy import Heavy
+from stormpetrel.http.passwords import Passwords
 from stormpetrel.media.uploads import Uploads
 from stormpetrel.memory import HomeLists, PlaceCounts, ReaderFlags
 from stormpetrel.model.mail import NewLink, new_link
@@ -42,6 +43,7 @@ class Site:
     flags: ReaderFlags
     filters: ReaderFilters
     counts: PlaceCounts
+    passwords: Passwords
     secret: bytes
     base_url: str
     domain: str

@@ -137,16 +137,3 @@ def email_problem(email: str) -> str | None:
     if len(email) > 254 or ".." in email or not _EMAIL.match(email):
         return "is not a valid e-mail address"
     return None
-
-
-MIN_PASSWORD = 8
-MAX_PASSWORD = 128
-
-
-def password_problem(password: str) -> str | None:
-    """What is wrong with a password, or None. Length only (NIST SP 800-63B §5.1.1.2)."""
-    if len(password) < MIN_PASSWORD:
-        return f"is too short (minimum is {MIN_PASSWORD} characters)"
-    if len(password) > MAX_PASSWORD:
-        return f"is too long (maximum is {MAX_PASSWORD} characters)"
-    return None

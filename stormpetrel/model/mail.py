@@ -10,23 +10,22 @@ import msgspec
 
 from stormpetrel.model.access import secret_hash
 
-QUOTA_SLOTS = 262_144
-"""Rows that count who asks for mails, whoever asks: two people share one by chance, nobody can choose to."""
-
 
 class Purpose(StrEnum):
-    """What following a link does: confirms the address of a new account, or a changed one, or lets a new
-    password be set."""
+    """What following a link does: confirms the address of a new account, or a changed one, lets a new
+    password be set, or signs in."""
 
     CONFIRM = "confirm"
     ADDRESS = "address"
     RESET = "reset"
+    SIGN_IN = "sign_in"
 
 
 LIFETIME_MS = {
     Purpose.CONFIRM: 2 * 86_400_000,
     Purpose.ADDRESS: 86_400_000,
     Purpose.RESET: 3_600_000,
+    Purpose.SIGN_IN: 1_800_000,
 }
 """How long each link works."""
 
@@ -64,6 +63,7 @@ class Notice(StrEnum):
 
     PASSWORD_CHANGED = "password_changed"
     ADDRESS_CHANGED = "address_changed"
+    WRONG_PASSWORDS = "wrong_passwords"
     TEST = "test"
 
 
@@ -77,11 +77,3 @@ def link_token(secret: bytes, nonce: str) -> str:
 def new_link(secret: bytes, nonce: str) -> NewLink:
     """The link of a random `nonce`."""
     return NewLink(nonce, secret_hash(link_token(secret, nonce)))
-
-
-def quota_slot(secret: bytes, who: str) -> int:
-    """The row that counts what `who` (an address, a typed login) asks for."""
-    digest = hashlib.blake2b(
-        who.lower().encode("utf-8", "replace"), key=secret[:64], digest_size=8, person=b"petrel.quota"
-    ).digest()
-    return int.from_bytes(digest) % QUOTA_SLOTS

@@ -98,12 +98,18 @@ def revoke_token(connection: Connection, *, application_id: int, token_hash: byt
 
 
 def start_session(
-    connection: Connection, *, account_id: int, now_ms: int, instead_of: int | None = None, browser: str = ""
+    connection: Connection,
+    *,
+    account_id: int,
+    now_ms: int,
+    instead_of: int | None = None,
+    browser: str = "",
+    network: int = 0,
 ) -> int:
     """A new session's id: after a password was right, or a sign-up.
 
-    `instead_of`: the session that this browser had before, which ends; `browser`: what to call it.
-    Raises Forbidden when the account is
+    `instead_of`: the session that this browser had before, which ends; `browser`: what to call it;
+    `network`: where it begins (model/quota.py). Raises Forbidden when the account is
     suspended or waits for approval.
     """
     _require_active(connection, account_id=account_id)
@@ -113,7 +119,12 @@ def start_session(
         end_session(connection, session_id=instead_of)
     session_id = connection.new_id(now_ms)
     stored.add_session(
-        connection, session_id=session_id, account_id=account_id, now_ms=now_ms, browser=browser
+        connection,
+        session_id=session_id,
+        account_id=account_id,
+        now_ms=now_ms,
+        browser=browser,
+        network=network,
     )
     return session_id
 

@@ -311,6 +311,13 @@ def _cleaned(change: ProfileChange) -> ProfileChange:
     )
 
 
+def renew_hash(connection: Connection, *, account_id: int, old: str, new: str) -> None:
+    """Replaces the hash of a password that stays the same, unless it was changed meanwhile."""
+    found = stored.user(connection, account_id=account_id)
+    if found is not None and found.password_hash == old:
+        stored.set_password(connection, account_id=account_id, password_hash=new)
+
+
 def set_password(connection: Connection, *, account_id: int, password_hash: str) -> None:
     """Replaces the password. The caller ends the other sessions (rules.access)."""
     stored.set_password(connection, account_id=account_id, password_hash=password_hash)

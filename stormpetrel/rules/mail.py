@@ -7,6 +7,7 @@ follows is the courier's.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -14,57 +15,51 @@ from stormpetrel.errors import Invalid, NotFound, TooMany
 from stormpetrel.model.account import AccountState, User, email_problem
 from stormpetrel.model.event import AccessChanged, AccountChanged
 from stormpetrel.model.mail import LIFETIME_MS, Letter, Link, NewLink, Notice, Purpose
+from stormpetrel.model.quota import MAIL_DEVICE, MAIL_NETWORK, MAIL_OWN, MAIL_PAIR, MAIL_STRANGERS, Quota
 from stormpetrel.rules import access
+from stormpetrel.rules.quotas import require, spend
 from stormpetrel.storage import accounts as stored_accounts
 from stormpetrel.storage import mail as stored
 from stormpetrel.storage import outbox
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 
-HOUR_MS = 3_600_000
-ASKED_PER_HOUR = 6
-"""By one login, and six times as often from one address: a school has one."""
-LINKS_PER_HOUR = 5
-"""Unused links of one account: nobody's mailbox is flooded by a stranger who knows the address."""
+ENOUGH = "That is enough mails for now. Please look into your mailbox, and its spam folder"
 NO_LINK = "This link does not work any more. Please ask for a new one"
 TAKEN = "has already been taken"
 
 
 class LinkWanted(msgspec.Struct, frozen=True):
-    """The outbox job `link_wanted`: somebody typed `login` and asks for a mail. `token_hash` in hexadecimal."""
+    """The outbox job `link_wanted`: somebody typed `login` and asks for a mail. `token_hash` in hexadecimal.
+
+    `by_device_of`: the account that the asking browser has signed in to before; 0 for none.
+    """
 
     purpose: str
     login: str
     nonce: str
     token_hash: str
+    by_device_of: int = 0
 
 
-def spend_quota(connection: Connection, *, login_slot: int, address_slot: int, now_ms: int) -> None:
-    """Counts one more mail asked for. Raises TooMany beyond ASKED_PER_HOUR, whoever's login it is."""
-    limits = {address_slot: ASKED_PER_HOUR * 6, login_slot: ASKED_PER_HOUR}
-    # In order of slots, so that two that ask cannot wait for each other.
-    for slot in sorted(limits):
-        if stored.ask(connection, slot=slot, window_id=now_ms // HOUR_MS) > limits[slot]:
-            left_s = (HOUR_MS - now_ms % HOUR_MS) // 1000 + 1
-            raise TooMany(
-                "That is enough mails for this hour. Please look into your mailbox, and its spam folder",
-                retry_after_s=left_s,
-            )
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks for a mail, as slots (model/quota.py); `device` is None where no account has signed in before."""
+
+    network: int
+    pair: int
+    device: int | None = None
+    device_account_id: int = 0
 
 
 def want_link(
-    connection: Connection,
-    *,
-    purpose: Purpose,
-    login: str,
-    link: NewLink,
-    login_slot: int,
-    address_slot: int,
-    now_ms: int,
+    connection: Connection, *, purpose: Purpose, login: str, link: NewLink, asker: Asker, now_ms: int
 ) -> None:
     """Has the courier send the link, if there is such an account. Raises TooMany."""
-    spend_quota(connection, login_slot=login_slot, address_slot=address_slot, now_ms=now_ms)
-    wanted = LinkWanted(purpose.value, login, link.nonce, link.token_hash.hex())
+    if asker.device is None or spend(connection, MAIL_DEVICE, asker.device, now_ms=now_ms):
+        require(connection, MAIL_PAIR, asker.pair, now_ms=now_ms, text=ENOUGH)
+        require(connection, MAIL_NETWORK, asker.network, now_ms=now_ms, text=ENOUGH)
+    wanted = LinkWanted(purpose.value, login, link.nonce, link.token_hash.hex(), asker.device_account_id)
     outbox.put(connection, kind="link_wanted", payload=wanted, now_ms=now_ms)
 
 
@@ -74,16 +69,29 @@ def send_wanted(connection: Connection, *, wanted: LinkWanted, user: User | None
     if user is None or (purpose is Purpose.CONFIRM and user.state is not AccountState.UNCONFIRMED):
         return
     link = NewLink(wanted.nonce, bytes.fromhex(wanted.token_hash))
-    _send(connection, user=user, purpose=purpose, email=user.email, link=link, now_ms=now_ms)
+    quotas = [MAIL_STRANGERS]
+    if wanted.by_device_of == user.account_id:
+        quotas.insert(0, MAIL_OWN)
+    _send(connection, quotas, user=user, purpose=purpose, email=user.email, link=link, now_ms=now_ms)
 
 
 def _send(
-    connection: Connection, *, user: User, purpose: Purpose, email: str, link: NewLink, now_ms: int
-) -> bool:
-    """Stores the link and writes the mail; False when the account has LINKS_PER_HOUR already."""
-    since_ms = now_ms - HOUR_MS
-    if stored.links_since(connection, account_id=user.account_id, since_ms=since_ms) >= LINKS_PER_HOUR:
-        return False
+    connection: Connection,
+    quotas: Sequence[Quota],
+    *,
+    user: User,
+    purpose: Purpose,
+    email: str,
+    link: NewLink,
+    now_ms: int,
+) -> int:
+    """Stores the link and writes the mail, by the first of `quotas` that has room; otherwise in how many ms."""
+    for quota in quotas:
+        wait_ms = spend(connection, quota, user.account_id, now_ms=now_ms)
+        if not wait_ms:
+            break
+    else:
+        return wait_ms
     stored.add_link(
         connection,
         Link(user.account_id, purpose, email, now_ms + LIFETIME_MS[purpose]),
@@ -91,7 +99,16 @@ def _send(
         now_ms=now_ms,
     )
     post(connection, Letter(purpose.value, email, user.username, link.nonce), now_ms=now_ms)
-    return True
+    return 0
+
+
+def _send_own(
+    connection: Connection, *, user: User, purpose: Purpose, email: str, link: NewLink, now_ms: int
+) -> None:
+    """The same for an owner who asks. Raises TooMany."""
+    wait_ms = _send(connection, [MAIL_OWN], user=user, purpose=purpose, email=email, link=link, now_ms=now_ms)
+    if wait_ms:
+        raise TooMany(ENOUGH, retry_after_s=-(-wait_ms // 1000))
 
 
 def post(connection: Connection, letter: Letter, *, now_ms: int) -> None:
@@ -119,8 +136,7 @@ def send_confirmation(
         stored.delete_links_of(connection, account_id=account_id)
         stored_accounts.set_email(connection, account_id=account_id, email=email)
         user = _user(connection, account_id)
-    if not _send(connection, user=user, purpose=Purpose.CONFIRM, email=user.email, link=link, now_ms=now_ms):
-        raise TooMany("That is enough mails for this hour", retry_after_s=HOUR_MS // 1000)
+    _send_own(connection, user=user, purpose=Purpose.CONFIRM, email=user.email, link=link, now_ms=now_ms)
 
 
 def _free_address(connection: Connection, email: str) -> str:
@@ -191,14 +207,27 @@ def want_address(
         change_address(connection, account_id=account_id, email=email, now_ms=now_ms)
         return
     user, email = _user(connection, account_id), _free_address(connection, email)
-    if not _send(connection, user=user, purpose=Purpose.ADDRESS, email=email, link=link, now_ms=now_ms):
-        raise TooMany("That is enough mails for this hour", retry_after_s=HOUR_MS // 1000)
+    _send_own(connection, user=user, purpose=Purpose.ADDRESS, email=email, link=link, now_ms=now_ms)
+
+
+def use_sign_in_link(connection: Connection, *, token_hash: bytes, registration: str, now_ms: int) -> User:
+    """Uses a link up that signs its account in without the password. Raises NotFound. Whoever it is may still have
+    to give a second factor, or may not be let in at all: the user's `state` says so."""
+    found = usable_link(connection, token_hash=token_hash, purposes=(Purpose.SIGN_IN,), now_ms=now_ms)
+    user = _user(connection, found.account_id)
+    if user.email != found.email:
+        raise NotFound(NO_LINK)
+    stored.take_link(connection, token_hash=token_hash)
+    _mark_confirmed(connection, user, registration=registration, now_ms=now_ms)
+    return _user(connection, found.account_id)
 
 
 def reset_password(
     connection: Connection, *, token_hash: bytes, password_hash: str, registration: str, now_ms: int
-) -> None:
-    """Sets the password by a link in a mail; every browser and app has to sign in again. Raises NotFound.
+) -> int:
+    """Sets the password by a link in a mail; the account's id. Every browser and app has to sign in again.
+
+    Raises NotFound.
 
     Apps too: who recovers an account wants whoever else was in it out.
     """
@@ -208,6 +237,7 @@ def reset_password(
         # Who reads the mail has the address.
         _mark_confirmed(connection, user, registration=registration, now_ms=now_ms)
     replace_password(connection, account_id=user.account_id, password_hash=password_hash, now_ms=now_ms)
+    return user.account_id
 
 
 def replace_password(connection: Connection, *, account_id: int, password_hash: str, now_ms: int) -> None:

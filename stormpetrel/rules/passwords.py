@@ -16,6 +16,7 @@ def change_password(
     revoke_apps: bool,
     now_ms: int,
     browser: str = "",
+    network: int = 0,
 ) -> int:
     """The id of a new session for the browser that asked: every session ends, with `revoke_apps` every token.
 
@@ -28,4 +29,4 @@ def change_password(
     else:
         # Apps never saw the password: they stay, unless somebody wants a clean table.
         end_sessions(connection, account_id=account_id)
-    return start_session(connection, account_id=account_id, now_ms=now_ms, browser=browser)
+    return start_session(connection, account_id=account_id, now_ms=now_ms, browser=browser, network=network)

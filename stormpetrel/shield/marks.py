@@ -79,6 +79,11 @@ def marks_of(secret: bytes, cookie: bytes | None, *, epoch_s: float) -> Marks:
     return Marks(None, device) if is_late else marks
 
 
+def device_in(secret: bytes, header: str, *, epoch_s: float) -> Mark | None:
+    """The device mark in a Cookie header; None when there is none that is ours and not too old."""
+    return marks_of(secret, header.encode("latin-1", "replace"), epoch_s=epoch_s).device
+
+
 def read_device(secret: bytes, value: str, *, epoch_s: float) -> Mark | None:
     """A device cookie's value; None when it is not ours or too old."""
     mark = _read(secret, _DEVICE_PERSON, value.encode("ascii", "replace"))

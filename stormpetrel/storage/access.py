@@ -42,8 +42,10 @@ _DELETE_TOKEN = sql("DELETE FROM tokens WHERE token_hash = :token_hash AND appli
 _DELETE_TOKENS_OF = sql("DELETE FROM tokens WHERE account_id = :account_id")
 
 _ADD_SESSION = sql(
-    "INSERT INTO sessions (id, account_id, created_at_ms, browser) VALUES (:id, :account_id, :now_ms, :browser)"
+    "INSERT INTO sessions (id, account_id, created_at_ms, browser, network) "
+    "VALUES (:id, :account_id, :now_ms, :browser, :network)"
 )
+_SESSION_FROM = sql("SELECT 1 FROM sessions WHERE account_id = :account_id AND network = :network LIMIT 1")
 _SESSION_OWNER = sql("SELECT account_id FROM sessions WHERE id = :session_id")
 _DELETE_SESSION = sql("DELETE FROM sessions WHERE id = :session_id")
 _DELETE_SESSIONS_OF = sql("DELETE FROM sessions WHERE account_id = :account_id")
@@ -142,10 +144,28 @@ def delete_tokens_of(connection: Connection, *, account_id: int) -> None:
 
 
 def add_session(
-    connection: Connection, *, session_id: int, account_id: int, now_ms: int, browser: str = ""
+    connection: Connection,
+    *,
+    session_id: int,
+    account_id: int,
+    now_ms: int,
+    browser: str = "",
+    network: int = 0,
 ) -> None:
     """Stores a session."""
-    connection.run(_ADD_SESSION, id=session_id, account_id=account_id, now_ms=now_ms, browser=browser)
+    connection.run(
+        _ADD_SESSION,
+        id=session_id,
+        account_id=account_id,
+        now_ms=now_ms,
+        browser=browser,
+        network=network,
+    )
+
+
+def has_session_from(connection: Connection, *, account_id: int, network: int) -> bool:
+    """Whether the account is signed in with a browser that began in that network."""
+    return connection.one(_SESSION_FROM, account_id=account_id, network=network) is not None
 
 
 def session_owner(connection: Connection, *, session_id: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Queries: links in mails, and how often mails were asked for."""
+"""Queries: links in mails."""
 
 from __future__ import annotations
 
@@ -16,13 +16,6 @@ _TAKE = sql(
     RETURNING account_id, purpose, email, expires_at_ms"""
 )
 _DELETE_OF = sql("DELETE FROM mail_links WHERE account_id = :account_id")
-_SENT = sql("SELECT count(*) FROM mail_links WHERE account_id = :account_id AND created_at_ms > :since_ms")
-_ASK = sql(
-    """INSERT INTO mail_quotas (slot, window_id, asked) VALUES (:slot, :window_id, 1)
-    ON CONFLICT (slot) DO UPDATE SET window_id = excluded.window_id, asked = CASE
-        WHEN mail_quotas.window_id = excluded.window_id THEN mail_quotas.asked + 1 ELSE 1 END
-    RETURNING asked"""
-)
 
 
 def add_link(
@@ -59,17 +52,3 @@ def take_link(connection: Connection, *, token_hash: bytes) -> Link | None:
 def delete_links_of(connection: Connection, *, account_id: int) -> None:
     """No link that was sent to the account works any more."""
     connection.run(_DELETE_OF, account_id=account_id)
-
-
-def links_since(connection: Connection, *, account_id: int, since_ms: int) -> int:
-    """How many links made after `since_ms` are still unused."""
-    row = connection.one(_SENT, account_id=account_id, since_ms=since_ms)
-    assert row is not None
-    return int(row[0])
-
-
-def ask(connection: Connection, *, slot: int, window_id: int) -> int:
-    """Counts that somebody asks, and how often they have in this window."""
-    row = connection.one(_ASK, slot=slot, window_id=window_id)
-    assert row is not None
-    return int(row[0])

@@ -11,6 +11,7 @@ from stormpetrel.http.routing import Actor, Route
 from stormpetrel.rules import access as access_rules
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import deletion as deletion_rules
+from stormpetrel.rules import guesses as guess_rules
 from stormpetrel.rules import mail as mail_rules
 from stormpetrel.shield.cookies import COOKIE_NAME
 from stormpetrel.web.reader import Reader, read_reader
@@ -49,6 +50,9 @@ async def _page(
         read_account, reader_id=request.account_id, now_ms=request.now_ms
     )
     found = problems or {}
+    wrong = await request.site.database.read(
+        guess_rules.lately, account_id=request.account_id, now_ms=request.now_ms
+    )
     page: Response = request.site.pages.page(
         request,
         template,
@@ -59,6 +63,7 @@ async def _page(
         apps=apps,
         this_session=request.access.session_id if request.access is not None else None,
         email=email,
+        wrong=wrong,
         problems={name: found.get(name, "") for name in ("email", "current_password")},
         done=_DONE.get(dict(request.query_pairs).get("done", ""), ""),
     )
@@ -69,16 +74,11 @@ async def show(request: Request) -> Response:
     return await _page(request, "account.html")
 
 
-async def _password_is_right(request: Request, password: str) -> bool:
-    user = await request.site.database.read(account_rules.user, account_id=request.account_id)
-    return await request.site.heavy.verify_password(user.password_hash, password)
-
-
 async def change_address(request: Request) -> Response:
     """The new address has to be confirmed where this place confirms addresses; the old one is told."""
     form = await request.form()
     email = form.get("user[email]", "").strip()
-    if not await _password_is_right(request, form.get("user[current_password]", "")):
+    if not await request.site.passwords.is_own(request, form.get("user[current_password]", "")):
         return await _page(
             request, "account.html", problems={"current_password": WRONG_PASSWORD}, email=email
         )
@@ -116,7 +116,7 @@ async def ask_delete(request: Request) -> Response:
 
 async def delete(request: Request) -> Response:
     form = await request.form()
-    if not await _password_is_right(request, form.get("user[current_password]", "")):
+    if not await request.site.passwords.is_own(request, form.get("user[current_password]", "")):
         return await _page(request, "account_delete.html", problems={"current_password": WRONG_PASSWORD})
     await request.site.database.write(
         deletion_rules.delete_account, account_id=request.account_id, now_ms=request.now_ms

@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
-from stormpetrel.errors import Forbidden, Invalid
-from stormpetrel.heavy import DUMMY_HASH
+from stormpetrel.errors import Forbidden, Invalid, TooMany
+from stormpetrel.http.passwords import WRONG, network_slot
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.http.routing import Actor, Route
-from stormpetrel.model.account import (
-    MAX_PASSWORD,
-    MAX_USERNAME,
-    MIN_PASSWORD,
-    AccountState,
-    email_problem,
-    password_problem,
-    username_problem,
-)
+from stormpetrel.model.account import MAX_USERNAME, AccountState, email_problem, username_problem
 from stormpetrel.model.browser import browser_name
+from stormpetrel.model.password import MAX_PASSWORD, MIN_PASSWORD, password_problem
 from stormpetrel.rules import access as access_rules
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import instance as instance_rules
 from stormpetrel.rules import passwords as password_rules
-from stormpetrel.rules.access import SESSION_AGE_S
 from stormpetrel.rules.accounts import MAX_REASON
-from stormpetrel.shield.cookies import COOKIE_NAME, mint
-from stormpetrel.shield.decide import lane_urgency
-from stormpetrel.shield.marks import DEVICE_AGE_S, DEVICE_COOKIE, Mark, mint_device, read_device
+from stormpetrel.shield.cookies import COOKIE_NAME
 from stormpetrel.web.links import same_site
 from stormpetrel.web.mails import wait_page
 from stormpetrel.web.reader import read_reader
+from stormpetrel.web.sessions import set_session, signed_in
 
 if TYPE_CHECKING:
     from stormpetrel.model.account import User
 
-WRONG = "That is not right: either there is no such account, or it has another password."
 PENDING = "Your account waits for approval by the people who run this place. Please come back later."
 SUSPENDED = "This account has been suspended. Nobody can sign in to it."
 
@@ -82,12 +71,14 @@ async def sign_in(request: Request) -> Response:
     login = form.get("user[email]", "").strip()
     user = await _user_by_login(request, login)
     # Also for nobody's name: neither the words nor the time tell whether there is such an account.
-    right = await request.site.heavy.verify_password(
-        user.password_hash if user is not None else DUMMY_HASH,
-        form.get("user[password]", ""),
-        # A device where somebody signed in before does not wait behind those who try passwords.
-        urgency=lane_urgency(request.scope["lane"]),
-    )
+    try:
+        right = await request.site.passwords.is_right(
+            request, user=user, login=login, password=form.get("user[password]", "")
+        )
+    except TooMany as refusal:
+        page = _sign_in_page(request, after=after, login=login, problem=WRONG, status=refusal.status)
+        page.headers.append((b"retry-after", str(refusal.retry_after_s).encode()))
+        return page
     if user is None or not right:
         return _sign_in_page(request, after=after, login=login, problem=WRONG, status=422)
     # Only now: what state an account is in is its owner's business.
@@ -97,7 +88,7 @@ async def sign_in(request: Request) -> Response:
         return _sign_in_page(request, after=after, login=login, problem=PENDING, status=403)
     if user.state is not AccountState.ACTIVE:
         return _sign_in_page(request, after=after, login=login, problem=SUSPENDED, status=403)
-    return await _signed_in(request, account_id=user.account_id, after=after)
+    return await signed_in(request, account_id=user.account_id, after=after)
 
 
 async def _user_by_login(request: Request, login: str) -> User | None:
@@ -105,59 +96,6 @@ async def _user_by_login(request: Request, login: str) -> User | None:
     if not login or "\0" in login:
         return None
     return await request.site.database.read(account_rules.user_by_login, login=login)
-
-
-async def _signed_in(request: Request, *, account_id: int, after: str) -> Response:
-    session_id = await request.site.database.write(
-        access_rules.start_session,
-        account_id=account_id,
-        now_ms=request.now_ms,
-        instead_of=request.access.session_id if request.access is not None else None,
-        browser=browser_name(request.headers.get("user-agent", "")),
-    )
-    response = redirect(after)
-    device = _know_device(request, response, account_id=account_id)
-    _set_session(
-        request,
-        response,
-        session_id=session_id,
-        account_id=account_id,
-        # The shield takes the session for as old as this person's being here with this device.
-        since_s=device.issued_at_s if device is not None else request.now_ms // 1000,
-    )
-    return response
-
-
-def _know_device(request: Request, response: Response, *, account_id: int) -> Mark | None:
-    """This account's device cookie from an earlier time; else None, and the browser is given one.
-
-    It stays when its owner signs out, and opens nothing: it only puts the next sign-in before strangers'.
-    """
-    device = read_device(
-        request.site.secret, request.cookies.get(DEVICE_COOKIE, ""), epoch_s=request.now_ms / 1000
-    )
-    if device is not None and device.account_id == account_id:
-        return device
-    cookie = mint_device(
-        request.site.secret,
-        mark_id=secrets.randbits(64),
-        account_id=account_id,
-        at_s=request.now_ms // 1000,
-    )
-    response.set_cookie(DEVICE_COOKIE, cookie, max_age_s=DEVICE_AGE_S, secure=request.site.https)
-    return None
-
-
-def _set_session(
-    request: Request, response: Response, *, session_id: int, account_id: int, since_s: int
-) -> None:
-    cookie = mint(
-        request.site.secret,
-        session_id=session_id,
-        account_id=account_id,
-        issued_at_s=since_s,
-    )
-    response.set_cookie(COOKIE_NAME, cookie, max_age_s=SESSION_AGE_S, secure=request.site.https)
 
 
 async def sign_out(request: Request) -> Response:
@@ -223,6 +161,11 @@ async def sign_up(request: Request) -> Response:
     typed["username"], typed["email"] = typed["username"].strip(), typed["email"].strip()
     problems = _problems(typed, registration=registration)
     if not problems:
+        weakness = await request.site.passwords.problem(
+            request, typed["password"], username=typed["username"], email=typed["email"]
+        )
+        problems = {"password": weakness} if weakness else {}
+    if not problems:
         # Hashing costs 20 ms of a core: nothing is hashed for a form that will be refused anyway.
         password_hash = await request.site.heavy.hash_password(typed["password"])
         try:
@@ -246,7 +189,7 @@ async def sign_up(request: Request) -> Response:
     if account.state is AccountState.PENDING:
         page: Response = request.site.pages.page(request, "sign_up_pending.html", username=account.username)
         return page
-    return await _signed_in(request, account_id=account.id, after=after)
+    return await signed_in(request, account_id=account.id, after=after)
 
 
 def _problems(typed: dict[str, str], *, registration: str) -> dict[str, str]:
@@ -294,14 +237,12 @@ async def change_password(request: Request) -> Response:
     """Takes a new password from who knows the old one. Every other browser is signed out; apps if wanted."""
     form = await request.form()
     new = form.get("user[password]", "")
-    problem = password_problem(new)
+    user = await request.site.database.read(account_rules.user, account_id=request.account_id)
+    # What is wrong with it at first sight first: that costs nothing, and no attempt.
+    problem = await request.site.passwords.problem(request, new, username=user.username, email=user.email)
     if problem:
         return await _password_page(request, problems={"password": problem}, status=422)
-    user = await request.site.database.read(account_rules.user, account_id=request.account_id)
-    right = await request.site.heavy.verify_password(
-        user.password_hash, form.get("user[current_password]", "")
-    )
-    if not right:
+    if not await request.site.passwords.is_own(request, form.get("user[current_password]", "")):
         return await _password_page(request, problems={"current_password": "is not right"}, status=422)
     session_id = await request.site.database.write(
         password_rules.change_password,
@@ -310,10 +251,11 @@ async def change_password(request: Request) -> Response:
         revoke_apps=bool(form.get("user[revoke_apps]")),
         now_ms=request.now_ms,
         browser=browser_name(request.headers.get("user-agent", "")),
+        network=network_slot(request),
     )
     response = redirect("/auth/password?changed=1")
     visit = request.scope["visit"]
-    _set_session(
+    set_session(
         request,
         response,
         session_id=session_id,

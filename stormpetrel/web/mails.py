@@ -11,10 +11,13 @@ from stormpetrel.http.request import Request
 from stormpetrel.http.response import REFERRER_WITHOUT_PATH, Response, redirect
 from stormpetrel.http.routing import Route
 from stormpetrel.model.access import secret_hash
-from stormpetrel.model.account import MAX_PASSWORD, MIN_PASSWORD, password_problem
-from stormpetrel.model.mail import Purpose, quota_slot
+from stormpetrel.model.mail import Link, Purpose
+from stormpetrel.model.password import MAX_PASSWORD, MIN_PASSWORD
+from stormpetrel.model.quota import network_of, slot
+from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import mail as rules
-from stormpetrel.shield.identify import address_identity
+from stormpetrel.shield.marks import device_in
+from stormpetrel.web.sessions import know_device, signed_in
 
 MAX_LOGIN = 254
 
@@ -49,6 +52,10 @@ async def ask_new_password(request: Request) -> Response:
     return await _ask(request, Purpose.RESET)
 
 
+async def ask_sign_in(request: Request) -> Response:
+    return await _ask(request, Purpose.SIGN_IN)
+
+
 async def ask_confirmation(request: Request) -> Response:
     return await _ask(request, Purpose.CONFIRM)
 
@@ -58,13 +65,19 @@ async def _ask(request: Request, purpose: Purpose) -> Response:
     if not login or "\0" in login:
         raise Invalid("Please type your e-mail address or username")
     site = request.site
+    network = network_of(request.address)
+    device = device_in(site.secret, request.headers.get("cookie", ""), epoch_s=request.now_ms / 1000)
     await site.database.write(
         rules.want_link,
         purpose=purpose,
         login=login,
         link=site.fresh_link(),
-        login_slot=quota_slot(site.secret, f"login {login}"),
-        address_slot=quota_slot(site.secret, f"address {address_identity(request.address).value}"),
+        asker=rules.Asker(
+            network=slot(site.secret, f"network {network}"),
+            pair=slot(site.secret, f"mail {login} {network}"),
+            device=None if device is None else slot(site.secret, f"device {device.mark_id} {login}"),
+            device_account_id=0 if device is None else device.account_id,
+        ),
         now_ms=request.now_ms,
     )
     return redirect("/auth/mail_sent")
@@ -103,6 +116,37 @@ async def confirm(request: Request) -> Response:
     return redirect(f"/auth/sign_in?done={'waits' if registration == 'approval' else 'confirmed'}")
 
 
+# Signing in by mail
+
+
+async def show_sign_in_mail(request: Request) -> Response:
+    page: Response = request.site.pages.page(request, "sign_in_mail.html")
+    return page
+
+
+async def show_sign_in_link(request: Request) -> Response:
+    """The button; using the link up is the POST's."""
+    token = _token(request)
+    link = await request.site.database.read(
+        rules.usable_link,
+        token_hash=secret_hash(token),
+        purposes=(Purpose.SIGN_IN,),
+        now_ms=request.now_ms,
+    )
+    return _secret_page(request, "sign_in_link.html", token=token, email=link.email)
+
+
+async def sign_in_by_link(request: Request) -> Response:
+    """Signs the account in that the mail went to: whoever reads its mail could also set a new password."""
+    user = await request.site.database.write(
+        rules.use_sign_in_link,
+        token_hash=secret_hash((await request.form()).get("token", "")),
+        registration=request.site.config.registration,
+        now_ms=request.now_ms,
+    )
+    return await signed_in(request, account_id=user.account_id, after="/")
+
+
 # A new password
 
 
@@ -112,8 +156,8 @@ async def show_edit_password(request: Request) -> Response:
     return _edit_page(request, token=token)
 
 
-async def _usable_reset(request: Request, token: str) -> None:
-    await request.site.database.read(
+async def _usable_reset(request: Request, token: str) -> Link:
+    return await request.site.database.read(
         rules.usable_link,
         token_hash=secret_hash(token),
         purposes=(Purpose.RESET,),
@@ -136,19 +180,25 @@ async def edit_password(request: Request) -> Response:
     form = await request.form()
     token, password = form.get("token", ""), form.get("user[password]", "")
     # Before anything is hashed, which costs 20 ms: for a link that does not work nothing is done.
-    await _usable_reset(request, token)
-    problem = password_problem(password)
+    link = await _usable_reset(request, token)
+    user = await request.site.database.read(account_rules.user, account_id=link.account_id)
+    problem = await request.site.passwords.problem(
+        request, password, username=user.username, email=user.email
+    )
     if problem is not None:
         return _edit_page(request, token=token, problem=problem, status=422)
     password_hash = await request.site.heavy.hash_password(password)
-    await request.site.database.write(
+    account_id = await request.site.database.write(
         rules.reset_password,
         token_hash=secret_hash(token),
         password_hash=password_hash,
         registration=request.site.config.registration,
         now_ms=request.now_ms,
     )
-    return redirect("/auth/sign_in?done=password")
+    response = redirect("/auth/sign_in?done=password")
+    # Whoever reads the mail is the owner: signing in with the new password next is not a stranger's guess.
+    know_device(request, response, account_id=account_id)
+    return response
 
 
 ROUTES = (
@@ -184,5 +234,24 @@ ROUTES = (
         handler=show_edit_password,
         summary="Where the link in a mail leads that lets a new password be set",
     ),
+    Route(
+        method="GET",
+        path="/auth/sign_in/mail",
+        handler=show_sign_in_mail,
+        summary="The form to ask for a link that signs in",
+    ),
+    Route(
+        method="POST",
+        path="/auth/sign_in/mail",
+        handler=ask_sign_in,
+        summary="Ask for a mail with a link that signs in",
+    ),
+    Route(
+        method="GET",
+        path="/auth/sign_in/link",
+        handler=show_sign_in_link,
+        summary="Where the link in a mail leads that signs in",
+    ),
+    Route(method="POST", path="/auth/sign_in/link", handler=sign_in_by_link, summary="Sign in by a link"),
     Route(method="POST", path="/auth/password/edit", handler=edit_password, summary="Set a new password"),
 )

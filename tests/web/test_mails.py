@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from stormpetrel.errors import TooMany
+from stormpetrel.model import quota
 from stormpetrel.model.access import secret_hash
-from stormpetrel.model.mail import Purpose, new_link
+from stormpetrel.model.mail import LIFETIME_MS, Purpose, new_link
 from stormpetrel.rules import accounts
 from stormpetrel.rules import mail as mail_rules
 from tests.forms import SESSION_COOKIE, form_to, send, sign_in, signed_in_as
@@ -103,19 +103,55 @@ def test_asking_tells_nobody_who_has_an_account(place, nino):
     assert mails_to(place, "nobody@example.org") == []
 
 
-def test_one_login_is_asked_for_a_few_times_an_hour_whoever_asks(place):
+def test_one_network_asks_for_one_login_a_few_times_and_then_waits(place):
     login = f"nobody_{secrets.token_hex(4)}@example.org"
     with place.client() as browser:
-        codes = [ask(browser, login).status_code for _ in range(mail_rules.ASKED_PER_HOUR + 1)]
-    # The hour may end meanwhile: then the count begins again.
-    assert codes[:-1] == [303] * mail_rules.ASKED_PER_HOUR
-    assert codes[-1] in (429, 303)
+        answers = [ask(browser, login) for _ in range(quota.MAIL_PAIR.burst + 1)]
+    assert [answer.status_code for answer in answers] == [303] * quota.MAIL_PAIR.burst + [429]
+    assert 0 < int(answers[-1].headers["retry-after"]) <= quota.MAIL_PAIR.every_s
+
+
+def test_strangers_who_ask_use_up_nothing_of_the_owners(place, nino):
+    """From a hundred networks; the mails that they cause are few, and the owner's own device still gets one."""
+    user = place.write(accounts.user, account_id=nino.id)
     now = now_ms()
-    for _ in range(mail_rules.ASKED_PER_HOUR):
-        place.write(mail_rules.spend_quota, login_slot=77, address_slot=78, now_ms=now)
-    with pytest.raises(TooMany):
-        place.write(mail_rules.spend_quota, login_slot=77, address_slot=78, now_ms=now)
-    place.write(mail_rules.spend_quota, login_slot=77, address_slot=78, now_ms=now + mail_rules.HOUR_MS)
+
+    def asked(device_of):
+        link = new_link(b"x" * 32, secrets.token_hex(24))
+        wanted = mail_rules.LinkWanted(
+            Purpose.RESET.value, user.username, link.nonce, link.token_hash.hex(), device_of
+        )
+        place.write(mail_rules.send_wanted, wanted=wanted, user=user, now_ms=now)
+
+    for _ in range(100):
+        asked(0)
+    next_mail(place, nino.email, quota.MAIL_STRANGERS.burst)
+    asked(nino.id + 1)
+    asked(nino.id)
+    next_mail(place, nino.email, quota.MAIL_STRANGERS.burst + 1)
+    time.sleep(0.5)
+    assert len(mails_to(place, nino.email)) == quota.MAIL_STRANGERS.burst + 1
+
+
+def test_a_mailbox_that_strangers_have_mails_sent_to_always_holds_a_link_that_works():
+    assert quota.MAIL_STRANGERS.every_ms < min(LIFETIME_MS[Purpose.RESET], LIFETIME_MS[Purpose.SIGN_IN])
+
+
+def test_a_link_in_a_mail_signs_in_once_and_the_password_stays(place, nino):
+    with place.client() as browser, place.client() as other:
+        page = browser.get("/auth/sign_in")
+        assert 'href="/auth/sign_in/mail"' in page.text
+        page = browser.get("/auth/sign_in/mail")
+        asked = send(browser, page, "/auth/sign_in/mail", {"user[email]": nino.username})
+        assert (asked.status_code, asked.headers["location"]) == (303, "/auth/mail_sent")
+        link = link_in(next_mail(place, nino.email), place)
+        page = browser.get(link)
+        assert signed_in_as(browser) is None
+        done = send(browser, page, "/auth/sign_in/link")
+        assert (done.status_code, done.headers["location"]) == (303, "/")
+        assert signed_in_as(browser) == nino.username
+        assert other.get(link).status_code == 404
+        assert sign_in(other, nino.username).status_code == 303
 
 
 @pytest.mark.parametrize("login", ["", " ", "a\0b"])

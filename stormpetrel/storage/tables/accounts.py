@@ -100,5 +100,6 @@ sessions = Table(  # signed-in browsers
     ref("account_id", "accounts.id"),
     number("created_at_ms"),
     text_column("browser", ""),  # "Firefox on Linux"; empty: not known
+    number("network", 0),  # where it began, as a keyed hash (model/quota.py); 0: not known
     Index(None, "account_id"),
 )

@@ -35,6 +35,16 @@ oauth_codes = Table(
     Index(None, "expires_at_ms"),
 )
 
+oauth_spent_codes = Table(  # shown a second time, a code ends the token that it gave
+    "oauth_spent_codes",
+    metadata,
+    Column("code_hash", LargeBinary, primary_key=True),
+    ref("token_id", "tokens.id"),
+    number("expires_at_ms"),
+    Index(None, "token_id"),
+    Index(None, "expires_at_ms"),
+)
+
 tokens = Table(
     "tokens",
     metadata,

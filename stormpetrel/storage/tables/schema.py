@@ -16,6 +16,7 @@ from stormpetrel.storage.tables import (
     outbox,
     polls,
     posts,
+    quotas,
     relationships,
     search,
 )
@@ -35,6 +36,7 @@ TABLES = (
     outbox,
     polls,
     posts,
+    quotas,
     relationships,
     search,
 )

@@ -1,0 +1,138 @@
+"""Checking passwords for every door: within the budgets of rules/guesses.py, in one form, in the heavy process."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from stormpetrel.errors import TooMany
+from stormpetrel.heavy import DUMMY_HASH, Heavy
+from stormpetrel.model.password import normal_form, password_problem
+from stormpetrel.model.quota import network_of, slot
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import guesses as rules
+from stormpetrel.rules import quotas as quota_rules
+from stormpetrel.rules.guesses import Admission, Guess
+from stormpetrel.shield.classify import K3_NEAR
+from stormpetrel.shield.decide import lane_urgency
+from stormpetrel.shield.marks import Mark, device_in
+
+if TYPE_CHECKING:
+    from stormpetrel.http.request import Request
+    from stormpetrel.model.account import User
+    from stormpetrel.storage.database import Database
+
+WRONG = "Wrong username or password, or too many attempts."
+"""Says the same for a password that was checked and one that was refused: guessing must learn nothing from it."""
+TOO_OFTEN = "Wrong password, or too many attempts. Please wait before you try again."
+REFUSALS = 65_536
+LONGEST_REFUSAL_MS = 600_000
+
+
+def known_device(request: Request, account_id: int) -> Mark | None:
+    """The mark of this browser, if this very account has signed in with it before."""
+    device = device_in(request.site.secret, request.headers.get("cookie", ""), epoch_s=request.now_ms / 1000)
+    return device if device is not None and device.account_id == account_id else None
+
+
+def network_slot(request: Request) -> int:
+    """The row that counts the request's network."""
+    return slot(request.site.secret, f"network {network_of(request.address)}")
+
+
+class Passwords:
+    """One worker's. Remembers REFUSALS who must wait, so that a flood of guesses costs the database nothing."""
+
+    def __init__(self, database: Database, heavy: Heavy) -> None:
+        self._database = database
+        self._heavy = heavy
+        self._until_ms: OrderedDict[Guess, int] = OrderedDict()
+
+    async def is_right(self, request: Request, *, user: User | None, login: str, password: str) -> bool:
+        """Whether it is the user's password. For no user the same is done, in the same time.
+
+        Raises TooMany without a check for those who tried too often, Busy when there is no room.
+        """
+        guess = self.guess(request, account_id=None if user is None else user.account_id, login=login)
+        admission = await self.admit(request, guess, text=WRONG)
+        stored = DUMMY_HASH if user is None else user.password_hash
+        urgency = self._urgency(request, guess)
+        normal = normal_form(password)
+        right = await self._heavy.verify_password(stored, normal, urgency=urgency)
+        is_old_form = False
+        if not right and normal != password:
+            # Set before passwords had one form.
+            is_old_form = right = await self._heavy.verify_password(stored, password, urgency=urgency)
+        await self.settle(request, guess, admission, is_right=right and user is not None)
+        if is_old_form and user is not None:
+            renewed = await self._heavy.hash_password(normal)
+            await self._database.write(
+                account_rules.renew_hash, account_id=user.account_id, old=stored, new=renewed
+            )
+        return right and user is not None
+
+    async def is_own(self, request: Request, password: str) -> bool:
+        """Whether it is the password of who is signed in, for forms that ask again. Raises TooMany."""
+        user = await self._database.read(account_rules.user, account_id=request.account_id)
+        try:
+            return await self.is_right(request, user=user, login="", password=password)
+        except TooMany as refusal:
+            raise TooMany(TOO_OFTEN, retry_after_s=refusal.retry_after_s) from refusal
+
+    def guess(self, request: Request, *, account_id: int | None, login: str) -> Guess:
+        """Who tries, as rules/guesses.py counts."""
+        secret = request.site.secret
+        who = f"account {account_id}" if account_id is not None else f"login {login}"
+        device = None if account_id is None else known_device(request, account_id)
+        access = request.access
+        own = access is not None and account_id is not None and access.account_id == account_id
+        network = network_of(request.address)
+        return Guess(
+            account_id=account_id,
+            login=slot(secret, who),
+            network=slot(secret, f"network {network}"),
+            pair=slot(secret, f"pair {who} {network}"),
+            device=None if device is None else slot(secret, f"device {device.mark_id} {account_id}"),
+            session=access.session_id if own and access is not None else None,
+            is_near=request.scope["is_near"],
+        )
+
+    async def admit(self, request: Request, guess: Guess, *, text: str) -> Admission:
+        """What the attempt spends. Raises TooMany with `text` when it must not be checked."""
+        until_ms = self._until_ms.get(guess, 0)
+        if until_ms <= request.now_ms:
+            admission = await self._database.write_as(1, 10.0, rules.admit, guess, now_ms=request.now_ms)
+            if not admission.wait_ms:
+                self._until_ms.pop(guess, None)
+                return admission
+            until_ms = request.now_ms + admission.wait_ms
+            while len(self._until_ms) >= REFUSALS:
+                self._until_ms.popitem(last=False)
+            self._until_ms[guess] = min(until_ms, request.now_ms + LONGEST_REFUSAL_MS)
+        raise TooMany(text, retry_after_s=max(1, (until_ms - request.now_ms) // 1000 + 1))
+
+    async def settle(self, request: Request, guess: Guess, admission: Admission, *, is_right: bool) -> None:
+        """Notes how an admitted attempt ended: a right one costs nothing."""
+        if is_right:
+            await self._database.write(quota_rules.give_back, admission.spent)
+        elif guess.account_id is not None:
+            await self._database.write(rules.note_wrong, guess, now_ms=request.now_ms)
+
+    async def problem(self, request: Request, password: str, *, username: str, email: str) -> str | None:
+        """What is wrong with a new password, or None."""
+        problem = password_problem(password)
+        if problem is not None:
+            return problem
+        site = request.site
+        about = [username, email, site.config.title, site.domain]
+        weakness: str | None = await self._heavy.call("password_weakness", password, about, urgency=2)
+        return weakness
+
+    def _urgency(self, request: Request, guess: Guess) -> int:
+        """A device that is known to this very account does not wait behind those who try passwords.
+
+        A device or session of another account is a stranger's here.
+        """
+        lane = lane_urgency(request.scope["lane"])
+        known = guess.device is not None or guess.session is not None
+        return lane if known else max(lane, lane_urgency(K3_NEAR))

@@ -1,0 +1,59 @@
+"""Passwords: their one written form, and which are refused when they are set."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+MIN_PASSWORD = 8
+MAX_PASSWORD = 128
+FEWEST_GUESSES = 1_000_000
+"""zxcvbn's boundary between "very guessable" and "somewhat guessable", its score 2."""
+_ESTIMATED_CHARACTERS = 72
+"""What zxcvbn takes at most: its time grows with the square of the length (20 ms for 72)."""
+
+TOO_COMMON = "is too easy to guess. Take a few words in a row, or let your browser suggest one"
+
+
+def normal_form(password: str) -> str:
+    """The password in NFKC: the same one from another keyboard or system is the same (NIST SP 800-63B §3.1.1.2)."""
+    return unicodedata.normalize("NFKC", password)
+
+
+def password_problem(password: str) -> str | None:
+    """What is wrong with a new password at first sight, or None."""
+    normal = normal_form(password)
+    if len(normal) < MIN_PASSWORD:
+        return f"is too short (minimum is {MIN_PASSWORD} characters)"
+    if len(normal) > MAX_PASSWORD or len(password) > MAX_PASSWORD:
+        return f"is too long (maximum is {MAX_PASSWORD} characters)"
+    if not any(_is_seen(character) for character in normal):
+        return "must not consist of spaces alone"
+    return None
+
+
+def _is_seen(character: str) -> bool:
+    """False for spaces, control and format characters, and the letters that are drawn as nothing."""
+    return (
+        unicodedata.category(character)[0] not in "ZC" and character not in "\u115f\u1160\u3164\uffa0\u2800"
+    )
+
+
+def password_weakness(password: str, about: list[str]) -> str | None:
+    """Why a new password is too easy to guess, or None.
+
+    `about`: names, addresses and titles that it must not be made of.
+
+    Takes up to 20 ms. Source: Wheeler, "zxcvbn: Low-Budget Password Strength Estimation", USENIX Security 2016.
+    """
+    # Late: its lists of words take 14 MB, which only the process that estimates needs.
+    from zxcvbn import zxcvbn
+
+    words = {
+        part for text in about for part in (text.lower(), *re.split(r"[\W_]+", text.lower())) if len(part) > 2
+    }
+    normal = normal_form(password)
+    # What is drawn as nothing adds nothing.
+    seen = "".join(character for character in normal if _is_seen(character) or character == " ")
+    estimate = zxcvbn(seen.strip()[:_ESTIMATED_CHARACTERS], user_inputs=sorted(words))
+    return TOO_COMMON if estimate["guesses"] < FEWEST_GUESSES else None

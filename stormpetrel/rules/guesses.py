@@ -1,0 +1,127 @@
+"""Which passwords are checked and which are refused unchecked, so that none can be guessed and no owner is shut out.
+
+Why these budgets, and what they cannot do: docs/decisions/0013-guesses.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stormpetrel.model import quota as quotas
+from stormpetrel.model.mail import Letter, Notice
+from stormpetrel.model.quota import Quota
+from stormpetrel.rules.mail import post
+from stormpetrel.rules.quotas import spend
+from stormpetrel.storage import access as stored_access
+from stormpetrel.storage import accounts as stored_accounts
+from stormpetrel.storage import quotas as stored
+from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.quotas import WrongPasswords
+
+MANY = 10
+"""Wrong passwords in a day after which the owner gets a mail; one that is refused unchecked is enough."""
+SHOWN_MS = 7 * 86_400_000
+"""How long they are shown to the owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """Who tries a password. Slots count (model/quota.py); `login` is the account's, or a typed name's without one.
+
+    `device` and `session` are None unless the device, or the signed-in browser, is known to this very account.
+    `is_near`: from a network where members were seen.
+    """
+
+    account_id: int | None
+    login: int
+    network: int
+    pair: int
+    device: int | None = None
+    session: int | None = None
+    is_near: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """`wait_ms` 0: check it, and give `spent` back if it is right. Otherwise it must not be checked before."""
+
+    wait_ms: int
+    spent: tuple[tuple[Quota, int], ...] = ()
+
+
+def admit(connection: Connection, guess: Guess, *, now_ms: int) -> Admission:
+    """Whether the password may be checked. Refusals are counted for the owner."""
+    admission = _known(connection, guess, now_ms=now_ms) or _unknown(connection, guess, now_ms=now_ms)
+    if admission.wait_ms and guess.account_id is not None:
+        _note(connection, account_id=guess.account_id, refused=1, now_ms=now_ms)
+    return admission
+
+
+def _known(connection: Connection, guess: Guess, *, now_ms: int) -> Admission | None:
+    """The budgets that nobody but the owner, their household or a thief of their device can spend."""
+    if guess.session is not None:
+        # A form of a signed-in browser asks that browser's owner alone: no other budget is for it.
+        own = [(quotas.GUESS_SESSION, guess.session)]
+    else:
+        own = [] if guess.device is None else [(quotas.GUESS_DEVICE, guess.device)]
+        if guess.account_id is not None and stored_access.has_session_from(
+            connection, account_id=guess.account_id, network=guess.network
+        ):
+            own.append((quotas.GUESS_HOME, guess.pair))
+    wait_ms = 0
+    for quota, slot in own:
+        wait_ms = spend(connection, quota, slot, now_ms=now_ms)
+        if not wait_ms:
+            return Admission(0, ((quota, slot),))
+    return None if guess.session is None else Admission(wait_ms)
+
+
+def _unknown(connection: Connection, guess: Guess, *, now_ms: int) -> Admission:
+    spent: list[tuple[Quota, int]] = []
+    for quota, slot in (
+        *((quota, guess.pair) for quota in quotas.GUESS_PAIR),
+        (quotas.GUESS_NETWORK, guess.network),
+    ):
+        wait_ms = spend(connection, quota, slot, now_ms=now_ms)
+        if wait_ms:
+            return Admission(wait_ms)
+        spent.append((quota, slot))
+    wait_ms = spend(connection, quotas.GUESS_POOL, guess.login, now_ms=now_ms)
+    is_new = not spend(connection, quotas.GUESS_SEEN, guess.pair, now_ms=now_ms)
+    if not wait_ms:
+        return Admission(0, (*spent, (quotas.GUESS_POOL, guess.login)))
+    if is_new:
+        reserve = quotas.GUESS_NEWCOMER_NEAR if guess.is_near else quotas.GUESS_NEWCOMER_FAR
+        if not spend(connection, reserve, guess.login, now_ms=now_ms):
+            return Admission(0, (*spent, (reserve, guess.login)))
+    return Admission(wait_ms)
+
+
+def note_wrong(connection: Connection, guess: Guess, *, now_ms: int) -> None:
+    """A password was checked and is wrong. A known device's own mistakes are no news to its owner."""
+    if guess.account_id is not None and guess.device is None:
+        _note(connection, account_id=guess.account_id, wrong=1, now_ms=now_ms)
+
+
+def _note(connection: Connection, *, account_id: int, wrong: int = 0, refused: int = 0, now_ms: int) -> None:
+    counted = stored.note_wrong(
+        connection,
+        account_id=account_id,
+        wrong=wrong,
+        refused=refused,
+        old_ms=now_ms - SHOWN_MS,
+        now_ms=now_ms,
+    )
+    if counted.wrong < MANY and not counted.refused:
+        return
+    if spend(connection, quotas.GUESS_NOTICE, account_id, now_ms=now_ms):
+        return
+    user = stored_accounts.user(connection, account_id=account_id)
+    if user is not None:
+        post(connection, Letter(Notice.WRONG_PASSWORDS.value, user.email, user.username), now_ms=now_ms)
+
+
+def lately(connection: Connection, *, account_id: int, now_ms: int) -> WrongPasswords | None:
+    """Wrong passwords of the last SHOWN_MS, for the owner; None when there were none."""
+    counted = stored.wrong_passwords(connection, account_id=account_id)
+    return counted if counted is not None and counted.last_at_ms > now_ms - SHOWN_MS else None

@@ -1,0 +1,38 @@
+"""Spending quotas (model/quota.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from stormpetrel.errors import TooMany
+from stormpetrel.model.quota import Quota
+from stormpetrel.storage import quotas as stored
+from stormpetrel.storage.connection import Connection
+
+
+def spend(connection: Connection, quota: Quota, slot: int, *, now_ms: int, uses: int = 1) -> int:
+    """Takes `uses` of the quota. Returns 0, or in how many milliseconds there will be enough; then takes none."""
+    free_at_ms = stored.spend(
+        connection,
+        quota=quota.name,
+        slot=slot,
+        now_ms=now_ms,
+        cost_ms=quota.every_ms * uses,
+        span_ms=quota.span_ms,
+    )
+    return 0 if free_at_ms is None else max(1, free_at_ms - now_ms)
+
+
+def require(
+    connection: Connection, quota: Quota, slot: int, *, now_ms: int, text: str, uses: int = 1
+) -> None:
+    """Takes `uses` of the quota. Raises TooMany with `text`; the transaction is undone then."""
+    wait_ms = spend(connection, quota, slot, now_ms=now_ms, uses=uses)
+    if wait_ms:
+        raise TooMany(text, retry_after_s=-(-wait_ms // 1000))
+
+
+def give_back(connection: Connection, spent: Iterable[tuple[Quota, int]]) -> None:
+    """Undoes one use of each (quota, slot)."""
+    for quota, slot in spent:
+        stored.give_back(connection, quota=quota.name, slot=slot, cost_ms=quota.every_ms)

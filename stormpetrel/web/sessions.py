@@ -1,0 +1,69 @@
+"""A browser is signed in: its session, and the device cookie by which it is known later."""
+
+from __future__ import annotations
+
+import secrets
+
+from stormpetrel.http.passwords import known_device, network_slot
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, redirect
+from stormpetrel.model.browser import browser_name
+from stormpetrel.rules import access as access_rules
+from stormpetrel.rules.access import SESSION_AGE_S
+from stormpetrel.shield.cookies import COOKIE_NAME, mint
+from stormpetrel.shield.marks import DEVICE_AGE_S, DEVICE_COOKIE, Mark, mint_device
+
+
+async def signed_in(request: Request, *, account_id: int, after: str) -> Response:
+    """Starts a session under a new id, whatever the browser had before, and leads to `after`."""
+    session_id = await request.site.database.write(
+        access_rules.start_session,
+        account_id=account_id,
+        now_ms=request.now_ms,
+        instead_of=request.access.session_id if request.access is not None else None,
+        browser=browser_name(request.headers.get("user-agent", "")),
+        network=network_slot(request),
+    )
+    response = redirect(after)
+    device = know_device(request, response, account_id=account_id)
+    set_session(
+        request,
+        response,
+        session_id=session_id,
+        account_id=account_id,
+        # The shield takes the session for as old as this person's being here with this device.
+        since_s=device.issued_at_s if device is not None else request.now_ms // 1000,
+    )
+    return response
+
+
+def know_device(request: Request, response: Response, *, account_id: int) -> Mark | None:
+    """This account's device cookie from an earlier time; else None, and the browser is given one.
+
+    It stays when its owner signs out, and opens nothing: it puts the next sign-in to this account before
+    strangers', and gives it a budget of its own (rules/guesses.py).
+    """
+    device = known_device(request, account_id)
+    if device is not None:
+        return device
+    cookie = mint_device(
+        request.site.secret,
+        mark_id=secrets.randbits(64),
+        account_id=account_id,
+        at_s=request.now_ms // 1000,
+    )
+    response.set_cookie(DEVICE_COOKIE, cookie, max_age_s=DEVICE_AGE_S, secure=request.site.https)
+    return None
+
+
+def set_session(
+    request: Request, response: Response, *, session_id: int, account_id: int, since_s: int
+) -> None:
+    """Gives the browser the session's cookie; `since_s`: since when its owner has been here with it."""
+    cookie = mint(
+        request.site.secret,
+        session_id=session_id,
+        account_id=account_id,
+        issued_at_s=since_s,
+    )
+    response.set_cookie(COOKIE_NAME, cookie, max_age_s=SESSION_AGE_S, secure=request.site.https)
