@@ -108,6 +108,7 @@ async def run(
     site.streaming = Hub(
         database,
         site.api,
+        site.home,
         caps=config.streaming,
         drain=bus.drain,
         clock_ms=lambda: time.time_ns() // 1_000_000,
