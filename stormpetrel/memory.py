@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
@@ -26,16 +26,17 @@ from stormpetrel.model.event import (
     Reacted,
     RelationshipChanged,
 )
+from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Flags
-from stormpetrel.model.timeline import Item, Taste
+from stormpetrel.model.timeline import REPEAT_ENTRIES, Item, Taste, first_certain, repeats, without_repeats
 from stormpetrel.rules import instance, posts, timelines
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.database import Database
 from stormpetrel.storage.hot import hot
 
-LOADED_IDS = 80
-"""Ids that the first read of a reader brings: two of the longest pages."""
+LOADED_IDS = 80 + REPEAT_ENTRIES
+"""Ids that the first read of a reader brings: two of the longest pages, and what decides of their oldest."""
 MAX_IDS = 400
 """Ids kept per reader; who reads further back is answered by a query."""
 MAX_WEIGHT = 1_000_000
@@ -45,12 +46,22 @@ MAX_PENDING = 10_000
 
 
 class _Home:
-    __slots__ = ("complete", "ids", "taste")
+    """Entries of one home, oldest first: their ids, and at the same position the id of the post that each shows.
 
-    def __init__(self, taste: Taste, ids: list[int], *, complete: bool) -> None:
+    `complete`: there is nothing older.
+    """
+
+    __slots__ = ("_certain_id", "_without_repeats", "complete", "ids", "shown_ids", "taste")
+
+    def __init__(self, taste: Taste, entries: list[tuple[int, int]], *, complete: bool) -> None:
         self.taste = taste
-        self.ids = ids  # oldest first
-        self.complete = complete  # there is nothing older
+        self.ids = [post_id for post_id, _ in entries]
+        self.shown_ids = [shown_id for _, shown_id in entries]
+        self.complete = complete
+        # The ids without repeats; None when they must be put together again.
+        self._without_repeats: list[int] | None = None
+        # From this id on it is known what is a repeat.
+        self._certain_id = 0
 
     @property
     def weight(self) -> int:
@@ -68,6 +79,7 @@ class _Home:
             language=event.language,
             has_followed_tag=not self.taste.tags.keys().isdisjoint(event.tags),
             author_silenced=event.author_silenced,
+            boost_of_id=event.boost_of_id,
         )
         ids = self.ids
         if not self.taste.takes(item):
@@ -77,15 +89,22 @@ class _Home:
             return
         if at == 0 and not self.complete:
             return  # older than what is held: a query finds it
-        insort(ids, event.post_id)
+        ids.insert(at, event.post_id)
+        self.shown_ids.insert(at, item.shown_id)
+        if at < len(ids) - 1 or (at < REPEAT_ENTRIES and not self.complete):
+            self._without_repeats = None
+        elif self._without_repeats is not None and not (event.boost_of_id and repeats(self.shown_ids, at)):
+            self._without_repeats.append(event.post_id)
         if len(ids) > MAX_IDS + 100:
-            del ids[:100]
+            del ids[:100], self.shown_ids[:100]
             self.complete = False
+            self._without_repeats = None
 
     def remove(self, post_id: int) -> None:
         at = bisect_left(self.ids, post_id)
         if at < len(self.ids) and self.ids[at] == post_id:
-            del self.ids[at]
+            del self.ids[at], self.shown_ids[at]
+            self._without_repeats = None
 
     def holds(self, post_id: int) -> bool:
         at = bisect_left(self.ids, post_id)
@@ -93,16 +112,32 @@ class _Home:
 
     def page(self, page: Page) -> list[int] | None:
         """The page, newest first, or None where the ids held do not reach far enough to say."""
-        ids = self.ids
+        ids = self._once()
         end = bisect_left(ids, page.max_id)
         start = bisect_left(ids, page.low + 1)
-        reaches = self.complete or (bool(ids) and page.low >= ids[0])
+        reaches = self.complete or (bool(self.ids) and page.low >= self._certain_id)
         if page.upward:
             return ids[start : min(start + page.limit, end)][::-1] if reaches else None
         first = max(start, end - page.limit)
         if end - first == page.limit or reaches:
             return ids[first:end][::-1]
         return None
+
+    def shows(self, post_id: int) -> bool:
+        """Return whether the entry is shown, and not left out as a repeat."""
+        ids = self._once()
+        at = bisect_left(ids, post_id)
+        return at < len(ids) and ids[at] == post_id
+
+    def _once(self) -> list[int]:
+        ids = self._without_repeats
+        if ids is None:
+            entries = list(zip(self.ids, self.shown_ids, strict=True))
+            certain = 0 if self.complete else first_certain(entries)
+            self._certain_id = self.ids[certain] if certain < len(entries) else MAX_ID
+            ids = [post_id for post_id in without_repeats(entries) if post_id >= self._certain_id]
+            self._without_repeats = ids
+        return ids
 
 
 class _Load:
@@ -118,9 +153,11 @@ class _Load:
 
 
 @hot
-def _load(connection: Connection, *, reader_id: int, now_ms: int) -> tuple[Taste, list[int], bool]:
+def _load(
+    connection: Connection, *, reader_id: int, now_ms: int
+) -> tuple[Taste, list[tuple[int, int]], bool]:
     taste = timelines.taste(connection, reader_id=reader_id, now_ms=now_ms)
-    return taste, *timelines.home_to_the_end(connection, taste, page=Page(limit=LOADED_IDS))
+    return taste, *timelines.home_entries(connection, taste, page=Page(limit=LOADED_IDS))
 
 
 def _clock_ms() -> int:
@@ -151,15 +188,26 @@ class HomeLists:
 
     async def page(self, reader_id: int, page: Page) -> list[int]:
         """The ids of the reader's home timeline, newest first."""
-        home = self._homes.get(reader_id)
-        if home is None or home.taste.until_ms <= self._clock_ms():
-            home = await self._loaded(reader_id)
-        else:
-            self._homes.move_to_end(reader_id)
+        home = await self._home(reader_id)
         found = home.page(page)
         if found is not None:
             return found
         return await self._database.read(timelines.home_for, home.taste, page=page)
+
+    def holds(self, reader_id: int) -> bool:
+        """Return whether the reader's home is in memory."""
+        return reader_id in self._homes
+
+    async def shows(self, reader_id: int, post_id: int) -> bool:
+        """Return whether a new entry of the reader's home is shown there, and not left out as a repeat."""
+        return (await self._home(reader_id)).shows(post_id)
+
+    async def _home(self, reader_id: int) -> _Home:
+        home = self._homes.get(reader_id)
+        if home is None or home.taste.until_ms <= self._clock_ms():
+            return await self._loaded(reader_id)
+        self._homes.move_to_end(reader_id)
+        return home
 
     async def _loaded(self, reader_id: int) -> _Home:
         load = self._loading.get(reader_id)
@@ -176,10 +224,10 @@ class HomeLists:
         """Reads the list for everybody who waits for it; an app may ask on many connections at once."""
         self._loads.add(load)
         try:
-            taste, newest, complete = await self._database.read(
+            taste, entries, complete = await self._database.read(
                 _load, reader_id=load.reader_id, now_ms=self._clock_ms()
             )
-            home = _Home(taste, newest[::-1], complete=complete)
+            home = _Home(taste, entries, complete=complete)
             # What was told while the query ran may or may not be in its answer: both ways are harmless.
             for event in load.events:
                 _change(home, event)

@@ -119,6 +119,7 @@ async def run(
     site.streaming = Hub(
         database,
         site.api,
+        site.home,
         caps=config.streaming,
         drain=bus.drain,
         clock_ms=lambda: clock.now_ms(),

@@ -333,12 +333,20 @@ class Community:
             (reader, one.answered) in self.follows and not self.hides(reader, one.answered)
         )
 
+    def shown(self, post_id: int) -> int:
+        """The post itself, or what it boosts."""
+        boosted = self.said[post_id].boosted
+        return post_id if boosted is None else boosted
+
     def home(self, reader: int, page: Page) -> list[int]:
-        found = sorted(
+        entries = sorted(post_id for post_id, one in self.said.items() if self.belongs(reader, one))
+        shown = [self.shown(post_id) for post_id in entries]
+        found = [
             post_id
-            for post_id, one in self.said.items()
-            if page.low < post_id < page.max_id and self.belongs(reader, one)
-        )
+            for at, post_id in enumerate(entries)
+            if page.low < post_id < page.max_id
+            and (post_id == shown[at] or shown[at] not in shown[max(0, at - 40) : at])
+        ]
         return (found[: page.limit] if page.upward else found[-page.limit :])[::-1]
 
     def pages(self) -> list[Page]:

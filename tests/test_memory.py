@@ -442,3 +442,75 @@ def test_a_count_that_failed_is_tried_again_by_the_next_who_asks(store: Store) -
         assert (await counts.now(now_ms=store.now_ms)).users >= 0
 
     watched(store, body)
+
+
+def test_a_boost_is_left_out_while_its_post_is_among_the_40_entries_before_it(store: Store) -> None:
+    async def body(watched: Watched) -> None:
+        reader, author, first, second = (store.person() for _ in range(4))
+        for followed in (author, first, second):
+            follow(store, reader, followed)
+        pages = [Page(limit=40), Page(limit=3), Page(limit=200)]
+        near, far = store.post(author), store.post(author)
+        for _ in range(38):
+            store.post(author)
+        left_out = boost(store, first, near)
+        await watched.page(reader)
+        for _ in range(2):
+            store.post(author)
+        shown = boost(store, first, far)
+        again = boost(store, second, far)
+        for page in pages:
+            assert await watched.page(reader, page) == watched.stored(reader, page)
+        ids = await watched.page(reader, Page(limit=200))
+        assert left_out not in ids
+        assert shown in ids
+        assert again not in ids
+        # Without the first boost the second one is the first.
+        store.do(posts.unboost, account_id=first, post_id=far, now_ms=store.now_ms)
+        for page in pages:
+            assert await watched.page(reader, page) == watched.stored(reader, page)
+        assert again in await watched.page(reader)
+
+    watched(store, body)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pages_of_a_home_full_of_boosts_fit_together_in_memory_and_in_the_store(
+    store: Store, seed: int
+) -> None:
+    async def body(watched: Watched) -> None:
+        pick = random.Random(seed)
+        reader, author = store.person(), store.person()
+        boosters = [store.person() for _ in range(6)]
+        for followed in (author, *boosters):
+            follow(store, reader, followed)
+        written: list[int] = []
+        for _ in range(260):
+            if written and pick.random() < 0.6:
+                boost(store, pick.choice(boosters), pick.choice(written[-60:]))
+            else:
+                written.append(store.post(author))
+            if pick.random() < 0.1:
+                await watched.page(reader, Page(limit=pick.choice((3, 20, 40))))
+        everything = watched.stored(reader, Page(limit=1000))
+        assert len(everything) < 260
+        for limit in (3, 20, 40):
+            for read in (watched.page, None):
+                down: list[int] = []
+                up: list[int] = []
+                while True:
+                    page = Page(limit=limit, max_id=down[-1] if down else 1 << 62)
+                    more = await read(reader, page) if read else watched.stored(reader, page)
+                    if not more:
+                        break
+                    down += more
+                while True:
+                    page = Page(limit=limit, min_id=up[0] if up else 0)
+                    more = await read(reader, page) if read else watched.stored(reader, page)
+                    if not more:
+                        break
+                    up = more + up
+                assert down == everything
+                assert up == everything
+
+    watched(store, body)

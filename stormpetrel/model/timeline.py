@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stormpetrel.model.ids import MAX_ID
@@ -11,6 +12,8 @@ from stormpetrel.model.post import Visibility
 GONE = -1
 """In place of an account's id: it is not there for others."""
 NEVER_MS = MAX_ID
+REPEAT_ENTRIES = 40
+"""A boost is left out of home when its post stands among so many entries before it (Mastodon's figure)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,12 @@ class Item:
     language: str = ""
     has_followed_tag: bool = False
     author_silenced: bool = False
+    boost_of_id: int = 0
+
+    @property
+    def shown_id(self) -> int:
+        """The post that the reader sees: of a boost the boosted one."""
+        return self.boost_of_id or self.post_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,33 @@ class Taste:
             or answered == reader_id
             or (answered in self.followed and answered not in self.hidden)
         )
+
+
+def repeats(shown_ids: Sequence[int], at: int) -> bool:
+    """Return whether the entry at `at` shows a post that one of the REPEAT_ENTRIES entries before it shows.
+
+    `shown_ids`: what each entry of a home shows, oldest first. Entries that are left out count too, so that the
+    answer depends on these 40 alone, wherever a page begins (docs/decisions/0015-home-shows-a-post-once.md).
+    """
+    return shown_ids[at] in shown_ids[max(0, at - REPEAT_ENTRIES) : at]
+
+
+def without_repeats(entries: Sequence[tuple[int, int]]) -> list[int]:
+    """Return the ids of the entries (id, id of the shown post) that are no repeats, oldest first as they came."""
+    shown_ids = [shown_id for _, shown_id in entries]
+    return [
+        post_id
+        for at, (post_id, shown_id) in enumerate(entries)
+        if post_id == shown_id or not repeats(shown_ids, at)
+    ]
+
+
+def first_certain(entries: Sequence[tuple[int, int]]) -> int:
+    """Return from which entry on `without_repeats` is right though there are older entries than these."""
+    for at in range(min(REPEAT_ENTRIES, len(entries)) - 1, -1, -1):
+        if entries[at][0] != entries[at][1]:
+            return at + 1
+    return 0
 
 
 def list_takes(audience: Audience, taste: Taste, item: Item) -> bool:

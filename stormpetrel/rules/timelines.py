@@ -12,7 +12,15 @@ from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Visibility
 from stormpetrel.model.text import tag_key
-from stormpetrel.model.timeline import NEVER_MS, Item, Taste, list_takes
+from stormpetrel.model.timeline import (
+    NEVER_MS,
+    REPEAT_ENTRIES,
+    Item,
+    Taste,
+    first_certain,
+    list_takes,
+    without_repeats,
+)
 from stormpetrel.rules import lists as list_rules
 from stormpetrel.rules.posts import visible_ids
 from stormpetrel.storage import accounts, followed_tags, pins, posts, relationships
@@ -51,13 +59,36 @@ def home(connection: Connection, *, reader_id: int, page: Page, now_ms: int) -> 
 
 @hot
 def home_for(connection: Connection, taste: Taste, *, page: Page) -> list[int]:
-    """The home timeline of a reader whose taste is known."""
-    return home_to_the_end(connection, taste, page=page)[0]
+    """Return the home timeline of a reader whose taste is known: each post once, however many boosted it."""
+    entries: list[tuple[int, int]] = []
+    before: list[tuple[int, int]] | None = None
+    # What decides of the oldest on the page comes with it: one query of 90 costs less than two of 45.
+    part = page if page.upward else replace(page, limit=page.limit * 5 // 4 + REPEAT_ENTRIES)
+    ids: list[int] = []
+    for _ in range(HOME_ROUNDS):
+        more, ended = home_entries(connection, taste, page=part)
+        entries = more + entries if not page.upward else entries + more
+        has_boosts = any(post_id != shown_id for post_id, shown_id in entries)
+        if before is None and page.low and has_boosts and (page.upward or ended):
+            below = Page(limit=REPEAT_ENTRIES, max_id=page.low + 1)
+            before = home_entries(connection, taste, page=below)[0]
+        known = (before or []) + entries
+        certain_id = 0
+        if not (page.upward or ended):
+            certain = first_certain(known)
+            certain_id = known[certain][0] if certain < len(known) else page.max_id
+        ids = [post_id for post_id in without_repeats(known) if post_id > page.low and post_id >= certain_id]
+        if ended or len(ids) >= page.limit or len(more) < part.limit:
+            break
+        part = replace(part, min_id=more[-1][0]) if page.upward else replace(part, max_id=more[0][0])
+        part = replace(part, limit=max(part.limit, REPEAT_ENTRIES))
+    return (ids[: page.limit] if page.upward else ids[-page.limit :])[::-1]
 
 
 @hot
-def home_to_the_end(connection: Connection, taste: Taste, *, page: Page) -> tuple[list[int], bool]:
-    """`home_for`, and whether nothing lies beyond: the page is short because there is no more."""
+def home_entries(connection: Connection, taste: Taste, *, page: Page) -> tuple[list[tuple[int, int]], bool]:
+    """Return the page of a home with repeats, as (id, id of the shown post), oldest first; and whether nothing
+    lies beyond: the page is short because there is no more."""
     read = partial(
         stored.home_items,
         connection,
@@ -65,7 +96,8 @@ def home_to_the_end(connection: Connection, taste: Taste, *, page: Page) -> tupl
         without_exclusive=bool(taste.apart),
         tag_ids=tuple(taste.tags.values()),
     )
-    return _filtered(read, taste.takes, page)
+    items, ended = _filtered(read, taste.takes, page)
+    return [(item.post_id, item.shown_id) for item in items][::-1], ended
 
 
 def list_timeline(
@@ -75,19 +107,20 @@ def list_timeline(
     audience = list_rules.audience(connection, account_id=account_id, list_id=list_id)
     own = taste(connection, reader_id=account_id, now_ms=now_ms)
     read = partial(stored.list_items, connection, list_id=list_id, reader_id=account_id)
-    return _filtered(read, partial(list_takes, audience, own), page)[0]
+    items, _ = _filtered(read, partial(list_takes, audience, own), page)
+    return [item.post_id for item in items]
 
 
 def _filtered(
     read: Callable[..., list[Item]], takes: Callable[[Item], bool], page: Page
-) -> tuple[list[int], bool]:
-    """The page of what `takes` lets through, and whether nothing lies beyond."""
-    found: list[int] = []
+) -> tuple[list[Item], bool]:
+    """The page of what `takes` lets through, newest first, and whether nothing lies beyond."""
+    found: list[Item] = []
     part = page
     ended = False
     for _ in range(HOME_ROUNDS):
         items = read(page=part)
-        found += [item.post_id for item in items if takes(item)]
+        found += [item for item in items if takes(item)]
         ended = len(items) < part.limit
         if ended or len(found) >= page.limit:
             break

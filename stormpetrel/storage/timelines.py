@@ -76,7 +76,7 @@ _ITEM_COLUMNS = (
     f"JOIN accounts ba ON ba.id = b.author_id AND ba.state = 'active' "
     f"WHERE b.id = p.boost_of_id AND b.hidden = FALSE), {GONE}) END, "
     "p.visibility = 3 AND EXISTS (SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id = :reader_id), "
-    "p.language, (SELECT pa.silenced FROM accounts pa WHERE pa.id = p.author_id)"
+    "p.language, (SELECT pa.silenced FROM accounts pa WHERE pa.id = p.author_id), coalesce(p.boost_of_id, 0)"
 )
 _ITEMS = sql(f"SELECT {_ITEM_COLUMNS} FROM posts p WHERE p.id IN :post_ids[]")
 # Only ids at first, from the index alone: of 80 authors' posts, 80 are wanted.
@@ -167,7 +167,16 @@ _BOOKMARKS = paged("SELECT b.id, b.post_id FROM bookmarks b WHERE b.account_id =
 
 def _item(row: Row, tagged_ids: set[int]) -> Item:
     return Item(
-        row[0], row[1], row[2], row[3], row[4], bool(row[5]), row[6], row[0] in tagged_ids, bool(row[7])
+        post_id=row[0],
+        author_id=row[1],
+        visibility=row[2],
+        in_reply_to_account_id=row[3],
+        boost_author_id=row[4],
+        mentions_reader=bool(row[5]),
+        language=row[6],
+        has_followed_tag=row[0] in tagged_ids,
+        author_silenced=bool(row[7]),
+        boost_of_id=row[8],
     )
 
 

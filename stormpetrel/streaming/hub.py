@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from stormpetrel.config import StreamingConfig
 from stormpetrel.errors import NotFound, NotSignedIn, Refusal
+from stormpetrel.memory import HomeLists
 from stormpetrel.model.conversation import Conversation
 from stormpetrel.model.event import (
     AccessChanged,
@@ -50,6 +51,8 @@ log = logging.getLogger(__name__)
 WRITES_AT_ONCE = 100
 """Listeners that one turn of the loop writes to: about 1 ms of system calls."""
 FLAGS_AT_ONCE = 500
+HOMES_AT_ONCE = 200
+"""Homes that one boost may have read into memory; further readers meet it though it may be a repeat."""
 MAX_WAITING = 10_000
 """Events that may wait to be handed out. With more, listeners are sent away to catch up by `since_id`."""
 TRY_AGAIN_S = 0.5
@@ -90,6 +93,7 @@ class Hub:
         self,
         database: Database,
         rendering: Rendering,
+        homes: HomeLists,
         *,
         caps: StreamingConfig,
         drain: Callable[[], None],
@@ -97,6 +101,7 @@ class Hub:
     ) -> None:
         self._database = database
         self._rendering = rendering
+        self._homes = homes
         self._drain = drain
         self._clock_ms = clock_ms
         self.listeners = Listeners(caps)
@@ -271,6 +276,8 @@ class Hub:
         to, with_media = self._shown.allowed(facts, to), self._shown.allowed(facts, with_media)
         if not to and not with_media:
             return
+        if isinstance(event, PostCreated) and event.boost_of_id:
+            to = await self._without_repeats(event.post_id, to)
         shared = await self._rendering.shared_status(event.post_id)
         if shared is None:
             return
@@ -287,6 +294,18 @@ class Hub:
                 filtered = b"" if reader_id is None else await self._rendering.filtered_for(shared, reader_id)
                 forms[reader_id] = shared.end_for(flags.get(reader_id or 0), reader_id, filtered)
         await self._write(Message(name, shared.for_end), to, forms)
+
+    async def _without_repeats(self, boost_id: int, to: list[Subscription]) -> list[Subscription]:
+        """Return those of `to` where the boost is shown: a home that shows the post already leaves it out."""
+        left_out: set[int | None] = set()
+        loads = HOMES_AT_ONCE
+        for reader_id in {one.listener.reader_id for one in to if one.stream.is_home}:
+            if reader_id is None:
+                continue
+            loads -= not self._homes.holds(reader_id)
+            if loads >= 0 and not await self._homes.shows(reader_id, boost_id):
+                left_out.add(reader_id)
+        return [one for one in to if not (one.stream.is_home and one.listener.reader_id in left_out)]
 
     async def _flags(self, post_id: int, to: Iterable[Subscription]) -> dict[int, Flags]:
         reader_ids = sorted({one.listener.reader_id for one in to if one.listener.reader_id is not None})

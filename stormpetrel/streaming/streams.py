@@ -36,6 +36,11 @@ class Stream:
     names: tuple[str, ...]
     keys: tuple[Key, ...]
 
+    @property
+    def is_home(self) -> bool:
+        """Whether it brings the posts of a home timeline."""
+        return any(key.kind == HOME for key in self.keys)
+
 
 # All posts are local, so what is local is all there is, and nothing is remote.
 _PUBLIC_KEYS: dict[str, tuple[Key, ...]] = {

@@ -242,9 +242,9 @@ def test_deletes_and_ended_boosts_are_told_where_the_post_was_shown(place, peopl
 
 
 def test_a_boost_has_the_readers_flags_on_its_original(place, people):
-    reader, author, stranger = people
+    reader, _, stranger = people
     reader.follow(stranger)
-    post = author.post("To be boosted")
+    post = place.person("other").post("To be boosted")
     reader.do(f"/api/v1/statuses/{post['id']}/favourite")
     with (
         listening(place.base_url, reader.token, stream="user") as home,
