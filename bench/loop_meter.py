@@ -118,9 +118,13 @@ def measured_worker(directory: Path, **settings: str) -> Iterator[Measured]:
         bus.attach(state["loop"])
         heavy.attach(state["loop"])
         state["loop"].call_later(0.2, ready.set)
-        await web_worker.run(
-            config=config, sock=sock, bus=bus, heavy=heavy, stop=state["stop"], secret=load_secret(config)
-        )
+        try:
+            await web_worker.run(
+                config=config, sock=sock, bus=bus, heavy=heavy, stop=state["stop"], secret=load_secret(config)
+            )
+        finally:
+            heavy.close()
+            await bus.close()
 
     thread = threading.Thread(target=lambda: _measured_run(main(), spent), daemon=True)
     thread.start()
@@ -132,6 +136,9 @@ def measured_worker(directory: Path, **settings: str) -> Iterator[Measured]:
     finally:
         state["loop"].call_soon_threadsafe(state["stop"].set)
         thread.join(20)
+        hubs[0].close_all_but(None)
+        hubs[1].close_all_but(None)
+        sock.close()
 
 
 def _measured_run(main: Any, spent: Spent) -> None:

@@ -28,6 +28,7 @@ import msgspec
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from stormpetrel.cpu import current_meter
 from stormpetrel.errors import Busy, Invalid
 from stormpetrel.model.password import normal_form, password_weakness
 
@@ -112,12 +113,13 @@ class _Job(msgspec.Struct, array_like=True, frozen=True):
 
 
 class _Answer(msgspec.Struct, array_like=True, frozen=True):
-    """`outcome`: done, busy or failed. `id` 0: the child died, and every call with it."""
+    """`outcome`: done, busy or failed. `id` 0: the child died, and every call with it. `cpu_s`: what it cost."""
 
     id: int
     outcome: str
     result: Any = None
     retry_after_s: int = 0
+    cpu_s: float = 0.0
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -227,6 +229,9 @@ class Heavy:
             raise Busy from error
         finally:
             self._calls.pop(job_id, None)
+        meter = current_meter.get()
+        if meter is not None:
+            meter.add(answer.cpu_s)
         if answer.outcome == "done":
             return answer.result
         if answer.outcome == "busy":
@@ -324,15 +329,16 @@ def _perform(job: _Job, queues: _Queues) -> _Answer:
     started_at_s = time.monotonic()
     if started_at_s > job.deadline_at_s:
         return _Answer(job.id, "busy", retry_after_s=queues.retry_after_s)
+    began_s = time.process_time()
     try:
         result = KINDS[job.kind](*job.args)
     except (
         Exception
     ) as error:  # one bad job must not take the others' with it; its text may hold the password
         log.error("heavy job %s failed: %s", job.kind, type(error).__name__)
-        return _Answer(job.id, "failed", type(error).__name__)
+        return _Answer(job.id, "failed", type(error).__name__, cpu_s=time.process_time() - began_s)
     queues.job_s += (time.monotonic() - started_at_s - queues.job_s) * 0.1
-    return _Answer(job.id, "done", result)
+    return _Answer(job.id, "done", result, cpu_s=time.process_time() - began_s)
 
 
 def _send(end: socket.socket, answer: _Answer) -> None:

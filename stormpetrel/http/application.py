@@ -144,6 +144,7 @@ class Application:
         except Exception:
             log.exception("request %s failed: %s %s", request_id, request.method, request.path)
             response = self._refuse(request, _Broken())
+        request.close_files()
         self._complete(request, response, request_id)
         body, listen = response.body, response.listen
         await send({"type": "http.response.start", "status": response.status, "headers": response.headers})

@@ -58,8 +58,6 @@ from stormpetrel.shield.usage import Usage
 
 WRITE_COST_S = 0.002
 """What a write costs beside its coroutine: the writer's time, and its echo."""
-SIGN_IN_COST_S = 0.021
-"""An argon2id check (heavy.py)."""
 AGED_S = 3600
 """A visitor cookie of this age has a ceiling and a place in the queue of its own; until then its address's. A client
 that throws its cookie away gets a new one with every page: 185 a second, each with a fresh ceiling."""
@@ -223,7 +221,7 @@ class Shield:
         if suspect is not None and identity.kind == "address":
             ticket.suspect = suspect
         if changes:
-            ticket.fixed_cost_s = SIGN_IN_COST_S if kind == SIGN_IN else WRITE_COST_S
+            ticket.fixed_cost_s = WRITE_COST_S
         because = ""
         if self.orders.any_denied and self._is_full and not self.is_paused:
             because = self.orders.denied_because(

@@ -1,0 +1,33 @@
+"""No input holds a worker's loop for long: the dearest texts that searches found, at every door.
+
+Ceilings are CPU time of a machine as fast as the one they were set on; `calibration_s` says how fast this one is.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.repository import ROOT
+
+sys.path.insert(0, str(ROOT / "bench"))
+
+import dear_inputs
+import loop_meter
+
+REFERENCE_S = 0.00135
+"""What `calibration_s` gives where the ceilings were set."""
+
+
+@pytest.mark.timeout(300)
+def test_no_input_holds_the_loop_for_long(tmp_path: Path) -> None:
+    over = []
+    with loop_meter.measured_worker(tmp_path) as place:
+        for door in dear_inputs.doors(place):
+            scale = max(1.0, loop_meter.calibration_s() / REFERENCE_S)
+            found = dear_inputs.dearest(place, door, dear_inputs.DEAREST, scale=scale)
+            if found.is_over:
+                over.append(found)
+    assert not over, "\n".join(str(found) for found in over)
