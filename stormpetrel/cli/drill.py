@@ -54,7 +54,7 @@ def add_commands(commands: Commands[Any]) -> None:
         help="smoke (a minute), august-2009 (five), storm (everything), only VECTOR …, or again: print the "
         "scores of --lines FILE once more",
     )
-    parser.add_argument("vectors", metavar="VECTOR", nargs="*", help="with only: A1 to A17")
+    parser.add_argument("vectors", metavar="VECTOR", nargs="*", help="with only: A1 to A20")
     parser.add_argument("--seed", type=whole_number(0, 65_535), default=1, metavar="S", help="the first seed")
     parser.add_argument(
         "--seeds",
@@ -103,7 +103,7 @@ def _scenario(args: argparse.Namespace, seed: int) -> Scenario:
         case "storm":
             return scenario.storm(seed=seed, scale=scale)
     if not args.vectors:
-        raise SetupError("only needs vectors: A1 to A17")
+        raise SetupError("only needs vectors: A1 to A20")
     try:
         return scenario.only([name.upper() for name in args.vectors], scale=scale)
     except ValueError as error:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-VECTORS = ("A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A10", "A11", "A12", "A15", "A16", "A17")
+VECTORS = (
+    *("A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A10"),
+    *("A11", "A12", "A15", "A16", "A17", "A18", "A19", "A20"),
+)
 """Every vector there is. Rates are those of the vectors themselves (drill/vectors/), times the phase's scale."""
 CALM = "calm"
 

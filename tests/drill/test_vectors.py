@@ -135,6 +135,7 @@ def test_every_shot_has_a_loopback_address_of_the_attackers_or_one_that_the_vect
         "A11": {one.address for one in COMMUNITY.sleepers},
         "A12": {one.address for one in (*COMMUNITY.newcomers, COMMUNITY.popular)},
         "A16": homes,
+        "A20": {one.address for one in COMMUNITY.newcomers},
     }
     for shot in shots(name, seconds=5.0):
         require_loopback(shot.source)
