@@ -124,6 +124,8 @@ class Shield:
         # (address, browser) of feed readers, since before the attack
         self._readers: OrderedDict[tuple[str, bytes], None] = OrderedDict()
         self._day = int(epoch_s // DAY_S)
+        # (address, browser's name) -> what `_suspect` found for the latest few thousand.
+        self._suspects: dict[tuple[int | str, bytes], Identity] = {}
 
     # The way of a visit
 
@@ -191,8 +193,11 @@ class Shield:
         if self._is_full and not self.is_paused:
             if kind == FEED and self._is_reader(visit.address, headers):
                 flags |= READER
-            if identity.kind == "address":
-                suspect = _suspect(identity, headers)
+            # In calm nothing is demoted: then an address is counted as one.
+            if identity.kind == "address" and (
+                self.overload.is_overloaded or self.gate.patience.seen or self.usage.demoted
+            ):
+                suspect = self._suspect(identity, headers)
             if self.gate.patience.seen:
                 flags |= self._manners(suspect or identity, flags, at_s)
             if self.usage.demoted and self.usage.is_demoted(suspect or identity, at_s):
@@ -201,7 +206,11 @@ class Shield:
                 flags |= self._spend(visit, kind, path, query, flags, is_near, at_s)
                 if flags & LOOKED_UP:
                     # Not one of its address: behind a carrier's there are hundreds, each with a token.
-                    identity = Identity("token", _name_of(visit))
+                    token_hash, session = visit.token_hash, visit.session
+                    if token_hash is not None:
+                        identity = Identity("token", token_hash[:TOKEN_BYTES].hex())
+                    elif session is not None:
+                        identity = Identity("token", f"session {session.session_id}")
             if self.orders.any_allowed and self.orders.is_allowed(
                 visit, account_id=account_id, application=application, epoch_s=at_s + self._epoch_less_loop_s
             ):
@@ -438,6 +447,26 @@ class Shield:
             return OVER
         return LOOKED_UP if dear == "miss" else 0
 
+    def _suspect(self, identity: Identity, headers: Sequence[tuple[bytes, bytes]]) -> Identity:
+        """Return the part of an address that is demoted alone: clients there whose browser has the same name.
+
+        Many people share an address. Without this, one of them who takes too much takes every newcomer there along. A
+        client that changes the name with each request is demoted part by part; places in the queue and ceilings are
+        the address's.
+        """
+        agent = b""
+        for name, value in headers:
+            if name == b"user-agent":
+                agent = value[:MAX_AGENT_BYTES]
+                break
+        key = (identity.value, agent)
+        found = self._suspects.get(key)
+        if found is None:
+            if len(self._suspects) >= READERS:
+                self._suspects.clear()
+            found = self._suspects[key] = Identity("address", f"{identity.value} #{crc32(agent) % PARTS}")
+        return found
+
     def _is_reader(self, address: str, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Whether this feed reader was here before the attack; in calm it is remembered."""
         agent = next((value for name, value in headers if name == b"user-agent"), b"")
@@ -469,24 +498,6 @@ def parts_of(identity: Identity) -> tuple[Identity, ...]:
     if identity.kind != "address":
         return (identity,)
     return tuple(Identity("address", f"{identity.value} #{part}") for part in range(PARTS))
-
-
-def _suspect(identity: Identity, headers: Sequence[tuple[bytes, bytes]]) -> Identity:
-    """Return the part of an address that is demoted alone: those there whose browser has the same name, more or less.
-
-    Many people share an address. Without this, one of them who takes too much takes every newcomer there along. Who
-    changes the name with each request is demoted part by part; places in the queue and ceilings are the address's.
-    """
-    agent = next((value for name, value in headers if name == b"user-agent"), b"")
-    return tuple.__new__(Identity, ("address", f"{identity.value} #{crc32(agent[:MAX_AGENT_BYTES]) % PARTS}"))
-
-
-def _name_of(visit: Visit) -> str:
-    """Return what names a credential until it is looked up."""
-    if visit.token_hash is not None:
-        return visit.token_hash[:TOKEN_BYTES].hex()
-    assert visit.session is not None
-    return f"session {visit.session.session_id}"
 
 
 def _channel(kind: int, flags: int, *, is_app: bool) -> str:

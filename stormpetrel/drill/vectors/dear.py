@@ -58,7 +58,7 @@ def guesses(world: World, rng: Random) -> Iterator[Shot]:
 
 
 def filling(world: World, rng: Random) -> Iterator[Shot]:
-    """A20: the store is filled: large applications, accounts, and posts that name five people each, by new accounts."""
+    """A20: the store is filled: large applications, accounts, posts of new accounts that name five people each."""
     newcomers = [one for one in world.community.newcomers if one.token][:FILLING_ADDRESSES]
     names = world.community.names
     for at_s in arrivals(rng, FILLING_PER_S * world.scale, world.seconds):
