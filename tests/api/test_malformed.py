@@ -40,7 +40,7 @@ BROKEN_BODIES = {
     "not json": b"this is not json",
     "bad utf-8": b'{"status": "\xff\xfe"}',
     "nothing but a surrogate": b'{"status": "\\ud800"}',
-    "deep": b'{"status":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "deep": b'{"status":' + b"[" * 30_000 + b"]" * 30_000 + b"}",
     "an array": b"[1, 2]",
     "a number": b"5",
     "null": b"null",

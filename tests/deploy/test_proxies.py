@@ -162,7 +162,10 @@ def test_uploads_pass_where_files_are_taken_and_are_refused_in_json_elsewhere(fr
     body = os.urandom(UPLOAD_BYTES)
     with fronted.front.connect(source="127.0.0.51") as client:
         for path in UPLOAD_PATHS:
-            answer = client.ask(post(path, body).replace(b"petrel.test", NAME.encode()))
+            data = post(path, body, "Authorization: Bearer of-a-member").replace(
+                b"petrel.test", NAME.encode()
+            )
+            answer = client.ask(data)
             assert (answer.status, json.loads(answer.body)["bytes"]) == (200, UPLOAD_BYTES)
     with fronted.front.connect(source="127.0.0.52") as client:
         client.send(asked("/api/v1/statuses", f"Content-Length: {UPLOAD_BYTES}", method="POST"))

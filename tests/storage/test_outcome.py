@@ -87,10 +87,8 @@ class Wire:
 
 
 @pytest.fixture
-def wire(database_url: str) -> Iterator[tuple[Wire, str]]:
-    if not database_url.startswith("postgresql:"):
-        pytest.skip("SQLite's COMMIT is in this process")
-    parts = urlsplit(database_url)
+def wire(postgresql_url: str) -> Iterator[tuple[Wire, str]]:
+    parts = urlsplit(postgresql_url)
     assert parts.hostname is not None
     assert parts.port is not None
     wire = Wire(parts.hostname, parts.port)
@@ -101,7 +99,7 @@ def wire(database_url: str) -> Iterator[tuple[Wire, str]]:
         wire.close()
 
 
-def test_a_commit_whose_answer_was_lost_is_acknowledged(wire: tuple[Wire, str], database_url: str) -> None:
+def test_a_commit_whose_answer_was_lost_is_acknowledged(wire: tuple[Wire, str], postgresql_url: str) -> None:
     relay, url = wire
 
     async def body(database: Database) -> None:
@@ -111,10 +109,10 @@ def test_a_commit_whose_answer_was_lost_is_acknowledged(wire: tuple[Wire, str], 
         await database.write(add, note_id=3)
 
     run(url, body)
-    assert ids_at(database_url) == [1, 2, 3]
+    assert ids_at(postgresql_url) == [1, 2, 3]
 
 
-def test_a_commit_that_never_arrived_is_refused(wire: tuple[Wire, str], database_url: str) -> None:
+def test_a_commit_that_never_arrived_is_refused(wire: tuple[Wire, str], postgresql_url: str) -> None:
     relay, url = wire
 
     async def body(database: Database) -> None:
@@ -125,11 +123,11 @@ def test_a_commit_that_never_arrived_is_refused(wire: tuple[Wire, str], database
         await database.write(add, note_id=3)
 
     run(url, body)
-    assert ids_at(database_url) == [3]
+    assert ids_at(postgresql_url) == [3]
 
 
 def test_a_commit_that_cannot_be_asked_about_is_said_to_be_unknown(
-    wire: tuple[Wire, str], database_url: str, monkeypatch: pytest.MonkeyPatch
+    wire: tuple[Wire, str], postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     relay, url = wire
     monkeypatch.setattr(module, "ASK_FOR_S", 0.3)
@@ -143,20 +141,20 @@ def test_a_commit_that_cannot_be_asked_about_is_said_to_be_unknown(
         await database.write(add, note_id=3)
 
     run(url, body)
-    assert ids_at(database_url) == [1, 2, 3]
+    assert ids_at(postgresql_url) == [1, 2, 3]
 
 
 def test_a_lock_that_another_program_holds_costs_two_seconds(
-    wire: tuple[Wire, str], database_url: str
+    wire: tuple[Wire, str], postgresql_url: str
 ) -> None:
     async def body(database: Database) -> None:
         await database.write(add, note_id=1)
-        with psycopg.connect(database_url) as other:
+        with psycopg.connect(postgresql_url) as other:
             other.execute("LOCK TABLE notes IN ACCESS EXCLUSIVE MODE")
             with pytest.raises(Busy):
                 await database.write(add, note_id=2)
             other.rollback()
         await database.write(add, note_id=3)
 
-    run(database_url, body)
-    assert ids_at(database_url) == [1, 3]
+    run(postgresql_url, body)
+    assert ids_at(postgresql_url) == [1, 3]
