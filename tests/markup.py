@@ -75,7 +75,7 @@ def checked(answer: httpx.Response, status: int = 200) -> Page:
         assert directive in answer.headers["content-security-policy"].split("; ")
     assert answer.headers["x-content-type-options"] == "nosniff"
     page = Page(answer.text)
-    assert page.scripts == 1
+    assert page.scripts in (1, 2)  # the second where something can be written
     assert page.handlers == []
     assert len(set(page.ids)) == len(page.ids), "an id is there twice"
     for field_id, inside_label in page.fields:

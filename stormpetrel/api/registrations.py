@@ -13,7 +13,7 @@ from stormpetrel.errors import Forbidden
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.model.access import secret_hash
-from stormpetrel.model.account import email_problem, username_problem
+from stormpetrel.model.account import clean_address, email_problem, username_problem
 from stormpetrel.model.mail import NewLink
 from stormpetrel.model.password import password_problem
 from stormpetrel.rules import access as access_rules
@@ -40,7 +40,7 @@ async def create(request: Request) -> Response:
         raise Forbidden("Nobody can sign up here from an app. Please sign up in the browser")
     problems = {
         "username": username_problem(given.username),
-        "email": email_problem(given.email),
+        "email": email_problem(clean_address(given.email)),
         "password": password_problem(given.password),
         "agreement": None if given.agreement else "must be accepted",
     }

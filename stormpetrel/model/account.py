@@ -6,6 +6,10 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+import idna
+
+from stormpetrel.model.characters import trimmed
+
 MAX_USERNAME = 30
 MAX_DISPLAY_NAME = 30
 MAX_NOTE = 500
@@ -13,7 +17,8 @@ MAX_FIELDS = 4
 MAX_FIELD_CHARACTERS = 255
 
 _USERNAME = re.compile(r"[A-Za-z0-9_]+\Z")
-_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f<>\"(),:;\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?\Z")
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_EMAIL = re.compile(rf"[^@\s\x00-\x1f\x7f<>\"(),:;\\]{{1,64}}@{_LABEL}(?:\.{_LABEL})+\Z")
 
 RESERVED_USERNAMES = frozenset(
     "about abuse account accounts admin administrator administration api auth billing contact help home "
@@ -130,8 +135,27 @@ def username_problem(username: str) -> str | None:
     return None
 
 
+def clean_address(email: str) -> str:
+    """Return an e-mail address as it is stored and looked up: trimmed, its domain in ASCII (RFC 5890)."""
+    local, at, domain = trimmed(email).rpartition("@")
+    return f"{local}{at}{ascii_domain(domain)}" if at else domain
+
+
+def ascii_domain(domain: str) -> str:
+    """Return the domain in lower case, an international one in its ASCII form; what is none, as it is."""
+    if domain.isascii():
+        return domain.lower()
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
+        return domain
+
+
 def email_problem(email: str) -> str | None:
-    """What is wrong with an e-mail address, or None. Whether it exists only a mail can tell."""
+    """Return what is wrong with an e-mail address that `clean_address` gave, or None.
+
+    A domain without a dot is a slip: user@gmail. Whether the address exists only a mail can tell.
+    """
     if not email:
         return "can't be blank"
     if len(email) > 254 or ".." in email or not _EMAIL.match(email):

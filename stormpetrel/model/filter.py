@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
+from stormpetrel.model.characters import BOUNDARY, fold, mark_boundaries
 from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.post import Post
 
@@ -127,12 +129,11 @@ def searched_text(post: Post) -> str:
 
 
 def pattern_of(keywords: tuple[Keyword, ...]) -> re.Pattern[str] | None:
-    """One pattern for all of the keywords, None for none; it is for text that was case-folded.
+    """Return one pattern for all of the keywords, None for none; it is for `_searchable` text.
 
-    All are literal, so that a search takes time in proportion to the text. A whole word begins and ends at a
-    word boundary, unless its own first or last character is no part of a word (Mastodon's reading: "#storm" is
-    found in "a #storm"). Folding rather than re.IGNORECASE: that takes four times as long, and does not find
-    "strasse" in "Straße".
+    All are literal, so that a search takes time in proportion to the text: where words begin and end is marked in
+    the text. A whole word begins and ends at such a mark, unless its own first or last character is no part of a
+    word (Mastodon's reading: "#storm" is found in "a #storm").
     """
     if not keywords:
         return None
@@ -144,13 +145,14 @@ def pattern_of(keywords: tuple[Keyword, ...]) -> re.Pattern[str] | None:
 
 
 def _part(keyword: Keyword) -> str:
-    word = keyword.keyword.casefold()
-    text = re.escape(word)
-    if not keyword.whole_word:
-        return text
-    before = r"\b" if re.match(r"\w", word) else ""
-    after = r"\b" if re.search(r"\w\Z", word) else ""
-    return f"{before}{text}{after}"
+    marked = mark_boundaries(fold(keyword.keyword))
+    return re.escape(marked if keyword.whole_word else marked.strip(BOUNDARY))
+
+
+@lru_cache(maxsize=1024)
+def _searchable(text: str) -> str:
+    """The text as keywords are looked for in it. Kept, since many readers with filters read the same posts."""
+    return mark_boundaries(fold(text))
 
 
 @dataclass(slots=True)
@@ -183,14 +185,12 @@ class ActiveFilters:
         return found
 
     def _found(self, post_id: int, text: str) -> Iterator[Match]:
-        folded = text.casefold()
+        searchable = _searchable(text)
         for one, pattern, post_ids in self.patterns:
-            match = None if pattern is None else pattern.search(folded)
+            match = None if pattern is None else pattern.search(searchable)
             is_named = post_id in post_ids
             if match is not None:
-                # A fold that is longer has other places than the text.
-                shown = text[match.start() : match.end()] if len(folded) == len(text) else match[0]
-                yield Match(one, shown, is_named)
+                yield Match(one, _as_written(text, match), is_named)
             elif is_named:
                 yield Match(one, "", is_named)
 
@@ -209,6 +209,14 @@ class ActiveFilters:
             + len(words) * 400
             + 24 * sum(map(len, words))
         )
+
+
+def _as_written(text: str, match: re.Match[str]) -> str:
+    """Return the part of the text that matched; its folded form where that has other places than the text."""
+    found = match[0].replace(BOUNDARY, "")
+    start = match.start() - match.string.count(BOUNDARY, 0, match.start())
+    written = text[start : start + len(found)]
+    return written if fold(written) == found else found
 
 
 def active_filters(filters: list[Filter], *, now_ms: int) -> ActiveFilters:

@@ -11,34 +11,36 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from stormpetrel.model.characters import UNSPACED, pattern
+
 MAX_TERMS = 10
 """Words and phrases that count, each way: the rest is left out. Nobody types more; each one costs a look-up."""
 MAX_WORD = 60
 MAX_QUERY_CHARACTERS = 2048
 MAX_NAME_WORDS = 8
 
-# Scripts that are written without spaces: each character is a word, and several a phrase, so that any part of a
-# sentence is found (Thai, Lao, Tibetan, Burmese, Khmer; Kana, Han, Hangul, whose words carry their particles).
-_UNSPACED = re.compile(
-    "(["
-    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
-    "\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff])"
+# Of scripts without spaces each character is a word, with the marks that belong to it, and several are a phrase: so
+# any part of a sentence is found.
+_UNSPACED = pattern(rf"([{UNSPACED}--\p{{M}}][{UNSPACED}&&\p{{M}}]*+)")
+# Accents, and the points of Hebrew and Arabic: written by some and not by others. And what is not seen, save for
+# what parts words (U+200B, U+200C).
+_POINTS = pattern(
+    r"[\u0300-\u036f\u0591-\u05c7\u064b-\u0652\u0670\u00ad\u061c\u180b-\u180f\u200d-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]"
 )
-# Accents, and the points of Hebrew and Arabic: written by some and not by others.
-_POINTS = re.compile("[\u0300-\u036f\u0591-\u05c7\u064b-\u0652\u0670]")
 _QUOTE = '"\u201c\u201d'
 _TERM = re.compile(rf"(-?)(?:([A-Za-z]{{2,8}}):)?(?:[{_QUOTE}]([^{_QUOTE}]*)[{_QUOTE}]?|([^\s{_QUOTE}]+))")
 
 
 def search_words(text: str) -> str:
-    """Text as it is indexed and looked up: without accents, unspaced scripts a character at a time.
+    """Return the text as it is indexed and looked up: without accents, unspaced scripts a cluster at a time.
 
-    Letters keep their case; the index folds that. PostgreSQL's migration has the same in SQL.
+    Letters keep their case; the index folds that. Migration 0010 has the same in SQL.
     """
     if text.isascii():
         return text
     text = unicodedata.normalize("NFKC", _POINTS.sub("", unicodedata.normalize("NFKD", text)))
-    return _UNSPACED.sub(r" \1 ", text)
+    return str(_UNSPACED.sub(r" \1 ", text))
 
 
 def _is_word_character(character: str) -> bool:

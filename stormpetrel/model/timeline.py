@@ -109,7 +109,7 @@ def repeats(shown_ids: Sequence[int], at: int) -> bool:
     """Return whether the entry at `at` shows a post that one of the REPEAT_ENTRIES entries before it shows.
 
     `shown_ids`: what each entry of a home shows, oldest first. Entries that are left out count too, so that the
-    answer depends on these 40 alone, wherever a page begins (docs/decisions/0015-home-shows-a-post-once.md).
+    answer depends on these 40 alone, wherever a page begins (docs/decisions/0013-home-shows-a-post-once.md).
     """
     return shown_ids[at] in shown_ids[max(0, at - REPEAT_ENTRIES) : at]
 

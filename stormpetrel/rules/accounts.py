@@ -18,9 +18,11 @@ from stormpetrel.model.account import (
     ProfileChange,
     Role,
     User,
+    clean_address,
     email_problem,
     username_problem,
 )
+from stormpetrel.model.characters import BYTES_PER_CHARACTER, is_too_long
 from stormpetrel.model.event import AccessChanged, AccountChanged
 from stormpetrel.model.mail import NewLink
 from stormpetrel.model.post import Visibility
@@ -87,7 +89,7 @@ def user(connection: Connection, *, account_id: int) -> User:
 @hot
 def user_by_email(connection: Connection, *, email: str) -> User | None:
     """The user with that e-mail address, or None."""
-    return stored.user_by_email(connection, email=email.strip())
+    return stored.user_by_email(connection, email=clean_address(email))
 
 
 @hot
@@ -95,7 +97,7 @@ def user_by_login(connection: Connection, *, login: str) -> User | None:
     """The user who signs in with that: an e-mail address or a username. None when there is none."""
     login = texts.one_line(login)
     if "@" in login.removeprefix("@"):
-        return stored.user_by_email(connection, email=login)
+        return user_by_email(connection, email=login)
     name = login.removeprefix("@")
     return None if username_problem(name) else stored.user_by_name(connection, username=name)
 
@@ -122,8 +124,8 @@ def sign_up(
     """
     if registration == "closed" and not by_operator:
         raise Forbidden("This place takes no new members at the moment")
-    email = email.strip()
-    reason = texts.clean(reason)[:MAX_REASON]
+    email = clean_address(email)
+    reason = texts.clean(reason[: MAX_REASON * BYTES_PER_CHARACTER])[:MAX_REASON]
     wrong: dict[str, str] = {}
     problem = username_problem(username)
     if problem is None and username.lower() in RESERVED_USERNAMES and not by_operator:
@@ -267,10 +269,10 @@ def update_profile(connection: Connection, *, account_id: int, change: ProfileCh
 def _cleaned(change: ProfileChange) -> ProfileChange:
     wrong: dict[str, str] = {}
     display_name = None if change.display_name is None else texts.one_line(change.display_name)
-    if display_name is not None and len(display_name) > MAX_DISPLAY_NAME:
+    if display_name is not None and is_too_long(display_name, MAX_DISPLAY_NAME):
         wrong["display_name"] = f"is too long (maximum is {MAX_DISPLAY_NAME} characters)"
     note = None if change.note is None else texts.clean(change.note)
-    if note is not None and texts.count_characters(note[: MAX_NOTE * 20]) > MAX_NOTE:
+    if note is not None and texts.is_too_long(note, MAX_NOTE):
         wrong["note"] = f"is too long (maximum is {MAX_NOTE} characters)"
     fields = None
     if change.fields is not None:
@@ -281,7 +283,7 @@ def _cleaned(change: ProfileChange) -> ProfileChange:
         if len(fields) > MAX_FIELDS:
             wrong["fields"] = f"are too many (maximum is {MAX_FIELDS})"
         if any(
-            len(field.name) > MAX_FIELD_CHARACTERS or len(field.value) > MAX_FIELD_CHARACTERS
+            is_too_long(field.name, MAX_FIELD_CHARACTERS) or is_too_long(field.value, MAX_FIELD_CHARACTERS)
             for field in fields
         ):
             wrong["fields"] = f"are too long (maximum is {MAX_FIELD_CHARACTERS} characters)"

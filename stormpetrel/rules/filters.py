@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from stormpetrel.errors import Invalid, NotFound
 from stormpetrel.model import text as texts
+from stormpetrel.model.characters import fold, is_too_long
 from stormpetrel.model.event import FiltersChanged
 from stormpetrel.model.filter import (
     MAX_FILTER_TITLE,
@@ -263,7 +264,7 @@ def _changed(
     title = found.title if change.title is None else texts.one_line(change.title)
     if not title:
         problems["title"] = "can't be blank"
-    elif len(title) > MAX_FILTER_TITLE:
+    elif is_too_long(title, MAX_FILTER_TITLE):
         problems["title"] = f"is too long (maximum is {MAX_FILTER_TITLE} characters)"
     contexts = found.contexts
     if change.contexts is not None:
@@ -324,7 +325,7 @@ def _changed_keywords(
 
 def _keyword_problem(before: tuple[Keyword, ...], after: tuple[Keyword, ...], known: list[Filter]) -> str:
     """What is wrong with a filter's new keywords, "" for nothing. `known`: all filters of the account."""
-    if not all(0 < len(one.keyword) <= MAX_KEYWORD for one in after):
+    if not all(fold(one.keyword) and not is_too_long(one.keyword, MAX_KEYWORD) for one in after):
         return f"must have 1 to {MAX_KEYWORD} characters"
     kept = [one.keyword for one in after]
     gone = [one.keyword for one in before]

@@ -1,6 +1,6 @@
 """Which passwords are checked and which are refused unchecked, so that none can be guessed and no owner is shut out.
 
-Why these budgets, and what they cannot do: docs/decisions/0013-guesses.md.
+Why these budgets, and what they cannot do: docs/decisions/0012-guesses.md.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stormpetrel.errors import Invalid, NotFound
-from stormpetrel.model.account import Account, AccountState, email_problem
+from stormpetrel.model.account import Account, AccountState, clean_address, email_problem
+from stormpetrel.model.characters import is_too_long, trimmed
 from stormpetrel.model.moderation import (
     MAX_ANNOUNCEMENT,
     MAX_HINT,
@@ -76,7 +77,7 @@ def rules(connection: Connection) -> list[InstanceRule]:
 
 def _written(text: str, *, most: int, name: str) -> str:
     said = clean(text)
-    if len(said) > most:
+    if is_too_long(said, most):
         raise Invalid(f"Validation failed: {name} is too long (maximum is {most} characters)")
     return said
 
@@ -152,11 +153,15 @@ def email_domains(connection: Connection) -> list[str]:
     return stored.email_domains(connection)
 
 
+def _domain(written: str) -> str:
+    return clean_address(f"a@{trimmed(written).removeprefix('@')}").removeprefix("a@")
+
+
 def block_email_domain(connection: Connection, actor: Moderator, *, domain: str, now_ms: int) -> None:
     """No sign-ups with addresses at the domain, or below it."""
     require_admin(actor)
-    name = domain.strip().lower().removeprefix("@")
-    if email_problem(f"a@{name}") is not None or "." not in name:
+    name = _domain(domain)
+    if email_problem(f"a@{name}") is not None:
         raise Invalid(
             "Validation failed: Domain is not a domain name", fields={"domain": "is no domain name"}
         )
@@ -167,7 +172,7 @@ def block_email_domain(connection: Connection, actor: Moderator, *, domain: str,
 def unblock_email_domain(connection: Connection, actor: Moderator, *, domain: str, now_ms: int) -> None:
     """Sign-ups are taken again. Raises NotFound where they were."""
     require_admin(actor)
-    name = domain.strip().lower().removeprefix("@")
+    name = _domain(domain)
     if not stored.unblock_email_domain(connection, domain=name):
         raise NotFound(f"{name} is not blocked")
     note(connection, actor, Act.EMAIL_DOMAINS, reason=f"{name} taken again", now_ms=now_ms)

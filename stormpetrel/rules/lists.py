@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from stormpetrel.errors import Invalid, NotFound
 from stormpetrel.model import text as texts
+from stormpetrel.model.characters import is_too_long
 from stormpetrel.model.event import ListChanged
 from stormpetrel.model.lists import MAX_LISTS, MAX_MEMBERS, MAX_TITLE, AccountList, Audience, RepliesPolicy
 from stormpetrel.model.page import Page
@@ -136,7 +137,7 @@ def _title(title: str) -> str:
     title = texts.one_line(title)
     if not title:
         raise Invalid("Validation failed: Title can't be blank", fields={"title": "can't be blank"})
-    if len(title) > MAX_TITLE:
+    if is_too_long(title, MAX_TITLE):
         raise Invalid(
             f"Validation failed: Title is too long (maximum is {MAX_TITLE} characters)",
             fields={"title": "is too long"},

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from stormpetrel.errors import Invalid, NotFound, TooMany
-from stormpetrel.model.account import AccountState, User, email_problem
+from stormpetrel.model.account import AccountState, User, clean_address, email_problem
 from stormpetrel.model.event import AccessChanged, AccountChanged
 from stormpetrel.model.mail import LIFETIME_MS, Letter, Link, NewLink, Notice, Purpose
 from stormpetrel.model.quota import MAIL_DEVICE, MAIL_NETWORK, MAIL_OWN, MAIL_PAIR, MAIL_STRANGERS, Quota
@@ -131,7 +131,7 @@ def send_confirmation(
     user = _user(connection, account_id)
     if user.state is not AccountState.UNCONFIRMED:
         raise Invalid("This address is confirmed already")
-    if email is not None and email.strip().lower() != user.email.lower():
+    if email is not None and clean_address(email).lower() != user.email.lower():
         email = _free_address(connection, email)
         stored.delete_links_of(connection, account_id=account_id)
         stored_accounts.set_email(connection, account_id=account_id, email=email)
@@ -140,7 +140,7 @@ def send_confirmation(
 
 
 def _free_address(connection: Connection, email: str) -> str:
-    email = email.strip()
+    email = clean_address(email)
     problem = email_problem(email)
     if problem is None and stored_accounts.user_by_email(connection, email=email) is not None:
         problem = TAKEN

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from stormpetrel.errors import Busy, Invalid, NotFound, TooMany
 from stormpetrel.model import text as texts
 from stormpetrel.model.account import AccountState
+from stormpetrel.model.characters import is_too_long
 from stormpetrel.model.event import AccountChanged, PostChanged
 from stormpetrel.model.media import (
     MAX_DESCRIPTION,
@@ -64,8 +65,8 @@ def checked_description(text: str | None) -> str | None:
     """The description, cleaned; None where none was given. Raises Invalid when it is too long."""
     if text is None:
         return None
-    cleaned = texts.clean(text[: MAX_DESCRIPTION * 20])
-    if len(cleaned) > MAX_DESCRIPTION:
+    cleaned = texts.clean(text)
+    if is_too_long(cleaned, MAX_DESCRIPTION):
         raise Invalid(
             f"Validation failed: Description is too long (maximum is {MAX_DESCRIPTION} characters)",
             fields={"description": "is too long"},

@@ -9,6 +9,7 @@ from __future__ import annotations
 from stormpetrel.errors import Forbidden, Invalid, NotFound
 from stormpetrel.model import text as texts
 from stormpetrel.model.account import Account, AccountState, Role
+from stormpetrel.model.characters import is_too_long
 from stormpetrel.model.event import (
     AccessChanged,
     AccountChanged,
@@ -100,7 +101,7 @@ def _reason(reason: str) -> str:
     said = texts.clean(reason)
     if not said:
         raise Invalid("Validation failed: Reason can't be blank", fields={"reason": "can't be blank"})
-    if len(said) > MAX_REASON:
+    if is_too_long(said, MAX_REASON):
         problem = f"is too long (maximum is {MAX_REASON} characters)"
         raise Invalid(f"Validation failed: Reason {problem}", fields={"reason": problem})
     return said

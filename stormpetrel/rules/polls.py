@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from stormpetrel.errors import Invalid, NotFound
 from stormpetrel.model import text as texts
+from stormpetrel.model.characters import is_too_large, is_too_long
 from stormpetrel.model.event import PostChanged, Reacted
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.poll import (
@@ -26,23 +27,24 @@ from stormpetrel.storage import polls as stored
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 
+TOO_LONG = f"Validation failed: Poll options can't be longer than {MAX_OPTION_CHARACTERS} characters each"
 TOLD_AT_ONCE = 200
 """Voters who are told in one transaction of the courier's; the next ones are a job of their own."""
 
 
 def checked(draft: PollDraft, *, post_id: int, author_id: int, now_ms: int) -> Poll:
     """The poll that a draft asks for, without votes. Raises Invalid."""
-    titles = tuple(texts.one_line(title[: MAX_OPTION_CHARACTERS * 20]) for title in draft.options)
+    if any(is_too_large(title, MAX_OPTION_CHARACTERS) for title in draft.options):
+        raise Invalid(TOO_LONG)
+    titles = tuple(texts.one_line(title) for title in draft.options)
     if len(titles) < MIN_OPTIONS:
         raise Invalid(f"Validation failed: Poll must have at least {MIN_OPTIONS} options")
     if len(titles) > MAX_OPTIONS:
         raise Invalid(f"Validation failed: Poll can't have more than {MAX_OPTIONS} options")
     if not all(titles):
         raise Invalid("Validation failed: Poll options can't be blank")
-    if any(len(title) > MAX_OPTION_CHARACTERS for title in titles):
-        raise Invalid(
-            f"Validation failed: Poll options can't be longer than {MAX_OPTION_CHARACTERS} characters each"
-        )
+    if any(is_too_long(title, MAX_OPTION_CHARACTERS) for title in titles):
+        raise Invalid(TOO_LONG)
     if len(set(titles)) < len(titles):
         raise Invalid("Validation failed: Poll options must differ")
     if draft.duration_s < MIN_DURATION_S:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from stormpetrel.errors import Forbidden, Invalid, NotFound
 from stormpetrel.model import text as texts
 from stormpetrel.model.account import AccountState
+from stormpetrel.model.characters import is_too_large, is_too_long, length
 from stormpetrel.model.event import AccountChanged, PostChanged, PostCreated, PostDeleted, Reacted
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.page import Page
@@ -37,8 +38,6 @@ from stormpetrel.storage.hot import hot
 IDEMPOTENCY_MS = 3_600_000
 """How long an Idempotency-Key is answered with the same post (Mastodon's documented hour)."""
 MAX_IDEMPOTENCY_KEY = 255
-RAW_FACTOR = 20
-"""Text longer than this many times the limit is refused before its links are counted."""
 MAX_THREAD = 4096
 MAX_VISITOR_ANCESTORS = 40
 MAX_VISITOR_DESCENDANTS = 60
@@ -294,15 +293,15 @@ def create_post(
 
 def checked_text(draft: Draft, max_characters: int) -> tuple[str, str]:
     """The draft's text and content warning, cleaned. Raises Invalid."""
-    if len(draft.text) > max_characters * RAW_FACTOR or len(draft.spoiler_text) > MAX_SPOILER * RAW_FACTOR:
+    if is_too_large(draft.text, max_characters) or is_too_large(draft.spoiler_text, MAX_SPOILER):
         raise Invalid(f"Validation failed: Text character limit of {max_characters} exceeded")
     text = texts.clean(draft.text)
     spoiler = texts.one_line(draft.spoiler_text)
     if not text and not draft.media_ids:
         raise Invalid("Validation failed: Text can't be blank")
-    if texts.count_characters(text) + len(spoiler) > max_characters:
+    if texts.count_characters(text) + length(spoiler) > max_characters:
         raise Invalid(f"Validation failed: Text character limit of {max_characters} exceeded")
-    if len(spoiler) > MAX_SPOILER:
+    if is_too_long(spoiler, MAX_SPOILER):
         raise Invalid(f"Validation failed: Content warning is too long (maximum is {MAX_SPOILER} characters)")
     return text, spoiler
 

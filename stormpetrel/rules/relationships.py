@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from stormpetrel.errors import Forbidden, Invalid, NotFound
 from stormpetrel.model import text as texts
 from stormpetrel.model.account import AccountState
+from stormpetrel.model.characters import is_too_long
 from stormpetrel.model.event import AccountChanged, RelationshipChanged
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.page import Page
@@ -317,7 +318,7 @@ def note(connection: Connection, *, account_id: int, target_id: int, note: str, 
     if accounts.state(connection, account_id=target_id) is None:
         raise NotFound
     text = texts.clean(note)
-    if len(text) > MAX_ACCOUNT_NOTE:
+    if is_too_long(text, MAX_ACCOUNT_NOTE):
         raise Invalid(f"Validation failed: Comment is too long (maximum is {MAX_ACCOUNT_NOTE} characters)")
     stored.put_note(connection, account_id=account_id, target_id=target_id, note=text)
     return _one(connection, reader_id=account_id, account_id=target_id, now_ms=now_ms)

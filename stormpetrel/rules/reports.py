@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from stormpetrel.errors import Invalid, NotFound, TooMany
 from stormpetrel.model import text as texts
 from stormpetrel.model.account import AccountState
+from stormpetrel.model.characters import is_too_long
 from stormpetrel.model.event import Notified
 from stormpetrel.model.ids import first_id_at
 from stormpetrel.model.moderation import (
@@ -50,7 +51,7 @@ def create_report(
     if accounts.state(connection, account_id=account_id) is not AccountState.ACTIVE:
         raise NotFound
     said = texts.clean(comment)
-    if len(said) > MAX_COMMENT:
+    if is_too_long(said, MAX_COMMENT):
         raise Invalid(f"Validation failed: Comment is too long (maximum is {MAX_COMMENT} characters)")
     if len(post_ids) > MAX_REPORTED_POSTS or len(rule_ids) > MAX_RULES:
         raise Invalid(f"Validation failed: Too many posts or rules (maximum is {MAX_REPORTED_POSTS} each)")

@@ -9,7 +9,13 @@ from stormpetrel.http.passwords import WRONG, network_slot
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.http.routing import Actor, Route
-from stormpetrel.model.account import MAX_USERNAME, AccountState, email_problem, username_problem
+from stormpetrel.model.account import (
+    MAX_USERNAME,
+    AccountState,
+    clean_address,
+    email_problem,
+    username_problem,
+)
 from stormpetrel.model.browser import browser_name
 from stormpetrel.model.password import MAX_PASSWORD, MIN_PASSWORD, password_problem
 from stormpetrel.rules import access as access_rules
@@ -196,7 +202,7 @@ def _problems(typed: dict[str, str], *, registration: str) -> dict[str, str]:
     """What can be told without asking the database, all of it at once."""
     found = {
         "username": username_problem(typed["username"]),
-        "email": email_problem(typed["email"]),
+        "email": email_problem(clean_address(typed["email"])),
         "password": password_problem(typed["password"]),
         "agreement": None if typed["agreement"] else "must be accepted",
     }

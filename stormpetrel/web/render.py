@@ -18,6 +18,7 @@ from stormpetrel import __version__
 from stormpetrel.errors import Invalid, Malformed, MethodNotAllowed, NotSignedIn, Refusal
 from stormpetrel.http.response import Response, html
 from stormpetrel.model.account import Account
+from stormpetrel.model.characters import BYTES_PER_CHARACTER
 from stormpetrel.model.event import AccountChanged, AllChanged, Event, Notified
 from stormpetrel.model.filter import searched_text
 from stormpetrel.model.post import Post, Visibility
@@ -223,6 +224,8 @@ def environment(site: Site) -> Environment:
             "note": lambda text: Markup(render_note(text, base_url=base_url)),
             "field": lambda text: Markup(render_field(text, base_url=base_url)),
             "excerpt": excerpt,
+            # `maxlength` counts UTF-16 units: as many as so many characters may take.
+            "most_units": lambda characters: characters * BYTES_PER_CHARACTER,
         },
         globals={
             "icon": _icon,

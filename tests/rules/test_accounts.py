@@ -121,7 +121,7 @@ def test_approval_needs_a_reason_and_being_let_in(store: Store) -> None:
             for email in (
                 *("plain", "@example.org", "a@", "a@b@c", "a b@example.org", "a@-example.org", "a@example..org"),
                 *("a\x00@example.org", "a\x7f@example.org", "a@example.org\nBcc: b@c", '"a"@example.org'),
-                *("a" * 65 + "@example.org", "a@" + "b" * 260, "a@exämple.org"),
+                *("a" * 65 + "@example.org", "a@" + "b" * 260, "a@gmail", "a@ex!ämple.org"),
             )
         ),
     ],

@@ -144,6 +144,8 @@ def test_the_counter_counts_as_the_server_does(browser, site):
         for text, left in (
             ("hello", 495),
             ("🐦🐦", 498),
+            ("👨‍👩‍👧🇳🇴e\u0301", 497),
+            ("「HTTPS://example.org/" + "x" * 90 + "」", 475),
             ("https://example.org/" + "x" * 90, 477),
             ("@counter@elsewhere.example hi", 489),
         ):

@@ -2,10 +2,6 @@
 "use strict";
 
 (() => {
-  const LINK_CHARACTERS = 23; // what a link counts, as model/text.py counts it
-  const LINK = /https?:\/\/[^\s<>"'`]+[^\s<>"'`.,;:!?]/g;
-  const FAR_MENTION = /(^|[^\w/.@])@(\w{1,30})@[A-Za-z0-9.-]+\w(?::\d+)?(?![\w@])/g;
-
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const one = (selector, root = document) => root.querySelector(selector);
 
@@ -40,12 +36,8 @@
 
   // Characters: how many are left, counted as the server counts.
 
-  const length = (text) => {
-    const counted = text.trim()
-      .replace(LINK, (link) => "x".repeat(LINK_CHARACTERS))
-      .replace(FAR_MENTION, "$1@$2");
-    return [...counted].length;
-  };
+  const { characters, length } = window.stormpetrelLength ??
+    { characters: (text) => [...text].length, length: (text) => [...text.trim()].length };
 
   const countIn = (form) => {
     const area = one("textarea[name=text]", form);
@@ -53,7 +45,8 @@
     if (!area || !shown) return;
     const max = Number(shown.dataset.max);
     const update = () => {
-      const left = max - length(area.value) - length(one("[name=spoiler_text]", form)?.value ?? "");
+      const warning = one("[name=spoiler_text]", form)?.value ?? "";
+      const left = max - length(area.value) - characters(warning.trim());
       shown.textContent = left < 0 ? `${-left} too many` : `${left} left`;
       shown.classList.toggle("over", left < 0);
     };
@@ -66,6 +59,16 @@
     });
     if (document.activeElement === area) area.setSelectionRange(area.value.length, area.value.length);
     update();
+  };
+
+  // Fields with a limit: `maxlength` counts otherwise, and allows as much as the limit may take.
+
+  const limit = (field) => {
+    const most = Number(field.dataset.most);
+    field.addEventListener("input", () => {
+      const over = (field.dataset.links ? length : characters)(field.value.trim()) - most;
+      field.setCustomValidity(over > 0 ? `${over} characters too many: at most ${most}` : "");
+    });
   };
 
   // Forms that must not be sent twice. The server would notice; this saves the wait.
@@ -203,5 +206,6 @@
   setInterval(showTimes, 30000);
   all("form.compose").forEach(countIn);
   all("form[data-once]").forEach(once);
+  all("[data-most]").forEach(limit);
   for (const hint of all(".keys[hidden]")) hint.hidden = false;
 })();

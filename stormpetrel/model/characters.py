@@ -1,0 +1,184 @@
+"""Facts about characters that every rule on text shares: word, boundary, same text, length, blank, direction.
+
+The properties are Unicode's, by the library `regex` (docs/decisions/0011-unicode-by-regex.md): what Python's own
+`re` calls a letter leaves out vowel signs, and neither it nor `len` knows a grapheme cluster. Every function takes
+time in proportion to its text (tests/model/test_characters.py).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import regex
+
+BYTES_PER_CHARACTER = 32
+"""A text with a limit of n characters may have n times so many bytes of UTF-8: a family of four has 25, a letter can
+have marks without end."""
+
+# Classes, to be put into patterns of regex's version 1, which knows set operations.
+
+UNSPACED = (
+    r"[\p{Lb=SA}\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Bopomofo}\p{Yi}\p{Tibetan}\p{Thai}\p{Lao}\p{Khmer}"
+    r"\p{Myanmar}\p{Balinese}\p{Javanese}\p{Tangut}\p{Nushu}\p{Khitan_Small_Script}\u30fc\uff70"
+    r"--\P{XIDC}]"
+)
+"""Letters, marks and digits of scripts that put no space between words; and Hangul, whose words carry their
+particles. Any part of such a text is a word."""
+_NO_PART_OF_A_WORD = r"\ufe00-\ufe0f\u20d0-\u20ff"  # what decorates emoji and digits
+_WITHIN = r"\u00b7\u0387\u0f0b\u05f3\u05f4\u2027\u30fb\uff65\u200c\u200d"
+WITHIN_WORD = rf"[{_WITHIN}]"
+"""What may stand inside a word, never at an end: middle dots, the Tibetan tsheg, geresh and gershayim, and the
+joiners (UAX #31, tables 3a and 3b)."""
+WORD = rf"[\p{{XIDC}}--[{_NO_PART_OF_A_WORD}{_WITHIN}]]"
+"""Letters with their marks, digits, and what joins words such as "_" (UAX #31, XID_Continue)."""
+INVISIBLE = r"\p{DI}"
+"""Default_Ignorable_Code_Point: shown as nothing."""
+DIRECTION = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+
+
+def pattern(text: str) -> regex.Pattern[str]:
+    """Compile a pattern that uses the classes above."""
+    return regex.compile(text, regex.VERSION1)
+
+
+_UNPRINTED = pattern(r"[\p{Cc}\p{Cs}--[\n\t]]")
+# What shows nothing though Unicode does not ignore it: the empty Braille cell, a note without a head, a filler,
+# anchors of annotations, joiners of hieroglyphs. Signs that are written before a number (U+0600 …) do show.
+_BLANK = pattern(r"[[\s\p{DI}\p{Cc}\p{Cf}\u2800\U0001d159\U00016fe4]--\p{Prepended_Concatenation_Mark}]*+")
+_ENDS = pattern(r"\A[\s\p{DI}]++|(?<![\s\p{DI}])[\s\p{DI}]++\Z")
+_CLUSTER = pattern(r"\X")
+_FLAG = pattern(r"[\U0001f1e6-\U0001f1ff]{2}")
+# Without one of these, each character is a cluster.
+_CLUSTERED = pattern(
+    r"[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}\p{GCB=Prepend}\p{GCB=L}\p{GCB=V}\p{GCB=T}\p{RI}\r]"
+)
+_INVISIBLE = pattern(INVISIBLE)
+_ONE_WORD = pattern(rf"{UNSPACED}|[{WORD}--{UNSPACED}]++")
+_ASCII_WORD = re.compile(r"\w+", re.ASCII)
+
+BOUNDARY = "\x01"
+_EMBEDDINGS = "\u202a\u202b\u202d\u202e"
+_ISOLATES = "\u2066\u2067\u2068"
+_POP_EMBEDDING = "\u202c"
+_POP_ISOLATE = "\u2069"
+_NESTING = pattern(r"[\u202a-\u202e\u2066-\u2069\n\u2029]")
+_NESTING_ONLY = pattern(r"[\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """Drop control characters except \\n and \\t, and lone surrogates: PostgreSQL and UTF-8 cannot hold them."""
+    return text if text.isprintable() else _UNPRINTED.sub("", text)
+
+
+def trimmed(text: str) -> str:
+    """Return the text without spaces and without what is invisible at either end: phones and copies add both."""
+    return str(_ENDS.sub("", text))
+
+
+def is_blank(text: str) -> bool:
+    """Return whether a reader sees nothing of the text."""
+    if text.isascii():
+        return not text.strip()
+    return _BLANK.fullmatch(text) is not None
+
+
+def length(text: str) -> int:
+    """Return the number of grapheme clusters (UAX #29): what a reader calls characters."""
+    if text.isascii() or _CLUSTERED.search(text) is None:
+        return len(text) - text.count("\r\n")
+    # Two letters make a flag. Counted as one letter here, since the library goes back to the first of a row of them
+    # for each: 64 KB would take seconds.
+    return sum(1 for _ in _CLUSTER.finditer(_FLAG.sub("A", text)))
+
+
+def is_too_long(text: str, characters: int) -> bool:
+    """Return whether the text has more than so many characters, or more bytes than those may take."""
+    return is_too_large(text, characters) or length(text) > characters
+
+
+def is_too_large(text: str, characters: int) -> bool:
+    """Return whether the text has more bytes than so many characters may take, however few it counts."""
+    most = characters * BYTES_PER_CHARACTER
+    if len(text) > most or 4 * len(text) <= most:
+        return len(text) > most
+    return len(text.encode("utf-8", "replace")) > most
+
+
+def whole_clusters(text: str, end: int) -> int:
+    """Return the place at `end` or before it where no grapheme cluster is cut; `end` where there is none."""
+    if end >= len(text):
+        return len(text)
+    # A cluster may be long: what is looked at is not.
+    start = max(0, end - 64)
+    places = [match.start() for match in _CLUSTER.finditer(text, start, min(len(text), end + 64))]
+    return max((place for place in places if start < place <= end), default=end)
+
+
+def fold(text: str) -> str:
+    """Return the form in which texts are the same that a reader takes for the same: toNFKC_Casefold.
+
+    Unicode Standard 3.13, D146, with its second normalization last, as folding may make what can be composed.
+    """
+    if text.isascii():
+        return text.lower()
+    return fold_visible(_INVISIBLE.sub("", text))
+
+
+def fold_visible(text: str) -> str:
+    """Fold as `fold` does, but keep what is invisible."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).casefold()
+    return unicodedata.normalize("NFKC", folded)
+
+
+def mark_boundaries(text: str) -> str:
+    """Put BOUNDARY at both ends of each word: then a word is found whole as plain text.
+
+    Each character of a script without spaces is a word.
+    """
+    return (_ASCII_WORD if text.isascii() else _ONE_WORD).sub(rf"{BOUNDARY}\g<0>{BOUNDARY}", text)
+
+
+def balanced(text: str) -> str:
+    """Close every change of direction in the line where it begins, and drop closings of none (UAX #9, X1-X8).
+
+    What stands beside the text then keeps its own direction.
+    """
+    if text.isascii() or _NESTING_ONLY.search(text) is None:
+        return text
+    pieces: list[str] = []
+    open_: list[str] = []
+    isolates = 0
+    place = 0
+    for match in _NESTING.finditer(text):
+        control = match[0]
+        pieces.append(text[place : match.start()])
+        place = match.end()
+        if control in _EMBEDDINGS:
+            open_.append(_POP_EMBEDDING)
+        elif control in _ISOLATES:
+            open_.append(_POP_ISOLATE)
+            isolates += 1
+        elif control == _POP_EMBEDDING:
+            if not open_ or open_[-1] != _POP_EMBEDDING:
+                continue
+            open_.pop()
+        elif control == _POP_ISOLATE:
+            if not isolates:
+                continue
+            while open_.pop() != _POP_ISOLATE:
+                pass
+            isolates -= 1
+        else:
+            pieces.extend(reversed(open_))
+            open_.clear()
+            isolates = 0
+        pieces.append(control)
+    pieces.append(text[place:])
+    pieces.extend(reversed(open_))
+    return "".join(pieces)
+
+
+def undirected(text: str) -> str:
+    """Drop every change of direction: for a text that is cut."""
+    return text if text.isascii() else _NESTING_ONLY.sub("", text)
