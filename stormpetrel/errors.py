@@ -13,6 +13,7 @@
         ├── TooLarge          413
         ├── WrongMediaType    415
         ├── Invalid           422  readable, but breaks a rule; `fields` says which
+        │   └── UnexpectedMentions     the post mentions others than its app allows
         ├── TooMany           429  with retry_after_s
         ├── Busy              503  with retry_after_s: nothing was stored
         └── OutcomeUnknown    503  with retry_after_s: it may have been stored
@@ -100,6 +101,40 @@ class WrongMediaType(Refusal):
     default_text = "This content type is not understood here"
 
 
+class Problem(str):
+    """What is wrong with a field, as text; `code` is the word by which apps translate it (Mastodon's ERR_…)."""
+
+    __slots__ = ("code",)
+
+    code: str
+
+    def __new__(cls, text: str, code: str) -> Problem:
+        made = super().__new__(cls, text)
+        made.code = code
+        return made
+
+
+BLANK = Problem("can't be blank", "ERR_BLANK")
+TAKEN = Problem("has already been taken", "ERR_TAKEN")
+RESERVED = Problem("is reserved", "ERR_RESERVED")
+NOT_ACCEPTED = Problem("must be accepted", "ERR_ACCEPTED")
+
+
+def too_long(most: int) -> Problem:
+    """Return the problem of a text with more characters than `most`."""
+    return Problem(f"is too long (maximum is {most} characters)", "ERR_TOO_LONG")
+
+
+def too_short(least: int) -> Problem:
+    """Return the problem of a text with fewer characters than `least`."""
+    return Problem(f"is too short (minimum is {least} characters)", "ERR_TOO_SHORT")
+
+
+def code_of(problem: str) -> str:
+    """Return the code of what is wrong with a field: ERR_INVALID unless it says another."""
+    return problem.code if isinstance(problem, Problem) else "ERR_INVALID"
+
+
 class Invalid(Refusal):
     """Breaks a rule. `fields` maps a field's name to what is wrong with it: for forms and sign-up."""
 
@@ -109,6 +144,14 @@ class Invalid(Refusal):
     def __init__(self, safe_text: str | None = None, *, fields: dict[str, str] | None = None) -> None:
         super().__init__(safe_text)
         self.fields = fields or {}
+
+
+class UnexpectedMentions(Invalid):
+    """A post mentions accounts that its app does not allow it to; `account_ids` are these."""
+
+    def __init__(self, account_ids: tuple[int, ...]) -> None:
+        super().__init__("Post would be sent to unexpected accounts")
+        self.account_ids = account_ids
 
 
 class TooMany(Refusal):

@@ -203,7 +203,7 @@ def body_limits(config: Config) -> Callable[[bytes], int]:
     )
 
     def limit(path: bytes) -> int:
-        known = by_path.get(path)
+        known = by_path.get(path.removesuffix(b"/"))
         if known is not None:
             return known
         return next((bytes_ for prefix, bytes_ in by_prefix if path.startswith(prefix)), plain)

@@ -419,9 +419,20 @@ def _related(relationship: Relationship) -> Response:
 
 @answers(list[entities.FamiliarFollowers], takes=RelationshipsQuery)
 async def familiar_followers(request: Request) -> Response:
-    """Whom one follows among an account's followers: none are looked up yet"""
+    """Whom one follows among an account's followers"""
     wanted = ids_of(request.query(RelationshipsQuery).id, most=RELATIONSHIPS_MOST)
-    return Response(body=array(b'{"id":"%d","accounts":[]}' % account_id for account_id in wanted))
+    found = await request.site.database.read_slow(
+        request.account_id, rules.familiar_followers, reader_id=request.account_id, account_ids=wanted
+    )
+    rendered = renderer(request)
+    return Response(
+        body=array(
+            [
+                b'{"id":"%d","accounts":%b}' % (account_id, await rendered.accounts(found[account_id]))
+                for account_id in wanted
+            ]
+        )
+    )
 
 
 @answers(list[entities.Account], takes=PageQuery, paged=True)

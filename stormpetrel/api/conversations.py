@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from stormpetrel.api.entities import Conversation, Nothing
 from stormpetrel.api.paging import PageQuery, page_of
 from stormpetrel.api.render import array, renderer
@@ -9,6 +11,7 @@ from stormpetrel.api.shapes import answers
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, paged
+from stormpetrel.model.conversation import Conversation as Marked
 from stormpetrel.rules import conversations as rules
 
 
@@ -28,8 +31,18 @@ async def index(request: Request) -> Response:
 @answers(Conversation)
 async def read(request: Request) -> Response:
     """Mark a conversation as read"""
+    return await _marked(request, rules.mark_read)
+
+
+@answers(Conversation)
+async def unread(request: Request) -> Response:
+    """Mark a conversation as unread"""
+    return await _marked(request, rules.mark_unread)
+
+
+async def _marked(request: Request, rule: Callable[..., Marked]) -> Response:
     found = await request.site.database.write(
-        rules.mark_read,
+        rule,
         account_id=request.account_id,
         conversation_id=request.id(),
         now_ms=request.now_ms,

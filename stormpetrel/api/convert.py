@@ -267,9 +267,9 @@ def scheduled(scheduled: ModelScheduled) -> ScheduledStatus:
             sensitive=draft.sensitive,
             spoiler_text=draft.spoiler_text,
             visibility=None if draft.visibility is None else VISIBILITY_NAMES[draft.visibility],
-            in_reply_to_id=draft.in_reply_to_id,
+            in_reply_to_id=maybe_id(draft.in_reply_to_id),
             language=draft.language or None,
-            application_id=draft.application_id or 0,
+            application_id=str(draft.application_id or 0),
         ),
         media_attachments=[],
     )

@@ -30,7 +30,6 @@ async def translation_languages(request: Request) -> Response:
     return Response(body=b"{}")
 
 
-activity = _none_of(instance_entities.Activity, "Use of this place by week: not counted yet")
 custom_emojis = _none_of(entities.CustomEmoji, "Emoji of this place: none yet")
 domain_blocks = _none_of(instance_entities.DomainBlock, "Servers that are shut out: none yet")
 domains = _none_of(str, "Servers that one has shut out, or that are known: none yet")

@@ -15,6 +15,7 @@ from stormpetrel.api.accounts import local_username
 from stormpetrel.api.entities import API_VERSIONS, VERSION, Account
 from stormpetrel.api.instance_entities import (
     AccountLimits,
+    Activity,
     Contact,
     InstanceConfiguration,
     InstanceConfigurationV2,
@@ -69,6 +70,8 @@ from stormpetrel.rules import instance as rules
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 
+ACTIVITY_S = 3600.0
+"""The use by week may be this old: it is counted through all posts of three months."""
 NODEINFO_SCHEMA = "http://nodeinfo.diaspora.software/ns/schema/2.0"
 
 _LANGUAGE_NAMES = {
@@ -242,6 +245,26 @@ async def v2(request: Request) -> Response:
             rules=rule_entities(about.rules),
             api_versions=API_VERSIONS,
         )
+    )
+
+
+@answers(list[Activity])
+async def activity(request: Request) -> Response:
+    """Use of this place by week: posts, accounts that posted, and sign-ups; the current week first"""
+    weeks = await request.site.database.read_slow(
+        request.reader_id or 0, rules.activity, now_ms=request.now_ms
+    )
+    request.keep_hot("instance", ttl_s=ACTIVITY_S)
+    return json(
+        [
+            Activity(
+                week=str(week.start_ms // 1000),
+                statuses=str(week.posts),
+                logins=str(week.authors),
+                registrations=str(week.sign_ups),
+            )
+            for week in weeks
+        ]
     )
 
 

@@ -246,9 +246,16 @@ class NodeinfoUsage(Entity, frozen=True):
     local_posts: int = msgspec.field(name="localPosts")
 
 
+class NodeinfoUpstream(Entity, frozen=True):
+    name: str
+
+
 class NodeinfoMetadata(Entity, frozen=True):
+    """`upstream`: whose client API this is. megalodon, a library of apps, chooses its dialect by it."""
+
     node_name: str = msgspec.field(name="nodeName")
     node_description: str = msgspec.field(name="nodeDescription")
+    upstream: NodeinfoUpstream = NodeinfoUpstream(name="mastodon")
 
 
 class Nodeinfo(Entity, frozen=True):

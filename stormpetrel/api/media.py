@@ -10,7 +10,7 @@ from stormpetrel.api.accounts import verify_credentials
 from stormpetrel.api.entities import CredentialAccount, Nothing
 from stormpetrel.api.media_entities import MediaAttachment, attachment
 from stormpetrel.api.shapes import answers
-from stormpetrel.errors import Invalid
+from stormpetrel.errors import BLANK, Invalid
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.http.uploads import a_file, picture, profile_with_pictures, take
@@ -48,7 +48,7 @@ async def _take(request: Request, *, wait: bool) -> Media:
     rules.checked_focus(given.focus)
     file = a_file(given.file)
     if file is None:
-        raise Invalid("Validation failed: File can't be blank", fields={"file": "can't be blank"})
+        raise Invalid("Validation failed: File can't be blank", fields={"file": BLANK})
     return await take(
         request,
         file,

@@ -26,6 +26,7 @@ from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json, page_links
+from stormpetrel.model.ids import time_ms
 from stormpetrel.model.notification import GROUPED, NotificationGroup
 from stormpetrel.rules import notification_groups as rules
 
@@ -34,7 +35,11 @@ EXPANSIONS = ("full", "partial_avatars")
 
 
 class NotificationGroupEntity(Entity, frozen=True):
-    """Notifications told as one. `most_recent_notification_id` is a number, as Mastodon's is and apps insist."""
+    """Notifications in one group.
+
+    `most_recent_notification_id` is a number, as Mastodon's is and apps insist; an id itself does not fit into a
+    number of JavaScript, so it is the time of that notification, which sorts alike.
+    """
 
     group_key: str
     notifications_count: int
@@ -129,7 +134,7 @@ def _entity(group: NotificationGroup) -> NotificationGroupEntity:
         group_key=group.key,
         notifications_count=group.count,
         type=convert.KIND_NAMES[newest.kind],
-        most_recent_notification_id=newest.id,
+        most_recent_notification_id=time_ms(newest.id),
         page_min_id=str(group.oldest_id),
         page_max_id=str(newest.id),
         latest_page_notification_at=convert.timestamp(newest.created_at_ms),

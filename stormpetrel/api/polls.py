@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from stormpetrel.api import convert
 from stormpetrel.api.entities import Poll
@@ -16,18 +17,18 @@ from stormpetrel.rules import polls as rules
 class PollInput(msgspec.Struct):
     """A poll to be added to a post; `expires_in` in seconds."""
 
-    options: list[str] = []
+    options: list[str] | UnsetType = UNSET
     expires_in: int = 0
     multiple: bool = False
     hide_totals: bool = False
 
 
 def poll_draft(given: PollInput | None) -> PollDraft | None:
-    """The poll that an app asks for, or None: one without any option is none (forms send what was not filled in)."""
-    if given is None or not given.options:
+    """Return the poll that an app asks for, or None for none. A poll without answers is one, and is refused later."""
+    if given is None or given == PollInput():
         return None
     return PollDraft(
-        options=tuple(given.options),
+        options=() if given.options is UNSET else tuple(given.options),
         duration_s=given.expires_in,
         multiple=given.multiple,
         hide_totals=given.hide_totals,

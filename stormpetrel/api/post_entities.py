@@ -45,9 +45,9 @@ class ScheduledParams(Entity, frozen=True):
     sensitive: bool | None
     spoiler_text: str | None
     visibility: VisibilityName | None
-    in_reply_to_id: int | None
+    in_reply_to_id: str | None
     language: str | None
-    application_id: int
+    application_id: str
     scheduled_at: None = None
     idempotency: None = None
     with_rate_limit: bool = False

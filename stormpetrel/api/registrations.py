@@ -9,7 +9,7 @@ import msgspec
 from stormpetrel.api.apps import SECRET_BYTES
 from stormpetrel.api.entities import Token
 from stormpetrel.api.shapes import answers
-from stormpetrel.errors import Forbidden
+from stormpetrel.errors import NOT_ACCEPTED, Forbidden
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.model.access import secret_hash
@@ -42,7 +42,7 @@ async def create(request: Request) -> Response:
         "username": username_problem(given.username),
         "email": email_problem(clean_address(given.email)),
         "password": password_problem(given.password),
-        "agreement": None if given.agreement else "must be accepted",
+        "agreement": None if given.agreement else NOT_ACCEPTED,
     }
     fields = {name: problem for name, problem in problems.items() if problem}
     if not fields:

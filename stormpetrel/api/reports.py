@@ -10,7 +10,7 @@ from stormpetrel.api import convert
 from stormpetrel.api.entities import Account, AccountWarning, Report
 from stormpetrel.api.paging import Id, ids_of, one_id
 from stormpetrel.api.shapes import answers
-from stormpetrel.errors import Invalid
+from stormpetrel.errors import BLANK, Invalid
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.model.account import Account as ModelAccount
@@ -54,7 +54,7 @@ async def create(request: Request) -> Response:
     given = await request.input(ReportInput)
     account_id = one_id(given.account_id, "account_id")
     if account_id is None:
-        raise Invalid("Validation failed: Account can't be blank", fields={"account_id": "can't be blank"})
+        raise Invalid("Validation failed: Account can't be blank", fields={"account_id": BLANK})
     report, account = await request.site.database.write(
         _create,
         reporter_id=request.account_id,

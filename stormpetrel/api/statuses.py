@@ -22,7 +22,7 @@ from stormpetrel.api.polls import PollInput, poll_draft
 from stormpetrel.api.render import renderer
 from stormpetrel.api.scheduled_statuses import moment_of
 from stormpetrel.api.shapes import answers
-from stormpetrel.errors import Invalid
+from stormpetrel.errors import Invalid, UnexpectedMentions
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.model.post import Draft
@@ -33,10 +33,14 @@ from stormpetrel.storage.connection import Connection
 STATUSES_BY_ID_MOST = 20
 MAX_IDEMPOTENCY_KEY = 255
 MEDIA_IDS_MOST = 20
+ALLOWED_MENTIONS_MOST = 500
 
 
 class StatusInput(msgspec.Struct):
-    """A new post. Quotes are refused: losing them would change what somebody says."""
+    """A new post. Quotes are refused: losing them would change what somebody says.
+
+    `allowed_mentions`: ids of the accounts that the text may mention; the post is refused when it mentions others.
+    """
 
     status: str = ""
     spoiler_text: str = ""
@@ -48,11 +52,21 @@ class StatusInput(msgspec.Struct):
     poll: PollInput | None = None
     scheduled_at: str | None = None
     quoted_status_id: Id | None = None
+    allowed_mentions: list[Id] | None = None
 
 
 @answers(Status, takes=StatusInput)
 async def create(request: Request) -> Response:
     """Post; with `scheduled_at`, later, and the answer is the ScheduledStatus"""
+    try:
+        return await _create(request)
+    except UnexpectedMentions as refusal:
+        accounts = await renderer(request).accounts(list(refusal.account_ids))
+        error = msgspec.json.encode(refusal.safe_text)
+        return Response(refusal.status, b'{"error":%b,"unexpected_accounts":%b}' % (error, accounts))
+
+
+async def _create(request: Request) -> Response:
     given = await request.input(StatusInput)
     _refuse_what_is_not_here(given)
     key = request.headers.get("idempotency-key") or None
@@ -69,6 +83,11 @@ async def create(request: Request) -> Response:
         application_id=request.access.application_id,
         poll=poll_draft(given.poll),
         media_ids=tuple(ids_of(given.media_ids, most=MEDIA_IDS_MOST)),
+        allowed_mentions=(
+            None
+            if given.allowed_mentions is None
+            else tuple(ids_of(given.allowed_mentions, most=ALLOWED_MENTIONS_MOST))
+        ),
     )
     due_at_ms = moment_of(given.scheduled_at)
     if due_at_ms is not None:

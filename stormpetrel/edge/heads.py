@@ -27,20 +27,46 @@ class Family(enum.IntEnum):
     FEED = 2
 
 
-_API_PREFIXES = (b"/api/", b"/oauth/", b"/.well-known/", b"/nodeinfo")
-_CORS_PREFIXES = (b"/api/", b"/oauth/token", b"/oauth/revoke", b"/.well-known/", b"/nodeinfo")
+PATHS = (
+    # The consent page is a page, for people read it.
+    (b"/oauth/authorize", Family.PAGE, False),
+    (b"/oauth/", Family.API, True),
+    (b"/api/", Family.API, True),
+    (b"/.well-known/", Family.API, True),
+    (b"/nodeinfo/", Family.API, True),
+    # Web apps draw these on a canvas, or load them with `crossorigin`.
+    (b"/assets/", Family.PAGE, True),
+    (b"/media/", Family.PAGE, True),
+)
+"""Beginnings of paths, the first that fits counts: the family, and whether every answer there, a refusal too, is
+readable from any origin (CORS). Other paths are pages, and feeds where they end so, which have CORS."""
+_FEED_SUFFIX = b".atom"
+_API_PREFIXES = tuple(prefix for prefix, family, _ in PATHS if family is Family.API)
+_CORS_PREFIXES = tuple(prefix for prefix, _, cors in PATHS if cors)
+_CONSENT = PATHS[0][0]
+
+CORS = (
+    (b"access-control-allow-origin", b"*"),
+    (
+        b"access-control-expose-headers",
+        b"Link, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, Retry-After",
+    ),
+)
+"""The headers where `has_cors`; given twice, browsers refuse the answer."""
 
 
 def family_of(path: bytes) -> Family:
-    """The family of a path; the OAuth consent page is a page, for people read it."""
+    """The family of a path."""
     if path.startswith(_API_PREFIXES):
-        return Family.PAGE if path == b"/oauth/authorize" else Family.API
-    return Family.FEED if path.endswith(b".atom") else Family.PAGE
+        return Family.PAGE if path.startswith(_CONSENT) else Family.API
+    return Family.FEED if path.endswith(_FEED_SUFFIX) else Family.PAGE
 
 
 def has_cors(path: bytes) -> bool:
     """True where every answer, a refusal too, is readable from any origin."""
-    return path.startswith(_CORS_PREFIXES)
+    if path.startswith(_CORS_PREFIXES):
+        return not path.startswith(_CONSENT)
+    return path.endswith(_FEED_SUFFIX)
 
 
 class Head:

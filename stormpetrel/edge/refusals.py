@@ -15,15 +15,11 @@ import math
 from collections.abc import Callable
 from http import HTTPStatus
 
-from stormpetrel.edge.heads import Family, family_of, has_cors
+from stormpetrel.edge.heads import CORS, Family, family_of, has_cors
 from stormpetrel.shield.answer import Refused, reset_text
 from stormpetrel.shield.decide import PASSED
 
-CORS_LINES = (
-    b"access-control-allow-origin: *\r\n"
-    b"access-control-expose-headers: Link, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, "
-    b"X-Request-Id, Retry-After\r\n"
-)
+CORS_LINES = b"".join(b"%b: %b\r\n" % header for header in CORS)
 _TYPES = {
     Family.PAGE: b"text/html; charset=utf-8",
     Family.API: b"application/json; charset=utf-8",

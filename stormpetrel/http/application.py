@@ -14,6 +14,7 @@ from urllib.parse import quote
 from uvicorn.protocols.utils import ClientDisconnected
 
 from stormpetrel import clock
+from stormpetrel.edge.heads import CORS, has_cors
 from stormpetrel.errors import (
     Busy,
     Forbidden,
@@ -23,6 +24,7 @@ from stormpetrel.errors import (
     NotSignedIn,
     Refusal,
     TooMany,
+    code_of,
 )
 from stormpetrel.http.request import FORM_COOKIE, Request
 from stormpetrel.http.response import HTML, TEXT, Response, json, redirect
@@ -45,21 +47,13 @@ AWAY = "The database cannot be reached; nothing was stored. Please try again in 
 AWAY_RETRY_S = 5
 PREFLIGHT_S = b"86400"
 
-CORS = (
-    (b"access-control-allow-origin", b"*"),
-    (
-        b"access-control-expose-headers",
-        b"Link, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, Retry-After",
-    ),
-)
-# Besides CORS, which every answer of the API has: given twice, browsers refuse it.
+# Besides CORS, which every answer there has.
 PREFLIGHT = (
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
     (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key"),
     (b"access-control-max-age", PREFLIGHT_S),
 )
 API_HEADERS = (
-    *CORS,
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
@@ -172,7 +166,7 @@ class Application:
         # A handshake is a GET; only ASGI does not say so.
         scope["method"] = "GET"
         request = Request(scope, receive, send, site=self.site, now_ms=clock.now_ms(), at_s=time.monotonic())
-        request.is_api = True
+        request.is_api = request.has_cors = True
         request_id = next(self._request_ids)
         try:
             if self.is_away:
@@ -200,16 +194,17 @@ class Application:
     async def _answer(self, request: Request) -> Response:
         routes, request.parameters = self.router.find(request.path)
         request.is_api = is_api_path(request.path)
+        request.has_cors = has_cors(request.path.encode("utf-8", "replace"))
         method = request.method
         if not routes:
-            if method == "OPTIONS" and request.is_api:
+            if method == "OPTIONS" and request.has_cors:
                 return Response(204, headers=list(PREFLIGHT), content_type=None)
             await self._identify_for_page(request)
             raise NotFound("There is nothing at this address" if not request.is_api else None)
         route = routes.get("GET" if method == "HEAD" else method)
         if route is None:
             if method == "OPTIONS":
-                headers = list(PREFLIGHT) if request.is_api else []
+                headers = list(PREFLIGHT) if request.has_cors else []
                 headers.append((b"allow", ", ".join(_allowed(routes)).encode()))
                 return Response(204, headers=headers, content_type=None)
             await self._identify_for_page(request)
@@ -250,7 +245,11 @@ class Application:
     # Who asks
 
     async def _identify(self, request: Request) -> None:
-        """Sets `request.access`. API: bearer token only, so no other site can act by a browser's cookies."""
+        """Sets `request.access`. API: bearer token only, so no other site can act by a browser's cookies.
+
+        Raises NotSignedIn for a token that is not valid, unless a visitor may call the route: there such a token
+        counts as none, as with Mastodon. Apps send the token they still have when they register anew.
+        """
         visit = request.scope["visit"]
         if not request.is_api:
             if visit.session is not None:
@@ -260,7 +259,9 @@ class Application:
             request.access = visit.token.claims
         elif visit.token_hash is not None:
             request.access = await self._token(request, visit.token_hash)
-            if request.access is None:
+            route = request.route
+            is_open = route is not None and route.actor is Actor.ANYONE and not route.streams
+            if request.access is None and not is_open:
                 raise NotSignedIn
 
     async def _identify_for_page(self, request: Request) -> None:
@@ -330,7 +331,7 @@ class Application:
             content: dict[str, Any] = {"error": refusal.safe_text}
             if isinstance(refusal, Invalid) and refusal.fields:
                 content["details"] = {
-                    name: [{"error": "ERR_INVALID", "description": text}]
+                    name: [{"error": code_of(text), "description": str(text)}]
                     for name, text in refusal.fields.items()
                 }
             response = json(content, refusal.status)
@@ -354,6 +355,8 @@ class Application:
         if response.listen is None:
             headers.append((b"content-length", b"%d" % (len(response.body) or response.length)))
         headers.append((b"x-request-id", request_id.encode()))
+        if request.has_cors:
+            headers += CORS
         limit = request.scope.get("rate_limit")
         if response.is_file:
             if self.site.https:

@@ -23,7 +23,6 @@ _HEADERS = (
     # Whatever a browser takes the file for, it may do nothing.
     (b"content-security-policy", b"default-src 'none'; sandbox"),
     (b"content-disposition", b"inline"),
-    (b"access-control-allow-origin", b"*"),
     (b"cross-origin-resource-policy", b"cross-origin"),
     (b"accept-ranges", b"bytes"),
 )
@@ -39,7 +38,7 @@ async def serve(request: Request) -> Response:
     if url:
         response = Response(302, headers=[(b"location", url.encode("ascii"))], content_type=None)
         # Not kept: the file stops being served when its owner is suspended.
-        response.headers += [(b"cache-control", b"no-store"), (b"access-control-allow-origin", b"*")]
+        response.headers.append((b"cache-control", b"no-store"))
         response.is_file = True
         return response
     path = await asyncio.to_thread(store.path, key)

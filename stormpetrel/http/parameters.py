@@ -117,7 +117,11 @@ def struct(kind: type[S], pairs: list[tuple[str, Any]], extra: dict[str, Any] | 
             # Repeated without brackets (id=1&id=2), or one alone.
             tree[name] = [value for key, value in pairs if key == name] or tree[name]
     if extra:
-        tree.update(extra)
+        tree.update(_without_nulls(extra, kind))
+    for name in wants_list:
+        # A form spells an empty list `x[]=`, or `x=`; a list of texts may hold an empty text.
+        if tree.get(name) in ("", [""]) and str not in _items(_hints(kind)[name]):
+            tree[name] = []
     for name in not_text:
         # A form sends every field; an empty one was not filled in. A ticked box says "on".
         value = tree.get(name)
@@ -129,6 +133,45 @@ def struct(kind: type[S], pairs: list[tuple[str, Any]], extra: dict[str, Any] | 
         if name in tree and isinstance(tree[name], str | int):
             tree[name] = [tree[name]]
     return _converted(tree, kind)
+
+
+@lru_cache(maxsize=1024)
+def _hints(kind: type[msgspec.Struct]) -> dict[str, tuple[Any, ...]]:
+    """Return what each field may be, by the name that clients use."""
+    hints = get_type_hints(kind)
+    return {field.encode_name: _options(hints[field.name]) for field in msgspec.structs.fields(kind)}
+
+
+def _without_nulls(tree: dict[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the object without the fields that are null where null is no value: those were left out."""
+    hints = _hints(kind)
+    kept: dict[str, Any] = {}
+    for name, value in tree.items():
+        options = hints.get(name, ())
+        if value is None and options and type(None) not in options and Any not in options:
+            continue
+        kept[name] = _inner_without_nulls(value, options) if isinstance(value, dict | list) else value
+    return kept
+
+
+def _items(options: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return what the items of a list may be."""
+    return tuple(
+        inner for option in options if get_origin(option) is list for inner in _options(get_args(option)[0])
+    )
+
+
+def _inner_without_nulls(value: Any, options: tuple[Any, ...]) -> Any:
+    if isinstance(value, list):
+        return [_inner_without_nulls(item, _items(options)) for item in value]
+    if not isinstance(value, dict):
+        return value
+    for option in options:
+        if isinstance(option, type) and issubclass(option, msgspec.Struct):
+            return _without_nulls(value, option)
+        if get_origin(option) is dict:
+            return {key: _inner_without_nulls(item, get_args(option)[1:]) for key, item in value.items()}
+    return value
 
 
 def _converted(tree: dict[str, Any], kind: type[S]) -> S:

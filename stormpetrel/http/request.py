@@ -75,6 +75,7 @@ class Request:
         "_starlette",
         "access",
         "at_s",
+        "has_cors",
         "is_api",
         "method",
         "new_form_cookie",
@@ -101,6 +102,7 @@ class Request:
         self.route: Route | None = None
         self.access: Access | None = None
         self.is_api = False
+        self.has_cors = False
         self.new_form_cookie: str | None = None
         self._starlette: StarletteRequest | None = None
         self._cookies: dict[str, str] | None = None

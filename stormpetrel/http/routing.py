@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from stormpetrel.edge.heads import Family, family_of
 from stormpetrel.shield.percent import pairs, unquoted
 
 if TYPE_CHECKING:
@@ -64,12 +65,9 @@ class Route:
         return is_api_path(self.path)
 
 
-API_PREFIXES = ("/api/", "/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/.well-known/", "/nodeinfo/")
-
-
 def is_api_path(path: str) -> bool:
     """Whether errors there are JSON, and other sites' scripts may call it."""
-    return path.startswith(API_PREFIXES)
+    return family_of(path.encode("utf-8", "replace")) is Family.API
 
 
 @dataclass(slots=True)
@@ -126,9 +124,13 @@ class Router:
         exact = self._exact.get(path)
         if exact is not None:
             return exact, {}
-        if path[-1:] == "/" and is_api_path(path):
-            # Mastodon's router ignores a slash at the end, and apps send it: Mastodon.py asks /api/v1/instance/.
-            path = path.rstrip("/")
+        if len(path) > 2 and path[-1] == "/":
+            # Mastodon's router ignores a slash at the end. People write links so, and apps ask so: Mastodon.py asks
+            # for /api/v1/instance/.
+            path = path[:-1]
+            exact = self._exact.get(path)
+            if exact is not None:
+                return exact, {}
         parameters: dict[str, str] = {}
         node: _Node | None = self._root
         for segment in path.split("/")[1:]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import idna
 
+from stormpetrel.errors import BLANK, too_long
 from stormpetrel.model.characters import trimmed
 
 MAX_USERNAME = 30
@@ -127,9 +128,9 @@ class ProfileChange:
 def username_problem(username: str) -> str | None:
     """What is wrong with a name that somebody chose, or None."""
     if not username:
-        return "can't be blank"
+        return BLANK
     if len(username) > MAX_USERNAME:
-        return f"is too long (maximum is {MAX_USERNAME} characters)"
+        return too_long(MAX_USERNAME)
     if not _USERNAME.match(username):
         return "must contain only letters, numbers and underscores"
     return None
@@ -157,7 +158,7 @@ def email_problem(email: str) -> str | None:
     A domain without a dot is a slip: user@gmail. Whether the address exists only a mail can tell.
     """
     if not email:
-        return "can't be blank"
+        return BLANK
     if len(email) > 254 or ".." in email or not _EMAIL.match(email):
         return "is not a valid e-mail address"
     return None

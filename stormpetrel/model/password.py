@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from stormpetrel.errors import BLANK, too_long, too_short
+from stormpetrel.model.characters import is_blank
+
 MIN_PASSWORD = 8
 MAX_PASSWORD = 128
 FEWEST_GUESSES = 1_000_000
@@ -23,20 +26,15 @@ def normal_form(password: str) -> str:
 def password_problem(password: str) -> str | None:
     """What is wrong with a new password at first sight, or None."""
     normal = normal_form(password)
+    if not password:
+        return BLANK
     if len(normal) < MIN_PASSWORD:
-        return f"is too short (minimum is {MIN_PASSWORD} characters)"
+        return too_short(MIN_PASSWORD)
     if len(normal) > MAX_PASSWORD or len(password) > MAX_PASSWORD:
-        return f"is too long (maximum is {MAX_PASSWORD} characters)"
-    if not any(_is_seen(character) for character in normal):
+        return too_long(MAX_PASSWORD)
+    if is_blank(normal):
         return "must not consist of spaces alone"
     return None
-
-
-def _is_seen(character: str) -> bool:
-    """False for spaces, control and format characters, and the letters that are drawn as nothing."""
-    return (
-        unicodedata.category(character)[0] not in "ZC" and character not in "\u115f\u1160\u3164\uffa0\u2800"
-    )
 
 
 def password_weakness(password: str, about: list[str]) -> str | None:
@@ -54,6 +52,6 @@ def password_weakness(password: str, about: list[str]) -> str | None:
     }
     normal = normal_form(password)
     # What is drawn as nothing adds nothing.
-    seen = "".join(character for character in normal if _is_seen(character) or character == " ")
+    seen = "".join(character for character in normal if character == " " or not is_blank(character))
     estimate = zxcvbn(seen.strip()[:_ESTIMATED_CHARACTERS], user_inputs=sorted(words))
     return TOO_COMMON if estimate["guesses"] < FEWEST_GUESSES else None

@@ -63,7 +63,10 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What somebody wants to post; `rules.posts.create_post` checks it. None: the author's default."""
+    """What somebody wants to post; `rules.posts.create_post` checks it. None: the author's default.
+
+    `allowed_mentions`: the accounts that the text may mention; None for all.
+    """
 
     text: str
     spoiler_text: str = ""
@@ -74,6 +77,7 @@ class Draft:
     application_id: int | None = None
     media_ids: tuple[int, ...] = ()
     poll: PollDraft | None = None
+    allowed_mentions: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stormpetrel.errors import Forbidden, Invalid, NotFound
+from stormpetrel.errors import BLANK, RESERVED, TAKEN, Forbidden, Invalid, NotFound, Problem, too_long
 from stormpetrel.model import text as texts
 from stormpetrel.model.account import (
     MAX_DISPLAY_NAME,
@@ -129,21 +129,21 @@ def sign_up(
     wrong: dict[str, str] = {}
     problem = username_problem(username)
     if problem is None and username.lower() in RESERVED_USERNAMES and not by_operator:
-        problem = "is reserved"
+        problem = RESERVED
     if problem is None and stored.account_named(connection, username=username) is not None:
-        problem = "has already been taken"
+        problem = TAKEN
     if problem is not None:
         wrong["username"] = problem
     problem = email_problem(email)
     if problem is None and stored.user_by_email(connection, email=email) is not None:
-        problem = "has already been taken"
+        problem = TAKEN
     if problem is None and not by_operator and _domain_is_blocked(connection, email):
-        problem = "is at a provider whose addresses are not taken here"
+        problem = Problem("is at a provider whose addresses are not taken here", "ERR_BLOCKED")
     if problem is not None:
         wrong["email"] = problem
     waits = registration == "approval" and not by_operator
     if waits and not reason:
-        wrong["reason"] = "can't be blank"
+        wrong["reason"] = BLANK
     if wrong:
         raise invalid_fields(wrong)
     account_id = connection.new_id(now_ms)
@@ -270,10 +270,10 @@ def _cleaned(change: ProfileChange) -> ProfileChange:
     wrong: dict[str, str] = {}
     display_name = None if change.display_name is None else texts.one_line(change.display_name)
     if display_name is not None and is_too_long(display_name, MAX_DISPLAY_NAME):
-        wrong["display_name"] = f"is too long (maximum is {MAX_DISPLAY_NAME} characters)"
+        wrong["display_name"] = too_long(MAX_DISPLAY_NAME)
     note = None if change.note is None else texts.clean(change.note)
     if note is not None and texts.is_too_long(note, MAX_NOTE):
-        wrong["note"] = f"is too long (maximum is {MAX_NOTE} characters)"
+        wrong["note"] = too_long(MAX_NOTE)
     fields = None
     if change.fields is not None:
         fields = tuple(

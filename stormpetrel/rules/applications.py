@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from stormpetrel.errors import Forbidden, Invalid, NotFound, Refusal
+from stormpetrel.errors import BLANK, Forbidden, Invalid, NotFound, Refusal, too_long
 from stormpetrel.model.access import (
     DEFAULT_SCOPES,
     OUT_OF_BAND,
@@ -129,9 +129,9 @@ _SHOWN = {
 
 def _name_problem(name: str) -> str | None:
     if not name:
-        return "can't be blank"
+        return BLANK
     if len(name) > MAX_NAME:
-        return f"is too long (maximum is {MAX_NAME} characters)"
+        return too_long(MAX_NAME)
     # The name is what people decide by on the consent page: nothing in it may hide or reorder its letters.
     # (The zero-width joiner is what many emoji are made with.)
     if not name.replace("\u200d", "").isprintable():
@@ -143,7 +143,7 @@ def _website_problem(website: str) -> str | None:
     if not website:
         return None
     if len(website) > MAX_URL:
-        return f"is too long (maximum is {MAX_URL} characters)"
+        return too_long(MAX_URL)
     url = _split(website)
     if url is None or url.scheme not in ("http", "https") or not url.hostname or not website.isprintable():
         return "must be an http or https address"
@@ -152,7 +152,7 @@ def _website_problem(website: str) -> str | None:
 
 def _redirect_uris_problem(uris: tuple[str, ...]) -> str | None:
     if not uris:
-        return "can't be blank"
+        return BLANK
     if len(uris) > MAX_REDIRECT_URIS:
         return f"has too many lines (maximum is {MAX_REDIRECT_URIS})"
     return next((problem for problem in map(redirect_uri_problem, uris) if problem), None)
@@ -167,7 +167,7 @@ def redirect_uri_problem(uri: str) -> str | None:
     if uri == OUT_OF_BAND:
         return None
     if len(uri) > MAX_URL:
-        return f"is too long (maximum is {MAX_URL} characters)"
+        return too_long(MAX_URL)
     match = _URI.match(uri)
     url = _split(uri)
     if match is None or url is None:

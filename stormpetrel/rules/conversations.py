@@ -67,6 +67,18 @@ def mark_read(connection: Connection, *, account_id: int, conversation_id: int, 
     return conversation(connection, account_id=account_id, conversation_id=conversation_id, now_ms=now_ms)
 
 
+def mark_unread(
+    connection: Connection, *, account_id: int, conversation_id: int, now_ms: int
+) -> Conversation:
+    """Let the newest post count as unread, unless it is the account's own. Raises NotFound as `conversation`."""
+    found = conversation(connection, account_id=account_id, conversation_id=conversation_id, now_ms=now_ms)
+    if stored.mark_unread(
+        connection, account_id=account_id, thread_id=conversation_id, post_id=found.last_post_id
+    ):
+        connection.tell(ConversationChanged(account_id, conversation_id))
+    return conversation(connection, account_id=account_id, conversation_id=conversation_id, now_ms=now_ms)
+
+
 def remove(connection: Connection, *, account_id: int, conversation_id: int) -> None:
     """Takes it out of the account's list, with what is in it so far; others keep theirs, and posts stay.
 

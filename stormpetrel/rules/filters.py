@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from stormpetrel.errors import Invalid, NotFound
+from stormpetrel.errors import BLANK, Invalid, NotFound, too_long
 from stormpetrel.model import text as texts
 from stormpetrel.model.characters import fold, is_too_long
 from stormpetrel.model.event import FiltersChanged
@@ -263,16 +263,16 @@ def _changed(
     problems: dict[str, str] = {}
     title = found.title if change.title is None else texts.one_line(change.title)
     if not title:
-        problems["title"] = "can't be blank"
+        problems["title"] = BLANK
     elif is_too_long(title, MAX_FILTER_TITLE):
-        problems["title"] = f"is too long (maximum is {MAX_FILTER_TITLE} characters)"
+        problems["title"] = too_long(MAX_FILTER_TITLE)
     contexts = found.contexts
     if change.contexts is not None:
         contexts = tuple(context for context in Context if context in change.contexts)
         if not set(change.contexts) <= set(Context):
             problems["context"] = "is invalid"
         elif not contexts:
-            problems["context"] = "can't be blank"
+            problems["context"] = BLANK
     action = found.action
     if change.action and change.action not in set(Action):
         problems["filter_action"] = "is invalid"

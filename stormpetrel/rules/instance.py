@@ -26,7 +26,10 @@ from stormpetrel.storage import accounts
 from stormpetrel.storage import instance as stored
 from stormpetrel.storage.connection import Connection
 
-MONTH_MS = 30 * 86_400_000
+DAY_MS = 86_400_000
+WEEK_MS = 7 * DAY_MS
+MONTH_MS = 30 * DAY_MS
+ACTIVITY_WEEKS = 12
 EXCERPT = 80
 """Characters of an announcement that the audit log shows."""
 
@@ -43,6 +46,27 @@ class InstanceCounts:
 def counts(connection: Connection, *, now_ms: int) -> InstanceCounts:
     """Counted anew; callers keep the answer for a while."""
     return InstanceCounts(*accounts.counts(connection, since_ms=now_ms - MONTH_MS))
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """Use of the place in one week, which begins on Monday at `start_ms`."""
+
+    start_ms: int
+    posts: int
+    authors: int
+    sign_ups: int
+
+
+def activity(connection: Connection, *, now_ms: int) -> list[Week]:
+    """Return the use of the last ACTIVITY_WEEKS weeks, the current one first."""
+    # 1 January 1970 was a Thursday.
+    monday_ms = now_ms - (now_ms + 3 * DAY_MS) % WEEK_MS
+    starts = [monday_ms - week * WEEK_MS for week in range(ACTIVITY_WEEKS)]
+    return [
+        Week(start_ms, *accounts.activity(connection, from_ms=start_ms, until_ms=start_ms + WEEK_MS))
+        for start_ms in starts
+    ]
 
 
 def contact(connection: Connection) -> Account | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from stormpetrel.errors import Invalid, NotFound
+from stormpetrel.errors import BLANK, Invalid, NotFound
 from stormpetrel.model import text as texts
 from stormpetrel.model.characters import is_too_long
 from stormpetrel.model.event import ListChanged
@@ -136,7 +136,7 @@ def audience(connection: Connection, *, account_id: int, list_id: int) -> Audien
 def _title(title: str) -> str:
     title = texts.one_line(title)
     if not title:
-        raise Invalid("Validation failed: Title can't be blank", fields={"title": "can't be blank"})
+        raise Invalid("Validation failed: Title can't be blank", fields={"title": BLANK})
     if is_too_long(title, MAX_TITLE):
         raise Invalid(
             f"Validation failed: Title is too long (maximum is {MAX_TITLE} characters)",

@@ -6,7 +6,7 @@ reason. A moderator acts on members, an admin on everybody; nobody on themselves
 
 from __future__ import annotations
 
-from stormpetrel.errors import Forbidden, Invalid, NotFound
+from stormpetrel.errors import BLANK, Forbidden, Invalid, NotFound, too_long
 from stormpetrel.model import text as texts
 from stormpetrel.model.account import Account, AccountState, Role
 from stormpetrel.model.characters import is_too_long
@@ -100,9 +100,9 @@ def role_of(connection: Connection, *, account_id: int) -> Role:
 def _reason(reason: str) -> str:
     said = texts.clean(reason)
     if not said:
-        raise Invalid("Validation failed: Reason can't be blank", fields={"reason": "can't be blank"})
+        raise Invalid("Validation failed: Reason can't be blank", fields={"reason": BLANK})
     if is_too_long(said, MAX_REASON):
-        problem = f"is too long (maximum is {MAX_REASON} characters)"
+        problem = too_long(MAX_REASON)
         raise Invalid(f"Validation failed: Reason {problem}", fields={"reason": problem})
     return said
 

@@ -28,6 +28,7 @@ from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 
 TOO_LONG = f"Validation failed: Poll options can't be longer than {MAX_OPTION_CHARACTERS} characters each"
+ALREADY_VOTED = "Validation failed: You have already voted on this poll"
 TOLD_AT_ONCE = 200
 """Voters who are told in one transaction of the courier's; the next ones are a job of their own."""
 
@@ -103,7 +104,7 @@ def vote(
     Raises NotFound where the poll is not for the account; Invalid for one's own poll, a second vote, one that has
     ended, no choice, several where one is asked for, or an option that is not there.
     """
-    found, _ = poll(connection, reader_id=account_id, poll_id=poll_id, now_ms=now_ms)
+    found, before = poll(connection, reader_id=account_id, poll_id=poll_id, now_ms=now_ms)
     if found.author_id == account_id:
         raise Invalid("Validation failed: You can't vote in your own polls")
     locked = stored.locked(connection, post_id=poll_id)
@@ -116,11 +117,13 @@ def vote(
         raise Invalid("Validation failed: Nothing was chosen")
     if not all(0 <= choice < len(locked.options) for choice in wanted):
         raise Invalid("Validation failed: The chosen vote option does not exist")
+    if before:
+        raise Invalid(ALREADY_VOTED)
     if len(wanted) > 1 and not locked.multiple:
         raise Invalid("Validation failed: Only one option can be chosen in this poll")
     votes = bits_of(wanted)
     if not stored.put_ballot(connection, post_id=poll_id, account_id=account_id, choices=votes):
-        raise Invalid("Validation failed: You have already voted on this poll")
+        raise Invalid(ALREADY_VOTED)
     connection.tell(PostChanged(poll_id, locked.author_id))
     connection.tell(Reacted(account_id, poll_id))
     return stored.polls(connection, post_ids=[poll_id])[poll_id], votes

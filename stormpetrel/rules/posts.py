@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from stormpetrel.errors import Forbidden, Invalid, NotFound
+from stormpetrel.errors import Forbidden, Invalid, NotFound, UnexpectedMentions
 from stormpetrel.model import text as texts
 from stormpetrel.model.account import AccountState
 from stormpetrel.model.characters import is_too_large, is_too_long, length
@@ -191,7 +191,7 @@ def create_post(
     """Posts, and tells who is addressed. The same key gives the same post for an hour.
 
     `domain`: ours; @name@domain addresses a member too. Raises Invalid for an empty or too long text, too
-    many mentions or tags; NotFound for a reply to what the author may not see.
+    many mentions or tags; UnexpectedMentions; NotFound for a reply to what the author may not see.
     """
     key = (idempotency_key or "")[:MAX_IDEMPOTENCY_KEY]
     found = accounts.author(
@@ -214,6 +214,7 @@ def create_post(
     if draft.in_reply_to_id is not None:
         parent = answered(connection, author_id=author_id, post_id=draft.in_reply_to_id, now_ms=now_ms)
     mentions, tags = named_in(connection, text, domain=domain)
+    require_allowed_mentions(draft, mentions, author_id=author_id)
     addressed = [mention.account_id for mention in mentions]
     new_id = connection.new_id(now_ms)
     poll = None
@@ -318,6 +319,15 @@ def named_in(
         raise Invalid(f"Validation failed: Text has too many hashtags (maximum is {MAX_TAGS})")
     mentions = (Mention(*named) for named in accounts.ids_by_names(connection, names=names).values())
     return tuple(sorted(mentions, key=lambda mention: mention.account_id)), tags
+
+
+def require_allowed_mentions(draft: Draft, mentions: Sequence[Mention], *, author_id: int) -> None:
+    """Raise UnexpectedMentions where the text mentions others than the draft allows."""
+    if draft.allowed_mentions is not None:
+        allowed = {author_id, *draft.allowed_mentions}
+        others = tuple(mention.account_id for mention in mentions if mention.account_id not in allowed)
+        if others:
+            raise UnexpectedMentions(others)
 
 
 def answered(connection: Connection, *, author_id: int, post_id: int, now_ms: int) -> Post:

@@ -25,6 +25,8 @@ MAX_ACCOUNT_NOTE = 2_000
 MAX_ENDORSEMENTS = 50
 MAX_LANGUAGES = 20
 """Languages of one follow."""
+FAMILIAR_MOST = 1_000
+"""Familiar followers of all the accounts of one request."""
 MAX_MUTE_S = 10 * 365 * 86_400
 
 
@@ -197,6 +199,19 @@ def remove_follower(
 def follow_requests(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
     """(internal id, who asks) newest first."""
     return stored.follow_requests(connection, account_id=account_id, page=page)
+
+
+def familiar_followers(
+    connection: Connection, *, reader_id: int, account_ids: Sequence[int]
+) -> dict[int, list[int]]:
+    """Return for each of the accounts which of its followers the reader follows, who followed last first."""
+    found: dict[int, list[int]] = {account_id: [] for account_id in account_ids}
+    if account_ids:
+        for account_id, follower_id in stored.familiar_followers(
+            connection, reader_id=reader_id, account_ids=account_ids, count=FAMILIAR_MOST
+        ):
+            found[account_id].append(follower_id)
+    return found
 
 
 def accept_follow(connection: Connection, *, account_id: int, follower_id: int, now_ms: int) -> Relationship:

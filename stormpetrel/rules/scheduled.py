@@ -51,7 +51,8 @@ def schedule_post(
         # Files that belong to no post are cleared away after a day; a scheduled post may wait for years.
         raise Invalid("Validation failed: Posts for later cannot have media")
     text, spoiler = posts.checked_text(draft, max_characters)
-    posts.named_in(connection, text, domain=domain)
+    mentions, _ = posts.named_in(connection, text, domain=domain)
+    posts.require_allowed_mentions(draft, mentions, author_id=author_id)
     if draft.poll is not None:
         polls.checked(draft.poll, post_id=0, author_id=author_id, now_ms=now_ms)
     if draft.in_reply_to_id is not None:
@@ -66,6 +67,8 @@ def schedule_post(
             draft,
             text=text,
             spoiler_text=spoiler,
+            # Checked now: whoever takes a name until then must not make the post fail.
+            allowed_mentions=None,
             visibility=Visibility(author.default_visibility)
             if draft.visibility is None
             else draft.visibility,

@@ -133,7 +133,10 @@ def find_people_ids(
     now_ms: int,
 ) -> list[int]:
     """People by the beginning of their username or of a word of their name; of several words, by the first, and
-    those whose name has the others too. A leading @ and a domain may be there."""
+    those whose name has the others too. A leading @ and a domain may be there.
+
+    The reader finds people that they block or mute by their exact username alone.
+    """
     name = text.strip().removeprefix("@").partition("@")[0]
     parts = [part for part in map(_folded, name.split()) if part]
     if not parts:

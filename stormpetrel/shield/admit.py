@@ -14,7 +14,7 @@ from stormpetrel.shield.ceilings import Ceiling
 from stormpetrel.shield.classify import K4, LANES
 from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.overload import Overload
-from stormpetrel.shield.paths import SIGN_IN_PATHS
+from stormpetrel.shield.paths import SIGN_INS, kind_of
 from stormpetrel.shield.queues import GONE, NEW, RUNNING, WAITING, FairQueue, FifoQueue, Queue, Ticket
 
 PER_ADDRESS_REQUESTS = 300
@@ -101,7 +101,8 @@ class Gate:
         if self.sign_ins is not None:
             if token_hash is not None and not ceiling.take(token_hash, at_s):
                 return "ceiling/token"
-            if sign_in_path in SIGN_IN_PATHS and not self.sign_ins.take(identity, at_s):
+            is_sign_in = sign_in_path is not None and kind_of(sign_in_path) in SIGN_INS
+            if is_sign_in and not self.sign_ins.take(identity, at_s):
                 return "ceiling/sign-in"
         return ""
 

@@ -5,6 +5,10 @@ The table is data, read from top to bottom; what was found is remembered for the
 
 from __future__ import annotations
 
+import contextlib
+
+from stormpetrel.shield.percent import unquoted
+
 REMEMBERED = 4096
 
 # What kind of thing is asked for. Plain numbers: hashing an enumeration's member costs ten times as much.
@@ -34,7 +38,7 @@ _PREFIXES = (
 )
 
 SIGNING = frozenset({SIGN_IN, TOKEN, SIGN_UP})
-SIGN_IN_PATHS = frozenset({b"/auth/sign_in", b"/oauth/token"})
+SIGN_INS = frozenset({SIGN_IN, TOKEN})
 _DEEP = (b"max_id=", b"min_id=", b"since_id=", b"offset=", b"page=", b"before=", b"after=")
 
 _remembered: dict[bytes, int] = {}
@@ -57,6 +61,11 @@ def is_deep(query: bytes) -> bool:
 
 
 def _find(path: bytes) -> int:
+    # As the router reads it: %5f is _, and a slash at the end does not count.
+    with contextlib.suppress(ValueError):
+        path = unquoted(path)
+    if len(path) > 1 and path.endswith(b"/"):
+        path = path[:-1]
     found = _EXACT.get(path)
     if found is not None:
         return found

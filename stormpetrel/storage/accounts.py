@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stormpetrel.model.account import Account, AccountState, Field, ProfileChange, Role, User
+from stormpetrel.model.ids import first_id_at
 from stormpetrel.model.search import name_words
 from stormpetrel.storage import search
 from stormpetrel.storage.connection import Connection, Row
@@ -101,6 +102,11 @@ _TEAM = sql(
 _SUSPENDED_BEFORE = sql(
     "SELECT id FROM accounts WHERE suspended_at_ms > 0 AND suspended_at_ms < :before_ms "
     "ORDER BY suspended_at_ms LIMIT :count"
+)
+_ACTIVITY = sql(
+    "SELECT (SELECT count(*) FROM posts WHERE id >= :low_id AND id < :high_id), "
+    "(SELECT count(DISTINCT author_id) FROM posts WHERE id >= :low_id AND id < :high_id), "
+    "(SELECT count(*) FROM accounts WHERE id >= :low_id AND id < :high_id AND state = 'active' AND domain = '')"
 )
 _ADMIN_IDS = sql("SELECT account_id FROM users WHERE role = 'admin' ORDER BY account_id")
 _COUNTS = sql(
@@ -375,6 +381,15 @@ def users(connection: Connection, *, state: AccountState | None, limit: int) -> 
 def admin_ids(connection: Connection) -> list[int]:
     """Accounts of all admins, the oldest first."""
     return [row[0] for row in connection.all(_ADMIN_IDS)]
+
+
+def activity(connection: Connection, *, from_ms: int, until_ms: int) -> tuple[int, int, int]:
+    """Return (posts, accounts that posted, sign-ups) in that time."""
+    row = connection.one(
+        _ACTIVITY, low_id=first_id_at(max(from_ms, 0)), high_id=first_id_at(max(until_ms, 0))
+    )
+    assert row is not None
+    return int(row[0]), int(row[1]), int(row[2])
 
 
 def counts(connection: Connection, *, since_ms: int) -> tuple[int, int, int]:

@@ -87,6 +87,10 @@ _MARK_READ = sql(
     "UPDATE conversations SET read_to_id = last_post_id "
     "WHERE account_id = :account_id AND thread_id = :thread_id AND read_to_id < last_post_id"
 )
+_MARK_UNREAD = sql(
+    "UPDATE conversations SET read_to_id = :post_id - 1 "
+    "WHERE account_id = :account_id AND thread_id = :thread_id AND read_to_id >= :post_id"
+)
 _DELETE = sql("DELETE FROM conversations WHERE account_id = :account_id AND thread_id = :thread_id")
 
 
@@ -171,6 +175,11 @@ def settle(connection: Connection, *, account_id: int, thread_id: int, post_id: 
 def mark_read(connection: Connection, *, account_id: int, thread_id: int) -> bool:
     """All of it is read; False when it was before, or is not there."""
     return connection.run(_MARK_READ, account_id=account_id, thread_id=thread_id) > 0
+
+
+def mark_unread(connection: Connection, *, account_id: int, thread_id: int, post_id: int) -> bool:
+    """Let the post and what follows it count as unread; return False when they did before."""
+    return connection.run(_MARK_UNREAD, account_id=account_id, thread_id=thread_id, post_id=post_id) > 0
 
 
 def delete(connection: Connection, *, account_id: int, thread_id: int) -> bool:

@@ -105,6 +105,12 @@ _ALL_HIDDEN = sql(
     "UNION ALL SELECT target_id, expires_at_ms FROM mutes WHERE account_id = :reader_id "
     "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms)"
 )
+_FAMILIAR = sql(
+    "SELECT theirs.followed_id, theirs.follower_id FROM follows own "
+    "JOIN follows theirs ON theirs.follower_id = own.followed_id "
+    "JOIN accounts a ON a.id = own.followed_id AND a.state = 'active' "
+    "WHERE own.follower_id = :reader_id AND theirs.followed_id IN :account_ids[] ORDER BY theirs.id DESC LIMIT :count"
+)
 _REQUESTERS = sql("SELECT follower_id FROM follow_requests WHERE followed_id = :account_id ORDER BY id")
 _SUBSCRIBERS = sql("SELECT follower_id FROM follows WHERE followed_id = :account_id AND notify")
 
@@ -251,6 +257,14 @@ def insert_request(
 def delete_request(connection: Connection, *, follower_id: int, followed_id: int) -> bool:
     """Ends a follow request; False when there was none."""
     return connection.run(_DELETE_REQUEST, follower_id=follower_id, followed_id=followed_id) > 0
+
+
+def familiar_followers(
+    connection: Connection, *, reader_id: int, account_ids: Sequence[int], count: int
+) -> list[tuple[int, int]]:
+    """Return (account, follower): who follows one of the accounts and is followed by the reader, newest first."""
+    rows = connection.all(_FAMILIAR, reader_id=reader_id, account_ids=account_ids, count=count)
+    return [(row[0], row[1]) for row in rows]
 
 
 def requester_ids(connection: Connection, *, account_id: int) -> list[int]:

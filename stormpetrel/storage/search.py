@@ -90,7 +90,9 @@ _PEOPLE = sql(
     "SELECT a.id, a.username_lower, a.followers_count FROM (SELECT DISTINCT account_id FROM "
     "(SELECT account_id FROM account_words WHERE word >= :low AND word < :high ORDER BY word LIMIT :most) AS n) AS w "
     "JOIN accounts a ON a.id = w.account_id WHERE a.state = 'active' "
-    f"AND (:reader_id = 0 OR a.id NOT IN ({_HIDDEN})) "
+    # By its exact name one finds whom one blocked or muted, to undo it; never who blocks the reader.
+    f"AND (:reader_id = 0 OR a.id NOT IN ({_HIDDEN}) OR (a.username_lower = :low "
+    "AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.account_id = a.id AND b.target_id = :reader_id))) "
     "AND (:following = 0 OR EXISTS "
     "(SELECT 1 FROM follows x WHERE x.follower_id = :reader_id AND x.followed_id = a.id)) "
     "ORDER BY CASE WHEN a.username_lower = :low THEN 0 ELSE 1 END, "

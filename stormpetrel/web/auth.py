@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stormpetrel.errors import Forbidden, Invalid, TooMany
+from stormpetrel.errors import BLANK, Forbidden, Invalid, TooMany, too_long
 from stormpetrel.http.passwords import WRONG, network_slot
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
@@ -208,9 +208,9 @@ def _problems(typed: dict[str, str], *, registration: str) -> dict[str, str]:
     }
     if registration == "approval":
         if not typed["reason"].strip():
-            found["reason"] = "can't be blank"
+            found["reason"] = BLANK
         elif len(typed["reason"]) > MAX_REASON:
-            found["reason"] = f"is too long (maximum is {MAX_REASON} characters)"
+            found["reason"] = too_long(MAX_REASON)
     return {name: problem for name, problem in found.items() if problem}
 
 

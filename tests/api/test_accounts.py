@@ -149,6 +149,54 @@ def test_mute_and_block_and_their_lists(place):
     assert ann.http.post(f"{path}/mute", json={"duration": 10**18}).status_code == 422
 
 
+def test_whom_one_muted_or_blocked_is_found_by_the_exact_name_to_undo_it(place):
+    ann, bob, carl = place.person("ann"), place.person("bob"), place.person("carl")
+
+    def found(person, q):
+        by_search = [one["id"] for one in person.get("/api/v1/accounts/search", q=q)]
+        by_v2 = [one["id"] for one in person.get("/api/v2/search", q=q, type="accounts")["accounts"]]
+        assert by_search == by_v2
+        return by_search
+
+    ann.do(f"/api/v1/accounts/{bob.id}/block")
+    ann.do(f"/api/v1/accounts/{carl.id}/mute")
+    for other in (bob, carl):
+        for q in (other.username, f"@{other.username.upper()}", f"{other.username}@{_domain(place)}"):
+            assert found(ann, q) == [str(other.id)]
+        assert str(other.id) not in found(ann, other.username[:-1])
+    assert found(bob, ann.username) == []
+    assert found(carl, ann.username) == [str(ann.id)]
+
+
+def test_familiar_followers_are_followers_whom_one_follows(place):
+    ann, bob, carl, dan = (place.person(name) for name in ("ann", "bob", "carl", "dan"))
+    for follower, followed in ((ann, bob), (ann, carl), (bob, dan), (carl, dan), (dan, ann)):
+        follower.follow(followed)
+    query = {"id[]": [str(dan.id), str(bob.id)]}
+    answer = ann.get("/api/v1/accounts/familiar_followers", **query)
+    assert [one["id"] for one in answer] == query["id[]"]
+    assert [[one["id"] for one in each["accounts"]] for each in answer] == [[str(carl.id), str(bob.id)], []]
+    assert ann.get("/api/v1/accounts/familiar_followers") == []
+
+
+def test_an_empty_table_clears_a_profile_in_every_spelling(place):
+    ann = place.person("ann")
+    path = "/api/v1/accounts/update_credentials"
+    fields = {"fields_attributes": [{"name": "Nest", "value": "Rock"}]}
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for empty in (
+        {"json": {"fields_attributes": []}},
+        {"json": {"fields_attributes": {}}},
+        {"content": "fields_attributes=", "headers": form},
+        {"content": "fields_attributes[]=", "headers": form},
+        {"content": "fields_attributes[0][name]=&fields_attributes[0][value]=", "headers": form},
+    ):
+        assert ann.http.patch(path, json=fields).json()["source"]["fields"]
+        assert ann.http.patch(path, **empty).json()["source"]["fields"] == [], empty
+    ann.http.patch(path, json=fields)
+    assert ann.http.patch(path, json={"fields_attributes": None}).json()["source"]["fields"]
+
+
 def test_what_an_account_posted_can_be_narrowed_down(place):
     ann, bob = place.person("ann"), place.person("bob")
     plain = ann.post("Plain #harbour")
@@ -191,17 +239,31 @@ def test_an_app_signs_somebody_up_and_gets_their_token(place):
     try:
         wrong = app.post("/api/v1/accounts", json=given | {"username": "no spaces", "password": "short"})
         assert wrong.status_code == 422
-        assert set(wrong.json()["details"]) == {"username", "password"}
+        assert codes(wrong) == {"username": "ERR_INVALID", "password": "ERR_TOO_SHORT"}
+        empty = app.post("/api/v1/accounts", json={})
+        blank = dict.fromkeys(("username", "email", "password"), "ERR_BLANK")
+        assert codes(empty) == blank | {"agreement": "ERR_ACCEPTED"}
+        assert codes(app.post("/api/v1/accounts", json=given | {"username": "admin"})) == {
+            "username": "ERR_RESERVED"
+        }
+        long = app.post("/api/v1/accounts", json=given | {"username": "x" * 40, "password": "x" * 200})
+        assert codes(long) == {"username": "ERR_TOO_LONG", "password": "ERR_TOO_LONG"}
         answer = app.post("/api/v1/accounts", json=given)
         assert answer.status_code == 200, answer.text
         again = app.post("/api/v1/accounts", json=given)
         assert again.status_code == 422
-        assert set(again.json()["details"]) == {"username", "email"}
+        assert codes(again) == {"username": "ERR_TAKEN", "email": "ERR_TAKEN"}
     finally:
         app.close()
     fresh = place.client(answer.json()["access_token"])
     assert fresh.get("/api/v1/accounts/verify_credentials").json()["username"] == "fresh_face"
     fresh.close()
+
+
+def codes(answer):
+    """What the answer says is wrong, by field."""
+    assert answer.status_code == 422, answer.text
+    return {name: one["error"] for name, (one,) in answer.json()["details"].items()}
 
 
 def _application_token(place):

@@ -42,10 +42,17 @@ def test_conversations_are_read_and_removed(two):
     read = bob.do(f"{path}/read")
     assert read == told | {"unread": False}
     assert bob.get("/api/v1/conversations") == [read]
+    for _ in range(2):
+        assert bob.do(f"{path}/unread") == told
+    assert bob.get("/api/v1/conversations") == [told]
+    (own,) = ann.get("/api/v1/conversations")
+    # What one said oneself is never news.
+    assert ann.do(f"/api/v1/conversations/{own['id']}/unread") == own
     assert bob.http.delete(path).json() == {}
     assert bob.get("/api/v1/conversations") == []
     assert bob.http.delete(path).status_code == 404
     assert bob.http.post(f"{path}/read").status_code == 404
+    assert bob.http.post(f"{path}/unread").status_code == 404
     say(ann, bob, in_reply_to_id=first["id"])
     assert [one["unread"] for one in bob.get("/api/v1/conversations")] == [True]
 

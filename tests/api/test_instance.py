@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 
@@ -67,7 +69,6 @@ def test_webfinger_finds_an_account_by_handle_and_address(place):
     "path",
     [
         "/api/v1/instance/peers",
-        "/api/v1/instance/activity",
         "/api/v1/instance/rules",
         "/api/v1/instance/domain_blocks",
         "/api/v1/custom_emojis",
@@ -114,3 +115,19 @@ def test_small_answers(place):
         assert answer.status_code == 404
         assert "published" in answer.json()["error"]
     assert visitor.get("/api/v1/push/subscription").status_code == 404
+
+
+def test_use_is_counted_by_week(place):
+    ann = place.person("ann")
+    ann.post("Counted")
+    weeks = ann.get("/api/v1/instance/activity")
+    assert len(weeks) == 12
+    starts = [int(week["week"]) for week in weeks]
+    assert starts == [starts[0] - 7 * 86_400 * number for number in range(12)]
+    assert time.gmtime(starts[0]).tm_wday == 0
+    assert all(int(weeks[0][name]) >= 1 for name in ("statuses", "logins", "registrations"))
+    assert weeks[-1] | {"week": ""} == {"week": "", "statuses": "0", "logins": "0", "registrations": "0"}
+
+
+def test_nodeinfo_names_the_api_that_is_spoken(place):
+    assert place.visitor.get("/nodeinfo/2.0").json()["metadata"]["upstream"] == {"name": "mastodon"}

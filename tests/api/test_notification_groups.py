@@ -40,7 +40,7 @@ def test_groups_come_with_everybody_and_everything_in_them_once(told):
         "group_key": single[1]["group_key"],
         "notifications_count": 3,
         "type": "favourite",
-        "most_recent_notification_id": int(single[1]["id"]),
+        "most_recent_notification_id": int(single[1]["id"]) >> 16,
         "page_min_id": single[3]["id"],
         "page_max_id": single[1]["id"],
         "latest_page_notification_at": single[1]["created_at"],

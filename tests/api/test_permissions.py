@@ -166,17 +166,6 @@ def test_without_a_token_everything_for_accounts_is_401(place):
         assert set(answer.json()) == {"error"}
 
 
-def test_a_token_that_does_not_exist_is_401_everywhere(place):
-    http = place.client("no-such-token")
-    for route in API_ROUTES:
-        if route.path == "/api/v1/apps":
-            continue
-        answer = ask(http, route)
-        assert answer.status_code == 401, (route.method, route.path, answer.text)
-        assert answer.json()["error"]
-    http.close()
-
-
 def test_a_token_without_the_scope_is_403_with_it_is_not(place):
     person = place.person("scoped")
     scopes = {route.scope for route in API_ROUTES if route.scope}

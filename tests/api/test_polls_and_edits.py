@@ -66,7 +66,14 @@ def test_a_poll_comes_as_a_form_too_and_hides_its_totals(place):
 
 
 @pytest.mark.parametrize(
-    "poll", [{"expires_in": 1}, {"options": ["a"]}, {"options": ["a"] * 3}, {"options": ["x" * 51, "b"]}]
+    "poll",
+    [
+        {"expires_in": 1},
+        {"options": []},
+        {"options": ["a"]},
+        {"options": ["a"] * 3},
+        {"options": ["x" * 51, "b"]},
+    ],
 )
 def test_a_poll_outside_the_announced_limits_is_422(place, poll):
     ann = place.person("ann")

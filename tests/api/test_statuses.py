@@ -156,3 +156,35 @@ def test_defaults_of_the_account_hold_where_a_post_says_nothing(place):
     )
     status = ann.post("By default")
     assert (status["visibility"], status["language"], status["sensitive"]) == ("private", "fr", True)
+
+
+def test_a_post_that_mentions_others_than_its_app_allows_is_refused(place):
+    ann, bob, carl = (place.person(name) for name in ("ann", "bob", "carl"))
+    text = f"@{bob.username} @{carl.username} @{ann.username} hello"
+    answer = ann.http.post(
+        "/api/v1/statuses", json={"status": text, "allowed_mentions": [str(bob.id)], "visibility": "direct"}
+    )
+    assert answer.status_code == 422
+    assert answer.json()["error"]
+    assert [one["id"] for one in answer.json()["unexpected_accounts"]] == [str(carl.id)]
+    form = {"status": text, "allowed_mentions[]": ""}
+    assert len(ann.http.post("/api/v1/statuses", data=form).json()["unexpected_accounts"]) == 2
+    later = {"status": text, "allowed_mentions": [], "scheduled_at": "2090-01-01T00:00:00Z"}
+    assert ann.http.post("/api/v1/statuses", json=later).status_code == 422
+    assert ann.get(f"/api/v1/accounts/{ann.id}/statuses") == []
+    assert ann.post(text, allowed_mentions=[str(bob.id), str(carl.id)])["id"]
+    assert ann.post(text)["id"]
+
+
+def test_null_is_left_out_in_every_field(place):
+    ann = place.person("ann")
+    fields = ("spoiler_text", "visibility", "sensitive", "language", "in_reply_to_id", "media_ids", "poll")
+    nulls = dict.fromkeys((*fields, "scheduled_at", "quoted_status_id", "allowed_mentions"))
+    post = ann.post("Nothing else", **nulls)
+    assert post["spoiler_text"] == ""
+    poll = {"options": ["Tern", "Petrel"], "expires_in": 300, "multiple": None, "hide_totals": None}
+    assert ann.post("Which?", poll=poll)["poll"]["multiple"] is False
+    changed = ann.http.put(
+        f"/api/v1/statuses/{post['id']}", json={"status": "Edited"} | dict.fromkeys(fields)
+    )
+    assert changed.status_code == 200, changed.text

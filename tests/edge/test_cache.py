@@ -292,6 +292,8 @@ def test_the_memo_remembers_what_comes_twice_within_its_bound(monkeypatch: pytes
         (b"/api/v1/x", "API"),
         (b"/oauth/token", "API"),
         (b"/oauth/authorize", "PAGE"),
+        (b"/oauth/authorize/", "PAGE"),
+        (b"/oauth/userinfo", "API"),
         (b"/@a/feed.atom", "FEED"),
         (b"/nodeinfo/2.0", "API"),
         (b"/.well-known/webfinger", "API"),

@@ -19,10 +19,12 @@ API_PATHS = [
     "/api/v2/instance",
     "/oauth/token",
     "/oauth/revoke",
+    "/oauth/userinfo",
     "/.well-known/webfinger",
     "/nodeinfo/2.0",
 ]
-PAGE_PATHS = ["/", "/@ana", "/auth/sign_in", "/oauth/authorize"]
+PAGE_PATHS = ["/", "/@ana", "/auth/sign_in", "/oauth/authorize", "/oauth/authorize/"]
+FILE_PATHS = ["/assets/style.css", "/media/0123.png"]
 FEED_PATHS = ["/@ana/feed.atom", "/tags/cats/feed.atom"]
 REFUSALS = [
     Refused(429, "ceiling/requests", "Too many requests", 7, RateLimit(300, 0, 1_700_000_000.5)),
@@ -42,7 +44,7 @@ def written(path: str, refused: Refused, **keys: object) -> Answer:
 
 
 @pytest.mark.parametrize("refused", REFUSALS, ids=lambda refused: refused.because)
-@pytest.mark.parametrize("path", API_PATHS + PAGE_PATHS + FEED_PATHS)
+@pytest.mark.parametrize("path", API_PATHS + PAGE_PATHS + FEED_PATHS + FILE_PATHS)
 def test_every_refusal_keeps_the_contract(path: str, refused: Refused) -> None:
     answer = written(path, refused)
     assert answer.status == refused.status
@@ -58,13 +60,16 @@ def test_every_refusal_keeps_the_contract(path: str, refused: Refused) -> None:
         assert answer.headers["x-ratelimit-limit"] == "300"
         assert answer.headers["x-ratelimit-remaining"] == "0"
         assert answer.headers["x-ratelimit-reset"] == "2023-11-14T22:13:21.000Z"
-    if path in API_PATHS:
-        assert json.loads(answer.body) == {"error": refused.safe_text}
-        assert answer.headers["content-type"].startswith("application/json")
+    if path in PAGE_PATHS:
+        assert "access-control-allow-origin" not in answer.headers
+    else:
         assert answer.headers["access-control-allow-origin"] == "*"
         exposed = answer.headers["access-control-expose-headers"]
         for name in ("Link", "X-RateLimit-Reset", "X-Request-Id", "Retry-After"):
             assert name in exposed
+    if path in API_PATHS:
+        assert json.loads(answer.body) == {"error": refused.safe_text}
+        assert answer.headers["content-type"].startswith("application/json")
     elif path in FEED_PATHS:
         assert answer.body.decode() == refused.safe_text + "\n"
         assert answer.headers["content-type"].startswith("text/plain")

@@ -80,6 +80,31 @@ def test_a_browser_may_ask_beforehand(place: Place, path: str) -> None:
     assert all(method in methods for method in ("GET", "POST", "PUT", "PATCH", "DELETE"))
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/assets/avatar.png",
+        "/assets/none.png",
+        "/media/none.png",
+        "/tags/none_yet/feed.atom",
+        "/@x/feed.atom",
+    ],
+)
+def test_files_and_feeds_and_their_refusals_can_be_read_by_other_sites_scripts(
+    place: Place, path: str
+) -> None:
+    answer = place.visitor.get(path)
+    assert answer.status_code in (200, 404)
+    assert_open_to_other_sites(answer)
+    assert_open_to_other_sites(place.visitor.options(path))
+
+
+def test_a_page_answers_with_a_slash_at_its_end(place: Place) -> None:
+    person = place.person()
+    for path in ("/about", "/public", f"/@{person.username}", "/auth/sign_in", "/oauth/authorize"):
+        assert place.visitor.get(f"{path}/").status_code == place.visitor.get(path).status_code, path
+
+
 def test_a_page_is_not_open_to_other_sites(place: Place) -> None:
     for answer in (place.visitor.get("/public"), place.visitor.options("/public")):
         assert "access-control-allow-origin" not in answer.headers
@@ -255,8 +280,16 @@ def test_a_credential_that_is_none_opens_nothing(place: Place, authorization: st
     assert place.visitor.get("/about", headers=headers).status_code == 200  # type: ignore[arg-type]
 
 
-def test_a_token_that_is_not_valid_is_refused_also_where_none_is_needed(place: Place) -> None:
-    assert place.client("no-such-token").get("/api/v1/timelines/public").status_code == 401
+def test_a_token_that_is_not_valid_counts_as_none_where_a_visitor_may_ask(place: Place) -> None:
+    stale = place.client("no-such-token")
+    assert stale.get("/api/v1/timelines/public").status_code == 200
+    registered = stale.post(
+        "/api/v1/apps", data={"client_name": "app", "redirect_uris": "urn:ietf:wg:oauth:2.0:oob"}
+    )
+    assert registered.status_code == 200
+    assert stale.get("/api/v1/apps/verify_credentials").status_code == 401
+    assert stale.get("/api/v1/timelines/home").status_code == 401
+    assert stale.get("/api/v1/streaming/public").status_code == 401
 
 
 # Nonsense --------------------------------------------------------------------------------------------------

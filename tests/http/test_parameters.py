@@ -192,3 +192,24 @@ def test_no_parameters_can_raise_anything_but_a_refusal(
 def test_a_body_is_an_object_or_malformed(body: bytes) -> None:
     with suppress(Malformed):
         assert isinstance(read_json(body), dict)
+
+
+class Deep(msgspec.Struct):
+    poll: Wanted | None = None
+    options: list[Option] = []
+    tables: dict[str, Option] = {}
+
+
+def test_null_in_json_is_left_out_where_it_is_no_value() -> None:
+    nulls = {field.encode_name: None for field in msgspec.structs.fields(Wanted)}
+    assert struct(Wanted, [], nulls) == Wanted()
+    given = {"poll": nulls, "options": [{"name": None}], "tables": {"a": {"name": None, "value": None}}}
+    assert struct(Deep, [], given) == Deep(Wanted(), [Option()], {"a": Option()})
+    with pytest.raises(Invalid):
+        struct(Wanted, [], {"ids": [None]})
+
+
+def test_a_form_spells_an_empty_list_of_tables() -> None:
+    assert struct(Wanted, [("options[]", "")]).options == []
+    assert struct(Wanted, [("options", "")]).options == []
+    assert struct(Wanted, [("ids[]", "")]).ids == [""]

@@ -56,14 +56,17 @@ ROUTER = Router(
         ("/@alice/17", "/@{name}/{id}", {"name": "alice", "id": "17"}),
         ("/@a@b.example", "/@{name}", {"name": "a@b.example"}),
         ("/tags/日本", "/tags/{name}", {"name": "日本"}),
-        # Apps of the platform API put a slash at the end.
+        # Apps and people put a slash at the end.
         ("/api/v1/statuses/", "/api/v1/statuses", {}),
-        ("/api/v1/statuses/17//", "/api/v1/statuses/{id}", {"id": "17"}),
+        ("/api/v1/statuses/17/", "/api/v1/statuses/{id}", {"id": "17"}),
+        ("/@alice/", "/@{name}", {"name": "alice"}),
+        ("/@alice/17/", "/@{name}/{id}", {"name": "alice", "id": "17"}),
         *(
             (path, None, {})
             for path in (
                 *("", "//", "/api", "/api/", "/api/v1/statuses//context", "/@", "/@/17"),
-                *("/alice", "/@alice/17/x", "/tags/", "/tags/a/b", "/@alice/", "no/slash"),
+                *("/alice", "/@alice/17/x", "/tags/", "/tags/a/b", "/@alice//", "no/slash"),
+                *("/api/v1/statuses//", "/api/v1/statuses/17//"),
             )
         ),
     ],
@@ -198,6 +201,7 @@ def test_two_questions_of_one_key_have_one_answer(
         ("/api/v1/statuses", True),
         ("/oauth/token", True),
         ("/oauth/authorize", False),
+        ("/oauth/authorize/", False),
         ("/.well-known/webfinger", True),
         ("/nodeinfo/2.0", True),
         ("/", False),

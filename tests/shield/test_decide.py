@@ -101,6 +101,8 @@ def test_what_is_dear_waits_in_the_lowest_class_once_the_budget_is_spent_and_is_
     [
         ("/auth/sign_in", "POST", True),
         ("/oauth/token", "POST", True),
+        ("/auth/sign_in/", "POST", True),
+        ("/auth/sign%5Fin", "POST", True),
         ("/api/v1/accounts", "POST", True),
         ("/api/v1/apps", "POST", True),
         ("/tags/storm", "GET", True),
