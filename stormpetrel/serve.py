@@ -30,6 +30,7 @@ from stormpetrel.heavy import Heavy, HeavyHub
 from stormpetrel.listeners import listen, lock_role, raise_open_file_limit, shown
 from stormpetrel.model.event import Event, OutboxFilled, ShieldPaused, ShieldRuled
 from stormpetrel.storage.capacity import shortage
+from stormpetrel.storage.facts import require_same_secret
 from stormpetrel.storage.migrate import require_current
 from stormpetrel.supervisor import Child
 
@@ -126,6 +127,7 @@ def _serve(config: Config, roles: list[str], web: WebWorker | None) -> None:
     if lacking := shortage(config.database_url, web_workers=config.web.workers if "web" in roles else 0):
         _log.error("%s", lacking)
     secret_bytes = secret.load(config)
+    require_same_secret(config.database_url, secret_bytes)
     runs = _import_roles(roles, web)
     if config.valkey.url:
         # Imported only where it is used: 5 MB and 0.15 s that most instances do not need.

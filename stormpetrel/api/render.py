@@ -231,7 +231,7 @@ class Renderer:
         elif isinstance(event, PostCreated):
             # Counts: of the author, of what is answered or boosted.
             self._changed(posts=(event.in_reply_to_id, event.boost_of_id), accounts=(event.author_id,))
-        elif isinstance(event, AccountChanged):
+        elif isinstance(event, AccountChanged) and not event.hidden:
             self._changed(accounts=(event.account_id,))
         elif isinstance(event, RelationshipChanged):
             self._changed(accounts=(event.account_id, event.other_id))
@@ -241,7 +241,8 @@ class Renderer:
                 posts=(event.post_id, event.in_reply_to_id, event.boost_of_id, *boosts),
                 accounts=(event.author_id,),
             )
-        elif isinstance(event, AllChanged):
+        elif isinstance(event, AllChanged | AccountChanged):
+            # An account that is hidden, or shown again, changes the counts of whatever it touched.
             self._posts.clear()
             self._accounts.clear()
             for changed in self._reading.values():

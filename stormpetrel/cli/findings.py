@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -153,12 +154,21 @@ def _secret(config: Config) -> Iterator[Finding]:
     yield Finding("secret key", Verdict.OK, where)
 
 
+def _is_secret_closed(config: Config) -> bool:
+    from stormpetrel import secret
+
+    path = config.data_dir / secret.FILE_NAME
+    return bool(config.secret_key) or (path.is_file() and not stat.S_IMODE(path.stat().st_mode) & 0o077)
+
+
 def _database(config: Config) -> Iterator[Finding]:
+    from stormpetrel import secret
     from stormpetrel.errors import CorruptStore, EnvironmentFailure, SetupError
     from stormpetrel.model.ids import time_ms
     from stormpetrel.storage.capacity import shortage
     from stormpetrel.storage.connection import connect
     from stormpetrel.storage.contents import contents
+    from stormpetrel.storage.facts import OTHER_SECRET, has_other_secret
     from stormpetrel.storage.migrate import HEAD, require_current
 
     kind = "SQLite" if config.database_url.startswith("sqlite:///") else "PostgreSQL"
@@ -181,6 +191,11 @@ def _database(config: Config) -> Iterator[Finding]:
         text, _, todo = lacking.rpartition(": ")
         yield Finding("connections", Verdict.FAIL, text, todo)
     try:
+        with contextlib.suppress(SetupError):
+            # Loading it closes a file that others can read, and `check` changes nothing.
+            if _is_secret_closed(config) and has_other_secret(connection, secret.load(config)):
+                text, _, todo = OTHER_SECRET.rpartition(": ")
+                yield Finding("shared secret", Verdict.FAIL, text, todo)
         inside = contents(connection)
     finally:
         connection.close()

@@ -41,6 +41,11 @@ class AccountState(StrEnum):
     DELETED = "deleted"
 
 
+def is_hidden(state: AccountState | None) -> bool:
+    """Return whether an account in this state is shown and counted nowhere."""
+    return state in (AccountState.SUSPENDED, AccountState.DELETED)
+
+
 class Role(StrEnum):
     """What a user may do besides using the place."""
 

@@ -35,6 +35,7 @@ from stormpetrel.storage import instance as stored_instance
 from stormpetrel.storage import outbox
 from stormpetrel.storage import relationships as stored_relationships
 from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.hidden_counts import give_back_counts, take_back_counts
 from stormpetrel.storage.hot import hot
 
 MAX_REASON = 1000
@@ -240,6 +241,7 @@ def suspend(connection: Connection, *, account_id: int) -> None:
     if found.state is AccountState.SUSPENDED:
         raise Invalid(f"@{found.username} is suspended already")
     stored.set_state(connection, account_id=account_id, state=AccountState.SUSPENDED)
+    take_back_counts(connection, account_id=account_id)
     # Not only for now: whoever comes back later signs in again.
     access.revoke_all(connection, account_id=account_id)
     connection.tell(AccountChanged(account_id, hidden=True))
@@ -249,6 +251,7 @@ def unsuspend(connection: Connection, *, account_id: int) -> None:
     """Brings a suspended account back. Raises Invalid for any other."""
     _in_state(connection, account_id, AccountState.SUSPENDED, "is not suspended")
     stored.set_state(connection, account_id=account_id, state=AccountState.ACTIVE)
+    give_back_counts(connection, account_id=account_id)
     connection.tell(AccountChanged(account_id, hidden=True))
     connection.tell(AccessChanged(account_id))
 

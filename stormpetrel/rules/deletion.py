@@ -11,6 +11,7 @@ from stormpetrel.rules.relationships import remove_follower, unfollow
 from stormpetrel.storage import accounts, outbox
 from stormpetrel.storage import deletion as stored
 from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.hidden_counts import take_back_counts
 
 BATCH = 25
 """Posts, and follows of each kind, in one transaction: nobody waits long behind it."""
@@ -26,6 +27,8 @@ def delete_account(connection: Connection, *, account_id: int, now_ms: int) -> N
     if state is None or state is AccountState.DELETED:
         raise NotFound("There is no such account")
     accounts.set_state(connection, account_id=account_id, state=AccountState.DELETED)
+    if state is not AccountState.SUSPENDED:
+        take_back_counts(connection, account_id=account_id)
     access.revoke_all(connection, account_id=account_id)
     stored.forget_person(connection, account_id=account_id)
     connection.tell(AccountChanged(account_id, hidden=True))

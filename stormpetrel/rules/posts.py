@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from stormpetrel.errors import Forbidden, Invalid, NotFound, UnexpectedMentions
 from stormpetrel.model import text as texts
-from stormpetrel.model.account import AccountState
+from stormpetrel.model.account import AccountState, is_hidden
 from stormpetrel.model.characters import is_too_large, is_too_long, length
 from stormpetrel.model.event import AccountChanged, PostChanged, PostCreated, PostDeleted, Reacted
 from stormpetrel.model.notification import Kind
@@ -252,9 +252,11 @@ def create_post(
             connection, author_id=author_id, media_ids=draft.media_ids, post_id=post.id, now_ms=now_ms
         )
         post = replace(post, media=hung)
-    accounts.count_new_post(connection, account_id=author_id, now_ms=now_ms)
-    if parent is not None:
+    if post.visibility is not Visibility.DIRECT:
+        accounts.count_new_post(connection, account_id=author_id, now_ms=now_ms)
+    if parent is not None and is_counted_reply(post.visibility):
         stored.add_replies(connection, post_id=parent.id, delta=1)
+    if parent is not None:
         connection.tell(PostChanged(parent.id, parent.author_id))
     if tags:
         stored.insert_tags(connection, post_id=post.id, tags=tags, now_ms=now_ms)
@@ -351,6 +353,11 @@ def remember_key(connection: Connection, *, account_id: int, key: str, answer_id
     stored.put_idempotent(connection, account_id=account_id, key=key, post_id=answer_id, now_ms=now_ms)
 
 
+def is_counted_reply(visibility: Visibility) -> bool:
+    """Return whether a reply is counted at the post that it answers: where every visitor of that post may see it."""
+    return visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
+
+
 def delete_post(
     connection: Connection, *, author_id: int, post_id: int, now_ms: int, delete_media: bool = False
 ) -> Post:
@@ -359,7 +366,7 @@ def delete_post(
     Its media are kept for a day, so that it can be written anew, or go too (`delete_media`).
     """
     found = stored.posts(connection, post_ids=[post_id]).get(post_id)
-    if found is None or found.author_id != author_id:
+    if found is None or found.author_id != author_id or not stored.lock_post(connection, post_id=post_id):
         raise NotFound
     if found.boost_of_id is not None:
         unboost(connection, account_id=author_id, post_id=found.boost_of_id, now_ms=now_ms)
@@ -372,13 +379,17 @@ def delete_post(
         connection.tell(PostChanged(reply_id, replier_id))
     stored.orphan_replies(connection, post_id=post_id)
     if found.in_reply_to_id is not None:
-        stored.add_replies(connection, post_id=found.in_reply_to_id, delta=-1)
+        if is_counted_reply(found.visibility) and not is_hidden(
+            accounts.state(connection, account_id=author_id)
+        ):
+            stored.add_replies(connection, post_id=found.in_reply_to_id, delta=-1)
         connection.tell(PostChanged(found.in_reply_to_id, found.in_reply_to_account_id or 0))
     media.let_go(connection, media=found.media, delete_media=delete_media, now_ms=now_ms)
     places = conversations.lock_of_post(connection, post_id=post_id)
     stored.delete_post(connection, post_id=post_id)
     conversations.settle(connection, post_id=post_id, places=places)
-    accounts.add_post_count(connection, account_id=author_id, delta=-1)
+    if found.visibility is not Visibility.DIRECT:
+        accounts.add_post_count(connection, account_id=author_id, delta=-1)
     connection.tell(
         PostDeleted(
             post_id=post_id,
@@ -454,7 +465,8 @@ def unboost(connection: Connection, *, account_id: int, post_id: int, now_ms: in
     boost_id = stored.delete_boost(connection, post_id=original.id, account_id=account_id)
     if boost_id is None:
         return
-    stored.add_boosts(connection, post_id=original.id, delta=-1)
+    if not is_hidden(accounts.state(connection, account_id=account_id)):
+        stored.add_boosts(connection, post_id=original.id, delta=-1)
     accounts.add_post_count(connection, account_id=account_id, delta=-1)
     stored_notifications.forget(
         connection,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from stormpetrel.errors import Forbidden, Invalid, NotFound
 from stormpetrel.model import text as texts
-from stormpetrel.model.account import AccountState
+from stormpetrel.model.account import AccountState, is_hidden
 from stormpetrel.model.characters import is_too_long
 from stormpetrel.model.event import AccountChanged, RelationshipChanged
 from stormpetrel.model.notification import Kind
@@ -158,7 +158,18 @@ def _tell_counts(connection: Connection, account_id: int, other_id: int) -> None
 
 def _end_follow(connection: Connection, *, follower_id: int, followed_id: int) -> None:
     if stored.delete_follow(connection, follower_id=follower_id, followed_id=followed_id):
-        accounts.add_follow_counts(connection, follower_id=follower_id, followed_id=followed_id, delta=-1)
+        accounts.add_follow_counts(
+            connection,
+            follower_id=follower_id,
+            followed_id=followed_id,
+            delta=-1,
+            # What a hidden account adds to the other's count was taken back when it was hidden.
+            hidden_ids=[
+                account_id
+                for account_id in (follower_id, followed_id)
+                if is_hidden(accounts.state(connection, account_id=account_id))
+            ],
+        )
         _tell_counts(connection, follower_id, followed_id)
         # Only whom one follows is in one's lists and on one's profile.
         lists.forget(connection, account_id=follower_id, member_id=followed_id)

@@ -333,14 +333,21 @@ def delete_account(connection: Connection, *, account_id: int) -> None:
     connection.run(_DELETE, account_id=account_id)
 
 
-def add_follow_counts(connection: Connection, *, follower_id: int, followed_id: int, delta: int) -> None:
+def add_follow_counts(
+    connection: Connection, *, follower_id: int, followed_id: int, delta: int, hidden_ids: Sequence[int] = ()
+) -> None:
     """Adds `delta` to what the follower follows and to the followed's followers.
 
-    In the order of ids, so that two such transactions cannot wait for each other.
+    A hidden account counts nowhere: the other one's count stays. In the order of ids, so that two such transactions
+    cannot wait for each other.
     """
-    changes = sorted([(follower_id, _ADD_FOLLOWING), (followed_id, _ADD_FOLLOWERS)], key=lambda item: item[0])
-    for account_id, statement in changes:
-        connection.run(statement, account_id=account_id, delta=delta)
+    changes = sorted(
+        [(follower_id, _ADD_FOLLOWING, followed_id), (followed_id, _ADD_FOLLOWERS, follower_id)],
+        key=lambda item: item[0],
+    )
+    for account_id, statement, other_id in changes:
+        if other_id not in hidden_ids:
+            connection.run(statement, account_id=account_id, delta=delta)
 
 
 def add_post_count(connection: Connection, *, account_id: int, delta: int) -> None:

@@ -80,6 +80,7 @@ _BOOST_ID = sql("SELECT id FROM posts WHERE boost_of_id = :post_id AND author_id
 _BOOSTS = sql("SELECT id, author_id FROM posts WHERE boost_of_id = :post_id")
 _REPLIES = sql("SELECT id, author_id FROM posts WHERE in_reply_to_id = :post_id")
 _ORPHAN_REPLIES = sql("UPDATE posts SET in_reply_to_id = NULL WHERE in_reply_to_id = :post_id")
+_LOCK_POST = sql("UPDATE posts SET replies_count = replies_count WHERE id = :post_id")
 _ADD_REPLIES = sql("UPDATE posts SET replies_count = replies_count + :delta WHERE id = :post_id")
 _ADD_BOOSTS = sql("UPDATE posts SET boosts_count = boosts_count + :delta WHERE id = :post_id")
 _ADD_FAVOURITES = sql("UPDATE posts SET favourites_count = favourites_count + :delta WHERE id = :post_id")
@@ -306,6 +307,14 @@ def replies(connection: Connection, *, post_id: int) -> list[tuple[int, int]]:
 def orphan_replies(connection: Connection, *, post_id: int) -> None:
     """Replies to the post answer nothing from now on."""
     connection.run(_ORPHAN_REPLIES, post_id=post_id)
+
+
+def lock_post(connection: Connection, *, post_id: int) -> bool:
+    """Keep others from changing the post until the end of the transaction; False when it is gone by now.
+
+    On PostgreSQL two that delete a post at once both find it; the second waits here, and then finds it gone.
+    """
+    return connection.run(_LOCK_POST, post_id=post_id) > 0
 
 
 def add_replies(connection: Connection, *, post_id: int, delta: int) -> None:

@@ -116,11 +116,12 @@ class Fragments:
             case PostCreated():
                 # The counts of what it answers or repeats.
                 self._drop((event.in_reply_to_id, event.boost_of_id))
-            case AccountChanged(account_id=account_id):
+            case AccountChanged(account_id=account_id, hidden=False):
                 self._drop((account_id,))
                 for post_id in tuple(self._by_account.get(account_id, ())):
                     self._remove(post_id)
-            case AllChanged():
+            case AllChanged() | AccountChanged():
+                # An account that is hidden, or shown again, changes the counts of whatever it touched.
                 self.generation += 1
                 self._forgotten_generation = self.generation
                 self._kept.clear()
