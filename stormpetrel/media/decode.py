@@ -96,9 +96,14 @@ def _film(path: Path, found: Format, directory: Path) -> Answer:
     if not films.is_there():
         raise Refused("This server does not take video or sound")
     film = films.probe(path, found)
-    main = films.strip(path, found, directory)
     if not film.width:
+        main = films.strip(path, found, directory)
         return Answer(kind=MediaKind.AUDIO, main=main, duration_ms=film.duration_ms, bit_rate=film.bit_rate)
+    if film.plays_everywhere:
+        main = films.strip(path, found, directory)
+    else:
+        main = films.playable(path, found, directory)
+        film = films.probe(directory / main, sniffed(directory / main))
     frame = films.first_frame(path, found, directory)
     image = pictures.open_checked(frame, sniffed(frame), max_pixels=films.MAX_MATRIX)
     plain = pictures.pixels_of(image)

@@ -27,14 +27,22 @@ PROBE_TIMEOUT_S = 10
 WORK_TIMEOUT_S = 60
 _VIDEO_CODECS = frozenset({"h264", "hevc", "vp8", "vp9", "av1"})
 _AUDIO_CODECS = frozenset({"aac", "mp3", "opus", "vorbis", "flac", "pcm_s16le", "pcm_s24le", "pcm_u8"})
+_PLAIN_PIXELS = frozenset({"yuv420p", "yuvj420p"})
 _NO_ROOM_TEXT = b"No space left on device"
 _PR_SET_PDEATHSIG = 1
 _FLAGS = ("-nostdin", "-v", "error", "-protocol_whitelist", "file")
 
 
+class TooSlow(Refused):
+    """A program did not finish in its time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Film:
-    """What ffprobe says. Sound alone has no width and height."""
+    """What ffprobe says. Sound alone has no width and height; those of a film are as it is shown, turned.
+
+    `plays_everywhere`: H.264 with 4:2:0 in MP4, with sound that goes with it.
+    """
 
     width: int
     height: int
@@ -42,6 +50,11 @@ class Film:
     bit_rate: int
     frame_rate: str
     has_sound: bool
+    plays_everywhere: bool = True
+
+
+class _SideData(msgspec.Struct):
+    rotation: float = 0.0
 
 
 class _Stream(msgspec.Struct):
@@ -50,7 +63,14 @@ class _Stream(msgspec.Struct):
     width: int = 0
     height: int = 0
     avg_frame_rate: str = "0/0"
+    pix_fmt: str = ""
     disposition: dict[str, int] = {}
+    side_data_list: list[_SideData] = []
+
+    @property
+    def is_on_its_side(self) -> bool:
+        """Whether it is shown turned by a quarter, as phones film upright."""
+        return any(round(one.rotation) % 180 == 90 for one in self.side_data_list)
 
 
 class _Container(msgspec.Struct):
@@ -103,8 +123,18 @@ def probe(path: Path, found: Format) -> Film:
         raise Refused(f"{film.width}x{film.height} is too large for a film (maximum is {MAX_MATRIX} pixels)")
     if _rate(film.avg_frame_rate) > MAX_FRAME_RATE:
         raise Refused(f"The film has too many frames a second (maximum is {MAX_FRAME_RATE})")
+    width, height = (film.height, film.width) if film.is_on_its_side else (film.width, film.height)
     return Film(
-        film.width, film.height, int(duration_s * 1000), bit_rate, film.avg_frame_rate, has_sound=bool(sounds)
+        width,
+        height,
+        int(duration_s * 1000),
+        bit_rate,
+        film.avg_frame_rate,
+        has_sound=bool(sounds),
+        plays_everywhere=found.extension == "mp4"
+        and film.codec_name == "h264"
+        and film.pix_fmt in _PLAIN_PIXELS
+        and (not sounds or sounds[0].codec_name in ("aac", "mp3")),
     )
 
 
@@ -128,6 +158,26 @@ def strip(path: Path, found: Format, directory: Path) -> str:
         timeout_s=WORK_TIMEOUT_S,
     )
     return name
+
+
+def playable(path: Path, found: Format, directory: Path) -> str:
+    """Return the name of the same film as every browser and app plays it: H.264 with 4:2:0 and AAC, in MP4.
+
+    One that takes too long to make so is stored as it came: some play it.
+    """
+    try:
+        _run(
+            "ffmpeg",
+            *(*_FLAGS, "-f", found.reader, "-i", f"file:{path}", "-map", "0:V:0", "-map", "0:a:0?"),
+            *("-map_metadata", "-1", "-map_chapters", "-1", "-map_metadata:s", "-1", "-threads", "1"),
+            *("-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-pix_fmt", "yuv420p"),
+            *("-vf", "crop=trunc(iw/2)*2:trunc(ih/2)*2", "-c:a", "aac", "-ac", "2"),
+            *("-fflags", "+bitexact", "-movflags", "+faststart", "-y", f"file:{directory / 'main.mp4'}"),
+            timeout_s=WORK_TIMEOUT_S,
+        )
+    except TooSlow:
+        return strip(path, found, directory)
+    return "main.mp4"
 
 
 def from_animation(path: Path, directory: Path) -> str:
@@ -177,7 +227,7 @@ def _run(program: str, *arguments: str, timeout_s: float) -> bytes:
             preexec_fn=die_with_parent,
         )
     except subprocess.TimeoutExpired as error:
-        raise Refused("The file took too long to read") from error
+        raise TooSlow("The file took too long to read") from error
     if _NO_ROOM_TEXT in done.stderr:
         raise OSError(errno.ENOSPC, program)
     if done.returncode != 0:

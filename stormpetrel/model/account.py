@@ -144,7 +144,8 @@ def username_problem(username: str) -> str | None:
 def clean_address(email: str) -> str:
     """Return an e-mail address as it is stored and looked up: trimmed, its domain in ASCII (RFC 5890)."""
     local, at, domain = trimmed(email).rpartition("@")
-    return f"{local}{at}{ascii_domain(domain)}" if at else domain
+    # One in ASCII stays as it was typed, capitals too: look-ups do not care.
+    return f"{local}{at}{domain if domain.isascii() else ascii_domain(domain)}" if at else domain
 
 
 def ascii_domain(domain: str) -> str:

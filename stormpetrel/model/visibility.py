@@ -12,7 +12,8 @@ class Facts:
     """A post and one reader. Without a reader everything that speaks of one is False.
 
     `author_hidden`: the reader blocks or mutes the author; that does not make a post unreadable, but keeps it
-    out of lists. `post_hidden`: by moderators; `original_hidden`: what it boosts was, or is suspended's.
+    out of lists. `post_hidden`: by moderators; `original_hidden`: what it boosts was, or is suspended's, or
+    of an author who blocks the reader.
     """
 
     post_id: int

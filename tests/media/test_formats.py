@@ -44,8 +44,31 @@ TAKEN = {
     "film.webm": (
         (*PATTERN, *TONE, "-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus"),
         MediaKind.VIDEO,
-        ["vp8", "opus"],
-        "video/webm",
+        ["h264", "aac"],
+        "video/mp4",
+    ),
+    "film-422.mp4": (
+        (*PATTERN, *TONE, "-c:v", "libx264", "-pix_fmt", "yuv422p", "-c:a", "aac"),
+        MediaKind.VIDEO,
+        ["h264", "aac"],
+        "video/mp4",
+    ),
+    "film-hevc.mp4": (
+        (
+            *PATTERN,
+            *TONE,
+            "-c:v",
+            "libx265",
+            "-x265-params",
+            "log-level=error",
+            "-tag:v",
+            "hvc1",
+            "-c:a",
+            "aac",
+        ),
+        MediaKind.VIDEO,
+        ["h264", "aac"],
+        "video/mp4",
     ),
     "film.mp4": ((*PATTERN, *TONE, *H264, "-c:a", "aac"), MediaKind.VIDEO, ["h264", "aac"], "video/mp4"),
     "silent.mp4": ((*PATTERN, *H264), MediaKind.GIFV, ["h264"], "video/mp4"),
@@ -96,7 +119,7 @@ def kept(data: bytes, directory: Path) -> tuple[Decoded, Path]:
 
 
 @pytest.mark.parametrize("name", TAKEN)
-def test_a_recording_is_kept_as_it_is_without_what_it_says_of_its_maker(
+def test_a_recording_plays_everywhere_and_says_nothing_of_its_maker(
     recorded: Path, tmp_path: Path, name: str
 ) -> None:
     _, kind, codecs, served = TAKEN[name]
@@ -109,6 +132,7 @@ def test_a_recording_is_kept_as_it_is_without_what_it_says_of_its_maker(
     probe = ["ffprobe", "-v", "error", "-show_format", "-show_streams", "-of", "json", str(path)]
     said = json.loads(subprocess.run(probe, check=True, capture_output=True).stdout)
     assert [stream["codec_name"] for stream in said["streams"]] == codecs
+    assert {stream.get("pix_fmt", "yuv420p") for stream in said["streams"]} == {"yuv420p"}
     if kind is MediaKind.AUDIO:
         assert (decoded.width, decoded.preview_key, decoded.blurhash) == (0, "", "")
     else:
@@ -209,3 +233,27 @@ def test_every_kind_of_picture_that_the_instance_names_is_taken() -> None:
         assert taken is not None
         found.add(taken.content_type)
     assert found == set(PICTURE_TYPES)
+
+
+def test_a_film_that_is_shown_upright_is_measured_so(tmp_path: Path) -> None:
+    require("ffmpeg")
+    flat, upright = tmp_path / "flat.mp4", tmp_path / "upright.mp4"
+    for command in (
+        [*PATTERN, *TONE, "-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", flat],
+        # As phones do: the picture lies on its side, and a matrix says how to turn it.
+        ["-display_rotation:v:0", "90", "-i", flat, "-c", "copy", upright],
+    ):
+        done = subprocess.run(
+            ["ffmpeg", "-v", "error", "-y", *command], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            # Older releases have no such option: the matrix is written into the file instead.
+            data = bytearray(flat.read_bytes())
+            at = data.find(b"tkhd")
+            matrix = at + 4 + 4 + (20 if data[at + 4] == 0 else 32) + 16
+            turned = (0, 0x10000, 0, -0x10000, 0, 0, 48 << 16, 0, 0x40000000)
+            data[matrix : matrix + 36] = b"".join(value.to_bytes(4, signed=True) for value in turned)
+            upright.write_bytes(data)
+    decoded, _ = kept(upright.read_bytes(), tmp_path)
+    assert (decoded.width, decoded.height) == (48, 64)
+    assert decoded.preview_width * 64 == decoded.preview_height * 48

@@ -17,7 +17,7 @@ def test_another_secret_is_refused_while_others_serve_and_noted_when_none_does(
     require_same_secret(database_url, FIRST)
     slot = take_slot(database_url)
     require_same_secret(database_url, FIRST)
-    with pytest.raises(SetupError, match="copy their secret.key"):
+    with pytest.raises(SetupError, match=r"copy their secret\.key"):
         require_same_secret(database_url, SECOND)
     slot.release()
     assert not caplog.records
