@@ -7,6 +7,7 @@ import secrets
 import msgspec
 
 from stormpetrel.api.entities import Entity
+from stormpetrel.http.passwords import network_slot
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.http.routing import Actor, Route
@@ -64,6 +65,7 @@ async def create(request: Request) -> Response:
         client_id=client_id,
         client_secret_hash=secret_hash(client_secret),
         now_ms=request.now_ms,
+        network=network_slot(request),
     )
     return json(
         CredentialApplication(

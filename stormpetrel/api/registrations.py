@@ -10,6 +10,7 @@ from stormpetrel.api.apps import SECRET_BYTES
 from stormpetrel.api.entities import Token
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import NOT_ACCEPTED, Forbidden
+from stormpetrel.http.passwords import network_slot
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.model.access import secret_hash
@@ -64,6 +65,7 @@ async def create(request: Request) -> Response:
         scopes=request.access.scopes,
         token_hash=secret_hash(access_token),
         confirmation=site.fresh_link() if site.config.confirms_addresses else None,
+        network=network_slot(request),
         now_ms=request.now_ms,
     )
     return json(
@@ -85,6 +87,7 @@ def _sign_up(
     scopes: tuple[str, ...],
     token_hash: bytes,
     confirmation: NewLink | None,
+    network: int,
     now_ms: int,
 ) -> None:
     """Account and token together: an app must not be left with one and without the other."""
@@ -98,6 +101,7 @@ def _sign_up(
         registration="open",
         now_ms=now_ms,
         confirmation=confirmation,
+        network=network,
     )
     access_rules.create_token(
         connection,

@@ -78,6 +78,19 @@ MAIL_STRANGERS = Quota("mail.strangers", 4, 15 * MINUTE_S)
 MAIL_OWN = Quota("mail.own", 5, 12 * MINUTE_S)
 """Sent to one account because it asked, or a device that is known to it."""
 
+# What strangers and new accounts may put into the store. An account that is older than YOUNG_MS has only the first.
+YOUNG_MS = 3 * DAY_S * 1000
+APPS = Quota("apps", 60, MINUTE_S)
+"""Applications registered from one network: a school's phones, and an app that registers with each start."""
+SIGN_UPS = Quota("sign_ups", 20, 2 * MINUTE_S)
+"""Accounts made from one network: a room full of people, then one every two minutes."""
+YOUNG_POSTS = Quota("young.posts", 300, 12)
+"""Posts by a young account."""
+YOUNG_MENTIONS = Quota("young.mentions", 200, 20)
+"""Accounts named by a young account that do not follow it."""
+YOUNG_FOLLOWS = Quota("young.follows", 300, MINUTE_S)
+"""Follows, and requests to follow, by a young account."""
+
 
 def slot(secret: bytes, who: str) -> int:
     """The row that counts `who`, a network or a typed name. Keyed, so that nobody can choose one."""

@@ -26,7 +26,8 @@ from stormpetrel.model.characters import BYTES_PER_CHARACTER, is_too_long
 from stormpetrel.model.event import AccessChanged, AccountChanged
 from stormpetrel.model.mail import NewLink
 from stormpetrel.model.post import Visibility
-from stormpetrel.rules import access
+from stormpetrel.model.quota import SIGN_UPS
+from stormpetrel.rules import access, quotas
 from stormpetrel.rules.languages import clean_language
 from stormpetrel.rules.mail import send_confirmation
 from stormpetrel.rules.relationships import accept_follow
@@ -103,6 +104,9 @@ def user_by_login(connection: Connection, *, login: str) -> User | None:
     return None if username_problem(name) else stored.user_by_name(connection, username=name)
 
 
+TOO_MANY_SIGN_UPS = "Many people have signed up from this network just now. Please try again in a few minutes"
+
+
 def sign_up(
     connection: Connection,
     *,
@@ -116,12 +120,14 @@ def sign_up(
     role: Role = Role.MEMBER,
     by_operator: bool = False,
     confirmation: NewLink | None = None,
+    network: int | None = None,
 ) -> Account:
     """A new account with its user; waits for approval where `registration` is "approval".
 
     `confirmation`: the link that is sent, and must be followed first; approval comes after that.
-    `by_operator`: from the command line; then `registration` does not count and reserved names are free.
-    Raises Forbidden when sign-up is closed, Invalid with `fields` for what is wrong or taken.
+    `by_operator`: from the command line; then `registration` does not count and reserved names are free. `network`:
+    whose quota it takes (model/quota.py: slot). Raises Forbidden when sign-up is closed, Invalid with `fields` for
+    what is wrong or taken, TooMany.
     """
     if registration == "closed" and not by_operator:
         raise Forbidden("This place takes no new members at the moment")
@@ -147,6 +153,8 @@ def sign_up(
         wrong["reason"] = BLANK
     if wrong:
         raise invalid_fields(wrong)
+    if network is not None:
+        quotas.require(connection, SIGN_UPS, network, now_ms=now_ms, text=TOO_MANY_SIGN_UPS)
     account_id = connection.new_id(now_ms)
     state = AccountState.PENDING if waits else AccountState.ACTIVE
     if confirmation is not None and not by_operator:

@@ -23,6 +23,8 @@ from stormpetrel.model.access import (
     parse_scopes,
     secret_hash,
 )
+from stormpetrel.model.quota import APPS
+from stormpetrel.rules import quotas
 from stormpetrel.rules.access import create_token
 from stormpetrel.storage import applications as stored
 from stormpetrel.storage.connection import Connection
@@ -32,6 +34,9 @@ MAX_NAME = 60
 MAX_URL = 2000
 """Both as Mastodon has them."""
 MAX_REDIRECT_URIS = 20
+MAX_REDIRECT_CHARACTERS = 4000
+"""All together: twenty of the longest took 40 KB of the store."""
+TOO_MANY_APPS = "Many applications were registered from this network just now. Please try again in a minute"
 CODE_AGE_S = 600
 """RFC 6749 §4.1.2: ten minutes at most."""
 
@@ -85,8 +90,9 @@ def register(
     client_id: str,
     client_secret_hash: bytes,
     now_ms: int,
+    network: int | None = None,
 ) -> Application:
-    """The new application. Raises Invalid when a value cannot be taken; `fields` says which and why.
+    """The new application. Raises Invalid when a value cannot be taken; `fields` says which and why; TooMany.
 
     `scopes` as the app wrote them, separated by spaces; empty: the default, `read`.
     """
@@ -105,6 +111,8 @@ def register(
             "Validation failed: " + ", ".join(f"{_SHOWN[field]} {fields[field]}" for field in fields),
             fields=fields,
         )
+    if network is not None:
+        quotas.require(connection, APPS, network, now_ms=now_ms, text=TOO_MANY_APPS)
     application = Application(
         id=connection.new_id(now_ms),
         client_id=client_id,
@@ -153,6 +161,8 @@ def _website_problem(website: str) -> str | None:
 def _redirect_uris_problem(uris: tuple[str, ...]) -> str | None:
     if not uris:
         return BLANK
+    if sum(map(len, uris)) > MAX_REDIRECT_CHARACTERS:
+        return too_long(MAX_REDIRECT_CHARACTERS)
     if len(uris) > MAX_REDIRECT_URIS:
         return f"has too many lines (maximum is {MAX_REDIRECT_URIS})"
     return next((problem for problem in map(redirect_uri_problem, uris) if problem), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stormpetrel.errors import Invalid, NotFound
-from stormpetrel.model.account import Account, AccountState, clean_address, email_problem
+from stormpetrel.model.account import Account, AccountState, ascii_domain, email_problem
 from stormpetrel.model.characters import is_too_long, trimmed
 from stormpetrel.model.moderation import (
     MAX_ANNOUNCEMENT,
@@ -178,7 +178,7 @@ def email_domains(connection: Connection) -> list[str]:
 
 
 def _domain(written: str) -> str:
-    return clean_address(f"a@{trimmed(written).removeprefix('@')}").removeprefix("a@")
+    return ascii_domain(trimmed(written).removeprefix("@"))
 
 
 def block_email_domain(connection: Connection, actor: Moderator, *, domain: str, now_ms: int) -> None:

@@ -26,10 +26,11 @@ from stormpetrel.model.post import (
     Thread,
     Visibility,
 )
+from stormpetrel.model.quota import YOUNG_MENTIONS, YOUNG_POSTS
 from stormpetrel.model.visibility import Facts, may_list, may_see
-from stormpetrel.rules import conversations, media, notifications, polls
+from stormpetrel.rules import conversations, media, notifications, polls, quotas
 from stormpetrel.rules.languages import clean_language
-from stormpetrel.storage import accounts, outbox
+from stormpetrel.storage import accounts, outbox, relationships
 from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage import posts as stored
 from stormpetrel.storage.connection import Connection
@@ -42,6 +43,10 @@ MAX_THREAD = 4096
 MAX_VISITOR_ANCESTORS = 40
 MAX_VISITOR_DESCENDANTS = 60
 MAX_DEPTH = 20
+TOO_MANY_POSTS = "This account is new and has posted a lot. Please wait before you post again"
+TOO_MANY_MENTIONS = (
+    "This account is new and has named many people who do not follow it. Please wait before you name more"
+)
 
 
 # Reading
@@ -216,6 +221,14 @@ def create_post(
     mentions, tags = named_in(connection, text, domain=domain)
     require_allowed_mentions(draft, mentions, author_id=author_id)
     addressed = [mention.account_id for mention in mentions]
+    quotas.require_young(connection, YOUNG_POSTS, author_id, now_ms=now_ms, text=TOO_MANY_POSTS)
+    # Who is answered is no stranger.
+    strangers = set(addressed) - {author_id, 0 if parent is None else parent.author_id}
+    if strangers:
+        strangers -= relationships.followers_among(connection, account_id=author_id, ids=sorted(strangers))
+    quotas.require_young(
+        connection, YOUNG_MENTIONS, author_id, now_ms=now_ms, text=TOO_MANY_MENTIONS, uses=len(strangers)
+    )
     new_id = connection.new_id(now_ms)
     poll = None
     if draft.poll is not None:

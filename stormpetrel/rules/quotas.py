@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stormpetrel.errors import TooMany
-from stormpetrel.model.quota import Quota
+from stormpetrel.model.ids import time_ms
+from stormpetrel.model.quota import YOUNG_MS, Quota
 from stormpetrel.storage import quotas as stored
 from stormpetrel.storage.connection import Connection
 
@@ -30,6 +31,14 @@ def require(
     wait_ms = spend(connection, quota, slot, now_ms=now_ms, uses=uses)
     if wait_ms:
         raise TooMany(text, retry_after_s=-(-wait_ms // 1000))
+
+
+def require_young(
+    connection: Connection, quota: Quota, account_id: int, *, now_ms: int, text: str, uses: int = 1
+) -> None:
+    """Take `uses` of the quota where the account is young. Raise TooMany with `text`."""
+    if uses and now_ms - time_ms(account_id) < YOUNG_MS:
+        require(connection, quota, account_id, now_ms=now_ms, text=text, uses=uses)
 
 
 def give_back(connection: Connection, spent: Iterable[tuple[Quota, int]]) -> None:

@@ -11,8 +11,9 @@ from stormpetrel.model.characters import is_too_long
 from stormpetrel.model.event import AccountChanged, RelationshipChanged
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.page import Page
+from stormpetrel.model.quota import YOUNG_FOLLOWS
 from stormpetrel.model.relationship import Relationship
-from stormpetrel.rules import lists, notifications
+from stormpetrel.rules import lists, notifications, quotas
 from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import accounts
 from stormpetrel.storage import notifications as stored_notifications
@@ -49,6 +50,9 @@ def relationships(
     return stored.relationships(connection, reader_id=reader_id, account_ids=account_ids, now_ms=now_ms)
 
 
+TOO_MANY_FOLLOWS = "This account is new and has followed many others. Please wait before you follow more"
+
+
 def follow(
     connection: Connection,
     *,
@@ -71,6 +75,7 @@ def follow(
     _target(connection, follower_id, followed_id, "You cannot follow yourself")
     if stored.block_between(connection, account_id=follower_id, other_id=followed_id):
         raise Forbidden("This action is not allowed")
+    quotas.require_young(connection, YOUNG_FOLLOWS, follower_id, now_ms=now_ms, text=TOO_MANY_FOLLOWS)
     old = stored.follow_options(connection, follower_id=follower_id, followed_id=followed_id)
     show_boosts = show_boosts if show_boosts is not None else (old[0] if old else True)
     notify = notify if notify is not None else (old[1] if old else False)

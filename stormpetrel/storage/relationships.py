@@ -414,3 +414,8 @@ def unendorse(connection: Connection, *, account_id: int, target_id: int) -> Non
 def endorsements(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
     """(internal id, whom the account shows on its profile) newest first."""
     return _ENDORSEMENTS.run(connection, page, account_id=account_id)
+
+
+def followers_among(connection: Connection, *, account_id: int, ids: Sequence[int]) -> set[int]:
+    """Return those of the accounts that follow the account."""
+    return {row[0] for row in connection.all(_FOLLOWERS_AMONG, reader_id=account_id, account_ids=ids)}

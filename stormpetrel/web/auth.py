@@ -185,6 +185,7 @@ async def sign_up(request: Request) -> Response:
                 registration=registration,
                 now_ms=request.now_ms,
                 confirmation=(request.site.fresh_link() if request.site.config.confirms_addresses else None),
+                network=network_slot(request),
             )
         except Invalid as refusal:
             problems = refusal.fields or {"username": refusal.safe_text}

@@ -10,6 +10,7 @@ import pytest
 from stormpetrel.errors import NotFound
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Visibility
+from stormpetrel.model.quota import YOUNG_MS
 from stormpetrel.rules import accounts, posts, relationships, timelines
 from tests.community import block, boost, follow, mute
 from tests.store import Store
@@ -103,6 +104,7 @@ def test_nothing_of_a_suspended_account_is_shown_and_all_of_it_is_back_afterward
 
 def test_home_goes_on_behind_hundreds_of_posts_that_do_not_belong_there(store: Store) -> None:
     reader, friend, stranger = store.person(), store.person(), store.person()
+    store.now_ms += YOUNG_MS
     follow(store, reader, friend)
     first = store.post(friend, "first")
     question = store.post(stranger, "why?")

@@ -1,0 +1,108 @@
+"""What strangers and new accounts may put into the store, and that ordinary use is never refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from stormpetrel.errors import Invalid, TooMany
+from stormpetrel.model import quota as quotas
+from stormpetrel.rules import accounts, applications, relationships
+from tests.store import Store
+
+
+def register(store: Store, number: int, network: int, uris: tuple[str, ...] = ("app://x",)) -> None:
+    store.do(
+        applications.register,
+        name="an app",
+        redirect_uris=uris,
+        scopes="read",
+        website="",
+        client_id=f"client {network} {number}",
+        client_secret_hash=b"-",
+        now_ms=store.now_ms,
+        network=network,
+    )
+
+
+def sign_up(store: Store, number: int, network: int) -> None:
+    store.do(
+        accounts.sign_up,
+        username=f"new_{network}_{number}",
+        email=f"new{network}.{number}@example.org",
+        password_hash="-",
+        reason="",
+        locale="en",
+        registration="open",
+        now_ms=store.now_ms,
+        network=network,
+    )
+
+
+@pytest.mark.parametrize(("act", "quota"), [(register, quotas.APPS), (sign_up, quotas.SIGN_UPS)])
+def test_one_network_has_so_many_at_once_and_others_have_theirs(
+    store: Store, act, quota: quotas.Quota
+) -> None:
+    for number in range(quota.burst):
+        act(store, number, 1)
+    with pytest.raises(TooMany) as raised:
+        act(store, 1000, 1)
+    assert 0 < raised.value.retry_after_s <= quota.every_s + 1
+    act(store, 0, 2)
+    store.now_ms += quota.every_ms
+    act(store, 1001, 1)
+
+
+def test_an_application_has_a_few_kilobytes(store: Store) -> None:
+    with pytest.raises(Invalid, match="too long"):
+        register(store, 1, 1, tuple(f"https://app.example/{n}/{'x' * 1900}" for n in range(3)))
+
+
+def test_a_young_account_names_few_strangers_and_an_older_one_as_many_as_it_likes(store: Store) -> None:
+    author = store.person("author")
+    people = [store.person("named") for _ in range(5)]
+    text = " ".join(f"@{store.name(person)}" for person in people)
+    for _ in range(quotas.YOUNG_MENTIONS.burst // 5):
+        store.post(author, text)
+    with pytest.raises(TooMany, match="new and has named"):
+        store.post(author, text)
+    # Those who follow the author want to hear of it.
+    for person in people:
+        store.do(
+            relationships.follow,
+            follower_id=person,
+            followed_id=author,
+            show_boosts=None,
+            notify=None,
+            now_ms=store.now_ms,
+        )
+    store.post(author, text)
+    store.now_ms += quotas.YOUNG_MS
+    elder = [store.person("other") for _ in range(5)]
+    for _ in range(quotas.YOUNG_MENTIONS.burst):
+        store.post(author, " ".join(f"@{store.name(person)}" for person in elder))
+
+
+def test_a_young_account_posts_and_follows_within_bounds(store: Store) -> None:
+    author, target = store.person("author"), store.person("target")
+    for _ in range(quotas.YOUNG_POSTS.burst):
+        store.post(author)
+    with pytest.raises(TooMany):
+        store.post(author)
+    for _ in range(quotas.YOUNG_FOLLOWS.burst):
+        _follow(store, author, target)
+    with pytest.raises(TooMany):
+        _follow(store, author, target)
+    store.now_ms += quotas.YOUNG_MS
+    for _ in range(2 * quotas.YOUNG_POSTS.burst):
+        store.post(author)
+
+
+def _follow(store: Store, follower: int, followed: int) -> None:
+    store.do(
+        relationships.follow,
+        follower_id=follower,
+        followed_id=followed,
+        show_boosts=None,
+        notify=None,
+        now_ms=store.now_ms,
+    )
