@@ -11,6 +11,8 @@ import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
 
+from stormpetrel.model.ids import time_ms
+
 SLOTS = 262_144
 """Rows of one quota that count networks and typed names: two may share one by chance, nothing can be aimed at one."""
 MINUTE_S = 60
@@ -86,10 +88,15 @@ SIGN_UPS = Quota("sign_ups", 20, 2 * MINUTE_S)
 """Accounts made from one network: a room full of people, then one every two minutes."""
 YOUNG_POSTS = Quota("young.posts", 300, 12)
 """Posts by a young account."""
-YOUNG_MENTIONS = Quota("young.mentions", 200, 20)
-"""Accounts named by a young account that do not follow it."""
+YOUNG_MENTIONS = Quota("young.mentions", 60, MINUTE_S)
+"""Accounts named by a young account for the first time that do not follow it."""
 YOUNG_FOLLOWS = Quota("young.follows", 300, MINUTE_S)
 """Follows, and requests to follow, by a young account."""
+
+
+def is_young(account_id: int, *, now_ms: int) -> bool:
+    """Return whether the account was made less than YOUNG_MS ago."""
+    return now_ms - time_ms(account_id) < YOUNG_MS
 
 
 def slot(secret: bytes, who: str) -> int:

@@ -26,7 +26,7 @@ from stormpetrel.model.post import (
     Thread,
     Visibility,
 )
-from stormpetrel.model.quota import YOUNG_MENTIONS, YOUNG_POSTS
+from stormpetrel.model.quota import YOUNG_MENTIONS, YOUNG_POSTS, is_young
 from stormpetrel.model.visibility import Facts, may_list, may_see
 from stormpetrel.rules import conversations, media, notifications, polls, quotas
 from stormpetrel.rules.languages import clean_language
@@ -222,13 +222,7 @@ def create_post(
     require_allowed_mentions(draft, mentions, author_id=author_id)
     addressed = [mention.account_id for mention in mentions]
     quotas.require_young(connection, YOUNG_POSTS, author_id, now_ms=now_ms, text=TOO_MANY_POSTS)
-    # Who is answered is no stranger.
-    strangers = set(addressed) - {author_id, 0 if parent is None else parent.author_id}
-    if strangers:
-        strangers -= relationships.followers_among(connection, account_id=author_id, ids=sorted(strangers))
-    quotas.require_young(
-        connection, YOUNG_MENTIONS, author_id, now_ms=now_ms, text=TOO_MANY_MENTIONS, uses=len(strangers)
-    )
+    _require_few_strangers(connection, author_id=author_id, addressed=addressed, now_ms=now_ms)
     new_id = connection.new_id(now_ms)
     poll = None
     if draft.poll is not None:
@@ -354,6 +348,20 @@ def answered(connection: Connection, *, author_id: int, post_id: int, now_ms: in
     except NotFound as error:
         raise NotFound("The post that this answers is not there any more") from error
     return parent
+
+
+def _require_few_strangers(
+    connection: Connection, *, author_id: int, addressed: Sequence[int], now_ms: int
+) -> None:
+    """Raise TooMany where a young account names many that do not follow it and that it has not named before."""
+    strangers = set(addressed) - {author_id}
+    if not strangers or not is_young(author_id, now_ms=now_ms):
+        return
+    strangers -= relationships.followers_among(connection, account_id=author_id, ids=sorted(strangers))
+    strangers -= stored.named_before(connection, author_id=author_id, account_ids=sorted(strangers))
+    quotas.require_young(
+        connection, YOUNG_MENTIONS, author_id, now_ms=now_ms, text=TOO_MANY_MENTIONS, uses=len(strangers)
+    )
 
 
 def forget_key(connection: Connection, *, account_id: int, key: str) -> None:

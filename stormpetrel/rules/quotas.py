@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stormpetrel.errors import TooMany
-from stormpetrel.model.ids import time_ms
-from stormpetrel.model.quota import YOUNG_MS, Quota
+from stormpetrel.model.quota import Quota, is_young
 from stormpetrel.storage import quotas as stored
 from stormpetrel.storage.connection import Connection
 
@@ -37,7 +36,7 @@ def require_young(
     connection: Connection, quota: Quota, account_id: int, *, now_ms: int, text: str, uses: int = 1
 ) -> None:
     """Take `uses` of the quota where the account is young. Raise TooMany with `text`."""
-    if uses and now_ms - time_ms(account_id) < YOUNG_MS:
+    if uses and is_young(account_id, now_ms=now_ms):
         require(connection, quota, account_id, now_ms=now_ms, text=text, uses=uses)
 
 

@@ -81,6 +81,10 @@ _BOOST_ID = sql("SELECT id FROM posts WHERE boost_of_id = :post_id AND author_id
 _BOOSTS = sql("SELECT id, author_id FROM posts WHERE boost_of_id = :post_id")
 _REPLIES = sql("SELECT id, author_id FROM posts WHERE in_reply_to_id = :post_id")
 _ORPHAN_REPLIES = sql("UPDATE posts SET in_reply_to_id = NULL WHERE in_reply_to_id = :post_id")
+_NAMED_BEFORE = sql(
+    "SELECT DISTINCT m.account_id FROM posts p JOIN mentions m ON m.post_id = p.id "
+    "WHERE p.author_id = :author_id AND m.account_id IN :account_ids[]"
+)
 _LOCK_POST = sql("UPDATE posts SET replies_count = replies_count WHERE id = :post_id")
 _ADD_REPLIES = sql("UPDATE posts SET replies_count = replies_count + :delta WHERE id = :post_id")
 _ADD_BOOSTS = sql("UPDATE posts SET boosts_count = boosts_count + :delta WHERE id = :post_id")
@@ -331,6 +335,11 @@ def add_boosts(connection: Connection, *, post_id: int, delta: int) -> None:
 def add_favourites(connection: Connection, *, post_id: int, delta: int) -> None:
     """Adds `delta` to the post's favourites."""
     connection.run(_ADD_FAVOURITES, post_id=post_id, delta=delta)
+
+
+def named_before(connection: Connection, *, author_id: int, account_ids: Sequence[int]) -> set[int]:
+    """Return those of the accounts that a post of the author's names already."""
+    return {row[0] for row in connection.all(_NAMED_BEFORE, author_id=author_id, account_ids=account_ids)}
 
 
 def insert_mentions(connection: Connection, *, post_id: int, account_ids: Iterable[int]) -> None:

@@ -37,6 +37,8 @@ const listening = (async () => {
 // To subscribe has no answer: pilots are posted until the stream was heard.
 while (!isReady) {
   await other.v1.statuses.create({ status: `@${name} pilot`, visibility: "direct" });
+  // A new account has a quota of posts.
+  await new Promise((go) => setTimeout(go, 20));
 }
 await other.v1.statuses.create({ status: `@${name} in earnest`, visibility: "direct" });
 await listening;

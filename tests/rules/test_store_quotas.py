@@ -58,28 +58,21 @@ def test_an_application_has_a_few_kilobytes(store: Store) -> None:
 
 
 def test_a_young_account_names_few_strangers_and_an_older_one_as_many_as_it_likes(store: Store) -> None:
-    author = store.person("author")
-    people = [store.person("named") for _ in range(5)]
-    text = " ".join(f"@{store.name(person)}" for person in people)
-    for _ in range(quotas.YOUNG_MENTIONS.burst // 5):
-        store.post(author, text)
-    with pytest.raises(TooMany, match="new and has named"):
-        store.post(author, text)
-    # Those who follow the author want to hear of it.
+    author, friend, late = store.person("author"), store.person("friend"), store.person("late")
+    people = [store.person("named") for _ in range(quotas.YOUNG_MENTIONS.burst)]
     for person in people:
-        store.do(
-            relationships.follow,
-            follower_id=person,
-            followed_id=author,
-            show_boosts=None,
-            notify=None,
-            now_ms=store.now_ms,
-        )
-    store.post(author, text)
+        store.post(author, f"@{store.name(person)}")
+    # Talking on with the same ones is no news to them.
+    for person in people:
+        store.post(author, f"@{store.name(person)} again")
+    with pytest.raises(TooMany, match="new and has named"):
+        store.post(author, f"@{store.name(late)}")
+    # Those who follow the author want to hear of it.
+    _follow(store, friend, author)
+    store.post(author, f"@{store.name(friend)}")
     store.now_ms += quotas.YOUNG_MS
-    elder = [store.person("other") for _ in range(5)]
-    for _ in range(quotas.YOUNG_MENTIONS.burst):
-        store.post(author, " ".join(f"@{store.name(person)}" for person in elder))
+    for _ in range(2 * quotas.YOUNG_MENTIONS.burst):
+        store.post(author, f"@{store.name(store.person('other'))}")
 
 
 def test_a_young_account_posts_and_follows_within_bounds(store: Store) -> None:
