@@ -30,6 +30,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from stormpetrel.cpu import current_meter
 from stormpetrel.errors import Busy, Invalid
+from stormpetrel.model import second_factor
 from stormpetrel.model.password import normal_form, password_weakness
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,11 @@ KINDS: dict[str, Callable[..., Any]] = {
     "hash_password": hash_password_now,
     "verify_password": verify_password_now,
     "password_weakness": password_weakness,
+    "totp_offer": second_factor.totp_offer,
+    "totp_accept": second_factor.totp_accept,
+    "totp_step": second_factor.totp_step,
+    "passkey_accept": second_factor.passkey_accept,
+    "passkey_count": second_factor.passkey_count,
 }
 """What the child can do. Arguments and results are whatever msgpack carries."""
 

@@ -58,6 +58,16 @@ def add_commands(commands: Commands[Any]) -> None:
         parser.add_argument("--json", action="store_true", help="as JSON")
     parser = add_command(
         group,
+        "second-factor",
+        _second_factor,
+        about="Shows which second factors an account has; --remove is for a member who lost them.",
+        example="stormpetrel user second-factor Nino --remove",
+    )
+    parser.add_argument("name", metavar="NAME", help="the username, in small or capital letters")
+    parser.add_argument("--remove", action="store_true", help="remove them; the owner gets a mail")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser = add_command(
+        group,
         "role",
         _role,
         about="Makes somebody a moderator, an admin, or a member again.",
@@ -134,6 +144,33 @@ def _set_password(args: argparse.Namespace) -> int:
                 connection, account_id=found.account_id, password_hash=password_hash, now_ms=at_ms
             )
     _tell(found, args, f"{found.username} has a new password, and is signed out everywhere")
+    return 0
+
+
+def _second_factor(args: argparse.Namespace) -> int:
+    from stormpetrel.config import load
+    from stormpetrel.rules.second_factors import factors, remove_all
+
+    with open_store(load(args.config).config.database_url) as connection:
+        found = user_named(connection, args.name)
+        if args.remove:
+            with change(connection) as at_ms:
+                remove_all(connection, account_id=found.account_id, now_ms=at_ms)
+        has = factors(connection, account_id=found.account_id)
+    if args.json:
+        print_json(
+            {
+                "username": found.username,
+                "app": has.totp is not None,
+                "passkeys": len(has.passkeys),
+                "recovery_codes": has.recovery_codes,
+            }
+        )
+    elif not has.any:
+        print(f"{found.username} has no second factor")
+    else:
+        app = "an authenticator app, " if has.totp is not None else ""
+        print(f"{found.username} has {app}{len(has.passkeys)} passkeys, {has.recovery_codes} recovery codes")
     return 0
 
 

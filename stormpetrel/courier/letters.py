@@ -62,6 +62,16 @@ button:
 
 The link works once, within half an hour. If you did not ask for this, ignore this mail: nobody is signed in.""",
 )
+_SECOND_FACTOR_CHANGED = (
+    "Your second factors were changed",
+    """an authenticator app, a passkey or the recovery codes of your account on {title} were just added, removed or
+replaced.
+
+If that was you, all is well. If not, set a new password at once, and look at what is there:
+
+{base_url}/auth/password/new
+{base_url}/settings/security""",
+)
 _WRONG_PASSWORDS = (
     "Wrong passwords for your account",
     """devices that you have not used before tried several wrong passwords for your account on {title}. None of
@@ -84,6 +94,7 @@ _SAID = {
     Notice.PASSWORD_CHANGED.value: _PASSWORD_CHANGED,
     Notice.ADDRESS_CHANGED.value: _ADDRESS_CHANGED,
     Purpose.SIGN_IN.value: _SIGN_IN,
+    Notice.SECOND_FACTOR_CHANGED.value: _SECOND_FACTOR_CHANGED,
     Notice.WRONG_PASSWORDS.value: _WRONG_PASSWORDS,
     Notice.TEST.value: _TEST,
 }

@@ -63,6 +63,7 @@ class Notice(StrEnum):
 
     PASSWORD_CHANGED = "password_changed"
     ADDRESS_CHANGED = "address_changed"
+    SECOND_FACTOR_CHANGED = "second_factor_changed"
     WRONG_PASSWORDS = "wrong_passwords"
     TEST = "test"
 

@@ -63,6 +63,8 @@ GUESS_NEWCOMER_NEAR = Quota("guess.new.near", 10, 6 * MINUTE_S)
 """One account, by networks that try it for the first time; where members were seen before the attack."""
 GUESS_NEWCOMER_FAR = Quota("guess.new.far", 10, 6 * MINUTE_S)
 """The same, from anywhere else."""
+GUESS_CODE = Quota("guess.code", 10, 15 * MINUTE_S)
+"""Codes of one account, by devices that are not known to it: whoever gets here has the password."""
 GUESS_NOTICE = Quota("guess.notice", 1, DAY_S)
 """Mails to an owner about guesses."""
 

@@ -88,6 +88,11 @@ def user(connection: Connection, *, account_id: int) -> User:
     return found
 
 
+def known_user(connection: Connection, *, account_id: int) -> User | None:
+    """The private side of an account, whatever its state, or None."""
+    return stored.user(connection, account_id=account_id)
+
+
 @hot
 def user_by_email(connection: Connection, *, email: str) -> User | None:
     """The user with that e-mail address, or None."""

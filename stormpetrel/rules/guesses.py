@@ -29,7 +29,7 @@ class Guess:
     """Who tries a password. Slots count (model/quota.py); `login` is the account's, or a typed name's without one.
 
     `device` and `session` are None unless the device, or the signed-in browser, is known to this very account.
-    `is_near`: from a network where members were seen.
+    `is_near`: from a network where members were seen. `is_code`: it is a second factor, after the password.
     """
 
     account_id: int | None
@@ -39,6 +39,7 @@ class Guess:
     device: int | None = None
     session: int | None = None
     is_near: bool = False
+    is_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ def _unknown(connection: Connection, guess: Guess, *, now_ms: int) -> Admission:
     for quota, slot in (
         *((quota, guess.pair) for quota in quotas.GUESS_PAIR),
         (quotas.GUESS_NETWORK, guess.network),
+        *([(quotas.GUESS_CODE, guess.login)] if guess.is_code else ()),
     ):
         wait_ms = spend(connection, quota, slot, now_ms=now_ms)
         if wait_ms:

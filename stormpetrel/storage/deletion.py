@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stormpetrel.storage import second_factors
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.statement import sql
 
@@ -19,6 +20,7 @@ _FORGET_PROFILE = sql(
 def forget_person(connection: Connection, *, account_id: int) -> None:
     """E-mail address, password, conversations and profile are gone; the address may be used again."""
     connection.run(_FORGET_USER, account_id=account_id)
+    second_factors.delete_all(connection, account_id=account_id)
     connection.run(_FORGET_LINKS, account_id=account_id)
     connection.run(_FORGET_CONVERSATIONS, account_id=account_id)
     connection.run(_FORGET_PROFILE, account_id=account_id)

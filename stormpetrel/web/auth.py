@@ -27,6 +27,7 @@ from stormpetrel.shield.cookies import COOKIE_NAME
 from stormpetrel.web.links import same_site
 from stormpetrel.web.mails import wait_page
 from stormpetrel.web.reader import read_reader
+from stormpetrel.web.second_step import enter
 from stormpetrel.web.sessions import set_session, signed_in
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ async def sign_in(request: Request) -> Response:
         return _sign_in_page(request, after=after, login=login, problem=PENDING, status=403)
     if user.state is not AccountState.ACTIVE:
         return _sign_in_page(request, after=after, login=login, problem=SUSPENDED, status=403)
-    return await signed_in(request, account_id=user.account_id, after=after)
+    return await enter(request, user=user, after=after)
 
 
 async def _user_by_login(request: Request, login: str) -> User | None:

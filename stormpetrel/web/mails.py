@@ -17,7 +17,8 @@ from stormpetrel.model.quota import network_of, slot
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import mail as rules
 from stormpetrel.shield.marks import device_in
-from stormpetrel.web.sessions import know_device, signed_in
+from stormpetrel.web.second_step import enter
+from stormpetrel.web.sessions import know_device
 
 MAX_LOGIN = 254
 
@@ -144,7 +145,7 @@ async def sign_in_by_link(request: Request) -> Response:
         registration=request.site.config.registration,
         now_ms=request.now_ms,
     )
-    return await signed_in(request, account_id=user.account_id, after="/")
+    return await enter(request, user=user, after="/")
 
 
 # A new password

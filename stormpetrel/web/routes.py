@@ -29,6 +29,8 @@ from stormpetrel.web import (
     posts,
     reports,
     search,
+    second_step,
+    security,
     settings,
 )
 from stormpetrel.web.paging import PARAMETERS
@@ -123,6 +125,8 @@ ROUTES: tuple[Route, ...] = (
     _public("/manifest.webmanifest", manifest.manifest, "The place as an app on a phone", ()),
     *auth.ROUTES,
     *mails.ROUTES,
+    *second_step.ROUTES,
+    *security.ROUTES,
     *account.ROUTES,
     *consent.ROUTES,
     *admin.ROUTES,

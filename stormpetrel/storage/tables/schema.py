@@ -20,6 +20,7 @@ from stormpetrel.storage.tables import (
     quotas,
     relationships,
     search,
+    second_factors,
 )
 from stormpetrel.storage.tables.columns import metadata
 
@@ -41,6 +42,7 @@ TABLES = (
     quotas,
     relationships,
     search,
+    second_factors,
 )
 """The modules that hold them."""
 

@@ -1,0 +1,110 @@
+"""The second step of signing in: a code or a passkey, after the password (or a link in a mail) was right."""
+
+from __future__ import annotations
+
+import hashlib
+from urllib.parse import quote
+
+from stormpetrel.errors import TooMany
+from stormpetrel.http.passwords import TOO_OFTEN
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response, redirect
+from stormpetrel.http.routing import Route
+from stormpetrel.model.account import User
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import second_factors as rules
+from stormpetrel.shield.cookies import seal, unseal
+from stormpetrel.web.links import same_site
+from stormpetrel.web.proofs import WRONG_CODE, options_to_use, proves
+from stormpetrel.web.sessions import signed_in
+
+FIRST_STEP_COOKIE = "stormpetrel_first_step"
+FIRST_STEP_S = 600
+_PERSON = b"petrel.firststep"
+
+
+async def enter(request: Request, *, user: User, after: str) -> Response:
+    """Signs in who has shown that the account is theirs; asks for the second factor first, if there is one."""
+    factors = await request.site.database.read(rules.factors, account_id=user.account_id)
+    if not factors.any:
+        return await signed_in(request, account_id=user.account_id, after=after)
+    response = redirect(f"/auth/sign_in/second?next={quote(after, safe='/')}")
+    value = seal(request.site.secret, _PERSON, user.account_id, request.now_ms // 1000, _password_mark(user))
+    response.set_cookie(FIRST_STEP_COOKIE, value, max_age_s=FIRST_STEP_S, secure=request.site.https)
+    return response
+
+
+def _password_mark(user: User) -> int:
+    """Changes with the password: a first step made with the old one leads nowhere."""
+    return int.from_bytes(hashlib.sha256(user.password_hash.encode()).digest()[:8])
+
+
+async def _first_step(request: Request) -> User | None:
+    """Whose first step this browser made lately."""
+    value = request.cookies.get(FIRST_STEP_COOKIE, "").encode("ascii", "replace")
+    fields = unseal(request.site.secret, _PERSON, value)
+    if fields is None or request.now_ms // 1000 - fields[1] >= FIRST_STEP_S:
+        return None
+    user = await request.site.database.read(account_rules.known_user, account_id=fields[0])
+    return user if user is not None and _password_mark(user) == fields[2] else None
+
+
+async def show(request: Request) -> Response:
+    """The form for the code; back to the beginning without a first step."""
+    after = same_site(dict(request.query_pairs).get("next", "/"))
+    user = await _first_step(request)
+    if user is None:
+        return redirect("/auth/sign_in")
+    return await _page(request, user, after=after)
+
+
+async def _page(
+    request: Request, user: User, *, after: str, problem: str = "", status: int = 200
+) -> Response:
+    factors = await request.site.database.read(rules.factors, account_id=user.account_id)
+    page: Response = request.site.pages.page(
+        request,
+        "second_step.html",
+        status=status,
+        after=after,
+        problem=problem,
+        has_app=factors.totp is not None,
+        passkey=options_to_use(request, account_id=user.account_id, factors=factors),
+    )
+    return page
+
+
+async def answer(request: Request) -> Response:
+    """Takes the code or the passkey, then starts the session."""
+    form = await request.form()
+    after = same_site(form.get("next", "/"))
+    user = await _first_step(request)
+    if user is None:
+        return redirect("/auth/sign_in")
+    try:
+        right = await proves(request, form, account_id=user.account_id)
+    except TooMany as refusal:
+        page = await _page(request, user, after=after, problem=TOO_OFTEN, status=refusal.status)
+        page.headers.append((b"retry-after", str(refusal.retry_after_s).encode()))
+        return page
+    if not right:
+        return await _page(request, user, after=after, problem=WRONG_CODE, status=422)
+    response = await signed_in(request, account_id=user.account_id, after=after)
+    response.delete_cookie(FIRST_STEP_COOKIE, secure=request.site.https)
+    return response
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/auth/sign_in/second",
+        handler=show,
+        summary="The form for the second factor",
+    ),
+    Route(
+        method="POST",
+        path="/auth/sign_in/second",
+        handler=answer,
+        summary="Sign in with the second factor",
+    ),
+)
