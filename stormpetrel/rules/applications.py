@@ -23,6 +23,7 @@ from stormpetrel.model.access import (
     parse_scopes,
     secret_hash,
 )
+from stormpetrel.model.event import AccessChanged
 from stormpetrel.model.quota import APPS
 from stormpetrel.rules import quotas
 from stormpetrel.rules.access import create_token
@@ -39,6 +40,8 @@ MAX_REDIRECT_CHARACTERS = 4000
 TOO_MANY_APPS = "Many applications were registered from this network just now. Please try again in a minute"
 CODE_AGE_S = 600
 """RFC 6749 §4.1.2: ten minutes at most."""
+SPENT_AGE_S = 3600
+"""How long the store remembers which token a code gave."""
 
 REFUSED_SCHEMES = frozenset(
     "about blob chrome data file filesystem ftp intent jar javascript mailto resource sms tel urn vbscript "
@@ -335,20 +338,23 @@ def exchange_code(
 ) -> Granted | None:
     """Turns a code into the token with `token_hash`; None when the code is not good for this.
 
+    A code that is shown again ends the token that it gave (RFC 6749, 4.1.2).
     A code that was shown is spent, whatever comes of it: shown with the wrong verifier, address or client,
     somebody else has it. That is why the answer is None and not an exception, which would undo the spending.
     """
     code = stored.take_code(connection, code_hash=code_hash)
+    if code is None:
+        _end_token_of(connection, code_hash)
+        return None
     if (
-        code is None
-        or code.expires_at_ms <= now_ms
+        code.expires_at_ms <= now_ms
         or code.application_id != application_id
         or code.redirect_uri != redirect_uri
         or not _verified(code.code_challenge, code_verifier)
     ):
         return None
     try:
-        create_token(
+        token_id = create_token(
             connection,
             account_id=code.account_id,
             application_id=application_id,
@@ -359,7 +365,17 @@ def exchange_code(
     except Forbidden:
         # Suspended since they consented.
         return None
+    stored.spend_code(
+        connection, code_hash=code_hash, token_id=token_id, expires_at_ms=now_ms + SPENT_AGE_S * 1000
+    )
     return Granted(code.account_id, code.scopes)
+
+
+def _end_token_of(connection: Connection, code_hash: bytes) -> None:
+    """End the token that this code gave, if it was spent before: two have the code, and one is a thief."""
+    ended = stored.end_token_of_code(connection, code_hash=code_hash)
+    if ended is not None:
+        connection.tell(AccessChanged(account_id=ended[0] or 0, token_hash=ended[1]))
 
 
 def _verified(challenge: str, verifier: str) -> bool:

@@ -39,6 +39,14 @@ _TAKE_CODE = sql(
     RETURNING application_id, account_id, redirect_uri, scopes, code_challenge, expires_at_ms
     """
 )
+_SPEND_CODE = sql(
+    "INSERT INTO oauth_spent_codes (code_hash, token_id, expires_at_ms) "
+    "VALUES (:code_hash, :token_id, :expires_at_ms)"
+)
+_END_TOKEN_OF_CODE = sql(
+    "DELETE FROM tokens WHERE id = (SELECT token_id FROM oauth_spent_codes WHERE code_hash = :code_hash) "
+    "RETURNING account_id, token_hash"
+)
 _DELETE_CODES_OF = sql("DELETE FROM oauth_codes WHERE account_id = :account_id")
 
 
@@ -108,6 +116,17 @@ def take_code(connection: Connection, *, code_hash: bytes) -> Code | None:
     if row is None:
         return None
     return Code(row[0], row[1], row[2], tuple(row[3].split()), row[4], row[5])
+
+
+def spend_code(connection: Connection, *, code_hash: bytes, token_id: int, expires_at_ms: int) -> None:
+    """Remember until then which token the code gave."""
+    connection.run(_SPEND_CODE, code_hash=code_hash, token_id=token_id, expires_at_ms=expires_at_ms)
+
+
+def end_token_of_code(connection: Connection, *, code_hash: bytes) -> tuple[int | None, bytes] | None:
+    """Delete the token that a spent code gave; return (its account, its hash), None where there is none."""
+    row = connection.one(_END_TOKEN_OF_CODE, code_hash=code_hash)
+    return None if row is None else (row[0], bytes(row[1]))
 
 
 def delete_codes_of(connection: Connection, *, account_id: int) -> None:

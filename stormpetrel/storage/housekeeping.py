@@ -15,6 +15,11 @@ _CODES = sql(
     """DELETE FROM oauth_codes WHERE code_hash IN (
         SELECT code_hash FROM oauth_codes WHERE expires_at_ms < :before_ms ORDER BY expires_at_ms LIMIT :count)"""
 )
+_SPENT_CODES = sql(
+    """DELETE FROM oauth_spent_codes WHERE code_hash IN (
+        SELECT code_hash FROM oauth_spent_codes WHERE expires_at_ms < :before_ms
+        ORDER BY expires_at_ms LIMIT :count)"""
+)
 _MUTES = sql(
     """DELETE FROM mutes WHERE id IN (
         SELECT id FROM mutes WHERE expires_at_ms > 0 AND expires_at_ms <= :now_ms LIMIT :count)
@@ -66,7 +71,9 @@ def remove_old_idempotency_keys(connection: Connection, *, before_ms: int, count
 
 def remove_old_codes(connection: Connection, *, before_ms: int, count: int) -> int:
     """Removes OAuth codes that expired before `before_ms`; how many, at most `count`."""
-    return connection.run(_CODES, before_ms=before_ms, count=count)
+    return max(
+        connection.run(statement, before_ms=before_ms, count=count) for statement in (_CODES, _SPENT_CODES)
+    )
 
 
 def end_expired_mutes(connection: Connection, *, now_ms: int, count: int) -> int:

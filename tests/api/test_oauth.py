@@ -117,6 +117,22 @@ def test_a_code_works_once(place, nino):
         refused(exchange(client, app, code), "invalid_grant", 400)
 
 
+def test_a_code_shown_twice_ends_the_token_that_it_gave(place, nino):
+    with place.client() as client:
+        app = register(client)
+        code, other = consent(place, app, nino), consent(place, app, nino)
+        tokens = [exchange(client, app, each).json()["access_token"] for each in (code, other)]
+        assert [me(client, token) for token in tokens] == [200, 200]
+        refused(exchange(client, app, code), "invalid_grant", 400)
+        assert [me(client, token) for token in tokens] == [401, 200]
+
+
+def me(client, token) -> int:
+    """Return the status of asking with the token who its account is."""
+    headers = {"authorization": f"Bearer {token}"}
+    return client.get("/api/v1/accounts/verify_credentials", headers=headers).status_code
+
+
 def test_a_code_is_worth_nothing_to_another_app_or_for_another_address(place, nino):
     with place.client() as client:
         app, other = register(client), register(client, name="Other")
