@@ -27,7 +27,7 @@ from stormpetrel.shield.queues import GONE, RUNNING, Ticket
 SENDERS = 500
 DAY_S = 86_400
 COST_S = 0.001
-"""What each request is said to have cost."""
+"""The CPU seconds that the bench charges each request."""
 
 
 class Bench:

@@ -39,7 +39,9 @@ from stormpetrel.storage.hot import hot
 IDEMPOTENCY_MS = 3_600_000
 """How long an Idempotency-Key is answered with the same post (Mastodon's documented hour)."""
 MAX_IDEMPOTENCY_KEY = 255
-MAX_THREAD = 4096
+MAX_ANCESTORS = 200
+MAX_DESCENDANTS = 500
+"""The answers nearest to the post; each answer shown has a thread of its own, where a longer one goes on."""
 MAX_VISITOR_ANCESTORS = 40
 MAX_VISITOR_DESCENDANTS = 60
 MAX_DEPTH = 20
@@ -113,17 +115,17 @@ def flags_of_readers(connection: Connection, *, post_id: int, reader_ids: Sequen
 
 @hot
 def thread(connection: Connection, *, reader_id: int | None, post_id: int, now_ms: int) -> Thread:
-    """What the reader may see around a post; a visitor sees less of a very long thread."""
+    """What the reader may see around a post: the nearest of a long thread, and for a visitor fewer."""
     _require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
     visitor = reader_id is None
     above = stored.ancestors(
-        connection, post_id=post_id, count=MAX_VISITOR_ANCESTORS if visitor else MAX_THREAD
+        connection, post_id=post_id, count=MAX_VISITOR_ANCESTORS if visitor else MAX_ANCESTORS
     )
     below = stored.descendants(
         connection,
         post_id=post_id,
-        count=MAX_VISITOR_DESCENDANTS if visitor else MAX_THREAD,
-        depth=MAX_DEPTH if visitor else MAX_THREAD,
+        count=MAX_VISITOR_DESCENDANTS if visitor else MAX_DESCENDANTS,
+        depth=MAX_DEPTH if visitor else MAX_DESCENDANTS,
     )
     allowed = set(
         visible_ids(

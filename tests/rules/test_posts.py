@@ -10,6 +10,7 @@ from stormpetrel.model.notification import Kind
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Draft, Visibility
 from stormpetrel.rules import accounts, notifications, posts, relationships, timelines
+from stormpetrel.rules.posts import MAX_ANCESTORS, MAX_DESCENDANTS
 from tests.store import Store
 
 TEN = Page(limit=10)
@@ -297,6 +298,26 @@ def test_a_thread_is_read_in_order_and_hides_what_one_may_not_see(store: Store) 
     assert thread(reader, root) == ((), (second,))
     with pytest.raises(NotFound):
         thread(None, secret)
+
+
+def test_a_long_thread_shows_what_is_nearest_and_goes_on_at_the_last_that_it_shows(store: Store) -> None:
+    author, reader = store.person(), store.person()
+    line = [store.post(author, "0")]
+    for number in range(1, MAX_DESCENDANTS + 10):
+        store.now_ms += 12_000  # as often as a new account may post
+        line.append(store.post(author, str(number), in_reply_to_id=line[-1]))
+
+    def thread(who: int | None, post_id: int) -> tuple[list[int], list[int]]:
+        found = posts.thread(store.connection, reader_id=who, post_id=post_id, now_ms=store.now_ms)
+        return list(found.ancestor_ids), list(found.descendant_ids)
+
+    assert thread(reader, line[0]) == ([], line[1 : MAX_DESCENDANTS + 1])
+    last = line[MAX_DESCENDANTS]
+    assert thread(reader, last) == (
+        line[MAX_DESCENDANTS - MAX_ANCESTORS : MAX_DESCENDANTS],
+        line[MAX_DESCENDANTS + 1 :],
+    )
+    assert thread(None, line[0]) == ([], line[1:21])
 
 
 def test_a_new_post_says_what_changed(store: Store) -> None:

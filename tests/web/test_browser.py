@@ -14,6 +14,7 @@ import pytest
 
 from stormpetrel.cli.demo import LOGINS
 from tests.instance import prepared_instance, running_instance
+from tests.media_files import jpeg
 from tests.people import PASSWORD
 
 PHONE = {"width": 375, "height": 812}
@@ -214,6 +215,22 @@ def test_no_page_is_wider_than_the_smallest_phone(browser, site):
         ):
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= SMALLEST["width"], path
+
+
+def test_an_uploaded_picture_stays_round_in_notifications(browser, site):
+    with person_at(browser, site) as ann, person_at(browser, site) as bob:
+        sign_up(ann, "seen_by_all")
+        sign_up(bob, "with_a_picture")
+        bob.goto("/settings/profile")
+        bob.set_input_files("#avatar", {"name": "me.jpg", "mimeType": "image/jpeg", "buffer": jpeg()})
+        bob.get_by_role("button", name="Save").click()
+        bob.goto("/@seen_by_all")
+        bob.get_by_role("button", name="Follow").click()
+        bob.get_by_role("button", name="Unfollow").wait_for()
+        ann.goto("/notifications")
+        picture = ann.locator("main img.avatar.small").first.bounding_box()
+        # 1.75rem; the padding of the page's foot once made it 12 wide.
+        assert (picture["width"], picture["height"]) == (28, 28)
 
 
 def test_the_keyboard_alone_reaches_the_content_first_and_shows_where_it_is(browser, site):
