@@ -11,83 +11,88 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from threading import Lock
 
 log = logging.getLogger(__name__)
 
+LOOK_MS = 20
+"""How long the steady clock alone goes on from one look at the machine's time of day."""
 STEP_MS = 10_000
 """NTP moves a clock by less than this without a step, and a process is rarely stopped for longer."""
 DAY_MS = 86_400_000
+NS = 1_000_000
+"""Nanoseconds in a millisecond."""
 SMALL_STEP_HELD_MS = 10 * 60 * 1000
 LARGE_STEP_HELD_MS = DAY_MS
 
 
 class SteadyClock:
-    """See the module. `wall_ms` and `steady_ms` are the machine's two clocks, in milliseconds."""
+    """See the module. `wall_ns` and `steady_ns` are the machine's two clocks, in nanoseconds."""
 
-    def __init__(self, wall_ms: Callable[[], int], steady_ms: Callable[[], int]) -> None:
-        self._wall_ms = wall_ms
-        self._steady_ms = steady_ms
+    def __init__(self, wall_ns: Callable[[], int], steady_ns: Callable[[], int]) -> None:
+        self._wall_ns = wall_ns
+        self._steady_ns = steady_ns
         self._lock = Lock()
-        self._offset_ms = wall_ms() - steady_ms()
+        self._offset_ns = wall_ns() - steady_ns()
         # The step that is not followed yet, and since when it stands.
-        self._step_ms = 0
-        self._since_ms = 0
+        self._step_ns = 0
+        self._since_ns = 0
+        # Until then, by the steady clock, the offset holds.
+        self._look_ns = 0
 
     @property
     def step_ms(self) -> int:
         """How far the machine's clock has jumped and is not followed; 0 when it is trusted."""
-        return self._step_ms
+        return self._step_ns // NS
 
     def now_ms(self) -> int:
         """Return milliseconds since 1970."""
-        steady_ms = self._steady_ms()
-        wall_ms = self._wall_ms()
-        step_ms = wall_ms - steady_ms - self._offset_ms
-        if -STEP_MS <= step_ms <= STEP_MS and not self._step_ms:
-            self._offset_ms += step_ms
-            return wall_ms
+        steady_ns = self._steady_ns()
+        if steady_ns < self._look_ns:
+            return (steady_ns + self._offset_ns) // NS
+        wall_ns = self._wall_ns()
+        step_ns = wall_ns - steady_ns - self._offset_ns
+        if -STEP_MS * NS <= step_ns <= STEP_MS * NS and not self._step_ns:
+            self._offset_ns += step_ns
+            self._look_ns = steady_ns + LOOK_MS * NS
+            return wall_ns // NS
         with self._lock:
-            return self._after_step(wall_ms, steady_ms)
+            return self._after_step(wall_ns, steady_ns) // NS
 
-    def _after_step(self, wall_ms: int, steady_ms: int) -> int:
-        step_ms = wall_ms - steady_ms - self._offset_ms
-        if abs(step_ms) <= STEP_MS:
+    def _after_step(self, wall_ns: int, steady_ns: int) -> int:
+        step_ns = wall_ns - steady_ns - self._offset_ns
+        if abs(step_ns) <= STEP_MS * NS:
             log.warning("the machine's clock is back where it was expected")
-            self._follow(step_ms)
-            return wall_ms
-        if abs(step_ms - self._step_ms) > STEP_MS:
-            self._step_ms, self._since_ms = step_ms, steady_ms
+            self._follow(step_ns)
+            return wall_ns
+        if abs(step_ns - self._step_ns) > STEP_MS * NS:
+            self._step_ns, self._since_ns = step_ns, steady_ns
             log.error(
                 "the machine's clock jumped by %d s; going on without it. Set it right (NTP), or restart to take it",
-                step_ms // 1000,
+                step_ns // 1_000_000_000,
             )
-        held_ms = SMALL_STEP_HELD_MS if abs(step_ms) <= DAY_MS else LARGE_STEP_HELD_MS
-        if steady_ms - self._since_ms < held_ms:
-            return steady_ms + self._offset_ms
+        held_ms = SMALL_STEP_HELD_MS if abs(step_ns) <= DAY_MS * NS else LARGE_STEP_HELD_MS
+        if steady_ns - self._since_ns < held_ms * NS:
+            return steady_ns + self._offset_ns
         log.error(
             "the machine's clock has stood at its new time for %d s and is followed now", held_ms // 1000
         )
-        self._follow(step_ms)
-        return wall_ms
+        self._follow(step_ns)
+        return wall_ns
 
-    def _follow(self, step_ms: int) -> None:
-        self._offset_ms += step_ms
-        self._step_ms = self._since_ms = 0
-
-
-def _boot_ms() -> int:
-    # Unlike the monotonic clock it goes on while the machine sleeps.
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+    def _follow(self, step_ns: int) -> None:
+        self._offset_ns += step_ns
+        self._step_ns = self._since_ns = 0
 
 
-CLOCK = SteadyClock(lambda: time.time_ns() // 1_000_000, _boot_ms)
+# Unlike the monotonic clock, this one goes on while the machine sleeps.
+CLOCK = SteadyClock(time.time_ns, partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME))
 """This process's; after a fork it is each one's own."""
 
 
-def now_ms() -> int:
-    """Return milliseconds since 1970, by CLOCK."""
-    return CLOCK.now_ms()
+now_ms = CLOCK.now_ms
+"""Returns milliseconds since 1970, by CLOCK."""
 
 
 def now_s() -> float:

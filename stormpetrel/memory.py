@@ -160,10 +160,6 @@ def _load(
     return taste, *timelines.home_entries(connection, taste, page=Page(limit=LOADED_IDS))
 
 
-def _clock_ms() -> int:
-    return clock.now_ms()
-
-
 class HomeLists:
     """Home timelines by reader. `apply` every event of the bus, in order, in the loop.
 
@@ -171,7 +167,7 @@ class HomeLists:
     """
 
     def __init__(
-        self, database: Database, *, max_weight: int = MAX_WEIGHT, clock_ms: Callable[[], int] = _clock_ms
+        self, database: Database, *, max_weight: int = MAX_WEIGHT, clock_ms: Callable[[], int] = clock.now_ms
     ) -> None:
         self._database = database
         self._max_weight = max_weight
@@ -188,7 +184,7 @@ class HomeLists:
 
     async def page(self, reader_id: int, page: Page) -> list[int]:
         """The ids of the reader's home timeline, newest first."""
-        home = await self._home(reader_id)
+        home = self._kept(reader_id) or await self._loaded(reader_id)
         found = home.page(page)
         if found is not None:
             return found
@@ -200,12 +196,13 @@ class HomeLists:
 
     async def shows(self, reader_id: int, post_id: int) -> bool:
         """Return whether a new entry of the reader's home is shown there, and not left out as a repeat."""
-        return (await self._home(reader_id)).shows(post_id)
+        home = self._kept(reader_id) or await self._loaded(reader_id)
+        return home.shows(post_id)
 
-    async def _home(self, reader_id: int) -> _Home:
+    def _kept(self, reader_id: int) -> _Home | None:
         home = self._homes.get(reader_id)
         if home is None or home.taste.until_ms <= self._clock_ms():
-            return await self._loaded(reader_id)
+            return None
         self._homes.move_to_end(reader_id)
         return home
 

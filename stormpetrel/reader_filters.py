@@ -23,7 +23,7 @@ class ReaderFilters:
         database: Database,
         *,
         max_bytes: int = MAX_BYTES,
-        clock_ms: Callable[[], int] = lambda: clock.now_ms(),
+        clock_ms: Callable[[], int] = clock.now_ms,
     ) -> None:
         self._database = database
         self._max_bytes = max_bytes

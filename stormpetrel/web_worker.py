@@ -122,7 +122,7 @@ async def run(
         site.home,
         caps=config.streaming,
         drain=bus.drain,
-        clock_ms=lambda: clock.now_ms(),
+        clock_ms=clock.now_ms,
     )
     application = Application(site, router, sockets=SOCKETS)
     bus.on_events = memory.apply

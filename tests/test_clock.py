@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from stormpetrel.clock import DAY_MS, LARGE_STEP_HELD_MS, SMALL_STEP_HELD_MS, STEP_MS, SteadyClock, now_ms
+from stormpetrel.clock import DAY_MS, LARGE_STEP_HELD_MS, NS, SMALL_STEP_HELD_MS, STEP_MS, SteadyClock, now_ms
 
 
 class Machine:
@@ -15,7 +15,7 @@ class Machine:
     def __init__(self) -> None:
         self.wall_ms = 1_000_000_000_000
         self.steady_ms = 5_000
-        self.clock = SteadyClock(lambda: self.wall_ms, lambda: self.steady_ms)
+        self.clock = SteadyClock(lambda: self.wall_ms * NS, lambda: self.steady_ms * NS)
 
     def passes(self, ms: int) -> int:
         self.wall_ms += ms

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from stormpetrel.cpu import CpuMeter, current_meter
+from stormpetrel.cpu import SHORT_S, CpuMeter, StepClock, current_meter
 
 
 def _work(seconds: float) -> None:
@@ -24,7 +24,8 @@ def test_only_its_own_steps_are_measured() -> None:
         _work(0.05)
 
     async def run() -> tuple[float, float]:
-        waits, works = CpuMeter(idle()), CpuMeter(busy())
+        clock = StepClock()
+        waits, works = CpuMeter(idle(), clock), CpuMeter(busy(), clock)
         await asyncio.gather(*(asyncio.get_running_loop().create_task(meter) for meter in (waits, works)))
         return waits.cpu_s, works.cpu_s
 
@@ -44,7 +45,7 @@ def test_a_step_under_way_counts_and_threads_add_theirs() -> None:
         meter.add(1.0)
 
     async def run() -> float:
-        meter = CpuMeter(inner())
+        meter = CpuMeter(inner(), StepClock())
         await asyncio.get_running_loop().create_task(meter)
         assert current_meter.get() is None
         return meter.cpu_s
@@ -61,11 +62,25 @@ def test_errors_and_cancellation_pass_through() -> None:
         await asyncio.sleep(60)
 
     async def run() -> list[type[BaseException]]:
-        tasks = [
-            asyncio.get_running_loop().create_task(CpuMeter(coroutine())) for coroutine in (fails, waits)
+        tasks: list[asyncio.Task[None]] = [
+            asyncio.get_running_loop().create_task(CpuMeter(coroutine(), StepClock()))
+            for coroutine in (fails, waits)
         ]
         await asyncio.sleep(0.01)
         tasks[1].cancel()
-        return [type(found) for found in await asyncio.gather(*tasks, return_exceptions=True)]
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        return [type(error) for error in found if error is not None]
 
     assert asyncio.run(run()) == [ValueError, asyncio.CancelledError]
+
+
+def test_time_without_a_core_is_charged_up_to_a_short_step() -> None:
+    clock = StepClock()
+    began_s = clock.begin()
+    time.sleep(0.05)
+    assert clock.used(began_s) < 0.05 / 4
+    # What the thread did since the last reading is not charged to the step after it, beyond a short one.
+    _work(SHORT_S * 4)
+    began_s = clock.begin()
+    _work(SHORT_S * 4)
+    assert clock.used(began_s) >= SHORT_S * 4

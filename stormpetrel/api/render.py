@@ -14,13 +14,13 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from stormpetrel import clock
 from stormpetrel.api import convert
 from stormpetrel.api.endings import SharedStatus, ending, poll_field
 from stormpetrel.api.filter_entities import filtered
 from stormpetrel.api.loaded import HOT_POSTS, Loaded, load, load_few
 from stormpetrel.api.notification_details import WITH_DETAILS, details
 from stormpetrel.api.recent import Recent
+from stormpetrel.clock import now_ms
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.memory import ReaderFlags
@@ -48,11 +48,6 @@ ENTRY_BYTES = 300
 """What an entry takes besides its text (tuple, bytes objects, place in the dict); measured with tracemalloc."""
 
 _encode = msgspec.json.Encoder().encode
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970, by this machine's clock."""
-    return clock.now_ms()
 
 
 class _PostBytes(NamedTuple):

@@ -15,7 +15,8 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from stormpetrel.courier.drain import URGENCY, Drained, now_ms
+from stormpetrel.clock import now_ms
+from stormpetrel.courier.drain import URGENCY, Drained
 from stormpetrel.errors import Busy, StormpetrelError
 from stormpetrel.storage import outbox
 from stormpetrel.storage.connection import Connection

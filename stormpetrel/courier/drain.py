@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from stormpetrel import clock
+from stormpetrel.clock import now_ms
 from stormpetrel.errors import Busy
 from stormpetrel.storage import outbox
 from stormpetrel.storage.connection import Connection
@@ -26,11 +26,6 @@ JOBS_AT_ONCE = 64
 """Half of a group commit, so that jobs of one lease become durable together and leave room for others."""
 URGENCY = 2
 """Behind what people wait for."""
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970, by this machine's clock."""
-    return clock.now_ms()
 
 
 @dataclass(slots=True)

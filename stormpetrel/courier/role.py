@@ -15,12 +15,12 @@ from functools import partial
 
 from stormpetrel import secret as secrets_of_instance
 from stormpetrel.bus import Bus
-from stormpetrel.clock import CLOCK
+from stormpetrel.clock import CLOCK, now_ms
 from stormpetrel.config import Config
 from stormpetrel.courier import files
 from stormpetrel.courier.deliveries import DELIVERIES
 from stormpetrel.courier.dispatch import Dispatch
-from stormpetrel.courier.drain import URGENCY, Drain, Drained, now_ms
+from stormpetrel.courier.drain import URGENCY, Drain, Drained
 from stormpetrel.courier.hold import Hold
 from stormpetrel.courier.housekeeping import EVERY_S, Housekeeping
 from stormpetrel.courier.post_office import mail_lane

@@ -82,6 +82,7 @@ class Cycle:
         "_charged_s",
         "_chunked",
         "_headers",
+        "_is_charged",
         "_left",
         "_meter",
         "_piece_bytes",
@@ -151,6 +152,7 @@ class Cycle:
         self._wakeup: asyncio.Future[None] | None = None
         self._meter: CpuMeter | None = None
         self._charged_s = 0.0
+        self._is_charged = False
 
     # What the gate decides
 
@@ -161,7 +163,7 @@ class Cycle:
             self.protocol.hand_over(self)
             return
         worker.counts.admitted += 1
-        self._meter = CpuMeter(self._run())
+        self._meter = CpuMeter(self._run(), worker.step_clock)
         self.task = task = worker.loop.create_task(self._meter)
         worker.tasks.add(task)
 
@@ -239,7 +241,7 @@ class Cycle:
     def _charge_rest(self) -> None:
         """Charge what was used since the slot was given back: a write renders its answer only then."""
         meter = self._meter
-        if meter is not None:
+        if meter is not None and not self._is_charged:
             more_s = meter.cpu_s - self._charged_s
             if more_s > NOT_WORTH_CHARGING_S:
                 self.worker.shield.spent_later(self.ticket, more_s)
@@ -349,8 +351,12 @@ class Cycle:
         """
         if self._status != 200 or self.worker.shield.is_stressed:
             return body
-        accepted = next((value for name, value in self.scope["headers"] if name == b"accept-encoding"), None)
-        if not accepts_gzip(accepted):
+        for name, value in self.scope["headers"]:
+            if name == b"accept-encoding":
+                if accepts_gzip(value):
+                    break
+                return body
+        else:
             return body
         kind = b""
         for name, value in self._headers:
@@ -494,6 +500,8 @@ class Cycle:
         protocol = self.protocol
         if data and not self.disconnected:
             protocol.transport.write(data)
+        # With the slot held until here, what is left to do costs next to nothing.
+        self._is_charged = self.ticket.state == RUNNING
         self.release()
         self.wake()
         protocol.cycle_finished(self)

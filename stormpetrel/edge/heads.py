@@ -44,6 +44,8 @@ _FEED_SUFFIX = b".atom"
 _API_PREFIXES = tuple(prefix for prefix, family, _ in PATHS if family is Family.API)
 _CORS_PREFIXES = tuple(prefix for prefix, _, cors in PATHS if cors)
 _CONSENT = PATHS[0][0]
+_API_TEXTS = tuple(prefix.decode() for prefix in _API_PREFIXES)
+_CONSENT_TEXT = _CONSENT.decode()
 
 CORS = (
     (b"access-control-allow-origin", b"*"),
@@ -60,6 +62,11 @@ def family_of(path: bytes) -> Family:
     if path.startswith(_API_PREFIXES):
         return Family.PAGE if path.startswith(_CONSENT) else Family.API
     return Family.FEED if path.endswith(_FEED_SUFFIX) else Family.PAGE
+
+
+def is_api_path(path: str) -> bool:
+    """Whether the family is API: errors there are JSON, and every answer has CORS."""
+    return path.startswith(_API_TEXTS) and not path.startswith(_CONSENT_TEXT)
 
 
 def has_cors(path: bytes) -> bool:

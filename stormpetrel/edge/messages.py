@@ -23,7 +23,7 @@ from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import INPUT_MEMORY_BYTES, EdgeWorker, Scope
 from stormpetrel.shield.answer import Refused
 from stormpetrel.shield.canary import HEADER as CANARY
-from stormpetrel.shield.identify import Visit, credentials_of, identify
+from stormpetrel.shield.identify import Credentials, Visit, credentials_of, identify, may_have_token
 from stormpetrel.shield.marks import has_visitor_cookie
 from stormpetrel.shield.percent import unquoted
 
@@ -34,6 +34,8 @@ SAME_FOR_ALL = b"/assets/"
 """Files of pages: browsers send their session with them too, and get what everybody gets, from memory."""
 MAX_HEADERS = 100
 """Each costs a call. Apache takes 100 too, browsers and proxies together send some 40."""
+LAST_BYTES = 1024
+"""A connection keeps the credential headers of its last request up to this size."""
 MIN_UPLOAD_BYTES_PER_S = 32_768
 """An upload's body deadline grows by its declared length at this pace."""
 MAX_OVERHEAD_BYTES = 16_384
@@ -93,6 +95,10 @@ class MessageReader(EdgeConnection):
         self._failure: Refused | None = None
         self._facts: dict[bytes, bytes] = {}
         self._hosts = 0
+        # The headers that the last credentials came from
+        self._last_authorization: bytes | None = None
+        self._last_cookie: bytes | None = None
+        self._last_credentials: Credentials | None = None
         # The message that was parsed
         self._method = ""
         self._path = b""
@@ -166,7 +172,8 @@ class MessageReader(EdgeConnection):
         if not is_target:
             self._fail(400, "edge/malformed", "The address could not be read")
             return
-        length = self._take_framing(facts)
+        has_framing = b"content-length" in facts or b"transfer-encoding" in facts
+        length = self._take_framing(facts) if has_framing else 0
         if length is None:
             return
         path = self._path
@@ -178,7 +185,7 @@ class MessageReader(EdgeConnection):
                 offered = facts.get(b"sec-websocket-protocol", b"").partition(b",")[0].strip()
                 authorization = b"Bearer " + offered if offered else None
             if authorization is not None or not path.startswith(SAME_FOR_ALL):
-                credentials = credentials_of(authorization, facts.get(b"cookie"), self._query)
+                credentials = self._credentials(authorization, facts.get(b"cookie"))
         if credentials is None:
             self._visit = self._nobody
         else:
@@ -219,6 +226,18 @@ class MessageReader(EdgeConnection):
                 keep_alive=self._keep_alive,
                 is_introduced=has_visitor_cookie(facts.get(b"cookie")),
             )
+
+    def _credentials(self, authorization: bytes | None, cookie: bytes | None) -> Credentials | None:
+        """Return the message's credentials; those of the last one where the connection repeats its headers."""
+        query = self._query
+        if query and may_have_token(query):
+            return credentials_of(authorization, cookie, query)
+        if authorization != self._last_authorization or cookie != self._last_cookie:
+            found = credentials_of(authorization, cookie, b"")
+            if len(authorization or b"") + len(cookie or b"") > LAST_BYTES:
+                return found
+            self._last_authorization, self._last_cookie, self._last_credentials = authorization, cookie, found
+        return self._last_credentials
 
     def _take_framing(self, facts: dict[bytes, bytes]) -> int | None:
         """Return the declared length of the body in bytes (0: none, or chunked); None when the message is refused.

@@ -15,6 +15,7 @@ from typing import Any, Protocol, cast
 
 from stormpetrel import clock
 from stormpetrel.config import EdgeConfig, ShieldConfig
+from stormpetrel.cpu import StepClock
 from stormpetrel.edge.cache import HotCache, Page
 from stormpetrel.edge.heads import HeadMemo
 from stormpetrel.edge.limits import ConnectionCaps, Counts
@@ -91,6 +92,7 @@ class EdgeWorker:
     ) -> None:
         self.app = app
         self.loop = loop
+        self.step_clock = StepClock()
         self.config = edge
         self.secret = secret
         self.hot_key = hot_key

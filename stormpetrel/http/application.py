@@ -14,7 +14,7 @@ from urllib.parse import quote
 from uvicorn.protocols.utils import ClientDisconnected
 
 from stormpetrel import clock
-from stormpetrel.edge.heads import CORS, has_cors
+from stormpetrel.edge.heads import CORS, has_cors, is_api_path
 from stormpetrel.errors import (
     Busy,
     Forbidden,
@@ -28,7 +28,7 @@ from stormpetrel.errors import (
 )
 from stormpetrel.http.request import FORM_COOKIE, Request
 from stormpetrel.http.response import HTML, TEXT, Response, json, redirect
-from stormpetrel.http.routing import Actor, Route, Router, is_api_path
+from stormpetrel.http.routing import Actor, Route, Router
 from stormpetrel.http.site import Site
 from stormpetrel.model.access import Access
 from stormpetrel.model.account import Role
@@ -194,7 +194,7 @@ class Application:
     async def _answer(self, request: Request) -> Response:
         routes, request.parameters = self.router.find(request.path)
         request.is_api = is_api_path(request.path)
-        request.has_cors = has_cors(request.path.encode("utf-8", "replace"))
+        request.has_cors = request.is_api or has_cors(request.path.encode("utf-8", "replace"))
         method = request.method
         if not routes:
             if method == "OPTIONS" and request.has_cors:
@@ -381,7 +381,10 @@ class Application:
                 response.set_cookie(
                     FORM_COOKIE, request.new_form_cookie, max_age_s=FORM_COOKIE_S, secure=self.site.https
                 )
-        if not any(name == b"cache-control" for name, _ in headers):
+        for name, _ in headers:
+            if name == b"cache-control":
+                break
+        else:
             # Anonymous answers may be kept for a moment by whoever stands in between; others never.
             alone = request.access is None and request.method in _SAFE_METHODS and response.status == 200
             shared = alone and request.route is not None and request.route.hot is not None

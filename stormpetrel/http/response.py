@@ -124,7 +124,8 @@ def page_links(request: Request, *, newest_id: int, oldest_id: int) -> tuple[byt
     if request.access is None and request.route is not None and request.route.hot is not None:
         named = {name.partition("[")[0] for name in request.route.hot}
         kept = [(k, v) for k, v in kept if k.partition("[")[0] in named]
-    url = f"{request.site.base_url}{_quoted(request.path)}?{urlencode(kept)}{'&' if kept else ''}"
+    others = f"{urlencode(kept)}&" if kept else ""
+    url = f"{request.site.base_url}{_quoted(request.path)}?{others}"
     links = f'<{url}max_id={oldest_id}>; rel="next", <{url}min_id={newest_id}>; rel="prev"'
     return b"link", links.encode("ascii")
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from stormpetrel.edge.heads import Family, family_of
+from stormpetrel.edge.heads import is_api_path
 from stormpetrel.shield.percent import pairs, unquoted
 
 if TYPE_CHECKING:
@@ -63,11 +63,6 @@ class Route:
     def is_api(self) -> bool:
         """Whether this is the platform API's (bearer token, JSON, CORS) rather than a page."""
         return is_api_path(self.path)
-
-
-def is_api_path(path: str) -> bool:
-    """Whether errors there are JSON, and other sites' scripts may call it."""
-    return family_of(path.encode("utf-8", "replace")) is Family.API
 
 
 @dataclass(slots=True)

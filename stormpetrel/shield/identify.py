@@ -210,6 +210,11 @@ def address_identity(address: str) -> Identity:
     return Identity("address", ":".join(group.lstrip("0") or "0" for group in groups[:4]) + "::/64")
 
 
+def may_have_token(query: bytes) -> bool:
+    """Whether a query string could name an access token, a percent-encoded one too."""
+    return b"access_token" in query or b"%" in query
+
+
 def credentials_of(authorization: bytes | None, cookie: bytes | None, query: bytes) -> Credentials | None:
     """The credentials in a head; None when there are none at all, that is, when the request is anonymous.
 
@@ -226,7 +231,7 @@ def credentials_of(authorization: bytes | None, cookie: bytes | None, query: byt
             scheme, _, value = authorization.strip().partition(b" ")
             if scheme.lower() == b"bearer":
                 token = value.strip()
-    if query and (b"access_token" in query or b"%" in query):
+    if may_have_token(query):
         for name, value in parse_query(query):
             if name == b"access_token":
                 found = True

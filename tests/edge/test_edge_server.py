@@ -414,3 +414,26 @@ def test_an_answer_for_one_reader_is_compressed_where_that_helps(
                 assert answer.headers["vary"] == "Accept-Encoding"
                 assert gzip.decompress(answer.body) == PAGE
                 assert len(answer.body) < len(PAGE) / 5
+
+
+def test_each_request_of_a_connection_is_read_by_its_own_credentials() -> None:
+    """A connection remembers its last credential headers; a proxy's carries one person's after another's."""
+    asked = [
+        (("Authorization: Bearer one",), "", b"one"),
+        (("Authorization: Bearer one",), "", b"one"),
+        (("Authorization: Bearer two",), "", b"two"),
+        ((), "", None),
+        ((), "?access_token=three", b"three"),
+        ((), "?access%5Ftoken=four", b"four"),
+        (("Authorization: Bearer two",), "?access_token=three", b"two"),
+        (("Authorization: Bearer two",), "?a=1", b"two"),
+        ((), "?a=1", None),
+        (("Authorization: Bearer " + "x" * 1100,), "", None),
+        (("Authorization: Bearer two", "Cookie: a=b"), "", b"two"),
+        (("Cookie: a=b",), "", None),
+    ]
+    with a_place() as place, place.connect() as client:
+        for headers, query, _ in asked:
+            assert client.ask(get(f"/a{query}", *headers)).status == 200
+        found = [scope["visit"].token_hash for scope in place.app.scopes]
+        assert found == [hashlib.sha256(token).digest() if token else None for *_, token in asked]
