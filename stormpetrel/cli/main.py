@@ -71,6 +71,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command in `arguments` (otherwise this process's); the exit code."""
+    # Whatever a command or a server makes can be read by its user and group at most.
+    os.umask(os.umask(0o077) | 0o027)
     try:
         code = _run(arguments)
         # Here, not at the interpreter's exit: a reader that left must not become a traceback there.

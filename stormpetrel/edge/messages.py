@@ -23,6 +23,7 @@ from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import INPUT_MEMORY_BYTES, EdgeWorker, Scope
 from stormpetrel.shield.answer import Refused
 from stormpetrel.shield.canary import HEADER as CANARY
+from stormpetrel.shield.cookies import without_prefix
 from stormpetrel.shield.identify import Credentials, Visit, credentials_of, identify, may_have_token
 from stormpetrel.shield.marks import has_visitor_cookie
 from stormpetrel.shield.percent import unquoted
@@ -137,6 +138,8 @@ class MessageReader(EdgeConnection):
             # A trailer: never merged into the headers, which were acted on (RFC 9110, 6.5.1).
             return
         name = name.lower()
+        if name == b"cookie" and self.worker.is_https:
+            value = without_prefix(value)
         if len(self.headers) >= MAX_HEADERS:
             self._fail(431, "edge/head-too-large", "The request has too many headers")
             return

@@ -17,6 +17,7 @@ from http import HTTPStatus
 
 from stormpetrel.edge.heads import CORS, Family, family_of, has_cors
 from stormpetrel.shield.answer import Refused, reset_text
+from stormpetrel.shield.cookies import sent_name
 from stormpetrel.shield.decide import PASSED
 
 CORS_LINES = b"".join(b"%b: %b\r\n" % header for header in CORS)
@@ -69,6 +70,11 @@ class RefusalWriter:
             Family.API: common + _DATA_POLICY,
             Family.FEED: common + _DATA_POLICY,
         }
+        passed = sent_name(PASSED.decode(), secure=public_https).encode()
+        self._passed_line = b"set-cookie: %b; Path=/; Max-Age=3600; SameSite=Lax; HttpOnly%b\r\n" % (
+            passed,
+            b"; Secure" if public_https else b"",
+        )
         self._bodies: dict[tuple[int, str, Family], bytes] = {}
 
     def answer(
@@ -104,7 +110,7 @@ class RefusalWriter:
                 b"HTTP/1.1 200 OK\r\ndate: %b\r\ncontent-type: text/html; charset=utf-8\r\n" % date,
                 b"content-length: %d\r\n" % len(_CHALLENGE),
                 self._security[Family.PAGE],
-                b"set-cookie: %b; Path=/; Max-Age=3600; SameSite=Lax; HttpOnly\r\n" % PASSED,
+                self._passed_line,
                 b"\r\n" if keep_alive else b"connection: close\r\n\r\n",
                 b"" if only_head else _CHALLENGE,
             )

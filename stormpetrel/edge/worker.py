@@ -23,6 +23,7 @@ from stormpetrel.edge.refusals import RefusalPage, RefusalWriter
 from stormpetrel.edge.wheel import TimerWheel
 from stormpetrel.shield.admit import Policy
 from stormpetrel.shield.answer import Refused
+from stormpetrel.shield.cookies import sent_name
 from stormpetrel.shield.decide import Leads, Shield
 from stormpetrel.shield.identify import TokenTable
 from stormpetrel.shield.marks import VISITOR_AGE_S, VISITOR_COOKIE, mint_visitor
@@ -97,15 +98,17 @@ class EdgeWorker:
         self.secret = secret
         self.hot_key = hot_key
         self.body_limit = body_limit
+        self.is_https = public_https
         self.scheme = "https" if public_https else "http"
         self.tokens = tokens
         self.cache = cache
         self.counts = counts
         self.memo = HeadMemo()
         secure = b"; Secure" if public_https else b""
+        visitor_cookie = sent_name(VISITOR_COOKIE, secure=public_https).encode()
         self._cookie_lines = (
             b"set-cookie: %b=%%b; Path=/; Max-Age=%d; SameSite=Lax; HttpOnly%b\r\n"
-            b'cache-control: private="set-cookie"\r\n' % (VISITOR_COOKIE.encode(), VISITOR_AGE_S, secure)
+            b'cache-control: private="set-cookie"\r\n' % (visitor_cookie, VISITOR_AGE_S, secure)
         )
         self.refusals = RefusalWriter(page=refusal_page, status_url=status_url, public_https=public_https)
         self.caps = ConnectionCaps(total=edge.max_connections, per_address=edge.max_connections_per_address)

@@ -9,6 +9,8 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from stormpetrel.shield.cookies import sent_name
+
 if TYPE_CHECKING:
     from stormpetrel.http.request import Request
 
@@ -74,8 +76,8 @@ class Response:
         http_only: bool = True,
         same_site: str = "Lax",
     ) -> None:
-        """Sets a cookie for the whole site."""
-        text = f"{name}={value}; Path=/; Max-Age={max_age_s}; SameSite={same_site}"
+        """Sets a cookie for the whole site; `secure`: people come by https."""
+        text = f"{sent_name(name, secure=secure)}={value}; Path=/; Max-Age={max_age_s}; SameSite={same_site}"
         if http_only:
             text += "; HttpOnly"
         if secure:

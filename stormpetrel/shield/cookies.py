@@ -13,15 +13,41 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import struct
 from typing import NamedTuple
 
 COOKIE_NAME = "stormpetrel_session"
+OWN = b"stormpetrel_"
+"""How the names of all our cookies begin."""
+HOST_PREFIX = "__Host-"
+"""Where people come by https, the names of our cookies begin with it as well: then a browser takes them only from
+this host itself and only by https (RFC 6265bis, 4.1.3). A neighbouring subdomain, or somebody on the way of a
+plain request, cannot set them."""
+_HOST_OWN = HOST_PREFIX.encode() + OWN
+_PLAIN_OWN = re.compile(rb"(?:^|;)[ \t]*" + OWN + rb"[^;]*")
 TEXT_CHARACTERS = 54
 _FIELDS = struct.Struct(">QQQ")
 _MAC_BYTES = 16
 # Separates this use of the secret from every other one; BLAKE2b takes exactly 16 bytes here.
 _PERSON = b"petrel.session.1"
+
+
+def sent_name(name: str, *, secure: bool) -> str:
+    """Return the name that a cookie of ours has in a browser. `secure`: people come by https."""
+    return HOST_PREFIX + name if secure else name
+
+
+def without_prefix(header: bytes) -> bytes:
+    """Return a Cookie header, as it came by https, with our cookies under their own names.
+
+    Those of our names that come without the prefix are left out: anything could have set them.
+    """
+    if OWN not in header:
+        return header
+    if header.count(OWN) != header.count(_HOST_OWN):
+        header = _PLAIN_OWN.sub(b"", header)
+    return header.replace(_HOST_OWN, OWN)
 
 
 class SessionClaims(NamedTuple):

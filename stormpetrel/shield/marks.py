@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from stormpetrel.shield.cookies import seal, unseal
+from stormpetrel.shield.cookies import OWN, seal, unseal
 
 VISITOR_COOKIE = "stormpetrel_visitor"
 DEVICE_COOKIE = "stormpetrel_device"
 VISITOR_AGE_S = 30 * 86_400
 DEVICE_AGE_S = 365 * 86_400
 COARSE_S = 600
-_MARK = b"stormpetrel_"
 _VISITOR = VISITOR_COOKIE.encode()
 _DEVICE = DEVICE_COOKIE.encode()
 # BLAKE2b takes exactly 16 bytes here.
@@ -63,7 +62,7 @@ def has_visitor_cookie(cookie: bytes | None) -> bool:
 
 def marks_of(secret: bytes, cookie: bytes | None, *, epoch_s: float) -> Marks:
     """The marks in a Cookie header; `epoch_s`: now, since 1970."""
-    if cookie is None or _MARK not in cookie:
+    if cookie is None or OWN not in cookie:
         return NO_MARKS
     marks = _remembered.get((secret, cookie))
     if marks is None:

@@ -118,6 +118,16 @@ def test_a_file_and_the_picture_that_stands_for_it_are_finished_together(place: 
     until(lambda: spooled(place) == [])
 
 
+def test_what_a_place_keeps_is_closed_to_other_users_of_the_machine(place: Place) -> None:
+    person = place.person()
+    media_id = upload(person, png((64, 48))).json()["id"]
+    assert finished(person, media_id).status_code == 200
+    kept = [path for path in (place.instance.directory / "data").rglob("*") if not path.is_socket()]
+    assert ".png" in {path.suffix for path in kept}
+    open_ones = {str(path): oct(path.stat().st_mode) for path in kept if path.stat().st_mode & 0o027}
+    assert not open_ones
+
+
 def test_a_file_that_is_refused_after_all_is_said_to_be_broken(place: Place) -> None:
     person = place.person()
     answer = upload(person, b"<svg onload=alert(1)>")

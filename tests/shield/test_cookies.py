@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stormpetrel.shield.cookies import TEXT_CHARACTERS, SessionClaims, mint, read
+from stormpetrel.shield.cookies import TEXT_CHARACTERS, SessionClaims, mint, read, sent_name, without_prefix
 
 SECRET = b"0123456789abcdef"
 NUMBERS = st.integers(0, 2**64 - 1)
@@ -44,3 +44,30 @@ def test_a_short_secret_and_numbers_that_do_not_fit_are_refused() -> None:
         mint(b"short", session_id=1, account_id=2, issued_at_s=3)
     with pytest.raises(ValueError, match="whole numbers"):
         mint(SECRET, session_id=-1, account_id=2, issued_at_s=3)
+
+
+@pytest.mark.parametrize(
+    ("header", "kept"),
+    [
+        (b"", b""),
+        (b"a=b", b"a=b"),
+        (b"__Host-stormpetrel_session=x", b"stormpetrel_session=x"),
+        (
+            b"a=b; __Host-stormpetrel_session=x; __Host-stormpetrel_form=y; c=d",
+            b"a=b; stormpetrel_session=x; stormpetrel_form=y; c=d",
+        ),
+        (b"stormpetrel_session=evil", b""),
+        (b"stormpetrel_session=evil; __Host-stormpetrel_session=x", b"; stormpetrel_session=x"),
+        (b"__Host-stormpetrel_session=x;stormpetrel_session=evil", b"stormpetrel_session=x"),
+        (b"a=b;\t stormpetrel_session=evil ;stormpetrel_device=evil; c=d", b"a=b; c=d"),
+        (b"__host-stormpetrel_session=evil", b"__host-stormpetrel_session=evil"),
+        (b"x__Host-stormpetrel_session=evil", b"xstormpetrel_session=evil"),
+    ],
+)
+def test_behind_https_only_prefixed_cookies_of_ours_count(header: bytes, kept: bytes) -> None:
+    assert without_prefix(header) == kept
+
+
+def test_the_prefix_is_for_https() -> None:
+    assert sent_name("stormpetrel_form", secure=True) == "__Host-stormpetrel_form"
+    assert sent_name("stormpetrel_form", secure=False) == "stormpetrel_form"

@@ -74,7 +74,18 @@ def test_a_place_reached_by_https_sends_its_cookies_only_so(database_url, tmp_pa
             headers={"cookie": kept, "origin": "https://birds.example"},
         )
         assert answer.status_code == 303
-        assert "Secure" in answer.headers["set-cookie"].split("; ")
+        cookies = [line.split("; ") for line in answer.headers.get_list("set-cookie")]
+        assert all("Secure" in cookie and cookie[0].startswith("__Host-") for cookie in cookies)
+        session = next(cookie[0] for cookie in cookies if SESSION_COOKIE in cookie[0])
+        browser.cookies.clear()
+        asked = {
+            session: 200,
+            # Anything on the way of a request without TLS, or on a neighbouring name, can set a cookie like this.
+            session.removeprefix("__Host-"): 303,
+            f"{session.removeprefix('__Host-')}; {session}": 200,
+        }
+        for cookie, status in asked.items():
+            assert browser.get("/notifications", headers={"cookie": cookie}).status_code == status
 
 
 def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(place, nino):
