@@ -85,6 +85,19 @@ If not, you need not do anything. Your account page shows how many there were:
 
 {base_url}/settings/account""",
 )
+_ADDRESS_IN_USE = (
+    "You already have an account",
+    """somebody, probably you, typed this address on {title}, to sign up or for another account. It belongs to your
+account @{username}, and nothing has changed. Sign in with it here:
+
+{base_url}/auth/sign_in
+
+If you do not remember the password, a link in a mail signs you in without one:
+
+{base_url}/auth/sign_in/mail
+
+If it was not you, ignore this mail. Who typed the address was not told that you have an account.""",
+)
 _TEST = ("A test", """this is the test mail that you asked for. {title} can send mails.""")
 
 _SAID = {
@@ -96,6 +109,7 @@ _SAID = {
     Purpose.SIGN_IN.value: _SIGN_IN,
     Notice.SECOND_FACTOR_CHANGED.value: _SECOND_FACTOR_CHANGED,
     Notice.WRONG_PASSWORDS.value: _WRONG_PASSWORDS,
+    Notice.ADDRESS_IN_USE.value: _ADDRESS_IN_USE,
     Notice.TEST.value: _TEST,
 }
 _PATHS = {
@@ -130,7 +144,9 @@ def write(letter: Letter, *, config: Config, secret: bytes, name: str) -> EmailM
     message["Message-ID"] = f"<{name}@{config.mail_sender.rpartition('@')[2]}>"
     # No answering machine is to answer (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"
-    said = text.format(title=title, link=link, base_url=config.base_url, contact=contact)
+    said = text.format(
+        title=title, link=link, base_url=config.base_url, contact=contact, username=letter.username
+    )
     greeting = f"Hello {letter.username},\n\n" if letter.username else "Hello,\n\n"
     message.set_content(f"{greeting}{said}\n\n{title}\n{config.base_url}\n", cte="quoted-printable")
     return message

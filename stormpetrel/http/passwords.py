@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stormpetrel.model.account import User
     from stormpetrel.storage.database import Database
 
-WRONG = "Wrong username or password, or too many attempts."
+WRONG = "Wrong username or password, an address that is not confirmed yet, or too many attempts."
 """Says the same for a password that was checked and one that was refused: guessing must learn nothing from it."""
 TOO_OFTEN = "Wrong password, or too many attempts. Please wait before you try again."
 REFUSALS = 65_536

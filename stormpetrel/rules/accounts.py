@@ -29,7 +29,7 @@ from stormpetrel.model.post import Visibility
 from stormpetrel.model.quota import SIGN_UPS
 from stormpetrel.rules import access, quotas
 from stormpetrel.rules.languages import clean_language
-from stormpetrel.rules.mail import send_confirmation
+from stormpetrel.rules.mail import notify_owner_of, send_confirmation, stand_in
 from stormpetrel.rules.relationships import accept_follow
 from stormpetrel.storage import accounts as stored
 from stormpetrel.storage import instance as stored_instance
@@ -132,7 +132,8 @@ def sign_up(
     `confirmation`: the link that is sent, and must be followed first; approval comes after that.
     `by_operator`: from the command line; then `registration` does not count and reserved names are free. `network`:
     whose quota it takes (model/quota.py: slot). Raises Forbidden when sign-up is closed, Invalid with `fields` for
-    what is wrong or taken, TooMany.
+    what is wrong or taken, TooMany. With `confirmation` an address in use is no error, so that sign-up does not tell
+    who has an account: its owner gets a mail, and the account made can never be confirmed.
     """
     if registration == "closed" and not by_operator:
         raise Forbidden("This place takes no new members at the moment")
@@ -147,7 +148,8 @@ def sign_up(
     if problem is not None:
         wrong["username"] = problem
     problem = email_problem(email)
-    if problem is None and stored.user_by_email(connection, email=email) is not None:
+    confirms = confirmation is not None and not by_operator
+    if problem is None and not confirms and stored.user_by_email(connection, email=email) is not None:
         problem = TAKEN
     if problem is None and not by_operator and _domain_is_blocked(connection, email):
         problem = Problem("is at a provider whose addresses are not taken here", "ERR_BLOCKED")
@@ -162,8 +164,10 @@ def sign_up(
         quotas.require(connection, SIGN_UPS, network, now_ms=now_ms, text=TOO_MANY_SIGN_UPS)
     account_id = connection.new_id(now_ms)
     state = AccountState.PENDING if waits else AccountState.ACTIVE
-    if confirmation is not None and not by_operator:
+    if confirms:
         state = AccountState.UNCONFIRMED
+        if notify_owner_of(connection, email=email, now_ms=now_ms):
+            email = stand_in(account_id)
     stored.insert_account(
         connection, account_id=account_id, username=username, language="", state=state, now_ms=now_ms
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from stormpetrel.errors import Invalid, NotFound, TooMany
+from stormpetrel.errors import TAKEN, Invalid, NotFound, TooMany
 from stormpetrel.model.account import AccountState, User, clean_address, email_problem
 from stormpetrel.model.event import AccessChanged, AccountChanged
 from stormpetrel.model.mail import LIFETIME_MS, Letter, Link, NewLink, Notice, Purpose
@@ -26,7 +26,8 @@ from stormpetrel.storage.hot import hot
 
 ENOUGH = "That is enough mails for now. Please look into your mailbox, and its spam folder"
 NO_LINK = "This link does not work any more. Please ask for a new one"
-TAKEN = "has already been taken"
+_NOWHERE = "@taken.invalid"
+"""How an address ends that stands for one in use. No mail goes to `.invalid`, which nobody can have (RFC 2606)."""
 
 
 class LinkWanted(msgspec.Struct, frozen=True):
@@ -113,6 +114,8 @@ def _send_own(
 
 def post(connection: Connection, letter: Letter, *, now_ms: int) -> None:
     """Gives the letter to the courier, in the transaction that causes it."""
+    if letter.to.endswith(_NOWHERE):
+        return
     outbox.put(connection, kind="mail", payload=letter, now_ms=now_ms, lane=outbox.LANE_MAIL)
 
 
@@ -126,26 +129,53 @@ def _user(connection: Connection, account_id: int) -> User:
 def send_confirmation(
     connection: Connection, *, account_id: int, link: NewLink, now_ms: int, email: str | None = None
 ) -> None:
-    """Sends the link once more; to another address if the first was mistyped. Raises Invalid with `fields` where
-    that cannot be one or is taken, TooMany, and Forbidden's words in Invalid where nothing is to be confirmed."""
+    """Sends the link once more; to another address if the first was mistyped. One that is in use is taken too, and
+    its owner gets the mail instead. Raises Invalid with `fields` for what cannot be an address, TooMany, and Invalid
+    where nothing is to be confirmed."""
     user = _user(connection, account_id)
     if user.state is not AccountState.UNCONFIRMED:
         raise Invalid("This address is confirmed already")
     if email is not None and clean_address(email).lower() != user.email.lower():
-        email = _free_address(connection, email)
+        email = _possible_address(email)
+        if notify_owner_of(connection, email=email, now_ms=now_ms):
+            email = stand_in(account_id)
         stored.delete_links_of(connection, account_id=account_id)
         stored_accounts.set_email(connection, account_id=account_id, email=email)
         user = _user(connection, account_id)
     _send_own(connection, user=user, purpose=Purpose.CONFIRM, email=user.email, link=link, now_ms=now_ms)
 
 
-def _free_address(connection: Connection, email: str) -> str:
+def stand_in(account_id: int) -> str:
+    """Return the address of an account whose owner typed one that is in use: nobody reads it, so it is never
+    confirmed, and the account goes with the others that were not."""
+    return f"{account_id}{_NOWHERE}"
+
+
+def notify_owner_of(connection: Connection, *, email: str, now_ms: int) -> bool:
+    """Return whether the address is in use. Then its owner gets a mail that somebody typed it, a few a day at most.
+
+    Who typed it sees what they would see for a free address: the confirmation is asked for by mail.
+    """
+    owner = stored_accounts.user_by_email(connection, email=email)
+    if owner is None:
+        return False
+    if not spend(connection, MAIL_STRANGERS, owner.account_id, now_ms=now_ms):
+        post(connection, Letter(Notice.ADDRESS_IN_USE.value, owner.email, owner.username), now_ms=now_ms)
+    return True
+
+
+def _possible_address(email: str) -> str:
     email = clean_address(email)
     problem = email_problem(email)
-    if problem is None and stored_accounts.user_by_email(connection, email=email) is not None:
-        problem = TAKEN
     if problem is not None:
         raise Invalid(f"Validation failed: E-mail {problem}", fields={"email": problem})
+    return email
+
+
+def _free_address(connection: Connection, email: str) -> str:
+    email = _possible_address(email)
+    if stored_accounts.user_by_email(connection, email=email) is not None:
+        raise Invalid(f"Validation failed: E-mail {TAKEN}", fields={"email": TAKEN})
     return email
 
 
@@ -201,12 +231,15 @@ def want_address(
 ) -> None:
     """Asks the new address to confirm itself; without `link` (no confirmation here) it counts at once.
 
-    The password must have been checked. Raises Invalid with `fields`, TooMany.
+    The password must have been checked. Of an address in use the owner gets a mail, and who asks learns nothing; only
+    without `link` that is an error. Raises Invalid with `fields`, TooMany.
     """
     if link is None:
         change_address(connection, account_id=account_id, email=email, now_ms=now_ms)
         return
-    user, email = _user(connection, account_id), _free_address(connection, email)
+    user, email = _user(connection, account_id), _possible_address(email)
+    if notify_owner_of(connection, email=email, now_ms=now_ms):
+        email = stand_in(account_id)
     _send_own(connection, user=user, purpose=Purpose.ADDRESS, email=email, link=link, now_ms=now_ms)
 
 

@@ -71,6 +71,10 @@ def _done(request: Request) -> str:
     return _DONE.get(dict(request.query_pairs).get("done", ""), "")
 
 
+def _is_address(login: str) -> bool:
+    return "@" in login.removeprefix("@")
+
+
 async def sign_in(request: Request) -> Response:
     """Checks the password, then starts a session under a new id, whatever the browser had before."""
     form = await request.form()
@@ -89,8 +93,11 @@ async def sign_in(request: Request) -> Response:
     if user is None or not right:
         return _sign_in_page(request, after=after, login=login, problem=WRONG, status=422)
     # Only now: what state an account is in is its owner's business.
+    if user.state is AccountState.UNCONFIRMED and _is_address(login):
+        # An address in use leads to its owner's account, so a free one may say no more here.
+        return _sign_in_page(request, after=after, login=login, problem=WRONG, status=422)
     if user.state is AccountState.UNCONFIRMED:
-        return wait_page(request, email=user.email, status=403)
+        return wait_page(request, login=user.username, status=403)
     if user.state is AccountState.PENDING:
         return _sign_in_page(request, after=after, login=login, problem=PENDING, status=403)
     if user.state is not AccountState.ACTIVE:
@@ -193,7 +200,7 @@ async def sign_up(request: Request) -> Response:
     if problems:
         return await _sign_up_page(request, after=after, typed=typed, problems=problems, status=422)
     if account.state is AccountState.UNCONFIRMED:
-        return wait_page(request, email=typed["email"])
+        return wait_page(request, login=account.username, email=typed["email"])
     if account.state is AccountState.PENDING:
         page: Response = request.site.pages.page(request, "sign_up_pending.html", username=account.username)
         return page

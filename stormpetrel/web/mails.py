@@ -23,9 +23,11 @@ from stormpetrel.web.sessions import know_device
 MAX_LOGIN = 254
 
 
-def wait_page(request: Request, *, email: str, status: int = 200) -> Response:
-    """After signing up, and for who comes back before they have followed the link."""
-    page: Response = request.site.pages.page(request, "confirm_wait.html", status=status, email=email)
+def wait_page(request: Request, *, login: str, email: str = "", status: int = 200) -> Response:
+    """After signing up, and for who comes back before they have followed the link. `email`: as just typed."""
+    page: Response = request.site.pages.page(
+        request, "confirm_wait.html", status=status, login=login, email=email
+    )
     return page
 
 

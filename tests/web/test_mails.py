@@ -306,6 +306,67 @@ def test_an_app_that_signs_somebody_up_waits_for_the_confirmation(confirming):
     assert lomi.post("/api/v1/emails/confirmations").status_code == 403
 
 
+def test_no_form_tells_a_stranger_which_address_has_an_account(confirming):
+    """Once with a free address and once with one in use: every answer is the same, and the owner gets a mail."""
+    place = confirming
+    nino, mari = place.person("Nino"), place.person("Mari")
+    taken = place.write(accounts.user, account_id=nino.id).email
+    app = place.client(place.token(None))
+
+    def answers(name, address, other):
+        said = []
+        with place.client() as browser:
+            page = send(
+                browser,
+                browser.get("/auth/sign_up"),
+                "/auth/sign_up",
+                typed(f"Web{name}") | {"user[email]": address, "user[password]": NEW},
+            )
+            said.append((page.status_code, page.text))
+            for login in (f"Web{name}", address):
+                page = sign_in(browser, login, NEW)
+                said.append((page.status_code, page.text))
+        fields = {"username": f"App{name}", "email": other, "password": NEW, "agreement": True}
+        answer = app.post("/api/v1/accounts", json=fields)
+        said.append((answer.status_code, sorted(answer.json())))
+        newcomer = place.client(answer.json()["access_token"])
+        for method, path, body in (
+            ("GET", "/api/v1/accounts/verify_credentials", None),
+            ("GET", "/api/v1/emails/check_confirmation", None),
+            ("POST", "/api/v1/emails/confirmations", {"email": other}),
+            ("POST", "/api/v1/emails/confirmations", {}),
+        ):
+            answer = newcomer.request(method, path, json=body)
+            said.append((answer.status_code, answer.json()))
+        with place.client() as browser:
+            assert sign_in(browser, mari.username).status_code == 303
+            fields = {"user[email]": address, "user[current_password]": PASSWORD}
+            page = send(browser, browser.get("/settings/account"), "/settings/account/address", fields)
+            said.append((page.status_code, page.headers.get("location")))
+            said.append((page.status_code, address in browser.get("/settings/account").text))
+        for text in (address, other, name):
+            said = [(code, plain(found, text)) for code, found in said]
+        return said
+
+    def plain(found, text):
+        if not isinstance(found, str):
+            return found
+        found = re.sub(r'(name="csrf" (?:id="\w+" )?value=|csrf-token" content=)"[^"]*"', "", found)
+        return re.sub(r"\d+ (?:s|min|minutes?|seconds?)\b", "", found.replace(text, "…"))
+
+    free = answers("Free", "free@example.org", "free2@example.org")
+    used = answers("Used", taken, taken.upper())
+    for one, other in zip(free, used, strict=True):
+        assert one == other
+    assert free[0][0] == 200
+    told = next_mail(place, taken, count=2)
+    assert "account @Nino" in told.get_content()
+    assert "token=" not in told.get_content()
+    # Nobody is in with the address of another: neither by its link, for there is none, nor without.
+    assert place.write(accounts.user, account_id=nino.id).email == taken
+    assert all("confirm" not in message["Subject"] for message in mails_to(place, taken))
+
+
 def test_a_new_password_by_a_link_confirms_the_address_too(confirming):
     place = confirming
     with place.client() as browser:
