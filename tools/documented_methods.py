@@ -244,7 +244,7 @@ METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("GET /api/v1/search", "gone from Mastodon since 3.0: `/api/v2/search`"),
             ("GET /api/v1/trends/tags", ""),
             ("GET /api/v1/trends/statuses", ""),
-            ("GET /api/v1/trends/links", ""),
+            ("GET /api/v1/trends/links", "links are not counted: no page is fetched to show them"),
             ("GET /api/v2/instance", ""),
             ("GET /api/v1/instance", ""),
             ("GET /api/v1/instance/peers", ""),

@@ -120,7 +120,7 @@ def maybe_id(some_id: int | None) -> str | None:
 def account_fields(account: ModelAccount, base_url: str) -> list[AccountField]:
     """A profile's table as HTML."""
     return [
-        AccountField(name=field.name, value=render_field(field.value, base_url=base_url))
+        AccountField(name=field.name, value=render_field(field.value, base_url=base_url, named=account.named))
         for field in account.fields
     ]
 
@@ -145,7 +145,7 @@ def account(account: ModelAccount, *, base_url: str) -> Account:
         indexable=account.indexable,
         group=False,
         created_at=f"{date(account.created_at_ms)}T00:00:00.000Z",
-        note=render_note(account.note, base_url=base_url),
+        note=render_note(account.note, base_url=base_url, named=account.named),
         url=url,
         uri=url,
         avatar=avatar,

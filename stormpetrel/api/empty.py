@@ -33,5 +33,4 @@ async def translation_languages(request: Request) -> Response:
 custom_emojis = _none_of(entities.CustomEmoji, "Emoji of this place: none yet")
 domain_blocks = _none_of(instance_entities.DomainBlock, "Servers that are shut out: none yet")
 domains = _none_of(str, "Servers that one has shut out, or that are known: none yet")
-links = _none_of(entities.Card, "Links that many share: none yet")
 requests = _none_of(entities.NotificationRequest, "Notifications that were held back: none, nothing is")

@@ -150,6 +150,7 @@ async def profile_with_pictures(
             change=change,
             made=made,
             now_ms=request.now_ms,
+            domain=request.site.domain,
         )
     except BaseException:
         for decoded in made.values():
@@ -165,8 +166,11 @@ def _change_profile(
     change: ProfileChange,
     made: Mapping[Purpose, Decoded | None],
     now_ms: int,
+    domain: str,
 ) -> Account:
-    account = account_rules.update_profile(connection, account_id=account_id, change=change, now_ms=now_ms)
+    account = account_rules.update_profile(
+        connection, account_id=account_id, change=change, now_ms=now_ms, domain=domain
+    )
     for purpose, decoded in made.items():
         rule = rules.set_avatar if purpose == "avatar" else rules.set_header
         rule(connection, account_id=account_id, picture=decoded, now_ms=now_ms)

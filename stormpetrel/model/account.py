@@ -64,7 +64,8 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account as others see it. `note` and field values are plain text, as written.
+    """An account as others see it. `note` and field values are plain text, as written; `named`: usernames that they
+    mention.
 
     `indexable`: other members find its public posts by their words.
     """
@@ -92,6 +93,7 @@ class Account:
     avatar_static_key: str = ""
     header_key: str = ""
     header_static_key: str = ""
+    named: tuple[str, ...] = ()
 
     @property
     def shown_name(self) -> str:

@@ -166,17 +166,17 @@ def render_html(text: str, *, mentions: Sequence[Mention], base_url: str) -> str
     return _paragraphs("".join(pieces))
 
 
-def render_note(text: str, *, base_url: str) -> str:
-    """The HTML of a profile's text: like a post's, but nobody is addressed."""
-    return render_html(text, mentions=(), base_url=base_url)
+def render_note(text: str, *, base_url: str, named: Sequence[str] = ()) -> str:
+    """The HTML of a profile's text, like a post's; `named`: usernames that are links where the text mentions them."""
+    return render_html(text, mentions=[Mention(0, username) for username in named], base_url=base_url)
 
 
-def render_field(value: str, *, base_url: str) -> str:
-    """The HTML of a profile field's value: a link, or text in one line."""
+def render_field(value: str, *, base_url: str, named: Sequence[str] = ()) -> str:
+    """The HTML of a profile field's value: a link, or text in one line; `named` as for `render_note`."""
     if next(((part.kind, part.start, part.end) for part in parts(value)), None) == ("link", 0, len(value)):
         return _link(value).replace('rel="nofollow noopener"', 'rel="me nofollow noopener"')
     return (
-        render_html(one_line(value), mentions=(), base_url=base_url).removeprefix("<p>").removesuffix("</p>")
+        render_note(one_line(value), base_url=base_url, named=named).removeprefix("<p>").removesuffix("</p>")
     )
 
 

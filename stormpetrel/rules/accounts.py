@@ -109,6 +109,8 @@ def user_by_login(connection: Connection, *, login: str) -> User | None:
     return None if username_problem(name) else stored.user_by_name(connection, username=name)
 
 
+MAX_NAMED = 20
+"""A profile's first mentions are links, as many."""
 TOO_MANY_SIGN_UPS = "Many people have signed up from this network just now. Please try again in a few minutes"
 
 
@@ -273,17 +275,30 @@ def unsuspend(connection: Connection, *, account_id: int) -> None:
     connection.tell(AccessChanged(account_id))
 
 
-def update_profile(connection: Connection, *, account_id: int, change: ProfileChange, now_ms: int) -> Account:
-    """Changes the owner's own profile; None leaves a value. Raises Invalid with `fields`."""
+def update_profile(
+    connection: Connection, *, account_id: int, change: ProfileChange, now_ms: int, domain: str = ""
+) -> Account:
+    """Changes the owner's own profile; None leaves a value. `domain`: this place's. Raises Invalid with `fields`."""
     old = account(connection, account_id=account_id)
     cleaned = _cleaned(change)
-    stored.update_profile(connection, old=old, change=cleaned)
+    stored.update_profile(
+        connection, old=old, change=cleaned, named=_named(connection, old, cleaned, domain=domain)
+    )
     connection.tell(AccountChanged(account_id))
     if old.locked and cleaned.locked is False:
         # A profile that is not locked any more keeps nobody waiting at the door.
         for follower_id in stored_relationships.requester_ids(connection, account_id=account_id):
             accept_follow(connection, account_id=account_id, follower_id=follower_id, now_ms=now_ms)
     return account(connection, account_id=account_id)
+
+
+def _named(connection: Connection, old: Account, change: ProfileChange, *, domain: str) -> list[str]:
+    """Return the usernames that note and fields mention afterwards, of accounts that there are."""
+    note = old.note if change.note is None else change.note
+    fields = old.fields if change.fields is None else change.fields
+    names = texts.mentions_in("\n".join([note, *(field.value for field in fields)]), domain=domain)
+    found = stored.ids_by_names(connection, names=names[:MAX_NAMED])
+    return [username for _, username in found.values()]
 
 
 def _cleaned(change: ProfileChange) -> ProfileChange:

@@ -262,7 +262,12 @@ def create_post(
         )
         post = replace(post, media=hung)
     if post.visibility is not Visibility.DIRECT:
-        accounts.count_new_post(connection, account_id=author_id, now_ms=now_ms)
+        accounts.count_new_post(
+            connection,
+            account_id=author_id,
+            last_post_at_ms=found.account.last_post_at_ms,
+            now_ms=now_ms,
+        )
     if parent is not None and is_counted_reply(post.visibility):
         stored.add_replies(connection, post_id=parent.id, delta=1)
     if parent is not None:
@@ -458,7 +463,7 @@ def boost(
         now_ms=now_ms,
     )
     stored.add_boosts(connection, post_id=original.id, delta=1)
-    accounts.count_new_post(connection, account_id=account_id, now_ms=now_ms)
+    accounts.count_new_post(connection, account_id=account_id, last_post_at_ms=0, now_ms=now_ms)
     notifications.notify(
         connection,
         account_id=original.author_id,

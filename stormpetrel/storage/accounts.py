@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stormpetrel.clock import DAY_MS
 from stormpetrel.model.account import Account, AccountState, Field, ProfileChange, Role, User
 from stormpetrel.model.ids import first_id_at
 from stormpetrel.model.search import name_words
@@ -16,7 +17,8 @@ from stormpetrel.storage.statement import sql
 _COLUMNS = (
     "a.id, a.username, a.display_name, a.note, a.fields, a.locked, a.bot, a.discoverable, a.indexable, a.visibility, "
     "a.sensitive, a.language, a.followers_count, a.following_count, a.posts_count, a.last_post_at_ms, "
-    "a.created_at_ms, a.state, a.silenced, a.avatar_key, a.avatar_static_key, a.header_key, a.header_static_key"
+    "a.created_at_ms, a.state, a.silenced, a.avatar_key, a.avatar_static_key, a.header_key, "
+    "a.header_static_key, a.named"
 )
 
 _BY_ID = sql(f"SELECT {_COLUMNS} FROM accounts a WHERE a.id = :account_id")
@@ -36,7 +38,7 @@ _IDS_BY_NAMES = sql(
 _STATE = sql("SELECT state FROM accounts WHERE id = :account_id")
 _DIRECTORY = sql(
     f"SELECT {_COLUMNS} FROM accounts a WHERE a.state = 'active' AND a.discoverable = TRUE AND a.silenced = FALSE "
-    "ORDER BY a.last_post_at_ms DESC, a.id DESC LIMIT :count OFFSET :skip"
+    "ORDER BY a.last_post_day DESC, a.id DESC LIMIT :count OFFSET :skip"
 )
 _INSERT = sql(
     "INSERT INTO accounts (id, username, username_lower, domain, display_name, fields, language, "
@@ -50,7 +52,7 @@ _INSERT_USER = sql(
 _UPDATE_PROFILE = sql(
     "UPDATE accounts SET display_name = :display_name, note = :note, fields = :fields, locked = :locked, "
     "bot = :bot, discoverable = :discoverable, indexable = :indexable, visibility = :visibility, "
-    "sensitive = :sensitive, language = :language WHERE id = :account_id"
+    "sensitive = :sensitive, language = :language, named = :named WHERE id = :account_id"
 )
 _SET_AVATAR = sql(
     "UPDATE accounts SET avatar_key = :key, avatar_static_key = :static_key WHERE id = :account_id"
@@ -71,6 +73,10 @@ _ADD_FOLLOWING = sql("UPDATE accounts SET following_count = following_count + :d
 _ADD_POSTS = sql("UPDATE accounts SET posts_count = posts_count + :delta WHERE id = :account_id")
 _ADD_POST_NOW = sql(
     "UPDATE accounts SET posts_count = posts_count + 1, last_post_at_ms = :now_ms WHERE id = :account_id"
+)
+_ADD_POST_OF_DAY = sql(
+    "UPDATE accounts SET posts_count = posts_count + 1, last_post_at_ms = :now_ms, last_post_day = :day "
+    "WHERE id = :account_id"
 )
 
 _USER_COLUMNS = (
@@ -112,7 +118,7 @@ _ADMIN_IDS = sql("SELECT account_id FROM users WHERE role = 'admin' ORDER BY acc
 _COUNTS = sql(
     "SELECT (SELECT count(*) FROM accounts WHERE state = 'active' AND domain = ''), "
     "(SELECT coalesce(sum(posts_count), 0) FROM accounts WHERE state = 'active'), "
-    "(SELECT count(*) FROM accounts WHERE state = 'active' AND domain = '' AND last_post_at_ms > :since_ms)"
+    "(SELECT count(*) FROM accounts WHERE state = 'active' AND domain = '' AND last_post_day > :since_day)"
 )
 
 
@@ -152,6 +158,7 @@ def _account(row: Row) -> Account:
         avatar_static_key=row[20],
         header_key=row[21],
         header_static_key=row[22],
+        named=tuple(row[23].split()),
     )
 
 
@@ -174,7 +181,7 @@ def author(
     )
     if row is None:
         return None
-    post_id, answered_at_ms, name, website, has_subscribers = row[23:]
+    post_id, answered_at_ms, name, website, has_subscribers = row[24:]
     return Author(
         account=_account(row),
         answered=None if post_id is None else (post_id, answered_at_ms),
@@ -211,7 +218,7 @@ def state(connection: Connection, *, account_id: int) -> AccountState | None:
 
 
 def directory(connection: Connection, *, limit: int, offset: int) -> list[Account]:
-    """Active accounts that want to be found, who posted last first."""
+    """Active accounts that want to be found: of whom posted on the latest day, the newest account first."""
     return [_account(row) for row in connection.all(_DIRECTORY, count=limit, skip=offset)]
 
 
@@ -256,8 +263,10 @@ def insert_user(
     )
 
 
-def update_profile(connection: Connection, *, old: Account, change: ProfileChange) -> None:
-    """Writes what `change` sets and leaves the rest of `old`."""
+def update_profile(
+    connection: Connection, *, old: Account, change: ProfileChange, named: Sequence[str]
+) -> None:
+    """Writes what `change` sets and leaves the rest of `old`; `named`: usernames that note and fields mention."""
 
     def pick(new: object, kept: object) -> object:
         return kept if new is None else new
@@ -276,6 +285,7 @@ def update_profile(connection: Connection, *, old: Account, change: ProfileChang
         visibility=pick(change.default_visibility, old.default_visibility),
         sensitive=pick(change.default_sensitive, old.default_sensitive),
         language=pick(change.default_language, old.default_language),
+        named=" ".join(named),
     )
     if change.display_name is not None and change.display_name != old.display_name:
         search.put_names(connection, account_id=old.id, words=name_words(old.username, change.display_name))
@@ -355,9 +365,13 @@ def add_post_count(connection: Connection, *, account_id: int, delta: int) -> No
     connection.run(_ADD_POSTS, account_id=account_id, delta=delta)
 
 
-def count_new_post(connection: Connection, *, account_id: int, now_ms: int) -> None:
-    """One post more, made now."""
-    connection.run(_ADD_POST_NOW, account_id=account_id, now_ms=now_ms)
+def count_new_post(connection: Connection, *, account_id: int, last_post_at_ms: int, now_ms: int) -> None:
+    """Count one post more, made now. `last_post_at_ms`: of the one before, 0 for none or unknown."""
+    day = now_ms // DAY_MS
+    if day == last_post_at_ms // DAY_MS:
+        connection.run(_ADD_POST_NOW, account_id=account_id, now_ms=now_ms)
+    else:
+        connection.run(_ADD_POST_OF_DAY, account_id=account_id, now_ms=now_ms, day=day)
 
 
 def user(connection: Connection, *, account_id: int) -> User | None:
@@ -400,7 +414,7 @@ def activity(connection: Connection, *, from_ms: int, until_ms: int) -> tuple[in
 
 
 def counts(connection: Connection, *, since_ms: int) -> tuple[int, int, int]:
-    """(accounts, posts, accounts that posted after `since_ms`)."""
-    row = connection.one(_COUNTS, since_ms=since_ms)
+    """(accounts, posts, accounts that posted on a day after that of `since_ms`)."""
+    row = connection.one(_COUNTS, since_day=since_ms // DAY_MS)
     assert row is not None
     return int(row[0]), int(row[1]), int(row[2])

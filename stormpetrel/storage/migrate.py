@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HEAD = "0015"
+HEAD = "0016"
 """The newest migration; a test holds it against the folder of migrations."""
 
 _VERSION = sql("SELECT version_num FROM alembic_version")

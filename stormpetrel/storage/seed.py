@@ -14,6 +14,7 @@ from itertools import islice
 from random import Random
 from typing import Any
 
+from stormpetrel.clock import DAY_MS
 from stormpetrel.errors import SetupError
 from stormpetrel.model.event import AllChanged
 from stormpetrel.model.ids import SHIFT_BITS, time_ms
@@ -53,6 +54,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "posts_count",
         "last_post_at_ms",
         "created_at_ms",
+        "last_post_day",
     ),
     "users": ("account_id", "email", "email_lower", "password_hash", "created_at_ms"),
     "account_words": ("word", "account_id"),
@@ -253,6 +255,7 @@ class _People:
                 plan.posted[person],
                 plan.last_post_ms[person],
                 plan.joined_ms[person],
+                plan.last_post_ms[person] // DAY_MS,
             )
 
     def words(self) -> Iterator[Row]:

@@ -221,8 +221,8 @@ def environment(site: Site) -> Environment:
             "iso": _iso,
             "amount": _amount,
             "avatar": _avatar,
-            "note": lambda text: Markup(render_note(text, base_url=base_url)),
-            "field": lambda text: Markup(render_field(text, base_url=base_url)),
+            "note": lambda text, named=(): Markup(render_note(text, base_url=base_url, named=named)),
+            "field": lambda text, named=(): Markup(render_field(text, base_url=base_url, named=named)),
             "excerpt": excerpt,
             # `maxlength` counts UTF-16 units: as many as so many characters may take.
             "most_units": lambda characters: characters * BYTES_PER_CHARACTER,

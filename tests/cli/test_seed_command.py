@@ -26,7 +26,7 @@ def content(url):
     return digest.hexdigest()
 
 
-CONTENT = "0a18c5d709ad723bd0c0b854f7bfdfe3316eee66598850442c4794701292ab09"
+CONTENT = "3eb2f811f991cf7b5041c7fc82902fa80b5f4f6025760a067544ec23e85b260a"
 SIZE = Size(
     users=60, posts=900, follows=7, seed=7, end_ms=seed.end_ms_of(7), reader="Lena", reader_follows=20
 )

@@ -323,3 +323,38 @@ def test_the_contact_is_the_first_admin_who_is_there(store: Store) -> None:
     found = instance.contact(store.connection)
     assert found is not None
     assert found.id == second
+
+
+def test_a_profile_names_accounts_that_there_are(store: Store) -> None:
+    ann, ben = sign_up(store, username="Ann").id, sign_up(store, username="BenT").id
+    note = "With @bent, @BENT@here.example and @nobody; mail me@bent.example. @ben@elsewhere.example"
+    found = store.do(
+        rules.update_profile,
+        account_id=ann,
+        change=ProfileChange(note=note, fields=(Field("Boss", "@Ann"), Field("Site", "https://ann.example"))),
+        now_ms=store.now_ms,
+        domain="here.example",
+    )
+    assert set(found.named) == {"BenT", "Ann"}
+    # What is not changed still counts.
+    assert change(store, ann, fields=()).named == ("BenT",)
+    assert change(store, ann, note="Alone").named == ()
+    assert change(store, ben, display_name="Ben").named == ()
+
+
+def test_a_day_of_posts_writes_once_where_the_directory_looks(store: Store) -> None:
+    ann, ben, cal = (sign_up(store, username=name).id for name in ("Ann", "Ben", "Cal"))
+
+    def listed() -> list[int]:
+        return [one.id for one in store.do(rules.directory, limit=10)]
+
+    store.post(ann, "one")
+    store.now_ms += 86_400_000
+    store.post(ben, "two")
+    store.post(cal, "three")
+    assert listed() == [cal, ben, ann]
+    store.now_ms += 86_400_000
+    store.post(ann, "four")
+    assert listed() == [ann, cal, ben]
+    change(store, cal, discoverable=False)
+    assert listed() == [ann, ben]

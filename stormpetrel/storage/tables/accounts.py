@@ -44,12 +44,25 @@ accounts = Table(
     text_column("avatar_static_key", ""),
     text_column("header_key", ""),
     text_column("header_static_key", ""),
+    text_column(
+        "named", ""
+    ),  # usernames that `note` and `fields` mention, as their owners write them; by spaces
+    number(
+        "last_post_day", 0
+    ),  # of last_post_at_ms, in days since 1970: an index on it is written to once a day
     UniqueConstraint("username_lower", "domain"),
     Index(
         "ix_accounts_suspended",
         "suspended_at_ms",
         sqlite_where=text("suspended_at_ms > 0"),
         postgresql_where=text("suspended_at_ms > 0"),
+    ),
+    Index(
+        "ix_accounts_last_post_day",
+        "last_post_day",
+        "id",
+        sqlite_where=text("state = 'active'"),
+        postgresql_where=text("state = 'active'"),
     ),
     Index(
         "ix_accounts_popular",
