@@ -233,6 +233,19 @@ def test_an_uploaded_picture_stays_round_in_notifications(browser, site):
         assert (picture["width"], picture["height"]) == (28, 28)
 
 
+def test_the_menu_of_an_empty_profile_reaches_over_its_frame(browser, site):
+    with person_at(browser, site, viewport=PHONE) as page:
+        sign_up(page, "nothing_written")
+        page.locator(".more-menu.only-narrow summary").click()
+        page.get_by_role("button", name="Sign out").click()
+        sign_up(page, "who_blocks")
+        page.goto("/@nothing_written")
+        page.locator(".profile .more-menu summary").click()
+        page.locator(".pop").get_by_role("button", name="Block").click()
+        page.get_by_role("button", name="Unblock").first.click()
+        page.get_by_role("button", name="Follow").wait_for()
+
+
 def test_the_keyboard_alone_reaches_the_content_first_and_shows_where_it_is(browser, site):
     with person_at(browser, site) as page:
         page.goto("/about")
