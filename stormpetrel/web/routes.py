@@ -97,6 +97,7 @@ ROUTES: tuple[Route, ...] = (
     _form("/posts/{id}/report", reports.report_post, "Reports a post to the moderators"),
     _member("/people/{id}/report", reports.report_person, "Reports a person to the moderators"),
     _form("/people/{id}/report", reports.report_person, "Reports a person to the moderators"),
+    _member("/reports/{id}", reports.reported, "One's own report, which the moderators have"),
     _form("/people/{id}/follow", people.follow, "Follows a person"),
     _form("/people/{id}/unfollow", people.unfollow, "Follows no longer"),
     _form("/people/{id}/accept", people.accept, "Lets a person follow"),
