@@ -9,10 +9,12 @@ import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
 from stormpetrel.cli.demo import LOGINS
+from stormpetrel.model.access import OUT_OF_BAND
 from tests.instance import prepared_instance, running_instance
 from tests.media_files import jpeg
 from tests.people import PASSWORD
@@ -244,6 +246,20 @@ def test_the_menu_of_an_empty_profile_reaches_over_its_frame(browser, site):
         page.locator(".pop").get_by_role("button", name="Block").click()
         page.get_by_role("button", name="Unblock").first.click()
         page.get_by_role("button", name="Follow").wait_for()
+
+
+def test_no_key_leads_away_from_the_question_about_an_app(browser, site):
+    with person_at(browser, site) as page:
+        sign_up(page, "asked_about_an_app")
+        app = page.request.post(
+            "/api/v1/apps", data={"client_name": "Little App", "redirect_uris": OUT_OF_BAND}
+        ).json()
+        asked = {"client_id": app["client_id"], "redirect_uri": OUT_OF_BAND, "response_type": "code"}
+        page.goto(f"/oauth/authorize?{urlencode(asked)}")
+        for key in ("/", "n", "?"):
+            page.keyboard.press(key)
+        page.get_by_role("button", name="Allow").click()
+        page.get_by_text("Copy this code into Little App").wait_for()
 
 
 def test_the_keyboard_alone_reaches_the_content_first_and_shows_where_it_is(browser, site):
