@@ -212,6 +212,8 @@ def test_no_page_is_wider_than_the_smallest_phone(browser, site):
             "/compose",
             "/notifications",
             "/settings/profile",
+            "/settings/muted",
+            f"{address.partition('#')[0]}/favourites",
             "/search?q=narrow",
             "/about",
         ):
