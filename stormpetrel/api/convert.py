@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypeVar
@@ -227,19 +226,14 @@ def poll(poll: ModelPoll, *, reader_id: int | None, votes: int, now_ms: int) -> 
 
 def status_edit(post: Post, version: Version, *, base_url: str) -> StatusEdit:
     """A post as it was, with a mark in place of its account (RAW_ACCOUNT). People whom only an older text names are
-    text there, not links. Of its media, those that the post still has: what was taken away is not shown again."""
-    still = {media.id: media for media in post.media}
+    text there, not links."""
     return StatusEdit(
         content=render_html(version.text, mentions=post.mentions, base_url=base_url),
         spoiler_text=version.spoiler_text,
         sensitive=version.sensitive,
         created_at=timestamp(version.written_at_ms),
         account=_MARK,  # type: ignore[arg-type]  # bytes of the account are put here later
-        media_attachments=[
-            attachment(replace(still[media_id], description=description), base_url=base_url)
-            for media_id, description in version.media
-            if media_id in still
-        ],
+        media_attachments=[attachment(media, base_url=base_url) for media in version.shown_media(post)],
         emojis=[],
         poll=EditedPoll([EditedPollOption(title) for title in version.poll_options])
         if version.poll_options

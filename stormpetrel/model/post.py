@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from stormpetrel.model.media import Media
@@ -103,6 +103,15 @@ class Version:
     poll_options: tuple[str, ...]
     written_at_ms: int
     media: tuple[tuple[int, str], ...] = ()
+
+    def shown_media(self, post: Post) -> list[Media]:
+        """Return the media that `post` still has, described as they were then: what was taken away stays away."""
+        still = {media.id: media for media in post.media}
+        return [
+            replace(still[media_id], description=description)
+            for media_id, description in self.media
+            if media_id in still
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,9 +202,7 @@ def history(
     connection: Connection, *, reader_id: int | None, post_id: int, now_ms: int
 ) -> tuple[Post, list[Version]]:
     """The post and all that it was, the original first, what it is last. Raises NotFound as `posts.post` does."""
-    post = posts.post(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
-    if post.boost_of_id is not None:
-        post = posts.post(connection, reader_id=reader_id, post_id=post.boost_of_id, now_ms=now_ms)
+    post = posts.visible_original(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
     return post, [*stored.versions(connection, post_id=post.id), _version(post)]
 
 

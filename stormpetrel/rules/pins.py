@@ -42,13 +42,13 @@ def unpin(connection: Connection, *, account_id: int, post_id: int, now_ms: int)
 
 def mute_thread(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
     """Nothing in the post's thread notifies the account any more. Raises NotFound for what may not be seen."""
-    post = posts.visible_original(connection, account_id=account_id, post_id=post_id, now_ms=now_ms)
+    post = posts.visible_original(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
     if stored.mute(connection, account_id=account_id, thread_id=post.thread_id or post.id):
         connection.tell(Reacted(account_id, 0))
 
 
 def unmute_thread(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
     """The thread notifies again. Raises NotFound for what may not be seen."""
-    post = posts.visible_original(connection, account_id=account_id, post_id=post_id, now_ms=now_ms)
+    post = posts.visible_original(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
     if stored.unmute(connection, account_id=account_id, thread_id=post.thread_id or post.id):
         connection.tell(Reacted(account_id, 0))

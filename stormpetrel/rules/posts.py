@@ -61,6 +61,15 @@ def post(connection: Connection, *, reader_id: int | None, post_id: int, now_ms:
     return stored.posts(connection, post_ids=[post_id])[post_id]
 
 
+@hot
+def visible_original(connection: Connection, *, reader_id: int | None, post_id: int, now_ms: int) -> Post:
+    """The post, or what it boosts. Raises NotFound for what the reader may not see."""
+    found = post(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
+    if found.boost_of_id is not None:
+        found = post(connection, reader_id=reader_id, post_id=found.boost_of_id, now_ms=now_ms)
+    return found
+
+
 def _require_visible(connection: Connection, *, reader_id: int | None, post_id: int, now_ms: int) -> None:
     if visible_ids(connection, reader_id=reader_id, post_ids=[post_id], now_ms=now_ms) != [post_id]:
         raise NotFound
@@ -349,12 +358,9 @@ def require_allowed_mentions(draft: Draft, mentions: Sequence[Mention], *, autho
 def answered(connection: Connection, *, author_id: int, post_id: int, now_ms: int) -> Post:
     """What is answered; of a boost, its original. Raises NotFound where the author may not see it."""
     try:
-        parent = post(connection, reader_id=author_id, post_id=post_id, now_ms=now_ms)
-        if parent.boost_of_id is not None:
-            parent = post(connection, reader_id=author_id, post_id=parent.boost_of_id, now_ms=now_ms)
+        return visible_original(connection, reader_id=author_id, post_id=post_id, now_ms=now_ms)
     except NotFound as error:
         raise NotFound("The post that this answers is not there any more") from error
-    return parent
 
 
 def _require_few_strangers(
@@ -443,9 +449,7 @@ def boost(
     """
     if accounts.state(connection, account_id=account_id) is not AccountState.ACTIVE:
         raise Forbidden("This account may not post")
-    original = post(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
-    if original.boost_of_id is not None:
-        original = post(connection, reader_id=account_id, post_id=original.boost_of_id, now_ms=now_ms)
+    original = visible_original(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
     if original.visibility not in (Visibility.PUBLIC, Visibility.UNLISTED):
         raise Forbidden("This post is not meant for everybody, so it cannot be boosted")
     known = stored.boost_id(connection, post_id=original.id, account_id=account_id)
@@ -519,17 +523,9 @@ def _original(connection: Connection, post_id: int) -> Post:
     return found
 
 
-def visible_original(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> Post:
-    """The post, or what it boosts. Raises NotFound for what the account may not see."""
-    found = post(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
-    if found.boost_of_id is not None:
-        found = post(connection, reader_id=account_id, post_id=found.boost_of_id, now_ms=now_ms)
-    return found
-
-
 def favourite(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
     """Favours a post; once is enough. Raises NotFound for what may not be seen."""
-    found = visible_original(connection, account_id=account_id, post_id=post_id, now_ms=now_ms)
+    found = visible_original(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
     if not stored.put_favourite(
         connection, id=connection.new_id(now_ms), account_id=account_id, post_id=found.id
     ):
@@ -567,7 +563,7 @@ def unfavourite(connection: Connection, *, account_id: int, post_id: int, now_ms
 
 def bookmark(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
     """Bookmarks a post; nobody is told. Raises NotFound for what may not be seen."""
-    found = visible_original(connection, account_id=account_id, post_id=post_id, now_ms=now_ms)
+    found = visible_original(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
     if stored.put_bookmark(connection, id=connection.new_id(now_ms), account_id=account_id, post_id=found.id):
         connection.tell(Reacted(account_id, found.id))
 

@@ -130,6 +130,24 @@ def follow(
     return _one(connection, reader_id=follower_id, account_id=followed_id, now_ms=now_ms)
 
 
+def choose_boosts(
+    connection: Connection, *, follower_id: int, followed_id: int, shown: bool, now_ms: int
+) -> Relationship:
+    """Shows or hides the boosts of an account that is followed; changes nothing where it is not followed."""
+    if stored.follow_options(connection, follower_id=follower_id, followed_id=followed_id) is not None:
+        return follow(
+            connection,
+            follower_id=follower_id,
+            followed_id=followed_id,
+            show_boosts=shown,
+            notify=None,
+            now_ms=now_ms,
+        )
+    if accounts.state(connection, account_id=followed_id) is None:
+        raise NotFound
+    return _one(connection, reader_id=follower_id, account_id=followed_id, now_ms=now_ms)
+
+
 def _insert_follow(
     connection: Connection,
     *,
@@ -342,6 +360,11 @@ def blocked(connection: Connection, *, account_id: int, page: Page) -> list[tupl
 def muted(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int]]:
     """(internal id, whom the account mutes) newest first."""
     return stored.muted(connection, account_id=account_id, page=page, now_ms=now_ms)
+
+
+def hidden_boosts(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
+    """(internal id, whom the account follows without their boosts) newest first."""
+    return stored.hidden_boosts(connection, account_id=account_id, page=page)
 
 
 def note(connection: Connection, *, account_id: int, target_id: int, note: str, now_ms: int) -> Relationship:

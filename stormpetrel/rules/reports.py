@@ -42,7 +42,8 @@ def create_report(
 ) -> Report:
     """Reports an account, with posts of it that the reporter may see, and tells every moderator.
 
-    An empty category is "violation" where rules are named, otherwise "other". Raises NotFound for an account or
+    An empty category is "violation" where rules are named, otherwise "other". Sent again while it is open, it is the
+    same report, and the moderators are not told again. Raises NotFound for an account or
     post that is not there for the reporter, Invalid for oneself and what is out of bounds, TooMany after
     REPORTS_A_DAY.
     """
@@ -67,11 +68,8 @@ def create_report(
     found = posts.posts(connection, post_ids=seen)
     if any(post_id not in found or found[post_id].author_id != account_id for post_id in wanted):
         raise NotFound
-    made = stored.count_reports_by(
-        connection, reporter_id=reporter_id, since_id=first_id_at(now_ms - DAY_MS), most=REPORTS_A_DAY
-    )
-    if made >= REPORTS_A_DAY:
-        raise TooMany("You have reported a lot today. Please wait before you report more", retry_after_s=3600)
+    # The form may be sent twice at once: the second transaction waits here, and then finds the first one's report.
+    accounts.lock_user(connection, account_id=reporter_id)
     report = Report(
         id=connection.new_id(now_ms),
         reporter_id=reporter_id,
@@ -84,6 +82,14 @@ def create_report(
         resolved_at_ms=0,
         created_at_ms=now_ms,
     )
+    same = stored.same_open_report(connection, report)
+    if same is not None:
+        return same
+    made = stored.count_reports_by(
+        connection, reporter_id=reporter_id, since_id=first_id_at(now_ms - DAY_MS), most=REPORTS_A_DAY
+    )
+    if made >= REPORTS_A_DAY:
+        raise TooMany("You have reported a lot today. Please wait before you report more", retry_after_s=3600)
     stored.insert_report(connection, report)
     for moderator in accounts.team(connection):
         # Also to a moderator who blocks the reporter: it is their task, not their taste.
@@ -101,3 +107,11 @@ def create_report(
         )
         connection.tell(Notified(moderator.account_id, notification_id))
     return report
+
+
+def own_report(connection: Connection, *, reporter_id: int, report_id: int) -> Report:
+    """Return a report for the account that made it. Raises NotFound for any other account."""
+    found = stored.report(connection, report_id=report_id)
+    if found is None or found.reporter_id != reporter_id:
+        raise NotFound
+    return found

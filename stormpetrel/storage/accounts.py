@@ -66,6 +66,7 @@ _SET_STATE = sql(
 _SET_SILENCED = sql("UPDATE accounts SET silenced = :silenced WHERE id = :account_id")
 _SET_ROLE = sql("UPDATE users SET role = :role WHERE account_id = :account_id")
 _SET_PASSWORD = sql("UPDATE users SET password_hash = :password_hash WHERE account_id = :account_id")
+_LOCK_USER = sql("UPDATE users SET role = role WHERE account_id = :account_id")
 _SET_EMAIL = sql("UPDATE users SET email = :email, email_lower = :email_lower WHERE account_id = :account_id")
 _DELETE = sql("DELETE FROM accounts WHERE id = :account_id")
 _ADD_FOLLOWERS = sql("UPDATE accounts SET followers_count = followers_count + :delta WHERE id = :account_id")
@@ -331,6 +332,11 @@ def suspended_before(connection: Connection, *, before_ms: int, count: int) -> l
 def set_password(connection: Connection, *, account_id: int, password_hash: str) -> None:
     """Replaces the password's hash."""
     connection.run(_SET_PASSWORD, account_id=account_id, password_hash=password_hash)
+
+
+def lock_user(connection: Connection, *, account_id: int) -> None:
+    """Make other transactions that lock the same user wait until this one ends."""
+    connection.run(_LOCK_USER, account_id=account_id)
 
 
 def set_email(connection: Connection, *, account_id: int, email: str) -> None:

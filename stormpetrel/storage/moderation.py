@@ -20,6 +20,11 @@ _INSERT_REPORT = sql(
     "VALUES (:id, :reporter_id, :account_id, :category, :comment, :post_ids, :rule_ids)"
 )
 _REPORT = sql(f"SELECT {_REPORT_COLUMNS} FROM reports r WHERE r.id = :report_id")
+_SAME_OPEN = sql(
+    f"SELECT {_REPORT_COLUMNS} FROM reports r WHERE r.reporter_id = :reporter_id AND r.account_id = :account_id "
+    "AND r.resolved_at_ms = 0 AND r.category = :category AND r.comment = :comment AND r.post_ids = :post_ids "
+    "AND r.rule_ids = :rule_ids ORDER BY r.id LIMIT 1"
+)
 _OPEN = sql(
     f"SELECT {_REPORT_COLUMNS} FROM reports r WHERE r.resolved_at_ms = 0 AND r.id > :after_id "
     "ORDER BY r.id LIMIT :count"
@@ -87,16 +92,25 @@ def _entry(row: Row) -> Entry:
 
 def insert_report(connection: Connection, report: Report) -> None:
     """A new report, open and nobody's."""
-    connection.run(
-        _INSERT_REPORT,
-        id=report.id,
-        reporter_id=report.reporter_id,
-        account_id=report.account_id,
-        category=report.category.value,
-        comment=report.comment,
-        post_ids=json.dumps(report.post_ids),
-        rule_ids=json.dumps(report.rule_ids),
-    )
+    connection.run(_INSERT_REPORT, id=report.id, **_said(report))
+
+
+def same_open_report(connection: Connection, report: Report) -> Report | None:
+    """Return the open report of the same reporter that says the same about the same account, or None."""
+    row = connection.one(_SAME_OPEN, **_said(report))
+    return None if row is None else _report(row)
+
+
+def _said(report: Report) -> dict[str, int | str]:
+    """Return what a reporter decides of a report, as the columns have it."""
+    return {
+        "reporter_id": report.reporter_id,
+        "account_id": report.account_id,
+        "category": report.category.value,
+        "comment": report.comment,
+        "post_ids": json.dumps(report.post_ids),
+        "rule_ids": json.dumps(report.rule_ids),
+    }
 
 
 def report(connection: Connection, *, report_id: int) -> Report | None:

@@ -135,6 +135,11 @@ _BLOCKED = paged(
     "WHERE b.account_id = :account_id AND a.state = 'active'",
     "b.id",
 )
+_HIDDEN_BOOSTS = paged(
+    "SELECT f.id, f.followed_id FROM follows f JOIN accounts a ON a.id = f.followed_id "
+    "WHERE f.follower_id = :account_id AND NOT f.show_boosts AND a.state = 'active'",
+    "f.id",
+)
 _MUTED = paged(
     "SELECT m.id, m.target_id FROM mutes m JOIN accounts a ON a.id = m.target_id "
     "WHERE m.account_id = :account_id AND a.state = 'active' AND (m.expires_at_ms = 0 OR m.expires_at_ms > :now_ms)",
@@ -391,6 +396,11 @@ def blocked(connection: Connection, *, account_id: int, page: Page) -> list[tupl
 def muted(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int]]:
     """(internal id, muted) newest first."""
     return _MUTED.run(connection, page, account_id=account_id, now_ms=now_ms)
+
+
+def hidden_boosts(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
+    """(internal id, whom the account follows without their boosts) newest first."""
+    return _HIDDEN_BOOSTS.run(connection, page, account_id=account_id)
 
 
 def put_note(connection: Connection, *, account_id: int, target_id: int, note: str) -> None:

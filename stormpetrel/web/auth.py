@@ -24,7 +24,7 @@ from stormpetrel.rules import instance as instance_rules
 from stormpetrel.rules import passwords as password_rules
 from stormpetrel.rules.accounts import MAX_REASON
 from stormpetrel.shield.cookies import COOKIE_NAME
-from stormpetrel.web.links import same_site
+from stormpetrel.web.links import asked_next, same_site
 from stormpetrel.web.mails import wait_page
 from stormpetrel.web.reader import read_reader
 from stormpetrel.web.second_step import enter
@@ -42,9 +42,8 @@ SUSPENDED = "This account has been suspended. Nobody can sign in to it."
 
 async def show_sign_in(request: Request) -> Response:
     """The form; somebody who is signed in goes on, unless they come to change accounts (`again`)."""
-    query = dict(request.query_pairs)
-    after = same_site(query.get("next", "/"))
-    if request.reader_id is not None and not query.get("again"):
+    after = asked_next(request)
+    if request.reader_id is not None and not dict(request.query_pairs).get("again"):
         return redirect(after)
     return _sign_in_page(request, after=after)
 
@@ -97,7 +96,7 @@ async def sign_in(request: Request) -> Response:
         # An address in use leads to its owner's account, so a free one may say no more here.
         return _sign_in_page(request, after=after, login=login, problem=WRONG, status=422)
     if user.state is AccountState.UNCONFIRMED:
-        return wait_page(request, login=user.username, status=403)
+        return wait_page(request, login=user.username, after=after, status=403)
     if user.state is AccountState.PENDING:
         return _sign_in_page(request, after=after, login=login, problem=PENDING, status=403)
     if user.state is not AccountState.ACTIVE:
@@ -126,7 +125,7 @@ async def sign_out(request: Request) -> Response:
 
 async def show_sign_up(request: Request) -> Response:
     """The form, or that nobody can sign up now."""
-    after = same_site(dict(request.query_pairs).get("next", "/"))
+    after = asked_next(request)
     if request.reader_id is not None:
         return redirect(after)
     return await _sign_up_page(request, after=after)
@@ -200,7 +199,7 @@ async def sign_up(request: Request) -> Response:
     if problems:
         return await _sign_up_page(request, after=after, typed=typed, problems=problems, status=422)
     if account.state is AccountState.UNCONFIRMED:
-        return wait_page(request, login=account.username, email=typed["email"])
+        return wait_page(request, login=account.username, email=typed["email"], after=after)
     if account.state is AccountState.PENDING:
         page: Response = request.site.pages.page(request, "sign_up_pending.html", username=account.username)
         return page

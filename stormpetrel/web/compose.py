@@ -176,11 +176,9 @@ def read_compose(connection: Connection, by: Reading, *, in_reply_to_id: int | N
     assert reader is not None
     if in_reply_to_id is None:
         return ComposeView(reader, None, None, NOTHING)
-    answered = post_rules.post(connection, reader_id=by.reader_id, post_id=in_reply_to_id, now_ms=by.now_ms)
-    if answered.boost_of_id:
-        answered = post_rules.post(
-            connection, reader_id=by.reader_id, post_id=answered.boost_of_id, now_ms=by.now_ms
-        )
+    answered = post_rules.visible_original(
+        connection, reader_id=by.reader_id, post_id=in_reply_to_id, now_ms=by.now_ms
+    )
     gathered = gather(connection, by, post_ids=[answered.id])
     author = account_rules.account(connection, account_id=answered.author_id)
     return ComposeView(reader, answered, author, gathered)

@@ -15,7 +15,8 @@ from stormpetrel.errors import Malformed
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.http.routing import Route
-from stormpetrel.model.access import OUT_OF_BAND, SCOPES, Application, secret_hash
+from stormpetrel.model.access import OUT_OF_BAND, SCOPES, Application, expand, secret_hash
+from stormpetrel.model.account import ascii_domain
 from stormpetrel.rules import applications as rules
 from stormpetrel.rules.applications import Consent, OAuthRefusal
 from stormpetrel.web.links import sign_in_path
@@ -91,7 +92,8 @@ async def ask(request: Request) -> Response:
         "consent.html",
         reader=reader,
         client=client,
-        words=[(scope, SCOPE_WORDS[scope]) for scope in SCOPES if scope in consent.scopes],
+        words=permissions(consent.scopes),
+        website_host=_host(client.website),
         destination=_destination(consent.redirect_uri),
         asked=[(name, value) for name, value in request.query_pairs if name in _FORM_FIELDS],
         switch=f"{sign_in_path(here)}&again=1",
@@ -187,6 +189,21 @@ def _send_back(asked: AuthorizationRequest, answer: list[tuple[str, str]]) -> Re
         answer = [*answer, ("state", asked.state)]
     uri = asked.redirect_uri
     return redirect(f"{uri}{'&' if '?' in uri else '?'}{urlencode(answer, quote_via=quote)}")
+
+
+def permissions(scopes: tuple[str, ...]) -> list[str]:
+    """Return what the scopes allow, in words; one that is part of another of them is left out."""
+    wide = [expand((scope,)) - {scope} for scope in scopes]
+    return [
+        SCOPE_WORDS[scope]
+        for scope in SCOPES
+        if scope in scopes and not any(scope in contained for contained in wide)
+    ]
+
+
+def _host(website: str) -> str:
+    """Return the host of an app's website, in ASCII: letters of two scripts may look alike. Empty for none."""
+    return ascii_domain(urlsplit(website).hostname or "")
 
 
 def _destination(redirect_uri: str) -> str:

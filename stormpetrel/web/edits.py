@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from stormpetrel.errors import NotFound, Refusal
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.model.account import Account
+from stormpetrel.model.ids import parse_id
+from stormpetrel.model.media import MAX_DESCRIPTION, MediaWords
 from stormpetrel.model.post import Draft, Post, Version
 from stormpetrel.model.text import render_html
 from stormpetrel.rules import accounts as account_rules
@@ -26,14 +29,19 @@ if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
 
 
+_DESCRIPTION = "description_"
+"""What the name of a field for a description begins with; the id of the media follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class EditForm:
-    """The form as it is shown: the post as it stands, or what was typed."""
+    """The form as it is shown: the post as it stands, or what was typed. `descriptions`: of its media, by id."""
 
     text: str
     spoiler_text: str
     sensitive: bool
     language: str
+    descriptions: Mapping[int, str]
     problem: str = ""
 
     @property
@@ -63,7 +71,9 @@ async def edit(request: Request) -> Response:
     """GET /posts/ID/edit: the form with the post in it."""
     seen = await request.site.database.read(read_own, reading(request), post_id=request.id())
     post = seen.post
-    return _page(request, seen, EditForm(post.text, post.spoiler_text, post.sensitive, post.language))
+    descriptions = {one.id: one.description for one in post.media}
+    form = EditForm(post.text, post.spoiler_text, post.sensitive, post.language, descriptions)
+    return _page(request, seen, form)
 
 
 def save_own(
@@ -72,11 +82,15 @@ def save_own(
     account_id: int,
     post_id: int,
     draft: Draft,
+    descriptions: Mapping[int, str],
     max_characters: int,
     domain: str,
     now_ms: int,
 ) -> str:
-    """Edits; pictures and poll, which the form does not change, stay. Gives where the post is."""
+    """Edits; media and poll stay, the media with new `descriptions` by id. Gives where the post is.
+
+    Descriptions of media that the post no longer has are left out: an app may have taken them away meanwhile.
+    """
     old = post_rules.post(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
     rules.edit_post(
         connection,
@@ -84,6 +98,7 @@ def save_own(
         post_id=post_id,
         # A picture may stand without words: the rule has to know that there is one.
         draft=dataclasses.replace(draft, media_ids=tuple(one.id for one in old.media)),
+        media_words=[MediaWords(one.id, descriptions[one.id]) for one in old.media if one.id in descriptions],
         max_characters=max_characters,
         domain=domain,
         now_ms=now_ms,
@@ -100,6 +115,7 @@ async def save(request: Request) -> Response:
         spoiler_text=fields.get("spoiler_text", ""),
         sensitive="sensitive" in fields,
         language=known_language(fields.get("language", "")) or "",
+        descriptions=_descriptions(fields),
     )
     try:
         path = await request.site.database.write(
@@ -112,6 +128,7 @@ async def save(request: Request) -> Response:
                 sensitive=form.sensitive,
                 language=form.language or None,
             ),
+            descriptions=form.descriptions,
             max_characters=request.site.config.posts.max_characters,
             domain=request.site.domain,
             now_ms=request.now_ms,
@@ -124,11 +141,28 @@ async def save(request: Request) -> Response:
     return redirect(path)
 
 
+def _descriptions(fields: Mapping[str, str]) -> dict[int, str]:
+    """Return what was typed about media, by id."""
+    typed = (
+        (parse_id(name.removeprefix(_DESCRIPTION)), text)
+        for name, text in fields.items()
+        if name.startswith(_DESCRIPTION)
+    )
+    return {media_id: text for media_id, text in typed if media_id is not None}
+
+
 def _page(request: Request, seen: OwnPost, form: EditForm, *, status: int = 200) -> Response:
     if not form.language:
         form = dataclasses.replace(form, language=seen.post.language)
     response: Response = request.site.pages.page(
-        request, "edit.html", status=status, reader=seen.reader, form=form, post=seen.post
+        request,
+        "edit.html",
+        status=status,
+        reader=seen.reader,
+        form=form,
+        post=seen.post,
+        media=[(one, form.descriptions.get(one.id, one.description)) for one in seen.post.media],
+        max_description=MAX_DESCRIPTION,
     )
     return response
 
@@ -169,7 +203,11 @@ async def history(request: Request) -> Response:
     request.keep_hot(f"post:{seen.post.id}", f"account:{seen.author.id}", "instance")
     # People whom only an older text names are text there, not links.
     versions = [
-        (version, Markup(render_html(version.text, mentions=seen.post.mentions, base_url=site.base_url)))
+        (
+            version,
+            Markup(render_html(version.text, mentions=seen.post.mentions, base_url=site.base_url)),
+            version.shown_media(seen.post),
+        )
         for version in reversed(seen.versions)
     ]
     response: Response = site.pages.page(

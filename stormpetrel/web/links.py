@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
+
+if TYPE_CHECKING:
+    from stormpetrel.http.request import Request
 
 _MISREAD = re.compile(r"[\x00-\x1f\x7f\\]")
 _LONGEST_NEXT = 8_000
@@ -37,9 +41,22 @@ def encoded(path: str) -> str:
 
 def sign_in_path(here: str) -> str:
     """The sign-in page that leads back to `here`; to the front from where one signs in or up."""
-    if here == "/" or here.startswith("/auth/"):
-        return "/auth/sign_in"
-    return f"/auth/sign_in?{urlencode({'next': here})}"
+    return f"/auth/sign_in{next_query('/' if here.startswith('/auth/') else here)}"
+
+
+def next_query(after: str) -> str:
+    """Return what an address ends with whose page leads on to `after`: nothing for the front."""
+    return "" if after == "/" else f"?{urlencode({'next': after})}"
+
+
+def leads_to_consent(path: str) -> bool:
+    """Whether the page asks somebody to let an app use their account (web/consent.py)."""
+    return path.startswith(("/oauth/authorize?", "/oauth/authorize/?"))
+
+
+def asked_next(request: Request) -> str:
+    """Return where the address of this page says that the person goes next: a page of this site."""
+    return same_site(dict(request.query_pairs).get("next", "/"))
 
 
 def same_site(path: str, otherwise: str = "/") -> str:

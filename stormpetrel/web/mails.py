@@ -17,16 +17,17 @@ from stormpetrel.model.quota import network_of, slot
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import mail as rules
 from stormpetrel.shield.marks import device_in
+from stormpetrel.web.links import asked_next, next_query, same_site
 from stormpetrel.web.second_step import enter
 from stormpetrel.web.sessions import know_device
 
 MAX_LOGIN = 254
 
 
-def wait_page(request: Request, *, login: str, email: str = "", status: int = 200) -> Response:
+def wait_page(request: Request, *, login: str, after: str, email: str = "", status: int = 200) -> Response:
     """After signing up, and for who comes back before they have followed the link. `email`: as just typed."""
     page: Response = request.site.pages.page(
-        request, "confirm_wait.html", status=status, login=login, email=email
+        request, "confirm_wait.html", status=status, login=login, email=email, after=after
     )
     return page
 
@@ -46,7 +47,7 @@ def _token(request: Request) -> str:
 
 
 async def show_new_password(request: Request) -> Response:
-    page: Response = request.site.pages.page(request, "password_new.html")
+    page: Response = request.site.pages.page(request, "password_new.html", after=asked_next(request))
     return page
 
 
@@ -64,7 +65,8 @@ async def ask_confirmation(request: Request) -> Response:
 
 
 async def _ask(request: Request, purpose: Purpose) -> Response:
-    login = (await request.form()).get("user[email]", "").strip()[:MAX_LOGIN]
+    form = await request.form()
+    login = form.get("user[email]", "").strip()[:MAX_LOGIN]
     if not login or "\0" in login:
         raise Invalid("Please type your e-mail address or username")
     site = request.site
@@ -83,11 +85,11 @@ async def _ask(request: Request, purpose: Purpose) -> Response:
         ),
         now_ms=request.now_ms,
     )
-    return redirect("/auth/mail_sent")
+    return redirect(f"/auth/mail_sent{next_query(same_site(form.get('next', '/')))}")
 
 
 async def show_sent(request: Request) -> Response:
-    page: Response = request.site.pages.page(request, "mail_sent.html")
+    page: Response = request.site.pages.page(request, "mail_sent.html", after=asked_next(request))
     return page
 
 
@@ -123,7 +125,7 @@ async def confirm(request: Request) -> Response:
 
 
 async def show_sign_in_mail(request: Request) -> Response:
-    page: Response = request.site.pages.page(request, "sign_in_mail.html")
+    page: Response = request.site.pages.page(request, "sign_in_mail.html", after=asked_next(request))
     return page
 
 

@@ -279,6 +279,16 @@ async def mute(request: Request) -> Response:
     )
 
 
+async def show_boosts(request: Request) -> Response:
+    """POST /people/ID/show_boosts: what that person boosts stands in the reader's home again."""
+    return await _act(request, relationship_rules.choose_boosts, "follower_id", "followed_id", shown=True)
+
+
+async def hide_boosts(request: Request) -> Response:
+    """POST /people/ID/hide_boosts: the reader sees that person's own posts only."""
+    return await _act(request, relationship_rules.choose_boosts, "follower_id", "followed_id", shown=False)
+
+
 async def unmute(request: Request) -> Response:
     """POST /people/ID/unmute."""
     return await _act(request, relationship_rules.unmute, "account_id", "target_id")

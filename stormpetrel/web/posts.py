@@ -41,9 +41,7 @@ class ThreadView:
 
 def read_thread(connection: Connection, by: Reading, *, username: str, post_id: int) -> ThreadView:
     """Raises NotFound when the post is not for this reader."""
-    post = post_rules.post(connection, reader_id=by.reader_id, post_id=post_id, now_ms=by.now_ms)
-    if post.boost_of_id:
-        post = post_rules.post(connection, reader_id=by.reader_id, post_id=post.boost_of_id, now_ms=by.now_ms)
+    post = post_rules.visible_original(connection, reader_id=by.reader_id, post_id=post_id, now_ms=by.now_ms)
     author = account_rules.account(connection, account_id=post.author_id)
     if post.id != post_id or author.username != username:
         return ThreadView(NOTHING, None, post.id, post_path(author.username, post.id))

@@ -26,7 +26,7 @@ from stormpetrel.model.text import excerpt, render_field, render_html, render_no
 from stormpetrel.web import fragments
 from stormpetrel.web.assets import asset_path
 from stormpetrel.web.fragments import Fragment, Fragments, Gathered, Item
-from stormpetrel.web.links import encoded, post_path, same_site, sign_in_path
+from stormpetrel.web.links import encoded, leads_to_consent, next_query, post_path, same_site, sign_in_path
 from stormpetrel.web.reader import Reader
 
 if TYPE_CHECKING:
@@ -224,6 +224,10 @@ def environment(site: Site) -> Environment:
             "note": lambda text, named=(): Markup(render_note(text, base_url=base_url, named=named)),
             "field": lambda text, named=(): Markup(render_field(text, base_url=base_url, named=named)),
             "excerpt": excerpt,
+            "leads_to_consent": leads_to_consent,
+            "next_query": next_query,
+            # On the way to an app's question nothing else stands around the page.
+            "frame": lambda after: "alone.html" if leads_to_consent(after) else "layout.html",
             # `maxlength` counts UTF-16 units: as many as so many characters may take.
             "most_units": lambda characters: characters * BYTES_PER_CHARACTER,
         },

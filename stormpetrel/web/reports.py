@@ -10,13 +10,14 @@ from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.model.account import Account
 from stormpetrel.model.ids import parse_id
-from stormpetrel.model.moderation import MAX_COMMENT, Category, InstanceRule
+from stormpetrel.model.moderation import MAX_COMMENT, Category, InstanceRule, Report
+from stormpetrel.model.relationship import Relationship
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import instance as instance_rules
 from stormpetrel.rules import posts as post_rules
+from stormpetrel.rules import relationships as relationship_rules
 from stormpetrel.rules import reports as rules
 from stormpetrel.web.fragments import Gathered, Reading, gather, reading
-from stormpetrel.web.links import profile_path
 from stormpetrel.web.reader import Reader, read_reader
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ async def _report(request: Request, *, post_id: int | None, account_id: int | No
         typed = {name: form.get(name, "") for name in typed}
         named = [parse_id(name.removeprefix("rule_")) for name in form if name.startswith("rule_")]
         try:
-            await request.site.database.write(
+            report = await request.site.database.write(
                 rules.create_report,
                 reporter_id=request.account_id,
                 account_id=seen.account.id,
@@ -92,7 +93,7 @@ async def _report(request: Request, *, post_id: int | None, account_id: int | No
                 rule_ids=[rule_id for rule_id in named if rule_id is not None],
                 now_ms=request.now_ms,
             )
-            return redirect(f"{profile_path(seen.account.username)}?reported=1")
+            return redirect(f"/reports/{report.id}")
         except Invalid as refusal:
             problem = refusal.safe_text
     response: Response = request.site.pages.page(
@@ -107,5 +108,46 @@ async def _report(request: Request, *, post_id: int | None, account_id: int | No
         max_comment=MAX_COMMENT,
         problem=problem,
         typed=typed,
+    )
+    return response
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedView:
+    """The reader's own report. `account`: the reported one, None once it is gone."""
+
+    report: Report
+    account: Account | None
+    relationship: Relationship
+    reader: Reader | None
+
+
+def read_reported(connection: Connection, by: Reading, *, report_id: int) -> ReportedView:
+    """Read what the confirmation shows. Raises NotFound for reports that others made."""
+    assert by.reader_id is not None
+    report = rules.own_report(connection, reporter_id=by.reader_id, report_id=report_id)
+    found = account_rules.accounts(connection, account_ids=[report.account_id])
+    relationship = relationship_rules.relationships(
+        connection, reader_id=by.reader_id, account_ids=[report.account_id], now_ms=by.now_ms
+    )[0]
+    return ReportedView(
+        report,
+        found[0] if found else None,
+        relationship,
+        read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms),
+    )
+
+
+async def reported(request: Request) -> Response:
+    """GET /reports/ID: confirms to the reporter that the moderators have the report."""
+    seen = await request.site.database.read(read_reported, reading(request), report_id=request.id())
+    response: Response = request.site.pages.page(
+        request,
+        "reported.html",
+        reader=seen.reader,
+        report=seen.report,
+        account=seen.account,
+        relationship=seen.relationship,
+        reason=dict(CATEGORIES)[seen.report.category],
     )
     return response

@@ -14,7 +14,7 @@ from stormpetrel.model.account import User
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import second_factors as rules
 from stormpetrel.shield.cookies import seal, unseal
-from stormpetrel.web.links import same_site
+from stormpetrel.web.links import asked_next, same_site, sign_in_path
 from stormpetrel.web.proofs import WRONG_CODE, options_to_use, proves
 from stormpetrel.web.sessions import signed_in
 
@@ -51,10 +51,10 @@ async def _first_step(request: Request) -> User | None:
 
 async def show(request: Request) -> Response:
     """The form for the code; back to the beginning without a first step."""
-    after = same_site(dict(request.query_pairs).get("next", "/"))
+    after = asked_next(request)
     user = await _first_step(request)
     if user is None:
-        return redirect("/auth/sign_in")
+        return redirect(sign_in_path(after))
     return await _page(request, user, after=after)
 
 
@@ -80,7 +80,7 @@ async def answer(request: Request) -> Response:
     after = same_site(form.get("next", "/"))
     user = await _first_step(request)
     if user is None:
-        return redirect("/auth/sign_in")
+        return redirect(sign_in_path(after))
     try:
         right = await proves(request, form, account_id=user.account_id)
     except TooMany as refusal:

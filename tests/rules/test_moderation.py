@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from stormpetrel.errors import Forbidden, Invalid, NotFound, TooMany
 from stormpetrel.model.account import AccountState, Role
 from stormpetrel.model.event import AccessChanged, AccountChanged, Notified, PostDeleted
+from stormpetrel.model.ids import IdMaker
 from stormpetrel.model.moderation import COMMAND_LINE, Act, Moderator
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Visibility
 from stormpetrel.rules import accounts, deletion, moderation, notifications, posts, reports, timelines
 from stormpetrel.storage import accounts as stored_accounts
+from stormpetrel.storage.connection import connect, transaction
 from stormpetrel.storage.statement import ALL
 from tests.community import block, boost, follow
 
@@ -381,18 +385,66 @@ def test_what_is_out_of_bounds_is_refused(store, wrong):
 
 def test_nobody_reports_without_end(store):
     lomi, nino = store.person(), store.person()
-    for _ in range(reports.REPORTS_A_DAY):
-        report(store, lomi, nino)
+    for number in range(reports.REPORTS_A_DAY):
+        report(store, lomi, nino, comment=f"{number}")
     with pytest.raises(TooMany):
-        report(store, lomi, nino)
+        report(store, lomi, nino, comment="too many")
+    # Sent again, it is no report more.
+    report(store, lomi, nino, comment="0")
     store.now_ms += reports.DAY_MS + 60_000
-    report(store, lomi, nino)
+    report(store, lomi, nino, comment="another day")
+
+
+def test_a_report_that_is_sent_again_while_it_is_open_stays_one(store):
+    helper = actor(store, of_role(store, Role.MODERATOR))
+    lomi, other, nino = store.person(), store.person(), store.person()
+    post_id = store.post(nino)
+    first = report(store, lomi, nino, post_id, comment="look")
+    store.now_ms += 1_000
+    assert report(store, lomi, nino, post_id, comment="look") == first
+    assert store.events == []
+    different = (
+        report(store, lomi, nino, comment="look"),
+        report(store, lomi, nino, post_id, comment="look again"),
+        report(store, lomi, nino, post_id, comment="look", category="spam"),
+        report(store, other, nino, post_id, comment="look"),
+    )
+    assert len({first.id, *(one.id for one in different)}) == 5
+    act(store, helper, "resolve", report_id=first.id)
+    assert report(store, lomi, nino, post_id, comment="look").id != first.id
+
+
+def test_a_report_that_is_sent_several_times_at_once_stays_one(store):
+    lomi, nino = store.person(), store.person()
+    start = threading.Barrier(4)
+    made = []
+
+    def send_one(number):
+        connection = connect(store.url, ids=IdMaker(10 + number))
+        try:
+            start.wait()
+            with transaction(connection):
+                values = {"post_ids": (), "comment": "", "category": "", "rule_ids": ()}
+                one = reports.create_report(
+                    connection, reporter_id=lomi, account_id=nino, now_ms=store.now_ms, **values
+                )
+            made.append(one.id)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=send_one, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(made), len(set(made))) == (4, 1)
+    assert moderation.count_open_reports(store.connection) == 1
 
 
 def test_open_reports_come_oldest_first_and_are_resolved_once(store):
     lomi, nino = store.person(), store.person()
     helper = actor(store, of_role(store, Role.MODERATOR))
-    first, second = report(store, lomi, nino), report(store, lomi, nino)
+    first, second = report(store, lomi, nino), report(store, lomi, nino, comment="and again")
 
     def waiting():
         found = moderation.open_reports(store.connection, after_id=0, limit=10)

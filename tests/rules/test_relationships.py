@@ -273,3 +273,17 @@ def test_relationships_are_told_in_the_order_asked_for_also_of_who_is_not_there(
         (third, True),
     ]
     assert rules.relationships(store.connection, reader_id=one, account_ids=[], now_ms=store.now_ms) == []
+
+
+def test_boosts_are_chosen_only_of_somebody_one_follows(store: Store) -> None:
+    fan, star = store.person(), store.person()
+    choice = {"follower_id": fan, "followed_id": star, "now_ms": store.now_ms}
+    assert store.do(rules.choose_boosts, shown=False, **choice) == Relationship(star)
+    follow(store, fan, star)
+    assert not store.do(rules.choose_boosts, shown=False, **choice).show_boosts
+    hidden = rules.hidden_boosts(store.connection, account_id=fan, page=TEN)
+    assert [account_id for _, account_id in hidden] == [star]
+    assert store.do(rules.choose_boosts, shown=True, **choice).show_boosts
+    assert rules.hidden_boosts(store.connection, account_id=fan, page=TEN) == []
+    with pytest.raises(NotFound):
+        store.do(rules.choose_boosts, follower_id=fan, followed_id=1, shown=True, now_ms=store.now_ms)

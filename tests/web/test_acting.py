@@ -121,6 +121,7 @@ ACTIONS = [
         f"/people/{{person}}/{verb}"
         for verb in ("follow", "unfollow", "accept", "reject", "remove", "block", "unblock", "mute", "unmute")
     ),
+    *(f"/people/{{person}}/{verb}" for verb in ("hide_boosts", "show_boosts")),
     "/compose",
     "/settings/profile",
 ]

@@ -9,10 +9,12 @@ import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
 from stormpetrel.cli.demo import LOGINS
+from stormpetrel.model.access import OUT_OF_BAND
 from tests.instance import prepared_instance, running_instance
 from tests.media_files import jpeg
 from tests.people import PASSWORD
@@ -210,6 +212,8 @@ def test_no_page_is_wider_than_the_smallest_phone(browser, site):
             "/compose",
             "/notifications",
             "/settings/profile",
+            "/settings/muted",
+            f"{address.partition('#')[0]}/favourites",
             "/search?q=narrow",
             "/about",
         ):
@@ -231,6 +235,33 @@ def test_an_uploaded_picture_stays_round_in_notifications(browser, site):
         picture = ann.locator("main img.avatar.small").first.bounding_box()
         # 1.75rem; the padding of the page's foot once made it 12 wide.
         assert (picture["width"], picture["height"]) == (28, 28)
+
+
+def test_the_menu_of_an_empty_profile_reaches_over_its_frame(browser, site):
+    with person_at(browser, site, viewport=PHONE) as page:
+        sign_up(page, "nothing_written")
+        page.locator(".more-menu.only-narrow summary").click()
+        page.get_by_role("button", name="Sign out").click()
+        sign_up(page, "who_blocks")
+        page.goto("/@nothing_written")
+        page.locator(".profile .more-menu summary").click()
+        page.locator(".pop").get_by_role("button", name="Block").click()
+        page.get_by_role("button", name="Unblock").first.click()
+        page.get_by_role("button", name="Follow").wait_for()
+
+
+def test_no_key_leads_away_from_the_question_about_an_app(browser, site):
+    with person_at(browser, site) as page:
+        sign_up(page, "asked_about_an_app")
+        app = page.request.post(
+            "/api/v1/apps", data={"client_name": "Little App", "redirect_uris": OUT_OF_BAND}
+        ).json()
+        asked = {"client_id": app["client_id"], "redirect_uri": OUT_OF_BAND, "response_type": "code"}
+        page.goto(f"/oauth/authorize?{urlencode(asked)}")
+        for key in ("/", "n", "?"):
+            page.keyboard.press(key)
+        page.get_by_role("button", name="Allow").click()
+        page.get_by_text("Copy this code into Little App").wait_for()
 
 
 def test_the_keyboard_alone_reaches_the_content_first_and_shows_where_it_is(browser, site):

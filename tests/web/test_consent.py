@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from html import unescape
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
 
 from stormpetrel.model.access import OUT_OF_BAND, SCOPES
-from stormpetrel.web.consent import SCOPE_WORDS
+from stormpetrel.web.consent import SCOPE_WORDS, permissions
 from tests.forms import form_to, send, sign_in, signed_in_as
+from tests.markup import Page, checked
 from tests.people import PASSWORD
 
 BACK = "https://app.example/back?kept=1"
@@ -75,6 +77,69 @@ def test_a_visitor_signs_in_first_and_then_decides(place, nino):
         assert set(told) == {"kept", "code", "state"}
         assert told["state"] == "a b&c=d/\u00e9"
         assert len(told["code"]) >= 32
+
+
+def targets_of(page):
+    """Where the page's links and forms lead, without what belongs to its head."""
+    body = page.text.partition("<body>")[2]
+    return [unescape(one) for one in re.findall(r'(?<!use )(?:href|action|formaction)="([^"]+)"', body)]
+
+
+def test_the_question_stands_alone_with_nothing_but_its_answers(place, nino):
+    with place.client() as browser:
+        app = register(browser, BACK, website="https://name:secret@app.ex\u00e4mple:8443/about?x#y")
+        sign_in(browser, nino)
+        page = browser.get(ask(app, scope="read write"))
+        parsed = checked_consent(page)
+        assert parsed.landmarks == ["main"]
+        switch, form = targets_of(page)
+        assert switch.startswith("/auth/sign_in?next=%2Foauth%2Fauthorize")
+        assert form == "/oauth/authorize"
+        assert "<bdi>app.xn--exmple-cua</bdi>" in page.text
+        assert "secret" not in page.text
+
+
+def checked_consent(page):
+    """The parsed page; of the rules for every page it leaves out where its form may lead."""
+    assert page.status_code == 200
+    parsed = Page(page.text)
+    assert (parsed.handlers, parsed.headings[0], parsed.headings.count(1)) == ([], 1, 1)
+    return parsed
+
+
+def test_permissions_are_said_in_words_and_each_once():
+    read, write = SCOPE_WORDS["read"], SCOPE_WORDS["write"]
+    assert permissions(("write:statuses", "read", "read:accounts", "profile", "write")) == [read, write]
+    assert permissions(("profile",)) == [SCOPE_WORDS["profile"]]
+    assert permissions(("read:accounts", "follow")) == [SCOPE_WORDS["read:accounts"], SCOPE_WORDS["follow"]]
+
+
+def test_everything_about_signing_in_on_the_way_stands_alone_and_keeps_the_way(place, nino):
+    with place.client() as browser:
+        app = register(browser, BACK)
+        login = browser.get(browser.get(ask(app)).headers["location"])
+        after = form_to(login, "/auth/sign_in").fields["next"]
+        assert after.startswith("/oauth/authorize?")
+        ways = {path.partition("?")[0]: path for path in targets_of(login)}
+        assert set(ways) == {"/auth/sign_in", "/auth/password/new", "/auth/sign_in/mail", "/auth/sign_up"}
+        wrong = send(browser, login, "/auth/sign_in", {"user[email]": nino, "user[password]": "not it"})
+        for page in (login, wrong):
+            assert Page(page.text).landmarks == ["main"]
+            assert form_to(page, "/auth/sign_in").fields["next"] == after
+        for path in ("/auth/password/new", "/auth/sign_in/mail", "/auth/sign_up"):
+            page = browser.get(ways[path])
+            assert checked(page).landmarks == ["main"]
+            assert form_to(page, path).fields["next"] == after
+        page = browser.get(ways["/auth/sign_in/mail"])
+        sent = browser.get(
+            send(browser, page, "/auth/sign_in/mail", {"user[email]": nino}).headers["location"]
+        )
+        assert checked(sent).landmarks == ["main"]
+        assert targets_of(sent) == [after]
+        # Elsewhere the pages have their frame, and lead on to the front.
+        for path in ("/auth/sign_in", "/auth/password/new", "/auth/sign_in/mail", "/auth/mail_sent"):
+            assert "nav" in checked(browser.get(path)).landmarks
+        assert targets_of(browser.get("/auth/mail_sent?next=//evil.example"))[-1] != "//evil.example"
 
 
 def test_a_long_state_survives_signing_in(place, nino):

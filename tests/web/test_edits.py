@@ -80,6 +80,75 @@ def test_a_picture_without_words_stays_when_a_post_is_edited(place):
     assert [one["description"] for one in after["media_attachments"]] == ["The sea"]
 
 
+def post_with_pictures(browser, person, *descriptions):
+    """A post with a picture for each description; its JSON, and the names of the form's fields."""
+    form = {"csrf": csrf_of(browser.get("/compose").text), "text": "Look"}
+    form |= {f"description_{number}": text for number, text in enumerate(descriptions)}
+    files = {f"file_{number}": ("a.jpg", jpeg()) for number in range(len(descriptions))}
+    assert browser.post("/compose", data=form, files=files).status_code == 303
+    (post,) = person.get(f"/api/v1/accounts/{person.id}/statuses")
+    return post, [f"description_{one['id']}" for one in post["media_attachments"]]
+
+
+def descriptions_of(person, post):
+    status = person.get(f"/api/v1/statuses/{post['id']}")
+    return [one["description"] for one in status["media_attachments"]]
+
+
+def test_descriptions_are_corrected_as_an_edit_and_stand_in_the_history(place):
+    ann = place.person("ann")
+    with closing(place.browser_session(ann)) as browser:
+        post, (first, second) = post_with_pictures(browser, ann, "The sae", "Two\nlines")
+        path = f"/@{ann.username}/{post['id']}"
+        page = browser.get(f"/posts/{post['id']}/edit")
+        checked(page)
+        fields = form_to(page, f"/posts/{post['id']}/edit").fields
+        assert (fields[first], fields[second]) == ("The sae", "Two\nlines")
+        # Sent as it is, nothing was edited; browsers send line ends of their own.
+        edit(browser, post, **{second: "Two\r\nlines"})
+        assert ann.get(f"/api/v1/statuses/{post['id']}")["edited_at"] is None
+        assert edit(browser, post, **{first: f"The sea {EVIL}"}).headers["location"] == path
+    assert descriptions_of(ann, post) == [f"The sea {EVIL}", "Two\nlines"]
+    assert ann.get(f"/api/v1/statuses/{post['id']}")["edited_at"] is not None
+    seen = place.visitor.get(path)
+    checked(seen)
+    assert 'alt="The sea &lt;script&gt;' in seen.text
+    history = place.visitor.get(f"{path}/history")
+    checked(history)
+    assert history.text.index("The sea &lt;") < history.text.index("The sae")
+    assert EVIL not in history.text
+    # What is taken away is gone from the history too, as in apps.
+    kept = second.removeprefix("description_")
+    answer = ann.http.put(f"/api/v1/statuses/{post['id']}", json={"status": "Look", "media_ids": [kept]})
+    assert answer.status_code == 200
+    assert "The sae" not in place.visitor.get(f"{path}/history").text
+
+
+def test_a_description_that_is_too_long_comes_back_with_everything_that_was_typed(place):
+    ann = place.person("ann")
+    with closing(place.browser_session(ann)) as browser:
+        post, (name,) = post_with_pictures(browser, ann, "The sea")
+        answer = edit(browser, post, text="Looked", **{name: "x" * 1_501})
+        checked(answer, 422)
+        assert "Description is too long" in answer.text
+        fields = form_to(answer, f"/posts/{post['id']}/edit").fields
+        assert (fields["text"], fields[name]) == ("Looked", "x" * 1_501)
+    assert descriptions_of(ann, post) == ["The sea"]
+
+
+def test_the_form_describes_only_media_of_its_own_post(place):
+    ann, ben = place.person("ann"), place.person("ben")
+    with closing(place.browser_session(ann)) as browser, closing(place.browser_session(ben)) as other:
+        bens, (name,) = post_with_pictures(other, ben, "Mine")
+        anns, (own,) = post_with_pictures(browser, ann, "The sea")
+        answer = sent(
+            browser, f"/posts/{anns['id']}/edit", text="Look", **{name: "Stolen", "description_x": "?"}
+        )
+        assert answer.status_code == 303
+        checked(sent(other, f"/posts/{anns['id']}/edit", text="Look", **{own: "Stolen"}), 404)
+    assert (descriptions_of(ben, bens), descriptions_of(ann, anns)) == (["Mine"], ["The sea"])
+
+
 @pytest.mark.parametrize("text", ["", "x" * 501, "x" * 30_000])
 def test_an_edit_that_is_refused_comes_back_with_everything_that_was_typed(place, text):
     ann = place.person("ann")

@@ -10,6 +10,7 @@ from stormpetrel.model.account import Role
 from stormpetrel.model.page import Page
 from stormpetrel.rules import moderation
 from tests.forms import form_to, forms_of, send, sign_in
+from tests.markup import checked
 
 PAGES = ("/admin", "/admin/reports", "/admin/log", "/admin/texts")
 
@@ -47,7 +48,8 @@ def test_a_report_goes_from_the_button_on_a_post_to_the_log(place, helper):
     form = f"/posts/{post['id']}/report"
     assert f'href="{form}"' in reader.get(f"/@{nino.username}/{post['id']}").text
     sent = send(reader, reader.get(form), form, {"category": "spam", "comment": "Again & again"})
-    assert (sent.status_code, sent.headers["location"]) == (303, f"/@{nino.username}?reported=1")
+    assert sent.status_code == 303
+    assert sent.headers["location"].startswith("/reports/")
 
     browser = browser_of(place, helper)
     assert "reported somebody" in browser.get("/notifications").text
@@ -68,6 +70,28 @@ def test_a_report_goes_from_the_button_on_a_post_to_the_log(place, helper):
     told = browser_of(place, nino).get("/notifications").text
     assert "A post of yours was hidden, only you see it: It is spam" in told
     assert helper.username not in told
+
+
+def test_a_page_confirms_a_report_to_its_reporter_alone(place, helper):
+    nino, lomi = place.person("Nino"), place.person("Lomi")
+    reader = browser_of(place, lomi)
+    form = f"/people/{nino.id}/report"
+    typed = {"category": "spam", "comment": "Again & again"}
+    first, again = (send(reader, reader.get(form), form, typed).headers["location"] for _ in range(2))
+    assert again == first
+    page = reader.get(first)
+    checked(page)
+    for said in (f"You reported <b>@{nino.username}</b>", "<dd>It is spam</dd>", "Again &amp; again"):
+        assert said in page.text
+    told = helper.get("/api/v1/notifications", **{"types[]": "admin.report"})
+    assert [one["account"]["id"] for one in told].count(str(lomi.id)) == 1
+    blocked = press(reader, page, f"/people/{nino.id}/mute", f"/people/{nino.id}/block")
+    assert blocked.headers["location"] == first
+    assert lomi.get("/api/v1/accounts/relationships", id=nino.id)[0]["blocking"]
+    assert f"Block @{nino.username}" not in reader.get(first).text
+    for stranger in (nino, helper):
+        checked(browser_of(place, stranger).get(first), 404)
+    assert place.visitor.get(first).headers["location"].startswith("/auth/sign_in")
 
 
 def test_nobody_but_moderators_sees_or_acts_and_texts_are_for_admins(place, helper, chief):

@@ -185,7 +185,8 @@
     "/": () => {
       const field = all("input[name=q]").find((input) => input.checkVisibility?.() ?? true);
       if (field) field.focus();
-      else location.assign("/search");
+      // A page without navigation asks a question: no key leads away from it.
+      else if (one(".menu")) location.assign("/search");
     },
     "?": () => one("#keyboard")?.showModal(),
     Escape: () => closeMenus(null),

@@ -1,0 +1,126 @@
+"""The people whom the reader mutes or blocks, or whose boosts they hide, each with a button to undo it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stormpetrel.http.request import Request
+from stormpetrel.http.response import Response
+from stormpetrel.model.account import Account
+from stormpetrel.model.page import Page
+from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import relationships as rules
+from stormpetrel.web.fragments import Reading, reading
+from stormpetrel.web.paging import PEOPLE_A_PAGE, page_of, pager
+from stormpetrel.web.reader import Reader, read_reader
+
+if TYPE_CHECKING:
+    from stormpetrel.storage.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenList:
+    """One of the lists: its address and words. `undo`: the last part of the address that its button posts to."""
+
+    path: str
+    tab: str
+    title: str
+    effect: str
+    undo: str
+    undo_label: str
+    nothing: str
+
+
+MUTED = HiddenList(
+    "/settings/muted",
+    "Muted",
+    "Muted people",
+    "You do not see their posts, and they do not know.",
+    "unmute",
+    "Unmute",
+    "You mute no people.",
+)
+BLOCKED = HiddenList(
+    "/settings/blocked",
+    "Blocked",
+    "Blocked people",
+    "They cannot follow you or see your posts here, and you do not see theirs.",
+    "unblock",
+    "Unblock",
+    "You block no people.",
+)
+HIDDEN_BOOSTS = HiddenList(
+    "/settings/hidden_boosts",
+    "Boosts hidden",
+    "People whose boosts you hide",
+    "You follow them and see only what they write themselves.",
+    "show_boosts",
+    "Show boosts",
+    "You see the boosts of all people you follow.",
+)
+LISTS = (MUTED, BLOCKED, HIDDEN_BOOSTS)
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenPeopleView:
+    """One page of a list: (person, when it ends in ms, 0 for never), newest first; `ids` are for paging."""
+
+    people: tuple[tuple[Account, int], ...]
+    ids: tuple[int, ...]
+    reader: Reader | None
+
+
+def read_hidden_people(
+    connection: Connection, by: Reading, *, shown: HiddenList, page: Page
+) -> HiddenPeopleView:
+    """Read the reader's own list."""
+    assert by.reader_id is not None
+    if shown is MUTED:
+        pairs = rules.muted(connection, account_id=by.reader_id, page=page, now_ms=by.now_ms)
+    elif shown is BLOCKED:
+        pairs = rules.blocked(connection, account_id=by.reader_id, page=page)
+    else:
+        pairs = rules.hidden_boosts(connection, account_id=by.reader_id, page=page)
+    ids = [account_id for _, account_id in pairs]
+    until_ms: dict[int, int] = {}
+    if shown is MUTED:
+        relationships = rules.relationships(
+            connection, reader_id=by.reader_id, account_ids=ids, now_ms=by.now_ms
+        )
+        until_ms = {one.account_id: one.muting_until_ms for one in relationships}
+    return HiddenPeopleView(
+        tuple((one, until_ms.get(one.id, 0)) for one in account_rules.accounts(connection, account_ids=ids)),
+        tuple(internal_id for internal_id, _ in pairs),
+        read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms),
+    )
+
+
+async def muted(request: Request) -> Response:
+    """GET /settings/muted."""
+    return await _page(request, MUTED)
+
+
+async def blocked(request: Request) -> Response:
+    """GET /settings/blocked: also people who block the reader, whose profiles are not there for them."""
+    return await _page(request, BLOCKED)
+
+
+async def hidden_boosts(request: Request) -> Response:
+    """GET /settings/hidden_boosts."""
+    return await _page(request, HIDDEN_BOOSTS)
+
+
+async def _page(request: Request, shown: HiddenList) -> Response:
+    page = page_of(request, PEOPLE_A_PAGE)
+    seen = await request.site.database.read(read_hidden_people, reading(request), shown=shown, page=page)
+    response: Response = request.site.pages.page(
+        request,
+        "hidden_people.html",
+        reader=seen.reader,
+        shown=shown,
+        lists=LISTS,
+        people=seen.people,
+        pager=pager(request, page, seen.ids),
+    )
+    return response
