@@ -16,7 +16,7 @@ from stormpetrel.model.characters import UNSPACED, pattern
 MAX_TERMS = 10
 """Words and phrases that count, each way: the rest is left out. Nobody types more; each one costs a look-up."""
 MAX_WORD = 60
-MAX_QUERY_CHARACTERS = 2048
+MAX_QUERY_CHARACTERS = 512
 MAX_NAME_WORDS = 8
 
 # Of scripts without spaces each character is a word, with the marks that belong to it, and several are a phrase: so

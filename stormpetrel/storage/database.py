@@ -60,7 +60,9 @@ HOT_LIMIT_S = 0.005
 READ_LIMIT_S = 5.0
 """Longest a read may take before it is refused with Busy."""
 SLOW_LIMIT_S = 0.5
-"""Longest a search may take: it is refused, and the next one has its turn."""
+"""CPU time that a search may take (on PostgreSQL, time): it is refused, and the next one has its turn."""
+SLOW_WAIT_S = 2.0
+"""How long it may wait for a core or the disk besides: that is not its cost."""
 MAX_WAITING_SLOW = 16
 """Searches that may wait in a worker, and WAITING_PER_ASKER of one asker; the next is refused with Busy."""
 WAITING_PER_ASKER = 2
@@ -353,12 +355,18 @@ class Database:
     def _run_reads(
         self, connection: StoreConnection, reads: _Reads, ready: threading.Semaphore, limit_s: float
     ) -> None:
-        until_s = [0.0]
+        # Until when it may run without being looked at, and then by this thread's CPU time or the wall clock.
+        free_until_s = cpu_until_s = until_s = 0.0
         slow = limit_s == SLOW_LIMIT_S
         # PostgreSQL works elsewhere: this thread's time in a statement is the nearest to its cost.
         clock_s = time.thread_time if isinstance(connection, SqliteConnection) else time.perf_counter
         if isinstance(connection, SqliteConnection):
-            connection.raw.set_progress_handler(lambda: time.perf_counter() > until_s[0], HANDLER_STEPS)
+
+            def is_over() -> bool:
+                now_s = time.perf_counter()
+                return now_s > free_until_s and (time.thread_time() > cpu_until_s or now_s > until_s)
+
+            connection.raw.set_progress_handler(is_over, HANDLER_STEPS)
         while True:
             ready.acquire()
             try:
@@ -371,10 +379,12 @@ class Database:
             if future.cancelled():
                 continue
             began_s = clock_s()
-            until_s[0] = time.perf_counter() + limit_s
+            cpu_until_s = began_s + limit_s
+            free_until_s = time.perf_counter() + limit_s
+            until_s = free_until_s + SLOW_WAIT_S if slow else free_until_s
             if slow and isinstance(connection, PostgresqlConnection):
                 # Its statements' limit is each one's own.
-                connection.until_s = until_s[0]
+                connection.until_s = free_until_s
             result: Any = None
             error: Exception | None = None
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,6 +23,8 @@ _ENDLESS = (
     "SELECT count(*) FROM counted WHERE n < 0"
 )
 ENDLESS = Statement(_ENDLESS, _ENDLESS)
+_COUNTED = _ENDLESS.replace("FROM counted)", "FROM counted WHERE n < 5000)")
+COUNTED = Statement(_COUNTED, _COUNTED)
 
 
 def endless(connection: Connection) -> None:
@@ -87,6 +90,22 @@ def test_the_limit_is_about_the_whole_read_not_each_of_its_statements(
 
     run(database_url, body)
     assert len(done) > 1
+
+
+def test_waiting_for_a_core_is_not_charged_to_a_search(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SLOW_LIMIT_S", 0.2)
+
+    def waits(connection: Connection) -> int:
+        # As long as on a machine where others have the processor.
+        time.sleep(0.5)
+        return len(connection.all(COUNTED))
+
+    async def body(database: Database) -> None:
+        assert await database.read_slow(1, waits) == 1
+
+    run(sqlite_url, body)
 
 
 def test_one_asker_has_so_many_at_a_time_and_others_their_own(database_url: str) -> None:
