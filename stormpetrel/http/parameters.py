@@ -164,11 +164,14 @@ def _inner_without_nulls(value: Any, options: tuple[Any, ...]) -> Any:
     if isinstance(value, list):
         # An item is looked into only where it can hold something: a list of numbers is as cheap as its bytes.
         inner = _items(options)
+        if str in inner and int not in inner:
+            value = [str(item) if type(item) is int else item for item in value]
         return [
             _inner_without_nulls(item, inner) if isinstance(item, dict | list) else item for item in value
         ]
     if not isinstance(value, dict):
-        return value
+        # A number where a text is wanted is that text, as it is in a form.
+        return str(value) if type(value) is int and str in options and int not in options else value
     for option in options:
         if isinstance(option, type) and issubclass(option, msgspec.Struct):
             return _without_nulls(value, option)

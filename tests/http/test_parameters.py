@@ -135,7 +135,7 @@ def test_json_wins_over_the_query() -> None:
         ids=["1"], numbers=[2], number=3
     )
     with pytest.raises(Invalid):
-        struct(Wanted, [], {"text": 17})
+        struct(Wanted, [], {"text": ["17"]})
 
 
 def test_a_file_where_text_is_wanted_is_refused() -> None:
@@ -213,3 +213,17 @@ def test_a_form_spells_an_empty_list_of_tables() -> None:
     assert struct(Wanted, [("options[]", "")]).options == []
     assert struct(Wanted, [("options", "")]).options == []
     assert struct(Wanted, [("ids[]", "")]).ids == [""]
+
+
+def test_a_number_in_json_where_a_text_is_wanted_is_that_text() -> None:
+    body = (
+        b'{"text": 5, "ids": [5, 5.5, "a"], "table": {"a": 7}, "option": {"name": 8, "value": 9}, '
+        b'"either": 5, "number": 6, "ratio": 5.5}'
+    )
+    found = struct(Wanted, [], read_json(body))
+    assert (found.text, found.ids, found.table) == ("5", ["5", "5.5", "a"], {"a": "7"})
+    assert (found.option, found.either, found.number, found.ratio) == (Option("8", 9), 5, 6, 5.5)
+    assert struct(Wanted, [], read_json(b'{"text": 5.5}')).text == "5.5"
+    for wrong in (b'{"text": true}', b'{"text": [5]}', b'{"text": {"a": 5}}'):
+        with pytest.raises(Invalid):
+            struct(Wanted, [], read_json(wrong))
