@@ -45,6 +45,16 @@ def gif(frames: int, size: tuple[int, int] = (40, 30)) -> bytes:
     return data[:start] + data[start:-1] * (frames // 2) + b"\x3b"
 
 
+def animation(kind: str, shown_ms: list[int], size: tuple[int, int] = (64, 48)) -> bytes:
+    """An animated WEBP or PNG: each picture another colour, half of it transparent, shown for so long."""
+    made = io.BytesIO()
+    pictures = [Image.new("RGBA", size, (250 - 60 * n, 60 * n, 99, 255)) for n in range(len(shown_ms))]
+    for picture in pictures:
+        picture.paste((0, 0, 0, 0), (0, 0, size[0] // 2, size[1]))
+    pictures[0].save(made, kind, save_all=True, append_images=pictures[1:], duration=shown_ms)
+    return made.getvalue()
+
+
 def png_bomb(side: int = 50_000) -> bytes:
     """A real PNG of side x side pixels in a few hundred kilobytes."""
 

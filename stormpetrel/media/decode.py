@@ -47,7 +47,7 @@ def decode(job: Job) -> Answer:
 
 def _picture(path: Path, found: Format, directory: Path, job: Job) -> Answer:
     image = pictures.open_checked(path, found, max_pixels=job.max_image_pixels)
-    frames = pictures.frames_of(image) if found.name == "gif" else 1
+    frames = pictures.frames_of(image)
     if job.purpose in ("avatar", "header"):
         size = pictures.AVATAR_SIZE if job.purpose == "avatar" else pictures.HEADER_SIZE
         still = pictures.write_profile_picture(image, directory, size, found)
@@ -67,7 +67,11 @@ def _picture(path: Path, found: Format, directory: Path, job: Job) -> Answer:
     if job.purpose == "thumbnail":
         return said
     if frames > 1 and films.is_there():
-        main = films.from_animation(path, directory)
+        if found.name == "gif":
+            main = films.from_gif(path, directory)
+        else:
+            # Debian's ffmpeg does not read animated WebP; Pillow does.
+            main = films.from_frames(pictures.write_frames(image, directory, films.GIFV_WIDTH), directory)
         film = films.probe(directory / main, sniffed(directory / main))
         return msgspec.structs.replace(
             said,

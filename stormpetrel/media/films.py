@@ -11,6 +11,7 @@ import errno
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ MAX_FRAME_RATE = 120
 MAX_DURATION_S = 6 * 3600
 PROBE_TIMEOUT_S = 10
 WORK_TIMEOUT_S = 60
+GIFV_WIDTH = 1280
+"""Most pixels from left to right of a film that was an animation."""
 _VIDEO_CODECS = frozenset({"h264", "hevc", "vp8", "vp9", "av1"})
 _AUDIO_CODECS = frozenset({"aac", "mp3", "opus", "vorbis", "flac", "pcm_s16le", "pcm_s24le", "pcm_u8"})
 _PLAIN_PIXELS = frozenset({"yuv420p", "yuvj420p"})
@@ -180,13 +183,22 @@ def playable(path: Path, found: Format, directory: Path) -> str:
     return "main.mp4"
 
 
-def from_animation(path: Path, directory: Path) -> str:
-    """An animated GIF as a film without sound; the new file's name."""
+def from_gif(path: Path, directory: Path) -> str:
+    """Write an animated GIF as a film without sound; the new file's name."""
+    return _silent(("-f", "gif", "-i", f"file:{path}"), directory)
+
+
+def from_frames(names: Path, directory: Path) -> str:
+    """The same for pictures of one size, listed with how long each is shown (ffmpeg's concat format)."""
+    return _silent(("-f", "concat", "-i", f"file:{names}"), directory)
+
+
+def _silent(source: Sequence[str], directory: Path) -> str:
     _run(
         "ffmpeg",
-        *(*_FLAGS, "-f", "gif", "-i", f"file:{path}", "-an", "-map_metadata", "-1", "-threads", "1"),
+        *(*_FLAGS, *source, "-an", "-map_metadata", "-1", "-threads", "1"),
         *("-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-pix_fmt", "yuv420p"),
-        *("-vf", "scale='min(1280,iw)':-2,crop=trunc(iw/2)*2:trunc(ih/2)*2", "-fps_mode", "vfr"),
+        *("-vf", f"scale='min({GIFV_WIDTH},iw)':-2,crop=trunc(iw/2)*2:trunc(ih/2)*2", "-fps_mode", "vfr"),
         *("-fflags", "+bitexact", "-movflags", "+faststart", "-y", f"file:{directory / 'main.mp4'}"),
         timeout_s=WORK_TIMEOUT_S,
     )

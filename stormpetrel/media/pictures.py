@@ -27,6 +27,8 @@ MAX_FRAME_PIXELS = 200_000_000
 """All frames of an animation together."""
 AVATAR_SIZE = (400, 400)
 HEADER_SIZE = (1500, 500)
+_USUAL_FRAME_MS = 100.0
+_LONGEST_FRAME_MS = 10_000.0
 _BLURHASH_SIDE = 32
 _JPEG_QUALITY = 90
 _WITH_PROFILES = ("RGB", "RGBA", "CMYK", "L")
@@ -165,6 +167,28 @@ def write_profile_picture(
     width = min(size[0], plain.size[0])
     height = max(1, width * size[1] // size[0])
     return write(ImageOps.fit(plain, (width, height)), directory, "main", found)
+
+
+def write_frames(image: Image.Image, directory: Path, most_width: int) -> Path:
+    """Write each frame of an animation as a picture at most so wide, on white; the list of them for ffmpeg."""
+    lines = ["ffconcat version 1.0"]
+    scale = min(1.0, most_width / image.size[0])
+    size = (max(2, round(image.size[0] * scale)), max(2, round(image.size[1] * scale)))
+    try:
+        for number, frame in enumerate(ImageSequence.Iterator(image)):
+            shown = frame.convert("RGBA").resize(size, Image.Resampling.LANCZOS)
+            on_white = Image.new("RGB", size, "white")
+            on_white.paste(shown, mask=shown.getchannel("A"))
+            name = f"frame{number:03}.png"
+            on_white.save(directory / name, "PNG", compress_level=1)
+            shown_ms = min(max(float(frame.info.get("duration") or _USUAL_FRAME_MS), 10.0), _LONGEST_FRAME_MS)
+            lines += (f"file {name}", f"duration {shown_ms / 1000:.3f}")
+    except Exception as error:  # a broken frame: whatever its reader meets
+        raise Refused("The animation could not be read") from error
+    names = directory / "frames.txt"
+    # The last one is named again: without that its time does not count.
+    names.write_text("\n".join([*lines, lines[-2], ""]))
+    return names
 
 
 def write_animated_avatar(image: Image.Image, directory: Path) -> Written:

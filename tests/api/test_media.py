@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from PIL import Image
 
-from tests.media_files import film, gif, jpeg, png, png_bomb
+from tests.media_files import animation, film, gif, jpeg, png, png_bomb
 from tests.parts import require
 from tests.people import Person, Place
 
@@ -144,12 +144,17 @@ def test_bombs_are_refused_and_the_place_goes_on(place: Place) -> None:
     assert uploaded(person, png())["type"] == "image"
 
 
-def test_an_animation_becomes_a_film_without_sound(place: Place) -> None:
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_an_animation_becomes_a_film_without_sound(place: Place, kind: str) -> None:
     require("ffmpeg")
-    media = uploaded(place.person(), gif(10))
+    media = uploaded(place.person(), gif(10) if kind == "GIF" else animation(kind, [200, 300, 500]))
     assert media["type"] == "gifv"
+    if kind != "GIF":
+        assert media["meta"]["original"]["duration"] == pytest.approx(1.0, abs=0.11)
+        assert (media["meta"]["original"]["width"], media["meta"]["original"]["height"]) == (64, 48)
     assert fetch(place, media["url"]).headers["content-type"] == "video/mp4"
-    assert fetch(place, media["preview_url"]).headers["content-type"] == "image/png"
+    still = "image/webp" if kind == "WEBP" else "image/png"
+    assert fetch(place, media["preview_url"]).headers["content-type"] == still
 
 
 def test_a_film_loses_its_title_and_is_read_in_parts(place: Place, tmp_path: Path) -> None:
