@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import os
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 CONFIG_FILE = "stormpetrel.toml"
 MARKS = (CONFIG_FILE, "secret.key", "stormpetrel.db", "demo-logins.txt")
 """One of these in a directory says that it is an instance's."""
+LEFT_BEHIND = ("serve-*.lock", "watch.sock", "journal.sqlite*", "stormpetrel.db.lock", "stormpetrel.db.slots")
+"""What a server that died leaves in its data directory, also where no instance was: nothing of it
+belongs to a person, and `init` makes an instance beside it."""
 SHOWN_NAMES = 3
 """How many names of foreign files or tables an error lists."""
 
@@ -131,9 +135,10 @@ def _require_ours_or_empty(directory: Path) -> None:
         raise SetupError(f"data_dir {directory} is, or lies below, a file: name a directory") from error
     except OSError as error:
         raise EnvironmentFailure(f"data_dir {directory} cannot be read: {error.strerror}") from error
-    if names and not set(names) & set(MARKS):
+    foreign = [name for name in names if not any(fnmatchcase(name, left) for left in LEFT_BEHIND)]
+    if foreign and not set(names) & set(MARKS):
         raise SetupError(
-            f"data_dir {directory} holds other things ({_some(names)}) and no instance: name an empty directory"
+            f"data_dir {directory} holds other things ({_some(foreign)}) and no instance: name an empty directory"
         )
 
 
@@ -167,7 +172,7 @@ def _database_is_new(url: str) -> bool:
 
     if url.startswith("sqlite:///") and not sqlite_path(url).exists():
         return True
-    connection = connect(url)
+    connection = connect(url, writes=False)
     try:
         if version(connection) is None:
             foreign = tables(connection)
@@ -222,7 +227,7 @@ def _migrate(args: argparse.Namespace) -> int:
         raise SetupError(
             f"there is no instance yet ({sqlite_path(url)} does not exist): run stormpetrel init"
         )
-    connection = connect(url)
+    connection = connect(url, writes=False)
     try:
         before = version(connection)
         foreign = [] if before else tables(connection)
