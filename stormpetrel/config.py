@@ -300,11 +300,14 @@ class Config:
         return self.mail.sender or f"stormpetrel@{urlsplit(self.base_url).hostname}"
 
     @property
+    def sends_mails(self) -> bool:
+        """Whether mails go to a mail server; otherwise they stay on this machine, in files or in the log."""
+        return self.mail.transport == "smtp"
+
+    @property
     def confirms_addresses(self) -> bool:
         """Whether who signs up must follow a link in a mail first."""
-        return self.mail.confirm == "required" or (
-            self.mail.confirm == "auto" and self.mail.transport == "smtp"
-        )
+        return self.mail.confirm == "required" or (self.mail.confirm == "auto" and self.sends_mails)
 
     @property
     def domain(self) -> str:

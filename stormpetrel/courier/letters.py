@@ -85,6 +85,13 @@ If not, you need not do anything. Your account page shows how many there were:
 
 {base_url}/settings/account""",
 )
+_APPROVED = (
+    "You can sign in now",
+    """the people who run {title} have approved your request to join. You can sign in with your username or this
+address, and the password that you chose:
+
+{base_url}/auth/sign_in""",
+)
 _TEST = ("A test", """this is the test mail that you asked for. {title} can send mails.""")
 
 _SAID = {
@@ -96,6 +103,7 @@ _SAID = {
     Purpose.SIGN_IN.value: _SIGN_IN,
     Notice.SECOND_FACTOR_CHANGED.value: _SECOND_FACTOR_CHANGED,
     Notice.WRONG_PASSWORDS.value: _WRONG_PASSWORDS,
+    Notice.APPROVED.value: _APPROVED,
     Notice.TEST.value: _TEST,
 }
 _PATHS = {

@@ -65,6 +65,7 @@ class Notice(StrEnum):
     ADDRESS_CHANGED = "address_changed"
     SECOND_FACTOR_CHANGED = "second_factor_changed"
     WRONG_PASSWORDS = "wrong_passwords"
+    APPROVED = "approved"
     TEST = "test"
 
 

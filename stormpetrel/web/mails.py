@@ -25,7 +25,13 @@ MAX_LOGIN = 254
 
 def wait_page(request: Request, *, email: str, status: int = 200) -> Response:
     """After signing up, and for who comes back before they have followed the link."""
-    page: Response = request.site.pages.page(request, "confirm_wait.html", status=status, email=email)
+    page: Response = request.site.pages.page(
+        request,
+        "confirm_wait.html",
+        status=status,
+        email=email,
+        contact_email=request.site.config.contact_email,
+    )
     return page
 
 
