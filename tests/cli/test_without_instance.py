@@ -17,6 +17,7 @@ from tools.reference import commands
 WORDS = {
     "backup": (["{elsewhere}/backup.tar.gz"], 2),
     "check": ([], 1),
+    "completion": (["bash"], 0),
     "config": ([], 0),
     "instance announce": (["Hello"], 2),
     "instance block-email-domain": (["example.org"], 2),
