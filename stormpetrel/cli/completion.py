@@ -7,7 +7,6 @@ becomes the command that they name ("user add"), `given` the number of its argum
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -119,9 +118,16 @@ def _values(levels: Sequence[Level]) -> Iterator[tuple[str, Value]]:
             yield f"{one.at}:{given}", value
 
 
+def _quoted(text: str) -> str:
+    """Quotes for bash and zsh."""
+    import shlex
+
+    return shlex.quote(text)
+
+
 def _pattern(keys: Sequence[str]) -> str:
     """A pattern of `case` in bash and zsh that fits each of `keys`."""
-    return "|".join(shlex.quote(key) for key in keys)
+    return "|".join(_quoted(key) for key in keys)
 
 
 def _case(entries: Iterator[tuple[str, str]] | Sequence[tuple[str, str]], indent: str = "    ") -> str:
@@ -187,7 +193,7 @@ def bash(levels: Sequence[Level]) -> str:
         .replace(
             "OFFERS",
             _case(
-                [(shlex.quote(key), f"offers={shlex.quote(' '.join(words))}") for key, words in offers],
+                [(_quoted(key), f"offers={_quoted(' '.join(words))}") for key, words in offers],
                 indent=" " * 8,
             ),
         )
@@ -221,11 +227,11 @@ def zsh(levels: Sequence[Level]) -> str:
     """Return the script for zsh 5 and later, with a sentence for each word."""
 
     def told(pairs: Sequence[tuple[str, str]]) -> str:
-        return f"offers=({' '.join(shlex.quote(f'{name}:{about}') for name, about in pairs)})"
+        return f"offers=({' '.join(_quoted(f'{name}:{about}') for name, about in pairs)})"
 
     files = [key for key, value in _values(levels) if value.is_file]
     offers = [
-        (key, f"offers=({' '.join(map(shlex.quote, v.choices))})") for key, v in _values(levels) if v.choices
+        (key, f"offers=({' '.join(map(_quoted, v.choices))})") for key, v in _values(levels) if v.choices
     ]
     offers += [(f"{one.at}:0", told(one.commands)) for one in levels if one.commands]
     offers += [(f"{one.at}:-", told([(o.name, o.about) for o in one.options])) for one in levels]
@@ -233,7 +239,7 @@ def zsh(levels: Sequence[Level]) -> str:
         _ZSH.replace("WALK", _walk(levels, first="2", cursor="CURRENT", words="words"))
         .replace("TAKES_VALUE", _pattern(_takes_value(levels)))
         .replace("FILES", _case([(_pattern(files), "_files; return")], indent=" " * 8))
-        .replace("OFFERS", _case([(shlex.quote(key), what) for key, what in offers], indent=" " * 8))
+        .replace("OFFERS", _case([(_quoted(key), what) for key, what in offers], indent=" " * 8))
     )
 
 
