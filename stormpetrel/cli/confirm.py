@@ -27,6 +27,9 @@ def confirm(args: argparse.Namespace, *, name: str, what: str) -> None:
     if not sys.stdin.isatty():
         raise SetupError(f"this {what}: without a terminal it needs --yes; nothing was changed")
     print(f"This {what}.\nType {name} to go on: ", end="", file=sys.stderr, flush=True)
-    typed = sys.stdin.readline().strip()
-    if typed.removeprefix("@").casefold() != name.casefold():
+    typed = sys.stdin.readline()
+    if not typed.endswith("\n"):
+        # Ctrl-D leaves the cursor behind the question.
+        print(file=sys.stderr)
+    if typed.strip().removeprefix("@").casefold() != name.casefold():
         raise SetupError(f"{name} was not typed; nothing was changed")

@@ -120,7 +120,7 @@ def _seed(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             progress.end()
             print(
-                "stormpetrel: what was written is kept; the same command goes on where it stopped",
+                "stormpetrel: the rows written so far stay; the same command goes on where it stopped",
                 file=sys.stderr,
             )
             raise

@@ -34,7 +34,7 @@ def at_a_terminal(data_dir, place, typed, *words):
     """The command with a pseudo-terminal as its standard input, into which `typed` goes."""
     ours, theirs = os.openpty()
     try:
-        os.write(ours, f"{typed}\n".encode())
+        os.write(ours, typed.encode() if typed == "\x04" else f"{typed}\n".encode())
         return subprocess.run(
             [sys.executable, "-m", "stormpetrel", *words],
             env=clean_environment(data_dir=data_dir, database_url=place),
@@ -82,6 +82,14 @@ def test_at_a_terminal_the_name_has_to_be_typed_again(run, data_dir, place, nino
     done = at_a_terminal(data_dir, place, "@nino", "user", "delete", "nino")
     assert (done.returncode, done.stdout) == (0, "Nino is deleted; a running server erases the posts\n")
     assert states(place) != before
+
+
+def test_the_end_of_input_is_no_answer(run, data_dir, place, nino):
+    done = at_a_terminal(data_dir, place, "\x04", "user", "delete", "Nino")
+    assert done.returncode == 2
+    assert done.stderr.endswith(
+        "Type Nino to go on: \nstormpetrel: Nino was not typed; nothing was changed\n"
+    )
 
 
 def test_with_yes_nothing_is_asked(run, data_dir, place, nino):

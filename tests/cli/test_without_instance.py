@@ -130,6 +130,13 @@ def test_serve_without_the_secret_leaves_nothing_either(run, data_dir, monkeypat
     assert not data_dir.exists()
 
 
+def test_a_secret_in_the_environment_does_not_make_an_instance(run, data_dir, monkeypatch):
+    monkeypatch.setenv("STORMPETREL_SECRET_KEY", "as long as a secret has to be at the least")
+    for words in (("serve",), ("mail", "test", "nino@example.org"), ("user", "list")):
+        assert "run stormpetrel init" in run(*words, expect=2).complaint
+    assert not data_dir.exists()
+
+
 def test_init_works_beside_what_a_dead_server_left(run, data_dir):
     data_dir.mkdir()
     for name in ("serve-web.lock", "serve-watch.lock", "watch.sock", "journal.sqlite", "journal.sqlite-wal"):
