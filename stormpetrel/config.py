@@ -27,6 +27,7 @@ PREFIX = "STORMPETREL_"
 _LOGIN = re.compile(r"(?<=://)([^/:?#]*):[^/]*@")
 _PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+")
+_DOMAIN = re.compile(r"(?=.{1,240}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 SHIELD_MODES = ("full", "off", "per-address", "bounded", "overcompensate")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAIL_TRANSPORTS = ("file", "console", "smtp")
@@ -299,11 +300,14 @@ class Config:
         return self.mail.sender or f"stormpetrel@{urlsplit(self.base_url).hostname}"
 
     @property
+    def sends_mails(self) -> bool:
+        """Whether mails go to a mail server; otherwise they stay on this machine, in files or in the log."""
+        return self.mail.transport == "smtp"
+
+    @property
     def confirms_addresses(self) -> bool:
         """Whether who signs up must follow a link in a mail first."""
-        return self.mail.confirm == "required" or (
-            self.mail.confirm == "auto" and self.mail.transport == "smtp"
-        )
+        return self.mail.confirm == "required" or (self.mail.confirm == "auto" and self.sends_mails)
 
     @property
     def domain(self) -> str:
@@ -383,6 +387,23 @@ def load(path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] 
     if config.edge.proxy_protocol and not networks:
         raise SetupError("edge.proxy_protocol needs edge.trusted_proxies: whose word is to be taken?")
     return Loaded(config, tuple(origins), file)
+
+
+def settings_of_domain(domain: str) -> dict[str, str]:
+    """Return the keys that a place under `domain`, behind a proxy on this machine, needs, by their dotted names.
+
+    They are what the configurations in deploy/ expect. Raise SetupError unless `domain` is a plain name.
+    """
+    name = domain.strip().lower()
+    if not _DOMAIN.fullmatch(name):
+        raise SetupError(
+            f"--domain must be a name like example.org, without https:// and path, not {domain!r}"
+        )
+    return {
+        "public_url": f"https://{name}",
+        "status.public_url": f"https://status.{name}",
+        "edge.trusted_proxies": "127.0.0.1",
+    }
 
 
 def _fill(

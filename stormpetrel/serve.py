@@ -122,12 +122,13 @@ def _serve(config: Config, roles: list[str], web: WebWorker | None) -> None:
     log.configure(config.log.level, role="supervisor")
     if not roles:
         raise SetupError("there is no role to serve")
-    locks = [lock_role(config.data_dir, role) for role in roles]
+    # Before anything is made: where there is no instance, nothing may be left that `init` would stumble over.
     require_current(config.database_url)
-    if lacking := shortage(config.database_url, web_workers=config.web.workers if "web" in roles else 0):
-        _log.error("%s", lacking)
     secret_bytes = secret.load(config)
     require_same_secret(config.database_url, secret_bytes)
+    locks = [lock_role(config.data_dir, role) for role in roles]
+    if lacking := shortage(config.database_url, web_workers=config.web.workers if "web" in roles else 0):
+        _log.error("%s", lacking)
     runs = _import_roles(roles, web)
     if config.valkey.url:
         # Imported only where it is used: 5 MB and 0.15 s that most instances do not need.

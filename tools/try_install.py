@@ -49,7 +49,9 @@ INSTEAD = {
 WITH_NETWORK = ("apt-get ", "git clone ", "git -C /opt/stormpetrel pull", "make ")
 """Commands that fetch something: they see this machine's network, with the other one's files."""
 # What the page asks its reader to edit.
-EDIT_CADDYFILE = rf"sed -i 's|^example\.org {{|{HOST} {{\n\ttls internal|' /etc/caddy/Caddyfile"
+EDIT_CADDYFILE = (
+    rf"sed -i 's#^\(status\.\|\)example\.org {{#\1{HOST} {{\n\ttls internal#' /etc/caddy/Caddyfile"
+)
 
 
 def commands(page: str) -> dict[str, list[tuple[str, str]]]:
@@ -147,7 +149,7 @@ def machine(repository: Path) -> Iterator[Machine]:
             mkdir {there}/changes {there}/work {there}/whole
             mount -t overlay overlay -o lowerdir=/,upperdir={there}/changes,workdir={there}/work {there}/whole
             : > {there}/whole/etc/machine-id
-            printf '127.0.0.1 localhost {HOST}\\n' > {there}/whole/etc/hosts
+            printf '127.0.0.1 localhost {HOST} status.{HOST}\\n' > {there}/whole/etc/hosts
             # A machine on which nobody has installed anything yet: the packages are there, nothing of them is on.
             find {there}/whole/etc/systemd/system -name '*.wants' -prune -exec rm -rf {{}} +
             rm -f {there}/whole/usr/sbin/policy-rc.d
@@ -324,7 +326,7 @@ class Guide:
         self.follow("PostgreSQL instead of a file", "postgresql")
         print("\n## Settings", flush=True)
         for _, command in self.sections["Settings"]:
-            if command != "stormpetrel init":
+            if not command.startswith("stormpetrel init"):
                 self.there.run(as_run(command))
         self.follow("The first administrator")
         self.there.run("systemctl start stormpetrel")
@@ -370,6 +372,15 @@ class Guide:
         )
         self.expect(
             "http leads to https", f"curl -sSI http://{HOST}/about", rf"(?i)^location: https://{HOST}/about"
+        )
+        self.expect("the status page by https", f"curl -sS https://status.{HOST}/", "<h1>How ")
+        self.expect(
+            "its figures stay here",
+            f"curl -sS -o/dev/null -w '%{{http_code}}' https://status.{HOST}/metrics",
+            "404",
+        )
+        self.expect(
+            "refusals link to it", "stormpetrel config", rf"^status\.public_url +https://status\.{HOST} "
         )
         self.expect(
             "the API knows its name", f"curl -sS https://{HOST}/api/v2/instance", f'"domain":"{HOST}"'

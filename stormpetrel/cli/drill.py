@@ -25,6 +25,8 @@ TERMINATED = 143
 """As shells report a process that SIGTERM ended."""
 SCENARIOS = ("smoke", "august-2009", "storm", "only", "again")
 MODES = ("full", "off", "per-address", "bounded", "overcompensate")
+WHOLE = 1000
+"""Into how many parts the progress of a run is cut."""
 SEEDS = 3
 MAX_SEEDS = 20
 MAX_SCALE_PERCENT = 500
@@ -200,7 +202,7 @@ def _prepare(args: argparse.Namespace, base: Path) -> Setting:
             users=MANY_USERS if many else USERS,
             posts=POSTS,
             popular_followers=MANY_FOLLOWERS if many else USERS // 2,
-            tell=lambda doing: progress.at(0, 1, doing),
+            tell=lambda doing: progress.at(0, 0, doing),
         )
     return Setting(
         prepared=base / "prepared",
@@ -218,7 +220,7 @@ def _run(args: argparse.Namespace, setting: Setting, directory: Path, name: str,
 
         def tell(moment: Moment) -> None:
             kept = "" if moment.kept is None else f", {moment.kept * 100:.0f} % served"
-            progress.at(max(0, int(moment.t)), int(moment.seconds), f"{moment.phase}{kept}")
+            progress.at(int(moment.done * WHOLE), WHOLE, f"{moment.phase}{kept}")
 
         return run(
             setting,
@@ -259,19 +261,15 @@ def _show(args: argparse.Namespace, columns: list[tuple[str, list[Result]]]) -> 
         vector for one in columns[0][1] for phase in one.run.scenario.phases for vector, _ in phase.vectors
     }
     short = shortfalls(runs, strangers_attack=bool(vectors & OWN_VECTORS))
-    invalid = [
-        f"{name}, seed {result.run.seed}: {problem}"
-        for (name, results), (_, scores) in zip(columns, scored, strict=True)
-        for result, one in zip(results, scores, strict=True)
-        for problem in one.invalid
-    ]
+    invalid = table.invalid_lines(columns, scored)
     if args.json:
         print_json(
             {
+                "valid": not invalid,
+                "invalid": invalid,
                 "scenario": columns[0][1][0].run.scenario.name,
                 "runs": {name: [table.as_json(one) for one in scores] for name, scores in scored},
                 "fell_short": [f"{one.goal} {one.what}" for one in short],
-                "invalid": invalid,
                 "kept": table.kept_line(runs),
             }
         )
@@ -285,6 +283,10 @@ def _print(
 ) -> None:
     from stormpetrel.drill import table
 
+    for problem in invalid:
+        print(f"not valid: {problem}")
+    if invalid:
+        print("The figures below say nothing about the server; measure again.\n")
     if len(scored) > 1:
         heads, cells = table.comparison(scored)
         print_table(heads, cells)
@@ -297,6 +299,4 @@ def _print(
     print()
     for line in short_lines:
         print(line)
-    for problem in invalid:
-        print(f"not valid: {problem}")
     print(table.kept_line(runs))

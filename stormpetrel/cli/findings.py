@@ -349,6 +349,12 @@ def _public_url(config: Config) -> Iterator[Finding]:
         if not config.contact_email:
             text = "empty: people do not know whom to ask"
             yield Finding("contact_email", Verdict.WARN, text, "set contact_email")
+        if urlsplit(config.status.public_url).netloc.lower() == config.domain:
+            text = (
+                f"{config.status.public_url} is the address of the web itself: refusals point to what refuses"
+            )
+            todo = "have the proxy pass a name of its own to the status port, and set status.public_url to it"
+            yield Finding("status.public_url", Verdict.WARN, text, todo)
 
 
 def _proxies(config: Config) -> Iterator[Finding]:

@@ -6,6 +6,8 @@ import argparse
 import dataclasses
 import os
 import sys
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 CONFIG_FILE = "stormpetrel.toml"
 MARKS = (CONFIG_FILE, "secret.key", "stormpetrel.db", "demo-logins.txt")
 """One of these in a directory says that it is an instance's."""
+LEFT_BEHIND = ("serve-*.lock", "watch.sock", "journal.sqlite*", "stormpetrel.db.lock", "stormpetrel.db.slots")
+"""What a server that died leaves in its data directory, also where no instance was: nothing of it
+belongs to a person, and `init` makes an instance beside it."""
 SHOWN_NAMES = 3
 """How many names of foreign files or tables an error lists."""
 
@@ -35,6 +40,13 @@ def add_commands(commands: Commands[Any]) -> None:
     )
     parser.add_argument(
         "--demo", action="store_true", help="fill the new instance with made-up people and their posts"
+    )
+    parser.add_argument(
+        "--domain",
+        metavar="NAME",
+        default="",
+        help="write into the new configuration that people find it at https://NAME and its status page at "
+        "https://status.NAME, behind a proxy on this machine as deploy/ configures it",
     )
     add_command(
         commands,
@@ -54,16 +66,20 @@ def add_commands(commands: Commands[Any]) -> None:
 
 
 def _init(args: argparse.Namespace) -> int:
-    from stormpetrel.config import load
+    from stormpetrel.config import load, settings_of_domain
 
     loaded = load(args.config)
     config = loaded.config
     # Everything that may stand in the way is looked at before anything is made.
+    settings = settings_of_domain(args.domain) if args.domain else {}
+    _require_agreement(loaded, settings)
     _require_ours_or_empty(config.data_dir)
     database_is_new = _database_is_new(config.database_url)
     old_mask = os.umask(0o077)
     try:
-        _make_instance(loaded, database_is_new=database_is_new)
+        _make_instance(loaded, settings, database_is_new=database_is_new)
+        # With what was written into its configuration just now.
+        config = load(args.config).config
         if args.demo:
             from stormpetrel.cli.demo import fill
 
@@ -78,7 +94,20 @@ def _init(args: argparse.Namespace) -> int:
     return 0
 
 
-def _make_instance(loaded: Loaded, *, database_is_new: bool) -> None:
+def _require_agreement(loaded: Loaded, settings: Mapping[str, str]) -> None:
+    """Raises SetupError where a configuration that is there already has another `public_url`: it is not changed."""
+    wanted = settings.get("public_url")
+    public_url = next(origin for origin in loaded.origins if origin.key == "public_url")
+    if wanted is None or loaded.config.base_url == wanted:
+        return
+    if loaded.path is not None or public_url.value:
+        where = loaded.path if public_url.origin == "default" else public_url.origin
+        raise SetupError(
+            f"--domain is for a new configuration, and {where} is there already: set public_url to {wanted} in it"
+        )
+
+
+def _make_instance(loaded: Loaded, settings: Mapping[str, str], *, database_is_new: bool) -> None:
     from stormpetrel import secret
     from stormpetrel.storage.migrate import upgrade
 
@@ -99,7 +128,7 @@ def _make_instance(loaded: Loaded, *, database_is_new: bool) -> None:
         _say(loaded.path, made=False)
     else:
         template = config.data_dir / CONFIG_FILE
-        template.write_text(config_template(), encoding="utf-8")
+        template.write_text(config_template(settings), encoding="utf-8")
         _say(template, made=True)
     if database_is_new:
         upgrade(config.database_url)
@@ -110,7 +139,8 @@ def addresses(config: Config) -> list[str]:
     """Where people and operators will find this instance, a line each."""
     host = "127.0.0.1" if config.status.host in ("0.0.0.0", "::", "") else config.status.host  # noqa: S104
     host = f"[{host}]" if ":" in host else host
-    return [f"web:          {config.base_url}", f"status page:  http://{host}:{config.status.port}"]
+    status_url = config.status.public_url or f"http://{host}:{config.status.port}"
+    return [f"web:          {config.base_url}", f"status page:  {status_url}"]
 
 
 def _say(what: object, *, made: bool) -> None:
@@ -131,9 +161,10 @@ def _require_ours_or_empty(directory: Path) -> None:
         raise SetupError(f"data_dir {directory} is, or lies below, a file: name a directory") from error
     except OSError as error:
         raise EnvironmentFailure(f"data_dir {directory} cannot be read: {error.strerror}") from error
-    if names and not set(names) & set(MARKS):
+    foreign = [name for name in names if not any(fnmatchcase(name, left) for left in LEFT_BEHIND)]
+    if foreign and not set(names) & set(MARKS):
         raise SetupError(
-            f"data_dir {directory} holds other things ({_some(names)}) and no instance: name an empty directory"
+            f"data_dir {directory} holds other things ({_some(foreign)}) and no instance: name an empty directory"
         )
 
 
@@ -167,7 +198,7 @@ def _database_is_new(url: str) -> bool:
 
     if url.startswith("sqlite:///") and not sqlite_path(url).exists():
         return True
-    connection = connect(url)
+    connection = connect(url, writes=False)
     try:
         if version(connection) is None:
             foreign = tables(connection)
@@ -182,10 +213,11 @@ def _database_is_new(url: str) -> bool:
     return False
 
 
-def config_template() -> str:
-    """A configuration file that changes nothing: every key with its default, commented out."""
+def config_template(settings: Mapping[str, str] | None = None) -> str:
+    """A configuration file with every key and its default, commented out but for `settings`, by dotted name."""
     from stormpetrel.config import Config
 
+    chosen = settings or {}
     lines = [
         "# Configuration of this Stormpetrel instance. Every key is here with its default; remove the # to",
         "# change one. `stormpetrel config` shows what is in effect, `stormpetrel check` what is wrong.",
@@ -197,18 +229,20 @@ def config_template() -> str:
             assert callable(field.default_factory)
             sections.append((field.name, field.default_factory()))
         elif field.name != "data_dir":  # this file lies in it
-            lines += _key_lines(field.name, field.default, field.metadata)
+            lines += _key_lines(field, chosen.get(field.name))
     for name, section in sections:
         lines.append(f"[{name}]")
         for field in dataclasses.fields(section):
-            lines += _key_lines(field.name, field.default, field.metadata)
+            lines += _key_lines(field, chosen.get(f"{name}.{field.name}"))
     return "\n".join(lines)
 
 
-def _key_lines(name: str, default: object, metadata: Any) -> list[str]:
+def _key_lines(field: dataclasses.Field[Any], chosen: str | None) -> list[str]:
+    metadata, default = field.metadata, field.default
     choices = f" ({', '.join(metadata['choices'])})" if "choices" in metadata else ""
     value = f'"{default}"' if isinstance(default, str) else str(default).lower()
-    return [f"# {metadata['about']}{choices}", f"# {name} = {value}", ""]
+    setting = f"# {field.name} = {value}" if chosen is None else f'{field.name} = "{chosen}"'
+    return [f"# {metadata['about']}{choices}", setting, ""]
 
 
 def _migrate(args: argparse.Namespace) -> int:
@@ -222,7 +256,7 @@ def _migrate(args: argparse.Namespace) -> int:
         raise SetupError(
             f"there is no instance yet ({sqlite_path(url)} does not exist): run stormpetrel init"
         )
-    connection = connect(url)
+    connection = connect(url, writes=False)
     try:
         before = version(connection)
         foreign = [] if before else tables(connection)

@@ -31,11 +31,15 @@ def _test(args: argparse.Namespace) -> int:
     from stormpetrel.courier.mailer import MailFailed, send
     from stormpetrel.model.account import email_problem
     from stormpetrel.model.mail import Letter, Notice
+    from stormpetrel.storage.migrate import require_current
 
     config = load(args.config).config
     problem = email_problem(args.address)
     if problem is not None:
         raise SetupError(f"{args.address} {problem}")
+    if config.mail.transport == "file":
+        # The file lies in the data directory, which must be an instance's.
+        require_current(config.database_url)
     name = f"test-{secrets.token_hex(8)}"
     letter = Letter(Notice.TEST.value, args.address, "")
     try:

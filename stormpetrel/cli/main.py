@@ -15,6 +15,7 @@ import stormpetrel
 from stormpetrel.cli import (
     backup,
     check,
+    completion,
     drill,
     instance,
     mail,
@@ -66,6 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     seed.add_commands(commands)
     drill.add_commands(commands)
     shield.add_commands(commands)
+    completion.add_commands(commands)
     return parser
 
 

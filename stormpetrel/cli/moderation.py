@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from stormpetrel.cli.confirm import add_yes, confirm
 from stormpetrel.cli.output import print_json, print_table
 from stormpetrel.cli.parser import Commands, add_command, add_group, whole_number
 from stormpetrel.cli.store import change, open_store
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 
 MAX_LISTED = 1000
 MAX_ID = (1 << 63) - 1
+DELETES = "delete-post"
 ON_REPORTS = (("resolve", "Closes a report."),)
 ON_POSTS = (
     ("hide", "Hides a post from everybody but its author and moderators."),
     ("unhide", "Undoes hide."),
-    ("delete-post", "Deletes a post with its boosts, for good."),
+    (DELETES, "Deletes a post with its boosts, for good."),
 )
 ON_ACCOUNTS = (
     ("warn", "Tells an account something, and does nothing else."),
@@ -59,6 +61,8 @@ def add_commands(commands: Commands[Any]) -> None:
             )
             parser.add_argument("id", metavar="ID", type=whole_number(1, MAX_ID), help=f"the {kind}'s id")
             _reasoned(parser, name)
+            if name == DELETES:
+                add_yes(parser)
     for name, about in ON_ACCOUNTS:
         parser = add_command(
             group, name, _act, about=about, example=f'stormpetrel moderation {name} Nino --reason "rule 2"'
@@ -95,6 +99,8 @@ def _act(args: argparse.Namespace) -> int:
     from stormpetrel.rules import moderation
 
     rule = getattr(moderation, args.verb.replace("-", "_"))
+    if args.verb == DELETES:
+        confirm(args, name=str(args.id), what=f"deletes the post {args.id} with its boosts for good")
     with open_store(load(args.config).config.database_url) as connection, change(connection) as at_ms:
         whom: dict[str, int]
         if hasattr(args, "name"):

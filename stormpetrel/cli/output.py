@@ -48,20 +48,26 @@ class Progress:
 
     def __init__(self, what: str) -> None:
         self._what = what
+        self._percent = 0
         self._terminal = sys.stderr.isatty()
         self._told_at_s = time.monotonic()
 
     def at(self, done: int, total: int, doing: str) -> None:
-        """`done` of `total` is done, and `doing` is what is being done now."""
+        """`done` of `total` is done, and `doing` is what is being done now. `total` 0: it is not known.
+
+        What is shown never goes back and never passes 100 %, also where an estimate turns out too low.
+        """
+        if total:
+            self._percent = max(self._percent, min(100, done * 100 // total))
         now_s = time.monotonic()
         if now_s - self._told_at_s < (PROGRESS_EVERY_S if self._terminal else LINE_EVERY_S):
             return
         self._told_at_s = now_s
-        share = f"{done * 100 // max(total, 1)} %"
+        shown = f"{self._percent} % ({doing})" if total else f"{done:,} {doing}" if done else doing
         if self._terminal:
-            print(f"\r\x1b[K{self._what}: {share} ({doing})", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{self._what}: {shown}", end="", file=sys.stderr, flush=True)
         else:
-            print(f"{self._what}: {share} ({doing})", file=sys.stderr, flush=True)
+            print(f"{self._what}: {shown}", file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Clears the line on a terminal."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import sys
 import time
 from typing import Any
 
@@ -26,7 +28,8 @@ def add_commands(commands: Commands[Any]) -> None:
         "seed",
         _seed,
         about="Fills an instance with a synthetic community, beside what is there: the same numbers and seed give "
-        "the same people, posts and ids. Works while the server runs.",
+        "the same people, posts and ids. Works while the server runs. The same command goes on where an earlier one "
+        "was stopped.",
         example="stormpetrel seed --users 2000 --posts 100000 --follows 126 --seed 1 --reader Lena",
     )
     parser.add_argument(
@@ -82,6 +85,7 @@ def _seed(args: argparse.Namespace) -> int:
     from stormpetrel.model.password import password_problem
     from stormpetrel.storage.seed import UNUSABLE_PASSWORD, end_ms_of, seed
     from stormpetrel.storage.seed_plan import Size
+    from stormpetrel.storage.seed_steps import unfinished
 
     config = load(args.config).config
     if args.reader and (problem := username_problem(args.reader)):
@@ -107,18 +111,30 @@ def _seed(args: argparse.Namespace) -> int:
     progress = Progress("seed")
     started_at_s = time.monotonic()
     with open_store(config.database_url) as connection:
+        begun = unfinished(connection, size.seed)
+        if begun is not None and args.until == "now":
+            # Now is when the first of these calls was made.
+            size = dataclasses.replace(size, end_ms=begun.end_ms)
         try:
             seeded = seed(connection, size, password_hash=password_hash, now_ms=now_ms(), tell=progress.at)
+        except KeyboardInterrupt:
+            progress.end()
+            print(
+                "stormpetrel: the rows written so far stay; the same command goes on where it stopped",
+                file=sys.stderr,
+            )
+            raise
         finally:
             progress.end()
     took_s = time.monotonic() - started_at_s
-    rows_per_s = int(seeded.total / max(took_s, 0.001))
+    rows_per_s = int((seeded.total - seeded.rows_before) / max(took_s, 0.001))
     if args.json:
         print_json(
             {
                 "seed": args.seed,
                 "rows": seeded.rows,
                 "rows_total": seeded.total,
+                "rows_before": seeded.rows_before,
                 "took_s": round(took_s, 3),
                 "rows_per_s": rows_per_s,
                 "reader": seeded.reader or None,
@@ -126,7 +142,8 @@ def _seed(args: argparse.Namespace) -> int:
         )
     else:
         counts = ", ".join(f"{count:,} {table.replace('_', ' ')}" for table, count in seeded.rows.items())
-        print(f"{seeded.total:,} rows in {took_s:.1f} s ({rows_per_s:,} rows/s): {counts}")
+        before = f", of which {seeded.rows_before:,} were there" if seeded.rows_before else ""
+        print(f"{seeded.total:,} rows{before}, in {took_s:.1f} s ({rows_per_s:,} rows/s): {counts}")
         if seeded.reader:
             print(f"reader: {seeded.reader} (stormpetrel token {seeded.reader} makes an access token)")
     return 0

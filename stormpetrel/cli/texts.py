@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from stormpetrel.cli.confirm import add_yes, confirm
 from stormpetrel.cli.output import print_json, print_table
 from stormpetrel.cli.parser import Commands, Parser, add_command, add_group, whole_number
 from stormpetrel.cli.store import change, open_store
@@ -31,6 +32,7 @@ def add_commands(commands: Commands[Any]) -> None:
     parser.add_argument("--hint", metavar="TEXT", default="", help="what it means")
     parser = add("remove-rule", _remove_rule, "Removes a rule.", "117340000000000000")
     parser.add_argument("id", metavar="ID", type=whole_number(1, MAX_ID), help="the rule's id")
+    add_yes(parser)
     parser = add("text", _text, "Prints a published text.", "privacy_policy")
     parser.add_argument("name", metavar="NAME", choices=NAMES, help=", ".join(NAMES))
     about = "Publishes what is on stdin as a text; nothing withdraws it."
@@ -40,6 +42,7 @@ def add_commands(commands: Commands[Any]) -> None:
     parser.add_argument("text", metavar="TEXT", help="the announcement")
     parser = add("withdraw", _withdraw, "Takes an announcement back.", "117340000000000000")
     parser.add_argument("id", metavar="ID", type=whole_number(1, MAX_ID), help="the announcement's id")
+    add_yes(parser)
     parser = add("email-domains", _domains, "Lists e-mail domains that may not sign up.")
     parser.add_argument("--json", action="store_true", help="as JSON")
     for name, run, about in (
@@ -86,6 +89,7 @@ def _add_rule(args: argparse.Namespace) -> int:
 def _remove_rule(args: argparse.Namespace) -> int:
     from stormpetrel.rules.instance import remove_rule
 
+    confirm(args, name=str(args.id), what=f"deletes the rule {args.id}")
     _change(args, remove_rule, rule_id=args.id)
     print(f"{args.id} is removed")
     return 0
@@ -117,6 +121,7 @@ def _announce(args: argparse.Namespace) -> int:
 def _withdraw(args: argparse.Namespace) -> int:
     from stormpetrel.rules.instance import withdraw
 
+    confirm(args, name=str(args.id), what=f"deletes the announcement {args.id}")
     _change(args, withdraw, announcement_id=args.id)
     print(f"{args.id} is withdrawn")
     return 0

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from stormpetrel.cli.confirm import add_yes, confirm
 from stormpetrel.cli.output import print_json, print_table
 from stormpetrel.cli.parser import Commands, Parser, add_command, add_group
 from stormpetrel.cli.store import change, open_store
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 MAX_LISTED = 1_000_000
 ROLES = ("member", "moderator", "admin")
+ASKS = {
+    "delete": "deletes @{name} with all posts and files for good, and nothing brings them back",
+    "reject": "deletes the sign-up of @{name} for good",
+}
+"""What each of these commands says before it asks."""
 BY_OPERATOR = "by the operator, at the command line"
 
 
@@ -55,6 +61,8 @@ def add_commands(commands: Commands[Any]) -> None:
     ):
         parser = add_command(group, name, run, about=about, example=f"stormpetrel user {name} Nino")
         parser.add_argument("name", metavar="NAME", help="the username, in small or capital letters")
+        if name in ASKS:
+            add_yes(parser)
         parser.add_argument("--json", action="store_true", help="as JSON")
     parser = add_command(
         group,
@@ -65,6 +73,7 @@ def add_commands(commands: Commands[Any]) -> None:
     )
     parser.add_argument("name", metavar="NAME", help="the username, in small or capital letters")
     parser.add_argument("--remove", action="store_true", help="remove them; the owner gets a mail")
+    add_yes(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser = add_command(
         group,
@@ -151,7 +160,11 @@ def _second_factor(args: argparse.Namespace) -> int:
     from stormpetrel.config import load
     from stormpetrel.rules.second_factors import factors, remove_all
 
-    with open_store(load(args.config).config.database_url) as connection:
+    url = load(args.config).config.database_url
+    if args.remove:
+        name = _username(url, args.name)
+        confirm(args, name=name, what=f"removes every second factor of @{name} and the recovery codes")
+    with open_store(url) as connection:
         found = user_named(connection, args.name)
         if args.remove:
             with change(connection) as at_ms:
@@ -180,7 +193,9 @@ def _delete(args: argparse.Namespace) -> int:
     def rule(connection: Connection, by: Any, *, account_id: int, now_ms: int) -> None:
         delete_account(connection, account_id=account_id, now_ms=now_ms)
 
-    return _decide(args, rule, "is deleted; a running server erases the posts", gone="deleted")
+    return _decide(
+        args, rule, "is deleted; a running server erases the posts", gone="deleted", asks=ASKS["delete"]
+    )
 
 
 def _article(role: str) -> str:
@@ -233,15 +248,21 @@ def _role(args: argparse.Namespace) -> int:
 def _reject(args: argparse.Namespace) -> int:
     from stormpetrel.rules.moderation import reject
 
-    return _decide(args, reject, "was rejected; the sign-up is deleted", gone="rejected")
+    return _decide(args, reject, "was rejected; the sign-up is deleted", gone="rejected", asks=ASKS["reject"])
 
 
-def _decide(args: argparse.Namespace, rule: Any, outcome: str, *, gone: str = "", **more: Any) -> int:
+def _decide(
+    args: argparse.Namespace, rule: Any, outcome: str, *, gone: str = "", asks: str = "", **more: Any
+) -> int:
     from stormpetrel.config import load
     from stormpetrel.model.moderation import COMMAND_LINE
     from stormpetrel.rules.accounts import user
 
-    with open_store(load(args.config).config.database_url) as connection:
+    url = load(args.config).config.database_url
+    if asks:
+        name = _username(url, args.name)
+        confirm(args, name=name, what=asks.format(name=name))
+    with open_store(url) as connection:
         with change(connection) as at_ms:
             decided = user_named(connection, args.name)
             rule(connection, COMMAND_LINE, account_id=decided.account_id, now_ms=at_ms, **more)
@@ -249,6 +270,12 @@ def _decide(args: argparse.Namespace, rule: Any, outcome: str, *, gone: str = ""
             decided = user(connection, account_id=decided.account_id)
     _tell(decided, args, f"{decided.username} {outcome}", state=gone or None)
     return 0
+
+
+def _username(url: str, name: str) -> str:
+    """The username as its owner writes it. Raises SetupError."""
+    with open_store(url) as connection:
+        return user_named(connection, name).username
 
 
 def user_named(connection: Connection, name: str) -> User:

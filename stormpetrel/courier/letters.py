@@ -98,6 +98,13 @@ If you do not remember the password, a link in a mail signs you in without one:
 
 If it was not you, ignore this mail. Who typed the address was not told that you have an account.""",
 )
+_APPROVED = (
+    "You can sign in now",
+    """the people who run {title} have approved your request to join. You can sign in with your username or this
+address, and the password that you chose:
+
+{base_url}/auth/sign_in""",
+)
 _TEST = ("A test", """this is the test mail that you asked for. {title} can send mails.""")
 
 _SAID = {
@@ -110,6 +117,7 @@ _SAID = {
     Notice.SECOND_FACTOR_CHANGED.value: _SECOND_FACTOR_CHANGED,
     Notice.WRONG_PASSWORDS.value: _WRONG_PASSWORDS,
     Notice.ADDRESS_IN_USE.value: _ADDRESS_IN_USE,
+    Notice.APPROVED.value: _APPROVED,
     Notice.TEST.value: _TEST,
 }
 _PATHS = {

@@ -51,8 +51,9 @@ def page(columns: Columns) -> str:
         for name, runs in columns
     ]
     first = columns[0][1][0].run
-    title = f"Drill {first.scenario.name}"
-    sections = [_summary(columns, scored)]
+    invalid = table.invalid_lines(columns, scored)
+    title = f"{'Not valid: drill' if invalid else 'Drill'} {first.scenario.name}"
+    sections = [_not_valid(invalid), _summary(columns, scored, is_valid=not invalid)]
     if len(columns) > 1:
         heads, rows = table.comparison(scored)
         sections.append(f"<section><h2>Side by side</h2>{charts.table(heads, rows, style=_shade)}</section>")
@@ -67,31 +68,33 @@ def page(columns: Columns) -> str:
     )
 
 
-def _summary(columns: Columns, scored: Sequence[tuple[str, Sequence[Scores]]]) -> str:
+def _not_valid(invalid: Sequence[str]) -> str:
+    """Before everything else, where there is something to say: figures below would be believed otherwise."""
+    if not invalid:
+        return ""
+    items = "".join(f"<li>{escape(text)}</li>" for text in invalid)
+    return (
+        '<section class="note bad" role="alert"><p><b>This drill is not valid: its figures say nothing about '
+        f"the server.</b> Measure again.</p><ul>{items}</ul></section>"
+    )
+
+
+def _summary(columns: Columns, scored: Sequence[tuple[str, Sequence[Scores]]], *, is_valid: bool) -> str:
     name, results = columns[0]
     runs = scored[0][1]
     first = results[0].run
     seeds = ", ".join(str(one.run.seed) for one in results)
     vectors = {vector for one in results for phase in one.run.scenario.phases for vector, _ in phase.vectors}
     short = shortfalls(runs, strangers_attack=bool(vectors & OWN_VECTORS))
-    invalid = [
-        f"{column}, seed {result.run.seed}: {problem}"
-        for (column, some), (_, scores) in zip(columns, scored, strict=True)
-        for result, one in zip(some, scores, strict=True)
-        for problem in one.invalid
-    ]
     parts = [
         f'<p class="kept">{escape(table.kept_line(runs))}</p>',
         f"<p>{escape(_named(name))}; seed{'s' if len(results) > 1 else ''} {seeds}; rates × {first.scale:g}; "
         f"{first.scenario.seconds:g} s a run.</p>",
     ]
-    if invalid:
-        items = "".join(f"<li>{escape(text)}</li>" for text in invalid)
-        parts.append(f'<div class="note bad"><p>Not valid, measure again:</p><ul>{items}</ul></div>')
     if short:
         items = "".join(f"<li>{escape(f'{one.goal}: {one.what}')}</li>" for one in short)
         parts.append(f'<div class="note fair"><p>Fell short:</p><ul>{items}</ul></div>')
-    elif not invalid:
+    elif is_valid:
         parts.append('<p class="note good">Every margin was kept.</p>')
     return f"<section>{''.join(parts)}</section>"
 

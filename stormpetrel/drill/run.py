@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stormpetrel.drill import attackers, people, place
+from stormpetrel.drill.audience import DEADLINE_S
 from stormpetrel.drill.place import Place, PlaceFailed, busy_s, cpu_s
 from stormpetrel.drill.record import (
     Attack,
@@ -31,6 +32,10 @@ from stormpetrel.drill.scenario import Scenario
 WATCH_EVERY_S = 0.5
 GRACE_S = 200.0
 """After the end of the scenario: the longest that looking for posts and clearing up may take."""
+SETTLE_S = DEADLINE_S + 0.5
+"""How long the people wait after the scenario for what they listen to; longer where answers are late."""
+LOOK_S = 8.0
+"""What looking for posts counts for in the progress: about as long as it takes where nothing is in its way."""
 ATTACK_CONNECTIONS_PER_S = 4_500
 """The attackers' budget: their cap of 4,000, and some room."""
 
@@ -61,10 +66,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a watcher is told now and then: `kept`: of the people's requests of the last moments, or None."""
+    """How far a run is. `done`: the share of its whole work, from 0 to 1, never less than before. `kept`: of the
+    people's requests of the last moments, or None."""
 
-    t: float
-    seconds: float
+    done: float
     phase: str
     kept: float | None
 
@@ -247,26 +252,43 @@ def _watch(
         if time.monotonic() > until_s:
             raise RunFailed(f"the process of the {running[0]} does not end")
         there.cpu_s()
-        t = time.monotonic() - start_s
-        phase = (
-            "before the start"
-            if t < 0
-            else scenario.at(t).name
-            if t < scenario.seconds
-            else "looking for posts"
-        )
-        tell(Moment(t, scenario.seconds, phase, tail.kept()))
+        kept = tail.kept()
+        tell(moment(scenario, time.monotonic() - start_s, looked=tail.looked, kept=kept))
         time.sleep(WATCH_EVERY_S)
 
 
+def moment(scenario: Scenario, t: float, *, looked: float, kept: float | None) -> Moment:
+    """How far a run is `t` seconds after its start (negative before it).
+
+    `looked`: the share of posts that were looked for. Four parts follow one another, each with a bound: what comes
+    before the start, the scenario, waiting for the last answers, and looking for posts, whose end no clock knows.
+    """
+    if t < 0:
+        phase = "before the start"
+    elif t < scenario.seconds:
+        phase = scenario.at(t).name
+    else:
+        phase = "looking for posts" if looked else "waiting for the last answers"
+    by_time_s = people.LEAD_S + scenario.seconds + SETTLE_S
+    done_s = by_time_s if looked else min(max(t + people.LEAD_S, 0.0), by_time_s)
+    return Moment((done_s + LOOK_S * looked) / (by_time_s + LOOK_S), phase, kept)
+
+
 class _Tail:
-    """The share of requests that were served, of those whose lines came since it was last asked."""
+    """Reads the people's lines as they come. `looked`: the share of all posts that were looked for."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._at = 0
+        self._posted: set[str] = set()
+        self._found: set[str] = set()
+
+    @property
+    def looked(self) -> float:
+        return len(self._found) / max(1, len(self._posted | self._found))
 
     def kept(self) -> float | None:
+        """The share of requests that were served, of those whose lines came since it was last asked."""
         try:
             with open(self._path, "rb") as file:
                 file.seek(self._at)
@@ -275,7 +297,10 @@ class _Tail:
             return None
         whole = data[: data.rfind(b"\n") + 1]
         self._at += len(whole)
-        lines = [one for text in whole.splitlines() if isinstance(one := parse(text.decode()), Line)]
+        came = [parse(text.decode()) for text in whole.splitlines()]
+        lines = [one for one in came if isinstance(one, Line)]
+        self._posted.update(one.text for one in lines if one.text)
+        self._found.update(one.text for one in came if isinstance(one, Found))
         first = [one for one in lines if not one.is_retry]
         return sum(one.outcome == "ok" for one in first) / len(first) if first else None
 

@@ -304,13 +304,16 @@ def contract(lines: Sequence[Line]) -> Kept:
 
 
 def problems(lines: Sequence[Line], usage: Usage | None) -> tuple[str, ...]:
-    """Why the run says little, in words; empty for a run that is valid."""
+    """Why the run says little, and what to do; empty for a run that is valid."""
     found = list(machine_problems(usage) if usage is not None else ())
     late = p(99, (one.late_ms for one in lines if not one.is_retry))
     if late is not None and late > MAX_LATE_P99_MS:
-        found.append(f"people were {late:.0f} ms late themselves at p99 (at most 10 ms)")
+        found.append(
+            f"people were {late:.0f} ms late themselves at p99 (at most 10 ms): stop what else runs here, or use a "
+            "faster machine"
+        )
     if not lines:
-        found.append("nobody asked for anything")
+        found.append("the people made no requests: look at the errors above, and run it again")
     return tuple(found)
 
 
@@ -319,10 +322,15 @@ def machine_problems(usage: Usage) -> tuple[str, ...]:
     found = []
     if (usage.people_s + usage.attackers_s) > usage.available_s * MAX_GENERATORS_SHARE:
         share = (usage.people_s + usage.attackers_s) / usage.available_s
-        found.append(f"the generators used {share * 100:.0f} % of the machine (at most 50 %)")
+        found.append(
+            f"the generators used {share * 100:.0f} % of the machine (at most 50 %): use a lower --scale, or a "
+            "machine with more cores"
+        )
     if usage.others_s > usage.available_s * MAX_OTHERS_SHARE:
         share = usage.others_s / usage.available_s
-        found.append(f"something else used {share * 100:.0f} % of the machine (at most 20 %)")
+        found.append(
+            f"something else used {share * 100:.0f} % of the machine (at most 20 %): stop it, and run it again"
+        )
     return tuple(found)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stormpetrel.drill.margins import Shortfall
 from stormpetrel.drill.score import Kept, Scores
+
+if TYPE_CHECKING:
+    from stormpetrel.drill.run import Result
 
 HEADS = ("channel", "asked", "kept %", "worst %", "in the phase", "median ms", "p99 ms")
 _SHORT = (("apps", "apps"), ("web", "web"), ("posting", "posts"), ("streaming", "streams"), ("new", "new"))
@@ -180,6 +183,18 @@ def comparison(columns: Sequence[tuple[str, Sequence[Scores]]]) -> tuple[list[st
         ],
     ]
     return heads, rows
+
+
+def invalid_lines(
+    columns: Sequence[tuple[str, Sequence[Result]]], scored: Sequence[tuple[str, Sequence[Scores]]]
+) -> list[str]:
+    """Why runs are not valid, a line each: which run, the reason, and what to do."""
+    return [
+        f"{name}, seed {result.run.seed}: {problem}"
+        for (name, results), (_, scores) in zip(columns, scored, strict=True)
+        for result, one in zip(results, scores, strict=True)
+        for problem in one.invalid
+    ]
 
 
 def _kept_percent(one: Scores, channel: str) -> float | None:

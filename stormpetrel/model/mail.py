@@ -66,6 +66,7 @@ class Notice(StrEnum):
     SECOND_FACTOR_CHANGED = "second_factor_changed"
     WRONG_PASSWORDS = "wrong_passwords"
     ADDRESS_IN_USE = "address_in_use"
+    APPROVED = "approved"
     TEST = "test"
 
 

@@ -18,6 +18,7 @@ from stormpetrel.model.event import (
     PostDeleted,
     RelationshipChanged,
 )
+from stormpetrel.model.mail import Letter, Notice
 from stormpetrel.model.moderation import (
     MAX_REASON,
     WARNED,
@@ -32,7 +33,7 @@ from stormpetrel.model.notification import Kind
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Post
 from stormpetrel.rules import accounts as account_rules
-from stormpetrel.rules import conversations
+from stormpetrel.rules import conversations, mail
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.storage import accounts, notifications, posts
 from stormpetrel.storage import moderation as stored
@@ -416,10 +417,12 @@ def set_role(
 
 
 def approve(connection: Connection, actor: Moderator, *, account_id: int, now_ms: int) -> None:
-    """Lets somebody in who waits. For admins."""
+    """Lets in an account that waits, and has the courier tell its owner by mail. For admins."""
     require_admin(actor)
     account = accounts.account(connection, account_id=account_id)
     account_rules.approve(connection, account_id=account_id)
+    user = account_rules.user(connection, account_id=account_id)
+    mail.post(connection, Letter(Notice.APPROVED.value, user.email, user.username), now_ms=now_ms)
     note(connection, actor, Act.APPROVE, reason="sign-up", account=account, now_ms=now_ms)
 
 

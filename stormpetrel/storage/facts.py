@@ -1,4 +1,5 @@
-"""Single facts about the instance. So far one: the fingerprint of the secret with which it is served."""
+"""Single facts about the instance: the fingerprint of the secret with which it is served, and how far a community was
+written that is not whole yet (seed.py)."""
 
 from __future__ import annotations
 
@@ -18,10 +19,31 @@ _FACT = sql("SELECT value FROM facts WHERE name = :name")
 _PUT = sql(
     "INSERT INTO facts (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
+_ADD = sql("INSERT INTO facts (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING")
+_REPLACE = sql("UPDATE facts SET value = :value WHERE name = :name AND value = :was")
+_REMOVE = sql("DELETE FROM facts WHERE name = :name AND value = :was")
 OTHER_SECRET = (
     "the secret of this machine is not the one that the others serve with: copy their secret.key, or give all the "
     "same secret_key"
 )
+
+
+def fact(connection: Connection, name: str) -> str | None:
+    """Return the value of a fact, or None where there is none of that name."""
+    row = connection.one(_FACT, name=name)
+    return None if row is None else str(row[0])
+
+
+def replace_fact(connection: Connection, name: str, *, was: str | None, value: str | None) -> bool:
+    """Change a fact from one value to another; None stands for no fact.
+
+    Return False, and change nothing, where it was not `was` any more: another process came first.
+    """
+    if value is None:
+        return connection.run(_REMOVE, name=name, was=was) == 1
+    if was is None:
+        return connection.run(_ADD, name=name, value=value) == 1
+    return connection.run(_REPLACE, name=name, was=was, value=value) == 1
 
 
 def fingerprint(secret: bytes) -> str:
@@ -31,8 +53,8 @@ def fingerprint(secret: bytes) -> str:
 
 def has_other_secret(connection: Connection, secret: bytes) -> bool:
     """Return whether the instance was last served with another secret."""
-    row = connection.one(_FACT, name=_NAME)
-    return row is not None and row[0] != fingerprint(secret)
+    known = fact(connection, _NAME)
+    return known is not None and known != fingerprint(secret)
 
 
 def require_same_secret(url: str, secret: bytes) -> None:

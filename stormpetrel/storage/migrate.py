@@ -114,7 +114,8 @@ def require_current(url: str) -> None:
                 "(stormpetrel restore)"
             )
         raise SetupError(f"there is no instance yet ({path} does not exist): run stormpetrel init")
-    connection = connect(url)
+    # Only looks: a writer's lock file may not come to lie beside a file that is something else's.
+    connection = connect(url, writes=False)
     try:
         at = version(connection)
     finally:

@@ -4,6 +4,10 @@ The same numbers and seed give the same rows, ids included (unless `end_ms` diff
 of each row's own moment and the seed, so that they lie in the past, in order, and two seeds never meet. Rows are
 written once, with their final counts, many in a transaction; what exists already is not touched. There are no
 notifications: nobody was told.
+
+Each transaction is one step, and notes how many there were (a fact, until the community is whole): whatever ends the
+process, the same call goes on with the next step. Where it is interrupted, the counts are made those of the rows that
+are there; a call that goes on does that at its end.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from stormpetrel.storage import seed_text
 from stormpetrel.storage.connection import PostgresqlConnection, Row, StoreConnection, transaction
 from stormpetrel.storage.outbox import put_events
 from stormpetrel.storage.seed_plan import Plan, Size, make_plan
+from stormpetrel.storage.seed_steps import Begun, analyze, count_again, note, steps_of
 from stormpetrel.storage.statement import sql
 
 MAX_SEED = (1 << SHIFT_BITS) - 1
@@ -93,10 +98,12 @@ Tell = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """What was written: rows by table, and the reader's name, if one was asked for."""
+    """What the community has: rows by table, and the reader's name, if one was asked for. `rows_before`: how many of
+    the rows an earlier call had written."""
 
     rows: dict[str, int]
     reader: str
+    rows_before: int
 
     @property
     def total(self) -> int:
@@ -119,14 +126,47 @@ def seed(
 ) -> Seeded:
     """Writes the community of `size`; `tell(rows written, rows in all, what is being done)` hears how far it is.
 
-    Raises SetupError when this seed's community is here already, or the reader's name is taken.
+    Goes on where an earlier call for the same size ended. Raises SetupError when this seed's community is here
+    already, was begun with another size, or is being written by another process, or the reader's name is taken.
     """
-    _require_possible(connection, size, now_ms=now_ms)
+    steps = steps_of(connection, Begun(size, ROWS_PER_COMMIT, 0))
+    _require_possible(connection, size, now_ms=now_ms, is_new=not steps)
     plan = make_plan(size, now_doing=lambda what: tell(0, 1, f"planning: {what}"))
-    writer = _Writer(connection, plan, tell)
+    writer = _Writer(connection, size, plan, tell, steps_before=steps)
     people = _People(plan, size)
     if connection.dialect == "sqlite":
         connection.raw.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KIB}")
+    try:
+        _write(writer, people, plan, size, connection, password_hash)
+        if steps:
+            count_again(connection, account_ids=people.ids, post_ids=_post_ids(plan, size))
+    except KeyboardInterrupt:
+        if writer.steps:
+            tell(0, 0, "making the counts right")
+            count_again(connection, account_ids=people.ids, post_ids=_post_ids(plan, size))
+            with transaction(connection):
+                put_events(connection, [AllChanged()], now_ms)
+        raise
+    with transaction(connection):
+        writer.end()
+        put_events(connection, [AllChanged()], now_ms)
+    analyze(connection)
+    return Seeded(writer.written, size.reader, writer.rows_before)
+
+
+def _post_ids(plan: Plan, size: Size) -> list[int]:
+    return [_id(moment, size.seed) for moment in plan.post_ms]
+
+
+def _write(
+    writer: _Writer,
+    people: _People,
+    plan: Plan,
+    size: Size,
+    connection: StoreConnection,
+    password_hash: str,
+) -> None:
+    """All steps, in an order in which each row finds those that it refers to."""
     writer.write("accounts", people.accounts())
     writer.write("users", people.users(password_hash))
     writer.write("account_words", people.words())
@@ -135,15 +175,9 @@ def seed(
     for rows in _Posts(plan, size, people, tag_ids).chunks():
         writer.write_together(rows)
     writer.write("favourites", people.favourites())
-    with transaction(connection):
-        put_events(connection, [AllChanged()], now_ms)
-    if isinstance(connection, PostgresqlConnection):
-        # Right after so many rows its planner would still believe in empty tables.
-        connection.raw.execute("ANALYZE")
-    return Seeded(writer.written, size.reader)
 
 
-def _require_possible(connection: StoreConnection, size: Size, *, now_ms: int) -> None:
+def _require_possible(connection: StoreConnection, size: Size, *, now_ms: int, is_new: bool) -> None:
     if size.follows > max(size.users - 1, 0):
         raise SetupError(
             f"--follows {size.follows} needs more than {size.follows} users: each follows others"
@@ -154,6 +188,8 @@ def _require_possible(connection: StoreConnection, size: Size, *, now_ms: int) -
         raise SetupError("--posts needs somebody who posts: --users 1 or more")
     if size.end_ms > now_ms - 1000:
         raise SetupError("--until must be in the past")
+    if not is_new:
+        return
     if connection.one(_NAME_TAKEN, name=username(size.seed, 0)) is not None:
         raise SetupError(f"the community of seed {size.seed} is here already: take another --seed")
     if size.reader and connection.one(_NAME_TAKEN, name=size.reader.lower()) is not None:
@@ -175,10 +211,19 @@ def _base36(number: int) -> str:
 
 
 class _Writer:
-    """Rows into tables, many in a transaction, as fast as the store takes them."""
+    """Rows into tables, many in a transaction, as fast as the store takes them. `steps`: how many are written.
 
-    def __init__(self, connection: StoreConnection, plan: Plan, tell: Tell) -> None:
+    Of the first `steps_before` steps, which an earlier call wrote, the rows are only counted.
+    """
+
+    def __init__(
+        self, connection: StoreConnection, size: Size, plan: Plan, tell: Tell, *, steps_before: int
+    ) -> None:
         self._connection = connection
+        self._size = size
+        self._passed = 0
+        self.steps = steps_before
+        self.rows_before = 0
         self._tell = tell
         # Mentions and tags of posts are counted as one each for every second post: only progress depends on it.
         self._expected = (
@@ -195,16 +240,32 @@ class _Writer:
             self.write_together({table: chunk})
 
     def write_together(self, rows: dict[str, list[Row]]) -> None:
-        """The rows of several tables in one transaction, in that order."""
+        """One step: the rows of several tables in one transaction, in that order."""
+        self._passed += 1
+        if self._passed <= self.steps:
+            for table, chunk in rows.items():
+                self.written[table] = self.written.get(table, 0) + len(chunk)
+                self.rows_before += len(chunk)
+            return
         with transaction(self._connection):
+            note(self._connection, was=self._begun(self.steps), now=self._begun(self.steps + 1))
             for table, chunk in rows.items():
                 if isinstance(self._connection, PostgresqlConnection):
                     self._copy(table, chunk)
                 else:
                     self._connection.raw.executemany(_insert(table), chunk)
-                self.written[table] = self.written.get(table, 0) + len(chunk)
+        for table, chunk in rows.items():
+            self.written[table] = self.written.get(table, 0) + len(chunk)
+        self.steps += 1
         done = sum(self.written.values())
         self._tell(min(done, self._expected), self._expected, f"{done:,} rows")
+
+    def end(self) -> None:
+        """Notes that the community is whole. In a transaction."""
+        note(self._connection, was=self._begun(self.steps), now=None)
+
+    def _begun(self, steps: int) -> Begun:
+        return Begun(self._size, ROWS_PER_COMMIT, steps)
 
     def _copy(self, table: str, chunk: list[Row]) -> None:
         assert isinstance(self._connection, PostgresqlConnection)
@@ -289,7 +350,8 @@ def _id(moment_ms: int, seed: int) -> int:
 
 
 def _tags(connection: StoreConnection, writer: _Writer, size: Size) -> list[int]:
-    """The id of each of seed_text.TAGS; those that the place does not know yet are added."""
+    """The id of each of seed_text.TAGS; those that the place does not know yet are added. Always one step, also with
+    nothing in it: which tags there are may differ when the writing goes on."""
     known = {
         str(name): int(tag_id)
         for name, tag_id in connection.all(_TAG_IDS, names=[tag_key(tag) for tag in seed_text.TAGS])
@@ -299,8 +361,7 @@ def _tags(connection: StoreConnection, writer: _Writer, size: Size) -> list[int]
         (_id(size.posting_from_ms + position, size.seed), tag_key(tag), tag)
         for position, tag in enumerate(missing)
     ]
-    if new:
-        writer.write("tags", iter(new))
+    writer.write_together({"tags": new})
     known.update((name, tag_id) for tag_id, name, _ in new)
     return [known[tag_key(tag)] for tag in seed_text.TAGS]
 

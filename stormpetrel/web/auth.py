@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from stormpetrel.model.account import User
 
 PENDING = "Your account waits for approval by the people who run this place. Please come back later."
+MAIL_FOLLOWS = "You get a mail when they have approved it."
+"""Said beside the two texts about waiting, where mails go to a mail server."""
 SUSPENDED = "This account has been suspended. Nobody can sign in to it."
 
 
@@ -67,7 +69,13 @@ _DONE = {
 
 
 def _done(request: Request) -> str:
-    return _DONE.get(dict(request.query_pairs).get("done", ""), "")
+    done = dict(request.query_pairs).get("done", "")
+    said = _DONE.get(done, "")
+    return _with_mail(request, said) if done == "waits" else said
+
+
+def _with_mail(request: Request, said: str) -> str:
+    return f"{said} {MAIL_FOLLOWS}" if request.site.config.sends_mails else said
 
 
 def _is_address(login: str) -> bool:
@@ -98,7 +106,9 @@ async def sign_in(request: Request) -> Response:
     if user.state is AccountState.UNCONFIRMED:
         return wait_page(request, login=user.username, after=after, status=403)
     if user.state is AccountState.PENDING:
-        return _sign_in_page(request, after=after, login=login, problem=PENDING, status=403)
+        return _sign_in_page(
+            request, after=after, login=login, problem=_with_mail(request, PENDING), status=403
+        )
     if user.state is not AccountState.ACTIVE:
         return _sign_in_page(request, after=after, login=login, problem=SUSPENDED, status=403)
     return await enter(request, user=user, after=after)
@@ -201,7 +211,9 @@ async def sign_up(request: Request) -> Response:
     if account.state is AccountState.UNCONFIRMED:
         return wait_page(request, login=account.username, email=typed["email"], after=after)
     if account.state is AccountState.PENDING:
-        page: Response = request.site.pages.page(request, "sign_up_pending.html", username=account.username)
+        page: Response = request.site.pages.page(
+            request, "sign_up_pending.html", username=account.username, email=clean_address(typed["email"])
+        )
         return page
     return await signed_in(request, account_id=account.id, after=after)
 

@@ -27,7 +27,13 @@ MAX_LOGIN = 254
 def wait_page(request: Request, *, login: str, after: str, email: str = "", status: int = 200) -> Response:
     """After signing up, and for who comes back before they have followed the link. `email`: as just typed."""
     page: Response = request.site.pages.page(
-        request, "confirm_wait.html", status=status, login=login, email=email, after=after
+        request,
+        "confirm_wait.html",
+        status=status,
+        login=login,
+        email=email,
+        after=after,
+        contact_email=request.site.config.contact_email,
     )
     return page
 

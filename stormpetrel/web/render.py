@@ -238,6 +238,7 @@ def environment(site: Site) -> Environment:
             "instance_title": site.config.title,
             "instance_about": site.config.description,
             "registration": site.config.registration,
+            "sends_mails": site.config.sends_mails,
             "base_url": base_url,
             "domain": site.domain,
             "max_characters": site.config.posts.max_characters,

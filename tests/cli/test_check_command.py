@@ -49,6 +49,16 @@ def test_a_new_place_works_and_lacks_only_an_admin_and_a_public_address(
     assert found["contact_email"][0] == "warn"
 
 
+def test_a_status_page_at_the_address_of_the_web_is_warned_of(run, place, checks, monkeypatch):
+    monkeypatch.setenv("STORMPETREL_PUBLIC_URL", "https://skerry.example")
+    monkeypatch.setenv("STORMPETREL_STATUS_PUBLIC_URL", "https://Skerry.example/")
+    verdict, text, todo = checks()["status.public_url"]
+    assert (verdict, text.partition(" ")[0]) == ("warn", "https://Skerry.example/")
+    assert "a name of its own" in todo
+    monkeypatch.setenv("STORMPETREL_STATUS_PUBLIC_URL", "https://status.skerry.example")
+    assert "status.public_url" not in checks()
+
+
 def test_each_line_says_how_it_stands_and_what_to_do(run, place, ports):
     lines = run("check").out.splitlines()
     assert any(line.startswith("ok    database: ") for line in lines)

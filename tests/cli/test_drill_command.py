@@ -74,8 +74,28 @@ def test_a_run_on_a_machine_that_is_too_busy_exits_1_and_still_prints(
     lines = write(tmp_path / "lines", result("full", OK, late_ms=90.0))
     assert main(["drill", "again", "--lines", str(lines)]) == 1
     out = capsys.readouterr().out
-    assert "not valid: full, seed 1: people were 90 ms late themselves" in out
+    first, second, *_ = out.splitlines()
+    assert first.startswith(
+        "not valid: full, seed 1: people were 90 ms late themselves at p99 (at most 10 ms): stop "
+    )
+    assert second == "The figures below say nothing about the server; measure again."
     assert "kept: apps 100" in out
+
+
+def test_a_run_that_is_not_valid_says_so_first_for_programs_and_on_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = write(tmp_path / "lines", result("full", OK), result("off", OK, late_ms=90.0))
+    page = tmp_path / "page.html"
+    assert main(["drill", "again", "--lines", str(lines), "--json", "--report", str(page)]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert list(told)[:2] == ["valid", "invalid"]
+    assert told["valid"] is False
+    assert told["invalid"][0].startswith("off, seed 1: people were 90 ms late")
+    body = page.read_text(encoding="utf-8").partition("</h1>")[2]
+    assert body.startswith('<section class="note bad" role="alert"><p><b>This drill is not valid')
+    assert "off, seed 1: people were 90 ms late" in body.partition("</section>")[0]
+    assert "Every margin was kept" not in body
 
 
 def test_several_modes_stand_side_by_side_and_the_first_one_decides(
@@ -119,7 +139,8 @@ def test_json_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     )
     told = json.loads(capsys.readouterr().out)
     assert told["runs"]["full"][0]["kept"]["apps"] == {"ok": 80, "asked": 80, "percent": 100.0}
-    assert (told["fell_short"], told["invalid"]) == ([], [])
+    assert next(iter(told)) == "valid"
+    assert (told["valid"], told["fell_short"], told["invalid"]) == (True, [], [])
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,55 @@ def test_init_makes_a_place_that_only_its_owner_can_read(run, data_dir, new_plac
     assert done.err == ""
 
 
+def test_init_with_a_domain_sets_what_a_place_behind_a_proxy_needs(run, data_dir, new_place):
+    done = run("init", "--domain", "Skerry.example")
+    assert "web:          https://skerry.example\n" in done.out
+    assert "status page:  https://status.skerry.example\n" in done.out
+    config = load(environ={"STORMPETREL_DATA_DIR": str(data_dir)}).config
+    assert config.base_url == "https://skerry.example"
+    assert config.status_url == "https://status.skerry.example"
+    assert config.edge.trusted_proxies == "127.0.0.1"
+    written = tomllib.loads((data_dir / "stormpetrel.toml").read_text())
+    assert {key: value for key, value in written.items() if value} == {
+        "public_url": "https://skerry.example",
+        "status": {"public_url": "https://status.skerry.example"},
+        "edge": {"trusted_proxies": "127.0.0.1"},
+    }
+    assert "created" not in run("init", "--domain", "skerry.example").out
+
+
+def test_init_with_a_domain_changes_no_configuration_that_is_there(run, data_dir, new_place, monkeypatch):
+    run("init", "--domain", "skerry.example")
+    before = (data_dir / "stormpetrel.toml").read_bytes()
+    complaint = run("init", "--domain", "other.example", expect=2).complaint
+    assert complaint.endswith("set public_url to https://other.example in it")
+    assert (data_dir / "stormpetrel.toml").read_bytes() == before
+
+
+def test_init_with_a_domain_beside_another_one_in_the_environment_makes_nothing(run, data_dir, monkeypatch):
+    monkeypatch.setenv("STORMPETREL_PUBLIC_URL", "https://skerry.example")
+    complaint = run("init", "--domain", "other.example", expect=2).complaint
+    assert "STORMPETREL_PUBLIC_URL" in complaint
+    assert not data_dir.exists()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "https://skerry.example",
+        "skerry.example/",
+        "skerry",
+        "skerry.example:8443",
+        "a b.example",
+        "é.example",
+    ],
+)
+def test_a_domain_that_is_no_plain_name_is_refused_before_anything_is_made(run, data_dir, written):
+    complaint = run("init", "--domain", written, expect=2).complaint
+    assert complaint.startswith("--domain must be a name like example.org")
+    assert not data_dir.exists()
+
+
 def test_init_again_says_what_is_there_and_changes_nothing(run, data_dir, new_place):
     run("init")
     run("user", "add", "Nino", "--email", "nino@example.org", "--password", "long enough")

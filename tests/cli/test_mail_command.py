@@ -90,7 +90,7 @@ def test_a_password_is_set_and_everything_that_was_signed_in_is_out(run, either_
 
 def test_an_account_is_deleted_and_its_name_stays_taken(run, either_place):
     run("user", "add", "Nino", "--email", "nino@example.org", "--password", "long enough")
-    answer = run("user", "delete", "Nino", "--json").json
+    answer = run("user", "delete", "Nino", "--yes", "--json").json
     assert (answer["username"], answer["state"]) == ("Nino", "deleted")
     assert run("user", "list", "--json").json == []
     again = run("user", "add", "nino", "--email", "n@example.org", "--password", "long enough", expect=2)

@@ -62,8 +62,8 @@ def test_reports_are_listed_shown_and_resolved(run, nino):
 
 def test_posts_are_hidden_shown_and_deleted_and_it_is_all_in_the_log(run, nino, either_place):
     post_id, _ = nino
-    for verb in ("hide", "unhide", "delete-post"):
-        done = run("moderation", verb, post_id, *REASON, "--json").json
+    for verb, more in (("hide", ()), ("unhide", ()), ("delete-post", ("--yes",))):
+        done = run("moderation", verb, post_id, *REASON, *more, "--json").json
         assert done == {"act": verb.replace("-", "_"), "post_id": post_id, "reason": "rule 2"}
     assert rows(either_place, "SELECT count(*) FROM posts") == [(0,)]
     log = run("moderation", "log", "--json").json
@@ -121,8 +121,8 @@ def test_rules_texts_and_announcements(run, either_place, monkeypatch):
     listed = run("instance", "rules", "--json").json
     assert listed == [{"id": rule_id, "text": "No spam", "hint": "Nor boats"}]
     assert "No spam" in run("instance", "rules").out
-    run("instance", "remove-rule", rule_id)
-    assert run("instance", "remove-rule", rule_id, expect=2).complaint == "There is no such rule"
+    run("instance", "remove-rule", rule_id, "--yes")
+    assert run("instance", "remove-rule", rule_id, "--yes", expect=2).complaint == "There is no such rule"
     monkeypatch.setattr(sys, "stdin", io.StringIO("We keep little.\n"))
     run("instance", "set-text", "privacy_policy")
     assert run("instance", "text", "privacy_policy").out == "We keep little.\n"
@@ -130,8 +130,8 @@ def test_rules_texts_and_announcements(run, either_place, monkeypatch):
     run("instance", "set-text", "privacy_policy")
     assert "no such document" in run("instance", "text", "privacy_policy", expect=2).complaint
     announcement_id = run("instance", "announce", "We move").out.strip()
-    run("instance", "withdraw", announcement_id)
-    assert "no such announcement" in run("instance", "withdraw", announcement_id, expect=2).complaint
+    run("instance", "withdraw", announcement_id, "--yes")
+    assert "no such announcement" in run("instance", "withdraw", announcement_id, "--yes", expect=2).complaint
     assert rows(either_place, "SELECT count(*) FROM audit_log") == [(6,)]
 
 

@@ -1,15 +1,21 @@
+import dataclasses
 import hashlib
+import signal
+import subprocess
+import sys
 from statistics import mean
 
 import pytest
 
 from stormpetrel.cli import seed as command
 from stormpetrel.cli.store import now_ms, open_store
+from stormpetrel.errors import SetupError
 from stormpetrel.model import text as texts
 from stormpetrel.model.ids import SHIFT_BITS
-from stormpetrel.storage import seed, seed_text
+from stormpetrel.storage import seed, seed_steps, seed_text
 from stormpetrel.storage.seed_plan import Size
 from tests.cli.conftest import rows
+from tests.instance import clean_environment
 
 SMALL = ("--users", "60", "--posts", "900", "--follows", "7")
 
@@ -188,3 +194,100 @@ def test_nobody_of_the_community_can_sign_in_unless_asked(seeded):
 def test_the_largest_seed_is_the_one_that_the_command_allows():
     assert command.MAX_SEED == seed.MAX_SEED
     assert len(seed.username(seed.MAX_SEED, command.MAX_USERS)) <= 30
+
+
+# Stopped, and going on
+
+
+def consistent(url):
+    """Every count is that of the rows that are there, and every row finds those that it refers to."""
+    wrong = {
+        "accounts": "followers_count <> (SELECT count(*) FROM follows WHERE followed_id = x.id) "
+        "OR following_count <> (SELECT count(*) FROM follows WHERE follower_id = x.id) "
+        "OR posts_count <> (SELECT count(*) FROM posts WHERE author_id = x.id)",
+        "posts": "replies_count <> (SELECT count(*) FROM posts WHERE in_reply_to_id = x.id) "
+        "OR boosts_count <> (SELECT count(*) FROM posts WHERE boost_of_id = x.id) "
+        "OR favourites_count <> (SELECT count(*) FROM favourites WHERE post_id = x.id) OR author_id NOT IN "
+        "(SELECT id FROM accounts)",
+    }
+    return all(rows(url, f"SELECT 1 FROM {table} x WHERE {where}") == [] for table, where in wrong.items())
+
+
+def stop_after_a_step(done, total, doing):
+    if doing.endswith(" rows"):
+        raise KeyboardInterrupt
+
+
+def test_stopped_after_any_step_it_is_consistent_and_the_same_call_makes_it_whole(database_url, monkeypatch):
+    monkeypatch.setattr(seed, "ROWS_PER_COMMIT", 300)
+    stops = 0
+    with open_store(database_url) as connection:
+        while True:
+            try:
+                whole = seed.seed(connection, SIZE, now_ms=now_ms(), tell=stop_after_a_step)
+                break
+            except KeyboardInterrupt:
+                stops += 1
+                assert consistent(database_url)
+                assert seed_steps.unfinished(connection, SIZE.seed) == SIZE
+        assert stops > 10
+        assert whole.rows_before == whole.total
+        assert seed_steps.unfinished(connection, SIZE.seed) is None
+        assert content(database_url) == CONTENT
+        with pytest.raises(SetupError, match="is here already"):
+            seed.seed(connection, SIZE, now_ms=now_ms(), tell=lambda *_: None)
+
+
+def test_what_was_begun_goes_on_with_the_same_numbers_only(database_url):
+    with open_store(database_url) as connection:
+        with pytest.raises(KeyboardInterrupt):
+            seed.seed(connection, SIZE, now_ms=now_ms(), tell=stop_after_a_step)
+        other = dataclasses.replace(SIZE, posts=901)
+        with pytest.raises(
+            SetupError, match="go on with --users 60 --posts 900 --follows 7 --seed 7 --reader Lena"
+        ):
+            seed.seed(connection, other, now_ms=now_ms(), tell=lambda *_: None)
+        # Another seed is another community, whole or not.
+        seed.seed(
+            connection, dataclasses.replace(SIZE, seed=8, reader="Ida"), now_ms=now_ms(), tell=lambda *_: None
+        )
+        seed.seed(connection, SIZE, now_ms=now_ms(), tell=lambda *_: None)
+    assert consistent(database_url)
+
+
+def test_two_processes_that_write_the_same_community_do_not_mix_their_rows(database_url):
+    def overtaken(done, total, doing):
+        if doing.endswith(" rows"):
+            with open_store(database_url) as other:
+                seed.seed(other, SIZE, now_ms=now_ms(), tell=lambda *_: None)
+
+    with open_store(database_url) as connection, pytest.raises(SetupError, match="another process writes"):
+        seed.seed(connection, SIZE, now_ms=now_ms(), tell=overtaken)
+    assert content(database_url) == CONTENT
+
+
+def test_ctrl_c_ends_it_with_130_and_the_same_command_goes_on(run, data_dir, either_place):
+    words = ["seed", "--users", "300", "--posts", "26000", "--follows", "9", "--seed", "3", "--until", "now"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stormpetrel", *words],
+        env=clean_environment(data_dir=data_dir, database_url=either_place),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs the tests in the background may have switched Ctrl-C off for them.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    # The texts of the first posts take a second or more from then on.
+    while not rows(either_place, "SELECT 1 FROM follows LIMIT 1"):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130, said
+    assert "the same command goes on where it stopped" in said
+    assert consistent(either_place)
+    assert rows(either_place, "SELECT count(*) FROM posts")[0][0] < 26_000
+    answer = run(*words, "--json").json
+    assert 0 < answer["rows_before"] < answer["rows_total"]
+    assert rows(either_place, "SELECT count(*) FROM posts") == [(26_000,)]
+    assert rows(either_place, "SELECT name FROM facts WHERE name LIKE 'seed %'") == []
+    assert consistent(either_place)

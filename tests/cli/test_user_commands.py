@@ -142,7 +142,7 @@ def test_who_waits_is_listed_with_the_reason_and_let_in(add, run, either_place):
 
 def test_who_waits_is_rejected_and_gone(run, either_place):
     waiting(either_place, "Nino")
-    done = run("user", "reject", "@Nino", "--json")
+    done = run("user", "reject", "@Nino", "--yes", "--json")
     assert done.json["state"] == "rejected"
     assert rows(either_place, "SELECT count(*) FROM accounts") == [(0,)]
 
@@ -172,10 +172,10 @@ def test_nobody_of_that_name_is_said(run, place, verb):
     assert complaint == "there is no account 'Nobody' here (see stormpetrel user list)"
 
 
-@pytest.mark.parametrize("verb", ["approve", "reject"])
-def test_only_who_waits_is_approved_or_rejected(place, add, run, verb):
+@pytest.mark.parametrize("words", [("approve",), ("reject", "--yes")])
+def test_only_who_waits_is_approved_or_rejected(place, add, run, words):
     add("Nino")
-    assert run("user", verb, "Nino", expect=2).complaint == "@Nino is not waiting for approval"
+    assert run("user", *words, "Nino", expect=2).complaint == "@Nino is not waiting for approval"
 
 
 def test_a_command_that_fails_tells_and_stores_nothing(add, run, place):

@@ -21,7 +21,10 @@ from tests.ports import reserved_ports
 from tests.repository import ROOT
 
 NAME = "example.org"
+STATUS_NAME = "status.example.org"
 START_TIMEOUT_S = 20.0
+NOTHING_LISTENS = 9
+"""A port (discard) for tests that do not look at the status page."""
 DEPLOY = ROOT / "deploy"
 
 
@@ -39,21 +42,21 @@ class Front:
         """What a client needs to believe the certificate."""
         return ssl.create_default_context(cafile=self.certificate)
 
-    def connect(self, *, source: str) -> SecureClient:
-        """A client at one address, connected."""
-        return SecureClient(self, source)
+    def connect(self, *, source: str, name: str = NAME) -> SecureClient:
+        """A client at one address, connected to the server of that name."""
+        return SecureClient(self, source, name)
 
 
 class SecureClient(Client):
     """`Client` over TLS, as the front's certificate says."""
 
-    def __init__(self, front: Front, source: str) -> None:
+    def __init__(self, front: Front, source: str, name: str) -> None:
         super().__init__(front.port, source=source)
-        self.socket = front.trust.wrap_socket(self.socket, server_hostname=NAME)
+        self.socket = front.trust.wrap_socket(self.socket, server_hostname=name)
 
 
 def make_certificate(directory: Path) -> Path:
-    """A PEM file with a certificate for NAME and its key, good for a day."""
+    """A PEM file with a certificate for both names and its key, good for a day."""
     require("openssl")
     key, certificate, both = (directory / name for name in ("key.pem", "certificate.pem", "both.pem"))
     subprocess.run(
@@ -69,7 +72,7 @@ def make_certificate(directory: Path) -> Path:
                 "-nodes",
             ),
             *("-keyout", key, "-out", certificate, "-days", "1", "-subj", f"/CN={NAME}"),
-            *("-addext", f"subjectAltName=DNS:{NAME},IP:127.0.0.1"),
+            *("-addext", f"subjectAltName=DNS:{NAME},DNS:{STATUS_NAME},IP:127.0.0.1"),
         ],
         check=True,
         capture_output=True,
@@ -86,25 +89,40 @@ def _replaced(text: str, *changes: tuple[str, str]) -> str:
     return text
 
 
-def _caddy(directory: Path, pem: Path, port: int, plain_port: int, edge_port: int) -> list[str | Path]:
+@dataclass(frozen=True, slots=True)
+class _Ports:
+    """Where the proxy listens, and where what it passes on to does."""
+
+    https: int
+    plain: int
+    edge: int
+    status: int
+
+
+def _caddy(directory: Path, pem: Path, ports: _Ports) -> list[str | Path]:
     text = _replaced(
         (DEPLOY / "Caddyfile").read_text(encoding="utf-8"),
-        (r"\A((?:#.*\n)*)\{\n", rf"\1{{\n\tadmin off\n\thttp_port {plain_port}\n\thttps_port {port}\n"),
-        (rf"^{re.escape(NAME)} \{{\n", f"{NAME} {{\n\ttls {pem} {pem}\n\tbind 127.0.0.1\n"),
-        (r"127\.0\.0\.1:8000", f"127.0.0.1:{edge_port}"),
+        (
+            r"\A((?:#.*\n)*)\{\n",
+            rf"\1{{\n\tadmin off\n\thttp_port {ports.plain}\n\thttps_port {ports.https}\n",
+        ),
+        (rf"^((?:status\.)?{re.escape(NAME)}) \{{\n", rf"\1 {{\n\ttls {pem} {pem}\n\tbind 127.0.0.1\n"),
+        (r"127\.0\.0\.1:8000", f"127.0.0.1:{ports.edge}"),
+        (r"127\.0\.0\.1:8001", f"127.0.0.1:{ports.status}"),
     )
     (directory / "Caddyfile").write_text(text, encoding="utf-8")
     return [_program("caddy"), "run", "--adapter", "caddyfile", "--config", directory / "Caddyfile"]
 
 
-def _nginx(directory: Path, pem: Path, port: int, plain_port: int, edge_port: int) -> list[str | Path]:
+def _nginx(directory: Path, pem: Path, ports: _Ports) -> list[str | Path]:
     site = _replaced(
         (DEPLOY / "nginx.conf").read_text(encoding="utf-8"),
         (r"^ *listen \[::\]:.*\n", ""),
-        (r"listen 80;", f"listen 127.0.0.1:{plain_port};"),
-        (r"listen 443 ", f"listen 127.0.0.1:{port} "),
+        (r"listen 80;", f"listen 127.0.0.1:{ports.plain};"),
+        (r"listen 443 ", f"listen 127.0.0.1:{ports.https} "),
         (r"/etc/letsencrypt/live/example\.org/\w+\.pem", str(pem)),
-        (r"127\.0\.0\.1:8000", f"127.0.0.1:{edge_port}"),
+        (r"127\.0\.0\.1:8000", f"127.0.0.1:{ports.edge}"),
+        (r"127\.0\.0\.1:8001", f"127.0.0.1:{ports.status}"),
     )
     (directory / "site.conf").write_text(site, encoding="utf-8")
     temporary = "".join(
@@ -119,13 +137,14 @@ def _nginx(directory: Path, pem: Path, port: int, plain_port: int, edge_port: in
     return [_program("nginx"), "-p", directory, "-c", directory / "nginx.conf", "-e", "stderr"]
 
 
-def _haproxy(directory: Path, pem: Path, port: int, plain_port: int, edge_port: int) -> list[str | Path]:
+def _haproxy(directory: Path, pem: Path, ports: _Ports) -> list[str | Path]:
     changes = [
         (r"^ *log /dev/log .*\n", ""),
-        (r"bind :80$", f"bind 127.0.0.1:{plain_port}"),
-        (r"bind :443 ", f"bind 127.0.0.1:{port} "),
+        (r"bind :80$", f"bind 127.0.0.1:{ports.plain}"),
+        (r"bind :443 ", f"bind 127.0.0.1:{ports.https} "),
         (r"/etc/haproxy/example\.org\.pem", str(pem)),
-        (r"127\.0\.0\.1:8000", f"127.0.0.1:{edge_port}"),
+        (r"127\.0\.0\.1:8000", f"127.0.0.1:{ports.edge}"),
+        (r"127\.0\.0\.1:8001", f"127.0.0.1:{ports.status}"),
         (r"^ *maxconn .*\n", "    maxconn 500\n"),
     ]
     if os.geteuid() != 0:
@@ -148,9 +167,14 @@ FILES = {"caddy": "Caddyfile", "nginx": "site.conf", "haproxy": "haproxy.cfg"}
 
 @contextlib.contextmanager
 def a_front(
-    name: str, directory: Path, *, edge_port: int, mark: tuple[str, str] | None = None
+    name: str,
+    directory: Path,
+    *,
+    edge_port: int,
+    status_port: int = NOTHING_LISTENS,
+    mark: tuple[str, str] | None = None,
 ) -> Iterator[Front]:
-    """The proxy `name` with its configuration of deploy/, in front of what listens on `edge_port`.
+    """The proxy `name` with its configuration of deploy/, in front of what listens on these two ports.
 
     `mark`: a line that the test adds, after the line that matches the pattern.
     """
@@ -158,7 +182,7 @@ def a_front(
     directory.mkdir(parents=True, exist_ok=True)
     pem = make_certificate(directory)
     with reserved_ports(2) as (port, plain_port):
-        command = COMMANDS[name](directory, pem, port, plain_port, edge_port)
+        command = COMMANDS[name](directory, pem, _Ports(port, plain_port, edge_port, status_port))
         if mark is not None:
             path = directory / FILES[name]
             path.write_text(_replaced(path.read_text(encoding="utf-8"), (mark[0], rf"\g<0>{mark[1]}")))

@@ -8,7 +8,8 @@ import os
 import httpx
 import pytest
 
-from tests.deploy.fronts import NAME, a_front
+from stormpetrel.config import settings_of_domain
+from tests.deploy.fronts import COMMANDS, NAME, STATUS_NAME, a_front
 from tests.deploy.test_proxies import KEY, TRUST, asked
 from tests.instance import running_instance
 from tests.media_files import png
@@ -74,3 +75,42 @@ def test_members_post_upload_and_listen_and_visitors_have_ceilings_of_their_own(
             refused = one.get(path)
             assert int(refused.headers["retry-after"]) >= 1
             assert "error" in json.loads(refused.text)
+
+
+def of(name: str, *lines: str, method: str = "GET", path: str = "/") -> bytes:
+    return "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {name}", *lines, "", ""]).encode()
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_the_status_page_has_a_name_of_its_own_to_which_refusals_point(name, tmp_path, sqlite_url):
+    settings = {key.replace(".", "_"): value for key, value in settings_of_domain(NAME).items()}
+    settings |= {f"edge_{key}": value for key, value in TRUST[name].items()}
+    with (
+        running_instance(
+            tmp_path / "place", sqlite_url, **settings, web_workers=1, shield_requests_per_5min=1
+        ) as instance,
+        a_front(
+            name,
+            tmp_path / name,
+            edge_port=int(instance.base_url.rpartition(":")[2]),
+            status_port=int(instance.status_url.rpartition(":")[2]),
+        ) as front,
+    ):
+        with front.connect(source="127.0.0.91") as visitor:
+            answers = [
+                visitor.ask(of(NAME, "Accept: text/html", path=f"/missing-{number}")) for number in "12"
+            ]
+            assert [answer.status for answer in answers] == [404, 429]
+            assert f'<a href="https://{STATUS_NAME}">status page</a>'.encode() in answers[1].body
+        with front.connect(source="127.0.0.91", name=STATUS_NAME) as visitor:
+            page = visitor.ask(of(STATUS_NAME))
+            assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+            assert f'<h1>How <a href="https://{NAME}">'.encode() in page.body
+            assert "default-src 'none'" in page.headers["content-security-policy"]
+            for path in ("/metrics", "/health", "/about", "//", "/%2e/metrics"):
+                assert visitor.ask(of(STATUS_NAME, path=path)).status == 404, path
+        with front.connect(source="127.0.0.91", name=STATUS_NAME) as visitor:
+            assert visitor.ask(of(STATUS_NAME, "Content-Length: 0", method="POST")).status in (403, 404)
+        # And under the site's own name there is the site.
+        with front.connect(source="127.0.0.92") as visitor:
+            assert b"<h1>How " not in visitor.ask(of(NAME, "Accept: text/html")).body

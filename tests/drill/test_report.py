@@ -256,7 +256,7 @@ def test_a_run_that_measured_itself_is_called_so():
     busy = result()
     busy = Result(busy.run, busy.lines, busy.attacks, busy.found, Usage(10.0, 60.0, 20.0, 80.0))
     text = unescape(page([("full", [busy])]))
-    assert "Not valid, measure again:" in text
+    assert "This drill is not valid" in text
     assert "Every margin" not in text
 
 

@@ -11,7 +11,7 @@ import pytest
 from stormpetrel.drill import community, place, scenario
 from stormpetrel.drill.place import PlaceFailed
 from stormpetrel.drill.record import OK
-from stormpetrel.drill.run import Moment, Result
+from stormpetrel.drill.run import GRACE_S, SETTLE_S, Moment, Result, moment
 from tests.drill.prepared import drilled, setting
 
 SECONDS = 12
@@ -25,6 +25,9 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Result:
     calm = scenario.build("calm", (SECONDS, "calm", ()))
     result, _ = drilled(tmp_path_factory.mktemp("run"), calm, mode="full", moments=moments)
     assert {"before the start", "calm"} <= {moment.phase for moment in moments}
+    shares = [moment.done for moment in moments]
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] < 0.5 < shares[-1] <= 1
     return result
 
 
@@ -111,3 +114,18 @@ def test_a_place_that_does_not_start_says_why(tmp_path: Path) -> None:
 def test_ports_are_kept_from_others_until_the_block_ends() -> None:
     with place.free_ports(3) as ports, place.free_ports(3) as others:
         assert len({*ports, *others}) == 6
+
+
+def test_progress_never_passes_the_whole_and_never_goes_back_however_long_the_end_takes() -> None:
+    minute = scenario.build("a minute", (60, "calm", ()))
+    told = [moment(minute, t, looked=0.0, kept=None) for t in range(-11, int(60 + GRACE_S))]
+    told += [moment(minute, 60 + SETTLE_S, looked=share / 10, kept=None) for share in range(1, 11)]
+    shares = [one.done for one in told]
+    assert shares == sorted(shares)
+    assert shares[0] == 0
+    # Before the first post was looked for the rest is still to come; after the last one all is done.
+    assert shares[-11] < 1
+    assert shares[-1] == 1
+    assert list(dict.fromkeys(one.phase for one in told)) == [
+        *("before the start", "calm", "waiting for the last answers", "looking for posts")
+    ]

@@ -225,7 +225,9 @@ def test_a_run_is_invalid_when_the_machine_is_taken_or_people_are_late() -> None
     assert "something else used 21 %" in scores(busy(0, 80), usage=starved).invalid[0]
     assert "11 ms late" in scores(busy(0, 80, late_ms=11.0), usage=fine).invalid[0]
     assert scores([*busy(0, 80), line(25, late_ms=400.0)], usage=fine).invalid == ()
-    assert scores([], usage=fine).invalid == ("nobody asked for anything",)
+    assert scores([], usage=fine).invalid == (
+        "the people made no requests: look at the errors above, and run it again",
+    )
 
 
 # Margins

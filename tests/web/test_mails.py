@@ -12,6 +12,7 @@ import pytest
 
 from stormpetrel.model import quota
 from stormpetrel.model.access import secret_hash
+from stormpetrel.model.account import Role
 from stormpetrel.model.mail import LIFETIME_MS, Purpose, new_link
 from stormpetrel.rules import accounts
 from stormpetrel.rules import mail as mail_rules
@@ -254,6 +255,89 @@ def test_who_signs_up_is_in_once_their_address_is_confirmed(confirming):
     place.instance.run_cli("user", "add", "Ida", "--email", "ida@example.org", "--password", PASSWORD)
     with place.client() as browser:
         assert sign_in(browser, "Ida").status_code == 303
+
+
+def test_an_approved_sign_up_gets_a_mail_that_leads_to_signing_in(database_url, tmp_path):
+    with (
+        running_instance(tmp_path, database_url, registration="approval") as instance,
+        place_of(instance, database_url) as place,
+        place.client() as browser,
+    ):
+        keeper = place.person("Keeper", role=Role.ADMIN)
+        for name in ("Lomi", "Zaza"):
+            asked = typed(name) | {"user[reason]": "birds"}
+            assert send(browser, browser.get("/auth/sign_up"), "/auth/sign_up", asked).status_code == 200
+        ids = {name: place.write(accounts.user_by_login, login=name).account_id for name in ("Lomi", "Zaza")}
+        with place.client() as admin:
+            sign_in(admin, keeper.username)
+            page = admin.get("/admin/sign_ups")
+            assert mails_to(place, "Lomi@example.org") == []
+            assert send(admin, page, f"/admin/sign_ups/{ids['Lomi']}/approve").status_code == 303
+        message = next_mail(place, "Lomi@example.org")
+        assert message["Subject"].startswith("You can sign in now")
+        assert f"{place.base_url}/auth/sign_in" in message.get_content().splitlines()
+        assert sign_in(browser, "Lomi").status_code == 303
+        # At the command line too; and a second approval is none, so it sends nothing.
+        place.instance.run_cli("user", "approve", "Zaza")
+        assert next_mail(place, "Zaza@example.org")["Subject"].startswith("You can sign in now")
+        place.instance.run_cli("user", "approve", "Zaza", expect_exit=2)
+        assert len(mails_to(place, "Zaza@example.org")) == 1
+
+
+PENDING_TEXT = "look at each one themselves"
+MAIL_TO_CONFIRM = "We have sent a mail to"
+NO_MAILS = "sends no mails"
+APPROVAL_MAIL = "you get a mail to"
+LATER_MAIL = "You get another mail when they have approved it"
+
+
+@pytest.mark.parametrize(
+    ("registration", "transport", "confirm", "said"),
+    [
+        ("approval", "file", "auto", {PENDING_TEXT, NO_MAILS}),
+        ("approval", "smtp", "off", {PENDING_TEXT, APPROVAL_MAIL}),
+        ("approval", "smtp", "auto", {MAIL_TO_CONFIRM, LATER_MAIL}),
+        ("approval", "file", "required", {NO_MAILS, "Once they have approved it, you can sign in."}),
+        ("open", "smtp", "auto", {MAIL_TO_CONFIRM, "After that, you can sign in."}),
+        ("open", "file", "required", {NO_MAILS, "After that, you can sign in.", "keeper@birds.example"}),
+    ],
+)
+def test_the_page_after_a_sign_up_promises_only_what_happens(
+    sqlite_url, tmp_path, registration, transport, confirm, said
+):
+    every = {
+        PENDING_TEXT,
+        MAIL_TO_CONFIRM,
+        NO_MAILS,
+        APPROVAL_MAIL,
+        LATER_MAIL,
+        "After that, you can sign in.",
+    }
+    with (
+        running_instance(
+            tmp_path,
+            sqlite_url,
+            registration=registration,
+            contact_email="keeper@birds.example",
+            mail_transport=transport,
+            mail_confirm=confirm,
+            # Nothing listens there; the mails stay with the courier.
+            mail_port=9,
+        ) as instance,
+        place_of(instance, sqlite_url) as place,
+        place.client() as browser,
+    ):
+        asked = typed("Lomi") | ({"user[reason]": "birds"} if registration == "approval" else {})
+        page = send(browser, browser.get("/auth/sign_up"), "/auth/sign_up", asked)
+        assert page.status_code == 200
+        for text in said:
+            assert text in page.text, text
+        for text in every - said:
+            assert text not in page.text, text
+        waiting = sign_in(browser, "Lomi")
+        assert waiting.status_code == 403
+        if PENDING_TEXT in said:
+            assert ("You get a mail when" in waiting.text) == (transport == "smtp")
 
 
 def test_the_mail_can_be_asked_for_once_more(confirming):

@@ -231,10 +231,10 @@ def test_the_operator_removes_what_a_member_lost(place, protected):
     nino, _, _ = protected
     shown = place.instance.run_cli("user", "second-factor", nino.username)
     assert "an authenticator app" in shown.stdout
-    place.instance.run_cli("user", "second-factor", nino.username, "--remove")
+    place.instance.run_cli("user", "second-factor", nino.username, "--remove", "--yes")
     with place.client() as browser:
         assert sign_in(browser, nino.username).headers["location"] == "/"
-    place.instance.run_cli("user", "second-factor", nino.username, "--remove", expect_exit=2)
+    place.instance.run_cli("user", "second-factor", nino.username, "--remove", "--yes", expect_exit=2)
 
 
 def test_without_a_name_there_are_no_passkeys(place, nino):

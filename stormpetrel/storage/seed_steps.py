@@ -1,0 +1,108 @@
+"""How far a synthetic community was written that is not whole yet, and its counts until it is.
+
+The steps are noted in a fact, in the transaction of each step: whatever ends the process, the two agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from stormpetrel.errors import SetupError
+from stormpetrel.storage.connection import PostgresqlConnection, StoreConnection, transaction
+from stormpetrel.storage.facts import fact, replace_fact
+from stormpetrel.storage.seed_plan import Size
+from stormpetrel.storage.statement import sql
+
+COUNTED_PER_COMMIT = 5_000
+"""Of accounts or posts, when their counts are made anew."""
+
+_COUNT_PEOPLE = sql(
+    """UPDATE accounts SET
+        followers_count = (SELECT count(*) FROM follows WHERE followed_id = accounts.id),
+        following_count = (SELECT count(*) FROM follows WHERE follower_id = accounts.id),
+        posts_count = (SELECT count(*) FROM posts WHERE author_id = accounts.id),
+        last_post_at_ms = (SELECT coalesce(max(created_at_ms), 0) FROM posts WHERE author_id = accounts.id)
+    WHERE id IN :ids[]"""
+)
+_COUNT_POSTS = sql(
+    """UPDATE posts SET
+        replies_count = (SELECT count(*) FROM posts other WHERE other.in_reply_to_id = posts.id),
+        boosts_count = (SELECT count(*) FROM posts other WHERE other.boost_of_id = posts.id),
+        favourites_count = (SELECT count(*) FROM favourites WHERE post_id = posts.id)
+    WHERE id IN :ids[]"""
+)
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """What a community was asked to be, and how many steps of it are written."""
+
+    size: Size
+    rows_per_commit: int
+    steps: int
+
+
+def unfinished(connection: StoreConnection, seed: int) -> Size | None:
+    """Return the size of this seed's community if it was begun and is not whole, otherwise None."""
+    begun = _begun(connection, seed)
+    return None if begun is None else begun.size
+
+
+def _begun(connection: StoreConnection, seed: int) -> Begun | None:
+    value = fact(connection, _name(seed))
+    return None if value is None else msgspec.json.decode(value, type=Begun)
+
+
+def _name(seed: int) -> str:
+    return f"seed {seed}"
+
+
+def steps_of(connection: StoreConnection, wanted: Begun) -> int:
+    """Return how many steps of the wanted community are written.
+
+    Raise SetupError where another one was begun with its seed: their rows would not fit together.
+    """
+    begun = _begun(connection, wanted.size.seed)
+    if begun is None:
+        return 0
+    if (begun.size, begun.rows_per_commit) != (wanted.size, wanted.rows_per_commit):
+        one = begun.size
+        reader = f" --reader {one.reader} --reader-follows {one.reader_follows}" if one.reader else ""
+        raise SetupError(
+            f"the community of seed {one.seed} is not whole: go on with --users {one.users} --posts {one.posts} "
+            f"--follows {one.follows} --seed {one.seed}{reader} and the same --until, or take another --seed"
+        )
+    return begun.steps
+
+
+def note(connection: StoreConnection, *, was: Begun, now: Begun | None) -> None:
+    """Note a step that follows `was`; None when the community is whole. First in the step's transaction.
+
+    Raise SetupError where another process has written a step meanwhile, before the rows of the two meet.
+    """
+    name = _name(was.size.seed)
+    if not replace_fact(
+        connection, name, was=_text(was) if was.steps else None, value=None if now is None else _text(now)
+    ):
+        raise SetupError(f"another process writes the community of seed {was.size.seed} at the moment")
+
+
+def _text(begun: Begun) -> str:
+    return msgspec.json.encode(begun).decode()
+
+
+def analyze(connection: StoreConnection) -> None:
+    """Has PostgreSQL look at what was written: right after so many rows its planner still believes in empty tables,
+    and reads all of a table for each row of another."""
+    if isinstance(connection, PostgresqlConnection):
+        connection.raw.execute("ANALYZE")
+
+
+def count_again(connection: StoreConnection, *, account_ids: Sequence[int], post_ids: Sequence[int]) -> None:
+    """Make every count of these accounts and posts that of the rows which are there, in several transactions."""
+    analyze(connection)
+    for statement, ids in ((_COUNT_PEOPLE, account_ids), (_COUNT_POSTS, post_ids)):
+        for start in range(0, len(ids), COUNTED_PER_COMMIT):
+            with transaction(connection):
+                connection.run(statement, ids=ids[start : start + COUNTED_PER_COMMIT])
