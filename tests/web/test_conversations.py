@@ -104,12 +104,12 @@ def test_two_people_talk_in_browsers(browser, sqlite_url, tmp_path, scripts):
         page.locator("summary[aria-label=More]").click()
         page.get_by_role("link", name="Conversations").locator("visible=true").click()
         page.get_by_role("heading", name="Conversations").wait_for()
-        talks = page.locator("section.talk")
+        talks = page.locator(".talk")
         assert [talks.nth(n).get_by_text("(unread)").count() for n in range(2)] == [1, 1]
         assert page.evaluate("document.documentElement.scrollWidth") <= SMALLEST["width"]
         talks.first.get_by_role("button", name="Mark the conversation").click()
-        page.locator("section.talk:not(.new)").wait_for()
-        assert page.locator("section.talk.new").count() == 1
+        page.locator(".talk:not(.new)").wait_for()
+        assert page.locator(".talk.new").count() == 1
         talks.first.get_by_role("link", name="Reply to").click()
         page.locator("#compose-text").fill(f"@{bob.username} at the harbour")
         page.locator("form.compose button[type=submit]").last.click()
@@ -121,7 +121,7 @@ def test_two_people_talk_in_browsers(browser, sqlite_url, tmp_path, scripts):
         page.get_by_text("shall we meet?").first.wait_for()
         page.goto("/conversations")
         talks.nth(1).get_by_role("button", name="Remove the conversation").click()
-        page.locator("section.talk").wait_for()
+        page.locator(".talk").wait_for()
         assert talks.count() == 1
         context.close()
         assert bob.get("/api/v1/conversations")[0]["unread"] is True
