@@ -227,4 +227,4 @@ def _entry_json(entry: Entry) -> dict[str, object]:
 def _when(at_ms: int) -> str:
     from datetime import UTC, datetime
 
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -23,7 +22,7 @@ from stormpetrel.model.event import AccountChanged, AllChanged, Event, Notified
 from stormpetrel.model.filter import searched_text
 from stormpetrel.model.post import Post, Visibility
 from stormpetrel.model.text import excerpt, render_field, render_html, render_note
-from stormpetrel.web import fragments
+from stormpetrel.web import fragments, times
 from stormpetrel.web.assets import asset_path
 from stormpetrel.web.fragments import Fragment, Fragments, Gathered, Item
 from stormpetrel.web.links import encoded, post_path, same_site, sign_in_path
@@ -39,7 +38,6 @@ _EXCERPT_CHARACTERS = 200
 _MAX_READERS = 4_096
 _LAST_WITH_CAPITALS = "\u0590"
 """Latin, Greek, Cyrillic and Armenian lie below; capitals of later scripts are in few fonts (Georgian)."""
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 _VISIBILITIES = {
     Visibility.PUBLIC: ("globe", "Public"),
@@ -214,11 +212,11 @@ def environment(site: Site) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         filters={
-            "when": _when,
-            "until": _until,
-            "moment": _moment,
-            "day": _day,
-            "iso": _iso,
+            "when": times.when,
+            "exactly": times.exactly,
+            "moment": times.moment,
+            "month": times.month,
+            "iso": times.iso,
             "amount": _amount,
             "avatar": _avatar,
             "note": lambda text: Markup(render_note(text, base_url=base_url)),
@@ -259,37 +257,6 @@ def _here(request: Request) -> str:
         pairs = [pair for pair in pairs if pair[0] in request.route.hot]
     path = encoded(request.path)
     return same_site(f"{path}?{urlencode(pairs)}" if pairs else path)
-
-
-def _iso(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _when(at_ms: int) -> Markup:
-    """A moment as people read it, in UTC; the script turns it into "5 min" where there is one."""
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    shown = f"{at.day} {_MONTHS[at.month - 1]} {at.year}"
-    return Markup(
-        f'<time datetime="{_iso(at_ms)}" title="{shown}, {at:%H:%M} UTC">'
-        f'{shown}<span class="clock">, {at:%H:%M}</span></time>'
-    )
-
-
-def _until(at_ms: int) -> Markup:
-    """A moment that may lie ahead, in UTC: the script, which tells how long ago things were, leaves it alone."""
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return Markup(f'<time datetime="{at:%Y-%m-%d %H:%M}Z">{_moment(at_ms)}</time>')
-
-
-def _moment(at_ms: int) -> str:
-    """The same where no element can stand."""
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return f"{at.day} {_MONTHS[at.month - 1]} {at.year}, {at:%H:%M} UTC"
-
-
-def _day(at_ms: int) -> Markup:
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return Markup(f'<time datetime="{at:%Y-%m-%d}">{_MONTHS[at.month - 1]} {at.year}</time>')
 
 
 def _amount(count: int) -> str:
