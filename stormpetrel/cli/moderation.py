@@ -195,7 +195,7 @@ def _log(args: argparse.Namespace) -> int:
         print_json([_entry_json(entry) for entry in found])
     else:
         print_table(
-            ("WHEN", "WHO", "WHAT", "WHOM", "POST", "REASON"),
+            ("WHEN (UTC)", "WHO", "WHAT", "WHOM", "POST", "REASON"),
             [
                 (
                     _when(entry.created_at_ms),
@@ -227,4 +227,4 @@ def _entry_json(entry: Entry) -> dict[str, object]:
 def _when(at_ms: int) -> str:
     from datetime import UTC, datetime
 
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")

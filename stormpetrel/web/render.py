@@ -18,7 +18,7 @@ from stormpetrel.errors import Invalid, Malformed, MethodNotAllowed, NotSignedIn
 from stormpetrel.http.response import Response, html
 from stormpetrel.model.account import Account
 from stormpetrel.model.characters import BYTES_PER_CHARACTER
-from stormpetrel.model.event import AccountChanged, AllChanged, Event, Notified
+from stormpetrel.model.event import AccountChanged, AllChanged, ConversationChanged, Event, Notified
 from stormpetrel.model.filter import searched_text
 from stormpetrel.model.post import Post, Visibility
 from stormpetrel.model.text import excerpt, render_field, render_html, render_note
@@ -140,7 +140,11 @@ class Pages:
         """Drops what the event changed."""
         self.fragments.apply(event)
         match event:
-            case AccountChanged(account_id=account_id) | Notified(account_id=account_id):
+            case (
+                AccountChanged(account_id=account_id)
+                | Notified(account_id=account_id)
+                | ConversationChanged(account_id=account_id)
+            ):
                 self._readers.pop(account_id, None)
             case AllChanged():
                 self._readers.clear()

@@ -101,7 +101,7 @@ def test_two_people_talk_in_browsers(browser, sqlite_url, tmp_path, scripts):
         page.fill("#user_password", PASSWORD)
         page.locator("main form button").click()
         page.get_by_role("heading", name="Home").wait_for()
-        page.locator("summary[aria-label=More]").click()
+        page.locator("summary[aria-label^=More]").click()
         page.get_by_role("link", name="Conversations").locator("visible=true").click()
         page.get_by_role("heading", name="Conversations").wait_for()
         talks = page.locator(".talk")
@@ -125,3 +125,27 @@ def test_two_people_talk_in_browsers(browser, sqlite_url, tmp_path, scripts):
         assert talks.count() == 1
         context.close()
         assert bob.get("/api/v1/conversations")[0]["unread"] is True
+
+
+def test_unread_conversations_have_a_badge_until_they_are_read(place):
+    ann, bob = place.person("Ann"), place.person("Bob")
+    first = say(bob, ann, "shall we meet?")
+    say(bob, ann, "and another thing")
+    reader, other = place.browser_session(ann), place.browser_session(bob)
+    badge = '<span class="badge">{}<span class="unseen"> unread</span></span>'
+    more = 'aria-label="More, {} unread in Conversations"'
+    assert badge.format(2) in reader.get("/").text
+    assert more.format(2) in reader.get("/about").text
+    assert " unread</span>" not in other.get("/").text
+    # Who opens the post has read it; what asks for the head alone has not.
+    path = f"/@{bob.username}/{first['id']}"
+    assert reader.head(path).status_code == 200
+    assert badge.format(2) in reader.get("/").text
+    assert badge.format(1) in reader.get(path).text
+    assert badge.format(1) in reader.get("/").text
+    assert [one["unread"] for one in ann.get("/api/v1/conversations")] == [True, False]
+    # A page that shows the reader as last seen hears of it.
+    for one in ann.get("/api/v1/conversations"):
+        ann.do(f"/api/v1/conversations/{one['id']}/read")
+    assert " unread</span>" not in reader.get("/").text
+    assert other.get(path).status_code == 200
