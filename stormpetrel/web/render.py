@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
@@ -20,6 +19,7 @@ from stormpetrel.model.account import Account
 from stormpetrel.model.characters import BYTES_PER_CHARACTER
 from stormpetrel.model.event import AccountChanged, AllChanged, ConversationChanged, Event, Notified
 from stormpetrel.model.filter import searched_text
+from stormpetrel.model.initial import initial, tint
 from stormpetrel.model.post import Post, Visibility
 from stormpetrel.model.text import excerpt, render_field, render_html, render_note
 from stormpetrel.web import fragments, times
@@ -33,11 +33,8 @@ if TYPE_CHECKING:
     from stormpetrel.http.site import Site
 
 TEMPLATES = Path(__file__).parent / "templates"
-AVATAR_COLOURS = 12
 _EXCERPT_CHARACTERS = 200
 _MAX_READERS = 4_096
-_LAST_WITH_CAPITALS = "\u0590"
-"""Latin, Greek, Cyrillic and Armenian lie below; capitals of later scripts are in few fonts (Georgian)."""
 
 _VISIBILITIES = {
     Visibility.PUBLIC: ("globe", "Public"),
@@ -273,11 +270,7 @@ def _amount(count: int) -> str:
 
 
 def _avatar(account: Account, size: str = "") -> Markup:
-    """The account's picture, or a letter on one of twelve colours, which stays with the account."""
-    initial = next((c for c in account.shown_name if c.isalnum()), account.username[0])
-    if initial < _LAST_WITH_CAPITALS:
-        initial = initial.upper()[:1]
-    # Ids are times, so their remainders run in step; a checksum mixes them.
+    """The account's picture, or its initial on its colour."""
     more = f" {size}" if size else ""
     if account.avatar_key:
         # Pages show the still one: nobody asked for something that moves.
@@ -285,8 +278,9 @@ def _avatar(account: Account, size: str = "") -> Markup:
             f'<img class="avatar{more}" src="/media/{escape(account.avatar_static_key)}" alt="" '
             'width="46" height="46" loading="lazy">'
         )
-    colour = zlib.crc32(str(account.id).encode()) % AVATAR_COLOURS
-    return Markup(f'<span class="avatar tint-{colour}{more}" aria-hidden="true">{escape(initial)}</span>')
+    return Markup(
+        f'<span class="avatar tint-{tint(account)}{more}" aria-hidden="true">{escape(initial(account))}</span>'
+    )
 
 
 @cache
