@@ -35,7 +35,7 @@ def picture_name(account: Account) -> str:
     """Gives the name of the picture that apps show: `initial-3-R.png`.
 
     Letters lose their accents; of what the drawer's font does not have there is the colour alone (`initial-3.png`).
-    Another look needs another name: pictures are kept for ever where they are read.
+    A picture never changes under its name, because apps cache it: another look needs another name.
     """
     letter = unicodedata.normalize("NFKD", initial(account))[:1]
     return f"initial-{tint(account)}-{letter}.png" if _DRAWN.match(letter) else f"initial-{tint(account)}.png"

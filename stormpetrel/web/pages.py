@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 ANNOUNCEMENTS_SHOWN = 3
-"""Above Home; whoever dismisses one sees the next, and all are on the about page."""
+"""Above Home; when a member dismisses one, the next appears. The about page has all of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from tests.people import PASSWORD, Person, Place
 
 LONG = "A long story. " + "It went on and on, and the tide went out. " * 9
 APP_BACK = "https://app.example/back"
+OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 
 
 @dataclass
@@ -101,7 +102,12 @@ def live_in(place: Place, directory: Path) -> LivedIn:
     _come_from_outside(place, ada)
     application = place.visitor.post(
         "/api/v1/apps",
-        data={"client_name": "An app", "redirect_uris": APP_BACK, "scopes": "read", "website": APP_BACK},
+        data={
+            "client_name": "An app",
+            "redirect_uris": f"{APP_BACK}\n{OUT_OF_BAND}",
+            "scopes": "read",
+            "website": APP_BACK,
+        },
     ).json()
     values["client"] = application["client_id"]
     return LivedIn(place, ada, admin, cleo, values)

@@ -6,6 +6,7 @@ A page that the routes have and PAGES has not fails the first test.
 from __future__ import annotations
 
 import time
+from urllib.parse import quote
 
 import pyotp
 import pytest
@@ -16,7 +17,7 @@ from stormpetrel.web.routes import ROUTES
 from tests.instance import running_instance
 from tests.parts import NODE, require
 from tests.people import PASSWORD, place_of
-from tests.web.lived_in import live_in
+from tests.web.lived_in import APP_BACK, OUT_OF_BAND, live_in
 from tests.web.test_mails import link_of
 
 DESKTOP = {"width": 1280, "height": 900}
@@ -76,7 +77,10 @@ PAGES = {
     "/admin/people/{id}": ("admin /admin/people/{account}",),
     "/admin/log": ("admin /admin/log",),
 }
-"""Path of a route → who looks at which address. Ada is the member; of a stranger she knows nothing."""
+"""Path of a route → visits to it: a viewer and an address. Ada is the member; the stranger does not know her."""
+
+REFUSED = {"member /@{name}/1": 404, "member /admin": 403}
+"""Visits that a page of an error answers, with its status."""
 
 NO_PAGES = {
     "/tags/{name}/feed.atom",
@@ -87,7 +91,7 @@ NO_PAGES = {
     "/robots.txt",
     "/manifest.webmanifest",
 }
-"""What is read by programs."""
+"""Files and feeds, for programs to read."""
 
 LOOKS = ((DESKTOP, "light"), (PHONE, "dark"))
 """Every page in each of these, in the second with all that can be unfolded."""
@@ -104,7 +108,7 @@ RICH = {
 }
 JUDGE = """async (only) => {
   const found = await axe.run(document, {
-    preload: false, resultTypes: ["violations"],
+    preload: false, reporter: "no-passes",
     ...(only.length ? { runOnly: { type: "rule", values: only } } : {}),
   });
   return found.violations.flatMap((rule) => rule.nodes.map((node) =>
@@ -131,18 +135,28 @@ def lived_in(tmp_path_factory, sqlite_template):
     settings = {"web_workers": 1, "registration": "approval"}
     url = f"sqlite:///{database}"
     with running_instance(directory, url, **settings) as instance, place_of(instance, url) as place:
-        yield live_in(place, directory)
+        made = live_in(place, directory)
+        consent = f"response_type=code&client_id={made.values['client']}&scope=read&redirect_uri="
+        made.values |= {
+            "consent": consent + quote(APP_BACK, safe=""),
+            "out_of_band": consent + OUT_OF_BAND,
+            "reset": link_of(place, made.ada.id, Purpose.RESET),
+            "link": link_of(place, made.ada.id, Purpose.SIGN_IN),
+            "confirm": link_of(place, made.ada.id, Purpose.ADDRESS),
+        }
+        yield made
 
 
-def reader(browser, lived_in, axe, viewer):
-    """A page of a browser in which `viewer` is signed in, with axe-core in it; nothing fades, so no rule meets
-    something half faded."""
+def window(browser, lived_in, axe, person=None):
+    """A page of a browser in which the person is signed in, with axe-core in it.
+
+    Nothing fades in it, so no rule meets something half faded.
+    """
     context = browser.new_context(
         base_url=lived_in.place.base_url, viewport=DESKTOP, color_scheme="light", reduced_motion="reduce"
     )
     context.set_default_timeout(TIMEOUT_MS)
     context.add_init_script(axe)
-    person = {"member": lived_in.ada, "admin": lived_in.admin, "stranger": lived_in.stranger}.get(viewer)
     if person is not None:
         cookies = lived_in.place.browser_session(person).cookies
         context.add_cookies(
@@ -179,66 +193,94 @@ def test_every_page_that_the_routes_have_is_looked_at():
 
 
 @pytest.mark.parametrize("viewer", ["visitor", "member", "stranger", "admin"])
-def test_pages_have_nothing_that_keeps_people_out(browser, lived_in, axe, viewer):
-    place, ada = lived_in.place, lived_in.ada
-    consent = f"response_type=code&client_id={lived_in.values['client']}&scope=read"
-    values = lived_in.values | {
-        "consent": f"{consent}&redirect_uri=https%3A%2F%2Fapp.example%2Fback",
-        "reset": link_of(place, ada.id, Purpose.RESET),
-        "link": link_of(place, ada.id, Purpose.SIGN_IN),
-        "confirm": link_of(place, ada.id, Purpose.ADDRESS),
-    }
-    page = reader(browser, lived_in, axe, viewer)
+def test_axe_finds_nothing_wrong_on_any_page(browser, lived_in, axe, viewer):
+    people = {"member": lived_in.ada, "admin": lived_in.admin, "stranger": lived_in.stranger}
+    page = window(browser, lived_in, axe, people.get(viewer))
     found = []
     for path, visit in [(path, visit) for path, visits in PAGES.items() for visit in visits]:
         who, _, address = visit.partition(" ")
         if who == viewer:
-            page.goto(address.format_map(values))
+            answer = page.goto(address.format_map(lived_in.values))
+            assert answer.status == REFUSED.get(visit, 200), visit
             found += judged(page, visit, rich=path in RICH)
     page.context.close()
     assert found == [], "\n".join(found)
 
 
-def test_what_answers_a_form_keeps_nobody_out_either(browser, lived_in, axe):
+def send(page, button):
+    """Presses a button of the page, whatever the browser thinks of its fields, and waits for the answer."""
+    page.evaluate("for (const one of document.forms) one.noValidate = true")
+    with page.expect_navigation():
+        page.locator("main").get_by_role("button", name=button).first.click()
+
+
+def test_axe_finds_nothing_wrong_on_what_answers_a_visitor(browser, lived_in, axe):
     found = []
-    page = reader(browser, lived_in, axe, "visitor")
+    page = window(browser, lived_in, axe)
     page.goto("/auth/sign_in")
     page.fill("#user_email", lived_in.stranger.username)
     page.fill("#user_password", "a wrong guess")
-    page.locator("main form button").click()
+    send(page, "Sign in")
     page.get_by_role("alert").wait_for()
     found += judged(page, "a wrong password")
     page.goto("/auth/sign_up")
-    page.evaluate("for (const one of document.forms) one.noValidate = true")
-    page.locator("main form button").click()
+    send(page, "Ask to join")
     page.get_by_role("alert").wait_for()
     found += judged(page, "a sign-up with mistakes")
+    for field, typed in {"username": "late_1", "email": "late@example.org", "password": PASSWORD}.items():
+        page.fill(f"#user_{field}", typed)
+    page.fill("#user_reason", "To read")
+    page.check("#user_agreement")
+    send(page, "Ask to join")
+    page.get_by_role("heading", name="Thank you").wait_for()
+    found += judged(page, "a sign-up that waits")
     page.context.close()
+    assert found == [], "\n".join(found)
 
-    page = reader(browser, lived_in, axe, "admin")
+
+def test_axe_finds_nothing_wrong_on_second_factors(browser, lived_in, axe):
+    found = []
+    careful = lived_in.place.person("Careful")
+    page = window(browser, lived_in, axe, careful)
     page.goto("/settings/security")
     page.locator("#password_app").fill(PASSWORD)
-    page.get_by_role("button", name="Set up an app").click()
-    key = page.locator("code").first
-    key.wait_for()
+    send(page, "Set up an app")
+    app = pyotp.TOTP(page.locator("code").first.inner_text().replace(" ", ""))
     found += judged(page, "an app that is set up")
-    app = pyotp.TOTP(key.inner_text().replace(" ", ""))
     page.fill("#code", app.at(time.time()))
-    page.get_by_role("button", name="Confirm").click()
+    send(page, "Confirm")
     page.get_by_role("heading", name="Your recovery codes").wait_for()
     found += judged(page, "recovery codes")
     page.goto("/settings/security")
     found += judged(page, "second factors")
+    page.context.close()
+    page = window(browser, lived_in, axe)
+    page.goto("/auth/sign_in")
+    page.fill("#user_email", careful.username)
+    page.fill("#user_password", PASSWORD)
+    send(page, "Sign in")
+    page.get_by_role("heading", name="One more step").wait_for()
+    found += judged(page, "the second step")
+    page.context.close()
+    assert found == [], "\n".join(found)
+
+
+def test_axe_finds_nothing_wrong_on_what_answers_a_member_or_opens(browser, lived_in, axe):
+    found = []
+    page = window(browser, lived_in, axe, lived_in.ada)
     page.goto("/settings/filters")
-    page.evaluate("for (const one of document.forms) one.noValidate = true")
-    page.get_by_role("button", name="Make the filter").click()
+    send(page, "Make the filter")
     page.get_by_role("alert").wait_for()
     found += judged(page, "a filter with mistakes")
     page.goto("/")
     page.fill("#compose-text", "y" * 501)
-    page.locator("form.compose button").click()
+    send(page, "Post")
     page.get_by_role("alert").wait_for()
     found += judged(page, "a post that is too long")
+    page.goto(f"/oauth/authorize?{lived_in.values['out_of_band']}")
+    send(page, "Allow")
+    page.locator("#code").wait_for()
+    found += judged(page, "a code to type into an app")
     page.goto("/")
     page.set_viewport_size(PHONE)
     page.locator(".more-menu summary").click()
@@ -250,8 +292,8 @@ def test_what_answers_a_form_keeps_nobody_out_either(browser, lived_in, axe):
     assert found == [], "\n".join(found)
 
 
-def test_the_status_page_keeps_nobody_out(browser, lived_in, axe):
-    page = reader(browser, lived_in, axe, "visitor")
+def test_axe_finds_nothing_wrong_on_the_status_page(browser, lived_in, axe):
+    page = window(browser, lived_in, axe)
     page.goto(lived_in.place.instance.status_url)
     found = judged(page, "status", rich=True)
     page.context.close()

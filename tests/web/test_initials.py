@@ -1,4 +1,4 @@
-"""Accounts without a picture in apps: the initial and colour of the web, as a file that is kept for ever."""
+"""Accounts without a picture in apps: the initial and colour of the web, at an address that never changes."""
 
 from __future__ import annotations
 
