@@ -192,6 +192,7 @@ def test_every_page_that_the_routes_have_is_looked_at():
         assert viewers - {"visitor"} if path in members else viewers, path
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("viewer", ["visitor", "member", "stranger", "admin"])
 def test_axe_finds_nothing_wrong_on_any_page(browser, lived_in, axe, viewer):
     people = {"member": lived_in.ada, "admin": lived_in.admin, "stranger": lived_in.stranger}
