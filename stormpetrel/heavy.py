@@ -1,4 +1,4 @@
-"""Work that fills a core for long, in a niced child process: today hashing passwords, later decoding media.
+"""Work that fills a core for long, in a niced child process: hashing passwords, and drawing initials.
 
 One CPU-bound thread beside the loop raised a hot page's p99 from 0.4 to 60 ms; a process of its own does not.
 Each web worker has a SEQPACKET socket pair to the child, made before the fork. A job is (id, kind, urgency,
@@ -30,6 +30,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from stormpetrel.cpu import current_meter
 from stormpetrel.errors import Busy, Invalid
+from stormpetrel.media import initials
 from stormpetrel.model import second_factor
 from stormpetrel.model.password import normal_form, password_weakness
 
@@ -106,6 +107,7 @@ KINDS: dict[str, Callable[..., Any]] = {
     "totp_step": second_factor.totp_step,
     "passkey_accept": second_factor.passkey_accept,
     "passkey_count": second_factor.passkey_count,
+    "draw_initial": initials.draw,
 }
 """What the child can do. Arguments and results are whatever msgpack carries."""
 
@@ -207,6 +209,12 @@ class Heavy:
         if _too_long(password):
             return False
         return await self.call("verify_password", password_hash, password, urgency=urgency) is True
+
+    async def draw_initial(self, tint: str, letter: str) -> bytes:
+        """The PNG of a letter on a colour, after everything that is more urgent. Raises Busy."""
+        result = await self.call("draw_initial", tint, letter, urgency=CLASSES - 1)
+        assert isinstance(result, bytes)
+        return result
 
     async def call(self, kind: str, *args: Any, urgency: int, deadline_s: float = DEADLINE_S) -> Any:
         """What the child makes of job `kind` (a key of KINDS).

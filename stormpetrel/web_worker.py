@@ -214,7 +214,7 @@ def body_limits(config: Config) -> Callable[[bytes], int]:
 class Memory:
     """Everything a worker holds that an event can make stale. `site` is set before the first event.
 
-    ConversationChanged makes nothing stale: conversations are read anew each time. It is there for streams.
+    ConversationChanged makes stale only the number that pages show: conversations are read anew each time.
     """
 
     site: Site

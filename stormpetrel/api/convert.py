@@ -42,6 +42,7 @@ from stormpetrel.api.post_entities import (
 from stormpetrel.errors import Invalid
 from stormpetrel.model.account import Account as ModelAccount
 from stormpetrel.model.account import Role as ModelRole
+from stormpetrel.model.initial import picture_name
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.notification import Marker as ModelMarker
 from stormpetrel.model.poll import Poll as ModelPoll
@@ -128,10 +129,14 @@ def _picture(key: str, otherwise: str, base_url: str) -> str:
     return media_url(key, base_url) if key else f"{base_url}/assets/{otherwise}"
 
 
+def avatar_url(account: ModelAccount, base_url: str) -> str:
+    """The account's picture, which may move, or its initial on its colour."""
+    return _picture(account.avatar_key, picture_name(account), base_url)
+
+
 def account(account: ModelAccount, *, base_url: str) -> Account:
     """An account as everybody sees it."""
     url = f"{base_url}/@{account.username}"
-    avatar = _picture(account.avatar_key, "avatar.png", base_url)
     header = _picture(account.header_key, "header.png", base_url)
     return Account(
         id=str(account.id),
@@ -147,8 +152,8 @@ def account(account: ModelAccount, *, base_url: str) -> Account:
         note=render_note(account.note, base_url=base_url, named=account.named),
         url=url,
         uri=url,
-        avatar=avatar,
-        avatar_static=_picture(account.avatar_static_key, "avatar.png", base_url),
+        avatar=avatar_url(account, base_url),
+        avatar_static=_picture(account.avatar_static_key, picture_name(account), base_url),
         header=header,
         header_static=_picture(account.header_static_key, "header.png", base_url),
         followers_count=account.followers_count,

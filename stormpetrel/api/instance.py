@@ -53,7 +53,7 @@ from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.http.site import Site
 from stormpetrel.media import films
-from stormpetrel.media.formats import FILM_TYPES, PICTURE_TYPES
+from stormpetrel.media.formats import FILM_TYPES, PICTURE_TYPES, SERVED_TYPES
 from stormpetrel.memory import COUNTS_S
 from stormpetrel.model.account import (
     MAX_DISPLAY_NAME,
@@ -336,6 +336,7 @@ async def webfinger(request: Request) -> Response:
         raise NotFound
     account = await site.database.read(account_rules.account_named, username=username)
     url = f"{site.base_url}/@{account.username}"
+    avatar = convert.avatar_url(account, site.base_url)
     response = json(
         Webfinger(
             subject=f"acct:{account.username}@{site.domain}",
@@ -344,8 +345,8 @@ async def webfinger(request: Request) -> Response:
                 WebfingerLink(rel="http://webfinger.net/rel/profile-page", type="text/html", href=url),
                 WebfingerLink(
                     rel="http://webfinger.net/rel/avatar",
-                    type="image/png",
-                    href=f"{site.base_url}/assets/avatar.png",
+                    type=SERVED_TYPES[avatar.rpartition(".")[2]].decode(),
+                    href=avatar,
                 ),
             ],
         )

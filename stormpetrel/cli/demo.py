@@ -12,13 +12,14 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from stormpetrel.cli.instance import addresses
 from stormpetrel.cli.store import now_ms, open_store
 from stormpetrel.errors import EnvironmentFailure, SetupError
 
 if TYPE_CHECKING:
+    from stormpetrel.cli.demo_pictures import Pictures, Wanted
     from stormpetrel.config import Config
     from stormpetrel.storage.connection import Connection
 
@@ -27,6 +28,7 @@ LOGINS = ("demo", "keeper")
 """Whom one can sign in as; nobody has the passwords of the others."""
 MAIL_DOMAIN = "skerrymouth.invalid"
 MAX_CHARACTERS = 500
+PROFILE_PICTURES: tuple[Literal["avatar", "header"], ...] = ("avatar", "header")
 
 HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
@@ -48,7 +50,10 @@ _PASSWORD_DIGITS = 4
 
 @dataclass(frozen=True, slots=True)
 class _Post:
-    """A post of the demo. `answers` is its position in the list of all, or None."""
+    """A post of the demo. `answers` is its position in the list of all, or None.
+
+    `pictures` are (drawing, description).
+    """
 
     at_ms: int
     author: str
@@ -60,6 +65,7 @@ class _Post:
     language: str
     likes: tuple[str, ...]
     boosts: tuple[str, ...]
+    pictures: tuple[tuple[str, str], ...]
 
 
 def fill(config: Config) -> str:
@@ -67,6 +73,7 @@ def fill(config: Config) -> str:
 
     Where the demo is already it only tells. Raises SetupError when there is something else.
     """
+    from stormpetrel.cli import demo_pictures
     from stormpetrel.heavy import hash_password_now
     from stormpetrel.model.event import AllChanged
     from stormpetrel.storage.connection import transaction
@@ -84,9 +91,17 @@ def fill(config: Config) -> str:
         passwords = {name: _password() for name in LOGINS}
         hashes = {name: hash_password_now(password) for name, password in passwords.items()}
         community = tomllib.loads(files("stormpetrel").joinpath("demo/community.toml").read_text("utf-8"))
+        pictures = demo_pictures.keep(config, pictures_of(community))
         at_ms = now_ms()
         with transaction(connection):
-            play(connection, community, hashes=hashes, domain=config.domain, now_ms=at_ms)
+            play(
+                connection,
+                community,
+                hashes=hashes,
+                domain=config.domain,
+                pictures=pictures,
+                now_ms=at_ms,
+            )
             # One word to a server that may be running, instead of two weeks of news.
             connection.events.clear()
             put_events(connection, [AllChanged()], at_ms)
@@ -118,21 +133,44 @@ def _write_private(path: os.PathLike[str], text: str) -> None:
         file.write(text)
 
 
+def pictures_of(community: dict[str, Any]) -> list[Wanted]:
+    """Gives the drawings that the people of `community` (the parsed file) show, each once for each purpose."""
+    wanted: list[Wanted] = []
+    for person in community["people"]:
+        wanted += [(person[purpose], purpose) for purpose in PROFILE_PICTURES if purpose in person]
+    for thread in community["threads"]:
+        for post in thread["posts"]:
+            wanted += [(name, "attachment") for name, _ in post.get("pictures", ())]
+    return wanted
+
+
 def play(
-    connection: Connection, community: dict[str, Any], *, hashes: dict[str, str], domain: str, now_ms: int
+    connection: Connection,
+    community: dict[str, Any],
+    *,
+    hashes: dict[str, str],
+    domain: str,
+    pictures: Pictures,
+    now_ms: int,
 ) -> None:
     """Lets the people of `community` (the parsed file) arrive, follow and post, the last of it before `now_ms`.
 
-    `hashes`: password hashes of those who can sign in.
+    `hashes`: password hashes of those who can sign in. `pictures`: all of `pictures_of`, as the store has them.
     """
+    from stormpetrel.model.moderation import COMMAND_LINE
+    from stormpetrel.rules.instance import announce
+
     ids = _arrive(connection, community["people"], hashes, from_ms=now_ms - ARRIVED_MS)
+    _show_faces(connection, community["people"], ids, pictures, now_ms=now_ms)
     posts = _posts(community, now_ms)
     post_ids: dict[int, int] = {}
     for at_ms, position, kind, name in sorted(_happenings(posts, now_ms)):
         if kind == "post":
-            post_ids[position] = _post(connection, posts[position], ids, post_ids, domain)
+            post_ids[position] = _post(connection, posts[position], ids, post_ids, domain, pictures)
         else:
             _react(connection, kind, account_id=ids[name], post_id=post_ids[position], now_ms=at_ms)
+    for text in community["announcements"]:
+        announce(connection, COMMAND_LINE, text=text, now_ms=now_ms)
 
 
 def _arrive(
@@ -192,6 +230,27 @@ def _arrive(
     return ids
 
 
+def _show_faces(
+    connection: Connection,
+    people: list[dict[str, Any]],
+    ids: dict[str, int],
+    pictures: Pictures,
+    *,
+    now_ms: int,
+) -> None:
+    """Gives avatars and headers to those who have them."""
+    from stormpetrel.rules.media import set_avatar, set_header
+
+    for person in people:
+        account_id = ids[person["name"]]
+        if "avatar" in person:
+            avatar = pictures[person["avatar"], "avatar"]
+            set_avatar(connection, account_id=account_id, picture=avatar, now_ms=now_ms)
+        if "header" in person:
+            header = pictures[person["header"], "header"]
+            set_header(connection, account_id=account_id, picture=header, now_ms=now_ms)
+
+
 def _posts(community: dict[str, Any], now_ms: int) -> list[_Post]:
     """All posts of all threads, each with its moment and what it answers."""
     languages = {person["name"]: person.get("language", "en") for person in community["people"]}
@@ -220,6 +279,7 @@ def _posts(community: dict[str, Any], now_ms: int) -> list[_Post]:
                     language=entry.get("lang", languages[author]),
                     likes=tuple(entry.get("likes", "").split()),
                     boosts=tuple(entry.get("boosts", "").split()),
+                    pictures=tuple((name, words) for name, words in entry.get("pictures", ())),
                 )
             )
     return posts
@@ -238,11 +298,26 @@ def _happenings(posts: list[_Post], now_ms: int) -> Iterator[tuple[int, int, str
 
 
 def _post(
-    connection: Connection, post: _Post, ids: dict[str, int], post_ids: dict[int, int], domain: str
+    connection: Connection,
+    post: _Post,
+    ids: dict[str, int],
+    post_ids: dict[int, int],
+    domain: str,
+    pictures: Pictures,
 ) -> int:
     from stormpetrel.model.post import Draft, Visibility
+    from stormpetrel.rules import media
     from stormpetrel.rules.posts import create_post
 
+    author_id = ids[post.author]
+    media_ids = []
+    for name, words in post.pictures:
+        begun = media.begin(
+            connection, account_id=author_id, description=words, focus=None, now_ms=post.at_ms
+        )
+        decoded = pictures[name, "attachment"]
+        media.finish(connection, account_id=author_id, media_id=begun.id, decoded=decoded)
+        media_ids.append(begun.id)
     draft = Draft(
         text=post.text,
         spoiler_text=post.spoiler,
@@ -250,10 +325,11 @@ def _post(
         sensitive=post.sensitive,
         language=post.language,
         in_reply_to_id=None if post.answers is None else post_ids[post.answers],
+        media_ids=tuple(media_ids),
     )
     return create_post(
         connection,
-        author_id=ids[post.author],
+        author_id=author_id,
         draft=draft,
         max_characters=MAX_CHARACTERS,
         domain=domain,

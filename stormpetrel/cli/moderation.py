@@ -201,7 +201,7 @@ def _log(args: argparse.Namespace) -> int:
         print_json([_entry_json(entry) for entry in found])
     else:
         print_table(
-            ("WHEN", "WHO", "WHAT", "WHOM", "POST", "REASON"),
+            ("WHEN (UTC)", "WHO", "WHAT", "WHOM", "POST", "REASON"),
             [
                 (
                     _when(entry.created_at_ms),

@@ -159,9 +159,9 @@ class RefusalWriter:
 
 
 _CHALLENGE = (
-    b'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="1">'
+    b'<!doctype html><html lang="en"><head><meta charset="utf-8">'
     b"<title>One moment</title></head><body><main><h1>One moment</h1>"
-    b"<p>Your browser is being checked.</p></main></body></html>\n"
+    b'<p>Your browser was checked. <a href="">Go on</a></p></main></body></html>\n'
 )
 _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 _PHRASES[413] = b"Content Too Large"

@@ -15,6 +15,10 @@ from stormpetrel.model.post import Post, Visibility
 from stormpetrel.storage import conversations as stored
 from stormpetrel.storage import pins
 from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.hot import hot
+
+COUNTED_CONVERSATIONS = 40
+"""Unread conversations are counted among so many that have the newest posts: every page of a member asks."""
 
 
 def conversations(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[Conversation]:
@@ -25,6 +29,14 @@ def conversations(connection: Connection, *, account_id: int, page: Page, now_ms
     """
     found = stored.conversations(connection, account_id=account_id, page=page, now_ms=now_ms)
     return _with_participants(connection, account_id, found)
+
+
+@hot
+def unread_count(connection: Connection, *, account_id: int, limit: int, now_ms: int) -> int:
+    """Counts the unread ones among what `conversations` lists first, up to `limit`."""
+    return stored.unread_count(
+        connection, account_id=account_id, newest=COUNTED_CONVERSATIONS, limit=limit, now_ms=now_ms
+    )
 
 
 def conversation(

@@ -45,6 +45,15 @@ _SELECT = (
     "WHERE c.account_id = :account_id"
 )
 _CONVERSATIONS = paged(f"{_SELECT} AND {_SHOWN} IS NOT NULL", "c.last_post_id")
+# Each page of a member asks: a member who has thousands of conversations must not pay for all of them.
+_UNREAD = sql(
+    "SELECT count(*) FROM (SELECT 1 FROM ("
+    f"SELECT c.account_id, c.read_to_id, {_SHOWN} AS shown_id FROM ("
+    "SELECT account_id, thread_id, read_to_id, last_post_id FROM conversations "
+    "WHERE account_id = :account_id ORDER BY last_post_id DESC LIMIT :newest) c "
+    "WHERE c.read_to_id < c.last_post_id) s WHERE s.shown_id > s.read_to_id "
+    "AND (SELECT w.author_id FROM posts w WHERE w.id = s.shown_id) <> s.account_id LIMIT :limit) f"
+)
 _ONE = sql(f"{_SELECT} AND c.thread_id = :thread_id")
 _BETWEEN = sql(
     "SELECT id, 0, author_id FROM posts WHERE id IN :post_ids[] "
@@ -113,6 +122,13 @@ def conversations(connection: Connection, *, account_id: int, page: Page, now_ms
     return [
         _stored(row) for row in _CONVERSATIONS.run(connection, page, account_id=account_id, now_ms=now_ms)
     ]
+
+
+def unread_count(connection: Connection, *, account_id: int, newest: int, limit: int, now_ms: int) -> int:
+    """How many of the account's `newest` conversations are unread, at most `limit`."""
+    row = connection.one(_UNREAD, account_id=account_id, newest=newest, limit=limit, now_ms=now_ms)
+    assert row is not None
+    return int(row[0])
 
 
 def conversation(connection: Connection, *, account_id: int, thread_id: int, now_ms: int) -> Stored | None:

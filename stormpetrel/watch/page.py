@@ -9,6 +9,7 @@ import base64
 import hashlib
 import html
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from stormpetrel.control.messages import CanaryState
 from stormpetrel.watch.attack import Attack
@@ -29,13 +30,12 @@ _HOW = {
 }
 STALE_S = 20.0
 """A finding this old says nothing about now: a canary goes every 5 s and waits 10 s at most."""
-AGAIN_S = 15
 _STYLE = (
     "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:10vh auto;padding:0 1rem;"
     "color:#1d2733;background:#f6f8fa}a{color:#0b57a4}table{border-collapse:collapse;width:100%}"
     "th,td{text-align:left;font-weight:400;padding:.4rem .5rem .4rem 0;border-bottom:1px solid #8896a566}"
-    "td:last-child{text-align:right}small{opacity:.8}.ill{font-weight:700}"
-    "@media(prefers-color-scheme:dark){body{color:#dbe4ee;background:#10161d}a{color:#8fc1ff}}"
+    "td:last-child{text-align:right}small{color:#4a5866}.ill{font-weight:700}"
+    "@media(prefers-color-scheme:dark){body{color:#dbe4ee;background:#10161d}a{color:#8fc1ff}small{color:#a9b6c4}}"
 )
 POLICY = (
     f"default-src 'none'; style-src 'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'; "
@@ -50,14 +50,16 @@ def status_page(
     """The page in HTML, whole in itself. `title`: the instance's."""
     rows = "".join(_row(state, now_epoch_s) for state in channels)
     title = html.escape(title)
+    # The page does not load itself again: slow readers and screen readers would lose their place (WCAG 2.2.1).
+    clock = datetime.fromtimestamp(now_epoch_s, UTC).strftime("%H:%M:%S")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="refresh" content="{AGAIN_S}"><title>How {title} is</title><style>{_STYLE}</style></head>'
+        f"<title>How {title} is</title><style>{_STYLE}</style></head>"
         f'<body><main><h1>How <a href="{html.escape(web_url)}">{title}</a> is</h1><p>{_load(attack, now_epoch_s)}</p>'
         f"<table><tbody>{rows}</tbody></table>"
         "<p><small>Each line was tried a moment ago, through the front door as everybody comes. "
-        "This page loads itself again.</small></p></main></body></html>\n"
+        f'This is how it was at {clock} UTC. <a href="">Look again</a></small></p></main></body></html>\n'
     ).encode()
 
 

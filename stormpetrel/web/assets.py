@@ -9,6 +9,7 @@ from pathlib import Path
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
+from stormpetrel.model.initial import TINTS, parse_picture_name
 
 _DIRECTORY = Path(__file__).parent / "assets"
 _TYPES = {
@@ -59,6 +60,8 @@ def _read() -> dict[str, Asset]:
 
 
 ASSETS = _read()
+_INITIALS: dict[str, bytes] = {}
+"""Drawn initials by name, as they are asked for: all that there can be take 1 MB."""
 _BY_ADDRESS = {asset.path.rpartition("/")[2]: asset for asset in ASSETS.values()}
 
 
@@ -68,8 +71,11 @@ def asset_path(name: str) -> str:
 
 
 async def asset(request: Request) -> Response:
-    """GET /assets/NAME: for ever under the name with its hash, for an hour under the plain one."""
+    """GET /assets/NAME: for ever under the name with its hash, for an hour under the plain one; initials for ever."""
     name = request.parameters["name"]
+    drawn = parse_picture_name(name)
+    if drawn is not None:
+        return await _initial(request, name, *drawn)
     found, lifetime = _BY_ADDRESS.get(name), _FOR_EVER
     if found is None:
         # Plain names are for addresses that leave the server and must outlive a release.
@@ -77,6 +83,13 @@ async def asset(request: Request) -> Response:
     if found is None:
         raise NotFound
     return _file(request, found, lifetime)
+
+
+async def _initial(request: Request, name: str, tint: int, letter: str) -> Response:
+    body = _INITIALS.get(name)
+    if body is None:
+        body = _INITIALS[name] = await request.site.heavy.draw_initial(TINTS[tint], letter)
+    return _file(request, Asset(name, request.path, body, _TYPES[".png"]), _FOR_EVER)
 
 
 async def favicon(request: Request) -> Response:

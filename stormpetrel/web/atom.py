@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from html import escape
 
 from stormpetrel import __version__
@@ -19,6 +18,7 @@ from stormpetrel.model.post import Post
 from stormpetrel.model.text import excerpt, render_html
 from stormpetrel.rules.feeds import Feed
 from stormpetrel.web.links import post_path, profile_path
+from stormpetrel.web.times import iso
 
 CONTENT_TYPE = b"application/atom+xml; charset=utf-8"
 TITLE_CHARACTERS = 80
@@ -58,7 +58,7 @@ def render(feed: Feed, heading: Heading, *, base_url: str) -> bytes:
     if heading.subtitle:
         lines.append(f"<subtitle>{_text(heading.subtitle)}</subtitle>")
     lines += [
-        f"<updated>{_date(updated_ms(feed, heading))}</updated>",
+        f"<updated>{iso(updated_ms(feed, heading))}</updated>",
         f'<link rel="self" type="application/atom+xml" href="{_text(page)}/feed.atom"/>',
         f'<link rel="alternate" type="text/html" href="{_text(page)}"/>',
         f'<generator version="{_text(__version__)}">Stormpetrel</generator>',
@@ -77,8 +77,8 @@ def _entry(post: Post, author: Account, base_url: str, *, with_author: bool) -> 
     yield f"<entry{language}>"
     yield f"<id>{_text(address)}</id>"
     yield f"<title>{_text(_title(post, author))}</title>"
-    yield f"<published>{_date(post.created_at_ms)}</published>"
-    yield f"<updated>{_date(post_updated_ms(post))}</updated>"
+    yield f"<published>{iso(post.created_at_ms)}</published>"
+    yield f"<updated>{iso(post_updated_ms(post))}</updated>"
     yield f'<link rel="alternate" type="text/html" href="{_text(address)}"/>'
     if with_author:
         yield _author(author, base_url)
@@ -138,7 +138,3 @@ def _author(author: Account, base_url: str) -> str:
 
 def _text(text: str) -> str:
     return escape(_NOT_XML.sub("\ufffd", text))
-
-
-def _date(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

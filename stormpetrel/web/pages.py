@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stormpetrel.errors import NotFound
@@ -28,19 +28,29 @@ if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
 
 
+ANNOUNCEMENTS_SHOWN = 3
+"""Above Home; when a member dismisses one, the next appears. The about page has all of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class TimelineView:
-    """A list of posts and who reads it. `ids`: as the rule gave them, for paging by their own order."""
+    """A list of posts and who reads it. `ids`: as the rule gave them, for paging by their own order.
+
+    `announcements`: on Home, the newest that the reader has not dismissed.
+    """
 
     gathered: Gathered
     reader: Reader | None
     ids: tuple[int, ...]
+    announcements: tuple[Announcement, ...] = ()
 
 
 @hot
 def read_home(connection: Connection, by: Reading, *, ids: Sequence[int]) -> TimelineView:
     """What the home page needs besides the ids that the reader's list gave."""
-    return _view(connection, by, ids)
+    told = instance_rules.announcements(connection, reader_id=by.reader_id)
+    unread = tuple(one for one in told if not one.read)[:ANNOUNCEMENTS_SHOWN]
+    return replace(_view(connection, by, ids), announcements=unread)
 
 
 @hot
@@ -90,7 +100,9 @@ async def front(request: Request) -> Response:
     seen = await site.database.read(read_home, reading(request), ids=ids)
     assert seen.reader is not None
     form = blank_form(request, seen.reader.account)
-    return await _timeline(request, "home.html", seen, page, Context.HOME, once=True, form=form)
+    return await _timeline(
+        request, "home.html", seen, page, Context.HOME, once=True, form=form, announcements=seen.announcements
+    )
 
 
 async def public(request: Request) -> Response:

@@ -11,7 +11,9 @@ from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.model.filter import Context
+from stormpetrel.model.post import Post, Visibility
 from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import conversations as conversation_rules
 from stormpetrel.rules import pins as pin_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.web.filtered import filtered
@@ -31,12 +33,16 @@ MAX_DEPTH = 4
 
 @dataclass(frozen=True, slots=True)
 class ThreadView:
-    """A post and the posts around it. `moved_to`: the right address, where another was asked for."""
+    """A post and the posts around it. `moved_to`: the right address, where another was asked for.
+
+    `unread_id`: the reader's conversation that the post is in, if that is unread; otherwise 0.
+    """
 
     gathered: Gathered
     reader: Reader | None
     post_id: int
     moved_to: str = ""
+    unread_id: int = 0
 
 
 def read_thread(connection: Connection, by: Reading, *, username: str, post_id: int) -> ThreadView:
@@ -52,7 +58,23 @@ def read_thread(connection: Connection, by: Reading, *, username: str, post_id: 
         *thread.descendant_ids[:MAX_DESCENDANTS],
     )
     gathered = gather(connection, by, post_ids=ids)
-    return ThreadView(gathered, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms), post_id)
+    reader = read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms)
+    unread_id = _unread_conversation(connection, reader, post, by.now_ms)
+    return ThreadView(gathered, reader, post_id, unread_id=unread_id)
+
+
+def _unread_conversation(connection: Connection, reader: Reader | None, post: Post, now_ms: int) -> int:
+    if reader is None or not reader.letters or post.visibility is not Visibility.DIRECT:
+        return 0
+    conversation_id = post.thread_id or post.id
+    try:
+        found = conversation_rules.conversation(
+            connection, account_id=reader.account.id, conversation_id=conversation_id, now_ms=now_ms
+        )
+    except NotFound:
+        # The post is shown, but the reader has taken the conversation out of their list.
+        return 0
+    return conversation_id if found.unread else 0
 
 
 def with_depths(items: list[Item], post_id: int) -> list[Item]:
@@ -74,7 +96,7 @@ def with_depths(items: list[Item], post_id: int) -> list[Item]:
 
 
 async def post(request: Request) -> Response:
-    """GET /@NAME/ID: a post, what it answers above it, its replies below."""
+    """GET /@NAME/ID: a post, what it answers above it, its replies below. Reads the conversation it is in."""
     site, post_id = request.site, request.id()
     seen = await site.database.read(
         read_thread, reading(request), username=request.parameters["name"], post_id=post_id
@@ -89,11 +111,21 @@ async def post(request: Request) -> Response:
     tags = {f"post:{item.fragment.id}" for item in items}
     tags |= {f"account:{account_id}" for item in items for account_id in item.fragment.account_ids}
     request.keep_hot(*sorted(tags), "instance")
+    reader = seen.reader
+    if reader is not None and seen.unread_id and request.method == "GET":
+        # This page is the reading.
+        await site.database.write(
+            conversation_rules.mark_read,
+            account_id=reader.account.id,
+            conversation_id=seen.unread_id,
+            now_ms=request.now_ms,
+        )
+        reader = dataclasses.replace(reader, letters=reader.letters - 1)
     items = await filtered(request, items, Context.THREAD, asked_for=(post_id,))
     response: Response = site.pages.page(
         request,
         "post_page.html",
-        reader=seen.reader,
+        reader=reader,
         items=items,
         focus=focus.fragment,
         replies=sum(item.depth > 0 for item in items),

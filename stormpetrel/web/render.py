@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -19,11 +17,12 @@ from stormpetrel.errors import Invalid, Malformed, MethodNotAllowed, NotSignedIn
 from stormpetrel.http.response import Response, html
 from stormpetrel.model.account import Account
 from stormpetrel.model.characters import BYTES_PER_CHARACTER
-from stormpetrel.model.event import AccountChanged, AllChanged, Event, Notified
+from stormpetrel.model.event import AccountChanged, AllChanged, ConversationChanged, Event, Notified
 from stormpetrel.model.filter import searched_text
+from stormpetrel.model.initial import initial, tint
 from stormpetrel.model.post import Post, Visibility
 from stormpetrel.model.text import excerpt, render_field, render_html, render_note
-from stormpetrel.web import fragments
+from stormpetrel.web import fragments, times
 from stormpetrel.web.assets import asset_path
 from stormpetrel.web.fragments import Fragment, Fragments, Gathered, Item
 from stormpetrel.web.links import encoded, leads_to_consent, next_query, post_path, same_site, sign_in_path
@@ -34,12 +33,8 @@ if TYPE_CHECKING:
     from stormpetrel.http.site import Site
 
 TEMPLATES = Path(__file__).parent / "templates"
-AVATAR_COLOURS = 12
 _EXCERPT_CHARACTERS = 200
 _MAX_READERS = 4_096
-_LAST_WITH_CAPITALS = "\u0590"
-"""Latin, Greek, Cyrillic and Armenian lie below; capitals of later scripts are in few fonts (Georgian)."""
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 _VISIBILITIES = {
     Visibility.PUBLIC: ("globe", "Public"),
@@ -142,7 +137,11 @@ class Pages:
         """Drops what the event changed."""
         self.fragments.apply(event)
         match event:
-            case AccountChanged(account_id=account_id) | Notified(account_id=account_id):
+            case (
+                AccountChanged(account_id=account_id)
+                | Notified(account_id=account_id)
+                | ConversationChanged(account_id=account_id)
+            ):
                 self._readers.pop(account_id, None)
             case AllChanged():
                 self._readers.clear()
@@ -214,11 +213,11 @@ def environment(site: Site) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         filters={
-            "when": _when,
-            "until": _until,
-            "moment": _moment,
-            "day": _day,
-            "iso": _iso,
+            "when": times.when,
+            "exactly": times.exactly,
+            "moment": times.moment,
+            "month": times.month,
+            "iso": times.iso,
             "amount": _amount,
             "avatar": _avatar,
             "note": lambda text, named=(): Markup(render_note(text, base_url=base_url, named=named)),
@@ -266,37 +265,6 @@ def _here(request: Request) -> str:
     return same_site(f"{path}?{urlencode(pairs)}" if pairs else path)
 
 
-def _iso(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _when(at_ms: int) -> Markup:
-    """A moment as people read it, in UTC; the script turns it into "5 min" where there is one."""
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    shown = f"{at.day} {_MONTHS[at.month - 1]} {at.year}"
-    return Markup(
-        f'<time datetime="{_iso(at_ms)}" title="{shown}, {at:%H:%M} UTC">'
-        f'{shown}<span class="clock">, {at:%H:%M}</span></time>'
-    )
-
-
-def _until(at_ms: int) -> Markup:
-    """A moment that may lie ahead, in UTC: the script, which tells how long ago things were, leaves it alone."""
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return Markup(f'<time datetime="{at:%Y-%m-%d %H:%M}Z">{_moment(at_ms)}</time>')
-
-
-def _moment(at_ms: int) -> str:
-    """The same where no element can stand."""
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return f"{at.day} {_MONTHS[at.month - 1]} {at.year}, {at:%H:%M} UTC"
-
-
-def _day(at_ms: int) -> Markup:
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return Markup(f'<time datetime="{at:%Y-%m-%d}">{_MONTHS[at.month - 1]} {at.year}</time>')
-
-
 def _amount(count: int) -> str:
     """A count in at most four characters: 999, 1.2K, 35K, 4.1M."""
     for size, letter in ((1_000_000, "M"), (1_000, "K")):
@@ -307,11 +275,7 @@ def _amount(count: int) -> str:
 
 
 def _avatar(account: Account, size: str = "") -> Markup:
-    """The account's picture, or a letter on one of twelve colours, which stays with the account."""
-    initial = next((c for c in account.shown_name if c.isalnum()), account.username[0])
-    if initial < _LAST_WITH_CAPITALS:
-        initial = initial.upper()[:1]
-    # Ids are times, so their remainders run in step; a checksum mixes them.
+    """The account's picture, or its initial on its colour."""
     more = f" {size}" if size else ""
     if account.avatar_key:
         # Pages show the still one: nobody asked for something that moves.
@@ -319,8 +283,9 @@ def _avatar(account: Account, size: str = "") -> Markup:
             f'<img class="avatar{more}" src="/media/{escape(account.avatar_static_key)}" alt="" '
             'width="46" height="46" loading="lazy">'
         )
-    colour = zlib.crc32(str(account.id).encode()) % AVATAR_COLOURS
-    return Markup(f'<span class="avatar tint-{colour}{more}" aria-hidden="true">{escape(initial)}</span>')
+    return Markup(
+        f'<span class="avatar tint-{tint(account)}{more}" aria-hidden="true">{escape(initial(account))}</span>'
+    )
 
 
 @cache

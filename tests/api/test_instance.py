@@ -50,6 +50,9 @@ def test_webfinger_finds_an_account_by_handle_and_address(place):
         assert answer.status_code == 200, resource
         assert answer.headers["content-type"].startswith("application/jrd+json")
         assert answer.json()["subject"] == f"acct:{ann.username}@{domain}"
+        avatar = answer.json()["links"][1]
+        assert avatar["href"] == ann.get("/api/v1/accounts/verify_credentials")["avatar"]
+        assert place.visitor.get(avatar["href"]).headers["content-type"] == avatar["type"]
     for resource, status in (
         ("", 400),
         ("acct:nobody@" + domain, 404),

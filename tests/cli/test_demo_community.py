@@ -4,10 +4,12 @@ from importlib.resources import files
 
 import pytest
 
-from stormpetrel.cli.demo import play
+from stormpetrel.cli.demo import pictures_of, play
+from stormpetrel.cli.demo_pictures import DRAWINGS
 from stormpetrel.cli.store import change, now_ms, open_store
 from stormpetrel.heavy import verify_password_now
 from stormpetrel.model.ids import SHIFT_BITS, first_id_at
+from stormpetrel.model.media import Decoded, MediaKind
 from tests.cli.conftest import rows
 
 COMMUNITY = tomllib.loads(files("stormpetrel").joinpath("demo/community.toml").read_text("utf-8"))
@@ -16,8 +18,19 @@ COMMUNITY = tomllib.loads(files("stormpetrel").joinpath("demo/community.toml").r
 @pytest.fixture(scope="module")
 def played(shared_url):
     """A database with the demo in it, only to be looked at; its address. Once per store."""
+    pictures = {
+        wanted: Decoded(MediaKind.IMAGE, f"{number:032x}.png", width=4, height=3)
+        for number, wanted in enumerate(pictures_of(COMMUNITY))
+    }
     with open_store(shared_url) as connection, change(connection) as at_ms:
-        play(connection, COMMUNITY, hashes={}, domain="skerrymouth.example", now_ms=at_ms)
+        play(
+            connection,
+            COMMUNITY,
+            hashes={},
+            domain="skerrymouth.example",
+            pictures=pictures,
+            now_ms=at_ms,
+        )
     return shared_url
 
 
@@ -80,6 +93,26 @@ def test_one_can_sign_in_with_the_logins_that_were_printed(demo, run, data_dir):
     assert set(hashes.values()) == {"!"}
     admins = "SELECT username FROM users JOIN accounts ON id = account_id WHERE role = 'admin'"
     assert rows(demo, admins) == [("keeper",)]
+
+
+def test_the_pictures_of_the_demo_are_there_small_described_and_of_every_shape(demo, data_dir):
+    wanted = pictures_of(COMMUNITY)
+    assert len(set(wanted)) == len(wanted)
+    assert {name for name, _ in wanted} == set(DRAWINGS)
+    shown = rows(
+        demo, "SELECT key, preview_key, width, height, description FROM media WHERE post_id IS NOT NULL"
+    )
+    assert len(shown) == sum(purpose == "attachment" for _, purpose in wanted)
+    assert all(description for *_, description in shown)
+    shapes = [width / height for _, _, width, height, _ in shown]
+    assert (min(shapes) < 0.6, max(shapes) > 2.9) == (True, True)
+    faces = rows(demo, "SELECT avatar_key, avatar_static_key FROM accounts WHERE avatar_key <> ''")
+    assert len(faces) == sum(purpose == "avatar" for _, purpose in wanted)
+    keys = {key for row in (*shown, *faces) for key in row[:2]}
+    files = [data_dir / "media" / key[:2] / key for key in keys]
+    assert sum(file.stat().st_size for file in files) < 400_000
+    served = {key for (key,) in rows(demo, "SELECT key FROM media_files")}
+    assert keys <= served
 
 
 def test_the_demo_again_says_the_same_and_changes_nothing(demo, run, data_dir):

@@ -372,3 +372,23 @@ def test_two_posts_deleted_at_once_leave_no_place_for_either(postgresql_url):
         assert [found.place for found in (one(store, ann), one(store, bob))] == [right, right]
         other.close()
         watching.close()
+
+
+def unread(store, account, limit=20):
+    return conversations.unread_count(store.connection, account_id=account, limit=limit, now_ms=store.now_ms)
+
+
+def test_unread_conversations_are_counted_as_they_are_listed(store, ann, bob):
+    cleo = store.person("cleo")
+    assert unread(store, ann) == 0
+    first = say(store, bob, ann)
+    say(store, cleo, ann)
+    say(store, ann, bob)
+    assert (unread(store, ann), unread(store, bob), unread(store, cleo)) == (2, 1, 0)
+    assert unread(store, ann, limit=1) == 1
+    say(store, bob, ann, answers=first)
+    assert unread(store, ann) == 2
+    store.do(conversations.mark_read, account_id=ann, conversation_id=first, now_ms=store.now_ms)
+    assert unread(store, ann) == 1
+    mute(store, ann, cleo)
+    assert unread(store, ann) == 0 == sum(each.unread for each in listed(store, ann))

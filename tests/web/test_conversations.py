@@ -101,15 +101,15 @@ def test_two_people_talk_in_browsers(browser, sqlite_url, tmp_path, scripts):
         page.fill("#user_password", PASSWORD)
         page.locator("main form button").click()
         page.get_by_role("heading", name="Home").wait_for()
-        page.locator("summary[aria-label=More]").click()
+        page.locator("summary[aria-label^=More]").click()
         page.get_by_role("link", name="Conversations").locator("visible=true").click()
         page.get_by_role("heading", name="Conversations").wait_for()
-        talks = page.locator("section.talk")
+        talks = page.locator(".talk")
         assert [talks.nth(n).get_by_text("(unread)").count() for n in range(2)] == [1, 1]
         assert page.evaluate("document.documentElement.scrollWidth") <= SMALLEST["width"]
-        talks.first.get_by_role("button", name="Mark the conversation").click()
-        page.locator("section.talk:not(.new)").wait_for()
-        assert page.locator("section.talk.new").count() == 1
+        talks.first.get_by_role("button", name="Mark as read").click()
+        page.locator(".talk:not(.new)").wait_for()
+        assert page.locator(".talk.new").count() == 1
         talks.first.get_by_role("link", name="Reply to").click()
         page.locator("#compose-text").fill(f"@{bob.username} at the harbour")
         page.locator("form.compose button[type=submit]").last.click()
@@ -121,7 +121,31 @@ def test_two_people_talk_in_browsers(browser, sqlite_url, tmp_path, scripts):
         page.get_by_text("shall we meet?").first.wait_for()
         page.goto("/conversations")
         talks.nth(1).get_by_role("button", name="Remove the conversation").click()
-        page.locator("section.talk").wait_for()
+        page.locator(".talk").wait_for()
         assert talks.count() == 1
         context.close()
         assert bob.get("/api/v1/conversations")[0]["unread"] is True
+
+
+def test_unread_conversations_have_a_badge_until_they_are_read(place):
+    ann, bob = place.person("Ann"), place.person("Bob")
+    first = say(bob, ann, "shall we meet?")
+    say(bob, ann, "and another thing")
+    reader, other = place.browser_session(ann), place.browser_session(bob)
+    badge = '<span class="badge">{}<span class="unseen"> unread</span></span>'
+    more = 'aria-label="More, {} unread in Conversations"'
+    assert badge.format(2) in reader.get("/").text
+    assert more.format(2) in reader.get("/about").text
+    assert " unread</span>" not in other.get("/").text
+    # Who opens the post has read it; what asks for the head alone has not.
+    path = f"/@{bob.username}/{first['id']}"
+    assert reader.head(path).status_code == 200
+    assert badge.format(2) in reader.get("/").text
+    assert badge.format(1) in reader.get(path).text
+    assert badge.format(1) in reader.get("/").text
+    assert [one["unread"] for one in ann.get("/api/v1/conversations")] == [True, False]
+    # A page that shows the reader as last seen hears of it.
+    for one in ann.get("/api/v1/conversations"):
+        ann.do(f"/api/v1/conversations/{one['id']}/read")
+    assert " unread</span>" not in reader.get("/").text
+    assert other.get(path).status_code == 200

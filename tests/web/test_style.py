@@ -10,6 +10,7 @@ import pytest
 
 import stormpetrel.web.notifications
 import stormpetrel.web.render
+from stormpetrel.model.initial import TINTS
 from stormpetrel.web.assets import ASSETS
 
 WEB = Path(stormpetrel.web.render.__file__).parent
@@ -78,9 +79,9 @@ def test_text_is_readable_on_its_ground(scheme, text, ground):
 
 
 def test_letters_are_readable_on_every_avatar():
-    tints = re.findall(r"\.tint-\d+ \{ background: (#[0-9a-f]{6})", STYLE)
-    assert len(tints) == stormpetrel.web.render.AVATAR_COLOURS
-    assert min(contrast("#ffffff", tint) for tint in tints) >= 4.5
+    tints = re.findall(r"\.tint-(\d+) \{ background: (#[0-9a-f]{6})", STYLE)
+    assert tints == [(str(position), tint) for position, tint in enumerate(TINTS)]
+    assert min(contrast("#ffffff", tint) for tint in TINTS) >= 4.5
 
 
 class Tags(HTMLParser):

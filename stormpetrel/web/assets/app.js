@@ -5,31 +5,25 @@
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const one = (selector, root = document) => root.querySelector(selector);
 
-  // Times: "5 min" instead of a date, as long as that says more.
+  // Times: "5 min ago" instead of a date, for a week. The date and the zone stay in the tooltip.
 
   const MINUTE = 60, HOUR = 3600, DAY = 86400;
-  const sameYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
-  const otherYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
-  const exactly = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeStyle: "short" });
 
-  const ago = (at, now) => {
-    const seconds = (now - at) / 1000;
-    if (seconds < MINUTE) return "now";
-    if (seconds < HOUR) return `${Math.floor(seconds / MINUTE)} min`;
-    if (seconds < DAY) return `${Math.floor(seconds / HOUR)} h`;
-    if (seconds < 7 * DAY) return `${Math.floor(seconds / DAY)} d`;
-    return (at.getFullYear() === now.getFullYear() ? sameYear : otherYear).format(at);
+  const ago = (seconds) => {
+    if (seconds < MINUTE) return "just now";
+    if (seconds < HOUR) return `${Math.floor(seconds / MINUTE)} min ago`;
+    if (seconds < DAY) return `${Math.floor(seconds / HOUR)} h ago`;
+    return `${Math.floor(seconds / DAY)} d ago`;
   };
 
   const showTimes = () => {
-    const now = new Date();
-    for (const time of all("time[datetime*='T']")) {
-      const at = new Date(time.dateTime);
-      const text = ago(at, now);
-      if (time.textContent !== text) time.textContent = text;
-      if (!time.dataset.exact) {
-        time.dataset.exact = "yes";
-        time.title = exactly.format(at);
+    for (const time of all("time.when")) {
+      const seconds = (Date.now() - new Date(time.dateTime)) / 1000;
+      // A page that stays open for a week goes back to the date.
+      const text = seconds < 7 * DAY ? ago(seconds) : time.title;
+      if (seconds < 7 * DAY || time.dataset.ago) {
+        time.dataset.ago = "yes";
+        if (time.textContent !== text) time.textContent = text;
       }
     }
   };

@@ -1,0 +1,301 @@
+"""Every page as axe-core judges it, in a real browser: wide and narrow, light and dark, for each kind of reader.
+
+A page that the routes have and PAGES has not fails the first test.
+"""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import quote
+
+import pyotp
+import pytest
+
+from stormpetrel.http.routing import Actor
+from stormpetrel.model.mail import Purpose
+from stormpetrel.web.routes import ROUTES
+from tests.instance import running_instance
+from tests.parts import NODE, require
+from tests.people import PASSWORD, place_of
+from tests.web.lived_in import APP_BACK, OUT_OF_BAND, live_in
+from tests.web.test_mails import link_of
+
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+TIMEOUT_MS = 10_000
+
+PAGES = {
+    "/": ("visitor /", "member /", "admin /", "stranger /"),
+    "/public": ("visitor /public", "member /public"),
+    "/tags/{name}": ("visitor /tags/hello", "member /tags/unused"),
+    "/@{name}": ("visitor /@{name}", "member /@{name}", "stranger /@{name}", "admin /@{name}"),
+    "/@{name}/with_replies": ("visitor /@{name}/with_replies",),
+    "/@{name}/followers": ("visitor /@{name}/followers",),
+    "/@{name}/following": ("member /@{name}/following",),
+    "/@{name}/{id}": ("visitor /@{name}/{id}", "member /@{name}/{id}", "member /@{name}/1"),
+    "/@{name}/{id}/embed": ("visitor /@{name}/{id}/embed",),
+    "/@{name}/{id}/history": ("visitor /@{name}/{id}/history",),
+    "/about": ("visitor /about", "member /about"),
+    "/explore": ("visitor /explore", "member /explore"),
+    "/search": ("visitor /search?q=ada", "member /search?q=hello", "member /search"),
+    "/profile": ("member /profile",),
+    "/bookmarks": ("member /bookmarks",),
+    "/favourites": ("member /favourites",),
+    "/notifications": ("member /notifications", "admin /notifications"),
+    "/conversations": ("member /conversations", "admin /conversations"),
+    "/follow_requests": ("member /follow_requests",),
+    "/compose": ("member /compose", "member /compose?in_reply_to={id}"),
+    "/posts/{id}/edit": ("member /posts/{id}/edit",),
+    "/posts/{id}/delete": ("member /posts/{id}/delete",),
+    "/posts/{id}/report": ("stranger /posts/{id}/report",),
+    "/people/{id}/report": ("member /people/{account}/report",),
+    "/settings/profile": ("member /settings/profile",),
+    "/lists": ("member /lists",),
+    "/lists/{id}": ("member /lists/{list}",),
+    "/settings/filters": ("member /settings/filters",),
+    "/settings/filters/{id}": ("member /settings/filters/{filter}",),
+    "/auth/sign_in": ("visitor /auth/sign_in",),
+    "/auth/sign_up": ("visitor /auth/sign_up",),
+    "/auth/password": ("member /auth/password",),
+    "/auth/password/new": ("visitor /auth/password/new",),
+    "/auth/mail_sent": ("visitor /auth/mail_sent",),
+    "/auth/confirm": ("visitor /auth/confirm?token={confirm}",),
+    "/auth/password/edit": ("visitor /auth/password/edit?token={reset}",),
+    "/auth/sign_in/mail": ("visitor /auth/sign_in/mail",),
+    "/auth/sign_in/link": ("visitor /auth/sign_in/link?token={link}",),
+    "/auth/sign_in/second": ("visitor /auth/sign_in/second",),
+    "/settings/security": ("member /settings/security",),
+    "/settings/account": ("member /settings/account",),
+    "/settings/delete": ("member /settings/delete",),
+    "/oauth/authorize": ("member /oauth/authorize?{consent}",),
+    "/oauth/authorize/": ("member /oauth/authorize/?{consent}",),
+    "/admin": ("admin /admin", "member /admin"),
+    "/admin/sign_ups": ("admin /admin/sign_ups",),
+    "/admin/texts": ("admin /admin/texts",),
+    "/admin/reports": ("admin /admin/reports",),
+    "/admin/reports/{id}": ("admin /admin/reports/{report}",),
+    "/admin/people/{id}": ("admin /admin/people/{account}",),
+    "/admin/log": ("admin /admin/log",),
+}
+"""Path of a route → visits to it: a viewer and an address. Ada is the member; the stranger does not know her."""
+
+REFUSED = {"member /@{name}/1": 404, "member /admin": 403}
+"""Visits that a page of an error answers, with its status."""
+
+NO_PAGES = {
+    "/tags/{name}/feed.atom",
+    "/@{name}/feed.atom",
+    "/assets/{name}",
+    "/media/{key}",
+    "/favicon.ico",
+    "/robots.txt",
+    "/manifest.webmanifest",
+}
+"""Files and feeds, for programs to read."""
+
+LOOKS = ((DESKTOP, "light"), (PHONE, "dark"))
+"""Every page in each of these, in the second with all that can be unfolded."""
+MORE_LOOKS = ((PHONE, "light"), (DESKTOP, "dark"))
+"""The colours of RICH pages in these, too: between them they have every kind of element."""
+RICH = {
+    "/",
+    "/public",
+    "/@{name}",
+    "/@{name}/{id}",
+    "/notifications",
+    "/conversations",
+    "/admin/reports/{id}",
+}
+JUDGE = """async (only) => {
+  const found = await axe.run(document, {
+    preload: false, reporter: "no-passes",
+    ...(only.length ? { runOnly: { type: "rule", values: only } } : {}),
+  });
+  return found.violations.flatMap((rule) => rule.nodes.map((node) =>
+    `${rule.id}: ${node.target.join(" ")} ${node.html.slice(0, 160)}`));
+}"""
+"""What axe-core finds on the page: one line each. `only`: names of rules, or none for all."""
+COLOURS = ["color-contrast", "link-in-text-block"]
+OPEN_ALL = "for (const one of document.querySelectorAll('main details')) one.open = true"
+
+
+@pytest.fixture(scope="module")
+def axe():
+    require("node")
+    return (NODE / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def lived_in(tmp_path_factory, sqlite_template):
+    """A running instance for this file; what stores differ in is tested without a browser."""
+    require("ffmpeg")
+    directory = tmp_path_factory.mktemp("lived_in")
+    database = directory / "stormpetrel.db"
+    database.write_bytes(sqlite_template.read_bytes())
+    settings = {"web_workers": 1, "registration": "approval"}
+    url = f"sqlite:///{database}"
+    with running_instance(directory, url, **settings) as instance, place_of(instance, url) as place:
+        made = live_in(place, directory)
+        consent = f"response_type=code&client_id={made.values['client']}&scope=read&redirect_uri="
+        made.values |= {
+            "consent": consent + quote(APP_BACK, safe=""),
+            "out_of_band": consent + OUT_OF_BAND,
+            "reset": link_of(place, made.ada.id, Purpose.RESET),
+            "link": link_of(place, made.ada.id, Purpose.SIGN_IN),
+            "confirm": link_of(place, made.ada.id, Purpose.ADDRESS),
+        }
+        yield made
+
+
+def window(browser, lived_in, axe, person=None):
+    """A page of a browser in which the person is signed in, with axe-core in it.
+
+    Nothing fades in it, so no rule meets something half faded.
+    """
+    context = browser.new_context(
+        base_url=lived_in.place.base_url, viewport=DESKTOP, color_scheme="light", reduced_motion="reduce"
+    )
+    context.set_default_timeout(TIMEOUT_MS)
+    context.add_init_script(axe)
+    if person is not None:
+        cookies = lived_in.place.browser_session(person).cookies
+        context.add_cookies(
+            [
+                {"name": name, "value": value, "url": lived_in.place.base_url}
+                for name, value in cookies.items()
+            ]
+        )
+    return context.new_page()
+
+
+def judged(page, where, *, rich=False):
+    """What axe-core finds on the page that is open, in every look: a list of lines."""
+    found = set()
+    for size, scheme in LOOKS + (MORE_LOOKS if rich else ()):
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=scheme)
+        if size is PHONE:
+            page.evaluate(OPEN_ALL)
+        only = [] if (size, scheme) in LOOKS else COLOURS
+        found |= {f"{where}: {line}" for line in page.evaluate(JUDGE, only)}
+    page.set_viewport_size(DESKTOP)
+    page.emulate_media(color_scheme="light")
+    return sorted(found)
+
+
+def test_every_page_that_the_routes_have_is_looked_at():
+    paths = {route.path for route in ROUTES if route.method == "GET"}
+    assert paths == set(PAGES) | NO_PAGES
+    members = {route.path for route in ROUTES if route.actor is Actor.ACCOUNT}
+    for path, visits in PAGES.items():
+        viewers = {visit.partition(" ")[0] for visit in visits}
+        assert viewers - {"visitor"} if path in members else viewers, path
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("viewer", ["visitor", "member", "stranger", "admin"])
+def test_axe_finds_nothing_wrong_on_any_page(browser, lived_in, axe, viewer):
+    people = {"member": lived_in.ada, "admin": lived_in.admin, "stranger": lived_in.stranger}
+    page = window(browser, lived_in, axe, people.get(viewer))
+    found = []
+    for path, visit in [(path, visit) for path, visits in PAGES.items() for visit in visits]:
+        who, _, address = visit.partition(" ")
+        if who == viewer:
+            answer = page.goto(address.format_map(lived_in.values))
+            assert answer.status == REFUSED.get(visit, 200), visit
+            found += judged(page, visit, rich=path in RICH)
+    page.context.close()
+    assert found == [], "\n".join(found)
+
+
+def send(page, button):
+    """Presses a button of the page, whatever the browser thinks of its fields, and waits for the answer."""
+    page.evaluate("for (const one of document.forms) one.noValidate = true")
+    with page.expect_navigation():
+        page.locator("main").get_by_role("button", name=button).first.click()
+
+
+def test_axe_finds_nothing_wrong_on_what_answers_a_visitor(browser, lived_in, axe):
+    found = []
+    page = window(browser, lived_in, axe)
+    page.goto("/auth/sign_in")
+    page.fill("#user_email", lived_in.stranger.username)
+    page.fill("#user_password", "a wrong guess")
+    send(page, "Sign in")
+    page.get_by_role("alert").wait_for()
+    found += judged(page, "a wrong password")
+    page.goto("/auth/sign_up")
+    send(page, "Ask to join")
+    page.get_by_role("alert").wait_for()
+    found += judged(page, "a sign-up with mistakes")
+    for field, typed in {"username": "late_1", "email": "late@example.org", "password": PASSWORD}.items():
+        page.fill(f"#user_{field}", typed)
+    page.fill("#user_reason", "To read")
+    page.check("#user_agreement")
+    send(page, "Ask to join")
+    page.get_by_role("heading", name="Thank you").wait_for()
+    found += judged(page, "a sign-up that waits")
+    page.context.close()
+    assert found == [], "\n".join(found)
+
+
+def test_axe_finds_nothing_wrong_on_second_factors(browser, lived_in, axe):
+    found = []
+    careful = lived_in.place.person("Careful")
+    page = window(browser, lived_in, axe, careful)
+    page.goto("/settings/security")
+    page.locator("#password_app").fill(PASSWORD)
+    send(page, "Set up an app")
+    app = pyotp.TOTP(page.locator("code").first.inner_text().replace(" ", ""))
+    found += judged(page, "an app that is set up")
+    page.fill("#code", app.at(time.time()))
+    send(page, "Confirm")
+    page.get_by_role("heading", name="Your recovery codes").wait_for()
+    found += judged(page, "recovery codes")
+    page.goto("/settings/security")
+    found += judged(page, "second factors")
+    page.context.close()
+    page = window(browser, lived_in, axe)
+    page.goto("/auth/sign_in")
+    page.fill("#user_email", careful.username)
+    page.fill("#user_password", PASSWORD)
+    send(page, "Sign in")
+    page.get_by_role("heading", name="One more step").wait_for()
+    found += judged(page, "the second step")
+    page.context.close()
+    assert found == [], "\n".join(found)
+
+
+def test_axe_finds_nothing_wrong_on_what_answers_a_member_or_opens(browser, lived_in, axe):
+    found = []
+    page = window(browser, lived_in, axe, lived_in.ada)
+    page.goto("/settings/filters")
+    send(page, "Make the filter")
+    page.get_by_role("alert").wait_for()
+    found += judged(page, "a filter with mistakes")
+    page.goto("/")
+    page.fill("#compose-text", "y" * 501)
+    send(page, "Post")
+    page.get_by_role("alert").wait_for()
+    found += judged(page, "a post that is too long")
+    page.goto(f"/oauth/authorize?{lived_in.values['out_of_band']}")
+    send(page, "Allow")
+    page.locator("#code").wait_for()
+    found += judged(page, "a code to type into an app")
+    page.goto("/")
+    page.set_viewport_size(PHONE)
+    page.locator(".more-menu summary").click()
+    found += [f"the menu on a phone: {line}" for line in page.evaluate(JUDGE, [])]
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    found += judged(page, "the list of keys")
+    page.context.close()
+    assert found == [], "\n".join(found)
+
+
+def test_axe_finds_nothing_wrong_on_the_status_page(browser, lived_in, axe):
+    page = window(browser, lived_in, axe)
+    page.goto(lived_in.place.instance.status_url)
+    found = judged(page, "status", rich=True)
+    page.context.close()
+    assert found == [], "\n".join(found)
