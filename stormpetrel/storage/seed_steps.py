@@ -23,7 +23,8 @@ _COUNT_PEOPLE = sql(
         followers_count = (SELECT count(*) FROM follows WHERE followed_id = accounts.id),
         following_count = (SELECT count(*) FROM follows WHERE follower_id = accounts.id),
         posts_count = (SELECT count(*) FROM posts WHERE author_id = accounts.id),
-        last_post_at_ms = (SELECT coalesce(max(created_at_ms), 0) FROM posts WHERE author_id = accounts.id)
+        last_post_at_ms = (SELECT coalesce(max(created_at_ms), 0) FROM posts WHERE author_id = accounts.id),
+        last_post_day = (SELECT coalesce(max(created_at_ms), 0) FROM posts WHERE author_id = accounts.id) / 86400000
     WHERE id IN :ids[]"""
 )
 _COUNT_POSTS = sql(
