@@ -89,17 +89,17 @@ def place(
 
 LARGE_DIRECTORY = Path(tempfile.gettempdir()) / "stormpetrel-large"
 """Where the large place is kept: seeding it takes some minutes."""
-LARGE = (200_000, 2_000_000, 20)
-"""Its accounts, posts and mean follows; its reader follows 200."""
+LARGE = (200_000, 2_000_000)
+"""Its accounts and posts; mean 20 follows, its reader follows 200."""
 
 
 @contextmanager
-def large(directory: Path, *, size: tuple[int, int, int] = LARGE, **settings: str) -> Iterator[Place]:
+def large(directory: Path, *, size: tuple[int, int] = LARGE, **settings: str) -> Iterator[Place]:
     """The large place in `directory`, seeded when it is not there yet and kept afterwards."""
     directory.mkdir(exist_ok=True)
     done = directory / "seeded"
     reader = ["--reader", "reader", "--reader-follows", "200"]
-    seeding = [] if done.exists() else [[*seed(*size), *reader]]
+    seeding = [] if done.exists() else [[*seed(*size, 20), *reader]]
     with place(directory, *seeding, **settings) as running:
         done.touch()
         yield running
