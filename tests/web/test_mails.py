@@ -460,3 +460,10 @@ def test_a_new_password_by_a_link_confirms_the_address_too(confirming):
         link = link_in(next_mail(place, "Lomi@example.org", count=2), place)
         send(browser, browser.get(link), "/auth/password/edit", {"user[password]": NEW})
         assert sign_in(browser, "Lomi", NEW).status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/auth/mail_sent", "/auth/password/new", "/auth/sign_in/mail"])
+def test_a_place_that_sends_no_mails_says_so_where_one_is_asked_for(place, path):
+    page = place.visitor.get(path).text
+    assert "sends no mails at the moment" in page
+    assert "is on its way" not in page
