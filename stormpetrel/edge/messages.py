@@ -181,14 +181,15 @@ class MessageReader(EdgeConnection):
             return
         path = self._path
         credentials = None
-        if self._query or b"authorization" in facts or b"cookie" in facts or b"upgrade" in facts:
+        has_query = may_have_token(self._query)
+        if has_query or b"authorization" in facts or b"cookie" in facts or b"upgrade" in facts:
             authorization = facts.get(b"authorization")
             if authorization is None and b"upgrade" in facts and b"access_token=" not in self._query:
                 # Where a browser's WebSocket can put a token: it cannot set other headers.
                 offered = facts.get(b"sec-websocket-protocol", b"").partition(b",")[0].strip()
                 authorization = b"Bearer " + offered if offered else None
             if authorization is not None or not path.startswith(SAME_FOR_ALL):
-                credentials = self._credentials(authorization, facts.get(b"cookie"))
+                credentials = self._credentials(authorization, facts.get(b"cookie"), has_query=has_query)
         if credentials is None:
             self._visit = self._nobody
         else:
@@ -230,11 +231,15 @@ class MessageReader(EdgeConnection):
                 is_introduced=has_visitor_cookie(facts.get(b"cookie")),
             )
 
-    def _credentials(self, authorization: bytes | None, cookie: bytes | None) -> Credentials | None:
-        """Return the message's credentials; those of the last one where the connection repeats its headers."""
-        query = self._query
-        if query and may_have_token(query):
-            return credentials_of(authorization, cookie, query)
+    def _credentials(
+        self, authorization: bytes | None, cookie: bytes | None, *, has_query: bool
+    ) -> Credentials | None:
+        """Return the message's credentials; those of the last one where the connection repeats its headers.
+
+        `has_query`: its query may have a token.
+        """
+        if has_query:
+            return credentials_of(authorization, cookie, self._query)
         if authorization != self._last_authorization or cookie != self._last_cookie:
             found = credentials_of(authorization, cookie, b"")
             if len(authorization or b"") + len(cookie or b"") > LAST_BYTES:
