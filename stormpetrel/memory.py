@@ -8,7 +8,6 @@ dropped and costs one query when they come back.
 from __future__ import annotations
 
 import asyncio
-import time
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -30,7 +29,7 @@ from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Flags
 from stormpetrel.model.timeline import REPEAT_ENTRIES, Item, Taste, first_certain, repeats, without_repeats
-from stormpetrel.rules import instance, posts, timelines
+from stormpetrel.rules import posts, timelines
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.database import Database
 from stormpetrel.storage.hot import hot
@@ -406,33 +405,3 @@ class ReaderFlags:
                         changed.add(EVERYTHING)
             case _:
                 pass
-
-
-COUNTS_S = 10.0
-"""The numbers of people and posts may be this old: they are counted through all accounts."""
-
-
-class PlaceCounts:
-    """How many people and posts there are, counted at most once in COUNTS_S, however many ask."""
-
-    def __init__(self, database: Database, *, clock_s: Callable[[], float] = time.monotonic) -> None:
-        self._database = database
-        self._clock_s = clock_s
-        self._counting: asyncio.Task[instance.InstanceCounts] | None = None
-        self._until_s = 0.0
-
-    async def now(self, *, now_ms: int) -> instance.InstanceCounts:
-        """The counts, COUNTS_S old at most. Raises Busy when they cannot be read."""
-        counting = self._counting
-        if counting is None or counting.cancelled() or self._clock_s() >= self._until_s:
-            counting = self._counting = asyncio.ensure_future(
-                self._database.read(instance.counts, now_ms=now_ms)
-            )
-            self._until_s = self._clock_s() + COUNTS_S
-        try:
-            # One who leaves must not take the answer away from the others who wait for it.
-            return await asyncio.shield(counting)
-        except Exception:
-            if self._counting is counting:
-                self._counting = None
-            raise

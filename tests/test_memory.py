@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from stormpetrel.errors import Busy
-from stormpetrel.memory import COUNTS_S, LOADED_IDS, MAX_FLAGS, MAX_IDS, HomeLists, PlaceCounts, ReaderFlags
+from stormpetrel.memory import LOADED_IDS, MAX_FLAGS, MAX_IDS, HomeLists, ReaderFlags
 from stormpetrel.model.event import AllChanged, Event, PostCreated, RelationshipChanged
 from stormpetrel.model.page import Page
 from stormpetrel.rules import posts, timelines
@@ -395,53 +394,6 @@ def test_flags_stay_bounded(store: Store) -> None:
 
 
 # How large the place is ------------------------------------------------------------------------------------
-
-
-def test_however_many_ask_the_place_is_counted_once_in_a_while(store: Store) -> None:
-    async def body(watched: Watched) -> None:
-        at_s = [0.0]
-        counts = PlaceCounts(watched.database, clock_s=lambda: at_s[0])
-        store.person()
-        reads = watched.database.reads
-        found = await asyncio.gather(*(counts.now(now_ms=store.now_ms) for _ in range(5)))
-        assert watched.database.reads == reads + 1
-        store.person()
-        at_s[0] = COUNTS_S - 0.1
-        assert await counts.now(now_ms=store.now_ms) == found[0]
-        at_s[0] = COUNTS_S
-        assert (await counts.now(now_ms=store.now_ms)).users == found[0].users + 1
-
-    watched(store, body)
-
-
-def test_who_leaves_does_not_stop_the_counting_for_others(store: Store) -> None:
-    async def body(watched: Watched) -> None:
-        counts = PlaceCounts(watched.database)
-        gate = asyncio.Event()
-        watched.database.gates = [gate]
-        first, second = (asyncio.create_task(counts.now(now_ms=store.now_ms)) for _ in range(2))
-        while watched.database.gates:
-            await asyncio.sleep(0)
-        first.cancel()
-        gate.set()
-        assert (await second).users >= 0
-        assert first.cancelled()
-
-    watched(store, body)
-
-
-def test_a_count_that_failed_is_tried_again_by_the_next_who_asks(store: Store) -> None:
-    async def body(watched: Watched) -> None:
-        failing = Database(store.url)
-        await failing.open()
-        await failing.close()
-        counts = PlaceCounts(failing)
-        with pytest.raises(Busy):
-            await counts.now(now_ms=store.now_ms)
-        counts._database = watched.database
-        assert (await counts.now(now_ms=store.now_ms)).users >= 0
-
-    watched(store, body)
 
 
 def test_a_boost_is_left_out_while_its_post_is_among_the_40_entries_before_it(store: Store) -> None:

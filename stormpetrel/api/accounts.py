@@ -23,10 +23,10 @@ from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json, paged
 from stormpetrel.http.uploads import a_file, profile_with_pictures
 from stormpetrel.media.job import Purpose
-from stormpetrel.memory import COUNTS_S
 from stormpetrel.model.account import Account, Field, ProfileChange
 from stormpetrel.model.page import Page
 from stormpetrel.model.relationship import Relationship
+from stormpetrel.place_counts import COUNTS_S
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import relationships as rules
 from stormpetrel.rules import search as search_rules

@@ -54,7 +54,6 @@ from stormpetrel.http.response import Response, json
 from stormpetrel.http.site import Site
 from stormpetrel.media import films
 from stormpetrel.media.formats import FILM_TYPES, PICTURE_TYPES, SERVED_TYPES
-from stormpetrel.memory import COUNTS_S
 from stormpetrel.model.account import (
     MAX_DISPLAY_NAME,
     MAX_FIELD_CHARACTERS,
@@ -65,13 +64,12 @@ from stormpetrel.model.account import Account as ModelAccount
 from stormpetrel.model.media import MAX_DESCRIPTION
 from stormpetrel.model.moderation import InstanceRule, InstanceText
 from stormpetrel.model.text import LINK_CHARACTERS
+from stormpetrel.place_counts import ACTIVITY_S, COUNTS_S
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import instance as rules
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 
-ACTIVITY_S = 3600.0
-"""The use by week may be this old: it is counted through all posts of three months."""
 NODEINFO_SCHEMA = "http://nodeinfo.diaspora.software/ns/schema/2.0"
 
 _LANGUAGE_NAMES = {
@@ -251,9 +249,7 @@ async def v2(request: Request) -> Response:
 @answers(list[Activity])
 async def activity(request: Request) -> Response:
     """Use of this place by week: posts, accounts that posted, and sign-ups; the current week first"""
-    weeks = await request.site.database.read_slow(
-        request.reader_id or 0, rules.activity, now_ms=request.now_ms
-    )
+    weeks = await request.site.activity.now(now_ms=request.now_ms)
     request.keep_hot("instance", ttl_s=ACTIVITY_S)
     return json(
         [

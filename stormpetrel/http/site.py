@@ -12,9 +12,11 @@ from stormpetrel.edge.cache import HotCache
 from stormpetrel.heavy import Heavy
 from stormpetrel.http.passwords import Passwords
 from stormpetrel.media.uploads import Uploads
-from stormpetrel.memory import HomeLists, PlaceCounts, ReaderFlags
+from stormpetrel.memory import HomeLists, ReaderFlags
 from stormpetrel.model.mail import NewLink, new_link
+from stormpetrel.place_counts import Recounted
 from stormpetrel.reader_filters import ReaderFilters
+from stormpetrel.rules.instance import InstanceCounts, Week
 from stormpetrel.shield.identify import TokenTable
 from stormpetrel.storage.database import Database
 
@@ -42,7 +44,8 @@ class Site:
     home: HomeLists
     flags: ReaderFlags
     filters: ReaderFilters
-    counts: PlaceCounts
+    counts: Recounted[InstanceCounts]
+    activity: Recounted[list[Week]]
     passwords: Passwords
     secret: bytes
     base_url: str

@@ -43,9 +43,24 @@ class InstanceCounts:
     active_month: int
 
 
-def counts(connection: Connection, *, now_ms: int) -> InstanceCounts:
-    """Counted anew; callers keep the answer for a while."""
-    return InstanceCounts(*accounts.counts(connection, since_ms=now_ms - MONTH_MS))
+@dataclass(frozen=True, slots=True)
+class CountedPart:
+    """Accounts that are active, and their posts; `last_id`: where the next part begins, None after the last."""
+
+    users: int
+    posts: int
+    last_id: int | None
+
+
+def count_some(connection: Connection, *, after_id: int, most: int) -> CountedPart:
+    """Count the next `most` accounts: all at once would hold up other reads of a large place."""
+    users, posts, last_id = accounts.count_some(connection, after_id=after_id, most=most)
+    return CountedPart(users, posts, last_id)
+
+
+def active_month(connection: Connection, *, now_ms: int) -> int:
+    """Return how many accounts have posted in the last 30 days."""
+    return accounts.count_active(connection, since_ms=now_ms - MONTH_MS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +73,16 @@ class Week:
     sign_ups: int
 
 
-def activity(connection: Connection, *, now_ms: int) -> list[Week]:
-    """Return the use of the last ACTIVITY_WEEKS weeks, the current one first."""
+def week_starts(now_ms: int) -> list[int]:
+    """Return when the last ACTIVITY_WEEKS weeks began, the current one first; in ms since 1970."""
     # 1 January 1970 was a Thursday.
     monday_ms = now_ms - (now_ms + 3 * DAY_MS) % WEEK_MS
-    starts = [monday_ms - week * WEEK_MS for week in range(ACTIVITY_WEEKS)]
-    return [
-        Week(start_ms, *accounts.activity(connection, from_ms=start_ms, until_ms=start_ms + WEEK_MS))
-        for start_ms in starts
-    ]
+    return [monday_ms - week * WEEK_MS for week in range(ACTIVITY_WEEKS)]
+
+
+def week(connection: Connection, *, start_ms: int) -> Week:
+    """Return the use of the week that began then."""
+    return Week(start_ms, *accounts.activity(connection, from_ms=start_ms, until_ms=start_ms + WEEK_MS))
 
 
 def contact(connection: Connection) -> Account | None:

@@ -115,12 +115,14 @@ _ACTIVITY = sql(
     "(SELECT count(DISTINCT author_id) FROM posts WHERE id >= :low_id AND id < :high_id), "
     "(SELECT count(*) FROM accounts WHERE id >= :low_id AND id < :high_id AND state = 'active' AND domain = '')"
 )
-_ADMIN_IDS = sql("SELECT account_id FROM users WHERE role = 'admin' ORDER BY account_id")
-_COUNTS = sql(
-    "SELECT (SELECT count(*) FROM accounts WHERE state = 'active' AND domain = ''), "
-    "(SELECT coalesce(sum(posts_count), 0) FROM accounts WHERE state = 'active'), "
-    "(SELECT count(*) FROM accounts WHERE state = 'active' AND domain = '' AND last_post_day > :since_day)"
+# The first condition is that of the index.
+_ADMIN_IDS = sql("SELECT account_id FROM users WHERE role <> 'member' AND role = 'admin' ORDER BY account_id")
+_COUNT_SOME = sql(
+    "SELECT coalesce(sum(CASE WHEN s.state = 'active' THEN 1 ELSE 0 END), 0), "
+    "coalesce(sum(CASE WHEN s.state = 'active' THEN s.posts_count ELSE 0 END), 0), count(*), max(s.id) "
+    "FROM (SELECT id, state, posts_count FROM accounts WHERE id > :after_id ORDER BY id LIMIT :count) s"
 )
+_COUNT_ACTIVE = sql("SELECT count(*) FROM accounts WHERE state = 'active' AND last_post_day > :since_day")
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,8 +421,15 @@ def activity(connection: Connection, *, from_ms: int, until_ms: int) -> tuple[in
     return int(row[0]), int(row[1]), int(row[2])
 
 
-def counts(connection: Connection, *, since_ms: int) -> tuple[int, int, int]:
-    """(accounts, posts, accounts that posted on a day after that of `since_ms`)."""
-    row = connection.one(_COUNTS, since_day=since_ms // DAY_MS)
+def count_some(connection: Connection, *, after_id: int, most: int) -> tuple[int, int, int | None]:
+    """Return (active accounts, their posts, last id) of the next `most` accounts; no id after the last."""
+    row = connection.one(_COUNT_SOME, after_id=after_id, count=most)
     assert row is not None
-    return int(row[0]), int(row[1]), int(row[2])
+    return int(row[0]), int(row[1]), int(row[3]) if row[2] == most else None
+
+
+def count_active(connection: Connection, *, since_ms: int) -> int:
+    """Return how many active accounts posted on a day after that of `since_ms`."""
+    row = connection.one(_COUNT_ACTIVE, since_day=since_ms // DAY_MS)
+    assert row is not None
+    return int(row[0])

@@ -301,18 +301,6 @@ def test_the_directory_lists_who_wants_to_be_found_last_post_first(store: Store)
     assert [account.id for account in rules.directory(store.connection, limit=10, offset=1)] == [quiet]
 
 
-def test_the_place_counts_who_is_there_and_what_they_posted(store: Store) -> None:
-    active, idle, suspended = (sign_up(store, name).id for name in ("active", "idle", "gone"))
-    store.post(idle)
-    store.now_ms += instance.MONTH_MS
-    store.post(active)
-    store.post(suspended)
-    sign_up(store, "waiting", registration="approval")
-    store.do(rules.suspend, account_id=suspended)
-    found = instance.counts(store.connection, now_ms=store.now_ms)
-    assert (found.users, found.posts, found.active_month) == (2, 2, 1)
-
-
 def test_the_contact_is_the_first_admin_who_is_there(store: Store) -> None:
     assert instance.contact(store.connection) is None
     first, second = (sign_up(store, name, role=Role.ADMIN).id for name in ("first", "second"))
