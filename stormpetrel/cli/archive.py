@@ -110,6 +110,19 @@ class _Hashing:
         return self._position
 
 
+def _packing(raw: IO[bytes]) -> gzip.GzipFile:
+    """A gzip writer for what follows, by ISA-L: 4 s of CPU a gigabyte of database, which becomes 31 % of its size.
+
+    The standard library's takes 41 s for 29 % at level 6, and 99 s at its usual 9.
+    """
+    from isal import igzip
+
+    packing: gzip.GzipFile = igzip.IGzipFile(  # type: ignore[no-untyped-call]  # its types are only half there
+        filename="", fileobj=raw, mode="wb", compresslevel=3, mtime=0
+    )
+    return packing
+
+
 class ArchiveWriter:
     """A backup in the making: `work` is a folder beside it for what is not yet in it.
 
@@ -136,7 +149,7 @@ class ArchiveWriter:
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(mode=0o700)
         packed = path.name.endswith((".gz", ".tgz"))
-        self._packed = gzip.GzipFile(filename="", fileobj=self._raw, mode="wb", mtime=0) if packed else None
+        self._packed = _packing(self._raw) if packed else None
         stream: Any = self._packed or self._raw
         self._stream = _Hashing(stream)
         # Closed in `finish`; a tar that gets no end is none.

@@ -257,12 +257,12 @@ def test_one_bit_that_flips_is_noticed_wherever_it_is(sound, name):
     for at in sorted(places):
         damaged = flipped(path, at)
         if name.endswith(".gz") and unpacked(damaged) == unpacked(path):
-            # Bits that gzip does not use: when it was made, on what system, what fills the last byte.
+            # Bits that do not matter: when it was made, on what system, codes of bytes that do not occur.
             harmless += 1
             continue
         with pytest.raises((Damaged, SetupError)):
             archive.read_archive(damaged)
-    assert harmless < 5
+    assert harmless < len(places) / 20
     assert archive.read_archive(path).media_count == 1
 
 
