@@ -196,6 +196,7 @@ def body_limits(config: Config) -> Callable[[bytes], int]:
         b"/api/v2/media": files,
         b"/compose": files,
         b"/api/v1/accounts/update_credentials": pictures,
+        b"/api/v1/profile": pictures,
         b"/settings/profile": pictures,
     }
     by_prefix = (

@@ -53,8 +53,8 @@ METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     (
         "profile, bookmarks, favourites, mutes, blocks, preferences",
         (
-            ("GET /api/v1/profile", "of 4.6; `accounts/verify_credentials` says the same"),
-            ("PATCH /api/v1/profile", "of 4.6; `accounts/update_credentials` does the same"),
+            ("GET /api/v1/profile", ""),
+            ("PATCH /api/v1/profile", ""),
             ("DELETE /api/v1/profile/avatar", ""),
             ("DELETE /api/v1/profile/header", ""),
             ("GET /api/v1/bookmarks", ""),

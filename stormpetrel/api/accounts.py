@@ -94,6 +94,12 @@ class CredentialsInput(msgspec.Struct):
 @answers(entities.CredentialAccount, takes=CredentialsInput)
 async def update_credentials(request: Request) -> Response:
     """Change one's own profile"""
+    await change_profile(request)
+    return await _credential_account(request)
+
+
+async def change_profile(request: Request) -> None:
+    """Change the profile as the request says. Raises Invalid, and nothing changes."""
     given = await request.input(CredentialsInput)
     files: dict[Purpose, UploadFile | None] = {
         "avatar": a_file(given.avatar, "avatar"),
@@ -115,7 +121,6 @@ async def update_credentials(request: Request) -> Response:
     )
     sent: dict[Purpose, UploadFile | None] = {purpose: file for purpose, file in files.items() if file}
     await profile_with_pictures(request, change, sent)
-    return await _credential_account(request)
 
 
 def _fields(given: list[FieldInput] | dict[str, FieldInput] | None) -> tuple[Field, ...] | None:

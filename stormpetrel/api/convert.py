@@ -16,9 +16,11 @@ from stormpetrel.api.entities import (
     AccountField,
     Approval,
     CredentialAccount,
+    FeaturedTag,
     Marker,
     Poll,
     PollOption,
+    Profile,
     Relationship,
     Role,
     Source,
@@ -184,6 +186,29 @@ def credential_account(
             indexable=own.indexable,
         ),
         role=_ROLES[ModelRole(role)],
+    )
+
+
+def profile(own: ModelAccount, *, featured_tags: list[FeaturedTag], base_url: str) -> Profile:
+    """Return one's own profile as one wrote it: plain text, and null where there is no picture."""
+
+    def picture(key: str) -> str | None:
+        return media_url(key, base_url) if key else None
+
+    return Profile(
+        id=str(own.id),
+        display_name=own.display_name,
+        note=own.note,
+        fields=[AccountField(name=field.name, value=field.value) for field in own.fields],
+        avatar=picture(own.avatar_key),
+        avatar_static=picture(own.avatar_static_key),
+        header=picture(own.header_key),
+        header_static=picture(own.header_static_key),
+        locked=own.locked,
+        bot=own.bot,
+        discoverable=own.discoverable,
+        indexable=own.indexable,
+        featured_tags=featured_tags,
     )
 
 

@@ -136,6 +136,34 @@ class CredentialAccount(Account, frozen=True, kw_only=True):
     role: Role
 
 
+class Profile(Entity, frozen=True, kw_only=True):
+    """One's own profile for an app's form that edits it: plain text, and null where there is no picture.
+
+    What cannot be changed here has the value that apps take for the usual one.
+    """
+
+    id: str
+    display_name: str
+    note: str
+    fields: list[AccountField]
+    avatar: str | None
+    avatar_static: str | None
+    avatar_description: str = ""
+    header: str | None
+    header_static: str | None
+    header_description: str = ""
+    locked: bool
+    bot: bool
+    hide_collections: bool = False
+    discoverable: bool
+    indexable: bool
+    show_media: bool = True
+    show_media_replies: bool = True
+    show_featured: bool = True
+    attribution_domains: tuple[str, ...] = ()
+    featured_tags: list[FeaturedTag]
+
+
 class MutedAccount(Account, frozen=True, kw_only=True):
     """An account that one has muted. `mute_expires_at`: null for ever."""
 

@@ -25,23 +25,24 @@ def _entity(request: Request, tag: rules.FeaturedTag) -> FeaturedTag:
     )
 
 
-async def _of(request: Request, account_id: int) -> Response:
+async def shown_by(request: Request, account_id: int) -> list[FeaturedTag]:
+    """Return the hashtags that an account shows on its profile. Raises NotFound where the reader may not see it."""
     found = await request.site.database.read(
         rules.featured_tags, reader_id=request.reader_id, account_id=account_id
     )
-    return json([_entity(request, tag) for tag in found])
+    return [_entity(request, tag) for tag in found]
 
 
 @answers(list[FeaturedTag])
 async def index(request: Request) -> Response:
     """Hashtags that one shows on one's profile"""
-    return await _of(request, request.account_id)
+    return json(await shown_by(request, request.account_id))
 
 
 @answers(list[FeaturedTag])
 async def of_account(request: Request) -> Response:
     """Hashtags that an account shows on its profile"""
-    return await _of(request, request.id())
+    return json(await shown_by(request, request.id()))
 
 
 class FeaturedTagInput(msgspec.Struct):

@@ -29,6 +29,7 @@ from stormpetrel.api import (
     openapi,
     polls,
     preferences,
+    profile,
     registrations,
     reports,
     scheduled_statuses,
@@ -149,6 +150,9 @@ ROUTES: tuple[Route, ...] = (
     ),
     _route("PUT", "/api/v1/media/{id}", media.update, scope="write:media", actor=Actor.ACCOUNT),
     _delete("/api/v1/media/{id}", media.delete, "write:media"),
+    _get("/api/v1/profile", profile.show, "profile"),
+    _patch("/api/v1/profile", profile.update, "write:accounts"),
+    _put("/api/v1/profile", profile.update, "write:accounts"),
     _delete("/api/v1/profile/avatar", media.delete_avatar, "write:accounts"),
     _delete("/api/v1/profile/header", media.delete_header, "write:accounts"),
     # Applications and their tokens
