@@ -207,7 +207,9 @@ class DomainBlock(Entity, frozen=True):
 
 
 class ExtendedDescription(Entity, frozen=True):
-    updated_at: str
+    """A text about the place. `updated_at`: null where nothing is published."""
+
+    updated_at: str | None
     content: str
 
 

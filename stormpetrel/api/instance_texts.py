@@ -10,7 +10,7 @@ from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.model.moderation import Announcement as ModelAnnouncement
-from stormpetrel.model.moderation import InstanceRule
+from stormpetrel.model.moderation import InstanceRule, InstanceText
 from stormpetrel.model.text import render_note
 from stormpetrel.rules import instance as rules_of
 
@@ -30,28 +30,23 @@ async def rules(request: Request) -> Response:
 
 @answers(ExtendedDescription)
 async def extended_description(request: Request) -> Response:
-    """A longer text about this place; the short one where there is none"""
-    site = request.site
-    found = (await site.database.read(rules_of.texts)).get("extended_description")
+    """A longer text about this place; empty and without a date where none is published"""
+    found = (await request.site.database.read(rules_of.texts)).get("extended_description")
     request.keep_hot("instance")
+    # Not the short description in its place: apps show both, one below the other.
     return json(
-        ExtendedDescription(
-            # The short one comes from the configuration, which keeps no date.
-            updated_at=convert.timestamp(0 if found is None else found.updated_at_ms),
-            content=render_note(
-                site.config.description if found is None else found.text, base_url=site.base_url
-            ),
-        )
+        ExtendedDescription(updated_at=None, content="") if found is None else _entity(request, found)
     )
 
 
 async def _document(request: Request, name: str) -> Response:
-    found = await request.site.database.read(rules_of.text, name=name)
-    return json(
-        ExtendedDescription(
-            updated_at=convert.timestamp(found.updated_at_ms),
-            content=render_note(found.text, base_url=request.site.base_url),
-        )
+    return json(_entity(request, await request.site.database.read(rules_of.text, name=name)))
+
+
+def _entity(request: Request, text: InstanceText) -> ExtendedDescription:
+    return ExtendedDescription(
+        updated_at=convert.timestamp(text.updated_at_ms),
+        content=render_note(text.text, base_url=request.site.base_url),
     )
 
 

@@ -219,9 +219,12 @@ def test_texts_rules_and_announcements_are_read_where_they_are_looked_for(place,
     page = browser.get("/admin/texts")
     send(browser, page, "/admin/texts/add_rule", {"text": "Be <kind>", "hint": "To birds"})
     send(browser, page, "/admin/texts/privacy_policy", {"text": "We keep little."})
+    send(browser, page, "/admin/texts/extended_description", {"text": "On a cliff."})
     send(browser, page, "/admin/texts/announce", {"text": "A storm comes"})
     send(browser, page, "/admin/texts/block_domain", {"domain": "Spam.example"})
     assert place.client().get("/api/v1/instance/privacy_policy").json()["content"] == "<p>We keep little.</p>"
+    extended = place.client().get("/api/v1/instance/extended_description").json()
+    assert (extended["content"], extended["updated_at"][:2]) == ("<p>On a cliff.</p>", "20")
     about = browser.get("/about").text
     for said in ("Be &lt;kind&gt;", "To birds", "We keep little.", "A storm comes"):
         assert said in about
@@ -237,6 +240,7 @@ def test_texts_rules_and_announcements_are_read_where_they_are_looked_for(place,
     assert removes
     send(browser, page, "/admin/texts/remove_rule")
     send(browser, page, "/admin/texts/privacy_policy", {"text": ""})
+    send(browser, page, "/admin/texts/extended_description", {"text": ""})
     send(browser, page, "/admin/texts/withdraw")
     send(browser, page, "/admin/texts/unblock_domain")
     assert place.client().get("/api/v1/instance/privacy_policy").status_code == 404
