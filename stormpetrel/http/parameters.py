@@ -21,6 +21,8 @@ MAX_DEPTH = 4
 MAX_JSON_VALUES = 10_000
 """Commas and brackets in a JSON body: each may be a value to make. Of 64 KB of `[],` 22,000 take 1 ms."""
 
+_NO_VALUE = ("undefined", "null")
+"""What JavaScript's forms say for a field without a value. Where no text is wanted, the field counts as left out."""
 _NUMBERS = tuple(map(str, range(MAX_PARAMETERS)))
 _KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)\Z")
 _PART = re.compile(r"\[([^\[\]]*)\]")
@@ -111,6 +113,9 @@ def struct(kind: type[S], pairs: list[tuple[str, Any]], extra: dict[str, Any] | 
         return _converted({}, kind)
     wants_list, not_text = _fields(kind)
     tree = nest(pairs)
+    for name in not_text:
+        if tree.get(name) in _NO_VALUE and str not in _items(_hints(kind)[name]):
+            del tree[name]
     for name in wants_list:
         if name in tree and not isinstance(tree[name], list):
             # Repeated without brackets (id=1&id=2), or one alone.

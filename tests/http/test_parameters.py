@@ -227,3 +227,11 @@ def test_a_number_in_json_where_a_text_is_wanted_is_that_text() -> None:
     for wrong in (b'{"text": true}', b'{"text": [5]}', b'{"text": {"a": 5}}'):
         with pytest.raises(Invalid):
             struct(Wanted, [], read_json(wrong))
+
+
+@pytest.mark.parametrize("word", ["undefined", "null"])
+def test_what_javascript_s_forms_send_for_no_value_is_left_out_where_no_text_is_wanted(word: str) -> None:
+    fields = ("number", "flag", "numbers", "option", "options", "table", "anything")
+    assert struct(Wanted, [(field, word) for field in fields]) == Wanted()
+    texts = struct(Wanted, [("text", word), ("ids", word), ("either", word)])
+    assert (texts.text, texts.ids, texts.either) == (word, [word], word)
