@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from stormpetrel.model.characters import UNSPACED, pattern
+from stormpetrel.model.text import tags_in
 
 MAX_TERMS = 10
 """Words and phrases that count, each way: the rest is left out. Nobody types more; each one costs a look-up."""
@@ -77,6 +78,7 @@ def name_words(username: str, display_name: str) -> tuple[str, ...]:
 class SearchQuery:
     """What a post must have. Each of `terms` and `not_terms` is a phrase: words separated by one space.
 
+    `tags` are folded hashtags; the words of each are among the terms, by which the index is narrowed down.
     `author`: a lower-case username, "me", or "". `scope`: "", "public" or "library". Times are milliseconds,
     from `from_ms` to below `until_ms`; 0: no bound. `marks`: of link, media, poll, reply, sensitive.
     """
@@ -90,6 +92,8 @@ class SearchQuery:
     scope: str = ""
     from_ms: int = 0
     until_ms: int = 0
+    tags: tuple[str, ...] = ()
+    not_tags: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -112,6 +116,8 @@ def parse(text: str) -> SearchQuery:
     not_terms: dict[str, None] = {}
     marks: dict[str, None] = {}
     not_marks: dict[str, None] = {}
+    tags: dict[str, None] = {}
+    not_tags: dict[str, None] = {}
     said = {"author": "", "language": "", "scope": ""}
     from_ms = until_ms = 0
     for match in _TERM.finditer(text[:MAX_QUERY_CHARACTERS]):
@@ -137,6 +143,12 @@ def parse(text: str) -> SearchQuery:
             if key == "in" and not minus and value in ("library", "public", "all"):
                 said["scope"] = "" if value == "all" else value
                 continue
+        named = tags_in(word)[:1] if word and word[0] in "#＃" and not key else ()
+        for tag, _ in named:
+            (not_tags if minus else tags).setdefault(tag)
+        if named and minus:
+            # A post with the word and without the tag is wanted.
+            continue
         whole = phrase if phrase is not None else word
         if key:
             whole = f"{key} {whole}"
@@ -153,6 +165,8 @@ def parse(text: str) -> SearchQuery:
         scope=said["scope"],
         from_ms=from_ms,
         until_ms=until_ms,
+        tags=tuple(tags)[:MAX_TERMS],
+        not_tags=tuple(not_tags)[:MAX_TERMS],
     )
 
 

@@ -21,6 +21,7 @@ from stormpetrel.rules.posts import visible_ids
 from stormpetrel.storage import accounts
 from stormpetrel.storage import search as stored
 from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.posts import tag_ids as tag_ids_of
 
 LATEST_MS = MAX_ID >> 16
 
@@ -49,6 +50,9 @@ def find_posts(
             return []
         author_id = named[0]
     author_id = author_id or 0
+    tag_ids = tag_ids_of(connection, names=(*query.tags, *query.not_tags))
+    if not all(tag in tag_ids for tag in query.tags):
+        return []
     marks = [f"x{mark}" for mark in query.marks]
     if author_id:
         marks.append(stored.author_mark(author_id))
@@ -62,6 +66,8 @@ def find_posts(
         marks=tuple(marks),
         not_marks=tuple(f"x{mark}" for mark in query.not_marks),
         author_id=author_id,
+        tag_ids=tuple(tag_ids[tag] for tag in query.tags),
+        not_tag_ids=tuple(tag_ids[tag] for tag in query.not_tags if tag in tag_ids),
     )
     page = replace(_within(page, query), limit=page.limit + offset)
     found: set[int] = set()

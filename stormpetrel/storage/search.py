@@ -37,6 +37,12 @@ _OPEN = (
     "(SELECT 1 FROM follows sf WHERE sf.follower_id = :reader_id AND sf.followed_id = p.author_id)) "
     f"AND p.author_id NOT IN ({_HIDDEN})))"
 )
+_TAGGED = (
+    "(:tags_count = 0 OR (SELECT count(*) FROM post_tags x "
+    "WHERE x.post_id = p.id AND x.tag_id IN :tag_ids[]) = :tags_count) "
+    "AND (:not_tags_count = 0 OR NOT EXISTS (SELECT 1 FROM post_tags y "
+    "WHERE y.post_id = p.id AND y.tag_id IN :not_tag_ids[]))"
+)
 _JOINED = "JOIN posts p ON p.id = {id} JOIN accounts a ON a.id = p.author_id"
 
 
@@ -45,12 +51,12 @@ def _found(order: str) -> Statement:
     return sql(
         "SELECT f.rowid FROM post_words f CROSS "
         + _JOINED.format(id="f.rowid")
-        + f" WHERE f.post_words MATCH :match AND f.rowid > :low_id AND f.rowid < :high_id AND {_OPEN} "
+        + f" WHERE f.post_words MATCH :match AND f.rowid > :low_id AND f.rowid < :high_id AND {_OPEN} AND {_TAGGED} "
         f"ORDER BY f.rowid {direction} LIMIT :count",
         # MATERIALIZED: the planner must not walk down the table in the hope of meeting enough.
         postgresql="WITH f AS MATERIALIZED (SELECT post_id FROM post_words "
         "WHERE words @@ to_tsquery('simple', :match) AND post_id > :low_id AND post_id < :high_id) "
-        f"SELECT f.post_id FROM f {_JOINED.format(id='f.post_id')} WHERE {_OPEN} "
+        f"SELECT f.post_id FROM f {_JOINED.format(id='f.post_id')} WHERE {_OPEN} AND {_TAGGED} "
         f"ORDER BY f.post_id {direction} LIMIT :count",
     )
 
@@ -58,13 +64,14 @@ def _found(order: str) -> Statement:
 _FOUND_DOWN = _found("down")
 _FOUND_UP = _found("up")
 _ONLY_POSTGRESQL = (
-    "SELECT :match, :low_id, :high_id, :count, :reader_id, :now_ms, :author_id, :only_own, :with_own, :window"
+    "SELECT :match, :low_id, :high_id, :count, :reader_id, :now_ms, :author_id, :only_own, :with_own, :window, "
+    ":tags_count, :not_tags_count WHERE 0 IN :tag_ids[] OR 0 IN :not_tag_ids[]"
 )
 _FOUND_IN_WINDOW = sql(
     _ONLY_POSTGRESQL,
     postgresql="SELECT f.post_id FROM (SELECT w.post_id, w.words FROM post_words w "
     "WHERE w.post_id > :low_id AND w.post_id < :high_id ORDER BY w.post_id DESC LIMIT :window) AS f "
-    f"{_JOINED.format(id='f.post_id')} WHERE f.words @@ to_tsquery('simple', :match) AND {_OPEN} "
+    f"{_JOINED.format(id='f.post_id')} WHERE f.words @@ to_tsquery('simple', :match) AND {_OPEN} AND {_TAGGED} "
     "ORDER BY f.post_id DESC LIMIT :count",
 )
 _WINDOW_END = sql(
@@ -80,10 +87,10 @@ _KEPT = " UNION ".join(
 _FOUND_KEPT = sql(
     f"SELECT l.post_id FROM ({_KEPT}) AS l CROSS JOIN post_words f JOIN posts p ON p.id = f.rowid "
     "WHERE f.rowid = l.post_id AND f.post_words MATCH :match "
-    "AND (:author_id = 0 OR p.author_id = :author_id) ORDER BY l.post_id DESC LIMIT :count",
+    f"AND (:author_id = 0 OR p.author_id = :author_id) AND {_TAGGED} ORDER BY l.post_id DESC LIMIT :count",
     postgresql=f"SELECT l.post_id FROM ({_KEPT}) AS l JOIN post_words f ON f.post_id = l.post_id "
     "JOIN posts p ON p.id = f.post_id WHERE f.words @@ to_tsquery('simple', :match) "
-    "AND (:author_id = 0 OR p.author_id = :author_id) ORDER BY l.post_id DESC LIMIT :count",
+    f"AND (:author_id = 0 OR p.author_id = :author_id) AND {_TAGGED} ORDER BY l.post_id DESC LIMIT :count",
 )
 
 _PEOPLE = sql(
@@ -111,13 +118,25 @@ _PUT_NAME = sql("INSERT INTO account_words (word, account_id) VALUES (:word, :ac
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a post must have: phrases (words separated by one space) and marks. `author_id` 0: anybody."""
+    """What a post must have: phrases (words separated by one space), marks, tags. `author_id` 0: anybody."""
 
     terms: tuple[str, ...]
     not_terms: tuple[str, ...]
     marks: tuple[str, ...]
     not_marks: tuple[str, ...]
     author_id: int
+    tag_ids: tuple[int, ...] = ()
+    not_tag_ids: tuple[int, ...] = ()
+
+    @property
+    def tag_values(self) -> dict[str, object]:
+        """Return the values of _TAGGED."""
+        return {
+            "tag_ids": self.tag_ids,
+            "tags_count": len(self.tag_ids),
+            "not_tag_ids": self.not_tag_ids,
+            "not_tags_count": len(self.not_tag_ids),
+        }
 
 
 def author_mark(account_id: int) -> str:
@@ -160,6 +179,7 @@ def posts(
         "with_own": int(with_own),
         "only_own": int(only_own),
         "now_ms": now_ms,
+        **wanted.tag_values,
     }
     if page.upward:
         rows = connection.all(_FOUND_UP, low_id=page.low, high_id=page.max_id, count=page.limit, **values)
@@ -193,6 +213,7 @@ def kept_posts(connection: Connection, *, reader_id: int, wanted: Wanted, page: 
         high_id=page.max_id,
         count=page.limit if not page.upward else LIBRARY_MOST,
         most=LIBRARY_MOST,
+        **wanted.tag_values,
     )
     found = [row[0] for row in rows]
     return found[-page.limit :] if page.upward else found

@@ -55,6 +55,31 @@ def test_words_phrases_and_what_is_left_out(store: Store) -> None:
         assert found(store, ann, text) == wanted, text
 
 
+def test_a_hashtag_finds_posts_with_that_very_hashtag(store: Store) -> None:
+    ann, bob = store.person("ann"), store.person("bob")
+    tagged = store.post(ann, "Out of the oven #Bread")
+    both = store.post(ann, "#bread and #butter")
+    store.post(ann, "#bread_and_butter, bread without a hash")
+    kept = store.post(ann, "For few #bread", visibility=Visibility.FOLLOWERS)
+    for text, wanted in {
+        "#bread": [both, tagged],
+        "#BREAD oven": [tagged],
+        "#bread #butter": [both],
+        "#bread -#butter": [tagged],
+        "bread -#bread -#bread_and_butter": [],
+        "#bread_and": [],
+        "#nowhere": [],
+        "bread -#nowhere out": [tagged],
+    }.items():
+        assert found(store, bob, text) == wanted, text
+    assert found(store, ann, "#bread") == [kept, both, tagged]
+    assert found(store, ann, "#bread in:library") == [kept, both, tagged]
+    for liked in (both, tagged):
+        store.do(posts.favourite, account_id=bob, post_id=liked, now_ms=store.now_ms)
+    assert found(store, bob, "#butter in:library") == [both]
+    assert found(store, bob, "#bread", limit=1, min_id=tagged - 1) == [tagged]
+
+
 def test_paging_goes_down_and_up_without_gaps(store: Store) -> None:
     ann, bob = store.person("ann"), store.person("bob")
     ids = [store.post(ann, f"swift number {n}") for n in range(7)][::-1]
