@@ -47,7 +47,7 @@ METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("GET /api/v1/accounts/familiar_followers", ""),
             ("GET /api/v1/accounts/search", ""),
             ("GET /api/v1/accounts/lookup", ""),
-            ("GET /api/v1/accounts/{id}/identity_proofs", "gone from Mastodon since 3.5"),
+            ("GET /api/v1/accounts/{id}/identity_proofs", ""),
         ),
     ),
     (
@@ -225,7 +225,7 @@ METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("POST /api/v1/notifications/requests/{id}/dismiss", _REQUESTS),
             ("POST /api/v1/notifications/requests/accept", _REQUESTS),
             ("POST /api/v1/notifications/requests/dismiss", _REQUESTS),
-            ("GET /api/v1/notifications/requests/merged", _REQUESTS),
+            ("GET /api/v1/notifications/requests/merged", ""),
             ("GET /api/v2/notifications", ""),
             ("GET /api/v2/notifications/{group_key}", ""),
             ("POST /api/v2/notifications/{group_key}/dismiss", ""),

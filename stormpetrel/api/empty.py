@@ -7,7 +7,7 @@ from typing import Any
 from stormpetrel.api import entities, instance_entities
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request
-from stormpetrel.http.response import Response
+from stormpetrel.http.response import Response, json
 from stormpetrel.http.routing import Handler
 
 
@@ -30,7 +30,14 @@ async def translation_languages(request: Request) -> Response:
     return Response(body=b"{}")
 
 
+@answers(entities.Merged)
+async def requests_merged(request: Request) -> Response:
+    """Whether accepted notifications are in the list yet: always, as nothing is held back"""
+    return json(entities.Merged(merged=True))
+
+
 custom_emojis = _none_of(entities.CustomEmoji, "Emoji of this place: none yet")
 domain_blocks = _none_of(instance_entities.DomainBlock, "Servers that are shut out: none yet")
 domains = _none_of(str, "Servers that one has shut out, or that are known: none yet")
+identity_proofs = _none_of(dict[str, str], "Proofs by Keybase: none, as in Mastodon since 3.5")
 requests = _none_of(entities.NotificationRequest, "Notifications that were held back: none, nothing is")

@@ -440,6 +440,12 @@ class NotificationRequest(Entity, frozen=True):
     account: Account
 
 
+class Merged(Entity, frozen=True):
+    """Whether notifications that were held back and then accepted are in the list."""
+
+    merged: bool
+
+
 class Token(Entity, frozen=True):
     """An access token, shown once."""
 

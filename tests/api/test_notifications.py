@@ -90,3 +90,9 @@ def test_nothing_is_held_back_and_of_silenced_strangers_nothing_told_as_the_poli
     assert policy.pop("summary") == {"pending_requests_count": 0, "pending_notifications_count": 0}
     assert policy.pop("for_limited_accounts") == "drop"
     assert set(policy.values()) == {"accept"}
+
+
+def test_what_an_app_waits_for_is_merged_as_nothing_is_held_back(place):
+    path = "/api/v1/notifications/requests/merged"
+    assert place.person("ann").get(path) == {"merged": True}
+    assert place.visitor.get(path).status_code == 401
