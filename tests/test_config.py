@@ -174,6 +174,7 @@ def test_every_key_has_a_variable_and_a_line_about_it() -> None:
         ),
         ("registration = 'Open'", "registration must be one of open, approval, closed, not 'Open'"),
         ("port = \n", "Invalid value"),
+        ("registration = closed", 'text stands in quotes: title = "Skerry"'),
         ("a = 1\na = 2", "Cannot overwrite"),
     ],
 )
