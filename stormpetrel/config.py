@@ -346,6 +346,13 @@ class Loaded:
     path: Path | None
 
 
+_HINTS = (
+    ("Invalid value", '; text stands in quotes: title = "Skerry"'),
+    ("Cannot declare", "; the file has this section already: write the keys below its first line"),
+)
+"""What helps with an error of the TOML parser, by a part of its text."""
+
+
 def variable_of(key: str) -> str:
     """Return the environment variable of a key: `web.port` is STORMPETREL_WEB_PORT."""
     return PREFIX + key.replace(".", "_").upper()
@@ -371,8 +378,8 @@ def load(path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] 
         try:
             table = tomllib.loads(file.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            quotes = '; text stands in quotes: title = "Skerry"' if "Invalid value" in str(error) else ""
-            raise SetupError(f"{file}: {error}{quotes}") from error
+            hint = next((hint for said, hint in _HINTS if said in str(error)), "")
+            raise SetupError(f"{file}: {error}{hint}") from error
     origins: list[Origin] = []
     known_env = {PREFIX + "CONFIG"}
     config = _fill(Config, table, environ, str(file), "", origins, known_env)
