@@ -237,15 +237,19 @@ def test_an_uploaded_picture_stays_round_in_notifications(browser, site):
         assert (picture["width"], picture["height"]) == (28, 28)
 
 
-GAPS = """() => [...document.querySelectorAll("main .card + .card, main p + p.ways")].map(one =>
+GAPS = """() => [...document.querySelectorAll(
+    "main .card + .card, main p + p.ways, main li:has(.button) + li"
+)].map(one =>
     one.getBoundingClientRect().top - one.previousElementSibling.getBoundingClientRect().bottom)"""
-"""Pixels between each card and the one above it, and between a row of buttons and its field."""
+"""Pixels between each card, row of buttons and line with a button, and what stands above it."""
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_no_card_touches_another_and_no_button_its_field(browser, site, viewport):
-    with person_at(browser, site, viewport=viewport) as page:
-        sign_up(page, f"gaps_{viewport['width']}")
+    name = f"gaps_{viewport['width']}"
+    with person_at(browser, site, viewport=viewport) as page, person_at(browser, site) as second_browser:
+        sign_up(page, name)
+        sign_in(second_browser, name)
         for path in ("/settings/account", "/settings/security", "/lists", "/settings/muted"):
             page.goto(path)
             gaps = page.evaluate(GAPS)
