@@ -346,6 +346,18 @@ class Loaded:
     path: Path | None
 
 
+_HINTS = (
+    ("Invalid value", '; text stands in quotes: title = "Skerry"'),
+    ("Cannot declare", "; the file has this section already: write the keys below its first line"),
+)
+"""What helps with an error of the TOML parser, by a part of its text."""
+
+
+def variable_of(key: str) -> str:
+    """Return the environment variable of a key: `web.port` is STORMPETREL_WEB_PORT."""
+    return PREFIX + key.replace(".", "_").upper()
+
+
 def load(path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
     """The effective configuration.
 
@@ -366,7 +378,8 @@ def load(path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] 
         try:
             table = tomllib.loads(file.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise SetupError(f"{file}: {error}") from error
+            hint = next((hint for said, hint in _HINTS if said in str(error)), "")
+            raise SetupError(f"{file}: {error}{hint}") from error
     origins: list[Origin] = []
     known_env = {PREFIX + "CONFIG"}
     config = _fill(Config, table, environ, str(file), "", origins, known_env)
@@ -431,7 +444,7 @@ def _fill(
             values[name] = _fill(hints[name], inner, environ, file, name, origins, known_env)
             continue
         dotted = f"{section}.{name}" if section else name
-        variable = PREFIX + dotted.replace(".", "_").upper()
+        variable = variable_of(dotted)
         known_env.add(variable)
         if variable in environ:
             raw: Any = environ[variable]

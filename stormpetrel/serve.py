@@ -24,7 +24,7 @@ import uvloop
 
 from stormpetrel import __version__, heavy, log, secret, supervisor
 from stormpetrel.bus import EVERYTHING, NOTHING, Bus, BusHub
-from stormpetrel.config import Config, Loaded
+from stormpetrel.config import Config, Loaded, variable_of
 from stormpetrel.errors import EnvironmentFailure, SetupError
 from stormpetrel.heavy import Heavy, HeavyHub
 from stormpetrel.listeners import listen, lock_role, raise_open_file_limit, shown
@@ -203,7 +203,8 @@ def _listen(config: Config, roles: list[str]) -> tuple[Config, dict[str, socket.
         section = "status" if role == "watch" else role
         at: Any = getattr(config, section)
         count = config.web.workers if role == "web" else 1
-        opened = listen(at.host, at.port, count=count, key=f"{section}.port")
+        key = f"{section}.port"
+        opened = listen(at.host, at.port, count=count, key=f"{key} or {variable_of(key)} sets it")
         names = [f"web-{number}" for number in range(count)] if role == "web" else [role]
         listeners.update(zip(names, opened, strict=True))
         port = opened[0].getsockname()[1]

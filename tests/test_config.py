@@ -174,7 +174,9 @@ def test_every_key_has_a_variable_and_a_line_about_it() -> None:
         ),
         ("registration = 'Open'", "registration must be one of open, approval, closed, not 'Open'"),
         ("port = \n", "Invalid value"),
+        ("registration = closed", 'text stands in quotes: title = "Skerry"'),
         ("a = 1\na = 2", "Cannot overwrite"),
+        ("[mail]\n[web]\n[mail]", "the file has this section already"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_said_with_the_file(tmp_path: Path, text: str, said: str) -> None:

@@ -116,7 +116,8 @@ def _media(config: Config) -> Iterator[Finding]:
     try:
         open_store(config).check()
     except Busy as error:
-        todo = "correct the keys of [media], or start the service"
+        is_new = config.media.store == "folder" and not config.data_dir.exists()
+        todo = "run stormpetrel init" if is_new else "correct the keys of [media], or start the service"
         yield Finding("media store", Verdict.FAIL, error.safe_text, todo)
     else:
         yield Finding("media store", Verdict.OK, where)

@@ -90,7 +90,9 @@ def _init(args: argparse.Namespace) -> int:
     for line in addresses(config):
         print(line)
     if database_is_new:
-        print("next: stormpetrel user add NAME --email E --password P --admin; then stormpetrel serve")
+        print(
+            "next: stormpetrel user add NAME --email E --admin (asks for a password); then stormpetrel serve"
+        )
     return 0
 
 
@@ -125,7 +127,7 @@ def _make_instance(loaded: Loaded, settings: Mapping[str, str], *, database_is_n
                 file=sys.stderr,
             )
     if loaded.path is not None:
-        _say(loaded.path, made=False)
+        _say(loaded.path.absolute(), made=False)
     else:
         template = config.data_dir / CONFIG_FILE
         template.write_text(config_template(settings), encoding="utf-8")

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any
 
+from stormpetrel.cli.interrupt import ctrl_c_is_never_an_error_of_the_store
 from stormpetrel.cli.output import Progress, print_json
 from stormpetrel.cli.parser import Commands, add_command, whole_number
 from stormpetrel.cli.store import now_ms, open_store
@@ -116,7 +117,10 @@ def _seed(args: argparse.Namespace) -> int:
             # Now is when the first of these calls was made.
             size = dataclasses.replace(size, end_ms=begun.end_ms)
         try:
-            seeded = seed(connection, size, password_hash=password_hash, now_ms=now_ms(), tell=progress.at)
+            with ctrl_c_is_never_an_error_of_the_store():
+                seeded = seed(
+                    connection, size, password_hash=password_hash, now_ms=now_ms(), tell=progress.at
+                )
         except KeyboardInterrupt:
             progress.end()
             print(

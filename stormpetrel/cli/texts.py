@@ -38,7 +38,12 @@ def add_commands(commands: Commands[Any]) -> None:
     about = "Publishes what is on stdin as a text; nothing withdraws it."
     parser = add("set-text", _set_text, about, "privacy_policy < privacy.txt")
     parser.add_argument("name", metavar="NAME", choices=NAMES, help=", ".join(NAMES))
-    parser = add("announce", _announce, "Tells everybody something.", '"We move on Sunday"')
+    parser = add(
+        "announce",
+        _announce,
+        "Publishes an announcement above Home and on the page About, and prints its id.",
+        '"We move on Sunday"',
+    )
     parser.add_argument("text", metavar="TEXT", help="the announcement")
     parser = add("withdraw", _withdraw, "Takes an announcement back.", "117340000000000000")
     parser.add_argument("id", metavar="ID", type=whole_number(1, MAX_ID), help="the announcement's id")

@@ -242,6 +242,7 @@ class EdgeProtocol(HotAnswers):
         self._cycle = cycle
         scope["lane"] = ticket.lane
         scope["is_near"] = ticket.is_neighbour
+        scope["is_canary"] = ticket.identity.kind == "canary"
         if ticket.state == RUNNING:
             cycle.start()
         else:

@@ -75,7 +75,7 @@ class Decoding:
         if answer.no_room:
             raise Busy(FULL)
         if answer.refused:
-            raise Invalid(f"Validation failed: File {answer.refused[:1].lower()}{answer.refused[1:]}")
+            raise Invalid(f"Validation failed: {answer.refused}")
         names = {
             name: f"{directory.name}/{getattr(answer, name)}"
             for name in ("main", "preview")

@@ -55,11 +55,12 @@ def status_page(
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>How {title} is</title><style>{_STYLE}</style></head>"
-        f'<body><main><h1>How <a href="{html.escape(web_url)}">{title}</a> is</h1><p>{_load(attack, now_epoch_s)}</p>'
+        f"<title>Status of {title}</title><style>{_STYLE}</style></head>"
+        f'<body><main><h1>Status of <a href="{html.escape(web_url)}">{title}</a></h1>'
+        f"<p>{_load(attack, now_epoch_s)}</p>"
         f"<table><tbody>{rows}</tbody></table>"
-        "<p><small>Each line was tried a moment ago, through the front door as everybody comes. "
-        f'This is how it was at {clock} UTC. <a href="">Look again</a></small></p></main></body></html>\n'
+        "<p><small>A program tries each line every few seconds, the way visitors come. "
+        f'State at {clock} UTC. <a href="">Look again</a></small></p></main></body></html>\n'
     ).encode()
 
 
@@ -83,9 +84,9 @@ def _load(attack: Attack, now_epoch_s: float) -> str:
         ago_s = max(0.0, now_epoch_s - attack.overload_since_epoch_s)
         since = f"{ago_s:.0f} s" if ago_s < 120 else f"{ago_s / 60:.0f} minutes"
         return (
-            f"For {since} more has been asked of this place than it can do. Who was here before is served first; "
+            f"This place has been overloaded for {since}. People who were here before are served first; "
             "others may have to try again."
         )
     if attack.onset_epoch_s:
-        return "There was more to do than this place can; it is over, and being watched."
-    return "It is calm."
+        return "The overload is over. The defence stays on for a while."
+    return "There is no overload."

@@ -71,6 +71,8 @@ def test_nothing_there_fails_and_names_init(run, data_dir, checks):
     assert found["data directory"][0] == found["secret key"][0] == found["database"][0] == "fail"
     assert "stormpetrel init" in found["data directory"][2]
     assert "stormpetrel init" in found["database"][2]
+    # Nothing is wrong with the keys of [media]; the folder comes with the rest.
+    assert found["media store"][2] == "run stormpetrel init"
     assert not data_dir.exists()
 
 

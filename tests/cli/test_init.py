@@ -29,6 +29,8 @@ def test_init_makes_a_place_that_only_its_owner_can_read(run, data_dir, new_plac
     assert "http://127.0.0.1:8000" in done.out
     assert "http://127.0.0.1:8001" in done.out
     assert "next: stormpetrel user add" in done.out
+    # A password among a command's words is seen by all users of the machine.
+    assert "--password" not in done.out
     assert done.err == ""
 
 
@@ -81,12 +83,15 @@ def test_a_domain_that_is_no_plain_name_is_refused_before_anything_is_made(run, 
     assert not data_dir.exists()
 
 
-def test_init_again_says_what_is_there_and_changes_nothing(run, data_dir, new_place):
+def test_init_again_says_what_is_there_and_changes_nothing(run, data_dir, new_place, monkeypatch):
     run("init")
     run("user", "add", "Nino", "--email", "nino@example.org", "--password", "long enough")
     files = [data_dir / "secret.key", data_dir / "stormpetrel.toml"]
     before = [file.read_bytes() for file in files]
+    monkeypatch.chdir(data_dir.parent)
+    monkeypatch.setenv("STORMPETREL_DATA_DIR", data_dir.name)
     done = run("init")
+    assert f"exists   {data_dir / 'stormpetrel.toml'}" in done.out
     assert "created" not in done.out
     assert done.out.count("exists ") == 4
     assert [file.read_bytes() for file in files] == before

@@ -151,7 +151,8 @@ def _haproxy(directory: Path, pem: Path, ports: _Ports) -> list[str | Path]:
         changes.append((r"^ *(user|group) .*\n", ""))
     text = _replaced((DEPLOY / "haproxy.cfg").read_text(encoding="utf-8"), *changes)
     (directory / "haproxy.cfg").write_text(text, encoding="utf-8")
-    return [_program("haproxy"), "-db", "-f", directory / "haproxy.cfg"]
+    # -dW: a warning about the configuration ends it.
+    return [_program("haproxy"), "-dW", "-db", "-f", directory / "haproxy.cfg"]
 
 
 def _program(name: str) -> str:

@@ -105,7 +105,7 @@ def test_the_status_page_has_a_name_of_its_own_to_which_refusals_point(name, tmp
         with front.connect(source="127.0.0.91", name=STATUS_NAME) as visitor:
             page = visitor.ask(of(STATUS_NAME))
             assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
-            assert f'<h1>How <a href="https://{NAME}">'.encode() in page.body
+            assert f'<h1>Status of <a href="https://{NAME}">'.encode() in page.body
             assert "default-src 'none'" in page.headers["content-security-policy"]
             for path in ("/metrics", "/health", "/about", "//", "/%2e/metrics"):
                 assert visitor.ask(of(STATUS_NAME, path=path)).status == 404, path
@@ -113,4 +113,4 @@ def test_the_status_page_has_a_name_of_its_own_to_which_refusals_point(name, tmp
             assert visitor.ask(of(STATUS_NAME, "Content-Length: 0", method="POST")).status in (403, 404)
         # And under the site's own name there is the site.
         with front.connect(source="127.0.0.92") as visitor:
-            assert b"<h1>How " not in visitor.ask(of(NAME, "Accept: text/html")).body
+            assert b"<h1>Status of " not in visitor.ask(of(NAME, "Accept: text/html")).body

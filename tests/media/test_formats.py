@@ -75,11 +75,11 @@ TAKEN = {
     "film.mov": ((*PATTERN, *TONE, *H264, "-c:a", "aac"), MediaKind.VIDEO, ["h264", "aac"], "video/mp4"),
 }
 REFUSED = {
-    "lossless.m4a": ((*TONE, "-c:a", "alac"), "sound must be AAC"),
-    "studio.mov": ((*PATTERN, "-c:v", "prores"), "a film must be H.264"),
-    "theora.ogg": ((*PATTERN, "-c:v", "libtheora"), "a film must be H.264"),
-    "old.avi": ((*PATTERN, "-c:v", "mpeg4"), "files of this kind"),
-    "sound.aiff": (TONE, "files of this kind"),
+    "lossless.m4a": ((*TONE, "-c:a", "alac"), "Validation failed: Sound must be AAC"),
+    "studio.mov": ((*PATTERN, "-c:v", "prores"), "Validation failed: A film must be H.264"),
+    "theora.ogg": ((*PATTERN, "-c:v", "libtheora"), "Validation failed: A film must be H.264"),
+    "old.avi": ((*PATTERN, "-c:v", "mpeg4"), "Validation failed: Files of this kind"),
+    "sound.aiff": (TONE, "Validation failed: Files of this kind"),
 }
 
 

@@ -58,11 +58,11 @@ def test_a_channel_is_as_its_canary_found_it_a_moment_ago(state, row):
 
 
 def test_it_says_since_when_there_is_more_to_do_than_can_be_done():
-    assert "It is calm." in said()[1]
+    assert "There is no overload." in said()[1]
     overloaded = Attack(NOW_S - 300, NOW_S - 90, NOW_S)
-    assert "For 90 s more has been asked" in said(attack=overloaded)[1]
-    assert "For 10 minutes more" in said(attack=Attack(NOW_S - 700, NOW_S - 600, NOW_S))[1]
-    assert "it is over" in said(attack=Attack(NOW_S - 300, 0.0, NOW_S - 20))[1]
+    assert "overloaded for 90 s." in said(attack=overloaded)[1]
+    assert "overloaded for 10 minutes." in said(attack=Attack(NOW_S - 700, NOW_S - 600, NOW_S))[1]
+    assert "The overload is over." in said(attack=Attack(NOW_S - 300, 0.0, NOW_S - 20))[1]
 
 
 def test_the_name_of_the_place_is_text_and_no_markup():

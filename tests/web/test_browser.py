@@ -237,6 +237,34 @@ def test_an_uploaded_picture_stays_round_in_notifications(browser, site):
         assert (picture["width"], picture["height"]) == (28, 28)
 
 
+GAPS = """() => [...document.querySelectorAll(
+    "main .card + .card, main p + p.ways, main li:has(.button) + li"
+)].map(one =>
+    one.getBoundingClientRect().top - one.previousElementSibling.getBoundingClientRect().bottom)"""
+"""Pixels between each card, row of buttons and line with a button, and what stands above it."""
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_no_card_touches_another_and_no_button_its_field(browser, site, viewport):
+    name = f"gaps_{viewport['width']}"
+    with person_at(browser, site, viewport=viewport) as page, person_at(browser, site) as second_browser:
+        sign_up(page, name)
+        sign_in(second_browser, name)
+        for path in ("/settings/account", "/settings/security", "/lists", "/settings/muted"):
+            page.goto(path)
+            gaps = page.evaluate(GAPS)
+            assert gaps, path
+            assert min(gaps) >= 8, (path, gaps)
+
+
+def test_second_factors_are_reached_from_the_settings(browser, site):
+    with person_at(browser, site, scripts=False) as page:
+        sign_up(page, "careful")
+        page.get_by_role("link", name="Settings").first.click()
+        page.get_by_role("link", name="Second factors").click()
+        assert page.get_by_role("heading", name="Second factors").is_visible()
+
+
 def test_the_menu_of_an_empty_profile_reaches_over_its_frame(browser, site):
     with person_at(browser, site, viewport=PHONE) as page:
         sign_up(page, "nothing_written")

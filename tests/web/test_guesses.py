@@ -9,9 +9,12 @@ import unicodedata
 import httpx
 import pytest
 
+from stormpetrel import secret
+from stormpetrel.config import load
 from stormpetrel.heavy import hash_password_now
 from stormpetrel.model import quota
 from stormpetrel.rules import accounts
+from stormpetrel.shield import canary
 from stormpetrel.shield.marks import DEVICE_COOKIE
 from tests.forms import form_to, send, sign_in
 from tests.guessing import flood
@@ -68,6 +71,26 @@ def test_a_name_that_nobody_has_is_refused_in_the_same_way(place):
         answers = guess(browser, "Nobody_at_all", quota.GUESS_PAIR[0].burst + 1)
         statuses = [answer.status_code for answer in answers]
     assert statuses == [422] * quota.GUESS_PAIR[0].burst + [429]
+
+
+def mark_of_the_watch(place):
+    """The header by which the place knows the trial requests of its own watch."""
+    key = secret.load(load(environ=place.instance.environ).config)
+    return {canary.HEADER.decode(): canary.mark(key, at_epoch_s=now_ms() // 1000)}
+
+
+def test_the_watch_may_try_to_sign_in_as_often_as_it_likes_and_its_mark_guesses_no_password(place, nino):
+    tries = quota.GUESS_NETWORK.burst + 5
+    with client_at(place, "127.20.12.1") as watch:
+        watch.headers.update(mark_of_the_watch(place))
+        assert {answer.status_code for answer in guess(watch, "nobody, a canary", tries)} == {422}
+        statuses = [
+            answer.status_code for answer in guess(watch, nino.username, quota.GUESS_PAIR[0].burst + 1)
+        ]
+        assert statuses == [422] * quota.GUESS_PAIR[0].burst + [429]
+    # What the watch tried used up nothing of its network.
+    with client_at(place, "127.20.12.2") as browser:
+        assert sign_in(browser, place.person("Oana").username).status_code == 303
 
 
 def test_the_waits_grow():

@@ -1,0 +1,36 @@
+"""Ctrl-C while SQLite runs a function of ours, which must end a command like any other Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def ctrl_c_is_never_an_error_of_the_store() -> Iterator[None]:
+    """Raises KeyboardInterrupt for each Ctrl-C inside the block, also for one that SQLite turned into an error.
+
+    SQLite calls `search_words` for each post that it stores, and reports whatever is raised in there as "user-defined
+    function raised exception". For the main thread; where Ctrl-C is ignored or handled already, nothing changes.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    came = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    except Exception as error:
+        if came:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
