@@ -451,6 +451,23 @@ def test_no_form_tells_a_stranger_which_address_has_an_account(confirming):
     assert all("confirm" not in message["Subject"] for message in mails_to(place, taken))
 
 
+def test_the_count_of_attempts_tells_no_stranger_which_address_has_an_account(confirming):
+    """Who signed up with an address knows the password, and may not see whether it was checked against theirs."""
+    place = confirming
+    taken = place.write(accounts.user, account_id=place.person("Nino").id).email
+
+    def statuses(name, address):
+        chosen = typed(name) | {"user[email]": address, "user[password]": NEW}
+        with place.client() as browser:
+            send(browser, browser.get("/auth/sign_up"), "/auth/sign_up", chosen)
+            attempts = range(quota.GUESS_PAIR[0].burst + 2)
+            return [sign_in(browser, address, NEW).status_code for _ in attempts]
+
+    used = statuses("Used", taken)
+    assert used == statuses("Free", "free@example.org")
+    assert used[-1] == 429
+
+
 def test_a_new_password_by_a_link_confirms_the_address_too(confirming):
     place = confirming
     with place.client() as browser:
