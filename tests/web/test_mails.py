@@ -468,6 +468,56 @@ def test_the_count_of_attempts_tells_no_stranger_which_address_has_an_account(co
     assert used[-1] == 429
 
 
+def test_who_types_an_address_first_neither_keeps_its_owner_out_nor_gets_into_their_account(confirming):
+    """A stranger signs up with an address before its owner does, and asks for it once more afterwards."""
+    place = confirming
+    address = "mari@example.org"
+    app = place.client(place.token(None))
+    fields = {"username": "Thief", "email": address, "password": PASSWORD, "agreement": True}
+    thief = place.client(app.post("/api/v1/accounts", json=fields).json()["access_token"])
+    thiefs_link = link_in(next_mail(place, address), place)
+    with place.client() as browser:
+        chosen = typed("Mari") | {"user[email]": address, "user[password]": NEW}
+        waiting = send(browser, browser.get("/auth/sign_up"), "/auth/sign_up", chosen)
+        assert waiting.status_code == 200
+        link = link_in(next_mail(place, address, count=2), place)
+        assert thief.post("/api/v1/emails/confirmations", json={"email": address}).status_code == 200
+        next_mail(place, address, count=3)
+        # Now the address leads to the account of the thief: a link to sign in is none, it confirms and says which.
+        page = browser.get("/auth/sign_in/mail")
+        send(browser, page, "/auth/sign_in/mail", {"user[email]": address})
+        stolen = link_in(next_mail(place, address, count=4), place)
+        assert "/auth/confirm?" in stolen
+        assert "@Thief" in browser.get(stolen).text
+        # Her own link still works, and can be asked for once more.
+        send(browser, waiting, "/auth/confirmation")
+        again = link_in(next_mail(place, address, count=5), place)
+        for own in (link, again):
+            assert "@Mari" in browser.get(own).text
+        assert send(browser, browser.get(again), "/auth/confirm").status_code == 303
+        assert sign_in(browser, address, NEW).status_code == 303
+        assert signed_in_as(browser) == "Mari"
+        for late in (thiefs_link, stolen):
+            page = browser.get(late)
+            assert page.status_code == 404 or send(browser, page, "/auth/confirm").status_code == 422
+    assert thief.get("/api/v1/accounts/verify_credentials").status_code == 403
+
+
+def test_an_address_of_an_account_that_never_confirmed_it_is_free_to_move_to(confirming):
+    place = confirming
+    mari = place.person("Mari")
+    with place.client() as stranger, place.client() as browser:
+        send(stranger, stranger.get("/auth/sign_up"), "/auth/sign_up", typed("Squatter"))
+        sign_in(browser, mari.username)
+        fields = {"user[email]": "Squatter@example.org", "user[current_password]": PASSWORD}
+        send(browser, browser.get("/settings/account"), "/settings/account/address", fields)
+        link = link_in(next_mail(place, "Squatter@example.org", count=2), place)
+        assert send(browser, browser.get(link), "/auth/confirm").status_code == 303
+        assert place.write(accounts.user, account_id=mari.id).email == "Squatter@example.org"
+        sign_in(stranger, "Squatter")
+        assert signed_in_as(stranger) is None
+
+
 def test_a_new_password_by_a_link_confirms_the_address_too(confirming):
     place = confirming
     with place.client() as browser:
