@@ -86,7 +86,8 @@ async def _ask(request: Request, purpose: Purpose) -> Response:
         asker=rules.Asker(
             network=slot(site.secret, f"network {network}"),
             pair=slot(site.secret, f"mail {login} {network}"),
-            device=None if device is None else slot(site.secret, f"device {device.mark_id} {login}"),
+            # Not of the login: each that is typed would have mails of its own.
+            device=None if device is None else slot(site.secret, f"device of {device.account_id}"),
             device_account_id=0 if device is None else device.account_id,
         ),
         now_ms=request.now_ms,

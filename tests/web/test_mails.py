@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 
+import httpx
 import pytest
 
 from stormpetrel.model import quota
@@ -110,6 +111,19 @@ def test_one_network_asks_for_one_login_a_few_times_and_then_waits(place):
         answers = [ask(browser, login) for _ in range(quota.MAIL_PAIR.burst + 1)]
     assert [answer.status_code for answer in answers] == [303] * quota.MAIL_PAIR.burst + [429]
     assert 0 < int(answers[-1].headers["retry-after"]) <= quota.MAIL_PAIR.every_s
+
+
+def test_a_member_asks_for_mails_to_others_no_more_often_than_a_stranger(place, nino):
+    """The device of an account is known to that account alone, whatever logins are typed on it."""
+    most = quota.MAIL_DEVICE.burst + quota.MAIL_NETWORK.burst
+    transport = httpx.HTTPTransport(local_address="127.21.1.1")
+    with httpx.Client(base_url=place.base_url, timeout=20, transport=transport) as browser:
+        sign_in(browser, nino.username)
+        send(browser, browser.get("/about"), "/auth/sign_out")
+        page = browser.get("/auth/password/new")
+        logins = [{"user[email]": f"{secrets.token_hex(4)}@example.org"} for _ in range(most + 1)]
+        statuses = [send(browser, page, "/auth/password/new", login).status_code for login in logins]
+    assert statuses == [303] * most + [429]
 
 
 def test_strangers_who_ask_use_up_nothing_of_the_owners(place, nino):
