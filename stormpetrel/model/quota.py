@@ -81,6 +81,9 @@ MAIL_STRANGERS = Quota("mail.strangers", 4, 15 * MINUTE_S)
 """Sent to one account because strangers asked."""
 MAIL_OWN = Quota("mail.own", 5, 12 * MINUTE_S)
 """Sent to one account because it asked, or a device that is known to it."""
+MAIL_ADDRESS = Quota("mail.address", 5, 12 * MINUTE_S)
+"""Links that confirm one address, for every account that wants it: not less than MAIL_OWN, so that the owner alone
+never meets it."""
 
 # What strangers and new accounts may put into the store. An account that is older than YOUNG_MS has only the first.
 YOUNG_MS = 3 * DAY_S * 1000

@@ -15,7 +15,16 @@ from stormpetrel.errors import TAKEN, Invalid, NotFound, TooMany
 from stormpetrel.model.account import AccountState, User, clean_address, email_problem
 from stormpetrel.model.event import AccessChanged, AccountChanged
 from stormpetrel.model.mail import LIFETIME_MS, Letter, Link, NewLink, Notice, Purpose
-from stormpetrel.model.quota import MAIL_DEVICE, MAIL_NETWORK, MAIL_OWN, MAIL_PAIR, MAIL_STRANGERS, Quota
+from stormpetrel.model.quota import (
+    MAIL_ADDRESS,
+    MAIL_DEVICE,
+    MAIL_NETWORK,
+    MAIL_OWN,
+    MAIL_PAIR,
+    MAIL_STRANGERS,
+    Quota,
+    slot,
+)
 from stormpetrel.rules import access
 from stormpetrel.rules.quotas import require, spend
 from stormpetrel.storage import accounts as stored_accounts
@@ -104,8 +113,20 @@ def _send(
         token_hash=link.token_hash,
         now_ms=now_ms,
     )
+    if purpose in _PROVES_ADDRESS and spend(connection, MAIL_ADDRESS, _address_slot(email), now_ms=now_ms):
+        # Many accounts had mails sent to somebody who perhaps has none. Who asks is not told: for an address in use
+        # they would not be told either.
+        return 0
     post(connection, Letter(purpose.value, email, user.username, link.nonce), now_ms=now_ms)
     return 0
+
+
+_PROVES_ADDRESS = (Purpose.CONFIRM, Purpose.ADDRESS)
+
+
+def _address_slot(email: str) -> int:
+    """Return the row that counts mails to an address. It needs no key: who wants to spend it can type the address."""
+    return slot(b"", f"mail to {email}")
 
 
 def _send_own(

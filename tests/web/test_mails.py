@@ -517,6 +517,33 @@ def test_who_types_an_address_first_neither_keeps_its_owner_out_nor_gets_into_th
     assert thief.get("/api/v1/accounts/verify_credentials").status_code == 403
 
 
+def test_many_accounts_cannot_have_many_mails_sent_to_one_address(confirming):
+    place = confirming
+    address = "mari@example.org"
+    people = [place.person("Crowd") for _ in range(quota.MAIL_ADDRESS.burst + 2)]
+    for number, person in enumerate(people):
+        place.write(
+            mail_rules.want_address,
+            account_id=person.id,
+            email=address.upper() if number == 1 else address,
+            link=new_link(b"x" * 32, secrets.token_hex(24)),
+            now_ms=now_ms(),
+        )
+    # The last mail of another account shows that the courier has sent all before it.
+    place.write(
+        mail_rules.want_address,
+        account_id=people[-1].id,
+        email="last@example.org",
+        link=new_link(b"x" * 32, secrets.token_hex(24)),
+        now_ms=now_ms(),
+    )
+    next_mail(place, address, count=quota.MAIL_ADDRESS.burst - 1)
+    next_mail(place, address.upper())
+    next_mail(place, "last@example.org")
+    sent = mails_to(place, address) + mails_to(place, address.upper())
+    assert len(sent) == quota.MAIL_ADDRESS.burst
+
+
 def test_an_address_of_an_account_that_never_confirmed_it_is_free_to_move_to(confirming):
     place = confirming
     mari = place.person("Mari")
