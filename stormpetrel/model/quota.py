@@ -95,6 +95,8 @@ SIGN_UPS = Quota("sign_ups", 20, 2 * MINUTE_S)
 """Accounts made from one network: a room full of people, then one every two minutes."""
 YOUNG_POSTS = Quota("young.posts", 300, 12)
 """Posts by a young account."""
+YOUNG_UPLOAD_MB = Quota("young.upload_mb", 500, MINUTE_S)
+"""Megabytes that a young account uploads."""
 YOUNG_WAYS_IN = Quota("young.ways_in", 100, 10 * MINUTE_S)
 """Browsers and apps that sign in to a young account."""
 YOUNG_MENTIONS = Quota("young.mentions", 60, MINUTE_S)

@@ -6,7 +6,7 @@ import pytest
 
 from stormpetrel.errors import Invalid, TooMany
 from stormpetrel.model import quota as quotas
-from stormpetrel.rules import access, accounts, applications, relationships
+from stormpetrel.rules import access, accounts, applications, media, relationships
 from tests.store import Store
 
 
@@ -105,6 +105,31 @@ def test_a_young_account_has_so_many_browsers_and_apps(store: Store) -> None:
     for number in range(quotas.YOUNG_WAYS_IN.burst + 1):
         sign_in()
         let_in(2000 + number)
+
+
+def test_a_young_account_uploads_so_many_megabytes(store: Store) -> None:
+    person = store.person("person")
+
+    def upload(size_bytes: int) -> None:
+        store.do(
+            media.begin,
+            account_id=person,
+            size_bytes=size_bytes,
+            description=None,
+            focus=None,
+            now_ms=store.now_ms,
+        )
+
+    upload((quotas.YOUNG_UPLOAD_MB.burst - 1) * 1_000_000)
+    with pytest.raises(TooMany):
+        upload(1_000_001)
+    upload(1)
+    store.now_ms += quotas.YOUNG_UPLOAD_MB.span_ms
+    # A place may take larger films than that.
+    upload(2 * quotas.YOUNG_UPLOAD_MB.burst * 1_000_000)
+    store.now_ms += quotas.YOUNG_MS
+    for _ in range(3):
+        upload(quotas.YOUNG_UPLOAD_MB.burst * 1_000_000)
 
 
 def test_an_application_has_a_few_kilobytes(store: Store) -> None:
