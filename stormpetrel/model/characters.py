@@ -132,6 +132,12 @@ def normalized(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
     return unicodedata.normalize(form, _MANY_MARKS.sub(_with_joiners, text))
 
 
+def with_few_marks(text: str) -> str:
+    """Drop what is more than MOST_MARKS marks in a row: a column of them covers the posts around it, and PostgreSQL
+    normalizes what it indexes in quadratic time too."""
+    return text if text.isascii() else str(_MANY_MARKS.sub(lambda match: match[0][:MOST_MARKS], text))
+
+
 def _with_joiners(match: regex.Match[str]) -> str:
     run = match[0]
     return _JOINER.join(run[start : start + MOST_MARKS] for start in range(0, len(run), MOST_MARKS))

@@ -24,6 +24,7 @@ from stormpetrel.model.characters import (
     undirected,
     whole_clusters,
 )
+from stormpetrel.model.text import clean
 
 ANY = st.one_of(
     st.text(),
@@ -154,3 +155,10 @@ def test_whatever_becomes_a_mark_counts_as_one() -> None:
     # A run of 31 gets one joiner.
     unseen = [c for c in becomes if "\u034f" not in normalized("NFKD", c * (MOST_MARKS + 1))]
     assert unseen == []
+
+
+def test_a_stored_text_has_few_marks_in_a_row() -> None:
+    marks = "\u0345\u0301\u0316\u0334" * 4_000
+    assert clean(f"a{marks}b{marks}") == f"a{marks[:MOST_MARKS]}b{marks[:MOST_MARKS]}"
+    written = "Za\u0302\u0301z \u05d1\u05bc\u05b0\u05e8 \u0915\u094d\u0937 1\ufe0f\u20e3"
+    assert clean(written) == written
