@@ -81,6 +81,7 @@ FRAGMENTS = [
     b"e\xcc\x81",
     b"\xcc\x81",
     b"\xe0\xb9\x87",
+    b"\xcd\x85\xcc\x81\xcc\x96\xcc\xb4",
     b"\xd9\x8b",
     b"\xef\xb7\xba",
     b"<b>",
@@ -133,6 +134,7 @@ DEAREST = [
     b"@a #a ",
     b"\xf0\x9f\x91\xa8\xe2\x80\x8d",
     b"\xcc\x81",
+    b"\xcd\x85\xcc\x81\xcc\x96\xcc\xb4",
     b"\xe2\x80\x8b",
 ]
 """What searches found to be dear somewhere; a test tries each at every door."""
@@ -362,6 +364,12 @@ def doors(place: Measured) -> Iterator[Door]:
         BODY_BYTES,
         _body(b"/api/v1/accounts/1/note", jsons, bearer, wrap=_json_text("comment")),
     )
+    for name in ("password", "email", "username"):
+        yield Door(
+            f"sign-up, {name}",
+            BODY_BYTES,
+            _body(b"/api/v1/accounts", jsons, bearer, wrap=_json_text(name)),
+        )
     for name in ("display_name", "note"):
         yield Door(
             f"profile, {name}",

@@ -17,6 +17,7 @@ from stormpetrel.api import convert
 from stormpetrel.api.apps import SECRET_BYTES
 from stormpetrel.api.entities import Entity, Nothing, Token
 from stormpetrel.errors import Forbidden, Invalid, Malformed, WrongMediaType
+from stormpetrel.http.passwords import network_slot
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.http.routing import Actor, Handler, Route
@@ -161,6 +162,7 @@ async def token(request: Request) -> Response:
             client,
             scope=given.scope or "",
             token_hash=secret_hash(access_token),
+            network=network_slot(request),
             now_ms=request.now_ms,
         )
     else:

@@ -313,7 +313,7 @@ def _post(
     media_ids = []
     for name, words in post.pictures:
         begun = media.begin(
-            connection, account_id=author_id, description=words, focus=None, now_ms=post.at_ms
+            connection, account_id=author_id, size_bytes=0, description=words, focus=None, now_ms=post.at_ms
         )
         decoded = pictures[name, "attachment"]
         media.finish(connection, account_id=author_id, media_id=begun.id, decoded=decoded)

@@ -23,6 +23,7 @@ from stormpetrel.media.store import FULL
 from stormpetrel.model.access import Access
 from stormpetrel.model.ids import parse_id
 from stormpetrel.shield import percent
+from stormpetrel.shield.cookies import pairs
 
 if TYPE_CHECKING:
     from stormpetrel.http.routing import Route
@@ -39,7 +40,7 @@ _PERSON = b"petrel.csrf.1"
 
 
 class Headers(Mapping[str, str]):
-    """Header values by lower-case name; repeated ones joined by a comma."""
+    """Header values by lower-case name; repeated ones joined by a comma, cookies by a semicolon (RFC 9113, 8.2.3)."""
 
     __slots__ = ("_raw",)
 
@@ -51,7 +52,7 @@ class Headers(Mapping[str, str]):
         found = [value for key, value in self._raw if key == wanted]
         if not found:
             raise KeyError(name)
-        return b", ".join(found).decode("latin-1")
+        return (b"; " if name == "cookie" else b", ").join(found).decode("latin-1")
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys(key.decode("latin-1") for key, _ in self._raw))
@@ -140,10 +141,8 @@ class Request:
         if self._cookies is None:
             self._cookies = {}
             # Not SimpleCookie: it drops them all when another program of the host set one that it cannot read.
-            for part in self.headers.get("cookie", "").replace(",", ";").split(";"):
-                name, equals, value = part.partition("=")
-                if equals:
-                    self._cookies.setdefault(name.strip(), value.strip().strip('"'))
+            for name, value in pairs(self.headers.get("cookie", "").encode("latin-1")):
+                self._cookies.setdefault(name.decode("latin-1"), value.decode("latin-1"))
         return self._cookies
 
     def id(self, name: str = "id") -> int:

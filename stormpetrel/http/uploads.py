@@ -57,6 +57,7 @@ async def take(
     begun = await site.database.write(
         rules.begin,
         account_id=request.account_id,
+        size_bytes=(file.size or 0) + ((thumbnail.size or 0) if thumbnail is not None else 0),
         description=description,
         focus=focus,
         now_ms=request.now_ms,

@@ -27,6 +27,9 @@ MAX_FRAME_PIXELS = 200_000_000
 """All frames of an animation together."""
 AVATAR_SIZE = (400, 400)
 HEADER_SIZE = (1500, 500)
+MAX_WRITTEN_BYTES = 250_000_000
+"""All frames of an animation as files, which take disk until the film is made. An upload of 1.2 MB, noise of which
+one pixel changes, made 600 MB of them."""
 _USUAL_FRAME_MS = 100.0
 _LONGEST_FRAME_MS = 10_000.0
 _BLURHASH_SIDE = 32
@@ -170,8 +173,12 @@ def write_profile_picture(
 
 
 def write_frames(image: Image.Image, directory: Path, most_width: int) -> Path:
-    """Write each frame of an animation as a picture at most so wide, on white; the list of them for ffmpeg."""
+    """Write each frame of an animation as a picture at most so wide, on white; the list of them for ffmpeg.
+
+    Raises Refused for a broken frame, and past MAX_WRITTEN_BYTES.
+    """
     lines = ["ffconcat version 1.0"]
+    written_bytes = 0
     scale = min(1.0, most_width / image.size[0])
     size = (max(2, round(image.size[0] * scale)), max(2, round(image.size[1] * scale)))
     try:
@@ -181,8 +188,13 @@ def write_frames(image: Image.Image, directory: Path, most_width: int) -> Path:
             on_white.paste(shown, mask=shown.getchannel("A"))
             name = f"frame{number:03}.png"
             on_white.save(directory / name, "PNG", compress_level=1)
+            written_bytes += (directory / name).stat().st_size
+            if written_bytes > MAX_WRITTEN_BYTES:
+                raise Refused("The animation is too large to make a film of it")
             shown_ms = min(max(float(frame.info.get("duration") or _USUAL_FRAME_MS), 10.0), _LONGEST_FRAME_MS)
             lines += (f"file {name}", f"duration {shown_ms / 1000:.3f}")
+    except Refused:
+        raise
     except Exception as error:  # a broken frame: whatever its reader meets
         raise Refused("The animation could not be read") from error
     names = directory / "frames.txt"

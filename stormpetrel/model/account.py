@@ -13,6 +13,8 @@ from stormpetrel.model.characters import trimmed
 
 MAX_USERNAME = 30
 MAX_DISPLAY_NAME = 30
+MAX_DOMAIN = 253
+"""Characters of a host's name (RFC 1035)."""
 MAX_NOTE = 500
 MAX_FIELDS = 4
 MAX_FIELD_CHARACTERS = 255
@@ -154,6 +156,9 @@ def ascii_domain(domain: str) -> str:
     """Return the domain in lower case, an international one in its ASCII form; what is none, as it is."""
     if domain.isascii():
         return domain.lower()
+    if len(domain) > MAX_DOMAIN:
+        # None, in any form; and to find that out takes seconds for 60 KB of marks.
+        return domain
     try:
         return idna.encode(domain, uts46=True).decode()
     except idna.IDNAError:

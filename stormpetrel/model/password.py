@@ -19,8 +19,11 @@ TOO_COMMON = "is too easy to guess. Take a few words in a row, or let your brows
 
 
 def normal_form(password: str) -> str:
-    """The password in NFKC: the same one from another keyboard or system is the same (NIST SP 800-63B §3.1.1.2)."""
-    return unicodedata.normalize("NFKC", password)
+    """The password in NFKC: the same one from another keyboard or system is the same (NIST SP 800-63B §3.1.1.2).
+
+    One that is too long to be set stays as it is: it is not right in any form, and normalizing takes time.
+    """
+    return password if len(password) > MAX_PASSWORD else unicodedata.normalize("NFKC", password)
 
 
 def password_problem(password: str) -> str | None:

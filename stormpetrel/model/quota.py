@@ -76,20 +76,29 @@ MAIL_PAIR = Quota("mail.pair", 4, 15 * MINUTE_S)
 MAIL_NETWORK = Quota("mail.network", 30, 2 * MINUTE_S)
 """Asked for by one network: a school has one."""
 MAIL_DEVICE = Quota("mail.device", 4, 15 * MINUTE_S)
-"""Asked for by one known device, for its own account."""
+"""Asked for by the devices of one account, for whatever login: which account that is, only the courier looks up."""
 MAIL_STRANGERS = Quota("mail.strangers", 4, 15 * MINUTE_S)
 """Sent to one account because strangers asked."""
 MAIL_OWN = Quota("mail.own", 5, 12 * MINUTE_S)
 """Sent to one account because it asked, or a device that is known to it."""
+MAIL_ADDRESS = Quota("mail.address", 5, 12 * MINUTE_S)
+"""Links that confirm one address, for every account that wants it: not less than MAIL_OWN, so that the owner alone
+never meets it."""
 
 # What strangers and new accounts may put into the store. An account that is older than YOUNG_MS has only the first.
 YOUNG_MS = 3 * DAY_S * 1000
 APPS = Quota("apps", 60, MINUTE_S)
 """Applications registered from one network: a school's phones, and an app that registers with each start."""
+APP_TOKENS = Quota("app_tokens", 120, 30)
+"""Tokens of applications that speak for no account, from one network: an app gets one before somebody signs up."""
 SIGN_UPS = Quota("sign_ups", 20, 2 * MINUTE_S)
 """Accounts made from one network: a room full of people, then one every two minutes."""
 YOUNG_POSTS = Quota("young.posts", 300, 12)
 """Posts by a young account."""
+YOUNG_UPLOAD_MB = Quota("young.upload_mb", 500, MINUTE_S)
+"""Megabytes that a young account uploads."""
+YOUNG_WAYS_IN = Quota("young.ways_in", 100, 10 * MINUTE_S)
+"""Browsers and apps that sign in to a young account."""
 YOUNG_MENTIONS = Quota("young.mentions", 60, MINUTE_S)
 """Accounts named by a young account for the first time that do not follow it."""
 YOUNG_FOLLOWS = Quota("young.follows", 300, MINUTE_S)

@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from stormpetrel.model.characters import UNSPACED, pattern
+from stormpetrel.model.characters import UNSPACED, normalized, pattern
 from stormpetrel.model.text import tags_in
 
 MAX_TERMS = 10
@@ -40,7 +40,7 @@ def search_words(text: str) -> str:
     """
     if text.isascii():
         return text
-    text = unicodedata.normalize("NFKC", _POINTS.sub("", unicodedata.normalize("NFKD", text)))
+    text = normalized("NFKC", _POINTS.sub("", normalized("NFKD", text)))
     return str(_UNSPACED.sub(r" \1 ", text))
 
 

@@ -58,12 +58,15 @@ class Part(NamedTuple):
 
 
 def clean(text: str) -> str:
-    """Return the text as it is stored: line ends as \\n, no control characters, no space at either end.
+    """Return the text as it is stored: line ends as \\n, no control characters, no space at either end, and of more
+    than MOST_MARKS marks in a row the first.
 
     Changes of direction end with their line; a text that shows nothing is "".
     """
     text = characters.printable(text.replace("\r\n", "\n").replace("\r", "\n"))
-    return "" if characters.is_blank(text) else characters.balanced(text).strip()
+    if characters.is_blank(text):
+        return ""
+    return characters.balanced(characters.with_few_marks(text)).strip()
 
 
 def one_line(text: str) -> str:

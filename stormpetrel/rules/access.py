@@ -11,6 +11,8 @@ from stormpetrel.model.access import SCOPES, Access, Application, Authorised, Si
 from stormpetrel.model.account import AccountState
 from stormpetrel.model.event import AccessChanged
 from stormpetrel.model.ids import first_id_at, time_ms
+from stormpetrel.model.quota import YOUNG_WAYS_IN
+from stormpetrel.rules import quotas
 from stormpetrel.storage import access as stored
 from stormpetrel.storage.applications import (
     add_application,
@@ -23,6 +25,9 @@ from stormpetrel.storage.hot import hot
 UNCONFIRMED = "Your login is missing a confirmed e-mail address"
 """Mastodon's words, which apps show."""
 
+TOO_MANY_WAYS_IN = (
+    "Many browsers and apps signed in to this account just now. Please try again in a few minutes"
+)
 SESSION_AGE_S = 30 * 86_400
 """A browser stays signed in for this long."""
 
@@ -110,9 +115,10 @@ def start_session(
 
     `instead_of`: the session that this browser had before, which ends; `browser`: what to call it;
     `network`: where it begins (model/quota.py). Raises Forbidden when the account is
-    suspended or waits for approval.
+    suspended or waits for approval, TooMany where the account is young.
     """
     _require_active(connection, account_id=account_id)
+    quotas.require_young(connection, YOUNG_WAYS_IN, account_id, now_ms=now_ms, text=TOO_MANY_WAYS_IN)
     # Nobody asks for sessions that are too old: they are cleared away here, in the order of their key.
     stored.delete_sessions_before(connection, before_id=first_id_at(now_ms - SESSION_AGE_S * 1000))
     if instead_of is not None:

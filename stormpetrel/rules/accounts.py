@@ -29,7 +29,13 @@ from stormpetrel.model.post import Visibility
 from stormpetrel.model.quota import SIGN_UPS
 from stormpetrel.rules import access, quotas
 from stormpetrel.rules.languages import clean_language
-from stormpetrel.rules.mail import notify_owner_of, send_confirmation, stand_in
+from stormpetrel.rules.mail import (
+    notify_owner_of,
+    owner_of,
+    send_confirmation,
+    stand_in,
+    take_from_unconfirmed,
+)
 from stormpetrel.rules.relationships import accept_follow
 from stormpetrel.storage import accounts as stored
 from stormpetrel.storage import instance as stored_instance
@@ -151,7 +157,7 @@ def sign_up(
         wrong["username"] = problem
     problem = email_problem(email)
     confirms = confirmation is not None and not by_operator
-    if problem is None and not confirms and stored.user_by_email(connection, email=email) is not None:
+    if problem is None and not confirms and owner_of(connection, email=email) is not None:
         problem = TAKEN
     if problem is None and not by_operator and _domain_is_blocked(connection, email):
         problem = Problem("is at a provider whose addresses are not taken here", "ERR_BLOCKED")
@@ -170,6 +176,7 @@ def sign_up(
         state = AccountState.UNCONFIRMED
         if notify_owner_of(connection, email=email, now_ms=now_ms):
             email = stand_in(account_id)
+    take_from_unconfirmed(connection, email=email)
     stored.insert_account(
         connection, account_id=account_id, username=username, language="", state=state, now_ms=now_ms
     )

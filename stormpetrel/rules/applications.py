@@ -24,9 +24,9 @@ from stormpetrel.model.access import (
     secret_hash,
 )
 from stormpetrel.model.event import AccessChanged
-from stormpetrel.model.quota import APPS
+from stormpetrel.model.quota import APP_TOKENS, APPS, YOUNG_WAYS_IN
 from stormpetrel.rules import quotas
-from stormpetrel.rules.access import create_token
+from stormpetrel.rules.access import TOO_MANY_WAYS_IN, create_token
 from stormpetrel.storage import applications as stored
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
@@ -38,6 +38,9 @@ MAX_REDIRECT_URIS = 20
 MAX_REDIRECT_CHARACTERS = 4000
 """All together: twenty of the longest took 40 KB of the store."""
 TOO_MANY_APPS = "Many applications were registered from this network just now. Please try again in a minute"
+TOO_MANY_APP_TOKENS = (
+    "Applications asked for many tokens from this network just now. Please try again in a minute"
+)
 CODE_AGE_S = 600
 """RFC 6749 §4.1.2: ten minutes at most."""
 SPENT_AGE_S = 3600
@@ -314,7 +317,11 @@ def create_code(
     code_hash: bytes,
     now_ms: int,
 ) -> None:
-    """Stores that the account's owner consented; the code with this hash is good for CODE_AGE_S, once."""
+    """Stores that the account's owner consented; the code with this hash is good for CODE_AGE_S, once.
+
+    Raises TooMany where the account is young.
+    """
+    quotas.require_young(connection, YOUNG_WAYS_IN, account_id, now_ms=now_ms, text=TOO_MANY_WAYS_IN)
     code = stored.Code(
         application_id,
         account_id,
@@ -389,10 +396,12 @@ def _verified(challenge: str, verifier: str) -> bool:
 
 
 def grant_client_credentials(
-    connection: Connection, client: Application, *, scope: str, token_hash: bytes, now_ms: int
+    connection: Connection, client: Application, *, scope: str, token_hash: bytes, network: int, now_ms: int
 ) -> Granted:
-    """The application's own token, which speaks for nobody. Raises OAuthRefusal `invalid_scope`."""
+    """Store the application's own token, which speaks for no account. `network`: whose quota it takes. Raises
+    OAuthRefusal `invalid_scope`, TooMany."""
     scopes = scopes_for(client, scope)
+    quotas.require(connection, APP_TOKENS, network, now_ms=now_ms, text=TOO_MANY_APP_TOKENS)
     create_token(
         connection,
         account_id=None,

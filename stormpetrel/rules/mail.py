@@ -15,7 +15,16 @@ from stormpetrel.errors import TAKEN, Invalid, NotFound, TooMany
 from stormpetrel.model.account import AccountState, User, clean_address, email_problem
 from stormpetrel.model.event import AccessChanged, AccountChanged
 from stormpetrel.model.mail import LIFETIME_MS, Letter, Link, NewLink, Notice, Purpose
-from stormpetrel.model.quota import MAIL_DEVICE, MAIL_NETWORK, MAIL_OWN, MAIL_PAIR, MAIL_STRANGERS, Quota
+from stormpetrel.model.quota import (
+    MAIL_ADDRESS,
+    MAIL_DEVICE,
+    MAIL_NETWORK,
+    MAIL_OWN,
+    MAIL_PAIR,
+    MAIL_STRANGERS,
+    Quota,
+    slot,
+)
 from stormpetrel.rules import access
 from stormpetrel.rules.quotas import require, spend
 from stormpetrel.storage import accounts as stored_accounts
@@ -69,11 +78,16 @@ def send_wanted(connection: Connection, *, wanted: LinkWanted, user: User | None
     purpose = Purpose(wanted.purpose)
     if user is None or (purpose is Purpose.CONFIRM and user.state is not AccountState.UNCONFIRMED):
         return
+    if purpose is Purpose.SIGN_IN and user.state is AccountState.UNCONFIRMED:
+        # Somebody else may have typed this address when they signed up, and know the password: who reads the mail
+        # must see which account it is, and confirm it, before they use it.
+        purpose = Purpose.CONFIRM
     link = NewLink(wanted.nonce, bytes.fromhex(wanted.token_hash))
     quotas = [MAIL_STRANGERS]
     if wanted.by_device_of == user.account_id:
         quotas.insert(0, MAIL_OWN)
-    _send(connection, quotas, user=user, purpose=purpose, email=user.email, link=link, now_ms=now_ms)
+    email = _unconfirmed_address(connection, user) if purpose is Purpose.CONFIRM else user.email
+    _send(connection, quotas, user=user, purpose=purpose, email=email, link=link, now_ms=now_ms)
 
 
 def _send(
@@ -99,8 +113,20 @@ def _send(
         token_hash=link.token_hash,
         now_ms=now_ms,
     )
+    if purpose in _PROVES_ADDRESS and spend(connection, MAIL_ADDRESS, _address_slot(email), now_ms=now_ms):
+        # Many accounts had mails sent to somebody who perhaps has none. Who asks is not told: for an address in use
+        # they would not be told either.
+        return 0
     post(connection, Letter(purpose.value, email, user.username, link.nonce), now_ms=now_ms)
     return 0
+
+
+_PROVES_ADDRESS = (Purpose.CONFIRM, Purpose.ADDRESS)
+
+
+def _address_slot(email: str) -> int:
+    """Return the row that counts mails to an address. It needs no key: who wants to spend it can type the address."""
+    return slot(b"", f"mail to {email}")
 
 
 def _send_own(
@@ -140,15 +166,42 @@ def send_confirmation(
         if notify_owner_of(connection, email=email, now_ms=now_ms):
             email = stand_in(account_id)
         stored.delete_links_of(connection, account_id=account_id)
+        take_from_unconfirmed(connection, email=email)
         stored_accounts.set_email(connection, account_id=account_id, email=email)
         user = _user(connection, account_id)
-    _send_own(connection, user=user, purpose=Purpose.CONFIRM, email=user.email, link=link, now_ms=now_ms)
+    email = _unconfirmed_address(connection, user)
+    _send_own(connection, user=user, purpose=Purpose.CONFIRM, email=email, link=link, now_ms=now_ms)
 
 
 def stand_in(account_id: int) -> str:
-    """Return the address of an account whose owner typed one that is in use: nobody reads it, so it is never
-    confirmed, and the account goes with the others that were not."""
+    """Return the address of an account whose owner typed one that is in use, or one that somebody typed after them:
+    no mail goes there."""
     return f"{account_id}{_NOWHERE}"
+
+
+def owner_of(connection: Connection, *, email: str) -> User | None:
+    """Return the user whose address this is; None where no account has it, or none that confirmed it.
+
+    Typing an address reserves nothing: otherwise a stranger who signs up with somebody's address first would keep
+    them out, and lead them into an account whose password the stranger knows.
+    """
+    found = stored_accounts.user_by_email(connection, email=email)
+    return None if found is None or found.state is AccountState.UNCONFIRMED else found
+
+
+def take_from_unconfirmed(connection: Connection, *, email: str) -> None:
+    """Free the address where an account has it that never confirmed it. The links of that account still work: of
+    all who signed up with an address, the first to confirm it has it."""
+    found = stored_accounts.user_by_email(connection, email=email)
+    if found is not None and found.state is AccountState.UNCONFIRMED:
+        stored_accounts.set_email(connection, account_id=found.account_id, email=stand_in(found.account_id))
+
+
+def _unconfirmed_address(connection: Connection, user: User) -> str:
+    """Return the address that the user last asked to confirm, though somebody may have typed it after them."""
+    if user.email != stand_in(user.account_id):
+        return user.email
+    return stored.newest_address(connection, account_id=user.account_id) or user.email
 
 
 def notify_owner_of(connection: Connection, *, email: str, now_ms: int) -> bool:
@@ -156,7 +209,7 @@ def notify_owner_of(connection: Connection, *, email: str, now_ms: int) -> bool:
 
     Who typed it sees what they would see for a free address: the confirmation is asked for by mail.
     """
-    owner = stored_accounts.user_by_email(connection, email=email)
+    owner = owner_of(connection, email=email)
     if owner is None:
         return False
     if not spend(connection, MAIL_STRANGERS, owner.account_id, now_ms=now_ms):
@@ -174,7 +227,7 @@ def _possible_address(email: str) -> str:
 
 def _free_address(connection: Connection, email: str) -> str:
     email = _possible_address(email)
-    if stored_accounts.user_by_email(connection, email=email) is not None:
+    if owner_of(connection, email=email) is not None:
         raise Invalid(f"Validation failed: E-mail {TAKEN}", fields={"email": TAKEN})
     return email
 
@@ -199,7 +252,12 @@ def confirm(connection: Connection, *, token_hash: bytes, registration: str, now
     user = _user(connection, found.account_id)
     if found.purpose is Purpose.CONFIRM:
         if user.email != found.email:
-            raise NotFound(NO_LINK)
+            if user.email != stand_in(user.account_id):
+                raise NotFound(NO_LINK)
+            # Somebody typed it after them.
+            _free_address(connection, found.email)
+            take_from_unconfirmed(connection, email=found.email)
+            stored_accounts.set_email(connection, account_id=user.account_id, email=found.email)
         stored.take_link(connection, token_hash=token_hash)
         _mark_confirmed(connection, user, registration=registration, now_ms=now_ms)
     else:
@@ -222,6 +280,7 @@ def change_address(connection: Connection, *, account_id: int, email: str, now_m
     user = _user(connection, account_id)
     email = _free_address(connection, email)
     stored.delete_links_of(connection, account_id=account_id)
+    take_from_unconfirmed(connection, email=email)
     stored_accounts.set_email(connection, account_id=account_id, email=email)
     post(connection, Letter(Notice.ADDRESS_CHANGED.value, user.email, user.username), now_ms=now_ms)
 
@@ -243,16 +302,15 @@ def want_address(
     _send_own(connection, user=user, purpose=Purpose.ADDRESS, email=email, link=link, now_ms=now_ms)
 
 
-def use_sign_in_link(connection: Connection, *, token_hash: bytes, registration: str, now_ms: int) -> User:
+def use_sign_in_link(connection: Connection, *, token_hash: bytes, now_ms: int) -> User:
     """Uses a link up that signs its account in without the password. Raises NotFound. Whoever it is may still have
     to give a second factor, or may not be let in at all: the user's `state` says so."""
     found = usable_link(connection, token_hash=token_hash, purposes=(Purpose.SIGN_IN,), now_ms=now_ms)
     user = _user(connection, found.account_id)
-    if user.email != found.email:
+    if user.email != found.email or user.state is AccountState.UNCONFIRMED:
         raise NotFound(NO_LINK)
     stored.take_link(connection, token_hash=token_hash)
-    _mark_confirmed(connection, user, registration=registration, now_ms=now_ms)
-    return _user(connection, found.account_id)
+    return user
 
 
 def reset_password(

@@ -20,11 +20,14 @@ from stormpetrel.model.media import (
     MediaWords,
     parse_focus,
 )
+from stormpetrel.model.quota import YOUNG_UPLOAD_MB
+from stormpetrel.rules import quotas
 from stormpetrel.storage import accounts, outbox
 from stormpetrel.storage import media as stored
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 
+TOO_MANY_UPLOADS = "Your account is new and has uploaded a lot. Please try again later"
 LOOSE_KEPT_MS = 24 * 3_600_000
 """How long an attachment without a post is kept, for a draft or for writing a post anew."""
 PROCESSING_KEPT_MS = 15 * 60_000
@@ -75,11 +78,24 @@ def checked_description(text: str | None) -> str | None:
 
 
 def begin(
-    connection: Connection, *, account_id: int, description: str | None, focus: str | None, now_ms: int
+    connection: Connection,
+    *,
+    account_id: int,
+    size_bytes: int,
+    description: str | None,
+    focus: str | None,
+    now_ms: int,
 ) -> Media:
-    """A new attachment that is being processed. Raises Invalid for what is said about it."""
+    """A new attachment that is being processed. `size_bytes`: of the upload.
+
+    Raises Invalid for what is said about it, TooMany where the account is young.
+    """
     if accounts.state(connection, account_id=account_id) is not AccountState.ACTIVE:
         raise NotFound
+    megabytes = min(-(-size_bytes // 1_000_000), YOUNG_UPLOAD_MB.burst)
+    quotas.require_young(
+        connection, YOUNG_UPLOAD_MB, account_id, now_ms=now_ms, text=TOO_MANY_UPLOADS, uses=megabytes
+    )
     media_id = connection.new_id(now_ms)
     stored.insert(
         connection,

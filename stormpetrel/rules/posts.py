@@ -179,7 +179,7 @@ def boosted_by(
 ) -> list[tuple[int, int]]:
     """(internal id, who) newest first. Raises NotFound as `post` does."""
     _require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
-    return stored.boosted_by(connection, post_id=post_id, page=page)
+    return stored.boosted_by(connection, reader_id=reader_id, post_id=post_id, page=page)
 
 
 # Writing

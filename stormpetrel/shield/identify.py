@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from stormpetrel.shield.cookies import COOKIE_NAME, SessionClaims
+from stormpetrel.shield.cookies import COOKIE_NAME, SessionClaims, pairs
 from stormpetrel.shield.cookies import read as read_cookie
 from stormpetrel.shield.percent import parse_query
 
@@ -300,7 +299,7 @@ def _session_in(header: bytes) -> bytes | None:
     """The text of the session cookie in a Cookie header."""
     if header in _headers:
         return _headers[header]
-    session = next((value for name, value in _cookies(header) if name == _COOKIE), None)
+    session = next((value for name, value in pairs(header) if name == _COOKIE), None)
     if len(header) <= _REMEMBERED_BYTES:
         if len(_headers) >= _REMEMBERED_COOKIES:
             _headers.clear()
@@ -318,13 +317,3 @@ def _claims_of(secret: bytes, cookie: bytes) -> tuple[SessionClaims, Identity] |
                 _claims.clear()
             known = _claims[secret, cookie] = (claims, Identity("account", claims.account_id))
     return known
-
-
-def _cookies(header: bytes) -> Iterable[tuple[bytes, bytes]]:
-    for part in header.split(b";"):
-        name, equals, value = part.partition(b"=")
-        if equals:
-            value = value.strip()
-            if len(value) >= 2 and value[:1] == b'"' == value[-1:]:
-                value = value[1:-1]
-            yield name.strip(), value

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from stormpetrel.shield.cookies import OWN, seal, unseal
+from stormpetrel.shield.cookies import OWN, pairs, seal, unseal
 
 VISITOR_COOKIE = "stormpetrel_visitor"
 DEVICE_COOKIE = "stormpetrel_device"
@@ -97,13 +97,11 @@ _remembered: dict[tuple[bytes, bytes], Marks] = {}
 
 def _find(secret: bytes, cookie: bytes) -> Marks:
     visitor = device = None
-    for part in cookie.split(b";"):
-        name, _, value = part.partition(b"=")
-        name = name.strip()
+    for name, value in pairs(cookie):
         if name == _VISITOR and visitor is None:
-            visitor = _read(secret, _VISITOR_PERSON, value.strip())
+            visitor = _read(secret, _VISITOR_PERSON, value)
         elif name == _DEVICE and device is None:
-            device = _read(secret, _DEVICE_PERSON, value.strip())
+            device = _read(secret, _DEVICE_PERSON, value)
     return Marks(visitor, device)
 
 

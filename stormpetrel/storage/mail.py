@@ -15,6 +15,10 @@ _TAKE = sql(
     """DELETE FROM mail_links WHERE token_hash = :token_hash
     RETURNING account_id, purpose, email, expires_at_ms"""
 )
+_NEWEST_ADDRESS = sql(
+    """SELECT email FROM mail_links WHERE account_id = :account_id AND purpose = 'confirm'
+    ORDER BY created_at_ms DESC LIMIT 1"""
+)
 _DELETE_OF = sql("DELETE FROM mail_links WHERE account_id = :account_id")
 
 
@@ -47,6 +51,12 @@ def take_link(connection: Connection, *, token_hash: bytes) -> Link | None:
     """The link, which is gone afterwards; None when there is none."""
     row = connection.one(_TAKE, token_hash=token_hash)
     return None if row is None else Link(row[0], Purpose(row[1]), row[2], row[3])
+
+
+def newest_address(connection: Connection, *, account_id: int) -> str | None:
+    """Return the address in the newest link that confirms the account's; None when none is stored."""
+    row = connection.one(_NEWEST_ADDRESS, account_id=account_id)
+    return None if row is None else str(row[0])
 
 
 def delete_links_of(connection: Connection, *, account_id: int) -> None:

@@ -133,7 +133,9 @@ _FAVOURITED_BY = paged(
 )
 _BOOSTED_BY = paged(
     "SELECT b.id, b.author_id FROM posts b JOIN accounts a ON a.id = b.author_id "
-    "WHERE b.boost_of_id = :post_id AND a.state = 'active'",
+    "JOIN posts o ON o.id = b.boost_of_id WHERE b.boost_of_id = :post_id AND a.state = 'active' "
+    f"AND (b.visibility < {Visibility.FOLLOWERS:d} OR :reader_id IN (b.author_id, o.author_id) OR EXISTS "
+    "(SELECT 1 FROM follows f WHERE f.follower_id = :reader_id AND f.followed_id = b.author_id))",
     "b.id",
 )
 
@@ -422,6 +424,8 @@ def favourited_by(connection: Connection, *, post_id: int, page: Page) -> list[t
     return _FAVOURITED_BY.run(connection, page, post_id=post_id)
 
 
-def boosted_by(connection: Connection, *, post_id: int, page: Page) -> list[tuple[int, int]]:
-    """(internal id, who) newest first."""
-    return _BOOSTED_BY.run(connection, page, post_id=post_id)
+def boosted_by(
+    connection: Connection, *, reader_id: int | None, post_id: int, page: Page
+) -> list[tuple[int, int]]:
+    """(internal id, who) newest first; of boosts for followers those that the reader follows, or was notified of."""
+    return _BOOSTED_BY.run(connection, page, reader_id=reader_id or 0, post_id=post_id)

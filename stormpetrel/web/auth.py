@@ -100,9 +100,6 @@ async def sign_in(request: Request) -> Response:
     if user is None or not right:
         return _sign_in_page(request, after=after, login=login, problem=WRONG, status=422)
     # Only now: what state an account is in is its owner's business.
-    if user.state is AccountState.UNCONFIRMED and _is_address(login):
-        # An address in use leads to its owner's account, so a free one may say no more here.
-        return _sign_in_page(request, after=after, login=login, problem=WRONG, status=422)
     if user.state is AccountState.UNCONFIRMED:
         return wait_page(request, login=user.username, after=after, status=403)
     if user.state is AccountState.PENDING:
@@ -118,7 +115,12 @@ async def _user_by_login(request: Request, login: str) -> User | None:
     # No store can hold this character, and PostgreSQL refuses to look for it.
     if not login or "\0" in login:
         return None
-    return await request.site.database.read(account_rules.user_by_login, login=login)
+    user: User | None = await request.site.database.read(account_rules.user_by_login, login=login)
+    if user is not None and user.state is AccountState.UNCONFIRMED and _is_address(login):
+        # An address in use leads to its owner's account. If one that was free led to the account that was just made
+        # with it, a right password would cost no attempt, and the count of attempts would tell them apart.
+        return None
+    return user
 
 
 async def sign_out(request: Request) -> Response:

@@ -86,7 +86,8 @@ async def _ask(request: Request, purpose: Purpose) -> Response:
         asker=rules.Asker(
             network=slot(site.secret, f"network {network}"),
             pair=slot(site.secret, f"mail {login} {network}"),
-            device=None if device is None else slot(site.secret, f"device {device.mark_id} {login}"),
+            # Not of the login: each that is typed would have mails of its own.
+            device=None if device is None else slot(site.secret, f"device of {device.account_id}"),
             device_account_id=0 if device is None else device.account_id,
         ),
         now_ms=request.now_ms,
@@ -111,7 +112,8 @@ async def show_confirm(request: Request) -> Response:
         purposes=(Purpose.CONFIRM, Purpose.ADDRESS),
         now_ms=request.now_ms,
     )
-    return _secret_page(request, "confirm.html", token=token, email=link.email)
+    user = await request.site.database.read(account_rules.user, account_id=link.account_id)
+    return _secret_page(request, "confirm.html", token=token, email=link.email, username=user.username)
 
 
 async def confirm(request: Request) -> Response:
@@ -152,7 +154,6 @@ async def sign_in_by_link(request: Request) -> Response:
     user = await request.site.database.write(
         rules.use_sign_in_link,
         token_hash=secret_hash((await request.form()).get("token", "")),
-        registration=request.site.config.registration,
         now_ms=request.now_ms,
     )
     return await enter(request, user=user, after="/")

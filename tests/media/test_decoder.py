@@ -6,14 +6,18 @@ import asyncio
 import dataclasses
 import io
 import os
+import random
 import signal
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from stormpetrel.config import Config
 from stormpetrel.errors import Invalid, TooMany
-from stormpetrel.media import decoding
+from stormpetrel.media import decoding, pictures
+from stormpetrel.media.formats import SNIFFED_BYTES, sniff
+from stormpetrel.media.job import Refused
 from stormpetrel.media.store import open_store
 from stormpetrel.media.uploads import Uploads
 from tests.media_files import jpeg, png
@@ -76,3 +80,26 @@ def test_an_account_uploads_only_so_many_at_once_and_others_go_on(tmp_path: Path
     held.pop().__exit__(None, None, None)
     with uploads.place_for(1):
         pass
+
+
+def test_frames_of_noise_take_bounded_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One pixel of each frame changes: the upload is as small as its first picture, the frames are not."""
+    monkeypatch.setattr(pictures, "MAX_WRITTEN_BYTES", 1_000_000)
+    noise = Image.frombytes("RGB", (300, 300), random.Random(1).randbytes(270_000))
+    frames = []
+    for number in range(20):
+        frame = noise.copy()
+        frame.putpixel((number, 0), (0, 0, 0))
+        frames.append(frame)
+    upload = tmp_path / "noise.png"
+    frames[0].save(upload, "PNG", save_all=True, append_images=frames[1:], duration=100)
+    assert upload.stat().st_size < 300_000
+    found = sniff(upload.read_bytes()[:SNIFFED_BYTES])
+    assert found is not None
+    image = pictures.open_checked(upload, found, max_pixels=100_000)
+    assert pictures.frames_of(image) == 20
+    made = tmp_path / "made"
+    made.mkdir()
+    with pytest.raises(Refused, match="too large"):
+        pictures.write_frames(image, made, 640)
+    assert sum(file.stat().st_size for file in made.iterdir()) < 1_300_000

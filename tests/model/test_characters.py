@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,16 +12,19 @@ from hypothesis import strategies as st
 from stormpetrel.model.characters import (
     BOUNDARY,
     BYTES_PER_CHARACTER,
+    MOST_MARKS,
     balanced,
     fold,
     is_blank,
     is_too_long,
     length,
     mark_boundaries,
+    normalized,
     trimmed,
     undirected,
     whole_clusters,
 )
+from stormpetrel.model.text import clean
 
 ANY = st.one_of(
     st.text(),
@@ -115,3 +121,44 @@ def test_the_same_to_a_reader_is_the_same() -> None:
 
 def test_spaces_and_what_is_not_seen_go_at_the_ends_alone() -> None:
     assert trimmed(" \u200b\u202aa b\u202c\u00a0\ufeff") == "a b"
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+def test_marks_in_a_row_are_sorted_a_few_at_a_time(form: str) -> None:
+    """Python's sorting takes time by the square of their number."""
+    marks = "\u0345\u0301\u0316\u0334"
+    for run in (marks * 8_000, "\u0f73" * 8_000, "\uff9e\u0301" * 8_000, "\u0345" * 9_000 + "\u0334" * 9_000):
+        text = normalized(form, f"a{run}b")
+        longest = max(
+            len(list(group))
+            for is_mark, group in itertools.groupby(text, key=lambda c: unicodedata.combining(c) > 0)
+            if is_mark
+        )
+        assert longest <= 2 * MOST_MARKS
+        # What it gives is normalized for everybody else too.
+        assert unicodedata.is_normalized(form, text)
+
+
+@given(st.text(st.sampled_from("ae\u0301\u0316\u0334\uff9e\u0f73\u1100\u1161\ufb01"), max_size=MOST_MARKS))
+def test_few_marks_are_normalized_as_everywhere(text: str) -> None:
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert normalized(form, text) == unicodedata.normalize(form, text)
+
+
+def test_whatever_becomes_a_mark_counts_as_one() -> None:
+    becomes = [
+        character
+        for character in map(chr, range(0x110000))
+        if not "\ud800" <= character <= "\udfff"
+        and unicodedata.combining(unicodedata.normalize("NFKD", character)[0])
+    ]
+    # A run of 31 gets one joiner.
+    unseen = [c for c in becomes if "\u034f" not in normalized("NFKD", c * (MOST_MARKS + 1))]
+    assert unseen == []
+
+
+def test_a_stored_text_has_few_marks_in_a_row() -> None:
+    marks = "\u0345\u0301\u0316\u0334" * 4_000
+    assert clean(f"a{marks}b{marks}") == f"a{marks[:MOST_MARKS]}b{marks[:MOST_MARKS]}"
+    written = "Za\u0302\u0301z \u05d1\u05bc\u05b0\u05e8 \u0915\u094d\u0937 1\ufe0f\u20e3"
+    assert clean(written) == written

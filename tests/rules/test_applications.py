@@ -348,11 +348,11 @@ def test_a_client_is_who_knows_its_secret(connection):
 def test_an_applications_own_token_allows_no_more_than_it_registered_for(connection):
     client = register(connection, scopes="read")
     granted = applications.grant_client_credentials(
-        connection, client, scope="", token_hash=secret_hash("t"), now_ms=NOW_MS
+        connection, client, scope="", token_hash=secret_hash("t"), network=1, now_ms=NOW_MS
     )
     assert granted == applications.Granted(None, ("read",))
     with pytest.raises(OAuthRefusal) as refused:
         applications.grant_client_credentials(
-            connection, client, scope="write", token_hash=secret_hash("u"), now_ms=NOW_MS
+            connection, client, scope="write", token_hash=secret_hash("u"), network=1, now_ms=NOW_MS
         )
     assert refused.value.error == "invalid_scope"

@@ -40,7 +40,9 @@ def edit(
 def upload(store: Store, who: int, kind: MediaKind = MediaKind.IMAGE) -> int:
     """An attachment of theirs that is processed."""
     store.now_ms += 1
-    begun = store.do(media.begin, account_id=who, description="before", focus=None, now_ms=store.now_ms)
+    begun = store.do(
+        media.begin, account_id=who, size_bytes=1, description="before", focus=None, now_ms=store.now_ms
+    )
     store.do(
         media.finish,
         account_id=who,

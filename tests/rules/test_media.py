@@ -18,7 +18,9 @@ JOBS = sql("SELECT id, lane FROM outbox WHERE kind = 'media_upload' ORDER BY id"
 
 def begun(store: Store, who: int) -> Media:
     store.now_ms += 1
-    return store.do(media.begin, account_id=who, description=None, focus=None, now_ms=store.now_ms)
+    return store.do(
+        media.begin, account_id=who, size_bytes=1, description=None, focus=None, now_ms=store.now_ms
+    )
 
 
 def handed_over(store: Store, who: int, *, lane: int = LANE) -> Media:

@@ -6,7 +6,7 @@ import pytest
 
 from stormpetrel.errors import Invalid, TooMany
 from stormpetrel.model import quota as quotas
-from stormpetrel.rules import accounts, applications, relationships
+from stormpetrel.rules import access, accounts, applications, media, relationships
 from tests.store import Store
 
 
@@ -50,6 +50,86 @@ def test_one_network_has_so_many_at_once_and_others_have_theirs(
     act(store, 0, 2)
     store.now_ms += quota.every_ms
     act(store, 1001, 1)
+
+
+def test_the_tokens_of_applications_are_counted_by_network(store: Store) -> None:
+    register(store, 1, 1)
+    client = applications.application_by_client_id(store.connection, client_id="client 1 1")
+    assert client is not None
+
+    def grant(number: int, network: int) -> None:
+        store.do(
+            applications.grant_client_credentials,
+            client,
+            scope="",
+            token_hash=b"%d of %d" % (number, network),
+            network=network,
+            now_ms=store.now_ms,
+        )
+
+    for number in range(quotas.APP_TOKENS.burst):
+        grant(number, 1)
+    with pytest.raises(TooMany) as raised:
+        grant(1000, 1)
+    assert 0 < raised.value.retry_after_s <= quotas.APP_TOKENS.every_s + 1
+    grant(0, 2)
+
+
+def test_a_young_account_has_so_many_browsers_and_apps(store: Store) -> None:
+    person = store.person("person")
+    register(store, 1, 1)
+    client = applications.application_by_client_id(store.connection, client_id="client 1 1")
+    assert client is not None
+
+    def sign_in() -> None:
+        store.do(access.start_session, account_id=person, now_ms=store.now_ms)
+
+    def let_in(number: int) -> None:
+        store.do(
+            applications.create_code,
+            application_id=client.id,
+            account_id=person,
+            consent=applications.Consent("app://x", ("read",), ""),
+            code_hash=b"%d" % number,
+            now_ms=store.now_ms,
+        )
+
+    for number in range(quotas.YOUNG_WAYS_IN.burst // 2):
+        sign_in()
+        let_in(number)
+    with pytest.raises(TooMany):
+        sign_in()
+    with pytest.raises(TooMany):
+        let_in(1000)
+    store.now_ms += quotas.YOUNG_MS
+    for number in range(quotas.YOUNG_WAYS_IN.burst + 1):
+        sign_in()
+        let_in(2000 + number)
+
+
+def test_a_young_account_uploads_so_many_megabytes(store: Store) -> None:
+    person = store.person("person")
+
+    def upload(size_bytes: int) -> None:
+        store.do(
+            media.begin,
+            account_id=person,
+            size_bytes=size_bytes,
+            description=None,
+            focus=None,
+            now_ms=store.now_ms,
+        )
+
+    upload((quotas.YOUNG_UPLOAD_MB.burst - 1) * 1_000_000)
+    with pytest.raises(TooMany):
+        upload(1_000_001)
+    upload(1)
+    store.now_ms += quotas.YOUNG_UPLOAD_MB.span_ms
+    # A place may take larger films than that.
+    upload(2 * quotas.YOUNG_UPLOAD_MB.burst * 1_000_000)
+    store.now_ms += quotas.YOUNG_MS
+    for _ in range(3):
+        upload(quotas.YOUNG_UPLOAD_MB.burst * 1_000_000)
 
 
 def test_an_application_has_a_few_kilobytes(store: Store) -> None:

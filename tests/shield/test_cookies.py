@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stormpetrel.shield.cookies import TEXT_CHARACTERS, SessionClaims, mint, read, sent_name, without_prefix
+from stormpetrel.shield.cookies import (
+    HOST_PREFIX,
+    TEXT_CHARACTERS,
+    SessionClaims,
+    mint,
+    pairs,
+    read,
+    sent_name,
+    without_prefix,
+)
 
 SECRET = b"0123456789abcdef"
 NUMBERS = st.integers(0, 2**64 - 1)
@@ -66,6 +75,36 @@ def test_a_short_secret_and_numbers_that_do_not_fit_are_refused() -> None:
 )
 def test_behind_https_only_prefixed_cookies_of_ours_count(header: bytes, kept: bytes) -> None:
     assert without_prefix(header) == kept
+
+
+_PIECES = (
+    b"stormpetrel_",
+    b"__Host-",
+    b"__host-",
+    b"form",
+    b"a",
+    b"=",
+    b";",
+    b",",
+    b'"',
+    b" ",
+    b"\t",
+    b"\xa0",
+    b"\x85",
+)
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=12).map(b"".join))
+def test_no_way_to_write_a_cookie_makes_one_without_prefix_ours(header: bytes) -> None:
+    own = {name for name, _ in pairs(without_prefix(header)) if name.startswith(b"stormpetrel_")}
+    sent = {name for name, _ in pairs(header)}
+    assert own == {
+        name.removeprefix(HOST_PREFIX.encode()) for name in sent if name.startswith(b"__Host-stormpetrel_")
+    }
+
+
+def test_a_cookie_ends_at_a_semicolon_only() -> None:
+    assert list(pairs(b'a="b,c=d" ;\xa0e=f; nothing;g=')) == [(b"a", b"b,c=d"), (b"\xa0e", b"f"), (b"g", b"")]
 
 
 def test_the_prefix_is_for_https() -> None:

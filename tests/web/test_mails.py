@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 
+import httpx
 import pytest
 
 from stormpetrel.model import quota
@@ -110,6 +111,19 @@ def test_one_network_asks_for_one_login_a_few_times_and_then_waits(place):
         answers = [ask(browser, login) for _ in range(quota.MAIL_PAIR.burst + 1)]
     assert [answer.status_code for answer in answers] == [303] * quota.MAIL_PAIR.burst + [429]
     assert 0 < int(answers[-1].headers["retry-after"]) <= quota.MAIL_PAIR.every_s
+
+
+def test_a_member_asks_for_mails_to_others_no_more_often_than_a_stranger(place, nino):
+    """The device of an account is known to that account alone, whatever logins are typed on it."""
+    most = quota.MAIL_DEVICE.burst + quota.MAIL_NETWORK.burst
+    transport = httpx.HTTPTransport(local_address="127.21.1.1")
+    with httpx.Client(base_url=place.base_url, timeout=20, transport=transport) as browser:
+        sign_in(browser, nino.username)
+        send(browser, browser.get("/about"), "/auth/sign_out")
+        page = browser.get("/auth/password/new")
+        logins = [{"user[email]": f"{secrets.token_hex(4)}@example.org"} for _ in range(most + 1)]
+        statuses = [send(browser, page, "/auth/password/new", login).status_code for login in logins]
+    assert statuses == [303] * most + [429]
 
 
 def test_strangers_who_ask_use_up_nothing_of_the_owners(place, nino):
@@ -449,6 +463,100 @@ def test_no_form_tells_a_stranger_which_address_has_an_account(confirming):
     # Nobody is in with the address of another: neither by its link, for there is none, nor without.
     assert place.write(accounts.user, account_id=nino.id).email == taken
     assert all("confirm" not in message["Subject"] for message in mails_to(place, taken))
+
+
+def test_the_count_of_attempts_tells_no_stranger_which_address_has_an_account(confirming):
+    """Who signed up with an address knows the password, and may not see whether it was checked against theirs."""
+    place = confirming
+    taken = place.write(accounts.user, account_id=place.person("Nino").id).email
+
+    def statuses(name, address):
+        chosen = typed(name) | {"user[email]": address, "user[password]": NEW}
+        with place.client() as browser:
+            send(browser, browser.get("/auth/sign_up"), "/auth/sign_up", chosen)
+            attempts = range(quota.GUESS_PAIR[0].burst + 2)
+            return [sign_in(browser, address, NEW).status_code for _ in attempts]
+
+    used = statuses("Used", taken)
+    assert used == statuses("Free", "free@example.org")
+    assert used[-1] == 429
+
+
+def test_who_types_an_address_first_neither_keeps_its_owner_out_nor_gets_into_their_account(confirming):
+    """A stranger signs up with an address before its owner does, and asks for it once more afterwards."""
+    place = confirming
+    address = "mari@example.org"
+    app = place.client(place.token(None))
+    fields = {"username": "Thief", "email": address, "password": PASSWORD, "agreement": True}
+    thief = place.client(app.post("/api/v1/accounts", json=fields).json()["access_token"])
+    thiefs_link = link_in(next_mail(place, address), place)
+    with place.client() as browser:
+        chosen = typed("Mari") | {"user[email]": address, "user[password]": NEW}
+        waiting = send(browser, browser.get("/auth/sign_up"), "/auth/sign_up", chosen)
+        assert waiting.status_code == 200
+        link = link_in(next_mail(place, address, count=2), place)
+        assert thief.post("/api/v1/emails/confirmations", json={"email": address}).status_code == 200
+        next_mail(place, address, count=3)
+        # Now the address leads to the account of the thief: a link to sign in is none, it confirms and says which.
+        page = browser.get("/auth/sign_in/mail")
+        send(browser, page, "/auth/sign_in/mail", {"user[email]": address})
+        stolen = link_in(next_mail(place, address, count=4), place)
+        assert "/auth/confirm?" in stolen
+        assert "@Thief" in browser.get(stolen).text
+        # Her own link still works, and can be asked for once more.
+        send(browser, waiting, "/auth/confirmation")
+        again = link_in(next_mail(place, address, count=5), place)
+        for own in (link, again):
+            assert "@Mari" in browser.get(own).text
+        assert send(browser, browser.get(again), "/auth/confirm").status_code == 303
+        assert sign_in(browser, address, NEW).status_code == 303
+        assert signed_in_as(browser) == "Mari"
+        for late in (thiefs_link, stolen):
+            page = browser.get(late)
+            assert page.status_code == 404 or send(browser, page, "/auth/confirm").status_code == 422
+    assert thief.get("/api/v1/accounts/verify_credentials").status_code == 403
+
+
+def test_many_accounts_cannot_have_many_mails_sent_to_one_address(confirming):
+    place = confirming
+    address = "mari@example.org"
+    people = [place.person("Crowd") for _ in range(quota.MAIL_ADDRESS.burst + 2)]
+    for number, person in enumerate(people):
+        place.write(
+            mail_rules.want_address,
+            account_id=person.id,
+            email=address.upper() if number == 1 else address,
+            link=new_link(b"x" * 32, secrets.token_hex(24)),
+            now_ms=now_ms(),
+        )
+    # The last mail of another account shows that the courier has sent all before it.
+    place.write(
+        mail_rules.want_address,
+        account_id=people[-1].id,
+        email="last@example.org",
+        link=new_link(b"x" * 32, secrets.token_hex(24)),
+        now_ms=now_ms(),
+    )
+    next_mail(place, address, count=quota.MAIL_ADDRESS.burst - 1)
+    next_mail(place, address.upper())
+    next_mail(place, "last@example.org")
+    sent = mails_to(place, address) + mails_to(place, address.upper())
+    assert len(sent) == quota.MAIL_ADDRESS.burst
+
+
+def test_an_address_of_an_account_that_never_confirmed_it_is_free_to_move_to(confirming):
+    place = confirming
+    mari = place.person("Mari")
+    with place.client() as stranger, place.client() as browser:
+        send(stranger, stranger.get("/auth/sign_up"), "/auth/sign_up", typed("Squatter"))
+        sign_in(browser, mari.username)
+        fields = {"user[email]": "Squatter@example.org", "user[current_password]": PASSWORD}
+        send(browser, browser.get("/settings/account"), "/settings/account/address", fields)
+        link = link_in(next_mail(place, "Squatter@example.org", count=2), place)
+        assert send(browser, browser.get(link), "/auth/confirm").status_code == 303
+        assert place.write(accounts.user, account_id=mari.id).email == "Squatter@example.org"
+        sign_in(stranger, "Squatter")
+        assert signed_in_as(stranger) is None
 
 
 def test_a_new_password_by_a_link_confirms_the_address_too(confirming):

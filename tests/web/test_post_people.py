@@ -44,6 +44,22 @@ def test_a_post_links_to_the_people_who_boosted_and_favourited_it(place):
         assert text in place.visitor.get(f"/@{ann.username}/{unnoticed['id']}/{tab}").text
 
 
+def test_a_boost_for_followers_is_listed_for_those_who_may_see_it(place):
+    ann, ben, friend, stranger = (place.person(name) for name in ("ann", "ben", "friend", "stranger"))
+    friend.follow(ben)
+    post = ann.post("Well said")
+    ben.do(f"/api/v1/statuses/{post['id']}/reblog", visibility="private")
+    listed = {}
+    for name, person in (("ann", ann), ("ben", ben), ("friend", friend), ("stranger", stranger)):
+        named = person.get(f"/api/v1/statuses/{post['id']}/reblogged_by")
+        with closing(place.browser_session(person)) as browser:
+            page = people_of(browser.get(f"/@{ann.username}/{post['id']}/boosts"))
+        assert page == [one["username"] for one in named]
+        listed[name] = page
+    assert listed == {name: [ben.username] for name in ("ann", "ben", "friend")} | {"stranger": []}
+    assert people_of(place.visitor.get(f"/@{ann.username}/{post['id']}/boosts")) == []
+
+
 @pytest.mark.parametrize("tab", TABS)
 def test_who_may_not_see_the_post_sees_no_list(place, tab):
     ann, friend, stranger, blocked = (place.person(name) for name in ("ann", "friend", "stranger", "blocked"))
