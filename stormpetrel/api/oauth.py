@@ -196,7 +196,10 @@ async def revoke(request: Request) -> Response:
     if not given.token:
         raise Forbidden("You are not authorized to revoke this token")
     await request.site.database.write(
-        revoke_token, application_id=client.id, token_hash=secret_hash(given.token)
+        revoke_token,
+        application_id=client.id,
+        token_hash=secret_hash(given.token),
+        network=network_slot(request),
     )
     return json(Nothing())
 

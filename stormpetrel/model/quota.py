@@ -90,7 +90,8 @@ YOUNG_MS = 3 * DAY_S * 1000
 APPS = Quota("apps", 60, MINUTE_S)
 """Applications registered from one network: a school's phones, and an app that registers with each start."""
 APP_TOKENS = Quota("app_tokens", 120, 30)
-"""Tokens of applications that speak for no account, from one network: an app gets one before somebody signs up."""
+"""Tokens of applications that speak for no account, from one network: an app gets one before somebody signs up.
+One that is revoked is given back."""
 SIGN_UPS = Quota("sign_ups", 20, 2 * MINUTE_S)
 """Accounts made from one network: a room full of people, then one every two minutes."""
 YOUNG_POSTS = Quota("young.posts", 300, 12)

@@ -11,7 +11,7 @@ from stormpetrel.model.access import SCOPES, Access, Application, Authorised, Si
 from stormpetrel.model.account import AccountState
 from stormpetrel.model.event import AccessChanged
 from stormpetrel.model.ids import first_id_at, time_ms
-from stormpetrel.model.quota import YOUNG_WAYS_IN
+from stormpetrel.model.quota import APP_TOKENS, YOUNG_WAYS_IN
 from stormpetrel.rules import quotas
 from stormpetrel.storage import access as stored
 from stormpetrel.storage.applications import (
@@ -88,10 +88,11 @@ def create_token(
     return token_id
 
 
-def revoke_token(connection: Connection, *, application_id: int, token_hash: bytes) -> None:
+def revoke_token(connection: Connection, *, application_id: int, token_hash: bytes, network: int) -> None:
     """Ends a token of this application; one that does not exist has ended already (RFC 7009 §2.2).
 
-    Raises Forbidden when it belongs to another application.
+    An application's own token is given back to the quota of `network`: it takes no room any more. The watch makes
+    and ends one every few seconds. Raises Forbidden when it belongs to another application.
     """
     owner = stored.token_owner(connection, token_hash=token_hash)
     if owner is None:
@@ -99,6 +100,8 @@ def revoke_token(connection: Connection, *, application_id: int, token_hash: byt
     if owner[0] != application_id:
         raise Forbidden("You are not authorized to revoke this token")
     stored.delete_token(connection, token_hash=token_hash, application_id=application_id)
+    if owner[1] is None:
+        quotas.give_back(connection, [(APP_TOKENS, network)])
     connection.tell(AccessChanged(account_id=owner[1] or 0, token_hash=token_hash))
 
 

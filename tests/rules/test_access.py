@@ -145,7 +145,7 @@ def test_an_application_ends_its_own_token_and_others_are_told(connection):
     application = add_application(connection)
     add_token(connection, nino, "t", application_id=application.id)
     connection.events.clear()
-    access.revoke_token(connection, application_id=application.id, token_hash=secret_hash("t"))
+    access.revoke_token(connection, application_id=application.id, token_hash=secret_hash("t"), network=1)
     assert by_token(connection, "t") is None
     assert connection.events == [AccessChanged(account_id=nino, token_hash=secret_hash("t"))]
 
@@ -153,7 +153,7 @@ def test_an_application_ends_its_own_token_and_others_are_told(connection):
 def test_ending_a_token_that_has_ended_is_no_error(connection):
     application = add_application(connection)
     connection.events.clear()
-    access.revoke_token(connection, application_id=application.id, token_hash=secret_hash("gone"))
+    access.revoke_token(connection, application_id=application.id, token_hash=secret_hash("gone"), network=1)
     assert connection.events == []
 
 
@@ -162,7 +162,7 @@ def test_an_application_cannot_end_another_ones_token(connection):
     owner, stranger = add_application(connection, "Owner"), add_application(connection, "Stranger")
     add_token(connection, nino, "t", application_id=owner.id)
     with pytest.raises(Forbidden):
-        access.revoke_token(connection, application_id=stranger.id, token_hash=secret_hash("t"))
+        access.revoke_token(connection, application_id=stranger.id, token_hash=secret_hash("t"), network=1)
     assert by_token(connection, "t") is not None
 
 

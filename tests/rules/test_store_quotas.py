@@ -73,6 +73,17 @@ def test_the_tokens_of_applications_are_counted_by_network(store: Store) -> None
         grant(1000, 1)
     assert 0 < raised.value.retry_after_s <= quotas.APP_TOKENS.every_s + 1
     grant(0, 2)
+    # The watch makes one and ends it, again and again.
+    for number in range(2 * quotas.APP_TOKENS.burst):
+        store.do(
+            access.revoke_token,
+            application_id=client.id,
+            token_hash=b"%d of 1" % (999 + number if number else 0),
+            network=1,
+        )
+        grant(1000 + number, 1)
+    with pytest.raises(TooMany):
+        grant(5000, 1)
 
 
 def test_a_young_account_has_so_many_browsers_and_apps(store: Store) -> None:
