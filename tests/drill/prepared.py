@@ -50,9 +50,12 @@ def drilled(
     """A run that counts, and its scores. Fails, and says why, when the machine is too busy TRIES times.
 
     `kept`: people are to be kept. Where all lose, their own lateness of milliseconds is none of the reasons.
+    `moments`: gets those of the run that counts.
     """
     busy: tuple[str, ...] = ()
     for attempt in range(TRIES):
+        if moments is not None:
+            moments.clear()
         result = run(
             setting(),
             directory / f"{mode}-{attempt}",
