@@ -1,6 +1,6 @@
 """The smoke drill: the shield keeps its people through six vectors, and without it the same minute goes wrong.
 
-Takes some three minutes. On a machine that is too busy to tell, the test fails and says so.
+Takes some three minutes. On a machine that is too busy to tell, the test is skipped and says so.
 """
 
 from __future__ import annotations
