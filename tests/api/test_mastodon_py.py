@@ -324,7 +324,6 @@ def test_grouped_notifications_are_read_counted_and_dismissed(two):
 def test_what_does_not_exist_yet_is_empty_and_right(two):
     _, app, _, _ = two
     assert app.custom_emojis() == []
-    assert app.trending_links() == []
     check(app.trending_tags(), [types.Tag])
     check(app.trending_statuses(), [types.Status])
     assert app.domain_blocks() == []
