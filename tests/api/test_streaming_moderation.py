@@ -52,8 +52,12 @@ def listen(stack_of, place, token=None):
 
 
 def rounds(listener, count):
-    """The next message of each stream, as (stream, event, id)."""
-    seen = [listener.next() for _ in range(count)]
+    """The next message of each stream, as (stream, event, id). A notification comes when the courier is at it."""
+    seen = []
+    while len(seen) < count:
+        message = listener.next()
+        if message[1] != "notification":
+            seen.append(message)
     return sorted(
         (stream[0], event, about if event == "delete" else about["id"]) for stream, event, about in seen
     )
