@@ -25,7 +25,7 @@ from stormpetrel.rules import passwords as password_rules
 from stormpetrel.rules.accounts import MAX_REASON
 from stormpetrel.shield.cookies import COOKIE_NAME
 from stormpetrel.web.links import asked_next, same_site
-from stormpetrel.web.mails import wait_page
+from stormpetrel.web.mails import MAX_LOGIN, wait_page
 from stormpetrel.web.reader import read_reader
 from stormpetrel.web.second_step import enter
 from stormpetrel.web.sessions import set_session, signed_in
@@ -86,7 +86,8 @@ async def sign_in(request: Request) -> Response:
     """Checks the password, then starts a session under a new id, whatever the browser had before."""
     form = await request.form()
     after = same_site(form.get("next", "/"))
-    login = form.get("user[email]", "").strip()
+    # No name or address is longer, and each character of a longer text would cost time.
+    login = form.get("user[email]", "").strip()[:MAX_LOGIN]
     user = await _user_by_login(request, login)
     # Also for nobody's name: neither the words nor the time tell whether there is such an account.
     try:
