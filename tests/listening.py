@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -162,12 +161,3 @@ class Events:
         while len(self._kept) < size:
             self._kept += self.socket.recv(65_536)
         return self._kept[:size]
-
-
-def eventually(get: Any, is_so: Any = bool) -> Any:
-    """What `get()` gives once `is_so` of it; fails with the last one when TIMEOUT_S have passed."""
-    deadline_s = time.monotonic() + TIMEOUT_S
-    while not is_so(value := get()):
-        assert time.monotonic() < deadline_s, value
-        time.sleep(0.01)
-    return value

@@ -8,25 +8,19 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 
 from stormpetrel.storage.connection import connect
 from stormpetrel.storage.statement import Statement
 from tests.people import Person, Place
+from tests.processes import named
 
 POSTS = 2_000
 WRITERS = 16
 _TEXTS = "SELECT text FROM posts WHERE author_id = :author_id"
 TEXTS = Statement(_TEXTS, _TEXTS)
 GIVE_UP_S = 60.0
-
-
-def worker_pids(supervisor_pid: int) -> list[int]:
-    """The web workers that are alive now."""
-    children = Path(f"/proc/{supervisor_pid}/task/{supervisor_pid}/children").read_text().split()
-    return [int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text().startswith("petrel-web-")]
 
 
 def post_until_acknowledged(place: Place, person: Person, text: str) -> int:
@@ -61,12 +55,12 @@ def test_a_killed_worker_loses_and_doubles_no_acknowledged_post(place: Place) ->
         done = [pool.submit(write, number) for number in range(POSTS)]
         for _ in range(POSTS // 4):
             acknowledged.acquire()
-        first, *_ = worker_pids(place.instance.pid)
+        first, *_ = named(place.instance.pid, "petrel-web-")
         os.kill(first, signal.SIGKILL)
         for _ in range(POSTS // 4):
             acknowledged.acquire()
         # All workers at once: for a moment there is nobody but the listeners that the supervisor holds.
-        for pid in worker_pids(place.instance.pid):
+        for pid in named(place.instance.pid, "petrel-web-"):
             os.kill(pid, signal.SIGKILL)
         retries = sum(future.result() for future in done)
 

@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,6 +20,7 @@ import pytest
 from PIL import Image
 
 from tests.people import Person, Place
+from tests.processes import children
 
 WRITERS = 12
 GIVE_UP_S = 120.0
@@ -136,9 +136,7 @@ class Listener(threading.Thread):
 
 def kill_somebody(place: Place, rng: random.Random) -> str:
     """kill -9 of one child of the supervisor, whichever; its name."""
-    task = Path(f"/proc/{place.instance.pid}/task/{place.instance.pid}/children")
-    pid = int(rng.choice(task.read_text().split()))
-    name = Path(f"/proc/{pid}/comm").read_text().strip()
+    pid, name = rng.choice(list(children(place.instance.pid).items()))
     os.kill(pid, signal.SIGKILL)
     return name
 

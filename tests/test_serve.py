@@ -23,21 +23,12 @@ from stormpetrel.storage.outbox import put_events
 from tests.conftest import postgresql_execute
 from tests.instance import clean_environment
 from tests.ports import reserved_ports
+from tests.processes import children, is_running
 from tests.repository import ROOT
+from tests.waiting import eventually
 
 TIMEOUT_S = 20.0
 KEYS = ("web_port", "status_port", "sms_port", "courier_port")
-
-
-def eventually(get, is_so=bool):
-    """What `get()` gives once `is_so` of it; fails with the last one when TIMEOUT_S have passed."""
-    deadline_s = time.monotonic() + TIMEOUT_S
-    while True:
-        value = get()
-        if is_so(value):
-            return value
-        assert time.monotonic() < deadline_s, value
-        time.sleep(0.01)
 
 
 def ask(port, path="/health", timeout_s=TIMEOUT_S):
@@ -96,15 +87,8 @@ class Server:
         return (self.directory / "err").read_text()
 
     def children(self):
-        """Name → pid of the processes that live (a zombie does not)."""
-        names = {}
-        pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        for pid in map(int, pids):
-            with contextlib.suppress(OSError):
-                stat = Path(f"/proc/{pid}/stat").read_text()
-                if stat.rpartition(")")[2].split()[0] != "Z":
-                    names[stat[stat.index("(") + 1 : stat.rindex(")")].removeprefix("petrel-")] = pid
-        return names
+        """Name → pid of the processes that live."""
+        return {name.removeprefix("petrel-"): pid for pid, name in children(self.process.pid).items()}
 
     def all_up(self, count):
         return eventually(self.children, lambda found: len(found) == count and "python" not in found)
@@ -270,19 +254,12 @@ def test_a_second_ctrl_c_does_not_wait(server):
 
 def test_nothing_outlives_a_supervisor_that_is_killed_and_the_port_is_free(server):
     server.start()
-    children = server.all_up(6)
+    roles = server.all_up(6)
     os.kill(server.process.pid, signal.SIGKILL)
     server.wait()
-    eventually(lambda: [pid for pid in children.values() if alive(pid)], lambda left: not left)
+    eventually(lambda: not any(map(is_running, roles.values())))
     server.start()
     assert json.loads(ask(server.web)) == {"status": "ok"}
-
-
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_a_role_alone_serves_its_port_only(server):

@@ -6,15 +6,16 @@ import contextlib
 import os
 import signal
 import socket
-from pathlib import Path
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.instance import running_instance
-from tests.listening import TIMEOUT_S, Events, eventually, listening
+from tests.listening import TIMEOUT_S, Events, listening
 from tests.people import place_of
+from tests.processes import named
+from tests.waiting import eventually
 
 
 @contextlib.contextmanager
@@ -28,8 +29,7 @@ def a_place(tmp_path, url, **settings):
 
 def workers(place):
     """The pids of the web workers."""
-    children = Path(f"/proc/{place.instance.pid}/task/{place.instance.pid}/children").read_text().split()
-    return [int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text().startswith("petrel-web-")]
+    return named(place.instance.pid, "petrel-web-")
 
 
 def test_each_cap_answers_429_with_when_to_come_back_and_gives_back_what_is_closed(tmp_path, sqlite_url):

@@ -8,8 +8,9 @@ import pytest
 
 from stormpetrel.model.account import Role
 from stormpetrel.rules import moderation
-from tests.listening import eventually, listening
+from tests.listening import listening
 from tests.people import now_ms
+from tests.waiting import eventually
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import pyte
 import pytest
 
 from tests.api.toot_client import TOOT, Toot
+from tests.waiting import eventually
 
 COLUMNS, LINES = 120, 40
 PATIENCE_S = 30.0
@@ -68,14 +69,6 @@ class Screen:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         os.close(self.end)
-
-
-def eventually(ask, wanted):
-    """Waits until the server says what the keys were for: the screen does not tell when an action is through."""
-    end_s = time.monotonic() + PATIENCE_S
-    while not wanted(answer := ask()):
-        assert time.monotonic() < end_s, answer
-        time.sleep(0.05)
 
 
 @pytest.fixture

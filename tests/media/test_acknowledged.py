@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ import pytest
 
 from tests.media_files import jpeg, png
 from tests.people import Person, Place
+from tests.processes import decoders, is_running, named
+from tests.waiting import eventually
 
 GIVE_UP_S = 60.0
 
@@ -39,22 +40,8 @@ def finished(person: Person, media_id: str) -> Any:
         time.sleep(0.05)
 
 
-def processes(place: Place, name: str) -> list[int]:
-    """The supervisor's children of that name."""
-    task = Path(f"/proc/{place.instance.pid}/task/{place.instance.pid}/children")
-    pids = [int(pid) for pid in task.read_text().split()]
-    return [pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().startswith(f"petrel-{name}")]
-
-
 def spooled(place: Place) -> list[Path]:
     return [path for path in (place.instance.directory / "data/media-spool").iterdir() if path.is_dir()]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    give_up_s = time.monotonic() + GIVE_UP_S
-    while not condition():
-        assert time.monotonic() < give_up_s, "it did not come to be"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("killed", ["web", "courier"])
@@ -65,7 +52,7 @@ def test_a_file_that_was_acknowledged_can_be_posted_though_the_worker_or_the_cou
     answer = upload(person, png())
     assert answer.status_code == 202, answer.text
     assert answer.json()["url"] is None
-    for pid in processes(place, killed):
+    for pid in named(place.instance.pid, f"petrel-{killed}"):
         os.kill(pid, signal.SIGKILL)
     place.instance.wait_for_health(place.base_url)
     media = finished(person, answer.json()["id"])
@@ -73,37 +60,20 @@ def test_a_file_that_was_acknowledged_can_be_posted_though_the_worker_or_the_cou
     assert place.visitor.get(media.json()["url"]).status_code == 200
     status = person.post("", media_ids=[media.json()["id"]])
     assert len(status["media_attachments"]) == 1
-    until(lambda: spooled(place) == [])
-
-
-def decoders(of_pid: int) -> list[int]:
-    """Decoders that the process runs."""
-    found = []
-    for child in Path(f"/proc/{of_pid}/task").glob("*/children"):
-        for pid in map(int, child.read_text().split()):
-            if b"stormpetrel.media.decode" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-    return found
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    eventually(lambda: spooled(place) == [])
 
 
 def test_a_courier_killed_while_it_decodes_takes_the_decoder_along_and_its_successor_begins_anew(
     place: Place,
 ) -> None:
     person = place.person()
-    (courier,) = processes(place, "courier")
+    (courier,) = named(place.instance.pid, "petrel-courier")
     answer = upload(person, jpeg((5000, 4000)))
     assert answer.status_code == 202
-    until(lambda: decoders(courier) != [])
+    eventually(lambda: decoders(courier) != [])
     (decoder,) = decoders(courier)
     os.kill(courier, signal.SIGKILL)
-    until(lambda: not is_running(decoder))
+    eventually(lambda: not is_running(decoder))
     assert finished(person, answer.json()["id"]).status_code == 200
 
 
@@ -115,7 +85,7 @@ def test_a_file_and_the_picture_that_stands_for_it_are_finished_together(place: 
     assert media["meta"]["original"]["size"] == "640x480"
     assert media["meta"]["small"]["size"] == "30x20"
     # The picture that was not wanted was not kept.
-    until(lambda: spooled(place) == [])
+    eventually(lambda: spooled(place) == [])
 
 
 def test_what_a_place_keeps_is_closed_to_other_users_of_the_machine(place: Place) -> None:
@@ -135,27 +105,27 @@ def test_a_file_that_is_refused_after_all_is_said_to_be_broken(place: Place) -> 
     media = finished(person, answer.json()["id"])
     assert media.status_code == 422
     assert "Error processing" in media.json()["error"]
-    until(lambda: spooled(place) == [])
+    eventually(lambda: spooled(place) == [])
 
 
 def test_a_file_that_is_deleted_before_it_is_processed_leaves_nothing(place: Place) -> None:
     person = place.person()
     kept = sorted((place.instance.directory / "data/media").rglob("*.png"))
-    for pid in processes(place, "courier"):
+    for pid in named(place.instance.pid, "petrel-courier"):
         os.kill(pid, signal.SIGSTOP)
     try:
         media_id = upload(person, png()).json()["id"]
         assert person.http.delete(f"/api/v1/media/{media_id}").status_code == 200
     finally:
-        for pid in processes(place, "courier"):
+        for pid in named(place.instance.pid, "petrel-courier"):
             os.kill(pid, signal.SIGCONT)
-    until(lambda: spooled(place) == [])
+    eventually(lambda: spooled(place) == [])
     assert sorted((place.instance.directory / "data/media").rglob("*.png")) == kept
 
 
 def test_an_account_has_only_so_many_files_waiting_and_others_go_on(place: Place) -> None:
     greedy, other = place.person(), place.person()
-    for pid in processes(place, "courier"):
+    for pid in named(place.instance.pid, "petrel-courier"):
         os.kill(pid, signal.SIGSTOP)
     try:
         answers = [upload(greedy, png()) for _ in range(5)]
@@ -169,7 +139,7 @@ def test_an_account_has_only_so_many_files_waiting_and_others_go_on(place: Place
         assert greedy.http.post("/api/v1/statuses", json=waiting).status_code == 422
         assert other.http.get(f"/api/v1/media/{answers[0].json()['id']}").status_code == 404
     finally:
-        for pid in processes(place, "courier"):
+        for pid in named(place.instance.pid, "petrel-courier"):
             os.kill(pid, signal.SIGCONT)
     for answer in answers[:4]:
         assert finished(greedy, answer.json()["id"]).status_code == 200

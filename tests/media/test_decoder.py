@@ -21,6 +21,7 @@ from stormpetrel.media.job import Refused
 from stormpetrel.media.store import open_store
 from stormpetrel.media.uploads import Uploads
 from tests.media_files import jpeg, png
+from tests.processes import decoders
 
 
 def uploads_in(directory: Path) -> Uploads:
@@ -41,11 +42,9 @@ def test_a_killed_decoder_fails_one_upload_and_no_other(tmp_path: Path) -> None:
         killed = False
         while not killed and not dying.done():
             await asyncio.sleep(0)
-            for child in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
-                for pid in child.read_text().split():
-                    if b"stormpetrel.media.decode" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                        os.kill(int(pid), signal.SIGKILL)
-                        killed = True
+            for pid in decoders():
+                os.kill(pid, signal.SIGKILL)
+                killed = True
         with pytest.raises(Invalid):
             await dying
         await decode(uploads, png())

@@ -9,8 +9,7 @@ import resource
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,8 @@ from tests.media_files import png
 from tests.media_s3 import s3_server, silent_server
 from tests.people import Person, Place, csrf_of, place_of
 from tests.ports import reserved_ports
+from tests.processes import named
+from tests.waiting import eventually
 
 GIVE_UP_S = 60.0
 HEAD = (
@@ -46,12 +47,7 @@ def a_place(url: str, directory: Path, **settings: object) -> Iterator[Place]:
 
 def worker(place: Place) -> int:
     """The web worker's pid."""
-    task = Path(f"/proc/{place.instance.pid}/task/{place.instance.pid}/children")
-    (pid,) = (
-        pid
-        for pid in map(int, task.read_text().split())
-        if Path(f"/proc/{pid}/comm").read_text().startswith("petrel-web")
-    )
+    (pid,) = named(place.instance.pid, "petrel-web-")
     return pid
 
 
@@ -64,13 +60,6 @@ def temporary_files(pid: int) -> list[str]:
             if target.startswith("/") and target.endswith("(deleted)") and "/dev/" not in target:
                 found.append(target)
     return found
-
-
-def until(condition: Callable[[], bool]) -> None:
-    give_up_s = time.monotonic() + GIVE_UP_S
-    while not condition():
-        assert time.monotonic() < give_up_s, "it did not come to be"
-        time.sleep(0.02)
 
 
 def upload(person: Person, data: bytes, *, version: int = 2) -> Any:
@@ -96,7 +85,7 @@ def test_uploads_that_drip_are_ended_at_their_deadline_and_others_are_served_mea
         slow, other = place.person(), place.person()
         pid = worker(place)
         clients = [stack.enter_context(dripping(place, slow)) for _ in range(4)]
-        until(lambda: len(temporary_files(pid)) == 4)
+        eventually(lambda: len(temporary_files(pid)) == 4)
         # One account has only so many on their way: the next is refused before its body is read.
         with dripping(place, slow) as one_more:
             assert one_more.recv(12) == b"HTTP/1.1 429"
@@ -107,7 +96,7 @@ def test_uploads_that_drip_are_ended_at_their_deadline_and_others_are_served_mea
         assert upload(other, png()).status_code == 200
         for client in clients:
             client.close()
-        until(lambda: temporary_files(pid) == [])
+        eventually(lambda: temporary_files(pid) == [])
         assert upload(slow, png()).status_code == 200
 
 
@@ -117,9 +106,9 @@ def test_an_upload_that_stalls_gets_408_and_leaves_no_file(sqlite_url: str, tmp_
         person = place.person()
         pid = worker(place)
         with dripping(place, person) as client:
-            until(lambda: temporary_files(pid) != [])
+            eventually(lambda: temporary_files(pid) != [])
             assert client.recv(12) == b"HTTP/1.1 408"
-        until(lambda: temporary_files(pid) == [])
+        eventually(lambda: temporary_files(pid) == [])
         assert files_below(tmp_path / "data/media-spool") == []
         person.post("and on it goes")
 
@@ -226,7 +215,7 @@ def test_a_dead_or_hanging_store_refuses_uploads_and_holds_up_nothing_else(
                         "csrf": csrf_of(visitor.get("/auth/password/new").text),
                     }
                     assert visitor.post("/auth/password/new", data=form).status_code in (200, 303)
-                    until(lambda: any((tmp_path / "data/mail").glob("*.eml")))
+                    eventually(lambda: any((tmp_path / "data/mail").glob("*.eml")))
                     assert not hanging.done()
                 # Its connections have ended: so does what waited for it.
                 answer = hanging.result(GIVE_UP_S)

@@ -10,16 +10,16 @@ import shutil
 import signal
 import socket
 import sqlite3
-import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import rows
 from tests.instance import Instance, prepared_instance, running_instance
 from tests.ports import reserved_ports
+from tests.processes import named
+from tests.waiting import eventually
 
 TIMEOUT_S = 30.0
 UNCACHED = "/api/v1/streaming/health"
@@ -37,17 +37,6 @@ def instance(sqlite_template, tmp_path_factory):
         running.database_url = url
         eventually(lambda: figures(running)["stormpetrel_workers"] == 2)
         yield running
-
-
-def eventually(get, is_so=bool, within_s=TIMEOUT_S):
-    """What `get()` gives once `is_so` of it; fails with the last one when the time is over."""
-    deadline_s = time.monotonic() + within_s
-    while True:
-        value = get()
-        if is_so(value):
-            return value
-        assert time.monotonic() < deadline_s, value
-        time.sleep(0.02)
 
 
 def fetch(url):
@@ -91,19 +80,6 @@ def status(instance):
 def journal(instance, kind):
     found = json.loads(instance.run_cli("shield", "journal", "--json", "--kind", kind).stdout)
     return [entry["text"] for entry in found]
-
-
-def pids(instance, name):
-    """The processes that are `name` now: petrel-web-0, petrel-watch."""
-    children = Path(f"/proc/{instance.pid}/task/{instance.pid}/children").read_text().split()
-    found = []
-    for pid in children:
-        try:
-            if Path(f"/proc/{pid}/comm").read_text().strip() == name:
-                found.append(int(pid))
-        except FileNotFoundError:
-            continue
-    return found
 
 
 def canary_counts(instance):
@@ -173,11 +149,11 @@ def test_a_deny_holds_within_two_seconds_and_until_it_is_taken_back(instance):
 
 def test_a_watch_that_is_killed_is_missed_by_nobody_and_comes_back_with_what_was_said(instance):
     instance.run_cli("shield", "deny", "127.0.0.79", "--for", "10m", "--reason", "outlives")
-    (before,) = pids(instance, "petrel-watch")
+    (before,) = named(instance.pid, "petrel-watch")
     os.kill(before, signal.SIGKILL)
     for _ in range(20):
         assert fetch(f"{instance.base_url}/api/v1/timelines/public")[0] == 200
-    eventually(lambda: pids(instance, "petrel-watch"), lambda now: now and now != [before])
+    eventually(lambda: named(instance.pid, "petrel-watch"), lambda now: now and now != [before])
     instance.wait_for_health(instance.status_url)
     eventually(lambda: figures(instance)["stormpetrel_workers"] == 2)
     eventually(lambda: all_well(instance))
@@ -189,7 +165,7 @@ def test_a_watch_that_is_killed_is_missed_by_nobody_and_comes_back_with_what_was
 def test_a_worker_that_is_killed_is_written_down_and_directed_again(instance):
     eventually(lambda: figures(instance)["stormpetrel_workers"] == 2)
     instance.run_cli("shield", "deny", "127.0.0.80", "--for", "10m", "--reason", "for the new one too")
-    (before,) = pids(instance, "petrel-web-1")
+    (before,) = named(instance.pid, "petrel-web-1")
     os.kill(before, signal.SIGKILL)
     eventually(
         lambda: journal(instance, "worker"),
@@ -208,7 +184,7 @@ def test_a_worker_that_is_killed_is_written_down_and_directed_again(instance):
 
 def test_a_full_disk_costs_the_journal_and_nothing_else(instance):
     eventually(lambda: all_well(instance))
-    (watch,) = pids(instance, "petrel-watch")
+    (watch,) = named(instance.pid, "petrel-watch")
     limits = resource.prlimit(watch, resource.RLIMIT_FSIZE)
     # To the watch's files, the kernel's own refusal to let them grow; the workers write on.
     resource.prlimit(watch, resource.RLIMIT_FSIZE, (0, limits[1]))
@@ -226,7 +202,7 @@ def test_a_full_disk_costs_the_journal_and_nothing_else(instance):
     eventually(lambda: figures(instance)["stormpetrel_journal_ok"] == 1)
     # What could not be written at the time was written then.
     eventually(lambda: [text for text in journal(instance, "deny") if text.endswith(": x")])
-    assert pids(instance, "petrel-watch") == [watch]
+    assert named(instance.pid, "petrel-watch") == [watch]
 
 
 def test_nobody_but_the_owner_can_use_the_socket_or_read_the_journal(instance):

@@ -6,7 +6,6 @@ import contextlib
 import gzip
 import html
 import socket
-import time
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from stormpetrel.rules import accounts
 from tests.atom_rules import problems
 from tests.feed_reader import read_by_a_reader
+from tests.waiting import eventually
 
 GARBAGE_DATES = [
     "yesterday",
@@ -26,17 +26,6 @@ GARBAGE_DATES = [
     "x" * 5000,
     "Fri, 31 Dec 9999 23:59:59 GMT",
 ]
-
-
-def eventually(get, is_so):
-    """What `get()` gives once `is_so` of it; fails with the last one after 20 s."""
-    deadline_s = time.monotonic() + 20
-    while True:
-        value = get()
-        if is_so(value):
-            return value
-        assert time.monotonic() < deadline_s, value
-        time.sleep(0.02)
 
 
 def feed_of(person):
