@@ -325,7 +325,8 @@ def _changed_keywords(
 
 def _keyword_problem(before: tuple[Keyword, ...], after: tuple[Keyword, ...], known: list[Filter]) -> str:
     """What is wrong with a filter's new keywords, "" for nothing. `known`: all filters of the account."""
-    if not all(fold(one.keyword) and not is_too_long(one.keyword, MAX_KEYWORD) for one in after):
+    # The length first: to fold a text takes long when the text is.
+    if any(is_too_long(one.keyword, MAX_KEYWORD) or not fold(one.keyword) for one in after):
         return f"must have 1 to {MAX_KEYWORD} characters"
     kept = [one.keyword for one in after]
     gone = [one.keyword for one in before]
