@@ -129,11 +129,14 @@ def cpu_s(pid: int) -> float:
 
 
 def busy_s() -> float:
-    """CPU seconds that everything on this machine has used since it started (proc(5), /proc/stat)."""
-    user, nice, system, _idle, _iowait, irq, softirq, *_ = map(
+    """Return the CPU seconds that this machine has spent since it started, and those that its host took from it.
+
+    Source: proc(5), /proc/stat.
+    """
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(
         int, Path("/proc/stat").read_text().split()[1:9]
     )
-    return (user + nice + system + irq + softirq) / _TICKS_PER_S
+    return (user + nice + system + irq + softirq + steal) / _TICKS_PER_S
 
 
 @contextmanager
