@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
-from stormpetrel.http.routing import Actor, Route
 from stormpetrel.rules import access as access_rules
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import deletion as deletion_rules
@@ -124,51 +123,3 @@ async def delete(request: Request) -> Response:
     response = redirect("/auth/sign_in?done=deleted")
     response.delete_cookie(COOKIE_NAME, secure=request.site.https)
     return response
-
-
-ROUTES = (
-    Route(
-        method="GET",
-        path="/settings/account",
-        handler=show,
-        summary="One's address, and the browsers and apps that are signed in",
-        actor=Actor.ACCOUNT,
-    ),
-    Route(
-        method="POST",
-        path="/settings/account/address",
-        handler=change_address,
-        summary="Change one's address",
-        actor=Actor.ACCOUNT,
-    ),
-    Route(
-        method="POST",
-        path="/settings/sessions/{id}/end",
-        handler=end_session,
-        summary="Sign a browser out",
-        actor=Actor.ACCOUNT,
-        statuses=(303,),
-    ),
-    Route(
-        method="POST",
-        path="/settings/apps/{id}/revoke",
-        handler=revoke_app,
-        summary="Take an app's access away",
-        actor=Actor.ACCOUNT,
-        statuses=(303,),
-    ),
-    Route(
-        method="GET",
-        path="/settings/delete",
-        handler=ask_delete,
-        summary="Asks before an account is deleted",
-        actor=Actor.ACCOUNT,
-    ),
-    Route(
-        method="POST",
-        path="/settings/delete",
-        handler=delete,
-        summary="Delete one's account",
-        actor=Actor.ACCOUNT,
-    ),
-)

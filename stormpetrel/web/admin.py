@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
-from stormpetrel.http.routing import Actor, Route
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import moderation
 from stormpetrel.web.reader import Reader, read_reader
@@ -88,37 +87,3 @@ async def reject(request: Request) -> Response:
         reject_as, reader_id=request.account_id, account_id=request.id(), now_ms=request.now_ms
     )
     return redirect("/admin/sign_ups")
-
-
-ROUTES = (
-    Route(
-        method="GET",
-        path="/admin",
-        handler=overview,
-        summary="What waits for moderators",
-        actor=Actor.ACCOUNT,
-    ),
-    Route(
-        method="GET",
-        path="/admin/sign_ups",
-        handler=sign_ups,
-        summary="Who waits to be let in",
-        actor=Actor.ACCOUNT,
-    ),
-    Route(
-        method="POST",
-        path="/admin/sign_ups/{id}/approve",
-        handler=approve,
-        summary="Let somebody in",
-        actor=Actor.ACCOUNT,
-        statuses=(303,),
-    ),
-    Route(
-        method="POST",
-        path="/admin/sign_ups/{id}/reject",
-        handler=reject,
-        summary="Delete somebody's sign-up",
-        actor=Actor.ACCOUNT,
-        statuses=(303,),
-    ),
-)

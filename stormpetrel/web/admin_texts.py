@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
-from stormpetrel.http.routing import Actor, Route
 from stormpetrel.model.ids import parse_id
 from stormpetrel.model.moderation import (
     MAX_ANNOUNCEMENT,
@@ -121,24 +120,3 @@ async def dismiss(request: Request) -> Response:
         rules.dismiss, account_id=request.account_id, announcement_id=request.id()
     )
     return redirect(same_site((await request.form()).get("next", "")))
-
-
-ROUTES = (
-    Route(method="GET", path=PAGE, handler=texts, summary="Texts of the place", actor=Actor.ACCOUNT),
-    Route(
-        method="POST",
-        path="/admin/texts/{what}",
-        handler=save,
-        summary="Changes a text, a rule, an announcement or an e-mail domain",
-        actor=Actor.ACCOUNT,
-        statuses=(303,),
-    ),
-    Route(
-        method="POST",
-        path="/announcements/{id}/dismiss",
-        handler=dismiss,
-        summary="Marks an announcement as read",
-        actor=Actor.ACCOUNT,
-        statuses=(303,),
-    ),
-)

@@ -8,7 +8,6 @@ from stormpetrel.errors import BLANK, Forbidden, Invalid, TooMany, too_long
 from stormpetrel.http.passwords import WRONG, network_slot
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
-from stormpetrel.http.routing import Actor, Route
 from stormpetrel.model.account import (
     MAX_USERNAME,
     AccountState,
@@ -293,26 +292,3 @@ async def change_password(request: Request) -> Response:
         since_s=visit.session.issued_at_s if visit.session is not None else request.now_ms // 1000,
     )
     return response
-
-
-ROUTES = (
-    Route(method="GET", path="/auth/sign_in", handler=show_sign_in, summary="The form to sign in"),
-    Route(method="POST", path="/auth/sign_in", handler=sign_in, summary="Sign in"),
-    Route(method="POST", path="/auth/sign_out", handler=sign_out, summary="Sign out"),
-    Route(method="GET", path="/auth/sign_up", handler=show_sign_up, summary="The form to sign up"),
-    Route(method="POST", path="/auth/sign_up", handler=sign_up, summary="Sign up"),
-    Route(
-        method="GET",
-        path="/auth/password",
-        handler=show_password,
-        summary="The form to change one's password",
-        actor=Actor.ACCOUNT,
-    ),
-    Route(
-        method="POST",
-        path="/auth/password",
-        handler=change_password,
-        summary="Change one's password",
-        actor=Actor.ACCOUNT,
-    ),
-)

@@ -14,7 +14,6 @@ import msgspec
 from stormpetrel.errors import Malformed
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
-from stormpetrel.http.routing import Route
 from stormpetrel.model.access import OUT_OF_BAND, SCOPES, Application, expand, secret_hash
 from stormpetrel.model.account import ascii_domain
 from stormpetrel.rules import applications as rules
@@ -212,14 +211,3 @@ def _destination(redirect_uri: str) -> str:
         return ""
     url = urlsplit(redirect_uri)
     return url.netloc if url.scheme in ("http", "https") else f"{url.scheme}:"
-
-
-ROUTES = tuple(
-    Route(method=method, path=path, handler=handler, summary=summary)
-    # Some apps write the address with a slash at its end.
-    for path in ("/oauth/authorize", "/oauth/authorize/")
-    for method, handler, summary in (
-        ("GET", ask, "Ask somebody to let an app use their account"),
-        ("POST", decide, "Let an app use one's account, or not"),
-    )
-)

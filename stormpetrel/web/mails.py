@@ -9,7 +9,6 @@ from __future__ import annotations
 from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import REFERRER_WITHOUT_PATH, Response, redirect
-from stormpetrel.http.routing import Route
 from stormpetrel.model.access import secret_hash
 from stormpetrel.model.mail import Link, Purpose
 from stormpetrel.model.password import MAX_PASSWORD, MIN_PASSWORD
@@ -211,59 +210,3 @@ async def edit_password(request: Request) -> Response:
     # Whoever reads the mail is the owner: signing in with the new password next is not a stranger's guess.
     know_device(request, response, account_id=account_id)
     return response
-
-
-ROUTES = (
-    Route(
-        method="GET",
-        path="/auth/password/new",
-        handler=show_new_password,
-        summary="The form to ask for a new password",
-    ),
-    Route(
-        method="POST",
-        path="/auth/password/new",
-        handler=ask_new_password,
-        summary="Ask for a mail to set a new password",
-    ),
-    Route(
-        method="POST",
-        path="/auth/confirmation",
-        handler=ask_confirmation,
-        summary="Ask for the mail that confirms an address",
-    ),
-    Route(method="GET", path="/auth/mail_sent", handler=show_sent, summary="That a mail is on its way"),
-    Route(
-        method="GET",
-        path="/auth/confirm",
-        handler=show_confirm,
-        summary="Where the link in a mail leads that confirms an address",
-    ),
-    Route(method="POST", path="/auth/confirm", handler=confirm, summary="Confirm an address"),
-    Route(
-        method="GET",
-        path="/auth/password/edit",
-        handler=show_edit_password,
-        summary="Where the link in a mail leads that lets a new password be set",
-    ),
-    Route(
-        method="GET",
-        path="/auth/sign_in/mail",
-        handler=show_sign_in_mail,
-        summary="The form to ask for a link that signs in",
-    ),
-    Route(
-        method="POST",
-        path="/auth/sign_in/mail",
-        handler=ask_sign_in,
-        summary="Ask for a mail with a link that signs in",
-    ),
-    Route(
-        method="GET",
-        path="/auth/sign_in/link",
-        handler=show_sign_in_link,
-        summary="Where the link in a mail leads that signs in",
-    ),
-    Route(method="POST", path="/auth/sign_in/link", handler=sign_in_by_link, summary="Sign in by a link"),
-    Route(method="POST", path="/auth/password/edit", handler=edit_password, summary="Set a new password"),
-)

@@ -9,7 +9,6 @@ import msgspec
 
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
-from stormpetrel.http.routing import Actor, Handler, Route
 from stormpetrel.model.account import Account, Role
 from stormpetrel.model.moderation import MAX_REASON, Entry, InstanceRule, Report
 from stormpetrel.model.page import Page
@@ -217,24 +216,3 @@ async def act_on_account(request: Request) -> Response:
 async def act_on_post(request: Request) -> Response:
     """POST /admin/posts/ID/VERB."""
     return await _do(request, rules.act_on_post, "post_id", "/admin/log")
-
-
-def _page(path: str, handler: Handler, summary: str) -> Route:
-    return Route(method="GET", path=path, handler=handler, summary=summary, actor=Actor.ACCOUNT)
-
-
-def _form(path: str, handler: Handler, summary: str) -> Route:
-    return Route(
-        method="POST", path=path, handler=handler, summary=summary, actor=Actor.ACCOUNT, statuses=(303,)
-    )
-
-
-ROUTES = (
-    _page("/admin/reports", queue, "Open reports"),
-    _page("/admin/reports/{id}", show_report, "A report, and what can be done"),
-    _page("/admin/people/{id}", show_account, "An account as moderators see it"),
-    _page("/admin/log", log, "Who did what to whom, and why"),
-    _form("/admin/reports/{id}/{verb}", act_on_report, "Acts on a report"),
-    _form("/admin/people/{id}/{verb}", act_on_account, "Acts on an account"),
-    _form("/admin/posts/{id}/{verb}", act_on_post, "Acts on a post"),
-)

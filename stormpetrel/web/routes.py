@@ -1,4 +1,5 @@
-"""Every page and every form's target, one line each."""
+"""Every page and every form of the web, one line each: method and actor by the function's name, then path,
+handler and summary."""
 
 from __future__ import annotations
 
@@ -38,108 +39,184 @@ from stormpetrel.web import (
 from stormpetrel.web.paging import PARAMETERS
 
 
-def _public(path: str, handler: Handler, summary: str, hot: tuple[str, ...] | None = PARAMETERS) -> Route:
-    return Route(method="GET", path=path, handler=handler, summary=summary, hot=hot)
+def _hot(path: str, handler: Handler, summary: str, *parameters: str) -> Route:
+    """A page that the hot-page cache may answer to visitors; `parameters` of the query tell its versions apart."""
+    return Route(method="GET", path=path, handler=handler, summary=summary, hot=parameters)
 
 
-def _member(path: str, handler: Handler, summary: str) -> Route:
+def _visitor_page(path: str, handler: Handler, summary: str) -> Route:
+    return Route(method="GET", path=path, handler=handler, summary=summary)
+
+
+def _visitor_form(path: str, handler: Handler, summary: str) -> Route:
+    return Route(method="POST", path=path, handler=handler, summary=summary)
+
+
+def _member_page(path: str, handler: Handler, summary: str) -> Route:
     return Route(method="GET", path=path, handler=handler, summary=summary, actor=Actor.ACCOUNT)
 
 
-def _form(path: str, handler: Handler, summary: str) -> Route:
-    return Route(
-        method="POST", path=path, handler=handler, summary=summary, actor=Actor.ACCOUNT, statuses=(303,)
-    )
+def _member_form(path: str, handler: Handler, summary: str) -> Route:
+    return Route(method="POST", path=path, handler=handler, summary=summary, actor=Actor.ACCOUNT)
 
 
 ROUTES: tuple[Route, ...] = (
-    _public("/", pages.front, "Home, or a welcome"),
-    _public("/public", pages.public, "The public timeline"),
-    _public("/tags/{name}", pages.tag, "Posts with a hashtag"),
-    _public("/tags/{name}/feed.atom", feeds.of_tag, "Posts with a hashtag, as an Atom feed", ()),
-    _public("/@{name}", people.profile, "A profile"),
-    _public("/@{name}/feed.atom", feeds.of_account, "What an account says in public, as an Atom feed", ()),
-    _public("/@{name}/with_replies", people.profile_with_replies, "A profile with replies"),
-    _public("/@{name}/followers", people.followers, "Who follows an account", None),
-    _public("/@{name}/following", people.following, "Whom an account follows", None),
-    _public("/@{name}/{id}", posts.post, "A post and its thread", ()),
-    _public("/@{name}/{id}/embed", embeds.embed, "A post to be shown inside pages of other sites", ()),
-    _public("/@{name}/{id}/history", edits.history, "What a post was before it was edited", ()),
-    _public("/@{name}/{id}/boosts", post_people.boosts, "The people who boosted a post", None),
-    _public("/@{name}/{id}/favourites", post_people.favourites, "The people who favourited a post", None),
-    _public("/about", pages.about, "What this place is", ()),
-    _public("/explore", explore.explore, "Hashtags and posts that many use now", ()),
-    _public("/search", search.search, "Posts by their words, people by name, and hashtags", None),
-    _member("/profile", settings.own_profile, "One's own profile"),
-    _member("/bookmarks", pages.bookmarks, "What one keeps for later"),
-    _member("/favourites", pages.favourites, "What one likes"),
-    _member("/notifications", notifications.notifications, "What others did"),
-    _member("/conversations", conversations.index, "Direct posts, by whom one talks with"),
-    _form("/conversations/{id}/read", conversations.mark_read, "Marks a conversation as read"),
-    _form("/conversations/{id}/remove", conversations.remove, "Takes a conversation out of one's list"),
-    _member("/follow_requests", people.follow_requests, "Who asks to follow"),
-    _member("/compose", compose.compose, "Writing a post or a reply"),
-    _form("/compose", compose.send, "Posts"),
-    _form("/posts/{id}/boost", posts.boost, "Repeats a post"),
-    _form("/posts/{id}/unboost", posts.unboost, "Takes the repetition back"),
-    _form("/posts/{id}/favourite", posts.favourite, "Likes a post"),
-    _form("/posts/{id}/unfavourite", posts.unfavourite, "Takes the like back"),
-    _form("/posts/{id}/bookmark", posts.bookmark, "Keeps a post for later"),
-    _form("/posts/{id}/unbookmark", posts.unbookmark, "Keeps it no longer"),
-    _form("/posts/{id}/pin", posts.pin, "Keeps a post on top of one's profile"),
-    _form("/posts/{id}/unpin", posts.unpin, "Keeps it there no longer"),
-    _form("/posts/{id}/vote", polls.vote, "Votes in a poll"),
-    _member("/posts/{id}/edit", edits.edit, "One's own post, to be changed"),
-    _form("/posts/{id}/edit", edits.save, "Changes a post"),
-    _member("/posts/{id}/delete", posts.ask_delete, "Asks before a post is deleted"),
-    _form("/posts/{id}/delete", posts.delete, "Deletes a post"),
-    _member("/posts/{id}/report", reports.report_post, "Reports a post to the moderators"),
-    _form("/posts/{id}/report", reports.report_post, "Reports a post to the moderators"),
-    _member("/people/{id}/report", reports.report_person, "Reports a person to the moderators"),
-    _form("/people/{id}/report", reports.report_person, "Reports a person to the moderators"),
-    _member("/reports/{id}", reports.reported, "One's own report, which the moderators have"),
-    _form("/people/{id}/follow", people.follow, "Follows a person"),
-    _form("/people/{id}/unfollow", people.unfollow, "Follows no longer"),
-    _form("/people/{id}/accept", people.accept, "Lets a person follow"),
-    _form("/people/{id}/reject", people.reject, "Does not let a person follow"),
-    _form("/people/{id}/remove", people.remove_follower, "Ends that a person follows"),
-    _form("/people/{id}/block", people.block, "Blocks a person"),
-    _form("/people/{id}/unblock", people.unblock, "Blocks no longer"),
-    _form("/people/{id}/mute", people.mute, "Mutes a person"),
-    _form("/people/{id}/unmute", people.unmute, "Mutes no longer"),
-    _form("/people/{id}/hide_boosts", people.hide_boosts, "Hides the boosts of a person one follows"),
-    _form("/people/{id}/show_boosts", people.show_boosts, "Shows them again"),
-    _member("/settings/muted", hidden_people.muted, "The people one mutes"),
-    _member("/settings/blocked", hidden_people.blocked, "The people one blocks"),
-    _member("/settings/hidden_boosts", hidden_people.hidden_boosts, "The people one follows without boosts"),
-    _member("/settings/profile", settings.edit_profile, "One's profile, to be changed"),
-    _form("/settings/profile", settings.save_profile, "Changes one's profile"),
-    _member("/lists", lists.index, "One's lists, and hashtags that one follows"),
-    _form("/lists", lists.create, "Makes a list"),
-    _member("/lists/{id}", lists.show, "A list: its posts, members and settings"),
-    _form("/lists/{id}", lists.change, "Changes a list"),
-    _form("/lists/{id}/delete", lists.delete, "Deletes a list"),
-    _form("/lists/{id}/add", lists.add, "Puts a person into a list"),
-    _form("/lists/{id}/remove", lists.remove, "Takes a person out of a list"),
-    _form("/followed_tags", lists.follow_tag, "Follows a hashtag"),
-    _form("/followed_tags/end", lists.unfollow_tag, "Follows a hashtag no longer"),
-    _member("/settings/filters", filters.index, "What one does not want to read"),
-    _form("/settings/filters", filters.create, "Makes a filter"),
-    _member("/settings/filters/{id}", filters.show, "A filter, to be changed"),
-    _form("/settings/filters/{id}", filters.change, "Changes a filter"),
-    _form("/settings/filters/{id}/delete", filters.delete, "Deletes a filter"),
-    _public("/assets/{name}", assets.asset, "Stylesheet, script, icons", ()),
-    _public("/media/{key}", files.serve, "What people uploaded", None),
-    _public("/favicon.ico", assets.favicon, "The icon that browsers ask for", ()),
-    _public("/robots.txt", assets.robots, "What search engines may read", ()),
-    _public("/manifest.webmanifest", manifest.manifest, "The place as an app on a phone", ()),
-    *auth.ROUTES,
-    *mails.ROUTES,
-    *second_step.ROUTES,
-    *security.ROUTES,
-    *account.ROUTES,
-    *consent.ROUTES,
-    *admin.ROUTES,
-    *admin_texts.ROUTES,
-    *moderation.ROUTES,
+    # Timelines, profiles and posts
+    _hot("/", pages.front, "Home timeline, or a welcome page for visitors", *PARAMETERS),
+    _hot("/public", pages.public, "Public timeline", *PARAMETERS),
+    _hot("/tags/{name}", pages.tag, "Posts with a hashtag", *PARAMETERS),
+    _hot("/tags/{name}/feed.atom", feeds.of_tag, "Posts with a hashtag, as an Atom feed"),
+    _hot("/@{name}", people.profile, "Profile", *PARAMETERS),
+    _hot("/@{name}/feed.atom", feeds.of_account, "Public posts of an account, as an Atom feed"),
+    _hot("/@{name}/with_replies", people.profile_with_replies, "Profile with replies", *PARAMETERS),
+    _visitor_page("/@{name}/followers", people.followers, "Followers of an account"),
+    _visitor_page("/@{name}/following", people.following, "Accounts that an account follows"),
+    _hot("/@{name}/{id}", posts.post, "Post with its thread"),
+    _hot("/@{name}/{id}/embed", embeds.embed, "Post for embedding in pages of other sites"),
+    _hot("/@{name}/{id}/history", edits.history, "Earlier versions of an edited post"),
+    _visitor_page("/@{name}/{id}/boosts", post_people.boosts, "Accounts that boosted a post"),
+    _visitor_page("/@{name}/{id}/favourites", post_people.favourites, "Accounts that favourited a post"),
+    _hot("/about", pages.about, "About this server"),
+    _hot("/explore", explore.explore, "Trending hashtags and posts"),
+    _visitor_page("/search", search.search, "Search for posts, people and hashtags"),
+    # Your own pages
+    _member_page("/profile", settings.own_profile, "Redirect to your profile"),
+    _member_page("/bookmarks", pages.bookmarks, "Your bookmarks"),
+    _member_page("/favourites", pages.favourites, "Your favourites"),
+    _member_page("/notifications", notifications.notifications, "Your notifications"),
+    _member_page("/conversations", conversations.index, "Your direct messages, by conversation"),
+    _member_form("/conversations/{id}/read", conversations.mark_read, "Mark a conversation as read"),
+    _member_form("/conversations/{id}/remove", conversations.remove, "Remove a conversation from your list"),
+    _member_page("/follow_requests", people.follow_requests, "Follow requests you received"),
+    # Posts
+    _member_page("/compose", compose.compose, "Form to write a post or a reply"),
+    _member_form("/compose", compose.send, "Publish a post"),
+    _member_form("/posts/{id}/boost", posts.boost, "Boost a post"),
+    _member_form("/posts/{id}/unboost", posts.unboost, "Undo a boost"),
+    _member_form("/posts/{id}/favourite", posts.favourite, "Favourite a post"),
+    _member_form("/posts/{id}/unfavourite", posts.unfavourite, "Undo a favourite"),
+    _member_form("/posts/{id}/bookmark", posts.bookmark, "Bookmark a post"),
+    _member_form("/posts/{id}/unbookmark", posts.unbookmark, "Remove a bookmark"),
+    _member_form("/posts/{id}/pin", posts.pin, "Pin a post to your profile"),
+    _member_form("/posts/{id}/unpin", posts.unpin, "Unpin a post"),
+    _member_form("/posts/{id}/vote", polls.vote, "Vote in a poll"),
+    _member_page("/posts/{id}/edit", edits.edit, "Form to edit a post"),
+    _member_form("/posts/{id}/edit", edits.save, "Save an edited post"),
+    _member_page("/posts/{id}/delete", posts.ask_delete, "Confirmation before a post is deleted"),
+    _member_form("/posts/{id}/delete", posts.delete, "Delete a post"),
+    _member_page("/posts/{id}/report", reports.report_post, "Form to report a post"),
+    _member_form("/posts/{id}/report", reports.report_post, "Report a post"),
+    _member_page("/people/{id}/report", reports.report_person, "Form to report an account"),
+    _member_form("/people/{id}/report", reports.report_person, "Report an account"),
+    _member_page("/reports/{id}", reports.reported, "Confirmation that your report was received"),
+    # Relationships
+    _member_form("/people/{id}/follow", people.follow, "Follow an account"),
+    _member_form("/people/{id}/unfollow", people.unfollow, "Unfollow an account"),
+    _member_form("/people/{id}/accept", people.accept, "Accept a follow request"),
+    _member_form("/people/{id}/reject", people.reject, "Reject a follow request"),
+    _member_form("/people/{id}/remove", people.remove_follower, "Remove a follower"),
+    _member_form("/people/{id}/block", people.block, "Block an account"),
+    _member_form("/people/{id}/unblock", people.unblock, "Unblock an account"),
+    _member_form("/people/{id}/mute", people.mute, "Mute an account"),
+    _member_form("/people/{id}/unmute", people.unmute, "Unmute an account"),
+    _member_form("/people/{id}/hide_boosts", people.hide_boosts, "Hide the boosts of an account you follow"),
+    _member_form("/people/{id}/show_boosts", people.show_boosts, "Show the boosts of an account again"),
+    _member_page("/settings/muted", hidden_people.muted, "Accounts you muted"),
+    _member_page("/settings/blocked", hidden_people.blocked, "Accounts you blocked"),
+    _member_page(
+        "/settings/hidden_boosts", hidden_people.hidden_boosts, "Accounts you follow without their boosts"
+    ),
+    # Profile, lists and filters
+    _member_page("/settings/profile", settings.edit_profile, "Form to edit your profile"),
+    _member_form("/settings/profile", settings.save_profile, "Save your profile"),
+    _member_page("/lists", lists.index, "Your lists and followed hashtags"),
+    _member_form("/lists", lists.create, "Create a list"),
+    _member_page("/lists/{id}", lists.show, "List: posts, members and settings"),
+    _member_form("/lists/{id}", lists.change, "Change a list"),
+    _member_form("/lists/{id}/delete", lists.delete, "Delete a list"),
+    _member_form("/lists/{id}/add", lists.add, "Add an account to a list"),
+    _member_form("/lists/{id}/remove", lists.remove, "Remove an account from a list"),
+    _member_form("/followed_tags", lists.follow_tag, "Follow a hashtag"),
+    _member_form("/followed_tags/end", lists.unfollow_tag, "Unfollow a hashtag"),
+    _member_page("/settings/filters", filters.index, "Your filters"),
+    _member_form("/settings/filters", filters.create, "Create a filter"),
+    _member_page("/settings/filters/{id}", filters.show, "Form to edit a filter"),
+    _member_form("/settings/filters/{id}", filters.change, "Save a filter"),
+    _member_form("/settings/filters/{id}/delete", filters.delete, "Delete a filter"),
+    # Files
+    _hot("/assets/{name}", assets.asset, "Stylesheet, script or icon"),
+    _visitor_page("/media/{key}", files.serve, "Uploaded media file"),
+    _hot("/favicon.ico", assets.favicon, "Icon for browsers"),
+    _hot("/robots.txt", assets.robots, "Rules for search engines"),
+    _hot("/manifest.webmanifest", manifest.manifest, "Manifest for installing the web app"),
+    # Signing in and up
+    _visitor_page("/auth/sign_in", auth.show_sign_in, "Sign-in form"),
+    _visitor_form("/auth/sign_in", auth.sign_in, "Sign in"),
+    _visitor_form("/auth/sign_out", auth.sign_out, "Sign out"),
+    _visitor_page("/auth/sign_up", auth.show_sign_up, "Sign-up form"),
+    _visitor_form("/auth/sign_up", auth.sign_up, "Create an account"),
+    _member_page("/auth/password", auth.show_password, "Form to change your password"),
+    _member_form("/auth/password", auth.change_password, "Change your password"),
+    _visitor_page("/auth/password/new", mails.show_new_password, "Form to request a password reset"),
+    _visitor_form("/auth/password/new", mails.ask_new_password, "Request a mail with a password-reset link"),
+    _visitor_form(
+        "/auth/confirmation", mails.ask_confirmation, "Request the mail that confirms an address again"
+    ),
+    _visitor_page("/auth/mail_sent", mails.show_sent, "Notice that a mail is on its way"),
+    _visitor_page(
+        "/auth/confirm", mails.show_confirm, "Target of the link in a mail that confirms an address"
+    ),
+    _visitor_form("/auth/confirm", mails.confirm, "Confirm an address"),
+    _visitor_page(
+        "/auth/password/edit",
+        mails.show_edit_password,
+        "Target of the password-reset link in a mail",
+    ),
+    _visitor_page("/auth/sign_in/mail", mails.show_sign_in_mail, "Form to request a sign-in link"),
+    _visitor_form("/auth/sign_in/mail", mails.ask_sign_in, "Request a mail with a sign-in link"),
+    _visitor_page("/auth/sign_in/link", mails.show_sign_in_link, "Target of the sign-in link in a mail"),
+    _visitor_form("/auth/sign_in/link", mails.sign_in_by_link, "Sign in by the link"),
+    _visitor_form("/auth/password/edit", mails.edit_password, "Set a new password"),
+    _visitor_page("/auth/sign_in/second", second_step.show, "Form for the second factor"),
+    _visitor_form("/auth/sign_in/second", second_step.answer, "Sign in with the second factor"),
+    # Account and security
+    _member_page("/settings/security", security.show, "Your second factors"),
+    _member_form("/settings/security/app", security.begin_app, "Set up an authenticator app"),
+    _member_form("/settings/security/app/confirm", security.confirm_app, "Confirm an authenticator app"),
+    _member_form("/settings/security/app/remove", security.remove_app, "Remove the authenticator app"),
+    _member_form("/settings/security/passkeys", security.begin_passkey, "Start adding a passkey"),
+    _member_form("/settings/security/passkeys/confirm", security.confirm_passkey, "Add a passkey"),
+    _member_form("/settings/security/passkeys/{id}/remove", security.remove_passkey, "Remove a passkey"),
+    _member_form("/settings/security/recovery_codes", security.renew_codes, "Create new recovery codes"),
+    _member_page("/settings/account", account.show, "Your e-mail address, signed-in browsers and apps"),
+    _member_form("/settings/account/address", account.change_address, "Change your e-mail address"),
+    _member_form("/settings/sessions/{id}/end", account.end_session, "Sign a browser out"),
+    _member_form("/settings/apps/{id}/revoke", account.revoke_app, "Revoke an app's access"),
+    _member_page("/settings/delete", account.ask_delete, "Confirmation before your account is deleted"),
+    _member_form("/settings/delete", account.delete, "Delete your account"),
+    # Apps
+    _visitor_page("/oauth/authorize", consent.ask, "Consent page for an app"),
+    _visitor_form("/oauth/authorize", consent.decide, "Allow or refuse an app"),
+    # Some apps put a slash at the end.
+    _visitor_page("/oauth/authorize/", consent.ask, "Consent page for an app"),
+    _visitor_form("/oauth/authorize/", consent.decide, "Allow or refuse an app"),
+    # Moderation
+    _member_page("/admin", admin.overview, "Moderation overview"),
+    _member_page("/admin/sign_ups", admin.sign_ups, "Sign-ups that await approval"),
+    _member_form("/admin/sign_ups/{id}/approve", admin.approve, "Approve a sign-up"),
+    _member_form("/admin/sign_ups/{id}/reject", admin.reject, "Reject a sign-up and delete it"),
+    _member_page("/admin/texts", admin_texts.texts, "Form for the server's texts"),
+    _member_form(
+        "/admin/texts/{what}",
+        admin_texts.save,
+        "Change a text, rule, announcement or blocked e-mail domain",
+    ),
+    _member_form("/announcements/{id}/dismiss", admin_texts.dismiss, "Mark an announcement as read"),
+    _member_page("/admin/reports", moderation.queue, "Open reports"),
+    _member_page("/admin/reports/{id}", moderation.show_report, "Report with its actions"),
+    _member_page("/admin/people/{id}", moderation.show_account, "Account as moderators see it"),
+    _member_page("/admin/log", moderation.log, "Audit log of moderation"),
+    _member_form("/admin/reports/{id}/{verb}", moderation.act_on_report, "Act on a report"),
+    _member_form("/admin/people/{id}/{verb}", moderation.act_on_account, "Act on an account"),
+    _member_form("/admin/posts/{id}/{verb}", moderation.act_on_post, "Act on a post"),
 )

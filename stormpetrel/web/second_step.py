@@ -9,7 +9,6 @@ from stormpetrel.errors import TooMany
 from stormpetrel.http.passwords import TOO_OFTEN
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
-from stormpetrel.http.routing import Route
 from stormpetrel.model.account import User
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import second_factors as rules
@@ -92,19 +91,3 @@ async def answer(request: Request) -> Response:
     response = await signed_in(request, account_id=user.account_id, after=after)
     response.delete_cookie(FIRST_STEP_COOKIE, secure=request.site.https)
     return response
-
-
-ROUTES = (
-    Route(
-        method="GET",
-        path="/auth/sign_in/second",
-        handler=show,
-        summary="The form for the second factor",
-    ),
-    Route(
-        method="POST",
-        path="/auth/sign_in/second",
-        handler=answer,
-        summary="Sign in with the second factor",
-    ),
-)

@@ -10,7 +10,6 @@ from minijinja import Markup
 from stormpetrel.errors import Forbidden, Invalid
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
-from stormpetrel.http.routing import Actor, Route
 from stormpetrel.model.second_factor import RECOVERY_CODES, Factors, new_recovery_code, recovery_hash
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import second_factors as rules
@@ -246,18 +245,3 @@ async def renew_codes(request: Request) -> Response:
         now_ms=request.now_ms,
     )
     return await _codes_page(request, codes)
-
-
-ROUTES = tuple(
-    Route(method=method, path=path, handler=handler, summary=summary, actor=Actor.ACCOUNT)
-    for method, path, handler, summary in (
-        ("GET", "/settings/security", show, "Second factors of one's account"),
-        ("POST", "/settings/security/app", begin_app, "Set up an authenticator app"),
-        ("POST", "/settings/security/app/confirm", confirm_app, "Confirm an authenticator app"),
-        ("POST", "/settings/security/app/remove", remove_app, "Remove the authenticator app"),
-        ("POST", "/settings/security/passkeys", begin_passkey, "Begin to add a passkey"),
-        ("POST", "/settings/security/passkeys/confirm", confirm_passkey, "Add a passkey"),
-        ("POST", "/settings/security/passkeys/{id}/remove", remove_passkey, "Remove a passkey"),
-        ("POST", "/settings/security/recovery_codes", renew_codes, "Make new recovery codes"),
-    )
-)
