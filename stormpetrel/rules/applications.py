@@ -1,5 +1,5 @@
-"""OAuth applications: registration, the scopes an application may ask for, and the way from consent to a
-token.
+"""OAuth applications: registration, the scopes an application may ask for, and the way
+from consent to a token.
 
 Authorization code with PKCE (S256 only) and client credentials; RFC 6749, 7636, 8252, 9700. Secrets are seen
 here only to be checked; only hashes are stored.
@@ -253,8 +253,8 @@ def authenticate(connection: Connection, *, client_id: str, client_secret: str) 
 def redirect_uri_fits(client: Application, uri: str) -> bool:
     """Return True if the application registered exactly this address.
 
-    On loopback (http to 127.0.0.1 or [::1]) any port fits (RFC 8252 §7.3): a desktop program uses whichever
-    port is free.
+    On loopback (http to 127.0.0.1 or [::1]) any port fits (RFC 8252 §7.3): a desktop program
+    uses whichever port is free.
     """
     if uri in client.redirect_uris:
         return True
@@ -298,8 +298,8 @@ def consent_wanted(
 ) -> Consent:
     """Return what the application asks for. Raise OAuthRefusal, which is sent to the application.
 
-    The caller must have checked `redirect_uri`: a browser must never be sent to an address that does not fit,
-    not even with an error.
+    The caller must have checked `redirect_uri`: a browser must never be sent to an address that does not
+    fit, not even with an error.
     """
     if response_type != "code":
         raise OAuthRefusal(
@@ -349,8 +349,8 @@ def exchange_code(
     token_hash: bytes,
     now_ms: int,
 ) -> Granted | None:
-    """Exchange a code for the token with `token_hash`; return None when the code is not valid for this
-    request.
+    """Exchange a code for the token with `token_hash`; return None when the code is
+    not valid for this request.
 
     A code that is presented again ends the token that it was exchanged for (RFC 6749, 4.1.2). Presenting a
     code spends it even when the exchange fails: a wrong verifier, address or client means that the code was

@@ -190,8 +190,8 @@ def change_single(
 ) -> tuple[Filter, Keyword]:
     """Change the keyword and its filter.
 
-    Raise NotFound for those of other accounts, Invalid where this would also change a filter for other
-    keywords.
+    Raise NotFound for those of other accounts, Invalid where this would also change a
+    filter for other keywords.
     """
     found, _ = keyword(connection, account_id=account_id, keyword_id=keyword_id)
     if len(found.keywords) == 1 and not found.posts:
@@ -234,8 +234,8 @@ def filtered_post(connection: Connection, *, account_id: int, id: int) -> Filter
 def add_post(
     connection: Connection, *, account_id: int, filter_id: int, post_id: int, now_ms: int
 ) -> FilteredPost:
-    """Add a post to the filter. Raise NotFound for other accounts' filters and for posts hidden from the
-    account.
+    """Add a post to the filter. Raise NotFound for other accounts' filters and for posts
+    hidden from the account.
     """
     one_filter(connection, account_id=account_id, filter_id=filter_id)
     if not visible_ids(connection, reader_id=account_id, post_ids=[post_id], now_ms=now_ms):

@@ -6,8 +6,8 @@ from stormpetrel.errors import Invalid
 
 
 def clean_language(language: str) -> str:
-    """Return the ISO 639 code in its usual spelling, with a region if given ("pt-BR"). Raise Invalid for
-    others.
+    """Return the ISO 639 code in its usual spelling, with a region if given ("pt-BR").
+    Raise Invalid for others.
     """
     parts = language.strip().replace("_", "-").split("-")
     head = parts[0].lower()

@@ -179,8 +179,8 @@ def send_confirmation(
 
 
 def stand_in(account_id: int) -> str:
-    """Return the placeholder address of an account whose real address is in use elsewhere. No mail is sent to
-    it.
+    """Return the placeholder address of an account whose real address is in use
+    elsewhere. No mail is sent to it.
 
     It is set when the owner typed an address in use, or when a later sign-up typed the same address.
     """
@@ -200,8 +200,8 @@ def owner_of(connection: Connection, *, email: str) -> User | None:
 def take_from_unconfirmed(connection: Connection, *, email: str) -> None:
     """Release the address from an account that has not confirmed it.
 
-    The links of that account still work: among accounts with the same address, the first to confirm it gets
-    it.
+    The links of that account still work: among accounts with the same address, the
+    first to confirm it gets it.
     """
     found = stored_accounts.user_by_email(connection, email=email)
     if found is not None and found.state is AccountState.UNCONFIRMED:
@@ -216,8 +216,8 @@ def _unconfirmed_address(connection: Connection, user: User) -> str:
 
 
 def notify_owner_of(connection: Connection, *, email: str, now_ms: int) -> bool:
-    """Return True if the address is in use; notify its owner by mail that it was typed, a few times a day at
-    most.
+    """Return True if the address is in use; notify its owner by mail that it was typed, a
+    few times a day at most.
 
     The person who typed it sees the same as for a free address: a request to confirm it by mail.
     """
@@ -258,8 +258,8 @@ def usable_link(
 def confirm(connection: Connection, *, token_hash: bytes, registration: str, now_ms: int) -> Link:
     """Use up a link that confirms an address.
 
-    Raise NotFound for a link that does not work, Invalid where another account has confirmed the address
-    since.
+    Raise NotFound for a link that does not work, Invalid where another account has
+    confirmed the address since.
     """
     found = usable_link(
         connection, token_hash=token_hash, purposes=(Purpose.CONFIRM, Purpose.ADDRESS), now_ms=now_ms
@@ -303,8 +303,8 @@ def change_address(connection: Connection, *, account_id: int, email: str, now_m
 def want_address(
     connection: Connection, *, account_id: int, email: str, link: NewLink | None, now_ms: int
 ) -> None:
-    """Send a confirmation link to the new address; without `link` (no confirmation on this instance) set it
-    at once.
+    """Send a confirmation link to the new address; without `link` (no confirmation on this
+    instance) set it at once.
 
     The caller must have checked the password. If the address is in use, its owner gets a mail and the
     requester sees no difference; only without `link` is that an error. Raise Invalid with `fields`, TooMany.
