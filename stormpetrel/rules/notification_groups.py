@@ -1,4 +1,4 @@
-"""Groups of notifications: reactions to the same post, and follows, grouped by half days."""
+"""Groups of notifications: reactions to the same post, follows and sign-ups, each grouped by half days."""
 
 from __future__ import annotations
 
