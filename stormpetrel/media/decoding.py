@@ -38,8 +38,9 @@ class Decoding:
         self._ended = threading.Event()
 
     def run(self) -> Answer | None:
-        """Return the answer, with file names relative to the place; None when it was
-        ended. Raise Invalid, Busy.
+        """Return the answer, with file names relative to the place; None when it was ended.
+
+        Raise Invalid, Busy.
         """
         answer = self._decode(UPLOAD, self._purpose)
         if answer is None or not (self._place / THUMBNAIL).exists():

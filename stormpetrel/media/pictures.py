@@ -41,7 +41,7 @@ _WITH_PROFILES = ("RGB", "RGBA", "CMYK", "L")
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A picture that was written: file name, and size in pixels."""
+    """An image that was written: file name, and size in pixels."""
 
     name: str
     width: int

@@ -58,8 +58,9 @@ class Turns:
 
 
 class Uploads:
-    """Handles the uploads of one worker. `arriving`: uploads whose bodies are still being
-    read, which take disk space.
+    """Handles the uploads of one worker.
+
+    `arriving`: uploads whose bodies are still being read, which take disk space.
     """
 
     def __init__(self, config: Config, store: MediaStore) -> None:

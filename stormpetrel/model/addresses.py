@@ -67,8 +67,9 @@ def _after_ascii_domain(authority: str) -> int:
 
 
 def _cut(text: str, start: int, expected: str) -> int:
-    """Return the first place where the address cannot continue. `expected`: the signs that
-    close the one before it.
+    """Return the first place where the address cannot continue.
+
+    `expected`: the signs that close the one before it.
     """
     closings: dict[str, int] = {}
     for match in _NOTABLE.finditer(text, start):

@@ -154,8 +154,9 @@ def _part(keyword: Keyword) -> str:
 
 @lru_cache(maxsize=1024)
 def _searchable(text: str) -> str:
-    """Return the text in the form that keywords are searched in. Cached, since many
-    readers read the same posts.
+    """Return the text in the form that keywords are searched in.
+
+    Cached, since many readers read the same posts.
     """
     return mark_boundaries(fold(text))
 

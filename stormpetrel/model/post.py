@@ -105,8 +105,9 @@ class Version:
     media: tuple[tuple[int, str], ...] = ()
 
     def shown_media(self, post: Post) -> list[Media]:
-        """Return the media that `post` still has, described as they were then. Media
-        removed since are left out.
+        """Return the media that `post` still has, described as they were then.
+
+        Media removed since are left out.
         """
         still = {media.id: media for media in post.media}
         return [

@@ -80,8 +80,9 @@ def name_words(username: str, display_name: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """The conditions of a search for posts. Each of `terms` and `not_terms` is a phrase:
-    words separated by one space.
+    """The conditions of a search for posts.
+
+    Each of `terms` and `not_terms` is a phrase: words separated by one space.
 
     `tags` are folded hashtags; their words are among the terms too, which narrow the index down. `author`: a
     lower-case username, "me", or "". `scope`: "", "public" or "library". Times are in milliseconds, from

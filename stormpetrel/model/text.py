@@ -48,8 +48,9 @@ MAX_TAG_CHARACTERS = 100
 
 
 class Part(NamedTuple):
-    """A link, mention or tag in a text, by `kind`. Of a mention `word` is the name,
-    `domain` that of @name@domain.
+    """A link, mention or tag in a text, by `kind`.
+
+    Of a mention `word` is the name, `domain` that of @name@domain.
     """
 
     kind: str

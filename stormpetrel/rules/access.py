@@ -119,8 +119,8 @@ def start_session(
     """Start a session, after a correct password or a sign-up, and return its id.
 
     `instead_of`: this browser's previous session, which ends. `browser`: its display name. `network`: the
-    network that the request came from (model/quota.py). Raise Forbidden when the account is suspended or
-    waits for approval, TooMany when the account is young and has used up its quota.
+    network that the request came from (model/quota.py). Raise Forbidden unless the account is active, TooMany
+    when it is young and has used up its quota.
     """
     _require_active(connection, account_id=account_id)
     quotas.require_young(connection, YOUNG_WAYS_IN, account_id, now_ms=now_ms, text=TOO_MANY_WAYS_IN)

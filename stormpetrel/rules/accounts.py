@@ -288,6 +288,7 @@ def update_profile(
     connection: Connection, *, account_id: int, change: ProfileChange, now_ms: int, domain: str = ""
 ) -> Account:
     """Change the owner's own profile; None leaves a value. `domain`: the instance's.
+
     Raise Invalid with `fields`.
     """
     old = account(connection, account_id=account_id)

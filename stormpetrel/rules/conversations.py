@@ -92,8 +92,9 @@ def mark_unread(
 
 
 def remove(connection: Connection, *, account_id: int, conversation_id: int) -> None:
-    """Remove the conversation from the account's list, with its posts so far. Other accounts and
-    the posts are unaffected.
+    """Remove the conversation from the account's list, with its posts so far.
+
+    Other accounts and the posts are unaffected.
 
     A new post brings it back, with that post alone. Raise NotFound where there is none.
     """
@@ -105,8 +106,9 @@ def remove(connection: Connection, *, account_id: int, conversation_id: int) -> 
 
 
 def add_post(connection: Connection, *, post: Post, account_ids: Collection[int]) -> None:
-    """Add a direct post to the conversations of the accounts, possibly including its
-    author. Ignore other posts.
+    """Add a direct post to the conversations of the accounts, possibly including its author.
+
+    Ignore other posts.
 
     As with notifications, nothing is added between accounts of which one blocks the other. For an account
     that muted the thread, the post is added as read.

@@ -205,8 +205,9 @@ def _address(connection: Connection, old: Post, new: Post, *, now_ms: int) -> No
 def history(
     connection: Connection, *, reader_id: int | None, post_id: int, now_ms: int
 ) -> tuple[Post, list[Version]]:
-    """Return the post and its versions, the original first, the current one last. Raise
-    NotFound as in `posts.post`.
+    """Return the post and its versions, the original first, the current one last.
+
+    Raise NotFound as in `posts.post`.
     """
     post = posts.visible_original(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
     return post, [*stored.versions(connection, post_id=post.id), _version(post)]

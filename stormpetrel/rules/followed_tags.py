@@ -18,8 +18,9 @@ MAX_FOLLOWED_TAGS = 100
 
 
 def follow_tag(connection: Connection, *, account_id: int, name: str, now_ms: int) -> str:
-    """Follow the tag, even one without posts so far; return its key. Raise NotFound if
-    the name cannot be a tag.
+    """Follow the tag, even one without posts so far; return its key.
+
+    Raise NotFound if the name cannot be a tag.
     """
     key, tag_id = known_tag(connection, name=name, now_ms=now_ms)
     if stored.followed_among(connection, account_id=account_id, names=[key]):

@@ -7,6 +7,7 @@ from stormpetrel.errors import Invalid
 
 def clean_language(language: str) -> str:
     """Return the ISO 639 code in its usual spelling, with a region if given ("pt-BR").
+
     Raise Invalid for others.
     """
     parts = language.strip().replace("_", "-").split("-")

@@ -115,8 +115,9 @@ def add_members(connection: Connection, *, account_id: int, list_id: int, member
 def remove_members(
     connection: Connection, *, account_id: int, list_id: int, member_ids: Sequence[int]
 ) -> None:
-    """Remove accounts from the list, ignoring those that are not in it. Raise NotFound
-    for other accounts' lists.
+    """Remove accounts from the list, ignoring those that are not in it.
+
+    Raise NotFound for other accounts' lists.
     """
     one_list(connection, account_id=account_id, list_id=list_id)
     stored.remove_members(connection, list_id=list_id, member_ids=member_ids)

@@ -179,8 +179,9 @@ def send_confirmation(
 
 
 def stand_in(account_id: int) -> str:
-    """Return the placeholder address of an account whose real address is in use
-    elsewhere. No mail is sent to it.
+    """Return the placeholder address of an account whose real address is in use elsewhere.
+
+    No mail is sent to it.
 
     It is set when the owner typed an address in use, or when a later sign-up typed the same address.
     """

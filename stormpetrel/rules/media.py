@@ -129,8 +129,9 @@ def hand_over(connection: Connection, *, media: Media, lane: int, most_own: int,
 
 
 def finish(connection: Connection, *, account_id: int, media_id: int, decoded: Decoded) -> Media:
-    """Store the decoder's result and serve its files from now on. Raise NotFound if
-    the attachment was deleted.
+    """Store the decoder's result and serve its files from now on.
+
+    Raise NotFound if the attachment was deleted.
     """
     if not stored.set_done(connection, media_id=media_id, decoded=decoded):
         raise NotFound
@@ -183,8 +184,9 @@ def describe(
 
 
 def delete(connection: Connection, *, account_id: int, media_id: int, now_ms: int) -> None:
-    """Delete one of the account's attachments. Raise NotFound for others, Invalid while
-    it is attached to a post.
+    """Delete one of the account's attachments.
+
+    Raise NotFound for others, Invalid while it is attached to a post.
     """
     found = own(connection, account_id=account_id, media_id=media_id)
     if found.post_id is not None:

@@ -360,8 +360,9 @@ def warn(connection: Connection, actor: Moderator, *, account_id: int, reason: s
 
 
 def silence(connection: Connection, actor: Moderator, *, account_id: int, reason: str, now_ms: int) -> None:
-    """Show the account's posts and notifications only to its followers. Raise Invalid
-    if it is silenced already.
+    """Show the account's posts and notifications only to its followers.
+
+    Raise Invalid if it is silenced already.
     """
     _silence(connection, actor, account_id=account_id, reason=reason, now_ms=now_ms, wanted=True)
 

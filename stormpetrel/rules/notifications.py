@@ -135,8 +135,9 @@ def set_marker(
 
 
 def notify_post_subscribers(connection: Connection, *, post_id: int, now_ms: int) -> None:
-    """Notify the followers who asked for it of a new post, if they may see it. A repeated
-    call notifies no one twice.
+    """Notify the author's subscribers of a new post, if they may see it.
+
+    A repeated call notifies no one twice.
     """
     found = posts.posts(connection, post_ids=[post_id]).get(post_id)
     if found is None:

@@ -13,8 +13,9 @@ MAX_PINNED = 5
 
 
 def pin(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
-    """Pin the account's own post. Raise NotFound if it may not see the post, Invalid if
-    the post cannot be pinned.
+    """Pin the account's own post.
+
+    Raise NotFound if it may not see the post, Invalid if the post cannot be pinned.
     """
     post = posts.post(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
     if post.author_id != account_id:

@@ -79,8 +79,9 @@ def _require_visible(connection: Connection, *, reader_id: int | None, post_id: 
 
 @hot
 def posts(connection: Connection, *, post_ids: Sequence[int]) -> list[Post]:
-    """Return those of the posts that exist, in the given order. The caller has checked that
-    the reader may see them.
+    """Return those of the posts that exist, in the given order.
+
+    The caller has checked that the reader may see them.
     """
     found = stored.posts(connection, post_ids=post_ids)
     return [found[post_id] for post_id in post_ids if post_id in found]
@@ -163,8 +164,9 @@ def thread(connection: Connection, *, reader_id: int | None, post_id: int, now_m
 
 
 def _in_reading_order(root_id: int, children: dict[int, list[int]]) -> list[int]:
-    """Return each reply after the post it replies to, oldest first. Replies to an
-    invisible reply are left out.
+    """Return each reply after the post it replies to, oldest first.
+
+    Replies to an invisible reply are left out.
     """
     ordered: list[int] = []
     stack = sorted(children.get(root_id, ()), reverse=True)
@@ -178,9 +180,7 @@ def _in_reading_order(root_id: int, children: dict[int, list[int]]) -> list[int]
 def favourited_by(
     connection: Connection, *, reader_id: int | None, post_id: int, page: Page, now_ms: int
 ) -> list[tuple[int, int]]:
-    """Return (internal id, account id) of those who favourited it, newest first. Raise
-    NotFound as `post` does.
-    """
+    """Return (internal id, account id) of its favourites, newest first. Raise NotFound as `post` does."""
     _require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
     return stored.favourited_by(connection, post_id=post_id, page=page)
 
@@ -188,7 +188,7 @@ def favourited_by(
 def boosted_by(
     connection: Connection, *, reader_id: int | None, post_id: int, page: Page, now_ms: int
 ) -> list[tuple[int, int]]:
-    """Return (internal id, account id) of those who boosted it, newest first. Raise NotFound as `post` does."""
+    """Return (internal id, account id) of its boosts, newest first. Raise NotFound as `post` does."""
     _require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
     return stored.boosted_by(connection, reader_id=reader_id, post_id=post_id, page=page)
 
@@ -410,8 +410,9 @@ def is_counted_reply(visibility: Visibility) -> bool:
 def delete_post(
     connection: Connection, *, author_id: int, post_id: int, now_ms: int, delete_media: bool = False
 ) -> Post:
-    """Delete the author's own post with its boosts; return the post as it was. Raise
-    NotFound for posts of others.
+    """Delete the author's own post with its boosts; return the post as it was.
+
+    Raise NotFound for posts of others.
 
     Its media are stored for another day, so that the post can be redrafted, or are
     deleted too (`delete_media`).

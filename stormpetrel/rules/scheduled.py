@@ -146,8 +146,9 @@ def reschedule(
     domain: str,
     now_ms: int,
 ) -> Scheduled:
-    """Change the time of one of the account's scheduled posts. Raise NotFound for
-    others, Invalid for the time.
+    """Change the time of one of the account's scheduled posts.
+
+    Raise NotFound for others, Invalid for the time.
     """
     found = scheduled_post(connection, account_id=account_id, scheduled_id=scheduled_id)
     if due_at_ms == found.due_at_ms:
