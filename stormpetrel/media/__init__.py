@@ -1,1 +1,1 @@
-"""Pictures, films and sound: what is taken, how it is read safely, and where the files are kept."""
+"""Images, videos and sound: accepted formats, safe decoding, and the storage of files."""

@@ -1,7 +1,8 @@
-"""The decoder: a process of its own for each upload, with little memory and little time, so that what a file does
-to it is done to nobody else. `python -m stormpetrel.media.decode`; a job comes on stdin, the answer goes to stdout.
+"""The decoder: a separate process for each upload, with limited memory and time, so that a
+file can harm nothing else.
 
-It knows no database, no configuration and no secret, and its files are all in one directory.
+`python -m stormpetrel.media.decode` reads a job from stdin and writes the answer to stdout. It has no access
+to the database, the configuration or secrets, and all its files are in one directory.
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ from stormpetrel.model.media import MediaKind
 
 NICENESS = 10
 MEMORY_BYTES = 2 * 1024 * 1024 * 1024
-"""Address space; the largest picture takes 130 MB a copy as RGBA, and ffmpeg maps a lot that it never touches."""
+"""Address space: a copy of the largest image takes 130 MB as RGBA, and ffmpeg maps much
+memory that it never touches.
+"""
 CPU_S = 90
 FILES = 64
 
 
 def decode(job: Job) -> Answer:
-    """What becomes of the upload. Raises Refused."""
+    """Decode the upload and return the answer. Raise Refused."""
     directory = Path(job.directory)
     path = Path(job.source)
     with path.open("rb") as file:
@@ -88,7 +91,7 @@ def _picture(path: Path, found: Format, directory: Path, job: Job) -> Answer:
 
 
 def sniffed(path: Path) -> Format:
-    """The format of a file that we made."""
+    """Return the format of a file that the decoder has written."""
     with path.open("rb") as file:
         found = sniff(file.read(SNIFFED_BYTES))
     if found is None:
@@ -111,7 +114,7 @@ def _film(path: Path, found: Format, directory: Path) -> Answer:
     frame = films.first_frame(path, found, directory)
     image = pictures.open_checked(frame, sniffed(frame), max_pixels=films.MAX_MATRIX)
     plain = pictures.pixels_of(image)
-    # A film's picture has no transparency worth a PNG.
+    # Drop transparency, which a video frame does not need: with it the preview would be a PNG.
     preview = pictures.write_preview(plain.convert("RGB"), directory, found)
     return Answer(
         kind=MediaKind.VIDEO if film.has_sound else MediaKind.GIFV,
@@ -141,8 +144,8 @@ def _limit(job: Job) -> None:
 
 
 def main() -> None:
-    """Reads one job, answers it, ends."""
-    # Before the job is read: who starts us and dies before this leaves us without one.
+    """Read one job, answer it, and exit."""
+    # Before reading the job: if the parent dies before this call, no job arrives.
     films.die_with_parent()
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     _limit(job)

@@ -1,4 +1,4 @@
-"""Runs decoders (decode.py) for one upload. Blocks: it belongs in a thread, and can be ended from another."""
+"""Runs decoders (decode.py) for one upload. Blocking: run it in a thread; it can be ended from another."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from stormpetrel.media.store import FULL
 log = logging.getLogger(__name__)
 
 DECODER_TIMEOUT_S = 120.0
-"""By the clock; of processor time it may have less (decode.py)."""
+"""Wall-clock time; the limit of processor time may be lower (decode.py)."""
 _OF_THE_THUMBNAIL = ("preview", "preview_width", "preview_height", "blurhash")
 
 
 class Decoding:
-    """What becomes of the upload in `place`, and of the picture that shall stand for it."""
+    """The decoding of the upload in `place`, and of its custom thumbnail if there is one."""
 
     def __init__(self, place: Path, media: MediaConfig, purpose: Purpose = "attachment") -> None:
         self._place = place
@@ -38,7 +38,10 @@ class Decoding:
         self._ended = threading.Event()
 
     def run(self) -> Answer | None:
-        """The answer, its files named within the place; None when it was ended. Raises Invalid, Busy."""
+        """Return the answer, with file names relative to the place; None when it was ended.
+
+        Raise Invalid, Busy.
+        """
         answer = self._decode(UPLOAD, self._purpose)
         if answer is None or not (self._place / THUMBNAIL).exists():
             return answer
@@ -48,7 +51,7 @@ class Decoding:
         return msgspec.structs.replace(answer, **{name: getattr(small, name) for name in _OF_THE_THUMBNAIL})
 
     def end(self) -> None:
-        """Ends it, from any thread, unless it is over."""
+        """End the decoding, from any thread, if it is still running."""
         with self._lock:
             self._ended.set()
             if self._process is not None:
@@ -56,7 +59,8 @@ class Decoding:
 
     def _decode(self, source: str, purpose: Purpose) -> Answer | None:
         try:
-            # A directory for each attempt: no decoder that an earlier one left behind can write into it.
+            # Use a directory per attempt, so that a decoder left over from an earlier attempt cannot write
+            # into it.
             directory = Path(tempfile.mkdtemp(prefix="made-", dir=self._place))
         except OSError as error:
             raise Busy(FULL if error.errno in NO_ROOM else None) from error
@@ -84,7 +88,7 @@ class Decoding:
         return msgspec.structs.replace(answer, **names)
 
     def _ask(self, job: Job) -> Answer | None:
-        """One decoder's whole life. Whatever it dies of, only this upload is refused."""
+        """Run one decoder from start to end. If it dies, only this upload is refused."""
         with self._lock:
             if self._ended.is_set():
                 return None
@@ -93,7 +97,7 @@ class Decoding:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                # A group of its own, so that what it started ends with it.
+                # A group of its own, so that all its child processes end with it.
                 start_new_session=True,
                 env=_environment(job),
             )
@@ -116,7 +120,7 @@ class Decoding:
 
 
 def _environment(job: Job) -> dict[str, str]:
-    """What a decoder needs to start, and none of the settings or secrets of the server."""
+    """Return the variables that a decoder needs to start, without settings or secrets of the server."""
     kept = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG")
     package = str(Path(__file__).parents[2])
     environ = {name: os.environ[name] for name in kept if name in os.environ}

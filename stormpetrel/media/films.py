@@ -1,7 +1,8 @@
-"""Films and sound, by ffprobe and ffmpeg: looked at, stripped of what they say of their maker, a picture taken.
+"""Videos and sound, by ffprobe and ffmpeg: inspect them, strip their metadata, extract a frame.
 
-Only runs in the decoder's process (decode.py), whose limits they inherit. Each call names the one demuxer that
-may read the file, and no protocol but `file`: a playlist that names other files or addresses is not read.
+Runs only in the decoder's process (decode.py), whose limits the programs inherit. Each call names the
+one demuxer that may read the file, and allows no protocol but `file`: a playlist that names other files
+or addresses is not read.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MAX_DURATION_S = 6 * 3600
 PROBE_TIMEOUT_S = 10
 WORK_TIMEOUT_S = 60
 GIFV_WIDTH = 1280
-"""Most pixels from left to right of a film that was an animation."""
+"""Maximum width in pixels of a video made from an animation."""
 _VIDEO_CODECS = frozenset({"h264", "hevc", "vp8", "vp9", "av1"})
 _AUDIO_CODECS = frozenset({"aac", "mp3", "opus", "vorbis", "flac", "pcm_s16le", "pcm_s24le", "pcm_u8"})
 _PLAIN_PIXELS = frozenset({"yuv420p", "yuvj420p"})
@@ -37,14 +38,15 @@ _FLAGS = ("-nostdin", "-v", "error", "-protocol_whitelist", "file")
 
 
 class TooSlow(Refused):
-    """A program did not finish in its time."""
+    """A program did not finish in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """What ffprobe says. Sound alone has no width and height; those of a film are as it is shown, turned.
+    """The result of ffprobe. Sound alone has no width and height; those of a video are as
+    displayed, after rotation.
 
-    `plays_everywhere`: H.264 with 4:2:0 in MP4, with sound that goes with it.
+    `plays_everywhere`: H.264 with 4:2:0 in MP4, and its sound, if any, is AAC or MP3.
     """
 
     width: int
@@ -72,7 +74,7 @@ class _Stream(msgspec.Struct):
 
     @property
     def is_on_its_side(self) -> bool:
-        """Whether it is shown turned by a quarter, as phones film upright."""
+        """True if it is displayed rotated by 90 degrees, as phones record upright videos."""
         return any(round(one.rotation) % 180 == 90 for one in self.side_data_list)
 
 
@@ -87,12 +89,12 @@ class _Probed(msgspec.Struct):
 
 
 def is_there() -> bool:
-    """Whether this machine has both programs."""
+    """Return True if both programs are installed."""
     return shutil.which("ffmpeg") is not None and shutil.which("ffprobe") is not None
 
 
 def probe(path: Path, found: Format) -> Film:
-    """What is in the file. Raises Refused for what is not taken."""
+    """Return the contents of the file. Raise Refused for contents that are not accepted."""
     said = _run(
         "ffprobe",
         *("-v", "error", "-protocol_whitelist", "file", "-f", found.reader),
@@ -150,7 +152,7 @@ def _rate(text: str) -> float:
 
 
 def strip(path: Path, found: Format, directory: Path) -> str:
-    """The same film or sound without what it says of its maker; the new file's name."""
+    """Copy the video or sound without metadata and chapters; return the new file's name."""
     name = f"main.{found.extension}"
     faststart: tuple[str, ...] = ("-movflags", "+faststart") if found.extension in ("mp4", "m4a") else ()
     _run(
@@ -164,9 +166,10 @@ def strip(path: Path, found: Format, directory: Path) -> str:
 
 
 def playable(path: Path, found: Format, directory: Path) -> str:
-    """Return the name of the same film as every browser and app plays it: H.264 with 4:2:0 and AAC, in MP4.
+    """Convert a video to a form that every browser and app plays (H.264 with 4:2:0 and AAC,
+    in MP4); return its name.
 
-    One that takes too long to make so is stored as it came: some play it.
+    If the conversion takes too long, store the video as it came: some players play it.
     """
     try:
         _run(
@@ -184,12 +187,12 @@ def playable(path: Path, found: Format, directory: Path) -> str:
 
 
 def from_gif(path: Path, directory: Path) -> str:
-    """Write an animated GIF as a film without sound; the new file's name."""
+    """Write an animated GIF as a video without sound; return the new file's name."""
     return _silent(("-f", "gif", "-i", f"file:{path}"), directory)
 
 
 def from_frames(names: Path, directory: Path) -> str:
-    """The same for pictures of one size, listed with how long each is shown (ffmpeg's concat format)."""
+    """Do the same for images of one size, listed with their durations (ffmpeg's concat format)."""
     return _silent(("-f", "concat", "-i", f"file:{names}"), directory)
 
 
@@ -206,7 +209,7 @@ def _silent(source: Sequence[str], directory: Path) -> str:
 
 
 def first_frame(path: Path, found: Format, directory: Path) -> Path:
-    """The film's first picture as a PNG."""
+    """Write the video's first frame as a PNG and return its path."""
     frame = directory / "frame.png"
     _run(
         "ffmpeg",
@@ -220,7 +223,7 @@ def first_frame(path: Path, found: Format, directory: Path) -> Path:
 
 
 def die_with_parent() -> None:
-    """Ends this process as soon as the one that started it ends, however that happens."""
+    """End this process as soon as its parent ends, however that happens."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
@@ -235,7 +238,7 @@ def _run(program: str, *arguments: str, timeout_s: float) -> bytes:
             capture_output=True,
             timeout=timeout_s,
             check=False,
-            # The decoder has one thread, so that this is safe.
+            # Safe here, because the decoder has one thread.
             preexec_fn=die_with_parent,
         )
     except subprocess.TimeoutExpired as error:

@@ -1,4 +1,4 @@
-"""What an upload is, by its first bytes: never by its name or by what its sender says."""
+"""The format of an upload, by its first bytes: never by its name or the client's content type."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SNIFFED_BYTES = 64
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`reader`: Pillow's name of a picture's format, or the one ffmpeg demuxer that may read it."""
+    """A file format. `reader`: Pillow's name of an image format, or the one ffmpeg demuxer that may read it."""
 
     name: str
     content_type: str
@@ -38,7 +38,7 @@ FILM_TYPES = (
     *("audio/wave", "audio/wav", "audio/x-wav", "audio/ogg", "audio/vorbis", "audio/mpeg", "audio/mp3"),
     *("audio/webm", "audio/flac", "audio/m4a", "audio/x-m4a", "audio/mp4"),
 )
-"""What the instance says that it takes; two lists, because films need ffmpeg."""
+"""The types that the instance announces; two lists, because videos need ffmpeg."""
 SERVED_TYPES = {
     "jpg": b"image/jpeg",
     "png": b"image/png",
@@ -51,7 +51,7 @@ SERVED_TYPES = {
     "flac": b"audio/flac",
     "wav": b"audio/wav",
 }
-"""Content types by the extension of a key: nothing else is ever stored, so nothing else is served."""
+"""Content types by the extension of a key: no other types are stored, so no others are served."""
 _MP4_BRANDS = (
     b"isom",
     b"iso2",
@@ -68,7 +68,9 @@ _MP4_BRANDS = (
 
 
 def sniff(head: bytes) -> Format | None:
-    """The format that these first bytes (SNIFFED_BYTES are enough) begin; None for one that is not taken."""
+    """Return the format of a file with these first bytes (SNIFFED_BYTES are enough);
+    None if it is not accepted.
+    """
     if head.startswith(b"\xff\xd8\xff"):
         return _JPEG
     if head.startswith(b"\x89PNG\r\n\x1a\n"):

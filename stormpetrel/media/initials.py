@@ -1,24 +1,25 @@
-"""Draws what stands for an account without a picture, for apps; pages set the letter as text."""
+"""Draws default avatars for apps; web pages render the letter as text."""
 
 from __future__ import annotations
 
 import io
 
 SIDE = 400
-"""Pixels, as of uploaded avatars."""
+"""In pixels, like uploaded avatars."""
 _LETTER = 190
 _STROKE = 5
-"""The font that Pillow brings is thin: so many pixels are added around a letter."""
+"""Pillow's default font is thin: this many pixels are added around a letter."""
 _WHITE = "#ffffff"
 _COLOURS = 16
 
 
 def draw(tint: str, letter: str) -> bytes:
-    """Draws the letter, A to Z or a digit, in white on the colour; without one a head and shoulders.
+    """Draw the letter, A to Z or a digit, in white on the colour; without a letter,
+    draw a head and shoulders.
 
-    Gives a PNG of 1 to 3 KB.
+    Return a PNG of 1 to 3 KB.
     """
-    # Only where it is drawn: no process that draws nothing pays for Pillow.
+    # Import Pillow here: only processes that draw should load it.
     from PIL import Image, ImageDraw, ImageFont
 
     image = Image.new("RGB", (SIDE, SIDE), tint)
@@ -27,7 +28,7 @@ def draw(tint: str, letter: str) -> bytes:
         mask = Image.new("L", (SIDE, SIDE))
         font = ImageFont.load_default(_LETTER)
         ImageDraw.Draw(mask).text((_LETTER / 2, _LETTER / 2), letter, 255, font, stroke_width=_STROKE)
-        # By what is white: the font's own measures leave room for accents.
+        # Centre by the white pixels: the font's own metrics leave room for accents.
         cut = mask.crop(mask.getbbox())
         image.paste(_WHITE, ((SIDE - cut.width) // 2, (SIDE - cut.height) // 2), cut)
     else:

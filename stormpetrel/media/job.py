@@ -1,4 +1,4 @@
-"""What is asked of a decoder and what it answers: all that the server and decode.py share."""
+"""The job and the answer of a decoder: everything that the server and decode.py share."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import msgspec
 from stormpetrel.model.media import MediaKind
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""What a write ends with where there is no room: on the disk, for this user, for this process."""
+"""Errors of a write without room: on the disk, for this user, for this process."""
 
 Purpose = Literal["attachment", "avatar", "header", "thumbnail"]
 
 
 class Refused(Exception):  # an answer, like errors.Refusal
-    """What is wrong with an upload, for its sender."""
+    """The reason why an upload is refused, for its sender."""
 
 
 class Job(msgspec.Struct, frozen=True):
-    """`source`: the upload's path; what comes of it goes into `directory`, which is nobody else's."""
+    """`source`: the upload's path. Results go into `directory`, which this job alone uses."""
 
     directory: str
     source: str
@@ -31,9 +31,9 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """`refused`: what is wrong, for the sender, or "". `main`, `preview`: names of files in the directory.
+    """`refused`: the reason for the sender, or "". `main`, `preview`: names of files in the directory.
 
-    `no_room`: nothing is wrong with it, but what comes of it could not be written.
+    `no_room`: the upload is valid, but the results could not be written.
     """
 
     refused: str = ""

@@ -1,4 +1,4 @@
-"""Brings what was decoded into the store, so that a store that hangs or is away holds up nothing else."""
+"""Stores decoded files, so that a store that hangs or is unreachable delays nothing else."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from stormpetrel.own_thread import in_own_thread
 log = logging.getLogger(__name__)
 
 AT_ONCE = 4
-"""Uploads of a process that may be on their way into the store; one that hangs takes one place."""
+"""Limit of concurrent writes to the store per process; a write that hangs uses up one."""
 LONGEST_S = 15.0
 SLOWEST_BYTES_PER_S = 500_000
-"""An upload may take the first, and a second more for so many bytes."""
+"""The timeout of a write: LONGEST_S, plus one second for each SLOWEST_BYTES_PER_S bytes."""
 PAUSE_S = 10.0
-"""After the store did not answer, uploads are refused at once for so long, before they cost anything."""
+"""How long uploads are refused at once after the store did not answer, before they use resources."""
 
 
 class Keeper:
-    """One process's way into the store."""
+    """One process's access to the store."""
 
     def __init__(self, store: MediaStore, *, clock_s: Callable[[], float] = time.monotonic) -> None:
         self.store = store
@@ -36,13 +36,13 @@ class Keeper:
         self._away_until_s = -math.inf
 
     def check(self) -> None:
-        """Raises StoreAway while the store is known not to answer."""
+        """Raise StoreAway while the store is known not to answer."""
         left_s = self._away_until_s - self._clock_s()
         if left_s > 0:
             raise StoreAway(SILENT, retry_after_s=math.ceil(left_s))
 
     async def keep(self, place: Path, answer: Answer) -> Decoded:
-        """Keeps what the decoder made. Raises Busy, and then nothing is kept."""
+        """Store the decoder's files. Raise Busy; then none is stored."""
         self.check()
         if self._under_way >= AT_ONCE:
             raise StoreAway(SILENT, retry_after_s=5)
@@ -60,7 +60,7 @@ class Keeper:
             raise
         finally:
             if not kept.done():
-                # Nobody waits any more: what arrives after all is taken away again.
+                # The caller no longer waits: delete the files if they are stored after all.
                 kept.add_done_callback(self._too_late)
 
     def _left(self, kept: asyncio.Future[Decoded]) -> None:
@@ -72,17 +72,17 @@ class Keeper:
             in_own_thread(lambda: delete(self.store, keys_of(decoded)))
 
     async def forget(self, decoded: Decoded) -> None:
-        """What was kept is not wanted after all."""
+        """Delete stored files that turned out not to be needed."""
         await in_own_thread(lambda: delete(self.store, keys_of(decoded)))
 
 
 def keys_of(decoded: Decoded) -> list[str]:
-    """The files of it."""
+    """Return the keys of its files."""
     return [key for key in (decoded.key, decoded.preview_key) if key]
 
 
 def delete(store: MediaStore, keys: Sequence[str]) -> None:
-    """Removes files that have no row; what cannot be removed now, the sweep finds tomorrow."""
+    """Delete files without a row; if that fails now, the sweep finds them tomorrow."""
     try:
         store.delete(keys)
     except Busy:
@@ -98,7 +98,7 @@ def _keep(store: MediaStore, place: Path, answer: Answer) -> Decoded:
                 store.put(place / name, key)
                 keys[name] = key
     except Busy:
-        # What was kept of it has no row, and would be swept tomorrow.
+        # The files stored so far have no row, and would stay until tomorrow's sweep.
         delete(store, list(keys.values()))
         raise
     return Decoded(

@@ -1,7 +1,7 @@
-"""Pictures: read, turned upright, made small and written anew, so that nothing of the original's bytes is kept.
+"""Images: read, rotated upright, resized and written again, so that no bytes of the original remain.
 
-Only runs in the decoder's process (decode.py). What is checked before a pixel is decoded: the format by its
-first bytes, width times height, and frames times pixels.
+Runs only in the decoder's process (decode.py). Before any pixel is decoded, these are checked: the format by
+its first bytes, width times height, and frames times pixels.
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ from stormpetrel.media.job import Refused
 
 MAX_SIDE = 16_384
 SHOWN_PIXELS = 8_294_400
-"""3840 x 2160, what the reference server scales to."""
+"""3840 x 2160, the size to which the reference server scales."""
 PREVIEW_PIXELS = 230_400
 """640 x 360, as the reference server."""
 MAX_FRAMES = 500
 MAX_FRAME_PIXELS = 200_000_000
-"""All frames of an animation together."""
+"""Limit for all frames of an animation together."""
 AVATAR_SIZE = (400, 400)
 HEADER_SIZE = (1500, 500)
 MAX_WRITTEN_BYTES = 250_000_000
-"""All frames of an animation as files, which take disk until the film is made. An upload of 1.2 MB, noise of which
-one pixel changes, made 600 MB of them."""
+"""Limit for all frames of an animation as files, which take disk space until the video is made. An upload of
+1.2 MB, noise of which one pixel changes, made 600 MB of them.
+"""
 _USUAL_FRAME_MS = 100.0
 _LONGEST_FRAME_MS = 10_000.0
 _BLURHASH_SIDE = 32
 _JPEG_QUALITY = 90
 _WITH_PROFILES = ("RGB", "RGBA", "CMYK", "L")
-"""How pixels lie where a colour profile can be applied to them."""
+"""Pixel modes to which a colour profile can be applied."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A picture that was written: file name, and size in pixels."""
+    """An image that was written: file name, and size in pixels."""
 
     name: str
     width: int
@@ -48,13 +49,13 @@ class Written:
 
 
 def open_checked(path: Path, found: Format, *, max_pixels: int) -> Image.Image:
-    """The picture, its head read and nothing decoded. Raises Refused."""
-    # The limit is ours, below; Pillow would only warn at first.
+    """Open the image, reading its header and decoding nothing. Raise Refused."""
+    # The limit is checked below; Pillow would only warn at first.
     Image.MAX_IMAGE_PIXELS = None
     warnings.simplefilter("ignore")
     try:
         image = Image.open(path, formats=[found.reader])
-    except Exception as error:  # Pillow raises what its readers meet: OSError, ValueError, struct.error, …
+    except Exception as error:  # Pillow's readers raise OSError, ValueError, struct.error, …
         raise Refused("The file could not be read as a picture") from error
     width, height = image.size
     if width < 1 or height < 1 or max(width, height) > MAX_SIDE or width * height > max_pixels:
@@ -66,7 +67,7 @@ def open_checked(path: Path, found: Format, *, max_pixels: int) -> Image.Image:
 
 
 def frames_of(image: Image.Image) -> int:
-    """How many frames there are; 1 for a still. Raises Refused for more than may be decoded."""
+    """Return the number of frames; 1 for a still image. Raise Refused above the limits."""
     pixels = image.size[0] * image.size[1]
     count = 0
     try:
@@ -78,13 +79,13 @@ def frames_of(image: Image.Image) -> int:
     except EOFError:
         image.seek(0)
         return max(count, 1)
-    except Exception as error:  # a broken frame: whatever its reader meets
+    except Exception as error:  # a broken frame: any error of its reader
         raise Refused("The animation could not be read") from error
     raise Refused(f"The animation is too long (maximum is {MAX_FRAMES} frames)")
 
 
 def pixels_of(image: Image.Image) -> Image.Image:
-    """The first frame, upright, in sRGB, as RGB or RGBA with nothing else in it. Raises Refused."""
+    """Return the first frame, upright, in sRGB, as RGB or RGBA without metadata. Raise Refused."""
     try:
         image.load()
         profile = image.info.get("icc_profile")
@@ -92,17 +93,17 @@ def pixels_of(image: Image.Image) -> Image.Image:
         has_alpha = "A" in upright.getbands() or "transparency" in upright.info
         mode = "RGBA" if has_alpha else "RGB"
         if upright.mode.startswith("I"):
-            # 16 bits of grey; converted as they are, all but the darkest would be white.
+            # 16 bits of grey: a plain conversion would turn all but the darkest values white.
             upright = upright.convert("I").point(lambda grey: grey / 256).convert("L")
         if profile and (has_alpha or upright.mode not in _WITH_PROFILES):
-            # A palette's colours are of the profile too; and what is transparent must stay so.
+            # A palette's colours use the profile too, and transparency must be preserved.
             upright = upright.convert(mode)
         if profile:
             upright = _to_srgb(upright, profile, mode)
         plain = upright.convert(mode)
     except Refused:
         raise
-    except Exception as error:  # a broken file: whatever its reader meets
+    except Exception as error:  # a broken file: any error of its reader
         raise Refused("The file could not be read as a picture") from error
     plain.info = {}
     return plain
@@ -113,13 +114,13 @@ def _to_srgb(image: Image.Image, profile: bytes, mode: str) -> Image.Image:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         changed = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=mode)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        # A profile that cannot be read is dropped: the colours are a little off, the picture is there.
+        # Drop a profile that cannot be read: slightly wrong colours are better than no image.
         return image
     return image if changed is None else changed
 
 
 def within(image: Image.Image, pixels: int) -> Image.Image:
-    """The picture in its own shape, of at most so many pixels."""
+    """Return the image with its aspect ratio, scaled down to at most `pixels` pixels."""
     width, height = image.size
     if width * height <= pixels:
         return image
@@ -130,7 +131,7 @@ def within(image: Image.Image, pixels: int) -> Image.Image:
 
 
 def write(image: Image.Image, directory: Path, stem: str, found: Format) -> Written:
-    """Writes it as what it was if that is a format of the web, else as JPEG."""
+    """Write the image in its own format if that is a web format, else as JPEG."""
     if found.name == "webp":
         name = f"{stem}.webp"
         image.save(directory / name, "WEBP", quality=_JPEG_QUALITY, exif=b"", icc_profile=b"")
@@ -144,12 +145,12 @@ def write(image: Image.Image, directory: Path, stem: str, found: Format) -> Writ
 
 
 def write_preview(image: Image.Image, directory: Path, found: Format) -> Written:
-    """The small form of it."""
+    """Write the image's preview."""
     return write(within(image, PREVIEW_PIXELS), directory, "preview", found)
 
 
 def blurhash_of(image: Image.Image) -> str:
-    """Some twenty characters that stand for it while it is loading."""
+    """Return the image's blurhash: some twenty characters, shown while it loads."""
     small = image.convert("RGB")
     small.thumbnail((_BLURHASH_SIDE, _BLURHASH_SIDE))
     width, height = small.size
@@ -165,7 +166,7 @@ def blurhash_of(image: Image.Image) -> str:
 def write_profile_picture(
     image: Image.Image, directory: Path, size: tuple[int, int], found: Format
 ) -> Written:
-    """Cut to `size`'s shape and made no larger than it."""
+    """Write the image cropped to the aspect ratio of `size`, and no larger than `size`."""
     plain = pixels_of(image)
     width = min(size[0], plain.size[0])
     height = max(1, width * size[1] // size[0])
@@ -173,9 +174,10 @@ def write_profile_picture(
 
 
 def write_frames(image: Image.Image, directory: Path, most_width: int) -> Path:
-    """Write each frame of an animation as a picture at most so wide, on white; the list of them for ffmpeg.
+    """Write each frame of an animation, at most `most_width` wide, on white; return the
+    list of frames for ffmpeg.
 
-    Raises Refused for a broken frame, and past MAX_WRITTEN_BYTES.
+    Raise Refused for a broken frame, and above MAX_WRITTEN_BYTES.
     """
     lines = ["ffconcat version 1.0"]
     written_bytes = 0
@@ -195,16 +197,16 @@ def write_frames(image: Image.Image, directory: Path, most_width: int) -> Path:
             lines += (f"file {name}", f"duration {shown_ms / 1000:.3f}")
     except Refused:
         raise
-    except Exception as error:  # a broken frame: whatever its reader meets
+    except Exception as error:  # a broken frame: any error of its reader
         raise Refused("The animation could not be read") from error
     names = directory / "frames.txt"
-    # The last one is named again: without that its time does not count.
+    # Name the last frame twice: otherwise ffmpeg ignores its duration.
     names.write_text("\n".join([*lines, lines[-2], ""]))
     return names
 
 
 def write_animated_avatar(image: Image.Image, directory: Path) -> Written:
-    """All frames, cut to a square, as an animated WebP."""
+    """Write all frames, cropped to a square, as an animated WebP."""
     side = min(AVATAR_SIZE[0], *image.size)
     frames, durations = [], []
     for frame in ImageSequence.Iterator(image):

@@ -1,4 +1,4 @@
-"""Files in a bucket of a service that speaks S3. Imported only where it is configured."""
+"""Files in a bucket of an S3-compatible service. Imported only if it is configured."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 
 
 class S3Store:
-    """A bucket whose objects people may read at `s3_public_url`."""
+    """A bucket whose objects are publicly readable at `s3_public_url`."""
 
     def __init__(self, media: MediaConfig) -> None:
         self._bucket = media.s3_bucket
@@ -39,7 +39,7 @@ class S3Store:
                 read_timeout=media.s3_timeout_s,
                 retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
                 s3={"addressing_style": "path"},
-                # Services that are not Amazon's know no checksums in trailers.
+                # Services other than Amazon's do not support checksums in trailers.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
                 proxies={},

@@ -1,8 +1,8 @@
-"""Where uploads lie until they are decoded: a directory each, on this machine's disk. All calls block.
+"""The spool: uploads that wait for decoding, in a directory each on this machine's disk. All calls block.
 
-One that was acknowledged before it was decoded is kept under its attachment's id and is durable: the courier of
-this machine takes it from here. Its job waits in a lane of the outbox that is this spool's own, since the courier
-of another machine could not read the file.
+An upload that was acknowledged before it was decoded is stored durably under its attachment's id, and this
+machine's courier decodes it. Its job is in an outbox lane of this spool only, since the courier of another
+machine could not read the file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ UPLOAD = "upload"
 THUMBNAIL = "upload-thumbnail"
 """Names of the files in an upload's directory."""
 PLACE_SOONER_S = 23 * 3600.0
-"""An upload that no worker has finished within an hour lost its worker; one that was acknowledged has a day."""
+"""An upload that is unfinished after an hour has lost its worker; an acknowledged one is stored for a day."""
 _LANE = "lane"
 _FIRST_LANE = 1 << 20
 """Far above the lanes that storage/outbox.py names."""
@@ -39,7 +39,7 @@ class Spool:
         self.directory = config.data_dir / "media-spool"
 
     def lane(self) -> int:
-        """The number of this spool's lane, chosen once. Raises Busy where it cannot be written down."""
+        """Return the number of this spool's lane, chosen once. Raise Busy if it cannot be stored."""
         path = self.directory / _LANE
         try:
             if not path.exists():
@@ -51,7 +51,7 @@ class Spool:
                         file.write(str(chosen))
                         file.flush()
                         os.fsync(file.fileno())
-                    # Several may choose at the same moment; the first one's number is everybody's.
+                    # Several processes may choose at once; the first number written wins for all of them.
                     with contextlib.suppress(FileExistsError):
                         os.link(unfinished, path)
                 finally:
@@ -63,7 +63,7 @@ class Spool:
             raise Busy(FULL) from error
 
     def new_place(self) -> Path:
-        """A directory for an upload. Raises Busy."""
+        """Create a directory for an upload. Raise Busy."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             return Path(tempfile.mkdtemp(dir=self.directory))
@@ -71,7 +71,7 @@ class Spool:
             raise Busy(FULL) from error
 
     def keep(self, place: Path, media_id: int) -> None:
-        """What lies in the place is durable, and found by the attachment's id, when this returns. Raises Busy."""
+        """Make the upload in the place durable under the attachment's id. Raise Busy."""
         kept = self.kept(media_id)
         try:
             for name in (UPLOAD, THUMBNAIL):
@@ -84,17 +84,18 @@ class Spool:
             raise Busy(FULL if error.errno in NO_ROOM else None) from error
 
     def kept(self, media_id: int) -> Path:
-        """Where an acknowledged upload lies; nothing is there when it is done or was lost."""
+        """Return the directory of an acknowledged upload; it is missing when the upload is done or was lost."""
         return self.directory / str(media_id)
 
     def drop(self, media_id: int) -> None:
-        """Nobody needs the upload any more."""
+        """Delete the upload, which is no longer needed."""
         shutil.rmtree(self.kept(media_id), ignore_errors=True)
 
     def sweep(self, before_s: float) -> int:
-        """Remove uploads that were not worked on since `before_s`, in seconds since 1970; return how many.
+        """Delete uploads that were last worked on before `before_s`, in seconds since
+        1970; return their number.
 
-        Those that were not acknowledged go PLACE_SOONER_S earlier: their worker was killed.
+        Uploads that were not acknowledged are deleted PLACE_SOONER_S earlier: their worker was killed.
         """
         if not self.directory.is_dir():
             return 0
@@ -113,7 +114,7 @@ class Spool:
 
 
 def copy(source: BinaryIO, target: Path) -> None:
-    """Writes an upload down. Raises Busy when there is no room."""
+    """Write an upload to disk. Raise Busy when there is no room."""
     try:
         source.seek(0)
         with target.open("wb") as made:

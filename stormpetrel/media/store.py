@@ -1,4 +1,4 @@
-"""Where files are kept: a folder, or a service that speaks S3. All calls block: they belong in a thread.
+"""The store of media files: a folder, or an S3-compatible service. All calls block: run them in a thread.
 
 A key is unguessable, names one file for ever, and ends in an extension of formats.SERVED_TYPES.
 """
@@ -27,37 +27,37 @@ _ABANDONED = ".part"
 
 
 class StoreAway(Busy):
-    """The store is elsewhere, and does not answer or says that it cannot."""
+    """The store is remote, and does not answer or reports an error."""
 
 
 class MediaStore(Protocol):
-    """Keeps files by key."""
+    """Stores files by key."""
 
     def put(self, path: Path, key: str) -> None:
-        """Keeps a copy of the file; it is durable when this returns. Raises Busy, and then nothing is kept."""
+        """Store a copy of the file; it is durable when this returns. Raise Busy; then nothing is stored."""
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Removes files; those that are not there are none to remove. Raises Busy."""
+        """Delete files, ignoring those that do not exist. Raise Busy."""
 
     def path(self, key: str) -> Path | None:
-        """Where the file lies on this machine; None where it does not."""
+        """Return the file's path on this machine, or None."""
 
     def url(self, key: str) -> str:
-        """Where people read the file when that is not from us; "" when it is."""
+        """Return the public address of the file if another server serves it, or ""."""
 
     def check(self) -> None:
-        """Raises Busy when nothing could be kept."""
+        """Raise Busy if no file could be stored."""
 
 
 def new_key(extension: str) -> str:
-    """A key that nobody can guess (128 bits)."""
+    """Return an unguessable key (128 bits)."""
     return f"{secrets.token_hex(16)}.{extension}"
 
 
 def open_store(config: Config) -> MediaStore:
-    """The store that the configuration names."""
+    """Return the store that the configuration names."""
     if config.media.store == "s3":
-        # Imported only where it is used: boto3 takes 20 MB and half a second.
+        # Imported only if it is used: boto3 takes 20 MB and half a second.
         from stormpetrel.media.s3 import S3Store
 
         return S3Store(config.media)
@@ -65,7 +65,7 @@ def open_store(config: Config) -> MediaStore:
 
 
 class FolderStore:
-    """A folder with a subfolder per first two digits of the key."""
+    """A folder with a subfolder for each value of a key's first two digits."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -80,7 +80,7 @@ class FolderStore:
                 copy.flush()
                 os.fsync(copy.fileno())
             unfinished.rename(target)
-            # The name, and the subfolder's own name, which may be new.
+            # Sync the name of the file and that of the subfolder, which may be new.
             sync_directory(target.parent)
             sync_directory(self.folder)
         except OSError as error:
@@ -103,13 +103,13 @@ class FolderStore:
         return ""
 
     def check(self) -> None:
-        # Looks and leaves nothing: the first upload makes the folder.
+        # Only check: the first upload creates the folder.
         place = self.folder if self.folder.exists() else self.folder.parent
         if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
             raise Busy(f"{self.folder} cannot be written")
 
     def keys_older_than(self, before_s: float, *, part: int) -> Iterator[str]:
-        """The files in subfolder number `part` (0 to 255) that were written before then, for the sweep."""
+        """Yield the files in subfolder `part` (0 to 255) written before `before_s`, for the sweep."""
         folder = self.folder / f"{part:02x}"
         if not folder.is_dir():
             return
@@ -128,7 +128,7 @@ class FolderStore:
 
 
 def sync_directory(directory: Path) -> None:
-    """The names in it are durable when this returns."""
+    """Make the names in the directory durable."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

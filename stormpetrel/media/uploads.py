@@ -1,7 +1,7 @@
-"""One web worker's uploads: bounded per account, spooled to disk, decoded in a process each, kept in the store.
+"""One web worker's uploads: limited per account, spooled to disk, decoded in separate processes, stored.
 
-Nothing here runs in the loop but waiting: files are copied and processes waited for in threads of our own, so
-that a store or a decoder that hangs takes no thread from anybody else.
+The event loop only waits. Files are copied and processes awaited in threads of this module, so that a store
+or a decoder that hangs blocks no other threads.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _THREADS = 4
 
 
 class Turns:
-    """So many at once of each account."""
+    """A limit of concurrent uploads per account."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -42,7 +42,7 @@ class Turns:
 
     @contextmanager
     def one(self, account_id: int) -> Iterator[None]:
-        """One of the account's turns. Raises TooMany."""
+        """Take one of the account's turns for the duration of the context. Raise TooMany."""
         held = self._by_account.get(account_id, 0)
         if held >= self._most:
             raise TooMany("Too many uploads at once; wait until one is done", retry_after_s=2)
@@ -58,7 +58,10 @@ class Turns:
 
 
 class Uploads:
-    """Takes uploads of one worker. `arriving`: those whose bodies are still being read, and take disk meanwhile."""
+    """Handles the uploads of one worker.
+
+    `arriving`: uploads whose bodies are still being read, which take disk space.
+    """
 
     def __init__(self, config: Config, store: MediaStore) -> None:
         self.store = store
@@ -72,12 +75,12 @@ class Uploads:
         self.arriving = Turns(config.media.uploads_per_account)
 
     def check(self) -> None:
-        """Raises Busy where it is known that nothing could be kept now."""
+        """Raise Busy if it is known that files cannot be stored now."""
         self._keeper.check()
 
     @contextmanager
     def place_for(self, account_id: int) -> Iterator[Path]:
-        """A directory for one upload of the account, gone afterwards. Raises TooMany, Busy."""
+        """Create a directory for one upload of the account, and delete it afterwards. Raise TooMany, Busy."""
         with self._turns.one(account_id):
             directory = self.spool.new_place()
             try:
@@ -86,15 +89,16 @@ class Uploads:
                 shutil.rmtree(directory, ignore_errors=True)
 
     async def write_down(self, source: BinaryIO, directory: Path, name: str = UPLOAD) -> None:
-        """Copies an upload into its directory. Raises Busy when there is no room."""
+        """Copy an upload into its directory. Raise Busy when there is no room."""
         await self.in_thread(copy, source, directory / name)
 
     async def decode(
         self, directory: Path, purpose: Purpose = "attachment", *, within_s: float | None = None
     ) -> Decoded | None:
-        """Decodes what lies in the directory, and keeps what comes of it; None when it takes longer than that.
+        """Decode the upload in the directory and store the result; return None if it
+        takes longer than `within_s`.
 
-        Raises Invalid for a file that is refused, Busy.
+        Raise Invalid for a file that is refused, Busy.
         """
         self.check()
         answer = await self._answer(Decoding(directory, self._media, purpose), within_s)
@@ -125,7 +129,7 @@ class Uploads:
                     await asyncio.wait({running}, timeout=left_s)
                 finally:
                     decoding.end()
-                # It may have come to an end in the last moment.
+                # It may have finished at the last moment.
                 return await running
             finally:
                 self._decoder.release()
@@ -133,14 +137,14 @@ class Uploads:
             self._waiting -= 1
 
     async def forget(self, decoded: Decoded) -> None:
-        """What was decoded is not wanted after all."""
+        """Delete a result that turned out not to be needed."""
         await self._keeper.forget(decoded)
 
     async def in_thread(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `fn` gives, run in one of the threads for files."""
+        """Run `fn` in one of the threads for files and return its result."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(fn, *args, **kwargs))
 
     def close(self) -> None:
-        """Waits for nobody: what is under way ends with the process."""
+        """Close without waiting: work in progress ends with the process."""
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""OAuth 2: applications, tokens, and what a scope allows."""
+"""OAuth 2: applications, tokens, and the meaning of scopes."""
 
 from __future__ import annotations
 
@@ -25,28 +25,30 @@ SCOPES = (
     "follow",
     "push",
 )
-"""Every scope that can be asked for, in the order in which we list them."""
+"""Every scope that an app can ask for, in the order in which they are listed."""
 
 DEFAULT_SCOPES = "read"
 
 _IMPLIED: dict[str, frozenset[str]] = {
     "read": frozenset({"profile", *(f"read:{noun}" for noun in _NOUNS_READ)}),
     "write": frozenset(f"write:{noun}" for noun in _NOUNS_WRITE),
-    # Who may read accounts may know whose token it is.
+    # A token that may read accounts may read its own account.
     "read:accounts": frozenset({"profile"}),
-    # The old scope of the time before granular ones: apps still ask for it.
+    # The scope used before granular ones existed; apps still ask for it.
     "follow": frozenset(f"{kind}:{noun}" for kind in ("read", "write") for noun in _FOLLOW_NOUNS),
 }
 
 
 def parse_scopes(text: str) -> tuple[str, ...] | None:
-    """The scopes in `text` (separated by spaces or plus signs) without repetition, or None if one is unknown."""
+    """Return the scopes in `text` (separated by spaces or plus signs) without duplicates,
+    or None if one is unknown.
+    """
     wanted = tuple(dict.fromkeys(text.replace("+", " ").split()))
     return wanted if all(scope in SCOPES for scope in wanted) else None
 
 
 def expand(scopes: tuple[str, ...]) -> frozenset[str]:
-    """Everything that these scopes allow, themselves included."""
+    """Return everything that these scopes allow, themselves included."""
     allowed = set(scopes)
     for scope in scopes:
         allowed |= _IMPLIED.get(scope, frozenset())
@@ -54,18 +56,18 @@ def expand(scopes: tuple[str, ...]) -> frozenset[str]:
 
 
 def covers(granted: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-    """Whether `wanted` asks for nothing that `granted` does not allow."""
+    """Return True if `granted` allows everything that `wanted` asks for."""
     return expand(wanted) <= expand(granted)
 
 
 def secret_hash(secret: str) -> bytes:
-    """What is stored of a token, a code or a client's secret: they are random, so one SHA-256 is enough."""
+    """Return the hash to store of a token, code or client secret: they are random, so one SHA-256 is enough."""
     return hashlib.sha256(secret.encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """An OAuth client. `redirect_uris` as registered."""
+    """An OAuth client. `redirect_uris` are as registered."""
 
     id: int
     client_id: str
@@ -81,9 +83,9 @@ class Application:
 class Access:
     """What a credential allows: a token, or a signed-in browser (`session_id` set, every scope).
 
-    `account_id` is None for an application's own token. `allowed` holds the scopes, expanded. Without
-    `confirmed` it is a token of somebody whose e-mail address is not confirmed yet. `application`: the name
-    of the token's application.
+    `account_id` is None for an application's own token. `allowed` holds the scopes, expanded. `confirmed`
+    is False for a token of an account whose e-mail address is not confirmed yet. `application`: the name of
+    the token's application.
     """
 
     token_id: int
@@ -100,7 +102,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A signed-in browser as its owner sees it. `browser` may be empty."""
+    """A signed-in browser, as its owner sees it. `browser` may be empty."""
 
     session_id: int
     browser: str
@@ -109,7 +111,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class Authorised:
-    """An application that has access to an account, as its owner sees it."""
+    """An application that has access to an account, as the account's owner sees it."""
 
     application_id: int
     name: str

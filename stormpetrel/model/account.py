@@ -1,4 +1,4 @@
-"""Accounts: who posts. What is shown of them, and which names are possible."""
+"""Accounts: the authors of posts. Their public data, and which names are valid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stormpetrel.model.characters import trimmed
 MAX_USERNAME = 30
 MAX_DISPLAY_NAME = 30
 MAX_DOMAIN = 253
-"""Characters of a host's name (RFC 1035)."""
+"""Characters of a host name (RFC 1035)."""
 MAX_NOTE = 500
 MAX_FIELDS = 4
 MAX_FIELD_CHARACTERS = 255
@@ -29,12 +29,16 @@ RESERVED_USERNAMES = frozenset(
     "owner postmaster privacy public root search security settings staff status stormpetrel support sysadmin "
     "system tags team webmaster www".split()
 )
-"""Names that a visitor would take for the place itself."""
+"""Names that a visitor could take for the instance itself."""
 
 
 class AccountState(StrEnum):
-    """`unconfirmed`: signed up, has not followed the link in our mail. `pending`: waits for approval. `suspended`:
-    hidden everywhere, cannot sign in. `deleted`: by its owner; the name stays taken, nothing else is left."""
+    """The state of an account.
+
+    `unconfirmed`: signed up, but has not followed the link in the mail. `pending`: waits for
+    approval. `suspended`: hidden everywhere, cannot sign in. `deleted`: by its owner; only the name
+    remains, and stays taken.
+    """
 
     ACTIVE = "active"
     UNCONFIRMED = "unconfirmed"
@@ -44,12 +48,12 @@ class AccountState(StrEnum):
 
 
 def is_hidden(state: AccountState | None) -> bool:
-    """Return whether an account in this state is shown and counted nowhere."""
+    """Return True if an account in this state is shown and counted nowhere."""
     return state in (AccountState.SUSPENDED, AccountState.DELETED)
 
 
 class Role(StrEnum):
-    """What a user may do besides using the place."""
+    """A user's rights beyond using the instance."""
 
     MEMBER = "member"
     MODERATOR = "moderator"
@@ -66,10 +70,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account as others see it. `note` and field values are plain text, as written; `named`: usernames that they
-    mention.
+    """An account as others see it.
 
-    `indexable`: other members find its public posts by their words.
+    `note` and field values are plain text as written; `named`: usernames that they mention. `indexable`:
+    other members can find its public posts by their words.
     """
 
     id: int
@@ -105,7 +109,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """The private side of an account: who can sign in. Never shown to others."""
+    """The private side of an account, used to sign in. Never shown to others."""
 
     account_id: int
     username: str
@@ -120,7 +124,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class ProfileChange:
-    """What to change of a profile; None leaves a value as it is."""
+    """The changes of a profile; None leaves a value as it is."""
 
     display_name: str | None = None
     note: str | None = None
@@ -135,7 +139,7 @@ class ProfileChange:
 
 
 def username_problem(username: str) -> str | None:
-    """What is wrong with a name that somebody chose, or None."""
+    """Return the problem with a chosen username, or None."""
     if not username:
         return BLANK
     if len(username) > MAX_USERNAME:
@@ -148,16 +152,16 @@ def username_problem(username: str) -> str | None:
 def clean_address(email: str) -> str:
     """Return an e-mail address as it is stored and looked up: trimmed, its domain in ASCII (RFC 5890)."""
     local, at, domain = trimmed(email).rpartition("@")
-    # One in ASCII stays as it was typed, capitals too: look-ups do not care.
+    # An ASCII address stays as typed, including capitals: look-ups ignore case.
     return f"{local}{at}{domain if domain.isascii() else ascii_domain(domain)}" if at else domain
 
 
 def ascii_domain(domain: str) -> str:
-    """Return the domain in lower case, an international one in its ASCII form; what is none, as it is."""
+    """Return the domain in lower case, an international one in its ASCII form; an invalid one unchanged."""
     if domain.isascii():
         return domain.lower()
     if len(domain) > MAX_DOMAIN:
-        # None, in any form; and to find that out takes seconds for 60 KB of marks.
+        # No valid domain is that long, and encoding takes seconds for 60 KB of combining marks.
         return domain
     try:
         return idna.encode(domain, uts46=True).decode()
@@ -166,9 +170,10 @@ def ascii_domain(domain: str) -> str:
 
 
 def email_problem(email: str) -> str | None:
-    """Return what is wrong with an e-mail address that `clean_address` gave, or None.
+    """Return the problem with an e-mail address from `clean_address`, or None.
 
-    A domain without a dot is a slip: user@gmail. Whether the address exists only a mail can tell.
+    A domain without a dot (user@gmail) is treated as a typing error. Only a mail can show
+    whether the address exists.
     """
     if not email:
         return BLANK

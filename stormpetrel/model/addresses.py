@@ -1,7 +1,7 @@
-"""Web addresses in a text: where each begins, and where the sentence around it goes on.
+"""Web addresses in a text: where each begins and ends.
 
-RFC 3986 and RFC 3987 allow more than sentences leave: what closes a sentence, a bracket or a quotation around an
-address is no part of it, in any script.
+RFC 3986 and RFC 3987 allow characters that belong to the sentence: punctuation at its end, and a bracket or
+quotation mark around the address, are not part of the address, in any script.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ _PAIRS = {opening: chr(ord(opening) + 1) for opening in "(（⸨《〈「『【�
     "«": "»",
     "〝": "〞",
 }
-"""What closes each bracket and quotation."""
+"""The closing sign of each bracket and quotation mark."""
 _ASCII_PAIRS = {opening: closing for opening, closing in _PAIRS.items() if opening.isascii()}
 _CLOSINGS = frozenset(_PAIRS.values())
-# Just before an address, these are closed by other signs too, which may be opening ones elsewhere.
+# Just before an address, these signs can also be closed by others, some of which open a quotation elsewhere.
 _CLOSED_BY = _PAIRS | {"„": "“”", "‚": "‘’", "”": "”", "’": "’", "»": "«", "›": "‹", "〝": "〞〟", "'": "'"}
 _APOSTROPHES = "'’"
-# Where an address may end: at what is in none, at a sentence's mark of another script, at a bracket or a quotation.
+# Where an address may end: at a character that no address contains, at punctuation of another script, or at a
+# bracket or quotation mark.
 _NOTABLE = pattern(
     rf"[\s<>\"`\p{{Cc}}\u200b\u2060\ufeff\ufffe\uffff{DIRECTION}"
     r"\p{Ps}\p{Pe}\p{Pi}\p{Pf}'[\p{Terminal_Punctuation}--\p{ASCII}]]"
@@ -41,7 +42,9 @@ _AUTHORITY_ENDS = "._~%$&*+=:@-·・"
 
 
 def address_end(text: str, start: int, host: int) -> int:
-    """Return where the address ends whose scheme is at `start` and whose host is at `host`; `host`: there is none."""
+    """Return the end of the address whose scheme begins at `start` and host at `host`;
+    `host` if there is no address.
+    """
     found = _AUTHORITY.match(text, host)
     if found is None or _HOST_LETTER.search(found[0]) is None:
         return host
@@ -55,7 +58,7 @@ def address_end(text: str, start: int, host: int) -> int:
 
 
 def _after_ascii_domain(authority: str) -> int:
-    """Return how many letters at the end are of the sentence: no top-level domain has letters of two scripts."""
+    """Return how many letters at the end belong to the sentence: no top-level domain mixes two scripts."""
     if authority.isascii() or "." not in authority:
         return 0
     last = authority.rpartition(".")[2]
@@ -64,7 +67,10 @@ def _after_ascii_domain(authority: str) -> int:
 
 
 def _cut(text: str, start: int, expected: str) -> int:
-    """Return the first place where the address cannot go on. `expected`: what closes the sign before it."""
+    """Return the first place where the address cannot continue.
+
+    `expected`: the signs that close the one before it.
+    """
     closings: dict[str, int] = {}
     for match in _NOTABLE.finditer(text, start):
         sign, place = str(match[0]), int(match.start())
@@ -82,7 +88,7 @@ def _cut(text: str, start: int, expected: str) -> int:
 
 
 def _is_apostrophe(text: str, place: int) -> bool:
-    """Return whether letters of a script with spaces are on both sides, as in L'Exemple."""
+    """Return True if letters of a script with spaces are on both sides, as in L'Exemple."""
     after = text[place + 1 : place + 2]
     return text[place - 1].isalnum() and after.isalnum() and _UNSPACED.match(after) is None
 
@@ -92,8 +98,8 @@ def _is_opening(sign: str) -> bool:
 
 
 def _trimmed(text: str, start: int, end: int) -> int:
-    """Return `end` without what closes the sentence, in one pass; `start` is where the host ends."""
-    # Of the other scripts' signs `_cut` has left only closings that have their opening.
+    """Return `end` without trailing punctuation of the sentence, in one pass; `start` is the end of the host."""
+    # Of other scripts' signs, `_cut` has left only closings whose opening is in the address.
     unopened = {
         closing: text.count(closing, start, end) - text.count(opening, start, end)
         for opening, closing in _ASCII_PAIRS.items()

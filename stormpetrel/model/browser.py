@@ -1,8 +1,8 @@
-"""What to call somebody's browser in the list of those that are signed in."""
+"""The display name of a browser in the list of signed-in browsers."""
 
 from __future__ import annotations
 
-# The first that is found counts: Edge and Opera call themselves Chrome too, and everybody Safari.
+# The first match wins: Edge and Opera also call themselves Chrome, and almost all browsers Safari.
 _PROGRAMS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -25,7 +25,10 @@ _SYSTEMS = (
 
 
 def browser_name(user_agent: str) -> str:
-    """ "Firefox on Linux", or empty where nothing is known. Our own words only: nothing that was sent is shown."""
+    """Return a name such as "Firefox on Linux", or "" for an unknown browser.
+
+    The name contains constants of this module only, never text that the browser sent.
+    """
     program = next((name for mark, name in _PROGRAMS if mark in user_agent), "")
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
     return " on ".join(filter(None, (program, system)))

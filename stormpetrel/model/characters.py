@@ -1,8 +1,8 @@
-"""Facts about characters that every rule on text shares: word, boundary, same text, length, blank, direction.
+"""Properties of characters for all rules on text: words, boundaries, equality, length, blanks, direction.
 
-The properties are Unicode's, by the library `regex` (docs/decisions/0011-unicode-by-regex.md): what Python's own
-`re` calls a letter leaves out vowel signs, and neither it nor `len` knows a grapheme cluster. Every function takes
-time in proportion to its text (tests/model/test_characters.py).
+The properties are Unicode's, from the library `regex` (docs/decisions/0011-unicode-by-regex.md): Python's own
+`re` does not count vowel signs as letters, and neither it nor `len` knows grapheme clusters. Every function
+takes time in proportion to its text (tests/model/test_characters.py).
 """
 
 from __future__ import annotations
@@ -14,27 +14,30 @@ from typing import Literal
 import regex
 
 BYTES_PER_CHARACTER = 32
-"""A text with a limit of n characters may have n times so many bytes of UTF-8: a family of four has 25, a letter can
-have marks without end."""
+"""A text with a limit of n characters may have n times as many bytes of UTF-8: an emoji of a family of four
+has 25, and the number of marks on a letter is unlimited.
+"""
 
-# Classes, to be put into patterns of regex's version 1, which knows set operations.
+# Character classes for patterns of regex's version 1, which supports set operations.
 
 UNSPACED = (
     r"[\p{Lb=SA}\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Bopomofo}\p{Yi}\p{Tibetan}\p{Thai}\p{Lao}\p{Khmer}"
     r"\p{Myanmar}\p{Balinese}\p{Javanese}\p{Tangut}\p{Nushu}\p{Khitan_Small_Script}\u30fc\uff70"
     r"--\P{XIDC}]"
 )
-"""Letters, marks and digits of scripts that put no space between words; and Hangul, whose words carry their
-particles. Any part of such a text is a word."""
-_NO_PART_OF_A_WORD = r"\ufe00-\ufe0f\u20d0-\u20ff"  # what decorates emoji and digits
+"""Letters, marks and digits of scripts without spaces between words; and Hangul, whose words include their
+particles. Any part of a text in them counts as a word.
+"""
+_NO_PART_OF_A_WORD = r"\ufe00-\ufe0f\u20d0-\u20ff"  # marks that decorate emoji and digits
 _WITHIN = r"\u00b7\u0387\u0f0b\u05f3\u05f4\u2027\u30fb\uff65\u200c\u200d"
 WITHIN_WORD = rf"[{_WITHIN}]"
-"""What may stand inside a word, never at an end: middle dots, the Tibetan tsheg, geresh and gershayim, and the
-joiners (UAX #31, tables 3a and 3b)."""
+"""Characters allowed inside a word, but not at its ends: middle dots, the Tibetan tsheg, geresh and
+gershayim, and the joiners (UAX #31, tables 3a and 3b).
+"""
 WORD = rf"[\p{{XIDC}}--[{_NO_PART_OF_A_WORD}{_WITHIN}]]"
-"""Letters with their marks, digits, and what joins words such as "_" (UAX #31, XID_Continue)."""
+"""Letters with their marks, digits, and connectors within words such as "_" (UAX #31, XID_Continue)."""
 INVISIBLE = r"\p{DI}"
-"""Default_Ignorable_Code_Point: shown as nothing."""
+"""Default_Ignorable_Code_Point: characters that are not displayed."""
 DIRECTION = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 
 
@@ -44,19 +47,20 @@ def pattern(text: str) -> regex.Pattern[str]:
 
 
 _UNPRINTED = pattern(r"[\p{Cc}\p{Cs}--[\n\t]]")
-# What shows nothing though Unicode does not ignore it: the empty Braille cell, a note without a head, a filler,
-# anchors of annotations, joiners of hieroglyphs. Signs that are written before a number (U+0600 …) do show.
+# Characters that display nothing although Unicode does not mark them as ignorable: the empty Braille cell, a
+# note without a head, a filler, annotation anchors, hieroglyph joiners. Signs written before a number (U+0600
+# …) do display.
 _BLANK = pattern(r"[[\s\p{DI}\p{Cc}\p{Cf}\u2800\U0001d159\U00016fe4]--\p{Prepended_Concatenation_Mark}]*+")
 _ENDS = pattern(r"\A[\s\p{DI}]++|(?<![\s\p{DI}])[\s\p{DI}]++\Z")
 _CLUSTER = pattern(r"\X")
 _FLAG = pattern(r"[\U0001f1e6-\U0001f1ff]{2}")
-# Without one of these, each character is a cluster.
+# In a text without any of these, each character is a cluster.
 _CLUSTERED = pattern(
     r"[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}\p{GCB=Prepend}\p{GCB=L}\p{GCB=V}\p{GCB=T}\p{RI}\r]"
 )
 _INVISIBLE = pattern(INVISIBLE)
 _ONE_WORD = pattern(rf"{UNSPACED}|[{WORD}--{UNSPACED}]++")
-# Marks, and what becomes one when it is normalized.
+# Marks, and characters that normalization turns into marks.
 _MARK = r"[\P{ccc=0}\u0f73\u0f75\u0f81\uff9e\uff9f]"
 MOST_MARKS = 30
 _MANY_MARKS = pattern(rf"(?<!{_MARK}){_MARK}{{{MOST_MARKS + 1},}}+")
@@ -78,33 +82,33 @@ def printable(text: str) -> str:
 
 
 def trimmed(text: str) -> str:
-    """Return the text without spaces and without what is invisible at either end: phones and copies add both."""
+    """Return the text without spaces and invisible characters at either end: phones and copied text add both."""
     return str(_ENDS.sub("", text))
 
 
 def is_blank(text: str) -> bool:
-    """Return whether a reader sees nothing of the text."""
+    """Return True if the text displays nothing."""
     if text.isascii():
         return not text.strip()
     return _BLANK.fullmatch(text) is not None
 
 
 def length(text: str) -> int:
-    """Return the number of grapheme clusters (UAX #29): what a reader calls characters."""
+    """Return the number of grapheme clusters (UAX #29), which readers call characters."""
     if text.isascii() or _CLUSTERED.search(text) is None:
         return len(text) - text.count("\r\n")
-    # Two letters make a flag. Counted as one letter here, since the library goes back to the first of a row of them
-    # for each: 64 KB would take seconds.
+    # Two letters make a flag; replace each flag by one letter. For each letter of a row the library goes back
+    # to the first one, so that 64 KB of them would take seconds.
     return sum(1 for _ in _CLUSTER.finditer(_FLAG.sub("A", text)))
 
 
 def is_too_long(text: str, characters: int) -> bool:
-    """Return whether the text has more than so many characters, or more bytes than those may take."""
+    """Return True if the text has more than this many characters, or more bytes than they may take."""
     return is_too_large(text, characters) or length(text) > characters
 
 
 def is_too_large(text: str, characters: int) -> bool:
-    """Return whether the text has more bytes than so many characters may take, however few it counts."""
+    """Return True if the text has more bytes than this many characters may take, however few it counts."""
     most = characters * BYTES_PER_CHARACTER
     if len(text) > most or 4 * len(text) <= most:
         return len(text) > most
@@ -112,20 +116,20 @@ def is_too_large(text: str, characters: int) -> bool:
 
 
 def whole_clusters(text: str, end: int) -> int:
-    """Return the place at `end` or before it where no grapheme cluster is cut; `end` where there is none."""
+    """Return the nearest boundary of grapheme clusters at or before `end`; `end` where there is none."""
     if end >= len(text):
         return len(text)
-    # A cluster may be long: what is looked at is not.
+    # A cluster may be long, so only look at 64 characters on each side.
     start = max(0, end - 64)
     places = [match.start() for match in _CLUSTER.finditer(text, start, min(len(text), end + 64))]
     return max((place for place in places if start < place <= end), default=end)
 
 
 def normalized(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
-    """Return the text in that form of normalization, with a joiner after each MOST_MARKS marks in a row.
+    """Return the text in that normalization form, with a joiner after each MOST_MARKS marks in a row.
 
-    Sorting marks takes time by the square of their number, 8 s for 60 KB of them: with the joiner it takes a
-    millisecond. Source: UAX #15, 13, Stream-Safe Text Format. No language writes that many.
+    Sorting marks takes quadratic time: 8 s for 60 KB of them; with the joiners, one millisecond. Source: UAX
+    #15, 13, Stream-Safe Text Format. No language uses that many marks.
     """
     if text.isascii():
         return text
@@ -133,8 +137,11 @@ def normalized(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
 
 
 def with_few_marks(text: str) -> str:
-    """Drop what is more than MOST_MARKS marks in a row: a column of them covers the posts around it, and PostgreSQL
-    normalizes what it indexes in quadratic time too."""
+    """Drop the marks beyond MOST_MARKS in a row.
+
+    A column of marks covers the posts around it, and PostgreSQL normalizes indexed
+    text in quadratic time too.
+    """
     return text if text.isascii() else str(_MANY_MARKS.sub(lambda match: match[0][:MOST_MARKS], text))
 
 
@@ -144,9 +151,10 @@ def _with_joiners(match: regex.Match[str]) -> str:
 
 
 def fold(text: str) -> str:
-    """Return the form in which texts are the same that a reader takes for the same: toNFKC_Casefold.
+    """Return the form in which texts are equal if a reader takes them for equal: toNFKC_Casefold.
 
-    Unicode Standard 3.13, D146, with its second normalization last, as folding may make what can be composed.
+    Unicode Standard 3.13, D146, but with the second normalization last, as folding may
+    create composable characters.
     """
     if text.isascii():
         return text.lower()
@@ -154,13 +162,13 @@ def fold(text: str) -> str:
 
 
 def fold_visible(text: str) -> str:
-    """Fold as `fold` does, but keep what is invisible."""
+    """Fold as `fold` does, but keep invisible characters."""
     folded = normalized("NFKC", normalized("NFKC", text).casefold()).casefold()
     return normalized("NFKC", folded)
 
 
 def mark_boundaries(text: str) -> str:
-    """Put BOUNDARY at both ends of each word: then a word is found whole as plain text.
+    """Put BOUNDARY at both ends of each word, so that a plain-text search finds whole words.
 
     Each character of a script without spaces is a word.
     """
@@ -168,9 +176,10 @@ def mark_boundaries(text: str) -> str:
 
 
 def balanced(text: str) -> str:
-    """Close every change of direction in the line where it begins, and drop closings of none (UAX #9, X1-X8).
+    """Close every change of direction in the line where it begins, and drop unmatched
+    closings (UAX #9, X1-X8).
 
-    What stands beside the text then keeps its own direction.
+    Text next to it then keeps its own direction.
     """
     if text.isascii() or _NESTING_ONLY.search(text) is None:
         return text
@@ -208,5 +217,5 @@ def balanced(text: str) -> str:
 
 
 def undirected(text: str) -> str:
-    """Drop every change of direction: for a text that is cut."""
+    """Drop every change of direction, for a text that is cut."""
     return text if text.isascii() else _NESTING_ONLY.sub("", text)

@@ -1,4 +1,4 @@
-"""Conversations: the direct posts of a thread, as one of those who are in it has them."""
+"""Conversations: the direct posts of a thread, as one of its accounts sees them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 class Conversation:
     """One account's view of one conversation.
 
-    `id`: the post that began the thread. `place`: what lists of conversations are ordered and paged by, the id of
-    the newest post in it. `last_post_id`: the newest that the account is shown, which is older where the newest is
-    by somebody whom it blocks or mutes, or was hidden. `participant_ids`: who else that post is between; the
-    account itself where it is between nobody.
+    `id`: the post that began the thread. `place`: the id of the newest post in it, by which lists of
+    conversations are ordered and paged. `last_post_id`: the newest post that the account is shown; an older
+    one if the newest was hidden or its author is blocked or muted. `participant_ids`: the other accounts of
+    that post; the account itself if there are none.
     """
 
     id: int

@@ -1,5 +1,7 @@
-"""What just changed: told on the bus after the commit, so that every process drops or extends what it holds
-in memory. An event carries no secret and nothing that must not be lost: losing one costs freshness only."""
+"""Events: published on the bus after the commit, so that every process drops or extends its cached data.
+
+An event carries no secret and nothing that must not be lost: losing one only makes caches stale.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import msgspec
 
 
 class PostCreated(msgspec.Struct, frozen=True, tag="post"):
-    """A post or a boost that now exists. `boost_of_id` 0: it is no boost; the same for the other ids."""
+    """A new post or boost. `boost_of_id` 0: it is not a boost; the same for the other ids."""
 
     post_id: int
     author_id: int
@@ -23,15 +25,18 @@ class PostCreated(msgspec.Struct, frozen=True, tag="post"):
 
 
 class PostChanged(msgspec.Struct, frozen=True, tag="changed"):
-    """Its counts or its text changed."""
+    """The counts or the text of the post changed."""
 
     post_id: int
     author_id: int
 
 
 class PostEdited(msgspec.Struct, frozen=True, tag="edited"):
-    """Its text, media or poll were changed by its author. Who sees it in a timeline is told so; PostChanged, which
-    is told besides, is about what is kept of it. `tags` and `languages` are those before and after."""
+    """The author changed text, media or poll of a post.
+
+    Notifies the readers of timelines that contain it; PostChanged, published with it, invalidates cached data
+    of the post. `tags` and `languages` hold those before and after the edit.
+    """
 
     post_id: int
     author_id: int
@@ -43,18 +48,20 @@ class PostEdited(msgspec.Struct, frozen=True, tag="edited"):
 
 
 class Reacted(msgspec.Struct, frozen=True, tag="reacted"):
-    """What the account did with the post changed: favourited, boosted, bookmarked, pinned, voted. `post_id` 0: with
-    any post; a whole thread was muted."""
+    """The account's flags of the post changed: favourited, boosted, bookmarked, pinned, voted.
+
+    `post_id` 0: flags of any post may have changed, because a whole thread was muted.
+    """
 
     account_id: int
     post_id: int
 
 
 class PostDeleted(msgspec.Struct, frozen=True, tag="deleted"):
-    """The post and every boost of it are gone. `boosts` holds (boost id, who boosted).
+    """The post and every boost of it are gone. `boosts` holds (boost id, booster id).
 
-    `visibility` and `mentioned_ids` say who may hear of it: followers (2) where nothing is said. `hidden`: by
-    moderators; its author still has it, and not the boosts.
+    `visibility` and `mentioned_ids` limit who may learn of it; the default is followers (2). `hidden`: by
+    moderators; the author still sees the post, but not the boosts.
     """
 
     post_id: int
@@ -76,7 +83,7 @@ class AccountChanged(msgspec.Struct, frozen=True, tag="account"):
 
 
 class RelationshipChanged(msgspec.Struct, frozen=True, tag="relationship"):
-    """Follow, block or mute between the two changed: neither's home list can be trusted."""
+    """Follow, block or mute between the two changed: cached home lists of both are invalid."""
 
     account_id: int
     other_id: int
@@ -90,7 +97,7 @@ class Notified(msgspec.Struct, frozen=True, tag="notified"):
 
 
 class ConversationChanged(msgspec.Struct, frozen=True, tag="conversation"):
-    """The account's conversation has another last post, or was read. `post_id`: a post that has just come into it."""
+    """The last post of the account's conversation changed, or it was read. `post_id`: a post just added to it."""
 
     account_id: int
     thread_id: int
@@ -98,20 +105,20 @@ class ConversationChanged(msgspec.Struct, frozen=True, tag="conversation"):
 
 
 class ListChanged(msgspec.Struct, frozen=True, tag="list"):
-    """Members or settings of the account's list changed, or it is gone."""
+    """Members or settings of the account's list changed, or it was deleted."""
 
     account_id: int
     list_id: int
 
 
 class FiltersChanged(msgspec.Struct, frozen=True, tag="filters"):
-    """The account's filters of what it reads changed."""
+    """The account's filters changed."""
 
     account_id: int
 
 
 class FollowedTagsChanged(msgspec.Struct, frozen=True, tag="followed_tags"):
-    """The account follows a hashtag, or follows one no longer: its home list cannot be trusted."""
+    """The account followed or unfollowed a hashtag: its cached home list is invalid."""
 
     account_id: int
 
@@ -124,7 +131,7 @@ class AccessChanged(msgspec.Struct, frozen=True, tag="access"):
 
 
 class OutboxFilled(msgspec.Struct, frozen=True, tag="outbox"):
-    """There is new work in the outbox: the courier need not wait for its next look."""
+    """There is new work in the outbox: the courier need not wait for its next poll."""
 
 
 class ShieldRuled(msgspec.Struct, frozen=True, tag="shield_rule"):
@@ -139,14 +146,14 @@ class ShieldRuled(msgspec.Struct, frozen=True, tag="shield_rule"):
 
 
 class ShieldPaused(msgspec.Struct, frozen=True, tag="shield_pause"):
-    """Until when the operator has paused denies and demotions; 0 for not at all."""
+    """The operator paused denies and demotions until `until_epoch_s`; 0: they are not paused."""
 
     until_epoch_s: float
     set_at_epoch_s: float
 
 
 class AllChanged(msgspec.Struct, frozen=True, tag="all"):
-    """Events were lost: drop everything held in memory."""
+    """Events were lost: drop all cached data."""
 
 
 Event = (

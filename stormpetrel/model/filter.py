@@ -1,4 +1,4 @@
-"""Filters: what a reader does not want to see, by words or post by post, and how they are matched."""
+"""Filters: posts that a reader does not want to see, by words or one by one, and how they are matched."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from stormpetrel.model.post import Post
 MAX_FILTERS = 100
 MAX_KEYWORDS = 500
 MAX_KEYWORD_CHARACTERS = 10_000
-"""Keywords in all filters of one account, and their characters: they are a pattern that every post is held
-against. The worst that can be made of them takes about 3 ms for a post of 6,500 characters."""
+"""Limits of the keywords in all filters of one account, and of their characters: they form a pattern that is
+matched against every post. The worst possible pattern takes about 3 ms for a post of 6,500 characters.
+"""
 MAX_FILTERED_POSTS = 500
-"""Posts that all filters of one account name."""
+"""Limit of single posts in all filters of one account."""
 MAX_FILTER_TITLE = 256
 MAX_KEYWORD = 512
 """Characters of a title and of a keyword (Mastodon's limits)."""
 NEVER_MS = MAX_ID
 MAX_KEPT_POSTS = 60
 MAX_KEPT_MATCHES = 60
-"""What is remembered of a reader's posts, enough for a page of 40: so many of them, and so many filters that match
-them."""
+"""Limits of the cache per reader, enough for a page of 40: the number of posts, and of filter matches in them.
+"""
 _LONGEST_CACHED_PATTERN = 1_000
 
 
 class Context(StrEnum):
-    """Where a filter counts."""
+    """The kinds of pages that a filter applies to."""
 
     HOME = "home"
     NOTIFICATIONS = "notifications"
@@ -41,7 +42,7 @@ class Context(StrEnum):
 
 
 class Action(StrEnum):
-    """What is to be done with what matches: say so first, leave it out, or blur its pictures."""
+    """The treatment of a matching post: show a warning first, leave it out, or blur its images."""
 
     WARN = "warn"
     HIDE = "hide"
@@ -50,7 +51,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """A word or phrase. `whole_word`: not within a longer word."""
+    """A word or phrase. `whole_word`: it does not match within a longer word."""
 
     id: int
     filter_id: int
@@ -60,7 +61,7 @@ class Keyword:
 
 @dataclass(frozen=True, slots=True)
 class FilteredPost:
-    """One post that a filter names."""
+    """A single post in a filter."""
 
     id: int
     filter_id: int
@@ -69,7 +70,7 @@ class FilteredPost:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A filter with all that it looks for. `expires_at_ms` 0: never."""
+    """A filter with its keywords and posts. `expires_at_ms` 0: never."""
 
     id: int
     account_id: int
@@ -83,7 +84,9 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A filter that a post falls under: by the text that matched ("" for none), or because it is named."""
+    """A filter that matches a post: by its text (`text` is the matching part, or ""), or
+    because it contains the post.
+    """
 
     filter: Filter
     text: str
@@ -92,16 +95,16 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """What is to be done with a post, and the titles of the filters that want it."""
+    """The treatment of a post, and the titles of the filters that require it."""
 
     action: Action
     titles: tuple[str, ...]
 
 
 def treatment(matches: Iterable[Match], context: Context, *, may_hide: bool = True) -> Treatment | None:
-    """The strongest that the matches ask for where the post is to be shown; None for nothing.
+    """Return the strongest treatment that the matches require in this context; None for none.
 
-    `may_hide` False: whoever asked for this very post is warned instead.
+    `may_hide` False: the reader asked for this very post, so a warning replaces hiding.
     """
     wanted: dict[Action, list[str]] = {}
     for match in matches:
@@ -117,7 +120,7 @@ def treatment(matches: Iterable[Match], context: Context, *, may_hide: bool = Tr
 
 
 def searched_text(post: Post) -> str:
-    """Everything of a post that keywords are looked for in: warning, text, answers of a poll, descriptions."""
+    """Return all text of a post that keywords are searched in: warning, text, poll answers, descriptions."""
     answers = () if post.poll is None else post.poll.options
     parts = (
         post.spoiler_text,
@@ -129,17 +132,17 @@ def searched_text(post: Post) -> str:
 
 
 def pattern_of(keywords: tuple[Keyword, ...]) -> re.Pattern[str] | None:
-    """Return one pattern for all of the keywords, None for none; it is for `_searchable` text.
+    """Return one pattern for all of the keywords, to search `_searchable` text with; None for no keywords.
 
-    All are literal, so that a search takes time in proportion to the text: where words begin and end is marked in
-    the text. A whole word begins and ends at such a mark, unless its own first or last character is no part of a
-    word (Mastodon's reading: "#storm" is found in "a #storm").
+    All keywords are literal, so that a search takes time in proportion to the text; word boundaries are
+    marked in the text. A whole word begins and ends at a mark, unless its own first or last character is not
+    part of a word (as in Mastodon: "#storm" is found in "a #storm").
     """
     if not keywords:
         return None
     pattern = re.compile("|".join(_part(keyword) for keyword in keywords))
     if len(pattern.pattern) > _LONGEST_CACHED_PATTERN:
-        # The library keeps the latest 512 patterns, however large.
+        # `re` caches the latest 512 patterns, however large.
         re.purge()
     return pattern
 
@@ -151,13 +154,16 @@ def _part(keyword: Keyword) -> str:
 
 @lru_cache(maxsize=1024)
 def _searchable(text: str) -> str:
-    """The text as keywords are looked for in it. Kept, since many readers with filters read the same posts."""
+    """Return the text in the form that keywords are searched in.
+
+    Cached, since many readers read the same posts.
+    """
     return mark_boundaries(fold(text))
 
 
 @dataclass(slots=True)
 class ActiveFilters:
-    """A reader's filters that have not expired, ready to be matched. `until_ms`: then the first one ends."""
+    """A reader's filters that have not expired, ready to be matched. `until_ms`: when the first one expires."""
 
     filters: tuple[Filter, ...]
     until_ms: int
@@ -166,7 +172,7 @@ class ActiveFilters:
     _kept_matches: int = 0
 
     def matches(self, *, post_id: int, text: str) -> tuple[Match, ...]:
-        """The filters that the post falls under; remembered until its text changes."""
+        """Return the filters that match the post; cached until its text changes."""
         if not self.patterns:
             return ()
         text_hash = hash(text)
@@ -196,7 +202,7 @@ class ActiveFilters:
 
     @property
     def held_bytes(self) -> int:
-        """At most so much memory is held, with all that is ever remembered (tests/test_reader_filters.py)."""
+        """Upper bound of the memory used, including a full cache (tests/test_reader_filters.py)."""
         words = [keyword.keyword for one in self.filters for keyword in one.keywords]
         posts = sum(len(one.posts) for one in self.filters)
         if not self.filters:
@@ -212,7 +218,7 @@ class ActiveFilters:
 
 
 def _as_written(text: str, match: re.Match[str]) -> str:
-    """Return the part of the text that matched; its folded form where that has other places than the text."""
+    """Return the matching part of the text; its folded form if folding moved it within the text."""
     found = match[0].replace(BOUNDARY, "")
     start = match.start() - match.string.count(BOUNDARY, 0, match.start())
     written = text[start : start + len(found)]
@@ -220,7 +226,7 @@ def _as_written(text: str, match: re.Match[str]) -> str:
 
 
 def active_filters(filters: list[Filter], *, now_ms: int) -> ActiveFilters:
-    """Those of the filters that have not expired, compiled."""
+    """Return those of the filters that have not expired, compiled."""
     active = tuple(one for one in filters if not one.expires_at_ms or one.expires_at_ms > now_ms)
     return ActiveFilters(
         active,

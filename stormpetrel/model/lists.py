@@ -1,4 +1,4 @@
-"""Lists of accounts: a smaller home timeline of one's own making."""
+"""Lists of accounts: each is a smaller home timeline of its owner."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 MAX_LISTS = 50
-"""Lists of one account (Mastodon's limit)."""
+"""Limit of lists per account (Mastodon's limit)."""
 MAX_MEMBERS = 500
-"""Accounts in one list: what the list's members cost a reading stays that of a home timeline."""
+"""Limit of accounts per list: reading a list then costs no more than reading a home timeline."""
 MAX_TITLE = 255
 
 
 class RepliesPolicy(StrEnum):
-    """Which of the members' replies a list shows: to anybody one follows, to other members, or none."""
+    """Which of the members' replies a list shows: to any account that its owner follows,
+    to other members, or none.
+    """
 
     FOLLOWED = "followed"
     LIST = "list"
@@ -33,7 +35,7 @@ class AccountList:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Whose list it is, who is in it and which replies it shows: what decides whether a post belongs in it."""
+    """Owner, members and replies policy of a list, which decide whether a post belongs in it."""
 
     list_id: int
     owner_id: int

@@ -1,4 +1,4 @@
-"""Mails to members: what a link in one proves, and what each mail is about."""
+"""Mails to members: the purposes of their links, and the kinds of mail."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from stormpetrel.model.access import secret_hash
 
 
 class Purpose(StrEnum):
-    """What following a link does: confirms the address of a new account, or a changed one, lets a new
-    password be set, or signs in."""
+    """The effect of a link: confirm a new account's address or a changed one, set a new password, or sign in."""
 
     CONFIRM = "confirm"
     ADDRESS = "address"
@@ -27,13 +26,16 @@ LIFETIME_MS = {
     Purpose.RESET: 3_600_000,
     Purpose.SIGN_IN: 1_800_000,
 }
-"""How long each link works."""
+"""How long each link is valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewLink:
-    """A link to be sent. Of its token the database holds the hash; the outbox holds only `nonce`, which gives
-    the token to those who know the instance's secret: a stolen database or backup opens no account."""
+    """A link to send.
+
+    The database holds the hash of its token; the outbox holds only `nonce`, from which the token can be
+    derived with the instance's secret. A stolen database or backup therefore opens no account.
+    """
 
     nonce: str
     token_hash: bytes
@@ -41,7 +43,7 @@ class NewLink:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link that was sent and not used yet."""
+    """A link that was sent and has not been used yet."""
 
     account_id: int
     purpose: Purpose
@@ -50,7 +52,7 @@ class Link:
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """A mail to be written: `about` is a Purpose or a Notice; `nonce` where it holds a link."""
+    """A mail to write: `about` is a Purpose or a Notice; `nonce` is set if it contains a link."""
 
     about: str
     to: str
@@ -59,7 +61,7 @@ class Letter(msgspec.Struct, frozen=True):
 
 
 class Notice(StrEnum):
-    """Mails that only tell something."""
+    """Mails that only inform."""
 
     PASSWORD_CHANGED = "password_changed"
     ADDRESS_CHANGED = "address_changed"
@@ -71,12 +73,12 @@ class Notice(StrEnum):
 
 
 def link_token(secret: bytes, nonce: str) -> str:
-    """The token in a link, 48 hexadecimal digits."""
+    """Return the token in a link, 48 hexadecimal digits."""
     return hashlib.blake2b(
         nonce.encode(), key=secret[:64], digest_size=24, person=b"petrel.mail.link"
     ).hexdigest()
 
 
 def new_link(secret: bytes, nonce: str) -> NewLink:
-    """The link of a random `nonce`."""
+    """Return the link of a random `nonce`."""
     return NewLink(nonce, secret_hash(link_token(secret, nonce)))

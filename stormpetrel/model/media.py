@@ -1,4 +1,4 @@
-"""Pictures, films and sound that hang on posts: frozen values and the limits of what is said about them."""
+"""Images, videos and sound attached to posts: frozen values, and the limits of their descriptions."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from enum import StrEnum
 MAX_DESCRIPTION = 1500
 MAX_PER_POST = 4
 FOCUS_PARTS = 1000
-"""A focus is kept in thousandths of half the picture's side."""
+"""A focus is stored in thousandths of half the image's side."""
 
 
 class MediaKind(StrEnum):
-    """What it is; a `gifv` is a film without sound that plays again and again."""
+    """The kind of a file; a `gifv` is a video without sound that loops."""
 
     IMAGE = "image"
     GIFV = "gifv"
@@ -22,7 +22,7 @@ class MediaKind(StrEnum):
 
 
 class MediaState(StrEnum):
-    """`processing` until the decoder has answered; `failed` when it refused or was lost."""
+    """`processing` until the decoder has answered; `failed` if it refused or was lost."""
 
     PROCESSING = "processing"
     DONE = "done"
@@ -31,7 +31,7 @@ class MediaState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What the decoder made of an upload. Sizes in pixels; empty keys: there is no such file.
+    """The decoder's result for an upload. Sizes are in pixels; an empty key means that there is no file.
 
     `frame_rate` is as ffprobe writes it ("30/1"); `bit_rate` in bits per second.
     """
@@ -65,7 +65,7 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class MediaWords:
-    """What an edit says about an attachment of its post; None leaves a value. `focus` is "x,y" as typed."""
+    """An edit's changes to an attachment of its post; None leaves a value. `focus` is "x,y" as typed."""
 
     media_id: int
     description: str | None = None
@@ -73,7 +73,7 @@ class MediaWords:
 
 
 def parse_focus(text: str) -> tuple[int, int] | None:
-    """ "x,y", each from -1.0 to 1.0, in thousandths; None for anything else."""
+    """Parse "x,y", each from -1.0 to 1.0, into thousandths; return None for other text."""
     parts = text.split(",")
     if len(parts) != 2:
         return None

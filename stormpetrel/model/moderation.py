@@ -1,4 +1,4 @@
-"""Moderation: reports, what moderators do, and who may do it to whom."""
+"""Moderation: reports, the acts of moderators, and who may carry them out on which account."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MAX_TEXT = 50_000
 MAX_ANNOUNCEMENT = 2000
 
 TEXT_NAMES = ("extended_description", "privacy_policy", "terms_of_service")
-"""Texts that a place may publish about itself."""
+"""Texts that an instance may publish about itself."""
 
 RANKS = {Role.MEMBER: 0, Role.MODERATOR: 1, Role.ADMIN: 2}
 
 
 class Category(StrEnum):
-    """Why somebody reports. `violation`: of rules of the place."""
+    """The reason for a report. `violation`: of the instance's rules."""
 
     SPAM = "spam"
     LEGAL = "legal"
@@ -32,7 +32,7 @@ class Category(StrEnum):
 
 
 class Act(StrEnum):
-    """What the audit log knows."""
+    """The acts in the audit log."""
 
     RESOLVE = "resolve"
     ASSIGN = "assign"
@@ -56,12 +56,12 @@ WARNED = frozenset(
     {Act.WARN, Act.HIDE, Act.MARK_SENSITIVE, Act.DELETE_POST, Act.SILENCE, Act.UNSILENCE, Act.UNHIDE}
     | {Act.SUSPEND, Act.UNSUSPEND}
 )
-"""What its account is told of."""
+"""Acts that notify the account they concern."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moderator:
-    """Who acts. `account_id` 0: the operator at the command line, who may what an admin may."""
+    """The moderator who acts. `account_id` 0: the operator at the command line, with the rights of an admin."""
 
     account_id: int
     name: str
@@ -73,7 +73,7 @@ COMMAND_LINE = Moderator(0, "cli", Role.ADMIN)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What somebody reported about an account. `resolved_at_ms` 0: it is open."""
+    """A report about an account. `resolved_at_ms` 0: it is open."""
 
     id: int
     reporter_id: int
@@ -89,7 +89,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the audit log. Ids are 0 where there is none; names are those of that day."""
+    """A line of the audit log. Ids are 0 where there is none; names are those at the time of the act."""
 
     id: int
     actor_id: int
@@ -105,7 +105,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Warning:
-    """What an account was told about an act. `post_id` 0: it was about the account."""
+    """The notice that an account got about an act. `post_id` 0: it was about the account."""
 
     id: int
     account_id: int
@@ -117,7 +117,7 @@ class Warning:
 
 @dataclass(frozen=True, slots=True)
 class InstanceRule:
-    """A rule of the place."""
+    """A rule of the instance."""
 
     id: int
     text: str
@@ -126,7 +126,7 @@ class InstanceRule:
 
 @dataclass(frozen=True, slots=True)
 class InstanceText:
-    """A text that the place publishes, as written."""
+    """A text that the instance publishes, as written."""
 
     name: str
     text: str
@@ -135,7 +135,7 @@ class InstanceText:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What the admins tell everybody. `read`: the reader has dismissed it."""
+    """An announcement of the admins to all readers. `read`: the reader has dismissed it."""
 
     id: int
     text: str
@@ -145,7 +145,9 @@ class Announcement:
 
 
 def outranks(actor: Moderator, *, target_id: int, target_role: Role) -> bool:
-    """Whether the actor may act on the target: nobody on themselves, moderators on members, admins on all."""
+    """Return True if the actor may act on the target: moderators on members, admins on
+    all, no one on themselves.
+    """
     if actor.account_id == target_id:
         return False
     return actor.role is Role.ADMIN or RANKS[actor.role] > RANKS[target_role]

@@ -1,4 +1,4 @@
-"""Notifications: what others did that concerns one."""
+"""Notifications: events that concern an account."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from stormpetrel.model.ids import first_id_at, parse_id
 
 
 class Kind(StrEnum):
-    """What happened. `post`: somebody posted whose posts one wants to be told of. The API calls that *status*,
-    and a boost *reblog*; api/convert.py translates. `poll`: one that one asked or voted in has ended. `update`: a
-    post that one boosted was edited."""
+    """The kind of event. The API calls a post *status* and a boost *reblog*; api/convert.py translates.
+
+    `post`: an account posted whose posts the recipient subscribed to. `poll`: a poll that the recipient
+    created or voted in has ended. `update`: a post that the recipient boosted was edited.
+    """
 
     MENTION = "mention"
     POST = "post"
@@ -40,15 +42,17 @@ class Notification:
 
 
 GROUPED = (Kind.FAVOURITE, Kind.BOOST, Kind.FOLLOW, Kind.SIGN_UP)
-"""Kinds that are told together: what many do with the same post, or who else follows."""
+"""Kinds that are grouped: reactions to the same post, follows, and sign-ups."""
 GROUP_MS = 12 * 3_600_000
-"""What is told together happened in one half of a day, by UTC (Mastodon's longest span; it begins at the first)."""
+"""A group covers one half of a day in UTC. (12 hours is also Mastodon's longest span, which
+begins at the first one.)
+"""
 UNGROUPED = "ungrouped"
 
 
 @dataclass(frozen=True, slots=True)
 class GroupKey:
-    """Which notifications are told together: of a kind, about a post (0: about none), in one span of GROUP_MS."""
+    """A group of notifications: of a kind, about a post (0: about none), in one span of GROUP_MS."""
 
     kind: Kind
     post_id: int
@@ -56,12 +60,12 @@ class GroupKey:
 
     @property
     def first_id(self) -> int:
-        """No notification of the group has a smaller id."""
+        """A lower bound: no notification of the group has a smaller id."""
         return first_id_at(self.span * GROUP_MS)
 
     @property
     def end_id(self) -> int:
-        """All of the group have smaller ids."""
+        """An upper bound: all notifications of the group have smaller ids."""
         return first_id_at((self.span + 1) * GROUP_MS)
 
     def __str__(self) -> str:
@@ -69,7 +73,7 @@ class GroupKey:
 
 
 def group_key(notification: Notification) -> GroupKey | None:
-    """The group that the notification belongs to; None when it stands for itself."""
+    """Return the group that the notification belongs to; None if it is not grouped."""
     if notification.kind not in GROUPED:
         return None
     span = notification.created_at_ms // GROUP_MS
@@ -77,13 +81,13 @@ def group_key(notification: Notification) -> GroupKey | None:
 
 
 def key_text(notification: Notification) -> str:
-    """The key of its group; one of its own when it stands for itself."""
+    """Return the key of the notification's group, or its own key if it is not grouped."""
     key = group_key(notification)
     return f"{UNGROUPED}-{notification.id}" if key is None else str(key)
 
 
 def parse_group_key(text: str) -> GroupKey | int | None:
-    """The group of a key, the id of the notification that stands for itself, or None for what is no key."""
+    """Return the group of a key, the id of a notification that is not grouped, or None for an invalid key."""
     name, _, rest = text.partition("-")
     if name == UNGROUPED:
         return parse_id(rest)
@@ -96,13 +100,15 @@ def parse_group_key(text: str) -> GroupKey | int | None:
 
 
 SPAN_DIGITS = 6
-"""Of a span's number: enough for the next 1,300 years."""
+"""Digits of a span's number: enough for the next 1,300 years."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotificationGroup:
-    """Notifications that are told as one. `oldest_id`, `count` and `account_ids` (some of those who did it, the last
-    first) are about those that were looked at; `newest` is the newest of them."""
+    """A group of notifications, counting those that were read.
+
+    `newest` is the newest of them; `account_ids` are some of the accounts that caused them, the latest first.
+    """
 
     key: str
     newest: Notification

@@ -1,4 +1,4 @@
-"""Paging: which part of a long list is wanted."""
+"""Paging: which part of a long list to return."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stormpetrel.model.ids import MAX_ID
 class Page:
     """At most `limit` items with `since_id` < id < `max_id`, newest first.
 
-    With `min_id` the items that follow it directly, still newest first in the answer; it wins over `since_id`.
+    With `min_id`, the items that directly follow it, also newest first; it overrides `since_id`.
     """
 
     limit: int
@@ -21,10 +21,10 @@ class Page:
 
     @property
     def low(self) -> int:
-        """Items have an id above this."""
+        """The exclusive lower bound of the ids."""
         return self.since_id if self.min_id is None else self.min_id
 
     @property
     def upward(self) -> bool:
-        """Whether the items nearest to `low` are wanted, rather than the newest."""
+        """True for the items nearest to `low`, rather than the newest."""
         return self.min_id is not None

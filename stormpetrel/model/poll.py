@@ -1,4 +1,4 @@
-"""Polls: a question with a few answers, open for a while."""
+"""Polls: a question with a few answers, open for a limited time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_OPTIONS = 4
 MAX_OPTION_CHARACTERS = 50
 MIN_DURATION_S = 5 * 60
 MAX_DURATION_S = 2_629_746
-"""A month of Mastodon's: the twelfth part of a mean year."""
+"""A month as in Mastodon: the twelfth part of a mean year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """The poll of a post, whose id is the poll's. `hide_totals`: until it ended, nobody sees how it stands."""
+    """The poll of a post; its id is the post's. `hide_totals`: the results are hidden until it ends."""
 
     post_id: int
     author_id: int
@@ -35,21 +35,21 @@ class Poll:
 
     @property
     def votes_count(self) -> int:
-        """All votes; with several choices more than there are voters."""
+        """The number of votes; with several choices, more than the number of voters."""
         return sum(option.votes_count for option in self.options)
 
     def is_over(self, now_ms: int) -> bool:
-        """Whether nobody can vote any more."""
+        """Return True if the poll has ended."""
         return now_ms >= self.expires_at_ms
 
     def is_open_book(self, now_ms: int) -> bool:
-        """Whether everybody may see how it stands."""
+        """Return True if the results are visible."""
         return not self.hide_totals or self.is_over(now_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class PollDraft:
-    """A poll that somebody wants to add to a post."""
+    """A poll to add to a post."""
 
     options: tuple[str, ...]
     duration_s: int
@@ -58,7 +58,7 @@ class PollDraft:
 
 
 def bits_of(positions: Iterable[int]) -> int:
-    """A set of positions as one number: bit n stands for position n."""
+    """Return a set of positions as one number: bit n stands for position n."""
     bits = 0
     for position in positions:
         bits |= 1 << position
@@ -66,5 +66,5 @@ def bits_of(positions: Iterable[int]) -> int:
 
 
 def positions_in(bits: int) -> list[int]:
-    """The positions that `bits_of` was given, rising."""
+    """Return the positions that `bits_of` was given, ascending."""
     return [position for position in range(bits.bit_length()) if bits >> position & 1]

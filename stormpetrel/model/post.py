@@ -1,4 +1,4 @@
-"""Posts: what is said, to whom. A boost is a post that only points at another."""
+"""Posts: their content and audience. A boost is a post that only refers to another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_TAGS = 50
 
 
 class Visibility(IntEnum):
-    """Who may see a post; a larger number is a smaller circle."""
+    """Who may see a post; a larger number means a smaller audience."""
 
     PUBLIC = 0
     UNLISTED = 1
@@ -24,7 +24,7 @@ class Visibility(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """Somebody who is addressed in a post."""
+    """An account mentioned in a post."""
 
     account_id: int
     username: str
@@ -32,7 +32,7 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A post as stored. For a boost only `id`, `author_id`, `boost_of_id`, `visibility` and the time say anything.
+    """A post as stored. For a boost only `id`, `author_id`, `boost_of_id`, `visibility` and the time are set.
 
     `text` is as written; `application` is (name, website) of the app that it was posted with, if any.
     """
@@ -57,13 +57,13 @@ class Post:
     hidden: bool = False  # by moderators
     media: tuple[Media, ...] = ()
     edited_at_ms: int = 0  # 0: never
-    thread_id: int | None = None  # None: it begins one
+    thread_id: int | None = None  # None: the post begins a thread
     poll: Poll | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What somebody wants to post; `rules.posts.create_post` checks it. None: the author's default.
+    """A post to create; `rules.posts.create_post` checks it. None: the author's default.
 
     `allowed_mentions`: the accounts that the text may mention; None for all.
     """
@@ -82,7 +82,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """A draft that is to be posted later."""
+    """A draft to post later."""
 
     id: int
     account_id: int
@@ -94,7 +94,7 @@ class Scheduled:
 class Version:
     """A post as it was, or is, between two edits. `poll_options`: titles, none without a poll.
 
-    `media`: (id, description) of what hung on it.
+    `media`: (id, description) of its attachments.
     """
 
     text: str
@@ -105,7 +105,10 @@ class Version:
     media: tuple[tuple[int, str], ...] = ()
 
     def shown_media(self, post: Post) -> list[Media]:
-        """Return the media that `post` still has, described as they were then: what was taken away stays away."""
+        """Return the media that `post` still has, described as they were then.
+
+        Media removed since are left out.
+        """
         still = {media.id: media for media in post.media}
         return [
             replace(still[media_id], description=description)
@@ -116,9 +119,9 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What one reader did with a post. `votes`: what was voted for in its poll, bit n for the option n.
+    """The state of a post for one reader. `votes`: the reader's votes in its poll, bit n for option n.
 
-    `muted`: its thread is. `pinned` says something of one's own posts only.
+    `muted`: the reader muted its thread. `pinned` is used for the reader's own posts only.
     """
 
     favourited: bool = False
@@ -134,7 +137,7 @@ NO_FLAGS = Flags()
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """Ids around a post: ancestors oldest first; descendants in reading order (a reply after what it answers)."""
+    """Ids around a post: ancestors oldest first; descendants in reading order (a reply after its parent)."""
 
     ancestor_ids: tuple[int, ...]
     descendant_ids: tuple[int, ...]

@@ -1,7 +1,8 @@
-"""Quotas: how often something may be done, by whoever counts. One table of data for all of them.
+"""Quotas: limits on how often an action may be done. All of them are data in one table.
 
-A quota is a bucket of `burst` uses that refills by one use in `every_s` seconds. Who counts is a *slot*: an account
-id, or a keyed hash of a network or of a typed name (`slot`), so that the number of rows is bounded whoever asks.
+A quota is a bucket of `burst` uses that refills by one use in `every_s` seconds. Each *slot* has its
+own bucket: an account id, or a keyed hash of a network or of a typed name (`slot`), so that the
+number of rows is bounded.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from functools import lru_cache
 from stormpetrel.model.ids import time_ms
 
 SLOTS = 262_144
-"""Rows of one quota that count networks and typed names: two may share one by chance, nothing can be aimed at one."""
+"""Rows of a quota that counts networks and typed names. Two may share a row by chance, but
+no client can aim at one.
+"""
 MINUTE_S = 60
 HOUR_S = 3600
 DAY_S = 86_400
@@ -22,7 +25,7 @@ DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """`name`: its key in the table. `burst` uses at once, one more every `every_s` seconds."""
+    """`name`: its key in the table. `burst`: uses at once; one more every `every_s` seconds."""
 
     name: str
     burst: int
@@ -30,89 +33,92 @@ class Quota:
 
     @property
     def every_ms(self) -> int:
-        """Milliseconds for one use to come back."""
+        """Milliseconds in which one use comes back."""
         return max(1, round(self.every_s * 1000))
 
     @property
     def span_ms(self) -> int:
-        """Milliseconds for an empty bucket to be full."""
+        """Milliseconds in which an empty bucket refills."""
         return self.burst * self.every_ms
 
 
-# Guesses at passwords and second factors. Of one account at most 10 + 10 + 20 (POOL) + 2 x (10 + 10) (newcomers)
-# are checked in the first hour by devices that are not known to it, and 40 in each hour after.
+# Attempts at passwords and second factors. Of one account, devices that are not known to it get at most 10 +
+# 10 + 20 (POOL) + 2 x (10 + 10) (newcomers) attempts in the first hour, and 40 in each hour after.
 GUESS_DEVICE = Quota("guess.device", 10, 6 * MINUTE_S)
 """One known device, at its own account."""
 GUESS_SESSION = Quota("guess.session", 10, 6 * MINUTE_S)
-"""One signed-in browser, in the forms that ask for the password again."""
+"""One signed-in browser, in forms that ask for the password again."""
 GUESS_HOME = Quota("guess.home", 10, 6 * MINUTE_S)
-"""One account from a network where it is signed in."""
+"""One account, from a network where it is signed in."""
 GUESS_PAIR = (
     Quota("guess.pair", 5, MINUTE_S),
     Quota("guess.pair.hour", 10, 8 * MINUTE_S),
     Quota("guess.pair.day", 20, 72 * MINUTE_S),
 )
-"""One account from one network: the wait grows from one minute to eight to seventy-two."""
+"""One account, from one network: the wait grows from one minute to eight to seventy-two."""
 GUESS_NETWORK = Quota("guess.network", 30, MINUTE_S)
-"""Every account together from one network, by devices that are not known to the account."""
+"""All accounts together, from one network, by devices that are not known to the account."""
 GUESS_POOL = Quota("guess.pool", 20, 3 * MINUTE_S)
 """One account, by all devices that are not known to it."""
 GUESS_SEEN = Quota("guess.seen", 1, DAY_S)
-"""Free: this network has not tried this account for a day."""
+"""Available if this network has not tried this account for a day."""
 GUESS_NEWCOMER_NEAR = Quota("guess.new.near", 10, 6 * MINUTE_S)
-"""One account, by networks that try it for the first time; where members were seen before the attack."""
+"""One account, by networks that try it for the first time and where members were seen before the attack."""
 GUESS_NEWCOMER_FAR = Quota("guess.new.far", 10, 6 * MINUTE_S)
-"""The same, from anywhere else."""
+"""The same, from all other networks."""
 GUESS_CODE = Quota("guess.code", 10, 15 * MINUTE_S)
-"""Codes of one account, by devices that are not known to it: whoever gets here has the password."""
+"""Codes of one account, by devices that are not known to it: a client that gets this far has the password."""
 GUESS_NOTICE = Quota("guess.notice", 1, DAY_S)
-"""Mails to an owner about guesses."""
+"""Mails to an owner about attempts."""
 
 
-# Mails that somebody asks for. An account gets one by strangers every 15 minutes at most, which is less than a link
-# works for (model/mail.py): whoever asks, its owner has one in the mailbox that works.
+# Mails on request. An account gets at most one mail per 15 minutes on request of strangers, which is less
+# than the lifetime of a link (model/mail.py): so its owner always has one in the mailbox that works.
 MAIL_PAIR = Quota("mail.pair", 4, 15 * MINUTE_S)
-"""Asked for one login, from one network."""
+"""Requested for one login, from one network."""
 MAIL_NETWORK = Quota("mail.network", 30, 2 * MINUTE_S)
-"""Asked for by one network: a school has one."""
+"""Requested from one network: a whole school may share one."""
 MAIL_DEVICE = Quota("mail.device", 4, 15 * MINUTE_S)
-"""Asked for by the devices of one account, for whatever login: which account that is, only the courier looks up."""
+"""Requested by the devices of one account, for any login: only the courier looks up the login's account."""
 MAIL_STRANGERS = Quota("mail.strangers", 4, 15 * MINUTE_S)
-"""Sent to one account because strangers asked."""
+"""Sent to one account at the request of strangers."""
 MAIL_OWN = Quota("mail.own", 5, 12 * MINUTE_S)
-"""Sent to one account because it asked, or a device that is known to it."""
+"""Sent to one account at its own request, or that of a device known to it."""
 MAIL_ADDRESS = Quota("mail.address", 5, 12 * MINUTE_S)
-"""Links that confirm one address, for every account that wants it: not less than MAIL_OWN, so that the owner alone
-never meets it."""
+"""Links that confirm one address, for all accounts that want it: not less than MAIL_OWN, so that the
+owner alone never reaches it.
+"""
 
-# What strangers and new accounts may put into the store. An account that is older than YOUNG_MS has only the first.
+# Limits on the rows that strangers and new accounts create. An account older than YOUNG_MS has only the first
+# limits.
 YOUNG_MS = 3 * DAY_S * 1000
 APPS = Quota("apps", 60, MINUTE_S)
-"""Applications registered from one network: a school's phones, and an app that registers with each start."""
+"""Applications registered from one network: a school's phones, and an app that registers at each start."""
 APP_TOKENS = Quota("app_tokens", 120, 30)
-"""Tokens of applications that speak for no account, from one network: an app gets one before somebody signs up.
-One that is revoked is given back."""
+"""Tokens of applications without an account, from one network: an app gets one before a sign-up. A
+revoked token is given back.
+"""
 SIGN_UPS = Quota("sign_ups", 20, 2 * MINUTE_S)
-"""Accounts made from one network: a room full of people, then one every two minutes."""
+"""Accounts created from one network: a room full of people, then one every two minutes."""
 YOUNG_POSTS = Quota("young.posts", 300, 12)
 """Posts by a young account."""
 YOUNG_UPLOAD_MB = Quota("young.upload_mb", 500, MINUTE_S)
-"""Megabytes that a young account uploads."""
+"""Megabytes uploaded by a young account."""
 YOUNG_WAYS_IN = Quota("young.ways_in", 100, 10 * MINUTE_S)
 """Browsers and apps that sign in to a young account."""
 YOUNG_MENTIONS = Quota("young.mentions", 60, MINUTE_S)
-"""Accounts named by a young account for the first time that do not follow it."""
+"""Accounts that a young account mentions for the first time and that do not follow it."""
 YOUNG_FOLLOWS = Quota("young.follows", 300, MINUTE_S)
 """Follows, and requests to follow, by a young account."""
 
 
 def is_young(account_id: int, *, now_ms: int) -> bool:
-    """Return whether the account was made less than YOUNG_MS ago."""
+    """Return True if the account was created less than YOUNG_MS ago."""
     return now_ms - time_ms(account_id) < YOUNG_MS
 
 
 def slot(secret: bytes, who: str) -> int:
-    """The row that counts `who`, a network or a typed name. Keyed, so that nobody can choose one."""
+    """Return the row that counts `who`, a network or a typed name. Keyed, so that no client can choose a row."""
     digest = hashlib.blake2b(
         who.lower().encode("utf-8", "replace"), key=secret[:64], digest_size=8, person=b"petrel.quota"
     ).digest()
@@ -121,7 +127,9 @@ def slot(secret: bytes, who: str) -> int:
 
 @lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
-    """The network that counts for an address: "192.0.2.0/24", "2001:db8:1:200::/56"; what is no address, itself."""
+    """Return the network of an address: "192.0.2.0/24", "2001:db8:1:200::/56"; other
+    text is returned unchanged.
+    """
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

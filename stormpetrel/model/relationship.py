@@ -1,4 +1,4 @@
-"""What one account is to another."""
+"""Relationships between two accounts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Relationship:
-    """How `account_id` (the target) stands to the reader who asks.
+    """The relationship between a reader and `account_id` (the target), as the reader sees it.
 
-    `languages`: only posts in these are wanted, empty for all. `muting_until_ms` 0: for ever. `note`: what the
-    reader wrote down about the target.
+    `languages`: only posts in these are shown, empty for all. `muting_until_ms` 0: no expiry. `note`: the
+    reader's private note about the target.
     """
 
     account_id: int

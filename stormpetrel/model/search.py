@@ -1,7 +1,7 @@
-"""What somebody looks for: the text of a search as a frozen query, and text as it is indexed.
+"""Search: a search text as a frozen query, and text in the form in which it is indexed.
 
-Pure, and total: any text gives a query, and what a query holds can be put into any index's language, since its
-words are letters, digits and spaces only.
+All functions are pure and accept any text. The words of a query consist of letters, digits and spaces only,
+so that they are safe in the query language of any index.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from stormpetrel.model.characters import UNSPACED, normalized, pattern
 from stormpetrel.model.text import tags_in
 
 MAX_TERMS = 10
-"""Words and phrases that count, each way: the rest is left out. Nobody types more; each one costs a look-up."""
+"""Limit of words and phrases, each for wanted and unwanted ones; further ones are ignored.
+Each one costs a look-up.
+"""
 MAX_WORD = 60
 MAX_QUERY_CHARACTERS = 512
 MAX_NAME_WORDS = 8
 
-# Of scripts without spaces each character is a word, with the marks that belong to it, and several are a phrase: so
-# any part of a sentence is found.
+# In scripts without spaces each character, with its marks, is a word, and several form a phrase: so any part
+# of a sentence can be found.
 _UNSPACED = pattern(rf"([{UNSPACED}--\p{{M}}][{UNSPACED}&&\p{{M}}]*+)")
-# Accents, and the points of Hebrew and Arabic: written by some and not by others. And what is not seen, save for
-# what parts words (U+200B, U+200C).
+# Accents, and the points of Hebrew and Arabic, which not all writers use. Also invisible characters, except
+# those that separate words (U+200B, U+200C).
 _POINTS = pattern(
     r"[\u0300-\u036f\u0591-\u05c7\u064b-\u0652\u0670\u00ad\u061c\u180b-\u180f\u200d-\u200f\u202a-\u202e"
     r"\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]"
@@ -34,9 +36,10 @@ _TERM = re.compile(rf"(-?)(?:([A-Za-z]{{2,8}}):)?(?:[{_QUOTE}]([^{_QUOTE}]*)[{_Q
 
 
 def search_words(text: str) -> str:
-    """Return the text as it is indexed and looked up: without accents, unspaced scripts a cluster at a time.
+    """Return the text as it is indexed and looked up: without accents, scripts without
+    spaces split into clusters.
 
-    Letters keep their case; the index folds that. Migration 0010 has the same in SQL.
+    Letters keep their case; the index folds it. Migration 0010 does the same in SQL.
     """
     if text.isascii():
         return text
@@ -49,7 +52,7 @@ def _is_word_character(character: str) -> bool:
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """The words of a text, without accents and folded: letters, digits and vowel signs only."""
+    """Return the words of a text, without accents and folded: letters, digits and vowel signs only."""
     spaced = search_words(text).lower()
     if not spaced.isascii():
         spaced = "".join(c if _is_word_character(c) else " " for c in spaced)
@@ -59,9 +62,10 @@ def words_of(text: str) -> tuple[str, ...]:
 
 
 def name_words(username: str, display_name: str) -> tuple[str, ...]:
-    """What a person is found by, each by its beginning: the username, and the words of the display name.
+    """Return the words whose prefixes find a person: the username, and the words of the display name.
 
-    Of scripts without spaces, what follows each character too, as far as names go.
+    In scripts without spaces, also the rest of the name after each character. At most
+    MAX_NAME_WORDS of the display name.
     """
     found = {username.lower(): None}
     for part in display_name.split():
@@ -76,11 +80,13 @@ def name_words(username: str, display_name: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """What a post must have. Each of `terms` and `not_terms` is a phrase: words separated by one space.
+    """The conditions of a search for posts.
 
-    `tags` are folded hashtags; the words of each are among the terms, by which the index is narrowed down.
-    `author`: a lower-case username, "me", or "". `scope`: "", "public" or "library". Times are milliseconds,
-    from `from_ms` to below `until_ms`; 0: no bound. `marks`: of link, media, poll, reply, sensitive.
+    Each of `terms` and `not_terms` is a phrase: words separated by one space.
+
+    `tags` are folded hashtags; their words are among the terms too, which narrow the index down. `author`: a
+    lower-case username, "me", or "". `scope`: "", "public" or "library". Times are in milliseconds, from
+    `from_ms` to below `until_ms`; 0: no bound. `marks`: of link, media, poll, reply, sensitive.
     """
 
     terms: tuple[str, ...] = ()
@@ -97,7 +103,7 @@ class SearchQuery:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is said of what a post must have: then nothing is found, rather than everything."""
+        """True if the query has no positive condition: then no post is found, rather than all."""
         return not (self.terms or self.author or self.marks or self.language)
 
 
@@ -111,7 +117,7 @@ _MARKS = {
 
 
 def parse(text: str) -> SearchQuery:
-    """The query of a text; what is not understood is looked for as words."""
+    """Return the query of a text; unknown operators are searched as words."""
     terms: dict[str, None] = {}
     not_terms: dict[str, None] = {}
     marks: dict[str, None] = {}
@@ -147,7 +153,7 @@ def parse(text: str) -> SearchQuery:
         for tag, _ in named:
             (not_tags if minus else tags).setdefault(tag)
         if named and minus:
-            # A post with the word and without the tag is wanted.
+            # A post with the word but without the tag may match, so the word is not excluded.
             continue
         whole = phrase if phrase is not None else word
         if key:
@@ -171,7 +177,7 @@ def parse(text: str) -> SearchQuery:
 
 
 def _days(key: str, value: str) -> tuple[int, int] | None:
-    """(from, until) in milliseconds of `before:`, `after:` or `during:` a day in UTC; 0 where it has no end."""
+    """Return (from, until) in milliseconds of `before:`, `after:` or `during:` a day in UTC; 0: no bound."""
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
         return None
     try:

@@ -1,7 +1,7 @@
 """Second factors: codes of an authenticator app (RFC 6238), passkeys (WebAuthn), and recovery codes.
 
-The functions that need a library import it when they run: they run in the heavy process (heavy.py), so that no
-web worker holds the libraries, nor parses what a stranger's authenticator sent.
+Functions that need a library import it when they are called, in the heavy process (heavy.py): so no web
+worker loads the libraries or parses the data of an unknown authenticator.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 STEP_S = 30
-"""How long a code of an app is shown; the one before and after it are taken too (RFC 6238 §5.2)."""
+"""How long an app shows a code; the codes before and after it are accepted too (RFC 6238 §5.2)."""
 OFFER_AGE_S = 900
-"""How long the page that shows a new secret may take."""
+"""How long the page that shows a new secret stays valid."""
 RECOVERY_CODES = 10
 MAX_PASSKEYS = 20
 MAX_PASSKEY_NAME = 40
@@ -27,7 +27,7 @@ _GROUPS, _GROUP = 4, 4
 
 @dataclass(frozen=True, slots=True)
 class Totp:
-    """An authenticator app. `sealed` is its secret, encrypted; `last_step`: codes up to that one are used."""
+    """An authenticator app. `sealed` is its secret, encrypted; codes up to `last_step` are used up."""
 
     sealed: str
     last_step: int
@@ -49,7 +49,7 @@ class Passkey:
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """What an account has besides its password."""
+    """The second factors of an account."""
 
     totp: Totp | None
     passkeys: tuple[Passkey, ...]
@@ -57,26 +57,26 @@ class Factors:
 
     @property
     def any(self) -> bool:
-        """Whether signing in asks for one. Recovery codes alone are none."""
+        """True if signing in requires a second factor. Recovery codes alone do not count."""
         return self.totp is not None or bool(self.passkeys)
 
 
 def new_recovery_code(choose: Callable[[str], str]) -> str:
-    """Return a recovery code, 79 bits: "abcd-efgh-jkmn-pqrs". `choose` picks a letter of a text by chance."""
+    """Return a recovery code of 79 bits: "abcd-efgh-jkmn-pqrs". `choose` returns a random letter of a text."""
     groups = ("".join(choose(_ALPHABET) for _ in range(_GROUP)) for _ in range(_GROUPS))
     return "-".join(groups)
 
 
 def recovery_hash(code: str) -> bytes | None:
-    """What is stored of a recovery code, however it is typed; None for what cannot be one."""
+    """Return the hash to store of a recovery code, however it is typed; None if it cannot be a recovery code."""
     letters = "".join(character for character in code.lower() if character.isalnum())
     return hashlib.sha256(letters.encode()).digest() if len(letters) == _GROUPS * _GROUP else None
 
 
 def totp_offer(secret: bytes, account_id: int, name: str, issuer: str, token: str = "") -> list[str] | None:
-    """[token, secret in base32, QR code as SVG] of a new app, or of the one that `token` offered.
+    """Return [token, secret in base32, QR code as SVG] of a new app, or of the one that `token` offered.
 
-    None when `token` is too old or another account's. `secret`: the instance's.
+    Return None when `token` is too old or of another account. `secret`: the instance's.
     """
     import pyotp
     import segno
@@ -91,7 +91,9 @@ def totp_offer(secret: bytes, account_id: int, name: str, issuer: str, token: st
 
 
 def totp_accept(secret: bytes, account_id: int, token: str, code: str, at_s: int) -> list[Any] | None:
-    """[sealed secret, step] when `code` is the offered app's now; [] for a wrong code, None for an offer too old."""
+    """Return [sealed secret, step] if `code` is the offered app's; [] for a wrong code,
+    None for an expired offer.
+    """
     shared = _offered(secret, account_id, token)
     if shared is None:
         return None
@@ -100,13 +102,13 @@ def totp_accept(secret: bytes, account_id: int, token: str, code: str, at_s: int
 
 
 def totp_step(secret: bytes, sealed: str, code: str, at_s: int) -> int | None:
-    """The step whose code it is, or None. The caller refuses steps that were used (RFC 6238 §5.2)."""
+    """Return the step that the code belongs to, or None. The caller refuses used steps (RFC 6238 §5.2)."""
     shared = _opened(secret, sealed)
     return None if shared is None else _step(shared, code, at_s)
 
 
 def passkey_accept(credential: str, challenge: bytes, host: str, origin: str) -> list[Any] | None:
-    """[credential id, public key, count] of a new passkey; None when the answer is not right."""
+    """Return [credential id, public key, count] of a new passkey; None if the response is invalid."""
     from webauthn import verify_registration_response
     from webauthn.helpers.exceptions import WebAuthnException
 
@@ -125,7 +127,7 @@ def passkey_accept(credential: str, challenge: bytes, host: str, origin: str) ->
 def passkey_count(
     credential: str, challenge: bytes, host: str, origin: str, public_key: bytes, sign_count: int
 ) -> int | None:
-    """The passkey's new count when it signed `challenge`, otherwise None."""
+    """Return the passkey's new count if it signed `challenge`, otherwise None."""
     from webauthn import verify_authentication_response
     from webauthn.helpers.exceptions import WebAuthnException
 

@@ -1,7 +1,7 @@
-"""Text as people write it: what it links to, how long it counts, and its HTML.
+"""Text of posts and profiles: its links, its counted length, and its HTML.
 
-The HTML is made from plain text with everything escaped, so nothing of what was written can become markup.
-Classes and attributes are those that Mastodon's apps look for.
+The HTML is built from plain text with everything escaped, so that a text cannot contain markup. Classes and
+attributes are those that Mastodon's apps look for.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from stormpetrel.model.characters import WITHIN_WORD, WORD, pattern
 from stormpetrel.model.post import Mention
 
 LINK_CHARACTERS = 23
-"""What a link counts, however long it is (Mastodon's rule; apps count the same way)."""
+"""The counted length of a link, however long it is (Mastodon's rule; apps count the same way)."""
 LINK_SHOWN_CHARACTERS = 30
 
-# Usernames are ASCII: a letter of another script ends one, as where no space is put between words.
+# Usernames are ASCII: a letter of another script ends one, as in scripts without spaces between words.
 _LABEL = r"[\p{L}\p{M}\p{N}-]++"
 _DOMAIN = (
     rf"@(?:{_LABEL}\.(?=[\p{{L}}\p{{N}}]))*+"
@@ -37,7 +37,7 @@ _TAG = (
 _BEGINNINGS = pattern(f"{ADDRESS_START}|{_MENTION}|{_TAG}")
 _LETTER = pattern(r"\p{L}")
 _BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
-# Joiners say nothing after letters of these scripts: a tag that has them is the tag without.
+# Joiners have no meaning after letters of these scripts: a tag is the same with and without them.
 _IDLE_JOINERS = pattern(
     r"(?<=^|[\p{Latin}\p{Greek}\p{Cyrillic}\p{Armenian}\p{Georgian}\p{Hebrew}\p{Han}\p{Hiragana}\p{Katakana}"
     r"\p{Hangul}\p{N}\p{P}])[\u200c\u200d]++"
@@ -48,7 +48,10 @@ MAX_TAG_CHARACTERS = 100
 
 
 class Part(NamedTuple):
-    """What has a meaning in a text. `kind`: link, mention (`word` names, `domain` of @name@domain) or tag."""
+    """A link, mention or tag in a text, by `kind`.
+
+    Of a mention `word` is the name, `domain` that of @name@domain.
+    """
 
     kind: str
     start: int
@@ -58,10 +61,10 @@ class Part(NamedTuple):
 
 
 def clean(text: str) -> str:
-    """Return the text as it is stored: line ends as \\n, no control characters, no space at either end, and of more
-    than MOST_MARKS marks in a row the first.
+    """Return the text as it is stored.
 
-    Changes of direction end with their line; a text that shows nothing is "".
+    Line ends are \\n; control characters, spaces at either end, and marks beyond MOST_MARKS in a row are
+    dropped. Changes of direction end with their line. A text that displays nothing becomes "".
     """
     text = characters.printable(text.replace("\r\n", "\n").replace("\r", "\n"))
     if characters.is_blank(text):
@@ -70,12 +73,12 @@ def clean(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """`clean` text without line ends: names, content warnings."""
+    """Return the `clean` text without line ends, for names and content warnings."""
     return " ".join(clean(text).split())
 
 
 def parts(text: str) -> Iterator[Part]:
-    """Give the links, mentions and hashtags of a text in order."""
+    """Yield the links, mentions and hashtags of a text in order."""
     if "@" not in text and "#" not in text and "://" not in text and "＃" not in text:
         return
     place = 0
@@ -92,7 +95,7 @@ def parts(text: str) -> Iterator[Part]:
 
 
 def count_characters(text: str) -> int:
-    """Return the length that limits are about: grapheme clusters; a link counts 23, a mention its local part."""
+    """Return the length that limits apply to: grapheme clusters; a link counts 23, a mention its local part."""
     place = 0
     rest: list[str] = []
     for part in parts(text):
@@ -108,12 +111,13 @@ def count_characters(text: str) -> int:
 
 
 def is_too_long(text: str, most: int) -> bool:
-    """Return whether a text counts more than so many characters, or has more bytes than those may take."""
+    """Return True if a text counts more than `most` characters, or has more bytes than they may take."""
     return characters.is_too_large(text, most) or count_characters(text) > most
 
 
 def tag_key(word: str) -> str:
-    """Return the folded form under which a tag is found: #Café and #café are one. The key of a key is itself.
+    """Return the folded form by which a tag is looked up: #Café and #café are one.
+    The key of a key is itself.
 
     Joiners stay where they are part of a word's spelling (Persian, Sinhala).
     """
@@ -124,7 +128,7 @@ def tag_key(word: str) -> str:
 
 
 def tags_in(text: str) -> tuple[tuple[str, str], ...]:
-    """(key, as written) of each hashtag in order, without repetition."""
+    """Return (key, as written) of each hashtag in order, without duplicates."""
     found: dict[str, str] = {}
     for part in parts(text):
         if part.kind == "tag":
@@ -133,7 +137,7 @@ def tags_in(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def mentions_in(text: str, *, domain: str = "") -> tuple[str, ...]:
-    """Usernames that are addressed, lower-case, in order, without repetition; @name and @name@`domain`."""
+    """Return the mentioned usernames, lower-case, in order, without duplicates; @name and @name@`domain`."""
     found: dict[str, None] = {}
     for part in parts(text):
         if part.kind == "mention" and part.domain.lower() in ("", domain):
@@ -142,7 +146,9 @@ def mentions_in(text: str, *, domain: str = "") -> tuple[str, ...]:
 
 
 def render_html(text: str, *, mentions: Sequence[Mention], base_url: str) -> str:
-    """The HTML of a post: paragraphs, line breaks, links, hashtags, and those `mentions` that are named."""
+    """Return the HTML of a post: paragraphs, line breaks, links, hashtags, and
+    mentions that are in `mentions`.
+    """
     if not text:
         return ""
     by_name = {mention.username.lower(): mention.username for mention in mentions}
@@ -170,12 +176,12 @@ def render_html(text: str, *, mentions: Sequence[Mention], base_url: str) -> str
 
 
 def render_note(text: str, *, base_url: str, named: Sequence[str] = ()) -> str:
-    """The HTML of a profile's text, like a post's; `named`: usernames that are links where the text mentions them."""
+    """Return the HTML of a profile's text, like a post's; mentions of the usernames `named` become links."""
     return render_html(text, mentions=[Mention(0, username) for username in named], base_url=base_url)
 
 
 def render_field(value: str, *, base_url: str, named: Sequence[str] = ()) -> str:
-    """The HTML of a profile field's value: a link, or text in one line; `named` as for `render_note`."""
+    """Return the HTML of a profile field's value: a link, or text in one line; `named` as for `render_note`."""
     if next(((part.kind, part.start, part.end) for part in parts(value)), None) == ("link", 0, len(value)):
         return _link(value).replace('rel="nofollow noopener"', 'rel="me nofollow noopener"')
     return (
@@ -184,7 +190,7 @@ def render_field(value: str, *, base_url: str, named: Sequence[str] = ()) -> str
 
 
 def excerpt(text: str, characters_most: int) -> str:
-    """At most so many characters in one line, cut at a word, with … where something was cut."""
+    """Return at most `characters_most` characters in one line, cut at a word, with … if the text was cut."""
     line = " ".join(characters.undirected(text).split())
     if len(line) <= characters_most:
         return line

@@ -1,4 +1,4 @@
-"""Which posts belong in a home timeline or a list: pure rules, used by the query, the list in memory and streams."""
+"""Which posts belong in a home timeline or a list: pure rules, for queries, cached lists and streams."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from stormpetrel.model.lists import Audience, RepliesPolicy
 from stormpetrel.model.post import Visibility
 
 GONE = -1
-"""In place of an account's id: it is not there for others."""
+"""Replaces the id of an account that others cannot see."""
 NEVER_MS = MAX_ID
 REPEAT_ENTRIES = 40
-"""A boost is left out of home when its post stands among so many entries before it (Mastodon's figure)."""
+"""Home leaves out a boost if its post is shown by one of this many entries before it (Mastodon's figure)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What must be known of a post to say whether it belongs in somebody's home. 0: there is none.
+    """The facts that decide whether a post belongs in a reader's home. 0: none.
 
-    A reply stays one when what it answers is deleted: `in_reply_to_account_id` outlives it. `boost_author_id`
-    is GONE for a boost of somebody who is suspended. `has_followed_tag`: one that this reader follows.
-    `author_silenced`: by moderators; only followers meet the author's posts.
+    `in_reply_to_account_id` stays set after the post replied to is deleted. `boost_author_id` is GONE for a
+    boost of a suspended account's post. `has_followed_tag`: a tag that this reader follows.
+    `author_silenced`: by moderators; only followers see the author's posts.
     """
 
     post_id: int
@@ -38,17 +38,18 @@ class Item:
 
     @property
     def shown_id(self) -> int:
-        """The post that the reader sees: of a boost the boosted one."""
+        """The post that the reader sees: for a boost, the boosted one."""
         return self.boost_of_id or self.post_id
 
 
 @dataclass(frozen=True, slots=True)
 class Taste:
-    """A reader's view: whom they follow (id → boosts wanted), and who is hidden from them.
+    """A reader's view: the accounts they follow (id → True if boosts are shown), and the
+    accounts hidden from them.
 
-    `until_ms`: then the first mute ends, and the view is no longer right. `apart`: members of exclusive lists,
-    who are kept out of home. `languages`: of whom only these languages are wanted. `tags`: followed hashtags,
-    key → id.
+    `until_ms`: when the first mute ends, which makes the view outdated. `apart`: members of exclusive lists,
+    who are left out of home. `languages`: for accounts followed in certain languages only, these languages.
+    `tags`: followed hashtags, key → id.
     """
 
     reader_id: int
@@ -60,14 +61,14 @@ class Taste:
     tags: dict[str, int] = field(default_factory=dict)
 
     def takes(self, item: Item) -> bool:
-        """Whether the post belongs in the reader's home timeline."""
+        """Return True if the post belongs in the reader's home timeline."""
         if item.boost_author_id == GONE:
             return False
         if item.author_id == self.reader_id:
             return True
         if item.author_id in self.hidden:
             return False
-        # Public posts with a followed hashtag, whoever they answer; no boosts (Mastodon's rule).
+        # Public posts with a followed hashtag, even replies to any account; no boosts (Mastodon's rule).
         if (
             item.has_followed_tag
             and item.visibility == Visibility.PUBLIC
@@ -78,7 +79,7 @@ class Taste:
         return item.author_id not in self.apart and self.takes_of_followed(item)
 
     def takes_of_followed(self, item: Item) -> bool:
-        """Whether the reader wants the post because of who wrote it, exclusive lists or not."""
+        """Return True if the reader follows the author and wants this post, apart from exclusive lists."""
         reader_id = self.reader_id
         if item.boost_author_id == GONE:
             return False
@@ -95,7 +96,7 @@ class Taste:
             wanted = self.languages.get(item.author_id)
             if wanted is not None and item.language not in wanted:
                 return False
-        # A reply to somebody whom the reader does not follow is half a conversation.
+        # A reply to an account that the reader does not follow shows only half of a conversation.
         answered = item.in_reply_to_account_id
         return (
             answered == 0
@@ -106,16 +107,19 @@ class Taste:
 
 
 def repeats(shown_ids: Sequence[int], at: int) -> bool:
-    """Return whether the entry at `at` shows a post that one of the REPEAT_ENTRIES entries before it shows.
+    """Return True if the entry at `at` shows a post that one of the REPEAT_ENTRIES entries before it shows.
 
-    `shown_ids`: what each entry of a home shows, oldest first. Entries that are left out count too, so that the
-    answer depends on these 40 alone, wherever a page begins (docs/decisions/0013-home-shows-a-post-once.md).
+    `shown_ids`: the shown post of each entry of a home, oldest first. Entries that are left out count too, so
+    that the result depends on these 40 alone, wherever a page begins
+    (docs/decisions/0013-home-shows-a-post-once.md).
     """
     return shown_ids[at] in shown_ids[max(0, at - REPEAT_ENTRIES) : at]
 
 
 def without_repeats(entries: Sequence[tuple[int, int]]) -> list[int]:
-    """Return the ids of the entries (id, id of the shown post) that are no repeats, oldest first as they came."""
+    """Return the ids of the entries (id, id of the shown post) that are not repeats, in the
+    same order, oldest first.
+    """
     shown_ids = [shown_id for _, shown_id in entries]
     return [
         post_id
@@ -125,7 +129,7 @@ def without_repeats(entries: Sequence[tuple[int, int]]) -> list[int]:
 
 
 def first_certain(entries: Sequence[tuple[int, int]]) -> int:
-    """Return from which entry on `without_repeats` is right though there are older entries than these."""
+    """Return the index from which `without_repeats` is right even if there are older entries than these."""
     for at in range(min(REPEAT_ENTRIES, len(entries)) - 1, -1, -1):
         if entries[at][0] != entries[at][1]:
             return at + 1
@@ -133,10 +137,10 @@ def first_certain(entries: Sequence[tuple[int, int]]) -> int:
 
 
 def list_takes(audience: Audience, taste: Taste, item: Item) -> bool:
-    """Whether the post belongs in the list; `taste` is its owner's.
+    """Return True if the post belongs in the list; `taste` is its owner's.
 
-    As in a home timeline without followed hashtags, by the list's members only, and of their replies to
-    others those that the list's policy lets in.
+    The rules are those of a home timeline without followed hashtags, for the list's members only; the list's
+    policy decides about their replies to others.
     """
     if item.author_id not in audience.member_ids or not taste.takes_of_followed(item):
         return False
@@ -153,7 +157,7 @@ def list_takes(audience: Audience, taste: Taste, item: Item) -> bool:
 
 
 def in_public(item: Item) -> bool:
-    """Whether the post belongs in the public timeline; storage/timelines.py asks the same of the tables."""
+    """Return True if the post belongs in the public timeline; storage/timelines.py has the same rule in SQL."""
     return (
         item.visibility == Visibility.PUBLIC
         and not item.boost_author_id
@@ -162,5 +166,5 @@ def in_public(item: Item) -> bool:
 
 
 def in_tags(item: Item) -> bool:
-    """Whether the post belongs in the timelines of its hashtags."""
+    """Return True if the post belongs in the timelines of its hashtags."""
     return item.visibility == Visibility.PUBLIC and not item.boost_author_id

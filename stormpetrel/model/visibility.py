@@ -1,4 +1,4 @@
-"""Who may see a post: the one rule, over the facts that decide it."""
+"""Who may see a post: the one rule, and the facts that it needs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from stormpetrel.model.post import Visibility
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A post and one reader. Without a reader everything that speaks of one is False.
+    """A post and one reader. Without a reader, all facts about the reader are False.
 
     `author_hidden`: the reader blocks or mutes the author; that does not make a post unreadable, but keeps it
-    out of lists. `post_hidden`: by moderators; `original_hidden`: what it boosts was, or is suspended's, or
-    of an author who blocks the reader.
+    out of lists. `post_hidden`: by moderators. `original_hidden`: the post that it boosts was hidden, or its
+    author is suspended or blocks the reader.
     """
 
     post_id: int
@@ -31,7 +31,7 @@ class Facts:
 
 
 def may_see(facts: Facts, *, reader_id: int | None) -> bool:
-    """Whether the reader (None: a visitor) may see the post."""
+    """Return True if the reader (None: a visitor) may see the post."""
     if not facts.author_active:
         return False
     if facts.original_hidden:
@@ -50,9 +50,10 @@ def may_see(facts: Facts, *, reader_id: int | None) -> bool:
 
 
 def may_list(facts: Facts, *, reader_id: int | None) -> bool:
-    """Whether the post may stand beside others that the reader looks at, such as in a thread.
+    """Return True if the post may appear in lists for the reader, such as a thread.
 
-    Not by whom the reader blocks or mutes, nor by a silenced account that the reader does not follow.
+    Exclude posts of accounts that the reader blocks or mutes, and of silenced accounts that
+    the reader does not follow.
     """
     if facts.author_id == reader_id:
         return True

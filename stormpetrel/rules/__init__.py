@@ -1,1 +1,1 @@
-"""Verbs: who may do what, and what follows. Each takes a connection; api, web and sms call these."""
+"""The rules: who may do what, and what follows. Each takes a connection; api, web and sms call them."""

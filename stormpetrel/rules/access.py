@@ -1,7 +1,7 @@
-"""Who a credential speaks for, and how credentials begin and end: tokens of apps, sessions of browsers.
+"""Credentials: which account a credential speaks for, and how app tokens and browser sessions begin and end.
 
-Secrets never come in here, only their hashes: what is random is made where it is handed out.
-Applications and the consent that leads to a token are in rules/applications.py.
+This module sees hashes only, never secrets: the caller that hands out a random secret creates it.
+Applications, and the consent that leads to a token, are in rules/applications.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 
 UNCONFIRMED = "Your login is missing a confirmed e-mail address"
-"""Mastodon's words, which apps show."""
+"""Mastodon's wording, which apps show."""
 
 TOO_MANY_WAYS_IN = (
     "Many browsers and apps signed in to this account just now. Please try again in a few minutes"
@@ -32,24 +32,24 @@ SESSION_AGE_S = 30 * 86_400
 """A browser stays signed in for this long."""
 
 COMMAND_LINE_CLIENT_ID = "command-line"
-"""The built-in application of tokens that an operator made with `stormpetrel token`."""
+"""The built-in application of the tokens that an operator creates with `stormpetrel token`."""
 
 
 @hot
 def access_by_token(connection: Connection, *, token_hash: bytes) -> Access | None:
-    """What the token with this hash allows, or None.
+    """Return what the token with this hash allows, or None.
 
-    None also when its account is suspended or waits for approval. `account_id` is None for an application's
-    own token.
+    Also return None while its account is suspended or waits for approval. `account_id` is None for an
+    application's own token.
     """
     return stored.access_by_token_hash(connection, token_hash=token_hash)
 
 
 @hot
 def access_by_session(connection: Connection, *, session_id: int, now_ms: int) -> Access | None:
-    """What a signed-in browser may do (every scope), or None when its session has ended.
+    """Return what a signed-in browser may do (every scope), or None when its session has ended.
 
-    A session older than SESSION_AGE_S has ended. None also when its account is suspended.
+    A session older than SESSION_AGE_S has ended. Also return None while its account is suspended.
     """
     if time_ms(session_id) + SESSION_AGE_S * 1000 <= now_ms:
         return None
@@ -65,11 +65,13 @@ def create_token(
     token_hash: bytes,
     now_ms: int,
 ) -> int:
-    """A new token's id. `application_id` None: the built-in application of the command line.
+    """Store a new token and return its id.
 
-    `account_id` None: the application's own token, for client credentials. Raises Forbidden when the account
-    does not exist, is suspended or waits for approval; one that is not confirmed yet may have a token, which
-    opens little until then (http/application.py). `scopes` must have been parsed (model/access.py).
+    `application_id` None: the built-in application of the command line. `account_id` None: the application's
+    own token, for client credentials. `scopes` must have been parsed (model/access.py).
+
+    Raise Forbidden when the account does not exist, is suspended or waits for approval. An unconfirmed
+    account may have a token, which allows little until it is confirmed (http/application.py).
     """
     if account_id is not None:
         _require_active(connection, account_id=account_id, also_unconfirmed=True)
@@ -89,10 +91,10 @@ def create_token(
 
 
 def revoke_token(connection: Connection, *, application_id: int, token_hash: bytes, network: int) -> None:
-    """Ends a token of this application; one that does not exist has ended already (RFC 7009 §2.2).
+    """End a token of this application; a token that does not exist has ended already (RFC 7009 §2.2).
 
-    An application's own token is given back to the quota of `network`: it takes no room any more. The watch makes
-    and ends one every few seconds. Raises Forbidden when it belongs to another application.
+    Give an application's own token back to the quota of `network`, because it no longer takes space: the
+    watch creates and ends one every few seconds. Raise Forbidden for a token of another application.
     """
     owner = stored.token_owner(connection, token_hash=token_hash)
     if owner is None:
@@ -114,15 +116,15 @@ def start_session(
     browser: str = "",
     network: int = 0,
 ) -> int:
-    """A new session's id: after a password was right, or a sign-up.
+    """Start a session, after a correct password or a sign-up, and return its id.
 
-    `instead_of`: the session that this browser had before, which ends; `browser`: what to call it;
-    `network`: where it begins (model/quota.py). Raises Forbidden when the account is
-    suspended or waits for approval, TooMany where the account is young.
+    `instead_of`: this browser's previous session, which ends. `browser`: its display name. `network`: the
+    network that the request came from (model/quota.py). Raise Forbidden unless the account is active, TooMany
+    when it is young and has used up its quota.
     """
     _require_active(connection, account_id=account_id)
     quotas.require_young(connection, YOUNG_WAYS_IN, account_id, now_ms=now_ms, text=TOO_MANY_WAYS_IN)
-    # Nobody asks for sessions that are too old: they are cleared away here, in the order of their key.
+    # Expired sessions are never looked up. Delete them here, in the order of their key.
     stored.delete_sessions_before(connection, before_id=first_id_at(now_ms - SESSION_AGE_S * 1000))
     if instead_of is not None:
         end_session(connection, session_id=instead_of)
@@ -139,7 +141,7 @@ def start_session(
 
 
 def end_session(connection: Connection, *, session_id: int) -> None:
-    """Signs one browser out."""
+    """Sign one browser out."""
     account_id = stored.session_owner(connection, session_id=session_id)
     if account_id is not None:
         stored.delete_session(connection, session_id=session_id)
@@ -152,7 +154,7 @@ MAX_LISTED = 200
 def ways_in(
     connection: Connection, *, account_id: int, now_ms: int
 ) -> tuple[list[SignedIn], list[Authorised]]:
-    """Browsers and applications that are in the account now, newest first, MAX_LISTED of each."""
+    """Return the browsers and apps that are signed in to the account, newest first, MAX_LISTED of each."""
     return (
         stored.sessions_of(
             connection,
@@ -165,29 +167,29 @@ def ways_in(
 
 
 def end_own_session(connection: Connection, *, account_id: int, session_id: int) -> None:
-    """Signs one of the owner's browsers out. Raises NotFound for anybody else's."""
+    """Sign out one of the account's own browsers. Raise NotFound for a session of another account."""
     if stored.session_owner(connection, session_id=session_id) != account_id:
         raise NotFound
     end_session(connection, session_id=session_id)
 
 
 def revoke_app(connection: Connection, *, account_id: int, application_id: int) -> None:
-    """The application has no access to the account any more. Raises NotFound when it has none."""
+    """End the application's access to the account. Raise NotFound when it has none."""
     if not stored.delete_tokens_of_app(connection, account_id=account_id, application_id=application_id):
         raise NotFound
-    # What it was consented to and has not fetched yet goes too, with others' of this moment.
+    # Unused codes of this application end too, together with the account's other unused codes.
     delete_codes_of(connection, account_id=account_id)
     connection.tell(AccessChanged(account_id=account_id))
 
 
 def end_sessions(connection: Connection, *, account_id: int) -> None:
-    """Signs every browser of the account out; its apps stay."""
+    """Sign out every browser of the account; its apps stay signed in."""
     stored.delete_sessions_of(connection, account_id=account_id)
     connection.tell(AccessChanged(account_id=account_id))
 
 
 def revoke_all(connection: Connection, *, account_id: int) -> None:
-    """Ends every session, token and unused code of the account: browsers and apps have to sign in again."""
+    """End every session, token and unused code of the account: browsers and apps have to sign in again."""
     stored.delete_sessions_of(connection, account_id=account_id)
     stored.delete_tokens_of(connection, account_id=account_id)
     delete_codes_of(connection, account_id=account_id)
@@ -207,8 +209,10 @@ def _require_active(connection: Connection, *, account_id: int, also_unconfirmed
 
 
 def _command_line_application(connection: Connection, *, now_ms: int) -> int:
-    """The id of the built-in application, made on first use. No secret hashes to nothing, so nobody can
-    sign in as it, and it has no address that a browser could be sent to."""
+    """Return the id of the built-in application; create it on first use.
+
+    No secret has an empty hash, so no client can authenticate as it, and it has no redirect address.
+    """
     found = application_by_client_id(connection, client_id=COMMAND_LINE_CLIENT_ID)
     if found is None:
         application = Application(

@@ -1,4 +1,4 @@
-"""Accounts: who there is, signing up, and what its owner or an admin may change."""
+"""Accounts: look-up, sign-up, and the changes that an owner or an admin may make."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ MAX_REASON = 1000
 
 @hot
 def account(connection: Connection, *, account_id: int) -> Account:
-    """The account. Raises NotFound for one that is not there for others: none, pending, suspended."""
+    """Return the account. Raise NotFound unless others can see it: it exists and is active."""
     found = stored.account(connection, account_id=account_id)
     if found is None or found.state is not AccountState.ACTIVE:
         raise NotFound
@@ -59,7 +59,7 @@ def account(connection: Connection, *, account_id: int) -> Account:
 
 @hot
 def account_named(connection: Connection, *, username: str) -> Account:
-    """The account of that name, upper or lower case. Raises NotFound as `account` does."""
+    """Return the account with that name, in upper or lower case. Raise NotFound as `account` does."""
     found = None if username_problem(username) else stored.account_named(connection, username=username)
     if found is None or found.state is not AccountState.ACTIVE:
         raise NotFound
@@ -68,26 +68,26 @@ def account_named(connection: Connection, *, username: str) -> Account:
 
 @hot
 def accounts(connection: Connection, *, account_ids: Sequence[int]) -> list[Account]:
-    """Those of the accounts that are there for others, in the order given."""
+    """Return those of the accounts that others can see, in the given order."""
     found = stored.accounts(connection, account_ids=account_ids)
     known = (found.get(account_id) for account_id in dict.fromkeys(account_ids))
     return [one for one in known if one is not None and one.state is AccountState.ACTIVE]
 
 
 def names(connection: Connection, *, account_ids: Sequence[int]) -> dict[int, str]:
-    """Usernames by id, of accounts in whatever state: for moderators and operators."""
+    """Return usernames by id, of accounts in any state: for moderators and operators."""
     found = stored.accounts(connection, account_ids=list(dict.fromkeys(account_ids)))
     return {account_id: one.username for account_id, one in found.items()}
 
 
 def directory(connection: Connection, *, limit: int, offset: int = 0) -> list[Account]:
-    """Accounts that want to be found, who posted last first."""
+    """Return the accounts that opted in to being found, by the day of their last post, latest first."""
     return stored.directory(connection, limit=limit, offset=offset)
 
 
 @hot
 def user(connection: Connection, *, account_id: int) -> User:
-    """The private side of an account, whatever its state. Raises NotFound when there is none."""
+    """Return the private side of an account in any state. Raise NotFound when there is none."""
     found = stored.user(connection, account_id=account_id)
     if found is None:
         raise NotFound
@@ -95,19 +95,19 @@ def user(connection: Connection, *, account_id: int) -> User:
 
 
 def known_user(connection: Connection, *, account_id: int) -> User | None:
-    """The private side of an account, whatever its state, or None."""
+    """Return the private side of an account in any state, or None."""
     return stored.user(connection, account_id=account_id)
 
 
 @hot
 def user_by_email(connection: Connection, *, email: str) -> User | None:
-    """The user with that e-mail address, or None."""
+    """Return the user with that e-mail address, or None."""
     return stored.user_by_email(connection, email=clean_address(email))
 
 
 @hot
 def user_by_login(connection: Connection, *, login: str) -> User | None:
-    """The user who signs in with that: an e-mail address or a username. None when there is none."""
+    """Return the user whose e-mail address or username `login` is, or None."""
     login = texts.one_line(login)
     if "@" in login.removeprefix("@"):
         return user_by_email(connection, email=login)
@@ -116,7 +116,7 @@ def user_by_login(connection: Connection, *, login: str) -> User | None:
 
 
 MAX_NAMED = 20
-"""A profile's first mentions are links, as many."""
+"""Number of mentions of a profile that become links: the first ones."""
 TOO_MANY_SIGN_UPS = "Many people have signed up from this network just now. Please try again in a few minutes"
 
 
@@ -135,13 +135,15 @@ def sign_up(
     confirmation: NewLink | None = None,
     network: int | None = None,
 ) -> Account:
-    """A new account with its user; waits for approval where `registration` is "approval".
+    """Create an account with its user. It waits for approval when `registration` is "approval".
 
-    `confirmation`: the link that is sent, and must be followed first; approval comes after that.
-    `by_operator`: from the command line; then `registration` does not count and reserved names are free. `network`:
-    whose quota it takes (model/quota.py: slot). Raises Forbidden when sign-up is closed, Invalid with `fields` for
-    what is wrong or taken, TooMany. With `confirmation` an address in use is no error, so that sign-up does not tell
-    who has an account: its owner gets a mail, and the account made can never be confirmed.
+    `confirmation`: the link to send; its owner must follow it before approval. `by_operator`: from the
+    command line, which ignores `registration` and may use reserved names. `network`: whose quota the sign-up
+    counts against (model/quota.py: slot).
+
+    Raise Forbidden when sign-up is closed, TooMany, or Invalid with `fields` for values that are wrong or
+    taken. With `confirmation` an address in use is no error, so that sign-up does not reveal which addresses
+    have an account: the owner of the address gets a mail, and the new account can never be confirmed.
     """
     if registration == "closed" and not by_operator:
         raise Forbidden("This place takes no new members at the moment")
@@ -201,7 +203,7 @@ def sign_up(
 
 
 def _domain_is_blocked(connection: Connection, email: str) -> bool:
-    """Whether the address is at a blocked domain, or below one."""
+    """Return True if the address is at a blocked domain or a subdomain of one."""
     parts = email.rpartition("@")[2].lower().split(".")
     return stored_instance.is_blocked(
         connection, domains=[".".join(parts[start:]) for start in range(len(parts))]
@@ -209,26 +211,26 @@ def _domain_is_blocked(connection: Connection, email: str) -> bool:
 
 
 def invalid_fields(wrong: dict[str, str]) -> Invalid:
-    """The error for several fields at once: "Validation failed: Username is too long, E-mail can't be blank"."""
+    """Return the error for several fields: "Validation failed: Username is too long, E-mail can't be blank"."""
     names = {"email": "E-mail"}
     said = ", ".join(f"{names.get(name, name.capitalize())} {what}" for name, what in wrong.items())
     return Invalid(f"Validation failed: {said}", fields=wrong)
 
 
 def require_admin(connection: Connection, *, account_id: int) -> None:
-    """Raises Forbidden unless the account is an admin's."""
+    """Raise Forbidden unless the account is an admin's."""
     found = stored.user(connection, account_id=account_id)
     if found is None or found.role is not Role.ADMIN or found.state is not AccountState.ACTIVE:
         raise Forbidden("This page is for admins")
 
 
 def pending_users(connection: Connection, *, limit: int) -> list[User]:
-    """Users who wait for approval, oldest first."""
+    """Return users who wait for approval, oldest first."""
     return stored.users(connection, state=AccountState.PENDING, limit=limit)
 
 
 def users(connection: Connection, *, limit: int) -> list[User]:
-    """All users, oldest first."""
+    """Return all users, oldest first."""
     return stored.users(connection, state=None, limit=limit)
 
 
@@ -242,14 +244,14 @@ def _in_state(connection: Connection, account_id: int, wanted: AccountState, oth
 
 
 def approve(connection: Connection, *, account_id: int) -> None:
-    """Lets in somebody who waits. Raises Invalid for anybody else."""
+    """Approve an account that waits for approval. Raise Invalid for any other."""
     _in_state(connection, account_id, AccountState.PENDING, "is not waiting for approval")
     stored.set_state(connection, account_id=account_id, state=AccountState.ACTIVE)
     connection.tell(AccountChanged(account_id))
 
 
 def reject(connection: Connection, *, account_id: int) -> None:
-    """Turns away somebody who waits: the account is deleted. Raises Invalid for anybody else."""
+    """Delete an account that waits for approval. Raise Invalid for any other."""
     _in_state(connection, account_id, AccountState.PENDING, "is not waiting for approval")
     stored.delete_account(connection, account_id=account_id)
     connection.tell(AccountChanged(account_id, hidden=True))
@@ -257,9 +259,9 @@ def reject(connection: Connection, *, account_id: int) -> None:
 
 
 def suspend(connection: Connection, *, account_id: int) -> None:
-    """Hides an account everywhere and shuts it out at once. Raises Invalid when it is suspended already.
+    """Hide an account everywhere and sign it out at once. Raise Invalid when it is suspended already.
 
-    Who may is decided in rules/moderation.py, which doors call.
+    rules/moderation.py, which the doors call, decides who may suspend.
     """
     found = stored.account(connection, account_id=account_id)
     if found is None or found.state is AccountState.DELETED:
@@ -268,13 +270,13 @@ def suspend(connection: Connection, *, account_id: int) -> None:
         raise Invalid(f"@{found.username} is suspended already")
     stored.set_state(connection, account_id=account_id, state=AccountState.SUSPENDED)
     take_back_counts(connection, account_id=account_id)
-    # Not only for now: whoever comes back later signs in again.
+    # Revoke credentials for good: after `unsuspend` the owner has to sign in again.
     access.revoke_all(connection, account_id=account_id)
     connection.tell(AccountChanged(account_id, hidden=True))
 
 
 def unsuspend(connection: Connection, *, account_id: int) -> None:
-    """Brings a suspended account back. Raises Invalid for any other."""
+    """Restore a suspended account. Raise Invalid for any other."""
     _in_state(connection, account_id, AccountState.SUSPENDED, "is not suspended")
     stored.set_state(connection, account_id=account_id, state=AccountState.ACTIVE)
     give_back_counts(connection, account_id=account_id)
@@ -285,7 +287,10 @@ def unsuspend(connection: Connection, *, account_id: int) -> None:
 def update_profile(
     connection: Connection, *, account_id: int, change: ProfileChange, now_ms: int, domain: str = ""
 ) -> Account:
-    """Changes the owner's own profile; None leaves a value. `domain`: this place's. Raises Invalid with `fields`."""
+    """Change the owner's own profile; None leaves a value. `domain`: the instance's.
+
+    Raise Invalid with `fields`.
+    """
     old = account(connection, account_id=account_id)
     cleaned = _cleaned(change)
     stored.update_profile(
@@ -293,14 +298,14 @@ def update_profile(
     )
     connection.tell(AccountChanged(account_id))
     if old.locked and cleaned.locked is False:
-        # A profile that is not locked any more keeps nobody waiting at the door.
+        # Unlocking a profile accepts all pending follow requests.
         for follower_id in stored_relationships.requester_ids(connection, account_id=account_id):
             accept_follow(connection, account_id=account_id, follower_id=follower_id, now_ms=now_ms)
     return account(connection, account_id=account_id)
 
 
 def _named(connection: Connection, old: Account, change: ProfileChange, *, domain: str) -> list[str]:
-    """Return the usernames that note and fields mention afterwards, of accounts that there are."""
+    """Return the existing usernames that note and fields mention after the change."""
     note = old.note if change.note is None else change.note
     fields = old.fields if change.fields is None else change.fields
     names = texts.mentions_in("\n".join([note, *(field.value for field in fields)]), domain=domain)
@@ -356,12 +361,12 @@ def _cleaned(change: ProfileChange) -> ProfileChange:
 
 
 def renew_hash(connection: Connection, *, account_id: int, old: str, new: str) -> None:
-    """Replaces the hash of a password that stays the same, unless it was changed meanwhile."""
+    """Replace the hash of an unchanged password, unless the password was changed in the meantime."""
     found = stored.user(connection, account_id=account_id)
     if found is not None and found.password_hash == old:
         stored.set_password(connection, account_id=account_id, password_hash=new)
 
 
 def set_password(connection: Connection, *, account_id: int, password_hash: str) -> None:
-    """Replaces the password. The caller ends the other sessions (rules.access)."""
+    """Replace the password. The caller ends the other sessions (rules.access)."""
     stored.set_password(connection, account_id=account_id, password_hash=password_hash)

@@ -1,7 +1,8 @@
-"""OAuth applications: how one registers, what it may ask a person for, and how consent becomes a token.
+"""OAuth applications: registration, the scopes an application may ask for, and the way
+from consent to a token.
 
-Authorization code with PKCE (S256 only) and client credentials; RFC 6749, 7636, 8252, 9700. Secrets come in
-only where they are checked; everything that is kept is a hash.
+Authorization code with PKCE (S256 only) and client credentials; RFC 6749, 7636, 8252, 9700. Secrets are seen
+here only to be checked; only hashes are stored.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ from stormpetrel.storage.hot import hot
 
 MAX_NAME = 60
 MAX_URL = 2000
-"""Both as Mastodon has them."""
+"""Both are Mastodon's limits."""
 MAX_REDIRECT_URIS = 20
 MAX_REDIRECT_CHARACTERS = 4000
-"""All together: twenty of the longest took 40 KB of the store."""
+"""All addresses together: twenty of the longest would take 40 KB in the store."""
 TOO_MANY_APPS = "Many applications were registered from this network just now. Please try again in a minute"
 TOO_MANY_APP_TOKENS = (
     "Applications asked for many tokens from this network just now. Please try again in a minute"
@@ -44,13 +45,13 @@ TOO_MANY_APP_TOKENS = (
 CODE_AGE_S = 600
 """RFC 6749 §4.1.2: ten minutes at most."""
 SPENT_AGE_S = 3600
-"""How long the store remembers which token a code gave."""
+"""How long the store remembers which token a code was exchanged for."""
 
 REFUSED_SCHEMES = frozenset(
     "about blob chrome data file filesystem ftp intent jar javascript mailto resource sms tel urn vbscript "
     "view-source ws wss".split()
 )
-"""What a browser would run, open or show by itself, rather than hand to an app."""
+"""Schemes that a browser would run, open or show itself instead of handing them to an app."""
 
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):([!#$%&'()*+,./:;=?@A-Za-z0-9\[\]_~-]+)\Z")
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
@@ -58,7 +59,7 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}\Z")
 
 
 class OAuthRefusal(Refusal):
-    """A refusal in OAuth's words: `error` is the code that RFC 6749 §4.1.2.1 and §5.2 name."""
+    """A refusal in OAuth's terms: `error` is one of the codes of RFC 6749 §4.1.2.1 and §5.2."""
 
     def __init__(self, error: str, safe_text: str, *, status: int = 400) -> None:
         super().__init__(safe_text)
@@ -68,7 +69,7 @@ class OAuthRefusal(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What an application asks a person for. `code_challenge` is empty without PKCE."""
+    """The access that an application asks a user for. `code_challenge` is empty without PKCE."""
 
     redirect_uri: str
     scopes: tuple[str, ...]
@@ -77,7 +78,7 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A new token: whose (None: the application's own), and for what."""
+    """A new token's account (None: the application's own token) and scopes."""
 
     account_id: int | None
     scopes: tuple[str, ...]
@@ -98,9 +99,10 @@ def register(
     now_ms: int,
     network: int | None = None,
 ) -> Application:
-    """The new application. Raises Invalid when a value cannot be taken; `fields` says which and why; TooMany.
+    """Store a new application and return it.
 
-    `scopes` as the app wrote them, separated by spaces; empty: the default, `read`.
+    `scopes` as the app wrote them, separated by spaces; empty: the default, `read`. Raise TooMany, or Invalid
+    for values that are not accepted: `fields` names them and gives the reasons.
     """
     name, website = name.strip(), website.strip()
     uris = tuple(dict.fromkeys(redirect_uris))
@@ -146,8 +148,8 @@ def _name_problem(name: str) -> str | None:
         return BLANK
     if len(name) > MAX_NAME:
         return too_long(MAX_NAME)
-    # The name is what people decide by on the consent page: nothing in it may hide or reorder its letters.
-    # (The zero-width joiner is what many emoji are made with.)
+    # Users decide by the name on the consent page, so nothing in it may hide or reorder its letters. (Many
+    # emoji need the zero-width joiner.)
     if not name.replace("\u200d", "").isprintable():
         return "must not contain invisible characters"
     return None
@@ -175,10 +177,10 @@ def _redirect_uris_problem(uris: tuple[str, ...]) -> str | None:
 
 
 def redirect_uri_problem(uri: str) -> str | None:
-    """What is wrong with an address that an app wants people sent back to, or None.
+    """Return why an app may not have this redirect address, or None if it may.
 
-    http, https, an app's private scheme (`com.app.x:/callback`), or out of band. ASCII only: everything else
-    has to be percent-encoded.
+    Allowed are http, https, an app's private scheme (`com.app.x:/callback`) and out of band. ASCII only:
+    other characters must be percent-encoded.
     """
     if uri == OUT_OF_BAND:
         return None
@@ -204,7 +206,7 @@ def redirect_uri_problem(uri: str) -> str | None:
 def _split(uri: str) -> SplitResult | None:
     try:
         url = urlsplit(uri)
-        # Reading the port is what finds a wrong one.
+        # Reading `port` raises ValueError for an invalid one.
         return url if url.port is None or url.port > 0 else None
     except ValueError:
         return None
@@ -215,7 +217,7 @@ def _split(uri: str) -> SplitResult | None:
 
 @hot
 def application(connection: Connection, *, application_id: int) -> Application:
-    """The application. Raises NotFound."""
+    """Return the application. Raise NotFound."""
     found = stored.application_by_id(connection, application_id=application_id)
     if found is None:
         raise NotFound
@@ -224,18 +226,18 @@ def application(connection: Connection, *, application_id: int) -> Application:
 
 @hot
 def application_by_client_id(connection: Connection, *, client_id: str) -> Application | None:
-    """The application that calls itself so, or None."""
-    # No store can hold this character, and PostgreSQL refuses to look for it.
+    """Return the application with this client id, or None."""
+    # No store can hold this character, and PostgreSQL rejects a query with it.
     return None if "\0" in client_id else stored.application_by_client_id(connection, client_id=client_id)
 
 
 def has_application_named(connection: Connection, *, name: str) -> bool:
-    """Whether any application calls itself exactly so; a name is nobody's alone."""
+    """Return True if any application has exactly this name. Names are not unique."""
     return "\0" not in name and stored.count_named(connection, name=name) > 0
 
 
 def authenticate(connection: Connection, *, client_id: str, client_secret: str) -> Application:
-    """The application, when its secret is right. Raises OAuthRefusal `invalid_client`, whatever was wrong."""
+    """Return the application if its secret is right. Raise OAuthRefusal `invalid_client`, whatever was wrong."""
     found = application_by_client_id(connection, client_id=client_id)
     kept = found.client_secret_hash if found is not None else b""
     if not hmac.compare_digest(kept, secret_hash(client_secret)) or found is None:
@@ -249,10 +251,10 @@ def authenticate(connection: Connection, *, client_id: str, client_secret: str) 
 
 
 def redirect_uri_fits(client: Application, uri: str) -> bool:
-    """Whether the application registered this address, letter by letter.
+    """Return True if the application registered exactly this address.
 
-    On loopback (http to 127.0.0.1 or [::1]) any port fits: a program on somebody's computer takes the one
-    that is free (RFC 8252 §7.3).
+    On loopback (http to 127.0.0.1 or [::1]) any port fits (RFC 8252 §7.3): a desktop program
+    uses whichever port is free.
     """
     if uri in client.redirect_uris:
         return True
@@ -275,8 +277,10 @@ def _loopback_without_port(uri: str) -> str | None:
 
 
 def scopes_for(client: Application, wanted: str) -> tuple[str, ...]:
-    """The scopes that `wanted` names (empty: `read`). Raises OAuthRefusal `invalid_scope` when one is unknown
-    or the application did not register for it."""
+    """Return the scopes that `wanted` names (empty: `read`).
+
+    Raise OAuthRefusal `invalid_scope` when one is unknown or the application did not register for it.
+    """
     scopes = parse_scopes(wanted if wanted.strip() else DEFAULT_SCOPES)
     if not scopes or not covers(client.scopes, scopes):
         raise OAuthRefusal("invalid_scope", "The requested scope is invalid, unknown, or malformed.")
@@ -292,15 +296,17 @@ def consent_wanted(
     code_challenge: str,
     code_challenge_method: str,
 ) -> Consent:
-    """What the application asks for. Raises OAuthRefusal, which the application is to be told.
+    """Return what the application asks for. Raise OAuthRefusal, which is sent to the application.
 
-    `redirect_uri` must fit already: when it does not, nobody may be sent there, not even with an error.
+    The caller must have checked `redirect_uri`: a browser must never be sent to an address that does not
+    fit, not even with an error.
     """
     if response_type != "code":
         raise OAuthRefusal(
             "unsupported_response_type", "The authorization server does not support this response type."
         )
-    # Without a method RFC 7636 means `plain`, which protects from nobody who can read the request.
+    # Without a method RFC 7636 assumes `plain`, which does not protect against an attacker who reads the
+    # request.
     if code_challenge and code_challenge_method != "S256":
         raise OAuthRefusal("invalid_request", "The code_challenge_method must be S256.")
     if code_challenge and not _CHALLENGE.match(code_challenge):
@@ -317,9 +323,9 @@ def create_code(
     code_hash: bytes,
     now_ms: int,
 ) -> None:
-    """Stores that the account's owner consented; the code with this hash is good for CODE_AGE_S, once.
+    """Store the owner's consent; the code with this hash is valid once, for CODE_AGE_S.
 
-    Raises TooMany where the account is young.
+    Raise TooMany when the account is young and has used up its quota.
     """
     quotas.require_young(connection, YOUNG_WAYS_IN, account_id, now_ms=now_ms, text=TOO_MANY_WAYS_IN)
     code = stored.Code(
@@ -343,11 +349,12 @@ def exchange_code(
     token_hash: bytes,
     now_ms: int,
 ) -> Granted | None:
-    """Turns a code into the token with `token_hash`; None when the code is not good for this.
+    """Exchange a code for the token with `token_hash`; return None when the code is
+    not valid for this request.
 
-    A code that is shown again ends the token that it gave (RFC 6749, 4.1.2).
-    A code that was shown is spent, whatever comes of it: shown with the wrong verifier, address or client,
-    somebody else has it. That is why the answer is None and not an exception, which would undo the spending.
+    A code that is presented again ends the token that it was exchanged for (RFC 6749, 4.1.2). Presenting a
+    code spends it even when the exchange fails: a wrong verifier, address or client means that the code was
+    stolen. For that reason this returns None and does not raise: an exception would roll the spending back.
     """
     code = stored.take_code(connection, code_hash=code_hash)
     if code is None:
@@ -370,7 +377,7 @@ def exchange_code(
             now_ms=now_ms,
         )
     except Forbidden:
-        # Suspended since they consented.
+        # The account was suspended since its owner consented.
         return None
     stored.spend_code(
         connection, code_hash=code_hash, token_id=token_id, expires_at_ms=now_ms + SPENT_AGE_S * 1000
@@ -379,7 +386,7 @@ def exchange_code(
 
 
 def _end_token_of(connection: Connection, code_hash: bytes) -> None:
-    """End the token that this code gave, if it was spent before: two have the code, and one is a thief."""
+    """End the token of a code that was spent before: two clients have the code, and one of them is a thief."""
     ended = stored.end_token_of_code(connection, code_hash=code_hash)
     if ended is not None:
         connection.tell(AccessChanged(account_id=ended[0] or 0, token_hash=ended[1]))
@@ -387,7 +394,7 @@ def _end_token_of(connection: Connection, code_hash: bytes) -> None:
 
 def _verified(challenge: str, verifier: str) -> bool:
     if not challenge:
-        # A verifier for a code without a challenge: somebody took the challenge out (RFC 9700 §4.8.2).
+        # A verifier for a code without a challenge: an attacker removed the challenge (RFC 9700 §4.8.2).
         return not verifier
     if not _VERIFIER.match(verifier):
         return False
@@ -398,8 +405,10 @@ def _verified(challenge: str, verifier: str) -> bool:
 def grant_client_credentials(
     connection: Connection, client: Application, *, scope: str, token_hash: bytes, network: int, now_ms: int
 ) -> Granted:
-    """Store the application's own token, which speaks for no account. `network`: whose quota it takes. Raises
-    OAuthRefusal `invalid_scope`, TooMany."""
+    """Store the application's own token, which speaks for no account.
+
+    `network`: whose quota it counts against. Raise OAuthRefusal `invalid_scope`, TooMany.
+    """
     scopes = scopes_for(client, scope)
     quotas.require(connection, APP_TOKENS, network, now_ms=now_ms, text=TOO_MANY_APP_TOKENS)
     create_token(

@@ -1,7 +1,7 @@
-"""The application that the watch role's canaries speak as: built in, and anybody's equal.
+"""The built-in application of the watch role's canaries, treated like any other application.
 
-Its id and secrets come from the instance's secret, so that every start and every machine has the same one and
-nothing piles up. Its token has no account and may only read: it opens nothing that a visitor does not see.
+Its id and secrets derive from the instance's secret, so every start and every machine gets the same
+application and none accumulate. Its token has no account and may only read what a visitor may see.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PERSON = b"petrel.canary.1"
 
 @dataclass(frozen=True, slots=True)
 class CanaryCredentials:
-    """What the canaries sign in with. Never stored in clear, never logged."""
+    """Credentials of the canaries. Never stored in clear, never logged."""
 
     client_id: str
     client_secret: str
@@ -30,7 +30,7 @@ class CanaryCredentials:
 
 
 def credentials(secret: bytes) -> CanaryCredentials:
-    """Of the instance with this secret; 16 bytes at least."""
+    """Return the credentials for the instance with this secret (at least 16 bytes)."""
 
     def derived(what: bytes, size: int) -> str:
         return hashlib.blake2b(what, key=secret[:64], digest_size=size, person=_PERSON).hexdigest()
@@ -41,7 +41,7 @@ def credentials(secret: bytes) -> CanaryCredentials:
 
 
 def register(connection: Connection, *, known: CanaryCredentials, now_ms: int) -> None:
-    """Makes the application and its token unless they are there: both may have been cleared away as unused."""
+    """Create the application and its token if they are missing: both may have been cleaned up as unused."""
     found = application_by_client_id(connection, client_id=known.client_id)
     if found is None:
         add_application(
@@ -52,7 +52,7 @@ def register(connection: Connection, *, known: CanaryCredentials, now_ms: int) -
                 client_secret_hash=secret_hash(known.client_secret),
                 name=NAME,
                 website="",
-                # No address that a browser could be sent to: nobody can be asked for consent.
+                # Without a redirect address, no user can be asked for consent.
                 redirect_uris=(),
                 scopes=SCOPES,
                 created_at_ms=now_ms,

@@ -1,6 +1,6 @@
-"""Direct posts by conversation: what is in one, for whom, and what one does with it.
+"""Conversations: reading, marking and removing them, and how direct posts change them.
 
-A conversation is the direct posts of a thread, of which each account has those that it wrote or is mentioned in.
+A conversation is the direct posts of a thread; an account has those that it wrote or is mentioned in.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 
 COUNTED_CONVERSATIONS = 40
-"""Unread conversations are counted among so many that have the newest posts: every page of a member asks."""
+"""Unread conversations are counted among this many with the newest posts: every page of a member counts them."""
 
 
 def conversations(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[Conversation]:
-    """The account's conversations, the one with the newest post first; paged by `place`.
+    """Return the account's conversations, the one with the newest post first; paged by `place`.
 
-    What the account is not shown (by whom it blocks or mutes, by silenced strangers, hidden by moderators) does
-    not count, and a conversation without anything else is left out.
+    Posts that the account is not shown (of authors it blocks or mutes, of silenced accounts that it does not
+    follow, hidden by moderators) do not count. A conversation with no other posts is left out.
     """
     found = stored.conversations(connection, account_id=account_id, page=page, now_ms=now_ms)
     return _with_participants(connection, account_id, found)
@@ -33,7 +33,7 @@ def conversations(connection: Connection, *, account_id: int, page: Page, now_ms
 
 @hot
 def unread_count(connection: Connection, *, account_id: int, limit: int, now_ms: int) -> int:
-    """Counts the unread ones among what `conversations` lists first, up to `limit`."""
+    """Count the unread ones among the first COUNTED_CONVERSATIONS of `conversations`, up to `limit`."""
     return stored.unread_count(
         connection, account_id=account_id, newest=COUNTED_CONVERSATIONS, limit=limit, now_ms=now_ms
     )
@@ -42,7 +42,7 @@ def unread_count(connection: Connection, *, account_id: int, limit: int, now_ms:
 def conversation(
     connection: Connection, *, account_id: int, conversation_id: int, now_ms: int
 ) -> Conversation:
-    """One of the account's own, if `conversations` would list it. Raises NotFound."""
+    """Return one of the account's conversations, if `conversations` would list it. Raise NotFound."""
     found = stored.conversation(connection, account_id=account_id, thread_id=conversation_id, now_ms=now_ms)
     if found is None or found.shown_id is None:
         raise NotFound
@@ -72,7 +72,7 @@ def _with_participants(
 
 
 def mark_read(connection: Connection, *, account_id: int, conversation_id: int, now_ms: int) -> Conversation:
-    """All of it is read, until somebody else posts in it. Raises NotFound as `conversation` does."""
+    """Mark the conversation as read, until another account posts in it. Raise NotFound as in `conversation`."""
     conversation(connection, account_id=account_id, conversation_id=conversation_id, now_ms=now_ms)
     if stored.mark_read(connection, account_id=account_id, thread_id=conversation_id):
         connection.tell(ConversationChanged(account_id, conversation_id))
@@ -82,7 +82,7 @@ def mark_read(connection: Connection, *, account_id: int, conversation_id: int, 
 def mark_unread(
     connection: Connection, *, account_id: int, conversation_id: int, now_ms: int
 ) -> Conversation:
-    """Let the newest post count as unread, unless it is the account's own. Raises NotFound as `conversation`."""
+    """Mark the newest post as unread, unless it is the account's own. Raise NotFound as `conversation` does."""
     found = conversation(connection, account_id=account_id, conversation_id=conversation_id, now_ms=now_ms)
     if stored.mark_unread(
         connection, account_id=account_id, thread_id=conversation_id, post_id=found.last_post_id
@@ -92,29 +92,33 @@ def mark_unread(
 
 
 def remove(connection: Connection, *, account_id: int, conversation_id: int) -> None:
-    """Takes it out of the account's list, with what is in it so far; others keep theirs, and posts stay.
+    """Remove the conversation from the account's list, with its posts so far.
 
-    A new post brings it back, with that post alone. Raises NotFound where there is none.
+    Other accounts and the posts are unaffected.
+
+    A new post brings it back, with that post alone. Raise NotFound where there is none.
     """
     if not stored.delete(connection, account_id=account_id, thread_id=conversation_id):
         raise NotFound
 
 
-# What posts do to conversations ----------------------------------------------------------------------------
+# How posts change conversations ----------------------------------------------------------------------------
 
 
 def add_post(connection: Connection, *, post: Post, account_ids: Collection[int]) -> None:
-    """A direct post reaches the accounts, of whom its author may be one. Nothing happens for other posts.
+    """Add a direct post to the conversations of the accounts, possibly including its author.
 
-    As with notifications, there is nothing between those of whom one blocks the other. Who muted the thread has the
-    post, and has read it.
+    Ignore other posts.
+
+    As with notifications, nothing is added between accounts of which one blocks the other. For an account
+    that muted the thread, the post is added as read.
     """
     if post.visibility is not Visibility.DIRECT:
         return
     others = [account_id for account_id in account_ids if account_id != post.author_id]
     blocked = stored.blocked(connection, author_id=post.author_id, account_ids=others) if others else set()
     thread_id = post.thread_id or post.id
-    # In one order everywhere, so that two such transactions cannot wait for each other.
+    # Lock in one order everywhere, so that two transactions that do this cannot deadlock.
     for account_id in sorted(set(account_ids) - blocked):
         stored.put(
             connection,
@@ -128,7 +132,7 @@ def add_post(connection: Connection, *, post: Post, account_ids: Collection[int]
 
 
 def lock_of_post(connection: Connection, *, post_id: int) -> list[tuple[int, int]]:
-    """Before a post is deleted: (account, thread) of the conversations it is in, which wait for `settle`."""
+    """Before a post is deleted: lock its conversations and return their (account, thread), for `settle`."""
     found = stored.of_post(connection, post_id=post_id)
     for account_id, thread_id in found:
         stored.lock(connection, account_id=account_id, thread_id=thread_id)
@@ -136,20 +140,20 @@ def lock_of_post(connection: Connection, *, post_id: int) -> list[tuple[int, int
 
 
 def settle(connection: Connection, *, post_id: int, places: Iterable[tuple[int, int]]) -> None:
-    """After it: what is last there now; a conversation whose only post it was is gone."""
+    """After the deletion: update the last post of each conversation, or remove it if that was its only post."""
     for account_id, thread_id in places:
         if stored.settle(connection, account_id=account_id, thread_id=thread_id, post_id=post_id):
             connection.tell(ConversationChanged(account_id, thread_id))
 
 
 def tell_of_post(connection: Connection, *, post_id: int) -> None:
-    """Moderators hid the post or show it again: another one may be last in the conversations it is in."""
+    """Publish that moderators hid or restored the post, which may change the last post of its conversations."""
     for account_id, thread_id in stored.of_post(connection, post_id=post_id):
         connection.tell(ConversationChanged(account_id, thread_id))
 
 
 def take_out(connection: Connection, *, post: Post, account_ids: Iterable[int]) -> None:
-    """A direct post does not reach the accounts any more: they are not mentioned in it now."""
+    """Remove a direct post from the conversations of accounts that it no longer mentions."""
     if post.visibility is not Visibility.DIRECT:
         return
     thread_id = post.thread_id or post.id

@@ -1,4 +1,4 @@
-"""Deleting an account: gone for everybody at once; its rows go after it, a few per transaction."""
+"""Deleting an account: it disappears at once; its rows are deleted afterwards, a few per transaction."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hidden_counts import take_back_counts
 
 BATCH = 25
-"""Posts, and follows of each kind, in one transaction: nobody waits long behind it."""
+"""Posts, and follows of each kind, per transaction: small, so that other transactions do not wait long."""
 
 
 def delete_account(connection: Connection, *, account_id: int, now_ms: int) -> None:
-    """Deletes an account for good: hidden, signed out and its private data gone in this transaction, posts and
-    follows soon after by the courier. The name stays taken, so that nobody can pass for who was here.
+    """Delete an account for good.
 
-    The password must have been checked. Raises NotFound where there is no such account.
+    This transaction hides it, signs it out and deletes its private data; the courier deletes its posts and
+    follows soon after. The name stays taken, so that it cannot be used to impersonate the former owner.
+
+    The caller must have checked the password. Raise NotFound where there is no such account.
     """
     state = accounts.state(connection, account_id=account_id)
     if state is None or state is AccountState.DELETED:
@@ -36,7 +38,7 @@ def delete_account(connection: Connection, *, account_id: int, now_ms: int) -> N
 
 
 def delete_suspended(connection: Connection, *, before_ms: int, now_ms: int, count: int) -> int:
-    """Deletes accounts that have been suspended since before `before_ms`; how many, at most `count`."""
+    """Delete accounts suspended since before `before_ms`, at most `count`; return the number deleted."""
     account_ids = accounts.suspended_before(connection, before_ms=before_ms, count=count)
     for account_id in account_ids:
         delete_account(connection, account_id=account_id, now_ms=now_ms)
@@ -44,7 +46,7 @@ def delete_suspended(connection: Connection, *, before_ms: int, now_ms: int, cou
 
 
 def erase_some(connection: Connection, *, account_id: int, now_ms: int) -> None:
-    """Erases a batch of what a deleted account left, and has the next one done where there is more."""
+    """Erase a batch of what a deleted account left, and queue the next batch if there may be more."""
     if accounts.state(connection, account_id=account_id) is not AccountState.DELETED:
         return
     posts = stored.post_ids(connection, account_id=account_id, count=BATCH)

@@ -1,4 +1,4 @@
-"""Changing a post after it was posted, and reading what it was before."""
+"""Editing a post, and reading its earlier versions."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from stormpetrel.storage import posts as stored_posts
 from stormpetrel.storage.connection import Connection
 
 MAX_EDITS = 100
-"""Versions kept of one post: whoever reads its history is given all of them."""
+"""Versions stored per post: a request for its history returns all of them."""
 TOLD_AT_ONCE = 200
-"""Who are told of an edit in one transaction of the courier's; the next ones are a job of their own."""
+"""Accounts notified of an edit per transaction of the courier; a further job notifies the next ones."""
 
 
 def edit_post(
@@ -39,14 +39,18 @@ def edit_post(
     now_ms: int,
     poll_stays: bool = False,
 ) -> None:
-    """Gives one's own post what `draft` says: text, content warning, sensitivity, poll and media.
+    """Replace text, content warning, sensitivity, poll and media of a post with those of `draft`.
 
-    A language of None stays. Visibility and what is answered stay as they are, whatever the draft says. Who is
-    mentioned newly is told, once; who is not mentioned any more is not addressed any more either, and of a post
-    for few sees nothing from now on. Votes are kept while question and options stay; with `poll_stays` the poll
-    is left alone, whatever the draft says. `media_words` change what is said about the media that the post has
-    then. Without a change nothing happens. Raises NotFound for anybody else's post and for boosts, Invalid as
-    `create_post` does.
+    - A language of None stays. Visibility and the post replied to never change.
+    - Newly mentioned accounts are notified, once. Accounts no longer mentioned are no longer addressed, and
+      lose
+      access to a post with restricted visibility.
+    - Votes remain while question and options stay the same; with `poll_stays` the poll never changes.
+    - `media_words` change the descriptions of the media that the post has afterwards.
+    - Nothing happens without a change.
+
+    Raise NotFound for boosts and posts that the account cannot see, Forbidden for other posts of other
+    accounts, Invalid as `create_post` does.
     """
     stored.lock(connection, post_id=post_id)
     old = stored_posts.posts(connection, post_ids=[post_id]).get(post_id)
@@ -99,7 +103,7 @@ def edit_post(
                 visibility=int(old.visibility),
                 in_reply_to_account_id=old.in_reply_to_account_id or 0,
                 mentioned_ids=tuple(mention.account_id for mention in mentions),
-                # Where it stood and where it stands now.
+                # Timelines of the old and the new tags and languages are affected.
                 tags=tuple(dict.fromkeys((*new.tags, *old.tags))),
                 languages=tuple(dict.fromkeys((new.language, old.language))),
             )
@@ -107,7 +111,7 @@ def edit_post(
 
 
 def _said(post: Post) -> tuple[str, str, bool, tuple[tuple[int, str, tuple[int, int]], ...]]:
-    """What counts as an edit when it changes."""
+    """Return the parts of a post that count as an edit when they change."""
     shown = tuple((one.id, one.description, one.focus) for one in post.media)
     return post.text, post.spoiler_text, post.sensitive, shown
 
@@ -115,7 +119,7 @@ def _said(post: Post) -> tuple[str, str, bool, tuple[tuple[int, str, tuple[int, 
 def _edit_media(
     connection: Connection, old: Post, draft: Draft, words: Sequence[MediaWords], *, now_ms: int
 ) -> tuple[Media, ...]:
-    """Hangs the draft's media on the post, and none besides; what hangs there then."""
+    """Attach exactly the draft's media to the post and return the attached media."""
     hung = old.media
     if draft.media_ids != tuple(one.id for one in hung):
         hung = media.replace(
@@ -136,13 +140,13 @@ def _version(post: Post) -> Version:
 
 
 def _edit_poll(connection: Connection, old: Post, draft: PollDraft | None, *, now_ms: int) -> bool:
-    """Brings the post's poll to the draft; whether readers are to be told of it."""
+    """Make the post's poll match the draft; return True if readers must be notified of the change."""
     if draft is None:
         if old.poll is None:
             return False
         stored_polls.delete(connection, post_id=old.id)
         return True
-    # Votes that come meanwhile wait for this transaction, or it for them.
+    # Lock the poll: votes cast meanwhile wait for this transaction, or it waits for them.
     before = stored_polls.locked(connection, post_id=old.id)
     new = polls.checked(draft, post_id=old.id, author_id=old.author_id, now_ms=now_ms)
     if before is not None and _asked(before) == _asked(new):
@@ -168,7 +172,7 @@ def _asked(poll: Poll) -> tuple[bool, tuple[str, ...]]:
 
 
 def _address(connection: Connection, old: Post, new: Post, *, now_ms: int) -> None:
-    """Tells who is mentioned newly; takes back what those were told who are not mentioned any more."""
+    """Notify newly mentioned accounts; withdraw the notifications of accounts that are no longer mentioned."""
     before = {mention.account_id for mention in old.mentions}
     after = {mention.account_id for mention in new.mentions}
     gone = sorted(before - after)
@@ -201,7 +205,10 @@ def _address(connection: Connection, old: Post, new: Post, *, now_ms: int) -> No
 def history(
     connection: Connection, *, reader_id: int | None, post_id: int, now_ms: int
 ) -> tuple[Post, list[Version]]:
-    """The post and all that it was, the original first, what it is last. Raises NotFound as `posts.post` does."""
+    """Return the post and its versions, the original first, the current one last.
+
+    Raise NotFound as in `posts.post`.
+    """
     post = posts.visible_original(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
     return post, [*stored.versions(connection, post_id=post.id), _version(post)]
 
@@ -209,9 +216,10 @@ def history(
 def notify_boosters(
     connection: Connection, *, post_id: int, edited_at_ms: int, after_id: int = 0, now_ms: int
 ) -> None:
-    """Tells those who boosted a post that it was edited, unless it was edited again meanwhile: that tells them too.
+    """Notify the accounts that boosted a post of its edit.
 
-    `after_id`: the boosters up to that account were told before.
+    Do nothing if it was edited again meanwhile, since that edit has its own job. `after_id`: boosters up to
+    that account have been notified already.
     """
     post = stored_posts.posts(connection, post_ids=[post_id]).get(post_id)
     if post is None or post.edited_at_ms != edited_at_ms:
@@ -223,7 +231,7 @@ def notify_boosters(
         ]
         if not may_see(facts, reader_id=booster_id):
             continue
-        # One line for a post, however often it is edited; the newest edit brings it up again.
+        # Keep one notification per post, however often it is edited; the newest edit moves it to the top.
         stored_notifications.forget(
             connection,
             account_id=booster_id,

@@ -1,4 +1,4 @@
-"""Hashtags that somebody shows on their profile."""
+"""Hashtags that an account features on its profile."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SUGGESTED_TAGS = 10
 
 @dataclass(frozen=True, slots=True)
 class FeaturedTag:
-    """A hashtag on a profile: posts of its owner that have it, and when the last was written (0: none)."""
+    """A hashtag on a profile: how many of its owner's posts have it, and when the last was written (0: none)."""
 
     id: int
     name: str
@@ -28,8 +28,10 @@ class FeaturedTag:
 
 
 def feature(connection: Connection, *, account_id: int, name: str, now_ms: int) -> FeaturedTag:
-    """Shows the tag, also one that nobody has used yet. Raises NotFound for what cannot be one, Invalid for one too
-    many. A tag that is shown stays as it is."""
+    """Feature the tag, even one that no post has used yet. A tag that is featured already stays unchanged.
+
+    Raise NotFound for a name that cannot be a tag, Invalid above MAX_FEATURED_TAGS.
+    """
     key, tag_id = known_tag(connection, name=name, now_ms=now_ms)
     known = {shown for _, shown in stored.featured(connection, account_id=account_id)}
     if key not in known:
@@ -40,14 +42,13 @@ def feature(connection: Connection, *, account_id: int, name: str, now_ms: int) 
 
 
 def unfeature(connection: Connection, *, account_id: int, featured_id: int) -> None:
-    """Shows it no longer. Raises NotFound for what the account does not show."""
+    """Stop featuring the tag. Raise NotFound for a tag that the account does not feature."""
     if not stored.delete(connection, account_id=account_id, id=featured_id):
         raise NotFound
 
 
 def unfeature_named(connection: Connection, *, account_id: int, name: str) -> str:
-    """Shows the tag no longer, and nothing happens where it was not shown; its key. Raises NotFound for what cannot
-    be one."""
+    """Stop featuring the tag, if it was featured; return its key. Raise NotFound if the name cannot be a tag."""
     key, _ = tag_named(name)
     for row_id, shown in stored.featured(connection, account_id=account_id):
         if shown == key:
@@ -56,7 +57,7 @@ def unfeature_named(connection: Connection, *, account_id: int, name: str) -> st
 
 
 def featured_tags(connection: Connection, *, reader_id: int | None, account_id: int) -> list[FeaturedTag]:
-    """What the account shows, most used first. Raises NotFound for a reader whom the account blocks."""
+    """Return the account's featured tags, most used first. Raise NotFound if the account blocks the reader."""
     require_listable(connection, reader_id, account_id)
     return _featured(connection, account_id)
 
@@ -69,12 +70,12 @@ def _featured(connection: Connection, account_id: int) -> list[FeaturedTag]:
 
 
 def featured_among(connection: Connection, *, account_id: int, names: Sequence[str]) -> set[str]:
-    """Those of the tags that the account shows, as keys."""
+    """Return those of the tags that the account features, as keys."""
     return stored.featured_among(connection, account_id=account_id, names=[tag_key(name) for name in names])
 
 
 def suggested(connection: Connection, *, account_id: int) -> list[str]:
-    """Keys of the tags that the account uses most and does not show yet."""
+    """Return the keys of the tags that the account uses most and does not feature yet."""
     shown = {name for _, name in stored.featured(connection, account_id=account_id)}
     used = stored.used(connection, account_id=account_id)
     return [name for name in used if name not in shown][:SUGGESTED_TAGS]

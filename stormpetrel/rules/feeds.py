@@ -1,4 +1,4 @@
-"""What a feed holds: the newest public posts of an account or with a hashtag, for readers who are nobody here."""
+"""Feeds: the newest public posts of an account or with a hashtag, for readers without an account."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FEED_POSTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """Posts, newest first, and who wrote each. `account`: whose feed it is; None for a hashtag's."""
+    """Posts, newest first, and their authors. `account`: the owner of the feed; None for a hashtag's."""
 
     posts: tuple[Post, ...]
     authors: dict[int, Account]
@@ -30,9 +30,9 @@ class Feed:
 
 @hot
 def feed_of_account(connection: Connection, *, username: str, now_ms: int) -> Feed:
-    """What the account says in public: without boosts, and without replies to others. Raises NotFound.
+    """Return the account's public posts, without boosts and without replies to others. Raise NotFound.
 
-    Quiet public posts are left out: they are for who comes by, and a feed is delivered.
+    Unlisted posts are left out: they are for visitors of the profile, and a feed is delivered to its readers.
     """
     account = account_rules.account_named(connection, username=username)
     ids = stored.of_account(
@@ -49,7 +49,7 @@ def feed_of_account(connection: Connection, *, username: str, now_ms: int) -> Fe
 
 @hot
 def feed_of_tag(connection: Connection, *, name: str, now_ms: int) -> Feed:
-    """Public posts with the hashtag, whoever wrote them. Empty where nobody has used it."""
+    """Return public posts with the hashtag, by any author. Empty where no post has used it."""
     key = tag_key(name)
     tag_id = stored_posts.tag_ids(connection, names=[key]).get(key)
     if tag_id is None:

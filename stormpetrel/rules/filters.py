@@ -1,4 +1,4 @@
-"""Filters: only their owner knows of them and changes them."""
+"""Filters: only their owner sees and changes them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MAX_FILTER_S = 10 * 365 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class FilterChange:
-    """What to set; None: as it is. `expires_in_s` 0: never ends."""
+    """The values to set; None: unchanged. `expires_in_s` 0: never expires."""
 
     title: str | None = None
     contexts: tuple[str, ...] | None = None
@@ -44,7 +44,7 @@ class FilterChange:
 
 @dataclass(frozen=True, slots=True)
 class KeywordChange:
-    """A keyword to be put in (`id` None), changed or taken out."""
+    """A keyword to add (`id` None), change or remove."""
 
     id: int | None = None
     keyword: str | None = None
@@ -53,17 +53,17 @@ class KeywordChange:
 
 
 def filters(connection: Connection, *, account_id: int) -> list[Filter]:
-    """The account's filters, oldest first, expired ones too."""
+    """Return the account's filters, oldest first, expired ones included."""
     return stored.filters(connection, account_id=account_id)
 
 
 def active(connection: Connection, *, account_id: int, now_ms: int) -> ActiveFilters:
-    """The account's filters that count now, compiled."""
+    """Return the account's filters that apply now, compiled."""
     return active_filters(stored.filters(connection, account_id=account_id), now_ms=now_ms)
 
 
 def one_filter(connection: Connection, *, account_id: int, filter_id: int) -> Filter:
-    """One of the account's own. Raises NotFound for anybody else's."""
+    """Return one of the account's filters. Raise NotFound for those of other accounts."""
     for one in stored.filters(connection, account_id=account_id):
         if one.id == filter_id:
             return one
@@ -71,7 +71,7 @@ def one_filter(connection: Connection, *, account_id: int, filter_id: int) -> Fi
 
 
 def create_filter(connection: Connection, *, account_id: int, change: FilterChange, now_ms: int) -> Filter:
-    """A new filter. Raises Invalid without title or context, for unknown words, and for too many."""
+    """Create a filter. Raise Invalid without title or context, for unknown values, and above the limits."""
     known = stored.filters(connection, account_id=account_id)
     if len(known) >= MAX_FILTERS:
         raise Invalid(f"Validation failed: You can have at most {MAX_FILTERS} filters")
@@ -87,7 +87,7 @@ def create_filter(connection: Connection, *, account_id: int, change: FilterChan
 def change_filter(
     connection: Connection, *, account_id: int, filter_id: int, change: FilterChange, now_ms: int
 ) -> Filter:
-    """Changes what is given. Raises NotFound for anybody else's, Invalid as `create_filter`."""
+    """Change the given values. Raise NotFound for other accounts' filters, Invalid as `create_filter` does."""
     found = one_filter(connection, account_id=account_id, filter_id=filter_id)
     known = stored.filters(connection, account_id=account_id)
     new = _changed(connection, found, change, known, now_ms)
@@ -98,8 +98,8 @@ def change_filter(
 
 
 def keyword_changes(found: Filter, wanted: Iterable[tuple[str, bool]]) -> tuple[KeywordChange, ...]:
-    """What makes the filter's keywords these, each with whether it is a whole word; the others go."""
-    # As the rule writes them, so that a keyword that is written anew is the same one.
+    """Return the changes that make these (keyword, whole_word) the filter's keywords; others are removed."""
+    # Normalise as `_changed_keywords` does, so that an unchanged keyword keeps its id.
     words = {texts.one_line(word): whole for word, whole in wanted}
     known = {one.keyword: one for one in found.keywords}
     return (
@@ -116,14 +116,14 @@ def keyword_changes(found: Filter, wanted: Iterable[tuple[str, bool]]) -> tuple[
 
 
 def delete_filter(connection: Connection, *, account_id: int, filter_id: int) -> None:
-    """Deletes one of the account's own. Raises NotFound for anybody else's."""
+    """Delete one of the account's filters. Raise NotFound for those of other accounts."""
     one_filter(connection, account_id=account_id, filter_id=filter_id)
     stored.delete(connection, filter_id=filter_id)
     connection.tell(FiltersChanged(account_id))
 
 
 def keyword(connection: Connection, *, account_id: int, keyword_id: int) -> tuple[Filter, Keyword]:
-    """A keyword with its filter. Raises NotFound for anybody else's."""
+    """Return a keyword with its filter. Raise NotFound for those of other accounts."""
     for one in stored.filters(connection, account_id=account_id):
         for found in one.keywords:
             if found.id == keyword_id:
@@ -134,7 +134,7 @@ def keyword(connection: Connection, *, account_id: int, keyword_id: int) -> tupl
 def add_keyword(
     connection: Connection, *, account_id: int, filter_id: int, change: KeywordChange, now_ms: int
 ) -> Keyword:
-    """A keyword more in a filter. Raises NotFound for anybody else's, Invalid for a blank or too long one."""
+    """Add a keyword to a filter. Raise NotFound for other accounts' filters, Invalid for a wrong length."""
     changed = change_filter(
         connection,
         account_id=account_id,
@@ -148,7 +148,7 @@ def add_keyword(
 def change_keyword(
     connection: Connection, *, account_id: int, keyword_id: int, change: KeywordChange, now_ms: int
 ) -> Keyword:
-    """Changes a keyword, or takes it out. Raises NotFound for anybody else's."""
+    """Change or remove a keyword. Raise NotFound for those of other accounts."""
     found, before = keyword(connection, account_id=account_id, keyword_id=keyword_id)
     changed = change_filter(
         connection,
@@ -160,7 +160,7 @@ def change_keyword(
     return next((one for one in changed.keywords if one.id == keyword_id), before)
 
 
-# A filter of one keyword, which is what version 1 of the API knows, by the keyword's id.
+# Version 1 of the API knows only filters of one keyword, by the keyword's id.
 
 
 def create_single(
@@ -172,7 +172,7 @@ def create_single(
     whole_word: bool | None,
     now_ms: int,
 ) -> tuple[Filter, Keyword]:
-    """A new filter that looks for the phrase, and is called by it. Raises Invalid as `create_filter`."""
+    """Create a filter for the phrase, with the phrase as its title. Raise Invalid as `create_filter` does."""
     change = replace(change, title=phrase, keywords=(KeywordChange(keyword=phrase, whole_word=whole_word),))
     made = create_filter(connection, account_id=account_id, change=change, now_ms=now_ms)
     return made, made.keywords[0]
@@ -188,8 +188,11 @@ def change_single(
     whole_word: bool | None,
     now_ms: int,
 ) -> tuple[Filter, Keyword]:
-    """Changes the keyword, and the filter that it is in. Raises NotFound for anybody else's, Invalid where that
-    would change a filter for other keywords, too."""
+    """Change the keyword and its filter.
+
+    Raise NotFound for those of other accounts, Invalid where this would also change a
+    filter for other keywords.
+    """
     found, _ = keyword(connection, account_id=account_id, keyword_id=keyword_id)
     if len(found.keywords) == 1 and not found.posts:
         change = replace(change, title=phrase)
@@ -210,7 +213,7 @@ def change_single(
 
 
 def delete_single(connection: Connection, *, account_id: int, keyword_id: int, now_ms: int) -> None:
-    """Takes the keyword out; a filter that looks for nothing else goes. Raises NotFound for anybody else's."""
+    """Remove the keyword, or its filter if that has no others. Raise NotFound for those of other accounts."""
     found, _ = keyword(connection, account_id=account_id, keyword_id=keyword_id)
     if len(found.keywords) == 1 and not found.posts:
         delete_filter(connection, account_id=account_id, filter_id=found.id)
@@ -220,7 +223,7 @@ def delete_single(connection: Connection, *, account_id: int, keyword_id: int, n
 
 
 def filtered_post(connection: Connection, *, account_id: int, id: int) -> FilteredPost:
-    """What says that a filter names a post. Raises NotFound for anybody else's."""
+    """Return the entry of a post in a filter. Raise NotFound for those of other accounts."""
     for one in stored.filters(connection, account_id=account_id):
         for found in one.posts:
             if found.id == id:
@@ -231,7 +234,9 @@ def filtered_post(connection: Connection, *, account_id: int, id: int) -> Filter
 def add_post(
     connection: Connection, *, account_id: int, filter_id: int, post_id: int, now_ms: int
 ) -> FilteredPost:
-    """Makes the filter name a post. Raises NotFound for anybody else's filter or what may not be seen."""
+    """Add a post to the filter. Raise NotFound for other accounts' filters and for posts
+    hidden from the account.
+    """
     one_filter(connection, account_id=account_id, filter_id=filter_id)
     if not visible_ids(connection, reader_id=account_id, post_ids=[post_id], now_ms=now_ms):
         raise NotFound
@@ -246,7 +251,7 @@ def add_post(
 
 
 def remove_post(connection: Connection, *, account_id: int, id: int) -> FilteredPost:
-    """The filter names the post no longer. Raises NotFound for anybody else's."""
+    """Remove a post from its filter. Raise NotFound for those of other accounts."""
     found = filtered_post(connection, account_id=account_id, id=id)
     stored.delete_post(connection, id=id)
     connection.tell(FiltersChanged(account_id))
@@ -256,9 +261,9 @@ def remove_post(connection: Connection, *, account_id: int, id: int) -> Filtered
 def _changed(
     connection: Connection, found: Filter, change: FilterChange, known: list[Filter], now_ms: int
 ) -> Filter:
-    """The filter as it is to be. `known`: all of the account's as they are.
+    """Return the changed filter. `known`: all filters of the account, before the change.
 
-    Raises Invalid with everything that is wrong, NotFound for a keyword that is not in this filter.
+    Raise Invalid with all problems, NotFound for a keyword that is not in this filter.
     """
     problems: dict[str, str] = {}
     title = found.title if change.title is None else texts.one_line(change.title)
@@ -324,8 +329,8 @@ def _changed_keywords(
 
 
 def _keyword_problem(before: tuple[Keyword, ...], after: tuple[Keyword, ...], known: list[Filter]) -> str:
-    """What is wrong with a filter's new keywords, "" for nothing. `known`: all filters of the account."""
-    # The length first: to fold a text takes long when the text is.
+    """Return the problem with a filter's new keywords, or "". `known`: all filters of the account."""
+    # Check the length first: folding a long text is slow.
     if any(is_too_long(one.keyword, MAX_KEYWORD) or not fold(one.keyword) for one in after):
         return f"must have 1 to {MAX_KEYWORD} characters"
     kept = [one.keyword for one in after]

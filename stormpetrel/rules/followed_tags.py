@@ -1,4 +1,4 @@
-"""Hashtags that somebody follows: public posts with them appear in their home timeline."""
+"""Followed hashtags: public posts with them appear in the follower's home timeline."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 
 MAX_FOLLOWED_TAGS = 100
-"""Each is one index range more when a home timeline is read from the store."""
+"""Each followed tag adds an index range to a read of the home timeline from the store."""
 
 
 def follow_tag(connection: Connection, *, account_id: int, name: str, now_ms: int) -> str:
-    """Follows the tag, also one that nobody has used yet; its key. Raises NotFound for what cannot be one."""
+    """Follow the tag, even one without posts so far; return its key.
+
+    Raise NotFound if the name cannot be a tag.
+    """
     key, tag_id = known_tag(connection, name=name, now_ms=now_ms)
     if stored.followed_among(connection, account_id=account_id, names=[key]):
         return key
@@ -30,7 +33,7 @@ def follow_tag(connection: Connection, *, account_id: int, name: str, now_ms: in
 
 
 def unfollow_tag(connection: Connection, *, account_id: int, name: str) -> str:
-    """Follows the tag no longer; its key. Raises NotFound for what cannot be one."""
+    """Stop following the tag; return its key. Raise NotFound if the name cannot be a tag."""
     key, _ = tag_named(name)
     tag_id = posts.tag_ids(connection, names=[key]).get(key)
     if tag_id is not None and stored.delete(connection, account_id=account_id, tag_id=tag_id):
@@ -40,18 +43,20 @@ def unfollow_tag(connection: Connection, *, account_id: int, name: str) -> str:
 
 @hot
 def followed_among(connection: Connection, *, account_id: int, names: Sequence[str]) -> set[str]:
-    """Those of the tags that the account follows, as keys."""
+    """Return those of the tags that the account follows, as keys."""
     return stored.followed_among(connection, account_id=account_id, names=[tag_key(name) for name in names])
 
 
 def followed_tags(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, str]]:
-    """(internal id, key) of the tags that the account follows, newest first."""
+    """Return (internal id, key) of the tags that the account follows, newest first."""
     return stored.followed(connection, account_id=account_id, page=page)
 
 
 def known_tag(connection: Connection, *, name: str, now_ms: int) -> tuple[str, int]:
-    """(key, id) of the tag of that name, which comes to be if nobody has used it. Raises NotFound for what cannot be
-    one."""
+    """Return (key, id) of the tag with that name; create the tag if it does not exist.
+
+    Raise NotFound if the name cannot be a tag.
+    """
     key, written = tag_named(name)
     tag_id = posts.tag_ids(connection, names=[key]).get(key)
     if tag_id is None:
@@ -61,7 +66,7 @@ def known_tag(connection: Connection, *, name: str, now_ms: int) -> tuple[str, i
 
 
 def tag_named(name: str) -> tuple[str, str]:
-    """(key, as written) of a tag, with or without its #. Raises NotFound for what cannot be one."""
+    """Return (key, as written) of a tag, with or without its #. Raise NotFound if the name cannot be a tag."""
     word = name.removeprefix("#")
     found = tags_in(f"#{word}")
     if not found or found[0][1] != word:

@@ -1,6 +1,6 @@
-"""Which passwords are checked and which are refused unchecked, so that none can be guessed and no owner is shut out.
+"""Limits on password attempts: none can be guessed, and no owner is locked out.
 
-Why these budgets, and what they cannot do: docs/decisions/0012-guesses.md.
+docs/decisions/0012-guesses.md explains the budgets and their limits.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.quotas import WrongPasswords
 
 MANY = 10
-"""Wrong passwords in a day after which the owner gets a mail; one that is refused unchecked is enough."""
+"""Wrong passwords in a day after which the owner gets a mail; one attempt refused unchecked is enough."""
 SHOWN_MS = 7 * 86_400_000
-"""How long they are shown to the owner."""
+"""How long wrong attempts are shown to the owner."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """Who tries a password. Slots count (model/quota.py); `login` is the account's, or a typed name's without one.
+    """An attempt to enter a password, as slots (model/quota.py).
 
-    `device` and `session` are None unless the device, or the signed-in browser, is known to this very account.
-    `is_near`: from a network where members were seen. `is_code`: it is a second factor, after the password.
+    `login`: the slot of the account, or of the typed name where there is no account. `device` and `session`:
+    None unless the device, or the signed-in browser, is known to this account. `is_near`: from a network
+    where members were seen. `is_code`: it is a second factor, after the password.
     """
 
     account_id: int | None
@@ -44,14 +45,14 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """`wait_ms` 0: check it, and give `spent` back if it is right. Otherwise it must not be checked before."""
+    """`wait_ms` 0: check the password, and give `spent` back if it is right. Otherwise do not check it yet."""
 
     wait_ms: int
     spent: tuple[tuple[Quota, int], ...] = ()
 
 
 def admit(connection: Connection, guess: Guess, *, now_ms: int) -> Admission:
-    """Whether the password may be checked. Refusals are counted for the owner."""
+    """Decide whether the password may be checked. Count refusals for the owner."""
     admission = _known(connection, guess, now_ms=now_ms) or _unknown(connection, guess, now_ms=now_ms)
     if admission.wait_ms and guess.account_id is not None:
         _note(connection, account_id=guess.account_id, refused=1, now_ms=now_ms)
@@ -59,9 +60,9 @@ def admit(connection: Connection, guess: Guess, *, now_ms: int) -> Admission:
 
 
 def _known(connection: Connection, guess: Guess, *, now_ms: int) -> Admission | None:
-    """The budgets that nobody but the owner, their household or a thief of their device can spend."""
+    """Try the budgets that only the owner, their household or a thief of their device can spend."""
     if guess.session is not None:
-        # A form of a signed-in browser asks that browser's owner alone: no other budget is for it.
+        # A form of a signed-in browser counts against that session's budget only.
         own = [(quotas.GUESS_SESSION, guess.session)]
     else:
         own = [] if guess.device is None else [(quotas.GUESS_DEVICE, guess.device)]
@@ -100,7 +101,7 @@ def _unknown(connection: Connection, guess: Guess, *, now_ms: int) -> Admission:
 
 
 def note_wrong(connection: Connection, guess: Guess, *, now_ms: int) -> None:
-    """A password was checked and is wrong. A known device's own mistakes are no news to its owner."""
+    """Record a wrong password, but not one from a known device: that is the owner's own mistake."""
     if guess.account_id is not None and guess.device is None:
         _note(connection, account_id=guess.account_id, wrong=1, now_ms=now_ms)
 
@@ -124,6 +125,6 @@ def _note(connection: Connection, *, account_id: int, wrong: int = 0, refused: i
 
 
 def lately(connection: Connection, *, account_id: int, now_ms: int) -> WrongPasswords | None:
-    """Wrong passwords of the last SHOWN_MS, for the owner; None when there were none."""
+    """Return the wrong passwords of the last SHOWN_MS, for the owner; None when there were none."""
     counted = stored.wrong_passwords(connection, account_id=account_id)
     return counted if counted is not None and counted.last_at_ms > now_ms - SHOWN_MS else None

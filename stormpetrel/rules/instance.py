@@ -1,4 +1,4 @@
-"""What can be said of the place as a whole."""
+"""The instance as a whole: its counts, its texts and rules, announcements and blocked e-mail domains."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WEEK_MS = 7 * DAY_MS
 MONTH_MS = 30 * DAY_MS
 ACTIVITY_WEEKS = 12
 EXCERPT = 80
-"""Characters of an announcement that the audit log shows."""
+"""Number of characters of an announcement that the audit log shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class InstanceCounts:
 
 @dataclass(frozen=True, slots=True)
 class CountedPart:
-    """Accounts that are active, and their posts; `last_id`: where the next part begins, None after the last."""
+    """Active accounts and their posts; `last_id`: where the next part begins, None after the last."""
 
     users: int
     posts: int
@@ -53,7 +53,7 @@ class CountedPart:
 
 
 def count_some(connection: Connection, *, after_id: int, most: int) -> CountedPart:
-    """Count the next `most` accounts: all at once would hold up other reads of a large place."""
+    """Count the next `most` accounts: counting all at once would delay other reads on a large instance."""
     users, posts, last_id = accounts.count_some(connection, after_id=after_id, most=most)
     return CountedPart(users, posts, last_id)
 
@@ -65,7 +65,7 @@ def active_month(connection: Connection, *, now_ms: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """Use of the place in one week, which begins on Monday at `start_ms`."""
+    """Use of the instance in one week, which begins on Monday at `start_ms`."""
 
     start_ms: int
     posts: int
@@ -74,19 +74,19 @@ class Week:
 
 
 def week_starts(now_ms: int) -> list[int]:
-    """Return when the last ACTIVITY_WEEKS weeks began, the current one first; in ms since 1970."""
+    """Return the starts of the last ACTIVITY_WEEKS weeks, the current one first; in ms since 1970."""
     # 1 January 1970 was a Thursday.
     monday_ms = now_ms - (now_ms + 3 * DAY_MS) % WEEK_MS
     return [monday_ms - week * WEEK_MS for week in range(ACTIVITY_WEEKS)]
 
 
 def week(connection: Connection, *, start_ms: int) -> Week:
-    """Return the use of the week that began then."""
+    """Return the use of the instance in the week that began at `start_ms`."""
     return Week(start_ms, *accounts.activity(connection, from_ms=start_ms, until_ms=start_ms + WEEK_MS))
 
 
 def contact(connection: Connection) -> Account | None:
-    """Whom to turn to: the first of the admins who is there, or None when there is none."""
+    """Return the contact account: the first active admin, or None."""
     for account_id in sorted(accounts.admin_ids(connection)):
         found = accounts.account(connection, account_id=account_id)
         if found is not None and found.state is AccountState.ACTIVE:
@@ -94,16 +94,16 @@ def contact(connection: Connection) -> Account | None:
     return None
 
 
-# What the place says of itself. Reading is for everybody, writing for admins, and in the audit log.
+# Texts of the instance. All visitors may read them; changes are for admins and go to the audit log.
 
 
 def texts(connection: Connection) -> dict[str, InstanceText]:
-    """The texts that are published, by name."""
+    """Return the published texts by name."""
     return stored.texts(connection)
 
 
 def text(connection: Connection, *, name: str) -> InstanceText:
-    """A published text. Raises NotFound where there is none."""
+    """Return a published text. Raise NotFound where there is none."""
     found = stored.text(connection, name=name)
     if found is None:
         raise NotFound("The people who run this place have published no such document here")
@@ -111,7 +111,7 @@ def text(connection: Connection, *, name: str) -> InstanceText:
 
 
 def rules(connection: Connection) -> list[InstanceRule]:
-    """The rules, in their order."""
+    """Return the rules in their order."""
     return stored.rules(connection)
 
 
@@ -123,7 +123,7 @@ def _written(text: str, *, most: int, name: str) -> str:
 
 
 def set_text(connection: Connection, actor: Moderator, *, name: str, text: str, now_ms: int) -> None:
-    """Publishes a text, one of TEXT_NAMES; an empty one withdraws it."""
+    """Publish a text, one of TEXT_NAMES; an empty one withdraws it."""
     require_admin(actor)
     if name not in TEXT_NAMES:
         raise Invalid(f"There is no text {name!r} (there are: {', '.join(TEXT_NAMES)})")
@@ -133,7 +133,7 @@ def set_text(connection: Connection, actor: Moderator, *, name: str, text: str, 
 
 
 def add_rule(connection: Connection, actor: Moderator, *, text: str, hint: str, now_ms: int) -> int:
-    """One rule more; its id. At most MAX_RULES."""
+    """Add a rule and return its id. Raise Invalid above MAX_RULES."""
     require_admin(actor)
     said = _written(text, most=MAX_RULE, name="Rule")
     if not said:
@@ -148,7 +148,7 @@ def add_rule(connection: Connection, actor: Moderator, *, text: str, hint: str, 
 
 
 def remove_rule(connection: Connection, actor: Moderator, *, rule_id: int, now_ms: int) -> None:
-    """One rule less. Raises NotFound."""
+    """Remove a rule. Raise NotFound."""
     require_admin(actor)
     gone = next((rule for rule in stored.rules(connection) if rule.id == rule_id), None)
     if gone is None:
@@ -158,12 +158,12 @@ def remove_rule(connection: Connection, actor: Moderator, *, rule_id: int, now_m
 
 
 def announcements(connection: Connection, *, reader_id: int | None) -> list[Announcement]:
-    """What the admins tell everybody, newest first."""
+    """Return the admins' announcements, newest first."""
     return stored.announcements(connection, reader_id=reader_id or 0)
 
 
 def announce(connection: Connection, actor: Moderator, *, text: str, now_ms: int) -> int:
-    """Publishes an announcement; its id."""
+    """Publish an announcement and return its id."""
     require_admin(actor)
     said = _written(text, most=MAX_ANNOUNCEMENT, name="Announcement")
     if not said:
@@ -175,7 +175,7 @@ def announce(connection: Connection, actor: Moderator, *, text: str, now_ms: int
 
 
 def withdraw(connection: Connection, actor: Moderator, *, announcement_id: int, now_ms: int) -> None:
-    """Takes an announcement back. Raises NotFound."""
+    """Withdraw an announcement. Raise NotFound."""
     require_admin(actor)
     if not stored.delete_announcement(connection, announcement_id=announcement_id):
         raise NotFound("There is no such announcement")
@@ -183,13 +183,13 @@ def withdraw(connection: Connection, actor: Moderator, *, announcement_id: int, 
 
 
 def dismiss(connection: Connection, *, account_id: int, announcement_id: int) -> None:
-    """The account has read it. Raises NotFound."""
+    """Mark the announcement as read by the account. Raise NotFound."""
     if not stored.dismiss(connection, announcement_id=announcement_id, account_id=account_id):
         raise NotFound
 
 
 def email_domains(connection: Connection) -> list[str]:
-    """Domains whose addresses nobody signs up with, by name."""
+    """Return the domains whose addresses may not sign up, by name."""
     return stored.email_domains(connection)
 
 
@@ -198,7 +198,7 @@ def _domain(written: str) -> str:
 
 
 def block_email_domain(connection: Connection, actor: Moderator, *, domain: str, now_ms: int) -> None:
-    """No sign-ups with addresses at the domain, or below it."""
+    """Refuse sign-ups with addresses at the domain or its subdomains."""
     require_admin(actor)
     name = _domain(domain)
     if email_problem(f"a@{name}") is not None:
@@ -210,7 +210,7 @@ def block_email_domain(connection: Connection, actor: Moderator, *, domain: str,
 
 
 def unblock_email_domain(connection: Connection, actor: Moderator, *, domain: str, now_ms: int) -> None:
-    """Sign-ups are taken again. Raises NotFound where they were."""
+    """Accept sign-ups with the domain again. Raise NotFound if it was not blocked."""
     require_admin(actor)
     name = _domain(domain)
     if not stored.unblock_email_domain(connection, domain=name):

@@ -1,4 +1,4 @@
-"""Languages of posts, as their codes."""
+"""Language codes of posts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from stormpetrel.errors import Invalid
 
 
 def clean_language(language: str) -> str:
-    """An ISO 639 code, with a region if given ("pt-BR"), in its usual spelling. Raises Invalid otherwise."""
+    """Return the ISO 639 code in its usual spelling, with a region if given ("pt-BR").
+
+    Raise Invalid for others.
+    """
     parts = language.strip().replace("_", "-").split("-")
     head = parts[0].lower()
     if not head:

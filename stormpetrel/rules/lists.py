@@ -1,4 +1,4 @@
-"""Lists of accounts: only their owner knows of them, and only whom one follows (or oneself) can be in one."""
+"""Lists of accounts: only their owner sees them; members must be followed by the owner, or be the owner."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from stormpetrel.storage.hot import hot
 
 
 def lists(connection: Connection, *, account_id: int) -> list[AccountList]:
-    """The account's lists, oldest first."""
+    """Return the account's lists, oldest first."""
     return stored.lists(connection, account_id=account_id)
 
 
 def lists_with(connection: Connection, *, account_id: int, member_id: int) -> list[AccountList]:
-    """Those of the account's lists that `member_id` is in."""
+    """Return those of the account's lists that have `member_id` as a member."""
     return stored.lists_with(connection, account_id=account_id, member_id=member_id)
 
 
 @hot
 def one_list(connection: Connection, *, account_id: int, list_id: int) -> AccountList:
-    """One of the account's own. Raises NotFound for anybody else's."""
+    """Return one of the account's lists. Raise NotFound for those of other accounts."""
     found = stored.one_list(connection, account_id=account_id, list_id=list_id)
     if found is None:
         raise NotFound
@@ -45,7 +45,7 @@ def create_list(
     exclusive: bool = False,
     now_ms: int,
 ) -> AccountList:
-    """A new list, empty. Raises Invalid for an empty title, an unknown policy, or one list too many."""
+    """Create an empty list. Raise Invalid for an empty title, an unknown policy, or above MAX_LISTS."""
     if stored.count(connection, account_id=account_id) >= MAX_LISTS:
         raise Invalid(f"Validation failed: You have reached the maximum number of lists ({MAX_LISTS})")
     new = AccountList(
@@ -65,7 +65,7 @@ def change_list(
     replies_policy: str | None = None,
     exclusive: bool | None = None,
 ) -> AccountList:
-    """Changes what is given. Raises NotFound for anybody else's list, Invalid as `create_list`."""
+    """Change the given values. Raise NotFound for other accounts' lists, Invalid as `create_list` does."""
     found = one_list(connection, account_id=account_id, list_id=list_id)
     changed = replace(
         found,
@@ -79,22 +79,23 @@ def change_list(
 
 
 def delete_list(connection: Connection, *, account_id: int, list_id: int) -> None:
-    """Deletes one of the account's own. Raises NotFound for anybody else's."""
+    """Delete one of the account's lists. Raise NotFound for those of other accounts."""
     one_list(connection, account_id=account_id, list_id=list_id)
     stored.delete(connection, list_id=list_id)
     connection.tell(ListChanged(account_id, list_id))
 
 
 def members(connection: Connection, *, account_id: int, list_id: int, page: Page) -> list[int]:
-    """Who is in the list, paged by account id. Raises NotFound for anybody else's list."""
+    """Return the members of the list, paged by account id. Raise NotFound for other accounts' lists."""
     one_list(connection, account_id=account_id, list_id=list_id)
     return stored.members(connection, list_id=list_id, page=page)
 
 
 def add_members(connection: Connection, *, account_id: int, list_id: int, member_ids: Sequence[int]) -> None:
-    """Puts accounts into the list, all or none.
+    """Add accounts to the list, all or none.
 
-    Raises NotFound for anybody else's list and for whom one does not follow; Invalid for who is in it already.
+    Raise NotFound for other accounts' lists and for accounts that the owner does not follow; Invalid for
+    accounts that are members already, and above MAX_MEMBERS.
     """
     one_list(connection, account_id=account_id, list_id=list_id)
     for member_id in member_ids:
@@ -114,20 +115,26 @@ def add_members(connection: Connection, *, account_id: int, list_id: int, member
 def remove_members(
     connection: Connection, *, account_id: int, list_id: int, member_ids: Sequence[int]
 ) -> None:
-    """Takes accounts out of the list; who is not in it stays out. Raises NotFound for anybody else's list."""
+    """Remove accounts from the list, ignoring those that are not in it.
+
+    Raise NotFound for other accounts' lists.
+    """
     one_list(connection, account_id=account_id, list_id=list_id)
     stored.remove_members(connection, list_id=list_id, member_ids=member_ids)
     connection.tell(ListChanged(account_id, list_id))
 
 
 def forget(connection: Connection, *, account_id: int, member_id: int) -> None:
-    """Takes somebody whom the account follows no longer out of all its lists."""
+    """Remove an account that the owner no longer follows from all the owner's lists."""
     for list_id in stored.forget(connection, account_id=account_id, member_id=member_id):
         connection.tell(ListChanged(account_id, list_id))
 
 
 def audience(connection: Connection, *, account_id: int, list_id: int) -> Audience:
-    """What decides which posts belong in the list (model/timeline.py: `list_takes`). Raises NotFound as above."""
+    """Return the data that decides which posts belong in the list (model/timeline.py: `list_takes`).
+
+    Raise NotFound for other accounts' lists.
+    """
     found = one_list(connection, account_id=account_id, list_id=list_id)
     member_ids = stored.member_ids(connection, list_id=list_id)
     return Audience(list_id, account_id, frozenset(member_ids), found.replies_policy)

@@ -1,7 +1,7 @@
-"""Mails that a member asks for: confirming an address, setting a new password; and how many one may ask for.
+"""Mails that a user asks for (to confirm an address, to set a new password), and limits on them.
 
-Whoever asks learns nothing: for a name that nobody has, the same is written in the request's transaction, and what
-follows is the courier's.
+A requester learns nothing about accounts: for an unknown name the request's transaction writes the same rows,
+and the courier does the rest.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from stormpetrel.storage.hot import hot
 ENOUGH = "That is enough mails for now. Please look into your mailbox, and its spam folder"
 NO_LINK = "This link does not work any more. Please ask for a new one"
 _NOWHERE = "@taken.invalid"
-"""How an address ends that stands for one in use. No mail goes to `.invalid`, which nobody can have (RFC 2606)."""
+"""The suffix of an address that stands for one in use. No mail can be delivered to `.invalid` (RFC 2606)."""
 
 
 class LinkWanted(msgspec.Struct, frozen=True):
-    """The outbox job `link_wanted`: somebody typed `login` and asks for a mail. `token_hash` in hexadecimal.
+    """The outbox job `link_wanted`: a visitor typed `login` and asks for a mail. `token_hash` in hexadecimal.
 
-    `by_device_of`: the account that the asking browser has signed in to before; 0 for none.
+    `by_device_of`: the account that the visitor's browser has signed in to before; 0 for none.
     """
 
     purpose: str
@@ -54,7 +54,7 @@ class LinkWanted(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks for a mail, as slots (model/quota.py); `device` is None where no account has signed in before."""
+    """The requester of a mail, as slots (model/quota.py); `device` is None if the browser has never signed in."""
 
     network: int
     pair: int
@@ -65,7 +65,7 @@ class Asker:
 def want_link(
     connection: Connection, *, purpose: Purpose, login: str, link: NewLink, asker: Asker, now_ms: int
 ) -> None:
-    """Has the courier send the link, if there is such an account. Raises TooMany."""
+    """Queue the link for the courier, which sends it if the account exists. Raise TooMany."""
     if asker.device is None or spend(connection, MAIL_DEVICE, asker.device, now_ms=now_ms):
         require(connection, MAIL_PAIR, asker.pair, now_ms=now_ms, text=ENOUGH)
         require(connection, MAIL_NETWORK, asker.network, now_ms=now_ms, text=ENOUGH)
@@ -74,12 +74,12 @@ def want_link(
 
 
 def send_wanted(connection: Connection, *, wanted: LinkWanted, user: User | None, now_ms: int) -> None:
-    """What the courier does then: nothing for nobody, or where the link would lead nowhere."""
+    """Send the link (run by the courier). Do nothing without an account, or where the link would have no use."""
     purpose = Purpose(wanted.purpose)
     if user is None or (purpose is Purpose.CONFIRM and user.state is not AccountState.UNCONFIRMED):
         return
     if purpose is Purpose.SIGN_IN and user.state is AccountState.UNCONFIRMED:
-        # Somebody else may have typed this address when they signed up, and know the password: who reads the mail
+        # Another person may have signed up with this address and know the password. The reader of the mail
         # must see which account it is, and confirm it, before they use it.
         purpose = Purpose.CONFIRM
     link = NewLink(wanted.nonce, bytes.fromhex(wanted.token_hash))
@@ -100,7 +100,10 @@ def _send(
     link: NewLink,
     now_ms: int,
 ) -> int:
-    """Stores the link and writes the mail, by the first of `quotas` that has room; otherwise in how many ms."""
+    """Store the link and queue the mail, using the first of `quotas` that is not used up.
+
+    Return 0, or the wait in ms when all are used up.
+    """
     for quota in quotas:
         wait_ms = spend(connection, quota, user.account_id, now_ms=now_ms)
         if not wait_ms:
@@ -114,8 +117,8 @@ def _send(
         now_ms=now_ms,
     )
     if purpose in _PROVES_ADDRESS and spend(connection, MAIL_ADDRESS, _address_slot(email), now_ms=now_ms):
-        # Many accounts had mails sent to somebody who perhaps has none. Who asks is not told: for an address in use
-        # they would not be told either.
+        # Many accounts sent mails to an address whose owner may have no account. Do not report it: for an
+        # address in use the requester would not see an error either.
         return 0
     post(connection, Letter(purpose.value, email, user.username, link.nonce), now_ms=now_ms)
     return 0
@@ -125,21 +128,21 @@ _PROVES_ADDRESS = (Purpose.CONFIRM, Purpose.ADDRESS)
 
 
 def _address_slot(email: str) -> int:
-    """Return the row that counts mails to an address. It needs no key: who wants to spend it can type the address."""
+    """Return the slot that counts mails to an address. It needs no key: an attacker can type any address."""
     return slot(b"", f"mail to {email}")
 
 
 def _send_own(
     connection: Connection, *, user: User, purpose: Purpose, email: str, link: NewLink, now_ms: int
 ) -> None:
-    """The same for an owner who asks. Raises TooMany."""
+    """Do the same for a signed-in owner. Raise TooMany."""
     wait_ms = _send(connection, [MAIL_OWN], user=user, purpose=purpose, email=email, link=link, now_ms=now_ms)
     if wait_ms:
         raise TooMany(ENOUGH, retry_after_s=-(-wait_ms // 1000))
 
 
 def post(connection: Connection, letter: Letter, *, now_ms: int) -> None:
-    """Gives the letter to the courier, in the transaction that causes it."""
+    """Queue the letter for the courier, in the transaction that causes it."""
     if letter.to.endswith(_NOWHERE):
         return
     outbox.put(connection, kind="mail", payload=letter, now_ms=now_ms, lane=outbox.LANE_MAIL)
@@ -155,9 +158,11 @@ def _user(connection: Connection, account_id: int) -> User:
 def send_confirmation(
     connection: Connection, *, account_id: int, link: NewLink, now_ms: int, email: str | None = None
 ) -> None:
-    """Sends the link once more; to another address if the first was mistyped. One that is in use is taken too, and
-    its owner gets the mail instead. Raises Invalid with `fields` for what cannot be an address, TooMany, and Invalid
-    where nothing is to be confirmed."""
+    """Send the confirmation link again, optionally to another address if the first was mistyped.
+
+    An address in use is accepted too, but then its owner gets a notice and no link is sent. Raise TooMany,
+    Invalid with `fields` for an invalid address, and Invalid where the account is confirmed already.
+    """
     user = _user(connection, account_id)
     if user.state is not AccountState.UNCONFIRMED:
         raise Invalid("This address is confirmed already")
@@ -174,40 +179,48 @@ def send_confirmation(
 
 
 def stand_in(account_id: int) -> str:
-    """Return the address of an account whose owner typed one that is in use, or one that somebody typed after them:
-    no mail goes there."""
+    """Return the placeholder address of an account whose real address is in use elsewhere.
+
+    No mail is sent to it.
+
+    It is set when the owner typed an address in use, or when a later sign-up typed the same address.
+    """
     return f"{account_id}{_NOWHERE}"
 
 
 def owner_of(connection: Connection, *, email: str) -> User | None:
-    """Return the user whose address this is; None where no account has it, or none that confirmed it.
+    """Return the user who has confirmed this address, or None.
 
-    Typing an address reserves nothing: otherwise a stranger who signs up with somebody's address first would keep
-    them out, and lead them into an account whose password the stranger knows.
+    Typing an address does not reserve it. Otherwise an attacker could sign up with another person's address
+    first, which would keep them out, or lead them into an account whose password the attacker knows.
     """
     found = stored_accounts.user_by_email(connection, email=email)
     return None if found is None or found.state is AccountState.UNCONFIRMED else found
 
 
 def take_from_unconfirmed(connection: Connection, *, email: str) -> None:
-    """Free the address where an account has it that never confirmed it. The links of that account still work: of
-    all who signed up with an address, the first to confirm it has it."""
+    """Release the address from an account that has not confirmed it.
+
+    The links of that account still work: among accounts with the same address, the
+    first to confirm it gets it.
+    """
     found = stored_accounts.user_by_email(connection, email=email)
     if found is not None and found.state is AccountState.UNCONFIRMED:
         stored_accounts.set_email(connection, account_id=found.account_id, email=stand_in(found.account_id))
 
 
 def _unconfirmed_address(connection: Connection, user: User) -> str:
-    """Return the address that the user last asked to confirm, though somebody may have typed it after them."""
+    """Return the address that the user last asked to confirm, even if a later sign-up typed it as well."""
     if user.email != stand_in(user.account_id):
         return user.email
     return stored.newest_address(connection, account_id=user.account_id) or user.email
 
 
 def notify_owner_of(connection: Connection, *, email: str, now_ms: int) -> bool:
-    """Return whether the address is in use. Then its owner gets a mail that somebody typed it, a few a day at most.
+    """Return True if the address is in use; notify its owner by mail that it was typed, a
+    few times a day at most.
 
-    Who typed it sees what they would see for a free address: the confirmation is asked for by mail.
+    The person who typed it sees the same as for a free address: a request to confirm it by mail.
     """
     owner = owner_of(connection, email=email)
     if owner is None:
@@ -236,7 +249,7 @@ def _free_address(connection: Connection, email: str) -> str:
 def usable_link(
     connection: Connection, *, token_hash: bytes, purposes: Sequence[Purpose], now_ms: int
 ) -> Link:
-    """The link, unused. Raises NotFound for any other. Looking does not use it up: mail scanners look."""
+    """Return the unused link. Raise NotFound for any other. Do not use it up: mail scanners open links."""
     found = stored.link(connection, token_hash=token_hash)
     if found is None or found.purpose not in purposes or found.expires_at_ms <= now_ms:
         raise NotFound(NO_LINK)
@@ -244,8 +257,11 @@ def usable_link(
 
 
 def confirm(connection: Connection, *, token_hash: bytes, registration: str, now_ms: int) -> Link:
-    """Uses a link up that confirms an address. Raises NotFound for one that does not work, Invalid where somebody
-    else has the address by now."""
+    """Use up a link that confirms an address.
+
+    Raise NotFound for a link that does not work, Invalid where another account has
+    confirmed the address since.
+    """
     found = usable_link(
         connection, token_hash=token_hash, purposes=(Purpose.CONFIRM, Purpose.ADDRESS), now_ms=now_ms
     )
@@ -254,7 +270,7 @@ def confirm(connection: Connection, *, token_hash: bytes, registration: str, now
         if user.email != found.email:
             if user.email != stand_in(user.account_id):
                 raise NotFound(NO_LINK)
-            # Somebody typed it after them.
+            # A later sign-up typed the same address.
             _free_address(connection, found.email)
             take_from_unconfirmed(connection, email=found.email)
             stored_accounts.set_email(connection, account_id=user.account_id, email=found.email)
@@ -276,7 +292,7 @@ def _mark_confirmed(connection: Connection, user: User, *, registration: str, no
 
 
 def change_address(connection: Connection, *, account_id: int, email: str, now_ms: int) -> None:
-    """The account's address from now on; the old one is told. Raises Invalid where it is taken."""
+    """Set the account's address and notify the old one. Raise Invalid where it is taken."""
     user = _user(connection, account_id)
     email = _free_address(connection, email)
     stored.delete_links_of(connection, account_id=account_id)
@@ -288,10 +304,11 @@ def change_address(connection: Connection, *, account_id: int, email: str, now_m
 def want_address(
     connection: Connection, *, account_id: int, email: str, link: NewLink | None, now_ms: int
 ) -> None:
-    """Asks the new address to confirm itself; without `link` (no confirmation here) it counts at once.
+    """Send a confirmation link to the new address; without `link` (no confirmation on this
+    instance) set it at once.
 
-    The password must have been checked. Of an address in use the owner gets a mail, and who asks learns nothing; only
-    without `link` that is an error. Raises Invalid with `fields`, TooMany.
+    The caller must have checked the password. If the address is in use, its owner gets a mail and the
+    requester sees no difference; only without `link` is that an error. Raise Invalid with `fields`, TooMany.
     """
     if link is None:
         change_address(connection, account_id=account_id, email=email, now_ms=now_ms)
@@ -303,8 +320,10 @@ def want_address(
 
 
 def use_sign_in_link(connection: Connection, *, token_hash: bytes, now_ms: int) -> User:
-    """Uses a link up that signs its account in without the password. Raises NotFound. Whoever it is may still have
-    to give a second factor, or may not be let in at all: the user's `state` says so."""
+    """Use up a link that signs its account in without the password. Raise NotFound.
+
+    The user may still need a second factor, or may not be allowed in: the caller checks the user's `state`.
+    """
     found = usable_link(connection, token_hash=token_hash, purposes=(Purpose.SIGN_IN,), now_ms=now_ms)
     user = _user(connection, found.account_id)
     if user.email != found.email or user.state is AccountState.UNCONFIRMED:
@@ -316,30 +335,28 @@ def use_sign_in_link(connection: Connection, *, token_hash: bytes, now_ms: int) 
 def reset_password(
     connection: Connection, *, token_hash: bytes, password_hash: str, registration: str, now_ms: int
 ) -> int:
-    """Sets the password by a link in a mail; the account's id. Every browser and app has to sign in again.
+    """Set the password with a link from a mail; return the account's id. Raise NotFound.
 
-    Raises NotFound.
-
-    Apps too: who recovers an account wants whoever else was in it out.
+    Every browser and app has to sign in again: a person who recovers an account wants all others out.
     """
     found = usable_link(connection, token_hash=token_hash, purposes=(Purpose.RESET,), now_ms=now_ms)
     user = _user(connection, found.account_id)
     if user.email == found.email:
-        # Who reads the mail has the address.
+        # The link proves that the user can read mail to the address.
         _mark_confirmed(connection, user, registration=registration, now_ms=now_ms)
     replace_password(connection, account_id=user.account_id, password_hash=password_hash, now_ms=now_ms)
     return user.account_id
 
 
 def replace_password(connection: Connection, *, account_id: int, password_hash: str, now_ms: int) -> None:
-    """A new password without the old one: by a link, or by the operator. Everything else that lets in ends."""
+    """Set a password without the old one (by a link, or by the operator), and revoke all other credentials."""
     stored_accounts.set_password(connection, account_id=account_id, password_hash=password_hash)
     access.revoke_all(connection, account_id=account_id)
     password_changed(connection, account_id=account_id, now_ms=now_ms)
 
 
 def password_changed(connection: Connection, *, account_id: int, now_ms: int) -> None:
-    """Links sent before end, and the owner is told."""
+    """End the links sent before, and notify the owner."""
     user = _user(connection, account_id)
     stored.delete_links_of(connection, account_id=account_id)
     post(connection, Letter(Notice.PASSWORD_CHANGED.value, user.email, user.username), now_ms=now_ms)

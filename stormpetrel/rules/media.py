@@ -1,4 +1,4 @@
-"""Attachments: whose they are, what may be said about them, and on which post they hang."""
+"""Attachments: their owner, description and focus, and the post that they are attached to."""
 
 from __future__ import annotations
 
@@ -29,17 +29,18 @@ from stormpetrel.storage.hot import hot
 
 TOO_MANY_UPLOADS = "Your account is new and has uploaded a lot. Please try again later"
 LOOSE_KEPT_MS = 24 * 3_600_000
-"""How long an attachment without a post is kept, for a draft or for writing a post anew."""
+"""How long an attachment without a post is stored, for a draft or a post that is deleted and redrafted."""
 PROCESSING_KEPT_MS = 15 * 60_000
-"""Longer than any decoder may run: what is still being processed then, and is not the courier's, was lost with its
-worker before it was acknowledged, or given up by the courier."""
+"""Longer than any decoder may run. An attachment that is still being processed then, and is not in the
+outbox, was lost with its worker before it was acknowledged, or given up by the courier.
+"""
 MOST_WAITING = 64
-"""Acknowledged uploads of one machine: they take disk until they are decoded."""
+"""Limit of acknowledged uploads per machine: they take disk space until they are decoded."""
 
 
 @hot
 def own(connection: Connection, *, account_id: int, media_id: int) -> Media:
-    """One's own attachment. Raises NotFound for anybody else's."""
+    """Return one of the account's attachments. Raise NotFound for those of other accounts."""
     found = stored.one(connection, media_id=media_id)
     if found is None or found.account_id != account_id:
         raise NotFound
@@ -48,12 +49,12 @@ def own(connection: Connection, *, account_id: int, media_id: int) -> Media:
 
 @hot
 def is_served(connection: Connection, *, key: str) -> bool:
-    """Whether the file may be read: it is somebody's who is there for others."""
+    """Return True if the file may be read: the account that it belongs to is visible to others."""
     return stored.is_served(connection, key=key)
 
 
 def checked_focus(text: str | None) -> tuple[int, int] | None:
-    """The focus that somebody named; None where none was. Raises Invalid."""
+    """Return the parsed focus; None where none was given. Raise Invalid."""
     if text is None or not text.strip():
         return None
     focus = parse_focus(text)
@@ -65,7 +66,7 @@ def checked_focus(text: str | None) -> tuple[int, int] | None:
 
 
 def checked_description(text: str | None) -> str | None:
-    """The description, cleaned; None where none was given. Raises Invalid when it is too long."""
+    """Return the cleaned description; None where none was given. Raise Invalid when it is too long."""
     if text is None:
         return None
     cleaned = texts.clean(text)
@@ -86,9 +87,10 @@ def begin(
     focus: str | None,
     now_ms: int,
 ) -> Media:
-    """A new attachment that is being processed. `size_bytes`: of the upload.
+    """Store a new attachment in the state "processing". `size_bytes`: size of the upload.
 
-    Raises Invalid for what is said about it, TooMany where the account is young.
+    Raise NotFound when the account is not active, Invalid for a wrong description or focus, TooMany when the
+    account is young and has used up its quota.
     """
     if accounts.state(connection, account_id=account_id) is not AccountState.ACTIVE:
         raise NotFound
@@ -109,7 +111,7 @@ def begin(
 
 
 def hand_over(connection: Connection, *, media: Media, lane: int, most_own: int, now_ms: int) -> None:
-    """The courier of that lane finishes it: its bytes are durable. Raises TooMany, Busy."""
+    """Queue the attachment, whose bytes are durable, for the courier of that lane. Raise TooMany, Busy."""
     waiting, own_waiting = stored.waiting(connection, lane=lane, account_id=media.account_id)
     if own_waiting >= most_own:
         raise TooMany("Too many uploads at once; wait until one is done", retry_after_s=10)
@@ -121,13 +123,16 @@ def hand_over(connection: Connection, *, media: Media, lane: int, most_own: int,
         payload={"media_id": media.id},
         now_ms=now_ms,
         lane=lane,
-        # Its own id, so that one is found by the other.
+        # The same id as the attachment's, so that each can be found by the other.
         job_id=media.id,
     )
 
 
 def finish(connection: Connection, *, account_id: int, media_id: int, decoded: Decoded) -> Media:
-    """What the decoder made of it; its files are served from now on. Raises NotFound when it was deleted."""
+    """Store the decoder's result and serve its files from now on.
+
+    Raise NotFound if the attachment was deleted.
+    """
     if not stored.set_done(connection, media_id=media_id, decoded=decoded):
         raise NotFound
     stored.put_files(connection, keys=_keys(decoded), account_id=account_id)
@@ -135,13 +140,13 @@ def finish(connection: Connection, *, account_id: int, media_id: int, decoded: D
 
 
 def unfinished(connection: Connection, *, media_id: int) -> Media | None:
-    """The attachment that is being processed; None when it is deleted, done or given up."""
+    """Return the attachment while it is being processed; None when it is deleted, done or failed."""
     found = stored.one(connection, media_id=media_id)
     return found if found is not None and found.state is MediaState.PROCESSING else None
 
 
 def fail(connection: Connection, *, media_id: int) -> None:
-    """The decoder refused it or was lost."""
+    """Mark the attachment as failed: the decoder refused it or was lost."""
     stored.set_failed(connection, media_id=media_id)
 
 
@@ -155,7 +160,10 @@ def describe(
     preview: Decoded | None,
     now_ms: int,
 ) -> Media:
-    """Changes what is said about one's own attachment; None leaves a value. Raises NotFound, Invalid."""
+    """Change the description, focus and preview of one of the account's attachments; None leaves a value.
+
+    Raise NotFound, Invalid.
+    """
     found = own(connection, account_id=account_id, media_id=media_id)
     new = checked_description(description)
     place = checked_focus(focus)
@@ -176,7 +184,10 @@ def describe(
 
 
 def delete(connection: Connection, *, account_id: int, media_id: int, now_ms: int) -> None:
-    """Deletes one's own attachment. Raises NotFound for another's, Invalid while it hangs on a post."""
+    """Delete one of the account's attachments.
+
+    Raise NotFound for others, Invalid while it is attached to a post.
+    """
     found = own(connection, account_id=account_id, media_id=media_id)
     if found.post_id is not None:
         raise Invalid("This is part of a post; change or delete the post instead")
@@ -186,9 +197,9 @@ def delete(connection: Connection, *, account_id: int, media_id: int, now_ms: in
 def attach(
     connection: Connection, *, author_id: int, media_ids: Sequence[int], post_id: int, now_ms: int
 ) -> tuple[Media, ...]:
-    """Hangs the author's own loose attachments on a post, in this order. Raises Invalid.
+    """Attach the author's unattached media to a post, in this order. Raise Invalid.
 
-    The caller has made the post in the same transaction, and tells of it.
+    The caller has created the post in the same transaction, and publishes it.
     """
     return replace(connection, author_id=author_id, media_ids=media_ids, post_id=post_id, now_ms=now_ms)
 
@@ -196,9 +207,9 @@ def attach(
 def replace(
     connection: Connection, *, author_id: int, media_ids: Sequence[int], post_id: int, now_ms: int
 ) -> tuple[Media, ...]:
-    """From now on these hang on the post, in this order, and no others: for an edit. Raises Invalid.
+    """Make these the attachments of the post, in this order, for an edit. Raise Invalid.
 
-    What hung there before may stay; what goes is loose, and is kept for a day. An empty sequence takes all.
+    Attachments of the post may stay; removed ones are stored for another day. An empty sequence removes all.
     """
     wanted = list(dict.fromkeys(media_ids))
     if len(wanted) > MAX_PER_POST:
@@ -207,7 +218,8 @@ def replace(
     for media_id in wanted:
         media = found.get(media_id)
         if media is None or media.account_id != author_id or media.post_id not in (None, post_id):
-            # One message for all three: whose an id is, is nobody's business.
+            # One message for all three cases, so that it does not reveal whether an id exists and who owns
+            # it.
             raise Invalid(f"Validation failed: Media {media_id} not found", fields={"media_ids": "not found"})
         if media.state is MediaState.FAILED:
             raise Invalid("A file that could not be processed cannot be attached")
@@ -230,9 +242,9 @@ def replace(
 def describe_attached(
     connection: Connection, *, hung: Sequence[Media], words: Sequence[MediaWords]
 ) -> tuple[Media, ...]:
-    """Changes what is said about attachments of the author's post, which are `hung`; all of them as they are then.
+    """Change description and focus of attachments of a post, which has `hung`; return all of them afterwards.
 
-    The caller tells of the post. Raises Invalid for any other attachment, and as `describe` does.
+    The caller publishes the change. Raise Invalid for any other attachment, and as `describe` does.
     """
     after = {media.id: media for media in hung}
     for new in words:
@@ -257,7 +269,7 @@ def describe_attached(
 
 
 def let_go(connection: Connection, *, media: Sequence[Media], delete_media: bool, now_ms: int) -> None:
-    """Their post is being deleted: they go with it, or are kept for a day so that it can be written anew."""
+    """Before a post is deleted: delete its media, or store them for a day so that the post can be redrafted."""
     if not media:
         return
     if delete_media:
@@ -267,13 +279,13 @@ def let_go(connection: Connection, *, media: Sequence[Media], delete_media: bool
 
 
 def remove(connection: Connection, media: Sequence[Media], *, now_ms: int) -> None:
-    """Deletes attachments: they are not served any more, and the courier deletes their files."""
+    """Delete attachments: they are no longer served, and the courier deletes their files."""
     stored.delete(connection, media_ids=[one.id for one in media])
     remove_files(connection, keys=[key for one in media for key in _keys(one.decoded)], now_ms=now_ms)
 
 
 def remove_files(connection: Connection, *, keys: Sequence[str], now_ms: int) -> None:
-    """The files are not served any more; the courier deletes them."""
+    """Stop serving the files; the courier deletes them."""
     wanted = [key for key in keys if key]
     if wanted:
         stored.delete_files(connection, keys=wanted)
@@ -290,7 +302,7 @@ def _keys(decoded: Decoded) -> tuple[str, ...]:
 
 
 def set_avatar(connection: Connection, *, account_id: int, picture: Decoded | None, now_ms: int) -> None:
-    """Replaces one's avatar; None takes it away."""
+    """Replace the account's avatar; None removes it."""
     account = accounts.account(connection, account_id=account_id)
     if account is None:
         raise NotFound
@@ -303,7 +315,7 @@ def set_avatar(connection: Connection, *, account_id: int, picture: Decoded | No
 
 
 def set_header(connection: Connection, *, account_id: int, picture: Decoded | None, now_ms: int) -> None:
-    """Replaces one's header; None takes it away."""
+    """Replace the account's header; None removes it."""
     account = accounts.account(connection, account_id=account_id)
     if account is None:
         raise NotFound
@@ -315,21 +327,21 @@ def set_header(connection: Connection, *, account_id: int, picture: Decoded | No
     connection.tell(AccountChanged(account_id))
 
 
-# Clearing away
+# Cleanup
 
 
 def remove_old_loose(connection: Connection, *, now_ms: int, count: int) -> int:
-    """Attachments that have had no post for a day; how many, at most `count`."""
+    """Delete attachments that have had no post for a day, at most `count`; return the number deleted."""
     old = stored.old_loose(connection, before_ms=now_ms - LOOSE_KEPT_MS, count=count)
     if old:
         remove(connection, old, now_ms=now_ms)
         lost = [media.id for media in old if media.state is MediaState.PROCESSING]
         if lost:
-            # Their machine is gone, and its spool with it: nobody else could do these.
+            # Their machine and its spool are gone: no other courier could process these.
             outbox.drop(connection, job_ids=lost)
     return len(old)
 
 
 def fail_lost(connection: Connection, *, now_ms: int, count: int) -> int:
-    """Attachments that nobody processes any more; how many, at most `count`."""
+    """Mark attachments whose processing was lost as failed, at most `count`; return their number."""
     return stored.fail_lost(connection, before_ms=now_ms - PROCESSING_KEPT_MS, count=count)

@@ -1,7 +1,7 @@
-"""What moderators do: who may do what to whom, and what follows. Web, API and command line call these.
+"""Acts of moderators: who may act on which account, and what follows. Web, API and command line call these.
 
-Every act and its line in the audit log are one transaction. Acts that concern somebody tell them, with the
-reason. A moderator acts on members, an admin on everybody; nobody on themselves.
+Every act and its line in the audit log are one transaction. An account that an act concerns is notified, with
+the reason. Moderators may act on members, admins on all accounts; no one on themselves.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ from stormpetrel.storage import moderation as stored
 from stormpetrel.storage.connection import Connection
 
 OPEN_COUNTED = 1000
-"""The overview counts no further: "1000" means at least so many."""
+"""Limit of the count in the overview: "1000" means at least that many."""
 HISTORY = 20
 
-# Who
+# Permissions
 
 
 def moderator(connection: Connection, *, account_id: int) -> Moderator:
-    """The account as a moderator or admin. Raises Forbidden for anybody else."""
+    """Return the account as a moderator or admin. Raise Forbidden for any other."""
     found = accounts.user(connection, account_id=account_id)
     if found is None or found.role is Role.MEMBER or found.state is not AccountState.ACTIVE:
         raise Forbidden("This page is for moderators")
@@ -55,13 +55,13 @@ def moderator(connection: Connection, *, account_id: int) -> Moderator:
 
 
 def require_admin(actor: Moderator) -> None:
-    """Raises Forbidden for moderators who are no admins."""
+    """Raise Forbidden for moderators who are not admins."""
     if actor.role is not Role.ADMIN:
         raise Forbidden("This is for admins")
 
 
 def _target(connection: Connection, actor: Moderator, account_id: int) -> Account:
-    """Whom the actor wants to act on. Raises NotFound, and Forbidden where they may not."""
+    """Return the account to act on. Raise NotFound, and Forbidden where the actor may not act on it."""
     found = any_account(connection, account_id=account_id)
     if not outranks(actor, target_id=account_id, target_role=role_of(connection, account_id=account_id)):
         raise Forbidden("You may not do this to yourself, or to somebody of your own rank or above")
@@ -82,7 +82,7 @@ def _keep_an_admin(connection: Connection, account_id: int) -> None:
 
 
 def any_account(connection: Connection, *, account_id: int) -> Account:
-    """The account in whatever state, for moderators to look at. Raises NotFound."""
+    """Return the account in any state, for moderators. Raise NotFound."""
     found = accounts.account(connection, account_id=account_id)
     if found is None:
         raise NotFound("There is no such account")
@@ -90,12 +90,12 @@ def any_account(connection: Connection, *, account_id: int) -> Account:
 
 
 def role_of(connection: Connection, *, account_id: int) -> Role:
-    """What the account may do besides using the place."""
+    """Return the account's role."""
     user = accounts.user(connection, account_id=account_id)
     return Role.MEMBER if user is None else user.role
 
 
-# Writing down, and telling
+# Audit log and notifications
 
 
 def _reason(reason: str) -> str:
@@ -119,7 +119,7 @@ def note(
     post_id: int = 0,
     report_id: int = 0,
 ) -> None:
-    """A line in the audit log; and, where the act is one of WARNED, the account is told."""
+    """Add a line to the audit log; if the act is one of WARNED, notify the account."""
     said = _reason(reason)
     stored.insert_entry(
         connection,
@@ -147,7 +147,7 @@ def note(
         id=warning_id,
         account_id=account.id,
         kind=Kind.WARNING,
-        # Who moderates is not told: it would be them who is attacked for it.
+        # Do not name the moderator: they would be attacked for the act.
         from_account_id=account.id,
         post_id=None,
     )
@@ -158,22 +158,22 @@ def note(
 
 
 def open_reports(connection: Connection, *, after_id: int, limit: int) -> list[Report]:
-    """Open reports after that one, oldest first."""
+    """Return open reports after `after_id`, oldest first."""
     return stored.open_reports(connection, after_id=after_id, count=limit)
 
 
 def resolved_reports(connection: Connection, *, page: Page) -> list[Report]:
-    """Resolved reports, newest first."""
+    """Return resolved reports, newest first."""
     return stored.resolved_reports(connection, page=page)
 
 
 def count_open_reports(connection: Connection) -> int:
-    """How many are open, at most OPEN_COUNTED."""
+    """Return how many reports are open, at most OPEN_COUNTED."""
     return stored.count_open(connection, most=OPEN_COUNTED)
 
 
 def report(connection: Connection, *, report_id: int) -> Report:
-    """The report. Raises NotFound."""
+    """Return the report. Raise NotFound."""
     found = stored.report(connection, report_id=report_id)
     if found is None:
         raise NotFound("There is no such report")
@@ -181,7 +181,7 @@ def report(connection: Connection, *, report_id: int) -> Report:
 
 
 def history(connection: Connection, *, account_id: int) -> tuple[list[Report], list[Entry]]:
-    """The newest reports about the account, and what was done about it."""
+    """Return the newest reports about the account and the newest acts on it."""
     page = Page(limit=HISTORY)
     return (
         stored.reports_of(connection, account_id=account_id, count=HISTORY),
@@ -190,23 +190,23 @@ def history(connection: Connection, *, account_id: int) -> tuple[list[Report], l
 
 
 def log(connection: Connection, *, page: Page, account_id: int | None = None) -> list[Entry]:
-    """The audit log, newest first; of one account if given."""
+    """Return the audit log, newest first; only acts on `account_id` if given."""
     return stored.log(connection, page=page, account_id=account_id)
 
 
 def warnings(connection: Connection, *, warning_ids: list[int]) -> dict[int, Warning]:
-    """What warnings say, by id."""
+    """Return warnings by id."""
     return stored.warnings(connection, warning_ids=warning_ids)
 
 
 def reports(connection: Connection, *, report_ids: list[int]) -> dict[int, Report]:
-    """Those of the reports that exist, by id; few."""
+    """Return those of the reports that exist, by id; one query per report."""
     found = (stored.report(connection, report_id=report_id) for report_id in dict.fromkeys(report_ids))
     return {one.id: one for one in found if one is not None}
 
 
 def _about(connection: Connection, actor: Moderator, report_id: int) -> tuple[Report, Account]:
-    """An open report with its account. Nobody decides about a report of themselves or of who ranks above."""
+    """Return an open report with its account. Raise Forbidden where the actor may not act on that account."""
     found = report(connection, report_id=report_id)
     if found.resolved_at_ms:
         raise Invalid("This report is resolved already")
@@ -214,14 +214,14 @@ def _about(connection: Connection, actor: Moderator, report_id: int) -> tuple[Re
 
 
 def resolve(connection: Connection, actor: Moderator, *, report_id: int, reason: str, now_ms: int) -> None:
-    """Closes a report. Raises Invalid when it is closed."""
+    """Close a report. Raise Invalid when it is closed."""
     _, account = _about(connection, actor, report_id)
     stored.resolve(connection, report_id=report_id, now_ms=now_ms)
     note(connection, actor, Act.RESOLVE, reason=reason, account=account, report_id=report_id, now_ms=now_ms)
 
 
 def assign(connection: Connection, actor: Moderator, *, report_id: int, reason: str, now_ms: int) -> None:
-    """The actor looks after the report from now on."""
+    """Assign the report to the actor."""
     _, account = _about(connection, actor, report_id)
     stored.assign(connection, report_id=report_id, assigned_id=actor.account_id)
     note(connection, actor, Act.ASSIGN, reason=reason, account=account, report_id=report_id, now_ms=now_ms)
@@ -231,7 +231,7 @@ def assign(connection: Connection, actor: Moderator, *, report_id: int, reason: 
 
 
 def hide(connection: Connection, actor: Moderator, *, post_id: int, reason: str, now_ms: int) -> None:
-    """The post and its boosts are gone for everybody but its author and moderators. Raises Invalid if hidden."""
+    """Hide the post and its boosts from all but its author and moderators. Raise Invalid if it is hidden."""
     post, account = _post_target(connection, actor, post_id)
     if post.hidden:
         raise Invalid("This post is hidden already")
@@ -249,20 +249,21 @@ def hide(connection: Connection, actor: Moderator, *, post_id: int, reason: str,
         )
     )
     conversations.tell_of_post(connection, post_id=post_id)
-    # For others it is as if deleted; its author's own list has it still, and is read anew.
+    # For other readers the post is as good as deleted. Its author still sees it, so the author's home list
+    # must be reloaded.
     connection.tell(RelationshipChanged(account.id, account.id))
     note(connection, actor, Act.HIDE, reason=reason, account=account, post_id=post_id, now_ms=now_ms)
 
 
 def unhide(connection: Connection, actor: Moderator, *, post_id: int, reason: str, now_ms: int) -> None:
-    """The post is there again for whom it is meant. Raises Invalid when it is not hidden."""
+    """Show the post to its audience again. Raise Invalid when it is not hidden."""
     post, account = _post_target(connection, actor, post_id)
     if not post.hidden:
         raise Invalid("This post is not hidden")
     posts.set_hidden(connection, post_id=post_id, hidden=False)
     connection.tell(PostChanged(post_id, account.id))
     conversations.tell_of_post(connection, post_id=post_id)
-    # Any list and any page may be missing it or a boost of it.
+    # The post or a boost of it may be missing from any list or page.
     connection.tell(AccountChanged(account.id, hidden=True))
     note(connection, actor, Act.UNHIDE, reason=reason, account=account, post_id=post_id, now_ms=now_ms)
 
@@ -270,7 +271,7 @@ def unhide(connection: Connection, actor: Moderator, *, post_id: int, reason: st
 def mark_sensitive(
     connection: Connection, actor: Moderator, *, post_id: int, reason: str, now_ms: int
 ) -> None:
-    """What is attached to the post is covered until asked for."""
+    """Mark the post as sensitive: its media are covered until the reader uncovers them."""
     post, account = _post_target(connection, actor, post_id)
     if post.sensitive:
         raise Invalid("This post is marked as sensitive already")
@@ -282,7 +283,7 @@ def mark_sensitive(
 
 
 def delete_post(connection: Connection, actor: Moderator, *, post_id: int, reason: str, now_ms: int) -> None:
-    """Deletes the post with its boosts, for good."""
+    """Delete the post with its boosts, for good."""
     _, account = _post_target(connection, actor, post_id)
     post_rules.delete_post(connection, author_id=account.id, post_id=post_id, now_ms=now_ms)
     note(connection, actor, Act.DELETE_POST, reason=reason, account=account, post_id=post_id, now_ms=now_ms)
@@ -298,7 +299,7 @@ ON_POSTS = ("hide", "unhide", "mark_sensitive", "delete_post")
 def act_on_account(
     connection: Connection, actor: Moderator, *, verb: str, account_id: int, reason: str, now_ms: int
 ) -> None:
-    """One of ON_ACCOUNTS by its name. Raises NotFound for another."""
+    """Carry out the act of ON_ACCOUNTS with this name. Raise NotFound for other names."""
     rules = {"warn": warn, "silence": silence, "unsilence": unsilence}
     rules |= {"suspend": suspend, "unsuspend": unsuspend}
     if verb not in rules:
@@ -309,7 +310,7 @@ def act_on_account(
 def act_on_post(
     connection: Connection, actor: Moderator, *, verb: str, post_id: int, reason: str, now_ms: int
 ) -> None:
-    """One of ON_POSTS by its name. Raises NotFound for another."""
+    """Carry out the act of ON_POSTS with this name. Raise NotFound for other names."""
     rules = {"hide": hide, "unhide": unhide, "mark_sensitive": mark_sensitive, "delete_post": delete_post}
     if verb not in rules:
         raise NotFound
@@ -331,9 +332,9 @@ def _is_done(verb: str, post: Post) -> bool:
 def act_on_report(
     connection: Connection, actor: Moderator, *, verb: str, report_id: int, reason: str, now_ms: int
 ) -> None:
-    """What a report asks for: to resolve or assign it, or an act on its account or on all its posts.
+    """Resolve or assign a report, or act on its account or on all its posts.
 
-    Posts that are gone, or for which it is done, are passed over. The report stays open until it is resolved.
+    Skip posts that are deleted or already in the wanted state. The report stays open until it is resolved.
     """
     if verb in ("resolve", "assign"):
         rule = resolve if verb == "resolve" else assign
@@ -353,18 +354,21 @@ def act_on_report(
 
 
 def warn(connection: Connection, actor: Moderator, *, account_id: int, reason: str, now_ms: int) -> None:
-    """Only tells the account."""
+    """Warn the account and do nothing else."""
     account = _target(connection, actor, account_id)
     note(connection, actor, Act.WARN, reason=reason, account=account, now_ms=now_ms)
 
 
 def silence(connection: Connection, actor: Moderator, *, account_id: int, reason: str, now_ms: int) -> None:
-    """Only its followers meet the account's posts and are told of its doings. Raises Invalid if it is so."""
+    """Show the account's posts and notifications only to its followers.
+
+    Raise Invalid if it is silenced already.
+    """
     _silence(connection, actor, account_id=account_id, reason=reason, now_ms=now_ms, wanted=True)
 
 
 def unsilence(connection: Connection, actor: Moderator, *, account_id: int, reason: str, now_ms: int) -> None:
-    """Ends `silence`. Raises Invalid when the account is not silenced."""
+    """End `silence`. Raise Invalid when the account is not silenced."""
     _silence(connection, actor, account_id=account_id, reason=reason, now_ms=now_ms, wanted=False)
 
 
@@ -375,18 +379,18 @@ def _silence(
     if account.silenced is wanted:
         raise Invalid(f"@{account.username} is {'silenced already' if wanted else 'not silenced'}")
     accounts.set_silenced(connection, account_id=account_id, silenced=wanted)
-    # It may stand on any page.
+    # Posts of the account may be on any page.
     connection.tell(AccountChanged(account_id, hidden=True))
     act = Act.SILENCE if wanted else Act.UNSILENCE
     note(connection, actor, act, reason=reason, account=account, now_ms=now_ms)
 
 
 def suspend(connection: Connection, actor: Moderator, *, account_id: int, reason: str, now_ms: int) -> None:
-    """Hides the account everywhere and ends all its access, at once. Raises Forbidden for the last admin."""
+    """Hide the account everywhere and end all its access at once. Raise Forbidden for the last admin."""
     account = _target(connection, actor, account_id)
     _keep_an_admin(connection, account_id)
     account_rules.suspend(connection, account_id=account_id)
-    # From now on it has the days that the configuration gives ([retention]).
+    # The retention period of suspended accounts ([retention] in the configuration) begins now.
     accounts.set_state(
         connection, account_id=account_id, state=AccountState.SUSPENDED, suspended_at_ms=now_ms
     )
@@ -394,7 +398,7 @@ def suspend(connection: Connection, actor: Moderator, *, account_id: int, reason
 
 
 def unsuspend(connection: Connection, actor: Moderator, *, account_id: int, reason: str, now_ms: int) -> None:
-    """Brings the account back; its owner signs in again. Raises Invalid when it is not suspended."""
+    """Restore the account; its owner has to sign in again. Raise Invalid when it is not suspended."""
     account = _target(connection, actor, account_id)
     account_rules.unsuspend(connection, account_id=account_id)
     note(connection, actor, Act.UNSUSPEND, reason=reason, account=account, now_ms=now_ms)
@@ -403,7 +407,7 @@ def unsuspend(connection: Connection, actor: Moderator, *, account_id: int, reas
 def set_role(
     connection: Connection, actor: Moderator, *, account_id: int, role: Role, reason: str, now_ms: int
 ) -> None:
-    """Makes the account a moderator, an admin, or a member again. For admins; the last one stays one."""
+    """Make the account a moderator, an admin or a member. For admins. Raise Forbidden for the last admin."""
     require_admin(actor)
     account = _target(connection, actor, account_id)
     user = account_rules.user(connection, account_id=account_id)
@@ -417,7 +421,7 @@ def set_role(
 
 
 def approve(connection: Connection, actor: Moderator, *, account_id: int, now_ms: int) -> None:
-    """Lets in an account that waits, and has the courier tell its owner by mail. For admins."""
+    """Approve an account that waits, and have the courier notify its owner by mail. For admins."""
     require_admin(actor)
     account = accounts.account(connection, account_id=account_id)
     account_rules.approve(connection, account_id=account_id)
@@ -427,7 +431,7 @@ def approve(connection: Connection, actor: Moderator, *, account_id: int, now_ms
 
 
 def reject(connection: Connection, actor: Moderator, *, account_id: int, now_ms: int) -> None:
-    """Turns away somebody who waits. For admins."""
+    """Reject and delete an account that waits for approval. For admins."""
     require_admin(actor)
     account = accounts.account(connection, account_id=account_id)
     account_rules.reject(connection, account_id=account_id)

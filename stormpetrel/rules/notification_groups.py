@@ -1,4 +1,4 @@
-"""Notifications told together: what many did with the same post, and who follows, one group for half a day each."""
+"""Groups of notifications: reactions to the same post, follows and sign-ups, each grouped by half days."""
 
 from __future__ import annotations
 
@@ -22,17 +22,20 @@ from stormpetrel.storage import notifications as stored
 from stormpetrel.storage.connection import Connection
 
 SAMPLE = 8
-"""Accounts that a group names (as Mastodon)."""
+"""Accounts that a group names (as in Mastodon)."""
 READ_AT_ONCE = 100
 READ_MOST = 800
-"""Notifications looked at for one page. With more of one group than that the page is short, and the group comes
-again on the next one."""
+"""Limit of notifications read for one page. If one group has more, the page is short and the group
+appears again on the next one.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupPage:
-    """Groups, the one with the newest notification first. `newest_id`, `oldest_id`: of all notifications that were
-    looked at, where the list goes on; 0 where there were none."""
+    """Groups, the one with the newest notification first.
+
+    `newest_id`, `oldest_id`: of all notifications read, for the next pages; 0 where there were none.
+    """
 
     groups: tuple[NotificationGroup, ...]
     newest_id: int = 0
@@ -50,8 +53,10 @@ def groups(
     grouped: Sequence[Kind] = GROUPED,
     from_account_id: int | None = None,
 ) -> GroupPage:
-    """The account's notifications in at most `page.limit` groups; of `GROUPED` only kinds in `grouped` are told
-    together. A page holds all notifications between its ends; a group that goes on beyond is on both pages.
+    """Return the account's notifications in at most `page.limit` groups.
+
+    Of `GROUPED` only kinds in `grouped` are grouped. A page holds all notifications between its ends; a group
+    that extends beyond them is on both pages.
     """
     found: list[Notification] = []
     keys: set[str] = set()
@@ -66,7 +71,7 @@ def groups(
             exclude=exclude,
             from_account_id=from_account_id,
         )
-        # Away from where the page begins, whichever way it goes.
+        # Read away from the beginning of the page, in either direction.
         for notification in reversed(read) if page.upward else read:
             key = _key(notification, grouped)
             if key not in keys and len(keys) >= page.limit:
@@ -107,7 +112,7 @@ def _group(key: str, told: Sequence[Notification]) -> NotificationGroup:
 
 
 def group(connection: Connection, *, account_id: int, key: str, now_ms: int) -> NotificationGroup:
-    """One group of the account's own; at most READ_MOST of it are counted. Raises NotFound."""
+    """Return one of the account's groups, counting at most READ_MOST of it. Raise NotFound."""
     told = members(connection, account_id=account_id, key=key, page=Page(limit=READ_MOST), now_ms=now_ms)
     if not told:
         raise NotFound
@@ -117,7 +122,7 @@ def group(connection: Connection, *, account_id: int, key: str, now_ms: int) -> 
 def members(
     connection: Connection, *, account_id: int, key: str, page: Page, now_ms: int
 ) -> list[Notification]:
-    """A page of what is in a group, newest first; none where there is no such group."""
+    """Return a page of a group's notifications, newest first; empty where there is no such group."""
     match parse_group_key(key):
         case GroupKey() as found:
             return stored.of_group(connection, account_id=account_id, group=found, page=page, now_ms=now_ms)
@@ -129,7 +134,7 @@ def members(
 
 
 def dismiss_group(connection: Connection, *, account_id: int, key: str) -> None:
-    """Removes all notifications of a group; nothing happens where there are none."""
+    """Delete all notifications of a group, if there are any."""
     match parse_group_key(key):
         case GroupKey() as found:
             stored.delete_group(connection, account_id=account_id, group=found)
@@ -150,8 +155,10 @@ def unread_count(
     grouped: Sequence[Kind] = GROUPED,
     from_account_id: int | None = None,
 ) -> int:
-    """How many groups have something that came after the account's marker, at most `limit`; of the newest READ_MOST
-    notifications."""
+    """Return how many groups have a notification newer than the account's marker, at most `limit`.
+
+    Only the newest READ_MOST notifications are read.
+    """
     read = rules.markers(connection, account_id=account_id, timelines=["notifications"])
     page = Page(limit=limit, since_id=read[0].last_read_id if read else 0)
     found = groups(

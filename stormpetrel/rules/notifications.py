@@ -1,4 +1,4 @@
-"""Notifications: who is told of what, and reading them."""
+"""Notifications: which account is notified of which event, and reading them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stormpetrel.storage.hot import hot
 MARKED_TIMELINES = ("home", "notifications")
 
 _ONCE = frozenset({Kind.FOLLOW, Kind.FOLLOW_REQUEST, Kind.FAVOURITE, Kind.BOOST})
-"""What can be done and undone: doing it again tells nobody twice."""
+"""Kinds that can be undone and repeated: a repetition does not notify again."""
 
 
 def notify(
@@ -30,8 +30,13 @@ def notify(
     now_ms: int,
     post_id: int | None = None,
 ) -> None:
-    """Tells the account, unless it is its own doing, it blocks or mutes who did it, it muted the thread, or that
-    one is silenced and not followed by it. That one's own poll has ended one is told.
+    """Notify the account, unless one of these holds:
+
+    - it caused the event itself (except that its own poll has ended),
+    - one of the two accounts blocks the other, or it mutes the other's notifications,
+    - the other account is silenced and it does not follow it,
+    - it muted the thread,
+    - it has the same notification already, of a kind in _ONCE.
     """
     if account_id == from_account_id and kind is not Kind.POLL:
         return
@@ -68,7 +73,7 @@ def notifications(
     exclude: Sequence[Kind] = (),
     from_account_id: int | None = None,
 ) -> list[Notification]:
-    """The account's notifications, newest first; only `kinds` if given, never `exclude`."""
+    """Return the account's notifications, newest first; only `kinds` if given, never `exclude`."""
     wanted = [kind for kind in (Kind if kinds is None else kinds) if kind not in exclude]
     if not wanted:
         return []
@@ -83,7 +88,7 @@ def notifications(
 
 
 def notification(connection: Connection, *, account_id: int, notification_id: int) -> Notification:
-    """One of the account's own. Raises NotFound for anybody else's."""
+    """Return one of the account's notifications. Raise NotFound for those of other accounts."""
     found = stored.notification(connection, account_id=account_id, notification_id=notification_id)
     if found is None:
         raise NotFound
@@ -91,19 +96,21 @@ def notification(connection: Connection, *, account_id: int, notification_id: in
 
 
 def dismiss(connection: Connection, *, account_id: int, notification_id: int) -> None:
-    """Removes one of the account's own. Raises NotFound for anybody else's."""
+    """Delete one of the account's notifications. Raise NotFound for those of other accounts."""
     if not stored.delete(connection, account_id=account_id, notification_id=notification_id):
         raise NotFound
 
 
 def clear(connection: Connection, *, account_id: int) -> None:
-    """Removes all of the account's."""
+    """Delete all notifications of the account."""
     stored.clear(connection, account_id=account_id)
 
 
 @hot
 def unread_count(connection: Connection, *, account_id: int, limit: int, now_ms: int) -> int:
-    """How many came after the account's marker, at most `limit` (at most 40 inline; more take longer)."""
+    """Return how many are newer than the account's marker, at most `limit` (40 at most
+    inline; more take longer).
+    """
     read = stored.markers(connection, account_id=account_id, timelines=["notifications"])
     page = Page(limit=limit, max_id=MAX_ID, since_id=read[0].last_read_id if read else 0)
     return len(notifications(connection, account_id=account_id, page=page, now_ms=now_ms))
@@ -111,14 +118,14 @@ def unread_count(connection: Connection, *, account_id: int, limit: int, now_ms:
 
 @hot
 def markers(connection: Connection, *, account_id: int, timelines: Sequence[str]) -> list[Marker]:
-    """How far the account has read, for those of `timelines` that have a marker."""
+    """Return how far the account has read, for those of `timelines` that have a marker."""
     return stored.markers(connection, account_id=account_id, timelines=timelines)
 
 
 def set_marker(
     connection: Connection, *, account_id: int, timeline: str, last_read_id: int, now_ms: int
 ) -> Marker:
-    """Moves the marker forward, never back; as it stands then."""
+    """Move the marker forward, never back; return its new state."""
     if timeline not in MARKED_TIMELINES:
         raise Invalid("Validation failed: Timeline must be home or notifications")
     stored.put_marker(
@@ -128,7 +135,10 @@ def set_marker(
 
 
 def notify_post_subscribers(connection: Connection, *, post_id: int, now_ms: int) -> None:
-    """Tells followers who asked for it of a new post, if they may see it. Doing it again tells nobody twice."""
+    """Notify the author's subscribers of a new post, if they may see it.
+
+    A repeated call notifies no one twice.
+    """
     found = posts.posts(connection, post_ids=[post_id]).get(post_id)
     if found is None:
         return
@@ -155,7 +165,7 @@ def notify_post_subscribers(connection: Connection, *, post_id: int, now_ms: int
 
 
 def notify_admins_of_sign_up(connection: Connection, *, account_id: int, now_ms: int) -> None:
-    """Tells every admin that somebody signed up. Doing it again tells nobody twice."""
+    """Notify every admin of a sign-up. A repeated call notifies no one twice."""
     if accounts.state(connection, account_id=account_id) is None:
         return
     for admin_id in accounts.admin_ids(connection):

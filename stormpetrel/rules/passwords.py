@@ -1,4 +1,4 @@
-"""What follows when somebody changes their password."""
+"""The consequences of a changed password."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ def change_password(
     browser: str = "",
     network: int = 0,
 ) -> int:
-    """The id of a new session for the browser that asked: every session ends, with `revoke_apps` every token.
+    """Set the password and return the id of a new session for the browser that asked.
 
-    The old password must have been checked.
+    Every other session ends, and with `revoke_apps` every token. The caller must have
+    checked the old password.
     """
     set_password(connection, account_id=account_id, password_hash=password_hash)
     password_changed(connection, account_id=account_id, now_ms=now_ms)
     if revoke_apps:
         revoke_all(connection, account_id=account_id)
     else:
-        # Apps never saw the password: they stay, unless somebody wants a clean table.
+        # Apps never saw the password: their tokens stay valid, unless the user wants to revoke them too.
         end_sessions(connection, account_id=account_id)
     return start_session(connection, account_id=account_id, now_ms=now_ms, browser=browser, network=network)

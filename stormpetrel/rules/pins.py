@@ -1,4 +1,4 @@
-"""What an author pins to their profile, and threads that somebody does not want to hear of any more."""
+"""Posts that an author pins to their profile, and threads that an account has muted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ MAX_PINNED = 5
 
 
 def pin(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
-    """Pins one's own post. Raises NotFound for what may not be seen, Invalid for what cannot be pinned."""
+    """Pin the account's own post.
+
+    Raise NotFound if it may not see the post, Invalid if the post cannot be pinned.
+    """
     post = posts.post(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
     if post.author_id != account_id:
         raise Invalid("Validation failed: Someone else's post cannot be pinned")
@@ -33,7 +36,7 @@ def pin(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -
 
 
 def unpin(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
-    """Takes the pin off; nothing happens where there is none. Raises NotFound for what may not be seen."""
+    """Unpin the post, if it is pinned. Raise NotFound if the account may not see it."""
     posts.post(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
     if stored.delete(connection, account_id=account_id, post_id=post_id):
         connection.tell(Reacted(account_id, post_id))
@@ -41,14 +44,14 @@ def unpin(connection: Connection, *, account_id: int, post_id: int, now_ms: int)
 
 
 def mute_thread(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
-    """Nothing in the post's thread notifies the account any more. Raises NotFound for what may not be seen."""
+    """Stop notifying the account of the post's thread. Raise NotFound if the account may not see the post."""
     post = posts.visible_original(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
     if stored.mute(connection, account_id=account_id, thread_id=post.thread_id or post.id):
         connection.tell(Reacted(account_id, 0))
 
 
 def unmute_thread(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
-    """The thread notifies again. Raises NotFound for what may not be seen."""
+    """Notify the account of the thread again. Raise NotFound if the account may not see the post."""
     post = posts.visible_original(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
     if stored.unmute(connection, account_id=account_id, thread_id=post.thread_id or post.id):
         connection.tell(Reacted(account_id, 0))

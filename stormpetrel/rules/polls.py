@@ -1,4 +1,4 @@
-"""Polls: asking, voting, and telling that one has ended."""
+"""Polls: creating, voting, and notifying of the end."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from stormpetrel.storage.hot import hot
 TOO_LONG = f"Validation failed: Poll options can't be longer than {MAX_OPTION_CHARACTERS} characters each"
 ALREADY_VOTED = "Validation failed: You have already voted on this poll"
 TOLD_AT_ONCE = 200
-"""Voters who are told in one transaction of the courier's; the next ones are a job of their own."""
+"""Voters notified per transaction of the courier; a further job notifies the next ones."""
 
 
 def checked(draft: PollDraft, *, post_id: int, author_id: int, now_ms: int) -> Poll:
-    """The poll that a draft asks for, without votes. Raises Invalid."""
+    """Return the poll that a draft describes, without votes. Raise Invalid."""
     if any(is_too_large(title, MAX_OPTION_CHARACTERS) for title in draft.options):
         raise Invalid(TOO_LONG)
     titles = tuple(texts.one_line(title) for title in draft.options)
@@ -64,13 +64,13 @@ def checked(draft: PollDraft, *, post_id: int, author_id: int, now_ms: int) -> P
 
 
 def open_poll(connection: Connection, poll: Poll, *, now_ms: int) -> None:
-    """Adds a checked poll to its post, and has its end told."""
+    """Add a checked poll to its post, and schedule the notifications of its end."""
     stored.insert(connection, poll)
     tell_end_later(connection, poll, now_ms=now_ms)
 
 
 def tell_end_later(connection: Connection, poll: Poll, *, now_ms: int) -> None:
-    """Has the author and the voters told when the poll ends."""
+    """Schedule the job that notifies the author and the voters when the poll ends."""
     outbox.put(
         connection,
         kind="poll_ended",
@@ -82,8 +82,10 @@ def tell_end_later(connection: Connection, poll: Poll, *, now_ms: int) -> None:
 
 @hot
 def poll(connection: Connection, *, reader_id: int | None, poll_id: int, now_ms: int) -> tuple[Poll, int]:
-    """The poll and what the reader voted for (model/poll.py, bits_of). Raises NotFound where there is none or its
-    post is not for the reader."""
+    """Return the poll and the reader's votes (model/poll.py, bits_of).
+
+    Raise NotFound where there is none or the reader may not see its post.
+    """
     facts = posts.facts(connection, reader_id=reader_id, post_ids=[poll_id], now_ms=now_ms).get(poll_id)
     if facts is None or not may_see(facts, reader_id=reader_id):
         raise NotFound
@@ -99,10 +101,10 @@ def poll(connection: Connection, *, reader_id: int | None, poll_id: int, now_ms:
 def vote(
     connection: Connection, *, account_id: int, poll_id: int, choices: Sequence[int], now_ms: int
 ) -> tuple[Poll, int]:
-    """Votes once and for good; the poll as it stands then, and what was voted for.
+    """Vote, once and for good; return the poll afterwards and the votes.
 
-    Raises NotFound where the poll is not for the account; Invalid for one's own poll, a second vote, one that has
-    ended, no choice, several where one is asked for, or an option that is not there.
+    Raise NotFound where the account may not see the poll; Invalid for its own poll, a second vote, a poll
+    that has ended, no choice, several choices where one is allowed, or an option that does not exist.
     """
     found, before = poll(connection, reader_id=account_id, poll_id=poll_id, now_ms=now_ms)
     if found.author_id == account_id:
@@ -132,10 +134,10 @@ def vote(
 def end_poll(
     connection: Connection, *, post_id: int, expires_at_ms: int, after_id: int = 0, now_ms: int
 ) -> None:
-    """Tells the author and those who voted that the poll has ended: each once, however often this is called.
+    """Notify the author and the voters that the poll has ended, each once, however often this is called.
 
-    `expires_at_ms` is the end that was promised: where the poll ends at another time by now, nothing is done.
-    `after_id`: the voters up to that account were told before.
+    Do nothing if the poll no longer ends at `expires_at_ms`. `after_id`: voters up to that account
+    have been notified already.
     """
     found = stored.polls(connection, post_ids=[post_id]).get(post_id)
     if found is None or found.expires_at_ms != expires_at_ms:

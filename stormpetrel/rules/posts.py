@@ -1,6 +1,6 @@
-"""Posting, boosting, favouring, bookmarking, deleting, and reading single posts and threads.
+"""Posting, boosting, favouriting, bookmarking, deleting, and reading single posts and threads.
 
-The length of a post, who is addressed, what is visible to whom: each decided here and nowhere else.
+This is the only place that decides the length of a post, who is addressed, and who may see which post.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 
 IDEMPOTENCY_MS = 3_600_000
-"""How long an Idempotency-Key is answered with the same post (Mastodon's documented hour)."""
+"""How long an Idempotency-Key returns the same post (Mastodon documents one hour)."""
 MAX_IDEMPOTENCY_KEY = 255
 MAX_ANCESTORS = 200
 MAX_DESCENDANTS = 500
-"""The answers nearest to the post; each answer shown has a thread of its own, where a longer one goes on."""
+"""The replies nearest to the post. Each reply shown has its own thread, where a longer thread continues."""
 MAX_VISITOR_ANCESTORS = 40
 MAX_VISITOR_DESCENDANTS = 60
 MAX_DEPTH = 20
@@ -56,14 +56,16 @@ TOO_MANY_MENTIONS = (
 
 @hot
 def post(connection: Connection, *, reader_id: int | None, post_id: int, now_ms: int) -> Post:
-    """The post. Raises NotFound where there is none or the reader may not see it: both look the same."""
+    """Return the post. Raise NotFound where there is none and where the reader may not see
+    it, without a difference.
+    """
     _require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
     return stored.posts(connection, post_ids=[post_id])[post_id]
 
 
 @hot
 def visible_original(connection: Connection, *, reader_id: int | None, post_id: int, now_ms: int) -> Post:
-    """The post, or what it boosts. Raises NotFound for what the reader may not see."""
+    """Return the post, or the original of a boost. Raise NotFound if the reader may not see it."""
     found = post(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
     if found.boost_of_id is not None:
         found = post(connection, reader_id=reader_id, post_id=found.boost_of_id, now_ms=now_ms)
@@ -77,7 +79,10 @@ def _require_visible(connection: Connection, *, reader_id: int | None, post_id: 
 
 @hot
 def posts(connection: Connection, *, post_ids: Sequence[int]) -> list[Post]:
-    """Those of the posts that exist, in the order given. Whoever asks has checked who may see them."""
+    """Return those of the posts that exist, in the given order.
+
+    The caller has checked that the reader may see them.
+    """
     found = stored.posts(connection, post_ids=post_ids)
     return [found[post_id] for post_id in post_ids if post_id in found]
 
@@ -91,9 +96,9 @@ def visible_ids(
     now_ms: int,
     without_hidden: bool = False,
 ) -> list[int]:
-    """Those of the posts that the reader may see, in the order given.
+    """Return those of the posts that the reader may see, in the given order.
 
-    `without_hidden`: only those that may stand beside others (model/visibility.py: may_list).
+    `without_hidden`: only those that may appear in lists (model/visibility.py: may_list).
     """
     facts = stored.facts(connection, reader_id=reader_id, post_ids=post_ids, now_ms=now_ms)
     return [
@@ -107,24 +112,27 @@ def visible_ids(
 
 @hot
 def standing(connection: Connection, *, post_id: int) -> Facts | None:
-    """What decides who may see the post, as far as no reader's own relationships do; None where it is gone."""
+    """Return the facts about a post's visibility that do not depend on the reader; None if the post is gone."""
     return stored.facts(connection, reader_id=None, post_ids=[post_id], now_ms=0).get(post_id)
 
 
 @hot
 def flags(connection: Connection, *, reader_id: int, post_ids: Sequence[int]) -> dict[int, Flags]:
-    """What the reader did with those posts where they did anything. A boost has its original's flags."""
+    """Return the reader's flags of those posts, where there are any. A boost has its original's flags."""
     return stored.flags(connection, reader_id=reader_id, post_ids=post_ids)
 
 
 def flags_of_readers(connection: Connection, *, post_id: int, reader_ids: Sequence[int]) -> dict[int, Flags]:
-    """What those readers did with one post, by reader, where they did anything."""
+    """Return the flags of one post by reader, for those of the readers who have any."""
     return stored.flags_of_readers(connection, post_id=post_id, reader_ids=reader_ids)
 
 
 @hot
 def thread(connection: Connection, *, reader_id: int | None, post_id: int, now_ms: int) -> Thread:
-    """What the reader may see around a post: the nearest of a long thread, and for a visitor fewer."""
+    """Return the part of the post's thread that the reader may see.
+
+    Of a long thread, return the posts nearest to the post; fewer for a visitor.
+    """
     _require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
     visitor = reader_id is None
     above = stored.ancestors(
@@ -156,7 +164,10 @@ def thread(connection: Connection, *, reader_id: int | None, post_id: int, now_m
 
 
 def _in_reading_order(root_id: int, children: dict[int, list[int]]) -> list[int]:
-    """Each reply after what it answers, oldest first; what answers a reply that is not seen is left out."""
+    """Return each reply after the post it replies to, oldest first.
+
+    Replies to an invisible reply are left out.
+    """
     ordered: list[int] = []
     stack = sorted(children.get(root_id, ()), reverse=True)
     while stack:
@@ -169,7 +180,7 @@ def _in_reading_order(root_id: int, children: dict[int, list[int]]) -> list[int]
 def favourited_by(
     connection: Connection, *, reader_id: int | None, post_id: int, page: Page, now_ms: int
 ) -> list[tuple[int, int]]:
-    """(internal id, who) newest first. Raises NotFound as `post` does."""
+    """Return (internal id, account id) of its favourites, newest first. Raise NotFound as `post` does."""
     _require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
     return stored.favourited_by(connection, post_id=post_id, page=page)
 
@@ -177,7 +188,7 @@ def favourited_by(
 def boosted_by(
     connection: Connection, *, reader_id: int | None, post_id: int, page: Page, now_ms: int
 ) -> list[tuple[int, int]]:
-    """(internal id, who) newest first. Raises NotFound as `post` does."""
+    """Return (internal id, account id) of its boosts, newest first. Raise NotFound as `post` does."""
     _require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
     return stored.boosted_by(connection, reader_id=reader_id, post_id=post_id, page=page)
 
@@ -187,7 +198,7 @@ def boosted_by(
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A new post, and its author's username; or only the id where the key was answered with it before."""
+    """A new post with its author's username; or only the id of the post created before with the same key."""
 
     post_id: int
     post: Post | None = None
@@ -204,10 +215,12 @@ def create_post(
     now_ms: int,
     idempotency_key: str | None = None,
 ) -> Created:
-    """Posts, and tells who is addressed. The same key gives the same post for an hour.
+    """Create a post and notify the accounts that it mentions. The same key returns the same post for an hour.
 
-    `domain`: ours; @name@domain addresses a member too. Raises Invalid for an empty or too long text, too
-    many mentions or tags; UnexpectedMentions; NotFound for a reply to what the author may not see.
+    `domain`: the instance's; @name@domain mentions a member too. Raise Forbidden for an account that is
+    not active, Invalid for an empty or too long text and for too many mentions or tags,
+    UnexpectedMentions, TooMany when a young account has used up a quota, NotFound for a reply to a post
+    that the author may not see.
     """
     key = (idempotency_key or "")[:MAX_IDEMPOTENCY_KEY]
     found = accounts.author(
@@ -260,7 +273,7 @@ def create_post(
         thread_id=None if parent is None else parent.thread_id or parent.id,
         poll=poll,
     )
-    # The app may be gone by the time that a post for later is due.
+    # The app may have been deleted before a scheduled post is due.
     application_id = None if found.application is None else draft.application_id
     stored.insert_post(connection, post=post, application_id=application_id)
     if poll is not None:
@@ -296,7 +309,7 @@ def create_post(
             )
     conversations.add_post(connection, post=post, account_ids={author_id, *addressed})
     if visibility is not Visibility.DIRECT and found.has_subscribers:
-        # There may be thousands: the courier tells them, so that the author does not wait.
+        # There may be thousands. The courier notifies them, so that the author does not wait.
         outbox.put(connection, kind="post_notices", payload={"post_id": post.id}, now_ms=now_ms)
     if key:
         stored.put_idempotent(connection, account_id=author_id, key=key, post_id=post.id, now_ms=now_ms)
@@ -318,7 +331,7 @@ def create_post(
 
 
 def checked_text(draft: Draft, max_characters: int) -> tuple[str, str]:
-    """The draft's text and content warning, cleaned. Raises Invalid."""
+    """Return the draft's text and content warning, cleaned. Raise Invalid."""
     if is_too_large(draft.text, max_characters) or is_too_large(draft.spoiler_text, MAX_SPOILER):
         raise Invalid(f"Validation failed: Text character limit of {max_characters} exceeded")
     text = texts.clean(draft.text)
@@ -335,7 +348,7 @@ def checked_text(draft: Draft, max_characters: int) -> tuple[str, str]:
 def named_in(
     connection: Connection, text: str, *, domain: str
 ) -> tuple[tuple[Mention, ...], tuple[tuple[str, str], ...]]:
-    """Who is mentioned in a text, by id, and its hashtags (key, as written). Raises Invalid for too many."""
+    """Return a text's mentions, by account id, and its hashtags (key, as written). Raise Invalid for too many."""
     names = texts.mentions_in(text, domain=domain)
     tags = texts.tags_in(text)
     if len(names) > MAX_MENTIONS:
@@ -356,7 +369,7 @@ def require_allowed_mentions(draft: Draft, mentions: Sequence[Mention], *, autho
 
 
 def answered(connection: Connection, *, author_id: int, post_id: int, now_ms: int) -> Post:
-    """What is answered; of a boost, its original. Raises NotFound where the author may not see it."""
+    """Return the post to reply to; the original of a boost. Raise NotFound where the author may not see it."""
     try:
         return visible_original(connection, reader_id=author_id, post_id=post_id, now_ms=now_ms)
     except NotFound as error:
@@ -366,7 +379,9 @@ def answered(connection: Connection, *, author_id: int, post_id: int, now_ms: in
 def _require_few_strangers(
     connection: Connection, *, author_id: int, addressed: Sequence[int], now_ms: int
 ) -> None:
-    """Raise TooMany where a young account names many that do not follow it and that it has not named before."""
+    """Raise TooMany when a young account mentions many accounts that neither follow it nor
+    were mentioned by it before.
+    """
     strangers = set(addressed) - {author_id}
     if not strangers or not is_young(author_id, now_ms=now_ms):
         return
@@ -378,26 +393,29 @@ def _require_few_strangers(
 
 
 def forget_key(connection: Connection, *, account_id: int, key: str) -> None:
-    """The idempotency key is free again."""
+    """Delete the idempotency key."""
     stored.forget_idempotent(connection, account_id=account_id, key=key)
 
 
 def remember_key(connection: Connection, *, account_id: int, key: str, answer_id: int, now_ms: int) -> None:
-    """What the idempotency key was answered with."""
+    """Store the answer to the idempotency key."""
     stored.put_idempotent(connection, account_id=account_id, key=key, post_id=answer_id, now_ms=now_ms)
 
 
 def is_counted_reply(visibility: Visibility) -> bool:
-    """Return whether a reply is counted at the post that it answers: where every visitor of that post may see it."""
+    """Return True if the post it replies to counts the reply: every visitor of that post may see the reply."""
     return visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
 
 
 def delete_post(
     connection: Connection, *, author_id: int, post_id: int, now_ms: int, delete_media: bool = False
 ) -> Post:
-    """Deletes the author's own post, with its boosts; the post as it was. Raises NotFound for anybody else's.
+    """Delete the author's own post with its boosts; return the post as it was.
 
-    Its media are kept for a day, so that it can be written anew, or go too (`delete_media`).
+    Raise NotFound for posts of others.
+
+    Its media are stored for another day, so that the post can be redrafted, or are
+    deleted too (`delete_media`).
     """
     found = stored.posts(connection, post_ids=[post_id]).get(post_id)
     if found is None or found.author_id != author_id or not stored.lock_post(connection, post_id=post_id):
@@ -442,10 +460,10 @@ def delete_post(
 def boost(
     connection: Connection, *, account_id: int, post_id: int, visibility: Visibility | None, now_ms: int
 ) -> int:
-    """Boosts; the boost's id, also when it was boosted before. Of a boost, its original is meant.
+    """Boost a post, or the original of a boost; return the boost's id, even if it was boosted before.
 
-    Raises NotFound for what may not be seen, Forbidden for what is not meant for everybody, and for an account
-    that may not post.
+    Raise NotFound if the account may not see the post, Forbidden if the post is not public or unlisted, or if
+    the account may not post.
     """
     if accounts.state(connection, account_id=account_id) is not AccountState.ACTIVE:
         raise Forbidden("This account may not post")
@@ -455,7 +473,7 @@ def boost(
     known = stored.boost_id(connection, post_id=original.id, account_id=account_id)
     if known is not None:
         return known
-    # A boost never reaches further than its original.
+    # A boost never has a wider audience than its original.
     wanted = Visibility.PUBLIC if visibility is None or visibility is Visibility.DIRECT else visibility
     boost_id = connection.new_id(now_ms)
     stored.insert_boost(
@@ -492,7 +510,7 @@ def boost(
 
 
 def unboost(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
-    """Takes a boost back; nothing happens where there is none. Raises NotFound for a post that is not there."""
+    """Remove a boost, if there is one. Raise NotFound where the post does not exist."""
     original = _original(connection, post_id)
     boost_id = stored.delete_boost(connection, post_id=original.id, account_id=account_id)
     if boost_id is None:
@@ -514,7 +532,7 @@ def unboost(connection: Connection, *, account_id: int, post_id: int, now_ms: in
 
 
 def _original(connection: Connection, post_id: int) -> Post:
-    """The post, or what it boosts. Raises NotFound."""
+    """Return the post, or the original of a boost. Raise NotFound."""
     found = stored.posts(connection, post_ids=[post_id]).get(post_id)
     if found is not None and found.boost_of_id is not None:
         found = stored.posts(connection, post_ids=[found.boost_of_id]).get(found.boost_of_id)
@@ -524,7 +542,7 @@ def _original(connection: Connection, post_id: int) -> Post:
 
 
 def favourite(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
-    """Favours a post; once is enough. Raises NotFound for what may not be seen."""
+    """Favourite a post, once. Raise NotFound if the account may not see it."""
     found = visible_original(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
     if not stored.put_favourite(
         connection, id=connection.new_id(now_ms), account_id=account_id, post_id=found.id
@@ -544,7 +562,7 @@ def favourite(connection: Connection, *, account_id: int, post_id: int, now_ms: 
 
 
 def unfavourite(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
-    """Takes a favourite back; nothing happens where there is none."""
+    """Remove a favourite. If there is none, raise NotFound where the account may not see the post."""
     found = _original(connection, post_id)
     if not stored.delete_favourite(connection, account_id=account_id, post_id=found.id):
         _require_visible(connection, reader_id=account_id, post_id=found.id, now_ms=now_ms)
@@ -562,14 +580,14 @@ def unfavourite(connection: Connection, *, account_id: int, post_id: int, now_ms
 
 
 def bookmark(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
-    """Bookmarks a post; nobody is told. Raises NotFound for what may not be seen."""
+    """Bookmark a post, without notifying anyone. Raise NotFound if the account may not see it."""
     found = visible_original(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
     if stored.put_bookmark(connection, id=connection.new_id(now_ms), account_id=account_id, post_id=found.id):
         connection.tell(Reacted(account_id, found.id))
 
 
 def unbookmark(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> None:
-    """Takes a bookmark back; nothing happens where there is none."""
+    """Remove a bookmark. If there is none, raise NotFound where the account may not see the post."""
     found = _original(connection, post_id)
     if not stored.delete_bookmark(connection, account_id=account_id, post_id=found.id):
         _require_visible(connection, reader_id=account_id, post_id=found.id, now_ms=now_ms)

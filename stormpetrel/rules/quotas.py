@@ -11,7 +11,7 @@ from stormpetrel.storage.connection import Connection
 
 
 def spend(connection: Connection, quota: Quota, slot: int, *, now_ms: int, uses: int = 1) -> int:
-    """Takes `uses` of the quota. Returns 0, or in how many milliseconds there will be enough; then takes none."""
+    """Take `uses` of the quota and return 0; if there are not enough, take none and return the wait in ms."""
     free_at_ms = stored.spend(
         connection,
         quota=quota.name,
@@ -26,7 +26,7 @@ def spend(connection: Connection, quota: Quota, slot: int, *, now_ms: int, uses:
 def require(
     connection: Connection, quota: Quota, slot: int, *, now_ms: int, text: str, uses: int = 1
 ) -> None:
-    """Takes `uses` of the quota. Raises TooMany with `text`; the transaction is undone then."""
+    """Take `uses` of the quota. Raise TooMany with `text`, which rolls the transaction back."""
     wait_ms = spend(connection, quota, slot, now_ms=now_ms, uses=uses)
     if wait_ms:
         raise TooMany(text, retry_after_s=-(-wait_ms // 1000))
@@ -35,12 +35,12 @@ def require(
 def require_young(
     connection: Connection, quota: Quota, account_id: int, *, now_ms: int, text: str, uses: int = 1
 ) -> None:
-    """Take `uses` of the quota where the account is young. Raise TooMany with `text`."""
+    """Take `uses` of the quota if the account is young. Raise TooMany with `text`."""
     if uses and is_young(account_id, now_ms=now_ms):
         require(connection, quota, account_id, now_ms=now_ms, text=text, uses=uses)
 
 
 def give_back(connection: Connection, spent: Iterable[tuple[Quota, int]]) -> None:
-    """Undoes one use of each (quota, slot)."""
+    """Undo one use of each (quota, slot)."""
     for quota, slot in spent:
         stored.give_back(connection, quota=quota.name, slot=slot, cost_ms=quota.every_ms)

@@ -1,4 +1,4 @@
-"""Following, blocking, muting: who may, and what follows."""
+"""Following, blocking and muting: permissions and consequences."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 
 MAX_ACCOUNT_NOTE = 2_000
-"""Characters (Mastodon's limit)."""
+"""In characters (Mastodon's limit)."""
 MAX_ENDORSEMENTS = 50
 MAX_LANGUAGES = 20
-"""Languages of one follow."""
+"""Limit of languages per follow."""
 FAMILIAR_MOST = 1_000
-"""Familiar followers of all the accounts of one request."""
+"""Limit of familiar followers per request, for all its accounts together."""
 MAX_MUTE_S = 10 * 365 * 86_400
 
 
@@ -46,7 +46,7 @@ def _one(connection: Connection, *, reader_id: int, account_id: int, now_ms: int
 def relationships(
     connection: Connection, *, reader_id: int, account_ids: Sequence[int], now_ms: int
 ) -> list[Relationship]:
-    """How each of the accounts stands to the reader, in the order given."""
+    """Return the relationship of the reader to each of the accounts, in the given order."""
     return stored.relationships(connection, reader_id=reader_id, account_ids=account_ids, now_ms=now_ms)
 
 
@@ -63,10 +63,11 @@ def follow(
     now_ms: int,
     languages: Sequence[str] | None = None,
 ) -> Relationship:
-    """Follows, or asks to where the account is locked; following again changes the options that are given.
+    """Follow an account, or send a request if it is locked; a repeated follow changes the given options.
 
-    `languages`: only posts in these are wanted, empty for all; None as it was. Raises Forbidden for oneself and
-    where either blocks the other, Invalid for what is no language.
+    `languages`: show only posts in these, empty: all; None: unchanged. Raise Forbidden for following
+    oneself and where one blocks the other, Invalid for an invalid language, TooMany when a young
+    account has used up its quota.
     """
     if languages is not None:
         languages = tuple(dict.fromkeys(clean_language(language) for language in languages if language))
@@ -133,7 +134,7 @@ def follow(
 def choose_boosts(
     connection: Connection, *, follower_id: int, followed_id: int, shown: bool, now_ms: int
 ) -> Relationship:
-    """Shows or hides the boosts of an account that is followed; changes nothing where it is not followed."""
+    """Show or hide the boosts of a followed account; change nothing if it is not followed."""
     if stored.follow_options(connection, follower_id=follower_id, followed_id=followed_id) is not None:
         return follow(
             connection,
@@ -186,7 +187,7 @@ def _end_follow(connection: Connection, *, follower_id: int, followed_id: int) -
             follower_id=follower_id,
             followed_id=followed_id,
             delta=-1,
-            # What a hidden account adds to the other's count was taken back when it was hidden.
+            # The counts of a hidden account's follows were subtracted when it was hidden.
             hidden_ids=[
                 account_id
                 for account_id in (follower_id, followed_id)
@@ -194,7 +195,7 @@ def _end_follow(connection: Connection, *, follower_id: int, followed_id: int) -
             ],
         )
         _tell_counts(connection, follower_id, followed_id)
-        # Only whom one follows is in one's lists and on one's profile.
+        # Lists and endorsements may contain followed accounts only.
         lists.forget(connection, account_id=follower_id, member_id=followed_id)
         stored.unendorse(connection, account_id=follower_id, target_id=followed_id)
         stored_notifications.forget(
@@ -213,7 +214,7 @@ def _end_request(connection: Connection, *, follower_id: int, followed_id: int) 
 
 
 def unfollow(connection: Connection, *, follower_id: int, followed_id: int, now_ms: int) -> Relationship:
-    """Ends a follow or takes a request back; nothing happens where there is none."""
+    """End a follow or withdraw a request, if there is one."""
     if accounts.state(connection, account_id=followed_id) is None:
         raise NotFound
     _end_follow(connection, follower_id=follower_id, followed_id=followed_id)
@@ -223,7 +224,7 @@ def unfollow(connection: Connection, *, follower_id: int, followed_id: int, now_
 def remove_follower(
     connection: Connection, *, account_id: int, follower_id: int, now_ms: int
 ) -> Relationship:
-    """Ends somebody's following of the account."""
+    """End another account's follow of this account."""
     if accounts.state(connection, account_id=follower_id) is None:
         raise NotFound
     _end_follow(connection, follower_id=follower_id, followed_id=account_id)
@@ -231,14 +232,14 @@ def remove_follower(
 
 
 def follow_requests(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
-    """(internal id, who asks) newest first."""
+    """Return (internal id, follower) of the requests, newest first."""
     return stored.follow_requests(connection, account_id=account_id, page=page)
 
 
 def familiar_followers(
     connection: Connection, *, reader_id: int, account_ids: Sequence[int]
 ) -> dict[int, list[int]]:
-    """Return for each of the accounts which of its followers the reader follows, who followed last first."""
+    """Return for each account those of its followers that the reader follows, the latest follow first."""
     found: dict[int, list[int]] = {account_id: [] for account_id in account_ids}
     if account_ids:
         for account_id, follower_id in stored.familiar_followers(
@@ -249,7 +250,7 @@ def familiar_followers(
 
 
 def accept_follow(connection: Connection, *, account_id: int, follower_id: int, now_ms: int) -> Relationship:
-    """Lets somebody follow who asked. Raises NotFound where nobody did."""
+    """Accept a follow request. Raise NotFound where there is none."""
     options = stored.request_options(connection, follower_id=follower_id, followed_id=account_id)
     if options is None:
         raise NotFound
@@ -267,14 +268,14 @@ def accept_follow(connection: Connection, *, account_id: int, follower_id: int, 
 
 
 def reject_follow(connection: Connection, *, account_id: int, follower_id: int, now_ms: int) -> Relationship:
-    """Turns a request down. Raises NotFound where there is none."""
+    """Reject a follow request. Raise NotFound where there is none."""
     if not _end_request(connection, follower_id=follower_id, followed_id=account_id):
         raise NotFound
     return _one(connection, reader_id=account_id, account_id=follower_id, now_ms=now_ms)
 
 
 def block(connection: Connection, *, account_id: int, target_id: int, now_ms: int) -> Relationship:
-    """Blocks: neither follows the other any more, and the target sees and reaches nothing of the account."""
+    """Block the target: end follows in both directions; the target can no longer see or reach the account."""
     _target(connection, account_id, target_id, "You cannot block yourself")
     _end_follow(connection, follower_id=account_id, followed_id=target_id)
     _end_follow(connection, follower_id=target_id, followed_id=account_id)
@@ -286,7 +287,7 @@ def block(connection: Connection, *, account_id: int, target_id: int, now_ms: in
 
 
 def unblock(connection: Connection, *, account_id: int, target_id: int, now_ms: int) -> Relationship:
-    """Ends a block; nothing happens where there is none."""
+    """End a block, if there is one."""
     if accounts.state(connection, account_id=target_id) is None:
         raise NotFound
     if stored.delete_block(connection, account_id=account_id, target_id=target_id):
@@ -303,7 +304,7 @@ def mute(
     duration_s: int,
     now_ms: int,
 ) -> Relationship:
-    """Keeps the target out of the account's lists; the target does not notice. `duration_s` 0: for ever."""
+    """Hide the target from the account's lists, without the target's knowledge. `duration_s` 0: no expiry."""
     _target(connection, account_id, target_id, "You cannot mute yourself")
     if not 0 <= duration_s <= MAX_MUTE_S:
         raise Invalid("Validation failed: Duration is out of range")
@@ -320,7 +321,7 @@ def mute(
 
 
 def unmute(connection: Connection, *, account_id: int, target_id: int, now_ms: int) -> Relationship:
-    """Ends a mute; nothing happens where there is none."""
+    """End a mute, if there is one."""
     if accounts.state(connection, account_id=target_id) is None:
         raise NotFound
     if stored.delete_mute(connection, account_id=account_id, target_id=target_id):
@@ -329,7 +330,7 @@ def unmute(connection: Connection, *, account_id: int, target_id: int, now_ms: i
 
 
 def require_listable(connection: Connection, reader_id: int | None, account_id: int) -> None:
-    """Raises NotFound where the account is not there for the reader, who may be blocked by it."""
+    """Raise NotFound if the account is not active or blocks the reader."""
     if accounts.state(connection, account_id=account_id) is not AccountState.ACTIVE:
         raise NotFound
     if reader_id is not None and stored.blocks(connection, account_id=account_id, target_id=reader_id):
@@ -339,7 +340,7 @@ def require_listable(connection: Connection, reader_id: int | None, account_id: 
 def followers(
     connection: Connection, *, reader_id: int | None, account_id: int, page: Page
 ) -> list[tuple[int, int]]:
-    """(internal id, follower) newest first. Raises NotFound for a reader whom the account blocks."""
+    """Return (internal id, follower), newest first. Raise NotFound if the account blocks the reader."""
     require_listable(connection, reader_id, account_id)
     return stored.followers(connection, account_id=account_id, page=page)
 
@@ -347,28 +348,28 @@ def followers(
 def following(
     connection: Connection, *, reader_id: int | None, account_id: int, page: Page
 ) -> list[tuple[int, int]]:
-    """(internal id, followed) newest first. Raises NotFound for a reader whom the account blocks."""
+    """Return (internal id, followed account), newest first. Raise NotFound if the account blocks the reader."""
     require_listable(connection, reader_id, account_id)
     return stored.following(connection, account_id=account_id, page=page)
 
 
 def blocked(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
-    """(internal id, whom the account blocks) newest first."""
+    """Return (internal id, account) of the accounts it blocks, newest first."""
     return stored.blocked(connection, account_id=account_id, page=page)
 
 
 def muted(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int]]:
-    """(internal id, whom the account mutes) newest first."""
+    """Return (internal id, account) of the accounts it mutes, newest first."""
     return stored.muted(connection, account_id=account_id, page=page, now_ms=now_ms)
 
 
 def hidden_boosts(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
-    """(internal id, whom the account follows without their boosts) newest first."""
+    """Return (internal id, account) of the accounts it follows without their boosts, newest first."""
     return stored.hidden_boosts(connection, account_id=account_id, page=page)
 
 
 def note(connection: Connection, *, account_id: int, target_id: int, note: str, now_ms: int) -> Relationship:
-    """Writes down something about the target, for the account alone; an empty note is none."""
+    """Store a private note about the target; an empty one deletes it."""
     if accounts.state(connection, account_id=target_id) is None:
         raise NotFound
     text = texts.clean(note)
@@ -379,7 +380,7 @@ def note(connection: Connection, *, account_id: int, target_id: int, note: str, 
 
 
 def endorse(connection: Connection, *, account_id: int, target_id: int, now_ms: int) -> Relationship:
-    """Shows somebody on one's own profile. Raises Invalid for whom one does not follow."""
+    """Feature the target on the account's own profile. Raise Invalid for an account that it does not follow."""
     if accounts.state(connection, account_id=target_id) is not AccountState.ACTIVE:
         raise NotFound
     if not stored.follows(connection, follower_id=account_id, followed_id=target_id):
@@ -393,7 +394,7 @@ def endorse(connection: Connection, *, account_id: int, target_id: int, now_ms: 
 
 
 def unendorse(connection: Connection, *, account_id: int, target_id: int, now_ms: int) -> Relationship:
-    """Shows somebody no longer; nothing happens where they were not shown."""
+    """Stop featuring the target, if it is featured."""
     if accounts.state(connection, account_id=target_id) is None:
         raise NotFound
     stored.unendorse(connection, account_id=account_id, target_id=target_id)
@@ -403,6 +404,6 @@ def unendorse(connection: Connection, *, account_id: int, target_id: int, now_ms
 def endorsements(
     connection: Connection, *, reader_id: int | None, account_id: int, page: Page
 ) -> list[tuple[int, int]]:
-    """(internal id, whom the account shows). Raises NotFound for a reader whom the account blocks."""
+    """Return (internal id, account) of the featured accounts. Raise NotFound if the account blocks the reader."""
     require_listable(connection, reader_id, account_id)
     return stored.endorsements(connection, account_id=account_id, page=page)

@@ -1,4 +1,4 @@
-"""Reporting somebody to the moderators: who may, of what, and who is told."""
+"""Reporting an account to the moderators: what can be reported, and notifying the moderators."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage.connection import Connection
 
 REPORTS_A_DAY = 40
-"""Of one reporter. Enough for somebody who is under attack, too few to bury the queue."""
+"""Limit per reporter: enough for a person under attack, too few to flood the queue."""
 DAY_MS = 86_400_000
 
 
@@ -40,12 +40,11 @@ def create_report(
     rule_ids: Sequence[int],
     now_ms: int,
 ) -> Report:
-    """Reports an account, with posts of it that the reporter may see, and tells every moderator.
+    """Report an account, with posts of it that the reporter may see, and notify every moderator.
 
-    An empty category is "violation" where rules are named, otherwise "other". Sent again while it is open, it is the
-    same report, and the moderators are not told again. Raises NotFound for an account or
-    post that is not there for the reporter, Invalid for oneself and what is out of bounds, TooMany after
-    REPORTS_A_DAY.
+    An empty category is "violation" where rules are named, otherwise "other". A report that repeats an open
+    one returns that one, without notifying again. Raise NotFound for an account or post that the reporter
+    cannot see, Invalid for oneself and values out of bounds, TooMany after REPORTS_A_DAY.
     """
     if account_id == reporter_id:
         raise Invalid("Validation failed: You cannot report yourself")
@@ -68,7 +67,8 @@ def create_report(
     found = posts.posts(connection, post_ids=seen)
     if any(post_id not in found or found[post_id].author_id != account_id for post_id in wanted):
         raise NotFound
-    # The form may be sent twice at once: the second transaction waits here, and then finds the first one's report.
+    # The form may be sent twice at once: the second transaction waits here and then finds the first one's
+    # report.
     accounts.lock_user(connection, account_id=reporter_id)
     report = Report(
         id=connection.new_id(now_ms),
@@ -92,7 +92,7 @@ def create_report(
         raise TooMany("You have reported a lot today. Please wait before you report more", retry_after_s=3600)
     stored.insert_report(connection, report)
     for moderator in accounts.team(connection):
-        # Also to a moderator who blocks the reporter: it is their task, not their taste.
+        # Notify moderators who block the reporter too: reports are their task.
         if moderator.account_id == account_id:
             continue
         notification_id = connection.new_id(now_ms)
@@ -110,7 +110,7 @@ def create_report(
 
 
 def own_report(connection: Connection, *, reporter_id: int, report_id: int) -> Report:
-    """Return a report for the account that made it. Raises NotFound for any other account."""
+    """Return a report to its reporter. Raise NotFound for any other account."""
     found = stored.report(connection, report_id=report_id)
     if found is None or found.reporter_id != reporter_id:
         raise NotFound

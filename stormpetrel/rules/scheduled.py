@@ -1,4 +1,4 @@
-"""Posts for later: written now, posted by the courier when they are due, once."""
+"""Scheduled posts: the courier publishes each one once, when it is due."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MIN_AHEAD_MS = 5 * 60 * 1000
 MAX_AHEAD_MS = 5 * 366 * 24 * 3600 * 1000
 MAX_SCHEDULED = 300
 MAX_PER_DAY = 25
-"""Both as Mastodon has them; a day is one of UTC's."""
+"""Both are Mastodon's limits; days are in UTC."""
 DAY_MS = 24 * 3600 * 1000
 
 
@@ -33,9 +33,10 @@ def schedule_post(
     now_ms: int,
     idempotency_key: str | None = None,
 ) -> Scheduled:
-    """Keeps a draft, checked as a post would be, for its time. The same key gives the same one for an hour.
+    """Store a draft, checked like a post, until it is due. The same key returns the same one for an hour.
 
-    Raises as `posts.create_post` does, and Invalid for a time too near or too far, or too many posts for later.
+    Raise as `posts.create_post` does, and Invalid for a time too near or too far, and for
+    too many scheduled posts.
     """
     key = (idempotency_key or "")[: posts.MAX_IDEMPOTENCY_KEY]
     found = accounts.author(
@@ -48,7 +49,7 @@ def schedule_post(
             return scheduled_post(connection, account_id=author_id, scheduled_id=found.answered[0])
         posts.forget_key(connection, account_id=author_id, key=key)
     if draft.media_ids:
-        # Files that belong to no post are cleared away after a day; a scheduled post may wait for years.
+        # Files without a post are deleted after a day; a scheduled post may wait for years.
         raise Invalid("Validation failed: Posts for later cannot have media")
     text, spoiler = posts.checked_text(draft, max_characters)
     mentions, _ = posts.named_in(connection, text, domain=domain)
@@ -62,12 +63,12 @@ def schedule_post(
     made = Scheduled(
         connection.new_id(now_ms),
         author_id,
-        # What the author has set for new posts now is what counts, not what they will have set then.
+        # Use the author's defaults of now, not of the time when the post is due.
         replace(
             draft,
             text=text,
             spoiler_text=spoiler,
-            # Checked now: whoever takes a name until then must not make the post fail.
+            # Checked now: a name that is registered later must not make the post fail.
             allowed_mentions=None,
             visibility=Visibility(author.default_visibility)
             if draft.visibility is None
@@ -90,7 +91,7 @@ def _require_time_and_room(connection: Connection, *, author_id: int, due_at_ms:
         raise Invalid("Validation failed: Scheduled at must be at least 5 minutes in the future")
     if due_at_ms > now_ms + MAX_AHEAD_MS:
         raise Invalid("Validation failed: Scheduled at is too far in the future")
-    # Two at once wait for each other, so that both cannot be the last that is allowed.
+    # Lock, so that of two requests at once only one can use the last free place.
     pins.lock(connection, account_id=author_id)
     day_ms = due_at_ms - due_at_ms % DAY_MS
     total, on_that_day = stored.counts(
@@ -107,7 +108,7 @@ def _require_time_and_room(connection: Connection, *, author_id: int, due_at_ms:
 def _post_later(
     connection: Connection, scheduled: Scheduled, *, max_characters: int, domain: str, now_ms: int
 ) -> None:
-    """What counts as too long is settled now: a limit that is lowered later must not lose an accepted post."""
+    """Queue the post with the current length limit: lowering it later must not reject an accepted post."""
     outbox.put(
         connection,
         kind="scheduled_post",
@@ -123,12 +124,12 @@ def _post_later(
 
 
 def scheduled_posts(connection: Connection, *, account_id: int, page: Page) -> list[Scheduled]:
-    """One's own posts for later, last written first."""
+    """Return the account's scheduled posts, the last written first."""
     return stored.scheduled(connection, account_id=account_id, page=page)
 
 
 def scheduled_post(connection: Connection, *, account_id: int, scheduled_id: int) -> Scheduled:
-    """One of one's own. Raises NotFound for anybody else's, and for what was posted."""
+    """Return one of the account's scheduled posts. Raise NotFound for other accounts' and for published ones."""
     found = stored.one(connection, scheduled_id=scheduled_id)
     if found is None or found.account_id != account_id:
         raise NotFound
@@ -145,11 +146,14 @@ def reschedule(
     domain: str,
     now_ms: int,
 ) -> Scheduled:
-    """Has one of one's own posted at another time. Raises NotFound for anybody else's, Invalid for the time."""
+    """Change the time of one of the account's scheduled posts.
+
+    Raise NotFound for others, Invalid for the time.
+    """
     found = scheduled_post(connection, account_id=account_id, scheduled_id=scheduled_id)
     if due_at_ms == found.due_at_ms:
         return found
-    # Removed and put back: where the courier posts it at this moment, one of the two comes too late.
+    # Delete and insert: if the courier publishes the post at this moment, one of the two finds it deleted.
     if not stored.delete(connection, scheduled_id=scheduled_id):
         raise NotFound
     _require_time_and_room(connection, author_id=account_id, due_at_ms=due_at_ms, now_ms=now_ms)
@@ -160,7 +164,7 @@ def reschedule(
 
 
 def cancel(connection: Connection, *, account_id: int, scheduled_id: int) -> None:
-    """One of one's own is never posted. Raises NotFound for anybody else's, and for what was posted."""
+    """Delete one of the account's scheduled posts. Raise NotFound for other accounts' and for published ones."""
     scheduled_post(connection, account_id=account_id, scheduled_id=scheduled_id)
     if not stored.delete(connection, scheduled_id=scheduled_id):
         raise NotFound
@@ -175,10 +179,11 @@ def post_scheduled(
     domain: str,
     now_ms: int,
 ) -> None:
-    """Posts what is due, and removes it from what waits, in one transaction; once, however often this is called.
+    """Publish a due post and delete it from the scheduled ones, in one transaction; once,
+    however often this is called.
 
-    What it answers may be gone by then: it is posted all the same, answering nothing. What an account wrote that
-    may not post now stays where it is, for its owner to send again or remove.
+    If the post that it replies to is gone, it is published without replying. The post of an account that may
+    not post now stays scheduled, for its owner to send again or remove.
     """
     found = stored.one(connection, scheduled_id=scheduled_id)
     if found is None or found.due_at_ms != due_at_ms:

@@ -1,8 +1,9 @@
-"""Finding posts, people and hashtags: who finds what.
+"""Searching posts, accounts and hashtags: which reader finds which results.
 
-A post is found by its author; by whoever favourited or bookmarked it or is named in it, while they may see it; and,
-if it is public and its author wants to be found (`indexable`), by every member. Visitors find people and hashtags,
-not posts: a search by words costs the most of all reads, and whoever asks for it has a name here.
+A post can be found by its author; by accounts that favourited or bookmarked it or are mentioned in
+it, while they may see it; and by every member if it is public and its author agreed (`indexable`).
+Visitors find accounts and hashtags, not posts: a full-text search is the most expensive of all
+reads, so it needs an account.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def find_posts(
     offset: int = 0,
     now_ms: int,
 ) -> list[int]:
-    """Ids of the posts that have everything `query` asks for and that the reader finds, newest first.
+    """Return the ids of the posts that match all of `query` and that the reader can find, newest first.
 
     `author_id`: only posts of that account.
     """
@@ -96,7 +97,7 @@ def find_posts(
 
 
 def _within(page: Page, query: SearchQuery) -> Page:
-    """The page, within the days that are asked for."""
+    """Return the page, limited to the dates of the query."""
     low_id = first_id_at(min(query.from_ms, LATEST_MS)) - 1 if query.from_ms else 0
     high_id = first_id_at(min(query.until_ms, LATEST_MS)) if query.until_ms else MAX_ID
     page = replace(page, max_id=min(page.max_id, high_id))
@@ -115,7 +116,7 @@ def find_people(
     only_followed: bool = False,
     now_ms: int,
 ) -> list[Account]:
-    """The accounts of `find_people_ids`."""
+    """Return the accounts of `find_people_ids`."""
     ids = find_people_ids(
         connection,
         reader_id=reader_id,
@@ -138,10 +139,10 @@ def find_people_ids(
     only_followed: bool = False,
     now_ms: int,
 ) -> list[int]:
-    """People by the beginning of their username or of a word of their name; of several words, by the first, and
-    those whose name has the others too. A leading @ and a domain may be there.
+    """Return accounts by a prefix of their username or of a word of their display name.
 
-    The reader finds people that they block or mute by their exact username alone.
+    Several words: search by the first, and require the others too. A leading @ and a domain are ignored.
+    Accounts that the reader blocks or mutes are found by their exact username only.
     """
     name = text.strip().removeprefix("@").partition("@")[0]
     parts = [part for part in map(_folded, name.split()) if part]
@@ -164,7 +165,7 @@ def find_people_ids(
 
 
 def _folded(part: str) -> str:
-    """As names are kept (model/search.py name_words); a username may hold an underscore."""
+    """Fold as stored names are folded (model/search.py name_words); a username may contain an underscore."""
     if part.isascii():
         return "".join(c for c in part.lower() if c.isalnum() or c == "_")
     return "".join(words_of(part))
@@ -177,14 +178,14 @@ def _has_parts(account: Account, parts: Sequence[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an address of ours leads to: a profile, or with `post_id` a post."""
+    """The target of an address of this instance: a profile, or with `post_id` a post."""
 
     username: str
     post_id: int | None
 
 
 def address(text: str, *, base_url: str) -> Target | None:
-    """Of `…/@name` or `…/@name/ID`; None for any other text."""
+    """Return the target of `…/@name` or `…/@name/ID`; None for any other text."""
     if not text.startswith(f"{base_url}/@"):
         return None
     username, slash, rest = unquote(text.removeprefix(f"{base_url}/@")).partition("/")
@@ -195,7 +196,7 @@ def address(text: str, *, base_url: str) -> Target | None:
 
 
 def find_tags(connection: Connection, *, text: str, limit: int, offset: int = 0) -> list[str]:
-    """Hashtags that begin so, the most used first."""
+    """Return hashtags with this prefix, the most used first."""
     prefix = tag_key(text.strip().removeprefix("#"))
     if not prefix or "\0" in prefix or any(c.isspace() for c in prefix):
         return []

@@ -1,6 +1,6 @@
-"""What an account has besides its password: adding, using and removing it. The owner gets a mail of each change.
+"""Second factors of an account: adding, using and removing them. Its owner gets a mail after each change.
 
-Whether a code or a signature is right is computed before (model/second_factor.py); whether it may be used is here.
+model/second_factor.py checks whether a code or signature is right; this module whether it may be used.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CHALLENGE = Quota("passkey.challenge", 1, CHALLENGE_AGE_S)
 
 @hot
 def factors(connection: Connection, *, account_id: int) -> Factors:
-    """What the account has."""
+    """Return the account's second factors."""
     return stored.factors(connection, account_id=account_id)
 
 
@@ -38,9 +38,10 @@ def enable_totp(
     recovery_hashes: Sequence[bytes],
     now_ms: int,
 ) -> bool:
-    """Adds an authenticator app, instead of the one before; whether `recovery_hashes` were stored, too.
+    """Add an authenticator app, replacing an earlier one; return whether `recovery_hashes` were stored too.
 
-    They are when the account has none. `step`: of the code that showed that the app works; it is used.
+    They are stored when the account has no recovery codes. `step`: of the code that
+    verified the app; it is used up.
     """
     stored.set_totp(connection, account_id=account_id, sealed=sealed, step=step, now_ms=now_ms)
     return _added(connection, account_id=account_id, recovery_hashes=recovery_hashes, now_ms=now_ms)
@@ -58,9 +59,9 @@ def add_passkey(
     recovery_hashes: Sequence[bytes],
     now_ms: int,
 ) -> bool:
-    """Adds a passkey; whether `recovery_hashes` were stored, too. `challenge`: its slot, used once.
+    """Add a passkey; return whether `recovery_hashes` were stored too. `challenge`: its slot, used once.
 
-    Raises Invalid when the passkey is known, or there are MAX_PASSKEYS.
+    Raise Invalid when the challenge was used, the passkey is known, or the account has MAX_PASSKEYS.
     """
     if spend(connection, _CHALLENGE, challenge, now_ms=now_ms):
         raise Invalid("This page has been used. Please start again")
@@ -89,7 +90,7 @@ def _added(connection: Connection, *, account_id: int, recovery_hashes: Sequence
 
 
 def use_code(connection: Connection, *, account_id: int, step: int | None, code_hash: bytes | None) -> bool:
-    """Uses up a code of the app (its `step`) or a recovery code; False when it cannot be, or was used."""
+    """Use up a code of the app (its `step`) or a recovery code; return False if it is wrong or used."""
     if step is not None:
         return stored.use_step(connection, account_id=account_id, step=step)
     return code_hash is not None and stored.take_recovery_code(
@@ -100,7 +101,7 @@ def use_code(connection: Connection, *, account_id: int, step: int | None, code_
 def use_passkey(
     connection: Connection, *, passkey_id: int, sign_count: int, challenge: int, now_ms: int
 ) -> bool:
-    """Notes that a passkey signed a challenge; False when that challenge was used."""
+    """Record that a passkey signed a challenge; return False if the challenge was used before."""
     if spend(connection, _CHALLENGE, challenge, now_ms=now_ms):
         return False
     stored.use_passkey(connection, passkey_id=passkey_id, sign_count=sign_count, now_ms=now_ms)
@@ -108,14 +109,14 @@ def use_passkey(
 
 
 def remove_totp(connection: Connection, *, account_id: int, now_ms: int) -> None:
-    """Removes the authenticator app. Raises NotFound when there is none."""
+    """Remove the authenticator app. Raise NotFound when there is none."""
     if not stored.delete_totp(connection, account_id=account_id):
         raise NotFound
     _removed(connection, account_id=account_id, now_ms=now_ms)
 
 
 def remove_passkey(connection: Connection, *, account_id: int, passkey_id: int, now_ms: int) -> None:
-    """Removes one passkey. Raises NotFound when the account has no such."""
+    """Remove one passkey. Raise NotFound when the account does not have it."""
     if not stored.delete_passkey(connection, account_id=account_id, passkey_id=passkey_id):
         raise NotFound
     _removed(connection, account_id=account_id, now_ms=now_ms)
@@ -123,7 +124,7 @@ def remove_passkey(connection: Connection, *, account_id: int, passkey_id: int, 
 
 def _removed(connection: Connection, *, account_id: int, now_ms: int) -> None:
     if not stored.factors(connection, account_id=account_id).any:
-        # Codes that recover nothing would only be lost somewhere.
+        # Without a factor, recovery codes have no use and could only leak.
         stored.delete_all(connection, account_id=account_id)
     _notify(connection, account_id=account_id, now_ms=now_ms)
 
@@ -131,7 +132,7 @@ def _removed(connection: Connection, *, account_id: int, now_ms: int) -> None:
 def renew_recovery_codes(
     connection: Connection, *, account_id: int, recovery_hashes: Sequence[bytes], now_ms: int
 ) -> None:
-    """Replaces the recovery codes. Raises NotFound without a factor that they could stand in for."""
+    """Replace the recovery codes. Raise NotFound when the account has no second factor."""
     if not stored.factors(connection, account_id=account_id).any:
         raise NotFound
     stored.set_recovery_codes(connection, account_id=account_id, hashes=recovery_hashes)
@@ -139,7 +140,7 @@ def renew_recovery_codes(
 
 
 def remove_all(connection: Connection, *, account_id: int, now_ms: int) -> None:
-    """Removes every factor, for an operator whose member lost them. Raises Invalid when there is none."""
+    """Remove every factor, for an operator whose member lost them. Raise Invalid when there is none."""
     if not stored.factors(connection, account_id=account_id).any:
         raise Invalid("This account has no second factor")
     stored.delete_all(connection, account_id=account_id)

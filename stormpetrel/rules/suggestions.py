@@ -1,7 +1,7 @@
-"""Whom somebody might follow: whom those follow whom they follow, then who is followed most.
+"""Suggested accounts: those followed by the accounts that the reader follows, then the most followed ones.
 
-Only accounts that want to be found (`discoverable`); never those whom the reader follows, asked to follow, blocks,
-is blocked by, mutes or did not want to be suggested, nor accounts that moderators silenced.
+Only `discoverable` accounts; never those that the reader follows, asked to follow, blocks, is blocked by,
+mutes or dismissed, nor silenced accounts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from stormpetrel.storage.connection import Connection
 def suggestions(
     connection: Connection, *, reader_id: int, limit: int, now_ms: int
 ) -> list[tuple[int, tuple[str, ...]]]:
-    """(whom, why) the best first; why is of "friends_of_friends" and "most_followed"."""
+    """Return (account, reasons), the best first; the reasons are "friends_of_friends" and "most_followed"."""
     near = stored.followed_by_followed(connection, reader_id=reader_id, count=limit, now_ms=now_ms)
     found: dict[int, tuple[str, ...]] = dict.fromkeys(near, ("friends_of_friends",))
     for account_id in stored.popular(connection, reader_id=reader_id, count=limit, now_ms=now_ms):
@@ -25,7 +25,7 @@ def suggestions(
 
 
 def dismiss(connection: Connection, *, account_id: int, target_id: int) -> None:
-    """Suggests the target no more; once is enough. Raises NotFound for an account that is not there."""
+    """Stop suggesting the target. Raise NotFound for an account that does not exist."""
     if accounts.state(connection, account_id=target_id) is None:
         raise NotFound
     stored.dismiss(connection, account_id=account_id, target_id=target_id)

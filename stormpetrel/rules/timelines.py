@@ -1,4 +1,4 @@
-"""Timelines: which posts a reader sees where. All answer with ids, newest first."""
+"""Timelines: which posts a reader sees where. All return ids, newest first."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 
 HOME_ROUNDS = 8
-"""How often home looks further when too much was filtered out, at twice as many posts each time (255 pages in
-all); then the page is short."""
+"""Rounds in which home reads on when too much was filtered out, doubling the number of posts each time (255
+pages in all); after that the page is short.
+"""
 
 
 @hot
 def taste(connection: Connection, *, reader_id: int, now_ms: int) -> Taste:
-    """Whom the reader follows and who is hidden from them, exclusive lists and followed hashtags."""
+    """Return the accounts that the reader follows, hidden accounts, exclusive lists and followed hashtags."""
     hidden = relationships.hidden_from_reader(connection, reader_id=reader_id, now_ms=now_ms)
     followed, languages = relationships.followed_by_reader(connection, reader_id=reader_id)
     apart, tags = followed_tags.apart_and_tags(connection, reader_id=reader_id)
@@ -52,17 +53,18 @@ def taste(connection: Connection, *, reader_id: int, now_ms: int) -> Taste:
 
 @hot
 def home(connection: Connection, *, reader_id: int, page: Page, now_ms: int) -> list[int]:
-    """The reader's home timeline."""
+    """Return the reader's home timeline."""
     own = taste(connection, reader_id=reader_id, now_ms=now_ms)
     return home_for(connection, own, page=page)
 
 
 @hot
 def home_for(connection: Connection, taste: Taste, *, page: Page) -> list[int]:
-    """Return the home timeline of a reader whose taste is known: each post once, however many boosted it."""
+    """Return the home timeline of a reader with this taste: each post once, however many accounts boosted it."""
     entries: list[tuple[int, int]] = []
     before: list[tuple[int, int]] | None = None
-    # What decides of the oldest on the page comes with it: one query of 90 costs less than two of 45.
+    # Read the entries that decide about the page's oldest ones as well: one query of 90 is cheaper than two
+    # of 45.
     part = page if page.upward else replace(page, limit=page.limit * 5 // 4 + REPEAT_ENTRIES)
     ids: list[int] = []
     for _ in range(HOME_ROUNDS):
@@ -87,8 +89,10 @@ def home_for(connection: Connection, taste: Taste, *, page: Page) -> list[int]:
 
 @hot
 def home_entries(connection: Connection, taste: Taste, *, page: Page) -> tuple[list[tuple[int, int]], bool]:
-    """Return the page of a home with repeats, as (id, id of the shown post), oldest first; and whether nothing
-    lies beyond: the page is short because there is no more."""
+    """Return a page of home with repeats, as (id, id of the shown post), oldest first.
+
+    The second value is True if the page reaches the end: nothing lies beyond it.
+    """
     read = partial(
         stored.home_items,
         connection,
@@ -103,7 +107,7 @@ def home_entries(connection: Connection, taste: Taste, *, page: Page) -> tuple[l
 def list_timeline(
     connection: Connection, *, account_id: int, list_id: int, page: Page, now_ms: int
 ) -> list[int]:
-    """The timeline of one of the account's lists. Raises NotFound for anybody else's."""
+    """Return the timeline of one of the account's lists. Raise NotFound for those of other accounts."""
     audience = list_rules.audience(connection, account_id=account_id, list_id=list_id)
     own = taste(connection, reader_id=account_id, now_ms=now_ms)
     read = partial(stored.list_items, connection, list_id=list_id, reader_id=account_id)
@@ -114,7 +118,7 @@ def list_timeline(
 def _filtered(
     read: Callable[..., list[Item]], takes: Callable[[Item], bool], page: Page
 ) -> tuple[list[Item], bool]:
-    """The page of what `takes` lets through, newest first, and whether nothing lies beyond."""
+    """Return the page of the items that `takes` accepts, newest first, and whether nothing lies beyond it."""
     found: list[Item] = []
     part = page
     ended = False
@@ -143,7 +147,7 @@ def public(
     remote: bool = False,
     only_media: bool = False,
 ) -> list[int]:
-    """Everybody's public posts, or of those the ones with media. All are local, so `remote` is empty."""
+    """Return all public posts, or those with media. All posts are local, so `remote` is empty."""
     if remote and not local:
         return []
     if only_media:
@@ -163,7 +167,7 @@ def tag(
     all_of: Sequence[str] = (),
     none_of: Sequence[str] = (),
 ) -> list[int]:
-    """Public posts with the tag, or any of `any_of`; with all of `all_of`; with none of `none_of`."""
+    """Return public posts with the tag or any of `any_of`, with all of `all_of`, and with none of `none_of`."""
     keys = {word: tag_key(word.lstrip("#")) for word in (name, *any_of, *all_of, *none_of)}
     ids = posts.tag_ids(connection, names=sorted(set(keys.values())))
     wanted = {ids[keys[word]] for word in (name, *any_of) if keys[word] in ids}
@@ -197,7 +201,7 @@ def of_account(
     pinned: bool = False,
     tagged: str = "",
 ) -> list[int]:
-    """What the reader may see of the account's posts. Raises NotFound for a reader whom it blocks."""
+    """Return the account's posts that the reader may see. Raise NotFound if the account blocks the reader."""
     if accounts.state(connection, account_id=account_id) is not AccountState.ACTIVE:
         raise NotFound
     widest = Visibility.UNLISTED
@@ -209,7 +213,7 @@ def of_account(
         if relationships.follows(connection, follower_id=reader_id, followed_id=account_id):
             widest = Visibility.FOLLOWERS
     if pinned:
-        # All on the first page: they are few.
+        # All of them are on the first page, since they are few.
         return [] if page.max_id != MAX_ID or page.low else _pinned(connection, account_id, reader_id, now_ms)
     sight = stored.Sight(reader_id, account_id, widest)
     if only_media:
@@ -236,13 +240,13 @@ def _pinned(connection: Connection, account_id: int, reader_id: int | None, now_
 
 
 def favourites(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int]]:
-    """(internal id, post) of what the account favourited and may still see."""
+    """Return (internal id, post) of the posts that the account favourited and may still see."""
     rows = stored.favourites(connection, account_id=account_id, page=page)
     return _still_visible(connection, account_id, rows, now_ms)
 
 
 def bookmarks(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int]]:
-    """(internal id, post) of what the account bookmarked and may still see."""
+    """Return (internal id, post) of the posts that the account bookmarked and may still see."""
     rows = stored.bookmarks(connection, account_id=account_id, page=page)
     return _still_visible(connection, account_id, rows, now_ms)
 

@@ -1,8 +1,8 @@
-"""What is much used now, counted in small steps by the courier (`count_*`).
+"""Trends, counted in small steps by the courier (`count_*`).
 
-Only public posts of accounts that may be shown to strangers (active and `discoverable`) count. A tag gets a point
-for each account that uses it on a day, so that nobody makes one a trend alone; a post a point for each favourite
-and two for each boost. Points halve every HALF_LIFE_MS.
+Only public posts of accounts that are active and `discoverable` count. A tag gets a point for each account
+that uses it on a day, so that no single account can make a trend; a post gets a point for each favourite and
+two for each boost. Points halve every HALF_LIFE_MS.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ DAY_MS = 86_400_000
 HISTORY_DAYS = 7
 HALF_LIFE_MS = 6 * 3_600_000
 LATE_MS = 10_000
-"""An id is made before its transaction commits; what is younger than this is counted in the next round."""
+"""An id is created before its transaction commits, so rows younger than this are counted in the next round."""
 STEP = 500
-"""Rows of one transaction: a few milliseconds of the writer."""
+"""Rows per transaction: a few milliseconds of the writer."""
 MOST = 500
-"""Tags, and posts, that are kept as candidates."""
+"""Limit of stored candidates: tags, and posts."""
 LEAST_SCORE = 0.05
 TAG_PEOPLE = 2
-"""Accounts that must have used a tag on the last two days."""
+"""Accounts that must have used a tag in the last two days."""
 POST_SCORE = 1.0
 FAVOURITE_POINTS, BOOST_POINTS = 1.0, 2.0
 
 
 def count_tags(connection: Connection, *, now_ms: int) -> int:
-    """Counts the tags of the next posts; how many rows were looked at, fewer than STEP when there are no more."""
+    """Count the tags of the next posts; return the number of rows read, which is below STEP at the end."""
     after_id = stored.cursor(connection, name="tags")
     uses = stored.new_tag_uses(
         connection, after_id=after_id, until_id=first_id_at(max(now_ms - LATE_MS, 0)), count=STEP
@@ -40,7 +40,7 @@ def count_tags(connection: Connection, *, now_ms: int) -> int:
         return 0
     counted = uses
     if len(uses) == STEP and uses[0].post_id != uses[-1].post_id:
-        # The last post may have more tags than were read.
+        # The last post may have more tags than this step has read.
         counted = [use for use in uses if use.post_id != uses[-1].post_id]
     first_day = _today(now_ms) - HISTORY_DAYS + 1
     ever: Counter[int] = Counter()
@@ -66,7 +66,7 @@ def count_tags(connection: Connection, *, now_ms: int) -> int:
 
 
 def count_favourites(connection: Connection, *, now_ms: int) -> int:
-    """Counts the next favourites, as `count_tags` does; those older than a day are passed over."""
+    """Count the next favourites as `count_tags` does, skipping those older than a day."""
     after_id, until_id = _recent(connection, "favourites", now_ms)
     rows = stored.new_favourites(connection, after_id=after_id, until_id=until_id, count=STEP)
     _score_posts(connection, "favourites", rows, FAVOURITE_POINTS, now_ms)
@@ -74,7 +74,7 @@ def count_favourites(connection: Connection, *, now_ms: int) -> int:
 
 
 def count_boosts(connection: Connection, *, now_ms: int) -> int:
-    """Counts the boosts among the next posts, as `count_favourites` does."""
+    """Count the boosts among the next posts, as `count_favourites` does."""
     after_id, until_id = _recent(connection, "boosts", now_ms)
     rows = stored.new_posts(connection, after_id=after_id, until_id=until_id, count=STEP)
     _score_posts(connection, "boosts", rows, BOOST_POINTS, now_ms)
@@ -105,7 +105,7 @@ def _weight(age_ms: int) -> float:
 
 
 def fade(connection: Connection, *, now_ms: int) -> int:
-    """Lets all points fade for the time since the last call, and forgets what has faded; 0."""
+    """Decay all points by the time since the last call, and delete those that have faded away; return 0."""
     before_ms = stored.cursor(connection, name="decayed") or now_ms
     stored.decay(
         connection,
@@ -123,7 +123,7 @@ def _today(now_ms: int) -> int:
 
 
 def tags(connection: Connection, *, limit: int, offset: int = 0, now_ms: int) -> list[str]:
-    """Hashtags that several people use now, most points first."""
+    """Return hashtags that several accounts use now, most points first."""
     return stored.tags(
         connection, since_day=_today(now_ms) - 1, people=TAG_PEOPLE, limit=limit, offset=offset
     )
@@ -132,14 +132,14 @@ def tags(connection: Connection, *, limit: int, offset: int = 0, now_ms: int) ->
 def posts(
     connection: Connection, *, reader_id: int | None, limit: int, offset: int = 0, now_ms: int
 ) -> list[int]:
-    """Public posts that are favourited and boosted now, most points first."""
+    """Return public posts that are favourited and boosted now, most points first."""
     return stored.posts(
         connection, reader_id=reader_id, least=POST_SCORE / 2, limit=limit, offset=offset, now_ms=now_ms
     )
 
 
 def history(connection: Connection, *, names: list[str], now_ms: int) -> dict[str, tuple[Day, ...]]:
-    """The last seven days of each tag, today first."""
+    """Return the last seven days of each tag, today first."""
     today = _today(now_ms)
     counted = stored.history(connection, names=names, since_day=today - HISTORY_DAYS + 1)
     return {
