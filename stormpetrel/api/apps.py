@@ -44,7 +44,7 @@ class RegisteredApplication(Entity, frozen=True):
 
 
 class CredentialApplication(RegisteredApplication, frozen=True, kw_only=True):
-    """An application with its credentials, shown once: the secret is stored as a hash. It never expires (0)."""
+    """An application with its credentials, shown once. The secret is stored as a hash, and never expires (0)."""
 
     client_id: str
     client_secret: str

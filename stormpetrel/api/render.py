@@ -108,7 +108,7 @@ class _View:
         return filtered(self._filters, post_id=post_id, text=post.searched)
 
     def add_status(self, parts: list[bytes], post_id: int) -> bool:
-        """Append the post's pieces. Return False, with nothing appended, if it or an account in it is gone."""
+        """Append the post's pieces. Return False, without appending, if it or an account in it is gone."""
         post = self._posts.get(post_id)
         if post is None:
             return False
