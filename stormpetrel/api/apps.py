@@ -44,7 +44,8 @@ class RegisteredApplication(Entity, frozen=True):
 
 
 class CredentialApplication(RegisteredApplication, frozen=True, kw_only=True):
-    """An application with its credentials, shown once. The secret is stored as a hash, and never expires (0)."""
+    """An application with its credentials, which are shown once: only a hash of the secret is stored. The
+    secret never expires (0)."""
 
     client_id: str
     client_secret: str

@@ -45,7 +45,7 @@ class Found:
 
 
 def read_found(connection: Connection, by: Reading, *, name: str, tag: str, post_ids: list[int]) -> Found:
-    """Read the accounts for `name`, the hashtags that begin with `tag` (none for empty texts), and the posts."""
+    """Read the accounts for `name`, the hashtags that begin with `tag` (none for ""), and the posts."""
     people = (
         rules.find_people(connection, reader_id=by.reader_id, text=name, limit=PEOPLE_FOUND, now_ms=by.now_ms)
         if name
