@@ -37,7 +37,7 @@ class ConversationsView:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One conversation as shown. `others`: the count of further participants; `own`: the reader posted last."""
+    """One conversation as shown. `others`: how many more take part; `own`: the reader posted last."""
 
     id: int
     people: tuple[Account, ...]
