@@ -138,7 +138,7 @@ def blank_form(request: Request, account: Account, *, next_path: str = "/") -> C
 
 
 def reply_form(request: Request, account: Account, answered: Post, author: Account) -> ComposeForm:
-    """Return a reply form: it mentions the same accounts and the author, and is no more public."""
+    """Return a reply form: it mentions the author and the same accounts, and is no more public."""
     form = blank_form(request, account, next_path="")
     names = [author.username, *(mention.username for mention in answered.mentions)]
     names = [name for name in dict.fromkeys(names) if name != account.username]

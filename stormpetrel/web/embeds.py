@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def read_embedded(
     connection: Connection, by: Reading, *, username: str, post_id: int
 ) -> tuple[Gathered, str]:
-    """Read the post, and its correct path if the request had another. Raise NotFound if it is not public."""
+    """Read a post that visitors may see, and its correct path if the request had another. Raise NotFound."""
     post = post_rules.post(connection, reader_id=None, post_id=post_id, now_ms=by.now_ms)
     if post.boost_of_id:
         raise NotFound

@@ -1,7 +1,7 @@
 """Request a link by mail, and the pages that the links open, all with plain forms.
 
-A link's GET changes nothing: mail scanners and previews follow every link, and would otherwise confirm
-addresses that no person has read mail at. The button on the page makes the change.
+A link's GET changes nothing: mail scanners and previews follow every link, and would otherwise confirm an
+address without anyone reading the mail. The button on the page makes the change.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ async def show_new_password(request: Request) -> Response:
 
 
 async def ask_new_password(request: Request) -> Response:
-    """Take the same time and give the same response for every login."""
+    """Return the same response, after the same work, for every login."""
     return await _ask(request, Purpose.RESET)
 
 
