@@ -36,12 +36,16 @@ class Actor(Enum):
 class Route:
     """One URL and method, with the data that other parts use (OpenAPI, docs, cache).
 
-    `path` has `{name}` for one segment, and `@{name}` for one that begins with @. `scope` is the OAuth scope
-    that a token needs. `takes` and `gives` are msgspec types of input and response. `statuses` are the codes
-    of success, `refuses` those of refusals that do not follow from the route's form (404 for a name in the
-    query). `hot`: not None if the anonymous GET may come from the hot-page cache; it names the query
-    parameters that matter. `paged`: the response has a Link header. `unconfirmed`: also for accounts whose
-    e-mail address is not confirmed yet. `streams`: the response is an event stream that stays open.
+    - `path` has `{name}` for one segment, and `@{name}` for one that begins with @.
+    - `scope`: the OAuth scope that a token needs.
+    - `takes`, `gives`: msgspec types of input and response.
+    - `statuses`: the codes of success; `refuses`: those of refusals that do not follow from the route's form
+      (404 for a name in the query).
+    - `hot`: not None if the anonymous GET may come from the hot-page cache; it names the query parameters that
+      matter.
+    - `paged`: the response has a Link header.
+    - `unconfirmed`: also for accounts whose e-mail address is not confirmed yet.
+    - `streams`: the response is an event stream that stays open.
     """
 
     method: str

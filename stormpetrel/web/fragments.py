@@ -35,8 +35,7 @@ _REMEMBERED_DROPS = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """One post. `html`: author, time, text; `foot`: counters for visitors. For a boost, `html` is the line
-    above.
+    """One post. `html`: author, time, text (for a boost, the line above); `foot`: counters for visitors.
 
     `picture`: the image that a link preview may show. `account_ids`: the accounts shown; the fragment is
     dropped when one of them changes. `poll`: its state without a reader's votes. `warned`: the text is behind
