@@ -28,11 +28,12 @@ class Response:
 
     - `open_form_action`: the page's form may redirect to a URL of any scheme (OAuth consent: a CSP with
       form-action would block the redirect to an app's private scheme).
-    - `may_be_framed`: pages of other sites may show it in a frame; it has no form that clickjacking could exploit.
+    - `may_be_framed`: pages of other sites may show it in a frame; it has no form that clickjacking could
+      exploit.
     - `pieces`: an iterator over a body of `length` bytes, sent in pieces instead of `body`.
     - `is_file`: an uploaded file, which has its own security headers.
-    - `listen`: the response stays open after `body`; awaited with the request's `receive`, or with None if the
-      body is not sent (HEAD). The scope's `open_stream` writes more of it.
+    - `listen`: the response stays open after `body`; awaited with the request's `receive`, or with None if
+      the body is not sent (HEAD). The scope's `open_stream` writes more of it.
     """
 
     __slots__ = (

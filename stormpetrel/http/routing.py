@@ -41,8 +41,8 @@ class Route:
     - `takes`, `gives`: msgspec types of input and response.
     - `statuses`: the codes of success; `refuses`: those of refusals that do not follow from the route's form
       (404 for a name in the query).
-    - `hot`: not None if the anonymous GET may come from the hot-page cache; it names the query parameters that
-      matter.
+    - `hot`: not None if the anonymous GET may come from the hot-page cache; it names the query parameters
+      that matter.
     - `paged`: the response has a Link header.
     - `unconfirmed`: also for accounts whose e-mail address is not confirmed yet.
     - `streams`: the response is an event stream that stays open.

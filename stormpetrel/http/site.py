@@ -28,8 +28,9 @@ NONCE_BYTES = 32
 class Site:
     """The parts of one web worker. `tokens` and `cache` are the edge's own tables.
 
-    - `api`: the API's renderer (api/render.py), `pages`: the web's (web/render.py). Doors are layers above this
-      module, so their types are not known here. Both have `apply(event)`; `pages` also `error(request, refusal)`.
+    - `api`: the API's renderer (api/render.py), `pages`: the web's (web/render.py). Doors are layers above
+      this module, so their types are not known here. Both have `apply(event)`; `pages` also `error(request,
+      refusal)`.
     - `streaming`: this worker's streams (streaming/hub.py), created with the renderer.
     - `access_changes` counts revocations: a look-up that began before one may be out of date.
     - `drain` applies the bus events of other processes that this worker has not read yet.
