@@ -1,1 +1,1 @@
-"""Doors, part one: the platform API (Mastodon client API, OAuth 2): parse, call a rule, render."""
+"""Doors, part one: the platform API (Mastodon client API, OAuth 2). It parses, calls a rule and renders."""

@@ -1,4 +1,4 @@
-"""What one keeps about accounts for oneself, and whom one shows on one's profile."""
+"""Private notes on accounts, and accounts featured on the profile."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class NoteInput(msgspec.Struct):
 
 @answers(entities.Relationship, takes=NoteInput)
 async def note(request: Request) -> Response:
-    """Write something down about an account, for oneself; empty takes it away"""
+    """Set a private note on an account; an empty note removes it"""
     given = await request.input(NoteInput)
     found = await request.site.database.write(
         rules.note,
@@ -33,7 +33,7 @@ async def note(request: Request) -> Response:
 
 @answers(entities.Relationship)
 async def endorse(request: Request) -> Response:
-    """Show an account that one follows on one's profile"""
+    """Feature a followed account on the profile"""
     found = await request.site.database.write(
         rules.endorse, account_id=request.account_id, target_id=request.id(), now_ms=request.now_ms
     )
@@ -42,7 +42,7 @@ async def endorse(request: Request) -> Response:
 
 @answers(entities.Relationship)
 async def unendorse(request: Request) -> Response:
-    """Show an account on one's profile no longer"""
+    """Stop featuring an account on the profile"""
     found = await request.site.database.write(
         rules.unendorse, account_id=request.account_id, target_id=request.id(), now_ms=request.now_ms
     )
@@ -51,13 +51,13 @@ async def unendorse(request: Request) -> Response:
 
 @answers(list[entities.Account], takes=PageQuery, paged=True)
 async def endorsements(request: Request) -> Response:
-    """Whom one shows on one's profile"""
+    """View the accounts featured on the caller's profile"""
     return await _endorsements(request, request.account_id)
 
 
 @answers(list[entities.Account], takes=PageQuery, paged=True)
 async def endorsements_of(request: Request) -> Response:
-    """Whom an account shows on its profile"""
+    """View the accounts featured on an account's profile"""
     return await _endorsements(request, request.id())
 
 

@@ -1,4 +1,4 @@
-"""`/api/v1/accounts/…`: profiles, one's own profile, and what one is to others (follow, block, mute)."""
+"""`/api/v1/accounts/…`: profiles, the caller's own profile, and relationships (follow, block, mute)."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ RELATIONSHIPS_MOST = 80
 ACCOUNTS_BY_ID_MOST = 40
 MAX_OFFSET = 10_000
 
-# One's own profile ---------------------------------------------------------------------------------------
+# The caller's own profile --------------------------------------------------------------------------------
 
 
 def _own(connection: Connection, *, account_id: int) -> tuple[Account, int]:
-    """One's account and how many wait to be let follow it (counted up to 80)."""
+    """Return the account and its number of pending follow requests (counted up to 80)."""
     waiting = rules.follow_requests(connection, account_id=account_id, page=Page(limit=ACCOUNTS_MOST))
     return account_rules.account(connection, account_id=account_id), len(waiting)
 
@@ -61,7 +61,7 @@ async def _credential_account(request: Request) -> Response:
 
 @answers(entities.CredentialAccount)
 async def verify_credentials(request: Request) -> Response:
-    """The account that the token is for"""
+    """View the account of the token"""
     return await _credential_account(request)
 
 
@@ -77,7 +77,7 @@ class SourceInput(msgspec.Struct):
 
 
 class CredentialsInput(msgspec.Struct):
-    """What to change; what is absent stays. `avatar` and `header` are files."""
+    """The changes to make; omitted fields stay unchanged. `avatar` and `header` are files."""
 
     display_name: str | None = None
     note: str | None = None
@@ -93,13 +93,13 @@ class CredentialsInput(msgspec.Struct):
 
 @answers(entities.CredentialAccount, takes=CredentialsInput)
 async def update_credentials(request: Request) -> Response:
-    """Change one's own profile"""
+    """Update the caller's own profile"""
     await change_profile(request)
     return await _credential_account(request)
 
 
 async def change_profile(request: Request) -> None:
-    """Change the profile as the request says. Raises Invalid, and nothing changes."""
+    """Change the profile as requested. Raise Invalid without changing anything."""
     given = await request.input(CredentialsInput)
     files: dict[Purpose, UploadFile | None] = {
         "avatar": a_file(given.avatar, "avatar"),
@@ -124,21 +124,22 @@ async def change_profile(request: Request) -> None:
 
 
 def _fields(given: list[FieldInput] | dict[str, FieldInput] | None) -> tuple[Field, ...] | None:
-    """The profile's table as sent: a list, or a table of numbered lines in whatever order. Empty lines go."""
+    """Return the profile's fields from a list, or from a table of numbered lines in any order. Skip empty
+    lines."""
     if given is None:
         return None
     if isinstance(given, dict):
-        # Shorter numbers first: 2 before 10. Keys that are no numbers keep an order all the same.
+        # Sort shorter numbers first: 2 before 10. Keys that are not numbers also get a stable order.
         given = [given[key] for key in sorted(given, key=lambda key: (len(key), key))]
     return tuple(Field(field.name, field.value) for field in given if field.name or field.value)
 
 
-# Others' profiles ----------------------------------------------------------------------------------------
+# Other accounts' profiles --------------------------------------------------------------------------------
 
 
 @answers(entities.Account)
 async def show(request: Request) -> Response:
-    """An account"""
+    """View an account"""
     account_id = request.id()
     body = await renderer(request).account(account_id)
     request.keep_hot(f"account:{account_id}")
@@ -151,7 +152,7 @@ class AccountsQuery(msgspec.Struct):
 
 @answers(list[entities.Account], takes=AccountsQuery)
 async def several(request: Request) -> Response:
-    """Accounts by id"""
+    """View several accounts by id"""
     wanted = ids_of(request.query(AccountsQuery).id, most=ACCOUNTS_BY_ID_MOST)
     return Response(body=await renderer(request).accounts(wanted))
 
@@ -162,7 +163,7 @@ class LookupQuery(msgspec.Struct):
 
 @answers(entities.Account, takes=LookupQuery)
 async def lookup(request: Request) -> Response:
-    """The account of a name"""
+    """Look up an account by its name"""
     username = local_username(request, request.query(LookupQuery).acct)
     account = await request.site.database.read(account_rules.account_named, username=username)
     request.keep_hot(f"account:{account.id}")
@@ -170,7 +171,7 @@ async def lookup(request: Request) -> Response:
 
 
 def local_username(request: Request, handle: str) -> str:
-    """The username in `name`, `@name` or `@name@our.domain`. Raises NotFound for one of another place."""
+    """Return the username in `name`, `@name` or `@name@our.domain`. Raise NotFound for another domain."""
     username, _, domain = handle.strip().removeprefix("@").partition("@")
     if not username or (domain and domain.lower() != request.site.domain):
         raise NotFound
@@ -187,7 +188,7 @@ class AccountSearchQuery(msgspec.Struct):
 
 @answers(list[entities.Account], takes=AccountSearchQuery)
 async def search(request: Request) -> Response:
-    """Accounts whose name begins with what was typed"""
+    """Search for accounts whose name begins with the text"""
     query = request.query(AccountSearchQuery)
     text = query.q.strip().removeprefix("@")
     name, _, domain = text.partition("@")
@@ -217,7 +218,7 @@ class StatusesQuery(PageQuery, kw_only=True):
 
 @answers(list[entities.Status], takes=StatusesQuery, paged=True)
 async def statuses(request: Request) -> Response:
-    """What an account posted"""
+    """View an account's posts"""
     query = request.query(StatusesQuery)
     account_id = request.id()
     ids = await request.site.database.read(
@@ -238,7 +239,7 @@ async def statuses(request: Request) -> Response:
 
 @answers(list[entities.Account], takes=PageQuery, paged=True)
 async def followers(request: Request) -> Response:
-    """Who follows an account"""
+    """View an account's followers"""
     rows = await request.site.database.read(
         rules.followers,
         reader_id=request.reader_id,
@@ -250,7 +251,7 @@ async def followers(request: Request) -> Response:
 
 @answers(list[entities.Account], takes=PageQuery, paged=True)
 async def following(request: Request) -> Response:
-    """Whom an account follows"""
+    """View the accounts that an account follows"""
     rows = await request.site.database.read(
         rules.following,
         reader_id=request.reader_id,
@@ -265,7 +266,7 @@ def _accounts_page(request: Request) -> Page:
 
 
 async def account_rows(request: Request, rows: list[tuple[int, int]]) -> Response:
-    """Accounts of (row's id, account id): the Link header goes by the row's id."""
+    """Return the accounts of (row id, account id) pairs; the Link header uses the row ids."""
     body = await renderer(request).accounts([account_id for _, account_id in rows])
     return paged(request, body, [row_id for row_id, _ in rows])
 
@@ -277,7 +278,7 @@ class DirectoryQuery(msgspec.Struct):
 
 @answers(list[entities.Account], takes=DirectoryQuery)
 async def directory(request: Request) -> Response:
-    """Accounts that want to be found, who posted last first"""
+    """View accounts that want to be discovered, by their latest post"""
     query = request.query(DirectoryQuery)
     found = await request.site.database.read(
         account_rules.directory,
@@ -288,7 +289,7 @@ async def directory(request: Request) -> Response:
     return Response(body=await renderer(request).accounts([account.id for account in found]))
 
 
-# What one is to others -----------------------------------------------------------------------------------
+# Relationships -------------------------------------------------------------------------------------------
 
 
 class RelationshipsQuery(msgspec.Struct):
@@ -298,7 +299,7 @@ class RelationshipsQuery(msgspec.Struct):
 
 @answers(list[entities.Relationship], takes=RelationshipsQuery)
 async def relationships(request: Request) -> Response:
-    """How accounts stand to the reader"""
+    """View relationships to accounts"""
     wanted = ids_of(request.query(RelationshipsQuery).id, most=RELATIONSHIPS_MOST)
     if not wanted:
         return Response(body=b"[]")
@@ -316,7 +317,7 @@ class FollowInput(msgspec.Struct):
 
 @answers(entities.Relationship, takes=FollowInput)
 async def follow(request: Request) -> Response:
-    """Follow an account, or ask to"""
+    """Follow an account, or request to follow it"""
     given = await request.input(FollowInput)
     return _related(
         await request.site.database.write(
@@ -333,7 +334,7 @@ async def follow(request: Request) -> Response:
 
 @answers(entities.Relationship)
 async def unfollow(request: Request) -> Response:
-    """Stop following an account"""
+    """Unfollow an account"""
     return _related(
         await request.site.database.write(
             rules.unfollow,
@@ -346,7 +347,7 @@ async def unfollow(request: Request) -> Response:
 
 @answers(entities.Relationship)
 async def remove_from_followers(request: Request) -> Response:
-    """Make an account stop following"""
+    """Remove an account from the followers"""
     return _related(
         await request.site.database.write(
             rules.remove_follower,
@@ -369,7 +370,7 @@ async def block(request: Request) -> Response:
 
 @answers(entities.Relationship)
 async def unblock(request: Request) -> Response:
-    """Lift a block"""
+    """Unblock an account"""
     return _related(
         await request.site.database.write(
             rules.unblock, account_id=request.account_id, target_id=request.id(), now_ms=request.now_ms
@@ -378,7 +379,7 @@ async def unblock(request: Request) -> Response:
 
 
 class MuteInput(msgspec.Struct):
-    """`duration` in seconds, 0 for ever."""
+    """`duration` in seconds; 0: no end."""
 
     notifications: bool = True
     duration: int = 0
@@ -403,12 +404,12 @@ async def mute(request: Request) -> Response:
 
 
 MUTE_MOST_S = 10 * 365 * 86_400
-"""Ten years: longer is for ever, and the sum with the clock stays a 64-bit number."""
+"""Ten years. The ceiling keeps the sum with the clock a 64-bit number; a mute without end is 0."""
 
 
 @answers(entities.Relationship)
 async def unmute(request: Request) -> Response:
-    """Lift a mute"""
+    """Unmute an account"""
     return _related(
         await request.site.database.write(
             rules.unmute, account_id=request.account_id, target_id=request.id(), now_ms=request.now_ms
@@ -422,7 +423,7 @@ def _related(relationship: Relationship) -> Response:
 
 @answers(list[entities.FamiliarFollowers], takes=RelationshipsQuery)
 async def familiar_followers(request: Request) -> Response:
-    """Whom one follows among an account's followers"""
+    """View which followers of an account the caller also follows"""
     wanted = ids_of(request.query(RelationshipsQuery).id, most=RELATIONSHIPS_MOST)
     found = await request.site.database.read_slow(
         request.account_id, rules.familiar_followers, reader_id=request.account_id, account_ids=wanted
@@ -440,7 +441,7 @@ async def familiar_followers(request: Request) -> Response:
 
 @answers(list[entities.Account], takes=PageQuery, paged=True)
 async def blocked(request: Request) -> Response:
-    """Whom one has blocked"""
+    """View blocked accounts"""
     rows = await request.site.database.read(
         rules.blocked, account_id=request.account_id, page=_accounts_page(request)
     )
@@ -449,7 +450,7 @@ async def blocked(request: Request) -> Response:
 
 @answers(list[entities.MutedAccount], takes=PageQuery, paged=True)
 async def muted(request: Request) -> Response:
-    """Whom one has muted"""
+    """View muted accounts"""
     rows = await request.site.database.read(
         rules.muted, account_id=request.account_id, page=_accounts_page(request), now_ms=request.now_ms
     )
@@ -458,12 +459,12 @@ async def muted(request: Request) -> Response:
     return paged(request, body, [row_id for row_id, _ in rows])
 
 
-# Requests to follow --------------------------------------------------------------------------------------
+# Follow requests -----------------------------------------------------------------------------------------
 
 
 @answers(list[entities.Account], takes=PageQuery, paged=True)
 async def follow_requests(request: Request) -> Response:
-    """Who asks to follow"""
+    """View pending follow requests"""
     rows = await request.site.database.read(
         rules.follow_requests, account_id=request.account_id, page=_accounts_page(request)
     )
@@ -472,7 +473,7 @@ async def follow_requests(request: Request) -> Response:
 
 @answers(entities.Relationship)
 async def authorize_follow(request: Request) -> Response:
-    """Let an account follow"""
+    """Accept a follow request"""
     return _related(
         await request.site.database.write(
             rules.accept_follow,
@@ -485,7 +486,7 @@ async def authorize_follow(request: Request) -> Response:
 
 @answers(entities.Relationship)
 async def reject_follow(request: Request) -> Response:
-    """Do not let an account follow"""
+    """Reject a follow request"""
     return _related(
         await request.site.database.write(
             rules.reject_follow,

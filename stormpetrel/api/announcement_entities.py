@@ -1,4 +1,4 @@
-"""What the API says of announcements. Reports and warnings stand in notifications, so they are in entities.py."""
+"""The API's entities of announcements. Those of reports and warnings are part of entities.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from stormpetrel.api.entities import CustomEmoji, Entity, Nothing, StatusMention
 
 
 class Announcement(Entity, frozen=True):
-    """What the admins tell everybody. `read` is there for who is signed in, as this list only is."""
+    """An announcement of the administrators. `read` is always present: the reader must be signed in."""
 
     id: str
     content: str

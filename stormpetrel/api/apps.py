@@ -1,4 +1,4 @@
-"""Applications register here, and ask whether their credentials still work."""
+"""Register applications, and check that their credentials still work."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from stormpetrel.model.access import secret_hash
 from stormpetrel.rules import applications as rules
 
 SECRET_BYTES = 32
-"""Of randomness in a client id, client secret, code or token."""
+"""Random bytes in a client id, client secret, code or token."""
 
 
 class NewApplication(msgspec.Struct):
-    """`redirect_uris`: a list, or one text with an address a line. `scopes`: separated by spaces."""
+    """`redirect_uris`: a list, or one text with one URI per line. `scopes`: separated by spaces."""
 
     client_name: str | None = None
     redirect_uris: list[str] | None = None
@@ -28,10 +28,10 @@ class NewApplication(msgspec.Struct):
 
 
 class RegisteredApplication(Entity, frozen=True):
-    """An application as it sees itself.
+    """An application, as returned to it.
 
-    `redirect_uri` is the old field: all addresses, one a line. `vapid_key` is empty as long as there is no web
-    push; typed clients fail without the field.
+    `redirect_uri` is the old field: all URIs, one per line. `vapid_key` is empty while there is no web push;
+    typed clients fail without the field.
     """
 
     id: str
@@ -44,7 +44,8 @@ class RegisteredApplication(Entity, frozen=True):
 
 
 class CredentialApplication(RegisteredApplication, frozen=True, kw_only=True):
-    """The same with its credentials, shown once: of the secret only a hash is kept. It never expires (0)."""
+    """An application with its credentials, which are shown once: only a hash of the secret is stored. The
+    secret never expires (0)."""
 
     client_id: str
     client_secret: str
@@ -58,7 +59,7 @@ async def create(request: Request) -> Response:
     application = await request.site.database.write(
         rules.register,
         name=given.client_name or "",
-        # No address contains white space, so any of it separates them.
+        # URIs contain no white space, so any of it separates them.
         redirect_uris=[uri for text in given.redirect_uris or () for uri in text.split()],
         scopes=given.scopes or "",
         website=given.website or "",
@@ -83,7 +84,7 @@ async def create(request: Request) -> Response:
 
 async def verify_credentials(request: Request) -> Response:
     assert request.access is not None
-    assert request.access.application_id is not None  # here comes in only who has a token
+    assert request.access.application_id is not None  # the route requires a token
     application = await request.site.database.read(
         rules.application, application_id=request.access.application_id
     )

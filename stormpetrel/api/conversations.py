@@ -1,4 +1,4 @@
-"""`/api/v1/conversations/…`: direct posts, by whom one talks with."""
+"""`/api/v1/conversations/…`: direct posts, grouped by conversation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stormpetrel.rules import conversations as rules
 
 @answers(list[Conversation], takes=PageQuery, paged=True)
 async def index(request: Request) -> Response:
-    """Direct posts by conversation, the one with the newest post first"""
+    """View conversations, the one with the newest post first"""
     found = await request.site.database.read(
         rules.conversations,
         account_id=request.account_id,
@@ -55,7 +55,7 @@ async def _marked(request: Request, rule: Callable[..., Marked]) -> Response:
 
 @answers(Nothing)
 async def remove(request: Request) -> Response:
-    """Remove a conversation from one's list; a new post in it brings it back"""
+    """Remove a conversation from the list; a new post restores it"""
     await request.site.database.write(
         rules.remove, account_id=request.account_id, conversation_id=request.id()
     )

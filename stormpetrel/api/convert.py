@@ -1,4 +1,4 @@
-"""From what the model knows to what the API says: pure functions, one per entity."""
+"""Convert model values to API entities: pure functions, one per entity."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ from stormpetrel.model.text import render_field, render_html, render_note, tag_k
 from stormpetrel.model.trend import Day
 
 RAW_ACCOUNT = b"\0"
-"""Stands where an account's bytes are put in later. JSON escapes control characters, so no text can hold it."""
+"""Placeholder for an account's bytes, which are inserted later. JSON escapes control characters, so no text
+contains it."""
 _MARK = msgspec.Raw(RAW_ACCOUNT)
 _NOBODY = Approval()
 
@@ -83,7 +84,7 @@ KIND_NAMES = {
 }
 KINDS = {name: kind for kind, name in KIND_NAMES.items()}
 
-# Roles as Mastodon numbers them: -99 is everybody's; 1 is the administrator bit.
+# Role ids as in Mastodon: -99 is the role of all members; 1 is the administrator bit.
 _ROLES = {
     ModelRole.MEMBER: Role(id="-99", name="", permissions="65536"),
     # 1024: sees users; 16: handles reports; 4: reads the audit log.
@@ -100,7 +101,7 @@ def _second(seconds: int) -> str:
 
 
 def timestamp(time_ms: int) -> str:
-    """`2026-01-02T03:04:05.678Z`."""
+    """Return a time as `2026-01-02T03:04:05.678Z`."""
     return f"{_second(time_ms // 1000)}.{time_ms % 1000:03d}Z"
 
 
@@ -110,17 +111,17 @@ def _day(days: int) -> str:
 
 
 def date(time_ms: int) -> str:
-    """`2026-01-02`, in UTC."""
+    """Return a date as `2026-01-02`, in UTC."""
     return _day(time_ms // 86_400_000)
 
 
 def maybe_id(some_id: int | None) -> str | None:
-    """An id as text; null for none."""
+    """Return an id as text, or None for None."""
     return None if some_id is None else str(some_id)
 
 
 def account_fields(account: ModelAccount, base_url: str) -> list[AccountField]:
-    """A profile's table as HTML."""
+    """Return a profile's fields as HTML."""
     return [
         AccountField(name=field.name, value=render_field(field.value, base_url=base_url, named=account.named))
         for field in account.fields
@@ -132,12 +133,12 @@ def _picture(key: str, otherwise: str, base_url: str) -> str:
 
 
 def avatar_url(account: ModelAccount, base_url: str) -> str:
-    """The account's picture, which may move, or its initial on its colour."""
+    """Return the URL of the account's avatar (possibly animated) or of its initial on its colour."""
     return _picture(account.avatar_key, picture_name(account), base_url)
 
 
 def account(account: ModelAccount, *, base_url: str) -> Account:
-    """An account as everybody sees it."""
+    """Return an account as all readers see it."""
     url = f"{base_url}/@{account.username}"
     header = _picture(account.header_key, "header.png", base_url)
     return Account(
@@ -172,7 +173,7 @@ def account(account: ModelAccount, *, base_url: str) -> Account:
 def credential_account(
     own: ModelAccount, *, base_url: str, role: str, follow_requests_count: int
 ) -> CredentialAccount:
-    """One's own account: as everybody sees it, and as one wrote it."""
+    """Return the reader's own account: the public entity plus its source as written."""
     return CredentialAccount(
         **msgspec.structs.asdict(account(own, base_url=base_url)),
         source=Source(
@@ -190,7 +191,7 @@ def credential_account(
 
 
 def profile(own: ModelAccount, *, featured_tags: list[FeaturedTag], base_url: str) -> Profile:
-    """Return one's own profile as one wrote it: plain text, and null where there is no picture."""
+    """Return the reader's own profile as written: plain text, and null where there is no image."""
 
     def picture(key: str) -> str | None:
         return media_url(key, base_url) if key else None
@@ -213,7 +214,7 @@ def profile(own: ModelAccount, *, featured_tags: list[FeaturedTag], base_url: st
 
 
 def relationship(relationship: ModelRelationship) -> Relationship:
-    """How an account stands to the one who asks."""
+    """Return how the reader and an account are related."""
     return Relationship(
         id=str(relationship.account_id),
         following=relationship.following,
@@ -235,7 +236,8 @@ def relationship(relationship: ModelRelationship) -> Relationship:
 
 
 def poll(poll: ModelPoll, *, reader_id: int | None, votes: int, now_ms: int) -> Poll:
-    """A poll as a reader sees it who voted for `votes`. Whoever asked counts as one who has voted: they cannot."""
+    """Return a poll as seen by a reader who voted for `votes`. Its author counts as having voted, as they
+    cannot vote."""
     shown = poll.is_open_book(now_ms)
     return Poll(
         id=str(poll.post_id),
@@ -255,8 +257,8 @@ def poll(poll: ModelPoll, *, reader_id: int | None, votes: int, now_ms: int) -> 
 
 
 def status_edit(post: Post, version: Version, *, base_url: str) -> StatusEdit:
-    """A post as it was, with a mark in place of its account (RAW_ACCOUNT). People whom only an older text names are
-    text there, not links."""
+    """Return a version of a post, with a placeholder for its account (RAW_ACCOUNT). A name that only an older
+    text mentions stays plain text, without a link."""
     return StatusEdit(
         content=render_html(version.text, mentions=post.mentions, base_url=base_url),
         spoiler_text=version.spoiler_text,
@@ -272,7 +274,7 @@ def status_edit(post: Post, version: Version, *, base_url: str) -> StatusEdit:
 
 
 def scheduled(scheduled: ModelScheduled) -> ScheduledStatus:
-    """A post for later."""
+    """Return a scheduled post."""
     draft = scheduled.draft
     return ScheduledStatus(
         id=str(scheduled.id),
@@ -300,10 +302,10 @@ def scheduled(scheduled: ModelScheduled) -> ScheduledStatus:
 
 
 def status(post: Post, *, author: str, base_url: str) -> Status:
-    """A post with a mark in place of its account, and of what it boosts (RAW_ACCOUNT); no reader's fields, and
-    without its poll where it has one: that is another for each reader.
+    """Return a post with placeholders (RAW_ACCOUNT) for its account and for the post that it boosts. The
+    reader's fields are missing, and so is the poll if there is one, because it differs by reader.
 
-    `author` is the username, for the post's addresses.
+    `author` is the username, for the post's URLs.
     """
     boost = post.boost_of_id is not None
     url = f"{base_url}/@{author}/{post.id}"
@@ -352,15 +354,15 @@ def status(post: Post, *, author: str, base_url: str) -> Status:
 
 
 def tag_url(name: str, base_url: str) -> str:
-    """Where a hashtag's posts are."""
+    """Return the URL of a hashtag's posts."""
     return f"{base_url}/tags/{quote(tag_key(name), safe='')}"
 
 
 def tag(
     name: str, *, base_url: str, following: bool | None, featuring: bool = False, days: Sequence[Day] = ()
 ) -> Tag:
-    """A hashtag with its last days, today first. `following`: whether the reader does, None for a visitor;
-    `featuring`: whether it is on their profile."""
+    """Return a hashtag with its last days, today first. `following`: True if the reader follows it, None for
+    a visitor; `featuring`: True if it is on their profile."""
     key = tag_key(name)
     url = tag_url(key, base_url)
     history = [
@@ -372,7 +374,7 @@ def tag(
 
 
 def marker(marker: ModelMarker) -> Marker:
-    """How far a timeline was read."""
+    """Return the position up to which a timeline was read."""
     return Marker(
         last_read_id=str(marker.last_read_id),
         version=marker.version,
@@ -381,7 +383,7 @@ def marker(marker: ModelMarker) -> Marker:
 
 
 def visibility(name: str | None) -> Visibility | None:
-    """The visibility that an app names; None for none. Raises Invalid for a word that is not one."""
+    """Return the visibility with this name, or None if none is given. Raise Invalid for an unknown name."""
     if name is None or name == "":
         return None
     found = VISIBILITIES.get(name)  # type: ignore[call-overload]  # any text may be asked for

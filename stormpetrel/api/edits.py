@@ -1,4 +1,4 @@
-"""`PUT /api/v1/statuses/:id` and what a post was before: its source and its history."""
+"""`PUT /api/v1/statuses/:id`, and a post's source and history."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stormpetrel.rules import posts as post_rules
 
 
 class MediaAttributesInput(msgspec.Struct):
-    """What is said about a file of the post from now on; what is left out stays. `focus`: "x,y"."""
+    """Changes to a file of the post; omitted fields stay unchanged. `focus`: "x,y"."""
 
     id: Id = ""
     description: str | None = None
@@ -30,9 +30,10 @@ class MediaAttributesInput(msgspec.Struct):
 
 
 class EditInput(msgspec.Struct):
-    """All of a post as it is to be: what is left out is taken away, media too, but for `language`.
+    """The complete new content of a post: omitted fields are removed, media too. Only `language` stays if
+    omitted.
 
-    `media_attributes` changes what is said about files that are among `media_ids`.
+    `media_attributes` changes the descriptions and focal points of files that are among `media_ids`.
     """
 
     status: str = ""
@@ -46,7 +47,7 @@ class EditInput(msgspec.Struct):
 
 @answers(Status, takes=EditInput)
 async def update(request: Request) -> Response:
-    """Edit one's own post"""
+    """Edit a post"""
     given = await request.input(EditInput)
     await request.site.database.write(
         rules.edit_post,
@@ -61,7 +62,7 @@ async def update(request: Request) -> Response:
             media_ids=tuple(ids_of(given.media_ids, most=MEDIA_IDS_MOST)),
         ),
         media_words=[
-            # 0 is nobody's.
+            # No media has the id 0.
             MediaWords(one_id(one.id, "media_attributes") or 0, one.description, one.focus)
             for one in given.media_attributes or ()
         ],
@@ -74,7 +75,7 @@ async def update(request: Request) -> Response:
 
 @answers(StatusSource)
 async def source(request: Request) -> Response:
-    """The text of one's own post as written"""
+    """View the source text of a post"""
     post = await request.site.database.read(
         post_rules.post, reader_id=request.account_id, post_id=request.id(), now_ms=request.now_ms
     )
@@ -85,7 +86,7 @@ async def source(request: Request) -> Response:
 
 @answers(list[StatusEdit])
 async def history(request: Request) -> Response:
-    """What a post was before it was edited, the original first"""
+    """View the versions of an edited post, the original first"""
     post, versions = await request.site.database.read(
         rules.history, reader_id=request.reader_id, post_id=request.id(), now_ms=request.now_ms
     )

@@ -1,4 +1,4 @@
-"""An app asks whether the address of who signed up with it is confirmed, and for the mail once more."""
+"""Confirmation of the address of an account that signed up in an app: check it, and resend the mail."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Nothing(Entity, frozen=True):
 
 
 class NewConfirmation(msgspec.Struct):
-    """`email`: another address, where the first was mistyped."""
+    """`email`: a new address, if the first was mistyped."""
 
     email: str | None = None
 
 
 @answers(Nothing, takes=NewConfirmation)
 async def confirmations(request: Request) -> Response:
-    """Send the mail that confirms the address once more"""
+    """Resend the confirmation mail"""
     given = await request.input(NewConfirmation)
     assert request.access is not None
     if request.access.confirmed:
@@ -41,6 +41,6 @@ async def confirmations(request: Request) -> Response:
 
 @answers(bool)
 async def check_confirmation(request: Request) -> Response:
-    """Whether the address is confirmed"""
+    """Check if the mail address is confirmed"""
     assert request.access is not None
     return json(request.access.confirmed)

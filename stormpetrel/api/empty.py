@@ -1,4 +1,4 @@
-"""Answers that apps insist on, about what does not exist here yet: right in shape, and empty."""
+"""Endpoints that apps require for features that do not exist here yet: the right shape, and empty."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stormpetrel.http.routing import Handler
 
 
 def _none_of(kind: Any, summary: str) -> Handler:
-    """A handler that answers with an empty list of `kind`."""
+    """Return a handler that responds with an empty list of `kind`."""
 
     @answers(list[kind])
     async def empty(request: Request) -> Response:
@@ -25,14 +25,14 @@ def _none_of(kind: Any, summary: str) -> Handler:
 
 @answers(dict[str, list[str]])
 async def translation_languages(request: Request) -> Response:
-    """Languages that posts can be translated into: none yet"""
+    """View translation languages: none yet"""
     request.keep_hot("instance")
     return Response(body=b"{}")
 
 
 @answers(entities.Merged)
 async def requests_merged(request: Request) -> Response:
-    """Whether accepted notifications are in the list yet: always, as nothing is held back"""
+    """Check if accepted notifications were merged: always true here"""
     return json(entities.Merged(merged=True))
 
 

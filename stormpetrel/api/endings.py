@@ -1,4 +1,4 @@
-"""What ends a post's JSON for one reader: its poll, if it has one, and what the reader did with it."""
+"""The end of a post's JSON, which depends on the reader: its poll, if it has one, and the reader's flags."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def poll_field(poll: Poll, flags: Flags | None, reader_id: int | None, now_ms: int) -> bytes:
-    """The poll as a member of the post's object, with what the reader voted for."""
+    """Return the poll as a member of the post's object, with the reader's votes."""
     votes = 0 if flags is None else flags.votes
     return b',"poll":' + _encode(convert.poll(poll, reader_id=reader_id, votes=votes, now_ms=now_ms))
 
@@ -30,7 +30,7 @@ def _flags(
     return b"," + _encode(values | ({"pinned": pinned} if own else {}))[1:]
 
 
-# What ends a post for a reader: by favourited + 2 boosted + 4 bookmarked + 8 muted + 16 pinned + 32 own.
+# The end of a post's JSON, indexed by favourited + 2 boosted + 4 bookmarked + 8 muted + 16 pinned + 32 own.
 _ENDS = tuple(
     _flags(
         favourited=bool(n & 1),
@@ -49,9 +49,9 @@ _NOT_FILTERED = b'"filtered":[]'
 
 
 def ending(flags: Flags | None, reader_id: int | None, *, own: bool, filtered: bytes = b"") -> bytes:
-    """The reader's flags and the closing brace; only the brace for a visitor.
+    """Return the reader's flags and the closing brace; only the brace for a visitor.
 
-    `filtered`: the reader's filters that match, as JSON; empty for none.
+    `filtered`: the reader's filters that match, as JSON; empty if none match.
     """
     if reader_id is None:
         return b"}"
@@ -71,14 +71,15 @@ def ending(flags: Flags | None, reader_id: int | None, *, own: bool, filtered: b
 
 
 VISITOR = -1
-"""The form in which visitors see a post."""
+"""The form of a post for visitors."""
 
 
 class SharedStatus:
-    """A post for many readers: its bytes up to where what is a reader's own begins, and what follows that.
+    """A post for many readers: the bytes that all readers share, completed for each form of the reader's
+    fields.
 
-    `shown_id` is the original of a boost, else the post itself; flags are about that. `tail` is None unless it
-    is a boost. `searched`: the text that readers' filters look into.
+    `shown_id` is the original of a boost, else the post itself; the flags are about that post. `tail` is None
+    unless it is a boost. `searched`: the text that readers' filters search.
     """
 
     __slots__ = ("_forms", "_head", "_now_ms", "_poll", "_tail", "searched", "shown_author_id", "shown_id")
@@ -104,29 +105,30 @@ class SharedStatus:
 
     @property
     def has_media(self) -> bool:
-        """Whether pictures or sounds are attached."""
+        """True if images, video or sounds are attached."""
         return bool(msgspec.json.decode(self.for_end(VISITOR), type=_Attached).media_attachments)
 
     def end_for(self, flags: Flags | None, reader_id: int | None, filtered: bytes = b"") -> int:
-        """Which form is this reader's: as many bodies as forms are made, not as readers."""
+        """Return the number of this reader's form. The count of bodies made is that of forms, not that of
+        readers."""
         if reader_id is None:
             return VISITOR
         form = (flags or NO_FLAGS, self.shown_author_id == reader_id, filtered)
         return self._forms.setdefault(form, len(self._forms))
 
     def for_end(self, end: int) -> bytes:
-        """The post in that form."""
+        """Return the post's JSON in this form."""
         flags, reader_id, own, filtered = NO_FLAGS, None, False, b""
         if end != VISITOR:
             flags, own, filtered = list(self._forms)[end]
-            # A poll asks only whether its reader is the author.
+            # The poll depends on the reader only by whether they are the author.
             reader_id = self.shown_author_id if own else 0
         parts = [self._head]
         if self._poll is not None:
             parts.append(poll_field(self._poll, flags, reader_id, self._now_ms))
         parts.append(ending(flags, reader_id, own=own, filtered=filtered))
         if self._tail is not None:
-            # Nobody pins a boost, so that has no more than the flags.
+            # A boost cannot be pinned, so it has only the flags.
             parts += (self._tail, ending(flags, reader_id, own=False, filtered=filtered))
         return b"".join(parts)
 

@@ -1,9 +1,9 @@
-"""What the API answers: the Mastodon API's entities as typed structs, field for field.
+"""The Mastodon API's entities as typed structs, field for field.
 
-Order, names and types are Mastodon 4.5's (docs.joinmastodon.org/entities); a few fields of 4.6 are there too,
-where typed clients miss them. Ids are strings, counts integers, arrays never null, times
-`2026-01-02T03:04:05.678Z`. What is said of the place as a whole is in
-instance_entities.py. How model values become these is in convert.py; bytes are in render.py.
+Order, names and types are those of Mastodon 4.5 (docs.joinmastodon.org/entities), plus a few fields of 4.6
+that typed clients require. Ids are strings, counts are integers, arrays are never null, times are
+`2026-01-02T03:04:05.678Z`. Entities about the instance are in instance_entities.py. convert.py makes these
+from model values; render.py has the bytes.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from msgspec import UNSET, UnsetType
 from stormpetrel import __version__
 
 VERSION = f"4.5.0 (compatible; Stormpetrel {__version__})"
-"""What apps parse: the API that we speak, then who speaks it."""
+"""Apps parse this: the API version that the server implements, then the software."""
 API_VERSIONS = {"mastodon": 2}
-"""2: what 4.3 brought, grouped notifications above all: apps that see it ask for `/api/v2/notifications`."""
+"""2: the features of 4.3, mainly grouped notifications. Apps that see it request `/api/v2/notifications`."""
 
 VisibilityName = Literal["public", "unlisted", "private", "direct"]
 
 
 class Entity(msgspec.Struct, frozen=True):
-    """Base of all answers."""
+    """Base of all responses."""
 
 
 class Error(Entity, frozen=True):
-    """Every refusal. `details` says what is wrong with which field."""
+    """The body of every refusal. `details` lists the problems of each field."""
 
     error: str
     error_description: str | UnsetType = UNSET
@@ -41,7 +41,7 @@ class ErrorDetail(Entity, frozen=True):
 
 
 class Nothing(Entity, frozen=True):
-    """An empty object: done, and there is nothing to say."""
+    """An empty object: success without data."""
 
 
 # Accounts ------------------------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ class CustomEmoji(Entity, frozen=True):
 
 
 class Approval(Entity, frozen=True):
-    """Who may feature an account, or quote a post: nobody yet."""
+    """Who may feature an account or quote a post: no account yet."""
 
     automatic: tuple[str, ...] = ()
     manual: tuple[str, ...] = ()
@@ -130,16 +130,16 @@ class Account(Entity, frozen=True):
 
 
 class CredentialAccount(Account, frozen=True, kw_only=True):
-    """The account of the one who asks, with what only its owner may see."""
+    """The reader's own account, with the fields that only its owner may see."""
 
     source: Source
     role: Role
 
 
 class Profile(Entity, frozen=True, kw_only=True):
-    """One's own profile for an app's form that edits it: plain text, and null where there is no picture.
+    """The reader's own profile, for an app's edit form: plain text, and null where there is no image.
 
-    What cannot be changed here has the value that apps take for the usual one.
+    Settings that this server does not have get the value that apps regard as the default.
     """
 
     id: str
@@ -165,7 +165,7 @@ class Profile(Entity, frozen=True, kw_only=True):
 
 
 class MutedAccount(Account, frozen=True, kw_only=True):
-    """An account that one has muted. `mute_expires_at`: null for ever."""
+    """An account that the reader has muted. `mute_expires_at` is always null at present."""
 
     mute_expires_at: str | None
 
@@ -205,7 +205,7 @@ class StatusMention(Entity, frozen=True):
 
 
 class StatusTag(Entity, frozen=True):
-    """A hashtag within a status; a `Tag` says more."""
+    """A hashtag within a status; a `Tag` has more fields."""
 
     name: str
     url: str
@@ -224,7 +224,7 @@ class PollOption(Entity, frozen=True):
 
 
 class Poll(Entity, frozen=True):
-    """A poll; `voted` and `own_votes` are there only for a reader who is signed in."""
+    """A poll. `voted` and `own_votes` are present only for a signed-in reader."""
 
     id: str
     expires_at: str | None
@@ -239,9 +239,10 @@ class Poll(Entity, frozen=True):
 
 
 class Status(Entity, frozen=True):
-    """A post. `favourited` to `pinned` are there only for a reader who is signed in, `pinned` on one's own.
+    """A post. `favourited` to `pinned` are present only for a signed-in reader, `pinned` only on their own
+    posts.
 
-    The reader's fields come last: api/render.py puts them behind bytes that are the same for everybody.
+    The reader's fields come last: api/render.py appends them to bytes that all readers share.
     """
 
     id: str
@@ -318,7 +319,7 @@ class Search(Entity, frozen=True):
 
 
 class Report(Entity, frozen=True):
-    """A report. `category` and `action_taken_at` as Mastodon names them; nothing is forwarded yet."""
+    """A report. `category` and `action_taken_at` are as in Mastodon. Reports are not forwarded yet."""
 
     id: str
     action_taken: bool
@@ -333,7 +334,7 @@ class Report(Entity, frozen=True):
 
 
 class AccountWarning(Entity, frozen=True):
-    """What moderators did, and why. `appeal` is always null: appeals go by mail."""
+    """A moderator's action and its reason. `appeal` is always null: appeals go by mail."""
 
     id: str
     action: str
@@ -345,7 +346,8 @@ class AccountWarning(Entity, frozen=True):
 
 
 class Notification(Entity, frozen=True):
-    """What others did. `status`, `report` and `moderation_warning` are there when it is about one."""
+    """An action of another account. `status`, `report` and `moderation_warning` are present if it is about
+    one."""
 
     id: str
     type: str
@@ -367,8 +369,8 @@ class NotificationPolicySummary(Entity, frozen=True):
 
 
 class NotificationPolicy(Entity, frozen=True):
-    """What is so for everybody: of whom moderators silenced only those who follow them hear (rules/notifications.py:
-    notify), and everything else is told. There is nothing to choose."""
+    """The policy of all accounts, without choices: an account that moderators silenced notifies only its
+    followers (rules/notifications.py: notify); everything else is accepted."""
 
     for_not_following: str = "accept"
     for_not_followers: str = "accept"
@@ -429,7 +431,7 @@ class Conversation(Entity, frozen=True):
 
 
 class Card(Entity, frozen=True):
-    """A link that many share."""
+    """A link that many accounts share."""
 
     url: str
     title: str
@@ -441,7 +443,7 @@ class NotificationRequest(Entity, frozen=True):
 
 
 class Merged(Entity, frozen=True):
-    """Whether notifications that were held back and then accepted are in the list."""
+    """True if the list contains the notifications that were held back and then accepted."""
 
     merged: bool
 

@@ -1,4 +1,4 @@
-"""`/api/v1/featured_tags`: hashtags that one shows on one's profile."""
+"""`/api/v1/featured_tags`: the hashtags on the caller's profile."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _entity(request: Request, tag: rules.FeaturedTag) -> FeaturedTag:
 
 
 async def shown_by(request: Request, account_id: int) -> list[FeaturedTag]:
-    """Return the hashtags that an account shows on its profile. Raises NotFound where the reader may not see it."""
+    """Return the hashtags that an account features. Raise NotFound if the reader may not see the account."""
     found = await request.site.database.read(
         rules.featured_tags, reader_id=request.reader_id, account_id=account_id
     )
@@ -35,13 +35,13 @@ async def shown_by(request: Request, account_id: int) -> list[FeaturedTag]:
 
 @answers(list[FeaturedTag])
 async def index(request: Request) -> Response:
-    """Hashtags that one shows on one's profile"""
+    """View the hashtags featured on the caller's profile"""
     return json(await shown_by(request, request.account_id))
 
 
 @answers(list[FeaturedTag])
 async def of_account(request: Request) -> Response:
-    """Hashtags that an account shows on its profile"""
+    """View the hashtags featured on an account's profile"""
     return json(await shown_by(request, request.id()))
 
 
@@ -53,14 +53,14 @@ class FeaturedTagInput(msgspec.Struct):
 
 @answers(FeaturedTag, takes=FeaturedTagInput)
 async def create(request: Request) -> Response:
-    """Show a hashtag on one's profile"""
+    """Feature a hashtag on the profile"""
     name = (await request.input(FeaturedTagInput)).name.strip()
     try:
         tag = await request.site.database.write(
             rules.feature, account_id=request.account_id, name=name, now_ms=request.now_ms
         )
     except NotFound as error:
-        # It is the input that names no hashtag here, not the address.
+        # The input is wrong (422), not the URL (404).
         raise Invalid(
             "Validation failed: Name is not a hashtag", fields={"name": "is not a hashtag"}
         ) from error
@@ -69,7 +69,7 @@ async def create(request: Request) -> Response:
 
 @answers(Nothing)
 async def delete(request: Request) -> Response:
-    """Show a hashtag on one's profile no longer"""
+    """Stop featuring a hashtag on the profile"""
     await request.site.database.write(
         rules.unfeature, account_id=request.account_id, featured_id=request.id()
     )
@@ -78,6 +78,6 @@ async def delete(request: Request) -> Response:
 
 @answers(list[Tag])
 async def suggestions(request: Request) -> Response:
-    """Hashtags that one uses most and could show"""
+    """View suggestions: the hashtags that the caller uses most"""
     names = await request.site.database.read(rules.suggested, account_id=request.account_id)
     return Response(body=array(await encoded_tags(request, names)))

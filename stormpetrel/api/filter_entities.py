@@ -1,4 +1,4 @@
-"""Filters as the API says them, and which of them a status falls under."""
+"""The API's entities of filters, and the filters that match a status."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class FilterStatus(msgspec.Struct, frozen=True):
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """A filter of version 2. `filter_action`: warn, hide or blur. Within a status it has no `keywords` and
-    `statuses`."""
+    """A filter of version 2. `filter_action`: warn, hide or blur. Within a status, `keywords` and `statuses`
+    are absent."""
 
     id: str
     title: str
@@ -35,7 +35,7 @@ class Filter(msgspec.Struct, frozen=True):
 
 
 class FilterV1(msgspec.Struct, frozen=True):
-    """One keyword of a filter, as version 1 of the API knew filters."""
+    """One keyword of a filter, in the form of the API's version 1."""
 
     id: str
     phrase: str
@@ -46,7 +46,7 @@ class FilterV1(msgspec.Struct, frozen=True):
 
 
 class FilterResult(msgspec.Struct, frozen=True):
-    """A filter that a status falls under, and why."""
+    """A filter that matches a status, and the reason."""
 
     filter: Filter
     keyword_matches: list[str] | None
@@ -54,17 +54,17 @@ class FilterResult(msgspec.Struct, frozen=True):
 
 
 def keyword(one: Keyword) -> FilterKeyword:
-    """A keyword."""
+    """Return the entity of a keyword."""
     return FilterKeyword(str(one.id), one.keyword, one.whole_word)
 
 
 def filtered_status(one: FilteredPost) -> FilterStatus:
-    """A status that a filter names."""
+    """Return the entity of a status in a filter."""
     return FilterStatus(str(one.id), str(one.post_id))
 
 
 def filter_entity(one: ModelFilter) -> Filter:
-    """A filter with all that it looks for."""
+    """Return the entity of a filter with its keywords and statuses."""
     return Filter(
         id=str(one.id),
         title=one.title,
@@ -77,7 +77,7 @@ def filter_entity(one: ModelFilter) -> Filter:
 
 
 def filter_v1(one: ModelFilter, word: Keyword) -> FilterV1:
-    """A keyword as a filter of version 1."""
+    """Return the entity of a keyword as a filter of version 1."""
     return FilterV1(
         id=str(word.id),
         phrase=word.keyword,
@@ -100,7 +100,7 @@ NOTHING = b""
 
 
 def filtered(active: ActiveFilters, *, post_id: int, text: str) -> bytes:
-    """The `filtered` of a status as JSON, NOTHING where no filter matches."""
+    """Return the `filtered` member of a status as JSON, or NOTHING if no filter matches."""
     matches = active.matches(post_id=post_id, text=text)
     if not matches:
         return NOTHING

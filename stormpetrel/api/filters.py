@@ -1,4 +1,4 @@
-"""`/api/v2/filters/…`, and `/api/v1/filters/…`: a filter of one keyword, as version 1 knew them."""
+"""`/api/v2/filters/…`, and `/api/v1/filters/…`, where a filter has one keyword."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class KeywordInput(msgspec.Struct):
 
 
 class NestedKeyword(msgspec.Struct):
-    """A keyword within a filter; `id` changes one that is there, with `_destroy` it goes."""
+    """A keyword within a filter; `id` changes an existing one, with `_destroy` it is removed."""
 
     id: Id | None = None
     keyword: str | None = None
@@ -70,7 +70,8 @@ def _change(given: FilterInput) -> FilterChange:
 
 
 def _seconds(value: Any) -> int | None:
-    """None: not given. Null and the empty text, which forms and apps send, mean never. Raises Invalid."""
+    """Return None if not given; null and empty text, which forms and apps send, mean never (0). Raise
+    Invalid."""
     if value is msgspec.UNSET:
         return None
     if value is None or value == "":
@@ -83,13 +84,13 @@ def _seconds(value: Any) -> int | None:
 
 @answers(list[Filter])
 async def index(request: Request) -> Response:
-    """One's filters of what one reads"""
+    """View all filters"""
     found = await request.site.database.read(rules.filters, account_id=request.account_id)
     return json([filter_entity(one) for one in found])
 
 
 async def _named(request: Request) -> ModelFilter:
-    """The filter that the path names."""
+    """Return the filter that the path names."""
     return await request.site.database.read(
         rules.one_filter, account_id=request.account_id, filter_id=request.id()
     )
@@ -97,13 +98,13 @@ async def _named(request: Request) -> ModelFilter:
 
 @answers(Filter)
 async def show(request: Request) -> Response:
-    """A filter"""
+    """View a filter"""
     return json(filter_entity(await _named(request)))
 
 
 @answers(Filter, takes=FilterInput)
 async def create(request: Request) -> Response:
-    """Make a filter"""
+    """Create a filter"""
     given = await request.input(FilterInput)
     made = await request.site.database.write(
         rules.create_filter, account_id=request.account_id, change=_change(given), now_ms=request.now_ms
@@ -113,7 +114,7 @@ async def create(request: Request) -> Response:
 
 @answers(Filter, takes=FilterInput)
 async def update(request: Request) -> Response:
-    """Change a filter"""
+    """Update a filter"""
     given = await request.input(FilterInput)
     changed = await request.site.database.write(
         rules.change_filter,
@@ -136,7 +137,7 @@ async def delete(request: Request) -> Response:
 
 @answers(list[FilterKeyword])
 async def keywords(request: Request) -> Response:
-    """The keywords of a filter"""
+    """View the keywords of a filter"""
     return json([keyword(one) for one in (await _named(request)).keywords])
 
 
@@ -156,7 +157,7 @@ async def add_keyword(request: Request) -> Response:
 
 @answers(FilterKeyword)
 async def show_keyword(request: Request) -> Response:
-    """A keyword of a filter"""
+    """View a keyword of a filter"""
     _, found = await request.site.database.read(
         rules.keyword, account_id=request.account_id, keyword_id=request.id()
     )
@@ -165,13 +166,13 @@ async def show_keyword(request: Request) -> Response:
 
 @answers(FilterKeyword, takes=KeywordInput)
 async def update_keyword(request: Request) -> Response:
-    """Change a keyword of a filter"""
+    """Update a keyword of a filter"""
     return json(keyword(await _change_keyword(request, _keyword_change(await request.input(KeywordInput)))))
 
 
 @answers(Nothing)
 async def delete_keyword(request: Request) -> Response:
-    """Take a keyword out of a filter"""
+    """Remove a keyword from a filter"""
     await _change_keyword(request, KeywordChange(remove=True))
     return json({})
 
@@ -192,7 +193,7 @@ async def _change_keyword(request: Request, change: KeywordChange) -> Keyword:
 
 @answers(list[FilterStatus])
 async def statuses(request: Request) -> Response:
-    """The statuses that a filter names"""
+    """View the statuses of a filter"""
     return json([filtered_status(one) for one in (await _named(request)).posts])
 
 
@@ -202,7 +203,7 @@ class StatusInput(msgspec.Struct):
 
 @answers(FilterStatus, takes=StatusInput)
 async def add_status(request: Request) -> Response:
-    """Make a filter name a status"""
+    """Add a status to a filter"""
     filter_id = request.id()
     post_id = one_id((await request.input(StatusInput)).status_id, "status_id")
     if post_id is None:
@@ -219,7 +220,7 @@ async def add_status(request: Request) -> Response:
 
 @answers(FilterStatus)
 async def show_status(request: Request) -> Response:
-    """A status that a filter names"""
+    """View a status of a filter"""
     found = await request.site.database.read(
         rules.filtered_post, account_id=request.account_id, id=request.id()
     )
@@ -228,7 +229,7 @@ async def show_status(request: Request) -> Response:
 
 @answers(FilterStatus)
 async def delete_status(request: Request) -> Response:
-    """Make a filter name a status no longer"""
+    """Remove a status from a filter"""
     found = await request.site.database.write(
         rules.remove_post, account_id=request.account_id, id=request.id()
     )
@@ -237,14 +238,14 @@ async def delete_status(request: Request) -> Response:
 
 @answers(list[FilterV1])
 async def v1_index(request: Request) -> Response:
-    """One's filters by keyword, as version 1 knew them"""
+    """View all filters, one per keyword (version 1)"""
     found = await request.site.database.read(rules.filters, account_id=request.account_id)
     return json([filter_v1(one, word) for one in found for word in one.keywords])
 
 
 @answers(FilterV1)
 async def v1_show(request: Request) -> Response:
-    """A keyword of a filter, as version 1 knew filters"""
+    """View a filter of one keyword (version 1)"""
     one, word = await request.site.database.read(
         rules.keyword, account_id=request.account_id, keyword_id=request.id()
     )
@@ -252,7 +253,8 @@ async def v1_show(request: Request) -> Response:
 
 
 class FilterV1Input(msgspec.Struct):
-    """`irreversible`: hide what matches, otherwise warn. `expires_in` in seconds; 0, null and empty: never."""
+    """`irreversible`: hide matching posts, otherwise warn. `expires_in` in seconds; 0, null and empty:
+    never."""
 
     phrase: str | None = None
     context: list[str] | None = None
@@ -271,7 +273,7 @@ def _v1_change(given: FilterV1Input) -> FilterChange:
 
 @answers(FilterV1, takes=FilterV1Input)
 async def v1_create(request: Request) -> Response:
-    """Make a filter of one phrase, as version 1 knew filters"""
+    """Create a filter of one phrase (version 1)"""
     given = await request.input(FilterV1Input)
     made = await request.site.database.write(
         rules.create_single,
@@ -286,7 +288,7 @@ async def v1_create(request: Request) -> Response:
 
 @answers(FilterV1, takes=FilterV1Input)
 async def v1_update(request: Request) -> Response:
-    """Change a keyword and its filter, if that has no other"""
+    """Update a keyword, and its filter if that has no other (version 1)"""
     given = await request.input(FilterV1Input)
     changed = await request.site.database.write(
         rules.change_single,
@@ -302,7 +304,7 @@ async def v1_update(request: Request) -> Response:
 
 @answers(Nothing)
 async def v1_delete(request: Request) -> Response:
-    """Delete a keyword, and its filter if that has no other"""
+    """Delete a keyword, and its filter if that has no other (version 1)"""
     await request.site.database.write(
         rules.delete_single,
         account_id=request.account_id,

@@ -1,4 +1,4 @@
-"""What this place is: `/api/v1/instance…`, `/api/v2/instance`, nodeinfo, and where its accounts are found."""
+"""Facts about the instance: `/api/v1/instance…`, `/api/v2/instance`, nodeinfo and webfinger."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _published(about: _About, name: str, site: Site) -> str | None:
 
 @answers(InstanceV1)
 async def v1(request: Request) -> Response:
-    """What this place is, for older apps"""
+    """View the instance, in the form for older apps"""
     site = request.site
     config = site.config
     about, contact = await _about_and_contact(request)
@@ -197,7 +197,7 @@ async def v1(request: Request) -> Response:
 
 @answers(InstanceV2)
 async def v2(request: Request) -> Response:
-    """What this place is"""
+    """View the instance"""
     site = request.site
     config = site.config
     about, contact = await _about_and_contact(request)
@@ -248,7 +248,7 @@ async def v2(request: Request) -> Response:
 
 @answers(list[Activity])
 async def activity(request: Request) -> Response:
-    """Use of this place by week: posts, accounts that posted, and sign-ups; the current week first"""
+    """View weekly activity: posts, active accounts and sign-ups"""
     weeks = await request.site.activity.now(now_ms=request.now_ms)
     request.keep_hot("instance", ttl_s=ACTIVITY_S)
     return json(
@@ -266,7 +266,7 @@ async def activity(request: Request) -> Response:
 
 @answers(list[Language])
 async def languages(request: Request) -> Response:
-    """Languages of this place"""
+    """View the languages of the instance"""
     request.keep_hot("instance")
     return json(
         [Language(code=code, name=_LANGUAGE_NAMES.get(code, code)) for code in _languages(request.site)]
@@ -278,7 +278,7 @@ async def languages(request: Request) -> Response:
 
 @answers(NodeinfoLinks)
 async def nodeinfo_links(request: Request) -> Response:
-    """Where nodeinfo is"""
+    """View links to nodeinfo"""
     request.keep_hot("instance")
     return json(
         NodeinfoLinks(links=[NodeinfoLink(rel=NODEINFO_SCHEMA, href=f"{request.site.base_url}/nodeinfo/2.0")])
@@ -287,7 +287,7 @@ async def nodeinfo_links(request: Request) -> Response:
 
 @answers(Nodeinfo)
 async def nodeinfo(request: Request) -> Response:
-    """What runs here, and how many use it"""
+    """View the software and its usage numbers (nodeinfo)"""
     config = request.site.config
     counts = await request.site.counts.now(now_ms=request.now_ms)
     request.keep_hot("instance", ttl_s=COUNTS_S)
@@ -295,7 +295,7 @@ async def nodeinfo(request: Request) -> Response:
         Nodeinfo(
             version="2.0",
             software=NodeinfoSoftware(name="stormpetrel", version=__version__),
-            # None: there is no federation yet.
+            # Empty: there is no federation yet.
             protocols=(),
             services=NodeinfoServices(),
             usage=NodeinfoUsage(
@@ -318,7 +318,7 @@ class WebfingerQuery(msgspec.Struct):
 
 @answers(Webfinger, takes=WebfingerQuery)
 async def webfinger(request: Request) -> Response:
-    """Where an account is found (RFC 7033)"""
+    """Look up the URL of an account (RFC 7033)"""
     resource = request.query(WebfingerQuery).resource
     if not resource:
         raise Malformed("The parameter resource is missing")
@@ -352,7 +352,7 @@ async def webfinger(request: Request) -> Response:
 
 @answers(str)
 async def host_meta(request: Request) -> Response:
-    """Where webfinger is (RFC 6415)"""
+    """View where webfinger is (RFC 6415)"""
     template = quoteattr(f"{request.site.base_url}/.well-known/webfinger?resource={{uri}}")
     body = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'

@@ -1,4 +1,4 @@
-"""What the API says of the place as a whole: both versions of the instance, nodeinfo, webfinger."""
+"""The API's entities about the instance: both versions of the instance, nodeinfo, webfinger."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class StatusLimits(Entity, frozen=True):
 
 
 class MediaLimits(Entity, frozen=True):
-    """What may be uploaded. Sizes in bytes, matrices in pixels; of films all is 0 where they are not taken."""
+    """Upload limits. Sizes in bytes, matrices in pixels; the values for video are 0 if video is not
+    accepted."""
 
     supported_mime_types: tuple[str, ...]
     description_limit: int
@@ -76,7 +77,7 @@ class Rule(Entity, frozen=True):
 
 
 class InstanceV1(Entity, frozen=True):
-    """`GET /api/v1/instance`: what older apps read."""
+    """`GET /api/v1/instance`, for older apps."""
 
     uri: str
     title: str
@@ -191,7 +192,7 @@ class InstanceV2(Entity, frozen=True):
 
 
 class Activity(Entity, frozen=True):
-    """One week. Numbers are text, `week` is seconds since 1970."""
+    """One week. Numbers are text, `week` is in seconds since 1970."""
 
     week: str
     statuses: str
@@ -207,7 +208,7 @@ class DomainBlock(Entity, frozen=True):
 
 
 class ExtendedDescription(Entity, frozen=True):
-    """A text about the place. `updated_at`: null where nothing is published."""
+    """A text about the instance. `updated_at`: null if none is published."""
 
     updated_at: str | None
     content: str
@@ -253,7 +254,8 @@ class NodeinfoUpstream(Entity, frozen=True):
 
 
 class NodeinfoMetadata(Entity, frozen=True):
-    """`upstream`: whose client API this is. megalodon, a library of apps, chooses its dialect by it."""
+    """`upstream`: the project whose client API this is. megalodon, a library for apps, selects its dialect by
+    it."""
 
     node_name: str = msgspec.field(name="nodeName")
     node_description: str = msgspec.field(name="nodeDescription")
@@ -279,7 +281,7 @@ class WebfingerLink(Entity, frozen=True):
 
 
 class Webfinger(Entity, frozen=True):
-    """RFC 7033: where an account is found."""
+    """RFC 7033: the URLs of an account."""
 
     subject: str
     aliases: list[str]

@@ -1,4 +1,4 @@
-"""What the people who run this place publish: rules, longer texts, announcements."""
+"""Texts that the administrators publish: rules, longer texts, announcements."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from stormpetrel.rules import instance as rules_of
 
 
 def rule_entities(rules: list[InstanceRule]) -> list[Rule]:
-    """The rules in their order."""
+    """Return the entities of the rules in their order."""
     return [Rule(id=str(rule.id), text=rule.text, hint=rule.hint, translations={}) for rule in rules]
 
 
 @answers(list[Rule])
 async def rules(request: Request) -> Response:
-    """Rules of this place"""
+    """View the rules of the instance"""
     found = await request.site.database.read(rules_of.rules)
     request.keep_hot("instance")
     return json(rule_entities(found))
@@ -30,10 +30,10 @@ async def rules(request: Request) -> Response:
 
 @answers(ExtendedDescription)
 async def extended_description(request: Request) -> Response:
-    """A longer text about this place; empty and without a date where none is published"""
+    """View the extended description; empty and undated if none is published"""
     found = (await request.site.database.read(rules_of.texts)).get("extended_description")
     request.keep_hot("instance")
-    # Not the short description in its place: apps show both, one below the other.
+    # Do not fall back to the short description: apps show both, one below the other.
     return json(
         ExtendedDescription(updated_at=None, content="") if found is None else _entity(request, found)
     )
@@ -52,19 +52,19 @@ def _entity(request: Request, text: InstanceText) -> ExtendedDescription:
 
 @answers(ExtendedDescription)
 async def privacy_policy(request: Request) -> Response:
-    """What is done with people's data; 404 where nothing is published"""
+    """View the privacy policy; 404 if none is published"""
     return await _document(request, "privacy_policy")
 
 
 @answers(ExtendedDescription)
 async def terms_of_service(request: Request) -> Response:
-    """Terms of use; 404 where none are published"""
+    """View the terms of service; 404 if none are published"""
     return await _document(request, "terms_of_service")
 
 
 @answers(list[Announcement])
 async def announcements(request: Request) -> Response:
-    """What the people who run this place tell everybody"""
+    """View the administrators' announcements"""
     found = await request.site.database.read(rules_of.announcements, reader_id=request.reader_id)
     return json([_announcement(one, request.site.base_url) for one in found])
 

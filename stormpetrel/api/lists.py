@@ -1,4 +1,4 @@
-"""`/api/v1/lists/…`, the lists that an account is in, and `/api/v1/timelines/list/ID`."""
+"""`/api/v1/lists/…`, the lists that contain an account, and `/api/v1/timelines/list/ID`."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def _entity(one: AccountList) -> entities.UserList:
 
 @answers(list[entities.UserList])
 async def index(request: Request) -> Response:
-    """One's lists of accounts"""
+    """View all lists"""
     found = await request.site.database.read(rules.lists, account_id=request.account_id)
     return json([_entity(one) for one in found])
 
 
 @answers(list[entities.UserList])
 async def with_account(request: Request) -> Response:
-    """Those of one's lists that an account is in"""
+    """View the lists that contain an account"""
     found = await request.site.database.read(
         rules.lists_with, account_id=request.account_id, member_id=request.id()
     )
@@ -38,7 +38,7 @@ async def with_account(request: Request) -> Response:
 
 @answers(entities.UserList)
 async def show(request: Request) -> Response:
-    """One of one's lists"""
+    """View a list"""
     found = await request.site.database.read(
         rules.one_list, account_id=request.account_id, list_id=request.id()
     )
@@ -46,7 +46,7 @@ async def show(request: Request) -> Response:
 
 
 class ListInput(msgspec.Struct):
-    """`replies_policy`: followed, list or none. `exclusive`: the members' posts leave the home timeline."""
+    """`replies_policy`: followed, list or none. `exclusive`: omit the members' posts from Home."""
 
     title: str | None = None
     replies_policy: str | None = None
@@ -55,7 +55,7 @@ class ListInput(msgspec.Struct):
 
 @answers(entities.UserList, takes=ListInput)
 async def create(request: Request) -> Response:
-    """Make a list"""
+    """Create a list"""
     given = await request.input(ListInput)
     made = await request.site.database.write(
         rules.create_list,
@@ -70,7 +70,7 @@ async def create(request: Request) -> Response:
 
 @answers(entities.UserList, takes=ListInput)
 async def update(request: Request) -> Response:
-    """Change a list's title or settings"""
+    """Update a list's title or settings"""
     given = await request.input(ListInput)
     changed = await request.site.database.write(
         rules.change_list,
@@ -92,7 +92,7 @@ async def delete(request: Request) -> Response:
 
 @answers(list[entities.Account], takes=PageQuery, paged=True)
 async def members(request: Request) -> Response:
-    """Who is in a list; limit 0 gives all of them"""
+    """View the accounts in a list; limit 0 returns all of them"""
     query = request.query(PageQuery)
     page = (
         Page(limit=MAX_MEMBERS)
@@ -111,7 +111,7 @@ class MembersInput(msgspec.Struct):
 
 @answers(entities.Nothing, takes=MembersInput)
 async def add_members(request: Request) -> Response:
-    """Put accounts that one follows into a list"""
+    """Add followed accounts to a list"""
     given = await request.input(MembersInput)
     await request.site.database.write(
         rules.add_members,
@@ -124,7 +124,7 @@ async def add_members(request: Request) -> Response:
 
 @answers(entities.Nothing, takes=MembersInput)
 async def remove_members(request: Request) -> Response:
-    """Take accounts out of a list"""
+    """Remove accounts from a list"""
     given = await request.input(MembersInput)
     await request.site.database.write(
         rules.remove_members,
@@ -137,7 +137,7 @@ async def remove_members(request: Request) -> Response:
 
 @answers(list[entities.Status], takes=PageQuery, paged=True)
 async def timeline(request: Request) -> Response:
-    """What the members of a list post"""
+    """View the timeline of a list"""
     ids = await request.site.database.read(
         timeline_rules.list_timeline,
         account_id=request.account_id,

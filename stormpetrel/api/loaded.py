@@ -1,4 +1,5 @@
-"""What the API's answers show, read in one go: posts with what they boost, who wrote them, the reader's flags."""
+"""Load the data of the API's responses in one read: posts with the posts they boost, authors, the reader's
+flags."""
 
 from __future__ import annotations
 
@@ -13,11 +14,11 @@ from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 
 HOT_POSTS = 40
-"""Up to so many posts that are missing are read in the loop (storage/database.py: hot)."""
+"""Up to this many missing posts and accounts are read on the event loop (storage/database.py: hot)."""
 
 
 class Loaded(NamedTuple):
-    """What was read. `flags`: what the reader did with a post, where they did anything."""
+    """The data read. `flags`: the reader's actions on a post, only for posts that have any."""
 
     posts: list[Post]
     accounts: list[Account]
@@ -32,7 +33,8 @@ def load(
     flag_ids: Sequence[int],
     reader_id: int | None,
 ) -> Loaded:
-    """Posts with what they boost, their authors and `account_ids`, and the reader's flags on all of them."""
+    """Load posts with the posts they boost, their authors and `account_ids`, and the reader's flags on all of
+    them."""
     posts = post_rules.posts(connection, post_ids=post_ids) if post_ids else []
     given = {post.id for post in posts}
     originals = [
@@ -51,5 +53,5 @@ def load(
 
 @hot
 def load_few(connection: Connection, **wanted: Any) -> Loaded:
-    """`load`, in the loop; for at most HOT_POSTS."""
+    """Run `load` on the event loop; for at most HOT_POSTS posts and accounts."""
     return load(connection, **wanted)

@@ -1,4 +1,4 @@
-"""`/api/v1/media/…`, `/api/v2/media`, and the pictures of one's profile."""
+"""`/api/v1/media/…`, `/api/v2/media`, and the images of the caller's profile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stormpetrel.rules import media as rules
 
 
 class MediaInput(msgspec.Struct):
-    """A file and what is said about it. `focus` is "x,y", each from -1.0 to 1.0."""
+    """A file and its description. `focus` is "x,y", each from -1.0 to 1.0."""
 
     file: Any = None
     thumbnail: Any = None
@@ -36,14 +36,14 @@ async def upload(request: Request) -> Response:
 
 @answers(MediaAttachment, takes=MediaInput)
 async def upload_soon(request: Request) -> Response:
-    """Upload a file; 202 when it is still being processed"""
+    """Upload a file; 202 while it is being processed"""
     media = await _take(request, wait=False)
     return _answer(request, media, status=202 if media.state is MediaState.PROCESSING else 200)
 
 
 async def _take(request: Request, *, wait: bool) -> Media:
     given = await request.input(MediaInput)
-    # What is said about it is looked at before anything is done with the file.
+    # Check the description and focus before processing the file.
     rules.checked_description(given.description)
     rules.checked_focus(given.focus)
     file = a_file(given.file)
@@ -65,7 +65,7 @@ def _answer(request: Request, media: Media, *, status: int = 200) -> Response:
 
 @answers(MediaAttachment)
 async def show(request: Request) -> Response:
-    """One's own file; 206 while it is still being processed"""
+    """View an uploaded file; 206 while it is being processed"""
     media = await request.site.database.read(rules.own, account_id=request.account_id, media_id=request.id())
     if media.state is MediaState.FAILED:
         raise Invalid("Error processing thumbnail for uploaded media")
@@ -74,7 +74,7 @@ async def show(request: Request) -> Response:
 
 @answers(MediaAttachment, takes=MediaInput)
 async def update(request: Request) -> Response:
-    """Change what is said about one's own file"""
+    """Update the description, focus or thumbnail of a file"""
     given = await request.input(MediaInput)
     rules.checked_description(given.description)
     rules.checked_focus(given.focus)
@@ -101,7 +101,7 @@ async def update(request: Request) -> Response:
 
 @answers(Nothing)
 async def delete(request: Request) -> Response:
-    """Delete one's own file that is not part of a post"""
+    """Delete an uploaded file that is not part of a post"""
     await request.site.database.write(
         rules.delete, account_id=request.account_id, media_id=request.id(), now_ms=request.now_ms
     )
@@ -110,13 +110,13 @@ async def delete(request: Request) -> Response:
 
 @answers(CredentialAccount)
 async def delete_avatar(request: Request) -> Response:
-    """Take one's avatar away"""
+    """Delete the avatar"""
     await profile_with_pictures(request, ProfileChange(), {"avatar": None})
     return await verify_credentials(request)
 
 
 @answers(CredentialAccount)
 async def delete_header(request: Request) -> Response:
-    """Take one's header away"""
+    """Delete the header"""
     await profile_with_pictures(request, ProfileChange(), {"header": None})
     return await verify_credentials(request)

@@ -1,4 +1,4 @@
-"""A media attachment, as the API says it."""
+"""The API's entity of a media attachment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stormpetrel.model.media import FOCUS_PARTS, Media, MediaKind, MediaState
 
 
 class MediaAttachment(Entity, frozen=True):
-    """Something that hangs on a post. `url` is null while it is being processed."""
+    """A file attached to a post. `url` is null while it is being processed."""
 
     id: str
     type: Literal["image", "gifv", "video", "audio", "unknown"]
@@ -24,12 +24,12 @@ class MediaAttachment(Entity, frozen=True):
 
 
 def media_url(key: str, base_url: str) -> str:
-    """Where a file is read."""
+    """Return the URL of a file."""
     return f"{base_url}/media/{key}"
 
 
 def attachment(media: Media, *, base_url: str) -> MediaAttachment:
-    """One attachment."""
+    """Return the entity of an attachment."""
     decoded = media.decoded
     done = media.state is MediaState.DONE
     preview = media_url(decoded.preview_key, base_url) if decoded.preview_key else None

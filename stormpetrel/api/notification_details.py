@@ -1,4 +1,4 @@
-"""What a notification is about when it is no post: a report, or a moderator's decision."""
+"""Details of notifications that are not about a post: a report, or a moderator's decision."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from stormpetrel.storage.connection import Connection
 _encode = msgspec.json.Encoder().encode
 
 WITH_DETAILS = (Kind.REPORT, Kind.WARNING)
-"""Notifications that are about something else than a post."""
+"""Kinds of notifications that have such details."""
 
 
 def details(
     connection: Connection, *, notifications: Sequence[Notification], base_url: str
 ) -> dict[int, bytes]:
-    """The member of each notification that says what it is about, by the notification's id."""
+    """Return the additional member of each notification's object, by the notification's id."""
     warnings = moderation_rules.warnings(
         connection, warning_ids=[n.id for n in notifications if n.kind is Kind.WARNING]
     )

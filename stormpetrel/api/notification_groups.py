@@ -1,4 +1,4 @@
-"""`/api/v2/notifications/…`: what others did, with what many did alike told as one."""
+"""`/api/v2/notifications/…`: notifications in which the same action of many accounts is one group."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ EXPANSIONS = ("full", "partial_avatars")
 
 
 class NotificationGroupEntity(Entity, frozen=True):
-    """Notifications in one group.
+    """A group of notifications.
 
-    `most_recent_notification_id` is a number, as Mastodon's is and apps insist; an id itself does not fit into a
-    number of JavaScript, so it is the time of that notification, which sorts alike.
+    `most_recent_notification_id` is a number as in Mastodon, because apps require it. An id does not fit into
+    a JavaScript number, so the value is the time of that notification, which sorts the same way.
     """
 
     group_key: str
@@ -55,7 +55,7 @@ class NotificationGroupEntity(Entity, frozen=True):
 
 
 class GroupedNotifications(Entity, frozen=True):
-    """Groups, and each account and status that is in them once. Accounts are always given in full."""
+    """Groups, and each account and status in them once. Accounts are always complete."""
 
     accounts: list[Account]
     statuses: list[Status]
@@ -70,7 +70,7 @@ class GroupsQuery(NotificationsQuery, kw_only=True):
 
 @answers(GroupedNotifications, takes=GroupsQuery, paged=True)
 async def index(request: Request) -> Response:
-    """What others did that concerns one, with what many did alike told as one"""
+    """View grouped notifications"""
     query = request.query(GroupsQuery)
     if query.expand_accounts not in EXPANSIONS:
         raise Invalid("expand_accounts must be full or partial_avatars")
@@ -93,7 +93,7 @@ async def index(request: Request) -> Response:
 
 @answers(GroupedNotifications)
 async def show(request: Request) -> Response:
-    """One group of notifications"""
+    """View a group of notifications"""
     found = await request.site.database.read(
         rules.group, account_id=request.account_id, key=request.parameters["group_key"], now_ms=request.now_ms
     )
@@ -111,7 +111,7 @@ async def _grouped(request: Request, groups: Sequence[NotificationGroup], *, par
         if group.newest.kind in WITH_DETAILS:
             more = extra.get(group.newest.id)
             if more is None:
-                continue  # what it was about is gone
+                continue  # the report or warning no longer exists
             body = body[:-1] + more + b"}"
         bodies.append(body)
     post_ids = dict.fromkeys(group.newest.post_id for group in groups if group.newest.post_id is not None)
@@ -145,7 +145,7 @@ def _entity(group: NotificationGroup) -> NotificationGroupEntity:
 
 @answers(list[Account], takes=PageQuery, paged=True)
 async def accounts(request: Request) -> Response:
-    """Who did what a group of notifications tells of"""
+    """View the accounts in a group of notifications"""
     found = await request.site.database.read(
         rules.members,
         account_id=request.account_id,
@@ -158,7 +158,7 @@ async def accounts(request: Request) -> Response:
 
 @answers(Nothing)
 async def dismiss(request: Request) -> Response:
-    """Remove a group of notifications"""
+    """Dismiss a group of notifications"""
     await request.site.database.write(
         rules.dismiss_group, account_id=request.account_id, key=request.parameters["group_key"]
     )
@@ -175,7 +175,7 @@ class GroupsCountQuery(msgspec.Struct, kw_only=True):
 
 @answers(NotificationCount, takes=GroupsCountQuery)
 async def unread_count(request: Request) -> Response:
-    """How many groups of notifications hold something newer than the marker"""
+    """Count the groups with a notification newer than the marker"""
     query = request.query(GroupsCountQuery)
     count = await request.site.database.read(
         rules.unread_count,

@@ -1,4 +1,4 @@
-"""`/api/v1/notifications/…` and `/api/v1/markers`: what others did, and how far one has read."""
+"""`/api/v1/notifications/…` and `/api/v1/markers`: notifications and read positions."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class NotificationsQuery(PageQuery, kw_only=True):
 
 @answers(list[Notification], takes=NotificationsQuery, paged=True)
 async def index(request: Request) -> Response:
-    """What others did that concerns one"""
+    """View notifications"""
     query = request.query(NotificationsQuery)
     page = page_of(query, default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST)
-    # Types that we do not know are ignored: newer apps ask for what older servers lack.
+    # Ignore unknown types: newer apps request types that older servers lack.
     kinds = kinds_of(query.types) if query.types else None
     if kinds == []:
         return Response(body=b"[]")
@@ -64,13 +64,13 @@ async def index(request: Request) -> Response:
 
 
 def kinds_of(names: list[str]) -> list[Kind]:
-    """The kinds of these names; those that we do not know are left out."""
+    """Return the kinds with these names; ignore unknown names."""
     return [convert.KINDS[name] for name in names if name in convert.KINDS]
 
 
 @answers(Notification)
 async def show(request: Request) -> Response:
-    """A notification"""
+    """View a notification"""
     notification = await request.site.database.read(
         rules.notification, account_id=request.account_id, notification_id=request.id()
     )
@@ -82,7 +82,7 @@ async def show(request: Request) -> Response:
 
 @answers(Nothing)
 async def dismiss(request: Request) -> Response:
-    """Remove a notification"""
+    """Dismiss a notification"""
     await request.site.database.write(
         rules.dismiss, account_id=request.account_id, notification_id=request.id()
     )
@@ -91,7 +91,7 @@ async def dismiss(request: Request) -> Response:
 
 @answers(Nothing)
 async def clear(request: Request) -> Response:
-    """Remove all notifications"""
+    """Dismiss all notifications"""
     await request.site.database.write(rules.clear, account_id=request.account_id)
     return Response(body=b"{}")
 
@@ -102,7 +102,7 @@ class CountQuery(msgspec.Struct):
 
 @answers(NotificationCount, takes=CountQuery)
 async def unread_count(request: Request) -> Response:
-    """How many notifications are newer than the marker"""
+    """Count the notifications newer than the marker"""
     limit = min(max(request.query(CountQuery).limit, 1), COUNT_MOST)
     count = await request.site.database.read(
         rules.unread_count, account_id=request.account_id, limit=limit, now_ms=request.now_ms
@@ -112,7 +112,7 @@ async def unread_count(request: Request) -> Response:
 
 @answers(NotificationPolicy)
 async def policy(request: Request) -> Response:
-    """Which notifications are held back: none, but silenced strangers are not told of"""
+    """View the filtering policy: silenced accounts notify only followers"""
     return json(NotificationPolicy())
 
 
@@ -134,7 +134,7 @@ class MarkersInput(msgspec.Struct):
 
 @answers(Markers, takes=MarkersQuery)
 async def markers(request: Request) -> Response:
-    """How far timelines were read"""
+    """View the read positions of timelines"""
     wanted = [name for name in request.query(MarkersQuery).timeline if name in TIMELINES]
     found = await request.site.database.read(rules.markers, account_id=request.account_id, timelines=wanted)
     return json({marker.timeline: convert.marker(marker) for marker in found})
@@ -142,7 +142,7 @@ async def markers(request: Request) -> Response:
 
 @answers(Markers, takes=MarkersInput)
 async def set_markers(request: Request) -> Response:
-    """Remember how far timelines were read"""
+    """Save the read positions of timelines"""
     given = await request.input(MarkersInput)
     read_to = {}
     for name, marker in (("home", given.home), ("notifications", given.notifications)):
@@ -159,7 +159,7 @@ async def set_markers(request: Request) -> Response:
 def _set_markers(
     connection: Connection, *, account_id: int, read_to: dict[str, int], now_ms: int
 ) -> dict[str, Marker]:
-    """Both in one transaction: an app sends them together."""
+    """Store both in one transaction: an app sends them together."""
     return {
         name: convert.marker(
             rules.set_marker(

@@ -1,5 +1,5 @@
-"""OAuth 2 for programs: tokens in exchange for a code or for an application's own credentials, their end, whose
-they are, and where everything is. The page on which people consent is web/consent.py.
+"""OAuth 2 endpoints for programs: issue tokens for a code or for an application's credentials, revoke tokens,
+return the account of a token and the server's metadata. The consent page is in web/consent.py.
 
 RFC 6749, 7009, 7636, 8414. There is no password grant: no app gets to see a password.
 """
@@ -35,14 +35,14 @@ INVALID_GRANT = (
 
 
 class ClientCredentials(msgspec.Struct):
-    """How an application says who it is, unless it does so by HTTP Basic authentication."""
+    """An application's credentials, unless it uses HTTP Basic authentication."""
 
     client_id: str | None = None
     client_secret: str | None = None
 
 
 class TokenRequest(ClientCredentials):
-    """`scope` counts for client credentials only: with a code, the person's consent says what is granted."""
+    """`scope` matters only for client credentials; a code carries the scopes that the account approved."""
 
     grant_type: str | None = None
     code: str | None = None
@@ -56,7 +56,7 @@ class RevokeRequest(ClientCredentials):
 
 
 class UserInfo(Entity, frozen=True):
-    """Who signed in; the names are OpenID Connect's."""
+    """The signed-in account, with OpenID Connect's names."""
 
     iss: str
     sub: str
@@ -67,7 +67,7 @@ class UserInfo(Entity, frozen=True):
 
 
 class AuthorizationServer(Entity, frozen=True):
-    """RFC 8414 metadata, and `app_registration_endpoint` as Mastodon has it."""
+    """RFC 8414 metadata, plus Mastodon's `app_registration_endpoint`."""
 
     issuer: str
     service_documentation: str
@@ -96,7 +96,7 @@ class OAuthError(Entity, frozen=True):
 
 
 def _in_oauth_words(handler: Handler) -> Handler:
-    """The handler with refusals as OAuth writes them. Its answers are never to be stored (RFC 6749 §5.1)."""
+    """Return the handler with refusals in OAuth's format and responses marked no-store (RFC 6749 §5.1)."""
 
     @functools.wraps(handler)
     async def answer(request: Request) -> Response:
@@ -117,7 +117,7 @@ def _in_oauth_words(handler: Handler) -> Handler:
 
 
 async def _client(request: Request, given: ClientCredentials) -> Application:
-    """The application that calls. Raises OAuthRefusal when it does not say who it is, or not truly."""
+    """Return the calling application. Raise OAuthRefusal if its credentials are missing or wrong."""
     client_id, client_secret = given.client_id or "", given.client_secret or ""
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
@@ -135,7 +135,7 @@ def _form_decoded(text: str) -> str:
 
 
 def _basic(encoded: str) -> tuple[str, str]:
-    """Client id and secret, which are percent-encoded before they are joined (RFC 6749 §2.3.1)."""
+    """Return client id and secret, which are percent-encoded before they are joined (RFC 6749 §2.3.1)."""
     try:
         client_id, _, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
         return _form_decoded(client_id), _form_decoded(secret)

@@ -1,4 +1,4 @@
-"""`GET /api/oembed`: how another site shows a post of ours (https://oembed.com). No script: a frame in a sandbox."""
+"""`GET /api/oembed`: embed a post in another site (https://oembed.com). No script: a sandboxed iframe."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 
 WIDTH, LEAST_WIDTH = 500, 220
-"""Pixels: as wide as a post is read well, and the narrowest in which its head still stands in one line."""
+"""Pixels: a comfortable width for a post, and the least width at which its header fits on one line."""
 LEAST_HEIGHT, MOST_HEIGHT = 160, 600
-"""Pixels. The frame cannot grow by itself without a script; what does not fit is scrolled."""
+"""Pixels. Without a script the frame cannot grow; longer content scrolls."""
 _FRAME_HEIGHT, _LINE_HEIGHT, _CHARACTER_WIDTH = 150, 24, 8
-"""Pixels of style.css: all around the text, a line of it, an average character."""
+"""Pixels, from style.css: the frame without text, the height of a line, the average width of a character."""
 CACHE_AGE_S = 86_400
 TITLE_CHARACTERS = 100
 
@@ -35,7 +35,7 @@ _Pixels = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 
 class OembedQuery(msgspec.Struct):
-    """`url`: a post's address. `maxwidth` and `maxheight`: the most pixels that there is room for."""
+    """`url`: the URL of a post. `maxwidth` and `maxheight`: the available space in pixels."""
 
     url: str = ""
     maxwidth: _Pixels | None = None
@@ -61,7 +61,7 @@ class Oembed(Entity, frozen=True):
 
 @hot
 def read_post(connection: Connection, *, post_id: int, now_ms: int) -> tuple[Post, Account]:
-    """A post that everybody may see, with its author. Raises NotFound."""
+    """Return a public or unlisted post and its author. Raise NotFound."""
     post = post_rules.post(connection, reader_id=None, post_id=post_id, now_ms=now_ms)
     if post.boost_of_id:
         raise NotFound
@@ -70,7 +70,7 @@ def read_post(connection: Connection, *, post_id: int, now_ms: int) -> tuple[Pos
 
 @answers(Oembed, takes=OembedQuery)
 async def show(request: Request) -> Response:
-    """How to show a post inside a page of another site (oEmbed)"""
+    """View the HTML that embeds a post in another site (oEmbed)"""
     site, query = request.site, request.query(OembedQuery)
     if query.format.lower() != "json":
         raise Malformed("Only the format json is given here")

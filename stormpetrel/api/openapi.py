@@ -1,4 +1,4 @@
-"""The API's description (OpenAPI 3.1), made from the route table and the types that serve the requests."""
+"""The OpenAPI 3.1 document of the API, built from the route table and the types that serve the requests."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ _ERRORS = {
 
 @answers(dict[str, Any])
 async def show(request: Request) -> Response:
-    """This description"""
-    # Late: the table lists this very handler.
+    """View this OpenAPI document"""
+    # Imported here because the table lists this handler.
     from stormpetrel.api.routes import ROUTES
 
     request.keep_hot("instance")
@@ -58,7 +58,7 @@ def _encoded(routes: tuple[Route, ...], base_url: str) -> bytes:
 
 
 def document(routes: Iterable[Route], *, base_url: str) -> dict[str, Any]:
-    """The whole description of `routes`, as the object that is served."""
+    """Return the OpenAPI document of `routes` as the object that is served."""
     listed = [route for route in routes if route.is_api]
     schemas = _Schemas(listed)
     paths: dict[str, dict[str, Any]] = {}
@@ -83,7 +83,7 @@ def document(routes: Iterable[Route], *, base_url: str) -> dict[str, Any]:
 
 
 class _Schemas:
-    """JSON Schemas of everything that is taken and given."""
+    """JSON Schemas of all input and output types."""
 
     def __init__(self, routes: list[Route]) -> None:
         types: dict[str, Any] = {str(Error): Error}
@@ -97,11 +97,11 @@ class _Schemas:
         self._by_type = dict(zip(types, schemas, strict=True))
 
     def of(self, kind: Any) -> dict[str, Any]:
-        """The schema of a type; a reference where it has a name."""
+        """Return the schema of a type; a reference if the type has a name."""
         return self._by_type[str(kind)]
 
     def properties(self, kind: type[msgspec.Struct]) -> tuple[dict[str, Any], set[str]]:
-        """A struct's fields, and which of them are required."""
+        """Return a struct's fields and the names of the required ones."""
         schema = self.components[self.of(kind)["$ref"].rpartition("/")[2]]
         return schema.get("properties", {}), set(schema.get("required", ()))
 
@@ -119,7 +119,7 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
         operation["requestBody"] = {"content": dict.fromkeys(_BODIES, body)}
     if route.actor is not Actor.ANYONE or route.scope is not None:
         allowed: list[dict[str, list[str]]] = [{"oauth2": [route.scope] if route.scope else []}]
-        # An empty entry: it goes without a token, too.
+        # An empty entry: the operation is also available without a token.
         operation["security"] = allowed if route.actor is not Actor.ANYONE else [*allowed, {}]
     return operation
 
@@ -130,7 +130,7 @@ def _operation_id(route: Route) -> str:
 
 
 def _tag(path: str) -> str:
-    """The first noun of the path: what the handler's file is named after."""
+    """Return the first noun of the path; the handler's file is named after it."""
     parts = [part for part in path.split("/") if part and not re.fullmatch(r"api|v\d", part)]
     return parts[0].removeprefix(".")
 

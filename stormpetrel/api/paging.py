@@ -1,4 +1,4 @@
-"""Parameters that many answers share: paging, and lists of ids."""
+"""Parameters that many endpoints share: paging, and lists of ids."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ ACCOUNTS_MOST = 80
 MAX_ID_DIGITS = 19
 
 Id = str | int
-"""An id as apps send it: as text, or in JSON as a number."""
+"""An id as apps send it: text, or a number in JSON."""
 
 
 class PageQuery(msgspec.Struct, kw_only=True):
-    """Which part of a long list: `max_id` older, `since_id` newest above, `min_id` next above."""
+    """The part of a long list to return: `max_id` older, `since_id` newest above it, `min_id` next above
+    it."""
 
     limit: int | None = None
     max_id: Id | None = None
@@ -30,7 +31,7 @@ class PageQuery(msgspec.Struct, kw_only=True):
 
 
 def page_of(query: PageQuery, *, default: int = POSTS_DEFAULT, most: int = POSTS_MOST) -> Page:
-    """The page that is asked for; a limit outside 1..`most` is brought inside. Raises Invalid for no id."""
+    """Return the requested page; clamp the limit to 1..`most`. Raise Invalid if a bound is not an id."""
     limit = default if query.limit is None else min(max(query.limit, 1), most)
     if query.max_id is None and query.since_id is None and query.min_id is None:
         return Page(limit=limit)
@@ -48,18 +49,18 @@ def _bound(value: Id | None, name: str, otherwise: int) -> int:
     text = str(value)
     if not text.isascii() or not text.isdigit():
         raise Invalid(f"{name} is not an id", fields={name: "is not an id"})
-    # Larger than any id is as good as the largest.
+    # A number larger than any id has the same effect as the largest id.
     return min(int(text), MAX_ID) if len(text) <= MAX_ID_DIGITS else MAX_ID
 
 
 def ids_of(values: Iterable[Id], *, most: int) -> list[int]:
-    """The ids in `values` in order, without repetition; what cannot be one names nothing and is left out."""
+    """Return the ids in `values` in order, without duplicates; ignore values that cannot be ids."""
     ids = (parse_id(str(value)) for value in values)
     return list(dict.fromkeys(some_id for some_id in ids if some_id is not None))[:most]
 
 
 def one_id(value: Id | None, name: str) -> int | None:
-    """The id in a parameter, None where it is absent or empty. Raises Invalid for what is no id."""
+    """Return the id in a parameter, or None if it is absent or empty. Raise Invalid if it is not an id."""
     if value is None or value == "":
         return None
     found = parse_id(str(value))

@@ -1,4 +1,4 @@
-"""`/api/v1/polls/…`: a poll, and voting in it."""
+"""`/api/v1/polls/…`: view a poll and vote in it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stormpetrel.rules import polls as rules
 
 
 class PollInput(msgspec.Struct):
-    """A poll to be added to a post; `expires_in` in seconds."""
+    """A poll for a new post; `expires_in` in seconds."""
 
     options: list[str] | UnsetType = UNSET
     expires_in: int = 0
@@ -24,7 +24,8 @@ class PollInput(msgspec.Struct):
 
 
 def poll_draft(given: PollInput | None) -> PollDraft | None:
-    """Return the poll that an app asks for, or None for none. A poll without answers is one, and is refused later."""
+    """Return the draft of the requested poll, or None if there is none. A poll without options is refused
+    later."""
     if given is None or given == PollInput():
         return None
     return PollDraft(
@@ -37,7 +38,7 @@ def poll_draft(given: PollInput | None) -> PollDraft | None:
 
 @answers(Poll)
 async def show(request: Request) -> Response:
-    """A poll"""
+    """View a poll"""
     poll, votes = await request.site.database.read(
         rules.poll, reader_id=request.reader_id, poll_id=request.id(), now_ms=request.now_ms
     )
@@ -50,7 +51,7 @@ class VoteInput(msgspec.Struct):
 
 @answers(Poll, takes=VoteInput)
 async def vote(request: Request) -> Response:
-    """Vote in a poll, once and for good"""
+    """Vote in a poll, once and without change"""
     given = await request.input(VoteInput)
     poll, votes = await request.site.database.write(
         rules.vote,

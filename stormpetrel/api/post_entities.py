@@ -1,4 +1,4 @@
-"""What the API answers about edits and posts for later: the Mastodon API's entities as typed structs."""
+"""The Mastodon API's entities for edits and scheduled posts, as typed structs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class EditedPoll(Entity, frozen=True):
 
 
 class StatusEdit(Entity, frozen=True):
-    """A post as it was at one time. `poll` is there only where it had one."""
+    """A version of a post. `poll` is present only if the version had one."""
 
     content: str
     spoiler_text: str
@@ -37,7 +37,7 @@ class ScheduledPoll(Entity, frozen=True):
 
 
 class ScheduledParams(Entity, frozen=True):
-    """What will be posted."""
+    """The post to create."""
 
     text: str
     poll: ScheduledPoll | None

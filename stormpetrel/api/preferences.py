@@ -1,4 +1,4 @@
-"""`GET /api/v1/preferences`: how one reads and writes by default."""
+"""`GET /api/v1/preferences`: the defaults for reading and posting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stormpetrel.rules import accounts as rules
 
 @answers(Preferences)
 async def show(request: Request) -> Response:
-    """How one reads and writes by default"""
+    """View the defaults for reading and posting"""
     account = await request.site.database.read(rules.account, account_id=request.account_id)
     return json(
         Preferences(

@@ -1,4 +1,4 @@
-"""`/api/v1/profile`: one's own profile as one wrote it, for an app's form that edits it (Mastodon 4.6)."""
+"""`/api/v1/profile`: the caller's own profile as written, for an app's edit form (Mastodon 4.6)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ async def _profile(request: Request) -> Response:
 
 @answers(entities.Profile)
 async def show(request: Request) -> Response:
-    """One's own profile as one wrote it"""
+    """View the caller's own profile as written"""
     return await _profile(request)
 
 
 @answers(entities.Profile, takes=accounts.CredentialsInput)
 async def update(request: Request) -> Response:
-    """Change one's own profile; answers with it as one wrote it"""
+    """Update the caller's own profile"""
     await accounts.change_profile(request)
     return await _profile(request)

@@ -1,4 +1,4 @@
-"""A bounded table of what was used lately."""
+"""A bounded table of recently used values."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """Two dicts, young and old: what is used moves to the young one; when that holds `half_bytes` it becomes the
-    old one, and what was old and unused is gone. So at most twice `half_bytes` are held, and a look-up costs a
-    dict look-up; an exact least-recently-used order would cost several times that.
+    """Two dicts, young and old: an entry that is used moves to the young one. When that exceeds `half_bytes`,
+    it becomes the old one, and the entries left in the previous old one are dropped. So the table holds at
+    most twice `half_bytes`, and a look-up costs one dict look-up; an exact least-recently-used order would
+    cost several times that.
 
-    `young` may be read directly where every nanosecond counts; what is not there may still be got by `get`.
+    `young` may be read directly where every nanosecond counts; `get` may still find a key that is not in it.
     """
 
     __slots__ = ("_bytes", "_half_bytes", "_old", "_size_of", "young")
@@ -27,7 +28,7 @@ class Recent(Generic[K, V]):
         self._bytes = 0
 
     def get(self, key: K) -> V | None:
-        """What is kept under `key`, or None when there is nothing (any more)."""
+        """Return the value of `key`, or None if it is not in the table (any more)."""
         value = self.young.get(key)
         if value is None:
             value = self._old.pop(key, None)
@@ -36,7 +37,7 @@ class Recent(Generic[K, V]):
         return value
 
     def put(self, key: K, value: V) -> None:
-        """Keeps `value` in place of what was there."""
+        """Store `value` under `key`; replace the previous value."""
         self.drop(key)
         self._keep(key, value)
 
@@ -49,7 +50,7 @@ class Recent(Generic[K, V]):
             self._bytes = 0
 
     def drop(self, key: K) -> None:
-        """Forgets `key`, if it is there."""
+        """Remove `key` if it is present."""
         value = self.young.pop(key, None)
         if value is not None:
             self._bytes -= self._size_of(value)
@@ -57,7 +58,7 @@ class Recent(Generic[K, V]):
             self._old.pop(key, None)
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Remove all entries."""
         self.young.clear()
         self._old.clear()
         self._bytes = 0

@@ -1,4 +1,4 @@
-"""`POST /api/v1/accounts`: an app signs somebody up."""
+"""`POST /api/v1/accounts`: sign up in an app."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class NewAccount(msgspec.Struct):
 
 @answers(Token, takes=NewAccount)
 async def create(request: Request) -> Response:
-    """Sign up; answers with a token of the new account"""
+    """Sign up; the response is a token of the new account"""
     given = await request.input(NewAccount)
     site = request.site
     if site.config.registration != "open":
-        # With approval there is no token to answer with, and closed is closed.
+        # With approval there is no token to return; when registration is closed, all sign-ups are refused.
         raise Forbidden("Nobody can sign up here from an app. Please sign up in the browser")
     problems = {
         "username": username_problem(given.username),
@@ -52,7 +52,7 @@ async def create(request: Request) -> Response:
         )
         fields = {"password": weakness} if weakness else {}
     if fields:
-        # Before the password is hashed: that costs 20 ms, a look at the text nothing.
+        # Check before hashing the password: a hash costs 20 ms, checking the text almost nothing.
         raise rules.invalid_fields(fields)
     password_hash = await site.heavy.hash_password(given.password)
     access_token = secrets.token_urlsafe(SECRET_BYTES)
@@ -90,7 +90,7 @@ def _sign_up(
     network: int,
     now_ms: int,
 ) -> None:
-    """Account and token together: an app must not be left with one and without the other."""
+    """Create account and token in one transaction: an app must not get one without the other."""
     account = rules.sign_up(
         connection,
         username=given.username,

@@ -1,8 +1,9 @@
-"""The API's answers as bytes: every post and every account is encoded once, then joined.
+"""The API's responses as bytes: each post and each account is encoded once, then joined.
 
-A post's bytes have gaps where the account's are put in and end where the reader's flags begin, so a counter of
-an account drops one entry and not all of its posts, and one encoding serves all readers. The tables are bounded
-(`Recent`) and are told what changed (`apply`). Permission is the caller's business: ids come from a rule.
+A post's bytes have a gap for its author's account, and they end where the reader's flags begin. So a changed
+counter of an account drops one entry and not all of its posts, and one encoding serves all readers. The
+tables are bounded (`Recent`) and are updated by events (`apply`). Callers check permissions: the ids come
+from a rule.
 """
 
 from __future__ import annotations
@@ -42,22 +43,21 @@ from stormpetrel.reader_filters import ReaderFilters
 from stormpetrel.storage.database import Database
 
 HALF_CACHE_BYTES = 16 * 1024 * 1024
-"""Bytes of posts kept in one half of their table, and a quarter of it for accounts: 40 MiB a worker at most,
-which is about 20,000 posts; a home timeline of 20 shows few that nobody else reads."""
+"""Size of one half of the table of posts in bytes; the table of accounts has a quarter of it: at most 40 MiB
+per worker, about 20,000 posts. Most posts of a home timeline of 20 are also read by other accounts."""
 ENTRY_BYTES = 300
-"""What an entry takes besides its text (tuple, bytes objects, place in the dict); measured with tracemalloc."""
+"""Size of an entry without its text (tuple, bytes objects, slot in the dict), measured with tracemalloc."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class _PostBytes(NamedTuple):
-    """A post's JSON in pieces, its author's account between `head` and `tail`.
+    """A post's JSON in pieces; its author's account goes between `head` and `tail`.
 
-    A boost (`original_id` not 0) has the original between `middle` and `tail`. The closing brace is missing:
-    the reader's flags end it. A post with a poll has ASKS as `original_id`, so that all others need not be asked
-    whether they have one; the poll, which says what its reader voted for and whether it is over, is put between
-    `tail` and the flags. `searched` is the text that readers'
-    filters look into.
+    A boost (`original_id` > 0) has the original between `middle` and `tail`. The closing brace is missing: it
+    follows the reader's flags. A post with a poll has ASKS as `original_id`, so that posts without one need
+    no check; the poll depends on its reader's votes and on the time, so it goes between `tail` and the flags.
+    `searched` is the text that readers' filters search.
     """
 
     author_id: int
@@ -70,7 +70,7 @@ class _PostBytes(NamedTuple):
 
 
 ASKS = -1
-"""Stands in `original_id` of a post that has a poll; no id is negative."""
+"""The value of `original_id` for a post with a poll; ids are never negative."""
 
 
 def _post_size(post: _PostBytes) -> int:
@@ -82,7 +82,7 @@ def _account_size(account: bytes) -> int:
 
 
 class _View:
-    """What one answer is made of: everything that it shows, as it was at one time."""
+    """A snapshot of everything that one response shows."""
 
     __slots__ = ("_accounts", "_filters", "_flags", "_now_ms", "_posts", "_reader_id")
 
@@ -108,7 +108,7 @@ class _View:
         return filtered(self._filters, post_id=post_id, text=post.searched)
 
     def add_status(self, parts: list[bytes], post_id: int) -> bool:
-        """Appends the post's pieces; False, and nothing, when it or somebody in it does not exist any more."""
+        """Append the post's pieces. Return False, without appending, if it or an account in it is gone."""
         post = self._posts.get(post_id)
         if post is None:
             return False
@@ -143,14 +143,14 @@ class _View:
         parts.append(ending(flags, self._reader_id, own=post.author_id == self._reader_id, filtered=matched))
 
     def shared(self, post_id: int) -> SharedStatus | None:
-        """The post for many readers; None where it, or somebody in it, does not exist any more."""
+        """Return the post for many readers, or None if it, or an account in it, no longer exists."""
         parts: list[bytes] = []
         if not self.add_status(parts, post_id):
             return None
         post = self._posts[post_id]
         original = self._posts.get(post.original_id)
         shown_id, shown = (post_id, post) if original is None else (post.original_id, original)
-        # What follows is each reader's: the flags, and before them the poll if there is one.
+        # The last parts depend on the reader: the flags, and the poll before them if there is one.
         own = 1 if shown.poll is None else 2
         tail = None
         if original is not None:
@@ -159,7 +159,7 @@ class _View:
         return SharedStatus(shown_id, shown.author_id, head, tail, shown.poll, shown.searched, self._now_ms)
 
     def statuses(self, post_ids: Iterable[int]) -> bytes:
-        """A JSON array; what does not exist any more is left out."""
+        """Return a JSON array of the posts; omit those that no longer exist."""
         parts = [b"["]
         for post_id in post_ids:
             if self.add_status(parts, post_id):
@@ -174,13 +174,13 @@ class _View:
         return self._accounts.get(account_id)
 
     def accounts(self, account_ids: Iterable[int]) -> bytes:
-        """A JSON array; those that do not exist any more are left out."""
+        """Return a JSON array of the accounts; omit those that no longer exist."""
         found = (self._accounts.get(account_id) for account_id in account_ids)
         return array(account for account in found if account is not None)
 
 
 def _closed(parts: list[bytes]) -> bytes:
-    """The parts of an array as one; each item's last part ends with a comma."""
+    """Join the parts of an array; each item's last part ends with a comma."""
     if len(parts) == 1:
         return b"[]"
     parts[-1] = parts[-1][:-1] + b"]"
@@ -188,12 +188,12 @@ def _closed(parts: list[bytes]) -> bytes:
 
 
 def array(items: Iterable[bytes]) -> bytes:
-    """A JSON array of encoded items."""
+    """Return a JSON array of encoded items."""
     return b"[" + b",".join(items) + b"]"
 
 
 class Renderer:
-    """The API's bytes in one web worker. All methods belong to its loop."""
+    """The API's bytes in one web worker. All methods must be called on its event loop."""
 
     def __init__(
         self,
@@ -212,19 +212,19 @@ class Renderer:
         self._base_url = base_url
         self._posts: Recent[int, _PostBytes] = Recent(half_cache_bytes, _post_size)
         self._accounts: Recent[int, bytes] = Recent(half_cache_bytes // 4, _account_size)
-        # One set for each read that is under way: the ids that changed meanwhile, None for everything. What
-        # such a read brings back may be older than the change, so it is answered with and not kept.
+        # One set for each read in progress: the ids that changed meanwhile, None for everything. The data
+        # read may be older than the change, so it is sent but not cached.
         self._reading: dict[int, set[int | None]] = {}
         self._read_numbers = itertools.count()
 
     # What changed
 
     def apply(self, event: Event) -> None:
-        """Drops what `event` makes wrong."""
+        """Drop the entries that `event` makes outdated."""
         if isinstance(event, PostChanged):
             self._changed(posts=(event.post_id,))
         elif isinstance(event, PostCreated):
-            # Counts: of the author, of what is answered or boosted.
+            # Counters changed: those of the author and of the post replied to or boosted.
             self._changed(posts=(event.in_reply_to_id, event.boost_of_id), accounts=(event.author_id,))
         elif isinstance(event, AccountChanged) and not event.hidden:
             self._changed(accounts=(event.account_id,))
@@ -237,7 +237,7 @@ class Renderer:
                 accounts=(event.author_id,),
             )
         elif isinstance(event, AllChanged | AccountChanged):
-            # An account that is hidden, or shown again, changes the counts of whatever it touched.
+            # Hiding an account, or showing it again, changes the counters of everything it interacted with.
             self._posts.clear()
             self._accounts.clear()
             for changed in self._reading.values():
@@ -253,7 +253,7 @@ class Renderer:
 
     @contextmanager
     def watching(self) -> Iterator[set[int | None]]:
-        """The ids of posts and accounts that change meanwhile; None among them stands for all."""
+        """Yield a set that collects the ids of changed posts and accounts; None stands for all."""
         number = next(self._read_numbers)
         changed = self._reading[number] = set()
         try:
@@ -261,10 +261,10 @@ class Renderer:
         finally:
             del self._reading[number]
 
-    # What is shown
+    # Responses
 
     async def statuses(self, post_ids: Sequence[int], *, reader_id: int | None) -> bytes:
-        """Posts as a JSON array in the given order; what does not exist any more is left out."""
+        """Return posts as a JSON array in the given order; omit those that no longer exist."""
         kept = self._posts.young
         try:
             shown = [
@@ -285,7 +285,7 @@ class Renderer:
     def _kept_statuses(
         self, post_ids: Sequence[int], flags: dict[int, Flags], reader_id: int | None
     ) -> bytes | None:
-        """The same where every piece is at hand, which is the usual case; None where one is missing.
+        """Return the same if every piece is cached, which is the usual case, else None.
 
         One loop over plain dicts: 20 posts take 9 µs, `_view` takes 24.
         """
@@ -320,7 +320,7 @@ class Renderer:
                     else poll_field(original.poll, found, reader_id, self._clock_ms()),
                     ending(found, reader_id, own=original.author_id == reader_id),
                     tail,
-                    # A boost has its original's flags, and nobody pins a boost.
+                    # A boost has its original's flags, and a boost cannot be pinned.
                     *(ending(found, reader_id, own=False), b","),
                 )
         except KeyError:
@@ -328,27 +328,27 @@ class Renderer:
         return _closed(parts)
 
     async def status(self, post_id: int, *, reader_id: int | None) -> bytes:
-        """One post. Raises NotFound when it does not exist any more."""
+        """Return one post. Raise NotFound if it no longer exists."""
         body = (await self._view((post_id,), (), reader_id)).status(post_id)
         if body is None:
             raise NotFound
         return body
 
     async def shared_status(self, post_id: int) -> SharedStatus | None:
-        """One post for many readers; None when it does not exist any more. No flags are read."""
+        """Return one post for many readers, without flags, or None if it no longer exists."""
         return (await self._view((post_id,), (), None)).shared(post_id)
 
     async def filtered_for(self, shared: SharedStatus, reader_id: int) -> bytes:
-        """The reader's filters that match the post, as JSON; empty for none."""
+        """Return the reader's filters that match the post as JSON; empty if there are none."""
         filters = await self._filters.of(reader_id)
         if filters is None:
             return b""
         return filtered(filters, post_id=shared.shown_id, text=shared.searched)
 
     async def new_status(self, post: Post, *, username: str, changed: set[int | None]) -> bytes:
-        """A post that its author has just made, for its author: nothing of it need be read again.
+        """Return a new post for its author, without reading it again.
 
-        `changed`: what changed since before it was made (`watching`).
+        `changed`: the ids that changed since before the post was created (`watching`).
         """
         pieces = self._pieces(post, username)
         if post.id not in changed and None not in changed:
@@ -361,7 +361,7 @@ class Renderer:
         return b"".join(parts)
 
     async def deleted_status(self, post: Post, *, reader_id: int) -> bytes:
-        """A post that was just deleted, with its `text` so that an app can offer it for redrafting."""
+        """Return a post that was just deleted, with its `text` so that an app can offer it for redrafting."""
         view = await self._view((), (post.author_id,), None)
         account = view.account(post.author_id)
         if account is None:
@@ -379,7 +379,7 @@ class Renderer:
         return _encode(entity).replace(convert.RAW_ACCOUNT, account)
 
     async def context(self, thread: Thread, *, reader_id: int | None) -> bytes:
-        """What stands before and after a post in its thread."""
+        """Return a post's ancestors and descendants in its thread."""
         view = await self._view((*thread.ancestor_ids, *thread.descendant_ids), (), reader_id)
         return b'{"ancestors":%b,"descendants":%b}' % (
             view.statuses(thread.ancestor_ids),
@@ -387,24 +387,24 @@ class Renderer:
         )
 
     async def accounts(self, account_ids: Sequence[int]) -> bytes:
-        """Accounts as a JSON array in the given order; those that do not exist any more are left out."""
+        """Return accounts as a JSON array in the given order; omit those that no longer exist."""
         return (await self._view((), account_ids, None)).accounts(account_ids)
 
     async def account_list(self, account_ids: Sequence[int]) -> list[bytes]:
-        """`accounts` one by one, for answers that put them into something."""
+        """Return `accounts` as a list, for responses that embed them."""
         view = await self._view((), account_ids, None)
         found = (view.account(account_id) for account_id in account_ids)
         return [account for account in found if account is not None]
 
     async def account(self, account_id: int) -> bytes:
-        """One account. Raises NotFound when it does not exist (any more)."""
+        """Return one account. Raise NotFound if it does not exist (any more)."""
         found = await self.account_list((account_id,))
         if not found:
             raise NotFound
         return found[0]
 
     async def notifications(self, notifications: Sequence[Notification], *, reader_id: int) -> list[bytes]:
-        """Notifications in the given order; those by or about what does not exist any more are left out."""
+        """Return notifications in the given order; omit those whose account or post no longer exists."""
         post_ids = [n.post_id for n in notifications if n.post_id is not None]
         view = await self._view(post_ids, [n.from_account_id for n in notifications], reader_id)
         extra: dict[int, bytes] = {}
@@ -439,7 +439,7 @@ class Renderer:
         return bodies
 
     async def conversations(self, conversations: Sequence[Conversation], *, reader_id: int) -> list[bytes]:
-        """The reader's conversations in the given order; those whose last post is gone are left out."""
+        """Return the reader's conversations in the given order; omit those whose last post is gone."""
         people = [account_id for one in conversations for account_id in one.participant_ids]
         view = await self._view([one.last_post_id for one in conversations], people, reader_id)
         bodies = []
@@ -454,12 +454,12 @@ class Renderer:
                 bodies.append(b"".join(parts))
         return bodies
 
-    # Where it comes from
+    # Cache and database
 
     async def _view(
         self, post_ids: Sequence[int], account_ids: Sequence[int], reader_id: int | None
     ) -> _View:
-        """Everything that these posts and accounts show: kept bytes, and one read for all that is missing."""
+        """Return all that these posts and accounts show: from the cache, and the rest with one read."""
         posts: dict[int, _PostBytes] = {}
         accounts: dict[int, bytes] = {}
         missing_posts: list[int] = []
@@ -512,7 +512,7 @@ class Renderer:
         *,
         reader_id: int | None,
     ) -> dict[int, Flags]:
-        """Reads what is missing into `posts` and `accounts`, keeps what is still true; gives the flags."""
+        """Read the missing entries into `posts` and `accounts`, cache the current ones, return the flags."""
         with self.watching() as changed:
             loaded: Loaded = await self._database.read(
                 load_few if len(missing_posts) + len(missing_accounts) <= HOT_POSTS else load,
@@ -564,5 +564,5 @@ class _Named(msgspec.Struct):
 
 
 def renderer(request: Request) -> Renderer:
-    """The worker's renderer (http/site.py cannot know its type: doors lie above it)."""
+    """Return the worker's renderer (http/site.py cannot know its type: doors are layers above it)."""
     return cast(Renderer, request.site.api)

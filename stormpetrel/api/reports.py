@@ -1,4 +1,4 @@
-"""`POST /api/v1/reports`, and reports and warnings as they stand in notifications."""
+"""`POST /api/v1/reports`, and the entities of reports and warnings in notifications."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ACTIONS = {
     Act.SILENCE: "silence",
     Act.SUSPEND: "suspend",
 }
-"""Mastodon's words for acts. It has none for what is taken back, nor for a hidden post: the text says it."""
+"""Mastodon's names for acts. It has none for undone acts ("none"): the warning's text describes them."""
 
 _HEADINGS = {
     Act.HIDE: "Moderators hid a post of yours: only you see it.",
@@ -38,7 +38,7 @@ _HEADINGS = {
 
 
 class ReportInput(msgspec.Struct):
-    """Whom to report, with which posts, and why. `forward` is taken and means nothing: there are no others."""
+    """The account and posts to report, and the reason. `forward` is ignored: there are no other servers."""
 
     account_id: Id | None = None
     status_ids: list[Id] = []
@@ -93,7 +93,7 @@ def _create(
 
 
 def report_entity(report: ModelReport, target: Account) -> Report:
-    """A report with whom it is about."""
+    """Return the entity of a report, with the reported account."""
     done = report.resolved_at_ms
     return Report(
         id=str(report.id),
@@ -110,7 +110,7 @@ def report_entity(report: ModelReport, target: Account) -> Report:
 
 
 def warning_entity(warning: Warning, target: Account) -> AccountWarning:
-    """A warning, for the account that it is about."""
+    """Return the entity of a warning for the warned account."""
     heading = _HEADINGS.get(warning.act)
     return AccountWarning(
         id=str(warning.id),

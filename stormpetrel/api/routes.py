@@ -1,5 +1,5 @@
-"""Every URL of the API, one line each. Its summary is the first line of its handler's docstring, and its types
-are beside the handler (`@answers`). OAuth's own routes are listed in oauth.py and apps.py.
+"""Every URL of the API, one line each. The summary is the first line of the handler's docstring, and the
+types are declared next to the handler (`@answers`). OAuth's routes are in oauth.py and apps.py.
 
 docs/api.md has the same table.
 """
@@ -67,32 +67,32 @@ def _route(method: str, path: str, handler: Handler, **more: Any) -> Route:
 
 
 def _open(path: str, handler: Handler, scope: str | None = None, **more: Any) -> Route:
-    """A GET for everybody. Who sends a token all the same needs the scope, if there is one."""
+    """Return a GET route for any client. A request with a token needs the scope, if there is one."""
     return _route("GET", path, handler, scope=scope, **more)
 
 
 def _get(path: str, handler: Handler, scope: str, **more: Any) -> Route:
-    """A GET for accounts."""
+    """Return a GET route for accounts."""
     return _route("GET", path, handler, scope=scope, actor=Actor.ACCOUNT, **more)
 
 
 def _post(path: str, handler: Handler, scope: str, *, actor: Actor = Actor.ACCOUNT, **more: Any) -> Route:
-    """A POST by accounts."""
+    """Return a POST route, by default for accounts."""
     return _route("POST", path, handler, scope=scope, actor=actor, **more)
 
 
 def _put(path: str, handler: Handler, scope: str) -> Route:
-    """A PUT by accounts."""
+    """Return a PUT route for accounts."""
     return _route("PUT", path, handler, scope=scope, actor=Actor.ACCOUNT)
 
 
 def _patch(path: str, handler: Handler, scope: str) -> Route:
-    """A PATCH by accounts."""
+    """Return a PATCH route for accounts."""
     return _route("PATCH", path, handler, scope=scope, actor=Actor.ACCOUNT)
 
 
 def _delete(path: str, handler: Handler, scope: str) -> Route:
-    """A DELETE by accounts."""
+    """Return a DELETE route for accounts."""
     return _route("DELETE", path, handler, scope=scope, actor=Actor.ACCOUNT)
 
 
@@ -158,7 +158,7 @@ ROUTES: tuple[Route, ...] = (
     # Applications and their tokens
     *oauth.ROUTES,
     *apps.ROUTES,
-    # One's own account
+    # The caller's own account
     _post(f"{_A}", registrations.create, "write:accounts", actor=Actor.APPLICATION),
     _post("/api/v1/emails/confirmations", emails.confirmations, "write:accounts", unconfirmed=True),
     _get("/api/v1/emails/check_confirmation", emails.check_confirmation, "read:accounts", unconfirmed=True),
@@ -275,7 +275,7 @@ ROUTES: tuple[Route, ...] = (
     _get(f"{_G}/{{group_key}}/accounts", notification_groups.accounts, "read:notifications"),
     _get("/api/v1/notifications/policy", notifications.policy, "read:notifications"),
     _get("/api/v2/notifications/policy", notifications.policy, "read:notifications"),
-    # Finding
+    # Search and discovery
     _open("/api/v2/search", search.search, "read:search"),
     _open("/api/v1/tags/{name}", tags.show),
     _post("/api/v1/tags/{name}/follow", tags.follow, "write:follows"),
@@ -294,7 +294,7 @@ ROUTES: tuple[Route, ...] = (
     _get("/api/v1/featured_tags/suggestions", featured_tags.suggestions, "read:accounts"),
     _delete("/api/v1/featured_tags/{id}", featured_tags.delete, "write:accounts"),
     _get("/api/v1/endorsements", account_notes.endorsements, "read:accounts"),
-    # Filters of what one reads
+    # Filters
     _get("/api/v1/filters", filters.v1_index, "read:filters"),
     _post("/api/v1/filters", filters.v1_create, "write:filters"),
     _get("/api/v1/filters/{id}", filters.v1_show, "read:filters"),

@@ -1,4 +1,4 @@
-"""`/api/v1/scheduled_statuses…`: posts for later."""
+"""`/api/v1/scheduled_statuses…`: scheduled posts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stormpetrel.rules import scheduled as rules
 
 
 def moment_of(text: str | None) -> int | None:
-    """Milliseconds since 1970 of an ISO 8601 time, in UTC unless it says otherwise; None for none. Raises Invalid."""
+    """Return an ISO 8601 time as milliseconds since 1970 (default zone UTC), None for none. Raise Invalid."""
     if text is None or not text.strip():
         return None
     try:
@@ -34,7 +34,7 @@ def moment_of(text: str | None) -> int | None:
 
 @answers(list[ScheduledStatus], takes=PageQuery, paged=True)
 async def index(request: Request) -> Response:
-    """One's posts for later"""
+    """View scheduled posts"""
     found = await request.site.database.read(
         rules.scheduled_posts, account_id=request.account_id, page=page_of(request.query(PageQuery))
     )
@@ -44,7 +44,7 @@ async def index(request: Request) -> Response:
 
 @answers(ScheduledStatus)
 async def show(request: Request) -> Response:
-    """A post for later"""
+    """View a scheduled post"""
     found = await request.site.database.read(
         rules.scheduled_post, account_id=request.account_id, scheduled_id=request.id()
     )
@@ -57,7 +57,7 @@ class ScheduledInput(msgspec.Struct):
 
 @answers(ScheduledStatus, takes=ScheduledInput)
 async def update(request: Request) -> Response:
-    """Have a post for later posted at another time"""
+    """Reschedule a post"""
     due_at_ms = moment_of((await request.input(ScheduledInput)).scheduled_at)
     if due_at_ms is None:
         return await show(request)
@@ -75,6 +75,6 @@ async def update(request: Request) -> Response:
 
 @answers(Nothing)
 async def delete(request: Request) -> Response:
-    """Do not post it after all"""
+    """Cancel a scheduled post"""
     await request.site.database.write(rules.cancel, account_id=request.account_id, scheduled_id=request.id())
     return json(Nothing())

@@ -1,4 +1,4 @@
-"""`GET /api/v2/search`: posts by their words, accounts by name, hashtags, and what is at an address of ours."""
+"""`GET /api/v2/search`: posts by their words, accounts by name, hashtags, and our own URLs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stormpetrel.storage.connection import Connection
 
 MAX_OFFSET = 10_000
 MAX_POSTS_OFFSET = 200
-"""Further back by max_id: what is skipped is found first."""
+"""Page further back with max_id: each skipped post must be found first."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -39,7 +39,7 @@ class SearchQuery(PageQuery, kw_only=True):
 
 @answers(Search, takes=SearchQuery)
 async def search(request: Request) -> Response:
-    """Find posts by their words, accounts, hashtags, and what is at an address"""
+    """Search for posts, accounts and hashtags, or open a URL"""
     query = request.query(SearchQuery)
     text = query.q.strip()[:MAX_QUERY_CHARACTERS].replace("\0", " ")
     page = page_of(query)
@@ -100,7 +100,7 @@ def _found(
     domain: str,
     now_ms: int,
 ) -> tuple[list[int], list[int], list[str], bool]:
-    """Ids of accounts, ids of posts, names of hashtags, and whether `text` is an address of ours."""
+    """Return ids of accounts, ids of posts, names of hashtags, and True if `text` is a URL of ours."""
     if not text:
         return [], [], [], False
     target = rules.address(text, base_url=base_url)
@@ -130,7 +130,7 @@ def _found(
 
 
 async def encoded_tags(request: Request, names: list[str]) -> list[bytes]:
-    """Hashtags with their last seven days, in the order given."""
+    """Return the hashtags with their last seven days, in the given order."""
     if not names:
         return []
     site = request.site

@@ -1,4 +1,5 @@
-"""What a handler takes and gives, said beside it: the route table and the API's description read it."""
+"""The input and output types of a handler, declared next to it; the route table and the OpenAPI document use
+them."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ from stormpetrel.http.routing import Handler
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`takes`: the struct of query or body. `gives`: the msgspec type of the answer. `paged`: with a Link.
-    `streams`: it stays open, an event stream."""
+    """`takes`: the struct of query or body. `gives`: the msgspec type of the response. `paged`: has a Link
+    header. `streams`: the response is an event stream and stays open."""
 
     gives: Any
     takes: type[msgspec.Struct] | None
@@ -28,7 +29,7 @@ _SHAPES: dict[Handler, Shape] = {}
 def answers(
     gives: Any, *, takes: type[msgspec.Struct] | None = None, paged: bool = False, streams: bool = False
 ) -> Callable[[Handler], Handler]:
-    """Says it of the handler below, which is not changed."""
+    """Record these types for the decorated handler, which is returned unchanged."""
 
     def note(handler: Handler) -> Handler:
         _SHAPES[handler] = Shape(gives, takes, paged, streams)
@@ -38,5 +39,5 @@ def answers(
 
 
 def shape_of(handler: Handler) -> Shape:
-    """What was said of a handler. Raises KeyError when nothing was."""
+    """Return the types recorded for a handler. Raise KeyError if there are none."""
     return _SHAPES[handler]

@@ -1,4 +1,4 @@
-"""`/api/v1/statuses/…`: write a post, read it with its thread, and what one does with it."""
+"""`/api/v1/statuses/…`: create a post, read it and its thread, and act on it."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ ALLOWED_MENTIONS_MOST = 500
 
 
 class StatusInput(msgspec.Struct):
-    """A new post. Quotes are refused: losing them would change what somebody says.
+    """A new post. A quote is refused: dropping it would change the meaning of the post.
 
-    `allowed_mentions`: ids of the accounts that the text may mention; the post is refused when it mentions others.
+    `allowed_mentions`: ids of the accounts that the text may mention; a post that mentions others is refused.
     """
 
     status: str = ""
@@ -57,7 +57,7 @@ class StatusInput(msgspec.Struct):
 
 @answers(Status, takes=StatusInput)
 async def create(request: Request) -> Response:
-    """Post; with `scheduled_at`, later, and the answer is the ScheduledStatus"""
+    """Post a status; with `scheduled_at`, schedule it (ScheduledStatus)"""
     try:
         return await _create(request)
     except UnexpectedMentions as refusal:
@@ -102,7 +102,7 @@ async def _create(request: Request) -> Response:
             now_ms=request.now_ms,
         )
         return json(convert.scheduled(later))
-    # What changes while the post is being written is not overwritten by what we then know of it.
+    # Detect changes while the post is written, so that the result does not overwrite them in the cache.
     with renderer(request).watching() as changed:
         created = await request.site.database.write(
             rules.create_post,
@@ -133,7 +133,7 @@ async def _status(request: Request, post_id: int) -> Response:
 
 @answers(Status)
 async def show(request: Request) -> Response:
-    """A post"""
+    """View a post"""
     post_id = request.id()
     await request.site.database.read(
         rules.post, reader_id=request.reader_id, post_id=post_id, now_ms=request.now_ms
@@ -148,7 +148,7 @@ class StatusesQuery(msgspec.Struct):
 
 @answers(list[Status], takes=StatusesQuery)
 async def several(request: Request) -> Response:
-    """Posts by id"""
+    """View several posts by id"""
     wanted = ids_of(request.query(StatusesQuery).id, most=STATUSES_BY_ID_MOST)
     found = await request.site.database.read(
         rules.visible_ids, reader_id=request.reader_id, post_ids=wanted, now_ms=request.now_ms
@@ -157,14 +157,14 @@ async def several(request: Request) -> Response:
 
 
 class DeleteInput(msgspec.Struct):
-    """`delete_media`: what hung on the post goes too, at once; otherwise it can be used again for a day."""
+    """`delete_media`: also delete the post's media at once; otherwise they can be used again for a day."""
 
     delete_media: bool = False
 
 
 @answers(Status, takes=DeleteInput)
 async def delete(request: Request) -> Response:
-    """Delete one's own post; the answer has its text, for redrafting"""
+    """Delete a post; the response has its text, for redrafting"""
     post = await request.site.database.write(
         rules.delete_post,
         author_id=request.account_id,
@@ -177,18 +177,18 @@ async def delete(request: Request) -> Response:
 
 @answers(Context)
 async def context(request: Request) -> Response:
-    """What a post answers, and what answers it"""
+    """View the ancestors and descendants of a post in its thread"""
     post_id = request.id()
     thread = await request.site.database.read(
         rules.thread, reader_id=request.reader_id, post_id=post_id, now_ms=request.now_ms
     )
-    # All that it shows: a reply deep below that is deleted must go from this answer, too.
+    # Depend on every post shown: deleting a reply deep below must invalidate this response too.
     shown = (post_id, *thread.ancestor_ids, *thread.descendant_ids)
     request.keep_hot(*(f"post:{shown_id}" for shown_id in shown))
     return Response(body=await renderer(request).context(thread, reader_id=request.reader_id))
 
 
-# What one does with a post -------------------------------------------------------------------------------
+# Actions on a post ---------------------------------------------------------------------------------------
 
 
 class ReblogInput(msgspec.Struct):
@@ -211,7 +211,7 @@ async def reblog(request: Request) -> Response:
 
 @answers(Status)
 async def unreblog(request: Request) -> Response:
-    """Take a boost back; answers with the original"""
+    """Undo the boost of a post; the response is the original"""
     return await _undo(request, rules.unboost)
 
 
@@ -223,43 +223,43 @@ async def favourite(request: Request) -> Response:
 
 @answers(Status)
 async def unfavourite(request: Request) -> Response:
-    """Take a favourite back"""
+    """Undo the favourite of a post"""
     return await _undo(request, rules.unfavourite)
 
 
 @answers(Status)
 async def bookmark(request: Request) -> Response:
-    """Bookmark a post, for oneself"""
+    """Bookmark a post"""
     return await _do(request, rules.bookmark)
 
 
 @answers(Status)
 async def unbookmark(request: Request) -> Response:
-    """Take a bookmark back"""
+    """Remove the bookmark of a post"""
     return await _undo(request, rules.unbookmark)
 
 
 @answers(Status)
 async def pin(request: Request) -> Response:
-    """Pin one's own post to one's profile"""
+    """Pin a post to the profile"""
     return await _do(request, pins.pin)
 
 
 @answers(Status)
 async def unpin(request: Request) -> Response:
-    """Take the pin off"""
+    """Unpin a post from the profile"""
     return await _do(request, pins.unpin)
 
 
 @answers(Status)
 async def mute(request: Request) -> Response:
-    """Hear nothing more of a post's thread"""
+    """Mute a conversation"""
     return await _do(request, pins.mute_thread)
 
 
 @answers(Status)
 async def unmute(request: Request) -> Response:
-    """Hear of the thread again"""
+    """Unmute a conversation"""
     return await _do(request, pins.unmute_thread)
 
 
@@ -272,7 +272,7 @@ async def _do(request: Request, rule: Any) -> Response:
 
 
 async def _undo(request: Request, rule: Any) -> Response:
-    """Undoing is possible also where one may not see the post any more; reading the answer is not."""
+    """Undo also if the reader may no longer see the post; but then return no post (NotFound)."""
     original_id = await request.site.database.write(
         _undo_on_original,
         rule,
@@ -289,7 +289,8 @@ async def _undo(request: Request, rule: Any) -> Response:
 def _undo_on_original(
     connection: Connection, rule: Any, *, account_id: int, post_id: int, now_ms: int
 ) -> int:
-    """Undoes it on the original where a boost is named, which is gone once it is taken back; the original's id."""
+    """Undo it on the original if the id is of a boost, because undoing deletes the boost. Return the
+    original's id."""
     named = rules.posts(connection, post_ids=[post_id])
     original_id = (named[0].boost_of_id if named else None) or post_id
     rule(connection, account_id=account_id, post_id=original_id, now_ms=now_ms)
@@ -298,13 +299,13 @@ def _undo_on_original(
 
 @answers(list[Account], takes=PageQuery, paged=True)
 async def favourited_by(request: Request) -> Response:
-    """Who favourited a post"""
+    """View who favourited a post"""
     return await _who(request, rules.favourited_by)
 
 
 @answers(list[Account], takes=PageQuery, paged=True)
 async def reblogged_by(request: Request) -> Response:
-    """Who boosted a post"""
+    """View who boosted a post"""
     return await _who(request, rules.boosted_by)
 
 

@@ -1,6 +1,6 @@
-"""`/api/v1/streaming`: what just happened, as it happens, over WebSocket or as server-sent events.
+"""`/api/v1/streaming`: live events over WebSocket or as server-sent events.
 
-Whom an event concerns is `streaming/`'s business; here connections are opened, subscribed and closed.
+`streaming/` decides who receives an event; this module opens, subscribes and closes connections.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from stormpetrel.streaming.streams import Stream, stream_of
 
 EVENT_STREAM = b"text/event-stream"
 MESSAGES_PER_MINUTE = 600
-"""Subscribing costs work; whoever asks for more is told to go (1008)."""
+"""Subscribing costs work; a client that sends more is disconnected (1008)."""
 UNSUPPORTED = 1003
 TOO_MUCH = 1008
 
@@ -45,7 +45,7 @@ class PublicStreamQuery(msgspec.Struct, kw_only=True):
 
 
 class Wish(msgspec.Struct, kw_only=True):
-    """What a client says on its WebSocket."""
+    """A message from a client on its WebSocket."""
 
     type: str = ""
     stream: str = ""
@@ -62,76 +62,76 @@ def _hub(request: Request) -> Hub:
 
 @answers(str)
 async def health(request: Request) -> Response:
-    """Whether streaming works here: OK"""
+    """Check that streaming works"""
     return Response(200, b"OK", content_type=b"text/plain; charset=utf-8")
 
 
-# Server-sent events: one stream a connection
+# Server-sent events: one stream per connection
 
 
 @answers(str, streams=True)
 async def user(request: Request) -> Response:
-    """One's home timeline and notifications, as they come"""
+    """Stream the home timeline and notifications"""
     return await _events(request, "user")
 
 
 @answers(str, streams=True)
 async def notification(request: Request) -> Response:
-    """One's notifications, as they come"""
+    """Stream notifications"""
     return await _events(request, "user:notification")
 
 
 @answers(str, streams=True)
 async def direct(request: Request) -> Response:
-    """Posts that only those who are mentioned see, as they come"""
+    """Stream direct posts"""
     return await _events(request, "direct")
 
 
 @answers(str, takes=PublicStreamQuery, streams=True)
 async def public(request: Request) -> Response:
-    """Everybody's public posts, as they come"""
+    """Stream all public posts"""
     return await _public(request, "public")
 
 
 @answers(str, takes=PublicStreamQuery, streams=True)
 async def local(request: Request) -> Response:
-    """Public posts of this place, as they come"""
+    """Stream public posts of this instance"""
     return await _public(request, "public:local")
 
 
 @answers(str, takes=PublicStreamQuery, streams=True)
 async def remote(request: Request) -> Response:
-    """Public posts of other places: there are none here"""
+    """Stream public posts of other instances: none here"""
     return await _public(request, "public:remote")
 
 
 @answers(str, streams=True)
 async def media(request: Request) -> Response:
-    """Public posts with pictures or sounds, as they come"""
+    """Stream public posts with media"""
     return await _events(request, "public:media")
 
 
 @answers(str, streams=True)
 async def local_media(request: Request) -> Response:
-    """Public posts of this place with pictures or sounds, as they come"""
+    """Stream public posts of this instance with media"""
     return await _events(request, "public:local:media")
 
 
 @answers(str, takes=TagStreamQuery, streams=True)
 async def hashtag(request: Request) -> Response:
-    """Public posts with a hashtag, as they come"""
+    """Stream public posts with a hashtag"""
     return await _events(request, "hashtag", tag=request.query(TagStreamQuery).tag)
 
 
 @answers(str, takes=TagStreamQuery, streams=True)
 async def local_hashtag(request: Request) -> Response:
-    """Public posts of this place with a hashtag, as they come"""
+    """Stream public posts of this instance with a hashtag"""
     return await _events(request, "hashtag:local", tag=request.query(TagStreamQuery).tag)
 
 
 @answers(str, takes=ListStreamQuery, streams=True)
 async def members(request: Request) -> Response:
-    """What is new in one of one's lists, as it comes"""
+    """Stream the posts of a list"""
     return await _events(request, "list", list_id=request.query(ListStreamQuery).list)
 
 
@@ -144,7 +144,7 @@ async def _events(
 ) -> Response:
     stream = stream_of(name, tag=tag, list_id=list_id, access=request.access)
     response = Response(200, GREETING, content_type=EVENT_STREAM)
-    # For proxies that would otherwise keep what comes until it is worth sending.
+    # Without these headers, proxies would buffer the stream.
     response.headers += [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
     hub = _hub(request)
     listener = _listener(request, is_socket=False)
@@ -177,11 +177,11 @@ def _listener(request: Request, *, is_socket: bool) -> Listener:
     )
 
 
-# WebSocket: several streams a connection
+# WebSocket: several streams per connection
 
 
 async def socket(request: Request, receive: Any, send: Any) -> None:
-    """One WebSocket, from its handshake to its end. Raises Refusal as long as the handshake can be refused."""
+    """Serve one WebSocket from handshake to end. Raise Refusal while the handshake can still be refused."""
     query = request.query(StreamQuery)
     hub = _hub(request)
     first: Stream | None = None
@@ -192,7 +192,7 @@ async def socket(request: Request, receive: Any, send: Any) -> None:
         except NotSignedIn:
             raise
         except Refusal as refusal:
-            # As Mastodon: the connection opens, and says in it what is wrong with the stream.
+            # As in Mastodon: the connection opens, and an error message about the stream is sent on it.
             refused = refusal
     listener = _listener(request, is_socket=True)
     try:
@@ -234,7 +234,7 @@ async def _converse(hub: Hub, listener: Listener, receive: Any) -> None:
 
 
 async def _obey(hub: Hub, listener: Listener, text: str) -> None:
-    """Does what one message asks for. Raises Refusal."""
+    """Handle one message. Raise Refusal."""
     try:
         wish = _decode(text)
     except (msgspec.DecodeError, RecursionError) as error:

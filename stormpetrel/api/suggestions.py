@@ -1,4 +1,4 @@
-"""`/api/v2/suggestions` and `/api/v1/suggestions`: whom one might follow."""
+"""`/api/v2/suggestions` and `/api/v1/suggestions`: accounts to follow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stormpetrel.http.response import Response, json
 from stormpetrel.rules import suggestions as rules
 
 _SOURCES = {"friends_of_friends": "past_interactions", "most_followed": "global"}
-"""The older name of each reason, which apps that know no `sources` show."""
+"""The older name of each reason, for apps that do not know `sources`."""
 
 
 class _HasId(msgspec.Struct):
@@ -30,10 +30,10 @@ class SuggestionsQuery(msgspec.Struct):
 
 @answers(list[Suggestion], takes=SuggestionsQuery)
 async def index(request: Request) -> Response:
-    """Accounts that one might follow, and why"""
+    """View accounts to follow, with reasons"""
     why = dict(await _found(request))
     accounts = {
-        # Who is deleted at this very moment is left out: the accounts say themselves whose they are.
+        # Read the id from each account, because an account deleted at this moment is missing from the list.
         int(_decode_id(account).id): account
         for account in await renderer(request).account_list(tuple(why))
     }
@@ -48,7 +48,7 @@ async def index(request: Request) -> Response:
 
 @answers(list[Account], takes=SuggestionsQuery)
 async def v1_index(request: Request) -> Response:
-    """Accounts that one might follow, in the old form"""
+    """View accounts to follow (version 1)"""
     found = await _found(request)
     return Response(body=await renderer(request).accounts([account_id for account_id, _ in found]))
 
@@ -65,6 +65,6 @@ async def _found(request: Request) -> list[tuple[int, tuple[str, ...]]]:
 
 @answers(Nothing)
 async def dismiss(request: Request) -> Response:
-    """Suggest an account no more"""
+    """Dismiss a suggested account"""
     await request.site.database.write(rules.dismiss, account_id=request.account_id, target_id=request.id())
     return json({})

@@ -1,4 +1,4 @@
-"""`/api/v1/tags/…`: a hashtag, following it, and the hashtags that one follows."""
+"""`/api/v1/tags/…`: view, follow and feature hashtags; list the followed hashtags."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TAGS_MOST = 200
 
 @answers(Tag)
 async def show(request: Request) -> Response:
-    """A hashtag"""
+    """View a hashtag"""
     name = request.parameters["name"]
     if not tags_in(f"#{name}"):
         raise NotFound
@@ -29,7 +29,7 @@ async def show(request: Request) -> Response:
 
 @answers(Tag)
 async def follow(request: Request) -> Response:
-    """Follow a hashtag: public posts with it appear in the home timeline"""
+    """Follow a hashtag: its public posts appear in the home timeline"""
     key = await request.site.database.write(
         rules.follow_tag,
         account_id=request.account_id,
@@ -41,7 +41,7 @@ async def follow(request: Request) -> Response:
 
 @answers(Tag)
 async def unfollow(request: Request) -> Response:
-    """Stop following a hashtag"""
+    """Unfollow a hashtag"""
     key = await request.site.database.write(
         rules.unfollow_tag, account_id=request.account_id, name=request.parameters["name"]
     )
@@ -50,7 +50,7 @@ async def unfollow(request: Request) -> Response:
 
 @answers(Tag)
 async def feature(request: Request) -> Response:
-    """Show a hashtag on one's profile, by its name"""
+    """Feature a hashtag on the profile, by its name"""
     tag = await request.site.database.write(
         featured_rules.feature,
         account_id=request.account_id,
@@ -62,7 +62,7 @@ async def feature(request: Request) -> Response:
 
 @answers(Tag)
 async def unfeature(request: Request) -> Response:
-    """Show a hashtag on one's profile no longer, by its name"""
+    """Stop featuring a hashtag on the profile, by its name"""
     key = await request.site.database.write(
         featured_rules.unfeature_named, account_id=request.account_id, name=request.parameters["name"]
     )
@@ -76,7 +76,7 @@ async def _tag(request: Request, key: str) -> Response:
 
 @answers(list[Tag], takes=PageQuery, paged=True)
 async def followed(request: Request) -> Response:
-    """Hashtags that one follows"""
+    """View followed hashtags"""
     page = page_of(request.query(PageQuery), default=TAGS_DEFAULT, most=TAGS_MOST)
     rows = await request.site.database.read(rules.followed_tags, account_id=request.account_id, page=page)
     body = array(await encoded_tags(request, [name for _, name in rows]))

@@ -1,4 +1,4 @@
-"""`/api/v1/timelines/…`, and the lists of what one favourited and bookmarked."""
+"""`/api/v1/timelines/…`, and the lists of favourited and bookmarked posts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from stormpetrel.model.text import tag_key
 from stormpetrel.rules import timelines as rules
 
 MAX_TAGS_ASKED = 10
-"""More hashtags in one question than Mastodon's columns allow (4 of each kind) are of no use to people."""
+"""Further hashtags are ignored. Mastodon's columns allow 4 of each kind; more have no practical use."""
 
 
 @answers(list[Status], takes=PageQuery, paged=True)
 async def home(request: Request) -> Response:
-    """What those whom one follows post"""
+    """View the home timeline"""
     ids = await request.site.home.page(request.account_id, page_of(request.query(PageQuery)))
     return paged(request, await renderer(request).statuses(ids, reader_id=request.reader_id), ids)
 
@@ -32,7 +32,7 @@ class PublicQuery(PageQuery, kw_only=True):
 
 @answers(list[Status], takes=PublicQuery, paged=True)
 async def public(request: Request) -> Response:
-    """What everybody posts in public"""
+    """View the public timeline"""
     query = request.query(PublicQuery)
     ids = await request.site.database.read(
         rules.public,
@@ -55,7 +55,7 @@ class TagQuery(PublicQuery, kw_only=True):
 
 @answers(list[Status], takes=TagQuery, paged=True)
 async def tag(request: Request) -> Response:
-    """Public posts with a hashtag"""
+    """View the public posts with a hashtag"""
     query = request.query(TagQuery)
     name = tag_key(request.parameters["name"].removeprefix("#"))
     ids: list[int] = []
@@ -80,7 +80,7 @@ def _keys(names: list[str]) -> tuple[str, ...]:
 
 @answers(list[Status], takes=PageQuery, paged=True)
 async def favourites(request: Request) -> Response:
-    """What one has favourited"""
+    """View favourited posts"""
     return await _rows(
         request,
         await request.site.database.read(
@@ -94,7 +94,7 @@ async def favourites(request: Request) -> Response:
 
 @answers(list[Status], takes=PageQuery, paged=True)
 async def bookmarks(request: Request) -> Response:
-    """What one has bookmarked"""
+    """View bookmarked posts"""
     return await _rows(
         request,
         await request.site.database.read(
@@ -107,6 +107,6 @@ async def bookmarks(request: Request) -> Response:
 
 
 async def _rows(request: Request, rows: list[tuple[int, int]]) -> Response:
-    """Posts of (row's id, post id): the Link header goes by the row's id."""
+    """Return the posts of (row id, post id) pairs; the Link header uses the row ids."""
     body = await renderer(request).statuses([post_id for _, post_id in rows], reader_id=request.reader_id)
     return paged(request, body, [row_id for row_id, _ in rows])

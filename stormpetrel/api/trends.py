@@ -1,4 +1,4 @@
-"""`/api/v1/trends/…`: what is much used now."""
+"""`/api/v1/trends/…`: hashtags and posts that are popular now."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_OFFSET = 500
 
 
 class TrendsQuery(msgspec.Struct):
-    """Which part of the list."""
+    """The part of the list to return."""
 
     limit: int | None = None
     offset: int = 0
@@ -31,7 +31,7 @@ def _part(query: TrendsQuery, default: int, most: int) -> tuple[int, int]:
 
 @answers(list[entities.Tag], takes=TrendsQuery)
 async def tags(request: Request) -> Response:
-    """Hashtags that many use now"""
+    """View trending hashtags"""
     limit, offset = _part(request.query(TrendsQuery), TAGS_DEFAULT, TAGS_MOST)
     names = await request.site.database.read(rules.tags, limit=limit, offset=offset, now_ms=request.now_ms)
     request.keep_hot("public")
@@ -40,7 +40,7 @@ async def tags(request: Request) -> Response:
 
 @answers(list[entities.Status], takes=TrendsQuery)
 async def statuses(request: Request) -> Response:
-    """Posts that many favourite and boost now"""
+    """View trending posts"""
     limit, offset = _part(request.query(TrendsQuery), POSTS_DEFAULT, POSTS_MOST)
     ids = await request.site.database.read(
         rules.posts, reader_id=request.reader_id, limit=limit, offset=offset, now_ms=request.now_ms

@@ -1,1 +1,1 @@
-"""What the doors share: routes, typed input, answers, and the application that puts them together."""
+"""Shared by the doors: routes, typed input, responses, and the application that connects them."""

@@ -1,5 +1,5 @@
-"""The application put together: finds the route, finds out who asks, calls the handler, and turns what it
-raises into an answer. The one place where our errors become HTTP."""
+"""The ASGI application: find the route, identify the caller, call the handler, and turn exceptions into
+responses. Only this module maps our errors to HTTP."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ log = logging.getLogger(__name__)
 MAX_CHANGING = 64
 """Requests of a worker that may wait for the writer or a password check without holding a slot."""
 MAX_STRANGERS_CHANGING = 32
-"""Of these, the shield's lower classes: a flood of wrong passwords must not make everybody else hold slots."""
+"""Of these, the shield's lower classes: a flood of wrong passwords must not use up the room for others."""
 FORM_COOKIE_S = 86_400
 AWAY = "The database cannot be reached; nothing was stored. Please try again in a moment"
 AWAY_RETRY_S = 5
 PREFLIGHT_S = b"86400"
 
-# Besides CORS, which every answer there has.
+# CORS headers are not listed here: every response of these paths has them.
 PREFLIGHT = (
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
     (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key"),
@@ -65,17 +65,17 @@ _CSP = (
 
 
 def page_csp(media_origin: str) -> bytes:
-    """What pages may do; `media_origin`: where files are besides here, "" for nowhere."""
+    """Return the CSP of pages; `media_origin`: another origin that serves files, or ""."""
     return f"{consent_csp(media_origin).decode()}; form-action 'self'".encode()
 
 
 def consent_csp(media_origin: str) -> bytes:
-    """The same for the page whose form leads to an app."""
+    """Return the same without form-action, for the page whose form redirects to an app."""
     return _CSP.replace("{media}", f" {media_origin}" if media_origin else "").encode()
 
 
 def framed_csp(media_origin: str) -> bytes:
-    """What a page may do that other sites show in a frame."""
+    """Return the CSP of pages that other sites may show in a frame."""
     media = f" {media_origin}" if media_origin else ""
     return (
         f"default-src 'none'; style-src 'self'; img-src 'self' data:{media}; media-src 'self'{media}; "
@@ -89,7 +89,7 @@ PAGE_HEADERS = (
     (b"referrer-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), browsing-topics=()"),
 )
-# Not where people sign in and consent: web apps open these pages in a window and wait to hear from it.
+# Not on the pages for signing in and consent: web apps open them in a window and wait for its message.
 OPENER_POLICY = (b"cross-origin-opener-policy", b"same-origin")
 OPENED_BY_APPS = ("/auth/", "/oauth/")
 FEED_SUFFIX = ".atom"
@@ -98,7 +98,7 @@ HSTS = (b"strict-transport-security", b"max-age=31536000")
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 Socket = Callable[[Request, Any, Any], Awaitable[None]]
-"""A WebSocket's handler: the request of its handshake, `receive`, `send`. May raise Refusal until it accepts."""
+"""A WebSocket's handler (handshake request, `receive`, `send`). It may raise Refusal until it accepts."""
 
 
 class Application:
@@ -109,7 +109,7 @@ class Application:
         self.router = router
         self._sockets = sockets or {}
         self.is_away = False
-        """Whether the database was not reached since the start: every request is refused at once."""
+        """True if the database has not been reached since the start: every request is refused at once."""
         self._changing = 0
         self._strangers_changing = 0
         start = secrets.token_hex(6)
@@ -124,7 +124,7 @@ class Application:
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
             return
-        # What other processes have just told us comes first: who wrote there reads it here.
+        # First apply pending events of other processes, so that a client reads here what it wrote there.
         self.site.drain()
         request = Request(scope, receive, send, site=self.site, now_ms=clock.now_ms(), at_s=time.monotonic())
         request_id = next(self._request_ids)
@@ -143,7 +143,7 @@ class Application:
         body, listen = response.body, response.listen
         await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
         if response.pieces is not None and request.method != "HEAD":
-            # Sending a film is waiting for its reader and for the disk: others may have the slot.
+            # Sending a video waits for its reader and the disk, so release the slot to other requests.
             scope["release_slot"]()
             async for piece in response.pieces:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -160,10 +160,10 @@ class Application:
             await send({"type": "http.response.body", "body": b""})
 
     async def _socket(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """A WebSocket: refused as any request is, in HTTP, or its handler's until it ends."""
+        """Serve a WebSocket: refuse it in HTTP like any request, or run its handler until it ends."""
         await receive()
         self.site.drain()
-        # A handshake is a GET; only ASGI does not say so.
+        # A handshake is a GET, but ASGI gives no method for it.
         scope["method"] = "GET"
         request = Request(scope, receive, send, site=self.site, now_ms=clock.now_ms(), at_s=time.monotonic())
         request.is_api = request.has_cors = True
@@ -219,11 +219,11 @@ class Application:
         return await self._change(request, route)
 
     async def _change(self, request: Request, route: Route) -> Response:
-        """Runs a handler that waits for the writer or for a password check, which is not work of this loop.
+        """Run a handler that waits for the writer or a password check, which is not work of this loop.
 
-        So it gives its slot back: with a few slots held by waiting, a commit would hold only as many posts,
-        and four sign-ins at once would stop every reader. Past MAX_CHANGING the slots are kept, and the fair
-        queue before them decides who comes next.
+        So release its slot: if waiting requests held the few slots, a commit would contain only that many
+        posts, and four sign-ins at once would block all readers. Beyond MAX_CHANGING the slots are held, and
+        the fair queue before them decides which request is next.
         """
         if request.scope.get("lane", 0) >= K3_NEAR:
             if self._strangers_changing >= MAX_STRANGERS_CHANGING:
@@ -242,13 +242,14 @@ class Application:
         finally:
             self._changing -= 1
 
-    # Who asks
+    # Identification
 
     async def _identify(self, request: Request) -> None:
-        """Sets `request.access`. API: bearer token only, so no other site can act by a browser's cookies.
+        """Set `request.access`. The API accepts only bearer tokens, so other sites cannot act with a
+        browser's cookies.
 
-        Raises NotSignedIn for a token that is not valid, unless a visitor may call the route: there such a token
-        counts as none, as with Mastodon. Apps send the token they still have when they register anew.
+        Raise NotSignedIn for an invalid token, except on routes open to visitors: there it is ignored, as in
+        Mastodon, because apps still send their old token when they register again.
         """
         visit = request.scope["visit"]
         if not request.is_api:
@@ -265,7 +266,7 @@ class Application:
                 raise NotSignedIn
 
     async def _identify_for_page(self, request: Request) -> None:
-        """For error pages: they greet the reader, and never fail because of who that is."""
+        """Identify the reader for an error page; only pages use the session."""
         if not request.is_api:
             await self._identify(request)
 
@@ -314,7 +315,7 @@ class Application:
             if route.actor is Actor.ACCOUNT:
                 raise Forbidden(access_rules.UNCONFIRMED)
             if route.actor is Actor.ANYONE:
-                # They see what any visitor sees.
+                # They see the same as a visitor.
                 request.access = None
                 return
         if route.actor is Actor.ACCOUNT and access.account_id is None:
@@ -322,7 +323,7 @@ class Application:
         if route.scope is not None and route.scope not in access.allowed:
             raise Forbidden("This action is outside the authorized scopes")
 
-    # Answers
+    # Responses
 
     def _refuse(self, request: Request, refusal: Refusal) -> Response:
         if isinstance(refusal, _SignInFirst):
@@ -336,7 +337,7 @@ class Application:
                 }
             response = json(content, refusal.status)
         elif request.path.endswith(FEED_SUFFIX):
-            # A program reads it: a page would only be noise in its log.
+            # Its reader is a program: an HTML page would only clutter its log.
             response = Response(refusal.status, f"{refusal.safe_text}\n".encode(), content_type=TEXT)
         else:
             try:
@@ -364,7 +365,7 @@ class Application:
         elif request.is_api:
             headers += self._api_headers
             if limit:
-                # The edge adds what is left and when all is back (cycle.py).
+                # The edge adds the remaining count and the time of reset (cycle.py).
                 headers.append((b"x-ratelimit-limit", b"%d" % limit))
         else:
             own = {name for name, _ in headers}
@@ -385,7 +386,7 @@ class Application:
             if name == b"cache-control":
                 break
         else:
-            # Anonymous answers may be kept for a moment by whoever stands in between; others never.
+            # Caches may store anonymous responses briefly; they must never store others.
             alone = request.access is None and request.method in _SAFE_METHODS and response.status == 200
             shared = alone and request.route is not None and request.route.hot is not None
             headers.append((b"cache-control", b"public, max-age=0" if shared else b"private, no-store"))
@@ -394,7 +395,7 @@ class Application:
 
 
 def _entry(access: Access, at_s: float) -> TokenEntry:
-    """What the shield keeps of a credential."""
+    """Return the shield's entry of a credential."""
     return TokenEntry(
         access.account_id,
         access.created_at_ms,
@@ -406,7 +407,7 @@ def _entry(access: Access, at_s: float) -> TokenEntry:
 
 
 class _SignInFirst(Refusal):
-    """A page for members only, asked for by a visitor: not an error, a way."""
+    """A visitor requested a page for members: redirect to the sign-in page."""
 
     status = 303
 
@@ -420,7 +421,7 @@ class _SignInFirst(Refusal):
 
 
 class _Broken(Refusal):
-    """Our fault. The cause is in the log under the request's id."""
+    """An internal error. The cause is in the log under the request's id."""
 
     status = 500
     default_text = "Something went wrong here. It has been noted"

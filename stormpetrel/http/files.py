@@ -1,4 +1,4 @@
-"""`GET /media/KEY`: what people uploaded, as it is kept, whole or in part."""
+"""`GET /media/KEY`: serve uploaded files as stored, completely or in part."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
 _HEADERS = (
     (b"cache-control", b"public, max-age=31536000, immutable"),
     (b"x-content-type-options", b"nosniff"),
-    # Whatever a browser takes the file for, it may do nothing.
+    # Whatever type a browser detects, the file may not run anything.
     (b"content-security-policy", b"default-src 'none'; sandbox"),
     (b"content-disposition", b"inline"),
     (b"cross-origin-resource-policy", b"cross-origin"),
@@ -29,7 +29,7 @@ _HEADERS = (
 
 
 async def serve(request: Request) -> Response:
-    """GET /media/KEY: the file, 304, part of it (206), or the way to where it is. Raises NotFound."""
+    """GET /media/KEY: the file, 304, a part of it (206), or a redirect to its store. Raise NotFound."""
     key = request.parameters["key"]
     if KEY.match(key) is None or not await request.site.database.read(rules.is_served, key=key):
         raise NotFound
@@ -37,7 +37,7 @@ async def serve(request: Request) -> Response:
     url = store.url(key)
     if url:
         response = Response(302, headers=[(b"location", url.encode("ascii"))], content_type=None)
-        # Not kept: the file stops being served when its owner is suspended.
+        # Do not cache the redirect: the file is no longer served after its owner is suspended.
         response.headers.append((b"cache-control", b"no-store"))
         response.is_file = True
         return response
@@ -52,7 +52,7 @@ async def serve(request: Request) -> Response:
     asked = request.headers.get("range", "").strip()
     if asked and request.headers.get("if-range", etag) == etag:
         found = _RANGE.match(asked)
-        # Several ranges, or another unit: the whole file is a right answer (RFC 9110, 14.2).
+        # For several ranges or another unit, the whole file is a valid response (RFC 9110, 14.2).
         if found is not None and (found[1] or found[2]):
             if found[1]:
                 first, last = int(found[1]), min(int(found[2] or last), last)
@@ -79,7 +79,7 @@ def _response(status: int, etag: str, content_type: bytes | None) -> Response:
 
 
 async def _pieces(request: Request, path: Path, first: int, length: int) -> AsyncIterator[bytes]:
-    """The bytes, read a piece at a time in a thread: the loop waits for no disk."""
+    """Yield the bytes in pieces, each read in a thread, so that the loop does not wait for the disk."""
     descriptor = await asyncio.to_thread(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         at, end = first, first + length

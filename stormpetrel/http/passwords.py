@@ -1,4 +1,4 @@
-"""Checking passwords for every door: within the budgets of rules/guesses.py, in one form, in the heavy process."""
+"""Check passwords for both doors: budgeted (rules/guesses.py), normalised, in the heavy process."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from stormpetrel.storage.database import Database
 
 WRONG = "Wrong username or password, an address that is not confirmed yet, or too many attempts."
-"""Says the same for a password that was checked and one that was refused: guessing must learn nothing from it."""
+"""The same text for a wrong password and a refused attempt, so that guessing reveals nothing."""
 TOO_OFTEN = "Wrong password, or too many attempts. Please wait before you try again."
 REFUSALS = 65_536
 LONGEST_REFUSAL_MS = 600_000
 
 
 def known_device(request: Request, account_id: int) -> Mark | None:
-    """The mark of this browser, if this very account has signed in with it before."""
+    """Return the browser's device mark if this account has signed in with it before."""
     device = device_in(request.site.secret, request.headers.get("cookie", ""), epoch_s=request.now_ms / 1000)
     return device if device is not None and device.account_id == account_id else None
 
 
 def network_slot(request: Request) -> int:
-    """The row that counts the request's network."""
+    """Return the row that counts the request's network."""
     return slot(request.site.secret, f"network {network_of(request.address)}")
 
 
 class Passwords:
-    """One worker's. Remembers REFUSALS who must wait, so that a flood of guesses costs the database nothing."""
+    """Password checks of one worker. It caches REFUSALS refusals, so a flood costs the database nothing."""
 
     def __init__(self, database: Database, heavy: Heavy) -> None:
         self._database = database
@@ -49,14 +49,15 @@ class Passwords:
         self._until_ms: OrderedDict[Guess, int] = OrderedDict()
 
     async def is_right(self, request: Request, *, user: User | None, login: str, password: str) -> bool:
-        """Whether it is the user's password. For no user the same is done, in the same time.
+        """Return True if it is the user's password. Without a user, do the same work in the same time.
 
-        Raises TooMany without a check for those who tried too often, Busy when there is no room.
+        Raise TooMany without checking after too many attempts, Busy if there is no capacity.
         """
         guess = self.guess(request, account_id=None if user is None else user.account_id, login=login)
         if user is None and request.scope["is_canary"]:
-            # The watch tries a name without an account every five seconds, from one address. Budgets would refuse
-            # it soon, and the status page would say so of everybody. Without an account there is nothing to guess.
+            # The watch's canary tries a name without an account every five seconds, from one address. Budgets
+            # would soon refuse it, and the status page would report that for all users. Without an account
+            # there is nothing to guess.
             admission = Admission(wait_ms=0)
         else:
             admission = await self.admit(request, guess, text=WRONG)
@@ -66,7 +67,7 @@ class Passwords:
         right = await self._heavy.verify_password(stored, normal, urgency=urgency)
         is_old_form = False
         if not right and normal != password:
-            # Set before passwords had one form.
+            # The password was set before passwords were normalised.
             is_old_form = right = await self._heavy.verify_password(stored, password, urgency=urgency)
         await self.settle(request, guess, admission, is_right=right and user is not None)
         if is_old_form and user is not None:
@@ -77,7 +78,7 @@ class Passwords:
         return right and user is not None
 
     async def is_own(self, request: Request, password: str) -> bool:
-        """Whether it is the password of who is signed in, for forms that ask again. Raises TooMany."""
+        """Return True if it is the signed-in user's password; forms ask for it again. Raise TooMany."""
         user = await self._database.read(account_rules.user, account_id=request.account_id)
         try:
             return await self.is_right(request, user=user, login="", password=password)
@@ -85,7 +86,7 @@ class Passwords:
             raise TooMany(TOO_OFTEN, retry_after_s=refusal.retry_after_s) from refusal
 
     def guess(self, request: Request, *, account_id: int | None, login: str) -> Guess:
-        """Who tries, as rules/guesses.py counts."""
+        """Return the attempt's identity, as rules/guesses.py counts it."""
         secret = request.site.secret
         who = f"account {account_id}" if account_id is not None else f"login {login}"
         device = None if account_id is None else known_device(request, account_id)
@@ -103,7 +104,7 @@ class Passwords:
         )
 
     async def admit(self, request: Request, guess: Guess, *, text: str) -> Admission:
-        """What the attempt spends. Raises TooMany with `text` when it must not be checked."""
+        """Return the budget that the attempt spends. Raise TooMany with `text` if it must not be checked."""
         until_ms = self._until_ms.get(guess, 0)
         if until_ms <= request.now_ms:
             admission = await self._database.write_as(1, 10.0, rules.admit, guess, now_ms=request.now_ms)
@@ -117,14 +118,14 @@ class Passwords:
         raise TooMany(text, retry_after_s=max(1, (until_ms - request.now_ms) // 1000 + 1))
 
     async def settle(self, request: Request, guess: Guess, admission: Admission, *, is_right: bool) -> None:
-        """Notes how an admitted attempt ended: a right one costs nothing."""
+        """Record the result of an admitted attempt: a right password costs nothing."""
         if is_right:
             await self._database.write(quota_rules.give_back, admission.spent)
         elif guess.account_id is not None:
             await self._database.write(rules.note_wrong, guess, now_ms=request.now_ms)
 
     async def problem(self, request: Request, password: str, *, username: str, email: str) -> str | None:
-        """What is wrong with a new password, or None."""
+        """Return the problem of a new password, or None."""
         problem = password_problem(password)
         if problem is not None:
             return problem
@@ -134,9 +135,9 @@ class Passwords:
         return weakness
 
     def _urgency(self, request: Request, guess: Guess) -> int:
-        """A device that is known to this very account does not wait behind those who try passwords.
+        """Return the urgency: a device known to this account does not wait behind unknown clients.
 
-        A device or session of another account is a stranger's here.
+        A device or session of another account counts as a stranger here.
         """
         lane = lane_urgency(request.scope["lane"])
         known = guess.device is not None or guess.session is not None

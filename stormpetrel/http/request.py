@@ -1,4 +1,4 @@
-"""A request as handlers see it: who asks, for what, with which parameters. Read lazily."""
+"""A request as handlers see it: caller, route and parameters. Parts are parsed on first use."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=msgspec.Struct)
 
 FORM_COOKIE = "stormpetrel_form"
-"""Ties a form to the browser that was shown it, before anybody is signed in."""
+"""Binds a form to the browser that it was shown to, before the user signs in."""
 MAX_PART_BYTES = 1_048_576
 MAX_PARTS = 100
-"""Fields of a multipart form: each costs 9 µs to read, more than its bytes, and no form has half as many."""
+"""Fields of a multipart form: parsing one costs 9 µs, more than its bytes, and no form has half as many."""
 _PERSON = b"petrel.csrf.1"
 
 
 class Headers(Mapping[str, str]):
-    """Header values by lower-case name; repeated ones joined by a comma, cookies by a semicolon (RFC 9113, 8.2.3)."""
+    """Header values by lower-case name; repeated ones joined by commas, cookies by ";" (RFC 9113, 8.2.3)."""
 
     __slots__ = ("_raw",)
 
@@ -62,9 +62,10 @@ class Headers(Mapping[str, str]):
 
 
 class Request:
-    """One HTTP request. `access` is whom the credential speaks for, None for nobody.
+    """One HTTP request. `access` is the identity of the credential, or None without one.
 
-    `now_ms` is when it was taken up, in milliseconds since 1970; `at_s` the same on the monotonic clock.
+    `now_ms` is the time when processing began, in milliseconds since 1970; `at_s` the same on the monotonic
+    clock.
     """
 
     __slots__ = (
@@ -112,18 +113,18 @@ class Request:
 
     @property
     def reader_id(self) -> int | None:
-        """The account that reads, or None for a visitor."""
+        """The account of the reader, or None for a visitor."""
         return None if self.access is None else self.access.account_id
 
     @property
     def account_id(self) -> int:
-        """The account that acts; only on routes that need one."""
+        """The account that acts; only for routes that require one."""
         assert self.access is not None
         assert self.access.account_id is not None
         return self.access.account_id
 
     def release_slot(self) -> None:
-        """Gives the slot back before a long wait that is not work of this loop, and that is bounded elsewhere."""
+        """Release the slot before a long wait that is not work of this loop and has a limit elsewhere."""
         self.scope["release_slot"]()
 
     @property
@@ -137,16 +138,17 @@ class Request:
 
     @property
     def cookies(self) -> dict[str, str]:
-        """Cookies by name; nonsense is no cookie."""
+        """Cookies by name; malformed ones are ignored."""
         if self._cookies is None:
             self._cookies = {}
-            # Not SimpleCookie: it drops them all when another program of the host set one that it cannot read.
+            # SimpleCookie drops all cookies if it cannot parse one, which another program on the host may
+            # have set.
             for name, value in pairs(self.headers.get("cookie", "").encode("latin-1")):
                 self._cookies.setdefault(name.decode("latin-1"), value.decode("latin-1"))
         return self._cookies
 
     def id(self, name: str = "id") -> int:
-        """The id in the path. Raises NotFound where no id can look like that, without asking the database."""
+        """Return the id in the path. Raise NotFound, without the database, if it cannot be an id."""
         value = parse_id(self.parameters[name])
         if value is None:
             raise NotFound
@@ -160,13 +162,14 @@ class Request:
         return _pairs(self.scope["query_string"])
 
     def query(self, kind: type[S]) -> S:
-        """The query string as `kind`. Raises Invalid for a value of the wrong type."""
+        """Return the query string as `kind`. Raise Invalid for a value of the wrong type."""
         return struct(kind, list(self.query_pairs))
 
     async def input(self, kind: type[S]) -> S:
-        """Query string and body together as `kind`; the body wins.
+        """Return query string and body together as `kind`; the body takes precedence.
 
-        The body may be JSON, a form, multipart, or unnamed. Raises Malformed, WrongMediaType or Invalid.
+        The body may be JSON, a form or multipart, also without a content type. Raise Malformed,
+        WrongMediaType or Invalid.
         """
         pairs: list[tuple[str, Any]] = list(self.query_pairs)
         content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -179,13 +182,13 @@ class Request:
             return struct(kind, pairs, read_json(body))
         if content_type and content_type not in ("text/plain", "application/octet-stream"):
             raise WrongMediaType(f"The content type {content_type} is not understood here")
-        # Some apps name no type, or a wrong one: registration comes without a Content-Type.
+        # Some apps send no type or a wrong one: registration comes without a Content-Type.
         if body.lstrip().startswith(b"{"):
             return struct(kind, pairs, read_json(body))
         return struct(kind, pairs + list(_pairs(body)))
 
     async def body(self) -> bytes:
-        """The whole body; the edge bounds its size."""
+        """Return the whole body; the edge limits its size."""
         try:
             return await self._read().body()
         except ClientDisconnect as error:
@@ -194,10 +197,10 @@ class Request:
     async def _form_pairs(self) -> list[tuple[str, Any]]:
         content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if self._form is None and content_type == "application/x-www-form-urlencoded":
-            # Starlette's parser puts U+FFFD where it cannot decode; a post must not be changed silently.
+            # Starlette's parser inserts U+FFFD for undecodable bytes; a post must not be changed silently.
             self._form = list(_pairs(await self.body()))
         if self._form is None:
-            # A member's files may be large and arrive slowly: no member has many on their way at once.
+            # A member's files may be large and slow to arrive, so limit how many are in transit per member.
             turn = nullcontext() if self.reader_id is None else self.site.uploads.arriving.one(self.reader_id)
             with turn:
                 self._form = await self._multipart()
@@ -211,25 +214,25 @@ class Request:
         except ClientDisconnect as error:
             raise Malformed("The request ended before its body was complete") from error
         except OSError as error:
-            # Files of a form that are no longer small wait on disk.
+            # Larger files of a form are stored on disk.
             if error.errno not in NO_ROOM and not isinstance(error, FileNotFoundError):
                 raise
             raise Busy(FULL) from error
         except HTTPException as error:
-            # What Starlette makes of a broken multipart body.
+            # Starlette raises this for a broken multipart body.
             raise Malformed("The form could not be read") from error
         return list(form.multi_items())
 
     async def form(self) -> dict[str, str]:
-        """The fields of a web form; of repeated ones the last. Files are left out."""
+        """Return the fields of a web form without files; the last value of repeated fields."""
         return {name: value for name, value in await self._form_pairs() if isinstance(value, str)}
 
     async def files(self) -> dict[str, UploadFile]:
-        """The files of a multipart form by field name."""
+        """Return the files of a multipart form by field name."""
         return {name: value for name, value in await self._form_pairs() if isinstance(value, UploadFile)}
 
     def close_files(self) -> None:
-        """Free the disk that the files of a form take; nothing may read them any more."""
+        """Free the disk space of a form's files, which must not be read after this."""
         for _, value in self._form or ():
             if isinstance(value, UploadFile):
                 value.file.close()
@@ -242,9 +245,10 @@ class Request:
     # Hot pages
 
     def keep_hot(self, *tags: str, ttl_s: float | None = None) -> None:
-        """This answer depends on nothing but what `tags` name: other visitors may have it too.
+        """Allow other visitors to get this response from the cache: it depends only on the things that `tags`
+        name.
 
-        Does nothing when somebody is signed in, or when the edge does not cache this path.
+        Do nothing for a signed-in user, or if the edge does not cache this path.
         """
         hot = self.scope.get("hot")
         if hot is not None and self.access is None:
@@ -254,17 +258,18 @@ class Request:
 
     @property
     def csrf_token(self) -> str:
-        """What a form must bring back: bound to the session, or before that to a cookie of this browser.
+        """The token that a form must send back: bound to the session, or before signing in to a cookie of
+        this browser.
 
-        It is written differently in each answer (`masked`): answers are compressed, and the sizes of many would give
-        away a text that is the same in all of them (BREACH).
+        It is masked differently in each response (`masked`): responses are compressed, and the sizes of many
+        would reveal a text that is the same in all of them (BREACH).
         """
         if self._masked_token is None:
             self._masked_token = masked(csrf_token(self.site.secret, self._form_owner(make=True)))
         return self._masked_token
 
     async def check_csrf(self) -> None:
-        """Raises Forbidden unless the form came from a page that this browser was shown."""
+        """Raise Forbidden unless the form comes from a page that was shown to this browser."""
         headers = self.headers
         origin = headers.get("origin")
         ours = {headers.get("host", "").lower(), self.site.domain} - {""}
@@ -293,19 +298,19 @@ class Request:
 
 
 def csrf_token(secret: bytes, owner: str) -> str:
-    """The token of forms shown to `owner`: a MAC, so nothing is stored."""
+    """Return the token of forms shown to `owner`: a MAC, so nothing is stored."""
     return hashlib.blake2b(owner.encode(), key=secret[:64], digest_size=18, person=_PERSON).hexdigest()
 
 
 def masked(token: str) -> str:
-    """Return a token of hexadecimal digits as a random pad and the token XOR the pad: no two are alike."""
+    """Return a token of hexadecimal digits as a random pad and the token XOR the pad, different each time."""
     raw = bytes.fromhex(token)
     pad = secrets.token_bytes(len(raw))
     return (pad + bytes(a ^ b for a, b in zip(raw, pad, strict=True))).hex()
 
 
 def unmasked(text: str) -> str:
-    """Return the token that `masked` wrote; "" for a text of another form."""
+    """Return the token that `masked` encoded; "" for a text of another form."""
     try:
         raw = bytes.fromhex(text)
     except ValueError:
@@ -315,7 +320,7 @@ def unmasked(text: str) -> str:
 
 
 def new_form_cookie() -> str:
-    """A random value for FORM_COOKIE: 32 hexadecimal digits."""
+    """Return a random value for FORM_COOKIE: 32 hexadecimal digits."""
     return secrets.token_hex(16)
 
 

@@ -1,4 +1,4 @@
-"""Answers. What every answer carries besides (security headers, CORS, request id) the application adds."""
+"""Responses. The application adds the headers that all have (security headers, CORS, request id)."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ _encoder = msgspec.json.Encoder()
 class Response:
     """Status, headers (lower-case names) and the whole body.
 
-    `open_form_action`: the page may send its form's answer on to an address of any scheme (OAuth consent:
-    a CSP that names form-action would stop the redirect to an app's private scheme).
-    `may_be_framed`: pages of other sites may show it in a frame; it has no form that a click could be stolen for.
-    `pieces`: a body of `length` bytes that is sent piece by piece instead. `is_file`: what people uploaded;
-    it says itself how it may be used.
-    `listen`: the answer stays open after `body`; awaited with the request's `receive`, and with None when the
-    body is not sent at all (HEAD). The scope's `open_stream` writes more of it.
+    - `open_form_action`: the page's form may redirect to a URL of any scheme (OAuth consent: a CSP with
+      form-action would block the redirect to an app's private scheme).
+    - `may_be_framed`: pages of other sites may show it in a frame; it has no form that clickjacking could
+      exploit.
+    - `pieces`: an iterator over a body of `length` bytes, sent in pieces instead of `body`.
+    - `is_file`: an uploaded file, which has its own security headers.
+    - `listen`: the response stays open after `body`; awaited with the request's `receive`, or with None if
+      the body is not sent (HEAD). The scope's `open_stream` writes more of it.
     """
 
     __slots__ = (
@@ -76,7 +77,7 @@ class Response:
         http_only: bool = True,
         same_site: str = "Lax",
     ) -> None:
-        """Sets a cookie for the whole site; `secure`: people come by https."""
+        """Set a cookie for the whole site; `secure`: the site uses https."""
         text = f"{sent_name(name, secure=secure)}={value}; Path=/; Max-Age={max_age_s}; SameSite={same_site}"
         if http_only:
             text += "; HttpOnly"
@@ -85,42 +86,43 @@ class Response:
         self.headers.append((b"set-cookie", text.encode("latin-1")))
 
     def delete_cookie(self, name: str, *, secure: bool) -> None:
-        """Makes the browser forget a cookie."""
+        """Delete a cookie in the browser."""
         self.set_cookie(name, "", max_age_s=0, secure=secure)
 
 
 REFERRER_WITHOUT_PATH = (b"referrer-policy", b"strict-origin")
-"""For pages whose address holds a secret: nobody is told it, not even we ourselves. Not `no-referrer`: with that,
-browsers send forms with `Origin: null`, as another site's would be (Fetch, "append a request Origin header")."""
+"""For pages whose URL contains a secret: no site gets it, not even ours. Not `no-referrer`: with that,
+browsers send forms with `Origin: null`, as for another site's form (Fetch, "append a request Origin
+header")."""
 
 
 def json(value: Any, status: int = 200) -> Response:
-    """`value` (msgspec Structs, lists, dicts) as JSON."""
+    """Return `value` (msgspec Structs, lists, dicts) as JSON."""
     return Response(status, _encoder.encode(value))
 
 
 def html(text: str, status: int = 200) -> Response:
-    """A page."""
+    """Return an HTML page."""
     return Response(status, text.encode(), content_type=HTML)
 
 
 def redirect(url: str, status: int = 303) -> Response:
-    """Sends the browser on; `url` is one of ours, or was checked."""
-    # Everything that a URL may hold stays; what could end the header is escaped.
+    """Redirect the browser; `url` is one of ours, or was checked."""
+    # Preserve all characters that a URL may contain; escape those that could end the header.
     safe = quote(url, safe="/:?#[]@!$&'()*+,;=%~-._")
     return Response(status, headers=[(b"location", safe.encode("ascii"))], content_type=None)
 
 
 def empty(status: int = 204) -> Response:
-    """No body."""
+    """Return a response without a body."""
     return Response(status, content_type=None)
 
 
 def page_links(request: Request, *, newest_id: int, oldest_id: int) -> tuple[bytes, bytes]:
-    """The Link header to the pages around the one answered: older (`next`) and newer (`prev`).
+    """Return the Link header to the pages around this one: older (`next`) and newer (`prev`).
 
-    Absolute public addresses; the caller's other parameters are kept. Not in an answer that others may be
-    given from the hot-page cache: of those only what the route names.
+    The URLs are absolute and include the caller's other parameters. If the response may be cached as a hot
+    page, they include only the parameters that the route names.
     """
     kept = [(k, v) for k, v in request.query_pairs if k not in ("max_id", "min_id", "since_id")]
     if request.access is None and request.route is not None and request.route.hot is not None:
@@ -138,7 +140,7 @@ def _quoted(path: str) -> str:
 
 
 def paged(request: Request, body: bytes, ids: Sequence[int]) -> Response:
-    """A JSON answer with the Link header for `ids`, newest first; without one when there are none."""
+    """Return JSON with the Link header for `ids`, newest first; without the header if there are none."""
     response = Response(200, body)
     if ids:
         response.headers.append(page_links(request, newest_id=ids[0], oldest_id=ids[-1]))

@@ -1,4 +1,4 @@
-"""Routes: one line a URL, found by walking a tree of path segments (a list of 250 would cost 170 µs)."""
+"""Routes: one line per URL, found in a tree of path segments (searching a list of 250 would cost 170 µs)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from stormpetrel.http.response import Response
 
 MAX_HOT_PARAMETERS = 100
-"""More are never a reader's: such a question is answered past the cache."""
+"""No real client sends more: a request with more parameters bypasses the cache."""
 
 Handler = Callable[["Request"], Awaitable["Response"]]
 
 
 class Actor(Enum):
-    """Who may call: anybody, any valid token (an application's own too), or an account's token or session."""
+    """Who may call: any client, any valid token (an application's too), or an account's token or session."""
 
     ANYONE = "anyone"
     APPLICATION = "application"
@@ -34,14 +34,18 @@ class Actor(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One URL and method, and everything that is said of it elsewhere (OpenAPI, docs, cache).
+    """One URL and method, with the data that other parts use (OpenAPI, docs, cache).
 
-    `path` has `{name}` for one segment, and `@{name}` for one that begins with @. `scope` is the OAuth scope
-    that a token needs. `takes` and `gives` are msgspec types of input and answer. `statuses` are the codes of
-    success, `refuses` those of refusals that the shape of the route does not tell (404 for a name in the query).
-    `hot`: not None when the anonymous GET may come from the hot-page cache; names the query
-    parameters that count. `paged`: answers with a Link header. `unconfirmed`: also for accounts whose
-    e-mail address is not confirmed yet. `streams`: the answer is an event stream that stays open.
+    - `path` has `{name}` for one segment, and `@{name}` for one that begins with @.
+    - `scope`: the OAuth scope that a token needs.
+    - `takes`, `gives`: msgspec types of input and response.
+    - `statuses`: the codes of success; `refuses`: those of refusals that do not follow from the route's form
+      (404 for a name in the query).
+    - `hot`: not None if the anonymous GET may come from the hot-page cache; it names the query parameters
+      that matter.
+    - `paged`: the response has a Link header.
+    - `unconfirmed`: also for accounts whose e-mail address is not confirmed yet.
+    - `streams`: the response is an event stream that stays open.
     """
 
     method: str
@@ -61,7 +65,7 @@ class Route:
 
     @property
     def is_api(self) -> bool:
-        """Whether this is the platform API's (bearer token, JSON, CORS) rather than a page."""
+        """True for the platform API (bearer token, JSON, CORS), False for a page."""
         return is_api_path(self.path)
 
 
@@ -76,7 +80,7 @@ class _Node:
 
 
 def path_text(path: bytes) -> str:
-    """Return a raw path decoded, as `find` wants it. A path that cannot be decoded is given as it came."""
+    """Return a raw path decoded for `find`. A path that cannot be decoded is returned unchanged."""
     try:
         return unquoted(path).decode("utf-8", "replace")
     except ValueError:
@@ -84,7 +88,7 @@ def path_text(path: bytes) -> str:
 
 
 class Router:
-    """Finds the route of a path. Raises ValueError when two routes claim the same URL."""
+    """A tree of routes by path. Raises ValueError if two routes claim the same URL."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self.routes = tuple(routes)
@@ -115,13 +119,13 @@ class Router:
             self._exact[route.path] = node.routes
 
     def find(self, path: str) -> tuple[dict[str, Route], dict[str, str]]:
-        """The routes of a path by method, and its parameters; ({}, {}) when there is no such path."""
+        """Return the routes of a path by method, and its parameters; ({}, {}) if there is no such path."""
         exact = self._exact.get(path)
         if exact is not None:
             return exact, {}
         if len(path) > 2 and path[-1] == "/":
-            # Mastodon's router ignores a slash at the end. People write links so, and apps ask so: Mastodon.py asks
-            # for /api/v1/instance/.
+            # Mastodon's router ignores a slash at the end. Links and apps use it: Mastodon.py requests
+            # /api/v1/instance/.
             path = path[:-1]
             exact = self._exact.get(path)
             if exact is not None:
@@ -144,14 +148,15 @@ class Router:
         return node.routes, parameters
 
     def leads(self, path: bytes) -> bool:
-        """Whether there is a route at a raw path; what it is about may still not exist."""
+        """Return True if there is a route at a raw path, even if its object does not exist."""
         return bool(self.find(path_text(path))[0])
 
     def hot_key(self, path: bytes, query: bytes) -> bytes | None:
-        """Under which key the hot-page cache holds this target, or None when it is never cached.
+        """Return the key of this target in the hot-page cache, or None if it is never cached.
 
-        Parameters that the route does not name are dropped, so adding random ones finds the same page. It
-        errs towards a key of its own: a page must never be kept under the key of a plainer question.
+        Parameters that the route does not name are dropped, so adding random ones finds the same page. In
+        doubt, a request gets a key of its own: a page must never be cached under the key of a simpler
+        request.
         """
         routes, _ = self.find(path_text(path))
         route = routes.get("GET")
@@ -164,7 +169,8 @@ class Router:
         except ValueError:
             return None
         named = {name.partition("[")[0].encode() for name in route.hot}
-        # `any[]=x`, `any[0]=x` and `any=x` all reach the handler. Of one name the order counts.
+        # `any[]=x`, `any[0]=x` and `any=x` all reach the handler. The order of values with the same name
+        # matters.
         kept = sorted(
             ((name, value) for name, value in given if name.partition(b"[")[0] in named),
             key=itemgetter(0),

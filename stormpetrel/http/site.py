@@ -1,4 +1,4 @@
-"""What a web worker holds, handed to every handler with the request."""
+"""The parts of a web worker, passed to every handler with the request."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ from stormpetrel.shield.identify import TokenTable
 from stormpetrel.storage.database import Database
 
 NONCE_BYTES = 32
-"""Of randomness in a link of a mail."""
+"""Random bytes in a link of a mail."""
 
 
 @dataclass(slots=True)
 class Site:
-    """One web worker's parts. `tokens` and `cache` are the edge's own tables.
+    """The parts of one web worker. `tokens` and `cache` are the edge's own tables.
 
-    `api` is the API's renderer (api/render.py), `pages` the web's (web/render.py): doors lie above this
-    module, so their types are not known here. Both have `apply(event)`; `pages` also `error(request, refusal)`.
-    `streaming`: who listens in this worker (streaming/hub.py); it is made with the renderer.
-    `access_changes` counts what was revoked: a look-up that began before it may be out of date.
-    `drain` takes in what other processes told on the bus and nobody has read yet.
+    - `api`: the API's renderer (api/render.py), `pages`: the web's (web/render.py). Doors are layers above
+      this module, so their types are not known here. Both have `apply(event)`; `pages` also `error(request,
+      refusal)`.
+    - `streaming`: this worker's streams (streaming/hub.py), created with the renderer.
+    - `access_changes` counts revocations: a look-up that began before one may be out of date.
+    - `drain` applies the bus events of other processes that this worker has not read yet.
     """
 
     config: Config
@@ -57,15 +58,15 @@ class Site:
     access_changes: int = 0
 
     def fresh_link(self) -> NewLink:
-        """A link for a mail, that nobody can guess."""
+        """Return an unguessable link for a mail."""
         return new_link(self.secret, secrets.token_hex(NONCE_BYTES))
 
     @property
     def https(self) -> bool:
-        """Whether people reach the place by https: cookies are then only sent so."""
+        """True if the public URL is https; then cookies are sent only over https."""
         return self.base_url.startswith("https:")
 
     @property
     def streaming_url(self) -> str:
-        """The address of the streaming API: the public one's scheme, ws for http."""
+        """The URL of the streaming API: the public one with ws for http."""
         return "ws" + self.base_url.removeprefix("http")

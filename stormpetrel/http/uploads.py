@@ -1,4 +1,4 @@
-"""What both doors do with an uploaded file: spool it, have it decoded, keep it, and say so in the database."""
+"""Handle uploaded files for both doors: spool, decode and store them, and record them in the database."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _running: set[asyncio.Task[Media]] = set()
 
 
 def a_file(value: object, name: str = "file") -> UploadFile | None:
-    """The uploaded file that a field holds; None for an empty one. Raises Invalid for anything else."""
+    """Return the uploaded file of a field, or None if it is empty. Raise Invalid for anything else."""
     if value is None or value == "":
         return None
     if not isinstance(value, UploadFile):
         raise Invalid(
             f"Validation failed: {name.capitalize()} must be a file", fields={name: "must be a file"}
         )
-    # A browser sends an empty file where none was chosen.
+    # A browser sends an empty file if none was chosen.
     return value if value.size else None
 
 
@@ -47,10 +47,10 @@ async def take(
     thumbnail: UploadFile | None = None,
     wait: bool = True,
 ) -> Media:
-    """A new attachment of the account that acts; unless `wait`, perhaps one that is still being processed.
+    """Return a new attachment of the acting account; without `wait`, it may still be in processing.
 
-    That one is durable: the courier finishes it, whatever happens to this worker. Raises Invalid for a file that
-    is refused, TooMany, Busy.
+    In that case it is durable: the courier finishes it, even if this worker ends. Raise Invalid for a refused
+    file, TooMany, Busy.
     """
     site = request.site
     site.uploads.check()
@@ -62,11 +62,11 @@ async def take(
         focus=focus,
         now_ms=request.now_ms,
     )
-    # Without a courier on this machine, an upload that is answered 202 would never be finished.
+    # Without a courier on this machine, an upload answered with 202 would never be finished.
     wait = wait or not is_served(site.config.data_dir, "courier")
     within_s = None if wait else site.config.media.wait_s
     task = asyncio.create_task(_work(site, request.now_ms, begun, file, thumbnail, within_s))
-    # Kept here, so that it goes on when the client does not wait for it.
+    # Hold a reference, so that the task continues if the client disconnects.
     _running.add(task)
     task.add_done_callback(_ended)
     return await asyncio.shield(task)
@@ -108,7 +108,7 @@ async def _work(
 
 
 async def _hand_over(site: Site, now_ms: int, begun: Media, place: Path) -> None:
-    """From here on it is the courier's. Raises TooMany, Busy: then it is nobody's."""
+    """Transfer the upload to the courier. Raise TooMany, Busy; then the upload is dropped."""
     spool = site.uploads.spool
     try:
         lane = await site.uploads.in_thread(spool.lane)
@@ -126,13 +126,13 @@ async def _hand_over(site: Site, now_ms: int, begun: Media, place: Path) -> None
 
 
 async def picture(request: Request, file: UploadFile, purpose: Purpose) -> Decoded:
-    """A picture for one's profile or for an attachment's preview, kept but not yet anybody's. Raises Invalid."""
+    """Store an image for the account's profile or an attachment's preview, not yet in use. Raise Invalid."""
     uploads = request.site.uploads
     uploads.check()
     with uploads.place_for(request.account_id) as place:
         await uploads.write_down(file.file, place)
         decoded = await uploads.decode(place, purpose)
-    # Nothing ends it but its end.
+    # Without `within_s`, `decode` waits until decoding ends.
     assert decoded is not None
     return decoded
 
@@ -140,7 +140,7 @@ async def picture(request: Request, file: UploadFile, purpose: Purpose) -> Decod
 async def profile_with_pictures(
     request: Request, change: ProfileChange, pictures: Mapping[Purpose, UploadFile | None]
 ) -> Account:
-    """Changes one's profile and the pictures named; None takes one away. Raises Invalid, and nothing changes."""
+    """Change the profile and the given images; None removes one. Raise Invalid without changing anything."""
     made: dict[Purpose, Decoded | None] = {}
     try:
         for purpose, file in pictures.items():

@@ -1,1 +1,1 @@
-"""Streams: who listens to what, and what just happened, told to each listener that it concerns."""
+"""Streams: listeners, their subscriptions, and the delivery of each event to those it concerns."""

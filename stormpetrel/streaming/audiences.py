@@ -1,7 +1,8 @@
-"""Lists of accounts that somebody listens to: whose each is, who is in it, and which lists an author is in.
+"""Lists of accounts that have an open stream: the owner and members of each, and the lists that an author is
+in.
 
-Kept while a stream of the list is open, and right as of every event that has been applied, as tastes are
-(readers.py). As large as the lists that are listened to and their members.
+Cached while a stream of the list is open, and current with every event applied, like tastes (readers.py). The
+size is that of these lists and their members.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from stormpetrel.rules import lists
 from stormpetrel.storage.database import Database
 
 READ_AT_ONCE = 20
-"""Lists read in one turn of the loop, as tastes are."""
+"""Lists read in one turn of the loop, as for tastes."""
 
 
 class _Kept:
@@ -28,7 +29,7 @@ class _Kept:
 
 
 class Audiences:
-    """The lists that are listened to."""
+    """The lists that have an open stream."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -40,8 +41,8 @@ class Audiences:
         return len(self._lists)
 
     async def enter(self, list_id: int, *, owner_id: int) -> None:
-        """A stream of the list begins; `leave` ends it. Raises NotFound, and begins none, for anybody else's."""
-        # Asked each time: what is kept may be about to be found gone.
+        """Begin a stream of the list; `leave` ends it. Raise NotFound, and begin none, for another owner."""
+        # Check each time: the list may have been deleted though the cache still has it.
         await self._database.read(lists.one_list, account_id=owner_id, list_id=list_id)
         kept = self._lists.get(list_id)
         if kept is None:
@@ -55,7 +56,7 @@ class Audiences:
                 raise
 
     def leave(self, list_id: int) -> None:
-        """A stream of the list has ended."""
+        """End a stream of the list."""
         kept = self._lists[list_id]
         kept.streams -= 1
         if not kept.streams:
@@ -64,24 +65,24 @@ class Audiences:
             self._stale.discard(list_id)
 
     def changed(self, list_id: int) -> None:
-        """Its members or settings have changed, or it is gone."""
+        """Note that the list's members or settings have changed, or that it was deleted."""
         kept = self._lists.get(list_id)
         if kept is not None:
             kept.changes += 1
             self._stale.add(list_id)
 
     def all_changed(self) -> None:
-        """Nothing is known to be right any more."""
+        """Mark all lists as outdated."""
         for list_id in self._lists:
             self.changed(list_id)
 
     @property
     def is_stale(self) -> bool:
-        """Whether `refresh` has something to do."""
+        """True if `refresh` has lists to read."""
         return bool(self._stale)
 
     async def refresh(self) -> None:
-        """Return when every list is right. Raises Busy when the store fails."""
+        """Return when every list is current. Raise Busy if the database fails."""
         while self._stale:
             for list_id in list(self._stale)[:READ_AT_ONCE]:
                 await self._load(list_id)
@@ -89,7 +90,7 @@ class Audiences:
                 await asyncio.sleep(0)
 
     def with_member(self, author_id: int) -> list[Audience]:
-        """Those of the lists that the author is in."""
+        """Return the lists that contain the author."""
         found = (self._lists[list_id].audience for list_id in self._with_member.get(author_id, ()))
         return [audience for audience in found if audience is not None]
 
@@ -102,10 +103,10 @@ class Audiences:
                     lists.audience, account_id=kept.owner_id, list_id=list_id
                 )
             except NotFound:
-                audience = None  # deleted: its streams stay open, and silent
+                audience = None  # deleted: its streams stay open without events
             if self._lists.get(list_id) is not kept:
                 continue
-            # What changed while it was read may or may not be in it.
+            # A change during the read may or may not be included, so read again.
             if kept.changes == changes:
                 self._install(list_id, kept, audience)
                 self._stale.discard(list_id)

@@ -1,11 +1,11 @@
-"""What just happened, told to each listener that it concerns.
+"""Deliver events to the listeners concerned.
 
-`apply` takes the events of the bus as they come, in the loop, and costs nothing while nobody listens. One task
-hands them out in that order: a post is rendered once, framed once per form, and written to those whom the index
-finds; between some writes everybody else gets a turn.
+`apply` takes the events of the bus in order, on the loop, and costs nothing without listeners. One task
+delivers them in that order: a post is rendered once, framed once per form, and written to the listeners that
+the index finds. Between batches of writes the task yields to the loop.
 
-What a worker did not hear of (it was restarted, or the bus had a gap) is not told later: apps ask for what came
-after the last they have (`since_id`), as they do after any lost connection.
+Events that a worker missed (it was restarted, or the bus had a gap) are not delivered later: apps request
+posts after the last one they have (`since_id`), as after any lost connection.
 """
 
 from __future__ import annotations
@@ -52,18 +52,18 @@ WRITES_AT_ONCE = 100
 """Listeners that one turn of the loop writes to: about 1 ms of system calls."""
 FLAGS_AT_ONCE = 500
 HOMES_AT_ONCE = 200
-"""Homes that one boost may have read into memory; further readers meet it though it may be a repeat."""
+"""Home timelines that one boost may load into memory; further readers get it even if it is a repeat."""
 MAX_WAITING = 10_000
-"""Events that may wait to be handed out. With more, listeners are sent away to catch up by `since_id`."""
+"""Events that may be pending. Beyond this, listeners are disconnected and must catch up by `since_id`."""
 TRY_AGAIN_S = 0.5
 RESTART = 1012
 REVOKED = 1008
 _PLAIN = 0
-"""The form of a payload that is the same for everybody."""
+"""The form of a payload that is the same for all readers."""
 
 
 class Shared(Protocol):
-    """A post for many readers (api/render.py): a form is what readers see alike."""
+    """A post for many readers (api/render.py). Readers who see the same share a form."""
 
     @property
     def shown_id(self) -> int: ...
@@ -74,7 +74,7 @@ class Shared(Protocol):
 
 
 class Rendering(Protocol):
-    """What the hub needs of the renderer, which lies above."""
+    """The part of the renderer that the hub uses; the renderer is a layer above."""
 
     async def shared_status(self, post_id: int) -> Shared | None: ...
     async def filtered_for(self, shared: Any, reader_id: int) -> bytes: ...
@@ -87,7 +87,7 @@ class Rendering(Protocol):
 
 
 class Hub:
-    """One worker's streams. `drain` takes in what other processes told on the bus and nobody has read yet."""
+    """The streams of one worker. `drain` applies bus events of other processes that are not read yet."""
 
     def __init__(
         self,
@@ -115,9 +115,9 @@ class Hub:
     # Listeners
 
     async def enter(self, listener: Listener) -> None:
-        """The listener may be told things from now on. Raises NotSignedIn when its token is not valid any more.
+        """Let the listener receive events from now on. Raise NotSignedIn if its token is no longer valid.
 
-        It was found valid before it was known here, and could have been revoked in between.
+        The token was checked before the listener was registered, and may have been revoked in between.
         """
         if listener.reader_id is not None:
             listener.has_entered = True
@@ -126,9 +126,9 @@ class Hub:
             raise NotSignedIn
 
     async def subscribe(self, listener: Listener, stream: Stream) -> None:
-        """What happens in the stream is told to the listener, which has entered, from now on; once is enough.
+        """Subscribe a listener, which has entered, to the stream. A repeated subscription has no effect.
 
-        Raises TooMany, and NotFound for a list that is not the listener's own.
+        Raise TooMany, and NotFound for a list that is not the listener's own.
         """
         if stream.names in listener.subscriptions:
             return
@@ -144,7 +144,7 @@ class Hub:
             raise
 
     def unsubscribe(self, listener: Listener, names: tuple[str, ...]) -> None:
-        """No more of that; nothing happens where there was none."""
+        """End a subscription; do nothing if there is none."""
         subscription = listener.subscriptions.get(names)
         if subscription is not None:
             self.listeners.unsubscribe(listener, names)
@@ -152,7 +152,7 @@ class Hub:
                 self._audiences.leave(list_id)
 
     def leave(self, listener: Listener) -> None:
-        """The listener is gone, or did not come to listen."""
+        """Remove a listener, also one that did not finish entering."""
         for names in tuple(listener.subscriptions):
             self.unsubscribe(listener, names)
         self.listeners.remove(listener)
@@ -166,10 +166,10 @@ class Hub:
         access = await self._database.read(access_rules.access_by_token, token_hash=listener.token_hash)
         return access is not None and access.account_id == listener.reader_id
 
-    # What happened
+    # Events
 
     def apply(self, event: Event) -> None:
-        """Takes note of an event; what follows is done soon, in order."""
+        """Record an event; the task delivers it soon, in order."""
         if not self.listeners:
             return
         match event:
@@ -189,7 +189,7 @@ class Hub:
             case FollowedTagsChanged():
                 self.readers.changed((event.account_id,))
             case ListChanged():
-                # Exclusive lists keep their members out of home.
+                # Members of exclusive lists do not appear in the home timeline.
                 self.readers.changed((event.account_id,))
                 self._audiences.changed(event.list_id)
             case AccessChanged(token_hash=token_hash, account_id=account_id):
@@ -199,7 +199,7 @@ class Hub:
                         if listener.token_hash == token_hash:
                             listener.end(REVOKED)
                 else:
-                    # It may have been a browser that was signed out: each token is looked up.
+                    # A browser session may have ended: look up each listener's token.
                     self._doubtful.update(listeners)
             case AllChanged():
                 self.readers.all_changed()
@@ -220,21 +220,21 @@ class Hub:
 
     async def _run(self) -> None:
         while self._waiting or self._doubtful or self.readers.is_stale or self._audiences.is_stale:
-            # What was done before a post, in whatever process, counts for who is shown it.
+            # First apply changes made before the post in other processes: they decide who may see it.
             self._drain()
             try:
                 while self._doubtful:
                     listener = self._doubtful.pop()
                     if not await self._is_valid(listener):
                         listener.end(REVOKED)
-                # In turn until both are right at once: what comes while one is read may concern the other.
+                # Repeat until both are current at once: an event during one read may concern the other.
                 while True:
                     await self.readers.refresh()
                     if not self._audiences.is_stale:
                         break
                     await self._audiences.refresh()
             except Refusal:
-                # The store fails: until it is known who may see what, nobody is shown anything.
+                # The database fails: deliver nothing until permissions are known again.
                 self._doubtful.update(self.listeners)
                 await asyncio.sleep(TRY_AGAIN_S)
                 continue
@@ -245,7 +245,7 @@ class Hub:
                 await self._tell(event)
             except (
                 Exception
-            ):  # a task's edge: the events after it must be told whatever is wrong with this one
+            ):  # top level of a task: one bad event must not stop the delivery of the following ones
                 log.exception("an event could not be told to listeners: %s", type(event).__name__)
 
     async def _tell(self, event: Event) -> None:
@@ -285,7 +285,7 @@ class Hub:
             to += with_media
         flags: dict[int, Flags] = {}
         if isinstance(event, PostEdited) or event.boost_of_id:
-            # What is new to everybody has no reader's flags; what is boosted or edited may have.
+            # A new post has no reader's flags yet; a boosted or edited one may have some.
             flags = await self._flags(shared.shown_id, to)
         forms: dict[int | None, int] = {}
         for subscription in to:
@@ -296,7 +296,7 @@ class Hub:
         await self._write(Message(name, shared.for_end), to, forms)
 
     async def _without_repeats(self, boost_id: int, to: list[Subscription]) -> list[Subscription]:
-        """Return those of `to` where the boost is shown: a home that shows the post already leaves it out."""
+        """Return `to` without the home timelines that show the post already, where the boost is left out."""
         left_out: set[int | None] = set()
         loads = HOMES_AT_ONCE
         for reader_id in {one.listener.reader_id for one in to if one.stream.is_home}:
@@ -317,7 +317,7 @@ class Hub:
         return found
 
     async def _tell_delete(self, event: PostDeleted) -> None:
-        """Those who may have been shown it hear that it is gone, and its boosts, each under its own id."""
+        """Report a deleted post to readers who may have seen it, and each boost under its own id."""
         await self._gone(event.post_id, self._shown.who_saw(event))
         for boost_id, booster_id in event.boosts:
             await self._gone(boost_id, self._shown.who_saw_boost(booster_id))
@@ -335,7 +335,7 @@ class Hub:
                 notifications.notification, account_id=account_id, notification_id=notification_id
             )
         except NotFound:
-            return  # taken back already
+            return  # withdrawn meanwhile
         bodies = await self._rendering.notifications([notification], reader_id=account_id)
         if bodies:
             await self._write(Message("notification", lambda _: bodies[0]), to)
@@ -353,9 +353,9 @@ class Hub:
                 now_ms=self._clock_ms(),
             )
         except NotFound:
-            return  # removed already, or nothing in it is for this reader
+            return  # removed meanwhile, or without a post for this reader
         if event.post_id > found.last_post_id:
-            return  # the reader is not shown what is new
+            return  # the reader may not see the new post
         bodies = await self._rendering.conversations([found], reader_id=reader_id)
         if bodies:
             await self._write(Message("conversation", lambda _: bodies[0]), to)
@@ -366,7 +366,7 @@ class Hub:
         to: Sequence[Subscription],
         forms: dict[int | None, int] | None = None,
     ) -> None:
-        """To each subscription its form of the message (`forms`: by reader)."""
+        """Write to each subscription its form of the message (`forms`: by reader)."""
         for number, subscription in enumerate(to, start=1):
             listener = subscription.listener
             wire = listener.wire

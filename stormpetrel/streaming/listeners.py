@@ -1,4 +1,4 @@
-"""Who listens: open connections, their subscriptions, the index by which an event finds them, and the caps."""
+"""Listeners: open connections, their subscriptions, the index by which events find them, and the caps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stormpetrel.shield.identify import address_identity
 from stormpetrel.streaming.streams import Key, Stream
 
 RETRY_AFTER_S = 30
-"""Over a cap: apps that come back at once would only be refused again."""
+"""Returned over a cap: apps that reconnect at once would only be refused again."""
 
 
 class Listener:
@@ -43,7 +43,7 @@ class Listener:
         return None if self.access is None else self.access.account_id
 
     def end(self, code: int) -> None:
-        """Ends the connection, if it is open."""
+        """End the connection if it is open."""
         if self.wire is not None:
             self.wire.end(code)
 
@@ -59,7 +59,7 @@ class Subscription:
 
 
 class Listeners:
-    """All of a worker's. As large as the connections that the caps and the edge allow."""
+    """All listeners of a worker. The size is limited by the connections that the caps and the edge allow."""
 
     def __init__(self, caps: StreamingConfig) -> None:
         self._caps = caps
@@ -77,14 +77,14 @@ class Listeners:
     def add(
         self, *, access: Access | None, token_hash: bytes | None, address: str, is_socket: bool
     ) -> Listener:
-        """A new listener; `remove` it at its end. Raises TooMany at a cap."""
+        """Return a new listener; `remove` it at its end. Raise TooMany at a cap."""
         limits: dict[tuple[str, object], int] = {}
         if access is not None:
             limits["token", token_hash] = self._caps.max_per_token
         if access is not None and access.account_id is not None:
             limits["account", access.account_id] = self._caps.max_per_account
         else:
-            # Members are not counted by address: a school is one address.
+            # Do not count members by address: a whole school may share one.
             limits["address", address_identity(address).value] = self._caps.max_per_address
         for what, most in limits.items():
             if self._counts[what] >= most:
@@ -97,7 +97,7 @@ class Listeners:
         return listener
 
     def remove(self, listener: Listener) -> None:
-        """The listener is gone."""
+        """Remove a listener and its subscriptions."""
         for names in tuple(listener.subscriptions):
             self.unsubscribe(listener, names)
         self._all.discard(listener)
@@ -112,7 +112,7 @@ class Listeners:
                 del self._by_account[listener.reader_id]
 
     def subscribe(self, listener: Listener, stream: Stream) -> None:
-        """What happens in the stream is told to the listener from now on; once is enough. Raises TooMany."""
+        """Subscribe a listener to the stream. A repeated subscription has no effect. Raise TooMany."""
         if stream.names in listener.subscriptions:
             return
         if len(listener.subscriptions) >= self._caps.max_subscriptions:
@@ -122,7 +122,7 @@ class Listeners:
             self._by_key.setdefault(key, {})[subscription] = None
 
     def unsubscribe(self, listener: Listener, names: tuple[str, ...]) -> None:
-        """No more of that; nothing happens where there was none."""
+        """End a subscription; do nothing if there is none."""
         subscription = listener.subscriptions.pop(names, None)
         if subscription is None:
             return
@@ -133,13 +133,13 @@ class Listeners:
                 del self._by_key[key]
 
     def of(self, key: Key) -> tuple[Subscription, ...]:
-        """The subscriptions under a key."""
+        """Return the subscriptions under a key."""
         return tuple(self._by_key.get(key, ()))
 
     def has(self, key: Key) -> bool:
-        """Whether anybody listens under the key."""
+        """Return True if there are subscriptions under the key."""
         return key in self._by_key
 
     def of_account(self, account_id: int) -> tuple[Listener, ...]:
-        """The account's own listeners."""
+        """Return the account's own listeners."""
         return tuple(self._by_account.get(account_id, ()))

@@ -1,4 +1,4 @@
-"""What listeners are sent: one event in the two forms, made once for all who are sent the same."""
+"""Messages to listeners: one event in two encodings, each made once for all readers of the same form."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import msgspec
 from stormpetrel.edge.websocket import text_frame
 
 THUMP = b":thump\n"
-"""The heartbeat of server-sent events, and their first line is `GREETING`: as Mastodon says them."""
+"""The heartbeat of server-sent events; `GREETING` is their first line. Both are as in Mastodon."""
 GREETING = b":)\n"
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Message:
-    """An event with its payload in as many forms as there are readers who see it differently.
+    """An event with one payload for each form in which readers see it.
 
-    `payload(form)` gives the bytes of a form: JSON on one line, an id, or None where the event has no payload.
+    `payload(form)` returns the bytes of a form: JSON on one line, an id, or None if the event has no payload.
     """
 
     def __init__(self, event: str, payload: Callable[[int], bytes | None]) -> None:
@@ -29,7 +29,7 @@ class Message:
         self._made: dict[tuple[tuple[str, ...] | None, int], bytes] = {}
 
     def frame(self, names: tuple[str, ...], form: int) -> bytes:
-        """A WebSocket's message: which stream, which event, and the payload as a text in the JSON."""
+        """Return a WebSocket message: the stream, the event, and the payload as a JSON string."""
         made = self._made.get((names, form))
         if made is None:
             payload = self._of(form)
@@ -40,10 +40,10 @@ class Message:
         return made
 
     def server_sent(self, form: int) -> bytes:
-        """A server-sent event."""
+        """Return a server-sent event."""
         made = self._made.get((None, form))
         if made is None:
-            # An event without data is none to an EventSource; Mastodon's have this.
+            # An EventSource ignores an event without data; Mastodon sends this.
             payload = self._of(form) or b"undefined"
             made = self._made[None, form] = b"event: %b\ndata: %b\n\n" % (self._event, payload)
         return made
@@ -55,5 +55,5 @@ class Message:
 
 
 def error_frame(text: str, status: int) -> bytes:
-    """A WebSocket's message about something that was asked for in vain."""
+    """Return a WebSocket message about a request that failed."""
     return text_frame(_encode({"error": text, "status": status}))

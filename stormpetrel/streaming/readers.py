@@ -1,7 +1,8 @@
-"""What the accounts that listen like to see: their tastes, and who of them follows whom or which hashtag.
+"""The tastes of the accounts that listen: what they want to see, and which authors and hashtags they follow.
 
-Kept while a stream of theirs is open, and right as of every event that has been applied: who changed is read anew
-before the next post is handed out (`refresh`). As large as the accounts that listen and whom they follow.
+Cached while one of the account's streams is open, and current with every event applied: changed accounts are
+read again before the next post is delivered (`refresh`). The size is that of the listening accounts and their
+follows.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from stormpetrel.rules import timelines
 from stormpetrel.storage.database import Database
 
 READ_AT_ONCE = 20
-"""Tastes read in one turn of the loop; on SQLite each takes about 0.1 ms there."""
+"""Tastes read in one turn of the loop; each takes about 0.1 ms there on SQLite."""
 
 
 class _Reader:
@@ -27,13 +28,13 @@ class _Reader:
 
 
 class Readers:
-    """The tastes of the accounts that listen. `clock_ms`: now, in milliseconds since 1970; mutes end by it."""
+    """The tastes of the accounts that listen. `clock_ms`: milliseconds since 1970, for the end of mutes."""
 
     def __init__(self, database: Database, *, clock_ms: Callable[[], int]) -> None:
         self._database = database
         self._clock_ms = clock_ms
         self._readers: dict[int, _Reader] = {}
-        # By author, and by followed hashtag.
+        # Keyed by author and by followed hashtag.
         self._followers: dict[int | str, set[int]] = {}
         self._stale: set[int] = set()
         self._first_end_ms = NEVER_MS
@@ -42,7 +43,7 @@ class Readers:
         return len(self._readers)
 
     async def enter(self, reader_id: int) -> None:
-        """A stream of the reader begins; `leave` ends it. Returns when the taste is known."""
+        """Begin a stream of the reader; `leave` ends it. Return when the taste is loaded."""
         reader = self._readers.get(reader_id)
         if reader is None:
             reader = self._readers[reader_id] = _Reader()
@@ -51,7 +52,7 @@ class Readers:
             await self._load(reader_id)
 
     def leave(self, reader_id: int) -> None:
-        """A stream of the reader has ended, or did not come to begin."""
+        """End a stream of the reader, also one that did not finish entering."""
         reader = self._readers[reader_id]
         reader.streams -= 1
         if not reader.streams:
@@ -60,7 +61,7 @@ class Readers:
             self._stale.discard(reader_id)
 
     def changed(self, reader_ids: Iterable[int]) -> None:
-        """Whom or which hashtags they follow, whom they block or mute, or their exclusive lists have changed."""
+        """Note that these readers' follows, hashtags, blocks, mutes or exclusive lists have changed."""
         for reader_id in reader_ids:
             reader = self._readers.get(reader_id)
             if reader is not None:
@@ -68,16 +69,16 @@ class Readers:
                 self._stale.add(reader_id)
 
     def all_changed(self) -> None:
-        """Nothing is known to be right any more."""
+        """Mark all tastes as outdated."""
         self.changed(list(self._readers))
 
     @property
     def is_stale(self) -> bool:
-        """Whether `refresh` has something to do because of `changed`."""
+        """True if `changed` has left tastes for `refresh` to read."""
         return bool(self._stale)
 
     async def refresh(self) -> None:
-        """Return when every taste is right. Raises Busy when the store fails."""
+        """Return when every taste is current. Raise Busy if the database fails."""
         now_ms = self._clock_ms()
         if self._first_end_ms <= now_ms:
             ended = [
@@ -94,19 +95,19 @@ class Readers:
                 await asyncio.sleep(0)
 
     def taste(self, reader_id: int) -> Taste | None:
-        """The reader's taste; None when it is not known (yet), and then nothing must be shown."""
+        """Return the reader's taste, or None if it is not loaded (yet); then no post may be shown."""
         reader = self._readers.get(reader_id)
         return None if reader is None else reader.taste
 
     def hides(self, reader_id: int | None, author_id: int) -> bool:
-        """Whether the author is hidden from the reader, or the other way round; never from a visitor."""
+        """Return True if one hides the other, or the taste is not loaded; never for a visitor."""
         if reader_id is None or reader_id == author_id:
             return False
         taste = self.taste(reader_id)
         return taste is None or author_id in taste.hidden
 
     def followers_of(self, source: int | str) -> tuple[int, ...]:
-        """Those who listen and follow the author, or the hashtag."""
+        """Return the listening accounts that follow the author or the hashtag."""
         return tuple(self._followers.get(source, ()))
 
     async def _load(self, reader_id: int) -> None:
@@ -115,7 +116,7 @@ class Readers:
             taste = await self._database.read(timelines.taste, reader_id=reader_id, now_ms=self._clock_ms())
             if self._readers.get(reader_id) is not reader:
                 continue
-            # What changed while it was read may or may not be in it.
+            # A change during the read may or may not be included, so read again.
             if reader.changes == changes:
                 self._install(reader_id, reader, taste)
                 self._stale.discard(reader_id)

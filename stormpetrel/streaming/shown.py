@@ -1,4 +1,4 @@
-"""Whose streams a post belongs in, of those who listen: the timelines' own rules (model/timeline.py)."""
+"""Find the streams that a post belongs to, by the timelines' own rules (model/timeline.py)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stormpetrel.streaming.streams import DIRECT, HOME, LIST, MEDIA, PUBLIC, TAG
 
 
 class Shown:
-    """Asks what is known of listeners, their tastes and their lists; keeps nothing of its own."""
+    """Queries listeners, tastes and lists; it has no state of its own."""
 
     def __init__(self, listeners: Listeners, readers: Readers, audiences: Audiences) -> None:
         self._listeners = listeners
@@ -23,7 +23,7 @@ class Shown:
         self._audiences = audiences
 
     def to_whom(self, event: PostCreated | PostEdited) -> tuple[list[Subscription], list[Subscription]]:
-        """Who is shown the post unless moderators are against it (`allowed`), and who is if it has media."""
+        """Return the subscriptions that get the post, and those only if it has media; `allowed` follows."""
         listeners, readers = self._listeners, self._readers
         author_id = event.author_id
         plain = _items(event, None)[0]
@@ -41,7 +41,7 @@ class Shown:
             taste = readers.taste(audience.owner_id)
             if taste is not None and any(list_takes(audience, taste, item) for item in _items(event, taste)):
                 to += listeners.of(Key(LIST, audience.list_id))
-        # Of a new one the conversation tells, which each of them has.
+        # A new direct post is reported by the conversation event, which each participant gets.
         if plain.visibility == Visibility.DIRECT and isinstance(event, PostEdited):
             for reader_id in {author_id, *event.mentioned_ids}:
                 if not readers.hides(reader_id, author_id):
@@ -56,8 +56,8 @@ class Shown:
         return to, with_media
 
     def allowed(self, facts: Facts, to: list[Subscription]) -> list[Subscription]:
-        """Those of `to` whom moderators leave the post to: if it is hidden its author, if its author is silenced
-        the followers, if its author is suspended nobody."""
+        """Return those of `to` that moderation permits: only the author of a hidden post, only the author and
+        followers of a silenced account; none if the author is suspended."""
         if not facts.author_active or facts.original_hidden:
             return []
         author_id = facts.author_id
@@ -69,7 +69,7 @@ class Shown:
         return to
 
     def who_saw(self, event: PostDeleted) -> list[Subscription]:
-        """Who may have been shown the post that is gone."""
+        """Return the subscriptions that may have shown the deleted post."""
         to = self._who_saw(event)
         if event.hidden:
             return [one for one in to if one.listener.reader_id != event.author_id]
@@ -95,7 +95,7 @@ class Shown:
         return to
 
     def who_saw_boost(self, booster_id: int) -> list[Subscription]:
-        """Who may have been shown a boost that is gone."""
+        """Return the subscriptions that may have shown a deleted boost."""
         return self._home_of_followers(booster_id) + self._lists_with(booster_id)
 
     def _followers(self, sources: Iterable[int | str]) -> set[int]:
@@ -126,7 +126,7 @@ class Shown:
 
 
 def _items(event: PostCreated | PostEdited, taste: Taste | None) -> list[Item]:
-    """The post as that reader meets it; of an edit, as it was and as it is, where the language was changed."""
+    """Return the post as that reader sees it; for an edit, one item per language, old and new."""
     return [
         Item(
             post_id=event.post_id,

@@ -1,4 +1,4 @@
-"""The streams there are: what they are called, who may listen, and under which keys their listeners are found."""
+"""The available streams: their names, who may listen, and the keys that index their listeners."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stormpetrel.model.ids import parse_id
 from stormpetrel.model.text import tag_key
 
 MAX_TAG = 100
-"""Characters; no hashtag is longer."""
+"""In characters; no hashtag is longer."""
 
 HOME = "home"
 NOTIFIED = "notified"
@@ -23,7 +23,7 @@ LIST = "list"
 
 
 class Key(NamedTuple):
-    """Where listeners are found: `value` is an account, a hashtag, a list or nothing (0)."""
+    """A key of the index of listeners: `value` is an account, a hashtag, a list or 0 for none."""
 
     kind: str
     value: int | str = 0
@@ -31,18 +31,18 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What one subscription is about. `names`: how messages name it, and what tells it from others."""
+    """The stream of a subscription. `names`: its name and parameter in messages, which identify it."""
 
     names: tuple[str, ...]
     keys: tuple[Key, ...]
 
     @property
     def is_home(self) -> bool:
-        """Whether it brings the posts of a home timeline."""
+        """True if it includes the posts of a home timeline."""
         return any(key.kind == HOME for key in self.keys)
 
 
-# All posts are local, so what is local is all there is, and nothing is remote.
+# All posts are local, so the local streams have all posts and the remote ones none.
 _PUBLIC_KEYS: dict[str, tuple[Key, ...]] = {
     "public": (Key(PUBLIC),),
     "public:local": (Key(PUBLIC),),
@@ -58,10 +58,10 @@ _ACCOUNT_NAMES = ("user", "user:notification", "direct", "list")
 def stream_of(
     name: str, *, tag: str | None = None, list_id: str | None = None, access: Access | None
 ) -> Stream:
-    """The stream that is asked for. Whether a list is the account's own is for the hub to find out.
+    """Return the requested stream. The hub checks that a list is the account's own.
 
-    Raises Malformed for one that there is not, NotSignedIn where an account is needed, Forbidden where the
-    token does not allow it, NotFound for what cannot be a list.
+    Raise Malformed for an unknown stream, NotSignedIn if an account is needed, Forbidden if the token does
+    not allow it, NotFound for an invalid list id.
     """
     if name in _PUBLIC_KEYS:
         return Stream((name,), _PUBLIC_KEYS[name])
@@ -88,7 +88,7 @@ def stream_of(
     if name == "list":
         return _list(list_id or "")
     home = Key(HOME, access.account_id)
-    # Who may not read notifications hears of none, and of everything else.
+    # A token without access to notifications still gets all other events.
     return Stream((name,), (home, notified) if "read:notifications" in access.allowed else (home,))
 
 

@@ -1,1 +1,1 @@
-"""Doors, part two: the web pages: parse, call a rule, render."""
+"""Doors, part two: the web pages. They parse, call a rule and render."""

@@ -1,4 +1,4 @@
-"""One's own account: address, browsers and apps that are in it, and its end."""
+"""The account settings: mail address, signed-in browsers and apps, deletion."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DONE = {
 def read_account(
     connection: Connection, *, reader_id: int, now_ms: int
 ) -> tuple[Reader | None, User, list[SignedIn], list[Authorised]]:
-    """The reader with all that the page shows."""
+    """Read the reader and the data of the page."""
     browsers, apps = access_rules.ways_in(connection, account_id=reader_id, now_ms=now_ms)
     return (
         read_reader(connection, reader_id=reader_id, now_ms=now_ms),
@@ -74,7 +74,7 @@ async def show(request: Request) -> Response:
 
 
 async def change_address(request: Request) -> Response:
-    """The new address has to be confirmed where this place confirms addresses; the old one is told."""
+    """Request a new address; it must be confirmed if the instance confirms addresses. Notify the old one."""
     form = await request.form()
     email = form.get("user[email]", "").strip()
     if not await request.site.passwords.is_own(request, form.get("user[current_password]", "")):

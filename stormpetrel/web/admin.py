@@ -1,4 +1,4 @@
-"""What only administrators see: who waits to be let in."""
+"""Administrators' pages: an overview, and the pending sign-ups."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
 
 SHOWN = 100
-"""Sign-ups on the page, oldest first; the next ones move up."""
+"""The maximum number of sign-ups on the page, oldest first; further ones follow as these are decided."""
 
 
 def read_sign_ups(connection: Connection, *, reader_id: int, now_ms: int) -> tuple[Reader | None, list[User]]:
-    """The reader, who must be an administrator, and at most SHOWN people who wait."""
+    """Read the reader, who must be an administrator, and at most SHOWN pending sign-ups."""
     account_rules.require_admin(connection, account_id=reader_id)
     waiting = account_rules.pending_users(connection, limit=SHOWN)
     return read_reader(connection, reader_id=reader_id, now_ms=now_ms), waiting
 
 
 def approve_as(connection: Connection, *, reader_id: int, account_id: int, now_ms: int) -> None:
-    """Lets somebody in, if the reader may; checked in the transaction that does it."""
+    """Approve a sign-up. Check the reader's permission in the same transaction."""
     moderation.approve(
         connection,
         moderation.moderator(connection, account_id=reader_id),
@@ -36,7 +36,7 @@ def approve_as(connection: Connection, *, reader_id: int, account_id: int, now_m
 
 
 def reject_as(connection: Connection, *, reader_id: int, account_id: int, now_ms: int) -> None:
-    """Deletes somebody's sign-up, if the reader may."""
+    """Reject and delete a sign-up. Check the reader's permission in the same transaction."""
     moderation.reject(
         connection,
         moderation.moderator(connection, account_id=reader_id),
@@ -46,7 +46,7 @@ def reject_as(connection: Connection, *, reader_id: int, account_id: int, now_ms
 
 
 def read_overview(connection: Connection, *, reader_id: int, now_ms: int) -> tuple[Reader | None, int, int]:
-    """The reader, who must be a moderator; open reports; sign-ups that wait, for admins (at most SHOWN)."""
+    """Read the reader (a moderator) and the counts of open reports and pending sign-ups (at most SHOWN)."""
     moderation.moderator(connection, account_id=reader_id)
     return (
         read_reader(connection, reader_id=reader_id, now_ms=now_ms),

@@ -1,4 +1,4 @@
-"""Rules, texts, announcements and e-mail domains of the place, for admins to change."""
+"""Forms for administrators: the instance's rules, texts, announcements and blocked e-mail domains."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class TextsView:
-    """Everything that the page changes."""
+    """The data that the page can change."""
 
     texts: dict[str, InstanceText]
     rules: tuple[InstanceRule, ...]
@@ -47,7 +47,7 @@ class TextsView:
 
 
 def read_texts(connection: Connection, *, reader_id: int, now_ms: int) -> TextsView:
-    """Raises Forbidden for who is no admin."""
+    """Read the data of the page. Raise Forbidden if the reader is not an administrator."""
     moderation.require_admin(moderation.moderator(connection, account_id=reader_id))
     return TextsView(
         rules.texts(connection),
@@ -59,7 +59,7 @@ def read_texts(connection: Connection, *, reader_id: int, now_ms: int) -> TextsV
 
 
 async def texts(request: Request) -> Response:
-    """GET /admin/texts."""
+    """GET /admin/texts: show the texts and forms."""
     seen = await request.site.database.read(read_texts, reader_id=request.account_id, now_ms=request.now_ms)
     response: Response = request.site.pages.page(
         request,
@@ -93,7 +93,7 @@ async def _write(request: Request, rule: Callable[..., Any], **values: Any) -> R
 
 
 async def save(request: Request) -> Response:
-    """POST /admin/texts/WHAT: which of them the last part of the address says; fields by their own names."""
+    """POST /admin/texts/WHAT: apply the change that the last part of the path names."""
     form = await request.form()
     what = request.parameters["what"]
     if what in TEXT_NAMES:
@@ -115,7 +115,7 @@ async def save(request: Request) -> Response:
 
 
 async def dismiss(request: Request) -> Response:
-    """POST /announcements/ID/dismiss: the reader has read it."""
+    """POST /announcements/ID/dismiss: mark it as read."""
     await request.site.database.write(
         rules.dismiss, account_id=request.account_id, announcement_id=request.id()
     )

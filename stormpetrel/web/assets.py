@@ -1,4 +1,4 @@
-"""Files that pages load: stylesheet, script, icons. Read once; the address carries a hash of the content."""
+"""Static files: stylesheet, script, icons. They are read once; the URL contains a hash of the content."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Disallow: /settings/
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file. `path` is its address, which changes with its content."""
+    """One file. `path` is its URL path, which changes with its content."""
 
     name: str
     path: str
@@ -44,7 +44,7 @@ class Asset:
 
 def _read() -> dict[str, Asset]:
     found: dict[str, Asset] = {}
-    # The stylesheet last: it names others, by addresses that then are known.
+    # Read the stylesheet last: it refers to other files, whose paths must be known.
     files = sorted(_DIRECTORY.iterdir(), key=lambda file: (file.suffix == ".css", file.name))
     for file in files:
         if file.suffix not in _TYPES:
@@ -61,24 +61,24 @@ def _read() -> dict[str, Asset]:
 
 ASSETS = _read()
 _INITIALS: dict[str, bytes] = {}
-"""Drawn initials by name, as they are asked for: all that there can be take 1 MB."""
+"""Rendered initials by name, cached on first request: all possible ones take 1 MB."""
 _BY_ADDRESS = {asset.path.rpartition("/")[2]: asset for asset in ASSETS.values()}
 
 
 def asset_path(name: str) -> str:
-    """The address of the file `name`; KeyError where there is none (a template's mistake)."""
+    """Return the path of the file `name`. Raise KeyError if there is none (a mistake in a template)."""
     return ASSETS[name].path
 
 
 async def asset(request: Request) -> Response:
-    """GET /assets/NAME: for ever under the name with its hash, for an hour under the plain one; initials for ever."""
+    """GET /assets/NAME: cache names with a hash and initials for ever, plain names for an hour."""
     name = request.parameters["name"]
     drawn = parse_picture_name(name)
     if drawn is not None:
         return await _initial(request, name, *drawn)
     found, lifetime = _BY_ADDRESS.get(name), _FOR_EVER
     if found is None:
-        # Plain names are for addresses that leave the server and must outlive a release.
+        # Plain names are for URLs that are used outside this server and must survive a release.
         found, lifetime = ASSETS.get(name), _FOR_AN_HOUR
     if found is None:
         raise NotFound
@@ -93,12 +93,12 @@ async def _initial(request: Request, name: str, tint: int, letter: str) -> Respo
 
 
 async def favicon(request: Request) -> Response:
-    """GET /favicon.ico: what browsers ask for unasked; a PNG, which all of them read."""
+    """GET /favicon.ico: browsers request it by default; a PNG, which all of them support."""
     return _file(request, ASSETS["icon-64.png"], _FOR_AN_HOUR)
 
 
 async def robots(request: Request) -> Response:
-    """GET /robots.txt: everything public may be read; forms and searches are no pages to index."""
+    """GET /robots.txt: allow all public pages; exclude forms and searches from indexing."""
     request.keep_hot("assets", ttl_s=_HOT_S)
     return Response(200, _ROBOTS, [(b"cache-control", _FOR_AN_HOUR)], b"text/plain; charset=utf-8")
 

@@ -1,6 +1,6 @@
-"""A feed as Atom (RFC 4287): pure text from values. Ids are web addresses, which never change here.
+"""Render a feed as Atom (RFC 4287), from values to text. Ids are URLs of posts, which never change here.
 
-A post with a content warning is delivered as its warning and a link: who wrote it wanted its readers to choose.
+A post with a content warning contains only the warning and a link: its author wants readers to choose.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from stormpetrel.web.times import iso
 
 CONTENT_TYPE = b"application/atom+xml; charset=utf-8"
 TITLE_CHARACTERS = 80
-# Not a character of XML 1.0 (2.2), in whatever form it is written. `clean` lets the last two through.
+# Characters that XML 1.0 (2.2) forbids, even escaped. `clean` does not remove the last two.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What a feed says of itself. `path` is the page that it is the feed of; `began_at_ms` its date while empty."""
+    """The metadata of a feed. `path`: the page with these posts; `began_at_ms`: its date while empty."""
 
     title: str
     subtitle: str
@@ -37,17 +37,17 @@ class Heading:
 
 
 def updated_ms(feed: Feed, heading: Heading) -> int:
-    """When the feed last changed, in milliseconds since 1970."""
+    """Return the time of the feed's last change in milliseconds since 1970."""
     return max((post_updated_ms(post) for post in feed.posts), default=heading.began_at_ms)
 
 
 def post_updated_ms(post: Post) -> int:
-    """When what the post says last changed."""
+    """Return the time when the post's content last changed, in milliseconds since 1970."""
     return post.edited_at_ms or post.created_at_ms
 
 
 def render(feed: Feed, heading: Heading, *, base_url: str) -> bytes:
-    """The whole document, in UTF-8."""
+    """Return the whole document in UTF-8."""
     page = f"{base_url}{heading.path}"
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>',
@@ -83,7 +83,7 @@ def _entry(post: Post, author: Account, base_url: str, *, with_author: bool) -> 
     if with_author:
         yield _author(author, base_url)
     if post.in_reply_to_id and post.in_reply_to_account_id == author.id:
-        # Of another author's post the address is not known here, and a wrong reference is worse than none.
+        # The URL of another author's post is not known here, and a wrong reference is worse than none.
         ref = _text(f"{base_url}{post_path(author.username, post.in_reply_to_id)}")
         yield f'<thr:in-reply-to ref="{ref}" href="{ref}" type="text/html"/>'
     for tag in post.tags:
@@ -120,7 +120,7 @@ def _content(post: Post, address: str, base_url: str) -> str:
 
 
 def _shown_media(post: Post) -> tuple[Media, ...]:
-    """Not what a reader should be asked about first: a feed cannot ask."""
+    """Omit sensitive media: a feed cannot ask the reader first."""
     return () if post.sensitive or post.spoiler_text else post.media
 
 

@@ -1,4 +1,4 @@
-"""Signing in, up and out, and changing one's password. All of it is plain forms."""
+"""Sign in, sign up, sign out and change the password, all with plain forms."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 
 PENDING = "Your account waits for approval by the people who run this place. Please come back later."
 MAIL_FOLLOWS = "You get a mail when they have approved it."
-"""Said beside the two texts about waiting, where mails go to a mail server."""
+"""Appended to the two texts about waiting if the instance sends mails."""
 SUSPENDED = "This account has been suspended. Nobody can sign in to it."
 
 
-# Signing in
+# Sign in
 
 
 async def show_sign_in(request: Request) -> Response:
-    """The form; somebody who is signed in goes on, unless they come to change accounts (`again`)."""
+    """Show the form; redirect a signed-in user, unless they want to change accounts (`again`)."""
     after = asked_next(request)
     if request.reader_id is not None and not dict(request.query_pairs).get("again"):
         return redirect(after)
@@ -64,7 +64,7 @@ _DONE = {
     "password": "Your new password is set. Please sign in with it.",
     "deleted": "Your account is deleted. Goodbye, and thank you for having been here.",
 }
-"""What led here, said above the form."""
+"""Message above the form, by the step that led to it."""
 
 
 def _done(request: Request) -> str:
@@ -82,13 +82,13 @@ def _is_address(login: str) -> bool:
 
 
 async def sign_in(request: Request) -> Response:
-    """Checks the password, then starts a session under a new id, whatever the browser had before."""
+    """Check the password, then start a session with a new id, replacing the browser's previous one."""
     form = await request.form()
     after = same_site(form.get("next", "/"))
-    # No name or address is longer, and each character of a longer text would cost time.
+    # No name or address is longer, and checking a longer text costs time per character.
     login = form.get("user[email]", "").strip()[:MAX_LOGIN]
     user = await _user_by_login(request, login)
-    # Also for nobody's name: neither the words nor the time tell whether there is such an account.
+    # Run the check for unknown names too: neither text nor timing may reveal whether an account exists.
     try:
         right = await request.site.passwords.is_right(
             request, user=user, login=login, password=form.get("user[password]", "")
@@ -99,7 +99,7 @@ async def sign_in(request: Request) -> Response:
         return page
     if user is None or not right:
         return _sign_in_page(request, after=after, login=login, problem=WRONG, status=422)
-    # Only now: what state an account is in is its owner's business.
+    # Reveal the account's state only after the right password: only its owner may know it.
     if user.state is AccountState.UNCONFIRMED:
         return wait_page(request, login=user.username, after=after, status=403)
     if user.state is AccountState.PENDING:
@@ -112,19 +112,20 @@ async def sign_in(request: Request) -> Response:
 
 
 async def _user_by_login(request: Request, login: str) -> User | None:
-    # No store can hold this character, and PostgreSQL refuses to look for it.
+    # No database stores this character, and PostgreSQL rejects queries with it.
     if not login or "\0" in login:
         return None
     user: User | None = await request.site.database.read(account_rules.user_by_login, login=login)
     if user is not None and user.state is AccountState.UNCONFIRMED and _is_address(login):
-        # An address in use leads to its owner's account. If one that was free led to the account that was just made
-        # with it, a right password would cost no attempt, and the count of attempts would tell them apart.
+        # A used address finds its owner's account. If a free address found the account just created with it,
+        # the right password would cost no attempt, and the attempt counter would reveal which addresses are
+        # in use.
         return None
     return user
 
 
 async def sign_out(request: Request) -> Response:
-    """Ends this browser's session; other browsers and apps stay signed in."""
+    """End this browser's session; other browsers and apps stay signed in."""
     if request.access is not None and request.access.session_id is not None:
         await request.site.database.write(access_rules.end_session, session_id=request.access.session_id)
     response = redirect("/")
@@ -132,11 +133,11 @@ async def sign_out(request: Request) -> Response:
     return response
 
 
-# Signing up
+# Sign up
 
 
 async def show_sign_up(request: Request) -> Response:
-    """The form, or that nobody can sign up now."""
+    """Show the form, or the message that registration is closed."""
     after = asked_next(request)
     if request.reader_id is not None:
         return redirect(after)
@@ -157,7 +158,7 @@ async def _sign_up_page(
         status=status,
         rules=await request.site.database.read(instance_rules.rules),
         after=after,
-        # What was typed stays, but for the password, which does not travel back.
+        # Keep the submitted values except the password, which is not sent back.
         typed={name: (typed or {}).get(name, "") for name in ("username", "email", "reason", "agreement")},
         problems={name: (problems or {}).get(name, "") for name in _FIELDS},
         limits={
@@ -174,7 +175,7 @@ _FIELDS = ("username", "email", "password", "reason", "agreement")
 
 
 async def sign_up(request: Request) -> Response:
-    """Makes an account and signs its owner in; where approval is needed, says so instead."""
+    """Create an account and sign its owner in, or show that it must be confirmed or approved first."""
     registration = request.site.config.registration
     form = await request.form()
     after = same_site(form.get("next", "/"))
@@ -191,7 +192,7 @@ async def sign_up(request: Request) -> Response:
         )
         problems = {"password": weakness} if weakness else {}
     if not problems:
-        # Hashing costs 20 ms of a core: nothing is hashed for a form that will be refused anyway.
+        # Hashing costs 20 ms of a core, so do not hash for a form that will be refused anyway.
         password_hash = await request.site.heavy.hash_password(typed["password"])
         try:
             account = await request.site.database.write(
@@ -221,7 +222,7 @@ async def sign_up(request: Request) -> Response:
 
 
 def _problems(typed: dict[str, str], *, registration: str) -> dict[str, str]:
-    """What can be told without asking the database, all of it at once."""
+    """Return all problems that can be found without the database."""
     found = {
         "username": username_problem(typed["username"]),
         "email": email_problem(clean_address(typed["email"])),
@@ -236,11 +237,11 @@ def _problems(typed: dict[str, str], *, registration: str) -> dict[str, str]:
     return {name: problem for name, problem in found.items() if problem}
 
 
-# Changing the password
+# Change the password
 
 
 async def show_password(request: Request) -> Response:
-    """The form, and whether it has just been done."""
+    """Show the form, or the confirmation after a change."""
     return await _password_page(request)
 
 
@@ -262,11 +263,11 @@ async def _password_page(
 
 
 async def change_password(request: Request) -> Response:
-    """Takes a new password from who knows the old one. Every other browser is signed out; apps if wanted."""
+    """Set a new password if the old one is right. Sign out all other browsers, and apps if requested."""
     form = await request.form()
     new = form.get("user[password]", "")
     user = await request.site.database.read(account_rules.user, account_id=request.account_id)
-    # What is wrong with it at first sight first: that costs nothing, and no attempt.
+    # First check the new password: this costs no attempt.
     problem = await request.site.passwords.problem(request, new, username=user.username, email=user.email)
     if problem:
         return await _password_page(request, problems={"password": problem}, status=422)
@@ -288,7 +289,7 @@ async def change_password(request: Request) -> Response:
         response,
         session_id=session_id,
         account_id=request.account_id,
-        # Whoever was here before is so with a new password, too.
+        # A session established before stays so after a change of password.
         since_s=visit.session.issued_at_s if visit.session is not None else request.now_ms // 1000,
     )
     return response

@@ -1,4 +1,4 @@
-"""Writing: the form, what it was given back with, and what becomes of it."""
+"""The form for writing a post: show it, and create the post or show the form again with the problem."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ LANGUAGES = (
     ("vi", "Tiếng Việt"),
     ("zh", "中文"),
 )
-"""ISO 639-1 codes that the form offers, each in its own words. A post may carry others (apps send them)."""
+"""ISO 639-1 codes that the form offers, each with its own name. A post may have others (set by apps)."""
 
 VISIBILITIES = (
     ("public", "Public", "everyone, also on the public timeline"),
@@ -86,7 +86,7 @@ _KEY = re.compile(r"[0-9a-f]{32}\Z")
 
 @dataclass(frozen=True, slots=True)
 class ComposeForm:
-    """The form as it is shown. `key` makes sending it twice post once; `next` is where it leads."""
+    """The form's content. `key`: submitting the form twice posts once; `next`: the page shown next."""
 
     text: str
     spoiler_text: str
@@ -107,24 +107,24 @@ class ComposeForm:
 
     @property
     def languages(self) -> tuple[tuple[str, str], ...]:
-        """Code and name of each choice; the chosen one is always among them."""
+        """Code and name of each choice, always including the chosen one."""
         return offered_languages(self.language)
 
 
 def offered_languages(chosen: str) -> tuple[tuple[str, str], ...]:
-    """Code and name of each language to choose from, with the chosen one, which an app may have set."""
+    """Return code and name of each language, including the chosen one, which an app may have set."""
     if chosen and chosen not in dict(LANGUAGES):
         return (*LANGUAGES, (chosen, chosen))
     return LANGUAGES
 
 
 def known_language(given: str) -> str | None:
-    """The language that a form gives, or None for what cannot be one."""
+    """Return the submitted language, or None if it cannot be one."""
     return given if _LANGUAGE.match(given) else None
 
 
 def blank_form(request: Request, account: Account, *, next_path: str = "/") -> ComposeForm:
-    """An empty form with the author's own defaults."""
+    """Return an empty form with the author's own defaults."""
     language = account.default_language or request.site.config.languages.partition(",")[0].strip()
     return ComposeForm(
         text="",
@@ -138,7 +138,7 @@ def blank_form(request: Request, account: Account, *, next_path: str = "/") -> C
 
 
 def reply_form(request: Request, account: Account, answered: Post, author: Account) -> ComposeForm:
-    """A form that answers a post: addressed to its author and whom it mentioned, in no wider a circle."""
+    """Return a reply form: it mentions the author and the same accounts, and is no more public."""
     form = blank_form(request, account, next_path="")
     names = [author.username, *(mention.username for mention in answered.mentions)]
     names = [name for name in dict.fromkeys(names) if name != account.username]
@@ -154,7 +154,7 @@ def reply_form(request: Request, account: Account, answered: Post, author: Accou
 
 
 class ComposeQuery(msgspec.Struct):
-    """`in_reply_to`: the post that is answered. `text`: a beginning, for links that ask to post something."""
+    """`in_reply_to`: the post to reply to. `text`: the initial text, for links that share something."""
 
     in_reply_to: str = ""
     text: str = ""
@@ -162,7 +162,7 @@ class ComposeQuery(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class ComposeView:
-    """What the page needs. `answered` and its author are None where nothing is answered."""
+    """The data of the page. `answered` and its author are None if the post is not a reply."""
 
     reader: Reader
     answered: Post | None
@@ -171,7 +171,7 @@ class ComposeView:
 
 
 def read_compose(connection: Connection, by: Reading, *, in_reply_to_id: int | None) -> ComposeView:
-    """Raises NotFound when the post to answer is not for this reader."""
+    """Read the data of the page. Raise NotFound if the reader may not see the post to reply to."""
     reader = read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms)
     assert reader is not None
     if in_reply_to_id is None:
@@ -185,7 +185,7 @@ def read_compose(connection: Connection, by: Reading, *, in_reply_to_id: int | N
 
 
 async def compose(request: Request) -> Response:
-    """GET /compose: the form on a page of its own."""
+    """GET /compose: show the form on its own page."""
     query = request.query(ComposeQuery)
     in_reply_to_id = None
     if query.in_reply_to:
@@ -204,7 +204,7 @@ async def compose(request: Request) -> Response:
 
 
 async def send(request: Request) -> Response:
-    """POST /compose: posts, or gives the form back with everything that was typed."""
+    """POST /compose: create the post, or show the form again with the submitted values."""
     fields = await request.form()
     in_reply_to_id = parse_id(fields.get("in_reply_to_id", ""))
     visibility = _BY_NAME.get(fields.get("visibility", ""))
@@ -214,7 +214,7 @@ async def send(request: Request) -> Response:
         text=fields.get("text", ""),
         spoiler_text=spoiler_text,
         visibility=visibility,
-        # Something behind a warning is not shown unasked in apps either.
+        # Mark a post with a warning as sensitive, so that apps hide its media too.
         sensitive=True if spoiler_text or "sensitive" in fields else None,
         language=known_language(fields.get("language", "")),
         in_reply_to_id=in_reply_to_id,
@@ -245,7 +245,7 @@ async def send(request: Request) -> Response:
             now_ms=request.now_ms,
         )
     except Refusal as refusal:
-        # Whatever the reason, what somebody wrote is not thrown away.
+        # For any refusal, preserve the submitted text.
         return await _give_back(request, form, refusal)
     if form.next:
         return redirect(f"{form.next}#post-{created.post_id}")
@@ -254,13 +254,13 @@ async def send(request: Request) -> Response:
 
 
 async def _file_names(request: Request) -> tuple[str, ...]:
-    """What tells one choice of files from another, for the form's key."""
+    """Return the names and sizes of the files: the form's key must differ for other files."""
     files = await request.files()
     return tuple(f"{name}={file.filename}:{file.size}" for name, file in sorted(files.items()) if file.size)
 
 
 async def _uploaded(request: Request, fields: dict[str, str]) -> tuple[int, ...]:
-    """The files that were chosen, as attachments, in the form's order."""
+    """Process the chosen files; return the ids of the attachments in the form's order."""
     files = await request.files()
     chosen = []
     for number in range(MAX_PER_POST):
@@ -268,14 +268,14 @@ async def _uploaded(request: Request, fields: dict[str, str]) -> tuple[int, ...]
         if file is not None:
             media_rules.checked_description(fields.get(f"description_{number}"))
             chosen.append((file, fields.get(f"description_{number}")))
-    # One after the other: a form has few, and an account may upload only some at once.
+    # Process them one by one: a form has few, and an account may upload only some at the same time.
     return tuple([(await take(request, file, description=text)).id for file, text in chosen])
 
 
 def idempotency_key(form_key: str, draft: Draft, files: tuple[str, ...] = ()) -> str:
-    """The same form with the same content is one post; the same form with other content is another.
+    """Return one key for the same form with the same content; other content gives another key.
 
-    A browser's "back" shows the old form with its old key: what is written into it then must not be lost.
+    A browser's "back" shows the old form with its old key: new content in it must not be lost.
     """
     content = repr(
         (draft.text, draft.spoiler_text, draft.visibility, draft.in_reply_to_id, draft.poll, files)
@@ -289,7 +289,7 @@ async def _give_back(request: Request, form: ComposeForm, refusal: Refusal) -> R
     try:
         seen = await _read(request, form.in_reply_to_id)
     except NotFound:
-        # What it answers is gone or hidden by now: the text can still be sent on its own.
+        # The post replied to no longer exists or is hidden: offer to post the text on its own.
         form = dataclasses.replace(
             form, in_reply_to_id=None, problem="The post you answer is no longer there. Your text is kept"
         )

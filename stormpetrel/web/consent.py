@@ -1,7 +1,7 @@
-"""The page on which people let an app use their account, and what the app is told of it.
+"""The consent page, on which a user lets an app use their account, and the response to the app.
 
-An app is only ever sent an answer at an address that it registered: as long as that is not sure, errors are
-shown here, to the person.
+An app receives a response only at a URI that it registered. Until that is verified, errors are shown here to
+the user.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stormpetrel.web.links import sign_in_path
 from stormpetrel.web.reader import read_reader
 
 CODE_BYTES = 24
-"""Of randomness in a code: 192 bits (RFC 6749 §10.10 wants 160), and short enough to be typed."""
+"""Random bytes in a code: 192 bits (RFC 6749 §10.10 requires 160), and short enough to type."""
 
 SCOPE_WORDS = {
     "profile": "See your name and picture",
@@ -55,11 +55,11 @@ SCOPE_WORDS = {
     "follow": "Follow, mute and block people, and see whom you do",
     "push": "Send you push notifications",
 }
-"""Every scope as a person would say it."""
+"""A plain description of every scope."""
 
 
 class AuthorizationRequest(msgspec.Struct):
-    """RFC 6749 §4.1.1 and RFC 7636 §4.3. `force_login`: sign in again first. `lang` is accepted and not needed."""
+    """RFC 6749 §4.1.1 and RFC 7636 §4.3. `force_login`: sign in again first. `lang` is ignored."""
 
     response_type: str = ""
     client_id: str = ""
@@ -72,7 +72,7 @@ class AuthorizationRequest(msgspec.Struct):
 
 
 async def ask(request: Request) -> Response:
-    """Shows what the app wants; sends visitors to sign in first."""
+    """Show the permissions that the app requests; redirect visitors to sign in first."""
     asked = request.query(AuthorizationRequest)
     client = await _client(request, asked)
     try:
@@ -97,17 +97,17 @@ async def ask(request: Request) -> Response:
         asked=[(name, value) for name, value in request.query_pairs if name in _FORM_FIELDS],
         switch=f"{sign_in_path(here)}&again=1",
     )
-    # The form's answer sends the browser on to the app, which may have a scheme of its own.
+    # Submitting the form redirects the browser to the app, which may use its own URL scheme.
     response.open_form_action = True
     return response
 
 
 async def decide(request: Request) -> Response:
-    """Takes the answer: a code for the app, or that the person refused."""
+    """Handle the decision: send the app a code, or the refusal."""
     form = await request.form()
     asked = msgspec.convert({name: form[name] for name in _FORM_FIELDS if name in form}, AuthorizationRequest)
     client = await _client(request, asked)
-    # The form can only have come from a page that was shown for these values, or be somebody's own making.
+    # Validate again: the form normally comes from our page, but a client can send any values.
     try:
         consent = _consent(client, asked)
     except OAuthRefusal as refusal:
@@ -148,7 +148,7 @@ _FORM_FIELDS = (
 
 
 async def _client(request: Request, asked: AuthorizationRequest) -> Application:
-    """The app that asks, with an address to return to that is its own. Raises Malformed, shown to the person."""
+    """Return the requesting app, if the redirect URI is registered; else raise Malformed, for the user."""
     client = await request.site.database.read(rules.application_by_client_id, client_id=asked.client_id)
     if client is None:
         raise Malformed(
@@ -174,7 +174,7 @@ def _consent(client: Application, asked: AuthorizationRequest) -> Consent:
 
 
 def _refused(asked: AuthorizationRequest, error: str, text: str) -> Response:
-    """Tells the app; out of band there is nobody to tell but the person."""
+    """Report the refusal to the app; out of band, show it to the user."""
     if asked.redirect_uri == OUT_OF_BAND:
         if error == "access_denied":
             return redirect("/")
@@ -183,7 +183,7 @@ def _refused(asked: AuthorizationRequest, error: str, text: str) -> Response:
 
 
 def _send_back(asked: AuthorizationRequest, answer: list[tuple[str, str]]) -> Response:
-    """A redirect to the app with `answer` and its own `state` behind what its address already asks."""
+    """Redirect to the app with `answer` and its `state`, appended to its URI's own query."""
     if asked.state is not None:
         answer = [*answer, ("state", asked.state)]
     uri = asked.redirect_uri
@@ -191,7 +191,7 @@ def _send_back(asked: AuthorizationRequest, answer: list[tuple[str, str]]) -> Re
 
 
 def permissions(scopes: tuple[str, ...]) -> list[str]:
-    """Return what the scopes allow, in words; one that is part of another of them is left out."""
+    """Return descriptions of the scopes; omit a scope that is part of another one."""
     wide = [expand((scope,)) - {scope} for scope in scopes]
     return [
         SCOPE_WORDS[scope]
@@ -201,12 +201,12 @@ def permissions(scopes: tuple[str, ...]) -> list[str]:
 
 
 def _host(website: str) -> str:
-    """Return the host of an app's website, in ASCII: letters of two scripts may look alike. Empty for none."""
+    """Return the host of an app's website in ASCII: letters of two scripts may look alike. Empty for none."""
     return ascii_domain(urlsplit(website).hostname or "")
 
 
 def _destination(redirect_uri: str) -> str:
-    """Where people are sent, as they can read it: a host, or an app's scheme; empty out of band."""
+    """Return the readable target of the redirect: a host, or an app's scheme; empty out of band."""
     if redirect_uri == OUT_OF_BAND:
         return ""
     url = urlsplit(redirect_uri)

@@ -1,4 +1,4 @@
-"""Direct posts by whom one talks with: what was said last, what is unread; marking it read, taking it out."""
+"""Direct posts by conversation: list them with the last post, mark one as read, remove one."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 HERE = "/conversations"
 PEOPLE_SHOWN = 3
-"""Of whom it is with, by name; the others are counted."""
+"""The number of participants shown by name; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationsView:
-    """A page of conversations with the people and the last posts in them."""
+    """A page of conversations with their participants and last posts."""
 
     conversations: tuple[Conversation, ...]
     people: dict[int, Account]
@@ -37,7 +37,7 @@ class ConversationsView:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One conversation as it is shown. `others`: how many more are in it; `own`: the reader said the last."""
+    """One conversation as shown. `others`: how many more take part; `own`: the reader posted last."""
 
     id: int
     people: tuple[Account, ...]
@@ -49,7 +49,7 @@ class Entry:
 
     @property
     def named(self) -> str:
-        """Who is in it, in words."""
+        """The participants' names as text."""
         if self.alone:
             return "yourself"
         names = ", ".join(person.shown_name for person in self.people)
@@ -57,7 +57,7 @@ class Entry:
 
 
 def read_conversations(connection: Connection, by: Reading, *, page: Page) -> ConversationsView:
-    """One page of the reader's, and what is needed to show it."""
+    """Read one page of the reader's conversations, with the data to show them."""
     assert by.reader_id is not None
     found = rules.conversations(connection, account_id=by.reader_id, page=page, now_ms=by.now_ms)
     wanted = {account_id for one in found for account_id in one.participant_ids[:PEOPLE_SHOWN]}
@@ -71,7 +71,7 @@ def read_conversations(connection: Connection, by: Reading, *, page: Page) -> Co
 
 
 async def index(request: Request) -> Response:
-    """GET /conversations: the one with the newest post first."""
+    """GET /conversations: list them, the one with the newest post first."""
     site, page = request.site, page_of(request)
     seen = await site.database.read(read_conversations, reading(request), page=page)
     response: Response = site.pages.page(
@@ -85,7 +85,7 @@ async def index(request: Request) -> Response:
 
 
 def entries(seen: ConversationsView, items: list[Item]) -> list[Entry]:
-    """What is shown; left out are those whose last post went while they were read."""
+    """Return the entries to show; omit conversations whose last post was deleted during the read."""
     by_id = {item.id: item.fragment for item in items}
     shown = []
     for one in seen.conversations:
@@ -110,7 +110,7 @@ def entries(seen: ConversationsView, items: list[Item]) -> list[Entry]:
 
 
 async def mark_read(request: Request) -> Response:
-    """POST /conversations/ID/read."""
+    """POST /conversations/ID/read: mark it as read."""
     await request.site.database.write(
         rules.mark_read,
         account_id=request.account_id,
@@ -121,7 +121,7 @@ async def mark_read(request: Request) -> Response:
 
 
 async def remove(request: Request) -> Response:
-    """POST /conversations/ID/remove: out of one's own list, until somebody posts in it."""
+    """POST /conversations/ID/remove: remove it from the reader's list until a new post arrives."""
     await request.site.database.write(
         rules.remove, account_id=request.account_id, conversation_id=request.id()
     )

@@ -1,4 +1,4 @@
-"""Changing one's own post with a form, and reading what a post was before."""
+"""Edit a post with a form, and show its earlier versions."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 
 _DESCRIPTION = "description_"
-"""What the name of a field for a description begins with; the id of the media follows."""
+"""Prefix of the name of a description field; the id of the media follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class EditForm:
-    """The form as it is shown: the post as it stands, or what was typed. `descriptions`: of its media, by id."""
+    """The form's content: the stored post, or the submitted values. `descriptions`: of its media, by id."""
 
     text: str
     spoiler_text: str
@@ -46,20 +46,20 @@ class EditForm:
 
     @property
     def languages(self) -> tuple[tuple[str, str], ...]:
-        """Code and name of each choice; the chosen one is always among them."""
+        """The code and name of each choice, always including the chosen one."""
         return offered_languages(self.language)
 
 
 @dataclass(frozen=True, slots=True)
 class OwnPost:
-    """One's own post as it was written, and who one is."""
+    """The reader's own post as written, and the reader."""
 
     post: Post
     reader: Reader
 
 
 def read_own(connection: Connection, by: Reading, *, post_id: int) -> OwnPost:
-    """Raises NotFound for anybody else's post, and for boosts."""
+    """Read the reader's own post. Raise NotFound for another author's post, and for a boost."""
     post = post_rules.post(connection, reader_id=by.reader_id, post_id=post_id, now_ms=by.now_ms)
     reader = read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms)
     if reader is None or post.author_id != by.reader_id or post.boost_of_id is not None:
@@ -68,7 +68,7 @@ def read_own(connection: Connection, by: Reading, *, post_id: int) -> OwnPost:
 
 
 async def edit(request: Request) -> Response:
-    """GET /posts/ID/edit: the form with the post in it."""
+    """GET /posts/ID/edit: show the form with the post."""
     seen = await request.site.database.read(read_own, reading(request), post_id=request.id())
     post = seen.post
     descriptions = {one.id: one.description for one in post.media}
@@ -87,16 +87,17 @@ def save_own(
     domain: str,
     now_ms: int,
 ) -> str:
-    """Edits; media and poll stay, the media with new `descriptions` by id. Gives where the post is.
+    """Edit the post; keep its poll and media, the media with new `descriptions` by id. Return the post's
+    path.
 
-    Descriptions of media that the post no longer has are left out: an app may have taken them away meanwhile.
+    Ignore descriptions of media that the post no longer has: an app may have removed them meanwhile.
     """
     old = post_rules.post(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
     rules.edit_post(
         connection,
         author_id=account_id,
         post_id=post_id,
-        # A picture may stand without words: the rule has to know that there is one.
+        # The rule needs the media: a post without text is allowed only if it has an image.
         draft=dataclasses.replace(draft, media_ids=tuple(one.id for one in old.media)),
         media_words=[MediaWords(one.id, descriptions[one.id]) for one in old.media if one.id in descriptions],
         max_characters=max_characters,
@@ -108,7 +109,7 @@ def save_own(
 
 
 async def save(request: Request) -> Response:
-    """POST /posts/ID/edit: changes the post, or gives the form back with everything that was typed."""
+    """POST /posts/ID/edit: change the post, or show the form again with the submitted values."""
     fields = await request.form()
     form = EditForm(
         text=fields.get("text", ""),
@@ -134,7 +135,7 @@ async def save(request: Request) -> Response:
             now_ms=request.now_ms,
         )
     except Refusal as refusal:
-        # Whatever the reason, what somebody wrote is not thrown away; where the post is not theirs, NotFound.
+        # For any refusal, preserve the submitted text. If the reader is not the author, this raises NotFound.
         seen = await request.site.database.read(read_own, reading(request), post_id=request.id())
         problem = refusal.safe_text.removeprefix("Validation failed: ")
         return _page(request, seen, dataclasses.replace(form, problem=problem), status=refusal.status)
@@ -142,7 +143,7 @@ async def save(request: Request) -> Response:
 
 
 def _descriptions(fields: Mapping[str, str]) -> dict[int, str]:
-    """Return what was typed about media, by id."""
+    """Return the submitted descriptions of media, by id."""
     typed = (
         (parse_id(name.removeprefix(_DESCRIPTION)), text)
         for name, text in fields.items()
@@ -169,7 +170,7 @@ def _page(request: Request, seen: OwnPost, form: EditForm, *, status: int = 200)
 
 @dataclass(frozen=True, slots=True)
 class HistoryView:
-    """A post's versions, the original first. `moved_to`: the right address, where another was asked for."""
+    """A post's versions, the original first. `moved_to`: the correct path, if the request had another."""
 
     post: Post
     author: Account
@@ -179,7 +180,7 @@ class HistoryView:
 
 
 def read_history(connection: Connection, by: Reading, *, username: str, post_id: int) -> HistoryView:
-    """Raises NotFound when the post is not for this reader."""
+    """Read the versions. Raise NotFound if the reader may not see the post."""
     post, versions = rules.history(connection, reader_id=by.reader_id, post_id=post_id, now_ms=by.now_ms)
     author = account_rules.account(connection, account_id=post.author_id)
     moved = post.id != post_id or author.username != username
@@ -193,7 +194,7 @@ def read_history(connection: Connection, by: Reading, *, username: str, post_id:
 
 
 async def history(request: Request) -> Response:
-    """GET /@NAME/ID/history: all that a post was, the newest on top."""
+    """GET /@NAME/ID/history: show all versions of a post, the newest on top."""
     site = request.site
     seen = await site.database.read(
         read_history, reading(request), username=request.parameters["name"], post_id=request.id()
@@ -201,7 +202,7 @@ async def history(request: Request) -> Response:
     if seen.moved_to:
         return redirect(seen.moved_to, 302)
     request.keep_hot(f"post:{seen.post.id}", f"account:{seen.author.id}", "instance")
-    # People whom only an older text names are text there, not links.
+    # A name that only an older text mentions stays plain text, without a link.
     versions = [
         (
             version,

@@ -1,4 +1,4 @@
-"""A post inside a page of another site: light, without forms and scripts, as somebody without an account sees it."""
+"""A post embedded in a page of another site: small, without forms and scripts, as a visitor sees it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def read_embedded(
     connection: Connection, by: Reading, *, username: str, post_id: int
 ) -> tuple[Gathered, str]:
-    """The post, and its right address where another was asked for. Raises NotFound unless everybody may see it."""
+    """Read a post that visitors may see, and its correct path if the request had another. Raise NotFound."""
     post = post_rules.post(connection, reader_id=None, post_id=post_id, now_ms=by.now_ms)
     if post.boost_of_id:
         raise NotFound
@@ -32,9 +32,9 @@ def read_embedded(
 
 
 async def embed(request: Request) -> Response:
-    """GET /@NAME/ID/embed: the same for everybody, whoever is signed in."""
+    """GET /@NAME/ID/embed: show the same to all readers, even if signed in."""
     pages, post_id = request.site.pages, request.id()
-    # Nobody reads it: what a frame shows must not depend on who looks at the page around it.
+    # Read as a visitor: a frame's content must not depend on the reader of the page around it.
     by = Reading(None, request.now_ms, pages.fragments, pages.fragments.generation)
     gathered, moved_to = await request.site.database.read(
         read_embedded, by, username=request.parameters["name"], post_id=post_id

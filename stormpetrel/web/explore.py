@@ -1,4 +1,4 @@
-"""The page of what is much used now: hashtags and posts."""
+"""The page of trending hashtags and posts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POSTS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Explored:
-    """Tags with how many people used them today and yesterday, and posts, most points first."""
+    """Hashtags with the count of accounts using them today and yesterday; posts, most points first."""
 
     tags: list[tuple[str, int]]
     posts: Gathered
@@ -30,7 +30,7 @@ class Explored:
 
 
 def read_explore(connection: Connection, by: Reading) -> Explored:
-    """What many use, as this reader sees it."""
+    """Read the trends for this reader."""
     names = rules.tags(connection, limit=TAGS_SHOWN, now_ms=by.now_ms)
     days = rules.history(connection, names=names, now_ms=by.now_ms)
     ids = rules.posts(connection, reader_id=by.reader_id, limit=POSTS_SHOWN, now_ms=by.now_ms)
@@ -42,7 +42,7 @@ def read_explore(connection: Connection, by: Reading) -> Explored:
 
 
 async def explore(request: Request) -> Response:
-    """GET /explore: hashtags and posts that many use now."""
+    """GET /explore: show trending hashtags and posts."""
     seen = await request.site.database.read(read_explore, reading(request))
     request.keep_hot("public", "instance")
     response: Response = request.site.pages.page(

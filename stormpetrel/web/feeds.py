@@ -1,4 +1,4 @@
-"""Atom feeds of accounts and hashtags: public pages like others, answered from memory, for programs that poll."""
+"""Atom feeds of accounts and hashtags. Like other public pages, they are served from memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUBTITLE_CHARACTERS = 160
 
 
 async def of_account(request: Request) -> Response:
-    """GET /@NAME/feed.atom: what somebody says in public."""
+    """GET /@NAME/feed.atom: an account's public posts."""
     username, elsewhere = local_name(request)
     if elsewhere:
         return redirect(f"{profile_path(username)}/feed.atom", 302)
@@ -38,7 +38,7 @@ async def of_tag(request: Request) -> Response:
     """GET /tags/TAG/feed.atom: public posts with a hashtag."""
     written, name = hashtag_asked(request)
     feed = await request.site.database.read(rules.feed_of_tag, name=name, now_ms=request.now_ms)
-    # By its folded name, so that #Birds and #birds are one feed with one id.
+    # Use the folded name, so that #Birds and #birds are one feed with one id.
     heading = atom.Heading(
         title=f"#{written} · {request.site.config.title}", subtitle="", path=tag_path(name), began_at_ms=0
     )
@@ -52,8 +52,8 @@ def _answer(request: Request, feed: rules.Feed, heading: atom.Heading, tag: str)
     body = atom.render(feed, heading, base_url=request.site.base_url)
     response = Response(200, body, content_type=atom.CONTENT_TYPE)
     updated_ms = atom.updated_ms(feed, heading)
-    # Rounded up, and not told before that second has come: two posts of one second would otherwise have the
-    # same date, and who read between them would never hear of the other.
+    # Round up, and omit the header until that second has passed. Otherwise two posts of one second would have
+    # the same date, and a client that polled between them would never get the second post.
     updated_s = -(-updated_ms // 1000)
     if 0 < updated_s * 1000 <= request.now_ms:
         response.headers.append((b"last-modified", formatdate(updated_s, usegmt=True).encode()))

@@ -1,4 +1,4 @@
-"""What a reader's filters leave of a list of posts."""
+"""Apply a reader's filters to a list of posts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from stormpetrel.web.fragments import Item
 async def filtered(
     request: Request, items: list[Item], context: Context, *, asked_for: Collection[int] = ()
 ) -> list[Item]:
-    """The entries without those that are to be hidden; the others say what is to be done with them.
+    """Return the entries without the hidden ones; `treatment` of the others says how to show them.
 
-    One's own posts fall under no filter. `asked_for`: posts that are not hidden, only warned of. Visitors
-    have no filters: for them nothing changes.
+    Filters do not apply to the reader's own posts. `asked_for`: posts that are never hidden, at most warned
+    of. Visitors have no filters, so their entries are unchanged.
     """
     if request.reader_id is None:
         return items

@@ -1,4 +1,4 @@
-"""The reader's filters, made and changed with a form. What they do to pages: web/filtered.py."""
+"""Forms to create and change the reader's filters. web/filtered.py applies them to pages."""
 
 from __future__ import annotations
 
@@ -39,16 +39,17 @@ ENDS = (
     (2_592_000, "In 30 days"),
 )
 _SAID_OF_ACTIONS = {Action.WARN: "Folded away", Action.HIDE: "Hidden", Action.BLUR: "Pictures blurred"}
-"""What a filter's line says is done."""
+"""The words for a filter's action in the list of filters."""
 _PATH = "/settings/filters"
 _FIELDS = ("title", "keyword", "context", "filter_action", "expires_in")
 
 
 @dataclass(frozen=True, slots=True)
 class FilterForm:
-    """The form as it is shown: a filter as it stands, or what was typed. Words are one a line.
+    """The form's content: a stored filter, or the submitted values. `words` and `parts` have one keyword per
+    line.
 
-    `ends` is of ENDS, in seconds, or "" for as it is; `problems` by the rule's names of fields.
+    `ends` is a value of ENDS in seconds, or "" for unchanged; `problems` are keyed by the rule's field names.
     """
 
     title: str = ""
@@ -87,7 +88,7 @@ async def _typed(request: Request) -> FilterForm:
 
 
 def _wanted(form: FilterForm) -> list[tuple[str, bool]]:
-    """The words with whether each is a whole one."""
+    """Return (keyword, is it a whole word) pairs."""
     return [
         (line.strip(), is_whole)
         for lines, is_whole in ((form.parts, False), (form.words, True))
@@ -110,14 +111,14 @@ def _refused(form: FilterForm, refusal: Invalid) -> FilterForm:
 
 @dataclass(frozen=True, slots=True)
 class OwnFilters:
-    """The reader's filters, and who they are."""
+    """The reader's filters, and the reader."""
 
     filters: Sequence[Filter]
     reader: Reader | None
 
 
 def read_own(connection: Connection, *, reader_id: int, now_ms: int) -> OwnFilters:
-    """All of them, oldest first."""
+    """Read all filters, oldest first."""
     return OwnFilters(
         rules.filters(connection, account_id=reader_id),
         read_reader(connection, reader_id=reader_id, now_ms=now_ms),
@@ -125,7 +126,7 @@ def read_own(connection: Connection, *, reader_id: int, now_ms: int) -> OwnFilte
 
 
 def read_one(connection: Connection, *, reader_id: int, filter_id: int, now_ms: int) -> OwnFilters:
-    """One of them. Raises NotFound for anybody else's."""
+    """Read one filter. Raise NotFound for a filter of another account."""
     return OwnFilters(
         [rules.one_filter(connection, account_id=reader_id, filter_id=filter_id)],
         read_reader(connection, reader_id=reader_id, now_ms=now_ms),
@@ -133,7 +134,7 @@ def read_one(connection: Connection, *, reader_id: int, filter_id: int, now_ms: 
 
 
 async def index(request: Request) -> Response:
-    """GET /settings/filters: what one does not want to see, and the form for more."""
+    """GET /settings/filters: list the filters, with the form for a new one."""
     return await _index(request, FilterForm())
 
 
@@ -151,7 +152,7 @@ async def _index(request: Request, form: FilterForm, *, status: int = 200) -> Re
 
 
 def _said(one: Filter, now_ms: int) -> str:
-    """What a filter does and where, in a few words."""
+    """Return a short description of a filter's action and contexts."""
     where = [label for context, label in CONTEXTS if context in one.contexts]
     places = "everywhere" if len(where) == len(CONTEXTS) else ", ".join(where)
     named = f" · {len(one.posts)} posts by name" if one.posts else ""
@@ -171,7 +172,7 @@ def _values(form: FilterForm, now_ms: int) -> dict[str, object]:
 
 
 async def create(request: Request) -> Response:
-    """POST /settings/filters: a filter more, or the form again with what was typed."""
+    """POST /settings/filters: create a filter, or show the form again with the submitted values."""
     form = await _typed(request)
     words = tuple(KeywordChange(keyword=word, whole_word=whole) for word, whole in _wanted(form))
     try:
@@ -187,7 +188,7 @@ async def create(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    """GET /settings/filters/ID: the form with the filter in it."""
+    """GET /settings/filters/ID: show the form with the filter."""
     return await _one(request, None)
 
 
@@ -219,7 +220,7 @@ def save(
     words: list[tuple[str, bool]],
     now_ms: int,
 ) -> None:
-    """Makes the filter what the form says, keywords and all."""
+    """Store the form's values in the filter, including its keywords."""
     found = rules.one_filter(connection, account_id=account_id, filter_id=filter_id)
     rules.change_filter(
         connection,
@@ -231,7 +232,7 @@ def save(
 
 
 async def change(request: Request) -> Response:
-    """POST /settings/filters/ID: changes it, or gives the form back with what was typed."""
+    """POST /settings/filters/ID: change it, or show the form again with the submitted values."""
     form = await _typed(request)
     try:
         await request.site.database.write(
@@ -248,7 +249,7 @@ async def change(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """POST /settings/filters/ID/delete."""
+    """POST /settings/filters/ID/delete: delete it."""
     await request.site.database.write(
         rules.delete_filter, account_id=request.account_id, filter_id=request.id()
     )

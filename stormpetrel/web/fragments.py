@@ -1,7 +1,8 @@
-"""The part of a post's HTML that is the same for every reader: rendered once, kept, dropped when it changes.
+"""Cache of the part of a post's HTML that is the same for all readers: rendered once, dropped when it
+changes.
 
-A page is read in one go (`gather`, in a connection), then put together from kept and new fragments
-(`render.Pages.items`). Who may see what was decided by the rule that gave the ids.
+A page's data is read in one go (`gather`, with a connection), then assembled from cached and new fragments
+(`render.Pages.items`). The rule that returned the ids has checked the permissions.
 """
 
 from __future__ import annotations
@@ -28,17 +29,18 @@ if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
 
 MAX_FRAGMENTS = 8_192
-"""About 4 KB each: 32 MB when full. Beyond, the oldest go."""
+"""About 4 KB each: 32 MB when full. Then the oldest are removed."""
 _REMEMBERED_DROPS = 4_096
 
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """One post. `html`: who, when, what; `foot`: counts for visitors. For a boost `html` is the line above.
+    """One post. `html`: author, time, text (for a boost, the line above); `foot`: counters for visitors.
 
-    `picture`: what a preview elsewhere may show of it. `account_ids`: whose profile it shows; it goes when one
-    of them changes. `poll`: as it stands, for nobody in particular. `warned`: what it says is
-    behind a content warning. `searched`: what readers' filters look into; `has_media`: what they may blur.
+    `picture`: the image that a link preview may show. `account_ids`: the accounts shown; the fragment is
+    dropped when one of them changes. `poll`: its state without a reader's votes. `warned`: the text is behind
+    a content warning. `searched`: the text that readers' filters search; `has_media`: True if there is media
+    to blur.
     """
 
     id: int
@@ -65,17 +67,17 @@ class Fragment:
 
     @property
     def boostable(self) -> bool:
-        """Whether others may repeat it to their followers."""
+        """True if others may boost it."""
         return self.visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
 
     @property
     def pinnable(self) -> bool:
-        """Whether its author may pin it to their profile."""
+        """True if its author may pin it to their profile."""
         return self.visibility is not Visibility.DIRECT
 
 
 class Fragments:
-    """Fragments by post id, for the loop's thread; other threads may look one up."""
+    """Fragments by post id. Only the loop's thread changes them; other threads may look one up."""
 
     def __init__(self, *, max_fragments: int = MAX_FRAGMENTS) -> None:
         self._max = max_fragments
@@ -89,11 +91,11 @@ class Fragments:
         return len(self._kept)
 
     def get(self, post_id: int) -> Fragment | None:
-        """The fragment of a post, or None where it has to be rendered."""
+        """Return the fragment of a post, or None if it must be rendered."""
         return self._kept.get(post_id)
 
     def put(self, fragment: Fragment, *, generation: int) -> None:
-        """Keeps what was made from data read since `generation`, unless it has changed in the meantime."""
+        """Cache a fragment made from data read since `generation`, unless that has changed meanwhile."""
         if generation < self._forgotten_generation:
             return
         if any(self._drops.get(some_id, 0) > generation for some_id in (fragment.id, *fragment.account_ids)):
@@ -106,7 +108,7 @@ class Fragments:
             self._by_account.setdefault(account_id, set()).add(fragment.id)
 
     def apply(self, event: Event) -> None:
-        """Drops what the event changed."""
+        """Drop the fragments that the event makes outdated."""
         match event:
             case PostChanged(post_id=post_id):
                 self._drop((post_id,))
@@ -114,14 +116,15 @@ class Fragments:
                 boosts = [boost_id for boost_id, _ in event.boosts]
                 self._drop((event.post_id, event.in_reply_to_id, event.boost_of_id, *boosts))
             case PostCreated():
-                # The counts of what it answers or repeats.
+                # The counters of the post replied to or boosted changed.
                 self._drop((event.in_reply_to_id, event.boost_of_id))
             case AccountChanged(account_id=account_id, hidden=False):
                 self._drop((account_id,))
                 for post_id in tuple(self._by_account.get(account_id, ())):
                     self._remove(post_id)
             case AllChanged() | AccountChanged():
-                # An account that is hidden, or shown again, changes the counts of whatever it touched.
+                # Hiding an account, or showing it again, changes the counters of everything it interacted
+                # with.
                 self.generation += 1
                 self._forgotten_generation = self.generation
                 self._kept.clear()
@@ -137,7 +140,7 @@ class Fragments:
                 continue
             self._drops.pop(dropped, None)
             if len(self._drops) >= _REMEMBERED_DROPS:
-                # What is forgotten here can no longer be checked: what was read before it is not kept.
+                # Drops older than this are no longer known, so data read before it must not be cached.
                 _, self._forgotten_generation = self._drops.popitem(last=False)
             self._drops[dropped] = self.generation
             self._remove(dropped)
@@ -155,7 +158,7 @@ class Fragments:
 
 @dataclass(slots=True)
 class Gathered:
-    """Everything a list of posts needs, read in one go. `found` has listed posts and boosted originals."""
+    """The data of a list of posts, read in one go. `found`: the listed posts and the boosted originals."""
 
     generation: int
     ids: tuple[int, ...]
@@ -168,9 +171,9 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One entry of a list of posts. `id` is the listed id (a boost's own), `fragment` what was said.
+    """One entry of a list of posts. `id` is the listed id (a boost's own); `fragment` is the post shown.
 
-    `treatment`: what the reader's filters want done with it.
+    `treatment`: how the reader's filters treat it.
     """
 
     id: int
@@ -189,9 +192,10 @@ NOTHING = Gathered(0, (), {}, {}, {})
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading for one page: for whom, when, and what is already rendered.
+    """The context of reading one page: the reader, the time, and the cached fragments.
 
-    `generation`: that of `fragments` before the read began; what it then renders may be older than it looks.
+    `generation`: that of `fragments` before the read began; a fragment rendered from this read is cached only
+    if its post and accounts have not changed since then.
     """
 
     reader_id: int | None
@@ -201,20 +205,20 @@ class Reading:
 
 
 def picture_of(post: Post) -> Media | None:
-    """The first picture of a post, for a preview; None where its reader should be asked first."""
+    """Return a post's first image for a preview; None if it is sensitive or has a content warning."""
     if post.sensitive or post.spoiler_text:
         return None
     return next((media for media in post.media if media.decoded.kind is MediaKind.IMAGE), None)
 
 
 def reading(request: Request) -> Reading:
-    """The reading that a request begins. Call it in the loop, before the database is asked."""
+    """Return the context of a request's reading. Call it on the event loop, before the database read."""
     fragments: Fragments = request.site.pages.fragments
     return Reading(request.reader_id, request.now_ms, fragments, fragments.generation)
 
 
 def gather(connection: Connection, by: Reading, *, post_ids: Sequence[int]) -> Gathered:
-    """Reads what `post_ids` (from a rule) need."""
+    """Read the data that `post_ids` (from a rule) need."""
     found: dict[int, Fragment | Post] = {}
     _find(connection, post_ids, found, by.fragments)
     originals = [item.boost_of_id for item in found.values() if item.boost_of_id]
@@ -261,10 +265,11 @@ def _find(
 def items(
     gathered: Gathered, render: Callable[[Post, Gathered], Fragment | None], *, once: bool = False
 ) -> list[Item]:
-    """The entries in order. `render` makes a missing fragment; None for one that cannot be shown.
+    """Return the entries in order. `render` makes a missing fragment, or returns None if the post cannot be
+    shown.
 
-    A boost whose original is gone, or a post whose author is hidden, is left out. `once`: what stands higher
-    up already is not shown again, though others boosted it or it was boosted there.
+    Omit a boost whose original no longer exists, and a post whose author is hidden. `once`: show each post
+    only the first time, though it may be listed again as a boost or as the original.
     """
     shown: list[Item] = []
     seen: set[int] = set()

@@ -1,4 +1,4 @@
-"""The people whom the reader mutes or blocks, or whose boosts they hide, each with a button to undo it."""
+"""Accounts that the reader mutes or blocks, or whose boosts they hide, each with a button to undo it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HiddenList:
-    """One of the lists: its address and words. `undo`: the last part of the address that its button posts to."""
+    """One of the lists: its path and texts. `undo`: the last part of the path to which the button posts."""
 
     path: str
     tab: str
@@ -64,7 +64,7 @@ LISTS = (MUTED, BLOCKED, HIDDEN_BOOSTS)
 
 @dataclass(frozen=True, slots=True)
 class HiddenPeopleView:
-    """One page of a list: (person, when it ends in ms, 0 for never), newest first; `ids` are for paging."""
+    """One page of a list: (account, end in ms or 0 for never) pairs, newest first; `ids` are for paging."""
 
     people: tuple[tuple[Account, int], ...]
     ids: tuple[int, ...]
@@ -74,7 +74,7 @@ class HiddenPeopleView:
 def read_hidden_people(
     connection: Connection, by: Reading, *, shown: HiddenList, page: Page
 ) -> HiddenPeopleView:
-    """Read the reader's own list."""
+    """Read one page of the reader's own list."""
     assert by.reader_id is not None
     if shown is MUTED:
         pairs = rules.muted(connection, account_id=by.reader_id, page=page, now_ms=by.now_ms)
@@ -97,17 +97,18 @@ def read_hidden_people(
 
 
 async def muted(request: Request) -> Response:
-    """GET /settings/muted."""
+    """GET /settings/muted: list the muted accounts."""
     return await _page(request, MUTED)
 
 
 async def blocked(request: Request) -> Response:
-    """GET /settings/blocked: also people who block the reader, whose profiles are not there for them."""
+    """GET /settings/blocked: list the blocked accounts, also those whose profile the reader cannot open
+    because they block the reader."""
     return await _page(request, BLOCKED)
 
 
 async def hidden_boosts(request: Request) -> Response:
-    """GET /settings/hidden_boosts."""
+    """GET /settings/hidden_boosts: list the accounts whose boosts are hidden."""
     return await _page(request, HIDDEN_BOOSTS)
 
 

@@ -1,4 +1,4 @@
-"""Addresses of our own pages, and which addresses a form may send a browser on to."""
+"""Paths of our own pages, and the check of paths to which a form may redirect."""
 
 from __future__ import annotations
 
@@ -11,58 +11,59 @@ if TYPE_CHECKING:
 
 _MISREAD = re.compile(r"[\x00-\x1f\x7f\\]")
 _LONGEST_NEXT = 8_000
-"""Characters: what an app asks for on its way through sign-in, with a long `state`, and half of a request head."""
+"""Characters: enough for an app's authorization request with a long `state`, which passes through sign-in;
+half of a request head."""
 
 
 def profile_path(username: str) -> str:
-    """The page of an account."""
+    """Return the path of an account's page."""
     return f"/@{username}"
 
 
 def post_path(username: str, post_id: int) -> str:
-    """The page of a post."""
+    """Return the path of a post's page."""
     return f"/@{username}/{post_id}"
 
 
 def history_path(username: str, post_id: int) -> str:
-    """The page of what a post was before it was edited."""
+    """Return the path of the page with a post's versions."""
     return f"{post_path(username, post_id)}/history"
 
 
 def tag_path(name: str) -> str:
-    """The timeline of a hashtag; any name becomes a valid address."""
+    """Return the path of a hashtag's timeline; any name becomes a valid path."""
     return f"/tags/{quote(name, safe='')}"
 
 
 def encoded(path: str) -> str:
-    """A path of a request, as an address can hold it."""
+    """Return a request's path, percent-encoded for use in a URL."""
     return quote(path, safe="/@:~!$&'()*+,;=")
 
 
 def sign_in_path(here: str) -> str:
-    """The sign-in page that leads back to `here`; to the front from where one signs in or up."""
+    """Return the path of the sign-in page that leads back to `here`; from /auth/ pages, to the front page."""
     return f"/auth/sign_in{next_query('/' if here.startswith('/auth/') else here)}"
 
 
 def next_query(after: str) -> str:
-    """Return what an address ends with whose page leads on to `after`: nothing for the front."""
+    """Return the query of a page that leads on to `after`; empty for the front page."""
     return "" if after == "/" else f"?{urlencode({'next': after})}"
 
 
 def leads_to_consent(path: str) -> bool:
-    """Whether the page asks somebody to let an app use their account (web/consent.py)."""
+    """Return True if the page asks a user to let an app use their account (web/consent.py)."""
     return path.startswith(("/oauth/authorize?", "/oauth/authorize/?"))
 
 
 def asked_next(request: Request) -> str:
-    """Return where the address of this page says that the person goes next: a page of this site."""
+    """Return the `next` parameter of this page's URL if it is a page of this site, else "/"."""
     return same_site(dict(request.query_pairs).get("next", "/"))
 
 
 def same_site(path: str, otherwise: str = "/") -> str:
-    """`path` if a browser can only read it as a page of this site, else `otherwise`.
+    """Return `path` if every browser reads it as a page of this site, else `otherwise`.
 
-    "//host" and "/\\host" name another site, and browsers drop tabs and newlines before they look.
+    "//host" and "/\\host" name another site, and browsers remove tabs and newlines before parsing.
     """
     if (
         not path.startswith("/")

@@ -1,4 +1,4 @@
-"""The reader's lists: making them, reading one, who is in it; and following hashtags."""
+"""The reader's lists: create and read them, change their members; and follow hashtags."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MOST_TAGS = tag_rules.MAX_FOLLOWED_TAGS
 
 @dataclass(frozen=True, slots=True)
 class OwnView:
-    """The reader's lists, and the hashtags that they follow."""
+    """The reader's lists and followed hashtags."""
 
     lists: Sequence[AccountList]
     tags: tuple[str, ...]
@@ -43,7 +43,7 @@ class OwnView:
 
 
 def read_own(connection: Connection, *, reader_id: int, now_ms: int) -> OwnView:
-    """What the page of lists shows."""
+    """Read the data of the page of lists."""
     tags = tag_rules.followed_tags(connection, account_id=reader_id, page=Page(limit=MOST_TAGS))
     return OwnView(
         rules.lists(connection, account_id=reader_id),
@@ -53,7 +53,7 @@ def read_own(connection: Connection, *, reader_id: int, now_ms: int) -> OwnView:
 
 
 async def index(request: Request) -> Response:
-    """GET /lists: one's lists and the hashtags that one follows."""
+    """GET /lists: show the reader's lists and followed hashtags."""
     seen = await request.site.database.read(read_own, reader_id=request.account_id, now_ms=request.now_ms)
     response: Response = request.site.pages.page(
         request,
@@ -67,7 +67,7 @@ async def index(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
-    """POST /lists: a new list."""
+    """POST /lists: create a list."""
     fields = await request.form()
     made = await request.site.database.write(
         rules.create_list,
@@ -82,7 +82,7 @@ async def create(request: Request) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class ListView:
-    """A list with a page of its timeline and everybody in it."""
+    """A list with a page of its timeline and all members."""
 
     one: AccountList
     members: tuple[Account, ...]
@@ -92,7 +92,7 @@ class ListView:
 
 
 def read_list(connection: Connection, by: Reading, *, list_id: int, page: Page) -> ListView:
-    """One of the reader's lists. Raises NotFound for anybody else's."""
+    """Read one of the reader's lists. Raise NotFound for a list of another account."""
     assert by.reader_id is not None
     whose = {"account_id": by.reader_id, "list_id": list_id}
     one = rules.one_list(connection, **whose)
@@ -108,7 +108,7 @@ def read_list(connection: Connection, by: Reading, *, list_id: int, page: Page) 
 
 
 async def show(request: Request) -> Response:
-    """GET /lists/ID: what its members say, who they are, and its settings."""
+    """GET /lists/ID: show its members' posts, its members, and its settings."""
     page = page_of(request)
     seen = await request.site.database.read(read_list, reading(request), list_id=request.id(), page=page)
     response: Response = request.site.pages.page(
@@ -125,7 +125,7 @@ async def show(request: Request) -> Response:
 
 
 async def change(request: Request) -> Response:
-    """POST /lists/ID: another title or other settings."""
+    """POST /lists/ID: change its title or settings."""
     fields = await request.form()
     await request.site.database.write(
         rules.change_list,
@@ -139,7 +139,7 @@ async def change(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """POST /lists/ID/delete."""
+    """POST /lists/ID/delete: delete it."""
     await request.site.database.write(rules.delete_list, account_id=request.account_id, list_id=request.id())
     return redirect("/lists")
 
@@ -150,7 +150,7 @@ def _add_named(connection: Connection, *, account_id: int, list_id: int, usernam
 
 
 async def add(request: Request) -> Response:
-    """POST /lists/ID/add: puts somebody whom one follows into the list, by name."""
+    """POST /lists/ID/add: add a followed account to the list, by name."""
     username = (await request.form()).get("username", "").strip().removeprefix("@").partition("@")[0]
     await request.site.database.write(
         _add_named, account_id=request.account_id, list_id=request.id(), username=username
@@ -159,7 +159,7 @@ async def add(request: Request) -> Response:
 
 
 async def remove(request: Request) -> Response:
-    """POST /lists/ID/remove: takes somebody out."""
+    """POST /lists/ID/remove: remove an account from it."""
     member = (await request.form()).get("account_id", "")
     await request.site.database.write(
         rules.remove_members,
@@ -171,7 +171,7 @@ async def remove(request: Request) -> Response:
 
 
 async def follow_tag(request: Request) -> Response:
-    """POST /followed_tags: follows a hashtag."""
+    """POST /followed_tags: follow a hashtag."""
     await request.site.database.write(
         tag_rules.follow_tag,
         account_id=request.account_id,
@@ -182,7 +182,7 @@ async def follow_tag(request: Request) -> Response:
 
 
 async def unfollow_tag(request: Request) -> Response:
-    """POST /followed_tags/end: follows a hashtag no longer."""
+    """POST /followed_tags/end: unfollow a hashtag."""
     await request.site.database.write(
         tag_rules.unfollow_tag,
         account_id=request.account_id,

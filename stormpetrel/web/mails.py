@@ -1,7 +1,7 @@
-"""Pages around links in mails: asking for one, and what it leads to. All of it is plain forms.
+"""Request a link by mail, and the pages that the links open, all with plain forms.
 
-A link's GET changes nothing: mail scanners and previews follow every link, and would otherwise confirm addresses
-that nobody has read. The button on the page does it.
+A link's GET changes nothing: mail scanners and previews follow every link, and would otherwise confirm an
+address without anyone reading the mail. The button on the page makes the change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_LOGIN = 254
 
 
 def wait_page(request: Request, *, login: str, after: str, email: str = "", status: int = 200) -> Response:
-    """After signing up, and for who comes back before they have followed the link. `email`: as just typed."""
+    """Return the page for users who have not yet opened the link. `email`: as just submitted, else empty."""
     page: Response = request.site.pages.page(
         request,
         "confirm_wait.html",
@@ -38,7 +38,7 @@ def wait_page(request: Request, *, login: str, after: str, email: str = "", stat
 
 
 def _secret_page(request: Request, template: str, *, status: int = 200, **values: object) -> Response:
-    """A page whose address, or form, holds a link's token."""
+    """Return a page whose URL or form contains a link's token."""
     page: Response = request.site.pages.page(request, template, status=status, **values)
     page.headers.append(REFERRER_WITHOUT_PATH)
     return page
@@ -48,7 +48,7 @@ def _token(request: Request) -> str:
     return dict(request.query_pairs).get("token", "")
 
 
-# Asking
+# Request a mail
 
 
 async def show_new_password(request: Request) -> Response:
@@ -57,7 +57,7 @@ async def show_new_password(request: Request) -> Response:
 
 
 async def ask_new_password(request: Request) -> Response:
-    """The same answer, after the same work, for every login."""
+    """Return the same response, after the same work, for every login."""
     return await _ask(request, Purpose.RESET)
 
 
@@ -85,7 +85,7 @@ async def _ask(request: Request, purpose: Purpose) -> Response:
         asker=rules.Asker(
             network=slot(site.secret, f"network {network}"),
             pair=slot(site.secret, f"mail {login} {network}"),
-            # Not of the login: each that is typed would have mails of its own.
+            # Do not include the login: otherwise each login typed would have its own budget of mails.
             device=None if device is None else slot(site.secret, f"device of {device.account_id}"),
             device_account_id=0 if device is None else device.account_id,
         ),
@@ -99,11 +99,11 @@ async def show_sent(request: Request) -> Response:
     return page
 
 
-# Confirming
+# Confirm an address
 
 
 async def show_confirm(request: Request) -> Response:
-    """The button; using the link up is the POST's."""
+    """Show the button; only its POST uses up the link."""
     token = _token(request)
     link = await request.site.database.read(
         rules.usable_link,
@@ -128,7 +128,7 @@ async def confirm(request: Request) -> Response:
     return redirect(f"/auth/sign_in?done={'waits' if registration == 'approval' else 'confirmed'}")
 
 
-# Signing in by mail
+# Sign in by mail
 
 
 async def show_sign_in_mail(request: Request) -> Response:
@@ -137,7 +137,7 @@ async def show_sign_in_mail(request: Request) -> Response:
 
 
 async def show_sign_in_link(request: Request) -> Response:
-    """The button; using the link up is the POST's."""
+    """Show the button; only its POST uses up the link."""
     token = _token(request)
     link = await request.site.database.read(
         rules.usable_link,
@@ -149,7 +149,7 @@ async def show_sign_in_link(request: Request) -> Response:
 
 
 async def sign_in_by_link(request: Request) -> Response:
-    """Signs the account in that the mail went to: whoever reads its mail could also set a new password."""
+    """Sign in the account that got the mail: a person who reads its mail could also set a new password."""
     user = await request.site.database.write(
         rules.use_sign_in_link,
         token_hash=secret_hash((await request.form()).get("token", "")),
@@ -158,7 +158,7 @@ async def sign_in_by_link(request: Request) -> Response:
     return await enter(request, user=user, after="/")
 
 
-# A new password
+# Set a new password
 
 
 async def show_edit_password(request: Request) -> Response:
@@ -190,7 +190,7 @@ def _edit_page(request: Request, *, token: str, problem: str = "", status: int =
 async def edit_password(request: Request) -> Response:
     form = await request.form()
     token, password = form.get("token", ""), form.get("user[password]", "")
-    # Before anything is hashed, which costs 20 ms: for a link that does not work nothing is done.
+    # Check the link before hashing, which costs 20 ms: an invalid link must cost nothing.
     link = await _usable_reset(request, token)
     user = await request.site.database.read(account_rules.user, account_id=link.account_id)
     problem = await request.site.passwords.problem(
@@ -207,6 +207,6 @@ async def edit_password(request: Request) -> Response:
         now_ms=request.now_ms,
     )
     response = redirect("/auth/sign_in?done=password")
-    # Whoever reads the mail is the owner: signing in with the new password next is not a stranger's guess.
+    # A person who reads the mail is the owner: their next sign-in must not count as a stranger's guess.
     know_device(request, response, account_id=account_id)
     return response

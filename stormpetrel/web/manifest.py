@@ -1,4 +1,4 @@
-"""The web app manifest: the place on a phone's home screen."""
+"""The web app manifest, for an icon on a phone's home screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What moderators see: the queue of reports, one report, one account, the audit log; and their acts."""
+"""Moderators' pages: the queue of reports, one report, one account, the audit log; and their actions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LINES_A_PAGE = 40
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """Open reports, oldest first, and the names in them."""
+    """Open reports, oldest first, and the names of the accounts in them."""
 
     reports: tuple[Report, ...]
     names: dict[int, str]
@@ -38,7 +38,7 @@ class QueueView:
 
 @dataclass(frozen=True, slots=True)
 class CaseView:
-    """An account that moderators look at. `report` is None where they look at the account alone."""
+    """An account that a moderator reviews. `report` is None if the page is about the account alone."""
 
     account: Account | None
     account_id: int
@@ -64,13 +64,13 @@ class LogView:
 
 
 class QueueQuery(msgspec.Struct):
-    """`after`: the last report of the page before."""
+    """`after`: the id of the last report on the previous page."""
 
     after: int = 0
 
 
 def read_queue(connection: Connection, *, reader_id: int, after_id: int, now_ms: int) -> QueueView:
-    """One page of open reports. Raises Forbidden for who is no moderator."""
+    """Read one page of open reports. Raise Forbidden if the reader is not a moderator."""
     rules.moderator(connection, account_id=reader_id)
     found = rules.open_reports(connection, after_id=after_id, limit=REPORTS_A_PAGE)
     return QueueView(
@@ -88,7 +88,7 @@ def _names(connection: Connection, reports: list[Report]) -> dict[int, str]:
 def read_case(
     connection: Connection, *, reader_id: int, report_id: int | None, account_id: int, now_ms: int
 ) -> CaseView:
-    """A report, or an account without one. Raises Forbidden for who is no moderator, NotFound."""
+    """Read a report, or an account without one. Raise NotFound, and Forbidden for non-moderators."""
     rules.moderator(connection, account_id=reader_id)
     report = None
     if report_id is not None:
@@ -114,14 +114,14 @@ def read_case(
 
 
 def read_log(connection: Connection, *, reader_id: int, page: Page, now_ms: int) -> LogView:
-    """One page of it. Raises Forbidden for who is no moderator."""
+    """Read one page of the audit log. Raise Forbidden if the reader is not a moderator."""
     rules.moderator(connection, account_id=reader_id)
     found = rules.log(connection, page=page)
     return LogView(tuple(found), read_reader(connection, reader_id=reader_id, now_ms=now_ms))
 
 
 async def queue(request: Request) -> Response:
-    """GET /admin/reports: what is open, oldest first."""
+    """GET /admin/reports: list the open reports, oldest first."""
     after_id = min(max(request.query(QueueQuery).after, 0), (1 << 63) - 1)
     seen = await request.site.database.read(
         read_queue, reader_id=request.account_id, after_id=after_id, now_ms=request.now_ms
@@ -140,12 +140,12 @@ async def queue(request: Request) -> Response:
 
 
 async def show_report(request: Request) -> Response:
-    """GET /admin/reports/ID."""
+    """GET /admin/reports/ID: show a report."""
     return await _case(request, report_id=request.id(), account_id=0)
 
 
 async def show_account(request: Request) -> Response:
-    """GET /admin/people/ID: the same without a report."""
+    """GET /admin/people/ID: show an account in the same way, without a report."""
     return await _case(request, report_id=None, account_id=request.id())
 
 
@@ -169,7 +169,7 @@ async def _case(request: Request, *, report_id: int | None, account_id: int) -> 
 
 
 async def log(request: Request) -> Response:
-    """GET /admin/log: who did what to whom, and why."""
+    """GET /admin/log: list the moderators' actions, with their targets and reasons."""
     page = page_of(request, limit=LINES_A_PAGE)
     seen = await request.site.database.read(
         read_log, reader_id=request.account_id, page=page, now_ms=request.now_ms
@@ -185,7 +185,7 @@ async def log(request: Request) -> Response:
 
 
 def _act(connection: Connection, /, *, reader_id: int, rule: Any, **values: Any) -> None:
-    """Runs the rule as the reader, who must be a moderator: in the transaction that does it."""
+    """Check that the reader is a moderator and run the rule as them, in one transaction."""
     rule(connection, rules.moderator(connection, account_id=reader_id), **values)
 
 
@@ -204,15 +204,15 @@ async def _do(request: Request, rule: Any, subject: str, back: str) -> Response:
 
 
 async def act_on_report(request: Request) -> Response:
-    """POST /admin/reports/ID/VERB."""
+    """POST /admin/reports/ID/VERB: act on a report."""
     return await _do(request, rules.act_on_report, "report_id", f"/admin/reports/{request.id()}")
 
 
 async def act_on_account(request: Request) -> Response:
-    """POST /admin/people/ID/VERB."""
+    """POST /admin/people/ID/VERB: act on an account."""
     return await _do(request, rules.act_on_account, "account_id", f"/admin/people/{request.id()}")
 
 
 async def act_on_post(request: Request) -> Response:
-    """POST /admin/posts/ID/VERB."""
+    """POST /admin/posts/ID/VERB: act on a post."""
     return await _do(request, rules.act_on_post, "post_id", "/admin/log")

@@ -1,4 +1,4 @@
-"""What others did that concerns the reader."""
+"""The reader's notifications."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MARKER = "notifications"
 _WHOLE_POST = (Kind.MENTION, Kind.POST)
-"""Kinds that show the post in full, with its actions; the others only remind of it."""
+"""Kinds shown with the complete post and its actions; the other kinds show only a reminder of it."""
 
 _SAID = {
     Kind.MENTION: ("reply", "mentioned you"),
@@ -60,7 +60,7 @@ _DECIDED = {
 
 @dataclass(frozen=True, slots=True)
 class NotificationsView:
-    """A page of notifications with the people and posts in them. `read_to`: how far was read before."""
+    """A page of notifications with accounts and posts. `read_to`: the id of the last one already read."""
 
     notifications: tuple[Notification, ...]
     people: dict[int, Account]
@@ -72,7 +72,7 @@ class NotificationsView:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One notification as it is shown. `item` is the post it is about, where there still is one."""
+    """One notification as shown. `item` is its post, if that still exists."""
 
     id: int
     kind: Kind
@@ -88,7 +88,7 @@ class Entry:
 
 
 def read_notifications(connection: Connection, by: Reading, *, page: Page) -> NotificationsView:
-    """One page of them, and what is needed to show it."""
+    """Read one page of notifications, with the data to show them."""
     assert by.reader_id is not None
     found = notification_rules.notifications(connection, account_id=by.reader_id, page=page, now_ms=by.now_ms)
     people = account_rules.accounts(
@@ -114,7 +114,7 @@ def read_notifications(connection: Connection, by: Reading, *, page: Page) -> No
 
 
 async def notifications(request: Request) -> Response:
-    """GET /notifications: newest first; what is new is marked, and is read from then on."""
+    """GET /notifications: list them, newest first; mark the new ones, and store that they are read."""
     site, page = request.site, page_of(request)
     seen = await site.database.read(read_notifications, reading(request), page=page)
     newest_id = max((item.id for item in seen.notifications), default=0)
@@ -128,7 +128,7 @@ async def notifications(request: Request) -> Response:
         )
     reader = seen.reader
     if reader is not None and page.max_id == MAX_ID and page.min_id is None:
-        # This page is the reading: the frame counts what comes from now on.
+        # Showing the first page reads them: the layout counts from now on.
         reader = dataclasses.replace(reader, unread=0)
     items = site.pages.items(seen.gathered)
     left = await filtered(request, items, Context.NOTIFICATIONS)
@@ -143,7 +143,7 @@ async def notifications(request: Request) -> Response:
 
 
 def entries(seen: NotificationsView, items: list[Item], *, hidden: Collection[int] = ()) -> list[Entry]:
-    """What is shown; left out are those by people who are hidden, and about posts that are (`hidden`)."""
+    """Return the entries to show; omit those by hidden accounts and those about filtered posts (`hidden`)."""
     by_id = {item.id: item for item in items}
     shown = []
     for notification in seen.notifications:

@@ -1,4 +1,4 @@
-"""Timelines and what surrounds them: home, public, hashtags, about."""
+"""Timelines and related pages: home, public, hashtags, about."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 
 ANNOUNCEMENTS_SHOWN = 3
-"""Above Home; when a member dismisses one, the next appears. The about page has all of them."""
+"""The number above Home; after a member dismisses one, the next appears. The about page has all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineView:
-    """A list of posts and who reads it. `ids`: as the rule gave them, for paging by their own order.
+    """A list of posts and its reader. `ids`: as the rule returned them, for paging in their own order.
 
     `announcements`: on Home, the newest that the reader has not dismissed.
     """
@@ -47,7 +47,7 @@ class TimelineView:
 
 @hot
 def read_home(connection: Connection, by: Reading, *, ids: Sequence[int]) -> TimelineView:
-    """What the home page needs besides the ids that the reader's list gave."""
+    """Read the data of the home page; `ids` come from the reader's home timeline."""
     told = instance_rules.announcements(connection, reader_id=by.reader_id)
     unread = tuple(one for one in told if not one.read)[:ANNOUNCEMENTS_SHOWN]
     return replace(_view(connection, by, ids), announcements=unread)
@@ -55,27 +55,27 @@ def read_home(connection: Connection, by: Reading, *, ids: Sequence[int]) -> Tim
 
 @hot
 def read_public(connection: Connection, by: Reading, *, page: Page) -> TimelineView:
-    """The public timeline as this reader sees it."""
+    """Read the public timeline for this reader."""
     ids = timeline_rules.public(connection, reader_id=by.reader_id, page=page, now_ms=by.now_ms)
     return _view(connection, by, ids)
 
 
 @hot
 def read_tag(connection: Connection, by: Reading, *, name: str, page: Page) -> TimelineView:
-    """The posts with a hashtag as this reader sees them."""
+    """Read the posts with a hashtag for this reader."""
     ids = timeline_rules.tag(connection, reader_id=by.reader_id, page=page, name=name, now_ms=by.now_ms)
     return _view(connection, by, ids)
 
 
 def read_bookmarks(connection: Connection, by: Reading, *, page: Page) -> TimelineView:
-    """What the reader bookmarked. Paged by when they did, so `ids` are not post ids."""
+    """Read the reader's bookmarks. Pages go by the time of bookmarking, so `ids` are not post ids."""
     assert by.reader_id is not None
     pairs = timeline_rules.bookmarks(connection, account_id=by.reader_id, page=page, now_ms=by.now_ms)
     return _view(connection, by, [post_id for _, post_id in pairs], [kept_id for kept_id, _ in pairs])
 
 
 def read_favourites(connection: Connection, by: Reading, *, page: Page) -> TimelineView:
-    """What the reader likes. Paged by when they did, so `ids` are not post ids."""
+    """Read the reader's favourites. Pages go by the time of favouriting, so `ids` are not post ids."""
     assert by.reader_id is not None
     pairs = timeline_rules.favourites(connection, account_id=by.reader_id, page=page, now_ms=by.now_ms)
     return _view(connection, by, [post_id for _, post_id in pairs], [kept_id for kept_id, _ in pairs])
@@ -90,7 +90,7 @@ def _view(
 
 
 async def front(request: Request) -> Response:
-    """GET /: home for members, a welcome and the public timeline for visitors."""
+    """GET /: the home timeline for members, a welcome and the public timeline for visitors."""
     site, page = request.site, page_of(request)
     if request.reader_id is None:
         seen = await site.database.read(read_public, reading(request), page=page)
@@ -106,7 +106,7 @@ async def front(request: Request) -> Response:
 
 
 async def public(request: Request) -> Response:
-    """GET /public: everything that is said here in public, newest first."""
+    """GET /public: all public posts of this instance, newest first."""
     page = page_of(request)
     seen = await request.site.database.read(read_public, reading(request), page=page)
     request.keep_hot("public", "instance")
@@ -124,7 +124,7 @@ async def tag(request: Request) -> Response:
 
 
 def hashtag_asked(request: Request) -> tuple[str, str]:
-    """The hashtag in the path as written, and its key. Raises NotFound where no post can have it."""
+    """Return the hashtag in the path as written, and its key. Raise NotFound if it is not a valid hashtag."""
     written = request.parameters["name"]
     name = tag_key(written)
     if len(written) > MAX_TAG_CHARACTERS or [key for key, _ in tags_in(f"#{written}")] != [name]:
@@ -133,14 +133,14 @@ def hashtag_asked(request: Request) -> tuple[str, str]:
 
 
 async def bookmarks(request: Request) -> Response:
-    """GET /bookmarks: what the reader keeps for later; nobody else sees it."""
+    """GET /bookmarks: the reader's bookmarks, private to them."""
     page = page_of(request)
     seen = await request.site.database.read(read_bookmarks, reading(request), page=page)
     return await _timeline(request, "bookmarks.html", seen, page, Context.HOME, may_hide=False)
 
 
 async def favourites(request: Request) -> Response:
-    """GET /favourites: what the reader liked."""
+    """GET /favourites: the posts that the reader favourited."""
     page = page_of(request)
     seen = await request.site.database.read(read_favourites, reading(request), page=page)
     return await _timeline(request, "favourites.html", seen, page, Context.HOME, may_hide=False)
@@ -158,7 +158,7 @@ async def _timeline(
     **values: object,
 ) -> Response:
     items = request.site.pages.items(seen.gathered, once=once)
-    # What one keeps is not lost sight of.
+    # Filters must not hide the posts that the reader saved.
     asked_for = () if may_hide else [item.fragment.id for item in items]
     response: Response = request.site.pages.page(
         request,
@@ -173,7 +173,7 @@ async def _timeline(
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the place says of itself, and who reads."""
+    """The instance's rules, texts and announcements, and the reader."""
 
     reader: Reader | None
     rules: tuple[InstanceRule, ...]
@@ -182,7 +182,7 @@ class About:
 
 
 def read_about(connection: Connection, by: Reading) -> About:
-    """What the about page tells."""
+    """Read the data of the about page."""
     return About(
         read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms),
         tuple(instance_rules.rules(connection)),
@@ -192,7 +192,7 @@ def read_about(connection: Connection, by: Reading) -> About:
 
 
 async def about(request: Request) -> Response:
-    """GET /about: what this place is, who runs it, how to get in."""
+    """GET /about: describe the instance, its rules and its contact."""
     seen = await request.site.database.read(read_about, reading(request))
     request.keep_hot("instance", "public")
     response: Response = request.site.pages.page(

@@ -1,4 +1,4 @@
-"""Paging of pages: `?max_id=` and `?min_id=` in, "Older" and "Newer" out."""
+"""Paging of web pages: parse `?max_id=` and `?min_id=`, make the links "Older" and "Newer"."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from stormpetrel.web.links import encoded
 POSTS_A_PAGE = 20
 PEOPLE_A_PAGE = 40
 PARAMETERS = ("max_id", "min_id")
-"""What the hot-page cache tells apart (Route.hot)."""
+"""The parameters by which cached hot pages differ (Route.hot)."""
 
 _Id = Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)]
 
 
 class PageQuery(msgspec.Struct):
-    """The part of a list that an address names."""
+    """The part of a list that the URL names."""
 
     max_id: _Id | None = None
     min_id: _Id | None = None
@@ -30,7 +30,7 @@ class PageQuery(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Pager:
-    """Where the list goes on, as addresses; None where it ends. `first`: this is the newest page."""
+    """URLs of the adjacent pages; None at an end of the list. `first`: this is the newest page."""
 
     older: str | None
     newer: str | None
@@ -38,21 +38,21 @@ class Pager:
 
 
 def page_of(request: Request, limit: int = POSTS_A_PAGE) -> Page:
-    """The page that the address names. Raises Invalid for what cannot be an id."""
+    """Return the page that the URL names. Raise Invalid for a value that cannot be an id."""
     query = request.query(PageQuery)
     return Page(limit=limit, max_id=MAX_ID if query.max_id is None else query.max_id, min_id=query.min_id)
 
 
 def pager(request: Request, page: Page, ids: Sequence[int]) -> Pager:
-    """The links around `ids`, newest first, which `page` gave.
+    """Return the links around `ids`, newest first, which `page` returned.
 
-    Other parameters are dropped: a cached page must not carry what its first visitor's address had.
+    Other parameters are dropped: a cached page must not contain its first visitor's query.
     """
     first = page.max_id == MAX_ID and page.min_id is None
     path = encoded(request.path)
     full = len(ids) >= page.limit
     if not ids:
-        # Past an end of the list: the only way on is its beginning.
+        # Past the end of the list: link only to its beginning.
         return Pager(older=None, newer=None if first else path, first=first)
     older = f"{path}?max_id={ids[-1]}" if full or page.upward else None
     at_the_top = first or (page.upward and not full)

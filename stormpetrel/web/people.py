@@ -1,4 +1,4 @@
-"""Profiles, whom somebody follows, and what a reader can do about a person."""
+"""Profiles, followers and followed accounts, and a reader's actions on an account."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ProfileView:
-    """A profile with its posts. `relationship` is None for visitors and on one's own profile.
+    """A profile with its posts. `relationship` is None for visitors and on the reader's own profile.
 
-    `pinned_ids` are the first of what was gathered; `ids` are for paging, pinned or not.
+    `pinned_ids` are the first of the gathered posts; `ids` are for paging, pinned or not.
     """
 
     account: Account
@@ -56,7 +56,7 @@ def _relationship(connection: Connection, by: Reading, account_id: int) -> Relat
 def read_profile(
     connection: Connection, by: Reading, *, username: str, replies: bool, page: Page
 ) -> ProfileView:
-    """A profile as this reader sees it; with `replies`, what was said to others too. Raises NotFound."""
+    """Read a profile for this reader; with `replies`, include replies to others. Raise NotFound."""
     account = account_rules.account_named(connection, username=username)
     ids = timeline_rules.of_account(
         connection,
@@ -76,7 +76,7 @@ def read_profile(
             pinned=True,
             now_ms=by.now_ms,
         )
-    # Each post once: a pinned one not also at its place in time.
+    # Show each post once: a pinned post is not repeated among the others.
     gathered = gather(connection, by, post_ids=[*pinned, *(one for one in ids if one not in pinned)])
     return ProfileView(
         account,
@@ -89,12 +89,12 @@ def read_profile(
 
 
 async def profile(request: Request) -> Response:
-    """GET /@NAME: who it is, and what they say."""
+    """GET /@NAME: show the profile and the account's posts."""
     return await _profile(request, replies=False)
 
 
 async def profile_with_replies(request: Request) -> Response:
-    """GET /@NAME/with_replies: the same with what they say to others."""
+    """GET /@NAME/with_replies: the same with replies to others."""
     return await _profile(request, replies=True)
 
 
@@ -125,7 +125,7 @@ async def _profile(request: Request, *, replies: bool) -> Response:
 
 
 def local_name(request: Request) -> tuple[str, bool]:
-    """The username in the path, and whether it was written with our own domain (@name@domain)."""
+    """Return the path's username, and True if it has our own domain (@name@domain). Raise NotFound."""
     name, _, domain = request.parameters["name"].partition("@")
     if domain and domain.lower() != request.site.domain:
         raise NotFound
@@ -134,7 +134,7 @@ def local_name(request: Request) -> tuple[str, bool]:
 
 @dataclass(frozen=True, slots=True)
 class PeopleView:
-    """A list of people around an account. `ids` are the list's own, for paging."""
+    """A list of accounts related to one account. `ids` are the list's own, for paging."""
 
     account: Account
     people: tuple[Account, ...]
@@ -146,7 +146,7 @@ class PeopleView:
 def read_people(
     connection: Connection, by: Reading, *, username: str, followers: bool, page: Page
 ) -> PeopleView:
-    """Who follows an account, or whom it follows."""
+    """Read the followers of an account, or the accounts that it follows."""
     account = account_rules.account_named(connection, username=username)
     rule = relationship_rules.followers if followers else relationship_rules.following
     pairs = rule(connection, reader_id=by.reader_id, account_id=account.id, page=page)
@@ -161,12 +161,12 @@ def read_people(
 
 
 async def followers(request: Request) -> Response:
-    """GET /@NAME/followers."""
+    """GET /@NAME/followers: list its followers."""
     return await _people(request, followers=True)
 
 
 async def following(request: Request) -> Response:
-    """GET /@NAME/following."""
+    """GET /@NAME/following: list the accounts that it follows."""
     return await _people(request, followers=False)
 
 
@@ -191,7 +191,7 @@ async def _people(request: Request, *, followers: bool) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class AskingView:
-    """People who ask to follow the reader, newest first."""
+    """Accounts that request to follow the reader, newest first."""
 
     people: tuple[Account, ...]
     ids: tuple[int, ...]
@@ -199,7 +199,7 @@ class AskingView:
 
 
 def read_asking(connection: Connection, by: Reading, *, page: Page) -> AskingView:
-    """Who waits for an answer."""
+    """Read the pending follow requests."""
     assert by.reader_id is not None
     pairs = relationship_rules.follow_requests(connection, account_id=by.reader_id, page=page)
     people = account_rules.accounts(connection, account_ids=[asking_id for _, asking_id in pairs])
@@ -211,7 +211,7 @@ def read_asking(connection: Connection, by: Reading, *, page: Page) -> AskingVie
 
 
 async def follow_requests(request: Request) -> Response:
-    """GET /follow_requests: who asks to follow, to be let in or not."""
+    """GET /follow_requests: list the requests, to accept or reject them."""
     page = page_of(request, PEOPLE_A_PAGE)
     seen = await request.site.database.read(read_asking, reading(request), page=page)
     response: Response = request.site.pages.page(
@@ -224,7 +224,7 @@ async def follow_requests(request: Request) -> Response:
     return response
 
 
-# What a reader can do about a person: one URL each.
+# Actions on an account, each with its own URL.
 
 
 async def _act(
@@ -236,59 +236,59 @@ async def _act(
 
 
 async def follow(request: Request) -> Response:
-    """POST /people/ID/follow: or asks to, where the account is locked."""
+    """POST /people/ID/follow: follow it, or request to if the account is locked."""
     return await _act(
         request, relationship_rules.follow, "follower_id", "followed_id", show_boosts=None, notify=None
     )
 
 
 async def unfollow(request: Request) -> Response:
-    """POST /people/ID/unfollow: also takes a request back."""
+    """POST /people/ID/unfollow: unfollow it, or withdraw a request."""
     return await _act(request, relationship_rules.unfollow, "follower_id", "followed_id")
 
 
 async def accept(request: Request) -> Response:
-    """POST /people/ID/accept: lets a person follow who asked to."""
+    """POST /people/ID/accept: accept its follow request."""
     return await _act(request, relationship_rules.accept_follow, "account_id", "follower_id")
 
 
 async def reject(request: Request) -> Response:
-    """POST /people/ID/reject."""
+    """POST /people/ID/reject: reject its follow request."""
     return await _act(request, relationship_rules.reject_follow, "account_id", "follower_id")
 
 
 async def remove_follower(request: Request) -> Response:
-    """POST /people/ID/remove: that person no longer follows the reader."""
+    """POST /people/ID/remove: remove it from the reader's followers."""
     return await _act(request, relationship_rules.remove_follower, "account_id", "follower_id")
 
 
 async def block(request: Request) -> Response:
-    """POST /people/ID/block: neither sees the other any more."""
+    """POST /people/ID/block: block it; neither sees the other any more."""
     return await _act(request, relationship_rules.block, "account_id", "target_id")
 
 
 async def unblock(request: Request) -> Response:
-    """POST /people/ID/unblock."""
+    """POST /people/ID/unblock: unblock it."""
     return await _act(request, relationship_rules.unblock, "account_id", "target_id")
 
 
 async def mute(request: Request) -> Response:
-    """POST /people/ID/mute: the reader no longer sees them, and they are not told."""
+    """POST /people/ID/mute: mute it, including its notifications; it is not notified."""
     return await _act(
         request, relationship_rules.mute, "account_id", "target_id", hide_notifications=True, duration_s=0
     )
 
 
 async def show_boosts(request: Request) -> Response:
-    """POST /people/ID/show_boosts: what that person boosts stands in the reader's home again."""
+    """POST /people/ID/show_boosts: show its boosts in the reader's home timeline again."""
     return await _act(request, relationship_rules.choose_boosts, "follower_id", "followed_id", shown=True)
 
 
 async def hide_boosts(request: Request) -> Response:
-    """POST /people/ID/hide_boosts: the reader sees that person's own posts only."""
+    """POST /people/ID/hide_boosts: show only its own posts in the reader's home timeline."""
     return await _act(request, relationship_rules.choose_boosts, "follower_id", "followed_id", shown=False)
 
 
 async def unmute(request: Request) -> Response:
-    """POST /people/ID/unmute."""
+    """POST /people/ID/unmute: unmute it."""
     return await _act(request, relationship_rules.unmute, "account_id", "target_id")

@@ -1,4 +1,4 @@
-"""A poll as one reader finds it on a page, the fields of the form that asks one, and voting with a form."""
+"""A poll as one reader sees it on a page, the form fields of a new poll, and voting with a form."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ DURATIONS = (
     (259_200, "3 days"),
     (604_800, "7 days"),
 )
-"""Seconds and words of what the form offers; within the limits of model/poll.py."""
+"""The form's choices: seconds and label, within the limits of model/poll.py."""
 USUAL_DURATION_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One option as it is shown. `percent`: of those who voted, None where the reader is not shown it."""
+    """One option as shown. `percent`: of the voters, None while the result is hidden from the reader."""
 
     number: int
     title: str
@@ -38,10 +38,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class PollView:
-    """A poll for one reader: never kept with what all readers share.
+    """A poll for one reader; never cached with the content that all readers share.
 
-    `may_vote`: open, not their own, and they have not voted. `may_sign_in`: a visitor
-    could, with an account. `awaited`: how it stands is told when it ends.
+    `may_vote`: the poll is open, not the reader's own, and they have not voted. `may_sign_in`: a visitor
+    could vote after signing in. `awaited`: the result is shown when the poll ends.
     """
 
     post_id: int
@@ -56,8 +56,8 @@ class PollView:
 
 
 def poll_view(poll: Poll, *, reader_id: int | None, votes: int, now_ms: int) -> PollView:
-    """What a reader sees who voted for `votes` (model/poll.py, bits_of): results after voting, on one's own poll
-    and after the end; none that `hide_totals` hides."""
+    """Return the poll for a reader who voted for `votes` (model/poll.py, bits_of). Results are shown after
+    voting, to the author, and after the end; not while `hide_totals` hides them."""
     over = poll.is_over(now_ms)
     own = reader_id == poll.author_id
     known = over or own or (reader_id is not None and votes != 0)
@@ -69,7 +69,7 @@ def poll_view(poll: Poll, *, reader_id: int | None, votes: int, now_ms: int) -> 
             Answer(
                 number=number,
                 title=option.title,
-                # Of the voters: with several choices the sum is more than 100.
+                # Percent of the voters: with several choices the sum may exceed 100.
                 percent=round(100 * option.votes_count / max(poll.voters_count, 1)) if shown else None,
                 votes_count=option.votes_count if shown else 0,
                 chosen=number in chosen,
@@ -88,7 +88,7 @@ def poll_view(poll: Poll, *, reader_id: int | None, votes: int, now_ms: int) -> 
 
 @dataclass(frozen=True, slots=True)
 class PollFields:
-    """The part of the form for posts that asks a poll, as it was typed."""
+    """The fields of a new poll in the form for posts, as submitted."""
 
     options: tuple[str, ...] = ("",) * MAX_OPTIONS
     duration_s: int = USUAL_DURATION_S
@@ -97,17 +97,17 @@ class PollFields:
 
     @property
     def durations(self) -> tuple[tuple[int, str], ...]:
-        """Seconds and words of each choice."""
+        """The seconds and label of each choice."""
         return DURATIONS
 
     @property
     def asked(self) -> bool:
-        """Whether anything was typed: without, the post gets no poll."""
+        """True if an option was filled in; otherwise the post gets no poll."""
         return any(option.strip() for option in self.options)
 
     @property
     def draft(self) -> PollDraft | None:
-        """The poll that is asked for. What was left empty between two options is not one."""
+        """The requested poll, without empty options."""
         if not self.asked:
             return None
         return PollDraft(
@@ -119,7 +119,7 @@ class PollFields:
 
 
 def poll_fields(fields: Mapping[str, str]) -> PollFields:
-    """What was typed. A duration that the form does not offer becomes the usual one."""
+    """Return the submitted values. A duration that the form does not offer becomes the default."""
     durations = {str(seconds): seconds for seconds, _ in DURATIONS}
     return PollFields(
         options=tuple(fields.get(f"poll_option_{number}", "") for number in range(MAX_OPTIONS)),
@@ -130,7 +130,7 @@ def poll_fields(fields: Mapping[str, str]) -> PollFields:
 
 
 async def vote(request: Request) -> Response:
-    """POST /posts/ID/vote: `choice` of a poll with one choice, `choice_N` of one with several."""
+    """POST /posts/ID/vote: `choice` for a poll with one choice, `choice_N` for one with several."""
     fields = await request.form()
     choices = [number for number in range(MAX_OPTIONS) if f"choice_{number}" in fields]
     if "choice" in fields:

@@ -1,4 +1,4 @@
-"""The people who boosted or favourited a post, for everybody who may see the post."""
+"""The accounts that boosted or favourited a post, for every reader who may see the post."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
 
 RULES = {"boosts": rules.boosted_by, "favourites": rules.favourited_by}
-"""By the last part of the address."""
+"""By the last part of the path."""
 
 
 @dataclass(frozen=True, slots=True)
 class PostPeopleView:
-    """One page of people, newest first; `ids` are for paging. `moved_to`: the right address, where another was
-    asked for."""
+    """One page of accounts, newest first; `ids` are for paging. `moved_to`: the correct path, if the request
+    had another."""
 
     post: Post
     author: Account
@@ -40,7 +40,7 @@ class PostPeopleView:
 def read_post_people(
     connection: Connection, by: Reading, *, username: str, post_id: int, tab: str, page: Page
 ) -> PostPeopleView:
-    """Read one page of people. Raises NotFound when the post is not for this reader."""
+    """Read one page of accounts. Raise NotFound if the reader may not see the post."""
     post = rules.visible_original(connection, reader_id=by.reader_id, post_id=post_id, now_ms=by.now_ms)
     author = account_rules.account(connection, account_id=post.author_id)
     if post.id != post_id or author.username != username:
@@ -56,12 +56,12 @@ def read_post_people(
 
 
 async def boosts(request: Request) -> Response:
-    """GET /@NAME/ID/boosts."""
+    """GET /@NAME/ID/boosts: list the accounts that boosted it."""
     return await _page(request, "boosts")
 
 
 async def favourites(request: Request) -> Response:
-    """GET /@NAME/ID/favourites."""
+    """GET /@NAME/ID/favourites: list the accounts that favourited it."""
     return await _page(request, "favourites")
 
 

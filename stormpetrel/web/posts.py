@@ -1,4 +1,4 @@
-"""A post with its thread, and what a reader can do with a post."""
+"""A post with its thread, and a reader's actions on a post."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 MAX_ANCESTORS = 40
 MAX_DESCENDANTS = 200
-"""On one page; a longer thread goes on at each reply's own page."""
+"""The number on one page; a longer thread continues on each reply's own page."""
 MAX_DEPTH = 4
-"""Deeper replies are not indented further: a phone has no room."""
+"""The maximum indentation of replies: a phone has no room for more."""
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadView:
-    """A post and the posts around it. `moved_to`: the right address, where another was asked for.
+    """A post and the posts around it. `moved_to`: the correct path, if the request had another.
 
-    `unread_id`: the reader's conversation that the post is in, if that is unread; otherwise 0.
+    `unread_id`: the id of the post's conversation if the reader has not read it, else 0.
     """
 
     gathered: Gathered
@@ -46,7 +46,7 @@ class ThreadView:
 
 
 def read_thread(connection: Connection, by: Reading, *, username: str, post_id: int) -> ThreadView:
-    """Raises NotFound when the post is not for this reader."""
+    """Read the thread. Raise NotFound if the reader may not see the post."""
     post = post_rules.visible_original(connection, reader_id=by.reader_id, post_id=post_id, now_ms=by.now_ms)
     author = account_rules.account(connection, account_id=post.author_id)
     if post.id != post_id or author.username != username:
@@ -72,13 +72,13 @@ def _unread_conversation(connection: Connection, reader: Reader | None, post: Po
             connection, account_id=reader.account.id, conversation_id=conversation_id, now_ms=now_ms
         )
     except NotFound:
-        # The post is shown, but the reader has taken the conversation out of their list.
+        # The post is shown, but the reader has removed the conversation from their list.
         return 0
     return conversation_id if found.unread else 0
 
 
 def with_depths(items: list[Item], post_id: int) -> list[Item]:
-    """The entries of a thread: the post itself in focus, replies below it by how far they are from it."""
+    """Return the entries of a thread: the post in focus, replies with their distance from it."""
     depths = {post_id: 0}
     shown: list[Item] = []
     below = False
@@ -96,7 +96,7 @@ def with_depths(items: list[Item], post_id: int) -> list[Item]:
 
 
 async def post(request: Request) -> Response:
-    """GET /@NAME/ID: a post, what it answers above it, its replies below. Reads the conversation it is in."""
+    """GET /@NAME/ID: show a post between its ancestors and replies, and mark its conversation as read."""
     site, post_id = request.site, request.id()
     seen = await site.database.read(
         read_thread, reading(request), username=request.parameters["name"], post_id=post_id
@@ -107,13 +107,13 @@ async def post(request: Request) -> Response:
     focus = next((item for item in items if item.focus), None)
     if focus is None:
         raise NotFound
-    # A reply that comes changes the counts of what it answers, which is told as post:ID.
+    # A new reply changes the counters of its parent, which invalidates post:ID.
     tags = {f"post:{item.fragment.id}" for item in items}
     tags |= {f"account:{account_id}" for item in items for account_id in item.fragment.account_ids}
     request.keep_hot(*sorted(tags), "instance")
     reader = seen.reader
     if reader is not None and seen.unread_id and request.method == "GET":
-        # This page is the reading.
+        # Showing this page marks the conversation as read.
         await site.database.write(
             conversation_rules.mark_read,
             account_id=reader.account.id,
@@ -133,7 +133,7 @@ async def post(request: Request) -> Response:
     return response
 
 
-# What a reader can do with a post: one URL each, so that a form without a script has somewhere to go.
+# Actions on a post. Each has its own URL, so that forms work without a script.
 
 
 async def _act(request: Request, rule: Callable[..., Any], **more: object) -> Response:
@@ -144,47 +144,47 @@ async def _act(request: Request, rule: Callable[..., Any], **more: object) -> Re
 
 
 async def boost(request: Request) -> Response:
-    """POST /posts/ID/boost: repeats it to one's followers."""
+    """POST /posts/ID/boost: share it with the reader's followers."""
     return await _act(request, post_rules.boost, visibility=None)
 
 
 async def unboost(request: Request) -> Response:
-    """POST /posts/ID/unboost."""
+    """POST /posts/ID/unboost: undo the boost."""
     return await _act(request, post_rules.unboost)
 
 
 async def favourite(request: Request) -> Response:
-    """POST /posts/ID/favourite: tells its author that one likes it."""
+    """POST /posts/ID/favourite: favourite it, which notifies its author."""
     return await _act(request, post_rules.favourite)
 
 
 async def unfavourite(request: Request) -> Response:
-    """POST /posts/ID/unfavourite."""
+    """POST /posts/ID/unfavourite: undo the favourite."""
     return await _act(request, post_rules.unfavourite)
 
 
 async def bookmark(request: Request) -> Response:
-    """POST /posts/ID/bookmark: keeps it for later, unseen by others."""
+    """POST /posts/ID/bookmark: save it privately."""
     return await _act(request, post_rules.bookmark)
 
 
 async def unbookmark(request: Request) -> Response:
-    """POST /posts/ID/unbookmark."""
+    """POST /posts/ID/unbookmark: remove the bookmark."""
     return await _act(request, post_rules.unbookmark)
 
 
 async def pin(request: Request) -> Response:
-    """POST /posts/ID/pin: keeps one's own post on top of one's profile."""
+    """POST /posts/ID/pin: pin the reader's own post to the top of their profile."""
     return await _act(request, pin_rules.pin)
 
 
 async def unpin(request: Request) -> Response:
-    """POST /posts/ID/unpin."""
+    """POST /posts/ID/unpin: unpin it."""
     return await _act(request, pin_rules.unpin)
 
 
 def read_own_post(connection: Connection, by: Reading, *, post_id: int) -> ThreadView:
-    """A post of the reader's own. Raises NotFound for anybody else's."""
+    """Read the reader's own post. Raise NotFound for another author's post."""
     found = post_rules.post(connection, reader_id=by.reader_id, post_id=post_id, now_ms=by.now_ms)
     if found.author_id != by.reader_id or found.boost_of_id:
         raise NotFound
@@ -193,7 +193,7 @@ def read_own_post(connection: Connection, by: Reading, *, post_id: int) -> Threa
 
 
 async def ask_delete(request: Request) -> Response:
-    """GET /posts/ID/delete: asks once more, with the post in view."""
+    """GET /posts/ID/delete: ask for confirmation, with the post shown."""
     seen = await request.site.database.read(read_own_post, reading(request), post_id=request.id())
     response: Response = request.site.pages.page(
         request,
@@ -206,7 +206,7 @@ async def ask_delete(request: Request) -> Response:
 
 
 def delete_own(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> str:
-    """Deletes the post; gives where to go from there."""
+    """Delete the post with its media; return the path to redirect to."""
     post_rules.delete_post(
         connection, author_id=account_id, post_id=post_id, delete_media=True, now_ms=now_ms
     )
@@ -214,7 +214,7 @@ def delete_own(connection: Connection, *, account_id: int, post_id: int, now_ms:
 
 
 async def delete(request: Request) -> Response:
-    """POST /posts/ID/delete: gone for everyone."""
+    """POST /posts/ID/delete: delete it for all readers."""
     path = await request.site.database.write(
         delete_own, account_id=request.account_id, post_id=request.id(), now_ms=request.now_ms
     )

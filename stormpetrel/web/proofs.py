@@ -1,4 +1,4 @@
-"""Second factors at the door: whether a form's code or passkey is the account's, and how a page asks for it."""
+"""Verify second factors: check a form's code or passkey, and make the challenge that the page needs."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 ADD = b"petrel.passkey.a"
 USE = b"petrel.passkey.u"
-"""What a challenge is for; the MAC holds for one of them only."""
+"""The purpose of a challenge; its MAC is valid for one purpose only."""
 WRONG_CODE = "That code is not right, or was used before."
-_ALGORITHMS = (-8, -7, -257)  # EdDSA, ES256, RS256: what the library verifies
+_ALGORITHMS = (-8, -7, -257)  # EdDSA, ES256, RS256: the algorithms that the library verifies
 _MAX_CREDENTIAL_CHARACTERS = 8192
 
 
 def host(request: Request) -> str:
-    """The host that passkeys are bound to; "" where there can be none: browsers want a name, not an address."""
+    """Return the host that passkeys are bound to, or "" for an IP address: browsers require a host name."""
     name = urlsplit(request.site.base_url).hostname or ""
     try:
         ipaddress.ip_address(name)
@@ -39,12 +39,12 @@ def host(request: Request) -> str:
 
 
 def challenge(request: Request, *, account_id: int, purpose: bytes) -> str:
-    """A new challenge for this account. It says itself when it was made: nothing is stored."""
+    """Return a new challenge for this account. It contains its time of creation; nothing is stored."""
     return seal(request.site.secret, purpose, secrets.randbits(64), account_id, request.now_ms // 1000)
 
 
 def options_to_use(request: Request, *, account_id: int, factors: Factors) -> str:
-    """What the script passes to navigator.credentials.get, as JSON; "" without a passkey."""
+    """Return the options for navigator.credentials.get as JSON, or "" without a passkey."""
     if not factors.passkeys or not host(request):
         return ""
     return json.dumps(
@@ -59,7 +59,7 @@ def options_to_use(request: Request, *, account_id: int, factors: Factors) -> st
 
 
 def options_to_add(request: Request, *, account_id: int, username: str, factors: Factors) -> str:
-    """What the script passes to navigator.credentials.create, as JSON."""
+    """Return the options for navigator.credentials.create as JSON."""
     return json.dumps(
         {
             "challenge": _encoded(challenge(request, account_id=account_id, purpose=ADD).encode()),
@@ -79,7 +79,7 @@ def options_to_add(request: Request, *, account_id: int, username: str, factors:
 
 
 def signed_challenge(request: Request, credential: str, *, account_id: int, purpose: bytes) -> str | None:
-    """The challenge that a browser's answer says it signed, if it is ours, for this account and purpose, and new."""
+    """Return the signed challenge if it is ours, recent, and for this account and purpose, else None."""
     if len(credential) > _MAX_CREDENTIAL_CHARACTERS:
         return None
     try:
@@ -94,14 +94,14 @@ def signed_challenge(request: Request, credential: str, *, account_id: int, purp
 
 
 def challenge_slot(text: str) -> int:
-    """The row that counts the uses of a challenge."""
+    """Return the row that counts the uses of a challenge."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7])
 
 
 async def proves(request: Request, form: dict[str, str], *, account_id: int) -> bool:
-    """Whether the form brings a code, a recovery code or a passkey of the account; it is used up.
+    """Return True if the form has a valid code, recovery code or passkey of the account, and use it up.
 
-    Counts as a guess at a password does. Raises TooMany.
+    An attempt counts like a guess at the password. Raise TooMany.
     """
     passwords = request.site.passwords
     guess = replace(passwords.guess(request, account_id=account_id, login=""), is_code=True)
@@ -157,7 +157,7 @@ async def _passkey_proves(request: Request, credential: str, *, account_id: int,
 
 
 def _named(credential: str, factors: Factors) -> Passkey | None:
-    """The passkey of the account that the browser's answer names."""
+    """Return the account's passkey that the browser's response names, or None."""
     try:
         named = _decoded(json.loads(credential)["rawId"])
     except (ValueError, KeyError, TypeError, RecursionError):

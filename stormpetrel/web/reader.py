@@ -1,4 +1,4 @@
-"""Who looks at a page, as its frame shows it."""
+"""The signed-in reader, as the layout of a page shows them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
 
 UNREAD_SHOWN = 20
-"""Beyond this the frame says "20+": counting further would cost every page."""
+"""Larger numbers appear as "20+": counting further would slow down every page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A signed-in reader. `unread`: notifications since they last looked; `letters`: unread conversations;
-    `asking`: whether follow requests wait for an answer."""
+    """A signed-in reader. `unread`: new notifications since their last visit; `letters`: unread
+    conversations; `asking`: True if follow requests are pending."""
 
     account: Account
     unread: int
@@ -31,7 +31,7 @@ class Reader:
 
     @property
     def unread_text(self) -> str:
-        """The number on the bell."""
+        """The number at the bell."""
         return _shown(self.unread)
 
     @property
@@ -45,7 +45,7 @@ def _shown(count: int) -> str:
 
 
 def read_reader(connection: Connection, *, reader_id: int | None, now_ms: int) -> Reader | None:
-    """The reader with what waits for them, or None for a visitor."""
+    """Read the reader with their unread counts, or return None for a visitor."""
     if reader_id is None:
         return None
     account = account_rules.account(connection, account_id=reader_id)

@@ -1,4 +1,4 @@
-"""Pages from templates. Escaping is always on; what is HTML already says so by its type (Markup)."""
+"""Pages from templates. Autoescaping is always on; the type Markup marks text that is already HTML."""
 
 from __future__ import annotations
 
@@ -57,8 +57,7 @@ _ERRORS = {
 
 
 class Lazy:
-    """Text that is made when a template asks for it: a form's token sets a cookie, a page without forms
-    must not."""
+    """Text created on use: a form's token sets a cookie, which a page without forms must not do."""
 
     __slots__ = ("_make",)
 
@@ -70,7 +69,7 @@ class Lazy:
 
 
 class Pages:
-    """Makes the pages of one web worker."""
+    """The pages of one web worker."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -87,11 +86,11 @@ class Pages:
         reader: Reader | None = None,
         **values: Any,
     ) -> Response:
-        """The page `template` makes of `values`, in the frame that every page has.
+        """Render `template` with `values`, inside the layout of every page.
 
-        `reader`: who reads, where the handler has read that; otherwise as last seen by this process.
-        Templates also find `csrf` (a form's token), `here` (this address), `path`, `is_admin`
-        and `is_moderator` (admins are).
+        `reader`: the reader, if the handler has read it; else the one that this process saw last for the
+        account. Templates also get `csrf` (a form's token), `here` (this page's URL), `path`, `is_admin` and
+        `is_moderator` (true for admins too).
         """
         access = request.access
         if reader is not None:
@@ -114,7 +113,7 @@ class Pages:
         return html(text, status)
 
     def error(self, request: Request, refusal: Refusal) -> Response:
-        """The page of a refusal: light, from memory, and saying what to do next."""
+        """Render the page of a refusal, without database access, with advice on what to do next."""
         title, advice = _ERRORS.get(refusal.status, _ERRORS[400])
         said = refusal.safe_text if refusal.safe_text != type(refusal).default_text else advice
         fields = refusal.fields if isinstance(refusal, Invalid) else {}
@@ -134,7 +133,7 @@ class Pages:
         )
 
     def apply(self, event: Event) -> None:
-        """Drops what the event changed."""
+        """Drop cached data that the event changed."""
         self.fragments.apply(event)
         match event:
             case (
@@ -149,7 +148,7 @@ class Pages:
                 pass
 
     def items(self, gathered: Gathered, *, once: bool = False) -> list[Item]:
-        """The entries of a list of posts, rendered or kept; with `once` no post twice."""
+        """Return the entries of a list of posts, rendered or from the cache; with `once`, no post twice."""
         return fragments.items(gathered, self._fragment, once=once)
 
     def _fragment(self, post: Post, gathered: Gathered) -> Fragment | None:
@@ -205,7 +204,7 @@ class Pages:
 
 
 def environment(site: Site) -> Environment:
-    """The templates with the filters and the values that all of them may use."""
+    """Create the template environment with the filters and globals of all templates."""
     base_url = site.base_url
     made = Environment(
         loader=load_from_path([TEMPLATES]),
@@ -225,9 +224,9 @@ def environment(site: Site) -> Environment:
             "excerpt": excerpt,
             "leads_to_consent": leads_to_consent,
             "next_query": next_query,
-            # On the way to an app's question nothing else stands around the page.
+            # On the way to an app's consent page, the layout has no navigation.
             "frame": lambda after: "alone.html" if leads_to_consent(after) else "layout.html",
-            # `maxlength` counts UTF-16 units: as many as so many characters may take.
+            # `maxlength` counts UTF-16 units: allow as many as this number of characters can take.
             "most_units": lambda characters: characters * BYTES_PER_CHARACTER,
         },
         globals={
@@ -248,16 +247,16 @@ def environment(site: Site) -> Environment:
 
 
 def _here(request: Request) -> str:
-    """This page's own address, to come back to.
+    """Return this page's own URL, for returning to it.
 
-    Of the query only what the route's cached pages may depend on, where there can be cached pages: they must
-    not carry what their first visitor's address had.
+    Cached pages must not contain their first visitor's query. So if the page may be cached, keep only the
+    parameters that the route's cache distinguishes.
     """
     try:
-        # A link from a mail holds a secret, which no other link may repeat.
+        # The link in a mail holds a secret, which other links must not repeat.
         pairs = [pair for pair in request.query_pairs if pair[0] != "token"]
     except Malformed:
-        # The error page about just that has to be made too.
+        # The query is malformed, but the error page about that must still render.
         pairs = []
     if request.access is None and request.route is not None and request.route.hot is not None:
         pairs = [pair for pair in pairs if pair[0] in request.route.hot]
@@ -266,7 +265,7 @@ def _here(request: Request) -> str:
 
 
 def _amount(count: int) -> str:
-    """A count in at most four characters: 999, 1.2K, 35K, 4.1M."""
+    """Return a count in at most four characters: 999, 1.2K, 35K, 4.1M."""
     for size, letter in ((1_000_000, "M"), (1_000, "K")):
         if count >= size:
             scaled = count / size
@@ -275,10 +274,10 @@ def _amount(count: int) -> str:
 
 
 def _avatar(account: Account, size: str = "") -> Markup:
-    """The account's picture, or its initial on its colour."""
+    """Return the account's avatar, or its initial on its colour."""
     more = f" {size}" if size else ""
     if account.avatar_key:
-        # Pages show the still one: nobody asked for something that moves.
+        # Use the still version: animation should start only on request.
         return Markup(
             f'<img class="avatar{more}" src="/media/{escape(account.avatar_static_key)}" alt="" '
             'width="46" height="46" loading="lazy">'

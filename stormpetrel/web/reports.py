@@ -1,4 +1,4 @@
-"""Reporting a post or a person to the moderators."""
+"""Report a post or an account to the moderators."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CATEGORIES = (
 
 @dataclass(frozen=True, slots=True)
 class ReportView:
-    """Whom to report, with which post (0: none), and the rules to name."""
+    """The account to report, the post (0: none), and the instance's rules to choose from."""
 
     account: Account
     post_id: int
@@ -45,7 +45,7 @@ class ReportView:
 def read_report(
     connection: Connection, by: Reading, *, post_id: int | None, account_id: int | None
 ) -> ReportView:
-    """What the form shows. Raises NotFound for what the reader may not see, and for oneself."""
+    """Read the data of the form. Raise NotFound if the reader may not see the target, or is the target."""
     if post_id is not None:
         post = post_rules.post(connection, reader_id=by.reader_id, post_id=post_id, now_ms=by.now_ms)
         if post.boost_of_id is not None:
@@ -64,12 +64,12 @@ def read_report(
 
 
 async def report_post(request: Request) -> Response:
-    """GET and POST /posts/ID/report."""
+    """GET and POST /posts/ID/report: report a post."""
     return await _report(request, post_id=request.id(), account_id=None)
 
 
 async def report_person(request: Request) -> Response:
-    """GET and POST /people/ID/report."""
+    """GET and POST /people/ID/report: report an account."""
     return await _report(request, post_id=None, account_id=request.id())
 
 
@@ -114,7 +114,7 @@ async def _report(request: Request, *, post_id: int | None, account_id: int | No
 
 @dataclass(frozen=True, slots=True)
 class ReportedView:
-    """The reader's own report. `account`: the reported one, None once it is gone."""
+    """The reader's own report. `account`: the reported one, None if it no longer exists."""
 
     report: Report
     account: Account | None
@@ -123,7 +123,7 @@ class ReportedView:
 
 
 def read_reported(connection: Connection, by: Reading, *, report_id: int) -> ReportedView:
-    """Read what the confirmation shows. Raises NotFound for reports that others made."""
+    """Read the data of the confirmation. Raise NotFound for other reporters' reports."""
     assert by.reader_id is not None
     report = rules.own_report(connection, reporter_id=by.reader_id, report_id=report_id)
     found = account_rules.accounts(connection, account_ids=[report.account_id])
@@ -139,7 +139,7 @@ def read_reported(connection: Connection, by: Reading, *, report_id: int) -> Rep
 
 
 async def reported(request: Request) -> Response:
-    """GET /reports/ID: confirms to the reporter that the moderators have the report."""
+    """GET /reports/ID: confirm to the reporter that the moderators have the report."""
     seen = await request.site.database.read(read_reported, reading(request), report_id=request.id())
     response: Response = request.site.pages.page(
         request,

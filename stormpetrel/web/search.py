@@ -1,4 +1,4 @@
-"""The page that finds: people by name, hashtags, and for members posts by their words."""
+"""The search page: accounts by name, hashtags, and for members posts by their words."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _LONGEST_SEARCH = 200
 
 
 class SearchQuery(msgspec.Struct):
-    """What is looked for."""
+    """The text to search for."""
 
     q: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """People whose name begins so and hashtags that do, best match first."""
+    """The accounts and hashtags whose name begins with the text, best match first, and the posts."""
 
     people: list[Account]
     tags: list[str]
@@ -45,7 +45,7 @@ class Found:
 
 
 def read_found(connection: Connection, by: Reading, *, name: str, tag: str, post_ids: list[int]) -> Found:
-    """Who goes by `name` and which hashtags begin with `tag`, nobody and none for an empty one; the posts."""
+    """Read the accounts for `name`, the hashtags that begin with `tag` (none for ""), and the posts."""
     people = (
         rules.find_people(connection, reader_id=by.reader_id, text=name, limit=PEOPLE_FOUND, now_ms=by.now_ms)
         if name
@@ -57,7 +57,7 @@ def read_found(connection: Connection, by: Reading, *, name: str, tag: str, post
 
 
 def _with_text(links: Pager, text: str) -> Pager:
-    """The links, with what is looked for."""
+    """Return the links with the search text added."""
 
     def with_text(link: str | None) -> str | None:
         return None if link is None else f"{link}{'&' if '?' in link else '?'}q={quote(text, safe='')}"
@@ -66,7 +66,7 @@ def _with_text(links: Pager, text: str) -> Pager:
 
 
 async def search(request: Request) -> Response:
-    """GET /search?q=: people, hashtags, posts, and the way to a hashtag or an address."""
+    """GET /search?q=: show accounts, hashtags and posts, or redirect to the hashtag or account named."""
     text = " ".join(request.query(SearchQuery).q.replace("\0", " ").split())[:_LONGEST_SEARCH]
     site, page = request.site, page_of(request)
     if text.startswith(f"{site.base_url}/@"):
@@ -76,7 +76,7 @@ async def search(request: Request) -> Response:
         if len(named) == 1 and " " not in text:
             return redirect(tag_path(named[0][1]))
     name, _, domain = text.removeprefix("@").partition("@")
-    # Nobody of another place is known here yet, so an address there finds no one.
+    # Accounts of other instances are not known yet, so their addresses match no account.
     wanted = name if domain.lower() in ("", site.domain) else ""
     by = reading(request)
     query = parse(text)
@@ -91,7 +91,7 @@ async def search(request: Request) -> Response:
             page=page,
             now_ms=request.now_ms,
         )
-    # Further back there are only posts.
+    # Only the first page shows accounts and hashtags.
     first = page.max_id == MAX_ID and not page.upward
     found = await site.database.read(
         read_found,

@@ -1,4 +1,4 @@
-"""The second step of signing in: a code or a passkey, after the password (or a link in a mail) was right."""
+"""The second step of signing in: a code or a passkey, after the password or the link in a mail."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PERSON = b"petrel.firststep"
 
 
 async def enter(request: Request, *, user: User, after: str) -> Response:
-    """Signs in who has shown that the account is theirs; asks for the second factor first, if there is one."""
+    """Sign in a user who has passed the first step; redirect to the second if there is a second factor."""
     factors = await request.site.database.read(rules.factors, account_id=user.account_id)
     if not factors.any:
         return await signed_in(request, account_id=user.account_id, after=after)
@@ -34,12 +34,12 @@ async def enter(request: Request, *, user: User, after: str) -> Response:
 
 
 def _password_mark(user: User) -> int:
-    """Changes with the password: a first step made with the old one leads nowhere."""
+    """Return a hash of the password hash: a changed password invalidates the first step."""
     return int.from_bytes(hashlib.sha256(user.password_hash.encode()).digest()[:8])
 
 
 async def _first_step(request: Request) -> User | None:
-    """Whose first step this browser made lately."""
+    """Return the user whose first step this browser passed recently, or None."""
     value = request.cookies.get(FIRST_STEP_COOKIE, "").encode("ascii", "replace")
     fields = unseal(request.site.secret, _PERSON, value)
     if fields is None or request.now_ms // 1000 - fields[1] >= FIRST_STEP_S:
@@ -49,7 +49,7 @@ async def _first_step(request: Request) -> User | None:
 
 
 async def show(request: Request) -> Response:
-    """The form for the code; back to the beginning without a first step."""
+    """Show the form for the code; redirect to the sign-in page if the first step is missing."""
     after = asked_next(request)
     user = await _first_step(request)
     if user is None:
@@ -74,7 +74,7 @@ async def _page(
 
 
 async def answer(request: Request) -> Response:
-    """Takes the code or the passkey, then starts the session."""
+    """Check the code or passkey, then start the session."""
     form = await request.form()
     after = same_site(form.get("next", "/"))
     user = await _first_step(request)

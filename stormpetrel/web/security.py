@@ -1,4 +1,4 @@
-"""Second factors in the settings: adding and removing an authenticator app, passkeys and recovery codes."""
+"""Second factors in the settings: add and remove an authenticator app, passkeys and recovery codes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _DONE = {
 
 
 def read_security(connection: Connection, *, reader_id: int, now_ms: int) -> tuple[Reader | None, Factors]:
-    """The reader and what they have."""
+    """Read the reader and their factors."""
     return (
         read_reader(connection, reader_id=reader_id, now_ms=now_ms),
         rules.factors(connection, account_id=reader_id),
@@ -69,7 +69,7 @@ async def _page(request: Request, *, problem: str = "") -> Response:
 
 
 async def _is_allowed(request: Request, form: dict[str, str]) -> str:
-    """ "" for the right password and, where there is a second factor, that too; otherwise what is wrong."""
+    """Return "" if the password and, if there is one, the second factor are right; else the problem."""
     if not await request.site.passwords.is_own(request, form.get("user[current_password]", "")):
         return "That password is not right."
     factors = await request.site.database.read(rules.factors, account_id=request.account_id)
@@ -88,11 +88,11 @@ async def _codes_page(request: Request, codes: list[str]) -> Response:
     return page
 
 
-# The app
+# Authenticator app
 
 
 async def begin_app(request: Request) -> Response:
-    """Shows a new secret, to who gives the password."""
+    """Show a new secret after checking the password."""
     problem = await _is_allowed(request, await request.form())
     if problem:
         return await _page(request, problem=problem)
@@ -127,7 +127,7 @@ async def _app_page(request: Request, *, token: str = "", problem: str = "") -> 
 
 
 async def confirm_app(request: Request) -> Response:
-    """Stores the app that was offered, once a code shows that it works."""
+    """Store the offered app after a code has shown that it works."""
     form, site = await request.form(), request.site
     token = form.get("token", "")
     accepted: list[str | int] | None = await site.heavy.call(
@@ -167,7 +167,7 @@ async def remove_app(request: Request) -> Response:
 
 
 async def begin_passkey(request: Request) -> Response:
-    """The page whose script makes a passkey, for who gives the password."""
+    """Show the page whose script creates a passkey, after checking the password."""
     if not host(request):
         raise Forbidden(NO_PASSKEYS)
     problem = await _is_allowed(request, await request.form())
@@ -189,7 +189,7 @@ async def begin_passkey(request: Request) -> Response:
 
 
 async def confirm_passkey(request: Request) -> Response:
-    """Stores the passkey. Its challenge was made for who had given the password."""
+    """Store the passkey. Its challenge was issued only after the password was checked."""
     form, site = await request.form(), request.site
     credential = form.get("credential", "")
     signed = signed_challenge(request, credential, account_id=request.account_id, purpose=ADD)
@@ -233,7 +233,7 @@ async def remove_passkey(request: Request) -> Response:
 
 
 async def renew_codes(request: Request) -> Response:
-    """New recovery codes; those from before end."""
+    """Create new recovery codes; the previous ones become invalid."""
     problem = await _is_allowed(request, await request.form())
     if problem:
         return await _page(request, problem=problem)

@@ -1,4 +1,4 @@
-"""A browser is signed in: its session, and the device cookie by which it is known later."""
+"""Start a browser's session, and set the device cookie that identifies the browser later."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stormpetrel.shield.marks import DEVICE_AGE_S, DEVICE_COOKIE, Mark, mint_dev
 
 
 async def signed_in(request: Request, *, account_id: int, after: str) -> Response:
-    """Starts a session under a new id, whatever the browser had before, and leads to `after`."""
+    """Start a session with a new id, replacing the browser's previous one, and redirect to `after`."""
     session_id = await request.site.database.write(
         access_rules.start_session,
         account_id=account_id,
@@ -31,17 +31,17 @@ async def signed_in(request: Request, *, account_id: int, after: str) -> Respons
         response,
         session_id=session_id,
         account_id=account_id,
-        # The shield takes the session for as old as this person's being here with this device.
+        # The shield counts the session as being as old as this account's device cookie.
         since_s=device.issued_at_s if device is not None else request.now_ms // 1000,
     )
     return response
 
 
 def know_device(request: Request, response: Response, *, account_id: int) -> Mark | None:
-    """This account's device cookie from an earlier time; else None, and the browser is given one.
+    """Return this account's existing device cookie; if there is none, set one and return None.
 
-    It stays when its owner signs out, and opens nothing: it puts the next sign-in to this account before
-    strangers', and gives it a budget of its own (rules/guesses.py).
+    The cookie stays after signing out and grants no access. It puts the next sign-in to this account before
+    those of strangers, with a budget of its own (rules/guesses.py).
     """
     device = known_device(request, account_id)
     if device is not None:
@@ -59,7 +59,7 @@ def know_device(request: Request, response: Response, *, account_id: int) -> Mar
 def set_session(
     request: Request, response: Response, *, session_id: int, account_id: int, since_s: int
 ) -> None:
-    """Gives the browser the session's cookie; `since_s`: since when its owner has been here with it."""
+    """Set the session cookie; `since_s`: the time since which its owner has used this browser."""
     cookie = mint(
         request.site.secret,
         session_id=session_id,

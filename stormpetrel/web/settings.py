@@ -1,4 +1,4 @@
-"""The reader's own profile and defaults, to be changed."""
+"""Forms to change the reader's own profile and defaults."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ _CODES = {code for code, _ in LANGUAGES}
 
 
 def read_self(connection: Connection, *, reader_id: int, now_ms: int) -> Reader:
-    """The reader with their profile."""
+    """Read the reader with their profile."""
     reader = read_reader(connection, reader_id=reader_id, now_ms=now_ms)
     assert reader is not None
     return reader
 
 
 async def own_profile(request: Request) -> Response:
-    """GET /profile: one's own page, for links that do not know the name."""
+    """GET /profile: redirect to the reader's own page, for links that do not know the name."""
     reader = await request.site.database.read(read_self, reader_id=request.account_id, now_ms=request.now_ms)
     return redirect(profile_path(reader.account.username), 302)
 
 
 async def edit_profile(request: Request) -> Response:
-    """GET /settings/profile: the form as the profile is."""
+    """GET /settings/profile: show the form with the current profile."""
     reader = await request.site.database.read(read_self, reader_id=request.account_id, now_ms=request.now_ms)
     account = reader.account
     change = ProfileChange(
@@ -64,14 +64,14 @@ async def edit_profile(request: Request) -> Response:
 
 
 async def save_profile(request: Request) -> Response:
-    """POST /settings/profile: saves, or gives the form back with what was typed."""
+    """POST /settings/profile: save, or show the form again with the submitted values."""
     fields = await request.form()
     files = await request.files()
     change = ProfileChange(
         display_name=fields.get("display_name", ""),
         note=fields.get("note", ""),
         fields=_fields(fields),
-        # A box that is not ticked is not sent.
+        # Browsers do not send an unchecked box.
         locked="locked" in fields,
         bot="bot" in fields,
         discoverable="discoverable" in fields,

@@ -1,4 +1,4 @@
-"""Moments as pages show them: every text that names a date and a time comes from `moment`, and names its zone."""
+"""Format times for pages. Each text with date and time has the format of `moment`, with the zone."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
 def iso(at_ms: int) -> str:
-    """Gives a moment in ISO 8601, to the second: 2026-11-29T08:20:11Z."""
+    """Return a time in ISO 8601, to the second: 2026-11-29T08:20:11Z."""
     return _utc(at_ms).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def moment(at_ms: int) -> str:
-    """Gives a moment to read, for places where no element can stand: 29 Nov 2026, 08:20 UTC."""
+    """Return a time as plain text, for places without elements: 29 Nov 2026, 08:20 UTC."""
     return "".join(_day_and_clock(at_ms))
 
 
 def exactly(at_ms: int) -> Markup:
-    """Gives the same as an element, which no script shortens."""
+    """Return the same as an element that no script shortens."""
     return Markup(f'<time datetime="{iso(at_ms)}">{moment(at_ms)}</time>')
 
 
 def when(at_ms: int) -> Markup:
-    """Gives a moment that has passed: a phone shows the day alone, and the script shows "5 min ago" for a week."""
+    """Return a past time: phones show only the day; for a week the script shows "5 min ago" instead."""
     day, clock = _day_and_clock(at_ms)
     return Markup(
         f'<time class="when" datetime="{iso(at_ms)}" title="{day}{clock}">'
@@ -34,7 +34,7 @@ def when(at_ms: int) -> Markup:
 
 
 def month(at_ms: int) -> Markup:
-    """Gives the month of a moment: Nov 2026."""
+    """Return the month of a time: Nov 2026."""
     at = _utc(at_ms)
     return Markup(f'<time datetime="{at:%Y-%m-%d}">{_MONTHS[at.month - 1]} {at.year}</time>')
 
