@@ -305,6 +305,29 @@ def test_every_test_file_is_collected():
     ]
 
 
+def sources_of(package: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+        for path in sorted(package.rglob("*.py"))
+    }
+
+
+def routes_elsewhere(files: dict[str, str]) -> list[str]:
+    """Return "file:line" of each Route that is made outside a table of routes (routes.py)."""
+    return [
+        f"{path}:{node.lineno}"
+        for path, source in files.items()
+        if not path.endswith("/routes.py")
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Route"
+    ]
+
+
+def test_every_route_stands_in_a_table_of_routes():
+    assert routes_elsewhere(sources_of(PACKAGE)) == []
+    assert routes_elsewhere({"stormpetrel/web/auth.py": "ROUTES = (Route(path='/'),)"})
+
+
 # Put together from halves: this file is looked through as well.
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|NotImplemented" + r"Error)\b")
 FOREIGN_PLACE = re.compile(

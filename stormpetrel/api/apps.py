@@ -7,10 +7,10 @@ import secrets
 import msgspec
 
 from stormpetrel.api.entities import Entity
+from stormpetrel.api.shapes import answers
 from stormpetrel.http.passwords import network_slot
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
-from stormpetrel.http.routing import Actor, Route
 from stormpetrel.model.access import secret_hash
 from stormpetrel.rules import applications as rules
 
@@ -52,7 +52,9 @@ class CredentialApplication(RegisteredApplication, frozen=True, kw_only=True):
     client_secret_expires_at: int = 0
 
 
+@answers(CredentialApplication, takes=NewApplication)
 async def create(request: Request) -> Response:
+    """Register an application"""
     given = await request.input(NewApplication)
     client_id = secrets.token_urlsafe(SECRET_BYTES)
     client_secret = secrets.token_urlsafe(SECRET_BYTES)
@@ -82,7 +84,9 @@ async def create(request: Request) -> Response:
     )
 
 
+@answers(RegisteredApplication)
 async def verify_credentials(request: Request) -> Response:
+    """Verify an application's credentials"""
     assert request.access is not None
     assert request.access.application_id is not None  # the route requires a token
     application = await request.site.database.read(
@@ -98,23 +102,3 @@ async def verify_credentials(request: Request) -> Response:
             redirect_uris=application.redirect_uris,
         )
     )
-
-
-ROUTES = (
-    Route(
-        method="POST",
-        path="/api/v1/apps",
-        handler=create,
-        summary="Register an application",
-        takes=NewApplication,
-        gives=CredentialApplication,
-    ),
-    Route(
-        method="GET",
-        path="/api/v1/apps/verify_credentials",
-        handler=verify_credentials,
-        summary="Check that an application's token works",
-        actor=Actor.APPLICATION,
-        gives=RegisteredApplication,
-    ),
-)

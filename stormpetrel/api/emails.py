@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from stormpetrel.api.entities import Entity
+from stormpetrel.api.entities import Nothing
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Forbidden
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.rules import mail as rules
-
-
-class Nothing(Entity, frozen=True):
-    """An empty object."""
 
 
 class NewConfirmation(msgspec.Struct):

@@ -16,11 +16,12 @@ import msgspec
 from stormpetrel.api import convert
 from stormpetrel.api.apps import SECRET_BYTES
 from stormpetrel.api.entities import Entity, Nothing, Token
+from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Forbidden, Invalid, Malformed, WrongMediaType
 from stormpetrel.http.passwords import network_slot
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
-from stormpetrel.http.routing import Actor, Handler, Route
+from stormpetrel.http.routing import Handler
 from stormpetrel.model.access import SCOPES, Application, secret_hash
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import applications as rules
@@ -143,8 +144,10 @@ def _basic(encoded: str) -> tuple[str, str]:
         raise OAuthRefusal("invalid_request", "The Authorization header could not be read.") from error
 
 
+@answers(Token, takes=TokenRequest)
 @_in_oauth_words
 async def token(request: Request) -> Response:
+    """Obtain a token"""
     given = await request.input(TokenRequest)
     if not given.grant_type:
         raise OAuthRefusal("invalid_request", "Missing required parameter: grant_type.")
@@ -189,8 +192,10 @@ async def token(request: Request) -> Response:
     )
 
 
+@answers(Nothing, takes=RevokeRequest)
 @_in_oauth_words
 async def revoke(request: Request) -> Response:
+    """Revoke a token"""
     given = await request.input(RevokeRequest)
     client = await _client(request, given)
     if not given.token:
@@ -204,7 +209,9 @@ async def revoke(request: Request) -> Response:
     return json(Nothing())
 
 
+@answers(UserInfo)
 async def userinfo(request: Request) -> Response:
+    """View the signed-in user (OpenID Connect UserInfo)"""
     account = convert.account(
         await request.site.database.read(account_rules.account, account_id=request.account_id),
         base_url=request.site.base_url,
@@ -221,7 +228,9 @@ async def userinfo(request: Request) -> Response:
     )
 
 
+@answers(AuthorizationServer)
 async def authorization_server(request: Request) -> Response:
+    """View OAuth server metadata (RFC 8414)"""
     base_url = request.site.base_url
     request.keep_hot("instance")
     return json(
@@ -235,45 +244,3 @@ async def authorization_server(request: Request) -> Response:
             userinfo_endpoint=f"{base_url}/oauth/userinfo",
         )
     )
-
-
-ROUTES = (
-    Route(
-        method="POST",
-        path="/oauth/token",
-        handler=token,
-        summary="Get a token for a code, or for an application itself",
-        takes=TokenRequest,
-        gives=Token,
-        refuses=(401,),
-    ),
-    Route(
-        method="POST",
-        path="/oauth/revoke",
-        handler=revoke,
-        summary="End a token",
-        takes=RevokeRequest,
-        gives=Nothing,
-        refuses=(401, 403),
-    ),
-    *(
-        Route(
-            method=method,
-            path="/oauth/userinfo",
-            handler=userinfo,
-            summary="Who signed in",
-            actor=Actor.ACCOUNT,
-            scope="profile",
-            gives=UserInfo,
-        )
-        for method in ("GET", "POST")
-    ),
-    Route(
-        method="GET",
-        path="/.well-known/oauth-authorization-server",
-        handler=authorization_server,
-        summary="Where OAuth's addresses are, and what they know (RFC 8414)",
-        gives=AuthorizationServer,
-        hot=(),
-    ),
-)

@@ -1,5 +1,5 @@
 """Every URL of the API, one line each. The summary is the first line of the handler's docstring, and the
-types are declared next to the handler (`@answers`). OAuth's routes are in oauth.py and apps.py.
+types are declared next to the handler (`@answers`).
 
 docs/api.md has the same table.
 """
@@ -156,8 +156,14 @@ ROUTES: tuple[Route, ...] = (
     _delete("/api/v1/profile/avatar", media.delete_avatar, "write:accounts"),
     _delete("/api/v1/profile/header", media.delete_header, "write:accounts"),
     # Applications and their tokens
-    *oauth.ROUTES,
-    *apps.ROUTES,
+    # Apps and OAuth
+    _route("POST", "/oauth/token", oauth.token, refuses=(401,)),
+    _route("POST", "/oauth/revoke", oauth.revoke, refuses=(401, 403)),
+    _get("/oauth/userinfo", oauth.userinfo, "profile"),
+    _post("/oauth/userinfo", oauth.userinfo, "profile"),
+    _open("/.well-known/oauth-authorization-server", oauth.authorization_server, hot=()),
+    _route("POST", "/api/v1/apps", apps.create),
+    _route("GET", "/api/v1/apps/verify_credentials", apps.verify_credentials, actor=Actor.APPLICATION),
     # The caller's own account
     _post(f"{_A}", registrations.create, "write:accounts", actor=Actor.APPLICATION),
     _post("/api/v1/emails/confirmations", emails.confirmations, "write:accounts", unconfirmed=True),
