@@ -1,4 +1,4 @@
-"""A small place that is ready to be drilled, made once for all tests that run one."""
+"""A small instance prepared for drills, made once for all tests that run one."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from stormpetrel.drill.score import Scores, machine_problems, score
 
 USERS, POSTS = 2000, 8000
 TRIES = 3
-"""A run on a machine that is busy otherwise says nothing, neither good nor bad: it is made again."""
+"""A run on a busy machine is inconclusive, and is repeated up to this often."""
 _kept: list[tempfile.TemporaryDirectory[str]] = []
 
 
 @functools.cache
 def setting() -> Setting:
-    """The setting; its directory goes with the test process."""
+    """Return the setting. Its directory is removed when the test process ends."""
     _kept.append(tempfile.TemporaryDirectory(prefix="stormpetrel-test-drill-"))
     prepared = Path(_kept[-1].name) / "prepared"
     drill_community.prepare(
@@ -37,7 +37,7 @@ def setting() -> Setting:
 
 
 def shortened(scenario: Scenario, factor: float) -> Scenario:
-    """The same, with every phase `factor` times as long."""
+    """Return the scenario with the duration of each phase multiplied by `factor`."""
     return Scenario(
         scenario.name,
         tuple(Phase(p.name, p.start_s * factor, p.end_s * factor, p.vectors) for p in scenario.phases),
@@ -47,11 +47,11 @@ def shortened(scenario: Scenario, factor: float) -> Scenario:
 def drilled(
     directory: Path, scenario: Scenario, *, mode: str, moments: list[Moment] | None = None, kept: bool = True
 ) -> tuple[Result, Scores]:
-    """A run that counts, and its scores. Says why it cannot tell, as a skipped test, when the machine is too busy
-    TRIES times: that is no fault of what is tested.
+    """Return a conclusive run and its scores. Skip the test, with the reasons, if the machine is too busy
+    TRIES times.
 
-    `kept`: people are to be kept. Where all lose, their own lateness of milliseconds is none of the reasons.
-    `moments`: gets those of the run that counts.
+    `kept`: the run must serve people. If all of them fail, their own lateness of milliseconds is not a reason
+    to repeat. `moments`: filled with those of the conclusive run.
     """
     busy: tuple[str, ...] = ()
     for attempt in range(TRIES):
