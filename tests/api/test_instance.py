@@ -22,9 +22,7 @@ def test_both_versions_of_the_instance_say_what_apps_need(place):
     assert v2["configuration"]["urls"]["streaming"] == f"ws://{domain}"
     assert v2["configuration"]["statuses"]["characters_reserved_per_url"] == 23
     assert v2["registrations"]["enabled"] is True
-    assert (
-        place.visitor.get("/api/v2/instance/").json() == v2
-    )  # Mastodon.py requests the path with a trailing slash
+    assert place.visitor.get("/api/v2/instance/").json() == v2  # as Mastodon.py requests it
 
 
 def test_its_pictures_are_there_as_png(place):

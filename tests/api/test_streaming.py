@@ -34,7 +34,7 @@ def seen_until(listener, post):
 
 @pytest.fixture(scope="module")
 def people(place):
-    """Return a reader, an author whom the reader follows, and a stranger."""
+    """Return a reader, an author followed by the reader, and a stranger."""
     reader, author, stranger = place.person("reader"), place.person("author"), place.person("stranger")
     reader.follow(author)
     return reader, author, stranger

@@ -1,4 +1,4 @@
-"""Streaming with the libraries that apps use: masto.js over WebSocket, Mastodon.py over server-sent events."""
+"""Streaming with the libraries that apps use: masto.js (WebSocket) and Mastodon.py (server-sent events)."""
 
 from __future__ import annotations
 

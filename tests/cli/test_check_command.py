@@ -22,7 +22,7 @@ def ports(run, monkeypatch):
 
 @pytest.fixture
 def checks(run, ports):
-    """Return a function that runs `check` and returns its findings by subject: (verdict, text, what to do)."""
+    """Return a function that runs `check` and returns its findings: subject → (verdict, text, to do)."""
 
     def look(*, expect=0):
         answer = run("check", "--json", expect=expect).json

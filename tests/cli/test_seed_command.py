@@ -40,7 +40,7 @@ SIZE = Size(
 
 @pytest.fixture(scope="module")
 def seeded(shared_url):
-    """Seed a small community with a reader, for read-only tests, and return the database URL. Once per store."""
+    """Seed a small community with a reader, for read-only tests. Return the database URL. Once per store."""
     with open_store(shared_url) as connection:
         seed.seed(connection, SIZE, now_ms=now_ms(), tell=lambda *_: None)
     return shared_url

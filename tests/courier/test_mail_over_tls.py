@@ -1,4 +1,4 @@
-"""Mail to real servers with TLS, implicit or after STARTTLS, and to servers that only pretend to speak TLS."""
+"""Mail to real servers with TLS, implicit or after STARTTLS, and to servers that only claim to speak TLS."""
 
 from __future__ import annotations
 

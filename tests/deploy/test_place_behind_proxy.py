@@ -1,4 +1,4 @@
-"""The whole instance, as started by `stormpetrel serve`, behind nginx and HAProxy: posts, uploads, streams."""
+"""A whole instance, started by `stormpetrel serve`, behind nginx and HAProxy: posts, uploads, streams."""
 
 from __future__ import annotations
 

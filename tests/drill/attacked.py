@@ -48,7 +48,7 @@ def invented_community() -> Community:
 
 
 def real_community(place: Place) -> Community:
-    """Create three members, sleepers and newcomers each, and a victim with four posts, on a running instance."""
+    """Create 3 members, 3 sleepers, 3 newcomers and a victim with 4 posts, on a running instance."""
     people = {kind: [place.person(kind) for _ in range(3)] for kind in ("own", "sleeper", "new")}
     activist = place.person("activist")
     posts = tuple(activist.post(f"Report {number} from the square #storm")["id"] for number in range(4))

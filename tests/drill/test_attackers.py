@@ -1,4 +1,4 @@
-"""The attackers' process against a real small instance: each vector sends what it claims, and ends in time."""
+"""The attackers' process against a small real instance: each vector sends what it should, and ends in time."""
 
 from __future__ import annotations
 
@@ -50,8 +50,7 @@ def plan_for(
         "seed": 1,
         "begin_s": 0.0,
         "connections": 100_000,
-        "seconds": phases[-1].end_s
-        + 12.0,  # time for answers still to come; the process ends earlier if none are
+        "seconds": phases[-1].end_s + 12.0,  # for late answers; the process ends sooner if none are pending
         "pids": {},
     } | more
     plan = Plan(**fields)  # type: ignore[arg-type]
@@ -87,7 +86,7 @@ def attacked(
 
 
 def totals(lines: list[Attack]) -> dict[str, Counter[str]]:
-    """By vector: sent, ok, refused, failed in all, and the most connections at the end of a second."""
+    """Return per vector: the totals sent, ok, refused and failed, and the largest number of connections."""
     found: dict[str, Counter[str]] = {}
     for line in lines:
         total = found.setdefault(line.vector, Counter())
@@ -98,7 +97,7 @@ def totals(lines: list[Attack]) -> dict[str, Counter[str]]:
 
 
 def expected(plan: Plan, community: Community, name: str) -> int:
-    """Shots of a vector in the plan."""
+    """Return the number of shots of a vector in the plan."""
     return sum(fire.vector == name for fire in fires(plan, community))
 
 
@@ -151,7 +150,7 @@ def test_the_place_is_still_there_and_failed_at_nothing(attacked, quiet_place):
     assert " failed" not in quiet_place.instance.log
 
 
-# What it may not do --------------------------------------------------------------------------------------
+# Limits --------------------------------------------------------------------------------------------------
 
 
 def test_a_budget_of_connections_ends_an_attack(quiet_place, community, tmp_path):
@@ -245,7 +244,7 @@ def test_a_pid_that_was_given_to_somebody_else_is_left_alone():
     process = sleeper()
     try:
         killer = Killer({"web": process.pid, "watch": 0})
-        killer._processes["web"] = (process.pid, 1)  # as if another process had begun under this pid
+        killer._processes["web"] = (process.pid, 1)  # as if another process had reused this pid
         assert not killer.kill("web")
         assert not killer.kill("watch")
         assert not killer.kill("nobody")
