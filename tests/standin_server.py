@@ -3,8 +3,8 @@
     python tests/standin_server.py ROLE…      serves these roles with the configuration of the environment
 
 GET /pid answers with the worker's process id, /slow starts its answer and ends it a second later, /publish?N
-sends N to the other workers, /heard answers with the events that this worker received, /hash says if the heavy
-child verifies a password, /stuck blocks the event loop forever, /die ends the process.
+sends N to the other workers, /heard answers with the events that this worker received, /hash checks that the
+heavy child verifies a password, /stuck blocks the event loop forever, /die ends the process.
 """
 
 from __future__ import annotations

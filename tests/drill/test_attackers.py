@@ -1,4 +1,4 @@
-"""The attackers' process against a small real instance: each vector sends what it should, and ends in time."""
+"""The attackers' process against a small real instance: each vector sends its shots, and ends in time."""
 
 from __future__ import annotations
 

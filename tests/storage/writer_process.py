@@ -1,11 +1,11 @@
 """A process that writes to the database given as its first argument, for tests with several processes and of
 sudden ends. It writes lines to stdout and flushes each at once.
 
-    writer_process.py URL acknowledge          prints the id of each note once its write is acknowledged, forever
-    writer_process.py URL count SECONDS        prints "ready", waits for a line on stdin, writes for so long, and
-                                               prints the number of writes
-    writer_process.py URL fill                 runs out of disk space in the middle of a group
-    writer_process.py URL slots COUNT          takes that many slots of ids, then waits for the end of stdin
+    writer_process.py URL acknowledge      prints the id of each note once its write is acknowledged, forever
+    writer_process.py URL count SECONDS    prints "ready", waits for a line on stdin, writes for so long, and
+                                           prints the number of writes
+    writer_process.py URL fill             runs out of disk space in the middle of a group
+    writer_process.py URL slots COUNT      takes that many slots of ids, then waits for the end of stdin
 """
 
 from __future__ import annotations
