@@ -196,7 +196,7 @@ def test_a_larger_body_is_possible_where_the_place_says_so_and_streams_into_the_
             assert client.ask(request).body == b"POST:" + body[:500_000]
             assert client.ask(get("/other")).status == 200
         assert place.ask(get("/other", "Content-Length: 2001", TOKEN, method="POST")).status == 413
-        # Without a credential, the upload limit does not apply.
+        # Without a credential, the larger limit for uploads does not apply.
         assert place.ask(get("/echo", "Content-Length: 2001", method="POST")).status == 413
         place.until(lambda: place.server.worker.input_bytes == 0)
 

@@ -233,7 +233,7 @@ def test_the_journal_holds_no_token(instance):
 def test_canaries_begin_as_a_proxy_does_where_the_port_expects_one(tmp_path, sqlite_url):
     keys = {"edge_trusted_proxies": "127.0.0.1", "edge_proxy_protocol": "true", "web_workers": 1}
     with prepared_instance(tmp_path, sqlite_url, **keys) as behind:
-        # The web port's own health check is closed to clients that do not begin with a PROXY header.
+        # Wait on the status port: the web port serves only clients that begin with a PROXY header.
         behind.base_url = behind.status_url
         behind.start()
         eventually(lambda: all_well(behind))
