@@ -108,7 +108,7 @@ def sqlite_template(run_directory: Path) -> Path:
 
 @pytest.fixture
 def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
-    """A fresh, empty, migrated SQLite database in the test's directory."""
+    """Return the URL of a new, empty, migrated SQLite database in the test's directory."""
     return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'stormpetrel.db')}"
 
 

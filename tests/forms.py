@@ -1,4 +1,4 @@
-"""Fill in and send a page's forms like a browser without scripts. The sign-in form is the most common one."""
+"""Fill in and send a page's forms like a browser without scripts, and sign in."""
 
 from __future__ import annotations
 
