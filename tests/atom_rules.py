@@ -1,4 +1,4 @@
-"""What RFC 4287 asks of a feed, as a check: the problems of a document, none for a valid one."""
+"""A checker for RFC 4287 (Atom): returns the problems of a document, none for a valid one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _KNOWN = {
 
 
 def problems(document: bytes) -> list[str]:
-    """What is wrong with the document, one line each."""
+    """Return the problems of the document, one line each."""
     feed = ET.fromstring(document)
     if feed.tag != f"{ATOM}feed":
         return [f"the root is {feed.tag}"]

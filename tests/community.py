@@ -1,6 +1,7 @@
-"""A small community twice over: in a store, through the rules, and in plain tables that say what must be seen.
+"""A small community, held twice: in a store, through the rules, and in plain tables that predict what a
+reader sees.
 
-`ACTIONS` are what people do; hypothesis makes lists of them.
+`ACTIONS` are the accounts' actions. hypothesis generates lists of them.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ KINDS = (
 
 
 def actions_of(seed: int) -> list[tuple[Any, ...]]:
-    """What people do: first they find each other, then they talk."""
+    """Return a list of actions: first the accounts follow each other, then they post."""
     pick = random.Random(seed)
 
     def person() -> int:
@@ -105,14 +106,14 @@ def actions_of(seed: int) -> list[tuple[Any, ...]]:
     return [action(kind) for kind in kinds]
 
 
-# From a seed rather than action by action: hypothesis's own lists are mostly short and plain, and missed
-# four of seven faults put into the rule on purpose. From seeds, all were found.
+# Generated from a seed rather than action by action: hypothesis's own lists are mostly short and plain, and
+# missed four of seven faults put into the rule on purpose. From seeds, all were found.
 ACTIONS = st.integers(min_value=0, max_value=2**32 - 1).map(actions_of)
 
 
 @dataclass
 class Said:
-    """A post as the plain reading remembers it. A boost has `boosted`."""
+    """A post in the plain tables. A boost has `boosted`."""
 
     author: int
     visibility: Visibility
@@ -125,7 +126,7 @@ class Said:
 
 @dataclass
 class Community:
-    """The same people twice: in a store, and in plain tables."""
+    """The same accounts in a store and in plain tables."""
 
     store: Store
     people: list[int] = field(default_factory=list)
@@ -140,7 +141,7 @@ class Community:
     languages: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
 
     def act(self, action: tuple[Any, ...]) -> None:
-        """Does it in both; what the rules refuse happens in neither."""
+        """Apply the action to both. An action that the rules refuse changes neither."""
         with suppress(Refusal):
             getattr(self, action[0])(*action[1:])
 
@@ -172,7 +173,7 @@ class Community:
         if parent is not None and self.said[parent].boosted is not None:
             parent = self.said[parent].boosted
         answered = None if parent is None else self.said[parent].author
-        # Who is suspended is not there to be named.
+        # A suspended account cannot be mentioned.
         named = None if named in self.suspended else named
         self.said[post_id] = Said(author, visibility, answered, named, tag=tag, language=language)
 
@@ -214,7 +215,7 @@ class Community:
                     self.listed[list_id].discard(whom)
 
     def tag(self, name: str) -> str:
-        """A hashtag of this community alone: others may be in the same store."""
+        """Return a hashtag used only by this community. Other communities may share the store."""
         return f"{name}{self.people[0]}"
 
     def follow_tag(self, who: int, tag: str) -> None:
@@ -245,7 +246,7 @@ class Community:
         self.listed[made.id] = {member}
 
     def unlist(self, who: int, whom: int) -> None:
-        """Takes somebody out of all lists, one by one."""
+        """Remove an account from all lists of the owner, one by one."""
         for list_id, (owner, _) in self.lists.items():
             if owner == self.people[who]:
                 self.store.do(
@@ -301,7 +302,9 @@ class Community:
         )
 
     def belongs(self, reader: int, one: Said) -> bool:
-        """Whether the post is in the reader's home: the rule, said once more."""
+        """Return True if the post belongs in the reader's home timeline: an independent statement of the
+        rule.
+        """
         original = self.said[one.boosted] if one.boosted is not None else None
         if original is not None and original.author in self.suspended:
             return False
@@ -319,7 +322,7 @@ class Community:
         return self.wants(reader, one, original)
 
     def wants(self, reader: int, one: Said, original: Said | None) -> bool:
-        """Whether the reader follows the author, and wants this of them."""
+        """Return True if the reader follows the author and wants this post of theirs."""
         if (reader, one.author) not in self.follows:
             return False
         languages = self.languages.get((reader, one.author))
@@ -334,7 +337,7 @@ class Community:
         )
 
     def shown(self, post_id: int) -> int:
-        """The post itself, or what it boosts."""
+        """Return the id of the post itself, or of the post that it boosts."""
         boosted = self.said[post_id].boosted
         return post_id if boosted is None else boosted
 
@@ -350,7 +353,7 @@ class Community:
         return (found[: page.limit] if page.upward else found[-page.limit :])[::-1]
 
     def pages(self) -> list[Page]:
-        """Every shape of page, at ids that matter here."""
+        """Return every shape of page, bounded by ids of this community."""
         ids = sorted(self.said)
         bounds = [ids[0], ids[len(ids) // 3], ids[-1] + 1] if ids else [1]
         return [

@@ -1,4 +1,4 @@
-"""Fixtures that more than one folder uses: real stores, a real browser. Each test states its own data."""
+"""Fixtures that several folders use: real stores, a real browser. Each test creates its own data."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from tests.parts import (
 from tests.people import Place, place_of
 from tests.store import Store, store_at
 
-# The same examples in every run: a red run is red again. `HYPOTHESIS_PROFILE=search` looks for new ones.
-# No deadlines: on a shared machine they measure the neighbours.
+# The same examples in every run, so that a failure repeats. `HYPOTHESIS_PROFILE=search` looks for new ones.
+# No deadlines: on a shared machine they would measure other processes.
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 hypothesis.settings.register_profile("search", derandomize=False, deadline=None, max_examples=2_000)
 hypothesis.settings.load_profile(
@@ -46,7 +46,7 @@ BROWSER_FLAGS = [
 ]
 
 
-# The run directory: made and removed by the controlling process, known to every xdist worker ---------------
+# The run directory: created and removed by the controlling process, known to every xdist worker -------------
 
 
 RUN_DIRECTORY = pytest.StashKey[Path]()
@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[RUN_DIRECTORY] = make_run_directory()
 
 
-@pytest.hookimpl(optionalhook=True)  # known only where xdist is
+@pytest.hookimpl(optionalhook=True)  # exists only with xdist
 def pytest_configure_node(node: Any) -> None:
     node.workerinput["run_directory"] = str(node.config.stash[RUN_DIRECTORY])
 
@@ -71,7 +71,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def run_directory(request: pytest.FixtureRequest) -> Path:
-    """Where this run's servers and prepared databases are; one for all xdist workers."""
+    """Return the directory of this run's servers and prepared databases, shared by all xdist workers."""
     return request.config.stash[RUN_DIRECTORY]
 
 
@@ -79,27 +79,27 @@ def run_directory(request: pytest.FixtureRequest) -> Path:
 
 
 def migrate(url: str) -> None:
-    """Bring the database at `url` to the newest tables, as `stormpetrel migrate` does."""
-    # Late: tests of parts that know no database need no database layer.
+    """Migrate the database at `url` to the newest tables, as `stormpetrel migrate` does."""
+    # Imported late: tests of parts without a database need no database layer.
     importlib.import_module("stormpetrel.storage.migrate").upgrade(url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """A fresh, empty, migrated database of the test's own; the test runs once per store."""
+    """Return the URL of the test's own empty, migrated database. The test runs once per store."""
     return str(request.getfixturevalue(f"{request.param}_url"))
 
 
 @pytest.fixture(scope="session")
 def sqlite_template(run_directory: Path) -> Path:
-    """A migrated SQLite file that nobody has open."""
+    """Return the path of a migrated SQLite file that no process has open."""
     template = run_directory / "template.db"
     with once_in(run_directory, "sqlite-template"):
         if not template.exists():
             fresh = run_directory / "template-unfinished.db"
             migrate(f"sqlite:///{fresh}")
             connection = sqlite3.connect(fresh)
-            # Everything into the one file that is copied.
+            # Move everything into the one file that is copied.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.close()
             fresh.rename(template)
@@ -108,13 +108,13 @@ def sqlite_template(run_directory: Path) -> Path:
 
 @pytest.fixture
 def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
-    """A fresh, empty, migrated SQLite database in the test's directory."""
+    """Return the URL of a new, empty, migrated SQLite database in the test's directory."""
     return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'stormpetrel.db')}"
 
 
 @pytest.fixture(scope="session")
 def postgresql_admin(run_directory: Path) -> Callable[[str], str]:
-    """Gives the URL of a database by name, on the run's own PostgreSQL."""
+    """Return a function that maps a database name to its URL on the run's own PostgreSQL."""
     require("postgresql")
     server = shared_postgresql(run_directory)
     return lambda name: f"postgresql://postgres:{server.secret}@127.0.0.1:{server.port}/{name}"
@@ -122,7 +122,7 @@ def postgresql_admin(run_directory: Path) -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def postgresql_template(run_directory: Path, postgresql_admin: Callable[[str], str]) -> str:
-    """The name of a migrated PostgreSQL database that nobody is connected to."""
+    """Return the name of a migrated PostgreSQL database without connections."""
     done = run_directory / "postgresql-template-done"
     with once_in(run_directory, "postgresql-template"):
         if not done.exists():
@@ -130,7 +130,7 @@ def postgresql_template(run_directory: Path, postgresql_admin: Callable[[str], s
                 postgresql_admin("postgres"), "CREATE DATABASE template_migrated TEMPLATE template0"
             )
             migrate(postgresql_admin("template_migrated"))
-            # A pool of the migration's may linger; a template must have no connection, now or later.
+            # A pool of the migration may linger. A template must not have connections, now or later.
             postgresql_execute(
                 postgresql_admin("postgres"),
                 "ALTER DATABASE template_migrated ALLOW_CONNECTIONS false",
@@ -141,7 +141,7 @@ def postgresql_template(run_directory: Path, postgresql_admin: Callable[[str], s
 
 
 def postgresql_execute(url: str, *statements: str) -> None:
-    """Run `statements` one by one, each at once valid (CREATE DATABASE knows no transaction)."""
+    """Run `statements` one by one in autocommit mode (CREATE DATABASE cannot run in a transaction)."""
     import psycopg
 
     with psycopg.connect(url, autocommit=True) as connection:
@@ -151,13 +151,13 @@ def postgresql_execute(url: str, *statements: str) -> None:
 
 @pytest.fixture
 def empty_postgresql_url(postgresql_admin: Callable[[str], str]) -> Iterator[str]:
-    """A fresh PostgreSQL database without any table."""
+    """Yield the URL of a new PostgreSQL database without tables."""
     yield from _postgresql_database(postgresql_admin, "template0")
 
 
 @pytest.fixture
 def postgresql_url(postgresql_admin: Callable[[str], str], postgresql_template: str) -> Iterator[str]:
-    """A fresh, empty, migrated PostgreSQL database, gone after the test."""
+    """Yield the URL of a new, empty, migrated PostgreSQL database, which is dropped after the test."""
     yield from _postgresql_database(postgresql_admin, postgresql_template)
 
 
@@ -170,14 +170,14 @@ def _postgresql_database(admin: Callable[[str], str], template: str) -> Iterator
 
 @pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
-    """A fresh database for a test of rules, once per store."""
+    """Yield a store on a new database, once per store, for a test of rules."""
     with store_at(database_url) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
 def place_settings() -> dict[str, object]:
-    """What a file's `place` has besides; a file that needs it has a fixture of this name."""
+    """Return additional settings for a file's `place`. A file overrides this fixture to set them."""
     return {}
 
 
@@ -187,7 +187,7 @@ def place(
     tmp_path_factory: pytest.TempPathFactory,
     place_settings: dict[str, object],
 ) -> Iterator[Place]:
-    """A running instance for a whole file, once per store; tests make people of their own in it."""
+    """Yield a running instance for a whole file, once per store. Tests create their own accounts in it."""
     from tests.instance import running_instance
 
     directory = tmp_path_factory.mktemp("place")
@@ -207,7 +207,7 @@ def place(
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh database without any table, for tests of migrations; once per store."""
+    """Return the URL of a new database without tables, for tests of migrations. Once per store."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'empty.db'}"
     return str(request.getfixturevalue("empty_postgresql_url"))
@@ -215,11 +215,11 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def valkey_url(run_directory: Path) -> str:
-    """A Redis or Valkey, empty, that no other test uses at the same time."""
+    """Return the URL of an empty Redis or Valkey that no other test uses at the same time."""
     import redis
 
     require("redis")
-    # One per worker: its databases are separate by number, its publications are not.
+    # One server per xdist worker: numbered databases separate keys, but not publications.
     server = shared_redis(run_directory, user=os.environ.get("PYTEST_XDIST_WORKER", "alone"))
     url = f"redis://:{server.secret}@127.0.0.1:{server.port}/0"
     with redis.Redis.from_url(url) as client:
@@ -232,10 +232,11 @@ def valkey_url(run_directory: Path) -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium (playwright's Browser); take a new context per test, with or without JavaScript.
+    """Yield a headless Chromium (playwright's Browser). Create a new context per test, with or without
+    JavaScript.
 
-    One per file, not per run: playwright's loop runs in this thread as long as it is open, and a later test
-    could not run one of its own.
+    One per file, not per run: playwright's loop runs in this thread while it is open, and a later test could
+    not run a loop of its own.
     """
     require("chromium")
     from playwright.sync_api import sync_playwright

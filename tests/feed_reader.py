@@ -1,4 +1,4 @@
-"""A feed reader as people have it, a process of its own."""
+"""A real feed reader, in its own process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TIMEOUT_S = 60
 
 
 def read_by_a_reader(base_url: str, path: str) -> Any:
-    """What rss-parser finds in the feed."""
+    """Return what rss-parser reads from the feed."""
     require("node")
     done = subprocess.run(
         ["node", NODE / "read_feed.mjs", f"{base_url}{path}"],

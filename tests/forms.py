@@ -1,4 +1,4 @@
-"""The forms of a page, filled in and sent as a browser does that runs no scripts; signing in first of all."""
+"""Fill in and send a page's forms like a browser without scripts, and sign in."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SESSION_COOKIE = "stormpetrel_session"
 
 @dataclass
 class Form:
-    """`fields`: what the browser would send if nobody typed anything; no button is among them."""
+    """`fields`: the values that a browser sends if the user types nothing. Buttons are left out."""
 
     action: str
     method: str
@@ -55,21 +55,21 @@ class _Reader(HTMLParser):
 
 
 def forms_of(page: httpx.Response) -> list[Form]:
-    """Every form of the page, in order."""
+    """Return every form of the page, in order."""
     reader = _Reader()
     reader.feed(page.text)
     return reader.forms
 
 
 def form_to(page: httpx.Response, action: str) -> Form:
-    """The page's form whose target is `action`."""
+    """Return the page's form whose target is `action`."""
     return next(form for form in forms_of(page) if form.action == action)
 
 
 def send(
     browser: httpx.Client, page: httpx.Response, action: str, typed: dict[str, str] | None = None
 ) -> httpx.Response:
-    """Fills in and sends the form; redirects are not followed. The browser names where it comes from."""
+    """Fill in and send the form, with the browser's origin headers. Redirects are not followed."""
     form = form_to(page, action)
     assert form.method == "post"
     origin = f"{page.url.scheme}://{page.url.netloc.decode()}"
@@ -83,12 +83,12 @@ def send(
 def sign_in(
     browser: httpx.Client, login: str, password: str = PASSWORD, *, after: str = ""
 ) -> httpx.Response:
-    """Fills in the form to sign in; the answer to it."""
+    """Fill in and send the sign-in form. Return the answer."""
     page = browser.get("/auth/sign_in", params={"next": after} if after else None)
     return send(browser, page, "/auth/sign_in", {"user[email]": login, "user[password]": password})
 
 
 def signed_in_as(browser: httpx.Client) -> str | None:
-    """Whose pages the browser sees; None for a visitor's."""
+    """Return the name of the account that is signed in, or None for a visitor."""
     location = browser.get("/profile").headers["location"]
     return location.removeprefix("/@") if location.startswith("/@") else None

@@ -1,4 +1,4 @@
-"""Guesses at one account's password from many addresses at a steady rate; by bare sockets, which cost little."""
+"""Guesses at one account's password from many addresses at a steady rate, with bare (cheap) sockets."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ ADDRESSES = 3000
 
 @dataclass
 class Outcome:
-    """`statuses`: how many answers of each; 0: none came."""
+    """`statuses` counts the answers by status. Status 0 stands for no answer."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     seconds: float = 0.0
 
 
 def address(number: int, networks: int) -> str:
-    """The loopback address number `number`, in one of `networks` /24s."""
+    """Return the loopback address number `number`, in one of `networks` /24s."""
     network = number % networks
     return f"127.{50 + network // 250}.{network % 250}.{1 + (number // networks) % 250}"
 
@@ -35,7 +35,7 @@ async def flood(
     seconds: float,
     networks: int = ADDRESSES,
 ) -> Outcome:
-    """Sends wrong passwords for `login`. `form` and `cookie`: of the sign-in page as a browser was shown it."""
+    """Send wrong passwords for `login`. `form` and `cookie` come from a sign-in page."""
     outcome = Outcome()
     started_s = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""`stormpetrel serve` as its users run it: a process of its own, with its roles, on ports of its own."""
+"""`stormpetrel serve` as operators run it: in its own process, with its roles, on its own ports."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ STORMPETREL = (sys.executable, "-m", "stormpetrel")
 
 
 def clean_environment(**settings: object) -> dict[str, str]:
-    """This process's environment without any STORMPETREL_* of it; `web_port=1` sets STORMPETREL_WEB_PORT."""
+    """Return this process's environment without STORMPETREL_* variables. `web_port=1` sets
+    STORMPETREL_WEB_PORT.
+    """
     environ = {name: value for name, value in os.environ.items() if not name.startswith("STORMPETREL_")}
     return environ | {f"STORMPETREL_{name.upper()}": str(value) for name, value in settings.items()}
 
 
 class Instance:
-    """A running instance. Times out, and says what the log says, rather than hang."""
+    """A running instance. Its methods time out with the log in the error, rather than hang."""
 
     def __init__(self, directory: Path, environ: dict[str, str], ports: list[int]) -> None:
         self.directory = directory
@@ -40,17 +42,19 @@ class Instance:
 
     @property
     def pid(self) -> int:
-        """The supervisor's."""
+        """Return the supervisor's pid."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def log(self) -> str:
-        """Everything it wrote, of both streams, over all starts."""
+        """Return everything written to stdout and stderr, over all starts."""
         return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
 
     def run_cli(self, *arguments: str, expect_exit: int | None = 0) -> subprocess.CompletedProcess[str]:
-        """`stormpetrel *arguments` with this instance's settings; `expect_exit=None` takes any exit code."""
+        """Run `stormpetrel *arguments` with this instance's settings. `expect_exit=None` accepts any exit
+        code.
+        """
         done = subprocess.run(
             [*STORMPETREL, *arguments],
             env=self.environ,
@@ -68,7 +72,7 @@ class Instance:
         return done
 
     def start(self, *arguments: str) -> None:
-        """`stormpetrel serve *arguments`; returns when the web (with --role: that role) is healthy."""
+        """Start `stormpetrel serve *arguments`. Return once the web role (or that of --role) is healthy."""
         with open(self.log_path, "ab") as output:
             self._process = subprocess.Popen(
                 [*STORMPETREL, "serve", *arguments],
@@ -77,7 +81,7 @@ class Instance:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # A group of its own, so that no worker outlives a supervisor that had to be killed.
+                # A session of its own, so that no worker outlives a supervisor that had to be killed.
                 start_new_session=True,
             )
         role = arguments[arguments.index("--role") + 1] if "--role" in arguments else "web"
@@ -94,13 +98,13 @@ class Instance:
             raise
 
     def wait_for_health(self, url: str) -> None:
-        """Until `url`/health answers 200. Fails with the log when the process ended or time is up."""
+        """Wait until `url`/health answers 200. Fail with the log if the process ends or the time is up."""
         assert self._process is not None
         deadline_s = time.monotonic() + START_TIMEOUT_S
-        # No proxy of the environment may stand between a test and loopback.
+        # Ignore the environment's proxies for loopback.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         while True:
-            # URLError is an OSError: not listening yet, or listening and not answering.
+            # URLError is an OSError: the server does not listen yet, or does not answer.
             with contextlib.suppress(OSError), opener.open(f"{url}/health", timeout=5) as answer:
                 if answer.status == 200:
                     return
@@ -110,7 +114,9 @@ class Instance:
             time.sleep(0.02)
 
     def stop(self, *, expect_exit: int | None = 0) -> None:
-        """SIGTERM, then wait; killed when it does not end. `expect_exit=None` takes any exit code."""
+        """Send SIGTERM and wait. Kill the process if it does not end. `expect_exit=None` accepts any exit
+        code.
+        """
         if self._process is None:
             return
         process = self._process
@@ -125,7 +131,7 @@ class Instance:
         assert expect_exit is None or exit_code == expect_exit, f"serve ended with {exit_code}:\n{self.log}"
 
     def kill(self) -> None:
-        """SIGKILL to the supervisor and whatever is left of its roles."""
+        """Send SIGKILL to the supervisor and its remaining roles."""
         if self._process is None:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -138,7 +144,7 @@ class Instance:
 def running_instance(
     directory: Path, database_url: str, *, expect_exit: int | None = 0, **settings: object
 ) -> Iterator[Instance]:
-    """An instance in `directory`, initialised and serving; on leaving it must drain and end by itself.
+    """Run an initialised instance in `directory`. When the block ends, it must drain and exit by itself.
 
     `settings` are configuration keys: `web_workers=1`, `shield_mode="off"`, `registration="closed"`.
     """
@@ -147,7 +153,7 @@ def running_instance(
         try:
             yield instance
         except BaseException:
-            # The test's own failure is the one to report.
+            # Report the test's own failure, not one of stopping.
             instance.kill()
             raise
         instance.stop(expect_exit=expect_exit)
@@ -155,7 +161,9 @@ def running_instance(
 
 @contextlib.contextmanager
 def prepared_instance(directory: Path, database_url: str, **settings: object) -> Iterator[Instance]:
-    """An instance that is initialised and not started: for the command line, for starting and ending."""
+    """Yield an instance that is initialised but not started, for the command line and for tests of start and
+    end.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     with reserved_ports(4) as ports:
         keys = ("web_port", "status_port", "sms_port", "courier_port")

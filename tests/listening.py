@@ -21,7 +21,7 @@ class Listening:
         self.connection = connection
 
     def next(self) -> tuple[list[str], str, Any]:
-        """The next message that is not an error; the payload of a delete is an id."""
+        """Return the next message, which must not be an error. The payload of a delete is an id."""
         message = self.raw()
         assert "error" not in message, message
         event, payload = message["event"], message.get("payload")
@@ -30,12 +30,12 @@ class Listening:
         return message["stream"], event, payload
 
     def raw(self) -> dict[str, Any]:
-        """The next message as it came."""
+        """Return the next message, only parsed."""
         message: dict[str, Any] = json.loads(self.connection.recv(timeout=TIMEOUT_S))
         return message
 
     def until(self, event: str, payload_id: str) -> list[tuple[list[str], str, str]]:
-        """Everything up to the event about that id, as (stream, event, id)."""
+        """Return all messages up to the event about that id, as (stream, event, id)."""
         seen = []
         while True:
             stream, name, payload = self.next()
@@ -45,25 +45,25 @@ class Listening:
                 return seen
 
     def say(self, **wish: Any) -> None:
-        """One message to the server."""
+        """Send one message to the server."""
         self.connection.send(json.dumps(wish))
 
     def settled(self) -> None:
-        """Return when the server has dealt with everything that was said: it answers in order."""
+        """Wait until the server has processed every message sent so far: it answers in order."""
         self.say(type="nothing of that name")
         answer = self.raw()
         assert answer == {"error": "Unknown message type", "status": 400}, answer
 
 
 def address_of(base_url: str, **parameters: str) -> str:
-    """The WebSocket's address."""
+    """Return the WebSocket's URL."""
     query = f"?{urlencode(parameters)}" if parameters else ""
     return f"ws{base_url.removeprefix('http')}/api/v1/streaming{query}"
 
 
 @contextlib.contextmanager
 def listening(base_url: str, token: str | None = None, **parameters: str) -> Iterator[Listening]:
-    """A WebSocket; the token goes in the subprotocol, as browsers send it."""
+    """Yield a WebSocket. The token goes in the subprotocol, as browsers send it."""
     subprotocols: Any = None if token is None else [token]
     with connect(
         address_of(base_url, **parameters),
@@ -77,7 +77,7 @@ def listening(base_url: str, token: str | None = None, **parameters: str) -> Ite
 
 
 class Events:
-    """An event stream as it comes: `status`, `headers` (lower case), then lines."""
+    """An event stream as received: `status`, `headers` (names in lower case), then lines."""
 
     def __init__(
         self, base_url: str, path: str, *, token: str | None = None, method: str = "GET", version: str = "1.1"
@@ -135,14 +135,14 @@ class Events:
             raise EOFError("complete")
 
     def line(self) -> str:
-        """The next line. EOFError("complete") at a clean end."""
+        """Return the next line. Raise EOFError("complete") at a clean end."""
         while b"\n" not in self._text:
             self._more()
         line, _, self._text = self._text.partition(b"\n")
         return line.decode()
 
     def next(self) -> tuple[str, Any]:
-        """The next (event, payload)."""
+        """Return the next (event, payload)."""
         name = ""
         while True:
             line = self.line()
@@ -156,7 +156,7 @@ class Events:
                 return name, data if name == "delete" else json.loads(data)
 
     def body(self) -> bytes:
-        """The whole of an answer that has a length."""
+        """Return the complete body of an answer that has a Content-Length."""
         size = int(self.headers["content-length"])
         while len(self._kept) < size:
             self._kept += self.socket.recv(65_536)

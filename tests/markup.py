@@ -1,4 +1,4 @@
-"""Pages under test: parsed, and checked for what must hold for every page."""
+"""Pages under test: parsed, and checked for the rules that every page must follow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.people import csrf_of
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
-# Elements of the drawings and of HTML that may end themselves.
+# Elements of SVG and HTML that may be self-closing.
 SELF_CLOSING = frozenset({"use", "path", "circle"})
 CSP = (
     "default-src 'none'",
@@ -24,7 +24,7 @@ CSP = (
 
 
 class Page(HTMLParser):
-    """The parts of a page that tests look at; fails on tags that do not nest."""
+    """The parts of a page that tests inspect. Fails on tags that do not nest."""
 
     def __init__(self, text):
         super().__init__(convert_charrefs=True)
@@ -68,14 +68,14 @@ class Page(HTMLParser):
 
 
 def checked(answer: httpx.Response, status: int = 200) -> Page:
-    """The parsed page, after what must hold for every page."""
+    """Check the rules that every page must follow, and return the parsed page."""
     assert answer.status_code == status, answer.text[-2000:]
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     for directive in CSP:
         assert directive in answer.headers["content-security-policy"].split("; ")
     assert answer.headers["x-content-type-options"] == "nosniff"
     page = Page(answer.text)
-    assert page.scripts in (1, 2)  # the second where something can be written
+    assert page.scripts in (1, 2)  # the second exists where the user can write
     assert page.handlers == []
     assert len(set(page.ids)) == len(page.ids), "an id is there twice"
     for field_id, inside_label in page.fields:
@@ -87,6 +87,6 @@ def checked(answer: httpx.Response, status: int = 200) -> Page:
 
 
 def sent(browser: httpx.Client, path: str, **fields: str) -> httpx.Response:
-    """POSTs to `path` with a token of this browser's; where a page's button leads."""
+    """POST to `path` with a CSRF token of this browser, like a button on a page."""
     page = browser.get("/about")
     return browser.post(path, data={"csrf": csrf_of(page.text), **fields})

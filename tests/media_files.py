@@ -16,7 +16,7 @@ MAKER = 0x010F
 
 
 def jpeg(size: tuple[int, int] = (320, 200), *, exif: bool = False, colour: str = "teal") -> bytes:
-    """A JPEG; with `exif` it lies on its side and says where and with what it was taken."""
+    """Return a JPEG. With `exif` it is stored sideways and contains the place and the camera."""
     made = io.BytesIO()
     tags = Image.Exif()
     if exif:
@@ -28,25 +28,27 @@ def jpeg(size: tuple[int, int] = (320, 200), *, exif: bool = False, colour: str 
 
 
 def png(size: tuple[int, int] = (64, 48)) -> bytes:
-    """A PNG."""
+    """Return a PNG."""
     made = io.BytesIO()
     Image.new("RGBA", size, (1, 2, 3, 128)).save(made, "PNG")
     return made.getvalue()
 
 
 def gif(frames: int, size: tuple[int, int] = (40, 30)) -> bytes:
-    """An animated GIF whose frames all differ."""
+    """Return an animated GIF whose successive frames differ."""
     made = io.BytesIO()
     pictures = [Image.new("P", size, index % 250) for index in range(2)]
     pictures[0].save(made, "GIF", save_all=True, append_images=pictures[1:], duration=40)
     data = made.getvalue()
-    # Everything after the header and its tables, once per frame: as small and as long as a bomb is.
+    # Repeat everything after the header and its tables: short data for many frames, like a bomb.
     start = data.index(b"\x21\xf9")
     return data[:start] + data[start:-1] * (frames // 2) + b"\x3b"
 
 
 def animation(kind: str, shown_ms: list[int], size: tuple[int, int] = (64, 48)) -> bytes:
-    """An animated WEBP or PNG: each picture another colour, half of it transparent, shown for so long."""
+    """Return an animated WEBP or PNG. Each frame has another colour, is half transparent, and has its own
+    duration.
+    """
     made = io.BytesIO()
     pictures = [Image.new("RGBA", size, (250 - 60 * n, 60 * n, 99, 255)) for n in range(len(shown_ms))]
     for picture in pictures:
@@ -56,7 +58,7 @@ def animation(kind: str, shown_ms: list[int], size: tuple[int, int] = (64, 48)) 
 
 
 def png_bomb(side: int = 50_000) -> bytes:
-    """A real PNG of side x side pixels in a few hundred kilobytes."""
+    """Return a valid PNG of side x side pixels in a few hundred kilobytes."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -69,7 +71,7 @@ def png_bomb(side: int = 50_000) -> bytes:
 
 
 def film(directory: Path, *, sound: bool = True) -> bytes:
-    """A second of H.264 with a title that tells something."""
+    """Return a second of H.264 with a secret title."""
     path = directory / "film.mp4"
     tone = ["-f", "lavfi", "-i", "sine=d=1", "-c:a", "aac"] if sound else []
     subprocess.run(

@@ -1,4 +1,4 @@
-"""S3 for tests: s3rver on loopback, and stand-ins that never answer or only with errors."""
+"""S3 for tests: s3rver on loopback, and stand-ins that never answer or answer only with errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ START_TIMEOUT_S = 30.0
 
 @contextmanager
 def s3_server(directory: Path, *, port: int = 0) -> Iterator[str]:
-    """s3rver with the bucket `pictures`, at a port that the caller reserved or at another; its address."""
+    """Run s3rver with the bucket `pictures`, at a port reserved by the caller or a free one. Yield its
+    address.
+    """
     require("node")
     with nullcontext([port]) if port else reserved_ports(1) as (port,):
         process = subprocess.Popen(
@@ -50,7 +52,7 @@ def s3_server(directory: Path, *, port: int = 0) -> Iterator[str]:
 
 @contextmanager
 def silent_server(answer: bytes = b"", *, port: int = 0) -> Iterator[str]:
-    """Accepts, and never answers; or answers everything with `answer`. At a reserved port, or at another."""
+    """Accept connections and never answer, or always with `answer`. At a reserved port, or at a free one."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -1,8 +1,8 @@
 """The real servers that tests run against: found on this machine, started in a directory of the run, stopped.
 
 One run of pytest has one run directory, shared by its xdist workers. The first worker that needs a server
-starts it there, the others find it; the controlling process stops it at the end. A run that was killed
-leaves its directory with the pid of its owner: the next run stops what that one left.
+starts it there, and the others find it. The controlling process stops it at the end. A killed run leaves its
+directory with the pid of its owner: the next run stops its servers.
 """
 
 from __future__ import annotations
@@ -31,16 +31,18 @@ from tests.ports import reserved_ports
 
 RUN_PREFIX = "stormpetrel-test-"
 SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
-"""Debian has servers where only root looks."""
+"""Debian installs some servers in directories that are only on root's PATH."""
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 
 
-# What is on this machine ---------------------------------------------------------------------------------
+# Programs of this machine ---------------------------------------------------------------------------------
 
 
 def postgresql_bin() -> Path | None:
-    """The directory with initdb and postgres, newest version first; None when PostgreSQL is not installed."""
+    """Return the directory with initdb and postgres, newest version first, or None if PostgreSQL is not
+    installed.
+    """
     found = sorted(
         glob.glob("/usr/lib/postgresql/*/bin/initdb"),
         key=lambda path: float(path.split("/")[4]),
@@ -51,12 +53,12 @@ def postgresql_bin() -> Path | None:
 
 
 def redis_program() -> str | None:
-    """Valkey or Redis; None when neither is installed."""
+    """Return the path of Valkey or Redis, or None if neither is installed."""
     return shutil.which("valkey-server") or shutil.which("redis-server")
 
 
 def chromium_program() -> str | None:
-    """Chromium or Chrome ($CHROMIUM names another); None when there is none."""
+    """Return the path of Chromium or Chrome ($CHROMIUM overrides it), or None if neither is installed."""
     names = [os.environ.get("CHROMIUM", ""), "chromium", "google-chrome", "google-chrome-stable"]
     return next((path for name in names if name and (path := shutil.which(name))), None)
 
@@ -65,13 +67,15 @@ NODE = Path(__file__).resolve().parent / "node"
 
 
 def node_peers() -> Path | None:
-    """Where the packages that tests/node pins are; None without Node.js or before `tools/parts` put them there."""
+    """Return the directory of the packages pinned in tests/node, or None without Node.js or before
+    `tools/parts`.
+    """
     packages = NODE / "node_modules"
     return packages if shutil.which("node") and (packages / ".stamp").is_file() else None
 
 
 def throwaway_machine() -> str | None:
-    """Something when root can boot another machine here (tools/try_install.py); None otherwise."""
+    """Return a program if root can boot another machine here (tools/try_install.py), else None."""
     if os.geteuid() != 0 or not shutil.which("caddy") or postgresql_bin() is None:
         return None
     return shutil.which("systemd-nspawn")
@@ -97,9 +101,9 @@ PARTS = {
 
 
 def require(part: str) -> None:
-    """Skip the calling test, with the one command that changes it, if `part` is not on this machine.
+    """Skip the calling test if `part` is not on this machine, with the command that installs it.
 
-    With CI=true it fails instead: a run that skipped must not look like one that passed.
+    With CI=true, fail instead: a run with skipped tests must not look like one that passed.
     """
     find, package = PARTS[part]
     if find() is not None:
@@ -115,20 +119,20 @@ def require(part: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process by pid and the clock tick it started at: a pid alone may have been given out again."""
+    """A process, identified by its pid and the clock tick of its start, because pids are reused."""
 
     pid: int
     started_at_ticks: int
 
     @classmethod
     def of(cls, pid: int) -> Process:
-        """The process that has `pid` now. Raises FileNotFoundError when there is none."""
+        """Return the process that has `pid` now. Raise FileNotFoundError if there is none."""
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-        # proc(5): field 22, counted behind the name, which may hold blanks and brackets itself.
+        # proc(5): field 22, counted from the end of the name, which may itself contain blanks and brackets.
         return cls(pid, int(stat.rpartition(")")[2].split()[19]))
 
     def is_running(self) -> bool:
-        """Whether that very process is still there (a zombie is not)."""
+        """Return True if this very process still exists and is not a zombie."""
         try:
             stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
@@ -136,7 +140,7 @@ class Process:
         return int(stat[19]) == self.started_at_ticks and stat[0] != "Z"
 
     def stop(self, with_signal: int) -> None:
-        """End it: `with_signal`, then SIGKILL after STOP_TIMEOUT_S. Silent when it is gone already."""
+        """Send `with_signal`, then SIGKILL after STOP_TIMEOUT_S. Do nothing if the process has ended."""
         for attempt in (with_signal, signal.SIGKILL):
             deadline_s = time.monotonic() + STOP_TIMEOUT_S
             if not self.is_running():
@@ -144,13 +148,13 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, attempt)
             while self.is_running() and time.monotonic() < deadline_s:
-                with contextlib.suppress(ChildProcessError):  # ours, or some other process's child
+                with contextlib.suppress(ChildProcessError):  # it may be the child of another process
                     os.waitpid(self.pid, os.WNOHANG)
                 time.sleep(0.02)
 
 
 def make_run_directory() -> Path:
-    """A directory for this run's servers, after stopping those of runs that were killed."""
+    """Create a directory for this run's servers. First stop the servers of killed runs."""
     for left in Path(tempfile.gettempdir()).glob(f"{RUN_PREFIX}*"):
         with contextlib.suppress(OSError, ValueError):
             if left.stat().st_uid != os.getuid():
@@ -158,7 +162,7 @@ def make_run_directory() -> Path:
             owner = Process(**json.loads((left / "owner.json").read_text(encoding="utf-8")))
             if not owner.is_running():
                 remove_run_directory(left)
-    # Its servers run as other users: the directory may be entered, not listed.
+    # The servers run as other users, who may enter the directory but not list it.
     directory = Path(tempfile.mkdtemp(prefix=RUN_PREFIX))
     directory.chmod(0o711)
     (directory / "owner.json").write_text(json.dumps(asdict(Process.of(os.getpid()))), encoding="utf-8")
@@ -166,7 +170,7 @@ def make_run_directory() -> Path:
 
 
 def remove_run_directory(directory: Path) -> None:
-    """Stop every server that was started in `directory`, by its own pid, and remove it."""
+    """Stop every server that was started in `directory`, by its pid, and remove the directory."""
     for record in directory.glob("*.server.json"):
         server = Server(**json.loads(record.read_text(encoding="utf-8")))
         Process(server.pid, server.started_at_ticks).stop(signal.SIGINT)
@@ -175,7 +179,7 @@ def remove_run_directory(directory: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server of this run. `secret` is the password that its administrator has, if it has one."""
+    """A server of this run. `secret` is the administrator's password, or empty."""
 
     pid: int
     started_at_ticks: int
@@ -185,19 +189,19 @@ class Server:
 
 @contextlib.contextmanager
 def once_in(run_directory: Path, name: str) -> Iterator[None]:
-    """One process of the run at a time; the rest wait."""
+    """Let one process of the run enter at a time."""
     with open(run_directory / f"{name}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def shared_postgresql(run_directory: Path) -> Server:
-    """The run's PostgreSQL, started if this is the first to ask."""
+    """Return the run's PostgreSQL. The first call starts it."""
     return _shared(run_directory, "postgresql", _start_postgresql)
 
 
 def shared_redis(run_directory: Path, *, user: str) -> Server:
-    """The Redis or Valkey of `user`, an xdist worker, started if it asks for the first time."""
+    """Return the Redis or Valkey of `user`, an xdist worker. The worker's first call starts it."""
     return _shared(run_directory, f"redis-{user}", _start_redis)
 
 
@@ -215,7 +219,7 @@ def _shared(run_directory: Path, name: str, start: Callable[[Path, int], Server]
 
 
 def _start_postgresql(directory: Path, port: int) -> Server:
-    """A cluster of its own in `directory`; nothing of the machine's default cluster is touched."""
+    """Start a separate cluster in `directory`. The machine's default cluster is not touched."""
     bin_directory = postgresql_bin()
     assert bin_directory is not None
     user = _unprivileged_user()
@@ -227,7 +231,8 @@ def _start_postgresql(directory: Path, port: int) -> Server:
         for path in (directory, password_file):
             shutil.chown(path, user.pw_name, user.pw_gid)
     data = directory / "data"
-    # A password even on loopback: PostgreSQL's superuser may run programs, and this machine may have others.
+    # Use a password even on loopback: PostgreSQL's superuser can run programs, and the machine may have other
+    # users.
     made = subprocess.run(
         [
             *(bin_directory / "initdb", "-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8"),
@@ -270,7 +275,7 @@ def _start_postgresql(directory: Path, port: int) -> Server:
 
 
 def _unprivileged_user() -> pwd.struct_passwd | None:
-    """Whom PostgreSQL runs as when this is root, which it refuses; None when this is not root."""
+    """Return the user to run PostgreSQL as (it refuses root), or None if this process is not root."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -280,7 +285,7 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
 
 
 def _as_user(user: pwd.struct_passwd | None, directory: Path) -> dict[str, Any]:
-    """Options of subprocess: as `user`, in `directory`, out of reach of the terminal's Ctrl-C."""
+    """Return options of subprocess: run as `user`, in `directory`, unaffected by the terminal's Ctrl-C."""
     options: dict[str, Any] = {"cwd": directory, "start_new_session": True}
     if user:
         options |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
@@ -325,7 +330,9 @@ def _accepts(port: int) -> bool:
 
 
 def _wait_until(process: subprocess.Popen[bytes], log: Path, is_ready: Callable[[], bool]) -> None:
-    """Until it is ready; fails with its log when it ended, or was not ready in START_TIMEOUT_S."""
+    """Wait until the server is ready. Fail with its log if it has ended, or is not ready within
+    START_TIMEOUT_S.
+    """
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while not is_ready():
         if process.poll() is not None or time.monotonic() > deadline_s:
@@ -333,5 +340,6 @@ def _wait_until(process: subprocess.Popen[bytes], log: Path, is_ready: Callable[
             process.wait()
             pytest.fail(f"{process.args} did not start:\n{log.read_text(encoding='utf-8')}", pytrace=False)
         time.sleep(0.02)
-    # It outlives the worker that started it; the run's owner ends it. Popen would warn about that.
+    # The process outlives the worker that started it, and the run's owner ends it. Popen would warn about
+    # that.
     process.returncode = 0

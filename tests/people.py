@@ -1,4 +1,5 @@
-"""A running place and people in it: each test makes its own people, so that one instance serves a whole file.
+"""A running instance and accounts on it. Each test creates its own accounts, so one instance serves a whole
+file.
 
 `place` (conftest.py) is a `Place`: the real `serve`, once on SQLite and once on PostgreSQL.
 """
@@ -35,18 +36,18 @@ _numbers = itertools.count(1)
 
 @cache
 def password_hash() -> str:
-    """The hash of PASSWORD, made once: it costs 20 ms."""
+    """Return the hash of PASSWORD. It is computed once, because that takes 20 ms."""
     return hash_password_now(PASSWORD)
 
 
 def now_ms() -> int:
-    """Now, in milliseconds since 1970."""
+    """Return the time in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
 @dataclass
 class Person:
-    """A member with a token. `http` speaks to the API in their name."""
+    """A member with a token. `http` uses the API as this member."""
 
     place: Place
     id: int
@@ -56,32 +57,32 @@ class Person:
     http: httpx.Client = field(repr=False)
 
     def post(self, text: str, **more: Any) -> dict[str, Any]:
-        """Posts through the API; the status."""
+        """Post through the API and return the status."""
         answer = self.http.post("/api/v1/statuses", json={"status": text, **more})
         assert answer.status_code == 200, answer.text
         status: dict[str, Any] = answer.json()
         return status
 
     def get(self, path: str, **parameters: Any) -> Any:
-        """The JSON of a GET that must succeed."""
+        """Return the JSON of a GET that must succeed."""
         answer = self.http.get(path, params=parameters)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def do(self, path: str, **parameters: Any) -> Any:
-        """The JSON of a POST that must succeed."""
+        """Return the JSON of a POST that must succeed."""
         answer = self.http.post(path, json=parameters)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def follow(self, other: Person) -> None:
-        """Follows through the API."""
+        """Follow through the API."""
         self.do(f"/api/v1/accounts/{other.id}/follow")
 
 
 @dataclass
 class Place:
-    """A running instance. `visitor` speaks to it without any credential."""
+    """A running instance. `visitor` is a client without credentials."""
 
     instance: Instance
     database_url: str
@@ -90,15 +91,15 @@ class Place:
     clients: list[httpx.Client] = field(default_factory=list, repr=False)
 
     def client(self, token: str | None = None) -> httpx.Client:
-        """A new client, closed with the place; with a token it speaks for whom that belongs to."""
+        """Return a new client, closed with the place. With a token it acts for the token's account."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        # No proxy of the environment may stand between a test and loopback.
+        # Ignore the environment's proxies for loopback.
         made = httpx.Client(base_url=self.base_url, headers=headers, trust_env=False, timeout=20)
         self.clients.append(made)
         return made
 
     def write(self, rule: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs a rule in the database and tells the running server, as the command line does."""
+        """Run a rule in the database and notify the running server, as the command line does."""
         slot = take_slot(self.database_url)
         connection = connect(self.database_url, ids=IdMaker(slot.number))
         try:
@@ -114,7 +115,7 @@ class Place:
     def person(
         self, name: str = "person", *, scopes: str = "read write follow push", role: Role = Role.MEMBER
     ) -> Person:
-        """A new member; their name begins with `name` and is nobody else's."""
+        """Create a member with a unique name that begins with `name`."""
         username = f"{name}_{next(_numbers)}"
         email = f"{username}@example.org"
         account = self.write(
@@ -133,7 +134,7 @@ class Place:
         return Person(self, account.id, username, email, token, self.client(token))
 
     def token(self, account_id: int | None, *, scopes: str = "read write follow push") -> str:
-        """A new access token of the account."""
+        """Create an access token of the account."""
         token = secrets.token_urlsafe(32)
         self.write(
             access.create_token,
@@ -146,7 +147,7 @@ class Place:
         return token
 
     def browser_session(self, person: Person) -> httpx.Client:
-        """A client that signed in through the pages, cookies and all."""
+        """Return a client that signed in through the pages, with its cookies."""
         client = self.client()
         form = client.get("/auth/sign_in")
         answer = client.post(
@@ -158,7 +159,7 @@ class Place:
 
 
 def csrf_of(html: str) -> str:
-    """The value of a page's first form field named csrf."""
+    """Return the value of a page's first form field named csrf."""
     before, found, after = html.partition('name="csrf" value="')
     assert found, f"no csrf field in: {before[:2000]}"
     return after.partition('"')[0]
@@ -166,7 +167,7 @@ def csrf_of(html: str) -> str:
 
 @contextmanager
 def place_of(instance: Instance, database_url: str) -> Iterator[Place]:
-    """The running instance as a place."""
+    """Yield the running instance as a `Place`."""
     with httpx.Client(base_url=instance.base_url, trust_env=False, timeout=20) as visitor:
         place = Place(instance, database_url, instance.base_url, visitor)
         try:

@@ -1,4 +1,4 @@
-"""Ports that nobody else on this machine is given while a test needs them."""
+"""Ports reserved on this machine while a test needs them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def reserved_ports(count: int) -> Iterator[list[int]]:
-    """`count` free ports of 127.0.0.1, kept from every other taker until the block ends.
+    """Yield `count` free ports of 127.0.0.1, reserved until the block ends.
 
-    Each is held by a socket that is bound and does not listen. A server that sets SO_REUSEADDR or
-    SO_REUSEPORT, as they all do, can bind and listen beside it; "give me any free port" passes it by.
+    Each is held by a socket that is bound but does not listen. A server that sets SO_REUSEADDR or
+    SO_REUSEPORT, as they all do, can bind and listen beside it. A request for "any free port" does not get
+    it.
     """
     with contextlib.ExitStack() as stack:
         ports = []

@@ -1,7 +1,7 @@
-"""Reads what runs from /proc (proc(5)).
+"""Read the running processes from /proc (proc(5)).
 
-A process may end between any two reads: every function here then leaves it out, and raises nothing.
-A zombie counts as ended.
+A process may end between any two reads: every function here then leaves it out, and raises no error. A zombie
+counts as ended.
 """
 
 import os
@@ -12,12 +12,12 @@ DECODER = "stormpetrel.media.decode"
 
 
 def is_running(pid: int) -> bool:
-    """Whether the process lives."""
+    """Return True if the process is alive."""
     return _state(pid) not in ("", "Z")
 
 
 def children(of_pid: int) -> dict[int, str]:
-    """Pid → name of the processes that any thread of `of_pid` started and that live."""
+    """Return pid → name of the live processes that any thread of `of_pid` started."""
     found = {}
     for pid in _child_pids(of_pid):
         name = _read(f"/proc/{pid}/comm").decode().strip()
@@ -27,12 +27,14 @@ def children(of_pid: int) -> dict[int, str]:
 
 
 def named(of_pid: int, prefix: str) -> list[int]:
-    """Pids of the children of `of_pid` whose names begin with `prefix`: petrel-web-, petrel-courier."""
+    """Return the pids of the children of `of_pid` whose names begin with `prefix`: petrel-web-,
+    petrel-courier.
+    """
     return [pid for pid, name in children(of_pid).items() if name.startswith(prefix)]
 
 
 def decoders(of_pid: int | None = None) -> list[int]:
-    """Pids of the media decoders that `of_pid` runs; without it, those of this process."""
+    """Return the pids of the media decoders that `of_pid` (by default this process) runs."""
     pids = _child_pids(of_pid or os.getpid())
     return [pid for pid in pids if DECODER.encode() in _read(f"/proc/{pid}/cmdline") and is_running(pid)]
 
@@ -43,13 +45,17 @@ def _child_pids(of_pid: int) -> Iterator[int]:
 
 
 def _state(pid: int) -> str:
-    """The letter of proc(5)'s field 3, counted behind the name, which may hold blanks and brackets."""
+    """Return the state, field 3 of proc(5), counted from the end of the name, which may contain blanks and
+    brackets.
+    """
     fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     return fields[0].decode() if fields else ""
 
 
 def _read(path: str | Path) -> bytes:
-    """The file's bytes; none when the process is gone: open() then says ENOENT and read() ESRCH."""
+    """Return the file's bytes, or b"" if the process is gone: open() then fails with ENOENT, read() with
+    ESRCH.
+    """
     try:
         return Path(path).read_bytes()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The files of the repository, for the tests that look through them."""
+"""The files of the repository, for the tests that inspect them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ TEXT_SUFFIXES = {
 
 
 def files_of_the_repository() -> list[Path]:
-    """Every file that is or could be committed, without what .gitignore names."""
+    """Return every file that is or could be committed, except those ignored by .gitignore."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode()
     return sorted(path for name in listed.split("\0") if name and (path := ROOT / name).is_file())
 
 
 def text_files() -> dict[str, str]:
-    """The text of every text file, by its path from the root."""
+    """Return the text of every text file, by its path from the root."""
     return {
         path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
         for path in files_of_the_repository()
@@ -40,7 +40,7 @@ def text_files() -> dict[str, str]:
 
 
 def python_files(folder: str) -> dict[str, str]:
-    """The text of every Python file below `folder`, by its path from the root."""
+    """Return the text of every Python file below `folder`, by its path from the root."""
     return {
         name: text
         for name, text in text_files().items()

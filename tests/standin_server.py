@@ -1,10 +1,10 @@
-"""`serve` with a small web worker in place of the real one: for tests of what the supervisor does.
+"""`serve` with a small web worker instead of the real one, for tests of the supervisor.
 
     python tests/standin_server.py ROLE…      serves these roles with the configuration of the environment
 
-GET /pid answers with the worker's process id, /slow begins and answers a second later, /publish?N tells the
-other workers N, /heard answers what this one heard, /hash whether the heavy child verifies a password,
-/stuck never gives the loop back, /die ends the process.
+GET /pid answers with the worker's process id, /slow starts its answer and ends it a second later, /publish?N
+sends N to the other workers, /heard answers with the events that this worker received, /hash checks that the
+heavy child verifies a password, /stuck blocks the event loop forever, /die ends the process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A database with people in it, for tests of rules: no server, no HTTP, the time passed in."""
+"""A database with accounts, for tests of rules: no server, no HTTP, and the time is an argument."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ START_MS = 1_790_000_000_000
 
 
 class Store:
-    """One connection. Time stands still unless a test moves `now_ms`; events of the last `do` are in `events`."""
+    """One connection. Time stands still unless a test moves `now_ms`. `events` are those of the last `do`."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -31,14 +31,14 @@ class Store:
         self._numbers = itertools.count(1)
 
     def do(self, rule: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs a rule in a transaction of its own."""
+        """Run a rule in its own transaction."""
         with transaction(self.connection) as connection:
             result = rule(connection, *args, **kwargs)
             self.events = list(connection.events)
         return result
 
     def person(self, name: str = "person", **change: Any) -> int:
-        """A new member's account id."""
+        """Create a member and return the account id."""
         username = f"{name}{next(self._numbers)}"
         account = self.do(
             accounts.sign_up,
@@ -61,11 +61,11 @@ class Store:
         return account.id
 
     def name(self, account_id: int) -> str:
-        """The username of an account."""
+        """Return the username of an account."""
         return accounts.account(self.connection, account_id=account_id).username
 
     def post(self, author_id: int, text: str = "hello", **draft: Any) -> int:
-        """A new public post's id, a millisecond after the one before."""
+        """Create a public post a millisecond after the previous one, and return its id."""
         self.now_ms += 1
         draft.setdefault("visibility", Visibility.PUBLIC)
         return self.do(
@@ -80,7 +80,7 @@ class Store:
 
 @contextmanager
 def store_at(url: str) -> Iterator[Store]:
-    """A store at a migrated database."""
+    """Yield a store at a migrated database."""
     store = Store(url)
     try:
         yield store

@@ -1,4 +1,4 @@
-"""A database that gives too few connections: requests are refused at once, and nobody waits on a silent socket."""
+"""A database with too few connections: requests are refused at once, and no client waits in silence."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_workers_that_get_no_connection_refuse_at_once_and_serve_when_there_is_r
     url = urlunsplit(parts._replace(netloc=f"{role}:few@{parts.hostname}:{parts.port}"))
     try:
         with prepared_instance(tmp_path, url, web_workers=2) as instance:
-            # A superuser has no limit of its own.
+            # A connection limit does not apply to a superuser.
             postgresql_execute(admin, f"ALTER ROLE {role} NOSUPERUSER CONNECTION LIMIT 5")
             postgresql_execute(postgresql_url, f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
             instance.start("--role", "web")

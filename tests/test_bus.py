@@ -1,4 +1,4 @@
-"""The bus on one machine, over real sockets: order, holes, overflow, restarts, and reading what was written."""
+"""The bus on one machine, over real sockets: order, gaps, overflow, restarts, and reading events back."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def hub():
 
 
 def listening(hub, name):
-    """A bus and the list that its events go into."""
+    """Return a bus and the list that collects its events."""
     bus, heard = hub.bus(name), []
     bus.on_events = heard.extend
     return bus, heard
 
 
 def until(loop, is_so):
-    """Runs the loop until `is_so()`."""
+    """Run the loop until `is_so()` is true."""
 
     async def wait():
         async with asyncio.timeout(10):
@@ -117,7 +117,7 @@ def test_a_full_buffer_never_blocks_and_the_receiver_is_told_that_it_missed_some
     while not writer.lost:
         writer.publish([changed(sent)])
         sent += 1
-    # The courier's and web-1's way are separate: only web-1's was full.
+    # The courier and web-1 have separate channels, and only web-1's was full.
     reader.drain()
     assert heard == [*(changed(number) for number in range(sent - 1)), ALL]
     writer.publish([changed(-1)])
@@ -129,7 +129,7 @@ def test_a_hole_between_two_messages_is_told_before_the_second(hub, loop):
     writer = hub.bus("web-0")
     reader, heard = listening(hub, "web-1")
     writer.publish([changed(1)])
-    # As a full buffer leaves it: the number is used, the message is not there.
+    # Like a full buffer: the number is used, but the message is missing.
     writer._senders[0].mark += 1
     writer.publish([changed(3)])
     reader.attach(loop)
@@ -211,7 +211,7 @@ def test_what_arrived_and_could_not_be_applied_is_followed_by_all_changed(hub):
 
 
 def test_across_processes_what_is_marked_as_told_can_be_read_at_once(hub):
-    """The writer answers by a pipe after publish; whoever reads the pipe must find the event, every time."""
+    """The writer reports by a pipe after publish. A reader of the pipe must then find the event."""
     reader, heard = listening(hub, "web-1")
     answers, answer = os.pipe()
     go, start = os.pipe()
@@ -239,7 +239,9 @@ def test_across_processes_what_is_marked_as_told_can_be_read_at_once(hub):
 
 
 def test_a_sender_killed_at_any_moment_leaves_no_silent_hole(hub):
-    """Kill -9 of a writer in full flow: the reader has a whole beginning of what was sent, then AllChanged."""
+    """After kill -9 of a busy writer, the reader has a complete beginning of the sent events, then
+    AllChanged.
+    """
     reader, heard = listening(hub, "web-1")
     for _ in range(5):
         heard.clear()

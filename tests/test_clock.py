@@ -1,4 +1,4 @@
-"""A clock that jumps is not followed at once."""
+"""SteadyClock does not follow a jump of the clock at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stormpetrel.clock import DAY_MS, LARGE_STEP_HELD_MS, NS, SMALL_STEP_HELD_MS
 
 
 class Machine:
-    """Two clocks, in milliseconds."""
+    """A machine's two clocks, in milliseconds."""
 
     def __init__(self) -> None:
         self.wall_ms = 1_000_000_000_000

@@ -1,4 +1,4 @@
-"""Configuration: where each value comes from, and what is said about those that cannot be."""
+"""Configuration: the source of each value, and the errors about invalid ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def written(directory: Path, text: str, name: str = "stormpetrel.toml") -> Path:
 
 
 def loaded(text: str = "", *, directory: Path, **environ: str) -> Loaded:
-    """The configuration of a file with that text, in a data directory of its own."""
+    """Return the configuration read from a file with that text, in its own data directory."""
     written(directory, text)
     variables = {f"STORMPETREL_{name}": value for name, value in environ.items()}
     return load(environ={"STORMPETREL_DATA_DIR": str(directory)} | variables)

@@ -1,4 +1,4 @@
-"""What a coroutine is charged: its own steps and its threads' work, and not the time that others take."""
+"""A coroutine is charged for its own steps and its threads' work, but not for the time that others take."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_only_its_own_steps_are_measured() -> None:
         return waits.cpu_s, works.cpu_s
 
     waited_s, worked_s = asyncio.run(run())
-    # CPU time, not wall time: a busy machine does not change it.
+    # This is CPU time, not wall time, so a busy machine does not change it.
     assert worked_s >= 0.05 > 10 * waited_s
 
 
@@ -79,7 +79,7 @@ def test_time_without_a_core_is_charged_up_to_a_short_step() -> None:
     began_s = clock.begin()
     time.sleep(0.05)
     assert clock.used(began_s) < 0.05 / 4
-    # What the thread did since the last reading is not charged to the step after it, beyond a short one.
+    # Work of the thread since the last reading is not charged to the next step, except for a short one.
     _work(SHORT_S * 4)
     began_s = clock.begin()
     _work(SHORT_S * 4)

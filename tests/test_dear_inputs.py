@@ -1,6 +1,8 @@
-"""No input holds a worker's loop for long: the dearest texts that searches found, at every door.
+"""No input blocks a worker's event loop for long: the most expensive texts that searches found, at every
+door.
 
-Ceilings are CPU time of a machine as fast as the one they were set on; `calibration_s` says how fast this one is.
+Limits are CPU time on a machine as fast as the one where they were set. `calibration_s` measures this
+machine.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import dear_inputs
 import loop_meter
 
 REFERENCE_S = 0.00135
-"""What `calibration_s` gives where the ceilings were set."""
+"""The value of `calibration_s` on the machine where the limits were set."""
 
 
 TRIES = 3

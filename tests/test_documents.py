@@ -1,4 +1,4 @@
-"""The documents: links lead somewhere, keys, commands and targets are explained, decisions have one form."""
+"""The documents: links resolve, keys, commands and targets are explained, and decisions have one form."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ HEADINGS_OF_A_DECISION = ["Context", "Decision", "Measured", "Revisit"]
 
 
 def anchors(text: str) -> set[str]:
-    """The anchors of a page's headings, as GitHub and most others make them."""
+    """Return the anchors of a page's headings, as GitHub and most other sites make them."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
 def dead_links(root: Path, pages: dict[str, str]) -> list[str]:
-    """The links of `pages` to files or headings that are not there; addresses elsewhere are not followed."""
+    """Return the links of `pages` to missing files or headings. External addresses are not followed."""
     dead = []
     for name, text in pages.items():
         for target in LINK.findall(re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
@@ -33,7 +33,7 @@ def dead_links(root: Path, pages: dict[str, str]) -> list[str]:
 
 
 def markdown_pages() -> dict[str, str]:
-    """Every page of the repository."""
+    """Return the text of every Markdown page of the repository, by its path."""
     return {name: text for name, text in text_files().items() if name.endswith(".md")}
 
 

@@ -1,4 +1,6 @@
-"""An acknowledged post is never lost and never doubled: a worker is killed in the middle of 2,000 of them."""
+"""An acknowledged post is never lost and never doubled, even if workers are killed in the middle of 2,000 of
+them.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ GIVE_UP_S = 60.0
 
 
 def post_until_acknowledged(place: Place, person: Person, text: str) -> int:
-    """Posts as an app does that lost its connection: again, with the same key. How often it had to."""
+    """Post, and after a lost connection retry with the same key, as apps do. Return the number of retries."""
     give_up_s = time.monotonic() + GIVE_UP_S
     retries = 0
     while True:
@@ -59,7 +61,7 @@ def test_a_killed_worker_loses_and_doubles_no_acknowledged_post(place: Place) ->
         os.kill(first, signal.SIGKILL)
         for _ in range(POSTS // 4):
             acknowledged.acquire()
-        # All workers at once: for a moment there is nobody but the listeners that the supervisor holds.
+        # Kill all workers at once: for a moment only the supervisor's listening sockets remain.
         for pid in named(place.instance.pid, "petrel-web-"):
             os.kill(pid, signal.SIGKILL)
         retries = sum(future.result() for future in done)

@@ -1,4 +1,4 @@
-"""The smallest HTTP server, over real sockets: what it answers, and that nobody can make it hold or mix up much."""
+"""The smallest HTTP server, over real sockets: its answers, and its limits against hostile clients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stormpetrel.health import MAX_CONNECTIONS, MAX_HEAD_BYTES, Page, serve_heal
 
 
 def talk(*talks, metrics=None, page=None):
-    """What the server answers to the bytes of each talk, until it closes or the talk ends with None."""
+    """Return the server's answers to the bytes of each talk, until it closes or the talk ends with None."""
 
     async def main():
         sock = socket.socket()
@@ -138,7 +138,7 @@ def test_connections_are_bounded():
         serving = asyncio.create_task(serve_health(sock, stop=stop, role="sms"))
         async with asyncio.timeout(20):
             pairs = [await asyncio.open_connection(*address) for _ in range(MAX_CONNECTIONS)]
-            # The last of them has been taken once it has been answered.
+            # The server has accepted the last connection once it has answered it.
             pairs[-1][1].write(get("/health"))
             await pairs[-1][0].readuntil(b"}")
             reader, writer = await asyncio.open_connection(*address)

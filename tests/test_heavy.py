@@ -1,4 +1,4 @@
-"""Password hashing in its own process: right and wrong, order, overload, and the child's death."""
+"""Password hashing in its own process: right and wrong passwords, order, overload, and the child's death."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Child:
         os.kill(self.pid, number)
 
     def end(self, number=signal.SIGTERM):
-        # A stopped process hears SIGKILL only.
+        # A stopped process reacts only to SIGKILL.
         self.send(number)
         _, status = os.waitpid(self.pid, 0)
         return os.waitstatus_to_exitcode(status)
@@ -92,7 +92,7 @@ def child(hub):
 
 
 def in_loop(hub, work, name="web-0"):
-    """Runs `work(heavy)` in a loop of its own."""
+    """Run `work(heavy)` in its own event loop."""
 
     async def main():
         heavy = Heavy(hub.workers[name])
@@ -229,7 +229,7 @@ def test_a_worker_that_took_anothers_place_gets_none_of_its_answers(hub, child):
     async def dies(heavy):
         hashed = await heavy.hash_password("x")
         child.send(signal.SIGSTOP)
-        # Its answer comes after this worker's end.
+        # The answer comes only after this worker has ended.
         call = asyncio.ensure_future(heavy.verify_password(hashed, "x"))
         await asyncio.sleep(0)
         assert not call.done()

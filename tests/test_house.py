@@ -1,7 +1,7 @@
 """The house rules (CONTRIBUTING.md), as tests: imports, clocks, names, tables.
 
-Each rule is a function that takes a tree or a text and returns what is wrong with it, so that the test
-beside it can feed it a bad sample: a check that cannot fail checks nothing.
+Each rule is a function that takes a tree or a text and returns the violations, so that its test can feed it a
+bad sample: a check that cannot fail checks nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ LONGEST_FILE_LINES = 600
 
 
 def broken_contracts(directory: Path) -> list[str]:
-    """The names of the import rules that the package in `directory` breaks, as import-linter sees it."""
+    """Return the names of the import rules that the package in `directory` breaks, according to
+    import-linter.
+    """
     done = subprocess.run(
         [Path(sys.executable).parent / "lint-imports", "--no-cache"],
         cwd=directory,
@@ -80,7 +82,7 @@ DATABASE_LIBRARIES = {"sqlalchemy", "sqlite3", "psycopg", "psycopg_pool", "alemb
 
 
 def imported(text: str) -> set[str]:
-    """The first parts of the names of everything that a module imports, at any depth."""
+    """Return the top-level names of all modules that the text imports, at any depth."""
     found = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
@@ -91,7 +93,7 @@ def imported(text: str) -> set[str]:
 
 
 def database_imports(files: dict[str, str]) -> list[str]:
-    """The files outside storage/ that import a database library."""
+    """Return the files outside storage/ that import a database library."""
     return [
         name
         for name, text in files.items()
@@ -119,7 +121,7 @@ def test_only_storage_holds_sql():
 
 
 def sql_texts(files: dict[str, str]) -> list[str]:
-    """Where a text outside storage/ reads like SQL."""
+    """Return the places outside storage/ where a string looks like SQL."""
     looks_like_sql = re.compile(r"\b(SELECT\b.*\bFROM|INSERT INTO|DELETE FROM|UPDATE \w+ SET)\b", re.DOTALL)
     return [
         f"{name}:{node.lineno}"
@@ -132,7 +134,7 @@ def sql_texts(files: dict[str, str]) -> list[str]:
     ]
 
 
-# Time and chance are arguments ---------------------------------------------------------------------------
+# Time and randomness are arguments -----------------------------------------------------------------------
 
 CLOCKS_AND_DICE = {
     "time": {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep"},
@@ -140,14 +142,16 @@ CLOCKS_AND_DICE = {
     "date": {"today"},
     "os": {"urandom", "getrandom"},
     "uuid": {"uuid1", "uuid4"},
-    "secrets": None,  # anything of it
+    "secrets": None,  # every name of it
     "random": None,
 }
-ALLOWED_NAMES = {"random.Random", "secrets.compare_digest"}  # a type for an argument; a comparison
+ALLOWED_NAMES = {"random.Random", "secrets.compare_digest"}  # a type for an argument, and a comparison
 
 
 def clock_readings(files: dict[str, str]) -> list[str]:
-    """Where a module reads a clock or rolls dice; `random.Random` may be named, not made."""
+    """Return the places where a module reads a clock or a random number. `random.Random` may be named, not
+    called.
+    """
     found = []
     for name, text in files.items():
         for node in ast.walk(ast.parse(text)):
@@ -209,7 +213,7 @@ NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "common", "base"
 
 
 def vague_names(names: list[str]) -> list[str]:
-    """The paths in which a file or folder has a name that says nothing of what is in it."""
+    """Return the paths in which a file or folder has a name that does not describe its content."""
     return [
         name
         for name in names
@@ -232,7 +236,7 @@ GENERATED = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
 
 
 def too_long(files: dict[str, str]) -> list[str]:
-    """The files that should be split by noun; what a tool writes may be as long as it is."""
+    """Return the files that should be split by noun. Generated files may have any length."""
     return [
         f"{name}: {lines} lines"
         for name, text in files.items()
@@ -249,7 +253,7 @@ def test_no_file_is_too_long_to_be_read():
 
 
 def full_init_files(files: dict[str, str]) -> list[str]:
-    """The `__init__.py` that hold more than one docstring (the topmost: and the version)."""
+    """Return the `__init__.py` files with more than a docstring (the topmost may also have the version)."""
     full = []
     for name, text in files.items():
         if not name.endswith("__init__.py"):
@@ -275,7 +279,7 @@ def test_init_files_hold_one_docstring():
 
 
 def uncollected(files: dict[str, str]) -> list[str]:
-    """Test files that pytest would pass over, or that test nothing."""
+    """Return test files that pytest would not collect, or that contain no test."""
     wrong = []
     for name, text in files.items():
         has_tests = any(
@@ -328,10 +332,10 @@ def test_every_route_stands_in_a_table_of_routes():
     assert routes_elsewhere({"stormpetrel/web/auth.py": "ROUTES = (Route(path='/'),)"})
 
 
-# Put together from halves: this file is looked through as well.
+# Concatenated from halves, because this file is checked too.
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|NotImplemented" + r"Error)\b")
 FOREIGN_PLACE = re.compile(
-    r"(?<![\w./-])/(home|Users)/\w+/|(?<![\w./-])/(root|wo" + r"rk)/"  # somebody's machine
+    r"(?<![\w./-])/(home|Users)/\w+/|(?<![\w./-])/(root|wo" + r"rk)/"  # paths of a developer's machine
     r"|\b(pypi\.|files\.python"
     + r"hosted|registry\.npm|npm"
     + r"js\.|deb\.deb"
@@ -341,7 +345,7 @@ FOREIGN_PLACE = re.compile(
 
 
 def leftovers(files: dict[str, str]) -> list[str]:
-    """Where a text holds unfinished work, a path of somebody's machine or the address of a registry."""
+    """Return the places where a text contains unfinished work, a local path or the address of a registry."""
     return [
         f"{name}:{number} {match[0]}"
         for name, text in files.items()
@@ -372,11 +376,11 @@ def test_a_leftover_is_noticed(sample):
     assert leftovers({"a.py": sample})
 
 
-# Tables and chance ---------------------------------------------------------------------------------------
+# Tables and randomness -----------------------------------------------------------------------------------
 
 
 def differences(url: str) -> list[object]:
-    """What alembic would change at `url` to make it storage/tables/."""
+    """Return the changes that alembic would make at `url` to match storage/tables/."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
@@ -389,7 +393,7 @@ def differences(url: str) -> list[object]:
             opts={
                 "compare_type": True,
                 "compare_server_default": True,
-                # The index of words is of another kind on each store; tests/storage/test_search.py holds it.
+                # The word index differs between the stores. tests/storage/test_search.py covers it.
                 "include_name": lambda name, kind, _: kind != "table" or name not in search.WORD_INDEX_TABLES,
             },
         )

@@ -1,4 +1,6 @@
-"""docs/install.md and what it puts onto a machine: read here, run whole by `make prove` (tools/try_install.py)."""
+"""docs/install.md and the files that it installs: read here, and run completely by `make prove`
+(tools/try_install.py).
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,7 @@ def test_caddy_understands_its_file():
 
 @pytest.fixture
 def units(tmp_path):
-    """The units, naming a program that is there: systemd looks."""
+    """Write the units with an existing program, because systemd checks for it. Return their directory."""
     for name in UNITS:
         text = (DEPLOY / name).read_text(encoding="utf-8")
         (tmp_path / name).write_text(
@@ -95,7 +97,7 @@ def test_systemd_understands_the_units(units):
     )
     said = [line for line in done.stderr.splitlines() if "stormpetrel" in line]
     assert (done.returncode, said) == (0, [])
-    # And it would say so, if it did not.
+    # systemd-analyze does report a broken unit.
     broken = units / "stormpetrel.service"
     broken.write_text(broken.read_text().replace("Type=exec", "Type=nothing"))
     done = subprocess.run(

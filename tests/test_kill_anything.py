@@ -1,5 +1,7 @@
-"""kill -9 of any process at any moment, in the middle of posts with pictures, polls and edits: nothing that was
-acknowledged is lost, nothing is there twice, and a listener that comes back has seen everything."""
+"""kill -9 of any process at any moment, during posts with images, polls and edits.
+
+No acknowledged post is lost, none exists twice, and a listener that reconnects has seen everything.
+"""
 
 from __future__ import annotations
 
@@ -30,19 +32,19 @@ PAGE = 40
 
 @pytest.fixture(scope="module")
 def place_settings() -> dict[str, object]:
-    """Files are acknowledged while they are still being processed, as slow ones are."""
+    """Acknowledge files while they are still being processed, as with slow files."""
     return {"media_wait_s": 0.05}
 
 
 def until_acknowledged(ask: Callable[[], httpx.Response]) -> Any:
-    """The JSON of a request that is sent again, unchanged, until it is answered with success."""
+    """Send a request again, unchanged, until it succeeds. Return the JSON."""
     give_up_s = time.monotonic() + GIVE_UP_S
     while True:
         try:
             answer = ask()
             if answer.status_code in (200, 202):
                 return answer.json()
-            # 408: our own process got no processor in time, on a machine this busy.
+            # 408: the machine is so busy that our own process got no processor in time.
             assert answer.status_code in (206, 408, 429, 503), answer.text
         except httpx.TransportError:
             pass
@@ -51,18 +53,18 @@ def until_acknowledged(ask: Callable[[], httpx.Response]) -> Any:
 
 
 def picture(number: int) -> bytes:
-    """A small picture that no other number has."""
+    """Return a small image that is unique to this number."""
     out = io.BytesIO()
     Image.new("RGB", (16, 16), (number % 256, number // 256 % 256, 7)).save(out, "PNG")
     return out.getvalue()
 
 
 def write(person: Person, number: int) -> dict[str, Any]:
-    """Posts number `number`: plain, with a picture, with a poll, or edited afterwards, in turn."""
+    """Write post number `number`: plain, with an image, with a poll, or edited afterwards, in turn."""
     text = f"number {number} of {person.username}"
     body: dict[str, Any] = {"status": text}
     if number % 4 == 1:
-        # Every second one as apps do it today: it is acknowledged before it is processed.
+        # Every second upload uses version 2, like current apps: it is acknowledged before it is processed.
         version = 1 + number // 4 % 2
         upload = until_acknowledged(
             lambda: person.http.post(
@@ -85,7 +87,7 @@ def write(person: Person, number: int) -> dict[str, Any]:
 
 
 class Listener(threading.Thread):
-    """Follows a reader's home by SSE; after each break it asks for what it missed."""
+    """Follows a reader's home stream by SSE. After each break it fetches the posts that it missed."""
 
     def __init__(self, reader: Person) -> None:
         super().__init__(daemon=True)
@@ -106,7 +108,7 @@ class Listener(threading.Thread):
             time.sleep(PAUSE_S)
 
     def _hear(self, answer: httpx.Response) -> None:
-        # What came while nobody listened is asked for once the stream is open: nothing falls between the two.
+        # Fetch the missed posts only once the stream is open, so that none falls between the two.
         caught_up = False
         kind = ""
         for line in answer.iter_lines():
@@ -121,7 +123,7 @@ class Listener(threading.Thread):
                 return
 
     def catch_up(self) -> None:
-        """Reads the home timeline upwards from the newest post that is known to have all before it."""
+        """Read the home timeline upwards, page by page, from its beginning."""
         lowest = "0"
         while True:
             params = {"min_id": lowest, "limit": PAGE}
@@ -135,14 +137,14 @@ class Listener(threading.Thread):
 
 
 def kill_somebody(place: Place, rng: random.Random) -> str:
-    """kill -9 of one child of the supervisor, whichever; its name."""
+    """Kill -9 a random child of the supervisor. Return its name."""
     pid, name = rng.choice(list(children(place.instance.pid).items()))
     os.kill(pid, signal.SIGKILL)
     return name
 
 
 def prove(place: Place, *, posts: int, kills: int) -> None:
-    """Writes `posts` posts while `kills` processes are killed, then looks for each of them."""
+    """Write `posts` posts while `kills` processes are killed, then look for each post."""
     people = [place.person("writer") for _ in range(WRITERS)]
     reader = place.person("reader")
     for person in people:
@@ -204,7 +206,7 @@ def prove(place: Place, *, posts: int, kills: int) -> None:
     assert set(found) <= listener.seen
 
 
-# On PostgreSQL `make prove` kills; in `make test` tests/test_durability.py does.
+# On PostgreSQL, `make prove` kills any process. In `make test`, tests/test_durability.py kills workers.
 @pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 def test_whatever_is_killed_nothing_acknowledged_is_lost_or_doubled(place: Place) -> None:
     prove(place, posts=240, kills=4)

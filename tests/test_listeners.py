@@ -1,4 +1,4 @@
-"""Listening sockets and locks as the supervisor takes them."""
+"""The supervisor's listening sockets and locks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A line of the log is one JSON object, whatever was logged."""
+"""Each line of the log is one JSON object, for any logged value."""
 
 from __future__ import annotations
 

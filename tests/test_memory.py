@@ -1,4 +1,4 @@
-"""Home timelines in memory: always what the rule reads from the store, whatever happened in between."""
+"""Home timelines in memory always equal those that the rule reads from the store, after any events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEWEST = Page(limit=20)
 
 
 class Counting(Database):
-    """The real database; counts what is read, and can hold an answer back as a slow one would be."""
+    """A database that counts its reads, and can delay an answer."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -40,7 +40,7 @@ class Counting(Database):
 
 @dataclass
 class Watched:
-    """A store whose events reach the lists in memory, in order, as the bus brings them."""
+    """A store whose events reach the lists in memory, in order, as over the bus."""
 
     store: Store
     database: Counting
@@ -56,7 +56,7 @@ class Watched:
 
 
 def watched(store: Store, body: Callable[[Watched], Awaitable[None]], *, max_weight: int = 1_000_000) -> None:
-    """Runs `body` in a loop; each `store.do` in it is told to the lists at once."""
+    """Run `body` in a loop. Each `store.do` in it notifies the lists at once."""
 
     async def run() -> None:
         database = Counting(store.url)
@@ -83,7 +83,7 @@ def telling(store: Store, homes: HomeLists, flags: ReaderFlags) -> Iterator[None
             flags.apply(event)
         return result
 
-    store.do = do  # type: ignore[method-assign]  # as the worker does it: told before the next thing happens
+    store.do = do  # type: ignore[method-assign]  # like the worker: events are applied before the next action
     try:
         yield
     finally:
@@ -133,7 +133,7 @@ def test_what_happens_while_a_list_is_read_is_in_it_afterwards(store: Store) -> 
         first = asyncio.create_task(watched.page(reader))
         while watched.database.gates:
             await asyncio.sleep(0)
-        # The query has been answered, the answer has not arrived.
+        # The query has been answered, but the answer has not arrived.
         new = store.post(friend)
         store.do(posts.delete_post, author_id=friend, post_id=deleted, now_ms=store.now_ms)
         gate.set()
@@ -308,7 +308,7 @@ def test_a_list_stays_bounded_however_much_is_posted(store: Store) -> None:
         (home,) = watched.homes._homes.values()
         assert len(home.ids) <= MAX_IDS + 100
         assert not home.complete
-        # An old one that comes late is for the store to find; the same one twice is one.
+        # An old post that arrives late is left to the store. A duplicate counts once.
         watched.homes.apply(PostCreated(post_id=first, author_id=reader, visibility=0))
         watched.homes.apply(PostCreated(post_id=home.ids[-1], author_id=reader, visibility=0))
         assert home.ids == sorted(set(home.ids))
@@ -333,7 +333,7 @@ def test_behind_hundreds_of_posts_that_do_not_belong_there_older_ones_are_still_
     watched(store, body)
 
 
-# What readers did with posts -------------------------------------------------------------------------------
+# Readers' flags --------------------------------------------------------------------------------------------
 
 DEEDS: tuple[Callable[..., Any], ...] = (
     *(posts.favourite, posts.unfavourite, posts.bookmark, posts.unbookmark, posts.unboost),
@@ -393,7 +393,7 @@ def test_flags_stay_bounded(store: Store) -> None:
     watched(store, body)
 
 
-# How large the place is ------------------------------------------------------------------------------------
+# Boosts ----------------------------------------------------------------------------------------------------
 
 
 def test_a_boost_is_left_out_while_its_post_is_among_the_40_entries_before_it(store: Store) -> None:
@@ -417,7 +417,7 @@ def test_a_boost_is_left_out_while_its_post_is_among_the_40_entries_before_it(st
         assert left_out not in ids
         assert shown in ids
         assert again not in ids
-        # Without the first boost the second one is the first.
+        # Without the first boost, the second one is shown.
         store.do(posts.unboost, account_id=first, post_id=far, now_ms=store.now_ms)
         for page in pages:
             assert await watched.page(reader, page) == watched.stored(reader, page)

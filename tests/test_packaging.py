@@ -1,4 +1,4 @@
-"""Locks, the package and the scripts: what is installed is what was looked at."""
+"""Lock files, the package and the scripts: the installed code is the reviewed code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGE = ROOT / "stormpetrel"
 
 
 def loose_lines(text: str) -> list[str]:
-    """The lines of a lock that pin nothing, pin without a hash, or name where to download."""
+    """Return the lines of a lock file that pin nothing, pin without a hash, or name a download location."""
     joined = re.sub(r"\\\n\s*", "", text)
     pinned = re.compile(r"[a-z0-9-]+(\[[a-z,-]+\])?==\S+( ; [^#]+?)?\s*( ?--hash=sha256:[0-9a-f]{64})+")
     return [
@@ -61,7 +61,7 @@ def test_the_locks_satisfy_what_the_package_asks_for():
     for name, requirement in wanted.items():
         assert requirement.specifier.contains(pinned[name]), requirement
     asked = (ROOT / "requirements" / "run.in").read_text(encoding="utf-8")
-    # What only narrows a version that something else brings says so in a comment.
+    # A line that only narrows the version of a transitive dependency has a comment that says so.
     direct = set(re.findall(r"^([a-z0-9-]+)(?!.*#)", asked, re.MULTILINE))
     assert direct == set(wanted)
 

@@ -1,4 +1,4 @@
-"""The real parts that the tests stand on: what they promise, so that no other test has to doubt them."""
+"""The real servers that the tests rely on. Because their promises are tested here, no other test has to."""
 
 from __future__ import annotations
 

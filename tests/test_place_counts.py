@@ -1,4 +1,4 @@
-"""Numbers of the whole place: counted once in a while, in parts, and told from memory meanwhile."""
+"""Counts of the whole instance: updated once in a while, in parts, and served from memory in between."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.store import Store
 
 
 class Counted:
-    """A count that takes as long as it is held, on a clock of its own."""
+    """A count that takes as long as its gate is closed, with its own clock."""
 
     def __init__(self) -> None:
         self.at_s = 0.0
@@ -66,7 +66,7 @@ def test_a_count_that_takes_long_is_not_waited_for_and_rests_after() -> None:
         assert await kept.now(now_ms=0) == 1
         counted.at_s, counted.value = COUNTS_S, 2
         counted.gate.clear()
-        # Who asks meanwhile gets the last count.
+        # Requests in the meantime get the last count.
         assert await asyncio.gather(kept.now(now_ms=0), kept.now(now_ms=0)) == [1, 1]
         counted.at_s += 3.0
         counted.gate.set()
@@ -88,7 +88,7 @@ def test_what_was_counted_at_the_start_is_counted_anew_for_the_first_who_asks() 
         counted.value = 2
         assert await kept.now(now_ms=0) == 2
         assert counted.begun == 2
-        # While that takes long, the first count is what there is.
+        # While a slow count runs, only the first count is available.
         slow = counted.kept()
         slow.warm(now_ms=0)
         await asyncio.sleep(0.01)
@@ -125,7 +125,7 @@ def test_a_count_that_failed_is_tried_again_by_the_next_who_asks() -> None:
             await kept.now(now_ms=0)
         counted.fails = False
         assert await kept.now(now_ms=0) == 1
-        # Later the last count is better than none.
+        # If a later count fails, the last one is served.
         counted.fails, counted.at_s = True, COUNTS_S
         assert await kept.now(now_ms=0) == 1
         counted.fails, counted.value = False, 2

@@ -1,4 +1,4 @@
-"""Readers' filters in memory: what is kept is right, and bounded by bytes whatever people put into theirs."""
+"""Readers' filters in memory: the cache is correct, and bounded in bytes for any filters."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CHANGE = FilterChange(title="x", contexts=("home",), keywords=(KeywordChange(key
 
 
 def watched(store, body, **bounds):
-    """Runs `body(filters, database)` in a loop, at the store's time."""
+    """Run `body(filters, database)` in a loop, at the store's time."""
 
     async def main():
         database = Counting(store.url)
@@ -190,7 +190,7 @@ def test_what_is_held_is_not_more_than_what_is_counted(shape):
             active.matches(post_id=post_id, text=f"{post_id} {words[post_id % len(words)]} in some text")
         return active
 
-    build()  # what the library keeps for itself, it has by now
+    build()  # fill the library's own caches first
     gc.collect()
     tracemalloc.start()
     try:
@@ -200,5 +200,5 @@ def test_what_is_held_is_not_more_than_what_is_counted(shape):
     finally:
         tracemalloc.stop()
     assert held <= active.held_bytes
-    # Nor is so little held that most of the room is never used.
+    # Nor is the estimate so high that most of the room is never used.
     assert held >= active.held_bytes / 12

@@ -1,4 +1,4 @@
-"""The secret: made once, the same for everybody, read by nobody else."""
+"""The secret: created once, the same for all processes, and readable by its owner only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The supervisor with real processes: start, death of each role, drain, and what goes wrong at the start."""
+"""The supervisor with real processes: start, death of each role, drain, and failures at the start."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KEYS = ("web_port", "status_port", "sms_port", "courier_port")
 
 
 def ask(port, path="/health", timeout_s=TIMEOUT_S):
-    """The body of a GET on a connection of its own."""
+    """Return the body of a GET on its own connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as client:
         return finish_asking(begin_asking(client, path))
 
@@ -52,7 +52,7 @@ def finish_asking(client):
 
 
 class Server:
-    """A `serve` with the stand-in web worker, in a data directory of its own."""
+    """A `serve` with the stand-in web worker, in its own data directory."""
 
     def __init__(self, directory: Path, database_url: str, ports, **settings):
         self.directory = directory
@@ -62,7 +62,9 @@ class Server:
         self.process = None
 
     def start(self, *roles, sighup=signal.SIG_DFL):
-        """`sighup`: SIG_IGN starts it as nohup does. Said always: who runs the tests by nohup would pass that on."""
+        """Start it; SIG_IGN for `sighup` is like nohup. Always set, because tests run under nohup would
+        inherit SIG_IGN.
+        """
         said = len(self.out) if (self.directory / "out").exists() else 0
         with open(self.directory / "out", "ab") as out, open(self.directory / "err", "ab") as err:
             self.process = subprocess.Popen(
@@ -87,7 +89,7 @@ class Server:
         return (self.directory / "err").read_text()
 
     def children(self):
-        """Name → pid of the processes that live."""
+        """Return name → pid of the live processes."""
         return {name.removeprefix("petrel-"): pid for pid, name in children(self.process.pid).items()}
 
     def all_up(self, count):
@@ -160,7 +162,7 @@ def test_a_role_that_is_killed_comes_back_and_the_others_never_notice(server, na
 def test_a_connection_that_waits_for_a_dead_worker_is_served_by_its_successor(server):
     server.environ["STORMPETREL_WEB_WORKERS"] = "1"
     server.start("web")
-    # While it is stopped and then killed, connections queue on its listener.
+    # While the worker is stopped and then killed, connections queue on its listener.
     worker = int(ask(server.web, "/pid"))
     os.kill(worker, signal.SIGSTOP)
     with contextlib.ExitStack() as stack:
@@ -210,7 +212,7 @@ def test_a_running_request_is_finished_before_the_end(server, number):
     server.start()
     with socket.create_connection(("127.0.0.1", server.web), timeout=TIMEOUT_S) as client:
         begin_asking(client, "/slow")
-        # Only what a worker has begun is finished: ask until each of them has answered something.
+        # A worker finishes only requests that it has begun: ask until each worker has answered one.
         eventually(lambda: {ask(server.web, "/pid") for _ in range(20)}, lambda found: len(found) == 2)
         server.send(number)
         assert finish_asking(client) == "slow but whole"
@@ -287,7 +289,7 @@ def test_roles_of_one_data_directory_may_be_started_apart_but_none_twice(server,
 
 
 def fails_to_start(server, *roles):
-    """Exit code and the one line on stderr."""
+    """Start the server, which must fail. Return its exit code and the one line on stderr."""
     server.start(*roles)
     exit_code = server.wait()
     (line,) = server.err.splitlines()
@@ -299,7 +301,7 @@ def fails_to_start(server, *roles):
 def test_a_port_that_is_taken_is_one_line_and_exit_3(server, shares):
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # One that would let us share its port silently is found out, too.
+        # A program that would silently share its port with us is detected, too.
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shares))
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -401,13 +403,13 @@ def test_the_courier_answers_while_the_database_is_away_and_goes_on_when_it_is_b
             server.start("courier")
             one_more_job()
             eventually(lambda: figures().get("stormpetrel_outbox_done_total"), lambda done: done == "1")
-            # Away while it works: it goes on by itself.
+            # The database is away during work: the courier continues by itself.
             away(True)
             assert json.loads(ask(server.courier)) == {"status": "ok"}
             away(False)
             one_more_job()
             eventually(lambda: figures().get("stormpetrel_outbox_done_total"), lambda done: done == "2")
-            # Away while it starts.
+            # The database is away during the courier's start.
             away(True)
             before = server.all_up(1)
             os.kill(before["courier"], signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The supervisor's own rules, with children that do as the test says."""
+"""The supervisor's own rules, with children that behave as the test directs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bus between machines, over a real Redis or Valkey that comes and goes."""
+"""The bus between machines, over a real Redis or Valkey that goes away and comes back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def changed(post_id):
 
 @contextlib.asynccontextmanager
 async def machine(url, channel, *, wants=EVERYTHING):
-    """A machine with one process: its bus, and what it heard."""
+    """Yield a machine with one process: its bus, and the list of events that it received."""
     hub = BusHub({"web-0": wants}, valkey_url=url, channel=channel)
     bus, heard = hub.bus("web-0"), []
     bus.on_events = heard.extend
@@ -57,7 +57,7 @@ def channel():
 def test_events_reach_other_machines_in_order(valkey_url, channel):
     async def main():
         async with machine(valkey_url, channel) as (one, _), machine(valkey_url, channel) as (_, heard):
-            # The subscription's beginning is told by AllChanged.
+            # The start of the subscription publishes AllChanged.
             await until(lambda: ALL in heard)
             heard.clear()
             for number in range(300):
@@ -110,7 +110,7 @@ def test_a_subscription_that_was_cut_is_told_and_taken_up_again(valkey_url, chan
             heard.clear()
             with redis.Redis.from_url(valkey_url) as client:
                 client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-            # Once for the end, once for the new beginning.
+            # Once for the disconnection, once for the reconnection.
             await until(lambda: heard.count(ALL) >= 2)
             one.publish([changed(5)])
             await until(lambda: changed(5) in heard)
@@ -126,7 +126,7 @@ def test_a_dead_valkey_fails_and_delays_no_write_and_is_found_again_when_it_is_b
             url = f"redis://127.0.0.1:{port}/0"
             async with machine(url, channel) as (one, _), machine(url, channel) as (two, heard):
                 one.publish([changed(1)])
-                # While it cannot be had, nothing held in memory is trusted for long.
+                # While the server is unreachable, caches in memory are not trusted for long.
                 await until(lambda: heard.count(ALL) >= 3)
                 server = subprocess.Popen(
                     [redis_program(), "--port", str(port), "--bind", "127.0.0.1", "--save", ""],
@@ -157,7 +157,7 @@ def bridge():
 
 
 def message(machine, number):
-    """What a process on `machine` sends."""
+    """Return the message that a process on `machine` sends."""
 
     async def make():
         bridge = ValkeyBridge(url="redis://", channel="c", machine=machine, hands_on=None)

@@ -1,4 +1,4 @@
-"""What was written is read: at once, on any worker, from whatever it held in memory.
+"""Each write is visible at once, on any worker, whatever that worker has cached.
 
 Each look is a new connection, which the kernel gives to either of the two workers.
 """
@@ -30,13 +30,13 @@ from stormpetrel.web_worker import Memory
 from tests.people import Person, Place
 
 LOOKS = 12
-"""New connections per look: one worker answers all of them once in 2,048 times."""
+"""New connections per look. All of them reach the same worker once in 2,048 times."""
 COMMAND_S = 20.0
-"""How long an event of another process may take at the very most on a busy machine; usually a moment."""
+"""The longest time that an event of another process may take on a busy machine. It is usually a moment."""
 
 
 def looks(place: Place, path: str, *, by: Person | None = None) -> list[httpx.Response]:
-    """The same question on many new connections."""
+    """Return the answers to the same request on many new connections."""
     client = by.http if by else place.visitor
     return [client.get(path, headers={"connection": "close"}) for _ in range(LOOKS)]
 
@@ -44,7 +44,7 @@ def looks(place: Place, path: str, *, by: Person | None = None) -> list[httpx.Re
 def everywhere(
     place: Place, path: str, value: Callable[[Any], Any], expected: Any, *, by: Person | None = None
 ) -> None:
-    """Every worker's answer has that value."""
+    """Assert that every worker's answer has that value."""
     assert [value(answer.json()) for answer in looks(place, path, by=by)] == [expected] * LOOKS
 
 
@@ -53,7 +53,7 @@ def statuses_everywhere(place: Place, path: str, expected: int) -> None:
 
 
 def eventually(place: Place, path: str, status: int) -> None:
-    """For what another program does: every worker answers so before long, and then always."""
+    """Wait for the effect of another program, until every worker answers with the status, and then always."""
     deadline_s = time.monotonic() + COMMAND_S
     while {answer.status_code for answer in looks(place, path)} != {status}:
         assert time.monotonic() < deadline_s, f"{path} is not {status} everywhere"
@@ -61,7 +61,7 @@ def eventually(place: Place, path: str, status: int) -> None:
 
 
 def shown_before_long(place: Place, path: str, text: str) -> None:
-    """Public lists are a second old at most: until every worker shows it."""
+    """Wait until every worker shows the text: public lists are up to a second old."""
     deadline_s = time.monotonic() + COMMAND_S
     while not all(text in answer.text for answer in looks(place, path)):
         assert time.monotonic() < deadline_s, f"{path} does not show {text!r}"
@@ -190,11 +190,11 @@ def test_a_suspension_from_the_command_line_reaches_every_kept_page_and_token(pl
         eventually(place, path, 200)
 
 
-# What each event makes stale, without any server -----------------------------------------------------------
+# What each event invalidates, without any server -----------------------------------------------------------
 
 
 class Told:
-    """Stands where a holder does; keeps what it was told."""
+    """Stands in for a cache, and records the events that it receives."""
 
     def __init__(self) -> None:
         self.events: list[object] = []
@@ -204,7 +204,7 @@ class Told:
 
 
 class Noted(HotCache):
-    """The real cache; notes what it was asked to drop."""
+    """The real cache, which records the tags that it is asked to drop."""
 
     def __init__(self) -> None:
         super().__init__(capacity_bytes=1 << 20, ttl_s=1.0, grace_s=300.0)
@@ -224,7 +224,7 @@ class Noted(HotCache):
 
 
 class Held(SimpleNamespace):
-    """What a worker holds (http/site.py), each of it empty and listening."""
+    """The caches of a worker (http/site.py), all of them empty and recording."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -236,7 +236,7 @@ class Held(SimpleNamespace):
 
     def told(self, *events: Any) -> Held:
         memory = Memory()
-        memory.site = self  # type: ignore[assignment]  # the parts that events are for
+        memory.site = self  # type: ignore[assignment]  # the parts that handle events
         memory.apply(list(events))
         return self
 

@@ -1,10 +1,10 @@
-"""Waits for what a server does on its own."""
+"""Wait for actions that a server takes on its own."""
 
 import time
 from collections.abc import Callable
 from typing import Any
 
-# Long, for a machine that does much else; a wait ends with its condition, so it costs time only in a failure.
+# Long enough for a busy machine. A wait ends with its condition, so this costs time only in a failure.
 PATIENCE_S = 30.0
 LOOK_EVERY_S = 0.01
 
@@ -14,7 +14,7 @@ def eventually(
 ) -> Any:
     """Return the first value of `get()` for which `is_so` holds.
 
-    Raises AssertionError with the last value when `within_s` seconds have passed.
+    Raise AssertionError with the last value after `within_s` seconds.
     """
     deadline_s = time.monotonic() + within_s
     while not is_so(value := get()):

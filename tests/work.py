@@ -1,4 +1,4 @@
-"""The work that a function does, to compare two sizes of its input: never to compare with a clock."""
+"""Measure the work of a function, to compare two sizes of its input. Never compare it with a clock."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 
 
 def assert_linear(run: Callable[[int], object], *, sizes: tuple[int, int] = (8_192, 65_536)) -> None:
-    """Assert that the larger input takes less than three times its share of what the smaller one takes.
+    """Assert that the larger input takes less than three times its share of the smaller one's work.
 
-    A quadratic function takes as many times its share as the larger input is larger. Only this thread's own work
-    counts. Whatever disturbed one trial is not in all of five.
+    A quadratic function takes as many times its share as the larger input is larger. Only this thread's own
+    work counts. A disturbance of one trial does not repeat in all five.
     """
     small, large = sizes
     for _ in range(5):

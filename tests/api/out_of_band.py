@@ -1,4 +1,4 @@
-"""What a person does in the browser when an app without an address of its own asks to be let in."""
+"""The browser steps of a sign-in by an app that has no redirect address of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CODE = re.compile(r'id="code"[^>]*? value="([^"]+)"')
 
 
 def code_for(browser: httpx.Client, url: str) -> str:
-    """Opens the consent page at `url` in a browser that is signed in, allows it, and reads the code shown."""
+    """Open the consent page at `url` in a signed-in browser, approve it, and return the code shown."""
     page = browser.get(url)
     assert page.status_code == 200, f"{page.status_code} {page.headers.get('location')}"
     form = page.text.partition('action="/oauth/authorize"')[2].partition("</form>")[0]

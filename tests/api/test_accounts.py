@@ -8,7 +8,7 @@ import pytest
 def test_one_reads_and_changes_ones_own_profile_by_json_form_and_multipart(place):
     ann = place.person("Ann")
     own = ann.get("/api/v1/accounts/verify_credentials")
-    assert own["username"] == ann.username  # capital letters are kept
+    assert own["username"] == ann.username  # case is preserved
     assert own["source"]["privacy"] == "public"
     path = "/api/v1/accounts/update_credentials"
     by_json = ann.http.patch(
@@ -196,7 +196,7 @@ def test_an_empty_table_clears_a_profile_in_every_spelling(place):
     ann.http.patch(path, json=fields)
     for left_out in (
         {"json": {"fields_attributes": None}},
-        # As masto.js sends an argument without a value.
+        # masto.js sends these for an argument without a value.
         {"files": {"fields_attributes": (None, "undefined"), "avatar": (None, "undefined")}},
     ):
         answer = ann.http.patch(path, **left_out)
@@ -268,7 +268,7 @@ def test_an_app_signs_somebody_up_and_gets_their_token(place):
 
 
 def codes(answer):
-    """What the answer says is wrong, by field."""
+    """Return the error codes of the answer by field."""
     assert answer.status_code == 422, answer.text
     return {name: one["error"] for name, (one,) in answer.json()["details"].items()}
 

@@ -1,4 +1,4 @@
-"""Applications register, in every form in which real apps do, and ask whether their credentials work."""
+"""Apps register, in every form that real apps use, and verify their credentials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An author's block holds against a boost by another account, too: wherever posts are listed or read by id."""
+"""A block by the author also hides boosts of their posts by other accounts, in lists and by id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations through HTTP, on both stores; what they hold is tested with the rules."""
+"""Conversations through HTTP, on both stores. Their content is tested with the rules."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_conversations_are_read_and_removed(two):
         assert bob.do(f"{path}/unread") == told
     assert bob.get("/api/v1/conversations") == [told]
     (own,) = ann.get("/api/v1/conversations")
-    # What one said oneself is never news.
+    # Your own post is never unread.
     assert ann.do(f"/api/v1/conversations/{own['id']}/unread") == own
     assert bob.http.delete(path).json() == {}
     assert bob.get("/api/v1/conversations") == []

@@ -1,4 +1,4 @@
-"""docs/methods.md's table of every documented method says what is true."""
+"""The table of documented methods in docs/methods.md is correct."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each route of the API, asked without a token, with one that is none, and with one of too few scopes."""
+"""Each route of the API, requested without a token, with an invalid token, and with too few scopes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from stormpetrel.api.routes import ROUTES
 from stormpetrel.http.routing import Actor, Route
 
 TOO_FEW = "profile"
-"""A scope that opens one method, which has its own test."""
+"""A scope that permits a single method, which has its own test."""
 
 
 def call(http: httpx.Client, route: Route) -> httpx.Response:
-    """Ask the route about something that does not exist; of a stream only the head is read."""
+    """Request the route with an id that does not exist. Of a stream, read only the head."""
     path = re.sub(r"\{(\w+)\}", lambda match: "2.0" if match[1] == "version" else "1", route.path)
     with http.stream(route.method, path) as answer:
         if not route.streams or answer.status_code != 200:
@@ -24,7 +24,9 @@ def call(http: httpx.Client, route: Route) -> httpx.Response:
 
 
 def check_refusal(route: Route, answer: httpx.Response, wanted: int) -> None:
-    """The status, an error in JSON, and the headers without which a web app sees only a network error."""
+    """Check the status, the JSON error, and the CORS headers without which a web app sees only a network
+    error.
+    """
     assert answer.status_code == wanted, answer.text
     assert answer.headers["content-type"].startswith("application/json"), route.path
     assert isinstance(answer.json()["error"], str)
@@ -37,7 +39,7 @@ def check_cors(answer: httpx.Response) -> None:
 
 
 def check_open(route: Route, answer: httpx.Response) -> None:
-    """A route for everybody: whatever it answers about nothing, it is not about the token."""
+    """Check a route that needs no token: its answer must not complain about the token."""
     assert answer.status_code not in (401, 403) or route.path.startswith("/oauth/"), answer.text
     assert answer.status_code < 500, answer.text
     check_cors(answer)
@@ -63,7 +65,7 @@ def test_each_route_with_a_token_that_is_none(place, token):
     http.headers = httpx.Headers([(b"authorization", f"Bearer {token}".encode())])
     for route in ROUTES:
         answer = call(http, route)
-        # Whoever listens to a public stream hears that the token is none, unless nobody could have made it.
+        # A public stream answers 401 for an invalid token, unless the token is too long to be a real one.
         if route.actor is Actor.ANYONE and not (route.streams and answer.status_code == 401):
             assert not route.streams or len(token) > 1000
             check_open(route, answer)
@@ -81,7 +83,7 @@ def test_a_route_with_a_token_of_too_few_scopes(place, few, route):
 
 @pytest.fixture(scope="module")
 def few(place):
-    """Somebody's app that may do next to nothing."""
+    """Return the client of an app whose token permits almost nothing."""
     return place.person("few", scopes=TOO_FEW).http
 
 

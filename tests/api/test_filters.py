@@ -1,4 +1,4 @@
-"""Filters through the API, with Mastodon.py's types: what they match, who may change them."""
+"""Filters through the API, with Mastodon.py's types: what they match, and who may change them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.api.typed_entities import check
 
 @pytest.fixture
 def app(place):
-    """A person and Mastodon.py speaking for them."""
+    """Return a person and a Mastodon.py client with their token."""
     person = place.person("reader")
     app = Mastodon(access_token=person.token, api_base_url=place.base_url, ratelimit_method="throw")
     with contextlib.closing(app.session):
@@ -75,7 +75,7 @@ def test_the_statuses_that_one_reads_say_which_filters_match(place, app):
         keywords_attributes=[{"keyword": "rain", "whole_word": True}],
     )
     home = api.timeline_home()
-    # Mastodon.py takes the filter within a result for one of version 1, whatever it is.
+    # Mastodon.py casts the filter within a result to a version 1 filter, even if it is none.
     check([status for status in home if not status.filtered], [types.Status])
     said = {str(status.id): status.filtered for status in home}
     assert [bool(said[post["id"]]) for post in posts] == [True, False, False, True]
@@ -87,7 +87,7 @@ def test_the_statuses_that_one_reads_say_which_filters_match(place, app):
     boost = friend.do(f"/api/v1/statuses/{posts[0]['id']}/reblog")
     seen = person.get(f"/api/v1/statuses/{boost['id']}")
     assert seen["filtered"] == seen["reblog"]["filtered"] == [result]
-    # Not only whole words, from now on.
+    # From here on, the keyword also matches within words.
     word = made["keywords"][0]["id"]
     assert person.http.put(f"/api/v2/filters/keywords/{word}", json={"whole_word": False}).status_code == 200
     assert filtered(person, posts[1])

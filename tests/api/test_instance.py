@@ -1,4 +1,4 @@
-"""What the place says of itself, and where its accounts are found."""
+"""The description of the instance, and the lookup of its accounts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_both_versions_of_the_instance_say_what_apps_need(place):
     assert v2["configuration"]["urls"]["streaming"] == f"ws://{domain}"
     assert v2["configuration"]["statuses"]["characters_reserved_per_url"] == 23
     assert v2["registrations"]["enabled"] is True
-    assert place.visitor.get("/api/v2/instance/").json() == v2  # Mastodon.py asks with a slash at the end
+    assert place.visitor.get("/api/v2/instance/").json() == v2  # as Mastodon.py requests it
 
 
 def test_its_pictures_are_there_as_png(place):

@@ -1,4 +1,4 @@
-"""Lists and followed hashtags through the API, with Mastodon.py's types; who may, and what is in them."""
+"""Lists and followed hashtags through the API, with Mastodon.py's types: permissions and content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.api.typed_entities import check
 
 @pytest.fixture
 def app(place):
-    """A person and Mastodon.py speaking for them."""
+    """Return a person and a Mastodon.py client with their token."""
     person = place.person("lister")
     app = Mastodon(access_token=person.token, api_base_url=place.base_url, ratelimit_method="throw")
     with contextlib.closing(app.session):

@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer has the right shape and is never a 5xx; what can be said is said clearly."""
+"""Malformed input never causes a 5xx: the answer is an error in the usual shape, and clear where possible."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def person(place):
 
 
 def is_well_answered(answer, about):
-    """No 5xx; and a refusal has the one shape."""
+    """Check that the status is no 5xx and that an error has the one shape."""
     assert answer.status_code < 500, (about, answer.status_code, answer.text)
     if answer.status_code >= 400:
         assert answer.headers["content-type"].startswith("application/json"), about
@@ -34,7 +34,7 @@ def is_well_answered(answer, about):
     return answer.status_code
 
 
-# Bodies that are not JSON at all: 400. Deep nesting must not overflow the stack of the decoder.
+# Bodies that are not JSON get a 400. Deep nesting must not overflow the stack of the decoder.
 BROKEN_BODIES = {
     "empty object cut": b"{",
     "not json": b"this is not json",
@@ -146,7 +146,7 @@ def test_an_id_that_cannot_be_is_404(person, identifier):
             continue
         answer = person.http.request(route.method, route.path.replace("{id}", identifier))
         status = is_well_answered(answer, (route.path, identifier))
-        # Lists of what does not exist yet are empty for whatever account.
+        # A list that belongs to a missing object is empty for any account.
         assert status in (404, 400) or answer.json() == [], (route.method, route.path, identifier, status)
 
 
@@ -266,5 +266,5 @@ def test_a_body_that_is_too_large_is_413(person):
     try:
         answer = person.http.post("/api/v1/statuses", json={"status": "x" * 3_000_000})
     except httpx.TransportError:
-        return  # refused by its length while it was still being sent
+        return  # refused by its Content-Length while the body was still being sent
     assert is_well_answered(answer, "large") == 413

@@ -18,7 +18,7 @@ SCOPES = ["read", "write", "follow", "push"]
 
 
 def signed_in(place, name):
-    """A person, and Mastodon.py speaking for them after the whole OAuth dance."""
+    """Return a person and a Mastodon.py client that has signed in for them through the full OAuth flow."""
     person = place.person(name)
     client_id, client_secret = Mastodon.create_app(
         "Mastodon.py", scopes=SCOPES, api_base_url=place.base_url, website="https://app.example"
@@ -32,7 +32,7 @@ def signed_in(place, name):
 
 @pytest.fixture(scope="module")
 def two(place):
-    """Ann and Bob in their apps."""
+    """Yield Ann and Bob, each with their app."""
     ann, ann_app = signed_in(place, "ann")
     bob, bob_app = signed_in(place, "bob")
     yield ann, ann_app, bob, bob_app
@@ -57,7 +57,7 @@ def test_posts_replies_boosts_and_reads_home_and_notifications(two):
     assert post.application.name == "Mastodon.py"
     home = bob_app.timeline_home()
     check(home, [types.Status])
-    # The post stands there: its boost is not shown as well.
+    # The post itself is in the timeline, so its boost is left out.
     assert [status.id for status in home] == [reply.id, post.id]
     told = ann_app.notifications()
     check(told, [types.Notification])
@@ -115,7 +115,7 @@ def test_every_answer_about_polls_edits_and_pins_is_accepted(two):
     assert [option.votes_count for option in edited.poll.options] == [0, 0]
     history = bob_app.status_history(post.id)
     assert [edit.content for edit in history] == ["<p>Which?</p>", "<p>Which one?</p>"]
-    # The documented poll of an edit has the titles of its options only; Mastodon.py uses the type of a poll.
+    # The documented poll of an edit has only the titles of its options. Mastodon.py uses the Poll type.
     assert [option.title for option in history[0].pop("poll").options] == ["a", "b"]
     history[1].pop("poll")
     check(history, [types.StatusEdit])
@@ -134,18 +134,18 @@ def test_an_edit_changes_pictures_and_what_is_said_about_them(two):
     check(edited, types.Status)
     assert edited.edited_at is not None
     assert [str(one.id) for one in edited.media_attachments] == [str(second.id), str(first.id)]
-    # Mastodon.py names the media of `media_attributes` as the post's, and takes no others beside them.
+    # Mastodon.py sends the ids of `media_attributes` as the post's media, and permits no others with them.
     words = ann_app.generate_media_edit_attributes(second.id, description="A grey sea", focus=(0.5, -0.5))
     (said,) = ann_app.status_update(post.id, "Look", media_attributes=[words]).media_attachments
     assert (str(said.id), said.description, said.meta.focus.x) == (str(second.id), "A grey sea", 0.5)
     history = bob_app.status_history(post.id)
     assert [[one.description for one in edit.media_attachments] for edit in history] == [
-        [],  # the picture that was taken away is not shown again
+        [],  # the removed image is not shown again
         ["before"],
         ["A grey sea"],
     ]
     check(history, [types.StatusEdit])
-    # As with Mastodon, what an edit does not name is taken away.
+    # As in Mastodon, an edit removes the media that it does not name.
     assert ann_app.status_update(post.id, "Nothing to see").media_attachments == []
 
 
@@ -258,7 +258,7 @@ def test_every_suggestion_is_accepted_and_can_be_turned_down(two, place):
 def test_every_answer_about_featured_tags_is_accepted(two, place):
     ann, ann_app, _, bob_app = two
     ann_app.status_post("#Cormorants and #Shags")
-    # The documented type is Tag; Mastodon.py casts to FeaturedTag.
+    # The documented type is Tag. Mastodon.py casts to FeaturedTag.
     (shags,) = [tag for tag in ann.get("/api/v1/featured_tags/suggestions") if tag["name"] == "shags"]
     assert shags["featuring"] is False
     assert "shags" in {tag.name for tag in ann_app.featured_tag_suggestions()}
@@ -268,7 +268,7 @@ def test_every_answer_about_featured_tags_is_accepted(two, place):
     assert ann.do("/api/v1/tags/shags/feature")["featuring"] is True
     assert ann.get("/api/v1/tags/shags")["featuring"] is True
     assert ann.do("/api/v1/tags/shags/follow")["featuring"] is True
-    # Here Mastodon.py casts to Tag what is documented as FeaturedTag: the same entities as one's own.
+    # The documented type is FeaturedTag. Mastodon.py casts to Tag. The entities equal those of the own list.
     assert [tag.name for tag in bob_app.account_featured_tags(ann.id)] == ["cormorants", "shags"]
     own = ann.get("/api/v1/featured_tags")
     assert place.visitor.get(f"/api/v1/accounts/{ann.id}/featured_tags").json() == own
@@ -307,7 +307,8 @@ def test_grouped_notifications_are_read_counted_and_dismissed(two):
     found = ann_app.grouped_notifications()
     (group,) = found.notification_groups
     assert (group.type, group.status_id) == ("favourite", post.id)
-    # Mastodon sends this one id as a number, and strict decoders insist; Mastodon.py says text, and takes it.
+    # Mastodon sends this one id as a number, and strict decoders insist on it. Mastodon.py declares text but
+    # accepts a number.
     assert [
         one for one in problems(found, types.GroupedNotificationsResults) if "most_recent" not in one
     ] == []
@@ -333,12 +334,13 @@ def test_what_does_not_exist_yet_is_empty_and_right(two):
 def test_every_answer_about_the_instance_is_accepted(two):
     _, app, _, _ = two
     v1 = app.instance_v1()
-    # An instance without an admin has nobody to turn to; the entity says Account, the documentation: or null.
+    # An instance without an admin has no contact account. The entity requires an Account, but the
+    # documentation permits null.
     assert [p for p in problems(v1, types.Instance) if p != "contact_account: missing"] == []
     v2 = app.instance_v2()
     assert [p for p in problems(v2, types.InstanceV2) if p != "contact.account: missing"] == []
     check(app.instance_nodeinfo(), types.Nodeinfo)
-    # Nothing is published yet; the entity says datetime, Mastodon answers null all the same.
+    # No description is published yet. The entity requires a datetime, but Mastodon answers null too.
     extended = app.instance_extended_description()
     assert problems(extended, types.ExtendedDescription) == ["updated_at: missing"]
     activity = app.instance_activity()
@@ -354,7 +356,7 @@ def test_an_admin_is_the_instances_contact(place):
     from stormpetrel.model.account import Role
 
     place.person("chief", role=Role.ADMIN)
-    # With a token: the answer for visitors may come from the cache, as it was before.
+    # Use a token: a visitor's answer may come from the cache and be older than the admin.
     app = Mastodon(api_base_url=place.base_url, access_token=place.person("asker").token)
     with contextlib.closing(app.session):
         check(app.instance_v1(), types.Instance)
@@ -386,7 +388,7 @@ def test_the_checker_notices_what_is_missing_or_mistyped():
     role = {"id": "1", "name": "", "permissions": "0", "color": "", "highlighted": False}
     assert problems(try_cast_recurse(types.Role, role), types.Role) == ["collection_limit: missing"]
     tag = try_cast_recurse(types.Tag, {"name": ["x"], "url": "u"})
-    assert problems(tag, types.Tag) == []  # Mastodon.py made text of it
+    assert problems(tag, types.Tag) == []  # Mastodon.py converted the list to text
     marker = {"last_read_id": "1", "version": "x", "updated_at": "never"}
     found = problems(try_cast_recurse(types.Marker, marker), types.Marker)
     assert found == ["version: missing", "updated_at: missing"]

@@ -1,4 +1,6 @@
-"""Mastodon.py uploads to a place that answers before a file is processed: it asks until it is, and posts it."""
+"""Mastodon.py uploads to an instance that answers before the file is processed: it polls, then posts the
+file.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,13 @@ from tests.people import Place
 
 @pytest.fixture(scope="module")
 def place_settings() -> dict[str, object]:
-    """No app waits for its file."""
+    """Make uploads answer at once instead of waiting for the decoder."""
     return {"web_workers": 1, "media_wait_s": 0}
 
 
 @pytest.fixture
 def app(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mastodon]:
-    """Mastodon.py, which asks again every 5 seconds; here sooner."""
+    """Yield a Mastodon.py client that polls every 0.1 instead of every 5 seconds."""
     sleep = time.sleep
     monkeypatch.setattr(mastodon.media.time, "sleep", lambda seconds: sleep(seconds / 50))
     api = Mastodon(access_token=place.person().token, api_base_url=place.base_url, ratelimit_method="throw")
@@ -38,7 +40,7 @@ def app(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mastodon]:
 
 def test_a_picture_is_uploaded_waited_for_changed_and_posted(place: Place, app: Mastodon) -> None:
     soon = app.media_post(io.BytesIO(jpeg()), mime_type="image/jpeg", description="before", focus=(0.5, -0.5))
-    # Mastodon's own answer has no address either while it is being processed.
+    # Mastodon's own answer has no URL either while the file is being processed.
     assert soon.url is None
     picture = app.media_post(
         io.BytesIO(jpeg()), mime_type="image/jpeg", description="before", synchronous=True

@@ -1,4 +1,4 @@
-"""Files over the API: uploaded, hung on posts, served, changed, deleted."""
+"""Media through the API: uploaded, attached to posts, served, changed, deleted."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_picture_comes_back_without_what_its_camera_said(place: Place) -> None
     assert media["type"] == "image"
     assert media["description"] == "A sea"
     assert media["meta"]["focus"] == {"x": 0.5, "y": -0.25}
-    # Turned upright, as its EXIF asked.
+    # The image was rotated as its EXIF data requires.
     assert media["meta"]["original"] == {"width": 200, "height": 300, "size": "200x300", "aspect": 0.666667}
     assert len(media["blurhash"]) > 20
     for url in (media["url"], media["preview_url"]):

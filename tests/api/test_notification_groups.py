@@ -1,4 +1,4 @@
-"""Grouped notifications through HTTP, on both stores; which are told as one is tested with the rules."""
+"""Grouped notifications through HTTP, on both stores. The grouping itself is tested with the rules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GROUPS = "/api/v2/notifications"
 
 @pytest.fixture
 def told(place):
-    """Ann, and three who favoured her post; the last of them follows her."""
+    """Return Ann, her post, and three accounts that favourited it. The last of them follows her."""
     ann = place.person("ann")
     post = ann.post("Hello")
     people = [place.person(f"fan{number}") for number in range(3)]

@@ -1,4 +1,4 @@
-"""No number of an answer is larger than JavaScript can hold: ids are text."""
+"""No number in an answer exceeds what JavaScript can represent: ids are text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST = 2**53
 
 
 def fields_of(kind: Any, seen: set[Any]) -> Iterator[tuple[str, str, Any]]:
-    """(struct, field, type) of everything that a type can hold."""
+    """Yield (struct, field, type) for each field that a type can contain."""
     for inner in get_args(kind):
         yield from fields_of(inner, seen)
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind not in seen:
@@ -46,7 +46,7 @@ def test_ids_of_every_entity_are_text():
     assert len(seen) > 50
     named = [field for field in fields if field[1] == "id" or field[1].endswith(("_id", "_ids", "Id"))]
     assert len(named) > 30
-    # The one that apps want as a number is no id (api/notification_groups.py).
+    # The only field that apps need as a number is not an object's id (api/notification_groups.py).
     assert [field[:2] for field in named if holds_a_number(field[2])] == [
         ("NotificationGroupEntity", "most_recent_notification_id")
     ]

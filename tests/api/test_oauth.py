@@ -1,4 +1,4 @@
-"""OAuth 2 as programs meet it: who gets a token, for what, and when it ends."""
+"""OAuth 2 as clients use it: who gets a token, with which scopes, and when it expires or is revoked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 
 @pytest.fixture
 def nino(place):
-    """Somebody new."""
+    """Return a new account."""
     return place.person("Nino")
 
 
@@ -29,7 +29,7 @@ def register(client, scopes="read write", name="Test"):
 
 
 def consent(place, app, person, **asked):
-    """The code that an app gets when somebody allows what it asks."""
+    """Return the code that an app gets when a person approves its request."""
     values = {"response_type": "code", "client_id": app["client_id"], "redirect_uri": BACK} | asked
     with place.client() as browser:
         sign_in(browser, person.username)
@@ -103,7 +103,7 @@ def test_a_public_programs_code_is_bound_to_its_verifier(place, nino):
             exchange(client, app, consent(place, app, nino, **asked), code_verifier=VERIFIER).status_code
             == 200
         )
-        # And a code that was asked for without a challenge takes no verifier.
+        # A code requested without a challenge accepts no verifier.
         refused(
             exchange(client, app, consent(place, app, nino), code_verifier=VERIFIER), "invalid_grant", 400
         )
@@ -128,7 +128,7 @@ def test_a_code_shown_twice_ends_the_token_that_it_gave(place, nino):
 
 
 def me(client, token) -> int:
-    """Return the status of asking with the token who its account is."""
+    """Return the status of verify_credentials with this token."""
     headers = {"authorization": f"Bearer {token}"}
     return client.get("/api/v1/accounts/verify_credentials", headers=headers).status_code
 
@@ -168,7 +168,7 @@ def test_an_application_gets_a_token_of_its_own(place):
         refused(own_token(client, app, scope="push"), "invalid_scope", 400)
         refused(own_token(client, app, scope="nonsense"), "invalid_scope", 400)
     with place.client(answer.json()["access_token"]) as known:
-        # It speaks for nobody.
+        # The token belongs to no account.
         assert known.get("/oauth/userinfo").status_code == 422
         assert known.get("/api/v1/apps/verify_credentials").status_code == 200
 
@@ -194,7 +194,7 @@ def test_a_request_that_cannot_be_understood_is_refused_in_oauths_words(place):
         refused(client.post("/oauth/token", content="<a/>", headers=xml_type), "invalid_request", 400)
 
 
-# Who the application is
+# Client authentication
 
 
 def basic(client_id, secret):
@@ -234,7 +234,7 @@ def test_an_application_that_is_not_who_it_says_gets_nothing(place, nino):
             assert answer.headers["www-authenticate"].startswith("Basic ")
         code = consent(place, app, nino)
         refused(exchange(client, app, code, client_secret=""), "invalid_client", 401)
-        # That cost the code nothing: whoever asked never proved to be anybody.
+        # The code is still valid: the failed request proved no identity.
         assert exchange(client, app, code).status_code == 200
 
 
@@ -251,7 +251,7 @@ def test_two_ways_that_say_different_things_are_refused(place):
             assert answer.json()["error"] in ("invalid_request", "invalid_client")
 
 
-# The end of a token
+# Revocation
 
 
 def revoke(client, app, token, **changed):
@@ -283,7 +283,7 @@ def test_only_the_application_it_was_given_to_ends_a_token(place, nino):
             assert known.get("/oauth/userinfo").status_code == 200
 
 
-# Whose it is
+# The owner of a token
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -308,12 +308,12 @@ def test_who_a_token_speaks_for_needs_a_scope_and_a_token(place, nino):
         assert app.get("/oauth/userinfo").status_code == 403
     with place.client() as client:
         assert client.get("/oauth/userinfo").status_code == 401
-        # A browser's session is no credential for programs: another site could use it.
+        # A session cookie is no API credential: another site could use it.
         sign_in(client, nino.username)
         assert client.get("/oauth/userinfo").status_code == 401
 
 
-# Where everything is
+# Discovery
 
 
 def test_the_addresses_that_are_announced_are_there(place):

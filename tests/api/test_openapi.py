@@ -1,4 +1,4 @@
-"""The API's description: whole, valid in itself, and the same as what is served and documented."""
+"""The OpenAPI document is complete, valid, and equal to the served routes and the documentation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPERATIONS = [
 
 
 def incomplete(routes):
-    """Routes of the API that lack a summary or the type of their answer."""
+    """Return the API's routes that lack a summary or the type of their answer."""
     return [
         f"{route.method} {route.path}"
         for route in routes
@@ -117,13 +117,13 @@ def test_the_served_description_is_this_one_with_the_public_address(place):
 
 
 def test_answers_are_as_described(place, person):
-    """Every GET's real answer is valid by its own schema: bytes that render.py joins, too."""
+    """Validate the real answer of every GET against its own schema, including bytes joined by render.py."""
     told = person.get("/api/v1/notifications")[0]["id"]
     made = person.do(
         "/api/v2/filters", title="Words", context=["home"], keywords_attributes=[{"keyword": "described"}]
     )
     named = person.do(f"/api/v2/filters/{made['id']}/statuses", status_id=person.post_id)
-    # By what the path begins with, the longer first.
+    # The value for each path prefix. Longer prefixes come first.
     ids = {
         "/api/v2/filters/keywords/": made["keywords"][0]["id"],
         "/api/v2/filters/statuses/": named["id"],

@@ -1,5 +1,7 @@
-"""Who may do what: the owner, a follower, somebody addressed, a stranger, somebody blocked, a visitor, a token
-without the scope, an application's own token. Rule by rule, through HTTP, on both stores.
+"""Permissions, rule by rule, through HTTP, on both stores.
+
+The actors: the owner, a follower, an addressed account, a stranger, a blocked account, a visitor, a token
+without the scope, and an application's own token.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ class Cast:
 
 @pytest.fixture(scope="module")
 def cast(place):
-    """One owner, and those who stand differently to them."""
+    """Return an owner and accounts with different relationships to them."""
     owner = place.person("owner")
     people = Cast(owner, *(place.person(name) for name in ("follower", "addressed", "stranger", "blocked")))
     people.follower.follow(owner)
@@ -149,7 +151,7 @@ def path_of(route):
 
 
 def ask(http, route, **more):
-    """The answer to the route; of one that stays open only its head."""
+    """Return the route's answer. Of an open stream, return only the head."""
     with http.stream(route.method, path_of(route), **more) as answer:
         if route.streams and answer.status_code == 200:
             return httpx.Response(200, headers=answer.headers, content=b"")
@@ -219,7 +221,7 @@ def test_a_suspended_account_is_shut_out_and_not_there(place):
     post = person.post("Something")
     place.write(accounts.suspend, account_id=person.id)
     fresh = place.client(person.token)
-    # Another process told the running one, by the outbox: it takes a moment to arrive.
+    # The other process notifies the running one through the outbox, which takes a moment.
     for _ in itertools.islice(itertools.count(), 2000):
         if fresh.get("/api/v1/accounts/verify_credentials").status_code == 401:
             break

@@ -28,7 +28,7 @@ def test_a_poll_is_asked_read_and_voted_in(place):
     assert again.status_code == 422
     own = ann.http.post(f"/api/v1/polls/{poll['id']}/votes", json={"choices": [0]})
     assert own.status_code == 422
-    # Every way to read it shows each reader their own vote.
+    # Every endpoint that returns the poll shows each reader their own vote.
     boost = ann.do(f"/api/v1/statuses/{status['id']}/reblog")
     for reader, votes in ((ann, []), (bob, [1])):
         for read in (

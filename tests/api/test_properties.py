@@ -1,7 +1,7 @@
-"""Whatever the description allows to be asked, and what it does not: no 5xx, no answer that it does not declare.
+"""Requests that the description permits or forbids get no 5xx and no undeclared answer.
 
-schemathesis makes the requests from the served OpenAPI document: valid ones and broken ones, for every operation.
-Ids are those of things that exist in half of the cases, so that the requests get past the door.
+schemathesis makes the requests from the served OpenAPI document: valid ones and broken ones, for every
+operation. In half of the cases the ids are of existing objects, so that requests get past the 404.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 EXAMPLES = 2
-"""Requests for each operation and mode: half a minute, on SQLite. `make prove` asks more, of both stores."""
+"""Requests for each operation and mode: half a minute, on SQLite. `make prove` makes more, on both stores."""
 MANY_EXAMPLES = 100
 
 CHECKS = [
@@ -32,11 +32,11 @@ CHECKS = [
     response_schema_conformance,
 ]
 STREAMS = "/api/v1/streaming"
-"""These answers do not end; tests/api/test_streaming.py asks for them."""
+"""These answers do not end. tests/api/test_streaming.py covers them."""
 
 
 class Caller:
-    """Asks the place in somebody's name. `ids` are of what exists, by the first noun of the path."""
+    """Sends requests as one account. `ids` are of existing objects, keyed by the first noun of the path."""
 
     def __init__(self, place: Any) -> None:
         self.person = place.person("prop")
@@ -53,7 +53,7 @@ class Caller:
         }
 
     def ask(self, case: schemathesis.Case, *, by_id: bool, with_token: bool) -> None:
-        """Sends the case and checks the answer. `by_id`: about something that exists."""
+        """Send the case and check the answer. With `by_id`, use the id of an existing object."""
         noun = case.operation.path.split("/")[3:4]
         known = self.ids.get(noun[0]) if noun else None
         if by_id and known is not None and "id" in (case.path_parameters or {}):
@@ -70,7 +70,7 @@ def caller(place):
 
 @pytest.fixture(scope="module")
 def operations(place):
-    """Every operation of the description that the place serves, by name."""
+    """Return every operation of the served description except the streams."""
     schema = schemathesis.openapi.from_dict(place.visitor.get("/api/openapi.json").json())
     found = [operation.ok() for operation in schema.get_all_operations()]
     kept = [operation for operation in found if not operation.path.startswith(STREAMS)]
@@ -79,7 +79,7 @@ def operations(place):
 
 
 def ask_everything(caller: Caller, operations: list[Any], *, examples: int) -> None:
-    """Puts `examples` requests of each mode to each operation; tells all that fail, not the first."""
+    """Send `examples` requests of each mode to each operation. Report all failures, not only the first."""
     failures = []
     asked = 0
     for operation in operations:
@@ -106,7 +106,7 @@ def ask_everything(caller: Caller, operations: list[Any], *, examples: int) -> N
             try:
                 ask()
             except hypothesis.errors.Unsatisfiable:
-                continue  # nothing can be wrong about an operation without parameters
+                continue  # an operation without parameters has no invalid requests
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt):
                     raise

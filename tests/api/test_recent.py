@@ -1,4 +1,4 @@
-"""The bounded table behind the renderer."""
+"""The bounded table that the renderer uses."""
 
 from __future__ import annotations
 

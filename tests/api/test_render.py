@@ -1,4 +1,4 @@
-"""The renderer: one encoding for all readers, never a stale one, and no more reads than needed."""
+"""The renderer: one encoding for all readers, never stale, and no more reads than needed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BASE = "http://127.0.0.1:8000"
 
 
 class Counting(Database):
-    """The database, counting what is asked; `hold` keeps answers back until it is set."""
+    """A database that counts its reads. While `hold` is an unset event, reads do not return."""
 
     reads = 0
     hold: asyncio.Event | None = None
@@ -35,7 +35,7 @@ class Counting(Database):
 
 
 class World:
-    """A store, the renderer that hears its events, and people."""
+    """A store, a renderer that receives its events, and accounts."""
 
     def __init__(self, url):
         self.database = Counting(url, publish=self.publish)
@@ -80,7 +80,7 @@ class World:
 
 
 def run(url, story):
-    """Runs an async story in a world of its own."""
+    """Run an async test body with a new World."""
 
     async def told():
         world = World(url)
@@ -99,7 +99,7 @@ def test_each_reader_sees_their_own_flags_and_a_visitor_none(database_url):
         first, second = await world.post(ann), await world.post(bob)
         await world.do(posts.favourite, bob, first)
         await world.do(posts.bookmark, bob, first)
-        for _ in range(2):  # encoded, then from memory
+        for _ in range(2):  # the first time it is encoded, then taken from memory
             seen = await world.statuses([first, second], bob)
             assert seen[0]["favourited"] is True
             assert seen[0]["bookmarked"] is True
@@ -161,13 +161,13 @@ def test_what_is_kept_costs_a_visitor_no_read_and_a_reader_those_of_the_readers_
         await world.statuses(ids)
         assert world.database.reads == before
         await world.statuses(ids, ann)
-        assert world.database.reads == before + 2  # the reader's filters, and flags
+        assert world.database.reads == before + 2  # the reader's filters and flags
         await world.statuses(ids, ann)
         assert world.database.reads == before + 2
         world.renderer.apply(PostChanged(ids[0], ann))
         world.renderer.apply(AccountChanged(ann))
         await world.statuses(ids, ann)
-        assert world.database.reads == before + 3  # posts, accounts and flags in one
+        assert world.database.reads == before + 3  # posts, accounts and flags in one read
 
     run(sqlite_url, story)
 
@@ -225,7 +225,7 @@ def test_a_read_that_began_before_a_change_is_not_kept(sqlite_url, event):
         first = await world.post(ann)
         world.database.hold = asyncio.Event()
         reading = asyncio.ensure_future(world.statuses([first]))
-        await asyncio.sleep(0)  # it has read, and its answer is on the way
+        await asyncio.sleep(0)  # it has read, but not yet returned
         assert world.database.reads == 1
         world.renderer.apply(event(first, ann))
         world.database.hold.set()

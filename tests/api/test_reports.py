@@ -1,4 +1,4 @@
-"""Reports through the API, and how they and warnings stand in notifications."""
+"""Reports through the API, and the notifications about reports and warnings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A hostile search through apps and pages: cut off with a clear answer, and the next ordinary one is served."""
+"""A hostile search through apps and pages is cut off with a clear answer, and the next ordinary search is
+served.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,14 @@ from tests.markup import checked
 ROWS = 40_000
 TEXT = "a " * 250
 HOSTILE = " ".join(f'"{"a " * count}"' for count in range(1, 10)) + f' -"{"a " * 10}"'
-"""Phrases that are in every row, and one that none may have, which all of them do: nothing is found, ever."""
+"""Phrases that match every row, and an excluded phrase that also matches every row: the result is always
+empty.
+"""
 
 
 @pytest.fixture(scope="module")
 def large(place):
-    """The place with an index that takes seconds to look through for HOSTILE."""
+    """Return an instance whose index takes seconds to search for HOSTILE."""
     url = place.database_url
     if url.startswith("sqlite:"):
         with closing(sqlite3.connect(sqlite_path(url), timeout=20)) as connection, connection:
@@ -31,7 +35,7 @@ def large(place):
     else:
         postgresql_execute(
             url,
-            # Nobody finds these rows: they need no posts.
+            # These rows need no posts: no search finds them.
             "SET session_replication_role = replica",
             "INSERT INTO post_words (post_id, words) SELECT n, words FROM generate_series(1, "
             f"{ROWS}) AS n, to_tsvector('simple', '{TEXT}') AS words",
@@ -57,7 +61,7 @@ def test_a_hostile_search_is_cut_off_and_hurts_nobody(large):
     assert answer.json() == {"error": TOO_BROAD}
     assert int(answer.headers["retry-after"]) > 0
     assert [one["id"] for one in found] == [post["id"]]
-    # Whoever sent it may look for something else.
+    # The same account can search for other words.
     again = attacker.get("/api/v2/search", q="kestrel", type="statuses")["statuses"]
     assert [one["id"] for one in again] == [post["id"]]
 

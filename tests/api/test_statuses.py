@@ -1,4 +1,4 @@
-"""`/api/v1/statuses…` through HTTP, on both stores: every answer of an ordinary day."""
+"""`/api/v1/statuses…` through HTTP, on both stores: the answers of ordinary use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_a_post_is_read_by_everybody_with_its_thread(place):
     assert first["sensitive"] is True
     assert first["url"] == f"{place.base_url}/@{ann.username}/{first['id']}"
     reply = bob.post("Second", in_reply_to_id=first["id"])
-    last = ann.post("Third", in_reply_to_id=int(reply["id"]))  # ids come as numbers, too
+    last = ann.post("Third", in_reply_to_id=int(reply["id"]))  # ids may be sent as numbers
     shown = place.visitor.get(f"/api/v1/statuses/{first['id']}").json()
     assert shown["content"] == "<p>First</p>"
     assert shown["replies_count"] == 1
@@ -130,7 +130,7 @@ def test_what_this_server_cannot_do_is_refused_in_words_and_nothing_is_posted(pl
         answer = ann.http.post("/api/v1/statuses", json={"status": "x", **more})
         assert answer.status_code == 422
         assert word in answer.json()["error"]
-    # As forms say the same; an empty list of media is no media.
+    # A form with the same fields is refused too. An empty list of media counts as no media.
     form = ann.http.post("/api/v1/statuses", data={"status": "x", "poll[options][]": ["a", "b"]})
     assert form.status_code == 422
     assert ann.get(f"/api/v1/accounts/{ann.id}")["statuses_count"] == 0
@@ -144,7 +144,7 @@ def test_text_must_be_there_and_not_too_long(place):
     assert ann.http.post("/api/v1/statuses", json={}).status_code == 422
     assert ann.http.post("/api/v1/statuses", json={"status": "x" * 501}).status_code == 422
     assert ann.post("x" * 500)["content"] == f"<p>{'x' * 500}</p>"
-    # A link counts 23 characters.
+    # A link counts as 23 characters.
     assert ann.post("x" * 476 + " https://example.org/" + "y" * 300)
 
 

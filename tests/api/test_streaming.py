@@ -1,4 +1,6 @@
-"""Streaming over WebSocket against a running place of two workers: every stream, and who is told of what."""
+"""Streaming over WebSocket from a running instance with two workers: every stream, and who receives which
+events.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from tests.people import csrf_of
 
 
 def refused(base_url, *, token=None, headers=None, **parameters):
-    """The HTTP answer to a handshake that must fail."""
+    """Return the HTTP answer to a handshake that must fail."""
     with (
         pytest.raises(InvalidStatus) as raised,
         connect(
@@ -26,13 +28,13 @@ def refused(base_url, *, token=None, headers=None, **parameters):
 
 
 def seen_until(listener, post):
-    """Ids of the updates up to that post."""
+    """Return the ids of the updates up to and including that post."""
     return [about for _, event, about in listener.until("update", post["id"]) if event == "update"]
 
 
 @pytest.fixture(scope="module")
 def people(place):
-    """A reader who follows an author, and a stranger."""
+    """Return a reader, an author followed by the reader, and a stranger."""
     reader, author, stranger = place.person("reader"), place.person("author"), place.person("stranger")
     reader.follow(author)
     return reader, author, stranger
@@ -165,7 +167,7 @@ def test_direct_posts_reach_who_is_mentioned_and_nobody_else_as_conversations(pl
         stream, event, told = others.next()
         assert (event, told["last_status"]["id"], told["unread"]) == ("conversation", last["id"], False)
         assert seen_until(home, last) == [last["id"]]
-        # Another device of one's own hears what was read on this one.
+        # The account's other devices are notified of the read mark.
         reader.do(f"/api/v1/conversations/{post['id']}/read")
         stream, event, told = direct.next()
         assert (event, told["id"], told["unread"]) == ("conversation", post["id"], False)
@@ -231,7 +233,7 @@ def test_deletes_and_ended_boosts_are_told_where_the_post_was_shown(place, peopl
             (["user"], "delete", private["id"]),
             (["user"], "delete", post["id"]),
         ]
-        # The public hears of no id that it was not shown.
+        # Public streams receive deletions only of ids that they have shown.
         for listener in (public, tagged):
             assert [event for _, event, _ in listener.until("delete", post["id"])] == ["update", "delete"]
         assert boosts.next() == (["user"], "delete", boost["id"])
@@ -386,7 +388,7 @@ def test_scopes_decide_what_is_told(place, people):
         assert [event for _, event, _ in home.until("update", last["id"])] == ["update", "update"]
 
 
-# What clients say
+# Messages from clients
 
 
 def test_what_cannot_be_understood_is_said_and_the_connection_lives_on(place):
@@ -420,7 +422,7 @@ def test_binary_messages_end_the_connection_with_1003(place):
 
 
 def talk(listener):
-    """Says the same again and again, and then listens for the end."""
+    """Send the same message 2,000 times, then read until the connection ends."""
     for _ in range(2_000):
         listener.say(type="unsubscribe", stream="public")
     while True:
@@ -433,7 +435,7 @@ def test_who_talks_without_end_is_sent_away(place):
     assert raised.value.rcvd.code == 1008
 
 
-# The end of access
+# Loss of access
 
 
 def test_a_revoked_token_ends_its_streams_at_once_and_no_others(place, people):

@@ -1,4 +1,4 @@
-"""Streaming as apps' libraries do it: masto.js over WebSocket, Mastodon.py over server-sent events."""
+"""Streaming with the libraries that apps use: masto.js (WebSocket) and Mastodon.py (server-sent events)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_masto_js_hears_its_own_post_its_favourite_and_its_end_on_three_streams_
 
 
 class Heard(StreamListener):
-    """Puts what it hears, and that it lives, into a queue."""
+    """Puts each event and heartbeat into a queue."""
 
     def __init__(self):
         self.queue = queue.Queue()
@@ -67,7 +67,7 @@ class Heard(StreamListener):
 
 @pytest.fixture
 def app(place):
-    """A person, and Mastodon.py for them."""
+    """Yield a person and a Mastodon.py client with their token."""
     person = place.person("mastodon_py")
     client = Mastodon(access_token=person.token, api_base_url=place.base_url, ratelimit_method="throw")
     yield person, client
@@ -100,7 +100,7 @@ def test_mastodon_py_streams_home_notifications_and_the_public(place, app):
     for listener in (public, tagged):
         event, status_id = listener.next()
         assert (event, str(status_id)) == ("delete", post["id"])
-    # It closes when its thread has read something more, which would be the next heartbeat.
+    # A stream closes only after its thread has read something more, which would be the next heartbeat.
     closing = [threading.Thread(target=handle.close) for handle in handles]
     for thread in closing:
         thread.start()

@@ -1,4 +1,4 @@
-"""Server-sent events against a running place: every path, what refuses, and the form of the lines."""
+"""Server-sent events from a running instance: every path, the refusals, and the format of the lines."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def test_streams_of_media_and_of_elsewhere_are_there_and_hold_no_plain_posts(pla
             assert quiet.line() == ":)"
             author.post("No picture")
             assert public.next()[0] == "update"
-            # Told before the visitor's stream ended, or not at all: nothing waits on this one.
+            # Events to this stream are sent before the visitor's event or not at all, so a short wait is
+            # enough.
             quiet.socket.settimeout(0.2)
             with pytest.raises(TimeoutError):
                 quiet.line()

@@ -1,4 +1,4 @@
-"""The home stream takes what the home timeline takes: followed hashtags, languages, exclusive lists."""
+"""The home stream delivers what the home timeline shows: followed hashtags, languages, exclusive lists."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tests.listening import listening
 
 @pytest.fixture
 def people(place):
-    """A reader who follows an author, and a stranger."""
+    """Return a reader, an author followed by the reader, and a stranger."""
     reader, author, stranger = place.person("reader"), place.person("author"), place.person("stranger")
     reader.follow(author)
     return reader, author, stranger
 
 
 def told(listener, last):
-    """(event, id) of everything up to the update about the last post."""
+    """Return (event, id) of each message up to the update about the last post."""
     return [(event, about) for _, event, about in listener.until("update", last["id"])]
 
 
@@ -25,7 +25,7 @@ def updates(*posts):
 
 
 def home_since(reader, post):
-    """The home timeline after that post, oldest first, as updates."""
+    """Return the home timeline after that post, oldest first, as updates."""
     page = reader.get("/api/v1/timelines/home", since_id=post["id"], limit=40)
     return [("update", status["id"]) for status in reversed(page)]
 
@@ -45,7 +45,7 @@ def test_public_posts_with_a_followed_hashtag_come_home_from_anybody(place, peop
         stranger.http.delete(f"/api/v1/statuses/{reply['id']}")
         last = reader.post("Last")
         seen = told(home, last)
-        # The boost of a post that home already shows is left out.
+        # A boost of a post that home already shows is left out.
         assert seen == [
             *updates(wanted, reply, both),
             ("status.update", wanted["id"]),

@@ -1,4 +1,4 @@
-"""Caps, slow readers, and the end of workers: on places of the tests' own."""
+"""Limits, slow readers, and the end of workers. Each test has its own instances."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def a_place(tmp_path, url, **settings):
 
 
 def workers(place):
-    """The pids of the web workers."""
+    """Return the pids of the web workers."""
     return named(place.instance.pid, "petrel-web-")
 
 
@@ -65,7 +65,7 @@ def test_each_cap_answers_429_with_when_to_come_back_and_gives_back_what_is_clos
         visitors[0].socket.close()
         again = eventually(lambda: opened(None), lambda answer: answer.status == 200)
         again.socket.close()
-        # Refused subscriptions leave nothing behind, and a connection has its own cap.
+        # A refused subscription leaves no state behind, and each connection has a limit of its own.
         with contextlib.closing(first[1].socket):
             pass
         listener = eventually(lambda: try_listening(stack, place, person.token))
@@ -78,7 +78,7 @@ def test_each_cap_answers_429_with_when_to_come_back_and_gives_back_what_is_clos
 
 
 def try_listening(stack, place, token):
-    """A WebSocket, or None while a cap refuses it."""
+    """Return a WebSocket, or None if a limit refuses it."""
     try:
         return stack.enter_context(listening(place.base_url, token))
     except InvalidStatus:
@@ -131,7 +131,7 @@ def test_who_comes_back_after_a_kill_finds_what_was_missed_by_since_id(tmp_path,
         reader.follow(author)
         lost = 0
         while not lost:
-            # Until the worker that is killed is the one that this connection is with.
+            # Repeat until the killed worker is the one that serves this connection.
             with listening(place.base_url, reader.token, stream="user") as home:
                 seen = author.post("Heard")
                 assert home.next()[2]["id"] == seen["id"]
@@ -151,7 +151,7 @@ def test_who_comes_back_after_a_kill_finds_what_was_missed_by_since_id(tmp_path,
 
 
 def posted(person, text):
-    """The post; None while the connection was the killed worker's."""
+    """Return the post, or None if the connection belonged to the killed worker."""
     try:
         return person.post(text)
     except httpx.TransportError:

@@ -1,4 +1,4 @@
-"""The streams of lists: whose they are, what is in them, and that changes count at once."""
+"""List streams: who may listen, what they contain, and how changes to a list take effect at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.listening import Events, listening
 
 @pytest.fixture
 def people(place):
-    """An owner who follows two friends, and a stranger."""
+    """Return an owner who follows two friends, the two friends, and a stranger."""
     owner, friend, other = place.person("owner"), place.person("friend"), place.person("other")
     owner.follow(friend)
     owner.follow(other)
@@ -19,7 +19,7 @@ def people(place):
 
 
 def list_of(owner, *members, **settings):
-    """The id of a new list."""
+    """Create a list and return its id."""
     made = owner.do("/api/v1/lists", title="Some", **settings)
     put_in(owner, made["id"], *(member.id for member in (owner, *members)))
     return made["id"]
@@ -30,7 +30,7 @@ def put_in(owner, list_id, *member_ids):
 
 
 def told(listener, last):
-    """(event, id) of everything up to the update about the last post."""
+    """Return (event, id) of each message up to the update about the last post."""
     return [(event, about) for _, event, about in listener.until("update", last["id"])]
 
 
@@ -110,7 +110,7 @@ def test_a_list_is_not_found_by_anybody_but_its_owner(place, people):
             assert listener.raw() == refusal
             listener.say(type="subscribe", stream="list")
             assert listener.raw() == {"error": "Missing list name parameter", "status": 400}
-            # And nothing of it is told.
+            # The refused list stream delivers nothing.
             listener.say(type="subscribe", stream="public")
             listener.settled()
             post = friend.post("In the list, and public")
@@ -199,7 +199,7 @@ def test_after_a_gap_in_the_bus_lists_are_read_anew(place, people):
 
 
 def _put_in_unheard(connection, *, owner_id, list_id, member_id):
-    """A member whom nobody is told of: only that everything may have changed, and then something to wait for."""
+    """Add a member without an event for it: publish only AllChanged, and then an event to wait for."""
     stored.add_members(connection, list_id=list_id, member_ids=[member_id])
     connection.tell(AllChanged())
     connection.tell(FiltersChanged(owner_id))

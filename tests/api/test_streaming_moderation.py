@@ -1,4 +1,4 @@
-"""Streams under moderation: silenced authors, hidden posts, and who hears of what."""
+"""Streams under moderation: silenced authors, hidden posts, and which streams receive the events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.waiting import eventually
 
 @pytest.fixture
 def people(place):
-    """An author, one who follows them, and a stranger who follows a hashtag."""
+    """Return an author, a follower of theirs, and a stranger who follows a hashtag."""
     author, follower, stranger = place.person("author"), place.person("follower"), place.person("stranger")
     follower.follow(author)
     stranger.do("/api/v1/tags/reef/follow")
@@ -23,7 +23,9 @@ def people(place):
 
 
 def act(place, verb, **whom):
-    """What a moderator does, in the database; running servers hear of it soon."""
+    """Run a moderator's action in the database. Running servers learn of it through the outbox, a moment
+    later.
+    """
     person = place.person("moderator", role=Role.MODERATOR)
     place.write(_act, person.id, verb, whom)
 
@@ -43,7 +45,7 @@ STREAMS = (
 
 
 def listen(stack_of, place, token=None):
-    """A connection with all the streams that it may have, and how many those are."""
+    """Return a connection subscribed to all streams that it may have, and their number."""
     listener = stack_of.enter_context(listening(place.base_url, token))
     wishes = STREAMS if token else STREAMS[1:]
     for wish in wishes:
@@ -53,7 +55,10 @@ def listen(stack_of, place, token=None):
 
 
 def rounds(listener, count):
-    """The next message of each stream, as (stream, event, id). A notification comes when the courier is at it."""
+    """Return the next message of each stream as (stream, event, id), sorted.
+
+    Notifications are left out: they arrive when the courier gets to them.
+    """
     seen = []
     while len(seen) < count:
         message = listener.next()
@@ -89,13 +94,13 @@ def test_posts_of_silenced_authors_reach_their_followers_and_themselves_alone(pl
             assert rounds(listener, count) == everywhere("status.update", before, count)
         for listener, count in (visitor, strangers):
             assert rounds(listener, count) == everywhere("update", last, count)
-        # The stream and the timeline agree on what a followed hashtag brings.
+        # The stream and the timeline agree on the posts of a followed hashtag.
         assert home_of(stranger) == [last["id"]]
         act(place, "unsilence", account_id=author.id)
         again = author.post("Heard again #reef")
         assert rounds(*visitor) == everywhere("update", again, visitor[1])
         assert rounds(*strangers) == everywhere("update", again, strangers[1])
-    # Servers hear of what was done in the database a little later.
+    # Servers learn of changes made directly in the database a little later.
     wanted = [one["id"] for one in (again, last, post, before)]
     assert eventually(lambda: home_of(stranger), lambda ids: ids == wanted)
 

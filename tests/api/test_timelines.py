@@ -92,7 +92,7 @@ def test_the_timeline_of_a_hashtag(place):
     assert tagged("keeper", **{"any[]": ["lighthouse"]}) == [both["id"], one["id"]]
     assert tagged("nobody_used_this") == []
     shown = ann.get("/api/v1/tags/Lighthouse")
-    # Seven days, today first; the courier counts later (tests/rules/test_trends.py).
+    # Seven days, today first. The courier counts later (tests/rules/test_trends.py).
     assert len(shown.pop("history")) == 7
     assert shown == {
         "id": "lighthouse",

@@ -1,4 +1,4 @@
-"""toot, an app for the terminal, as a process of its own: signs in with a code, posts, replies, boosts, reads."""
+"""toot, a terminal app, in its own process: it signs in with a code, posts, replies, boosts, and reads."""
 
 from __future__ import annotations
 

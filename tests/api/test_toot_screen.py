@@ -1,4 +1,4 @@
-"""toot's full-screen interface, driven in a terminal: what is on the screen is what a person would see."""
+"""toot's full-screen interface, driven in a terminal. The tests check the text that a user would see."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENTER, UP, DOWN = "\r", "\x1b[A", "\x1b[B"
 
 
 class Screen:
-    """A terminal of 120 by 40 with a program in it."""
+    """A terminal of 120 by 40 characters that runs a program."""
 
     def __init__(self, command: list[str], environ: dict[str, str]) -> None:
         self.screen = pyte.Screen(COLUMNS, LINES)
@@ -42,19 +42,19 @@ class Screen:
         os.close(inner)
 
     def look(self, seconds: float = 0.1) -> str:
-        """The screen's text after `seconds` of whatever the program writes."""
+        """Process the program's output for `seconds` and return the text of the screen."""
         end_s = time.monotonic() + seconds
         while (left_s := end_s - time.monotonic()) > 0:
             if not select.select([self.end], [], [], left_s)[0]:
                 break
             try:
                 self.stream.feed(os.read(self.end, 65_536))
-            except OSError:  # the program has ended
+            except OSError:  # the program has exited
                 break
         return "\n".join(self.screen.display)
 
     def until(self, text: str) -> str:
-        """Waits until `text` is on the screen."""
+        """Wait until `text` is on the screen."""
         end_s = time.monotonic() + PATIENCE_S
         while text not in (shown := self.look()):
             assert self.process.poll() is None, f"toot ended: {shown}"
@@ -88,9 +88,9 @@ def screen(place, tmp_path):
 @pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 def test_the_full_screen_interface_reads_likes_boosts_answers_and_ends(screen):
     bob, post = screen.bob, screen.post
-    screen.until("press Enter to continue")  # toot's own word on its successor
+    screen.until("press Enter to continue")  # toot announces its successor here
     screen.type(ENTER)
-    # The newest is in focus; the one below it is the post.
+    # The newest post is in focus. The post of this test is below it.
     screen.until("An answer further down")
     screen.type("j")
     screen.until("A post for the whole screen")
@@ -115,7 +115,7 @@ def test_the_full_screen_interface_reads_likes_boosts_answers_and_ends(screen):
     def latest():
         return [status["content"] for status in bob.get(f"/api/v1/accounts/{bob.id}/statuses")]
 
-    # Down past the settings, to the button that says "Post".
+    # Move down past the settings to the "Post" button.
     for _ in range(12):
         screen.type(DOWN)
     screen.type(UP)

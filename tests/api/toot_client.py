@@ -1,4 +1,4 @@
-"""toot, an app for the terminal, as a process of its own with a home of its own."""
+"""toot, a terminal app, as a process with its own home directory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TIMEOUT_S = 60
 
 
 class Toot:
-    """toot with a home of its own."""
+    """toot with its own home directory."""
 
     def __init__(self, home: Path, place=None) -> None:
         home.mkdir()
@@ -32,7 +32,7 @@ class Toot:
         self.place = place
 
     def sign_in(self, person) -> None:
-        """`toot login`: opens the address it prints in a browser, and types the code that is shown there."""
+        """Run `toot login`: open the URL that it prints in a browser, and enter the code shown there."""
         with subprocess.Popen(
             [*TOOT, "login", "--instance", self.place.base_url],
             env=self.environ,
@@ -56,7 +56,7 @@ class Toot:
                 process.kill()
 
     def has_signed_in(self, base_url: str, username: str, token: str) -> None:
-        """It did so long ago: its file holds the token."""
+        """Write toot's configuration file with the token, as after an earlier login."""
         instance = base_url.partition("://")[2]
         who = f"{username}@{instance}"
         app = {"instance": instance, "base_url": base_url, "client_id": "", "client_secret": ""}
@@ -66,7 +66,7 @@ class Toot:
         file.write_text(json.dumps({"apps": {instance: app}, "users": {who: user}, "active_user": who}))
 
     def run(self, *arguments: str) -> str:
-        """What `toot *arguments` prints; it must succeed."""
+        """Run `toot *arguments`, which must succeed, and return its output."""
         done = subprocess.run(
             [*TOOT, "--no-color", *arguments],
             env=self.environ,

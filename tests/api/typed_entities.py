@@ -1,7 +1,7 @@
-"""Checks answers against Mastodon.py's typed entities: no field missing that is not optional, none mistyped.
+"""Check answers against Mastodon.py's typed entities: every required field is present and has its type.
 
-Mastodon.py itself is lenient: it casts what it can and sets None for the rest. So this looks at the entity
-and at the JSON that it was made of.
+Mastodon.py itself is lenient: it casts what it can and sets None for the rest. These checks therefore look at
+both the entity and the JSON that it was made from.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 from mastodon import return_types
 from mastodon.types_base import AttribAccessDict, MaybeSnowflakeIdType
 
-# The documented Status[application] has a name and a website only; Mastodon.py uses the type of /api/v1/apps.
+# The documented Status[application] has only a name and a website. Mastodon.py uses the type of /api/v1/apps.
 NAME_AND_WEBSITE_ONLY = {"id", "vapid_key", "redirect_uri", "redirect_uris", "scopes"}
 IDS = (str, MaybeSnowflakeIdType)
 
 
 def problems(value: Any, wanted: Any, where: str = "") -> list[str]:
-    """What is wrong with `value` as `wanted` (a type of Mastodon.py's), each with its path."""
+    """Return the differences between `value` and `wanted` (a type of Mastodon.py's), each with its path."""
     origin = typing.get_origin(wanted)
     if wanted is Any or isinstance(wanted, typing.TypeVar):
         return []
@@ -71,7 +71,7 @@ def _entity_problems(value: Any, kind: type[AttribAccessDict], where: str) -> li
 
 
 def check(value: Any, wanted: Any) -> None:
-    """Asserts that nothing is missing or mistyped; `wanted` may be a type in a list: `[Status]`."""
+    """Assert that no field is missing or mistyped. `wanted` may be a type in a list: `[Status]`."""
     if isinstance(wanted, list):
         assert isinstance(value, list)
         for item in value:

@@ -1,4 +1,4 @@
-"""The command line in this process: `run("user", "list")` gives its exit code and what it printed."""
+"""The command line in this process: `run("user", "list")` returns the exit code and the output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stormpetrel.storage.connection import connect
 
 @dataclass
 class Done:
-    """What a command left behind."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -31,7 +31,7 @@ class Done:
 
     @property
     def complaint(self) -> str:
-        """The one line on standard error of a command that failed."""
+        """Return the one line that a failed command wrote to standard error."""
         lines = self.err.splitlines()
         assert len(lines) == 1, self.err
         assert lines[0].startswith("stormpetrel: ")
@@ -43,7 +43,9 @@ Run = Callable[..., Done]
 
 @pytest.fixture
 def run(monkeypatch, capsys) -> Run:
-    """Runs a command with no STORMPETREL_* of the surroundings; `expect` is the exit code that it must have."""
+    """Return a function that runs a command without outside STORMPETREL_* variables and checks its exit code
+    (`expect`).
+    """
     for name in list(os.environ):
         if name.startswith("STORMPETREL_"):
             monkeypatch.delenv(name)
@@ -60,7 +62,7 @@ def run(monkeypatch, capsys) -> Run:
 
 @pytest.fixture
 def data_dir(run, monkeypatch, tmp_path) -> Path:
-    """Where an instance may be made; nothing is there yet."""
+    """Return a directory path for an instance. The directory does not exist yet."""
     directory = tmp_path / "instance"
     monkeypatch.setenv("STORMPETREL_DATA_DIR", str(directory))
     return directory
@@ -68,7 +70,7 @@ def data_dir(run, monkeypatch, tmp_path) -> Path:
 
 @pytest.fixture
 def place(run, data_dir, monkeypatch, sqlite_url) -> str:
-    """An initialised, empty instance on SQLite; its database's address."""
+    """Initialise an empty instance on SQLite and return its database URL."""
     monkeypatch.setenv("STORMPETREL_DATABASE_URL", sqlite_url)
     run("init")
     return sqlite_url
@@ -76,7 +78,7 @@ def place(run, data_dir, monkeypatch, sqlite_url) -> str:
 
 @pytest.fixture
 def either_place(run, data_dir, monkeypatch, database_url) -> str:
-    """The same once per store: for what reaches the database in more than one way."""
+    """Like `place`, once per store: for commands that access the database in more than one way."""
     monkeypatch.setenv("STORMPETREL_DATABASE_URL", database_url)
     run("init")
     return database_url
@@ -84,7 +86,7 @@ def either_place(run, data_dir, monkeypatch, database_url) -> str:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def shared_url(request, tmp_path_factory) -> Iterator[str]:
-    """A migrated database for a whole file of tests that only look; once per store."""
+    """Yield the URL of a migrated database for a whole file of read-only tests, once per store."""
     if request.param == "sqlite":
         template = request.getfixturevalue("sqlite_template")
         yield f"sqlite:///{shutil.copy(template, tmp_path_factory.mktemp('shared') / 'stormpetrel.db')}"
@@ -97,14 +99,14 @@ def shared_url(request, tmp_path_factory) -> Iterator[str]:
 
 
 def execute(url: str, statement: str) -> None:
-    """Runs a statement, outside any transaction."""
+    """Run a statement outside any transaction."""
     connection = connect(url, create=True)
     connection.raw.execute(statement)
     connection.close()
 
 
 def rows(url: str, query: str) -> list[tuple[Any, ...]]:
-    """What a query without parameters gives."""
+    """Return the rows of a query without parameters."""
     connection = connect(url, writes=False)
     try:
         return [tuple(row) for row in connection.raw.execute(query).fetchall()]

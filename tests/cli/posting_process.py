@@ -1,6 +1,6 @@
-"""Eight people who post, reply and favourite without a pause, until they are ended: run beside a backup.
+"""Eight accounts that post, reply and favourite without a pause until they are stopped. Runs beside a backup.
 
-posting_process.py URL ID…      prints each post's id once it was acknowledged
+posting_process.py URL ID…      prints the id of each post once it is acknowledged
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A backup is whole or not there: beside writers, killed, on a full disk, damaged; on both stores."""
+"""A backup is complete or absent: beside writers, killed, on a full disk, damaged; on both stores."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MEDIA = b"\x89PNG" + bytes(range(256)) * 40
 
 
 def fill(url, posts=30):
-    """Two people, posts, replies and favourites; their ids."""
+    """Create two accounts with posts, replies and favourites. Return the ids of the accounts."""
     with store_at(url) as store:
         people = [store.person("ann"), store.person("bob")]
         last = None
@@ -110,7 +110,7 @@ def test_a_backup_beside_writers_has_all_that_was_acknowledged_before_and_is_con
     try:
         acknowledged = [int(next(writers.stdout)) for _ in range(400)]
         run("backup", str(kept / "b.tar"))
-        # They went on meanwhile: it is no backup of a store at rest.
+        # The writers continued during the backup, so the store was not at rest.
         later = [int(next(writers.stdout)) for _ in range(100)]
     finally:
         writers.kill()
@@ -131,7 +131,7 @@ def test_a_backup_beside_writers_has_all_that_was_acknowledged_before_and_is_con
 
 
 def restored(run, path, url, tmp_path, monkeypatch, request):
-    """The address of a new database with what is in the backup."""
+    """Restore the backup into a new database and return its URL."""
     monkeypatch.setenv("STORMPETREL_DATA_DIR", str(tmp_path / "again"))
     new_url = f"sqlite:///{tmp_path / 'again' / 'stormpetrel.db'}"
     if not url.startswith("sqlite"):
@@ -178,7 +178,7 @@ def test_a_backup_that_was_killed_leaves_nothing_that_looks_whole(run, either_pl
             assert run("backup", "--verify", str(kept / "looks-whole.tar.gz"), expect=None).code == 1
             (kept / "looks-whole.tar.gz").unlink()
         assert not path.exists()
-    # What it left is cleared away by the next one.
+    # The next backup removes the leftovers of the failed one.
     run("backup", str(path))
     assert left_in(kept) == ["b.tar.gz"]
 
@@ -215,7 +215,7 @@ def test_without_its_tools_a_postgresql_database_is_not_backed_up_and_the_line_s
 
 
 def with_manifest(path, **changed):
-    """The archive at `path` again, as if it had been made with another manifest."""
+    """Return a copy of the archive at `path` with fields of its manifest changed."""
     manifest = archive.read_archive(path)
     other = path.with_name("other.tar")
     writer = archive.ArchiveWriter(other)
@@ -239,7 +239,7 @@ def sound(run, place, data_dir, kept):
 
 
 def flipped(path, at):
-    """A copy of the file with one bit of byte `at` turned over."""
+    """Return a copy of the file with one bit of byte `at` flipped."""
     content = bytearray(path.read_bytes())
     content[at] ^= 0x10
     damaged = path.with_name(f"damaged-{path.name}")
@@ -251,13 +251,13 @@ def flipped(path, at):
 def test_one_bit_that_flips_is_noticed_wherever_it_is(sound, name):
     path = sound / name
     size = path.stat().st_size
-    # Every byte of the end, where the manifest and the seal are, and a sample of the rest.
+    # A sample of all bytes, denser at the start and at the end, which holds the manifest and the seal.
     places = {*range(0, size, 4099), *range(0, 600, 7), *range(size - 2600, size, 11)}
     harmless = 0
     for at in sorted(places):
         damaged = flipped(path, at)
         if name.endswith(".gz") and unpacked(damaged) == unpacked(path):
-            # Bits that do not matter: when it was made, on what system, codes of bytes that do not occur.
+            # Bits without effect: the time of creation, the system, codes of bytes that do not occur.
             harmless += 1
             continue
         with pytest.raises((Damaged, SetupError)):
@@ -267,7 +267,7 @@ def test_one_bit_that_flips_is_noticed_wherever_it_is(sound, name):
 
 
 def unpacked(path):
-    """What gzip makes of a file; None where it finds it broken."""
+    """Return the decompressed content of a gzip file, or None if the file is corrupt."""
     try:
         return gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error):
@@ -297,7 +297,7 @@ def test_what_the_database_refers_to_must_be_there(run, place, data_dir, kept, m
     run("backup", "--verify", str(kept / "without.tar"))
     add_media(data_dir)
     assert "missing" not in run("backup", str(kept / "with.tar")).out
-    # A manifest that knows of no missing file, in an archive without it.
+    # This manifest lists no missing file, but the archive lacks one.
     lying = with_manifest(kept / "without.tar", missing_media=())
     assert "refers to" in run("backup", "--verify", str(lying), expect=1).complaint
 
@@ -316,11 +316,11 @@ def test_media_in_a_bucket_are_not_copied_and_that_is_said(run, place, data_dir,
     run("backup", "--verify", str(kept / "b.tar"))
 
 
-# Archives that somebody else made
+# Archives made by others
 
 
 def sealed(path: Path, members):
-    """An archive with these (TarInfo, bytes), whose seal is right."""
+    """Return an archive with these members (TarInfo, bytes) and a correct seal."""
     writer = archive.ArchiveWriter(path)
     manifest = archive.Manifest(
         format=1,

@@ -1,4 +1,4 @@
-"""The command line beside a server that runs: everything takes effect at once, without a restart."""
+"""The command line beside a running server: every change takes effect at once, without a restart."""
 
 import json
 import time
@@ -20,7 +20,7 @@ def instance(tmp_path, database_url):
 
 
 def ask(instance, path, token=None):
-    """(status, JSON) of a GET."""
+    """Return (status, JSON) of a GET."""
     request = urllib.request.Request(instance.base_url + path)
     if token:
         request.add_header("Authorization", f"Bearer {token}")
@@ -34,7 +34,7 @@ def ask(instance, path, token=None):
 
 
 def wait_for(instance, path, token, status):
-    """Until that many answers in a row have the status, so that both workers have been asked."""
+    """Wait until 8 answers in a row have the status, so that both workers have probably answered."""
     deadline_s = time.monotonic() + WAIT_S
     in_a_row = 0
     while in_a_row < 8:
@@ -53,14 +53,14 @@ def test_people_and_tokens_come_and_go_while_the_server_runs(instance):
     assert (status, account["username"], account["acct"]) == (200, "CapitalNino", "CapitalNino")
     assert ask(instance, "/api/v1/accounts/lookup?acct=CAPITALNINO")[1]["username"] == "CapitalNino"
 
-    # Who is suspended is shut out by every worker, and let in again.
+    # Every worker rejects a suspended account, and accepts it again after unsuspend.
     instance.run_cli("user", "suspend", "CapitalNino")
     wait_for(instance, own, token, 401)
     instance.run_cli("user", "unsuspend", "CapitalNino")
     token = instance.run_cli("token", "CapitalNino").stdout.splitlines()[-1]
     wait_for(instance, own, token, 200)
 
-    # A community appears beside what is there.
+    # `seed` adds a community to the existing data.
     seed = (
         "seed",
         "--users",
@@ -83,7 +83,7 @@ def test_people_and_tokens_come_and_go_while_the_server_runs(instance):
     assert home
     assert ask(instance, own, token)[0] == 200
 
-    # And `check` knows its own server by its ports.
+    # `check` recognises its own server by the ports.
     checks = {one["subject"]: one for one in json.loads(instance.run_cli("check", "--json").stdout)["checks"]}
     for role in ("web", "status", "sms", "courier"):
         assert checks[f"port of {role}"]["text"].endswith("served by a running Stormpetrel")

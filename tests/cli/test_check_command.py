@@ -13,7 +13,7 @@ from tests.ports import reserved_ports
 
 @pytest.fixture
 def ports(run, monkeypatch):
-    """Four ports that are free, as the configuration has them."""
+    """Yield four free ports, set in the configuration."""
     with reserved_ports(4) as numbers:
         for role, number in zip(("WEB", "STATUS", "SMS", "COURIER"), numbers, strict=True):
             monkeypatch.setenv(f"STORMPETREL_{role}_PORT", str(number))
@@ -22,7 +22,7 @@ def ports(run, monkeypatch):
 
 @pytest.fixture
 def checks(run, ports):
-    """What `check` finds, by subject: (verdict, text, what to do)."""
+    """Return a function that runs `check` and returns its findings: subject → (verdict, text, to do)."""
 
     def look(*, expect=0):
         answer = run("check", "--json", expect=expect).json
@@ -71,7 +71,7 @@ def test_nothing_there_fails_and_names_init(run, data_dir, checks):
     assert found["data directory"][0] == found["secret key"][0] == found["database"][0] == "fail"
     assert "stormpetrel init" in found["data directory"][2]
     assert "stormpetrel init" in found["database"][2]
-    # Nothing is wrong with the keys of [media]; the folder comes with the rest.
+    # The keys of [media] are correct. `init` creates the directory with the rest.
     assert found["media store"][2] == "run stormpetrel init"
     assert not data_dir.exists()
 
@@ -89,7 +89,7 @@ def test_what_others_can_read_is_said(place, checks, data_dir):
     assert found["secret key"][0] == "fail"
     assert "can be read by others (0644)" in found["secret key"][1]
     assert found["data directory"][0] == "warn"
-    # Looking changes nothing.
+    # `check` changes nothing.
     assert (data_dir / "secret.key").stat().st_mode & 0o777 == 0o644
 
 
@@ -108,7 +108,7 @@ def test_a_port_of_another_program_fails(place, checks, ports):
 
 
 class Healthy(http.server.BaseHTTPRequestHandler):
-    """Answers as each of our roles does."""
+    """Answers health checks as each of our roles does."""
 
     def do_GET(self):
         self.send_response(200)

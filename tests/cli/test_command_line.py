@@ -144,7 +144,7 @@ def test_a_reader_that_leaves_ends_a_command_without_a_word():
 
 
 class InterruptedKeyboard(io.StringIO):
-    """A standard input at which somebody presses Ctrl-C."""
+    """A standard input on which the user presses Ctrl-C."""
 
     def readline(self, *_):
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Completion in the real shells: what Tab makes of a line, and that every word of the parser is there."""
+"""Completion in real shells: how Tab completes a line, and that every word of the parser is offered."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ LINES = [
     ("moderation hide 12 --rea", "moderation hide 12 --reason"),
     ("shield journal --kind over", "shield journal --kind overload"),
     ("completion fi", "completion fish"),
-    # Names of files where a file is meant, and nowhere else.
+    # File names are completed where a file is expected, and nowhere else.
     ("backup --verify not", "backup --verify notes.toml"),
     ("--config not", "--config notes.toml"),
     ("user delete not", "user delete not"),
     ("user add --email not", "user add --email not"),
 ]
-"""What is typed before Tab, and what the command gets then."""
+"""The line typed before Tab, and the arguments that the command then gets."""
 PATIENCE_S = 60.0
 INTERACTIVE = {
     "bash": (["bash", "--norc", "--noprofile", "-i"], "source {script}"),
@@ -50,7 +50,7 @@ INTERACTIVE = {
 
 @pytest.fixture(scope="module")
 def scripts(tmp_path_factory):
-    """A folder with the script of each shell, as the command prints them, and a file to complete."""
+    """Return a directory with each shell's script, as printed by the command, and a file to complete."""
     directory = tmp_path_factory.mktemp("completion")
     (directory / "notes.toml").touch()
     for shell in SHELLS:
@@ -66,7 +66,9 @@ def environment(directory):
 
 
 class Terminal:
-    """A shell at a pseudo-terminal. `ask(line)` types the line and Tab and Enter; what the command then gets."""
+    """A shell at a pseudo-terminal. `ask(line)` types the line, Tab and Enter, and returns the command's
+    arguments.
+    """
 
     def __init__(self, shell, directory):
         command, load = INTERACTIVE[shell]
@@ -81,7 +83,7 @@ class Terminal:
             start_new_session=True,
         )
         os.close(theirs)
-        # In the command's place something that shows what it was given. The quotes keep the shell's own echo of
+        # Replace the command by a function that prints its arguments. The quotes keep the shell's own echo of
         # these lines from looking like the answer.
         show = "stormpetrel() { printf '<%s''>' \"$*\"; }; printf 're''ady'"
         self._type(f"{load.format(script=directory / f'script.{shell}')}; {show}\n")
@@ -119,7 +121,7 @@ def test_tab_completes_what_the_parser_knows(shell, scripts):
 
 
 def offered_by_fish(directory, lines):
-    """What fish offers for each of `lines`, without the descriptions."""
+    """Return the completions that fish offers for each of `lines`, without the descriptions."""
     ask = "; ".join(f'complete --do-complete "stormpetrel {line}"; echo ---' for line in lines)
     done = subprocess.run(
         ["fish", "--no-config", "--command", f"source {directory / 'script.fish'}; {ask}"],
@@ -141,7 +143,7 @@ def test_fish_offers_the_same(scripts):
 
 
 def offered_by_bash(directory, lines):
-    """The same of bash, whose function is asked as bash itself does."""
+    """Return the completions that bash offers. The completion function is called as bash itself calls it."""
     ask = "\n".join(
         f'COMP_WORDS=(stormpetrel {line} "{last}"); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _stormpetrel; '
         'echo "${COMPREPLY[*]}"'

@@ -1,4 +1,4 @@
-"""Commands that destroy something: they ask at a terminal, and want --yes elsewhere."""
+"""Destructive commands ask for confirmation at a terminal, and need --yes elsewhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DESTROYING = {
     "user second-factor": ["Nino", "--remove"],
 }
 FINAL_WORDS = ("Deletes", "Removes", "for good", "--remove", "Takes an announcement back")
-"""How help texts speak of what nothing brings back."""
+"""Phrases by which help texts mark an irreversible action."""
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def nino(run, place):
 
 
 def at_a_terminal(data_dir, place, typed, *words):
-    """The command with a pseudo-terminal as its standard input, into which `typed` goes."""
+    """Run the command with a pseudo-terminal as its standard input, into which `typed` is written."""
     ours, theirs = os.openpty()
     try:
         os.write(ours, typed.encode() if typed == "\x04" else f"{typed}\n".encode())

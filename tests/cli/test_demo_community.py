@@ -17,7 +17,7 @@ COMMUNITY = tomllib.loads(files("stormpetrel").joinpath("demo/community.toml").r
 
 @pytest.fixture(scope="module")
 def played(shared_url):
-    """A database with the demo in it, only to be looked at; its address. Once per store."""
+    """Return the URL of a database that contains the demo, for read-only tests. Once per store."""
     pictures = {
         wanted: Decoded(MediaKind.IMAGE, f"{number:032x}.png", width=4, height=3)
         for number, wanted in enumerate(pictures_of(COMMUNITY))
@@ -36,7 +36,7 @@ def played(shared_url):
 
 @pytest.fixture
 def demo(run, place):
-    """The same through the command line."""
+    """Create the demo through the command line."""
     run("init", "--demo")
     return place
 
@@ -129,7 +129,7 @@ def test_the_demo_fills_only_an_empty_place(run, place, data_dir):
 
 
 def test_a_demo_that_fails_leaves_nothing_behind(run, place, data_dir):
-    # A directory where the file should be: the last step fails.
+    # A directory in place of the file makes the last step fail.
     (data_dir / "demo-logins.txt").mkdir()
     assert "demo-logins.txt cannot be written" in run("init", "--demo", expect=3).complaint
     assert rows(place, "SELECT count(*) FROM accounts") == [(0,)]

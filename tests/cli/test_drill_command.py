@@ -1,4 +1,4 @@
-"""`drill`: what it refuses, and that its scores can be computed again from its lines."""
+"""The `drill` command: its refusals, and that its scores can be recomputed from its lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stormpetrel.errors import EnvironmentFailure
 
 
 def result(mode: str, outcome: str, *, late_ms: float = 0.1) -> Result:
-    """Two apps' requests a second through calm, attack, calm."""
+    """Return a result with two requests of apps per second through calm, attack, calm."""
     one = scenario.build("only A3", (20, "calm", ()), (40, "A3", [("A3", 1.0)]), (20, "calm again", ()))
     lines = [
         Line(

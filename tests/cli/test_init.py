@@ -15,7 +15,7 @@ def mode(path):
 
 @pytest.fixture
 def new_place(data_dir, monkeypatch, empty_database_url):
-    """Nothing is there yet: no directory, no tables. Once per store."""
+    """Return the URL of a database without tables, for an instance without a directory. Once per store."""
     monkeypatch.setenv("STORMPETREL_DATABASE_URL", empty_database_url)
     return empty_database_url
 
@@ -29,7 +29,7 @@ def test_init_makes_a_place_that_only_its_owner_can_read(run, data_dir, new_plac
     assert "http://127.0.0.1:8000" in done.out
     assert "http://127.0.0.1:8001" in done.out
     assert "next: stormpetrel user add" in done.out
-    # A password among a command's words is seen by all users of the machine.
+    # All users of the machine can see a password among a command's arguments.
     assert "--password" not in done.out
     assert done.err == ""
 
@@ -136,7 +136,7 @@ def test_init_below_a_file_says_so(run, monkeypatch, tmp_path, below):
 
 
 def test_init_where_nobody_may_write_is_exit_3(run, monkeypatch):
-    # The kernel's own file system: not even root may make a directory there.
+    # On /proc, not even root can create a directory.
     monkeypatch.setenv("STORMPETREL_DATA_DIR", "/proc/stormpetrel")
     assert "data_dir /proc/stormpetrel cannot be made ready" in run("init", expect=3).complaint
 
@@ -186,7 +186,7 @@ def test_the_template_holds_every_key_and_changes_nothing(run, data_dir):
     loaded = load(environ={"STORMPETREL_DATA_DIR": str(data_dir)})
     assert loaded.path == file
     assert {origin.origin for origin in loaded.origins} == {"default", "STORMPETREL_DATA_DIR"}
-    # And each line is right as soon as its # is removed.
+    # Each commented line is valid once its # is removed.
     lines = config_template().splitlines()
     switched_on = "\n".join(line.removeprefix("# ") if " = " in line else line for line in lines)
     table = tomllib.loads(switched_on)

@@ -1,4 +1,4 @@
-"""Ctrl-C that arrives while SQLite calls back: it ends a command as Ctrl-C, and no other error does."""
+"""Ctrl-C during a callback from SQLite ends a command as Ctrl-C, and not as an error of the database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stormpetrel.cli.interrupt import ctrl_c_is_never_an_error_of_the_store
 
 @pytest.fixture
 def store():
-    """A database whose function `interrupted` gets a Ctrl-C each time it is called."""
+    """Yield a database whose function `interrupted` raises SIGINT each time it is called."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     connection = sqlite3.connect(":memory:")
     connection.create_function("interrupted", 0, lambda: signal.raise_signal(signal.SIGINT))
@@ -22,7 +22,7 @@ def store():
 
 
 def test_ctrl_c_inside_a_function_that_sqlite_calls_is_ctrl_c(store):
-    # Without help it is an error of the database.
+    # Without the context manager it becomes a database error.
     with pytest.raises(sqlite3.OperationalError, match="user-defined function raised exception"):
         store.execute("SELECT interrupted()")
     with pytest.raises(KeyboardInterrupt), ctrl_c_is_never_an_error_of_the_store():

@@ -1,4 +1,4 @@
-"""`mail test`, and what `check` and `user` say about mails, passwords and the end of an account."""
+"""`mail test`, and the output of `check` and `user` about mails, passwords and the end of an account."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Mailbox:
 
 @pytest.fixture
 def smtp(monkeypatch):
-    """The settings of a mail server that nobody has started yet: its port."""
+    """Configure a mail server that is not running yet, and yield its port."""
     with reserved_ports(1) as (port,):
         for name, value in (("TRANSPORT", "smtp"), ("PORT", port), ("SECURITY", "none")):
             monkeypatch.setenv(f"STORMPETREL_MAIL_{name}", str(value))

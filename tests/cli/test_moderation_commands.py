@@ -1,4 +1,4 @@
-"""Moderation and the texts of the place at the command line: what is printed, stored, refused, and told."""
+"""Moderation and the instance's texts at the command line: output, stored rows, refusals, notifications."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REASON = ("--reason", "rule 2")
 
 @pytest.fixture
 def nino(run, either_place):
-    """A member's post, and a report about it by another: (post id, report id), as text."""
+    """Return a member's post and a report about it by another member: (post id, report id), as text."""
     for name in ("Nino", "Lomi"):
         run("user", "add", name, "--email", f"{name}@example.org", "--password", "long enough")
     with open_store(either_place) as connection, change(connection) as at_ms:

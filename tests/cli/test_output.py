@@ -1,4 +1,4 @@
-"""The progress of long work: what is shown only grows, whatever the work says."""
+"""The displayed progress of long work never goes back, even if the reported figures do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stormpetrel.cli.output import Progress
 
 @pytest.fixture
 def told(monkeypatch, capsys):
-    """Shows every call; what was shown, a line each."""
+    """Return a function that reports each call as progress and returns the lines shown."""
     monkeypatch.setattr(output, "LINE_EVERY_S", 0.0)
 
     def tell(*calls):

@@ -1,4 +1,4 @@
-"""A restore gives the same instance again, in an empty place, or nothing at all."""
+"""A restore recreates the same instance in an empty location, or fails without a trace."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_restored_instance_is_the_one_that_was_backed_up(
     assert again.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in again.rglob("*") if path.is_file()} == {0o600}
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
-    # It is at once up to date and ready to serve.
+    # The restored database is up to date and ready to serve.
     assert "up to date" in run("migrate").out
 
 
@@ -77,7 +77,7 @@ def test_who_was_signed_in_still_is_after_a_restore(tmp_path, database_url, requ
 def test_nothing_that_is_there_is_written_over(run, either_place, data_dir, kept, tmp_path, monkeypatch):
     run("backup", str(kept / "b.tar"))
     assert "not empty" in run("restore", str(kept / "b.tar"), expect=2).complaint
-    # An empty directory, and a database that is in use.
+    # Now an empty directory, but a database that is in use.
     monkeypatch.setenv("STORMPETREL_DATA_DIR", str(tmp_path / "again"))
     (tmp_path / "again").mkdir()
     complaint = run("restore", str(kept / "b.tar"), expect=2).complaint

@@ -23,11 +23,11 @@ TABLES = ("accounts", "users", "follows", "posts", "mentions", "tags", "post_tag
 
 
 def content(url):
-    """A digest of everything that was written."""
+    """Return a digest of all rows."""
     digest = hashlib.sha256()
     for table in TABLES:
         for row in sorted(rows(url, f"SELECT {', '.join(seed._COLUMNS[table])} FROM {table}"), key=str):
-            # The stores' own ways to say true.
+            # The stores represent booleans differently.
             digest.update(repr([int(v) if isinstance(v, bool) else v for v in row]).encode())
     return digest.hexdigest()
 
@@ -40,7 +40,7 @@ SIZE = Size(
 
 @pytest.fixture(scope="module")
 def seeded(shared_url):
-    """A small community with a reader, only to be looked at; the database's address. Once per store."""
+    """Seed a small community with a reader, for read-only tests. Return the database URL. Once per store."""
     with open_store(shared_url) as connection:
         seed.seed(connection, SIZE, now_ms=now_ms(), tell=lambda *_: None)
     return shared_url
@@ -48,13 +48,14 @@ def seeded(shared_url):
 
 @pytest.fixture
 def seeded_place(run, place):
-    """The same, through the command line, to be changed."""
+    """Seed the same community through the command line, for tests that change it."""
     run("seed", *SMALL, "--seed", "7", "--reader", "Lena", "--reader-follows", "20")
     return place
 
 
 def test_the_same_seed_gives_the_same_community_on_either_store(seeded):
-    # And on every other machine: a change of this figure is a change for whoever compares measurements.
+    # The content is equal on every machine. A change of this digest breaks comparisons with earlier
+    # measurements.
     assert content(seeded) == CONTENT
 
 
@@ -196,11 +197,11 @@ def test_the_largest_seed_is_the_one_that_the_command_allows():
     assert len(seed.username(seed.MAX_SEED, command.MAX_USERS)) <= 30
 
 
-# Stopped, and going on
+# Interruption and continuation
 
 
 def consistent(url):
-    """Every count is that of the rows that are there, and every row finds those that it refers to."""
+    """Return True if every count matches the rows, and every post has its author."""
     wrong = {
         "accounts": "followers_count <> (SELECT count(*) FROM follows WHERE followed_id = x.id) "
         "OR following_count <> (SELECT count(*) FROM follows WHERE follower_id = x.id) "
@@ -247,7 +248,7 @@ def test_what_was_begun_goes_on_with_the_same_numbers_only(database_url):
             SetupError, match="go on with --users 60 --posts 900 --follows 7 --seed 7 --reader Lena"
         ):
             seed.seed(connection, other, now_ms=now_ms(), tell=lambda *_: None)
-        # Another seed is another community, whole or not.
+        # Another seed makes another community, even beside an incomplete one.
         seed.seed(
             connection, dataclasses.replace(SIZE, seed=8, reader="Ida"), now_ms=now_ms(), tell=lambda *_: None
         )
@@ -274,10 +275,10 @@ def test_ctrl_c_ends_it_with_130_and_the_same_command_goes_on(run, data_dir, eit
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell that runs the tests in the background may have switched Ctrl-C off for them.
+        # A shell that runs the tests in the background may have disabled Ctrl-C for them.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    # The texts of the first posts take a second or more from then on.
+    # From here on, the texts of the first posts take at least a second.
     while not rows(either_place, "SELECT 1 FROM follows LIMIT 1"):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)

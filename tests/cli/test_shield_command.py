@@ -1,4 +1,4 @@
-"""`shield` at the command line: what is answered, what is refused, and that no token is ever repeated."""
+"""`shield` at the command line: its answers, its refusals, and that it never prints a token."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ BUSY = a_report(
 
 @pytest.fixture
 def watch(place, data_dir):
-    """A watch of an instance, with one worker that is busy."""
+    """Yield a watch of an instance with one busy worker."""
     with watching(data_dir, BUSY) as watch:
         yield watch
 
 
 @pytest.fixture
 def watch_of_either(either_place, data_dir):
-    """The same once per store: for what is looked up there."""
+    """Yield the same once per store, for lookups in the database."""
     with watching(data_dir, BUSY) as watch:
         yield watch
 
 
 @pytest.fixture
 def nino(run, data_dir):
-    """A member's token, from the command line's own app."""
+    """Create a member and return their token, issued to the command line's own app."""
     run("user", "add", "Nino", "--email", "nino@example.org", "--password", "long enough")
     return run("token", "Nino").out.strip()
 
@@ -115,7 +115,7 @@ def test_a_token_can_be_read_from_standard_input(run, watch, nino, monkeypatch):
 
 def test_age_is_told_against_the_onset(run, watch, nino):
     watch.second()
-    # These reports' onset is in the year 2030, and the token is of now.
+    # The onset in these reports is in the year 2030, later than the token.
     assert "older than the onset: established" in run("shield", "why", nino).out
 
 
@@ -189,7 +189,7 @@ def test_a_pause_begins_and_ends(run, watch):
     assert watch.call(lambda: watch.sight.orders.paused_until_epoch_s) == 0
 
 
-# journal, and no watch
+# journal, and commands without a watch
 
 
 def test_the_journal_is_read_oldest_first_also_without_a_watch(run, place, data_dir):

@@ -14,7 +14,7 @@ GOOD = "long enough"
 
 @pytest.fixture
 def add(run):
-    """Adds a user of that name through the command line."""
+    """Return a function that adds a user of the given name through the command line."""
 
     def add_user(name, *more):
         return run("user", "add", name, "--email", f"{name}@Example.org", "--password", GOOD, *more)
@@ -23,7 +23,7 @@ def add(run):
 
 
 def waiting(url, name):
-    """Somebody who signed up where registration is by approval."""
+    """Sign up an account on an instance where registration needs approval."""
     with open_store(url) as connection, change(connection) as at_ms:
         sign_up(
             connection,
@@ -132,7 +132,7 @@ def test_who_waits_is_listed_with_the_reason_and_let_in(add, run, either_place):
     waiting(either_place, "Nino")
     lines = run("user", "list", "--pending").out.splitlines()
     assert len(lines) == 2
-    # What a stranger wrote must not steer the operator's terminal.
+    # The text of a sign-up must not control the operator's terminal.
     assert "\x1b" not in lines[1]
     assert "I fix bicycles" in lines[1]
     assert run("user", "approve", "nino").out == "Nino may sign in now\n"

@@ -1,4 +1,4 @@
-"""Every command in a directory that is no instance's: it says so, and leaves the directory as it was."""
+"""Every command in a directory without an instance reports that, and leaves the directory unchanged."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ WORDS = {
     "user suspend": (["Nino"], 2),
     "user unsuspend": (["Nino"], 2),
 }
-"""What to give to each command, and the exit code that it must have."""
+"""The arguments for each command, and its expected exit code."""
 MAKE_THEIR_OWN_PLACE = {"init", "drill"}
 
 

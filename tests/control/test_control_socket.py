@@ -1,4 +1,4 @@
-"""Workers and commands at the watch's socket: real sockets, both sides."""
+"""Workers and commands at the watch's socket: both sides with real sockets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.watch.reporting import a_report
 from tests.watch.watching import Worker, a_watch, asked
 
 FAR_S = 4_000_000_000.0
-"""Until the year 2096: directions of these tests are in force whatever the clock says."""
+"""The year 2096: directions of these tests are in force at any time of the clock."""
 
 
 def test_a_worker_reports_and_is_directed(tmp_path):
@@ -60,7 +60,7 @@ def test_what_an_operator_says_reaches_every_worker_at_once_and_can_be_taken_bac
             entry = Entry("address", "192.0.2.7/24", FAR_S - 1, "scans")
             assert isinstance(await asked(tmp_path, AskRule("deny", entry)), Failed)  # too long
             entry = Entry("address", "192.0.2.7/24", 0.0, "scans")
-            assert isinstance(await asked(tmp_path, AskRule("deny", entry)), Failed)  # over already
+            assert isinstance(await asked(tmp_path, AskRule("deny", entry)), Failed)  # already expired
             entry = Entry("address", "192.0.2.7/24", time.time() + 60, "scans")
             assert await asked(tmp_path, AskRule("deny", entry)) == Done(2, True)
             for worker in workers:
@@ -110,7 +110,7 @@ def test_a_worker_comes_back_to_a_watch_that_was_started_again(tmp_path, monkeyp
     monkeypatch.setattr("stormpetrel.control.reporter.RETRY_S", 0.01)
 
     async def body():
-        worker = Worker(tmp_path)  # there is no watch yet
+        worker = Worker(tmp_path)  # the watch is not running yet
         async with a_watch(tmp_path):
             first = await worker.until(lambda told: True)
         async with a_watch(tmp_path):

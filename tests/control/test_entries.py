@@ -1,4 +1,4 @@
-"""What an allow or deny may say."""
+"""The valid forms of allow and deny entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker's shield says of somebody: the class now, and what is left; asking changes nothing."""
+"""A worker's shield reports a client's current class and remaining quota. Asking changes nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def shield():
 
 
 def attacked(shield):
-    """The watch has said when an attack began."""
+    """Return the shield after the watch has reported the onset of an attack."""
     shield.direct(Directions(version=1, expires_epoch_s=EPOCH_S + 10, onset_epoch_s=ONSET_S), epoch_s=EPOCH_S)
     return shield
 

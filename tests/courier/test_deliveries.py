@@ -1,4 +1,4 @@
-"""Each kind of job does what it says, from the JSON that the rules put into the outbox."""
+"""Each kind of job does its work, from the JSON that the rules write to the outbox."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def connection(database_url):
 
 
 def deliver(connection, kind, payload):
-    """What it tells."""
+    """Run the delivery and return the events that it publishes."""
     with transaction(connection):
         DELIVERIES[kind](connection, payload, NOW_MS)
         return list(connection.events)

@@ -1,4 +1,6 @@
-"""Lanes of jobs that wait for something outside: done once for the database, again later when that is away."""
+"""Lanes of jobs that wait for an outside service: one database effect per job, retried while the service is
+down.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,7 @@ def test_who_lost_the_lease_has_no_effect(database_url: str, store: Connection) 
             outcomes.append(await attempt.finish(partial(effect, name="other")))
 
         async def late(attempt: Attempt) -> None:
-            # Its lease runs out while it works, and somebody else does the job.
+            # The lease expires during the work, and another courier does the job.
             await lane(db, other, now_ms=NOW_MS + LEASE_MS).once()
             outcomes.append(await attempt.finish(partial(effect, name="late")))
 
@@ -107,7 +109,7 @@ def test_a_job_at_work_keeps_its_lease_for_as_long_as_it_takes(
             while attempt.job.leased_until_ms == leased_until_ms:
                 await asyncio.sleep(0)
             now_ms[0] += LEASE_MS - 1
-            # Without the longer lease it would be anybody's by now.
+            # Without the extended lease, any courier could take the job by now.
             outcomes.append(await dataclasses.replace(mine, at_once=1).once())
             outcomes.append(await attempt.finish(partial(effect, name="slow")))
 

@@ -1,4 +1,4 @@
-"""Jobs are done once, whatever happens to the courier; what fails does not hold up the rest."""
+"""Each job takes effect once, even if the courier dies. A failing job does not hold up the others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stormpetrel.storage.database import Database
 from stormpetrel.storage.statement import sql
 
 NOW_MS = 1_700_000_000_000
-# Any table will do for an effect that can be counted: a tag per job done.
+# Any table serves to count effects: each job done adds a tag.
 EFFECT = sql("INSERT INTO tags (id, name, display) VALUES (:id, :name, '')")
 EFFECTS = sql("SELECT count(*) FROM tags")
 NAMES = sql("SELECT name FROM tags ORDER BY id")
@@ -31,7 +31,7 @@ DEAD = sql("SELECT kind, attempts, last_error FROM outbox_dead")
 
 
 def effect(connection, payload, now_ms):
-    # Its own id and name each time: an effect had twice would be two rows.
+    # A new id and name each time, so that an effect applied twice makes two rows.
     row_id = connection.new_id(now_ms)
     connection.run(EFFECT, id=row_id, name=f"{payload}-{row_id}")
 
@@ -50,7 +50,7 @@ def fill(store, count, kind="effect", now_ms=NOW_MS):
 
 
 def in_loop(url, work, *, publish=None, **options):
-    """Runs `work(drain)` on an open store."""
+    """Run `work(drain)` on an open store."""
 
     async def main():
         db = Database(url, publish=publish)
@@ -141,7 +141,7 @@ def test_a_kind_that_nobody_knows_is_kept_among_the_dead_with_the_reason(databas
 def test_a_job_that_kills_every_courier_is_given_up_in_the_end(database_url, store):
     fill(store, 1)
     for attempt in range(outbox.ATTEMPTS):
-        # Each lease is of a courier that never came back.
+        # Each lease belongs to a courier that never returned.
         with transaction(store):
             outbox.lease(store, now_ms=NOW_MS + attempt * LEASE_MS, lease_ms=LEASE_MS, count=1)
     in_loop(
@@ -210,9 +210,9 @@ def test_house_is_kept_to_the_promised_hour(database_url, store):
 
 
 def test_a_courier_killed_in_the_middle_of_500_jobs_leaves_each_of_them_done_once(database_url, store):
-    """Three are killed by SIGKILL while they work; a fourth, after the leases, ends it."""
+    """Kill three couriers by SIGKILL while they work. A fourth finishes the jobs after the leases expire."""
     fill(store, 500)
-    store.close()  # no connection may go through a fork
+    store.close()  # a connection must not survive a fork
     for at_ms in range(NOW_MS, NOW_MS + 3 * LEASE_MS, LEASE_MS):
         pid = os.fork()
         if pid == 0:

@@ -1,4 +1,4 @@
-"""While the clock may be ahead, the courier deletes and publishes nothing; ids never go back."""
+"""While the clock may be ahead, the courier deletes and publishes nothing, and ids never go back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mail servers that refuse, stall, lie and flood: a mail ends in time, and nothing else waits for it."""
+"""Mail servers that refuse, stall, lie and flood: an attempt ends in time, and no other work waits for it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def message(settings, name="1.stormpetrel"):
 
 @contextlib.contextmanager
 def raw_server(talk):
-    """A server that runs `talk(socket)` with each who comes, in a thread; gives its port."""
+    """Run a server that calls `talk(socket, ended)` in a thread for each connection. Yield its port."""
     listener = socket.create_server(("127.0.0.1", 0))
     ended = threading.Event()
     threads = []
@@ -110,7 +110,7 @@ def hangs_up(peer, ended):
 
 
 def converse(peer, answers):
-    """Answers each command by its first word; None hangs up."""
+    """Answer each command by its first word. An answer of None hangs up."""
     peer.sendall(b"220 hello\r\n")
     lines = peer.makefile("rb")
     for line in lines:
@@ -202,7 +202,7 @@ def test_a_password_is_never_sent_where_no_tls_is_offered(tmp_path):
 
 
 class Mailbox:
-    """Keeps what a real server took."""
+    """Stores the mails that a real server accepted."""
 
     def __init__(self):
         self.kept = []
@@ -308,7 +308,7 @@ def test_a_server_that_hangs_holds_up_neither_other_mails_nor_other_jobs(databas
         stop = asyncio.Event()
         running = asyncio.create_task(lane.run(stop))
         for _ in range(AT_ONCE):
-            # All of them are at the server at once: one that hangs takes one place only.
+            # All mails are at the server at once: a hanging mail occupies only its own slot.
             assert await asyncio.to_thread(came.acquire, timeout=20)
         jobs = await lane.db.write_as(2, 10.0, outbox.lease, now_ms=NOW_MS, lease_ms=1000, count=10)
         stop.set()
@@ -341,7 +341,7 @@ def test_the_courier_ends_though_a_mail_hangs(database_url, store, tmp_path, mon
 
     with raw_server(hangs) as port:
         in_loop(database_url, work, config(port, tmp_path, timeout_s=60.0))
-    # Still leased: another courier does it again when the lease is over.
+    # The job is still leased. Another courier takes it when the lease expires.
     assert [row[0] for row in store.all(WAITING)] == [1]
 
 

@@ -1,4 +1,4 @@
-"""What is cleared away and what stays, each minute, whatever [retention] says."""
+"""Which rows each minute's cleaning removes and retains, for different values of [retention]."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ DEAD_JOBS = sql("SELECT id FROM outbox_dead ORDER BY id")
 
 
 def rounds(store, count=1, **retention):
-    """What so many rounds removed by kind, and what they told."""
+    """Run so many rounds. Return the removed rows by kind, the events, and the metrics."""
     told = []
 
     async def main():
@@ -81,7 +81,7 @@ def ids_in(store, statement):
 
 
 def aged(store, days, number=0):
-    """An id that was made so many days ago."""
+    """Return an id that was created so many days ago."""
     return first_id_at(store.now_ms - days * DAY_MS) + number
 
 
@@ -104,9 +104,9 @@ def test_what_had_its_time_goes_and_is_counted(store):
         put(store, statement, id=aged(store, 1), account_id=ann)
     put(store, DEAD, id=1, at_ms=store.now_ms - 31 * DAY_MS)
     removed, told, metrics = rounds(store)
-    # The app has no token any more, and goes in the same round.
+    # The app has no tokens left, so it is removed in the same round.
     assert removed == {"app_tokens": 1, "notifications": 1, "sessions": 1, "dead_jobs": 1, "applications": 1}
-    # A worker may remember the token.
+    # A worker may have the token cached.
     assert AccessChanged(account_id=0, token_hash=b"2") in told
     assert ids_in(store, NOTIFICATIONS) == ids_in(store, SESSIONS) == [aged(store, 1)]
     assert metrics['stormpetrel_cleared_rows_total{kind="dead_jobs"}'] == 1
@@ -150,7 +150,7 @@ def test_apps_are_looked_at_a_few_at_a_time_and_in_the_end_all_of_them(store):
                 )
     unused = {f"app{number}" for number in range(0, 2 * BATCH + 10, 100)}
     assert rounds(store)[0] == {"applications": 2}
-    # Each process begins at the first; from the end it goes on there.
+    # Each process begins at the first id, and wraps around at the end.
     assert rounds(store, count=4)[0] == {"applications": len(unused) - 2}
     assert not unused & set(ids_in(store, APPLICATIONS))
 
@@ -170,7 +170,7 @@ def test_accounts_that_stay_suspended_are_deleted_a_few_at_a_time_and_their_name
     states = dict(store.connection.all(sql("SELECT id, state FROM accounts")))
     assert {states[account_id] for account_id in people} == {AccountState.DELETED}
     assert states[spared] == AccountState.SUSPENDED
-    # Their posts follow, as jobs of the outbox.
+    # Their posts are erased later by jobs of the outbox.
     jobs = store.connection.all(sql("SELECT kind FROM outbox WHERE kind = 'erase_account'"))
     assert len(jobs) == len(people)
 

@@ -1,4 +1,4 @@
-"""What mails say, and that nothing that people choose can change what a mail is."""
+"""The text of mails, and that no input of a user can change the structure of a mail."""
 
 from __future__ import annotations
 

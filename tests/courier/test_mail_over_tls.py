@@ -1,4 +1,4 @@
-"""Mail to real servers that speak TLS, from the first byte or after STARTTLS; and to such as only seem to."""
+"""Mail to real servers with TLS, implicit or after STARTTLS, and to servers that only claim to speak TLS."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.courier.test_hostile_mail_servers import (
 from tests.parts import require
 from tests.ports import reserved_ports
 
-# The server does not count TLS from the first byte as TLS.
+# aiosmtpd does not recognise implicit TLS as TLS.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 
 SECURITIES = ("starttls", "tls")
@@ -45,7 +45,7 @@ NAME, PASSWORD = "birds", "hush-hush"
 
 @pytest.fixture
 def store(sqlite_url):
-    """The outbox; what stores differ in is tested beside this file."""
+    """Yield an outbox on SQLite. The differences between stores are tested elsewhere."""
     connection = connect(sqlite_url, ids=IdMaker(63))
     yield connection
     connection.close()
@@ -53,7 +53,7 @@ def store(sqlite_url):
 
 @dataclass(frozen=True)
 class Identity:
-    """A certificate that signs itself, and its key."""
+    """A self-signed certificate and its key."""
 
     certificate: Path
     key: Path
@@ -81,18 +81,18 @@ def identity_of(directory: Path, names: str) -> Identity:
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory):
-    """What the server of the tests is."""
+    """Return the identity of the tests' server."""
     return identity_of(tmp_path_factory.mktemp("ours"), "DNS:localhost,IP:127.0.0.1")
 
 
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory):
-    """What a server of another name is."""
+    """Return the identity of a server with another name."""
     return identity_of(tmp_path_factory.mktemp("elsewhere"), "DNS:elsewhere.example")
 
 
 class TlsMailbox(Mailbox):
-    """Keeps what it took, whether that came over TLS, and which names and passwords were tried."""
+    """Stores the accepted mails, whether each came over TLS, and the names and passwords that were tried."""
 
     def __init__(self):
         super().__init__()
@@ -111,7 +111,7 @@ class TlsMailbox(Mailbox):
 
 @contextlib.contextmanager
 def tls_server(identity, security, *, with_password=False):
-    """A real mail server with that certificate; gives its port and its mailbox."""
+    """Run a real mail server with that certificate. Yield its port and its mailbox."""
     mailbox = TlsMailbox()
     context = identity.context()
     settings = (
@@ -181,7 +181,7 @@ def test_a_wrong_certificate_is_refused_before_anything_is_said(
         with caplog.at_level(logging.WARNING, logger="stormpetrel"):
             assert in_loop(sqlite_url, lambda lane: lane.once(), settings) is True
     assert (mailbox.kept, mailbox.tried) == ([], [])
-    # The operator reads what is wrong, and nothing is lost meanwhile.
+    # The operator can read the error, and the mail is not lost.
     expected = f"the certificate of 127.0.0.1:{port} is not to be trusted: "
     ((attempts, why, _),) = store.all(WAITING)
     assert attempts == 1
@@ -226,7 +226,7 @@ def test_a_file_of_authorities_that_is_none_is_said(ours, tmp_path, security):
 
 
 def after_starttls(talk):
-    """A server that offers STARTTLS, and then does something else."""
+    """Return a server that offers STARTTLS and then runs `talk`."""
 
     def talks(peer, ended):
         peer.sendall(b"220 hello\r\n")
@@ -241,7 +241,7 @@ def after_starttls(talk):
 
 
 def trickles_a_record(peer, ended):
-    """The beginning of a TLS record, then a byte of it now and then."""
+    """Send the beginning of a TLS record, then a byte of it now and then."""
     peer.sendall(b"\x16\x03\x03\x40\x00")
     while not ended.wait(0.02):
         peer.sendall(b"\x02")
@@ -265,7 +265,7 @@ def ready(talk):
 
 
 def injects(peer, ended):
-    """Whoever sits in between answers ahead, in plain text, what is to be asked over TLS."""
+    """Send plain-text answers ahead of TLS, as an attacker on the path would."""
     peer.sendall(b"220 go on\r\n250-hello\r\n250 AUTH PLAIN\r\n235 welcome\r\n250 fine\r\n")
     ended.wait(30)
 
@@ -327,7 +327,7 @@ def copy(source, target):
 
 
 def passed_on(peer, port):
-    """Everything between the peer and the server at the port, both ways, until the peer hangs up."""
+    """Relay all bytes between the peer and the server at the port, both ways, until the peer hangs up."""
     with socket.create_connection(("127.0.0.1", port)) as server:
         back = threading.Thread(target=copy, args=(server, peer), daemon=True)
         back.start()
@@ -354,7 +354,7 @@ def test_a_handshake_that_hangs_holds_up_no_other_mail(sqlite_url, store, tmp_pa
     with tls_server(ours, security) as (real_port, mailbox):
 
         def talk(peer, ended):
-            # The first one hangs, whichever mail that is.
+            # The first connection hangs, no matter which mail it carries.
             if next(came) == 0:
                 hang(peer, ended)
             else:

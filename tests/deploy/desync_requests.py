@@ -1,8 +1,9 @@
-"""Requests that two HTTP parsers may read differently: written down (`desync/*.http`), generated, and mutated.
+"""Requests that two HTTP parsers may read differently: recorded (`desync/*.http`), generated, and mutated.
 
-Each is what one client sends on one connection. Bodies, and whatever else a parser might take for the next request,
-contain whole requests for `/id/smuggled-…`. Sources of the shapes: RFC 9112 (sections 2.2, 3.2, 5.2, 6.1, 6.3, 7.1,
-11.2), "HTTP Desync Attacks" (Kettle, 2019), "Browser-Powered Desync Attacks" (2022), and CVEs of the proxies.
+Each is the data of one client on one connection. Bodies, and other parts that a parser might mistake for the
+next request, contain complete requests for `/id/smuggled-…`. Sources of the shapes: RFC 9112 (sections 2.2,
+3.2, 5.2, 6.1, 6.3, 7.1, 11.2), "HTTP Desync Attacks" (Kettle, 2019), "Browser-Powered Desync Attacks" (2022),
+and CVEs of the proxies.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from tests.repository import ROOT
 
 CORPUS = ROOT / "tests" / "deploy" / "desync"
-"""Files in which `{id}` is replaced by a number of 12 characters, which the lengths in them count on."""
+"""Files in which `{id}` is replaced by a number of 12 characters. The lengths in the files rely on that."""
 
 _HOSTS = ("Host: example.org",) * 12 + (
     "Host: example.org:443",
@@ -148,12 +149,12 @@ _OTHERS = (
 
 
 def inner(number: str) -> bytes:
-    """A whole request that must never be read as one."""
+    """Return a complete request that no parser may ever read as a request."""
     return f"GET /id/smuggled-{number} HTTP/1.1\r\nHost: example.org\r\n\r\n".encode()
 
 
 def _chunks(rng: random.Random, content: bytes) -> bytes:
-    """`content` in chunks, more or less as RFC 9112, 7.1 says."""
+    """Return `content` in chunks, more or less as RFC 9112, 7.1 defines them."""
     size = f"{len(content):x}"
     end = "\r\n"
     first = rng.choice(
@@ -219,7 +220,7 @@ def _target(rng: random.Random, number: str) -> str:
 
 
 def one(rng: random.Random, number: str) -> bytes:
-    """One request, mostly near the rules, with a request inside of its body."""
+    """Return one request, mostly close to the rules, with a request inside its body."""
     content = rng.choice((b"", b"x=1", inner(number), inner(number) * 2, b"0\r\n\r\n" + inner(number)))
     headers = [rng.choice(_HOSTS)]
     kind = rng.random()
@@ -251,7 +252,7 @@ def one(rng: random.Random, number: str) -> bytes:
 
 
 def mutated(rng: random.Random, data: bytes) -> bytes:
-    """`data` with a few bytes changed, left out, doubled or put in."""
+    """Return `data` with a few bytes changed, removed, doubled or inserted."""
     out = bytearray(data)
     for _ in range(rng.randint(1, 4)):
         at = rng.randrange(len(out) + 1)
@@ -275,12 +276,12 @@ def number_of(seed: int, n: int) -> str:
 
 
 def corpus() -> list[tuple[str, bytes]]:
-    """What is written down, by name: each was once read in two ways by some server."""
+    """Return the recorded requests by name. Some server once misread each of them."""
     return [(path.name, path.read_bytes()) for path in sorted(CORPUS.glob("*.http"))]
 
 
 def made(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
-    """`count` connections' worth of bytes and the number in each; the same for the same seed."""
+    """Yield the bytes of `count` connections and the number in each. The same seed gives the same bytes."""
     rng = random.Random(seed)
     kept = [data for _, data in corpus()]
     for n in range(count):
@@ -295,7 +296,7 @@ def made(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
 
 
 def pieces(rng: random.Random, data: bytes) -> list[bytes]:
-    """`data` as one piece, or cut at up to four places."""
+    """Return `data` as one piece, or cut at up to four positions."""
     if rng.random() < 0.7 or len(data) < 8:
         return [data]
     cuts = sorted({rng.randrange(1, len(data)) for _ in range(rng.randint(1, 4))})

@@ -1,4 +1,4 @@
-"""The proxies that deploy/ has configurations for, started with those on ports of the test's own."""
+"""Start the proxies with the configurations of deploy/, on the test's own ports."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ NAME = "example.org"
 STATUS_NAME = "status.example.org"
 START_TIMEOUT_S = 20.0
 NOTHING_LISTENS = 9
-"""A port (discard) for tests that do not look at the status page."""
+"""A port (discard), for tests that do not request the status page."""
 DEPLOY = ROOT / "deploy"
 
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """A proxy that runs: where it takes https and http, and the certificate to expect there."""
+    """A running proxy: its ports for https and http, and its certificate."""
 
     name: str
     port: int
@@ -39,16 +39,16 @@ class Front:
 
     @property
     def trust(self) -> ssl.SSLContext:
-        """What a client needs to believe the certificate."""
+        """Return a TLS context that trusts the certificate."""
         return ssl.create_default_context(cafile=self.certificate)
 
     def connect(self, *, source: str, name: str = NAME) -> SecureClient:
-        """A client at one address, connected to the server of that name."""
+        """Return a client with one source address, connected to the server of that name."""
         return SecureClient(self, source, name)
 
 
 class SecureClient(Client):
-    """`Client` over TLS, as the front's certificate says."""
+    """A `Client` over TLS that trusts the front's certificate."""
 
     def __init__(self, front: Front, source: str, name: str) -> None:
         super().__init__(front.port, source=source)
@@ -56,7 +56,7 @@ class SecureClient(Client):
 
 
 def make_certificate(directory: Path) -> Path:
-    """A PEM file with a certificate for both names and its key, good for a day."""
+    """Write a PEM file with a key and a certificate for both names, valid for a day. Return its path."""
     require("openssl")
     key, certificate, both = (directory / name for name in ("key.pem", "certificate.pem", "both.pem"))
     subprocess.run(
@@ -82,7 +82,7 @@ def make_certificate(directory: Path) -> Path:
 
 
 def _replaced(text: str, *changes: tuple[str, str]) -> str:
-    """`text` with each pattern replaced; every one of them must be there."""
+    """Return `text` with each pattern replaced. Every pattern must occur."""
     for pattern, by in changes:
         text, count = re.subn(pattern, by, text, flags=re.MULTILINE)
         assert count, f"{pattern} is not in the configuration"
@@ -91,7 +91,7 @@ def _replaced(text: str, *changes: tuple[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Ports:
-    """Where the proxy listens, and where what it passes on to does."""
+    """The ports of the proxy, and of the servers behind it."""
 
     https: int
     plain: int
@@ -151,7 +151,7 @@ def _haproxy(directory: Path, pem: Path, ports: _Ports) -> list[str | Path]:
         changes.append((r"^ *(user|group) .*\n", ""))
     text = _replaced((DEPLOY / "haproxy.cfg").read_text(encoding="utf-8"), *changes)
     (directory / "haproxy.cfg").write_text(text, encoding="utf-8")
-    # -dW: a warning about the configuration ends it.
+    # -dW makes HAProxy exit on a warning about the configuration.
     return [_program("haproxy"), "-dW", "-db", "-f", directory / "haproxy.cfg"]
 
 
@@ -163,7 +163,7 @@ def _program(name: str) -> str:
 
 COMMANDS = {"caddy": _caddy, "nginx": _nginx, "haproxy": _haproxy}
 FILES = {"caddy": "Caddyfile", "nginx": "site.conf", "haproxy": "haproxy.cfg"}
-"""Where each command writes the site's configuration."""
+"""The file into which each command writes the site's configuration."""
 
 
 @contextlib.contextmanager
@@ -175,9 +175,9 @@ def a_front(
     status_port: int = NOTHING_LISTENS,
     mark: tuple[str, str] | None = None,
 ) -> Iterator[Front]:
-    """The proxy `name` with its configuration of deploy/, in front of what listens on these two ports.
+    """Run the proxy `name` with its configuration of deploy/, in front of the servers on these two ports.
 
-    `mark`: a line that the test adds, after the line that matches the pattern.
+    `mark`: a pattern, and a line that is inserted after the line that matches it.
     """
     require(name)
     directory.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""No answer belongs to another request: the edge behind each proxy of deploy/, with clients that try to make the two
-disagree on where a request ends.
+"""No client gets the answer to another request: the edge behind each proxy of deploy/, with clients that try
+to make proxy and edge disagree on where a request ends.
 
-Each proxy marks what it passes on with an id of its own (`X-Stamp`). A request that reaches the application without
-exactly one fresh mark was read out of another request's body. Beside every hostile connection, a second client asks
-through the same proxy for an address of its own, and must get that.
+Each proxy adds a unique id to the requests that it forwards (`X-Stamp`). A request that reaches the
+application without exactly one new stamp was read out of another request's body. Beside each hostile
+connection, a second client sends requests through the same proxy, and must get its own answers.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ MARKS = {
     "nginx": (r"^ *proxy_set_header Host .*\n", "    proxy_set_header X-Stamp $request_id;\n"),
     "haproxy": (r"^frontend web\n", "    http-request set-header X-Stamp %[uuid()]\n"),
 }
-"""Where in each file its mark is put: after this line."""
+"""The mark for each proxy, and the line in its file after which it is inserted."""
 SILENCE_S = 0.12
-"""A connection that has brought no more for so long is waiting for the rest of a request that never comes."""
+"""A connection silent for this long (seconds) is waiting for the rest of a request that never comes."""
 SIDE_BY_SIDE = 8
 
 
 class Marked:
-    """Answers with the path and the mark of each request; notes what must not be."""
+    """Answers with the path and the mark of each request, and records violations."""
 
     def __init__(self) -> None:
         self.gate: Any = None
@@ -63,7 +63,7 @@ class Marked:
 
 
 class Neighbour:
-    """A client that does nothing wrong, on a connection that is kept."""
+    """A well-behaved client on a persistent connection."""
 
     def __init__(self, front: Front, name: str) -> None:
         self._front = front
@@ -77,7 +77,7 @@ class Neighbour:
             await _close(self._streams[1])
 
     async def ask(self) -> str:
-        """Return "" when the answer is the one to this client's request; otherwise what came."""
+        """Return "" if the answer belongs to this client's request, else a description of what arrived."""
         self._asked += 1
         path = f"/id/{self._name}-{self._asked}"
         for _ in range(3):
@@ -94,14 +94,14 @@ class Neighbour:
                 )
                 body = await asyncio.wait_for(reader.readexactly(length), 10)
             except (OSError, EOFError, asyncio.IncompleteReadError):
-                # The proxy closed what was kept: it may, between two requests.
+                # The proxy may close a persistent connection between two requests.
                 await _close(writer)
                 self._streams = None
                 continue
             if body == json.dumps({"path": path}).encode():
                 return ""
             if head.startswith(b"HTTP/1.1 50"):
-                # The proxy's own word that the connection behind it ended; nothing was mixed up.
+                # The proxy reports that the connection behind it ended. No answers were mixed up.
                 continue
             return f"{path} was answered with {head!r} {body!r}"
         return f"{path} was not answered"
@@ -112,14 +112,14 @@ async def _connect(front: Front) -> tuple[asyncio.StreamReader, asyncio.StreamWr
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
-    # Not with TLS's farewell, for which a proxy that has closed already would be waited for.
+    # Skip the TLS close handshake: a proxy that has already closed would not answer it.
     writer.transport.abort()
     with contextlib.suppress(OSError):
         await writer.wait_closed()
 
 
 async def _hostile(front: Front, number: str, data: bytes) -> str:
-    """Send `data` on a connection of its own; "" when every answer is to one of its requests."""
+    """Send `data` on its own connection. Return "" if every answer belongs to one of its requests."""
     reader, writer = await _connect(front)
     received = b""
     try:
@@ -155,7 +155,7 @@ async def _attack(front: Front, connections: list[tuple[str, bytes]]) -> list[st
 
 
 def attack(name: str, directory: Path, connections: list[tuple[str, bytes]]) -> None:
-    """Send all of it through one proxy, and assert that no request was read out of another."""
+    """Send all connections through one proxy, and assert that no request was read out of another."""
     app = Marked()
     with a_place(app=app, edge=TRUST[name] | {"max_connections_per_address": 2000}) as place:
         with a_front(name, directory, edge_port=place.port, mark=MARKS[name]) as front:
@@ -166,7 +166,7 @@ def attack(name: str, directory: Path, connections: list[tuple[str, bytes]]) -> 
 def _assert_clean(place: Place, app: Marked, wrong: list[str], sent: int) -> None:
     found = wrong + place.call(lambda: list(app.wrong))
     assert not found, f"{len(found)} of {sent}:\n" + "\n".join(found[:10])
-    # The neighbours alone make as many: fewer would mean that nothing was tried.
+    # The neighbours alone make as many requests. Fewer would mean that the test did not run.
     assert app.answered >= sent
 
 

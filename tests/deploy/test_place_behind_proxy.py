@@ -1,4 +1,4 @@
-"""The whole place, as `stormpetrel serve` starts it, behind nginx and HAProxy: people post, upload and listen."""
+"""A whole instance, started by `stormpetrel serve`, behind nginx and HAProxy: posts, uploads, streams."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_members_post_upload_and_listen_and_visitors_have_ceilings_of_their_own(
                     assert one.more()
             assert posted.json()["url"].startswith(f"https://{NAME}/")
         with client("127.0.0.84") as one, client("127.0.0.85") as other:
-            # Each has its own; what they claim to be is not even looked at.
+            # Each address has its own quota. The claimed address is ignored.
             forged = {"X-Forwarded-For": "198.51.100.9"}
             path = "/api/v1/accounts/verify_credentials"
             statuses = [one.get(path, headers=forged).status_code for _ in range(CEILING + 2)]
@@ -111,6 +111,6 @@ def test_the_status_page_has_a_name_of_its_own_to_which_refusals_point(name, tmp
                 assert visitor.ask(of(STATUS_NAME, path=path)).status == 404, path
         with front.connect(source="127.0.0.91", name=STATUS_NAME) as visitor:
             assert visitor.ask(of(STATUS_NAME, "Content-Length: 0", method="POST")).status in (403, 404)
-        # And under the site's own name there is the site.
+        # The site's own name still serves the site.
         with front.connect(source="127.0.0.92") as visitor:
             assert b"<h1>Status of " not in visitor.ask(of(NAME, "Accept: text/html")).body

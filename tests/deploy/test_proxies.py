@@ -1,4 +1,6 @@
-"""Caddy, nginx and HAProxy as deploy/ configures them, in front of a real edge: what reaches it, and how."""
+"""Caddy, nginx and HAProxy with the configurations of deploy/, in front of a real edge: what they forward,
+and how.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +31,13 @@ TRUST = {
     "nginx": {"trusted_proxies": "127.0.0.1"},
     "haproxy": {"trusted_proxies": "127.0.0.2", "proxy_protocol": True},
 }
-"""What each file asks Stormpetrel to have."""
+"""The settings that each file requires of Stormpetrel."""
 UPLOAD_BYTES = 3_000_000
 UPLOAD_PATHS = ("/api/v1/media", "/api/v2/media", "/compose", "/settings/profile")
 
 
 class App:
-    """Answers at the addresses that a proxy might treat in ways of their own. `visits` came, in order."""
+    """Answers at the paths that proxies might treat specially. `visits` holds the visits in order."""
 
     def __init__(self) -> None:
         self.visits: list[Any] = []
@@ -77,7 +79,7 @@ def _start(kind: bytes) -> dict[str, Any]:
 
 
 def behind(name: str, **keys: Any) -> Any:
-    """A place that is configured as the front's file asks for."""
+    """Run an instance configured as the front's file requires."""
     return a_place(
         app=App(),
         edge=TRUST[name],
@@ -89,7 +91,9 @@ def behind(name: str, **keys: Any) -> Any:
 
 @pytest.fixture(scope="module", params=list(COMMANDS))
 def fronted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A running proxy and the place behind it. Each test has addresses of its own: the ceiling is 6 requests."""
+    """Yield a running proxy and the instance behind it. Each test uses its own addresses: the limit is 6
+    requests.
+    """
     name = request.param
     with behind(name) as place, a_front(name, tmp_path_factory.mktemp(name), edge_port=place.port) as front:
         yield SimpleNamespace(place=place, front=front, app=place.app)
@@ -130,7 +134,7 @@ def test_events_pass_one_by_one_and_the_end_is_noticed(fronted):
         for event in (b"event: one\n\n", b"event: two\n\n"):
             fronted.place.until(lambda: app.stream is not None)
             assert fronted.place.call(lambda event=event: app.stream.push(event))
-            # It arrives though nothing follows it.
+            # The event arrives although nothing follows it.
             while event not in client.kept:
                 assert client.more()
         assert app.visits[-1].address == "127.0.0.31"
@@ -139,7 +143,7 @@ def test_events_pass_one_by_one_and_the_end_is_noticed(fronted):
 
 
 def frame(text: bytes) -> bytes:
-    """A masked text frame, as clients send it."""
+    """Return a masked text frame, as clients send it."""
     mask = b"\x01\x02\x03\x04"
     return b"\x81" + bytes([0x80 | len(text)]) + mask + bytes(c ^ mask[n % 4] for n, c in enumerate(text))
 
@@ -170,7 +174,8 @@ def test_uploads_pass_where_files_are_taken_and_are_refused_in_json_elsewhere(fr
     with fronted.front.connect(source="127.0.0.52") as client:
         client.send(asked("/api/v1/statuses", f"Content-Length: {UPLOAD_BYTES}", method="POST"))
         for at in range(0, UPLOAD_BYTES, 10_000):
-            # As browsers do: on with the body until there is an answer. (Caddy says nothing to who stops.)
+            # Like browsers, continue with the body until an answer arrives. (Caddy sends none if the client
+            # stops.)
             client.send(body[at : at + 10_000])
             client.socket.settimeout(0.05)
             with contextlib.suppress(TimeoutError):

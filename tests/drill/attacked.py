@@ -1,4 +1,4 @@
-"""Communities for the tests of attacks: an invented one, and a small real one in a running place."""
+"""Communities for the tests of attacks: an invented one, and a small real one on a running instance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHARED = Shared(
 
 
 def member(kind: str, number: int, **more: str) -> Member:
-    """Somebody invented; `more` replaces fields."""
+    """Return an invented member. `more` replaces fields."""
     fields = {
         "name": f"{kind}{number}",
         "account_id": str(1000 + number),
@@ -36,7 +36,7 @@ def member(kind: str, number: int, **more: str) -> Member:
 
 
 def invented_community() -> Community:
-    """Nobody of it is anywhere."""
+    """Return a community whose accounts exist on no instance."""
     return community_of(
         members=[member("own", number) for number in range(10)],
         sleepers=[member("sleeper", number) for number in range(60)],
@@ -48,7 +48,7 @@ def invented_community() -> Community:
 
 
 def real_community(place: Place) -> Community:
-    """Three members, three sleepers, three newcomers and a victim with four posts, in a running place."""
+    """Create 3 members, 3 sleepers, 3 newcomers and a victim with 4 posts, on a running instance."""
     people = {kind: [place.person(kind) for _ in range(3)] for kind in ("own", "sleeper", "new")}
     activist = place.person("activist")
     posts = tuple(activist.post(f"Report {number} from the square #storm")["id"] for number in range(4))
@@ -67,7 +67,7 @@ def real_community(place: Place) -> Community:
 
 
 def as_member(person: Person, kind: str, number: int, *, session: str = "") -> Member:
-    """A person of a running place, as the drill knows them."""
+    """Return the drill's record of a person on a running instance."""
     return member(
         kind, number, name=person.username, account_id=str(person.id), token=person.token, session=session
     )
@@ -76,7 +76,7 @@ def as_member(person: Person, kind: str, number: int, *, session: str = "") -> M
 def community_of(
     *, members: list[Member], sleepers: list[Member], newcomers: list[Member], victim: Victim
 ) -> Community:
-    """A community with these people; the first of them is the popular one."""
+    """Return a community of these accounts. The first member is the popular one."""
     return Community(
         members=tuple(members),
         sleepers=tuple(sleepers),

@@ -1,4 +1,4 @@
-"""A running place for the tests of what attackers send."""
+"""A running instance for the tests of the attackers' requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.people import Place, place_of
 
 @pytest.fixture(scope="module")
 def quiet_place(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Place]:
-    """A running place; its store is a file, which is enough for what attackers send."""
+    """Yield a running instance on SQLite, which is enough to test the attackers' requests."""
     directory = tmp_path_factory.mktemp("attacked")
     url = f"sqlite:///{shutil.copy(sqlite_template, directory / 'stormpetrel.db')}"
     with running_instance(directory, url, web_workers=1) as instance, place_of(instance, url) as place:

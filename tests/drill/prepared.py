@@ -1,4 +1,4 @@
-"""A small place that is ready to be drilled, made once for all tests that run one."""
+"""A small instance prepared for drills, made once for all tests that run one."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from stormpetrel.drill.score import Scores, machine_problems, score
 
 USERS, POSTS = 2000, 8000
 TRIES = 3
-"""A run on a machine that is busy otherwise says nothing, neither good nor bad: it is made again."""
+"""A run on a busy machine is inconclusive, and is repeated up to this often."""
 DISTURBED_SHARE = 0.05
-"""Of the machine's CPU time. The drill itself keeps both cores busy: what others take, its server lacks."""
+"""Of the machine's CPU time. The drill keeps both cores busy: its server lacks the time that other programs take."""
 _kept: list[tempfile.TemporaryDirectory[str]] = []
 
 
 @functools.cache
 def setting() -> Setting:
-    """The setting; its directory goes with the test process."""
+    """Return the setting. Its directory is removed when the test process ends."""
     _kept.append(tempfile.TemporaryDirectory(prefix="stormpetrel-test-drill-"))
     prepared = Path(_kept[-1].name) / "prepared"
     drill_community.prepare(
@@ -40,7 +40,7 @@ def setting() -> Setting:
 
 
 def shortened(scenario: Scenario, factor: float) -> Scenario:
-    """The same, with every phase `factor` times as long."""
+    """Return the scenario with the duration of each phase multiplied by `factor`."""
     return Scenario(
         scenario.name,
         tuple(Phase(p.name, p.start_s * factor, p.end_s * factor, p.vectors) for p in scenario.phases),

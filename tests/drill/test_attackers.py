@@ -1,4 +1,4 @@
-"""The attackers' process against a real small place: each vector sends what it claims, and ends when it must."""
+"""The attackers' process against a small real instance: each vector sends its shots, and ends in time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.people import Place
 ATTACK_S = 2.0
 SCALE = 0.05
 ASKING = ("A2", "A3", "A4", "A5", "A6", "A7", "A8", "A12", "A16")
-"""Vectors in which a shot is one request."""
+"""Vectors whose shots are single requests."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,9 @@ def community(quiet_place: Place) -> Community:
 def plan_for(
     directory: Path, port: int, community: Community, *phases: Phase, **more: object
 ) -> tuple[Path, Path, Plan]:
-    """A plan, written down, that begins when the process is ready; the file of its lines."""
+    """Write a plan that begins when the process is ready. Return its path, the path of its lines, and the
+    plan.
+    """
     save(community, directory / "community.json")
     fields = {
         "host": "127.0.0.1",
@@ -48,7 +50,7 @@ def plan_for(
         "seed": 1,
         "begin_s": 0.0,
         "connections": 100_000,
-        "seconds": phases[-1].end_s + 12.0,  # answers that are still to come; it ends when none is
+        "seconds": phases[-1].end_s + 12.0,  # for late answers; the process ends sooner if none are pending
         "pids": {},
     } | more
     plan = Plan(**fields)  # type: ignore[arg-type]
@@ -57,7 +59,7 @@ def plan_for(
 
 
 def run(plan: Path, lines: Path) -> list[Attack]:
-    """Runs the process as the drill does; its lines."""
+    """Run the process as the drill does, and return its lines."""
     done = subprocess.run(
         [sys.executable, "-m", "stormpetrel.drill.attackers", plan, lines],
         capture_output=True,
@@ -73,7 +75,7 @@ def run(plan: Path, lines: Path) -> list[Attack]:
 def attacked(
     quiet_place: Place, community: Community, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Plan, list[Attack]]:
-    """Every vector that sends, all at once for two seconds, and what its process wrote."""
+    """Return the plan and the lines of a run with every vector that sends, all at once for two seconds."""
     directory = tmp_path_factory.mktemp("attackers")
     vectors = tuple((name, SCALE) for name in CATALOGUE if name != "A17")
     port = int(quiet_place.base_url.rpartition(":")[2])
@@ -84,7 +86,7 @@ def attacked(
 
 
 def totals(lines: list[Attack]) -> dict[str, Counter[str]]:
-    """By vector: sent, ok, refused, failed in all, and the most connections at the end of a second."""
+    """Return per vector: the totals sent, ok, refused and failed, and the largest number of connections."""
     found: dict[str, Counter[str]] = {}
     for line in lines:
         total = found.setdefault(line.vector, Counter())
@@ -95,7 +97,7 @@ def totals(lines: list[Attack]) -> dict[str, Counter[str]]:
 
 
 def expected(plan: Plan, community: Community, name: str) -> int:
-    """Shots of a vector in the plan."""
+    """Return the number of shots of a vector in the plan."""
     return sum(fire.vector == name for fire in fires(plan, community))
 
 
@@ -148,7 +150,7 @@ def test_the_place_is_still_there_and_failed_at_nothing(attacked, quiet_place):
     assert " failed" not in quiet_place.instance.log
 
 
-# What it may not do --------------------------------------------------------------------------------------
+# Limits --------------------------------------------------------------------------------------------------
 
 
 def test_a_budget_of_connections_ends_an_attack(quiet_place, community, tmp_path):
@@ -242,7 +244,7 @@ def test_a_pid_that_was_given_to_somebody_else_is_left_alone():
     process = sleeper()
     try:
         killer = Killer({"web": process.pid, "watch": 0})
-        killer._processes["web"] = (process.pid, 1)  # as if another process had begun under this pid
+        killer._processes["web"] = (process.pid, 1)  # as if another process had reused this pid
         assert not killer.kill("web")
         assert not killer.kill("watch")
         assert not killer.kill("nobody")

@@ -1,7 +1,7 @@
-"""In the middle of a flood, people with real programs: a browser, toot, a feed reader. They notice nothing.
+"""During a flood, real programs work without disturbance: a browser, toot, a feed reader.
 
-The flood is that of the drill, at full rate; the programs are as they come. Takes some forty seconds, and a machine
-for itself.
+The flood is the drill's, at full rate, and the programs are unmodified. Takes some forty seconds, on an
+otherwise idle machine.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from tests.feed_reader import read_by_a_reader
 pytestmark = [pytest.mark.timeout(300), pytest.mark.prove, pytest.mark.alone]
 
 FLOOD = (("A1", 1.0), ("A3", 1.0), ("A5", 1.0), ("A6", 1.0))
-"""The crowd, dynamic pages, passwords, and bots behind the addresses of members: 3,660 requests a second."""
+"""The crowd, dynamic pages, passwords, and bots behind members' addresses: 3,660 requests a second."""
 FLOOD_S = 90.0
-"""Longer than the programs take; it is stopped when they are done."""
+"""Longer than the programs need. The flood is stopped when they are done."""
 ONSET_S = 6.0
 PATIENCE_MS = 15_000
-"""For a page in a browser, on two cores that it shares with the server and with the attackers."""
+"""For a page in a browser, on two cores shared with the server and the attackers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attacked:
-    """A place in the middle of an attack; `lines`: where the attackers write what they did."""
+    """An instance under attack. `lines`: the file in which the attackers record their requests."""
 
     place: Place
     lines: Path
 
     def status(self) -> dict[str, Any]:
-        """What `shield status` says."""
+        """Return the answer of `shield status`."""
         done = subprocess.run(
             [sys.executable, "-m", "stormpetrel", "shield", "status", "--json"],
             env=dict(self.place.environ),
@@ -60,7 +60,7 @@ class Attacked:
         return answer
 
     def attacks(self) -> list[Attack]:
-        """What the attackers sent so far, by second and vector."""
+        """Return the attackers' requests so far, by second and vector."""
         return [one for one in read(self.lines) if isinstance(one, Attack)]
 
 
@@ -79,7 +79,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @contextmanager
 def flooded(place: Place) -> Iterator[Attacked]:
-    """The flood has come before the block begins, and goes on until it ends."""
+    """Run the flood: it has begun when the block begins, and stops when the block ends."""
     plan, out = place.directory / "attackers.json", place.directory / "attackers.jsonl"
     plan.write_text(
         attackers.Plan(
@@ -116,7 +116,9 @@ def flooded(place: Place) -> Iterator[Attacked]:
 
 @contextmanager
 def window(browser: Any, base_url: str, cookies: dict[str, str]) -> Iterator[Any]:
-    """A window whose every request must be answered well, pictures and styles too."""
+    """Yield a browser context, and assert at its end that every request succeeded, images and styles
+    included.
+    """
     context = browser.new_context(base_url=base_url)
     context.set_default_timeout(PATIENCE_MS)
     context.add_cookies([{"name": name, "value": value, "url": base_url} for name, value in cookies.items()])
@@ -125,7 +127,7 @@ def window(browser: Any, base_url: str, cookies: dict[str, str]) -> Iterator[Any
         "response",
         lambda answer: bad.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None,
     )
-    # What the browser drops itself when somebody clicks on is no failure.
+    # Requests that the browser itself cancels after a click are no failures.
     context.on(
         "requestfailed",
         lambda request: (
@@ -145,7 +147,7 @@ def test_a_browser_toot_and_a_feed_reader_notice_nothing(calm: Place, browser: A
     toot.has_signed_in(base_url, poster.name, poster.token)
     victim = community.victim.name
     feed = f"/@{victim}/feed.atom"
-    # The feed reader was here before; the browser of the member had its session, and toot its token.
+    # Establish each client before the attack: the member's browser has a session, toot a token.
     assert len(read_by_a_reader(base_url, feed)["items"]) == 20
     took: dict[str, float] = {}
 
@@ -190,7 +192,7 @@ def test_a_browser_toot_and_a_feed_reader_notice_nothing(calm: Place, browser: A
     for what, seconds in took.items():
         print(f"{what}: {seconds:.2f} s")
     print(f"the flood: {sent} requests in {last_s} s, {refused} of them refused")
-    # It was an attack: thousands a second came, the shield said so, and many of them went without.
+    # The attack was real: thousands of requests a second, reported by the shield, and many of them refused.
     assert sent / last_s > 1000
     assert refused > 1000
     assert status["onset_epoch_s"] > 0, status

@@ -1,4 +1,4 @@
-"""Legitimate clients behave as real ones: they heed Retry-After, one in ten does not. Clocks start at the wish."""
+"""Legitimate clients behave like real ones: nine in ten obey Retry-After. Clocks start at the wish."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ COOKIE = b"HTTP/1.1 200 OK\r\nSet-Cookie: petrel=1; Path=/\r\nContent-Length: 0\
 
 
 class Server:
-    """Answers each request with the next of `answers`, the last one for ever; b"" closes, None is silence."""
+    """Answers each request with the next of `answers`, and repeats the last one. b"" closes, None stays
+    silent.
+    """
 
     def __init__(self, *answers: bytes | None) -> None:
         self.answers = list(answers)
@@ -58,7 +60,7 @@ def live(
     impatient: bool = False,
     connections: int = 50,
 ) -> list[Line]:
-    """What is recorded while a client does that."""
+    """Run the client's coroutine against the server and return the recorded lines."""
     lines: list[Line] = []
 
     async def go() -> None:

@@ -1,4 +1,4 @@
-"""The attackers' sockets against servers that answer in every way there is."""
+"""The attackers' sockets against servers that answer in every possible way."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Talk = Callable[[socket.socket], None]
 
 @contextmanager
 def server(talk: Talk) -> Iterator[tuple[int, list[str]]]:
-    """A server that has `talk` with each connection; its port, and the source addresses that came."""
+    """Run a server that calls `talk` for each connection. Yield its port and the clients' addresses."""
     came: list[str] = []
 
     class Handler(socketserver.BaseRequestHandler):
@@ -34,7 +34,7 @@ def server(talk: Talk) -> Iterator[tuple[int, list[str]]]:
             try:
                 talk(self.request)
             except OSError:
-                pass  # the attackers went first
+                pass  # the attackers hung up first
 
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True
@@ -51,7 +51,7 @@ def server(talk: Talk) -> Iterator[tuple[int, list[str]]]:
 
 
 def requests_of(sock: socket.socket) -> Iterator[bytes]:
-    """The requests of a connection, one by one."""
+    """Yield the requests of a connection, one by one."""
     data = b""
     while part := sock.recv(65_536):
         data += part
@@ -61,7 +61,9 @@ def requests_of(sock: socket.socket) -> Iterator[bytes]:
 
 
 def answers(*pieces: bytes) -> Talk:
-    """Answers each request with these pieces, apart enough to come one by one."""
+    """Return a `talk` that answers each request with these pieces, with pauses so that each arrives
+    separately.
+    """
 
     def talk(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -82,7 +84,7 @@ def fire(
     most: int = 0,
     connections: int = 1000,
 ) -> tuple[Counter[str], Engine]:
-    """Fires the shots; what was counted."""
+    """Fire the shots and return the counts and the engine."""
     total: Counter[str] = Counter()
 
     def each_second(_: int, tallies: dict[str, Tally]) -> None:
@@ -156,7 +158,7 @@ def test_who_gets_no_answer_gives_up(monkeypatch):
         assert fire(port, ask())[0] == {"sent": 1, "failed": 1}
 
 
-# Connections that are kept -------------------------------------------------------------------------------
+# Persistent connections ----------------------------------------------------------------------------------
 
 
 def test_a_kept_connection_is_used_again_for_the_same_word_only():
@@ -220,7 +222,7 @@ def test_nobody_reads_on_when_the_phase_is_over():
     assert total["sent"] == total["ok"] == 1
 
 
-# Connections that are held -------------------------------------------------------------------------------
+# Held connections ----------------------------------------------------------------------------------------
 
 
 def test_a_slow_sender_drips_byte_by_byte_until_the_server_has_enough():

@@ -1,4 +1,4 @@
-"""nginx and HAProxy in front of a place, as `--compare` uses them: real ones, started and stopped here."""
+"""nginx and HAProxy in front of an instance, as in `--compare`: real ones, started and stopped here."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ from stormpetrel.drill.fronts import FRONTS, Front, FrontUnavailable
 from tests.parts import require
 
 AT_ONCE = {"nginx": 21, "haproxy": 20}
-"""How many of many requests at once get through: 20 and what trickles in; 20 in ten seconds."""
+"""How many of many simultaneous requests are served. nginx: 20 and those that trickle in. HAProxy: 20 in ten
+seconds.
+"""
 
 
 may_answer = threading.Event()
-"""Until it is set, /held waits."""
+"""/held waits until this event is set."""
 
 
 class Echo(http.server.BaseHTTPRequestHandler):
-    """Says from whom the request is, as the proxy tells it."""
+    """Answers with the client's address, as forwarded by the proxy."""
 
     def do_GET(self) -> None:
         if self.path == "/held":
@@ -40,7 +42,7 @@ class Echo(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,7 @@ def front(front_name: str, upstream_port: int) -> Iterator[Front]:
 
 
 def ask(front: Front, source: str, **headers: str) -> tuple[int, bytes]:
-    """Status and body of one request on a connection of its own."""
+    """Return the status and body of one request on its own connection."""
     connection = http.client.HTTPConnection("127.0.0.1", front.port, timeout=10, source_address=(source, 0))
     try:
         connection.request("GET", "/", headers=headers)
@@ -84,13 +86,13 @@ def test_the_server_is_told_the_clients_address_and_nothing_that_the_client_says
 def test_many_requests_from_one_address_are_refused_with_429_and_another_address_is_not(front):
     got = Counter(ask(front, "127.200.1.1")[0] for _ in range(40))
     assert set(got) == {200, 429}
-    # A slow machine lets a few more through, for time passes between them.
+    # On a slow machine time passes between the requests, and a few more get through.
     assert AT_ONCE[front.name] - 1 <= got[200] <= AT_ONCE[front.name] + 8
     assert ask(front, "127.200.1.2")[0] == 200
 
 
 def test_of_many_connections_of_one_address_ten_are_served(front):
-    """The rest is reset (HAProxy, some already while they connect) or told 429 (nginx)."""
+    """The rest are reset (HAProxy, some of them while connecting) or refused with 429 (nginx)."""
     may_answer.clear()
     with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
         stack.callback(may_answer.set)
@@ -133,7 +135,7 @@ def test_its_work_is_counted_and_nothing_of_it_is_left_when_it_stops(front_name,
     with FRONTS[front_name](upstream_port=upstream_port) as running:
         directory = Path(os.readlink(f"/proc/{running.pid}/cwd"))
         assert directory.name.startswith(f"stormpetrel-drill-{front_name}-")
-        # The kernel counts in steps of 10 ms: how many requests that takes is the machine's affair.
+        # The kernel counts in steps of 10 ms. The number of requests that this takes depends on the machine.
         for number in range(5000):
             ask(running, f"127.202.{number // 200 + 1}.{number % 200 + 1}")
             if running.cpu_s() > 0:
@@ -167,11 +169,11 @@ def test_a_front_that_does_not_start_says_what_it_said(front_name, upstream_port
         pytest.fail("it started")
 
 
-# In front of a real place --------------------------------------------------------------------------------
+# In front of a real instance -----------------------------------------------------------------------------
 
 
 def first_bytes(port: int, head: str, *, until: bytes) -> bytes:
-    """What comes of a request, up to a mark; the connection ends then."""
+    """Send a request, return the answer up to `until`, and close the connection."""
     with socket.create_connection(("127.0.0.1", port), 10, ("127.43.1.1", 0)) as sock:
         sock.sendall(head.replace("\n", "\r\n").encode())
         data = b""

@@ -1,4 +1,6 @@
-"""What an answer means: every way to keep somebody out is a refusal, and only an honest one keeps the contract."""
+"""Judging answers: every way to reject a client is a refusal, and only an honest refusal honours the
+contract.
+"""
 
 from __future__ import annotations
 

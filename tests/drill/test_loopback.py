@@ -1,4 +1,4 @@
-"""The drill's sockets: loopback only, from an address of their own, within a budget."""
+"""The drill's sockets: loopback only, each from its own address, within a budget."""
 
 from __future__ import annotations
 

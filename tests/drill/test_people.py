@@ -1,4 +1,4 @@
-"""Who comes when, and what a plan says."""
+"""The schedule of visitors, and the content of a plan."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_arrivals_are_in_order_and_end_with_the_run(found: list[tuple[float, str
 @pytest.mark.parametrize("kind", RATES_PER_S)
 def test_each_kind_comes_at_its_rate(found: list[tuple[float, str]], kind: str) -> None:
     wanted = RATES_PER_S[kind] * SECONDS
-    # Poisson: the count's deviation is its square root; five of them is never.
+    # A Poisson count deviates by its square root. A deviation of five times that never happens.
     assert abs(sum(one == kind for _, one in found) - wanted) < 5 * wanted**0.5
 
 

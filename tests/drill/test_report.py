@@ -22,7 +22,7 @@ SCENARIO = build("only A3", (10, "calm", ()), (20, "few", (("A3", 0.5),)), (10, 
 
 
 def line(t: float, outcome: str = OK, **more: Any) -> Line:
-    """A request of somebody's app."""
+    """Return a line for a request of a member's app."""
     fields = {"kind": "own", "channel": "apps", "who": "ann", "app": "Tusky", "address_kind": "own"} | more
     status = {OK: 200, REFUSED: 429}.get(outcome, 0)
     return Line(
@@ -41,7 +41,9 @@ def line(t: float, outcome: str = OK, **more: Any) -> Line:
 
 
 def result(*, seed: int = 1, mode: str = "full", front: str = "", refused_from_s: float = 99.0) -> Result:
-    """Forty seconds of ten requests a second, of which some are refused from a moment on until second 30."""
+    """Return a result of forty seconds with ten requests a second. From `refused_from_s` to second 30, half
+    are refused.
+    """
     lines = [
         line(
             number / 10,
@@ -182,7 +184,7 @@ def test_a_logarithmic_axis_keeps_what_is_outside_at_its_edges():
 
 
 class WholePage(Page):
-    """Also takes the drawings' elements, which end themselves."""
+    """A page parser that also accepts the self-closing elements of SVG drawings."""
 
     def handle_startendtag(self, tag: str, attrs: object) -> None:
         assert tag in {"rect", "line", "path"}
@@ -283,7 +285,7 @@ def test_the_page_fits_a_phone_and_follows_the_readers_colours(browser, tmp_path
     with context:
         shown = context.new_page()
         shown.goto(f"file://{tmp_path}/report.html")
-        # In the page no script may run; the browser's own evaluation is not of the page.
+        # The page's CSP forbids its own scripts, but not the browser's evaluation.
         assert shown.evaluate("document.documentElement.scrollWidth") <= 360
         widths = shown.evaluate("[...document.querySelectorAll('section svg')].map(e => e.clientWidth)")
         assert len(widths) == 6  # two channels, latency, refusals of people and attackers, one vector

@@ -1,4 +1,4 @@
-"""A run without an attack: everybody gets what they came for, nothing is lost, and nothing is left running."""
+"""A run without an attack: all clients are served, no post is lost, and no process is left running."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_progress_never_passes_the_whole_and_never_goes_back_however_long_the_en
     shares = [one.done for one in told]
     assert shares == sorted(shares)
     assert shares[0] == 0
-    # Before the first post was looked for the rest is still to come; after the last one all is done.
+    # Before the search for posts begins, work is still ahead. After the last post the share is 1.
     assert shares[-11] < 1
     assert shares[-1] == 1
     assert list(dict.fromkeys(one.phase for one in told)) == [

@@ -1,4 +1,6 @@
-"""Scenarios, the community's file and the lines: what is written can be read again, and phases have no gaps."""
+"""Scenarios, the community's file and the lines: they survive being written and read, and phases have no
+gaps.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores from lines written by hand: what each one counts, and what it does not."""
+"""Scores from handwritten lines: what each score counts, and what it leaves out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CALM_ATTACK_CALM = scenario.build("t", (20, "calm", ()), (40, "A3", [("A3", 1.0)
 
 
 def line(t: float, outcome: str = OK, **more: object) -> Line:
-    """A member's request by app; `more` replaces fields."""
+    """Return a line for a member's request by app. `more` replaces fields."""
     fields: dict[str, object] = {
         "phase": CALM_ATTACK_CALM.at(t).name,
         "kind": "own",
@@ -120,7 +120,7 @@ def test_when_only_shared_addresses_are_refused_the_ratio_has_no_end() -> None:
 
 
 def busy(start_s: int, end_s: int, outcome: str = OK, each: int = 10, **more: object) -> list[Line]:
-    """`each` requests in every second."""
+    """Return lines with `each` requests in every second."""
     return [line(t + i / each, outcome, **more) for t in range(start_s, end_s) for i in range(each)]
 
 

@@ -1,4 +1,4 @@
-"""Looking for posts after a run, at a server that still defends itself."""
+"""The search for posts after a run, at a server that is still defending itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ POSTS = json.dumps([{"id": "9", "content": "<p>drill-1 <b>here</b></p>"}, {"id":
 
 
 class Defended(http.server.BaseHTTPRequestHandler):
-    """Challenges the first who asks with a page and 200, refuses the second, and answers the third."""
+    """Answers the first request with a challenge page and 200, refuses the second, and serves the third."""
 
     asked = 0
 
@@ -39,7 +39,7 @@ class Defended(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture

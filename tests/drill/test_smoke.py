@@ -1,6 +1,6 @@
-"""The smoke drill: the shield keeps its people through six vectors, and without it the same minute goes wrong.
+"""The smoke drill: the shield serves its people through six vectors, and without it the same minute fails.
 
-Takes some three minutes. On a machine that is too busy to tell, the test is skipped and says so.
+Takes some three minutes. On a machine that is too busy for a verdict, the test is skipped with the reason.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from tests.drill.prepared import drilled, shortened
 KEPT_AT_LEAST = 0.97
 COLLATERAL_AT_MOST = 0.01
 SHORTER = 2 / 3
-"""Of the minute: every phase keeps its shape, and each channel still has some dozens of requests."""
+"""The fraction of the minute. Every phase retains its shape, and each channel still has some dozens of
+requests.
+"""
 MUCH_SHORTER = 0.5
-"""For the modes that must fail: they do so at once."""
+"""For the modes that must fail, which they do at once."""
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.alone]
 
@@ -41,7 +43,7 @@ def smoked(directory: Path, mode: str, factor: float) -> Scores:
 
 
 def missed(scores: Scores) -> list[str]:
-    """Where the margins of the smoke are not kept."""
+    """Return the margins of the smoke drill that the scores miss."""
     found = [
         f"{channel} kept {scores.kept[channel].percent:.1f} %"
         for channel in KEPT

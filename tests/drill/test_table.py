@@ -1,4 +1,4 @@
-"""What people read of a drill."""
+"""The printed summary of a drill."""
 
 from __future__ import annotations
 

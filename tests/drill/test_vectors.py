@@ -1,4 +1,6 @@
-"""What each vector is: how often, from where, of what kind. No socket is opened; a minute takes no time."""
+"""What each vector sends: its rate, sources and requests. No socket is opened, and simulated minutes take no
+time.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,7 @@ def heads_of(some: list[Shot]) -> list[bytes]:
 
 
 def is_about(count: float, expected: float) -> bool:
-    """Within five standard deviations of a Poisson count: wrong once in two million."""
+    """Return True within five standard deviations of a Poisson count: wrong once in two million."""
     return abs(count - expected) <= 5 * expected**0.5
 
 
@@ -55,7 +57,8 @@ def test_a_vector_sends_at_its_rate_times_the_scale(name, scale):
 
 def test_the_crowd_comes_up_to_its_rate_in_twenty_seconds():
     requests = Counter(int(shot.at_s) for shot in shots("A1", seconds=40.0) for _ in shot.requests)
-    # Requests of one person come together: their count varies more than a Poisson's, by 7/3 at 1 to 3 each.
+    # Requests of one person come together, so their count varies more than a Poisson count: by 7/3 for 1 to 3
+    # each.
     for begin, end, mean_share in ((0, 10, 0.25), (10, 20, 0.75), (20, 40, 1.0)):
         sent = sum(requests[second] for second in range(begin, end))
         assert is_about(sent / 2.34, crowd.CROWD_PER_S * mean_share * (end - begin) / 2.34)
@@ -182,7 +185,7 @@ def test_scattered_addresses_are_all_different_and_far_apart():
     assert all(not address.endswith((".0", ".255")) for address in some[:70_000])
 
 
-# What they ask for ---------------------------------------------------------------------------------------
+# Requests ------------------------------------------------------------------------------------------------
 
 
 def test_the_crowd_reads_one_page_and_three_posts_one_to_three_of_them_each():
@@ -231,7 +234,7 @@ def test_every_header_is_one_that_ordinary_clients_send():
     }
     forged = {"x-forwarded-for", "x-real-ip", "forwarded", "true-client-ip"}
     for name in SENDING:
-        # What drips (A10) are headers made up one after another; they are not looked at here.
+        # A10 drips generated headers one by one. This test does not check those.
         for data in (shot.requests[0] for shot in shots(name, scale=0.1, seconds=3.0) if shot.requests):
             names = {name.lower() for name in header_lines(data)}
             assert names <= ordinary | (forged if name == "A16" else set()), names

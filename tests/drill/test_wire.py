@@ -1,4 +1,4 @@
-"""The drill's HTTP client reads whatever framing a server uses, and says when an answer is not whole."""
+"""The drill's HTTP client reads every framing that servers use, and reports incomplete answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GET = request("GET", "/", host="here")
 
 
 def ask(*pieces: bytes, then: str = "close", timeout_s: float = 5) -> Answer:
-    """What the client makes of these pieces, sent one after another."""
+    """Return the client's answer to these pieces, sent one after another."""
     return asyncio.run(_ask(pieces, then, lambda exchange: exchange.send(GET, timeout_s=timeout_s)))
 
 

@@ -1,4 +1,4 @@
-"""A real edge on loopback with a small application, for the tests of `edge/`; and a client of bare sockets."""
+"""A real edge with a small application, for the tests of `edge/`, and a client on bare sockets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ PAGE = b"".join(b"<p>line %d of a page that is worth compressing</p>\n" % n for 
 
 
 class App:
-    """A small ASGI application; `scopes` are those it was called with, `renders` counts hot pages made."""
+    """A small ASGI application. `scopes` are those of its calls, `renders` counts the hot pages that it
+    rendered.
+    """
 
     def __init__(self) -> None:
         self.scopes: list[Any] = []
@@ -112,7 +114,7 @@ class App:
 
 
 def hot_key(path: bytes, query: bytes) -> bytes | None:
-    """Hot are the paths under /hot; of the query only `page` matters."""
+    """Return a key for the paths under /hot and /assets/. Of the query, only `page` matters."""
     if not path.startswith((b"/hot", b"/assets/")):
         return None
     page = re.search(rb"(?:^|&)page=(\d{1,6})(?:&|$)", query)
@@ -120,7 +122,7 @@ def hot_key(path: bytes, query: bytes) -> bytes | None:
 
 
 class Place:
-    """A running edge: `port`, `server`, `app`; `call` runs something in its loop."""
+    """A running edge: `port`, `server`, `app`. `call` runs a function in its loop."""
 
     def __init__(self, **keys: Any) -> None:
         self.app = keys.pop("app", None) or App()
@@ -167,7 +169,7 @@ class Place:
         assert not self._thread.is_alive()
 
     def call(self, function: Callable[[], Any]) -> Any:
-        """The result of a function run in the edge's loop."""
+        """Run a function in the edge's loop and return its result."""
 
         async def run() -> Any:
             return function()
@@ -175,7 +177,9 @@ class Place:
         return asyncio.run_coroutine_threadsafe(run(), self.loop).result(10)
 
     def until(self, condition: Callable[[], Any]) -> None:
-        """Return when the condition holds in the edge's loop; the test's own time limit ends a wait in vain."""
+        """Wait until the condition holds in the edge's loop. If it never does, the test's own time limit ends
+        the wait.
+        """
         pause = threading.Event()
         while not self.call(condition):
             pause.wait(0.005)
@@ -184,7 +188,7 @@ class Place:
         return Client(self.port, source=source, receive_buffer_bytes=receive_buffer_bytes)
 
     def ask(self, data: bytes, **keys: Any) -> Answer:
-        """The answer to one request on a connection of its own."""
+        """Return the answer to one request on its own connection."""
         with self.connect(**keys) as client:
             return client.ask(data)
 
@@ -200,7 +204,7 @@ def a_place(**keys: Any) -> Iterator[Place]:
 
 
 class Answer:
-    """One answer: `status`, `headers` (lower case), `body`, `raw`."""
+    """One answer: `status`, `headers` (names in lower case), `body`, `raw`."""
 
     def __init__(self, head: bytes, body: bytes) -> None:
         first, *lines = head.decode("latin-1").split("\r\n")
@@ -213,7 +217,7 @@ class Answer:
 
 
 class Client:
-    """A socket that speaks HTTP as told."""
+    """An HTTP client on a bare socket."""
 
     def __init__(self, port: int, *, source: str = "127.0.0.1", receive_buffer_bytes: int = 0) -> None:
         self.socket = socket.socket()
@@ -226,7 +230,7 @@ class Client:
             self.socket.bind((source, 0))
             self.socket.connect(("127.0.0.1", port))
         except ConnectionResetError:
-            # Accepted and reset at once: closed is what it is, and reading says so.
+            # The edge accepted and reset the connection at once. The next read reports it as closed.
             pass
         except OSError:
             self.socket.close()
@@ -252,7 +256,7 @@ class Client:
         return data
 
     def answer(self, *, to_head: bool = False) -> Answer:
-        """The next whole answer; EOFError when the connection ends before."""
+        """Return the next complete answer. Raise EOFError if the connection ends earlier."""
         while b"\r\n\r\n" not in self.kept:
             if not self.more():
                 raise EOFError(self.kept)
@@ -278,23 +282,23 @@ class Client:
         return self.answer(to_head=data.startswith(b"HEAD "))
 
     def rest(self) -> bytes:
-        """Everything until the connection ends."""
+        """Return everything up to the end of the connection."""
         while self.more():
             pass
         rest, self.kept = self.kept, b""
         return rest
 
     def is_closed(self) -> bool:
-        """True when the other side ended the connection; waits for that."""
+        """Wait until the other side ends the connection. Return True if it sent nothing more."""
         return self.rest() == b""
 
 
 def get(path: str, *headers: str, method: str = "GET", version: str = "1.1") -> bytes:
-    """The bytes of a request without a body."""
+    """Return the bytes of a request without a body."""
     lines = [f"{method} {path} HTTP/{version}", "Host: petrel.test", *headers, "", ""]
     return "\r\n".join(lines).encode("latin-1")
 
 
 def post(path: str, body: bytes, *headers: str, method: str = "POST") -> bytes:
-    """The bytes of a request with a body and its length."""
+    """Return the bytes of a request with a body and its Content-Length."""
     return get(path, f"Content-Length: {len(body)}", *headers, method=method) + body

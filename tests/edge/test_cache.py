@@ -1,4 +1,4 @@
-"""The hot-page cache alone, with time as a number."""
+"""The hot-page cache in isolation, with the time as a number."""
 
 from __future__ import annotations
 
@@ -330,7 +330,7 @@ def test_the_wheel_gives_each_deadline_once_not_early_and_at_most_a_tick_late(
             wheel.arm(item, at_s + value)
             armed[n] = at_s + value
         elif what == "later" and n in armed:
-            # What the fast path does: only an assignment.
+            # Like the fast path: only an assignment.
             armed[n] = item.deadline_s = armed[n] + value
         elif what == "disarm":
             wheel.disarm(item)
@@ -387,10 +387,10 @@ def test_a_page_with_a_date_is_not_sent_again_to_who_has_it() -> None:
     assert status(if_modified_since=date) == 304
     assert status(if_modified_since=b"Sun, 06 Nov 1994 08:50:00 GMT") == 304
     assert status(if_modified_since=b"Sun, 06 Nov 1994 08:49:36 GMT") == 200
-    # The future is no date of ours, and beside an entity tag the date says nothing.
+    # A date in the future is not one of ours. A date beside an entity tag is ignored.
     assert status(if_modified_since=b"Sun, 06 Nov 2094 08:49:37 GMT") == 200
     assert status(if_modified_since=date, if_none_match=b'"other"') == 200
-    # The timer's second may be behind the clock that dated the page.
+    # The timer's second may lag behind the clock that dated the page.
     assert page.answer(asked(if_modified_since=date), at_s - 1, DATE)[0] == 304
     ahead = asked(if_modified_since=b"Sun, 06 Nov 1994 08:49:38 GMT")
     assert page.answer(ahead, at_s - 1, DATE)[0] == 200

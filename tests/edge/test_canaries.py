@@ -1,4 +1,4 @@
-"""The watch's own requests at the edge: known by their mark, and by nothing else."""
+"""The watch's own requests at the edge are recognised by their mark, and by nothing else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_marked_request_is_past_the_ceiling_and_a_forged_one_is_not():
             "X-Stormpetrel-Canary: ",
         ):
             assert place.ask(get("/echo", forged)).status == 429
-        # Two of them are none: what is joined has no valid MAC.
+        # Two marks count as none: the joined header has no valid MAC.
         assert place.ask(get("/echo", header(), header())).status == 429
         for _ in range(3):
             assert place.ask(get("/echo", header())).status == 200

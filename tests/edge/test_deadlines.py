@@ -1,4 +1,4 @@
-"""Deadlines, caps and bounds: who holds a connection and gives nothing loses it, and says so to nobody else."""
+"""Deadlines, limits and bounds: an idle or slow client loses its connection, without effect on others."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_request_that_runs_is_not_cut_by_the_deadline_of_before_it() -> None:
                 place.until(lambda: place.server.worker.tasks)
                 connection = place.call(lambda: next(iter(place.server.worker.connections)))
                 assert connection.deadline_s < NEVER
-                # The wheel lets that deadline pass, and finds that another one holds.
+                # The wheel fires at that deadline, and finds a later one in force.
                 place.until(lambda c=connection: c.deadline_s == NEVER)
                 place.call(place.app.gate.set)
                 assert client.answer().status == 200
@@ -196,7 +196,7 @@ def test_a_larger_body_is_possible_where_the_place_says_so_and_streams_into_the_
             assert client.ask(request).body == b"POST:" + body[:500_000]
             assert client.ask(get("/other")).status == 200
         assert place.ask(get("/other", "Content-Length: 2001", TOKEN, method="POST")).status == 413
-        # Without a credential there is nothing to upload.
+        # Without a credential, the larger limit for uploads does not apply.
         assert place.ask(get("/echo", "Content-Length: 2001", method="POST")).status == 413
         place.until(lambda: place.server.worker.input_bytes == 0)
 

@@ -1,4 +1,6 @@
-"""The edge as a whole: the scope it gives, the queue before the application, WebSockets, the drain, the pin."""
+"""The edge as a whole: the scope that it passes on, the queue before the application, WebSockets, drain, and
+pin.
+"""
 
 from __future__ import annotations
 
@@ -339,7 +341,7 @@ def test_the_inner_state_of_uvicorns_websocket_protocol_that_the_edge_uses_is_th
 
 
 def test_connections_that_came_together_are_accepted_in_a_few_turns_of_the_loop() -> None:
-    """With one a turn, a flood of new connections makes everybody else's wait for seconds."""
+    """If each turn accepted only one, a flood of new connections would delay all other clients by seconds."""
     together, turns = 64, 0
     with a_place() as place, contextlib.ExitStack() as stack:
         counts = place.server.worker.counts
@@ -354,7 +356,7 @@ def test_connections_that_came_together_are_accepted_in_a_few_turns_of_the_loop(
                 are_accepted.set()
 
         def hold() -> None:
-            # The kernel completes their handshakes meanwhile.
+            # Meanwhile the kernel completes the clients' handshakes.
             are_there.wait(20)
             turn()
 
@@ -370,7 +372,7 @@ def test_connections_that_came_together_are_accepted_in_a_few_turns_of_the_loop(
 
 
 class Personal(App):
-    """Answers a large text, as the path says."""
+    """Answers with a large text of the type in the path."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         kind, _, more = scope["path"][1:].partition("/")
@@ -403,7 +405,7 @@ def test_an_answer_for_one_reader_is_compressed_where_that_helps(
     path: str, accepted: str, is_compressed: bool
 ) -> None:
     with a_place(app=Personal()) as place, place.connect() as client:
-        # Once to the head, where the length must be the same.
+        # HEAD must report the same length as GET.
         for method in ("GET", "HEAD", "GET"):
             client.send(get(path, f"Accept-Encoding: {accepted}", "Authorization: Bearer x", method=method))
             answer = client.answer(to_head=method == "HEAD")
@@ -417,7 +419,9 @@ def test_an_answer_for_one_reader_is_compressed_where_that_helps(
 
 
 def test_each_request_of_a_connection_is_read_by_its_own_credentials() -> None:
-    """A connection remembers its last credential headers; a proxy's carries one person's after another's."""
+    """Credential headers are cached per connection. A proxy's connection carries requests of different
+    accounts.
+    """
     asked = [
         (("Authorization: Bearer one",), "", b"one"),
         (("Authorization: Bearer one",), "", b"one"),

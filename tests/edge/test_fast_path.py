@@ -1,4 +1,4 @@
-"""The fast path against the full parser: the same bytes give the same answers, however they are cut."""
+"""The fast path against the full parser: the same bytes give the same answers, however they are split."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIMEOUTS = {"header_timeout_s": 0.3, "body_timeout_s": 0.6, "body_stall_s": 0.3,
 
 
 class NoMemo(HeadMemo):
-    """A memo that remembers nothing: every request goes to the parser."""
+    """A memo that is always empty, so that every request is parsed."""
 
     def get(self, data: bytes) -> None:
         return None
@@ -119,14 +119,16 @@ STREAMS = st.tuples(
 
 
 def conversation(place: Place, pieces: list[bytes]) -> bytes:
-    """What the edge says to these pieces, each sent on its own, until it closes; without dates and chance."""
+    """Return the edge's answers to these pieces, each sent on its own, until it closes. Mask dates and random
+    values.
+    """
     with place.connect() as client:
         for piece in pieces:
             try:
                 client.send(piece)
             except OSError:
                 break
-            # Long enough for the piece to arrive alone, mostly; nothing is asserted of it.
+            # Usually enough for the piece to arrive alone. No assertion depends on that.
             time.sleep(0.001)
         said = client.rest()
     said = re.sub(rb"stormpetrel_visitor=[^;]+;", b"stormpetrel_visitor=V;", said)
@@ -149,7 +151,7 @@ def test_every_way_through_the_edge_gives_the_same_answers(
     stream = b"".join(messages)
     expected = conversation(without_memo, [stream])
     assert conversation(with_memo, [stream]) == expected
-    # Now the memo knows the requests, each one as a message of its own.
+    # By now the memo contains each of the requests as a message of its own.
     assert conversation(with_memo, messages) == expected
     assert conversation(with_memo, cut(stream, places)) == expected
     assert conversation(without_memo, cut(stream, places)) == expected

@@ -1,4 +1,4 @@
-"""Where a request ends: what two parsers may read differently is refused, and the connection closed."""
+"""The end of a request: ambiguous framing is refused, and the connection closed."""
 
 from __future__ import annotations
 

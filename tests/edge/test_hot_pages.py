@@ -165,7 +165,7 @@ def test_unknown_parameters_do_not_bust_the_cache() -> None:
 
 
 def ask_twice(place: Place, *headers: str, method: str = "GET") -> list[tuple[int, str, bytes]]:
-    """From the parser and from the memo: status, entity tag and body."""
+    """Return status, entity tag and body of four requests, answered from the parser and from the memo."""
     with place.connect() as client:
         answers = [client.ask(get("/hot/a", *headers, method=method)) for _ in range(4)]
     return [(answer.status, answer.headers["etag"], answer.body) for answer in answers]

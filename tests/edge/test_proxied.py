@@ -1,4 +1,4 @@
-"""Behind a proxy with X-Forwarded-For: whose request it is, believed from configured proxies and nobody else."""
+"""Behind a proxy with X-Forwarded-For: the client's address is accepted only from configured proxies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def place() -> Iterator[Place]:
 
 
 def seen(place: Place, *headers: str, source: str = PROXY) -> Any:
-    """The scope of one request."""
+    """Return the scope of one request."""
     assert place.ask(get("/other", *headers), source=source).status == 200
     return place.app.scopes[-1]
 
@@ -67,10 +67,10 @@ def test_a_forged_header_from_anybody_else_changes_nothing(place):
         ([via("2001:db8:0::0:1")], "2001:db8::1"),
         ([via("::ffff:198.51.100.7")], "198.51.100.7"),
         (["x-FORWARDED-for:\t 198.51.100.7 "], "198.51.100.7"),
-        # Nobody behind the proxies: the one that began.
+        # No client is named beyond the proxies: use the address of the first proxy.
         ([], PROXY),
         ([via(OTHER_PROXY)], OTHER_PROXY),
-        # What cannot be read names nobody; the last proxy that is known is the sender.
+        # An unreadable entry names no client: use the last known proxy.
         ([via("198.51.100.7", "unknown")], PROXY),
         ([via("198.51.100.7", "unknown", OTHER_PROXY)], OTHER_PROXY),
         ([via("198.51.100.7", "")], PROXY),
@@ -139,7 +139,7 @@ def test_one_connection_speaks_for_many_each_with_a_ceiling_of_its_own():
             statuses = [answer[client].status for answer in answers]
             assert statuses == [200, 200, 200, 429, 429]
             assert answers[3][client].headers["x-ratelimit-remaining"] == "0"
-        # IPv6: the neighbours of a /64 share.
+        # IPv6 addresses in the same /64 share a quota.
         for n in range(4):
             last = proxy.ask(get("/other", via(f"2001:db8::{n}")))
         assert last.status == 429
@@ -153,7 +153,8 @@ def test_a_request_that_is_remembered_is_still_that_of_its_own_sender():
         )
         assert [proxy.ask(one).status for _ in range(9)] == [200] * 6 + [429] * 3
         assert len(place.server.worker.memo) == 0
-        # Remembered by now, and spent; the next one on this connection has everything left.
+        # The first request is in the memo and its client has no quota left. The next client on this
+        # connection has all.
         assert [proxy.ask(other).status for _ in range(6)] == [200] * 6
         assert [proxy.ask(data).status for data in (one, nobody, one, other, nobody)] == [
             429,
@@ -162,11 +163,11 @@ def test_a_request_that_is_remembered_is_still_that_of_its_own_sender():
             429,
             200,
         ]
-        # Nor does it matter that the proxy itself has nothing left.
+        # The proxy's own exhausted quota does not matter to its clients.
         assert [proxy.ask(nobody).status for _ in range(5)] == [200] * 4 + [429]
         third = get("/other", via("198.51.100.3"))
         assert [proxy.ask(third).status for _ in range(6)] == [200] * 6
-        # The very bytes of the one that is over its ceiling, from elsewhere, are somebody else's.
+        # The same bytes from another address count for that address.
         for source in (STRANGER, STRANGER, STRANGER):
             assert place.ask(one, source=source).status == 200
         with place.connect(source=OTHER_PROXY) as second:
@@ -175,7 +176,7 @@ def test_a_request_that_is_remembered_is_still_that_of_its_own_sender():
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[Place]:
-    """Four requests in five minutes, and hot pages that stay fresh."""
+    """Yield an edge that permits four requests in five minutes, with hot pages that stay fresh."""
     with a_place(edge={**BEHIND, "cache_ttl_s": 60.0}, shield={"requests_per_5min": 4}) as running:
         assert running.ask(get("/hot/kept"), source=STRANGER).status == 200
         yield running
@@ -219,7 +220,7 @@ def test_a_refusal_is_not_repeated_to_the_next_client_of_the_connection():
             proxy.ask(get("/other", via("198.51.100.2")))
         first = proxy.ask(get("/other", via("198.51.100.2")))
         assert first.status == 429
-        # It was counted, and thought about, by itself.
+        # The refusal counted for this client alone, and its patience was tracked.
         patience = place.server.worker.gate.patience.seen
         assert patience["address", "198.51.100.2"][0] == 1
         assert place.server.counts.refused["ceiling/requests"] == refused + 1
@@ -278,14 +279,14 @@ def test_a_client_has_only_so_many_requests_at_once_whatever_connections_they_co
                 answer = proxy.ask(over)
                 assert answer.status == 429
                 assert int(answer.headers["retry-after"]) >= 1
-            # Others, and on the same connection, are not concerned; nor is what costs nothing.
+            # Other clients on the same connection are not affected, nor are cached pages.
             assert proxy.ask(get("/hot/new", via("198.51.100.2"))).status == 200
             assert proxy.ask(get("/hot/new", via("198.51.100.1"))).status == 200
             assert place.call(lambda: at_once(place)) == {("address", "198.51.100.1"): 2}
             place.call(place.app.gate.set)
             assert [client.answer().status for client in held] == [200, 200]
             assert proxy.ask(get("/other", via("198.51.100.1"))).status == 200
-            # A body is not even waited for.
+            # The refusal does not even wait for a body.
             place.call(place.app.gate.clear)
             for client in held:
                 client.send(get("/held", via("198.51.100.1")))

@@ -1,4 +1,4 @@
-"""The PROXY protocol's header against a second reading of the same specification."""
+"""The PROXY protocol's header parser against a second implementation of the same specification."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ V6 = bytes(15) + b"\x01" + bytes(15) + b"\x02" + b"\x30\x39\x01\xbb"
 
 
 def v2(kind: int, body: bytes, *, command: int = 0x21) -> bytes:
-    """A header of version 2 with any command, family and body."""
+    """Return a header of version 2 with any command, family and body."""
     return SIGNATURE + struct.pack("!BBH", command, kind, len(body)) + body
 
 
-# A second reading: written from the specification's tables alone, with other tools -----------------------
+# A second implementation, written from the specification's tables alone, with other tools ----------------
 
 
 def reference(data: bytes) -> Any:
-    """ "more", "bad", or (size, packed source address or None, port)."""
+    """Return "more", "bad", or (size, packed source address or None, port)."""
     signature = b"\x0d\x0a\x0d\x0a\x00\x0d\x0a\x51\x55\x49\x54\x0a"
     if data[:1] == b"\r":
         for given_byte, wanted in zip(data, signature, strict=False):
@@ -79,7 +79,7 @@ def reference_2(data: bytes) -> Any:
 
 
 def mine(data: bytes) -> Any:
-    """What is tested, in the reference's terms."""
+    """Return the result of the tested parser in the form of the reference."""
     try:
         header = read_proxy_header(data)
     except ValueError:
@@ -94,7 +94,7 @@ def mine(data: bytes) -> Any:
 
 
 def unmapped(expected: Any) -> Any:
-    """IPv4 mapped into IPv6 is IPv4."""
+    """Convert an IPv4-mapped IPv6 address to IPv4."""
     if isinstance(expected, tuple) and expected[1] and expected[1][:-4] == bytes(10) + b"\xff\xff":
         return (expected[0], expected[1][-4:], expected[2])
     return expected

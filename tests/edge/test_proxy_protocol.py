@@ -1,4 +1,4 @@
-"""Behind a proxy that speaks the PROXY protocol first: connections that are the client's own."""
+"""Behind a proxy that sends a PROXY protocol header first: each connection belongs to one client."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_client_is_the_one_of_the_header_for_every_request(place, header, cl
         for data in (header + get("/other"), get("/other", via("203.0.113.1")), get("/other", via(PROXY))):
             assert proxy.ask(data).status == 200
             scope = place.app.scopes[-1]
-            # X-Forwarded-For is the client's own word here: it is no proxy.
+            # X-Forwarded-For is only a claim of the client here: the client is no proxy.
             assert (scope["client"], scope["visit"].address) == (client, client[0])
 
 
@@ -170,7 +170,7 @@ def test_whatever_a_proxy_begins_with_gives_an_answer_or_a_closed_connection(pla
             proxy.send(header[:size])
             proxy.send(header[size:] + get("/other", "Connection: close"))
         except OSError:
-            # Closed at the first piece already.
+            # The edge closed the connection after the first piece.
             assert expected == "bad"
         data = proxy.rest()
         if expected == "bad":

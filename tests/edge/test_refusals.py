@@ -1,4 +1,4 @@
-"""Every refusal is in the caller's language, readable across origins, says when to return, and is not stored."""
+"""Every refusal is in the client's language, readable across origins, has Retry-After, and is not stored."""
 
 from __future__ import annotations
 

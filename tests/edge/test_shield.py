@@ -1,4 +1,4 @@
-"""The shield at work in a real edge: cookies for visitors, what is told, what can be directed."""
+"""The shield in a real edge: cookies for visitors, reports to the watch, and directions from it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_new_visitor_gets_one_cookie_per_connection_and_the_kept_page_has_none
         assert not any(b"set-cookie" in wire for wire in wires)
         marks = marks_of(SECRET, visitor_cookies(kept)[0].encode(), epoch_s=time.time())
         assert marks.visitor is not None
-        # Whoever stands in between must not give it to others.
+        # An intermediary must not give this cookie to other clients.
         assert 'private="set-cookie"' in head_of(kept)
         line = next(line for line in head_of(kept).splitlines() if VISITOR_COOKIE in line)
         assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(line.split("; "))
@@ -78,7 +78,7 @@ def test_under_overload_pages_stay_fresh_longer() -> None:
         worker = place.server.worker
 
         def overload() -> None:
-            # As if half a second of it had passed.
+            # As after half a second of overload.
             for _ in range(10):
                 worker.shield.overload.turn(at_s=worker.loop.time(), epoch_s=time.time(), lag_s=1.0)
 

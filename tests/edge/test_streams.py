@@ -1,4 +1,6 @@
-"""Answers that stay open: heartbeats, slow and dead readers, pipelined requests, the end; and frames."""
+"""Answers that stay open: heartbeats, slow and dead readers, pipelined requests, the end of streams, and
+frames.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,13 @@ def quick_heartbeat(monkeypatch):
 
 
 def begin(client, **keys):
-    """Ask for the stream; its head."""
+    """Request the stream and return its head."""
     client.send(get("/events", **keys))
     return client.answer(to_head=True)
 
 
 def chunks(client, *, until):
-    """What came as chunks, up to that."""
+    """Return the chunks received up to `until`."""
     while until not in client.kept:
         assert client.more(), client.kept
     return client.kept
@@ -53,7 +55,7 @@ def test_a_reader_that_takes_nothing_between_two_heartbeats_is_dropped() -> None
     with a_place() as place, place.connect(receive_buffer_bytes=4096) as client:
         begin(client)
         place.until(lambda: place.app.stream is not None)
-        # Less than would be dropped at once, more than the client's side takes without reading.
+        # Too little to be dropped at once, but more than the client's side buffers without reading.
         place.call(lambda: place.app.stream.push(b"x" * 60_000))
         place.until(lambda: place.server.counts.closed["idle"] == 1)
         place.until(lambda: "gone" in place.app.scopes)
@@ -88,7 +90,7 @@ def test_what_is_asked_behind_a_stream_is_answered_when_that_has_ended() -> None
         client.answer(to_head=True)
         place.until(lambda: place.app.stream is not None)
         place.call(lambda: place.app.stream.end(1012))
-        place.call(lambda: place.app.stream.end(1012))  # again is ignored
+        place.call(lambda: place.app.stream.end(1012))  # a second end is ignored
         chunks(client, until=b"0\r\n\r\n")
         client.kept = client.kept.partition(b"0\r\n\r\n")[2]
         assert client.answer().body == b"GET /after "

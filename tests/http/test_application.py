@@ -1,4 +1,4 @@
-"""What every answer carries, and what no request gets past: headers, refusals, forms, credentials."""
+"""Rules for every request and answer: headers, refusals, forms, credentials."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ RATE_LIMIT = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 
 
 def assert_open_to_other_sites(answer: httpx.Response) -> None:
-    # Exactly one: a browser refuses the answer when the header is there twice.
+    # A browser rejects an answer that has the header twice.
     assert answer.headers.get_list("access-control-allow-origin") == ["*"]
     exposed = {name.strip().lower() for name in answer.headers["access-control-expose-headers"].split(",")}
     assert {"link", *RATE_LIMIT, "x-request-id", "retry-after"} <= exposed
-    # With any origin allowed, a browser's own credentials must not be.
+    # Where any origin is allowed, browser credentials must not be.
     assert "access-control-allow-credentials" not in answer.headers
 
 
 def raw(place: Place, request: bytes) -> tuple[int, bytes]:
-    """Status and whole answer of a request sent byte by byte as it stands; the connection is closed."""
+    """Send a request byte for byte, with Connection: close. Return the status and the complete answer."""
     url = urlsplit(place.base_url)
     with socket.create_connection((url.hostname, url.port), timeout=20) as connection:
         connection.sendall(request.replace(b"HTTP/1.1\r\n", b"HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"))
@@ -250,7 +250,7 @@ def test_signing_in_needs_the_form_of_the_same_browser(place: Place) -> None:
     fields = {"user[email]": person.email, "user[password]": PASSWORD}
     assert mine.post("/auth/sign_in", data=fields | {"csrf": other_token}).status_code == 403
     assert place.client().post("/auth/sign_in", data=fields | {"csrf": token}).status_code == 403
-    # A cookie of some other program on the same host must not stand in the way.
+    # A cookie of another program on the same host must not interfere.
     mine.cookies.set("odd", '{"a": [1;2]}')
     assert mine.post("/auth/sign_in", data=fields | {"csrf": token}).status_code == 303
 
@@ -364,7 +364,7 @@ def test_no_body_of_a_form_is_our_fault(place: Place) -> None:
 
 @pytest.fixture
 def narrow(sqlite_template: Path, tmp_path: Path) -> Iterator[Instance]:
-    """An instance that takes few requests of an address."""
+    """Yield an instance that accepts only 40 requests per address in 5 minutes."""
     url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'stormpetrel.db')}"
     with running_instance(tmp_path, url, web_workers=1, shield_requests_per_5min=40) as instance:
         yield instance

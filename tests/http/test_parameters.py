@@ -1,4 +1,4 @@
-"""Parameters in every spelling that clients use, and in those that nobody should."""
+"""Parameters in every spelling that clients use, and in some that they should not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding the route of a path, and the key under which its anonymous answer is kept."""
+"""Finding the route of a path, and the key under which its anonymous answer is cached."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ ROUTER = Router(
         ("/@alice/17", "/@{name}/{id}", {"name": "alice", "id": "17"}),
         ("/@a@b.example", "/@{name}", {"name": "a@b.example"}),
         ("/tags/日本", "/tags/{name}", {"name": "日本"}),
-        # Apps and people put a slash at the end.
+        # Apps and people append a slash.
         ("/api/v1/statuses/", "/api/v1/statuses", {}),
         ("/api/v1/statuses/17/", "/api/v1/statuses/{id}", {"id": "17"}),
         ("/@alice/", "/@{name}", {"name": "alice"}),

@@ -1,4 +1,4 @@
-"""Uploads that were answered with 202: the courier finishes them, whoever is killed, once and only once."""
+"""Uploads answered with 202: the courier finishes each exactly once, even if processes are killed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GIVE_UP_S = 60.0
 
 @pytest.fixture(scope="module")
 def place_settings() -> dict[str, object]:
-    """A place that lets no app wait for its file."""
+    """Make uploads answer at once instead of waiting for the decoder."""
     return {"web_workers": 1, "media_wait_s": 0}
 
 
@@ -29,7 +29,7 @@ def upload(person: Person, data: bytes, **more: tuple[str, bytes]) -> Any:
 
 
 def finished(person: Person, media_id: str) -> Any:
-    """The answer when it is not being processed any more."""
+    """Return the answer as soon as the file is no longer being processed."""
     give_up_s = time.monotonic() + GIVE_UP_S
     while True:
         answer = person.http.get(f"/api/v1/media/{media_id}")
@@ -84,7 +84,7 @@ def test_a_file_and_the_picture_that_stands_for_it_are_finished_together(place: 
     media = finished(person, answer.json()["id"]).json()
     assert media["meta"]["original"]["size"] == "640x480"
     assert media["meta"]["small"]["size"] == "30x20"
-    # The picture that was not wanted was not kept.
+    # The unwanted image was removed.
     eventually(lambda: spooled(place) == [])
 
 
@@ -134,7 +134,7 @@ def test_an_account_has_only_so_many_files_waiting_and_others_go_on(place: Place
         assert len(spooled(place)) == 4
         last = upload(other, png())
         assert last.status_code == 202
-        # What waits cannot be posted yet, and is nobody else's.
+        # A file that is still being processed cannot be posted, and is invisible to other accounts.
         waiting = {"media_ids": [answers[0].json()["id"]]}
         assert greedy.http.post("/api/v1/statuses", json=waiting).status_code == 422
         assert other.http.get(f"/api/v1/media/{answers[0].json()['id']}").status_code == 404

@@ -1,4 +1,4 @@
-"""The decoder's process: whatever it dies of, one upload is refused and the next is taken."""
+"""The decoder's process: however it dies, only one upload is refused, and the next is accepted."""
 
 from __future__ import annotations
 
@@ -82,7 +82,9 @@ def test_an_account_uploads_only_so_many_at_once_and_others_go_on(tmp_path: Path
 
 
 def test_frames_of_noise_take_bounded_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One pixel of each frame changes: the upload is as small as its first picture, the frames are not."""
+    """Only one pixel changes per frame: the upload is as small as its first frame, the decoded frames are
+    not.
+    """
     monkeypatch.setattr(pictures, "MAX_WRITTEN_BYTES", 1_000_000)
     noise = Image.frombytes("RGB", (300, 300), random.Random(1).randbytes(270_000))
     frames = []

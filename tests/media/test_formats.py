@@ -1,5 +1,6 @@
-"""Each format that phones, cameras and recorders write: taken with its content right and its secrets gone, or refused
-with a reason. The films and sounds are made by ffmpeg, once for the file."""
+"""Each format that phones, cameras and recorders write is accepted with its content intact and its metadata
+removed, or refused with a reason. ffmpeg makes the video and audio files, once for this file.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ TONE = ("-f", "lavfi", "-i", "sine=d=0.3")
 PATTERN = ("-f", "lavfi", "-i", "testsrc=d=0.3:s=64x48:r=10")
 H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
 TAKEN = {
-    # name: (how ffmpeg makes it, what it becomes, codecs kept, as what it is served)
+    # name: (ffmpeg's arguments, resulting kind, codecs retained, content type when served)
     "opus.ogg": ((*TONE, "-c:a", "libopus"), MediaKind.AUDIO, ["opus"], "audio/ogg"),
     "vorbis.ogg": ((*TONE, "-c:a", "libvorbis"), MediaKind.AUDIO, ["vorbis"], "audio/ogg"),
     "sound.wav": (TONE, MediaKind.AUDIO, ["pcm_s16le"], "audio/wav"),
@@ -85,7 +86,7 @@ REFUSED = {
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with all of them, made by one run of ffmpeg each; each says something of its maker."""
+    """Return a directory with all files, each made by one run of ffmpeg and with a secret title."""
     require("ffmpeg")
     directory = tmp_path_factory.mktemp("recorded")
     made = {name: how[0] for name, how in (TAKEN | REFUSED).items()}
@@ -98,7 +99,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def kept(data: bytes, directory: Path) -> tuple[Decoded, Path]:
-    """What becomes of an upload, and where its file is. Raises Invalid."""
+    """Process an upload. Return the result and the path of its file. Raise Invalid."""
     store = open_store(dataclasses.replace(Config(), data_dir=directory))
 
     async def run() -> Decoded:
@@ -151,7 +152,7 @@ def test_a_recording_that_browsers_cannot_play_is_refused_with_the_reason(
 def test_what_the_instance_says_it_takes_is_taken(recorded: Path) -> None:
     heads = [(recorded / name).read_bytes()[:64] for name in TAKEN]
     found = {format_.content_type for head in heads if (format_ := sniff(head))}
-    # Other names of the same, by which apps know them.
+    # Other content types that apps use for the same formats.
     found |= {
         "audio/wave",
         "audio/x-wav",
@@ -164,11 +165,11 @@ def test_what_the_instance_says_it_takes_is_taken(recorded: Path) -> None:
     assert found == set(FILM_TYPES)
 
 
-# Pictures with a colour profile --------------------------------------------------------------------------
+# Images with a colour profile ----------------------------------------------------------------------------
 
 
 def swapped_profile() -> bytes:
-    """A profile by which red is green and green is red: who drops it shows the wrong colours."""
+    """Return a profile that swaps red and green: software that drops it shows the wrong colours."""
     data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     (count,) = struct.unpack_from(">I", data, 128)
     at = {bytes(data[132 + 12 * n : 136 + 12 * n]): 132 + 12 * n for n in range(count)}
@@ -240,14 +241,14 @@ def test_a_film_that_is_shown_upright_is_measured_so(tmp_path: Path) -> None:
     flat, upright = tmp_path / "flat.mp4", tmp_path / "upright.mp4"
     for command in (
         [*PATTERN, *TONE, "-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", flat],
-        # As phones do: the picture lies on its side, and a matrix says how to turn it.
+        # Like a phone's recording: the frames lie on their side, and a matrix gives the rotation.
         ["-display_rotation:v:0", "90", "-i", flat, "-c", "copy", upright],
     ):
         done = subprocess.run(
             ["ffmpeg", "-v", "error", "-y", *command], capture_output=True, text=True, check=False
         )
         if done.returncode:
-            # Older releases have no such option: the matrix is written into the file instead.
+            # Older releases lack the option, so write the matrix into the file instead.
             data = bytearray(flat.read_bytes())
             at = data.find(b"tkhd")
             matrix = at + 4 + 4 + (20 if data[at + 4] == 0 else 32) + 16

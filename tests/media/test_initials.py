@@ -1,4 +1,4 @@
-"""Initials as pictures: each letter and colour another, all of them small and of one size."""
+"""Initials as images: each letter and colour differs, and all are small and of one size."""
 
 from __future__ import annotations
 
@@ -34,6 +34,6 @@ def test_a_letter_is_white_in_the_middle_of_its_colour(letter):
     assert abs(left - (SIDE - right)) <= 2
     if letter:
         assert abs(top - (SIDE - bottom)) <= 2
-        # As tall as on pages, with room for a round frame.
+        # As tall as on pages, with margin for a round frame.
         assert 120 <= bottom - top <= 180
         assert right - left <= 240

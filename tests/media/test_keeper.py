@@ -1,4 +1,4 @@
-"""The way into the store: what hangs or is away is refused at once, and nothing is left behind."""
+"""Writing to the store: a hanging or absent store refuses at once, and no files are left behind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANSWER = Answer(kind=MediaKind.IMAGE, main="main.png", preview="preview.png")
 
 
 class Slow(FolderStore):
-    """A store whose answers come when `go` is set; with `why` they say no from the second file on."""
+    """A store whose answers wait until `go` is set. With `why`, it refuses from the second file on."""
 
     def __init__(self, folder: Path, why: Busy | None = None) -> None:
         super().__init__(folder)
@@ -43,7 +43,7 @@ class Slow(FolderStore):
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A directory in which a decoder has made something."""
+    """Return a directory with the output of a decoder."""
     for name in ("main.png", "preview.png"):
         (tmp_path / name).write_bytes(b"made")
     return tmp_path
@@ -64,7 +64,7 @@ def test_a_store_that_hangs_is_not_waited_for_and_what_arrives_late_is_taken_awa
         keeper = Keeper(store, clock_s=lambda: now_s[0])
         with pytest.raises(StoreAway, match="does not answer"):
             await keeper.keep(place, ANSWER)
-        # From now on nothing is even begun, for a while.
+        # For a while, no new upload is started.
         with pytest.raises(StoreAway) as refused:
             keeper.check()
         assert refused.value.retry_after_s == PAUSE_S
@@ -113,7 +113,7 @@ def test_of_two_files_neither_is_kept_when_one_cannot_be(place: Path, why: Busy,
             with pytest.raises(StoreAway):
                 keeper.check()
         else:
-            # A full disk is asked anew each time: that costs nothing.
+            # A full disk is checked again each time, because that costs nothing.
             keeper.check()
 
     asyncio.run(run())

@@ -1,4 +1,4 @@
-"""Uploads and stores that misbehave, against the real server: they are refused, leave nothing, and hurt nobody."""
+"""Misbehaving uploads and stores, against the real server: refused, without leftovers or effect on others."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HEAD = (
     '--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
 )
 ROLLED_BYTES = 1_200_000
-"""More of a file than is kept in memory."""
+"""More of a file than is held in memory."""
 
 
 @contextlib.contextmanager
@@ -46,13 +46,13 @@ def a_place(url: str, directory: Path, **settings: object) -> Iterator[Place]:
 
 
 def worker(place: Place) -> int:
-    """The web worker's pid."""
+    """Return the web worker's pid."""
     (pid,) = named(place.instance.pid, "petrel-web-")
     return pid
 
 
 def temporary_files(pid: int) -> list[str]:
-    """Files without a name that the process holds: parts of forms wait in such."""
+    """Return the deleted files that the process holds open: parts of forms are buffered in these."""
     found = []
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
@@ -67,7 +67,7 @@ def upload(person: Person, data: bytes, *, version: int = 2) -> Any:
 
 
 def dripping(place: Place, person: Person) -> socket.socket:
-    """An upload that has sent more than is kept in memory, and not all."""
+    """Return the connection of an unfinished upload that has sent more than is held in memory."""
     where = urlsplit(place.base_url)
     client = socket.create_connection((where.hostname, where.port), timeout=GIVE_UP_S)
     head = HEAD.format(token=person.token, length=2 * ROLLED_BYTES)
@@ -86,7 +86,7 @@ def test_uploads_that_drip_are_ended_at_their_deadline_and_others_are_served_mea
         pid = worker(place)
         clients = [stack.enter_context(dripping(place, slow)) for _ in range(4)]
         eventually(lambda: len(temporary_files(pid)) == 4)
-        # One account has only so many on their way: the next is refused before its body is read.
+        # Each account has a limit of simultaneous uploads: the next one is refused before its body is read.
         with dripping(place, slow) as one_more:
             assert one_more.recv(12) == b"HTTP/1.1 429"
         assert len(temporary_files(pid)) == 4
@@ -118,7 +118,7 @@ def test_an_upload_that_stalls_gets_408_and_leaves_no_file(sqlite_url: str, tmp_
 
 @contextlib.contextmanager
 def small_disk(where: Path, size_bytes: int) -> Iterator[bool]:
-    """A disk of that size at the directory; False where this machine lets nobody mount one."""
+    """Mount a disk of that size at the directory. Yield False if this machine does not permit the mount."""
     where.mkdir(parents=True, exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(where)]
     is_small = os.geteuid() == 0 and subprocess.run(mount, capture_output=True, check=False).returncode == 0
@@ -130,7 +130,7 @@ def small_disk(where: Path, size_bytes: int) -> Iterator[bool]:
 
 
 def noise(side: int) -> bytes:
-    """A picture that cannot be made smaller."""
+    """Return an image that cannot be compressed."""
     image = Image.frombytes("RGB", (side, side), random.Random(1).randbytes(side * side * 3))
     path = Path("/dev/shm") / f"noise-{os.getpid()}.png"
     try:
@@ -158,7 +158,7 @@ def test_an_upload_onto_a_full_disk_is_refused_in_whole_and_taken_when_there_is_
         unlimited = resource.prlimit(pid, resource.RLIMIT_FSIZE)
         filler = disk / "filler"
         if is_small:
-            # What is in the way leaves room for the upload only, or not even for that.
+            # The filler leaves room for the upload only, or not even for that.
             filler.write_bytes(
                 b"\0" * (4 * len(picture) - (len(picture) + 65_536 if "spool" in full else 65_536))
             )
@@ -180,7 +180,7 @@ def test_an_upload_onto_a_full_disk_is_refused_in_whole_and_taken_when_there_is_
         person.post("", media_ids=[answer.json()["id"]])
 
 
-# Files elsewhere -----------------------------------------------------------------------------------------
+# Remote stores --------------------------------------------------------------------------------------------
 
 
 def test_a_dead_or_hanging_store_refuses_uploads_and_holds_up_nothing_else(
@@ -207,7 +207,7 @@ def test_a_dead_or_hanging_store_refuses_uploads_and_holds_up_nothing_else(
                 with silent_server(port=port):
                     hanging = pool.submit(upload, person, png())
                     _while_it_hangs(place, other)
-                    # The courier asks it to remove files, and sends a mail meanwhile.
+                    # The courier asks the store to remove files, and still sends a mail.
                     person.http.delete(f"/api/v1/statuses/{status['id']}", params={"delete_media": "true"})
                     visitor = place.client()
                     form = {
@@ -217,7 +217,7 @@ def test_a_dead_or_hanging_store_refuses_uploads_and_holds_up_nothing_else(
                     assert visitor.post("/auth/password/new", data=form).status_code in (200, 303)
                     eventually(lambda: any((tmp_path / "data/mail").glob("*.eml")))
                     assert not hanging.done()
-                # Its connections have ended: so does what waited for it.
+                # The store's connections have ended, and so does the request that waited for them.
                 answer = hanging.result(GIVE_UP_S)
             assert answer.status_code == 503, answer.text
             assert "does not answer" in answer.json()["error"]
@@ -232,7 +232,7 @@ def _while_it_is_dead(place: Place, person: Person) -> None:
         assert int(answer.headers["retry-after"]) > 0
     person.post("posting goes on")
     assert person.get("/api/v1/timelines/home")
-    # What somebody wrote into a form is not thrown away.
+    # The text that the user typed into the form is preserved.
     browser = place.browser_session(person)
     for path, name, text in (("/compose", "file_0", "text"), ("/settings/profile", "avatar", "display_name")):
         form = {"csrf": csrf_of(browser.get(path).text), text: "typed with care"}

@@ -1,4 +1,4 @@
-"""The S3 store against a real server of that protocol, one that hangs, and one that is broken."""
+"""The S3 store against a real S3 server, one that hangs, and one that is broken."""
 
 from __future__ import annotations
 

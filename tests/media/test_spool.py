@@ -1,4 +1,4 @@
-"""Where uploads wait: one lane for a spool, and what is acknowledged is found again."""
+"""The spool: one lane per spool, and every acknowledged upload is found again."""
 
 from __future__ import annotations
 

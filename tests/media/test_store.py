@@ -1,4 +1,4 @@
-"""The folder store, and what sweeps it."""
+"""The folder store, and the sweep of its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scopes: what can be asked for, and what each allows."""
+"""Scopes: which exist, and what each allows."""
 
 from __future__ import annotations
 

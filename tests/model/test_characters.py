@@ -1,4 +1,4 @@
-"""What a character is: how many there are, which are seen, which are the same, which way they are written."""
+"""Characters: how they are counted, which are visible, which are equal, and their direction."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OPENINGS, CLOSINGS = "\u202a\u202b\u202d\u202e\u2066\u2067\u2068", "\u202c\u2069
 def test_texts_beside_each_other_count_together(one: str, other: str) -> None:
     together = length(one + other)
     assert together <= length(one) + length(other)
-    # A line end joins nothing.
+    # A line end does not join characters.
     assert length(f"{one} \n{other}") == length(f"{one} ") + 1 + length(other)
     assert together <= len(one + other)
 
@@ -125,7 +125,7 @@ def test_spaces_and_what_is_not_seen_go_at_the_ends_alone() -> None:
 
 @pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
 def test_marks_in_a_row_are_sorted_a_few_at_a_time(form: str) -> None:
-    """Python's sorting takes time by the square of their number."""
+    """Python's sorting of marks takes time in the square of their number."""
     marks = "\u0345\u0301\u0316\u0334"
     for run in (marks * 8_000, "\u0f73" * 8_000, "\uff9e\u0301" * 8_000, "\u0345" * 9_000 + "\u0334" * 9_000):
         text = normalized(form, f"a{run}b")
@@ -135,7 +135,7 @@ def test_marks_in_a_row_are_sorted_a_few_at_a_time(form: str) -> None:
             if is_mark
         )
         assert longest <= 2 * MOST_MARKS
-        # What it gives is normalized for everybody else too.
+        # Other implementations also consider the result normalized.
         assert unicodedata.is_normalized(form, text)
 
 

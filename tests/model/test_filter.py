@@ -1,4 +1,4 @@
-"""What filters match, and what is then to be done."""
+"""What filters match, and the treatment that follows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def filter_of(
 
 
 def found(text, *words, whole=True):
-    """What of the text matches, or None."""
+    """Return the matching part of the text, or None."""
     matches = active_filters([filter_of(*words, whole=whole)], now_ms=0).matches(post_id=1, text=text)
     return matches[0].text if matches else None
 
@@ -80,7 +80,7 @@ def found(text, *words, whole=True):
 def test_a_word_is_found_whole_or_within_others_whatever_its_case(word, text, as_word, as_part):
     assert found(text, word) == as_word
     assert found(text, word, whole=False) == as_part
-    # Also where there are more of them.
+    # The same with several keywords in the filter.
     assert found(text, "unrelated", word, "other") == as_word
 
 
@@ -131,7 +131,7 @@ def test_a_hostile_pattern_does_not_take_forever():
     count = MAX_KEYWORD_CHARACTERS // 20
     words = [f"{'a' * 18}{chr(0x100 + 2 * n)}b" for n in range(count)]
     active = active_filters([filter_of(*words, whole=False)], now_ms=0)
-    # Were it a pattern that tries every way, this would outlast the test run.
+    # A backtracking pattern would outlast the test run here.
     assert active.matches(post_id=1, text="a" * 20_000) == ()
 
 

@@ -1,4 +1,4 @@
-"""Ids: newer is larger, on every thread and whatever the clock does; and what can be one."""
+"""Ids: newer ones are larger, on every thread and at any clock; and which numbers are valid ids."""
 
 from __future__ import annotations
 

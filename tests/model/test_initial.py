@@ -1,4 +1,4 @@
-"""What stands for an account without a picture: which letter, which colour, and under which name."""
+"""The replacement for a missing avatar: its letter, its colour, and its file name."""
 
 from __future__ import annotations
 

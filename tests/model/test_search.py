@@ -1,4 +1,4 @@
-"""What a search means, and what text becomes in the index."""
+"""The meaning of a search, and the indexed form of a text."""
 
 from __future__ import annotations
 

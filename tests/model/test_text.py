@@ -1,4 +1,4 @@
-"""Text as people write it: nothing of it becomes markup, and what it links to is what it says."""
+"""Text as people write it: no part of it becomes markup, and each link leads where its text says."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EXPECTED_ATTRIBUTES = {
     "a": {"href", "class", "target", "rel", "translate"},
 }
 
-# Arbitrary text, and text made of what has a meaning somewhere: in HTML, in links, in mentions.
+# Arbitrary text, and text made of pieces with a meaning in HTML, links or mentions.
 PIECES = st.sampled_from(
     [
         *("<", ">", '"', "'", "&", "&amp;", "&#60;", "<script>", "</p>", "<!--", "javascript:", "data:"),
@@ -78,7 +78,7 @@ WRITTEN = st.one_of(st.text(), st.lists(PIECES, max_size=25).map("".join))
 
 
 class Reader(HTMLParser):
-    """What a browser would make of it: tags, links, and the text that is read."""
+    """What a browser reads from the HTML: tags, links, and the visible text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

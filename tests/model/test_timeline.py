@@ -1,4 +1,4 @@
-"""What belongs in a home timeline: the table of the one rule."""
+"""Which posts belong in a home timeline: a table of the one rule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stormpetrel.model.timeline import GONE, Item, Taste
 READER, FRIEND, QUIET, STRANGER, MUTED, MUTED_FRIEND = 1, 2, 3, 4, 5, 6
 TASTE = Taste(
     READER,
-    # QUIET: followed without their boosts.
+    # QUIET is followed without their boosts.
     {FRIEND: True, QUIET: False, MUTED_FRIEND: True},
     {MUTED, MUTED_FRIEND},
 )

@@ -1,4 +1,4 @@
-"""Who may see a post: all facts there are, against the rule said in other words."""
+"""Who may see a post: all combinations of facts, against an independent statement of the rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens and sessions: whom they speak for, and that they end when they must."""
+"""Tokens and sessions: the accounts that they authenticate, and when they end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing up in each mode, letting in, shutting out, and what an owner may change."""
+"""Sign-up in each mode, approval, suspension, and what an owner may change."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_reserved_names_are_for_the_operator(store: Store) -> None:
 
 
 def test_a_name_that_two_take_at_once_is_given_to_one_and_refused_to_the_other(postgresql_url: str) -> None:
-    # SQLite has one writer at a time; on PostgreSQL both look before either has written.
+    # SQLite has one writer at a time. On PostgreSQL both look before either has written.
     async def both() -> list[Any]:
         database = Database(postgresql_url)
         await database.open()
@@ -324,7 +324,7 @@ def test_a_profile_names_accounts_that_there_are(store: Store) -> None:
         domain="here.example",
     )
     assert set(found.named) == {"BenT", "Ann"}
-    # What is not changed still counts.
+    # Mentions in unchanged fields still count.
     assert change(store, ann, fields=()).named == ("BenT",)
     assert change(store, ann, note="Alone").named == ()
     assert change(store, ben, display_name="Ben").named == ()

@@ -1,4 +1,4 @@
-"""OAuth applications: what may be registered, and how consent becomes a token, once and for nobody else."""
+"""OAuth applications: what they may register, and how consent becomes a token, once and only for them."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ def test_a_redirect_goes_only_where_the_app_registered(registered, asked, fits):
     assert applications.redirect_uri_fits(client_with(registered), asked) is fits
 
 
-# What is asked for
+# Requested scopes
 
 
 def want(**changed):

@@ -1,4 +1,4 @@
-"""The canaries' application: made once, found again, and able to do nothing that a visitor cannot."""
+"""The canaries' application: created once, found again, and without more rights than a visitor."""
 
 from __future__ import annotations
 

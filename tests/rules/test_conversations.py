@@ -1,4 +1,4 @@
-"""Who has which conversation, what is last in it, and what one does with it."""
+"""Conversations: who has which, the last post in each, and the actions on them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def bob(store):
 
 
 def say(store, author, *to, answers=None, visibility=DIRECT):
-    """A direct post to people."""
+    """Write a direct post to these accounts."""
     text = " ".join(["psst", *(f"@{store.name(account)}" for account in to)])
     return store.post(author, text, visibility=visibility, in_reply_to_id=answers)
 
@@ -96,7 +96,7 @@ def test_an_answer_goes_into_the_conversation_and_reads_it(store, ann, bob):
     second = say(store, bob, ann, answers=first)
     assert (one(store, bob).last_post_id, one(store, bob).unread) == (second, False)
     assert (one(store, ann).id, one(store, ann).last_post_id, one(store, ann).unread) == (first, second, True)
-    # Below a public post it is a conversation of its own, named by the thread that it is in.
+    # Below a public post it is a separate conversation, identified by the thread that contains it.
     public = store.post(ann)
     aside = say(store, bob, ann, answers=public)
     assert [found.id for found in listed(store, ann)] == [public, first]
@@ -181,7 +181,7 @@ def test_a_deleted_post_gives_way_to_the_one_before(store, ann, bob):
     delete(store, ann, first)
     assert told(store) == []
     assert listed(store, ann) == listed(store, bob) == []
-    # The thread is still the same one for who answers what is left of it.
+    # Answers to the remaining posts stay in the same thread.
     other = say(store, ann, bob)
     answer = say(store, bob, ann, answers=other)
     delete(store, ann, other)
@@ -198,7 +198,7 @@ def test_an_edit_lets_people_into_a_conversation_and_takes_them_out(store, ann, 
     assert one(store, ann).participant_ids == (third,)
     edit(store, ann, post, bob, third)
     assert set(one(store, bob).participant_ids) == {ann, third}
-    # Of two posts the other one stays.
+    # Of two posts, the other one remains.
     later = say(store, ann, bob, third, answers=post)
     edit(store, ann, later, third)
     assert one(store, bob).last_post_id == post
@@ -209,7 +209,7 @@ def test_who_is_blocked_or_muted_is_not_met_in_conversations(store, ann, bob):
     first = say(store, ann, bob, third)
     second = say(store, bob, ann, third, answers=first)
     mute(store, ann, bob, duration_s=60)
-    # With a third person it goes on without the one who is muted.
+    # With a third account the conversation continues without the muted one.
     assert one(store, ann).last_post_id == first
     assert not one(store, ann).unread
     say(store, bob, ann)
@@ -218,7 +218,7 @@ def test_who_is_blocked_or_muted_is_not_met_in_conversations(store, ann, bob):
     assert [found.unread for found in listed(store, ann)] == [True, True]
     block(store, ann, bob)
     assert one(store, ann).last_post_id == first
-    # Nothing that comes meanwhile is ever seen, on neither side.
+    # Posts written in the meantime are never shown, on either side.
     say(store, bob, ann, answers=second)
     alone = say(store, ann, bob)
     store.do(relationships.unblock, account_id=ann, target_id=bob, now_ms=store.now_ms)
@@ -277,7 +277,7 @@ def test_conversations_are_paged_by_the_newest_post_in_them(store, ann, bob):
 
 
 def test_neither_store_walks_more_than_the_page(store, ann, bob):
-    """The plan goes by the list's own index and by keys, never through a table."""
+    """The plan uses the list's own index and keys, and never scans a table."""
     first = say(store, ann, bob)
     for _ in range(3):
         say(store, bob, ann, answers=first)
@@ -298,7 +298,7 @@ def test_neither_store_walks_more_than_the_page(store, ann, bob):
 
 
 def expected(community, reader, between):
-    """(thread, its newest post for the reader), newest first: the rule, said once more."""
+    """Return (thread, its newest post for the reader), newest first: an independent statement of the rule."""
     newest = {}
     for post_id, (thread_id, told_ids) in sorted(between.items()):
         said = community.said.get(post_id)
@@ -325,7 +325,7 @@ def test_conversations_are_what_the_rule_says_in_any_small_community(store, acti
     between = {}
     for action in actions:
         if action[0] == "post":
-            # Many more of them direct than people would write.
+            # Many more posts are direct than in real use.
             action = (action[0], action[1], DIRECT if action[4] is not None else action[2], *action[3:])
         before = set(community.said)
         community.act(action)
@@ -342,7 +342,7 @@ def test_conversations_are_what_the_rule_says_in_any_small_community(store, acti
                 between[post_id] = (post.thread_id or post_id, told_ids)
     for reader in community.people:
         found = listed(store, reader, limit=100)
-        # By the newest post of all they are listed, which the reader may not be shown.
+        # The order follows the newest post of all, which may be hidden from the reader.
         assert sorted(((one.id, one.last_post_id) for one in found), key=lambda pair: -pair[1]) == expected(
             community, reader, between
         )
@@ -365,7 +365,7 @@ def test_two_posts_deleted_at_once_leave_no_place_for_either(postgresql_url):
         with transaction(store.connection) as connection:
             posts.delete_post(connection, author_id=bob, post_id=newest, now_ms=store.now_ms)
             second.start()
-            # Until it waits for this one, which it must: otherwise it could not know what is last.
+            # Wait until the second transaction waits for this one: otherwise it could not know the last post.
             while second.is_alive() and watching.one(WAITING) is None:
                 pass
         second.join()

@@ -1,4 +1,4 @@
-"""Deleting an account: gone at once, erased in batches, the name kept."""
+"""Deleting an account: it disappears at once, is erased in batches, and its name stays reserved."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEFT = sql(
 
 
 def erase(store):
-    """Does the courier's jobs until none is left; how many there were."""
+    """Do the courier's jobs until none is left. Return their number."""
     done = 0
     while jobs := store.do(outbox.lease, now_ms=store.now_ms + 1000, lease_ms=1000, count=10):
         for job in jobs:
@@ -69,7 +69,7 @@ def test_a_deleted_account_is_gone_at_once_and_its_name_stays_taken(store):
 
     with pytest.raises(Invalid, match="taken"):
         again(name)
-    # The address is its owner's, and free.
+    # The e-mail address can be used for another account.
     assert again("somebody_else").state is AccountState.ACTIVE
     with pytest.raises(NotFound):
         store.do(deletion.delete_account, account_id=nino, now_ms=store.now_ms)

@@ -1,4 +1,4 @@
-"""Edits: who may, what follows, and what a post was before."""
+"""Edits: who may edit, the consequences, and the earlier versions of a post."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def edit(
 
 
 def upload(store: Store, who: int, kind: MediaKind = MediaKind.IMAGE) -> int:
-    """An attachment of theirs that is processed."""
+    """Return a processed attachment of this account."""
     store.now_ms += 1
     begun = store.do(
         media.begin, account_id=who, size_bytes=1, description="before", focus=None, now_ms=store.now_ms
@@ -243,7 +243,7 @@ def test_an_edit_gives_a_post_other_media_in_the_order_named_and_keeps_what_was(
         [three, one],
         [one, three],
     ]
-    # What was taken away is loose again, and may hang elsewhere.
+    # The removed attachment is free, and may be attached to another post.
     assert media.own(store.connection, account_id=author, media_id=two).post_id is None
     store.post(author, "again", media_ids=(two,))
     before = store.now_ms

@@ -1,4 +1,4 @@
-"""Hashtags on a profile: whose, how many, and what is counted; on both stores."""
+"""Hashtags on a profile: whose they are, how many there may be, and their counts; on both stores."""
 
 from __future__ import annotations
 

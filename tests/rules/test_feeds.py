@@ -1,4 +1,4 @@
-"""Which posts a feed holds: public ones only, whoever asks."""
+"""The posts in a feed: public ones only, for every reader."""
 
 from __future__ import annotations
 

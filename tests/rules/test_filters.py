@@ -1,4 +1,4 @@
-"""Filters: whose they are, and how many there can be; on both stores."""
+"""Filters: who owns them, and how many there can be; on both stores."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def made(store: Store, owner: int, *words: str, **change: Any) -> Filter:
 
 @dataclass
 class Scene:
-    """An owner with a filter of one word that names one post, and people who have nothing to do with it."""
+    """An owner, their filter of one word that names one post, and accounts unrelated to it."""
 
     store: Store
     owner: int
@@ -64,7 +64,7 @@ def scene(store: Store) -> Scene:
 
 
 def of_filter(rule: Callable[..., Any], **more: Any) -> Callable[[Scene, int], Any]:
-    """Does it with the scene's filter at the scene's time."""
+    """Run the rule with the scene's filter at the scene's time."""
     return lambda scene, who: scene.store.do(
         rule, account_id=who, filter_id=scene.filter.id, now_ms=scene.store.now_ms, **more
     )
@@ -117,7 +117,7 @@ def test_a_filter_is_there_for_its_owner_and_for_nobody_else(scene: Scene) -> No
     for name, rule in RULES.items():
         store.events = []
         rule(scene, scene.owner)
-        # What is kept of an owner's filters learns of every change.
+        # Caches of an owner's filters are notified of every change.
         changes = [event for event in store.events if isinstance(event, FiltersChanged)]
         is_reading = name in ("one_filter", "keyword", "filtered_post")
         assert changes == ([] if is_reading else [FiltersChanged(scene.owner)]), name
@@ -187,7 +187,7 @@ def test_filters_keywords_and_named_posts_are_so_many_at_most(
         with pytest.raises(Invalid, match=f"all filters together can have {MAX_KEYWORDS}") as refused:
             more()
         assert list(refused.value.fields) == ["keyword"]
-    # One goes, another comes; and other accounts have their own.
+    # Removing one makes room for another, and each account has its own limit.
     changes = (KeywordChange(keyword="new"), KeywordChange(id=full.keywords[0].id, remove=True))
     store.do(
         rules.change_filter,
@@ -221,7 +221,7 @@ def test_keywords_have_so_many_characters_at_most(scene: Scene) -> None:
     full = made(store, owner, *long)
     with pytest.raises(Invalid, match=f"all keywords together can have {MAX_KEYWORD_CHARACTERS} characters"):
         made(store, owner, "x" * MAX_KEYWORD)
-    # Shorter ones may take the place of long ones even so.
+    # Shorter ones may still replace long ones.
     kept = rules.keyword_changes(full, [(word, False) for word in long[1:]])
     changed = store.do(
         rules.change_filter,

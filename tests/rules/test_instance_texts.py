@@ -1,4 +1,4 @@
-"""Rules, texts and announcements of the place: admins alone change them; e-mail domains keep people out."""
+"""Rules, texts and announcements of the instance, which only admins change; and blocks of e-mail domains."""
 
 from __future__ import annotations
 

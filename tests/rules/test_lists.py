@@ -1,4 +1,4 @@
-"""Lists: whose they are, who can be in them, and what they can hold; on both stores."""
+"""Lists: who owns them, who can be in them, and their limits; on both stores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOBODY = 0
 
 @dataclass
 class Scene:
-    """An owner with a list that a friend is in, and others who have nothing to do with it."""
+    """An owner with a list that contains a friend, and accounts unrelated to the list."""
 
     store: Store
     owner: int
@@ -120,12 +120,12 @@ def test_ones_lists_are_ones_own(scene: Scene) -> None:
 def test_only_who_is_followed_and_oneself_can_be_in_a_list(scene: Scene) -> None:
     store = scene.store
     locked, other = store.person("locked", locked=True), store.person("other")
-    follow(store, scene.owner, locked)  # asks
+    follow(store, scene.owner, locked)  # a request, because the account is locked
     follow(store, scene.owner, other)
     for who in (scene.stranger, scene.blocked, scene.blocking, locked, NOBODY):
         with pytest.raises(NotFound):
             scene.add(other, who)
-    # All or none.
+    # The accounts are added together or not at all.
     assert scene.members() == [scene.friend]
     scene.add(other, scene.owner)
     assert set(scene.members()) == {scene.friend, other, scene.owner}

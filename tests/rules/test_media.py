@@ -1,4 +1,4 @@
-"""Attachments on their way: handed over to the courier once, few of an account, and never waited for in vain."""
+"""Attachments in processing: handed to the courier once, limited per account, and failed if they are lost."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_job_has_its_attachment_s_id_and_waits_in_its_own_lane(store: Store) -
     with pytest.raises(TooMany):
         for _ in range(5):
             handed_over(store, one.account_id)
-    # What waits on another machine takes none of this one's disk.
+    # Uploads that wait on another machine use no disk of this one.
     handed_over(store, one.account_id, lane=LANE + 1)
 
 
@@ -57,7 +57,7 @@ def test_what_waits_for_the_courier_is_not_lost_and_what_nobody_works_on_is(stor
     store.now_ms += media.PROCESSING_KEPT_MS + 1
     assert store.do(media.fail_lost, now_ms=store.now_ms, count=10) == 1
     assert (state(store, waiting), state(store, lost)) == (MediaState.PROCESSING, MediaState.FAILED)
-    # Given up by the courier: nobody works on it any more.
+    # The courier gave up the job, so no process will finish the file.
     (job,) = store.do(outbox.lease, now_ms=store.now_ms, lease_ms=1000, count=9, lane=LANE)
     store.do(outbox.bury, job, error="no", now_ms=store.now_ms)
     assert store.do(media.fail_lost, now_ms=store.now_ms, count=10) == 1

@@ -1,4 +1,4 @@
-"""Who may do what to whom, what it leads to, and that every act is written down with it."""
+"""Moderation: who may act on which accounts, the consequences, and the record of every act."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ON_POSTS = ("hide", "mark_sensitive", "delete_post")
 
 
 def of_role(store, role):
-    """A new account with that role."""
+    """Create an account with that role and return its id."""
     account_id = store.person(role.value)
     store.do(stored_accounts.set_role, account_id=account_id, role=role)
     return account_id
@@ -55,12 +55,12 @@ def report(store, reporter, account, *post_ids, **more):
     )
 
 
-# Who may
+# Permissions
 
 
 @pytest.mark.parametrize("verb", [*ON_ACCOUNTS, *ON_POSTS])
 def test_a_moderator_acts_on_members_and_an_admin_on_all_but_themselves(store, verb):
-    of_role(store, Role.ADMIN)  # so that no other is the last
+    of_role(store, Role.ADMIN)  # so that no other admin is the last one
     people = {role: of_role(store, role) for role in Role}
     others = {role: of_role(store, role) for role in Role}
     for role in (Role.MODERATOR, Role.ADMIN):
@@ -110,7 +110,7 @@ def test_only_an_admin_gives_roles_and_the_new_one_holds_at_once(store):
         act(store, actor(store, chief), "set_role", account_id=nino, role=Role.MODERATOR)
 
 
-# Written down, and told
+# Records and notifications
 
 
 ACTS = {
@@ -144,7 +144,7 @@ def test_each_act_is_written_down_and_its_account_told_with_the_reason(store, ve
         store.connection, account_id=nino, page=Page(limit=5), kinds=[Kind.WARNING], now_ms=store.now_ms
     )
     if verb == "suspend":
-        assert told == []  # nobody reads as them now; it is there when they come back
+        assert told == []  # the account is suspended; the notification is there when they return
         act(store, COMMAND_LINE, "unsuspend", **whom)
         told = notifications.notifications(
             store.connection, account_id=nino, page=Page(limit=5), kinds=[Kind.WARNING], now_ms=store.now_ms
@@ -185,11 +185,11 @@ def test_what_is_so_already_is_said(store, verb, again):
         act(store, COMMAND_LINE, verb, account_id=12345)
 
 
-# What others see
+# Visibility for others
 
 
 def reads(store, reader, author, post_id):
-    """Where the reader meets the post, by name of the reading path."""
+    """Return the names of the reading paths on which the reader sees the post."""
     page, now_ms, connection = Page(limit=20), store.now_ms, store.connection
     paths = {
         "public": lambda: timelines.public(connection, reader_id=reader, page=page, now_ms=now_ms),
@@ -240,7 +240,9 @@ AS_READER = {"favourites", "bookmarks", "notifications"}
 
 @pytest.fixture
 def scene(store):
-    """An author, a follower and a stranger, both addressed in a post that they keep; who boosts it."""
+    """Return an author, a follower and a stranger, both mentioned in a post that they favourited and
+    bookmarked, a booster of the post, and the ids of post and boost.
+    """
     author, fan, stranger, booster = (store.person(name) for name in ("Author", "Fan", "Stranger", "Booster"))
     follow(store, fan, author)
     follow(store, stranger, booster)
@@ -269,7 +271,7 @@ def test_a_hidden_post_is_met_nowhere_but_by_its_author_and_alone_by_moderators(
         assert reads(store, reader, author, post_id) == set()
     assert reads(store, author, author, post_id) == EVERYWHERE | {"home", "notifications"}
     assert reads(store, of_role(store, Role.MODERATOR), author, post_id) == {"alone"}
-    # Nor by its boost, not even by who boosted.
+    # The post is also hidden behind its boost, even from the booster.
     for reader in (None, stranger, booster):
         assert reads(store, reader, booster, boost_id) == set()
     act(store, COMMAND_LINE, "unhide", post_id=post_id)
@@ -370,7 +372,7 @@ def test_only_what_one_may_see_and_is_theirs_can_be_reported(store):
             report(store, reporter, account, *([post_id] if post_id else []))
     with pytest.raises(Invalid, match="yourself"):
         report(store, lomi, lomi)
-    # Being blocked does not keep one from reporting the account.
+    # A blocked account may still report the account that blocks it.
     assert report(store, blocked, nino).account_id == nino
 
 
@@ -389,7 +391,7 @@ def test_nobody_reports_without_end(store):
         report(store, lomi, nino, comment=f"{number}")
     with pytest.raises(TooMany):
         report(store, lomi, nino, comment="too many")
-    # Sent again, it is no report more.
+    # Sent again, the report does not count a second time.
     report(store, lomi, nino, comment="0")
     store.now_ms += reports.DAY_MS + 60_000
     report(store, lomi, nino, comment="another day")

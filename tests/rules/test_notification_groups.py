@@ -1,4 +1,4 @@
-"""Which notifications are told as one, on which page, and what goes when a group is dismissed."""
+"""Which notifications form a group, on which page, and what dismissing a group removes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.community import block, follow
 
 @pytest.fixture
 def ann(store):
-    # At the begin of a span, so that what follows is in one.
+    # Start at the beginning of a span, so that the following events fall into one.
     store.now_ms = (store.now_ms // GROUP_MS + 1) * GROUP_MS
     return store.person("ann")
 
@@ -59,7 +59,7 @@ def test_what_many_do_with_one_post_is_told_as_one(store, ann):
     favour(store, people[0], second)
     reply = store.post(people[1], f"@{store.name(ann)} a")
     other = store.post(people[1], f"@{store.name(ann)} b")
-    favour(store, ann, first)  # one's own is not told
+    favour(store, ann, first)  # an account's own favourite notifies no one
     found = read(store, ann)
     assert shapes(found) == [
         (Kind.MENTION, other, 1),
@@ -106,7 +106,7 @@ def test_pages_hold_everything_between_their_ends(store, ann):
     up = read(store, ann, limit=2, min_id=last.newest_id)
     assert (shapes(up), up.newest_id) == (shapes(below), below.newest_id)
     assert shapes(read(store, ann, since_id=below.newest_id)) == shapes(top)
-    # A group that goes on further back is on both pages.
+    # A group that continues further back appears on both pages.
     cut = read(store, ann, limit=1, max_id=top.groups[1].newest.id)
     assert shapes(cut) == [(Kind.FAVOURITE, mine[3], 3)]
 

@@ -1,4 +1,4 @@
-"""Notifications: who is told of what, once, and what has been read."""
+"""Notifications: which accounts get them, each once, and the read marks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pins and muted threads: who may, and what follows."""
+"""Pins and muted threads: who may set them, and the effects."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_muted_thread_notifies_of_nothing(store: Store) -> None:
         False,
     ]
     assert not is_muted(store, bob, root)
-    # The thread stays the same one when what began it is gone.
+    # The thread keeps its identity after its first post is deleted.
     store.do(posts.delete_post, author_id=ann, post_id=root, now_ms=store.now_ms)
     store.post(cat, f"@{store.name(ann)} three", in_reply_to_id=deeper)
     assert told(store, ann, Kind.MENTION) == 2

@@ -1,4 +1,4 @@
-"""Polls: who may ask and vote, that nobody votes twice, and that everybody is told of the end once."""
+"""Polls: who may ask and vote, one ballot per account, and a single notification of the end."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def seen(store: Store, who: int | None, poll_id: int) -> tuple[Poll, int]:
 
 
 def do_what_is_due(store: Store) -> int:
-    """The courier's work by now, as it does it; how many jobs."""
+    """Do the courier's due jobs, as the courier does them. Return their number."""
 
     def work(connection: Any) -> int:
         jobs = outbox.lease(connection, now_ms=store.now_ms, lease_ms=1000, count=100)
@@ -225,9 +225,9 @@ ACTIONS = st.one_of(
 
 @given(actions=st.lists(ACTIONS, max_size=25))
 def test_counts_are_the_votes_after_whatever_happened(shared: Store, actions: list[tuple[Any, ...]]) -> None:
-    """A plain reading: who voted for what since the question was last changed."""
+    """Compare with an independent count: who voted for which option since the question last changed."""
     store = shared
-    people = [store.person() for _ in range(VOTERS + 1)]  # the first asks
+    people = [store.person() for _ in range(VOTERS + 1)]  # the first one asks
     post_id = store.post(people[0], "Which?", poll=SEVERAL)
     asked: PollDraft | None = SEVERAL
     ends_ms = store.now_ms + SEVERAL.duration_s * 1000
@@ -292,7 +292,7 @@ def test_counts_are_the_votes_after_whatever_happened(shared: Store, actions: li
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """One store for all examples of a property."""
+    """Yield one store for all examples of a property."""
     import shutil
 
     from tests.conftest import _postgresql_database

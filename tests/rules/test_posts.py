@@ -1,4 +1,4 @@
-"""Posting, seeing, boosting, favouring, deleting: who may, and what follows."""
+"""Posting, reading, boosting, favouriting, deleting: who may do it, and the effects."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def test_boosting_twice_is_boosting_once_and_unboost_undoes_it(store: Store) -> 
 
     boost_id = boost(post_id)
     assert boost(post_id) == boost_id
-    assert boost(boost_id) == boost_id  # of a boost, its original is meant
+    assert boost(boost_id) == boost_id  # boosting a boost means its original
     assert posts.posts(store.connection, post_ids=[post_id])[0].boosts_count == 1
     assert posts.flags(store.connection, reader_id=fan, post_ids=[post_id])[post_id].boosted
     store.do(posts.unboost, account_id=fan, post_id=post_id, now_ms=store.now_ms)
@@ -269,7 +269,7 @@ def test_favourites_and_bookmarks_are_idempotent_and_need_sight(store: Store) ->
     assert posts.posts(store.connection, post_ids=[post_id])[0].favourites_count == 1
     flags = posts.flags(store.connection, reader_id=fan, post_ids=[post_id])[post_id]
     assert (flags.favourited, flags.boosted, flags.bookmarked) == (True, False, True)
-    # The circle shrank meanwhile: taking back stays possible.
+    # The reader has lost access, but can still undo.
     store.do(relationships.unfollow, follower_id=fan, followed_id=author, now_ms=store.now_ms)
     for undo in (posts.unfavourite, posts.unbookmark):
         store.do(undo, account_id=fan, post_id=post_id, now_ms=store.now_ms)

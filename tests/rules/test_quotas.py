@@ -1,4 +1,4 @@
-"""Quotas: how many uses there are, when they come back, and what is kept of them."""
+"""Quotas: the number of uses, when they return, and the stored rows."""
 
 from __future__ import annotations
 
@@ -95,12 +95,12 @@ def stranger(number, **more):
 
 
 def test_a_flood_from_new_networks_leaves_the_reserve_for_who_comes_later(store):
-    """When each of its networks has tried once, the reserve fills up for a network that has not."""
+    """Once each network of the flood has tried, the reserve refills for a network that has not."""
     admitted = [store.do(admit, stranger(number), now_ms=store.now_ms).wait_ms for number in range(500)]
     checked = admitted.count(0)
     assert checked == quotas.GUESS_POOL.burst + quotas.GUESS_NEWCOMER_FAR.burst
     assert store.do(admit, stranger(600), now_ms=store.now_ms).wait_ms > 0
-    # Where members were seen there is a reserve besides.
+    # Networks where members were seen have a separate reserve.
     assert store.do(admit, stranger(700, is_near=True), now_ms=store.now_ms).wait_ms == 0
     store.now_ms += int(quotas.GUESS_NEWCOMER_FAR.every_ms)
     again = [store.do(admit, stranger(number), now_ms=store.now_ms).wait_ms for number in range(100, 200)]
@@ -109,7 +109,7 @@ def test_a_flood_from_new_networks_leaves_the_reserve_for_who_comes_later(store)
 
 
 def test_strangers_have_at_most_a_hundred_guesses_an_hour_at_one_account(store):
-    """Whatever they do: a new network for each guess, near and far, and every second one more."""
+    """Even with a new network for each guess, near and far, and one guess per second."""
     checked = 0
     for number in range(3600):
         store.now_ms += 1000

@@ -1,4 +1,4 @@
-"""Following, blocking, muting: who may, what follows, who is told."""
+"""Following, blocking, muting: who may do it, the effects, and the notifications."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ TEN = Page(limit=10)
 
 
 def how(store: Store, reader: int, other: int) -> Relationship:
-    """How `other` stands to `reader`."""
+    """Return the relationship of `reader` to `other`."""
     return rules.relationships(store.connection, reader_id=reader, account_ids=[other], now_ms=store.now_ms)[
         0
     ]
 
 
 def counts(store: Store, account: int) -> tuple[int, int]:
-    """(followers, following)."""
+    """Return (followers, following)."""
     found = accounts.account(store.connection, account_id=account)
     return found.followers_count, found.following_count
 
@@ -40,7 +40,7 @@ def told(store: Store, account: int) -> list[tuple[Kind, int]]:
 
 
 def end(store: Store, rule: Callable[..., Any], account: int, other: int) -> Relationship:
-    """Runs a rule that knows an account and one other, whatever it calls them."""
+    """Run a rule that takes an account and one other, under the rule's own parameter names."""
     names = {
         rules.unfollow: ("follower_id", "followed_id"),
         rules.accept_follow: ("account_id", "follower_id"),
@@ -118,7 +118,7 @@ def test_a_locked_account_is_asked_and_says_yes_or_no(store: Store) -> None:
     assert end(store, rules.accept_follow, star, first).followed_by
     assert how(store, first, star) == Relationship(star, following=True, notify=True, show_boosts=False)
     assert not end(store, rules.reject_follow, star, second).requested_by
-    assert not end(store, rules.unfollow, third, star).requested  # taken back
+    assert not end(store, rules.unfollow, third, star).requested  # withdrawn
     assert rules.follow_requests(store.connection, account_id=star, page=TEN) == []
     assert told(store, star) == []
     assert counts(store, star) == (1, 0)

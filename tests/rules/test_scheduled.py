@@ -1,4 +1,4 @@
-"""Posts for later: checked when they are written, posted once, and only their author's business."""
+"""Scheduled posts: checked when written, posted once, and visible only to their author."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who finds what: posts by their words, people, hashtags; on both stores."""
+"""Search: who finds which posts by their words, people, and hashtags; on both stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What strangers and new accounts may put into the store, and that ordinary use is never refused."""
+"""Limits on what strangers and new accounts may store. Ordinary use is never refused."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_the_tokens_of_applications_are_counted_by_network(store: Store) -> None
         grant(1000, 1)
     assert 0 < raised.value.retry_after_s <= quotas.APP_TOKENS.every_s + 1
     grant(0, 2)
-    # The watch makes one and ends it, again and again.
+    # The watch creates and revokes a token, again and again.
     for number in range(2 * quotas.APP_TOKENS.burst):
         store.do(
             access.revoke_token,
@@ -136,7 +136,7 @@ def test_a_young_account_uploads_so_many_megabytes(store: Store) -> None:
         upload(1_000_001)
     upload(1)
     store.now_ms += quotas.YOUNG_UPLOAD_MB.span_ms
-    # A place may take larger films than that.
+    # An instance may permit larger videos than that.
     upload(2 * quotas.YOUNG_UPLOAD_MB.burst * 1_000_000)
     store.now_ms += quotas.YOUNG_MS
     for _ in range(3):
@@ -153,12 +153,12 @@ def test_a_young_account_names_few_strangers_and_an_older_one_as_many_as_it_like
     people = [store.person("named") for _ in range(quotas.YOUNG_MENTIONS.burst)]
     for person in people:
         store.post(author, f"@{store.name(person)}")
-    # Talking on with the same ones is no news to them.
+    # Further mentions of the same accounts do not count.
     for person in people:
         store.post(author, f"@{store.name(person)} again")
     with pytest.raises(TooMany, match="new and has named"):
         store.post(author, f"@{store.name(late)}")
-    # Those who follow the author want to hear of it.
+    # Followers of the author do not count: they want the mentions.
     _follow(store, friend, author)
     store.post(author, f"@{store.name(friend)}")
     store.now_ms += quotas.YOUNG_MS

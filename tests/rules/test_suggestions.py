@@ -1,4 +1,4 @@
-"""Whom one might follow: who is suggested, why, and who never is; on both stores."""
+"""Follow suggestions: which accounts are suggested, why, and which never are; on both stores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FRIENDS, MOST = ("friends_of_friends",), ("most_followed",)
 
 
 def suggested(store: Store, reader: int, limit: int = 40) -> dict[int, tuple[str, ...]]:
-    """Whom and why, the best first."""
+    """Return account → reasons, the best suggestion first."""
     return dict(suggestions.suggestions(store.connection, reader_id=reader, limit=limit, now_ms=store.now_ms))
 
 
@@ -59,7 +59,7 @@ def test_who_is_there_already_or_unwanted_is_never_suggested(store: Store) -> No
     store.do(stored_accounts.set_silenced, account_id=people["silenced"], silenced=True)
     store.do(accounts.suspend, account_id=people["suspended"])
     assert set(suggested(store, reader)) == {people["wanted"]}
-    # A dismissal is the reader's own; a mute ends.
+    # A dismissal affects only that reader, and a mute expires.
     assert people["dismissed"] in suggested(store, people["wanted"])
     store.now_ms += 60_001
     assert set(suggested(store, reader)) == {people["wanted"], people["muted"]}

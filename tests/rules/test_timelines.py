@@ -1,4 +1,6 @@
-"""Timelines: what a reader sees where. tests/rules/test_home.py holds home against a plain reading of the rule."""
+"""Timelines: which posts a reader sees where. tests/rules/test_home.py tests home against an independent
+statement.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is much used: counted in steps, only in public, and fading; on both stores."""
+"""Trends: hashtags and posts with much use, counted in steps, in public only, and fading; on both stores."""
 
 from __future__ import annotations
 

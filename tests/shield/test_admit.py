@@ -1,4 +1,4 @@
-"""Admission as plain numbers: no socket, no clock. Invariants by hypothesis, figures by table."""
+"""Admission on plain numbers, without socket or clock. Invariants by hypothesis, figures by table."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_weights_are_parts_of_a_hundred_and_the_last_rule_fits_everybody() -> No
     assert RULES[-1].needs == 0
 
 
-# What arrives and what ends, in any order: (who, class) or a completion, and how much time passes between.
+# Arrivals and completions in any order: (who and class, or a completion), and the time between them.
 EVENTS = st.lists(
     st.tuples(
         st.sampled_from(["member reads", "member writes", "stranger", "sign in", "done", "done", "leave"]),
@@ -104,7 +104,7 @@ def test_whatever_happens_the_gate_keeps_its_promises(
             if runs:
                 gate.done(runs.pop(n % len(runs)), 0.003)
         elif what == "leave":
-            # Not one that has just lost its place.
+            # Not a ticket that has just lost its place.
             if stays := [ticket for ticket in waits if ticket.state == WAITING]:
                 gate.leave(stays[n % len(stays)])
                 waits.remove(stays[n % len(stays)])
@@ -121,7 +121,7 @@ def test_whatever_happens_the_gate_keeps_its_promises(
             because = gate.ask(ticket, at_s)
             evicted += gate.evicted()
             if because == "queue/full":
-                # A known identity is never refused while strangers could make room for it.
+                # A known identity is never refused while evicting strangers could make room for it.
                 assert not lower
                 assert not is_owed
             elif because == "queue/identity":
@@ -145,7 +145,8 @@ def test_whatever_happens_the_gate_keeps_its_promises(
         for ticket, because in gate.evicted():
             assert because == "queue/deadline"
             waits.remove(ticket)
-        # No one waits while a slot is free, no more run than there are slots, no table outgrows its bound.
+        # No ticket waits while a slot is free, no more run than there are slots, and no table exceeds its
+        # bound.
         assert gate.running == len(runs) <= running
         assert len(queue) == len(waits) <= waiting
         assert not waits or gate.running == running
@@ -155,7 +156,7 @@ def test_whatever_happens_the_gate_keeps_its_promises(
 
 
 def served(arrivals: dict[int, list[Identity]], *, turns: int, cost_s: float = 0.01) -> Counter[Identity]:
-    """How often each identity ran, when everybody in `arrivals` (by class) always has one waiting."""
+    """Return how often each identity ran, if each of `arrivals` (by class) always has one request waiting."""
     gate = Gate(Policy(running=1, waiting=512, waiting_per_identity=4))
     at_s = 1.0
     counts: Counter[Identity] = Counter()
@@ -201,14 +202,14 @@ def test_higher_classes_take_places_from_lower_ones_down_to_their_floor_and_no_f
     assert queue.waiting_in(3) == queue.floor_of(3) == 9
     assert answers.count("") == queue.waiting_in(1) == 100 - 9
     assert {because for _, because in gate.evicted()} == {"queue/displaced"}
-    # A class at its floor gets no more, only shares it better; one below it gets a place from whoever holds
-    # more than its own.
+    # A class at its floor gets no more places, but shares them better. A class below its floor takes a place
+    # from a class above its own.
     assert gate.ask(Ticket(stranger(77), 3), 1.0) == ""
     assert queue.waiting_in(3) == 9
     assert gate.ask(Ticket(member(200), 0), 1.0) == ""
     assert gate.ask(Ticket(stranger(78), 4), 1.0) == ""
     assert (queue.waiting_in(0), queue.waiting_in(1), queue.waiting_in(4)) == (1, 89, 1)
-    # The demoted have no floor.
+    # Demoted identities have no floor.
     assert gate.ask(Ticket(stranger(79), 5), 1.0) == "queue/full"
 
 

@@ -1,4 +1,4 @@
-"""The canary's mark: made with the secret, short-lived, and nothing else passes for it."""
+"""The canary's mark: signed with the secret, short-lived, and impossible to fake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The session cookie: what was minted is read, nothing else is."""
+"""The session cookie: only a minted value is accepted."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from tests.shield.visitors import DAY_S, EPOCH_S, SECRET, Visited, token, token_
 
 
 def attacked(**keys: object) -> Visited:
-    """A shield in which an attack began 2 s ago, after a minute of calm."""
+    """Return a shield 2 s after the onset of an attack that followed a minute of calm."""
     place = Visited(**keys)  # type: ignore[arg-type]
     for n in range(20):
         place.member(n, application="Tusky" if n % 2 else "Ivory")
@@ -71,7 +71,7 @@ def test_strangers_from_where_people_are_have_a_part_of_their_own() -> None:
     place.flood(2.0)
     assert place.ask("/@nino", address="198.51.100.200").lane == K3_NEAR
     assert place.ask("/@nino", address="198.51.101.200").lane == K3_FAR
-    # What comes with the attack does not make its networks known.
+    # Requests during the attack do not make their networks known.
     place.ask("/api/v1/timelines/home", bearer=token(1), address="198.51.102.1")
     assert place.ask("/@nino", address="198.51.102.200").lane == K3_FAR
     known = place.shield.report(at_s=place.at_s, connections=0, cached=0, because={}).prefixes
@@ -91,7 +91,7 @@ def test_what_is_dear_waits_in_the_lowest_class_once_the_budget_is_spent_and_is_
         place.pass_time(0.01)
     assert lanes[0] == K3_FAR
     assert lanes[-1] == K4
-    # A member is not in it.
+    # A member is not affected.
     place.member(1)
     assert place.ask("/search?q=1", bearer=token(1)).lane == K1
 
@@ -135,9 +135,9 @@ def test_random_tokens_have_a_budget_of_look_ups() -> None:
         for n in range(400)
         if place.pass_time(0.001) is None
     ]
-    # Within the budget it may be a member's, whom a worker just started does not know yet.
+    # Within the budget, the token may belong to a member that a new worker does not know yet.
     assert (lanes[0], lanes[-1]) == (K2, K4)
-    # One that was looked up and found to be none costs nothing.
+    # A token that was looked up and found invalid takes nothing from the budget.
     place.shield.budgets.take("miss", near=False, at_s=place.at_s)
     place.tokens.mark_unknown(token_hash(77), place.at_s)
     assert place.ask("/api/v1/timelines/home", bearer=token(77)).lane == K3_FAR
@@ -221,7 +221,7 @@ def test_who_ignores_its_retry_after_is_demoted_and_who_heeds_it_goes_first() ->
     place.pass_time(8.0)
     assert place.ask("/@nino", address=polite).lane == K3_NEAR
     assert place.shield.gate.patience.ignored(ticket.suspect) >= IGNORED_DEMOTES
-    # Another browser at the same address is another person, as far as anyone can tell.
+    # Another browser at the same address is treated as another visitor.
     assert place.ask("/@nino", address=rude, agent="Another/1.0").lane == K3_FAR
 
 
@@ -237,7 +237,7 @@ def test_a_shared_address_is_not_demoted_for_one_of_its_people() -> None:
     assert lanes == {K3_NEAR}
 
 
-# What watch directs
+# Directions from the watch
 
 
 def deny(kind: str, value: str, *, expires_s: float = EPOCH_S + 10_000) -> Entry:
@@ -282,7 +282,7 @@ def test_a_denied_network_lets_its_members_and_the_operator_through() -> None:
     directed(place, denied=(deny("address", "198.51.100.0/24"),))
     assert place.ask("/@nino", address="198.51.100.7").because == "deny/address"
     assert place.ask("/api/v1/timelines/home", bearer=token(1), address="198.51.100.7").state != GONE
-    # The operator's own address cannot be shut out, with or without the credential.
+    # The operator's own address cannot be denied, with or without the credential.
     place.ask("/api/v1/timelines/home", bearer=token(2), address="198.51.100.8")
     assert place.ask("/@nino", address="198.51.100.8").state != GONE
     assert place.ask("/@nino", address="198.51.101.8").state != GONE
@@ -298,7 +298,7 @@ def test_an_allow_lifts_and_a_pause_stops_and_all_of_it_ends() -> None:
     place.pass_time(25.0)
     assert place.ask("/@nino", address="203.0.113.8").because == "deny/address"
     place.pass_time(10.0)
-    # Nobody has said so again for 30 s.
+    # The deny expired: the watch has not repeated it for 30 s.
     assert place.ask("/@nino", address="203.0.113.8").state == RUNNING
 
 
@@ -403,7 +403,7 @@ def test_after_access_changed_a_session_is_looked_up_within_a_budget_before_it_c
     ticket = place.ask("/home", cookie=first)
     assert (ticket.lane, ticket.because) == (K2, "class/unknown-token")
     assert place.ask("/home", cookie=second).lane == K1
-    # It was looked up and is still there.
+    # The lookup found the session still valid.
     place.tokens.put(b"session:5", TokenEntry(5, 1, place.at_s, None))
     assert place.ask("/home", cookie=first).lane == K1
 

@@ -1,4 +1,4 @@
-"""Who a request is, and the bounded tables that know."""
+"""The identity of a request, and the bounded tables behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Visitor and device cookies: ours, of one kind, not too old; and nobody's time is made earlier."""
+"""Visitor and device cookies: only our own, of the right kind and not too old, and never with an earlier
+time.
+"""
 
 from __future__ import annotations
 
@@ -66,11 +68,11 @@ def test_both_are_found_among_others() -> None:
         b"stormpetrel_visitor=",
         b"stormpetrel_visitor=forged; stormpetrel_device=forged",
         header(**{VISITOR_COOKIE: mint_visitor(b"another secret of 16 bytes", mark_id=1, at_s=NOW_S)}),
-        # A cookie of one kind is none of another.
+        # A cookie of one kind is not accepted as another.
         header(**{VISITOR_COOKIE: mint_device(SECRET, mark_id=1, account_id=1, at_s=NOW_S)}),
         header(**{DEVICE_COOKIE: mint_visitor(SECRET, mark_id=1, at_s=NOW_S)}),
         header(**{DEVICE_COOKIE: mint(SECRET, session_id=1, account_id=1, issued_at_s=NOW_S)}),
-        # Too old.
+        # These are too old.
         header(**{VISITOR_COOKIE: mint_visitor(SECRET, mark_id=1, at_s=NOW_S - VISITOR_AGE_S - COARSE_S)}),
         header(
             **{DEVICE_COOKIE: mint_device(SECRET, mark_id=1, account_id=1, at_s=NOW_S - DEVICE_AGE_S - 1)}

@@ -1,4 +1,4 @@
-"""When there is overload, when an attack began and when it is over."""
+"""Overload, and the onset and the end of an attack."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EPOCH_S = 1_000_000.0
 
 
 class Clock:
-    """An `Overload` and the time, window by window."""
+    """An `Overload` and the time, advanced window by window."""
 
     def __init__(self, *, settled: bool = True) -> None:
         self.overload = Overload(5, at_s=0.0)

@@ -1,4 +1,4 @@
-"""Percent-encoding: the same as the standard library's, and refused where that would be dear."""
+"""Percent-decoding gives the standard library's results, and refuses input that would be expensive."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the shield promises whatever is sent, in whatever order: by hypothesis, on plain values.
+"""The shield's promises for any requests in any order: by hypothesis, on plain values.
 
-And one long calm: an hour of ordinary life in which nobody may be refused.
+And one long calm: an hour of ordinary use without a single refusal.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.shield.visitors import DAY_S, Visited, token, token_hash
 
 STRANGE = (K3_NEAR, K3_FAR, K4)
 
-# One step: who does what, which of them, and how much time passes before.
+# One step: the kind of request, the number of its sender, and the time that passes before it.
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(
@@ -50,7 +50,7 @@ STEPS = st.lists(
 
 
 def step(place: Visited, what: str, n: int) -> list[Ticket]:
-    """Do it; the tickets of those who asked, in order."""
+    """Do one step. Return the tickets of its requests, in order."""
     near = f"198.51.100.{n}"
     far = f"203.0.113.{n}"
     home = "/api/v1/timelines/home"
@@ -116,8 +116,8 @@ def test_whatever_is_sent_the_shield_keeps_its_promises(
         tickets = step(place, what, n)
         for ticket in tickets:
             if what in ("member reads", "member writes", "session reads"):
-                # Older than whatever goes on: no deny matches it, and it is not refused while strangers hold
-                # more than their floor; only for its own excess.
+                # The credential is older than the attack: no deny matches it, and while strangers hold more
+                # than their floor, it is refused only for its own excess.
                 assert not ticket.because.startswith("deny/")
                 if ticket.state == GONE:
                     assert ticket.because == "queue/identity" or not roomy
@@ -128,15 +128,15 @@ def test_whatever_is_sent_the_shield_keeps_its_promises(
                     assert ticket.lane in (0, 1)
             elif ticket.because.startswith("deny/"):
                 assert place.shield.orders.any_denied
-        # Work-conserving: nobody waits while a slot is free.
+        # Work-conserving: no ticket waits while a slot is free.
         gate = place.shield.gate
         assert not len(queue) or gate.running == running
         assert gate.running <= running
-        # No table grows past its bound.
+        # No table exceeds its bound.
         assert len(queue) <= waiting
         assert len(place.shield.usage) <= 4 * usage.TRACKED
         assert len(gate.patience) <= 20_000
-    # Whoever waits is served or told so: in the end nobody is left.
+    # Each waiting ticket is served or refused, so in the end the queue is empty.
     place.pass_time(15.0)
     assert len(queue) == 0
     assert place.shield.gate.running == 0
@@ -150,7 +150,7 @@ def test_floors_hold_and_what_nobody_uses_goes_to_those_who_wait() -> None:
     served: Counter[str] = Counter()
     rounds = 3000
     for n in range(rounds):
-        # Each class wants more than there is; one slot of 10 ms.
+        # Each class wants more than its share of one slot of 10 ms.
         place.ask("/api/v1/statuses", method="POST", bearer=token(n % 20))
         place.ask("/api/v1/timelines/home", bearer=token(20 + n % 20))
         place.ask("/@nino", cookie=place.visitor(n % 20))
@@ -162,7 +162,7 @@ def test_floors_hold_and_what_nobody_uses_goes_to_those_who_wait() -> None:
     assert total > 0.97 * rounds
     weights = {"K0": 20, "K1": 50, "K2": 12, "K3": 6}
     for name, weight in weights.items():
-        # A write costs more than its slot, so K0 has its share with fewer of them.
+        # A write costs more than its slot, so K0 reaches its share with fewer requests.
         assert served[name] / total > 0.8 * weight / sum(weights.values())
 
 
@@ -203,7 +203,7 @@ def test_no_table_grows_past_its_bound_under_a_flood_of_everything_new() -> None
     assert answer.MAX_RETRY_AFTER_S
 
 
-# What people do in an hour of calm, per second, all told about 70: (rate, what).
+# Requests in an hour of calm, about 70 per second in all: (rate per second, kind).
 CALM = (
     (20.0, "apps"),
     (15.0, "carrier"),
@@ -222,7 +222,7 @@ CALM = (
 
 
 def live(place: Visited, what: str, dice: random.Random, n: int) -> None:
-    """One request of this kind."""
+    """Make one request of this kind."""
     member = dice.randrange(300)
     match what:
         case "apps":

@@ -1,4 +1,4 @@
-"""What workers and `watch` tell each other survives JSON, and names no token."""
+"""The messages between workers and `watch` survive JSON, and contain no token."""
 
 from __future__ import annotations
 

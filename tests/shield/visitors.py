@@ -1,4 +1,4 @@
-"""A shield with a clock, and people and bots who visit it, all as plain values."""
+"""A shield with a clock, and people and bots that visit it, all as plain values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def token_hash(n: int) -> bytes:
 
 
 class Visited:
-    """A shield at work: `ask` a request; slots come free `cost_s` after a request began."""
+    """A shield at work. `ask` makes a request, whose slot is free again `cost_s` after it began."""
 
     def __init__(self, *, cost_s: float = 0.003, leads: bool = True, **policy: object) -> None:
         self.tokens = TokenTable()
@@ -41,7 +41,7 @@ class Visited:
             leads=lambda path: leads,
         )
         self.cost_s = cost_s
-        self.running: list[tuple[float, Ticket]] = []  # when it began
+        self.running: list[tuple[float, Ticket]] = []  # (time of the beginning, ticket)
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self._next_turn_s = self.at_s + TICK_S
 
@@ -52,7 +52,7 @@ class Visited:
     def member(
         self, n: int, *, age_s: float = DAY_S, application: str = "", is_operator: bool = False
     ) -> None:
-        """Token n becomes one of account n, issued `age_s` ago."""
+        """Make token n a valid token of account n, issued `age_s` ago."""
         self.tokens.put(
             token_hash(n),
             TokenEntry(
@@ -86,7 +86,7 @@ class Visited:
         cookie: str = "",
         agent: str = "",
     ) -> Ticket:
-        """One request arrives now; its ticket runs, waits or is GONE with `because`."""
+        """Make one request now. Return its ticket: it runs, waits, or is GONE with a reason in `because`."""
         plain, _, query = path.partition("?")
         visit = identify(
             credentials_of(
@@ -121,7 +121,7 @@ class Visited:
         return ticket
 
     def pass_time(self, seconds: float) -> None:
-        """Requests end, others begin, deadlines and windows pass."""
+        """Let time pass: running requests end, waiting ones begin, and deadlines and windows expire."""
         end_s = self.at_s + seconds
         while True:
             ends_s = min((began_s + self.cost_s for began_s, _ in self.running), default=end_s + 1)
@@ -130,7 +130,7 @@ class Visited:
                 break
             self.at_s = max(self.at_s, at_s)
             if ends_s <= self._next_turn_s:
-                # The one that began first.
+                # The oldest ends first.
                 _, done = self.running.pop(0)
                 self.shield.done(done, self.cost_s)
                 self.outcomes[done.channel, "served"] += 1
@@ -143,7 +143,7 @@ class Visited:
         self.at_s = end_s
 
     def flood(self, seconds: float, *, rate: int = 2000, first: int = 0) -> None:
-        """Strangers, each from an address of its own."""
+        """Send requests from strangers, each from its own address."""
         for n in range(int(seconds * rate)):
             self.ask(f"/@nino/{n}", address=f"203.0.{(first + n) // 250 % 250}.{(first + n) % 250}")
             self.pass_time(1 / rate)

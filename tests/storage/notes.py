@@ -1,4 +1,4 @@
-"""A table of the tests' own, and what is done with it: the database is tried without any rule."""
+"""A table for tests of the database layer, without any rule, and functions that use it."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ INSERT, IDS = Statement(_INSERT, _INSERT), Statement(_IDS, _IDS)
 
 
 def make_table(url: str) -> None:
-    """The table, at a database that may be empty."""
+    """Create the table in a database that may be empty."""
     connection = connect(url, create=True)
     connection.raw.execute("CREATE TABLE notes (id BIGINT PRIMARY KEY, text TEXT NOT NULL)")  # type: ignore[call-overload]
     connection.close()
 
 
 def add(connection: Connection, *, note_id: int, text: str = "") -> int:
-    """A write that tells what it did."""
+    """Insert a note and publish an event about it."""
     connection.run(INSERT, id=note_id, text=text)
     connection.tell(AccountChanged(note_id))
     return note_id
 
 
 def ids(connection: Connection) -> list[int]:
-    """All notes."""
+    """Return the ids of all notes."""
     return [row[0] for row in connection.all(IDS)]
 
 
 def ids_at(url: str) -> list[int]:
-    """All notes, read by somebody else."""
+    """Return the ids of all notes, read over a separate connection."""
     connection = connect(url, writes=False)
     try:
         return ids(connection)
@@ -49,7 +49,7 @@ def run(
     body: Callable[[Database], Awaitable[None]],
     publish: Callable[[list[Event]], None] | None = None,
 ) -> None:
-    """Runs `body` with an open database, and closes it."""
+    """Run `body` with an open database, then close the database."""
 
     async def inner() -> None:
         database = Database(url, publish=publish)
@@ -64,7 +64,7 @@ def run(
 
 
 async def outcome(awaitable: Awaitable[Any]) -> Any:
-    """What it gives, or the error that it raises."""
+    """Return the result, or the exception raised."""
     try:
         return await awaitable
     except Exception as error:

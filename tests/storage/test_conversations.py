@@ -1,4 +1,4 @@
-"""Direct posts that were there before conversations were: migration 0009 sorts them in."""
+"""Migration 0009 sorts existing direct posts into conversations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stormpetrel.storage.connection import connect
 
 @pytest.fixture
 def old_url(empty_database_url):
-    """A database as it was before."""
+    """Return the URL of a database at migration 0008."""
     migrate = importlib.import_module("stormpetrel.storage.migrate")
     command.upgrade(migrate.alembic_config(empty_database_url), "0008")
     return empty_database_url

@@ -1,4 +1,4 @@
-"""The database as a process uses it: groups, order, deadlines, and answers that hold."""
+"""The database as a process uses it: groups, order, deadlines, and answers that are true."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.storage.notes import add, ids, ids_at, outcome, run
 
 @asynccontextmanager
 async def held_writer(database: Database) -> AsyncIterator[threading.Event]:
-    """The writer is in the middle of a call until the block ends or the event is set."""
+    """Keep the writer busy in a call until the block ends or the event is set."""
     release = threading.Event()
     holding = threading.Event()
 
@@ -43,7 +43,7 @@ async def held_writer(database: Database) -> AsyncIterator[threading.Event]:
 
 
 async def until_queued(database: Database, count: int) -> None:
-    """Until so many calls wait."""
+    """Wait until so many calls are waiting."""
     while database.waiting_writes != count:
         await asyncio.sleep(0)
 
@@ -236,7 +236,7 @@ def test_a_hot_read_that_takes_too_long_leaves_the_loop_and_is_answered(sqlite_u
         assert database.aborted_hot_reads == 1
         assert await database.read(count_to, most=1_000_000) == 1_000_000
         assert database.aborted_hot_reads == 2
-        # The connection in the loop is as good as before.
+        # The connection in the event loop still works.
         assert await database.read(count_to, most=10) == 10
         assert database.aborted_hot_reads == 2
 
@@ -319,5 +319,5 @@ def test_two_writes_that_wait_for_each_other_are_both_done(postgresql_url: str) 
         assert row == [("xx",), ("xx",)]
 
     run(postgresql_url, body)
-    # One of the two had to begin anew; on a busy machine they can meet again, and begin anew again.
+    # One of the two had to restart. On a busy machine they can meet and restart again.
     assert 3 <= len(runs) <= 2 * (RETRIES + 1)

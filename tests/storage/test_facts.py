@@ -1,4 +1,4 @@
-"""Machines that share a place serve it with one secret."""
+"""The machines that serve one instance share one secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is removed when its time has come, and that everything else stays."""
+"""Which expired rows are removed. All others stay."""
 
 from __future__ import annotations
 

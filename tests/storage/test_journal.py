@@ -1,4 +1,4 @@
-"""The journal on a real SQLite file: what is kept, for how long, and how much of it."""
+"""The journal in a real SQLite file: which entries are stored, how long, and how many."""
 
 from __future__ import annotations
 

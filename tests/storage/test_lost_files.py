@@ -1,4 +1,4 @@
-"""A database file that is moved, missing or damaged: one clear line, and nothing invented."""
+"""A moved, missing or damaged database file gives one clear line, and no new empty database."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_database_in_use_is_not_migrated(database_url: str, monkeypatch: pytes
     assert slots_in_use(database_url) == 0
     first, second = take_slot(database_url), take_slot(database_url)
     assert slots_in_use(database_url) == 2
-    # Were this release's migration still to come:
+    # Pretend that this release's migration is still pending.
     monkeypatch.setattr("stormpetrel.storage.migrate.HEAD", "9999")
     with pytest.raises(SetupError, match="2 processes of Stormpetrel use this database: stop them"):
         upgrade(database_url)

@@ -1,4 +1,4 @@
-"""Jobs of the outbox: leased by one, finished once, retried later and later, given up in the end."""
+"""Jobs of the outbox: leased by one process, finished once, retried later and later, and finally given up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answer is true when the connection to PostgreSQL ends during COMMIT."""
+"""The reported outcome is true even if the connection to PostgreSQL ends during COMMIT."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tests.storage.notes import add, ids_at, run
 
 
 class Wire:
-    """A relay on loopback in front of PostgreSQL. `cut` says what happens to the next COMMIT, once.
+    """A relay on loopback in front of PostgreSQL. `cut` sets the fate of the next COMMIT, once.
 
-    "answer": the server gets it, its answer is lost. "request": the server never gets it. `is_open`: whether new
-    connections are taken.
+    "answer": the server gets it, but its answer is lost. "request": the server never gets it. `is_open` is
+    True while the relay accepts new connections.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -63,7 +63,7 @@ class Wire:
                 if from_client and self.cut and b"COMMIT" in data:
                     cut, self.cut = self.cut, ""
                     if cut == "answer":
-                        # The server commits; the client hears nothing of it.
+                        # The server commits, but the client gets no answer.
                         source.shutdown(socket.SHUT_RDWR)
                         target.sendall(data)
                         self._wait_for_commit(target)
@@ -79,7 +79,8 @@ class Wire:
 
     @staticmethod
     def _wait_for_commit(server: socket.socket) -> None:
-        # The other direction's thread reads the answer and finds no client; the end of the stream says it is done.
+        # The other direction's thread reads the answer and finds no client. The end of the stream shows that
+        # it is done.
         with suppress(OSError):
             server.shutdown(socket.SHUT_WR)
             while server.recv(65_536):

@@ -1,4 +1,6 @@
-"""Counts under writes at once: whatever meets, a count says what its list shows. Each writer is a process's own."""
+"""Counts under concurrent writes: each count equals the length of its list. Each writer has its own
+connection.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,14 @@ _ACCOUNT = sql("SELECT posts_count, followers_count, following_count FROM accoun
 
 
 def at_once(store: Store, act: Callable[[Store, int], Any]) -> None:
-    """Run `act(store, n)` from WRITERS connections at the same time; a refusal is no error."""
+    """Run `act(store, n)` from WRITERS connections at the same time. A refusal is not an error."""
     barrier = threading.Barrier(WRITERS)
     failures: list[BaseException] = []
 
     def one(number: int) -> None:
         own = Store(store.url)
         own.connection.close()
-        # A slot of ids of its own, as each process has.
+        # A separate slot of ids, as each process has.
         own.connection = connect(store.url, ids=IdMaker(number + 2))
         own.now_ms = store.now_ms + 1
         try:
@@ -131,12 +133,12 @@ def test_hidden_accounts_are_counted_nowhere_and_come_back(store: Store) -> None
     store.do(moderation.suspend, COMMAND_LINE, account_id=fan, reason="x", now_ms=store.now_ms)
     hidden = (counts(store, _POST, post), counts(store, _ACCOUNT, author), counts(store, _ACCOUNT, friend))
     assert hidden == ((0, 0, 0), (1, 0, 0), (0, 0, 0))
-    # What others undo meanwhile was taken back already.
+    # The suspension has already taken back the counts of follows that others undo in the meantime.
     store.do(relationships.unfollow, follower_id=friend, followed_id=fan, now_ms=store.now_ms)
     assert counts(store, _ACCOUNT, friend) == (0, 0, 0)
     store.do(moderation.unsuspend, COMMAND_LINE, account_id=fan, reason="x", now_ms=store.now_ms)
     assert (counts(store, _POST, post), counts(store, _ACCOUNT, author)) == ((1, 1, 1), (1, 1, 1))
-    # Deleted, at once and when its rows are gone.
+    # Deleted: the counts change at once, and stay when the rows are erased.
     store.do(deletion.delete_account, account_id=fan, now_ms=store.now_ms)
     for _ in range(3):
         assert (counts(store, _POST, post), counts(store, _ACCOUNT, author)) == ((0, 0, 0), (1, 0, 0))

@@ -1,4 +1,4 @@
-"""The store when something ends without warning (a process, the disk, the server), and under several writers."""
+"""The store when a process, the disk or the server fails without warning, and with several writers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 @contextmanager
 def writer(url: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that writes; killed when the block ends, if it has not ended by itself."""
+    """Run a process that writes. Kill it when the block ends, unless it has already exited."""
     process = subprocess.Popen(
         [sys.executable, PROGRAM, url, *arguments],
         stdin=subprocess.PIPE,
@@ -55,7 +55,7 @@ def test_what_was_acknowledged_outlives_a_kill(database_url: str) -> None:
         acknowledged = [int(line(process)) for _ in range(300)]
         process.send_signal(signal.SIGKILL)
         assert process.stdout is not None
-        # What it still said before it died counts too; the last line may be cut off.
+        # Lines written just before its death count too. The last one may be cut off.
         rest = process.stdout.read().splitlines(keepends=True)
     acknowledged += [int(text) for text in rest if text.endswith("\n")]
     assert set(acknowledged) <= set(ids_at(database_url))
@@ -69,7 +69,7 @@ def test_without_room_on_the_disk_a_whole_group_is_refused_and_nothing_of_it_is_
         found, stored, afterwards = line(process), line(process), line(process)
         assert process.wait(60) == 0
     outcomes = found.split()
-    # Every group that was too large was refused as a whole; what was acknowledged is there, and nothing else.
+    # Every oversized group was refused as a whole. The acknowledged writes are stored, and no others.
     acknowledged = [number for number, one in enumerate(outcomes, 2) if one == "int"]
     assert "Busy" in outcomes
     assert set(outcomes) <= {"Busy", "int"}
@@ -87,7 +87,7 @@ def test_four_processes_that_write_at_once_get_their_shares(database_url: str) -
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-        # An error ("database is locked") would end the process without a number.
+        # An error ("database is locked") would end the process before it prints a number.
         counts = [int(line(process)) for process in writers]
         assert [process.wait(60) for process in writers] == [0] * 4
     assert len(ids_at(database_url)) == sum(counts)
@@ -111,11 +111,11 @@ def test_no_two_processes_have_the_same_slot_and_a_dead_ones_are_free_again(data
         assert {slot.number for slot in mine} == taken[0]
         for slot in (*mine, last):
             slot.release()
-            slot.release()  # once is enough, twice does no harm
+            slot.release()  # a second release does no harm
 
 
 def again(url: str) -> Slot:
-    """A slot, as soon as the server has noticed that its holder died."""
+    """Return a slot, as soon as the server has noticed the death of its holder."""
     while True:
         try:
             return take_slot(url)
@@ -128,7 +128,7 @@ def again(url: str) -> Slot:
 
 @pytest.fixture
 def own_postgresql() -> Iterator[Any]:
-    """A server of the test's own, to be stopped and started: (url, stop, start)."""
+    """Yield (url, stop, start) of a PostgreSQL server of the test's own, which it may stop and start."""
     require("postgresql")
     directory = make_run_directory()
     server = shared_postgresql(directory)
@@ -166,7 +166,7 @@ def test_while_the_server_is_away_callers_are_told_and_afterwards_all_is_well(ow
         for _ in range(2):
             assert isinstance(await outcome(database.read(ids)), Busy)
         await asyncio.to_thread(start)
-        # Somebody else comes first and may get the slot whose lock went with the old server.
+        # Other processes come first, and may get the slot whose lock ended with the old server.
         others = [take_slot(url) for _ in range(SLOTS // 2)]
         found = await asyncio.gather(*(database.write(add, note_id=n) for n in range(50, 50 + 40)))
         assert found == list(range(50, 90))

@@ -1,4 +1,4 @@
-"""Reads that may be costly: cut off at their limit, few at a time, and nobody else waits for them."""
+"""Potentially expensive reads: cut off at their limit, few at a time, and without delay for other queries."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def endless(connection: Connection) -> None:
 
 @asynccontextmanager
 async def held_searcher(database: Database, asker: int) -> AsyncIterator[None]:
-    """A read of `asker` is at work until the block ends."""
+    """Keep a read of `asker` running until the block ends."""
     release, holding = threading.Event(), threading.Event()
 
     def hold(connection: Connection) -> None:
@@ -57,7 +57,7 @@ def test_a_read_without_end_is_cut_off_and_the_next_one_is_served(
         await database.write(add, note_id=1)
         hostile = asyncio.ensure_future(outcome(database.read_slow(1, endless)))
         waiting = asyncio.ensure_future(database.read_slow(2, ids))
-        # Who reads or writes meanwhile does not wait for it.
+        # Other reads and writes do not wait for it.
         await database.write(add, note_id=2)
         assert await database.read(ids) == [1, 2]
         assert not hostile.done()
@@ -68,7 +68,7 @@ def test_a_read_without_end_is_cut_off_and_the_next_one_is_served(
 
     with caplog.at_level(logging.INFO):
         run(database_url, body)
-    # It is no failure of the store: whoever searches must not fill the log.
+    # It is no failure of the store, and searches must not fill the log.
     assert "failed" not in caplog.text
 
 
@@ -98,7 +98,7 @@ def test_waiting_for_a_core_is_not_charged_to_a_search(
     monkeypatch.setattr(module, "SLOW_LIMIT_S", 0.2)
 
     def waits(connection: Connection) -> int:
-        # As long as on a machine where others have the processor.
+        # Simulate a machine whose processor is busy with other work.
         time.sleep(0.5)
         return len(connection.all(COUNTED))
 
@@ -117,7 +117,7 @@ def test_one_asker_has_so_many_at_a_time_and_others_their_own(database_url: str)
             assert isinstance(refused, Busy)
             assert refused.safe_text == "Your other searches are still under way. Please try again"
             other = asyncio.ensure_future(database.read_slow(2, ids))
-            # Who has hung up takes no place any more.
+            # A client that has hung up occupies no place in the queue.
             more[0].cancel()
             await asyncio.wait(more)
             again = asyncio.ensure_future(database.read_slow(1, ids))

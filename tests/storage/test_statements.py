@@ -1,5 +1,6 @@
-"""Every SQL statement of the program is prepared on both stores: a typo, or a word that only one of them knows,
-fails here."""
+"""Every SQL statement of the program is prepared on both stores. A typo, or a keyword that only one store
+knows, fails here.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ def test_every_statement_is_understood_by_the_store(database_url: str) -> None:
             values = {name: "[]" if name in statement.lists else 1 for name in statement.names}
             try:
                 connection.raw.execute(f"EXPLAIN {statement.sqlite}", values)
-            except Exception as error:  # every error is the finding
+            except Exception as error:  # every error is a finding
                 wrong.append(f"{error}: {statement.sqlite}")
             continue
         if "sqlite_master" in statement.postgresql:
@@ -40,7 +41,7 @@ def test_every_statement_is_understood_by_the_store(database_url: str) -> None:
         text = text.replace("%%", "%")
         try:
             connection.raw.execute(f"PREPARE check_{number} AS {text}".encode())
-        except Exception as error:  # every error is the finding
+        except Exception as error:  # every error is a finding
             wrong.append(f"{error}: {text}")
     connection.close()
     assert not wrong, "\n\n".join(wrong)

@@ -1,4 +1,4 @@
-"""The index of words in scripts without spaces: posts and people from before migration 0010 are found anew."""
+"""The index of words in scripts without spaces: migration 0010 indexes existing posts and people again."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ FOUND = {
 
 @pytest.fixture
 def old_url(empty_database_url):
-    """A database as it was before, with posts and a name."""
+    """Return the URL of a database at migration 0009, with posts and a name."""
     migrate = importlib.import_module("stormpetrel.storage.migrate")
     command.upgrade(migrate.alembic_config(empty_database_url), "0009")
     with migrate.engine(empty_database_url).begin() as connection:

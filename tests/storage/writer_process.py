@@ -1,10 +1,11 @@
-"""A process that writes to the database of its first argument: run by the tests of several processes and of ends
-that come without warning. What it says on stdout is one line each, at once.
+"""A process that writes to the database given as its first argument, for tests with several processes and of
+sudden ends. It writes lines to stdout and flushes each at once.
 
-    writer_process.py URL acknowledge          ids of notes, each after its write was acknowledged, for ever
-    writer_process.py URL count SECONDS        "ready"; after a line on stdin writes that long, then how many
-    writer_process.py URL fill                 runs out of disk space in the middle of a group
-    writer_process.py URL slots COUNT          that many slots of ids, then waits for the end of stdin
+    writer_process.py URL acknowledge      prints the id of each note once its write is acknowledged, forever
+    writer_process.py URL count SECONDS    prints "ready", waits for a line on stdin, writes for so long, and
+                                           prints the number of writes
+    writer_process.py URL fill             runs out of disk space in the middle of a group
+    writer_process.py URL slots COUNT      takes that many slots of ids, then waits for the end of stdin
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ async def count(database: Database, seconds: float) -> None:
 
 
 async def fill(database: Database) -> None:
-    # The kernel's own refusal to let a file grow: to SQLite a full disk, at COMMIT.
+    # The kernel refuses to let the file grow, which SQLite sees as a full disk at COMMIT.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     await database.write(add, note_id=1)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

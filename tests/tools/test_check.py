@@ -1,4 +1,4 @@
-"""What `make test` promises: every check runs, each failure counts, and pytest's summary closes the output."""
+"""The promises of `make test`: every check runs, each failure counts, and pytest's summary comes last."""
 
 from __future__ import annotations
 

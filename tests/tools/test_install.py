@@ -1,4 +1,4 @@
-"""`make install` and `make run` on a copy of the repository, as somebody who cloned it has it."""
+"""`make install` and `make run` on a copy of the repository, as after a fresh clone."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_make_run_shows_a_demo_and_goes_on_with_it_the_second_time(checkout):
             try:
                 wait_for(f"http://127.0.0.1:{ports[0]}/health", process, log)
             finally:
-                # As Ctrl-C does: to everything in the foreground at once.
+                # Like Ctrl-C: to every process in the foreground at once.
                 os.killpg(process.pid, signal.SIGINT)
                 process.wait(60)
             said = log.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A worker's report with everything at rest, for tests to change what matters to them."""
+"""A worker's report with everything at rest, of which tests change the fields that matter to them."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ AT_REST: dict[str, Any] = {
 
 
 def a_report(**changed: Any) -> WorkerReport:
-    """A second in which nothing happened but what is given."""
+    """Return the report of an idle second, with the given changes."""
     return WorkerReport(**(AT_REST | changed))

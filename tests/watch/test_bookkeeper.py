@@ -1,4 +1,4 @@
-"""The journal in its thread: a disk that is full or broken costs entries, and never anybody's time."""
+"""The journal in its thread: a full or broken disk costs entries, but delays no request."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_full_disk_loses_the_oldest_entries_says_so_and_goes_on(tmp_path, monk
     original = journal.Journal.write
 
     def write(self, notes):
-        # As SQLite does it: the pragma gives the error that a full disk gives, from the same place.
+        # Simulate a full disk: the pragma makes SQLite raise the same error in the same place.
         pages = self._raw.execute("PRAGMA page_count").fetchone()[0]
         self._raw.execute(f"PRAGMA max_page_count={pages if full.is_set() else 1_000_000}")
         original(self, notes)

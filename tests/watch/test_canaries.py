@@ -1,4 +1,4 @@
-"""What a canary makes of what it meets: real sockets, and servers that misbehave."""
+"""How a canary judges answers: real sockets, and servers that misbehave."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]"
 
 
 class Door:
-    """A server that gives each connection the next of `answers` (the last one again and again)."""
+    """A server that answers each connection with the next of `answers`, and repeats the last one."""
 
     def __init__(self, *answers):
         self.answers = list(answers)
@@ -166,7 +166,7 @@ def test_credentials_that_were_cleared_away_are_made_again_without_an_alarm():
                 await canaries.go("apps")
             return canaries.seen["apps"].counts
 
-    # A worker remembers for a while that there was no such token: that is nobody's trouble.
+    # A worker caches the absence of the token for a while, which harms no client.
     assert asyncio.run(body()) == {"failed": 1, "ok": 1}
     assert len(registered) == 1
 

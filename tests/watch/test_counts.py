@@ -1,4 +1,4 @@
-"""Putting reports together: sums, bounds, the last ten seconds, figures that never fall."""
+"""Combining reports: sums, bounds, the last ten seconds, and counters that never fall."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_an_application_is_counted_by_name_once_it_asks_much_and_keeps_its_name(
     totals = Totals()
     for _ in range(3):
         totals.add(a_report(applications={"Tusky": {"served": 40}, "Quiet": {"served": 1}}))
-    # Named with the report that made it 100; what came before stays where it was counted.
+    # The app is listed by name from the report that reaches 100. Earlier counts stay where they are.
     assert totals.applications == {"Tusky": {"served": 40}, OTHER: {"served": 40 + 40 + 3}}
     totals.add(a_report(applications={"Tusky": {"refused": 1}}))
     assert totals.applications["Tusky"] == {"served": 40, "refused": 1}

@@ -1,4 +1,4 @@
-"""Machines that share a place: a rule given to one holds on the others, and so does its end."""
+"""Machines that share an instance: a rule given on one holds on the others, and so does its removal."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ WITHIN_S = 20.0
 
 
 def rules(instance: Instance) -> list[tuple[str, str]]:
-    """The rules in force there: (verdict, value)."""
+    """Return the rules in force on that machine: (verdict, value)."""
     told = json.loads(instance.run_cli("shield", "status", "--json", expect_exit=None).stdout)
     return sorted((verdict, one["value"]) for verdict in ("allowed", "denied") for one in told[verdict])
 
 
 def until(look: Any, expected: Any) -> None:
-    """Until the machine has heard of it; how soon is the machine's affair."""
+    """Wait until the machine has received the change. The delay depends on the machine."""
     ends_s = time.monotonic() + WITHIN_S
     while (found := look()) != expected:
         assert time.monotonic() < ends_s, f"{found} instead of {expected}"
@@ -44,7 +44,7 @@ def test_rules_reach_every_machine(postgresql_url: str, valkey_url: str, tmp_pat
         both = [("allowed", "198.51.100.0/24"), ("denied", "203.0.113.0/24")]
         for instance in (one, two):
             until(lambda instance=instance: rules(instance), both)
-        # Taken back where it was not given; remembered through a restart.
+        # A rule can be removed on another machine, and the removal survives a restart.
         two.run_cli("shield", "deny", "203.0.113.0/24", "--undo")
         until(lambda: rules(one), both[:1])
         one.stop()

@@ -1,4 +1,4 @@
-"""The figures as Prometheus reads them."""
+"""The metrics in Prometheus format."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def figures(**changed):
 
 
 def read(text):
-    """Figures by name with labels; fails on a line that is none."""
+    """Return the figures by name with labels. Fail on a malformed line."""
     found = {}
     for line in text.splitlines():
         if not line.startswith("# "):

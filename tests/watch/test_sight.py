@@ -1,4 +1,4 @@
-"""What the watch makes of reports: when an attack begins and ends, who is written down, what is directed."""
+"""How the watch interprets reports: the beginning and end of an attack, journal entries, and directions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_worker_that_was_overloaded_as_soon_as_it_was_started_says_nothing_of_
     known = step(Attack(), [late, a_report(started_epoch_s=0.0, **OVERLOADED)], now_epoch_s=1_000.0)
     assert known.onset_epoch_s == 985.0
     assert step(known, [late], now_epoch_s=1_001.0).onset_epoch_s == 985.0
-    # Nobody knows: before a day ago is what counts as older.
+    # If no worker knows the onset, credentials older than a day count as established.
     assert step(Attack(), [late], now_epoch_s=1_000.0).onset_epoch_s == 990.0 - 86_400.0
 
 
@@ -179,7 +179,8 @@ def test_directions_are_a_snapshot_that_runs_out_and_whose_version_rises():
     assert second.version > first.version
     third = orders.directions(now_epoch_s=1_001.0, offenders=(), onset_epoch_s=990.0)
     assert third.allowed == ()
-    # Another watch, started later: workers must not take it for an older one.
+    # The version of a watch started later must be higher, or workers would take its directions for older
+    # ones.
     assert Orders().directions(now_epoch_s=1_002.0, offenders=(), onset_epoch_s=0.0).version > third.version
 
 

@@ -1,4 +1,4 @@
-"""The page of the watch's port: what it says of each channel, and that it says nothing that was not found."""
+"""The page on the watch's port: its text about each channel, and that it shows only findings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOW_S = 1_800_000_000.0
 
 
 def said(*channels, attack=None, title="Stormpetrel"):
-    """The page's rows, (name, how, detail), and its whole text."""
+    """Return the page's rows, (name, state, detail), and its whole text."""
     body = status_page(
         title=title,
         web_url="http://petrel.example",
@@ -53,7 +53,7 @@ def test_a_channel_is_as_its_canary_found_it_a_moment_ago(state, row):
     rows, body = said(state)
     assert rows == [row]
     assert ('class="ill"' in body) == (row[1] != "works")
-    # What failed inside is for the operator (`shield status`), not for everybody.
+    # Details of internal failures are for the operator (`shield status`), not for the public.
     assert "as the log has it" not in body
 
 

@@ -1,4 +1,4 @@
-"""docs/under-attack.md: every command of it, in its order, beside a running server."""
+"""docs/under-attack.md: every command of the page, in order, beside a running server."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def test_every_command_of_the_page_does_what_it_says(tmp_path, sqlite_url, monke
 
 
 def run(capsys, command):
-    """What a command of the page prints; ours run in this process, which is quicker than 30 of them."""
+    """Return the output of a command of the page. Our own run in this process, which is faster than 30
+    processes.
+    """
     words, _, file = command.partition(" < ")
     name, *arguments = shlex.split(words)
     if name != "stormpetrel":

@@ -1,4 +1,6 @@
-"""The watch of a running server: what it sees, what it does at once, and that nobody needs it."""
+"""The watch of a running server: its observations, its immediate actions, and that the server works without
+it.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,9 @@ from tests.waiting import eventually
 
 TIMEOUT_S = 30.0
 UNCACHED = "/api/v1/streaming/health"
-"""What is kept in memory is given to everybody, also to the denied: that is cheaper than to refuse."""
+"""Cached answers are served to all clients, also to denied ones: that is cheaper than a refusal."""
 EFFECT_S = 2.0
-"""What an operator says holds within this."""
+"""An operator's command takes effect within this time."""
 CHANNELS = {"web", "apps", "posting", "streaming", "sign_in", "feeds"}
 
 
@@ -40,7 +42,7 @@ def instance(sqlite_template, tmp_path_factory):
 
 
 def fetch(url):
-    """(status, headers, body) of a GET, without any proxy of the surroundings."""
+    """Return (status, headers, body) of a GET that ignores the environment's proxies."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=TIMEOUT_S) as answer:
@@ -51,7 +53,7 @@ def fetch(url):
 
 
 def ask_from(source, instance, path, token=""):
-    """The raw answer to a GET from an address of our own."""
+    """Return the raw answer to a GET from one of our own addresses."""
     bearer = f"Authorization: Bearer {token}\r\n" if token else ""
     port = int(instance.base_url.rpartition(":")[2])
     with socket.socket() as client:
@@ -119,7 +121,7 @@ def test_canaries_leave_nothing_that_people_see(instance):
     for table in ("accounts", "posts", "sessions", "notifications"):
         assert rows(instance.database_url, f"SELECT count(*) FROM {table}") == [(0,)]
     assert rows(instance.database_url, "SELECT name FROM applications") == [("Canaries",)]
-    # Its own, and for a moment the one that is made and taken back.
+    # The watch's own token, and for a moment the one that the canary creates and revokes.
     tokens = rows(instance.database_url, "SELECT account_id FROM tokens")
     assert set(tokens) == {(None,)}
     eventually(lambda: len(rows(instance.database_url, "SELECT id FROM tokens")) == 1)
@@ -186,7 +188,7 @@ def test_a_full_disk_costs_the_journal_and_nothing_else(instance):
     eventually(lambda: all_well(instance))
     (watch,) = named(instance.pid, "petrel-watch")
     limits = resource.prlimit(watch, resource.RLIMIT_FSIZE)
-    # To the watch's files, the kernel's own refusal to let them grow; the workers write on.
+    # The kernel refuses to let the watch's files grow. The workers are not affected.
     resource.prlimit(watch, resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
         said = instance.run_cli("shield", "deny", "127.0.0.81", "--for", "10m", "--reason", "x").stdout
@@ -200,7 +202,7 @@ def test_a_full_disk_costs_the_journal_and_nothing_else(instance):
         resource.prlimit(watch, resource.RLIMIT_FSIZE, limits)
     instance.run_cli("shield", "deny", "127.0.0.81", "--undo")
     eventually(lambda: figures(instance)["stormpetrel_journal_ok"] == 1)
-    # What could not be written at the time was written then.
+    # The entry that could not be written then has now been written.
     eventually(lambda: [text for text in journal(instance, "deny") if text.endswith(": x")])
     assert named(instance.pid, "petrel-watch") == [watch]
 
@@ -231,7 +233,7 @@ def test_the_journal_holds_no_token(instance):
 def test_canaries_begin_as_a_proxy_does_where_the_port_expects_one(tmp_path, sqlite_url):
     keys = {"edge_trusted_proxies": "127.0.0.1", "edge_proxy_protocol": "true", "web_workers": 1}
     with prepared_instance(tmp_path, sqlite_url, **keys) as behind:
-        # The web's own health is not for whoever does not begin with a header.
+        # Wait on the status port: the web port serves only clients that begin with a PROXY header.
         behind.base_url = behind.status_url
         behind.start()
         eventually(lambda: all_well(behind))
@@ -244,7 +246,7 @@ def test_networks_of_people_are_kept_without_their_addresses(instance):
     token = instance.run_cli("token", "Lomi").stdout.strip()
 
     def known():
-        # Again and again: a worker knows the token from the second request on.
+        # Repeat: a worker knows the token from the second request on.
         ask_from("127.0.50.7", instance, "/api/v1/accounts/verify_credentials", token)
         raw = sqlite3.connect(instance.directory / "data" / "journal.sqlite")
         try:

@@ -1,4 +1,4 @@
-"""A watch's desk in this process, workers that report to it, and the same beside a test that knows no loop."""
+"""A watch's desk in this process, workers that report to it, and a desk in a thread of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.watch.reporting import a_report
 
 
 class Worker:
-    """A worker with a reporter and no shield: `told` are the directions that reached it."""
+    """A worker with a reporter and no shield. `told` are the directions that it received."""
 
     def __init__(self, directory, name="web-0", report=None):
         self.told = []
@@ -61,7 +61,7 @@ class Worker:
 
 @asynccontextmanager
 async def a_watch(directory, prefixes=None):
-    """The watch's desk, without its clock; its sight."""
+    """Run the watch's desk, without its clock. Yield its sight."""
     sight = Sight()
     books = Bookkeeper(directory)
     canary = Canary(FrontDoor("127.0.0.1", 1, "here.example"), credentials(b"x" * 32), dict)
@@ -88,18 +88,18 @@ async def asked(directory, question):
 
 
 class Watching:
-    """A watch in a thread of its own, with one worker; `sight` may be changed before it is asked."""
+    """A watch in its own thread, with one worker. Tests may change `sight` before they query it."""
 
     def __init__(self, sight, loop):
         self.sight = sight
         self._loop = loop
 
     def second(self):
-        """A second passes: what the worker reported is looked at."""
+        """Simulate the passing of a second: the watch processes the worker's reports."""
         self.call(lambda: self.sight.second(at_s=self._loop.time(), now_epoch_s=time.time()))
 
     def call(self, function):
-        """The result of a function run in the watch's loop."""
+        """Run a function in the watch's loop and return its result."""
 
         async def run():
             return function()
@@ -109,7 +109,7 @@ class Watching:
 
 @contextlib.contextmanager
 def watching(directory, report=None) -> Iterator[Watching]:
-    """A desk that serves `directory`, with one worker that it has told something already."""
+    """Run a desk that serves `directory`, with one worker that has already received directions."""
     ready, over = threading.Event(), threading.Event()
     made = []
 

@@ -1,4 +1,4 @@
-"""A place where every page has something to show: what `live_in` makes, and who sees it."""
+"""An instance where every page has content: what `live_in` creates, and which accounts see it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 
 @dataclass
 class LivedIn:
-    """`values` are what addresses of pages are filled with: names, ids, secrets of links."""
+    """`values` fill the placeholders in the pages' paths: names, ids, secrets of links."""
 
     place: Place
     ada: Person
@@ -31,7 +31,7 @@ class LivedIn:
 
 
 def upload(person: Person, data: bytes, kind: str, description: str) -> str:
-    """Uploads a file through the API and waits until it can be posted; its id."""
+    """Upload a file through the API and wait until it can be posted. Return its id."""
     file = {"file": ("file", data, kind)}
     answer = person.http.post("/api/v2/media", files=file, data={"description": description})
     assert answer.status_code in (200, 202), answer.text
@@ -44,9 +44,9 @@ def upload(person: Person, data: bytes, kind: str, description: str) -> str:
 
 
 def live_in(place: Place, directory: Path) -> LivedIn:
-    """Makes people, posts of every kind, and what waits for members, moderators and visitors.
+    """Create accounts, posts of every kind, and pending items for members, moderators and visitors.
 
-    `directory` is where files that are uploaded are made.
+    `directory` is where the files to upload are created.
     """
     ada, ben, cleo = place.person("Ada"), place.person("Ben"), place.person("Cleo")
     admin = place.person("Admin", role=Role.ADMIN)
@@ -159,7 +159,7 @@ def _moderate(place: Place, values: dict[str, str], *, ada: Person, ben: Person,
 
 
 def _come_from_outside(place: Place, ada: Person) -> None:
-    """Someone asks to join, and someone guesses at Ada's password."""
+    """Sign up an account that waits for approval, and guess at Ada's password."""
     with httpx.Client(base_url=place.base_url, trust_env=False, timeout=20) as browser:
         form = browser.get("/auth/sign_up")
         typed = {

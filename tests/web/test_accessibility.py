@@ -1,6 +1,6 @@
-"""Every page as axe-core judges it, in a real browser: wide and narrow, light and dark, for each kind of reader.
+"""axe-core checks every page in a real browser: wide and narrow, light and dark, for each kind of reader.
 
-A page that the routes have and PAGES has not fails the first test.
+A page that is in the routes but not in PAGES fails the first test.
 """
 
 from __future__ import annotations
@@ -83,10 +83,12 @@ PAGES = {
     "/admin/people/{id}": ("admin /admin/people/{account}",),
     "/admin/log": ("admin /admin/log",),
 }
-"""Path of a route → visits to it: a viewer and an address. Ada is the member; the stranger does not know her."""
+"""Path of a route → visits to it: a viewer and an address. Ada is the member, and the stranger is unrelated
+to her.
+"""
 
 REFUSED = {"member /@{name}/1": 404, "member /admin": 403}
-"""Visits that a page of an error answers, with its status."""
+"""Visits that are answered by an error page, with its status."""
 
 NO_PAGES = {
     "/tags/{name}/feed.atom",
@@ -97,12 +99,12 @@ NO_PAGES = {
     "/robots.txt",
     "/manifest.webmanifest",
 }
-"""Files and feeds, for programs to read."""
+"""Files and feeds for programs."""
 
 LOOKS = ((DESKTOP, "light"), (PHONE, "dark"))
-"""Every page in each of these, in the second with all that can be unfolded."""
+"""Every page is checked in each of these, in the second one with everything unfolded."""
 MORE_LOOKS = ((PHONE, "light"), (DESKTOP, "dark"))
-"""The colours of RICH pages in these, too: between them they have every kind of element."""
+"""The colours of RICH pages are checked in these, too. Together these pages have every kind of element."""
 RICH = {
     "/",
     "/public",
@@ -120,7 +122,7 @@ JUDGE = """async (only) => {
   return found.violations.flatMap((rule) => rule.nodes.map((node) =>
     `${rule.id}: ${node.target.join(" ")} ${node.html.slice(0, 160)}`));
 }"""
-"""What axe-core finds on the page: one line each. `only`: names of rules, or none for all."""
+"""Return axe-core's findings on the page, one line each. `only`: names of rules, or empty for all rules."""
 COLOURS = ["color-contrast", "link-in-text-block"]
 OPEN_ALL = "for (const one of document.querySelectorAll('main details')) one.open = true"
 
@@ -133,7 +135,7 @@ def axe():
 
 @pytest.fixture(scope="module")
 def lived_in(tmp_path_factory, sqlite_template):
-    """A running instance for this file; what stores differ in is tested without a browser."""
+    """Yield a running instance for this file. The differences between stores are tested without a browser."""
     require("ffmpeg")
     directory = tmp_path_factory.mktemp("lived_in")
     database = directory / "stormpetrel.db"
@@ -154,9 +156,9 @@ def lived_in(tmp_path_factory, sqlite_template):
 
 
 def window(browser, lived_in, axe, person=None):
-    """A page of a browser in which the person is signed in, with axe-core in it.
+    """Yield a browser page with axe-core, in which the person is signed in.
 
-    Nothing fades in it, so no rule meets something half faded.
+    Animations are disabled, so that no rule meets a half-faded element.
     """
     context = browser.new_context(
         base_url=lived_in.place.base_url, viewport=DESKTOP, color_scheme="light", reduced_motion="reduce"
@@ -175,7 +177,7 @@ def window(browser, lived_in, axe, person=None):
 
 
 def judged(page, where, *, rich=False):
-    """What axe-core finds on the page that is open, in every look: a list of lines."""
+    """Return axe-core's findings on the open page, in every look."""
     found = set()
     for size, scheme in LOOKS + (MORE_LOOKS if rich else ()):
         page.set_viewport_size(size)
@@ -215,7 +217,7 @@ def test_axe_finds_nothing_wrong_on_any_page(browser, lived_in, axe, viewer):
 
 
 def send(page, button):
-    """Presses a button of the page, whatever the browser thinks of its fields, and waits for the answer."""
+    """Press a button of the page, without the browser's validation of its fields, and wait for the answer."""
     page.evaluate("for (const one of document.forms) one.noValidate = true")
     with page.expect_navigation():
         page.locator("main").get_by_role("button", name=button).first.click()

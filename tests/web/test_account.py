@@ -1,4 +1,4 @@
-"""One's own account: its address, who is signed in, and its end; for the owner and for nobody else."""
+"""The account page: the e-mail address, the sessions, and deletion; only for the owner."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_page_lists_browsers_and_apps_and_ends_them(place, nino):
         assert "Command line" in page.text
         own = [form.action for form in forms_of(page) if form.action.startswith("/settings/sessions/")]
         assert len(own) == 2
-        # The newest is first, which is the other one.
+        # The newest is first, and belongs to the other browser.
         assert send(browser, page, own[0]).status_code == 303
         assert signed_in_as(other) is None
         assert signed_in_as(browser) == nino.username

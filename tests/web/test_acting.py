@@ -1,4 +1,4 @@
-"""What a member does to posts and people with forms alone; and that nobody else can do it for them."""
+"""A member's actions on posts and accounts, with forms alone; and that no other site can trigger them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who waits to be let in: seen and decided by administrators alone."""
+"""Pending sign-ups: only administrators see and decide them."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ PAGE = "/admin/sign_ups"
 
 @pytest.fixture
 def chief(place):
-    """An administrator."""
+    """Create an administrator."""
     return place.person("Chief", role=Role.ADMIN)
 
 
 @pytest.fixture
 def nino(place):
-    """A member."""
+    """Create a member."""
     return place.person("Nino")
 
 
 @pytest.fixture
 def name():
-    """A username that nobody has."""
+    """Return a unique username."""
     return f"Lomi_{secrets.token_hex(4)}"
 
 
 def wait_at_the_door(place, name, reason="I like birds"):
-    """The account id of somebody who has signed up and waits."""
+    """Sign up an account that waits for approval. Return its id."""
     return place.write(
         accounts.sign_up,
         username=name,

@@ -1,4 +1,4 @@
-"""Announcements above Home: every member has them until they dismiss them, for themselves alone."""
+"""Announcements above Home: each member sees them until they dismiss them, which affects only themselves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.forms import form_to, send
 
 @pytest.fixture
 def announce(place):
-    """Publishes an announcement as an admin: its id."""
+    """Yield a function that publishes an announcement as an admin and returns its id."""
     chief = place.person("Chief", role=Role.ADMIN)
     browser = place.browser_session(chief)
 

@@ -1,4 +1,6 @@
-"""Feeds as documents: valid whatever people write, nothing of a warned post, one id for ever."""
+"""Feeds as documents: valid for any text, without the content of posts under a warning, and with permanent
+ids.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in, up and out and changing a password, as a browser without scripts does it."""
+"""Signing in, up and out, and changing a password, in a browser without scripts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.people import PASSWORD, place_of
 
 @pytest.fixture
 def nino(place):
-    """Somebody new."""
+    """Create an account."""
     return place.person("Nino")
 
 
 @pytest.fixture
 def maia(place):
-    """Somebody else who is new."""
+    """Create another account."""
     return place.person("Maia")
 
 
@@ -84,7 +84,8 @@ def test_a_place_reached_by_https_sends_its_cookies_only_so(database_url, tmp_pa
         browser.cookies.clear()
         asked = {
             session: 200,
-            # Anything on the way of a request without TLS, or on a neighbouring name, can set a cookie like this.
+            # An attacker on the path of a request without TLS, or on a sibling domain, can set a cookie like
+            # this.
             session.removeprefix("__Host-"): 303,
             f"{session.removeprefix('__Host-')}; {session}": 200,
         }
@@ -274,7 +275,7 @@ def test_a_session_cookie_that_was_changed_is_worth_nothing(place, nino):
 
 @pytest.fixture
 def typed():
-    """What somebody types to sign up, under a name that nobody has."""
+    """Return the fields of a sign-up form, with a unique name."""
     name = f"Lomi_{secrets.token_hex(4)}"
     return {
         "user[username]": name,

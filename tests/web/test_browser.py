@@ -1,6 +1,6 @@
-"""People in a real browser: signing up, reading and writing, with scripts and without.
+"""A real browser: signing up, reading and writing, with scripts and without.
 
-With STORM_SCREENSHOTS=DIRECTORY the pages are also photographed: desktop, phone, dark.
+With STORM_SCREENSHOTS=DIRECTORY the tests also save screenshots of the pages: desktop, phone, dark.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TIMEOUT_MS = 10_000
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, sqlite_template):
-    """A running instance for this file; what stores differ in is tested without a browser."""
+    """Yield a running instance for this file. The differences between stores are tested without a browser."""
     directory = tmp_path_factory.mktemp("site")
     database = directory / "stormpetrel.db"
     database.write_bytes(sqlite_template.read_bytes())
@@ -37,9 +37,9 @@ def site(tmp_path_factory, sqlite_template):
 
 @contextmanager
 def person_at(browser, site, *, scripts=True, refused="none", **options):
-    """A browser window; on leaving, nothing may have been complained about in its console.
+    """Yield a browser page. At the end, its console must be free of complaints.
 
-    But for what the test makes the server refuse: `refused` is the status that the browser then notes.
+    The exception is a refusal that the test provokes: `refused` is the status that the browser then reports.
     """
     context = browser.new_context(
         java_script_enabled=scripts,
@@ -122,7 +122,7 @@ def test_people_sign_up_write_answer_follow_boost_and_read(browser, site, script
         page.fill("#compose-text", f"@{ann} an answer from {ben}")
         page.locator("form.compose button").click()
         page.get_by_role("heading", name=re.compile("^Post by")).wait_for()
-        # What is answered stands above the answer.
+        # The answered post is above the answer.
         texts = page.locator(".post .content").all_inner_texts()
         assert [f"First words of {ann}" in text for text in texts] == [True, False]
 
@@ -233,7 +233,7 @@ def test_an_uploaded_picture_stays_round_in_notifications(browser, site):
         bob.get_by_role("button", name="Unfollow").wait_for()
         ann.goto("/notifications")
         picture = ann.locator("main img.avatar.small").first.bounding_box()
-        # 1.75rem; the padding of the page's foot once made it 12 wide.
+        # 1.75rem. The padding of the page's footer once made it 12 wide.
         assert (picture["width"], picture["height"]) == (28, 28)
 
 
@@ -241,7 +241,7 @@ GAPS = """() => [...document.querySelectorAll(
     "main .card + .card, main p + p.ways, main li:has(.button) + li"
 )].map(one =>
     one.getBoundingClientRect().top - one.previousElementSibling.getBoundingClientRect().bottom)"""
-"""Pixels between each card, row of buttons and line with a button, and what stands above it."""
+"""Distances in pixels between each card, row of buttons and line with a button, and the element above it."""
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -305,7 +305,7 @@ def test_the_keyboard_alone_reaches_the_content_first_and_shows_where_it_is(brow
 
 
 def test_every_page_of_the_demo_shows_itself_at_every_size(browser, tmp_path):
-    """The pictures are for people: STORM_SCREENSHOTS names a directory to keep them in."""
+    """The screenshots are for review: STORM_SCREENSHOTS names a directory to store them in."""
     target = Path(os.environ.get("STORM_SCREENSHOTS", tmp_path / "screenshots"))
     target.mkdir(parents=True, exist_ok=True)
     url = f"sqlite:///{tmp_path / 'demo.db'}"

@@ -1,4 +1,4 @@
-"""The page on which people let an app in: what it shows, whom it tells, and where it sends nobody."""
+"""The page on which people authorise an app: its content, its answers to the app, and its redirects."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ PRIVATE = "com.app.x:/callback"
 
 @pytest.fixture
 def nino(place):
-    """The username of somebody new."""
+    """Create an account and return its username."""
     return place.person("Nino").username
 
 
 @pytest.fixture
 def maia(place):
-    """The username of somebody else who is new."""
+    """Create another account and return its username."""
     return place.person("Maia").username
 
 
@@ -48,7 +48,7 @@ def ask(app, uri=BACK, **changed):
 
 
 def answered(response):
-    """(address without its query, what the app was told) of a redirect to an app."""
+    """Return (address without its query, parameters) of a redirect to an app."""
     assert response.status_code == 303, response.text
     uri, _, query = response.headers["location"].partition("?")
     return uri, dict(parse_qsl(query, keep_blank_values=True))
@@ -80,7 +80,7 @@ def test_a_visitor_signs_in_first_and_then_decides(place, nino):
 
 
 def targets_of(page):
-    """Where the page's links and forms lead, without what belongs to its head."""
+    """Return the targets of the page's links and forms, except those in its head."""
     body = page.text.partition("<body>")[2]
     return [unescape(one) for one in re.findall(r'(?<!use )(?:href|action|formaction)="([^"]+)"', body)]
 
@@ -100,7 +100,7 @@ def test_the_question_stands_alone_with_nothing_but_its_answers(place, nino):
 
 
 def checked_consent(page):
-    """The parsed page; of the rules for every page it leaves out where its form may lead."""
+    """Return the parsed page. Of the rules for every page, the one about form targets is left out."""
     assert page.status_code == 200
     parsed = Page(page.text)
     assert (parsed.handlers, parsed.headings[0], parsed.headings.count(1)) == ([], 1, 1)
@@ -136,7 +136,7 @@ def test_everything_about_signing_in_on_the_way_stands_alone_and_keeps_the_way(p
         )
         assert checked(sent).landmarks == ["main"]
         assert targets_of(sent) == [after]
-        # Elsewhere the pages have their frame, and lead on to the front.
+        # Other pages have the site's frame, and continue to the front page.
         for path in ("/auth/sign_in", "/auth/password/new", "/auth/sign_in/mail", "/auth/mail_sent"):
             assert "nav" in checked(browser.get(path)).landmarks
         assert targets_of(browser.get("/auth/mail_sent?next=//evil.example"))[-1] != "//evil.example"
@@ -202,7 +202,7 @@ def test_who_refuses_tells_the_app_so(place, nino):
         assert uri == "https://app.example/back"
         assert (told["error"], told["state"]) == ("access_denied", "")
         assert "code" not in told
-        # A form without a button pressed is no consent either.
+        # A form sent without a button is not consent either.
         assert answered(send(browser, page, "/oauth/authorize"))[1]["error"] == "access_denied"
         page = browser.get(ask(app, OUT_OF_BAND))
         assert send(browser, page, "/oauth/authorize", {"decision": "deny"}).headers["location"] == "/"
@@ -225,7 +225,7 @@ def test_what_an_app_asks_wrongly_the_app_is_told(place, error, changed):
         uri, told = answered(browser.get(ask(app, state="s", **changed)))
         assert (uri, told["error"], told["state"]) == ("https://app.example/back", error, "s")
         assert told["error_description"]
-        # Out of band there is nobody to tell but the person.
+        # Out of band, only the person can be notified.
         assert browser.get(ask(app, OUT_OF_BAND, **changed)).status_code == 400
 
 

@@ -1,4 +1,4 @@
-"""Conversations on the pages: listed, read, removed; by forms alone, and in a browser without scripts."""
+"""Conversations on the pages: listed, read, removed; with forms alone, and in a browser without scripts."""
 
 from __future__ import annotations
 
@@ -137,14 +137,14 @@ def test_unread_conversations_have_a_badge_until_they_are_read(place):
     assert badge.format(2) in reader.get("/").text
     assert more.format(2) in reader.get("/about").text
     assert " unread</span>" not in other.get("/").text
-    # Who opens the post has read it; what asks for the head alone has not.
+    # Opening the post marks it as read, a HEAD request does not.
     path = f"/@{bob.username}/{first['id']}"
     assert reader.head(path).status_code == 200
     assert badge.format(2) in reader.get("/").text
     assert badge.format(1) in reader.get(path).text
     assert badge.format(1) in reader.get("/").text
     assert [one["unread"] for one in ann.get("/api/v1/conversations")] == [True, False]
-    # A page that shows the reader as last seen hears of it.
+    # A cached page of the reader is invalidated by a read mark from an app.
     for one in ann.get("/api/v1/conversations"):
         ann.do(f"/api/v1/conversations/{one['id']}/read")
     assert " unread</span>" not in reader.get("/").text

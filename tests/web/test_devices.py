@@ -1,4 +1,4 @@
-"""Device cookies: given at sign-in, kept after it, worth nothing by themselves."""
+"""Device cookies: set at sign-in, retained after it, and worthless on their own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def sign_out(browser):
 
 
 def secret_of(place):
-    """The secret with which the running place signs."""
+    """Return the secret with which the running instance signs."""
     return secret.load(Config(data_dir=place.instance.directory / "data"))
 
 
@@ -41,7 +41,7 @@ def test_a_browser_that_signed_in_is_known_also_when_it_has_signed_out(place, ni
         sign_out(browser)
         assert signed_in_as(browser) is None
         assert browser.cookies[DEVICE_COOKIE] == kept
-        # Signing in again renews nothing: its age is what it is good for.
+        # Signing in again does not renew the cookie: its value is its age.
         again = sign_in(browser, nino.username)
         assert not [v for v in again.headers.get_list("set-cookie") if v.startswith(DEVICE_COOKIE)]
 
@@ -73,7 +73,7 @@ def test_a_device_cookie_opens_nothing(place, nino):
 
 
 def test_a_session_begun_on_a_known_device_is_as_old_as_that(place, nino):
-    """So that whoever signs in again in the middle of an attack is not taken for part of it."""
+    """An account that signs in again during an attack is thereby not mistaken for a part of it."""
     key = secret_of(place)
     for account_id, is_known in ((nino.id, True), (nino.id + 1, False)):
         with place.client() as browser:

@@ -1,4 +1,4 @@
-"""Editing one's own post with a form, and the page of what it was before."""
+"""Editing a post with a form, and the page of its earlier versions."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_picture_without_words_stays_when_a_post_is_edited(place):
 
 
 def post_with_pictures(browser, person, *descriptions):
-    """A post with a picture for each description; its JSON, and the names of the form's fields."""
+    """Create a post with an image for each description. Return its JSON and the form's field names."""
     form = {"csrf": csrf_of(browser.get("/compose").text), "text": "Look"}
     form |= {f"description_{number}": text for number, text in enumerate(descriptions)}
     files = {f"file_{number}": ("a.jpg", jpeg()) for number in range(len(descriptions))}
@@ -104,7 +104,7 @@ def test_descriptions_are_corrected_as_an_edit_and_stand_in_the_history(place):
         checked(page)
         fields = form_to(page, f"/posts/{post['id']}/edit").fields
         assert (fields[first], fields[second]) == ("The sae", "Two\nlines")
-        # Sent as it is, nothing was edited; browsers send line ends of their own.
+        # A form sent unchanged edits nothing, although browsers convert line ends.
         edit(browser, post, **{second: "Two\r\nlines"})
         assert ann.get(f"/api/v1/statuses/{post['id']}")["edited_at"] is None
         assert edit(browser, post, **{first: f"The sea {EVIL}"}).headers["location"] == path
@@ -117,7 +117,7 @@ def test_descriptions_are_corrected_as_an_edit_and_stand_in_the_history(place):
     checked(history)
     assert history.text.index("The sea &lt;") < history.text.index("The sae")
     assert EVIL not in history.text
-    # What is taken away is gone from the history too, as in apps.
+    # A removed image also disappears from the history, as in apps.
     kept = second.removeprefix("description_")
     answer = ann.http.put(f"/api/v1/statuses/{post['id']}", json={"status": "Look", "media_ids": [kept]})
     assert answer.status_code == 200
@@ -195,7 +195,7 @@ def test_the_history_is_for_those_who_may_see_the_post(place):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, sqlite_template):
-    """A running instance for the browser; what stores differ in is tested without one."""
+    """Yield a running instance for the browser. The differences between stores are tested without one."""
     directory = tmp_path_factory.mktemp("site")
     database = directory / "stormpetrel.db"
     database.write_bytes(sqlite_template.read_bytes())

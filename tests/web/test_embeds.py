@@ -1,4 +1,4 @@
-"""What other sites show of a post: previews, and a frame without anything to click by mistake."""
+"""Posts on other sites: previews, and a frame in which a click by mistake has no effect."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FRAMED = (
 
 
 def preview(page):
-    """The page's preview values by name."""
+    """Return the page's preview values by name."""
     found = re.findall(r'<meta (?:property|name)="((?:og|article|twitter):\w+)" content="([^"]*)"', page.text)
     return {name: html.unescape(value) for name, value in found}
 
@@ -107,7 +107,7 @@ def test_a_post_that_is_not_for_everybody_has_no_preview_and_no_frame(place):
         assert page.status_code == 200
         assert "og:description" not in preview(page)
         assert "oembed" not in page.text
-        # Not even to who may read it: a frame is the same for everybody.
+        # Not even for accounts that may read the post: a frame is the same for all visitors.
         assert browser.get(f"{path}/embed").status_code == 404
     assert place.visitor.get(f"{path}/embed").status_code == 404
     assert place.visitor.get("/api/oembed", params={"url": post["url"]}).status_code == 404

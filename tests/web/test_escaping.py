@@ -1,4 +1,4 @@
-"""Nothing of what people write, or put into an address, becomes markup."""
+"""No text that people write, or put into a URL, becomes markup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feeds over HTTP: read by a real reader, cheap to poll, and no reader that misbehaves hurts anybody."""
+"""Feeds over HTTP: read by a real reader, cheap to poll, and safe from readers that misbehave."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_feeds_are_valid_and_the_pages_lead_to_them(place):
 def test_what_was_read_is_not_sent_again_until_something_is_new(place):
     ann = place.person("ann")
     ann.post("one")
-    # A feed is dated once the second is over in which it last changed.
+    # A feed has a date only after the second of its last change has passed.
     got = eventually(
         lambda: place.visitor.get(feed_of(ann)), lambda answer: "last-modified" in answer.headers
     )
@@ -80,7 +80,7 @@ def test_what_was_read_is_not_sent_again_until_something_is_new(place):
         again = place.visitor.get(feed_of(ann), headers=condition)
         assert (again.status_code, again.content) == (304, b""), condition
         assert again.headers["last-modified"] == got.headers["last-modified"]
-    # The first alone counts where both are given.
+    # If both are given, only the entity tag counts.
     both = {"If-None-Match": '"other"', "If-Modified-Since": got.headers["last-modified"]}
     assert place.visitor.get(feed_of(ann), headers=both).status_code == 200
     ann.post("two")
@@ -133,7 +133,7 @@ def test_a_name_with_our_domain_leads_to_the_feed(place):
 
 
 def test_readers_that_misbehave_hurt_nobody(place):
-    """Some poll without a pause and ignore 304, some never read, some send heads without end."""
+    """Some poll without a pause and ignore 304, some never read, some send endless headers."""
     ann = place.person("ann")
     for number in range(20):
         ann.post(f"{number} " + "feathers " * 50)
@@ -164,7 +164,7 @@ def test_readers_that_misbehave_hurt_nobody(place):
         with place.client() as poller:
             for _ in range(300):
                 assert poller.get(feed_of(ann)).status_code == 200
-        # Meanwhile others are served, and what is new is in the feed.
+        # Meanwhile other clients are served, and new posts are in the feed.
         said = ann.post("still here")
         fresh = place.visitor.get(feed_of(ann), headers={"Accept-Encoding": "gzip"})
         assert said["url"] in fresh.text

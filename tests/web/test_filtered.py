@@ -1,4 +1,4 @@
-"""What a reader's filters do to the pages that they read: hidden, folded away, blurred, or nothing."""
+"""A reader's filters on the pages that they read: posts are hidden, folded, blurred, or unchanged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FOLDED = '<details class="filtered">'
 
 @pytest.fixture
 def reader(place):
-    """Somebody whom a friend is followed by, and their browser."""
+    """Yield a reader, a friend they follow, and the reader's browser."""
     person, friend = place.person("reader"), place.person("friend")
     person.follow(friend)
     with closing(place.browser_session(person)) as browser:
@@ -38,7 +38,7 @@ def filter_of(person, *contexts, word=WORD, action="hide", title="Weather <1>", 
 
 
 def look(browser, path):
-    """The page's text, after what must hold for every page."""
+    """Check the rules that every page must follow, and return the page's text."""
     answer = browser.get(path)
     checked(answer)
     return answer.text
@@ -46,9 +46,9 @@ def look(browser, path):
 
 @pytest.fixture
 def pages(reader):
-    """A post of the friend's that has the word, and each page that shows it, by context."""
+    """Return a post of the friend that contains the word, and by context the pages that show it."""
     person, friend, _ = reader
-    # Other tests' posts stand on the public pages too.
+    # The public pages also contain posts of other tests.
     tag = f"tag{person.id}"
     post = friend.post(f"@{person.username} much {WORD} #{tag} today")
     answered = person.post("and I?")
@@ -103,7 +103,7 @@ def test_whoever_asks_for_a_post_or_keeps_it_is_warned_and_not_refused(reader, p
         text = look(browser, path)
         assert f'id="post-{post["id"]}"' in text
         assert text.count(FOLDED) == 1
-    # Nothing is missing where one looked for it.
+    # A search for the word still shows the post unfiltered.
     assert "filtered" not in look(browser, f"/search?q={WORD}+from:{friend.username}")
 
 
@@ -169,7 +169,7 @@ def test_answers_of_polls_and_descriptions_of_media_are_looked_into(reader):
     made = filter_of(person, "home", action="blur")
     text = look(browser, "/")
     assert text.count("blurred") == 3
-    # Only where there is something to blur is it said.
+    # The page mentions blurring only where there is an image to blur.
     assert text.count("Blurred: ") == 1
     for post in posts:
         (result,) = person.get(f"/api/v1/statuses/{post['id']}")["filtered"]
@@ -177,7 +177,7 @@ def test_answers_of_polls_and_descriptions_of_media_are_looked_into(reader):
     person.http.put(f"/api/v2/filters/{made['id']}", json={"filter_action": "hide"})
     text = look(browser, "/")
     assert not any(f'id="post-{post["id"]}"' in text for post in posts)
-    # What is said of a picture can change.
+    # The description of an image can change.
     friend.http.put(
         f"/api/v1/statuses/{seen['id']}",
         json={

@@ -1,4 +1,4 @@
-"""Filters are made, changed and deleted with forms, without scripts and with everything that can be wrong."""
+"""Filters are created, changed and deleted with forms, without scripts, and with every possible error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def reader(place):
 
 
 def own(person):
-    """The person's filters as (title, contexts, action, words, parts), and the first one's page."""
+    """Return the person's filters as (title, contexts, action, words, parts), and the path of the first one's
+    page.
+    """
     found = person.get("/api/v2/filters")
     said = [
         (
@@ -66,7 +68,7 @@ def test_a_filter_is_made_changed_and_deleted(reader):
     after = {word["keyword"]: word["id"] for word in one["keywords"]}
     assert all(after[word] == before[word] for word in ("#storm", "heavy snow"))
     assert one["expires_at"] is not None
-    # Saved as it is, the end stays; and nothing else moves.
+    # Saved unchanged, the filter keeps its end and its other values.
     form = browser.get(path).text
     assert '<option value="" selected>As it is: ' in form
     assert sent(browser, path, **changed | {"ends": ""}, words="#storm\nheavy snow\nhail").status_code == 303

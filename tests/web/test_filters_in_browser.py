@@ -1,6 +1,6 @@
-"""Filters in a real browser: made with a form, seen at work, and opened again; with scripts and without.
+"""Filters in a real browser: created with a form, applied, and edited; with scripts and without.
 
-With STORM_SCREENSHOTS=DIRECTORY the pages are photographed.
+With STORM_SCREENSHOTS=DIRECTORY the tests save screenshots of the pages.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LOOKS = {
 
 
 def sticks_out(page, width):
-    """The buttons, fields and lines that are wider than the window."""
+    """Return the boxes of buttons, fields and paragraphs that reach beyond the window."""
     found = page.locator("main :is(button, input, textarea, select, summary, p)").all()
     boxes = [element.bounding_box() for element in found]
     return [box for box in boxes if box is not None and box["x"] + box["width"] > width]

@@ -1,4 +1,4 @@
-"""Kept fragments: dropped when what they show changes, and never stored stale."""
+"""Cached fragments: dropped when their content changes, and never stored stale."""
 
 from __future__ import annotations
 

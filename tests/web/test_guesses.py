@@ -1,4 +1,4 @@
-"""Guessing passwords: what is checked, what is refused unchecked, and that owners get in all the while."""
+"""Guessing passwords: which guesses are checked, which are refused, and that owners can always sign in."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def maia(place):
 
 
 def client_at(place, address):
-    """A browser at that loopback address."""
+    """Return a browser at that loopback address."""
     return httpx.Client(
         base_url=place.base_url,
         timeout=20,
@@ -44,7 +44,7 @@ def client_at(place, address):
 
 
 def guess(browser, login, count):
-    """The statuses of `count` wrong passwords."""
+    """Return the answers to `count` wrong passwords."""
     page = browser.get("/auth/sign_in")
     typed = {"user[email]": login, "user[password]": "a wrong guess"}
     return [send(browser, page, "/auth/sign_in", typed) for _ in range(count)]
@@ -59,7 +59,7 @@ def test_a_network_that_guesses_is_refused_after_a_few_with_the_same_words_and_t
         alert = 'role="alert"'
         words = {answer.text.partition(alert)[2].partition("</div>")[0] for answer in answers}
         assert len(words) == 1
-    # The same network, another address: also with the right password.
+    # Another address of the same network is refused, even with the right password.
     with client_at(place, "127.20.1.200") as browser:
         assert sign_in(browser, nino.username).status_code == 429
     with client_at(place, "127.20.2.1") as browser:
@@ -74,7 +74,7 @@ def test_a_name_that_nobody_has_is_refused_in_the_same_way(place):
 
 
 def mark_of_the_watch(place):
-    """The header by which the place knows the trial requests of its own watch."""
+    """Return the header by which the instance recognises the test requests of its own watch."""
     key = secret.load(load(environ=place.instance.environ).config)
     return {canary.HEADER.decode(): canary.mark(key, at_epoch_s=now_ms() // 1000)}
 
@@ -88,7 +88,7 @@ def test_the_watch_may_try_to_sign_in_as_often_as_it_likes_and_its_mark_guesses_
             answer.status_code for answer in guess(watch, nino.username, quota.GUESS_PAIR[0].burst + 1)
         ]
         assert statuses == [422] * quota.GUESS_PAIR[0].burst + [429]
-    # What the watch tried used up nothing of its network.
+    # The watch's attempts used nothing of its network's quota.
     with client_at(place, "127.20.12.2") as browser:
         assert sign_in(browser, place.person("Oana").username).status_code == 303
 
@@ -115,7 +115,7 @@ def test_the_owner_signs_in_from_a_known_device_from_amid_the_guessers(place, ni
 
 
 def test_a_device_counts_for_its_own_account_only(place, nino, maia):
-    """A guesser who has an account of their own is a stranger at every other one."""
+    """A guesser with an account of their own is a stranger to every other account."""
     with client_at(place, "127.20.6.1") as browser:
         sign_in(browser, maia.username)
         send(browser, browser.get("/about"), "/auth/sign_out")
@@ -123,7 +123,7 @@ def test_a_device_counts_for_its_own_account_only(place, nino, maia):
         statuses = [answer.status_code for answer in guess(browser, nino.username, 7)]
         assert statuses.count(422) == quota.GUESS_PAIR[0].burst
         sign_in(browser, maia.username)
-        # Signed in as somebody else, too.
+        # The same while signed in as another account.
         page = browser.get("/auth/sign_in?again=1")
         typed = {"user[email]": nino.username, "user[password]": "a wrong guess"}
         assert send(browser, page, "/auth/sign_in", typed).status_code == 429
@@ -155,7 +155,7 @@ def test_the_forms_that_ask_for_the_password_again_take_as_few_guesses(place, ni
         statuses = [send(browser, shown, action, typed).status_code for _ in range(30)]
         few = quota.GUESS_SESSION.burst
         assert statuses == [422] * few + [429] * (30 - few)
-        # Another browser of the owner's is not held up.
+        # The owner's other browser is not affected.
         shown = other.get("/auth/password")
         right = {"user[current_password]": PASSWORD, "user[password]": "a wholly different thing"}
         assert send(other, shown, "/auth/password", right).status_code == 303

@@ -1,4 +1,4 @@
-"""The lists of people whom one mutes or blocks, or whose boosts one hides: who sees them, and undoing it there."""
+"""The lists of muted and blocked accounts, and of those with hidden boosts: who sees them, and undoing it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accounts without a picture in apps: the initial and colour of the web, at an address that never changes."""
+"""Accounts without an avatar in apps: the web's initial and colour, at an address that never changes."""
 
 from __future__ import annotations
 

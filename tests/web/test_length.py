@@ -1,4 +1,4 @@
-"""The page counts a text as the server does, whatever is written."""
+"""The page counts any text as the server does."""
 
 from __future__ import annotations
 

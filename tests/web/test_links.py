@@ -1,4 +1,4 @@
-"""Addresses: which ones a form may lead to."""
+"""The addresses to which a form may redirect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists and followed hashtags on pages that run no scripts."""
+"""Lists and followed hashtags on pages without scripts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.people import csrf_of
 
 
 def send(browser, page, target, **fields):
-    """Sends a form of the page; where it leads."""
+    """Send a form of the page. Return the target of the redirect."""
     csrf = csrf_of(browser.get(page).text)
     answer = browser.post(target, data={"csrf": csrf, **fields})
     assert answer.status_code == 303, answer.text

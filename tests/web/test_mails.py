@@ -1,4 +1,4 @@
-"""Links in mails, from asking to using: as a person does who has a mailbox and a browser without scripts."""
+"""Links in mails, from the request to the use, for a person with a mailbox and a browser without scripts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def nino(place):
 
 
 def mails_to(place, address):
-    """The mails that the courier wrote for the address, oldest first."""
+    """Return the mails that the courier wrote for the address, oldest first."""
     found = []
     for path in sorted((place.instance.directory / "data" / "mail").glob("*.eml")):
         message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
@@ -40,7 +40,7 @@ def mails_to(place, address):
 
 
 def next_mail(place, address, count=1):
-    """The newest mail, as soon as there are `count`."""
+    """Return the newest mail, as soon as there are `count`."""
     for _ in range(400):
         found = mails_to(place, address)
         if len(found) >= count:
@@ -50,7 +50,7 @@ def next_mail(place, address, count=1):
 
 
 def link_in(message, place):
-    """Path and query of the one link with a token in the mail."""
+    """Return the path and query of the one link with a token in the mail."""
     (link,) = re.findall(rf"{place.base_url}(/\S+token=[0-9a-f]{{48}})", message.get_content())
     return link
 
@@ -60,7 +60,7 @@ def ask(browser, login):
 
 
 def link_of(place, account_id, purpose=Purpose.RESET):
-    """A link as the courier would send it, without a mail: (token, link)."""
+    """Create a link as the courier would, but without a mail. Return its token."""
     token = secrets.token_hex(24)
     user = place.write(accounts.user, account_id=account_id)
     link = new_link(b"x" * 32, token)
@@ -114,7 +114,7 @@ def test_one_network_asks_for_one_login_a_few_times_and_then_waits(place):
 
 
 def test_a_member_asks_for_mails_to_others_no_more_often_than_a_stranger(place, nino):
-    """The device of an account is known to that account alone, whatever logins are typed on it."""
+    """An account's device is known to that account alone, whatever logins are typed on it."""
     most = quota.MAIL_DEVICE.burst + quota.MAIL_NETWORK.burst
     transport = httpx.HTTPTransport(local_address="127.21.1.1")
     with httpx.Client(base_url=place.base_url, timeout=20, transport=transport) as browser:
@@ -127,7 +127,7 @@ def test_a_member_asks_for_mails_to_others_no_more_often_than_a_stranger(place, 
 
 
 def test_strangers_who_ask_use_up_nothing_of_the_owners(place, nino):
-    """From a hundred networks; the mails that they cause are few, and the owner's own device still gets one."""
+    """Requests from a hundred networks cause few mails, and the owner's own device still gets one."""
     user = place.write(accounts.user, account_id=nino.id)
 
     def asked(device_of):
@@ -180,7 +180,7 @@ def test_a_page_with_a_link_in_its_address_tells_it_to_nobody(place, nino):
         page = browser.get(f"/auth/password/edit?token={token}")
     assert page.headers.get_list("referrer-policy") == ["strict-origin"]
     assert "no-store" in page.headers["cache-control"]
-    # Once: in the form.
+    # Once, in the form.
     assert page.text.count(token) == 1
     assert token not in place.instance.log
 
@@ -228,7 +228,7 @@ def test_changing_the_password_ends_links_and_is_told(place, nino):
 
 @pytest.fixture
 def confirming(database_url, tmp_path):
-    """A place where addresses have to be confirmed; mails go into files."""
+    """Yield an instance where addresses must be confirmed, and which writes mails to files."""
     with (
         running_instance(tmp_path, database_url, mail_confirm="required") as instance,
         place_of(instance, database_url) as place,
@@ -256,7 +256,7 @@ def test_who_signs_up_is_in_once_their_address_is_confirmed(confirming):
         assert sign_in(browser, "Lomi", "a wrong password").status_code == 422
         assert place.visitor.get("/@Lomi").status_code == 404
         link = link_in(next_mail(place, "Lomi@example.org"), place)
-        # A mail scanner follows the link, and confirms nothing.
+        # A mail scanner follows the link, which confirms nothing.
         assert scanner.get(link).status_code == 200
         assert sign_in(browser, "Lomi").status_code == 403
         page = browser.get(link)
@@ -265,7 +265,7 @@ def test_who_signs_up_is_in_once_their_address_is_confirmed(confirming):
         assert 'role="status"' in browser.get(done.headers["location"]).text
         assert sign_in(browser, "Lomi").status_code == 303
         assert browser.get(link).status_code == 404
-    # Who is added by the operator is known already.
+    # An account added by the operator needs no confirmation.
     place.instance.run_cli("user", "add", "Ida", "--email", "ida@example.org", "--password", PASSWORD)
     with place.client() as browser:
         assert sign_in(browser, "Ida").status_code == 303
@@ -291,7 +291,7 @@ def test_an_approved_sign_up_gets_a_mail_that_leads_to_signing_in(database_url, 
         assert message["Subject"].startswith("You can sign in now")
         assert f"{place.base_url}/auth/sign_in" in message.get_content().splitlines()
         assert sign_in(browser, "Lomi").status_code == 303
-        # At the command line too; and a second approval is none, so it sends nothing.
+        # Approval at the command line sends the mail too. A second approval is refused and sends none.
         place.instance.run_cli("user", "approve", "Zaza")
         assert next_mail(place, "Zaza@example.org")["Subject"].startswith("You can sign in now")
         place.instance.run_cli("user", "approve", "Zaza", expect_exit=2)
@@ -335,7 +335,7 @@ def test_the_page_after_a_sign_up_promises_only_what_happens(
             contact_email="keeper@birds.example",
             mail_transport=transport,
             mail_confirm=confirm,
-            # Nothing listens there; the mails stay with the courier.
+            # No server listens there, so the mails stay with the courier.
             mail_port=9,
         ) as instance,
         place_of(instance, sqlite_url) as place,
@@ -405,7 +405,7 @@ def test_an_app_that_signs_somebody_up_waits_for_the_confirmation(confirming):
 
 
 def test_no_form_tells_a_stranger_which_address_has_an_account(confirming):
-    """Once with a free address and once with one in use: every answer is the same, and the owner gets a mail."""
+    """With a free address and one in use, every answer is the same, and the owner gets a mail."""
     place = confirming
     nino, mari = place.person("Nino"), place.person("Mari")
     taken = place.write(accounts.user, account_id=nino.id).email
@@ -460,13 +460,15 @@ def test_no_form_tells_a_stranger_which_address_has_an_account(confirming):
     told = next_mail(place, taken, count=2)
     assert "account @Nino" in told.get_content()
     assert "token=" not in told.get_content()
-    # Nobody is in with the address of another: neither by its link, for there is none, nor without.
+    # The stranger cannot sign in: there is no link, and no other way.
     assert place.write(accounts.user, account_id=nino.id).email == taken
     assert all("confirm" not in message["Subject"] for message in mails_to(place, taken))
 
 
 def test_the_count_of_attempts_tells_no_stranger_which_address_has_an_account(confirming):
-    """Who signed up with an address knows the password, and may not see whether it was checked against theirs."""
+    """A stranger who signed up with an address must not see whether their password was checked against the
+    owner's.
+    """
     place = confirming
     taken = place.write(accounts.user, account_id=place.person("Nino").id).email
 
@@ -483,7 +485,7 @@ def test_the_count_of_attempts_tells_no_stranger_which_address_has_an_account(co
 
 
 def test_who_types_an_address_first_neither_keeps_its_owner_out_nor_gets_into_their_account(confirming):
-    """A stranger signs up with an address before its owner does, and asks for it once more afterwards."""
+    """A stranger signs up with an address before its owner does, and requests another mail afterwards."""
     place = confirming
     address = "mari@example.org"
     app = place.client(place.token(None))
@@ -497,13 +499,14 @@ def test_who_types_an_address_first_neither_keeps_its_owner_out_nor_gets_into_th
         link = link_in(next_mail(place, address, count=2), place)
         assert thief.post("/api/v1/emails/confirmations", json={"email": address}).status_code == 200
         next_mail(place, address, count=3)
-        # Now the address leads to the account of the thief: a link to sign in is none, it confirms and says which.
+        # The address now belongs to the thief's account: its sign-in link only confirms, and names the
+        # account.
         page = browser.get("/auth/sign_in/mail")
         send(browser, page, "/auth/sign_in/mail", {"user[email]": address})
         stolen = link_in(next_mail(place, address, count=4), place)
         assert "/auth/confirm?" in stolen
         assert "@Thief" in browser.get(stolen).text
-        # Her own link still works, and can be asked for once more.
+        # Her own link still works, and can be requested again.
         send(browser, waiting, "/auth/confirmation")
         again = link_in(next_mail(place, address, count=5), place)
         for own in (link, again):
@@ -529,7 +532,7 @@ def test_many_accounts_cannot_have_many_mails_sent_to_one_address(confirming):
             link=new_link(b"x" * 32, secrets.token_hex(24)),
             now_ms=now_ms(),
         )
-    # The last mail of another account shows that the courier has sent all before it.
+    # The last mail, for another account, shows that the courier has sent all earlier ones.
     place.write(
         mail_rules.want_address,
         account_id=people[-1].id,

@@ -1,4 +1,6 @@
-"""A forgotten password in a real browser without scripts: from the link on the sign-in page to being in again."""
+"""A forgotten password in a real browser without scripts: from the link on the sign-in page to the new
+session.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +44,6 @@ def test_who_forgot_the_password_is_in_again(browser, sqlite_url, tmp_path, scri
         page.get_by_role("heading", name="Home").wait_for()
         page.goto("/settings/account")
         page.get_by_role("heading", name="Browsers that are signed in").wait_for()
-        # On the narrowest phone nothing sticks out.
+        # No button reaches beyond the narrowest phone's screen.
         assert all(box["x"] + box["width"] <= 360 for box in map(_box, page.locator("main button").all()))
         context.close()

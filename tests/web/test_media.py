@@ -1,4 +1,4 @@
-"""Pictures on the pages: written with a form, shown with what they are said to show."""
+"""Images on the pages: uploaded with a form, and shown with their descriptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Moderation through the pages: reporting, the queue, acts, the log, the texts; and that it holds at once."""
+"""Moderation through the pages: reports, the queue, acts, the log, the texts; and that acts take effect at
+once.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ def browser_of(place, person):
 
 
 def press(browser, page, action, to, **typed):
-    """Sends the page's form to `action`, by the button that leads to `to`."""
+    """Send the page's form to `action`, with the button whose target is `to`."""
     form = form_to(page, action)
     assert f'formaction="{to}"' in html.unescape(page.text)
     origin = f"{page.url.scheme}://{page.url.netloc.decode()}"
@@ -149,12 +151,12 @@ def test_a_wrong_act_is_not_found_and_leaves_no_line(place, chief):
 
 
 def paths_of(author, post, tag):
-    """Every page and API address on which the post may stand, for a visitor; then what only members read."""
+    """Return the pages and API paths where visitors may see the post, then those for members only."""
     s, a = f"/api/v1/statuses/{post}", f"/api/v1/accounts/{author.id}"
     alone = (s, f"/api/v1/statuses?id[]={post}", f"/@{author.username}/{post}", f"{a}/statuses")
     alone += (f"/@{author.username}", f"/@{author.username}/with_replies", f"{a}/statuses?tagged={tag}")
     alone += (f"/api/v2/search?q=%s/@{author.username}/{post}",)
-    # A page of its own: what visitors are shown of the newest may be a second old.
+    # Request an uncached page: for visitors, the newest page may be a second old.
     below = f"?max_id={int(post) + 1}"
     lists = tuple(
         f"{path}{below}"
@@ -205,7 +207,7 @@ def test_every_way_to_read_holds_to_what_was_decided_at_once(place, verb, gone_f
             if path.startswith("/api/") and name != "own":
                 assert meets(stranger.http, path) is (name not in gone_for_strangers), path
                 assert meets(fan.http, path) is (verb == "silence"), path
-    # Nor by their boosts of it.
+    # The post is also hidden behind their boosts.
     for booster in (stranger, fan):
         path = f"/api/v1/accounts/{booster.id}/statuses"
         assert meets(place.visitor, path) is (verb == "silence")

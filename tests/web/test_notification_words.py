@@ -1,4 +1,4 @@
-"""Every kind of notification has its words on the page."""
+"""Every kind of notification has a text on the page."""
 
 from __future__ import annotations
 

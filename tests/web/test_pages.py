@@ -1,4 +1,4 @@
-"""Pages as a browser without scripts meets them: who sees what, paging, errors, files."""
+"""Pages in a browser without scripts: who sees what, paging, errors, files."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_head_is_answered_like_get_without_the_body(place):
     assert head.headers["content-type"] == got.headers["content-type"]
 
 
-# What visitors see
+# Visitors
 
 
 def test_visitors_get_no_form_token_and_nothing_of_who_asked_before_them(place):
@@ -235,7 +235,7 @@ def test_a_profile_is_edited_and_wrong_input_comes_back(place):
             "#<span>birds</span>",
         ):
             assert shown in profile
-        # The name in the frame is not remembered from before.
+        # The name in the page's frame is not a cached older one.
         assert "Ann of the Sea" in browser.get("/about").text
         wrong = send(
             browser,

@@ -1,4 +1,4 @@
-"""Where "Older" and "Newer" lead."""
+"""The targets of "Older" and "Newer"."""
 
 from __future__ import annotations
 

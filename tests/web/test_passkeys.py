@@ -16,7 +16,7 @@ TIMEOUT_MS = 10_000
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, sqlite_template):
-    """A place that is reached by the name localhost: to browsers that is as good as https."""
+    """Yield an instance whose URL has the name localhost, which browsers treat like https."""
     directory = tmp_path_factory.mktemp("site")
     database = directory / "stormpetrel.db"
     database.write_bytes(sqlite_template.read_bytes())
@@ -32,7 +32,7 @@ def place(tmp_path_factory, sqlite_template):
 
 @contextmanager
 def window(browser, place):
-    """A browser window with an authenticator; nothing may be complained about in its console."""
+    """Yield a browser page and an authenticator. At the end, the console must be free of complaints."""
     base_url = place.base_url.replace("127.0.0.1", "localhost")
     context = browser.new_context(base_url=base_url)
     context.set_default_timeout(TIMEOUT_MS)
@@ -73,7 +73,7 @@ def sign_out(page):
 
 
 def add_passkey(page, name):
-    """Adds a passkey; the recovery codes that were shown."""
+    """Add a passkey. Return the recovery codes that were shown."""
     page.goto("/settings/security")
     page.fill("#password_passkey", PASSWORD)
     page.get_by_role("button", name="Add a passkey", exact=True).click()
@@ -108,7 +108,7 @@ def test_another_key_does_not_sign_in(place, browser):
         codes = add_passkey(page, "Key")
         page.goto("/")
         sign_out(page)
-        # The same id with another private key: what somebody would have who copied ids alone.
+        # The same id with another private key, as a copier of ids would have it.
         (credential,) = authenticator("getCredentials")["credentials"]
         authenticator("clearCredentials")
         forged = credential | {"privateKey": other_key(), "signCount": 100}
@@ -122,7 +122,7 @@ def test_another_key_does_not_sign_in(place, browser):
 
 
 def test_a_passkeys_answer_is_taken_once(place, browser):
-    """Sent again it is refused, though it is rightly signed: in the same window, by the same browser."""
+    """Sent again, it is refused despite its valid signature: in the same browser and window."""
     nino = place.person("Nino")
     with window(browser, place) as (page, _):
         first_step(page, nino.username)
@@ -175,7 +175,7 @@ def test_a_passkey_is_removed_with_itself(place, browser):
 
 
 def other_key():
-    """A private key of P-256, as the authenticator wants it."""
+    """Return a private key of P-256, in the authenticator's format."""
     import base64
 
     from cryptography.hazmat.primitives import serialization

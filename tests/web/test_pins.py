@@ -1,4 +1,4 @@
-"""Posts that their author keeps on top of the profile, pinned with forms alone."""
+"""Posts that their author pins to the top of the profile, with forms alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_pinned_post_stands_on_top_of_the_first_page_once(place):
     page = place.visitor.get(path)
     checked(page)
     assert order(page)[:3] == [ids[20], ids[0], ids[21]]
-    # Further back, and among the replies, every post stands at its place.
+    # On older pages, and among the replies, every post is in its usual position.
     older = place.visitor.get(path, params={"max_id": ids[2]})
     assert order(older) == [ids[1], ids[0]]
     assert order(place.visitor.get(f"{path}/with_replies"))[:2] == [ids[21], ids[20]]

@@ -1,4 +1,4 @@
-"""Polls on pages: asked, voted in and read with forms alone, by each reader as it is for them."""
+"""Polls on pages: asked, voted in and read with forms alone. Each reader sees their own state."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_reader_votes_once_and_only_then_sees_how_it_stands(place):
         assert shares(page) == [0, 100]
         assert page.text.count("your vote") == 1
         assert not offers_a_vote(page, post)
-        # What is kept for all readers has nobody's vote in it.
+        # The fragment cached for all readers contains no reader's vote.
         other = cats.get(path)
         assert offers_a_vote(other, post)
         assert shares(other) == []
@@ -193,7 +193,7 @@ def test_a_poll_is_asked_with_the_form_alone(place):
         page = browser.get("/compose")
         checked(page)
         assert send(browser, page, "/compose", typed).status_code == 303
-        # The same form with another poll is another post.
+        # The same form with another poll makes another post.
         assert send(browser, page, "/compose", typed | {"poll_option_0": "Milk"}).status_code == 303
     newer, older = ann.get(f"/api/v1/accounts/{ann.id}/statuses")
     assert [option["title"] for option in older["poll"]["options"]] == ["Tea", "Coffee"]

@@ -1,4 +1,4 @@
-"""The people who boosted or favourited a post: for whom the pages are, what they list, paging."""
+"""The pages of accounts that boosted or favourited a post: who may see them, their content, paging."""
 
 from __future__ import annotations
 

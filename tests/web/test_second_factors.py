@@ -1,4 +1,4 @@
-"""Second factors: an authenticator app and recovery codes, as a browser without scripts has them."""
+"""Second factors: an authenticator app and recovery codes, in a browser without scripts."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def nino(place):
 
 
 def set_up_app(browser):
-    """Sets an app up: (the app, the recovery codes that were shown)."""
+    """Set up an authenticator app. Return the app and the recovery codes that were shown."""
     page = browser.get("/settings/security")
     offered = send(browser, page, "/settings/security/app", OWN)
     assert offered.status_code == 200
     assert "<svg" in offered.text
     key = re.search(r"Key: <code>([A-Z2-7 ]+)</code>", offered.text)[1].replace(" ", "")
     app = pyotp.TOTP(key)
-    # The step before, so that the present one can be used next.
+    # Use the previous step, so that the current one is still unused.
     confirmed = send(
         browser, offered, "/settings/security/app/confirm", {"code": app.at(time.time() - STEP_S)}
     )
@@ -44,7 +44,7 @@ def set_up_app(browser):
 
 @pytest.fixture
 def protected(place, nino):
-    """(person, app, recovery codes): somebody with an app."""
+    """Return (person, app, recovery codes) of an account with an app."""
     with place.client() as browser:
         sign_in(browser, nino.username)
         app, codes = set_up_app(browser)
@@ -135,7 +135,7 @@ def test_codes_cannot_be_guessed(place, protected):
         statuses = [second_step(thief, f"{number:06}").status_code for number in range(12)]
         assert statuses.count(422) <= quota.GUESS_PAIR[0].burst
         assert statuses[-1] == 429
-        # The owner's own device is not held up.
+        # The owner's own device is not affected.
         sign_in(owner, nino.username)
         assert second_step(owner, codes[3]).status_code == 303
 
@@ -196,7 +196,7 @@ def test_setting_an_app_up_needs_the_password_and_a_right_code(place, nino):
         offered = send(browser, page, "/settings/security/app", OWN)
         again = send(browser, offered, "/settings/security/app/confirm", {"code": "000000"})
         assert again.status_code == 422
-        # The same key once more, so that the app that was set up already fits.
+        # The page offers the same key again, so that the app that was set up still matches.
         key = re.search(r"Key: <code>[A-Z2-7 ]+</code>", offered.text)[0]
         assert key in again.text
         forged = send(browser, offered, "/settings/security/app/confirm", {"code": "000000", "token": "x"})
@@ -238,7 +238,7 @@ def test_the_operator_removes_what_a_member_lost(place, protected):
 
 
 def test_without_a_name_there_are_no_passkeys(place, nino):
-    """Browsers bind them to a name; this place is reached by an address."""
+    """Browsers bind passkeys to a name, and this instance has only an IP address."""
     with place.client() as browser:
         sign_in(browser, nino.username)
         page = browser.get("/settings/security")

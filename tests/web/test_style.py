@@ -1,4 +1,4 @@
-"""The looks, as far as they can be checked: contrast, and nothing in the page that the CSP forbids."""
+"""The style, as far as it can be checked: contrast, and no markup that the CSP forbids."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def light_and_dark():
 
 
 def luminance(colour):
-    """Relative luminance. Source: WCAG 2.2, definition of relative luminance."""
+    """Return the relative luminance. Source: WCAG 2.2, definition of relative luminance."""
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
@@ -96,7 +96,7 @@ class Tags(HTMLParser):
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
 def test_no_template_has_styles_or_scripts_of_its_own(template):
     text = template.read_text(encoding="utf-8")
-    # Tags of the template language between attributes would confuse the parser.
+    # Template tags between attributes would confuse the parser.
     tags = Tags()
     tags.feed(re.sub(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", " ", text, flags=re.S))
     for tag, attributes in tags.found:
@@ -114,7 +114,7 @@ def test_icons_that_templates_name_exist():
     named = set()
     for template in TEMPLATES:
         for inner in re.findall(r"icon\(([^)]*)\)", template.read_text(encoding="utf-8")):
-            # Of 'a' if x else 'b', both.
+            # Of 'a' if x else 'b', take both.
             named |= set(re.findall(r"'([a-z-]+)'", inner))
         named |= set(re.findall(r"go\([^,]+, '([a-z-]+)'", template.read_text(encoding="utf-8")))
     named |= {symbol for symbol, _ in stormpetrel.web.render._VISIBILITIES.values()}

@@ -1,4 +1,4 @@
-"""Times on pages: the whole date in sight on the post's own page, "ago" elsewhere, and the zone always named."""
+"""Times on pages: the full date on the post's own page, "ago" elsewhere, and always with the time zone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing, answering and deleting with forms alone."""
+"""Writing, replying and deleting with forms alone."""
 
 from __future__ import annotations
 
