@@ -119,7 +119,7 @@ class CanaryState(msgspec.Struct, frozen=True):
     ms: float
     detail: str
     failures: int
-    """In a row."""
+    """Consecutive failures."""
 
 
 class Status(msgspec.Struct, frozen=True, tag="status"):
@@ -177,7 +177,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """It was not done."""
+    """The command failed."""
 
     text: str
 

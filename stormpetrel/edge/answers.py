@@ -42,7 +42,7 @@ class HotAnswers(MessageReader):
         self._refused_until_s = 0.0
         self._refused_wire = b""
         # The sender on this connection that needs no visitor cookie any more. Behind a
-        # proxy, many people share it.
+        # proxy, many people share a connection.
         self._introduced: Identity | None = None
 
     def _answer_remembered(self, head: Head) -> bool:
@@ -206,7 +206,7 @@ class HotAnswers(MessageReader):
         self._introduced = self.stranger
         return self.worker.introduction()
 
-    def _answered(self, keep_alive: bool) -> None:  # noqa: FBT001 - private: its only argument
+    def _answered(self, keep_alive: bool) -> None:  # noqa: FBT001 - private: the one thing left to say
         """Move on after an answer that needed no application was written."""
         self._outstanding = False
         if keep_alive and not self._is_sealed:

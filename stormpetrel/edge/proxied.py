@@ -2,8 +2,8 @@
 
 Only a configured proxy is trusted: for the PROXY protocol's header before the first request, or for
 `X-Forwarded-For` in each request. From any other address, both are bytes like any others. A proxy's
-connection carries the requests of many clients, so the client is determined again for each request, and no
-answer to one client is repeated to the next.
+connection carries the requests of many clients, so the client is determined again for each request, and
+nothing that is meant for one client only is repeated to the next.
 
 An edge without `edge.trusted_proxies` never uses this module: its connections are plain `EdgeProtocol`s.
 """

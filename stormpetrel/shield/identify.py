@@ -89,7 +89,7 @@ class Visit(NamedTuple):
 
     @property
     def is_anonymous(self) -> bool:
-        """Return True without a bearer token and a valid session: the visitor may see public content only."""
+        """Return True if it has neither a bearer token nor a valid session: it sees public content only."""
         return self.token_hash is None and self.session is None
 
 

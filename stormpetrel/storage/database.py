@@ -3,11 +3,11 @@
 `read(fn)` and `write(fn)` run `fn(connection, …)` with many queries inside; there is no await per query.
 
 SQLite: functions marked `hot` run inline in the loop, under a handler that aborts them after 5 ms and
-repeats them in the reader thread; all other reads run in the reader thread. One writer thread commits all
-waiting calls as one transaction (group commit, without waiting for more to come), each call in its own
-savepoint. PostgreSQL: one reader thread and one writer thread, a transaction per call; the server groups
-the commits of several processes. Four writer threads wrote no more and made the loop wait for them (hot
-page's p99 135 ms against 10 ms).
+repeats them in the reader thread; other reads run in the reader thread, searches in a thread of their own.
+One writer thread commits all waiting calls as one transaction (group commit, without waiting for more to
+come), each call in its own savepoint. PostgreSQL: the same threads, but a transaction per call; the server
+groups the commits of several processes. Four writer threads wrote no more and made the loop wait for them
+(hot page's p99 135 ms against 10 ms).
 
 A write is answered only after COMMIT. If COMMIT fails, every call of its group fails with Busy. Events are
 passed to `publish` in the loop before the answer, so that the writer reads its own writes.
