@@ -1,4 +1,4 @@
-"""What an allow or deny may say: checked where it is typed, and once more where it is put into force."""
+"""Validate an allow or deny: once where it is typed, and again before it is put into force."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ MAX_VALUE = 200
 HASH_CHARACTERS = 64
 WIDEST_IPV4 = 16
 WIDEST_IPV6 = 32
-"""Networks wider than these hold whole countries' people: nobody means them."""
+"""A wider network would hold whole countries: such an entry must be a mistake."""
 LONGEST_S = 365 * 86_400
 MAX_ENTRIES = 1_000
-"""Each is looked at by every worker: a list that long is a firewall's business."""
+"""Each worker checks every entry: longer lists belong in a firewall."""
 
 
 def checked(entry: Entry, *, now_epoch_s: float) -> Entry:
-    """The entry in its one spelling. Raises SetupError that says what is wrong."""
+    """Return the entry in canonical form. Raise SetupError that describes the problem."""
     reason = " ".join(entry.reason.split())
     if len(reason) > MAX_REASON or not reason.isprintable():
         raise SetupError(f"a reason has at most {MAX_REASON} printable characters")
@@ -33,7 +33,7 @@ def checked(entry: Entry, *, now_epoch_s: float) -> Entry:
 
 
 def value(kind: str, text: str) -> str:
-    """What is named, in its one spelling. Raises SetupError."""
+    """Return the value of an entry in canonical form. Raise SetupError."""
     if kind == "address":
         return _network(text)
     if kind == "account":
@@ -54,7 +54,7 @@ def value(kind: str, text: str) -> str:
 
 
 def covers(entry: Entry, named: str) -> bool:
-    """Whether an entry is about what `named` (a value of its kind) says."""
+    """Return whether an entry matches `named`, a value of its kind."""
     if entry.kind == "token":
         # Either may be the whole hash and the other its beginning.
         return named.startswith(entry.value) or entry.value.startswith(named)

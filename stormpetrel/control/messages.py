@@ -1,4 +1,4 @@
-"""What is said on the control socket: by workers, to workers, by commands, to commands.
+"""Messages on the control socket: from workers, to workers, from commands, to commands.
 
 A connection begins with `Hello` (a worker) or with an `Ask…` (a command, which gets one answer).
 """
@@ -13,7 +13,7 @@ from stormpetrel.shield.reports import Directions, Entry, Refusal, WorkerReport
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """A worker's first words. `name`: of its process, such as web-0."""
+    """A worker's first message. `name`: of its process, for example web-0."""
 
     name: str
     pid: int
@@ -28,8 +28,8 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
 class Standing(msgspec.Struct, frozen=True, tag="standing"):
     """A worker's answer to `Look`: what it knows of one identity now.
 
-    `lane`: the class its requests wait in, "" when it cannot tell. `limit`, `remaining`: its ceiling in five
-    minutes here, 0 and 0 without one. `is_demoted`: it waits behind everybody for what it did.
+    `lane`: the class its requests wait in, "" if unknown. `limit`, `remaining`: its ceiling in five minutes
+    here, 0 and 0 without one. `is_demoted`: it waits in the lowest class for its excess.
     """
 
     number: int
@@ -40,13 +40,13 @@ class Standing(msgspec.Struct, frozen=True, tag="standing"):
 
 
 class Direct(msgspec.Struct, frozen=True, tag="directions"):
-    """What the workers are to do from now on."""
+    """The workers' directions from now on."""
 
     directions: Directions
 
 
 class Look(msgspec.Struct, frozen=True, tag="look"):
-    """Asks a worker about an identity, written as in reports (`account:12`). `created_epoch_s`: of its credential."""
+    """Asks a worker about an identity in report form (`account:12`). `created_epoch_s`: of its credential."""
 
     number: int
     identity: str
@@ -60,15 +60,16 @@ ToWorker = Direct | Look
 
 
 class AskStatus(msgspec.Struct, frozen=True, tag="ask-status"):
-    """How are things?"""
+    """Asks for the watch's `Status`."""
 
 
 class AskWhy(msgspec.Struct, frozen=True, tag="ask-why"):
-    """How does the shield see somebody?
+    """Asks how the shield treats an identity.
 
-    `names`: what an allow or deny may call it, (kind, value) as in shield.reports.Entry. `identities`: as which
-    its requests are queued (`account:12`); the first is asked about at the workers. `application`: instead,
-    everybody who uses it. `created_epoch_s`: when the credential was made, 0 when there is none.
+    `names`: (kind, value) pairs by which an allow or deny may name it, as in shield.reports.Entry.
+    `identities`: the identities its requests queue as (`account:12`); workers are asked about the first.
+    `application`: ask about all users of this application instead. `created_epoch_s`: when the credential
+    was made, 0 if there is none.
     """
 
     names: tuple[tuple[str, str], ...]
@@ -78,14 +79,14 @@ class AskWhy(msgspec.Struct, frozen=True, tag="ask-why"):
 
 
 class AskRule(msgspec.Struct, frozen=True, tag="ask-rule"):
-    """`verdict`: allow, deny, or none to take back what was said of the entry."""
+    """`verdict`: allow, deny, or none to withdraw the entry."""
 
     verdict: str
     entry: Entry
 
 
 class AskPause(msgspec.Struct, frozen=True, tag="ask-pause"):
-    """No denies and no demotions until then; 0 ends a pause."""
+    """Suspends denies and demotions until then; 0 ends a pause."""
 
     until_epoch_s: float
 
@@ -97,7 +98,7 @@ First = Hello | AskStatus | AskWhy | AskRule | AskPause
 
 
 class WorkerState(msgspec.Struct, frozen=True):
-    """A worker as last heard of."""
+    """A worker's last known state."""
 
     name: str
     pid: int
@@ -118,11 +119,11 @@ class CanaryState(msgspec.Struct, frozen=True):
     ms: float
     detail: str
     failures: int
-    """In a row."""
+    """Consecutive failures."""
 
 
 class Status(msgspec.Struct, frozen=True, tag="status"):
-    """How things are. Rates are per second, of the last ten seconds."""
+    """The state of the instance. Rates are per second, over the last ten seconds."""
 
     mode: str
     onset_epoch_s: float
@@ -138,11 +139,11 @@ class Status(msgspec.Struct, frozen=True, tag="status"):
     allowed: tuple[Entry, ...]
     denied: tuple[Entry, ...]
     journal_problem: str
-    """Why nothing can be written down, "" when it can."""
+    """The reason why the journal cannot be written; "" if it can."""
 
 
 class OffenderState(msgspec.Struct, frozen=True):
-    """Who takes most, of all workers together, over the last ten seconds."""
+    """One of the heaviest users, over all workers and the last ten seconds."""
 
     identity: str
     cpu_s: float
@@ -152,7 +153,7 @@ class OffenderState(msgspec.Struct, frozen=True):
 
 
 class Why(msgspec.Struct, frozen=True, tag="why"):
-    """How the shield sees somebody now. `lane`: the class, "" when no worker could tell."""
+    """How the shield treats an identity now. `lane`: the class, "" if no worker knows it."""
 
     lane: str
     limit: int
@@ -164,19 +165,19 @@ class Why(msgspec.Struct, frozen=True, tag="why"):
     refusals: tuple[Refusal, ...]
     """The latest, newest first."""
     refused_count: int
-    """How often since `since_epoch_s`, when the watch started."""
+    """Refusals since `since_epoch_s`, when the watch started."""
     since_epoch_s: float
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
-    """It is in force. `workers`: how many were told; `kept`: whether it outlives a restart of watch."""
+    """It is in force. `workers`: how many were notified; `kept`: True if it outlives a restart of watch."""
 
     workers: int
     kept: bool
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """It was not done."""
+    """The command failed."""
 
     text: str
 

@@ -1,4 +1,4 @@
-"""The ledger: who was served and who was refused, by class, channel and application, until it is reported."""
+"""The ledger: counts of requests by class, channel and application until they are reported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Table = dict[str, dict[str, int]]
 
 
 class Ledger:
-    """Counts since they were last taken. Bounded: classes x channels x MAX_APPLICATIONS, MAX_REFUSALS refusals."""
+    """Counts since the last `take`. At most classes x channels x MAX_APPLICATIONS, MAX_REFUSALS refusals."""
 
     __slots__ = ("_applications", "_counts", "_refusals", "because")
 
@@ -29,7 +29,7 @@ class Ledger:
         self.because: Counter[str] = Counter()
 
     def count(self, ticket: Ticket, outcome: str) -> None:
-        """One more of this outcome."""
+        """Count one request with this outcome."""
         key = (ticket.lane, ticket.channel, ticket.application, outcome)
         counts = self._counts
         if key in counts:
@@ -38,7 +38,7 @@ class Ledger:
             self._begin(key)
 
     def refused(self, ticket: Ticket, because: str, *, epoch_s: float) -> None:
-        """A refusal; of somebody with a credential it is also kept one by one."""
+        """Count a refusal; if the client has a credential, also record the refusal itself."""
         self.count(ticket, "refused")
         self.because[because] += 1
         if ticket.is_known:
@@ -47,7 +47,7 @@ class Ledger:
             )
 
     def take(self) -> tuple[Table, Table, Table, dict[str, int], tuple[Refusal, ...]]:
-        """By class, by channel, by application, by policy line, and the refusals; counted from nothing again."""
+        """Return counts by class, channel, application and policy line, and the refusals; reset all."""
         classes: Table = {}
         channels: Table = {}
         applications: Table = {}
