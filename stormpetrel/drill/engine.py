@@ -49,7 +49,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Fire:
-    """A vector's shot at a time of the run. `until_s`: end of its phase. `most`: socket limit; 0: no limit."""
+    """A vector's shot at a time of the run. `until_s`: end of phase. `most`: socket limit; 0: no limit."""
 
     at_s: float
     until_s: float
@@ -87,7 +87,7 @@ class Engine:
         each_second: Callable[[int, dict[str, Tally]], None],
         kill: Callable[[str], bool] = lambda name: False,
     ) -> None:
-        """`begin_s`: monotonic time of the run's second 0. `kill`: carries out a KILL shot; False if it fails."""
+        """`begin_s`: monotonic time of second 0. `kill`: carries out a KILL shot; False if it fails."""
         self._target = target
         self._budget = budget
         self._begin_s = begin_s

@@ -108,7 +108,7 @@ class Exchange(asyncio.Protocol):
     # For callers
 
     def send(self, data: bytes, *, timeout_s: float) -> asyncio.Future[Answer]:
-        """Send a prepared request. The future may raise Broken or TimeoutError; the connection then closes."""
+        """Send a prepared request. The future can raise Broken or TimeoutError; then the connection closes."""
         waiter: asyncio.Future[Answer] = self._loop.create_future()
         if self._transport is None or not self.is_open or self._waiter is not None:
             waiter.set_exception(Broken("the connection is closed or busy"))

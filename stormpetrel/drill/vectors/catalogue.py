@@ -74,7 +74,7 @@ CATALOGUE = {
 
 
 def within_cap(vectors: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
-    """Return the vectors of a phase with their scales, reduced by the same factor if together they exceed the cap."""
+    """Return a phase's vectors with their scales, reduced by a common factor if they exceed the cap."""
     wanted = sum(CATALOGUE[name].connections_per_s * scale for name, scale in vectors)
     factor = min(1.0, MAX_CONNECTIONS_PER_S / wanted) if wanted else 1.0
     return tuple((name, scale * factor) for name, scale in vectors)
