@@ -1,5 +1,4 @@
-"""A member's app while 20 connections of strangers send the most expensive bodies: its latency, and who is
-blamed.
+"""A member's app while 20 connections of strangers send the most expensive bodies: latency and blame.
 
     python bench/dear_bodies.py [--seconds 20] [--connections 20] [--quick] [--json]
 

@@ -1,5 +1,4 @@
-"""An anonymous page of 20 KB from the edge's cache, compared with nginx serving the same bytes as a static
-file.
+"""An anonymous page of 20 KB from the edge's cache, beside nginx serving the same bytes as a static file.
 
     python bench/edge_hot_page.py [--rounds 5] [--seconds 3] [--quick] [--json]
 

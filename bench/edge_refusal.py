@@ -1,5 +1,4 @@
-"""The cost of a refusal: the edge's beside nginx's limit_req and HAProxy's stick table (G6 of the drill's
-targets).
+"""The cost of a refusal: the edge beside nginx's limit_req and HAProxy's stick table (the drill's G6).
 
     python bench/edge_refusal.py [--rounds 5] [--seconds 3] [--quick] [--json]
 

@@ -1,5 +1,4 @@
-"""The home timeline of an app: 20 posts by token, for a reader who follows 200, on SQLite with one web
-worker.
+"""The home timeline of an app: 20 posts by token, for a reader who follows 200, on SQLite, one web worker.
 
     python bench/home_timeline.py [--rounds 5] [--seconds 3] [--quick] [--json]
 

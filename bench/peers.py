@@ -1,5 +1,4 @@
-"""Peers and tools for the edge's benchmarks: nginx, HAProxy, wrk, CPU time per process, one worker of our
-edge.
+"""Peers and tools for the edge's benchmarks: nginx, HAProxy, wrk, CPU time per process, one edge worker.
 
 All of them bind to 127.0.0.1 on ports from the system, use a temporary directory, and are stopped by pid.
 """

@@ -188,8 +188,7 @@ class Bus:
             await self._bridge.close()
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Send the events to the other processes. When it returns, the messages are delivered: answer after
-        it.
+        """Send the events to the other processes. They are delivered when it returns, so answer after it.
 
         It never blocks and never raises for a slow peer; that peer gets AllChanged instead.
         """

@@ -135,7 +135,7 @@ class EdgeConfig:
         return tuple(_network(part.strip()) for part in self.trusted_proxies.split(",") if part.strip())
 
     def trusts(self, host: str) -> bool:
-        """Return True if `host` is a trusted proxy's address. Of names only "localhost" (127.0.0.1) can be."""
+        """Return True if `host` is a trusted proxy's address. Of names only "localhost" can be."""
         try:
             address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
         except ValueError:

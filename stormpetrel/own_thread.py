@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def in_own_thread(work: Callable[[], T]) -> asyncio.Future[T]:
-    """Return the result of `work`, run in a new thread. The caller bounds their number; none can be cancelled."""
+    """Return the result of `work`, run in a new thread. Callers bound the number; none can be cancelled."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 

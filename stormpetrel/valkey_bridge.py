@@ -5,9 +5,9 @@ another role, whose death silences the machine. Messages carry the machine's nam
 of its own machine, which it got directly (bus.py).
 
 Valkey stores nothing for absent subscribers, so each sender numbers its messages, and a receiver that misses
-a number gets AllChanged. It also gets AllChanged when its subscription begins or ends, and after each failed attempt
-to subscribe, at most RETRY_MAX_S apart. So a dead Valkey costs freshness, at most for that time, and never blocks a
-write.
+a number gets AllChanged. It also gets AllChanged when its subscription begins or ends, and after each failed
+attempt to subscribe, at most RETRY_MAX_S apart. So a dead Valkey costs freshness, at most for that time, and
+never blocks a write.
 """
 
 from __future__ import annotations

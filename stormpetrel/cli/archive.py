@@ -70,7 +70,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
     @property
     def database_file(self) -> str:
-        """The name of the database's snapshot in the archive."""
+        """Return the name of the database's snapshot in the archive."""
         return DATABASES[self.database]
 
     @property

@@ -36,7 +36,7 @@ PRIVILEGED_PORTS = 1024
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 """Wildcard address → address at which this machine reaches it."""
 PROXY_LINE = b"PROXY UNKNOWN\r\n"
-"""How a proxy with the PROXY protocol begins a connection of its own."""
+"""How a PROXY protocol proxy begins a connection that it makes for itself."""
 
 
 class Verdict(StrEnum):

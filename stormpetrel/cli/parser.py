@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def did_you_mean(written: str, known: Iterable[str]) -> str:
-    """ " (did you mean …?)" with the nearest of `known`, or "" if none is similar."""
+    """Return " (did you mean …?)" with the nearest of `known`, or "" if none is similar."""
     near = difflib.get_close_matches(written.partition("=")[0], list(known), n=1)
     return f" (did you mean {near[0]}?)" if near else ""
 

@@ -57,8 +57,7 @@ class Attempt:
         self._lock = asyncio.Lock()
 
     async def finish(self, effect: Callable[[Connection], object] | None = None) -> bool:
-        """Remove the job and apply its effect in one transaction; return False if another courier got the
-        lease.
+        """Remove the job and apply its effect in one transaction; return False if the lease was lost.
 
         Raise Busy when the store fails, and any error of `effect`: then nothing was changed.
         """

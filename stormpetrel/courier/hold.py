@@ -1,5 +1,4 @@
-"""Decides whether the courier may trust the clock, by which it deletes old rows and publishes scheduled
-posts.
+"""Decides if the courier may trust the clock: by it, old rows are deleted and scheduled posts published.
 
 A clock that jumps while the process runs is not followed (clock.py). A clock that was wrong before the start
 shows only in comparison with the newest row: if that is older than QUIET_MS, either the instance was quiet or

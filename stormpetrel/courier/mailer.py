@@ -47,8 +47,7 @@ def mail_directory(config: Config) -> Path:
 
 
 def send(config: Config, message: EmailMessage, *, name: str) -> str:
-    """Send a mail and return a text for the operator. Block for at most about CONVERSATION_S. Raise
-    MailFailed.
+    """Send a mail, blocking for at most CONVERSATION_S; return a text for the operator. Raise MailFailed.
 
     `name` stays the same when the same mail is tried again.
     """

@@ -1,5 +1,4 @@
-"""The courier's process: drains the outbox when notified, polls it twice a second anyway, and removes old
-rows.
+"""The courier's process: drains the outbox when notified and twice a second anyway, removes old rows.
 
 Its port answers from memory, also while the database is down: the courier waits for it to come back.
 """

@@ -1,5 +1,4 @@
-"""The attackers' process: reads a plan, fires its vectors at the instance, writes a line per second and
-vector.
+"""The attackers' process: fires a plan's vectors at the instance, writes a line per second and vector.
 
     python -m stormpetrel.drill.attackers PLAN OUT
 
@@ -46,8 +45,7 @@ _PREPARING_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The attackers' orders, stored as JSON. `host`, `port`: where to connect; `host_header`: the instance's
-    name.
+    """The attackers' orders, as JSON. `host`, `port`: where to connect; `host_header`: the instance's name.
 
     `community`: path of the file written by community.save. `begin_s`: second 0 of the run on the machine's
     monotonic clock; 0 means as soon as the process is ready. `connections`, `seconds`: the budget. `pids`:

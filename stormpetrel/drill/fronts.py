@@ -1,4 +1,4 @@
-"""nginx and HAProxy, as operators put them in front of a server without a shield of its own, for `--compare`.
+"""nginx and HAProxy, as operators put them in front of a server without a shield, for `--compare`.
 
 Both are the distribution's packages, configured as their makers advise. They run in a temporary directory on
 a free loopback port and are stopped by pid. They pass the client's address in X-Forwarded-For; the server
@@ -120,8 +120,7 @@ and slow clients ("Use a load balancer as a first row of defense")."""
 
 @contextlib.contextmanager
 def nginx(*, upstream_port: int) -> Iterator[Front]:
-    """Run nginx with `limit_req` and `limit_conn` in front of the server on `upstream_port` until the block
-    ends.
+    """Run nginx with `limit_req` and `limit_conn` in front of `upstream_port` until the block ends.
 
     Raise FrontUnavailable if it is not installed or does not start.
     """
@@ -156,7 +155,7 @@ def nginx(*, upstream_port: int) -> Iterator[Front]:
 
 @contextlib.contextmanager
 def haproxy(*, upstream_port: int) -> Iterator[Front]:
-    """Run HAProxy with stick tables in front of the server on `upstream_port` until the block ends.
+    """Run HAProxy with stick tables in front of `upstream_port` until the block ends.
 
     Raise FrontUnavailable if it is not installed or does not start.
     """

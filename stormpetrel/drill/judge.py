@@ -35,7 +35,7 @@ class Verdict(NamedTuple):
 class Want:
     """One request of a legitimate person, and what would satisfy them.
 
-    `patience_s`: how long they wait. `is_right(answer)`: True if it is what was asked for; refusals never
+    `patience_s`: how long they wait. `is_right(answer)`: True if it is right; refusals never
     are. `safe`: the client may retry automatically without harm.
     """
 

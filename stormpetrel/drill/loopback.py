@@ -79,8 +79,7 @@ class Budget:
 
 
 def start_socket(target: Address, *, source: str, budget: Budget) -> tuple[socket.socket, bool]:
-    """Return a non-blocking socket that connects to `target` from `source`, and True if it is connected
-    already.
+    """Return a non-blocking socket from `source` to `target`, and True if it is connected already.
 
     `source` is ignored for ::1, the only IPv6 loopback address. Raise NotLoopback, BudgetSpent, or OSError
     when the system refuses.

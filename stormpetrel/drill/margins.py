@@ -39,8 +39,7 @@ class Shortfall:
 
 
 def shortfalls(runs: Sequence[Scores], *, strangers_attack: bool) -> list[Shortfall]:
-    """Return the targets that the median of the runs misses; losses, collateral and contract count over all
-    runs.
+    """Return the targets that the runs' median misses; losses, collateral and contract: over all runs.
 
     `strangers_attack`: a vector of the scenario poses as new visitors (OWN_VECTORS).
     """

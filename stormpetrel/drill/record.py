@@ -132,8 +132,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU seconds of a whole run: people's process, attackers' process, the server's, and the total
-    available.
+    """CPU seconds of a whole run: people's and attackers' processes, the server, the total available.
 
     `others_s`: of all other processes on the machine.
     """

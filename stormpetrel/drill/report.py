@@ -117,7 +117,7 @@ def _column(name: str, results: Sequence[Result], scores: Sequence[Scores], *, i
 
 
 def _collateral(scores: Sequence[Scores]) -> str:
-    """List known people that were refused at least once, by channel and by application, over all runs."""
+    """Return tables of known people refused at least once, by channel and by application, over all runs."""
     parts = [_refused_once("by channel", [one.collateral.by_channel for one in scores], _channel)]
     parts.append(_refused_once("by application", [one.collateral.by_app for one in scores], lambda app: app))
     return "<h3>Collateral: known people who were refused</h3>" + "".join(parts)

@@ -52,8 +52,8 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Collateral:
-    """G2. Known identities: their number, the names of those refused at least once, and counts by channel and
-    by application, for members on shared addresses and for members on their own."""
+    """G2. Known identities: their number, and the names of those refused at least once. Counts by channel, by
+    application, of members on shared addresses and of members on their own."""
 
     known: int
     refused: tuple[str, ...]

@@ -1,5 +1,4 @@
-"""A lean HTTP client: sends prepared bytes, parses the answer, and chooses the source address of its
-connections.
+"""A lean HTTP client: sends prepared bytes, parses answers, chooses source addresses.
 
 A new connection costs about 100 µs on uvloop. It parses what servers send: lengths, chunks, bodies until the
 end of the connection, streams. It does nothing else: no redirects, no cookie jar, no retries.
@@ -108,7 +107,7 @@ class Exchange(asyncio.Protocol):
     # For callers
 
     def send(self, data: bytes, *, timeout_s: float) -> asyncio.Future[Answer]:
-        """Send a prepared request. The future can raise Broken or TimeoutError; then the connection closes."""
+        """Send a prepared request. If the future raises Broken or TimeoutError, the connection is closed."""
         waiter: asyncio.Future[Answer] = self._loop.create_future()
         if self._transport is None or not self.is_open or self._waiter is not None:
             waiter.set_exception(Broken("the connection is closed or busy"))

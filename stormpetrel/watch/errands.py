@@ -1,10 +1,13 @@
 """The errand of a canary on each channel: a request that a person would make, and that leaves nothing behind.
 
-| channel | request | healthy when | |---|---|---| | web | the public timeline's page | 200 | | apps | the
-public timeline over the API, with the canaries' own token | 200 | | posting | create and revoke a token: two
-writes through the writer that stores posts | 200 and 200 | | streaming | the public stream, until its first
-line | 200 and the line | | sign_in | the form, then a sign-in with an impossible name: checks the form and
-the password | 200, then 422 | | feeds | the Atom feed of an unused hashtag | 200 |
+| channel | request | healthy when |
+|---|---|---|
+| web | the public timeline's page | 200 |
+| apps | the public timeline over the API, with the canaries' own token | 200 |
+| posting | create and revoke a token: two writes through the writer that stores posts | 200 and 200 |
+| streaming | the public stream, until its first line | 200 and the line |
+| sign_in | the form, then a sign-in with an impossible name: form and password checks | 200, then 422 |
+| feeds | the Atom feed of an unused hashtag | 200 |
 
 Posting creates no post: a post would be seen, counted, delivered and found, and its account would be among
 the members. The errand shares with posts everything that fails in an attack or on a full disk: the way in,

@@ -1,5 +1,4 @@
-"""A6 and A16: attackers behind the addresses of real people, and attacks that make a defence hit those
-people.
+"""A6 and A16: attackers behind the addresses of real people, and attacks that turn a defence on them.
 
 A defence that limits by address, by application or by X-Forwarded-For cuts off the carrier, the school, Tor,
 or the victim himself.

@@ -59,8 +59,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The attackers' knowledge. `host`: the Host header. `scale`: factor on the rate. `seconds`: of the
-    phase.
+    """The attackers' knowledge. `host`: the Host header. `scale`: rate factor. `seconds`: of the phase.
 
     `turn`: number of the phase in the run; addresses that must be new differ in each. `forms`: sign-in forms,
     empty if none could be fetched (sign-ins are then sent without a form and fail sooner).
