@@ -80,6 +80,6 @@ async def _answer(decoding: Decoding) -> Answer:
         answer = await in_own_thread(decoding.run)
     finally:
         decoding.end()
-    # Only `end` stops the decoder, and `end` is called after the answer.
+    # Only `end` makes `run` return nothing, and `end` is called after it.
     assert answer is not None
     return answer
