@@ -1,10 +1,10 @@
-"""A member's app while 20 connections of strangers send the dearest bodies: how long it waits, and who is blamed.
+"""A member's app while 20 connections of strangers send the most expensive bodies: latency and blame.
 
     python bench/dear_bodies.py [--seconds 20] [--connections 20] [--quick] [--json]
 
-One web worker on core 0, the watch beside it, SQLite; the senders and the member on the other core. The member reads
-home and posts, 20 requests a second. The limit beside it: the same member alone. Targets: p99 50 ms, no refusal, and
-the watch's list of who took most names the senders' address first.
+One web worker on core 0, the watch beside it, SQLite; the senders and the member on the other core. The
+member reads home and posts, 20 requests a second. For comparison: the same member alone. Targets: p99 50 ms,
+no refusal, and the senders' address first in the watch's list of the most expensive clients.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _bodies() -> list[bytes]:
 
 @dataclass(slots=True)
 class Seen:
-    """What the member met."""
+    """Measurements of the member's requests."""
 
     requests: int
     refused: int

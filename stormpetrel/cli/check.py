@@ -1,4 +1,4 @@
-"""`check`: what is wrong with a setup, and what to do about it."""
+"""`check`: reports problems of a setup and how to solve them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stormpetrel.cli.parser import Commands, add_command
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `check`."""
+    """Add `check`."""
     parser = add_command(
         commands,
         "check",

@@ -1,4 +1,4 @@
-"""What `check` looks at: each part of a setup, how it stands, and what to do about it."""
+"""The checks of `check`: the state of each part of a setup, and how to solve problems."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ LOW_DISK_BYTES = 1_000_000_000
 FULL_DISK_BYTES = 50_000_000
 FEW_INODES = 1000
 FEW_OPEN_FILES = 4096
-"""Below this a worker holds fewer connections than one small flood opens."""
+"""With fewer files a worker holds fewer connections than one small flood opens."""
 HEALTH_TIMEOUT_S = 1.0
 CLOCK_SLACK_MS = 60_000
 QUIET_MS = 30 * 86_400_000
-"""As courier/hold.py has it."""
+"""The same as in courier/hold.py."""
 PRIVILEGED_PORTS = 1024
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
-"""Where this machine finds what listens everywhere."""
+"""Wildcard address → address at which this machine reaches it."""
 PROXY_LINE = b"PROXY UNKNOWN\r\n"
-"""How a proxy that speaks the PROXY protocol begins when it speaks for itself."""
+"""How a PROXY protocol proxy begins a connection that it makes for itself."""
 
 
 class Verdict(StrEnum):
@@ -47,7 +47,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: what was looked at, how it stands, and what to do where it is not well."""
+    """One line: the checked part, its state, and what to do if there is a problem."""
 
     subject: str
     verdict: Verdict
@@ -56,7 +56,7 @@ class Finding:
 
 
 def findings(loaded: Loaded) -> Iterator[Finding]:
-    """Everything that can be seen from outside, in the order in which one would set it up."""
+    """Yield all findings that are visible from outside, in the order of setting up the parts."""
     config = loaded.config
     where = str(loaded.path) if loaded.path else "no file; defaults and environment"
     yield Finding("configuration", Verdict.OK, where)
@@ -101,7 +101,7 @@ def _data_directory(config: Config) -> Iterator[Finding]:
     todo = "" if verdict is Verdict.OK else "make room: nothing can be posted when the disk is full"
     yield Finding("disk", verdict, f"{free_bytes / 1e9:.1f} GB free", todo)
     free_files = os.statvfs(directory).f_favail
-    # Some file systems have no fixed number, and say 0 of 0.
+    # Some file systems have no fixed number, and report 0 of 0.
     if os.statvfs(directory).f_files and free_files < FEW_INODES:
         text = f"{free_files} more files can be made on this file system (inodes)"
         yield Finding("inodes", Verdict.FAIL, text, "remove small files: without inodes a restart fails")
@@ -139,7 +139,7 @@ def _secret(config: Config) -> Iterator[Finding]:
     elif path.exists():
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
-            # Looked at before `load`, which would close it.
+            # Checked before `load`, which would fix the mode.
             text = f"{path} can be read by others ({mode:04o})"
             yield Finding("secret key", Verdict.FAIL, text, f"chmod 600 {path}; make a new one if in doubt")
             return
@@ -193,7 +193,7 @@ def _database(config: Config) -> Iterator[Finding]:
         yield Finding("connections", Verdict.FAIL, text, todo)
     try:
         with contextlib.suppress(SetupError):
-            # Loading it closes a file that others can read, and `check` changes nothing.
+            # `load` would fix the mode of a readable file, and `check` changes nothing.
             if _is_secret_closed(config) and has_other_secret(connection, secret.load(config)):
                 text, _, todo = OTHER_SECRET.rpartition(": ")
                 yield Finding("shared secret", Verdict.FAIL, text, todo)
@@ -303,10 +303,10 @@ def _port(subject: str, key: str, host: str, port: int, *, begin: bytes) -> Find
 
 
 def _is_ours(host: str, port: int, begin: bytes) -> bool:
-    """Whether /health answers as every role of ours does, to a connection that begins so."""
+    """Return True if /health answers like a Stormpetrel role, on a connection that begins with `begin`."""
     import http.client
 
-    # What listens everywhere is asked on loopback.
+    # A wildcard address is checked on loopback.
     asked = ANYWHERE.get(host, host)
     connection = http.client.HTTPConnection(asked, port, timeout=HEALTH_TIMEOUT_S)
     try:
@@ -338,7 +338,7 @@ def _public_url(config: Config) -> Iterator[Finding]:
     host = url.hostname or ""
     if is_loopback(host):
         text = f"{config.base_url}: only this machine can follow its links"
-        # Right for trying it out; wrong as soon as others reach it, and too late after people have joined.
+        # Right for a trial; wrong once others can reach it, and too late after people have joined.
         yield Finding(
             subject,
             Verdict.WARN,
@@ -370,7 +370,7 @@ def _proxies(config: Config) -> Iterator[Finding]:
             return
         yield Finding(subject, Verdict.OK, f"{way} of {edge.trusted_proxies} is believed")
     elif config.base_url.startswith("https:"):
-        # It ends no TLS itself: there is a proxy, and all visitors seem to come from it.
+        # Stormpetrel terminates no TLS: there is a proxy, and all visitors seem to come from it.
         text = "none is trusted: all visitors without an account share one place in the queue"
         todo = 'set edge.trusted_proxies to the address of yours, such as "127.0.0.1" (docs/proxies.md)'
         yield Finding(subject, Verdict.WARN, text, todo)

@@ -1,4 +1,4 @@
-"""What `check` says about the mail settings; nothing is sent."""
+"""The checks of `check` for the mail settings; no mail is sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONNECT_TIMEOUT_S = 3.0
 
 
 def mail_findings(config: Config) -> Iterator[Finding]:
-    """Whether mails would leave, as far as can be seen without sending one."""
+    """Check if mails can be sent, as far as possible without sending one."""
     mail = config.mail
     if mail.transport != "smtp":
         where = f"files in {config.data_dir / 'mail'}" if mail.transport == "file" else "the log"

@@ -1,5 +1,5 @@
-"""`moderation`: reports and what is done about them. Takes effect at once beside a running server, and is
-written into the audit log as done by "cli"."""
+"""`moderation`: reports, posts and accounts. Takes effect at once on a running server; the audit log names
+"cli" as the actor."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ON_ACCOUNTS = (
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `moderation reports`, `show`, `log` and the acts."""
+    """Add `moderation reports`, `show`, `log` and the acts."""
     group = add_group(commands, "moderation", about="Deals with reports, posts and accounts.")
     parser = add_command(
         group, "reports", _reports, about="Lists reports.", example="stormpetrel moderation reports"

@@ -1,7 +1,7 @@
-"""`shield`: how the defence stands, why somebody was refused, and what the operator says about it.
+"""`shield`: the state of the defence, the reasons for refusals, and the operator's orders.
 
-Asks the watch role over its socket in the data directory. What is said here holds within two seconds and ends by
-itself. The journal is read from its file, so it can be read while no watch runs.
+It asks the watch role over its socket in the data directory. An order takes effect within two seconds and
+expires by itself. The journal is read from its file, so no watch need run.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _WHO = "a token, an address or network, @NAME or an app's name; - reads a token 
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `shield status`, `why`, `allow`, `deny`, `pause` and `journal`."""
+    """Add `shield status`, `why`, `allow`, `deny`, `pause` and `journal`."""
     group = add_group(commands, "shield", about="Looks at the defence, and tells it what you know.")
     parser = add_command(
         group, "status", _status, about="Shows how things are now.", example="stormpetrel shield status"
@@ -117,7 +117,7 @@ def _add_verdict(group: Commands[Any], name: str, *, about: str, example: str, o
 
 
 def span(text: str) -> int:
-    """An argument's type: a time such as 90s, 10m, 2h or 3d, in seconds."""
+    """Convert an argument: a time such as 90s, 10m, 2h or 3d, to seconds."""
     match = _SPAN.match(text)
     if match is None or not int(match[1]):
         raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90s, 10m, 2h or 3d")
@@ -135,7 +135,7 @@ def _ask(args: argparse.Namespace, question: Ask) -> Answer:
     return answer
 
 
-# How things are
+# The state
 
 
 def _status(args: argparse.Namespace) -> int:
@@ -233,7 +233,7 @@ def _print_status(status: Status) -> None:
         )
 
 
-# Why somebody was refused
+# The reasons for a refusal
 
 
 def _why(args: argparse.Namespace) -> int:
@@ -304,7 +304,7 @@ def _age(created_epoch_s: float, onset_epoch_s: float) -> str:
     return f"credential of {_when(created_epoch_s)}, {_span(-ahead_s)} younger than the onset: new"
 
 
-# What the operator says
+# The operator's orders
 
 
 def _rule(args: argparse.Namespace) -> int:
@@ -354,7 +354,7 @@ def _workers(count: int) -> str:
     return "1 worker" if count == 1 else f"{count} workers"
 
 
-# What happened
+# The journal
 
 
 def _journal(args: argparse.Namespace) -> int:

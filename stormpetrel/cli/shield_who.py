@@ -1,7 +1,7 @@
-"""Whom a `shield` command is about: a token, an address, a user or an application, found from what was typed.
+"""Finds the target of a `shield` command: a token, an address, a user or an application.
 
-A token is hashed here, at once; what goes on, and what is printed, is the beginning of its hash. It is never in a
-message, not even in one about a mistake.
+A token is hashed here, at once; only the beginning of its hash is sent and printed. The token is in no
+message, not even in an error message.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
 
 KINDS = ("token", "address", "user", "app", "account")
 HASH_SENT = 32
-"""Digits of a token's hash that leave this command: enough to mean one token, useless for anything else."""
+"""Digits of a token's hash that leave this command: enough to identify it, useless for anything else."""
 _LIKE_A_TOKEN = re.compile(r"[A-Za-z0-9_~.+/=-]{32,}\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """`kind`, `value`: as in shield.reports.Entry. `shown`: for people, without any secret.
+    """`kind`, `value`: as in shield.reports.Entry. `shown`: text for people, without any secret.
 
-    `identities`: as which the shield queues them. `names`: what other entries may call them.
-    `created_epoch_s`: when the oldest credential was made, 0 without one. `is_known`: the token or user exists.
+    `identities`: those under which the shield queues it. `names`: other entries that match it.
+    `created_epoch_s`: when the oldest credential was made, 0 without one. `is_known`: the token or user
+    exists.
     """
 
     kind: str
@@ -47,7 +48,7 @@ class Who:
 
 
 def find(config: Config, text: str) -> Who:
-    """Whom the text means. Raises SetupError when nobody fits; then `KIND:TEXT` says which kind is meant.
+    """Return the target that the text means. Raise SetupError if there is none. `KIND:TEXT` names the kind.
 
     `-` reads a token from standard input, so that it is in no list of processes and no shell's history.
     """
@@ -66,7 +67,7 @@ def find(config: Config, text: str) -> Who:
         return found
     if _LIKE_A_TOKEN.match(text):
         return _unknown_token(text)
-    # Whatever it is, it may be a secret with a typo: it is not repeated.
+    # It may be a secret with a typo, so it is not repeated.
     raise SetupError(
         f"that is no token, address, user or app here (say which with {', '.join(f'{k}:…' for k in KINDS[:4])})"
     )
@@ -96,7 +97,7 @@ def _is_network(text: str) -> bool:
         ipaddress.ip_network(text.partition("%")[0], strict=False)
     except ValueError:
         return False
-    # A plain number is an address to Python, and a name or an id to everybody else.
+    # Python takes a plain number for an address, but people mean a name or an id.
     return not text.isdigit()
 
 
@@ -117,7 +118,7 @@ def _token(config: Config, text: str) -> Who:
         raise SetupError("the token is empty")
     lower = text.lower()
     if len(lower) <= entries.HASH_CHARACTERS and re.fullmatch(r"[0-9a-f]{16,}", lower):
-        # As the journal writes them: the beginning of a hash. A token of ours is never so.
+        # As the journal writes them: the beginning of a hash. Our tokens never look like this.
         return Who("token", lower, f"token {lower[:MIN_HASH_CHARACTERS]}…", (), (("token", lower),))
     with open_store(config.database_url) as connection:
         return _token_in(connection, text) or _unknown_token(text)

@@ -1,7 +1,7 @@
-"""People who listen: hundreds of open streams, half WebSockets and half server-sent events.
+"""Simulated stream listeners: hundreds of open streams, half WebSockets and half server-sent events.
 
-A listener must see a post of somebody they follow within DEADLINE_S of its acknowledgement. Each pair of a post
-and a listener is one line of the channel `streaming`, and so is each connection that is made.
+A listener must receive a post of an account they follow within DEADLINE_S of its acknowledgement. Each pair
+of a post and a listener is one line of the channel `streaming`, and so is each connection that is opened.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from stormpetrel.drill.wire import Answer, Broken, Exchange, connect, request
 DEADLINE_S = 5.0
 CONNECT_PATIENCE_S = 10.0
 OPENED_PER_S = 100
-"""How fast the streams are opened before the run: as apps come back after a restart, not all at once."""
+"""Rate at which the streams are opened before the run: like apps that reconnect after a restart."""
 RECONNECT_AFTER_S = 2.0
-"""After a stream broke, and nobody said when to come back."""
+"""Delay after a stream broke without a Retry-After."""
 EXCUSED_S = 2.0
-"""A post that comes while a listener changes connections of their own accord is not missed."""
+"""A post that arrives while a listener changes connections on purpose does not count as missed."""
 _MARK = re.compile(rb"drill-\d+-\d+-\d+")
 _PONG, _PING, _CLOSE = 0xA, 0x9, 0x8
 _MASK = b"\x00\x00\x00\x00"
 
 
 class Listener:
-    """One open stream, opened again whenever it ends."""
+    """A listener with one stream, which is reopened whenever it ends."""
 
     def __init__(self, course: Course, member: Member, *, websocket: bool, rng: Random) -> None:
         self.course = course
@@ -50,11 +50,11 @@ class Listener:
 
     @property
     def is_open(self) -> bool:
-        """A stream is open now."""
+        """Return True while a stream is open."""
         return self._exchange is not None and self._exchange.is_open
 
     async def open(self, intended_s: float, *, is_retry: bool = False) -> None:
-        """Opens the stream; where that fails, tries again as an app does."""
+        """Open the stream; if that fails, retry later as an app does."""
         verdict, status = await self._open(intended_s)
         t = intended_s - self.course.start_s
         if t >= 0:
@@ -63,13 +63,13 @@ class Listener:
             self._open_later(verdict.retry_after or RECONNECT_AFTER_S)
 
     async def change(self, intended_s: float) -> None:
-        """Leaves and comes back: a phone that changed networks."""
+        """Close the stream and reconnect, like a phone that changes networks."""
         self.excused_until_s = time.monotonic() + EXCUSED_S
         self._leave()
         await self.open(intended_s)
 
     def close(self) -> None:
-        """For good."""
+        """Close the stream for good."""
         self._closing = True
         if self._again is not None:
             self._again.cancel()
@@ -188,7 +188,7 @@ class Listener:
         )
 
     def tell_about(self, mark: bytes, posted_s: float, intended_s: float) -> None:
-        """Writes whether this listener saw the post that was acknowledged at `posted_s`, DEADLINE_S ago."""
+        """Record whether this listener received the post acknowledged at `posted_s`, DEADLINE_S ago."""
         heard_s = self.heard.pop(mark, None)
         if heard_s is None and self.excused_until_s > posted_s:
             return
@@ -211,7 +211,7 @@ def _want(websocket: bool) -> Want:  # noqa: FBT001 - the one thing that it is a
 
 
 def take_frame(buffer: bytes) -> tuple[int, bytes, bytes] | None:
-    """(kind, payload, rest) of the first frame that is complete, from a server: not masked (RFC 6455 §5.2)."""
+    """Return (kind, payload, rest) of the first complete frame from a server: unmasked (RFC 6455 §5.2)."""
     if len(buffer) < 2:
         return None
     length, at = buffer[1] & 0x7F, 2
@@ -225,7 +225,7 @@ def take_frame(buffer: bytes) -> tuple[int, bytes, bytes] | None:
 
 
 class Audience:
-    """All listeners. `follows`: who of them follows whom, by account id."""
+    """All listeners, and for each posting account those who follow it."""
 
     def __init__(self, course: Course, community: Community, rng: Random) -> None:
         self._rng = rng
@@ -241,7 +241,7 @@ class Audience:
                     self._followers.setdefault(poster, []).append(by_id[listener_id])
 
     async def open_all(self) -> None:
-        """Opens every stream, OPENED_PER_S a second."""
+        """Open every stream, OPENED_PER_S a second."""
         tasks = []
         for listener in self.listeners:
             tasks.append(asyncio.create_task(listener.open(time.monotonic())))
@@ -249,11 +249,11 @@ class Audience:
         await asyncio.gather(*tasks)
 
     def any(self) -> Listener:
-        """One of them."""
+        """Return a random listener."""
         return self._rng.choice(self.listeners)
 
     async def expect(self, poster_id: str, text: str, intended_s: float) -> None:
-        """After DEADLINE_S: who of the poster's followers saw the post that was acknowledged now."""
+        """Wait DEADLINE_S, then record which of the poster's followers received the post acknowledged now."""
         posted_s = time.monotonic()
         mark = _MARK.search(text.encode())
         assert mark is not None, "posts of the drill carry their mark"
@@ -262,6 +262,6 @@ class Audience:
             listener.tell_about(mark.group(), posted_s, intended_s)
 
     def close(self) -> None:
-        """Ends all streams."""
+        """Close all streams."""
         for listener in self.listeners:
             listener.close()

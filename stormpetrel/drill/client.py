@@ -1,8 +1,9 @@
-"""One legitimate client: an app, a browser, a feed reader. It behaves as real ones do when it is refused.
+"""One legitimate client: an app, a browser or a feed reader. When refused, it behaves as real ones do.
 
-Latency counts from the moment the person wanted something, not from when the client got round to it. It heeds
-`Retry-After`; what its owner wants meanwhile counts as refused. One in ten is impatient instead, and retries
-three times at once. A request that was refused is tried again once the time is up; retries never count as kept.
+Latency counts from the moment the person wanted something, not from the moment the client sent the request.
+The client heeds `Retry-After`; whatever its owner wants meanwhile counts as refused. One client in ten is
+impatient and sends three retries at once instead. The others retry a refused request once the time is up. A
+retry never counts as kept.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from stormpetrel.drill.wire import Answer, Broken, Exchange, connect, request
 IMPATIENT_SHARE = 0.1
 IMPATIENT_RETRIES = 3
 RETRIES = 2
-"""How often a patient client comes back for one request."""
+"""How often a patient client retries one request."""
 RETRY_WITHIN_S = 60.0
-"""Whoever is told to come back later than this gives up on the request."""
+"""A client that must wait longer than this gives up on the request."""
 RETRY_UNASKED_S = 3.0
-"""After an error without Retry-After: the person presses the button again."""
+"""Delay after an error without Retry-After: the person presses the button again."""
 
 
 @dataclass(slots=True)
 class Course:
-    """What all clients of a run share: where, since when, within which budget, and where lines go."""
+    """Settings that all clients of a run share: target, start, budget, and the function that takes lines."""
 
     target: Address
     host: str
@@ -40,13 +41,13 @@ class Course:
 
     @property
     def origin(self) -> str:
-        """As a browser names it."""
+        """Return the origin as a browser names it."""
         return f"http://{self.host}"
 
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Of whom a line speaks (see record.Line)."""
+    """The client that a line is about (see record.Line)."""
 
     kind: str
     name: str
@@ -56,7 +57,7 @@ class Who:
 
 
 class Client:
-    """A client with its connection, its cookies and its manners."""
+    """A client with its connection, its cookies and its retry behaviour."""
 
     def __init__(
         self, course: Course, who: Who, *, address: str, impatient: bool, headers: tuple[tuple[str, str], ...]
@@ -72,10 +73,10 @@ class Client:
         self._retrying: set[asyncio.Task[Answer | None]] = set()
 
     async def ask(self, want: Want, intended_s: float) -> Answer | None:
-        """The answer when it was what the person wanted, in time; else None, and retries go on by themselves."""
+        """Return the answer if right and in time; else return None and, if safe, retry in the background."""
         late_ms = (time.monotonic() - intended_s) * 1000
         if time.monotonic() < self._hold_until_s and not self.impatient:
-            # The app still waits as it was told: nothing is sent, and its owner gets nothing.
+            # The app still heeds Retry-After: it sends nothing, and its owner gets nothing.
             self._line(want, intended_s, late_ms, 0, Verdict(REFUSED))
             return None
         answer, verdict = await self._try(want, intended_s, late_ms)
@@ -86,7 +87,7 @@ class Client:
         return None
 
     def close(self) -> None:
-        """Ends its connection and what it still meant to retry."""
+        """Close the connection and cancel pending retries."""
         for task in tuple(self._retrying):
             task.cancel()
         if self._kept is not None:
@@ -148,7 +149,7 @@ class Client:
             try:
                 answer = await kept.send(data, timeout_s=timeout_s)
             except Broken:
-                # The server closed an idle connection as we wrote: every client tries that again by itself.
+                # The server closed an idle connection while we wrote: every client retries that.
                 if want.method != "GET":
                     raise
             else:

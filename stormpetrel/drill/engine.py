@@ -1,8 +1,8 @@
-"""The attackers' sockets: one loop on epoll that fires shots at their moments and counts what comes of them.
+"""The attackers' sockets: an epoll loop that fires shots at their planned times and counts the results.
 
-Open loop: a shot is fired when its moment comes, whatever became of those before. No event library, because here
-the whole work for a new connection (socket, bind, connect, send, receive, close) must cost less than the server's
-part of it, or the drill would measure itself: 80 µs for one that only comes and goes, 200 µs with a page read.
+Open loop: a shot is fired at its time, whatever happened to earlier shots. No event library, because all the
+work for a new connection (socket, bind, connect, send, receive, close) must cost less here than on the
+server, or the drill would measure itself: 80 µs for a connection that sends nothing, 200 µs with a page read.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from stormpetrel.drill.loopback import Address, Budget, BudgetSpent, start_socke
 from stormpetrel.drill.vectors.shots import Manner, Shot
 
 ANSWER_TIMEOUT_S = 10.0
-"""An attacker that waited so long for an answer gives up: failed."""
+"""After this long without an answer, the attacker gives up: failed."""
 MAX_LAG_S = 2.0
-"""A shot that is so late is left out: an attack must not go on after its phase."""
+"""A shot that is later than this is skipped: an attack must not go on after its phase."""
 _BATCH = 64
-"""Shots or events that are handled in a row before the other kind has its turn."""
+"""Shots or events handled in a row before the other kind has its turn."""
 _READ_BYTES = 262_144
 _RESET = struct.pack("ii", 1, 0)
 _DEAF_BUFFER_BYTES = 4096
@@ -34,9 +34,9 @@ _REFUSALS = frozenset({403, 408, 429, 503})
 
 @dataclass(slots=True)
 class Tally:
-    """What one vector did, since it was last written down; `connections`: open now.
+    """Counts of one vector since they were last written; `connections`: open now.
 
-    `sent`: requests, or connections that ask nothing. `ok`: answered, or held open as long as was wanted.
+    `sent`: requests, or connections that send no request. `ok`: answered, or held open for the wanted time.
     `refused`: 403, 408, 429, 503, or a held connection that the server ended. `failed`: no answer, or a 5xx.
     """
 
@@ -49,7 +49,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Fire:
-    """A shot of a vector at a moment of the run; `until_s`: the end of its phase, `most`: sockets, 0: any number."""
+    """A vector's shot at a time of the run. `until_s`: end of phase. `most`: socket limit; 0: no limit."""
 
     at_s: float
     until_s: float
@@ -59,8 +59,8 @@ class Fire:
 
 
 class _Connection:
-    """`position`: of the request that is asked, or of the next byte that drips. `serial`: what was planned under
-    another is void."""
+    """`position`: index of the current request, or of the next byte to drip. `serial`: timers set under an
+    older serial are void."""
 
     __slots__ = ("answer", "fire", "is_asking", "pending", "position", "serial", "sock", "tally")
 
@@ -76,7 +76,7 @@ class _Connection:
 
 
 class Engine:
-    """Fires at one target. `each_second` is told the second that ended and every vector's tally of it."""
+    """Fires at one target. `each_second` receives each second that ended and every vector's tally of it."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Engine:
         each_second: Callable[[int, dict[str, Tally]], None],
         kill: Callable[[str], bool] = lambda name: False,
     ) -> None:
-        """`begin_s`: the monotonic second 0 of the run. `kill`: what a KILL shot does; False when it cannot."""
+        """`begin_s`: monotonic time of second 0. `kill`: carries out a KILL shot; False if it fails."""
         self._target = target
         self._budget = budget
         self._begin_s = begin_s
@@ -101,10 +101,10 @@ class Engine:
         self._tallies: dict[str, Tally] = {}
         self._second = 0
         self.skipped = 0
-        """Shots that were left out: too late, or too many sockets open."""
+        """Shots that were skipped: too late, or too many sockets open."""
 
     def run(self, fires: Iterator[Fire], *, seconds: float) -> None:
-        """Fires everything, until `seconds` of the run are over or the budget is spent. Closes all it opened."""
+        """Fire all shots until `seconds` are over or the budget is spent, then close all connections."""
         try:
             self._run(fires, seconds)
         except BudgetSpent:
@@ -146,7 +146,7 @@ class Engine:
             self._tell(self._second)
             self._second += 1
             for connection in tuple(self._open.values()):
-                # The phase is over: who waits for an answer may have it, everybody else goes.
+                # The phase is over: close all connections except those that wait for an answer.
                 if self._second >= connection.fire.until_s and not connection.is_asking:
                     self._end(connection, held=True)
 
@@ -165,7 +165,7 @@ class Engine:
     def _run_timers(self, now_s: float) -> None:
         while self._timers and self._timers[0][0] <= now_s:
             _, _, connection, serial = heapq.heappop(self._timers)
-            # Whatever happens to a connection gives it another number: what was planned before is void.
+            # Each event on a connection raises its serial, which voids the timers set before.
             if connection.serial == serial:
                 self._on_timer(connection, now_s)
 
@@ -251,7 +251,7 @@ class Engine:
             self._later(connection, time.monotonic() - self._begin_s + ANSWER_TIMEOUT_S)
 
     def _send(self, connection: _Connection, data: bytes) -> bool:
-        """False when the connection broke; then it is closed and counted."""
+        """Send `data`; return False if the connection broke, after closing and counting it."""
         try:
             sent = connection.sock.send(data)
         except BlockingIOError:
@@ -276,7 +276,7 @@ class Engine:
                     connection.serial += 1
                     self._later(connection, now_s + shot.pace_s)
             case Manner.ASK if not connection.is_asking and connection.answer.status:
-                # It has had its answer, and time to look at it.
+                # The answer is complete and the pause is over: send the next request.
                 self._ask(connection)
             case Manner.ASK:
                 self._end(connection)
@@ -317,7 +317,7 @@ class Engine:
 
     def _on_data(self, connection: _Connection, data: bytes) -> None:
         if connection.answer.status and not connection.is_asking:
-            return  # a stream goes on, or the server says goodbye to a kept connection
+            return  # a stream goes on, or the server says goodbye on a reused connection
         had_head = connection.answer.status != 0
         try:
             is_complete = connection.answer.feed(data)
@@ -330,7 +330,7 @@ class Engine:
             self._answered(connection)
 
     def _goes_on(self, connection: _Connection) -> bool:
-        """Whether the answer's body matters. A stream stays open; whoever did not want an answer goes."""
+        """Return True if the answer's body matters. A stream stays open; other connections are closed."""
         manner = connection.fire.shot.manner
         if manner is Manner.ASK:
             return True
@@ -340,7 +340,7 @@ class Engine:
         return False
 
     def _answered(self, connection: _Connection) -> None:
-        """The answer is complete: the next request after a while, or the next shot, or the end."""
+        """Handle a complete answer: plan the next request, keep the connection for reuse, or close it."""
         self._count(connection)
         connection.is_asking = False
         connection.serial += 1
@@ -356,7 +356,7 @@ class Engine:
             self._close(connection)
 
     def _on_end(self, connection: _Connection) -> None:
-        """The server ended the connection."""
+        """Handle a connection that the server ended."""
         if connection.is_asking and connection.answer.ends_with_connection:
             self._count(connection)
             self._close(connection)
@@ -373,10 +373,10 @@ class Engine:
             tally.ok += 1
 
     def _end(self, connection: _Connection, *, held: bool = False) -> None:
-        """Closes and counts a connection that got no complete answer. `held`: it was we who ended it."""
+        """Close and count a connection without a complete answer. `held`: this side ended it."""
         tally = connection.tally
         if not connection.serial:
-            # It was never connected.
+            # It never connected.
             tally.sent += 1
             tally.failed += 1
         elif connection.fire.shot.manner is Manner.ASK:

@@ -1,4 +1,4 @@
-"""What an answer means to the person who asked: served, refused, or neither; and whether a refusal was honest."""
+"""Judges answers from the person's view: served, refused or failed, and if a refusal kept the contract."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from stormpetrel.drill.record import FAILED, OK, REFUSED
 from stormpetrel.drill.wire import Answer
 
 MAX_RETRY_AFTER_S = 3600
-"""More than an hour is not "come back later" but "go away"."""
+"""A Retry-After of more than an hour means "go away", not "come back later"."""
 
 
 class Family(StrEnum):
-    """In whose language the caller is answered."""
+    """The kind of client, which decides the format of answers that it understands."""
 
     API = "api"
     FEED = "feed"
@@ -35,8 +35,8 @@ class Verdict(NamedTuple):
 class Want:
     """One request of a legitimate person, and what would satisfy them.
 
-    `patience_s`: how long they wait. `is_right(answer)`: whether it is what was asked for; refusals never are.
-    `safe`: asking again by itself does no harm.
+    `patience_s`: how long they wait. `is_right(answer)`: True if it is right; refusals never
+    are. `safe`: the client may retry automatically without harm.
     """
 
     method: str
@@ -53,10 +53,10 @@ class Want:
 
 
 def judge(want: Want, answer: Answer) -> Verdict:
-    """The verdict on a complete answer that came in time.
+    """Return the verdict on a complete answer that came in time.
 
-    Everybody here is legitimate, so whatever keeps them out is a refusal: 429 and 503, but also 403, a redirect
-    or a page to an application, and a challenge that is served as 200.
+    All people here are legitimate, so anything that keeps them out is a refusal: 429 and 503, but also a 403,
+    a redirect or page sent to an application, and a challenge served as 200.
     """
     kind = answer.header("content-type").partition(";")[0].lower()
     if answer.status in (429, 503):
@@ -93,7 +93,7 @@ def _is_error(text: str) -> bool:
 
 
 def _retry_after(answer: Answer) -> float | None:
-    """Seconds, 1 to an hour; None when absent or useless. The date form is allowed by HTTP, and unused here."""
+    """Return seconds, 1 to an hour; None if absent or useless. HTTP's date form is unused here."""
     text = answer.header("retry-after")
     if not text.isdigit() or not 1 <= int(text) <= MAX_RETRY_AFTER_S:
         return None

@@ -1,4 +1,4 @@
-"""What legitimate people ask for, and how they tell that they got it. Paths and forms of a Mastodon-like server."""
+"""Requests of legitimate people to a Mastodon-like server, and checks that the answers are right."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stormpetrel.drill.judge import Family, Want
 from stormpetrel.drill.wire import Answer, form
 
 READ_PATIENCE_S = 5.0
-"""After this a reader has turned to something else; apps show an error at about the same time."""
+"""After this time a reader has turned away; apps show an error at about the same time."""
 WRITE_PATIENCE_S = 10.0
 FEED_PATIENCE_S = 15.0
 _FORM = (("Content-Type", "application/x-www-form-urlencoded"), ("Sec-Fetch-Site", "same-origin"))
@@ -18,7 +18,7 @@ _CSRF = re.compile(r'name="csrf" value="([^"]*)"')
 _KEY = re.compile(r'name="key" value="([^"]*)"')
 _ASSETS = re.compile(r'(?:href|src)="(/assets/[^"#]+)')
 SHELL = b'id="content"'
-"""In every page of the application, and in no page that stands in for one."""
+"""Part of every page of the application, and of no page that replaces one."""
 
 
 def _is_json(answer: Answer) -> bool:
@@ -38,18 +38,18 @@ def _is_feed(answer: Answer) -> bool:
 
 
 def home(since_id: str) -> Want:
-    """An app looks for what is new."""
+    """Return an app's check for new posts."""
     since = f"&since_id={since_id}" if since_id else ""
     return _api(f"/api/v1/timelines/home?limit=20{since}")
 
 
 def notifications() -> Want:
-    """An app's second tab."""
+    """Return the request of an app's second tab."""
     return _api("/api/v1/notifications?limit=15")
 
 
 def context(post_id: str) -> Want:
-    """A post that somebody tapped on."""
+    """Return the request for a post that a person tapped on."""
     return _api(f"/api/v1/statuses/{post_id}/context")
 
 
@@ -58,7 +58,7 @@ def _api(path: str) -> Want:
 
 
 def ids_in(answer: Answer) -> list[str]:
-    """Ids of the posts in an answer of the API, in order; of a boost, what it boosts."""
+    """Return the ids of the posts in an API answer, in order; for a boost, the boosted post's id."""
     posts = json.loads(answer.text)
     return [
         str((post.get("reblog") or post)["id"]) for post in (posts if isinstance(posts, list) else [posts])
@@ -66,7 +66,7 @@ def ids_in(answer: Answer) -> list[str]:
 
 
 def post_by_app(text: str, key: str) -> Want:
-    """A post with an Idempotency-Key: sent twice, it is posted once."""
+    """Return a post with an Idempotency-Key: sent twice, it is posted once."""
     body = json.dumps({"status": text, "visibility": "public", "language": "en"}).encode()
 
     def is_right(answer: Answer) -> bool:
@@ -82,32 +82,32 @@ def post_by_app(text: str, key: str) -> Want:
 
 
 def page(path: str, channel: str, *, is_hot: bool = False) -> Want:
-    """A page for people."""
+    """Return the request for an HTML page."""
     return Want("GET", path, channel, Family.PAGE, READ_PATIENCE_S, _is_page, is_hot=is_hot)
 
 
 def form_page(path: str, channel: str) -> Want:
-    """A page with a form; people wait longer for what they want to write into."""
+    """Return the request for a page with a form; people wait longer for a page that they want to write in."""
     return Want("GET", path, channel, Family.PAGE, WRITE_PATIENCE_S, _is_page)
 
 
 def asset(path: str, channel: str) -> Want:
-    """What a page needs besides."""
+    """Return the request for an asset of a page."""
     return Want("GET", path, channel, Family.PAGE, READ_PATIENCE_S, _is_asset)
 
 
 def assets_of(answer: Answer) -> list[str]:
-    """Paths of what a browser fetches with this page, each once."""
+    """Return the paths of the assets that a browser fetches with this page, each once."""
     return list(dict.fromkeys(html.unescape(path) for path in _ASSETS.findall(answer.text)))
 
 
 def feed(path: str, validators: tuple[tuple[str, str], ...]) -> Want:
-    """A feed, if it changed."""
+    """Return the request for a feed, if it changed."""
     return Want("GET", path, "feeds", Family.FEED, FEED_PATIENCE_S, _is_feed, headers=validators)
 
 
 def post_by_form(form_page_answer: Answer, text: str, *, origin: str) -> Want | None:
-    """The form of /compose filled in; None when the page had none."""
+    """Return the form of /compose filled in; None if the page had no form."""
     csrf, key = _CSRF.search(form_page_answer.text), _KEY.search(form_page_answer.text)
     if csrf is None or key is None:
         return None
@@ -136,7 +136,7 @@ def post_by_form(form_page_answer: Answer, text: str, *, origin: str) -> Want | 
 def sign_in(
     form_page_answer: Answer, email: str, password: str, *, origin: str, cookie: str, mistyped: bool
 ) -> Want | None:
-    """The form to sign in; with a wrong password the honest answer is 422. Not sent again by itself."""
+    """Return the sign-in form filled in; a wrong password must give 422. The client does not retry it."""
 
     def is_right(answer: Answer) -> bool:
         if mistyped:
@@ -148,7 +148,7 @@ def sign_in(
 
 
 def sign_up(form_page_answer: Answer, name: str, *, origin: str, cookie: str) -> Want | None:
-    """The form for a new account."""
+    """Return the form for a new account filled in."""
 
     def is_right(answer: Answer) -> bool:
         return answer.status in (302, 303) and cookie in answer.cookies()

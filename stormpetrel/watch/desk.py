@@ -1,4 +1,4 @@
-"""The watch's side of the control socket: workers report and are directed, commands ask and are answered."""
+"""The watch's side of the control socket: takes reports from workers, directs them, and answers commands."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ from stormpetrel.watch.sight import Sight
 MAX_CONNECTIONS = 256
 FIRST_WORDS_S = 5.0
 LOOK_S = 1.0
-"""How long a worker may take to say what it knows of somebody; a busy one is answered without."""
+"""How long `why` waits for the workers' state of a client; a busy worker is left out."""
 UNSENT_BYTES = 8 * 1024 * 1024
-"""A worker that reads nothing is left when so much waits for it; it comes back."""
+"""A worker with this many unread bytes is disconnected; it reconnects."""
 SHOWN_OFFENDERS = 10
 
 log = logging.getLogger(__name__)
 
 
 class Desk:
-    """Serves the control socket. Everything it says and is told is in `sight`, `books` and `canaries`."""
+    """Serves the control socket. Its state is in `sight`, `books` and `canaries`."""
 
     def __init__(
         self, *, sight: Sight, books: Bookkeeper, canaries: Canaries, known_prefixes: dict[str, int]
@@ -70,10 +70,10 @@ class Desk:
         self._look_number = 0
         self._saving: set[asyncio.Task[bool]] = set()
         self.say: Callable[[ShieldRuled | ShieldPaused], None] = _to_none
-        """Called with each order, for the other machines."""
+        """Called with each order, to send it to the other machines."""
 
     def heard(self, event: ShieldRuled | ShieldPaused) -> None:
-        """Put in force, and write down, what another machine's watch was ordered; the orders have it already."""
+        """Direct the workers by another machine's order and store it; `orders` already has it."""
         self.direct()
         books = self._books
         if isinstance(event, ShieldPaused):
@@ -95,7 +95,7 @@ class Desk:
         task.add_done_callback(self._saving.discard)
 
     async def serve(self, sock: socket.socket, stop: asyncio.Event) -> None:
-        """Until `stop` is set."""
+        """Serve until `stop` is set."""
         server = await asyncio.start_unix_server(self._connected, sock=sock)
         try:
             await stop.wait()
@@ -106,7 +106,7 @@ class Desk:
             await asyncio.gather(*self._open, return_exceptions=True)
 
     def direct(self) -> int:
-        """Sends every worker new directions; how many were sent."""
+        """Send new directions to every worker; return how many workers."""
         now_s, loop = clock.now_s(), asyncio.get_running_loop()
         return self._send(self._sight.directions(at_s=loop.time(), now_epoch_s=now_s))
 
@@ -136,9 +136,9 @@ class Desk:
         except (wire.BrokenMessage, msgspec.DecodeError, TimeoutError, OSError) as error:
             log.info("a connection of the control socket ended: %s", error or type(error).__name__)
         except asyncio.CancelledError:
-            # The watch ends. Passed on, asyncio would log it as a failure of the connection.
+            # The watch ends. If this were raised, asyncio would log it as a failure of the connection.
             return
-        except Exception:  # a connection's edge: one wrong message must not end the watch
+        except Exception:  # at the connection's edge: one wrong message must not end the watch
             log.exception("the control socket failed")
         finally:
             self._open.discard(task)
@@ -228,7 +228,7 @@ class Desk:
         else:
             refusals = sight.collateral.latest(question.identities)
             count = sight.collateral.count(question.identities)
-        # Each worker has its own ceiling: what counts for a person is where least is left.
+        # Each worker has its own limit: the one with the least left decides for a person.
         least = min(standings, key=lambda one: one.remaining, default=None)
         return Why(
             lane=max((one.lane for one in standings), default=""),
@@ -244,7 +244,7 @@ class Desk:
         )
 
     async def _look(self, identity: str, created_epoch_s: float) -> list[Standing]:
-        """What the workers know of it; those that do not answer in time are left out."""
+        """Return the workers' state of an identity; workers that do not answer in time are left out."""
         self._look_number += 1
         number, asked = self._look_number, len(self._workers)
         answers = self._looks[number] = []
@@ -253,7 +253,7 @@ class Desk:
             _write(writer, frame)
         try:
             end_s = asyncio.get_running_loop().time() + LOOK_S
-            # A command a minute does not need an event for each worker.
+            # Commands are rare, so polling is enough here.
             while len(answers) < asked and asyncio.get_running_loop().time() < end_s:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             return answers
@@ -278,7 +278,7 @@ class Desk:
         self.say(
             ShieldRuled(question.verdict, entry.kind, entry.value, entry.expires_epoch_s, entry.reason, now_s)
         )
-        # In force first: a disk that hangs must not keep it waiting.
+        # Put it in force first: a slow disk must not delay that.
         told = self.direct()
         until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(entry.expires_epoch_s))
         text = f"until {until}: {entry.reason or 'no reason given'}"
@@ -324,11 +324,11 @@ MAX_KNOWN_PREFIXES = 50_000
 
 
 def _to_none(event: ShieldRuled | ShieldPaused) -> None:
-    """There are no other machines."""
+    """Do nothing: there are no other machines."""
 
 
 def remember(known: dict[str, int], prefix: str, day: int) -> None:
-    """Keeps a network's last day; at most MAX_KNOWN_PREFIXES, the one learned first goes."""
+    """Store a network's last day; at most MAX_KNOWN_PREFIXES, dropping the one learned first."""
     if prefix in known:
         known[prefix] = max(day, known[prefix])
         return

@@ -1,7 +1,8 @@
-"""The operator's rules on every machine: what one watch is ordered, the others hear over the bus.
+"""The operator's rules on every machine: each watch publishes its orders to the others over the bus.
 
-The bus may lose a message and a watch may be down, so each says all its rules again every REPEAT_S seconds; of two
-words about the same thing the later one counts. What was taken back is said as long as the rule would have held.
+The bus may lose a message and a watch may be down, so each watch repeats all its rules every REPEAT_S
+seconds; of two orders about the same thing the later one counts. A withdrawn rule is repeated until it would
+have expired.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from stormpetrel.watch.orders import Orders
 
 REPEAT_S = 30.0
 RULES_AT_ONCE = 50
-"""In one message: it must fit into a datagram."""
+"""Rules per message: it must fit into a datagram."""
 
 
 class Fleet:
-    """Passes the rules in `orders` on, and takes over those of other machines. `changed` is called for each taken."""
+    """Publishes the rules in `orders` and adopts those of other machines, calling `changed` for each."""
 
     def __init__(
         self, bus: Bus, orders: Orders, changed: Callable[[ShieldRuled | ShieldPaused], None]
@@ -31,11 +32,11 @@ class Fleet:
         bus.on_events = self.hear
 
     def say(self, said: ShieldRuled | ShieldPaused) -> None:
-        """Tell the other machines what was just ordered here."""
+        """Publish an order that was just given here."""
         self._bus.publish([said])
 
     def hear(self, events: list[Event]) -> None:
-        """Take over what another machine's watch was ordered, where that is later than what is known."""
+        """Adopt other machines' orders that are later than the known ones."""
         for event in events:
             match event:
                 case ShieldRuled():
@@ -49,7 +50,7 @@ class Fleet:
                 self._changed(event)
 
     async def repeat(self, stop: asyncio.Event, *, now_epoch_s: Callable[[], float]) -> None:
-        """Say everything again, now and then, until `stop` is set."""
+        """Publish all orders again every REPEAT_S, until `stop` is set."""
         while not stop.is_set():
             orders = self._orders
             orders.forget_expired(now_epoch_s=now_epoch_s())

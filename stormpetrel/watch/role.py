@@ -1,7 +1,7 @@
-"""The watch's process: the control plane, on a port of its own, so that it answers when the web does not.
+"""The watch's process: the control plane, on its own port, so that it answers when the web does not.
 
-Nobody needs it to serve: without a watch the workers go on by themselves, and what it directed runs out. It
-needs nobody to answer: /health, /metrics and its page come from memory, whatever the store, the disk or the
+No process needs it to serve: without a watch the workers continue, and its directions expire. It needs no
+other process to answer: /health, /metrics and its page come from memory, whatever the store, the disk or the
 workers do.
 """
 
@@ -41,14 +41,14 @@ from stormpetrel.watch.sight import Sight
 SECOND_S = 1.0
 FLUSH_EVERY_S = 1.0
 SUM_EVERY_S = 5.0
-"""What people were refused is written down in sums of so long."""
+"""Interval at which refusals are written to the journal as sums."""
 PROXY_LINE = b"PROXY UNKNOWN\r\n"
 REMEMBER_S = 3.0
-"""How long the journal may keep the start waiting: a disk that hangs must not."""
+"""How long the journal may delay the start, as a disk may hang."""
 
 
 async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Event) -> None:
-    """Serves until `stop` is set. Raises EnvironmentFailure when the control socket cannot be made."""
+    """Serve until `stop` is set. Raise EnvironmentFailure when the control socket cannot be created."""
     secret = secrets_of_instance.load(config)
     books = Bookkeeper(config.data_dir)
     began_s = clock.now_s()
@@ -129,7 +129,7 @@ async def _write_down(sight: Sight, books: Bookkeeper, stop: asyncio.Event) -> N
     summed_s = loop.time()
     is_last = False
     while not is_last:
-        # Once more at the end: what was seen until then is written down, too.
+        # Once more at the end, so that the last events are written too.
         is_last = await _paused(stop, FLUSH_EVERY_S)
         if is_last or loop.time() - summed_s >= SUM_EVERY_S:
             summed_s = loop.time()
@@ -142,7 +142,7 @@ async def _write_down(sight: Sight, books: Bookkeeper, stop: asyncio.Event) -> N
 
 
 def _sight(found: Remembered, *, now_epoch_s: float) -> Sight:
-    """As the watch before left it: what it had ordered holds, and an attack goes on until it is seen to be over."""
+    """Restore the last watch's state: its orders hold, and an attack continues until it is over."""
     facts = dict(found.facts)
     onset_s = facts.get("onset_ms", 0) / 1000
     sight = Sight(attack=Attack(onset_s, 0.0, now_epoch_s) if onset_s else None)
@@ -154,7 +154,8 @@ def _sight(found: Remembered, *, now_epoch_s: float) -> Sight:
 
 def _front_door(config: Config) -> FrontDoor:
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.web.host, config.web.host)  # noqa: S104
-    # Whoever asks from a trusted proxy's address must begin as one; so it says that it speaks for itself.
+    # Connections from a trusted proxy's address must begin with a PROXY header; "UNKNOWN" means the proxy
+    # itself.
     asks_as_proxy = config.edge.proxy_protocol and config.edge.trusts(host)
     return FrontDoor(host, config.web.port, config.domain, PROXY_LINE if asks_as_proxy else b"")
 
@@ -167,7 +168,7 @@ def _listen(data_dir: Path) -> socket.socket:
 
 
 async def _register(url: str, known: CanaryCredentials) -> None:
-    """Makes the canaries' application and token. Raises NotWell when the store does not take them."""
+    """Create the canaries' application and token. Raise NotWell when the store does not take them."""
     try:
         await asyncio.to_thread(_register_now, url, known)
     except Exception as error:
@@ -190,7 +191,7 @@ def _register_now(url: str, known: CanaryCredentials) -> None:
 
 
 async def _paused(stop: asyncio.Event, seconds: float) -> bool:
-    """Waits; True as soon as `stop` is set."""
+    """Wait; return True as soon as `stop` is set."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)
     return stop.is_set()

@@ -1,4 +1,4 @@
-"""A10, A11, A15: attacks that spend connections, not requests: slow ones, streams, those that come and go."""
+"""A10, A11, A15: attacks with connections instead of requests: slow ones, streams, and very short ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SLOW_PER_S = 100.0
 SLOW_SOCKETS = 5000
 SLOW_ADDRESSES = 1000
 _PIPELINED = 200
-"""Pages that a reader who reads nothing has asked for: more than the kernel's buffers hold."""
+"""Number of pages requested by a client that never reads: more than the kernel's buffers hold."""
 STREAMS_PER_S = 200.0
 STREAM_SOCKETS = 3000
 STREAM_ADDRESSES = 1000
@@ -25,7 +25,7 @@ PULSE_OFF_S = 10.0
 
 
 def slow(world: World, rng: Random) -> Iterator[Shot]:
-    """A10: heads and bodies byte by byte, readers that do not read, and connections that say nothing."""
+    """A10: heads and bodies byte by byte, clients that do not read, and silent connections."""
     page = browse(world.host, victim_pages(world)[0], BROWSERS[1])
     beginning = page[: page.index(b"\r\n") + 2] + b"Host: " + world.host.encode() + b"\r\n"
     body = request(
@@ -58,7 +58,7 @@ def slow(world: World, rng: Random) -> Iterator[Shot]:
 
 
 def streams(world: World, rng: Random) -> Iterator[Shot]:
-    """A11: streams that are opened, held a while and left for new ones; a fifth with a sleeper's token."""
+    """A11: streams that are opened, held for a while and replaced; a fifth with a sleeper's token."""
     sleepers = [one for one in world.community.sleepers if one.token]
     hold_s = STREAM_SOCKETS / STREAMS_PER_S
     tag = world.community.tags[0]
@@ -84,7 +84,7 @@ def streams(world: World, rng: Random) -> Iterator[Shot]:
         yield Shot(at_s, source, (data,), Manner.LISTEN, hold_s=rng.uniform(0.5, 1.5) * hold_s)
 
 
-# RFC 6455's own example of a key: a server may not care what it is.
+# RFC 6455's own example of a key: a server must accept any.
 _UPGRADE = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",
@@ -94,7 +94,7 @@ _UPGRADE = {
 
 
 def churn(world: World, rng: Random) -> Iterator[Shot]:
-    """A15: connections reset as soon as they are there, most with a request; 5 s of them, then 10 s quiet."""
+    """A15: connections that are reset at once, most after a request; 5 s of them, then a pause of 10 s."""
     page = browse(world.host, victim_pages(world)[0], BROWSERS[0])
     for at_s in arrivals(rng, CHURN_PER_S * world.scale, world.seconds):
         if at_s % (PULSE_ON_S + PULSE_OFF_S) < PULSE_ON_S:
