@@ -338,7 +338,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedConfig:
     """A configuration with the origin of each of its values, and the file it was read from, if any."""
 
     config: Config
@@ -358,7 +358,9 @@ def variable_of(key: str) -> str:
     return PREFIX + key.replace(".", "_").upper()
 
 
-def load(path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
+def load(
+    path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None
+) -> LoadedConfig:
     """Return the effective configuration.
 
     `path`: the TOML file; None means `STORMPETREL_CONFIG`, then `stormpetrel.toml` in the data directory if
@@ -399,7 +401,7 @@ def load(path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] 
     networks = config.edge.proxy_networks
     if config.edge.proxy_protocol and not networks:
         raise SetupError("edge.proxy_protocol needs edge.trusted_proxies: whose word is to be taken?")
-    return Loaded(config, tuple(origins), file)
+    return LoadedConfig(config, tuple(origins), file)
 
 
 def settings_of_domain(domain: str) -> dict[str, str]:

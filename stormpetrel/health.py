@@ -30,7 +30,7 @@ Metrics = Callable[[], Mapping[str, float] | str]
 """Returns the role's metrics by their Prometheus names, or the whole text."""
 
 
-class Page(NamedTuple):
+class RootPage(NamedTuple):
     """The answer to `/`: `body()` makes the HTML per request, `policy` is its Content-Security-Policy."""
 
     body: Callable[[], bytes]
@@ -43,13 +43,13 @@ async def serve_health(
     stop: asyncio.Event,
     role: str,
     metrics: Metrics | None = None,
-    page: Page | None = None,
+    page: RootPage | None = None,
 ) -> None:
     """Answer on the listening `sock` until `stop` is set."""
     loop = asyncio.get_running_loop()
-    connections: set[_Connection] = set()
+    connections: set[_HealthConnection] = set()
     server = await loop.create_server(
-        lambda: _Connection(loop, connections, role, metrics, page), sock=sock, backlog=BACKLOG
+        lambda: _HealthConnection(loop, connections, role, metrics, page), sock=sock, backlog=BACKLOG
     )
     try:
         await stop.wait()
@@ -60,16 +60,16 @@ async def serve_health(
         await server.wait_closed()
 
 
-class _Connection(asyncio.Protocol):
+class _HealthConnection(asyncio.Protocol):
     """One connection. Its timer is the deadline for the next complete head."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        connections: set[_Connection],
+        connections: set[_HealthConnection],
         role: str,
         metrics: Metrics | None,
-        page: Page | None,
+        page: RootPage | None,
     ) -> None:
         self._loop = loop
         self._connections = connections

@@ -27,7 +27,14 @@ from stormpetrel.model.event import (
 from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Flags
-from stormpetrel.model.timeline import REPEAT_ENTRIES, Item, Taste, first_certain, repeats, without_repeats
+from stormpetrel.model.timeline import (
+    REPEAT_ENTRIES,
+    Taste,
+    TimelineItem,
+    first_certain,
+    repeats,
+    without_repeats,
+)
 from stormpetrel.rules import posts, timelines
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.database import Database
@@ -67,7 +74,7 @@ class _Home:
         return len(taste.followed) + len(taste.hidden) + len(taste.apart) + len(taste.tags) + MAX_IDS
 
     def add(self, event: PostCreated) -> None:
-        item = Item(
+        item = TimelineItem(
             post_id=event.post_id,
             author_id=event.author_id,
             visibility=event.visibility,

@@ -24,7 +24,7 @@ import uvloop
 
 from stormpetrel import __version__, heavy, log, secret, supervisor
 from stormpetrel.bus import EVERYTHING, NOTHING, Bus, BusHub
-from stormpetrel.config import Config, Loaded, variable_of
+from stormpetrel.config import Config, LoadedConfig, variable_of
 from stormpetrel.errors import EnvironmentFailure, SetupError
 from stormpetrel.heavy import Heavy, HeavyHub
 from stormpetrel.listeners import listen, lock_role, raise_open_file_limit, shown
@@ -65,7 +65,7 @@ class WebWorker(Protocol):
     ) -> Awaitable[None]: ...
 
 
-class Role(Protocol):
+class RoleServer(Protocol):
     """Serves one of the other roles' listeners until `stop` is set."""
 
     def __call__(
@@ -73,7 +73,7 @@ class Role(Protocol):
     ) -> Awaitable[None]: ...
 
 
-def serve(loaded: Loaded, *, roles: frozenset[str], web: WebWorker | None = None) -> int:
+def serve(loaded: LoadedConfig, *, roles: frozenset[str], web: WebWorker | None = None) -> int:
     """Serve `roles` (of ROLES) until SIGTERM or Ctrl-C; return the exit code.
 
     0 after a clean end; 2 and 3 with one line on stderr for a SetupError or an EnvironmentFailure. `web` is

@@ -25,7 +25,7 @@ from stormpetrel.edge.server import EdgeServer
 from stormpetrel.edge.worker import EdgeWorker
 from stormpetrel.errors import EnvironmentFailure
 from stormpetrel.heavy import Heavy
-from stormpetrel.http.application import Application
+from stormpetrel.http.application import WebApplication
 from stormpetrel.http.passwords import Passwords
 from stormpetrel.http.routing import Router
 from stormpetrel.http.site import Site
@@ -65,7 +65,7 @@ async def run(
     *, config: Config, sock: socket.socket, bus: Bus, heavy: Heavy, stop: asyncio.Event, secret: bytes
 ) -> None:
     """Serve on `sock` until `stop` is set, then drain. Refuse requests until the database can be reached."""
-    application: Application
+    application: WebApplication
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await application(scope, receive, send)
@@ -126,7 +126,7 @@ async def run(
         drain=bus.drain,
         clock_ms=clock.now_ms,
     )
-    application = Application(site, router, sockets=SOCKETS)
+    application = WebApplication(site, router, sockets=SOCKETS)
     bus.on_events = memory.apply
     started = False
     wait_s = FIRST_RETRY_S

@@ -208,7 +208,7 @@ async def search(request: Request) -> Response:
     return Response(body=await renderer(request).accounts(found))
 
 
-class StatusesQuery(PageQuery, kw_only=True):
+class AccountStatusesQuery(PageQuery, kw_only=True):
     only_media: bool = False
     exclude_replies: bool = False
     exclude_reblogs: bool = False
@@ -216,10 +216,10 @@ class StatusesQuery(PageQuery, kw_only=True):
     tagged: str = ""
 
 
-@answers(list[entities.Status], takes=StatusesQuery, paged=True)
+@answers(list[entities.Status], takes=AccountStatusesQuery, paged=True)
 async def statuses(request: Request) -> Response:
     """View an account's posts"""
-    query = request.query(StatusesQuery)
+    query = request.query(AccountStatusesQuery)
     account_id = request.id()
     ids = await request.site.database.read(
         timeline_rules.of_account,

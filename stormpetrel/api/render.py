@@ -18,7 +18,7 @@ import msgspec
 from stormpetrel.api import convert
 from stormpetrel.api.endings import SharedStatus, ending, poll_field
 from stormpetrel.api.filter_entities import filtered
-from stormpetrel.api.loaded import HOT_POSTS, Loaded, load, load_few
+from stormpetrel.api.loaded import HOT_POSTS, LoadedPosts, load, load_few
 from stormpetrel.api.notification_details import WITH_DETAILS, details
 from stormpetrel.api.recent import Recent
 from stormpetrel.clock import now_ms
@@ -514,7 +514,7 @@ class Renderer:
     ) -> dict[int, Flags]:
         """Read the missing entries into `posts` and `accounts`, cache the current ones, return the flags."""
         with self.watching() as changed:
-            loaded: Loaded = await self._database.read(
+            loaded: LoadedPosts = await self._database.read(
                 load_few if len(missing_posts) + len(missing_accounts) <= HOT_POSTS else load,
                 post_ids=missing_posts,
                 account_ids=missing_accounts,

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import tarfile
 
     from stormpetrel.cli.archive import ArchiveWriter, Manifest
-    from stormpetrel.config import Config, Loaded
-    from stormpetrel.storage.snapshot import Stored
+    from stormpetrel.config import Config, LoadedConfig
+    from stormpetrel.storage.snapshot import SnapshotContents
 
 PIECE = 1024 * 1024
 FELL_SHORT = 1
@@ -106,7 +106,7 @@ def make_backup(config_path: str | None, path: Path) -> Manifest:
     return manifest
 
 
-def _write(loaded: Loaded, archive: ArchiveWriter) -> Manifest:
+def _write(loaded: LoadedConfig, archive: ArchiveWriter) -> Manifest:
     import msgspec
 
     import stormpetrel
@@ -146,7 +146,7 @@ def _write(loaded: Loaded, archive: ArchiveWriter) -> Manifest:
     return manifest
 
 
-def _snapshot(config: Config, kind: str, archive: ArchiveWriter, progress: Progress) -> Stored:
+def _snapshot(config: Config, kind: str, archive: ArchiveWriter, progress: Progress) -> SnapshotContents:
     from stormpetrel.cli.archive import DATABASES
     from stormpetrel.storage import snapshot
 
@@ -216,7 +216,7 @@ def verify(path: Path) -> Manifest:
     return manifest
 
 
-def _compare(path: Path, manifest: Manifest, stored: Stored) -> None:
+def _compare(path: Path, manifest: Manifest, stored: SnapshotContents) -> None:
     from stormpetrel.storage.snapshot import Damaged
 
     if stored.rows != manifest.rows or stored.migration != manifest.migration:

@@ -22,13 +22,13 @@ def add_commands(commands: Commands[Any]) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from stormpetrel.cli.findings import Verdict, findings
+    from stormpetrel.cli.findings import Severity, findings
     from stormpetrel.cli.mail_findings import mail_findings
     from stormpetrel.config import load
 
     loaded = load(args.config)
     found = [*findings(loaded), *mail_findings(loaded.config)]
-    failed = any(finding.verdict is Verdict.FAIL for finding in found)
+    failed = any(finding.verdict is Severity.FAIL for finding in found)
     if args.json:
         print_json(
             {

@@ -47,7 +47,7 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
+class CommandOption:
     """An option by its long name. `value` is None if it takes no value."""
 
     name: str
@@ -64,7 +64,7 @@ class Level:
 
     at: str
     commands: tuple[tuple[str, str], ...]
-    options: tuple[Option, ...]
+    options: tuple[CommandOption, ...]
     arguments: tuple[Value, ...]
 
 
@@ -79,7 +79,7 @@ def levels_of(parser: argparse.ArgumentParser, at: str = "") -> Iterator[Level]:
         choices = tuple(str(choice) for choice in action.choices or ())
         value = Value(choices, action.metavar in FILE_METAVARS)
         if long:
-            options.append(Option(long[0], _sentence(action), None if action.nargs == 0 else value))
+            options.append(CommandOption(long[0], _sentence(action), None if action.nargs == 0 else value))
         elif not action.option_strings:
             arguments.append(value)
     commands = tuple(

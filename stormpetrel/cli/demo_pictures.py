@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw
 
 from stormpetrel.media.decode import decode
-from stormpetrel.media.job import Job, Purpose
+from stormpetrel.media.job import DecodeJob, Purpose
 from stormpetrel.media.keeper import Keeper
 from stormpetrel.media.store import open_store
 from stormpetrel.model.media import Decoded
@@ -254,7 +254,7 @@ async def _keep(name: str, purpose: Purpose, keeper: Keeper, config: Config) -> 
         DRAWINGS[name]().save(source)
         # In this process: unlike an upload, the file is trusted.
         answer = decode(
-            Job(
+            DecodeJob(
                 directory=directory,
                 source=str(source),
                 purpose=purpose,

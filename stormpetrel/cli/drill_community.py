@@ -18,7 +18,15 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from stormpetrel.cli.store import now_ms, open_store
-from stormpetrel.drill.community import ATTACKERS_HOME, HOMES, Community, Member, Shared, Victim, save
+from stormpetrel.drill.community import (
+    ATTACKERS_HOME,
+    HOMES,
+    Community,
+    Member,
+    SharedAddresses,
+    Victim,
+    save,
+)
 from stormpetrel.drill.loopback import neighbour
 from stormpetrel.errors import EnvironmentFailure
 
@@ -229,7 +237,7 @@ class _Maker:
             victim=victims[0],
             popular=popular,
             visitors=self._visitor_cookies(),
-            shared=Shared(
+            shared=SharedAddresses(
                 tuple(neighbour(HOMES["carrier"], number) for number in range(CARRIER_ADDRESSES)),
                 (neighbour(HOMES["school"], 0),),
                 tuple(neighbour(HOMES["tor"], number) for number in range(TOR_EXITS)),

@@ -16,7 +16,7 @@ from stormpetrel.cli.parser import Commands, add_command
 from stormpetrel.errors import EnvironmentFailure, SetupError
 
 if TYPE_CHECKING:
-    from stormpetrel.config import Config, Loaded
+    from stormpetrel.config import Config, LoadedConfig
 
 CONFIG_FILE = "stormpetrel.toml"
 MARKS = (CONFIG_FILE, "secret.key", "stormpetrel.db", "demo-logins.txt")
@@ -96,7 +96,7 @@ def _init(args: argparse.Namespace) -> int:
     return 0
 
 
-def _require_agreement(loaded: Loaded, settings: Mapping[str, str]) -> None:
+def _require_agreement(loaded: LoadedConfig, settings: Mapping[str, str]) -> None:
     """Raise SetupError if an existing configuration has another `public_url`; it is not changed."""
     wanted = settings.get("public_url")
     public_url = next(origin for origin in loaded.origins if origin.key == "public_url")
@@ -109,7 +109,7 @@ def _require_agreement(loaded: Loaded, settings: Mapping[str, str]) -> None:
         )
 
 
-def _make_instance(loaded: Loaded, settings: Mapping[str, str], *, database_is_new: bool) -> None:
+def _make_instance(loaded: LoadedConfig, settings: Mapping[str, str], *, database_is_new: bool) -> None:
     from stormpetrel import secret
     from stormpetrel.storage.migrate import upgrade
 
@@ -149,7 +149,7 @@ def _say(what: object, *, made: bool) -> None:
     print(f"{'created' if made else 'exists '}  {what}")
 
 
-def _database_name(loaded: Loaded) -> str:
+def _database_name(loaded: LoadedConfig) -> str:
     shown = next(origin.shown for origin in loaded.origins if origin.key == "database.url")
     return f"database {shown or loaded.config.database_url}"
 

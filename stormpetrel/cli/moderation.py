@@ -13,7 +13,7 @@ from stormpetrel.cli.store import change, open_store
 from stormpetrel.cli.users import user_named
 
 if TYPE_CHECKING:
-    from stormpetrel.model.moderation import Entry, Report
+    from stormpetrel.model.moderation import AuditEntry, Report
 
 MAX_LISTED = 1000
 MAX_ID = (1 << 63) - 1
@@ -217,7 +217,7 @@ def _log(args: argparse.Namespace) -> int:
     return 0
 
 
-def _entry_json(entry: Entry) -> dict[str, object]:
+def _entry_json(entry: AuditEntry) -> dict[str, object]:
     return {
         "id": str(entry.id),
         "actor": entry.actor_name,

@@ -16,8 +16,8 @@ from stormpetrel.cli.parser import Commands, Parser, add_command, add_group, who
 from stormpetrel.errors import EnvironmentFailure, SetupError
 
 if TYPE_CHECKING:
-    from stormpetrel.cli.shield_who import Who
-    from stormpetrel.control.messages import Answer, Ask, Status, Why
+    from stormpetrel.cli.shield_who import ShieldSubject
+    from stormpetrel.control.messages import Answer, Ask, StatusMessage, Why
     from stormpetrel.storage.journal import Note
 
 JOURNAL_KINDS = (
@@ -139,10 +139,10 @@ def _ask(args: argparse.Namespace, question: Ask) -> Answer:
 
 
 def _status(args: argparse.Namespace) -> int:
-    from stormpetrel.control.messages import AskStatus, Status
+    from stormpetrel.control.messages import AskStatus, StatusMessage
 
     status = _ask(args, AskStatus())
-    assert isinstance(status, Status)
+    assert isinstance(status, StatusMessage)
     if args.json:
         import msgspec
 
@@ -152,7 +152,7 @@ def _status(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print_status(status: Status) -> None:
+def _print_status(status: StatusMessage) -> None:
     now_s = time.time()
     if status.overload_since_epoch_s:
         state = f"overloaded for {_ago(status.overload_since_epoch_s, now_s)}"
@@ -266,7 +266,7 @@ def _plain(built: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in built.items() if name != "type"}
 
 
-def _in_one_line(who: Who, why: Why) -> str:
+def _in_one_line(who: ShieldSubject, why: Why) -> str:
     parts = [] if not who.note else [who.note]
     if why.lane:
         parts.append(f"class {why.lane} now" + (", demoted for what it did" if why.is_demoted else ""))
@@ -311,7 +311,7 @@ def _rule(args: argparse.Namespace) -> int:
     from stormpetrel.cli.shield_who import find
     from stormpetrel.config import load
     from stormpetrel.control.messages import AskRule, Done
-    from stormpetrel.shield.reports import ALLOWED_KINDS, Entry
+    from stormpetrel.shield.reports import ALLOWED_KINDS, OperatorEntry
 
     if args.verdict == "deny" and not args.undo and not args.reason.strip():
         raise SetupError("--reason is needed: whoever looks at it later wants to know")
@@ -320,7 +320,7 @@ def _rule(args: argparse.Namespace) -> int:
         raise SetupError(f"a {who.kind} cannot be named here: name its user")
     until_s = time.time() + args.span
     verdict = "none" if args.undo else args.verdict
-    done = _ask(args, AskRule(verdict, Entry(who.kind, who.value, until_s, args.reason)))
+    done = _ask(args, AskRule(verdict, OperatorEntry(who.kind, who.value, until_s, args.reason)))
     assert isinstance(done, Done)
     if args.undo:
         said = f"{who.shown} is as anybody again"

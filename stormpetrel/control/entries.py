@@ -6,7 +6,7 @@ import ipaddress
 import string
 
 from stormpetrel.errors import SetupError
-from stormpetrel.shield.reports import ALLOWED_KINDS, MIN_HASH_CHARACTERS, Entry
+from stormpetrel.shield.reports import ALLOWED_KINDS, MIN_HASH_CHARACTERS, OperatorEntry
 
 MAX_REASON = 200
 MAX_VALUE = 200
@@ -19,7 +19,7 @@ MAX_ENTRIES = 1_000
 """Each worker checks every entry: longer lists belong in a firewall."""
 
 
-def checked(entry: Entry, *, now_epoch_s: float) -> Entry:
+def checked(entry: OperatorEntry, *, now_epoch_s: float) -> OperatorEntry:
     """Return the entry in canonical form. Raise SetupError that describes the problem."""
     reason = " ".join(entry.reason.split())
     if len(reason) > MAX_REASON or not reason.isprintable():
@@ -29,7 +29,7 @@ def checked(entry: Entry, *, now_epoch_s: float) -> Entry:
         raise SetupError("it must end in the future, within a year")
     if entry.kind not in ALLOWED_KINDS:
         raise SetupError(f"there is no kind {entry.kind!r} (there are: {', '.join(ALLOWED_KINDS)})")
-    return Entry(entry.kind, value(entry.kind, entry.value), entry.expires_epoch_s, reason)
+    return OperatorEntry(entry.kind, value(entry.kind, entry.value), entry.expires_epoch_s, reason)
 
 
 def value(kind: str, text: str) -> str:
@@ -53,7 +53,7 @@ def value(kind: str, text: str) -> str:
     return text
 
 
-def covers(entry: Entry, named: str) -> bool:
+def covers(entry: OperatorEntry, named: str) -> bool:
     """Return whether an entry matches `named`, a value of its kind."""
     if entry.kind == "token":
         # Either may be the whole hash and the other its beginning.

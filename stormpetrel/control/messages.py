@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from stormpetrel.shield.reports import Directions, Entry, Refusal, WorkerReport
+from stormpetrel.shield.reports import Directions, IdentityRefusal, OperatorEntry, WorkerReport
 
 # Between workers and watch --------------------------------------------------------------------------------
 
@@ -19,7 +19,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     pid: int
 
 
-class Report(msgspec.Struct, frozen=True, tag="report"):
+class ReportMessage(msgspec.Struct, frozen=True, tag="report"):
     """A worker's last second."""
 
     report: WorkerReport
@@ -53,7 +53,7 @@ class Look(msgspec.Struct, frozen=True, tag="look"):
     created_epoch_s: float
 
 
-FromWorker = Report | Standing
+FromWorker = ReportMessage | Standing
 ToWorker = Direct | Look
 
 # From commands --------------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ class AskStatus(msgspec.Struct, frozen=True, tag="ask-status"):
 class AskWhy(msgspec.Struct, frozen=True, tag="ask-why"):
     """Asks how the shield treats an identity.
 
-    `names`: (kind, value) pairs by which an allow or deny may name it, as in shield.reports.Entry.
+    `names`: (kind, value) pairs by which an allow or deny may name it, as in shield.reports.OperatorEntry.
     `identities`: the identities its requests queue as (`account:12`); workers are asked about the first.
     `application`: ask about all users of this application instead. `created_epoch_s`: when the credential
     was made, 0 if there is none.
@@ -82,7 +82,7 @@ class AskRule(msgspec.Struct, frozen=True, tag="ask-rule"):
     """`verdict`: allow, deny, or none to withdraw the entry."""
 
     verdict: str
-    entry: Entry
+    entry: OperatorEntry
 
 
 class AskPause(msgspec.Struct, frozen=True, tag="ask-pause"):
@@ -122,7 +122,7 @@ class CanaryState(msgspec.Struct, frozen=True):
     """Consecutive failures."""
 
 
-class Status(msgspec.Struct, frozen=True, tag="status"):
+class StatusMessage(msgspec.Struct, frozen=True, tag="status"):
     """The state of the instance. Rates are per second, over the last ten seconds."""
 
     mode: str
@@ -136,8 +136,8 @@ class Status(msgspec.Struct, frozen=True, tag="status"):
     channels: dict[str, dict[str, float]]
     because: dict[str, float]
     offenders: tuple[OffenderState, ...]
-    allowed: tuple[Entry, ...]
-    denied: tuple[Entry, ...]
+    allowed: tuple[OperatorEntry, ...]
+    denied: tuple[OperatorEntry, ...]
     journal_problem: str
     """The reason why the journal cannot be written; "" if it can."""
 
@@ -160,9 +160,9 @@ class Why(msgspec.Struct, frozen=True, tag="why"):
     remaining: int
     is_demoted: bool
     onset_epoch_s: float
-    allowed: Entry | None
-    denied: Entry | None
-    refusals: tuple[Refusal, ...]
+    allowed: OperatorEntry | None
+    denied: OperatorEntry | None
+    refusals: tuple[IdentityRefusal, ...]
     """The latest, newest first."""
     refused_count: int
     """Refusals since `since_epoch_s`, when the watch started."""
@@ -182,7 +182,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     text: str
 
 
-Answer = Status | Why | Done | Failed
+Answer = StatusMessage | Why | Done | Failed
 
 decode_first = msgspec.msgpack.Decoder(First).decode
 decode_from_worker = msgspec.msgpack.Decoder(FromWorker).decode

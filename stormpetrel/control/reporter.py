@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from stormpetrel.control import wire
-from stormpetrel.control.messages import Direct, Hello, Look, Report, Standing, decode_to_worker
+from stormpetrel.control.messages import Direct, Hello, Look, ReportMessage, Standing, decode_to_worker
 from stormpetrel.shield.reports import Directions, WorkerReport
 
 REPORT_EVERY_S = 1.0
@@ -75,7 +75,7 @@ class Reporter:
                 return
             writer.write(wire.framed(Hello(self._name, os.getpid())))
             while not hearing.done() and not ending.done():
-                writer.write(wire.framed(Report(self._report())))
+                writer.write(wire.framed(ReportMessage(self._report())))
                 if writer.transport.get_write_buffer_size() > UNSENT_BYTES:
                     return
                 await asyncio.wait(

@@ -21,7 +21,7 @@ from stormpetrel.errors import Busy, StormpetrelError
 from stormpetrel.storage import outbox
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.database import Database
-from stormpetrel.storage.outbox import Job
+from stormpetrel.storage.outbox import LeasedJob
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class JobFailed(StormpetrelError):
 class Attempt:
     """One attempt at a job. The worker calls `finish` when it is done, or raises."""
 
-    def __init__(self, db: Database, job: Job, clock_ms: Callable[[], int], drained: Drained) -> None:
+    def __init__(self, db: Database, job: LeasedJob, clock_ms: Callable[[], int], drained: Drained) -> None:
         self.job = job
         self.is_finished = False
         self._db = db
@@ -142,7 +142,7 @@ class Dispatch:
             await self._do(job)
         return bool(jobs)
 
-    async def _lease(self, count: int) -> list[Job]:
+    async def _lease(self, count: int) -> list[LeasedJob]:
         if not await self.db.read(outbox.is_due, now_ms=self.clock_ms(), lane=self.lane):
             return []
         return await self.db.write_as(
@@ -155,12 +155,12 @@ class Dispatch:
             lane=self.lane,
         )
 
-    async def _do_or_leave(self, job: Job) -> None:
+    async def _do_or_leave(self, job: LeasedJob) -> None:
         """Do a job. If the store fails, leave it: its lease expires and it comes again."""
         with contextlib.suppress(Busy):
             await self._do(job)
 
-    async def _do(self, job: Job) -> None:
+    async def _do(self, job: LeasedJob) -> None:
         work = self.works.get(job.kind)
         if work is None:
             await self._bury(job, "this release knows no such kind of job")
@@ -195,7 +195,7 @@ class Dispatch:
         else:
             await self._later(attempt.job, why or "nothing was said of its end")
 
-    async def _later(self, job: Job, why: str) -> None:
+    async def _later(self, job: LeasedJob, why: str) -> None:
         again = await self.db.write_as(
             URGENCY,
             10.0,
@@ -211,13 +211,13 @@ class Dispatch:
         level = logging.WARNING if again else logging.ERROR
         log.log(level, "job %d (%s), attempt %d: %s", job.id, job.kind, job.attempts, why)
 
-    async def _bury(self, job: Job, why: str) -> None:
+    async def _bury(self, job: LeasedJob, why: str) -> None:
         await self.db.write_as(URGENCY, 10.0, outbox.bury, job, error=why, now_ms=self.clock_ms())
         self.drained.buried += 1
         log.error("job %d (%s) is given up: %s", job.id, job.kind, why)
 
 
-def _finish(connection: Connection, job: Job, effect: Callable[[Connection], object] | None) -> bool:
+def _finish(connection: Connection, job: LeasedJob, effect: Callable[[Connection], object] | None) -> bool:
     if not outbox.finish(connection, job):
         return False
     if effect is not None:

@@ -13,7 +13,7 @@ from stormpetrel.errors import Busy
 from stormpetrel.storage import outbox
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.database import Database
-from stormpetrel.storage.outbox import Job
+from stormpetrel.storage.outbox import LeasedJob
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Drain:
                 raise outcome
         return len(jobs)
 
-    async def _do(self, job: Job) -> None:
+    async def _do(self, job: LeasedJob) -> None:
         deliver = self.deliveries.get(job.kind)
         if deliver is None:
             await self._bury(job, "this release knows no such kind of job")
@@ -82,13 +82,13 @@ class Drain:
                 self.drained.done += done
                 self.drained.lost += not done
 
-    def _deliver(self, connection: Connection, job: Job, deliver: Deliver) -> bool:
+    def _deliver(self, connection: Connection, job: LeasedJob, deliver: Deliver) -> bool:
         if not outbox.finish(connection, job):
             return False
         deliver(connection, job.payload, self.clock_ms())
         return True
 
-    async def _give_back(self, job: Job, error: Exception) -> None:
+    async def _give_back(self, job: LeasedJob, error: Exception) -> None:
         again = await self.db.write_as(
             URGENCY,
             10.0,
@@ -105,7 +105,7 @@ class Drain:
             self.drained.buried += 1
             log.error("job %d (%s) is given up: %r", job.id, job.kind, error, exc_info=error)
 
-    async def _bury(self, job: Job, why: str) -> None:
+    async def _bury(self, job: LeasedJob, why: str) -> None:
         await self.db.write_as(URGENCY, 10.0, outbox.bury, job, error=why, now_ms=self.clock_ms())
         self.drained.buried += 1
         log.error("job %d (%s) is given up: %s", job.id, job.kind, why)

@@ -11,7 +11,7 @@ from stormpetrel.config import Config
 from stormpetrel.courier.dispatch import Attempt, Dispatch
 from stormpetrel.errors import Invalid, NotFound
 from stormpetrel.media.decoding import DECODER_TIMEOUT_S, Decoding
-from stormpetrel.media.job import Answer
+from stormpetrel.media.job import DecodeResult
 from stormpetrel.media.keeper import Keeper
 from stormpetrel.media.spool import UPLOAD, Spool
 from stormpetrel.media.store import MediaStore
@@ -75,7 +75,7 @@ async def _finish(attempt: Attempt, keeper: Keeper, begun: Media, decoded: Decod
     return is_its
 
 
-async def _answer(decoding: Decoding) -> Answer:
+async def _answer(decoding: Decoding) -> DecodeResult:
     try:
         answer = await in_own_thread(decoding.run)
     finally:

@@ -26,8 +26,8 @@ from typing import TextIO
 
 from stormpetrel.drill.community import Community, load
 from stormpetrel.drill.engine import Engine, Fire, Tally
-from stormpetrel.drill.loopback import Address, Budget, resolve
-from stormpetrel.drill.record import Attack, write
+from stormpetrel.drill.loopback import Address, TrafficBudget, resolve
+from stormpetrel.drill.record import AttackSecond, write
 from stormpetrel.drill.scenario import Phase
 from stormpetrel.drill.vectors.catalogue import CATALOGUE, within_cap
 from stormpetrel.drill.vectors.heads import BROWSERS, browse
@@ -44,7 +44,7 @@ _PREPARING_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class AttackPlan:
     """The attackers' orders, as JSON. `host`, `port`: where to connect; `host_header`: the instance's name.
 
     `community`: path of the file written by community.save. `begin_s`: second 0 of the run on the machine's
@@ -68,25 +68,25 @@ class Plan:
         return json.dumps(asdict(self))
 
     @staticmethod
-    def from_json(text: str) -> Plan:
+    def from_json(text: str) -> AttackPlan:
         """Return the plan in `text`, which `to_json` wrote."""
         raw = json.loads(text)
         phases = tuple(
             Phase(**(one | {"vectors": tuple((name, scale) for name, scale in one["vectors"])}))
             for one in raw["phases"]
         )
-        return Plan(**(raw | {"phases": phases}))
+        return AttackPlan(**(raw | {"phases": phases}))
 
 
 def attack(plan_path: Path, out_path: Path) -> None:
     """Carry out the plan and return when it is over. Raise NotLoopback before anything is sent."""
-    plan = Plan.from_json(plan_path.read_text(encoding="utf-8"))
+    plan = AttackPlan.from_json(plan_path.read_text(encoding="utf-8"))
     target = resolve(plan.host, plan.port)
     community = load(Path(plan.community))
     killer = Killer(plan.pids)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    budget = Budget.of(connections=plan.connections, seconds=_PREPARING_S)
+    budget = TrafficBudget.of(connections=plan.connections, seconds=_PREPARING_S)
     forms: tuple[Form, ...] = ()
     if _FORM_VECTORS & {name for phase in plan.phases for name, _ in phase.vectors}:
         forms = asyncio.run(fetch_forms(target, plan.host_header, budget))
@@ -106,7 +106,7 @@ def attack(plan_path: Path, out_path: Path) -> None:
         engine.run(fires(plan, community, forms), seconds=plan.seconds)
 
 
-def fires(plan: Plan, community: Community, forms: tuple[Form, ...] = ()) -> Iterator[Fire]:
+def fires(plan: AttackPlan, community: Community, forms: tuple[Form, ...] = ()) -> Iterator[Fire]:
     """Yield every shot of the plan in time order. The same plan, community and forms give the same shots."""
     for turn, phase in enumerate(plan.phases):
         seconds = phase.end_s - phase.start_s
@@ -131,7 +131,7 @@ def _fires_of(name: str, world: World, phase: Phase, rng: Random) -> Iterator[Fi
         yield Fire(phase.start_s + shot.at_s, phase.end_s, name, shot, most)
 
 
-async def fetch_forms(target: Address, host: str, budget: Budget) -> tuple[Form, ...]:
+async def fetch_forms(target: Address, host: str, budget: TrafficBudget) -> tuple[Form, ...]:
     """Fetch up to FORMS sign-in forms, each from a different address; failed fetches are left out."""
     found = []
     for number in range(FORMS):
@@ -166,7 +166,7 @@ class Clerk:
         """Write a line for each vector."""
         before_s, self._cpu_s = self._cpu_s, time.process_time()
         lines = [
-            Attack(
+            AttackSecond(
                 float(second),
                 name,
                 tally.sent,

@@ -12,12 +12,12 @@ import re
 import time
 from random import Random
 
-from stormpetrel.drill.client import Course, Who
+from stormpetrel.drill.client import Caller, Course
 from stormpetrel.drill.community import Community, Member
-from stormpetrel.drill.judge import Family, Verdict, Want, judge
+from stormpetrel.drill.judge import ResponseFamily, ResponseVerdict, Want, judge
 from stormpetrel.drill.loopback import BudgetSpent
 from stormpetrel.drill.record import FAILED, LATE, OK, TIMEOUT, Line
-from stormpetrel.drill.wire import Answer, Broken, Exchange, connect, request
+from stormpetrel.drill.wire import Broken, Exchange, WireResponse, connect, request
 
 DEADLINE_S = 5.0
 CONNECT_PATIENCE_S = 10.0
@@ -32,14 +32,14 @@ _PONG, _PING, _CLOSE = 0xA, 0x9, 0x8
 _MASK = b"\x00\x00\x00\x00"
 
 
-class Listener:
+class StreamClient:
     """A listener with one stream, which is reopened whenever it ends."""
 
     def __init__(self, course: Course, member: Member, *, websocket: bool, rng: Random) -> None:
         self.course = course
         self.member = member
         self.websocket = websocket
-        self.who = Who("streaming", member.name, member.app)
+        self.who = Caller("streaming", member.name, member.app)
         self.heard: dict[bytes, float] = {}
         self.excused_until_s = 0.0
         self._rng = rng
@@ -88,7 +88,7 @@ class Listener:
         await asyncio.sleep(wait_s * (1 + self._rng.random() / 2))
         await self.open(time.monotonic(), is_retry=True)
 
-    async def _open(self, intended_s: float) -> tuple[Verdict, int]:
+    async def _open(self, intended_s: float) -> tuple[ResponseVerdict, int]:
         want = _want(self.websocket)
         try:
             exchange = await connect(
@@ -105,9 +105,9 @@ class Listener:
                 on_end=lambda: self._ended(exchange),
             )
         except TimeoutError:
-            return Verdict(TIMEOUT), 0
+            return ResponseVerdict(TIMEOUT), 0
         except (OSError, Broken, BudgetSpent):
-            return Verdict(FAILED), 0
+            return ResponseVerdict(FAILED), 0
         verdict = judge(want, answer)
         if verdict.outcome == OK:
             self._leave()
@@ -164,7 +164,7 @@ class Listener:
         t: float,
         since_s: float,
         status: int,
-        verdict: Verdict,
+        verdict: ResponseVerdict,
         *,
         ms: float = -1.0,
         is_retry: bool = False,
@@ -193,21 +193,21 @@ class Listener:
         if heard_s is None and self.excused_until_s > posted_s:
             return
         if heard_s is None:
-            verdict, ms = Verdict(TIMEOUT), DEADLINE_S * 1000
+            verdict, ms = ResponseVerdict(TIMEOUT), DEADLINE_S * 1000
         else:
             ms = max(0.0, heard_s - posted_s) * 1000
-            verdict = Verdict(OK if heard_s - posted_s <= DEADLINE_S else LATE)
+            verdict = ResponseVerdict(OK if heard_s - posted_s <= DEADLINE_S else LATE)
         t = intended_s - self.course.start_s
         self.course.put(self._line(t, posted_s, 0, verdict, ms=ms))
 
 
 def _want(websocket: bool) -> Want:  # noqa: FBT001 - the one thing that it is about
-    def is_right(answer: Answer) -> bool:
+    def is_right(answer: WireResponse) -> bool:
         if websocket:
             return answer.status == 101
         return answer.status == 200 and answer.header("content-type").startswith("text/event-stream")
 
-    return Want("GET", "/api/v1/streaming", "streaming", Family.API, CONNECT_PATIENCE_S, is_right)
+    return Want("GET", "/api/v1/streaming", "streaming", ResponseFamily.API, CONNECT_PATIENCE_S, is_right)
 
 
 def take_frame(buffer: bytes) -> tuple[int, bytes, bytes] | None:
@@ -224,16 +224,16 @@ def take_frame(buffer: bytes) -> tuple[int, bytes, bytes] | None:
     return buffer[0] & 0x0F, buffer[at : at + length], buffer[at + length :]
 
 
-class Audience:
+class StreamAudience:
     """All listeners, and for each posting account those who follow it."""
 
     def __init__(self, course: Course, community: Community, rng: Random) -> None:
         self._rng = rng
         self.listeners = [
-            Listener(course, member, websocket=number % 2 == 0, rng=Random(rng.random()))  # noqa: S311
+            StreamClient(course, member, websocket=number % 2 == 0, rng=Random(rng.random()))  # noqa: S311
             for number, member in enumerate(community.of("streaming"))
         ]
-        self._followers: dict[str, list[Listener]] = {}
+        self._followers: dict[str, list[StreamClient]] = {}
         by_id = {one.member.account_id: one for one in self.listeners}
         for listener_id, posters in community.listens.items():
             for poster in posters:
@@ -248,7 +248,7 @@ class Audience:
             await asyncio.sleep(1 / OPENED_PER_S)
         await asyncio.gather(*tasks)
 
-    def any(self) -> Listener:
+    def any(self) -> StreamClient:
         """Return a random listener."""
         return self._rng.choice(self.listeners)
 

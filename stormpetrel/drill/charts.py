@@ -33,27 +33,27 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class AxisMarks:
     """The vertical axis: `scale` maps a value to 0 (bottom) … 1 (top); `labels`: value and text."""
 
     scale: Scale
     labels: tuple[tuple[float, str], ...]
 
 
-def linear(most: float, unit: str = "") -> Marks:
+def linear(most: float, unit: str = "") -> AxisMarks:
     """Return an axis from 0 to `most`, rounded up to a round number."""
     top = nice(most)
-    return Marks(lambda value: value / top, ((0.0, "0"), (top, f"{top:,g}{unit}")))
+    return AxisMarks(lambda value: value / top, ((0.0, "0"), (top, f"{top:,g}{unit}")))
 
 
-def logarithmic(least: float, most: float, labels: Sequence[tuple[float, str]]) -> Marks:
+def logarithmic(least: float, most: float, labels: Sequence[tuple[float, str]]) -> AxisMarks:
     """Return an axis where each factor of ten has the same height; values out of range stay at the edge."""
     low, high = log10(least), log10(most)
 
     def scale(value: float) -> float:
         return (log10(min(max(value, least), most)) - low) / (high - low)
 
-    return Marks(scale, tuple(labels))
+    return AxisMarks(scale, tuple(labels))
 
 
 def nice(most: float) -> float:
@@ -65,7 +65,13 @@ def nice(most: float) -> float:
 
 
 def chart(
-    *, title: str, about: str, curves: Sequence[Curve], marks: Marks, scenario: Scenario, style: str = "strip"
+    *,
+    title: str,
+    about: str,
+    curves: Sequence[Curve],
+    marks: AxisMarks,
+    scenario: Scenario,
+    style: str = "strip",
 ) -> str:
     """Return a strip over the whole run, with the phases behind it. `title` and `about` are texts, not HTML.
 

@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stormpetrel.drill.judge import Verdict, Want, judge
-from stormpetrel.drill.loopback import Address, Budget, BudgetSpent
+from stormpetrel.drill.judge import ResponseVerdict, Want, judge
+from stormpetrel.drill.loopback import Address, BudgetSpent, TrafficBudget
 from stormpetrel.drill.record import FAILED, LATE, OK, REFUSED, TIMEOUT, Line
-from stormpetrel.drill.wire import Answer, Broken, Exchange, connect, request
+from stormpetrel.drill.wire import Broken, Exchange, WireResponse, connect, request
 
 IMPATIENT_SHARE = 0.1
 IMPATIENT_RETRIES = 3
@@ -35,7 +35,7 @@ class Course:
     target: Address
     host: str
     start_s: float
-    budget: Budget
+    budget: TrafficBudget
     phase_at: Callable[[float], str]
     put: Callable[[Line], None]
 
@@ -46,7 +46,7 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
+class Caller:
     """The client that a line is about (see record.Line)."""
 
     kind: str
@@ -60,7 +60,13 @@ class Client:
     """A client with its connection, its cookies and its retry behaviour."""
 
     def __init__(
-        self, course: Course, who: Who, *, address: str, impatient: bool, headers: tuple[tuple[str, str], ...]
+        self,
+        course: Course,
+        who: Caller,
+        *,
+        address: str,
+        impatient: bool,
+        headers: tuple[tuple[str, str], ...],
     ) -> None:
         self.course = course
         self.who = who
@@ -70,14 +76,14 @@ class Client:
         self._headers = headers
         self._kept: Exchange | None = None
         self._hold_until_s = 0.0
-        self._retrying: set[asyncio.Task[Answer | None]] = set()
+        self._retrying: set[asyncio.Task[WireResponse | None]] = set()
 
-    async def ask(self, want: Want, intended_s: float) -> Answer | None:
+    async def ask(self, want: Want, intended_s: float) -> WireResponse | None:
         """Return the answer if right and in time; else return None and, if safe, retry in the background."""
         late_ms = (time.monotonic() - intended_s) * 1000
         if time.monotonic() < self._hold_until_s and not self.impatient:
             # The app still heeds Retry-After: it sends nothing, and its owner gets nothing.
-            self._line(want, intended_s, late_ms, 0, Verdict(REFUSED))
+            self._line(want, intended_s, late_ms, 0, ResponseVerdict(REFUSED))
             return None
         answer, verdict = await self._try(want, intended_s, late_ms)
         if verdict.outcome == OK:
@@ -93,7 +99,7 @@ class Client:
         if self._kept is not None:
             self._kept.close()
 
-    def _retry(self, want: Want, verdict: Verdict) -> None:
+    def _retry(self, want: Want, verdict: ResponseVerdict) -> None:
         if self.impatient:
             for _ in range(IMPATIENT_RETRIES):
                 self._later(want, 0.0, left=0)
@@ -109,7 +115,7 @@ class Client:
         self._retrying.add(task)
         task.add_done_callback(self._retrying.discard)
 
-    async def _again(self, want: Want, wait_s: float, left: int) -> Answer | None:
+    async def _again(self, want: Want, wait_s: float, left: int) -> WireResponse | None:
         if wait_s:
             await asyncio.sleep(wait_s)
         intended_s = time.monotonic()
@@ -123,25 +129,25 @@ class Client:
 
     async def _try(
         self, want: Want, intended_s: float, late_ms: float, *, is_retry: bool = False
-    ) -> tuple[Answer | None, Verdict]:
+    ) -> tuple[WireResponse | None, ResponseVerdict]:
         left_s = want.patience_s - (time.monotonic() - intended_s)
-        answer: Answer | None = None
+        answer: WireResponse | None = None
         try:
             answer = await self._exchange(want, max(left_s, 0.01))
         except TimeoutError:
-            verdict = Verdict(TIMEOUT)
+            verdict = ResponseVerdict(TIMEOUT)
         except (OSError, Broken):
-            verdict = Verdict(FAILED)
+            verdict = ResponseVerdict(FAILED)
         else:
             verdict = judge(want, answer)
             if verdict.outcome == OK and answer.done_s - intended_s > want.patience_s:
-                verdict = Verdict(LATE)
+                verdict = ResponseVerdict(LATE)
             self.jar.update(answer.cookies())
         status = answer.status if answer is not None else 0
         self._line(want, intended_s, late_ms, status, verdict, is_retry=is_retry)
         return answer, verdict
 
-    async def _exchange(self, want: Want, timeout_s: float) -> Answer:
+    async def _exchange(self, want: Want, timeout_s: float) -> WireResponse:
         data = self._bytes(want)
         deadline_s = time.monotonic() + timeout_s
         kept, self._kept = self._kept, None
@@ -186,7 +192,7 @@ class Client:
         intended_s: float,
         late_ms: float,
         status: int,
-        verdict: Verdict,
+        verdict: ResponseVerdict,
         *,
         is_retry: bool = False,
     ) -> None:

@@ -62,7 +62,7 @@ class Victim:
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class SharedAddresses:
     """Addresses that many people share."""
 
     carrier: tuple[str, ...]
@@ -84,7 +84,7 @@ class Community:
     victim: Victim
     popular: Member
     visitors: tuple[str, ...]
-    shared: Shared
+    shared: SharedAddresses
     names: tuple[str, ...]
     tags: tuple[str, ...]
     cookies: dict[str, str]
@@ -112,7 +112,7 @@ def load(path: Path) -> Community:
         victim=Victim(**(victim | {"post_ids": tuple(victim["post_ids"])})),
         popular=Member(**raw["popular"]),
         visitors=tuple(raw["visitors"]),
-        shared=Shared(**{name: tuple(addresses) for name, addresses in shared.items()}),
+        shared=SharedAddresses(**{name: tuple(addresses) for name, addresses in shared.items()}),
         names=tuple(raw["names"]),
         tags=tuple(raw["tags"]),
         cookies=raw["cookies"],

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from stormpetrel.drill.answer_reader import AnswerReader
-from stormpetrel.drill.loopback import Address, Budget, BudgetSpent, start_socket
+from stormpetrel.drill.loopback import Address, BudgetSpent, TrafficBudget, start_socket
 from stormpetrel.drill.vectors.shots import Manner, Shot
 
 ANSWER_TIMEOUT_S = 10.0
@@ -58,7 +58,7 @@ class Fire:
     most: int
 
 
-class _Connection:
+class _AttackConnection:
     """`position`: index of the current request, or of the next byte to drip. `serial`: timers set under an
     older serial are void."""
 
@@ -82,7 +82,7 @@ class Engine:
         self,
         target: Address,
         *,
-        budget: Budget,
+        budget: TrafficBudget,
         begin_s: float,
         each_second: Callable[[int, dict[str, Tally]], None],
         kill: Callable[[str], bool] = lambda name: False,
@@ -94,9 +94,9 @@ class Engine:
         self._each_second = each_second
         self._kill = kill
         self._poll = select.epoll()
-        self._open: dict[int, _Connection] = {}
-        self._idle: dict[str, list[_Connection]] = {}
-        self._timers: list[tuple[float, int, _Connection, int]] = []
+        self._open: dict[int, _AttackConnection] = {}
+        self._idle: dict[str, list[_AttackConnection]] = {}
+        self._timers: list[tuple[float, int, _AttackConnection, int]] = []
         self._timer_number = 0
         self._tallies: dict[str, Tally] = {}
         self._second = 0
@@ -158,7 +158,7 @@ class Engine:
             if not tally.connections:
                 del self._tallies[name]
 
-    def _later(self, connection: _Connection, at_s: float) -> None:
+    def _later(self, connection: _AttackConnection, at_s: float) -> None:
         self._timer_number += 1
         heapq.heappush(self._timers, (at_s, self._timer_number, connection, connection.serial))
 
@@ -201,7 +201,7 @@ class Engine:
             tally.sent += 1
             tally.failed += 1
             return
-        connection = _Connection(sock, fire, tally)
+        connection = _AttackConnection(sock, fire, tally)
         if shot.manner is Manner.VANISH:
             self._vanish(connection)
             return
@@ -214,7 +214,7 @@ class Engine:
             self._poll.register(sock, select.EPOLLOUT)
             self._later(connection, now_s + ANSWER_TIMEOUT_S)
 
-    def _vanish(self, connection: _Connection) -> None:
+    def _vanish(self, connection: _AttackConnection) -> None:
         sock = connection.sock
         connection.tally.sent += 1
         with contextlib.suppress(OSError):
@@ -223,7 +223,7 @@ class Engine:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         sock.close()
 
-    def _on_connected(self, connection: _Connection) -> None:
+    def _on_connected(self, connection: _AttackConnection) -> None:
         shot = connection.fire.shot
         now_s = time.monotonic() - self._begin_s
         match shot.manner:
@@ -242,7 +242,7 @@ class Engine:
         elif shot.hold_s:
             self._later(connection, now_s + shot.hold_s)
 
-    def _ask(self, connection: _Connection) -> None:
+    def _ask(self, connection: _AttackConnection) -> None:
         connection.serial += 1
         connection.answer = AnswerReader()
         connection.is_asking = True
@@ -250,7 +250,7 @@ class Engine:
         if self._send(connection, connection.fire.shot.requests[connection.position]):
             self._later(connection, time.monotonic() - self._begin_s + ANSWER_TIMEOUT_S)
 
-    def _send(self, connection: _Connection, data: bytes) -> bool:
+    def _send(self, connection: _AttackConnection, data: bytes) -> bool:
         """Send `data`; return False if the connection broke, after closing and counting it."""
         try:
             sent = connection.sock.send(data)
@@ -266,7 +266,7 @@ class Engine:
 
     # What happens
 
-    def _on_timer(self, connection: _Connection, now_s: float) -> None:
+    def _on_timer(self, connection: _AttackConnection, now_s: float) -> None:
         shot = connection.fire.shot
         match shot.manner:
             case Manner.DRIP:
@@ -285,7 +285,7 @@ class Engine:
             case _:
                 self._end(connection)
 
-    def _on_events(self, connection: _Connection, events: int) -> None:
+    def _on_events(self, connection: _AttackConnection, events: int) -> None:
         if events & select.EPOLLOUT and not self._on_writable(connection):
             return
         if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP):
@@ -303,7 +303,7 @@ class Engine:
             else:
                 self._on_end(connection)
 
-    def _on_writable(self, connection: _Connection) -> bool:
+    def _on_writable(self, connection: _AttackConnection) -> bool:
         if connection.pending:
             data, connection.pending = connection.pending, b""
             self._poll.modify(connection.sock, select.EPOLLIN)
@@ -315,7 +315,7 @@ class Engine:
         self._on_connected(connection)
         return connection.sock.fileno() >= 0
 
-    def _on_data(self, connection: _Connection, data: bytes) -> None:
+    def _on_data(self, connection: _AttackConnection, data: bytes) -> None:
         if connection.answer.status and not connection.is_asking:
             return  # a stream goes on, or the server says goodbye on a reused connection
         had_head = connection.answer.status != 0
@@ -329,7 +329,7 @@ class Engine:
         if is_complete:
             self._answered(connection)
 
-    def _goes_on(self, connection: _Connection) -> bool:
+    def _goes_on(self, connection: _AttackConnection) -> bool:
         """Return True if the answer's body matters. A stream stays open; other connections are closed."""
         manner = connection.fire.shot.manner
         if manner is Manner.ASK:
@@ -339,7 +339,7 @@ class Engine:
             self._close(connection)
         return False
 
-    def _answered(self, connection: _Connection) -> None:
+    def _answered(self, connection: _AttackConnection) -> None:
         """Handle a complete answer: plan the next request, keep the connection for reuse, or close it."""
         self._count(connection)
         connection.is_asking = False
@@ -355,7 +355,7 @@ class Engine:
         else:
             self._close(connection)
 
-    def _on_end(self, connection: _Connection) -> None:
+    def _on_end(self, connection: _AttackConnection) -> None:
         """Handle a connection that the server ended."""
         if connection.is_asking and connection.answer.ends_with_connection:
             self._count(connection)
@@ -363,7 +363,7 @@ class Engine:
         else:
             self._end(connection)
 
-    def _count(self, connection: _Connection) -> None:
+    def _count(self, connection: _AttackConnection) -> None:
         status, tally = connection.answer.status, connection.tally
         if status in _REFUSALS:
             tally.refused += 1
@@ -372,7 +372,7 @@ class Engine:
         else:
             tally.ok += 1
 
-    def _end(self, connection: _Connection, *, held: bool = False) -> None:
+    def _end(self, connection: _AttackConnection, *, held: bool = False) -> None:
         """Close and count a connection without a complete answer. `held`: this side ended it."""
         tally = connection.tally
         if not connection.serial:
@@ -387,7 +387,7 @@ class Engine:
             tally.refused += 1
         self._close(connection)
 
-    def _close(self, connection: _Connection) -> None:
+    def _close(self, connection: _AttackConnection) -> None:
         fd = connection.sock.fileno()
         if fd < 0:
             return

@@ -9,13 +9,13 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from stormpetrel.drill.record import FAILED, OK, REFUSED
-from stormpetrel.drill.wire import Answer
+from stormpetrel.drill.wire import WireResponse
 
 MAX_RETRY_AFTER_S = 3600
 """A Retry-After of more than an hour means "go away", not "come back later"."""
 
 
-class Family(StrEnum):
+class ResponseFamily(StrEnum):
     """The kind of client, which decides the format of answers that it understands."""
 
     API = "api"
@@ -23,7 +23,7 @@ class Family(StrEnum):
     PAGE = "page"
 
 
-class Verdict(NamedTuple):
+class ResponseVerdict(NamedTuple):
     """`contract`, `retry_after`: as in record.Line."""
 
     outcome: str
@@ -42,9 +42,9 @@ class Want:
     method: str
     path: str
     channel: str
-    family: Family
+    family: ResponseFamily
     patience_s: float
-    is_right: Callable[[Answer], bool]
+    is_right: Callable[[WireResponse], bool]
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     is_hot: bool = False
@@ -52,7 +52,7 @@ class Want:
     safe: bool = True
 
 
-def judge(want: Want, answer: Answer) -> Verdict:
+def judge(want: Want, answer: WireResponse) -> ResponseVerdict:
     """Return the verdict on a complete answer that came in time.
 
     All people here are legitimate, so anything that keeps them out is a refusal: 429 and 503, but also a 403,
@@ -60,26 +60,26 @@ def judge(want: Want, answer: Answer) -> Verdict:
     """
     kind = answer.header("content-type").partition(";")[0].lower()
     if answer.status in (429, 503):
-        return Verdict(REFUSED, _keeps_contract(want, answer, kind), _retry_after(answer))
+        return ResponseVerdict(REFUSED, _keeps_contract(want, answer, kind), _retry_after(answer))
     if want.is_right(answer):
-        return Verdict(OK)
-    if want.family is not Family.PAGE and (
+        return ResponseVerdict(OK)
+    if want.family is not ResponseFamily.PAGE and (
         answer.status == 403 or 300 <= answer.status < 400 or (kind == "text/html" and answer.status < 500)
     ):
-        return Verdict(REFUSED, contract=False, retry_after=_retry_after(answer))
-    if want.family is Family.PAGE and (
+        return ResponseVerdict(REFUSED, contract=False, retry_after=_retry_after(answer))
+    if want.family is ResponseFamily.PAGE and (
         answer.status == 403 or (answer.status == 200 and kind == "text/html")
     ):
-        return Verdict(REFUSED, None, _retry_after(answer))
-    return Verdict(FAILED)
+        return ResponseVerdict(REFUSED, None, _retry_after(answer))
+    return ResponseVerdict(FAILED)
 
 
-def _keeps_contract(want: Want, answer: Answer, kind: str) -> bool | None:
-    if want.family is Family.PAGE:
+def _keeps_contract(want: Want, answer: WireResponse, kind: str) -> bool | None:
+    if want.family is ResponseFamily.PAGE:
         return None
     if _retry_after(answer) is None:
         return False
-    if want.family is Family.FEED:
+    if want.family is ResponseFamily.FEED:
         return kind == "text/plain"
     return kind == "application/json" and _is_error(answer.text)
 
@@ -92,7 +92,7 @@ def _is_error(text: str) -> bool:
     return isinstance(body, dict) and isinstance(body.get("error"), str) and bool(body["error"])
 
 
-def _retry_after(answer: Answer) -> float | None:
+def _retry_after(answer: WireResponse) -> float | None:
     """Return seconds, 1 to an hour; None if absent or useless. HTTP's date form is unused here."""
     text = answer.header("retry-after")
     if not text.isdigit() or not 1 <= int(text) <= MAX_RETRY_AFTER_S:

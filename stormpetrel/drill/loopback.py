@@ -60,16 +60,16 @@ def require_loopback(host: str) -> None:
 
 
 @dataclass(slots=True)
-class Budget:
+class TrafficBudget:
     """Limits for one process of a run: total new connections, and an end (monotonic seconds)."""
 
     connections: int
     until_s: float
 
     @staticmethod
-    def of(*, connections: int, seconds: float) -> Budget:
+    def of(*, connections: int, seconds: float) -> TrafficBudget:
         """Return a budget that begins now."""
-        return Budget(connections, time.monotonic() + seconds)
+        return TrafficBudget(connections, time.monotonic() + seconds)
 
     def take(self) -> None:
         """Take one connection. Raise BudgetSpent when no connection or no time is left."""
@@ -78,7 +78,7 @@ class Budget:
         self.connections -= 1
 
 
-def start_socket(target: Address, *, source: str, budget: Budget) -> tuple[socket.socket, bool]:
+def start_socket(target: Address, *, source: str, budget: TrafficBudget) -> tuple[socket.socket, bool]:
     """Return a non-blocking socket from `source` to `target`, and True if it is connected already.
 
     `source` is ignored for ::1, the only IPv6 loopback address. Raise NotLoopback, BudgetSpent, or OSError
@@ -104,7 +104,9 @@ def start_socket(target: Address, *, source: str, budget: Budget) -> tuple[socke
     return sock, code == 0
 
 
-async def open_socket(target: Address, *, source: str, budget: Budget, timeout_s: float) -> socket.socket:
+async def open_socket(
+    target: Address, *, source: str, budget: TrafficBudget, timeout_s: float
+) -> socket.socket:
     """Return a connected, non-blocking socket. Raise the errors of `start_socket`, and TimeoutError."""
     sock, is_connected = start_socket(target, source=source, budget=budget)
     if is_connected:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from stormpetrel.drill.record import CHANNELS, OK, REFUSED, Attack, Line
+from stormpetrel.drill.record import CHANNELS, OK, REFUSED, AttackSecond, Line
 from stormpetrel.drill.score import p
 
 Values = tuple[float | None, ...]
@@ -87,7 +87,7 @@ class VectorRates:
     most_per_s: int
 
 
-def vectors(attacks: Sequence[Attack], cut: Slices) -> dict[str, VectorRates]:
+def vectors(attacks: Sequence[AttackSecond], cut: Slices) -> dict[str, VectorRates]:
     """Return the rates by vector, in the order of their numbers, for vectors that sent anything."""
     found: dict[str, VectorRates] = {}
     for name in sorted({one.vector for one in attacks}, key=lambda name: int(name[1:])):
@@ -104,7 +104,7 @@ def vectors(attacks: Sequence[Attack], cut: Slices) -> dict[str, VectorRates]:
     return found
 
 
-def attackers_refused_per_s(attacks: Iterable[Attack], cut: Slices) -> Values:
+def attackers_refused_per_s(attacks: Iterable[AttackSecond], cut: Slices) -> Values:
     """Return the refusals of attackers per second, all vectors together."""
     return _per_second(((one.t, one.refused) for one in attacks), cut)
 

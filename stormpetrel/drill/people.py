@@ -25,10 +25,10 @@ import uvloop
 
 from stormpetrel.drill import community as communities
 from stormpetrel.drill import wants
-from stormpetrel.drill.audience import DEADLINE_S, Audience
-from stormpetrel.drill.client import Client, Course, Who
+from stormpetrel.drill.audience import DEADLINE_S, StreamAudience
+from stormpetrel.drill.client import Caller, Client, Course
 from stormpetrel.drill.community import HOMES, Community, Member
-from stormpetrel.drill.loopback import Budget, neighbour, resolve
+from stormpetrel.drill.loopback import TrafficBudget, neighbour, resolve
 from stormpetrel.drill.record import Line
 from stormpetrel.drill.scenario import Scenario, from_plain
 from stormpetrel.drill.search import look_for
@@ -81,7 +81,7 @@ CONNECTIONS_PER_S = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PeoplePlan:
     """The process's orders. `start_s`: time.monotonic() of the run's second 0, the same in every process."""
 
     host: str
@@ -97,10 +97,10 @@ class Plan:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @staticmethod
-    def load(path: Path) -> Plan:
+    def load(path: Path) -> PeoplePlan:
         """Return the plan that `save` wrote."""
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return Plan(**(raw | {"scenario": from_plain(raw["scenario"])}))
+        return PeoplePlan(**(raw | {"scenario": from_plain(raw["scenario"])}))
 
 
 class Crowd:
@@ -111,7 +111,7 @@ class Crowd:
         self.community = community
         self.seed = seed
         self.rng = Random(f"drill people {seed}")  # noqa: S311 - who wants what, not a secret
-        self.audience = Audience(course, community, Random(self.rng.random()))  # noqa: S311
+        self.audience = StreamAudience(course, community, Random(self.rng.random()))  # noqa: S311
         self.posted: dict[str, Member] = {}
         self._members = {
             kind: [self._member(one) for one in community.of(kind)]
@@ -130,7 +130,7 @@ class Crowd:
 
     # The people
 
-    def _client(self, who: Who, address: str, headers: tuple[tuple[str, str], ...]) -> Client:
+    def _client(self, who: Caller, address: str, headers: tuple[tuple[str, str], ...]) -> Client:
         client = Client(
             self.course,
             who,
@@ -143,7 +143,7 @@ class Crowd:
     def _member(self, one: Member, *, by_web: bool = False) -> tuple[Client, Member]:
         is_browser = by_web or one.kind in ("web", "sign_in")
         kind = one.kind if one.kind in ("carrier", "school", "tor") else "own"
-        who = Who(one.kind, one.name, "" if is_browser else one.app, kind)
+        who = Caller(one.kind, one.name, "" if is_browser else one.app, kind)
         if not is_browser:
             headers = (("Authorization", f"Bearer {one.token}"), ("User-Agent", f"{one.app}/1.0"))
             return self._client(who, one.address, headers), one
@@ -159,21 +159,21 @@ class Crowd:
         found: dict[str, list[Client]] = {"returning": [], "school": [], "tor": []}
         for number in range(RETURNING):
             address = neighbour(HOMES["visitor"], number * 37)
-            client = self._client(Who("returning", f"visitor-{number}", known=True), address, _BROWSER)
+            client = self._client(Caller("returning", f"visitor-{number}", known=True), address, _BROWSER)
             if number < len(self.community.visitors) and self.community.cookies["visitor"]:
                 client.jar[self.community.cookies["visitor"]] = self.community.visitors[number]
             found["returning"].append(client)
         for number in range(ANONYMOUS_AT_SCHOOL):
-            who = Who("school", f"pupil-{number}", address_kind="school", known=False)
+            who = Caller("school", f"pupil-{number}", address_kind="school", known=False)
             found["school"].append(self._client(who, school[number % len(school)], _BROWSER))
         for number in range(ANONYMOUS_ON_TOR):
-            who = Who("tor", f"tor-{number}", address_kind="tor", known=False)
+            who = Caller("tor", f"tor-{number}", address_kind="tor", known=False)
             found["tor"].append(self._client(who, tor[number % len(tor)], _BROWSER))
         return found
 
     def _reader(self, number: int) -> Client:
         address = neighbour(HOMES["feeds"], number % 2 if number < HOSTED_READERS else number * 37)
-        who = Who("feeds", f"reader-{number}", known=True)
+        who = Caller("feeds", f"reader-{number}", known=True)
         return self._client(who, address, (("User-Agent", "FeedReader/2.1"),))
 
     # Their actions
@@ -244,7 +244,7 @@ class Crowd:
         """Open one to three pages with assets, as a visitor who is new to the server."""
         self._number += 1
         address = neighbour(HOMES["new"], self._number * 53)
-        client = self._client(Who("new", f"new-{self._number}", known=False), address, _BROWSER)
+        client = self._client(Caller("new", f"new-{self._number}", known=False), address, _BROWSER)
         try:
             for _ in range(self.rng.randint(1, MAX_PAGES)):
                 if not await self._view(client, self._public_page(), at_s):
@@ -297,7 +297,7 @@ class Crowd:
         if self.rng.random() < 0.5:
             address, kind = self.rng.choice(self.community.shared.carrier), "carrier"
         name = f"joins_{self.seed}_{os.getpid()}_{self._number}"
-        client = self._client(Who("sign_up", name, address_kind=kind, known=False), address, _BROWSER)
+        client = self._client(Caller("sign_up", name, address_kind=kind, known=False), address, _BROWSER)
         try:
             page = await client.ask(wants.form_page("/auth/sign_up", "sign_up"), at_s)
             want = (
@@ -404,7 +404,7 @@ def arrivals(rng: Random, seconds: float, scale: float) -> list[tuple[float, str
     return sorted(found)
 
 
-async def run(plan: Plan, out: TextIO) -> None:
+async def run(plan: PeoplePlan, out: TextIO) -> None:
     """Play the scenario, then look for every post."""
     community = communities.load(Path(plan.community))
     seconds = plan.scenario.seconds
@@ -412,7 +412,7 @@ async def run(plan: Plan, out: TextIO) -> None:
         target=resolve(plan.host, plan.port),
         host=f"{plan.host}:{plan.port}",
         start_s=plan.start_s,
-        budget=Budget.of(
+        budget=TrafficBudget.of(
             connections=int((seconds + 120) * CONNECTIONS_PER_S), seconds=seconds + LEAD_S + 180
         ),
         phase_at=lambda t: plan.scenario.at(t).name,
@@ -459,7 +459,7 @@ async def _flush(out: TextIO) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the plan in the first file and write lines to the second."""
-    plan = Plan.load(Path(arguments[0]))
+    plan = PeoplePlan.load(Path(arguments[0]))
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     # Some thousand apps and streams keep their connections open; many systems allow 1,024 by default.
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

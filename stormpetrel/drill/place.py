@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stormpetrel.drill.loopback import Address, Budget, start_socket
+from stormpetrel.drill.loopback import Address, TrafficBudget, start_socket
 
 START_TIMEOUT_S = 40.0
 STOP_TIMEOUT_S = 40.0
@@ -85,7 +85,7 @@ class Place:
             time.sleep(0.05)
 
     def _answers(self) -> bool:
-        budget = Budget.of(connections=1, seconds=10)
+        budget = TrafficBudget.of(connections=1, seconds=10)
         with contextlib.suppress(OSError):
             sock, _ = start_socket(self.web, source="", budget=budget)
             with sock:

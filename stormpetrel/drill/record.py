@@ -83,7 +83,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundPost:
     """After the run: how often an acknowledged post's text is there (1 is right, 0 lost, 2 doubled)."""
 
     text: str
@@ -91,7 +91,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Attack:
+class AttackSecond:
     """One second of one vector. `cpu_s`: CPU of the attackers' process since the line before, or 0."""
 
     t: float
@@ -131,7 +131,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class CpuUsage:
     """CPU seconds of a whole run: people's and attackers' processes, the server, the total available.
 
     `others_s`: of all other processes on the machine.
@@ -144,12 +144,12 @@ class Usage:
     others_s: float = 0.0
 
 
-def found_json(found: Found) -> str:
+def found_json(found: FoundPost) -> str:
     """Return one line of JSON."""
     return json.dumps({"found": found.text, "times": found.times}, ensure_ascii=False)
 
 
-def usage_json(usage: Usage) -> str:
+def usage_json(usage: CpuUsage) -> str:
     """Return one line of JSON."""
     return json.dumps(
         {
@@ -169,24 +169,24 @@ def run_json(run: Run) -> str:
     return json.dumps({"run": asdict(run)}, ensure_ascii=False)
 
 
-def parse(line: str) -> Line | Attack | Found | Usage | Run | None:
+def parse(line: str) -> Line | AttackSecond | FoundPost | CpuUsage | Run | None:
     """Parse a line; return None for an unknown kind (of a later version)."""
     raw: dict[str, Any] = json.loads(line)
     if "class" in raw:
         raw["kind"] = raw.pop("class")
         return Line(**raw)
     if "vector" in raw:
-        return Attack(**raw)
+        return AttackSecond(**raw)
     if "found" in raw:
-        return Found(raw["found"], raw["times"])
+        return FoundPost(raw["found"], raw["times"])
     if "usage" in raw:
-        return Usage(**raw["usage"])
+        return CpuUsage(**raw["usage"])
     if "run" in raw:
         return Run(**(raw["run"] | {"scenario": from_plain(raw["run"]["scenario"])}))
     return None
 
 
-def read(path: Path) -> Iterator[Line | Attack | Found | Usage | Run]:
+def read(path: Path) -> Iterator[Line | AttackSecond | FoundPost | CpuUsage | Run]:
     """Yield every entry of a file that `parse` knows; skip a truncated last line."""
     with open(path, encoding="utf-8") as file:
         for text in file:
@@ -194,6 +194,6 @@ def read(path: Path) -> Iterator[Line | Attack | Found | Usage | Run]:
                 yield one
 
 
-def write(file: TextIO, lines: Iterable[Line | Attack]) -> None:
+def write(file: TextIO, lines: Iterable[Line | AttackSecond]) -> None:
     """Append lines to `file`."""
     file.writelines(f"{line.to_json()}\n" for line in lines)

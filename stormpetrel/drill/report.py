@@ -160,7 +160,7 @@ def _over_time(result: Result) -> str:
     scenario = result.run.scenario
     cut = over_time.slices(scenario.seconds)
     parts = [charts.phase_list(scenario, _about), "<h4>Kept, by channel</h4>", charts.ruler(scenario)]
-    hundred = charts.Marks(lambda value: value / 100, ((0.0, "0"), (100.0, "100 %")))
+    hundred = charts.AxisMarks(lambda value: value / 100, ((0.0, "0"), (100.0, "100 %")))
     for channel, values in over_time.kept(result.lines, cut).items():
         worst = over_time.extreme(values, min)
         about = f"at worst {table.percent(worst)} % in {cut.each_s:g} s" if worst is not None else ""

@@ -16,11 +16,11 @@ from stormpetrel.drill import attackers, people, place
 from stormpetrel.drill.audience import DEADLINE_S
 from stormpetrel.drill.place import Place, PlaceFailed, busy_s, cpu_s
 from stormpetrel.drill.record import (
-    Attack,
-    Found,
+    AttackSecond,
+    CpuUsage,
+    FoundPost,
     Line,
     Run,
-    Usage,
     found_json,
     parse,
     read,
@@ -50,9 +50,9 @@ class Result:
 
     run: Run
     lines: tuple[Line, ...]
-    attacks: tuple[Attack, ...]
-    found: tuple[Found, ...]
-    usage: Usage
+    attacks: tuple[AttackSecond, ...]
+    found: tuple[FoundPost, ...]
+    usage: CpuUsage
 
     def to_lines(self) -> Iterator[str]:
         """Yield the result as JSON lines, from which `results` restores it."""
@@ -117,15 +117,15 @@ def run(
         if not there.is_running():
             raise PlaceFailed(f"the instance ended during the run: {there.last_words()}")
     lines: list[Line] = []
-    found: list[Found] = []
-    attacks: list[Attack] = []
+    found: list[FoundPost] = []
+    attacks: list[AttackSecond] = []
     for name in ("people.jsonl", "attackers.jsonl"):
         for one in read(directory / name):
             if isinstance(one, Line):
                 lines.append(one)
-            elif isinstance(one, Found):
+            elif isinstance(one, FoundPost):
                 found.append(one)
-            elif isinstance(one, Attack):
+            elif isinstance(one, AttackSecond):
                 attacks.append(one)
     what = Run(scenario, mode, front, seed, scale)
     return Result(what, tuple(lines), tuple(attacks), tuple(found), usage)
@@ -152,10 +152,10 @@ def _both(
     scenario: Scenario,
     seed: int,
     tell: Callable[[Moment], None],
-) -> Usage:
+) -> CpuUsage:
     start_s = time.monotonic() + people.LEAD_S
     has_attack = any(phase.vectors for phase in scenario.phases)
-    people.Plan(
+    people.PeoplePlan(
         host=there.web.host,
         port=port,
         community=str(setting.community),
@@ -164,7 +164,7 @@ def _both(
         start_s=start_s,
     ).save(directory / "people.json")
     (directory / "attackers.json").write_text(
-        attackers.Plan(
+        attackers.AttackPlan(
             host=there.web.host,
             port=port,
             host_header=f"{there.web.host}:{port}",
@@ -188,7 +188,7 @@ def _both(
         used = _watch(processes, directory, there, scenario, start_s, tell)
     server_s = there.cpu_s() + front_cpu_s() - server_before_s
     ours_s = server_s + sum(used.values())
-    return Usage(
+    return CpuUsage(
         people_s=used["people"],
         attackers_s=used.get("attackers", 0.0),
         server_s=server_s,
@@ -300,7 +300,7 @@ class _Tail:
         came = [parse(text.decode()) for text in whole.splitlines()]
         lines = [one for one in came if isinstance(one, Line)]
         self._posted.update(one.text for one in lines if one.text)
-        self._found.update(one.text for one in came if isinstance(one, Found))
+        self._found.update(one.text for one in came if isinstance(one, FoundPost))
         first = [one for one in lines if not one.is_retry]
         return sum(one.outcome == "ok" for one in first) / len(first) if first else None
 
@@ -308,18 +308,18 @@ class _Tail:
 def results(path: Path) -> list[Result]:
     """Return the runs in a file of JSON lines, in order."""
     found: list[Result] = []
-    parts: tuple[Run, list[Line], list[Attack], list[Found]] | None = None
+    parts: tuple[Run, list[Line], list[AttackSecond], list[FoundPost]] | None = None
     for one in read(path):
         match one:
             case Run():
                 parts = (one, [], [], [])
             case Line() if parts:
                 parts[1].append(one)
-            case Attack() if parts:
+            case AttackSecond() if parts:
                 parts[2].append(one)
-            case Found() if parts:
+            case FoundPost() if parts:
                 parts[3].append(one)
-            case Usage() if parts:
+            case CpuUsage() if parts:
                 found.append(Result(parts[0], tuple(parts[1]), tuple(parts[2]), tuple(parts[3]), one))
                 parts = None
     return found

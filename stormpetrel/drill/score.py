@@ -13,7 +13,7 @@ from itertools import pairwise
 from math import ceil
 from statistics import median
 
-from stormpetrel.drill.record import CHANNELS, OK, REFUSED, Attack, Found, Line, Usage
+from stormpetrel.drill.record import CHANNELS, OK, REFUSED, AttackSecond, CpuUsage, FoundPost, Line
 from stormpetrel.drill.scenario import Phase, Scenario
 
 MEMBER_CHANNELS = frozenset({"apps", "web", "posting"})
@@ -51,7 +51,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Collateral:
+class CollateralScore:
     """G2. Known identities: their number, and the names of those refused at least once. Counts by channel, by
     application, of members on shared addresses and of members on their own."""
 
@@ -83,7 +83,7 @@ class Scores:
     kept: dict[str, Kept]
     kept_by_phase: dict[str, dict[str, Kept]]
     crowd: Kept | None
-    collateral: Collateral
+    collateral: CollateralScore
     mitigated_s: float | None
     windows_below: int
     adjacent_below: int
@@ -103,9 +103,9 @@ class Scores:
 def score(
     scenario: Scenario,
     lines: Sequence[Line],
-    attacks: Sequence[Attack],
-    found: Sequence[Found],
-    usage: Usage | None,
+    attacks: Sequence[AttackSecond],
+    found: Sequence[FoundPost],
+    usage: CpuUsage | None,
 ) -> Scores:
     """Return the scores of one run."""
     attacked = _attacked(scenario)
@@ -157,7 +157,7 @@ def _in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: (CHANNELS.index(name) if name in CHANNELS else 99, name))
 
 
-def crowd(attacks: Sequence[Attack]) -> Kept | None:
+def crowd(attacks: Sequence[AttackSecond]) -> Kept | None:
     """Return how many of A1's crowd were served, as they are people too. None without a crowd."""
     mine = [one for one in attacks if one.vector == "A1"]
     if not mine:
@@ -168,12 +168,12 @@ def crowd(attacks: Sequence[Attack]) -> Kept | None:
 # G2
 
 
-def collateral(lines: Sequence[Line]) -> Collateral:
+def collateral(lines: Sequence[Line]) -> CollateralScore:
     """Return how the defence treated people who were known before the attack."""
     known = [one for one in lines if one.known]
     refused = sorted({one.who for one in known if one.outcome == REFUSED})
     members = [one for one in known if one.app or one.kind == "web"]
-    return Collateral(
+    return CollateralScore(
         known=len({one.who for one in known}),
         refused=tuple(refused),
         by_channel=_people_kept(known, lambda one: one.channel),
@@ -287,7 +287,7 @@ def p(percent: float, values: Iterable[float]) -> float | None:
 # G7, G8
 
 
-def posts_lost(lines: Sequence[Line], found: Sequence[Found]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def posts_lost(lines: Sequence[Line], found: Sequence[FoundPost]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return acknowledged texts that are missing, and texts that exist several times, acknowledged or not."""
     times = {one.text: one.times for one in found}
     acknowledged = {one.text for one in lines if one.text}
@@ -304,7 +304,7 @@ def contract(lines: Sequence[Line]) -> Kept:
 # Validity
 
 
-def problems(lines: Sequence[Line], usage: Usage | None) -> tuple[str, ...]:
+def problems(lines: Sequence[Line], usage: CpuUsage | None) -> tuple[str, ...]:
     """Return why the run is not valid and what to do; empty for a valid run."""
     found = list(machine_problems(usage) if usage is not None else ())
     late = p(99, (one.late_ms for one in lines if not one.is_retry))
@@ -318,7 +318,7 @@ def problems(lines: Sequence[Line], usage: Usage | None) -> tuple[str, ...]:
     return tuple(found)
 
 
-def machine_problems(usage: Usage) -> tuple[str, ...]:
+def machine_problems(usage: CpuUsage) -> tuple[str, ...]:
     """Return those problems that take CPU from the server and could look like a successful attack."""
     found = []
     if (usage.people_s + usage.attackers_s) > usage.available_s * MAX_GENERATORS_SHARE:

@@ -11,8 +11,8 @@ from typing import TextIO
 
 from stormpetrel.drill.client import Course
 from stormpetrel.drill.community import Member
-from stormpetrel.drill.record import Found, found_json
-from stormpetrel.drill.wire import Answer, Broken, connect, request
+from stormpetrel.drill.record import FoundPost, found_json
+from stormpetrel.drill.wire import Broken, WireResponse, connect, request
 
 WITHIN_S = 60.0
 """The server may still be busy or starting; a post not found after this time counts as lost."""
@@ -32,7 +32,7 @@ async def look_for(course: Course, posted: Mapping[str, Member], out: TextIO) ->
     for member, texts in by_author.values():
         there = await _texts_of(course, member, until_s)
         for text in texts:
-            out.write(found_json(Found(text, sum(text in one for one in there))) + "\n")
+            out.write(found_json(FoundPost(text, sum(text in one for one in there))) + "\n")
     out.flush()
 
 
@@ -53,7 +53,7 @@ async def _texts_of(course: Course, member: Member, until_s: float) -> list[str]
     return found
 
 
-async def _get(course: Course, member: Member, path: str, until_s: float) -> Answer | None:
+async def _get(course: Course, member: Member, path: str, until_s: float) -> WireResponse | None:
     """Request `path` until a JSON answer with status 200 arrives; None at `until_s`."""
     data = request(
         "GET",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import cast
 from urllib.parse import quote
 
-from stormpetrel.drill.loopback import Address, Budget, open_socket
+from stormpetrel.drill.loopback import Address, TrafficBudget, open_socket
 
 CONNECT_TIMEOUT_S = 5.0
 MAX_HEAD_BYTES = 65_536
@@ -31,7 +31,7 @@ class Broken(ConnectionError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WireResponse:
     """A response. `head`: status line and headers as sent. `body`: the stored part of the `body_bytes` bytes.
 
     `first_s`, `done_s`: time.monotonic() at the first byte and at the last (uvloop's own clock counts whole
@@ -85,7 +85,7 @@ class Exchange(asyncio.Protocol):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._waiter: asyncio.Future[Answer] | None = None
+        self._waiter: asyncio.Future[WireResponse] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._on_bytes: Callable[[bytes], None] | None = None
         self._on_end: Callable[[], None] | None = None
@@ -106,9 +106,9 @@ class Exchange(asyncio.Protocol):
 
     # For callers
 
-    def send(self, data: bytes, *, timeout_s: float) -> asyncio.Future[Answer]:
+    def send(self, data: bytes, *, timeout_s: float) -> asyncio.Future[WireResponse]:
         """Send a prepared request. If the future raises Broken or TimeoutError, the connection is closed."""
-        waiter: asyncio.Future[Answer] = self._loop.create_future()
+        waiter: asyncio.Future[WireResponse] = self._loop.create_future()
         if self._transport is None or not self.is_open or self._waiter is not None:
             waiter.set_exception(Broken("the connection is closed or busy"))
             return waiter
@@ -121,7 +121,7 @@ class Exchange(asyncio.Protocol):
 
     def stream(
         self, data: bytes, *, timeout_s: float, on_bytes: Callable[[bytes], None], on_end: Callable[[], None]
-    ) -> asyncio.Future[Answer]:
+    ) -> asyncio.Future[WireResponse]:
         """Send a request whose answer does not end (101 or text/event-stream); the future returns its head.
 
         The data after it goes to `on_bytes` (without chunked framing), then `on_end` is called once. For any
@@ -278,7 +278,9 @@ class Exchange(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             now_s = time.monotonic()
             waiter.set_result(
-                Answer(self._status, self._head, b"".join(self._kept), self._body_bytes, self._first_s, now_s)
+                WireResponse(
+                    self._status, self._head, b"".join(self._kept), self._body_bytes, self._first_s, now_s
+                )
             )
 
     def _fail(self, error: Exception) -> None:
@@ -294,7 +296,7 @@ class Exchange(asyncio.Protocol):
 
 
 async def connect(
-    target: Address, *, source: str, budget: Budget, timeout_s: float = CONNECT_TIMEOUT_S
+    target: Address, *, source: str, budget: TrafficBudget, timeout_s: float = CONNECT_TIMEOUT_S
 ) -> Exchange:
     """Open a connection. Raise NotLoopback, BudgetSpent, TimeoutError, or OSError if refused."""
     sock = await open_socket(target, source=source, budget=budget, timeout_s=timeout_s)

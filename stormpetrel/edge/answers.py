@@ -12,7 +12,7 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from stormpetrel.edge.cache import Page
+from stormpetrel.edge.cache import CachedPage
 from stormpetrel.edge.connection import FLIGHT, IDLE
 from stormpetrel.edge.heads import Head
 from stormpetrel.edge.messages import MessageReader
@@ -135,7 +135,7 @@ class HotAnswers(MessageReader):
         )
         return self._refused_wire
 
-    def _plain_wire(self, page: Page, coding: int) -> bytes:
+    def _plain_wire(self, page: CachedPage, coding: int) -> bytes:
         """Return a page's bytes unchanged and count it as served."""
         worker = self.worker
         worker.counts.served_from_cache += 1
@@ -160,7 +160,7 @@ class HotAnswers(MessageReader):
             return True
         return False
 
-    def _answer_page(self, page: Page, head: Head, now: float, *, cached: bool = True) -> None:
+    def _answer_page(self, page: CachedPage, head: Head, now: float, *, cached: bool = True) -> None:
         if (
             cached
             and head.plain
@@ -190,7 +190,7 @@ class HotAnswers(MessageReader):
         self.transport.write(wire)
         self._answered(head.keep_alive)
 
-    def introduction(self, page: Page, head: Head) -> bytes:
+    def introduction(self, page: CachedPage, head: Head) -> bytes:
         """Return the header lines with a new visitor's cookie, once per connection and sender; b"" for none.
 
         The cached bytes never contain a cookie: these lines are inserted before the

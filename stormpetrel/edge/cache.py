@@ -50,7 +50,7 @@ _IN_NOT_MODIFIED = frozenset({b"cache-control", b"content-location", b"expires",
 _IN_NOT_MODIFIED_PREFIX = b"access-control-"
 
 
-class Page:
+class CachedPage:
     """One rendered answer: for each coding, all of its bytes, ready to be written.
 
     `wires[coding]` is None until first requested. The date in it is that of `stamps[coding]` and is updated
@@ -136,7 +136,7 @@ class Page:
             _ENTRY_OVERHEAD_BYTES + len(self.body) + sum(len(wire) for wire in self.wires if wire is not None)
         )
 
-    def take_codings_of(self, older: Page) -> None:
+    def take_codings_of(self, older: CachedPage) -> None:
         """Reuse the encoded bytes of `older` if this page was rendered again and is the same."""
         if older._tag == self._tag and older._block == self._block:
             self.wires, self.stamps = older.wires, older.stamps
@@ -229,7 +229,7 @@ class HotCache:
         self._grace_s = grace_s
         # Under overload, every page stays fresh for at least this long.
         self.least_ttl_s = 0.0
-        self.pages: OrderedDict[bytes, Page] = OrderedDict()
+        self.pages: OrderedDict[bytes, CachedPage] = OrderedDict()
         self._sizes: dict[bytes, int] = {}
         self._keys_of_tag: dict[str, set[bytes]] = {}
         self.flights: dict[bytes, Flight] = {}
@@ -242,7 +242,7 @@ class HotCache:
     def __len__(self) -> int:
         return len(self.pages)
 
-    def lookup(self, key: bytes, at_s: float) -> Page | None:
+    def lookup(self, key: bytes, at_s: float) -> CachedPage | None:
         """Return the page, fresh (`fresh_until_s` > at_s) or within its grace; None if there is none."""
         page = self.pages.get(key)
         if page is None:
@@ -265,7 +265,13 @@ class HotCache:
         return True
 
     def store(
-        self, flight: Flight, page: Page, *, tags: Iterable[str], at_s: float, ttl_s: float | None = None
+        self,
+        flight: Flight,
+        page: CachedPage,
+        *,
+        tags: Iterable[str],
+        at_s: float,
+        ttl_s: float | None = None,
     ) -> bool:
         """Store the page that the flight rendered; return False if a tag was invalidated since it began.
 
@@ -299,13 +305,13 @@ class HotCache:
         waiters, flight.waiters = flight.waiters, []
         return waiters
 
-    def touch(self, page: Page) -> None:
+    def touch(self, page: CachedPage) -> None:
         """Mark the page as used, and account for new encoded bytes. Called at most once a second per page."""
         if self.pages.get(page.key) is page:
             self.pages.move_to_end(page.key)
             self.resize(page)
 
-    def resize(self, page: Page) -> None:
+    def resize(self, page: CachedPage) -> None:
         """Account for the page's present size; drop other pages if the cache is too large."""
         size = page.size_bytes
         self.size_bytes += size - self._sizes[page.key]

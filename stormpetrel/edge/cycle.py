@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from uvicorn.protocols.utils import ClientDisconnected
 
 from stormpetrel.cpu import CpuMeter
-from stormpetrel.edge.cache import MAX_KEPT_BYTES, METERED, Flight, Headers, Page
+from stormpetrel.edge.cache import MAX_KEPT_BYTES, METERED, CachedPage, Flight, Headers
 from stormpetrel.edge.codings import accepts_gzip, encode_fast, is_compressible
 from stormpetrel.edge.heads import Head
 from stormpetrel.edge.streams import EventStream
@@ -137,7 +137,7 @@ class Cycle:
         self.head: Head | None = None
         self.hot: HotRender | None = None
         self.flight: Flight | None = None
-        self.stale: Page | None = None
+        self.stale: CachedPage | None = None
         self.stream: EventStream | None = None
         self.task: asyncio.Task[None] | None = None
         self._started = False
@@ -384,7 +384,7 @@ class Cycle:
             name = name.lower()
             if name == b"set-cookie" or (name == b"cache-control" and _PRIVATE.search(value)):
                 return False
-        page = Page(head.key, [checked(header) for header in self._headers], body)
+        page = CachedPage(head.key, [checked(header) for header in self._headers], body)
         at_s = worker.loop.time()
         worker.counts.rendered += 1
         flight = self.flight

@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 from stormpetrel import clock
 from stormpetrel.config import EdgeConfig, ShieldConfig
 from stormpetrel.cpu import StepClock
-from stormpetrel.edge.cache import HotCache, Page
+from stormpetrel.edge.cache import CachedPage, HotCache
 from stormpetrel.edge.heads import HeadMemo
 from stormpetrel.edge.limits import ConnectionCaps, Counts
 from stormpetrel.edge.refusals import RefusalPage, RefusalWriter
@@ -49,7 +49,7 @@ INPUT_MEMORY_BYTES = 64 * 1024 * 1024
 """Input that all connections of a worker may hold unprocessed. Strangers may fill half of it."""
 
 
-class Connection(Protocol):
+class TimedConnection(Protocol):
     """The interface of a connection, plain or upgraded, for the wheel and the drain."""
 
     deadline_s: float
@@ -137,13 +137,13 @@ class EdgeWorker:
         # Holds `Connection`s. It is typed Any because a class that arms itself implements
         # only a part of that protocol.
         self.wheel: TimerWheel[Any] = TimerWheel(tick_s=TICK_S, at_s=loop.time())
-        self.connections: set[Connection] = set()
+        self.connections: set[TimedConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.input_bytes = 0
         self.is_draining = False
         # The address it listens on.
         self.server: tuple[str, int] | None = None
-        self.health = Page(
+        self.health = CachedPage(
             b"/health",
             [(b"content-type", b"application/json"), (b"cache-control", b"no-store")],
             b'{"status":"ok"}',

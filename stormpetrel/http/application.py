@@ -101,7 +101,7 @@ Socket = Callable[[Request, Any, Any], Awaitable[None]]
 """A WebSocket's handler (handshake request, `receive`, `send`). It may raise Refusal until it accepts."""
 
 
-class Application:
+class WebApplication:
     """The ASGI application of a web worker. `sockets`: handlers of WebSockets by path."""
 
     def __init__(self, site: Site, router: Router, *, sockets: Mapping[str, Socket] | None = None) -> None:

@@ -18,7 +18,7 @@ from typing import BinaryIO, ParamSpec, TypeVar
 from stormpetrel.config import Config
 from stormpetrel.errors import Busy, TooMany
 from stormpetrel.media.decoding import Decoding
-from stormpetrel.media.job import Answer, Purpose
+from stormpetrel.media.job import DecodeResult, Purpose
 from stormpetrel.media.keeper import Keeper
 from stormpetrel.media.spool import UPLOAD, Spool, copy
 from stormpetrel.media.store import MediaStore
@@ -104,7 +104,7 @@ class Uploads:
         answer = await self._answer(Decoding(directory, self._media, purpose), within_s)
         return None if answer is None else await self._keeper.keep(directory, answer)
 
-    async def _answer(self, decoding: Decoding, within_s: float | None) -> Answer | None:
+    async def _answer(self, decoding: Decoding, within_s: float | None) -> DecodeResult | None:
         ends_at_s = None if within_s is None else asyncio.get_running_loop().time() + within_s
         is_full = self._waiting >= DECODERS_WAITING
         if within_s is not None and (is_full or within_s <= 0):

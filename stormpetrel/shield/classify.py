@@ -65,7 +65,7 @@ _COMBINATIONS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ClassRule:
     """The first rule whose `needs` (flags) are all set decides. `because`: its name in logs and counts."""
 
     because: str
@@ -74,22 +74,22 @@ class Rule:
 
 
 RULES = (
-    Rule("class/demoted", K4, DEMOTED),
-    Rule("class/known-writes", K0, KNOWN | ESTABLISHED | CHANGES),
-    Rule("class/known-reads", K1, KNOWN | ESTABLISHED),
-    Rule("class/known-device", K2, SIGNS_IN | DEVICE),
-    Rule("class/allowed", K2, ALLOWED),
-    Rule("class/over-budget", K4, OVER),
-    Rule("class/unknown-token", K2, LOOKED_UP),
-    Rule("class/sign-in", K3_NEAR, SIGNS_IN | NEAR),
-    Rule("class/sign-in", K3_NEAR, SIGNS_IN | RETURNS),
-    Rule("class/sign-in-far", K3_FAR, SIGNS_IN),
-    Rule("class/known-reader", K2, READER),
-    Rule("class/new-credential", K3_NEAR, KNOWN | NEAR),
-    Rule("class/new-credential-far", K3_FAR, KNOWN),
-    Rule("class/returning", K2, RETURNS),
-    Rule("class/near-stranger", K3_NEAR, NEAR),
-    Rule("class/stranger", K3_FAR, 0),
+    ClassRule("class/demoted", K4, DEMOTED),
+    ClassRule("class/known-writes", K0, KNOWN | ESTABLISHED | CHANGES),
+    ClassRule("class/known-reads", K1, KNOWN | ESTABLISHED),
+    ClassRule("class/known-device", K2, SIGNS_IN | DEVICE),
+    ClassRule("class/allowed", K2, ALLOWED),
+    ClassRule("class/over-budget", K4, OVER),
+    ClassRule("class/unknown-token", K2, LOOKED_UP),
+    ClassRule("class/sign-in", K3_NEAR, SIGNS_IN | NEAR),
+    ClassRule("class/sign-in", K3_NEAR, SIGNS_IN | RETURNS),
+    ClassRule("class/sign-in-far", K3_FAR, SIGNS_IN),
+    ClassRule("class/known-reader", K2, READER),
+    ClassRule("class/new-credential", K3_NEAR, KNOWN | NEAR),
+    ClassRule("class/new-credential-far", K3_FAR, KNOWN),
+    ClassRule("class/returning", K2, RETURNS),
+    ClassRule("class/near-stranger", K3_NEAR, NEAR),
+    ClassRule("class/stranger", K3_FAR, 0),
 )
 
 RULE_OF = tuple(
@@ -98,6 +98,6 @@ RULE_OF = tuple(
 """Rules by flags, computed at import: classifying is one look-up per request."""
 
 
-def classify(flags: int) -> Rule:
+def classify(flags: int) -> ClassRule:
     """Return the rule that decides for these flags."""
     return RULE_OF[flags]

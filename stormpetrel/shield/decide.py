@@ -36,7 +36,7 @@ from stormpetrel.shield.classify import (
 from stormpetrel.shield.identify import Identity, TokenEntry, TokenTable, Visit
 from stormpetrel.shield.ledger import Ledger
 from stormpetrel.shield.marks import NO_MARKS, marks_of
-from stormpetrel.shield.orders import Orders
+from stormpetrel.shield.orders import Overrides
 from stormpetrel.shield.overload import Overload
 from stormpetrel.shield.paths import (
     FEED,
@@ -54,7 +54,7 @@ from stormpetrel.shield.paths import (
 from stormpetrel.shield.prefixes import DAY_S, KNOWN_DAYS, Prefixes, prefix_of
 from stormpetrel.shield.queues import GONE, Ticket
 from stormpetrel.shield.reports import Directions, WorkerReport
-from stormpetrel.shield.usage import Usage
+from stormpetrel.shield.usage import UsageMeter
 
 WRITE_COST_S = 0.002
 """The cost of a write beyond its coroutine: the writer's time, and its echo."""
@@ -104,11 +104,11 @@ class Shield:
         self.gate = Gate(policy, at_s=at_s)
         self.ask = self.gate.ask
         self.overload: Overload = self.gate.overload
-        self.usage = Usage()
+        self.usage = UsageMeter()
         self.budgets = Budgets()
         self.prefixes = Prefixes()
         self.ledger = Ledger()
-        self.orders = Orders()
+        self.orders = Overrides()
         self.cutoff_epoch_s = 0.0
         self.is_paused = False
         self._tokens = tokens

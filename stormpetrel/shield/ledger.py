@@ -10,7 +10,7 @@ from stormpetrel.shield.reports import (
     MAX_APPLICATIONS,
     MAX_REFUSALS,
     OTHER_APPLICATIONS,
-    Refusal,
+    IdentityRefusal,
     identity_text,
 )
 
@@ -25,7 +25,7 @@ class Ledger:
     def __init__(self) -> None:
         self._counts: dict[tuple[int, str, str, str], int] = {}
         self._applications: set[str] = set()
-        self._refusals: deque[Refusal] = deque(maxlen=MAX_REFUSALS)
+        self._refusals: deque[IdentityRefusal] = deque(maxlen=MAX_REFUSALS)
         self.because: Counter[str] = Counter()
 
     def count(self, ticket: Ticket, outcome: str) -> None:
@@ -43,10 +43,12 @@ class Ledger:
         self.because[because] += 1
         if ticket.is_known:
             self._refusals.append(
-                Refusal(epoch_s, identity_text(*ticket.identity), ticket.application, ticket.channel, because)
+                IdentityRefusal(
+                    epoch_s, identity_text(*ticket.identity), ticket.application, ticket.channel, because
+                )
             )
 
-    def take(self) -> tuple[Table, Table, Table, dict[str, int], tuple[Refusal, ...]]:
+    def take(self) -> tuple[Table, Table, Table, dict[str, int], tuple[IdentityRefusal, ...]]:
         """Return counts by class, channel, application and policy line, and the refusals; reset all."""
         classes: Table = {}
         channels: Table = {}

@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Iterable
 
 from stormpetrel.shield.identify import Visit
-from stormpetrel.shield.reports import ALLOWED_KINDS, MIN_HASH_CHARACTERS, Directions, Entry
+from stormpetrel.shield.reports import ALLOWED_KINDS, MIN_HASH_CHARACTERS, Directions, OperatorEntry
 
 REMEMBERED = 4096
 OPERATOR_ADDRESSES = 64
@@ -22,17 +22,17 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class _Side:
     """One side, allow or deny: entries by kind, and results for the latest addresses."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        self.tokens: list[Entry] = []
-        self.accounts: dict[int, Entry] = {}
-        self.applications: dict[str, Entry] = {}
-        self.networks: list[tuple[_Network, Entry]] = []
-        self._found: dict[str, Entry | None] = {}
+    def __init__(self, entries: Iterable[OperatorEntry]) -> None:
+        self.tokens: list[OperatorEntry] = []
+        self.accounts: dict[int, OperatorEntry] = {}
+        self.applications: dict[str, OperatorEntry] = {}
+        self.networks: list[tuple[_Network, OperatorEntry]] = []
+        self._found: dict[str, OperatorEntry | None] = {}
         self.is_empty = True
         for entry in entries:
             self._add(entry)
 
-    def _add(self, entry: Entry) -> None:
+    def _add(self, entry: OperatorEntry) -> None:
         problem = entry_problem(entry)
         if problem:
             raise ValueError(problem)
@@ -46,7 +46,7 @@ class _Side:
         else:
             self.networks.append((ipaddress.ip_network(entry.value, strict=False), entry))
 
-    def of_credential(self, visit: Visit, account_id: int | None, application: str) -> Entry | None:
+    def of_credential(self, visit: Visit, account_id: int | None, application: str) -> OperatorEntry | None:
         """Return the entry that names the token, the account or the application."""
         if account_id is not None and account_id in self.accounts:
             return self.accounts[account_id]
@@ -57,7 +57,7 @@ class _Side:
             return next((entry for entry in self.tokens if digest.startswith(entry.value)), None)
         return None
 
-    def of_address(self, address: str) -> Entry | None:
+    def of_address(self, address: str) -> OperatorEntry | None:
         """Return the entry whose network contains the address."""
         if not self.networks:
             return None
@@ -68,7 +68,7 @@ class _Side:
         found = self._found[address] = self._look_up(address)
         return found
 
-    def _look_up(self, address: str) -> Entry | None:
+    def _look_up(self, address: str) -> OperatorEntry | None:
         try:
             at: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(
                 address.partition("%")[0]
@@ -83,7 +83,7 @@ class _Side:
         )
 
 
-class Orders:
+class Overrides:
     """The directions in force, and the operator's recent addresses."""
 
     def __init__(self) -> None:
@@ -147,7 +147,7 @@ class Orders:
         return f"deny/{entry.kind}"
 
 
-def entry_problem(entry: Entry) -> str:
+def entry_problem(entry: OperatorEntry) -> str:
     """Return the problem with an entry in words for the operator; "" if it is valid."""
     value = entry.value
     if entry.kind not in ALLOWED_KINDS:

@@ -38,7 +38,7 @@ class Offender:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class IdentityRefusal:
     """A refusal of a client with a credential: collateral, unless it was demoted for its own excess.
 
     `application`: the name of its OAuth client, "" for a session. `because`: the policy line.
@@ -85,12 +85,12 @@ class WorkerReport:
     because: dict[str, int] = field(default_factory=dict)
     waiting: dict[str, int] = field(default_factory=dict)
     offenders: tuple[Offender, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
+    refusals: tuple[IdentityRefusal, ...] = ()
     prefixes: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class OperatorEntry:
     """One allow or deny. `kind`: one of ALLOWED_KINDS.
 
     `value`: token: the beginning of the SHA-256 in hexadecimal, at least MIN_HASH_CHARACTERS; account: its
@@ -115,8 +115,8 @@ class Directions:
 
     version: int
     expires_epoch_s: float
-    allowed: tuple[Entry, ...] = ()
-    denied: tuple[Entry, ...] = ()
+    allowed: tuple[OperatorEntry, ...] = ()
+    denied: tuple[OperatorEntry, ...] = ()
     paused_until_epoch_s: float = 0.0
     offenders: tuple[Offender, ...] = ()
     onset_epoch_s: float = 0.0

@@ -41,7 +41,7 @@ class _Used:
         self.exempt = False
 
 
-class Usage:
+class UsageMeter:
     """Usage in the last second, and the demoted identities. Call `turn` once a second."""
 
     def __init__(self) -> None:

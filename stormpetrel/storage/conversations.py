@@ -105,7 +105,7 @@ _DELETE = sql("DELETE FROM conversations WHERE account_id = :account_id AND thre
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredConversation:
     """A stored conversation. `shown_id`: the newest post that its account may see, None if there is none."""
 
     place: int
@@ -114,11 +114,13 @@ class Stored:
     shown_id: int | None
 
 
-def _stored(row: Row) -> Stored:
-    return Stored(*row)
+def _stored(row: Row) -> StoredConversation:
+    return StoredConversation(*row)
 
 
-def conversations(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[Stored]:
+def conversations(
+    connection: Connection, *, account_id: int, page: Page, now_ms: int
+) -> list[StoredConversation]:
     """Return the account's conversations with a visible post, the one with the newest post first."""
     return [
         _stored(row) for row in _CONVERSATIONS.run(connection, page, account_id=account_id, now_ms=now_ms)
@@ -132,7 +134,9 @@ def unread_count(connection: Connection, *, account_id: int, newest: int, limit:
     return int(row[0])
 
 
-def conversation(connection: Connection, *, account_id: int, thread_id: int, now_ms: int) -> Stored | None:
+def conversation(
+    connection: Connection, *, account_id: int, thread_id: int, now_ms: int
+) -> StoredConversation | None:
     """Return one of the account's conversations, or None."""
     row = connection.one(_ONE, account_id=account_id, thread_id=thread_id, now_ms=now_ms)
     return None if row is None else _stored(row)

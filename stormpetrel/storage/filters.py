@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stormpetrel.model.filter import Action, Context, Filter, FilteredPost, Keyword
+from stormpetrel.model.filter import Action, Filter, FilterContext, FilteredPost, Keyword
 from stormpetrel.storage.connection import Connection, Row
 from stormpetrel.storage.statement import sql
 
@@ -60,7 +60,7 @@ def _filter(row: Row, keywords: list[Keyword], posts: list[FilteredPost]) -> Fil
         id=row[0],
         account_id=row[1],
         title=row[2],
-        contexts=tuple(Context(word) for word in row[3].split()),
+        contexts=tuple(FilterContext(word) for word in row[3].split()),
         action=Action(row[4]),
         expires_at_ms=row[5],
         keywords=tuple(keywords),

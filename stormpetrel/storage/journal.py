@@ -96,7 +96,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """An allow or deny that must outlive a restart. Fields as in shield.reports.Entry."""
+    """An allow or deny that must outlive a restart. Fields as in shield.reports.OperatorEntry."""
 
     verdict: str
     kind: str

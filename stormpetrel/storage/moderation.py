@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from stormpetrel.model.ids import time_ms
-from stormpetrel.model.moderation import Act, Category, Entry, Report, Warning
+from stormpetrel.model.moderation import Act, AuditEntry, Category, Report, Warning
 from stormpetrel.model.page import Page
 from stormpetrel.storage.connection import Connection, Row
 from stormpetrel.storage.paging import paged
@@ -75,8 +75,8 @@ def _report(row: Row) -> Report:
     )
 
 
-def _entry(row: Row) -> Entry:
-    return Entry(
+def _entry(row: Row) -> AuditEntry:
+    return AuditEntry(
         id=row[0],
         actor_id=row[1],
         actor_name=row[2],
@@ -158,7 +158,7 @@ def assign(connection: Connection, *, report_id: int, assigned_id: int) -> None:
     connection.run(_ASSIGN, report_id=report_id, assigned_id=assigned_id)
 
 
-def insert_entry(connection: Connection, entry: Entry) -> None:
+def insert_entry(connection: Connection, entry: AuditEntry) -> None:
     """Append an entry to the log."""
     connection.run(
         _INSERT_ENTRY,
@@ -174,7 +174,7 @@ def insert_entry(connection: Connection, entry: Entry) -> None:
     )
 
 
-def log(connection: Connection, *, page: Page, account_id: int | None) -> list[Entry]:
+def log(connection: Connection, *, page: Page, account_id: int | None) -> list[AuditEntry]:
     """Return log entries, newest first; only those about the account if given."""
     if account_id is None:
         return [_entry(row) for row in _LOG.run(connection, page)]

@@ -35,7 +35,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class LeasedJob:
     """A leased job. `attempts` counts this one; `leased_until_ms` tells this lease from later ones."""
 
     id: int
@@ -127,22 +127,22 @@ def is_due(connection: Connection, *, now_ms: int, lane: int = LANE_HERE) -> boo
 
 def lease(
     connection: Connection, *, now_ms: int, lease_ms: int, count: int, lane: int = LANE_HERE
-) -> list[Job]:
+) -> list[LeasedJob]:
     """Lease at most `count` free jobs of the lane for `lease_ms`, those due longest first, and return them.
 
     There are fewer if another courier takes some at the same moment.
     """
     rows = connection.all(_LEASE, now_ms=now_ms, until_ms=now_ms + lease_ms, count=count, lane=lane)
     # RETURNING has no order. Ids grow with time, so this is the order in which the jobs were caused.
-    return [Job(*row) for row in sorted(rows)]
+    return [LeasedJob(*row) for row in sorted(rows)]
 
 
-def finish(connection: Connection, job: Job) -> bool:
+def finish(connection: Connection, job: LeasedJob) -> bool:
     """Remove a job; return False if the lease was lost meanwhile: then the effect must not be run."""
     return connection.run(_FINISH, job_id=job.id, leased_until_ms=job.leased_until_ms) == 1
 
 
-def renew(connection: Connection, job: Job, *, until_ms: int) -> Job | None:
+def renew(connection: Connection, job: LeasedJob, *, until_ms: int) -> LeasedJob | None:
     """Extend the job's lease and return the job; None if it was lost meanwhile."""
     renewed = connection.run(_RENEW, job_id=job.id, leased_until_ms=job.leased_until_ms, until_ms=until_ms)
     return dataclasses.replace(job, leased_until_ms=until_ms) if renewed == 1 else None
@@ -160,7 +160,7 @@ def drop(connection: Connection, *, job_ids: Sequence[int]) -> None:
 
 def retry(
     connection: Connection,
-    job: Job,
+    job: LeasedJob,
     *,
     error: str,
     now_ms: int,
@@ -191,7 +191,7 @@ def retry_delay_ms(attempts: int, *, jitter: float, first_ms: int = RETRY_FIRST_
     return int(first_ms * 2 ** (attempts - 1) * (0.5 + jitter))
 
 
-def bury(connection: Connection, job: Job, *, error: str, now_ms: int) -> bool:
+def bury(connection: Connection, job: LeasedJob, *, error: str, now_ms: int) -> bool:
     """Move a job to outbox_dead; return False if the lease was lost meanwhile."""
     if not finish(connection, job):
         return False

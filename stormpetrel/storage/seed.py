@@ -28,7 +28,7 @@ from stormpetrel.model.text import tag_key
 from stormpetrel.storage import seed_text
 from stormpetrel.storage.connection import PostgresqlConnection, Row, StoreConnection, transaction
 from stormpetrel.storage.outbox import put_events
-from stormpetrel.storage.seed_plan import Plan, Size, make_plan
+from stormpetrel.storage.seed_plan import SeedPlan, Size, make_plan
 from stormpetrel.storage.seed_steps import Begun, analyze, count_again, note, steps_of
 from stormpetrel.storage.statement import sql
 
@@ -158,14 +158,14 @@ def seed(
     return Seeded(writer.written, size.reader, writer.rows_before)
 
 
-def _post_ids(plan: Plan, size: Size) -> list[int]:
+def _post_ids(plan: SeedPlan, size: Size) -> list[int]:
     return [_id(moment, size.seed) for moment in plan.post_ms]
 
 
 def _write(
     writer: _Writer,
     people: _People,
-    plan: Plan,
+    plan: SeedPlan,
     size: Size,
     connection: StoreConnection,
     password_hash: str,
@@ -221,7 +221,7 @@ class _Writer:
     """
 
     def __init__(
-        self, connection: StoreConnection, size: Size, plan: Plan, tell: Tell, *, steps_before: int
+        self, connection: StoreConnection, size: Size, plan: SeedPlan, tell: Tell, *, steps_before: int
     ) -> None:
         self._connection = connection
         self._size = size
@@ -288,7 +288,7 @@ def _insert(table: str) -> str:
 class _People:
     """Rows about people: accounts, users, follows, and favourites."""
 
-    def __init__(self, plan: Plan, size: Size) -> None:
+    def __init__(self, plan: SeedPlan, size: Size) -> None:
         self.plan = plan
         self.size = size
         self.ids = [_id(moment, size.seed) for moment in plan.joined_ms]
@@ -373,7 +373,7 @@ def _tags(connection: StoreConnection, writer: _Writer, size: Size) -> list[int]
 class _Posts:
     """Rows about posts, with their texts."""
 
-    def __init__(self, plan: Plan, size: Size, people: _People, tag_ids: list[int]) -> None:
+    def __init__(self, plan: SeedPlan, size: Size, people: _People, tag_ids: list[int]) -> None:
         self._plan = plan
         self._seed = size.seed
         self._people = people

@@ -59,7 +59,7 @@ def _numbers() -> array[int]:
 
 
 @dataclass(slots=True)
-class Plan:
+class SeedPlan:
     """People are numbered from 0 in the order they joined, posts in the order of time; -1 means none."""
 
     joined_ms: array[int] = field(default_factory=_numbers)
@@ -84,9 +84,9 @@ class Plan:
     favourite_ms: array[int] = field(default_factory=_numbers)
 
 
-def make_plan(size: Size, *, now_doing: Callable[[str], None]) -> Plan:
+def make_plan(size: Size, *, now_doing: Callable[[str], None]) -> SeedPlan:
     """Return the plan of a community; `now_doing` gets the name of each step."""
-    plan = Plan()
+    plan = SeedPlan()
     rng = Random(f"stormpetrel community {size.seed}")  # noqa: S311 - content, not a secret
     people = size.users + bool(size.reader)
     founded_ms = size.posting_from_ms - (FOLLOWING_DAYS + FOUNDING_DAYS) * DAY_MS
@@ -129,7 +129,7 @@ def _degrees(size: Size, rng: Random) -> list[int]:
     return wanted
 
 
-def _follow(plan: Plan, size: Size, rng: Random, ranks: list[int]) -> None:
+def _follow(plan: SeedPlan, size: Size, rng: Random, ranks: list[int]) -> None:
     weights = [(rank + 2.0) ** -POPULARITY_EXPONENT for rank in ranks]
     cumulative = list(accumulate(weights))
     everybody = range(size.users)
@@ -174,7 +174,7 @@ def _post_moments(size: Size, rng: Random) -> list[int]:
     return moments
 
 
-def _post(plan: Plan, size: Size, rng: Random, ranks: list[int]) -> None:
+def _post(plan: SeedPlan, size: Size, rng: Random, ranks: list[int]) -> None:
     random = rng.random
     # Accounts with many followers roughly post more.
     activity = accumulate((rank * (0.3 + 1.4 * random()) + 5.0) ** -ACTIVITY_EXPONENT for rank in ranks)
@@ -224,7 +224,7 @@ def _visibility(chance: float) -> int:
     return Visibility.FOLLOWERS.value if chance < 0.99 else Visibility.DIRECT.value
 
 
-def _favour(plan: Plan, size: Size, rng: Random) -> None:
+def _favour(plan: SeedPlan, size: Size, rng: Random) -> None:
     random = rng.random
     most = min(MOST_FAVOURITES, size.users // 2)
     mean_followers = max(1, size.follows)

@@ -39,7 +39,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(slots=True)
-class Stored:
+class SnapshotContents:
     """The contents of a snapshot: its migration, rows by table, and the keys of its media files."""
 
     migration: str = ""
@@ -74,7 +74,7 @@ def copy_sqlite(url: str, target: Path, progress: Progress) -> None:
         os.fsync(file.fileno())
 
 
-def stored_in_sqlite(file: Path) -> Stored:
+def stored_in_sqlite(file: Path) -> SnapshotContents:
     """Return the contents of the snapshot `file`. Raise Damaged if it is corrupt or references dangle."""
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as raw:
@@ -92,7 +92,7 @@ def stored_in_sqlite(file: Path) -> Stored:
             names = [
                 row[1] for row in raw.execute("PRAGMA table_list") if row[0] == "main" and row[2] == "table"
             ]
-            stored = Stored()
+            stored = SnapshotContents()
             for name in sorted(names):
                 if not name.startswith("sqlite_"):
                     (stored.rows[name],) = raw.execute(f'SELECT count(*) FROM "{name}"').fetchone()
@@ -108,7 +108,7 @@ def stored_in_sqlite(file: Path) -> Stored:
 # PostgreSQL
 
 
-def dump_postgresql(url: str, target: Path) -> Stored:
+def dump_postgresql(url: str, target: Path) -> SnapshotContents:
     """Write the store at `url`, as it is at one moment, into the new file `target`; return its contents.
 
     Raise EnvironmentFailure if pg_dump is not installed, is older than the server, or fails.
@@ -122,7 +122,7 @@ def dump_postgresql(url: str, target: Path) -> Stored:
         snapshot = _value(raw, "SELECT pg_export_snapshot()")
         options = ("--format=custom", f"--snapshot={snapshot}", f"--file={target}")
         _run("pg_dump", url, *options, "--no-owner", "--no-privileges")
-        stored = Stored()
+        stored = SnapshotContents()
         for name in tables(connection):
             stored.rows[name] = int(_value(raw, f'SELECT count(*) FROM "{name}"'))
         if stored.rows.get(VERSION_TABLE):
@@ -139,9 +139,9 @@ def _value(raw: Any, query: str) -> Any:
     return raw.execute(query.encode()).fetchone()[0]
 
 
-def stored_in_dump(file: Path) -> Stored:
+def stored_in_dump(file: Path) -> SnapshotContents:
     """Return the contents of the dump `file`, read completely by pg_restore. Raise Damaged if that fails."""
-    stored = Stored()
+    stored = SnapshotContents()
     with _reading(_tool("pg_restore"), "--data-only", "--file=-", str(file)) as lines:
         name, columns = "", [""]
         for line in lines:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stormpetrel.model.page import Page
-from stormpetrel.model.timeline import GONE, Item
+from stormpetrel.model.timeline import GONE, TimelineItem
 from stormpetrel.storage.connection import Connection, Row
 from stormpetrel.storage.paging import paged
 from stormpetrel.storage.statement import sql
@@ -166,8 +166,8 @@ _FAVOURITES = paged("SELECT f.id, f.post_id FROM favourites f WHERE f.account_id
 _BOOKMARKS = paged("SELECT b.id, b.post_id FROM bookmarks b WHERE b.account_id = :account_id", "b.id")
 
 
-def _item(row: Row, tagged_ids: set[int]) -> Item:
-    return Item(
+def _item(row: Row, tagged_ids: set[int]) -> TimelineItem:
+    return TimelineItem(
         post_id=row[0],
         author_id=row[1],
         visibility=row[2],
@@ -188,7 +188,7 @@ def home_items(
     page: Page,
     without_exclusive: bool = False,
     tag_ids: Sequence[int] = (),
-) -> list[Item]:
+) -> list[TimelineItem]:
     """Return posts by the reader and followed accounts, and public posts with one of the tags, unfiltered.
 
     Newest first (upward: oldest first). `without_exclusive`: without members of the reader's exclusive lists.
@@ -203,7 +203,7 @@ def home_items(
     return _items(connection, post_ids, tagged_ids, reader_id=reader_id)
 
 
-def list_items(connection: Connection, *, list_id: int, reader_id: int, page: Page) -> list[Item]:
+def list_items(connection: Connection, *, list_id: int, reader_id: int, page: Page) -> list[TimelineItem]:
     """Return posts by the members of the list, as in `home_items`."""
     post_ids = _by_authors(connection, _LIST_HEADS, page, list_id=list_id)
     return _items(connection, post_ids, set(), reader_id=reader_id)
@@ -211,7 +211,7 @@ def list_items(connection: Connection, *, list_id: int, reader_id: int, page: Pa
 
 def _items(
     connection: Connection, post_ids: Sequence[int], tagged_ids: set[int], *, reader_id: int
-) -> list[Item]:
+) -> list[TimelineItem]:
     if not post_ids:
         return []
     rows = connection.all(_ITEMS, post_ids=post_ids, reader_id=reader_id)
@@ -300,7 +300,7 @@ def tagged_any(
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class AccountView:
     """A reader (None: a visitor) of an account's posts: up to visibility `widest`, or with a mention."""
 
     reader_id: int | None
@@ -318,19 +318,27 @@ class Sight:
 
 
 def of_account(
-    connection: Connection, sight: Sight, *, page: Page, with_replies: bool, with_boosts: bool, now_ms: int
+    connection: Connection,
+    sight: AccountView,
+    *,
+    page: Page,
+    with_replies: bool,
+    with_boosts: bool,
+    now_ms: int,
 ) -> list[int]:
     """Return the account's posts."""
     more = {"with_replies": int(with_replies), "with_boosts": int(with_boosts), "now_ms": now_ms}
     return _OF_ACCOUNT.ids(connection, page, **sight.values, **more)
 
 
-def of_account_media(connection: Connection, sight: Sight, *, page: Page, with_replies: bool) -> list[int]:
+def of_account_media(
+    connection: Connection, sight: AccountView, *, page: Page, with_replies: bool
+) -> list[int]:
     """Return the account's own posts with media."""
     return _OF_ACCOUNT_MEDIA.ids(connection, page, **sight.values, with_replies=int(with_replies))
 
 
-def of_account_tagged(connection: Connection, sight: Sight, *, page: Page, tag_id: int) -> list[int]:
+def of_account_tagged(connection: Connection, sight: AccountView, *, page: Page, tag_id: int) -> list[int]:
     """Return the account's posts with the tag."""
     return _OF_ACCOUNT_TAGGED.ids(connection, page, **sight.values, tag_id=tag_id)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from stormpetrel.shield.reports import Refusal
+from stormpetrel.shield.reports import IdentityRefusal
 from stormpetrel.storage.journal import Note
 
 MAX_IDENTITIES = 20_000
@@ -15,16 +15,16 @@ MAX_NOTES = 50
 refuses everyone must not push the beginning of the attack out of the journal."""
 
 
-class Collateral:
+class CollateralLog:
     """The latest refusals by identity; the identity refused longest ago is dropped first."""
 
     def __init__(self) -> None:
-        self._latest: dict[str, deque[Refusal]] = {}
+        self._latest: dict[str, deque[IdentityRefusal]] = {}
         self._counts: dict[str, int] = {}
         self._unwritten: dict[tuple[str, str, str, str], tuple[int, float]] = {}
         self._unwritten_sums: dict[tuple[str, str, str], tuple[int, float]] = {}
 
-    def add(self, refusals: Iterable[Refusal]) -> None:
+    def add(self, refusals: Iterable[IdentityRefusal]) -> None:
         """Add the refusals that a worker reported."""
         for refusal in refusals:
             identity = refusal.identity
@@ -40,12 +40,12 @@ class Collateral:
             self._counts[identity] = self._counts.get(identity, 0) + 1
             self._write_later(refusal)
 
-    def latest(self, identities: Iterable[str]) -> tuple[Refusal, ...]:
+    def latest(self, identities: Iterable[str]) -> tuple[IdentityRefusal, ...]:
         """Return the latest refusals of any of these, newest first, at most KEPT_EACH."""
         found = [refusal for identity in identities for refusal in self._latest.get(identity, ())]
         return tuple(sorted(found, key=lambda refusal: -refusal.at_epoch_s)[:KEPT_EACH])
 
-    def latest_of_application(self, application: str) -> tuple[Refusal, ...]:
+    def latest_of_application(self, application: str) -> tuple[IdentityRefusal, ...]:
         """Return the latest refusals of an application's people, newest first, at most KEPT_EACH."""
         found = [
             refusal
@@ -96,7 +96,7 @@ class Collateral:
         ]
         return notes
 
-    def _write_later(self, refusal: Refusal) -> None:
+    def _write_later(self, refusal: IdentityRefusal) -> None:
         key = (refusal.identity, refusal.application, refusal.channel, refusal.because)
         if key in self._unwritten or len(self._unwritten) < MAX_NOTES:
             count, _ = self._unwritten.get(key, (0, 0.0))

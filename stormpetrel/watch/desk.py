@@ -26,21 +26,21 @@ from stormpetrel.control.messages import (
     Failed,
     Hello,
     Look,
-    Report,
+    ReportMessage,
     Standing,
-    Status,
+    StatusMessage,
     Why,
     decode_first,
     decode_from_worker,
 )
 from stormpetrel.errors import SetupError
 from stormpetrel.model.event import ShieldPaused, ShieldRuled
-from stormpetrel.shield.reports import Directions, Entry
+from stormpetrel.shield.reports import Directions, OperatorEntry
 from stormpetrel.storage.journal import Direction, Note
 from stormpetrel.watch.bookkeeper import Bookkeeper
 from stormpetrel.watch.canaries import Canaries
 from stormpetrel.watch.orders import LONGEST_PAUSE_S
-from stormpetrel.watch.sight import Sight
+from stormpetrel.watch.sight import ClusterState
 
 MAX_CONNECTIONS = 256
 FIRST_WORDS_S = 5.0
@@ -57,7 +57,7 @@ class Desk:
     """Serves the control socket. Its state is in `sight`, `books` and `canaries`."""
 
     def __init__(
-        self, *, sight: Sight, books: Bookkeeper, canaries: Canaries, known_prefixes: dict[str, int]
+        self, *, sight: ClusterState, books: Bookkeeper, canaries: Canaries, known_prefixes: dict[str, int]
     ) -> None:
         self._sight = sight
         self._books = books
@@ -159,7 +159,7 @@ class Desk:
             _write(writer, wire.framed(Direct(self._first_directions(loop.time()))))
             while (body := await wire.receive(reader)) is not None:
                 message = decode_from_worker(body)
-                if isinstance(message, Report):
+                if isinstance(message, ReportMessage):
                     self._take(hello.name, message, loop.time())
                 elif message.number in self._looks:
                     self._looks[message.number].append(message)
@@ -172,7 +172,7 @@ class Desk:
             at_s=at_s, now_epoch_s=clock.now_s(), known_prefixes=tuple(self._known_prefixes.items())
         )
 
-    def _take(self, name: str, message: Report, at_s: float) -> None:
+    def _take(self, name: str, message: ReportMessage, at_s: float) -> None:
         self._sight.take(name, message.report, at_s=at_s)
         for prefix, day in message.report.prefixes:
             remember(self._known_prefixes, prefix, day)
@@ -194,12 +194,12 @@ class Desk:
         except SetupError as error:
             return Failed(error.safe_text)
 
-    def _status(self) -> Status:
+    def _status(self) -> StatusMessage:
         sight, at_s = self._sight, asyncio.get_running_loop().time()
         sight.orders.forget_expired(now_epoch_s=clock.now_s())
         rates = sight.rates(at_s=at_s)
         newest = sight.newest(at_s=at_s)
-        return Status(
+        return StatusMessage(
             mode=newest[0].mode if newest else "",
             onset_epoch_s=sight.attack.onset_epoch_s,
             overload_since_epoch_s=sight.attack.overload_since_epoch_s,
@@ -344,7 +344,7 @@ def _write(writer: asyncio.StreamWriter, frame: bytes) -> None:
     writer.write(frame)
 
 
-def _named(entries: tuple[Entry, ...], names: tuple[tuple[str, str], ...]) -> Entry | None:
+def _named(entries: tuple[OperatorEntry, ...], names: tuple[tuple[str, str], ...]) -> OperatorEntry | None:
     for entry in entries:
         for kind, named in names:
             if entry.kind == kind and covers(entry, named):

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from stormpetrel.rules.canaries import CanaryCredentials
-from stormpetrel.watch.front_door import Answer, FrontDoor
+from stormpetrel.watch.front_door import ProbeClient, ProbeResponse
 
 USER_AGENT = "stormpetrel-canary"
 FEED = "/tags/stormpetrelcanary/feed.atom"
@@ -49,7 +49,7 @@ class TokenUnknown(NotWell):
 class Canary:
     """A canary's door and credentials; `mark` returns the header that identifies it to the workers."""
 
-    door: FrontDoor
+    door: ProbeClient
     known: CanaryCredentials
     mark: Callable[[], dict[str, str]]
 
@@ -62,7 +62,7 @@ class Canary:
         form: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
         first_of_stream: bytes | None = None,
-    ) -> Answer:
+    ) -> ProbeResponse:
         """Return the answer, if it has the expected status. Raise NotWell, NoAnswer."""
         sent = {"User-Agent": USER_AGENT, **self.mark(), **(headers or {})}
         body = b""

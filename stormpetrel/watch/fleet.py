@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from stormpetrel.bus import Bus
 from stormpetrel.model.event import Event, ShieldPaused, ShieldRuled
-from stormpetrel.shield.reports import Entry
-from stormpetrel.watch.orders import Orders
+from stormpetrel.shield.reports import OperatorEntry
+from stormpetrel.watch.orders import OperatorRules
 
 REPEAT_S = 30.0
 RULES_AT_ONCE = 50
@@ -24,7 +24,7 @@ class Fleet:
     """Publishes the rules in `orders` and adopts those of other machines, calling `changed` for each."""
 
     def __init__(
-        self, bus: Bus, orders: Orders, changed: Callable[[ShieldRuled | ShieldPaused], None]
+        self, bus: Bus, orders: OperatorRules, changed: Callable[[ShieldRuled | ShieldPaused], None]
     ) -> None:
         self._bus = bus
         self._orders = orders
@@ -40,7 +40,7 @@ class Fleet:
         for event in events:
             match event:
                 case ShieldRuled():
-                    entry = Entry(event.kind, event.value, event.expires_epoch_s, event.reason)
+                    entry = OperatorEntry(event.kind, event.value, event.expires_epoch_s, event.reason)
                     taken = self._orders.merge(event.verdict, entry, set_at_epoch_s=event.set_at_epoch_s)
                 case ShieldPaused(until_epoch_s=until_s, set_at_epoch_s=set_at_s):
                     taken = self._orders.merge_pause(until_s, set_at_epoch_s=set_at_s)

@@ -15,7 +15,7 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProbeResponse:
     """`headers`: lower-case names with their values, in order. `body`: the bytes as received."""
 
     status: int
@@ -24,7 +24,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class FrontDoor:
+class ProbeClient:
     """The address of the public port. `host_header`: the instance's public name.
 
     `begin`: the first bytes of a connection, if the port expects a PROXY protocol header from here.
@@ -43,7 +43,7 @@ class FrontDoor:
         headers: dict[str, str],
         body: bytes = b"",
         first_of_stream: bytes | None = None,
-    ) -> Answer:
+    ) -> ProbeResponse:
         """Return the answer. `first_of_stream`: return as soon as a streamed answer contains these bytes.
 
         Raise NoAnswer. The bytes are bounded here; the caller must bound the time.
@@ -62,8 +62,8 @@ class FrontDoor:
             status, answered = _parsed_head(await reader.readuntil(b"\r\n\r\n"))
             if first_of_stream is not None and status == 200:
                 await reader.readuntil(first_of_stream)
-                return Answer(status, answered, first_of_stream)
-            return Answer(status, answered, await _rest(reader, answered))
+                return ProbeResponse(status, answered, first_of_stream)
+            return ProbeResponse(status, answered, await _rest(reader, answered))
         except asyncio.IncompleteReadError as error:
             raise NoAnswer("the connection was closed before the answer was complete") from error
         except asyncio.LimitOverrunError as error:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from stormpetrel.control.entries import MAX_ENTRIES
 from stormpetrel.errors import SetupError
 from stormpetrel.shield.orders import entry_problem
-from stormpetrel.shield.reports import Directions, Entry, Offender
+from stormpetrel.shield.reports import Directions, Offender, OperatorEntry
 
 EXPIRY_S = 10.0
 """How long directions hold. They are sent each second: when the watch dies, its rules expire."""
 LONGEST_PAUSE_S = 86_400.0
 
 
-class Orders:
+class OperatorRules:
     """The allows, denies and the pause in force. `version` rises with every snapshot."""
 
     def __init__(self) -> None:
@@ -21,9 +21,9 @@ class Orders:
         """When the pause was last ordered or ended; 0 for never."""
         self.version = 0
         # By kind and value: the verdict ("none" for a withdrawn rule), the entry, and when it was ordered.
-        self._entries: dict[tuple[str, str], tuple[str, Entry, float]] = {}
+        self._entries: dict[tuple[str, str], tuple[str, OperatorEntry, float]] = {}
 
-    def put(self, verdict: str, entry: Entry, *, set_at_epoch_s: float = 0.0) -> None:
+    def put(self, verdict: str, entry: OperatorEntry, *, set_at_epoch_s: float = 0.0) -> None:
         """Replace the rule about the same thing. `verdict`: allow or deny.
 
         Raise SetupError when there are too many.
@@ -33,7 +33,7 @@ class Orders:
             raise SetupError(f"there are {MAX_ENTRIES} entries already; take some back first")
         self._entries[key] = (verdict, entry, set_at_epoch_s)
 
-    def take_back(self, kind: str, value: str, *, set_at_epoch_s: float = 0.0) -> Entry | None:
+    def take_back(self, kind: str, value: str, *, set_at_epoch_s: float = 0.0) -> OperatorEntry | None:
         """End a rule and return it; None when there is none."""
         found = self._entries.get((kind, value))
         if found is None or found[0] == "none":
@@ -45,7 +45,7 @@ class Orders:
         """Pause denies and demotions until then; 0 ends a pause."""
         self.paused_until_epoch_s, self.paused_at_epoch_s = until_epoch_s, set_at_epoch_s
 
-    def merge(self, verdict: str, entry: Entry, *, set_at_epoch_s: float) -> bool:
+    def merge(self, verdict: str, entry: OperatorEntry, *, set_at_epoch_s: float) -> bool:
         """Adopt another machine's order if later than the known one; return True if anything changed."""
         known = self._entries.get((entry.kind, entry.value))
         if known is not None and known[2] >= set_at_epoch_s:
@@ -63,7 +63,7 @@ class Orders:
         self.pause(until_epoch_s, set_at_epoch_s=set_at_epoch_s)
         return changed
 
-    def known(self) -> tuple[tuple[str, Entry, float], ...]:
+    def known(self) -> tuple[tuple[str, OperatorEntry, float], ...]:
         """Return every rule and every remembered withdrawal, each with the time of its order."""
         return tuple(self._entries.values())
 
@@ -73,7 +73,7 @@ class Orders:
             key: found for key, found in self._entries.items() if found[1].expires_epoch_s > now_epoch_s
         }
 
-    def said(self, verdict: str) -> tuple[Entry, ...]:
+    def said(self, verdict: str) -> tuple[OperatorEntry, ...]:
         """Return every allow, or every deny."""
         return tuple(entry for found, entry, _ in self._entries.values() if found == verdict)
 

@@ -18,11 +18,11 @@ from stormpetrel.bus import Bus
 from stormpetrel.config import Config
 from stormpetrel.control import wire
 from stormpetrel.errors import EnvironmentFailure, StormpetrelError
-from stormpetrel.health import Page, serve_health
+from stormpetrel.health import RootPage, serve_health
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.rules.canaries import CanaryCredentials, credentials, register
 from stormpetrel.shield.canary import HEADER, mark
-from stormpetrel.shield.reports import Entry
+from stormpetrel.shield.reports import OperatorEntry
 from stormpetrel.storage.connection import connect, transaction
 from stormpetrel.storage.failures import store_failed
 from stormpetrel.storage.journal import Note
@@ -33,10 +33,10 @@ from stormpetrel.watch.canaries import Canaries
 from stormpetrel.watch.desk import Desk, remember
 from stormpetrel.watch.errands import Canary, NotWell
 from stormpetrel.watch.fleet import Fleet
-from stormpetrel.watch.front_door import FrontDoor
+from stormpetrel.watch.front_door import ProbeClient
 from stormpetrel.watch.metrics import Figures, exposition
 from stormpetrel.watch.page import POLICY, status_page
-from stormpetrel.watch.sight import Sight
+from stormpetrel.watch.sight import ClusterState
 
 SECOND_S = 1.0
 FLUSH_EVERY_S = 1.0
@@ -104,7 +104,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(
-                serve_health(sock, stop=stop, role="watch", metrics=figures, page=Page(page, POLICY))
+                serve_health(sock, stop=stop, role="watch", metrics=figures, page=RootPage(page, POLICY))
             )
             tasks.create_task(desk.serve(control, stop))
             tasks.create_task(_seconds(sight, desk, books, stop))
@@ -116,14 +116,14 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
         await books.close()
 
 
-async def _seconds(sight: Sight, desk: Desk, books: Bookkeeper, stop: asyncio.Event) -> None:
+async def _seconds(sight: ClusterState, desk: Desk, books: Bookkeeper, stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     while not await _paused(stop, SECOND_S):
         books.note(sight.second(at_s=loop.time(), now_epoch_s=clock.now_s()))
         desk.direct()
 
 
-async def _write_down(sight: Sight, books: Bookkeeper, stop: asyncio.Event) -> None:
+async def _write_down(sight: ClusterState, books: Bookkeeper, stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     onset_s = sight.attack.onset_epoch_s
     summed_s = loop.time()
@@ -141,23 +141,23 @@ async def _write_down(sight: Sight, books: Bookkeeper, stop: asyncio.Event) -> N
         await books.flush(now_ms=clock.now_ms(), at_s=loop.time())
 
 
-def _sight(found: Remembered, *, now_epoch_s: float) -> Sight:
+def _sight(found: Remembered, *, now_epoch_s: float) -> ClusterState:
     """Restore the last watch's state: its orders hold, and an attack continues until it is over."""
     facts = dict(found.facts)
     onset_s = facts.get("onset_ms", 0) / 1000
-    sight = Sight(attack=Attack(onset_s, 0.0, now_epoch_s) if onset_s else None)
+    sight = ClusterState(attack=Attack(onset_s, 0.0, now_epoch_s) if onset_s else None)
     sight.orders.paused_until_epoch_s = facts.get("paused_until_ms", 0) / 1000
     for one in found.directions:
-        sight.orders.put(one.verdict, Entry(one.kind, one.value, one.expires_ms / 1000, one.reason))
+        sight.orders.put(one.verdict, OperatorEntry(one.kind, one.value, one.expires_ms / 1000, one.reason))
     return sight
 
 
-def _front_door(config: Config) -> FrontDoor:
+def _front_door(config: Config) -> ProbeClient:
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.web.host, config.web.host)  # noqa: S104
     # Connections from a trusted proxy's address must begin with a PROXY header; "UNKNOWN" means the proxy
     # itself.
     asks_as_proxy = config.edge.proxy_protocol and config.edge.trusts(host)
-    return FrontDoor(host, config.web.port, config.domain, PROXY_LINE if asks_as_proxy else b"")
+    return ProbeClient(host, config.web.port, config.domain, PROXY_LINE if asks_as_proxy else b"")
 
 
 def _listen(data_dir: Path) -> socket.socket:

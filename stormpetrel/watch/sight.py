@@ -9,9 +9,9 @@ from stormpetrel.control.messages import OffenderState, WorkerState
 from stormpetrel.shield.reports import Directions, Offender, WorkerReport
 from stormpetrel.storage.journal import Note
 from stormpetrel.watch.attack import Attack, step
-from stormpetrel.watch.collateral import Collateral
+from stormpetrel.watch.collateral import CollateralLog
 from stormpetrel.watch.counts import Rates, Totals, Window, merged_offenders
-from stormpetrel.watch.orders import Orders
+from stormpetrel.watch.orders import OperatorRules
 
 ALIVE_S = 5.0
 """A worker without a report for this long counts as gone."""
@@ -33,13 +33,13 @@ class _Worker:
     came_s: float = 0.0
 
 
-class Sight:
+class ClusterState:
     """The watch's state of this machine. `restarts`: workers that came back as new processes."""
 
     def __init__(self, *, attack: Attack | None = None) -> None:
-        self.orders = Orders()
+        self.orders = OperatorRules()
         self.totals = Totals()
-        self.collateral = Collateral()
+        self.collateral = CollateralLog()
         self.attack = attack or Attack()
         self.restarts = 0
         self._window = Window()

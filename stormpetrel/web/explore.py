@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
-from stormpetrel.model.filter import Context
+from stormpetrel.model.filter import FilterContext
 from stormpetrel.rules import trends as rules
 from stormpetrel.web.filtered import filtered
 from stormpetrel.web.fragments import Gathered, Reading, gather, reading
@@ -50,6 +50,6 @@ async def explore(request: Request) -> Response:
         "explore.html",
         reader=seen.reader,
         tags=seen.tags,
-        items=await filtered(request, request.site.pages.items(seen.posts), Context.PUBLIC),
+        items=await filtered(request, request.site.pages.items(seen.posts), FilterContext.PUBLIC),
     )
     return response

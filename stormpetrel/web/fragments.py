@@ -170,7 +170,7 @@ class Gathered:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ListedPost:
     """One entry of a list of posts. `id` is the listed id (a boost's own); `fragment` is the post shown.
 
     `treatment`: how the reader's filters treat it.
@@ -264,14 +264,14 @@ def _find(
 
 def items(
     gathered: Gathered, render: Callable[[Post, Gathered], Fragment | None], *, once: bool = False
-) -> list[Item]:
+) -> list[ListedPost]:
     """Return the entries in order. `render` makes a missing fragment, or returns None if the post cannot be
     shown.
 
     Omit a boost whose original no longer exists, and a post whose author is hidden. `once`: show each post
     only the first time, though it may be listed again as a boost or as the original.
     """
-    shown: list[Item] = []
+    shown: list[ListedPost] = []
     seen: set[int] = set()
     for listed_id in gathered.ids:
         fragment = _fragment(listed_id, gathered, render)
@@ -287,7 +287,7 @@ def items(
             poll = poll_view(
                 fragment.poll, reader_id=gathered.reader_id, votes=flags.votes, now_ms=gathered.now_ms
             )
-        shown.append(Item(listed_id, fragment, boost, flags, poll=poll))
+        shown.append(ListedPost(listed_id, fragment, boost, flags, poll=poll))
     return shown
 
 

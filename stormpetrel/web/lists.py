@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.model.account import Account
-from stormpetrel.model.filter import Context
+from stormpetrel.model.filter import FilterContext
 from stormpetrel.model.lists import MAX_MEMBERS, AccountList, RepliesPolicy
 from stormpetrel.model.page import Page
 from stormpetrel.rules import accounts as account_rules
@@ -117,7 +117,7 @@ async def show(request: Request) -> Response:
         reader=seen.reader,
         list=seen.one,
         members=seen.members,
-        items=await filtered(request, request.site.pages.items(seen.gathered), Context.HOME),
+        items=await filtered(request, request.site.pages.items(seen.gathered), FilterContext.HOME),
         pager=pager(request, page, seen.ids),
         replies=REPLIES,
     )

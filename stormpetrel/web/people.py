@@ -11,7 +11,7 @@ from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.model.account import Account
-from stormpetrel.model.filter import Context
+from stormpetrel.model.filter import FilterContext
 from stormpetrel.model.page import Page
 from stormpetrel.model.relationship import Relationship
 from stormpetrel.rules import accounts as account_rules
@@ -117,7 +117,7 @@ async def _profile(request: Request, *, replies: bool) -> Response:
         reader=seen.reader,
         account=seen.account,
         relationship=seen.relationship,
-        items=await filtered(request, items, Context.ACCOUNT),
+        items=await filtered(request, items, FilterContext.ACCOUNT),
         pager=pager(request, page, seen.ids),
         tab="replies" if replies else "posts",
     )

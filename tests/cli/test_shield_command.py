@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from stormpetrel.shield.reports import Offender, Refusal
+from stormpetrel.shield.reports import IdentityRefusal, Offender
 from stormpetrel.storage.journal import FILE_NAME, Journal, Note
 from tests.watch.reporting import a_report
 from tests.watch.watching import watching
@@ -80,7 +80,7 @@ def test_status_shows_everything_that_matters_now(run, watch):
 
 def test_why_answers_in_one_line_for_a_token_a_user_an_address_and_an_app(run, watch_of_either, nino):
     watch = watch_of_either
-    refusal = Refusal(time.time(), "account:1", "Command line", "apps", "queue/full")
+    refusal = IdentityRefusal(time.time(), "account:1", "Command line", "apps", "queue/full")
     asked = {
         nino: "of @Nino by 'Command line': class K1 now",
         f"token:{nino}": "of @Nino by 'Command line': class K1 now",

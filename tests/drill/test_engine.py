@@ -14,7 +14,7 @@ import pytest
 
 from stormpetrel.drill import engine
 from stormpetrel.drill.engine import Engine, Fire, Tally
-from stormpetrel.drill.loopback import Address, Budget
+from stormpetrel.drill.loopback import Address, TrafficBudget
 from stormpetrel.drill.vectors.shots import Manner, Shot
 
 ASKED = b"GET / HTTP/1.1\r\nHost: place.example\r\n\r\n"
@@ -95,7 +95,7 @@ def fire(
 
     made = Engine(
         Address("127.0.0.1", port),
-        budget=Budget.of(connections=connections, seconds=60),
+        budget=TrafficBudget.of(connections=connections, seconds=60),
         begin_s=time.monotonic(),
         each_second=each_second,
     )

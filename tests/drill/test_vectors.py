@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 from stormpetrel.drill import people
-from stormpetrel.drill.attackers import Plan, fires
+from stormpetrel.drill.attackers import AttackPlan, fires
 from stormpetrel.drill.community import HOMES
 from stormpetrel.drill.loopback import require_loopback
 from stormpetrel.drill.scenario import VECTORS, Phase
@@ -92,8 +92,8 @@ def test_the_same_seed_gives_the_same_shots_and_another_seed_others(name):
     assert once != other
 
 
-def plan(*phases: Phase, seed: int = 1) -> Plan:
-    return Plan("127.0.0.1", 1, "drill.example", "", phases, seed, 0.0, 1000, 60.0, {})
+def plan(*phases: Phase, seed: int = 1) -> AttackPlan:
+    return AttackPlan("127.0.0.1", 1, "drill.example", "", phases, seed, 0.0, 1000, 60.0, {})
 
 
 def test_a_plan_gives_the_same_shots_each_time_in_the_order_of_time():
@@ -108,7 +108,7 @@ def test_a_plan_gives_the_same_shots_each_time_in_the_order_of_time():
 
 def test_a_plan_travels_as_json():
     made = plan(Phase("calm", 0.0, 2.0), Phase("both", 2.0, 5.0, (("A1", 0.1), ("A3", 0.1))))
-    assert Plan.from_json(made.to_json()) == made
+    assert AttackPlan.from_json(made.to_json()) == made
 
 
 def test_vectors_together_stay_within_the_cap_of_new_connections():

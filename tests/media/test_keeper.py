@@ -11,12 +11,12 @@ import pytest
 
 from stormpetrel.errors import Busy
 from stormpetrel.media import keeper as module
-from stormpetrel.media.job import Answer
+from stormpetrel.media.job import DecodeResult
 from stormpetrel.media.keeper import AT_ONCE, PAUSE_S, Keeper
 from stormpetrel.media.store import FULL, SILENT, FolderStore, StoreAway
 from stormpetrel.model.media import MediaKind
 
-ANSWER = Answer(kind=MediaKind.IMAGE, main="main.png", preview="preview.png")
+ANSWER = DecodeResult(kind=MediaKind.IMAGE, main="main.png", preview="preview.png")
 
 
 class Slow(FolderStore):

@@ -15,7 +15,7 @@ from stormpetrel.shield import answer, budgets, decide, ledger, orders, prefixes
 from stormpetrel.shield.classify import K3_FAR, K3_NEAR, K4, LANES
 from stormpetrel.shield.identify import address_identity
 from stormpetrel.shield.queues import GONE, FairQueue, Ticket
-from stormpetrel.shield.reports import Directions, Entry
+from stormpetrel.shield.reports import Directions, OperatorEntry
 from tests.shield.visitors import DAY_S, Visited, token, token_hash
 
 STRANGE = (K3_NEAR, K3_FAR, K4)
@@ -85,7 +85,7 @@ def step(place: Visited, what: str, n: int) -> list[Ticket]:
                 ("application", "Tusky"),
                 ("address", "0.0.0.0/0"),
             )
-            denied = tuple(Entry(kind, value, place.epoch_s + 5.0, "") for kind, value in kinds)
+            denied = tuple(OperatorEntry(kind, value, place.epoch_s + 5.0, "") for kind, value in kinds)
             version = place.shield.orders.directions.version + 1
             place.shield.direct(
                 Directions(version, place.epoch_s + 5.0, denied=denied), epoch_s=place.epoch_s

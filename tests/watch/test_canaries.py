@@ -10,7 +10,7 @@ from stormpetrel.rules.canaries import credentials
 from stormpetrel.watch import canaries as canaries_module
 from stormpetrel.watch.canaries import ALARM_AFTER, Canaries
 from stormpetrel.watch.errands import Canary, NotWell
-from stormpetrel.watch.front_door import MAX_ANSWER_BYTES, FrontDoor, NoAnswer
+from stormpetrel.watch.front_door import MAX_ANSWER_BYTES, NoAnswer, ProbeClient
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]"
 
@@ -33,7 +33,7 @@ class Door:
 
     @property
     def front(self):
-        return FrontDoor("127.0.0.1", self.server.sockets[0].getsockname()[1], "here.example")
+        return ProbeClient("127.0.0.1", self.server.sockets[0].getsockname()[1], "here.example")
 
     async def _connected(self, reader, writer):
         self.requests.append(await reader.readuntil(b"\r\n\r\n"))

@@ -18,8 +18,8 @@ from stormpetrel.watch.bookkeeper import Bookkeeper
 from stormpetrel.watch.canaries import Canaries
 from stormpetrel.watch.desk import Desk
 from stormpetrel.watch.errands import Canary
-from stormpetrel.watch.front_door import FrontDoor
-from stormpetrel.watch.sight import Sight
+from stormpetrel.watch.front_door import ProbeClient
+from stormpetrel.watch.sight import ClusterState
 from tests.watch.reporting import a_report
 
 
@@ -62,9 +62,9 @@ class Worker:
 @asynccontextmanager
 async def a_watch(directory, prefixes=None):
     """Run the watch's desk, without its clock. Yield its sight."""
-    sight = Sight()
+    sight = ClusterState()
     books = Bookkeeper(directory)
-    canary = Canary(FrontDoor("127.0.0.1", 1, "here.example"), credentials(b"x" * 32), dict)
+    canary = Canary(ProbeClient("127.0.0.1", 1, "here.example"), credentials(b"x" * 32), dict)
 
     async def register():
         raise AssertionError("no canary flies here")
