@@ -44,7 +44,7 @@ def _bodies() -> list[bytes]:
 
 
 @dataclass(slots=True)
-class Seen:
+class CanaryRecord:
     """Measurements of the member's requests."""
 
     requests: int
@@ -87,7 +87,7 @@ async def _send(port: int, body: bytes, ends_s: float) -> int:
     return sent
 
 
-async def _member(port: int, token: str, seconds: float) -> Seen:
+async def _member(port: int, token: str, seconds: float) -> CanaryRecord:
     waits: list[float] = []
     refused = 0
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -117,10 +117,10 @@ async def _member(port: int, token: str, seconds: float) -> Seen:
         await asyncio.sleep(max(0.0, began_s + number / PER_S - time.monotonic()))
     writer.close()
     cuts = statistics.quantiles(waits, n=100)
-    return Seen(len(waits), refused, cuts[49] * 1000, cuts[98] * 1000, max(waits) * 1000)
+    return CanaryRecord(len(waits), refused, cuts[49] * 1000, cuts[98] * 1000, max(waits) * 1000)
 
 
-async def _run(place: places.Place, token: str, seconds: float, connections: int) -> Seen:
+async def _run(place: places.Place, token: str, seconds: float, connections: int) -> CanaryRecord:
     bodies = _bodies()
     ends_s = time.monotonic() + seconds
     senders = [

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw
 
 from stormpetrel.media.decode import decode
+from stormpetrel.media.guarded_store import GuardedStore
 from stormpetrel.media.job import DecodeJob, Purpose
-from stormpetrel.media.keeper import Keeper
 from stormpetrel.media.store import open_store
 from stormpetrel.model.media import Decoded
 
@@ -240,7 +240,7 @@ DRAWINGS: dict[str, Callable[[], Canvas]] = {
 
 def keep(config: Config, wanted: Iterable[Wanted]) -> Pictures:
     """Draw the wanted drawings and store them like uploads. Raise Busy."""
-    keeper = Keeper(open_store(config))
+    keeper = GuardedStore(open_store(config))
 
     async def kept() -> Pictures:
         return {(name, purpose): await _keep(name, purpose, keeper, config) for name, purpose in wanted}
@@ -248,7 +248,7 @@ def keep(config: Config, wanted: Iterable[Wanted]) -> Pictures:
     return asyncio.run(kept())
 
 
-async def _keep(name: str, purpose: Purpose, keeper: Keeper, config: Config) -> Decoded:
+async def _keep(name: str, purpose: Purpose, keeper: GuardedStore, config: Config) -> Decoded:
     with tempfile.TemporaryDirectory() as directory:
         source = Path(directory) / "drawing.png"
         DRAWINGS[name]().save(source)

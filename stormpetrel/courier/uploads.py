@@ -11,8 +11,8 @@ from stormpetrel.config import Config
 from stormpetrel.courier.dispatch import Attempt, Dispatch
 from stormpetrel.errors import Invalid, NotFound
 from stormpetrel.media.decoding import DECODER_TIMEOUT_S, Decoding
+from stormpetrel.media.guarded_store import GuardedStore
 from stormpetrel.media.job import DecodeResult
-from stormpetrel.media.keeper import Keeper
 from stormpetrel.media.spool import UPLOAD, Spool
 from stormpetrel.media.store import MediaStore
 from stormpetrel.model.media import Decoded, Media
@@ -34,7 +34,7 @@ _decode = msgspec.json.Decoder(_Upload).decode
 
 def upload_lane(db: Database, config: Config, store: MediaStore, spool: Spool, lane: int) -> Dispatch:
     """Return the lane that finishes the acknowledged uploads of this machine's spool."""
-    keeper = Keeper(store)
+    keeper = GuardedStore(store)
 
     async def upload(attempt: Attempt) -> None:
         media_id = _decode(attempt.job.payload).media_id
@@ -59,7 +59,7 @@ def upload_lane(db: Database, config: Config, store: MediaStore, spool: Spool, l
     return Dispatch(db, lane, {"media_upload": upload}, at_once=AT_ONCE, longest_s=LONGEST_S)
 
 
-async def _finish(attempt: Attempt, keeper: Keeper, begun: Media, decoded: Decoded) -> bool:
+async def _finish(attempt: Attempt, keeper: GuardedStore, begun: Media, decoded: Decoded) -> bool:
     """Finish an upload if this courier's removal of the job succeeds; otherwise delete the files."""
     is_its = False
     try:

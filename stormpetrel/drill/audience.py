@@ -14,7 +14,7 @@ from random import Random
 
 from stormpetrel.drill.client import Caller, Course
 from stormpetrel.drill.community import Community, Member
-from stormpetrel.drill.judge import ResponseFamily, ResponseVerdict, Want, judge
+from stormpetrel.drill.judge import ExpectedRequest, ResponseFamily, ResponseVerdict, judge
 from stormpetrel.drill.loopback import BudgetSpent
 from stormpetrel.drill.record import FAILED, LATE, OK, TIMEOUT, Line
 from stormpetrel.drill.wire import Broken, Exchange, WireResponse, connect, request
@@ -201,13 +201,15 @@ class StreamClient:
         self.course.put(self._line(t, posted_s, 0, verdict, ms=ms))
 
 
-def _want(websocket: bool) -> Want:  # noqa: FBT001 - the one thing that it is about
+def _want(websocket: bool) -> ExpectedRequest:  # noqa: FBT001 - the one thing that it is about
     def is_right(answer: WireResponse) -> bool:
         if websocket:
             return answer.status == 101
         return answer.status == 200 and answer.header("content-type").startswith("text/event-stream")
 
-    return Want("GET", "/api/v1/streaming", "streaming", ResponseFamily.API, CONNECT_PATIENCE_S, is_right)
+    return ExpectedRequest(
+        "GET", "/api/v1/streaming", "streaming", ResponseFamily.API, CONNECT_PATIENCE_S, is_right
+    )
 
 
 def take_frame(buffer: bytes) -> tuple[int, bytes, bytes] | None:

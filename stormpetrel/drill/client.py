@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stormpetrel.drill.judge import ResponseVerdict, Want, judge
+from stormpetrel.drill.judge import ExpectedRequest, ResponseVerdict, judge
 from stormpetrel.drill.loopback import Address, BudgetSpent, TrafficBudget
 from stormpetrel.drill.record import FAILED, LATE, OK, REFUSED, TIMEOUT, Line
 from stormpetrel.drill.wire import Broken, Exchange, WireResponse, connect, request
@@ -78,7 +78,7 @@ class Client:
         self._hold_until_s = 0.0
         self._retrying: set[asyncio.Task[WireResponse | None]] = set()
 
-    async def ask(self, want: Want, intended_s: float) -> WireResponse | None:
+    async def ask(self, want: ExpectedRequest, intended_s: float) -> WireResponse | None:
         """Return the answer if right and in time; else return None and, if safe, retry in the background."""
         late_ms = (time.monotonic() - intended_s) * 1000
         if time.monotonic() < self._hold_until_s and not self.impatient:
@@ -99,7 +99,7 @@ class Client:
         if self._kept is not None:
             self._kept.close()
 
-    def _retry(self, want: Want, verdict: ResponseVerdict) -> None:
+    def _retry(self, want: ExpectedRequest, verdict: ResponseVerdict) -> None:
         if self.impatient:
             for _ in range(IMPATIENT_RETRIES):
                 self._later(want, 0.0, left=0)
@@ -110,12 +110,12 @@ class Client:
         if wait_s <= RETRY_WITHIN_S:
             self._later(want, wait_s, left=RETRIES - 1)
 
-    def _later(self, want: Want, wait_s: float, *, left: int) -> None:
+    def _later(self, want: ExpectedRequest, wait_s: float, *, left: int) -> None:
         task = asyncio.get_running_loop().create_task(self._again(want, wait_s, left))
         self._retrying.add(task)
         task.add_done_callback(self._retrying.discard)
 
-    async def _again(self, want: Want, wait_s: float, left: int) -> WireResponse | None:
+    async def _again(self, want: ExpectedRequest, wait_s: float, left: int) -> WireResponse | None:
         if wait_s:
             await asyncio.sleep(wait_s)
         intended_s = time.monotonic()
@@ -128,7 +128,7 @@ class Client:
         return None
 
     async def _try(
-        self, want: Want, intended_s: float, late_ms: float, *, is_retry: bool = False
+        self, want: ExpectedRequest, intended_s: float, late_ms: float, *, is_retry: bool = False
     ) -> tuple[WireResponse | None, ResponseVerdict]:
         left_s = want.patience_s - (time.monotonic() - intended_s)
         answer: WireResponse | None = None
@@ -147,7 +147,7 @@ class Client:
         self._line(want, intended_s, late_ms, status, verdict, is_retry=is_retry)
         return answer, verdict
 
-    async def _exchange(self, want: Want, timeout_s: float) -> WireResponse:
+    async def _exchange(self, want: ExpectedRequest, timeout_s: float) -> WireResponse:
         data = self._bytes(want)
         deadline_s = time.monotonic() + timeout_s
         kept, self._kept = self._kept, None
@@ -180,7 +180,7 @@ class Client:
         else:
             exchange.close()
 
-    def _bytes(self, want: Want) -> bytes:
+    def _bytes(self, want: ExpectedRequest) -> bytes:
         headers = dict(self._headers) | dict(want.headers)
         if self.jar:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.jar.items())
@@ -188,7 +188,7 @@ class Client:
 
     def _line(
         self,
-        want: Want,
+        want: ExpectedRequest,
         intended_s: float,
         late_ms: float,
         status: int,

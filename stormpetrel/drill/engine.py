@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from stormpetrel.drill.answer_reader import AnswerReader
 from stormpetrel.drill.loopback import Address, BudgetSpent, TrafficBudget, start_socket
-from stormpetrel.drill.vectors.shots import Manner, Shot
+from stormpetrel.drill.vectors.shots import Behaviour, Shot
 
 ANSWER_TIMEOUT_S = 10.0
 """After this long without an answer, the attacker gives up: failed."""
@@ -176,7 +176,7 @@ class Engine:
         tally = self._tallies.get(fire.vector)
         if tally is None:
             tally = self._tallies[fire.vector] = Tally()
-        if shot.manner is Manner.KILL:
+        if shot.behaviour is Behaviour.KILL:
             tally.sent += 1
             if self._kill(shot.victim):
                 tally.ok += 1
@@ -202,7 +202,7 @@ class Engine:
             tally.failed += 1
             return
         connection = _AttackConnection(sock, fire, tally)
-        if shot.manner is Manner.VANISH:
+        if shot.behaviour is Behaviour.RESET:
             self._vanish(connection)
             return
         self._open[sock.fileno()] = connection
@@ -226,18 +226,18 @@ class Engine:
     def _on_connected(self, connection: _AttackConnection) -> None:
         shot = connection.fire.shot
         now_s = time.monotonic() - self._begin_s
-        match shot.manner:
-            case Manner.ASK:
+        match shot.behaviour:
+            case Behaviour.ASK:
                 self._ask(connection)
                 return
-            case Manner.DEAF:
+            case Behaviour.NO_READ:
                 connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _DEAF_BUFFER_BYTES)
                 self._poll.modify(connection.sock, select.EPOLLRDHUP)
         connection.serial += 1
         connection.tally.sent += 1
         if shot.requests and not self._send(connection, shot.requests[0]):
             return
-        if shot.manner is Manner.DRIP:
+        if shot.behaviour is Behaviour.SLOW_SEND:
             self._later(connection, now_s + shot.pace_s)
         elif shot.hold_s:
             self._later(connection, now_s + shot.hold_s)
@@ -259,7 +259,7 @@ class Engine:
         except OSError:
             self._end(connection)
             return False
-        if sent < len(data) and connection.fire.shot.manner is Manner.ASK:
+        if sent < len(data) and connection.fire.shot.behaviour is Behaviour.ASK:
             connection.pending = data[sent:]
             self._poll.modify(connection.sock, select.EPOLLIN | select.EPOLLOUT)
         return True
@@ -268,17 +268,17 @@ class Engine:
 
     def _on_timer(self, connection: _AttackConnection, now_s: float) -> None:
         shot = connection.fire.shot
-        match shot.manner:
-            case Manner.DRIP:
+        match shot.behaviour:
+            case Behaviour.SLOW_SEND:
                 position = connection.position
                 connection.position += 1
                 if self._send(connection, shot.requests[1][position : position + 1]):
                     connection.serial += 1
                     self._later(connection, now_s + shot.pace_s)
-            case Manner.ASK if not connection.is_asking and connection.answer.status:
+            case Behaviour.ASK if not connection.is_asking and connection.answer.status:
                 # The answer is complete and the pause is over: send the next request.
                 self._ask(connection)
-            case Manner.ASK:
+            case Behaviour.ASK:
                 self._end(connection)
             case _ if connection.serial:
                 self._end(connection, held=True)
@@ -289,7 +289,7 @@ class Engine:
         if events & select.EPOLLOUT and not self._on_writable(connection):
             return
         if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP):
-            if connection.fire.shot.manner is Manner.DEAF:
+            if connection.fire.shot.behaviour is Behaviour.NO_READ:
                 self._end(connection)
                 return
             try:
@@ -331,10 +331,10 @@ class Engine:
 
     def _goes_on(self, connection: _AttackConnection) -> bool:
         """Return True if the answer's body matters. A stream stays open; other connections are closed."""
-        manner = connection.fire.shot.manner
-        if manner is Manner.ASK:
+        behaviour = connection.fire.shot.behaviour
+        if behaviour is Behaviour.ASK:
             return True
-        if manner is not Manner.LISTEN or connection.answer.status not in (101, 200):
+        if behaviour is not Behaviour.LISTEN or connection.answer.status not in (101, 200):
             self._count(connection)
             self._close(connection)
         return False
@@ -379,7 +379,7 @@ class Engine:
             # It never connected.
             tally.sent += 1
             tally.failed += 1
-        elif connection.fire.shot.manner is Manner.ASK:
+        elif connection.fire.shot.behaviour is Behaviour.ASK:
             tally.failed += connection.is_asking
         elif held:
             tally.ok += 1

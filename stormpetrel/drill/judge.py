@@ -32,7 +32,7 @@ class ResponseVerdict(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class ExpectedRequest:
     """One request of a legitimate person, and what would satisfy them.
 
     `patience_s`: how long they wait. `is_right(answer)`: True if it is right; refusals never
@@ -52,7 +52,7 @@ class Want:
     safe: bool = True
 
 
-def judge(want: Want, answer: WireResponse) -> ResponseVerdict:
+def judge(want: ExpectedRequest, answer: WireResponse) -> ResponseVerdict:
     """Return the verdict on a complete answer that came in time.
 
     All people here are legitimate, so anything that keeps them out is a refusal: 429 and 503, but also a 403,
@@ -74,7 +74,7 @@ def judge(want: Want, answer: WireResponse) -> ResponseVerdict:
     return ResponseVerdict(FAILED)
 
 
-def _keeps_contract(want: Want, answer: WireResponse, kind: str) -> bool | None:
+def _keeps_contract(want: ExpectedRequest, answer: WireResponse, kind: str) -> bool | None:
     if want.family is ResponseFamily.PAGE:
         return None
     if _retry_after(answer) is None:

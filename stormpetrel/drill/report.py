@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from stormpetrel.drill import charts, over_time, table
 from stormpetrel.drill.charts import Curve
 from stormpetrel.drill.margins import OWN_VECTORS, shortfalls
-from stormpetrel.drill.score import Kept, Scores, score
+from stormpetrel.drill.score import KeptShare, Scores, score
 from stormpetrel.drill.vectors.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _collateral(scores: Sequence[Scores]) -> str:
     return "<h3>Collateral: known people who were refused</h3>" + "".join(parts)
 
 
-def _refused_once(title: str, runs: Sequence[Mapping[str, Kept]], shown: Callable[[str], str]) -> str:
+def _refused_once(title: str, runs: Sequence[Mapping[str, KeptShare]], shown: Callable[[str], str]) -> str:
     rows = []
     for name in dict.fromkeys(name for one in runs for name in one):
         known = sum(one[name].asked for one in runs if name in one)

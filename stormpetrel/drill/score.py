@@ -33,7 +33,7 @@ MAX_OTHERS_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptShare:
     """`ok` of `asked`."""
 
     ok: int
@@ -57,10 +57,10 @@ class CollateralScore:
 
     known: int
     refused: tuple[str, ...]
-    by_channel: dict[str, Kept]
-    by_app: dict[str, Kept]
-    shared: Kept
-    own: Kept
+    by_channel: dict[str, KeptShare]
+    by_app: dict[str, KeptShare]
+    shared: KeptShare
+    own: KeptShare
 
     @property
     def share(self) -> float:
@@ -80,9 +80,9 @@ class CollateralScore:
 class Scores:
     """All scores of one run. None: this run cannot tell."""
 
-    kept: dict[str, Kept]
-    kept_by_phase: dict[str, dict[str, Kept]]
-    crowd: Kept | None
+    kept: dict[str, KeptShare]
+    kept_by_phase: dict[str, dict[str, KeptShare]]
+    crowd: KeptShare | None
     collateral: CollateralScore
     mitigated_s: float | None
     windows_below: int
@@ -94,7 +94,7 @@ class Scores:
     posts: int
     lost: tuple[str, ...]
     doubled: tuple[str, ...]
-    contract: Kept
+    contract: KeptShare
     false_alarms: int
     latency: dict[str, tuple[float, float]]
     invalid: tuple[str, ...] = field(default=())
@@ -142,7 +142,7 @@ def score(
 # G1
 
 
-def kept_by(lines: Iterable[Line], key: Callable[[Line], str]) -> dict[str, Kept]:
+def kept_by(lines: Iterable[Line], key: Callable[[Line], str]) -> dict[str, KeptShare]:
     """Return the kept share by `key`, counting only first attempts."""
     ok: Counter[str] = Counter()
     asked: Counter[str] = Counter()
@@ -150,19 +150,19 @@ def kept_by(lines: Iterable[Line], key: Callable[[Line], str]) -> dict[str, Kept
         if not one.is_retry:
             asked[key(one)] += 1
             ok[key(one)] += one.outcome == OK
-    return {name: Kept(ok[name], asked[name]) for name in _in_order(asked)}
+    return {name: KeptShare(ok[name], asked[name]) for name in _in_order(asked)}
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: (CHANNELS.index(name) if name in CHANNELS else 99, name))
 
 
-def crowd(attacks: Sequence[AttackSecond]) -> Kept | None:
+def crowd(attacks: Sequence[AttackSecond]) -> KeptShare | None:
     """Return how many of A1's crowd were served, as they are people too. None without a crowd."""
     mine = [one for one in attacks if one.vector == "A1"]
     if not mine:
         return None
-    return Kept(sum(one.ok for one in mine), sum(one.ok + one.refused + one.failed for one in mine))
+    return KeptShare(sum(one.ok for one in mine), sum(one.ok + one.refused + one.failed for one in mine))
 
 
 # G2
@@ -178,12 +178,12 @@ def collateral(lines: Sequence[Line]) -> CollateralScore:
         refused=tuple(refused),
         by_channel=_people_kept(known, lambda one: one.channel),
         by_app=_people_kept([one for one in known if one.app], lambda one: one.app),
-        shared=_people_kept(members, lambda one: str(one.address_kind != "own")).get("True", Kept(0, 0)),
-        own=_people_kept(members, lambda one: str(one.address_kind != "own")).get("False", Kept(0, 0)),
+        shared=_people_kept(members, lambda one: str(one.address_kind != "own")).get("True", KeptShare(0, 0)),
+        own=_people_kept(members, lambda one: str(one.address_kind != "own")).get("False", KeptShare(0, 0)),
     )
 
 
-def _people_kept(lines: Iterable[Line], key: Callable[[Line], str]) -> dict[str, Kept]:
+def _people_kept(lines: Iterable[Line], key: Callable[[Line], str]) -> dict[str, KeptShare]:
     """Return by `key`: people who were never refused, of all people."""
     everybody: defaultdict[str, set[str]] = defaultdict(set)
     refused: defaultdict[str, set[str]] = defaultdict(set)
@@ -192,7 +192,7 @@ def _people_kept(lines: Iterable[Line], key: Callable[[Line], str]) -> dict[str,
         if one.outcome == REFUSED:
             refused[key(one)].add(one.who)
     return {
-        name: Kept(len(everybody[name]) - len(refused[name]), len(everybody[name]))
+        name: KeptShare(len(everybody[name]) - len(refused[name]), len(everybody[name]))
         for name in _in_order(everybody)
     }
 
@@ -295,10 +295,10 @@ def posts_lost(lines: Sequence[Line], found: Sequence[FoundPost]) -> tuple[tuple
     return tuple(lost), tuple(sorted(text for text, count in times.items() if count > 1))
 
 
-def contract(lines: Sequence[Line]) -> Kept:
+def contract(lines: Sequence[Line]) -> KeptShare:
     """Return how many refusals to apps and feed readers kept the contract; retries count too."""
     judged = [one.contract for one in lines if one.contract is not None]
-    return Kept(sum(judged), len(judged))
+    return KeptShare(sum(judged), len(judged))
 
 
 # Validity

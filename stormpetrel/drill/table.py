@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from stormpetrel.drill.margins import Shortfall
-from stormpetrel.drill.score import Kept, Scores
+from stormpetrel.drill.score import KeptShare, Scores
 
 if TYPE_CHECKING:
     from stormpetrel.drill.run import Result
@@ -88,7 +88,7 @@ def score_rows(runs: Sequence[Scores]) -> list[tuple[str, str]]:
 
 
 def _worst_app(runs: Sequence[Scores]) -> str:
-    apps: dict[str, list[Kept]] = {}
+    apps: dict[str, list[KeptShare]] = {}
     for one in runs:
         for name, kept in one.collateral.by_app.items():
             apps.setdefault(name, []).append(kept)
@@ -100,9 +100,9 @@ def _worst_app(runs: Sequence[Scores]) -> str:
     return "; by app: " + ", ".join(f"{name} {hit[name]}" for name in sorted(hit, key=lambda one: -hit[one]))
 
 
-def pooled(kept: Sequence[Kept]) -> Kept:
+def pooled(kept: Sequence[KeptShare]) -> KeptShare:
     """Return the sum of `kept`."""
-    return Kept(sum(one.ok for one in kept), sum(one.asked for one in kept))
+    return KeptShare(sum(one.ok for one in kept), sum(one.asked for one in kept))
 
 
 def kept_line(runs: Sequence[Scores]) -> str:
@@ -206,7 +206,7 @@ def _cell(values: Sequence[float | None]) -> str:
     return percent(median(known)) if known else ""
 
 
-def _plain(kept: Kept) -> dict[str, float]:
+def _plain(kept: KeptShare) -> dict[str, float]:
     return {"ok": kept.ok, "asked": kept.asked, "percent": round(kept.percent, 3)}
 
 

@@ -6,7 +6,7 @@ import html
 import json
 import re
 
-from stormpetrel.drill.judge import ResponseFamily, Want
+from stormpetrel.drill.judge import ExpectedRequest, ResponseFamily
 from stormpetrel.drill.wire import WireResponse, form
 
 READ_PATIENCE_S = 5.0
@@ -37,24 +37,24 @@ def _is_feed(answer: WireResponse) -> bool:
     return answer.status == 304 or (answer.status == 200 and "atom" in answer.header("content-type"))
 
 
-def home(since_id: str) -> Want:
+def home(since_id: str) -> ExpectedRequest:
     """Return an app's check for new posts."""
     since = f"&since_id={since_id}" if since_id else ""
     return _api(f"/api/v1/timelines/home?limit=20{since}")
 
 
-def notifications() -> Want:
+def notifications() -> ExpectedRequest:
     """Return the request of an app's second tab."""
     return _api("/api/v1/notifications?limit=15")
 
 
-def context(post_id: str) -> Want:
+def context(post_id: str) -> ExpectedRequest:
     """Return the request for a post that a person tapped on."""
     return _api(f"/api/v1/statuses/{post_id}/context")
 
 
-def _api(path: str) -> Want:
-    return Want("GET", path, "apps", ResponseFamily.API, READ_PATIENCE_S, _is_json)
+def _api(path: str) -> ExpectedRequest:
+    return ExpectedRequest("GET", path, "apps", ResponseFamily.API, READ_PATIENCE_S, _is_json)
 
 
 def ids_in(answer: WireResponse) -> list[str]:
@@ -65,7 +65,7 @@ def ids_in(answer: WireResponse) -> list[str]:
     ]
 
 
-def post_by_app(text: str, key: str) -> Want:
+def post_by_app(text: str, key: str) -> ExpectedRequest:
     """Return a post with an Idempotency-Key: sent twice, it is posted once."""
     body = json.dumps({"status": text, "visibility": "public", "language": "en"}).encode()
 
@@ -73,7 +73,7 @@ def post_by_app(text: str, key: str) -> Want:
         return _is_json(answer) and b'"id"' in answer.body
 
     headers = (("Content-Type", "application/json"), ("Idempotency-Key", key))
-    return Want(
+    return ExpectedRequest(
         *("POST", "/api/v1/statuses", "posting", ResponseFamily.API, WRITE_PATIENCE_S, is_right),
         headers=headers,
         body=body,
@@ -81,19 +81,21 @@ def post_by_app(text: str, key: str) -> Want:
     )
 
 
-def page(path: str, channel: str, *, is_hot: bool = False) -> Want:
+def page(path: str, channel: str, *, is_hot: bool = False) -> ExpectedRequest:
     """Return the request for an HTML page."""
-    return Want("GET", path, channel, ResponseFamily.PAGE, READ_PATIENCE_S, _is_page, is_hot=is_hot)
+    return ExpectedRequest(
+        "GET", path, channel, ResponseFamily.PAGE, READ_PATIENCE_S, _is_page, is_hot=is_hot
+    )
 
 
-def form_page(path: str, channel: str) -> Want:
+def form_page(path: str, channel: str) -> ExpectedRequest:
     """Return the request for a page with a form; people wait longer for a page that they want to write in."""
-    return Want("GET", path, channel, ResponseFamily.PAGE, WRITE_PATIENCE_S, _is_page)
+    return ExpectedRequest("GET", path, channel, ResponseFamily.PAGE, WRITE_PATIENCE_S, _is_page)
 
 
-def asset(path: str, channel: str) -> Want:
+def asset(path: str, channel: str) -> ExpectedRequest:
     """Return the request for an asset of a page."""
-    return Want("GET", path, channel, ResponseFamily.PAGE, READ_PATIENCE_S, _is_asset)
+    return ExpectedRequest("GET", path, channel, ResponseFamily.PAGE, READ_PATIENCE_S, _is_asset)
 
 
 def assets_of(answer: WireResponse) -> list[str]:
@@ -101,12 +103,14 @@ def assets_of(answer: WireResponse) -> list[str]:
     return list(dict.fromkeys(html.unescape(path) for path in _ASSETS.findall(answer.text)))
 
 
-def feed(path: str, validators: tuple[tuple[str, str], ...]) -> Want:
+def feed(path: str, validators: tuple[tuple[str, str], ...]) -> ExpectedRequest:
     """Return the request for a feed, if it changed."""
-    return Want("GET", path, "feeds", ResponseFamily.FEED, FEED_PATIENCE_S, _is_feed, headers=validators)
+    return ExpectedRequest(
+        "GET", path, "feeds", ResponseFamily.FEED, FEED_PATIENCE_S, _is_feed, headers=validators
+    )
 
 
-def post_by_form(form_page_answer: WireResponse, text: str, *, origin: str) -> Want | None:
+def post_by_form(form_page_answer: WireResponse, text: str, *, origin: str) -> ExpectedRequest | None:
     """Return the form of /compose filled in; None if the page had no form."""
     csrf, key = _CSRF.search(form_page_answer.text), _KEY.search(form_page_answer.text)
     if csrf is None or key is None:
@@ -125,7 +129,7 @@ def post_by_form(form_page_answer: WireResponse, text: str, *, origin: str) -> W
     def is_right(answer: WireResponse) -> bool:
         return answer.status in (302, 303) and "/@" in answer.header("location")
 
-    return Want(
+    return ExpectedRequest(
         *("POST", "/compose", "posting", ResponseFamily.PAGE, WRITE_PATIENCE_S, is_right),
         headers=(*_FORM, ("Origin", origin)),
         body=body,
@@ -135,7 +139,7 @@ def post_by_form(form_page_answer: WireResponse, text: str, *, origin: str) -> W
 
 def sign_in(
     form_page_answer: WireResponse, email: str, password: str, *, origin: str, cookie: str, mistyped: bool
-) -> Want | None:
+) -> ExpectedRequest | None:
     """Return the sign-in form filled in; a wrong password must give 422. The client does not retry it."""
 
     def is_right(answer: WireResponse) -> bool:
@@ -147,7 +151,7 @@ def sign_in(
     return _auth(form_page_answer, "/auth/sign_in", "sign_in", fields, origin, is_right)
 
 
-def sign_up(form_page_answer: WireResponse, name: str, *, origin: str, cookie: str) -> Want | None:
+def sign_up(form_page_answer: WireResponse, name: str, *, origin: str, cookie: str) -> ExpectedRequest | None:
     """Return the form for a new account filled in."""
 
     def is_right(answer: WireResponse) -> bool:
@@ -170,12 +174,12 @@ def _auth(
     fields: dict[str, str],
     origin: str,
     is_right: object,
-) -> Want | None:
+) -> ExpectedRequest | None:
     csrf = _CSRF.search(form_page_answer.text)
     if csrf is None:
         return None
     assert callable(is_right)
-    return Want(
+    return ExpectedRequest(
         *("POST", path, channel, ResponseFamily.PAGE, WRITE_PATIENCE_S, is_right),
         headers=(*_FORM, ("Origin", origin)),
         body=form({"csrf": csrf.group(1), **fields}),

@@ -18,8 +18,8 @@ from typing import BinaryIO, ParamSpec, TypeVar
 from stormpetrel.config import Config
 from stormpetrel.errors import Busy, TooMany
 from stormpetrel.media.decoding import Decoding
+from stormpetrel.media.guarded_store import GuardedStore
 from stormpetrel.media.job import DecodeResult, Purpose
-from stormpetrel.media.keeper import Keeper
 from stormpetrel.media.spool import UPLOAD, Spool, copy
 from stormpetrel.media.store import MediaStore
 from stormpetrel.model.media import Decoded
@@ -33,7 +33,7 @@ DECODERS_WAITING = 16
 _THREADS = 4
 
 
-class Turns:
+class PerAccountLimit:
     """A limit of concurrent uploads per account."""
 
     def __init__(self, most: int) -> None:
@@ -66,13 +66,13 @@ class Uploads:
     def __init__(self, config: Config, store: MediaStore) -> None:
         self.store = store
         self.spool = Spool(config)
-        self._keeper = Keeper(store)
+        self._keeper = GuardedStore(store)
         self._media = config.media
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="media")
         self._decoder = asyncio.Semaphore(DECODERS)
         self._waiting = 0
-        self._turns = Turns(config.media.uploads_per_account)
-        self.arriving = Turns(config.media.uploads_per_account)
+        self._turns = PerAccountLimit(config.media.uploads_per_account)
+        self.arriving = PerAccountLimit(config.media.uploads_per_account)
 
     def check(self) -> None:
         """Raise Busy if it is known that files cannot be stored now."""

@@ -215,18 +215,18 @@ def of_account(
     if pinned:
         # All of them are on the first page, since they are few.
         return [] if page.max_id != MAX_ID or page.low else _pinned(connection, account_id, reader_id, now_ms)
-    sight = stored.AccountView(reader_id, account_id, widest)
+    cluster = stored.AccountView(reader_id, account_id, widest)
     if only_media:
-        return stored.of_account_media(connection, sight, page=page, with_replies=not exclude_replies)
+        return stored.of_account_media(connection, cluster, page=page, with_replies=not exclude_replies)
     if tagged:
         key = tag_key(tagged.lstrip("#"))
         tag_id = posts.tag_ids(connection, names=[key]).get(key)
         if tag_id is None:
             return []
-        return stored.of_account_tagged(connection, sight, page=page, tag_id=tag_id)
+        return stored.of_account_tagged(connection, cluster, page=page, tag_id=tag_id)
     return stored.of_account(
         connection,
-        sight,
+        cluster,
         page=page,
         with_replies=not exclude_replies,
         with_boosts=not exclude_boosts,

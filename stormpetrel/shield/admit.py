@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from stormpetrel.shield.answer import MAX_RETRY_AFTER_S, Patience, RateLimit, Refused, retry_after_s
+from stormpetrel.shield.answer import MAX_RETRY_AFTER_S, RateLimit, Refused, RetryTracker, retry_after_s
 from stormpetrel.shield.ceilings import Ceiling
 from stormpetrel.shield.classify import K4, LANES
 from stormpetrel.shield.identify import Identity
@@ -75,7 +75,7 @@ class Gate:
             self.ceiling = Ceiling(0)
         else:
             raise ValueError(f"unknown shield mode {policy.mode!r}")
-        self.patience = Patience()
+        self.patience = RetryTracker()
         self._evicted: list[tuple[Ticket, str]] = []
         self._drained_per_s = 0.0
         self._done = 0

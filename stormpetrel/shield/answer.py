@@ -58,7 +58,7 @@ IGNORED_DEMOTES = 5
 TOLERANCE_S = 0.25
 
 
-class Patience:
+class RetryTracker:
     """How often each identity was refused lately, until when it should wait, and how often it did not.
 
     At most `capacity` identities; the one refused longest ago is dropped (it starts again at one). An

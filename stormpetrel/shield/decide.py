@@ -33,8 +33,8 @@ from stormpetrel.shield.classify import (
     SIGNS_IN,
     WRITES,
 )
+from stormpetrel.shield.counters import Counters
 from stormpetrel.shield.identify import Identity, TokenEntry, TokenTable, Visit
-from stormpetrel.shield.ledger import Ledger
 from stormpetrel.shield.marks import NO_MARKS, marks_of
 from stormpetrel.shield.orders import Overrides
 from stormpetrel.shield.overload import Overload
@@ -107,7 +107,7 @@ class Shield:
         self.usage = UsageMeter()
         self.budgets = Budgets()
         self.prefixes = Prefixes()
-        self.ledger = Ledger()
+        self.counters = Counters()
         self.orders = Overrides()
         self.cutoff_epoch_s = 0.0
         self.is_paused = False
@@ -201,7 +201,7 @@ class Shield:
             ):
                 suspect = self._suspect(identity, headers)
             if self.gate.patience.seen:
-                flags |= self._manners(suspect or identity, flags, at_s)
+                flags |= self._behaviours(suspect or identity, flags, at_s)
             if self.usage.demoted and self.usage.is_demoted(suspect or identity, at_s):
                 flags |= DEMOTED
             if not flags & (KNOWN | DEVICE):
@@ -260,7 +260,7 @@ class Shield:
         cost_s = self.gate.done(ticket, cpu_s)
         if cost_s >= 0.0:
             self.usage.spent(ticket, cost_s)
-            self.ledger.count(ticket, "served")
+            self.counters.count(ticket, "served")
 
     def spent_later(self, ticket: Ticket, cpu_s: float) -> None:
         """Charge CPU time that the request used after it gave its slot back."""
@@ -270,12 +270,12 @@ class Shield:
     def leave(self, ticket: Ticket) -> None:
         """Drop a waiting ticket whose client has disconnected."""
         self.gate.leave(ticket)
-        self.ledger.count(ticket, "gone")
+        self.counters.count(ticket, "gone")
 
     def refused(self, ticket: Ticket, because: str, *, at_s: float, jitter: float) -> Refused:
         """Count a refusal and return it; remember how long the client should wait."""
         epoch_s = at_s + self._epoch_less_loop_s
-        self.ledger.refused(ticket, because, epoch_s=epoch_s)
+        self.counters.refused(ticket, because, epoch_s=epoch_s)
         self.usage.refused(ticket)
         if because.startswith("deny/"):
             return Refused(429, because, "Too many requests", self.gate.denial_s(ticket.suspect, at_s))
@@ -285,7 +285,7 @@ class Shield:
 
     def refused_again(self, ticket: Ticket, because: str, *, at_s: float) -> None:
         """Count a refusal that was sent again with the same bytes."""
-        self.ledger.refused(ticket, because, epoch_s=at_s + self._epoch_less_loop_s)
+        self.counters.refused(ticket, because, epoch_s=at_s + self._epoch_less_loop_s)
         self.usage.refused(ticket)
 
     def stranger(self, identity: Identity) -> Ticket:
@@ -346,7 +346,7 @@ class Shield:
         which the shield has not counted.
         """
         epoch_s = at_s + self._epoch_less_loop_s
-        classes, channels, applications, own_because, refusals = self.ledger.take()
+        classes, channels, applications, own_because, refusals = self.counters.take()
         for name, count in because.items():
             own_because[name] = own_because.get(name, 0) + count
         if cached:
@@ -402,7 +402,7 @@ class Shield:
             return tuple.__new__(Identity, ("visitor", visitor.mark_id)), flags | RETURNS
         return identity, flags
 
-    def _manners(self, identity: Identity, flags: int, at_s: float) -> int:
+    def _behaviours(self, identity: Identity, flags: int, at_s: float) -> int:
         """Return NEAR if the client heeded its Retry-After; demote it if it ignored several in a row."""
         patience = self.gate.patience
         said = patience.arrived(identity, at_s)

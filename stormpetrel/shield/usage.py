@@ -9,7 +9,7 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from stormpetrel.shield.answer import Patience
+from stormpetrel.shield.answer import RetryTracker
 from stormpetrel.shield.classify import LANES
 from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.queues import Ticket
@@ -126,7 +126,7 @@ class UsageMeter:
             else:
                 self._strikes[identity] = strikes
 
-    def offenders(self, patience: Patience) -> tuple[Offender, ...]:
+    def offenders(self, patience: RetryTracker) -> tuple[Offender, ...]:
         """Return the heaviest users of the last second. `patience`: counts of ignored Retry-Afters."""
         top = heapq.nlargest(MAX_OFFENDERS, self._last.items(), key=_weight_of)
         return tuple(

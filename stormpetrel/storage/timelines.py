@@ -319,7 +319,7 @@ class AccountView:
 
 def of_account(
     connection: Connection,
-    sight: AccountView,
+    cluster: AccountView,
     *,
     page: Page,
     with_replies: bool,
@@ -328,19 +328,19 @@ def of_account(
 ) -> list[int]:
     """Return the account's posts."""
     more = {"with_replies": int(with_replies), "with_boosts": int(with_boosts), "now_ms": now_ms}
-    return _OF_ACCOUNT.ids(connection, page, **sight.values, **more)
+    return _OF_ACCOUNT.ids(connection, page, **cluster.values, **more)
 
 
 def of_account_media(
-    connection: Connection, sight: AccountView, *, page: Page, with_replies: bool
+    connection: Connection, cluster: AccountView, *, page: Page, with_replies: bool
 ) -> list[int]:
     """Return the account's own posts with media."""
-    return _OF_ACCOUNT_MEDIA.ids(connection, page, **sight.values, with_replies=int(with_replies))
+    return _OF_ACCOUNT_MEDIA.ids(connection, page, **cluster.values, with_replies=int(with_replies))
 
 
-def of_account_tagged(connection: Connection, sight: AccountView, *, page: Page, tag_id: int) -> list[int]:
+def of_account_tagged(connection: Connection, cluster: AccountView, *, page: Page, tag_id: int) -> list[int]:
     """Return the account's posts with the tag."""
-    return _OF_ACCOUNT_TAGGED.ids(connection, page, **sight.values, tag_id=tag_id)
+    return _OF_ACCOUNT_TAGGED.ids(connection, page, **cluster.values, tag_id=tag_id)
 
 
 def favourites(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:

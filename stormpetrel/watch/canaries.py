@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from stormpetrel.control.messages import CanaryState
 from stormpetrel.shield.identify import UNKNOWN_S
 from stormpetrel.storage.journal import Note
-from stormpetrel.watch.errands import ERRANDS, Canary, NotWell, TokenUnknown
-from stormpetrel.watch.front_door import NoAnswer
 from stormpetrel.watch.metrics import CanaryFigures
+from stormpetrel.watch.probe_client import NoAnswer
+from stormpetrel.watch.probes import ERRANDS, Canary, ProbeFailed, TokenUnknown
 
 EVERY_S = 5.0
 APART_S = 0.1
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Seen:
+class CanaryRecord:
     """Results of the canary of one channel."""
 
     state: CanaryState
@@ -57,7 +57,7 @@ class Canaries:
         self._note = note
         self._now_epoch_s = now_epoch_s
         self._registered_at_s = -UNKNOWN_S
-        self.seen = {channel: Seen(CanaryState(channel, "", 0.0, 0.0, "", 0)) for channel in ERRANDS}
+        self.seen = {channel: CanaryRecord(CanaryState(channel, "", 0.0, 0.0, "", 0)) for channel in ERRANDS}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set; requests in progress are then cancelled."""
@@ -103,7 +103,7 @@ class Canaries:
                     await ERRANDS[channel](self._canary)
         except TimeoutError:
             outcome, detail = "timeout", f"no answer within {PATIENCE_S:.0f} s"
-        except NotWell as error:
+        except ProbeFailed as error:
             outcome, detail = ("refused" if error.refused else "failed"), str(error)
         except NoAnswer as error:
             outcome, detail = "failed", str(error)

@@ -28,15 +28,15 @@ from stormpetrel.storage.failures import store_failed
 from stormpetrel.storage.journal import Note
 from stormpetrel.storage.slots import take_slot
 from stormpetrel.watch.attack import Attack
-from stormpetrel.watch.bookkeeper import Bookkeeper, Remembered
 from stormpetrel.watch.canaries import Canaries
-from stormpetrel.watch.desk import Desk, remember
-from stormpetrel.watch.errands import Canary, NotWell
+from stormpetrel.watch.cluster_state import ClusterState
+from stormpetrel.watch.control_server import ControlServer, remember
 from stormpetrel.watch.fleet import Fleet
-from stormpetrel.watch.front_door import ProbeClient
+from stormpetrel.watch.journal_writer import JournalWriter, Remembered
 from stormpetrel.watch.metrics import Figures, exposition
 from stormpetrel.watch.page import POLICY, status_page
-from stormpetrel.watch.sight import ClusterState
+from stormpetrel.watch.probe_client import ProbeClient
+from stormpetrel.watch.probes import Canary, ProbeFailed
 
 SECOND_S = 1.0
 FLUSH_EVERY_S = 1.0
@@ -50,17 +50,17 @@ REMEMBER_S = 3.0
 async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Event) -> None:
     """Serve until `stop` is set. Raise EnvironmentFailure when the control socket cannot be created."""
     secret = secrets_of_instance.load(config)
-    books = Bookkeeper(config.data_dir)
+    books = JournalWriter(config.data_dir)
     began_s = clock.now_s()
     found = Remembered()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(REMEMBER_S):
             found = await books.remembered(now_ms=int(began_s * 1000))
-    sight = _sight(found, now_epoch_s=began_s)
+    cluster = _cluster(found, now_epoch_s=began_s)
     known = credentials(secret)
     canaries = Canaries(
         Canary(
-            door=_front_door(config),
+            door=_probe_client(config),
             known=known,
             mark=lambda: {HEADER.decode(): mark(secret, at_epoch_s=int(clock.now_s()))},
         ),
@@ -71,9 +71,9 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
     prefixes: dict[str, int] = {}
     for prefix, day in reversed(found.prefixes):
         remember(prefixes, prefix, day)
-    desk = Desk(sight=sight, books=books, canaries=canaries, known_prefixes=prefixes)
-    fleet = Fleet(bus, sight.orders, desk.heard)
-    desk.say = fleet.say
+    control_server = ControlServer(cluster=cluster, books=books, canaries=canaries, known_prefixes=prefixes)
+    fleet = Fleet(bus, cluster.orders, control_server.heard)
+    control_server.say = fleet.say
     control = _listen(config.data_dir)
     books.note([Note(at_ms=int(began_s * 1000), kind="watch", text="the watch started")])
 
@@ -81,11 +81,11 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
         at_s = asyncio.get_running_loop().time()
         return exposition(
             Figures(
-                totals=sight.totals,
-                attack=sight.attack,
-                workers=len(sight.workers(at_s=at_s)),
-                newest=sight.newest(at_s=at_s),
-                restarts=sight.restarts,
+                totals=cluster.totals,
+                attack=cluster.attack,
+                workers=len(cluster.workers(at_s=at_s)),
+                newest=cluster.newest(at_s=at_s),
+                restarts=cluster.restarts,
                 canaries={channel: seen.figures() for channel, seen in canaries.seen.items()},
                 journal_lost=books.lost,
                 is_journal_well=not books.problem,
@@ -97,7 +97,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             title=config.title,
             web_url=config.base_url,
             channels=[seen.state for seen in canaries.seen.values()],
-            attack=sight.attack,
+            attack=cluster.attack,
             now_epoch_s=clock.now_s(),
         )
 
@@ -106,9 +106,9 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             tasks.create_task(
                 serve_health(sock, stop=stop, role="watch", metrics=figures, page=RootPage(page, POLICY))
             )
-            tasks.create_task(desk.serve(control, stop))
-            tasks.create_task(_seconds(sight, desk, books, stop))
-            tasks.create_task(_write_down(sight, books, stop))
+            tasks.create_task(control_server.serve(control, stop))
+            tasks.create_task(_seconds(cluster, control_server, books, stop))
+            tasks.create_task(_write_down(cluster, books, stop))
             tasks.create_task(canaries.run(stop))
             tasks.create_task(fleet.repeat(stop, now_epoch_s=clock.now_s))
     finally:
@@ -116,16 +116,18 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
         await books.close()
 
 
-async def _seconds(sight: ClusterState, desk: Desk, books: Bookkeeper, stop: asyncio.Event) -> None:
+async def _seconds(
+    cluster: ClusterState, control_server: ControlServer, books: JournalWriter, stop: asyncio.Event
+) -> None:
     loop = asyncio.get_running_loop()
     while not await _paused(stop, SECOND_S):
-        books.note(sight.second(at_s=loop.time(), now_epoch_s=clock.now_s()))
-        desk.direct()
+        books.note(cluster.second(at_s=loop.time(), now_epoch_s=clock.now_s()))
+        control_server.direct()
 
 
-async def _write_down(sight: ClusterState, books: Bookkeeper, stop: asyncio.Event) -> None:
+async def _write_down(cluster: ClusterState, books: JournalWriter, stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
-    onset_s = sight.attack.onset_epoch_s
+    onset_s = cluster.attack.onset_epoch_s
     summed_s = loop.time()
     is_last = False
     while not is_last:
@@ -133,26 +135,26 @@ async def _write_down(sight: ClusterState, books: Bookkeeper, stop: asyncio.Even
         is_last = await _paused(stop, FLUSH_EVERY_S)
         if is_last or loop.time() - summed_s >= SUM_EVERY_S:
             summed_s = loop.time()
-            books.note(sight.collateral.notes())
-        if onset_s != sight.attack.onset_epoch_s and await books.set_fact(
-            "onset_ms", int(sight.attack.onset_epoch_s * 1000)
+            books.note(cluster.collateral.notes())
+        if onset_s != cluster.attack.onset_epoch_s and await books.set_fact(
+            "onset_ms", int(cluster.attack.onset_epoch_s * 1000)
         ):
-            onset_s = sight.attack.onset_epoch_s
+            onset_s = cluster.attack.onset_epoch_s
         await books.flush(now_ms=clock.now_ms(), at_s=loop.time())
 
 
-def _sight(found: Remembered, *, now_epoch_s: float) -> ClusterState:
+def _cluster(found: Remembered, *, now_epoch_s: float) -> ClusterState:
     """Restore the last watch's state: its orders hold, and an attack continues until it is over."""
     facts = dict(found.facts)
     onset_s = facts.get("onset_ms", 0) / 1000
-    sight = ClusterState(attack=Attack(onset_s, 0.0, now_epoch_s) if onset_s else None)
-    sight.orders.paused_until_epoch_s = facts.get("paused_until_ms", 0) / 1000
+    cluster = ClusterState(attack=Attack(onset_s, 0.0, now_epoch_s) if onset_s else None)
+    cluster.orders.paused_until_epoch_s = facts.get("paused_until_ms", 0) / 1000
     for one in found.directions:
-        sight.orders.put(one.verdict, OperatorEntry(one.kind, one.value, one.expires_ms / 1000, one.reason))
-    return sight
+        cluster.orders.put(one.verdict, OperatorEntry(one.kind, one.value, one.expires_ms / 1000, one.reason))
+    return cluster
 
 
-def _front_door(config: Config) -> ProbeClient:
+def _probe_client(config: Config) -> ProbeClient:
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.web.host, config.web.host)  # noqa: S104
     # Connections from a trusted proxy's address must begin with a PROXY header; "UNKNOWN" means the proxy
     # itself.
@@ -173,7 +175,7 @@ async def _register(url: str, known: CanaryCredentials) -> None:
         await asyncio.to_thread(_register_now, url, known)
     except Exception as error:
         if isinstance(error, StormpetrelError) or store_failed(error):
-            raise NotWell(f"the canaries could not be registered: {error}") from error
+            raise ProbeFailed(f"the canaries could not be registered: {error}") from error
         raise
 
 

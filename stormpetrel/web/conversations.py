@@ -12,7 +12,7 @@ from stormpetrel.model.conversation import Conversation
 from stormpetrel.model.page import Page
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import conversations as rules
-from stormpetrel.web.fragments import Fragment, Gathered, ListedPost, Reading, gather, reading
+from stormpetrel.web.fragments import Fragment, ListedPost, PostListData, Reading, gather, reading
 from stormpetrel.web.links import same_site
 from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
@@ -31,7 +31,7 @@ class ConversationsView:
 
     conversations: tuple[Conversation, ...]
     people: dict[int, Account]
-    gathered: Gathered
+    gathered: PostListData
     reader: Reader | None
 
 

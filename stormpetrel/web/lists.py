@@ -17,7 +17,7 @@ from stormpetrel.rules import followed_tags as tag_rules
 from stormpetrel.rules import lists as rules
 from stormpetrel.rules import timelines as timeline_rules
 from stormpetrel.web.filtered import filtered
-from stormpetrel.web.fragments import Gathered, Reading, gather, reading
+from stormpetrel.web.fragments import PostListData, Reading, gather, reading
 from stormpetrel.web.links import tag_path
 from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
@@ -86,7 +86,7 @@ class ListView:
 
     one: AccountList
     members: tuple[Account, ...]
-    gathered: Gathered
+    gathered: PostListData
     ids: tuple[int, ...]
     reader: Reader | None
 

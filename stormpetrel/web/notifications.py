@@ -19,7 +19,7 @@ from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import moderation as moderation_rules
 from stormpetrel.rules import notifications as notification_rules
 from stormpetrel.web.filtered import filtered
-from stormpetrel.web.fragments import Gathered, ListedPost, Reading, gather, reading
+from stormpetrel.web.fragments import ListedPost, PostListData, Reading, gather, reading
 from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
 
@@ -64,7 +64,7 @@ class NotificationsView:
 
     notifications: tuple[Notification, ...]
     people: dict[int, Account]
-    gathered: Gathered
+    gathered: PostListData
     reader: Reader | None
     read_to: int
     warnings: dict[int, str]

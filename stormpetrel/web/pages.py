@@ -19,7 +19,7 @@ from stormpetrel.storage.hot import hot
 from stormpetrel.web.admin_texts import TITLES
 from stormpetrel.web.compose import blank_form
 from stormpetrel.web.filtered import filtered
-from stormpetrel.web.fragments import Gathered, Reading, gather, reading
+from stormpetrel.web.fragments import PostListData, Reading, gather, reading
 from stormpetrel.web.links import tag_path
 from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
@@ -39,7 +39,7 @@ class TimelineView:
     `announcements`: on Home, the newest that the reader has not dismissed.
     """
 
-    gathered: Gathered
+    gathered: PostListData
     reader: Reader | None
     ids: tuple[int, ...]
     announcements: tuple[Announcement, ...] = ()

@@ -19,7 +19,7 @@ from stormpetrel.rules import relationships as relationship_rules
 from stormpetrel.rules import timelines as timeline_rules
 from stormpetrel.storage.hot import hot
 from stormpetrel.web.filtered import filtered
-from stormpetrel.web.fragments import Gathered, Reading, gather, reading
+from stormpetrel.web.fragments import PostListData, Reading, gather, reading
 from stormpetrel.web.links import profile_path, same_site
 from stormpetrel.web.paging import PEOPLE_A_PAGE, page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
@@ -36,7 +36,7 @@ class ProfileView:
     """
 
     account: Account
-    gathered: Gathered
+    gathered: PostListData
     ids: tuple[int, ...]
     relationship: Relationship | None
     reader: Reader | None

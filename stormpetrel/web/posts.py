@@ -17,7 +17,7 @@ from stormpetrel.rules import conversations as conversation_rules
 from stormpetrel.rules import pins as pin_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.web.filtered import filtered
-from stormpetrel.web.fragments import NOTHING, Gathered, ListedPost, Reading, gather, reading
+from stormpetrel.web.fragments import NOTHING, ListedPost, PostListData, Reading, gather, reading
 from stormpetrel.web.links import post_path, profile_path, same_site
 from stormpetrel.web.reader import Reader, read_reader
 
@@ -38,7 +38,7 @@ class ThreadView:
     `unread_id`: the id of the post's conversation if the reader has not read it, else 0.
     """
 
-    gathered: Gathered
+    gathered: PostListData
     reader: Reader | None
     post_id: int
     moved_to: str = ""

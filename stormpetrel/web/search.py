@@ -15,7 +15,7 @@ from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.search import parse
 from stormpetrel.model.text import tags_in
 from stormpetrel.rules import search as rules
-from stormpetrel.web.fragments import NOTHING, Gathered, Reading, gather, reading
+from stormpetrel.web.fragments import NOTHING, PostListData, Reading, gather, reading
 from stormpetrel.web.links import profile_path, same_site, tag_path
 from stormpetrel.web.paging import Pager, page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
@@ -40,7 +40,7 @@ class SearchMatches:
 
     people: list[Account]
     tags: list[str]
-    posts: Gathered
+    posts: PostListData
     reader: Reader | None
 
 

@@ -35,11 +35,11 @@ FAR_S = 4_000_000_000.0
 def test_a_worker_reports_and_is_directed(tmp_path):
     async def body():
         report = a_report(offenders=(Offender("account:1", 0.5, 9, 0, 0),), running=3)
-        async with a_watch(tmp_path, {"192.0.2.0/24": 20_000}) as sight:
+        async with a_watch(tmp_path, {"192.0.2.0/24": 20_000}) as cluster:
             worker = Worker(tmp_path, report=report)
             first = await worker.until(lambda told: True)
             assert first.known_prefixes == (("192.0.2.0/24", 20_000),)
-            while not sight.totals.reports:
+            while not cluster.totals.reports:
                 await asyncio.sleep(0.005)
             status = await asked(tmp_path, AskStatus())
             assert isinstance(status, StatusMessage)
@@ -84,8 +84,8 @@ def test_what_an_operator_says_reaches_every_worker_at_once_and_can_be_taken_bac
 def test_why_asks_the_workers_and_remembers_refusals(tmp_path):
     async def body():
         refusal = IdentityRefusal(1_900.0, "account:1", "Tusky", "apps", "queue/full")
-        async with a_watch(tmp_path) as sight:
-            sight.collateral.add([refusal])
+        async with a_watch(tmp_path) as cluster:
+            cluster.collateral.add([refusal])
             worker = Worker(tmp_path)
             await worker.until(lambda told: True)
             entry = OperatorEntry("application", "Tusky", time.time() + 60, "an app for the press")
@@ -125,7 +125,7 @@ def test_a_worker_whose_report_fails_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr("stormpetrel.control.reporter.RETRY_S", 0.01)
 
     async def body():
-        async with a_watch(tmp_path) as sight:
+        async with a_watch(tmp_path) as cluster:
             worker = Worker(tmp_path)
             fails = iter([True, False])
             original = worker.reporter._report
@@ -136,7 +136,7 @@ def test_a_worker_whose_report_fails_goes_on(tmp_path, monkeypatch):
                 return original()
 
             worker.reporter._report = report
-            while not sight.totals.reports:
+            while not cluster.totals.reports:
                 await asyncio.sleep(0.005)
             await worker.end()
 
@@ -183,7 +183,7 @@ def test_without_a_watch_a_command_is_told_so(tmp_path):
 
 def test_nonsense_ends_its_own_connection_only(tmp_path):
     async def body():
-        async with a_watch(tmp_path) as sight:
+        async with a_watch(tmp_path) as cluster:
             worker = Worker(tmp_path)
             await worker.until(lambda told: True)
             for nonsense in (
@@ -197,7 +197,7 @@ def test_nonsense_ends_its_own_connection_only(tmp_path):
                 await asyncio.to_thread(send_and_read_to_the_end, tmp_path, nonsense)
             assert isinstance(await asked(tmp_path, AskStatus()), StatusMessage)
             assert not worker.task.done()
-            assert [one.name for one in sight.workers(at_s=asyncio.get_running_loop().time())] == ["web-0"]
+            assert [one.name for one in cluster.workers(at_s=asyncio.get_running_loop().time())] == ["web-0"]
             await worker.end()
 
     asyncio.run(body())

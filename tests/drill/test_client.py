@@ -11,7 +11,7 @@ import pytest
 
 from stormpetrel.drill import client as clients
 from stormpetrel.drill.client import IMPATIENT_RETRIES, Caller, Client, Course
-from stormpetrel.drill.judge import ResponseFamily, Want
+from stormpetrel.drill.judge import ExpectedRequest, ResponseFamily
 from stormpetrel.drill.loopback import Address, TrafficBudget
 from stormpetrel.drill.record import FAILED, LATE, OK, REFUSED, TIMEOUT, Line
 
@@ -48,9 +48,9 @@ class Server:
         writer.close()
 
 
-def want(**more: Any) -> Want:
+def want(**more: Any) -> ExpectedRequest:
     fields: dict[str, Any] = {"patience_s": 5.0, "is_right": lambda answer: answer.status == 200} | more
-    return Want("GET", "/x", "apps", ResponseFamily.API, **fields)
+    return ExpectedRequest("GET", "/x", "apps", ResponseFamily.API, **fields)
 
 
 def live(

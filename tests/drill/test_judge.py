@@ -7,15 +7,15 @@ from __future__ import annotations
 import pytest
 
 from stormpetrel.drill.audience import take_frame
-from stormpetrel.drill.judge import ResponseFamily, ResponseVerdict, Want, judge
+from stormpetrel.drill.judge import ExpectedRequest, ResponseFamily, ResponseVerdict, judge
 from stormpetrel.drill.record import FAILED, OK, REFUSED
 from stormpetrel.drill.wire import WireResponse
 
 JSON, HTML, TEXT = "application/json; charset=utf-8", "text/html; charset=utf-8", "text/plain"
 
 
-def want(family: ResponseFamily) -> Want:
-    return Want("GET", "/", "apps", family, 5.0, lambda answer: answer.body == b"right")
+def want(family: ResponseFamily) -> ExpectedRequest:
+    return ExpectedRequest("GET", "/", "apps", family, 5.0, lambda answer: answer.body == b"right")
 
 
 def answer(status: int, kind: str, body: bytes = b"", *more: str) -> WireResponse:

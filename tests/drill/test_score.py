@@ -19,7 +19,7 @@ from stormpetrel.drill.record import (
     FoundPost,
     Line,
 )
-from stormpetrel.drill.score import Kept, Scores, p, score
+from stormpetrel.drill.score import KeptShare, Scores, p, score
 
 CALM_ATTACK_CALM = scenario.build("t", (20, "calm", ()), (40, "A3", [("A3", 1.0)]), (20, "calm again", ()))
 
@@ -66,14 +66,18 @@ def test_kept_counts_first_attempts_under_attack_and_nothing_else() -> None:
         line(65, REFUSED),
     ]
     got = scores(lines)
-    assert got.kept == {"apps": Kept(1, 5)}
-    assert got.kept_by_phase["calm"] == {"apps": Kept(0, 1)}
-    assert got.kept_by_phase["calm again"] == {"apps": Kept(0, 1)}
+    assert got.kept == {"apps": KeptShare(1, 5)}
+    assert got.kept_by_phase["calm"] == {"apps": KeptShare(0, 1)}
+    assert got.kept_by_phase["calm again"] == {"apps": KeptShare(0, 1)}
 
 
 def test_channels_are_told_apart_and_in_a_fixed_order() -> None:
     got = scores([line(25, channel="new"), line(25, channel="posting"), line(25, FAILED, channel="web")])
-    assert list(got.kept.items()) == [("web", Kept(0, 1)), ("posting", Kept(1, 1)), ("new", Kept(1, 1))]
+    assert list(got.kept.items()) == [
+        ("web", KeptShare(0, 1)),
+        ("posting", KeptShare(1, 1)),
+        ("new", KeptShare(1, 1)),
+    ]
 
 
 def test_the_crowd_is_what_a1_got() -> None:
@@ -82,7 +86,7 @@ def test_the_crowd_is_what_a1_got() -> None:
         AttackSecond(22, "A1", 10, 10, 0, 0, 3),
         AttackSecond(22, "A3", 9, 0, 9, 0, 0),
     ]
-    assert scores([line(25)], attacks=attacks).crowd == Kept(19, 20)
+    assert scores([line(25)], attacks=attacks).crowd == KeptShare(19, 20)
     assert scores([line(25)], attacks=attacks[2:]).crowd is None
 
 
@@ -100,8 +104,8 @@ def test_collateral_is_known_people_who_were_refused_once_or_more_often() -> Non
     ]
     got = scores(lines).collateral
     assert (got.known, got.refused) == (3, ("lena",))
-    assert got.by_app == {"Ivory": Kept(2, 2), "Tusky": Kept(0, 1)}
-    assert got.by_channel == {"apps": Kept(2, 3)}
+    assert got.by_app == {"Ivory": KeptShare(2, 2), "Tusky": KeptShare(0, 1)}
+    assert got.by_channel == {"apps": KeptShare(2, 3)}
     assert got.share == pytest.approx(1 / 3)
 
 
@@ -219,7 +223,7 @@ def test_the_contract_is_judged_where_it_binds_in_every_phase_and_for_retries_to
         line(25, REFUSED, channel="web", contract=None),
         line(25),
     ]
-    assert scores(lines).contract == Kept(1, 2)
+    assert scores(lines).contract == KeptShare(1, 2)
 
 
 def test_a_refusal_before_the_first_attack_is_a_false_alarm_and_one_after_the_last_is_not() -> None:

@@ -20,7 +20,7 @@ from stormpetrel.drill.scenario import VECTORS, Phase
 from stormpetrel.drill.vectors import credentials, crowd, floods, kills, shared, sign_ins, sockets, writes
 from stormpetrel.drill.vectors.catalogue import CATALOGUE, MAX_CONNECTIONS_PER_S, within_cap
 from stormpetrel.drill.vectors.heads import BROWSERS, app_agent, browse, call
-from stormpetrel.drill.vectors.shots import Form, Manner, Shot, World, arrivals, scattered
+from stormpetrel.drill.vectors.shots import Behaviour, Form, Shot, World, arrivals, scattered
 from tests.drill.attacked import invented_community
 
 COMMUNITY = invented_community()
@@ -310,10 +310,16 @@ def test_provocation_takes_the_schools_address_the_victims_app_his_address_and_h
 
 def test_slow_sockets_are_of_four_kinds_in_equal_parts():
     some = shots("A10")
-    heads = [shot for shot in some if shot.manner is Manner.DRIP and shot.requests[0].startswith(b"GET")]
-    bodies = [shot for shot in some if shot.manner is Manner.DRIP and shot.requests[0].startswith(b"POST")]
-    silent = [shot for shot in some if shot.manner is Manner.SILENT]
-    deaf = [shot for shot in some if shot.manner is Manner.DEAF]
+    heads = [
+        shot for shot in some if shot.behaviour is Behaviour.SLOW_SEND and shot.requests[0].startswith(b"GET")
+    ]
+    bodies = [
+        shot
+        for shot in some
+        if shot.behaviour is Behaviour.SLOW_SEND and shot.requests[0].startswith(b"POST")
+    ]
+    silent = [shot for shot in some if shot.behaviour is Behaviour.SILENT]
+    deaf = [shot for shot in some if shot.behaviour is Behaviour.NO_READ]
     assert len(heads) + len(bodies) + len(silent) + len(deaf) == len(some)
     for kind in (heads, bodies, silent, deaf):
         assert is_about(len(kind), len(some) / 4)
@@ -343,7 +349,7 @@ def test_the_flood_of_posts_is_by_new_accounts_and_the_one_that_many_follow():
 def test_one_worker_watch_and_the_store_die_in_the_middle_of_the_phase():
     some = shots("A17", seconds=20.0)
     assert [shot.victim for shot in some] == list(kills.ORDER)
-    assert all(shot.manner is Manner.KILL and 5.0 < shot.at_s < 15.0 for shot in some)
+    assert all(shot.behaviour is Behaviour.KILL and 5.0 < shot.at_s < 15.0 for shot in some)
 
 
 def test_a_rate_of_nothing_sends_nothing():

@@ -11,7 +11,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stormpetrel.shield import answer, budgets, decide, ledger, orders, prefixes, usage
+from stormpetrel.shield import answer, budgets, counters, decide, orders, prefixes, usage
 from stormpetrel.shield.classify import K3_FAR, K3_NEAR, K4, LANES
 from stormpetrel.shield.identify import address_identity
 from stormpetrel.shield.queues import GONE, FairQueue, Ticket
@@ -198,7 +198,7 @@ def test_no_table_grows_past_its_bound_under_a_flood_of_everything_new() -> None
     assert small.is_known("203.0.99.0/24", epoch_s=1e9)
     assert not small.is_known("203.0.99.0/24", epoch_s=1e9 + 16 * DAY_S)
     assert budgets.BUDGETS
-    assert ledger.MAX_REFUSALS
+    assert counters.MAX_REFUSALS
     assert orders.OPERATOR_ADDRESSES
     assert answer.MAX_RETRY_AFTER_S
 

@@ -18,15 +18,17 @@ from stormpetrel.drill.community import Community
 ShotsOf = Callable[["World", Random], Iterator["Shot"]]
 
 
-class Manner(Enum):
+class Behaviour(Enum):
     """The behaviour of a shot once it is connected."""
 
     ASK = "asks, and reads the answer; with several requests, one after the other's answer"
-    DRIP = "sends `requests[0]`, then a byte of `requests[1]` every `pace_s`, until it is closed or the phase is over"
+    SLOW_SEND = (
+        "sends `requests[0]`, then a byte of `requests[1]` every `pace_s`, until closed or the phase is over"
+    )
     SILENT = "sends nothing, until it is closed or the phase is over"
-    DEAF = "sends everything and reads nothing, until it is closed or the phase is over"
+    NO_READ = "sends everything and reads nothing, until it is closed or the phase is over"
     LISTEN = "sends and reads what comes, until it is closed or `hold_s` or the phase is over"
-    VANISH = "sends, and resets the connection at once"
+    RESET = "sends, and resets the connection at once"
     KILL = "no connection: `kill -9` of the process that `victim` names"
 
 
@@ -42,7 +44,7 @@ class Shot:
     at_s: float
     source: str
     requests: tuple[bytes, ...] = ()
-    manner: Manner = Manner.ASK
+    behaviour: Behaviour = Behaviour.ASK
     keep: str = ""
     pace_s: float = 0.0
     hold_s: float = 0.0

@@ -7,7 +7,7 @@ from random import Random
 
 from stormpetrel.drill.vectors.crowd import victim_pages
 from stormpetrel.drill.vectors.heads import BROWSERS, app_agent, browse, call
-from stormpetrel.drill.vectors.shots import Manner, Shot, World, arrivals, scattered
+from stormpetrel.drill.vectors.shots import Behaviour, Shot, World, arrivals, scattered
 from stormpetrel.drill.wire import request
 
 SLOW_PER_S = 100.0
@@ -42,19 +42,19 @@ def slow(world: World, rng: Random) -> Iterator[Shot]:
         pace_s = rng.uniform(1.0, 4.0)
         match rng.randrange(4):
             case 0:
-                yield Shot(at_s, source, (beginning, more), Manner.DRIP, pace_s=pace_s)
+                yield Shot(at_s, source, (beginning, more), Behaviour.SLOW_SEND, pace_s=pace_s)
             case 1:
                 yield Shot(
                     at_s,
                     source,
                     (body[:head_end], body[head_end:]),
-                    Manner.DRIP,
+                    Behaviour.SLOW_SEND,
                     pace_s=pace_s,
                 )
             case 2:
-                yield Shot(at_s, source, (page * _PIPELINED,), Manner.DEAF)
+                yield Shot(at_s, source, (page * _PIPELINED,), Behaviour.NO_READ)
             case _:
-                yield Shot(at_s, source, (), Manner.SILENT)
+                yield Shot(at_s, source, (), Behaviour.SILENT)
 
 
 def streams(world: World, rng: Random) -> Iterator[Shot]:
@@ -81,7 +81,7 @@ def streams(world: World, rng: Random) -> Iterator[Shot]:
             data = call(world.host, paths[0], agent, token, {"Accept": "text/event-stream"})
         else:
             data = call(world.host, paths[1], agent, token, _UPGRADE)
-        yield Shot(at_s, source, (data,), Manner.LISTEN, hold_s=rng.uniform(0.5, 1.5) * hold_s)
+        yield Shot(at_s, source, (data,), Behaviour.LISTEN, hold_s=rng.uniform(0.5, 1.5) * hold_s)
 
 
 # RFC 6455's own example of a key: a server must accept any.
@@ -99,4 +99,4 @@ def churn(world: World, rng: Random) -> Iterator[Shot]:
     for at_s in arrivals(rng, CHURN_PER_S * world.scale, world.seconds):
         if at_s % (PULSE_ON_S + PULSE_OFF_S) < PULSE_ON_S:
             source = scattered(170, 1, rng.randrange(CHURN_ADDRESSES))
-            yield Shot(at_s, source, (page,) if rng.random() < 0.7 else (), Manner.VANISH)
+            yield Shot(at_s, source, (page,) if rng.random() < 0.7 else (), Behaviour.RESET)

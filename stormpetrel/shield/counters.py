@@ -17,7 +17,7 @@ from stormpetrel.shield.reports import (
 Table = dict[str, dict[str, int]]
 
 
-class Ledger:
+class Counters:
     """Counts since the last `take`. At most classes x channels x MAX_APPLICATIONS, MAX_REFUSALS refusals."""
 
     __slots__ = ("_applications", "_counts", "_refusals", "because")

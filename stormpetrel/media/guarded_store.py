@@ -26,7 +26,7 @@ PAUSE_S = 10.0
 """How long uploads are refused at once after the store did not answer, before they use resources."""
 
 
-class Keeper:
+class GuardedStore:
     """One process's access to the store."""
 
     def __init__(self, store: MediaStore, *, clock_s: Callable[[], float] = time.monotonic) -> None:

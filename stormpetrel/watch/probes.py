@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from stormpetrel.rules.canaries import CanaryCredentials
-from stormpetrel.watch.front_door import ProbeClient, ProbeResponse
+from stormpetrel.watch.probe_client import ProbeClient, ProbeResponse
 
 USER_AGENT = "stormpetrel-canary"
 FEED = "/tags/stormpetrelcanary/feed.atom"
@@ -33,7 +33,7 @@ _FORM = "application/x-www-form-urlencoded"
 _CSRF = re.compile(rb'name="csrf" value="([0-9a-f]+)"')
 
 
-class NotWell(Exception):
+class ProbeFailed(Exception):
     """An errand got a wrong result. `refused`: the shield refused it, with 429 or 503."""
 
     def __init__(self, text: str, *, refused: bool = False) -> None:
@@ -41,7 +41,7 @@ class NotWell(Exception):
         self.refused = refused
 
 
-class TokenUnknown(NotWell):
+class TokenUnknown(ProbeFailed):
     """The canaries' application or token does not exist (any more) and must be registered."""
 
 
@@ -75,7 +75,7 @@ class Canary:
         said = f"{method} {target.partition('?')[0]} answered {answer.status}"
         if answer.status == 401:
             raise TokenUnknown(said)
-        raise NotWell(said, refused=answer.status in (429, 503))
+        raise ProbeFailed(said, refused=answer.status in (429, 503))
 
 
 async def web(canary: Canary) -> None:
@@ -91,8 +91,8 @@ async def apps(canary: Canary) -> None:
         if isinstance(json.loads(answer.body), list):
             return
     except ValueError as error:
-        raise NotWell("the API's answer is not JSON") from error
-    raise NotWell("the API's answer is not a list")
+        raise ProbeFailed("the API's answer is not JSON") from error
+    raise ProbeFailed("the API's answer is not a list")
 
 
 async def posting(canary: Canary) -> None:
@@ -104,7 +104,7 @@ async def posting(canary: Canary) -> None:
     try:
         token = json.loads(answer.body)["access_token"]
     except (ValueError, KeyError, TypeError) as error:
-        raise NotWell("the token's answer could not be read") from error
+        raise ProbeFailed("the token's answer could not be read") from error
     await canary.ask("POST", "/oauth/revoke", expect=200, form={**own, "token": str(token)})
 
 
@@ -118,7 +118,7 @@ async def sign_in(canary: Canary) -> None:
     form = await canary.ask("GET", "/auth/sign_in", expect=200)
     found = _CSRF.search(form.body)
     if found is None:
-        raise NotWell("the sign-in page has no form")
+        raise ProbeFailed("the sign-in page has no form")
     cookies = "; ".join(value.partition(";")[0] for name, value in form.headers if name == "set-cookie")
     await canary.ask(
         "POST",

@@ -37,10 +37,10 @@ from stormpetrel.errors import SetupError
 from stormpetrel.model.event import ShieldPaused, ShieldRuled
 from stormpetrel.shield.reports import Directions, OperatorEntry
 from stormpetrel.storage.journal import Direction, Note
-from stormpetrel.watch.bookkeeper import Bookkeeper
 from stormpetrel.watch.canaries import Canaries
+from stormpetrel.watch.cluster_state import ClusterState
+from stormpetrel.watch.journal_writer import JournalWriter
 from stormpetrel.watch.orders import LONGEST_PAUSE_S
-from stormpetrel.watch.sight import ClusterState
 
 MAX_CONNECTIONS = 256
 FIRST_WORDS_S = 5.0
@@ -53,13 +53,18 @@ SHOWN_OFFENDERS = 10
 log = logging.getLogger(__name__)
 
 
-class Desk:
-    """Serves the control socket. Its state is in `sight`, `books` and `canaries`."""
+class ControlServer:
+    """Serves the control socket. Its state is in `cluster`, `books` and `canaries`."""
 
     def __init__(
-        self, *, sight: ClusterState, books: Bookkeeper, canaries: Canaries, known_prefixes: dict[str, int]
+        self,
+        *,
+        cluster: ClusterState,
+        books: JournalWriter,
+        canaries: Canaries,
+        known_prefixes: dict[str, int],
     ) -> None:
-        self._sight = sight
+        self._cluster = cluster
         self._books = books
         self._canaries = canaries
         self._known_prefixes = known_prefixes
@@ -108,7 +113,7 @@ class Desk:
     def direct(self) -> int:
         """Send new directions to every worker; return how many workers."""
         now_s, loop = clock.now_s(), asyncio.get_running_loop()
-        return self._send(self._sight.directions(at_s=loop.time(), now_epoch_s=now_s))
+        return self._send(self._cluster.directions(at_s=loop.time(), now_epoch_s=now_s))
 
     def _send(self, directions: Directions) -> int:
         frame = wire.framed(Direct(directions))
@@ -154,7 +159,7 @@ class Desk:
         if before is not None:
             before.close()
         self._workers[hello.name] = writer
-        self._books.note(self._sight.hello(hello.name, hello.pid, now_epoch_s=clock.now_s()))
+        self._books.note(self._cluster.hello(hello.name, hello.pid, now_epoch_s=clock.now_s()))
         try:
             _write(writer, wire.framed(Direct(self._first_directions(loop.time()))))
             while (body := await wire.receive(reader)) is not None:
@@ -168,12 +173,12 @@ class Desk:
                 del self._workers[hello.name]
 
     def _first_directions(self, at_s: float) -> Directions:
-        return self._sight.directions(
+        return self._cluster.directions(
             at_s=at_s, now_epoch_s=clock.now_s(), known_prefixes=tuple(self._known_prefixes.items())
         )
 
     def _take(self, name: str, message: ReportMessage, at_s: float) -> None:
-        self._sight.take(name, message.report, at_s=at_s)
+        self._cluster.take(name, message.report, at_s=at_s)
         for prefix, day in message.report.prefixes:
             remember(self._known_prefixes, prefix, day)
         self._books.see(message.report.prefixes)
@@ -195,39 +200,39 @@ class Desk:
             return Failed(error.safe_text)
 
     def _status(self) -> StatusMessage:
-        sight, at_s = self._sight, asyncio.get_running_loop().time()
-        sight.orders.forget_expired(now_epoch_s=clock.now_s())
-        rates = sight.rates(at_s=at_s)
-        newest = sight.newest(at_s=at_s)
+        cluster, at_s = self._cluster, asyncio.get_running_loop().time()
+        cluster.orders.forget_expired(now_epoch_s=clock.now_s())
+        rates = cluster.rates(at_s=at_s)
+        newest = cluster.newest(at_s=at_s)
         return StatusMessage(
             mode=newest[0].mode if newest else "",
-            onset_epoch_s=sight.attack.onset_epoch_s,
-            overload_since_epoch_s=sight.attack.overload_since_epoch_s,
-            paused_until_epoch_s=sight.orders.paused_until_epoch_s,
-            version=sight.orders.version,
-            workers=sight.workers(at_s=at_s),
+            onset_epoch_s=cluster.attack.onset_epoch_s,
+            overload_since_epoch_s=cluster.attack.overload_since_epoch_s,
+            paused_until_epoch_s=cluster.orders.paused_until_epoch_s,
+            version=cluster.orders.version,
+            workers=cluster.workers(at_s=at_s),
             canaries=tuple(seen.state for seen in self._canaries.seen.values()),
             classes=rates.classes,
             channels=rates.channels,
             because=rates.because,
-            offenders=sight.offenders(at_s=at_s, count=SHOWN_OFFENDERS),
-            allowed=sight.orders.said("allow"),
-            denied=sight.orders.said("deny"),
+            offenders=cluster.offenders(at_s=at_s, count=SHOWN_OFFENDERS),
+            allowed=cluster.orders.said("allow"),
+            denied=cluster.orders.said("deny"),
             journal_problem=self._books.problem,
         )
 
     async def _why(self, question: AskWhy) -> Why:
-        sight = self._sight
+        cluster = self._cluster
         standings: list[Standing] = []
         if question.identities:
             standings = await self._look(question.identities[0], question.created_epoch_s)
-        sight.orders.forget_expired(now_epoch_s=clock.now_s())
+        cluster.orders.forget_expired(now_epoch_s=clock.now_s())
         if question.application:
-            refusals = sight.collateral.latest_of_application(question.application)
-            count = sight.collateral.count_of_application(question.application)
+            refusals = cluster.collateral.latest_of_application(question.application)
+            count = cluster.collateral.count_of_application(question.application)
         else:
-            refusals = sight.collateral.latest(question.identities)
-            count = sight.collateral.count(question.identities)
+            refusals = cluster.collateral.latest(question.identities)
+            count = cluster.collateral.count(question.identities)
         # Each worker has its own limit: the one with the least left decides for a person.
         least = min(standings, key=lambda one: one.remaining, default=None)
         return Why(
@@ -235,9 +240,9 @@ class Desk:
             limit=least.limit if least else 0,
             remaining=least.remaining if least else 0,
             is_demoted=any(one.is_demoted for one in standings),
-            onset_epoch_s=sight.attack.onset_epoch_s,
-            allowed=_named(sight.orders.said("allow"), question.names),
-            denied=_named(sight.orders.said("deny"), question.names),
+            onset_epoch_s=cluster.attack.onset_epoch_s,
+            allowed=_named(cluster.orders.said("allow"), question.names),
+            denied=_named(cluster.orders.said("deny"), question.names),
             refusals=refusals,
             refused_count=count,
             since_epoch_s=self._began_epoch_s,
@@ -261,7 +266,7 @@ class Desk:
             del self._looks[number]
 
     async def _rule(self, question: AskRule) -> Done:
-        orders, now_s = self._sight.orders, clock.now_s()
+        orders, now_s = self._cluster.orders, clock.now_s()
         if question.verdict == "none":
             kind, named = question.entry.kind, value(question.entry.kind, question.entry.value)
             taken = orders.take_back(kind, named, set_at_epoch_s=now_s)
@@ -293,7 +298,7 @@ class Desk:
         now_s = clock.now_s()
         if question.until_epoch_s and not 0 < question.until_epoch_s - now_s <= LONGEST_PAUSE_S:
             raise SetupError("a pause ends in the future, within a day")
-        self._sight.orders.pause(question.until_epoch_s, set_at_epoch_s=now_s)
+        self._cluster.orders.pause(question.until_epoch_s, set_at_epoch_s=now_s)
         self.say(ShieldPaused(question.until_epoch_s, now_s))
         told = self.direct()
         text = (

@@ -8,9 +8,9 @@ from stormpetrel.control.entries import MAX_ENTRIES
 from stormpetrel.errors import SetupError
 from stormpetrel.shield.reports import IdentityRefusal, Offender, OperatorEntry
 from stormpetrel.watch.attack import CALM_S, Attack, step
+from stormpetrel.watch.cluster_state import ALIVE_S, OFFENDER_AGAIN_S, ClusterState
 from stormpetrel.watch.collateral import KEPT_EACH, MAX_IDENTITIES, MAX_NOTES, CollateralLog
 from stormpetrel.watch.orders import EXPIRY_S, OperatorRules
-from stormpetrel.watch.sight import ALIVE_S, OFFENDER_AGAIN_S, ClusterState
 from tests.watch.reporting import a_report
 
 OVERLOADED = {"overload_since_epoch_s": 990.0, "onset_epoch_s": 985.0}
@@ -57,13 +57,13 @@ def test_a_worker_that_repeats_the_onset_it_was_told_does_not_keep_the_attack_al
 
 
 def test_the_beginning_and_the_end_are_written_down_once():
-    sight = ClusterState()
-    sight.hello("web-0", 11, now_epoch_s=999.0)
+    cluster = ClusterState()
+    cluster.hello("web-0", 11, now_epoch_s=999.0)
     kinds = []
     for second in range(int(CALM_S) + 20):
         overload = OVERLOADED if second < 10 else {}
-        sight.take("web-0", a_report(**overload), at_s=float(second))
-        kinds += [note.kind for note in sight.second(at_s=float(second), now_epoch_s=1_000.0 + second)]
+        cluster.take("web-0", a_report(**overload), at_s=float(second))
+        kinds += [note.kind for note in cluster.second(at_s=float(second), now_epoch_s=1_000.0 + second)]
     assert kinds == ["overload", "calm"]
 
 
@@ -71,38 +71,38 @@ def test_the_beginning_and_the_end_are_written_down_once():
 
 
 def test_a_worker_that_was_started_again_is_written_down_and_one_that_connects_again_is_not():
-    sight = ClusterState()
-    assert sight.hello("web-0", 11, now_epoch_s=1.0) == []
-    assert sight.hello("web-0", 11, now_epoch_s=2.0) == []
-    (note,) = sight.hello("web-0", 12, now_epoch_s=3.0)
+    cluster = ClusterState()
+    assert cluster.hello("web-0", 11, now_epoch_s=1.0) == []
+    assert cluster.hello("web-0", 11, now_epoch_s=2.0) == []
+    (note,) = cluster.hello("web-0", 12, now_epoch_s=3.0)
     assert (note.kind, note.text) == ("worker", "worker web-0 was started again (process 12 follows 11)")
-    assert sight.restarts == 1
+    assert cluster.restarts == 1
 
 
 def test_a_worker_that_is_silent_counts_as_gone():
-    sight = ClusterState()
+    cluster = ClusterState()
     for name in ("web-0", "web-1"):
-        sight.hello(name, 11, now_epoch_s=1.0)
-        sight.take(name, a_report(waiting={"K1": 2, "K3": 5}), at_s=10.0)
-    sight.take("web-1", a_report(), at_s=10.0 + ALIVE_S)
-    assert [(one.name, one.waiting) for one in sight.workers(at_s=10.0 + ALIVE_S)] == [
+        cluster.hello(name, 11, now_epoch_s=1.0)
+        cluster.take(name, a_report(waiting={"K1": 2, "K3": 5}), at_s=10.0)
+    cluster.take("web-1", a_report(), at_s=10.0 + ALIVE_S)
+    assert [(one.name, one.waiting) for one in cluster.workers(at_s=10.0 + ALIVE_S)] == [
         ("web-0", 7),
         ("web-1", 0),
     ]
-    assert [one.name for one in sight.workers(at_s=10.1 + ALIVE_S)] == ["web-1"]
+    assert [one.name for one in cluster.workers(at_s=10.1 + ALIVE_S)] == ["web-1"]
 
 
 # Offenders
 
 
 def test_who_takes_most_is_written_down_once_a_minute_and_without_its_address_in_the_text():
-    sight = ClusterState()
-    sight.hello("web-0", 11, now_epoch_s=1.0)
+    cluster = ClusterState()
+    cluster.hello("web-0", 11, now_epoch_s=1.0)
     heavy = (Offender("address:192.0.2.1", 0.5, 300, 200, 7), Offender("account:3", 0.01, 1, 0, 0))
     seen = []
     for second in range(int(OFFENDER_AGAIN_S) + 1):
-        sight.take("web-0", a_report(offenders=heavy, **OVERLOADED), at_s=float(second))
-        notes = sight.second(at_s=float(second), now_epoch_s=1_000.0 + second)
+        cluster.take("web-0", a_report(offenders=heavy, **OVERLOADED), at_s=float(second))
+        notes = cluster.second(at_s=float(second), now_epoch_s=1_000.0 + second)
         seen += [(second, note) for note in notes if note.kind == "offender"]
     assert [second for second, _ in seen] == [0, int(OFFENDER_AGAIN_S)]
     note = seen[0][1]
@@ -111,10 +111,10 @@ def test_who_takes_most_is_written_down_once_a_minute_and_without_its_address_in
 
 
 def test_in_calm_nobody_is_written_down_for_working():
-    sight = ClusterState()
-    sight.hello("web-0", 11, now_epoch_s=1.0)
-    sight.take("web-0", a_report(offenders=(Offender("account:3", 0.9, 100, 0, 0),)), at_s=1.0)
-    assert sight.second(at_s=1.0, now_epoch_s=1_000.0) == []
+    cluster = ClusterState()
+    cluster.hello("web-0", 11, now_epoch_s=1.0)
+    cluster.take("web-0", a_report(offenders=(Offender("account:3", 0.9, 100, 0, 0),)), at_s=1.0)
+    assert cluster.second(at_s=1.0, now_epoch_s=1_000.0) == []
 
 
 # Collateral

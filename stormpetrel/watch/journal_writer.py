@@ -37,7 +37,7 @@ class Remembered:
     prefixes: tuple[tuple[str, int], ...] = ()
 
 
-class Bookkeeper:
+class JournalWriter:
     """Owns the journal's file. `problem`: why writing fails now, or "". `lost`: entries lost so far."""
 
     def __init__(self, data_dir: Path) -> None:
