@@ -454,9 +454,17 @@ async def muted(request: Request) -> Response:
     rows = await request.site.database.read(
         rules.muted, account_id=request.account_id, page=_accounts_page(request), now_ms=request.now_ms
     )
-    bodies = await renderer(request).account_list([account_id for _, account_id in rows])
-    body = array(account[:-1] + b',"mute_expires_at":null}' for account in bodies)
-    return paged(request, body, [row_id for row_id, _ in rows])
+    expiry_ms = {account_id: expires_at_ms for _, account_id, expires_at_ms in rows}
+    bodies = await renderer(request).accounts_by_id(list(expiry_ms))
+    body = array(
+        b'%b,"mute_expires_at":%b}' % (account[:-1], _json_time(expiry_ms[account_id]))
+        for account_id, account in bodies.items()
+    )
+    return paged(request, body, [row_id for row_id, *_ in rows])
+
+
+def _json_time(time_ms: int) -> bytes:
+    return f'"{convert.timestamp(time_ms)}"'.encode() if time_ms else b"null"
 
 
 # Follow requests -----------------------------------------------------------------------------------------

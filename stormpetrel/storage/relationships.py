@@ -141,7 +141,7 @@ _HIDDEN_BOOSTS = paged(
     "f.id",
 )
 _MUTED = paged(
-    "SELECT m.id, m.target_id FROM mutes m JOIN accounts a ON a.id = m.target_id "
+    "SELECT m.id, m.target_id, m.expires_at_ms FROM mutes m JOIN accounts a ON a.id = m.target_id "
     "WHERE m.account_id = :account_id AND a.state = 'active' AND (m.expires_at_ms = 0 OR m.expires_at_ms > :now_ms)",
     "m.id",
 )
@@ -393,8 +393,8 @@ def blocked(connection: Connection, *, account_id: int, page: Page) -> list[tupl
     return _BLOCKED.run(connection, page, account_id=account_id)
 
 
-def muted(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int]]:
-    """Return (internal id, muted), newest first."""
+def muted(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int, int]]:
+    """Return (internal id, muted account, expiry in ms or 0 for never), newest first."""
     return _MUTED.run(connection, page, account_id=account_id, now_ms=now_ms)
 
 
