@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from starlette.datastructures import UploadFile
 
 from stormpetrel.api import convert, entities
 from stormpetrel.api.paging import (
@@ -19,6 +18,7 @@ from stormpetrel.api.paging import (
 from stormpetrel.api.render import array, renderer
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Invalid, NotFound
+from stormpetrel.http.forms import UploadedFile
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json, paged
 from stormpetrel.http.uploads import a_file, profile_with_pictures
@@ -101,7 +101,7 @@ async def update_credentials(request: Request) -> Response:
 async def change_profile(request: Request) -> None:
     """Change the profile as requested. Raise Invalid without changing anything."""
     given = await request.input(CredentialsInput)
-    files: dict[Purpose, UploadFile | None] = {
+    files: dict[Purpose, UploadedFile | None] = {
         "avatar": a_file(given.avatar, "avatar"),
         "header": a_file(given.header, "header"),
     }
@@ -119,7 +119,7 @@ async def change_profile(request: Request) -> None:
         default_sensitive=source.sensitive,
         default_language=source.language,
     )
-    sent: dict[Purpose, UploadFile | None] = {purpose: file for purpose, file in files.items() if file}
+    sent: dict[Purpose, UploadedFile | None] = {purpose: file for purpose, file in files.items() if file}
     await profile_with_pictures(request, change, sent)
 
 

@@ -126,7 +126,7 @@ class WebApplication:
             return
         # First apply pending events of other processes, so that a client reads here what it wrote there.
         self.site.drain()
-        request = Request(scope, receive, send, site=self.site, now_ms=clock.now_ms(), at_s=time.monotonic())
+        request = Request(scope, receive, site=self.site, now_ms=clock.now_ms(), at_s=time.monotonic())
         request_id = next(self._request_ids)
         try:
             if self.is_away:
@@ -165,7 +165,7 @@ class WebApplication:
         self.site.drain()
         # A handshake is a GET, but ASGI gives no method for it.
         scope["method"] = "GET"
-        request = Request(scope, receive, send, site=self.site, now_ms=clock.now_ms(), at_s=time.monotonic())
+        request = Request(scope, receive, site=self.site, now_ms=clock.now_ms(), at_s=time.monotonic())
         request.is_api = request.has_cors = True
         request_id = next(self._request_ids)
         try:
