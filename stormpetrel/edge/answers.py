@@ -6,12 +6,6 @@ positional arguments, and bytes that are built once a second.
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
-from uvicorn.config import Config
-from uvicorn.server import ServerState
-
 from stormpetrel.edge.cache import CachedPage
 from stormpetrel.edge.connection import FLIGHT, IDLE
 from stormpetrel.edge.heads import Head
@@ -26,15 +20,8 @@ from stormpetrel.shield.queues import Ticket
 class HotAnswers(MessageReader):
     """The part of a connection that answers from memory."""
 
-    def __init__(
-        self,
-        worker: EdgeWorker,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(worker, config, server_state, app_state, _loop)
+    def __init__(self, worker: EdgeWorker) -> None:
+        super().__init__(worker)
         # The last refusal on this connection, while it is still valid.
         self._refused_as: tuple[int, str, bytes, bool, bool] | None = None
         self._refused_head: Head | None = None

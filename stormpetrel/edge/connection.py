@@ -13,11 +13,9 @@ import socket
 import struct
 import sys
 import termios
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httptools
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
 from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import EdgeWorker
@@ -55,6 +53,16 @@ def reset(transport: asyncio.Transport) -> None:
     transport.abort()
 
 
+def peer_address(transport: asyncio.Transport) -> tuple[str, int] | None:
+    """Return (address, port) of the other side; None for a socket without, or when it is gone already."""
+    sock = transport.get_extra_info("socket")
+    try:
+        name = sock.getpeername() if sock is not None else transport.get_extra_info("peername")
+    except OSError:
+        return None
+    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None
+
+
 def unread_bytes(transport: asyncio.Transport) -> int:
     """Return how many bytes the client has not taken, in the transport and the kernel (also unacknowledged).
 
@@ -74,19 +82,8 @@ class EdgeConnection(asyncio.Protocol):
     reads: the next bytes may be answered at once. Every other flag gives a reason why not.
     """
 
-    def __init__(
-        self,
-        worker: EdgeWorker,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        # Passed to uvicorn's protocol when the connection becomes a WebSocket
-        self.config = config
-        self.server_state = server_state
-        self.app_state = app_state
-        self.loop = _loop or worker.loop
+    def __init__(self, worker: EdgeWorker) -> None:
+        self.loop = worker.loop
         self.parser = httptools.HttpRequestParser(self)
         # The edge ignores bytes after a message that said `close`; the parser must not reject them.
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)

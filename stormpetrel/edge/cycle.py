@@ -1,6 +1,6 @@
 """One request at the application, and its answer: the ASGI side of a connection.
 
-Leaner than uvicorn's own cycle, with these differences: the body is usually complete before the application
+In contrast to other ASGI servers, the body is usually complete before the application
 starts, an answer in one piece is one write, answers for hot pages are stored, and the slot is released when
 the answer is complete or as soon as the request waits for its own client.
 """
@@ -14,13 +14,11 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from uvicorn.protocols.utils import ClientDisconnected
-
 from stormpetrel.cpu import CpuMeter
 from stormpetrel.edge.cache import MAX_KEPT_BYTES, METERED, CachedPage, Flight, Headers
 from stormpetrel.edge.codings import accepts_gzip, encode_fast, is_compressible
 from stormpetrel.edge.heads import Head
-from stormpetrel.edge.streams import EventStream
+from stormpetrel.edge.streams import ClientDisconnected, EventStream
 from stormpetrel.edge.worker import EdgeWorker, Message, Scope
 from stormpetrel.shield.answer import Refused
 from stormpetrel.shield.queues import RUNNING, Ticket

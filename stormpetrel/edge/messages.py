@@ -6,14 +6,10 @@ their arguments; the caller acts once the parser has returned.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
-from typing import Any
 
 import httptools
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
 from stormpetrel.edge.codings import coding_for
 from stormpetrel.edge.connection import BODY, BUSY, HEADER, IDLE, STREAM, EdgeConnection
@@ -70,15 +66,8 @@ _FACTS = frozenset(
 class MessageReader(EdgeConnection):
     """The message being read, and the last complete one until its answer is complete."""
 
-    def __init__(
-        self,
-        worker: EdgeWorker,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(worker, config, server_state, app_state, _loop)
+    def __init__(self, worker: EdgeWorker) -> None:
+        super().__init__(worker)
         # The message being parsed.
         self._clean = True
         self._tail = b""

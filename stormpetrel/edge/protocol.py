@@ -1,6 +1,6 @@
 """The HTTP/1.1 protocol class: from bytes to an answer from memory, the cache, or the application.
 
-The parser is httptools'; a WebSocket continues with uvicorn's protocol (websocket.py). The rest of the way
+The parser is httptools'; a WebSocket continues with another protocol (websocket.py). The rest of the way
 from the first byte to the application is here, in messages.py and in connection.py. The parser gets one
 message at a time, cut where its head (or body) ends, so later messages wait as plain bytes and a
 pipelining client costs no tasks.
@@ -14,8 +14,6 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from uvicorn.protocols.utils import get_remote_addr
-
 from stormpetrel.edge.answers import HotAnswers
 from stormpetrel.edge.connection import (
     BODY,
@@ -28,6 +26,7 @@ from stormpetrel.edge.connection import (
     STREAM,
     WRITE,
     WRITE_BUFFER_BYTES,
+    peer_address,
     reset,
     unread_bytes,
 )
@@ -56,7 +55,7 @@ class EdgeProtocol(HotAnswers):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
-        self.client = client = get_remote_addr(transport)
+        self.client = client = peer_address(transport)
         address = client[0] if client is not None else "local"
         worker = self.worker
         over = worker.caps.enter(address)
@@ -348,21 +347,6 @@ class EdgeProtocol(HotAnswers):
         # The handshake has its slot: this connection object need not be notified any more.
         cycle.ticket.payload = None
         release = partial(worker.give_back, cycle.ticket)
-        socket = EdgeWebSocket(
-            self.config,
-            self.server_state,
-            self.app_state,
-            self.loop,
-            worker=worker,
-            address=self.address,
-            release=release,
-            extras={
-                "visit": visit,
-                "release_slot": release,
-                "path": self._path_text,
-                "raw_path": self._path,
-            },
-        )
         worker.wheel.disarm(self)
         worker.connections.discard(self)
         self._closing = True
@@ -371,7 +355,19 @@ class EdgeProtocol(HotAnswers):
         self.parser = None  # type: ignore[assignment]
         stash, self._stash = self._stash, b""
         self._forget_input()
-        socket.connection_made(self.transport)
+        socket = EdgeWebSocket(
+            worker=worker,
+            transport=self.transport,
+            address=self.address,
+            release=release,
+            scope={
+                "client": self.client,
+                "path": self._path_text,
+                "raw_path": self._path,
+                "visit": visit,
+                "release_slot": release,
+            },
+        )
         self.transport.set_protocol(socket)
         if self._reading_paused:
             self.transport.resume_reading()

@@ -18,9 +18,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
-from uvicorn.config import Config
-from uvicorn.server import ServerState
-
 from stormpetrel.config import Network
 from stormpetrel.edge.connection import IDLE
 from stormpetrel.edge.cycle import Cycle
@@ -152,15 +149,8 @@ def _without_port(hop: str) -> str:
 class ProxiedProtocol(EdgeProtocol):
     """A connection of an edge with proxies in front: from one of them, or from any other client."""
 
-    def __init__(
-        self,
-        proxies: Proxies,
-        worker: EdgeWorker,
-        config: Config,
-        server_state: ServerState,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        super().__init__(worker, config, server_state, {}, loop)
+    def __init__(self, proxies: Proxies, worker: EdgeWorker) -> None:
+        super().__init__(worker)
         self._proxies = proxies
         # The sender of the connection itself, and the sender of the last message read.
         self._nearest: Sender = None  # type: ignore[assignment]

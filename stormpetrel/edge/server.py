@@ -13,16 +13,12 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from uvicorn.config import Config
-from uvicorn.server import ServerState
-
 from stormpetrel.config import EdgeConfig, ShieldConfig
 from stormpetrel.edge.cache import HotCache
 from stormpetrel.edge.limits import Counts
 from stormpetrel.edge.protocol import EdgeProtocol
 from stormpetrel.edge.proxied import ProxiedProtocol, Proxies
 from stormpetrel.edge.refusals import RefusalPage
-from stormpetrel.edge.websocket import MAX_MESSAGE_BYTES
 from stormpetrel.edge.worker import AsgiApp, BodyLimit, EdgeWorker, HotKey
 from stormpetrel.shield.decide import Leads
 from stormpetrel.shield.identify import TokenTable
@@ -109,9 +105,6 @@ class EdgeServer:
         loop = asyncio.get_running_loop()
         worker = self._worker = EdgeWorker(self._app, loop=loop, **self._parts)
         worker.server = self._sock.getsockname()[:2]
-        config = _uvicorn_config(self._app)
-        state = ServerState()
-
         proxies: Proxies | None = None
         if worker.config.proxy_networks:
             proxies = Proxies(worker.config.proxy_networks, speak_first=worker.config.proxy_protocol)
@@ -119,8 +112,8 @@ class EdgeServer:
 
         def connect() -> EdgeProtocol:
             if proxies is not None:
-                return ProxiedProtocol(proxies, worker, config, state, loop)
-            return EdgeProtocol(worker, config, state, {}, loop)
+                return ProxiedProtocol(proxies, worker)
+            return EdgeProtocol(worker)
 
         with contextlib.suppress(OSError, AttributeError):
             # Connections inherit this: the kernel buffers only this much unsent data for each, not
@@ -162,31 +155,3 @@ class EdgeServer:
         worker.stop_ticking()
         for server in self._servers:
             await server.wait_closed()
-
-
-def _uvicorn_config(app: AsgiApp) -> Config:
-    """Return the configuration for uvicorn's protocol classes."""
-
-    async def probe(scope: Any, receive: Any, send: Any) -> None:
-        await app(scope, receive, send)
-
-    config = Config(
-        probe,
-        http=EdgeProtocol,
-        ws="websockets-sansio",
-        ws_max_size=MAX_MESSAGE_BYTES,
-        ws_per_message_deflate=False,
-        ws_ping_interval=None,
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        workers=1,
-    )
-    config.load()
-    # At level info uvicorn logs each WebSocket's address with its query, which may contain a token.
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    return config

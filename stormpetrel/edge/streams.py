@@ -20,6 +20,10 @@ HEARTBEAT_S = 15.0
 """The same as Mastodon: proxies close connections that are silent longer, and it detects dead clients."""
 
 
+class ClientDisconnected(OSError):
+    """The application sent to a client that is gone."""
+
+
 class OpenStream(Protocol):
     """The application's handle of a listener's connection. Call it at any time, in the event loop."""
 

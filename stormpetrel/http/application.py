@@ -11,10 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from uvicorn.protocols.utils import ClientDisconnected
-
 from stormpetrel import clock
 from stormpetrel.edge.heads import CORS, has_cors, is_api_path
+from stormpetrel.edge.streams import ClientDisconnected
 from stormpetrel.errors import (
     Busy,
     Forbidden,
