@@ -253,14 +253,14 @@ class Bus:
 
     def _missed(self, receiver: _Receiver, events: list[Event]) -> None:
         self.gaps += 1
-        log.info("events from %s were missed: everything held in memory is dropped", receiver.name)
+        log.info("missed events from %s: cleared all caches", receiver.name)
         events.append(AllChanged())
 
     def _hand_on_from_afar(self, events: list[Event]) -> None:
         try:
             self._hand_on(events)
         except Exception:  # a task's edge: the subscription must not end by what somebody makes of an event
-            log.exception("an event from another machine could not be applied")
+            log.exception("cannot apply an event from another machine")
 
     def _hand_on(self, events: list[Event]) -> None:
         if not events:

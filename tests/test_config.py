@@ -174,9 +174,9 @@ def test_every_key_has_a_variable_and_a_line_about_it() -> None:
         ),
         ("registration = 'Open'", "registration must be one of open, approval, closed, not 'Open'"),
         ("port = \n", "Invalid value"),
-        ("registration = closed", 'text stands in quotes: title = "Skerry"'),
+        ("registration = closed", 'put text in quotes: title = "Skerry"'),
         ("a = 1\na = 2", "Cannot overwrite"),
-        ("[mail]\n[web]\n[mail]", "the file has this section already"),
+        ("[mail]\n[web]\n[mail]", "this section is already in the file"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_said_with_the_file(tmp_path: Path, text: str, said: str) -> None:
@@ -351,7 +351,7 @@ def test_the_proxies_that_are_believed_are_addresses_and_networks(tmp_path: Path
         ("trusted_proxies = '127.0.0.1 127.0.0.2'", "is neither an address nor a network"),
         ("trusted_proxies = '127.0.0.1:80'", "is neither an address nor a network"),
         ("trusted_proxies = '10.0.0.0/33'", "is neither an address nor a network"),
-        ("trusted_proxies = '10.0.0.5/8'", "'10.0.0.5/8' is no network; 10.0.0.0/8 would be one"),
+        ("trusted_proxies = '10.0.0.5/8'", "'10.0.0.5/8' is not a network; did you mean 10.0.0.0/8?"),
         ("trusted_proxies = '127.0.0.1,0.0.0.0/0'", "'0.0.0.0/0' is everybody"),
         ("trusted_proxies = '::/0'", "'::/0' is everybody"),
         ("trusted_proxies = '::ffff:10.0.0.1'", "as an IPv4 address"),

@@ -63,7 +63,7 @@ supervisor.supervise([child("stubborn", stubborn)], on_started=lambda: None,
 """
     )
     assert done.stdout == "draining\n"
-    assert "killed, as it did not end in time: stubborn" in done.stderr
+    assert "killed because they did not stop in time: stubborn" in done.stderr
 
 
 def test_one_that_serves_others_is_told_after_they_have_gone():

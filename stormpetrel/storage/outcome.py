@@ -41,7 +41,7 @@ def was_committed(url: str, transaction_id: str) -> bool | None:
             connection.close()
         status = row[0] if row is not None else None
         if status in ("committed", "aborted"):
-            log.warning("a commit got no answer; the server says that it was %s", status)
+            log.warning("a commit got no reply; the database reports it as %s", status)
             return bool(status == "committed")
         if status is None:
             # Too old to be known: not for a transaction of seconds ago.

@@ -78,7 +78,7 @@ def test_a_run_on_a_machine_that_is_too_busy_exits_1_and_still_prints(
     assert first.startswith(
         "not valid: full, seed 1: people were 90 ms late themselves at p99 (at most 10 ms): stop "
     )
-    assert second == "The figures below say nothing about the server; measure again."
+    assert second == "Ignore the figures below, and run the drill again."
     assert "kept: apps 100" in out
 
 
@@ -122,7 +122,7 @@ def test_what_is_compared_runs_once_and_one_that_fails_is_left_out_and_said(
     found = side_by_side(["full", "nginx", "off"], range(1, 4), run)
     assert done == [("full", 1), ("full", 2), ("full", 3), ("off", 1)]
     assert [(name, len(runs)) for name, runs in found] == [("full", 3), ("off", 1)]
-    assert capsys.readouterr().err == "stormpetrel: left out: nginx: nginx did not start: no such port\n"
+    assert capsys.readouterr().err == "stormpetrel: skipped: nginx: nginx did not start: no such port\n"
 
 
 def test_without_the_first_there_is_nothing_to_compare_with() -> None:
@@ -146,7 +146,7 @@ def test_json_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["smoke", "A3"], "only the scenario only takes vectors"),
+        (["smoke", "A3"], "only the scenario `only` takes vectors"),
         (["only"], "needs vectors"),
         (["only", "A99"], "no vector A99"),
         (["sturm"], "storm"),
