@@ -31,11 +31,11 @@ from stormpetrel.drill.scenario import Scenario
 
 WATCH_EVERY_S = 0.5
 GRACE_S = 200.0
-"""After the end of the scenario: the longest that looking for posts and clearing up may take."""
+"""After the end of the scenario: the longest that checking posts and clearing up may take."""
 SETTLE_S = DEADLINE_S + 0.5
 """How long the people wait after the scenario for what they listen to; longer where answers are late."""
 LOOK_S = 8.0
-"""What looking for posts counts for in the progress: about as long as it takes where nothing is in its way."""
+"""What checking posts counts for in the progress: about as long as it takes where nothing is in its way."""
 ATTACK_CONNECTIONS_PER_S = 4_500
 """The attackers' budget: their cap of 4,000, and some room."""
 
@@ -115,7 +115,7 @@ def run(
         with _front(front, there) as (port, front_cpu_s):
             usage = _both(setting, directory, there, port, front_cpu_s, scenario, seed, tell)
         if not there.is_running():
-            raise PlaceFailed(f"the instance ended during the run: {there.last_words()}")
+            raise PlaceFailed(f"the instance stopped during the run: {there.last_words()}")
     lines: list[Line] = []
     found: list[Found] = []
     attacks: list[Attack] = []
@@ -246,11 +246,11 @@ def _watch(
             if process.returncode not in (None, 0):
                 said = (directory / f"{name}.log").read_text(encoding="utf-8", errors="replace").strip()
                 last = said.splitlines()[-1] if said else f"exit {process.returncode}"
-                raise RunFailed(f"the process of the {name} failed: {last}")
+                raise RunFailed(f"the process of {name!r} failed: {last}")
         if not running:
             return used
         if time.monotonic() > until_s:
-            raise RunFailed(f"the process of the {running[0]} does not end")
+            raise RunFailed(f"the process of {running[0]!r} does not stop")
         there.cpu_s()
         kept = tail.kept()
         tell(moment(scenario, time.monotonic() - start_s, looked=tail.looked, kept=kept))
@@ -261,14 +261,14 @@ def moment(scenario: Scenario, t: float, *, looked: float, kept: float | None) -
     """How far a run is `t` seconds after its start (negative before it).
 
     `looked`: the share of posts that were looked for. Four parts follow one another, each with a bound: what comes
-    before the start, the scenario, waiting for the last answers, and looking for posts, whose end no clock knows.
+    before the start, the scenario, waiting for the last answers, and checking posts, whose end no clock knows.
     """
     if t < 0:
         phase = "before the start"
     elif t < scenario.seconds:
         phase = scenario.at(t).name
     else:
-        phase = "looking for posts" if looked else "waiting for the last answers"
+        phase = "checking posts" if looked else "waiting for the last answers"
     by_time_s = people.LEAD_S + scenario.seconds + SETTLE_S
     done_s = by_time_s if looked else min(max(t + people.LEAD_S, 0.0), by_time_s)
     return Moment((done_s + LOOK_S * looked) / (by_time_s + LOOK_S), phase, kept)
