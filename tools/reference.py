@@ -152,7 +152,7 @@ ELSEWHERE = {"GET /health", "GET /api/v1/streaming"}
 """Answered outside the route table: by every role (edge/server.py, health.py), and the WebSocket (`SOCKETS`)."""
 
 _ACTORS = {
-    "anyone": "everybody",
+    "anyone": "anyone",
     "application": "any token",
     "account": "an account's token",
 }
@@ -203,7 +203,7 @@ def main(arguments: list[str]) -> int:
             path.write_text(wanted, encoding="utf-8")
             print(f"written: {path}")
         else:
-            print(f"behind the code: {path} (make docs)", file=sys.stderr)
+            print(f"out of date:  {path} (make docs)", file=sys.stderr)
     return 1 if behind and "--write" not in arguments else 0
 
 

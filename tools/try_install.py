@@ -417,7 +417,7 @@ class Guide:
 def main() -> int:
     """Follows the page; 1 with what went wrong."""
     if os.geteuid() != 0:
-        print("try_install: this boots a machine, which only root may do", file=sys.stderr)
+        print("try_install: run this as root; it boots a machine", file=sys.stderr)
         return 2
     started_at_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="stormpetrel-repository-") as directory:
@@ -433,9 +433,7 @@ def main() -> int:
         except Failed as failure:
             print(f"\nFAILED: {failure}", file=sys.stderr)
             return 1
-    print(
-        f"\nEvery command of {PAGE.relative_to(ROOT)} did what it says ({time.monotonic() - started_at_s:.0f} s)"
-    )
+    print(f"\nEvery command of {PAGE.relative_to(ROOT)} worked ({time.monotonic() - started_at_s:.0f} s)")
     return 0
 
 
