@@ -70,8 +70,8 @@ def restore(config_path: str | None, path: Path) -> Manifest:
     manifest = verify(path)
     if manifest.migration > HEAD:
         raise SetupError(
-            f"{path} is from a newer release ({manifest.version}, migration {manifest.migration}; this one knows "
-            f"{HEAD}): install that one"
+            f"{path} is from a newer release ({manifest.version}, migration {manifest.migration}; this release "
+            f"supports {HEAD}): install that release"
         )
     old_mask = os.umask(0o077)
     try:
@@ -149,7 +149,7 @@ def _put_in_place(config: Config, staging: Path, manifest: Manifest) -> None:
     url, snapshot = config.database_url, staging / manifest.database_file
     if url.startswith("sqlite:///") != (manifest.database == "sqlite"):
         raise SetupError(
-            f"the backup is of a {manifest.database} database, and database.url names another kind: set "
+            f"the backup has a {manifest.database} database, but database.url names another kind: set "
             "STORMPETREL_DATABASE_URL"
         )
     if manifest.database == "sqlite":

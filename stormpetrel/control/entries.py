@@ -28,7 +28,7 @@ def checked(entry: Entry, *, now_epoch_s: float) -> Entry:
     if not 0 < left_s <= LONGEST_S:
         raise SetupError("the rule must end in the future, within a year")
     if entry.kind not in ALLOWED_KINDS:
-        raise SetupError(f"there is no kind {entry.kind!r} (there are: {', '.join(ALLOWED_KINDS)})")
+        raise SetupError(f"unknown kind {entry.kind!r} (there are: {', '.join(ALLOWED_KINDS)})")
     return Entry(entry.kind, value(entry.kind, entry.value), entry.expires_epoch_s, reason)
 
 

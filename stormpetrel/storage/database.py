@@ -573,7 +573,7 @@ def _newest_ms(connection: StoreConnection) -> int:
     behind_s = (found - clock.now_ms()) // 1000
     if behind_s > CLOCK_SLACK_S:
         log.error(
-            "the machine's clock is %d s behind the newest row of the database: correct it (NTP)", behind_s
+            "the system clock is %d s behind the newest row of the database: correct it (NTP)", behind_s
         )
     return found
 

@@ -116,7 +116,7 @@ def test_a_backup_of_a_newer_release_is_refused_and_of_an_older_one_is_to_be_mig
     monkeypatch.delenv("STORMPETREL_DATABASE_URL")
     complaint = run("restore", str(kept / "9999.tar"), expect=2).complaint
     assert "newer release" in complaint
-    assert "install that one" in complaint
+    assert "install that release" in complaint
     assert not (tmp_path / "again").exists()
     assert "stormpetrel migrate" in run("restore", str(kept / "0001.tar")).err
 
