@@ -37,7 +37,7 @@ def add_commands(commands: Commands[Any]) -> None:
         about="Adds an account that can sign in at once, regardless of the registration setting.",
         example="stormpetrel user add Nino --email nino@example.org --admin",
     )
-    parser.add_argument("name", metavar="NAME", help="the username; its capitalization is kept")
+    parser.add_argument("name", metavar="NAME", help="the username, stored with its capitalization")
     parser.add_argument("--email", metavar="E", required=True, help="e-mail address, also used to sign in")
     _add_password_options(parser)
     parser.add_argument(
