@@ -183,7 +183,7 @@ def test_a_worker_that_dies_again_and_again_is_started_again_with_pauses(server)
         with contextlib.suppress(OSError, AssertionError):
             ask(server.web, "/die")
     assert json.loads(ask(server.web)) == {"status": "ok"}
-    pauses = re.findall(r"web-0 died \(exit 7\), it starts again in ([\d.]+) s", server.err)
+    pauses = re.findall(r"web-0 died \(exit 7\); restarting in ([\d.]+) s", server.err)
     assert pauses == ["0.0", "0.1", "0.2", "0.4"]
 
 

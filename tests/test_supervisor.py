@@ -103,4 +103,4 @@ supervisor.supervise([child("fails", fails)], on_started=lambda: None, before_dr
     )
     assert done.stdout == "fails died\n"
     assert "ValueError: a bug" in done.stderr
-    assert "fails died (exit 1), it starts again in 0.0 s" in done.stderr
+    assert "fails died (exit 1); restarting in 0.0 s" in done.stderr

@@ -299,7 +299,7 @@ def test_what_the_database_refers_to_must_be_there(run, place, data_dir, kept, m
     assert "missing" not in run("backup", str(kept / "with.tar")).out
     # This manifest lists no missing file, but the archive lacks one.
     lying = with_manifest(kept / "without.tar", missing_media=())
-    assert "refers to" in run("backup", "--verify", str(lying), expect=1).complaint
+    assert "missing from the backup" in run("backup", "--verify", str(lying), expect=1).complaint
 
 
 def test_media_in_a_bucket_are_not_copied_and_that_is_said(run, place, data_dir, kept, monkeypatch):

@@ -182,14 +182,14 @@ def test_whom_to_believe_behind_a_proxy_is_said_when_there_must_be_one(run, plac
     verdict, text, todo = checks()["proxies"]
     assert (verdict, "share one place" in text, "edge.trusted_proxies" in todo) == ("warn", True, True)
     monkeypatch.setenv("STORMPETREL_EDGE_TRUSTED_PROXIES", "127.0.0.1")
-    assert checks()["proxies"] == ("ok", "X-Forwarded-For of 127.0.0.1 is believed", "")
+    assert checks()["proxies"] == ("ok", "X-Forwarded-For is trusted from 127.0.0.1", "")
     monkeypatch.setenv("STORMPETREL_EDGE_PROXY_PROTOCOL", "true")
     for own in ("127.0.0.1", "localhost", "0.0.0.0"):
         monkeypatch.setenv("STORMPETREL_WEB_HOST", own)
         verdict, text, todo = checks()["proxies"]
         assert (verdict, "needs a PROXY header" in text, "127.0.0.2" in todo) == ("warn", True, True)
     monkeypatch.setenv("STORMPETREL_EDGE_TRUSTED_PROXIES", "127.0.0.2")
-    assert checks()["proxies"] == ("ok", "the PROXY protocol of 127.0.0.2 is believed", "")
+    assert checks()["proxies"] == ("ok", "the PROXY protocol is trusted from 127.0.0.2", "")
     monkeypatch.setenv("STORMPETREL_EDGE_TRUSTED_PROXIES", "127.0.0.1/8")
     assert "did you mean 127.0.0.0/8?" in run("check", expect=2).err
 

@@ -76,7 +76,7 @@ def test_at_a_terminal_the_name_has_to_be_typed_again(run, data_dir, place, nino
     for typed in ("", "y", "yes", "Nin", "Nino Nino"):
         done = at_a_terminal(data_dir, place, typed, "user", "delete", "nino")
         assert done.returncode == 2
-        assert "deletes @Nino with all posts and files for good" in done.stderr
+        assert "permanently deletes @Nino with all posts and files" in done.stderr
         assert done.stderr.endswith("stormpetrel: you did not type Nino; nothing was changed\n")
         assert (done.stdout, states(place)) == ("", before)
     done = at_a_terminal(data_dir, place, "@nino", "user", "delete", "nino")
@@ -91,7 +91,7 @@ def test_the_end_of_input_is_no_answer(run, data_dir, place, nino):
     done = at_a_terminal(data_dir, place, "\x04", "user", "delete", "Nino")
     assert done.returncode == 2
     assert done.stderr.endswith(
-        "Type Nino to go on: \nstormpetrel: you did not type Nino; nothing was changed\n"
+        "Type Nino to confirm: \nstormpetrel: you did not type Nino; nothing was changed\n"
     )
 
 
@@ -103,7 +103,7 @@ def test_with_yes_nothing_is_asked(run, data_dir, place, nino):
 def test_an_account_that_is_not_there_is_not_asked_about(run, data_dir, place):
     done = at_a_terminal(data_dir, place, "Nino", "user", "delete", "Nino")
     assert done.returncode == 2
-    assert done.stderr.startswith("stormpetrel: there is no account 'Nino' here")
+    assert done.stderr.startswith("stormpetrel: there is no account 'Nino'")
 
 
 def test_looking_at_second_factors_asks_nothing(run, place, nino):

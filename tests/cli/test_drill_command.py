@@ -148,7 +148,7 @@ def test_json_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     [
         (["smoke", "A3"], "only the scenario `only` takes vectors"),
         (["only"], "needs vectors"),
-        (["only", "A99"], "no vector A99"),
+        (["only", "A99"], "unknown vector A99"),
         (["sturm"], "storm"),
         (["smoke", "--mode", "fast"], "mode"),
         (["smoke", "--scale", "0"], "between 1 and"),

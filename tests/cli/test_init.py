@@ -138,7 +138,7 @@ def test_init_below_a_file_says_so(run, monkeypatch, tmp_path, below):
 def test_init_where_nobody_may_write_is_exit_3(run, monkeypatch):
     # On /proc, not even root can create a directory.
     monkeypatch.setenv("STORMPETREL_DATA_DIR", "/proc/stormpetrel")
-    assert "data_dir /proc/stormpetrel cannot be made ready" in run("init", expect=3).complaint
+    assert "data_dir /proc/stormpetrel cannot be created" in run("init", expect=3).complaint
 
 
 def test_init_refuses_a_database_of_something_else(run, data_dir, monkeypatch, empty_database_url):
@@ -177,7 +177,7 @@ def test_a_second_machine_is_told_that_it_needs_the_same_secret(
 ):
     run("init")
     monkeypatch.setenv("STORMPETREL_DATA_DIR", str(tmp_path / "second"))
-    assert "copy that one's secret.key here" in run("init").err
+    assert "copy its secret.key here" in run("init").err
 
 
 def test_the_template_holds_every_key_and_changes_nothing(run, data_dir):

@@ -47,7 +47,7 @@ def test_a_mail_server_gets_it(run, place, smtp):
     controller = Controller(mailbox, hostname="127.0.0.1", port=smtp)
     controller.start()
     try:
-        assert f"127.0.0.1:{smtp} took it" in run("mail", "test", "nino@example.org").out
+        assert f"127.0.0.1:{smtp} accepted it" in run("mail", "test", "nino@example.org").out
     finally:
         controller.stop()
     assert [envelope.rcpt_tos for envelope in mailbox.kept] == [["nino@example.org"]]

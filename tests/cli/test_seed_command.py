@@ -245,7 +245,7 @@ def test_what_was_begun_goes_on_with_the_same_numbers_only(database_url):
             seed.seed(connection, SIZE, now_ms=now_ms(), tell=stop_after_a_step)
         other = dataclasses.replace(SIZE, posts=901)
         with pytest.raises(
-            SetupError, match="go on with --users 60 --posts 900 --follows 7 --seed 7 --reader Lena"
+            SetupError, match="continue with --users 60 --posts 900 --follows 7 --seed 7 --reader Lena"
         ):
             seed.seed(connection, other, now_ms=now_ms(), tell=lambda *_: None)
         # Another seed makes another community, even beside an incomplete one.

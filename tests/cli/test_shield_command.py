@@ -82,12 +82,12 @@ def test_why_answers_in_one_line_for_a_token_a_user_an_address_and_an_app(run, w
     watch = watch_of_either
     refusal = Refusal(time.time(), "account:1", "Command line", "apps", "queue/full")
     asked = {
-        nino: "of @Nino by 'Command line': class K1 now",
-        f"token:{nino}": "of @Nino by 'Command line': class K1 now",
-        "@Nino": "@Nino: class K1 now",
-        "nino": "@Nino: class K1 now",
-        "user:nino@example.org": "@Nino: class K1 now",
-        "192.0.2.9": "address 192.0.2.9: class K1 now",
+        nino: "of @Nino by 'Command line': class K1;",
+        f"token:{nino}": "of @Nino by 'Command line': class K1;",
+        "@Nino": "@Nino: class K1;",
+        "nino": "@Nino: class K1;",
+        "user:nino@example.org": "@Nino: class K1;",
+        "192.0.2.9": "address 192.0.2.9: class K1;",
         "2001:db8::1": "address 2001:db8::1: ",
         "192.0.2.0/24": "address 192.0.2.0/24: ",
         "Command line": "app 'Command line': not refused since ",
@@ -128,8 +128,8 @@ def test_whom_nobody_knows_is_told_without_repeating_it(run, watch_of_either):
     done = run("shield", "why", token)
     assert "not valid here (any more)" in done.out
     assert token not in done.out
-    assert run("shield", "why", "user:zoe", expect=2).complaint == "there is no account 'zoe' here"
-    assert run("shield", "why", "app:Zoe", expect=2).complaint == "there is no application 'Zoe' here"
+    assert run("shield", "why", "user:zoe", expect=2).complaint == "there is no account 'zoe'"
+    assert run("shield", "why", "app:Zoe", expect=2).complaint == "there is no application 'Zoe'"
     assert "not the id" in run("shield", "why", "account:x", expect=2).complaint
     assert "neither an address" in run("shield", "why", "address:here", expect=2).complaint
 
@@ -140,7 +140,7 @@ def test_whom_nobody_knows_is_told_without_repeating_it(run, watch_of_either):
 def test_what_is_said_of_somebody_is_shown_by_why_and_can_be_taken_back(run, watch, nino):
     said = run("shield", "allow", "@Nino", "--for", "2h", "--reason", "the mayor").out
     assert said.startswith("@Nino is allowed until ")
-    assert said.endswith("(told to 1 worker)\n")
+    assert said.endswith("(sent to 1 worker)\n")
     assert "allowed until" in run("shield", "why", nino).out
     assert "(the mayor)" in run("shield", "why", nino).out
     run("shield", "deny", nino, "--reason", "stolen")
@@ -164,7 +164,7 @@ def test_what_is_said_of_somebody_is_shown_by_why_and_can_be_taken_back(run, wat
         (("deny", "192.0.2.1", "--for", "400d", "--reason", "x"), "within a year"),
         (("deny", "192.0.2.1", "--reason", "x" * 300), "a reason must have at most"),
         (("deny", "0.0.0.0/0", "--reason", "x"), "too wide"),
-        (("deny", "session:7", "--reason", "x"), "say which with token:"),
+        (("deny", "session:7", "--reason", "x"), "name the kind with token:"),
         (("deny", "--reason", "x"), "WHO"),
         (("deny", "192.0.2.1", "--resaon", "x"), "did you mean --reason?"),
         (("allow", "192.0.2.1", "--undo"), "no rule for address 192.0.2.1"),
@@ -185,7 +185,7 @@ def test_wrong_use_is_one_clear_line(run, watch, arguments, text):
 def test_a_pause_begins_and_ends(run, watch):
     assert run("shield", "pause", "--for", "10m").out.startswith("denies and demotions are off until ")
     assert watch.call(lambda: watch.sight.orders.paused_until_epoch_s) > time.time()
-    assert run("shield", "pause", "--end").out == "pause ended (told to 1 worker)\n"
+    assert run("shield", "pause", "--end").out == "pause ended (sent to 1 worker)\n"
     assert watch.call(lambda: watch.sight.orders.paused_until_epoch_s) == 0
 
 

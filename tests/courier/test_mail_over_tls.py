@@ -142,7 +142,7 @@ def settings_for(port, tmp_path, security, identity, **more):
 def test_a_mail_arrives_over_tls(ours, tmp_path, security, host):
     with tls_server(ours, security) as (port, mailbox):
         settings = settings_for(port, tmp_path, security, ours, host=host)
-        assert send(settings, message(settings), name="1") == f"{host}:{port} took it"
+        assert send(settings, message(settings), name="1") == f"{host}:{port} accepted it"
     assert mailbox.over_tls == [True]
     assert mailbox.kept[0].rcpt_tos == ["nino@example.org"]
 

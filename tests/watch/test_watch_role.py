@@ -171,7 +171,7 @@ def test_a_worker_that_is_killed_is_written_down_and_directed_again(instance):
     os.kill(before, signal.SIGKILL)
     eventually(
         lambda: journal(instance, "worker"),
-        lambda texts: any("worker web-1 was started again" in text for text in texts),
+        lambda texts: any("worker web-1 was restarted" in text for text in texts),
     )
     assert figures(instance)["stormpetrel_worker_restarts_total"] >= 1
 
