@@ -103,7 +103,7 @@ def test_what_the_page_canary_meets(answer, outcome, detail):
     [
         ("apps", b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", "is not a list"),
         ("apps", b"HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n<html>no</html>", "is not JSON"),
-        ("posting", OK, "could not be read"),
+        ("posting", OK, "cannot read the token"),
         ("sign_in", OK, "the sign-in page has no form"),
         ("streaming", OK, "closed before"),
     ],
