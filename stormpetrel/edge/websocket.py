@@ -1,44 +1,75 @@
-"""A WebSocket's connection: uvicorn's protocol, with the edge's caps, deadlines and limits kept on.
+"""A WebSocket's connection: `websockets` reads and writes its frames, this class adds the network, the edge's
+caps, deadlines and limits.
 
-Only the handshake was admitted: the slot goes back as soon as it is answered, and an open stream holds none.
+    HANDSHAKE → OPEN → CLOSING → CLOSED
+    HANDSHAKE → CLOSING → CLOSED            refused in HTTP, or not a valid handshake
+
+HANDSHAKE: the application decides. OPEN: messages in both directions. CLOSING: our last bytes are written; the
+client's close, or its end, is awaited. CLOSED: the transport is gone. Only the handshake takes a slot: it is
+released with the answer, and an open stream holds none.
 """
 
 from __future__ import annotations
 
 import asyncio
+import enum
+import logging
+import random
 from collections.abc import Callable
-from typing import Any, cast
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any
 
-from uvicorn._types import ASGISendEvent
-from uvicorn.config import Config
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from uvicorn.server import ServerState
-from websockets.frames import Frame
+from websockets.datastructures import Headers
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
 
 from stormpetrel.edge.connection import reset, unread_bytes
-from stormpetrel.edge.streams import MAX_UNREAD_BYTES
+from stormpetrel.edge.streams import MAX_UNREAD_BYTES, ClientDisconnected
 from stormpetrel.edge.wheel import NEVER
-from stormpetrel.edge.worker import EdgeWorker
+from stormpetrel.edge.worker import EdgeWorker, Message
 
 MAX_MESSAGE_BYTES = 65_536
 """Clients only subscribe and unsubscribe."""
 PING_S = 30.0
-"""An idle stream is asked this often whether it still lives, and has as long to say so."""
+"""An idle stream gets a ping this often, and has as long to answer."""
 WRITE_BUFFER_BYTES = 65_536
 SLICE_BYTES = 512
-"""What one turn of the loop reads: 85 empty frames, at 20 µs each."""
+"""Read per turn of the loop: 85 empty frames, at 20 µs each."""
 MAX_UNREAD_INPUT_BYTES = 1_048_576
-"""What may wait for its turn: some reads of the transport."""
+"""Input that may wait for its turn: several reads of the transport."""
 MAX_FRAMES = 256
 FRAMES_PER_S = 20.0
-"""A client may send so many frames at once, and so many a second: it subscribes, unsubscribes and answers pings."""
+"""MAX_FRAMES at once and FRAMES_PER_S per second: clients only subscribe, unsubscribe and answer pings."""
+# RFC 6455, 7.4.1, and IANA's registry
+NORMAL_CLOSURE = 1000
+NO_STATUS = 1005
+ABNORMAL_CLOSURE = 1006
+INVALID_DATA = 1007
 POLICY_VIOLATION = 1008
+INTERNAL_ERROR = 1011
+SERVICE_RESTART = 1012
 _MEDIUM = 126
 _LONG = 65_536
 
+_log = logging.getLogger("stormpetrel.edge")
+# At level info the library logs each connection.
+_library_log = logging.getLogger("websockets.server")
+_library_log.setLevel(logging.WARNING)
+
+
+class State(enum.Enum):
+    """The part of its life that a connection is in; the module's docstring has the transitions."""
+
+    HANDSHAKE = enum.auto()
+    OPEN = enum.auto()
+    CLOSING = enum.auto()
+    CLOSED = enum.auto()
+
 
 def text_frame(text: bytes) -> bytes:
-    """A whole text message from a server (RFC 6455, 5.2), the same bytes for every listener. `text`: UTF-8."""
+    """Return a server's text message (RFC 6455, 5.2), the same bytes for every listener. `text`: UTF-8."""
     size = len(text)
     if size < _MEDIUM:
         return b"\x81%c%b" % (size, text)
@@ -48,23 +79,23 @@ def text_frame(text: bytes) -> bytes:
 
 
 class _Inbox:
-    """asyncio.Queue as far as uvicorn uses it: one reader. That would take 2 KB of each listener, this 0.1."""
+    """A queue for one reader: 0.1 KB per listener, where asyncio.Queue takes 2."""
 
     __slots__ = ("_items", "_reader")
 
     def __init__(self) -> None:
-        self._items: list[Any] = []
+        self._items: list[dict[str, Any]] = []
         self._reader: asyncio.Future[None] | None = None
 
-    def empty(self) -> bool:
-        return not self._items
+    def __len__(self) -> int:
+        return len(self._items)
 
-    def put_nowait(self, item: Any) -> None:
+    def put(self, item: dict[str, Any]) -> None:
         self._items.append(item)
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
-    async def get(self) -> Any:
+    async def get(self) -> dict[str, Any]:
         while not self._items:
             self._reader = asyncio.get_running_loop().create_future()
             try:
@@ -74,78 +105,85 @@ class _Inbox:
         return self._items.pop(0)
 
 
-class _Writable:
-    """asyncio.Event as far as uvicorn uses it, for the same reason."""
+class EdgeWebSocket(asyncio.Protocol):
+    """One upgraded connection, counted until it is lost.
 
-    __slots__ = ("_is_set", "_waiters")
+    `release` gives the handshake's slot back. `scope`: the application's, without what the handshake tells.
+    """
 
-    def __init__(self) -> None:
-        self._is_set = True
-        self._waiters: list[asyncio.Future[None]] = []
-
-    def set(self) -> None:
-        self._is_set = True
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-
-    def clear(self) -> None:
-        self._is_set = False
-
-    async def wait(self) -> bool:
-        while not self._is_set:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            await waiter
-        return True
-
-
-class EdgeWebSocket(WebSocketsSansIOProtocol):
-    """One upgraded connection. `release`: gives the handshake's slot back; `extras`: for the scope."""
+    __slots__ = (
+        "_address",
+        "_conn",
+        "_fragments",
+        "_frames",
+        "_frames_at_s",
+        "_inbox",
+        "_is_counted",
+        "_is_reading_paused",
+        "_is_slicing",
+        "_is_text",
+        "_left",
+        "_ping",
+        "_refusal",
+        "_release",
+        "_response",
+        "_scope",
+        "_state",
+        "_transport",
+        "_unread",
+        "_writable",
+        "_write_mark",
+        "deadline_s",
+        "wheel_slot",
+        "worker",
+    )
 
     def __init__(
         self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        loop: asyncio.AbstractEventLoop,
         *,
         worker: EdgeWorker,
+        transport: asyncio.Transport,
         address: str,
         release: Callable[[], None],
-        extras: dict[str, Any],
+        scope: dict[str, Any],
     ) -> None:
-        super().__init__(config, server_state, app_state, loop)
-        self.queue = _Inbox()  # type: ignore[assignment]
-        self.writable = _Writable()  # type: ignore[assignment]
         self.worker = worker
         self.deadline_s = NEVER
         self.wheel_slot = -1
+        self._transport = transport
         self._address = address
         self._release = release
-        self._extras = extras
-        self._is_counted = False
+        self._scope = scope
+        self._state = State.HANDSHAKE
+        self._conn = ServerProtocol(max_size=MAX_MESSAGE_BYTES, logger=_library_log)
+        self._response: Response | None = None
+        self._refusal: tuple[int, Headers] | None = None
+        self._inbox = _Inbox()
+        self._is_counted = True
         self._left: Callable[[], None] | None = None
-        self._is_write_paused = False
-        self._write_mark = 0
+        # Input
         self._unread = b""
         self._is_slicing = False
+        self._is_reading_paused = False
         self._frames = 0.0
         self._frames_at_s = 0.0
+        self._fragments: list[bytes] = []
+        self._is_text = False
+        # Output. `_writable`: None while the client reads, else a future that is set when it reads again.
+        self._writable: asyncio.Future[None] | None = None
+        self._write_mark = 0
+        self._ping: bytes | None = None
+        worker.connections.add(self)
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        # Applies until the handshake is answered.
+        worker.wheel.arm(self, worker.loop.time() + worker.config.header_timeout_s * 2)
 
     def stand_for(self, client: tuple[str, int] | None, left: Callable[[], None] | None) -> None:
-        """Behind a proxy: who is at the other end, and what is called when they are gone."""
-        self._extras["client"] = client
+        """Set the client behind a proxy, and the function to call when the connection ends."""
+        self._scope["client"] = client
         self._left = left
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._is_counted = True
-        self.worker.connections.add(self)
-        self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        # Until the handshake is answered.
-        self.worker.wheel.arm(self, self.loop.time() + self.worker.config.header_timeout_s * 2)
+    # The transport
 
     def connection_lost(self, exc: Exception | None) -> None:
         worker = self.worker
@@ -158,11 +196,15 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
             if self._left is not None:
                 self._left()
         self._release()
-        super().connection_lost(exc)
+        code = ABNORMAL_CLOSURE if self._state is State.HANDSHAKE else NO_STATUS
+        self._inbox.put({"type": "websocket.disconnect", "code": code})
+        self._state = State.CLOSED
+        # asyncio does not call resume_writing for a transport that is lost while paused.
+        self._wake_writer()
 
     def data_received(self, data: bytes) -> None:
-        # A client that asks (pings) and never reads what it is answered.
-        if self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+        # The client sends (pings, for example) and never reads the answers.
+        if self._transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
             self.worker.counts.closed["write"] += 1
             self.abort()
             return
@@ -173,85 +215,272 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
             self.worker.counts.closed["memory"] += 1
             self.abort()
 
+    def pause_writing(self) -> None:
+        self._writable = self.worker.loop.create_future()
+        self._write_mark = unread_bytes(self._transport)
+        self.worker.wheel.arm(self, self.worker.loop.time() + self.worker.config.write_timeout_s)
+
+    def resume_writing(self) -> None:
+        self._wake_writer()
+        self._arm_ping()
+
+    def _wake_writer(self) -> None:
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
+
+    # Input
+
     def _read_slice(self) -> None:
-        """Read a part of what came, and see to it that the rest is read in the next turn of the loop."""
-        if self.transport.is_closing():
+        """Read a part of the input, and schedule the rest for the next turn of the loop."""
+        if self._transport.is_closing():
             self._unread = b""
             self._arm_closing()
             return
-        if self.handshake_initiated and not self.handshake_complete:
+        if self._state is State.HANDSHAKE and self._response is not None:
             # Frames that came with the handshake wait for its answer (`send`).
-            self.transport.pause_reading()
+            self._transport.pause_reading()
             self._is_slicing = True
             return
-        size = SLICE_BYTES if self.handshake_initiated else len(self._unread)
+        size = len(self._unread) if self._state is State.HANDSHAKE else SLICE_BYTES
         piece, self._unread = self._unread[:size], self._unread[size:]
-        self.conn.receive_data(piece)
-        at_s = self.loop.time()
-        self._frames = max(0.0, self._frames - (at_s - self._frames_at_s) * FRAMES_PER_S) + len(
-            self.conn.events
-        )
-        self._frames_at_s = at_s
-        if self._frames > MAX_FRAMES:
+        self._conn.receive_data(piece)
+        events = self._conn.events_received()
+        if self._is_too_chatty(len(events)):
             self.worker.counts.closed["frames"] += 1
             self._unread = b""
-            self.conn.events_received()
             self.end(POLICY_VIOLATION)
             return
-        if self.conn.parser_exc is not None:
+        if self._conn.parser_exc is not None:
             self._unread = b""
-            self.handle_parser_exception()
+            self._on_broken_frame()
         else:
-            self.handle_events()
+            for event in events:
+                self._on_event(event)
         if self._unread:
-            self.transport.pause_reading()
+            self._transport.pause_reading()
             self._is_slicing = True
-            self.loop.call_soon(self._read_slice)
-        elif self.transport.is_closing():
+            self.worker.loop.call_soon(self._read_slice)
+        elif self._transport.is_closing():
             self._arm_closing()
         elif self._is_slicing:
             self._is_slicing = False
-            if not self.read_paused:
-                self.transport.resume_reading()
+            if not self._is_reading_paused:
+                self._transport.resume_reading()
 
-    async def run_asgi(self) -> None:
-        cast(dict[str, Any], self.scope).update(self._extras, open_stream=self.open_stream)
-        task = asyncio.current_task()
-        if task is not None:
-            self.worker.tasks.add(task)
+    def _is_too_chatty(self, frames: int) -> bool:
+        at_s = self.worker.loop.time()
+        self._frames = max(0.0, self._frames - (at_s - self._frames_at_s) * FRAMES_PER_S) + frames
+        self._frames_at_s = at_s
+        return self._frames > MAX_FRAMES
+
+    def _on_event(self, event: Any) -> None:
+        if isinstance(event, Request):
+            self._on_handshake(event)
+            return
+        frame: Frame = event
+        if frame.opcode is Opcode.PING:
+            self._flush()
+        elif frame.opcode is Opcode.PONG:
+            if self._ping is not None and bytes(frame.data) == self._ping:
+                self._ping = None
+                if self._writable is None:
+                    self._arm_ping()
+        elif frame.opcode is Opcode.CLOSE:
+            self._on_close()
+        else:
+            if frame.opcode is not Opcode.CONT:
+                self._is_text = frame.opcode is Opcode.TEXT
+                self._fragments = []
+            self._fragments.append(bytes(frame.data))
+            if frame.fin:
+                self._on_message(b"".join(self._fragments))
+                self._fragments = []
+
+    def _on_handshake(self, request: Request) -> None:
+        """Start the application, or refuse a request that is no handshake (RFC 6455, 4.2.1)."""
+        response = self._response = self._conn.accept(request)
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._refuse(response)
+            return
+        offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
+        self._scope |= {
+            "type": "websocket",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": "1.1",
+            "scheme": "ws",
+            "server": self.worker.server,
+            "query_string": request.path.partition("?")[2].encode("ascii"),
+            "headers": [
+                (name.lower().encode("ascii"), value.encode("latin-1"))
+                for name, value in request.headers.raw_items()
+            ],
+            "subprotocols": [name for part in offered.split(",") if (name := part.strip())],
+            "extensions": {"websocket.http.response": {}},
+            "open_stream": self.open_stream,
+        }
+        self._inbox.put({"type": "websocket.connect"})
+        task = self.worker.loop.create_task(self._run())
+        self.worker.tasks.add(task)
+        task.add_done_callback(self.worker.tasks.discard)
+
+    def _on_message(self, data: bytes) -> None:
+        if self._state is not State.OPEN:
+            return
+        if self._is_text:
+            try:
+                self._inbox.put({"type": "websocket.receive", "text": data.decode()})
+            except UnicodeDecodeError:
+                self._fail(INVALID_DATA)
+                return
+        else:
+            self._inbox.put({"type": "websocket.receive", "bytes": data})
+        # One message at a time: the application takes it before more is read.
+        if not self._is_reading_paused:
+            self._is_reading_paused = True
+            self._transport.pause_reading()
+
+    def _on_close(self) -> None:
+        """Answer the client's close, or end the close that began here."""
+        if self._state is State.OPEN:
+            received = self._conn.close_rcvd
+            assert received is not None
+            self._disconnect(received.code, received.reason)
+            self._flush()
+            self._state = State.CLOSING
+        self._transport.close()
+
+    def _on_broken_frame(self) -> None:
+        sent = self._conn.close_sent
+        self._disconnect(ABNORMAL_CLOSURE if sent is None else sent.code)
+        self._flush()
+        self._state = State.CLOSING
+        self._transport.close()
+
+    def _fail(self, code: int, reason: str = "") -> None:
+        """Close at once, without waiting for the client's close."""
+        self._disconnect(code, reason)
+        self._conn.fail(code, reason)
+        self._flush()
+        self._state = State.CLOSING
+        self._transport.close()
+        self._arm_closing()
+
+    def _disconnect(self, code: int, reason: str = "") -> None:
+        self._inbox.put({"type": "websocket.disconnect", "code": code, "reason": reason})
+
+    # The application
+
+    async def _run(self) -> None:
+        code = NORMAL_CLOSURE
         try:
-            await super().run_asgi()
+            await self.worker.app(self._scope, self.receive, self.send)
+        except ClientDisconnected:
+            pass
+        except Exception:
+            _log.exception("a WebSocket failed")
+            code = INTERNAL_ERROR
         finally:
-            if task is not None:
-                self.worker.tasks.discard(task)
+            if self._state is State.HANDSHAKE:
+                self._refuse(self._conn.reject(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error"))
+            self.end(code)
             self._release()
-            self._arm_closing()
 
-    async def send(self, message: ASGISendEvent) -> None:
-        await super().send(message)
-        if self.handshake_complete or self.close_sent:
-            self._release()
-            self._forget_handshake()
-            if self._is_slicing:
-                self.loop.call_soon(self._read_slice)
-        if self.transport.is_closing():
-            self._arm_closing()
+    async def receive(self) -> dict[str, Any]:
+        """Return the next ASGI message."""
+        message = await self._inbox.get()
+        if self._is_reading_paused and not self._inbox:
+            self._is_reading_paused = False
+            if not self._is_slicing and not self._transport.is_closing():
+                self._transport.resume_reading()
+        return message
 
-    def _forget_handshake(self) -> None:
-        """Nobody asks an open stream for the headers it began with, and 10,000 streams have 40 MB of them."""
-        if self.scope.get("headers"):
-            self.scope["headers"] = []
-            self._extras = {}
-            del self.request, self.response
+    async def send(self, message: Message) -> None:
+        """Take an ASGI message. Raise ClientDisconnected when the connection is lost."""
+        if self._writable is not None:
+            await asyncio.shield(self._writable)
+        if self._state is State.CLOSED:
+            raise ClientDisconnected
+        kind = message["type"]
+        if self._state is State.HANDSHAKE:
+            self._answer_handshake(kind, message)
+        elif self._state is not State.OPEN:
+            pass  # the client or the edge has closed: nothing more is sent
+        elif kind == "websocket.send":
+            text = message.get("text")
+            if text is not None:
+                self._conn.send_text(text.encode())
+            else:
+                self._conn.send_binary(message["bytes"])
+            self._flush()
+        elif kind == "websocket.close":
+            self.end(message.get("code", 1000))
+        else:
+            raise RuntimeError(f"unexpected ASGI message {kind} on an open WebSocket")
+
+    def _answer_handshake(self, kind: str, message: Message) -> None:
+        assert self._response is not None
+        if kind == "websocket.accept":
+            self._accept(self._response, message)
+        elif kind == "websocket.close":
+            self._refuse(self._conn.reject(HTTPStatus.FORBIDDEN, ""))
+        elif kind == "websocket.http.response.start":
+            headers = [
+                (name.decode("latin-1"), value.decode("latin-1")) for name, value in message["headers"]
+            ]
+            self._refusal = (message["status"], Headers(headers))
+        elif kind == "websocket.http.response.body" and self._refusal is not None:
+            status, refusal_headers = self._refusal
+            body = message.get("body", b"")
+            refusal_headers.setdefault("Date", formatdate(usegmt=True))
+            refusal_headers.setdefault("Connection", "close")
+            refusal_headers.setdefault("Content-Length", str(len(body)))
+            self._refuse(Response(status, HTTPStatus(status).phrase, refusal_headers, body))
+        else:
+            raise RuntimeError(f"unexpected ASGI message {kind} in a WebSocket's handshake")
+
+    def _accept(self, response: Response, message: Message) -> None:
+        if self._transport.is_closing():
+            return
+        del response.headers["Date"]
+        for name, value in message.get("headers", ()):
+            response.headers[name.decode("latin-1")] = value.decode("latin-1")
+        if message.get("subprotocol"):
+            response.headers["Sec-WebSocket-Protocol"] = message["subprotocol"]
+        self._conn.send_response(response)
+        self._flush()
+        self._state = State.OPEN
+        self._arm_ping()
+        self._end_handshake()
+        if self._is_slicing:
+            self.worker.loop.call_soon(self._read_slice)
+
+    def _refuse(self, response: Response) -> None:
+        """Answer the handshake in HTTP and close."""
+        self._disconnect(ABNORMAL_CLOSURE)
+        self._conn.send_response(response)
+        self._flush()
+        self._state = State.CLOSING
+        self._transport.close()
+        self._end_handshake()
+        self._arm_closing()
+
+    def _end_handshake(self) -> None:
+        """Release the slot and the handshake's headers: an open stream needs none, and 10,000 take 40 MB."""
+        self._release()
+        self._scope["headers"] = []
+        self._response = None
+
+    # The open stream
 
     def open_stream(self, heartbeat: bytes) -> EdgeWebSocket:
-        """`scope["open_stream"]`: for `push` and `end`. `heartbeat` is not needed: there are pings."""
+        """Return the handle for `push` and `end`: `scope["open_stream"]`. Pings replace the `heartbeat`."""
         return self
 
     def push(self, data: bytes) -> bool:
-        """Write a frame (`text_frame`); False when the listener is gone, or was dropped for not reading."""
-        transport = self.transport
-        if not self.handshake_complete or self.close_sent or transport.is_closing():
+        """Write a frame (`text_frame`); return False if the listener is gone or dropped for not reading."""
+        transport = self._transport
+        if self._state is not State.OPEN or transport.is_closing():
             return False
         if transport.get_write_buffer_size() + len(data) > MAX_UNREAD_BYTES:
             self.worker.counts.closed["write"] += 1
@@ -261,80 +490,70 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
         return True
 
     def end(self, code: int) -> None:
-        """Close the stream with this code; the client hears it, and so does `receive`."""
-        if not self.handshake_complete or self.close_sent or self.transport.is_closing():
+        """Close the stream with this code, which the client gets, and also the application from `receive`."""
+        if self._state is not State.OPEN or self._transport.is_closing():
             return
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": code})
-        self.conn.send_close(code)
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = True
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
-        # Not closed before the client has answered, or had its time: a reset would take the code with it.
-        self.close_timer = self.loop.call_later(self.worker.config.write_timeout_s, self.abort)
+        self._disconnect(code)
+        self._conn.send_close(code)
+        self._flush()
+        self._state = State.CLOSING
+        if self._is_reading_paused:
+            self._is_reading_paused = False
+            self._transport.resume_reading()
+        # Wait for the client's close before closing: a reset would lose the code.
+        self._arm_closing()
 
-    def start_keepalive(self) -> None:
-        self._arm_ping()
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._is_write_paused = True
-        self._write_mark = unread_bytes(self.transport)
-        self.worker.wheel.arm(self, self.loop.time() + self.worker.config.write_timeout_s)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._is_write_paused = False
-        self._arm_ping()
-
-    def schedule_ping(self) -> None:
-        """Nothing: the wheel knows when the next ping is due. Without an interval uvicorn's own would fail here,
-        and with it every client that answers its first ping would lose its connection."""
-
-    def handle_pong(self, event: Frame) -> None:
-        super().handle_pong(event)
-        if self.pending_ping_payload is None and not self._is_write_paused:
-            self._arm_ping()
+    # Deadlines
 
     def on_deadline(self, at_s: float) -> None:
-        """The wheel: a ping is due, or was not answered, or nothing is read, or the handshake hangs."""
+        """Act on the deadline: a ping is due or unanswered, no data is read, or the handshake or close hangs."""
         closed = self.worker.counts.closed
-        if self.transport.is_closing():
+        if self._state is State.CLOSING or self._transport.is_closing():
             closed["closing"] += 1
             self.abort()
-        elif self._is_write_paused:
-            left = unread_bytes(self.transport)
+        elif self._writable is not None:
+            left = unread_bytes(self._transport)
             if left < self._write_mark:
                 self._write_mark = left
                 self.worker.wheel.arm(self, at_s + self.worker.config.write_timeout_s)
                 return
             closed["write"] += 1
             self.abort()
-        elif not self.handshake_complete:
+        elif self._state is State.HANDSHAKE:
             closed["header"] += 1
             self.abort()
-        elif self.pending_ping_payload is not None:
+        elif self._ping is not None:
             closed["idle"] += 1
-            self.keepalive_timeout()
-            self._arm_closing()
+            self._fail(INTERNAL_ERROR, "keepalive ping timeout")
         else:
-            self.send_keepalive_ping()
+            self._ping = random.randbytes(4)  # noqa: S311 - tells this ping from others, no secret
+            self._conn.send_ping(self._ping)
+            self._flush()
             self.worker.wheel.arm(self, at_s + PING_S)
 
     def drain(self) -> None:
-        """Stop: the client is told 1012, service restart, and comes back elsewhere."""
-        self.shutdown()
+        """Close with code 1012, service restart; the client reconnects elsewhere."""
+        if self._state is State.HANDSHAKE:
+            self._refuse(self._conn.reject(HTTPStatus.SERVICE_UNAVAILABLE, ""))
+            return
+        self.end(SERVICE_RESTART)
+        self._transport.close()
         self._arm_closing()
 
     def abort(self) -> None:
-        """Drop the connection, whatever is still to be written."""
-        reset(self.transport)
+        """Drop the connection, even if data is still to be written."""
+        reset(self._transport)
+
+    def _flush(self) -> None:
+        data = b"".join(self._conn.data_to_send())
+        if data and not self._transport.is_closing():
+            self._transport.write(data)
 
     def _arm_ping(self) -> None:
-        self.worker.wheel.arm(self, self.loop.time() + PING_S)
+        if self._state is State.OPEN and self._is_counted:
+            self.worker.wheel.arm(self, self.worker.loop.time() + PING_S)
 
     def _arm_closing(self) -> None:
-        """A close that the client does not follow ends with the write deadline."""
+        """Set the write deadline for a client that does not complete the close."""
         if self._is_counted:
-            self.worker.wheel.arm(self, self.loop.time() + self.worker.config.write_timeout_s)
+            self.worker.wheel.arm(self, self.worker.loop.time() + self.worker.config.write_timeout_s)

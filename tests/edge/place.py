@@ -104,10 +104,19 @@ class App:
 
     async def echo_socket(self, scope: Any, receive: Any, send: Any) -> None:
         assert (await receive())["type"] == "websocket.connect"
-        if scope["path"] != "/socket":
+        path = scope["path"]
+        if path == "/socket/broken":
+            raise RuntimeError("this fails on purpose")
+        if path == "/socket/undecided":
+            await asyncio.Event().wait()
+        if not path.startswith("/socket"):
             await send({"type": "websocket.close"})
             return
         await send({"type": "websocket.accept"})
+        if path == "/socket/breaks":
+            raise RuntimeError("this fails on purpose")
+        if path == "/socket/leaves":
+            return
         while (message := await receive())["type"] != "websocket.disconnect":
             await send({"type": "websocket.send", "text": message["text"]})
         self.scopes.append(message)

@@ -12,13 +12,9 @@ import hashlib
 import os
 import struct
 import threading
-from importlib.metadata import version
 from typing import Any
 
 import pytest
-import uvicorn.protocols.websockets.websockets_sansio_impl as ws_impl
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
 from stormpetrel.edge.server import EdgeServer
 from stormpetrel.shield import cookies
@@ -298,46 +294,6 @@ def test_a_short_secret_is_refused_at_once() -> None:
             secret=b"short",
             public_https=False,
         )
-
-
-def test_uvicorn_is_the_version_whose_inner_parts_we_use() -> None:
-    assert version("uvicorn") == "0.54.0"
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "connection_made",
-        "connection_lost",
-        "data_received",
-        "pause_writing",
-        "resume_writing",
-        "run_asgi",
-        "send",
-        "shutdown",
-        "start_keepalive",
-        "stop_keepalive",
-        "handle_pong",
-        "schedule_ping",
-        "send_keepalive_ping",
-        "keepalive_timeout",
-    ],
-)
-def test_the_inner_parts_of_uvicorns_websocket_protocol_that_the_edge_uses_are_there(name: str) -> None:
-    assert callable(getattr(ws_impl.WebSocketsSansIOProtocol, name))
-
-
-def test_the_inner_state_of_uvicorns_websocket_protocol_that_the_edge_uses_is_there() -> None:
-    async def app(scope: object, receive: object, send: object) -> None: ...
-
-    async def made() -> ws_impl.WebSocketsSansIOProtocol:
-        config = Config(app, ws="websockets-sansio", lifespan="off", log_config=None, interface="asgi3")
-        config.load()
-        return ws_impl.WebSocketsSansIOProtocol(config, ServerState(), {})
-
-    protocol = asyncio.run(made())
-    for name in ("handshake_complete", "close_sent", "pending_ping_payload", "transport", "loop"):
-        assert hasattr(protocol, name)
 
 
 def test_connections_that_came_together_are_accepted_in_a_few_turns_of_the_loop() -> None:
