@@ -255,14 +255,14 @@ class Bus:
 
     def _missed(self, receiver: _Receiver, events: list[Event]) -> None:
         self.gaps += 1
-        log.info("events from %s were missed: everything held in memory is dropped", receiver.name)
+        log.info("missed events from %s: cleared all caches", receiver.name)
         events.append(AllChanged())
 
     def _hand_on_from_afar(self, events: list[Event]) -> None:
         try:
             self._hand_on(events)
         except Exception:  # a task's edge: an error in a handler must not end the subscription
-            log.exception("an event from another machine could not be applied")
+            log.exception("cannot apply an event from another machine")
 
     def _hand_on(self, events: list[Event]) -> None:
         if not events:

@@ -63,21 +63,19 @@ class SteadyClock:
     def _after_step(self, wall_ns: int, steady_ns: int) -> int:
         step_ns = wall_ns - steady_ns - self._offset_ns
         if abs(step_ns) <= STEP_MS * NS:
-            log.warning("the machine's clock is back where it was expected")
+            log.warning("the system clock is back at the expected time")
             self._follow(step_ns)
             return wall_ns
         if abs(step_ns - self._step_ns) > STEP_MS * NS:
             self._step_ns, self._since_ns = step_ns, steady_ns
             log.error(
-                "the machine's clock jumped by %d s; going on without it. Set it right (NTP), or restart to take it",
+                "the system clock jumped by %d s and is ignored for now; correct it (NTP), or restart to accept it",
                 step_ns // 1_000_000_000,
             )
         held_ms = SMALL_STEP_HELD_MS if abs(step_ns) <= DAY_MS * NS else LARGE_STEP_HELD_MS
         if steady_ns - self._since_ns < held_ms * NS:
             return steady_ns + self._offset_ns
-        log.error(
-            "the machine's clock has stood at its new time for %d s and is followed now", held_ms // 1000
-        )
+        log.error("the system clock has kept its new time for %d s and is followed now", held_ms // 1000)
         self._follow(step_ns)
         return wall_ns
 

@@ -43,8 +43,8 @@ def _key(default: Any, about: str, **more: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class WebConfig:
-    host: str = _key("127.0.0.1", "address the web listens on")
-    port: int = _key(8000, "port the web listens on", low=0, high=65535)
+    host: str = _key("127.0.0.1", "address the web server listens on")
+    port: int = _key(8000, "port the web server listens on", low=0, high=65535)
     workers: int = _key(2, "web worker processes", low=1, high=64)
 
 
@@ -52,7 +52,9 @@ class WebConfig:
 class StatusConfig:
     host: str = _key("127.0.0.1", "address the status page listens on")
     port: int = _key(8001, "port of the status page (role watch)", low=0, high=65535)
-    public_url: str = _key("", "where people find the status page, by way of a proxy; refusals point there")
+    public_url: str = _key(
+        "", "public URL of the status page, through a proxy; refused requests get a link to it"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class SmsConfig:
 @dataclass(frozen=True, slots=True)
 class CourierConfig:
     host: str = _key("127.0.0.1", "address the courier's health port listens on")
-    port: int = _key(8003, "port of the courier (health)", low=0, high=65535)
+    port: int = _key(8003, "the courier's health port", low=0, high=65535)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,57 +78,72 @@ class DatabaseConfig:
 
 @dataclass(frozen=True, slots=True)
 class ValkeyConfig:
-    url: str = _key("", "redis:// address of Valkey or Redis, when several machines serve", secret="url")
+    url: str = _key(
+        "", "redis:// URL of Valkey or Redis, if several machines run this instance", secret="url"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class ShieldConfig:
-    mode: str = _key("full", "how requests are admitted", choices=SHIELD_MODES)
+    mode: str = _key("full", "how the shield admits requests", choices=SHIELD_MODES)
     requests_per_5min: int = _key(
-        15_000, "ceiling per token, session or address in five minutes; 0 for none", low=0, high=1_000_000_000
+        15_000,
+        "requests per token, session or address in five minutes; 0: no limit",
+        low=0,
+        high=1_000_000_000,
     )
-    running: int = _key(4, "requests that run at once in a worker", low=1, high=256)
-    waiting: int = _key(512, "requests that may wait in a worker", low=1, high=100_000)
-    waiting_per_identity: int = _key(64, "requests that one identity may have waiting", low=1, high=100_000)
+    running: int = _key(4, "concurrent requests per worker", low=1, high=256)
+    waiting: int = _key(512, "queued requests per worker", low=1, high=100_000)
+    waiting_per_identity: int = _key(64, "queued requests per identity and worker", low=1, high=100_000)
     visitor_cookies: str = _key(
-        "on", "visitors of public pages get a cookie that says since when they come", choices=("on", "off")
+        "on",
+        "give visitors of public pages a cookie that records when they first came",
+        choices=("on", "off"),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeConfig:
-    header_timeout_s: float = _key(5.0, "a request's head must be complete within this", low=0.1, high=600)
-    body_timeout_s: float = _key(30.0, "a request's body must be complete within this", low=0.1, high=3600)
-    body_stall_s: float = _key(5.0, "a body that brings nothing for this long is ended", low=0.1, high=600)
-    keepalive_timeout_s: float = _key(30.0, "an idle connection is closed after this", low=0.1, high=3600)
-    write_timeout_s: float = _key(
-        10.0, "a reader that takes nothing for this long is dropped", low=0.1, high=3600
+    header_timeout_s: float = _key(
+        5.0, "how long a client may take to send a request's headers", low=0.1, high=600
     )
-    max_header_bytes: int = _key(16_384, "largest request head", low=512, high=1_048_576)
+    body_timeout_s: float = _key(
+        30.0, "how long a client may take to send a request's body", low=0.1, high=3600
+    )
+    body_stall_s: float = _key(5.0, "a request whose body stalls for this long is aborted", low=0.1, high=600)
+    keepalive_timeout_s: float = _key(
+        30.0, "an idle connection is closed after this long", low=0.1, high=3600
+    )
+    write_timeout_s: float = _key(
+        10.0, "a client that reads nothing for this long is disconnected", low=0.1, high=3600
+    )
+    max_header_bytes: int = _key(16_384, "maximum size of request line and headers", low=512, high=1_048_576)
     max_body_bytes: int = _key(
-        65_536, "largest request body outside uploads and long texts", low=1024, high=1_073_741_824
+        65_536, "maximum size of a request body, except uploads and long texts", low=1024, high=1_073_741_824
     )
     max_connections: int = _key(
-        0, "open connections per worker; 0: 90 % of the open-file limit", low=0, high=10_000_000
+        0, "maximum open connections per worker; 0: 90 % of the open-file limit", low=0, high=10_000_000
     )
     max_connections_per_address: int = _key(
         4096,
-        "open connections per address and worker; of a client behind a proxy: requests and streams",
+        "maximum open connections per address and worker; behind a proxy: requests and streams per client",
         low=1,
         high=10_000_000,
     )
     trusted_proxies: str = _key(
         "",
-        "proxies that are believed whom they speak for: addresses and networks, separated by commas",
+        "proxies trusted to report the client's address: addresses and networks, separated by commas",
     )
     proxy_protocol: bool = _key(
         False,  # noqa: FBT003 - a key's default
-        "the trusted proxies begin each connection with a PROXY protocol header, version 1 or 2",
+        "the trusted proxies send a PROXY protocol header, version 1 or 2, on each connection",
     )
-    cache_bytes: int = _key(67_108_864, "memory for hot pages per worker", low=0, high=68_719_476_736)
-    cache_ttl_s: float = _key(1.0, "how long an anonymous answer stays fresh", low=0.0, high=60)
+    cache_bytes: int = _key(67_108_864, "memory for cached pages per worker", low=0, high=68_719_476_736)
+    cache_ttl_s: float = _key(
+        1.0, "how long a cached response stays fresh for visitors who are not signed in", low=0.0, high=60
+    )
     cache_grace_s: float = _key(
-        300.0, "how long a stale one may be served while one renders", low=0, high=3600
+        300.0, "how long a stale response may be served while a new one is rendered", low=0, high=3600
     )
 
     @property
@@ -145,100 +162,109 @@ class EdgeConfig:
 
 @dataclass(frozen=True, slots=True)
 class StreamingConfig:
-    max_per_token: int = _key(30, "open streams of one access token in a worker", low=1, high=1_000_000)
-    max_per_account: int = _key(60, "open streams of one account in a worker", low=1, high=1_000_000)
+    max_per_token: int = _key(30, "maximum open streams per access token and worker", low=1, high=1_000_000)
+    max_per_account: int = _key(60, "maximum open streams per account and worker", low=1, high=1_000_000)
     max_per_address: int = _key(
-        1000, "open streams of one address without an account, in a worker", low=1, high=1_000_000
+        1000, "maximum open streams per address and worker, without an account", low=1, high=1_000_000
     )
-    max_subscriptions: int = _key(60, "streams that one WebSocket may subscribe to", low=1, high=10_000)
+    max_subscriptions: int = _key(60, "maximum subscriptions per WebSocket", low=1, high=10_000)
 
 
 @dataclass(frozen=True, slots=True)
 class PostsConfig:
-    max_characters: int = _key(500, "longest post, in characters; a link counts 23", low=1, high=100_000)
+    max_characters: int = _key(
+        500, "maximum length of a post in characters; a link counts as 23", low=1, high=100_000
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class MailConfig:
     transport: str = _key(
         "file",
-        "how mails leave: as files in the data directory, in the log, or to a mail server",
+        "where mails go: to files in the data directory, to the log, or to a mail server",
         choices=MAIL_TRANSPORTS,
     )
-    sender: str = _key("", "address that mails come from; empty: stormpetrel@ the public host")
+    sender: str = _key("", "sender address of mails; empty: stormpetrel@ the public host")
     confirm: str = _key(
-        "auto", "whether new addresses must be confirmed; auto: with smtp", choices=CONFIRMATIONS
+        "auto", "whether new e-mail addresses must be confirmed; auto: only with smtp", choices=CONFIRMATIONS
     )
-    host: str = _key("127.0.0.1", "the mail server")
+    host: str = _key("127.0.0.1", "host of the mail server")
     port: int = _key(587, "port of the mail server", low=1, high=65535)
     security: str = _key(
         "starttls",
-        "how the way to the mail server is protected; certificates are checked",
+        "encryption of the connection to the mail server; certificates are checked",
         choices=MAIL_SECURITIES,
     )
     ca_file: str = _key(
-        "", "certificates (PEM) to trust instead of the system's, for a mail server of one's own"
+        "", "CA certificates (PEM) to trust instead of the system's, for your own mail server"
     )
-    username: str = _key("", "name to sign in to the mail server with; empty: none")
+    username: str = _key("", "username for the mail server; empty: no sign-in")
     password: str = _key("", "password for the mail server", secret="all")
-    timeout_s: float = _key(10.0, "longest wait for one answer of the mail server", low=0.1, high=120)
+    timeout_s: float = _key(10.0, "timeout for each response of the mail server", low=0.1, high=120)
 
 
 @dataclass(frozen=True, slots=True)
 class MediaConfig:
-    store: str = _key("folder", "where files are kept", choices=("folder", "s3"))
-    folder: str = _key("", "the folder; empty: media in the data directory")
-    max_image_bytes: int = _key(16_777_216, "largest picture", low=1024, high=1_073_741_824)
-    max_video_bytes: int = _key(103_809_024, "largest film or sound", low=1024, high=4_294_967_296)
+    store: str = _key("folder", "where media files are stored", choices=("folder", "s3"))
+    folder: str = _key("", "folder of the media files; empty: media in the data directory")
+    max_image_bytes: int = _key(16_777_216, "maximum size of an image", low=1024, high=1_073_741_824)
+    max_video_bytes: int = _key(
+        103_809_024, "maximum size of a video or audio file", low=1024, high=4_294_967_296
+    )
     max_image_pixels: int = _key(
-        33_177_600, "largest picture, in pixels (width times height)", low=1024, high=100_000_000
+        33_177_600, "maximum size of an image in pixels (width times height)", low=1024, high=100_000_000
     )
-    uploads_per_account: int = _key(4, "uploads of one account at once, per worker", low=1, high=1000)
+    uploads_per_account: int = _key(4, "concurrent uploads per account and worker", low=1, high=1000)
     wait_s: float = _key(
-        4.0, "how long an app waits for its file; then the courier goes on with it", low=0.0, high=60
+        4.0,
+        "how long an upload waits to be processed; after that the courier continues in the background",
+        low=0.0,
+        high=60,
     )
-    s3_endpoint: str = _key("", "https:// address of the S3 service")
+    s3_endpoint: str = _key("", "https:// URL of the S3 service")
     s3_bucket: str = _key("", "name of the bucket")
     s3_region: str = _key("us-east-1", "region of the bucket")
     s3_key: str = _key("", "access key id")
     s3_secret: str = _key("", "secret access key", secret="all")
-    s3_timeout_s: float = _key(10.0, "longest wait for one answer of the S3 service", low=0.1, high=60)
-    s3_public_url: str = _key("", "where people read the bucket's files; empty: ENDPOINT/BUCKET")
+    s3_timeout_s: float = _key(10.0, "timeout for each response of the S3 service", low=0.1, high=60)
+    s3_public_url: str = _key("", "public URL of the bucket's files; empty: ENDPOINT/BUCKET")
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionConfig:
-    notifications_days: int = _key(365, "how long notifications are kept; 0: for ever", low=0, high=36_500)
-    suspended_days: int = _key(30, "a suspended account is deleted after this; 0: never", low=0, high=36_500)
+    notifications_days: int = _key(365, "how long notifications are stored; 0: forever", low=0, high=36_500)
+    suspended_days: int = _key(
+        30, "a suspended account is deleted after this many days; 0: never", low=0, high=36_500
+    )
     applications_days: int = _key(
-        7, "an app that nobody ever let in is forgotten after this; 0: never", low=0, high=36_500
+        7, "an app that was never authorized is deleted after this many days; 0: never", low=0, high=36_500
     )
     app_tokens_days: int = _key(
-        90, "how long a token of an app itself, without an account, is good; 0: for ever", low=0, high=36_500
+        90, "how long an app's own token, without an account, is valid; 0: forever", low=0, high=36_500
     )
     dead_jobs_days: int = _key(
-        30, "how long jobs are kept that were given up; 0: for ever", low=0, high=36_500
+        30, "how long failed jobs are stored after the last retry; 0: forever", low=0, high=36_500
     )
 
 
 @dataclass(frozen=True, slots=True)
 class LogConfig:
-    level: str = _key("info", "least level that is logged", choices=("debug", "info", "warning", "error"))
+    level: str = _key("info", "lowest level to log", choices=("debug", "info", "warning", "error"))
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    data_dir: Path = _key(Path("data"), "everything this instance keeps on disk")
+    data_dir: Path = _key(Path("data"), "directory for everything this instance stores on disk")
     public_url: str = _key(
-        "", "address people use, in every URL that leaves; empty: http://HOST:PORT of [web]"
+        "", "public URL of the instance, used in every link it publishes; empty: http://HOST:PORT of [web]"
     )
     registration: str = _key("open", "who may sign up", choices=REGISTRATIONS)
     title: str = _key("Stormpetrel", "name of the instance")
-    description: str = _key("A small place that stays up.", "one sentence about the instance")
-    contact_email: str = _key("", "address of the people who run it")
+    description: str = _key("A small server that stays up.", "one sentence about the instance")
+    contact_email: str = _key("", "e-mail address of the people who run the instance")
     languages: str = _key("en", "languages of the instance, ISO 639-1, separated by commas")
     secret_key: str = _key(
-        "", "signs cookies; empty: the file secret.key in the data directory", secret="all"
+        "", "key that signs cookies; empty: the file secret.key in the data directory", secret="all"
     )
     web: WebConfig = field(default_factory=WebConfig)
     status: StatusConfig = field(default_factory=StatusConfig)
@@ -347,8 +373,8 @@ class LoadedConfig:
 
 
 _HINTS = (
-    ("Invalid value", '; text stands in quotes: title = "Skerry"'),
-    ("Cannot declare", "; the file has this section already: write the keys below its first line"),
+    ("Invalid value", '; put text in quotes: title = "Skerry"'),
+    ("Cannot declare", "; this section is already in the file: add the keys there"),
 )
 """Part of a TOML parser's error → hint for the reader."""
 
@@ -400,7 +426,7 @@ def load(
     _check_urls(config)
     networks = config.edge.proxy_networks
     if config.edge.proxy_protocol and not networks:
-        raise SetupError("edge.proxy_protocol needs edge.trusted_proxies: whose word is to be taken?")
+        raise SetupError("edge.proxy_protocol needs edge.trusted_proxies: set it to your proxy's address")
     return LoadedConfig(config, tuple(origins), file)
 
 
@@ -526,9 +552,9 @@ def _network(text: str) -> Network:
     except ValueError:
         raise SetupError(f"{key}: {text!r} is neither an address nor a network like 10.0.0.0/24") from None
     if network.network_address != host:
-        raise SetupError(f"{key}: {text!r} is no network; {network} would be one")
+        raise SetupError(f"{key}: {text!r} is not a network; did you mean {network}?")
     if length and not network.prefixlen:
-        raise SetupError(f"{key}: {text!r} is everybody, and then anybody may claim to be anybody")
+        raise SetupError(f"{key}: {text!r} covers every address: any client could then fake its address")
     if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped is not None:
         raise SetupError(f"{key}: write {text!r} as an IPv4 address or network")
     return network
@@ -562,6 +588,6 @@ def _check_urls(config: Config) -> None:
             if getattr(media, name) and (url.scheme not in ("http", "https") or not url.hostname):
                 raise SetupError(f"media.{name} must be like https://s3.example.org")
             if any(c in getattr(media, name) for c in " ;,'\"\n\r"):
-                raise SetupError(f"media.{name} holds characters that no address has")
+                raise SetupError(f"media.{name} has characters that are not allowed in a URL")
     if config.valkey.url and not config.valkey.url.startswith(("redis://", "rediss://", "unix://")):
         raise SetupError("valkey.url must start with redis://, rediss:// or unix://")

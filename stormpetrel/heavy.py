@@ -170,7 +170,7 @@ class HeavyHub:
                 end.send(died)
             except BlockingIOError:
                 # That worker reads nothing at all; its calls end at their own deadlines.
-                log.warning("a worker with a full buffer was not told that the heavy child died")
+                log.warning("cannot notify a worker that the heavy process died: its buffer is full")
 
 
 class Heavy:
@@ -359,4 +359,4 @@ def _send(end: socket.socket, answer: _Answer) -> None:
     try:
         end.send(_encode(answer))
     except OSError:
-        log.warning("a worker did not take the answer of a heavy job")
+        log.warning("a worker did not accept the result of a heavy job")

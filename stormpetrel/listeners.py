@@ -89,7 +89,7 @@ def lock_role(data_dir: Path, role: str) -> int:
         owner = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
         os.close(handle)
         raise EnvironmentFailure(
-            f"{data_dir} is served already (role {role}, process {owner or 'unknown'})"
+            f"{data_dir} is already in use (role {role}, process {owner or 'unknown'})"
         ) from error
     os.ftruncate(handle, 0)
     os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)

@@ -36,7 +36,10 @@ def load(config: Config) -> bytes:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             text = file.read().strip()
             if mode & 0o077:
-                log.warning("%s could be read by others; that is now closed. Replace it if in doubt", path)
+                log.warning(
+                    "%s was readable by other users; this is fixed now. If in doubt, replace it",
+                    path,
+                )
                 os.fchmod(file.fileno(), 0o600)
     except FileNotFoundError as error:
         raise SetupError(

@@ -89,7 +89,7 @@ def serve(loaded: LoadedConfig, *, roles: frozenset[str], web: WebWorker | None 
         sys.stderr.write(f"stormpetrel: {error.safe_text}\n")
         return 3
     except OSError as error:
-        sys.stderr.write(f"stormpetrel: the system refused something that is needed: {error}\n")
+        sys.stderr.write(f"stormpetrel: system error: {error}\n")
         return 3
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked_before)
@@ -121,7 +121,7 @@ class _Opened:
 def _serve(config: Config, roles: list[str], web: WebWorker | None) -> None:
     log.configure(config.log.level, role="supervisor")
     if not roles:
-        raise SetupError("there is no role to serve")
+        raise SetupError("no role to run")
     # Check this first: without an instance, no files may be made that would get in the way of `init`.
     require_current(config.database_url)
     secret_bytes = secret.load(config)
@@ -254,7 +254,7 @@ def _role_main(opened: _Opened, name: str, run: Callable[..., Awaitable[None]]) 
         finally:
             await bus.close()
         if not stop.is_set():
-            raise RuntimeError("it ended without being told to")
+            raise RuntimeError("the process stopped unexpectedly")
 
     _log.info("started")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -284,11 +284,11 @@ def _say_where(config: Config, roles: list[str], children: list[Child], open_fil
     if "web" in roles and config.base_url != f"http://{shown(config.web.host, config.web.port)}":
         lines.append(f"  {'public':<12} {config.base_url}")
     lines.append(f"  {'open files':<12} up to {open_files:,} per process")
-    lines.append(f"  {'processes':<12} {len(children)} under process {os.getpid()}; Ctrl-C ends them")
+    lines.append(f"  {'processes':<12} {len(children)} under process {os.getpid()}; press Ctrl-C to stop")
     try:
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
     except OSError:
-        _log.warning("nobody reads the output")
+        _log.warning("cannot write to standard output")
     for child in children:
         _log.info("process %d is %s", child.pid, child.name)

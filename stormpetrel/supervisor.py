@@ -103,7 +103,7 @@ def _start(child: Child) -> None:
             log.error("%s", error.safe_text)
             exit_code = 3
         except BaseException:  # the process's edge: it is logged, and the supervisor starts another process
-            log.exception("it ended by an error")
+            log.exception("the process failed")
         finally:
             # Not sys.exit, which would tear down what the supervisor has set up.
             os._exit(exit_code)
@@ -129,7 +129,7 @@ def _start_due(children: Sequence[Child]) -> None:
             try:
                 _start(child)
             except OSError as error:
-                log.error("%s cannot be started: %s", child.name, error)
+                log.error("cannot start %s: %s", child.name, error)
                 child.start_at_s = time.monotonic() + BACKOFF_MAX_S
 
 
@@ -149,7 +149,7 @@ def _reap(children: Sequence[Child], *, restart: bool) -> None:
         child.early_deaths = 0 if now_s - child.started_at_s >= STEADY_S else child.early_deaths + 1
         delay_s = backoff_s(child.early_deaths)
         child.start_at_s = now_s + delay_s
-        log.error("%s died (%s), it starts again in %.1f s", child.name, _how(status), delay_s)
+        log.error("%s died (%s); restarting in %.1f s", child.name, _how(status), delay_s)
 
 
 def backoff_s(early_deaths: int) -> float:
@@ -180,7 +180,9 @@ def _end(children: Sequence[Child], *, at_once: bool) -> None:
         left_s = kill_at_s - time.monotonic()
         if left_s <= 0:
             if not at_once:
-                log.warning("killed, as it did not end in time: %s", ", ".join(child.name for child in alive))
+                log.warning(
+                    "killed because they did not stop in time: %s", ", ".join(child.name for child in alive)
+                )
             _signal(alive, signal.SIGKILL)
             kill_at_s = float("inf")
         got = signal.sigtimedwait(WAITED_FOR, min(max(left_s, 0.0), DRAIN_S))

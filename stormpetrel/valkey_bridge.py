@@ -60,7 +60,7 @@ def require_url(url: str) -> None:
         redis.asyncio.Redis.from_url(url)
     except ValueError as error:
         # Its text may repeat a part of the URL, perhaps the password.
-        raise SetupError("valkey.url cannot be read; it is like redis://HOST:6379/0") from error
+        raise SetupError("valkey.url is not valid; it must be like redis://HOST:6379/0") from error
 
 
 class ValkeyBridge:
@@ -132,7 +132,7 @@ class ValkeyBridge:
                     await self._queued.wait()
             except (RedisError, OSError) as error:
                 wait_s = _longer(wait_s)
-                log.debug("Valkey takes no events: %s", error)
+                log.debug("cannot publish events to Valkey: %s", error)
             finally:
                 await client.aclose()
             await asyncio.sleep(wait_s)
@@ -147,7 +147,7 @@ class ValkeyBridge:
                 await self._hear(pubsub, hands_on)
             except (RedisError, OSError) as error:
                 if self.subscribed or not wait_s:
-                    log.warning("Valkey is not reached, other machines' news comes late: %s", error)
+                    log.warning("Valkey is unreachable; events from other machines are delayed: %s", error)
                 if self.subscribed:
                     wait_s = 0.0
                 self.subscribed = False
@@ -165,13 +165,13 @@ class ValkeyBridge:
             message = await pubsub.get_message(timeout=QUIET_S)
             if message is None:
                 if asked:
-                    raise ConnectionError("it answers nothing")
+                    raise ConnectionError("no reply")
                 await pubsub.ping()
                 asked = True
                 continue
             asked = False
             if message["type"] == "subscribe":
-                log.info("Valkey is reached: other machines' news arrives")
+                log.info("connected to Valkey; receiving events from other machines")
                 self.subscribed = True
                 self._heard.clear()
                 hands_on([AllChanged()])
@@ -185,7 +185,7 @@ class ValkeyBridge:
             message = _decode(data)
         except msgspec.MsgspecError:
             # From another release, or another program on our channel: its meaning is unknown.
-            log.warning("a message over Valkey could not be read: everything held in memory is dropped")
+            log.warning("unreadable message from Valkey: cleared all caches")
             return [AllChanged()]
         if message.machine == self._machine:
             return []

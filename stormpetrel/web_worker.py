@@ -136,7 +136,7 @@ async def run(
             break
         except EnvironmentFailure as error:
             # Visitors must not hang on a socket that does not accept: refuse their requests meanwhile.
-            _log.error("%s; requests are refused until it can be", error.safe_text)
+            _log.error("%s; refusing requests until it can be", error.safe_text)
             application.is_away = True
             if not started:
                 await edge.start()

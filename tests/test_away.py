@@ -38,7 +38,7 @@ def test_workers_that_get_no_connection_refuse_at_once_and_serve_when_there_is_r
             seen = {_status(instance.base_url) for _ in range(LOOKS)}
             assert 503 in seen
             assert seen <= {200, 503}
-            assert "requests are refused until it can be" in instance.log
+            assert "refusing requests until it can be" in instance.log
             postgresql_execute(admin, f"ALTER ROLE {role} CONNECTION LIMIT -1")
             for _ in range(200):
                 if {_status(instance.base_url) for _ in range(LOOKS)} == {200}:

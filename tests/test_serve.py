@@ -77,7 +77,7 @@ class Server:
                 start_new_session=True,
                 preexec_fn=lambda: signal.signal(signal.SIGHUP, sighup),
             )
-        eventually(lambda: "Ctrl-C ends them\n" in self.out[said:] or self.process.poll() is not None)
+        eventually(lambda: "press Ctrl-C to stop\n" in self.out[said:] or self.process.poll() is not None)
         return self
 
     @property
@@ -183,7 +183,7 @@ def test_a_worker_that_dies_again_and_again_is_started_again_with_pauses(server)
         with contextlib.suppress(OSError, AssertionError):
             ask(server.web, "/die")
     assert json.loads(ask(server.web)) == {"status": "ok"}
-    pauses = re.findall(r"web-0 died \(exit 7\), it starts again in ([\d.]+) s", server.err)
+    pauses = re.findall(r"web-0 died \(exit 7\); restarting in ([\d.]+) s", server.err)
     assert pauses == ["0.0", "0.1", "0.2", "0.4"]
 
 
@@ -251,7 +251,7 @@ def test_a_second_ctrl_c_does_not_wait(server):
         eventually(lambda: len(server.children()) < 3)
         server.send(signal.SIGINT)
         assert server.wait() == 0
-    assert "did not end in time" not in server.err
+    assert "did not stop in time" not in server.err
 
 
 def test_nothing_outlives_a_supervisor_that_is_killed_and_the_port_is_free(server):
@@ -285,7 +285,7 @@ def test_roles_of_one_data_directory_may_be_started_apart_but_none_twice(server,
     other.start("watch", "sms")
     assert other.wait() == 3
     last = other.err.splitlines()[-1]
-    assert last == f"stormpetrel: {tmp_path} is served already (role sms, process {server.process.pid})"
+    assert last == f"stormpetrel: {tmp_path} is already in use (role sms, process {server.process.pid})"
 
 
 def fails_to_start(server, *roles):

@@ -63,7 +63,7 @@ supervisor.supervise([child("stubborn", stubborn)], on_started=lambda: None,
 """
     )
     assert done.stdout == "draining\n"
-    assert "killed, as it did not end in time: stubborn" in done.stderr
+    assert "killed because they did not stop in time: stubborn" in done.stderr
 
 
 def test_one_that_serves_others_is_told_after_they_have_gone():
@@ -103,4 +103,4 @@ supervisor.supervise([child("fails", fails)], on_started=lambda: None, before_dr
     )
     assert done.stdout == "fails died\n"
     assert "ValueError: a bug" in done.stderr
-    assert "fails died (exit 1), it starts again in 0.0 s" in done.stderr
+    assert "fails died (exit 1); restarting in 0.0 s" in done.stderr

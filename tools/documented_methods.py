@@ -6,15 +6,15 @@ A line without a reason is a method that exists here. `{…}` is any one segment
 
 from __future__ import annotations
 
-_FEDERATION = "there is no federation yet"
-_QUOTES = "quotes do not exist here: a post that asks for one is refused"
-_COLLECTIONS = "of 4.6; lists and endorsements are what there is"
-_YEARLY = "a yearly review of one's use is not made here"
-_TRANSLATION = "no translator is attached"
-_ADMIN_API = "moderation has pages and commands, not this API"
-_ADDRESSES = "addresses are judged by the shield, not by lists that people keep"
-_REQUESTS = "no notification is held back, so there is nothing to accept"
-_PUSH = "web push does not exist yet"
+_FEDERATION = "no federation yet"
+_QUOTES = "quote posts are not supported: a post that quotes another is refused"
+_COLLECTIONS = "new in 4.6; use lists and endorsements instead"
+_YEARLY = "no yearly reviews"
+_TRANSLATION = "no translation service"
+_ADMIN_API = "moderation has web pages and commands, but no API"
+_ADDRESSES = "the shield judges addresses; there are no block lists"
+_REQUESTS = "notifications are never filtered, so there are no requests"
+_PUSH = "web push is not supported yet"
 
 METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     (
@@ -152,7 +152,7 @@ METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("POST /api/v1/statuses/{id}/pin", ""),
             ("POST /api/v1/statuses/{id}/unpin", ""),
             ("POST /api/v1/statuses/{id}/translate", _TRANSLATION),
-            ("GET /api/v1/statuses/{id}/card", "gone from Mastodon since 3.0: the card is in the status"),
+            ("GET /api/v1/statuses/{id}/card", "removed in Mastodon 3.0: the card is in the status"),
             ("GET /api/v1/statuses/{id}/quotes", _QUOTES),
             ("POST /api/v1/statuses/{id}/quotes/{quote}/revoke", _QUOTES),
             ("PUT /api/v1/statuses/{id}/interaction_policy", _QUOTES),
@@ -176,8 +176,8 @@ METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("GET /api/v1/timelines/tag/{name}", ""),
             ("GET /api/v1/timelines/home", ""),
             ("GET /api/v1/timelines/list/{id}", ""),
-            ("GET /api/v1/timelines/link", "links are not counted here"),
-            ("GET /api/v1/timelines/direct", "gone from Mastodon since 3.0: conversations are what there is"),
+            ("GET /api/v1/timelines/link", "links are not counted"),
+            ("GET /api/v1/timelines/direct", "removed in Mastodon 3.0: use conversations instead"),
             ("GET /api/v1/conversations", ""),
             ("DELETE /api/v1/conversations/{id}", ""),
             ("POST /api/v1/conversations/{id}/read", ""),
@@ -241,10 +241,10 @@ METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "search, trends, instance, announcements, reports, oEmbed",
         (
             ("GET /api/v2/search", ""),
-            ("GET /api/v1/search", "gone from Mastodon since 3.0: `/api/v2/search`"),
+            ("GET /api/v1/search", "removed in Mastodon 3.0: use `/api/v2/search`"),
             ("GET /api/v1/trends/tags", ""),
             ("GET /api/v1/trends/statuses", ""),
-            ("GET /api/v1/trends/links", "links are not counted: no page is fetched to show them"),
+            ("GET /api/v1/trends/links", "links are not counted, and no linked page is fetched"),
             ("GET /api/v2/instance", ""),
             ("GET /api/v1/instance", ""),
             ("GET /api/v1/instance/peers", ""),
@@ -254,20 +254,20 @@ METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("GET /api/v1/instance/extended_description", ""),
             ("GET /api/v1/instance/privacy_policy", ""),
             ("GET /api/v1/instance/terms_of_service", ""),
-            ("GET /api/v1/instance/terms_of_service/{date}", "only the present text is kept"),
+            ("GET /api/v1/instance/terms_of_service/{date}", "only the current text is stored"),
             ("GET /api/v1/instance/translation_languages", ""),
             ("GET /api/v1/custom_emojis", ""),
             ("GET /api/v1/announcements", ""),
             ("POST /api/v1/announcements/{id}/dismiss", ""),
-            ("PUT /api/v1/announcements/{id}/reactions/{name}", "announcements are read here, not discussed"),
+            ("PUT /api/v1/announcements/{id}/reactions/{name}", "announcements have no reactions"),
             (
                 "DELETE /api/v1/announcements/{id}/reactions/{name}",
-                "announcements are read here, not discussed",
+                "announcements have no reactions",
             ),
             ("POST /api/v1/reports", ""),
             ("GET /api/oembed", ""),
             ("GET /health", ""),
-            ("GET /api/v1/async_refreshes/{id}", "nothing is refreshed behind an answer"),
+            ("GET /api/v1/async_refreshes/{id}", "no asynchronous refreshes"),
         ),
     ),
     (
@@ -319,13 +319,13 @@ METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
                 )
             ),
             *(
-                (f"GET /api/v1/admin/trends/{what}", "trends are counted, not approved one by one")
+                (f"GET /api/v1/admin/trends/{what}", "trends are counted automatically, without approval")
                 for what in ("links", "statuses", "tags")
             ),
             *(
                 (
                     f"POST /api/v1/admin/trends/{what}/{{id}}/{act}",
-                    "trends are counted, not approved one by one",
+                    "trends are counted automatically, without approval",
                 )
                 for what in ("links", "statuses", "tags")
                 for act in ("approve", "reject")
@@ -345,7 +345,7 @@ METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("PUT /api/v1/admin/ip_blocks/{id}", _ADDRESSES),
             ("POST /api/v1/admin/canonical_email_blocks/test", _ADMIN_API),
             *(
-                (f"POST /api/v1/admin/{what}", "figures of use are in the metrics")
+                (f"POST /api/v1/admin/{what}", "usage figures are in the metrics")
                 for what in ("dimensions", "measures", "retention")
             ),
         ),

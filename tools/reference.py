@@ -37,8 +37,8 @@ def _is_section(kind: Any) -> bool:
 
 def _section_table(section: str, kind: type[Any]) -> str:
     hints = get_type_hints(kind)
-    heading = f"### `[{section}]`" if section else "### Outside any section"
-    lines = [heading, "", "| key | in the environment | default | meaning |", "|---|---|---|---|"]
+    heading = f"### `[{section}]`" if section else "### Top level"
+    lines = [heading, "", "| key | environment variable | default | meaning |", "|---|---|---|---|"]
     for field in dataclasses.fields(kind):
         if _is_section(hints[field.name]):
             continue
@@ -140,7 +140,7 @@ def methods_tables() -> str:
     here = {key(f"{route.method} {route.path}") for route in (*ROUTES, *WEB_ROUTES)} | ELSEWHERE
     lines: list[str] = []
     for group, methods in METHODS:
-        lines += ["", f"## {group}", "", "| method | here |", "|---|---|"]
+        lines += ["", f"## {group}", "", "| method | supported |", "|---|---|"]
         lines += [
             f"| `{method}` | {'yes' if key(method) in here else f'no: {_cell(why)}'} |"
             for method, why in methods
@@ -152,7 +152,7 @@ ELSEWHERE = {"GET /health", "GET /api/v1/streaming"}
 """Answered outside the route table: by every role (edge/server.py, health.py) and by `SOCKETS`."""
 
 _ACTORS = {
-    "anyone": "everybody",
+    "anyone": "anyone",
     "application": "any token",
     "account": "an account's token",
 }
@@ -203,7 +203,7 @@ def main(arguments: list[str]) -> int:
             path.write_text(wanted, encoding="utf-8")
             print(f"written: {path}")
         else:
-            print(f"behind the code: {path} (make docs)", file=sys.stderr)
+            print(f"out of date:  {path} (make docs)", file=sys.stderr)
     return 1 if behind and "--write" not in arguments else 0
 
 

@@ -260,7 +260,7 @@ class Guide:
         printed = self.there.run(command, shown=False, check=False)
         if not re.search(pattern, printed, re.MULTILINE):
             raise Failed(f"{what}: {command}\nprinted\n{printed}\n{self.there.log()}")
-        print(f"    so it is: {what}", flush=True)
+        print(f"    ok: {what}", flush=True)
         return printed
 
     def post(self, text: str) -> None:
@@ -303,7 +303,7 @@ class Guide:
         print(f"\n## {heading}{f' ({kind})' if kind else ''}", flush=True)
         for command in plain[:back]:
             self.there.run(as_run(command), network=command.startswith(WITH_NETWORK))
-        self.expect("the new release is there", "cat /opt/stormpetrel/RELEASE", "The next release")
+        self.expect("the new release is installed", "cat /opt/stormpetrel/RELEASE", "The next release")
         self.post("after the update")
         for command in plain[back:]:
             if command.startswith("stormpetrel restore") and kind:
@@ -313,8 +313,8 @@ class Guide:
             self.there.run(as_run(command), network=command.startswith(WITH_NETWORK))
         feed = self.feed()
         if "before the update" not in feed or "after the update" in feed:
-            raise Failed(f"after the way back the feed is not as before the update:\n{feed}")
-        self.expect("what was newer is set aside", "ls /srv/stormpetrel-set-aside", r"secret\.key")
+            raise Failed(f"after the rollback, the feed differs from before the update:\n{feed}")
+        self.expect("the newer data is set aside", "ls /srv/stormpetrel-set-aside", r"secret\.key")
         self.post("after the way back")
 
     def with_postgresql(self) -> None:
@@ -332,7 +332,7 @@ class Guide:
         self.there.run("systemctl start stormpetrel")
         wait = next(command for _, command in self.sections["The service"] if command.startswith("curl"))
         self.there.run(wait)
-        self.expect("it is on PostgreSQL", "stormpetrel config", r"^database\.url +postgresql://")
+        self.expect("it uses PostgreSQL", "stormpetrel config", r"^database\.url +postgresql://")
         self._served()
         self.post("before the update")
         self.update_and_return(kind="postgresql")
@@ -340,14 +340,14 @@ class Guide:
     def _confined(self) -> None:
         self.expect("the service runs", "systemctl is-active stormpetrel", "^active$")
         self.expect(
-            "all of it as its own user",
+            "every process runs as its own user",
             "ps -o user= -C stormpetrel,petrel-web-0,petrel-courier | sort -u",
             r"^stormp\S+$",
         )
         status = "cat /proc/$(systemctl show --property MainPID --value stormpetrel)/status"
-        self.expect("without rights", status, r"^CapBnd:\t0+$")
-        self.expect("for good", status, r"^NoNewPrivs:\t1$")
-        self.expect("with a filter of system calls", status, r"^Seccomp:\t2$")
+        self.expect("without capabilities", status, r"^CapBnd:\t0+$")
+        self.expect("it cannot gain privileges", status, r"^NoNewPrivs:\t1$")
+        self.expect("with a system call filter", status, r"^Seccomp:\t2$")
         said = self.expect(
             "systemd finds it confined",
             "systemd-analyze security --no-pager stormpetrel",
@@ -360,27 +360,31 @@ class Guide:
         self.there.run("systemctl kill --kill-whom=main --signal=KILL stormpetrel")
         # With cgroups v1, systemd waits for TimeoutStopSec before it continues.
         self.expect(
-            "it is started again when it was killed",
+            "systemd restarts it after a kill",
             "sleep 3; curl -sS --retry 60 --retry-connrefused --retry-delay 1 http://127.0.0.1:8000/health",
             "ok",
         )
 
     def _served(self) -> None:
-        self.expect("a page by https", f"curl -sS https://{HOST}/about", "<h1")
+        self.expect("a page over HTTPS", f"curl -sS https://{HOST}/about", "<h1")
         self.expect(
-            "it tells browsers to stay there", f"curl -sSI https://{HOST}/about", "(?i)strict-transport"
+            "browsers are told to stay on HTTPS", f"curl -sSI https://{HOST}/about", "(?i)strict-transport"
         )
         self.expect(
-            "http leads to https", f"curl -sSI http://{HOST}/about", rf"(?i)^location: https://{HOST}/about"
+            "HTTP redirects to HTTPS",
+            f"curl -sSI http://{HOST}/about",
+            rf"(?i)^location: https://{HOST}/about",
         )
-        self.expect("the status page by https", f"curl -sS https://status.{HOST}/", "<h1>How ")
+        self.expect("the status page over HTTPS", f"curl -sS https://status.{HOST}/", "<h1>How ")
         self.expect(
-            "its figures stay here",
+            "its metrics are not public",
             f"curl -sS -o/dev/null -w '%{{http_code}}' https://status.{HOST}/metrics",
             "404",
         )
         self.expect(
-            "refusals link to it", "stormpetrel config", rf"^status\.public_url +https://status\.{HOST} "
+            "refused requests link to it",
+            "stormpetrel config",
+            rf"^status\.public_url +https://status\.{HOST} ",
         )
         self.expect(
             "the API knows its name", f"curl -sS https://{HOST}/api/v2/instance", f'"domain":"{HOST}"'
@@ -389,14 +393,14 @@ class Guide:
         self.token = printed.splitlines()[-1]
         self.post("hello")
         self.expect(
-            "a picture can be uploaded",
+            "an image can be uploaded",
             f"curl -sS -H 'Authorization: Bearer {self.token}' "
             f"-F 'file=@/opt/stormpetrel/docs/images/home.png' https://{HOST}/api/v2/media",
             r'"type":"image"',
         )
         upgrade = "-H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13'"
         self.expect(
-            "a WebSocket passes",
+            "a WebSocket connects",
             f"curl -sS -i --http1.1 --max-time 3 {upgrade} -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' "
             f"'https://{HOST}/api/v1/streaming?stream=user&access_token={self.token}'",
             "^HTTP/1.1 101",
@@ -404,20 +408,22 @@ class Guide:
 
     def _backed_up(self) -> None:
         self.expect(
-            "there is a backup, and it is sound",
+            "there is a valid backup",
             "stormpetrel backup --verify $(ls -t /var/backups/stormpetrel/*.tar.gz | head -n 1)",
             "^sound: ",
         )
         self.expect(
             "only its owner may read it", "stat -c %a:%U /var/backups/stormpetrel/*.tar.gz", "^600:stormp"
         )
-        self.expect("there will be more", "systemctl is-enabled stormpetrel-backup.timer", "^enabled$")
+        self.expect(
+            "the backup timer is enabled", "systemctl is-enabled stormpetrel-backup.timer", "^enabled$"
+        )
 
 
 def main() -> int:
     """Follow the page; return 1 and print the problem if it fails."""
     if os.geteuid() != 0:
-        print("try_install: this boots a machine, which only root may do", file=sys.stderr)
+        print("try_install: run this as root; it boots a machine", file=sys.stderr)
         return 2
     started_at_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="stormpetrel-repository-") as directory:
@@ -433,9 +439,7 @@ def main() -> int:
         except Failed as failure:
             print(f"\nFAILED: {failure}", file=sys.stderr)
             return 1
-    print(
-        f"\nEvery command of {PAGE.relative_to(ROOT)} did what it says ({time.monotonic() - started_at_s:.0f} s)"
-    )
+    print(f"\nEvery command of {PAGE.relative_to(ROOT)} worked ({time.monotonic() - started_at_s:.0f} s)")
     return 0
 
 

@@ -176,7 +176,7 @@ class ArchiveWriter:
             self._tar.addfile(info, reading)
         except OSError as error:
             if error.errno is None:
-                raise EnvironmentFailure(f"{name} became shorter while it was read") from error
+                raise EnvironmentFailure(f"{name} was truncated while it was being read") from error
             raise
         return FileEntry(size, reading.digest.hexdigest())
 
@@ -239,7 +239,7 @@ def read_archive(path: Path, *, take: Take | None = None) -> Manifest:
         try:
             return _read(path, file, take)
         except _UNREADABLE as error:
-            raise Damaged(f"{path} is no backup, or is damaged: {error}") from error
+            raise Damaged(f"{path} is not a backup, or is damaged: {error}") from error
 
 
 def _read(path: Path, file: IO[bytes], take: Take | None) -> Manifest:
@@ -250,11 +250,11 @@ def _read(path: Path, file: IO[bytes], take: Take | None) -> Manifest:
         for info in tar:
             name = info.name
             if seal:
-                raise Damaged(f"{path} goes on after its end ({name!r})")
+                raise Damaged(f"{path} has extra data after its end ({name!r})")
             if name not in _PLAIN_NAMES and not _MEDIA_NAME.match(name):
-                raise Damaged(f"{path} holds something that is no part of a backup ({name!r})")
+                raise Damaged(f"{path} contains a file that is not part of a backup ({name!r})")
             if name in found or not info.isreg() or info.issparse():
-                raise Damaged(f"{path} holds {name!r} twice, or not as a plain file")
+                raise Damaged(f"{path} contains {name!r} twice, or not as a plain file")
             content = tar.extractfile(info)
             assert content is not None
             reading = _HashingReader(content)
@@ -273,15 +273,15 @@ def _read(path: Path, file: IO[bytes], take: Take | None) -> Manifest:
             found[name] = FileEntry(info.size, reading.digest.hexdigest())
             end = info.offset_data + info.size
     if not seal or not manifest_text:
-        raise Damaged(f"{path} is not whole: its end is missing")
+        raise Damaged(f"{path} is incomplete: its end is missing")
     _require_seal(path, file, seal, sealed_bytes, end)
     made_as = msgspec.json.decode(manifest_text, type=_Format).format
     if made_as != FORMAT:
-        raise SetupError(f"{path} is of a newer release (format {made_as}, this one knows {FORMAT})")
+        raise SetupError(f"{path} is from a newer release (format {made_as}; this release supports {FORMAT})")
     manifest = msgspec.json.decode(manifest_text, type=Manifest)
     del found[MANIFEST], found[SEAL]
     if manifest.files != found or manifest.database not in DATABASES or manifest.database_file not in found:
-        raise Damaged(f"{path} does not hold what its manifest says")
+        raise Damaged(f"{path} does not match its manifest")
     return manifest
 
 
@@ -293,15 +293,15 @@ def _require_seal(path: Path, file: IO[bytes], seal: bytes, sealed_bytes: int, e
     while left:
         piece = file.read(min(left, _PIECE))
         if not piece:
-            raise Damaged(f"{path} is not whole")
+            raise Damaged(f"{path} is incomplete")
         digest.update(piece)
         left -= len(piece)
     if digest.hexdigest().encode() + b"\n" != seal:
-        raise Damaged(f"{path} is damaged: its bytes are not those that were written")
+        raise Damaged(f"{path} is damaged: its checksum does not match")
     file.seek(end)
     while piece := file.read(_PIECE):
         if piece.strip(b"\0"):
-            raise Damaged(f"{path} goes on after its end")
+            raise Damaged(f"{path} has extra data after its end")
 
 
 def is_media_name(name: str) -> bool:

@@ -32,18 +32,18 @@ def add_commands(commands: Commands[Any]) -> None:
         commands,
         "backup",
         _backup,
-        about="Writes database, secret.key, stormpetrel.toml and media into one new file, while the server runs, "
-        "and reads it again before it says that it is done. Whoever has the file can sign in as anybody: keep it "
-        "as safe as the instance. PostgreSQL needs pg_dump and pg_restore on this machine.",
+        about="Saves the database, secret.key, stormpetrel.toml and media in one new file, while the server runs, "
+        "and verifies the file. Anyone who has the file can sign in as any account: protect it like the instance. "
+        "PostgreSQL needs pg_dump and pg_restore on this machine.",
         example="stormpetrel backup /srv/backup/stormpetrel-2026-01-31.tar.gz",
     )
     parser.add_argument(
-        "path", metavar="PATH", help="the file, new; compressed when the name ends in .gz or .tgz"
+        "path", metavar="PATH", help="the new file; compressed if its name ends in .gz or .tgz"
     )
     parser.add_argument(
-        "--verify", action="store_true", help="write nothing: check that PATH is a whole and sound backup"
+        "--verify", action="store_true", help="write nothing; check that PATH is a complete, undamaged backup"
     )
-    parser.add_argument("--json", action="store_true", help="the result as JSON")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def _backup(args: argparse.Namespace) -> int:
@@ -85,7 +85,7 @@ def say(path: Path, manifest: Manifest, done: str, *, as_json: bool) -> None:
         f"{manifest.media_count} media files; of {manifest.made_at}, release {manifest.version}"
     )
     if manifest.missing_media:
-        print(f"missing: {len(manifest.missing_media)} media files that the database knows were not there")
+        print(f"missing: {len(manifest.missing_media)} media files in the database were not found")
 
 
 def make_backup(config_path: str | None, path: Path) -> Manifest:
@@ -98,7 +98,7 @@ def make_backup(config_path: str | None, path: Path) -> Manifest:
     # A store of another release may hold data that this release cannot back up.
     require_current(loaded.config.database_url)
     if not path.parent.is_dir():
-        raise SetupError(f"{path.parent} is no directory: make it first")
+        raise SetupError(f"{path.parent} is not a directory: create it first")
     with closing(ArchiveWriter(path)) as archive:
         manifest = _write(loaded, archive)
         _check(archive.partial, manifest)
@@ -122,11 +122,16 @@ def _write(loaded: LoadedConfig, archive: ArchiveWriter) -> Manifest:
     if loaded.path is not None:
         archive.add(form.CONFIG, loaded.path)
     if config.secret_key:
-        print("note: secret_key is not in secret.key; keep the place where it is set, too", file=sys.stderr)
+        print(
+            "note: secret_key is not in secret.key; back up the place where it is set, too", file=sys.stderr
+        )
     # After the database: files that it refers to exist by now, and never change.
     elsewhere = config.media.store == "s3"
     if elsewhere:
-        print("note: media are in an S3 bucket, which is not copied; keep versions there", file=sys.stderr)
+        print(
+            "note: media are in an S3 bucket, which is not backed up; turn on versioning there",
+            file=sys.stderr,
+        )
     else:
         _add_media(config.media_folder, archive, progress)
     manifest = form.Manifest(
@@ -188,7 +193,7 @@ def _check(file: Path, written: Manifest) -> None:
     from stormpetrel.storage.snapshot import Damaged, stored_in_dump
 
     if read_archive(file) != written:
-        raise Damaged(f"{file} does not hold what was written into it")
+        raise Damaged(f"{file} does not match the data that was written")
     dump = file.with_name(f"{file.name}-files") / DATABASES["postgresql"]
     if written.database == "postgresql":
         _compare(file, written, stored_in_dump(dump))
@@ -200,7 +205,7 @@ def verify(path: Path) -> Manifest:
     from stormpetrel.storage.snapshot import stored_in_dump, stored_in_sqlite
 
     if not path.is_file():
-        raise SetupError(f"there is no file {path}")
+        raise SetupError(f"file not found: {path}")
     # Next to the backup: more likely to have room for the database than /tmp.
     beside = path.parent if os.access(path.parent, os.W_OK) else None
     with TemporaryDirectory(prefix=".stormpetrel-verify-", dir=beside) as directory:
@@ -220,10 +225,10 @@ def _compare(path: Path, manifest: Manifest, stored: SnapshotContents) -> None:
     from stormpetrel.storage.snapshot import Damaged
 
     if stored.rows != manifest.rows or stored.migration != manifest.migration:
-        raise Damaged(f"{path}: the database does not hold the rows that the manifest says")
+        raise Damaged(f"{path}: the rows of the database do not match the manifest")
     lost = set(manifest.lacks(stored.media_keys)) - set(manifest.missing_media)
     if lost:
-        raise Damaged(f"{path}: {len(lost)} media files that the database refers to are not in it")
+        raise Damaged(f"{path}: {len(lost)} media files in the database are missing from the backup")
 
 
 def write_file(target: Path, file: IO[bytes]) -> None:

@@ -15,7 +15,7 @@ def add_commands(commands: Commands[Any]) -> None:
         commands,
         "check",
         _check,
-        about="Says what is wrong with a setup and what to do; exit 1 if something would not work.",
+        about="Checks the setup and says how to fix it; exits with 1 if something would not work.",
         example="stormpetrel check --json",
     )
     parser.add_argument("--json", action="store_true", help="as JSON")

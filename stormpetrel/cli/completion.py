@@ -24,7 +24,7 @@ def add_commands(commands: Commands[Any]) -> None:
         commands,
         "completion",
         _completion,
-        about="Prints a script with which a shell completes commands, options and their values.",
+        about="Prints a shell script that completes commands, options and their values.",
         example="stormpetrel completion bash > /usr/share/bash-completion/completions/stormpetrel",
     )
     parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))

@@ -11,7 +11,9 @@ from stormpetrel.errors import SetupError
 def add_yes(parser: argparse.ArgumentParser) -> None:
     """Add `--yes` to a command that calls `confirm`."""
     parser.add_argument(
-        "--yes", action="store_true", help="do not ask; needed where standard input is no terminal"
+        "--yes",
+        action="store_true",
+        help="do not ask for confirmation; required if standard input is not a terminal",
     )
 
 
@@ -25,11 +27,11 @@ def confirm(args: argparse.Namespace, *, name: str, what: str) -> None:
     if args.yes:
         return
     if not sys.stdin.isatty():
-        raise SetupError(f"this {what}: without a terminal it needs --yes; nothing was changed")
-    print(f"This {what}.\nType {name} to go on: ", end="", file=sys.stderr, flush=True)
+        raise SetupError(f"this {what}: without a terminal, --yes is required; nothing was changed")
+    print(f"This {what}.\nType {name} to confirm: ", end="", file=sys.stderr, flush=True)
     typed = sys.stdin.readline()
     if not typed.endswith("\n"):
         # Ctrl-D leaves the cursor after the question.
         print(file=sys.stderr)
     if typed.strip().removeprefix("@").casefold() != name.casefold():
-        raise SetupError(f"{name} was not typed; nothing was changed")
+        raise SetupError(f"you did not type {name}; nothing was changed")

@@ -85,9 +85,7 @@ def fill(config: Config) -> str:
         if not is_empty(connection):
             if path.exists():
                 return path.read_text(encoding="utf-8")
-            raise SetupError(
-                "--demo fills only an empty instance, and this one has accounts: nothing was changed"
-            )
+            raise SetupError("--demo needs an empty instance, but this one has accounts; nothing was changed")
         passwords = {name: _password() for name in LOGINS}
         hashes = {name: hash_password_now(password) for name, password in passwords.items()}
         community = tomllib.loads(files("stormpetrel").joinpath("demo/community.toml").read_text("utf-8"))

@@ -43,9 +43,9 @@ def add_commands(commands: Commands[Any]) -> None:
         commands,
         "drill",
         _drill,
-        about="Runs people and an attack side by side against a throw-away instance on this machine, and prints who "
-        "was served. It sends to loopback only. Exit 0 when every margin was kept, 1 when not (or when the "
-        "machine was too busy to tell).",
+        about="Runs simulated users and an attack against a temporary instance on this machine, and reports "
+        "which users were served. It sends to loopback only. Exits with 0 if every target was met, with 1 if not (or "
+        "if the machine was too busy for a valid result).",
         example="stormpetrel drill smoke\n  stormpetrel drill only A3 A7 --mode off\n"
         "  stormpetrel drill august-2009 --seeds 3 --compare --report drill.html",
     )
@@ -53,8 +53,8 @@ def add_commands(commands: Commands[Any]) -> None:
         "scenario",
         metavar="SCENARIO",
         choices=SCENARIOS,
-        help="smoke (a minute), august-2009 (five), storm (everything), only VECTOR …, or again: print the "
-        "scores of --lines FILE once more",
+        help="smoke (1 minute), august-2009 (5 minutes), storm (every vector), only VECTOR …, or again: print the "
+        "scores of --lines FILE again",
     )
     parser.add_argument("vectors", metavar="VECTOR", nargs="*", help="with only: A1 to A20")
     parser.add_argument("--seed", type=whole_number(0, 65_535), default=1, metavar="S", help="the first seed")
@@ -63,32 +63,30 @@ def add_commands(commands: Commands[Any]) -> None:
         type=whole_number(1, MAX_SEEDS),
         default=1,
         metavar="N",
-        help=f"how many runs, each with a seed of its own; {SEEDS} for figures to publish (otherwise 1)",
+        help=f"number of runs, each with its own seed; {SEEDS} for published figures (default 1)",
     )
-    parser.add_argument(
-        "--mode", choices=MODES, default="full", help="how the shield admits (otherwise full)"
-    )
+    parser.add_argument("--mode", choices=MODES, default="full", help="mode of the shield (default full)")
     parser.add_argument(
         "--compare",
         action="store_true",
-        help="the same drill, one seed each, in every other mode of the shield, and with nginx and HAProxy in front "
-        "of mode off",
+        help="also run the drill, one seed each, in every other mode of the shield, and with nginx and HAProxy in "
+        "front of mode off",
     )
     parser.add_argument(
         "--scale",
         type=whole_number(1, MAX_SCALE_PERCENT),
         default=100,
         metavar="PERCENT",
-        help="the attack's rates, in percent of those for two cores (otherwise 100)",
+        help="rate of the attack, in percent of the rate for two cores (default 100)",
     )
-    parser.add_argument("--report", metavar="FILE", default="", help="also writes a page with charts")
-    parser.add_argument("--lines", metavar="FILE", default="", help="also writes every line, as JSON")
-    parser.add_argument("--json", action="store_true", help="the scores as JSON")
+    parser.add_argument("--report", metavar="FILE", default="", help="also write an HTML page with charts")
+    parser.add_argument("--lines", metavar="FILE", default="", help="also write every line as JSON")
+    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
 
 
 def _drill(args: argparse.Namespace) -> int:
     if args.vectors and args.scenario != "only":
-        raise SetupError(f"{args.vectors[0]}: only the scenario only takes vectors")
+        raise SetupError(f"{args.vectors[0]}: only the scenario `only` takes vectors")
     columns = _again(args) if args.scenario == "again" else _run_all(args)
     return _show(args, columns)
 
@@ -109,24 +107,22 @@ def _scenario(args: argparse.Namespace, seed: int) -> Scenario:
     try:
         return scenario.only([name.upper() for name in args.vectors], scale=scale)
     except ValueError as error:
-        raise SetupError(
-            f"there is no vector {error} here (there are: {', '.join(scenario.VECTORS)})"
-        ) from None
+        raise SetupError(f"unknown vector {error} (there are: {', '.join(scenario.VECTORS)})") from None
 
 
 def _again(args: argparse.Namespace) -> list[tuple[str, list[Result]]]:
     from stormpetrel.drill.run import results
 
     if not args.lines:
-        raise SetupError("again needs --lines FILE, written by a drill before")
+        raise SetupError("again needs --lines FILE, written by an earlier drill")
     found: dict[str, list[Result]] = {}
     try:
         for one in results(Path(args.lines)):
             found.setdefault(one.run.front or one.run.mode, []).append(one)
     except (ValueError, TypeError, KeyError) as error:
-        raise SetupError(f"{args.lines} holds no lines of a drill: {error}") from error
+        raise SetupError(f"{args.lines} does not contain drill lines: {error}") from error
     if not found:
-        raise SetupError(f"{args.lines} holds no whole run")
+        raise SetupError(f"{args.lines} does not contain a complete run")
     return list(found.items())
 
 
@@ -134,7 +130,7 @@ def _run_all(args: argparse.Namespace) -> list[tuple[str, list[Result]]]:
     for path in filter(None, (args.lines, args.report)):
         # Check this now, not after five minutes.
         if not Path(path).absolute().parent.is_dir():
-            raise SetupError(f"{path}: there is no such directory")
+            raise SetupError(f"{path}: no such directory")
     _scenario(args, args.seed)
     names = [args.mode, *_others(args.mode)] if args.compare else [args.mode]
     if args.lines:
@@ -174,7 +170,7 @@ def side_by_side(
         except (PlaceFailed, RunFailed, FrontUnavailable) as error:
             if not found:
                 raise EnvironmentFailure(str(error)) from error
-            print(f"stormpetrel: left out: {name}: {error}", file=sys.stderr)
+            print(f"stormpetrel: skipped: {name}: {error}", file=sys.stderr)
     return found
 
 
@@ -185,7 +181,7 @@ def _others(mode: str) -> list[str]:
     names = [name for name in MODES if name != mode]
     for front in FRONTS:
         if problem := missing(front):
-            print(f"stormpetrel: left out: {problem}", file=sys.stderr)
+            print(f"stormpetrel: skipped: {problem}", file=sys.stderr)
         else:
             names.append(front)
     return names
@@ -287,7 +283,7 @@ def _print(
     for problem in invalid:
         print(f"not valid: {problem}")
     if invalid:
-        print("The figures below say nothing about the server; measure again.\n")
+        print("Ignore the figures below, and run the drill again.\n")
     if len(scored) > 1:
         heads, cells = table.comparison(scored)
         print_table(heads, cells)

@@ -134,7 +134,7 @@ def prepare(
         check=False,
     )
     if done.returncode:
-        raise EnvironmentFailure(f"the drill's instance cannot be made: {done.stderr.strip()}")
+        raise EnvironmentFailure(f"the drill's instance cannot be created: {done.stderr.strip()}")
     config = load(None, environ).config
     password_hash = hash_password_now(PASSWORD)
     with open_store(config.database_url) as connection:

@@ -85,11 +85,11 @@ def _data_directory(config: Config) -> Iterator[Finding]:
         yield Finding(
             subject,
             Severity.WARN,
-            f"{directory} is open to other users ({mode:04o})",
+            f"{directory} is accessible to other users ({mode:04o})",
             f"chmod 700 {directory}",
         )
     else:
-        yield Finding(subject, Severity.OK, f"{directory}, writable, closed to others")
+        yield Finding(subject, Severity.OK, f"{directory}, writable, private")
     free_bytes = shutil.disk_usage(directory).free
     verdict = (
         Severity.FAIL
@@ -98,12 +98,12 @@ def _data_directory(config: Config) -> Iterator[Finding]:
         if free_bytes < LOW_DISK_BYTES
         else Severity.OK
     )
-    todo = "" if verdict is Severity.OK else "make room: nothing can be posted when the disk is full"
+    todo = "" if verdict is Severity.OK else "free some space: nothing can be posted when the disk is full"
     yield Finding("disk", verdict, f"{free_bytes / 1e9:.1f} GB free", todo)
     free_files = os.statvfs(directory).f_favail
     # Some file systems have no fixed number, and report 0 of 0.
     if os.statvfs(directory).f_files and free_files < FEW_INODES:
-        text = f"{free_files} more files can be made on this file system (inodes)"
+        text = f"{free_files} more files can be created on this file system (inodes)"
         yield Finding("inodes", Severity.FAIL, text, "remove small files: without inodes a restart fails")
 
 
@@ -117,15 +117,18 @@ def _media(config: Config) -> Iterator[Finding]:
         open_store(config).check()
     except Busy as error:
         is_new = config.media.store == "folder" and not config.data_dir.exists()
-        todo = "run stormpetrel init" if is_new else "correct the keys of [media], or start the service"
+        todo = "run stormpetrel init" if is_new else "check the settings of [media], or start the service"
         yield Finding("media store", Severity.FAIL, error.safe_text, todo)
     else:
         yield Finding("media store", Severity.OK, where)
     if films.is_there():
-        yield Finding("ffmpeg", Severity.OK, "films and sound are taken")
+        yield Finding("ffmpeg", Severity.OK, "video and audio uploads work")
     else:
         yield Finding(
-            "ffmpeg", Severity.WARN, "not there: only still pictures are taken", "install ffmpeg for films"
+            "ffmpeg",
+            Severity.WARN,
+            "not installed: only still images can be uploaded",
+            "install ffmpeg for video and audio",
         )
 
 
@@ -140,10 +143,12 @@ def _secret(config: Config) -> Iterator[Finding]:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             # Checked before `load`, which would fix the mode.
-            text = f"{path} can be read by others ({mode:04o})"
-            yield Finding("secret key", Severity.FAIL, text, f"chmod 600 {path}; make a new one if in doubt")
+            text = f"{path} can be read by other users ({mode:04o})"
+            yield Finding(
+                "secret key", Severity.FAIL, text, f"chmod 600 {path}; create a new key if in doubt"
+            )
             return
-        where = f"{path}, closed to others"
+        where = f"{path}, private"
     else:
         yield Finding("secret key", Severity.FAIL, f"{path} does not exist", "run stormpetrel init")
         return
@@ -185,7 +190,7 @@ def _database(config: Config) -> Iterator[Finding]:
         yield Finding("database", Severity.FAIL, text, todo)
         return
     except EnvironmentFailure as error:
-        yield Finding("database", Severity.FAIL, error.safe_text, "start it, or correct database.url")
+        yield Finding("database", Severity.FAIL, error.safe_text, "start the database, or check database.url")
         return
     lacking = shortage(config.database_url, web_workers=config.web.workers)
     if lacking and not is_served(config.data_dir, "web"):
@@ -205,7 +210,7 @@ def _database(config: Config) -> Iterator[Finding]:
         yield Finding(
             "clock",
             Severity.FAIL,
-            "the newest post is from the future",
+            "the newest post is dated in the future",
             "set this machine's clock (NTP): new posts would sort below old ones",
         )
     elif inside.newest_post_id and now_ms() - time_ms(inside.newest_post_id) > QUIET_MS:
@@ -213,29 +218,27 @@ def _database(config: Config) -> Iterator[Finding]:
         yield Finding(
             "clock",
             Severity.WARN,
-            f"the newest post is {days} days old: either it was quiet here, or this machine's clock is ahead",
-            "compare it with another clock; for a day after its start the courier deletes and publishes nothing",
+            f"the newest post is {days} days old: either there were no new posts, or this machine's clock is ahead",
+            "compare it with another clock; for a day after its start, the courier deletes and publishes nothing",
         )
     if inside.dead_deliveries:
-        text = f"{inside.dead_deliveries} deliveries were given up"
-        yield Finding(
-            "courier", Severity.WARN, text, "look at the table outbox_dead; its last_error says why"
-        )
+        text = f"{inside.dead_deliveries} deliveries failed for good"
+        yield Finding("courier", Severity.WARN, text, "see last_error in the table outbox_dead")
     yield from _people(config, admins=inside.admins, pending=inside.pending, users=inside.users)
 
 
 def _people(config: Config, *, admins: int, pending: int, users: int) -> Iterator[Finding]:
     add_admin = "stormpetrel user add NAME --email E --admin"
     if config.registration == "approval" and not admins:
-        text = "by approval, and there is no administrator to approve"
+        text = "approval, but there is no admin to approve sign-ups"
         yield Finding("registration", Severity.FAIL, text, add_admin)
     elif config.registration == "closed" and not users:
-        yield Finding("registration", Severity.FAIL, "closed, and nobody has an account", add_admin)
+        yield Finding("registration", Severity.FAIL, "closed, and there are no accounts", add_admin)
     else:
         waiting = f", {pending} waiting (stormpetrel user list --pending)" if pending else ""
         yield Finding("registration", Severity.OK, f"{config.registration}{waiting}")
     if not admins:
-        yield Finding("administrators", Severity.WARN, "there is none", add_admin)
+        yield Finding("administrators", Severity.WARN, "none", add_admin)
 
 
 def _valkey(config: Config) -> Iterator[Finding]:
@@ -248,7 +251,7 @@ def _valkey(config: Config) -> Iterator[Finding]:
             client.ping()
     except (redis.RedisError, OSError, ValueError) as error:
         text = f"cannot be reached: {type(error).__name__}"
-        yield Finding("valkey", Severity.FAIL, text, "start it, correct valkey.url, or leave that empty")
+        yield Finding("valkey", Severity.FAIL, text, "start Valkey, check valkey.url, or leave it empty")
         return
     yield Finding("valkey", Severity.OK, "answers")
 
@@ -264,8 +267,8 @@ def _ports(config: Config) -> Iterator[Finding]:
     for name, host, port in roles:
         subject = f"port of {name}"
         if port and port in seen:
-            text = f"{port} is the port of {seen[port]} too"
-            yield Finding(subject, Severity.FAIL, text, f"give {name}.port another number")
+            text = f"{port} is also the port of {seen[port]}"
+            yield Finding(subject, Severity.FAIL, text, f"choose another {name}.port")
             continue
         seen[port] = name
         asked_as_proxy = name == "web" and config.edge.proxy_protocol
@@ -274,7 +277,7 @@ def _ports(config: Config) -> Iterator[Finding]:
 
 def _port(subject: str, key: str, host: str, port: int, *, begin: bytes) -> Finding:
     if not port:
-        return Finding(subject, Severity.WARN, "0: another one at each start", f"set {key}")
+        return Finding(subject, Severity.WARN, "0: a random port at each start", f"set {key}")
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -282,7 +285,7 @@ def _port(subject: str, key: str, host: str, port: int, *, begin: bytes) -> Find
         )[0]
     except socket.gaierror:
         return Finding(
-            subject, Severity.FAIL, f"{host} is no address", f"correct {key.replace('port', 'host')}"
+            subject, Severity.FAIL, f"{host} is not an address", f"check {key.replace('port', 'host')}"
         )
     with socket.socket(family, kind, protocol) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -293,7 +296,7 @@ def _port(subject: str, key: str, host: str, port: int, *, begin: bytes) -> Find
                 if _is_ours(host, port, begin) or (begin and _is_ours(host, port, b"")):
                     return Finding(subject, Severity.OK, f"{shown}, served by a running Stormpetrel")
                 return Finding(
-                    subject, Severity.FAIL, f"{shown} is taken by another program", f"stop it, or set {key}"
+                    subject, Severity.FAIL, f"{shown} is in use by another program", f"stop it, or set {key}"
                 )
             todo = f"set {key} or {key.replace('port', 'host')}"
             if error.errno == errno.EACCES and port < PRIVILEGED_PORTS:
@@ -331,7 +334,7 @@ def _open_files() -> Iterator[Finding]:
     if unlimited or hard >= FEW_OPEN_FILES:
         yield Finding("open files", Severity.OK, text)
     else:
-        todo = "raise it (systemd: LimitNOFILE=65536): it bounds how many connections can be open"
+        todo = "raise it (systemd: LimitNOFILE=65536): it limits the number of open connections"
         yield Finding("open files", Severity.WARN, text, todo)
 
 
@@ -339,24 +342,22 @@ def _public_url(config: Config) -> Iterator[Finding]:
     subject, url = "public_url", urlsplit(config.base_url)
     host = url.hostname or ""
     if is_loopback(host):
-        text = f"{config.base_url}: only this machine can follow its links"
+        text = f"{config.base_url}: its links work on this machine only"
         # Right for a trial; wrong once others can reach it, and too late after people have joined.
         yield Finding(
             subject,
             Severity.WARN,
             text,
-            "set public_url to https://your.name before you invite people",
+            "set public_url to https://your.domain before you invite people",
         )
     else:
         yield Finding(subject, Severity.OK, config.base_url)
         if not config.contact_email:
-            text = "empty: people do not know whom to ask"
+            text = "empty: people cannot contact you"
             yield Finding("contact_email", Severity.WARN, text, "set contact_email")
         if urlsplit(config.status.public_url).netloc.lower() == config.domain:
-            text = (
-                f"{config.status.public_url} is the address of the web itself: refusals point to what refuses"
-            )
-            todo = "have the proxy pass a name of its own to the status port, and set status.public_url to it"
+            text = f"{config.status.public_url} is the web server itself: refused requests would link to it"
+            todo = "give the status port its own host name in the proxy, and set status.public_url to it"
             yield Finding("status.public_url", Severity.WARN, text, todo)
 
 
@@ -366,13 +367,13 @@ def _proxies(config: Config) -> Iterator[Finding]:
         way = "the PROXY protocol" if edge.proxy_protocol else "X-Forwarded-For"
         own = ANYWHERE.get(config.web.host, config.web.host)
         if edge.proxy_protocol and edge.trusts(own):
-            text = f"{own} is trusted, so whatever asks from there must begin with a header; a curl does not"
-            todo = "let the proxy come from an address of its own, such as 127.0.0.2 (docs/proxies.md)"
+            text = f"{own} is trusted, so every connection from there needs a PROXY header; curl sends none"
+            todo = "let the proxy connect from its own address, such as 127.0.0.2 (docs/proxies.md)"
             yield Finding(subject, Severity.WARN, text, todo)
             return
-        yield Finding(subject, Severity.OK, f"{way} of {edge.trusted_proxies} is believed")
+        yield Finding(subject, Severity.OK, f"{way} is trusted from {edge.trusted_proxies}")
     elif config.base_url.startswith("https:"):
         # Stormpetrel terminates no TLS: there is a proxy, and all visitors seem to come from it.
-        text = "none is trusted: all visitors without an account share one place in the queue"
-        todo = 'set edge.trusted_proxies to the address of yours, such as "127.0.0.1" (docs/proxies.md)'
+        text = "none trusted: all visitors without an account share one place in the queue"
+        todo = 'set edge.trusted_proxies to the address of your proxy, such as "127.0.0.1" (docs/proxies.md)'
         yield Finding(subject, Severity.WARN, text, todo)

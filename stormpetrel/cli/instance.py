@@ -34,32 +34,32 @@ def add_commands(commands: Commands[Any]) -> None:
         commands,
         "init",
         _init,
-        about="Creates an instance without questions: directory, secret, configuration, tables. "
-        "Where there is one already it says so and changes nothing.",
+        about="Creates an instance without asking questions: directory, secret, configuration, tables. "
+        "If the instance already exists, reports that and changes nothing.",
         example="stormpetrel init --demo",
     )
     parser.add_argument(
-        "--demo", action="store_true", help="fill the new instance with made-up people and their posts"
+        "--demo", action="store_true", help="fill the new instance with made-up accounts and posts"
     )
     parser.add_argument(
         "--domain",
         metavar="NAME",
         default="",
-        help="write into the new configuration that people find it at https://NAME and its status page at "
-        "https://status.NAME, behind a proxy on this machine as deploy/ configures it",
+        help="configure the new instance for https://NAME, with its status page at https://status.NAME, behind a "
+        "proxy on this machine as in deploy/",
     )
     add_command(
         commands,
         "migrate",
         _migrate,
-        about="Brings the database to the tables of this release. The server may not run meanwhile.",
+        about="Updates the database schema to this release. Stop the server first.",
         example="stormpetrel migrate",
     )
     parser = add_command(
         commands,
         "config",
         _config,
-        about="Prints the effective configuration and where each value comes from; secrets are masked.",
+        about="Prints the effective configuration and the source of each value; secrets are masked.",
         example="STORMPETREL_WEB_PORT=9000 stormpetrel config",
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
@@ -91,7 +91,7 @@ def _init(args: argparse.Namespace) -> int:
         print(line)
     if database_is_new:
         print(
-            "next: stormpetrel user add NAME --email E --admin (asks for a password); then stormpetrel serve"
+            "next: stormpetrel user add NAME --email E --admin (asks for a password), then stormpetrel serve"
         )
     return 0
 
@@ -105,7 +105,7 @@ def _require_agreement(loaded: LoadedConfig, settings: Mapping[str, str]) -> Non
     if loaded.path is not None or public_url.value:
         where = loaded.path if public_url.origin == "default" else public_url.origin
         raise SetupError(
-            f"--domain is for a new configuration, and {where} is there already: set public_url to {wanted} in it"
+            f"--domain is for a new configuration, but {where} already exists: set public_url to {wanted} in it"
         )
 
 
@@ -122,8 +122,8 @@ def _make_instance(loaded: LoadedConfig, settings: Mapping[str, str], *, databas
         _say(key_file, made=not had_key)
         if not had_key and not database_is_new:
             print(
-                "stormpetrel: the database is in use already, and this secret key is new: if another machine "
-                f"serves it, copy that one's {secret.FILE_NAME} here",
+                "stormpetrel: the database is already in use, but this secret key is new: if another machine "
+                f"uses the database, copy its {secret.FILE_NAME} here",
                 file=sys.stderr,
             )
     if loaded.path is not None:
@@ -160,13 +160,13 @@ def _require_ours_or_empty(directory: Path) -> None:
     except FileNotFoundError:
         return
     except NotADirectoryError as error:
-        raise SetupError(f"data_dir {directory} is, or lies below, a file: name a directory") from error
+        raise SetupError(f"data_dir {directory} is a file or below one: name a directory") from error
     except OSError as error:
         raise EnvironmentFailure(f"data_dir {directory} cannot be read: {error.strerror}") from error
     foreign = [name for name in names if not any(fnmatchcase(name, left) for left in LEFT_BEHIND)]
     if foreign and not set(names) & set(MARKS):
         raise SetupError(
-            f"data_dir {directory} holds other things ({_some(foreign)}) and no instance: name an empty directory"
+            f"data_dir {directory} contains other files ({_some(foreign)}) and no instance: name an empty directory"
         )
 
 
@@ -185,10 +185,10 @@ def _make_directory(directory: Path) -> None:
             made = True
     except OSError as error:
         raise EnvironmentFailure(
-            f"data_dir {directory} cannot be made ready: {error.strerror}: make it, owned by who runs Stormpetrel"
+            f"data_dir {directory} cannot be created: {error.strerror}: create it, owned by the user of Stormpetrel"
         ) from error
     if not os.access(directory, os.W_OK | os.X_OK):
-        raise EnvironmentFailure(f"data_dir {directory} cannot be written by this user")
+        raise EnvironmentFailure(f"data_dir {directory} is not writable for this user")
     _say(directory, made=made)
 
 
@@ -205,9 +205,7 @@ def _database_is_new(url: str) -> bool:
         if version(connection) is None:
             foreign = tables(connection)
             if foreign:
-                raise SetupError(
-                    f"the database holds tables of something else ({_some(foreign)}): name an empty one"
-                )
+                raise SetupError(f"the database contains other tables ({_some(foreign)}): name an empty one")
             return True
     finally:
         connection.close()
@@ -221,8 +219,8 @@ def config_template(settings: Mapping[str, str] | None = None) -> str:
 
     chosen = settings or {}
     lines = [
-        "# Configuration of this Stormpetrel instance. Every key is here with its default; remove the # to",
-        "# change one. `stormpetrel config` shows what is in effect, `stormpetrel check` what is wrong.",
+        "# Configuration of this Stormpetrel instance. It lists every key with its default; remove the # to",
+        "# change one. `stormpetrel config` shows the values in effect, `stormpetrel check` finds problems.",
         "",
     ]
     sections: list[tuple[str, Any]] = []
@@ -265,7 +263,7 @@ def _migrate(args: argparse.Namespace) -> int:
     finally:
         connection.close()
     if foreign:
-        raise SetupError(f"the database holds tables of something else ({_some(foreign)}): name an empty one")
+        raise SetupError(f"the database contains other tables ({_some(foreign)}): name an empty one")
     if before == HEAD:
         print(f"the database is up to date (migration {HEAD})")
         return 0

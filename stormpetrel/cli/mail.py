@@ -11,15 +11,15 @@ from stormpetrel.errors import EnvironmentFailure, SetupError
 
 def add_commands(commands: Commands[Any]) -> None:
     """Add `mail test`."""
-    group = add_group(commands, "mail", about="Tries the mail settings.")
+    group = add_group(commands, "mail", about="Tests the mail settings.")
     parser = add_command(
         group,
         "test",
         _test,
-        about="Sends one mail now, and says where it went or what went wrong.",
+        about="Sends a test mail now and reports the result.",
         example="stormpetrel mail test nino@example.org",
     )
-    parser.add_argument("address", metavar="ADDRESS", help="where the mail goes")
+    parser.add_argument("address", metavar="ADDRESS", help="recipient of the mail")
 
 
 def _test(args: argparse.Namespace) -> int:
@@ -50,5 +50,5 @@ def _test(args: argparse.Namespace) -> int:
         outcome = send(config, message, name=name)
     except MailFailed as error:
         raise EnvironmentFailure(f"the mail was not sent: {error.safe_text}") from error
-    print(f"a mail to {args.address} was sent: {outcome}")
+    print(f"mail sent to {args.address}: {outcome}")
     return 0

@@ -25,7 +25,7 @@ def mail_findings(config: Config) -> Iterator[Finding]:
         if mail.confirm == "required":
             verdict = Severity.WARN
         todo = (
-            "set mail.transport to smtp: nobody who signs up gets the link"
+            "set mail.transport to smtp: people who sign up do not get their link"
             if verdict is Severity.WARN
             else ""
         )
@@ -39,12 +39,10 @@ def mail_findings(config: Config) -> Iterator[Finding]:
         socket.create_connection((mail.host, mail.port), timeout=CONNECT_TIMEOUT_S).close()
     except OSError as error:
         text = f"{where} cannot be reached: {error.strerror or type(error).__name__}"
-        yield Finding(
-            "mail", Severity.FAIL, text, "correct mail.host and mail.port, or start the mail server"
-        )
+        yield Finding("mail", Severity.FAIL, text, "check mail.host and mail.port, or start the mail server")
         return
     if mail.security == "none" and not is_loopback(mail.host):
-        text = f"{where}, unprotected on the way: links in mails can be read"
+        text = f"{where}, unencrypted: others can read the links in mails"
         yield Finding("mail", Severity.WARN, text, "set mail.security to starttls or tls")
         return
-    yield Finding("mail", Severity.OK, f"{where} is there; try stormpetrel mail test ADDRESS")
+    yield Finding("mail", Severity.OK, f"{where} is reachable; try stormpetrel mail test ADDRESS")

@@ -43,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every command; tests and the reference in docs/commands.md read it too."""
     parser = Parser(
         prog="stormpetrel",
-        description="A microblogging server that keeps its people talking while it is under attack.",
+        description="A microblogging server that keeps working for its members while it is under attack.",
         epilog="example:\n  stormpetrel init && stormpetrel serve",
     )
     parser.add_argument("--version", action="version", version=f"stormpetrel {stormpetrel.__version__}")
@@ -51,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--config",
         metavar="PATH",
         default=None,
-        help="the configuration file (otherwise STORMPETREL_CONFIG, then stormpetrel.toml in the data directory)",
+        help="the configuration file (default: STORMPETREL_CONFIG, then stormpetrel.toml in the data directory)",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
     serve.add_commands(commands)

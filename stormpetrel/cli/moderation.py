@@ -20,26 +20,26 @@ MAX_ID = (1 << 63) - 1
 DELETES = "delete-post"
 ON_REPORTS = (("resolve", "Closes a report."),)
 ON_POSTS = (
-    ("hide", "Hides a post from everybody but its author and moderators."),
+    ("hide", "Hides a post from everyone except its author and moderators."),
     ("unhide", "Undoes hide."),
-    (DELETES, "Deletes a post with its boosts, for good."),
+    (DELETES, "Deletes a post and its boosts permanently."),
 )
 ON_ACCOUNTS = (
-    ("warn", "Tells an account something, and does nothing else."),
-    ("silence", "Keeps an account's posts from all who do not follow it."),
+    ("warn", "Sends an account a warning, without any restriction."),
+    ("silence", "Hides an account's posts from people who do not follow it."),
     ("unsilence", "Undoes silence."),
-    ("suspend", "Hides an account and shuts it out, at once; its data is kept for 30 days."),
+    ("suspend", "Hides an account and ends its access at once; its data is deleted after 30 days."),
     ("unsuspend", "Undoes suspend."),
 )
 
 
 def add_commands(commands: Commands[Any]) -> None:
     """Add `moderation reports`, `show`, `log` and the acts."""
-    group = add_group(commands, "moderation", about="Deals with reports, posts and accounts.")
+    group = add_group(commands, "moderation", about="Handles reports, posts and accounts.")
     parser = add_command(
         group, "reports", _reports, about="Lists reports.", example="stormpetrel moderation reports"
     )
-    parser.add_argument("--resolved", action="store_true", help="those that are resolved, newest first")
+    parser.add_argument("--resolved", action="store_true", help="list resolved reports, newest first")
     _listing(parser)
     parser = add_command(
         group,
@@ -67,28 +67,34 @@ def add_commands(commands: Commands[Any]) -> None:
         parser = add_command(
             group, name, _act, about=about, example=f'stormpetrel moderation {name} Nino --reason "rule 2"'
         )
-        parser.add_argument("name", metavar="NAME", help="the username, in small or capital letters")
+        parser.add_argument("name", metavar="NAME", help="the username, in any capitalization")
         _reasoned(parser, name)
     parser = add_command(
         group,
         "log",
         _log,
-        about="Shows who did what to whom and why, newest first.",
+        about="Shows moderation actions with their reasons, newest first.",
         example="stormpetrel moderation log --account Nino",
     )
-    parser.add_argument("--account", metavar="NAME", help="only what was done to that account")
+    parser.add_argument("--account", metavar="NAME", help="only actions on this account")
     _listing(parser)
 
 
 def _listing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--limit", metavar="N", type=whole_number(1, MAX_LISTED), default=100, help="at most so many (100)"
+        "--limit",
+        metavar="N",
+        type=whole_number(1, MAX_LISTED),
+        default=100,
+        help="maximum number of entries (default 100)",
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _reasoned(parser: argparse.ArgumentParser, verb: str) -> None:
-    parser.add_argument("--reason", metavar="TEXT", required=True, help="why; whom it concerns is told")
+    parser.add_argument(
+        "--reason", metavar="TEXT", required=True, help="reason; shown to the account concerned"
+    )
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.set_defaults(verb=verb)
 
@@ -100,7 +106,7 @@ def _act(args: argparse.Namespace) -> int:
 
     rule = getattr(moderation, args.verb.replace("-", "_"))
     if args.verb == DELETES:
-        confirm(args, name=str(args.id), what=f"deletes the post {args.id} with its boosts for good")
+        confirm(args, name=str(args.id), what=f"deletes the post {args.id} and its boosts permanently")
     with open_store(load(args.config).config.database_url) as connection, change(connection) as at_ms:
         whom: dict[str, int]
         if hasattr(args, "name"):
@@ -201,7 +207,7 @@ def _log(args: argparse.Namespace) -> int:
         print_json([_entry_json(entry) for entry in found])
     else:
         print_table(
-            ("WHEN (UTC)", "WHO", "WHAT", "WHOM", "POST", "REASON"),
+            ("WHEN (UTC)", "MODERATOR", "ACTION", "ACCOUNT", "POST", "REASON"),
             [
                 (
                     _when(entry.created_at_ms),

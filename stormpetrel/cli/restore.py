@@ -32,13 +32,13 @@ def add_commands(commands: Commands[Any]) -> None:
         commands,
         "restore",
         _restore,
-        about="Makes an instance of a backup: in a data directory that is empty or not there, and in a database "
-        "that is empty. Never writes over anything. A backup of an older release is brought up to date by "
-        "`stormpetrel migrate` afterwards; one of a newer release is refused.",
+        about="Restores an instance from a backup, into an empty or new data directory and an empty database. "
+        "Never overwrites data. After restoring a backup of an older release, run `stormpetrel migrate`; a backup "
+        "of a newer release is refused.",
         example="STORMPETREL_DATA_DIR=/srv/stormpetrel stormpetrel restore /srv/backup/stormpetrel.tar.gz",
     )
-    parser.add_argument("path", metavar="PATH", help="the backup")
-    parser.add_argument("--json", action="store_true", help="the result as JSON")
+    parser.add_argument("path", metavar="PATH", help="the backup file")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def _restore(args: argparse.Namespace) -> int:
@@ -53,7 +53,7 @@ def _restore(args: argparse.Namespace) -> int:
         return FELL_SHORT
     say(path, manifest, "restored", as_json=args.json)
     if manifest.migration < HEAD:
-        print("next: stormpetrel migrate (the backup is of an older release)", file=sys.stderr)
+        print("next: stormpetrel migrate (the backup is from an older release)", file=sys.stderr)
     return 0
 
 
@@ -66,12 +66,12 @@ def restore(config_path: str | None, path: Path) -> Manifest:
     here = load(config_path).config
     _require_empty_directory(here.data_dir)
     progress = Progress("restore")
-    progress.at(0, 3, "looking at the backup")
+    progress.at(0, 3, "checking the backup")
     manifest = verify(path)
     if manifest.migration > HEAD:
         raise SetupError(
-            f"{path} is of a newer release ({manifest.version}, migration {manifest.migration}; this one knows "
-            f"{HEAD}): install that one"
+            f"{path} is from a newer release ({manifest.version}, migration {manifest.migration}; this release "
+            f"supports {HEAD}): install that release"
         )
     old_mask = os.umask(0o077)
     try:
@@ -80,7 +80,7 @@ def restore(config_path: str | None, path: Path) -> Manifest:
             progress.at(1, 3, "unpacking")
             _unpack(path, staging, manifest, with_config=not named)
             config = _config_there(here, staging, named)
-            progress.at(2, 3, "putting it in place")
+            progress.at(2, 3, "installing the files")
             _put_in_place(config, staging, manifest)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -96,10 +96,10 @@ def _require_empty_directory(directory: Path) -> None:
     except FileNotFoundError:
         return
     except NotADirectoryError as error:
-        raise SetupError(f"data_dir {directory} is, or lies below, a file: name a directory") from error
+        raise SetupError(f"data_dir {directory} is a file or below one: name a directory") from error
     if names:
         raise SetupError(
-            f"data_dir {directory} is not empty, and restore writes over nothing: name another, or move it away"
+            f"data_dir {directory} is not empty, and restore never overwrites data: name or create an empty one"
         )
 
 
@@ -126,7 +126,7 @@ def _unpack(path: Path, staging: Path, manifest: Manifest, *, with_config: bool)
         write_file(target, file)
 
     if read_archive(path, take=take) != manifest:
-        raise Damaged(f"{path} changed while it was restored")
+        raise Damaged(f"{path} changed while it was being restored")
 
 
 def _config_there(here: Config, staging: Path, named: str | None) -> Config:
@@ -149,13 +149,13 @@ def _put_in_place(config: Config, staging: Path, manifest: Manifest) -> None:
     url, snapshot = config.database_url, staging / manifest.database_file
     if url.startswith("sqlite:///") != (manifest.database == "sqlite"):
         raise SetupError(
-            f"the backup is of a {manifest.database} database, and database.url names another kind: set "
+            f"the backup has a {manifest.database} database, but database.url names another kind: set "
             "STORMPETREL_DATABASE_URL"
         )
     if manifest.database == "sqlite":
         target = sqlite_path(url).absolute()
         if target.exists():
-            raise SetupError(f"{target} exists already, and restore writes over nothing")
+            raise SetupError(f"{target} already exists, and restore never overwrites data")
         if target.parent == config.data_dir:
             snapshot.rename(staging / target.name)
             os.sync()
@@ -183,7 +183,7 @@ def _place_media(config: Config, staging: Path) -> None:
     if config.media.store == "s3" or folder == config.data_dir / "media" or not (staging / "media").exists():
         return
     if folder.exists() and any(folder.iterdir()):
-        raise SetupError(f"{folder} is not empty, and restore writes over nothing")
+        raise SetupError(f"{folder} is not empty, and restore never overwrites data")
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.copytree(staging / "media", folder, dirs_exist_ok=True)
     shutil.rmtree(staging / "media")
@@ -196,7 +196,7 @@ def _require_empty_database(url: str) -> None:
     connection = connect(url)
     try:
         if tables(connection):
-            raise SetupError("the database at database.url is not empty, and restore writes over nothing")
+            raise SetupError("the database at database.url is not empty, and restore never overwrites data")
     finally:
         connection.close()
 

@@ -28,53 +28,55 @@ def add_commands(commands: Commands[Any]) -> None:
         commands,
         "seed",
         _seed,
-        about="Fills an instance with a synthetic community, beside what is there: the same numbers and seed give "
-        "the same people, posts and ids. Works while the server runs. The same command goes on where an earlier one "
-        "was stopped.",
+        about="Adds a synthetic community to an instance: the same numbers and seed give the same accounts, posts "
+        "and ids. Works while the server runs. If it was stopped, the same command continues where it stopped.",
         example="stormpetrel seed --users 2000 --posts 100000 --follows 126 --seed 1 --reader Lena",
     )
     parser.add_argument(
-        "--users", type=whole_number(1, MAX_USERS), required=True, metavar="N", help="how many people"
+        "--users", type=whole_number(1, MAX_USERS), required=True, metavar="N", help="number of accounts"
     )
     parser.add_argument(
         "--posts",
         type=whole_number(0, MAX_POSTS),
         required=True,
         metavar="M",
-        help="how many posts, with boosts",
+        help="number of posts, including boosts",
     )
     parser.add_argument(
         "--follows",
         type=whole_number(0, MAX_FOLLOWS),
         required=True,
         metavar="K",
-        help="how many others each follows, on average",
+        help="follows per account, on average",
     )
     parser.add_argument(
         "--seed",
         type=whole_number(0, MAX_SEED),
         required=True,
         metavar="S",
-        help=f"which community, 0 to {MAX_SEED}; each only once in an instance",
+        help=f"seed of the community, 0 to {MAX_SEED}; use each only once per instance",
     )
-    parser.add_argument("--reader", metavar="NAME", default="", help="one account more, which only reads")
+    parser.add_argument("--reader", metavar="NAME", default="", help="one more account that only reads")
     parser.add_argument(
         "--reader-follows",
         type=whole_number(0, MAX_FOLLOWS),
         default=None,
         metavar="F",
-        help="how many the reader follows, exactly (otherwise 200, or all if there are fewer)",
+        help="exact number of accounts the reader follows (default 200, or all if there are fewer)",
     )
     parser.add_argument(
         "--until",
         metavar="WHEN",
         default="",
-        help="moment of the last post: now, or like 2026-03-01 (otherwise a fixed one in July 2025)",
+        help="time of the last post: now, or a date such as 2026-03-01 (default: a fixed time in July 2025)",
     )
     parser.add_argument(
-        "--password", metavar="P", default="", help="password of all of them (otherwise nobody can sign in)"
+        "--password",
+        metavar="P",
+        default="",
+        help="password of all accounts (without it, they cannot sign in)",
     )
-    parser.add_argument("--json", action="store_true", help="the summary as JSON")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
 READER_FOLLOWS = 200
@@ -124,7 +126,7 @@ def _seed(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             progress.end()
             print(
-                "stormpetrel: the rows written so far stay; the same command goes on where it stopped",
+                "stormpetrel: the rows written so far stay; run the same command again to continue",
                 file=sys.stderr,
             )
             raise
@@ -146,7 +148,7 @@ def _seed(args: argparse.Namespace) -> int:
         )
     else:
         counts = ", ".join(f"{count:,} {table.replace('_', ' ')}" for table, count in seeded.rows.items())
-        before = f", of which {seeded.rows_before:,} were there" if seeded.rows_before else ""
+        before = f", of which {seeded.rows_before:,} already existed" if seeded.rows_before else ""
         print(f"{seeded.total:,} rows{before}, in {took_s:.1f} s ({rows_per_s:,} rows/s): {counts}")
         if seeded.reader:
             print(f"reader: {seeded.reader} (stormpetrel token {seeded.reader} makes an access token)")
@@ -170,6 +172,6 @@ def _until_ms(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise SetupError(f"--until must be now or a date like 2026-03-01, not {text!r}") from error
+        raise SetupError(f"--until must be now or a date such as 2026-03-01, not {text!r}") from error
     # A date without a zone is UTC: the same everywhere.
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

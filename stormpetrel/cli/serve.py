@@ -16,14 +16,14 @@ def add_commands(commands: Commands[Any]) -> None:
         commands,
         "serve",
         _serve,
-        about="Starts the server and stays until Ctrl-C or SIGTERM, which drain and stop it.",
+        about="Starts the server. Ctrl-C or SIGTERM stops it after running requests have finished.",
         example="stormpetrel serve --role web --role courier",
     )
     parser.add_argument(
         "--role",
         action="append",
         choices=ROLES,
-        help="only this role, for fleets of machines; may be given several times (otherwise all roles)",
+        help="run only this role, for several machines; can be repeated (default: all roles)",
     )
 
 

@@ -41,16 +41,16 @@ _WHO = "a token, an address or network, @NAME or an app's name; - reads a token 
 
 def add_commands(commands: Commands[Any]) -> None:
     """Add `shield status`, `why`, `allow`, `deny`, `pause` and `journal`."""
-    group = add_group(commands, "shield", about="Looks at the defence, and tells it what you know.")
+    group = add_group(commands, "shield", about="Shows and adjusts the defence against overload.")
     parser = add_command(
-        group, "status", _status, about="Shows how things are now.", example="stormpetrel shield status"
+        group, "status", _status, about="Shows the current status.", example="stormpetrel shield status"
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser = add_command(
         group,
         "why",
         _why,
-        about="Says in one line how the defence sees somebody, and whether it refused them.",
+        about="Shows in one line how the shield classifies a client, and whether it was refused.",
         example="stormpetrel shield why @Nino",
     )
     parser.add_argument("who", metavar="WHO", help=_WHO)
@@ -58,14 +58,14 @@ def add_commands(commands: Commands[Any]) -> None:
     _add_verdict(
         group,
         "allow",
-        about="Puts somebody among those who are served first, for a while.",
+        about="Serves a client before strangers for a limited time.",
         example='stormpetrel shield allow 198.51.100.0/24 --for 6h --reason "the school"',
         otherwise="24h",
     )
     _add_verdict(
         group,
         "deny",
-        about="Refuses somebody for a while; never those who were here before the attack.",
+        about="Refuses a client for a limited time; never affects credentials from before the attack.",
         example='stormpetrel shield deny 203.0.113.9 --for 1h --reason "scans for old ids"',
         otherwise="1h",
     )
@@ -73,29 +73,33 @@ def add_commands(commands: Commands[Any]) -> None:
         group,
         "pause",
         _pause,
-        about="Switches denies and demotions off for a while; everybody still waits their turn.",
+        about="Turns denies and demotions off for a limited time; requests still queue fairly.",
         example="stormpetrel shield pause --for 10m",
     )
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--for", dest="span", metavar="TIME", type=span, help="how long, such as 90s, 10m, 2h")
+    which.add_argument("--for", dest="span", metavar="TIME", type=span, help="duration, such as 90s, 10m, 2h")
     which.add_argument("--end", action="store_true", help="end the pause now")
     parser = add_command(
         group,
         "journal",
         _journal,
-        about="Lists what happened, oldest first; also while no watch runs.",
+        about="Lists events, oldest first; works without a running watch.",
         example="stormpetrel shield journal --since 2h",
     )
     parser.add_argument("--kind", metavar="KIND", choices=JOURNAL_KINDS, help=", ".join(JOURNAL_KINDS))
     parser.add_argument(
-        "--since", dest="span", metavar="TIME", type=span, help="only of the last TIME, such as 2h or 3d"
+        "--since",
+        dest="span",
+        metavar="TIME",
+        type=span,
+        help="only events of the last TIME, such as 2h or 3d",
     )
     parser.add_argument(
         "--limit",
         metavar="N",
         type=whole_number(1, MAX_LISTED),
         default=100,
-        help="at most the newest N (otherwise %(default)s)",
+        help="only the newest N events (default %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
 
@@ -110,10 +114,10 @@ def _add_verdict(group: Commands[Any], name: str, *, about: str, example: str, o
         metavar="TIME",
         type=span,
         default=span(otherwise),
-        help=f"how long, such as 90s, 10m, 2h, 3d (otherwise {otherwise})",
+        help=f"duration, such as 90s, 10m, 2h, 3d (default {otherwise})",
     )
-    parser.add_argument("--reason", metavar="TEXT", default="", help="why; deny needs one")
-    parser.add_argument("--undo", action="store_true", help="take back what was said of them")
+    parser.add_argument("--reason", metavar="TEXT", default="", help="reason; required for deny")
+    parser.add_argument("--undo", action="store_true", help="remove the rule")
 
 
 def span(text: str) -> int:
@@ -157,12 +161,12 @@ def _print_status(status: StatusMessage) -> None:
     if status.overload_since_epoch_s:
         state = f"overloaded for {_ago(status.overload_since_epoch_s, now_s)}"
     elif status.onset_epoch_s:
-        state = "calming down"
+        state = "recovering"
     else:
         state = "calm"
     print(f"shield   {state}; mode {status.mode or 'unknown'}, {_workers(len(status.workers))}")
     if status.onset_epoch_s:
-        print(f"onset    {_when(status.onset_epoch_s)}: who was known before it is established")
+        print(f"onset    {_when(status.onset_epoch_s)}: clients known before then are established")
     if status.paused_until_epoch_s > now_s:
         print(f"paused   denies and demotions are off until {_when(status.paused_until_epoch_s)}")
     if status.journal_problem:
@@ -215,7 +219,7 @@ def _print_status(status: StatusMessage) -> None:
     if status.offenders:
         print()
         print_table(
-            ("TAKES MOST, LAST 10 S", "CPU S", "REQUESTS", "REFUSED", "IGNORED"),
+            ("TOP CPU, LAST 10 S", "CPU S", "REQUESTS", "REFUSED", "IGNORED"),
             [
                 (one.identity, f"{one.cpu_s:.2f}", str(one.requests), str(one.refused), str(one.ignored))
                 for one in status.offenders
@@ -269,7 +273,7 @@ def _plain(built: dict[str, Any]) -> dict[str, Any]:
 def _in_one_line(who: ShieldSubject, why: Why) -> str:
     parts = [] if not who.note else [who.note]
     if why.lane:
-        parts.append(f"class {why.lane} now" + (", demoted for what it did" if why.is_demoted else ""))
+        parts.append(f"class {why.lane}" + (" (demoted)" if why.is_demoted else ""))
     if who.created_epoch_s:
         parts.append(_age(who.created_epoch_s, why.onset_epoch_s))
     if why.limit:
@@ -289,7 +293,7 @@ def _in_one_line(who: ShieldSubject, why: Why) -> str:
             f"last {_when(last.at_epoch_s)}{on}{by} because {last.because}"
         )
     elif who.kind == "address":
-        parts.append("refusals of strangers are counted and not kept one by one")
+        parts.append("refusals of strangers are counted, but not recorded one by one")
     else:
         parts.append(f"not refused since {_when(why.since_epoch_s)}")
     return f"{who.shown}: {'; '.join(parts)}"
@@ -297,11 +301,11 @@ def _in_one_line(who: ShieldSubject, why: Why) -> str:
 
 def _age(created_epoch_s: float, onset_epoch_s: float) -> str:
     if not onset_epoch_s:
-        return f"credential of {_when(created_epoch_s)}, established (there is no attack)"
+        return f"credential issued {_when(created_epoch_s)}: established (no attack)"
     ahead_s = onset_epoch_s - created_epoch_s
     if ahead_s > 0:
-        return f"credential of {_when(created_epoch_s)}, {_span(ahead_s)} older than the onset: established"
-    return f"credential of {_when(created_epoch_s)}, {_span(-ahead_s)} younger than the onset: new"
+        return f"credential issued {_when(created_epoch_s)}, {_span(ahead_s)} before the onset: established"
+    return f"credential issued {_when(created_epoch_s)}, {_span(-ahead_s)} after the onset: new"
 
 
 # The operator's orders
@@ -314,16 +318,16 @@ def _rule(args: argparse.Namespace) -> int:
     from stormpetrel.shield.reports import ALLOWED_KINDS, OperatorEntry
 
     if args.verdict == "deny" and not args.undo and not args.reason.strip():
-        raise SetupError("--reason is needed: whoever looks at it later wants to know")
+        raise SetupError("deny needs --reason, for whoever reads the journal later")
     who = find(load(args.config).config, args.who)
     if who.kind not in ALLOWED_KINDS:
-        raise SetupError(f"a {who.kind} cannot be named here: name its user")
+        raise SetupError(f"rules cannot name a {who.kind}: name its user instead")
     until_s = time.time() + args.span
     verdict = "none" if args.undo else args.verdict
     done = _ask(args, AskRule(verdict, OperatorEntry(who.kind, who.value, until_s, args.reason)))
     assert isinstance(done, Done)
     if args.undo:
-        said = f"{who.shown} is as anybody again"
+        said = f"rule removed for {who.shown}"
     elif args.verdict == "allow":
         said = f"{who.shown} is allowed until {_when(until_s)}"
     else:
@@ -339,15 +343,15 @@ def _pause(args: argparse.Namespace) -> int:
     done = _ask(args, AskPause(until_s))
     assert isinstance(done, Done)
     _tell(
-        "the pause is over" if args.end else f"denies and demotions are off until {_when(until_s)}",
+        "pause ended" if args.end else f"denies and demotions are off until {_when(until_s)}",
         done,
     )
     return 0
 
 
 def _tell(said: str, done: Any) -> None:
-    kept = "" if done.kept else "; the journal cannot be written: it ends when watch is started again"
-    print(f"{said} (told to {_workers(done.workers)}{kept})")
+    kept = "" if done.kept else "; the journal is not writable: this is lost when watch restarts"
+    print(f"{said} (sent to {_workers(done.workers)}{kept})")
 
 
 def _workers(count: int) -> str:
@@ -372,7 +376,7 @@ def _journal(args: argparse.Namespace) -> int:
         print_json([_note_json(number, note) for number, note in found])
         return 0
     print_table(
-        ("WHEN", "KIND", "CHANNEL", "WHO", "COUNT", "WHAT"),
+        ("WHEN", "KIND", "CHANNEL", "WHO", "COUNT", "EVENT"),
         [
             (
                 _when(note.at_ms / 1000),

@@ -69,7 +69,7 @@ def find(config: Config, text: str) -> ShieldSubject:
         return _unknown_token(text)
     # It may be a secret with a typo, so it is not repeated.
     raise SetupError(
-        f"that is no token, address, user or app here (say which with {', '.join(f'{k}:…' for k in KINDS[:4])})"
+        f"no such token, address, user or app (name the kind with {', '.join(f'{k}:…' for k in KINDS[:4])})"
     )
 
 
@@ -87,7 +87,7 @@ def _of_kind(config: Config, kind: str, text: str) -> ShieldSubject:
         found = _user_in(connection, text) if kind == "user" else _app_in(connection, text)
     if found is None:
         what = "account" if kind == "user" else "application"
-        raise SetupError(f"there is no {what} {text!r} here")
+        raise SetupError(f"there is no {what} {text!r}")
     return found
 
 
@@ -176,7 +176,7 @@ def _unknown_token(text: str) -> ShieldSubject:
         (identity_text("token", token_hash),),
         (("token", sent),),
         is_known=False,
-        note="it is not valid here (any more), so its requests are a stranger's",
+        note="not valid here (any more): its requests count as a stranger's",
     )
 
 
@@ -200,7 +200,7 @@ def _user_in(connection: Connection, text: str) -> ShieldSubject | None:
         (identity_text("account", user.account_id),),
         (("account", number),),
         min(made_ms, default=0) / 1000,
-        note="" if made_ms else "has no app and no browser signed in",
+        note="" if made_ms else "not signed in on any app or browser",
     )
 
 

@@ -19,7 +19,7 @@ NAMES = ("extended_description", "privacy_policy", "terms_of_service")
 def add_commands(commands: Commands[Any]) -> None:
     """Add `instance rules`, `add-rule`, `remove-rule`, `text`, `set-text`, `announce`, `withdraw`,
     `email-domains`, `block-email-domain` and `unblock-email-domain`."""
-    group = add_group(commands, "instance", about="Changes rules, texts and announcements of the place.")
+    group = add_group(commands, "instance", about="Changes the instance's rules, texts and announcements.")
 
     def add(name: str, run: Callable[[argparse.Namespace], int], about: str, example: str = "") -> Parser:
         full = f"stormpetrel instance {name} {example}".rstrip()
@@ -27,35 +27,35 @@ def add_commands(commands: Commands[Any]) -> None:
 
     parser = add("rules", _rules, "Lists the rules.")
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser = add("add-rule", _add_rule, "Adds a rule, the last.", '"No spam"')
+    parser = add("add-rule", _add_rule, "Adds a rule at the end.", '"No spam"')
     parser.add_argument("text", metavar="TEXT", help="the rule")
-    parser.add_argument("--hint", metavar="TEXT", default="", help="what it means")
+    parser.add_argument("--hint", metavar="TEXT", default="", help="explanation of the rule")
     parser = add("remove-rule", _remove_rule, "Removes a rule.", "117340000000000000")
     parser.add_argument("id", metavar="ID", type=whole_number(1, MAX_ID), help="the rule's id")
     add_yes(parser)
     parser = add("text", _text, "Prints a published text.", "privacy_policy")
     parser.add_argument("name", metavar="NAME", choices=NAMES, help=", ".join(NAMES))
-    about = "Publishes what is on stdin as a text; nothing withdraws it."
+    about = "Publishes a text from stdin; empty input withdraws it."
     parser = add("set-text", _set_text, about, "privacy_policy < privacy.txt")
     parser.add_argument("name", metavar="NAME", choices=NAMES, help=", ".join(NAMES))
     parser = add(
         "announce",
         _announce,
-        "Publishes an announcement above Home and on the page About, and prints its id.",
+        "Publishes an announcement above Home and on the About page, and prints its id.",
         '"We move on Sunday"',
     )
     parser.add_argument("text", metavar="TEXT", help="the announcement")
-    parser = add("withdraw", _withdraw, "Takes an announcement back.", "117340000000000000")
+    parser = add("withdraw", _withdraw, "Withdraws an announcement.", "117340000000000000")
     parser.add_argument("id", metavar="ID", type=whole_number(1, MAX_ID), help="the announcement's id")
     add_yes(parser)
-    parser = add("email-domains", _domains, "Lists e-mail domains that may not sign up.")
+    parser = add("email-domains", _domains, "Lists the e-mail domains that cannot sign up.")
     parser.add_argument("--json", action="store_true", help="as JSON")
     for name, run, about in (
-        ("block-email-domain", _block, "Takes no sign-ups with addresses at a domain, or below it."),
-        ("unblock-email-domain", _unblock, "Takes them again."),
+        ("block-email-domain", _block, "Blocks sign-ups with addresses of a domain and its subdomains."),
+        ("unblock-email-domain", _unblock, "Unblocks a domain."),
     ):
         parser = add(name, run, about, "example.org")
-        parser.add_argument("domain", metavar="DOMAIN", help="what stands after the @")
+        parser.add_argument("domain", metavar="DOMAIN", help="domain, the part after the @")
 
 
 def _change(args: argparse.Namespace, rule: Any, **values: Any) -> Any:
@@ -155,5 +155,5 @@ def _unblock(args: argparse.Namespace) -> int:
     from stormpetrel.rules.instance import unblock_email_domain
 
     _change(args, unblock_email_domain, domain=args.domain)
-    print(f"{args.domain} is taken again")
+    print(f"{args.domain} is unblocked")
     return 0

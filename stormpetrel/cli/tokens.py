@@ -20,16 +20,16 @@ def add_commands(commands: Commands[Any]) -> None:
         commands,
         "token",
         _token,
-        about="Makes an access token for an account; it is alone on the last line of standard output, "
+        about="Creates an access token for an account; it is alone on the last line of standard output, "
         "valid at once, and shown only now.",
         example='curl -H "Authorization: Bearer $(stormpetrel token Nino --scopes read | tail -n 1)" …',
     )
-    parser.add_argument("name", metavar="NAME", help="the username, in small or capital letters")
+    parser.add_argument("name", metavar="NAME", help="the username, in any capitalization")
     parser.add_argument(
         "--scopes",
         metavar="SCOPES",
         default=DEFAULT_SCOPES,
-        help='what it may do, separated by spaces (otherwise "%(default)s")',
+        help='scopes, separated by spaces (default "%(default)s")',
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
 
@@ -50,7 +50,7 @@ def _token(args: argparse.Namespace) -> int:
     ):
         owner = user_by_login(connection, login=args.name.removeprefix("@"))
         if owner is None:
-            raise SetupError(f"there is no account {args.name!r} here (see stormpetrel user list)")
+            raise SetupError(f"there is no account {args.name!r} (see stormpetrel user list)")
         create_token(
             connection,
             account_id=owner.account_id,
@@ -83,5 +83,5 @@ def _scopes(text: str) -> tuple[str, ...]:
         unknown = next(scope for scope in text.replace("+", " ").split() if scope not in SCOPES)
         raise SetupError(f"unknown scope {unknown!r}{did_you_mean(unknown, SCOPES)}")
     if not scopes:
-        raise SetupError('--scopes must name at least one, such as "read write"')
+        raise SetupError('--scopes must name at least one scope, such as "read write"')
     return scopes

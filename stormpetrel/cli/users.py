@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 MAX_LISTED = 1_000_000
 ROLES = ("member", "moderator", "admin")
 ASKS = {
-    "delete": "deletes @{name} with all posts and files for good, and nothing brings them back",
-    "reject": "deletes the sign-up of @{name} for good",
+    "delete": "permanently deletes @{name} with all posts and files",
+    "reject": "permanently deletes the sign-up of @{name}",
 }
 """Text of each command's confirmation."""
 BY_OPERATOR = "by the operator, at the command line"
@@ -34,33 +34,35 @@ def add_commands(commands: Commands[Any]) -> None:
         group,
         "add",
         _add,
-        about="Adds an account that can sign in at once, whatever registration says.",
+        about="Adds an account that can sign in at once, regardless of the registration setting.",
         example="stormpetrel user add Nino --email nino@example.org --admin",
     )
-    parser.add_argument("name", metavar="NAME", help="the username; capital letters are kept")
-    parser.add_argument("--email", metavar="E", required=True, help="address to sign in with")
+    parser.add_argument("name", metavar="NAME", help="the username, stored with its capitalization")
+    parser.add_argument("--email", metavar="E", required=True, help="e-mail address, also used to sign in")
     _add_password_options(parser)
-    parser.add_argument("--admin", action="store_true", help="may approve and suspend others")
+    parser.add_argument(
+        "--admin", action="store_true", help="make it an administrator, who can approve and suspend others"
+    )
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser = add_command(
         group,
         "password",
         _set_password,
-        about="Sets a password; every browser and app of the account has to sign in again.",
+        about="Sets a password and signs the account out of every browser and app.",
         example="stormpetrel user password Nino",
     )
-    parser.add_argument("name", metavar="NAME", help="the username, in small or capital letters")
+    parser.add_argument("name", metavar="NAME", help="the username, in any capitalization")
     _add_password_options(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
     for name, run, about in (
-        ("approve", _approve, "Lets somebody in who signed up and waits."),
-        ("reject", _reject, "Deletes the sign-up of somebody who waits."),
-        ("suspend", _suspend, "Hides an account and shuts it out, at once; nothing is deleted."),
-        ("delete", _delete, "Deletes an account and its posts for good; the name stays taken."),
-        ("unsuspend", _unsuspend, "Undoes suspend: the account and its access are back."),
+        ("approve", _approve, "Approves a pending sign-up."),
+        ("reject", _reject, "Deletes a pending sign-up."),
+        ("suspend", _suspend, "Hides an account and ends its access at once; nothing is deleted."),
+        ("delete", _delete, "Permanently deletes an account and its posts; the name stays taken."),
+        ("unsuspend", _unsuspend, "Undoes suspend: restores the account and its access."),
     ):
         parser = add_command(group, name, run, about=about, example=f"stormpetrel user {name} Nino")
-        parser.add_argument("name", metavar="NAME", help="the username, in small or capital letters")
+        parser.add_argument("name", metavar="NAME", help="the username, in any capitalization")
         if name in ASKS:
             add_yes(parser)
         parser.add_argument("--json", action="store_true", help="as JSON")
@@ -68,37 +70,37 @@ def add_commands(commands: Commands[Any]) -> None:
         group,
         "second-factor",
         _second_factor,
-        about="Shows which second factors an account has; --remove is for a member who lost them.",
+        about="Shows an account's second factors; --remove removes them if the member lost them.",
         example="stormpetrel user second-factor Nino --remove",
     )
-    parser.add_argument("name", metavar="NAME", help="the username, in small or capital letters")
-    parser.add_argument("--remove", action="store_true", help="remove them; the owner gets a mail")
+    parser.add_argument("name", metavar="NAME", help="the username, in any capitalization")
+    parser.add_argument("--remove", action="store_true", help="remove them; the owner is notified by mail")
     add_yes(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser = add_command(
         group,
         "role",
         _role,
-        about="Makes somebody a moderator, an admin, or a member again.",
+        about="Changes an account's role.",
         example="stormpetrel user role Nino moderator",
     )
-    parser.add_argument("name", metavar="NAME", help="the username, in small or capital letters")
+    parser.add_argument("name", metavar="NAME", help="the username, in any capitalization")
     parser.add_argument("role", metavar="ROLE", choices=ROLES, help="member, moderator or admin")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser = add_command(
         group, "list", _list, about="Lists accounts, oldest first.", example="stormpetrel user list --pending"
     )
-    parser.add_argument("--pending", action="store_true", help="only those that wait for approval")
+    parser.add_argument("--pending", action="store_true", help="only accounts that await approval")
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _add_password_options(parser: Parser) -> None:
     password = parser.add_mutually_exclusive_group()
     password.add_argument(
-        "--password", metavar="P", help="8 to 128 characters; without it, it is asked for or read from stdin"
+        "--password", metavar="P", help="8 to 128 characters; if omitted, asked for or read from stdin"
     )
     password.add_argument(
-        "--password-stdin", action="store_true", help="read it from the first line of stdin"
+        "--password-stdin", action="store_true", help="read the password from the first line of stdin"
     )
 
 
@@ -152,7 +154,7 @@ def _set_password(args: argparse.Namespace) -> int:
             replace_password(
                 connection, account_id=found.account_id, password_hash=password_hash, now_ms=at_ms
             )
-    _tell(found, args, f"{found.username} has a new password, and is signed out everywhere")
+    _tell(found, args, f"{found.username} has a new password and is signed out everywhere")
     return 0
 
 
@@ -163,7 +165,7 @@ def _second_factor(args: argparse.Namespace) -> int:
     url = load(args.config).config.database_url
     if args.remove:
         name = _username(url, args.name)
-        confirm(args, name=name, what=f"removes every second factor of @{name} and the recovery codes")
+        confirm(args, name=name, what=f"removes all second factors and recovery codes of @{name}")
     with open_store(url) as connection:
         found = user_named(connection, args.name)
         if args.remove:
@@ -194,7 +196,11 @@ def _delete(args: argparse.Namespace) -> int:
         delete_account(connection, account_id=account_id, now_ms=now_ms)
 
     return _decide(
-        args, rule, "is deleted; a running server erases the posts", gone="deleted", asks=ASKS["delete"]
+        args,
+        rule,
+        "is deleted; the server erases the posts while it runs",
+        gone="deleted",
+        asks=ASKS["delete"],
     )
 
 
@@ -210,19 +216,19 @@ def _password(args: argparse.Namespace) -> str:
         import getpass
 
         password = getpass.getpass("Password: ")
-        if getpass.getpass("Once more: ") != password:
-            raise SetupError("the two passwords differ; nothing was changed")
+        if getpass.getpass("Repeat password: ") != password:
+            raise SetupError("the passwords do not match; nothing was changed")
         return password
     password = sys.stdin.readline().rstrip("\r\n")
     if not password:
-        raise SetupError("no password: give --password, or the password as the first line of stdin")
+        raise SetupError("no password: use --password, or write the password to the first line of stdin")
     return password
 
 
 def _approve(args: argparse.Namespace) -> int:
     from stormpetrel.rules.moderation import approve
 
-    return _decide(args, approve, "may sign in now")
+    return _decide(args, approve, "can sign in now")
 
 
 def _suspend(args: argparse.Namespace) -> int:
@@ -283,7 +289,7 @@ def user_named(connection: Connection, name: str) -> User:
 
     found = user_by_login(connection, login=name.removeprefix("@"))
     if found is None:
-        raise SetupError(f"there is no account {name!r} here (see stormpetrel user list)")
+        raise SetupError(f"there is no account {name!r} (see stormpetrel user list)")
     return found
 
 

@@ -16,7 +16,7 @@ TIMEOUT_S = 5.0
 
 def ask(data_dir: Path, question: Ask) -> Answer:
     """Return the watch's answer. Raise EnvironmentFailure if no watch here answers in time."""
-    down = f"the watch role does not run in {data_dir} (stormpetrel serve starts it)"
+    down = f"the watch role is not running in {data_dir} (stormpetrel serve starts it)"
     try:
         with (
             wire.short_path(data_dir) as path,
@@ -25,7 +25,7 @@ def ask(data_dir: Path, question: Ask) -> Answer:
             sock.settimeout(TIMEOUT_S)
             sock.connect(path)
             if not wire.is_owner(sock):
-                raise EnvironmentFailure(f"{data_dir / wire.FILE_NAME} is served by another user")
+                raise EnvironmentFailure(f"{data_dir / wire.FILE_NAME} belongs to a server of another user")
             sock.sendall(wire.framed(question))
             answer: Answer = decode_answer(wire.receive_blocking(sock))
             return answer
@@ -36,4 +36,4 @@ def ask(data_dir: Path, question: Ask) -> Answer:
     except TimeoutError as error:
         raise EnvironmentFailure(f"the watch role did not answer within {TIMEOUT_S:.0f} s") from error
     except (OSError, wire.BrokenMessage, msgspec.DecodeError) as error:
-        raise EnvironmentFailure(f"the watch role could not be asked: {error}") from error
+        raise EnvironmentFailure(f"cannot reach the watch role: {error}") from error

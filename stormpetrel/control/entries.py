@@ -23,12 +23,12 @@ def checked(entry: OperatorEntry, *, now_epoch_s: float) -> OperatorEntry:
     """Return the entry in canonical form. Raise SetupError that describes the problem."""
     reason = " ".join(entry.reason.split())
     if len(reason) > MAX_REASON or not reason.isprintable():
-        raise SetupError(f"a reason has at most {MAX_REASON} printable characters")
+        raise SetupError(f"a reason must have at most {MAX_REASON} characters, all printable")
     left_s = entry.expires_epoch_s - now_epoch_s
     if not 0 < left_s <= LONGEST_S:
-        raise SetupError("it must end in the future, within a year")
+        raise SetupError("the rule must end in the future, within a year")
     if entry.kind not in ALLOWED_KINDS:
-        raise SetupError(f"there is no kind {entry.kind!r} (there are: {', '.join(ALLOWED_KINDS)})")
+        raise SetupError(f"unknown kind {entry.kind!r} (there are: {', '.join(ALLOWED_KINDS)})")
     return OperatorEntry(entry.kind, value(entry.kind, entry.value), entry.expires_epoch_s, reason)
 
 
@@ -45,11 +45,11 @@ def value(kind: str, text: str) -> str:
         fits = MIN_HASH_CHARACTERS <= len(lower) <= HASH_CHARACTERS
         if not fits or not set(lower) <= set(string.hexdigits.lower()):
             raise SetupError(
-                f"a token is named by {MIN_HASH_CHARACTERS} to {HASH_CHARACTERS} hexadecimal digits of its hash"
+                f"name a token by {MIN_HASH_CHARACTERS} to {HASH_CHARACTERS} hexadecimal digits of its hash"
             )
         return lower
     if not text or len(text) > MAX_VALUE or not text.isprintable():
-        raise SetupError(f"the name of an application has 1 to {MAX_VALUE} printable characters")
+        raise SetupError(f"the name of an application must have 1 to {MAX_VALUE} printable characters")
     return text
 
 

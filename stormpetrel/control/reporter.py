@@ -71,7 +71,7 @@ class Reporter:
         hearing: asyncio.Future[Any] = asyncio.ensure_future(self._hear(reader, writer))
         try:
             if not wire.is_owner(writer.get_extra_info("socket")):
-                log.error("the control socket belongs to another user: nothing is told to it")
+                log.error("the control socket belongs to another user: not reporting to it")
                 return
             writer.write(wire.framed(Hello(self._name, os.getpid())))
             while not hearing.done() and not ending.done():
@@ -82,7 +82,7 @@ class Reporter:
                     {hearing, ending}, timeout=REPORT_EVERY_S, return_when=asyncio.FIRST_COMPLETED
                 )
         except Exception:  # a task's outermost handler: an error in a report must not end the worker
-            log.exception("the shield's report failed")
+            log.exception("sending the shield's report failed")
         finally:
             hearing.cancel()
             with contextlib.suppress(asyncio.CancelledError, OSError):
@@ -97,8 +97,8 @@ class Reporter:
                     try:
                         self._direct(message.directions)
                     except ValueError as error:
-                        log.error("the watch directed what cannot be: %s", error)
+                        log.error("invalid directive from watch: %s", error)
                 else:
                     writer.write(wire.framed(self._look(message)))
         except (wire.BrokenMessage, msgspec.DecodeError) as error:
-            log.error("the watch said what could not be read: %s", error)
+            log.error("unreadable message from watch: %s", error)

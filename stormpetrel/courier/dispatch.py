@@ -163,10 +163,10 @@ class Dispatch:
     async def _do(self, job: LeasedJob) -> None:
         work = self.works.get(job.kind)
         if work is None:
-            await self._bury(job, "this release knows no such kind of job")
+            await self._bury(job, "unknown kind of job in this release")
             return
         if job.attempts > outbox.ATTEMPTS:
-            await self._bury(job, "the courier did not survive any attempt")
+            await self._bury(job, "the courier crashed on every attempt")
             return
         attempt = Attempt(self.db, job, self.clock_ms, self.drained)
         ended = asyncio.Event()
@@ -193,7 +193,7 @@ class Dispatch:
         if for_good:
             await self._bury(attempt.job, why)
         else:
-            await self._later(attempt.job, why or "nothing was said of its end")
+            await self._later(attempt.job, why or "no result was reported")
 
     async def _later(self, job: LeasedJob, why: str) -> None:
         again = await self.db.write_as(
@@ -214,7 +214,7 @@ class Dispatch:
     async def _bury(self, job: LeasedJob, why: str) -> None:
         await self.db.write_as(URGENCY, 10.0, outbox.bury, job, error=why, now_ms=self.clock_ms())
         self.drained.buried += 1
-        log.error("job %d (%s) is given up: %s", job.id, job.kind, why)
+        log.error("gave up on job %d (%s): %s", job.id, job.kind, why)
 
 
 def _finish(connection: Connection, job: LeasedJob, effect: Callable[[Connection], object] | None) -> bool:

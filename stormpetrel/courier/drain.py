@@ -66,10 +66,10 @@ class Drain:
     async def _do(self, job: LeasedJob) -> None:
         deliver = self.deliveries.get(job.kind)
         if deliver is None:
-            await self._bury(job, "this release knows no such kind of job")
+            await self._bury(job, "unknown kind of job in this release")
         elif job.attempts > outbox.ATTEMPTS:
             # No courier ever returned it: each one that took it ended while it was leased.
-            await self._bury(job, "the courier did not survive any attempt")
+            await self._bury(job, "the courier crashed on every attempt")
         else:
             try:
                 done = await self.db.write_as(URGENCY, 10.0, self._deliver, job, deliver)
@@ -103,9 +103,9 @@ class Drain:
             log.warning("job %d (%s) failed, attempt %d: %r", job.id, job.kind, job.attempts, error)
         else:
             self.drained.buried += 1
-            log.error("job %d (%s) is given up: %r", job.id, job.kind, error, exc_info=error)
+            log.error("gave up on job %d (%s): %r", job.id, job.kind, error, exc_info=error)
 
     async def _bury(self, job: LeasedJob, why: str) -> None:
         await self.db.write_as(URGENCY, 10.0, outbox.bury, job, error=why, now_ms=self.clock_ms())
         self.drained.buried += 1
-        log.error("job %d (%s) is given up: %s", job.id, job.kind, why)
+        log.error("gave up on job %d (%s): %s", job.id, job.kind, why)

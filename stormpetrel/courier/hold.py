@@ -51,7 +51,7 @@ class Hold:
                 if not was_on:
                     log.error(
                         "the newest row is %d days old: nothing is deleted or published for a day. If this machine's "
-                        "clock is ahead, set it right and restart",
+                        "clock is ahead, correct it and restart",
                         ahead_ms // 86_400_000,
                     )
         return bool(self._until_ms)

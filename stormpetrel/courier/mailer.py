@@ -55,7 +55,7 @@ def send(config: Config, message: EmailMessage, *, name: str) -> str:
         return _by_smtp(config, message)
     if config.mail.transport == "console":
         log.info("mail %s:\n%s", name, message.as_string())
-        return "it is in the log"
+        return "written to the log"
     return _into_file(mail_directory(config), message, name=name)
 
 
@@ -74,7 +74,7 @@ def _into_file(directory: Path, message: EmailMessage, *, name: str) -> str:
     except OSError as error:
         raise MailFailed(f"{directory}: {error.strerror or error}") from error
     log.info("mail written to %s", path)
-    return f"it is in {path}"
+    return f"written to {path}"
 
 
 class _Answers:
@@ -100,7 +100,7 @@ class _Answers:
             more = self._sock.recv(4096)
             self._budget[0] -= len(more)
             if self._budget[0] < 0:
-                raise OSError("the mail server says too much")
+                raise OSError("the mail server sent too much data")
             if not more:
                 break
             self._kept += more
@@ -183,26 +183,24 @@ def _by_smtp(config: Config, message: EmailMessage) -> str:
         with _connected(config, deadline_at_s=time.monotonic() + CONVERSATION_S) as client:
             client.send_message(message, config.mail_sender, [str(message["To"].addresses[0].addr_spec)])
     except smtplib.SMTPNotSupportedError as error:
-        raise MailFailed(f"{where} cannot do what is needed: {error}") from error
+        raise MailFailed(f"{where} lacks a required feature: {error}") from error
     except smtplib.SMTPRecipientsRefused as error:
         code, said = next(iter(error.recipients.values()))
         raise MailFailed(
-            f"{where} does not take mail for it: {code} {said!r}", for_good=code >= PERMANENT
+            f"{where} rejected the recipient: {code} {said!r}", for_good=code >= PERMANENT
         ) from error
     except smtplib.SMTPAuthenticationError as error:
         # Only the operator can correct this, so it is tried again.
-        raise MailFailed(f"{where} refuses mail.username and mail.password: {error.smtp_code}") from error
+        raise MailFailed(f"{where} rejected mail.username and mail.password: {error.smtp_code}") from error
     except smtplib.SMTPDataError as error:
         for_good = error.smtp_code >= PERMANENT
         raise MailFailed(
-            f"{where} refuses the mail: {error.smtp_code} {error.smtp_error!r}", for_good=for_good
+            f"{where} rejected the mail: {error.smtp_code} {error.smtp_error!r}", for_good=for_good
         ) from error
     except smtplib.SMTPResponseException as error:
         raise MailFailed(f"{where} answered {error.smtp_code} {error.smtp_error!r}") from error
     except ssl.SSLCertVerificationError as error:
-        raise MailFailed(
-            f"the certificate of {where} is not to be trusted: {error.verify_message}"
-        ) from error
+        raise MailFailed(f"the certificate of {where} is not trusted: {error.verify_message}") from error
     except (smtplib.SMTPException, OSError, UnicodeError, ValueError) as error:
         raise MailFailed(f"{where}: {error or type(error).__name__}") from error
-    return f"{where} took it"
+    return f"{where} accepted it"

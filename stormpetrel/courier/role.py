@@ -124,7 +124,7 @@ async def _open(url: str, publish: Callable[[list[Event]], None], stop: asyncio.
         try:
             await db.open()
         except EnvironmentFailure as error:
-            log.error("%s; the courier waits for it", error.safe_text)
+            log.error("%s; the courier is waiting for it", error.safe_text)
             await _pause(stop, wait_s)
             wait_s = min(wait_s * 2, RETRY_MAX_S)
         else:
@@ -190,7 +190,7 @@ async def _keep_house(
             # No client waits for this; the next round does it.
             continue
         if removed:
-            log.info("cleared away %d old rows", removed)
+            log.info("deleted %d old rows", removed)
 
 
 async def _count_trends(db: Database, stop: asyncio.Event) -> None:

@@ -195,7 +195,7 @@ def _program(name: str, *, package: str) -> str:
     found = shutil.which(name) or shutil.which(name, path=_SBIN)
     if found is None:
         raise FrontUnavailable(
-            f"{name} is not on this machine, so it is left out of the comparison; "
+            f"{name} is not installed, so it is not compared; "
             f"on Debian or Ubuntu: sudo apt-get install -y {package}"
         )
     return found
@@ -220,7 +220,7 @@ def _running(name: str, command: Callable[[Path, int], list[str]]) -> Iterator[F
             )
             if not _is_listening(process, port):
                 said = (directory / "output").read_text(encoding="utf-8", errors="replace").strip()
-                last = said.splitlines()[-1] if said else "it said nothing"
+                last = said.splitlines()[-1] if said else "no output"
                 raise FrontUnavailable(f"{name} did not start: {last}")
             yield Front(name, port, process.pid)
     finally:

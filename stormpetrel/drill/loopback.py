@@ -74,7 +74,7 @@ class TrafficBudget:
     def take(self) -> None:
         """Take one connection. Raise BudgetSpent when no connection or no time is left."""
         if self.connections <= 0 or time.monotonic() > self.until_s:
-            raise BudgetSpent("the drill's budget of connections or time is spent")
+            raise BudgetSpent("the drill's budget of connections or time is used up")
         self.connections -= 1
 
 

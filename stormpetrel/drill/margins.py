@@ -47,11 +47,11 @@ def shortfalls(runs: Sequence[Scores], *, strangers_attack: bool) -> list[Shortf
 
     def at_least(goal: str, name: str, value: float | None, least: float) -> None:
         if value is not None and value < least:
-            found.append(Shortfall(goal, f"{name} {value * 100:.2f} %, at least {least * 100:g} % wanted"))
+            found.append(Shortfall(goal, f"{name} {value * 100:.2f} %, at least {least * 100:g} % required"))
 
     def at_most(goal: str, name: str, value: float | None, most: float, unit: str) -> None:
         if value is not None and value > most:
-            found.append(Shortfall(goal, f"{name} {value:.1f} {unit}, at most {most:g} {unit} wanted"))
+            found.append(Shortfall(goal, f"{name} {value:.1f} {unit}, at most {most:g} {unit} required"))
 
     for channel, least in KEPT.items():
         wanted = NEW_IN_THEIR_OWN_VECTOR if channel == "new" and strangers_attack else least
@@ -64,9 +64,9 @@ def shortfalls(runs: Sequence[Scores], *, strangers_attack: bool) -> list[Shortf
         len(refused) > COLLATERAL_PEOPLE
         and sum(len(one.collateral.refused) for one in runs) > known * COLLATERAL
     ):
-        found.append(Shortfall("G2", f"{len(refused)} known people were refused, at most 1 wanted"))
+        found.append(Shortfall("G2", f"{len(refused)} known users were refused, at most 1 allowed"))
     ratio = _median(runs, lambda one: one.collateral.shared_to_own)
-    at_most("G2", "members on shared addresses against own ones", ratio, SHARED_TO_OWN, "times")
+    at_most("G2", "members on shared against own addresses", ratio, SHARED_TO_OWN, "times")
     at_most("G3", "mitigated in", _median(runs, lambda one: one.mitigated_s), MITIGATED_S, "s")
     windows = sum(one.windows_below for one in runs)
     if windows:
@@ -85,7 +85,7 @@ def shortfalls(runs: Sequence[Scores], *, strangers_attack: bool) -> list[Shortf
         found.append(Shortfall("G8", f"{broken} refusals to apps or feed readers broke the contract"))
     alarms = sum(one.false_alarms for one in runs)
     if alarms:
-        found.append(Shortfall("G9", f"{alarms} refusals in calm"))
+        found.append(Shortfall("G9", f"{alarms} refusals without an attack"))
     return found
 
 

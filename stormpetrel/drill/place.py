@@ -79,7 +79,7 @@ class Place:
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
             if self._process.poll() is not None:
-                raise PlaceFailed(f"the instance ended at its start: {self.last_words()}")
+                raise PlaceFailed(f"the instance stopped during start-up: {self.last_words()}")
             if time.monotonic() > deadline_s:
                 raise PlaceFailed(f"the instance does not answer: {self.last_words()}")
             time.sleep(0.05)
@@ -98,8 +98,8 @@ class Place:
         """Return the last line of its log."""
         with contextlib.suppress(OSError):
             lines = (self.directory / "serve.log").read_text(encoding="utf-8", errors="replace").splitlines()
-            return lines[-1] if lines else "it said nothing"
-        return "it said nothing"
+            return lines[-1] if lines else "no output"
+        return "no output"
 
     def is_running(self) -> bool:
         """Return False if it ended by itself or was stopped."""

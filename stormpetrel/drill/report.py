@@ -74,8 +74,8 @@ def _not_valid(invalid: Sequence[str]) -> str:
         return ""
     items = "".join(f"<li>{escape(text)}</li>" for text in invalid)
     return (
-        '<section class="note bad" role="alert"><p><b>This drill is not valid: its figures say nothing about '
-        f"the server.</b> Measure again.</p><ul>{items}</ul></section>"
+        '<section class="note bad" role="alert"><p><b>This drill is not valid: ignore its figures.</b> '
+        f"Run it again.</p><ul>{items}</ul></section>"
     )
 
 
@@ -93,15 +93,15 @@ def _summary(columns: Columns, scored: Sequence[tuple[str, Sequence[Scores]]], *
     ]
     if short:
         items = "".join(f"<li>{escape(f'{one.goal}: {one.what}')}</li>" for one in short)
-        parts.append(f'<div class="note fair"><p>Fell short:</p><ul>{items}</ul></div>')
+        parts.append(f'<div class="note fair"><p>Missed targets:</p><ul>{items}</ul></div>')
     elif is_valid:
-        parts.append('<p class="note good">Every margin was kept.</p>')
+        parts.append('<p class="note good">Every target was met.</p>')
     return f"<section>{''.join(parts)}</section>"
 
 
 def _column(name: str, results: Sequence[Result], scores: Sequence[Scores], *, is_open: bool) -> str:
     shown = _in_the_middle(scores)
-    which = f", of seed {results[shown].run.seed}, the middle one" if len(results) > 1 else ""
+    which = f", seed {results[shown].run.seed} (the median run)" if len(results) > 1 else ""
     body = (
         charts.table(table.HEADS, [[_channel(row[0]), *row[1:]] for row in table.channel_rows(scores)])
         + charts.table(("score", "value"), table.score_rows(scores), style=lambda row, text: "words")
@@ -120,7 +120,7 @@ def _collateral(scores: Sequence[Scores]) -> str:
     """Return tables of known people refused at least once, by channel and by application, over all runs."""
     parts = [_refused_once("by channel", [one.collateral.by_channel for one in scores], _channel)]
     parts.append(_refused_once("by application", [one.collateral.by_app for one in scores], lambda app: app))
-    return "<h3>Collateral: known people who were refused</h3>" + "".join(parts)
+    return "<h3>Collateral: known users who were refused</h3>" + "".join(parts)
 
 
 def _refused_once(title: str, runs: Sequence[Mapping[str, KeptShare]], shown: Callable[[str], str]) -> str:
@@ -141,8 +141,8 @@ def _usage(results: Sequence[Result]) -> str:
         )
     )
     return (
-        f"<p>Processor time: the server used {server:,.1f} s, the people {people:,.1f} s, the attackers "
-        f"{attackers:,.1f} s, of {all_:,.0f} s that the machine had.</p>"
+        f"<p>CPU time: the server used {server:,.1f} s, the simulated users {people:,.1f} s, the attackers "
+        f"{attackers:,.1f} s, of {all_:,.0f} s available.</p>"
     )
 
 
@@ -239,8 +239,8 @@ def _channel(name: str) -> str:
 
 
 _FRONTS = {
-    "nginx": "nginx with limit_req before mode off",
-    "haproxy": "HAProxy with stick tables before mode off",
+    "nginx": "nginx with limit_req in front of mode off",
+    "haproxy": "HAProxy with stick tables in front of mode off",
 }
 
 
@@ -257,8 +257,8 @@ def _shade(row: str, text: str) -> str:
 
 
 _FOOT = (
-    "Kept: of everything that people wanted, first attempts alone, the share that they got while they still wanted "
-    "it. Attackers are shown as their own process counted them; the server was told nothing of who is who."
+    "Kept: the share of the requests that users wanted that succeeded at the first attempt, in time. Attackers are "
+    "counted by their own process; the server gets no hint about who attacks."
 )
 
 _STYLE = """

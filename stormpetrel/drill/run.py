@@ -31,11 +31,11 @@ from stormpetrel.drill.scenario import Scenario
 
 WATCH_EVERY_S = 0.5
 GRACE_S = 200.0
-"""Longest time after the end of the scenario for looking for posts and clearing up."""
+"""Longest time after the end of the scenario for checking posts and clearing up."""
 SETTLE_S = DEADLINE_S + 0.5
 """How long the people wait after the scenario for streamed posts; longer if answers are late."""
 LOOK_S = 8.0
-"""Share of looking for posts in the progress: about as long as it takes without interference."""
+"""Share of checking posts in the progress: about as long as it takes without interference."""
 ATTACK_CONNECTIONS_PER_S = 4_500
 """The attackers' budget: their cap of 4,000, plus a margin."""
 
@@ -115,7 +115,7 @@ def run(
         with _front(front, there) as (port, front_cpu_s):
             usage = _both(setting, directory, there, port, front_cpu_s, scenario, seed, tell)
         if not there.is_running():
-            raise PlaceFailed(f"the instance ended during the run: {there.last_words()}")
+            raise PlaceFailed(f"the instance stopped during the run: {there.last_words()}")
     lines: list[Line] = []
     found: list[FoundPost] = []
     attacks: list[AttackSecond] = []
@@ -246,11 +246,11 @@ def _watch(
             if process.returncode not in (None, 0):
                 said = (directory / f"{name}.log").read_text(encoding="utf-8", errors="replace").strip()
                 last = said.splitlines()[-1] if said else f"exit {process.returncode}"
-                raise RunFailed(f"the process of the {name} failed: {last}")
+                raise RunFailed(f"the process of {name!r} failed: {last}")
         if not running:
             return used
         if time.monotonic() > until_s:
-            raise RunFailed(f"the process of the {running[0]} does not end")
+            raise RunFailed(f"the process of {running[0]!r} does not stop")
         there.cpu_s()
         kept = tail.kept()
         tell(moment(scenario, time.monotonic() - start_s, looked=tail.looked, kept=kept))
@@ -261,14 +261,14 @@ def moment(scenario: Scenario, t: float, *, looked: float, kept: float | None) -
     """Return the progress of a run `t` seconds after its start (negative before it).
 
     `looked`: the share of posts already looked for. The four parts are: before the start, the scenario,
-    waiting for the last answers, and looking for posts. Only the last one has no known duration.
+    waiting for the last answers, and checking posts. Only the last one has no known duration.
     """
     if t < 0:
         phase = "before the start"
     elif t < scenario.seconds:
         phase = scenario.at(t).name
     else:
-        phase = "looking for posts" if looked else "waiting for the last answers"
+        phase = "checking posts" if looked else "waiting for the last answers"
     by_time_s = people.LEAD_S + scenario.seconds + SETTLE_S
     done_s = by_time_s if looked else min(max(t + people.LEAD_S, 0.0), by_time_s)
     return Moment((done_s + LOOK_S * looked) / (by_time_s + LOOK_S), phase, kept)

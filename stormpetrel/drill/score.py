@@ -310,11 +310,11 @@ def problems(lines: Sequence[Line], usage: CpuUsage | None) -> tuple[str, ...]:
     late = p(99, (one.late_ms for one in lines if not one.is_retry))
     if late is not None and late > MAX_LATE_P99_MS:
         found.append(
-            f"people were {late:.0f} ms late themselves at p99 (at most 10 ms): stop what else runs here, or use a "
-            "faster machine"
+            f"simulated users were {late:.0f} ms late themselves at p99 (at most 10 ms): stop other programs, or use "
+            "a faster machine"
         )
     if not lines:
-        found.append("the people made no requests: look at the errors above, and run it again")
+        found.append("simulated users made no requests: check the errors above, and run the drill again")
     return tuple(found)
 
 
@@ -324,13 +324,14 @@ def machine_problems(usage: CpuUsage) -> tuple[str, ...]:
     if (usage.people_s + usage.attackers_s) > usage.available_s * MAX_GENERATORS_SHARE:
         share = (usage.people_s + usage.attackers_s) / usage.available_s
         found.append(
-            f"the generators used {share * 100:.0f} % of the machine (at most 50 %): use a lower --scale, or a "
+            f"the load generators used {share * 100:.0f} % of the machine (at most 50 %): use a lower --scale, or a "
             "machine with more cores"
         )
     if usage.others_s > usage.available_s * MAX_OTHERS_SHARE:
         share = usage.others_s / usage.available_s
         found.append(
-            f"something else used {share * 100:.0f} % of the machine (at most 20 %): stop it, and run it again"
+            f"other programs used {share * 100:.0f} % of the machine (at most 20 %): stop them, and run the drill "
+            "again"
         )
     return tuple(found)
 

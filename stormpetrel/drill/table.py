@@ -13,7 +13,7 @@ from stormpetrel.drill.score import KeptShare, Scores
 if TYPE_CHECKING:
     from stormpetrel.drill.run import Result
 
-HEADS = ("channel", "asked", "kept %", "worst %", "in the phase", "median ms", "p99 ms")
+HEADS = ("channel", "asked", "kept %", "worst %", "worst phase", "median ms", "p99 ms")
 _SHORT = (("apps", "apps"), ("web", "web"), ("posting", "posts"), ("streaming", "streams"), ("new", "new"))
 MIN_ASKED = 5
 """A phase with fewer requests is never the worst: one miss of three is not 67 %."""
@@ -62,7 +62,7 @@ def score_rows(runs: Sequence[Scores]) -> list[tuple[str, str]]:
     known = max((one.collateral.known for one in runs), default=0)
     apps = _worst_app(runs)
     return [
-        ("G2 collateral", f"{len(refused)} of {known} known people refused at least once{apps}"),
+        ("G2 collateral", f"{len(refused)} of {known} known users refused at least once{apps}"),
         ("G2 shared : own", _number([one.collateral.shared_to_own for one in runs], "times")),
         ("G3 mitigated in", _number([one.mitigated_s for one in runs], "s")),
         (
@@ -83,7 +83,7 @@ def score_rows(runs: Sequence[Scores]) -> list[tuple[str, str]]:
             f"{percent(pooled([one.contract for one in runs]).percent)} % of "
             f"{sum(one.contract.asked for one in runs)} refusals to apps and feed readers",
         ),
-        ("G9 false alarms", f"{sum(one.false_alarms for one in runs)} refusals in calm"),
+        ("G9 false alarms", f"{sum(one.false_alarms for one in runs)} refusals without an attack"),
     ]
 
 
@@ -146,7 +146,7 @@ def as_json(scores: Scores) -> dict[str, Any]:
 
 def shortfall_lines(found: Sequence[Shortfall]) -> list[str]:
     """Return one line for each missed target."""
-    return [f"fell short: {one.goal} {one.what}" for one in found]
+    return [f"missed target: {one.goal} {one.what}" for one in found]
 
 
 def comparison(columns: Sequence[tuple[str, Sequence[Scores]]]) -> tuple[list[str], list[list[str]]]:
@@ -166,7 +166,7 @@ def comparison(columns: Sequence[tuple[str, Sequence[Scores]]]) -> tuple[list[st
         )
     rows += [
         [
-            "known people refused",
+            "known users refused",
             *(str(len({n for one in runs for n in one.collateral.refused})) for _, runs in columns),
         ],
         [
@@ -218,7 +218,7 @@ def _number(values: Sequence[float | None], unit: str) -> str:
     """Return the median, and the worst value if there are several."""
     known = [value for value in values if value is not None]
     if not known:
-        return "not told"
+        return "unknown"
     middle = median(known)
     text = f"{middle:.1f}"
     if len(known) > 1 and max(known) != middle:

@@ -225,7 +225,9 @@ class ProxiedProtocol(EdgeProtocol):
             self.worker.counts.closed["proxy-header"] += 1
             if not self._proxies.has_warned:
                 self._proxies.has_warned = True
-                text = "%s began a connection without a good PROXY protocol header (%s), and so may others"
+                text = (
+                    "%s opened a connection without a valid PROXY protocol header (%s); others are not logged"
+                )
                 _log.warning(text, self.address, error)
             self.abort()
             return

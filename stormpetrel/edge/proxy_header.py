@@ -45,7 +45,7 @@ def plain_address(text: str) -> str:
     address = ipaddress.ip_address(text)
     if isinstance(address, ipaddress.IPv6Address):
         if address.scope_id is not None:
-            raise ValueError("an address with a zone means something on one machine only")
+            raise ValueError("addresses with a zone are not allowed")
         if address.ipv4_mapped is not None:
             address = address.ipv4_mapped
     return str(address)
@@ -55,19 +55,19 @@ def _line(data: bytes) -> ProxyHeader | None:
     end = data.find(b"\r\n", 0, MAX_LINE_BYTES)
     if end < 0:
         if len(data) >= MAX_LINE_BYTES:
-            raise ValueError("the line does not end")
+            raise ValueError("the line has no end")
         return None
     line = data[:end]
     if line == b"PROXY UNKNOWN" or line.startswith(b"PROXY UNKNOWN "):
         return ProxyHeader(end + 2, None)
     found = _LINE.fullmatch(line)
     if found is None:
-        raise ValueError("not a line of the PROXY protocol")
+        raise ValueError("not a PROXY protocol line")
     version, source, target, source_port, target_port = (part.decode("ascii") for part in found.groups())
     if {ipaddress.ip_address(source).version, ipaddress.ip_address(target).version} != {int(version)}:
-        raise ValueError("an address of another family")
+        raise ValueError("the address family does not match")
     if int(source_port) > _MAX_PORT or int(target_port) > _MAX_PORT:
-        raise ValueError("no such port")
+        raise ValueError("invalid port")
     plain_address(target)
     return ProxyHeader(end + 2, (plain_address(source), int(source_port)))
 
@@ -76,9 +76,9 @@ def _binary(data: bytes) -> ProxyHeader | None:
     version, kind, length = struct.unpack_from("!BBH", data, len(SIGNATURE))
     command, family, transport = version & 15, kind >> 4, kind & 15
     if version >> 4 != 2 or command > 1:
-        raise ValueError("not a command of version 2")
+        raise ValueError("invalid command for version 2")
     if command and (family >= len(_ADDRESS_BYTES) or transport > 2):
-        raise ValueError("not a family of version 2")
+        raise ValueError("invalid address family for version 2")
     if command and length < _ADDRESS_BYTES[family]:
         raise ValueError("too short for its addresses")
     size_bytes = _FIXED_BYTES + length

@@ -131,7 +131,7 @@ class RefusalWriter:
             try:
                 return self._page(refused)
             except Exception:
-                _log.exception("the refusal page failed; the plain one is sent")
+                _log.exception("rendering the refusal page failed; sending the plain one")
         key = (refused.status, refused.safe_text, family)
         body = self._bodies.get(key)
         if body is None:

@@ -143,7 +143,7 @@ class EdgeServer:
             await asyncio.sleep(_POLL_S)
         left = list(worker.connections)
         if left or worker.tasks:
-            _log.warning("%d connections were still open at the end of the drain", len(left))
+            _log.warning("%d connections were still open when the shutdown timeout ended", len(left))
         for task in list(worker.tasks):
             task.cancel()
         for connection in left:

@@ -342,7 +342,7 @@ class WebApplication:
             try:
                 response = self.site.pages.error(request, refusal)
             except Exception:
-                log.exception("the error page failed")
+                log.exception("rendering the error page failed")
                 response = Response(refusal.status, refusal.safe_text.encode(), content_type=HTML)
         if isinstance(refusal, TooMany | Busy):
             response.headers.append((b"retry-after", str(refusal.retry_after_s).encode()))

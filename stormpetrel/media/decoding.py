@@ -115,7 +115,7 @@ class Decoding:
         except msgspec.DecodeError:
             if self._ended.is_set():
                 return None
-            log.warning("a decoder ended with %s and said nothing", process.returncode)
+            log.warning("a decoder exited with %s and no message", process.returncode)
             return DecodeResult(refused="The file could not be processed")
 
 

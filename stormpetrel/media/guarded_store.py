@@ -86,7 +86,7 @@ def delete(store: MediaStore, keys: Sequence[str]) -> None:
     try:
         store.delete(keys)
     except Busy:
-        log.warning("a file that belongs to nothing was left in the store")
+        log.warning("cannot delete an unused file from the media store; the next sweep retries")
 
 
 def _keep(store: MediaStore, place: Path, answer: DecodeResult) -> Decoded:

@@ -151,18 +151,18 @@ def entry_problem(entry: OperatorEntry) -> str:
     """Return the problem with an entry in words for the operator; "" if it is valid."""
     value = entry.value
     if entry.kind not in ALLOWED_KINDS:
-        return f"{entry.kind!r} is none of {', '.join(ALLOWED_KINDS)}"
+        return f"{entry.kind!r} must be one of {', '.join(ALLOWED_KINDS)}"
     if entry.kind == "token":
         if len(value) < MIN_HASH_CHARACTERS or value.strip("0123456789abcdef"):
-            return f"a token is named by {MIN_HASH_CHARACTERS} or more hexadecimal digits of its SHA-256"
+            return f"name a token by {MIN_HASH_CHARACTERS} or more hexadecimal digits of its SHA-256 hash"
     elif entry.kind == "account":
         if not (value.isascii() and value.isdecimal()):
-            return "an account is named by its id"
+            return "name an account by its id"
     elif entry.kind == "address":
         try:
             ipaddress.ip_network(value, strict=False)
         except ValueError:
             return f"{value!r} is neither an address nor a network"
     elif not value:
-        return "an application is named by its name"
+        return "name an application by its name"
     return ""

@@ -38,6 +38,6 @@ def shortage(url: str, *, web_workers: int) -> str:
     if free >= wanted:
         return ""
     return (
-        f"PostgreSQL has {free} connections free and {wanted} are wanted ({PER_WORKER} for each of {web_workers} web "
-        f"workers and {BESIDES}): raise its max_connections, or lower web.workers"
+        f"PostgreSQL has {free} free connections, but {wanted} are needed ({PER_WORKER} for each of {web_workers} "
+        f"web workers and {BESIDES}): raise its max_connections, or lower web.workers"
     )

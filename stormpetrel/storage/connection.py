@@ -165,9 +165,7 @@ class SqliteConnection(_Shared):
             except OSError:
                 is_there = False
             if not is_there:
-                raise sqlite3.OperationalError(
-                    f"{self.path} was moved away or replaced: put it back, or restart"
-                )
+                raise sqlite3.OperationalError(f"{self.path} was moved or replaced: put it back, or restart")
             self.raw.execute("BEGIN IMMEDIATE")
         except BaseException:
             fcntl.flock(self._lock_file, fcntl.LOCK_UN)

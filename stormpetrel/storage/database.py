@@ -108,7 +108,7 @@ class _Completions:
             self._loop.call_soon_threadsafe(self._drain)
         except RuntimeError:
             # The loop has ended, so no caller waits. Committed changes stay committed.
-            log.debug("an answer came after the loop had ended")
+            log.debug("a result arrived after the event loop had ended")
 
     def _drain(self) -> None:
         with self._lock:
@@ -499,11 +499,11 @@ class Database:
                         taken.append(call)
             connection.commit()
         except (sqlite3.Error, OSError) as error:
-            log.error("a group of %d writes failed and was undone: %s", len(taken), error)
+            log.error("a group of %d writes failed and was rolled back: %s", len(taken), error)
             try:
                 connection.rollback()
             except sqlite3.Error as second:
-                log.error("and the transaction could not be rolled back: %s", second)
+                log.error("cannot roll back the transaction: %s", second)
             own_errors = [kept for _, _, kept, _ in answers] + [None] * len(taken)
             return [
                 (undone.future, None, kept or Busy(), [])
@@ -538,7 +538,9 @@ class Database:
                 except Exception as raised:  # every error goes to the caller, who waits in the loop
                     error = _for_caller(raised, None)
                     if to_be_repeated(raised):
-                        log.info("a write met another one and is run again (%d of %d)", attempt + 1, RETRIES)
+                        log.info(
+                            "a write conflicted with another one; retrying (%d of %d)", attempt + 1, RETRIES
+                        )
                         continue
                     # The server went away before anything was done: try once more, on a new connection.
                     away = server_gone(raised) and getattr(connection.raw, "closed", False)
@@ -579,7 +581,7 @@ def _newest_ms(connection: StoreConnection) -> int:
     behind_s = (found - clock.now_ms()) // 1000
     if behind_s > CLOCK_SLACK_S:
         log.error(
-            "the machine's clock is %d s behind the newest row of the database: set it right (NTP)", behind_s
+            "the system clock is %d s behind the newest row of the database: correct it (NTP)", behind_s
         )
     return found
 

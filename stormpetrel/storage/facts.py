@@ -23,8 +23,8 @@ _ADD = sql("INSERT INTO facts (name, value) VALUES (:name, :value) ON CONFLICT (
 _REPLACE = sql("UPDATE facts SET value = :value WHERE name = :name AND value = :was")
 _REMOVE = sql("DELETE FROM facts WHERE name = :name AND value = :was")
 OTHER_SECRET = (
-    "the secret of this machine is not the one that the others serve with: copy their secret.key, or give all the "
-    "same secret_key"
+    "the secret key of this machine differs from that of the others: copy their secret.key, or set the "
+    "same secret_key on all machines"
 )
 
 
@@ -68,7 +68,7 @@ def require_same_secret(url: str, secret: bytes) -> None:
         if has_other_secret(connection, secret):
             if slots_in_use(url):
                 raise SetupError(OTHER_SECRET)
-            log.warning("the secret was replaced: browsers have to sign in again")
+            log.warning("the secret key was replaced: all browsers have to sign in again")
         with transaction(connection) as writer:
             writer.run(_PUT, name=_NAME, value=fingerprint(secret))
     finally:

@@ -79,11 +79,13 @@ def upgrade(url: str) -> None:
     if at == HEAD:
         return
     if at is not None and at > HEAD:
-        raise SetupError(f"the database is of a newer release (migration {at}, this release knows {HEAD})")
+        raise SetupError(
+            f"the database is from a newer release (migration {at}; this release supports {HEAD})"
+        )
     if at is not None and (others := slots_in_use(url)):
         # An older release would continue to write rows without the new tables' data.
         raise SetupError(
-            f"{others} processes of Stormpetrel use this database: stop them on every machine, then migrate"
+            f"{others} Stormpetrel processes use this database: stop them on every machine, then migrate"
         )
     try:
         command.upgrade(alembic_config(url), "head")
@@ -111,7 +113,7 @@ def require_current(url: str) -> None:
         path = sqlite_path(url)
         if path.with_name(f"{path.name}.slots").exists():
             raise SetupError(
-                f"the database {path} is not there any more: put the file back, or restore a backup "
+                f"the database {path} no longer exists: put the file back, or restore a backup "
                 "(stormpetrel restore)"
             )
         raise SetupError(f"there is no instance yet ({path} does not exist): run stormpetrel init")
@@ -128,4 +130,6 @@ def require_current(url: str) -> None:
             f"the database is at migration {at}, this release needs {HEAD}: run stormpetrel migrate"
         )
     if at > HEAD:
-        raise SetupError(f"the database is of a newer release (migration {at}, this release knows {HEAD})")
+        raise SetupError(
+            f"the database is from a newer release (migration {at}; this release supports {HEAD})"
+        )

@@ -42,7 +42,7 @@ def was_committed(url: str, transaction_id: str) -> bool | None:
             connection.close()
         status = row[0] if row is not None else None
         if status in ("committed", "aborted"):
-            log.warning("a commit got no answer; the server says that it was %s", status)
+            log.warning("a commit got no reply; the database reports it as %s", status)
             return bool(status == "committed")
         if status is None:
             # The server has forgotten the transaction, which does not happen within seconds.

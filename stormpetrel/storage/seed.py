@@ -146,7 +146,7 @@ def seed(
             count_again(connection, account_ids=people.ids, post_ids=_post_ids(plan, size))
     except KeyboardInterrupt:
         if writer.steps:
-            tell(0, 0, "making the counts right")
+            tell(0, 0, "updating counts")
             count_again(connection, account_ids=people.ids, post_ids=_post_ids(plan, size))
             with transaction(connection):
                 put_events(connection, [AllChanged()], now_ms)
@@ -189,13 +189,13 @@ def _require_possible(connection: StoreConnection, size: Size, *, now_ms: int, i
     if size.reader_follows > size.users:
         raise SetupError(f"--reader-follows {size.reader_follows} needs as many users")
     if size.posts and not size.users:
-        raise SetupError("--posts needs somebody who posts: --users 1 or more")
+        raise SetupError("--posts needs at least one account: --users 1 or more")
     if size.end_ms > now_ms - 1000:
         raise SetupError("--until must be in the past")
     if not is_new:
         return
     if connection.one(_NAME_TAKEN, name=username(size.seed, 0)) is not None:
-        raise SetupError(f"the community of seed {size.seed} is here already: take another --seed")
+        raise SetupError(f"the community of seed {size.seed} already exists: use another --seed")
     if size.reader and connection.one(_NAME_TAKEN, name=size.reader.lower()) is not None:
         raise SetupError(f"the name {size.reader!r} is taken: choose another --reader")
 

@@ -95,11 +95,11 @@ def make_plan(size: Size, *, now_doing: Callable[[str], None]) -> SeedPlan:
         counts.extend([0] * people)
     ranks = list(range(size.users))
     rng.shuffle(ranks)
-    now_doing("who follows whom")
+    now_doing("follows")
     _follow(plan, size, rng, ranks)
-    now_doing("who says what to whom")
+    now_doing("posts")
     _post(plan, size, rng, ranks)
-    now_doing("who likes what")
+    now_doing("favourites")
     _favour(plan, size, rng)
     return plan
 

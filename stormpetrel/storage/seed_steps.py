@@ -72,8 +72,8 @@ def steps_of(connection: StoreConnection, wanted: Begun) -> int:
         one = begun.size
         reader = f" --reader {one.reader} --reader-follows {one.reader_follows}" if one.reader else ""
         raise SetupError(
-            f"the community of seed {one.seed} is not whole: go on with --users {one.users} --posts {one.posts} "
-            f"--follows {one.follows} --seed {one.seed}{reader} and the same --until, or take another --seed"
+            f"the community of seed {one.seed} is incomplete: continue with --users {one.users} --posts {one.posts} "
+            f"--follows {one.follows} --seed {one.seed}{reader} and the same --until, or use another --seed"
         )
     return begun.steps
 
@@ -87,7 +87,7 @@ def note(connection: StoreConnection, *, was: Begun, now: Begun | None) -> None:
     if not replace_fact(
         connection, name, was=_text(was) if was.steps else None, value=None if now is None else _text(now)
     ):
-        raise SetupError(f"another process writes the community of seed {was.size.seed} at the moment")
+        raise SetupError(f"another process is writing the community of seed {was.size.seed}")
 
 
 def _text(begun: Begun) -> str:

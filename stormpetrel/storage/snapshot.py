@@ -84,10 +84,10 @@ def stored_in_sqlite(file: Path) -> SnapshotContents:
             raw.execute(f"PRAGMA mmap_size={CHECK_MAPPED_BYTES}")
             (verdict,) = raw.execute("PRAGMA integrity_check(1)").fetchone()
             if verdict != "ok":
-                raise Damaged(f"the database in the backup is broken: {verdict}")
+                raise Damaged(f"the database in the backup is damaged: {verdict}")
             dangling = raw.execute("PRAGMA foreign_key_check").fetchone()
             if dangling is not None:
-                raise Damaged(f"the database in the backup refers to rows that are not there ({dangling[0]})")
+                raise Damaged(f"the database in the backup refers to missing rows ({dangling[0]})")
             # The word index is left out: each of its rows is derived from another table's.
             names = [
                 row[1] for row in raw.execute("PRAGMA table_list") if row[0] == "main" and row[2] == "table"
@@ -200,7 +200,7 @@ def _tool(name: str) -> str:
     found = max(versions, key=lambda path: float(path.split("/")[4]), default=None) or shutil.which(name)
     if found is None:
         raise EnvironmentFailure(
-            f"{name} is not on this machine, and a PostgreSQL database is not backed up without it: "
+            f"{name} is not installed, but a backup of a PostgreSQL database needs it: "
             "install postgresql-client"
         )
     return found

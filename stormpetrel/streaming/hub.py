@@ -212,7 +212,7 @@ class Hub:
 
     def _send_away(self) -> None:
         log.warning(
-            "%d events wait to be told: %d listeners are sent away", len(self._waiting), len(self.listeners)
+            "%d events are queued: disconnecting %d listeners", len(self._waiting), len(self.listeners)
         )
         self._waiting.clear()
         for listener in self.listeners:
@@ -246,7 +246,7 @@ class Hub:
             except (
                 Exception
             ):  # top level of a task: one bad event must not stop the delivery of the following ones
-                log.exception("an event could not be told to listeners: %s", type(event).__name__)
+                log.exception("cannot deliver an event to listeners: %s", type(event).__name__)
 
     async def _tell(self, event: Event) -> None:
         match event:

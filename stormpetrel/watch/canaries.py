@@ -108,8 +108,8 @@ class Canaries:
         except NoAnswer as error:
             outcome, detail = "failed", str(error)
         except Exception:  # at the task's edge: a bug in an errand must not end the watch
-            log.exception("the canary of %s failed", channel)
-            outcome, detail = "failed", "the canary itself failed; the log says why"
+            log.exception("canary %s failed", channel)
+            outcome, detail = "failed", "the canary itself failed; see the log"
         self._take(channel, outcome, detail, ms=(loop.time() - began_s) * 1000)
 
     async def _enrol(self) -> None:
@@ -125,9 +125,9 @@ class Canaries:
         seen.state = CanaryState(channel, outcome, now_s, ms, detail, failures)
         seen.counts[outcome] = seen.counts.get(outcome, 0) + 1
         if failures == ALARM_AFTER:
-            text = f"the canary of {channel} fails: {detail}"
+            text = f"canary {channel} fails: {detail}"
         elif not failures and before >= ALARM_AFTER:
-            text = f"the canary of {channel} is well again after {before} failures"
+            text = f"canary {channel} succeeds again after {before} failures"
         else:
             return
         self._note(Note(at_ms=int(now_s * 1000), kind="canary", text=text, channel=channel, because=outcome))

@@ -55,7 +55,7 @@ class ClusterState:
         if before is None or before.pid == pid:
             return []
         self.restarts += 1
-        text = f"worker {name} was started again (process {pid} follows {before.pid})"
+        text = f"worker {name} was restarted (process {pid} replaces {before.pid})"
         return [Note(at_ms=int(now_epoch_s * 1000), kind="worker", text=text, who=name)]
 
     def take(self, name: str, report: WorkerReport, *, at_s: float) -> None:
@@ -148,8 +148,8 @@ def _offender_note(one: Offender, *, now_epoch_s: float) -> Note:
         at_ms=int(now_epoch_s * 1000),
         kind="offender",
         # Without the address: it has its own column and is deleted sooner.
-        text=f"took {one.cpu_s:.2f} s of CPU in a second with {one.requests} requests, "
-        f"{one.refused} refused, {one.ignored} before it should have come back",
+        text=f"used {one.cpu_s:.2f} s of CPU in a second with {one.requests} requests, "
+        f"{one.refused} refused, {one.ignored} sent before Retry-After ended",
         who=kind if is_address else one.identity,
         address=value if is_address else "",
         count=one.requests,
@@ -160,9 +160,9 @@ def _attack_notes(before: Attack, after: Attack, *, now_epoch_s: float) -> list[
     at_ms = int(now_epoch_s * 1000)
     if after.onset_epoch_s and not before.onset_epoch_s:
         ago_s = max(0.0, now_epoch_s - after.onset_epoch_s)
-        text = f"overload began; what was known before it, {ago_s:.0f} s ago, counts as established"
+        text = f"overload began {ago_s:.0f} s ago; clients known before then are established"
         return [Note(at_ms=at_ms, kind="overload", text=text)]
     if before.onset_epoch_s and not after.onset_epoch_s:
         lasted_s = max(0.0, before.overloaded_at_epoch_s - before.onset_epoch_s)
-        return [Note(at_ms=at_ms, kind="calm", text=f"overload is over; it lasted {lasted_s:.0f} s")]
+        return [Note(at_ms=at_ms, kind="calm", text=f"overload ended after {lasted_s:.0f} s")]
     return []

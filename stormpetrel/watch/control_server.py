@@ -83,17 +83,17 @@ class ControlServer:
         books = self._books
         if isinstance(event, ShieldPaused):
             saving = books.set_fact("paused_until_ms", int(event.until_epoch_s * 1000))
-            books.note([Note(at_ms=clock.now_ms(), kind="pause", text="as another machine was told")])
+            books.note([Note(at_ms=clock.now_ms(), kind="pause", text="set on another machine")])
         elif event.verdict == "none":
             saving = books.end_direction(kind=event.kind, value=event.value)
-            self._write_down("undo", "as another machine was told", event.kind, event.value)
+            self._write_down("undo", "set on another machine", event.kind, event.value)
         else:
             expires_ms = int(event.expires_epoch_s * 1000)
             saving = books.set_direction(
                 Direction(event.verdict, event.kind, event.value, expires_ms, event.reason)
             )
             self._write_down(
-                event.verdict, f"as another machine was told: {event.reason}", event.kind, event.value
+                event.verdict, f"set on another machine: {event.reason}", event.kind, event.value
             )
         task = asyncio.ensure_future(saving)
         self._saving.add(task)
@@ -139,7 +139,7 @@ class ControlServer:
                 writer.write(wire.framed(await self._answer(first)))
                 await writer.drain()
         except (wire.BrokenMessage, msgspec.DecodeError, TimeoutError, OSError) as error:
-            log.info("a connection of the control socket ended: %s", error or type(error).__name__)
+            log.info("a connection to the control socket ended: %s", error or type(error).__name__)
         except asyncio.CancelledError:
             # The watch ends. If this were raised, asyncio would log it as a failure of the connection.
             return
@@ -271,13 +271,13 @@ class ControlServer:
             kind, named = question.entry.kind, value(question.entry.kind, question.entry.value)
             taken = orders.take_back(kind, named, set_at_epoch_s=now_s)
             if taken is None:
-                raise SetupError(f"nothing is said of {kind} {named}")
+                raise SetupError(f"no rule for {kind} {named}")
             self.say(ShieldRuled("none", kind, named, taken.expires_epoch_s, taken.reason, now_s))
             told = self.direct()
-            self._write_down("undo", "is as anybody again", kind, named)
+            self._write_down("undo", "rule removed", kind, named)
             return Done(told, await self._books.end_direction(kind=kind, value=named))
         if question.verdict not in ("allow", "deny"):
-            raise SetupError("it can be allowed or denied")
+            raise SetupError("the verdict must be allow or deny")
         entry = checked(question.entry, now_epoch_s=now_s)
         orders.put(question.verdict, entry, set_at_epoch_s=now_s)
         self.say(
@@ -297,7 +297,7 @@ class ControlServer:
     async def _pause(self, question: AskPause) -> Done:
         now_s = clock.now_s()
         if question.until_epoch_s and not 0 < question.until_epoch_s - now_s <= LONGEST_PAUSE_S:
-            raise SetupError("a pause ends in the future, within a day")
+            raise SetupError("a pause must end in the future, within a day")
         self._cluster.orders.pause(question.until_epoch_s, set_at_epoch_s=now_s)
         self.say(ShieldPaused(question.until_epoch_s, now_s))
         told = self.direct()

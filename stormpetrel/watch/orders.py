@@ -30,7 +30,7 @@ class OperatorRules:
         """
         key = (entry.kind, entry.value)
         if key not in self._entries and len(self._entries) >= MAX_ENTRIES:
-            raise SetupError(f"there are {MAX_ENTRIES} entries already; take some back first")
+            raise SetupError(f"there are already {MAX_ENTRIES} rules; remove some first")
         self._entries[key] = (verdict, entry, set_at_epoch_s)
 
     def take_back(self, kind: str, value: str, *, set_at_epoch_s: float = 0.0) -> OperatorEntry | None:

@@ -65,9 +65,9 @@ class ProbeClient:
                 return ProbeResponse(status, answered, first_of_stream)
             return ProbeResponse(status, answered, await _rest(reader, answered))
         except asyncio.IncompleteReadError as error:
-            raise NoAnswer("the connection was closed before the answer was complete") from error
+            raise NoAnswer("the connection was closed before the response was complete") from error
         except asyncio.LimitOverrunError as error:
-            raise NoAnswer("the answer is larger than it should be") from error
+            raise NoAnswer("the response is too large") from error
         except OSError as error:
             raise NoAnswer(error.strerror or "no connection") from error
         finally:
@@ -82,7 +82,7 @@ def _parsed_head(head: bytes) -> tuple[int, tuple[tuple[str, str], ...]]:
     first, *lines = head.decode("latin-1").split("\r\n")
     words = first.split(" ", 2)
     if len(words) < 2 or not words[0].startswith("HTTP/1.") or not words[1].isdigit():
-        raise NoAnswer("what answers does not speak HTTP")
+        raise NoAnswer("the response is not HTTP")
     pairs = [line.partition(":")[::2] for line in lines if line]
     return int(words[1]), tuple((name.strip().lower(), value.strip()) for name, value in pairs)
 
@@ -93,11 +93,11 @@ async def _rest(reader: asyncio.StreamReader, headers: tuple[tuple[str, str], ..
     if "content-length" in known:
         length = int(known["content-length"]) if known["content-length"].isdigit() else -1
         if not 0 <= length <= MAX_ANSWER_BYTES:
-            raise NoAnswer("the answer is larger than it should be")
+            raise NoAnswer("the response is too large")
         return await reader.readexactly(length)
     body = bytearray()
     while part := await reader.read(65_536):
         body += part
         if len(body) > MAX_ANSWER_BYTES:
-            raise NoAnswer("the answer is larger than it should be")
+            raise NoAnswer("the response is too large")
     return bytes(body)

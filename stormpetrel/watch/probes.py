@@ -104,7 +104,7 @@ async def posting(canary: Canary) -> None:
     try:
         token = json.loads(answer.body)["access_token"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ProbeFailed("the token's answer could not be read") from error
+        raise ProbeFailed("cannot read the token response") from error
     await canary.ask("POST", "/oauth/revoke", expect=200, form={**own, "token": str(token)})
 
 

@@ -166,7 +166,9 @@ def _listen(data_dir: Path) -> socket.socket:
     try:
         return wire.listen(data_dir)
     except OSError as error:
-        raise EnvironmentFailure(f"{data_dir / wire.FILE_NAME} cannot be made: {error.strerror}") from error
+        raise EnvironmentFailure(
+            f"{data_dir / wire.FILE_NAME} cannot be created: {error.strerror}"
+        ) from error
 
 
 async def _register(url: str, known: CanaryCredentials) -> None:

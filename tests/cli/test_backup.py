@@ -157,8 +157,8 @@ def test_two_backups_into_one_file_are_not_written_at_once(run, place, kept):
 def test_there_must_be_an_instance_and_a_directory(run, data_dir, tmp_path):
     assert "stormpetrel init" in run("backup", str(tmp_path / "b.tar"), expect=2).complaint
     run("init")
-    assert "no directory" in run("backup", str(tmp_path / "none" / "b.tar"), expect=2).complaint
-    assert "no file" in run("backup", "--verify", str(tmp_path / "b.tar"), expect=2).complaint
+    assert "not a directory" in run("backup", str(tmp_path / "none" / "b.tar"), expect=2).complaint
+    assert "file not found" in run("backup", "--verify", str(tmp_path / "b.tar"), expect=2).complaint
 
 
 def test_a_backup_that_was_killed_leaves_nothing_that_looks_whole(run, either_place, data_dir, kept):
@@ -299,7 +299,7 @@ def test_what_the_database_refers_to_must_be_there(run, place, data_dir, kept, m
     assert "missing" not in run("backup", str(kept / "with.tar")).out
     # This manifest lists no missing file, but the archive lacks one.
     lying = with_manifest(kept / "without.tar", missing_media=())
-    assert "refers to" in run("backup", "--verify", str(lying), expect=1).complaint
+    assert "missing from the backup" in run("backup", "--verify", str(lying), expect=1).complaint
 
 
 def test_media_in_a_bucket_are_not_copied_and_that_is_said(run, place, data_dir, kept, monkeypatch):
@@ -310,7 +310,7 @@ def test_media_in_a_bucket_are_not_copied_and_that_is_said(run, place, data_dir,
         monkeypatch.setenv(f"STORMPETREL_MEDIA_S3_{name.upper()}", "https://s3.example")
     monkeypatch.setenv("STORMPETREL_MEDIA_STORE", "s3")
     done = run("backup", str(kept / "b.tar"))
-    assert "not copied" in done.err
+    assert "not backed up" in done.err
     assert "0 media files" in done.out
     assert "missing" not in done.out
     run("backup", "--verify", str(kept / "b.tar"))

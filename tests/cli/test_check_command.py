@@ -54,7 +54,7 @@ def test_a_status_page_at_the_address_of_the_web_is_warned_of(run, place, checks
     monkeypatch.setenv("STORMPETREL_STATUS_PUBLIC_URL", "https://Skerry.example/")
     verdict, text, todo = checks()["status.public_url"]
     assert (verdict, text.partition(" ")[0]) == ("warn", "https://Skerry.example/")
-    assert "a name of its own" in todo
+    assert "its own host name" in todo
     monkeypatch.setenv("STORMPETREL_STATUS_PUBLIC_URL", "https://status.skerry.example")
     assert "status.public_url" not in checks()
 
@@ -62,7 +62,7 @@ def test_a_status_page_at_the_address_of_the_web_is_warned_of(run, place, checks
 def test_each_line_says_how_it_stands_and_what_to_do(run, place, ports):
     lines = run("check").out.splitlines()
     assert any(line.startswith("ok    database: ") for line in lines)
-    position = lines.index("warn  administrators: there is none")
+    position = lines.index("warn  administrators: none")
     assert lines[position + 1] == "      → stormpetrel user add NAME --email E --admin"
 
 
@@ -79,7 +79,7 @@ def test_nothing_there_fails_and_names_init(run, data_dir, checks):
 def test_a_database_that_cannot_be_reached_fails_and_no_password_is_shown(run, place, checks, monkeypatch):
     monkeypatch.setenv("STORMPETREL_DATABASE_URL", "postgresql://ida:hush@127.0.0.1:1/place")
     verdict, text, todo = checks(expect=1)["database"]
-    assert (verdict, "hush" in text, todo) == ("fail", False, "start it, or correct database.url")
+    assert (verdict, "hush" in text, todo) == ("fail", False, "start the database, or check database.url")
 
 
 def test_what_others_can_read_is_said(place, checks, data_dir):
@@ -87,7 +87,7 @@ def test_what_others_can_read_is_said(place, checks, data_dir):
     data_dir.chmod(0o755)
     found = checks(expect=1)
     assert found["secret key"][0] == "fail"
-    assert "can be read by others (0644)" in found["secret key"][1]
+    assert "can be read by other users (0644)" in found["secret key"][1]
     assert found["data directory"][0] == "warn"
     # `check` changes nothing.
     assert (data_dir / "secret.key").stat().st_mode & 0o777 == 0o644
@@ -103,7 +103,7 @@ def test_a_short_secret_fails(place, checks, monkeypatch):
 def test_a_port_of_another_program_fails(place, checks, ports):
     with socket.create_server(("127.0.0.1", ports[1]), reuse_port=True):
         verdict, text, todo = checks(expect=1)["port of status"]
-    assert (verdict, text) == ("fail", f"127.0.0.1:{ports[1]} is taken by another program")
+    assert (verdict, text) == ("fail", f"127.0.0.1:{ports[1]} is in use by another program")
     assert "status.port" in todo
 
 
@@ -137,7 +137,7 @@ def test_a_port_that_a_running_server_has_is_fine(place, checks, ports):
 
 def test_two_roles_on_one_port_fail(place, checks, ports, monkeypatch):
     monkeypatch.setenv("STORMPETREL_SMS_PORT", str(ports[0]))
-    assert checks(expect=1)["port of sms"][:2] == ("fail", f"{ports[0]} is the port of web too")
+    assert checks(expect=1)["port of sms"][:2] == ("fail", f"{ports[0]} is also the port of web")
 
 
 def test_an_address_of_another_machine_fails(place, checks, monkeypatch):
@@ -154,7 +154,7 @@ def test_approval_without_anybody_who_approves_fails(run, place, checks, monkeyp
 
 def test_closed_and_nobody_in_it_fails(place, checks, monkeypatch):
     monkeypatch.setenv("STORMPETREL_REGISTRATION", "closed")
-    assert checks(expect=1)["registration"][1] == "closed, and nobody has an account"
+    assert checks(expect=1)["registration"][1] == "closed, and there are no accounts"
 
 
 def test_a_clock_that_went_back_fails(run, place, checks):
@@ -182,16 +182,16 @@ def test_whom_to_believe_behind_a_proxy_is_said_when_there_must_be_one(run, plac
     verdict, text, todo = checks()["proxies"]
     assert (verdict, "share one place" in text, "edge.trusted_proxies" in todo) == ("warn", True, True)
     monkeypatch.setenv("STORMPETREL_EDGE_TRUSTED_PROXIES", "127.0.0.1")
-    assert checks()["proxies"] == ("ok", "X-Forwarded-For of 127.0.0.1 is believed", "")
+    assert checks()["proxies"] == ("ok", "X-Forwarded-For is trusted from 127.0.0.1", "")
     monkeypatch.setenv("STORMPETREL_EDGE_PROXY_PROTOCOL", "true")
     for own in ("127.0.0.1", "localhost", "0.0.0.0"):
         monkeypatch.setenv("STORMPETREL_WEB_HOST", own)
         verdict, text, todo = checks()["proxies"]
-        assert (verdict, "must begin with a header" in text, "127.0.0.2" in todo) == ("warn", True, True)
+        assert (verdict, "needs a PROXY header" in text, "127.0.0.2" in todo) == ("warn", True, True)
     monkeypatch.setenv("STORMPETREL_EDGE_TRUSTED_PROXIES", "127.0.0.2")
-    assert checks()["proxies"] == ("ok", "the PROXY protocol of 127.0.0.2 is believed", "")
+    assert checks()["proxies"] == ("ok", "the PROXY protocol is trusted from 127.0.0.2", "")
     monkeypatch.setenv("STORMPETREL_EDGE_TRUSTED_PROXIES", "127.0.0.1/8")
-    assert "127.0.0.0/8 would be one" in run("check", expect=2).err
+    assert "did you mean 127.0.0.0/8?" in run("check", expect=2).err
 
 
 @pytest.mark.parametrize("trusted", ["127.0.0.1", "192.0.2.1"])

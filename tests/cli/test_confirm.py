@@ -21,7 +21,7 @@ DESTROYING = {
     "user reject": ["Nino"],
     "user second-factor": ["Nino", "--remove"],
 }
-FINAL_WORDS = ("Deletes", "Removes", "for good", "--remove", "Takes an announcement back")
+FINAL_WORDS = ("Deletes", "Removes", "ermanently", "--remove", "Withdraws an announcement")
 """Phrases by which help texts mark an irreversible action."""
 
 
@@ -67,7 +67,7 @@ def test_every_command_that_destroys_something_takes_yes():
 def test_without_a_terminal_and_without_yes_nothing_is_done(run, place, nino, command):
     before = states(place)
     complaint = run(*command.split(), *DESTROYING[command], expect=2).complaint
-    assert complaint.endswith("without a terminal it needs --yes; nothing was changed")
+    assert complaint.endswith("without a terminal, --yes is required; nothing was changed")
     assert states(place) == before
 
 
@@ -76,11 +76,14 @@ def test_at_a_terminal_the_name_has_to_be_typed_again(run, data_dir, place, nino
     for typed in ("", "y", "yes", "Nin", "Nino Nino"):
         done = at_a_terminal(data_dir, place, typed, "user", "delete", "nino")
         assert done.returncode == 2
-        assert "deletes @Nino with all posts and files for good" in done.stderr
-        assert done.stderr.endswith("stormpetrel: Nino was not typed; nothing was changed\n")
+        assert "permanently deletes @Nino with all posts and files" in done.stderr
+        assert done.stderr.endswith("stormpetrel: you did not type Nino; nothing was changed\n")
         assert (done.stdout, states(place)) == ("", before)
     done = at_a_terminal(data_dir, place, "@nino", "user", "delete", "nino")
-    assert (done.returncode, done.stdout) == (0, "Nino is deleted; a running server erases the posts\n")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "Nino is deleted; the server erases the posts while it runs\n",
+    )
     assert states(place) != before
 
 
@@ -88,7 +91,7 @@ def test_the_end_of_input_is_no_answer(run, data_dir, place, nino):
     done = at_a_terminal(data_dir, place, "\x04", "user", "delete", "Nino")
     assert done.returncode == 2
     assert done.stderr.endswith(
-        "Type Nino to go on: \nstormpetrel: Nino was not typed; nothing was changed\n"
+        "Type Nino to confirm: \nstormpetrel: you did not type Nino; nothing was changed\n"
     )
 
 
@@ -100,7 +103,7 @@ def test_with_yes_nothing_is_asked(run, data_dir, place, nino):
 def test_an_account_that_is_not_there_is_not_asked_about(run, data_dir, place):
     done = at_a_terminal(data_dir, place, "Nino", "user", "delete", "Nino")
     assert done.returncode == 2
-    assert done.stderr.startswith("stormpetrel: there is no account 'Nino' here")
+    assert done.stderr.startswith("stormpetrel: there is no account 'Nino'")
 
 
 def test_looking_at_second_factors_asks_nothing(run, place, nino):

@@ -124,7 +124,7 @@ def test_the_demo_again_says_the_same_and_changes_nothing(demo, run, data_dir):
 def test_the_demo_fills_only_an_empty_place(run, place, data_dir):
     run("user", "add", "Nino", "--email", "nino@example.org", "--password", "long enough")
     complaint = run("init", "--demo", expect=2).complaint
-    assert complaint == "--demo fills only an empty instance, and this one has accounts: nothing was changed"
+    assert complaint == "--demo needs an empty instance, but this one has accounts; nothing was changed"
     assert not (data_dir / "demo-logins.txt").exists()
 
 

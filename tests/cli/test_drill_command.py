@@ -58,14 +58,14 @@ def test_a_run_that_kept_everything_exits_0(tmp_path: Path, capsys: pytest.Captu
     assert main(["drill", "again", "--lines", str(write(tmp_path / "lines", result("full", OK)))]) == 0
     out = capsys.readouterr().out
     assert out.endswith("kept: apps 100 · posts 100 · collateral 0.00 % · mitigated 0.0 s · lost 0\n")
-    assert "fell short" not in out
+    assert "missed target" not in out
 
 
 def test_a_run_that_fell_short_exits_1_and_says_where(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["drill", "again", "--lines", str(write(tmp_path / "lines", result("full", REFUSED)))]) == 1
-    assert "fell short: G1 apps 0.00 %, at least 99.5 % wanted" in capsys.readouterr().out
+    assert "missed target: G1 apps 0.00 %, at least 99.5 % required" in capsys.readouterr().out
 
 
 def test_a_run_on_a_machine_that_is_too_busy_exits_1_and_still_prints(
@@ -76,9 +76,9 @@ def test_a_run_on_a_machine_that_is_too_busy_exits_1_and_still_prints(
     out = capsys.readouterr().out
     first, second, *_ = out.splitlines()
     assert first.startswith(
-        "not valid: full, seed 1: people were 90 ms late themselves at p99 (at most 10 ms): stop "
+        "not valid: full, seed 1: simulated users were 90 ms late themselves at p99 (at most 10 ms): stop "
     )
-    assert second == "The figures below say nothing about the server; measure again."
+    assert second == "Ignore the figures below, and run the drill again."
     assert "kept: apps 100" in out
 
 
@@ -91,11 +91,11 @@ def test_a_run_that_is_not_valid_says_so_first_for_programs_and_on_the_page(
     told = json.loads(capsys.readouterr().out)
     assert list(told)[:2] == ["valid", "invalid"]
     assert told["valid"] is False
-    assert told["invalid"][0].startswith("off, seed 1: people were 90 ms late")
+    assert told["invalid"][0].startswith("off, seed 1: simulated users were 90 ms late")
     body = page.read_text(encoding="utf-8").partition("</h1>")[2]
     assert body.startswith('<section class="note bad" role="alert"><p><b>This drill is not valid')
-    assert "off, seed 1: people were 90 ms late" in body.partition("</section>")[0]
-    assert "Every margin was kept" not in body
+    assert "off, seed 1: simulated users were 90 ms late" in body.partition("</section>")[0]
+    assert "Every target was met" not in body
 
 
 def test_several_modes_stand_side_by_side_and_the_first_one_decides(
@@ -122,7 +122,7 @@ def test_what_is_compared_runs_once_and_one_that_fails_is_left_out_and_said(
     found = side_by_side(["full", "nginx", "off"], range(1, 4), run)
     assert done == [("full", 1), ("full", 2), ("full", 3), ("off", 1)]
     assert [(name, len(runs)) for name, runs in found] == [("full", 3), ("off", 1)]
-    assert capsys.readouterr().err == "stormpetrel: left out: nginx: nginx did not start: no such port\n"
+    assert capsys.readouterr().err == "stormpetrel: skipped: nginx: nginx did not start: no such port\n"
 
 
 def test_without_the_first_there_is_nothing_to_compare_with() -> None:
@@ -146,9 +146,9 @@ def test_json_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["smoke", "A3"], "only the scenario only takes vectors"),
+        (["smoke", "A3"], "only the scenario `only` takes vectors"),
         (["only"], "needs vectors"),
-        (["only", "A99"], "no vector A99"),
+        (["only", "A99"], "unknown vector A99"),
         (["sturm"], "storm"),
         (["smoke", "--mode", "fast"], "mode"),
         (["smoke", "--scale", "0"], "between 1 and"),

@@ -115,7 +115,7 @@ def test_init_leaves_a_directory_of_other_things_alone(run, data_dir):
     (data_dir / "holiday.jpg").write_bytes(b"beach")
     complaint = run("init", expect=2).complaint
     assert complaint == (
-        f"data_dir {data_dir} holds other things (holiday.jpg) and no instance: name an empty directory"
+        f"data_dir {data_dir} contains other files (holiday.jpg) and no instance: name an empty directory"
     )
     assert [path.name for path in data_dir.iterdir()] == ["holiday.jpg"]
 
@@ -132,13 +132,13 @@ def test_init_completes_what_an_operator_began_with_a_configuration_file(run, da
 def test_init_below_a_file_says_so(run, monkeypatch, tmp_path, below):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("STORMPETREL_DATA_DIR", str(tmp_path / below))
-    assert "is, or lies below, a file" in run("init", expect=2).complaint
+    assert "is a file or below one" in run("init", expect=2).complaint
 
 
 def test_init_where_nobody_may_write_is_exit_3(run, monkeypatch):
     # On /proc, not even root can create a directory.
     monkeypatch.setenv("STORMPETREL_DATA_DIR", "/proc/stormpetrel")
-    assert "data_dir /proc/stormpetrel cannot be made ready" in run("init", expect=3).complaint
+    assert "data_dir /proc/stormpetrel cannot be created" in run("init", expect=3).complaint
 
 
 def test_init_refuses_a_database_of_something_else(run, data_dir, monkeypatch, empty_database_url):
@@ -146,7 +146,7 @@ def test_init_refuses_a_database_of_something_else(run, data_dir, monkeypatch, e
     execute(empty_database_url, "CREATE TABLE recipes (id INTEGER)")
     for command in ("init", "migrate"):
         complaint = run(command, expect=2).complaint
-        assert complaint == "the database holds tables of something else (recipes): name an empty one"
+        assert complaint == "the database contains other tables (recipes): name an empty one"
     assert not data_dir.exists()
 
 
@@ -177,7 +177,7 @@ def test_a_second_machine_is_told_that_it_needs_the_same_secret(
 ):
     run("init")
     monkeypatch.setenv("STORMPETREL_DATA_DIR", str(tmp_path / "second"))
-    assert "copy that one's secret.key here" in run("init").err
+    assert "copy its secret.key here" in run("init").err
 
 
 def test_the_template_holds_every_key_and_changes_nothing(run, data_dir):
@@ -210,7 +210,7 @@ def test_config_shows_each_value_with_its_origin_and_no_secret(run, data_dir, mo
         "key": "web.port",
         "value": 9100,
         "origin": "STORMPETREL_WEB_PORT",
-        "about": "port the web listens on",
+        "about": "port the web server listens on",
     }
     assert values["data_dir"]["value"] == str(data_dir)
     assert values["title"]["origin"] == "default"

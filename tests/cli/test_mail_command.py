@@ -47,7 +47,7 @@ def test_a_mail_server_gets_it(run, place, smtp):
     controller = Controller(mailbox, hostname="127.0.0.1", port=smtp)
     controller.start()
     try:
-        assert f"127.0.0.1:{smtp} took it" in run("mail", "test", "nino@example.org").out
+        assert f"127.0.0.1:{smtp} accepted it" in run("mail", "test", "nino@example.org").out
     finally:
         controller.stop()
     assert [envelope.rcpt_tos for envelope in mailbox.kept] == [["nino@example.org"]]
@@ -80,7 +80,7 @@ def test_a_password_is_set_and_everything_that_was_signed_in_is_out(run, either_
     run("user", "add", "Nino", "--email", "nino@example.org", "--password", "the first one")
     run("token", "Nino", "--scopes", "read")
     out = run("user", "password", "nino", "--password", "the second one").out
-    assert out == "Nino has a new password, and is signed out everywhere\n"
+    assert out == "Nino has a new password and is signed out everywhere\n"
     assert rows(either_place, "SELECT count(*) FROM tokens") == [(0,)]
     ((kept,),) = rows(either_place, "SELECT password_hash FROM users")
     assert verify_password_now(kept, "the second one")

@@ -96,7 +96,7 @@ def test_a_role_is_given_and_the_last_admin_kept(run, nino):
     [
         (("hide", "12345"), "--reason"),
         (("hide", "12345", "--reason", " "), "There is no such post"),
-        (("silence", "Nobody", *REASON), "there is no account 'Nobody' here (see stormpetrel user list)"),
+        (("silence", "Nobody", *REASON), "there is no account 'Nobody' (see stormpetrel user list)"),
         (("silence", "Nino", "--reason", " "), "reason can't be blank"),
         (("show", "12345"), "There is no such report"),
         (("show", "boat"), "'boat' is not a whole number"),

@@ -139,7 +139,7 @@ def test_some_are_followed_much_more_than_others(run, place):
 def test_a_seed_that_is_there_is_refused_and_nothing_changes(run, seeded_place):
     before = content(seeded_place)
     complaint = run("seed", *SMALL, "--seed", "7", expect=2).complaint
-    assert complaint == "the community of seed 7 is here already: take another --seed"
+    assert complaint == "the community of seed 7 already exists: use another --seed"
     complaint = run("seed", *SMALL, "--seed", "8", "--reader", "LENA", expect=2).complaint
     assert complaint == "the name 'LENA' is taken: choose another --reader"
     assert content(seeded_place) == before
@@ -152,7 +152,7 @@ def test_a_seed_that_is_there_is_refused_and_nothing_changes(run, seeded_place):
         (("--reader-follows", "3"), "--reader-follows needs --reader NAME"),
         (("--reader", "a b"), "--reader must contain only letters, numbers and underscores"),
         (("--reader", "Ida", "--reader-follows", "61"), "--reader-follows 61 needs as many users"),
-        (("--until", "tomorrow"), "--until must be now or a date like 2026-03-01, not 'tomorrow'"),
+        (("--until", "tomorrow"), "--until must be now or a date such as 2026-03-01, not 'tomorrow'"),
         (("--until", "2999-01-01"), "--until must be in the past"),
         (("--password", "short"), "--password is too short (minimum is 8 characters)"),
     ],
@@ -235,7 +235,7 @@ def test_stopped_after_any_step_it_is_consistent_and_the_same_call_makes_it_whol
         assert whole.rows_before == whole.total
         assert seed_steps.unfinished(connection, SIZE.seed) is None
         assert content(database_url) == CONTENT
-        with pytest.raises(SetupError, match="is here already"):
+        with pytest.raises(SetupError, match="already exists"):
             seed.seed(connection, SIZE, now_ms=now_ms(), tell=lambda *_: None)
 
 
@@ -245,7 +245,7 @@ def test_what_was_begun_goes_on_with_the_same_numbers_only(database_url):
             seed.seed(connection, SIZE, now_ms=now_ms(), tell=stop_after_a_step)
         other = dataclasses.replace(SIZE, posts=901)
         with pytest.raises(
-            SetupError, match="go on with --users 60 --posts 900 --follows 7 --seed 7 --reader Lena"
+            SetupError, match="continue with --users 60 --posts 900 --follows 7 --seed 7 --reader Lena"
         ):
             seed.seed(connection, other, now_ms=now_ms(), tell=lambda *_: None)
         # Another seed makes another community, even beside an incomplete one.
@@ -262,7 +262,10 @@ def test_two_processes_that_write_the_same_community_do_not_mix_their_rows(datab
             with open_store(database_url) as other:
                 seed.seed(other, SIZE, now_ms=now_ms(), tell=lambda *_: None)
 
-    with open_store(database_url) as connection, pytest.raises(SetupError, match="another process writes"):
+    with (
+        open_store(database_url) as connection,
+        pytest.raises(SetupError, match="another process is writing"),
+    ):
         seed.seed(connection, SIZE, now_ms=now_ms(), tell=overtaken)
     assert content(database_url) == CONTENT
 
@@ -284,7 +287,7 @@ def test_ctrl_c_ends_it_with_130_and_the_same_command_goes_on(run, data_dir, eit
     process.send_signal(signal.SIGINT)
     _, said = process.communicate()
     assert process.returncode == 130, said
-    assert "the same command goes on where it stopped" in said
+    assert "run the same command again to continue" in said
     assert consistent(either_place)
     assert rows(either_place, "SELECT count(*) FROM posts")[0][0] < 12_000
     answer = run(*words, "--json").json

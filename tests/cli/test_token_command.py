@@ -44,7 +44,7 @@ def test_scopes_may_be_fine_ones_and_joined_with_plus_signs(run, nino):
     [
         ("read wrote", "unknown scope 'wrote' (did you mean write?)"),
         ("everything-there-is", "unknown scope 'everything-there-is'"),
-        (" ", '--scopes must name at least one, such as "read write"'),
+        (" ", '--scopes must name at least one scope, such as "read write"'),
     ],
 )
 def test_a_scope_that_does_not_exist_is_said(run, nino, place, scopes, complaint):
@@ -54,4 +54,4 @@ def test_a_scope_that_does_not_exist_is_said(run, nino, place, scopes, complaint
 
 def test_a_token_for_nobody_is_refused(run, place):
     complaint = run("token", "Nobody", expect=2).complaint
-    assert complaint == "there is no account 'Nobody' here (see stormpetrel user list)"
+    assert complaint == "there is no account 'Nobody' (see stormpetrel user list)"

@@ -96,7 +96,7 @@ def test_the_password_may_come_from_standard_input(run, place, monkeypatch, opti
 def test_no_password_at_all_is_said(run, place, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     complaint = run("user", "add", "Nino", "--email", "nino@example.org", expect=2).complaint
-    assert complaint == "no password: give --password, or the password as the first line of stdin"
+    assert complaint == "no password: use --password, or write the password to the first line of stdin"
 
 
 def test_a_password_and_standard_input_exclude_each_other(run):
@@ -135,7 +135,7 @@ def test_who_waits_is_listed_with_the_reason_and_let_in(add, run, either_place):
     # The text of a sign-up must not control the operator's terminal.
     assert "\x1b" not in lines[1]
     assert "I fix bicycles" in lines[1]
-    assert run("user", "approve", "nino").out == "Nino may sign in now\n"
+    assert run("user", "approve", "nino").out == "Nino can sign in now\n"
     assert run("user", "list", "--pending", "--json").json == []
     assert rows(either_place, "SELECT state FROM accounts WHERE username = 'Nino'") == [("active",)]
 
@@ -169,7 +169,7 @@ def test_a_change_is_told_to_a_running_server(add, run, either_place):
 @pytest.mark.parametrize("verb", ["approve", "reject", "suspend", "unsuspend"])
 def test_nobody_of_that_name_is_said(run, place, verb):
     complaint = run("user", verb, "Nobody", expect=2).complaint
-    assert complaint == "there is no account 'Nobody' here (see stormpetrel user list)"
+    assert complaint == "there is no account 'Nobody' (see stormpetrel user list)"
 
 
 @pytest.mark.parametrize("words", [("approve",), ("reject", "--yes")])

@@ -151,7 +151,7 @@ def test_what_a_dead_server_left_does_not_make_other_things_ours(run, data_dir):
     (data_dir / "holiday.jpg").write_bytes(b"beach")
     complaint = run("init", expect=2).complaint
     assert complaint == (
-        f"data_dir {data_dir} holds other things (holiday.jpg) and no instance: name an empty directory"
+        f"data_dir {data_dir} contains other files (holiday.jpg) and no instance: name an empty directory"
     )
     assert sorted(os.listdir(data_dir)) == ["holiday.jpg", "serve-web.lock"]
 

@@ -165,7 +165,7 @@ def test_a_data_directory_may_have_any_length(tmp_path):
 
 def test_what_a_watch_that_was_killed_left_behind_is_replaced(tmp_path):
     wire.listen(tmp_path).close()
-    with pytest.raises(EnvironmentFailure, match="does not run"):
+    with pytest.raises(EnvironmentFailure, match="is not running"):
         ask(tmp_path, AskStatus())
 
     async def body():
@@ -177,7 +177,7 @@ def test_what_a_watch_that_was_killed_left_behind_is_replaced(tmp_path):
 
 def test_without_a_watch_a_command_is_told_so(tmp_path):
     for directory in (tmp_path, tmp_path / "not there"):
-        with pytest.raises(EnvironmentFailure, match="does not run"):
+        with pytest.raises(EnvironmentFailure, match="is not running"):
             ask(directory, AskStatus())
 
 

@@ -44,7 +44,7 @@ def test_an_entry_is_kept_in_its_one_spelling(kind, typed, kept):
         ("token", "g" * 16, "hexadecimal"),
         ("application", "", "printable"),
         ("application", "a\x1b[31m", "printable"),
-        ("planet", "Earth", "no kind"),
+        ("planet", "Earth", "unknown kind"),
     ],
 )
 def test_what_nobody_can_mean_is_refused(kind, typed, text):

@@ -135,7 +135,7 @@ def test_a_job_that_always_fails_is_given_up_after_its_last_attempt_with_its_err
 def test_a_kind_that_nobody_knows_is_kept_among_the_dead_with_the_reason(database_url, store):
     fill(store, 1, kind="from-the-future")
     in_loop(database_url, all_of, deliveries={})
-    assert store.all(DEAD) == [("from-the-future", 1, "this release knows no such kind of job")]
+    assert store.all(DEAD) == [("from-the-future", 1, "unknown kind of job in this release")]
 
 
 def test_a_job_that_kills_every_courier_is_given_up_in_the_end(database_url, store):
@@ -150,7 +150,7 @@ def test_a_job_that_kills_every_courier_is_given_up_in_the_end(database_url, sto
         deliveries={"effect": effect},
         clock_ms=lambda: NOW_MS + outbox.ATTEMPTS * LEASE_MS,
     )
-    assert store.all(DEAD) == [("effect", 13, "the courier did not survive any attempt")]
+    assert store.all(DEAD) == [("effect", 13, "the courier crashed on every attempt")]
     assert store.one(EFFECTS)[0] == 0
 
 

@@ -142,7 +142,7 @@ def settings_for(port, tmp_path, security, identity, **more):
 def test_a_mail_arrives_over_tls(ours, tmp_path, security, host):
     with tls_server(ours, security) as (port, mailbox):
         settings = settings_for(port, tmp_path, security, ours, host=host)
-        assert send(settings, message(settings), name="1") == f"{host}:{port} took it"
+        assert send(settings, message(settings), name="1") == f"{host}:{port} accepted it"
     assert mailbox.over_tls == [True]
     assert mailbox.kept[0].rcpt_tos == ["nino@example.org"]
 
@@ -153,7 +153,7 @@ def test_name_and_password_are_given_and_a_wrong_one_is_for_the_operator_to_corr
         right = settings_for(port, tmp_path, security, ours, username=NAME, password=PASSWORD)
         send(right, message(right), name="1")
         wrong = settings_for(port, tmp_path, security, ours, username=NAME, password="guessed")
-        with pytest.raises(MailFailed, match=r"refuses mail\.username and mail\.password: 535") as failed:
+        with pytest.raises(MailFailed, match=r"rejected mail\.username and mail\.password: 535") as failed:
             send(wrong, message(wrong), name="1")
     assert not failed.value.for_good
     assert len(mailbox.kept) == 1
@@ -182,7 +182,7 @@ def test_a_wrong_certificate_is_refused_before_anything_is_said(
             assert in_loop(sqlite_url, lambda lane: lane.once(), settings) is True
     assert (mailbox.kept, mailbox.tried) == ([], [])
     # The operator can read the error, and the mail is not lost.
-    expected = f"the certificate of 127.0.0.1:{port} is not to be trusted: "
+    expected = f"the certificate of 127.0.0.1:{port} is not trusted: "
     ((attempts, why, _),) = store.all(WAITING)
     assert attempts == 1
     assert why.startswith(expected)

@@ -152,7 +152,7 @@ def test_its_work_is_counted_and_nothing_of_it_is_left_when_it_stops(front_name,
 def test_what_is_not_installed_says_how_to_get_it(name, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(fronts, "_SBIN", str(tmp_path))
-    wanted = f"{name} is not on this machine.*sudo apt-get install -y {name}"
+    wanted = f"{name} is not installed.*sudo apt-get install -y {name}"
     with pytest.raises(FrontUnavailable, match=wanted), FRONTS[name](upstream_port=1):
         pytest.fail("it started")
     assert name in fronts.missing(name)

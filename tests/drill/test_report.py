@@ -214,8 +214,8 @@ def test_the_page_says_what_the_terminal_says():
     assert "kept: apps 100 · new 100" in text
     assert "A3 few sources, dynamic pages × 0.5" in text
     assert "at most 700 a second, 14,000 in all, 86 % refused" in text
-    assert "the server used 60.0 s, the people 3.0 s, the attackers 12.0 s, of 240 s" in text
-    assert "nginx with limit_req before mode off" in text
+    assert "the server used 60.0 s, the simulated users 3.0 s, the attackers 12.0 s, of 240 s" in text
+    assert "nginx with limit_req in front of mode off" in text
     assert "seeds 1, 2, 3" in text
 
 
@@ -237,15 +237,15 @@ def test_of_several_runs_the_one_in_the_middle_is_drawn():
         result(seed=2, refused_from_s=10.0),
         result(seed=3, refused_from_s=20.0),
     )
-    assert "of seed 3, the middle one" in page([("full", [first, second, third])])
+    assert ", seed 3 (the median run)" in page([("full", [first, second, third])])
 
 
 def test_margins_that_were_kept_and_missed_are_said():
-    assert "Every margin was kept." in page([("full", [result()])])
+    assert "Every target was met." in page([("full", [result()])])
     missed = unescape(page([("off", [result(refused_from_s=10.0)])]))
-    assert "Fell short:" in missed
-    assert "G1: apps 50.00 %, at least 99.5 % wanted" in missed
-    assert "Every margin" not in missed
+    assert "Missed targets:" in missed
+    assert "G1: apps 50.00 %, at least 99.5 % required" in missed
+    assert "Every target" not in missed
 
 
 def test_people_who_were_refused_are_counted_by_channel_and_by_application():
@@ -259,7 +259,7 @@ def test_a_run_that_measured_itself_is_called_so():
     busy = Result(busy.run, busy.lines, busy.attacks, busy.found, CpuUsage(10.0, 60.0, 20.0, 80.0))
     text = unescape(page([("full", [busy])]))
     assert "This drill is not valid" in text
-    assert "Every margin" not in text
+    assert "Every target" not in text
 
 
 def test_names_from_outside_are_escaped():

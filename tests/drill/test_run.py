@@ -127,5 +127,5 @@ def test_progress_never_passes_the_whole_and_never_goes_back_however_long_the_en
     assert shares[-11] < 1
     assert shares[-1] == 1
     assert list(dict.fromkeys(one.phase for one in told)) == [
-        *("before the start", "calm", "waiting for the last answers", "looking for posts")
+        *("before the start", "calm", "waiting for the last answers", "checking posts")
     ]

@@ -239,11 +239,11 @@ def test_a_run_is_invalid_when_the_machine_is_taken_or_people_are_late() -> None
     greedy = CpuUsage(people_s=10, attackers_s=41, server_s=40, available_s=100)
     assert "51 % of the machine" in scores(busy(0, 80), usage=greedy).invalid[0]
     starved = CpuUsage(people_s=10, attackers_s=20, server_s=40, available_s=100, others_s=21)
-    assert "something else used 21 %" in scores(busy(0, 80), usage=starved).invalid[0]
+    assert "other programs used 21 %" in scores(busy(0, 80), usage=starved).invalid[0]
     assert "11 ms late" in scores(busy(0, 80, late_ms=11.0), usage=fine).invalid[0]
     assert scores([*busy(0, 80), line(25, late_ms=400.0)], usage=fine).invalid == ()
     assert scores([], usage=fine).invalid == (
-        "the people made no requests: look at the errors above, and run it again",
+        "simulated users made no requests: check the errors above, and run the drill again",
     )
 
 

@@ -51,7 +51,7 @@ def missed(scores: Scores) -> list[str]:
         if channel in scores.kept and scores.kept[channel].share < KEPT_AT_LEAST
     ]
     if scores.collateral.share > COLLATERAL_AT_MOST:
-        found.append(f"{len(scores.collateral.refused)} of {scores.collateral.known} known people refused")
+        found.append(f"{len(scores.collateral.refused)} of {scores.collateral.known} known users refused")
     if scores.lost or scores.doubled:
         found.append(f"{len(scores.lost)} posts lost, {len(scores.doubled)} doubled")
     if pooled([scores.contract]).share < 1:

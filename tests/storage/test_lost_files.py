@@ -67,7 +67,7 @@ def test_a_database_in_use_is_not_migrated(database_url: str, monkeypatch: pytes
     assert slots_in_use(database_url) == 2
     # Pretend that this release's migration is still pending.
     monkeypatch.setattr("stormpetrel.storage.migrate.HEAD", "9999")
-    with pytest.raises(SetupError, match="2 processes of Stormpetrel use this database: stop them"):
+    with pytest.raises(SetupError, match="2 Stormpetrel processes use this database: stop them"):
         upgrade(database_url)
     first.release()
     second.release()

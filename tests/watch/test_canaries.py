@@ -80,16 +80,16 @@ def outcome_of(answer, channel="web"):
             "failed",
             "GET /public answered 302",
         ),
-        (b"", "failed", "the connection was closed before the answer was complete"),
+        (b"", "failed", "the connection was closed before the response was complete"),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n[]", "failed", "the connection was closed before"),
-        (b"SSH-2.0-x\r\n\r\n", "failed", "what answers does not speak HTTP"),
-        (b"HTTP/1.1 200 OK\r\nx: " + b"y" * 100_000, "failed", "the answer is larger than it should be"),
+        (b"SSH-2.0-x\r\n\r\n", "failed", "the response is not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nx: " + b"y" * 100_000, "failed", "the response is too large"),
         (
             b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (MAX_ANSWER_BYTES + 1),
             "failed",
-            "the answer is larger than it should be",
+            "the response is too large",
         ),
-        (b"HTTP/1.1 200 OK\r\n\r\n" + b"y" * (MAX_ANSWER_BYTES + 1), "failed", "larger than it should be"),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"y" * (MAX_ANSWER_BYTES + 1), "failed", "too large"),
     ],
 )
 def test_what_the_page_canary_meets(answer, outcome, detail):
@@ -103,7 +103,7 @@ def test_what_the_page_canary_meets(answer, outcome, detail):
     [
         ("apps", b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", "is not a list"),
         ("apps", b"HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n<html>no</html>", "is not JSON"),
-        ("posting", OK, "could not be read"),
+        ("posting", OK, "cannot read the token"),
         ("sign_in", OK, "the sign-in page has no form"),
         ("streaming", OK, "closed before"),
     ],
@@ -148,7 +148,7 @@ def test_failures_are_written_down_once_when_they_last_and_once_when_they_end():
         ("canary", "web", "refused"),
         ("canary", "web", "ok"),
     ]
-    assert notes[1].text == "the canary of web is well again after 5 failures"
+    assert notes[1].text == "canary web succeeds again after 5 failures"
     assert ALARM_AFTER == 2
 
 

@@ -75,7 +75,7 @@ def test_a_worker_that_was_started_again_is_written_down_and_one_that_connects_a
     assert cluster.hello("web-0", 11, now_epoch_s=1.0) == []
     assert cluster.hello("web-0", 11, now_epoch_s=2.0) == []
     (note,) = cluster.hello("web-0", 12, now_epoch_s=3.0)
-    assert (note.kind, note.text) == ("worker", "worker web-0 was started again (process 12 follows 11)")
+    assert (note.kind, note.text) == ("worker", "worker web-0 was restarted (process 12 replaces 11)")
     assert cluster.restarts == 1
 
 

@@ -171,7 +171,7 @@ def test_a_worker_that_is_killed_is_written_down_and_directed_again(instance):
     os.kill(before, signal.SIGKILL)
     eventually(
         lambda: journal(instance, "worker"),
-        lambda texts: any("worker web-1 was started again" in text for text in texts),
+        lambda texts: any("worker web-1 was restarted" in text for text in texts),
     )
     assert figures(instance)["stormpetrel_worker_restarts_total"] >= 1
 
@@ -192,7 +192,7 @@ def test_a_full_disk_costs_the_journal_and_nothing_else(instance):
     resource.prlimit(watch, resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
         said = instance.run_cli("shield", "deny", "127.0.0.81", "--for", "10m", "--reason", "x").stdout
-        assert "the journal cannot be written" in said
+        assert "the journal is not writable" in said
         eventually(lambda: ask_from("127.0.0.81", instance, UNCACHED), lambda a: " 429 " in a, EFFECT_S)
         assert figures(instance)["stormpetrel_journal_ok"] == 0
         assert status(instance)["journal_problem"]
@@ -271,7 +271,7 @@ def test_alone_it_answers_and_says_what_it_sees(tmp_path, sqlite_url):
         assert figures(alone)["stormpetrel_workers"] == 0
         alone.stop()
         refused = alone.run_cli("shield", "status", expect_exit=3)
-        assert "the watch role does not run" in refused.stderr
+        assert "the watch role is not running" in refused.stderr
 
 
 def test_workers_of_another_supervisor_find_it(tmp_path, sqlite_url):

@@ -66,7 +66,7 @@ CATALOGUE = {
         Vector("A15", "connection churn in pulses", sockets.CHURN_PER_S, sockets.CHURN_PER_S, sockets.churn),
         Vector("A16", "provocation", shared.PROVOCATION_PER_S, shared.PROVOCATION_PER_S, shared.provocation),
         Vector("A17", "kill -9", 0.0, 0.0, kills.kills),
-        Vector("A18", "dear bodies", dear.BODIES_PER_S, dear.BODY_SOURCES, dear.bodies),
+        Vector("A18", "expensive bodies", dear.BODIES_PER_S, dear.BODY_SOURCES, dear.bodies),
         Vector("A19", "one account's password", dear.GUESSES_PER_S, dear.GUESSES_PER_S, dear.guesses),
         Vector("A20", "filling the store", dear.FILLING_PER_S, dear.FILLING_PER_S, dear.filling),
     )
