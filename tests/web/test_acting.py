@@ -79,9 +79,9 @@ def test_a_locked_account_is_asked_and_answers(place):
     for asking in (ben, eve):
         with closing(place.browser_session(asking)) as browser:
             profile = browser.get(f"/@{ann.username}")
-            assert "Ask to follow" in profile.text
+            assert "Request to follow" in profile.text
             send(browser, profile, f"/people/{ann.id}/follow")
-            assert "Take request back" in browser.get(f"/@{ann.username}").text
+            assert "Withdraw request" in browser.get(f"/@{ann.username}").text
     with closing(place.browser_session(ann)) as browser:
         requests = browser.get("/follow_requests")
         assert ben.username in requests.text

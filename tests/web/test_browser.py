@@ -261,8 +261,8 @@ def test_second_factors_are_reached_from_the_settings(browser, site):
     with person_at(browser, site, scripts=False) as page:
         sign_up(page, "careful")
         page.get_by_role("link", name="Settings").first.click()
-        page.get_by_role("link", name="Second factors").click()
-        assert page.get_by_role("heading", name="Second factors").is_visible()
+        page.get_by_role("link", name="Two-factor authentication").click()
+        assert page.get_by_role("heading", name="Two-factor authentication").is_visible()
 
 
 def test_the_menu_of_an_empty_profile_reaches_over_its_frame(browser, site):

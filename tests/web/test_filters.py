@@ -83,7 +83,7 @@ def test_a_filter_is_made_changed_and_deleted(reader):
 WRONG = [
     ({"title": " "}, "title", "The title can't be blank"),
     ({"title": "x" * 257}, "title", "The title is too long (maximum is 256 characters)"),
-    ({"context_home": None}, "context", "A place is needed: it can't be blank"),
+    ({"context_home": None}, "context", "Where it applies can't be blank"),
     ({"action": "explode"}, "filter_action", "This is invalid"),
     ({"words": "x" * 513}, "keyword", "A word or phrase must have 1 to 512 characters"),
     (

@@ -78,7 +78,7 @@ def add_passkey(page, name):
     page.fill("#password_passkey", PASSWORD)
     page.get_by_role("button", name="Add a passkey", exact=True).click()
     page.fill("#name", name)
-    page.get_by_role("button", name="Make a passkey").click()
+    page.get_by_role("button", name="Create passkey").click()
     page.get_by_role("heading", name="Your recovery codes").wait_for()
     return re.findall(r"<code>([a-z0-9-]{19})</code>", page.content())
 
@@ -140,7 +140,7 @@ def test_a_passkeys_answer_is_taken_once(place, browser):
         page.get_by_role("heading", name="Home").wait_for()
         sign_out(page)
         first_step(page, nino.username)
-        page.get_by_role("heading", name="One more step").wait_for()
+        page.get_by_role("heading", name="Two-factor authentication").wait_for()
         from urllib.parse import parse_qs
 
         credential = next(parse_qs(body)["credential"][0] for body in sent if body and "credential=" in body)

@@ -1,4 +1,4 @@
-"""Second factors: an authenticator app and recovery codes, in a browser without scripts."""
+"""Two-factor authentication: an authenticator app and recovery codes, in a browser without scripts."""
 
 from __future__ import annotations
 
@@ -242,6 +242,6 @@ def test_without_a_name_there_are_no_passkeys(place, nino):
     with place.client() as browser:
         sign_in(browser, nino.username)
         page = browser.get("/settings/security")
-        assert "Passkeys need a server with a name in its address" in page.text
+        assert "Passkeys need a server with a domain name" in page.text
         typed = OWN | {"csrf": page.text.partition('name="csrf" value="')[2].partition('"')[0]}
         assert browser.post("/settings/security/passkeys", data=typed).status_code == 403
