@@ -141,7 +141,7 @@ class _Connection(asyncio.Protocol):
         path = target.partition(b"?")[0]
         send_body = method != b"HEAD"
         if method not in (b"GET", b"HEAD"):
-            self._answer(405, _JSON, _error("This method is not known here"), close=close)
+            self._answer(405, _JSON, _error("Method not allowed"), close=close)
         elif path == b"/health":
             self._answer(200, _JSON, _HEALTHY, close=close, send_body=send_body)
         elif path == b"/metrics" and self._metrics is not None:
@@ -154,7 +154,7 @@ class _Connection(asyncio.Protocol):
             self._answer(200, _HTML, self._page.body(), close=close, send_body=send_body, more=policy)
         else:
             known = ["/health", "/metrics"] if self._metrics is not None else ["/health"]
-            text = f"This is Stormpetrel's {self._role} role; it answers {' and '.join(known)}"
+            text = f"Not found. Paths of Stormpetrel's {self._role} role: {' and '.join(known)}"
             self._answer(404, _JSON, _error(text), close=close, send_body=send_body)
 
     def _answer(

@@ -37,13 +37,13 @@ def decode(job: Job) -> Answer:
         head = file.read(SNIFFED_BYTES)
     found = sniff(head)
     if found is None:
-        raise Refused("Files of this kind are not taken here")
+        raise Refused("This file type is not supported")
     size_bytes = path.stat().st_size
     if size_bytes > (job.max_image_bytes if found.is_picture else job.max_video_bytes):
         raise Refused("The file is too large")
     if not found.is_picture:
         if job.purpose != "attachment":
-            raise Refused("This must be a picture")
+            raise Refused("The file must be an image")
         return _film(path, found, directory)
     return _picture(path, found, directory, job)
 
@@ -101,7 +101,7 @@ def sniffed(path: Path) -> Format:
 
 def _film(path: Path, found: Format, directory: Path) -> Answer:
     if not films.is_there():
-        raise Refused("This server does not take video or sound")
+        raise Refused("This server does not accept video or audio")
     film = films.probe(path, found)
     if not film.width:
         main = films.strip(path, found, directory)
@@ -154,7 +154,7 @@ def main() -> None:
     except Refused as refused:
         answer = Answer(refused=str(refused))
     except MemoryError:
-        answer = Answer(refused="The file needs more memory than it may have")
+        answer = Answer(refused="The file needs too much memory to process")
     except OSError as error:
         if error.errno == errno.EFBIG:
             answer = Answer(refused="The file becomes too large")

@@ -19,14 +19,14 @@ NAMES = {
     "apps": "Apps",
     "posting": "Posting",
     "streaming": "Live updates",
-    "sign_in": "Signing in",
+    "sign_in": "Sign-in",
     "feeds": "Feeds",
 }
 _HOW = {
     "ok": "works",
-    "refused": "turns people away",
-    "failed": "does not work",
-    "timeout": "does not answer",
+    "refused": "refuses requests",
+    "failed": "failing",
+    "timeout": "not responding",
 }
 STALE_S = 20.0
 """A finding this old says nothing about now: a canary goes every 5 s and waits 10 s at most."""
@@ -59,8 +59,8 @@ def status_page(
         f'<body><main><h1>Status of <a href="{html.escape(web_url)}">{title}</a></h1>'
         f"<p>{_load(attack, now_epoch_s)}</p>"
         f"<table><tbody>{rows}</tbody></table>"
-        "<p><small>A program tries each line every few seconds, the way visitors come. "
-        f'State at {clock} UTC. <a href="">Look again</a></small></p></main></body></html>\n'
+        "<p><small>Each service is checked every few seconds through the public address. "
+        f'Updated {clock} UTC. <a href="">Refresh</a></small></p></main></body></html>\n'
     ).encode()
 
 
@@ -68,13 +68,13 @@ def _row(state: CanaryState, now_epoch_s: float) -> str:
     name = html.escape(NAMES.get(state.channel, state.channel))
     ago_s = now_epoch_s - state.at_epoch_s
     if not state.outcome:
-        how, detail = "not tried yet", ""
+        how, detail = "not checked yet", ""
     elif ago_s > STALE_S:
-        how, detail = "not known", f"last tried {ago_s:.0f} s ago"
+        how, detail = "unknown", f"last checked {ago_s:.0f} s ago"
     elif state.outcome == "ok":
         how, detail = _HOW["ok"], f"{max(state.ms, 1):.0f} ms"
     else:
-        how, detail = _HOW[state.outcome], f"tried {max(ago_s, 0):.0f} s ago"
+        how, detail = _HOW[state.outcome], f"checked {max(ago_s, 0):.0f} s ago"
     mark = "" if how == _HOW["ok"] else ' class="ill"'
     return f'<tr><th scope="row">{name}</th><td{mark}>{how}</td><td><small>{detail}</small></td></tr>'
 
@@ -83,10 +83,7 @@ def _load(attack: Attack, now_epoch_s: float) -> str:
     if attack.overload_since_epoch_s:
         ago_s = max(0.0, now_epoch_s - attack.overload_since_epoch_s)
         since = f"{ago_s:.0f} s" if ago_s < 120 else f"{ago_s / 60:.0f} minutes"
-        return (
-            f"This place has been overloaded for {since}. People who were here before are served first; "
-            "others may have to try again."
-        )
+        return f"Overloaded for {since}. Members and earlier visitors are served first; others may need to retry."
     if attack.onset_epoch_s:
-        return "The overload is over. The defence stays on for a while."
-    return "There is no overload."
+        return "The overload is over. Protection stays on for a while."
+    return "No overload."

@@ -225,7 +225,7 @@ def test_a_restart_is_waited_for_or_told_in_the_callers_language(name, tmp_path)
         front = stack.enter_context(a_front(name, tmp_path, edge_port=edge_port))
         app = stack.enter_context(front.connect(source="127.0.0.71"))
         if name == "nginx":
-            for path, begin in (("/api/v1/x", b'{"error":'), ("/x", b"This place")):
+            for path, begin in (("/api/v1/x", b'{"error":'), ("/x", b"The server")):
                 answer = app.ask(asked(path))
                 assert (answer.status, answer.headers["retry-after"]) == (503, "5")
                 assert answer.body.startswith(begin)

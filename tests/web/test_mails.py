@@ -351,7 +351,7 @@ def test_the_page_after_a_sign_up_promises_only_what_happens(
         waiting = sign_in(browser, "Lomi")
         assert waiting.status_code == 403
         if PENDING_TEXT in said:
-            assert ("You get a mail when" in waiting.text) == (transport == "smtp")
+            assert ("You will get an e-mail when" in waiting.text) == (transport == "smtp")
 
 
 def test_the_mail_can_be_asked_for_once_more(confirming):

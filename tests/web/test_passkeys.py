@@ -115,7 +115,7 @@ def test_another_key_does_not_sign_in(place, browser):
         authenticator("addCredential", credential=forged)
         first_step(page, nino.username)
         page.get_by_role("button", name="Use a passkey").click()
-        page.get_by_text("That code is not right").wait_for()
+        page.get_by_text("Wrong code").wait_for()
         page.fill("#code", codes[0])
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("heading", name="Home").wait_for()
@@ -153,7 +153,7 @@ def test_a_passkeys_answer_is_taken_once(place, browser):
             }""",
             credential,
         )
-        page.get_by_text("That code is not right").wait_for()
+        page.get_by_text("Wrong code").wait_for()
 
 
 def test_a_passkey_is_removed_with_itself(place, browser):

@@ -154,7 +154,7 @@ def test_a_link_in_a_mail_does_not_pass_the_second_step(place, protected):
 
 def test_removing_the_app_takes_password_and_code_and_the_owner_hears_of_it(place, protected):
     nino, app, codes = protected
-    assert "second factors were changed" in next_mail(place, nino.email)["Subject"]
+    assert "two-factor authentication was changed" in next_mail(place, nino.email)["Subject"]
     with place.client() as browser:
         sign_in(browser, nino.username)
         second_step(browser, app.now())
