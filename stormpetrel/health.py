@@ -154,7 +154,7 @@ class _Connection(asyncio.Protocol):
             self._answer(200, _HTML, self._page.body(), close=close, send_body=send_body, more=policy)
         else:
             known = ["/health", "/metrics"] if self._metrics is not None else ["/health"]
-            text = f"This is Stormpetrel's {self._role} role; it serves {' and '.join(known)}"
+            text = f"Not found. Paths of Stormpetrel's {self._role} role: {' and '.join(known)}"
             self._answer(404, _JSON, _error(text), close=close, send_body=send_body)
 
     def _answer(

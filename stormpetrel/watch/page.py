@@ -25,8 +25,8 @@ NAMES = {
 _HOW = {
     "ok": "works",
     "refused": "refuses requests",
-    "failed": "does not work",
-    "timeout": "does not respond",
+    "failed": "failing",
+    "timeout": "not responding",
 }
 STALE_S = 20.0
 """A finding this old says nothing about now: a canary goes every 5 s and waits 10 s at most."""
@@ -59,8 +59,8 @@ def status_page(
         f'<body><main><h1>Status of <a href="{html.escape(web_url)}">{title}</a></h1>'
         f"<p>{_load(attack, now_epoch_s)}</p>"
         f"<table><tbody>{rows}</tbody></table>"
-        "<p><small>Each line is checked every few seconds by requests like a visitor's. "
-        f'State at {clock} UTC. <a href="">Reload</a></small></p></main></body></html>\n'
+        "<p><small>Each service is checked every few seconds through the public address. "
+        f'Updated {clock} UTC. <a href="">Refresh</a></small></p></main></body></html>\n'
     ).encode()
 
 
@@ -83,10 +83,7 @@ def _load(attack: Attack, now_epoch_s: float) -> str:
     if attack.overload_since_epoch_s:
         ago_s = max(0.0, now_epoch_s - attack.overload_since_epoch_s)
         since = f"{ago_s:.0f} s" if ago_s < 120 else f"{ago_s / 60:.0f} minutes"
-        return (
-            f"This server has been overloaded for {since}. People who used it before are served first; "
-            "others may need to try again."
-        )
+        return f"Overloaded for {since}. Members and earlier visitors are served first; others may need to retry."
     if attack.onset_epoch_s:
-        return "The overload is over. The defence stays active for a while."
-    return "Not overloaded."
+        return "The overload is over. Protection stays on for a while."
+    return "No overload."

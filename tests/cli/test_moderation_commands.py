@@ -131,7 +131,9 @@ def test_rules_texts_and_announcements(run, either_place, monkeypatch):
     assert "have not published this document" in run("instance", "text", "privacy_policy", expect=2).complaint
     announcement_id = run("instance", "announce", "We move").out.strip()
     run("instance", "withdraw", announcement_id, "--yes")
-    assert "no such announcement" in run("instance", "withdraw", announcement_id, "--yes", expect=2).complaint
+    assert (
+        "Announcement not found" in run("instance", "withdraw", announcement_id, "--yes", expect=2).complaint
+    )
     assert rows(either_place, "SELECT count(*) FROM audit_log") == [(6,)]
 
 

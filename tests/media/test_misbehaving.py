@@ -167,7 +167,7 @@ def test_an_upload_onto_a_full_disk_is_refused_in_whole_and_taken_when_there_is_
         for version in (1, 2):
             answer = upload(person, picture, version=version)
             assert answer.status_code == 503, answer.text
-            assert "no room" in answer.json()["error"]
+            assert "storage is full" in answer.json()["error"]
             assert int(answer.headers["retry-after"]) > 0
         person.post("posting goes on")
         for directory in ("tmp", "data/media-spool", "data/media"):

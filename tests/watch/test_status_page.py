@@ -43,8 +43,8 @@ def test_every_channel_that_has_a_canary_has_a_name():
     [
         (found(), ("Apps", "works", "12 ms")),
         (found(outcome="refused"), ("Apps", "refuses requests", "checked 2 s ago")),
-        (found(outcome="failed"), ("Apps", "does not work", "checked 2 s ago")),
-        (found(outcome="timeout"), ("Apps", "does not respond", "checked 2 s ago")),
+        (found(outcome="failed"), ("Apps", "failing", "checked 2 s ago")),
+        (found(outcome="timeout"), ("Apps", "not responding", "checked 2 s ago")),
         (CanaryState("apps", "", 0.0, 0.0, "", 0), ("Apps", "not checked yet", "")),
         (found(ago_s=STALE_S + 40), ("Apps", "unknown", "last checked 60 s ago")),
     ],
@@ -58,10 +58,10 @@ def test_a_channel_is_as_its_canary_found_it_a_moment_ago(state, row):
 
 
 def test_it_says_since_when_there_is_more_to_do_than_can_be_done():
-    assert "Not overloaded." in said()[1]
+    assert "No overload." in said()[1]
     overloaded = Attack(NOW_S - 300, NOW_S - 90, NOW_S)
-    assert "overloaded for 90 s." in said(attack=overloaded)[1]
-    assert "overloaded for 10 minutes." in said(attack=Attack(NOW_S - 700, NOW_S - 600, NOW_S))[1]
+    assert "Overloaded for 90 s." in said(attack=overloaded)[1]
+    assert "Overloaded for 10 minutes." in said(attack=Attack(NOW_S - 700, NOW_S - 600, NOW_S))[1]
     assert "The overload is over." in said(attack=Attack(NOW_S - 300, 0.0, NOW_S - 20))[1]
 
 

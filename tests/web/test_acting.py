@@ -88,7 +88,7 @@ def test_a_locked_account_is_asked_and_answers(place):
         assert eve.username in requests.text
         assert send(browser, requests, f"/people/{ben.id}/accept").headers["location"] == "/follow_requests"
         sent(browser, f"/people/{eve.id}/reject", next="/follow_requests")
-        assert "Nobody waits" in browser.get("/follow_requests").text
+        assert "No follow requests" in browser.get("/follow_requests").text
         followers = browser.get(f"/@{ann.username}/followers").text
     assert (ben.username in followers, eve.username in followers) == (True, False)
 

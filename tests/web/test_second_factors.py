@@ -70,7 +70,7 @@ def test_with_an_app_signing_in_takes_its_code_and_a_code_works_once(place, prot
         sign_in(other, nino.username)
         again = second_step(other, code)
         assert again.status_code == 422
-        assert "was used before" in again.text
+        assert "was already used" in again.text
         assert signed_in_as(other) is None
 
 
