@@ -1,9 +1,9 @@
-"""Wall and CPU time of the commands that have to answer at once, beside what Python itself takes to start.
+"""Wall and CPU time of the commands that must answer at once, compared with the start of Python itself.
 
     python bench/cli_start.py [--rounds 10] [--quick] [--json]
 
-Each round runs every command once, in turn, on a fresh instance on SQLite. Target: `user add` and `token` under
-0.5 s each.
+Each round runs every command once, in turn, on a fresh instance on SQLite. Target: `user add` and `token`
+under 0.5 s each.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PROGRAM = [sys.executable, "-m", "stormpetrel"]
 
 
 def measured(command: list[str], environ: dict[str, str]) -> tuple[float, float]:
-    """(wall ms, CPU ms) of one run."""
+    """Return (wall ms, CPU ms) of one run."""
     before = os.times()
     started_at_s = time.perf_counter()
     subprocess.run(command, env=environ, check=True, capture_output=True)

@@ -1,10 +1,10 @@
-"""A member's app while 20 connections of strangers send the dearest bodies: how long it waits, and who is blamed.
+"""A member's app while 20 connections of strangers send the most expensive bodies: latency and blame.
 
     python bench/dear_bodies.py [--seconds 20] [--connections 20] [--quick] [--json]
 
-One web worker on core 0, the watch beside it, SQLite; the senders and the member on the other core. The member reads
-home and posts, 20 requests a second. The limit beside it: the same member alone. Targets: p99 50 ms, no refusal, and
-the watch's list of who took most names the senders' address first.
+One web worker on core 0, the watch beside it, SQLite; the senders and the member on the other core. The
+member reads home and posts, 20 requests a second. For comparison: the same member alone. Targets: p99 50 ms,
+no refusal, and the senders' address first in the watch's list of the most expensive clients.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def _bodies() -> list[bytes]:
 
 
 @dataclass(slots=True)
-class Seen:
-    """What the member met."""
+class CanaryRecord:
+    """Measurements of the member's requests."""
 
     requests: int
     refused: int
@@ -87,7 +87,7 @@ async def _send(port: int, body: bytes, ends_s: float) -> int:
     return sent
 
 
-async def _member(port: int, token: str, seconds: float) -> Seen:
+async def _member(port: int, token: str, seconds: float) -> CanaryRecord:
     waits: list[float] = []
     refused = 0
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -117,10 +117,10 @@ async def _member(port: int, token: str, seconds: float) -> Seen:
         await asyncio.sleep(max(0.0, began_s + number / PER_S - time.monotonic()))
     writer.close()
     cuts = statistics.quantiles(waits, n=100)
-    return Seen(len(waits), refused, cuts[49] * 1000, cuts[98] * 1000, max(waits) * 1000)
+    return CanaryRecord(len(waits), refused, cuts[49] * 1000, cuts[98] * 1000, max(waits) * 1000)
 
 
-async def _run(place: places.Place, token: str, seconds: float, connections: int) -> Seen:
+async def _run(place: places.Place, token: str, seconds: float, connections: int) -> CanaryRecord:
     bodies = _bodies()
     ends_s = time.monotonic() + seconds
     senders = [

@@ -1,11 +1,12 @@
-"""The dearest input of each door: how long it holds a worker's loop at once, and what each of its bytes costs.
+"""The most expensive input of each door: how long it blocks a worker's loop at once, and its cost per byte.
 
     python bench/dear_inputs.py [--rounds 4] [--only WORD] [--quick] [--json]
 
-A door is a place that input comes in by: the address, a header, a form, JSON, multipart, chunks, WebSocket frames,
-texts of posts and profiles, every route. For each, texts made of fragments are tried at the largest size that the
-door takes; the dearest are varied for some rounds. CPU time of the loop's thread, the best of three; "a byte" is
-what is above the cost of a small input by the same door. Ceilings: 5 ms at once, 50 ns a byte.
+A door is a way for input to come in: the address, a header, a form, JSON, multipart, chunks, WebSocket
+frames, texts of posts and profiles, every route. For each door, texts made of fragments are tried at the
+largest size that it accepts; the most expensive are varied for some rounds. CPU time of the loop's thread,
+the best of three; the cost per byte excludes the cost of a small input by the same door. Ceilings: 5 ms at
+once, 50 ns a byte.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ FRAGMENTS = [
     b"\n",
     b"--x\r\n",
     b"\r\n--x",
+    b"\r\n--x-",
+    b"\r\n--",
     b"@a ",
     b"@a@b.c ",
     b"#a ",
@@ -129,6 +132,8 @@ DEAREST = [
     b",,",
     b"q=0.1,",
     b"--x\r\n",
+    b"-\r\n--x",
+    b"a a ",
     b"https://a.b/(",
     b"\xd9\x8bhttps://&",
     b"@a #a ",
@@ -137,14 +142,14 @@ DEAREST = [
     b"\xcd\x85\xcc\x81\xcc\x96\xcc\xb4",
     b"\xe2\x80\x8b",
 ]
-"""What searches found to be dear somewhere; a test tries each at every door."""
+"""Fragments that searches found to be expensive at some door; a test tries each at every door."""
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """A place for input: `request(text)` gives the bytes to send, `size_bytes` how much text it takes.
+    """A way in for input: `request(text)` returns the bytes to send; `size_bytes`: how much text it accepts.
 
-    `is_many`: it brings many requests, which cost each what a request costs.
+    `is_many`: it sends many requests, which each have a request's cost.
     """
 
     name: str
@@ -156,7 +161,7 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The dearest text of a door, and what it costs."""
+    """The most expensive text of a door, and its cost."""
 
     door: str
     fragment: bytes
@@ -167,7 +172,7 @@ class Found:
 
     @property
     def is_over(self) -> bool:
-        """Whether a ceiling is passed; bytes that cost a millisecond or less in all are not judged one by one."""
+        """Return True if a ceiling is exceeded; bytes that cost at most 1 ms in total are not judged."""
         return self.at_once_s > AT_ONCE_S or (
             self.a_byte_s * self.sent_bytes > MATTERS_S and self.a_byte_s > A_BYTE_S
         )
@@ -267,7 +272,7 @@ def _socket(token: bytes, opcode: int, size: int) -> Callable[[bytes], bytes]:
 
 
 def doors(place: Measured) -> Iterator[Door]:
-    """Every kind of place that input comes in by."""
+    """Yield every kind of door."""
     bearer = b"Authorization: Bearer " + place.token.encode()
     form, jsons, multi = (
         b"application/x-www-form-urlencoded",
@@ -397,7 +402,7 @@ def doors(place: Measured) -> Iterator[Door]:
 
 
 def routes(place: Measured) -> Iterator[Door]:
-    """Every route of the API and of the pages, by its query and by a JSON body."""
+    """Yield every route of the API and of the pages, by its query and by a JSON body."""
     bearer = b"Authorization: Bearer " + place.token.encode()
     from stormpetrel.web_worker import ROUTES
 
@@ -437,9 +442,9 @@ def _cost(place: Measured, door: Door, text: bytes, *, times: int = 3) -> tuple[
 
 
 def dearest(place: Measured, door: Door, texts: list[bytes], *, scale: float) -> Found:
-    """Return what the dearest of `texts` costs at a door, in time of a machine that is `scale` times as fast.
+    """Return the cost of the most expensive of `texts` at a door, on a machine that is `scale` times as fast.
 
-    One that seems to be over a ceiling is tried again: CPU time varies with what else the machine does.
+    A text that seems to exceed a ceiling is tried again: CPU time varies with the load of the machine.
     """
     small, small_bytes = _cost(place, door, b"a", times=1)
     worst: Found | None = None
@@ -473,7 +478,7 @@ def _found(
 
 
 def search(place: Measured, door: Door, rng: random.Random, *, rounds: int, fragments: list[bytes]) -> Found:
-    """Find the dearest text for a door: single fragments first, then the dearest of them joined with others."""
+    """Find the most expensive text for a door: single fragments first, then the worst joined with others."""
     small, small_bytes = _cost(place, door, b"a")
     scored: list[tuple[float, bytes]] = []
     for fragment in fragments:
@@ -494,7 +499,7 @@ def search(place: Measured, door: Door, rng: random.Random, *, rounds: int, frag
 
 
 def main(arguments: list[str]) -> int:
-    """Print the table; 1 when a ceiling is passed."""
+    """Print the table; return 1 if a ceiling is exceeded."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

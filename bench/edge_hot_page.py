@@ -3,8 +3,8 @@
     python bench/edge_hot_page.py [--rounds 5] [--seconds 3] [--quick] [--json]
 
 32 keep-alive connections, one worker on core 0, wrk on core 1, the ways interleaved. `cpu_us` is the server's
-CPU time per request: on a shared machine it is the figure to judge by. Target: requests/s at least 0.9 of
-nginx's. "all differ": each request brings a header of its own, so that the memo never helps.
+CPU time per request: on a shared machine this is the figure to judge by. Target: requests/s at least 0.9 of
+nginx's. "all differ": each request has a different header, so that the memo never helps.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ end
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """The page, to be kept when the edge asks."""
+    """Send the page, and let the edge cache it if it offers to."""
     if "hot" in scope:
         scope["hot"].keep(["public"])
     headers = [(b"content-type", b"text/html"), (b"cache-control", b"public, max-age=0")]

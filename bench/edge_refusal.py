@@ -1,11 +1,12 @@
-"""What a refusal costs: the edge's beside nginx's limit_req and HAProxy's stick table (G6 of the drill's targets).
+"""The cost of a refusal: the edge beside nginx's limit_req and HAProxy's stick table (the drill's G6).
 
     python bench/edge_refusal.py [--rounds 5] [--seconds 3] [--quick] [--json]
 
-One worker on core 0, wrk on core 1, interleaved. On connections that are kept alive, 32 of them: over the ceiling
-(429), with nginx's limit_req. On a new connection for each request, 128 at a time: over the ceiling, and by the
-shield's queue when all slots are taken and it is full, with HAProxy's stick table. `cpu_us` is the server's CPU time
-per request. Targets: at most 15 µs and 1.5 of nginx's kept alive, at most 90 µs and 2.5 of HAProxy's when new.
+One worker on core 0, wrk on core 1, interleaved. On 32 keep-alive connections: over the ceiling (429), with
+nginx's limit_req. On a new connection for each request, 128 at a time: over the ceiling, and by the shield's
+full queue when all slots are taken, with HAProxy's stick table. `cpu_us` is the server's CPU time per
+request. Targets: at most 15 µs and 1.5 of nginx's with keep-alive, at most 90 µs and 2.5 of HAProxy's for new
+connections.
 """
 
 from __future__ import annotations
@@ -19,25 +20,25 @@ import peers
 from edge_hot_page import DIFFER
 
 CEILING = {"requests_per_5min": 60}
-# No ceiling, and slots that are all taken: whoever finds no place in the queue is refused by the shield itself.
+# No ceiling, and all slots taken: the shield itself refuses each request that finds no room in the queue.
 QUEUE = {"requests_per_5min": 0}
 PATH = "/api/v1/timelines/home"
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """A small answer, for the few that are admitted."""
+    """Send a small answer, for the few admitted requests."""
     headers = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"{}"})
 
 
 async def app_that_hangs(scope: Any, receive: Any, send: Any) -> None:
-    """Holds its slot for as long as the benchmark lasts."""
+    """Hold the slot for as long as the benchmark runs."""
     await asyncio.sleep(3600)
 
 
 def row(way: str, runs: Sequence[peers.Run], peer: Sequence[peers.Run], *, seconds: float) -> dict[str, Any]:
-    """One way beside its peer, round by round."""
+    """Return one way compared with its peer, round by round."""
     return {
         "way": way,
         "requests_per_s": peers.spread([run.requests_per_s for run in runs]),
@@ -86,7 +87,7 @@ def main() -> None:
     ):
         (html / "page.html").write_bytes(b"{}")
         new: dict[str, Any] = {"connections": 128, "headers": ["Connection: close"]}
-        # What is measured: where, and which of them is the peer it is compared with.
+        # Way → (port, pid, options of wrk, the peer for comparison).
         ways: dict[str, tuple[int, int, dict[str, Any], str]] = {}
         kept, fresh = "nginx, limit_req, kept alive", "haproxy, stick table, new connection"
         ways[kept] = (nginx_port, nginx_pid, {}, kept)
@@ -95,7 +96,8 @@ def main() -> None:
         ways[fresh] = (haproxy_port, haproxy_pid, new, fresh)
         ways["edge, ceiling, new connection"] = (port, pid, new, fresh)
         ways["edge, the queue is full, new connection"] = (queue_port, queue_pid, new, fresh)
-        # Who ignores its Retry-After is demoted, and may first fill its part of the lowest class too.
+        # A client that ignores its Retry-After is demoted, and may first fill its part of the lowest class
+        # too.
         peers.wrk(f"http://127.0.0.1:{queue_port}{PATH}", pid=queue_pid, seconds=1, **new)
         runs: dict[str, list[peers.Run]] = {way: [] for way in ways}
         for _ in range(options.rounds):

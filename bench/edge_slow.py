@@ -3,11 +3,10 @@
     python bench/edge_slow.py [--connections 2000] [--quick] [--json]
 
 A quarter each: heads that dribble, bodies that dribble, readers that do not read an answer of 1 MB, silent
-ones; from 16 addresses of 127.0.0.0/8, 200 new ones a second.
-The deadlines are the defaults but for bodies (10 s, so that the run
-ends) and idle connections (10 s: a reader that was refused is one). Shown per kind: how many the edge
-closed, and how late after the deadline; and the p99 of an ordinary client (a new request every 5 ms on
-kept-alive connections) before and during. Target: all closed; p99 at most twice the calm one.
+ones; from 16 addresses of 127.0.0.0/8, 200 new ones a second. The deadlines are the defaults except for
+bodies (10 s, so that the run ends) and idle connections (10 s: a refused reader is one). Shown per kind: how
+many the edge closed, and how late after the deadline; and the p99 of an ordinary client (a new request every
+5 ms on keep-alive connections) before and during. Target: all closed; p99 at most twice the calm one.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ ESTABLISHED = 1
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """A small answer, or one that a slow reader cannot take at once."""
+    """Send a small answer, or one that a slow reader cannot take at once."""
     while (await receive()).get("more_body"):
         pass
     body = LARGE if scope["path"] == "/large" else b"{}"
@@ -43,7 +42,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 class Slow:
-    """One slow connection of a kind; `closed_s` is when the edge ended it, measured from when it could count."""
+    """One slow connection of a kind. `began_s`, `closed_s`: when it connected, and when the edge ended it."""
 
     def __init__(self, kind: str, number: int, *, after_s: float) -> None:
         self.kind = kind
@@ -53,7 +52,7 @@ class Slow:
         self.closed_s = 0.0
 
     async def run(self, port: int, end_s: float) -> None:
-        """Connect, be slow, and note when it is over."""
+        """Connect, be slow, and record when the edge ended it."""
         loop = asyncio.get_running_loop()
         await asyncio.sleep(self.after_s)
         sock = socket.socket()
@@ -85,7 +84,7 @@ class Slow:
 
     async def _watch(self, sock: socket.socket, end_s: float) -> None:
         if self.kind == "reader":
-            # Reading would make it an ordinary client: ask the kernel what became of the connection.
+            # Reading would make it an ordinary client: ask the kernel for the connection's state.
             while time.monotonic() < end_s:
                 await asyncio.sleep(0.1)
                 if sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != ESTABLISHED:
@@ -103,7 +102,7 @@ class Slow:
 
 
 async def ordinary(port: int, seconds: float) -> list[float]:
-    """Milliseconds of each request of an ordinary client: every 5 ms, on four connections in turn."""
+    """Return the ms of each request of an ordinary client: every 5 ms, on four connections in turn."""
     connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
     took_ms: list[float] = []
     end_s = time.monotonic() + seconds
@@ -122,12 +121,12 @@ async def ordinary(port: int, seconds: float) -> list[float]:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The value that `share` of them do not exceed."""
+    """Return the value that `share` of them do not exceed."""
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
 async def attack(port: int, count: int) -> list[Slow]:
-    """All slow connections, 200 new ones a second, until the edge has ended each or 35 s have passed."""
+    """Open all slow connections, 200 a second, until the edge has ended each or 35 s have passed."""
     kinds = list(DEADLINES_S)
     slow = [Slow(kinds[number % 4], number // 4, after_s=number / NEW_PER_S) for number in range(count)]
     end_s = time.monotonic() + ATTACK_S
@@ -136,7 +135,7 @@ async def attack(port: int, count: int) -> list[Slow]:
 
 
 def attack_in_process(port: int, count: int, results: Any) -> None:
-    """The attackers' process: their work must not be in the ordinary client's figures."""
+    """Run the attackers in a separate process, so that their work is not in the ordinary client's figures."""
     os.nice(10)
     results.put([(s.kind, s.began_s, s.closed_s) for s in asyncio.run(attack(port, count))])
 
@@ -166,7 +165,7 @@ def main() -> None:
         )
         return
     with peers.edge(script=__file__) as (port, pid):
-        # The edge has core 0 for itself; its clients share the other, the attackers after the ordinary one.
+        # The edge has core 0 to itself; its clients share the other core, the attackers with lower priority.
         if (os.cpu_count() or 1) > 1:
             os.sched_setaffinity(0, {1})
         calm = asyncio.run(ordinary(port, CALM_S))

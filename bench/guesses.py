@@ -1,10 +1,10 @@
-"""Guesses at one account from 3,000 addresses, and how soon its owner signs in meanwhile.
+"""Guesses at one account from 3,000 addresses, and how soon its owner can sign in meanwhile.
 
     python bench/guesses.py [--seconds 60] [--per-s 120] [--quick] [--json]
 
-`serve` with two web workers. The guesses come from 3,000 networks of loopback; the owner, whose browser is known,
-signs in once a second from another. Targets: the owner signs in at the first try within a second, and at most 100
-guesses are checked in an hour.
+`serve` with two web workers. The guesses come from 3,000 networks of loopback; the owner, whose browser is
+known, signs in once a second from another. Targets: the owner signs in at the first try within a second, and
+at most 100 guesses are checked in an hour.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NAME, PASSWORD = "Owner", "seven quiet harbours"
 
 
 def sign_ins(base_url: str, until: asyncio.Event, browser: httpx.Client) -> tuple[list[float], list[int]]:
-    """Signs in and out once a second until `until`; how long each took in ms, and its status."""
+    """Sign in and out once a second until `until`; return the duration of each in ms, and its status."""
     took_ms: list[float] = []
     statuses: list[int] = []
     while not until.is_set():
@@ -47,7 +47,7 @@ def sign_ins(base_url: str, until: asyncio.Event, browser: httpx.Client) -> tupl
 
 
 async def measure(port: int, *, per_s: float, seconds: float) -> dict[str, Any]:
-    """The flood and the owner's sign-ins beside it."""
+    """Run the flood and the owner's sign-ins beside it."""
     base_url = f"http://127.0.0.1:{port}"
     with (
         httpx.Client(base_url=base_url, trust_env=False, timeout=20) as owner,

@@ -1,14 +1,14 @@
-"""The home timeline in a small place and in a large one: does it cost the same?
+"""The home timeline on a small instance and on a large one: does it cost the same?
 
     python bench/home_at_size.py [--rounds 5] [--seconds 3] [--directory /tmp/stormpetrel-large] [--quick] [--json]
 
-2,000 accounts and 100,000 posts beside 200,000 accounts and 2,000,000 posts (mean 20 follows; the reader follows
-200) from `stormpetrel seed`, both on SQLite with one web worker on core 0, wrk on core 1 with 32 keep-alive
-connections, the two places interleaved. The large place is kept in its directory and used again. Target: the large
-one's p99 at most 1.5 times the small one's.
+2,000 accounts and 100,000 posts beside 200,000 accounts and 2,000,000 posts (mean 20 follows; the reader
+follows 200) from `stormpetrel seed`, both on SQLite with one web worker on core 0, wrk on core 1 with 32
+keep-alive connections, the two instances interleaved. The large instance stays in its directory and is used
+again. Target: the large one's p99 at most 1.5 times the small one's.
 
 home             the first page, as an app polls it: ids from memory
-home, cold       another page each time, far back: merged by query, as for a reader who comes after a day
+home, cold       another page each time, far back: merged by query, as for a reader who returns after a day
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ SMALL = (2_000, 100_000)
 QUICK = ((500, 5_000), (2_000, 20_000))
 FOLLOWS = 20
 COLD_PAGES = 200
-"""Different pages that the cold way asks for in turn."""
+"""Number of different pages that the cold way requests in turn."""
 
 
 def cold_script(ids: list[str]) -> str:
-    """wrk's: another `max_id` each time."""
+    """Return wrk's script: another `max_id` each time."""
     listed = ",".join(f'"{some_id}"' for some_id in ids)
     return (
         f"local ids = {{{listed}}}\nlocal n = 0\n"
@@ -41,7 +41,7 @@ def cold_script(ids: list[str]) -> str:
 
 
 def older_ids(place: places.Place, token: str, count: int) -> list[str]:
-    """Ids down the reader's home timeline, one a page."""
+    """Return ids down the reader's home timeline, one per page."""
     found: list[str] = []
     path = "/api/v1/timelines/home?limit=40"
     while len(found) < count:

@@ -1,16 +1,16 @@
-"""The home timeline of an app: 20 posts by token, of a reader who follows 200, on SQLite with one web worker.
+"""The home timeline of an app: 20 posts by token, for a reader who follows 200, on SQLite, one web worker.
 
     python bench/home_timeline.py [--rounds 5] [--seconds 3] [--quick] [--json]
 
 2,000 accounts and 100,000 posts from `stormpetrel seed`; the worker on core 0, wrk on core 1, 32 keep-alive
 connections, the ways interleaved. Target: at least 8,000 requests/s, p99 at most 20 ms.
 
-markers          the least that a request with a token costs here: edge, queue, application, one indexed query
-home             ids from memory, posts and accounts from their encoded bytes, the reader's flags too
+markers          the minimum for a request with a token: edge, queue, application, one indexed query
+home             ids from memory, posts and accounts from their encoded bytes, the reader's flags from memory
 home, older page the same with max_id, further back
 public, signed in the public timeline with the reader's flags: ids by query
 home of 40       the same as home with twice as many posts
-home of 40, gzip the same, compressed; the answer is at most 15 KB then, at 1.3 times the CPU
+home of 40, gzip the same, compressed; the answer then has at most 15 KB, at 1.3 times the CPU
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import places
 
 
 def wire_bytes(port: int, path: str, headers: list[str]) -> int:
-    """Return how many bytes the body of an answer has on the wire."""
+    """Return the size of an answer's body on the wire, in bytes."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     connection.request("GET", path, headers=dict(header.split(": ", 1) for header in headers))
     body = connection.getresponse().read()

@@ -1,4 +1,4 @@
-"""Listeners of the streaming API for figures: bare sockets after a WebSocket handshake, and members with tokens."""
+"""Listeners of the streaming API for benchmarks: bare sockets after a handshake, and members' tokens."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from stormpetrel.storage.connection import connect, transaction
 from stormpetrel.storage.slots import take_slot
 
 ADDRESSES = 200
-"""Listeners come from so many addresses of 127.0.0.0/8."""
+"""Number of addresses of 127.0.0.0/8 that listeners come from."""
 AT_ONCE = 200
 _TIMEOUT_S = 60.0
 
 
 def allow_open_files() -> None:
-    """As many as the system lets us have: one for each listener."""
+    """Raise the limit of open files to the hard limit: each listener needs one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def members(directory: Path, count: int, *, follow: str = "") -> list[str]:
-    """Tokens of `count` seeded members; all of them come to follow the account named `follow`."""
+    """Let `count` seeded members follow the account named `follow`, if any, and return their tokens."""
     path = directory / "stormpetrel.db"
     with sqlite3.connect(path) as reading:
         ids = [
@@ -76,7 +76,7 @@ def members(directory: Path, count: int, *, follow: str = "") -> list[str]:
 
 
 def open_all(port: int, stream: str, tokens: Sequence[str | None]) -> list[socket.socket]:
-    """A WebSocket on the stream for each token, handshake done. RuntimeError when one is refused."""
+    """Open a WebSocket on the stream for each token. Raise RuntimeError if a handshake is refused."""
     opened: list[socket.socket] = []
     for at in range(0, len(tokens), AT_ONCE):
         part = []
@@ -111,7 +111,7 @@ def open_all(port: int, stream: str, tokens: Sequence[str | None]) -> list[socke
 
 
 def worker_of(port: int, pids: Sequence[int]) -> Callable[[socket.socket], int]:
-    """Says which of the processes has the other end of a connection to the port, from /proc as it is now."""
+    """Return a function from a connection to the process at its other end, by the state of /proc now."""
     owner: dict[str, int] = {}
     for pid in pids:
         for link in Path(f"/proc/{pid}/fd").iterdir():
@@ -132,7 +132,7 @@ def worker_of(port: int, pids: Sequence[int]) -> Callable[[socket.socket], int]:
 
 
 def arrivals(listeners: Sequence[socket.socket], *, poll: select.epoll, marker: bytes) -> dict[int, float]:
-    """When each listener (by file number) has read the marker, monotonic seconds. All are waited for."""
+    """Wait until all listeners have read the marker; return when, by file number, in monotonic seconds."""
     waiting = {listener.fileno(): listener for listener in listeners}
     tails = dict.fromkeys(waiting, b"")
     arrived: dict[int, float] = {}

@@ -1,10 +1,10 @@
-"""Every list, page and search of a place with 500,000 accounts: how long its first and its later answers take.
+"""Every list, page and search on an instance with 500,000 accounts: times of its first and its later answers.
 
     python bench/lists_at_size.py [--directory DIR] [--rounds 5] [--quick] [--json]
 
-SQLite, one worker, one request at a time through HTTP; answers that are kept for all are asked for in a form that is
-not kept yet. Seeding takes about half an hour; DIR (/tmp/stormpetrel-500000 otherwise) is kept afterwards. --quick: a
-small place, for trying. Target: 100 ms.
+SQLite, one worker, one request at a time through HTTP. Answers that are cached for all clients are requested
+in a form that is not cached yet. Seeding takes about half an hour; DIR (default /tmp/stormpetrel-500000)
+remains afterwards. --quick: a small instance, for trying. Target: 100 ms.
 """
 
 from __future__ import annotations

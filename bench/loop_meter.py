@@ -1,7 +1,7 @@
 """A web worker in a thread of this process, on a loop that measures the CPU time of each of its callbacks.
 
-For figures of how long an input holds the loop at once. On asyncio's own loop: uvloop's callbacks cannot be measured
-from Python; what the handlers do is the same.
+It measures how long an input blocks the loop at once. It uses asyncio's own loop, because uvloop's callbacks
+cannot be measured from Python; the handlers do the same work.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CALIBRATION_STEPS = 20_000
 
 @dataclass(slots=True)
 class Spent:
-    """CPU time of the loop since it was last set to nothing, in seconds."""
+    """CPU time of the loop since it was last reset, in seconds."""
 
     worst_s: float = 0.0
     total_s: float = 0.0
@@ -42,14 +42,14 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A worker that serves on 127.0.0.1: what its loop spends, and a member's token."""
+    """A worker that serves on 127.0.0.1: its port, its loop's CPU time, and a member's token."""
 
     port: int
     spent: Spent
     token: str
 
     def cost(self, data: bytes, *, parts: int = 1) -> Spent:
-        """Send `data` on a connection of its own, read to the end, and return what that cost the loop."""
+        """Send `data` on a new connection, read to the end, and return its cost for the loop."""
         with socket.create_connection(("127.0.0.1", self.port), 20) as client:
             client.settimeout(0.5)
             self.spent.worst_s = self.spent.total_s = 0.0
@@ -66,7 +66,7 @@ class Measured:
 
 
 def calibration_s() -> float:
-    """Return the CPU time of a fixed piece of Python, the best of five: how fast this machine is at the moment."""
+    """Return the CPU time of a fixed piece of Python, the best of five: the machine's present speed."""
 
     def steps() -> float:
         began_s = time.thread_time()
@@ -92,7 +92,7 @@ def _run(command: list[str], environ: dict[str, str]) -> str:
 
 @contextmanager
 def measured_worker(directory: Path, **settings: str) -> Iterator[Measured]:
-    """A small seeded instance in `directory`, served by one measured worker until the block ends."""
+    """Serve a small seeded instance in `directory` by one measured worker until the block ends."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("STORMPETREL_")} | {
         "STORMPETREL_DATA_DIR": str(directory),
         "STORMPETREL_SHIELD_REQUESTS_PER_5MIN": "0",

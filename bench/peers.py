@@ -1,6 +1,6 @@
-"""Peers and measuring for the edge's figures: nginx, wrk, CPU time per process, one worker of our own edge.
+"""Peers and tools for the edge's benchmarks: nginx, HAProxy, wrk, CPU time per process, one edge worker.
 
-Everything binds to 127.0.0.1 on ports the system gives, in a temporary directory, and is stopped by its pid.
+All of them bind to 127.0.0.1 on ports from the system, use a temporary directory, and are stopped by pid.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ SECRET = b"a secret for the benchmark only!"
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
+    """Return a TCP port of 127.0.0.1 that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def cpu_s(pid: int) -> float:
-    """CPU seconds, user and system, that a process has used."""
+    """Return the CPU seconds, user and system, that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
 def wait_for(port: int, *, within_s: float = 10.0) -> None:
-    """Return when something accepts on the port; RuntimeError when nothing does in time."""
+    """Return when the port accepts connections; raise RuntimeError if it does not in time."""
     end_s = time.monotonic() + within_s
     while time.monotonic() < end_s:
         try:
@@ -71,7 +71,7 @@ def wrk(
     headers: Sequence[str] = (),
     script: str | None = None,
 ) -> Run:
-    """Load `url` from one wrk thread on `core`, and what that cost process `pid`."""
+    """Load `url` from one wrk thread on `core`; return its figures and the cost for process `pid`."""
     report = (
         "done = function(s, l, r) io.stderr:write(string.format("
         "'%d %d %d %d\\n', s.requests, s.duration, l:percentile(99), s.errors.status)) end\n"
@@ -92,7 +92,7 @@ def wrk(
 
 @contextmanager
 def nginx(*, locations: str, http: str = "", core: int | None = 0) -> Iterator[tuple[int, int, Path]]:
-    """One nginx worker on `core`: its port, the worker's pid, and the directory it serves."""
+    """Run one nginx worker on `core`; yield its port, the worker's pid, and the directory that it serves."""
     directory = Path(tempfile.mkdtemp(prefix="petrel-nginx-"))
     port = free_port()
     (directory / "html").mkdir()
@@ -129,7 +129,7 @@ http {{
 
 @contextmanager
 def haproxy(*, frontend: str, upstream_port: int, core: int | None = 0) -> Iterator[tuple[int, int]]:
-    """One HAProxy of one thread on `core`, with these lines in its frontend: its port and its pid."""
+    """Run one HAProxy with one thread on `core`, with these lines in its frontend; yield its port and pid."""
     directory = Path(tempfile.mkdtemp(prefix="petrel-haproxy-"))
     port = free_port()
     (directory / "haproxy.cfg").write_text(
@@ -161,7 +161,7 @@ backend server
 
 @contextmanager
 def edge(*, script: str, core: int | None = 0, arguments: Sequence[str] = ()) -> Iterator[tuple[int, int]]:
-    """One worker of the edge with the application of `script` (a bench file run with `--serve`): port and pid."""
+    """Run an edge worker with the app of `script` (a bench file with `--serve`); yield port and pid."""
     port = free_port()
     process = subprocess.Popen([sys.executable, script, "--serve", str(port), *arguments])
     try:
@@ -176,7 +176,7 @@ def edge(*, script: str, core: int | None = 0, arguments: Sequence[str] = ()) ->
 def serve(
     app: Any, *, port: int, hot_key: Callable[[bytes, bytes], bytes | None], **keys: Mapping[str, Any]
 ) -> None:
-    """Run the edge on a port until SIGTERM. `keys`: `edge` and `shield`, what differs from the defaults."""
+    """Run the edge on a port until SIGTERM. `keys`: non-default settings of `edge` and `shield`."""
     import uvloop
 
     from stormpetrel.config import EdgeConfig, ShieldConfig
@@ -204,18 +204,18 @@ def serve(
 
 
 def pin(pid: int, core: int | None) -> None:
-    """Keep a process on one core, where the machine has it."""
+    """Pin a process to one core, if the machine has it."""
     if core is not None and core in os.sched_getaffinity(0):
         os.sched_setaffinity(pid, {core})
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Least, middle and largest."""
+    """Return minimum, median and maximum."""
     return {"min": min(values), "median": statistics.median(values), "max": max(values)}
 
 
 def rows_of(ways: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
-    """A row for each way: what its runs served, cost and kept waiting."""
+    """Return a row for each way: requests per second, CPU, p99 and errors of its runs."""
     return [
         {
             "way": way,

@@ -1,4 +1,4 @@
-"""A seeded instance that serves, for figures of the whole server: ports of its own, stopped by its pid."""
+"""A seeded, running instance for benchmarks of the whole server: on its own ports, stopped by its pid."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from pathlib import Path
 import peers
 
 STORMPETREL = [sys.executable, "-m", "stormpetrel"]
-# No proxy of the environment may stand between a figure and loopback.
+# No proxy from the environment: requests must go straight to loopback.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _START_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A running instance: its web port, its supervisor's pid, and the environment its commands want."""
+    """A running instance: its web port, its supervisor's pid, and the environment for its commands."""
 
     port: int
     pid: int
     environ: dict[str, str]
 
     def workers(self) -> list[int]:
-        """The web workers that are alive."""
+        """Return the pids of the web workers that are alive."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         names = {int(pid): Path(f"/proc/{pid}/comm").read_text() for pid in children}
         return [pid for pid, name in names.items() if name.startswith("petrel-web-")]
 
     def get(self, path: str, *, token: str = "") -> bytes:
-        """What a GET answers."""
+        """Return the body of a GET."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
         with _OPENER.open(request, timeout=10) as answer:
@@ -45,7 +45,7 @@ class Place:
             return body
 
     def token(self, username: str) -> str:
-        """A new token of the account."""
+        """Return a new token of the account."""
         command = [*STORMPETREL, "token", username, "--scopes", "read write"]
         done = subprocess.run(command, env=self.environ, check=True, capture_output=True, text=True)
         return done.stdout.split()[-1]
@@ -55,7 +55,7 @@ class Place:
 def place(
     directory: Path, *commands: Sequence[str], workers: int = 1, only_web: bool = True, **settings: str
 ) -> Iterator[Place]:
-    """An instance in `directory`, after `init` and `commands`. One worker alone is pinned to core 0."""
+    """Run an instance in `directory`, after `init` and `commands`. A single worker is pinned to core 0."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("STORMPETREL_")} | {
         "STORMPETREL_DATA_DIR": str(directory),
         "STORMPETREL_WEB_WORKERS": str(workers),
@@ -75,7 +75,7 @@ def place(
         running = Place(int(environ["STORMPETREL_WEB_PORT"]), process.pid, environ)
         peers.wait_for(running.port)
         end_s = time.monotonic() + _START_S
-        # The listeners are open before the workers are there.
+        # The listeners are open before the workers have started.
         while len(running.workers()) < workers and time.monotonic() < end_s:
             time.sleep(0.05)
         running.get("/api/v1/instance")
@@ -88,14 +88,14 @@ def place(
 
 
 LARGE_DIRECTORY = Path(tempfile.gettempdir()) / "stormpetrel-large"
-"""Where the large place is kept: seeding it takes some minutes."""
+"""Directory of the large instance, used again: seeding it takes some minutes."""
 LARGE = (200_000, 2_000_000)
 """Its accounts and posts; mean 20 follows, its reader follows 200."""
 
 
 @contextmanager
 def large(directory: Path, *, size: tuple[int, int] = LARGE, **settings: str) -> Iterator[Place]:
-    """The large place in `directory`, seeded when it is not there yet and kept afterwards."""
+    """Run the large instance in `directory`; seed it if needed, and leave it there."""
     directory.mkdir(exist_ok=True)
     done = directory / "seeded"
     reader = ["--reader", "reader", "--reader-follows", "200"]
@@ -106,6 +106,6 @@ def large(directory: Path, *, size: tuple[int, int] = LARGE, **settings: str) ->
 
 
 def seed(users: int, posts: int, follows: int) -> list[str]:
-    """The command that fills an instance."""
+    """Return the command that seeds an instance."""
     numbers = {"--users": users, "--posts": posts, "--follows": follows, "--seed": 1}
     return ["seed", *(str(part) for pair in numbers.items() for part in pair)]

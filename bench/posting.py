@@ -1,11 +1,11 @@
-"""Posts per second that are acknowledged when they are durable, and the hot page's p99 beside them.
+"""Durably acknowledged posts per second, and the hot page's p99 beside them.
 
     python bench/posting.py [--store sqlite|postgresql] [--seconds 10] [--quick] [--json]
 
-A seeded place (2,000 accounts, mean 126 followers, 20,000 posts), `serve` with two web workers on both cores, 64
-connections that each post with a token and an Idempotency-Key (wrk). Beside them, a visitor asks for an author's
-page 100 times a second on connections of its own; latency counts from the intended moment. The limit in the same
-run: how many rows per second this disk commits one by one, from one program that does nothing else.
+A seeded instance (2,000 accounts, mean 126 followers, 20,000 posts), `serve` with two web workers on both
+cores, 64 connections that each post with a token and an Idempotency-Key (wrk). Beside them, a visitor
+requests an author's page 100 times a second on separate connections; latency counts from the intended time.
+For comparison, in the same run: rows per second that one program commits one by one to this disk.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SOME_ACCOUNTS = Statement(_SOME_ACCOUNTS, _SOME_ACCOUNTS)
 
 @contextmanager
 def database_at(store: str, directory: Path) -> Iterator[str]:
-    """The URL of an empty database; for PostgreSQL on a cluster of its own with fsync on."""
+    """Yield the URL of an empty database; for PostgreSQL on a separate cluster with fsync on."""
     if store == "sqlite":
         yield f"sqlite:///{directory}/stormpetrel.db"
         return
@@ -66,7 +66,7 @@ def database_at(store: str, directory: Path) -> Iterator[str]:
 
 
 def tokens_of(url: str) -> tuple[list[str], str]:
-    """Tokens of the most followed authors, and the name of one of them."""
+    """Return tokens of the most followed authors, and the name of one of them."""
     connection = connect(url, ids=IdMaker(63))
     people = connection.all(SOME_ACCOUNTS, count=AUTHORS)
     tokens = [secrets.token_urlsafe(32) for _ in people]
@@ -85,7 +85,7 @@ def tokens_of(url: str) -> tuple[list[str], str]:
 
 
 def script(tokens: list[str], run: int) -> str:
-    """wrk's requests: each a new post by the next author, with a key of its own."""
+    """Return wrk's script: each request is a new post by the next author, with a different key."""
     listed = ", ".join(f'"{token}"' for token in tokens)
     return f"""
 local tokens = {{{listed}}}
@@ -101,7 +101,7 @@ end
 
 
 async def visit(port: int, path: str, seconds: float) -> tuple[list[float], list[float]]:
-    """Latencies and the visitor's own lateness, in seconds, of Poisson arrivals at PAGES_PER_S."""
+    """Return latencies and the visitor's own lateness, in seconds, of Poisson arrivals at PAGES_PER_S."""
     request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n".encode()
     idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
     taken: list[float] = []
@@ -135,12 +135,12 @@ async def visit(port: int, path: str, seconds: float) -> tuple[list[float], list
 
 
 def p99_ms(values: list[float]) -> float:
-    """The 99th percentile, in milliseconds."""
+    """Return the 99th percentile, in milliseconds."""
     return sorted(values)[int(len(values) * 0.99)] * 1000 if values else 0.0
 
 
 def bare_commits(url: str, seconds: float) -> float:
-    """Rows per second that one program commits one by one in the same database, durably."""
+    """Return the rows per second that one program commits one by one in the same database, durably."""
     connection: StoreConnection = connect(url, ids=IdMaker(62))
     run = "CREATE TABLE IF NOT EXISTS bench_limit (n INTEGER)"
     connection.run(Statement(run, run))
@@ -156,7 +156,7 @@ def bare_commits(url: str, seconds: float) -> float:
 
 
 def measure(store: str, *, seconds: float, rounds: int) -> dict[str, Any]:
-    """The figures of one store."""
+    """Return the figures of one store."""
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = stack.enter_context(database_at(store, directory))

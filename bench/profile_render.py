@@ -1,10 +1,10 @@
-"""A profile page of 20 posts that no cache holds, rendered for each request, beside what a request costs anyway.
+"""An uncached profile page of 20 posts, rendered for each request, beside the cost of any request.
 
     python bench/profile_render.py [--rounds 5] [--seconds 3] [--accounts 200] [--json]
 
 One web worker on core 0, wrk on core 1, 32 keep-alive connections, SQLite, the ways interleaved. Each request
-asks for an address of its own (a page parameter that never came before), so the hot-page cache never helps and
-no two renderings are shared; the fragments of single posts are kept, as they are in service.
+has a new URL (a page parameter that was never used before), so the hot-page cache never helps and no two
+renderings are shared; the fragments of single posts are cached, as in production.
 
 nothing rendered  the same way through edge, queue and application to a redirect without a page
 profile, same     one account's page over and over
@@ -28,7 +28,7 @@ UNIQUE = 'string.format("4%%09d%%09d", %d, n)'
 
 
 def script(paths: list[str], salt: int) -> str:
-    """wrk's requests: the paths in turn, each with a parameter that never came before."""
+    """Return wrk's script: the paths in turn, each with a parameter that was never used before."""
     listed = ", ".join(f'"{path}"' for path in paths)
     return (
         f"local paths = {{{listed}}}\nlocal n = 0\nrequest = function()\n  n = n + 1\n"
@@ -37,7 +37,7 @@ def script(paths: list[str], salt: int) -> str:
 
 
 def authors(place: places.Place, wanted: int) -> list[str]:
-    """Usernames of accounts that have a page of 20 posts, found on the public timeline."""
+    """Return usernames of accounts that have a page of 20 posts, found on the public timeline."""
     names: dict[str, None] = {}
     address = "/public"
     end_s = time.monotonic() + 120

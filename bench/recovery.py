@@ -1,9 +1,9 @@
-"""How soon a place answers again after kill -9 of its web workers.
+"""How soon an instance answers again after kill -9 of its web workers.
 
     python bench/recovery.py [--rounds 5] [--quick] [--json]
 
-`serve` with two workers; one of them, then both, are killed; from the kill to the next answer of an API read on a
-new connection, asked every 5 ms. Target: 3 s.
+`serve` with two workers; one of them, then both, are killed. Measured: from the kill to the next answers of
+an API read on new connections, requested every 5 ms. Target: 3 s.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ GIVE_UP_S = 10.0
 
 
 def answers(port: int) -> bool:
-    """Whether a new connection gets an answer of the application."""
+    """Return True if a new connection gets an answer of the application."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=GIVE_UP_S)
     try:
         connection.request("GET", "/api/v1/timelines/public")
@@ -35,7 +35,7 @@ def answers(port: int) -> bool:
 
 
 def recovery_s(place: places.Place, *, count: int) -> float:
-    """Seconds from the kill of `count` workers until every one of eight new connections in a row is answered."""
+    """Kill `count` workers; return the seconds until eight new connections in a row are answered."""
     for pid in place.workers()[:count]:
         os.kill(pid, signal.SIGKILL)
     killed_s = time.monotonic()
@@ -65,7 +65,8 @@ def main() -> None:
         for name, count in (("one of two workers", 1), ("both workers", 2)):
             found = []
             for _ in range(rounds):
-                # Sooner than the supervisor calls steady: the later rounds have its pause before a restart too.
+                # Shorter than the supervisor's STEADY_S, so the later rounds include its delay before a
+                # restart.
                 time.sleep(6)
                 found.append(recovery_s(place, count=count))
             rows.append({"killed": name, "back_s": peers.spread(found)})

@@ -1,13 +1,13 @@
-"""Searches over a large place, by token through HTTP on one web worker, one after another.
+"""Searches on a large instance, by token through HTTP on one web worker, one after another.
 
     python bench/search.py [--directory /tmp/stormpetrel-large] [--database URL] [--rounds 40] [--quick] [--json]
 
 200,000 accounts and 2,000,000 posts from `stormpetrel seed` on SQLite, or in the empty PostgreSQL database of
-`--database`. The directory is kept and used again. Each kind of query is asked
-`--rounds` times, in turn with the others and on different pages of its results. Target: p99 at most 150 ms for each.
+`--database`. The directory remains and is used again. Each kind of query runs `--rounds` times, in turn with
+the others and on different pages of its results. Target: p99 at most 150 ms for each.
 
-Then what is meant to hurt is asked, ten times each, and how long it took and with which status; and how long a home
-timeline takes beside four clients who only search.
+Then each hostile query runs ten times; shown are its status and longest time. Last, the time of a home
+timeline beside four clients who only search.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ HOME = "/api/v1/timelines/home"
 
 
 def path_of(text: str, kind: str, max_id: str = "") -> str:
-    """The address of a search."""
+    """Return the path of a search."""
     return f"/api/v2/search?q={quote(text)}&type={kind}&limit=20" + (f"&max_id={max_id}" if max_id else "")
 
 
 def timed(place: places.Place, path: str, token: str) -> tuple[float, int, bytes]:
-    """(milliseconds, status, body) of a GET."""
+    """Return (milliseconds, status, body) of a GET."""
     start_s = time.perf_counter()
     try:
         body, status = place.get(path, token=token), 200
@@ -66,12 +66,12 @@ def timed(place: places.Place, path: str, token: str) -> tuple[float, int, bytes
 
 
 def p99(values: list[float]) -> float:
-    """The largest but the top hundredth."""
+    """Return the 99th percentile."""
     return sorted(values)[max(int(len(values) * 0.99) - 1, 0)]
 
 
 def ordinary(place: places.Place, token: str, author: str, rounds: int) -> list[dict[str, object]]:
-    """A row for each kind of query."""
+    """Return a row for each kind of query."""
     kinds = [(name, text.format(author=author), "statuses") for name, text in ORDINARY.items()]
     kinds += [(name, text, "accounts") for name, text in PEOPLE.items()]
     kinds += [(name, text, "hashtags") for name, text in TAGS.items()]
@@ -99,7 +99,7 @@ def ordinary(place: places.Place, token: str, author: str, rounds: int) -> list[
 
 
 def hostile(place: places.Place, token: str) -> list[dict[str, object]]:
-    """A row for each query that is meant to hurt."""
+    """Return a row for each hostile query."""
     rows: list[dict[str, object]] = []
     for name, text in HOSTILE.items():
         answers = [timed(place, path_of(text, "statuses"), token) for _ in range(10)]
@@ -114,7 +114,7 @@ def hostile(place: places.Place, token: str) -> list[dict[str, object]]:
 
 
 def beside(place: places.Place, token: str, searchers: list[str], seconds: float) -> dict[str, object]:
-    """The home timeline alone, and while others only search."""
+    """Measure the home timeline alone, and while others only search."""
 
     def home() -> list[float]:
         end_s = time.monotonic() + seconds
@@ -141,7 +141,7 @@ def beside(place: places.Place, token: str, searchers: list[str], seconds: float
 
 
 def measure(place: places.Place, options: argparse.Namespace) -> dict[str, object]:
-    """Everything, of a place that is there."""
+    """Return all figures of a running instance."""
     token = place.token("reader")
     first = json.loads(place.get("/api/v1/timelines/public?limit=40", token=token))
     authors = list(dict.fromkeys(status["account"]["username"] for status in first))

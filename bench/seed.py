@@ -2,7 +2,7 @@
 
     python bench/seed.py [--quick] [--postgresql postgresql://…an empty database…] [--json]
 
-Target: 20,000 rows/s on SQLite. The time counts everything, starting the program included.
+Target: 20,000 rows/s on SQLite. The time includes the start of the program.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ QUICK_SIZES = SIZES[:2]
 
 
 def measure(environ: dict[str, str], seed: int, users: int, posts: int, follows: int) -> dict[str, object]:
-    """One community's row of the table."""
+    """Return one community's row of the table."""
     sizes = ["--users", str(users), "--posts", str(posts), "--follows", str(follows)]
     before = os.times()
     started_at_s = time.perf_counter()

@@ -1,14 +1,14 @@
-"""What the shield costs an ordinary request in calm: mode `full` beside `off`.
+"""The shield's cost for an ordinary request in calm: mode `full` beside `off`.
 
     python bench/shield_calm.py [--rounds 7] [--pairs 150] [--quick] [--json]
 
-Two whole instances on SQLite, one web worker each on core 0, the asking on core 1; 4 keep-alive connections (as
-many as have a slot: with more it would not be calm). An app reads its home timeline with a token, 100 times full and
-100 times off in turn: machines change their speed from second to second, so pairs lie as close together as they can.
-Then the same with an application that does nothing, where the edge and the shield are all there is. The ratio is of
-CPU time per request, the median of a round's pairs. Each round starts them anew, for where in memory a process lies
-alone makes some percent; `same_ratio`: of `off` with another instance of `off`, which shows how far chance goes.
-Target: at most 1.05 for the ordinary request.
+Two whole instances on SQLite, one web worker each on core 0, the clients on core 1; 4 keep-alive connections
+(as many as have a slot: with more it would not be calm). An app reads its home timeline with a token, 100
+times full and 100 times off in turn: a machine's speed changes from second to second, so pairs are as close
+together as possible. Then the same with an application that does nothing, which leaves only the edge and the
+shield. The ratio is of CPU time per request, the median of a round's pairs. Each round restarts them, because
+a process's memory layout alone changes some percent. `same_ratio` compares `off` with another instance of
+`off`, which shows the influence of chance. Target: at most 1.05 for the ordinary request.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ MODES = ("off", "full", "off again")
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """As little as an application can do."""
+    """Do as little as an application can do."""
     headers = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"{}"})
 
 
 class Asker:
-    """Some connections to one server, asking for the same again and again; `pid`: its worker."""
+    """Connections to one server that repeat the same request; `pid`: its worker."""
 
     def __init__(self, port: int, pid: int, path: str, headers: Sequence[str]) -> None:
         lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Accept-Encoding: identity", *headers]
@@ -51,12 +51,12 @@ class Asker:
         self._pid = pid
 
     def close(self) -> None:
-        """No more of it."""
+        """Close the connections."""
         for one in self._sockets:
             one.close()
 
     def cpu_us(self) -> float:
-        """CPU microseconds of the server for each of the next hundred requests. RuntimeError when one is refused."""
+        """Return the server's CPU µs per request, over 100 requests. Raise RuntimeError if one is refused."""
         before_ns = self._cpu_ns()
         for _ in range(TIMES):
             for one in self._sockets:
@@ -66,7 +66,7 @@ class Asker:
         return (self._cpu_ns() - before_ns) / 1000 / TIMES / CONNECTIONS
 
     def _cpu_ns(self) -> int:
-        # proc(5): nanoseconds on a processor, of the first thread, which is the one that serves.
+        # proc(5): nanoseconds on a processor, of the first thread, which serves.
         return int(Path(f"/proc/{self._pid}/schedstat").read_text().split()[0])
 
 
@@ -84,7 +84,7 @@ def _read(one: socket.socket) -> None:
 
 @contextmanager
 def whole_instance(directory: Path, commands: list[str], mode: str) -> Iterator[Asker]:
-    """A place whose reader asks for the home timeline."""
+    """Run an instance whose reader requests the home timeline."""
     with places.place(
         directory, commands, shield_mode=mode, shield_requests_per_5min=str(UNLIMITED)
     ) as place:
@@ -97,7 +97,7 @@ def whole_instance(directory: Path, commands: list[str], mode: str) -> Iterator[
 
 @contextmanager
 def bare_edge(mode: str) -> Iterator[Asker]:
-    """An edge before an application that does nothing."""
+    """Run an edge in front of an application that does nothing."""
     with (
         peers.edge(script=__file__, arguments=[mode]) as (port, pid),
         contextlib.closing(Asker(port, pid, "/api/v1/x", [])) as asker,
@@ -106,10 +106,10 @@ def bare_edge(mode: str) -> Iterator[Asker]:
 
 
 def medians(askers: dict[str, Asker], *, pairs: int) -> dict[str, float]:
-    """Of one round: what a request costs in each mode, and the ratios, pair by pair."""
+    """Return one round's cost of a request in each mode, and the ratios, pair by pair."""
     times: dict[str, list[float]] = {mode: [] for mode in askers}
     for number in range(pairs + WARMING_UP):
-        # In turn, never one twice running: it would find the processor's caches as it left them.
+        # In turn, never the same twice: it would find the processor's caches as it left them.
         for mode in askers:
             taken_us = askers[mode].cpu_us()
             if number >= WARMING_UP:
@@ -123,11 +123,11 @@ def medians(askers: dict[str, Asker], *, pairs: int) -> dict[str, float]:
 
 
 def measured(start: Callable[[str], AbstractContextManager[Asker]], *, pairs: int) -> dict[str, float]:
-    """One round with servers that were just started."""
+    """Run one round with new servers."""
     with contextlib.ExitStack() as stack:
         askers = {mode: stack.enter_context(start(mode)) for mode in MODES}
         cores = os.sched_getaffinity(0)
-        # Whoever is started from here is put on its core by whoever starts it.
+        # The servers were pinned to their core when they were started.
         os.sched_setaffinity(0, {1} if 1 in cores else cores)
         try:
             return medians(askers, pairs=pairs)

@@ -1,10 +1,10 @@
-"""What a decision of the shield costs: identify, classify, admit, and learn what it cost.
+"""The cost of a decision of the shield: identify, classify, admit, and charge the CPU time.
 
     python bench/shield_decision.py [--rounds 7] [--requests 20000] [--quick] [--json]
 
-On one core, without a socket, for each kind of sender, in calm and under an attack (the queue full, everybody waits
-before being served). *Decided*: until it is known whether a request runs, waits or is refused. *All*: with finding
-who is next, and learning what it cost, when it is done. Target: a decision in at most 5 µs.
+On one core, without a socket, for each kind of sender, in calm and under an attack (the queue is full, every
+request waits). *Decided*: until it is known whether a request runs, waits or is refused. *All*: also finding
+the next request, and charging the cost at the end. Target: a decision in at most 5 µs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from stormpetrel.shield.queues import GONE, RUNNING, Ticket
 SENDERS = 500
 DAY_S = 86_400
 COST_S = 0.001
-"""The CPU seconds that the bench charges each request."""
+"""The CPU seconds that the bench charges for each request."""
 
 
 class Bench:
@@ -58,7 +58,7 @@ class Bench:
             b"stormpetrel_visitor=" + mint_visitor(peers.SECRET, mark_id=n, at_s=old_s).encode()
             for n in range(SENDERS)
         ]
-        # Found once for a connection.
+        # Determined once per connection.
         self.addresses = [
             (address, address_identity(address))
             for address in (f"198.{n % 100}.{n // 100}.{n % 99}" for n in range(5000))
@@ -77,7 +77,7 @@ class Bench:
                     self.held.append(ticket)
 
     def decide(self, n: int, bearer: bytes | None, cookie: bytes | None) -> Ticket:
-        """Everything that happens before the application."""
+        """Do all the work before the application."""
         address, stranger = self.addresses[n % len(self.addresses)]
         at_s = self.at_s
         credentials = credentials_of(bearer, cookie, b"") if bearer or cookie else None
@@ -103,7 +103,7 @@ class Bench:
         return ticket
 
     def finish(self, ticket: Ticket) -> None:
-        """Everything that happens after it. Under attack a slot comes free and somebody else is next."""
+        """Do all the work after it. Under attack a slot becomes free and another request is next."""
         if ticket.state == RUNNING:
             self.shield.done(ticket, COST_S)
             return
@@ -124,7 +124,7 @@ KINDS: dict[str, Callable[[Bench, int], tuple[bytes | None, bytes | None]]] = {
 
 
 def run(kind: str, *, attacked: bool, requests: int) -> tuple[float, float]:
-    """Microseconds per request: of the decision, and of all of it."""
+    """Return the µs per request: of the decision, and of all the work."""
     bench = Bench(attacked=attacked)
     heads = [KINDS[kind](bench, n) for n in range(requests)]
     clock = time.perf_counter

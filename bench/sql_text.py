@@ -1,6 +1,6 @@
-"""What a query costs as prepared SQL text, and through SQLAlchemy Core (docs/decisions/0001-plain-sql.md).
+"""The cost of a query as prepared SQL text, and through SQLAlchemy Core (docs/decisions/0001-plain-sql.md).
 
-Accounts by id from an SQLite file, as a timeline asks for them: the same rows, both ways in turn.
+Accounts by id from an SQLite file, as a timeline reads them: the same rows, both ways in turn.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROWS = 20
 
 
 def micros(run: Callable[[], object], calls: int) -> float:
-    """CPU microseconds of one call."""
+    """Return the CPU microseconds of one call."""
     start_s = time.process_time()
     for _ in range(calls):
         run()

@@ -1,10 +1,10 @@
-"""How soon `stormpetrel serve` answers, and what all its processes hold idle.
+"""How soon `stormpetrel serve` answers, and the memory of all its processes when idle.
 
     python bench/start_and_memory.py [--workers 2] [--runs 5] [--quick] [--json]
 
-Start: from exec to the first 200 of /health on the web port, asked every 2 ms. Memory: proportional set size
-(PSS, what is shared is divided among those who share it) of the supervisor and everything it started, summed,
-3 s after each web worker has answered. CPU: what they used meanwhile, idle.
+Start: from exec to the first 200 of /health on the web port, requested every 2 ms. Memory: proportional set
+size (PSS, in which shared pages are divided among their users) of the supervisor and all its children,
+summed, 3 s after each web worker has answered. CPU: used during these seconds, idle.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STORMPETREL = [sys.executable, "-m", "stormpetrel"]
 
 
 def descendants(pid: int) -> list[int]:
-    """`pid` and everything below it."""
+    """Return `pid` and all its descendants."""
     found = [pid]
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
@@ -38,19 +38,19 @@ def descendants(pid: int) -> list[int]:
 
 
 def pss_bytes(pid: int) -> int:
-    """Proportional set size."""
+    """Return the proportional set size."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return int(re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[1]) * 1024
 
 
 def cpu_s(pid: int) -> float:
-    """Time on a core so far, of all its threads; exact, unlike the ticks in stat."""
+    """Return the time on a core so far, of all its threads; exact, unlike the ticks in stat."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 def one_run(directory: Path, workers: int) -> dict[str, Any]:
-    """Starts an instance, measures it, and ends it."""
+    """Start an instance, measure it, and end it."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("STORMPETREL_")} | {
         "STORMPETREL_DATA_DIR": str(directory),
         "STORMPETREL_WEB_WORKERS": str(workers),
@@ -89,7 +89,7 @@ def one_run(directory: Path, workers: int) -> dict[str, Any]:
 
 
 def answers(url: str) -> bool:
-    """Whether a GET of it gives 200."""
+    """Return True if a GET of it returns 200."""
     try:
         with OPENER.open(url, timeout=5) as answer:
             return answer.status == 200
@@ -98,7 +98,7 @@ def answers(url: str) -> bool:
 
 
 def free_port() -> int:
-    """A port that is free at this moment."""
+    """Return a port that is free at this moment."""
     import socket
 
     with socket.socket() as sock:
@@ -107,7 +107,7 @@ def free_port() -> int:
 
 
 def main() -> int:
-    """Prints the table; 1 when a target is missed."""
+    """Print the table; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--runs", type=int, default=5)

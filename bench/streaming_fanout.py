@@ -1,12 +1,12 @@
-"""How soon a post reaches those who listen on another worker than the one it was posted through.
+"""How soon a post reaches listeners on another worker than the one that took it.
 
     python bench/streaming_fanout.py [--listeners 1000] [--posts 50] [--quick] [--json]
 
-Two workers; the listeners are spread over both by the kernel, and /proc says which has which. Posts go one by one
-over one connection; from just before the request is written until the frame was read by this process, which reads
-all the sockets itself (so its own time is in the figure). Target for the other worker's: p99 at most 100 ms.
-What the first of all had to wait for is the post itself and its commit to disk.
-cpu_us is what both workers used, the post itself included, per listener and post.
+Two workers; the kernel spreads the listeners over both, and /proc shows which worker has which. Posts go one
+by one over one connection. Measured: from just before the request is written until this process has read the
+frame; it reads all the sockets itself, so its own time is in the figure. Target for the other worker's
+listeners: p99 at most 100 ms. The time of the first listener includes the post itself and its commit to disk.
+cpu_us is the CPU time of both workers, including the post itself, per listener and post.
 
 public          visitors on the public stream
 user            as many members, who all follow the author, each on their home stream

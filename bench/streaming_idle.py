@@ -1,12 +1,12 @@
-"""What an idle listener costs in memory: WebSockets that nobody tells anything, on one worker.
+"""The memory of an idle listener: WebSockets that receive no events, on one worker.
 
     python bench/streaming_idle.py [--listeners 10000] [--quick] [--json]
 
-The worker's RSS and PSS before and with all listeners, divided by their number; clients in this process, from 200
-addresses. Target: at most 32 KB each at 10,000.
+The worker's RSS and PSS before and with all listeners, divided by their number; clients in this process, from
+200 addresses. Target: at most 32 KB each at 10,000.
 
 public, visitors    no token: the connection alone
-user, members       each a different member, who follows 50 others and the same author: with what they like to see
+user, members       each a different member who follows 50 others: the connection and the member's taste
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _measure(place: places.Place, stream: str, tokens: Sequence[str | None]) -> 
 
 
 def _memory(pid: int) -> dict[str, int]:
-    """RSS and PSS in kB."""
+    """Return RSS and PSS in kB."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return {name: int(size) for name, size in re.findall(r"^(Rss|Pss):\s+(\d+) kB", text, re.MULTILINE)}
 

@@ -1,4 +1,4 @@
-"""`python -m stormpetrel` is `stormpetrel`."""
+"""`python -m stormpetrel` runs the `stormpetrel` command."""
 
 from __future__ import annotations
 

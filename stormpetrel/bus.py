@@ -1,17 +1,18 @@
-"""The bus: what just changed, told to every other process before the writer's own answer leaves.
+"""The bus: tells every other process what has changed, before the writer's own answer is sent.
 
 On one machine: a SEQPACKET socket pair between every two processes of which one wants the other's events, and
-one page of shared memory with a mark per (receiver, sender). A mark is `restarts << 40 | number`; every message
-carries its own, and the number rises by one with each message, sent or not. The sender stores the mark after
-`send`, so a receiver that finds its marks unchanged knows, without a system call, that nothing waits.
+one page of shared memory with a mark per (receiver, sender). A mark is `restarts << 40 | number`; every
+message carries its own, and the number rises by one with each message, sent or not. The sender stores the
+mark after `send`, so a receiver that finds its marks unchanged knows, without a system call, that no message
+waits.
 
-A message that did not fit (full buffer, too large) leaves a hole in the numbers; the receiver sees it by the
-next message, or by the shared mark when it has read all there is, and gets AllChanged: drop all you hold. The
-same happens when a sender dies: the supervisor, which holds all ends, speaks for it (`announce_death`), since a
-dead process may have committed what it no longer told.
+A message that did not fit (full buffer, too large) leaves a gap in the numbers. The receiver notices it by
+the next message, or by the shared mark once it has read all messages, and gets AllChanged: drop all cached
+data. The same happens when a sender dies: the supervisor, which holds all ends, sends AllChanged for it
+(`announce_death`), since a dead process may have committed changes that it did not publish.
 
-Between machines the same events go over Valkey (valkey_bridge.py), later than the answer and at most once, with
-the same rule for holes. Nothing that must not be lost travels here; that is what the outbox is for.
+Between machines the same events go over Valkey (valkey_bridge.py), later than the answer and at most once,
+with the same rule for gaps. Anything that must not be lost uses the outbox instead.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ EVERYTHING: frozenset[type[Event]] = frozenset(get_args(Event))
 NOTHING: frozenset[type[Event]] = frozenset()
 
 NUMBER_BITS = 40
-"""Messages between two restarts: at 10,000 a second, 3.5 years."""
+"""Bits for messages between two restarts: at 10,000 a second, 3.5 years."""
 BUFFER_BYTES = 4 * 1024 * 1024
-"""Asked for per direction; the kernel gives what net.core.wmem_max allows (root gets all). Used when filled."""
+"""Requested per direction; the kernel grants up to net.core.wmem_max (root gets all)."""
 MESSAGE_BYTES = 96 * 1024
-"""Largest message; more events are split. Below the smallest buffer that Linux gives by default (208 KiB)."""
+"""Largest message; more events are split. Below Linux's smallest default buffer (208 KiB)."""
 READ_AT_ONCE = 64
-"""Messages that one wake-up of the loop takes from one sender, so that other work gets its turn."""
+"""Messages that one wake-up of the loop reads from one sender, so that other work gets its turn."""
 _SO_SNDBUFFORCE = 32
 _MARK = struct.Struct("=Q")
 _encode = msgspec.msgpack.Encoder().encode
@@ -53,9 +54,9 @@ _decode = msgspec.msgpack.Decoder(list[Event]).decode
 
 
 class BusHub:
-    """All ends of the bus, made before the fork and kept by the supervisor.
+    """All ends of the bus, made before the fork and held by the supervisor.
 
-    `wants` maps each process's name to the kinds of event it wants to be told (EVERYTHING, NOTHING or some).
+    `wants` maps each process's name to the kinds of event that it wants (EVERYTHING, NOTHING or some).
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class BusHub:
         self.valkey_url = valkey_url
         self.channel = channel
         self.machine = secrets.token_hex(8)
-        """Told in messages over Valkey, so that this machine's processes skip what they got directly."""
+        """Sent in messages over Valkey, so that this machine's processes skip events they got directly."""
         size = max(len(self.names), 1)
         self.marks = mmap.mmap(-1, size * size * _MARK.size)
         self.ends: dict[tuple[str, str], socket.socket] = {}
@@ -77,35 +78,36 @@ class BusHub:
                     self.ends[one, other], self.ends[other, one] = _pair()
 
     def offset(self, receiver: str, sender: str) -> int:
-        """Where in `marks` the mark of what `sender` sent to `receiver` is."""
+        """Return the offset in `marks` of the mark for messages from `sender` to `receiver`."""
         row = self.names.index(receiver) * len(self.names)
         return (row + self.names.index(sender)) * _MARK.size
 
     def bus(self, name: str) -> Bus:
-        """The bus as process `name` uses it; call it after the fork."""
+        """Return the bus for process `name`; call it after the fork."""
         return Bus(self, name)
 
     def close_all_but(self, name: str | None) -> None:
-        """Closes the ends that are not `name`'s own; all of them for None."""
+        """Close all ends except `name`'s own; all of them for None."""
         for (owner, _), end in self.ends.items():
             if owner != name:
                 end.close()
 
     def announce_death(self, name: str) -> None:
-        """Tells everybody on behalf of `name`, which has died, that it may have left something untold."""
+        """Send AllChanged for `name`, which has died and may have left changes unpublished."""
         for (owner, peer), end in self.ends.items():
             if owner == name and self.wants[peer]:
                 at = self.offset(peer, name)
                 restarts = _MARK.unpack_from(self.marks, at)[0] >> NUMBER_BITS
                 mark = (restarts + 1) << NUMBER_BITS | 1
-                # A full buffer is no loss: the mark alone tells the receiver, once it has read what is there.
+                # A full buffer is no loss: the mark alone informs the receiver, once it has read its
+                # messages.
                 with contextlib.suppress(OSError):
                     end.send(_MARK.pack(mark) + _encode([AllChanged()]))
                 _MARK.pack_into(self.marks, at, mark)
 
 
 class _Sender:
-    """The way to one receiver."""
+    """The connection to one receiver."""
 
     __slots__ = ("end", "mark", "offset", "wants")
 
@@ -117,7 +119,7 @@ class _Sender:
 
 
 class _Receiver:
-    """The way from one sender. `last`: the mark up to which everything was handed on or given up."""
+    """The connection from one sender. `last`: the mark up to which messages were delivered or given up."""
 
     __slots__ = ("end", "last", "name", "offset")
 
@@ -125,12 +127,12 @@ class _Receiver:
         self.name = peer
         self.end = hub.ends[me, peer]
         self.offset = hub.offset(me, peer)
-        # What waits from before this process existed concerns nothing that it holds.
+        # Messages from before this process existed do not affect anything that it caches.
         self.last: int = _MARK.unpack_from(hub.marks, self.offset)[0]
 
 
 class Bus:
-    """One process's place on the bus. Not safe between threads: it belongs to the loop.
+    """The bus of one process. Not thread-safe: it belongs to the loop.
 
     `on_events` gets the others' events, in each sender's order; a process does not get its own back.
     """
@@ -139,9 +141,9 @@ class Bus:
         self.name = name
         self.on_events: Callable[[list[Event]], None] = _ignore
         self.lost = 0
-        """Messages that found a full buffer: each makes its receiver drop all it holds."""
+        """Messages that found a full buffer: each makes its receiver drop its caches."""
         self.gaps = 0
-        """How often this process was told AllChanged for what it missed."""
+        """How often this process got AllChanged because it missed messages."""
         self._hub = hub
         self._marks = hub.marks
         self._wants = hub.wants[name]
@@ -159,14 +161,14 @@ class Bus:
         self._bridge: ValkeyBridge | None = None
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Starts to hear of events in `loop`; a second call does nothing."""
+        """Start to receive events in `loop`; a second call does nothing."""
         if self._loop is not None:
             return
         self._loop = loop
         for receiver in self._receivers:
             loop.add_reader(receiver.end.fileno(), self._readable, receiver)
         if self._hub.valkey_url:
-            # Imported only where it is used: 5 MB and 0.15 s that most instances do not need.
+            # Imported only if it is used: 5 MB and 0.15 s that most instances do not need.
             from stormpetrel.valkey_bridge import ValkeyBridge
 
             self._bridge = ValkeyBridge(
@@ -178,7 +180,7 @@ class Bus:
             self._bridge.start(loop)
 
     async def close(self) -> None:
-        """Stops hearing; what was published over Valkey is given a moment to leave."""
+        """Stop receiving; wait a moment for messages to leave over Valkey."""
         if self._loop is not None:
             for receiver in self._receivers:
                 self._loop.remove_reader(receiver.end.fileno())
@@ -186,9 +188,9 @@ class Bus:
             await self._bridge.close()
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Tells the other processes. When it returns, the messages are with them: answer after it.
+        """Send the events to the other processes. They are delivered when it returns, so answer after it.
 
-        Never blocks and never raises for a peer that does not keep up; that one is told AllChanged instead.
+        It never blocks and never raises for a slow peer; that peer gets AllChanged instead.
         """
         if not events:
             return
@@ -212,7 +214,7 @@ class Bus:
             self._bridge.publish(events)
 
     def drain(self) -> None:
-        """Hands on everything that others told before this moment; call it before answering from memory."""
+        """Deliver all events that others published before now; call it before answering from memory."""
         row = self._marks[self._row]
         if row != self._seen:
             self._catch_up(row)
@@ -229,7 +231,7 @@ class Bus:
         self._hand_on(events)
 
     def _readable(self, receiver: _Receiver) -> None:
-        """The loop found something to read. It may not be marked yet, so the marks are not asked."""
+        """Read what the loop found. It may not be marked yet, so ignore the marks."""
         events: list[Event] = []
         for _ in range(READ_AT_ONCE):
             if not self._receive(receiver, events):
@@ -237,7 +239,7 @@ class Bus:
         self._hand_on(events)
 
     def _receive(self, receiver: _Receiver, events: list[Event]) -> bool:
-        """Takes one message; whether there was one."""
+        """Read one message; return True if there was one."""
         try:
             size = receiver.end.recv_into(self._buffer)
         except BlockingIOError:
@@ -259,7 +261,7 @@ class Bus:
     def _hand_on_from_afar(self, events: list[Event]) -> None:
         try:
             self._hand_on(events)
-        except Exception:  # a task's edge: the subscription must not end by what somebody makes of an event
+        except Exception:  # a task's edge: an error in a handler must not end the subscription
             log.exception("an event from another machine could not be applied")
 
     def _hand_on(self, events: list[Event]) -> None:
@@ -269,7 +271,7 @@ class Bus:
             events.insert(0, AllChanged())
         self._failed = True
         self.on_events(events)
-        # When that raised, it may have applied half of them: the next time begins with AllChanged.
+        # If that raised, the events may be half applied: the next call begins with AllChanged.
         self._failed = False
 
 
@@ -285,7 +287,7 @@ def _pair() -> tuple[socket.socket, socket.socket]:
 
 
 def _messages(events: Sequence[Event]) -> list[bytes]:
-    """The events as messages that each fit; a single event that is too large becomes AllChanged."""
+    """Return the events as messages that each fit; a single event that is too large becomes AllChanged."""
     message = _encode(events)
     if len(message) <= MESSAGE_BYTES:
         return [message]
@@ -296,4 +298,4 @@ def _messages(events: Sequence[Event]) -> list[bytes]:
 
 
 def _ignore(events: list[Event]) -> None:
-    """For processes that hold nothing in memory."""
+    """Do nothing: for processes that cache nothing."""

@@ -1,9 +1,9 @@
-"""The time of day as this process takes it: the machine's, unless that has just jumped.
+"""The time of day for this process: the machine's clock, unless it has just jumped.
 
-A clock that was 400 days ahead for one minute made the courier delete every notification and publish the posts that
-were planned for next month. So a step of more than STEP_MS between two looks is not followed at once: time goes on by
-the monotonic clock, and the step is followed when it has stood for a while: a small one after ten minutes (the
-machine was asleep, or NTP set it right), one of more than a day after a day.
+A clock that was 400 days ahead for one minute made the courier delete every notification and publish posts
+that were scheduled for the next month. So a step of more than STEP_MS between two readings is not followed at
+once: time continues by the monotonic clock, and the step is followed once it has lasted: a small one after
+ten minutes (the machine was asleep, or NTP corrected it), one of more than a day after a day.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from threading import Lock
 log = logging.getLogger(__name__)
 
 LOOK_MS = 20
-"""How long the steady clock alone goes on from one look at the machine's time of day."""
+"""How long only the steady clock is read between two readings of the machine's time of day."""
 STEP_MS = 10_000
 """NTP moves a clock by less than this without a step, and a process is rarely stopped for longer."""
 DAY_MS = 86_400_000
@@ -28,22 +28,22 @@ LARGE_STEP_HELD_MS = DAY_MS
 
 
 class SteadyClock:
-    """See the module. `wall_ns` and `steady_ns` are the machine's two clocks, in nanoseconds."""
+    """See the module. `wall_ns` and `steady_ns` return the machine's two clocks, in nanoseconds."""
 
     def __init__(self, wall_ns: Callable[[], int], steady_ns: Callable[[], int]) -> None:
         self._wall_ns = wall_ns
         self._steady_ns = steady_ns
         self._lock = Lock()
         self._offset_ns = wall_ns() - steady_ns()
-        # The step that is not followed yet, and since when it stands.
+        # The step that is not followed yet, and since when it has lasted.
         self._step_ns = 0
         self._since_ns = 0
-        # Until then, by the steady clock, the offset holds.
+        # The offset is valid until this time of the steady clock.
         self._look_ns = 0
 
     @property
     def step_ms(self) -> int:
-        """How far the machine's clock has jumped and is not followed; 0 when it is trusted."""
+        """Return how far the machine's clock has jumped without being followed; 0 when it is trusted."""
         return self._step_ns // NS
 
     def now_ms(self) -> int:
@@ -86,9 +86,9 @@ class SteadyClock:
         self._step_ns = self._since_ns = 0
 
 
-# Unlike the monotonic clock, this one goes on while the machine sleeps.
+# Unlike CLOCK_MONOTONIC, this clock continues while the machine sleeps.
 CLOCK = SteadyClock(time.time_ns, partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME))
-"""This process's; after a fork it is each one's own."""
+"""This process's clock; after a fork each process has its own."""
 
 
 now_ms = CLOCK.now_ms

@@ -1,4 +1,4 @@
-"""Configuration: one TOML file, every key also in the environment, and where each value came from.
+"""Configuration: one TOML file, with every key also in the environment, and the origin of each value.
 
 A key `port` of section `[web]` is `STORMPETREL_WEB_PORT` in the environment; a key outside any section,
 such as `public_url`, is `STORMPETREL_PUBLIC_URL`. The environment wins over the file, the file over the
@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from stormpetrel.errors import SetupError
 
 PREFIX = "STORMPETREL_"
-# Of an address: what stands before the password and up to the host, and a password among the parameters.
+# The password in a URL's login, and a password among a URL's parameters.
 _LOGIN = re.compile(r"(?<=://)([^/:?#]*):[^/]*@")
 _PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+")
@@ -37,7 +37,7 @@ REGISTRATIONS = ("open", "approval", "closed")
 
 
 def _key(default: Any, about: str, **more: Any) -> Any:
-    """A configuration key: its default, one line about it, and `choices`, `low`, `high`, `secret` if any."""
+    """Define a key: its default, one line about it, and `choices`, `low`, `high`, `secret` if any."""
     return field(default=default, metadata={"about": about, **more})
 
 
@@ -131,11 +131,11 @@ class EdgeConfig:
 
     @property
     def proxy_networks(self) -> tuple[Network, ...]:
-        """`trusted_proxies`, parsed. Raises SetupError with the part that cannot be meant."""
+        """Return `trusted_proxies`, parsed. Raise SetupError with the invalid part."""
         return tuple(_network(part.strip()) for part in self.trusted_proxies.split(",") if part.strip())
 
     def trusts(self, host: str) -> bool:
-        """Whether `host` is a trusted proxy's address; "localhost" is 127.0.0.1, another name is none's."""
+        """Return True if `host` is a trusted proxy's address. Of names only "localhost" can be."""
         try:
             address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
         except ValueError:
@@ -257,17 +257,17 @@ class Config:
 
     @property
     def database_url(self) -> str:
-        """The database's address; by default an SQLite file in the data directory."""
+        """Return the database's URL; by default an SQLite file in the data directory."""
         return self.database.url or f"sqlite:///{self.data_dir / 'stormpetrel.db'}"
 
     @property
     def media_folder(self) -> Path:
-        """Where the folder store keeps its files."""
+        """Return the directory of the folder store."""
         return Path(self.media.folder) if self.media.folder else self.data_dir / "media"
 
     @property
     def media_origin(self) -> str:
-        """Scheme and host that pages may show files from besides our own; empty: none."""
+        """Return scheme and host of media files, if pages may load them from another origin; otherwise ""."""
         if self.media.store != "s3":
             return ""
         url = urlsplit(self.media.s3_public_url or self.media.s3_endpoint)
@@ -275,7 +275,7 @@ class Config:
 
     @property
     def base_url(self) -> str:
-        """The public address, in lower case, without a trailing slash or the scheme's own port."""
+        """Return the public URL, in lower case, without a trailing slash or the scheme's default port."""
         if self.public_url:
             url = self.public_url.strip().lower().rstrip("/")
             return url.removesuffix(":443" if url.startswith("https:") else ":80")
@@ -284,9 +284,9 @@ class Config:
 
     @property
     def status_url(self) -> str:
-        """Where people find the status page: `status.public_url`, or its port on a place for this machine alone.
+        """Return the URL of the status page: `status.public_url`, or its port if the instance has no https.
 
-        "" where they cannot: the port itself speaks no https.
+        Return "" if there is none: the port itself has no https.
         """
         url = urlsplit(self.base_url)
         if self.status.public_url or url.scheme == "https":
@@ -296,22 +296,22 @@ class Config:
 
     @property
     def mail_sender(self) -> str:
-        """The address that mails come from."""
+        """Return the address that mails come from."""
         return self.mail.sender or f"stormpetrel@{urlsplit(self.base_url).hostname}"
 
     @property
     def sends_mails(self) -> bool:
-        """Whether mails go to a mail server; otherwise they stay on this machine, in files or in the log."""
+        """Return True if mails go to a mail server; otherwise they stay here, in files or in the log."""
         return self.mail.transport == "smtp"
 
     @property
     def confirms_addresses(self) -> bool:
-        """Whether who signs up must follow a link in a mail first."""
+        """Return True if a new account must first follow a link in a mail."""
         return self.mail.confirm == "required" or (self.mail.confirm == "auto" and self.sends_mails)
 
     @property
     def domain(self) -> str:
-        """Host, and port unless it is the scheme's own, of the public address: what follows the second @."""
+        """Return the public host, with a port unless it is the scheme's: the part after the second @."""
         return urlsplit(self.base_url).netloc
 
 
@@ -327,7 +327,7 @@ class Origin:
 
     @property
     def shown(self) -> str:
-        """The value as it may be printed: secrets and passwords masked."""
+        """Return the value for printing: secrets and passwords are masked."""
         text = str(self.value).lower() if isinstance(self.value, bool) else str(self.value)
         if self.secret == "all" and text:
             return "********"
@@ -338,7 +338,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedConfig:
     """A configuration with the origin of each of its values, and the file it was read from, if any."""
 
     config: Config
@@ -350,7 +350,7 @@ _HINTS = (
     ("Invalid value", '; text stands in quotes: title = "Skerry"'),
     ("Cannot declare", "; the file has this section already: write the keys below its first line"),
 )
-"""What helps with an error of the TOML parser, by a part of its text."""
+"""Part of a TOML parser's error → hint for the reader."""
 
 
 def variable_of(key: str) -> str:
@@ -358,11 +358,13 @@ def variable_of(key: str) -> str:
     return PREFIX + key.replace(".", "_").upper()
 
 
-def load(path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
-    """The effective configuration.
+def load(
+    path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None
+) -> LoadedConfig:
+    """Return the effective configuration.
 
-    `path`: the TOML file; None takes `STORMPETREL_CONFIG`, then `stormpetrel.toml` in the data directory if
-    it exists. Raises SetupError, with the key and the file or variable at fault, for anything unreadable.
+    `path`: the TOML file; None means `STORMPETREL_CONFIG`, then `stormpetrel.toml` in the data directory if
+    it exists. Raise SetupError, with the key and the file or variable at fault, for anything unreadable.
     """
     environ = os.environ if environ is None else environ
     named = path or environ.get(PREFIX + "CONFIG")
@@ -386,7 +388,7 @@ def load(path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] 
     _refuse_unknown_env(environ, known_env)
     base = file.parent if file is not None and config.data_dir == Path("data") and named else None
     if base is not None and "data_dir" not in table and PREFIX + "DATA_DIR" not in environ:
-        # A file named by --config that says nothing of a data directory lies in it.
+        # A file named by --config without a data_dir is in its data directory.
         config = dataclasses.replace(config, data_dir=base)
         origins = [
             dataclasses.replace(origin, value=base, origin=f"the folder of {file}")
@@ -399,13 +401,13 @@ def load(path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] 
     networks = config.edge.proxy_networks
     if config.edge.proxy_protocol and not networks:
         raise SetupError("edge.proxy_protocol needs edge.trusted_proxies: whose word is to be taken?")
-    return Loaded(config, tuple(origins), file)
+    return LoadedConfig(config, tuple(origins), file)
 
 
 def settings_of_domain(domain: str) -> dict[str, str]:
-    """Return the keys that a place under `domain`, behind a proxy on this machine, needs, by their dotted names.
+    """Return the keys, by dotted name, for an instance under `domain`, behind a proxy on this machine.
 
-    They are what the configurations in deploy/ expect. Raise SetupError unless `domain` is a plain name.
+    The configurations in deploy/ expect them. Raise SetupError unless `domain` is a plain name.
     """
     name = domain.strip().lower()
     if not _DOMAIN.fullmatch(name):
@@ -431,7 +433,7 @@ def _fill(
     hints = get_type_hints(kind)
     fields = {f.name: f for f in dataclasses.fields(kind)}
     for name in table:
-        # Routes of the sms role have names of their own; that role reads them.
+        # Names of the sms role's routes are free; that role reads them.
         if name not in fields and not (section == "sms" and name == "route"):
             where = f"[{section}] {name}" if section else name
             raise SetupError(f"{file}: unknown key {where}{_did_you_mean(name, fields)}")
@@ -496,7 +498,7 @@ def _typed(raw: Any, wanted: Any, where: str, rules: Mapping[str, Any]) -> Any:
 
 def _refuse_unknown_env(environ: Mapping[str, str], known: set[str]) -> None:
     for name in sorted(environ):
-        # STORMPETREL_SMS_ROUTE_NAME_KEY: routes have names of their own; the sms role reads them.
+        # STORMPETREL_SMS_ROUTE_NAME_KEY: names of routes are free; the sms role reads them.
         if name.startswith(PREFIX) and name not in known and not name.startswith(PREFIX + "SMS_ROUTE_"):
             raise SetupError(f"unknown environment variable {name}{_did_you_mean(name, known)}")
 
@@ -507,15 +509,15 @@ def _did_you_mean(name: str, known: Any) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach that host, a name or an address."""
+    """Return True if only this machine can reach that host, a name or an address."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return False  # a name, whatever it begins with: 127.example.org is anywhere
+        return False  # a name, whatever it begins with: 127.example.org can be anywhere
 
 
 def _network(text: str) -> Network:
-    """One part of `edge.trusted_proxies`. Raises SetupError."""
+    """Parse one part of `edge.trusted_proxies`. Raise SetupError."""
     key = "edge.trusted_proxies"
     try:
         address, _, length = text.partition("/")

@@ -1,7 +1,7 @@
-"""CPU time of one piece of work, across the awaits of a coroutine and the threads that work for it.
+"""CPU time of a request, across the awaits of its coroutine and the threads that work for it.
 
-Time in a slot says who waited, not who cost: while one request holds the loop, every other one gets older. So the
-shield charges CPU time, measured around each step of a request's coroutine.
+Time in a slot measures waiting, not cost: while one request blocks the loop, all others grow older too. So
+the shield charges CPU time, measured around each step of a request's coroutine.
 """
 
 from __future__ import annotations
@@ -19,22 +19,23 @@ _thread_s = time.thread_time
 
 
 class StepClock:
-    """How much CPU time a step of an event loop used; one for each loop, read in its thread.
+    """Measures the CPU time of an event loop's steps; one per loop, read in its thread.
 
-    A thread's CPU time is read by a system call (0.3 to 4 µs by machine), the wall clock without one (0.05 µs). A
-    short step is charged the wall's, a longer one the CPU's since a reading that is at most SHORT_S older than the
-    step. So a step that had to wait for a core is charged at most SHORT_S too much.
+    A thread's CPU time is read by a system call (0.3 to 4 µs, depending on the machine), the wall clock
+    without one (0.05 µs). A short step is charged wall time. A longer step is charged CPU time since a
+    reading that is at most SHORT_S older than the step. So a step that had to wait for a core is charged at
+    most SHORT_S too much.
     """
 
     __slots__ = ("_read_s", "_read_thread_s")
 
     def __init__(self) -> None:
-        # When this thread's CPU time was last read, and what it was.
+        # The time of the last reading of this thread's CPU time, and its value.
         self._read_s = float("-inf")
         self._read_thread_s = 0.0
 
     def begin(self) -> float:
-        """Return when the step begins, for `used`; in seconds, of no known origin."""
+        """Return the step's start for `used`, in seconds of an arbitrary origin."""
         now_s = _wall_s()
         if now_s - self._read_s > SHORT_S:
             self._read_s = now_s
@@ -42,7 +43,7 @@ class StepClock:
         return now_s
 
     def used(self, began_s: float) -> float:
-        """Return the CPU time, in seconds, of the step that began then: the last one that did."""
+        """Return the CPU time, in seconds, of the step that began at `began_s`; only for the latest step."""
         wall_s = _wall_s() - began_s
         if wall_s <= SHORT_S:
             return wall_s
@@ -50,7 +51,7 @@ class StepClock:
 
 
 class CpuMeter(Coroutine[Any, Any, None]):
-    """A coroutine whose steps are measured: give it to `loop.create_task` in the place of `inner`."""
+    """A coroutine whose steps are measured: pass it to `loop.create_task` instead of `inner`."""
 
     __slots__ = ("_clock", "_done_s", "_inner", "_step_s")
 
@@ -58,16 +59,16 @@ class CpuMeter(Coroutine[Any, Any, None]):
         self._inner = inner
         self._clock = clock
         self._done_s = 0.0
-        # When the present step began; None between two steps.
+        # When the current step began; None between two steps.
         self._step_s: float | None = None
 
     @property
     def cpu_s(self) -> float:
-        """The CPU time used so far, in seconds, that of a step under way included."""
+        """Return the CPU time used so far, in seconds, including a running step."""
         return self._done_s if self._step_s is None else self._done_s + self._clock.used(self._step_s)
 
     def add(self, cpu_s: float) -> None:
-        """Add what another thread has worked for this coroutine."""
+        """Add the CPU time of another thread that worked for this coroutine."""
         self._done_s += cpu_s
 
     def send(self, value: Any) -> Any:
@@ -91,7 +92,7 @@ class CpuMeter(Coroutine[Any, Any, None]):
             self._step_s = None
 
     def close(self) -> None:
-        """End the coroutine before it is done."""
+        """End the coroutine early."""
         self._inner.close()
 
     def __await__(self) -> Any:
@@ -99,4 +100,4 @@ class CpuMeter(Coroutine[Any, Any, None]):
 
 
 current_meter: ContextVar[CpuMeter | None] = ContextVar("current_meter", default=None)
-"""The meter of the request that runs now; None outside of one."""
+"""The meter of the running request; None outside of one."""

@@ -1,4 +1,4 @@
-"""Every error a caller can meet, in one tree.
+"""All errors that a caller can get, in one tree.
 
     StormpetrelError
     ├── SetupError            exit 2: wrong use or configuration
@@ -8,24 +8,24 @@
         ├── Malformed         400  the request cannot be read
         ├── NotSignedIn       401  no credential, or one that is not valid (any more)
         ├── Forbidden         403  a valid credential that may not do this
-        ├── NotFound          404  there is none, or the caller may not know that there is
+        ├── NotFound          404  it does not exist, or the caller may not know that it does
         ├── MethodNotAllowed  405
         ├── TooLarge          413
         ├── WrongMediaType    415
-        ├── Invalid           422  readable, but breaks a rule; `fields` says which
+        ├── Invalid           422  readable, but breaks a rule; `fields` names the fields
         │   └── UnexpectedMentions     the post mentions others than its app allows
         ├── TooMany           429  with retry_after_s
         ├── Busy              503  with retry_after_s: nothing was stored
         └── OutcomeUnknown    503  with retry_after_s: it may have been stored
 
-`safe_text` is what the caller reads; the cause travels by `raise … from` and reaches only the log.
+The caller reads `safe_text`; the cause is chained by `raise … from` and reaches only the log.
 """
 
 from __future__ import annotations
 
 
 class StormpetrelError(Exception):
-    """The root: `safe_text` may be shown to anybody."""
+    """The root: `safe_text` may be shown to any client."""
 
     def __init__(self, safe_text: str) -> None:
         super().__init__(safe_text)
@@ -37,11 +37,11 @@ class SetupError(StormpetrelError):
 
 
 class EnvironmentFailure(StormpetrelError):
-    """The machine does not give what is needed (port, database, disk): one line on stderr, exit 3."""
+    """The machine lacks something (port, database, disk): one line on stderr, exit 3."""
 
 
 class CorruptStore(EnvironmentFailure):
-    """The database file is damaged: starting it again does not help."""
+    """The database file is damaged: a restart does not help."""
 
     def __init__(self, path: object, cause: object) -> None:
         super().__init__(
@@ -50,7 +50,7 @@ class CorruptStore(EnvironmentFailure):
 
 
 class Refusal(StormpetrelError):
-    """An answer that says no."""
+    """A refused request."""
 
     status = 400
 
@@ -81,7 +81,7 @@ class NotFound(Refusal):
 
 
 class MethodNotAllowed(Refusal):
-    """Carries `allowed`, the methods that the path knows."""
+    """Carries `allowed`, the methods that the path supports."""
 
     status = 405
     default_text = "Method not allowed"
@@ -102,7 +102,7 @@ class WrongMediaType(Refusal):
 
 
 class Problem(str):
-    """What is wrong with a field, as text; `code` is the word by which apps translate it (Mastodon's ERR_…)."""
+    """A field's problem as text; `code` is the key by which apps translate it (Mastodon's ERR_…)."""
 
     __slots__ = ("code",)
 
@@ -131,12 +131,12 @@ def too_short(least: int) -> Problem:
 
 
 def code_of(problem: str) -> str:
-    """Return the code of what is wrong with a field: ERR_INVALID unless it says another."""
+    """Return the code of a field's problem; ERR_INVALID by default."""
     return problem.code if isinstance(problem, Problem) else "ERR_INVALID"
 
 
 class Invalid(Refusal):
-    """Breaks a rule. `fields` maps a field's name to what is wrong with it: for forms and sign-up."""
+    """Breaks a rule. `fields` maps a field's name to its problem: for forms and sign-up."""
 
     status = 422
     default_text = "Validation failed"
@@ -147,7 +147,7 @@ class Invalid(Refusal):
 
 
 class UnexpectedMentions(Invalid):
-    """A post mentions accounts that its app does not allow it to; `account_ids` are these."""
+    """A post mentions accounts (`account_ids`) that its app does not allow."""
 
     def __init__(self, account_ids: tuple[int, ...]) -> None:
         super().__init__("Post would be sent to unexpected accounts")
@@ -155,7 +155,7 @@ class UnexpectedMentions(Invalid):
 
 
 class TooMany(Refusal):
-    """Over a limit; come back in `retry_after_s` seconds."""
+    """Over a limit; retry in `retry_after_s` seconds."""
 
     status = 429
     default_text = "Too many requests"
@@ -166,7 +166,7 @@ class TooMany(Refusal):
 
 
 class Busy(Refusal):
-    """Nothing was stored; come back in `retry_after_s` seconds."""
+    """Nothing was stored; retry in `retry_after_s` seconds."""
 
     status = 503
     default_text = "The server is busy; nothing was stored. Please try again"
@@ -177,7 +177,7 @@ class Busy(Refusal):
 
 
 class OutcomeUnknown(Busy):
-    """The store ended while it was storing: whether it did is not known."""
+    """The store failed while it was storing; the data may or may not be stored."""
 
     default_text = (
         "The server lost the connection to its database while storing this, so it may or may not have been stored. "

@@ -1,8 +1,8 @@
-"""The smallest HTTP server: /health, from memory, for roles that are not the web.
+"""The smallest HTTP server: /health, from memory, for all roles except the web.
 
-GET and HEAD of /health, of /metrics where the role counts something, and of / where it has a page; 404 in JSON
-otherwise. Heads, idle time, connections and unread answers are bounded; a request that brings a body is answered
-and its connection closed, so nothing in a body is ever taken for a request.
+It serves GET and HEAD of /health, of /metrics if the role has metrics, and of / if it has a page; otherwise
+404 in JSON. Heads, idle time, connections and unread answers are bounded. A request with a body is answered
+and its connection closed, so no part of a body is ever read as a request.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _HTML = "text/html; charset=utf-8"
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 431: "Too Large"}
 
 Metrics = Callable[[], Mapping[str, float] | str]
-"""Gives the role's figures by their Prometheus names, or the whole text."""
+"""Returns the role's metrics by their Prometheus names, or the whole text."""
 
 
-class Page(NamedTuple):
-    """What `/` answers: `body()` makes the HTML anew each time, `policy` is its Content-Security-Policy."""
+class RootPage(NamedTuple):
+    """The answer to `/`: `body()` makes the HTML per request, `policy` is its Content-Security-Policy."""
 
     body: Callable[[], bytes]
     policy: str
@@ -43,13 +43,13 @@ async def serve_health(
     stop: asyncio.Event,
     role: str,
     metrics: Metrics | None = None,
-    page: Page | None = None,
+    page: RootPage | None = None,
 ) -> None:
-    """Answers on the listening `sock` until `stop` is set."""
+    """Answer on the listening `sock` until `stop` is set."""
     loop = asyncio.get_running_loop()
-    connections: set[_Connection] = set()
+    connections: set[_HealthConnection] = set()
     server = await loop.create_server(
-        lambda: _Connection(loop, connections, role, metrics, page), sock=sock, backlog=BACKLOG
+        lambda: _HealthConnection(loop, connections, role, metrics, page), sock=sock, backlog=BACKLOG
     )
     try:
         await stop.wait()
@@ -60,16 +60,16 @@ async def serve_health(
         await server.wait_closed()
 
 
-class _Connection(asyncio.Protocol):
-    """One connection. Its timer is the time by which the next whole head must be there."""
+class _HealthConnection(asyncio.Protocol):
+    """One connection. Its timer is the deadline for the next complete head."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        connections: set[_Connection],
+        connections: set[_HealthConnection],
         role: str,
         metrics: Metrics | None,
-        page: Page | None,
+        page: RootPage | None,
     ) -> None:
         self._loop = loop
         self._connections = connections
@@ -81,7 +81,7 @@ class _Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports have all of Transport's methods and are not of that class.
+        # uvloop's transports have all methods of Transport but are not subclasses.
         self._transport = cast(asyncio.Transport, transport)
         if len(self._connections) >= MAX_CONNECTIONS:
             self._transport.abort()
@@ -95,7 +95,7 @@ class _Connection(asyncio.Protocol):
             self._timer.cancel()
 
     def pause_writing(self) -> None:
-        # Asks and never reads: there is nothing here that is worth waiting for such a client.
+        # The client requests but never reads: not worth waiting for.
         self._transport.abort()
 
     def close(self) -> None:

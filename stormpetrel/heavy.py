@@ -1,12 +1,12 @@
-"""Work that fills a core for long, in a niced child process: hashing passwords, and drawing initials.
+"""Work that occupies a core for long, in a niced child process: hashing passwords, and drawing initials.
 
-One CPU-bound thread beside the loop raised a hot page's p99 from 0.4 to 60 ms; a process of its own does not.
+One CPU-bound thread beside the loop raised a hot page's p99 from 0.4 to 60 ms; a separate process does not.
 Each web worker has a SEQPACKET socket pair to the child, made before the fork. A job is (id, kind, urgency,
-deadline, arguments); the most urgent class is served first, each class waits in a bounded queue of its own, and
-what finds no room, or would start after its deadline, is answered with Busy.
+deadline, arguments); the most urgent class is served first, and each class has its own bounded queue. A job
+that finds no room, or would start after its deadline, is answered with Busy.
 
-When the child dies the supervisor tells the callers (`announce_death`), whose calls raise Busy, and starts a new
-one on the same sockets. Nothing here logs what a job holds.
+When the child dies, the supervisor notifies the callers (`announce_death`), whose calls raise Busy, and
+starts a new child on the same sockets. Nothing here logs the contents of a job.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ from stormpetrel.model.password import normal_form, password_weakness
 
 log = logging.getLogger(__name__)
 
-# OWASP Password Storage Cheat Sheet, Argon2id, the setting of least memory it allows with t=2:
+# OWASP Password Storage Cheat Sheet, Argon2id, the setting with the least memory that it allows with t=2:
+# 19 MiB, 2 iterations, parallelism 1. Measured here: 21 ms; argon2-cffi's own default takes 180 ms.
 # 19 MiB, 2 iterations, parallelism 1. Measured here: 21 ms, where argon2-cffi's own default takes 180 ms.
 MEMORY_KIB = 19 * 1024
 ITERATIONS = 2
 PARALLELISM = 1
 MAX_PASSWORD_BYTES = 1024
-"""Longer ones are refused: nobody types that, and hashing's time must not be the sender's choice."""
+"""Longer passwords are refused: no one types them, and the sender must not choose the hashing time."""
 
 NICENESS = 10
 CLASSES = 4
@@ -50,7 +51,7 @@ CLASSES = 4
 WAITING_PER_CLASS = 64
 """At 21 ms each, a full class is 1.3 s of work."""
 DEADLINE_S = 10.0
-"""How long a job may wait unless its caller says otherwise."""
+"""How long a job may wait by default."""
 IN_FLIGHT_PER_WORKER = 256
 JOB_BYTES = 16 * 1024
 _BUFFER_BYTES = 1024 * 1024
@@ -67,13 +68,13 @@ _hasher = PasswordHasher(
 DUMMY_HASH = (
     "$argon2id$v=19$m=19456,t=2,p=1$c3Rvcm1wZXRyZWwtbm9ib2R5$RM1ypcVRkmgg5xrsyCC2TuVMTQjPJdNG0lQ8nO5Iaho"
 )
-"""The hash of no password. Verify against it when there is no such account, so that the time tells nothing."""
+"""The hash of no password. Verify against it for unknown accounts, so that timing reveals nothing."""
 
 
 def hash_password_now(password: str) -> str:
-    """The Argon2id hash of `password` in its normal form, in PHC format; takes 20 ms of this thread.
+    """Return the Argon2id hash of `password` in its normal form, in PHC format; takes 20 ms of this thread.
 
-    Raises Invalid when it is too long.
+    Raise Invalid when it is too long.
     """
     if _too_long(password):
         raise Invalid("The password is too long", fields={"password": "is too long"})
@@ -81,7 +82,7 @@ def hash_password_now(password: str) -> str:
 
 
 def verify_password_now(password_hash: str, password: str) -> bool:
-    """Whether `password` belongs to `password_hash`; False also for a hash that is none. Takes 20 ms."""
+    """Return True if `password` matches `password_hash`; False for an invalid hash. Takes 20 ms."""
     if _too_long(password):
         return False
     try:
@@ -91,7 +92,7 @@ def verify_password_now(password_hash: str, password: str) -> bool:
 
 
 def _too_long(password: str) -> bool:
-    """Whether nobody may have it; so too for text that is no text (a lone surrogate), which has no bytes."""
+    """Return True if it is too long, or not encodable (a lone surrogate)."""
     try:
         return len(password.encode()) > MAX_PASSWORD_BYTES
     except UnicodeEncodeError:
@@ -109,7 +110,7 @@ KINDS: dict[str, Callable[..., Any]] = {
     "passkey_count": second_factor.passkey_count,
     "draw_initial": initials.draw,
 }
-"""What the child can do. Arguments and results are whatever msgpack carries."""
+"""The child's jobs. Arguments and results must be msgpack types."""
 
 
 class _Job(msgspec.Struct, array_like=True, frozen=True):
@@ -121,7 +122,7 @@ class _Job(msgspec.Struct, array_like=True, frozen=True):
 
 
 class _Answer(msgspec.Struct, array_like=True, frozen=True):
-    """`outcome`: done, busy or failed. `id` 0: the child died, and every call with it. `cpu_s`: what it cost."""
+    """`outcome`: done, busy or failed. `id` 0: the child and all calls died. `cpu_s`: the job's CPU time."""
 
     id: int
     outcome: str
@@ -136,7 +137,7 @@ _decode_answer = msgspec.msgpack.Decoder(_Answer).decode
 
 
 class HeavyHub:
-    """The socket pairs between each worker and the child, made before the fork, kept by the supervisor."""
+    """The socket pairs between each worker and the child, made before the fork, held by the supervisor."""
 
     def __init__(self, workers: Iterable[str]) -> None:
         self.workers: dict[str, socket.socket] = {}
@@ -148,7 +149,7 @@ class HeavyHub:
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
 
     def close_all_but(self, name: str | None, *, child: bool = False) -> None:
-        """Closes what is not worker `name`'s end, and not the child's ends if this is the `child`."""
+        """Close all ends except worker `name`'s; keep the child's ends open if this is the `child`."""
         for owner, end in self.workers.items():
             if owner != name:
                 end.close()
@@ -157,7 +158,7 @@ class HeavyHub:
                 end.close()
 
     def announce_death(self) -> None:
-        """Drops the jobs that no child has read, and tells the callers that none of theirs will be answered."""
+        """Drop the jobs that no child has read, and notify the callers that they get no answers."""
         died = _encode(_Answer(0, "busy", retry_after_s=1))
         for end in self.child.values():
             try:
@@ -168,7 +169,7 @@ class HeavyHub:
             try:
                 end.send(died)
             except BlockingIOError:
-                # That worker reads nothing at all; its calls end by their own deadline.
+                # That worker reads nothing at all; its calls end at their own deadlines.
                 log.warning("a worker with a full buffer was not told that the heavy child died")
 
 
@@ -177,24 +178,24 @@ class Heavy:
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
-        # Random, so that an answer meant for a dead worker's job is never taken for one of ours.
+        # Random, so that an answer for a dead worker's job never matches one of ours.
         self._ids = itertools.count(secrets.randbits(62) + 1)
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Starts to read answers in `loop`."""
+        """Start to read answers in `loop`."""
         self._loop = loop
         loop.add_reader(self._end.fileno(), self._readable)
 
     def close(self) -> None:
-        """Stops reading; calls in flight raise Busy."""
+        """Stop reading; calls in flight raise Busy."""
         if self._loop is not None:
             self._loop.remove_reader(self._end.fileno())
         self._fail_all(1)
 
     async def hash_password(self, password: str, *, urgency: int = 1) -> str:
-        """The Argon2id hash. Raises Invalid for a password too long, Busy when there is no room."""
+        """Return the Argon2id hash. Raise Invalid for a password too long, Busy when there is no room."""
         if _too_long(password):
             raise Invalid("The password is too long", fields={"password": "is too long"})
         result = await self.call("hash_password", password, urgency=urgency)
@@ -202,24 +203,25 @@ class Heavy:
         return result
 
     async def verify_password(self, password_hash: str, password: str, *, urgency: int = 1) -> bool:
-        """Whether the password belongs to the hash; False for a hash that is none. Raises Busy.
+        """Return True if the password matches the hash; False for an invalid hash. Raise Busy.
 
-        When there is no such account, pass DUMMY_HASH.
+        If the account does not exist, pass DUMMY_HASH.
         """
         if _too_long(password):
             return False
         return await self.call("verify_password", password_hash, password, urgency=urgency) is True
 
     async def draw_initial(self, tint: str, letter: str) -> bytes:
-        """The PNG of a letter on a colour, after everything that is more urgent. Raises Busy."""
+        """Return the PNG of a letter on a colour, after all more urgent jobs. Raise Busy."""
         result = await self.call("draw_initial", tint, letter, urgency=CLASSES - 1)
         assert isinstance(result, bytes)
         return result
 
     async def call(self, kind: str, *args: Any, urgency: int, deadline_s: float = DEADLINE_S) -> Any:
-        """What the child makes of job `kind` (a key of KINDS).
+        """Run job `kind` (a key of KINDS) in the child and return its result.
 
-        Raises Busy when too much waits, when it would begin later than in `deadline_s`, or when the child dies.
+        Raise Busy when too many jobs wait, when it would begin later than in `deadline_s`, or when the child
+        dies.
         """
         if self._loop is None:
             raise RuntimeError("attach comes first")
@@ -236,7 +238,7 @@ class Heavy:
         future: asyncio.Future[_Answer] = self._loop.create_future()
         self._calls[job_id] = future
         try:
-            # The child keeps the deadline; twice as long means that it hangs.
+            # The child enforces the deadline; twice as long means that it hangs.
             async with asyncio.timeout(deadline_s * 2):
                 answer = await future
         except TimeoutError as error:
@@ -273,15 +275,15 @@ class Heavy:
 
 
 class _Queues:
-    """Jobs that wait, by class."""
+    """Waiting jobs by class."""
 
     def __init__(self) -> None:
         self._classes: tuple[deque[tuple[_Job, socket.socket]], ...] = tuple(deque() for _ in range(CLASSES))
         self.job_s = 0.025
-        """A running mean of what a job takes."""
+        """A running mean of a job's duration."""
 
     def put(self, job: _Job, end: socket.socket) -> bool:
-        """Whether there was room."""
+        """Queue a job; return False if there is no room."""
         waiting = self._classes[min(max(job.urgency, 0), CLASSES - 1)]
         if len(waiting) >= WAITING_PER_CLASS:
             return False
@@ -289,7 +291,7 @@ class _Queues:
         return True
 
     def get(self) -> tuple[_Job, socket.socket] | None:
-        """The next job, or None when there is none."""
+        """Return the next job, or None."""
         for waiting in self._classes:
             if waiting:
                 return waiting.popleft()
@@ -300,12 +302,12 @@ class _Queues:
 
     @property
     def retry_after_s(self) -> int:
-        """When what waits now will have been done, 1 to 30 s."""
+        """Return when the waiting jobs will be done, 1 to 30 s."""
         return min(max(1, round(len(self) * self.job_s + 0.5)), 30)
 
 
 def run_child(ends: Iterable[socket.socket]) -> None:
-    """Serves jobs from the workers' `ends` until SIGTERM. This is the child's whole life."""
+    """Serve jobs from the workers' `ends` until SIGTERM: the main loop of the child."""
     os.nice(NICENESS)
     selector = selectors.DefaultSelector()
     for end in ends:
@@ -319,7 +321,7 @@ def run_child(ends: Iterable[socket.socket]) -> None:
     while True:
         for key, _ in selector.select(0 if len(queues) else None):
             if key.fileobj is stop_reader:
-                # The supervisor sends it after the workers have gone: nobody waits for an answer.
+                # The supervisor sends it after the workers have ended: no caller waits for an answer.
                 return
             assert isinstance(key.fileobj, socket.socket)
             _take(key.fileobj, queues)
@@ -346,9 +348,7 @@ def _perform(job: _Job, queues: _Queues) -> _Answer:
     began_s = time.process_time()
     try:
         result = KINDS[job.kind](*job.args)
-    except (
-        Exception
-    ) as error:  # one bad job must not take the others' with it; its text may hold the password
+    except Exception as error:  # one bad job must not affect the others; its text may contain the password
         log.error("heavy job %s failed: %s", job.kind, type(error).__name__)
         return _Answer(job.id, "failed", type(error).__name__, cpu_s=time.process_time() - began_s)
     queues.job_s += (time.monotonic() - started_at_s - queues.job_s) * 0.1

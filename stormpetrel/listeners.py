@@ -1,7 +1,7 @@
-"""The supervisor's claims on the machine: listening sockets, lock files, open files.
+"""The supervisor's resources of the machine: listening sockets, lock files, open files.
 
-All are taken before the fork and stay with the supervisor: a role that is started anew gets its listener back,
-with the connections that queued on it meanwhile.
+All are taken before the fork and stay with the supervisor: a restarted role gets its listener back, with the
+connections that queued on it meanwhile.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 from stormpetrel.errors import EnvironmentFailure
 
 BACKLOG = 4096
-"""Connections that may wait while a worker is busy or being restarted; net.core.somaxconn may allow fewer."""
+"""Connections that may wait while a worker is busy or restarts; net.core.somaxconn may allow fewer."""
 
 
 def listen(host: str, port: int, *, count: int, key: str) -> list[socket.socket]:
-    """`count` listening sockets on one address, among which the kernel shares out the connections.
+    """Return `count` listening sockets on one address, among which the kernel distributes the connections.
 
-    Port 0: the first gets a free one and the others the same. Raises EnvironmentFailure naming the
-    configuration `key` when the port is taken, also by another instance that would share it silently.
+    Port 0: the first gets a free port and the others the same. Raise EnvironmentFailure with the
+    configuration `key` when the port is taken, even by another instance that would share it silently.
     """
     family, address = _resolve(host, port, key)
     opened: list[socket.socket] = []
@@ -39,7 +39,7 @@ def listen(host: str, port: int, *, count: int, key: str) -> list[socket.socket]
             if count > 1:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
-                # "::" means IPv4 too, whatever net.ipv6.bindv6only says.
+                # "::" includes IPv4, whatever net.ipv6.bindv6only says.
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             sock.bind(address)
             address = (address[0], sock.getsockname()[1], *address[2:])
@@ -61,21 +61,21 @@ def _resolve(host: str, port: int, key: str) -> tuple[socket.AddressFamily, Any]
         )
     except OSError as error:
         raise EnvironmentFailure(f"cannot listen on {host} ({key}): {error.strerror}") from error
-    # A name that stands for both, such as localhost, is taken for IPv4: that is what old clients try.
+    # A name with both kinds, such as localhost, resolves to IPv4: that is what old clients try.
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     return found[0][0], found[0][4]
 
 
 def shown(host: str, port: int) -> str:
-    """host:port as in a URL; an address that means "all of them" is shown as loopback."""
+    """Return host:port as in a URL; a wildcard address is shown as loopback."""
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def lock_role(data_dir: Path, role: str) -> int:
-    """A locked file that says that `role` of this data directory is served; its descriptor.
+    """Lock the file that marks `role` of this data directory as served; return its descriptor.
 
-    The lock goes with the process, however it dies. Raises EnvironmentFailure when another one has it.
+    The lock ends with the process, however it dies. Raise EnvironmentFailure if another process has it.
     """
     path = data_dir / f"serve-{role}.lock"
     try:
@@ -97,7 +97,7 @@ def lock_role(data_dir: Path, role: str) -> int:
 
 
 def is_served(data_dir: Path, role: str) -> bool:
-    """Return whether a process serves `role` of this data directory on this machine."""
+    """Return True if a process serves `role` of this data directory on this machine."""
     try:
         handle = os.open(data_dir / f"serve-{role}.lock", os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -112,7 +112,7 @@ def is_served(data_dir: Path, role: str) -> bool:
 
 
 def raise_open_file_limit() -> int:
-    """Raises this process's limit of open files to what it may have; the limit it got."""
+    """Raise this process's limit of open files to the hard limit; return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:

@@ -1,9 +1,9 @@
-"""Logs: one JSON object a line on stderr, made with the standard library.
+"""Logs: one JSON object per line on stderr, made with the standard library.
 
     {"at": "2026-01-31T12:00:00.123Z", "level": "info", "role": "web-0", "pid": 4711, "from": "stormpetrel.serve",
-     "text": "…", and what the call gave as `extra`}
+     "text": "…", and the fields that the call passed as `extra`}
 
-What goes into a line is up to the call, and no call may give it a password, a token or a secret.
+The call chooses the content; no call may log a password, a token or a secret.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON; a traceback becomes the text `traceback` in it."""
+    """Formats a record as one line of JSON; a traceback becomes the field `traceback`."""
 
     def __init__(self, role: str) -> None:
         super().__init__()
@@ -45,20 +45,20 @@ class JsonFormatter(logging.Formatter):
                 line[name] = value
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        # ASCII only: what strangers send can neither break a line nor steer the terminal that shows it.
+        # ASCII only: text from clients can neither break a line nor control the terminal that shows it.
         return json.dumps(line, default=str, separators=(",", ":"))
 
 
 class StderrHandler(logging.Handler):
-    """Writes each line in one call, so that lines of several processes do not get mixed.
+    """Writes each line in one call, so that lines of several processes do not mix.
 
-    When stderr is gone (a closed terminal), lines are dropped: nobody reads them, and serving goes on.
+    When stderr is closed (with its terminal), lines are dropped: no one can read them, and serving continues.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = (self.format(record) + "\n").encode()
-        except Exception:  # as logging itself does: a bad log call must not break who made it
+        except Exception:  # as logging itself does: a bad log call must not break its caller
             self.handleError(record)
             return
         try:
@@ -71,9 +71,9 @@ class StderrHandler(logging.Handler):
 
 
 def configure(level: str, *, role: str) -> None:
-    """Sends every logger's lines of `level` (a key of LEVELS) and above to stderr, marked with `role`.
+    """Send every logger's lines of `level` (a key of LEVELS) and above to stderr, marked with `role`.
 
-    Calling it again, as a forked process does, replaces what was set before.
+    A second call, as in a forked process, replaces the settings of the first.
     """
     handler = StderrHandler()
     handler.setFormatter(JsonFormatter(role))

@@ -1,7 +1,6 @@
-"""What is held in memory for active readers: their home timelines as ids, and what they did with posts; and how
-large the place is.
+"""Caches for active readers: their home timelines as ids, and their flags on posts.
 
-Loaded once, then kept right by what the bus tells. Bounded by weight; the reader who has not come for longest is
+Entries are loaded once, then updated by events of the bus. Bounded by weight; the reader idle for longest is
 dropped and costs one query when they come back.
 """
 
@@ -28,26 +27,33 @@ from stormpetrel.model.event import (
 from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Flags
-from stormpetrel.model.timeline import REPEAT_ENTRIES, Item, Taste, first_certain, repeats, without_repeats
+from stormpetrel.model.timeline import (
+    REPEAT_ENTRIES,
+    Taste,
+    TimelineItem,
+    first_certain,
+    repeats,
+    without_repeats,
+)
 from stormpetrel.rules import posts, timelines
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.database import Database
 from stormpetrel.storage.hot import hot
 
 LOADED_IDS = 80 + REPEAT_ENTRIES
-"""Ids that the first read of a reader brings: two of the longest pages, and what decides of their oldest."""
+"""Ids that a reader's first query loads: two of the longest pages, and those that decide repeats on them."""
 MAX_IDS = 400
-"""Ids kept per reader; who reads further back is answered by a query."""
+"""Ids cached per reader; a query answers readers who go further back."""
 MAX_WEIGHT = 1_000_000
-"""Followed accounts and ids of all readers together; about 100 MB."""
+"""Limit for followed accounts and ids of all readers together; about 100 MB."""
 MAX_PENDING = 10_000
-"""Events kept for a list that is being loaded; with more, it is not kept."""
+"""Events stored for a list that is being loaded; with more, the list is not cached."""
 
 
 class _Home:
-    """Entries of one home, oldest first: their ids, and at the same position the id of the post that each shows.
+    """Entries of one home, oldest first: their ids, and at the same index the id of the post that each shows.
 
-    `complete`: there is nothing older.
+    `complete`: there are no older entries.
     """
 
     __slots__ = ("_certain_id", "_without_repeats", "complete", "ids", "shown_ids", "taste")
@@ -57,9 +63,9 @@ class _Home:
         self.ids = [post_id for post_id, _ in entries]
         self.shown_ids = [shown_id for _, shown_id in entries]
         self.complete = complete
-        # The ids without repeats; None when they must be put together again.
+        # The ids without repeats; None when they must be computed again.
         self._without_repeats: list[int] | None = None
-        # From this id on it is known what is a repeat.
+        # From this id on, repeats are known.
         self._certain_id = 0
 
     @property
@@ -68,7 +74,7 @@ class _Home:
         return len(taste.followed) + len(taste.hidden) + len(taste.apart) + len(taste.tags) + MAX_IDS
 
     def add(self, event: PostCreated) -> None:
-        item = Item(
+        item = TimelineItem(
             post_id=event.post_id,
             author_id=event.author_id,
             visibility=event.visibility,
@@ -87,7 +93,7 @@ class _Home:
         if at < len(ids) and ids[at] == event.post_id:
             return
         if at == 0 and not self.complete:
-            return  # older than what is held: a query finds it
+            return  # older than the cached ids: a query finds it
         ids.insert(at, event.post_id)
         self.shown_ids.insert(at, item.shown_id)
         if at < len(ids) - 1 or (at < REPEAT_ENTRIES and not self.complete):
@@ -110,7 +116,7 @@ class _Home:
         return at < len(self.ids) and self.ids[at] == post_id
 
     def page(self, page: Page) -> list[int] | None:
-        """The page, newest first, or None where the ids held do not reach far enough to say."""
+        """Return the page, newest first, or None if the cached ids do not reach far enough."""
         ids = self._once()
         end = bisect_left(ids, page.max_id)
         start = bisect_left(ids, page.low + 1)
@@ -123,7 +129,7 @@ class _Home:
         return None
 
     def shows(self, post_id: int) -> bool:
-        """Return whether the entry is shown, and not left out as a repeat."""
+        """Return True if the entry is shown, and not left out as a repeat."""
         ids = self._once()
         at = bisect_left(ids, post_id)
         return at < len(ids) and ids[at] == post_id
@@ -140,7 +146,7 @@ class _Home:
 
 
 class _Load:
-    """A list that is being read; `events` came meanwhile. `spoilt`: it must not be kept."""
+    """A list that is being loaded; `events` arrived meanwhile. `spoilt`: it must not be cached."""
 
     __slots__ = ("events", "reader_id", "spoilt", "task")
 
@@ -162,7 +168,7 @@ def _load(
 class HomeLists:
     """Home timelines by reader. `apply` every event of the bus, in order, in the loop.
 
-    `clock_ms`: now, in milliseconds since 1970; mutes end by it.
+    `clock_ms`: the time in milliseconds since 1970; mutes end by it.
     """
 
     def __init__(
@@ -173,7 +179,7 @@ class HomeLists:
         self._clock_ms = clock_ms
         self._homes: OrderedDict[int, _Home] = OrderedDict()
         self._weight = 0
-        # By author, and by followed hashtag.
+        # Readers by author id, and by followed hashtag.
         self._readers_of: dict[int | str, set[int]] = {}
         self._loads: set[_Load] = set()
         self._loading: dict[int, _Load] = {}
@@ -182,7 +188,7 @@ class HomeLists:
         return len(self._homes)
 
     async def page(self, reader_id: int, page: Page) -> list[int]:
-        """The ids of the reader's home timeline, newest first."""
+        """Return the ids of the reader's home timeline, newest first."""
         home = self._kept(reader_id) or await self._loaded(reader_id)
         found = home.page(page)
         if found is not None:
@@ -190,11 +196,11 @@ class HomeLists:
         return await self._database.read(timelines.home_for, home.taste, page=page)
 
     def holds(self, reader_id: int) -> bool:
-        """Return whether the reader's home is in memory."""
+        """Return True if the reader's home is in memory."""
         return reader_id in self._homes
 
     async def shows(self, reader_id: int, post_id: int) -> bool:
-        """Return whether a new entry of the reader's home is shown there, and not left out as a repeat."""
+        """Return True if a new entry of the reader's home is shown there, and not left out as a repeat."""
         home = self._kept(reader_id) or await self._loaded(reader_id)
         return home.shows(post_id)
 
@@ -207,24 +213,24 @@ class HomeLists:
 
     async def _loaded(self, reader_id: int) -> _Home:
         load = self._loading.get(reader_id)
-        # A load that came to be out of date is not for who asks now: it may be older than what they did.
+        # A spoilt load must not serve a new request: it may be older than the reader's own last change.
         if load is None or load.spoilt:
             load = self._loading[reader_id] = _Load(reader_id)
-            # A task of its own: when the first who asked leaves, the others still wait for it.
+            # A separate task: if the first request is cancelled, the others still wait for it.
             load.task = asyncio.create_task(self._run(load))
-            # With nobody left to wait for it, its error is no unheard one.
+            # If all requests are cancelled, retrieve its error, so that asyncio does not log it.
             load.task.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(load.task)
 
     async def _run(self, load: _Load) -> _Home:
-        """Reads the list for everybody who waits for it; an app may ask on many connections at once."""
+        """Load the list for all waiting requests; an app may use many connections at once."""
         self._loads.add(load)
         try:
             taste, entries, complete = await self._database.read(
                 _load, reader_id=load.reader_id, now_ms=self._clock_ms()
             )
             home = _Home(taste, entries, complete=complete)
-            # What was told while the query ran may or may not be in its answer: both ways are harmless.
+            # The query's result may or may not include events from while it ran: both are harmless.
             for event in load.events:
                 _change(home, event)
             if not load.spoilt:
@@ -257,7 +263,7 @@ class HomeLists:
                     del self._readers_of[source]
 
     def clear(self) -> None:
-        """Drops everything."""
+        """Drop all lists."""
         self._homes.clear()
         self._readers_of.clear()
         self._weight = 0
@@ -265,7 +271,7 @@ class HomeLists:
             load.spoilt = True
 
     def apply(self, event: Event) -> None:
-        """Brings the lists up to what has just changed."""
+        """Update the lists by an event."""
         match event:
             case PostCreated() | PostDeleted():
                 sources: set[int | str] = {event.author_id, *event.tags}
@@ -281,12 +287,12 @@ class HomeLists:
                 self._forget(event.account_id)
                 self._forget(event.other_id)
             case ListChanged() | FollowedTagsChanged():
-                # Exclusive lists keep their members out of home, followed hashtags bring strangers in.
+                # Exclusive lists hide their members from home; followed hashtags add unfollowed authors.
                 self._forget(event.account_id)
             case PostEdited():
                 self._edited(event)
             case AccountChanged() if event.hidden:
-                # Its posts and boosts of them may stand in any list.
+                # Its posts and boosts of them may be in any list.
                 self.clear()
             case AllChanged():
                 self.clear()
@@ -299,7 +305,7 @@ class HomeLists:
             load.spoilt = load.spoilt or load.reader_id == reader_id
 
     def _edited(self, event: PostEdited) -> None:
-        """Its hashtags and language may be others now: who looks at those reads anew. Edits are rare."""
+        """Drop the lists that an edit may affect, by hashtag or language. Edits are rare."""
         for reader_id, home in list(self._homes.items()):
             taste = home.taste
             if event.author_id in taste.languages or (
@@ -311,7 +317,7 @@ class HomeLists:
 
 
 def _sources(taste: Taste) -> tuple[int | str, ...]:
-    """Where what belongs in a home list can come from: authors and hashtags."""
+    """Return the sources of a home list's entries: authors and hashtags."""
     return (taste.reader_id, *taste.followed, *taste.tags)
 
 
@@ -325,31 +331,31 @@ def _change(home: _Home, event: PostCreated | PostDeleted) -> None:
 
 
 MAX_FLAGS = 500
-"""Posts whose flags are kept per reader; with more, that reader's begin anew."""
+"""Posts whose flags are cached per reader; with more, that reader's cache is emptied."""
 MAX_ALL_FLAGS = 500_000
-"""And of all readers together; about 60 MB."""
+"""Limit for all readers together; about 60 MB."""
 EVERYTHING = 0
-"""Stands for every post among those that changed: no id is 0."""
+"""Stands for every post in a set of changed posts: no id is 0."""
 
 
 class ReaderFlags:
-    """What readers did with the posts that they see. A poll of a timeline asks for the same twenty again and
-    again, and that query was a quarter of its cost (docs/decisions/0006-readers-in-memory.md)."""
+    """Readers' flags on the posts that they see. A poll of a timeline requests the same twenty posts again
+    and again, and that query was a quarter of its cost (docs/decisions/0006-readers-in-memory.md)."""
 
     def __init__(self, database: Database, *, max_flags: int = MAX_ALL_FLAGS) -> None:
         self._database = database
         self._max_flags = max_flags
-        # For each reader, what is known of which post; None: nothing was done with it.
+        # By reader, then by post: the known flags; None if the reader has set none.
         self._known: OrderedDict[int, dict[int, Flags | None]] = OrderedDict()
         self._count = 0
-        # Posts that changed while a reader's query is under way: its answer to them must not be kept.
+        # Posts that changed during a reader's query: its result for them must not be cached.
         self._reading: dict[int, list[set[int]]] = {}
 
     def __len__(self) -> int:
         return self._count
 
     async def of(self, reader_id: int, post_ids: Sequence[int]) -> dict[int, Flags]:
-        """The reader's flags on those posts where there are any, by post."""
+        """Return the reader's flags on those posts that have any, by post."""
         known = self._known.get(reader_id)
         if known is not None:
             try:
@@ -386,7 +392,7 @@ class ReaderFlags:
             self._count -= len(dropped)
 
     def apply(self, event: Event) -> None:
-        """Drops what the event made wrong."""
+        """Drop the entries that the event made stale."""
         match event:
             case Reacted(account_id=account_id, post_id=post_id):
                 known = self._known.get(account_id)

@@ -1,6 +1,6 @@
-"""Work that may hang for long: in a thread of its own, which takes no place from others and ends with the process.
+"""Runs work that may block for long in a separate daemon thread, which ends with the process.
 
-An executor's threads are few, and the interpreter waits for them at its end.
+An executor has only a few threads, and the interpreter waits for them at exit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def in_own_thread(work: Callable[[], T]) -> asyncio.Future[T]:
-    """What `work` gives. How many there are at once, the caller bounds; who stops waiting does not end it."""
+    """Return the result of `work`, run in a new thread. Callers bound the number; none can be cancelled."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
@@ -32,9 +32,9 @@ def in_own_thread(work: Callable[[], T]) -> asyncio.Future[T]:
         failure: BaseException | None = None
         try:
             result = work()
-        except BaseException as error:  # handed over, whatever it is
+        except BaseException as error:  # passed on, whatever it is
             failure = error
-        # The loop may have ended: then nobody waits.
+        # If the loop has ended, no caller waits.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(tell, result, failure)
 

@@ -1,4 +1,4 @@
-"""How many people and posts a place has, and its use by week: counted in the background, told from memory."""
+"""An instance's numbers of people and posts, and its use by week, counted in the background."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from stormpetrel.rules.instance import InstanceCounts, Week
 from stormpetrel.storage.database import Database
 
 COUNTS_S = 10.0
-"""The numbers of people and posts may be this old, and where counting takes long, REST times as long as it takes."""
+"""Maximum age of the numbers of people and posts; if counting is slow, REST times its duration."""
 ACTIVITY_S = 3600.0
-"""The use by week may be this old: it is counted through all posts of three months."""
+"""Maximum age of the use by week: counting it reads all posts of three months."""
 REST = 100
 PATIENCE_S = 0.05
-"""So long a page waits for a new count before it says the old one."""
+"""How long a page waits for a new count before it uses the old one."""
 ACCOUNTS_AT_ONCE = 20_000
-"""Counted in one read, which takes some 20 ms: other reads come in between."""
+"""Accounts counted in one read, which takes about 20 ms: other reads run in between."""
 
 T = TypeVar("T")
 
 
 class Recounted(Generic[T]):
-    """What `count` gives: counted again when somebody asks, at most once in `every_s`, however many ask.
+    """The result of `count`: counted again on request, at most once in `every_s`, however many requests come.
 
-    `count` takes the present time in milliseconds since 1970.
+    `count` takes the current time in milliseconds since 1970.
     """
 
     def __init__(
@@ -41,12 +41,12 @@ class Recounted(Generic[T]):
         self._every_s = every_s
         self._clock_s = clock_s
         self._counting: asyncio.Task[T] | None = None
-        # The last count that succeeded; a task, since any value may be one.
+        # The last count that succeeded; a task, since any value may be a result.
         self._found: asyncio.Task[T] | None = None
         self._until_s = 0.0
 
     def begin(self, *, now_ms: int) -> asyncio.Task[T]:
-        """Count now, unless that is under way or the last count is young; the task that counts."""
+        """Start a count, unless one is running or the last one is recent; return its task."""
         counting = self._counting
         if counting is None or (counting.done() and self._clock_s() >= self._until_s):
             counting = self._counting = asyncio.ensure_future(self._counted(now_ms))
@@ -54,17 +54,17 @@ class Recounted(Generic[T]):
         return counting
 
     def warm(self, *, now_ms: int) -> None:
-        """Count before anybody asks. The first who asks has it counted anew, and waits for that a moment only."""
+        """Count before the first request, which starts a new count but waits only PATIENCE_S for it."""
         self.begin(now_ms=now_ms).add_done_callback(self._warmed)
 
     def _warmed(self, _: asyncio.Task[T]) -> None:
         self._until_s = 0.0
 
     async def now(self, *, now_ms: int) -> T:
-        """Return the newest count. Raises Busy when nothing was counted yet and the store cannot be read."""
+        """Return the newest count. Raise Busy when there is none yet and the store cannot be read."""
         counting = self.begin(now_ms=now_ms)
         if self._found is None:
-            # One who leaves must not take the answer away from the others who wait for it.
+            # A cancelled request must not cancel the count for the others.
             return await asyncio.shield(counting)
         if not counting.done():
             await asyncio.wait({counting}, timeout=PATIENCE_S)
@@ -87,7 +87,7 @@ class Recounted(Generic[T]):
 def place_counts(
     database: Database, *, clock_s: Callable[[], float] = time.monotonic
 ) -> Recounted[InstanceCounts]:
-    """Return how many people and posts there are, and how many posted in the last 30 days."""
+    """Return the numbers of people, of posts, and of people who posted in the last 30 days."""
 
     async def count(now_ms: int) -> InstanceCounts:
         users = posts = after_id = 0
@@ -105,7 +105,7 @@ def place_counts(
 
 
 def place_activity(database: Database) -> Recounted[list[Week]]:
-    """Return the use of the last weeks, the current one first. A week that is over is counted once."""
+    """Return the use of the last weeks, the current one first. A past week is counted once."""
     over: dict[int, Week] = {}
 
     async def count(now_ms: int) -> list[Week]:

@@ -1,4 +1,4 @@
-"""Filters of active readers, compiled and kept: a poll of a timeline reads and compiles nothing."""
+"""Caches the compiled filters of active readers: polling a timeline reads and compiles nothing."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from stormpetrel.rules import filters
 from stormpetrel.storage.database import Database
 
 MAX_BYTES = 64 * 1024 * 1024
-"""A worker's. Room for about 1,800 readers with a few filters each; who has none takes 600 bytes."""
+"""Limit per worker: about 1,800 readers with a few filters each; a reader without filters takes 600 bytes."""
 
 
 class ReaderFilters:
-    """What readers do not want to see. Bounded; who has not come for longest is dropped."""
+    """The filters of readers. Bounded; the reader idle for longest is dropped."""
 
     def __init__(
         self,
@@ -30,14 +30,14 @@ class ReaderFilters:
         self._clock_ms = clock_ms
         self._kept: OrderedDict[int, ActiveFilters] = OrderedDict()
         self._bytes = 0
-        # Counts changes: what was read before one must not be kept.
+        # Counts changes: results of queries from before a change must not be cached.
         self._changes = 0
 
     def __len__(self) -> int:
         return len(self._kept)
 
     async def of(self, reader_id: int) -> ActiveFilters | None:
-        """The reader's filters; None where there are none, which is the usual case."""
+        """Return the reader's filters; None if there are none, the usual case."""
         kept = self._kept.get(reader_id)
         if kept is not None and kept.until_ms > self._clock_ms():
             self._kept.move_to_end(reader_id)
@@ -61,7 +61,7 @@ class ReaderFilters:
             self._bytes -= gone.held_bytes
 
     def apply(self, event: Event) -> None:
-        """Drops what the event made wrong."""
+        """Drop the entries that the event made stale."""
         match event:
             case FiltersChanged(account_id=account_id):
                 self._changes += 1

@@ -1,6 +1,6 @@
 """The secret that signs cookies: the key `secret_key`, or the file secret.key in the data directory.
 
-Every process and every machine of one instance must have the same one.
+Every process and every machine of an instance must have the same secret.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ log = logging.getLogger(__name__)
 
 SECRET_BYTES = 32
 MIN_CHARACTERS = 32
-"""Shortest `secret_key`: as many characters as `create` has bytes."""
+"""Shortest `secret_key`: as many characters as `create` uses bytes."""
 FILE_NAME = "secret.key"
 
 
 def load(config: Config) -> bytes:
-    """The secret, 32 bytes.
+    """Return the secret, 32 bytes.
 
-    Raises SetupError when there is none or it is too short. A file that others may read is closed to them,
-    with a warning: it may have been copied.
+    Raise SetupError when there is none or it is too short. If other users can read the file, fix its mode and
+    log a warning: it may have been copied.
     """
     if config.secret_key:
         return _stretch(config.secret_key, "secret_key")
@@ -48,7 +48,7 @@ def load(config: Config) -> bytes:
 
 
 def create(config: Config) -> bytes:
-    """Makes secret.key unless there is a secret already; the secret."""
+    """Make secret.key unless there is a secret already; return the secret."""
     path = config.data_dir / FILE_NAME
     if not config.secret_key:
         try:

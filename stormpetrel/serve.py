@@ -1,7 +1,7 @@
-"""`stormpetrel serve`: all roles under one supervisor, or some of them. The only place that knows all roles.
+"""`stormpetrel serve`: all roles under one supervisor, or some of them. The only module that knows all roles.
 
-Everything is imported, checked and opened here, before the fork: the processes share that memory, a mistake is
-one line and an exit code, and what is opened here outlives each of them.
+Everything is imported, checked and opened here, before the fork: the processes share that memory, a mistake
+gives one line and an exit code, and sockets opened here outlive each process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import uvloop
 
 from stormpetrel import __version__, heavy, log, secret, supervisor
 from stormpetrel.bus import EVERYTHING, NOTHING, Bus, BusHub
-from stormpetrel.config import Config, Loaded, variable_of
+from stormpetrel.config import Config, LoadedConfig, variable_of
 from stormpetrel.errors import EnvironmentFailure, SetupError
 from stormpetrel.heavy import Heavy, HeavyHub
 from stormpetrel.listeners import listen, lock_role, raise_open_file_limit, shown
@@ -44,14 +44,14 @@ WANTED_EVENTS: dict[str, frozenset[type[Event]]] = {
     "sms": NOTHING,
     "watch": frozenset({ShieldRuled, ShieldPaused}),
 }
-"""What each role is told on the bus; every one may tell the others."""
+"""The events that each role receives on the bus; every role may publish."""
 
 WEB_SWITCH_S = 0.0005
-"""How soon a thread that computes gives way to the loop; with Python's 5 ms, a hot page's p99 was 5 times that."""
+"""How soon a computing thread yields to the loop; Python's 5 ms made a hot page's p99 5 times higher."""
 
 
 class WebWorker(Protocol):
-    """What serves one web listener until `stop` is set."""
+    """Serves one web listener until `stop` is set."""
 
     def __call__(
         self,
@@ -65,19 +65,19 @@ class WebWorker(Protocol):
     ) -> Awaitable[None]: ...
 
 
-class Role(Protocol):
-    """What serves one of the other roles' listeners until `stop` is set."""
+class RoleServer(Protocol):
+    """Serves one of the other roles' listeners until `stop` is set."""
 
     def __call__(
         self, *, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Event
     ) -> Awaitable[None]: ...
 
 
-def serve(loaded: Loaded, *, roles: frozenset[str], web: WebWorker | None = None) -> int:
-    """Serves `roles` (of ROLES) until SIGTERM or Ctrl-C; the exit code.
+def serve(loaded: LoadedConfig, *, roles: frozenset[str], web: WebWorker | None = None) -> int:
+    """Serve `roles` (of ROLES) until SIGTERM or Ctrl-C; return the exit code.
 
-    0 after a clean end; 2 and 3 with one line on stderr for a SetupError or an EnvironmentFailure. `web` is the
-    worker to run in place of web_worker.run.
+    0 after a clean end; 2 and 3 with one line on stderr for a SetupError or an EnvironmentFailure. `web` is
+    the worker to run instead of web_worker.run.
     """
     blocked_before = supervisor.block_signals()
     try:
@@ -98,7 +98,7 @@ def serve(loaded: Loaded, *, roles: frozenset[str], web: WebWorker | None = None
 
 @dataclass(slots=True)
 class _Opened:
-    """What the supervisor holds for its children. Worker 2's listener is `listeners["web-2"]`."""
+    """Resources that the supervisor holds for its children. Worker 2's listener is `listeners["web-2"]`."""
 
     config: Config
     listeners: dict[str, socket.socket]
@@ -108,7 +108,7 @@ class _Opened:
     secret: bytes
 
     def keep_only(self, name: str, *, is_heavy: bool = False) -> None:
-        """In a child: closes what is the others', so that nothing stays open after the supervisor's death."""
+        """In a child: close the others' resources, so that none stays open after the supervisor's death."""
         for owner, listener in self.listeners.items():
             if owner != name:
                 listener.close()
@@ -122,7 +122,7 @@ def _serve(config: Config, roles: list[str], web: WebWorker | None) -> None:
     log.configure(config.log.level, role="supervisor")
     if not roles:
         raise SetupError("there is no role to serve")
-    # Before anything is made: where there is no instance, nothing may be left that `init` would stumble over.
+    # Check this first: without an instance, no files may be made that would get in the way of `init`.
     require_current(config.database_url)
     secret_bytes = secret.load(config)
     require_same_secret(config.database_url, secret_bytes)
@@ -131,7 +131,7 @@ def _serve(config: Config, roles: list[str], web: WebWorker | None) -> None:
         _log.error("%s", lacking)
     runs = _import_roles(roles, web)
     if config.valkey.url:
-        # Imported only where it is used: 5 MB and 0.15 s that most instances do not need.
+        # Imported only if it is used: 5 MB and 0.15 s that most instances do not need.
         from stormpetrel.valkey_bridge import require_url
 
         require_url(config.valkey.url)
@@ -160,12 +160,12 @@ def _serve(config: Config, roles: list[str], web: WebWorker | None) -> None:
                 serves_others=True,
             )
         )
-    # What was imported is for ever: the collector need not look at it, which would copy its pages.
+    # Imported modules stay for ever: keep the collector from scanning them, which would copy their pages.
     gc.collect()
     gc.freeze()
 
     def close_listeners() -> None:
-        # A listener is gone only when the worker's copy is closed too: then new connections are refused.
+        # A listener closes only when the worker's copy is closed too: then new connections are refused.
         for listener in listeners.values():
             listener.close()
 
@@ -180,12 +180,12 @@ def _serve(config: Config, roles: list[str], web: WebWorker | None) -> None:
 
 
 def bus_channel(config: Config) -> str:
-    """The channel on Valkey: one per instance, whatever else uses the same Valkey."""
+    """Return the channel on Valkey: one per instance, so that several can share a Valkey server."""
     return f"stormpetrel:events:{hashlib.blake2b(config.domain.encode(), digest_size=8).hexdigest()}"
 
 
 def _import_roles(roles: list[str], web: WebWorker | None) -> dict[str, Callable[..., Awaitable[None]]]:
-    """Each role's `run`. A role that is not served is not imported."""
+    """Return each role's `run`; import only the served roles."""
     modules = {"web": "web_worker", "courier": "courier.role", "sms": "sms", "watch": "watch.role"}
     runs: dict[str, Callable[..., Awaitable[None]]] = {}
     for role in roles:
@@ -197,7 +197,7 @@ def _import_roles(roles: list[str], web: WebWorker | None) -> dict[str, Callable
 
 
 def _listen(config: Config, roles: list[str]) -> tuple[Config, dict[str, socket.socket]]:
-    """All listeners by process name, and the configuration with the ports that they really have."""
+    """Return all listeners by process name, and the configuration with their actual ports."""
     listeners: dict[str, socket.socket] = {}
     for role in roles:
         section = "status" if role == "watch" else role
@@ -222,7 +222,7 @@ def _child(opened: _Opened, name: str, runs: dict[str, Callable[..., Awaitable[N
 
 
 def _role_main(opened: _Opened, name: str, run: Callable[..., Awaitable[None]]) -> None:
-    """The life of one forked process."""
+    """Run one forked process until it ends."""
     opened.keep_only(name)
     log.configure(opened.config.log.level, role=name)
     is_web = name.startswith("web-")
@@ -269,7 +269,7 @@ def _heavy_main(opened: _Opened) -> None:
 
 
 def _say_where(config: Config, roles: list[str], children: list[Child], open_files: int) -> None:
-    """Prints what a person needs to know, one plain line each."""
+    """Print the facts that an operator needs, one plain line each."""
     lines = [f"Stormpetrel {__version__}: {config.title}"]
     at: dict[str, tuple[str, Any]] = {
         "web": ("web", config.web),

@@ -1,4 +1,4 @@
-"""The sms role: a port of its own, so that SMS stays up when the web is flooded. Today it answers /health."""
+"""The sms role: on its own port, to stay up when the web is flooded. For now it only answers /health."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from stormpetrel.health import serve_health
 
 
 async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Event) -> None:
-    """Serves on `sock` until `stop` is set."""
+    """Serve on `sock` until `stop` is set."""
     await serve_health(sock, stop=stop, role="sms")

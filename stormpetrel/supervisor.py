@@ -1,7 +1,7 @@
-"""Starts processes by forking, starts them again when they die, and ends them in order.
+"""Forks processes, restarts them when they die, and ends them in order.
 
-It knows no role (serve.py does). It runs no thread and no loop: signals are blocked and waited for, so nothing
-happens between two lines of it, and it costs nothing while nothing happens.
+It knows no role (serve.py does). It runs no thread and no loop: signals are blocked and waited for, so no
+handler interrupts it, and an idle supervisor uses no CPU.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from stormpetrel.errors import EnvironmentFailure, StormpetrelError
 log = logging.getLogger(__name__)
 
 DRAIN_S = 15.0
-"""How long processes may take to finish what they have begun."""
+"""How long processes may take to finish work that has begun."""
 STEADY_S = 10.0
-"""One that lived this long is started again at once; sooner, it waits longer each time."""
+"""A process that lived this long restarts at once; after an earlier death, the delay grows each time."""
 BACKOFF_MIN_S = 0.1
 BACKOFF_MAX_S = 5.0
 
@@ -37,8 +37,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Child:
     """A process to keep alive.
 
-    `main` runs in it; when that returns or raises, the process ends. `on_death` runs in the supervisor before it
-    is started again. `serves_others`: it is ended after those that are not.
+    `main` runs in it; when that returns or raises, the process ends. `on_death` runs in the supervisor before
+    the restart. `serves_others`: it ends after the processes without this flag.
     """
 
     name: str
@@ -52,12 +52,12 @@ class Child:
 
 
 def block_signals() -> set[signal.Signals]:
-    """Blocks what `supervise` waits for; call it before anything that may take long. What was blocked before."""
+    """Block the signals that `supervise` waits for, before any slow work; return those blocked before."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, WAITED_FOR)
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
-        # Started by nohup: it is meant to outlive its terminal. Blocked, the signal would be found waiting.
+        # Started by nohup, to outlive its terminal. A blocked signal would be found pending.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
-    # A parent that ignores it would have passed that on, and the kernel would reap for us.
+    # A parent that ignores SIGCHLD passes that on, and the kernel would reap the children.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     return {signal.Signals(number) for number in before}
 
@@ -65,10 +65,10 @@ def block_signals() -> set[signal.Signals]:
 def supervise(
     children: Sequence[Child], *, on_started: Callable[[], None], before_drain: Callable[[], None]
 ) -> None:
-    """Keeps `children` alive until SIGTERM, SIGINT or SIGHUP, then drains them; returns when all have ended.
+    """Keep `children` alive until SIGTERM, SIGINT or SIGHUP, then drain them; return when all have ended.
 
-    Needs `block_signals`. A second SIGINT kills at once. Raises EnvironmentFailure when the first of them
-    cannot be forked.
+    Needs `block_signals`. A second SIGINT kills at once. Raise EnvironmentFailure when a process cannot be
+    forked at the start.
     """
     try:
         for child in children:
@@ -102,17 +102,17 @@ def _start(child: Child) -> None:
         except StormpetrelError as error:
             log.error("%s", error.safe_text)
             exit_code = 3
-        except BaseException:  # the process's edge: it is logged, and the supervisor starts another
+        except BaseException:  # the process's edge: it is logged, and the supervisor starts another process
             log.exception("it ended by an error")
         finally:
-            # Not sys.exit: nothing that the supervisor has set up may be torn down here.
+            # Not sys.exit, which would tear down what the supervisor has set up.
             os._exit(exit_code)
     child.pid = pid
     child.started_at_s = time.monotonic()
 
 
 def _become_child(name: str, supervisor_pid: int) -> None:
-    """Dies with the supervisor; hears SIGTERM only (Ctrl-C reaches the whole group, and is the supervisor's)."""
+    """Die with the supervisor; react only to SIGTERM (the supervisor handles Ctrl-C for the group)."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     _libc.prctl(_PR_SET_NAME, f"petrel-{name}".encode()[:15], 0, 0, 0)
     if os.getppid() != supervisor_pid:
@@ -134,7 +134,7 @@ def _start_due(children: Sequence[Child]) -> None:
 
 
 def _reap(children: Sequence[Child], *, restart: bool) -> None:
-    """Takes note of who has died. SIGCHLD counts as one however many did, so each is asked."""
+    """Record dead processes. One SIGCHLD may stand for several deaths, so check each child."""
     for child in children:
         if not child.pid:
             continue
@@ -153,7 +153,7 @@ def _reap(children: Sequence[Child], *, restart: bool) -> None:
 
 
 def backoff_s(early_deaths: int) -> float:
-    """How long to wait after so many deaths soon after the start: 0, 0, 0.1, 0.2, 0.4, … 5 s."""
+    """Return the delay after so many deaths soon after the start: 0, 0, 0.1, 0.2, 0.4, … 5 s."""
     if early_deaths <= 1:
         return 0.0
     return min(BACKOFF_MIN_S * 2.0 ** min(early_deaths - 2, 16), BACKOFF_MAX_S)
@@ -165,7 +165,7 @@ def _how(status: int) -> str:
 
 
 def _end(children: Sequence[Child], *, at_once: bool) -> None:
-    """Ends all: those that serve others last; by SIGKILL when `at_once`, on a second SIGINT or after DRAIN_S."""
+    """End all, those that serve others last; by SIGKILL if `at_once`, on another SIGINT or after DRAIN_S."""
     kill_at_s = time.monotonic() + (0.0 if at_once else DRAIN_S)
     _signal([child for child in children if not child.serves_others], signal.SIGTERM)
     told_last = False
@@ -192,5 +192,5 @@ def _end(children: Sequence[Child], *, at_once: bool) -> None:
 def _signal(children: Sequence[Child], number: signal.Signals) -> None:
     for child in children:
         if child.pid:
-            # Not reaped yet, so the pid is still its own.
+            # Not reaped yet, so the pid still belongs to it.
             os.kill(child.pid, number)

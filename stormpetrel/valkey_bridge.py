@@ -1,12 +1,13 @@
-"""The bus between machines: events over Valkey or Redis, publish and subscribe.
+"""The bus between machines: events over Valkey or Redis, by publish and subscribe.
 
-Every process has a connection for each direction, rather than one process of a machine that passes them on:
-that one would be a role more, whose death silences the machine. Messages carry the machine's name, and a process
-skips those of its own machine, which it got directly (bus.py).
+Every process has its own connection for each direction. A single forwarding process per machine would be
+another role, whose death silences the machine. Messages carry the machine's name, and a process skips those
+of its own machine, which it got directly (bus.py).
 
-Valkey keeps nothing for who is away, so each sender numbers its messages and a receiver that misses a number
-gets AllChanged; so does everybody when its subscription begins, ends, or could not be had for another
-RETRY_MAX_S. Valkey being dead therefore costs freshness, at most that long, and never holds up a write.
+Valkey stores nothing for absent subscribers, so each sender numbers its messages, and a receiver that misses
+a number gets AllChanged. It also gets AllChanged when its subscription begins or ends, and after each failed
+attempt to subscribe, at most RETRY_MAX_S apart. So a dead Valkey costs freshness, at most for that time, and
+never blocks a write.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ log = logging.getLogger(__name__)
 RETRY_MIN_S = 0.1
 RETRY_MAX_S = 5.0
 QUIET_S = 5.0
-"""A subscription that heard nothing for this long is asked whether it lives, and has as long to answer."""
+"""A subscription silent for this long gets a ping, and has as long to answer."""
 TIMEOUT_S = 5.0
 MAX_QUEUED = 4096
-"""Messages that wait for Valkey; the oldest goes first, which the numbers tell the receivers."""
+"""Limit of messages that wait for Valkey; the oldest is dropped, and the numbers show the gap."""
 MAX_SENDERS = 4096
 CLOSE_S = 1.0
-"""What waits when the process ends may take this long to leave."""
+"""How long messages may take to leave when the process ends."""
 
 
 class _Message(msgspec.Struct, array_like=True, frozen=True):
@@ -54,22 +55,22 @@ _decode = msgspec.msgpack.Decoder(_Message).decode
 
 
 def require_url(url: str) -> None:
-    """Raises SetupError when `url` cannot be one of a Valkey or Redis."""
+    """Raise SetupError if `url` is not a valid URL of Valkey or Redis."""
     try:
         redis.asyncio.Redis.from_url(url)
     except ValueError as error:
-        # Its text may repeat a part of the address, which may be the password.
+        # Its text may repeat a part of the URL, perhaps the password.
         raise SetupError("valkey.url cannot be read; it is like redis://HOST:6379/0") from error
 
 
 class ValkeyBridge:
-    """One process's way to the other machines. `hands_on` gets their events; None: it wants none."""
+    """One process's connection to the other machines. `hands_on` receives their events, if wanted."""
 
     def __init__(
         self, *, url: str, channel: str, machine: str, hands_on: Callable[[list[Event]], None] | None
     ) -> None:
         self.subscribed = False
-        """Whether the others' events arrive at this moment."""
+        """True while the other machines' events arrive."""
         self._url = url
         self._channel = channel
         self._machine = machine
@@ -83,20 +84,20 @@ class ValkeyBridge:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Connects in the background."""
+        """Connect in the background."""
         self._tasks.append(loop.create_task(self._send_for_ever()))
         if self._hands_on is not None:
             self._tasks.append(loop.create_task(self._hear_for_ever(self._hands_on)))
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Queues the events to leave soon."""
+        """Queue the events for sending."""
         self._number += 1
         self._queue.append(_encode(_Message(self._machine, self._sender, self._number, list(events))))
         self._left.clear()
         self._queued.set()
 
     async def close(self) -> None:
-        """Ends; what waits may still leave if that takes no longer than CLOSE_S."""
+        """Close the connections; wait at most CLOSE_S for queued messages to leave."""
         if self._queue:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._left.wait(), CLOSE_S)
@@ -109,7 +110,7 @@ class ValkeyBridge:
             self._url,
             socket_connect_timeout=TIMEOUT_S,
             socket_timeout=TIMEOUT_S,
-            # Waiting is done here, where it is known what a lost connection means.
+            # Retries are made here, where the meaning of a lost connection is known.
             retry=Retry(NoBackoff(), 0),
         )
 
@@ -120,7 +121,7 @@ class ValkeyBridge:
             try:
                 while True:
                     while self._queue:
-                        # Taken only once it has arrived: a repeated message is known by its number.
+                        # Removed only once it has arrived: the number identifies a repeated message.
                         message = self._queue[0]
                         await client.publish(self._channel, message)
                         if self._queue and self._queue[0] is message:
@@ -158,7 +159,7 @@ class ValkeyBridge:
             await asyncio.sleep(wait_s)
 
     async def _hear(self, pubsub: PubSub, hands_on: Callable[[list[Event]], None]) -> None:
-        """Hands on what arrives; ends only by an error."""
+        """Deliver messages as they arrive; end only by an error."""
         asked = False
         while True:
             message = await pubsub.get_message(timeout=QUIET_S)
@@ -183,7 +184,7 @@ class ValkeyBridge:
         try:
             message = _decode(data)
         except msgspec.MsgspecError:
-            # Another release, or somebody else on our channel: whatever it said, we did not understand it.
+            # From another release, or another program on our channel: its meaning is unknown.
             log.warning("a message over Valkey could not be read: everything held in memory is dropped")
             return [AllChanged()]
         if message.machine == self._machine:
@@ -195,7 +196,7 @@ class ValkeyBridge:
         self._heard[message.sender] = message.number
         if len(self._heard) > MAX_SENDERS:
             self._heard.popitem(last=False)
-        # The first message of a sender may have any number: what was before our subscription is not ours.
+        # The first message of a sender may have any number: earlier ones were before our subscription.
         if last is not None and message.number != last + 1:
             return [AllChanged(), *message.events]
         return message.events

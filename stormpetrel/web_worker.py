@@ -1,6 +1,6 @@
-"""One web worker put together: edge, application, database, and what is held in memory.
+"""Builds one web worker: edge, application, database, and caches.
 
-Also the one place that says what an event makes stale (`Memory.apply`).
+`Memory.apply` is the one place that decides which caches an event makes stale.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from stormpetrel.edge.server import EdgeServer
 from stormpetrel.edge.worker import EdgeWorker
 from stormpetrel.errors import EnvironmentFailure
 from stormpetrel.heavy import Heavy
-from stormpetrel.http.application import Application
+from stormpetrel.http.application import WebApplication
 from stormpetrel.http.passwords import Passwords
 from stormpetrel.http.routing import Router
 from stormpetrel.http.site import Site
@@ -55,17 +55,17 @@ from stormpetrel.web.routes import ROUTES as WEB_ROUTES
 _log = logging.getLogger("stormpetrel.web")
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 5.0
-"""Between two tries to reach the database at the start."""
+"""Delays between attempts to reach the database at the start."""
 FORM_BYTES = 65_536
-"""What a form with files has besides them."""
+"""Size of a form's fields without its files."""
 ROUTES = (*API_ROUTES, *WEB_ROUTES)
 
 
 async def run(
     *, config: Config, sock: socket.socket, bus: Bus, heavy: Heavy, stop: asyncio.Event, secret: bytes
 ) -> None:
-    """Serves on `sock` until `stop` is set, then drains. Raises EnvironmentFailure without a database."""
-    application: Application
+    """Serve on `sock` until `stop` is set, then drain. Refuse requests until the database can be reached."""
+    application: WebApplication
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await application(scope, receive, send)
@@ -92,7 +92,7 @@ async def run(
     memory = Memory()
 
     def publish(events: list[Event]) -> None:
-        # The others are told before our own caller is answered, and so are we.
+        # Update the other processes, then this one, before our own caller gets the answer.
         bus.publish(events)
         memory.apply(events)
 
@@ -126,7 +126,7 @@ async def run(
         drain=bus.drain,
         clock_ms=clock.now_ms,
     )
-    application = Application(site, router, sockets=SOCKETS)
+    application = WebApplication(site, router, sockets=SOCKETS)
     bus.on_events = memory.apply
     started = False
     wait_s = FIRST_RETRY_S
@@ -135,7 +135,7 @@ async def run(
             await database.open()
             break
         except EnvironmentFailure as error:
-            # Visitors must not hang on a socket that is not accepted from: they are refused at once meanwhile.
+            # Visitors must not hang on a socket that does not accept: refuse their requests meanwhile.
             _log.error("%s; requests are refused until it can be", error.safe_text)
             application.is_away = True
             if not started:
@@ -152,7 +152,7 @@ async def run(
     try:
         if not started:
             await edge.start()
-        # At 500,000 accounts it takes half a second: the first page need not wait for it.
+        # At 500,000 accounts it takes half a second: the first page should not wait for it.
         site.counts.warm(now_ms=clock.now_ms())
         reporting = asyncio.ensure_future(_reporter(bus.name, config, edge.worker).run(stop))
         try:
@@ -165,7 +165,7 @@ async def run(
 
 
 def _reporter(name: str, config: Config, worker: EdgeWorker) -> Reporter:
-    """Tells the watch how it goes here, and hears from it what to do."""
+    """Return the reporter, which sends reports to the watch and receives directions."""
 
     def look(asked: Look) -> Standing:
         at_s = worker.loop.time()
@@ -181,9 +181,9 @@ def _reporter(name: str, config: Config, worker: EdgeWorker) -> Reporter:
 
 
 def body_limits(config: Config) -> Callable[[bytes], int]:
-    """Return a function that gives the largest body in bytes by path, for requests with a credential.
+    """Return a function from path to the largest body in bytes, for requests with a credential.
 
-    It is `edge.max_body_bytes`, and more where files or long texts are sent.
+    The limit is `edge.max_body_bytes`, and more for files and long texts.
     """
     plain = config.edge.max_body_bytes
     # A form takes up to nine bytes for a character.
@@ -217,15 +217,15 @@ def body_limits(config: Config) -> Callable[[bytes], int]:
 
 
 class Memory:
-    """Everything a worker holds that an event can make stale. `site` is set before the first event.
+    """All caches of a worker that an event can make stale. `site` is set before the first event.
 
-    ConversationChanged makes stale only the number that pages show: conversations are read anew each time.
+    ConversationChanged makes only the number on pages stale: conversations are read from the store each time.
     """
 
     site: Site
 
     def apply(self, events: list[Event]) -> None:
-        """Brings it up to what has just changed, here or in another process."""
+        """Update the caches by events of this or another process."""
         site = self.site
         for event in events:
             site.home.apply(event)
@@ -235,14 +235,14 @@ class Memory:
             site.pages.apply(event)
             self._hot_pages(event)
             self._access(event)
-            # Last: what is told to listeners is made of what the others hold.
+            # Last: listeners get content that comes from the other caches.
             site.streaming.apply(event)
 
     def _hot_pages(self, event: Event) -> None:
-        """Anonymous answers: what was written is asked for anew, what must disappear goes at once.
+        """Anonymous answers: changed ones are rendered again, those that must disappear are dropped at once.
 
-        A new post does not renew the public and tag pages: they are a second old at most, and under many
-        writers they would otherwise be rendered for each of them.
+        A new post does not invalidate the public and tag pages: they are at most a second old, and under many
+        writers they would be rendered for each post.
         """
         cache = self.site.cache
         match event:
@@ -253,7 +253,7 @@ class Memory:
             case PostChanged():
                 cache.invalidate(f"post:{event.post_id}")
             case PostEdited():
-                # What was taken back by an edit must not be read on.
+                # Text that an edit removed must not be served any more.
                 cache.purge(f"post:{event.post_id}")
                 cache.purge(f"account:{event.author_id}")
                 for name in event.tags:
@@ -273,7 +273,7 @@ class Memory:
                     cache.invalidate(f"post:{event.in_reply_to_id}")
             case AccountChanged(account_id=account_id, hidden=hidden):
                 if hidden:
-                    # It may stand on any page: in threads, in boosts, in lists.
+                    # It may be on any page: in threads, in boosts, in lists.
                     cache.purge_all()
                 else:
                     cache.invalidate(f"account:{account_id}")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stormpetrel.config import Config, Loaded, Origin, is_loopback, load
+from stormpetrel.config import Config, LoadedConfig, Origin, is_loopback, load
 from stormpetrel.errors import SetupError
 
 
@@ -22,14 +22,14 @@ def written(directory: Path, text: str, name: str = "stormpetrel.toml") -> Path:
     return path
 
 
-def loaded(text: str = "", *, directory: Path, **environ: str) -> Loaded:
+def loaded(text: str = "", *, directory: Path, **environ: str) -> LoadedConfig:
     """Return the configuration read from a file with that text, in its own data directory."""
     written(directory, text)
     variables = {f"STORMPETREL_{name}": value for name, value in environ.items()}
     return load(environ={"STORMPETREL_DATA_DIR": str(directory)} | variables)
 
 
-def origin_of(found: Loaded, key: str) -> Origin:
+def origin_of(found: LoadedConfig, key: str) -> Origin:
     (origin,) = [origin for origin in found.origins if origin.key == key]
     return origin
 

@@ -11,7 +11,7 @@ import pytest
 import uvloop
 
 from stormpetrel import health
-from stormpetrel.health import MAX_CONNECTIONS, MAX_HEAD_BYTES, Page, serve_health
+from stormpetrel.health import MAX_CONNECTIONS, MAX_HEAD_BYTES, RootPage, serve_health
 
 
 def talk(*talks, metrics=None, page=None):
@@ -75,7 +75,7 @@ def test_anything_else_is_404_in_json_that_names_health():
 
 
 def test_a_role_with_a_page_shows_it_at_the_root_with_its_policy():
-    page = Page(lambda: b"<p>well</p>", "default-src 'none'")
+    page = RootPage(lambda: b"<p>well</p>", "default-src 'none'")
     whole, head = talk([get("/", CLOSE)], [get("/", CLOSE, method="HEAD")], page=page)
     assert b"\r\nContent-Security-Policy: default-src 'none'\r\n" in whole
     assert b"\r\nContent-Type: text/html; charset=utf-8\r\n" in whole

@@ -309,11 +309,50 @@ def test_every_test_file_is_collected():
     ]
 
 
+def is_json_twin(path: str) -> bool:
+    """Return True for the files whose classes are the JSON form of a class of the model, under the same name."""
+    return path.startswith("stormpetrel/api/") and path.endswith("entities.py")
+
+
+def names_of_two_classes(files: dict[str, str]) -> list[str]:
+    """Return "Name: file, file" for each class name that several of `files` (path → source) define.
+
+    A class of the model or the rules and its JSON form share a name.
+    """
+    found: dict[str, list[str]] = {}
+    for path, source in files.items():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(path)
+    wrong = []
+    for name, paths in sorted(found.items()):
+        twins = [path for path in paths if is_json_twin(path)]
+        others = [path for path in paths if path not in twins]
+        may_have_a_twin = all(
+            path.startswith(("stormpetrel/model/", "stormpetrel/rules/")) for path in others
+        )
+        if len(others) > 1 or len(twins) > 1 or (twins and not may_have_a_twin):
+            wrong.append(f"{name}: {', '.join(paths)}")
+    return wrong
+
+
 def sources_of(package: Path) -> dict[str, str]:
     return {
         str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
         for path in sorted(package.rglob("*.py"))
     }
+
+
+def test_a_class_name_means_one_class():
+    assert names_of_two_classes(sources_of(PACKAGE)) == []
+
+
+def test_a_class_name_given_twice_is_noticed():
+    one, model, twin = "class Page: ...", "stormpetrel/model/page.py", "stormpetrel/api/entities.py"
+    assert names_of_two_classes({model: one, "stormpetrel/health.py": one})
+    assert names_of_two_classes({model: one, twin: one, "stormpetrel/health.py": one})
+    assert names_of_two_classes({twin: one, "stormpetrel/health.py": one})
+    assert names_of_two_classes({model: one, twin: one}) == []
 
 
 def routes_elsewhere(files: dict[str, str]) -> list[str]:

@@ -1,7 +1,7 @@
-"""Runs the checks of `make test`, `make lint`, `make prove` and `make bench`, all of them, and reports each.
+"""Runs the checks of `make test`, `make lint`, `make prove` and `make bench`, and reports each.
 
-Every check runs even if an earlier one failed: one run tells everything that is wrong. pytest comes last,
-so that its summary closes the output. Exit 1 if any check failed.
+Every check runs even if an earlier one failed, so that one run reports all problems. pytest comes last, so
+that its summary closes the output. Exit 1 if any check failed.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ LINT = (
 
 
 def run(name: str, command: list[str]) -> bool:
-    """Run one check with its output shown; whether it passed."""
+    """Run one check with its output shown; return True if it passed."""
     print(f"\n== {name}", flush=True)
     started_at_s = time.monotonic()
     done = subprocess.run([BIN / command[0], *command[1:]], cwd=ROOT, stdin=subprocess.DEVNULL, check=False)
-    # 5: of the tests that PYTEST asks for, none is here.
+    # 5: none of the tests that PYTEST names is in this group.
     passed = done.returncode == 0 or (done.returncode == 5 and bool(os.environ.get("PYTEST")))
     print(f"   {'passed' if passed else 'FAILED'}: {time.monotonic() - started_at_s:.1f} s", flush=True)
     return passed
 
 
 def pytest(marked: str, *, side_by_side: bool = True) -> tuple[str, list[str]]:
-    """The pytest check for tests `marked`, over two processes or one; PYTEST in the environment adds options."""
+    """Return the pytest check for tests `marked`, over two processes or one; PYTEST adds options."""
     command = [
         "python",
         "-m",
         "pytest",
-        # In their own order: files with few and long tests would come last otherwise, and one process wait for them.
+        # In their own order: otherwise files with few long tests would come last, and one process would wait.
         *(("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder") if side_by_side else ()),
         "-m",
         marked,
@@ -50,7 +50,7 @@ def pytest(marked: str, *, side_by_side: bool = True) -> tuple[str, list[str]]:
 
 
 def benches() -> list[tuple[str, list[str]]]:
-    """One quick run of each script in bench/ that can be started; BENCH names some of them."""
+    """Return one quick run of each script in bench/ that can be started; BENCH selects some of them."""
     wanted = os.environ.get("BENCH", "").split()
     scripts = [
         path for path in sorted(ROOT.glob("bench/*.py")) if "__main__" in path.read_text(encoding="utf-8")
@@ -63,7 +63,7 @@ def benches() -> list[tuple[str, list[str]]]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the group of checks named by the only argument; 2 for a wrong one."""
+    """Run the group of checks named by the only argument; return 2 for a wrong one."""
     groups = {
         "all": lambda: [
             *LINT,

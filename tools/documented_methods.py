@@ -1,5 +1,5 @@
-"""Every method of Mastodon's client API that its public documentation describes (4.6), with why we lack those
-that we lack. docs/methods.md shows it beside what the route table really has; a test holds the two together.
+"""Every method of Mastodon's client API that its public documentation (4.6) describes, with the reason for
+each missing one. docs/methods.md compares it with the route table; a test keeps both in step.
 
 A line without a reason is a method that exists here. `{…}` is any one segment, whatever its name.
 """
@@ -354,5 +354,5 @@ METHODS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
 
 
 def key(method: str) -> str:
-    """A method with the names of its segments left out, for comparing."""
+    """Return a method without the names of its placeholders, for comparison."""
     return "/".join("{}" if part.startswith("{") else part for part in method.split("/"))

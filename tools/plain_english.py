@@ -42,7 +42,7 @@ Text = tuple[int, str]
 
 
 def texts_of(path: Path) -> Iterator[Text]:
-    """Yield what a person reads in the file, piece by piece; nothing for a kind of file that is not known."""
+    """Yield the texts of the file that a person reads; nothing for an unknown kind of file."""
     if path.suffix == ".py":
         source = path.read_text(encoding="utf-8")
         yield from docstrings(source)
@@ -54,7 +54,7 @@ def texts_of(path: Path) -> Iterator[Text]:
 
 
 def docstrings(source: str) -> Iterator[Text]:
-    """Yield each string that stands alone as a statement: docstrings, also those of constants and fields."""
+    """Yield each string that stands alone as a statement: docstrings, also of constants and fields."""
     for node in ast.walk(ast.parse(source)):
         if (
             isinstance(node, ast.Expr)
@@ -72,7 +72,7 @@ def comments(source: str) -> Iterator[Text]:
 
 
 def _without(text: str, *patterns: re.Pattern[str]) -> str:
-    """Blank what the patterns match; the lines stay."""
+    """Blank all matches of the patterns; keep the lines."""
     for pattern in patterns:
         text = pattern.sub(lambda match: "\n" * match[0].count("\n") or " ", text)
     return text

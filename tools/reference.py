@@ -1,7 +1,7 @@
-"""Writes the parts of docs/ that the code knows best: every configuration key, every command, every URL.
+"""Generates parts of docs/ from the code: all configuration keys, commands and URLs.
 
-`--write` puts them between the two marks in docs/configuration.md and docs/commands.md; without it, exit 1
-if one of them is behind the code. tests/test_house.py asks the same.
+`--write` puts them between the two marks in the pages of docs/; without it, exit 1 if a page is out of date.
+tests/test_house.py checks the same.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EVERYWHERE = {"--help", "--config"}
 
 
 def configuration_tables() -> str:
-    """One table per section: key, variable, default, meaning, in the order of config.py."""
+    """Return one table per section: key, variable, default, meaning, in the order of config.py."""
     hints = get_type_hints(Config)
     sections: list[tuple[str, type[Any]]] = [("", Config)]
     sections += [(f.name, hints[f.name]) for f in dataclasses.fields(Config) if _is_section(hints[f.name])]
@@ -64,12 +64,12 @@ def _bounds(rules: Any) -> str:
 
 
 def command_sections(parser: argparse.ArgumentParser) -> str:
-    """One section per command and subcommand, with its arguments and options, as `parser` knows them."""
+    """Return one section per command and subcommand, with the arguments and options of `parser`."""
     return "\n\n".join(_command_section(name, command) for name, command in commands(parser, "stormpetrel"))
 
 
 def commands(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Every command below `parser` that does something, by its full name (`stormpetrel user add`), in order."""
+    """Yield all leaf commands below `parser` in order, by full name (`stormpetrel user add`)."""
     inner = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     if not inner:
         yield name, parser
@@ -79,7 +79,7 @@ def commands(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, 
 
 
 def _command_section(name: str, command: argparse.ArgumentParser) -> str:
-    # Not argparse's own help text: it differs between the versions of Python.
+    # Not argparse's own help text: it differs between Python versions.
     arguments = [a for a in command._actions if not a.option_strings]
     options = [a for a in command._actions if a.option_strings and not EVERYWHERE & set(a.option_strings)]
     lines = [f"### `{' '.join([name, *map(_shown, arguments)])}`"]
@@ -114,8 +114,8 @@ def _help(action: argparse.Action) -> str:
 
 
 def api_table() -> str:
-    """One line per URL of the API: method and path, what it is for, who may ask."""
-    # Late: a page of configuration needs no route table.
+    """Return one line per URL of the API: method and path, purpose, and required credential."""
+    # Imported late: the configuration page needs no route table.
     from stormpetrel.api.routes import ROUTES
 
     lines = ["| | | who |", "|---|---|---|"]
@@ -132,8 +132,8 @@ def api_table() -> str:
 
 
 def methods_tables() -> str:
-    """One line per method of Mastodon's documentation: whether it exists here, and why not."""
-    # Late, as above.
+    """Return one line per method of Mastodon's documentation: if it exists here, and if not, why."""
+    # Imported late, as above.
     from stormpetrel.api.routes import ROUTES
     from stormpetrel.web.routes import ROUTES as WEB_ROUTES
 
@@ -149,7 +149,7 @@ def methods_tables() -> str:
 
 
 ELSEWHERE = {"GET /health", "GET /api/v1/streaming"}
-"""Answered outside the route table: by every role (edge/server.py, health.py), and the WebSocket (`SOCKETS`)."""
+"""Answered outside the route table: by every role (edge/server.py, health.py) and by `SOCKETS`."""
 
 _ACTORS = {
     "anyone": "everybody",
@@ -163,8 +163,8 @@ def _cell(text: str) -> str:
 
 
 def pages() -> dict[Path, Callable[[], str]]:
-    """Which generated text stands in which page."""
-    # Late: a page of configuration needs no command line.
+    """Return page → function that generates its text."""
+    # Imported late: the configuration page needs no command line.
     from stormpetrel.cli.main import build_parser
 
     return {
@@ -176,7 +176,7 @@ def pages() -> dict[Path, Callable[[], str]]:
 
 
 def with_generated(page: str, generated: str) -> str:
-    """`page` with `generated` between its two marks. Raises ValueError when it lacks them."""
+    """Return `page` with `generated` between its two marks. Raise ValueError if it lacks them."""
     before, found_begin, rest = page.partition(BEGIN)
     _, found_end, after = rest.partition(END)
     if not found_begin or not found_end:
@@ -185,7 +185,7 @@ def with_generated(page: str, generated: str) -> str:
 
 
 def pages_behind() -> dict[Path, str]:
-    """The pages that are behind the code, with what they should be."""
+    """Return the pages that are out of date, with their new text."""
     behind = {}
     for path, generate in pages().items():
         page = path.read_text(encoding="utf-8")
@@ -196,7 +196,7 @@ def pages_behind() -> dict[Path, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """`--write` brings every page in step; without it, exit 1 and their names if one is not."""
+    """With `--write`, update every page; otherwise list outdated pages and return 1 if there are any."""
     behind = pages_behind()
     for path, wanted in behind.items():
         if "--write" in arguments:

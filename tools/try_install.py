@@ -1,10 +1,10 @@
-"""Follows docs/install.md to the letter on a machine that is thrown away: `python -m tools.try_install`.
+"""Follows docs/install.md to the letter on a throw-away machine: `python -m tools.try_install`.
 
-The machine is this one's file system under a layer that keeps every change to itself, with a systemd of its own and a
-network of its own (systemd-nspawn). Each command of the page runs there in the order of the page, as root; in between
-it is looked at whether what the page promises is so. Needs root, systemd-container, caddy and PostgreSQL.
+The machine is this one's file system under an overlay that discards every change, with its own systemd and
+its own network (systemd-nspawn). Each command of the page runs there as root, in the order of the page;
+checks in between verify the page's promises. Needs root, systemd-container, caddy and PostgreSQL.
 
-What differs from the page is in `INSTEAD`: the name of the place, where the program comes from, what people type.
+`INSTEAD` lists the differences from the page: the instance's name, the source of the program, typed input.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ REPOSITORY = "/mnt/repository"
 CERTIFICATES = "/var/lib/caddy/.local/share/caddy/pki/authorities/local/root.crt"
 BOOT_S = 60.0
 MOST_EXPOSURE = 2.0
-"""Of `systemd-analyze security`, from 0 (locked in) to 10. Below 2 it calls a unit "OK"."""
+"""Limit for `systemd-analyze security`, from 0 (locked in) to 10. Below 2 it calls a unit "OK"."""
 
 INSTEAD = {
     "git clone https://example.org/stormpetrel.git /opt/stormpetrel": (
@@ -45,17 +45,17 @@ INSTEAD = {
         f"\"CREATE ROLE stormpetrel LOGIN PASSWORD '{DATABASE_PASSWORD}'\""
     ),
 }
-"""Commands that ask somebody, or that name a place that is not there."""
+"""Commands that ask for input, or that name a URL that does not exist."""
 WITH_NETWORK = ("apt-get ", "git clone ", "git -C /opt/stormpetrel pull", "make ")
-"""Commands that fetch something: they see this machine's network, with the other one's files."""
-# What the page asks its reader to edit.
+"""Commands that download: they run with this machine's network and the other machine's files."""
+# The edit that the page asks its reader to make.
 EDIT_CADDYFILE = (
     rf"sed -i 's#^\(status\.\|\)example\.org {{#\1{HOST} {{\n\ttls internal#' /etc/caddy/Caddyfile"
 )
 
 
 def commands(page: str) -> dict[str, list[tuple[str, str]]]:
-    """The page's commands by the heading they stand under: (kind, command); kind is "" or "postgresql"."""
+    """Return the page's commands by their heading: (kind, command); kind is "" or "postgresql"."""
     found: dict[str, list[tuple[str, str]]] = {}
     heading, kind = "", None
     for line in page.splitlines():
@@ -73,23 +73,23 @@ def commands(page: str) -> dict[str, list[tuple[str, str]]]:
 
 
 def as_run(command: str) -> str:
-    """What is run for a command of the page."""
+    """Return the command to run for a command of the page."""
     command = INSTEAD.get(command, command)
     return command.replace("example.org", HOST).replace("PASSWORD@", f"{DATABASE_PASSWORD}@")
 
 
 class Failed(Exception):
-    """A command did not do what the page says, or something is not as it promises."""
+    """A command did not do what the page says, or a promise of the page does not hold."""
 
 
 @dataclass
 class Machine:
-    """The other machine, running. `leader` is the pid of its systemd."""
+    """The running throw-away machine. `leader`: the pid of its systemd."""
 
     leader: int
 
     def run(self, command: str, *, network: bool = False, check: bool = True, shown: bool = True) -> str:
-        """What a shell command prints there. Raises Failed when it fails."""
+        """Run a shell command there and return its output. Raise Failed when it fails."""
         if shown:
             print(f"# {command}", flush=True)
         if network:
@@ -129,7 +129,7 @@ class Machine:
         return done.stdout
 
     def log(self) -> str:
-        """The end of the service's log there."""
+        """Return the end of the service's log there."""
         return self.run(
             "journalctl --no-pager -n 40 -u stormpetrel -u caddy -u stormpetrel-backup",
             check=False,
@@ -139,7 +139,7 @@ class Machine:
 
 @contextlib.contextmanager
 def machine(repository: Path) -> Iterator[Machine]:
-    """Boots it; everything of it is gone afterwards."""
+    """Boot the machine; remove all of it at the end."""
     with tempfile.TemporaryDirectory(prefix="stormpetrel-try-") as directory:
         there = Path(directory)
         script = f"""
@@ -170,7 +170,7 @@ def machine(repository: Path) -> Iterator[Machine]:
             try:
                 yield _booted(process, console.name)
             finally:
-                # To nspawn: its machine shuts down in order.
+                # SIGTERM to nspawn shuts its machine down in order.
                 process.send_signal(signal.SIGTERM)
                 try:
                     process.wait(60)
@@ -207,7 +207,7 @@ def _below(pid: int) -> list[int]:
 
 
 def make_repository(directory: Path) -> None:
-    """A repository of the files as they are in this checkout, committed or not."""
+    """Make a repository of this checkout's files, committed or not."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=ROOT,
@@ -225,7 +225,7 @@ def make_repository(directory: Path) -> None:
 
 
 def release(directory: Path, name: str) -> None:
-    """One more commit in the repository."""
+    """Add one more commit to the repository."""
     (directory / "RELEASE").write_text(f"{name}\n", encoding="utf-8")
     _git(directory, "add", "--all")
     _git(
@@ -247,7 +247,7 @@ class Guide:
         self.token = ""
 
     def follow(self, heading: str, kind: str = "") -> None:
-        """Runs the commands under a heading."""
+        """Run the commands under a heading."""
         print(f"\n## {heading}{f' ({kind})' if kind else ''}", flush=True)
         for of_kind, command in self.sections[heading]:
             if of_kind == kind:
@@ -256,7 +256,7 @@ class Guide:
                     self.there.run(EDIT_CADDYFILE)
 
     def expect(self, what: str, command: str, pattern: str) -> str:
-        """Raises Failed unless what the command prints matches."""
+        """Raise Failed unless the command's output matches."""
         printed = self.there.run(command, shown=False, check=False)
         if not re.search(pattern, printed, re.MULTILINE):
             raise Failed(f"{what}: {command}\nprinted\n{printed}\n{self.there.log()}")
@@ -264,7 +264,7 @@ class Guide:
         return printed
 
     def post(self, text: str) -> None:
-        """Posts through the API, as an app does."""
+        """Post through the API, as an app does."""
         headers = f"-H 'Authorization: Bearer {self.token}' -H 'Content-Type: application/json'"
         self.expect(
             f"an app can post {text!r}",
@@ -273,11 +273,11 @@ class Guide:
         )
 
     def feed(self) -> str:
-        """What visitors read of ann's."""
+        """Return ann's public feed."""
         return self.there.run(f"curl -sS https://{HOST}/@ann/feed.atom", shown=False)
 
     def whole_page(self) -> None:
-        """From the first section to the way back, with the database in a file."""
+        """Follow the page from the first section to the rollback, with the database in a file."""
         for heading in (
             "The program",
             "A user and a place for the data",
@@ -296,7 +296,7 @@ class Guide:
         self.update_and_return(kind="")
 
     def update_and_return(self, kind: str) -> None:
-        """The section about updating: its first block, something written, then its second."""
+        """Follow the section about updating: its first block, a post, then its second block."""
         heading = "Updating, and the way back"
         plain = [command for of_kind, command in self.sections[heading] if not of_kind]
         back = plain.index("systemctl stop stormpetrel", plain.index("stormpetrel migrate"))
@@ -318,7 +318,7 @@ class Guide:
         self.post("after the way back")
 
     def with_postgresql(self) -> None:
-        """Once more from the settings on, with PostgreSQL."""
+        """Repeat from the settings on, with PostgreSQL."""
         self.there.run("systemctl stop stormpetrel && rm -rf /srv/stormpetrel /srv/stormpetrel-*")
         self.there.run("rm -rf /var/backups/stormpetrel/* && git -C /opt/stormpetrel switch --quiet main")
         self.there.run("git -C /opt/stormpetrel reset --quiet --hard HEAD~1")
@@ -358,7 +358,7 @@ class Guide:
             raise Failed(said)
         print(f"    exposure {exposure[1]} of 10", flush=True)
         self.there.run("systemctl kill --kill-whom=main --signal=KILL stormpetrel")
-        # Where control groups are of the first kind, systemd waits for TimeoutStopSec before it goes on.
+        # With cgroups v1, systemd waits for TimeoutStopSec before it continues.
         self.expect(
             "it is started again when it was killed",
             "sleep 3; curl -sS --retry 60 --retry-connrefused --retry-delay 1 http://127.0.0.1:8000/health",
@@ -415,7 +415,7 @@ class Guide:
 
 
 def main() -> int:
-    """Follows the page; 1 with what went wrong."""
+    """Follow the page; return 1 and print the problem if it fails."""
     if os.geteuid() != 0:
         print("try_install: this boots a machine, which only root may do", file=sys.stderr)
         return 2
@@ -423,7 +423,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="stormpetrel-repository-") as directory:
         repository = Path(directory)
         make_repository(repository)
-        # Cloned by a process that sees only this folder.
+        # git clones it in a process of another mount namespace.
         repository.chmod(0o755)
         try:
             with machine(repository) as there:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from starlette.datastructures import UploadFile
 
 from stormpetrel.api import convert, entities
 from stormpetrel.api.paging import (
@@ -19,6 +18,7 @@ from stormpetrel.api.paging import (
 from stormpetrel.api.render import array, renderer
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Invalid, NotFound
+from stormpetrel.http.forms import UploadedFile
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json, paged
 from stormpetrel.http.uploads import a_file, profile_with_pictures
@@ -101,7 +101,7 @@ async def update_credentials(request: Request) -> Response:
 async def change_profile(request: Request) -> None:
     """Change the profile as requested. Raise Invalid without changing anything."""
     given = await request.input(CredentialsInput)
-    files: dict[Purpose, UploadFile | None] = {
+    files: dict[Purpose, UploadedFile | None] = {
         "avatar": a_file(given.avatar, "avatar"),
         "header": a_file(given.header, "header"),
     }
@@ -119,7 +119,7 @@ async def change_profile(request: Request) -> None:
         default_sensitive=source.sensitive,
         default_language=source.language,
     )
-    sent: dict[Purpose, UploadFile | None] = {purpose: file for purpose, file in files.items() if file}
+    sent: dict[Purpose, UploadedFile | None] = {purpose: file for purpose, file in files.items() if file}
     await profile_with_pictures(request, change, sent)
 
 
@@ -208,7 +208,7 @@ async def search(request: Request) -> Response:
     return Response(body=await renderer(request).accounts(found))
 
 
-class StatusesQuery(PageQuery, kw_only=True):
+class AccountStatusesQuery(PageQuery, kw_only=True):
     only_media: bool = False
     exclude_replies: bool = False
     exclude_reblogs: bool = False
@@ -216,10 +216,10 @@ class StatusesQuery(PageQuery, kw_only=True):
     tagged: str = ""
 
 
-@answers(list[entities.Status], takes=StatusesQuery, paged=True)
+@answers(list[entities.Status], takes=AccountStatusesQuery, paged=True)
 async def statuses(request: Request) -> Response:
     """View an account's posts"""
-    query = request.query(StatusesQuery)
+    query = request.query(AccountStatusesQuery)
     account_id = request.id()
     ids = await request.site.database.read(
         timeline_rules.of_account,
@@ -454,9 +454,17 @@ async def muted(request: Request) -> Response:
     rows = await request.site.database.read(
         rules.muted, account_id=request.account_id, page=_accounts_page(request), now_ms=request.now_ms
     )
-    bodies = await renderer(request).account_list([account_id for _, account_id in rows])
-    body = array(account[:-1] + b',"mute_expires_at":null}' for account in bodies)
-    return paged(request, body, [row_id for row_id, _ in rows])
+    expiry_ms = {account_id: expires_at_ms for _, account_id, expires_at_ms in rows}
+    bodies = await renderer(request).accounts_by_id(list(expiry_ms))
+    body = array(
+        b'%b,"mute_expires_at":%b}' % (account[:-1], _json_time(expiry_ms[account_id]))
+        for account_id, account in bodies.items()
+    )
+    return paged(request, body, [row_id for row_id, *_ in rows])
+
+
+def _json_time(time_ms: int) -> bytes:
+    return f'"{convert.timestamp(time_ms)}"'.encode() if time_ms else b"null"
 
 
 # Follow requests -----------------------------------------------------------------------------------------

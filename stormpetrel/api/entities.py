@@ -165,7 +165,7 @@ class Profile(Entity, frozen=True, kw_only=True):
 
 
 class MutedAccount(Account, frozen=True, kw_only=True):
-    """An account that the reader has muted. `mute_expires_at` is always null at present."""
+    """An account that the reader has muted. `mute_expires_at`: null for a mute without an end."""
 
     mute_expires_at: str | None
 

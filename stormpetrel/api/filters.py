@@ -197,15 +197,15 @@ async def statuses(request: Request) -> Response:
     return json([filtered_status(one) for one in (await _named(request)).posts])
 
 
-class StatusInput(msgspec.Struct):
+class FilterStatusInput(msgspec.Struct):
     status_id: Id | None = None
 
 
-@answers(FilterStatus, takes=StatusInput)
+@answers(FilterStatus, takes=FilterStatusInput)
 async def add_status(request: Request) -> Response:
     """Add a status to a filter"""
     filter_id = request.id()
-    post_id = one_id((await request.input(StatusInput)).status_id, "status_id")
+    post_id = one_id((await request.input(FilterStatusInput)).status_id, "status_id")
     if post_id is None:
         raise Invalid("status_id is missing", fields={"status_id": "is missing"})
     made = await request.site.database.write(

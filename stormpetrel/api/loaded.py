@@ -17,7 +17,7 @@ HOT_POSTS = 40
 """Up to this many missing posts and accounts are read on the event loop (storage/database.py: hot)."""
 
 
-class Loaded(NamedTuple):
+class LoadedPosts(NamedTuple):
     """The data read. `flags`: the reader's actions on a post, only for posts that have any."""
 
     posts: list[Post]
@@ -32,7 +32,7 @@ def load(
     account_ids: Sequence[int],
     flag_ids: Sequence[int],
     reader_id: int | None,
-) -> Loaded:
+) -> LoadedPosts:
     """Load posts with the posts they boost, their authors and `account_ids`, and the reader's flags on all of
     them."""
     posts = post_rules.posts(connection, post_ids=post_ids) if post_ids else []
@@ -48,10 +48,10 @@ def load(
     if reader_id is not None:
         asked = dict.fromkeys([*flag_ids, *(post.id for post in posts if post.boost_of_id is None)])
         flags = post_rules.flags(connection, reader_id=reader_id, post_ids=list(asked))
-    return Loaded(posts, accounts, flags)
+    return LoadedPosts(posts, accounts, flags)
 
 
 @hot
-def load_few(connection: Connection, **wanted: Any) -> Loaded:
+def load_few(connection: Connection, **wanted: Any) -> LoadedPosts:
     """Run `load` on the event loop; for at most HOT_POSTS posts and accounts."""
     return load(connection, **wanted)

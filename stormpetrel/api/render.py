@@ -18,7 +18,7 @@ import msgspec
 from stormpetrel.api import convert
 from stormpetrel.api.endings import SharedStatus, ending, poll_field
 from stormpetrel.api.filter_entities import filtered
-from stormpetrel.api.loaded import HOT_POSTS, Loaded, load, load_few
+from stormpetrel.api.loaded import HOT_POSTS, LoadedPosts, load, load_few
 from stormpetrel.api.notification_details import WITH_DETAILS, details
 from stormpetrel.api.recent import Recent
 from stormpetrel.clock import now_ms
@@ -390,18 +390,18 @@ class Renderer:
         """Return accounts as a JSON array in the given order; omit those that no longer exist."""
         return (await self._view((), account_ids, None)).accounts(account_ids)
 
-    async def account_list(self, account_ids: Sequence[int]) -> list[bytes]:
-        """Return `accounts` as a list, for responses that embed them."""
+    async def accounts_by_id(self, account_ids: Sequence[int]) -> dict[int, bytes]:
+        """Return `accounts` by id, in the given order, for responses that embed or extend them."""
         view = await self._view((), account_ids, None)
-        found = (view.account(account_id) for account_id in account_ids)
-        return [account for account in found if account is not None]
+        found = ((account_id, view.account(account_id)) for account_id in account_ids)
+        return {account_id: account for account_id, account in found if account is not None}
 
     async def account(self, account_id: int) -> bytes:
         """Return one account. Raise NotFound if it does not exist (any more)."""
-        found = await self.account_list((account_id,))
+        found = await self.accounts_by_id((account_id,))
         if not found:
             raise NotFound
-        return found[0]
+        return found[account_id]
 
     async def notifications(self, notifications: Sequence[Notification], *, reader_id: int) -> list[bytes]:
         """Return notifications in the given order; omit those whose account or post no longer exists."""
@@ -514,7 +514,7 @@ class Renderer:
     ) -> dict[int, Flags]:
         """Read the missing entries into `posts` and `accounts`, cache the current ones, return the flags."""
         with self.watching() as changed:
-            loaded: Loaded = await self._database.read(
+            loaded: LoadedPosts = await self._database.read(
                 load_few if len(missing_posts) + len(missing_accounts) <= HOT_POSTS else load,
                 post_ids=missing_posts,
                 account_ids=missing_accounts,

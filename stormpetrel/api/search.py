@@ -25,7 +25,7 @@ MAX_POSTS_OFFSET = 200
 _encode = msgspec.json.Encoder().encode
 
 
-class SearchQuery(PageQuery, kw_only=True):
+class SearchRequest(PageQuery, kw_only=True):
     """`type`: accounts, hashtags or statuses; without it, all three."""
 
     q: str = ""
@@ -37,10 +37,10 @@ class SearchQuery(PageQuery, kw_only=True):
     exclude_unreviewed: bool = False
 
 
-@answers(Search, takes=SearchQuery)
+@answers(Search, takes=SearchRequest)
 async def search(request: Request) -> Response:
     """Search for posts, accounts and hashtags, or open a URL"""
-    query = request.query(SearchQuery)
+    query = request.query(SearchRequest)
     text = query.q.strip()[:MAX_QUERY_CHARACTERS].replace("\0", " ")
     page = page_of(query)
     offset = min(max(query.offset, 0), MAX_OFFSET)

@@ -142,14 +142,14 @@ async def show(request: Request) -> Response:
     return await _status(request, post_id)
 
 
-class StatusesQuery(msgspec.Struct):
+class StatusesByIdQuery(msgspec.Struct):
     id: list[Id] = []
 
 
-@answers(list[Status], takes=StatusesQuery)
+@answers(list[Status], takes=StatusesByIdQuery)
 async def several(request: Request) -> Response:
     """View several posts by id"""
-    wanted = ids_of(request.query(StatusesQuery).id, most=STATUSES_BY_ID_MOST)
+    wanted = ids_of(request.query(StatusesByIdQuery).id, most=STATUSES_BY_ID_MOST)
     found = await request.site.database.read(
         rules.visible_ids, reader_id=request.reader_id, post_ids=wanted, now_ms=request.now_ms
     )

@@ -15,13 +15,7 @@ from stormpetrel.rules import suggestions as rules
 _SOURCES = {"friends_of_friends": "past_interactions", "most_followed": "global"}
 """The older name of each reason, for apps that do not know `sources`."""
 
-
-class _HasId(msgspec.Struct):
-    id: str
-
-
 _encode = msgspec.json.Encoder().encode
-_decode_id = msgspec.json.Decoder(_HasId).decode
 
 
 class SuggestionsQuery(msgspec.Struct):
@@ -32,11 +26,7 @@ class SuggestionsQuery(msgspec.Struct):
 async def index(request: Request) -> Response:
     """View accounts to follow, with reasons"""
     why = dict(await _found(request))
-    accounts = {
-        # Read the id from each account, because an account deleted at this moment is missing from the list.
-        int(_decode_id(account).id): account
-        for account in await renderer(request).account_list(tuple(why))
-    }
+    accounts = await renderer(request).accounts_by_id(tuple(why))
     return Response(
         body=array(
             b'{"source":%b,"sources":%b,"account":%b}'

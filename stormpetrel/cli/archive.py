@@ -1,11 +1,11 @@
-"""A backup's file: a tar (in gzip when its name ends so) with a manifest and a seal at its end.
+"""A backup's file: a tar (gzipped if its name ends so) with a manifest and a seal at its end.
 
-    database.sqlite or database.pgdump, secret.key, stormpetrel.toml, media/…   what is kept
+    database.sqlite or database.pgdump, secret.key, stormpetrel.toml, media/…   the backed-up files
     manifest.json    versions, rows by table, size and SHA-256 of each file
-    archive.sha256   SHA-256 of every byte before it: one that flips anywhere is noticed
+    archive.sha256   SHA-256 of all bytes before it: detects any changed byte
 
-It is written under another name (PATH.partial) and gets its own when it is whole and was read again; whatever
-ends the program before that leaves nothing that could be taken for a backup.
+The file is written under another name (PATH.partial) and gets its final name once it is complete and
+verified. A program that ends before that leaves nothing that looks like a backup.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ DATABASES = {"sqlite": "database.sqlite", "postgresql": "database.pgdump"}
 SECRET, CONFIG, LOGINS = "secret.key", "stormpetrel.toml", "demo-logins.txt"
 MEDIA = "media/"
 MAX_MANIFEST_BYTES = 512 * 1024 * 1024
-"""Two million media files; more memory than that a file of unknown origin shall not take."""
+"""Enough for two million media files; a file of unknown origin must not take more memory than this."""
 _PIECE = 1024 * 1024
 _PLAIN_NAMES = frozenset({*DATABASES.values(), SECRET, CONFIG, LOGINS, MANIFEST, SEAL})
 _MEDIA_NAME = re.compile(r"media(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+\Z")
@@ -51,10 +51,10 @@ class FileEntry(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a backup says of itself.
+    """A backup's description of itself.
 
-    `missing_media`: keys whose files were gone when it was made. `media_elsewhere`: the files are in an S3 bucket,
-    and so not in here.
+    `missing_media`: keys whose files were missing when it was made. `media_elsewhere`: the files are in an S3
+    bucket, so they are not part of the backup.
     """
 
     format: int
@@ -70,16 +70,16 @@ class Manifest(msgspec.Struct, frozen=True):
 
     @property
     def database_file(self) -> str:
-        """The name of the database's snapshot in the archive."""
+        """Return the name of the database's snapshot in the archive."""
         return DATABASES[self.database]
 
     @property
     def media_count(self) -> int:
-        """How many media files there are."""
+        """Return the number of media files."""
         return sum(name.startswith(MEDIA) for name in self.files)
 
     def lacks(self, media_keys: Iterable[str]) -> list[str]:
-        """Those of the keys whose file is not in the archive, and should be. A key is a file's own name."""
+        """Return the keys whose files should be in the archive but are not. A key is a file's name."""
         if self.media_elsewhere:
             return []
         kept = {name.rpartition("/")[2] for name in self.files if name.startswith(MEDIA)}
@@ -87,13 +87,13 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 class _Format(msgspec.Struct):
-    """What every manifest has, of whatever release."""
+    """The part of the manifest that is the same in all releases."""
 
     format: int
 
 
 class _Hashing:
-    """A file that is written in order, and the hash of what was written."""
+    """A file that is written sequentially, with the hash of the written bytes."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -111,9 +111,9 @@ class _Hashing:
 
 
 def _packing(raw: IO[bytes]) -> gzip.GzipFile:
-    """A gzip writer for what follows, by ISA-L: 4 s of CPU a gigabyte of database, which becomes 31 % of its size.
+    """Return a gzip writer by ISA-L: 4 s of CPU per gigabyte of database, reduced to 31 % of its size.
 
-    The standard library's takes 41 s for 29 % at level 6, and 99 s at its usual 9.
+    The standard library takes 41 s for 29 % at level 6, and 99 s at its default level 9.
     """
     from isal import igzip
 
@@ -124,9 +124,9 @@ def _packing(raw: IO[bytes]) -> gzip.GzipFile:
 
 
 class ArchiveWriter:
-    """A backup in the making: `work` is a folder beside it for what is not yet in it.
+    """A backup being written. `work`: a folder next to it for temporary files.
 
-    Raises SetupError where there is such a file already, or another process is writing it.
+    Raises SetupError if the file exists already, or if another process is writing it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -143,7 +143,7 @@ class ArchiveWriter:
         except BlockingIOError as error:
             self._raw.close()
             raise SetupError(f"{self.partial} is being written by another process") from error
-        # What a process left that was killed: the lock says that nobody is at it any more.
+        # Remove the leftovers of a killed process: the lock proves that no process is using them.
         os.fchmod(handle, 0o600)
         self._raw.truncate(0)
         shutil.rmtree(self.work, ignore_errors=True)
@@ -152,11 +152,11 @@ class ArchiveWriter:
         self._packed = _packing(self._raw) if packed else None
         stream: Any = self._packed or self._raw
         self._stream = _Hashing(stream)
-        # Closed in `finish`; a tar that gets no end is none.
+        # Closed in `finish`; a tar without an end is invalid.
         self._tar = tarfile.TarFile(fileobj=self._stream, mode="w", format=tarfile.PAX_FORMAT)  # type: ignore[arg-type]  # it only writes and tells
 
     def add(self, name: str, source: Path) -> bool:
-        """Puts a file in; False when it is not there (any more), or is no plain file."""
+        """Add a file; return False if it does not exist (any more) or is not a regular file."""
         try:
             handle = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (FileNotFoundError, IsADirectoryError):
@@ -181,7 +181,7 @@ class ArchiveWriter:
         return FileEntry(size, reading.digest.hexdigest())
 
     def finish(self, manifest: Manifest, at_s: int) -> None:
-        """Writes manifest and seal, and waits until all of it is on disk. It still has its other name."""
+        """Write manifest and seal, and sync all of it to disk. The file keeps its temporary name."""
         text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
         self._put(MANIFEST, io.BytesIO(text), len(text), at_s)
         seal = self._stream.digest.hexdigest().encode() + b"\n"
@@ -193,18 +193,18 @@ class ArchiveWriter:
         os.fsync(self._raw.fileno())
 
     def publish(self) -> None:
-        """Gives it its own name. Raises SetupError when somebody else took that meanwhile."""
+        """Give the file its final name. Raise SetupError if another file took the name meanwhile."""
         try:
             os.link(self.partial, self.path)
         except FileExistsError as error:
             raise SetupError(f"{self.path} exists already: name a new file") from error
         except OSError:
-            # A file system without links.
+            # The file system has no hard links.
             os.rename(self.partial, self.path)
         sync_directory(self.path.parent)
 
     def close(self) -> None:
-        """Removes what is not the backup."""
+        """Remove the temporary files."""
         shutil.rmtree(self.work, ignore_errors=True)
         with contextlib.suppress(FileNotFoundError):
             self.partial.unlink()
@@ -223,14 +223,14 @@ class _HashingReader:
 
 
 Take = Callable[[str, tarfile.TarInfo, IO[bytes]], None]
-"""(name, what the archive says of it, its bytes): what to do with a file while it is checked."""
+"""(name, its entry in the archive, its bytes): handles a file while it is checked."""
 
 
 def read_archive(path: Path, *, take: Take | None = None) -> Manifest:
-    """The manifest of the backup at `path`, after every byte of it was read and compared.
+    """Return the manifest of the backup at `path`, after reading and comparing every byte.
 
-    `take` gets each file, to be read to its end or not at all; what it made of it counts only when this
-    returns. Raises Damaged for anything that `backup` would not have written.
+    `take` gets each file, to read to its end or not at all; its results are valid only once this returns.
+    Raise Damaged for anything that `backup` would not have written.
     """
     with open(path, "rb") as raw:
         packed = raw.read(2) == b"\x1f\x8b"
@@ -286,7 +286,7 @@ def _read(path: Path, file: IO[bytes], take: Take | None) -> Manifest:
 
 
 def _require_seal(path: Path, file: IO[bytes], seal: bytes, sealed_bytes: int, end: int) -> None:
-    """Compares every byte before the seal with it, and looks that nothing follows but zeros."""
+    """Check the seal against every byte before it, and that only zeros follow."""
     file.seek(0)
     digest = hashlib.sha256()
     left = sealed_bytes
@@ -305,12 +305,12 @@ def _require_seal(path: Path, file: IO[bytes], seal: bytes, sealed_bytes: int, e
 
 
 def is_media_name(name: str) -> bool:
-    """Whether a file may lie under that name: below media/, and nowhere else once it is unpacked."""
+    """Return True if a file may have this name: below media/, and nowhere else once it is unpacked."""
     return _MEDIA_NAME.match(name) is not None
 
 
 def sync_directory(directory: Path) -> None:
-    """Waits until the names in a directory are on disk."""
+    """Wait until the names in a directory are on disk."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""`backup`: everything that an instance is, in one file, while it serves."""
+"""`backup`: writes a whole instance into one file while it serves."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     import tarfile
 
     from stormpetrel.cli.archive import ArchiveWriter, Manifest
-    from stormpetrel.config import Config, Loaded
-    from stormpetrel.storage.snapshot import Stored
+    from stormpetrel.config import Config, LoadedConfig
+    from stormpetrel.storage.snapshot import SnapshotContents
 
 PIECE = 1024 * 1024
 FELL_SHORT = 1
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `backup`."""
+    """Add `backup`."""
     parser = add_command(
         commands,
         "backup",
@@ -60,7 +60,7 @@ def _backup(args: argparse.Namespace) -> int:
 
 
 def say(path: Path, manifest: Manifest, done: str, *, as_json: bool) -> None:
-    """Tells what was done with which backup."""
+    """Print the result and the backup's contents."""
     posts = manifest.rows.get("posts", 0)
     accounts = manifest.rows.get("accounts", 0)
     if as_json:
@@ -89,13 +89,13 @@ def say(path: Path, manifest: Manifest, done: str, *, as_json: bool) -> None:
 
 
 def make_backup(config_path: str | None, path: Path) -> Manifest:
-    """A new backup at `path`, verified. Raises SetupError, EnvironmentFailure, or Damaged; then there is none."""
+    """Make and verify a new backup at `path`. Raise SetupError, EnvironmentFailure or Damaged on failure."""
     from stormpetrel.cli.archive import ArchiveWriter
     from stormpetrel.config import load
     from stormpetrel.storage.migrate import require_current
 
     loaded = load(config_path)
-    # A store of another release may hold what this one does not know to keep.
+    # A store of another release may hold data that this release cannot back up.
     require_current(loaded.config.database_url)
     if not path.parent.is_dir():
         raise SetupError(f"{path.parent} is no directory: make it first")
@@ -106,7 +106,7 @@ def make_backup(config_path: str | None, path: Path) -> Manifest:
     return manifest
 
 
-def _write(loaded: Loaded, archive: ArchiveWriter) -> Manifest:
+def _write(loaded: LoadedConfig, archive: ArchiveWriter) -> Manifest:
     import msgspec
 
     import stormpetrel
@@ -123,7 +123,7 @@ def _write(loaded: Loaded, archive: ArchiveWriter) -> Manifest:
         archive.add(form.CONFIG, loaded.path)
     if config.secret_key:
         print("note: secret_key is not in secret.key; keep the place where it is set, too", file=sys.stderr)
-    # After the database: a file that it refers to is there already, and never changes.
+    # After the database: files that it refers to exist by now, and never change.
     elsewhere = config.media.store == "s3"
     if elsewhere:
         print("note: media are in an S3 bucket, which is not copied; keep versions there", file=sys.stderr)
@@ -146,7 +146,7 @@ def _write(loaded: Loaded, archive: ArchiveWriter) -> Manifest:
     return manifest
 
 
-def _snapshot(config: Config, kind: str, archive: ArchiveWriter, progress: Progress) -> Stored:
+def _snapshot(config: Config, kind: str, archive: ArchiveWriter, progress: Progress) -> SnapshotContents:
     from stormpetrel.cli.archive import DATABASES
     from stormpetrel.storage import snapshot
 
@@ -161,14 +161,14 @@ def _snapshot(config: Config, kind: str, archive: ArchiveWriter, progress: Progr
         stored = snapshot.dump_postgresql(config.database_url, file)
     archive.add(DATABASES[kind], file)
     if kind == "sqlite":
-        # Checked above; where disk is short, the archive needs the room.
+        # It was checked above; if disk space is short, the archive needs the room.
         file.unlink()
     return stored
 
 
 def _add_media(folder: Path, archive: ArchiveWriter, progress: Progress) -> None:
-    """Every file below `folder`. One that is still being written is kept too, and does no harm: housekeeping
-    removes files that nothing refers to."""
+    """Add every file below `folder`. A file that is still being written does no harm: housekeeping removes
+    files without a row."""
     from stormpetrel.cli.archive import is_media_name
 
     added = 0
@@ -183,7 +183,7 @@ def _add_media(folder: Path, archive: ArchiveWriter, progress: Progress) -> None
 
 
 def _check(file: Path, written: Manifest) -> None:
-    """Reads the new archive as a restore would. The database's snapshot was looked at before it went in."""
+    """Read the new archive as a restore would. The database's snapshot was checked before it was added."""
     from stormpetrel.cli.archive import DATABASES, read_archive
     from stormpetrel.storage.snapshot import Damaged, stored_in_dump
 
@@ -195,13 +195,13 @@ def _check(file: Path, written: Manifest) -> None:
 
 
 def verify(path: Path) -> Manifest:
-    """The manifest of the backup at `path`, all of it read and its database opened. Raises Damaged."""
+    """Read the whole backup at `path`, open its database, and return the manifest. Raise Damaged."""
     from stormpetrel.cli.archive import DATABASES, read_archive
     from stormpetrel.storage.snapshot import stored_in_dump, stored_in_sqlite
 
     if not path.is_file():
         raise SetupError(f"there is no file {path}")
-    # Beside the backup: there is room for a database where one was packed, more likely than in /tmp.
+    # Next to the backup: more likely to have room for the database than /tmp.
     beside = path.parent if os.access(path.parent, os.W_OK) else None
     with TemporaryDirectory(prefix=".stormpetrel-verify-", dir=beside) as directory:
 
@@ -216,7 +216,7 @@ def verify(path: Path) -> Manifest:
     return manifest
 
 
-def _compare(path: Path, manifest: Manifest, stored: Stored) -> None:
+def _compare(path: Path, manifest: Manifest, stored: SnapshotContents) -> None:
     from stormpetrel.storage.snapshot import Damaged
 
     if stored.rows != manifest.rows or stored.migration != manifest.migration:
@@ -227,7 +227,7 @@ def _compare(path: Path, manifest: Manifest, stored: Stored) -> None:
 
 
 def write_file(target: Path, file: IO[bytes]) -> None:
-    """Copies what `file` still has into the new file `target`, readable by its owner only."""
+    """Copy the rest of `file` into the new file `target`, readable only by its owner."""
     handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "wb") as writing:
         while piece := file.read(PIECE):

@@ -1,4 +1,4 @@
-"""`check`: what is wrong with a setup, and what to do about it."""
+"""`check`: reports problems of a setup and how to solve them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stormpetrel.cli.parser import Commands, add_command
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `check`."""
+    """Add `check`."""
     parser = add_command(
         commands,
         "check",
@@ -22,13 +22,13 @@ def add_commands(commands: Commands[Any]) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from stormpetrel.cli.findings import Verdict, findings
+    from stormpetrel.cli.findings import Severity, findings
     from stormpetrel.cli.mail_findings import mail_findings
     from stormpetrel.config import load
 
     loaded = load(args.config)
     found = [*findings(loaded), *mail_findings(loaded.config)]
-    failed = any(finding.verdict is Verdict.FAIL for finding in found)
+    failed = any(finding.verdict is Severity.FAIL for finding in found)
     if args.json:
         print_json(
             {

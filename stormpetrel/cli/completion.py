@@ -1,7 +1,7 @@
-"""`completion`: scripts that let a shell complete the commands, made from the parser that also reads them.
+"""`completion`: scripts for shell completion, generated from the parser of the commands.
 
-A script holds all words itself, so a press of Tab does not start Python. Each walks the words before the cursor: `at`
-becomes the command that they name ("user add"), `given` the number of its arguments so far.
+A script contains all words, so pressing Tab does not start Python. Each script walks the words before the
+cursor: `at` becomes the command that they name ("user add"), `given` the number of its arguments so far.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from stormpetrel.cli.parser import Commands, add_command
 
 SHELLS = ("bash", "zsh", "fish")
 FILE_METAVARS = frozenset({"PATH", "FILE"})
-"""How arguments are called that name a file: the shell completes those by itself."""
+"""Metavars of arguments that name a file: the shell completes those itself."""
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `completion`."""
+    """Add `completion`."""
     parser = add_command(
         commands,
         "completion",
@@ -40,15 +40,15 @@ def _completion(args: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What an option takes or an argument is: one of `choices`, a file, or (neither) any text."""
+    """The value of an option or argument: one of `choices`, a file, or (neither) any text."""
 
     choices: tuple[str, ...]
     is_file: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
-    """An option by its long name. `value` is None for one that takes none."""
+class CommandOption:
+    """An option by its long name. `value` is None if it takes no value."""
 
     name: str
     about: str
@@ -57,19 +57,19 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The program itself (`at` "") or a command (`at` "user add"): what may follow it.
+    """The program itself (`at` "") or a command (`at` "user add"), with the words that may follow it.
 
     `commands`: name and one sentence. `arguments`: in order.
     """
 
     at: str
     commands: tuple[tuple[str, str], ...]
-    options: tuple[Option, ...]
+    options: tuple[CommandOption, ...]
     arguments: tuple[Value, ...]
 
 
 def levels_of(parser: argparse.ArgumentParser, at: str = "") -> Iterator[Level]:
-    """`parser`, whose command is `at`, and all below it, in the order of the help."""
+    """Yield `parser`, whose command is `at`, and all levels below it, in the order of the help."""
     inner = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     options, arguments = [], []
     for action in parser._actions:
@@ -79,7 +79,7 @@ def levels_of(parser: argparse.ArgumentParser, at: str = "") -> Iterator[Level]:
         choices = tuple(str(choice) for choice in action.choices or ())
         value = Value(choices, action.metavar in FILE_METAVARS)
         if long:
-            options.append(Option(long[0], _sentence(action), None if action.nargs == 0 else value))
+            options.append(CommandOption(long[0], _sentence(action), None if action.nargs == 0 else value))
         elif not action.option_strings:
             arguments.append(value)
     commands = tuple(
@@ -92,12 +92,12 @@ def levels_of(parser: argparse.ArgumentParser, at: str = "") -> Iterator[Level]:
 
 
 def _sentence(action: argparse.Action) -> str:
-    """The first sentence of an action's help, without its full stop."""
+    """Return the first sentence of an action's help, without its full stop."""
     text = (action.help or "") % vars(action)
     return " ".join(text.partition(". ")[0].split()).removesuffix(".")
 
 
-# What each script needs to know, as keys `at:word` or `at:given`
+# The data of each script, as keys `at:word` or `at:given`
 
 
 def _takes_value(levels: Sequence[Level]) -> list[str]:
@@ -109,7 +109,7 @@ def _known_commands(levels: Sequence[Level]) -> list[str]:
 
 
 def _values(levels: Sequence[Level]) -> Iterator[tuple[str, Value]]:
-    """Each option's and each argument's value, by its key."""
+    """Yield each option's and each argument's value with its key."""
     for one in levels:
         for option in one.options:
             if option.value is not None:
@@ -119,14 +119,14 @@ def _values(levels: Sequence[Level]) -> Iterator[tuple[str, Value]]:
 
 
 def _quoted(text: str) -> str:
-    """Quotes for bash and zsh."""
+    """Quote for bash and zsh."""
     import shlex
 
     return shlex.quote(text)
 
 
 def _pattern(keys: Sequence[str]) -> str:
-    """A pattern of `case` in bash and zsh that fits each of `keys`."""
+    """Return a pattern of `case` in bash and zsh that matches each of `keys`."""
     return "|".join(_quoted(key) for key in keys)
 
 
@@ -145,7 +145,7 @@ _WALK = """\
         esac
     done
 """
-"""bash and zsh. A `=` is a word of its own in bash, as in `--role = web`."""
+"""For bash and zsh. In bash `=` is a separate word, as in `--role = web`."""
 
 
 def _walk(levels: Sequence[Level], *, first: str, cursor: str, words: str) -> str:
@@ -304,5 +304,5 @@ def _fish_value(value: Value | None) -> list[str]:
 
 
 def _fish(text: str) -> str:
-    """Quotes for fish, where a backslash quotes itself and the quote."""
+    """Quote for fish, where a backslash quotes itself and the quote."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

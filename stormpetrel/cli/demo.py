@@ -1,7 +1,7 @@
-"""`init --demo`: plays the people and posts of demo/community.toml through the rules, as if they had just lived.
+"""`init --demo`: plays the people and posts of demo/community.toml through the rules, as if they were real.
 
-Everything happens in one transaction and in the order of its time: half a demo never exists, and ids, counts and
-notifications are what they would be had the two weeks really passed.
+All of it happens in one transaction and in order of time: a demo is never half there, and ids, counts and
+notifications are the same as if the two weeks had really passed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LOGINS_FILE = "demo-logins.txt"
 LOGINS = ("demo", "keeper")
-"""Whom one can sign in as; nobody has the passwords of the others."""
+"""Accounts that can sign in; the others have no usable password."""
 MAIL_DOMAIN = "skerrymouth.invalid"
 MAX_CHARACTERS = 500
 PROFILE_PICTURES: tuple[Literal["avatar", "header"], ...] = ("avatar", "header")
@@ -33,7 +33,7 @@ PROFILE_PICTURES: tuple[Literal["avatar", "header"], ...] = ("avatar", "header")
 HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
 ARRIVED_MS = 15 * 24 * HOUR_MS
-"""How long before now the first person came; the first post is a day later."""
+"""How long ago the first person signed up; the first post is a day later."""
 FIRST_REACTION_MS = 3 * MINUTE_MS
 REACTION_EVERY_MS = 7 * MINUTE_MS
 
@@ -50,7 +50,7 @@ _PASSWORD_DIGITS = 4
 
 @dataclass(frozen=True, slots=True)
 class _Post:
-    """A post of the demo. `answers` is its position in the list of all, or None.
+    """A post of the demo. `answers`: its position in the list of all posts, or None.
 
     `pictures` are (drawing, description).
     """
@@ -69,9 +69,9 @@ class _Post:
 
 
 def fill(config: Config) -> str:
-    """Fills the empty instance of `config`; what to tell the operator: addresses and logins.
+    """Fill the empty instance of `config`; return addresses and logins for the operator.
 
-    Where the demo is already it only tells. Raises SetupError when there is something else.
+    If the demo exists already, only return these. Raise SetupError if there is other data.
     """
     from stormpetrel.cli import demo_pictures
     from stormpetrel.heavy import hash_password_now
@@ -102,7 +102,7 @@ def fill(config: Config) -> str:
                 pictures=pictures,
                 now_ms=at_ms,
             )
-            # One word to a server that may be running, instead of two weeks of news.
+            # One event for a server that may be running, instead of two weeks of events.
             connection.events.clear()
             put_events(connection, [AllChanged()], at_ms)
             text = _logins(config, passwords)
@@ -111,7 +111,7 @@ def fill(config: Config) -> str:
 
 
 def _password() -> str:
-    """Words one can read out and type; 37 bits, behind a slow hash."""
+    """Return a password of words that are easy to read out and type; 37 bits, behind a slow hash."""
     words = [secrets.choice(_WORDS) for _ in range(_PASSWORD_WORDS)]
     return "-".join([*words, f"{secrets.randbelow(10**_PASSWORD_DIGITS):0{_PASSWORD_DIGITS}}"])
 
@@ -129,12 +129,12 @@ def _write_private(path: os.PathLike[str], text: str) -> None:
     except OSError as error:
         raise EnvironmentFailure(f"{path} cannot be written: {error.strerror}") from error
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), 0o600)  # also when it was left there by something else
+        os.fchmod(file.fileno(), 0o600)  # also if the file existed before
         file.write(text)
 
 
 def pictures_of(community: dict[str, Any]) -> list[Wanted]:
-    """Gives the drawings that the people of `community` (the parsed file) show, each once for each purpose."""
+    """Return the drawings that `community` (the parsed file) uses, each with its purpose."""
     wanted: list[Wanted] = []
     for person in community["people"]:
         wanted += [(person[purpose], purpose) for purpose in PROFILE_PICTURES if purpose in person]
@@ -153,9 +153,9 @@ def play(
     pictures: Pictures,
     now_ms: int,
 ) -> None:
-    """Lets the people of `community` (the parsed file) arrive, follow and post, the last of it before `now_ms`.
+    """Let the people of `community` (the parsed file) sign up, follow and post, all before `now_ms`.
 
-    `hashes`: password hashes of those who can sign in. `pictures`: all of `pictures_of`, as the store has them.
+    `hashes`: password hashes of those who can sign in. `pictures`: all of `pictures_of`, as stored.
     """
     from stormpetrel.model.moderation import COMMAND_LINE
     from stormpetrel.rules.instance import announce
@@ -176,7 +176,7 @@ def play(
 def _arrive(
     connection: Connection, people: list[dict[str, Any]], hashes: dict[str, str], *, from_ms: int
 ) -> dict[str, int]:
-    """Everybody signs up, writes a profile, and follows; ids by name."""
+    """Let all people sign up, write a profile, and follow; return ids by name."""
     from stormpetrel.model.account import Field, ProfileChange, Role
     from stormpetrel.rules.accounts import sign_up, update_profile
     from stormpetrel.rules.relationships import accept_follow, follow
@@ -238,7 +238,7 @@ def _show_faces(
     *,
     now_ms: int,
 ) -> None:
-    """Gives avatars and headers to those who have them."""
+    """Set avatars and headers."""
     from stormpetrel.rules.media import set_avatar, set_header
 
     for person in people:
@@ -252,7 +252,7 @@ def _show_faces(
 
 
 def _posts(community: dict[str, Any], now_ms: int) -> list[_Post]:
-    """All posts of all threads, each with its moment and what it answers."""
+    """Return all posts of all threads, each with its time and the post that it answers."""
     languages = {person["name"]: person.get("language", "en") for person in community["people"]}
     posts: list[_Post] = []
     for thread in community["threads"]:
@@ -286,13 +286,13 @@ def _posts(community: dict[str, Any], now_ms: int) -> list[_Post]:
 
 
 def _happenings(posts: list[_Post], now_ms: int) -> Iterator[tuple[int, int, str, str]]:
-    """(when, which post, "post" or what somebody does with it, who), none later than `now_ms`."""
+    """Yield (time, position of the post, "post" or a reaction, account), all at `now_ms` or before."""
     for position, post in enumerate(posts):
         yield post.at_ms, position, "post", post.author
         likes = ((name, "favourite") for name in post.likes)
         boosts = ((name, "boost") for name in post.boosts)
         for number, (name, kind) in enumerate((*likes, *boosts)):
-            # The newest posts have been there for minutes only: theirs come right after.
+            # The newest posts are only minutes old: cap the times of their reactions.
             wait_ms = FIRST_REACTION_MS + number * REACTION_EVERY_MS
             yield min(post.at_ms + wait_ms, now_ms - 1), position, kind, name
 

@@ -1,6 +1,6 @@
-"""The drawings of the demo: avatars and pictures on posts, in flat colours, drawn when the demo is filled.
+"""The drawings of the demo: avatars and images on posts, in flat colours, drawn when the demo is filled.
 
-Each has a shape of its own, so that a page that squashes or cuts pictures wrongly shows it.
+Each has a different aspect ratio, so that a page that distorts or crops images wrongly shows it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw
 
 from stormpetrel.media.decode import decode
-from stormpetrel.media.job import Job, Purpose
-from stormpetrel.media.keeper import Keeper
+from stormpetrel.media.guarded_store import GuardedStore
+from stormpetrel.media.job import DecodeJob, Purpose
 from stormpetrel.media.store import open_store
 from stormpetrel.model.media import Decoded
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from stormpetrel.config import Config
 
 _FINER = 2
-"""Drawn so many times larger and then made smaller, which smooths the edges."""
+"""Factor by which a drawing is enlarged, then reduced, which smooths the edges."""
 _COLOURS = 48
 _NIGHT, _SEA, _DEEP, _FOAM = "#12303f", "#2b7a8c", "#1b5566", "#eef5f6"
 _SAND, _WOOD, _RED, _LIGHT, _GREY = "#e8c98d", "#8a5a33", "#b8402f", "#ffd76a", "#7c868c"
 
 
 class Canvas:
-    """A drawing whose places are given in hundredths of its width, from the upper left corner."""
+    """A drawing. Coordinates are in hundredths of its width, from the upper left corner."""
 
     def __init__(self, width: int, height: int, ground: str) -> None:
         self.size = (width, height)
@@ -41,30 +41,30 @@ class Canvas:
         self._draw = ImageDraw.Draw(self._image)
 
     def box(self, left: float, top: float, right: float, bottom: float, colour: str) -> None:
-        """Draws a rectangle."""
+        """Draw a rectangle."""
         self._draw.rectangle(self._places((left, top, right, bottom)), colour)
 
     def oval(self, left: float, top: float, right: float, bottom: float, colour: str) -> None:
-        """Draws an ellipse into a rectangle."""
+        """Draw an ellipse into a rectangle."""
         self._draw.ellipse(self._places((left, top, right, bottom)), colour)
 
     def shape(self, places: tuple[float, ...], colour: str) -> None:
-        """Draws a polygon: x, y, x, y, …"""
+        """Draw a polygon: x, y, x, y, …"""
         self._draw.polygon(self._places(places), colour)
 
     def line(self, places: tuple[float, ...], colour: str, width: float = 1.5) -> None:
-        """Draws a line from place to place."""
+        """Draw a line from point to point."""
         self._draw.line(self._places(places), colour, round(width * self._scale), joint="curve")
 
     def waves(self, top: float, colour: str, length: float = 12.5) -> None:
-        """Draws the sea from there to the bottom."""
+        """Draw the sea from `top` to the bottom."""
         self.box(0, top, 100, self.height, colour)
         for number in range(int(100 / length) + 1):
             left = number * length - length / 2
             self.oval(left, top - length / 5, left + length, top + length / 5, colour)
 
     def save(self, path: Path) -> None:
-        """Writes a PNG of few colours."""
+        """Write a PNG with few colours."""
         smooth = self._image.resize(self.size, Image.Resampling.LANCZOS)
         smooth.quantize(_COLOURS).save(path, "PNG", optimize=True)
 
@@ -73,7 +73,7 @@ class Canvas:
 
 
 def _tower(on: Canvas, middle: float, foot: float, size: float) -> None:
-    """Draws a lighthouse of that height."""
+    """Draw a lighthouse of height `size`."""
     at = size / 100
     edges = [(16 - 6 * part / 5, foot - part * 16 * at) for part in range(6)]
     for part, ((below, lower), (above, upper)) in enumerate(pairwise(edges)):
@@ -87,7 +87,7 @@ def _tower(on: Canvas, middle: float, foot: float, size: float) -> None:
 
 
 def _ship(on: Canvas, left: float, water: float, size: float) -> None:
-    """Draws a ferry of that length."""
+    """Draw a ferry of length `size`."""
     at = size / 100
     on.box(left + 22 * at, water - 34 * at, left + 78 * at, water - 16 * at, _FOAM)
     on.box(left + 58 * at, water - 48 * at, left + 70 * at, water - 34 * at, _RED)
@@ -104,7 +104,7 @@ def _ship(on: Canvas, left: float, water: float, size: float) -> None:
 
 
 def _bird(on: Canvas, x: float, y: float, size: float, colour: str) -> None:
-    """Draws a storm petrel on the wing."""
+    """Draw a flying storm petrel."""
     at = size / 100
     on.shape((x, y, x - 50 * at, y - 22 * at, x - 22 * at, y - 2 * at, x - 6 * at, y + 12 * at), colour)
     on.shape((x, y, x + 50 * at, y - 22 * at, x + 22 * at, y - 2 * at, x + 6 * at, y + 12 * at), colour)
@@ -219,7 +219,7 @@ def _shelf() -> Canvas:
 
 
 Wanted = tuple[str, Purpose]
-"""The name of a drawing, and what it is for."""
+"""The name of a drawing, and its purpose."""
 Pictures = dict[Wanted, Decoded]
 
 DRAWINGS: dict[str, Callable[[], Canvas]] = {
@@ -235,12 +235,12 @@ DRAWINGS: dict[str, Callable[[], Canvas]] = {
     "buns": _buns,
     "shelf": _shelf,
 }
-"""By the names that demo/community.toml uses."""
+"""Name in demo/community.toml → function that draws it."""
 
 
 def keep(config: Config, wanted: Iterable[Wanted]) -> Pictures:
-    """Draws what is wanted and keeps it in the store as uploads are kept. Raises Busy."""
-    keeper = Keeper(open_store(config))
+    """Draw the wanted drawings and store them like uploads. Raise Busy."""
+    keeper = GuardedStore(open_store(config))
 
     async def kept() -> Pictures:
         return {(name, purpose): await _keep(name, purpose, keeper, config) for name, purpose in wanted}
@@ -248,13 +248,13 @@ def keep(config: Config, wanted: Iterable[Wanted]) -> Pictures:
     return asyncio.run(kept())
 
 
-async def _keep(name: str, purpose: Purpose, keeper: Keeper, config: Config) -> Decoded:
+async def _keep(name: str, purpose: Purpose, keeper: GuardedStore, config: Config) -> Decoded:
     with tempfile.TemporaryDirectory() as directory:
         source = Path(directory) / "drawing.png"
         DRAWINGS[name]().save(source)
-        # In this process: unlike an upload, the file is our own.
+        # In this process: unlike an upload, the file is trusted.
         answer = decode(
-            Job(
+            DecodeJob(
                 directory=directory,
                 source=str(source),
                 purpose=purpose,

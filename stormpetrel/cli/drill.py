@@ -1,4 +1,4 @@
-"""`drill`: people and an attack side by side against a throw-away instance on this machine."""
+"""`drill`: runs people and an attack side by side against a throw-away instance on this machine."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
 FELL_SHORT = 1
 TERMINATED = 143
-"""As shells report a process that SIGTERM ended."""
+"""The code that shells report for a process ended by SIGTERM."""
 SCENARIOS = ("smoke", "august-2009", "storm", "only", "again")
 MODES = ("full", "off", "per-address", "bounded", "overcompensate")
 WHOLE = 1000
-"""Into how many parts the progress of a run is cut."""
+"""Number of steps in the progress of a run."""
 SEEDS = 3
 MAX_SEEDS = 20
 MAX_SCALE_PERCENT = 500
 USERS = 3000
 POSTS = 20_000
 MANY_USERS = 11_000
-"""Where an account with 10,000 followers posts (A12)."""
+"""Accounts, if one with 10,000 followers posts (A12)."""
 MANY_FOLLOWERS = 10_000
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `drill`."""
+    """Add `drill`."""
     parser = add_command(
         commands,
         "drill",
@@ -132,14 +132,14 @@ def _again(args: argparse.Namespace) -> list[tuple[str, list[Result]]]:
 
 def _run_all(args: argparse.Namespace) -> list[tuple[str, list[Result]]]:
     for path in filter(None, (args.lines, args.report)):
-        # Said now, not after five minutes.
+        # Check this now, not after five minutes.
         if not Path(path).absolute().parent.is_dir():
             raise SetupError(f"{path}: there is no such directory")
     _scenario(args, args.seed)
     names = [args.mode, *_others(args.mode)] if args.compare else [args.mode]
     if args.lines:
         Path(args.lines).write_text("", encoding="utf-8")
-    # Ended like that, it still has an instance to stop and a directory to clear away.
+    # On SIGTERM, it still has to stop an instance and remove a directory.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     with tempfile.TemporaryDirectory(prefix="stormpetrel-drill-") as directory:
         base = Path(directory)
@@ -148,7 +148,7 @@ def _run_all(args: argparse.Namespace) -> list[tuple[str, list[Result]]]:
         def run(name: str, seed: int) -> Result:
             result = _run(args, setting, base / f"{name}-{seed}", name, seed)
             if args.lines:
-                # After each: a comparison takes half an hour, and what is done is done.
+                # Write after each run: a comparison takes half an hour, and finished runs must not be lost.
                 with open(args.lines, "a", encoding="utf-8") as file:
                     file.writelines(f"{line}\n" for line in result.to_lines())
             return result
@@ -159,8 +159,9 @@ def _run_all(args: argparse.Namespace) -> list[tuple[str, list[Result]]]:
 def side_by_side(
     names: Sequence[str], seeds: Sequence[int], run: Callable[[str, int], Result]
 ) -> list[tuple[str, list[Result]]]:
-    """The runs of each name: of the first with every seed, of what it is compared with the first seed alone, for that
-    is told apart by far more than seeds are. One that fails is left out, and said. EnvironmentFailure: the first one.
+    """Run each name: the first one with every seed, the others, for comparison, with the first seed only,
+    because they differ by far more than seeds do. Skip and report a failed name; raise EnvironmentFailure if
+    the first one fails.
     """
     from stormpetrel.drill.fronts import FrontUnavailable
     from stormpetrel.drill.place import PlaceFailed
@@ -178,7 +179,7 @@ def side_by_side(
 
 
 def _others(mode: str) -> list[str]:
-    """Every other mode, and every front that is installed; what is missing is said."""
+    """Return every other mode and every installed front; report missing fronts."""
     from stormpetrel.drill.fronts import FRONTS, missing
 
     names = [name for name in MODES if name != mode]

@@ -1,7 +1,7 @@
-"""The place that is drilled: a new instance with a community, and credentials that are as old as real ones.
+"""The drill's instance: a new one with a community, and credentials that are as old as real ones.
 
-Everything is as it would be had these people been here for weeks: tokens of several apps, sessions, follows, the
-activist's posts. Only the time is made up; every row is written by the rule that writes it otherwise.
+All data is as if these people had been members for weeks: tokens of several apps, sessions, follows, the
+activist's posts. Only the times are made up; every row is written by the rule that usually writes it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from stormpetrel.cli.store import now_ms, open_store
-from stormpetrel.drill.community import ATTACKERS_HOME, HOMES, Community, Member, Shared, Victim, save
+from stormpetrel.drill.community import (
+    ATTACKERS_HOME,
+    HOMES,
+    Community,
+    Member,
+    SharedAddresses,
+    Victim,
+    save,
+)
 from stormpetrel.drill.loopback import neighbour
 from stormpetrel.errors import EnvironmentFailure
 
@@ -29,7 +37,7 @@ COMMUNITY_FILE = "community.json"
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 PASSWORD = "correct-horse-7-battery"
-"""Everybody's: hashing one for each would take a minute, and the server cannot tell."""
+"""The password of all accounts: hashing a different one for each would take a minute for no benefit."""
 FOLLOWS = 40
 APPS = (
     ("Tusky", 28),
@@ -40,7 +48,7 @@ APPS = (
     ("Phanpy", 8),
     ("toot", 6),
 )
-"""OAuth clients, and how many of a hundred people use each."""
+"""OAuth clients, and the percentage of people who use each."""
 KINDS = (
     ("own", 300),
     ("carrier", 500),
@@ -52,7 +60,7 @@ KINDS = (
     ("sign_in", 120),
     ("sleeper", 60),
 )
-"""How many of each kind of people there are."""
+"""Number of people of each kind."""
 WITH_TOKEN = frozenset({"own", "carrier", "school", "tor", "posting", "streaming", "sleeper"})
 WITH_DEVICE = frozenset({"web", "posting", "school", "tor", "sign_in"})
 WITH_SESSION = frozenset({"school", "tor", "web", "posting", "sleeper"})
@@ -60,10 +68,10 @@ CARRIER_ADDRESSES = 5
 TOR_EXITS = 8
 VISITORS = 400
 KNOWN_DEVICES = 0.7
-"""Of those who sign in during the run, so many have signed in with that browser before (drill/people.py counts on
+"""Share of those who sign in during the run with a browser that they used before (drill/people.py relies on
 the same order)."""
 NEWCOMERS = 100
-"""Accounts made within the last hour, for floods of writing."""
+"""Accounts made within the last hour, for floods of posts."""
 FOLLOWED_BY_LISTENERS = 3
 VICTIM = "meridian_voice"
 VICTIM_POSTS = 24
@@ -77,16 +85,16 @@ Tell = Callable[[str], None]
 
 @dataclass(slots=True)
 class _Work:
-    """What is to be written, each at its moment; ids are made in the order of time."""
+    """Steps to write, each at its time; ids are made in order of time."""
 
     steps: list[tuple[int, int, Callable[[int], None]]] = field(default_factory=list)
 
     def at(self, moment_ms: int, step: Callable[[int], None]) -> None:
-        """`step(moment_ms)` will run in its turn."""
+        """Schedule `step` for `moment_ms`."""
         self.steps.append((moment_ms, len(self.steps), step))
 
     def run(self) -> None:
-        """Runs everything, each step at a moment of its own."""
+        """Run all steps in order of time, each at a different time."""
         last_ms = 0
         for moment_ms, _, step in sorted(self.steps, key=lambda one: one[:2]):
             last_ms = max(moment_ms, last_ms + 1)
@@ -94,7 +102,7 @@ class _Work:
 
 
 def environment(directory: Path, **settings: object) -> dict[str, str]:
-    """This process's environment with the place's settings alone; `web_port=1` sets STORMPETREL_WEB_PORT."""
+    """Return this process's environment with only these settings; `web_port=1` sets STORMPETREL_WEB_PORT."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("STORMPETREL_")}
     chosen = {"data_dir": directory / "data", "registration": "open", "log_level": "warning", **settings}
     return environ | {f"STORMPETREL_{name.upper()}": str(value) for name, value in chosen.items()}
@@ -103,10 +111,10 @@ def environment(directory: Path, **settings: object) -> dict[str, str]:
 def prepare(
     directory: Path, *, seed: int, users: int, posts: int, popular_followers: int, tell: Tell
 ) -> None:
-    """Makes `data/` and COMMUNITY_FILE in `directory`, which must be new. Raises EnvironmentFailure.
+    """Make `data/` and COMMUNITY_FILE in `directory`, which must be new. Raise EnvironmentFailure.
 
-    `users`, `posts`: the size of the seeded community; those who act are among them, so `users` must be more
-    than KINDS add up to. `popular_followers`: how many follow the account of A12.
+    `users`, `posts`: the size of the seeded community. The people of KINDS are chosen from it, so `users`
+    must be more than their sum. `popular_followers`: followers of A12's account.
     """
     from stormpetrel import secret
     from stormpetrel.config import load
@@ -139,7 +147,7 @@ def prepare(
             tell=lambda done, total, doing: tell(f"{done * 100 // max(total, 1)} % ({doing})"),
         )
     tell("credentials")
-    # Opened anew: a maker of ids never goes back in time, and this part begins weeks ago.
+    # Opened again: an id maker never goes back in time, and this part begins weeks ago.
     with open_store(config.database_url) as connection:
         maker = _Maker(
             connection,
@@ -162,7 +170,7 @@ def prepare(
 
 
 class _Maker:
-    """Gives people of a seeded community what they need to take part."""
+    """Gives people of a seeded community the credentials and follows for the drill."""
 
     def __init__(
         self,
@@ -191,7 +199,7 @@ class _Maker:
         self._work = _Work()
 
     def community(self) -> Community:
-        """Writes everything in one transaction, and says who is who."""
+        """Write all data in one transaction and return the community."""
         from stormpetrel.model.event import AllChanged
         from stormpetrel.storage.connection import transaction
         from stormpetrel.storage.outbox import put_events
@@ -219,7 +227,7 @@ class _Maker:
             self._victim(victims)
             self._work.run()
             self._connection.events.clear()
-            # A moment later than the seed's own: both makers of ids may have had the same slot.
+            # A moment after the seed's own event: both id makers may have had the same slot.
             put_events(self._connection, [AllChanged()], self._now_ms + 1)
         popular = next(member for member in members if member.kind == "popular")
         return Community(
@@ -229,7 +237,7 @@ class _Maker:
             victim=victims[0],
             popular=popular,
             visitors=self._visitor_cookies(),
-            shared=Shared(
+            shared=SharedAddresses(
                 tuple(neighbour(HOMES["carrier"], number) for number in range(CARRIER_ADDRESSES)),
                 (neighbour(HOMES["school"], 0),),
                 tuple(neighbour(HOMES["tor"], number) for number in range(TOR_EXITS)),
@@ -241,7 +249,7 @@ class _Maker:
         )
 
     def _visitor_cookies(self) -> tuple[str, ...]:
-        """Of browsers that have been coming for days, but of nobody who signed in."""
+        """Return cookies of visitors who came days ago and have never signed in."""
         from stormpetrel.shield.marks import mint_visitor
 
         return tuple(
@@ -253,7 +261,7 @@ class _Maker:
         return self._now_ms - self._rng.randrange(YOUNGEST_CREDENTIAL_MS, OLDEST_CREDENTIAL_MS)
 
     def networks(self, members: Sequence[Member]) -> list[tuple[str, int]]:
-        """Where people with credentials were in the last 14 days, and on which day since 1970 they were last."""
+        """Return (network, last day since 1970) of people with credentials, for the last 14 days."""
         from stormpetrel.shield.prefixes import KNOWN_DAYS, prefix_of
 
         today = self._now_ms // DAY_MS
@@ -284,7 +292,7 @@ class _Maker:
             return neighbour(HOMES["tor"], number % TOR_EXITS)
         if kind == "sleeper":
             return neighbour(ATTACKERS_HOME, number * 300)
-        # Spread over many /24, as people are.
+        # Spread over many /24 networks, like real people.
         return neighbour(HOMES.get(kind, HOMES["own"]), number * 37)
 
     def _device(self, account_id: int, at_ms: int) -> str:
@@ -355,7 +363,7 @@ class _Maker:
         return mint(self._secret, session_id=session_id, account_id=account_id, issued_at_s=at_ms // 1000)
 
     def _follow_posters(self, members: list[Member]) -> None:
-        """Who listens to a stream follows some of those who post; many follow the popular one."""
+        """Let stream listeners follow some posters, and many people follow the popular account."""
         posters = [one.account_id for one in members if one.kind == "posting"]
         popular = next(int(one.account_id) for one in members if one.kind == "popular")
         pairs: list[tuple[int, int]] = []
@@ -427,7 +435,7 @@ class _Maker:
         ).id
 
     def _victim(self, victims: list[Victim]) -> None:
-        """The activist has been here for a month; he posts twice a day."""
+        """Create the activist, a member for a month who posts twice a day."""
         post_ids: list[int] = []
         account: list[int] = []
 
@@ -475,7 +483,7 @@ _SAID = (
     "They say nothing happened on the square. Here is what I saw, hour by hour.",
     "If this page stops answering: I am well. Look at the mirrors that friends keep.",
 )
-"""What the activist writes about."""
+"""The activist's posts."""
 
 
 def _tags() -> tuple[str, ...]:

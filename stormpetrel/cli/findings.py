@@ -1,4 +1,4 @@
-"""What `check` looks at: each part of a setup, how it stands, and what to do about it."""
+"""The checks of `check`: the state of each part of a setup, and how to solve problems."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from stormpetrel.config import is_loopback
 from stormpetrel.listeners import is_served
 
 if TYPE_CHECKING:
-    from stormpetrel.config import Config, Loaded
+    from stormpetrel.config import Config, LoadedConfig
 
 LOW_DISK_BYTES = 1_000_000_000
 FULL_DISK_BYTES = 50_000_000
 FEW_INODES = 1000
 FEW_OPEN_FILES = 4096
-"""Below this a worker holds fewer connections than one small flood opens."""
+"""With fewer files a worker holds fewer connections than one small flood opens."""
 HEALTH_TIMEOUT_S = 1.0
 CLOCK_SLACK_MS = 60_000
 QUIET_MS = 30 * 86_400_000
-"""As courier/hold.py has it."""
+"""The same as in courier/hold.py."""
 PRIVILEGED_PORTS = 1024
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
-"""Where this machine finds what listens everywhere."""
+"""Wildcard address → address at which this machine reaches it."""
 PROXY_LINE = b"PROXY UNKNOWN\r\n"
-"""How a proxy that speaks the PROXY protocol begins when it speaks for itself."""
+"""How a PROXY protocol proxy begins a connection that it makes for itself."""
 
 
-class Verdict(StrEnum):
+class Severity(StrEnum):
     OK = "ok"
     WARN = "warn"
     FAIL = "FAIL"
@@ -47,19 +47,19 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: what was looked at, how it stands, and what to do where it is not well."""
+    """One line: the checked part, its state, and what to do if there is a problem."""
 
     subject: str
-    verdict: Verdict
+    verdict: Severity
     text: str
     todo: str = ""
 
 
-def findings(loaded: Loaded) -> Iterator[Finding]:
-    """Everything that can be seen from outside, in the order in which one would set it up."""
+def findings(loaded: LoadedConfig) -> Iterator[Finding]:
+    """Yield all findings that are visible from outside, in the order of setting up the parts."""
     config = loaded.config
     where = str(loaded.path) if loaded.path else "no file; defaults and environment"
-    yield Finding("configuration", Verdict.OK, where)
+    yield Finding("configuration", Severity.OK, where)
     yield from _data_directory(config)
     yield from _secret(config)
     yield from _database(config)
@@ -74,37 +74,37 @@ def findings(loaded: Loaded) -> Iterator[Finding]:
 def _data_directory(config: Config) -> Iterator[Finding]:
     subject, directory = "data directory", config.data_dir
     if not directory.is_dir():
-        yield Finding(subject, Verdict.FAIL, f"{directory} does not exist", "run stormpetrel init")
+        yield Finding(subject, Severity.FAIL, f"{directory} does not exist", "run stormpetrel init")
         return
     if not os.access(directory, os.W_OK | os.X_OK):
         todo = f"chown it to the user that runs Stormpetrel (now: uid {os.geteuid()})"
-        yield Finding(subject, Verdict.FAIL, f"{directory} cannot be written", todo)
+        yield Finding(subject, Severity.FAIL, f"{directory} cannot be written", todo)
         return
     mode = stat.S_IMODE(directory.stat().st_mode)
     if mode & 0o077:
         yield Finding(
             subject,
-            Verdict.WARN,
+            Severity.WARN,
             f"{directory} is open to other users ({mode:04o})",
             f"chmod 700 {directory}",
         )
     else:
-        yield Finding(subject, Verdict.OK, f"{directory}, writable, closed to others")
+        yield Finding(subject, Severity.OK, f"{directory}, writable, closed to others")
     free_bytes = shutil.disk_usage(directory).free
     verdict = (
-        Verdict.FAIL
+        Severity.FAIL
         if free_bytes < FULL_DISK_BYTES
-        else Verdict.WARN
+        else Severity.WARN
         if free_bytes < LOW_DISK_BYTES
-        else Verdict.OK
+        else Severity.OK
     )
-    todo = "" if verdict is Verdict.OK else "make room: nothing can be posted when the disk is full"
+    todo = "" if verdict is Severity.OK else "make room: nothing can be posted when the disk is full"
     yield Finding("disk", verdict, f"{free_bytes / 1e9:.1f} GB free", todo)
     free_files = os.statvfs(directory).f_favail
-    # Some file systems have no fixed number, and say 0 of 0.
+    # Some file systems have no fixed number, and report 0 of 0.
     if os.statvfs(directory).f_files and free_files < FEW_INODES:
         text = f"{free_files} more files can be made on this file system (inodes)"
-        yield Finding("inodes", Verdict.FAIL, text, "remove small files: without inodes a restart fails")
+        yield Finding("inodes", Severity.FAIL, text, "remove small files: without inodes a restart fails")
 
 
 def _media(config: Config) -> Iterator[Finding]:
@@ -118,14 +118,14 @@ def _media(config: Config) -> Iterator[Finding]:
     except Busy as error:
         is_new = config.media.store == "folder" and not config.data_dir.exists()
         todo = "run stormpetrel init" if is_new else "correct the keys of [media], or start the service"
-        yield Finding("media store", Verdict.FAIL, error.safe_text, todo)
+        yield Finding("media store", Severity.FAIL, error.safe_text, todo)
     else:
-        yield Finding("media store", Verdict.OK, where)
+        yield Finding("media store", Severity.OK, where)
     if films.is_there():
-        yield Finding("ffmpeg", Verdict.OK, "films and sound are taken")
+        yield Finding("ffmpeg", Severity.OK, "films and sound are taken")
     else:
         yield Finding(
-            "ffmpeg", Verdict.WARN, "not there: only still pictures are taken", "install ffmpeg for films"
+            "ffmpeg", Severity.WARN, "not there: only still pictures are taken", "install ffmpeg for films"
         )
 
 
@@ -139,20 +139,20 @@ def _secret(config: Config) -> Iterator[Finding]:
     elif path.exists():
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
-            # Looked at before `load`, which would close it.
+            # Checked before `load`, which would fix the mode.
             text = f"{path} can be read by others ({mode:04o})"
-            yield Finding("secret key", Verdict.FAIL, text, f"chmod 600 {path}; make a new one if in doubt")
+            yield Finding("secret key", Severity.FAIL, text, f"chmod 600 {path}; make a new one if in doubt")
             return
         where = f"{path}, closed to others"
     else:
-        yield Finding("secret key", Verdict.FAIL, f"{path} does not exist", "run stormpetrel init")
+        yield Finding("secret key", Severity.FAIL, f"{path} does not exist", "run stormpetrel init")
         return
     try:
         secret.load(config)
     except SetupError as error:
-        yield Finding("secret key", Verdict.FAIL, error.safe_text, "give it at least 32 random characters")
+        yield Finding("secret key", Severity.FAIL, error.safe_text, "give it at least 32 random characters")
         return
-    yield Finding("secret key", Verdict.OK, where)
+    yield Finding("secret key", Severity.OK, where)
 
 
 def _is_secret_closed(config: Config) -> bool:
@@ -178,33 +178,33 @@ def _database(config: Config) -> Iterator[Finding]:
         connection = connect(config.database_url, writes=False)
     except SetupError as error:
         text, _, todo = error.safe_text.rpartition(": ")
-        yield Finding("database", Verdict.FAIL, text or todo, todo if text else "install the newer release")
+        yield Finding("database", Severity.FAIL, text or todo, todo if text else "install the newer release")
         return
     except CorruptStore as error:
         text, _, todo = error.safe_text.rpartition(": ")
-        yield Finding("database", Verdict.FAIL, text, todo)
+        yield Finding("database", Severity.FAIL, text, todo)
         return
     except EnvironmentFailure as error:
-        yield Finding("database", Verdict.FAIL, error.safe_text, "start it, or correct database.url")
+        yield Finding("database", Severity.FAIL, error.safe_text, "start it, or correct database.url")
         return
     lacking = shortage(config.database_url, web_workers=config.web.workers)
     if lacking and not is_served(config.data_dir, "web"):
         text, _, todo = lacking.rpartition(": ")
-        yield Finding("connections", Verdict.FAIL, text, todo)
+        yield Finding("connections", Severity.FAIL, text, todo)
     try:
         with contextlib.suppress(SetupError):
-            # Loading it closes a file that others can read, and `check` changes nothing.
+            # `load` would fix the mode of a readable file, and `check` changes nothing.
             if _is_secret_closed(config) and has_other_secret(connection, secret.load(config)):
                 text, _, todo = OTHER_SECRET.rpartition(": ")
-                yield Finding("shared secret", Verdict.FAIL, text, todo)
+                yield Finding("shared secret", Severity.FAIL, text, todo)
         inside = contents(connection)
     finally:
         connection.close()
-    yield Finding("database", Verdict.OK, f"{kind}, migration {HEAD}, {inside.users} users")
+    yield Finding("database", Severity.OK, f"{kind}, migration {HEAD}, {inside.users} users")
     if inside.newest_post_id and time_ms(inside.newest_post_id) > now_ms() + CLOCK_SLACK_MS:
         yield Finding(
             "clock",
-            Verdict.FAIL,
+            Severity.FAIL,
             "the newest post is from the future",
             "set this machine's clock (NTP): new posts would sort below old ones",
         )
@@ -212,13 +212,15 @@ def _database(config: Config) -> Iterator[Finding]:
         days = (now_ms() - time_ms(inside.newest_post_id)) // 86_400_000
         yield Finding(
             "clock",
-            Verdict.WARN,
+            Severity.WARN,
             f"the newest post is {days} days old: either it was quiet here, or this machine's clock is ahead",
             "compare it with another clock; for a day after its start the courier deletes and publishes nothing",
         )
     if inside.dead_deliveries:
         text = f"{inside.dead_deliveries} deliveries were given up"
-        yield Finding("courier", Verdict.WARN, text, "look at the table outbox_dead; its last_error says why")
+        yield Finding(
+            "courier", Severity.WARN, text, "look at the table outbox_dead; its last_error says why"
+        )
     yield from _people(config, admins=inside.admins, pending=inside.pending, users=inside.users)
 
 
@@ -226,14 +228,14 @@ def _people(config: Config, *, admins: int, pending: int, users: int) -> Iterato
     add_admin = "stormpetrel user add NAME --email E --admin"
     if config.registration == "approval" and not admins:
         text = "by approval, and there is no administrator to approve"
-        yield Finding("registration", Verdict.FAIL, text, add_admin)
+        yield Finding("registration", Severity.FAIL, text, add_admin)
     elif config.registration == "closed" and not users:
-        yield Finding("registration", Verdict.FAIL, "closed, and nobody has an account", add_admin)
+        yield Finding("registration", Severity.FAIL, "closed, and nobody has an account", add_admin)
     else:
         waiting = f", {pending} waiting (stormpetrel user list --pending)" if pending else ""
-        yield Finding("registration", Verdict.OK, f"{config.registration}{waiting}")
+        yield Finding("registration", Severity.OK, f"{config.registration}{waiting}")
     if not admins:
-        yield Finding("administrators", Verdict.WARN, "there is none", add_admin)
+        yield Finding("administrators", Severity.WARN, "there is none", add_admin)
 
 
 def _valkey(config: Config) -> Iterator[Finding]:
@@ -246,9 +248,9 @@ def _valkey(config: Config) -> Iterator[Finding]:
             client.ping()
     except (redis.RedisError, OSError, ValueError) as error:
         text = f"cannot be reached: {type(error).__name__}"
-        yield Finding("valkey", Verdict.FAIL, text, "start it, correct valkey.url, or leave that empty")
+        yield Finding("valkey", Severity.FAIL, text, "start it, correct valkey.url, or leave that empty")
         return
-    yield Finding("valkey", Verdict.OK, "answers")
+    yield Finding("valkey", Severity.OK, "answers")
 
 
 def _ports(config: Config) -> Iterator[Finding]:
@@ -263,7 +265,7 @@ def _ports(config: Config) -> Iterator[Finding]:
         subject = f"port of {name}"
         if port and port in seen:
             text = f"{port} is the port of {seen[port]} too"
-            yield Finding(subject, Verdict.FAIL, text, f"give {name}.port another number")
+            yield Finding(subject, Severity.FAIL, text, f"give {name}.port another number")
             continue
         seen[port] = name
         asked_as_proxy = name == "web" and config.edge.proxy_protocol
@@ -272,7 +274,7 @@ def _ports(config: Config) -> Iterator[Finding]:
 
 def _port(subject: str, key: str, host: str, port: int, *, begin: bytes) -> Finding:
     if not port:
-        return Finding(subject, Verdict.WARN, "0: another one at each start", f"set {key}")
+        return Finding(subject, Severity.WARN, "0: another one at each start", f"set {key}")
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -280,7 +282,7 @@ def _port(subject: str, key: str, host: str, port: int, *, begin: bytes) -> Find
         )[0]
     except socket.gaierror:
         return Finding(
-            subject, Verdict.FAIL, f"{host} is no address", f"correct {key.replace('port', 'host')}"
+            subject, Severity.FAIL, f"{host} is no address", f"correct {key.replace('port', 'host')}"
         )
     with socket.socket(family, kind, protocol) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -289,24 +291,24 @@ def _port(subject: str, key: str, host: str, port: int, *, begin: bytes) -> Find
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 if _is_ours(host, port, begin) or (begin and _is_ours(host, port, b"")):
-                    return Finding(subject, Verdict.OK, f"{shown}, served by a running Stormpetrel")
+                    return Finding(subject, Severity.OK, f"{shown}, served by a running Stormpetrel")
                 return Finding(
-                    subject, Verdict.FAIL, f"{shown} is taken by another program", f"stop it, or set {key}"
+                    subject, Severity.FAIL, f"{shown} is taken by another program", f"stop it, or set {key}"
                 )
             todo = f"set {key} or {key.replace('port', 'host')}"
             if error.errno == errno.EACCES and port < PRIVILEGED_PORTS:
                 todo = (
                     f"set {key} to {PRIVILEGED_PORTS} or more, behind a proxy, or grant CAP_NET_BIND_SERVICE"
                 )
-            return Finding(subject, Verdict.FAIL, f"{shown}: {error.strerror}", todo)
-    return Finding(subject, Verdict.OK, f"{shown}, free")
+            return Finding(subject, Severity.FAIL, f"{shown}: {error.strerror}", todo)
+    return Finding(subject, Severity.OK, f"{shown}, free")
 
 
 def _is_ours(host: str, port: int, begin: bytes) -> bool:
-    """Whether /health answers as every role of ours does, to a connection that begins so."""
+    """Return True if /health answers like a Stormpetrel role, on a connection that begins with `begin`."""
     import http.client
 
-    # What listens everywhere is asked on loopback.
+    # A wildcard address is checked on loopback.
     asked = ANYWHERE.get(host, host)
     connection = http.client.HTTPConnection(asked, port, timeout=HEALTH_TIMEOUT_S)
     try:
@@ -327,10 +329,10 @@ def _open_files() -> Iterator[Finding]:
     unlimited = hard == resource.RLIM_INFINITY
     text = "no limit" if unlimited else f"up to {hard}"
     if unlimited or hard >= FEW_OPEN_FILES:
-        yield Finding("open files", Verdict.OK, text)
+        yield Finding("open files", Severity.OK, text)
     else:
         todo = "raise it (systemd: LimitNOFILE=65536): it bounds how many connections can be open"
-        yield Finding("open files", Verdict.WARN, text, todo)
+        yield Finding("open files", Severity.WARN, text, todo)
 
 
 def _public_url(config: Config) -> Iterator[Finding]:
@@ -338,24 +340,24 @@ def _public_url(config: Config) -> Iterator[Finding]:
     host = url.hostname or ""
     if is_loopback(host):
         text = f"{config.base_url}: only this machine can follow its links"
-        # Right for trying it out; wrong as soon as others reach it, and too late after people have joined.
+        # Right for a trial; wrong once others can reach it, and too late after people have joined.
         yield Finding(
             subject,
-            Verdict.WARN,
+            Severity.WARN,
             text,
             "set public_url to https://your.name before you invite people",
         )
     else:
-        yield Finding(subject, Verdict.OK, config.base_url)
+        yield Finding(subject, Severity.OK, config.base_url)
         if not config.contact_email:
             text = "empty: people do not know whom to ask"
-            yield Finding("contact_email", Verdict.WARN, text, "set contact_email")
+            yield Finding("contact_email", Severity.WARN, text, "set contact_email")
         if urlsplit(config.status.public_url).netloc.lower() == config.domain:
             text = (
                 f"{config.status.public_url} is the address of the web itself: refusals point to what refuses"
             )
             todo = "have the proxy pass a name of its own to the status port, and set status.public_url to it"
-            yield Finding("status.public_url", Verdict.WARN, text, todo)
+            yield Finding("status.public_url", Severity.WARN, text, todo)
 
 
 def _proxies(config: Config) -> Iterator[Finding]:
@@ -366,11 +368,11 @@ def _proxies(config: Config) -> Iterator[Finding]:
         if edge.proxy_protocol and edge.trusts(own):
             text = f"{own} is trusted, so whatever asks from there must begin with a header; a curl does not"
             todo = "let the proxy come from an address of its own, such as 127.0.0.2 (docs/proxies.md)"
-            yield Finding(subject, Verdict.WARN, text, todo)
+            yield Finding(subject, Severity.WARN, text, todo)
             return
-        yield Finding(subject, Verdict.OK, f"{way} of {edge.trusted_proxies} is believed")
+        yield Finding(subject, Severity.OK, f"{way} of {edge.trusted_proxies} is believed")
     elif config.base_url.startswith("https:"):
-        # It ends no TLS itself: there is a proxy, and all visitors seem to come from it.
+        # Stormpetrel terminates no TLS: there is a proxy, and all visitors seem to come from it.
         text = "none is trusted: all visitors without an account share one place in the queue"
         todo = 'set edge.trusted_proxies to the address of yours, such as "127.0.0.1" (docs/proxies.md)'
-        yield Finding(subject, Verdict.WARN, text, todo)
+        yield Finding(subject, Severity.WARN, text, todo)

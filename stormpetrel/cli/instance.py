@@ -16,20 +16,20 @@ from stormpetrel.cli.parser import Commands, add_command
 from stormpetrel.errors import EnvironmentFailure, SetupError
 
 if TYPE_CHECKING:
-    from stormpetrel.config import Config, Loaded
+    from stormpetrel.config import Config, LoadedConfig
 
 CONFIG_FILE = "stormpetrel.toml"
 MARKS = (CONFIG_FILE, "secret.key", "stormpetrel.db", "demo-logins.txt")
-"""One of these in a directory says that it is an instance's."""
+"""A directory with one of these files is an instance's data directory."""
 LEFT_BEHIND = ("serve-*.lock", "watch.sock", "journal.sqlite*", "stormpetrel.db.lock", "stormpetrel.db.slots")
-"""What a server that died leaves in its data directory, also where no instance was: nothing of it
-belongs to a person, and `init` makes an instance beside it."""
+"""Files that a dead server leaves in its data directory, even without an instance: none contains user data,
+so `init` makes an instance next to them."""
 SHOWN_NAMES = 3
-"""How many names of foreign files or tables an error lists."""
+"""Number of names of foreign files or tables that an error lists."""
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `init`, `migrate` and `config`."""
+    """Add `init`, `migrate` and `config`."""
     parser = add_command(
         commands,
         "init",
@@ -70,7 +70,7 @@ def _init(args: argparse.Namespace) -> int:
 
     loaded = load(args.config)
     config = loaded.config
-    # Everything that may stand in the way is looked at before anything is made.
+    # Check all possible obstacles before anything is made.
     settings = settings_of_domain(args.domain) if args.domain else {}
     _require_agreement(loaded, settings)
     _require_ours_or_empty(config.data_dir)
@@ -78,7 +78,7 @@ def _init(args: argparse.Namespace) -> int:
     old_mask = os.umask(0o077)
     try:
         _make_instance(loaded, settings, database_is_new=database_is_new)
-        # With what was written into its configuration just now.
+        # Again, with the settings that were just written to its configuration.
         config = load(args.config).config
         if args.demo:
             from stormpetrel.cli.demo import fill
@@ -96,8 +96,8 @@ def _init(args: argparse.Namespace) -> int:
     return 0
 
 
-def _require_agreement(loaded: Loaded, settings: Mapping[str, str]) -> None:
-    """Raises SetupError where a configuration that is there already has another `public_url`: it is not changed."""
+def _require_agreement(loaded: LoadedConfig, settings: Mapping[str, str]) -> None:
+    """Raise SetupError if an existing configuration has another `public_url`; it is not changed."""
     wanted = settings.get("public_url")
     public_url = next(origin for origin in loaded.origins if origin.key == "public_url")
     if wanted is None or loaded.config.base_url == wanted:
@@ -109,7 +109,7 @@ def _require_agreement(loaded: Loaded, settings: Mapping[str, str]) -> None:
         )
 
 
-def _make_instance(loaded: Loaded, settings: Mapping[str, str], *, database_is_new: bool) -> None:
+def _make_instance(loaded: LoadedConfig, settings: Mapping[str, str], *, database_is_new: bool) -> None:
     from stormpetrel import secret
     from stormpetrel.storage.migrate import upgrade
 
@@ -138,7 +138,7 @@ def _make_instance(loaded: Loaded, settings: Mapping[str, str], *, database_is_n
 
 
 def addresses(config: Config) -> list[str]:
-    """Where people and operators will find this instance, a line each."""
+    """Return the addresses of this instance for people and operators, one per line."""
     host = "127.0.0.1" if config.status.host in ("0.0.0.0", "::", "") else config.status.host  # noqa: S104
     host = f"[{host}]" if ":" in host else host
     status_url = config.status.public_url or f"http://{host}:{config.status.port}"
@@ -149,7 +149,7 @@ def _say(what: object, *, made: bool) -> None:
     print(f"{'created' if made else 'exists '}  {what}")
 
 
-def _database_name(loaded: Loaded) -> str:
+def _database_name(loaded: LoadedConfig) -> str:
     shown = next(origin.shown for origin in loaded.origins if origin.key == "database.url")
     return f"database {shown or loaded.config.database_url}"
 
@@ -193,7 +193,7 @@ def _make_directory(directory: Path) -> None:
 
 
 def _database_is_new(url: str) -> bool:
-    """Whether the store has no tables yet. Raises SetupError unless it is new or ours and up to date."""
+    """Return True if the store has no tables yet. Raise SetupError if it is foreign or out of date."""
     from stormpetrel.storage.connection import connect, sqlite_path
     from stormpetrel.storage.contents import tables
     from stormpetrel.storage.migrate import require_current, version
@@ -216,7 +216,7 @@ def _database_is_new(url: str) -> bool:
 
 
 def config_template(settings: Mapping[str, str] | None = None) -> str:
-    """A configuration file with every key and its default, commented out but for `settings`, by dotted name."""
+    """Return a configuration file with all keys and defaults, commented out except `settings`."""
     from stormpetrel.config import Config
 
     chosen = settings or {}
@@ -280,7 +280,7 @@ def _config(args: argparse.Namespace) -> int:
 
     loaded = load(args.config)
     origins = [
-        # Where it really is, not what the key says: a relative path is taken from the current directory.
+        # The actual path, not the key's value: a relative path is taken from the current directory.
         dataclasses.replace(origin, value=str(loaded.config.data_dir)) if origin.key == "data_dir" else origin
         for origin in loaded.origins
     ]

@@ -1,4 +1,4 @@
-"""Ctrl-C while SQLite runs a function of ours, which must end a command like any other Ctrl-C."""
+"""Makes Ctrl-C work while SQLite runs one of our functions."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from types import FrameType
 
 @contextmanager
 def ctrl_c_is_never_an_error_of_the_store() -> Iterator[None]:
-    """Raises KeyboardInterrupt for each Ctrl-C inside the block, also for one that SQLite turned into an error.
+    """Raise KeyboardInterrupt for each Ctrl-C inside the block, even if SQLite turned it into an error.
 
-    SQLite calls `search_words` for each post that it stores, and reports whatever is raised in there as "user-defined
-    function raised exception". For the main thread; where Ctrl-C is ignored or handled already, nothing changes.
+    SQLite calls `search_words` for each post that it stores, and reports any exception in it as "user-defined
+    function raised exception". For the main thread only; if Ctrl-C is already ignored or handled, nothing
+    changes.
     """
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield

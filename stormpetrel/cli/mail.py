@@ -1,4 +1,4 @@
-"""`mail`: whether mails leave."""
+"""`mail`: tests if mails can be sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stormpetrel.errors import EnvironmentFailure, SetupError
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `mail test`."""
+    """Add `mail test`."""
     group = add_group(commands, "mail", about="Tries the mail settings.")
     parser = add_command(
         group,
@@ -38,7 +38,7 @@ def _test(args: argparse.Namespace) -> int:
     if problem is not None:
         raise SetupError(f"{args.address} {problem}")
     if config.mail.transport == "file":
-        # The file lies in the data directory, which must be an instance's.
+        # The file goes into the data directory, which must be an instance's.
         require_current(config.database_url)
     name = f"test-{secrets.token_hex(8)}"
     letter = Letter(Notice.TEST.value, args.address, "")

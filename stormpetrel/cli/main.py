@@ -1,7 +1,7 @@
 """The command line: finds the command, runs it, and turns errors into one line and an exit code.
 
-0 done · 1 a check fell short · 2 wrong use or configuration · 3 the environment failed. Each command imports
-what it needs when it runs: `user add` and `token` must answer at once.
+0 success · 1 a check failed · 2 wrong use or configuration · 3 the environment failed. Each command imports
+its modules when it runs: `user add` and `token` must answer at once.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from stormpetrel.errors import Busy, EnvironmentFailure, Refusal, SetupError
 DONE = 0
 WRONG_USE = 2
 ENVIRONMENT_FAILED = 3
-# As shells report a process that the signal ended.
+# The codes that shells report for a process ended by a signal.
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of every command; tests and the reference in docs/commands.md read it too."""
+    """Return the parser of every command; tests and the reference in docs/commands.md read it too."""
     parser = Parser(
         prog="stormpetrel",
         description="A microblogging server that keeps its people talking while it is under attack.",
@@ -72,12 +72,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command in `arguments` (otherwise this process's); the exit code."""
-    # Whatever a command or a server makes can be read by its user and group at most.
+    """Run the command in `arguments` (default: this process's); return the exit code."""
+    # Files made by a command or a server are readable at most by its user and group.
     os.umask(os.umask(0o077) | 0o027)
     try:
         code = _run(arguments)
-        # Here, not at the interpreter's exit: a reader that left must not become a traceback there.
+        # Here, not at the interpreter's exit, where a closed pipe would print a traceback.
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -106,7 +106,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", ENVIRONMENT_FAILED)
-    except Exception as error:  # the process's edge: a store that failed is no bug of ours, all else is
+    except Exception as error:  # at the process's edge: a failed store is not a bug, any other error is
         if not _store_failed(error):
             raise
         return _fail(f"the database failed: {_first_line(error)}", ENVIRONMENT_FAILED)
@@ -119,7 +119,7 @@ def _store_failed(error: Exception) -> bool:
 
 
 def _explain(refusal: Refusal) -> str:
-    """A rule's answer in one line; where it names fields, what is wrong with each."""
+    """Return a refusal in one line; if it names fields, the problem of each field."""
     fields: dict[str, str] = getattr(refusal, "fields", {})
     if not fields:
         return refusal.safe_text
@@ -132,6 +132,6 @@ def _first_line(error: Exception) -> str:
 
 
 def _fail(text: str, code: int) -> int:
-    # A message with line breaks in it (a path may hold one) still is one line.
+    # A message with line breaks in it (a path may hold one) still becomes one line.
     print(f"stormpetrel: {' '.join(text.split())}", file=sys.stderr)
     return code

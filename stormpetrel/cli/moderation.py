@@ -1,5 +1,5 @@
-"""`moderation`: reports and what is done about them. Takes effect at once beside a running server, and is
-written into the audit log as done by "cli"."""
+"""`moderation`: reports, posts and accounts. Takes effect at once on a running server; the audit log names
+"cli" as the actor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stormpetrel.cli.store import change, open_store
 from stormpetrel.cli.users import user_named
 
 if TYPE_CHECKING:
-    from stormpetrel.model.moderation import Entry, Report
+    from stormpetrel.model.moderation import AuditEntry, Report
 
 MAX_LISTED = 1000
 MAX_ID = (1 << 63) - 1
@@ -34,7 +34,7 @@ ON_ACCOUNTS = (
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `moderation reports`, `show`, `log` and the acts."""
+    """Add `moderation reports`, `show`, `log` and the acts."""
     group = add_group(commands, "moderation", about="Deals with reports, posts and accounts.")
     parser = add_command(
         group, "reports", _reports, about="Lists reports.", example="stormpetrel moderation reports"
@@ -217,7 +217,7 @@ def _log(args: argparse.Namespace) -> int:
     return 0
 
 
-def _entry_json(entry: Entry) -> dict[str, object]:
+def _entry_json(entry: AuditEntry) -> dict[str, object]:
     return {
         "id": str(entry.id),
         "actor": entry.actor_name,

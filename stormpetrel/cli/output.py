@@ -1,4 +1,4 @@
-"""What commands print: tables and JSON on standard output, progress and errors on standard error."""
+"""Output of commands: tables and JSON on standard output, progress and errors on standard error."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 
 PROGRESS_EVERY_S = 0.1
 LINE_EVERY_S = 5.0
-"""How often progress is told where there is no terminal: a log wants few lines."""
+"""Interval of progress lines without a terminal: a log needs few lines."""
 
 
 def print_json(value: Any) -> None:
-    """`value` as indented JSON. Ids are strings in it: JavaScript's numbers end at 53 bits."""
+    """Print `value` as indented JSON. Ids are strings in it: JavaScript's numbers end at 53 bits."""
     import json
 
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table in columns, without lines, so that it can be cut and sorted."""
+    """Print a table in columns, without rules, so that it can be cut and sorted."""
     printable = [[_printable(cell) for cell in row] for row in (heads, *rows)]
     widths = [max(_width(row[column]) for row in printable) for column in range(len(heads))]
     for row in printable:
@@ -30,21 +30,21 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _printable(text: str) -> str:
-    """Without control characters: what people write may not steer the operator's terminal."""
+    """Remove control characters: user content must not control the operator's terminal."""
     return "".join(
         " " if unicodedata.category(character) in ("Cc", "Cf") else character for character in text
     )
 
 
 def _width(text: str) -> int:
-    """Columns on a terminal."""
+    """Return the width in terminal columns."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
     )
 
 
 class Progress:
-    """How far long work is: one line that changes on a terminal, a line now and then elsewhere."""
+    """Progress of long work: one line that changes on a terminal, a line now and then elsewhere."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -53,9 +53,9 @@ class Progress:
         self._told_at_s = time.monotonic()
 
     def at(self, done: int, total: int, doing: str) -> None:
-        """`done` of `total` is done, and `doing` is what is being done now. `total` 0: it is not known.
+        """Show that `done` of `total` is done, and that `doing` is the current step. `total` 0: unknown.
 
-        What is shown never goes back and never passes 100 %, also where an estimate turns out too low.
+        The percentage never decreases and never exceeds 100, even if an estimate was too low.
         """
         if total:
             self._percent = max(self._percent, min(100, done * 100 // total))
@@ -70,6 +70,6 @@ class Progress:
             print(f"{self._what}: {shown}", file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        """Clears the line on a terminal."""
+        """Clear the line on a terminal."""
         if self._terminal:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""The argument parser of every command: one clear line for a typo, with what was probably meant."""
+"""The argument parser of every command: a typo gives one clear line, with a suggestion."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, NoReturn
 
 from stormpetrel.errors import SetupError
 
-Commands = argparse._SubParsersAction  # the type of what `add_subparsers` gives; it has no public name
+Commands = argparse._SubParsersAction  # the type that `add_subparsers` returns; it has no public name
 
 
 class Parser(argparse.ArgumentParser):
     """argparse, with errors in one line instead of the usage, and "did you mean".
 
-    Options have to be written in full: an abbreviation in somebody's script breaks when an option is added.
+    Options must be written in full: an abbreviation in a script would break when an option is added.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -28,14 +28,14 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """Raises SetupError: one line, exit 2."""
+        """Raise SetupError: one line, exit 2."""
         raise SetupError(f"{message} (see {self.prog} --help)")
 
     def parse_known_args(  # type: ignore[override]  # typeshed overloads it by the type of the namespace
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         known, unknown = super().parse_known_args(args, namespace)
-        # Said here, by the command itself: the parser above it does not know the options to suggest.
+        # Reported here, by the command itself: its parent parser does not know the options to suggest.
         if unknown:
             self.error(
                 f"unknown argument {unknown[0]}{did_you_mean(unknown[0], self._option_string_actions)}"
@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def did_you_mean(written: str, known: Iterable[str]) -> str:
-    """ " (did you mean …?)" with the nearest of `known`, or nothing when none is near."""
+    """Return " (did you mean …?)" with the nearest of `known`, or "" if none is similar."""
     near = difflib.get_close_matches(written.partition("=")[0], list(known), n=1)
     return f" (did you mean {near[0]}?)" if near else ""
 
@@ -61,7 +61,7 @@ def did_you_mean(written: str, known: Iterable[str]) -> str:
 def add_command(
     commands: Commands[Any], name: str, run: Callable[[argparse.Namespace], int], *, about: str, example: str
 ) -> Parser:
-    """A command: `run(args)` gives the exit code; `example` is shown by --help."""
+    """Add a command: `run(args)` returns the exit code; --help shows `example`."""
     parser: Parser = commands.add_parser(
         name, help=about, description=about, epilog=f"example:\n  {example}", parents=[_common()]
     )
@@ -70,13 +70,13 @@ def add_command(
 
 
 def add_group(commands: Commands[Any], name: str, *, about: str) -> Commands[Any]:
-    """A command that only has commands of its own, such as `user`."""
+    """Add a command that only has subcommands, such as `user`."""
     parser: Parser = commands.add_parser(name, help=about, description=about)
     return parser.add_subparsers(metavar="COMMAND", dest=f"{name}_command", required=True)
 
 
 def _common() -> argparse.ArgumentParser:
-    """--config also after the command's name; where it is not given there, the one before it stands."""
+    """Accept --config also after the command's name; without it there, the one before the name is used."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--config", metavar="PATH", default=argparse.SUPPRESS, help="the configuration file to use"
@@ -85,7 +85,7 @@ def _common() -> argparse.ArgumentParser:
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:
-    """An argument's type: a whole number from `low` to `high`; 1_000 and 1,000 are a thousand."""
+    """Return an argument type: a whole number from `low` to `high`; 1_000 and 1,000 are a thousand."""
 
     def parse(text: str) -> int:
         try:

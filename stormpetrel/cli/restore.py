@@ -1,5 +1,5 @@
-"""`restore`: an instance from a backup, in a place where there is none. Everything is checked before anything is
-put in place, and what is put in place comes there at once."""
+"""`restore`: makes an instance from a backup, where none exists. It checks everything before it puts anything
+in place, and then does so at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STAGING_PREFIX = ".stormpetrel-restore-"
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `restore`."""
+    """Add `restore`."""
     parser = add_command(
         commands,
         "restore",
@@ -58,7 +58,7 @@ def _restore(args: argparse.Namespace) -> int:
 
 
 def restore(config_path: str | None, path: Path) -> Manifest:
-    """Puts the backup at `path` in place. Raises SetupError where there is something already, or Damaged."""
+    """Restore the backup at `path`. Raise SetupError if the target is not empty, or Damaged."""
     from stormpetrel.config import load
     from stormpetrel.storage.migrate import HEAD
 
@@ -104,7 +104,7 @@ def _require_empty_directory(directory: Path) -> None:
 
 
 def _make_staging(data_dir: Path) -> Path:
-    """A folder on the same file system: beside the data directory, or in it where only that may be written."""
+    """Make a folder on the same file system: next to the data directory, or in it if only that works."""
     data_dir.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.access(data_dir.parent, os.W_OK | os.X_OK) and not os.path.ismount(data_dir):
         return Path(mkdtemp(prefix=STAGING_PREFIX, dir=data_dir.parent))
@@ -118,7 +118,7 @@ def _unpack(path: Path, staging: Path, manifest: Manifest, *, with_config: bool)
     skipped = {MANIFEST, SEAL} | (set() if with_config else {CONFIG})
 
     def take(name: str, info: tarfile.TarInfo, file: IO[bytes]) -> None:
-        # Names were checked by the reader: plain ones, and below media/ ones without dots in front.
+        # The reader has checked the names: plain ones, and below media/ ones without leading dots.
         if name in skipped:
             return
         target = staging / name
@@ -130,7 +130,7 @@ def _unpack(path: Path, staging: Path, manifest: Manifest, *, with_config: bool)
 
 
 def _config_there(here: Config, staging: Path, named: str | None) -> Config:
-    """The configuration that will hold once the backup is in place: its own file, under this environment."""
+    """Return the configuration after the restore: the backup's file, under this environment."""
     from stormpetrel.cli.archive import CONFIG
     from stormpetrel.config import load
 
@@ -178,7 +178,7 @@ def _put_in_place(config: Config, staging: Path, manifest: Manifest) -> None:
 
 
 def _place_media(config: Config, staging: Path) -> None:
-    """Where the configuration keeps media outside the data directory, they go there first."""
+    """If the configuration stores media outside the data directory, put them there first."""
     folder = config.media_folder.absolute()
     if config.media.store == "s3" or folder == config.data_dir / "media" or not (staging / "media").exists():
         return
@@ -202,11 +202,11 @@ def _require_empty_database(url: str) -> None:
 
 
 def _move(staging: Path, data_dir: Path) -> None:
-    """The whole folder in one step; where it lies in the data directory already, the database last."""
+    """Move the whole folder in one step; if it is in the data directory already, move the database last."""
     if staging.parent != data_dir:
-        # Onto nothing, or onto a directory that is still empty.
+        # The target does not exist, or is an empty directory.
         os.rename(staging, data_dir)
         return
-    # `serve` refuses a place without its database: what is half there is no instance.
+    # `serve` refuses a directory without its database, so a half-moved one is no instance.
     for name in sorted(os.listdir(staging), key=lambda name: name.endswith(".db")):
         os.rename(staging / name, data_dir / name)

@@ -1,4 +1,4 @@
-"""`seed`: a synthetic community, for benches, drills and trying things at size."""
+"""`seed`: a synthetic community, for benches, drills and tests at size."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MAX_USERS = 10_000_000
 MAX_POSTS = 100_000_000
 MAX_FOLLOWS = 100_000
 MAX_SEED = 65_535
-"""The seed is the low 16 bits of every id (storage/seed.py holds the same number; a test compares them)."""
+"""The seed is the low 16 bits of every id (storage/seed.py has the same number; a test compares them)."""
 UNTIL_MARGIN_MS = 60_000
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `seed`."""
+    """Add `seed`."""
     parser = add_command(
         commands,
         "seed",
@@ -114,7 +114,7 @@ def _seed(args: argparse.Namespace) -> int:
     with open_store(config.database_url) as connection:
         begun = unfinished(connection, size.seed)
         if begun is not None and args.until == "now":
-            # Now is when the first of these calls was made.
+            # "now" is the time of the first of these calls.
             size = dataclasses.replace(size, end_ms=begun.end_ms)
         try:
             with ctrl_c_is_never_an_error_of_the_store():
@@ -160,7 +160,7 @@ def _reader_follows(args: argparse.Namespace) -> int:
 
 
 def _until_ms(text: str) -> int:
-    """Milliseconds of `text`, or 0 where none is asked for."""
+    """Return the milliseconds of `text`, or 0 if it is empty."""
     from datetime import UTC, datetime
 
     if not text:

@@ -11,7 +11,7 @@ ROLES = ("web", "courier", "sms", "watch")
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `serve`."""
+    """Add `serve`."""
     parser = add_command(
         commands,
         "serve",

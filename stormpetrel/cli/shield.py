@@ -1,7 +1,7 @@
-"""`shield`: how the defence stands, why somebody was refused, and what the operator says about it.
+"""`shield`: the state of the defence, the reasons for refusals, and the operator's orders.
 
-Asks the watch role over its socket in the data directory. What is said here holds within two seconds and ends by
-itself. The journal is read from its file, so it can be read while no watch runs.
+It asks the watch role over its socket in the data directory. An order takes effect within two seconds and
+expires by itself. The journal is read from its file, so no watch need run.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from stormpetrel.cli.parser import Commands, Parser, add_command, add_group, who
 from stormpetrel.errors import EnvironmentFailure, SetupError
 
 if TYPE_CHECKING:
-    from stormpetrel.cli.shield_who import Who
-    from stormpetrel.control.messages import Answer, Ask, Status, Why
+    from stormpetrel.cli.shield_who import ShieldSubject
+    from stormpetrel.control.messages import Answer, Ask, StatusMessage, Why
     from stormpetrel.storage.journal import Note
 
 JOURNAL_KINDS = (
@@ -40,7 +40,7 @@ _WHO = "a token, an address or network, @NAME or an app's name; - reads a token 
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `shield status`, `why`, `allow`, `deny`, `pause` and `journal`."""
+    """Add `shield status`, `why`, `allow`, `deny`, `pause` and `journal`."""
     group = add_group(commands, "shield", about="Looks at the defence, and tells it what you know.")
     parser = add_command(
         group, "status", _status, about="Shows how things are now.", example="stormpetrel shield status"
@@ -117,7 +117,7 @@ def _add_verdict(group: Commands[Any], name: str, *, about: str, example: str, o
 
 
 def span(text: str) -> int:
-    """An argument's type: a time such as 90s, 10m, 2h or 3d, in seconds."""
+    """Convert an argument: a time such as 90s, 10m, 2h or 3d, to seconds."""
     match = _SPAN.match(text)
     if match is None or not int(match[1]):
         raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90s, 10m, 2h or 3d")
@@ -135,14 +135,14 @@ def _ask(args: argparse.Namespace, question: Ask) -> Answer:
     return answer
 
 
-# How things are
+# The state
 
 
 def _status(args: argparse.Namespace) -> int:
-    from stormpetrel.control.messages import AskStatus, Status
+    from stormpetrel.control.messages import AskStatus, StatusMessage
 
     status = _ask(args, AskStatus())
-    assert isinstance(status, Status)
+    assert isinstance(status, StatusMessage)
     if args.json:
         import msgspec
 
@@ -152,7 +152,7 @@ def _status(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print_status(status: Status) -> None:
+def _print_status(status: StatusMessage) -> None:
     now_s = time.time()
     if status.overload_since_epoch_s:
         state = f"overloaded for {_ago(status.overload_since_epoch_s, now_s)}"
@@ -233,7 +233,7 @@ def _print_status(status: Status) -> None:
         )
 
 
-# Why somebody was refused
+# The reasons for a refusal
 
 
 def _why(args: argparse.Namespace) -> int:
@@ -266,7 +266,7 @@ def _plain(built: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in built.items() if name != "type"}
 
 
-def _in_one_line(who: Who, why: Why) -> str:
+def _in_one_line(who: ShieldSubject, why: Why) -> str:
     parts = [] if not who.note else [who.note]
     if why.lane:
         parts.append(f"class {why.lane} now" + (", demoted for what it did" if why.is_demoted else ""))
@@ -304,14 +304,14 @@ def _age(created_epoch_s: float, onset_epoch_s: float) -> str:
     return f"credential of {_when(created_epoch_s)}, {_span(-ahead_s)} younger than the onset: new"
 
 
-# What the operator says
+# The operator's orders
 
 
 def _rule(args: argparse.Namespace) -> int:
     from stormpetrel.cli.shield_who import find
     from stormpetrel.config import load
     from stormpetrel.control.messages import AskRule, Done
-    from stormpetrel.shield.reports import ALLOWED_KINDS, Entry
+    from stormpetrel.shield.reports import ALLOWED_KINDS, OperatorEntry
 
     if args.verdict == "deny" and not args.undo and not args.reason.strip():
         raise SetupError("--reason is needed: whoever looks at it later wants to know")
@@ -320,7 +320,7 @@ def _rule(args: argparse.Namespace) -> int:
         raise SetupError(f"a {who.kind} cannot be named here: name its user")
     until_s = time.time() + args.span
     verdict = "none" if args.undo else args.verdict
-    done = _ask(args, AskRule(verdict, Entry(who.kind, who.value, until_s, args.reason)))
+    done = _ask(args, AskRule(verdict, OperatorEntry(who.kind, who.value, until_s, args.reason)))
     assert isinstance(done, Done)
     if args.undo:
         said = f"{who.shown} is as anybody again"
@@ -354,7 +354,7 @@ def _workers(count: int) -> str:
     return "1 worker" if count == 1 else f"{count} workers"
 
 
-# What happened
+# The journal
 
 
 def _journal(args: argparse.Namespace) -> int:

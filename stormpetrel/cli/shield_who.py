@@ -1,7 +1,7 @@
-"""Whom a `shield` command is about: a token, an address, a user or an application, found from what was typed.
+"""Finds the target of a `shield` command: a token, an address, a user or an application.
 
-A token is hashed here, at once; what goes on, and what is printed, is the beginning of its hash. It is never in a
-message, not even in one about a mistake.
+A token is hashed here, at once; only the beginning of its hash is sent and printed. The token is in no
+message, not even in an error message.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
 
 KINDS = ("token", "address", "user", "app", "account")
 HASH_SENT = 32
-"""Digits of a token's hash that leave this command: enough to mean one token, useless for anything else."""
+"""Digits of a token's hash that leave this command: enough to identify it, useless for anything else."""
 _LIKE_A_TOKEN = re.compile(r"[A-Za-z0-9_~.+/=-]{32,}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
-    """`kind`, `value`: as in shield.reports.Entry. `shown`: for people, without any secret.
+class ShieldSubject:
+    """`kind`, `value`: as in shield.reports.OperatorEntry. `shown`: text for people, without any secret.
 
-    `identities`: as which the shield queues them. `names`: what other entries may call them.
-    `created_epoch_s`: when the oldest credential was made, 0 without one. `is_known`: the token or user exists.
+    `identities`: those under which the shield queues it. `names`: other entries that match it.
+    `created_epoch_s`: when the oldest credential was made, 0 without one. `is_known`: the token or user
+    exists.
     """
 
     kind: str
@@ -46,8 +47,8 @@ class Who:
     note: str = field(default="")
 
 
-def find(config: Config, text: str) -> Who:
-    """Whom the text means. Raises SetupError when nobody fits; then `KIND:TEXT` says which kind is meant.
+def find(config: Config, text: str) -> ShieldSubject:
+    """Return the target that the text means. Raise SetupError if there is none. `KIND:TEXT` names the kind.
 
     `-` reads a token from standard input, so that it is in no list of processes and no shell's history.
     """
@@ -66,20 +67,22 @@ def find(config: Config, text: str) -> Who:
         return found
     if _LIKE_A_TOKEN.match(text):
         return _unknown_token(text)
-    # Whatever it is, it may be a secret with a typo: it is not repeated.
+    # It may be a secret with a typo, so it is not repeated.
     raise SetupError(
         f"that is no token, address, user or app here (say which with {', '.join(f'{k}:…' for k in KINDS[:4])})"
     )
 
 
-def _of_kind(config: Config, kind: str, text: str) -> Who:
+def _of_kind(config: Config, kind: str, text: str) -> ShieldSubject:
     if kind == "token":
         return _token(config, text)
     if kind == "address":
         return _address(text)
     if kind == "account":
         number = entries.value("account", text)
-        return Who("account", number, f"account {number}", (f"account:{number}",), (("account", number),))
+        return ShieldSubject(
+            "account", number, f"account {number}", (f"account:{number}",), (("account", number),)
+        )
     with open_store(config.database_url) as connection:
         found = _user_in(connection, text) if kind == "user" else _app_in(connection, text)
     if found is None:
@@ -96,34 +99,34 @@ def _is_network(text: str) -> bool:
         ipaddress.ip_network(text.partition("%")[0], strict=False)
     except ValueError:
         return False
-    # A plain number is an address to Python, and a name or an id to everybody else.
+    # Python takes a plain number for an address, but people mean a name or an id.
     return not text.isdigit()
 
 
-def _address(text: str) -> Who:
+def _address(text: str) -> ShieldSubject:
     from stormpetrel.shield.identify import address_identity
 
     named = entries.value("address", text)
     identity = address_identity(named) if "/" not in named else None
     identities = () if identity is None else (identity_text(*identity),)
-    return Who("address", named, f"address {named}", identities, (("address", named),))
+    return ShieldSubject("address", named, f"address {named}", identities, (("address", named),))
 
 
 # Tokens
 
 
-def _token(config: Config, text: str) -> Who:
+def _token(config: Config, text: str) -> ShieldSubject:
     if not text:
         raise SetupError("the token is empty")
     lower = text.lower()
     if len(lower) <= entries.HASH_CHARACTERS and re.fullmatch(r"[0-9a-f]{16,}", lower):
-        # As the journal writes them: the beginning of a hash. A token of ours is never so.
-        return Who("token", lower, f"token {lower[:MIN_HASH_CHARACTERS]}…", (), (("token", lower),))
+        # As the journal writes them: the beginning of a hash. Our tokens never look like this.
+        return ShieldSubject("token", lower, f"token {lower[:MIN_HASH_CHARACTERS]}…", (), (("token", lower),))
     with open_store(config.database_url) as connection:
         return _token_in(connection, text) or _unknown_token(text)
 
 
-def _token_in(connection: Connection, text: str) -> Who | None:
+def _token_in(connection: Connection, text: str) -> ShieldSubject | None:
     from stormpetrel.model.access import secret_hash
     from stormpetrel.rules.access import access_by_token
     from stormpetrel.rules.accounts import names
@@ -150,7 +153,7 @@ def _token_in(connection: Connection, text: str) -> Who | None:
         entries_of.append(("account", str(access.account_id)))
         identities = (identity_text("account", access.account_id), identity_text("token", token_hash))
     entries_of.append(("application", app))
-    return Who(
+    return ShieldSubject(
         "token",
         sent,
         shown,
@@ -161,12 +164,12 @@ def _token_in(connection: Connection, text: str) -> Who | None:
     )
 
 
-def _unknown_token(text: str) -> Who:
+def _unknown_token(text: str) -> ShieldSubject:
     from stormpetrel.model.access import secret_hash
 
     token_hash = secret_hash(text)
     sent = token_hash.hex()[:HASH_SENT]
-    return Who(
+    return ShieldSubject(
         "token",
         sent,
         f"token {sent[:MIN_HASH_CHARACTERS]}…",
@@ -180,7 +183,7 @@ def _unknown_token(text: str) -> Who:
 # Users and applications
 
 
-def _user_in(connection: Connection, text: str) -> Who | None:
+def _user_in(connection: Connection, text: str) -> ShieldSubject | None:
     from stormpetrel.rules.access import ways_in
     from stormpetrel.rules.accounts import user_by_login
 
@@ -190,7 +193,7 @@ def _user_in(connection: Connection, text: str) -> Who | None:
     number = str(user.account_id)
     sessions, apps = ways_in(connection, account_id=user.account_id, now_ms=now_ms())
     made_ms = [one.created_at_ms for one in sessions] + [one.first_at_ms for one in apps]
-    return Who(
+    return ShieldSubject(
         "account",
         number,
         f"@{user.username}",
@@ -201,9 +204,9 @@ def _user_in(connection: Connection, text: str) -> Who | None:
     )
 
 
-def _app_in(connection: Connection, text: str) -> Who | None:
+def _app_in(connection: Connection, text: str) -> ShieldSubject | None:
     from stormpetrel.rules.applications import has_application_named
 
     if not has_application_named(connection, name=text):
         return None
-    return Who("application", text, f"app {text!r}", (), (("application", text),), application=text)
+    return ShieldSubject("application", text, f"app {text!r}", (), (("application", text),), application=text)

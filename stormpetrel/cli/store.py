@@ -1,4 +1,4 @@
-"""The store as one command uses it: opened for a moment, beside a server that may be running."""
+"""Access to the store for one command: opened for a moment, while a server may be running."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def now_ms() -> int:
-    """Milliseconds since 1970."""
+    """Return milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
 @contextmanager
 def open_store(url: str) -> Iterator[StoreConnection]:
-    """A connection that may write. Raises SetupError when there is no instance or it is not up to date,
-    EnvironmentFailure when the store cannot be reached."""
+    """Yield a connection that may write. Raise SetupError if there is no instance or it is not up to date,
+    and EnvironmentFailure if the store cannot be reached."""
     from stormpetrel.model.ids import IdMaker
     from stormpetrel.storage.connection import connect
     from stormpetrel.storage.migrate import require_current
@@ -39,9 +39,9 @@ def open_store(url: str) -> Iterator[StoreConnection]:
 
 @contextmanager
 def change(connection: StoreConnection) -> Iterator[int]:
-    """One transaction, with the time (ms) to give to its rules.
+    """Run one transaction and yield the time (ms) for its rules.
 
-    What it told goes into the outbox with it: the courier of a running server passes it on to every process.
+    Its events go into the outbox with it: the courier of a running server publishes them to every process.
     """
     from stormpetrel.storage.connection import transaction
     from stormpetrel.storage.outbox import put_events

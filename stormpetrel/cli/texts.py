@@ -1,4 +1,4 @@
-"""`instance`: rules, texts and announcements of the place, and e-mail domains that may not sign up."""
+"""`instance`: the instance's rules, texts and announcements, and e-mail domains that may not sign up."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ NAMES = ("extended_description", "privacy_policy", "terms_of_service")
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `instance rules`, `add-rule`, `remove-rule`, `text`, `set-text`, `announce`, `withdraw`, `email-domains`,
-    `block-email-domain` and `unblock-email-domain`."""
+    """Add `instance rules`, `add-rule`, `remove-rule`, `text`, `set-text`, `announce`, `withdraw`,
+    `email-domains`, `block-email-domain` and `unblock-email-domain`."""
     group = add_group(commands, "instance", about="Changes rules, texts and announcements of the place.")
 
     def add(name: str, run: Callable[[argparse.Namespace], int], about: str, example: str = "") -> Parser:

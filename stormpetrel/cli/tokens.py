@@ -1,4 +1,4 @@
-"""`token`: an access token, for scripts and for trying the API."""
+"""`token`: makes an access token, for scripts and for trying the API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOKEN_BYTES = 32
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `token`."""
+    """Add `token`."""
     parser = add_command(
         commands,
         "token",

@@ -1,4 +1,4 @@
-"""`user`: who has an account here. All of it works while the server runs, and takes effect at once."""
+"""`user`: manages accounts. All commands work while the server runs, and take effect at once."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ ASKS = {
     "delete": "deletes @{name} with all posts and files for good, and nothing brings them back",
     "reject": "deletes the sign-up of @{name} for good",
 }
-"""What each of these commands says before it asks."""
+"""Text of each command's confirmation."""
 BY_OPERATOR = "by the operator, at the command line"
 
 
 def add_commands(commands: Commands[Any]) -> None:
-    """Adds `user add`, `password`, `list`, `approve`, `reject`, `suspend`, `unsuspend`, `role` and `delete`."""
+    """Add the `user` commands."""
     group = add_group(commands, "user", about="Adds, lists, approves and suspends accounts.")
     parser = add_command(
         group,
@@ -203,7 +203,7 @@ def _article(role: str) -> str:
 
 
 def _password(args: argparse.Namespace) -> str:
-    """As given, asked for, or read; never shown."""
+    """Return the password as given, entered or read; never show it."""
     if args.password is not None:
         return str(args.password)
     if not args.password_stdin and sys.stdin.isatty():
@@ -273,7 +273,7 @@ def _decide(
 
 
 def _username(url: str, name: str) -> str:
-    """The username as its owner writes it. Raises SetupError."""
+    """Return the username as its owner writes it. Raise SetupError."""
     with open_store(url) as connection:
         return user_named(connection, name).username
 

@@ -1,1 +1,1 @@
-"""How workers and commands reach the watch role: a UNIX socket in the data directory."""
+"""Connect workers and commands to the watch role: a UNIX socket in the data directory."""

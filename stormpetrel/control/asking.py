@@ -15,7 +15,7 @@ TIMEOUT_S = 5.0
 
 
 def ask(data_dir: Path, question: Ask) -> Answer:
-    """The watch's answer. Raises EnvironmentFailure when no watch serves this data directory, or it is silent."""
+    """Return the watch's answer. Raise EnvironmentFailure if no watch here answers in time."""
     down = f"the watch role does not run in {data_dir} (stormpetrel serve starts it)"
     try:
         with (

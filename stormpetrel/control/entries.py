@@ -1,4 +1,4 @@
-"""What an allow or deny may say: checked where it is typed, and once more where it is put into force."""
+"""Validate an allow or deny: once where it is typed, and again before it is put into force."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import ipaddress
 import string
 
 from stormpetrel.errors import SetupError
-from stormpetrel.shield.reports import ALLOWED_KINDS, MIN_HASH_CHARACTERS, Entry
+from stormpetrel.shield.reports import ALLOWED_KINDS, MIN_HASH_CHARACTERS, OperatorEntry
 
 MAX_REASON = 200
 MAX_VALUE = 200
 HASH_CHARACTERS = 64
 WIDEST_IPV4 = 16
 WIDEST_IPV6 = 32
-"""Networks wider than these hold whole countries' people: nobody means them."""
+"""A wider network would hold whole countries: such an entry must be a mistake."""
 LONGEST_S = 365 * 86_400
 MAX_ENTRIES = 1_000
-"""Each is looked at by every worker: a list that long is a firewall's business."""
+"""Each worker checks every entry: longer lists belong in a firewall."""
 
 
-def checked(entry: Entry, *, now_epoch_s: float) -> Entry:
-    """The entry in its one spelling. Raises SetupError that says what is wrong."""
+def checked(entry: OperatorEntry, *, now_epoch_s: float) -> OperatorEntry:
+    """Return the entry in canonical form. Raise SetupError that describes the problem."""
     reason = " ".join(entry.reason.split())
     if len(reason) > MAX_REASON or not reason.isprintable():
         raise SetupError(f"a reason has at most {MAX_REASON} printable characters")
@@ -29,11 +29,11 @@ def checked(entry: Entry, *, now_epoch_s: float) -> Entry:
         raise SetupError("it must end in the future, within a year")
     if entry.kind not in ALLOWED_KINDS:
         raise SetupError(f"there is no kind {entry.kind!r} (there are: {', '.join(ALLOWED_KINDS)})")
-    return Entry(entry.kind, value(entry.kind, entry.value), entry.expires_epoch_s, reason)
+    return OperatorEntry(entry.kind, value(entry.kind, entry.value), entry.expires_epoch_s, reason)
 
 
 def value(kind: str, text: str) -> str:
-    """What is named, in its one spelling. Raises SetupError."""
+    """Return the value of an entry in canonical form. Raise SetupError."""
     if kind == "address":
         return _network(text)
     if kind == "account":
@@ -53,8 +53,8 @@ def value(kind: str, text: str) -> str:
     return text
 
 
-def covers(entry: Entry, named: str) -> bool:
-    """Whether an entry is about what `named` (a value of its kind) says."""
+def covers(entry: OperatorEntry, named: str) -> bool:
+    """Return whether an entry matches `named`, a value of its kind."""
     if entry.kind == "token":
         # Either may be the whole hash and the other its beginning.
         return named.startswith(entry.value) or entry.value.startswith(named)

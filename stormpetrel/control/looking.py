@@ -1,4 +1,4 @@
-"""What a worker's shield knows of one identity at this moment, for `stormpetrel shield why`."""
+"""Look up what a worker's shield knows of one identity now, for `stormpetrel shield why`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stormpetrel.shield.prefixes import prefix_of
 
 
 def standing(shield: Shield, look: Look, *, at_s: float, epoch_s: float) -> Standing:
-    """The class of its reads now, and what is left of its ceiling; spends nothing and changes nothing."""
+    """Return the class of the identity's reads and the rest of its ceiling; change nothing."""
     kind, _, value = look.identity.partition(":")
     identity: Identity
     if kind == "account" and _is_number(value):
@@ -25,7 +25,8 @@ def standing(shield: Shield, look: Look, *, at_s: float, epoch_s: float) -> Stan
     elif kind == "address":
         identity = Identity("address", value)
     else:
-        # An application's own token is one of its address's strangers, whichever that is.
+        # An application's own token counts as one of its address's strangers, and the
+        # address is not known here.
         return Standing(look.number, "", 0, 0, is_demoted=False)
     is_demoted = any(shield.usage.is_demoted(part, at_s) for part in parts_of(identity))
     limit = shield.gate.ceiling.rate_limit(identity, at_s, epoch_s=epoch_s)

@@ -1,4 +1,4 @@
-"""What is said on the control socket: by workers, to workers, by commands, to commands.
+"""Messages on the control socket: from workers, to workers, from commands, to commands.
 
 A connection begins with `Hello` (a worker) or with an `Ask…` (a command, which gets one answer).
 """
@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import msgspec
 
-from stormpetrel.shield.reports import Directions, Entry, Refusal, WorkerReport
+from stormpetrel.shield.reports import Directions, IdentityRefusal, OperatorEntry, WorkerReport
 
 # Between workers and watch --------------------------------------------------------------------------------
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """A worker's first words. `name`: of its process, such as web-0."""
+    """A worker's first message. `name`: of its process, for example web-0."""
 
     name: str
     pid: int
 
 
-class Report(msgspec.Struct, frozen=True, tag="report"):
+class ReportMessage(msgspec.Struct, frozen=True, tag="report"):
     """A worker's last second."""
 
     report: WorkerReport
@@ -28,8 +28,8 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
 class Standing(msgspec.Struct, frozen=True, tag="standing"):
     """A worker's answer to `Look`: what it knows of one identity now.
 
-    `lane`: the class its requests wait in, "" when it cannot tell. `limit`, `remaining`: its ceiling in five
-    minutes here, 0 and 0 without one. `is_demoted`: it waits behind everybody for what it did.
+    `lane`: the class its requests wait in, "" if unknown. `limit`, `remaining`: its ceiling in five minutes
+    here, 0 and 0 without one. `is_demoted`: it waits in the lowest class for its excess.
     """
 
     number: int
@@ -40,35 +40,36 @@ class Standing(msgspec.Struct, frozen=True, tag="standing"):
 
 
 class Direct(msgspec.Struct, frozen=True, tag="directions"):
-    """What the workers are to do from now on."""
+    """The workers' directions from now on."""
 
     directions: Directions
 
 
 class Look(msgspec.Struct, frozen=True, tag="look"):
-    """Asks a worker about an identity, written as in reports (`account:12`). `created_epoch_s`: of its credential."""
+    """Asks a worker about an identity in report form (`account:12`). `created_epoch_s`: of its credential."""
 
     number: int
     identity: str
     created_epoch_s: float
 
 
-FromWorker = Report | Standing
+FromWorker = ReportMessage | Standing
 ToWorker = Direct | Look
 
 # From commands --------------------------------------------------------------------------------------------
 
 
 class AskStatus(msgspec.Struct, frozen=True, tag="ask-status"):
-    """How are things?"""
+    """Asks for the watch's `Status`."""
 
 
 class AskWhy(msgspec.Struct, frozen=True, tag="ask-why"):
-    """How does the shield see somebody?
+    """Asks how the shield treats an identity.
 
-    `names`: what an allow or deny may call it, (kind, value) as in shield.reports.Entry. `identities`: as which
-    its requests are queued (`account:12`); the first is asked about at the workers. `application`: instead,
-    everybody who uses it. `created_epoch_s`: when the credential was made, 0 when there is none.
+    `names`: (kind, value) pairs by which an allow or deny may name it, as in shield.reports.OperatorEntry.
+    `identities`: the identities its requests queue as (`account:12`); workers are asked about the first.
+    `application`: ask about all users of this application instead. `created_epoch_s`: when the credential
+    was made, 0 if there is none.
     """
 
     names: tuple[tuple[str, str], ...]
@@ -78,14 +79,14 @@ class AskWhy(msgspec.Struct, frozen=True, tag="ask-why"):
 
 
 class AskRule(msgspec.Struct, frozen=True, tag="ask-rule"):
-    """`verdict`: allow, deny, or none to take back what was said of the entry."""
+    """`verdict`: allow, deny, or none to withdraw the entry."""
 
     verdict: str
-    entry: Entry
+    entry: OperatorEntry
 
 
 class AskPause(msgspec.Struct, frozen=True, tag="ask-pause"):
-    """No denies and no demotions until then; 0 ends a pause."""
+    """Suspends denies and demotions until then; 0 ends a pause."""
 
     until_epoch_s: float
 
@@ -97,7 +98,7 @@ First = Hello | AskStatus | AskWhy | AskRule | AskPause
 
 
 class WorkerState(msgspec.Struct, frozen=True):
-    """A worker as last heard of."""
+    """A worker's last known state."""
 
     name: str
     pid: int
@@ -118,11 +119,11 @@ class CanaryState(msgspec.Struct, frozen=True):
     ms: float
     detail: str
     failures: int
-    """In a row."""
+    """Consecutive failures."""
 
 
-class Status(msgspec.Struct, frozen=True, tag="status"):
-    """How things are. Rates are per second, of the last ten seconds."""
+class StatusMessage(msgspec.Struct, frozen=True, tag="status"):
+    """The state of the instance. Rates are per second, over the last ten seconds."""
 
     mode: str
     onset_epoch_s: float
@@ -135,14 +136,14 @@ class Status(msgspec.Struct, frozen=True, tag="status"):
     channels: dict[str, dict[str, float]]
     because: dict[str, float]
     offenders: tuple[OffenderState, ...]
-    allowed: tuple[Entry, ...]
-    denied: tuple[Entry, ...]
+    allowed: tuple[OperatorEntry, ...]
+    denied: tuple[OperatorEntry, ...]
     journal_problem: str
-    """Why nothing can be written down, "" when it can."""
+    """The reason why the journal cannot be written; "" if it can."""
 
 
 class OffenderState(msgspec.Struct, frozen=True):
-    """Who takes most, of all workers together, over the last ten seconds."""
+    """One of the heaviest users, over all workers and the last ten seconds."""
 
     identity: str
     cpu_s: float
@@ -152,36 +153,36 @@ class OffenderState(msgspec.Struct, frozen=True):
 
 
 class Why(msgspec.Struct, frozen=True, tag="why"):
-    """How the shield sees somebody now. `lane`: the class, "" when no worker could tell."""
+    """How the shield treats an identity now. `lane`: the class, "" if no worker knows it."""
 
     lane: str
     limit: int
     remaining: int
     is_demoted: bool
     onset_epoch_s: float
-    allowed: Entry | None
-    denied: Entry | None
-    refusals: tuple[Refusal, ...]
+    allowed: OperatorEntry | None
+    denied: OperatorEntry | None
+    refusals: tuple[IdentityRefusal, ...]
     """The latest, newest first."""
     refused_count: int
-    """How often since `since_epoch_s`, when the watch started."""
+    """Refusals since `since_epoch_s`, when the watch started."""
     since_epoch_s: float
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
-    """It is in force. `workers`: how many were told; `kept`: whether it outlives a restart of watch."""
+    """It is in force. `workers`: how many were notified; `kept`: True if it outlives a restart of watch."""
 
     workers: int
     kept: bool
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """It was not done."""
+    """The command failed."""
 
     text: str
 
 
-Answer = Status | Why | Done | Failed
+Answer = StatusMessage | Why | Done | Failed
 
 decode_first = msgspec.msgpack.Decoder(First).decode
 decode_from_worker = msgspec.msgpack.Decoder(FromWorker).decode

@@ -1,7 +1,7 @@
-"""The worker's side of the control socket: a report each second, and what is sent back.
+"""The worker's side of the control socket: send a report each second, and apply the directions in return.
 
-Nothing here can hold a request up or end a worker: without a watch there is nobody to report to, and what was
-directed runs out by itself (`Directions.expires_epoch_s`).
+Nothing here can delay a request or end a worker: without a watch no report is sent, and directions expire by
+themselves (`Directions.expires_epoch_s`).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import Any
 import msgspec
 
 from stormpetrel.control import wire
-from stormpetrel.control.messages import Direct, Hello, Look, Report, Standing, decode_to_worker
+from stormpetrel.control.messages import Direct, Hello, Look, ReportMessage, Standing, decode_to_worker
 from stormpetrel.shield.reports import Directions, WorkerReport
 
 REPORT_EVERY_S = 1.0
 RETRY_S = 1.0
-"""A watch that is not there is looked for so often, a little spread among the workers."""
+"""Interval between attempts to reach a missing watch, randomised so that workers do not retry together."""
 UNSENT_BYTES = 1024 * 1024
-"""A watch that reads nothing is left when so much waits for it."""
+"""The connection to a watch is closed when this much waits unread."""
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Reporter:
         self._look = look
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Returns when `stop` is set."""
+        """Run until `stop` is set."""
         ending: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
         try:
             while not stop.is_set():
@@ -65,7 +65,7 @@ class Reporter:
             ending.cancel()
 
     async def _talk(self, ending: asyncio.Future[Any]) -> None:
-        """One connection's life. Raises OSError when there is no watch."""
+        """Run one connection until it ends. Raise OSError if there is no watch."""
         with wire.short_path(self._data_dir) as path:
             reader, writer = await asyncio.open_unix_connection(path)
         hearing: asyncio.Future[Any] = asyncio.ensure_future(self._hear(reader, writer))
@@ -75,13 +75,13 @@ class Reporter:
                 return
             writer.write(wire.framed(Hello(self._name, os.getpid())))
             while not hearing.done() and not ending.done():
-                writer.write(wire.framed(Report(self._report())))
+                writer.write(wire.framed(ReportMessage(self._report())))
                 if writer.transport.get_write_buffer_size() > UNSENT_BYTES:
                     return
                 await asyncio.wait(
                     {hearing, ending}, timeout=REPORT_EVERY_S, return_when=asyncio.FIRST_COMPLETED
                 )
-        except Exception:  # a task's edge: what is wrong with a report must not end the worker
+        except Exception:  # a task's outermost handler: an error in a report must not end the worker
             log.exception("the shield's report failed")
         finally:
             hearing.cancel()

@@ -1,11 +1,12 @@
-"""The control socket on the wire: where it is, who may use it, and messages as bytes.
+"""The control socket on the wire: its path, its permissions, and messages as bytes.
 
-A UNIX socket, `watch.sock` in the data directory, that the watch role makes anew each time it starts. Workers
-and commands connect to it, whether one supervisor started them all or each its own, and connect again when
-either side was restarted: nothing has to be handed down by a fork. A message is its length, four bytes big
-endian, and MessagePack.
+A UNIX socket, `watch.sock` in the data directory, which the watch role creates each time it starts.
+Workers and commands connect to it, also when separate supervisors started them, and reconnect when either
+side has restarted: no file descriptor must be inherited by a fork. A message is its length, four bytes
+big endian, and MessagePack.
 
-Only the owner may use it: the file has mode 0600, and both sides ask the kernel who is there (SO_PEERCRED).
+Only the owner may use it: the file has mode 0600, and both sides ask the kernel for
+the peer's user (SO_PEERCRED).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import msgspec
 
 FILE_NAME = "watch.sock"
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-"""A report with every bounded table full is about a tenth of it."""
+"""A report with every bounded table full is about a tenth of this size."""
 BACKLOG = 128
 _LENGTH = struct.Struct(">I")
 _CREDENTIALS = struct.Struct("3i")
@@ -31,12 +32,12 @@ encode = msgspec.msgpack.Encoder().encode
 
 
 class BrokenMessage(Exception):
-    """The other side does not speak as agreed; the connection is of no use any more."""
+    """The other side violated the protocol; the connection cannot be used any more."""
 
 
 @contextlib.contextmanager
 def short_path(data_dir: Path) -> Iterator[str]:
-    """A path of the socket that fits: a UNIX socket's may have 107 bytes, a data directory's any length."""
+    """Yield a short path of the socket: a UNIX socket's may have 107 bytes, a data directory's any length."""
     folder = os.open(data_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{folder}/{FILE_NAME}"
@@ -45,17 +46,17 @@ def short_path(data_dir: Path) -> Iterator[str]:
 
 
 def listen(data_dir: Path) -> socket.socket:
-    """The listening socket, its file with mode 0600. The caller is the only watch of this data directory.
+    """Return the listening socket, its file with mode 0600. The caller must be this directory's only watch.
 
-    Raises OSError. What a watch that was killed left behind is replaced: the lock of the role says that it is
-    dead (listeners.lock_role).
+    Raise OSError. Replace the socket file of a watch that was killed: the role's lock proves that it
+    is dead (listeners.lock_role).
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with short_path(data_dir) as path:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
-            # Nobody may connect between the making of the file and its chmod: before `listen` all are refused.
+            # No client may connect between bind and chmod: before `listen`, all connections are refused.
             sock.bind(path)
             os.chmod(path, 0o600)
         sock.listen(BACKLOG)
@@ -67,20 +68,20 @@ def listen(data_dir: Path) -> socket.socket:
 
 
 def is_owner(sock: socket.socket) -> bool:
-    """Whether the other end belongs to this process's user, or to root."""
+    """Return whether the other end belongs to this process's user, or to root."""
     raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     user_id: int = _CREDENTIALS.unpack(raw)[1]
     return user_id in (0, os.geteuid())
 
 
 def framed(message: object) -> bytes:
-    """A message as it is sent."""
+    """Return a message in its wire format."""
     body = encode(message)
     return _LENGTH.pack(len(body)) + body
 
 
 async def receive(reader: asyncio.StreamReader) -> bytes | None:
-    """The next message; None when the other side has ended. Raises BrokenMessage."""
+    """Return the next message; None if the other side has closed. Raise BrokenMessage."""
     try:
         head = await reader.readexactly(_LENGTH.size)
         return await reader.readexactly(_sized(head))
@@ -89,7 +90,7 @@ async def receive(reader: asyncio.StreamReader) -> bytes | None:
 
 
 def receive_blocking(sock: socket.socket) -> bytes:
-    """The next message on a blocking socket. Raises BrokenMessage, also when it ends before; OSError."""
+    """Return the next message of a blocking socket. Raise BrokenMessage, also if it closes early; OSError."""
     return _exactly(sock, _sized(_exactly(sock, _LENGTH.size)))
 
 

@@ -1,1 +1,1 @@
-"""Outgoing work: drains the outbox."""
+"""Background work: drains the outbox."""

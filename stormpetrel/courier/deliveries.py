@@ -1,4 +1,4 @@
-"""What the courier does for each kind of job. Every effect here is in the database, or told after its commit."""
+"""The courier's action for each kind of job. Effects are in the database or published after the commit."""
 
 from __future__ import annotations
 
@@ -53,35 +53,35 @@ _decode_sign_up = msgspec.json.Decoder(_SignUp).decode
 
 
 def _events(connection: Connection, payload: str, now_ms: int) -> None:
-    """A command changed something: every process is told."""
+    """Publish the events of a command to every process."""
     for event in _decode_events(payload):
         connection.tell(event)
 
 
 def _post_notices(connection: Connection, payload: str, now_ms: int) -> None:
-    """Those who asked to be notified of an author's posts."""
+    """Notify those who subscribed to an author's posts."""
     notify_post_subscribers(connection, post_id=_decode_post_notices(payload).post_id, now_ms=now_ms)
 
 
 def _sign_up(connection: Connection, payload: str, now_ms: int) -> None:
-    """The admins, of a new account."""
+    """Notify the admins of a new account."""
     notify_admins_of_sign_up(connection, account_id=_decode_sign_up(payload).account_id, now_ms=now_ms)
 
 
 def _link_wanted(connection: Connection, payload: str, now_ms: int) -> None:
-    """Who asks for a link gets a mail, if there is such an account."""
+    """Send the requested link by mail, if the account exists."""
     wanted = _decode_link_wanted(payload)
     user = user_by_login(connection, login=wanted.login)
     send_wanted(connection, wanted=wanted, user=user, now_ms=now_ms)
 
 
 def _erase_account(connection: Connection, payload: str, now_ms: int) -> None:
-    """A batch of what a deleted account left."""
+    """Delete a batch of a deleted account's data."""
     erase_some(connection, account_id=_decode_sign_up(payload).account_id, now_ms=now_ms)
 
 
 def _poll_ended(connection: Connection, payload: str, now_ms: int) -> None:
-    """Those who asked or voted in a poll that has ended."""
+    """Notify the author and the voters of a poll that has ended."""
     job = _decode_poll_ended(payload)
     end_poll(
         connection,
@@ -93,7 +93,7 @@ def _poll_ended(connection: Connection, payload: str, now_ms: int) -> None:
 
 
 def _post_edited(connection: Connection, payload: str, now_ms: int) -> None:
-    """Those who boosted a post that was edited."""
+    """Notify those who boosted a post that was edited."""
     job = _decode_post_edited(payload)
     notify_boosters(
         connection, post_id=job.post_id, edited_at_ms=job.edited_at_ms, after_id=job.after_id, now_ms=now_ms
@@ -101,7 +101,7 @@ def _post_edited(connection: Connection, payload: str, now_ms: int) -> None:
 
 
 def _scheduled_post(connection: Connection, payload: str, now_ms: int) -> None:
-    """Posts what its author wrote for now."""
+    """Publish a scheduled post."""
     job = _decode_scheduled_post(payload)
     post_scheduled(
         connection,

@@ -1,9 +1,9 @@
 """A lane of the outbox whose jobs wait for something outside the database: a mail server, the store of files.
 
-Each is done outside any transaction, then removed, in one transaction with what it changes in the database. At
-least once: a courier that is killed between the two leaves a job that another does again. So what is sent carries
-a name that stays the same, and what is changed is changed only by whom the removal succeeds for. Some jobs are at
-work at once; one that hangs holds up only its own place in its own lane, until its time is over.
+Each job is done outside any transaction, then removed in one transaction with its changes to the database. At
+least once: if a courier is killed between the two, another does the job again. So anything sent carries a
+constant name, and only the courier whose removal succeeds changes the database. Several jobs run at once; a
+job that hangs blocks only its own slot in its own lane, until its time is over.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from stormpetrel.errors import Busy, StormpetrelError
 from stormpetrel.storage import outbox
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.database import Database
-from stormpetrel.storage.outbox import Job
+from stormpetrel.storage.outbox import LeasedJob
 
 log = logging.getLogger(__name__)
 
 LEASE_MS = 20_000
-"""After a courier was killed, its jobs wait this long."""
+"""How long the jobs of a killed courier wait."""
 RENEW_EVERY_S = 5.0
-"""While a job is at work its lease is made longer, so that nobody else begins it."""
+"""A running job's lease is extended this often, so that no other courier begins it."""
 RETRY_FIRST_MS = 10_000
-"""Doubles each time: what a job waits for may be away for five hours."""
+"""Doubles each time: the service that a job waits for may be down for five hours."""
 LOOK_EVERY_S = 0.5
 STOP_S = 5.0
-"""What is at work when the courier ends has this long; what does not make it is done again later."""
+"""How long running jobs may take when the courier stops; unfinished ones are done again later."""
 
 
 class JobFailed(StormpetrelError):
-    """It could not be done. `for_good`: not later either."""
+    """A job could not be done. `for_good`: retrying cannot help."""
 
     def __init__(self, safe_text: str, *, for_good: bool = False) -> None:
         super().__init__(safe_text)
@@ -45,21 +45,21 @@ class JobFailed(StormpetrelError):
 
 
 class Attempt:
-    """One attempt at a job. Whoever works calls `finish` when it is done, or raises."""
+    """One attempt at a job. The worker calls `finish` when it is done, or raises."""
 
-    def __init__(self, db: Database, job: Job, clock_ms: Callable[[], int], drained: Drained) -> None:
+    def __init__(self, db: Database, job: LeasedJob, clock_ms: Callable[[], int], drained: Drained) -> None:
         self.job = job
         self.is_finished = False
         self._db = db
         self._clock_ms = clock_ms
         self._drained = drained
-        # A lease is known by when it ends: none may be used while it is being changed.
+        # A lease is identified by its end: it must not be used while it is being changed.
         self._lock = asyncio.Lock()
 
     async def finish(self, effect: Callable[[Connection], object] | None = None) -> bool:
-        """Removes the job and has its effect, in one transaction; False when somebody else got the lease.
+        """Remove the job and apply its effect in one transaction; return False if the lease was lost.
 
-        Raises Busy when the store fails, and what `effect` raises: then nothing happened.
+        Raise Busy when the store fails, and any error of `effect`: then nothing was changed.
         """
         async with self._lock:
             done = await self._db.write_as(URGENCY, 10.0, _finish, self.job, effect)
@@ -69,7 +69,7 @@ class Attempt:
         return done
 
     async def renew_until(self, ended: asyncio.Event) -> None:
-        """Makes the lease longer, again and again."""
+        """Extend the lease repeatedly until the job ended or another courier got it."""
         while True:
             try:
                 await asyncio.wait_for(ended.wait(), RENEW_EVERY_S)
@@ -91,12 +91,12 @@ class Attempt:
 
 
 Work = Callable[[Attempt], Awaitable[None]]
-"""Does a job. Raises JobFailed, or Busy for what will be there again."""
+"""Does a job. Raises JobFailed, or Busy if a service is down for now."""
 
 
 @dataclass(slots=True)
 class Dispatch:
-    """Does the jobs of one lane with `works`, by kind. One may take `longest_s`; `at_once` are at work together."""
+    """Does the jobs of one lane with `works`, by kind: `at_once` in parallel, each at most `longest_s`."""
 
     db: Database
     lane: int
@@ -108,7 +108,7 @@ class Dispatch:
     drained: Drained = field(default_factory=Drained)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Works until `stop` is set."""
+        """Work until `stop` is set."""
         at_work: set[asyncio.Task[None]] = set()
         stopping = asyncio.create_task(stop.wait())
         try:
@@ -120,7 +120,7 @@ class Dispatch:
                     jobs = []
                 at_work |= {asyncio.create_task(self._do_or_leave(job)) for job in jobs}
                 if len(jobs) < free or not free:
-                    # Nothing more is due, or nobody is free: until that changes.
+                    # No more jobs are due, or no slot is free: wait until that changes.
                     await asyncio.wait(
                         {stopping, *at_work},
                         timeout=LOOK_EVERY_S if free else None,
@@ -136,13 +136,13 @@ class Dispatch:
                 await asyncio.gather(*unfinished, return_exceptions=True)
 
     async def once(self) -> bool:
-        """Does one job; False when none is due. Raises Busy when the store fails."""
+        """Do one job; return False if none is due. Raise Busy when the store fails."""
         jobs = await self._lease(1)
         for job in jobs:
             await self._do(job)
         return bool(jobs)
 
-    async def _lease(self, count: int) -> list[Job]:
+    async def _lease(self, count: int) -> list[LeasedJob]:
         if not await self.db.read(outbox.is_due, now_ms=self.clock_ms(), lane=self.lane):
             return []
         return await self.db.write_as(
@@ -155,12 +155,12 @@ class Dispatch:
             lane=self.lane,
         )
 
-    async def _do_or_leave(self, job: Job) -> None:
-        """The store failed, not the job: its lease runs out and it comes again."""
+    async def _do_or_leave(self, job: LeasedJob) -> None:
+        """Do a job. If the store fails, leave it: its lease expires and it comes again."""
         with contextlib.suppress(Busy):
             await self._do(job)
 
-    async def _do(self, job: Job) -> None:
+    async def _do(self, job: LeasedJob) -> None:
         work = self.works.get(job.kind)
         if work is None:
             await self._bury(job, "this release knows no such kind of job")
@@ -182,7 +182,7 @@ class Dispatch:
             why = error.safe_text
         except TimeoutError:
             why = f"it took longer than {self.longest_s:.0f} s"
-        except Exception as error:  # the job's own fault, whatever it is: the others go on
+        except Exception as error:  # any failure of this job must not stop the others
             log.exception("job %d (%s) failed", job.id, job.kind)
             why = f"{type(error).__name__}: {error}"
         finally:
@@ -195,7 +195,7 @@ class Dispatch:
         else:
             await self._later(attempt.job, why or "nothing was said of its end")
 
-    async def _later(self, job: Job, why: str) -> None:
+    async def _later(self, job: LeasedJob, why: str) -> None:
         again = await self.db.write_as(
             URGENCY,
             10.0,
@@ -211,13 +211,13 @@ class Dispatch:
         level = logging.WARNING if again else logging.ERROR
         log.log(level, "job %d (%s), attempt %d: %s", job.id, job.kind, job.attempts, why)
 
-    async def _bury(self, job: Job, why: str) -> None:
+    async def _bury(self, job: LeasedJob, why: str) -> None:
         await self.db.write_as(URGENCY, 10.0, outbox.bury, job, error=why, now_ms=self.clock_ms())
         self.drained.buried += 1
         log.error("job %d (%s) is given up: %s", job.id, job.kind, why)
 
 
-def _finish(connection: Connection, job: Job, effect: Callable[[Connection], object] | None) -> bool:
+def _finish(connection: Connection, job: LeasedJob, effect: Callable[[Connection], object] | None) -> bool:
     if not outbox.finish(connection, job):
         return False
     if effect is not None:

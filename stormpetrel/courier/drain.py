@@ -1,4 +1,4 @@
-"""Drains the outbox: leases jobs, does each in one transaction with its removal, gives back what failed."""
+"""Drains the outbox: leases jobs, does each in one transaction with its removal, returns failed ones."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from stormpetrel.errors import Busy
 from stormpetrel.storage import outbox
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.database import Database
-from stormpetrel.storage.outbox import Job
+from stormpetrel.storage.outbox import LeasedJob
 
 log = logging.getLogger(__name__)
 
 Deliver = Callable[[Connection, str, int], None]
-"""(connection, payload as JSON, now_ms): what a kind of job does, in the transaction that also removes it."""
+"""(connection, payload as JSON, now_ms): does a kind of job, in the transaction that also removes it."""
 
 LEASE_MS = 30_000
-"""After a courier was killed, its jobs wait this long."""
+"""How long the jobs of a killed courier wait."""
 JOBS_AT_ONCE = 64
 """Half of a group commit, so that jobs of one lease become durable together and leave room for others."""
 URGENCY = 2
-"""Behind what people wait for."""
+"""Behind the requests that people wait for."""
 
 
 @dataclass(slots=True)
 class Drained:
-    """What has been done since the process started."""
+    """Counts since the process started."""
 
     done: int = 0
     retried: int = 0
     buried: int = 0
     lost: int = 0
-    """Jobs whose lease somebody else got meanwhile: they were not done here."""
+    """Jobs whose lease another courier got meanwhile: they were not done here."""
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class Drain:
     drained: Drained = field(default_factory=Drained)
 
     async def once(self) -> int:
-        """Does what is due, JOBS_AT_ONCE at most; how many jobs were taken. Raises Busy when the store fails."""
+        """Do up to JOBS_AT_ONCE due jobs; return how many were leased. Raise Busy when the store fails."""
         if not await self.db.read(outbox.is_due, now_ms=self.clock_ms()):
             return 0
         jobs = await self.db.write_as(
@@ -58,37 +58,37 @@ class Drain:
         )
         outcomes = await asyncio.gather(*map(self._do, jobs), return_exceptions=True)
         for outcome in outcomes:
-            # Only now: none may still be at work when the next round begins.
+            # Raise only now: no job may still be running when the next round begins.
             if outcome is not None:
                 raise outcome
         return len(jobs)
 
-    async def _do(self, job: Job) -> None:
+    async def _do(self, job: LeasedJob) -> None:
         deliver = self.deliveries.get(job.kind)
         if deliver is None:
             await self._bury(job, "this release knows no such kind of job")
         elif job.attempts > outbox.ATTEMPTS:
-            # It was never given back: each courier that took it died of it, or with it.
+            # No courier ever returned it: each one that took it ended while it was leased.
             await self._bury(job, "the courier did not survive any attempt")
         else:
             try:
                 done = await self.db.write_as(URGENCY, 10.0, self._deliver, job, deliver)
             except Busy:
-                # The store failed, not the job. Its lease runs out and it comes again.
+                # The store failed, not the job. Its lease expires and it comes again.
                 raise
-            except Exception as error:  # the job's own fault, whatever it is: the others go on
+            except Exception as error:  # any failure of this job must not stop the others
                 await self._give_back(job, error)
             else:
                 self.drained.done += done
                 self.drained.lost += not done
 
-    def _deliver(self, connection: Connection, job: Job, deliver: Deliver) -> bool:
+    def _deliver(self, connection: Connection, job: LeasedJob, deliver: Deliver) -> bool:
         if not outbox.finish(connection, job):
             return False
         deliver(connection, job.payload, self.clock_ms())
         return True
 
-    async def _give_back(self, job: Job, error: Exception) -> None:
+    async def _give_back(self, job: LeasedJob, error: Exception) -> None:
         again = await self.db.write_as(
             URGENCY,
             10.0,
@@ -105,7 +105,7 @@ class Drain:
             self.drained.buried += 1
             log.error("job %d (%s) is given up: %r", job.id, job.kind, error, exc_info=error)
 
-    async def _bury(self, job: Job, why: str) -> None:
+    async def _bury(self, job: LeasedJob, why: str) -> None:
         await self.db.write_as(URGENCY, 10.0, outbox.bury, job, error=why, now_ms=self.clock_ms())
         self.drained.buried += 1
         log.error("job %d (%s) is given up: %s", job.id, job.kind, why)

@@ -1,4 +1,4 @@
-"""Files of media: removing those that nothing shows any more, in threads, outside the database's transactions."""
+"""Removes media files that are no longer in use, in threads, outside the database's transactions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from stormpetrel.storage.media import known_files
 AT_ONCE = 2
 LONGEST_S = 120.0
 OLD_S = 86_400.0
-"""A file without a row may be one whose row is being written; after a day it is not."""
+"""A newer file without a row may have a row that is just being written."""
 PARTS = 256
 PARTS_PER_ROUND = 4
-"""Subfolders that one round of housekeeping looks into: all of them in about an hour."""
+"""Subfolders that one round of housekeeping scans: all of them in about an hour."""
 KEYS_AT_ONCE = 500
 
 
@@ -33,7 +33,7 @@ _decode = msgspec.json.Decoder(_Keys).decode
 
 
 def files_lane(db: Database, store: MediaStore) -> Dispatch:
-    """Removes files that nothing shows any more."""
+    """Return the lane that removes files that are no longer in use."""
 
     async def media_files(attempt: Attempt) -> None:
         keys = _decode(attempt.job.payload).keys
@@ -44,9 +44,9 @@ def files_lane(db: Database, store: MediaStore) -> Dispatch:
 
 
 async def sweep(db: Database, store: MediaStore, spool: Spool, *, round_number: int) -> int:
-    """Removes what a crash left behind: files without a row, and uploads nobody works on; how many.
+    """Remove leftovers of a crash: files without a row, and abandoned uploads. Return how many.
 
-    A folder is swept part by part; of a bucket a lifecycle rule of its operator's can do the same.
+    A folder is swept part by part. For a bucket, the operator can set a lifecycle rule instead.
     """
     before_s = clock.now_s() - OLD_S
     removed = await asyncio.to_thread(spool.sweep, before_s)

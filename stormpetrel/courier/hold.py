@@ -1,8 +1,9 @@
-"""Whether the courier may trust the time: it deletes old rows and publishes planned posts by it.
+"""Decides if the courier may trust the clock: by it, old rows are deleted and scheduled posts published.
 
-A clock that jumps while the process runs is not followed (clock.py). One that was wrong before the start shows only
-beside the newest row: when that is older than QUIET_MS, either it was quiet here or the clock is ahead. Then nothing
-is deleted and nothing is published for HELD_S, in which an operator can set the clock.
+A clock that jumps while the process runs is not followed (clock.py). A clock that was wrong before the start
+shows only in comparison with the newest row: if that is older than QUIET_MS, either the instance was quiet or
+the clock is ahead. Then the courier deletes and publishes nothing for HELD_S, in which an operator can set
+the clock.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ HELD_S = 86_400.0
 
 @dataclass(slots=True)
 class Hold:
-    """Compares the clock with the newest row of `db` in the first day of the process.
+    """Compares the clock with the newest row of `db` during the first day of the process.
 
     Ask `is_on` before deleting; publish by `trusted_ms`.
     """
@@ -39,7 +40,7 @@ class Hold:
         self._began_s = self.steady_s()
 
     async def is_on(self) -> bool:
-        """Return whether the time cannot be trusted now. Raise Busy when the store fails."""
+        """Return True if the time cannot be trusted now. Raise Busy when the store fails."""
         was_on = bool(self._until_ms)
         self._until_ms = 0
         if self.steady_s() - self._began_s < HELD_S:

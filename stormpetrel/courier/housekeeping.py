@@ -1,6 +1,6 @@
-"""What the courier clears away each minute, in transactions of a few rows, so that no writer waits behind it.
+"""The courier's cleaning each minute, in transactions of a few rows, so that no writer waits behind it.
 
-How long what is kept: [retention] in the configuration, and the constants here for what is promised elsewhere.
+The retention times are in [retention] of the configuration; constants here implement fixed promises.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from stormpetrel.storage.database import Database
 EVERY_S = 60.0
 BATCH = 200
 FEW = 10
-"""Of what takes a dozen statements each."""
+"""Batch size for rows that need a dozen statements each."""
 BATCHES = 50
-"""Batches of one kind in one round; the rest waits for the next, so that a backlog does not crowd out jobs."""
+"""Batches of one kind per round; the rest waits for the next, so that a backlog does not crowd out jobs."""
 DAY_MS = 86_400_000
 IDEMPOTENCY_KEPT_MS = 65 * 60 * 1000
-"""An hour is promised; five minutes more for clocks that differ."""
+"""The promise is an hour; five minutes more allow for clocks that differ."""
 UNCONFIRMED_KEPT_MS = 7 * DAY_MS
-"""Who never follows the link frees name and address again, so that nobody can sit on those of others."""
+"""Deletes sign-ups whose address was never confirmed, so that they cannot block other people's names."""
 CODES_KEPT_MS = 60 * 60 * 1000
-"""An expired code is known for a while, so that its second use is refused as such."""
+"""An expired code is remembered for a while, so that its second use is refused as a second use."""
 URGENCY = 3
 
 
 @dataclass(slots=True)
 class Housekeeping:
-    """Keeps the house at `db`. `removed`: rows by kind since the process began."""
+    """Removes old rows of `db`. `removed`: rows by kind since the process began."""
 
     db: Database
     retention: RetentionConfig = field(default_factory=RetentionConfig)
@@ -44,7 +44,7 @@ class Housekeeping:
     _after_quota: tuple[str, int] = ("", 0)
 
     async def round(self, *, now_ms: int) -> int:
-        """One round; how many rows went. Raises Busy when the store fails."""
+        """Do one round; return how many rows were removed. Raise Busy when the store fails."""
         before = self.removed.total()
         days = self.retention
         await self._old(
@@ -75,7 +75,7 @@ class Housekeeping:
         return self.removed.total() - before
 
     def metrics(self) -> dict[str, float]:
-        """What was removed, by kind."""
+        """Return the number of removed rows by kind."""
         return {
             f'stormpetrel_cleared_rows_total{{kind="{kind}"}}': count
             for kind, count in sorted(self.removed.items())
@@ -89,7 +89,7 @@ class Housekeeping:
                 break
 
     async def _quotas(self, now_ms: int) -> None:
-        """Buckets that are full again, a part of the table in each round: it is larger the more is going on."""
+        """Remove quotas that are full again, a part of the table per round, as it can be large."""
         for _ in range(BATCHES):
             removed, self._after_quota = await self.db.write_as(
                 URGENCY, 10.0, quotas.remove_full, after=self._after_quota, count=BATCH, now_ms=now_ms
@@ -99,7 +99,7 @@ class Housekeeping:
                 break
 
     async def _applications(self, before_id: int) -> None:
-        """The next few: nearly all are in use, so that looking at all of them in each round would cost a scan."""
+        """Check the next few: nearly all are in use, so checking all in each round would cost a scan."""
         removed, self._after_application_id = await self.db.write_as(
             URGENCY,
             10.0,

@@ -1,4 +1,4 @@
-"""What each mail says. Plain text; every address in it is the place's public one."""
+"""The text of each mail. Plain text; every link in it uses the instance's public address."""
 
 from __future__ import annotations
 
@@ -128,12 +128,12 @@ _PATHS = {
 
 
 def write(letter: Letter, *, config: Config, secret: bytes, name: str) -> EmailMessage:
-    """The mail. `name` makes its Message-ID: the same mail, sent twice, is recognised by it.
+    """Return the mail. `name` makes its Message-ID, which identifies the same mail when it is sent twice.
 
-    Raises MailFailed, for good, where the address cannot be written in a mail.
+    Raise MailFailed, for good, if the address cannot be written in a mail.
     """
     subject, text = _SAID[letter.about]
-    # A title is one line: nothing in it may become a header of its own.
+    # A title is one line: nothing in it may become another header.
     title = one_line(config.title) or "Stormpetrel"
     path = _PATHS.get(letter.about)
     link = f"{config.base_url}{path}?token={link_token(secret, letter.nonce)}" if path else ""
@@ -149,7 +149,7 @@ def write(letter: Letter, *, config: Config, secret: bytes, name: str) -> EmailM
     message["Subject"] = f"{subject} · {title}"
     message["Date"] = formatdate(clock.now_s())
     message["Message-ID"] = f"<{name}@{config.mail_sender.rpartition('@')[2]}>"
-    # No answering machine is to answer (RFC 3834).
+    # Prevents automatic replies (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"
     said = text.format(
         title=title, link=link, base_url=config.base_url, contact=contact, username=letter.username

@@ -1,6 +1,7 @@
-"""How a mail leaves: into a file, into the log, or to a mail server.
+"""Sends a mail: into a file, into the log, or to a mail server.
 
-A mail server is not trusted to end: each answer has a time and a size, the whole conversation a deadline.
+A mail server may never finish, so each answer has a time and size limit, and the whole conversation a
+deadline.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ from stormpetrel.errors import StormpetrelError
 log = logging.getLogger(__name__)
 
 CONVERSATION_S = 60.0
-"""Longest for a whole mail, whatever the server does."""
+"""Limit for sending one mail, whatever the server does."""
 MAX_ANSWER_BYTES = 65_536
-"""Of all that a server says in one conversation; a plain one says about 1,000."""
+"""Limit for all answers of a server in one conversation; a typical one has about 1,000 bytes."""
 FILES_KEPT = 1000
-"""Newest mails in the directory; older ones go."""
+"""Maximum of mails in the directory; older ones are deleted."""
 PERMANENT = 500
-"""Codes from here on mean that asking again is no use (RFC 5321 4.2.1)."""
+"""Codes from here on mean that a retry is useless (RFC 5321 4.2.1)."""
 
 
 class MailFailed(StormpetrelError):
-    """It could not be sent. `for_good`: not later either."""
+    """A mail could not be sent. `for_good`: retrying cannot help."""
 
     def __init__(self, safe_text: str, *, for_good: bool = False) -> None:
         super().__init__(safe_text)
@@ -41,14 +42,14 @@ class MailFailed(StormpetrelError):
 
 
 def mail_directory(config: Config) -> Path:
-    """Where mails go with transport "file"."""
+    """Return the directory for mails with transport "file"."""
     return config.data_dir / "mail"
 
 
 def send(config: Config, message: EmailMessage, *, name: str) -> str:
-    """Sends it; what to tell the operator. Blocks for CONVERSATION_S at most. Raises MailFailed.
+    """Send a mail, blocking for at most CONVERSATION_S; return a text for the operator. Raise MailFailed.
 
-    `name` is the same each time the same mail is tried.
+    `name` stays the same when the same mail is tried again.
     """
     if config.mail.transport == "smtp":
         return _by_smtp(config, message)
@@ -77,7 +78,7 @@ def _into_file(directory: Path, message: EmailMessage, *, name: str) -> str:
 
 
 class _Answers:
-    """What the server says, as smtplib reads it: by lines, within the deadline and MAX_ANSWER_BYTES."""
+    """The server's answers, as smtplib reads them: by lines, within the deadline and MAX_ANSWER_BYTES."""
 
     def __init__(
         self, sock: socket.socket, *, step_s: float, deadline_at_s: float, budget: list[int]
@@ -91,7 +92,7 @@ class _Answers:
     def readline(self, most: int = -1) -> bytes:
         step_ends_at_s = time.monotonic() + self._step_s
         while b"\n" not in self._kept and not 0 <= most <= len(self._kept):
-            # One byte a second is no answer either: the step's time is not begun anew by each.
+            # A server that sends a byte a second must not extend the step's time.
             left_s = min(step_ends_at_s, self._deadline_at_s) - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError("the mail server took too long")
@@ -113,7 +114,7 @@ class _Answers:
 
 
 class _Bounded:
-    """Mixed into smtplib's classes: bounds every read and every write."""
+    """Mixin for smtplib's classes: bounds every read and every write."""
 
     deadline_at_s: float
     step_s: float
@@ -156,7 +157,8 @@ def _connected(config: Config, *, deadline_at_s: float) -> Iterator[smtplib.SMTP
         else _Plain(timeout=settings.timeout_s)
     )
     client.deadline_at_s, client.step_s, client.budget = deadline_at_s, settings.timeout_s, [MAX_ANSWER_BYTES]
-    # smtplib checks certificates for this name; given to the constructor, it would connect before it is bounded.
+    # smtplib checks certificates for this name; if the constructor had it, it would connect before the limits
+    # are set.
     client._host = settings.host
     try:
         code, said = client.connect(settings.host, settings.port)
@@ -188,7 +190,7 @@ def _by_smtp(config: Config, message: EmailMessage) -> str:
             f"{where} does not take mail for it: {code} {said!r}", for_good=code >= PERMANENT
         ) from error
     except smtplib.SMTPAuthenticationError as error:
-        # The operator's to correct: it is tried again.
+        # Only the operator can correct this, so it is tried again.
         raise MailFailed(f"{where} refuses mail.username and mail.password: {error.smtp_code}") from error
     except smtplib.SMTPDataError as error:
         for_good = error.smtp_code >= PERMANENT

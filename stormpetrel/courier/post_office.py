@@ -1,4 +1,4 @@
-"""Mails of the outbox: read, written, sent."""
+"""Sends the mails of the outbox."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from stormpetrel.storage.database import Database
 
 AT_ONCE = 4
 LONGEST_S = CONVERSATION_S * 3
-"""Name look-ups and slow disks included."""
+"""Includes name look-ups and slow disks."""
 
 _decode = msgspec.json.Decoder(Letter).decode
 
 
 def mail_lane(db: Database, config: Config, secret: bytes) -> Dispatch:
-    """Sends the mails of the outbox."""
+    """Return the lane that sends the mails of the outbox."""
 
     async def mail(attempt: Attempt) -> None:
         job = attempt.job

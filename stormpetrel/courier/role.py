@@ -1,6 +1,6 @@
-"""The courier's process: drains the outbox when told, looks twice a second anyway, and clears away what is old.
+"""The courier's process: drains the outbox when notified and twice a second anyway, removes old rows.
 
-Its port answers from memory, also while the database is dead: the courier waits for it to come back.
+Its port answers from memory, also while the database is down: the courier waits for it to come back.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ from stormpetrel.storage.database import Database
 log = logging.getLogger(__name__)
 
 _DONE = {"outbox": "done", "mails": "sent", "files": "removed", "uploads": "finished"}
-"""What a job that is done is called in the metrics: of this database, and of each lane."""
+"""The metrics' word for a finished job: of the database's lane, and of each other lane."""
 LOOK_EVERY_S = 0.5
-"""How late a job can be noticed that nobody told of: one of a command, or one that is due again."""
+"""Longest delay for a job without a notification: one of a command, or a retry that is due."""
 RETRY_MIN_S = 0.1
 RETRY_MAX_S = 5.0
-"""A store that fails is asked again after the first, doubling up to the second."""
+"""A store that fails is retried after RETRY_MIN_S, doubling up to RETRY_MAX_S."""
 
 
 async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Event) -> None:
-    """Serves until `stop` is set; what it has begun then is finished."""
+    """Serve until `stop` is set, then finish the work in progress."""
     wake = asyncio.Event()
 
     def on_events(events: list[Event]) -> None:
@@ -117,7 +117,7 @@ def _metrics(drained: dict[str, Drained]) -> dict[str, float]:
 
 
 async def _open(url: str, publish: Callable[[list[Event]], None], stop: asyncio.Event) -> Database | None:
-    """The store, as soon as it can be reached; None when `stop` came first."""
+    """Return the store once it can be reached; None if `stop` was set first."""
     wait_s = RETRY_MIN_S
     while not stop.is_set():
         db = Database(url, publish=publish)
@@ -161,11 +161,11 @@ async def _finish_uploads(
     drained: dict[str, Drained],
     stop: asyncio.Event,
 ) -> None:
-    """Finishes this machine's uploads. On a full disk its spool may have no lane yet: then it waits for one."""
+    """Finish this machine's uploads. On a full disk its spool may have no lane yet: wait until it has one."""
     while not stop.is_set():
         try:
             lane = await asyncio.to_thread(spool.lane)
-            # Nobody else works in this lane: what a courier had that was killed need not wait for its lease.
+            # No other courier works in this lane, so jobs of a killed courier need not wait for their lease.
             await db.write_as(URGENCY, 10.0, outbox.free, lane=lane)
         except Busy:
             await _pause(stop, RETRY_MAX_S)
@@ -187,7 +187,7 @@ async def _keep_house(
             removed = await house.round(now_ms=now_ms())
             removed += await files.sweep(house.db, store, spool, round_number=round_number)
         except Busy:
-            # Nobody waits for it; the next round does it.
+            # No client waits for this; the next round does it.
             continue
         if removed:
             log.info("cleared away %d old rows", removed)
@@ -195,13 +195,13 @@ async def _keep_house(
 
 async def _count_trends(db: Database, stop: asyncio.Event) -> None:
     while not await _pause(stop, COUNT_EVERY_S):
-        # Nobody waits for it; a store that fails is asked again in the next round.
+        # No client waits for this; the next round tries a failed store again.
         with contextlib.suppress(Busy):
             await count_trends(db, now_ms=now_ms())
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> bool:
-    """Waits; True as soon as `stop` is set."""
+    """Wait; return True as soon as `stop` is set."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)
     return stop.is_set()

@@ -1,4 +1,4 @@
-"""What the courier counts for trends, in transactions of a few rows, behind what people wait for."""
+"""The courier's counting for trends, in transactions of a few rows, behind requests of people."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from stormpetrel.storage.database import Database
 
 EVERY_S = 30.0
 STEPS = 20
-"""Steps of one kind in a round: 10,000 rows; a backlog is caught up with in later ones."""
+"""Steps of one kind per round: 10,000 rows; a backlog is worked off in later rounds."""
 URGENCY = 3
 
 
 async def count_trends(db: Database, *, now_ms: int) -> int:
-    """One round; how many rows were counted. Raises Busy when the store fails."""
+    """Do one round; return how many rows were counted. Raise Busy when the store fails."""
     counted = 0
     for count in (trends.count_tags, trends.count_favourites, trends.count_boosts):
         for _ in range(STEPS):

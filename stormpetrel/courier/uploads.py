@@ -1,4 +1,4 @@
-"""Uploads that were acknowledged before they were decoded: the courier finishes them, whoever took them."""
+"""Uploads that were acknowledged before they were decoded: the courier finishes them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from stormpetrel.config import Config
 from stormpetrel.courier.dispatch import Attempt, Dispatch
 from stormpetrel.errors import Invalid, NotFound
 from stormpetrel.media.decoding import DECODER_TIMEOUT_S, Decoding
-from stormpetrel.media.job import Answer
-from stormpetrel.media.keeper import Keeper
+from stormpetrel.media.guarded_store import GuardedStore
+from stormpetrel.media.job import DecodeResult
 from stormpetrel.media.spool import UPLOAD, Spool
 from stormpetrel.media.store import MediaStore
 from stormpetrel.model.media import Decoded, Media
@@ -22,7 +22,7 @@ from stormpetrel.storage.database import Database
 
 AT_ONCE = 2
 LONGEST_S = DECODER_TIMEOUT_S * 2 + 300
-"""The file and its thumbnail are decoded, and then kept."""
+"""Time for decoding the file and its thumbnail, and then storing them."""
 
 
 class _Upload(msgspec.Struct, frozen=True):
@@ -33,8 +33,8 @@ _decode = msgspec.json.Decoder(_Upload).decode
 
 
 def upload_lane(db: Database, config: Config, store: MediaStore, spool: Spool, lane: int) -> Dispatch:
-    """Finishes the acknowledged uploads of this machine's spool."""
-    keeper = Keeper(store)
+    """Return the lane that finishes the acknowledged uploads of this machine's spool."""
+    keeper = GuardedStore(store)
 
     async def upload(attempt: Attempt) -> None:
         media_id = _decode(attempt.job.payload).media_id
@@ -43,7 +43,7 @@ def upload_lane(db: Database, config: Config, store: MediaStore, spool: Spool, l
         if begun is None:
             done = await attempt.finish()
         elif not (place / UPLOAD).exists():
-            # A spool that was emptied, or a database that was restored without it.
+            # The spool was emptied, or a database was restored without it.
             done = await attempt.finish(partial(rules.fail, media_id=media_id))
         else:
             keeper.check()
@@ -59,8 +59,8 @@ def upload_lane(db: Database, config: Config, store: MediaStore, spool: Spool, l
     return Dispatch(db, lane, {"media_upload": upload}, at_once=AT_ONCE, longest_s=LONGEST_S)
 
 
-async def _finish(attempt: Attempt, keeper: Keeper, begun: Media, decoded: Decoded) -> bool:
-    """Once and only once: by whom the job's removal succeeds for. What others kept is taken away again."""
+async def _finish(attempt: Attempt, keeper: GuardedStore, begun: Media, decoded: Decoded) -> bool:
+    """Finish an upload if this courier's removal of the job succeeds; otherwise delete the files."""
     is_its = False
     try:
         is_its = await attempt.finish(
@@ -75,11 +75,11 @@ async def _finish(attempt: Attempt, keeper: Keeper, begun: Media, decoded: Decod
     return is_its
 
 
-async def _answer(decoding: Decoding) -> Answer:
+async def _answer(decoding: Decoding) -> DecodeResult:
     try:
         answer = await in_own_thread(decoding.run)
     finally:
         decoding.end()
-    # Nothing ends it but its end, and then nobody is here.
+    # Only `end` makes `run` return nothing, and `end` is called after it.
     assert answer is not None
     return answer

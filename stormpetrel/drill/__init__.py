@@ -1,1 +1,1 @@
-"""The drill: people and an attack side by side against an instance on this machine, and who was served."""
+"""The drill: people and an attack side by side against a local instance, measuring who is served."""

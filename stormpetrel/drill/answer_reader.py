@@ -1,4 +1,4 @@
-"""An answer as attackers read it: the status, and where it ends. The body is thrown away as it comes."""
+"""A minimal HTTP response parser for attackers: reads the status, finds the end and discards the body."""
 
 from __future__ import annotations
 
@@ -14,24 +14,28 @@ _UNTIL_CLOSED = -2
 
 
 class AnswerReader:
-    """One answer. `status`: 0 before its head is there. `closing`: the server ends the connection after it."""
+    """A reader of one response.
+
+    `status`: 0 until the head is complete. `closing`: the server closes the connection after this response.
+    """
 
     __slots__ = ("_buffer", "_left", "closing", "status")
 
     def __init__(self) -> None:
         self.status = 0
         self.closing = False
-        # Before the head is there: all that came. Then: the end of what came, if it comes in chunks.
+        # Until the head is complete: all bytes received. After that, for a chunked body: the last bytes
+        # received.
         self._buffer = b""
         self._left = 0
 
     @property
     def ends_with_connection(self) -> bool:
-        """The head said no other end."""
+        """Return True if only the end of the connection ends the response: no length, not chunked."""
         return self.status != 0 and self._left == _UNTIL_CLOSED
 
     def feed(self, data: bytes) -> bool:
-        """True when the answer is complete with this. Raises ValueError for what is no HTTP."""
+        """Consume `data`; return True when the response is complete. Raise ValueError if it is not HTTP."""
         if not self.status:
             self._buffer += data
             if not self._read_head():

@@ -1,9 +1,9 @@
-"""The attackers' process: reads a plan, fires its vectors at the place, writes a line for each second and vector.
+"""The attackers' process: fires a plan's vectors at the instance, writes a line per second and vector.
 
     python -m stormpetrel.drill.attackers PLAN OUT
 
-It is a process of its own, so that its work delays neither the people nor their clocks. What it may do is bounded
-by the plan's budget; where it may connect to, by loopback.py.
+It is a separate process, so that its work delays neither the simulated people nor their clocks. The plan's
+budget bounds what it may do; loopback.py restricts where it may connect to.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from typing import TextIO
 
 from stormpetrel.drill.community import Community, load
 from stormpetrel.drill.engine import Engine, Fire, Tally
-from stormpetrel.drill.loopback import Address, Budget, resolve
-from stormpetrel.drill.record import Attack, write
+from stormpetrel.drill.loopback import Address, TrafficBudget, resolve
+from stormpetrel.drill.record import AttackSecond, write
 from stormpetrel.drill.scenario import Phase
 from stormpetrel.drill.vectors.catalogue import CATALOGUE, within_cap
 from stormpetrel.drill.vectors.heads import BROWSERS, browse
@@ -35,21 +35,21 @@ from stormpetrel.drill.vectors.shots import Form, World, scattered
 from stormpetrel.drill.wire import connect
 
 FORMS = 8
-"""Sign-in forms that are fetched before the attack and used again and again: a bot's way to pay for a form once."""
+"""Sign-in forms fetched before the attack and reused: a bot pays for a form only once."""
 _FORM_VECTORS = frozenset({"A5", "A16"})
 _FORM_TOKEN = re.compile(rb'name="csrf" value="([^"]+)"')
 _FORM_TIMEOUT_S = 5.0
 _PREPARING_S = 60.0
-"""Far longer than fetching forms takes: connections alone bound it."""
+"""Much longer than fetching the forms takes: during the preparation only the connections are bounded."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What to do, as JSON. `host`, `port`: where to connect to; `host_header`: by which name the place goes.
+class AttackPlan:
+    """The attackers' orders, as JSON. `host`, `port`: where to connect; `host_header`: the instance's name.
 
-    `community`: path of what community.save wrote. `begin_s`: second 0 of the run, on the machine's monotonic
-    clock, or 0: as soon as the process is ready. `connections`, `seconds`: the budget. `pids`: whom A17 may kill,
-    by the names of vectors/kills.py.
+    `community`: path of the file written by community.save. `begin_s`: second 0 of the run on the machine's
+    monotonic clock; 0 means as soon as the process is ready. `connections`, `seconds`: the budget. `pids`:
+    the processes that A17 may kill, by the names of vectors/kills.py.
     """
 
     host: str
@@ -64,33 +64,34 @@ class Plan:
     pids: dict[str, int]
 
     def to_json(self) -> str:
-        """The plan's file."""
+        """Return the plan as JSON text."""
         return json.dumps(asdict(self))
 
     @staticmethod
-    def from_json(text: str) -> Plan:
-        """What `to_json` made."""
+    def from_json(text: str) -> AttackPlan:
+        """Return the plan in `text`, which `to_json` wrote."""
         raw = json.loads(text)
         phases = tuple(
             Phase(**(one | {"vectors": tuple((name, scale) for name, scale in one["vectors"])}))
             for one in raw["phases"]
         )
-        return Plan(**(raw | {"phases": phases}))
+        return AttackPlan(**(raw | {"phases": phases}))
 
 
 def attack(plan_path: Path, out_path: Path) -> None:
-    """Does what the plan says and returns when it is over. Raises NotLoopback before it has sent anything."""
-    plan = Plan.from_json(plan_path.read_text(encoding="utf-8"))
+    """Carry out the plan and return when it is over. Raise NotLoopback before anything is sent."""
+    plan = AttackPlan.from_json(plan_path.read_text(encoding="utf-8"))
     target = resolve(plan.host, plan.port)
     community = load(Path(plan.community))
     killer = Killer(plan.pids)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    budget = Budget.of(connections=plan.connections, seconds=_PREPARING_S)
+    budget = TrafficBudget.of(connections=plan.connections, seconds=_PREPARING_S)
     forms: tuple[Form, ...] = ()
     if _FORM_VECTORS & {name for phase in plan.phases for name, _ in phase.vectors}:
         forms = asyncio.run(fetch_forms(target, plan.host_header, budget))
-    # What is there now stays: the collector need not look at a thousand people again and again.
+    # Everything allocated so far lives until the end: keep the collector from scanning a thousand people
+    # repeatedly.
     gc.freeze()
     begin_s = plan.begin_s or time.monotonic()
     budget.until_s = begin_s + plan.seconds
@@ -105,8 +106,8 @@ def attack(plan_path: Path, out_path: Path) -> None:
         engine.run(fires(plan, community, forms), seconds=plan.seconds)
 
 
-def fires(plan: Plan, community: Community, forms: tuple[Form, ...] = ()) -> Iterator[Fire]:
-    """Every shot of the plan in the order of time. The same plan, community and forms give the same shots."""
+def fires(plan: AttackPlan, community: Community, forms: tuple[Form, ...] = ()) -> Iterator[Fire]:
+    """Yield every shot of the plan in time order. The same plan, community and forms give the same shots."""
     for turn, phase in enumerate(plan.phases):
         seconds = phase.end_s - phase.start_s
         yield from heapq.merge(
@@ -130,8 +131,8 @@ def _fires_of(name: str, world: World, phase: Phase, rng: Random) -> Iterator[Fi
         yield Fire(phase.start_s + shot.at_s, phase.end_s, name, shot, most)
 
 
-async def fetch_forms(target: Address, host: str, budget: Budget) -> tuple[Form, ...]:
-    """Some sign-in forms, each fetched from another address; fewer, or none, when the place does not give them."""
+async def fetch_forms(target: Address, host: str, budget: TrafficBudget) -> tuple[Form, ...]:
+    """Fetch up to FORMS sign-in forms, each from a different address; failed fetches are left out."""
     found = []
     for number in range(FORMS):
         source = scattered(164, 1, number)
@@ -155,17 +156,17 @@ async def fetch_forms(target: Address, host: str, budget: Budget) -> tuple[Form,
 
 
 class Clerk:
-    """Writes a second's tallies down. The process's CPU time of that second is in the first of its lines."""
+    """Writes the tallies of each second. The first line also carries the CPU time of that second."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._cpu_s = time.process_time()
 
     def each_second(self, second: int, tallies: dict[str, Tally]) -> None:
-        """A line for each vector."""
+        """Write a line for each vector."""
         before_s, self._cpu_s = self._cpu_s, time.process_time()
         lines = [
-            Attack(
+            AttackSecond(
                 float(second),
                 name,
                 tally.sent,
@@ -182,13 +183,13 @@ class Clerk:
 
 
 class Killer:
-    """Ends processes by pid, each once, and only if the pid still means the process that it meant at the start."""
+    """Kills processes by pid, each once, only if the pid is still the same process as at the start."""
 
     def __init__(self, pids: dict[str, int]) -> None:
         self._processes = {name: (pid, _started_at_ticks(pid)) for name, pid in pids.items()}
 
     def kill(self, name: str) -> bool:
-        """SIGKILL; False when there is no such process any more."""
+        """Send SIGKILL to the process `name`; return False if it no longer exists."""
         pid, started = self._processes.pop(name, (0, None))
         if started is None or _started_at_ticks(pid) != started:
             return False
@@ -200,7 +201,7 @@ class Killer:
 
 
 def _started_at_ticks(pid: int) -> int | None:
-    """When a process began, in clock ticks since the machine did (proc(5), field 22); None when there is none."""
+    """Return a process's start in clock ticks since boot (proc(5), field 22); None if it does not exist."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):

@@ -1,7 +1,7 @@
-"""People who listen: hundreds of open streams, half WebSockets and half server-sent events.
+"""Simulated stream listeners: hundreds of open streams, half WebSockets and half server-sent events.
 
-A listener must see a post of somebody they follow within DEADLINE_S of its acknowledgement. Each pair of a post
-and a listener is one line of the channel `streaming`, and so is each connection that is made.
+A listener must receive a post of an account they follow within DEADLINE_S of its acknowledgement. Each pair
+of a post and a listener is one line of the channel `streaming`, and so is each connection that is opened.
 """
 
 from __future__ import annotations
@@ -12,34 +12,34 @@ import re
 import time
 from random import Random
 
-from stormpetrel.drill.client import Course, Who
+from stormpetrel.drill.client import Caller, Course
 from stormpetrel.drill.community import Community, Member
-from stormpetrel.drill.judge import Family, Verdict, Want, judge
+from stormpetrel.drill.judge import ExpectedRequest, ResponseFamily, ResponseVerdict, judge
 from stormpetrel.drill.loopback import BudgetSpent
 from stormpetrel.drill.record import FAILED, LATE, OK, TIMEOUT, Line
-from stormpetrel.drill.wire import Answer, Broken, Exchange, connect, request
+from stormpetrel.drill.wire import Broken, Exchange, WireResponse, connect, request
 
 DEADLINE_S = 5.0
 CONNECT_PATIENCE_S = 10.0
 OPENED_PER_S = 100
-"""How fast the streams are opened before the run: as apps come back after a restart, not all at once."""
+"""Rate at which the streams are opened before the run: like apps that reconnect after a restart."""
 RECONNECT_AFTER_S = 2.0
-"""After a stream broke, and nobody said when to come back."""
+"""Delay after a stream broke without a Retry-After."""
 EXCUSED_S = 2.0
-"""A post that comes while a listener changes connections of their own accord is not missed."""
+"""A post that arrives while a listener changes connections on purpose does not count as missed."""
 _MARK = re.compile(rb"drill-\d+-\d+-\d+")
 _PONG, _PING, _CLOSE = 0xA, 0x9, 0x8
 _MASK = b"\x00\x00\x00\x00"
 
 
-class Listener:
-    """One open stream, opened again whenever it ends."""
+class StreamClient:
+    """A listener with one stream, which is reopened whenever it ends."""
 
     def __init__(self, course: Course, member: Member, *, websocket: bool, rng: Random) -> None:
         self.course = course
         self.member = member
         self.websocket = websocket
-        self.who = Who("streaming", member.name, member.app)
+        self.who = Caller("streaming", member.name, member.app)
         self.heard: dict[bytes, float] = {}
         self.excused_until_s = 0.0
         self._rng = rng
@@ -50,11 +50,11 @@ class Listener:
 
     @property
     def is_open(self) -> bool:
-        """A stream is open now."""
+        """Return True while a stream is open."""
         return self._exchange is not None and self._exchange.is_open
 
     async def open(self, intended_s: float, *, is_retry: bool = False) -> None:
-        """Opens the stream; where that fails, tries again as an app does."""
+        """Open the stream; if that fails, retry later as an app does."""
         verdict, status = await self._open(intended_s)
         t = intended_s - self.course.start_s
         if t >= 0:
@@ -63,13 +63,13 @@ class Listener:
             self._open_later(verdict.retry_after or RECONNECT_AFTER_S)
 
     async def change(self, intended_s: float) -> None:
-        """Leaves and comes back: a phone that changed networks."""
+        """Close the stream and reconnect, like a phone that changes networks."""
         self.excused_until_s = time.monotonic() + EXCUSED_S
         self._leave()
         await self.open(intended_s)
 
     def close(self) -> None:
-        """For good."""
+        """Close the stream for good."""
         self._closing = True
         if self._again is not None:
             self._again.cancel()
@@ -88,7 +88,7 @@ class Listener:
         await asyncio.sleep(wait_s * (1 + self._rng.random() / 2))
         await self.open(time.monotonic(), is_retry=True)
 
-    async def _open(self, intended_s: float) -> tuple[Verdict, int]:
+    async def _open(self, intended_s: float) -> tuple[ResponseVerdict, int]:
         want = _want(self.websocket)
         try:
             exchange = await connect(
@@ -105,9 +105,9 @@ class Listener:
                 on_end=lambda: self._ended(exchange),
             )
         except TimeoutError:
-            return Verdict(TIMEOUT), 0
+            return ResponseVerdict(TIMEOUT), 0
         except (OSError, Broken, BudgetSpent):
-            return Verdict(FAILED), 0
+            return ResponseVerdict(FAILED), 0
         verdict = judge(want, answer)
         if verdict.outcome == OK:
             self._leave()
@@ -164,7 +164,7 @@ class Listener:
         t: float,
         since_s: float,
         status: int,
-        verdict: Verdict,
+        verdict: ResponseVerdict,
         *,
         ms: float = -1.0,
         is_retry: bool = False,
@@ -188,30 +188,32 @@ class Listener:
         )
 
     def tell_about(self, mark: bytes, posted_s: float, intended_s: float) -> None:
-        """Writes whether this listener saw the post that was acknowledged at `posted_s`, DEADLINE_S ago."""
+        """Record whether this listener received the post acknowledged at `posted_s`, DEADLINE_S ago."""
         heard_s = self.heard.pop(mark, None)
         if heard_s is None and self.excused_until_s > posted_s:
             return
         if heard_s is None:
-            verdict, ms = Verdict(TIMEOUT), DEADLINE_S * 1000
+            verdict, ms = ResponseVerdict(TIMEOUT), DEADLINE_S * 1000
         else:
             ms = max(0.0, heard_s - posted_s) * 1000
-            verdict = Verdict(OK if heard_s - posted_s <= DEADLINE_S else LATE)
+            verdict = ResponseVerdict(OK if heard_s - posted_s <= DEADLINE_S else LATE)
         t = intended_s - self.course.start_s
         self.course.put(self._line(t, posted_s, 0, verdict, ms=ms))
 
 
-def _want(websocket: bool) -> Want:  # noqa: FBT001 - the one thing that it is about
-    def is_right(answer: Answer) -> bool:
+def _want(websocket: bool) -> ExpectedRequest:  # noqa: FBT001 - the one thing that it is about
+    def is_right(answer: WireResponse) -> bool:
         if websocket:
             return answer.status == 101
         return answer.status == 200 and answer.header("content-type").startswith("text/event-stream")
 
-    return Want("GET", "/api/v1/streaming", "streaming", Family.API, CONNECT_PATIENCE_S, is_right)
+    return ExpectedRequest(
+        "GET", "/api/v1/streaming", "streaming", ResponseFamily.API, CONNECT_PATIENCE_S, is_right
+    )
 
 
 def take_frame(buffer: bytes) -> tuple[int, bytes, bytes] | None:
-    """(kind, payload, rest) of the first frame that is complete, from a server: not masked (RFC 6455 §5.2)."""
+    """Return (kind, payload, rest) of the first complete frame from a server: unmasked (RFC 6455 §5.2)."""
     if len(buffer) < 2:
         return None
     length, at = buffer[1] & 0x7F, 2
@@ -224,16 +226,16 @@ def take_frame(buffer: bytes) -> tuple[int, bytes, bytes] | None:
     return buffer[0] & 0x0F, buffer[at : at + length], buffer[at + length :]
 
 
-class Audience:
-    """All listeners. `follows`: who of them follows whom, by account id."""
+class StreamAudience:
+    """All listeners, and for each posting account those who follow it."""
 
     def __init__(self, course: Course, community: Community, rng: Random) -> None:
         self._rng = rng
         self.listeners = [
-            Listener(course, member, websocket=number % 2 == 0, rng=Random(rng.random()))  # noqa: S311
+            StreamClient(course, member, websocket=number % 2 == 0, rng=Random(rng.random()))  # noqa: S311
             for number, member in enumerate(community.of("streaming"))
         ]
-        self._followers: dict[str, list[Listener]] = {}
+        self._followers: dict[str, list[StreamClient]] = {}
         by_id = {one.member.account_id: one for one in self.listeners}
         for listener_id, posters in community.listens.items():
             for poster in posters:
@@ -241,19 +243,19 @@ class Audience:
                     self._followers.setdefault(poster, []).append(by_id[listener_id])
 
     async def open_all(self) -> None:
-        """Opens every stream, OPENED_PER_S a second."""
+        """Open every stream, OPENED_PER_S a second."""
         tasks = []
         for listener in self.listeners:
             tasks.append(asyncio.create_task(listener.open(time.monotonic())))
             await asyncio.sleep(1 / OPENED_PER_S)
         await asyncio.gather(*tasks)
 
-    def any(self) -> Listener:
-        """One of them."""
+    def any(self) -> StreamClient:
+        """Return a random listener."""
         return self._rng.choice(self.listeners)
 
     async def expect(self, poster_id: str, text: str, intended_s: float) -> None:
-        """After DEADLINE_S: who of the poster's followers saw the post that was acknowledged now."""
+        """Wait DEADLINE_S, then record which of the poster's followers received the post acknowledged now."""
         posted_s = time.monotonic()
         mark = _MARK.search(text.encode())
         assert mark is not None, "posts of the drill carry their mark"
@@ -262,6 +264,6 @@ class Audience:
             listener.tell_about(mark.group(), posted_s, intended_s)
 
     def close(self) -> None:
-        """Ends all streams."""
+        """Close all streams."""
         for listener in self.listeners:
             listener.close()

@@ -1,7 +1,7 @@
-"""Charts as HTML with inline SVG, from plain values. No script; colours are the stylesheet's (report.py).
+"""Charts as HTML with inline SVG, from plain values. No script; the stylesheet (report.py) sets the colours.
 
-The SVG holds lines and areas only and is stretched to the width that there is; whatever is read is HTML beside it
-and keeps its size, on a phone too.
+The SVG holds only lines and areas and stretches to the available width. All text is HTML beside it, so its
+size stays the same, on a phone too.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Scale = Callable[[float], float]
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One line of a chart. `style`: a class of the stylesheet. `is_filled`: down to the ground.
+    """One line of a chart. `style`: a class of the stylesheet. `is_filled`: filled down to the bottom.
 
-    `hangs`: filled up to the top instead: what is missing of the most there can be.
+    `hangs`: filled up to the top instead, to show how much is missing from the maximum.
     """
 
     values: Values
@@ -33,31 +33,31 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class AxisMarks:
     """The vertical axis: `scale` maps a value to 0 (bottom) … 1 (top); `labels`: value and text."""
 
     scale: Scale
     labels: tuple[tuple[float, str], ...]
 
 
-def linear(most: float, unit: str = "") -> Marks:
-    """From 0 to `most`, which is rounded up to a number that is easily read."""
+def linear(most: float, unit: str = "") -> AxisMarks:
+    """Return an axis from 0 to `most`, rounded up to a round number."""
     top = nice(most)
-    return Marks(lambda value: value / top, ((0.0, "0"), (top, f"{top:,g}{unit}")))
+    return AxisMarks(lambda value: value / top, ((0.0, "0"), (top, f"{top:,g}{unit}")))
 
 
-def logarithmic(least: float, most: float, labels: Sequence[tuple[float, str]]) -> Marks:
-    """Each tenfold has the same height; what is below or above stays at the edge."""
+def logarithmic(least: float, most: float, labels: Sequence[tuple[float, str]]) -> AxisMarks:
+    """Return an axis where each factor of ten has the same height; values out of range stay at the edge."""
     low, high = log10(least), log10(most)
 
     def scale(value: float) -> float:
         return (log10(min(max(value, least), most)) - low) / (high - low)
 
-    return Marks(scale, tuple(labels))
+    return AxisMarks(scale, tuple(labels))
 
 
 def nice(most: float) -> float:
-    """The next of 1, 2, 5, 10, 20, 50 … that is not below `most`; 1 for nothing."""
+    """Return the first of 1, 2, 5, 10, 20, 50 … that is at least `most`; 1 if `most` is 1 or less."""
     if most <= 1:
         return 1.0
     power = 10.0 ** int(log10(most))
@@ -65,9 +65,15 @@ def nice(most: float) -> float:
 
 
 def chart(
-    *, title: str, about: str, curves: Sequence[Curve], marks: Marks, scenario: Scenario, style: str = "strip"
+    *,
+    title: str,
+    about: str,
+    curves: Sequence[Curve],
+    marks: AxisMarks,
+    scenario: Scenario,
+    style: str = "strip",
 ) -> str:
-    """A strip over the whole run, with the phases behind it. `title` and `about` are texts, not HTML.
+    """Return a strip over the whole run, with the phases behind it. `title` and `about` are texts, not HTML.
 
     `style`: its classes in the stylesheet.
     """
@@ -89,7 +95,7 @@ def chart(
 
 
 def ruler(scenario: Scenario) -> str:
-    """The phases by number, and the seconds at which they begin, as wide as the strips below."""
+    """Return a row with the numbers of the phases, as wide as the strips below."""
     parts = "".join(
         f'<span class="{"calm" if phase.is_calm else "attack"}" '
         f'style="left:{phase.start_s / scenario.seconds * 100:.3f}%;'
@@ -100,7 +106,7 @@ def ruler(scenario: Scenario) -> str:
 
 
 def phase_list(scenario: Scenario, about: Callable[[str], str]) -> str:
-    """What the numbers mean. `about`: a vector's words."""
+    """Return the list that explains the phase numbers. `about` describes a vector."""
     items = []
     for phase in scenario.phases:
         vectors = "; ".join(f"{name} {about(name)} × {scale:g}" for name, scale in phase.vectors)
@@ -117,7 +123,7 @@ def table(
     *,
     style: Callable[[str, str], str] = lambda row, text: "",
 ) -> str:
-    """A table; the first cell of a row names it. `style`: a class for a cell, from the row's name and its text."""
+    """Return a table; the first cell of a row names it. `style`: (row name, cell text) → CSS class."""
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
     body = ""
     for row in rows:
@@ -140,7 +146,7 @@ def _bands(scenario: Scenario) -> str:
 
 
 def _curve(curve: Curve, scale: Scale) -> str:
-    """Steps, for a value stands for a whole slice; a gap where there is none."""
+    """Draw steps, as a value stands for a whole slice; leave a gap where there is no value."""
     width = WIDTH / len(curve.values)
     line, area = "", ""
     ground = 0.0 if curve.hangs else HEIGHT

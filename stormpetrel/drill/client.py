@@ -1,8 +1,9 @@
-"""One legitimate client: an app, a browser, a feed reader. It behaves as real ones do when it is refused.
+"""One legitimate client: an app, a browser or a feed reader. When refused, it behaves as real ones do.
 
-Latency counts from the moment the person wanted something, not from when the client got round to it. It heeds
-`Retry-After`; what its owner wants meanwhile counts as refused. One in ten is impatient instead, and retries
-three times at once. A request that was refused is tried again once the time is up; retries never count as kept.
+Latency counts from the moment the person wanted something, not from the moment the client sent the request.
+The client heeds `Retry-After`; whatever its owner wants meanwhile counts as refused. One client in ten is
+impatient and sends three retries at once instead. The others retry a refused request once the time is up. A
+retry never counts as kept.
 """
 
 from __future__ import annotations
@@ -12,41 +13,41 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stormpetrel.drill.judge import Verdict, Want, judge
-from stormpetrel.drill.loopback import Address, Budget, BudgetSpent
+from stormpetrel.drill.judge import ExpectedRequest, ResponseVerdict, judge
+from stormpetrel.drill.loopback import Address, BudgetSpent, TrafficBudget
 from stormpetrel.drill.record import FAILED, LATE, OK, REFUSED, TIMEOUT, Line
-from stormpetrel.drill.wire import Answer, Broken, Exchange, connect, request
+from stormpetrel.drill.wire import Broken, Exchange, WireResponse, connect, request
 
 IMPATIENT_SHARE = 0.1
 IMPATIENT_RETRIES = 3
 RETRIES = 2
-"""How often a patient client comes back for one request."""
+"""How often a patient client retries one request."""
 RETRY_WITHIN_S = 60.0
-"""Whoever is told to come back later than this gives up on the request."""
+"""A client that must wait longer than this gives up on the request."""
 RETRY_UNASKED_S = 3.0
-"""After an error without Retry-After: the person presses the button again."""
+"""Delay after an error without Retry-After: the person presses the button again."""
 
 
 @dataclass(slots=True)
 class Course:
-    """What all clients of a run share: where, since when, within which budget, and where lines go."""
+    """Settings that all clients of a run share: target, start, budget, and the function that takes lines."""
 
     target: Address
     host: str
     start_s: float
-    budget: Budget
+    budget: TrafficBudget
     phase_at: Callable[[float], str]
     put: Callable[[Line], None]
 
     @property
     def origin(self) -> str:
-        """As a browser names it."""
+        """Return the origin as a browser names it."""
         return f"http://{self.host}"
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
-    """Of whom a line speaks (see record.Line)."""
+class Caller:
+    """The client that a line is about (see record.Line)."""
 
     kind: str
     name: str
@@ -56,10 +57,16 @@ class Who:
 
 
 class Client:
-    """A client with its connection, its cookies and its manners."""
+    """A client with its connection, its cookies and its retry behaviour."""
 
     def __init__(
-        self, course: Course, who: Who, *, address: str, impatient: bool, headers: tuple[tuple[str, str], ...]
+        self,
+        course: Course,
+        who: Caller,
+        *,
+        address: str,
+        impatient: bool,
+        headers: tuple[tuple[str, str], ...],
     ) -> None:
         self.course = course
         self.who = who
@@ -69,14 +76,14 @@ class Client:
         self._headers = headers
         self._kept: Exchange | None = None
         self._hold_until_s = 0.0
-        self._retrying: set[asyncio.Task[Answer | None]] = set()
+        self._retrying: set[asyncio.Task[WireResponse | None]] = set()
 
-    async def ask(self, want: Want, intended_s: float) -> Answer | None:
-        """The answer when it was what the person wanted, in time; else None, and retries go on by themselves."""
+    async def ask(self, want: ExpectedRequest, intended_s: float) -> WireResponse | None:
+        """Return the answer if right and in time; else return None and, if safe, retry in the background."""
         late_ms = (time.monotonic() - intended_s) * 1000
         if time.monotonic() < self._hold_until_s and not self.impatient:
-            # The app still waits as it was told: nothing is sent, and its owner gets nothing.
-            self._line(want, intended_s, late_ms, 0, Verdict(REFUSED))
+            # The app still heeds Retry-After: it sends nothing, and its owner gets nothing.
+            self._line(want, intended_s, late_ms, 0, ResponseVerdict(REFUSED))
             return None
         answer, verdict = await self._try(want, intended_s, late_ms)
         if verdict.outcome == OK:
@@ -86,13 +93,13 @@ class Client:
         return None
 
     def close(self) -> None:
-        """Ends its connection and what it still meant to retry."""
+        """Close the connection and cancel pending retries."""
         for task in tuple(self._retrying):
             task.cancel()
         if self._kept is not None:
             self._kept.close()
 
-    def _retry(self, want: Want, verdict: Verdict) -> None:
+    def _retry(self, want: ExpectedRequest, verdict: ResponseVerdict) -> None:
         if self.impatient:
             for _ in range(IMPATIENT_RETRIES):
                 self._later(want, 0.0, left=0)
@@ -103,12 +110,12 @@ class Client:
         if wait_s <= RETRY_WITHIN_S:
             self._later(want, wait_s, left=RETRIES - 1)
 
-    def _later(self, want: Want, wait_s: float, *, left: int) -> None:
+    def _later(self, want: ExpectedRequest, wait_s: float, *, left: int) -> None:
         task = asyncio.get_running_loop().create_task(self._again(want, wait_s, left))
         self._retrying.add(task)
         task.add_done_callback(self._retrying.discard)
 
-    async def _again(self, want: Want, wait_s: float, left: int) -> Answer | None:
+    async def _again(self, want: ExpectedRequest, wait_s: float, left: int) -> WireResponse | None:
         if wait_s:
             await asyncio.sleep(wait_s)
         intended_s = time.monotonic()
@@ -121,26 +128,26 @@ class Client:
         return None
 
     async def _try(
-        self, want: Want, intended_s: float, late_ms: float, *, is_retry: bool = False
-    ) -> tuple[Answer | None, Verdict]:
+        self, want: ExpectedRequest, intended_s: float, late_ms: float, *, is_retry: bool = False
+    ) -> tuple[WireResponse | None, ResponseVerdict]:
         left_s = want.patience_s - (time.monotonic() - intended_s)
-        answer: Answer | None = None
+        answer: WireResponse | None = None
         try:
             answer = await self._exchange(want, max(left_s, 0.01))
         except TimeoutError:
-            verdict = Verdict(TIMEOUT)
+            verdict = ResponseVerdict(TIMEOUT)
         except (OSError, Broken):
-            verdict = Verdict(FAILED)
+            verdict = ResponseVerdict(FAILED)
         else:
             verdict = judge(want, answer)
             if verdict.outcome == OK and answer.done_s - intended_s > want.patience_s:
-                verdict = Verdict(LATE)
+                verdict = ResponseVerdict(LATE)
             self.jar.update(answer.cookies())
         status = answer.status if answer is not None else 0
         self._line(want, intended_s, late_ms, status, verdict, is_retry=is_retry)
         return answer, verdict
 
-    async def _exchange(self, want: Want, timeout_s: float) -> Answer:
+    async def _exchange(self, want: ExpectedRequest, timeout_s: float) -> WireResponse:
         data = self._bytes(want)
         deadline_s = time.monotonic() + timeout_s
         kept, self._kept = self._kept, None
@@ -148,7 +155,7 @@ class Client:
             try:
                 answer = await kept.send(data, timeout_s=timeout_s)
             except Broken:
-                # The server closed an idle connection as we wrote: every client tries that again by itself.
+                # The server closed an idle connection while we wrote: every client retries that.
                 if want.method != "GET":
                     raise
             else:
@@ -173,7 +180,7 @@ class Client:
         else:
             exchange.close()
 
-    def _bytes(self, want: Want) -> bytes:
+    def _bytes(self, want: ExpectedRequest) -> bytes:
         headers = dict(self._headers) | dict(want.headers)
         if self.jar:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.jar.items())
@@ -181,11 +188,11 @@ class Client:
 
     def _line(
         self,
-        want: Want,
+        want: ExpectedRequest,
         intended_s: float,
         late_ms: float,
         status: int,
-        verdict: Verdict,
+        verdict: ResponseVerdict,
         *,
         is_retry: bool = False,
     ) -> None:

@@ -1,7 +1,7 @@
-"""Who is in the place that is drilled: credentials, addresses, names. Frozen values, JSON in and out.
+"""The accounts and visitors of a drilled instance as frozen values, stored as JSON.
 
-The file holds passwords and tokens of a throw-away instance; it is for the generators alone, the server never
-sees it. Addresses are in 127.0.0.0/8; `HOMES` says which prefix is whose.
+The file holds passwords and tokens of a throw-away instance; only the load generators read it, never the
+server. Addresses are in 127.0.0.0/8; `HOMES` maps each kind of people to its prefix.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ HOMES = {
     "feeds": "127.45",
     "new": "127.46",
 }
-"""Where legitimate people live: the prefix of each kind. Vectors have 127.128.0.0/9 to themselves, except those
-that hide in a shared address (A6, A16)."""
+"""Kind of legitimate people → prefix of their addresses. Vectors have 127.128.0.0/9 to themselves, except
+those that hide behind a shared address (A6, A16)."""
 ATTACKERS_HOME = "127.200"
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Somebody with an account. `kind`: which class of people (own, carrier, school, tor, web, posting, streaming,
-    sign_in, sleeper, new). `session`: value of the session cookie, or empty. `token`: or empty. `device`: value
-    of the device cookie, or empty. `created_s`: when the credential was made, seconds since 1970."""
+    """An account and its credentials. `kind`: its class of people (own, carrier, school, tor, web, posting,
+    streaming, sign_in, sleeper, new). `session`: value of the session cookie, or empty. `token`: or empty.
+    `device`: value of the device cookie, or empty. `created_s`: when the credential was made, seconds since
+    1970."""
 
     kind: str
     name: str
@@ -49,7 +50,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """The activist: his page, his posts (newest first), and what he himself has."""
+    """The activist under attack: page, posts (newest first), and own credentials."""
 
     name: str
     account_id: str
@@ -61,8 +62,8 @@ class Victim:
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """Addresses that many people stand behind."""
+class SharedAddresses:
+    """Addresses that many people share."""
 
     carrier: tuple[str, ...]
     school: tuple[str, ...]
@@ -71,11 +72,11 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Community:
-    """Everybody. `members` are legitimate people, `sleepers` look like them and belong to the attacker (A7),
-    `newcomers` are accounts made today (A12). `visitors`: values of visitor cookies from before the attack.
-    `popular`: the name of an account with very many followers. `names`, `tags`: real ones, for A4 and A5.
-    `listens`: for each account id of kind streaming, whom of kind posting it follows. `cookies`: the names of the
-    session, visitor and device cookies here, empty where there is none."""
+    """All people of the drill. `members` are legitimate; `sleepers` look like them and belong to the attacker
+    (A7); `newcomers` are accounts made today (A12). `visitors`: values of visitor cookies from before the
+    attack. `popular`: an account with very many followers. `names`, `tags`: existing ones, for A4 and A5.
+    `listens`: account id of kind streaming → the ids of kind posting that it follows. `cookies`: the names of
+    the session, visitor and device cookies here, empty if the server has none."""
 
     members: tuple[Member, ...]
     sleepers: tuple[Member, ...]
@@ -83,25 +84,25 @@ class Community:
     victim: Victim
     popular: Member
     visitors: tuple[str, ...]
-    shared: Shared
+    shared: SharedAddresses
     names: tuple[str, ...]
     tags: tuple[str, ...]
     cookies: dict[str, str]
     listens: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def of(self, kind: str) -> tuple[Member, ...]:
-        """The members of one kind."""
+        """Return the members of one kind."""
         return tuple(member for member in self.members if member.kind == kind)
 
 
 def save(community: Community, path: Path) -> None:
-    """Writes it where only its owner can read it."""
+    """Write the community to a file that only its owner can read."""
     path.touch(mode=0o600)
     path.write_text(json.dumps(asdict(community)), encoding="utf-8")
 
 
 def load(path: Path) -> Community:
-    """What `save` wrote."""
+    """Return the community that `save` wrote."""
     raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     victim, shared = raw["victim"], raw["shared"]
     return Community(
@@ -111,7 +112,7 @@ def load(path: Path) -> Community:
         victim=Victim(**(victim | {"post_ids": tuple(victim["post_ids"])})),
         popular=Member(**raw["popular"]),
         visitors=tuple(raw["visitors"]),
-        shared=Shared(**{name: tuple(addresses) for name, addresses in shared.items()}),
+        shared=SharedAddresses(**{name: tuple(addresses) for name, addresses in shared.items()}),
         names=tuple(raw["names"]),
         tags=tuple(raw["tags"]),
         cookies=raw["cookies"],

@@ -1,8 +1,8 @@
-"""The attackers' sockets: one loop on epoll that fires shots at their moments and counts what comes of them.
+"""The attackers' sockets: an epoll loop that fires shots at their planned times and counts the results.
 
-Open loop: a shot is fired when its moment comes, whatever became of those before. No event library, because here
-the whole work for a new connection (socket, bind, connect, send, receive, close) must cost less than the server's
-part of it, or the drill would measure itself: 80 µs for one that only comes and goes, 200 µs with a page read.
+Open loop: a shot is fired at its time, whatever happened to earlier shots. No event library, because all the
+work for a new connection (socket, bind, connect, send, receive, close) must cost less here than on the
+server, or the drill would measure itself: 80 µs for a connection that sends nothing, 200 µs with a page read.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from stormpetrel.drill.answer_reader import AnswerReader
-from stormpetrel.drill.loopback import Address, Budget, BudgetSpent, start_socket
-from stormpetrel.drill.vectors.shots import Manner, Shot
+from stormpetrel.drill.loopback import Address, BudgetSpent, TrafficBudget, start_socket
+from stormpetrel.drill.vectors.shots import Behaviour, Shot
 
 ANSWER_TIMEOUT_S = 10.0
-"""An attacker that waited so long for an answer gives up: failed."""
+"""After this long without an answer, the attacker gives up: failed."""
 MAX_LAG_S = 2.0
-"""A shot that is so late is left out: an attack must not go on after its phase."""
+"""A shot that is later than this is skipped: an attack must not go on after its phase."""
 _BATCH = 64
-"""Shots or events that are handled in a row before the other kind has its turn."""
+"""Shots or events handled in a row before the other kind has its turn."""
 _READ_BYTES = 262_144
 _RESET = struct.pack("ii", 1, 0)
 _DEAF_BUFFER_BYTES = 4096
@@ -34,9 +34,9 @@ _REFUSALS = frozenset({403, 408, 429, 503})
 
 @dataclass(slots=True)
 class Tally:
-    """What one vector did, since it was last written down; `connections`: open now.
+    """Counts of one vector since they were last written; `connections`: open now.
 
-    `sent`: requests, or connections that ask nothing. `ok`: answered, or held open as long as was wanted.
+    `sent`: requests, or connections that send no request. `ok`: answered, or held open for the wanted time.
     `refused`: 403, 408, 429, 503, or a held connection that the server ended. `failed`: no answer, or a 5xx.
     """
 
@@ -49,7 +49,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Fire:
-    """A shot of a vector at a moment of the run; `until_s`: the end of its phase, `most`: sockets, 0: any number."""
+    """A vector's shot at a time of the run. `until_s`: end of phase. `most`: socket limit; 0: no limit."""
 
     at_s: float
     until_s: float
@@ -58,9 +58,9 @@ class Fire:
     most: int
 
 
-class _Connection:
-    """`position`: of the request that is asked, or of the next byte that drips. `serial`: what was planned under
-    another is void."""
+class _AttackConnection:
+    """`position`: index of the current request, or of the next byte to drip. `serial`: timers set under an
+    older serial are void."""
 
     __slots__ = ("answer", "fire", "is_asking", "pending", "position", "serial", "sock", "tally")
 
@@ -76,35 +76,35 @@ class _Connection:
 
 
 class Engine:
-    """Fires at one target. `each_second` is told the second that ended and every vector's tally of it."""
+    """Fires at one target. `each_second` receives each second that ended and every vector's tally of it."""
 
     def __init__(
         self,
         target: Address,
         *,
-        budget: Budget,
+        budget: TrafficBudget,
         begin_s: float,
         each_second: Callable[[int, dict[str, Tally]], None],
         kill: Callable[[str], bool] = lambda name: False,
     ) -> None:
-        """`begin_s`: the monotonic second 0 of the run. `kill`: what a KILL shot does; False when it cannot."""
+        """`begin_s`: monotonic time of second 0. `kill`: carries out a KILL shot; False if it fails."""
         self._target = target
         self._budget = budget
         self._begin_s = begin_s
         self._each_second = each_second
         self._kill = kill
         self._poll = select.epoll()
-        self._open: dict[int, _Connection] = {}
-        self._idle: dict[str, list[_Connection]] = {}
-        self._timers: list[tuple[float, int, _Connection, int]] = []
+        self._open: dict[int, _AttackConnection] = {}
+        self._idle: dict[str, list[_AttackConnection]] = {}
+        self._timers: list[tuple[float, int, _AttackConnection, int]] = []
         self._timer_number = 0
         self._tallies: dict[str, Tally] = {}
         self._second = 0
         self.skipped = 0
-        """Shots that were left out: too late, or too many sockets open."""
+        """Shots that were skipped: too late, or too many sockets open."""
 
     def run(self, fires: Iterator[Fire], *, seconds: float) -> None:
-        """Fires everything, until `seconds` of the run are over or the budget is spent. Closes all it opened."""
+        """Fire all shots until `seconds` are over or the budget is spent, then close all connections."""
         try:
             self._run(fires, seconds)
         except BudgetSpent:
@@ -146,7 +146,7 @@ class Engine:
             self._tell(self._second)
             self._second += 1
             for connection in tuple(self._open.values()):
-                # The phase is over: who waits for an answer may have it, everybody else goes.
+                # The phase is over: close all connections except those that wait for an answer.
                 if self._second >= connection.fire.until_s and not connection.is_asking:
                     self._end(connection, held=True)
 
@@ -158,14 +158,14 @@ class Engine:
             if not tally.connections:
                 del self._tallies[name]
 
-    def _later(self, connection: _Connection, at_s: float) -> None:
+    def _later(self, connection: _AttackConnection, at_s: float) -> None:
         self._timer_number += 1
         heapq.heappush(self._timers, (at_s, self._timer_number, connection, connection.serial))
 
     def _run_timers(self, now_s: float) -> None:
         while self._timers and self._timers[0][0] <= now_s:
             _, _, connection, serial = heapq.heappop(self._timers)
-            # Whatever happens to a connection gives it another number: what was planned before is void.
+            # Each event on a connection raises its serial, which voids the timers set before.
             if connection.serial == serial:
                 self._on_timer(connection, now_s)
 
@@ -176,7 +176,7 @@ class Engine:
         tally = self._tallies.get(fire.vector)
         if tally is None:
             tally = self._tallies[fire.vector] = Tally()
-        if shot.manner is Manner.KILL:
+        if shot.behaviour is Behaviour.KILL:
             tally.sent += 1
             if self._kill(shot.victim):
                 tally.ok += 1
@@ -201,8 +201,8 @@ class Engine:
             tally.sent += 1
             tally.failed += 1
             return
-        connection = _Connection(sock, fire, tally)
-        if shot.manner is Manner.VANISH:
+        connection = _AttackConnection(sock, fire, tally)
+        if shot.behaviour is Behaviour.RESET:
             self._vanish(connection)
             return
         self._open[sock.fileno()] = connection
@@ -214,7 +214,7 @@ class Engine:
             self._poll.register(sock, select.EPOLLOUT)
             self._later(connection, now_s + ANSWER_TIMEOUT_S)
 
-    def _vanish(self, connection: _Connection) -> None:
+    def _vanish(self, connection: _AttackConnection) -> None:
         sock = connection.sock
         connection.tally.sent += 1
         with contextlib.suppress(OSError):
@@ -223,26 +223,26 @@ class Engine:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         sock.close()
 
-    def _on_connected(self, connection: _Connection) -> None:
+    def _on_connected(self, connection: _AttackConnection) -> None:
         shot = connection.fire.shot
         now_s = time.monotonic() - self._begin_s
-        match shot.manner:
-            case Manner.ASK:
+        match shot.behaviour:
+            case Behaviour.ASK:
                 self._ask(connection)
                 return
-            case Manner.DEAF:
+            case Behaviour.NO_READ:
                 connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _DEAF_BUFFER_BYTES)
                 self._poll.modify(connection.sock, select.EPOLLRDHUP)
         connection.serial += 1
         connection.tally.sent += 1
         if shot.requests and not self._send(connection, shot.requests[0]):
             return
-        if shot.manner is Manner.DRIP:
+        if shot.behaviour is Behaviour.SLOW_SEND:
             self._later(connection, now_s + shot.pace_s)
         elif shot.hold_s:
             self._later(connection, now_s + shot.hold_s)
 
-    def _ask(self, connection: _Connection) -> None:
+    def _ask(self, connection: _AttackConnection) -> None:
         connection.serial += 1
         connection.answer = AnswerReader()
         connection.is_asking = True
@@ -250,8 +250,8 @@ class Engine:
         if self._send(connection, connection.fire.shot.requests[connection.position]):
             self._later(connection, time.monotonic() - self._begin_s + ANSWER_TIMEOUT_S)
 
-    def _send(self, connection: _Connection, data: bytes) -> bool:
-        """False when the connection broke; then it is closed and counted."""
+    def _send(self, connection: _AttackConnection, data: bytes) -> bool:
+        """Send `data`; return False if the connection broke, after closing and counting it."""
         try:
             sent = connection.sock.send(data)
         except BlockingIOError:
@@ -259,37 +259,37 @@ class Engine:
         except OSError:
             self._end(connection)
             return False
-        if sent < len(data) and connection.fire.shot.manner is Manner.ASK:
+        if sent < len(data) and connection.fire.shot.behaviour is Behaviour.ASK:
             connection.pending = data[sent:]
             self._poll.modify(connection.sock, select.EPOLLIN | select.EPOLLOUT)
         return True
 
     # What happens
 
-    def _on_timer(self, connection: _Connection, now_s: float) -> None:
+    def _on_timer(self, connection: _AttackConnection, now_s: float) -> None:
         shot = connection.fire.shot
-        match shot.manner:
-            case Manner.DRIP:
+        match shot.behaviour:
+            case Behaviour.SLOW_SEND:
                 position = connection.position
                 connection.position += 1
                 if self._send(connection, shot.requests[1][position : position + 1]):
                     connection.serial += 1
                     self._later(connection, now_s + shot.pace_s)
-            case Manner.ASK if not connection.is_asking and connection.answer.status:
-                # It has had its answer, and time to look at it.
+            case Behaviour.ASK if not connection.is_asking and connection.answer.status:
+                # The answer is complete and the pause is over: send the next request.
                 self._ask(connection)
-            case Manner.ASK:
+            case Behaviour.ASK:
                 self._end(connection)
             case _ if connection.serial:
                 self._end(connection, held=True)
             case _:
                 self._end(connection)
 
-    def _on_events(self, connection: _Connection, events: int) -> None:
+    def _on_events(self, connection: _AttackConnection, events: int) -> None:
         if events & select.EPOLLOUT and not self._on_writable(connection):
             return
         if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP):
-            if connection.fire.shot.manner is Manner.DEAF:
+            if connection.fire.shot.behaviour is Behaviour.NO_READ:
                 self._end(connection)
                 return
             try:
@@ -303,7 +303,7 @@ class Engine:
             else:
                 self._on_end(connection)
 
-    def _on_writable(self, connection: _Connection) -> bool:
+    def _on_writable(self, connection: _AttackConnection) -> bool:
         if connection.pending:
             data, connection.pending = connection.pending, b""
             self._poll.modify(connection.sock, select.EPOLLIN)
@@ -315,9 +315,9 @@ class Engine:
         self._on_connected(connection)
         return connection.sock.fileno() >= 0
 
-    def _on_data(self, connection: _Connection, data: bytes) -> None:
+    def _on_data(self, connection: _AttackConnection, data: bytes) -> None:
         if connection.answer.status and not connection.is_asking:
-            return  # a stream goes on, or the server says goodbye to a kept connection
+            return  # a stream goes on, or the server says goodbye on a reused connection
         had_head = connection.answer.status != 0
         try:
             is_complete = connection.answer.feed(data)
@@ -329,18 +329,18 @@ class Engine:
         if is_complete:
             self._answered(connection)
 
-    def _goes_on(self, connection: _Connection) -> bool:
-        """Whether the answer's body matters. A stream stays open; whoever did not want an answer goes."""
-        manner = connection.fire.shot.manner
-        if manner is Manner.ASK:
+    def _goes_on(self, connection: _AttackConnection) -> bool:
+        """Return True if the answer's body matters. A stream stays open; other connections are closed."""
+        behaviour = connection.fire.shot.behaviour
+        if behaviour is Behaviour.ASK:
             return True
-        if manner is not Manner.LISTEN or connection.answer.status not in (101, 200):
+        if behaviour is not Behaviour.LISTEN or connection.answer.status not in (101, 200):
             self._count(connection)
             self._close(connection)
         return False
 
-    def _answered(self, connection: _Connection) -> None:
-        """The answer is complete: the next request after a while, or the next shot, or the end."""
+    def _answered(self, connection: _AttackConnection) -> None:
+        """Handle a complete answer: plan the next request, keep the connection for reuse, or close it."""
         self._count(connection)
         connection.is_asking = False
         connection.serial += 1
@@ -355,15 +355,15 @@ class Engine:
         else:
             self._close(connection)
 
-    def _on_end(self, connection: _Connection) -> None:
-        """The server ended the connection."""
+    def _on_end(self, connection: _AttackConnection) -> None:
+        """Handle a connection that the server ended."""
         if connection.is_asking and connection.answer.ends_with_connection:
             self._count(connection)
             self._close(connection)
         else:
             self._end(connection)
 
-    def _count(self, connection: _Connection) -> None:
+    def _count(self, connection: _AttackConnection) -> None:
         status, tally = connection.answer.status, connection.tally
         if status in _REFUSALS:
             tally.refused += 1
@@ -372,14 +372,14 @@ class Engine:
         else:
             tally.ok += 1
 
-    def _end(self, connection: _Connection, *, held: bool = False) -> None:
-        """Closes and counts a connection that got no complete answer. `held`: it was we who ended it."""
+    def _end(self, connection: _AttackConnection, *, held: bool = False) -> None:
+        """Close and count a connection without a complete answer. `held`: this side ended it."""
         tally = connection.tally
         if not connection.serial:
-            # It was never connected.
+            # It never connected.
             tally.sent += 1
             tally.failed += 1
-        elif connection.fire.shot.manner is Manner.ASK:
+        elif connection.fire.shot.behaviour is Behaviour.ASK:
             tally.failed += connection.is_asking
         elif held:
             tally.ok += 1
@@ -387,7 +387,7 @@ class Engine:
             tally.refused += 1
         self._close(connection)
 
-    def _close(self, connection: _Connection) -> None:
+    def _close(self, connection: _AttackConnection) -> None:
         fd = connection.sock.fileno()
         if fd < 0:
             return

@@ -1,8 +1,8 @@
-"""nginx and HAProxy as people put them in front of a server that has no shield of its own, for `--compare`.
+"""nginx and HAProxy, as operators put them in front of a server without a shield, for `--compare`.
 
-Both are the distribution's packages, configured as their makers advise, run in a temporary directory on a free
-port of loopback, and are stopped by their pid. They tell the server the client's address in X-Forwarded-For,
-which the server believes if it is told that its proxy is 127.0.0.1.
+Both are the distribution's packages, configured as their makers advise. They run in a temporary directory on
+a free loopback port and are stopped by pid. They pass the client's address in X-Forwarded-For; the server
+trusts it if its trusted proxy is 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from pathlib import Path
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 10.0
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
-"""Where distributions put servers; not on every user's path."""
+"""Where distributions install servers; not in every user's PATH."""
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class FrontUnavailable(Exception):
-    """The front cannot be had here: not installed, or it did not start. The text says what to do."""
+    """The front is not installed or did not start. The text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """A running front. `port`: where clients go; `pid`: its first process, whose children do the work."""
+    """A running front. `port`: where clients connect; `pid`: its main process, whose children do the work."""
 
     name: str
     port: int
     pid: int
 
     def cpu_s(self) -> float:
-        """CPU seconds that it and its children have used so far; 0 for those that are gone."""
+        """Return the CPU seconds used so far by it and its children; 0 for processes that ended."""
         return sum(_cpu_s(pid) for pid in (self.pid, *_children(self.pid)))
 
 
@@ -81,9 +81,9 @@ http {{
   }}
 }}
 """
-"""10 requests a second and 20 at once for each address is what nginx's own guide to rate limiting recommends
-("NGINX Rate Limiting", nginx.org; the module's manual shows 1 a second), 10 connections for each address what the
-manual of ngx_http_limit_conn_module shows; 5 s for head and body is its advice against slow clients."""
+"""nginx's own guide to rate limiting ("NGINX Rate Limiting", nginx.org) recommends 10 requests a second and a
+burst of 20 for each address (the module's manual shows 1 a second). The manual of ngx_http_limit_conn_module
+shows 10 connections for each address. 5 s for head and body is nginx's advice against slow clients."""
 
 HAPROXY_CONFIGURATION = """\
 global
@@ -113,16 +113,16 @@ frontend people
 backend server
   server one 127.0.0.1:{upstream_port} maxconn 1000
 """
-"""More than 20 requests in 10 s: refused. That is the sliding window of HAProxy's own guide to rate limiting ("Four
-Examples"); 10 connections for each address and 5 s for a head are its advice against connection floods and slow
-clients ("Use a load balancer as a first row of defense")."""
+"""More than 20 requests in 10 s: refused. This is the sliding window of HAProxy's own guide to rate limiting
+("Four Examples"); 10 connections for each address and 5 s for a head are its advice against connection floods
+and slow clients ("Use a load balancer as a first row of defense")."""
 
 
 @contextlib.contextmanager
 def nginx(*, upstream_port: int) -> Iterator[Front]:
-    """nginx with `limit_req` and `limit_conn` before the server on `upstream_port`, until the block ends.
+    """Run nginx with `limit_req` and `limit_conn` in front of `upstream_port` until the block ends.
 
-    Raises FrontUnavailable when it is not installed or does not start.
+    Raise FrontUnavailable if it is not installed or does not start.
     """
     program = _program("nginx", package="nginx")
 
@@ -138,7 +138,7 @@ def nginx(*, upstream_port: int) -> Iterator[Front]:
             ),
             encoding="utf-8",
         )
-        # -e: without it, it first tries its own log of /var, which only root may write.
+        # Without -e, nginx first tries its own log in /var, which only root may write.
         return [
             program,
             "-p",
@@ -155,9 +155,9 @@ def nginx(*, upstream_port: int) -> Iterator[Front]:
 
 @contextlib.contextmanager
 def haproxy(*, upstream_port: int) -> Iterator[Front]:
-    """HAProxy with stick tables before the server on `upstream_port`, until the block ends.
+    """Run HAProxy with stick tables in front of `upstream_port` until the block ends.
 
-    Raises FrontUnavailable when it is not installed or does not start.
+    Raise FrontUnavailable if it is not installed or does not start.
     """
     program = _program("haproxy", package="haproxy")
 
@@ -179,11 +179,11 @@ FRONTS: dict[str, Callable[..., contextlib.AbstractContextManager[Front]]] = {
     "nginx": nginx,
     "haproxy": haproxy,
 }
-"""By the name that `--compare` prints. Each takes `upstream_port`."""
+"""Name that `--compare` prints → context manager. Each takes `upstream_port`."""
 
 
 def missing(name: str) -> str:
-    """One line that says how to get the front `name` of FRONTS; "" when it is installed."""
+    """Return one line that says how to install the front `name` of FRONTS; "" if it is installed."""
     try:
         _program(name, package=name)
     except FrontUnavailable as error:
@@ -204,7 +204,7 @@ def _program(name: str, *, package: str) -> str:
 @contextlib.contextmanager
 def _running(name: str, command: Callable[[Path, int], list[str]]) -> Iterator[Front]:
     directory = Path(tempfile.mkdtemp(prefix=f"stormpetrel-drill-{name}-"))
-    # As root, nginx serves as another user, who must get at its own directories.
+    # Started as root, nginx serves as another user, who must be able to reach its directories.
     directory.chmod(0o711)
     process: subprocess.Popen[bytes] | None = None
     try:
@@ -215,7 +215,7 @@ def _running(name: str, command: Callable[[Path, int], list[str]]) -> Iterator[F
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C is for the drill, which then stops this one itself.
+                # Ctrl-C is for the drill, which then stops this process itself.
                 start_new_session=True,
             )
             if not _is_listening(process, port):
@@ -248,7 +248,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        # Killed, it could not take its workers with it.
+        # A killed process could not stop its workers.
         for pid in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, 9)
@@ -256,10 +256,10 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def _reserved_port() -> Iterator[int]:
-    """A free port of 127.0.0.1 that nobody is given until the block ends.
+    """Yield a free port of 127.0.0.1 that the system gives to no other process until the block ends.
 
-    It is held by a socket that is bound and does not listen; both fronts can bind beside it, for they set
-    SO_REUSEADDR or SO_REUSEPORT, and "give me any free port" passes it by.
+    A bound socket that does not listen reserves it. Both fronts can bind the same port because they set
+    SO_REUSEADDR or SO_REUSEPORT; a request for "any free port" skips it.
     """
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -270,7 +270,7 @@ def _reserved_port() -> Iterator[int]:
 
 
 def _files() -> int:
-    """How many files a process may open here: what bounds its connections; at most 65,536 are asked for."""
+    """Return how many files a process may open here, at most 65,536; this bounds its connections."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return 65_536 if hard == resource.RLIM_INFINITY else max(1024, min(hard, 65_536))
 

@@ -1,4 +1,4 @@
-"""What an answer means to the person who asked: served, refused, or neither; and whether a refusal was honest."""
+"""Judges answers from the person's view: served, refused or failed, and if a refusal kept the contract."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from stormpetrel.drill.record import FAILED, OK, REFUSED
-from stormpetrel.drill.wire import Answer
+from stormpetrel.drill.wire import WireResponse
 
 MAX_RETRY_AFTER_S = 3600
-"""More than an hour is not "come back later" but "go away"."""
+"""A Retry-After of more than an hour means "go away", not "come back later"."""
 
 
-class Family(StrEnum):
-    """In whose language the caller is answered."""
+class ResponseFamily(StrEnum):
+    """The kind of client, which decides the format of answers that it understands."""
 
     API = "api"
     FEED = "feed"
     PAGE = "page"
 
 
-class Verdict(NamedTuple):
+class ResponseVerdict(NamedTuple):
     """`contract`, `retry_after`: as in record.Line."""
 
     outcome: str
@@ -32,19 +32,19 @@ class Verdict(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class ExpectedRequest:
     """One request of a legitimate person, and what would satisfy them.
 
-    `patience_s`: how long they wait. `is_right(answer)`: whether it is what was asked for; refusals never are.
-    `safe`: asking again by itself does no harm.
+    `patience_s`: how long they wait. `is_right(answer)`: True if it is right; refusals never
+    are. `safe`: the client may retry automatically without harm.
     """
 
     method: str
     path: str
     channel: str
-    family: Family
+    family: ResponseFamily
     patience_s: float
-    is_right: Callable[[Answer], bool]
+    is_right: Callable[[WireResponse], bool]
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     is_hot: bool = False
@@ -52,34 +52,34 @@ class Want:
     safe: bool = True
 
 
-def judge(want: Want, answer: Answer) -> Verdict:
-    """The verdict on a complete answer that came in time.
+def judge(want: ExpectedRequest, answer: WireResponse) -> ResponseVerdict:
+    """Return the verdict on a complete answer that came in time.
 
-    Everybody here is legitimate, so whatever keeps them out is a refusal: 429 and 503, but also 403, a redirect
-    or a page to an application, and a challenge that is served as 200.
+    All people here are legitimate, so anything that keeps them out is a refusal: 429 and 503, but also a 403,
+    a redirect or page sent to an application, and a challenge served as 200.
     """
     kind = answer.header("content-type").partition(";")[0].lower()
     if answer.status in (429, 503):
-        return Verdict(REFUSED, _keeps_contract(want, answer, kind), _retry_after(answer))
+        return ResponseVerdict(REFUSED, _keeps_contract(want, answer, kind), _retry_after(answer))
     if want.is_right(answer):
-        return Verdict(OK)
-    if want.family is not Family.PAGE and (
+        return ResponseVerdict(OK)
+    if want.family is not ResponseFamily.PAGE and (
         answer.status == 403 or 300 <= answer.status < 400 or (kind == "text/html" and answer.status < 500)
     ):
-        return Verdict(REFUSED, contract=False, retry_after=_retry_after(answer))
-    if want.family is Family.PAGE and (
+        return ResponseVerdict(REFUSED, contract=False, retry_after=_retry_after(answer))
+    if want.family is ResponseFamily.PAGE and (
         answer.status == 403 or (answer.status == 200 and kind == "text/html")
     ):
-        return Verdict(REFUSED, None, _retry_after(answer))
-    return Verdict(FAILED)
+        return ResponseVerdict(REFUSED, None, _retry_after(answer))
+    return ResponseVerdict(FAILED)
 
 
-def _keeps_contract(want: Want, answer: Answer, kind: str) -> bool | None:
-    if want.family is Family.PAGE:
+def _keeps_contract(want: ExpectedRequest, answer: WireResponse, kind: str) -> bool | None:
+    if want.family is ResponseFamily.PAGE:
         return None
     if _retry_after(answer) is None:
         return False
-    if want.family is Family.FEED:
+    if want.family is ResponseFamily.FEED:
         return kind == "text/plain"
     return kind == "application/json" and _is_error(answer.text)
 
@@ -92,8 +92,8 @@ def _is_error(text: str) -> bool:
     return isinstance(body, dict) and isinstance(body.get("error"), str) and bool(body["error"])
 
 
-def _retry_after(answer: Answer) -> float | None:
-    """Seconds, 1 to an hour; None when absent or useless. The date form is allowed by HTTP, and unused here."""
+def _retry_after(answer: WireResponse) -> float | None:
+    """Return seconds, 1 to an hour; None if absent or useless. HTTP's date form is unused here."""
     text = answer.header("retry-after")
     if not text.isdigit() or not 1 <= int(text) <= MAX_RETRY_AFTER_S:
         return None

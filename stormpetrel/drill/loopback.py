@@ -1,7 +1,7 @@
-"""Every socket of the drill: to loopback only, from a source address of its own, within a budget.
+"""Opens every socket of the drill: to loopback only, from its own source address, within a budget.
 
-There is no option that changes the first. The check is made on the address that the socket connects to, after
-names were resolved, each time: a name that pointed at loopback a moment ago proves nothing.
+No option lifts the loopback rule. Each connection checks the numeric address that the socket connects to,
+after name resolution: a name that pointed at loopback a moment ago proves nothing.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 _LOOPBACK_6 = socket.inet_pton(socket.AF_INET6, "::1")
-# Linux: the source port is chosen at connect, so that one source address may open more than 28,000 connections.
+# Linux: choose the source port at connect, so that one source address may open more than 28,000 connections.
 _BIND_ADDRESS_NO_PORT = 24
 
 
 class NotLoopback(OSError):
-    """Somebody asked for a connection that leaves this machine."""
+    """A connection was requested that would leave this machine."""
 
 
 class BudgetSpent(RuntimeError):
-    """The run has used its connections or its time: it ends here, whatever else happens."""
+    """The run has used up its connections or its time and must end."""
 
 
 class Address(NamedTuple):
@@ -34,7 +34,7 @@ class Address(NamedTuple):
 
 
 def resolve(host: str, port: int) -> Address:
-    """The address of `host`, in numbers. Raises NotLoopback unless every address of it is loopback."""
+    """Return the numeric address of `host`. Raise NotLoopback unless all its addresses are loopback."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
@@ -42,12 +42,12 @@ def resolve(host: str, port: int) -> Address:
     addresses = [Address(str(entry[4][0]), port) for entry in found]
     for address in addresses:
         require_loopback(address.host)
-    # IPv4 first: only 127.0.0.0/8 gives each client an address of its own.
+    # IPv4 first: only 127.0.0.0/8 has enough addresses for each client to have its own.
     return min(addresses, key=lambda address: ":" in address.host)
 
 
 def require_loopback(host: str) -> None:
-    """Raises NotLoopback unless `host` is, in numbers, in 127.0.0.0/8 or ::1."""
+    """Raise NotLoopback unless `host` is a numeric address in 127.0.0.0/8, or ::1."""
     try:
         if ":" in host:
             ok = socket.inet_pton(socket.AF_INET6, host) == _LOOPBACK_6
@@ -60,36 +60,36 @@ def require_loopback(host: str) -> None:
 
 
 @dataclass(slots=True)
-class Budget:
-    """How much one process of a run may do: new connections in all, and until when (monotonic seconds)."""
+class TrafficBudget:
+    """Limits for one process of a run: total new connections, and an end (monotonic seconds)."""
 
     connections: int
     until_s: float
 
     @staticmethod
-    def of(*, connections: int, seconds: float) -> Budget:
-        """A budget that begins now."""
-        return Budget(connections, time.monotonic() + seconds)
+    def of(*, connections: int, seconds: float) -> TrafficBudget:
+        """Return a budget that begins now."""
+        return TrafficBudget(connections, time.monotonic() + seconds)
 
     def take(self) -> None:
-        """One connection. Raises BudgetSpent when none, or no time, is left."""
+        """Take one connection. Raise BudgetSpent when no connection or no time is left."""
         if self.connections <= 0 or time.monotonic() > self.until_s:
             raise BudgetSpent("the drill's budget of connections or time is spent")
         self.connections -= 1
 
 
-def start_socket(target: Address, *, source: str, budget: Budget) -> tuple[socket.socket, bool]:
-    """A socket that connects to `target` from `source`; True when it is connected already.
+def start_socket(target: Address, *, source: str, budget: TrafficBudget) -> tuple[socket.socket, bool]:
+    """Return a non-blocking socket from `source` to `target`, and True if it is connected already.
 
-    It does not block. `source` is ignored for ::1, which has no neighbours. Raises NotLoopback, BudgetSpent, or
-    OSError when the system refuses.
+    `source` is ignored for ::1, the only IPv6 loopback address. Raise NotLoopback, BudgetSpent, or OSError
+    when the system refuses.
     """
     require_loopback(target.host)
     budget.take()
     is_v6 = ":" in target.host
     sock = socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        sock.settimeout(0)  # it does not block
+        sock.settimeout(0)  # non-blocking
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if source and not is_v6:
             require_loopback(source)
@@ -104,8 +104,10 @@ def start_socket(target: Address, *, source: str, budget: Budget) -> tuple[socke
     return sock, code == 0
 
 
-async def open_socket(target: Address, *, source: str, budget: Budget, timeout_s: float) -> socket.socket:
-    """A connected socket that does not block. Raises what `start_socket` does, and TimeoutError."""
+async def open_socket(
+    target: Address, *, source: str, budget: TrafficBudget, timeout_s: float
+) -> socket.socket:
+    """Return a connected, non-blocking socket. Raise the errors of `start_socket`, and TimeoutError."""
     sock, is_connected = start_socket(target, source=source, budget=budget)
     if is_connected:
         return sock
@@ -119,9 +121,9 @@ async def open_socket(target: Address, *, source: str, budget: Budget, timeout_s
 
 
 def neighbour(prefix: str, number: int) -> str:
-    """The `number`th address below a prefix of whole bytes: `neighbour("127.40", 257)` is 127.40.1.2.
+    """Return the `number`th address below a prefix of whole bytes: `neighbour("127.40", 257)` is 127.40.1.4.
 
-    Addresses that end in .0 or .255 are left out, as on real networks. ValueError when the prefix has no room.
+    Skip addresses that end in .0 or .255, as real networks do. Raise ValueError when the prefix has no room.
     """
     parts = prefix.split(".")
     free = 4 - len(parts)

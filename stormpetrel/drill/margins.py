@@ -1,4 +1,4 @@
-"""What a run must keep: the targets, and where a run (or the median of several) falls short of them."""
+"""The targets of a run, and where a run (or the median of several) misses them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEPT = {
     "feeds": 0.99,
     "new": 0.95,
 }
-"""G1, by channel. New visitors are granted 90 % while the attack comes as new visitors itself."""
+"""G1, by channel. For new visitors the target is 90 % while the attackers pose as new visitors."""
 NEW_IN_THEIR_OWN_VECTOR = 0.90
 OWN_VECTORS = frozenset({"A1", "A2", "A4", "A15"})
 CROWD = 0.99
@@ -39,9 +39,9 @@ class Shortfall:
 
 
 def shortfalls(runs: Sequence[Scores], *, strangers_attack: bool) -> list[Shortfall]:
-    """Where the median of the runs misses a target; losses, collateral and contract count over all of them.
+    """Return the targets that the runs' median misses; losses, collateral and contract: over all runs.
 
-    `strangers_attack`: a vector of the scenario comes as new visitors (OWN_VECTORS).
+    `strangers_attack`: a vector of the scenario poses as new visitors (OWN_VECTORS).
     """
     found: list[Shortfall] = []
 

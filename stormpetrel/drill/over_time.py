@@ -1,6 +1,6 @@
 """A run's lines as values over time, for charts: pure functions, one value for each slice of the run.
 
-A slice in which nothing happened has None: a gap, which is not the same as nothing.
+A share or latency without any data in a slice is None, a gap in the chart, which differs from zero.
 """
 
 from __future__ import annotations
@@ -10,38 +10,38 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from stormpetrel.drill.record import CHANNELS, OK, REFUSED, Attack, Line
+from stormpetrel.drill.record import CHANNELS, OK, REFUSED, AttackSecond, Line
 from stormpetrel.drill.score import p
 
 Values = tuple[float | None, ...]
 
 MOST_SLICES = 90
-"""More would be finer than a phone's screen shows."""
+"""More slices would be finer than a phone's screen shows."""
 LEAST_S = 2
-"""Shorter slices of what happens once in a while say nothing."""
+"""Shorter slices of rare events would be meaningless."""
 MEMBERS = frozenset({"apps", "web", "posting"})
 
 
 @dataclass(frozen=True, slots=True)
 class Slices:
-    """How a run is cut: `count` slices of `each_s` seconds."""
+    """How a run is divided: `count` slices of `each_s` seconds."""
 
     each_s: float
     count: int
 
     def of(self, t: float) -> int:
-        """The slice of a moment; what comes after the end is in the last one."""
+        """Return the slice number of a moment; moments after the end belong to the last slice."""
         return max(0, min(self.count - 1, int(t / self.each_s)))
 
 
 def slices(seconds: float) -> Slices:
-    """Whole seconds each, LEAST_S or more, at most MOST_SLICES of them. `seconds`: of the run, more than 0."""
+    """Divide a run (`seconds` > 0) into at most MOST_SLICES slices of whole seconds, at least LEAST_S."""
     each_s = float(max(LEAST_S, ceil(seconds / MOST_SLICES)))
     return Slices(each_s, max(1, ceil(seconds / each_s)))
 
 
 def kept(lines: Iterable[Line], cut: Slices) -> dict[str, Values]:
-    """By channel: percent of first attempts that were served in time, by the moment that they were wanted."""
+    """Return by channel the percentage of first attempts served in time, by their intended time."""
     asked: dict[str, list[int]] = defaultdict(lambda: [0] * cut.count)
     served: dict[str, list[int]] = defaultdict(lambda: [0] * cut.count)
     for line in lines:
@@ -63,7 +63,7 @@ def _place(channel: str) -> tuple[int, str]:
 
 
 def latency_ms(lines: Iterable[Line], cut: Slices, percent: float) -> Values:
-    """What `percent` of members' served requests took at most, in milliseconds from when they were wanted."""
+    """Return the `percent`th percentile of members' served requests, in ms from their intended time."""
     times: list[list[float]] = [[] for _ in range(cut.count)]
     for line in lines:
         if line.channel in MEMBERS and line.outcome == OK:
@@ -72,13 +72,13 @@ def latency_ms(lines: Iterable[Line], cut: Slices, percent: float) -> Values:
 
 
 def refused_per_s(lines: Iterable[Line], cut: Slices) -> Values:
-    """People's refusals a second, retries too."""
+    """Return the refusals of people per second, retries included."""
     return _per_second(((line.t, 1) for line in lines if line.outcome == REFUSED), cut)
 
 
 @dataclass(frozen=True, slots=True)
 class VectorRates:
-    """One vector: what it sent and what of it was refused, a second; and the same in all."""
+    """Rates of one vector per second: requests sent and refused; also their totals and the highest rate."""
 
     sent_per_s: Values
     refused_per_s: Values
@@ -87,8 +87,8 @@ class VectorRates:
     most_per_s: int
 
 
-def vectors(attacks: Sequence[Attack], cut: Slices) -> dict[str, VectorRates]:
-    """By vector, those that sent anything, in the order of their numbers."""
+def vectors(attacks: Sequence[AttackSecond], cut: Slices) -> dict[str, VectorRates]:
+    """Return the rates by vector, in the order of their numbers, for vectors that sent anything."""
     found: dict[str, VectorRates] = {}
     for name in sorted({one.vector for one in attacks}, key=lambda name: int(name[1:])):
         mine = [one for one in attacks if one.vector == name]
@@ -104,8 +104,8 @@ def vectors(attacks: Sequence[Attack], cut: Slices) -> dict[str, VectorRates]:
     return found
 
 
-def attackers_refused_per_s(attacks: Iterable[Attack], cut: Slices) -> Values:
-    """Refusals to attackers a second, all vectors together."""
+def attackers_refused_per_s(attacks: Iterable[AttackSecond], cut: Slices) -> Values:
+    """Return the refusals of attackers per second, all vectors together."""
     return _per_second(((one.t, one.refused) for one in attacks), cut)
 
 
@@ -117,6 +117,6 @@ def _per_second(counts: Iterable[tuple[float, int]], cut: Slices) -> Values:
 
 
 def extreme(values: Values, choose: Callable[[Iterable[float]], float]) -> float | None:
-    """`min` or `max` of the values that there are; None when there are none."""
+    """Return `min` or `max` of the known values; None if there are none."""
     known = [value for value in values if value is not None]
     return choose(known) if known else None

@@ -1,8 +1,8 @@
-"""The people's process: an open loop of arrivals, each of somebody who wants something at that moment.
+"""The people's process: an open loop of arrivals, each a person who wants something at that moment.
 
     python -m stormpetrel.drill.people PLAN OUT
 
-Arrivals are Poisson processes, drawn before the run starts; that the server is slow delays none of them.
+Arrivals are Poisson processes, drawn before the run starts; a slow server delays none of them.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ import uvloop
 
 from stormpetrel.drill import community as communities
 from stormpetrel.drill import wants
-from stormpetrel.drill.audience import DEADLINE_S, Audience
-from stormpetrel.drill.client import Client, Course, Who
+from stormpetrel.drill.audience import DEADLINE_S, StreamAudience
+from stormpetrel.drill.client import Caller, Client, Course
 from stormpetrel.drill.community import HOMES, Community, Member
-from stormpetrel.drill.loopback import Budget, neighbour, resolve
+from stormpetrel.drill.loopback import TrafficBudget, neighbour, resolve
 from stormpetrel.drill.record import Line
 from stormpetrel.drill.scenario import Scenario, from_plain
 from stormpetrel.drill.search import look_for
@@ -57,32 +57,32 @@ MEMBERS_AT_SCHOOL = 0.5
 MEMBERS_ON_TOR = 0.4
 FEED_READERS = 80
 HOSTED_READERS = 30
-"""Feed readers that are services: they share two addresses."""
+"""Feed readers that are hosted services: they share two addresses."""
 RETURNING = 300
 WEB_POSTS = 0.4
 HOT_VISITS = 0.3
-"""How many visitors come for the activist's page."""
+"""Share of visits that go to the activist's page."""
 COLD_CACHE = 0.3
-"""How many browsers of members have to fetch a page's assets once."""
+"""Share of members' browsers that must fetch a page's assets once."""
 KNOWN_DEVICES = 0.7
 MISTYPED = 0.1
 MAX_PAGES = 3
 THINK_S = (1.0, 4.0)
 LEAD_S = 11.0
-"""Before the run: streams are opened, members look in, nothing is counted."""
+"""Time before the run in which streams are opened and members look in; nothing is counted."""
 LOOKS_BEFORE = {"own": 2, "carrier": 2, "school": 2, "tor": 2, "posting": 6}
 LOOKS_PER_S = 280
-"""Members have used their apps today, before the attack: each looks in this often, on a connection of its own. Who
-posts is there most."""
+"""Members have used their apps today, before the attack: each looks in this often, on a separate connection.
+Members who post look in most."""
 TAIL_S = 16.0
-"""After it: what is under way may end (the longest patience is 15 s)."""
+"""Time after the run for requests under way to end (the longest patience is 15 s)."""
 CONNECTIONS_PER_S = 400
-"""Far above what these people need: a bound on mistakes."""
+"""Much more than these people need: a guard against mistakes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What the process is told. `start_s`: time.monotonic() of the run's second 0, the same in every process."""
+class PeoplePlan:
+    """The process's orders. `start_s`: time.monotonic() of the run's second 0, the same in every process."""
 
     host: str
     port: int
@@ -93,25 +93,25 @@ class Plan:
     scale: float = 1.0
 
     def save(self, path: Path) -> None:
-        """As JSON."""
+        """Write the plan as JSON."""
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @staticmethod
-    def load(path: Path) -> Plan:
-        """What `save` wrote."""
+    def load(path: Path) -> PeoplePlan:
+        """Return the plan that `save` wrote."""
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return Plan(**(raw | {"scenario": from_plain(raw["scenario"])}))
+        return PeoplePlan(**(raw | {"scenario": from_plain(raw["scenario"])}))
 
 
 class Crowd:
-    """Everybody legitimate, and what each does when it is their turn."""
+    """All legitimate people, and what each does when their turn comes."""
 
     def __init__(self, course: Course, community: Community, seed: int) -> None:
         self.course = course
         self.community = community
         self.seed = seed
         self.rng = Random(f"drill people {seed}")  # noqa: S311 - who wants what, not a secret
-        self.audience = Audience(course, community, Random(self.rng.random()))  # noqa: S311
+        self.audience = StreamAudience(course, community, Random(self.rng.random()))  # noqa: S311
         self.posted: dict[str, Member] = {}
         self._members = {
             kind: [self._member(one) for one in community.of(kind)]
@@ -128,9 +128,9 @@ class Crowd:
         self._watching: set[asyncio.Task[None]] = set()
         self._clients: list[Client] = []
 
-    # Who there is
+    # The people
 
-    def _client(self, who: Who, address: str, headers: tuple[tuple[str, str], ...]) -> Client:
+    def _client(self, who: Caller, address: str, headers: tuple[tuple[str, str], ...]) -> Client:
         client = Client(
             self.course,
             who,
@@ -143,7 +143,7 @@ class Crowd:
     def _member(self, one: Member, *, by_web: bool = False) -> tuple[Client, Member]:
         is_browser = by_web or one.kind in ("web", "sign_in")
         kind = one.kind if one.kind in ("carrier", "school", "tor") else "own"
-        who = Who(one.kind, one.name, "" if is_browser else one.app, kind)
+        who = Caller(one.kind, one.name, "" if is_browser else one.app, kind)
         if not is_browser:
             headers = (("Authorization", f"Bearer {one.token}"), ("User-Agent", f"{one.app}/1.0"))
             return self._client(who, one.address, headers), one
@@ -159,27 +159,27 @@ class Crowd:
         found: dict[str, list[Client]] = {"returning": [], "school": [], "tor": []}
         for number in range(RETURNING):
             address = neighbour(HOMES["visitor"], number * 37)
-            client = self._client(Who("returning", f"visitor-{number}", known=True), address, _BROWSER)
+            client = self._client(Caller("returning", f"visitor-{number}", known=True), address, _BROWSER)
             if number < len(self.community.visitors) and self.community.cookies["visitor"]:
                 client.jar[self.community.cookies["visitor"]] = self.community.visitors[number]
             found["returning"].append(client)
         for number in range(ANONYMOUS_AT_SCHOOL):
-            who = Who("school", f"pupil-{number}", address_kind="school", known=False)
+            who = Caller("school", f"pupil-{number}", address_kind="school", known=False)
             found["school"].append(self._client(who, school[number % len(school)], _BROWSER))
         for number in range(ANONYMOUS_ON_TOR):
-            who = Who("tor", f"tor-{number}", address_kind="tor", known=False)
+            who = Caller("tor", f"tor-{number}", address_kind="tor", known=False)
             found["tor"].append(self._client(who, tor[number % len(tor)], _BROWSER))
         return found
 
     def _reader(self, number: int) -> Client:
         address = neighbour(HOMES["feeds"], number % 2 if number < HOSTED_READERS else number * 37)
-        who = Who("feeds", f"reader-{number}", known=True)
+        who = Caller("feeds", f"reader-{number}", known=True)
         return self._client(who, address, (("User-Agent", "FeedReader/2.1"),))
 
-    # What they do
+    # Their actions
 
     async def app(self, kind: str, at_s: float) -> None:
-        """Somebody looks at their app."""
+        """Look at the app as a random member of this kind."""
         client, member = self.rng.choice(self._members[kind])
         newest = self._newest.get(member.name, [])
         chance = self.rng.random()
@@ -193,7 +193,7 @@ class Crowd:
             await client.ask(wants.context(self.rng.choice(newest)), at_s)
 
     async def shared(self, kind: str, at_s: float) -> None:
-        """Somebody behind a shared address: a member with an app, or a visitor."""
+        """Act as a client behind a shared address: a member with an app, or a visitor."""
         members = MEMBERS_AT_SCHOOL if kind == "school" else MEMBERS_ON_TOR
         if self.rng.random() < members:
             await self.app(kind, at_s)
@@ -201,7 +201,7 @@ class Crowd:
             await self._view(self.rng.choice(self._visitors[kind]), self._public_page(), at_s)
 
     async def web(self, kind: str, at_s: float) -> None:
-        """A member opens a page in the browser."""
+        """Open a page in the browser as a random member."""
         client, _ = self.rng.choice(self._members[kind])
         path = self.rng.choice(("/", "/", "/", "/notifications", "/public", self._profile()))
         answer = await client.ask(wants.page(path, "web"), at_s)
@@ -211,7 +211,7 @@ class Crowd:
                 await self._assets(client, wants.assets_of(answer), "web")
 
     async def post(self, _kind: str, at_s: float) -> None:
-        """Somebody posts, from an app or by the form."""
+        """Post from an app or by the form."""
         self._number += 1
         text = f"drill-{self.seed}-{os.getpid()}-{self._number} and this is what happened today"
         number = self.rng.randrange(len(self._members["posting"]))
@@ -233,18 +233,18 @@ class Crowd:
             task.add_done_callback(self._watching.discard)
 
     async def reconnect(self, _kind: str, at_s: float) -> None:
-        """A listener changes networks."""
+        """Let a listener change networks."""
         await self.audience.any().change(at_s)
 
     async def visit_again(self, _kind: str, at_s: float) -> None:
-        """A visitor who has been here before."""
+        """Open a public page as a returning visitor."""
         await self._view(self.rng.choice(self._visitors["returning"]), self._public_page(), at_s)
 
     async def visit(self, _kind: str, at_s: float) -> None:
-        """A visitor whom nobody has seen before: one to three pages, with assets."""
+        """Open one to three pages with assets, as a visitor who is new to the server."""
         self._number += 1
         address = neighbour(HOMES["new"], self._number * 53)
-        client = self._client(Who("new", f"new-{self._number}", known=False), address, _BROWSER)
+        client = self._client(Caller("new", f"new-{self._number}", known=False), address, _BROWSER)
         try:
             for _ in range(self.rng.randint(1, MAX_PAGES)):
                 if not await self._view(client, self._public_page(), at_s):
@@ -255,7 +255,7 @@ class Crowd:
             client.close()
 
     async def read_feed(self, _kind: str, at_s: float) -> None:
-        """A feed reader asks whether there is something new."""
+        """Check a feed for updates."""
         number = self.rng.randrange(len(self._readers))
         path = f"{self._profile(number)}/feed.atom"
         answer = await self._readers[number].ask(wants.feed(path, self._validators.get(path, ())), at_s)
@@ -267,7 +267,7 @@ class Crowd:
             )
 
     async def sign_in(self, kind: str, at_s: float) -> None:
-        """Somebody signs in, mostly where they did before; now and then they mistype."""
+        """Sign in, mostly from a known device and now and then with a mistyped password."""
         people = self._members[kind]
         known = int(len(people) * KNOWN_DEVICES)
         pick = self.rng.randrange(known) if self.rng.random() < KNOWN_DEVICES else -1
@@ -286,18 +286,18 @@ class Crowd:
         )
         if want is not None:
             await client.ask(want, time.monotonic())
-        # The next one to sign in here starts signed out.
+        # The next person to sign in with this client starts signed out.
         client.jar.pop(session, None)
 
     async def sign_up(self, _kind: str, at_s: float) -> None:
-        """Somebody joins; half of them out of the crowd behind the carrier."""
+        """Sign up; half of the people come from the carrier's shared addresses."""
         self._number += 1
         address = neighbour(HOMES["new"], self._number * 53)
         kind = "own"
         if self.rng.random() < 0.5:
             address, kind = self.rng.choice(self.community.shared.carrier), "carrier"
         name = f"joins_{self.seed}_{os.getpid()}_{self._number}"
-        client = self._client(Who("sign_up", name, address_kind=kind, known=False), address, _BROWSER)
+        client = self._client(Caller("sign_up", name, address_kind=kind, known=False), address, _BROWSER)
         try:
             page = await client.ask(wants.form_page("/auth/sign_up", "sign_up"), at_s)
             want = (
@@ -311,7 +311,7 @@ class Crowd:
             client.close()
 
     async def _view(self, client: Client, path: str, at_s: float) -> bool:
-        """A page as a visitor, with what it needs the first time."""
+        """Open a page as a visitor, with its assets on the first visit. Return False if it failed."""
         cookie = self.community.cookies["visitor"]
         been_here = client.who.kind == "returning" or (bool(cookie) and cookie in client.jar)
         channel = "returning" if been_here else "new"
@@ -341,7 +341,7 @@ class Crowd:
         )
 
     async def look_in(self) -> None:
-        """Every app looks in some times before the run, LOOKS_PER_S together. Nobody counts it."""
+        """Let every app look in several times before the run, LOOKS_PER_S in total. This is not counted."""
         members = [
             member for kind, looks in LOOKS_BEFORE.items() for _, member in self._members[kind] * looks
         ]
@@ -364,10 +364,10 @@ class Crowd:
             await exchange.send(data, timeout_s=wants.READ_PATIENCE_S)
             exchange.close()
 
-    # The whole
+    # The run
 
     def doing(self, kind: str) -> Callable[[str, float], Awaitable[None]]:
-        """What an arrival of this kind does."""
+        """Return the action for an arrival of this kind."""
         return {
             "own": self.app,
             "carrier": self.app,
@@ -384,7 +384,7 @@ class Crowd:
         }[kind]
 
     def close(self) -> None:
-        """Everybody leaves."""
+        """Close the audience's streams."""
         self.audience.close()
 
 
@@ -395,7 +395,7 @@ _BROWSER = (
 
 
 def arrivals(rng: Random, seconds: float, scale: float) -> list[tuple[float, str]]:
-    """Who wants something when: independent Poisson processes, in order of time."""
+    """Return (second, kind) of all arrivals in time order, from independent Poisson processes."""
     found: list[tuple[float, str]] = []
     for kind, rate in RATES_PER_S.items():
         t = 0.0
@@ -404,15 +404,15 @@ def arrivals(rng: Random, seconds: float, scale: float) -> list[tuple[float, str
     return sorted(found)
 
 
-async def run(plan: Plan, out: TextIO) -> None:
-    """Lives through the scenario, then looks for every post."""
+async def run(plan: PeoplePlan, out: TextIO) -> None:
+    """Play the scenario, then look for every post."""
     community = communities.load(Path(plan.community))
     seconds = plan.scenario.seconds
     course = Course(
         target=resolve(plan.host, plan.port),
         host=f"{plan.host}:{plan.port}",
         start_s=plan.start_s,
-        budget=Budget.of(
+        budget=TrafficBudget.of(
             connections=int((seconds + 120) * CONNECTIONS_PER_S), seconds=seconds + LEAD_S + 180
         ),
         phase_at=lambda t: plan.scenario.at(t).name,
@@ -458,13 +458,13 @@ async def _flush(out: TextIO) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the plan in the file named first, and writes lines to the file named second."""
-    plan = Plan.load(Path(arguments[0]))
+    """Run the plan in the first file and write lines to the second."""
+    plan = PeoplePlan.load(Path(arguments[0]))
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    # Some thousand apps and streams keep their connections open; many systems allow 1,024 unasked.
+    # Some thousand apps and streams keep their connections open; many systems allow 1,024 by default.
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with contextlib.suppress(PermissionError):
-        # Real people have machines of their own: here they may at least not wait behind the attackers.
+        # Real people use their own machines: here at least they should not wait behind the attackers.
         os.setpriority(os.PRIO_PROCESS, 0, -10)
     with open(arguments[1], "w", encoding="utf-8") as out:
         uvloop.run(run(plan, out))

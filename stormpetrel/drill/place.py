@@ -1,6 +1,6 @@
-"""A throw-away instance as a process of its own: started as its users start it, stopped by its pid.
+"""A throw-away instance as a separate process: started as its operators start it, stopped by its pid.
 
-It gets a copy of a prepared data directory, ports of its own, and no hint that it is drilled.
+It gets a copy of a prepared data directory and its own ports, and does not know about the drill.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stormpetrel.drill.loopback import Address, Budget, start_socket
+from stormpetrel.drill.loopback import Address, TrafficBudget, start_socket
 
 START_TIMEOUT_S = 40.0
 STOP_TIMEOUT_S = 40.0
@@ -26,12 +26,12 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class PlaceFailed(RuntimeError):
-    """The instance did not start, or ended by itself; the text says what its log says last."""
+    """The instance did not start, or ended by itself. The text is the last line of its log."""
 
 
 @dataclass(slots=True)
 class Place:
-    """A running instance. `command` starts it (`… serve`), `environ` is all of its settings."""
+    """A running instance. `command` starts it (`… serve`); `environ` holds all of its settings."""
 
     directory: Path
     web: Address
@@ -43,12 +43,12 @@ class Place:
 
     @property
     def pid(self) -> int:
-        """The supervisor's."""
+        """Return the supervisor's pid."""
         assert self._process is not None
         return self._process.pid
 
     def children(self) -> dict[str, int]:
-        """Pids of its processes by what they are: `petrel-web-1`, `petrel-watch`. Those that run now."""
+        """Return name → pid of the processes that run now: `petrel-web-1`, `petrel-watch`."""
         found: dict[str, int] = {}
         with contextlib.suppress(OSError):
             for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
@@ -57,14 +57,14 @@ class Place:
         return found
 
     def cpu_s(self) -> float:
-        """CPU seconds of all its processes since the start; of those that died, as far as was seen."""
+        """Return the CPU seconds of all its processes since the start; for dead ones, as last seen."""
         for pid in (self.pid, *self.children().values()):
             with contextlib.suppress(OSError):
                 self._seen_cpu_s[pid] = cpu_s(pid)
         return sum(self._seen_cpu_s.values())
 
     def start(self) -> None:
-        """Returns when it answers. Raises PlaceFailed."""
+        """Start the instance and return when it answers. Raise PlaceFailed if it does not."""
         with open(self.directory / "serve.log", "ab") as output:
             self._process = subprocess.Popen(
                 [*self.command],
@@ -73,7 +73,7 @@ class Place:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # A group of its own: Ctrl-C is the drill's, and nothing may outlive a supervisor that is killed.
+                # Its own group: Ctrl-C is for the drill, and no process may outlive a killed supervisor.
                 start_new_session=True,
             )
         deadline_s = time.monotonic() + START_TIMEOUT_S
@@ -85,7 +85,7 @@ class Place:
             time.sleep(0.05)
 
     def _answers(self) -> bool:
-        budget = Budget.of(connections=1, seconds=10)
+        budget = TrafficBudget.of(connections=1, seconds=10)
         with contextlib.suppress(OSError):
             sock, _ = start_socket(self.web, source="", budget=budget)
             with sock:
@@ -95,18 +95,18 @@ class Place:
         return False
 
     def last_words(self) -> str:
-        """The last line of its log."""
+        """Return the last line of its log."""
         with contextlib.suppress(OSError):
             lines = (self.directory / "serve.log").read_text(encoding="utf-8", errors="replace").splitlines()
             return lines[-1] if lines else "it said nothing"
         return "it said nothing"
 
     def is_running(self) -> bool:
-        """False when it ended by itself."""
+        """Return False if it ended by itself or was stopped."""
         return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
-        """SIGTERM to the supervisor, SIGKILL to its group when it does not end in time."""
+        """Send SIGTERM to the supervisor; when it ended or STOP_TIMEOUT_S passed, SIGKILL its group."""
         if self._process is None:
             return
         process, self._process = self._process, None
@@ -123,7 +123,7 @@ class Place:
 
 
 def cpu_s(pid: int) -> float:
-    """CPU seconds, user and system, that a process has used. Raises OSError when it is gone."""
+    """Return the CPU seconds, user and system, that a process has used. Raise OSError if it has ended."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
@@ -141,9 +141,9 @@ def busy_s() -> float:
 
 @contextmanager
 def free_ports(count: int) -> Iterator[list[int]]:
-    """Ports of 127.0.0.1 that nobody else is given until the block ends.
+    """Yield ports of 127.0.0.1 that the system gives to no other process until the block ends.
 
-    Each is held by a socket that is bound and does not listen; a server that sets SO_REUSEPORT binds beside it.
+    A bound socket that does not listen reserves each; a server that sets SO_REUSEPORT can bind the same port.
     """
     with contextlib.ExitStack() as stack:
         ports = []
@@ -165,9 +165,9 @@ def running(
     environment: Callable[..., dict[str, str]],
     settings: Mapping[str, object],
 ) -> Iterator[Place]:
-    """An instance on a copy of `prepared` (its `data/`), served from `directory`; stopped at the end.
+    """Run an instance on a copy of `prepared` (its `data/`), served from `directory`; stop it at the end.
 
-    `environment(directory, **settings)` gives what it is started with. Raises PlaceFailed.
+    `environment(directory, **settings)` returns its environment. Raise PlaceFailed.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.copytree(prepared / "data", directory / "data", dirs_exist_ok=True)

@@ -1,5 +1,5 @@
-"""The lines of a run: one for each legitimate request, one for each second and vector. Everything else, every
-score and every table, is computed from them and can be computed again."""
+"""The lines of a run: one for each legitimate request, one for each second and vector. All scores and tables
+are computed from them and can be computed again."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from typing import Any, TextIO
 from stormpetrel.drill.scenario import Scenario, from_plain
 
 OK = "ok"
-"""Served, within the time that the person would wait."""
+"""Served within the time that the person would wait."""
 REFUSED = "refused"
-"""The server said no without being wrong about the person's right: 429, 503, or a challenge."""
+"""The server refused: 429, 503, or a challenge."""
 FAILED = "failed"
-"""An error, a closed connection, or an answer that is not what was asked for."""
+"""An error, a closed connection, or a wrong answer."""
 TIMEOUT = "timeout"
 """No complete answer while the person waited."""
 LATE = "late"
-"""Complete, and after the person gave up waiting for it to be useful (a streamed post after its deadline)."""
+"""Complete, but too late to be useful (a streamed post after its deadline)."""
 OUTCOMES = (OK, REFUSED, FAILED, TIMEOUT, LATE)
 
 CHANNELS = ("apps", "web", "posting", "streaming", "sign_in", "sign_up", "feeds", "returning", "new")
-"""As the shield's reports name them, where both have one."""
+"""Named as in the shield's reports, where both have the channel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """One legitimate request.
 
-    `t`: intended second since the start. `kind` ("class" in JSON): which people. `channel`: one of CHANNELS.
-    `who`: their name; pooled over runs the same person has the same one. `app`: the OAuth application, or empty.
-    `address_kind`: own, carrier, school, tor. `status`: 0 without an answer. `ms`: from the intended moment to the
-    last byte. `late_ms`: from the intended moment until the generator sent it (its own lateness). `contract`: for
-    a refusal to an API or feed client, whether it kept the contract, else None. `retry_after`: seconds, or None.
-    `is_retry`: one of three at once after a failure. `text`: of an acknowledged post, what to look for.
-    `is_hot`: a request for the victim's page. `known`: the credential is older than the attack.
+    `t`: intended time, in seconds since the start. `kind` ("class" in JSON): kind of people. `channel`: one
+    of CHANNELS. `who`: the person's name, the same in all pooled runs. `app`: the OAuth application, or
+    empty. `address_kind`: own, carrier, school, tor. `status`: 0 without an answer. `ms`: from the intended
+    time to the last byte. `late_ms`: from the intended time until the generator sent it (its own lateness).
+    `contract`: for a refusal to an API or feed client, True if it kept the contract, else None.
+    `retry_after`: seconds, or None. `is_retry`: the client's retry after a failure. `text`: of an
+    acknowledged post, the text to look for. `is_hot`: a request for the victim's page. `known`: the
+    credential is older than the attack.
     """
 
     t: float
@@ -59,7 +60,7 @@ class Line:
     known: bool = False
 
     def to_json(self) -> str:
-        """One line of JSON, without the line's end."""
+        """Return one line of JSON without a newline."""
         fields: dict[str, Any] = {
             "t": round(self.t, 4),
             "phase": self.phase,
@@ -82,16 +83,16 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """After the run: how often the text of an acknowledged post is there (1 is right, 0 lost, 2 doubled)."""
+class FoundPost:
+    """After the run: how often an acknowledged post's text is there (1 is right, 0 lost, 2 doubled)."""
 
     text: str
     times: int
 
 
 @dataclass(frozen=True, slots=True)
-class Attack:
-    """One second of one vector. `cpu_s`: of the attackers' process since the line before, 0 where not told."""
+class AttackSecond:
+    """One second of one vector. `cpu_s`: CPU of the attackers' process since the line before, or 0."""
 
     t: float
     vector: str
@@ -103,7 +104,7 @@ class Attack:
     cpu_s: float = 0.0
 
     def to_json(self) -> str:
-        """One line of JSON, without the line's end."""
+        """Return one line of JSON without a newline."""
         return json.dumps(
             {
                 "t": round(self.t, 3),
@@ -120,7 +121,7 @@ class Attack:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The first line of a run: what was done. `front`: what stood before the instance, or empty."""
+    """The first line of a run: its parameters. `front`: the proxy in front of the instance, or empty."""
 
     scenario: Scenario
     mode: str
@@ -130,10 +131,10 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """CPU seconds of a whole run: people's process, attackers' process, the server's, and how much there was.
+class CpuUsage:
+    """CPU seconds of a whole run: people's and attackers' processes, the server, the total available.
 
-    `others_s`: of whatever else ran on the machine.
+    `others_s`: of all other processes on the machine.
     """
 
     people_s: float
@@ -143,13 +144,13 @@ class Usage:
     others_s: float = 0.0
 
 
-def found_json(found: Found) -> str:
-    """One line of JSON."""
+def found_json(found: FoundPost) -> str:
+    """Return one line of JSON."""
     return json.dumps({"found": found.text, "times": found.times}, ensure_ascii=False)
 
 
-def usage_json(usage: Usage) -> str:
-    """One line of JSON."""
+def usage_json(usage: CpuUsage) -> str:
+    """Return one line of JSON."""
     return json.dumps(
         {
             "usage": {
@@ -164,35 +165,35 @@ def usage_json(usage: Usage) -> str:
 
 
 def run_json(run: Run) -> str:
-    """One line of JSON."""
+    """Return one line of JSON."""
     return json.dumps({"run": asdict(run)}, ensure_ascii=False)
 
 
-def parse(line: str) -> Line | Attack | Found | Usage | Run | None:
-    """What a line says; None for a line of another kind (a later version's)."""
+def parse(line: str) -> Line | AttackSecond | FoundPost | CpuUsage | Run | None:
+    """Parse a line; return None for an unknown kind (of a later version)."""
     raw: dict[str, Any] = json.loads(line)
     if "class" in raw:
         raw["kind"] = raw.pop("class")
         return Line(**raw)
     if "vector" in raw:
-        return Attack(**raw)
+        return AttackSecond(**raw)
     if "found" in raw:
-        return Found(raw["found"], raw["times"])
+        return FoundPost(raw["found"], raw["times"])
     if "usage" in raw:
-        return Usage(**raw["usage"])
+        return CpuUsage(**raw["usage"])
     if "run" in raw:
         return Run(**(raw["run"] | {"scenario": from_plain(raw["run"]["scenario"])}))
     return None
 
 
-def read(path: Path) -> Iterator[Line | Attack | Found | Usage | Run]:
-    """Everything in a file that `parse` knows; a last line that was cut off is left out."""
+def read(path: Path) -> Iterator[Line | AttackSecond | FoundPost | CpuUsage | Run]:
+    """Yield every entry of a file that `parse` knows; skip a truncated last line."""
     with open(path, encoding="utf-8") as file:
         for text in file:
             if text.endswith("\n") and (one := parse(text)) is not None:
                 yield one
 
 
-def write(file: TextIO, lines: Iterable[Line | Attack]) -> None:
-    """Appends lines."""
+def write(file: TextIO, lines: Iterable[Line | AttackSecond]) -> None:
+    """Append lines to `file`."""
     file.writelines(f"{line.to_json()}\n" for line in lines)

@@ -1,6 +1,6 @@
-"""`--report`: one HTML file with everything of a drill in it, to read, to keep and to send to somebody.
+"""`--report`: one HTML file with the whole drill in it, to read, archive and share.
 
-It needs no script and loads nothing; it is as readable in the dark, on a phone and without colours.
+It needs no script and loads nothing; it stays readable in dark mode, on a phone and without colours.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from stormpetrel.drill import charts, over_time, table
 from stormpetrel.drill.charts import Curve
 from stormpetrel.drill.margins import OWN_VECTORS, shortfalls
-from stormpetrel.drill.score import Kept, Scores, score
+from stormpetrel.drill.score import KeptShare, Scores, score
 from stormpetrel.drill.vectors.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stormpetrel.drill.scenario import Scenario
 
 Columns = Sequence[tuple[str, Sequence["Result"]]]
-"""A mode of the shield, or a front, and its runs."""
+"""(mode of the shield or name of a front, its runs) for each column."""
 
 _CHANNELS = {
     "apps": "apps",
@@ -40,12 +40,12 @@ _GOOD, _FAIR = 99.0, 95.0
 
 
 def write_report(path: Path, columns: Columns) -> None:
-    """Writes the page. `columns`: at least one, each with at least one run; the first is what it is about."""
+    """Write the page. `columns`: at least one, each with at least one run; the page is about the first."""
     path.write_text(page(columns), encoding="utf-8")
 
 
 def page(columns: Columns) -> str:
-    """The whole page."""
+    """Return the whole page as HTML."""
     scored = [
         (name, [score(one.run.scenario, one.lines, one.attacks, one.found, one.usage) for one in runs])
         for name, runs in columns
@@ -69,7 +69,7 @@ def page(columns: Columns) -> str:
 
 
 def _not_valid(invalid: Sequence[str]) -> str:
-    """Before everything else, where there is something to say: figures below would be believed otherwise."""
+    """Return a warning for the top of the page, or ""; otherwise readers would trust the figures."""
     if not invalid:
         return ""
     items = "".join(f"<li>{escape(text)}</li>" for text in invalid)
@@ -117,13 +117,13 @@ def _column(name: str, results: Sequence[Result], scores: Sequence[Scores], *, i
 
 
 def _collateral(scores: Sequence[Scores]) -> str:
-    """Known people that were refused at least once, by channel and by application, over all runs."""
+    """Return tables of known people refused at least once, by channel and by application, over all runs."""
     parts = [_refused_once("by channel", [one.collateral.by_channel for one in scores], _channel)]
     parts.append(_refused_once("by application", [one.collateral.by_app for one in scores], lambda app: app))
     return "<h3>Collateral: known people who were refused</h3>" + "".join(parts)
 
 
-def _refused_once(title: str, runs: Sequence[Mapping[str, Kept]], shown: Callable[[str], str]) -> str:
+def _refused_once(title: str, runs: Sequence[Mapping[str, KeptShare]], shown: Callable[[str], str]) -> str:
     rows = []
     for name in dict.fromkeys(name for one in runs for name in one):
         known = sum(one[name].asked for one in runs if name in one)
@@ -147,7 +147,7 @@ def _usage(results: Sequence[Result]) -> str:
 
 
 def _in_the_middle(scores: Sequence[Scores]) -> int:
-    """Which run's share of kept requests, over all channels, is the middle one."""
+    """Return the index of the run with the median share of kept requests, over all channels."""
 
     def share(number: int) -> float:
         all_ = scores[number].kept.values()
@@ -160,7 +160,7 @@ def _over_time(result: Result) -> str:
     scenario = result.run.scenario
     cut = over_time.slices(scenario.seconds)
     parts = [charts.phase_list(scenario, _about), "<h4>Kept, by channel</h4>", charts.ruler(scenario)]
-    hundred = charts.Marks(lambda value: value / 100, ((0.0, "0"), (100.0, "100 %")))
+    hundred = charts.AxisMarks(lambda value: value / 100, ((0.0, "0"), (100.0, "100 %")))
     for channel, values in over_time.kept(result.lines, cut).items():
         worst = over_time.extreme(values, min)
         about = f"at worst {table.percent(worst)} % in {cut.each_s:g} s" if worst is not None else ""
@@ -249,7 +249,7 @@ def _named(column: str) -> str:
 
 
 def _shade(row: str, text: str) -> str:
-    """How a cell of shares looks; the figure says the same."""
+    """Return the CSS class of a cell with a share; the colour adds nothing to the figure."""
     if not row.endswith("%") or not text:
         return ""
     value = float(text)

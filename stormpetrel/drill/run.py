@@ -1,4 +1,4 @@
-"""One run: the place, the people's process and the attackers' process side by side, and the lines they write."""
+"""One run: the instance, the people's process and the attackers' process side by side, and their lines."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from stormpetrel.drill import attackers, people, place
 from stormpetrel.drill.audience import DEADLINE_S
 from stormpetrel.drill.place import Place, PlaceFailed, busy_s, cpu_s
 from stormpetrel.drill.record import (
-    Attack,
-    Found,
+    AttackSecond,
+    CpuUsage,
+    FoundPost,
     Line,
     Run,
-    Usage,
     found_json,
     parse,
     read,
@@ -31,31 +31,31 @@ from stormpetrel.drill.scenario import Scenario
 
 WATCH_EVERY_S = 0.5
 GRACE_S = 200.0
-"""After the end of the scenario: the longest that looking for posts and clearing up may take."""
+"""Longest time after the end of the scenario for looking for posts and clearing up."""
 SETTLE_S = DEADLINE_S + 0.5
-"""How long the people wait after the scenario for what they listen to; longer where answers are late."""
+"""How long the people wait after the scenario for streamed posts; longer if answers are late."""
 LOOK_S = 8.0
-"""What looking for posts counts for in the progress: about as long as it takes where nothing is in its way."""
+"""Share of looking for posts in the progress: about as long as it takes without interference."""
 ATTACK_CONNECTIONS_PER_S = 4_500
-"""The attackers' budget: their cap of 4,000, and some room."""
+"""The attackers' budget: their cap of 4,000, plus a margin."""
 
 
 class RunFailed(RuntimeError):
-    """A run that gives no result: a process of it ended by an error."""
+    """A run without a result: one of its processes failed or did not end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Everything that a run wrote."""
+    """All records of a run."""
 
     run: Run
     lines: tuple[Line, ...]
-    attacks: tuple[Attack, ...]
-    found: tuple[Found, ...]
-    usage: Usage
+    attacks: tuple[AttackSecond, ...]
+    found: tuple[FoundPost, ...]
+    usage: CpuUsage
 
     def to_lines(self) -> Iterator[str]:
-        """As JSON lines, from which `results` makes the same again."""
+        """Yield the result as JSON lines, from which `results` restores it."""
         yield run_json(self.run)
         yield from (one.to_json() for one in self.lines)
         yield from (one.to_json() for one in self.attacks)
@@ -66,8 +66,8 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """How far a run is. `done`: the share of its whole work, from 0 to 1, never less than before. `kept`: of the
-    people's requests of the last moments, or None."""
+    """Progress of a run. `done`: the share of its whole work, from 0 to 1, never decreasing. `kept`: the
+    share of people's requests served since the last report, or None."""
 
     done: float
     phase: str
@@ -76,8 +76,8 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How places are made: `prepared` holds `data/` and the community's file; `command` starts an instance with
-    what `environment(directory, **settings)` gives."""
+    """How instances are made: `prepared` holds `data/`, `community` is the community's file; `command` starts
+    an instance in the environment that `environment(directory, **settings)` returns."""
 
     prepared: Path
     community: Path
@@ -97,12 +97,12 @@ def run(
     settings: Mapping[str, object] | None = None,
     front: str = "",
 ) -> Result:
-    """Runs the scenario once in `directory`, which must be new, against an instance in the shield's `mode`.
+    """Run the scenario once in `directory`, which must be new, against an instance in the shield's `mode`.
 
-    `front`: a name of fronts.FRONTS that stands before it, or empty. Raises PlaceFailed, RunFailed, or what the
-    front raises when it is not installed.
+    `front`: a name of fronts.FRONTS to put in front of it, or empty. Raise PlaceFailed, RunFailed, or
+    FrontUnavailable.
     """
-    # The front stands before the server as the manuals have it: it says for whom it speaks, and is believed.
+    # As the manuals recommend, the front passes the client's address and the server trusts it.
     trust = {"edge_trusted_proxies": "127.0.0.1"} if front else {}
     chosen = {"shield_mode": mode, **trust, **(settings or {})}
     with place.running(
@@ -117,15 +117,15 @@ def run(
         if not there.is_running():
             raise PlaceFailed(f"the instance ended during the run: {there.last_words()}")
     lines: list[Line] = []
-    found: list[Found] = []
-    attacks: list[Attack] = []
+    found: list[FoundPost] = []
+    attacks: list[AttackSecond] = []
     for name in ("people.jsonl", "attackers.jsonl"):
         for one in read(directory / name):
             if isinstance(one, Line):
                 lines.append(one)
-            elif isinstance(one, Found):
+            elif isinstance(one, FoundPost):
                 found.append(one)
-            elif isinstance(one, Attack):
+            elif isinstance(one, AttackSecond):
                 attacks.append(one)
     what = Run(scenario, mode, front, seed, scale)
     return Result(what, tuple(lines), tuple(attacks), tuple(found), usage)
@@ -133,7 +133,7 @@ def run(
 
 @contextmanager
 def _front(name: str, there: Place) -> Iterator[tuple[int, Callable[[], float]]]:
-    """Where people go, and what processor time stands before the instance has used: it is the server's part."""
+    """Yield the port for clients and a function that returns the front's CPU time (part of the server's)."""
     if not name:
         yield there.web.port, lambda: 0.0
         return
@@ -152,10 +152,10 @@ def _both(
     scenario: Scenario,
     seed: int,
     tell: Callable[[Moment], None],
-) -> Usage:
+) -> CpuUsage:
     start_s = time.monotonic() + people.LEAD_S
     has_attack = any(phase.vectors for phase in scenario.phases)
-    people.Plan(
+    people.PeoplePlan(
         host=there.web.host,
         port=port,
         community=str(setting.community),
@@ -164,7 +164,7 @@ def _both(
         start_s=start_s,
     ).save(directory / "people.json")
     (directory / "attackers.json").write_text(
-        attackers.Plan(
+        attackers.AttackPlan(
             host=there.web.host,
             port=port,
             host_header=f"{there.web.host}:{port}",
@@ -188,7 +188,7 @@ def _both(
         used = _watch(processes, directory, there, scenario, start_s, tell)
     server_s = there.cpu_s() + front_cpu_s() - server_before_s
     ours_s = server_s + sum(used.values())
-    return Usage(
+    return CpuUsage(
         people_s=used["people"],
         attackers_s=used.get("attackers", 0.0),
         server_s=server_s,
@@ -198,7 +198,7 @@ def _both(
 
 
 def _killable(there: Place) -> dict[str, int]:
-    """Whom A17 kills: a web worker, the watch, and the courier, for the store is a file."""
+    """Return the pids that A17 kills: a web worker, the watch, and the courier, as the store is a file."""
     children = there.children()
     wanted = {"web": "petrel-web-1", "watch": "petrel-watch", "store": "petrel-courier"}
     return {victim: children[name] for victim, name in wanted.items() if name in children}
@@ -206,7 +206,7 @@ def _killable(there: Place) -> dict[str, int]:
 
 @contextmanager
 def _process(name: str, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """`python -m stormpetrel.drill.NAME`; killed by its pid when the block ends before it does."""
+    """Run `python -m stormpetrel.drill.NAME`; kill it by its pid if the block ends first."""
     with open(directory / f"{name}.log", "wb") as log:
         process = subprocess.Popen(
             [
@@ -233,7 +233,7 @@ def _watch(
     start_s: float,
     tell: Callable[[Moment], None],
 ) -> dict[str, float]:
-    """Waits until all have ended; CPU seconds of each. Raises RunFailed when one ended by an error."""
+    """Wait until all processes have ended; return the CPU seconds of each. Raise RunFailed if one failed."""
     used = dict.fromkeys(processes, 0.0)
     tail = _Tail(directory / "people.jsonl")
     until_s = start_s + scenario.seconds + GRACE_S
@@ -258,10 +258,10 @@ def _watch(
 
 
 def moment(scenario: Scenario, t: float, *, looked: float, kept: float | None) -> Moment:
-    """How far a run is `t` seconds after its start (negative before it).
+    """Return the progress of a run `t` seconds after its start (negative before it).
 
-    `looked`: the share of posts that were looked for. Four parts follow one another, each with a bound: what comes
-    before the start, the scenario, waiting for the last answers, and looking for posts, whose end no clock knows.
+    `looked`: the share of posts already looked for. The four parts are: before the start, the scenario,
+    waiting for the last answers, and looking for posts. Only the last one has no known duration.
     """
     if t < 0:
         phase = "before the start"
@@ -275,7 +275,7 @@ def moment(scenario: Scenario, t: float, *, looked: float, kept: float | None) -
 
 
 class _Tail:
-    """Reads the people's lines as they come. `looked`: the share of all posts that were looked for."""
+    """Reads the people's lines as they are written. `looked`: the share of all posts already looked for."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -288,7 +288,7 @@ class _Tail:
         return len(self._found) / max(1, len(self._posted | self._found))
 
     def kept(self) -> float | None:
-        """The share of requests that were served, of those whose lines came since it was last asked."""
+        """Return the share of first attempts served since the last call; None without any."""
         try:
             with open(self._path, "rb") as file:
                 file.seek(self._at)
@@ -300,26 +300,26 @@ class _Tail:
         came = [parse(text.decode()) for text in whole.splitlines()]
         lines = [one for one in came if isinstance(one, Line)]
         self._posted.update(one.text for one in lines if one.text)
-        self._found.update(one.text for one in came if isinstance(one, Found))
+        self._found.update(one.text for one in came if isinstance(one, FoundPost))
         first = [one for one in lines if not one.is_retry]
         return sum(one.outcome == "ok" for one in first) / len(first) if first else None
 
 
 def results(path: Path) -> list[Result]:
-    """The runs in a file of JSON lines, in order."""
+    """Return the runs in a file of JSON lines, in order."""
     found: list[Result] = []
-    parts: tuple[Run, list[Line], list[Attack], list[Found]] | None = None
+    parts: tuple[Run, list[Line], list[AttackSecond], list[FoundPost]] | None = None
     for one in read(path):
         match one:
             case Run():
                 parts = (one, [], [], [])
             case Line() if parts:
                 parts[1].append(one)
-            case Attack() if parts:
+            case AttackSecond() if parts:
                 parts[2].append(one)
-            case Found() if parts:
+            case FoundPost() if parts:
                 parts[3].append(one)
-            case Usage() if parts:
+            case CpuUsage() if parts:
                 found.append(Result(parts[0], tuple(parts[1]), tuple(parts[2]), tuple(parts[3]), one))
                 parts = None
     return found

@@ -1,4 +1,4 @@
-"""Scenarios: which vectors attack when, and how hard. Times in seconds since the start of the run."""
+"""Scenarios: which vectors attack when, and how hard. Times are in seconds since the start of the run."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ VECTORS = (
     *("A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A10"),
     *("A11", "A12", "A15", "A16", "A17", "A18", "A19", "A20"),
 )
-"""Every vector there is. Rates are those of the vectors themselves (drill/vectors/), times the phase's scale."""
+"""All vectors. Their rates are defined in drill/vectors/ and multiplied by the phase's scale."""
 CALM = "calm"
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """From `start_s` to `end_s`; `vectors`: pairs of a vector's name and the factor on its rate."""
+    """A phase from `start_s` to `end_s`. `vectors`: pairs of a vector's name and the factor on its rate."""
 
     name: str
     start_s: float
@@ -26,29 +26,29 @@ class Phase:
 
     @property
     def is_calm(self) -> bool:
-        """Nobody attacks."""
+        """Return True if no vector attacks."""
         return not self.vectors
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Phases without gaps, from 0 on."""
+    """Phases without gaps, starting at 0."""
 
     name: str
     phases: tuple[Phase, ...]
 
     @property
     def seconds(self) -> float:
-        """How long it takes."""
+        """Return the duration."""
         return self.phases[-1].end_s
 
     def at(self, t: float) -> Phase:
-        """The phase of a moment; the last one for everything after the end."""
+        """Return the phase of a moment; the last phase for all times after the end."""
         return next((phase for phase in self.phases if t < phase.end_s), self.phases[-1])
 
 
 def from_plain(raw: dict[str, Any]) -> Scenario:
-    """What `dataclasses.asdict` made of a scenario, also after it was JSON."""
+    """Return the scenario from its `dataclasses.asdict` form, also after a round trip through JSON."""
     phases = tuple(
         Phase(**(phase | {"vectors": tuple((name, scale) for name, scale in phase["vectors"])}))
         for phase in raw["phases"]
@@ -57,7 +57,7 @@ def from_plain(raw: dict[str, Any]) -> Scenario:
 
 
 def build(name: str, *steps: tuple[float, str, Sequence[tuple[str, float]]]) -> Scenario:
-    """A scenario of steps (seconds, name, vectors) one after another."""
+    """Return a scenario of consecutive steps (seconds, name, vectors)."""
     phases: list[Phase] = []
     start_s = 0.0
     for seconds, phase, vectors in steps:
@@ -67,7 +67,7 @@ def build(name: str, *steps: tuple[float, str, Sequence[tuple[str, float]]]) -> 
 
 
 def smoke(*, scale: float = 1.0) -> Scenario:
-    """A minute for tests: six vectors, three at a time: without a defence the server has more than it can do."""
+    """Return a minute for tests: six vectors, up to three at once; too much for a server without defence."""
     return build(
         "smoke",
         (8, CALM, ()),
@@ -79,7 +79,7 @@ def smoke(*, scale: float = 1.0) -> Scenario:
 
 
 def august_2009(*, scale: float = 1.0) -> Scenario:
-    """The attack of August 2009: a crowd sent to one activist's page, then bots, then one nature after another."""
+    """Return the attack of August 2009: a crowd sent to an activist's page, then bots, then other kinds."""
     return build(
         "august-2009",
         (30, CALM, ()),
@@ -94,7 +94,7 @@ def august_2009(*, scale: float = 1.0) -> Scenario:
 
 
 def storm(*, seed: int, scale: float = 1.0) -> Scenario:
-    """All vectors in an order that `seed` gives, two pairs of them at once; A17 falls into A3."""
+    """Return all vectors in an order drawn from `seed`, two pairs of them at once; A17 runs within A3."""
     rng = Random(f"storm {seed}")  # noqa: S311 - an order, not a secret
     order = [name for name in VECTORS if name != "A17"]
     rng.shuffle(order)
@@ -108,7 +108,7 @@ def storm(*, seed: int, scale: float = 1.0) -> Scenario:
 
 
 def only(names: Sequence[str], *, scale: float = 1.0, seconds: float = 40.0) -> Scenario:
-    """Calm, the named vectors together, calm. ValueError for a name that is none."""
+    """Return calm, the named vectors together, calm. Raise ValueError for an unknown name."""
     for name in names:
         if name not in VECTORS:
             raise ValueError(name)

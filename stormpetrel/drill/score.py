@@ -1,7 +1,7 @@
-"""Scores of a run: pure functions from its lines. Nothing here knows how the lines came about.
+"""Scores of a run: pure functions of its lines, independent of how the lines were produced.
 
-Kept: of everything that people wanted (first attempts; retries never count), the share that they got while they
-still wanted it. Members: those whose credential is older than the attack.
+Kept: of all requests that people wanted (first attempts; retries never count), the share served while they
+still wanted it. Members: people whose credential is older than the attack.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import pairwise
 from math import ceil
 from statistics import median
 
-from stormpetrel.drill.record import CHANNELS, OK, REFUSED, Attack, Found, Line, Usage
+from stormpetrel.drill.record import CHANNELS, OK, REFUSED, AttackSecond, CpuUsage, FoundPost, Line
 from stormpetrel.drill.scenario import Phase, Scenario
 
 MEMBER_CHANNELS = frozenset({"apps", "web", "posting"})
@@ -22,18 +22,18 @@ WINDOW_FLOOR = 0.97
 ADJACENT_FLOOR = 0.99
 RECOVERED_FACTOR = 1.5
 RECOVERED_SLACK_MS = 20.0
-"""Below this difference nobody notices: on an idle server p95 is a few milliseconds, and half as much again is
-noise."""
+"""A smaller difference is not noticeable: on an idle server p95 is a few milliseconds, and half as much again
+is noise."""
 MIN_LINES = 20
-"""Fewer lines than this make no 95th percentile."""
+"""Fewer lines than this give no meaningful 95th percentile."""
 MAX_GENERATORS_SHARE = 0.5
 MAX_LATE_P99_MS = 10.0
 MAX_OTHERS_SHARE = 0.2
-"""Of the machine, for what is no part of the drill: more, and the server is starved rather than attacked."""
+"""Highest share of the machine for processes outside the drill; above it, they starve the server."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptShare:
     """`ok` of `asked`."""
 
     ok: int
@@ -41,35 +41,35 @@ class Kept:
 
     @property
     def share(self) -> float:
-        """0 to 1; 1 where nobody asked."""
+        """Return 0 to 1; 1 without requests."""
         return self.ok / self.asked if self.asked else 1.0
 
     @property
     def percent(self) -> float:
-        """0 to 100."""
+        """Return 0 to 100."""
         return self.share * 100
 
 
 @dataclass(frozen=True, slots=True)
-class Collateral:
-    """G2. Known identities: how many were there, which of them were refused at least once; the same by channel and
-    by application; members on shared addresses and on their own."""
+class CollateralScore:
+    """G2. Known identities: their number, and the names of those refused at least once. Counts by channel, by
+    application, of members on shared addresses and of members on their own."""
 
     known: int
     refused: tuple[str, ...]
-    by_channel: dict[str, Kept]
-    by_app: dict[str, Kept]
-    shared: Kept
-    own: Kept
+    by_channel: dict[str, KeptShare]
+    by_app: dict[str, KeptShare]
+    shared: KeptShare
+    own: KeptShare
 
     @property
     def share(self) -> float:
-        """0 to 1."""
+        """Return 0 to 1."""
         return len(self.refused) / self.known if self.known else 0.0
 
     @property
     def shared_to_own(self) -> float:
-        """How much more often members on shared addresses are refused; 1 where nobody is."""
+        """Return how much more often members on shared addresses are refused; 1 if none is refused at all."""
         shared, own = 1 - self.shared.share, 1 - self.own.share
         if shared == 0:
             return 1.0 if own == 0 else 0.0
@@ -78,12 +78,12 @@ class Collateral:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Everything of one run that DRILL's table of scores asks a client for. None: it cannot be told from this run."""
+    """All scores of one run. None: this run cannot tell."""
 
-    kept: dict[str, Kept]
-    kept_by_phase: dict[str, dict[str, Kept]]
-    crowd: Kept | None
-    collateral: Collateral
+    kept: dict[str, KeptShare]
+    kept_by_phase: dict[str, dict[str, KeptShare]]
+    crowd: KeptShare | None
+    collateral: CollateralScore
     mitigated_s: float | None
     windows_below: int
     adjacent_below: int
@@ -94,7 +94,7 @@ class Scores:
     posts: int
     lost: tuple[str, ...]
     doubled: tuple[str, ...]
-    contract: Kept
+    contract: KeptShare
     false_alarms: int
     latency: dict[str, tuple[float, float]]
     invalid: tuple[str, ...] = field(default=())
@@ -103,11 +103,11 @@ class Scores:
 def score(
     scenario: Scenario,
     lines: Sequence[Line],
-    attacks: Sequence[Attack],
-    found: Sequence[Found],
-    usage: Usage | None,
+    attacks: Sequence[AttackSecond],
+    found: Sequence[FoundPost],
+    usage: CpuUsage | None,
 ) -> Scores:
-    """The scores of one run."""
+    """Return the scores of one run."""
     attacked = _attacked(scenario)
     under_attack = [one for one in lines if attacked(one.t)]
     judged = under_attack if any(phase.vectors for phase in scenario.phases) else list(lines)
@@ -142,49 +142,49 @@ def score(
 # G1
 
 
-def kept_by(lines: Iterable[Line], key: Callable[[Line], str]) -> dict[str, Kept]:
-    """Kept by `key`: first attempts alone."""
+def kept_by(lines: Iterable[Line], key: Callable[[Line], str]) -> dict[str, KeptShare]:
+    """Return the kept share by `key`, counting only first attempts."""
     ok: Counter[str] = Counter()
     asked: Counter[str] = Counter()
     for one in lines:
         if not one.is_retry:
             asked[key(one)] += 1
             ok[key(one)] += one.outcome == OK
-    return {name: Kept(ok[name], asked[name]) for name in _in_order(asked)}
+    return {name: KeptShare(ok[name], asked[name]) for name in _in_order(asked)}
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: (CHANNELS.index(name) if name in CHANNELS else 99, name))
 
 
-def crowd(attacks: Sequence[Attack]) -> Kept | None:
-    """What the crowd of A1 got: they are people too. None where there was none."""
+def crowd(attacks: Sequence[AttackSecond]) -> KeptShare | None:
+    """Return how many of A1's crowd were served, as they are people too. None without a crowd."""
     mine = [one for one in attacks if one.vector == "A1"]
     if not mine:
         return None
-    return Kept(sum(one.ok for one in mine), sum(one.ok + one.refused + one.failed for one in mine))
+    return KeptShare(sum(one.ok for one in mine), sum(one.ok + one.refused + one.failed for one in mine))
 
 
 # G2
 
 
-def collateral(lines: Sequence[Line]) -> Collateral:
-    """Whom the defence refused although they were here before the attack."""
+def collateral(lines: Sequence[Line]) -> CollateralScore:
+    """Return how the defence treated people who were known before the attack."""
     known = [one for one in lines if one.known]
     refused = sorted({one.who for one in known if one.outcome == REFUSED})
     members = [one for one in known if one.app or one.kind == "web"]
-    return Collateral(
+    return CollateralScore(
         known=len({one.who for one in known}),
         refused=tuple(refused),
         by_channel=_people_kept(known, lambda one: one.channel),
         by_app=_people_kept([one for one in known if one.app], lambda one: one.app),
-        shared=_people_kept(members, lambda one: str(one.address_kind != "own")).get("True", Kept(0, 0)),
-        own=_people_kept(members, lambda one: str(one.address_kind != "own")).get("False", Kept(0, 0)),
+        shared=_people_kept(members, lambda one: str(one.address_kind != "own")).get("True", KeptShare(0, 0)),
+        own=_people_kept(members, lambda one: str(one.address_kind != "own")).get("False", KeptShare(0, 0)),
     )
 
 
-def _people_kept(lines: Iterable[Line], key: Callable[[Line], str]) -> dict[str, Kept]:
-    """By `key`: people who were never refused, of people."""
+def _people_kept(lines: Iterable[Line], key: Callable[[Line], str]) -> dict[str, KeptShare]:
+    """Return by `key`: people who were never refused, of all people."""
     everybody: defaultdict[str, set[str]] = defaultdict(set)
     refused: defaultdict[str, set[str]] = defaultdict(set)
     for one in lines:
@@ -192,7 +192,7 @@ def _people_kept(lines: Iterable[Line], key: Callable[[Line], str]) -> dict[str,
         if one.outcome == REFUSED:
             refused[key(one)].add(one.who)
     return {
-        name: Kept(len(everybody[name]) - len(refused[name]), len(everybody[name]))
+        name: KeptShare(len(everybody[name]) - len(refused[name]), len(everybody[name]))
         for name in _in_order(everybody)
     }
 
@@ -201,7 +201,7 @@ def _people_kept(lines: Iterable[Line], key: Callable[[Line], str]) -> dict[str,
 
 
 def windows(scenario: Scenario, lines: Sequence[Line]) -> tuple[int, int]:
-    """How many windows of 10 s, once an attack began, keep members below 97 %; how many neighbours both below 99."""
+    """Count 10 s windows since the first attack with members below 97 %, and adjacent pairs below 99 %."""
     first = next((phase.start_s for phase in scenario.phases if phase.vectors), None)
     if first is None:
         return 0, 0
@@ -218,10 +218,11 @@ def windows(scenario: Scenario, lines: Sequence[Line]) -> tuple[int, int]:
 
 
 def mitigated_s(scenario: Scenario, lines: Sequence[Line]) -> float | None:
-    """The worst over all changes of the attack: seconds until new visitors and members are served again.
+    """Return the worst time, over all attack phases, until new visitors and members are served again.
 
-    For each attack: the end of the last second in which less than 97 % of the members' or 90 % of the strangers'
-    requests were kept. 0 where that never happened; the phase's whole length where it never ended.
+    For each phase: the end of the last second with less than 97 % of the members' or 90 % of the strangers'
+    requests kept, and more than one miss. 0 without such a second; the phase's whole length if it never
+    ended.
     """
     attacks = [phase for phase in scenario.phases if phase.vectors]
     if not attacks:
@@ -236,7 +237,7 @@ def _mitigated_s(phase: Phase, lines: Sequence[Line]) -> float:
         mine = [one for one in chosen if not one.is_retry and phase.start_s <= one.t < phase.end_s]
         asked = Counter(int(one.t - phase.start_s) for one in mine)
         ok = Counter(int(one.t - phase.start_s) for one in mine if one.outcome == OK)
-        # One miss in a second with few requests is chance, not an attack that succeeds.
+        # One miss in a second with few requests is chance, not a successful attack.
         bad = [
             second
             for second in range(seconds)
@@ -247,7 +248,7 @@ def _mitigated_s(phase: Phase, lines: Sequence[Line]) -> float:
 
 
 def recovered_s(scenario: Scenario, lines: Sequence[Line], calm_p95_ms: float | None) -> float | None:
-    """Seconds after the last attack until the members' p95 is near that of calm; None when it cannot be told."""
+    """Return seconds from the last attack until the members' p95 is near the calm one; None if unknown."""
     last = max((phase.end_s for phase in scenario.phases if phase.vectors), default=None)
     if last is None or calm_p95_ms is None or last >= scenario.seconds:
         return None
@@ -268,7 +269,7 @@ def recovered_s(scenario: Scenario, lines: Sequence[Line], calm_p95_ms: float | 
 
 
 def latency(lines: Sequence[Line]) -> dict[str, tuple[float, float]]:
-    """By channel: median and p99 (ms) of what was served at the first attempt."""
+    """Return by channel: median and p99 (ms) of the requests served at the first attempt."""
     by: defaultdict[str, list[float]] = defaultdict(list)
     for one in _served(lines):
         by[one.channel].append(one.ms)
@@ -276,7 +277,7 @@ def latency(lines: Sequence[Line]) -> dict[str, tuple[float, float]]:
 
 
 def p(percent: float, values: Iterable[float]) -> float | None:
-    """The percentile by nearest rank; None without values."""
+    """Return the percentile by nearest rank; None without values."""
     ordered = sorted(values)
     if not ordered:
         return None
@@ -286,25 +287,25 @@ def p(percent: float, values: Iterable[float]) -> float | None:
 # G7, G8
 
 
-def posts_lost(lines: Sequence[Line], found: Sequence[Found]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Texts that were acknowledged and are not there; texts that are there more than once, acknowledged or not."""
+def posts_lost(lines: Sequence[Line], found: Sequence[FoundPost]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return acknowledged texts that are missing, and texts that exist several times, acknowledged or not."""
     times = {one.text: one.times for one in found}
     acknowledged = {one.text for one in lines if one.text}
     lost = sorted(text for text in acknowledged if times.get(text, 0) < 1)
     return tuple(lost), tuple(sorted(text for text, count in times.items() if count > 1))
 
 
-def contract(lines: Sequence[Line]) -> Kept:
-    """Refusals to apps and feed readers that kept the contract, of all such refusals; retries count too."""
+def contract(lines: Sequence[Line]) -> KeptShare:
+    """Return how many refusals to apps and feed readers kept the contract; retries count too."""
     judged = [one.contract for one in lines if one.contract is not None]
-    return Kept(sum(judged), len(judged))
+    return KeptShare(sum(judged), len(judged))
 
 
-# Whether to believe it
+# Validity
 
 
-def problems(lines: Sequence[Line], usage: Usage | None) -> tuple[str, ...]:
-    """Why the run says little, and what to do; empty for a run that is valid."""
+def problems(lines: Sequence[Line], usage: CpuUsage | None) -> tuple[str, ...]:
+    """Return why the run is not valid and what to do; empty for a valid run."""
     found = list(machine_problems(usage) if usage is not None else ())
     late = p(99, (one.late_ms for one in lines if not one.is_retry))
     if late is not None and late > MAX_LATE_P99_MS:
@@ -317,8 +318,8 @@ def problems(lines: Sequence[Line], usage: Usage | None) -> tuple[str, ...]:
     return tuple(found)
 
 
-def machine_problems(usage: Usage) -> tuple[str, ...]:
-    """The part of it that takes the machine away from the server, and could pass for an attack that succeeds."""
+def machine_problems(usage: CpuUsage) -> tuple[str, ...]:
+    """Return those problems that take CPU from the server and could look like a successful attack."""
     found = []
     if (usage.people_s + usage.attackers_s) > usage.available_s * MAX_GENERATORS_SHARE:
         share = (usage.people_s + usage.attackers_s) / usage.available_s
@@ -334,7 +335,7 @@ def machine_problems(usage: Usage) -> tuple[str, ...]:
     return tuple(found)
 
 
-# Who is meant
+# Selections
 
 
 def _members(lines: Iterable[Line]) -> list[Line]:
@@ -355,6 +356,6 @@ def _attacked(scenario: Scenario) -> Callable[[float], bool]:
 
 
 def _before(scenario: Scenario, t: float) -> bool:
-    """In the calm before the first attack."""
+    """Return True in the calm before the first attack."""
     first = next((phase.start_s for phase in scenario.phases if phase.vectors), scenario.seconds)
     return t < first

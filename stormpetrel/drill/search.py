@@ -1,4 +1,4 @@
-"""After the run: is every post that was acknowledged there, and there once? Asked of the server, as its author."""
+"""After the run: check, as their authors, that every acknowledged post exists on the server exactly once."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import TextIO
 
 from stormpetrel.drill.client import Course
 from stormpetrel.drill.community import Member
-from stormpetrel.drill.record import Found, found_json
-from stormpetrel.drill.wire import Answer, Broken, connect, request
+from stormpetrel.drill.record import FoundPost, found_json
+from stormpetrel.drill.wire import Broken, WireResponse, connect, request
 
 WITHIN_S = 60.0
-"""The server may still be busy or starting; after this what was not found is lost."""
+"""The server may still be busy or starting; a post not found after this time counts as lost."""
 AGAIN_S = 1.0
-"""Between two attempts, unless the server says when."""
+"""Delay between two attempts, unless the server sends Retry-After."""
 MAX_PAGES = 50
 PAGE = 40
 _TAGS = re.compile(r"<[^>]*>")
 
 
 async def look_for(course: Course, posted: Mapping[str, Member], out: TextIO) -> None:
-    """Writes a Found for each text of `posted`: every one that somebody tried to post."""
+    """Write a Found for each text of `posted`: every text that a member tried to post."""
     by_author: dict[str, tuple[Member, list[str]]] = {}
     for text, member in posted.items():
         by_author.setdefault(member.account_id, (member, []))[1].append(text)
@@ -32,12 +32,12 @@ async def look_for(course: Course, posted: Mapping[str, Member], out: TextIO) ->
     for member, texts in by_author.values():
         there = await _texts_of(course, member, until_s)
         for text in texts:
-            out.write(found_json(Found(text, sum(text in one for one in there))) + "\n")
+            out.write(found_json(FoundPost(text, sum(text in one for one in there))) + "\n")
     out.flush()
 
 
 async def _texts_of(course: Course, member: Member, until_s: float) -> list[str]:
-    """What the author posted, newest first, as far back as the drill posted."""
+    """Return the author's posts, newest first, as far back as the drill posted."""
     found: list[str] = []
     max_id = ""
     for _ in range(MAX_PAGES):
@@ -53,8 +53,8 @@ async def _texts_of(course: Course, member: Member, until_s: float) -> list[str]
     return found
 
 
-async def _get(course: Course, member: Member, path: str, until_s: float) -> Answer | None:
-    """An answer of 200 in JSON, asked for until then."""
+async def _get(course: Course, member: Member, path: str, until_s: float) -> WireResponse | None:
+    """Request `path` until a JSON answer with status 200 arrives; None at `until_s`."""
     data = request(
         "GET",
         path,
@@ -66,7 +66,7 @@ async def _get(course: Course, member: Member, path: str, until_s: float) -> Ans
         try:
             exchange = await connect(course.target, source=member.address, budget=course.budget)
             answer = await exchange.send(data, timeout_s=10)
-            # A challenge may come with 200 too (mode overcompensate): asked again, as after a refusal.
+            # A challenge may come with 200 too (mode overcompensate): retry as after a refusal.
             if answer.status == 200 and answer.header("content-type").startswith("application/json"):
                 return answer
             if answer.header("retry-after").isdigit():

@@ -1,4 +1,4 @@
-"""What people read: a table of channels, the scores, what fell short, and one line to compare by."""
+"""Results for people: a table of channels, the scores, the missed targets, and one line for comparison."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from stormpetrel.drill.margins import Shortfall
-from stormpetrel.drill.score import Kept, Scores
+from stormpetrel.drill.score import KeptShare, Scores
 
 if TYPE_CHECKING:
     from stormpetrel.drill.run import Result
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 HEADS = ("channel", "asked", "kept %", "worst %", "in the phase", "median ms", "p99 ms")
 _SHORT = (("apps", "apps"), ("web", "web"), ("posting", "posts"), ("streaming", "streams"), ("new", "new"))
 MIN_ASKED = 5
-"""A phase in which fewer asked is not called the worst: one miss of three is no 67 %."""
+"""A phase with fewer requests is never the worst: one miss of three is not 67 %."""
 
 
 def channel_rows(runs: Sequence[Scores]) -> list[tuple[str, ...]]:
-    """A row for each channel, over all runs: asked in all, kept in the median, the worst phase of any run."""
+    """Return a row for each channel over all runs: total requests, median kept, worst phase of any run."""
     rows: list[tuple[str, ...]] = []
     for channel in dict.fromkeys(name for one in runs for name in one.kept):
         mine = [one for one in runs if channel in one.kept]
@@ -57,7 +57,7 @@ def _worst(runs: Sequence[Scores], channel: str) -> tuple[float, str]:
 
 
 def score_rows(runs: Sequence[Scores]) -> list[tuple[str, str]]:
-    """The scores G2 to G9, each with its value in words."""
+    """Return the scores G2 to G9, each with its value in words."""
     refused = {name for one in runs for name in one.collateral.refused}
     known = max((one.collateral.known for one in runs), default=0)
     apps = _worst_app(runs)
@@ -88,7 +88,7 @@ def score_rows(runs: Sequence[Scores]) -> list[tuple[str, str]]:
 
 
 def _worst_app(runs: Sequence[Scores]) -> str:
-    apps: dict[str, list[Kept]] = {}
+    apps: dict[str, list[KeptShare]] = {}
     for one in runs:
         for name, kept in one.collateral.by_app.items():
             apps.setdefault(name, []).append(kept)
@@ -100,13 +100,13 @@ def _worst_app(runs: Sequence[Scores]) -> str:
     return "; by app: " + ", ".join(f"{name} {hit[name]}" for name in sorted(hit, key=lambda one: -hit[one]))
 
 
-def pooled(kept: Sequence[Kept]) -> Kept:
-    """All of them together."""
-    return Kept(sum(one.ok for one in kept), sum(one.asked for one in kept))
+def pooled(kept: Sequence[KeptShare]) -> KeptShare:
+    """Return the sum of `kept`."""
+    return KeptShare(sum(one.ok for one in kept), sum(one.asked for one in kept))
 
 
 def kept_line(runs: Sequence[Scores]) -> str:
-    """The last line, for people to compare: `kept: apps 99.7 · web 99.6 · … · lost 0`."""
+    """Return the last line, for comparison: `kept: apps 99.7 · web 99.6 · … · lost 0`."""
     parts = []
     for channel, name in _SHORT:
         shares = [one.kept[channel].percent for one in runs if channel in one.kept]
@@ -121,14 +121,14 @@ def kept_line(runs: Sequence[Scores]) -> str:
 
 
 def percent(value: float) -> str:
-    """One digit behind the point; 100 only where nothing is missing."""
+    """Format with one decimal; "100" only if nothing is missing."""
     if value == 100.0:
         return "100"
     return f"{min(value, 99.9) if value >= 99.9 else value:.1f}"
 
 
 def as_json(scores: Scores) -> dict[str, Any]:
-    """The scores as plain values."""
+    """Return the scores as plain values."""
     plain = asdict(scores)
     plain["kept"] = {name: _plain(kept) for name, kept in scores.kept.items()}
     plain["kept_by_phase"] = {
@@ -145,12 +145,12 @@ def as_json(scores: Scores) -> dict[str, Any]:
 
 
 def shortfall_lines(found: Sequence[Shortfall]) -> list[str]:
-    """One line for each."""
+    """Return one line for each missed target."""
     return [f"fell short: {one.goal} {one.what}" for one in found]
 
 
 def comparison(columns: Sequence[tuple[str, Sequence[Scores]]]) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows of the same drill in several modes, side by side: medians."""
+    """Return heads and rows that compare the medians of the same drill in several modes."""
     heads = ["", *(name for name, _ in columns)]
     channels = dict.fromkeys(name for _, runs in columns for one in runs for name in one.kept)
     rows = [
@@ -188,7 +188,7 @@ def comparison(columns: Sequence[tuple[str, Sequence[Scores]]]) -> tuple[list[st
 def invalid_lines(
     columns: Sequence[tuple[str, Sequence[Result]]], scored: Sequence[tuple[str, Sequence[Scores]]]
 ) -> list[str]:
-    """Why runs are not valid, a line each: which run, the reason, and what to do."""
+    """Return a line for each reason why a run is not valid: the run, the reason, and what to do."""
     return [
         f"{name}, seed {result.run.seed}: {problem}"
         for (name, results), (_, scores) in zip(columns, scored, strict=True)
@@ -206,7 +206,7 @@ def _cell(values: Sequence[float | None]) -> str:
     return percent(median(known)) if known else ""
 
 
-def _plain(kept: Kept) -> dict[str, float]:
+def _plain(kept: KeptShare) -> dict[str, float]:
     return {"ok": kept.ok, "asked": kept.asked, "percent": round(kept.percent, 3)}
 
 
@@ -215,7 +215,7 @@ def _ms(values: Sequence[float]) -> str:
 
 
 def _number(values: Sequence[float | None], unit: str) -> str:
-    """The median, and the worst where there are several."""
+    """Return the median, and the worst value if there are several."""
     known = [value for value in values if value is not None]
     if not known:
         return "not told"

@@ -1,7 +1,7 @@
-"""A lean HTTP client: prepared bytes out, an answer in, on connections whose source address is chosen.
+"""A lean HTTP client: sends prepared bytes, parses answers, chooses source addresses.
 
-About 100 µs a new connection on uvloop. It reads what servers send: lengths, chunks, bodies until the end of the
-connection, streams. It believes nothing beyond that: no redirects, no cookies of its own, no retries.
+A new connection costs about 100 µs on uvloop. It parses what servers send: lengths, chunks, bodies until the
+end of the connection, streams. It does nothing else: no redirects, no cookie jar, no retries.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import cast
 from urllib.parse import quote
 
-from stormpetrel.drill.loopback import Address, Budget, open_socket
+from stormpetrel.drill.loopback import Address, TrafficBudget, open_socket
 
 CONNECT_TIMEOUT_S = 5.0
 MAX_HEAD_BYTES = 65_536
 MAX_KEPT_BODY_BYTES = 1_048_576
-"""A body is counted to its end, and kept up to this."""
+"""A body is counted to its end, but stored only up to this size."""
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
@@ -27,12 +27,12 @@ _STREAM = re.compile(rb"\r\ncontent-type: *text/event-stream", re.IGNORECASE)
 
 
 class Broken(ConnectionError):
-    """The connection ended before the answer was complete, or what came is no HTTP."""
+    """The connection ended before the answer was complete, or the data is not HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back. `head`: status line and headers as sent. `body`: what was kept of `body_bytes`.
+class WireResponse:
+    """A response. `head`: status line and headers as sent. `body`: the stored part of the `body_bytes` bytes.
 
     `first_s`, `done_s`: time.monotonic() at the first byte and at the last (uvloop's own clock counts whole
     milliseconds).
@@ -46,25 +46,25 @@ class Answer:
     done_s: float
 
     def header(self, name: str) -> str:
-        """A header's value, or empty."""
+        """Return a header's value, or ""."""
         found = re.search(rb"\r\n" + re.escape(name.encode()) + rb": *([^\r\n]*)", self.head, re.IGNORECASE)
         return found.group(1).decode("latin-1").strip() if found else ""
 
     def cookies(self) -> dict[str, str]:
-        """Names and values that the answer sets."""
+        """Return the names and values of the cookies that the answer sets."""
         found = re.findall(rb"\r\nset-cookie: *([^=\r\n]+)=([^;\r\n]*)", self.head, re.IGNORECASE)
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in found}
 
     @property
     def text(self) -> str:
-        """The kept body as text."""
+        """Return the stored body as text."""
         return self.body.decode("utf-8", "replace")
 
 
 def request(
     method: str, path: str, *, host: str, headers: Mapping[str, str] | None = None, body: bytes = b""
 ) -> bytes:
-    """The bytes of a request. `host`: the Host header. A body gets its length."""
+    """Return the bytes of a request. `host`: the Host header. A body gets a Content-Length."""
     lines = [f"{method} {path} HTTP/1.1", f"Host: {host}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     if body or method in ("POST", "PUT", "PATCH"):
@@ -73,19 +73,19 @@ def request(
 
 
 def form(fields: Mapping[str, str]) -> bytes:
-    """Fields as a form's body; send it as application/x-www-form-urlencoded."""
+    """Return fields encoded as a form's body; send it as application/x-www-form-urlencoded."""
     return "&".join(
         f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in fields.items()
     ).encode()
 
 
 class Exchange(asyncio.Protocol):
-    """One connection; one request at a time. After a stream began, bytes go to `on_bytes` until it ends."""
+    """One connection; one request at a time. Once a stream began, bytes go to `on_bytes` until it ends."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._waiter: asyncio.Future[Answer] | None = None
+        self._waiter: asyncio.Future[WireResponse] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._on_bytes: Callable[[bytes], None] | None = None
         self._on_end: Callable[[], None] | None = None
@@ -104,11 +104,11 @@ class Exchange(asyncio.Protocol):
         self._kept_bytes = 0
         self._is_head_request = False
 
-    # What callers use
+    # For callers
 
-    def send(self, data: bytes, *, timeout_s: float) -> asyncio.Future[Answer]:
-        """Sends a prepared request. The future raises Broken or TimeoutError; then the connection is closed."""
-        waiter: asyncio.Future[Answer] = self._loop.create_future()
+    def send(self, data: bytes, *, timeout_s: float) -> asyncio.Future[WireResponse]:
+        """Send a prepared request. If the future raises Broken or TimeoutError, the connection is closed."""
+        waiter: asyncio.Future[WireResponse] = self._loop.create_future()
         if self._transport is None or not self.is_open or self._waiter is not None:
             waiter.set_exception(Broken("the connection is closed or busy"))
             return waiter
@@ -121,36 +121,36 @@ class Exchange(asyncio.Protocol):
 
     def stream(
         self, data: bytes, *, timeout_s: float, on_bytes: Callable[[bytes], None], on_end: Callable[[], None]
-    ) -> asyncio.Future[Answer]:
-        """Sends a request whose answer does not end: 101, or text/event-stream. The future brings its head.
+    ) -> asyncio.Future[WireResponse]:
+        """Send a request whose answer does not end (101 or text/event-stream); the future returns its head.
 
-        What follows goes to `on_bytes` (chunked framing taken off), then `on_end` once. Any other answer is
-        brought by the future as by `send`, and `on_bytes` is never called.
+        The data after it goes to `on_bytes` (without chunked framing), then `on_end` is called once. For any
+        other answer the future behaves as in `send`, and `on_bytes` is never called.
         """
         self._on_bytes, self._on_end = on_bytes, on_end
         return self.send(data, timeout_s=timeout_s)
 
     def write(self, data: bytes) -> None:
-        """Raw bytes: a WebSocket's frames, a slow client's drops."""
+        """Write raw bytes: a WebSocket's frames, a slow client's drops."""
         if self._transport is not None and self.is_open:
             self._transport.write(data)
 
     def pause(self) -> None:
-        """Reads no more: a reader that does not read."""
+        """Stop reading from the connection."""
         if self._transport is not None and self.is_open:
             self._transport.pause_reading()
 
     def close(self) -> None:
-        """Closes at once; a waiting caller gets Broken."""
+        """Close at once; a waiting caller gets Broken."""
         if self._transport is not None:
             self._transport.abort()
         self.is_open = False
 
-    # What the loop calls
+    # Called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
-        # Said, not asked: uvloop's transports are no subclasses of asyncio's.
+        # A cast instead of a check: uvloop's transports are not subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         self.is_open = True
 
@@ -160,7 +160,7 @@ class Exchange(asyncio.Protocol):
             self._on_stream(data)
             return
         if self._waiter is None:
-            return  # said without being asked: an early refusal, or the server's farewell
+            return  # unsolicited data: an early refusal, or the server's farewell
         if not self._first_s:
             self._first_s = time.monotonic()
         self._buffer += data
@@ -229,7 +229,7 @@ class Exchange(asyncio.Protocol):
             self._finish()
 
     def _read_chunks(self, take: Callable[[bytes], None]) -> bool:
-        """Takes whole chunks off the buffer; True after the last one."""
+        """Take whole chunks off the buffer; return True after the last one."""
         while True:
             line = self._buffer.find(b"\r\n")
             if line < 0:
@@ -278,7 +278,9 @@ class Exchange(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             now_s = time.monotonic()
             waiter.set_result(
-                Answer(self._status, self._head, b"".join(self._kept), self._body_bytes, self._first_s, now_s)
+                WireResponse(
+                    self._status, self._head, b"".join(self._kept), self._body_bytes, self._first_s, now_s
+                )
             )
 
     def _fail(self, error: Exception) -> None:
@@ -294,9 +296,9 @@ class Exchange(asyncio.Protocol):
 
 
 async def connect(
-    target: Address, *, source: str, budget: Budget, timeout_s: float = CONNECT_TIMEOUT_S
+    target: Address, *, source: str, budget: TrafficBudget, timeout_s: float = CONNECT_TIMEOUT_S
 ) -> Exchange:
-    """A new connection. Raises NotLoopback, BudgetSpent, TimeoutError, or OSError when it is refused."""
+    """Open a connection. Raise NotLoopback, BudgetSpent, TimeoutError, or OSError if refused."""
     sock = await open_socket(target, source=source, budget=budget, timeout_s=timeout_s)
     try:
         _, exchange = await asyncio.get_running_loop().create_connection(Exchange, sock=sock)

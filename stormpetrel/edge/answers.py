@@ -1,7 +1,7 @@
-"""Answers that need no application: pages from memory, and refusals; the lean half of the protocol.
+"""Answer requests without the application: pages from memory and refusals.
 
-What is here runs for every visitor of a hot page, so it is written for speed: attributes instead of calls,
-positional arguments, bytes made once a second.
+This code runs for every visitor of a hot page, so it is written for speed: attributes instead of calls,
+positional arguments, and bytes that are built once a second.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from stormpetrel.edge.cache import Page
+from stormpetrel.edge.cache import CachedPage
 from stormpetrel.edge.connection import FLIGHT, IDLE
 from stormpetrel.edge.heads import Head
 from stormpetrel.edge.messages import MessageReader
@@ -24,7 +24,7 @@ from stormpetrel.shield.queues import Ticket
 
 
 class HotAnswers(MessageReader):
-    """A connection as far as it is answered from memory."""
+    """The part of a connection that answers from memory."""
 
     def __init__(
         self,
@@ -35,17 +35,18 @@ class HotAnswers(MessageReader):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(worker, config, server_state, app_state, _loop)
-        # The refusal this connection was last given, while it still holds
+        # The last refusal on this connection, while it is still valid.
         self._refused_as: tuple[int, str, bytes, bool, bool] | None = None
         self._refused_head: Head | None = None
         self._refused_second = 0
         self._refused_until_s = 0.0
         self._refused_wire = b""
-        # For whom of this connection no visitor cookie is needed any more: behind a proxy it is many people's
+        # The sender on this connection that needs no visitor cookie any more. Behind a
+        # proxy, many people share a connection.
         self._introduced: Identity | None = None
 
     def _answer_remembered(self, head: Head) -> bool:
-        """Answer a request whose bytes were parsed before; False: the parser must look at it again."""
+        """Answer a request whose bytes were parsed before; return False if the parser must read it again."""
         worker = self.worker
         now = self.loop.time()
         if (
@@ -53,7 +54,8 @@ class HotAnswers(MessageReader):
             and worker.second == self._refused_second
             and now < self._refused_until_s
         ):
-            # Asked again before its budget can have grown by one: the same no, for the price of a write.
+            # The budget cannot have grown by one request yet: send the same refusal
+            # again, at the cost of one write.
             worker.counts.requests += 1
             worker.counts.refused["ceiling/requests"] += 1
             self.transport.write(self._refused_wire)
@@ -109,7 +111,7 @@ class HotAnswers(MessageReader):
         only_head: bool,  # noqa: FBT001
         now: float,
     ) -> bytes:
-        """A refusal's bytes; within a second the same ones for the same request: its numbers change no faster."""
+        """Return the bytes of a refusal; the same within a second, as its numbers change no faster."""
         worker = self.worker
         same_as = (worker.second, because, path, keep_alive, only_head)
         if self._refused_as == same_as:
@@ -133,8 +135,8 @@ class HotAnswers(MessageReader):
         )
         return self._refused_wire
 
-    def _plain_wire(self, page: Page, coding: int) -> bytes:
-        """A page's bytes as they are, counted as served."""
+    def _plain_wire(self, page: CachedPage, coding: int) -> bytes:
+        """Return a page's bytes unchanged and count it as served."""
         worker = self.worker
         worker.counts.served_from_cache += 1
         wire = page.wires[coding]
@@ -144,7 +146,7 @@ class HotAnswers(MessageReader):
         return wire
 
     def _serve_hot(self, head: Head, now: float) -> bool:
-        """Answer from the cache or wait for a rendering in progress; False: this request renders."""
+        """Answer from the cache, or wait for a rendering in progress; False if this request must render."""
         cache = self.worker.cache
         assert head.key is not None
         page = cache.lookup(head.key, now)
@@ -158,7 +160,7 @@ class HotAnswers(MessageReader):
             return True
         return False
 
-    def _answer_page(self, page: Page, head: Head, now: float, *, cached: bool = True) -> None:
+    def _answer_page(self, page: CachedPage, head: Head, now: float, *, cached: bool = True) -> None:
         if (
             cached
             and head.plain
@@ -188,10 +190,11 @@ class HotAnswers(MessageReader):
         self.transport.write(wire)
         self._answered(head.keep_alive)
 
-    def introduction(self, page: Page, head: Head) -> bytes:
-        """The header lines with a new visitor's cookie, once per connection and sender; b"" for none.
+    def introduction(self, page: CachedPage, head: Head) -> bytes:
+        """Return the header lines with a new visitor's cookie, once per connection and sender; b"" for none.
 
-        The kept bytes never hold one: it is put between the head's lines and the blank one.
+        The cached bytes never contain a cookie: these lines are inserted before the
+        blank line that ends the head.
         """
         if self._introduced is self.stranger or not page.is_html:
             return b""
@@ -204,7 +207,7 @@ class HotAnswers(MessageReader):
         return self.worker.introduction()
 
     def _answered(self, keep_alive: bool) -> None:  # noqa: FBT001 - private: the one thing left to say
-        """An answer that needed no application was written."""
+        """Move on after an answer that needed no application was written."""
         self._outstanding = False
         if keep_alive and not self._is_sealed:
             self._settle()

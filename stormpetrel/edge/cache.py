@@ -1,9 +1,9 @@
-"""The hot-page cache: anonymous answers as ready bytes, one rendering per key at a time.
+"""The hot-page cache: anonymous answers as ready bytes, with one rendering per key at a time.
 
-Fresh for a second, then one visitor renders while the others get the old one (at most `grace_s` old).
-`invalidate` makes answers stale, `purge` removes them. Time is an argument.
+A page is fresh for a second. After that, one visitor renders it again while the others get the old one (at
+most `grace_s` old). `invalidate` makes answers stale, `purge` removes them. Time is an argument.
 
-What is not here: who may have a cached answer (protocol.py) and what may be kept (the application says so).
+protocol.py decides who may have a cached answer, and the application decides which answers may be stored.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from stormpetrel.edge.heads import Head, date_s, etag_matches
 Headers = list[tuple[bytes, bytes]]
 
 METERED = b"x-ratelimit-limit"
-"""With this header the application says that its answer is metered; what is left to this visitor the edge adds."""
+"""The application marks a metered answer with this header; the edge adds the visitor's remaining quota."""
 MAX_KEPT_BYTES = 2 * 1024 * 1024
-"""A larger answer is not kept."""
+"""Larger answers are not stored."""
 MAX_WAITERS = 1024
-"""So many wait for one rendering; more go to the application by themselves."""
+"""At most this many clients wait for one rendering; further requests go to the application."""
 _LOG_TAGS = 16_384
 _ENTRY_OVERHEAD_BYTES = 2048
 _STATUS_DATE = b"HTTP/1.1 200 OK\r\ndate: "
 _DATE_END = len(_STATUS_DATE) + 29
 _NOT_MODIFIED = b"HTTP/1.1 304 Not Modified\r\ndate: "
-# Made anew for each answer, or true of one visitor only.
+# Headers that are set for each answer, or that hold for one visitor only.
 _DROPPED = frozenset(
     {
         b"date",
@@ -50,11 +50,11 @@ _IN_NOT_MODIFIED = frozenset({b"cache-control", b"content-location", b"expires",
 _IN_NOT_MODIFIED_PREFIX = b"access-control-"
 
 
-class Page:
-    """One rendered answer: for each coding the whole of its bytes, ready to be written.
+class CachedPage:
+    """One rendered answer: for each coding, all of its bytes, ready to be written.
 
-    `wires[coding]` is None until first asked for. The date in it is of `stamps[coding]` and put right at
-    most once a second, so the usual answer is one look-up and one write.
+    `wires[coding]` is None until first requested. The date in it is that of `stamps[coding]` and is updated
+    at most once a second, so a typical answer costs one look-up and one write.
     """
 
     __slots__ = (
@@ -78,7 +78,7 @@ class Page:
     )
 
     def __init__(self, key: bytes, headers: Headers, body: bytes) -> None:
-        """`headers`: the application's; its Vary is kept, and Accept-Encoding added when a coding may be used."""
+        """Keep Vary of the application's `headers` and add Accept-Encoding to it, unless already covered."""
         self.key = key
         self.body = body
         self.fresh_until_s = 0.0
@@ -116,8 +116,9 @@ class Page:
         self._block = b"".join(kept) + vary_line
         self._block_304 = b"".join(kept_304) + vary_line
         self._may_encode = len(body) >= MIN_BYTES and not is_encoded and is_compressible(content_type)
-        # The headers too: a strong tag must change when the representation's type does. Not its date: a feed
-        # gets one a second after it changed, and is the same.
+        # The tag covers the headers too: a strong tag must change when the type of the
+        # representation does. It does not cover Last-Modified: a feed gets that date a second after
+        # it changed, and is otherwise the same.
         described = b"".join(line for line in kept if not line.startswith(b"last-modified:")) + vary_line
         digest = hashlib.blake2b(body, digest_size=12, key=hashlib.blake2b(described).digest())
         self._tag = digest.hexdigest().encode()
@@ -125,25 +126,25 @@ class Page:
         self.stamps = [0, 0, 0]
         self.head_bytes = [0, 0, 0]
         self.etags = [b"", b"", b""]
-        # Bytes were made since the cache last looked: it has to account for them.
+        # True when bytes were made that the cache has not accounted for yet.
         self.was_made = False
 
     @property
     def size_bytes(self) -> int:
-        """Memory this page takes, about: the body, and each coding's bytes that were made."""
+        """Return the approximate memory use: the body, and the bytes of each coding made so far."""
         return (
             _ENTRY_OVERHEAD_BYTES + len(self.body) + sum(len(wire) for wire in self.wires if wire is not None)
         )
 
-    def take_codings_of(self, older: Page) -> None:
-        """The page was rendered again and is the same: its encoded bytes need not be made again."""
+    def take_codings_of(self, older: CachedPage) -> None:
+        """Reuse the encoded bytes of `older` if this page was rendered again and is the same."""
         if older._tag == self._tag and older._block == self._block:
             self.wires, self.stamps = older.wires, older.stamps
             self.head_bytes, self.etags = older.head_bytes, older.etags
             self.body = older.body
 
     def wire(self, coding: int, second: int, date: bytes) -> bytes:
-        """The whole answer in this coding, with this date. `second` is the date as a number."""
+        """Return the whole answer in this coding, with this date. `second` is the date as a number."""
         wire = self.wires[coding]
         if wire is None:
             wire = self._make(coding, date)
@@ -158,15 +159,16 @@ class Page:
         return wire
 
     def answer(self, head: Head, second: int, date: bytes, extra: bytes = b"") -> tuple[int, bytes]:
-        """Status and bytes for any request: conditional, HEAD, closing. `extra`: header lines of this visitor."""
+        """Return status and bytes for a conditional, HEAD or closing request. `extra`: lines to add."""
         coding = head.coding
         wire = self.wire(coding, second, date)
         close = b"" if head.keep_alive else b"connection: close\r\n"
         if head.if_none_match is not None:
             is_known = etag_matches(head.if_none_match, self.etags[coding])
         else:
-            # A date of the future is no date of ours: who sends one would never hear anything new. The page's own
-            # date is, also while `second`, which a timer moves on, is behind the clock that dated the page.
+            # Ignore a date in the future: it is not ours, and the client that sent it would never get a newer
+            # page. The page's own date is accepted even while `second`, which a timer advances, is behind the
+            # clock that dated the page.
             is_known = 0 < self.modified_s <= head.modified_since_s <= max(second, self.modified_s)
         if is_known:
             etag = b"etag: " + self.etags[coding] + b"\r\n"
@@ -204,7 +206,7 @@ class Page:
 
 
 class Flight:
-    """One rendering in progress. `waiters` are the owner's objects; `retry` counts earlier ones that failed."""
+    """One rendering in progress. `waiters` are the owner's objects; `began`: the generation at its start."""
 
     __slots__ = ("began", "key", "waiters")
 
@@ -215,24 +217,24 @@ class Flight:
 
 
 class HotCache:
-    """Pages by key, at most `capacity_bytes` of them; the one used longest ago is dropped.
+    """Pages by key, at most `capacity_bytes` of them; the least recently used page is dropped.
 
-    Also bounded: MAX_WAITERS per flight (and a flight per rendering in progress), and the log of
-    invalidations: the last _LOG_TAGS tags. A rendering that began before what the log remembers is not kept.
+    Also bounded: MAX_WAITERS per flight (one flight per rendering in progress), and the log of invalidations:
+    the last _LOG_TAGS tags. A rendering that began before the oldest logged invalidation is not stored.
     """
 
     def __init__(self, *, capacity_bytes: int, ttl_s: float, grace_s: float) -> None:
         self._capacity_bytes = capacity_bytes
         self._ttl_s = ttl_s
         self._grace_s = grace_s
-        # Under overload everything stays fresh for at least so long.
+        # Under overload, every page stays fresh for at least this long.
         self.least_ttl_s = 0.0
-        self.pages: OrderedDict[bytes, Page] = OrderedDict()
+        self.pages: OrderedDict[bytes, CachedPage] = OrderedDict()
         self._sizes: dict[bytes, int] = {}
         self._keys_of_tag: dict[str, set[bytes]] = {}
         self.flights: dict[bytes, Flight] = {}
         self.size_bytes = 0
-        # Generations: each invalidation has the next number; a rendering knows the number it began at.
+        # Generations: each invalidation gets the next number; a rendering records the number at its start.
         self._generation = 0
         self._floor = 0
         self._log: OrderedDict[str, int] = OrderedDict()
@@ -240,8 +242,8 @@ class HotCache:
     def __len__(self) -> int:
         return len(self.pages)
 
-    def lookup(self, key: bytes, at_s: float) -> Page | None:
-        """The page, fresh (`fresh_until_s` > at_s) or within its grace; None when there is none."""
+    def lookup(self, key: bytes, at_s: float) -> CachedPage | None:
+        """Return the page, fresh (`fresh_until_s` > at_s) or within its grace; None if there is none."""
         page = self.pages.get(key)
         if page is None:
             return None
@@ -251,23 +253,30 @@ class HotCache:
         return page
 
     def begin(self, key: bytes, at_s: float) -> Flight:
-        """A rendering of `key` begins; there must be none already. End it with `finish`."""
+        """Begin a rendering of `key`; none may be in progress already. End it with `finish`."""
         flight = self.flights[key] = Flight(key, self._generation)
         return flight
 
     def wait(self, flight: Flight, waiter: object) -> bool:
-        """Wait for the rendering; False when too many already do."""
+        """Wait for the rendering; return False when too many clients already do."""
         if len(flight.waiters) >= MAX_WAITERS:
             return False
         flight.waiters.append(waiter)
         return True
 
     def store(
-        self, flight: Flight, page: Page, *, tags: Iterable[str], at_s: float, ttl_s: float | None = None
+        self,
+        flight: Flight,
+        page: CachedPage,
+        *,
+        tags: Iterable[str],
+        at_s: float,
+        ttl_s: float | None = None,
     ) -> bool:
-        """Keep what the flight rendered; False when one of its tags was invalidated since it began.
+        """Store the page that the flight rendered; return False if a tag was invalidated since it began.
 
-        `ttl_s`: how long it stays fresh; None for the configured time. Also False when it is too large.
+        `ttl_s`: how long it stays fresh; None for the configured time. Also return
+        False if the page is too large.
         """
         own_tags = tuple(dict.fromkeys(tags))
         if flight.began < self._floor or any(self._log.get(tag, -1) > flight.began for tag in own_tags):
@@ -290,20 +299,20 @@ class HotCache:
         return True
 
     def finish(self, flight: Flight) -> list[object]:
-        """The rendering is over, kept or not: those who waited for it, each once."""
+        """End the rendering, stored or not; return the waiters, each once."""
         if self.flights.get(flight.key) is flight:
             del self.flights[flight.key]
         waiters, flight.waiters = flight.waiters, []
         return waiters
 
-    def touch(self, page: Page) -> None:
-        """The page is in use (told at most once a second per page) and may have got new encoded bytes."""
+    def touch(self, page: CachedPage) -> None:
+        """Mark the page as used, and account for new encoded bytes. Called at most once a second per page."""
         if self.pages.get(page.key) is page:
             self.pages.move_to_end(page.key)
             self.resize(page)
 
-    def resize(self, page: Page) -> None:
-        """Account for the page's present size and drop others if it is too much."""
+    def resize(self, page: CachedPage) -> None:
+        """Account for the page's present size; drop other pages if the cache is too large."""
         size = page.size_bytes
         self.size_bytes += size - self._sizes[page.key]
         self._sizes[page.key] = size
@@ -311,19 +320,19 @@ class HotCache:
             self._drop(next(iter(self.pages)))
 
     def invalidate(self, tag: str) -> None:
-        """Softly: the next visitor renders, the others have the old page meanwhile."""
+        """Make pages with this tag stale: the next visitor renders, the others get the old page meanwhile."""
         self._record(tag)
         for key in self._keys_of_tag.get(tag, ()):
             self.pages[key].fresh_until_s = 0.0
 
     def purge(self, tag: str) -> None:
-        """At once: nobody gets the old page any more (delete, block, visibility)."""
+        """Remove pages with this tag at once: no client gets them again (delete, block, visibility)."""
         self._record(tag)
         for key in tuple(self._keys_of_tag.get(tag, ())):
             self._drop(key)
 
     def purge_all(self) -> None:
-        """At once, everything, and every rendering in progress: the bus has a gap."""
+        """Remove all pages at once and discard every rendering in progress: the bus has a gap."""
         self._generation += 1
         self._floor = self._generation
         self._log.clear()
@@ -341,7 +350,7 @@ class HotCache:
 
     def _drop(self, key: bytes) -> None:
         page = self.pages.pop(key)
-        # Those who hold the page for an instant must not take it for fresh.
+        # A caller that still holds the page must not treat it as fresh.
         page.fresh_until_s = 0.0
         self.size_bytes -= self._sizes.pop(key)
         for tag in page.tags:

@@ -1,4 +1,4 @@
-"""Content codings: which one a client gets, and making it."""
+"""Content codings: choose one for a client, and encode a body."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ NAMES = (b"", b"gzip", b"br")
 ETAG_SUFFIXES = (b"", b"-gzip", b"-br")
 GZIP_LEVEL = 6
 GZIP_WINDOW = 31
-"""The largest window, with the header of gzip (zlib's `wbits`)."""
+"""The largest window, with a gzip header (zlib's `wbits`)."""
 BROTLI_QUALITY = 5
 MAX_VALUE_BYTES = 1024
-"""A longer Accept-Encoding is not read: its list costs 150 ns for each byte."""
+"""A longer Accept-Encoding is not parsed: parsing costs 150 ns per byte."""
 MIN_BYTES = 256
-"""Smaller bodies are not worth a coding's header."""
+"""Smaller bodies are not worth a coding's overhead."""
 _MEMO_ENTRIES = 512
 _COMPRESSIBLE = (b"text/", b"application/json", b"application/xml", b"application/javascript")
 _memo: dict[bytes | None, int] = {None: IDENTITY}
 
 
 def coding_for(accept_encoding: bytes | None) -> int:
-    """The coding for an Accept-Encoding value (RFC 9110, 12.5.3): brotli, unless gzip has a higher q, else identity.
+    """Return the coding for an Accept-Encoding value (RFC 9110, 12.5.3).
 
-    Identity is also the answer when everything is refused: an answer in an unwanted coding helps more than
-    a 406. Remembered for up to 512 values; then forgotten all at once.
+    Prefer brotli, unless gzip has a higher q; else identity. Return identity also when everything
+    is refused: an answer in an unwanted coding helps more than a 406. Up to 512 values are cached;
+    then the whole cache is cleared.
     """
     if accept_encoding is not None and len(accept_encoding) > MAX_VALUE_BYTES:
         return IDENTITY
@@ -43,29 +44,29 @@ def coding_for(accept_encoding: bytes | None) -> int:
 
 
 def is_compressible(content_type: bytes) -> bool:
-    """True for text and text-like types."""
+    """Return True for text and text-like types."""
     bare = content_type.partition(b";")[0].strip().lower()
     return bare.startswith(_COMPRESSIBLE) or bare.endswith((b"+xml", b"+json"))
 
 
 def encode(body: bytes, coding: int) -> bytes:
-    """The body in GZIP or BROTLI; the same bytes for the same body."""
+    """Return the body in GZIP or BROTLI; the same bytes for the same body."""
     if coding == GZIP:
         return gzip.compress(body, compresslevel=GZIP_LEVEL, mtime=0)
     return bytes(brotli.compress(body, mode=brotli.MODE_TEXT, quality=BROTLI_QUALITY))
 
 
 def accepts_gzip(accept_encoding: bytes | None) -> bool:
-    """Return whether gzip may be sent for an Accept-Encoding value, whatever else is preferred."""
+    """Return whether gzip may be sent for an Accept-Encoding value, even if another coding is preferred."""
     coding = coding_for(accept_encoding)
     if coding != BROTLI or accept_encoding is None:
         return coding == GZIP
-    # As every browser lists it; what is written otherwise is sent as it is.
+    # This matches the order in which every browser lists it; for any other spelling, do not compress.
     return accept_encoding.replace(b" ", b"").startswith(b"gzip,")
 
 
 def encode_fast(body: bytes) -> bytes:
-    """Return the body in gzip, made for one reader.
+    """Return the body in gzip, for an answer to a single reader.
 
     94,832 bytes of a home timeline take 37 µs and become 12,436 (level 1: 45 µs, 10,892 bytes).
     """
@@ -92,12 +93,12 @@ def _negotiate(accept_encoding: bytes) -> int:
         best, best_weight = BROTLI, brotli_weight
     else:
         best, best_weight = (GZIP, gzip_weight) if gzip_weight > 0 else (IDENTITY, 0.0)
-    # Unlisted identity is merely acceptable; listed, it may be preferred.
+    # Identity that is not listed is merely acceptable; if listed, it may be preferred.
     return IDENTITY if weights.get(b"identity", 0.0) > best_weight else best
 
 
 def _weight(text: bytes) -> float:
-    """0 to 1; an unreadable weight is 0: do not send what was not clearly asked for."""
+    """Return a weight from 0 to 1; 0 if unreadable: the client did not clearly ask for that coding."""
     if not text or len(text) > 5 or not text.replace(b".", b"", 1).isdigit():
         return 0.0
     return min(1.0, float(text))

@@ -1,7 +1,7 @@
-"""One connection, below the messages: what holds it open and what ends it.
+"""One connection, below the messages: its state, its deadlines and how it closes.
 
-Deadlines are the worker's wheel's; `_kind` says which one holds. Input held for a message is counted here,
-so that all of a worker's connections together stay within INPUT_MEMORY_BYTES.
+The worker's wheel holds the deadlines; `_kind` says which one applies. Input buffered for a message is
+counted here, so that all connections of a worker together stay within INPUT_MEMORY_BYTES.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 WRITE_BUFFER_BYTES = 65_536
 LINGER_S = 2.0
 LINGER_BYTES = 262_144
-"""After a refusal that leaves input unread, so much is read and thrown away: a reset would lose the refusal."""
+"""After a refusal with input left unread, this much is read and discarded; a reset would lose the refusal."""
 
 _NO_LINGER = struct.pack("ii", 1, 0)
 
@@ -46,19 +46,19 @@ LINGER = "linger"
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """Drop a connection at once, and what the kernel still holds for a client that does not read it."""
+    """Drop a connection at once, and the data that the kernel holds for a client that does not read."""
     sock = transport.get_extra_info("socket")
     if sock is not None and (not transport.is_closing() or transport.get_write_buffer_size()):
-        # Without this the kernel keeps megabytes per connection, for minutes, in the hope of a reader.
+        # Without this the kernel holds megabytes per connection for minutes, waiting for the client to read.
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     transport.abort()
 
 
 def unread_bytes(transport: asyncio.Transport) -> int:
-    """What was written and the client has not taken: here, and in the kernel (sent and not acknowledged too).
+    """Return how many bytes the client has not taken, in the transport and the kernel (also unacknowledged).
 
-    Without the kernel's part, its buffers filling up would look like a client that reads.
+    Without the kernel's part, filling its buffers would look like a client that reads.
     """
     held = transport.get_write_buffer_size()
     sock = transport.get_extra_info("socket")
@@ -70,8 +70,8 @@ def unread_bytes(transport: asyncio.Transport) -> int:
 class EdgeConnection(asyncio.Protocol):
     """The state of a connection, its deadlines, and the ways it closes.
 
-    `ready`: between two messages, nothing outstanding, nothing kept back, the client reads: the next bytes
-    may be answered at once. Every other flag says why not.
+    `ready`: the connection is between two messages, has nothing outstanding or held back, and the client
+    reads: the next bytes may be answered at once. Every other flag gives a reason why not.
     """
 
     def __init__(
@@ -82,13 +82,13 @@ class EdgeConnection(asyncio.Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        # What a WebSocket's protocol will want of uvicorn
+        # Passed to uvicorn's protocol when the connection becomes a WebSocket
         self.config = config
         self.server_state = server_state
         self.app_state = app_state
         self.loop = _loop or worker.loop
         self.parser = httptools.HttpRequestParser(self)
-        # What follows a message that said `close` is ours to ignore, not the parser's to refuse.
+        # The edge ignores bytes after a message that said `close`; the parser must not reject them.
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self.transport: asyncio.Transport = None  # type: ignore[assignment]
         self.client: tuple[str, int] | None = None
@@ -146,14 +146,14 @@ class EdgeConnection(asyncio.Protocol):
                 waiter.set_result(None)
 
     async def drained(self) -> None:
-        """Return when the client has read enough for more to be written, or is gone."""
+        """Return when the client has read enough for more to be written, or has disconnected."""
         if self.write_paused and not self._closing:
             waiter = self.loop.create_future()
             self._drain_waiters.append(waiter)
             await waiter
 
     def _forget_input(self) -> None:
-        """The input held for this connection's message is no longer held; what is kept back stays counted."""
+        """Release the input buffered for this connection's message; bytes held back stay counted."""
         self.worker.input_bytes -= self._input_bytes - len(self._stash)
         self._input_bytes = len(self._stash)
         if self._body:
@@ -167,14 +167,14 @@ class EdgeConnection(asyncio.Protocol):
                 self.abort()
 
     def _close(self) -> None:
-        """Close once everything written was read; not later than the write deadline."""
+        """Close once the client has read everything written, at the latest at the write deadline."""
         self._closing = True
         self.ready = False
         self.transport.close()
         self._arm(CLOSING, self.loop.time() + self.worker.config.write_timeout_s)
 
     def _linger(self) -> None:
-        """Close our side, and throw away what the client still sends: a reset would take the answer with it."""
+        """Close our side and discard further input: a reset would also discard the answer."""
         self._closing = True
         self.ready = False
         self._lingering_bytes = 0
@@ -187,7 +187,7 @@ class EdgeConnection(asyncio.Protocol):
             self.transport.write_eof()
 
     def abort(self) -> None:
-        """Drop the connection, whatever is still to be written."""
+        """Drop the connection, even if data is still to be written."""
         self._closing = True
         self.ready = False
         reset(self.transport)

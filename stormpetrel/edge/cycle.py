@@ -1,8 +1,8 @@
 """One request at the application, and its answer: the ASGI side of a connection.
 
-Leaner than uvicorn's own cycle, and different where it matters here: the body is usually complete before the
-application starts, an answer in one piece is one write, a hot page's answer is kept, and the slot goes back
-when the answer is complete or as soon as the request waits for its own client.
+Leaner than uvicorn's own cycle, with these differences: the body is usually complete before the application
+starts, an answer in one piece is one write, answers for hot pages are stored, and the slot is released when
+the answer is complete or as soon as the request waits for its own client.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from uvicorn.protocols.utils import ClientDisconnected
 
 from stormpetrel.cpu import CpuMeter
-from stormpetrel.edge.cache import MAX_KEPT_BYTES, METERED, Flight, Headers, Page
+from stormpetrel.edge.cache import MAX_KEPT_BYTES, METERED, CachedPage, Flight, Headers
 from stormpetrel.edge.codings import accepts_gzip, encode_fast, is_compressible
 from stormpetrel.edge.heads import Head
 from stormpetrel.edge.streams import EventStream
@@ -40,11 +40,11 @@ _names: dict[bytes, bytes] = {}
 _NAMES = 1024
 _JOINED_BYTES = 65_536
 MIN_PERSONAL_BYTES = 1024
-"""An answer for one reader is compressed from this size: below, it fits into a packet anyway."""
+"""A personal answer is compressed from this size up: below it, the answer fits into one packet anyway."""
 _NAMES_BYTES = frozenset({b"etag", b"content-encoding", b"content-range", b"accept-ranges"})
 NOT_WORTH_CHARGING_S = 0.0001
-"""What a request costs after its slot is given back is charged from here on; most end in less."""
-# Headers that come with the same value again and again, and the line each gives: an answer has a dozen of them.
+"""CPU time used after the slot was released is charged from this amount up; most requests use less."""
+# Headers that often repeat with the same value, and the line for each: an answer has a dozen of them.
 _REPEATED_NAMES = frozenset(
     b"access-control-allow-origin access-control-expose-headers cache-control content-security-policy "
     b"content-type cross-origin-opener-policy permissions-policy referrer-policy strict-transport-security vary "
@@ -56,7 +56,7 @@ FAILED = Refused(500, "edge/failed", "Something went wrong on the server; the er
 
 
 class HotRender:
-    """`scope["hot"]`: the application says here that its answer may be given to everybody."""
+    """`scope["hot"]`: the application uses it to say that its answer may be shared by all visitors."""
 
     __slots__ = ("tags", "ttl_s")
 
@@ -65,17 +65,17 @@ class HotRender:
         self.ttl_s: float | None = None
 
     def keep(self, tags: Iterable[str], *, ttl_s: float | None = None) -> None:
-        """Keep this request's 200 answer under these tags ("account:12", "post:34", "public", …).
+        """Store this request's 200 answer under these tags ("account:12", "post:34", "public", …).
 
-        `ttl_s`: how long it is fresh; None for the configured time. An answer that sets a cookie or says
-        `private` or `no-store` is not kept whatever is said here.
+        `ttl_s`: how long it is fresh; None for the configured time. An answer that sets a cookie, or whose
+        Cache-Control has `private` or `no-store`, is never stored.
         """
         self.tags = tuple(tags)
         self.ttl_s = ttl_s
 
 
 class Cycle:
-    """One request: waits with a ticket, runs, answers. `protocol` is the connection it came from."""
+    """One request: waits with a ticket, runs, answers. `protocol` is its connection."""
 
     __slots__ = (
         "__weakref__",
@@ -137,7 +137,7 @@ class Cycle:
         self.head: Head | None = None
         self.hot: HotRender | None = None
         self.flight: Flight | None = None
-        self.stale: Page | None = None
+        self.stale: CachedPage | None = None
         self.stream: EventStream | None = None
         self.task: asyncio.Task[None] | None = None
         self._started = False
@@ -154,10 +154,10 @@ class Cycle:
         self._charged_s = 0.0
         self._is_charged = False
 
-    # What the gate decides
+    # Called when the gate has decided
 
     def start(self) -> None:
-        """A slot is held: run at the application."""
+        """Run at the application: the request has a slot now."""
         worker = self.worker
         if self.is_upgrade:
             self.protocol.hand_over(self)
@@ -168,11 +168,11 @@ class Cycle:
         worker.tasks.add(task)
 
     def refuse(self, because: str) -> None:
-        """The place in the queue was lost."""
+        """Refuse the request: it lost its place in the queue."""
         self.protocol.refuse_cycle(self, because)
 
     def release(self) -> None:
-        """Give the slot back; again is ignored. Also the application's `scope["release_slot"]`."""
+        """Release the slot; a second call does nothing. Also the application's `scope["release_slot"]`."""
         meter = self._meter
         cpu_s = 0.0
         if self.ticket.state == RUNNING and meter is not None:
@@ -180,9 +180,10 @@ class Cycle:
         self.worker.give_back(self.ticket, cpu_s)
 
     def open_stream(self, heartbeat: bytes) -> EventStream:
-        """`scope["open_stream"]`: an answer that was begun stays open until its client goes or `end`.
+        """Leave a begun answer open until its client disconnects or `end` is called: `scope["open_stream"]`.
 
-        It holds no slot, its `heartbeat` is sent while nothing else is, and a drain ends it.
+        The stream holds no slot. Its `heartbeat` is sent at intervals, and a drain ends it. Raise
+        RuntimeError if the answer has not begun or is complete.
         """
         if not self._sent or self.finished:
             raise RuntimeError("a stream is an answer that was begun and is not complete")
@@ -192,28 +193,28 @@ class Cycle:
         return self.stream
 
     def write_part(self, data: bytes) -> int:
-        """A part of an open answer, as it goes out; the bytes it takes."""
+        """Write a part of an open answer; return its size in bytes as sent."""
         framed = self._frame(data, more=True)
         self.protocol.transport.write(framed)
         return len(framed)
 
     def write_end(self) -> None:
-        """The open answer is complete; again is ignored."""
+        """Complete the open answer; a second call does nothing."""
         if not self.finished and not self.disconnected:
             self._write_last(self._frame(b"", more=False))
 
     @property
     def has_begun(self) -> bool:
-        """True when a part of the answer was written."""
+        """Return True once a part of the answer was written."""
         return self._sent
 
     def disconnect(self) -> None:
-        """The client is gone."""
+        """Note that the client has disconnected."""
         self.disconnected = True
         self.wake()
 
     def wake(self) -> None:
-        """Something came that `receive` may be waiting for."""
+        """Wake `receive`, if it waits."""
         wakeup = self._wakeup
         if wakeup is not None and not wakeup.done():
             wakeup.set_result(None)
@@ -225,10 +226,11 @@ class Cycle:
             if not self.finished and not self.disconnected:
                 raise RuntimeError("the application returned without completing its answer")
         except asyncio.CancelledError:
-            # Only the end of the drain cancels: the connection goes with it.
+            # Only the end of the drain cancels a task; its connection ends with it.
             self.protocol.abort()
         except BaseException as error:
-            # The process's edge: whatever the application raised must end as an answer, logged and counted.
+            # The outermost handler: every exception of the application must become an
+            # answer, a log line and a count.
             if not (self.disconnected and isinstance(error, OSError)):
                 self._fail(error)
         finally:
@@ -239,7 +241,7 @@ class Cycle:
             self.land(retry=False)
 
     def _charge_rest(self) -> None:
-        """Charge what was used since the slot was given back: a write renders its answer only then."""
+        """Charge CPU time used since the slot was released: a write renders its answer only after that."""
         meter = self._meter
         if meter is not None and not self._is_charged:
             more_s = meter.cpu_s - self._charged_s
@@ -258,7 +260,7 @@ class Cycle:
             self.protocol.abort()
             return
         if self.stale is not None and self.head is not None:
-            # A page that was right a moment ago serves a visitor better than an error.
+            # A recent page serves a visitor better than an error.
             _, wire = self.stale.answer(self.head, worker.second, worker.date)
             self._write_last(wire)
             return
@@ -273,7 +275,7 @@ class Cycle:
         self._write_last(wire)
 
     def land(self, *, retry: bool) -> None:
-        """The rendering others wait for is over. `retry`: they may find a leader among themselves."""
+        """End the rendering that others wait for. `retry`: one of the waiters may render instead."""
         flight = self.flight
         if flight is not None:
             self.flight = None
@@ -293,7 +295,7 @@ class Cycle:
                 self.body = bytearray()
                 self.protocol.body_taken(len(body))
                 return {"type": "http.request", "body": bytes(body), "more_body": more}
-            # It waits for its own client, with no work to do: others may have the slot.
+            # The request waits for its own client and has no work to do: release the slot for others.
             self.release()
             self._wakeup = self.worker.loop.create_future()
             try:
@@ -326,7 +328,7 @@ class Cycle:
             body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
             if not more and self.hot.tags is not None and self._keep(body):
                 return
-            # Not to be kept: on as any other answer.
+            # The answer may not be stored: send it like any other answer.
             self.hot = None
             if self.disconnected:
                 raise ClientDisconnected
@@ -340,14 +342,15 @@ class Cycle:
         if data:
             self.protocol.transport.write(data)
             if self.protocol.write_paused:
-                # A slow reader keeps its own answer waiting, not a slot.
+                # A slow reader delays only its own answer and must not hold a slot.
                 self.release()
                 await self.protocol.drained()
 
     def _compressed(self, body: bytes) -> bytes:
-        """Return a whole answer in gzip, its headers changed to say so, where its client takes that.
+        """Return a whole answer in gzip and adapt its headers, if the client accepts gzip.
 
-        Not under overload, where CPU is what is short. Not where the answer names its bytes (ETag, a range).
+        Return it unchanged under overload, when CPU time is scarce, and if a header describes its exact bytes
+        (ETag, Content-Encoding, a range).
         """
         if self._status != 200 or self.worker.shield.is_stressed:
             return body
@@ -372,7 +375,7 @@ class Cycle:
         return body
 
     def _keep(self, body: bytes) -> bool:
-        """Keep the answer for everybody and give this client its form of it; False: it may not be kept."""
+        """Store the answer for all visitors and send it to this client; False if it may not be stored."""
         hot, head, worker = self.hot, self.head, self.worker
         assert hot is not None
         assert head is not None
@@ -381,7 +384,7 @@ class Cycle:
             name = name.lower()
             if name == b"set-cookie" or (name == b"cache-control" and _PRIVATE.search(value)):
                 return False
-        page = Page(head.key, [checked(header) for header in self._headers], body)
+        page = CachedPage(head.key, [checked(header) for header in self._headers], body)
         at_s = worker.loop.time()
         worker.counts.rendered += 1
         flight = self.flight
@@ -402,14 +405,14 @@ class Cycle:
             self._write_last(wire)
         else:
             self.finished = True
-        # Not kept because something was invalidated meanwhile: one of those who wait renders again.
+        # If a tag was invalidated meanwhile, the page was not stored: one of the waiters renders again.
         self.land(retry=True)
         if stored:
             worker.cache.touch(page)
         return True
 
     def _begin(self, body: bytes, *, more: bool) -> bytes:
-        """Status line, headers and the first of the body."""
+        """Return the status line, the headers and the beginning of the body."""
         status = self._status
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\ndate: " % status, self.worker.date, b"\r\n"]
         length: int | None = None
@@ -461,7 +464,8 @@ class Cycle:
         elif self._chunked:
             lines.append(self._chunk(body, more=more))
         elif len(body) > _JOINED_BYTES:
-            # Copying a large body to save a write would cost more, and its memory once per slow reader.
+            # Joining a large body would copy it, which costs more than a second write, and
+            # hold the copy per slow reader.
             self.protocol.transport.write(b"".join(lines))
             return body
         else:
@@ -469,7 +473,7 @@ class Cycle:
         return b"".join(lines)
 
     def _limit_lines(self) -> bytes:
-        """What is left to whom this answer goes."""
+        """Return the rate-limit lines for the client of this request; b"" without a limit."""
         worker, left = self.worker, self.ticket.left
         ceiling = worker.gate.ceiling
         if not ceiling.limit:
@@ -479,7 +483,7 @@ class Cycle:
         )
 
     def _frame(self, body: bytes, *, more: bool) -> bytes:
-        """More of the body, as it goes out."""
+        """Return a further part of the body as it is sent."""
         if self.only_head or self._status == 204:
             return b""
         if self._chunked:
@@ -500,7 +504,7 @@ class Cycle:
         protocol = self.protocol
         if data and not self.disconnected:
             protocol.transport.write(data)
-        # With the slot held until here, what is left to do costs next to nothing.
+        # The slot was held until here, so the remaining work costs next to nothing.
         self._is_charged = self.ticket.state == RUNNING
         self.release()
         self.wake()
@@ -508,7 +512,7 @@ class Cycle:
 
 
 def checked(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    """A header, its name in lower case; RuntimeError for what would split the answer in two."""
+    """Return a header with its name in lower case; RuntimeError for bytes that would split the answer."""
     name, value = header
     known = _names.get(name)
     if known is None:

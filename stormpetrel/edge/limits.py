@@ -1,4 +1,4 @@
-"""What the edge counts, and the caps on connections."""
+"""The edge's counters, and the caps on connections."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ _SHARE_OF_FILES = 0.9
 
 @dataclass(slots=True)
 class Counts:
-    """Plain counters of one worker since it started; `connections` is how many are open now.
+    """Counters of one worker since it started; `connections` is how many are open now.
 
-    `refused`: by reason (the policy line's name). `closed`: connections ended by the edge, by kind:
-    header, body, idle, write, closing, linger, memory, proxy-header. `dropped`: connections refused at once, by cap.
+    `refused`: by reason (the policy line's name). `closed`: connections ended by the edge, by
+    kind: header, body, idle, write, closing, linger, memory, proxy-header, frames. `dropped`:
+    connections refused at once, by cap.
     """
 
     requests: int = 0
@@ -34,13 +35,14 @@ class Counts:
 
 
 class ConnectionCaps:
-    """How many connections are open, in all and by address. As large as the number of connections.
+    """Count open connections, in all and by address. Memory grows with the number of connections.
 
-    `is_exempt`: addresses that have no cap of their own, such as a proxy's, that speaks for many; None for no such.
+    `is_exempt(address)`: True for an address without a cap of its own, for example a
+    proxy; None if there are none.
     """
 
     def __init__(self, *, total: int, per_address: int) -> None:
-        """`total` 0: 90 % of the open-file limit."""
+        """Set the caps. `total` 0: 90 % of the open-file limit."""
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         ceiling = 1_000_000 if files == resource.RLIM_INFINITY else int(files * _SHARE_OF_FILES)
         self.total = total or ceiling
@@ -53,7 +55,7 @@ class ConnectionCaps:
         return self._open
 
     def enter(self, address: str) -> str:
-        """Count a connection in; the name of the cap it is over, and then it is not counted, or ""."""
+        """Count a connection; return "", or the name of the exceeded cap without counting it."""
         if self._open >= self.total:
             return "connections/total"
         held = self._by_address.get(address, 0)
@@ -64,7 +66,7 @@ class ConnectionCaps:
         return ""
 
     def leave(self, address: str) -> None:
-        """Count out one that was counted in."""
+        """Stop counting a connection that was counted."""
         self._open -= 1
         held = self._by_address[address] - 1
         if held:
@@ -73,7 +75,7 @@ class ConnectionCaps:
             del self._by_address[address]
 
     def move(self, address: str, to: str) -> str:
-        """Count one for another address; the name of the cap that is over, and then nothing is moved, or ""."""
+        """Count a connection for another address; return "", or the exceeded cap's name and move nothing."""
         self.leave(address)
         over = self.enter(to)
         if over:

@@ -1,7 +1,7 @@
-"""Messages: what the real parser makes of the bytes, and what is refused because it cannot be read.
+"""Read messages with the real parser, and refuse those that cannot be read.
 
-One message at a time is fed to the parser (`_feed` in protocol.py cuts the stream); the callbacks only note
-what they are told, and the caller acts once the parser has returned.
+The parser gets one message at a time (`_feed` in protocol.py cuts the stream). The callbacks only record
+their arguments; the caller acts once the parser has returned.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from stormpetrel.shield.percent import unquoted
 
 MAX_URL_BYTES = 8192
 STREAM_FROM_BYTES = 65_536
-"""An upload starts to run when it has brought this much; smaller bodies are complete before they run."""
+"""An upload starts to run once this much has arrived; smaller bodies are complete before they run."""
 SAME_FOR_ALL = b"/assets/"
-"""Files of pages: browsers send their session with them too, and get what everybody gets, from memory."""
+"""Static files: browsers send their session here too, but all clients get the same bytes from memory."""
 MAX_HEADERS = 100
-"""Each costs a call. Apache takes 100 too, browsers and proxies together send some 40."""
+"""Each header costs a call. Apache accepts 100 too; browsers and proxies together send about 40."""
 LAST_BYTES = 1024
-"""A connection keeps the credential headers of its last request up to this size."""
+"""A connection remembers the credential headers of its last request up to this size."""
 MIN_UPLOAD_BYTES_PER_S = 32_768
-"""An upload's body deadline grows by its declared length at this pace."""
+"""The body deadline of an upload is extended by its declared length at this rate."""
 MAX_OVERHEAD_BYTES = 16_384
-"""Chunk sizes, chunk extensions and trailers of a body may take this much, and as much again as the content.
-Node.js stops chunk extensions at the same size (CVE-2024-22019)."""
+"""Chunk sizes, chunk extensions and trailers of a body may take this much, plus the size of the content.
+Node.js limits chunk extensions to the same size (CVE-2024-22019)."""
 MIN_CHUNK_BYTES = 64
-"""Smaller chunks cost more in calls than in bytes: past `MAX_SMALL_CHUNKS` their average must be at least this."""
+"""Smaller chunks cost more calls than bytes: past `MAX_SMALL_CHUNKS`, the average must be at least this."""
 MAX_SMALL_CHUNKS = 256
 
 _log = logging.getLogger("stormpetrel.edge")
@@ -68,7 +68,7 @@ _FACTS = frozenset(
 
 
 class MessageReader(EdgeConnection):
-    """The message being read, and the last one that was read until its answer is complete."""
+    """The message being read, and the last complete one until its answer is complete."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class MessageReader(EdgeConnection):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(worker, config, server_state, app_state, _loop)
-        # The message being parsed
+        # The message being parsed.
         self._clean = True
         self._tail = b""
         self._blank_bytes = 0
@@ -96,11 +96,11 @@ class MessageReader(EdgeConnection):
         self._failure: Refused | None = None
         self._facts: dict[bytes, bytes] = {}
         self._hosts = 0
-        # The headers that the last credentials came from
+        # The headers of the last credentials.
         self._last_authorization: bytes | None = None
         self._last_cookie: bytes | None = None
         self._last_credentials: Credentials | None = None
-        # The message that was parsed
+        # The parsed message.
         self._method = ""
         self._path = b""
         self._path_text = ""
@@ -121,7 +121,7 @@ class MessageReader(EdgeConnection):
         self._clean = False
         self.ready = False
         self.url = b""
-        # Until the head is complete nobody knows whom a refusal speaks to.
+        # Until the head is complete, the path and method that decide a refusal's format are unknown.
         self._path = b""
         self._method = ""
         self.headers = []
@@ -135,7 +135,7 @@ class MessageReader(EdgeConnection):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._is_in_body:
-            # A trailer: never merged into the headers, which were acted on (RFC 9110, 6.5.1).
+            # A trailer: never merged into the headers, which were already used (RFC 9110, 6.5.1).
             return
         name = name.lower()
         if name == b"cookie" and self.worker.is_https:
@@ -185,7 +185,7 @@ class MessageReader(EdgeConnection):
         if has_query or b"authorization" in facts or b"cookie" in facts or b"upgrade" in facts:
             authorization = facts.get(b"authorization")
             if authorization is None and b"upgrade" in facts and b"access_token=" not in self._query:
-                # Where a browser's WebSocket can put a token: it cannot set other headers.
+                # A browser's WebSocket can send a token only here: it cannot set other headers.
                 offered = facts.get(b"sec-websocket-protocol", b"").partition(b",")[0].strip()
                 authorization = b"Bearer " + offered if offered else None
             if authorization is not None or not path.startswith(SAME_FOR_ALL):
@@ -206,7 +206,7 @@ class MessageReader(EdgeConnection):
             if method == "CONNECT":
                 self._fail(405, "edge/connect", "This server is not a proxy")
                 return
-            # Another protocol is not offered here, and its name is ignored (RFC 9110, 7.8).
+            # No other protocol is offered here; the name is ignored (RFC 9110, 7.8).
             if facts[b"upgrade"].lower() == b"websocket":
                 if method != "GET" or version != "1.1":
                     self._fail(
@@ -236,9 +236,9 @@ class MessageReader(EdgeConnection):
     def _credentials(
         self, authorization: bytes | None, cookie: bytes | None, *, has_query: bool
     ) -> Credentials | None:
-        """Return the message's credentials; those of the last one where the connection repeats its headers.
+        """Return the message's credentials; the previous ones if the connection repeats the same headers.
 
-        `has_query`: its query may have a token.
+        `has_query`: the query may contain a token.
         """
         if has_query:
             return credentials_of(authorization, cookie, self._query)
@@ -250,11 +250,11 @@ class MessageReader(EdgeConnection):
         return self._last_credentials
 
     def _take_framing(self, facts: dict[bytes, bytes]) -> int | None:
-        """Return the declared length of the body in bytes (0: none, or chunked); None when the message is refused.
+        """Return the body's declared length in bytes (0: none, or chunked); None if the message is refused.
 
-        A proxy in front and this edge must agree where a message ends, so everything that two parsers are known
-        to read differently is refused (RFC 9112, 6.1 and 6.3). The parser itself refuses a length beside
-        chunks, two lengths, bare line feeds and folded headers.
+        A proxy in front and this edge must agree where a message ends, so every form that parsers are known
+        to read differently is refused (RFC 9112, 6.1 and 6.3). The parser itself refuses a length together
+        with chunks, two lengths, bare line feeds and folded headers.
         """
         coding = facts.get(b"transfer-encoding")
         self._is_chunked = coding is not None
@@ -326,10 +326,10 @@ class MessageReader(EdgeConnection):
             self._settle()
 
     def _parse(self, piece: bytes) -> bool:
-        """Feed the parser; False when that ended the conversation."""
+        """Feed the parser; return False if the connection was refused."""
         over = False
         if not self._is_in_body:
-            # Only as much of a head as is allowed reaches the parser.
+            # Only the allowed size of a head reaches the parser.
             allowed = self.worker.config.max_header_bytes - (0 if self._clean else self._head_bytes)
             if len(piece) > allowed:
                 over = True
@@ -341,11 +341,12 @@ class MessageReader(EdgeConnection):
             if piece:
                 self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            # Raised when the message is complete: what it wants to become is decided in `_dispatch`.
+            # Raised when the message is complete; `_dispatch` handles the upgrade.
             pass
         except httptools.HttpParserError as error:
             if self._overrun:
-                # A second message in one piece: only bare line ends can hide one. Answer the first, then close.
+                # A second message in one piece: only bare line ends can hide it.
+                # Answer the first, then close.
                 self._keep_alive = False
                 if self._cycle is not None:
                     self._cycle.keep_alive = False
@@ -373,7 +374,7 @@ class MessageReader(EdgeConnection):
         return True
 
     def _check_chunks(self) -> None:
-        """Refuse a chunked body that brings more work than content: tiny chunks, endless extensions or trailers."""
+        """Refuse a chunked body with more work than content: tiny chunks, endless extensions or trailers."""
         received = self._received
         if (
             self._raw_body_bytes > MAX_OVERHEAD_BYTES + 2 * received
@@ -382,9 +383,9 @@ class MessageReader(EdgeConnection):
             self._fail(400, "edge/malformed", "The chunks of the request are too small")
 
     def _terminator(self, data: bytes, at: int) -> int:
-        """Where the message's blank line ends in `data`, looking from `at`; -1: not in here.
+        """Return where the message's blank line ends in `data`, searching from `at`; -1 if it is not there.
 
-        The blank line may have begun in an earlier read: `_tail` has its last three bytes.
+        The blank line may have begun in an earlier read: `_tail` holds that read's last three bytes.
         """
         tail = self._tail
         if tail:
@@ -400,12 +401,12 @@ class MessageReader(EdgeConnection):
         return -1
 
     def _fail(self, status: int, because: str, safe_text: str) -> None:
-        """The message is refused; said once the parser has returned."""
+        """Mark the message as refused; the refusal is sent once the parser has returned."""
         if self._failure is None:
             self._failure = Refused(status, because, safe_text)
 
     def _take_target(self) -> bool:
-        """Path and query of the request target; False when it cannot be one."""
+        """Set path and query from the request target; return False if it is invalid."""
         url = self.url
         if b"#" in url:
             url = url.partition(b"#")[0]
@@ -419,7 +420,7 @@ class MessageReader(EdgeConnection):
             self._path, self._path_text, self._query = b"", "", b""
             return True
         else:
-            # Absolute form, as proxies are sent (RFC 9112, 3.2.2).
+            # Absolute form, as sent to proxies (RFC 9112, 3.2.2).
             try:
                 parsed = httptools.parse_url(url)
             except httptools.HttpParserInvalidURLError:
@@ -441,12 +442,12 @@ class MessageReader(EdgeConnection):
         return False
 
     def _expect_body(self, length: int, now: float) -> None:
-        """A body follows: its limits, its deadline, and the word that it may come."""
+        """Set the limit and the deadline of a body that follows; send 100 Continue if it is expected."""
         worker = self.worker
         config = worker.config
         limit = config.max_body_bytes
         visit = self._visit
-        # Files come with a credential. One not looked up yet may be right: its body is read only after it was.
+        # Uploads need a credential. An unverified one may be valid: its body is read only after the look-up.
         if worker.body_limit is not None and visit is not None and not visit.is_anonymous:
             limit = worker.body_limit(self._path)
         if length > limit:
@@ -467,7 +468,7 @@ class MessageReader(EdgeConnection):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _scope(self, visit: Visit) -> Scope:
-        """The ASGI scope of the message that was parsed."""
+        """Return the ASGI scope of the parsed message."""
         return {
             "type": "http",
             "asgi": _ASGI,
@@ -487,11 +488,11 @@ class MessageReader(EdgeConnection):
         }
 
     def _refuse_input(self, status: int, because: str, safe_text: str, *, linger: bool = True) -> None:
-        """Say what is wrong with what came, and close: what follows cannot be understood any more."""
+        """Send a refusal that explains the error, and close: further input cannot be interpreted any more."""
         worker = self.worker
         cycle = self._cycle
         if cycle is not None:
-            # An upload that went wrong while it ran: what the application has begun to say cannot be taken back.
+            # An upload failed while its request ran: an answer that has begun cannot be taken back.
             self._cycle = None
             began = cycle.has_begun
             cycle.disconnect()
@@ -515,7 +516,7 @@ class MessageReader(EdgeConnection):
             self._close()
 
     def _progress(self) -> None:
-        """A message is incomplete: which deadline holds now."""
+        """Set the deadline for an incomplete message."""
         now = self.loop.time()
         config = self.worker.config
         if self._is_in_body:
@@ -527,7 +528,7 @@ class MessageReader(EdgeConnection):
             self._arm(HEADER, now + config.header_timeout_s)
 
     def _settle(self) -> None:
-        """Which deadline holds now that something ended, and whether the next bytes may be answered at once."""
+        """Set the deadline after an event ended, and set whether the next bytes may be answered at once."""
         if self._closing:
             return
         if self.write_paused:

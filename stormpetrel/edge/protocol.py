@@ -1,12 +1,12 @@
-"""The HTTP/1.1 protocol class: from bytes to an answer, from memory, from the cache, or by the application.
+"""The HTTP/1.1 protocol class: from bytes to an answer from memory, the cache, or the application.
 
-The parser is httptools', a WebSocket goes on with uvicorn's protocol (websocket.py); from the first byte to the
-application everything else is here, in messages.py and in connection.py. One message is
-fed to the parser at a time, cut where its head (or body) ends, so what follows waits as plain bytes and a
+The parser is httptools'; a WebSocket continues with uvicorn's protocol (websocket.py). The rest of the way
+from the first byte to the application is here, in messages.py and in connection.py. The parser gets one
+message at a time, cut where its head (or body) ends, so later messages wait as plain bytes and a
 pipelining client costs no tasks.
 
-Two ways lead to an answer without the application: the memo (`data_received`: the same bytes as a request
-that was parsed before, between two messages) and `_serve_hot` after parsing. Both give the same bytes.
+Two paths answer without the application: the memo (`data_received`: the same bytes as a request that was
+parsed before, between two messages) and `_serve_hot` after parsing. Both give the same bytes.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ from stormpetrel.shield.queues import GONE, RUNNING, Ticket
 MAX_BLANK_BYTES = 16
 """Line ends before a request; RFC 9112, 2.2 asks to skip at least one."""
 MAX_CHUNKED_CUTS = 64
-"""A chunked body is cut at so many blank lines per read; more would let a body of blank lines cost CPU."""
+"""A chunked body is cut at up to this many blank lines per read, as a body full of them would cost CPU."""
 MAX_MESSAGES_AT_ONCE = 64
-"""Pipelined messages that are answered in one turn of the loop: 10,000 fit into one read."""
+"""Pipelined messages answered in one turn of the loop: 10,000 fit into one read."""
 MIN_DRAIN_BYTES = 4096
-"""A slow reader must take this much per write deadline, or it takes nothing to speak of."""
+"""A slow reader must take at least this much per write deadline, or the connection is closed."""
 
 
 class EdgeProtocol(HotAnswers):
@@ -92,12 +92,12 @@ class EdgeProtocol(HotAnswers):
             self._cycle = None
             cycle.disconnect()
             if cycle.task is None:
-                # It still waited: no work for the gone.
+                # The request still waited in the queue: its client is gone, so do not run it.
                 worker.counts.gone_while_waiting += 1
                 worker.shield.leave(cycle.ticket)
                 cycle.land(retry=True)
         self._wake_drained()
-        # The parser holds this object's methods: without it the two would be garbage in a circle.
+        # The parser holds this object's methods: drop it, or the two would form a reference cycle.
         self.parser = None  # type: ignore[assignment]
 
     def eof_received(self) -> None:
@@ -105,7 +105,7 @@ class EdgeProtocol(HotAnswers):
 
     def data_received(self, data: bytes) -> None:
         if self.ready:
-            # The memo's `young` half first: one look-up is all that a repeated request costs.
+            # Look in the memo's `young` half first: a repeated request then costs one look-up.
             memo = self.memo
             head = memo.young.get(data) or memo.get(data)
             if head is not None and self._answer_remembered(head):
@@ -129,7 +129,7 @@ class EdgeProtocol(HotAnswers):
             self._feed_stash()
 
     def _feed(self, data: bytes) -> None:
-        """Give the parser one message after the other, until one has to wait for its answer."""
+        """Feed the parser one message after another, until one has to wait for its answer."""
         at, end = 0, len(data)
         cuts = messages = 0
         while at < end:
@@ -174,7 +174,7 @@ class EdgeProtocol(HotAnswers):
             if self._complete:
                 self._complete = False
                 self._blank_bytes = 0
-                # A canary's mark lasts seconds, and what is remembered is taken for a stranger's.
+                # A canary's mark is valid for seconds only, and a remembered head counts as a stranger's.
                 if is_whole and self._head is not None and CANARY not in self._facts:
                     self.memo.offer(piece, self._head)
                 self._dispatch()
@@ -185,7 +185,7 @@ class EdgeProtocol(HotAnswers):
             self._progress()
 
     def _dispatch(self) -> None:
-        """A message may be answered: from memory, from the cache, or by the application."""
+        """Answer a message: from memory, from the cache, or by the application."""
         self.ready = False
         self._outstanding = True
         now = self.loop.time()
@@ -205,7 +205,7 @@ class EdgeProtocol(HotAnswers):
             self._admit(now)
 
     def _admit(self, now: float, *, alone: bool = False) -> None:
-        """To the application: now, later, or not. `alone`: without trying to render for others."""
+        """Run the message at the application, queue it, or refuse it. `alone`: do not render for others."""
         worker = self.worker
         visit = self._visit
         assert visit is not None
@@ -215,7 +215,7 @@ class EdgeProtocol(HotAnswers):
         if ticket.state == GONE:
             self._refuse(ticket.because, ticket, head, now)
             return
-        # Whoever is refused costs no more than this.
+        # A refused request costs no more than the work up to here.
         because = shield.ask(ticket, now)
         if because:
             self._refuse(because, ticket, head, now)
@@ -250,7 +250,7 @@ class EdgeProtocol(HotAnswers):
             worker.settle()
 
     def _decide(self, visit: Visit, now: float) -> Ticket:
-        """What the shield thinks of the message that was parsed."""
+        """Return the shield's ticket for the parsed message."""
         return self.worker.shield.decide(
             visit,
             method=self._method,
@@ -263,7 +263,7 @@ class EdgeProtocol(HotAnswers):
         )
 
     def refuse_cycle(self, cycle: Cycle, because: str) -> None:
-        """A request lost its place, or got none: an old page if there is one, else an honest no."""
+        """Refuse a request that lost its place or got none; serve an old page instead if there is one."""
         if self._cycle is not cycle:
             return
         self._cycle = None
@@ -272,7 +272,7 @@ class EdgeProtocol(HotAnswers):
         self._feed_stash()
 
     def _refuse(self, because: str, ticket: Ticket, head: Head | None, now: float) -> None:
-        """An old page if there is one, else an honest no."""
+        """Serve an old page if there is one, else a refusal."""
         if head is not None and head.key is not None:
             page = self.worker.cache.lookup(head.key, now)
             if page is not None:
@@ -289,7 +289,7 @@ class EdgeProtocol(HotAnswers):
             self._linger()
 
     def resume_from_flight(self, *, alone: bool) -> None:
-        """The rendering this request waited for is over: take its page, or see to one oneself."""
+        """Use the page that this request waited for, or render it. `alone`: without trying to share it."""
         self._flight = None
         head = self._head
         if self._closing or head is None:
@@ -301,7 +301,7 @@ class EdgeProtocol(HotAnswers):
         self._feed_stash()
 
     def cycle_finished(self, cycle: Cycle) -> None:
-        """The application's answer is complete."""
+        """Continue with the connection after the application completed its answer."""
         if self._cycle is not cycle:
             return
         self._cycle = None
@@ -318,7 +318,7 @@ class EdgeProtocol(HotAnswers):
             self._feed_stash()
 
     def stream_opened(self, cycle: Cycle) -> None:
-        """The answer stays open: from now on its heartbeat is the deadline, or the reader's slowness."""
+        """Set the deadline of an open answer: the next heartbeat, or a slow reader's write deadline."""
         if self._cycle is cycle:
             if self.worker.is_draining:
                 cycle.write_end()
@@ -326,7 +326,7 @@ class EdgeProtocol(HotAnswers):
                 self._settle()
 
     def body_taken(self, size_bytes: int) -> None:
-        """The application took so much of the body: more may come."""
+        """Let more of the body come: the application took this many bytes."""
         taken = min(size_bytes, self._input_bytes)
         self._input_bytes -= taken
         self.worker.input_bytes -= taken
@@ -335,17 +335,17 @@ class EdgeProtocol(HotAnswers):
             self._progress()
 
     def hand_over(self, cycle: Cycle) -> None:
-        """A WebSocket handshake was admitted: the transport goes to its own protocol, and the caps with it."""
+        """Hand the transport and its place in the caps to the WebSocket: the handshake was admitted."""
         worker = self.worker
         worker.counts.admitted += 1
         worker.counts.upgrades += 1
-        # The address was read already, and goes to the application with what else is known.
+        # The path was parsed already and is passed to the application in `extras`.
         lines = [b"GET /?", self._query, b" HTTP/1.1\r\n"]
         for name, value in self.headers:
             lines += (name, b": ", value, b"\r\n")
         lines.append(b"\r\n")
         visit = cycle.scope["visit"]
-        # It has its slot: what waited for it, this connection's old self, is needed no more.
+        # The handshake has its slot: this connection object need not be notified any more.
         cycle.ticket.payload = None
         release = partial(worker.give_back, cycle.ticket)
         socket = EdgeWebSocket(
@@ -367,7 +367,7 @@ class EdgeProtocol(HotAnswers):
         worker.connections.discard(self)
         self._closing = True
         self._cycle = None
-        # The parser holds this object's methods: without it the two would be garbage in a circle.
+        # The parser holds this object's methods: drop it, or the two would form a reference cycle.
         self.parser = None  # type: ignore[assignment]
         stash, self._stash = self._stash, b""
         self._forget_input()
@@ -380,7 +380,7 @@ class EdgeProtocol(HotAnswers):
             socket.data_received(stash)
 
     def _keep_back(self, data: bytes) -> None:
-        """What came before its turn waits as bytes, and the client with it."""
+        """Hold back bytes that came before their turn, and pause reading."""
         worker = self.worker
         self._stash = self._stash + data if self._stash else data
         self._input_bytes += len(data)
@@ -413,7 +413,7 @@ class EdgeProtocol(HotAnswers):
                 flight.waiters.remove(self)
 
     def drain(self) -> None:
-        """No more requests: close when idle, else when the present one is answered."""
+        """Accept no more requests: close when idle, else when the current one is answered."""
         self.ready = False
         if self._closing:
             return
@@ -425,7 +425,7 @@ class EdgeProtocol(HotAnswers):
             self._close()
 
     def on_deadline(self, at_s: float) -> None:
-        """The wheel: the deadline has come."""
+        """Act on a deadline that has passed; called by the wheel."""
         kind = self._kind
         closed = self.worker.counts.closed
         if self.transport.is_closing() and kind not in (CLOSING, LINGER):
@@ -439,7 +439,7 @@ class EdgeProtocol(HotAnswers):
             closed[WRITE] += 1
             self.abort()
         elif self._outstanding and kind in (IDLE, HEADER):
-            self._settle()  # the deadline of before this request, which runs
+            self._settle()  # the deadline was armed before this request, which runs
         elif kind == IDLE:
             if self.transport.get_write_buffer_size():
                 closed[WRITE] += 1
@@ -469,6 +469,6 @@ class EdgeProtocol(HotAnswers):
             self.abort()
 
     def _give_up_flight(self, at_s: float) -> None:
-        """The rendering took too long to wait for."""
+        """Refuse the request: the rendering took too long to wait for."""
         self._refuse("queue/flight", self.worker.shield.stranger(self.stranger), self._head, at_s)
         self._feed_stash()

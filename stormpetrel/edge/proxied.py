@@ -1,11 +1,11 @@
-"""The edge behind a proxy: whom a connection, or each of its requests, speaks for.
+"""The edge behind a proxy: find the client of a connection, or of each of its requests.
 
-Only what comes from a configured proxy is believed: the PROXY protocol's header before the first request, or
-`X-Forwarded-For` in each. From anybody else both are bytes like any other. A connection of a proxy carries the
-requests of many clients, so who is asking is decided anew for each request, and nothing that was said to one
-client is repeated to the next.
+Only a configured proxy is trusted: for the PROXY protocol's header before the first request, or for
+`X-Forwarded-For` in each request. From any other address, both are bytes like any others. A proxy's
+connection carries the requests of many clients, so the client is determined again for each request, and
+nothing that is meant for one client only is repeated to the next.
 
-An edge without `edge.trusted_proxies` never comes here: its connections are plain `EdgeProtocol`s.
+An edge without `edge.trusted_proxies` never uses this module: its connections are plain `EdgeProtocol`s.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from stormpetrel.shield.identify import Identity, Visit, address_identity
 from stormpetrel.shield.queues import GONE, Ticket
 
 MAX_HOPS = 16
-"""So many proxies in a row are believed; an honest chain has two or three."""
+"""Up to this many proxies in a row are trusted; an honest chain has two or three."""
 MAX_HOP_BYTES = 64
 """The longest address is 45 characters; some proxies add brackets and a port."""
 MAX_SENDERS = 16_384
-"""Senders remembered by what names them; when full, all are forgotten (one costs 10 µs to make again)."""
+"""Senders cached by the text that names them; when full, all are dropped (making one again costs 10 µs)."""
 _OVER = "ceiling/at-once"
 _OVER_TEXT = "Too many requests at once"
 _log = logging.getLogger("stormpetrel.edge")
 
 
 class Sender(NamedTuple):
-    """Who stands behind a request. `client` as ASGI wants it; a port of 0 is one that nobody knows."""
+    """The client behind a request. `client` is in ASGI's form; its port is 0 if unknown."""
 
     address: str
     client: tuple[str, int] | None
@@ -54,25 +54,26 @@ class Sender(NamedTuple):
 
 
 class Proxies:
-    """The configured proxies of one worker, and what its connections share. `speak_first`: PROXY protocol."""
+    """One worker's configured proxies, and the state its connections share. `speak_first`: PROXY protocol."""
 
     def __init__(self, networks: Sequence[Network], *, speak_first: bool) -> None:
         self.speak_first = speak_first
-        # Its heads know their senders, those of direct connections do not: the same bytes mean different things.
+        # These heads know their senders, heads of direct connections do not: the same
+        # bytes mean different things.
         self.memo = HeadMemo()
         self.has_warned = False
         self._networks = tuple(networks)
         self._senders: dict[bytes, Sender | None] = {}
-        # Requests and streams at once by client, for those that have some
+        # Requests and streams in progress by client, for clients that have any.
         self.at_once: Counter[Identity] = Counter()
 
     def trusts(self, address: str) -> bool:
-        """Whether it is a proxy's; anything but an IP address is not."""
+        """Return whether the address is a proxy's; False for anything but an IP address."""
         sender = self._hop(address.encode())
         return sender is not None and sender.is_proxy
 
     def sender(self, address: str, port: int) -> Sender:
-        """The sender with an address. Raises ValueError when it is none."""
+        """Return the sender with an address. Raise ValueError if it is not an IP address."""
         address = plain_address(address)
         ip = ipaddress.ip_address(address)
         stranger = address_identity(address)
@@ -80,10 +81,10 @@ class Proxies:
         return Sender(address, (address, port), stranger, Visit(stranger, address), is_proxy)
 
     def forwarded(self, headers: list[tuple[bytes, bytes]]) -> Sender | None:
-        """The client by X-Forwarded-For: from the right, the first that is no proxy of ours.
+        """Return the client by X-Forwarded-For: from the right, the first address that is no trusted proxy.
 
-        What stands left of it is the client's own word. None: the header is missing or its last part says nothing.
-        If a part in between cannot be read, the sender is the last proxy before it.
+        Parts to the left of it were written by the client itself. Return None if the header is missing or its
+        last part is invalid. If a part in between cannot be read, return the last proxy before it.
         """
         values = [value for name, value in headers if name == b"x-forwarded-for"]
         if not values:
@@ -101,20 +102,20 @@ class Proxies:
         return found
 
     def enter(self, who: Identity, most: int) -> bool:
-        """Count a request of a client in; False when it has `most` at once already."""
+        """Count a request of a client; return False if it already has `most` in progress."""
         if self.at_once[who] >= most:
             return False
         self.at_once[who] += 1
         return True
 
     def leave(self, who: Identity) -> None:
-        """Count out one that was counted in."""
+        """Stop counting a request that was counted."""
         self.at_once[who] -= 1
         if not self.at_once[who]:
             del self.at_once[who]
 
     def _hop(self, text: bytes) -> Sender | None:
-        """The sender that a part of X-Forwarded-For names; None when it names none."""
+        """Return the sender that a part of X-Forwarded-For names; None if it names none."""
         if text in self._senders:
             return self._senders[text]
         if len(text) > MAX_HOP_BYTES:
@@ -130,7 +131,7 @@ class Proxies:
 
 
 def _without_port(hop: str) -> str:
-    """`192.0.2.1:80`, `[2001:db8::1]` and `[2001:db8::1]:80` are in use too. Raises ValueError."""
+    """Strip port and brackets of `192.0.2.1:80`, `[2001:db8::1]` or `[2001:db8::1]:80`. Raise ValueError."""
     if hop[:1] == "[":
         address, bracket, port = hop[1:].partition("]")
         if (
@@ -149,7 +150,7 @@ def _without_port(hop: str) -> str:
 
 
 class ProxiedProtocol(EdgeProtocol):
-    """A connection of an edge that has proxies in front: from one of them, or from anybody."""
+    """A connection of an edge with proxies in front: from one of them, or from any other client."""
 
     def __init__(
         self,
@@ -161,7 +162,7 @@ class ProxiedProtocol(EdgeProtocol):
     ) -> None:
         super().__init__(worker, config, server_state, {}, loop)
         self._proxies = proxies
-        # Whom the connection itself speaks for, and the message that was read last
+        # The sender of the connection itself, and the sender of the last message read.
         self._nearest: Sender = None  # type: ignore[assignment]
         self._sender: Sender = None  # type: ignore[assignment]
         self._reads_forwarded = False
@@ -210,7 +211,7 @@ class ProxiedProtocol(EdgeProtocol):
             self._count_in()
 
     def hand_over(self, cycle: Cycle) -> None:
-        """Whoever it is stays counted until the WebSocket ends."""
+        """Hand over as a plain connection does; the client stays counted until the WebSocket ends."""
         who, self._at_once_as = self._at_once_as, None
         self.address = self._counted_as
         super().hand_over(cycle)
@@ -219,12 +220,12 @@ class ProxiedProtocol(EdgeProtocol):
         socket.stand_for(self.client, None if who is None else partial(self._proxies.leave, who))
 
     def _believe(self) -> None:
-        """What this connection says of its requests' senders is taken."""
+        """Trust the senders that this connection's requests name."""
         self._reads_forwarded = True
         self.memo = self._proxies.memo
 
     def _read_header(self, data: bytes) -> None:
-        """The PROXY protocol's header, as much of it as has come. The deadline is that of a request's head."""
+        """Read the PROXY protocol's header as it arrives. The deadline of a request's head applies."""
         if self._closing:
             return
         data = self._preface + data
@@ -258,7 +259,8 @@ class ProxiedProtocol(EdgeProtocol):
             self.data_received(rest)
 
     def _speak_for(self, sender: Sender) -> None:
-        # Whoever was given a visitor's cookie here may have been somebody else, also at the same address.
+        # An earlier visitor cookie on this connection may have gone to another
+        # client, even at the same address.
         self._introduced = None
         if sender is not self._sender:
             self._sender = sender
@@ -279,15 +281,15 @@ class ProxiedProtocol(EdgeProtocol):
         now: float,
     ) -> bytes:
         if ticket.identity != self._refused_whom:
-            # One client's rate limit is no business of the next one's on the same connection.
+            # One client's rate limit must not be sent to the next client on the same connection.
             self._refused_whom = ticket.identity
             self._refused_as = None
         return super()._refusal(because, ticket, path, keep_alive, only_head, now)
 
     def _count_in(self) -> None:
-        """A client's share of the requests at once, as its connections would be counted if it came directly.
+        """Count the request in its client's limit, which matches the connection cap of a direct client.
 
-        Members are counted each for themselves: a school is one address.
+        Members are counted by account, as many of them may share an address (a school).
         """
         self._count_out()
         assert self._visit is not None
@@ -296,7 +298,7 @@ class ProxiedProtocol(EdgeProtocol):
         if not self._is_over:
             self._at_once_as = who
         elif self._body_left or self._is_chunked:
-            # Its body is not waited for.
+            # Refuse at once instead of waiting for its body.
             self._fail(429, "edge/at-once", _OVER_TEXT)
 
     def _count_out(self) -> None:
@@ -313,6 +315,6 @@ class ProxiedProtocol(EdgeProtocol):
     def _decide(self, visit: Visit, now: float) -> Ticket:
         ticket = super()._decide(visit, now)
         if self._is_over and ticket.state != GONE:
-            # Hot pages were given all the same: they cost less than this.
+            # Hot pages were served before this point: they cost less than a refusal.
             ticket.state, ticket.because = GONE, _OVER
         return ticket

@@ -1,7 +1,7 @@
-"""The PROXY protocol, versions 1 and 2: what a proxy says of a connection before the connection's own bytes.
+"""The PROXY protocol, versions 1 and 2: a header in which a proxy names the client of a connection.
 
-After HAProxy's "The PROXY protocol, versions 1 & 2" (2.1 and 2.2). Nothing is guessed: what is not exactly such
-a header is none.
+Follows HAProxy's "The PROXY protocol, versions 1 & 2" (2.1 and 2.2). Parsing is strict: bytes that do not
+match the specification exactly are not a header.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import struct
 from typing import NamedTuple
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
-"""What version 2 begins with."""
+"""The first bytes of version 2."""
 MAX_LINE_BYTES = 107
-"""The longest line of version 1, its CRLF included."""
+"""The longest line of version 1, including its CRLF."""
 _WORD = b"PROXY "
 _FIXED_BYTES = 16
 _LINE = re.compile(rb"PROXY TCP([46]) (\S+) (\S+) (0|[1-9]\d{0,4}) (0|[1-9]\d{0,4})")
 _ADDRESS_BYTES = (0, 12, 36, 216)
-"""Of version 2 by family: unspecified, IPv4, IPv6, UNIX. What follows in the header (TLVs) is passed over."""
+"""Size of version 2's addresses by family: unspecified, IPv4, IPv6, UNIX. The TLVs after them are skipped."""
 _MAX_PORT = 65_535
 
 
 class ProxyHeader(NamedTuple):
-    """`size_bytes`: where the connection's own bytes begin. `source`: address and port of the client, None when
+    """`size_bytes`: where the connection's own bytes begin. `source`: address and port of the client; None if
     the proxy speaks for itself (LOCAL) or does not know (UNKNOWN, UNSPEC, a UNIX socket)."""
 
     size_bytes: int
@@ -32,7 +32,7 @@ class ProxyHeader(NamedTuple):
 
 
 def read_proxy_header(data: bytes) -> ProxyHeader | None:
-    """The header that `data` begins with; None when more of it must come. Raises ValueError when it is none."""
+    """Return the header that `data` begins with; None if incomplete. Raise ValueError for other bytes."""
     if data[:12] == SIGNATURE[: len(data)]:
         return _binary(data) if len(data) >= _FIXED_BYTES else None
     if data[:6] == _WORD[: len(data)]:
@@ -41,7 +41,7 @@ def read_proxy_header(data: bytes) -> ProxyHeader | None:
 
 
 def plain_address(text: str) -> str:
-    """An IP address in its one spelling; IPv4 that is mapped into IPv6 as IPv4. Raises ValueError."""
+    """Return an IP address in canonical form, IPv4-mapped IPv6 as IPv4. Raise ValueError."""
     address = ipaddress.ip_address(text)
     if isinstance(address, ipaddress.IPv6Address):
         if address.scope_id is not None:

@@ -1,7 +1,8 @@
-"""Refusals as bytes: in the caller's language, with everything a client needs to come back.
+"""Build the bytes of refusals, in the client's format, with all that it needs to come back.
 
-An application gets JSON, a feed reader plain text, a person a light page; never a redirect, never 200. All
-carry the CORS headers where the answer itself would (without them a web app sees only "network error").
+An application gets JSON, a feed reader plain text, a person a light page; never a redirect, never
+status 200. Refusals carry the CORS headers wherever the answer itself would: without them, a web
+app sees only "network error".
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ RefusalPage = Callable[[Refused], bytes]
 
 
 class RefusalWriter:
-    """Makes the bytes of a refusal. `page`: the application's own HTML; None for the plain one here."""
+    """Builds the bytes of a refusal. `page`: the application's own HTML; None for the plain page here."""
 
     def __init__(self, *, page: RefusalPage | None, status_url: str, public_https: bool) -> None:
         self._page = page
@@ -63,7 +64,7 @@ class RefusalWriter:
             f"content-security-policy: default-src 'none'; style-src 'sha256-{_STYLE_HASH}'{{more}}; "
             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\nx-frame-options: DENY\r\n"
         )
-        # A page of the application's own brings its own stylesheet.
+        # A page of the application uses its own stylesheet.
         page_policy = policy.format(more="" if page is None else " 'self'").encode()
         self._security = {
             Family.PAGE: common + page_policy,
@@ -80,7 +81,7 @@ class RefusalWriter:
     def answer(
         self, refused: Refused, *, path: bytes, date: bytes, keep_alive: bool, only_head: bool
     ) -> bytes:
-        """The whole answer. `path`: raw, b"" when it is not known (then it is told as to an application)."""
+        """Return the whole answer. `path`: raw; b"" if unknown, which gives the answer for an application."""
         family = family_of(path) if path else Family.API
         body = self._body(refused, family)
         status = refused.status
@@ -101,9 +102,9 @@ class RefusalWriter:
         return b"".join(lines)
 
     def challenge(self, *, date: bytes, keep_alive: bool, only_head: bool) -> bytes:
-        """Mode overcompensate: a page with status 200 for everybody, whatever was asked for, as in August 2009.
+        """Return a page with status 200 for any request, for mode overcompensate, as in August 2009.
 
-        A browser that keeps cookies comes back with one and is let through; no application does.
+        A browser that stores its cookie is let through when it comes back; applications are not.
         """
         return b"".join(
             (
@@ -117,7 +118,7 @@ class RefusalWriter:
         )
 
     def rate_limit_lines(self, limit: int, remaining: int, reset_epoch_s: float) -> bytes:
-        """The three X-RateLimit header lines; the reset in ISO 8601, rounded up to a second."""
+        """Return the three X-RateLimit header lines; the reset in ISO 8601, rounded up to a second."""
         return b"x-ratelimit-limit: %d\r\nx-ratelimit-remaining: %d\r\nx-ratelimit-reset: %b\r\n" % (
             limit,
             remaining,
@@ -126,7 +127,7 @@ class RefusalWriter:
 
     def _body(self, refused: Refused, family: Family) -> bytes:
         if family == Family.PAGE and self._page is not None:
-            # The application's page is its own code: whatever it does, there must be an answer.
+            # The page is the application's code: an exception there must not prevent an answer.
             try:
                 return self._page(refused)
             except Exception:

@@ -1,7 +1,7 @@
-"""The edge of one worker: accepts on a socket it is given, serves, drains.
+"""The edge of one worker: accepts connections on a given socket, serves them, and drains.
 
-Everything else in `edge/` is reached through `EdgeServer`; the application meets the edge only through the
-ASGI scope (`visit`, `hot`, `rate_limit`, `release_slot`, `open_stream`).
+`EdgeServer` is the only entry to `edge/`. The application meets the edge only in the ASGI scope (`visit`,
+`hot`, `rate_limit`, `release_slot`, `open_stream`).
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from stormpetrel.shield.decide import Leads
 from stormpetrel.shield.identify import TokenTable
 
 DRAIN_S = 10.0
-"""What runs or waits when the end comes has this long to finish."""
+"""Requests that run or wait when a drain begins have this long to finish."""
 BACKLOG = 2048
 ACCEPTS_AT_ONCE = 8
-"""Handles on the one listening socket. libuv accepts one connection per handle and turn of the loop (since 1.46),
-and a busy worker turns 300 times a second: with one handle, a flood of connections made everybody wait seconds."""
+"""Handles on the one listening socket. libuv accepts one connection per handle and turn of the loop
+(since 1.46), and a busy worker turns 300 times a second: with one handle, a flood of connections
+delayed all others by seconds."""
 UNSENT_BYTES = 131_072
 _POLL_S = 0.02
 _log = logging.getLogger("stormpetrel.edge")
@@ -41,13 +42,14 @@ _log = logging.getLogger("stormpetrel.edge")
 class EdgeServer:
     """The edge in front of an ASGI application.
 
-    `sock`: bound, or already listening, possibly inherited. `hot_key(path, query)`: the cache key when an
-    anonymous GET of that raw path and query may be answered from the cache, else None; only the parameters
-    that matter belong in it. `refusal_page`: the HTML of a refused page view; None for a plain one.
-    `body_limit(path)`: the largest body of a path where it is not `edge.max_body_bytes`. `secret`: signs the
-    session cookies, 16 bytes at least. `public_https`: people reach this place by https. `number`: this
-    worker's, in its reports. `leads(path)`: whether there is anything at a raw path. `writer_wait_s`: how
-    long the write that waits longest for the database has waited.
+    `sock`: bound, or already listening, possibly inherited. `hot_key(path, query)`: the cache key if an
+    anonymous GET of that raw path and query may be answered from the cache, else None; it should contain
+    only the parameters that matter. `refusal_page`: the HTML of a refused page view; None for a plain one.
+    `body_limit(path)`: the largest body in bytes for a path, for requests with a credential; None for
+    `edge.max_body_bytes` everywhere. `secret`: signs the session cookies, at least 16 bytes.
+    `public_https`: clients reach this instance by https. `number`: this worker's, in its reports.
+    `leads(path)`: return whether a raw path exists. `writer_wait_s`: return how long the write that waits
+    longest for the database has waited.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class EdgeServer:
 
     @property
     def worker(self) -> EdgeWorker:
-        """What the connections share; RuntimeError before `start`."""
+        """Return the state that the connections share. Raise RuntimeError before `start`."""
         if self._worker is None:
             raise RuntimeError("the edge was not started")
         return self._worker
@@ -121,20 +123,21 @@ class EdgeServer:
             return EdgeProtocol(worker, config, state, {}, loop)
 
         with contextlib.suppress(OSError, AttributeError):
-            # What connections inherit: the kernel keeps this much unsent data for one, not some megabytes, so
-            # that slow readers cost little there too. Where the option is missing, the deadlines still hold.
+            # Connections inherit this: the kernel buffers only this much unsent data for each, not
+            # several megabytes, so slow readers cost little there too. Where the option is missing,
+            # the deadlines still apply.
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         worker.start_ticking()
         for sock in (self._sock, *(self._sock.dup() for _ in range(ACCEPTS_AT_ONCE - 1))):
             self._servers.append(await loop.create_server(connect, sock=sock, backlog=BACKLOG))
 
     async def serve_until(self, stop: asyncio.Event) -> None:
-        """Serve until `stop` is set, then drain: at most DRAIN_S for what runs or waits, WebSockets get 1012."""
+        """Serve until `stop` is set, then drain: requests have DRAIN_S to finish, WebSockets get 1012."""
         await stop.wait()
         await self.drain()
 
     async def drain(self, *, within_s: float = DRAIN_S) -> None:
-        """Stop accepting, finish what runs and waits, close the rest; return when all is closed."""
+        """Stop accepting, finish running and waiting requests, close the rest; return when all is closed."""
         worker = self.worker
         for server in self._servers:
             server.close()
@@ -142,7 +145,7 @@ class EdgeServer:
         for connection in list(worker.connections):
             connection.drain()
         end_s = worker.loop.time() + within_s
-        # Looking some times a second, once in a process's life, is simpler than events for each that may end.
+        # This runs once in a process's life: polling is simpler than an event for each connection and task.
         while (worker.connections or worker.tasks) and worker.loop.time() < end_s:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)
         left = list(worker.connections)
@@ -152,7 +155,7 @@ class EdgeServer:
             task.cancel()
         for connection in left:
             connection.abort()
-        # One turn of the loop for what was cancelled and dropped to hear of it.
+        # Let cancelled tasks and dropped connections run for one turn of the loop.
         while worker.tasks and worker.loop.time() < end_s + 1.0:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)
         await asyncio.sleep(0)
@@ -162,7 +165,7 @@ class EdgeServer:
 
 
 def _uvicorn_config(app: AsgiApp) -> Config:
-    """What uvicorn's protocol classes ask of a configuration."""
+    """Return the configuration for uvicorn's protocol classes."""
 
     async def probe(scope: Any, receive: Any, send: Any) -> None:
         await app(scope, receive, send)
@@ -184,6 +187,6 @@ def _uvicorn_config(app: AsgiApp) -> Config:
         workers=1,
     )
     config.load()
-    # At level info uvicorn logs each WebSocket's address with its query, and tokens come in queries.
+    # At level info uvicorn logs each WebSocket's address with its query, which may contain a token.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     return config

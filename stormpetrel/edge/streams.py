@@ -1,9 +1,8 @@
 """An answer that stays open: server-sent events on a plain connection.
 
-The application begins it (`scope["open_stream"]`), pushes bytes whenever it has some, and is told by
-`receive` when the client is gone. What is slow or dead is dropped here: nothing is kept for it without end, and
-no timer is its own.
-`EdgeWebSocket` (websocket.py) has the same `push` and `end`.
+The application opens it (`scope["open_stream"]`), pushes bytes at any time, and learns from `receive` that
+the client has disconnected. A slow or dead client is dropped here, so that no data piles up for it; a stream
+needs no timer of its own. `EdgeWebSocket` (websocket.py) has the same `push` and `end`.
 """
 
 from __future__ import annotations
@@ -16,25 +15,25 @@ if TYPE_CHECKING:
     from stormpetrel.edge.cycle import Cycle
 
 MAX_UNREAD_BYTES = 262_144
-"""A listener that has not taken so much is dropped: it comes back and asks for what it missed."""
+"""A listener with this much unread data is dropped; it reconnects and fetches the part it missed."""
 HEARTBEAT_S = 15.0
-"""As Mastodon: proxies close what is silent for longer, and a dead client is found by it."""
+"""The same as Mastodon: proxies close connections that are silent longer, and it detects dead clients."""
 
 
 class OpenStream(Protocol):
-    """What the application holds of a listener's connection. Both may be called at any time, in the loop."""
+    """The application's handle of a listener's connection. Call it at any time, in the event loop."""
 
     def push(self, data: bytes) -> bool:
-        """Write; False when the listener is gone, or was dropped for not reading."""
+        """Write; return False if the listener has disconnected or was dropped for not reading."""
         ...
 
     def end(self, code: int) -> None:
-        """End it as the protocol wants, with what was pushed before; `code`: RFC 6455, 7.4."""
+        """End the stream as its protocol requires, after all pushed data; `code`: RFC 6455, 7.4."""
         ...
 
 
 class EventStream:
-    """One open answer. `heartbeat`: what is sent every HEARTBEAT_S."""
+    """One open answer. `heartbeat`: the bytes sent every HEARTBEAT_S."""
 
     __slots__ = ("_acknowledged", "_cycle", "_heartbeat", "_pushed")
 
@@ -45,7 +44,7 @@ class EventStream:
         self._acknowledged = -1
 
     def push(self, data: bytes) -> bool:
-        """Write; False when the listener is gone, or was dropped for not reading."""
+        """Write; return False if the listener has disconnected or was dropped for not reading."""
         cycle = self._cycle
         protocol = cycle.protocol
         if cycle.disconnected or cycle.finished or protocol.transport.is_closing():
@@ -58,11 +57,11 @@ class EventStream:
         return True
 
     def end(self, code: int) -> None:
-        """The last of the answer; the client sees it complete. `code` has no place here."""
+        """Complete the answer as the client sees it. `code` has no place in this protocol."""
         self._cycle.write_end()
 
     def beat(self) -> None:
-        """A heartbeat is due. Whoever took nothing since the one before is not there any more."""
+        """Send a heartbeat; drop a client that has taken nothing since the last one."""
         protocol = self._cycle.protocol
         acknowledged = self._pushed - unread_bytes(protocol.transport)
         if acknowledged <= self._acknowledged:

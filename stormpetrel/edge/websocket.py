@@ -1,6 +1,6 @@
-"""A WebSocket's connection: uvicorn's protocol, with the edge's caps, deadlines and limits kept on.
+"""A WebSocket's connection: uvicorn's protocol with the edge's caps, deadlines and limits.
 
-Only the handshake was admitted: the slot goes back as soon as it is answered, and an open stream holds none.
+Only the handshake takes a slot: it is released with the answer, and an open stream holds none.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from stormpetrel.edge.worker import EdgeWorker
 MAX_MESSAGE_BYTES = 65_536
 """Clients only subscribe and unsubscribe."""
 PING_S = 30.0
-"""An idle stream is asked this often whether it still lives, and has as long to say so."""
+"""An idle stream gets a ping this often, and has as long to answer."""
 WRITE_BUFFER_BYTES = 65_536
 SLICE_BYTES = 512
-"""What one turn of the loop reads: 85 empty frames, at 20 µs each."""
+"""Read per turn of the loop: 85 empty frames, at 20 µs each."""
 MAX_UNREAD_INPUT_BYTES = 1_048_576
-"""What may wait for its turn: some reads of the transport."""
+"""Input that may wait for its turn: several reads of the transport."""
 MAX_FRAMES = 256
 FRAMES_PER_S = 20.0
-"""A client may send so many frames at once, and so many a second: it subscribes, unsubscribes and answers pings."""
+"""MAX_FRAMES at once and FRAMES_PER_S per second: clients only subscribe, unsubscribe and answer pings."""
 POLICY_VIOLATION = 1008
 _MEDIUM = 126
 _LONG = 65_536
 
 
 def text_frame(text: bytes) -> bytes:
-    """A whole text message from a server (RFC 6455, 5.2), the same bytes for every listener. `text`: UTF-8."""
+    """Return a server's text message (RFC 6455, 5.2), the same bytes for every listener. `text`: UTF-8."""
     size = len(text)
     if size < _MEDIUM:
         return b"\x81%c%b" % (size, text)
@@ -48,7 +48,7 @@ def text_frame(text: bytes) -> bytes:
 
 
 class _Inbox:
-    """asyncio.Queue as far as uvicorn uses it: one reader. That would take 2 KB of each listener, this 0.1."""
+    """The part of asyncio.Queue that uvicorn uses, for one reader: 0.1 KB per listener instead of 2."""
 
     __slots__ = ("_items", "_reader")
 
@@ -75,7 +75,7 @@ class _Inbox:
 
 
 class _Writable:
-    """asyncio.Event as far as uvicorn uses it, for the same reason."""
+    """The part of asyncio.Event that uvicorn uses, for the same reason."""
 
     __slots__ = ("_is_set", "_waiters")
 
@@ -102,7 +102,7 @@ class _Writable:
 
 
 class EdgeWebSocket(WebSocketsSansIOProtocol):
-    """One upgraded connection. `release`: gives the handshake's slot back; `extras`: for the scope."""
+    """One upgraded connection. `release` gives the handshake's slot back; `extras` are added to the scope."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
         self._frames_at_s = 0.0
 
     def stand_for(self, client: tuple[str, int] | None, left: Callable[[], None] | None) -> None:
-        """Behind a proxy: who is at the other end, and what is called when they are gone."""
+        """Set the client behind a proxy, and the function to call when the connection ends."""
         self._extras["client"] = client
         self._left = left
 
@@ -144,7 +144,7 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
         self._is_counted = True
         self.worker.connections.add(self)
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        # Until the handshake is answered.
+        # Applies until the handshake is answered.
         self.worker.wheel.arm(self, self.loop.time() + self.worker.config.header_timeout_s * 2)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -161,7 +161,7 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        # A client that asks (pings) and never reads what it is answered.
+        # The client sends (pings, for example) and never reads the answers.
         if self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
             self.worker.counts.closed["write"] += 1
             self.abort()
@@ -174,7 +174,7 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
             self.abort()
 
     def _read_slice(self) -> None:
-        """Read a part of what came, and see to it that the rest is read in the next turn of the loop."""
+        """Read a part of the input, and schedule the rest for the next turn of the loop."""
         if self.transport.is_closing():
             self._unread = b""
             self._arm_closing()
@@ -238,18 +238,18 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
             self._arm_closing()
 
     def _forget_handshake(self) -> None:
-        """Nobody asks an open stream for the headers it began with, and 10,000 streams have 40 MB of them."""
+        """Drop the handshake's headers: an open stream needs none, and those of 10,000 take 40 MB."""
         if self.scope.get("headers"):
             self.scope["headers"] = []
             self._extras = {}
             del self.request, self.response
 
     def open_stream(self, heartbeat: bytes) -> EdgeWebSocket:
-        """`scope["open_stream"]`: for `push` and `end`. `heartbeat` is not needed: there are pings."""
+        """Return the handle for `push` and `end`: `scope["open_stream"]`. Pings replace the `heartbeat`."""
         return self
 
     def push(self, data: bytes) -> bool:
-        """Write a frame (`text_frame`); False when the listener is gone, or was dropped for not reading."""
+        """Write a frame (`text_frame`); return False if the listener is gone or dropped for not reading."""
         transport = self.transport
         if not self.handshake_complete or self.close_sent or transport.is_closing():
             return False
@@ -261,7 +261,7 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
         return True
 
     def end(self, code: int) -> None:
-        """Close the stream with this code; the client hears it, and so does `receive`."""
+        """Close the stream with this code, which the client gets, and also the application from `receive`."""
         if not self.handshake_complete or self.close_sent or self.transport.is_closing():
             return
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code})
@@ -271,7 +271,7 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
-        # Not closed before the client has answered, or had its time: a reset would take the code with it.
+        # Wait for the client's answer, up to the timeout, before closing: a reset would lose the code.
         self.close_timer = self.loop.call_later(self.worker.config.write_timeout_s, self.abort)
 
     def start_keepalive(self) -> None:
@@ -289,8 +289,8 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
         self._arm_ping()
 
     def schedule_ping(self) -> None:
-        """Nothing: the wheel knows when the next ping is due. Without an interval uvicorn's own would fail here,
-        and with it every client that answers its first ping would lose its connection."""
+        """Do nothing: the wheel schedules pings. Without an interval uvicorn's method would raise here, and
+        every client would lose its connection when it answers its first ping."""
 
     def handle_pong(self, event: Frame) -> None:
         super().handle_pong(event)
@@ -298,7 +298,7 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
             self._arm_ping()
 
     def on_deadline(self, at_s: float) -> None:
-        """The wheel: a ping is due, or was not answered, or nothing is read, or the handshake hangs."""
+        """Act on the deadline: a ping is due or unanswered, no data is read, or the handshake hangs."""
         closed = self.worker.counts.closed
         if self.transport.is_closing():
             closed["closing"] += 1
@@ -323,18 +323,18 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
             self.worker.wheel.arm(self, at_s + PING_S)
 
     def drain(self) -> None:
-        """Stop: the client is told 1012, service restart, and comes back elsewhere."""
+        """Close with code 1012, service restart; the client reconnects elsewhere."""
         self.shutdown()
         self._arm_closing()
 
     def abort(self) -> None:
-        """Drop the connection, whatever is still to be written."""
+        """Drop the connection, even if data is still to be written."""
         reset(self.transport)
 
     def _arm_ping(self) -> None:
         self.worker.wheel.arm(self, self.loop.time() + PING_S)
 
     def _arm_closing(self) -> None:
-        """A close that the client does not follow ends with the write deadline."""
+        """Set the write deadline for a client that does not complete the close."""
         if self._is_counted:
             self.worker.wheel.arm(self, self.loop.time() + self.worker.config.write_timeout_s)

@@ -1,7 +1,7 @@
 """One coarse timer wheel for all deadlines of a worker: no timer per connection or request.
 
-Time is an argument. Moving a deadline to later is one assignment (`item.deadline_s = …`): the wheel looks
-again when the earlier slot comes round.
+Time is an argument. Moving a deadline to later is one assignment (`item.deadline_s = …`): the wheel checks
+the item again when its earlier slot comes round.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _NOWHERE = -1
 
 
 class Timed(Protocol):
-    """What the wheel holds: `wheel_slot` is the wheel's own, -1 when it is not in it."""
+    """An item of the wheel. `wheel_slot` belongs to the wheel; -1 when the item is not in it."""
 
     deadline_s: float
     wheel_slot: int
@@ -26,9 +26,9 @@ T = TypeVar("T", bound=Timed)
 
 
 class TimerWheel(Generic[T]):
-    """Items by the tick of their deadline. An item is in one slot at most; late by at most one tick.
+    """Items by the tick of their deadline. An item is in one slot at most; it is late by at most one tick.
 
-    As large as the number of items armed.
+    Memory grows with the number of armed items.
     """
 
     def __init__(self, *, tick_s: float, at_s: float) -> None:
@@ -57,13 +57,13 @@ class TimerWheel(Generic[T]):
             bucket.add(item)
 
     def disarm(self, item: T) -> None:
-        """Take the item out."""
+        """Remove the item."""
         if item.wheel_slot != _NOWHERE:
             self._slots[item.wheel_slot].discard(item)
             item.wheel_slot = _NOWHERE
 
     def turn(self, at_s: float) -> list[T]:
-        """The items whose deadline has come; each is out of the wheel until armed again."""
+        """Return the items whose deadline has passed; each is out of the wheel until armed again."""
         now = int(at_s / self._tick_s)
         due: list[T] = []
         late: list[T] = []

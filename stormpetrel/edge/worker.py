@@ -1,6 +1,6 @@
-"""What all connections of one worker share: the gate, the cache, the wheel, the counts, and the clock's tick.
+"""State shared by all connections of a worker: the gate, the cache, the wheel, the counts and the tick.
 
-The only clock of the edge is read here and in the protocol; shield and cache get the time as an argument.
+The edge reads its clock only here and in the protocol; shield and cache get the time as an argument.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 from stormpetrel import clock
 from stormpetrel.config import EdgeConfig, ShieldConfig
 from stormpetrel.cpu import StepClock
-from stormpetrel.edge.cache import HotCache, Page
+from stormpetrel.edge.cache import CachedPage, HotCache
 from stormpetrel.edge.heads import HeadMemo
 from stormpetrel.edge.limits import ConnectionCaps, Counts
 from stormpetrel.edge.refusals import RefusalPage, RefusalWriter
@@ -40,17 +40,17 @@ BodyLimit = Callable[[bytes], int]
 
 TICK_S = 0.1
 STALL_S = 0.25
-"""A tick this late: the process had no processor, or something held the loop. Nobody is slow because we were."""
+"""If a tick is this late, the process had no CPU or the loop was blocked: clients are not to blame."""
 READ_FIRST_S = 0.01
-"""More than nothing: uvloop calls what is due at once before it reads."""
+"""Greater than zero, because uvloop runs callbacks that are due before it reads."""
 STRESSED_TTL_S = 10.0
-"""Under overload a kept page stays fresh for so long; what its author changes is seen at once all the same."""
+"""Under overload, a cached page stays fresh this long; changes by its author still show at once."""
 INPUT_MEMORY_BYTES = 64 * 1024 * 1024
-"""What all connections of a worker may have sent and not yet had taken. Strangers may fill half of it."""
+"""Input that all connections of a worker may hold unprocessed. Strangers may fill half of it."""
 
 
-class Connection(Protocol):
-    """What the wheel and the drain need of a connection, plain or upgraded."""
+class TimedConnection(Protocol):
+    """The interface of a connection, plain or upgraded, for the wheel and the drain."""
 
     deadline_s: float
     wheel_slot: int
@@ -62,14 +62,14 @@ class Connection(Protocol):
 
 
 class Waiter(Protocol):
-    """A request that holds a ticket: what becomes of it is told to it."""
+    """A request that holds a ticket, and that is notified of its outcome."""
 
     def start(self) -> None: ...
     def refuse(self, because: str) -> None: ...
 
 
 class EdgeWorker:
-    """The shared state of a worker's connections. One per process; used from its event loop only."""
+    """The shared state of a worker's connections. One per process; use it from its event loop only."""
 
     def __init__(
         self,
@@ -134,15 +134,16 @@ class EdgeWorker:
         self._due_s = 0.0
         self._reported: Counter[str] = Counter()
         self._reported_from_cache = 0
-        # Holds `Connection`s; the layer that arms them is only a part of one.
+        # Holds `Connection`s. It is typed Any because a class that arms itself implements
+        # only a part of that protocol.
         self.wheel: TimerWheel[Any] = TimerWheel(tick_s=TICK_S, at_s=loop.time())
-        self.connections: set[Connection] = set()
+        self.connections: set[TimedConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.input_bytes = 0
         self.is_draining = False
-        # Where it listens
+        # The address it listens on.
         self.server: tuple[str, int] | None = None
-        self.health = Page(
+        self.health = CachedPage(
             b"/health",
             [(b"content-type", b"application/json"), (b"cache-control", b"no-store")],
             b'{"status":"ok"}',
@@ -154,22 +155,22 @@ class EdgeWorker:
         self._set_clock()
 
     def start_ticking(self) -> None:
-        """Begin the tick; `stop_ticking` ends it."""
+        """Start the tick; `stop_ticking` ends it."""
         self._due_s = self.loop.time() + TICK_S
         self._timer = self.loop.call_later(TICK_S, self._tick)
 
     def stop_ticking(self) -> None:
-        """No tick from now on; deadlines no longer pass."""
+        """Stop the tick; deadlines no longer pass."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def epoch_s(self, at_s: float) -> float:
-        """The loop's time in seconds since 1970."""
+        """Return the loop's time as seconds since 1970."""
         return at_s + self._epoch_less_loop_s
 
     def refusal(self, because: str, ticket: Ticket, at_s: float) -> Refused:
-        """What a visit refused for `because` is told; counted."""
+        """Count a visit refused for `because` and return its refusal."""
         self.counts.refused[because] += 1
         return self.shield.refused(
             ticket,
@@ -179,7 +180,7 @@ class EdgeWorker:
         )
 
     def introduction(self) -> bytes:
-        """The header lines that give a new visitor a cookie. Whoever stands in between must not keep them."""
+        """Return the header lines with a new visitor's cookie; they keep shared caches from storing it."""
         cookie = mint_visitor(
             self.secret,
             mark_id=random.getrandbits(64),
@@ -188,9 +189,10 @@ class EdgeWorker:
         return self._cookie_lines % cookie.encode()
 
     def shield_report(self) -> WorkerReport:
-        """What the shield did since this was last called."""
+        """Return what the shield did since the last call."""
         counts = self.counts
-        # Those of the shield are in its own counts; the edge refuses some things (and connections) by itself.
+        # The shield counts its own refusals; this adds the edge's own refusals and
+        # closed or dropped connections.
         edge = Counter({name: n for name, n in counts.refused.items() if name.startswith("edge/")})
         edge.update({f"closed/{kind}": n for kind, n in counts.closed.items()})
         edge.update(counts.dropped)
@@ -204,11 +206,11 @@ class EdgeWorker:
         )
 
     def direct(self, directions: Directions) -> None:
-        """What `watch` wants from now on. ValueError when an entry is none; then nothing changes."""
+        """Apply directions from `watch`. Raise ValueError, changing nothing, if an entry is invalid."""
         self.shield.direct(directions, epoch_s=self.epoch_s(self.loop.time()))
 
     def give_back(self, ticket: Ticket, cpu_s: float = 0.0) -> None:
-        """Take a request's slot back, if it holds one, and run the next. `cpu_s`: the CPU time used until now."""
+        """Take a request's slot back, if it holds one, and run the next. `cpu_s`: CPU time used so far."""
         if ticket.state == RUNNING:
             self.done(ticket, cpu_s)
 
@@ -219,7 +221,7 @@ class EdgeWorker:
             self.settle()
 
     def settle(self) -> None:
-        """Run what has a slot now and refuse what lost its place."""
+        """Run tickets that have a slot now, and refuse those that lost their place."""
         gate = self.gate
         at_s = self.loop.time()
         while (ticket := gate.next(at_s)) is not None:
@@ -244,7 +246,8 @@ class EdgeWorker:
         if lag_s < STALL_S:
             self._let_deadlines_pass()
         else:
-            # What connections sent while the loop stood still has not been read yet. It is before a later timer.
+            # Data that clients sent while the loop was blocked is still unread: read it before deadlines
+            # pass.
             self.loop.call_later(READ_FIRST_S, self._let_deadlines_pass)
 
     def _let_deadlines_pass(self) -> None:

@@ -101,7 +101,7 @@ Socket = Callable[[Request, Any, Any], Awaitable[None]]
 """A WebSocket's handler (handshake request, `receive`, `send`). It may raise Refusal until it accepts."""
 
 
-class Application:
+class WebApplication:
     """The ASGI application of a web worker. `sockets`: handlers of WebSockets by path."""
 
     def __init__(self, site: Site, router: Router, *, sockets: Mapping[str, Socket] | None = None) -> None:
@@ -126,7 +126,7 @@ class Application:
             return
         # First apply pending events of other processes, so that a client reads here what it wrote there.
         self.site.drain()
-        request = Request(scope, receive, send, site=self.site, now_ms=clock.now_ms(), at_s=time.monotonic())
+        request = Request(scope, receive, site=self.site, now_ms=clock.now_ms(), at_s=time.monotonic())
         request_id = next(self._request_ids)
         try:
             if self.is_away:
@@ -165,7 +165,7 @@ class Application:
         self.site.drain()
         # A handshake is a GET, but ASGI gives no method for it.
         scope["method"] = "GET"
-        request = Request(scope, receive, send, site=self.site, now_ms=clock.now_ms(), at_s=time.monotonic())
+        request = Request(scope, receive, site=self.site, now_ms=clock.now_ms(), at_s=time.monotonic())
         request.is_api = request.has_cors = True
         request_id = next(self._request_ids)
         try:

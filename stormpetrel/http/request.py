@@ -10,13 +10,9 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
-from starlette.requests import ClientDisconnect
-from starlette.requests import Request as StarletteRequest
 
 from stormpetrel.errors import Busy, Forbidden, Malformed, NotFound, WrongMediaType
+from stormpetrel.http.forms import MultipartForm, UploadedFile
 from stormpetrel.http.parameters import MAX_PARAMETERS, read_json, struct
 from stormpetrel.media.job import NO_ROOM
 from stormpetrel.media.store import FULL
@@ -33,9 +29,6 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 FORM_COOKIE = "stormpetrel_form"
 """Binds a form to the browser that it was shown to, before the user signs in."""
-MAX_PART_BYTES = 1_048_576
-MAX_PARTS = 100
-"""Fields of a multipart form: parsing one costs 9 µs, more than its bytes, and no form has half as many."""
 _PERSON = b"petrel.csrf.1"
 
 
@@ -69,12 +62,12 @@ class Request:
     """
 
     __slots__ = (
+        "_body",
         "_cookies",
         "_form",
+        "_has_ended",
         "_masked_token",
         "_receive",
-        "_send",
-        "_starlette",
         "access",
         "at_s",
         "has_cors",
@@ -89,12 +82,9 @@ class Request:
         "site",
     )
 
-    def __init__(
-        self, scope: dict[str, Any], receive: Any, send: Any, *, site: Site, now_ms: int, at_s: float
-    ) -> None:
+    def __init__(self, scope: dict[str, Any], receive: Any, *, site: Site, now_ms: int, at_s: float) -> None:
         self.scope = scope
         self._receive = receive
-        self._send = send
         self.site = site
         self.method: str = scope["method"]
         self.path: str = scope["path"]
@@ -106,7 +96,8 @@ class Request:
         self.is_api = False
         self.has_cors = False
         self.new_form_cookie: str | None = None
-        self._starlette: StarletteRequest | None = None
+        self._body: bytes | None = None
+        self._has_ended = False
         self._cookies: dict[str, str] | None = None
         self._form: list[tuple[str, Any]] | None = None
         self._masked_token: str | None = None
@@ -188,17 +179,32 @@ class Request:
         return struct(kind, pairs + list(_pairs(body)))
 
     async def body(self) -> bytes:
-        """Return the whole body; the edge limits its size."""
-        try:
-            return await self._read().body()
-        except ClientDisconnect as error:
-            raise Malformed("The request ended before its body was complete") from error
+        """Return the whole body; the edge limits its size. Raise Malformed if the client leaves before its end."""
+        if self._body is None:
+            parts = []
+            while part := await self._more_body():
+                parts.append(part)
+            self._body = b"".join(parts)
+        return self._body
+
+    async def _more_body(self) -> bytes:
+        """Return the bytes of the body that arrive next, or b"" at its end. Raise Malformed as `body` does."""
+        part = b""
+        while not part and not self._has_ended:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Malformed("The request ended before its body was complete")
+            part = message.get("body", b"")
+            self._has_ended = not message.get("more_body", False)
+        return part
 
     async def _form_pairs(self) -> list[tuple[str, Any]]:
         content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if self._form is None and content_type == "application/x-www-form-urlencoded":
             # Starlette's parser inserts U+FFFD for undecodable bytes; a post must not be changed silently.
             self._form = list(_pairs(await self.body()))
+        if self._form is None and content_type != "multipart/form-data":
+            self._form = []
         if self._form is None:
             # A member's files may be large and slow to arrive, so limit how many are in transit per member.
             turn = nullcontext() if self.reader_id is None else self.site.uploads.arriving.one(self.reader_id)
@@ -208,39 +214,26 @@ class Request:
 
     async def _multipart(self) -> list[tuple[str, Any]]:
         try:
-            form = await self._read().form(max_files=16, max_fields=MAX_PARTS, max_part_size=MAX_PART_BYTES)
-        except MultiPartException as error:
-            raise Malformed(f"The form could not be read: {error.message}") from error
-        except ClientDisconnect as error:
-            raise Malformed("The request ended before its body was complete") from error
+            return list(await MultipartForm(self.headers["content-type"]).read(self._more_body))
         except OSError as error:
             # Larger files of a form are stored on disk.
             if error.errno not in NO_ROOM and not isinstance(error, FileNotFoundError):
                 raise
             raise Busy(FULL) from error
-        except HTTPException as error:
-            # Starlette raises this for a broken multipart body.
-            raise Malformed("The form could not be read") from error
-        return list(form.multi_items())
 
     async def form(self) -> dict[str, str]:
         """Return the fields of a web form without files; the last value of repeated fields."""
         return {name: value for name, value in await self._form_pairs() if isinstance(value, str)}
 
-    async def files(self) -> dict[str, UploadFile]:
+    async def files(self) -> dict[str, UploadedFile]:
         """Return the files of a multipart form by field name."""
-        return {name: value for name, value in await self._form_pairs() if isinstance(value, UploadFile)}
+        return {name: value for name, value in await self._form_pairs() if isinstance(value, UploadedFile)}
 
     def close_files(self) -> None:
         """Free the disk space of a form's files, which must not be read after this."""
         for _, value in self._form or ():
-            if isinstance(value, UploadFile):
+            if isinstance(value, UploadedFile):
                 value.file.close()
-
-    def _read(self) -> StarletteRequest:
-        if self._starlette is None:
-            self._starlette = StarletteRequest(self.scope, self._receive, self._send)
-        return self._starlette
 
     # Hot pages
 

@@ -7,9 +7,8 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from starlette.datastructures import UploadFile
-
 from stormpetrel.errors import Invalid, Refusal
+from stormpetrel.http.forms import UploadedFile
 from stormpetrel.http.request import Request
 from stormpetrel.http.site import Site
 from stormpetrel.listeners import is_served
@@ -26,11 +25,11 @@ log = logging.getLogger(__name__)
 _running: set[asyncio.Task[Media]] = set()
 
 
-def a_file(value: object, name: str = "file") -> UploadFile | None:
+def a_file(value: object, name: str = "file") -> UploadedFile | None:
     """Return the uploaded file of a field, or None if it is empty. Raise Invalid for anything else."""
     if value is None or value == "":
         return None
-    if not isinstance(value, UploadFile):
+    if not isinstance(value, UploadedFile):
         raise Invalid(
             f"Validation failed: {name.capitalize()} must be a file", fields={name: "must be a file"}
         )
@@ -40,11 +39,11 @@ def a_file(value: object, name: str = "file") -> UploadFile | None:
 
 async def take(
     request: Request,
-    file: UploadFile,
+    file: UploadedFile,
     *,
     description: str | None = None,
     focus: str | None = None,
-    thumbnail: UploadFile | None = None,
+    thumbnail: UploadedFile | None = None,
     wait: bool = True,
 ) -> Media:
     """Return a new attachment of the acting account; without `wait`, it may still be in processing.
@@ -82,8 +81,8 @@ async def _work(
     site: Site,
     now_ms: int,
     begun: Media,
-    file: UploadFile,
-    thumbnail: UploadFile | None,
+    file: UploadedFile,
+    thumbnail: UploadedFile | None,
     within_s: float | None,
 ) -> Media:
     uploads = site.uploads
@@ -125,7 +124,7 @@ async def _hand_over(site: Site, now_ms: int, begun: Media, place: Path) -> None
         raise
 
 
-async def picture(request: Request, file: UploadFile, purpose: Purpose) -> Decoded:
+async def picture(request: Request, file: UploadedFile, purpose: Purpose) -> Decoded:
     """Store an image for the account's profile or an attachment's preview, not yet in use. Raise Invalid."""
     uploads = request.site.uploads
     uploads.check()
@@ -138,7 +137,7 @@ async def picture(request: Request, file: UploadFile, purpose: Purpose) -> Decod
 
 
 async def profile_with_pictures(
-    request: Request, change: ProfileChange, pictures: Mapping[Purpose, UploadFile | None]
+    request: Request, change: ProfileChange, pictures: Mapping[Purpose, UploadedFile | None]
 ) -> Account:
     """Change the profile and the given images; None removes one. Raise Invalid without changing anything."""
     made: dict[Purpose, Decoded | None] = {}

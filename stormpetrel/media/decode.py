@@ -17,7 +17,7 @@ import msgspec
 
 from stormpetrel.media import films, pictures
 from stormpetrel.media.formats import SNIFFED_BYTES, Format, sniff
-from stormpetrel.media.job import NO_ROOM, Answer, Job, Refused
+from stormpetrel.media.job import NO_ROOM, DecodeJob, DecodeResult, UploadRefused
 from stormpetrel.model.media import MediaKind
 
 NICENESS = 10
@@ -29,7 +29,7 @@ CPU_S = 90
 FILES = 64
 
 
-def decode(job: Job) -> Answer:
+def decode(job: DecodeJob) -> DecodeResult:
     """Decode the upload and return the answer. Raise Refused."""
     directory = Path(job.directory)
     path = Path(job.source)
@@ -37,18 +37,18 @@ def decode(job: Job) -> Answer:
         head = file.read(SNIFFED_BYTES)
     found = sniff(head)
     if found is None:
-        raise Refused("This file type is not supported")
+        raise UploadRefused("This file type is not supported")
     size_bytes = path.stat().st_size
     if size_bytes > (job.max_image_bytes if found.is_picture else job.max_video_bytes):
-        raise Refused("The file is too large")
+        raise UploadRefused("The file is too large")
     if not found.is_picture:
         if job.purpose != "attachment":
-            raise Refused("The file must be an image")
+            raise UploadRefused("The file must be an image")
         return _film(path, found, directory)
     return _picture(path, found, directory, job)
 
 
-def _picture(path: Path, found: Format, directory: Path, job: Job) -> Answer:
+def _picture(path: Path, found: Format, directory: Path, job: DecodeJob) -> DecodeResult:
     image = pictures.open_checked(path, found, max_pixels=job.max_image_pixels)
     frames = pictures.frames_of(image)
     if job.purpose in ("avatar", "header"):
@@ -57,10 +57,12 @@ def _picture(path: Path, found: Format, directory: Path, job: Job) -> Answer:
         main, static = still.name, ""
         if frames > 1 and job.purpose == "avatar":
             main, static = pictures.write_animated_avatar(image, directory).name, still.name
-        return Answer(kind=MediaKind.IMAGE, main=main, preview=static, width=still.width, height=still.height)
+        return DecodeResult(
+            kind=MediaKind.IMAGE, main=main, preview=static, width=still.width, height=still.height
+        )
     plain = pictures.pixels_of(image)
     preview = pictures.write_preview(plain, directory, found)
-    said = Answer(
+    said = DecodeResult(
         kind=MediaKind.IMAGE,
         preview=preview.name,
         preview_width=preview.width,
@@ -95,17 +97,19 @@ def sniffed(path: Path) -> Format:
     with path.open("rb") as file:
         found = sniff(file.read(SNIFFED_BYTES))
     if found is None:
-        raise Refused("The file could not be read")
+        raise UploadRefused("The file could not be read")
     return found
 
 
-def _film(path: Path, found: Format, directory: Path) -> Answer:
+def _film(path: Path, found: Format, directory: Path) -> DecodeResult:
     if not films.is_there():
-        raise Refused("This server does not accept video or audio")
+        raise UploadRefused("This server does not accept video or audio")
     film = films.probe(path, found)
     if not film.width:
         main = films.strip(path, found, directory)
-        return Answer(kind=MediaKind.AUDIO, main=main, duration_ms=film.duration_ms, bit_rate=film.bit_rate)
+        return DecodeResult(
+            kind=MediaKind.AUDIO, main=main, duration_ms=film.duration_ms, bit_rate=film.bit_rate
+        )
     if film.plays_everywhere:
         main = films.strip(path, found, directory)
     else:
@@ -116,7 +120,7 @@ def _film(path: Path, found: Format, directory: Path) -> Answer:
     plain = pictures.pixels_of(image)
     # Drop transparency, which a video frame does not need: with it the preview would be a PNG.
     preview = pictures.write_preview(plain.convert("RGB"), directory, found)
-    return Answer(
+    return DecodeResult(
         kind=MediaKind.VIDEO if film.has_sound else MediaKind.GIFV,
         main=main,
         preview=preview.name,
@@ -131,7 +135,7 @@ def _film(path: Path, found: Format, directory: Path) -> Answer:
     )
 
 
-def _limit(job: Job) -> None:
+def _limit(job: DecodeJob) -> None:
     os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
@@ -147,19 +151,19 @@ def main() -> None:
     """Read one job, answer it, and exit."""
     # Before reading the job: if the parent dies before this call, no job arrives.
     films.die_with_parent()
-    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=DecodeJob)
     _limit(job)
     try:
         answer = decode(job)
-    except Refused as refused:
-        answer = Answer(refused=str(refused))
+    except UploadRefused as refused:
+        answer = DecodeResult(refused=str(refused))
     except MemoryError:
-        answer = Answer(refused="The file needs too much memory to process")
+        answer = DecodeResult(refused="The file needs too much memory to process")
     except OSError as error:
         if error.errno == errno.EFBIG:
-            answer = Answer(refused="The file becomes too large")
+            answer = DecodeResult(refused="The file becomes too large")
         elif error.errno in NO_ROOM:
-            answer = Answer(no_room=True)
+            answer = DecodeResult(no_room=True)
         else:
             raise
     sys.stdout.buffer.write(msgspec.json.encode(answer))

@@ -15,7 +15,7 @@ import msgspec
 
 from stormpetrel.config import MediaConfig
 from stormpetrel.errors import Busy, Invalid
-from stormpetrel.media.job import NO_ROOM, Answer, Job, Purpose
+from stormpetrel.media.job import NO_ROOM, DecodeJob, DecodeResult, Purpose
 from stormpetrel.media.spool import THUMBNAIL, UPLOAD
 from stormpetrel.media.store import FULL
 
@@ -37,7 +37,7 @@ class Decoding:
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = threading.Event()
 
-    def run(self) -> Answer | None:
+    def run(self) -> DecodeResult | None:
         """Return the answer, with file names relative to the place; None when it was ended.
 
         Raise Invalid, Busy.
@@ -57,7 +57,7 @@ class Decoding:
             if self._process is not None:
                 _end_group(self._process.pid)
 
-    def _decode(self, source: str, purpose: Purpose) -> Answer | None:
+    def _decode(self, source: str, purpose: Purpose) -> DecodeResult | None:
         try:
             # Use a directory per attempt, so that a decoder left over from an earlier attempt cannot write
             # into it.
@@ -65,7 +65,7 @@ class Decoding:
         except OSError as error:
             raise Busy(FULL if error.errno in NO_ROOM else None) from error
         answer = self._ask(
-            Job(
+            DecodeJob(
                 directory=str(directory),
                 source=str(self._place / source),
                 purpose=purpose,
@@ -87,7 +87,7 @@ class Decoding:
         }
         return msgspec.structs.replace(answer, **names)
 
-    def _ask(self, job: Job) -> Answer | None:
+    def _ask(self, job: DecodeJob) -> DecodeResult | None:
         """Run one decoder from start to end. If it dies, only this upload is refused."""
         with self._lock:
             if self._ended.is_set():
@@ -111,15 +111,15 @@ class Decoding:
                     self._process = None
                 _end_group(process.pid)
         try:
-            return msgspec.json.decode(said, type=Answer)
+            return msgspec.json.decode(said, type=DecodeResult)
         except msgspec.DecodeError:
             if self._ended.is_set():
                 return None
             log.warning("a decoder ended with %s and said nothing", process.returncode)
-            return Answer(refused="The file could not be processed")
+            return DecodeResult(refused="The file could not be processed")
 
 
-def _environment(job: Job) -> dict[str, str]:
+def _environment(job: DecodeJob) -> dict[str, str]:
     """Return the variables that a decoder needs to start, without settings or secrets of the server."""
     kept = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG")
     package = str(Path(__file__).parents[2])

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from stormpetrel.media.formats import Format
-from stormpetrel.media.job import Refused
+from stormpetrel.media.job import UploadRefused
 
 MAX_MATRIX = 8_294_400
 MAX_FRAME_RATE = 120
@@ -37,7 +37,7 @@ _PR_SET_PDEATHSIG = 1
 _FLAGS = ("-nostdin", "-v", "error", "-protocol_whitelist", "file")
 
 
-class TooSlow(Refused):
+class TooSlow(UploadRefused):
     """A program did not finish in time."""
 
 
@@ -106,7 +106,7 @@ def probe(path: Path, found: Format) -> Film:
         duration_s = float(probed.format.duration)
         bit_rate = int(probed.format.bit_rate)
     except (msgspec.DecodeError, ValueError) as error:
-        raise Refused("The file could not be read as video or audio") from error
+        raise UploadRefused("The file could not be read as video or audio") from error
     films = [
         one
         for one in probed.streams
@@ -114,20 +114,22 @@ def probe(path: Path, found: Format) -> Film:
     ]
     sounds = [one for one in probed.streams if one.codec_type == "audio"]
     if not films and not sounds:
-        raise Refused("The file contains neither video nor audio")
+        raise UploadRefused("The file contains neither video nor audio")
     if films and films[0].codec_name not in _VIDEO_CODECS:
-        raise Refused("Video must be H.264, H.265, VP8, VP9 or AV1")
+        raise UploadRefused("Video must be H.264, H.265, VP8, VP9 or AV1")
     if sounds and sounds[0].codec_name not in _AUDIO_CODECS:
-        raise Refused("Audio must be AAC, MP3, Opus, Vorbis, FLAC or WAV")
+        raise UploadRefused("Audio must be AAC, MP3, Opus, Vorbis, FLAC or WAV")
     if not 0 <= duration_s <= MAX_DURATION_S:
-        raise Refused("The video is too long")
+        raise UploadRefused("The video is too long")
     if not films:
         return Film(0, 0, int(duration_s * 1000), bit_rate, "", has_sound=True)
     film = films[0]
     if film.width * film.height > MAX_MATRIX or min(film.width, film.height) < 1:
-        raise Refused(f"{film.width}x{film.height} is too large for a video (maximum is {MAX_MATRIX} pixels)")
+        raise UploadRefused(
+            f"{film.width}x{film.height} is too large for a video (maximum is {MAX_MATRIX} pixels)"
+        )
     if _rate(film.avg_frame_rate) > MAX_FRAME_RATE:
-        raise Refused(f"The video has too many frames per second (maximum is {MAX_FRAME_RATE})")
+        raise UploadRefused(f"The video has too many frames per second (maximum is {MAX_FRAME_RATE})")
     width, height = (film.height, film.width) if film.is_on_its_side else (film.width, film.height)
     return Film(
         width,
@@ -218,7 +220,7 @@ def first_frame(path: Path, found: Format, directory: Path) -> Path:
         timeout_s=WORK_TIMEOUT_S,
     )
     if not frame.exists():
-        raise Refused("The video contains no image")
+        raise UploadRefused("The video contains no image")
     return frame
 
 
@@ -230,7 +232,7 @@ def die_with_parent() -> None:
 def _run(program: str, *arguments: str, timeout_s: float) -> bytes:
     found: Any = shutil.which(program)
     if found is None:
-        raise Refused("This server does not accept video")
+        raise UploadRefused("This server does not accept video")
     try:
         done = subprocess.run(
             [found, *arguments],
@@ -246,5 +248,5 @@ def _run(program: str, *arguments: str, timeout_s: float) -> bytes:
     if _NO_ROOM_TEXT in done.stderr:
         raise OSError(errno.ENOSPC, program)
     if done.returncode != 0:
-        raise Refused("The file could not be read as video or audio")
+        raise UploadRefused("The file could not be read as video or audio")
     return done.stdout

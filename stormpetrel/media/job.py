@@ -15,11 +15,11 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 Purpose = Literal["attachment", "avatar", "header", "thumbnail"]
 
 
-class Refused(Exception):  # an answer, like errors.Refusal
+class UploadRefused(Exception):  # an answer, like errors.Refusal
     """The reason why an upload is refused, for its sender."""
 
 
-class Job(msgspec.Struct, frozen=True):
+class DecodeJob(msgspec.Struct, frozen=True):
     """`source`: the upload's path. Results go into `directory`, which this job alone uses."""
 
     directory: str
@@ -30,7 +30,7 @@ class Job(msgspec.Struct, frozen=True):
     max_image_pixels: int
 
 
-class Answer(msgspec.Struct, frozen=True):
+class DecodeResult(msgspec.Struct, frozen=True):
     """`refused`: the reason for the sender, or "". `main`, `preview`: names of files in the directory.
 
     `no_room`: the upload is valid, but the results could not be written.

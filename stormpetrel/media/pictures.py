@@ -15,7 +15,7 @@ import blurhash
 from PIL import Image, ImageCms, ImageOps, ImageSequence
 
 from stormpetrel.media.formats import Format
-from stormpetrel.media.job import Refused
+from stormpetrel.media.job import UploadRefused
 
 MAX_SIDE = 16_384
 SHOWN_PIXELS = 8_294_400
@@ -56,10 +56,10 @@ def open_checked(path: Path, found: Format, *, max_pixels: int) -> Image.Image:
     try:
         image = Image.open(path, formats=[found.reader])
     except Exception as error:  # Pillow's readers raise OSError, ValueError, struct.error, …
-        raise Refused("The file could not be read as an image") from error
+        raise UploadRefused("The file could not be read as an image") from error
     width, height = image.size
     if width < 1 or height < 1 or max(width, height) > MAX_SIDE or width * height > max_pixels:
-        raise Refused(
+        raise UploadRefused(
             f"{width}x{height} is too large for an image (maximum is {max_pixels} pixels, "
             f"{MAX_SIDE} on a side)"
         )
@@ -80,8 +80,8 @@ def frames_of(image: Image.Image) -> int:
         image.seek(0)
         return max(count, 1)
     except Exception as error:  # a broken frame: any error of its reader
-        raise Refused("The animation could not be read") from error
-    raise Refused(f"The animation is too long (maximum is {MAX_FRAMES} frames)")
+        raise UploadRefused("The animation could not be read") from error
+    raise UploadRefused(f"The animation is too long (maximum is {MAX_FRAMES} frames)")
 
 
 def pixels_of(image: Image.Image) -> Image.Image:
@@ -101,10 +101,10 @@ def pixels_of(image: Image.Image) -> Image.Image:
         if profile:
             upright = _to_srgb(upright, profile, mode)
         plain = upright.convert(mode)
-    except Refused:
+    except UploadRefused:
         raise
     except Exception as error:  # a broken file: any error of its reader
-        raise Refused("The file could not be read as an image") from error
+        raise UploadRefused("The file could not be read as an image") from error
     plain.info = {}
     return plain
 
@@ -192,13 +192,13 @@ def write_frames(image: Image.Image, directory: Path, most_width: int) -> Path:
             on_white.save(directory / name, "PNG", compress_level=1)
             written_bytes += (directory / name).stat().st_size
             if written_bytes > MAX_WRITTEN_BYTES:
-                raise Refused("The animation is too large to convert to video")
+                raise UploadRefused("The animation is too large to convert to video")
             shown_ms = min(max(float(frame.info.get("duration") or _USUAL_FRAME_MS), 10.0), _LONGEST_FRAME_MS)
             lines += (f"file {name}", f"duration {shown_ms / 1000:.3f}")
-    except Refused:
+    except UploadRefused:
         raise
     except Exception as error:  # a broken frame: any error of its reader
-        raise Refused("The animation could not be read") from error
+        raise UploadRefused("The animation could not be read") from error
     names = directory / "frames.txt"
     # Name the last frame twice: otherwise ffmpeg ignores its duration.
     names.write_text("\n".join([*lines, lines[-2], ""]))

@@ -18,8 +18,8 @@ from typing import BinaryIO, ParamSpec, TypeVar
 from stormpetrel.config import Config
 from stormpetrel.errors import Busy, TooMany
 from stormpetrel.media.decoding import Decoding
-from stormpetrel.media.job import Answer, Purpose
-from stormpetrel.media.keeper import Keeper
+from stormpetrel.media.guarded_store import GuardedStore
+from stormpetrel.media.job import DecodeResult, Purpose
 from stormpetrel.media.spool import UPLOAD, Spool, copy
 from stormpetrel.media.store import MediaStore
 from stormpetrel.model.media import Decoded
@@ -33,7 +33,7 @@ DECODERS_WAITING = 16
 _THREADS = 4
 
 
-class Turns:
+class PerAccountLimit:
     """A limit of concurrent uploads per account."""
 
     def __init__(self, most: int) -> None:
@@ -66,13 +66,13 @@ class Uploads:
     def __init__(self, config: Config, store: MediaStore) -> None:
         self.store = store
         self.spool = Spool(config)
-        self._keeper = Keeper(store)
+        self._keeper = GuardedStore(store)
         self._media = config.media
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="media")
         self._decoder = asyncio.Semaphore(DECODERS)
         self._waiting = 0
-        self._turns = Turns(config.media.uploads_per_account)
-        self.arriving = Turns(config.media.uploads_per_account)
+        self._turns = PerAccountLimit(config.media.uploads_per_account)
+        self.arriving = PerAccountLimit(config.media.uploads_per_account)
 
     def check(self) -> None:
         """Raise Busy if it is known that files cannot be stored now."""
@@ -104,7 +104,7 @@ class Uploads:
         answer = await self._answer(Decoding(directory, self._media, purpose), within_s)
         return None if answer is None else await self._keeper.keep(directory, answer)
 
-    async def _answer(self, decoding: Decoding, within_s: float | None) -> Answer | None:
+    async def _answer(self, decoding: Decoding, within_s: float | None) -> DecodeResult | None:
         ends_at_s = None if within_s is None else asyncio.get_running_loop().time() + within_s
         is_full = self._waiting >= DECODERS_WAITING
         if within_s is not None and (is_full or within_s <= 0):

@@ -31,7 +31,7 @@ MAX_KEPT_MATCHES = 60
 _LONGEST_CACHED_PATTERN = 1_000
 
 
-class Context(StrEnum):
+class FilterContext(StrEnum):
     """The kinds of pages that a filter applies to."""
 
     HOME = "home"
@@ -75,7 +75,7 @@ class Filter:
     id: int
     account_id: int
     title: str
-    contexts: tuple[Context, ...]
+    contexts: tuple[FilterContext, ...]
     action: Action
     expires_at_ms: int
     keywords: tuple[Keyword, ...] = ()
@@ -101,7 +101,7 @@ class Treatment:
     titles: tuple[str, ...]
 
 
-def treatment(matches: Iterable[Match], context: Context, *, may_hide: bool = True) -> Treatment | None:
+def treatment(matches: Iterable[Match], context: FilterContext, *, may_hide: bool = True) -> Treatment | None:
     """Return the strongest treatment that the matches require in this context; None for none.
 
     `may_hide` False: the reader asked for this very post, so a warning replaces hiding.

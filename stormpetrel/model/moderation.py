@@ -88,7 +88,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AuditEntry:
     """A line of the audit log. Ids are 0 where there is none; names are those at the time of the act."""
 
     id: int

@@ -17,7 +17,7 @@ REPEAT_ENTRIES = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class TimelineItem:
     """The facts that decide whether a post belongs in a reader's home. 0: none.
 
     `in_reply_to_account_id` stays set after the post replied to is deleted. `boost_author_id` is GONE for a
@@ -60,7 +60,7 @@ class Taste:
     languages: dict[int, frozenset[str]] = field(default_factory=dict)
     tags: dict[str, int] = field(default_factory=dict)
 
-    def takes(self, item: Item) -> bool:
+    def takes(self, item: TimelineItem) -> bool:
         """Return True if the post belongs in the reader's home timeline."""
         if item.boost_author_id == GONE:
             return False
@@ -78,7 +78,7 @@ class Taste:
             return True
         return item.author_id not in self.apart and self.takes_of_followed(item)
 
-    def takes_of_followed(self, item: Item) -> bool:
+    def takes_of_followed(self, item: TimelineItem) -> bool:
         """Return True if the reader follows the author and wants this post, apart from exclusive lists."""
         reader_id = self.reader_id
         if item.boost_author_id == GONE:
@@ -136,7 +136,7 @@ def first_certain(entries: Sequence[tuple[int, int]]) -> int:
     return 0
 
 
-def list_takes(audience: Audience, taste: Taste, item: Item) -> bool:
+def list_takes(audience: Audience, taste: Taste, item: TimelineItem) -> bool:
     """Return True if the post belongs in the list; `taste` is its owner's.
 
     The rules are those of a home timeline without followed hashtags, for the list's members only; the list's
@@ -156,7 +156,7 @@ def list_takes(audience: Audience, taste: Taste, item: Item) -> bool:
             return False
 
 
-def in_public(item: Item) -> bool:
+def in_public(item: TimelineItem) -> bool:
     """Return True if the post belongs in the public timeline; storage/timelines.py has the same rule in SQL."""
     return (
         item.visibility == Visibility.PUBLIC
@@ -165,6 +165,6 @@ def in_public(item: Item) -> bool:
     )
 
 
-def in_tags(item: Item) -> bool:
+def in_tags(item: TimelineItem) -> bool:
     """Return True if the post belongs in the timelines of its hashtags."""
     return item.visibility == Visibility.PUBLIC and not item.boost_author_id

@@ -50,7 +50,7 @@ def conversation(
 
 
 def _with_participants(
-    connection: Connection, account_id: int, found: list[stored.Stored]
+    connection: Connection, account_id: int, found: list[stored.StoredConversation]
 ) -> list[Conversation]:
     shown = {one.thread_id: one.shown_id for one in found if one.shown_id is not None}
     between = stored.between(connection, post_ids=list(shown.values())) if shown else {}

@@ -37,7 +37,7 @@ def feed_of_account(connection: Connection, *, username: str, now_ms: int) -> Fe
     account = account_rules.account_named(connection, username=username)
     ids = stored.of_account(
         connection,
-        stored.Sight(None, account.id, Visibility.PUBLIC),
+        stored.AccountView(None, account.id, Visibility.PUBLIC),
         page=Page(FEED_POSTS),
         with_replies=False,
         with_boosts=False,

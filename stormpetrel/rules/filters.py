@@ -18,8 +18,8 @@ from stormpetrel.model.filter import (
     MAX_KEYWORDS,
     Action,
     ActiveFilters,
-    Context,
     Filter,
+    FilterContext,
     FilteredPost,
     Keyword,
     active_filters,
@@ -275,8 +275,8 @@ def _changed(
         problems["title"] = too_long(MAX_FILTER_TITLE)
     contexts = found.contexts
     if change.contexts is not None:
-        contexts = tuple(context for context in Context if context in change.contexts)
-        if not set(change.contexts) <= set(Context):
+        contexts = tuple(context for context in FilterContext if context in change.contexts)
+        if not set(change.contexts) <= set(FilterContext):
             problems["context"] = "is invalid"
         elif not contexts:
             problems["context"] = BLANK

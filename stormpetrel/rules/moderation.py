@@ -23,7 +23,7 @@ from stormpetrel.model.moderation import (
     MAX_REASON,
     WARNED,
     Act,
-    Entry,
+    AuditEntry,
     Moderator,
     Report,
     Warning,
@@ -123,7 +123,7 @@ def note(
     said = _reason(reason)
     stored.insert_entry(
         connection,
-        Entry(
+        AuditEntry(
             id=connection.new_id(now_ms),
             actor_id=actor.account_id,
             actor_name=actor.name,
@@ -180,7 +180,7 @@ def report(connection: Connection, *, report_id: int) -> Report:
     return found
 
 
-def history(connection: Connection, *, account_id: int) -> tuple[list[Report], list[Entry]]:
+def history(connection: Connection, *, account_id: int) -> tuple[list[Report], list[AuditEntry]]:
     """Return the newest reports about the account and the newest acts on it."""
     page = Page(limit=HISTORY)
     return (
@@ -189,7 +189,7 @@ def history(connection: Connection, *, account_id: int) -> tuple[list[Report], l
     )
 
 
-def log(connection: Connection, *, page: Page, account_id: int | None = None) -> list[Entry]:
+def log(connection: Connection, *, page: Page, account_id: int | None = None) -> list[AuditEntry]:
     """Return the audit log, newest first; only acts on `account_id` if given."""
     return stored.log(connection, page=page, account_id=account_id)
 

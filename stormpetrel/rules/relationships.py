@@ -358,8 +358,8 @@ def blocked(connection: Connection, *, account_id: int, page: Page) -> list[tupl
     return stored.blocked(connection, account_id=account_id, page=page)
 
 
-def muted(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int]]:
-    """Return (internal id, account) of the accounts it mutes, newest first."""
+def muted(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int, int]]:
+    """Return (internal id, account, expiry in ms or 0 for never) of the accounts it mutes, newest first."""
     return stored.muted(connection, account_id=account_id, page=page, now_ms=now_ms)
 
 

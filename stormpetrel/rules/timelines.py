@@ -15,8 +15,8 @@ from stormpetrel.model.text import tag_key
 from stormpetrel.model.timeline import (
     NEVER_MS,
     REPEAT_ENTRIES,
-    Item,
     Taste,
+    TimelineItem,
     first_certain,
     list_takes,
     without_repeats,
@@ -116,10 +116,10 @@ def list_timeline(
 
 
 def _filtered(
-    read: Callable[..., list[Item]], takes: Callable[[Item], bool], page: Page
-) -> tuple[list[Item], bool]:
+    read: Callable[..., list[TimelineItem]], takes: Callable[[TimelineItem], bool], page: Page
+) -> tuple[list[TimelineItem], bool]:
     """Return the page of the items that `takes` accepts, newest first, and whether nothing lies beyond it."""
-    found: list[Item] = []
+    found: list[TimelineItem] = []
     part = page
     ended = False
     for _ in range(HOME_ROUNDS):
@@ -215,18 +215,18 @@ def of_account(
     if pinned:
         # All of them are on the first page, since they are few.
         return [] if page.max_id != MAX_ID or page.low else _pinned(connection, account_id, reader_id, now_ms)
-    sight = stored.Sight(reader_id, account_id, widest)
+    cluster = stored.AccountView(reader_id, account_id, widest)
     if only_media:
-        return stored.of_account_media(connection, sight, page=page, with_replies=not exclude_replies)
+        return stored.of_account_media(connection, cluster, page=page, with_replies=not exclude_replies)
     if tagged:
         key = tag_key(tagged.lstrip("#"))
         tag_id = posts.tag_ids(connection, names=[key]).get(key)
         if tag_id is None:
             return []
-        return stored.of_account_tagged(connection, sight, page=page, tag_id=tag_id)
+        return stored.of_account_tagged(connection, cluster, page=page, tag_id=tag_id)
     return stored.of_account(
         connection,
-        sight,
+        cluster,
         page=page,
         with_replies=not exclude_replies,
         with_boosts=not exclude_boosts,

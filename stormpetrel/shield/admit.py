@@ -1,7 +1,6 @@
-"""Admit: run now, wait, or refuse. The slots, the queue and the ceilings of one worker.
+"""Admit: run a request now, let it wait, or refuse it. The slots, the queue and the ceilings of one worker.
 
-Who is in which class is decided before (decide.py). When everything else is gone, what this file does remains:
-a bounded fair queue.
+decide.py has chosen the class before. If all other defences fail, this file still gives a bounded fair queue.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from stormpetrel.shield.answer import MAX_RETRY_AFTER_S, Patience, RateLimit, Refused, retry_after_s
+from stormpetrel.shield.answer import MAX_RETRY_AFTER_S, RateLimit, Refused, RetryTracker, retry_after_s
 from stormpetrel.shield.ceilings import Ceiling
 from stormpetrel.shield.classify import K4, LANES
 from stormpetrel.shield.identify import Identity
@@ -19,10 +18,10 @@ from stormpetrel.shield.queues import GONE, NEW, RUNNING, WAITING, FairQueue, Fi
 
 PER_ADDRESS_REQUESTS = 300
 PER_ADDRESS_SIGN_INS = 25
-"""Mode per-address: what Mastodon publishes, in PERIOD_S."""
+"""Mode per-address: the limits that Mastodon publishes, in PERIOD_S."""
 BOUNDED_RUNNING_PER_CORE = 8
 BOUNDED_WAITING_PER_CORE = 64
-"""Mode bounded: what GoToSocial publishes."""
+"""Mode bounded: the limits that GoToSocial publishes."""
 DENIED_S = 10
 _DRAIN_SMOOTHING = 0.2
 _NOBODY_WAITS = (0.0,) * K4
@@ -35,7 +34,7 @@ _MANY_TEXT = "Too many requests"
 class Policy:
     """How a worker admits. `mode`: full, off, bounded, per-address or overcompensate.
 
-    `cores` matters to bounded only.
+    `cores` is used by mode bounded only.
     """
 
     mode: str = "full"
@@ -47,10 +46,10 @@ class Policy:
 
 
 class Gate:
-    """The slots of a worker and the queue before them.
+    """The slots of a worker and the queue for them.
 
-    `ask` for each request, `done` when it gives its slot back, `turn` now and then (some times a second);
-    after `ask`, `done` and `turn` the owner runs what `next` gives and refuses what `evicted` gives.
+    Call `ask` for each request, `done` when it gives its slot back, and `turn` several times a second. After
+    `ask`, `done` and `turn`, run the tickets from `next` and refuse those from `evicted`.
     """
 
     def __init__(self, policy: Policy, *, at_s: float = 0.0) -> None:
@@ -76,7 +75,7 @@ class Gate:
             self.ceiling = Ceiling(0)
         else:
             raise ValueError(f"unknown shield mode {policy.mode!r}")
-        self.patience = Patience()
+        self.patience = RetryTracker()
         self._evicted: list[tuple[Ticket, str]] = []
         self._drained_per_s = 0.0
         self._done = 0
@@ -90,10 +89,10 @@ class Gate:
         token_hash: bytes | None = None,
         sign_in_path: bytes | None = None,
     ) -> str:
-        """Spend one request of every ceiling that applies; "" or the name of the one that is reached.
+        """Spend one request of each ceiling that applies; return "", or the name of the reached ceiling.
 
-        `token_hash`: in mode per-address a token has a ceiling of its own beside its address's.
-        `sign_in_path`: the path of a POST, which counts when it is a sign-in.
+        `token_hash`: in mode per-address a token has a ceiling of its own in addition to its address's.
+        `sign_in_path`: the path of a writing request, which counts if it is a sign-in.
         """
         ceiling = self.ceiling
         if ceiling.limit and not ceiling.take(identity, at_s):
@@ -107,7 +106,7 @@ class Gate:
         return ""
 
     def ask(self, ticket: Ticket, at_s: float) -> str:
-        """RUNNING or WAITING is then the ticket's state and "" the answer; else it is GONE and the reason given."""
+        """Set the ticket's state to RUNNING or WAITING and return "", or to GONE and return the reason."""
         if self.running < self.slots and not self.queue.count:
             self.running += 1
             ticket.state = RUNNING
@@ -121,10 +120,10 @@ class Gate:
         return because
 
     def next(self, at_s: float) -> Ticket | None:
-        """The next ticket that has a slot now, to be run; None when no slot is free or nobody waits."""
+        """Return the next ticket to run; None if no slot is free or no ticket waits."""
         if self.running >= self.slots or not self.queue.count:
             return None
-        # A deadline is later than its ticket's arrival: what was looked through at this moment has nothing new.
+        # A deadline is later than its ticket's arrival, so one check per moment finds all expired tickets.
         if at_s != self._expired_s:
             self._expire(at_s)
         ticket = self.queue.take(at_s)
@@ -136,10 +135,10 @@ class Gate:
         return ticket
 
     def done(self, ticket: Ticket, cpu_s: float) -> float:
-        """Take the ticket's slot back, once, and charge it: return the cost in seconds, -1 when it had none.
+        """Take the ticket's slot back, once, and charge it; return the cost in seconds, -1 if it had no slot.
 
-        `cpu_s`: the CPU time it used while it held the slot. How long it held it does not matter: that grows
-        with what others do.
+        `cpu_s`: the CPU time it used while it held the slot. The time it held the slot is not charged: that
+        grows with the work of others.
         """
         if ticket.state != RUNNING:
             return -1.0
@@ -148,19 +147,19 @@ class Gate:
         self._done += 1
         cost_s = ticket.fixed_cost_s + cpu_s
         self.queue.charge(ticket, cost_s)
-        # From now on it waits for nothing, and its estimate was taken back.
+        # A later charge must not subtract the estimate again: this one already did.
         ticket.entered_s = -1.0
         return cost_s
 
     def leave(self, ticket: Ticket) -> None:
-        """Whoever waited is gone: no work for them."""
+        """Drop a ticket whose client has disconnected."""
         if ticket.state == WAITING:
             self.queue.leave(ticket)
         elif ticket.state == NEW:
             ticket.state = GONE
 
     def turn(self, at_s: float) -> None:
-        """Let deadlines pass and measure how fast the queue drains."""
+        """Expire tickets at their deadlines and measure how fast the queue drains."""
         passed_s = at_s - self._turned_s
         if passed_s > 0:
             rate = self._done / passed_s if self._turned_s else 0.0
@@ -170,13 +169,13 @@ class Gate:
         self._expire(at_s)
 
     def oldest_waits_s(self, at_s: float) -> tuple[float, ...]:
-        """How long the one who waits longest in each class has waited; not of the last class, which may wait."""
+        """Return the longest current wait in each class, without the last class, whose waits do no harm."""
         if not self.queue.count:
             return _NOBODY_WAITS
         return tuple(self.queue.oldest_wait_s(lane, at_s) for lane in range(K4))
 
     def waiting_by_class(self) -> dict[str, int]:
-        """How many wait in each class; where the queue has none, all of them in K3."""
+        """Return how many tickets wait in each class; with a queue without classes, all of them in K3."""
         if not isinstance(self.queue, FairQueue):
             return {"K3": len(self.queue)}
         waiting: dict[str, int] = {}
@@ -185,16 +184,16 @@ class Gate:
         return waiting
 
     def serve_newest_first(self, newest_first: bool) -> None:  # noqa: FBT001 - a switch, named for what it does
-        """Under overload, where the class allows it."""
+        """Serve the newest first, in classes that allow it, or stop doing so."""
         if isinstance(self.queue, FairQueue):
             self.queue.newest_first = newest_first
 
     def denial_s(self, identity: Identity, at_s: float) -> int:
-        """The Retry-After of somebody denied: longer each time."""
+        """Return the Retry-After of a denied identity: longer each time."""
         return min(MAX_RETRY_AFTER_S, DENIED_S * self.patience.refused(identity, at_s))
 
     def evicted(self) -> list[tuple[Ticket, str]]:
-        """Tickets that waited and are now to be refused, each with its reason; given once."""
+        """Return the waiting tickets that must now be refused, each with its reason, and forget them."""
         if not self._evicted:
             return []
         evicted, self._evicted = self._evicted, []
@@ -210,11 +209,12 @@ class Gate:
         epoch_s: float,
         jitter: float,
     ) -> Refused:
-        """Return the answer to a refused request. `jitter` in [0, 1); `epoch_s` is `at_s` in seconds since 1970.
+        """Return the answer to a refused request. `jitter` in [0, 1); `epoch_s`: `at_s` since 1970.
 
-        `suspect`: whose refusals are counted, of an address a part (decide.py).
+        `suspect`: the identity whose refusals are counted; for an address a part of it (decide.py).
 
-        Over a ceiling or too many of one's own waiting: 429 with the rate limit. The queue: 503.
+        A reached ceiling, or too many waiting requests of one identity: 429 with the rate limit. A
+        full queue or a deadline: 503.
         """
         refusals = self.patience.refused(suspect, at_s)
         if because.startswith("ceiling/") or because == "queue/identity":

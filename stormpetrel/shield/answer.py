@@ -1,4 +1,4 @@
-"""Answer: what a refused visit is told, and when it may come back. The bytes are the edge's."""
+"""Answer: the content of a refusal and its Retry-After. The edge makes the bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORGIVEN_AFTER_S = 60.0
 
 
 class RateLimit(NamedTuple):
-    """`limit` per five minutes, what is left, and when all of it is back (seconds since 1970)."""
+    """`limit` per five minutes, the remaining requests, and when all are back (seconds since 1970)."""
 
     limit: int
     remaining: int
@@ -25,13 +25,13 @@ class RateLimit(NamedTuple):
 
 @lru_cache(maxsize=64)
 def reset_text(second: int) -> bytes:
-    """The value of X-RateLimit-Reset: ISO 8601. Whole seconds since 1970; within a second it is asked for often."""
+    """Return the value of X-RateLimit-Reset, ISO 8601, for whole seconds since 1970. Cached for repeats."""
     return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(second)).encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A refusal: `because` names the policy line, `retry_after_s` is None when coming back is no use."""
+    """A refusal. `because` names the policy line; `retry_after_s` is None if coming back is useless."""
 
     status: int
     because: str
@@ -41,10 +41,10 @@ class Refused:
 
 
 def retry_after_s(*, waiting: int, drained_per_s: float, refusals: int, jitter: float) -> int:
-    """Whole seconds until a refused visit should try again, 1 to MAX_RETRY_AFTER_S.
+    """Return the whole seconds until a refused visit should try again, 1 to MAX_RETRY_AFTER_S.
 
-    (1 + waiting / drained_per_s) * min(refusals, MAX_RISE) * (1 + jitter / 2): the queue's length in time,
-    rising with each refusal of the same identity, spread by `jitter` in [0, 1) so that those refused
+    (1 + waiting / drained_per_s) * min(refusals, MAX_RISE) * (1 + jitter / 2): the time to drain the queue,
+    rising with each refusal of the same identity, and spread by `jitter` in [0, 1) so that visits refused
     together do not return together.
     """
     queue_s = 1.0 + waiting / max(drained_per_s, 1.0)
@@ -54,12 +54,12 @@ def retry_after_s(*, waiting: int, drained_per_s: float, refusals: int, jitter: 
 
 NOTHING, HEEDED, IGNORED = 0, 1, 2
 IGNORED_DEMOTES = 5
-"""Who came back too early so often is demoted (S. Kandula et al., "Botz-4-Sale" (Kill-Bots), NSDI 2005)."""
+"""Too early this often in a row: demoted (S. Kandula et al., "Botz-4-Sale" (Kill-Bots), NSDI 2005)."""
 TOLERANCE_S = 0.25
 
 
-class Patience:
-    """How often each identity was refused lately, until when it was asked to wait, and whether it does.
+class RetryTracker:
+    """How often each identity was refused lately, until when it should wait, and how often it did not.
 
     At most `capacity` identities; the one refused longest ago is dropped (it starts again at one). An
     identity not refused for FORGIVEN_AFTER_S starts again too.
@@ -67,14 +67,14 @@ class Patience:
 
     def __init__(self, *, capacity: int = 20_000) -> None:
         self._capacity = capacity
-        # identity -> [refusals in a row, when the last was, until when to wait, how often it did not]
+        # identity -> [refusals in a row, time of the last, wait until, how often it came back too early]
         self.seen: OrderedDict[Identity, list[float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.seen)
 
     def refused(self, identity: Identity, at_s: float) -> int:
-        """Count one refusal; the number of refusals in a row, this one included."""
+        """Count a refusal; return the number of refusals in a row, including this one."""
         entry = self.seen.pop(identity, None)
         if entry is None or at_s - entry[1] > FORGIVEN_AFTER_S:
             entry = [0.0, at_s, 0.0, 0.0]
@@ -86,13 +86,13 @@ class Patience:
         return int(entry[0])
 
     def told(self, identity: Identity, until_s: float) -> None:
-        """It was told to come back then, and not before."""
+        """Note that the identity was asked not to come back before `until_s`."""
         entry = self.seen.get(identity)
         if entry is not None:
             entry[2] = max(entry[2], until_s)
 
     def arrived(self, identity: Identity, at_s: float) -> int:
-        """It asks again: HEEDED or IGNORED what it was told; NOTHING when it was not told anything lately."""
+        """Return HEEDED or IGNORED for a client that comes back; NOTHING if it had no Retry-After lately."""
         entry = self.seen.get(identity)
         if entry is None or not entry[2] or at_s - entry[1] > FORGIVEN_AFTER_S:
             return NOTHING
@@ -103,6 +103,6 @@ class Patience:
         return HEEDED
 
     def ignored(self, identity: Identity) -> int:
-        """How often in a row it came back too early."""
+        """Return how often in a row the identity came back too early."""
         entry = self.seen.get(identity)
         return int(entry[3]) if entry is not None else 0

@@ -1,7 +1,7 @@
-"""Budgets: what unknown clients together may have of what is dear. The excess waits in the lowest class.
+"""Budgets: how much expensive work unknown clients may use together. The excess waits in the lowest class.
 
-So a budget refuses nobody by itself: while there is nothing better to do, all of it is done. Networks where
-people are and all others have a budget each, so that a flood from anywhere does not spend the neighbours'.
+A budget by itself refuses no request: all are served while there is spare capacity. Known networks and all
+others have a budget each, so that a flood from anywhere does not spend the known networks' budget.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Budget(NamedTuple):
-    """`per_s` in a worker, and `burst` saved up."""
+    """Requests per second in a worker, and how many may be saved up."""
 
     per_s: float
     burst: float
@@ -22,9 +22,9 @@ BUDGETS = {
     "token": Budget(20.0, 60.0),
     "sign-up": Budget(1.0, 10.0),
     "write": Budget(5.0, 20.0),
-    # A token that nobody has looked up: an indexed query, about 100 µs.
+    # A token that was not looked up yet: an indexed query, about 100 µs.
     "miss": Budget(100.0, 300.0),
-    # Up to 500 ms in the searcher's thread.
+    # Up to 500 ms in the search thread.
     "search": Budget(5.0, 20.0),
     "tag": Budget(20.0, 60.0),
     "deep": Budget(20.0, 60.0),
@@ -34,17 +34,17 @@ BUDGETS = {
 
 
 class Budgets:
-    """The budgets of one worker: as many buckets as BUDGETS has, twice."""
+    """The budgets of one worker: two buckets for each entry of BUDGETS."""
 
     __slots__ = ("_far", "_near")
 
     def __init__(self) -> None:
-        # [what is left, when that was true]
+        # [remaining requests, when that was computed]
         self._near = {kind: [budget.burst, 0.0] for kind, budget in BUDGETS.items()}
         self._far = {kind: [budget.burst, 0.0] for kind, budget in BUDGETS.items()}
 
     def take(self, kind: str, *, near: bool, at_s: float) -> bool:
-        """Spend one of `kind`; False when nothing is left."""
+        """Spend one of `kind`; return False if none remains."""
         per_s, burst = BUDGETS[kind]
         bucket = (self._near if near else self._far)[kind]
         left = min(burst, bucket[0] + (at_s - bucket[1]) * per_s)

@@ -1,8 +1,8 @@
-"""The canary's mark: a header by which a worker knows the watch's own trial requests.
+"""The canary's mark: a header that tells a worker that a request is one of the watch's own probes.
 
-The watch asks through the front door like anybody, and must be told how people fare, not how a program does
-that asks from one address for ever: a request with the mark is queued among what matters most (K0). The mark is
-a time and a MAC over it, made with the instance's secret; whoever catches one can use it for MARK_AGE_S.
+The watch sends its probes like any client, and they must measure how people are served, not a program that
+always asks from one address: a request with the mark is queued in the most urgent class (K0). The mark is a
+time and a MAC over it, made with the instance's secret; a stolen one is valid for MARK_AGE_S.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _MAX_BYTES = 64
 
 
 def mark(secret: bytes, *, at_epoch_s: int) -> str:
-    """The header's value at this second. `secret`: 16 bytes at least."""
+    """Return the header's value at this second. `secret`: at least 16 bytes."""
     return f"{at_epoch_s}.{_mac(secret, at_epoch_s)}"
 
 
 def is_marked(secret: bytes, value: bytes, *, now_epoch_s: float) -> bool:
-    """Whether the value was made with the same secret, less than MARK_AGE_S from now."""
+    """Return whether the value was made with the same secret, less than MARK_AGE_S from now."""
     if len(value) > _MAX_BYTES:
         return False
     text, dot, mac = value.partition(b".")

@@ -1,7 +1,7 @@
-"""Ceilings: a token bucket per identity, bounded in number.
+"""Ceilings: a token bucket per identity, in a bounded table.
 
 A bucket holds `limit` requests and refills at limit / PERIOD_S. A ceiling is the last resort against one
-sender's excess; fairness is the queue's business.
+sender's excess; the queue provides fairness.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ PERIOD_S = 300.0
 
 
 class Ceiling:
-    """A limit per key in PERIOD_S. `limit` 0: there is none.
+    """A limit per key in PERIOD_S. `limit` 0: no limit.
 
-    At most `capacity` keys; the one made first is dropped. That forgives what it had spent, never the
-    opposite. Memory: about 200 bytes per key.
+    At most `capacity` keys; the oldest entry is dropped, which resets that key to a full bucket.
+    Memory: about 200 bytes per key.
     """
 
     __slots__ = ("_buckets", "_capacity", "_rate_per_s", "left", "limit")
@@ -27,16 +27,16 @@ class Ceiling:
         self.limit = limit
         self._capacity = capacity
         self._rate_per_s = limit / PERIOD_S
-        # What whoever spent last has left
+        # The remaining requests of the key that spent last.
         self.left = 0.0
-        # key -> [what is left, when that was true]
+        # key -> [remaining requests, when that was computed]
         self._buckets: OrderedDict[Hashable, list[float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._buckets)
 
     def take(self, key: Hashable, at_s: float) -> bool:
-        """Spend one; False when nothing is left."""
+        """Spend one; return False if none remains."""
         if not self.limit:
             return True
         bucket = self._buckets.get(key)
@@ -55,12 +55,12 @@ class Ceiling:
         return True
 
     def is_spent(self, key: Hashable, at_s: float) -> bool:
-        """True when `take` would say no; spends nothing."""
+        """Return True if `take` would return False; spend nothing."""
         bucket = self._buckets.get(key)
         return bucket is not None and bucket[0] + (at_s - bucket[1]) * self._rate_per_s < 1.0
 
     def rate_limit(self, key: Hashable, at_s: float, *, epoch_s: float) -> RateLimit | None:
-        """What the key has left; `epoch_s` is the same moment as `at_s` in seconds since 1970. None: no limit."""
+        """Return the key's remaining requests; None without a limit. `epoch_s`: `at_s` since 1970."""
         if not self.limit:
             return None
         bucket = self._buckets.get(key)
@@ -70,11 +70,11 @@ class Ceiling:
         return RateLimit(self.limit, max(0, int(left)), epoch_s + (self.limit - left) / self._rate_per_s)
 
     def full_in_s(self, left: float) -> float:
-        """Seconds until all of it is back for somebody who has so much left."""
+        """Return the seconds until a bucket with `left` requests is full again."""
         return (self.limit - left) / self._rate_per_s
 
     def wait_s(self, key: Hashable, at_s: float) -> float:
-        """Seconds until the key has one to spend; 0 when it has."""
+        """Return the seconds until the key can spend one; 0 if it can now."""
         bucket = self._buckets.get(key)
         if bucket is None or not self.limit:
             return 0.0

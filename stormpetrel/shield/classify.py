@@ -1,7 +1,7 @@
-"""Classify: which class a visit waits in. The classes and the rules are data, read from top to bottom.
+"""Classify: choose the class that a visit waits in. Classes and rules are data, read from top to bottom.
 
-Weights are floors of the work that is done, in parts of 100, and work-conserving: what a class does not use
-goes to the others. The lowest class is the last one.
+Weights are floors of the work that is done, in parts of 100, and work-conserving: other classes use the work
+that a class leaves. The lowest class is the last one.
 
 *Established* means: issued before the present attack began (overload.py). In calm every valid credential is.
 """
@@ -15,7 +15,7 @@ WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A class, or a part of one: `weight` in parts of 100, `deadline_s` after which nobody waits any more.
+    """A class, or a part of one: `weight` in parts of 100, `deadline_s` after which a ticket stops waiting.
 
     `newest_first`: under overload the newest is served first; the others are dropped at the deadline.
     """
@@ -30,7 +30,7 @@ LANES = (
     Lane("K0", 20, 10.0),
     Lane("K1", 50, 2.0),
     Lane("K2", 12, 5.0),
-    # K3 in two parts, so that strangers from where people are do not drown in those from anywhere.
+    # K3 has two parts, so that strangers from known networks do not drown among those from anywhere.
     Lane("K3", 9, 3.0, newest_first=True),
     Lane("K3", 6, 3.0, newest_first=True),
     Lane("K4", 3, 3.0, newest_first=True),
@@ -38,7 +38,7 @@ LANES = (
 K0, K1, K2, K3_NEAR, K3_FAR, K4 = range(6)
 
 KNOWN = 1
-"""It has a credential: an account's token, or a session."""
+"""The visit has a credential: an account's token, or a session."""
 ESTABLISHED = 2
 """That credential was issued before the attack."""
 CHANGES = 4
@@ -46,27 +46,27 @@ CHANGES = 4
 SIGNS_IN = 8
 """Signing in, exchanging a code for a token, signing up."""
 DEVICE = 16
-"""A device where somebody signed in before the attack."""
+"""A device with a sign-in from before the attack."""
 RETURNS = 32
 """A visitor who was here before the attack."""
 READER = 64
 """A feed reader that was here before the attack."""
 NEAR = 128
-"""From a network where people with credentials were lately, or it waited as it was asked to."""
+"""From a network with recent visits by people with credentials, or the client heeded its Retry-After."""
 OVER = 256
-"""More than unknown clients together may have of what this costs (budgets.py)."""
+"""The budget of all unknown clients together for this kind of request is spent (budgets.py)."""
 DEMOTED = 512
-"""It took far more than its share, or ignored what it was told."""
+"""The identity took far more than its share, or ignored its Retry-After."""
 LOOKED_UP = 1024
-"""A token that nobody has looked up yet, and there is budget to do it."""
+"""A token that was not looked up yet, within the budget for look-ups."""
 ALLOWED = 2048
-"""An operator's `allow` names it. That never makes a credential established which is not."""
+"""An operator's `allow` names it. That never makes a credential established."""
 _COMBINATIONS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """The first rule whose `needs` (flags) are all there decides. `because`: its name in logs and counts."""
+class ClassRule:
+    """The first rule whose `needs` (flags) are all set decides. `because`: its name in logs and counts."""
 
     because: str
     lane: int
@@ -74,30 +74,30 @@ class Rule:
 
 
 RULES = (
-    Rule("class/demoted", K4, DEMOTED),
-    Rule("class/known-writes", K0, KNOWN | ESTABLISHED | CHANGES),
-    Rule("class/known-reads", K1, KNOWN | ESTABLISHED),
-    Rule("class/known-device", K2, SIGNS_IN | DEVICE),
-    Rule("class/allowed", K2, ALLOWED),
-    Rule("class/over-budget", K4, OVER),
-    Rule("class/unknown-token", K2, LOOKED_UP),
-    Rule("class/sign-in", K3_NEAR, SIGNS_IN | NEAR),
-    Rule("class/sign-in", K3_NEAR, SIGNS_IN | RETURNS),
-    Rule("class/sign-in-far", K3_FAR, SIGNS_IN),
-    Rule("class/known-reader", K2, READER),
-    Rule("class/new-credential", K3_NEAR, KNOWN | NEAR),
-    Rule("class/new-credential-far", K3_FAR, KNOWN),
-    Rule("class/returning", K2, RETURNS),
-    Rule("class/near-stranger", K3_NEAR, NEAR),
-    Rule("class/stranger", K3_FAR, 0),
+    ClassRule("class/demoted", K4, DEMOTED),
+    ClassRule("class/known-writes", K0, KNOWN | ESTABLISHED | CHANGES),
+    ClassRule("class/known-reads", K1, KNOWN | ESTABLISHED),
+    ClassRule("class/known-device", K2, SIGNS_IN | DEVICE),
+    ClassRule("class/allowed", K2, ALLOWED),
+    ClassRule("class/over-budget", K4, OVER),
+    ClassRule("class/unknown-token", K2, LOOKED_UP),
+    ClassRule("class/sign-in", K3_NEAR, SIGNS_IN | NEAR),
+    ClassRule("class/sign-in", K3_NEAR, SIGNS_IN | RETURNS),
+    ClassRule("class/sign-in-far", K3_FAR, SIGNS_IN),
+    ClassRule("class/known-reader", K2, READER),
+    ClassRule("class/new-credential", K3_NEAR, KNOWN | NEAR),
+    ClassRule("class/new-credential-far", K3_FAR, KNOWN),
+    ClassRule("class/returning", K2, RETURNS),
+    ClassRule("class/near-stranger", K3_NEAR, NEAR),
+    ClassRule("class/stranger", K3_FAR, 0),
 )
 
 RULE_OF = tuple(
     next(rule for rule in RULES if rule.needs & flags == rule.needs) for flags in range(_COMBINATIONS)
 )
-"""By flags, decided at import: classifying is one look-up per request."""
+"""Rules by flags, computed at import: classifying is one look-up per request."""
 
 
-def classify(flags: int) -> Rule:
-    """The rule that decides for these flags."""
+def classify(flags: int) -> ClassRule:
+    """Return the rule that decides for these flags."""
     return RULE_OF[flags]

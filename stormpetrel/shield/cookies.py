@@ -1,7 +1,7 @@
-"""The session cookie: who, since when, and a MAC, so that the shield knows a member without a database.
+"""The session cookie: ids, issue time and a MAC, so that the shield recognises a member without a database.
 
-What is not here: whether the session still exists. A valid MAC is enough to be queued as a member; the
-application looks the session up before it believes it.
+The cookie does not tell whether the session still exists. A valid MAC is enough to be queued as a member; the
+application looks the session up before it trusts it.
 
 Layout, 40 bytes in base64url without padding (54 characters): session id, account id and issue time as
 big-endian 64-bit integers, then 16 bytes of keyed BLAKE2b over them.
@@ -20,30 +20,30 @@ from typing import NamedTuple
 
 COOKIE_NAME = "stormpetrel_session"
 OWN = b"stormpetrel_"
-"""How the names of all our cookies begin."""
+"""The prefix of all our cookies' names."""
 HOST_PREFIX = "__Host-"
-"""Where people come by https, the names of our cookies begin with it as well: then a browser takes them only from
-this host itself and only by https (RFC 6265bis, 4.1.3). A neighbouring subdomain, or somebody on the way of a
-plain request, cannot set them."""
+"""By https, the names of our cookies also get this prefix: browsers then accept them only from this
+host and only by https (RFC 6265bis, 4.1.3). A neighbouring subdomain, or an attacker who changes a
+plain-http answer, cannot set them."""
 _HOST_OWN = HOST_PREFIX.encode() + OWN
 _BLANK = b" \t"
 _PLAIN_OWN = re.compile(rb"(?:^|;)[ \t]*" + OWN + rb"[^;]*")
 TEXT_CHARACTERS = 54
 _FIELDS = struct.Struct(">QQQ")
 _MAC_BYTES = 16
-# Separates this use of the secret from every other one; BLAKE2b takes exactly 16 bytes here.
+# Separates this use of the secret from all others; BLAKE2b takes exactly 16 bytes here.
 _PERSON = b"petrel.session.1"
 
 
 def sent_name(name: str, *, secure: bool) -> str:
-    """Return the name that a cookie of ours has in a browser. `secure`: people come by https."""
+    """Return the name of one of our cookies in a browser. `secure`: the instance is reached by https."""
     return HOST_PREFIX + name if secure else name
 
 
 def without_prefix(header: bytes) -> bytes:
-    """Return a Cookie header, as it came by https, with our cookies under their own names.
+    """Return a Cookie header that came by https, with the prefix removed from our cookies' names.
 
-    Those of our names that come without the prefix are left out: anything could have set them.
+    Cookies of ours without the prefix are dropped: any subdomain could have set them.
     """
     if OWN not in header:
         return header
@@ -55,9 +55,10 @@ def without_prefix(header: bytes) -> bytes:
 def pairs(header: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the names and values of a Cookie header, in order.
 
-    Every reader of cookies uses this one, and it parts at the same places as `without_prefix`. Only a semicolon ends
-    a cookie, and only spaces and tabs around a name are no part of it: browsers take commas and other bytes from
-    any subdomain, in a value too, and a second way to read them would find cookies of ours in there.
+    Every reader of cookies uses this function, and it splits at the same places as `without_prefix`.
+    Only a semicolon ends a cookie, and only spaces and tabs are stripped from a name: browsers accept
+    commas and other bytes from any subdomain, also in a value, and a parser with other rules would
+    find cookies of ours inside.
     """
     for part in header.split(b";"):
         name, equals, value = part.partition(b"=")
@@ -69,7 +70,7 @@ def pairs(header: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 class SessionClaims(NamedTuple):
-    """What a session cookie says; `issued_at_s` in seconds since 1970."""
+    """The content of a session cookie; `issued_at_s` in seconds since 1970."""
 
     session_id: int
     account_id: int
@@ -77,9 +78,9 @@ class SessionClaims(NamedTuple):
 
 
 def seal(secret: bytes, person: bytes, *fields: int) -> str:
-    """Three numbers and their MAC as text. `person`: 16 bytes that separate this use from the others.
+    """Return three numbers and their MAC as text. `person`: 16 bytes that separate this use from the others.
 
-    ValueError when the secret is shorter than 16 bytes or a number does not fit 64 bits unsigned.
+    Raise ValueError if the secret is shorter than 16 bytes or a number does not fit 64 bits unsigned.
     """
     try:
         packed = _FIELDS.pack(*fields)
@@ -89,14 +90,14 @@ def seal(secret: bytes, person: bytes, *fields: int) -> str:
 
 
 def unseal(secret: bytes, person: bytes, raw: bytes) -> tuple[int, int, int] | None:
-    """The numbers of a text that `seal` made with the same secret and person; None for everything else."""
+    """Return the numbers of a text that `seal` made with this secret and person; None for any other text."""
     if len(raw) != TEXT_CHARACTERS:
         return None
     try:
         sealed = base64.b64decode(raw + b"==", altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return None
-    # The last character carries four bits that decoding ignores: one cookie must have one spelling.
+    # Decoding ignores four bits of the last character: accept only one spelling of a cookie.
     if base64.urlsafe_b64encode(sealed).rstrip(b"=") != raw:
         return None
     packed, mac = sealed[: _FIELDS.size], sealed[_FIELDS.size :]
@@ -107,15 +108,15 @@ def unseal(secret: bytes, person: bytes, raw: bytes) -> tuple[int, int, int] | N
 
 
 def mint(secret: bytes, *, session_id: int, account_id: int, issued_at_s: int) -> str:
-    """The cookie's value, 54 characters of base64url.
+    """Return the cookie's value, 54 characters of base64url.
 
-    `secret`: at least 16 bytes. ValueError when it is shorter or a number does not fit 64 bits unsigned.
+    `secret`: at least 16 bytes. Raise ValueError if it is shorter or a number does not fit 64 bits unsigned.
     """
     return seal(secret, _PERSON, session_id, account_id, issued_at_s)
 
 
 def read(secret: bytes, text: str | bytes) -> SessionClaims | None:
-    """The claims of a cookie that `mint` made with the same secret; None for everything else."""
+    """Return the claims of a cookie that `mint` made with the same secret; None for any other text."""
     raw = text.encode("ascii", "replace") if isinstance(text, str) else text
     fields = unseal(secret, _PERSON, raw)
     return None if fields is None else SessionClaims(*fields)

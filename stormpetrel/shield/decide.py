@@ -1,7 +1,7 @@
-"""The shield of one worker: what becomes of a visit, from what is in memory, and what is learnt from it.
+"""The shield of one worker: decide on each visit from memory, and learn from the outcome.
 
-`decide` gives a ticket, or a ticket that is refused already; then `ask`, `next`, `done`, `leave` and `refused`,
-and `turn` ten times a second. Whatever is lost here, a bounded fair queue remains (admit.py).
+`decide` returns a ticket, which may be refused already; then call `ask`, `next`, `done`, `leave` and
+`refused`, and `turn` ten times a second. If all state here is lost, a bounded fair queue remains (admit.py).
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from stormpetrel.shield.classify import (
     SIGNS_IN,
     WRITES,
 )
+from stormpetrel.shield.counters import Counters
 from stormpetrel.shield.identify import Identity, TokenEntry, TokenTable, Visit
-from stormpetrel.shield.ledger import Ledger
 from stormpetrel.shield.marks import NO_MARKS, marks_of
-from stormpetrel.shield.orders import Orders
+from stormpetrel.shield.orders import Overrides
 from stormpetrel.shield.overload import Overload
 from stormpetrel.shield.paths import (
     FEED,
@@ -54,21 +54,22 @@ from stormpetrel.shield.paths import (
 from stormpetrel.shield.prefixes import DAY_S, KNOWN_DAYS, Prefixes, prefix_of
 from stormpetrel.shield.queues import GONE, Ticket
 from stormpetrel.shield.reports import Directions, WorkerReport
-from stormpetrel.shield.usage import Usage
+from stormpetrel.shield.usage import UsageMeter
 
 WRITE_COST_S = 0.002
-"""What a write costs beside its coroutine: the writer's time, and its echo."""
+"""The cost of a write beyond its coroutine: the writer's time, and its echo."""
 AGED_S = 3600
-"""A visitor cookie of this age has a ceiling and a place in the queue of its own; until then its address's. A client
-that throws its cookie away gets a new one with every page: 185 a second, each with a fresh ceiling."""
+"""A visitor cookie of this age has its own ceiling and place in the queue; a younger one shares
+its address's. A client that discards its cookie gets a new one with every page: 185 a second,
+each with a fresh ceiling."""
 PARTS = 16
-"""Parts of an address, by the names of browsers."""
+"""Parts of an address, by the browser's name."""
 READERS = 4096
 MAX_AGENT_BYTES = 128
 TOKEN_BYTES = 8
-"""So much of a token's hash names it until it is looked up."""
+"""This much of a token's hash identifies it until it is looked up."""
 TURNS_PER_ROLL = 10
-"""`Usage` is looked at once a second."""
+"""`Usage` is updated once a second."""
 PASSED = b"stormpetrel_passed=1"
 """Mode overcompensate: the cookie that its challenge sets."""
 Leads = Callable[[bytes], bool]
@@ -86,7 +87,7 @@ _BUDGET_OF = {
 class Shield:
     """See the module. `secret` signs the cookies; `number` and `epoch_s` are the worker's, for its reports.
 
-    `leads(path)`: whether there is anything at a raw path.
+    `leads(path)`: return whether a raw path exists.
     """
 
     def __init__(
@@ -103,11 +104,11 @@ class Shield:
         self.gate = Gate(policy, at_s=at_s)
         self.ask = self.gate.ask
         self.overload: Overload = self.gate.overload
-        self.usage = Usage()
+        self.usage = UsageMeter()
         self.budgets = Budgets()
         self.prefixes = Prefixes()
-        self.ledger = Ledger()
-        self.orders = Orders()
+        self.counters = Counters()
+        self.orders = Overrides()
         self.cutoff_epoch_s = 0.0
         self.is_paused = False
         self._tokens = tokens
@@ -121,13 +122,13 @@ class Shield:
         self._number = number
         self._sequence = 0
         self._turns = 0
-        # (address, browser) of feed readers, since before the attack
+        # (address, browser) of feed readers seen in calm.
         self._readers: OrderedDict[tuple[str, bytes], None] = OrderedDict()
         self._day = int(epoch_s // DAY_S)
-        # (address, browser's name) -> what `_suspect` found for the latest few thousand.
+        # (address, browser's name) -> result of `_suspect`, for the latest few thousand.
         self._suspects: dict[tuple[int | str, bytes], Identity] = {}
 
-    # The way of a visit
+    # The life of a visit
 
     def decide(
         self,
@@ -141,10 +142,10 @@ class Shield:
         at_s: float,
         canary: bytes | None = None,
     ) -> Ticket:
-        """The visit's ticket. It is GONE when it is refused at once, and `because` says why.
+        """Return the visit's ticket. If it is refused at once, it is GONE and `because` gives the reason.
 
-        `cookie`: the Cookie header. `headers`: all of them, names in lower case. `canary`: the mark that says
-        it is the watch's own (canary.py).
+        `cookie`: the Cookie header. `headers`: all of them, names in lower case. `canary`: the mark of the
+        watch's own requests (canary.py).
         """
         if canary is not None and is_marked(self._secret, canary, now_epoch_s=at_s + self._epoch_less_loop_s):
             return _canary_ticket()
@@ -168,7 +169,8 @@ class Shield:
             flags |= KNOWN
             issued_s = visit.session.issued_at_s
             account_id = visit.session.account_id
-            # Only where it matters: for who is established, with nothing denied, it makes no difference.
+            # Look up only where it matters: an established credential with no denies
+            # in force does not need it.
             if (cutoff_s and issued_s >= cutoff_s) or self.orders.any_denied:
                 is_operator = self._is_operators(visit.session.session_id)
         prefix = prefix_of(visit.address)
@@ -176,7 +178,7 @@ class Shield:
             if not cutoff_s or issued_s < cutoff_s or is_operator:
                 flags |= ESTABLISHED
                 seen_day = self.prefixes.days.get(prefix)
-                # In an attack no network becomes known, so there is nothing to note of one that is not.
+                # During an attack no network is added, so there is nothing to record for an unknown one.
                 if seen_day != self._day and (seen_day is not None or not cutoff_s):
                     self.prefixes.saw(prefix, epoch_s=at_s + self._epoch_less_loop_s, learn=not cutoff_s)
         elif cookie is not None:
@@ -185,7 +187,7 @@ class Shield:
             self.orders.saw_operator(visit.address)
         if changes and kind in SIGNING:
             flags |= SIGNS_IN
-        # Of no matter to those who are established.
+        # Not needed for established credentials.
         is_near = not flags & ESTABLISHED and self.prefixes.days.get(prefix, -1) >= self._day - KNOWN_DAYS
         if is_near:
             flags |= NEAR
@@ -193,19 +195,20 @@ class Shield:
         if self._is_full and not self.is_paused:
             if kind == FEED and self._is_reader(visit.address, headers):
                 flags |= READER
-            # In calm nothing is demoted: then an address is counted as one.
+            # In calm no identity is demoted, so an address is counted as a whole.
             if identity.kind == "address" and (
                 self.overload.is_overloaded or self.gate.patience.seen or self.usage.demoted
             ):
                 suspect = self._suspect(identity, headers)
             if self.gate.patience.seen:
-                flags |= self._manners(suspect or identity, flags, at_s)
+                flags |= self._behaviours(suspect or identity, flags, at_s)
             if self.usage.demoted and self.usage.is_demoted(suspect or identity, at_s):
                 flags |= DEMOTED
             if not flags & (KNOWN | DEVICE):
                 flags |= self._spend(visit, kind, path, query, flags, is_near, at_s)
                 if flags & LOOKED_UP:
-                    # Not one of its address: behind a carrier's there are hundreds, each with a token.
+                    # Do not share the address's place: a carrier's address may have hundreds of
+                    # clients, each with a token.
                     token_hash, session = visit.token_hash, visit.session
                     if token_hash is not None:
                         identity = Identity("token", token_hash[:TOKEN_BYTES].hex())
@@ -253,11 +256,11 @@ class Shield:
         return ticket
 
     def done(self, ticket: Ticket, cpu_s: float) -> None:
-        """Take the ticket's slot back, once, and learn what it cost. `cpu_s`: the CPU time used until now."""
+        """Take the ticket's slot back, once, and record its cost. `cpu_s`: the CPU time used so far."""
         cost_s = self.gate.done(ticket, cpu_s)
         if cost_s >= 0.0:
             self.usage.spent(ticket, cost_s)
-            self.ledger.count(ticket, "served")
+            self.counters.count(ticket, "served")
 
     def spent_later(self, ticket: Ticket, cpu_s: float) -> None:
         """Charge CPU time that the request used after it gave its slot back."""
@@ -265,14 +268,14 @@ class Shield:
         self.usage.spent_later(ticket.suspect, cpu_s)
 
     def leave(self, ticket: Ticket) -> None:
-        """Whoever waited is gone."""
+        """Drop a waiting ticket whose client has disconnected."""
         self.gate.leave(ticket)
-        self.ledger.count(ticket, "gone")
+        self.counters.count(ticket, "gone")
 
     def refused(self, ticket: Ticket, because: str, *, at_s: float, jitter: float) -> Refused:
-        """What the ticket's visit is told; counted, and remembered until when it shall wait."""
+        """Count a refusal and return it; remember how long the client should wait."""
         epoch_s = at_s + self._epoch_less_loop_s
-        self.ledger.refused(ticket, because, epoch_s=epoch_s)
+        self.counters.refused(ticket, because, epoch_s=epoch_s)
         self.usage.refused(ticket)
         if because.startswith("deny/"):
             return Refused(429, because, "Too many requests", self.gate.denial_s(ticket.suspect, at_s))
@@ -281,25 +284,25 @@ class Shield:
         )
 
     def refused_again(self, ticket: Ticket, because: str, *, at_s: float) -> None:
-        """It was told the same once more, in the same words."""
-        self.ledger.refused(ticket, because, epoch_s=at_s + self._epoch_less_loop_s)
+        """Count a refusal that was sent again with the same bytes."""
+        self.counters.refused(ticket, because, epoch_s=at_s + self._epoch_less_loop_s)
         self.usage.refused(ticket)
 
     def stranger(self, identity: Identity) -> Ticket:
-        """A ticket to count what needed none: somebody who waited for another's rendering."""
+        """Return a ticket for counting a request that had none: it waited for another's rendering."""
         ticket = Ticket(identity, K3_FAR)
         ticket.channel = "new"
         return ticket
 
     @property
     def is_stressed(self) -> bool:
-        """True while there is overload and the shield does all it can."""
+        """Return True under overload while the shield is fully active."""
         return self.overload.is_overloaded and self._is_full and not self.is_paused
 
-    # Once in a while
+    # Periodic work
 
     def turn(self, *, at_s: float, epoch_s: float, lag_s: float = 0.0, writer_wait_s: float = 0.0) -> None:
-        """A tenth of a second has passed. `lag_s`: how late that is told; `writer_wait_s`: see `WorkerReport`."""
+        """Run ten times a second. `lag_s`: how late this call is; `writer_wait_s`: see `WorkerReport`."""
         self._epoch_less_loop_s = epoch_s - at_s
         self._day = int(epoch_s // DAY_S)
         gate = self.gate
@@ -325,7 +328,7 @@ class Shield:
             self.usage.turn(at_s, is_overloaded=overload.is_overloaded and self._is_full)
 
     def direct(self, directions: Directions, *, epoch_s: float) -> None:
-        """What `watch` wants. ValueError, and nothing changes, when an entry is none."""
+        """Apply directions from `watch`. Raise ValueError, changing nothing, if an entry is invalid."""
         if not self.orders.take(directions):
             return
         self.prefixes.load(directions.known_prefixes)
@@ -337,13 +340,13 @@ class Shield:
             self.usage.pardon()
 
     def report(self, *, at_s: float, connections: int, cached: int, because: dict[str, int]) -> WorkerReport:
-        """The time since the last report, and from nothing again.
+        """Return the report for the time since the last one, and start a new period.
 
-        `cached`: answers from memory, all to visitors; `because`: refusals of the edge's own that the shield
-        has not seen.
+        `cached`: answers from memory, all to visitors; `because`: the edge's own refusals,
+        which the shield has not counted.
         """
         epoch_s = at_s + self._epoch_less_loop_s
-        classes, channels, applications, own_because, refusals = self.ledger.take()
+        classes, channels, applications, own_because, refusals = self.counters.take()
         for name, count in because.items():
             own_because[name] = own_because.get(name, 0) + count
         if cached:
@@ -381,17 +384,17 @@ class Shield:
             prefixes=self.prefixes.news(),
         )
 
-    # What flags a visit has
+    # Flags of a visit
 
     def _marks(self, identity: Identity, flags: int, cookie: bytes, epoch_s: float) -> tuple[Identity, int]:
-        """Visitor and device cookies count when they are older than the attack."""
+        """Apply visitor and device cookies that are older than the attack."""
         marks = marks_of(self._secret, cookie, epoch_s=epoch_s)
         if marks is NO_MARKS:
             return identity, flags
         cutoff_s = self.cutoff_epoch_s
         visitor, device = marks
         if device is not None and (not cutoff_s or device.issued_at_s < cutoff_s):
-            # A member's, signed out: also a visitor who returns. All devices of an account are one identity.
+            # A member's, signed out: also a returning visitor. All devices of an account are one identity.
             return tuple.__new__(Identity, ("device", device.account_id)), flags | DEVICE | RETURNS
         if visitor is not None and (not cutoff_s or visitor.issued_at_s < cutoff_s):
             if epoch_s - visitor.issued_at_s < AGED_S:
@@ -399,13 +402,13 @@ class Shield:
             return tuple.__new__(Identity, ("visitor", visitor.mark_id)), flags | RETURNS
         return identity, flags
 
-    def _manners(self, identity: Identity, flags: int, at_s: float) -> int:
-        """NEAR for who waited as it was told; who does not, again and again, is demoted."""
+    def _behaviours(self, identity: Identity, flags: int, at_s: float) -> int:
+        """Return NEAR if the client heeded its Retry-After; demote it if it ignored several in a row."""
         patience = self.gate.patience
         said = patience.arrived(identity, at_s)
         if said == HEEDED:
             return NEAR
-        # A shared address is many people: one of them who comes early says nothing of the others.
+        # Many people share an address: one of them who comes early says nothing about the others.
         if said == IGNORED and not flags & (KNOWN | NEAR) and patience.ignored(identity) >= IGNORED_DEMOTES:
             self.usage.demote(identity, at_s)
         return 0
@@ -420,9 +423,9 @@ class Shield:
         is_near: bool,  # noqa: FBT001 - given by place: it is asked for every request of a stranger
         at_s: float,
     ) -> int:
-        """OVER when unknown clients together have no budget left for what is asked.
+        """Return OVER if the unknown clients' budget for this kind of request is spent.
 
-        LOOKED_UP for a token within its budget: after a restart, members' own are unknown too.
+        Return LOOKED_UP for a token within its budget: after a restart, members' tokens are unknown too.
         """
         changes = bool(flags & CHANGES)
         dear = _BUDGET_OF.get(kind)
@@ -450,9 +453,9 @@ class Shield:
     def _suspect(self, identity: Identity, headers: Sequence[tuple[bytes, bytes]]) -> Identity:
         """Return the part of an address that is demoted alone: clients there whose browser has the same name.
 
-        Many people share an address. Without this, one of them who takes too much takes every newcomer there along. A
-        client that changes the name with each request is demoted part by part; places in the queue and ceilings are
-        the address's.
+        Many people share an address. Without parts, one of them who takes too much would demote every
+        newcomer there. A client that changes the name with each request is demoted part by part; places in
+        the queue and ceilings are still the whole address's.
         """
         agent = b""
         for name, value in headers:
@@ -468,7 +471,7 @@ class Shield:
         return found
 
     def _is_reader(self, address: str, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-        """Whether this feed reader was here before the attack; in calm it is remembered."""
+        """Return whether this feed reader was seen before the attack; in calm, remember it."""
         agent = next((value for name, value in headers if name == b"user-agent"), b"")
         reader = (address, agent[:MAX_AGENT_BYTES])
         if reader in self._readers:
@@ -480,13 +483,13 @@ class Shield:
         return False
 
     def _is_operators(self, session_id: int) -> bool:
-        """Whether the session is the operator's, if it was looked up lately."""
+        """Return whether the session is the operator's, if it was looked up lately."""
         entry: TokenEntry | None = self._tokens.get(b"session:%d" % session_id, 0.0)
         return entry is not None and entry.is_operator
 
 
 def _canary_ticket() -> Ticket:
-    """With K0, and past ceilings and denies: it asks from one address for ever, and tells how people fare."""
+    """Return a ticket in K0, past ceilings and denies: canaries ask from one address on behalf of people."""
     ticket = Ticket(Identity("canary", 0), K0)
     ticket.because = "class/canary"
     ticket.channel = "canary"
@@ -494,14 +497,14 @@ def _canary_ticket() -> Ticket:
 
 
 def parts_of(identity: Identity) -> tuple[Identity, ...]:
-    """Return the identities that are demoted for one: itself, or all parts of an address."""
+    """Return the identities to demote for one: itself, or all parts of an address."""
     if identity.kind != "address":
         return (identity,)
     return tuple(Identity("address", f"{identity.value} #{part}") for part in range(PARTS))
 
 
 def _channel(kind: int, flags: int, *, is_app: bool) -> str:
-    """Which of the channels people see (reports.CHANNELS)."""
+    """Return the channel for the reports (reports.CHANNELS)."""
     if kind == STREAM:
         return "streaming"
     if flags & SIGNS_IN:
@@ -516,7 +519,7 @@ def _channel(kind: int, flags: int, *, is_app: bool) -> str:
 
 
 def lane_urgency(lane: int) -> int:
-    """How urgent work in a queue of its own (heavy.py: 0 first, to 3) is for a visit of this class."""
+    """Return the urgency (0 first, to 3) of a visit of this class in a separate queue (heavy.py)."""
     if lane < K3_FAR - 1:
         return 0 if lane < 2 else 1
     return 3 if lane == K4 else 2

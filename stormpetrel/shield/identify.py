@@ -1,8 +1,8 @@
-"""Identify: who sends this request, from what is in memory. No database, no clock.
+"""Identify: find the sender of a request from memory. No database, no clock.
 
-A token that is in the table speaks for its account, a session cookie with a valid MAC for its session;
-everything else is one of the strangers of its address. A token nobody has looked up yet is also a stranger:
-random tokens share their address's part of the queue and cannot reach the database as anything better.
+A token in the table stands for its account, a session cookie with a valid MAC for its session's account; any
+other request comes from a stranger at its address. A token that was not looked up yet also starts as a
+stranger: random tokens share their address's part of the queue and get no better access to the database.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from stormpetrel.shield.cookies import read as read_cookie
 from stormpetrel.shield.percent import parse_query
 
 FRESH_S = 60.0
-"""A token's entry is believed this long; afterwards it still queues as its account until looked up again."""
+"""A token's entry is trusted this long; after that it still queues as its account until looked up again."""
 UNKNOWN_S = 10.0
 """A token found to be unknown is not looked up again for this long."""
 MAX_TOKEN_BYTES = 512
@@ -25,11 +25,11 @@ _COOKIE = COOKIE_NAME.encode()
 
 
 class Identity(NamedTuple):
-    """Whose budget a request spends.
+    """The identity whose budget a request spends.
 
-    `value`: account id (however many tokens, sessions and devices it has), the random id of a visitor cookie
-    (marks.py), or address
-    (IPv6: its /64); the beginning of the hash of a token not looked up yet; 0 for the watch's canaries.
+    `value`: account id (for all its tokens, sessions and devices), the random id of a visitor
+    cookie (marks.py), or address (IPv6: its /64); the beginning of the hash of a token not looked
+    up yet; 0 for the watch's canaries.
     """
 
     kind: Literal["account", "device", "visitor", "address", "canary", "token"]
@@ -38,11 +38,11 @@ class Identity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TokenEntry:
-    """What is known of an access token. `account_id` is None for an application's own token.
+    """A known access token. `account_id` is None for an application's own token.
 
-    `created_at_ms`: since 1970. `checked_at_s`: the worker's monotonic clock. `claims` is the
-    application's and not looked into here. `application`: the name of its OAuth client. `is_operator`: no
-    `deny` may shut it out.
+    `created_at_ms`: since 1970. `checked_at_s`: the worker's monotonic clock. `claims` belongs to
+    the application and is not read here. `application`: the name of its OAuth client.
+    `is_operator`: exempt from `deny`.
     """
 
     account_id: int | None
@@ -54,29 +54,29 @@ class TokenEntry:
     identity: Identity | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        # Made once: it is looked up with every request.
+        # Made once, because it is read with every request.
         if self.account_id is not None:
             object.__setattr__(self, "identity", Identity("account", self.account_id))
 
     def is_fresh(self, at_s: float) -> bool:
-        """True while the entry may stand for a database look-up."""
+        """Return True while the entry may replace a database look-up."""
         return at_s - self.checked_at_s < FRESH_S
 
 
 class Credentials(NamedTuple):
-    """What a request's head carries: the SHA-256 of its bearer token and its session cookie's text."""
+    """The credentials in a request's head: the SHA-256 of its bearer token, and its session cookie's text."""
 
     token_hash: bytes | None
     cookie: bytes | None
 
 
 class Visit(NamedTuple):
-    """One request's sender, as far as memory knows.
+    """One request's sender, as far as memory can identify it.
 
-    `token_hash`: SHA-256 of the bearer token if one was sent. `token`: its entry when the table has a fresh
-    one; `entry`: its entry, fresh or not. `session`: the claims of a cookie whose MAC is right, unless that
-    session is known to have ended. `address`: the client's, in full. `is_unverified`: the access of the
-    session's account changed, and the session was not looked up since.
+    `token_hash`: SHA-256 of the bearer token, if one was sent. `token`: its entry in the table, if fresh;
+    `entry`: its entry, fresh or not. `session`: the claims of a cookie with a valid MAC, unless that session
+    is known to have ended. `address`: the client's, in full. `is_unverified`: the access of the session's
+    account changed, and the session was not looked up since.
     """
 
     identity: Identity
@@ -89,14 +89,14 @@ class Visit(NamedTuple):
 
     @property
     def is_anonymous(self) -> bool:
-        """True when nothing it brought means anything: it may see what everybody sees."""
+        """Return True if it has neither a bearer token nor a valid session: it sees public content only."""
         return self.token_hash is None and self.session is None
 
 
 class TokenTable:
-    """Access tokens by SHA-256, and the hashes lately found to be unknown.
+    """Access tokens by SHA-256, and the hashes recently found to be unknown.
 
-    At most `capacity` entries; the one checked longest ago is dropped (it costs its owner one look-up). At
+    At most `capacity` entries; the one checked longest ago is dropped (which costs its owner one look-up). At
     most `unknown_capacity` unknown hashes; the oldest is dropped.
     """
 
@@ -106,7 +106,7 @@ class TokenTable:
         self._entries: OrderedDict[bytes, TokenEntry] = OrderedDict()
         self._of_account: dict[int, set[bytes]] = {}
         self._unknown_until_s: OrderedDict[bytes, float] = OrderedDict()
-        # Sessions that were looked up and have ended, for good; accounts whose access changed.
+        # Sessions found to have ended, which never come back; accounts whose access changed.
         self._ended: OrderedDict[int, None] = OrderedDict()
         self._changed: OrderedDict[int, None] = OrderedDict()
 
@@ -115,15 +115,15 @@ class TokenTable:
 
     @property
     def unknown_count(self) -> int:
-        """How many hashes are remembered as unknown."""
+        """Return how many hashes are remembered as unknown."""
         return len(self._unknown_until_s)
 
     def get(self, token_hash: bytes, at_s: float) -> TokenEntry | None:
-        """The entry, fresh or not (`TokenEntry.is_fresh`); None when absent. `at_s` is not yet used to drop."""
+        """Return the entry, fresh or not (`TokenEntry.is_fresh`); None if absent. `at_s` is not used yet."""
         return self._entries.get(token_hash)
 
     def put(self, token_hash: bytes, entry: TokenEntry) -> None:
-        """Remember what a look-up found; replaces an older entry."""
+        """Store the result of a look-up; replace an older entry."""
         self.forget(token_hash)
         self._unknown_until_s.pop(token_hash, None)
         while len(self._entries) >= self._capacity:
@@ -142,13 +142,13 @@ class TokenTable:
                 del self._of_account[entry.account_id]
 
     def forget_account(self, account_id: int) -> None:
-        """Drop every entry of an account: it was suspended, or signed out everywhere."""
+        """Drop every entry of an account that was suspended or signed out everywhere."""
         for token_hash in tuple(self._of_account.get(account_id, ())):
             self.forget(token_hash)
         _remember(self._changed, account_id, self._unknown_capacity)
 
     def mark_ended(self, session_id: int) -> None:
-        """A look-up found that this session has ended; a session never comes back."""
+        """Remember a session that a look-up found ended; a session never comes back."""
         _remember(self._ended, session_id, self._unknown_capacity)
 
     def has_ended(self, session_id: int) -> bool:
@@ -160,20 +160,20 @@ class TokenTable:
         return claims.account_id in self._changed and b"session:%d" % claims.session_id not in self._entries
 
     def clear(self) -> None:
-        """Drop everything, known and unknown: the bus has a gap."""
+        """Drop all tokens, known and unknown: the bus has a gap."""
         self._entries.clear()
         self._of_account.clear()
         self._unknown_until_s.clear()
 
     def mark_unknown(self, token_hash: bytes, at_s: float) -> None:
-        """A look-up found nothing; do not repeat it for UNKNOWN_S."""
+        """Remember a hash that a look-up did not find; do not repeat the look-up for UNKNOWN_S."""
         self._unknown_until_s.pop(token_hash, None)
         while len(self._unknown_until_s) >= self._unknown_capacity:
             self._unknown_until_s.popitem(last=False)
         self._unknown_until_s[token_hash] = at_s + UNKNOWN_S
 
     def is_unknown(self, token_hash: bytes, at_s: float) -> bool:
-        """True when a look-up less than UNKNOWN_S ago found nothing."""
+        """Return True if a look-up less than UNKNOWN_S ago did not find the hash."""
         until_s = self._unknown_until_s.get(token_hash)
         if until_s is None:
             return False
@@ -183,7 +183,7 @@ class TokenTable:
         return True
 
     def forget_all_unknown(self) -> None:
-        """An account came back: what was unknown may be known again."""
+        """Forget all unknown hashes: an account came back, so its tokens may be valid again."""
         self._unknown_until_s.clear()
 
 
@@ -195,7 +195,7 @@ def _remember(table: OrderedDict[int, None], key: int, capacity: int) -> None:
 
 
 def address_identity(address: str) -> Identity:
-    """The identity of the strangers at an address: the address itself, for IPv6 its /64."""
+    """Return the identity of the strangers at an address: the address itself, for IPv6 its /64."""
     if ":" not in address:
         return Identity("address", address)
     bare = address.partition("%")[0]
@@ -210,15 +210,15 @@ def address_identity(address: str) -> Identity:
 
 
 def may_have_token(query: bytes) -> bool:
-    """Whether a query string could name an access token, a percent-encoded one too."""
+    """Return whether a query string could contain an access token, also percent-encoded."""
     return b"access_token" in query or b"%" in query
 
 
 def credentials_of(authorization: bytes | None, cookie: bytes | None, query: bytes) -> Credentials | None:
-    """The credentials in a head; None when there are none at all, that is, when the request is anonymous.
+    """Return the credentials in a head; None if there are none, that is, if the request is anonymous.
 
-    `authorization`, `cookie`: the header values, joined when repeated. An Authorization that is not a usable
-    bearer token, or a session cookie that is nonsense, still makes the request not anonymous.
+    `authorization`, `cookie`: the header values, joined if repeated. A request with an Authorization that is
+    not a usable bearer token, or with an invalid session cookie, is still not anonymous.
     """
     token: bytes | None = None
     found = False
@@ -256,10 +256,10 @@ def identify(
     secret: bytes,
     at_s: float,
 ) -> Visit:
-    """Who it is. `stranger`: `address_identity(address)`, kept per connection because it costs.
+    """Return the sender. `stranger`: `address_identity(address)`, cached per connection to save time.
 
-    A token comes before a cookie. A token without an account (an application's own, which anybody can
-    have) is a stranger in the queue, but still told to the application.
+    A token takes precedence over a cookie. A token without an account (an application's own, which any client
+    can get) queues as a stranger, but is passed on to the application.
     """
     if credentials is None:
         return Visit(stranger, address)
@@ -284,19 +284,20 @@ def identify(
                 is_unverified = tokens.is_unverified(session)
                 if not is_unverified:
                     identity = own
-    # Visit(…) would go through a function of Python's for each request of a member; so with the credentials above.
+    # Visit(…) would call a Python function for each request of a member; the same goes
+    # for the credentials above.
     return tuple.__new__(Visit, (identity, address, token_hash, fresh, session, entry, is_unverified))
 
 
 _REMEMBERED_COOKIES = 4096
 _REMEMBERED_BYTES = 1024
-# Browsers send the same header again and again: finding the session in it and checking its MAC costs 6 µs.
+# Browsers repeat the same header: finding the session in it and checking its MAC costs 6 µs.
 _headers: dict[bytes, bytes | None] = {}
 _claims: dict[tuple[bytes, bytes], tuple[SessionClaims, Identity]] = {}
 
 
 def _session_in(header: bytes) -> bytes | None:
-    """The text of the session cookie in a Cookie header."""
+    """Return the text of the session cookie in a Cookie header; None without one."""
     if header in _headers:
         return _headers[header]
     session = next((value for name, value in pairs(header) if name == _COOKIE), None)
@@ -308,7 +309,7 @@ def _session_in(header: bytes) -> bytes | None:
 
 
 def _claims_of(secret: bytes, cookie: bytes) -> tuple[SessionClaims, Identity] | None:
-    """What the cookie says, and whom it stands for. Right ones are remembered by their whole text."""
+    """Return the cookie's claims and their identity; None if invalid. Valid ones are cached by their text."""
     known = _claims.get((secret, cookie))
     if known is None:
         claims = read_cookie(secret, cookie)

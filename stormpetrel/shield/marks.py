@@ -1,9 +1,9 @@
-"""Visitor and device cookies: they say since when a browser has been coming, and nothing about who it is.
+"""Visitor and device cookies: they show since when a browser has been coming, not whose it is.
 
-A *visitor* cookie is given to whoever looks at a public page, a *device* cookie to a browser in which
-somebody has signed in; that one stays when they sign out. When an attack begins, older ones tell people who
-were here before from what came with it. A visitor cookie is a random number, the time of issue to ten minutes,
-and a MAC; a device cookie has the time to the second, and the account.
+A *visitor* cookie goes to each client that views a public page, a *device* cookie to a browser after a
+sign-in; it stays after signing out. When an attack begins, older cookies separate earlier visitors from those
+who came with it. A visitor cookie is a random number, the time of issue to ten minutes, and a MAC; a device
+cookie has the time to the second, and the account.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DEVICE_PERSON = b"petrel.device..1"
 
 
 class Mark(NamedTuple):
-    """What such a cookie says: a random id, since when, and the account that signed in (0: a visitor)."""
+    """A cookie's content: a random id, the account that signed in (0: a visitor), and the time of issue."""
 
     mark_id: int
     account_id: int
@@ -33,7 +33,7 @@ class Mark(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """The cookies of a request that are ours and not too old."""
+    """A request's visitor and device cookies, if valid and not too old."""
 
     visitor: Mark | None
     device: Mark | None
@@ -43,25 +43,25 @@ NO_MARKS = Marks(None, None)
 
 
 def mint_visitor(secret: bytes, *, mark_id: int, at_s: int) -> str:
-    """A visitor cookie's value. `mark_id`: random, 64 bits. The time is rounded up to COARSE_S.
+    """Return a visitor cookie's value. `mark_id`: random, 64 bits. The time is rounded up to COARSE_S.
 
-    Up, so that nobody's cookie looks older than it is.
+    It is rounded up so that no cookie looks older than it is.
     """
     return seal(secret, _VISITOR_PERSON, mark_id, 0, -(-at_s // COARSE_S) * COARSE_S)
 
 
 def mint_device(secret: bytes, *, mark_id: int, account_id: int, at_s: int) -> str:
-    """A device cookie's value. `mark_id`: random, 64 bits; `account_id`: who has just signed in."""
+    """Return a device cookie's value. `mark_id`: random, 64 bits; `account_id`: just signed in."""
     return seal(secret, _DEVICE_PERSON, mark_id, account_id, at_s)
 
 
 def has_visitor_cookie(cookie: bytes | None) -> bool:
-    """Whether a Cookie header names a visitor cookie, valid or not: then it is not given another."""
+    """Return whether a Cookie header names a visitor cookie, valid or not: then none is sent."""
     return cookie is not None and _VISITOR in cookie
 
 
 def marks_of(secret: bytes, cookie: bytes | None, *, epoch_s: float) -> Marks:
-    """The marks in a Cookie header; `epoch_s`: now, since 1970."""
+    """Return the marks in a Cookie header; `epoch_s`: now, since 1970."""
     if cookie is None or OWN not in cookie:
         return NO_MARKS
     marks = _remembered.get((secret, cookie))
@@ -79,17 +79,17 @@ def marks_of(secret: bytes, cookie: bytes | None, *, epoch_s: float) -> Marks:
 
 
 def device_in(secret: bytes, header: str, *, epoch_s: float) -> Mark | None:
-    """The device mark in a Cookie header; None when there is none that is ours and not too old."""
+    """Return the device mark in a Cookie header; None if there is none that is valid and not too old."""
     return marks_of(secret, header.encode("latin-1", "replace"), epoch_s=epoch_s).device
 
 
 def read_device(secret: bytes, value: str, *, epoch_s: float) -> Mark | None:
-    """A device cookie's value; None when it is not ours or too old."""
+    """Return the content of a device cookie; None if it is invalid or too old."""
     mark = _read(secret, _DEVICE_PERSON, value.encode("ascii", "replace"))
     return mark if mark is not None and mark.issued_at_s >= epoch_s - DEVICE_AGE_S else None
 
 
-# Browsers send the same header again and again, and checking a MAC costs 4 µs.
+# Browsers repeat the same header, and checking a MAC costs 4 µs.
 _REMEMBERED = 4096
 _REMEMBERED_BYTES = 1024
 _remembered: dict[tuple[bytes, bytes], Marks] = {}

@@ -1,7 +1,7 @@
-"""Orders: what `watch` directs, made ready to be looked up. A full snapshot with its own end.
+"""Orders: the directions of `watch`, indexed for look-ups. A full snapshot with its own expiry.
 
 A deny matches no credential older than the onset of the attack, and never the operator, by credential or by
-address: whoever writes one, it cannot shut out the people who were here.
+address: even a careless deny cannot shut out earlier users.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Iterable
 
 from stormpetrel.shield.identify import Visit
-from stormpetrel.shield.reports import ALLOWED_KINDS, MIN_HASH_CHARACTERS, Directions, Entry
+from stormpetrel.shield.reports import ALLOWED_KINDS, MIN_HASH_CHARACTERS, Directions, OperatorEntry
 
 REMEMBERED = 4096
 OPERATOR_ADDRESSES = 64
@@ -20,19 +20,19 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class _Side:
-    """One side, allow or deny: entries by kind, and what was found for the latest addresses."""
+    """One side, allow or deny: entries by kind, and results for the latest addresses."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        self.tokens: list[Entry] = []
-        self.accounts: dict[int, Entry] = {}
-        self.applications: dict[str, Entry] = {}
-        self.networks: list[tuple[_Network, Entry]] = []
-        self._found: dict[str, Entry | None] = {}
+    def __init__(self, entries: Iterable[OperatorEntry]) -> None:
+        self.tokens: list[OperatorEntry] = []
+        self.accounts: dict[int, OperatorEntry] = {}
+        self.applications: dict[str, OperatorEntry] = {}
+        self.networks: list[tuple[_Network, OperatorEntry]] = []
+        self._found: dict[str, OperatorEntry | None] = {}
         self.is_empty = True
         for entry in entries:
             self._add(entry)
 
-    def _add(self, entry: Entry) -> None:
+    def _add(self, entry: OperatorEntry) -> None:
         problem = entry_problem(entry)
         if problem:
             raise ValueError(problem)
@@ -46,8 +46,8 @@ class _Side:
         else:
             self.networks.append((ipaddress.ip_network(entry.value, strict=False), entry))
 
-    def of_credential(self, visit: Visit, account_id: int | None, application: str) -> Entry | None:
-        """The entry that names the token, the account or the application."""
+    def of_credential(self, visit: Visit, account_id: int | None, application: str) -> OperatorEntry | None:
+        """Return the entry that names the token, the account or the application."""
         if account_id is not None and account_id in self.accounts:
             return self.accounts[account_id]
         if application and application in self.applications:
@@ -57,8 +57,8 @@ class _Side:
             return next((entry for entry in self.tokens if digest.startswith(entry.value)), None)
         return None
 
-    def of_address(self, address: str) -> Entry | None:
-        """The entry whose network holds the address."""
+    def of_address(self, address: str) -> OperatorEntry | None:
+        """Return the entry whose network contains the address."""
         if not self.networks:
             return None
         if address in self._found:
@@ -68,7 +68,7 @@ class _Side:
         found = self._found[address] = self._look_up(address)
         return found
 
-    def _look_up(self, address: str) -> Entry | None:
+    def _look_up(self, address: str) -> OperatorEntry | None:
         try:
             at: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(
                 address.partition("%")[0]
@@ -83,8 +83,8 @@ class _Side:
         )
 
 
-class Orders:
-    """The directions that hold, and the addresses the operator came from."""
+class Overrides:
+    """The directions in force, and the operator's recent addresses."""
 
     def __init__(self) -> None:
         self.directions = NO_DIRECTIONS
@@ -95,7 +95,7 @@ class Orders:
         self.any_denied = False
 
     def take(self, directions: Directions) -> bool:
-        """Replace what held; False when these are older. ValueError, and nothing changes, for a bad entry."""
+        """Replace the directions; False if these are older. ValueError, with no change, if invalid."""
         if directions.version < self.directions.version:
             return False
         allowed, denied = _Side(directions.allowed), _Side(directions.denied)
@@ -105,21 +105,21 @@ class Orders:
         return True
 
     def expire(self, epoch_s: float) -> bool:
-        """Forget directions past their end; True when that has just happened. Their version still counts."""
+        """Drop expired directions; return True if that has just happened. Their version still counts."""
         if not self.directions.expires_epoch_s or epoch_s < self.directions.expires_epoch_s:
             return False
         self.take(Directions(version=self.directions.version, expires_epoch_s=0.0))
         return True
 
     def saw_operator(self, address: str) -> None:
-        """The operator came from this address, with a credential."""
+        """Note that the operator, by credential, came from this address."""
         self._operators.pop(address, None)
         if len(self._operators) >= OPERATOR_ADDRESSES:
             del self._operators[next(iter(self._operators))]
         self._operators[address] = None
 
     def is_allowed(self, visit: Visit, *, account_id: int | None, application: str, epoch_s: float) -> bool:
-        """Whether an allow names it."""
+        """Return whether an allow names the visit."""
         entry = self._allowed.of_credential(visit, account_id, application) or self._allowed.of_address(
             visit.address
         )
@@ -136,7 +136,7 @@ class Orders:
         is_operator: bool,
         epoch_s: float,
     ) -> str:
-        """The policy line of the deny that names it, or ""."""
+        """Return the policy line of the deny that names the visit, or ""."""
         if is_operator or (is_known and is_established) or visit.address in self._operators:
             return ""
         entry = self._denied.of_credential(visit, account_id, application)
@@ -147,8 +147,8 @@ class Orders:
         return f"deny/{entry.kind}"
 
 
-def entry_problem(entry: Entry) -> str:
-    """What is wrong with an entry, in words for whoever typed it; "" when nothing is."""
+def entry_problem(entry: OperatorEntry) -> str:
+    """Return the problem with an entry in words for the operator; "" if it is valid."""
     value = entry.value
     if entry.kind not in ALLOWED_KINDS:
         return f"{entry.kind!r} is none of {', '.join(ALLOWED_KINDS)}"

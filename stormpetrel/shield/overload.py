@@ -1,35 +1,35 @@
-"""Overload: whether there is more to do than can be done, since when, and who was here before.
+"""Overload: detect more demand than capacity and since when, and find which credentials are older.
 
 Source of the measure: H. Zhou et al., "Overload Control for Scaling WeChat Microservices" (DAGOR), SoCC 2018:
-the time in the queue, not the processor's load, and the least of a window, not its mean, so that a burst is
-not taken for overload. Two more inputs: the lateness of the event loop, and how long a write waits for the
-database's writer, since waiting for a lock shows in neither.
+the time in the queue, not the CPU load, and the minimum in a window, not its mean, so that a burst is not
+taken for overload. Two more inputs: the lateness of the event loop, and the wait of writes for the database's
+writer, because waiting for a lock shows in neither.
 """
 
 from __future__ import annotations
 
 WINDOW_S = 0.1
 LEAST_WAIT_S = 0.020
-"""A class is over when nobody of it waited less than this in a window …"""
+"""A class is overloaded if every wait in a window was longer than this …"""
 OLDEST_WAIT_S = 0.100
-"""… or when somebody has waited for this long."""
+"""… or if a ticket has already waited for this long."""
 LAG_S = 0.050
 WRITER_WAIT_S = 0.250
 DECLARED_AT = 5
 HIGHEST = 10
-"""A window that is over counts one up, any other one down: overload is declared at DECLARED_AT and ends at 0,
-so after half a second of it and after a second without."""
+"""An overloaded window adds one to the score, any other takes one off. Overload begins at DECLARED_AT and
+ends at 0: after half a second with overload, and after a second without."""
 CALM_S = 60.0
-"""An attack has ended when there was no overload for so long."""
+"""An attack has ended after this long without overload."""
 SETTLED_S = 30.0
-"""Overload so soon after the worker's start may have begun long before: then the onset counts as late."""
+"""Overload this soon after the worker's start may be older than the worker: then the onset counts as late."""
 LATE_S = 86_400.0
-"""Before a late onset, "older than the attack" means: older by a day."""
+"""For a late onset, only credentials that are older than it by a day are established."""
 NEVER_S = -1.0
 
 
 class Overload:
-    """The state of one worker. `turn` once per WINDOW_S; times are the loop's, and seconds since 1970 (`epoch`)."""
+    """The state of one worker. Call `turn` once per WINDOW_S. Times: the loop's, or since 1970 (`epoch`)."""
 
     __slots__ = (
         "_began_s",
@@ -49,7 +49,8 @@ class Overload:
 
     def __init__(self, lanes: int, *, at_s: float) -> None:
         self._began_s = at_s
-        # By class, the least that anybody has waited in this window; whoever did not wait at all may set it to 0.
+        # By class, the shortest wait in this window; a caller that ran a request
+        # without waiting may set it to 0.
         self.least = [NEVER_S] * lanes
         self._score = 0
         self._last_over_s = at_s
@@ -60,12 +61,12 @@ class Overload:
         self.since_epoch_s = 0.0
         self.lag_s = 0.0
         self.writer_wait_s = 0.0
-        # Since they were last reported; whoever reports sets them to 0.
+        # The worst since the last report; the reporting code resets them to 0.
         self.worst_wait_s = 0.0
         self.worst_lag_s = 0.0
 
     def waited(self, lane: int, wait_s: float) -> None:
-        """Somebody who was first of its own in the queue got a slot after this time."""
+        """Note that the first waiting ticket of an identity got a slot after this time."""
         least = self.least[lane]
         if wait_s < least or least < 0.0:
             self.least[lane] = wait_s
@@ -81,7 +82,7 @@ class Overload:
         lag_s: float = 0.0,
         writer_wait_s: float = 0.0,
     ) -> None:
-        """A window has passed. `oldest_waits_s`: by class, without those whose waiting harms nobody (K4)."""
+        """End a window. `oldest_waits_s`: by class, without the class whose waits do no harm (K4)."""
         least = self.least
         is_over = lag_s > LAG_S or writer_wait_s > WRITER_WAIT_S
         for lane, oldest_s in enumerate(oldest_waits_s):
@@ -116,18 +117,18 @@ class Overload:
             self._is_late = at_s - self._began_s < SETTLED_S
 
     def direct(self, onset_epoch_s: float) -> None:
-        """What `watch` knows of the onset: it sees all workers, and remembers when one is started again. 0: none."""
+        """Set the onset from `watch`, which sees all workers and survives their restarts. 0: no attack."""
         self._directed_epoch_s = onset_epoch_s
 
     @property
     def onset_epoch_s(self) -> float:
-        """When the present attack began; 0 in calm."""
+        """Return when the present attack began, in seconds since 1970; 0 in calm."""
         own, directed = self._onset_epoch_s, self._directed_epoch_s
         return min(own, directed) if own and directed else own or directed
 
     @property
     def cutoff_epoch_s(self) -> float:
-        """A credential issued before this is established; 0: every one is."""
+        """Return the time before which established credentials were issued; 0: all are established."""
         own, directed = self._onset_epoch_s, self._directed_epoch_s
         if self._is_late and not directed:
             return own - LATE_S

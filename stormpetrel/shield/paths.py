@@ -1,6 +1,6 @@
-"""What a path is, as far as the shield cares: which channel it belongs to, and what is dear about it.
+"""Paths as the shield sees them: the kind of request, and whether it is expensive.
 
-The table is data, read from top to bottom; what was found is remembered for the latest few thousand paths.
+The table is data, read from top to bottom; results for the latest few thousand paths are cached.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from stormpetrel.shield.percent import unquoted
 
 REMEMBERED = 4096
 
-# What kind of thing is asked for. Plain numbers: hashing an enumeration's member costs ten times as much.
+# The kinds of request. Plain integers: hashing an enumeration's member costs ten times as much.
 PAGE, API, FEED, STREAM, SIGN_IN, TOKEN, SIGN_UP, SEARCH, TAG = range(9)
-"""SIGN_IN: the password form, each costs 20 ms of a core. TOKEN: a code, or an application's own secret, for
-a token."""
+"""SIGN_IN: the password form, 20 ms of a core each. TOKEN: exchange a code, or an
+application's own secret, for a token."""
 
 _EXACT = {
     b"/auth/sign_in": SIGN_IN,
@@ -45,7 +45,7 @@ _remembered: dict[bytes, int] = {}
 
 
 def kind_of(path: bytes) -> int:
-    """The kind of a raw path."""
+    """Return the kind of a raw path."""
     kind = _remembered.get(path)
     if kind is None:
         kind = _find(path)
@@ -56,12 +56,12 @@ def kind_of(path: bytes) -> int:
 
 
 def is_deep(query: bytes) -> bool:
-    """True when the query asks for more than the first page of something."""
+    """Return True if the query asks for a page after the first."""
     return bool(query) and any(name in query for name in _DEEP)
 
 
 def _find(path: bytes) -> int:
-    # As the router reads it: %5f is _, and a slash at the end does not count.
+    # As the router does: decode percent-encoding (%5f is _) and ignore a slash at the end.
     with contextlib.suppress(ValueError):
         path = unquoted(path)
     if len(path) > 1 and path.endswith(b"/"):

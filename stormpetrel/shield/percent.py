@@ -1,7 +1,7 @@
-"""Percent-encoding (RFC 3986, 2.1) and query strings, read in time that grows with their length and no faster.
+"""Decode percent-encoding (RFC 3986, 2.1) and query strings in linear time.
 
-`urllib.parse.unquote` takes 640 ns for each byte of a text of nothing but `%`: a megabyte held a worker's loop for
-0.6 s. Here the work is done by the standard library's C functions, at 9 ns for each byte of the worst text.
+`urllib.parse.unquote` takes 640 ns per byte for a text of only `%`: a megabyte blocked a worker's loop for
+0.6 s. Here the standard library's C functions do the work, at 9 ns per byte of the worst text.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from binascii import a2b_qp
 MAX_BROKEN_ESCAPES = 1000
 """A `%` that is not followed by two hexadecimal digits stands for itself ("100% sure"), up to this many in a text."""
 MAX_PAIRS = 256
-"""Of a query string the first 256 parameters are read by `parse_query`."""
+"""`parse_query` reads this many parameters of a query string."""
 
 _BROKEN = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
@@ -25,12 +25,12 @@ def unquoted(text: bytes) -> bytes:
     if broken > MAX_BROKEN_ESCAPES:
         raise ValueError("too many broken percent-escapes")
     # Quoted-printable is the same encoding with another sign, and the standard library decodes it in C. Every
-    # equals sign is followed by two digits here, so its rules for line ends and broken escapes are not reached.
+    # equals sign is followed by two digits here, so its rules for line ends and broken escapes do not apply.
     return a2b_qp(text.replace(b"=", b"=3D").replace(b"%", b"="))
 
 
 def pairs(text: bytes, *, most: int) -> list[tuple[bytes, bytes]]:
-    """Return names and values of a query string or an urlencoded form, decoded, in order; blank values are kept.
+    """Return the decoded names and values of a query string or urlencoded form, in order, with blank values.
 
     Raise ValueError for more than `most` of them, and as `unquoted` does.
     """
@@ -47,9 +47,9 @@ def pairs(text: bytes, *, most: int) -> list[tuple[bytes, bytes]]:
 
 
 def parse_query(query: bytes) -> list[tuple[bytes, bytes]]:
-    """Return names and values of a query string, decoded, blank values kept, in order; at most 256 are read.
+    """Return the decoded names and values of a query string, in order, with blank values; at most 256.
 
-    A query that cannot be decoded has none.
+    Return none for a query that cannot be decoded.
     """
     if query.count(b"&") >= MAX_PAIRS:
         query = b"&".join(query.split(b"&", MAX_PAIRS)[:MAX_PAIRS])

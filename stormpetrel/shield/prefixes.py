@@ -1,7 +1,7 @@
-"""Known networks: where somebody with a credential was in the last 14 days.
+"""Known networks: those with an established credential's activity in the last 14 days.
 
-A network (/24, IPv6 /48) is known to be where people are; an address alone says nothing. None is learned
-while an attack lasts: those who come with it must not make their own networks known.
+A network (/24, IPv6 /48) counts, not a single address. No network is added while an attack lasts, so that
+attackers cannot make their own networks known.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _remembered: dict[str, str] = {}
 
 
 def prefix_of(address: str) -> str:
-    """The network of an address, as text: "192.0.2.0/24", "2001:db8:1::/48". "" when it is no address.
+    """Return an IP address's network as text: "192.0.2.0/24", "2001:db8:1::/48"; "" if there is none.
 
-    The latest few thousand are remembered.
+    Results for the latest few thousand addresses are cached.
     """
     prefix = _remembered.get(address)
     if prefix is None:
@@ -50,7 +50,7 @@ def _find(address: str) -> str:
 
 
 class Prefixes:
-    """At most `capacity` networks with the day of the last activity; the one not seen for longest is dropped."""
+    """At most `capacity` networks with the day of their last activity; the oldest entry is dropped."""
 
     def __init__(self, *, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
@@ -61,12 +61,12 @@ class Prefixes:
         return len(self.days)
 
     def is_known(self, prefix: str, *, epoch_s: float) -> bool:
-        """Whether somebody with a credential was there within KNOWN_DAYS."""
+        """Return whether the network had activity with a credential within KNOWN_DAYS."""
         day = self.days.get(prefix)
         return day is not None and epoch_s // DAY_S - day <= KNOWN_DAYS
 
     def saw(self, prefix: str, *, epoch_s: float, learn: bool) -> None:
-        """Somebody with an established credential came from there. `learn`: a new network may be added."""
+        """Note activity with an established credential. `learn`: the network may be added if it is new."""
         day = int(epoch_s // DAY_S)
         before = self.days.get(prefix)
         if before == day or not prefix or (before is None and not learn):
@@ -76,13 +76,13 @@ class Prefixes:
             self._news[prefix] = day
 
     def load(self, known: Iterable[tuple[str, int]]) -> None:
-        """Add what was known before; the later day counts."""
+        """Add networks known before; the later day counts."""
         for prefix, day in known:
             if day > self.days.get(prefix, -1):
                 self._put(prefix, day)
 
     def news(self) -> tuple[tuple[str, int], ...]:
-        """What was seen since this was last asked: networks new here, or new today."""
+        """Return the networks added or updated since the last call, with their day."""
         news = tuple(self._news.items())
         self._news.clear()
         return news

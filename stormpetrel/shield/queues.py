@@ -1,4 +1,4 @@
-"""Queues: who is next. A fair one with classes, and a plain first-in-first-out one to compare with.
+"""Queues: choose the next request. A fair queue with classes, and a plain first-in-first-out one to compare.
 
 Time is an argument; a queue knows tickets, not requests. `Gate` (admit.py) owns the slots.
 """
@@ -15,18 +15,18 @@ from stormpetrel.shield.identify import Identity
 
 NEW, WAITING, RUNNING, GONE = 0, 1, 2, 3
 REQUEST_COST_S = 0.0001
-"""What a request costs beside the CPU time of its coroutine: parsing and writing, measured at the edge."""
+"""The cost of a request beyond its coroutine's CPU time: parsing and writing, measured at the edge."""
 LEVEL_S = 0.02
-"""Newest first: identities whose CPU time differs by less than this are taken for equal."""
+"""Newest first: identities whose CPU time differs by less than this are treated as equal."""
 
 
 class Ticket:
-    """One request's place: who, which class, and where it stands. `payload` is the owner's, not looked into.
+    """One request's place: its identity, class and state. `payload` belongs to the owner, and is not read.
 
-    `state`: NEW, WAITING, RUNNING or GONE (done, refused, dropped). `ahead`: how many of its own identity
-    waited before it. `left`: of its ceiling, when there is one. The last four are for who counts: `is_known` (it has
-    a credential), `is_neighbour` (its network is known), `fixed_cost_s` (what it costs beside the CPU time of its
-    coroutine).
+    `state`: NEW, WAITING, RUNNING or GONE (done, refused, dropped). `ahead`: how many tickets of its own
+    identity waited before it. `left`: the rest of its ceiling, if there is one. For the counts:
+    `is_known` (it has a credential), `is_neighbour` (its network is known) and `fixed_cost_s` (its cost
+    beyond its coroutine's CPU time).
     """
 
     __slots__ = (
@@ -70,7 +70,7 @@ class Ticket:
         self.is_neighbour = is_neighbour
         self.fixed_cost_s = REQUEST_COST_S
         self.left = 0.0
-        # Who is demoted if this was too much: of an address a part (decide.py).
+        # The identity that is demoted for excess: for an address a part of it (decide.py).
         self.suspect = identity
         # Negative: it never waited.
         self.entered_s = -1.0
@@ -78,33 +78,33 @@ class Ticket:
 
 
 class Queue(Protocol):
-    """What `Gate` needs of a queue. `count`: how many wait."""
+    """The interface of a queue for `Gate`. `count`: how many tickets wait."""
 
     count: int
 
     def __len__(self) -> int: ...
 
     def offer(self, ticket: Ticket, at_s: float) -> tuple[str, Ticket | None]:
-        """Let a ticket wait: ("", displaced ticket or None), or (reason of the refusal, None)."""
+        """Let a ticket wait: return ("", displaced ticket or None), or (reason of the refusal, None)."""
 
     def take(self, at_s: float) -> Ticket | None:
-        """The next ticket to run; None when none waits. `expire` comes first, so that none is late."""
+        """Return the next ticket to run; None if none waits. Call `expire` first, so that none is late."""
 
     def leave(self, ticket: Ticket) -> None:
-        """A waiting ticket goes without being served."""
+        """Remove a waiting ticket without serving it."""
 
     def expire(self, at_s: float) -> list[Ticket]:
-        """The tickets whose deadline has come; they no longer wait."""
+        """Remove the tickets whose deadline has passed, and return them."""
 
     def charge(self, ticket: Ticket, cost_s: float) -> None:
-        """A ticket that was served has cost this much."""
+        """Charge the cost of a ticket that was served."""
 
     def oldest_wait_s(self, lane: int, at_s: float) -> float:
-        """How long the one who waits longest (in this class, if there are any) has waited."""
+        """Return the longest current wait, in this class if the queue has classes."""
 
 
 class FifoQueue:
-    """First in, first out; at most `bound` wait, 0 for no bound but the number of connections. No deadlines."""
+    """First in, first out; at most `bound` tickets wait, 0 for no bound. No deadlines."""
 
     def __init__(self, *, bound: int = 0) -> None:
         self._bound = bound
@@ -135,7 +135,7 @@ class FifoQueue:
         if ticket.state == WAITING:
             ticket.state = GONE
             self.count -= 1
-            # Those who left are skipped by `take`; when most are such, sweep, so that memory stays in bounds.
+            # `take` skips tickets that left; once they are the majority, remove them to bound the memory.
             if len(self._tickets) > 64 and len(self._tickets) > 2 * self.count:
                 self._tickets = deque(t for t in self._tickets if t.state == WAITING)
 
@@ -164,13 +164,13 @@ class _Line:
         self.identity = identity
         self.start = start
         self.number = number
-        # A list: nearly always of one, and a deque costs more to make.
+        # A list: it nearly always has one item, and a deque takes longer to make.
         self.tickets: list[Ticket] = []
         self.debt_s = 0.0
 
 
 class _Class:
-    """A class's lines, ordered by the CPU time their identities have had."""
+    """A class's lines, ordered by the CPU time that their identities have used."""
 
     __slots__ = (
         "arrivals",
@@ -203,22 +203,23 @@ class FairQueue:
 
     Source: P. Goyal, H. Vin, H. Cheng, "Start-time Fair Queueing", SIGCOMM 1996: each class has a start tag;
     the smallest is served; a service of cost c moves the class's tag by c / weight; a class that was idle
-    starts at the current virtual time, so it neither saves up nor owes. What a request costs is known only
-    afterwards: it is charged `estimate_s` when taken and the difference when done.
+    starts at the current virtual time, so it neither saves up nor owes. The cost of a request is known only
+    afterwards: `estimate_s` is charged when it is taken and the difference when it is done.
 
-    Between identities the virtual time moves by cost / number of lines, as under processor sharing: else ever
-    new identities (5,000 addresses) would always come before one who was served once (a page, now its picture).
-    While `newest_first` is set, classes that allow it serve the newest of those who had about as much: the
-    others have waited so long that they may be gone, and serving in order would make everybody that late.
+    Between identities the virtual time moves by cost / number of lines, as under processor sharing:
+    otherwise new identities (5,000 addresses) would always come before a client that was served once (a
+    page, now its images). While `newest_first` is set, classes that allow it serve the newest of the
+    identities with about equal usage: the others have waited so long that they may be gone, and serving in
+    order would make all that late.
 
-    Places: at most `bound` tickets wait. Each class but the last has a floor of bound * weight / sum of weights.
-    Any class may use any free place. When there is none, a class below its floor takes a place from the lowest
-    class above its own; a class at its floor only from lower ones above theirs, and within itself from an
-    identity that holds more. So a class below its floor is never refused, and nobody is while a lower class
-    holds more than its floor.
+    Places: at most `bound` tickets wait. Each class but the last has a floor of bound * weight / sum of
+    weights. Any class may use any free place. If none is free, a class below its floor takes a place from the
+    lowest class above its own floor; a class at its floor takes one only from lower classes above theirs, and
+    within itself from an identity that holds more. So a class below its floor is never refused, and no class
+    is while a lower one holds more than its floor.
 
-    Bounded: `bound` tickets; as many lines; `served_capacity` identities per class remembered after they
-    left (the oldest is dropped: it starts afresh, as a newcomer).
+    Bounded: `bound` tickets; as many lines; `served_capacity` identities per class remembered after they left
+    (the oldest is dropped and starts again as a newcomer).
     """
 
     def __init__(
@@ -232,7 +233,7 @@ class FairQueue:
     ) -> None:
         total = sum(lane.weight for lane in lanes)
         self._classes = [_Class(lane, bound * lane.weight // total) for lane in lanes]
-        # Whoever is demoted has what is left over.
+        # Demoted identities get only places that no other class needs.
         self._classes[-1].floor = 0
         self._bound = bound
         self._per_identity = per_identity
@@ -249,22 +250,22 @@ class FairQueue:
         return self.count
 
     def waiting_in(self, lane: int) -> int:
-        """How many wait in a class."""
+        """Return how many tickets wait in a class."""
         return self._classes[lane].count
 
     def oldest_wait_s(self, lane: int, at_s: float) -> float:
-        """How long the one who waits longest in a class has waited, not counting for its own requests."""
+        """Return the longest wait in a class, ignoring tickets that wait for others of their own identity."""
         for ticket in self._classes[lane].arrivals:
             if ticket.state == WAITING and not ticket.ahead:
                 return at_s - ticket.entered_s
         return 0.0
 
     def floor_of(self, lane: int) -> int:
-        """The places that higher classes leave to this one."""
+        """Return the number of places that higher classes leave to this one."""
         return self._classes[lane].floor
 
     def remembered(self) -> int:
-        """How many identities are remembered, waiting or lately served, in all classes together."""
+        """Return how many identities are remembered in all classes, waiting or recently served."""
         return sum(len(c.served) + len(c.lines) for c in self._classes)
 
     def offer(self, ticket: Ticket, at_s: float) -> tuple[str, Ticket | None]:
@@ -308,7 +309,7 @@ class FairQueue:
                 self._forget(own, line)
                 continue
             if line.debt_s:
-                # It was found to have cost more (or less) than estimated since it was put in order.
+                # Its cost turned out to be more (or less) than estimated since it was put in order.
                 line.start += line.debt_s
                 line.debt_s = 0.0
                 self._order(own, line)
@@ -351,7 +352,7 @@ class FairQueue:
 
     def charge(self, ticket: Ticket, cost_s: float) -> None:
         if not self.count:
-            # Nobody waits, so nobody was kept waiting: all start equal when it gets busy again.
+            # No ticket waits, so none was delayed: all start equal at the next busy time.
             if self._dirty:
                 self._start_afresh()
             return
@@ -385,7 +386,7 @@ class FairQueue:
             own.arrivals.clear()
 
     def _next_class(self) -> _Class:
-        """Of the classes in which somebody waits, the one with the smallest start tag."""
+        """Return the class with the smallest start tag among those with waiting tickets."""
         best: _Class | None = None
         for own in self._classes:
             if own.count and (best is None or own.start < best.start):
@@ -394,13 +395,13 @@ class FairQueue:
         return best
 
     def _make_room(self, lane: int, held: int) -> Ticket | None:
-        """Put out one of the lowest class that may lose one; None: nobody may."""
+        """Remove a ticket of the lowest class that may lose one, and return it; None if no class may."""
         own = self._classes[lane]
         is_owed = own.count < own.floor
         for index in range(len(self._classes) - 1, -1, -1):
             victim = self._classes[index]
             if index == lane and not is_owed:
-                # Within its own class a newcomer takes a place only from one that holds clearly more.
+                # Within its own class a newcomer takes a place only from an identity that holds clearly more.
                 if victim.count <= len(victim.lines):
                     return None
                 longest = max(victim.lines.values(), key=_length_of)
@@ -416,7 +417,7 @@ class FairQueue:
         return None
 
     def _newest(self, own: _Class) -> Ticket:
-        """The newest of the longest line; where all are of one, the newest of all, which is found at once."""
+        """Return the longest line's newest ticket; if all have one, the newest ticket, found at once."""
         if own.count > len(own.lines):
             return max(own.lines.values(), key=_length_of).tickets[-1]
         while own.arrivals[-1].state != WAITING:
@@ -426,7 +427,7 @@ class FairQueue:
     def _order(self, own: _Class, line: _Line) -> None:
         self._sequence += 1
         if self.newest_first and own.lane.newest_first:
-            # Two lines never have the same number: the heap has no lines to compare.
+            # Two lines never have the same number, so the heap never compares lines.
             heapq.heappush(own.order, (line.start // LEVEL_S * LEVEL_S, -line.number, line))
         else:
             heapq.heappush(own.order, (line.start, self._sequence, line))
@@ -441,7 +442,7 @@ class FairQueue:
         own.served[identity] = served
 
     def _sweep(self, own: _Class) -> None:
-        """Throw out what has left, once it is most of what is kept."""
+        """Remove tickets that have left, once they are the majority of those stored."""
         if len(own.arrivals) > 64 and len(own.arrivals) > 2 * own.count:
             own.arrivals = deque(t for t in own.arrivals if t.state == WAITING)
         if len(own.order) > 64 and len(own.order) > 2 * own.count:

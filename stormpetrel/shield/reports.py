@@ -1,7 +1,7 @@
-"""What a worker tells `watch` each second, and what `watch` sends back. Plain values, ready for JSON.
+"""Reports of a worker to `watch` each second, and its directions in return. Plain values, ready for JSON.
 
-Counts are of the time since the report before (`period_s`), so merging is adding; who wants totals keeps them.
-Identities are written as text, `identity_text`. Times are seconds since 1970.
+Counts cover the time since the last report (`period_s`), so merging is adding; a reader that needs totals
+adds them up. Identities are text, from `identity_text`. Times are seconds since 1970.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ from dataclasses import dataclass, field
 
 CLASSES = ("K0", "K1", "K2", "K3", "K4")
 OUTCOMES = ("served", "cached", "refused", "gone")
-"""Ran at the application, answered from memory, refused by the shield, left while it waited."""
+"""Ran at the application, answered from memory, refused by the shield, left while waiting."""
 CHANNELS = ("web", "apps", "posting", "streaming", "sign_in", "feeds", "new", "returning")
-"""web: pages for signed-in people; apps: the API with a credential; posting: every write of somebody known;
+"""web: pages for signed-in users; apps: the API with a credential; posting: every write with a credential;
 sign_in: signing in and up; new and returning: visitors without and with an older cookie."""
 MAX_OFFENDERS = 256
 MAX_REFUSALS = 512
 MAX_PREFIXES = 1024
 MAX_APPLICATIONS = 256
-"""Names of applications counted in one report; the others are counted together as OTHER_APPLICATIONS."""
+"""Names of applications counted in one report; further ones are counted together as OTHER_APPLICATIONS."""
 OTHER_APPLICATIONS = "(others)"
 MIN_HASH_CHARACTERS = 16
-"""A token is named by at least so many of the hexadecimal digits of its SHA-256."""
+"""A token is named by at least this many hexadecimal digits of its SHA-256."""
 
 ALLOWED_KINDS = ("token", "account", "address", "application")
 
 
 @dataclass(frozen=True, slots=True)
 class Offender:
-    """One of those who took most CPU time. `ignored`: how often it came back before its Retry-After."""
+    """One of the heaviest users of CPU time. `ignored`: how often it came back before its Retry-After."""
 
     identity: str
     cpu_s: float
@@ -38,8 +38,8 @@ class Offender:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """Somebody with a credential was refused: collateral, unless it was demoted for its own doing.
+class IdentityRefusal:
+    """A refusal of a client with a credential: collateral, unless it was demoted for its own excess.
 
     `application`: the name of its OAuth client, "" for a session. `because`: the policy line.
     """
@@ -56,10 +56,10 @@ class WorkerReport:
     """One worker's last second.
 
     `classes`, `channels`, `applications`: counts by name and outcome (OUTCOMES). `because`: refusals by
-    policy line, with the edge's own. `waiting`: how many wait now, by class. `worst_wait_s`: the longest
-    that anybody waited for a slot in the period. `loop_lag_s`: the worst lateness of the loop's tick.
+    policy line, including the edge's own. `waiting`: how many requests wait now, by class. `worst_wait_s`:
+    the longest wait for a slot in the period. `loop_lag_s`: the worst lateness of the loop's tick.
     `writer_wait_s`: how long the write that waits longest for the database's writer has waited.
-    `overload_since_epoch_s`, `onset_epoch_s`: 0 when there is none. `prefixes`: networks with credentialed
+    `overload_since_epoch_s`, `onset_epoch_s`: 0 if there is none. `prefixes`: networks with credentialed
     activity since the last report, with the day (days since 1970).
     """
 
@@ -85,15 +85,15 @@ class WorkerReport:
     because: dict[str, int] = field(default_factory=dict)
     waiting: dict[str, int] = field(default_factory=dict)
     offenders: tuple[Offender, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
+    refusals: tuple[IdentityRefusal, ...] = ()
     prefixes: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class OperatorEntry:
     """One allow or deny. `kind`: one of ALLOWED_KINDS.
 
-    `value`: token: the beginning of the SHA-256 in hexadecimal, MIN_HASH_CHARACTERS at least; account: its
+    `value`: token: the beginning of the SHA-256 in hexadecimal, at least MIN_HASH_CHARACTERS; account: its
     id; address: an address or a network ("192.0.2.0/24"); application: its exact name.
     """
 
@@ -105,18 +105,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Directions:
-    """The whole of what `watch` wants, replacing what it wanted before. Past `expires_epoch_s`: nothing.
+    """The complete directions of `watch`, replacing the previous ones. Void after `expires_epoch_s`.
 
     `version` rises; an older one is ignored. A denied entry never matches a credential older than the onset,
-    nor the operator: the shield sees to that. `offenders`: merged over all workers, of the last second.
+    nor the operator: the shield ensures that. `offenders`: merged over all workers, for the last second.
     `onset_epoch_s`: when the present attack began, 0 for none. `known_prefixes`: with their last day, sent
-    when a worker starts; the others stay known when it is empty.
+    when a worker starts; if empty, the known ones stay.
     """
 
     version: int
     expires_epoch_s: float
-    allowed: tuple[Entry, ...] = ()
-    denied: tuple[Entry, ...] = ()
+    allowed: tuple[OperatorEntry, ...] = ()
+    denied: tuple[OperatorEntry, ...] = ()
     paused_until_epoch_s: float = 0.0
     offenders: tuple[Offender, ...] = ()
     onset_epoch_s: float = 0.0
@@ -124,7 +124,7 @@ class Directions:
 
 
 def identity_text(kind: str, value: int | str | bytes) -> str:
-    """An identity as text: "account:12", "session:7", "device:9", "visitor:5", "token:ab12…", "address:192.0.2.1".
+    """Return an identity as text: "account:12", "device:9", "visitor:5", "token:ab12…", "address:192.0.2.1".
 
     A token is named by MIN_HASH_CHARACTERS digits of its hash, never by itself.
     """

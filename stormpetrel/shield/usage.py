@@ -1,6 +1,6 @@
-"""Usage: what each identity has used, and who is demoted for it.
+"""Usage: the CPU time that each identity has used, and demotion for excess.
 
-Demoted alone: an identity, never a network, an application or anybody else at the same address.
+Only the identity is demoted, never a network, an application or another identity at the same address.
 """
 
 from __future__ import annotations
@@ -9,23 +9,23 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from stormpetrel.shield.answer import Patience
+from stormpetrel.shield.answer import RetryTracker
 from stormpetrel.shield.classify import LANES
 from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.queues import Ticket
 from stormpetrel.shield.reports import MAX_OFFENDERS, Offender, identity_text
 
 TRACKED = 4096
-"""Identities of a second that are looked at; more are served and not counted one by one."""
+"""Identities tracked per second; requests of further ones are served without being counted."""
 LEAST_SHARE = 0.01
-"""Under overload an identity with less of a core than this is never demoted …"""
+"""Under overload an identity that uses less of a core than this is never demoted …"""
 TIMES_ITS_SHARE = 4.0
-"""… nor one with less than so many times its share: the weight of its class over those active in it."""
+"""… nor one that uses less than this many times its share: the class's weight / its active identities."""
 STRIKES = 3
-"""Seconds of that, on balance: people open an app, and a burst is theirs."""
+"""Net seconds of excess before a demotion: opening an app makes a legitimate burst."""
 FIRST_DEMOTION_S = 30.0
 LONGEST_DEMOTION_S = 600.0
-"""It doubles each time, so that pulses (5 s on, 10 s off) do not pay."""
+"""The time doubles with each demotion, so that pulses (5 s on, 10 s off) do not pay."""
 REMEMBERED = 4096
 FORGOTTEN_AFTER_S = 1800.0
 
@@ -41,14 +41,14 @@ class _Used:
         self.exempt = False
 
 
-class Usage:
-    """The last second's users, and the demoted. `turn` once a second."""
+class UsageMeter:
+    """Usage in the last second, and the demoted identities. Call `turn` once a second."""
 
     def __init__(self) -> None:
         self._now: dict[Identity, _Used] = {}
         self._last: dict[Identity, _Used] = {}
         self._strikes: dict[Identity, int] = {}
-        # identity -> (until when, how long the next one lasts)
+        # identity -> (end of the demotion, length of the next one in seconds)
         self.demoted: OrderedDict[Identity, tuple[float, float]] = OrderedDict()
         self._merged: dict[str, float] = {}
 
@@ -56,7 +56,7 @@ class Usage:
         return len(self._now) + len(self._last) + len(self._strikes) + len(self.demoted)
 
     def spent(self, ticket: Ticket, cpu_s: float) -> None:
-        """A ticket was served and cost this much."""
+        """Count a served ticket with its cost."""
         used = self._now.get(ticket.suspect)
         if used is None:
             used = self._begin(ticket)
@@ -66,19 +66,19 @@ class Usage:
         used.requests += 1
 
     def spent_later(self, identity: Identity, cpu_s: float) -> None:
-        """Add to what an identity used without counting a request. What it did is a second old at most."""
+        """Add CPU time to an identity active in this second or the last, without counting a request."""
         used = self._now.get(identity) or self._last.get(identity)
         if used is not None:
             used.cpu_s += cpu_s
 
     def refused(self, ticket: Ticket) -> None:
-        """A ticket was refused."""
+        """Count a refused ticket."""
         used = self._now.get(ticket.suspect) or self._begin(ticket)
         if used is not None:
             used.refused += 1
 
     def demote(self, identity: Identity, at_s: float) -> None:
-        """It waits in the lowest class from now on, for longer each time."""
+        """Put the identity into the lowest class from now on, for longer each time."""
         before = self.demoted.pop(identity, None)
         if before is None or at_s - before[0] > FORGOTTEN_AFTER_S:
             lasts_s = FIRST_DEMOTION_S
@@ -92,25 +92,25 @@ class Usage:
         self.demoted[identity] = (at_s + lasts_s, min(LONGEST_DEMOTION_S, lasts_s * 2))
 
     def is_demoted(self, identity: Identity, at_s: float) -> bool:
-        """True while its demotion lasts."""
+        """Return True while the identity is demoted."""
         demoted = self.demoted.get(identity)
         return demoted is not None and at_s < demoted[0]
 
     def demoted_count(self, at_s: float) -> int:
-        """How many are demoted now."""
+        """Return how many identities are demoted now."""
         return sum(at_s < until_s for until_s, _ in self.demoted.values())
 
     def pardon(self) -> None:
-        """Nobody is demoted any more."""
+        """End all demotions."""
         self.demoted.clear()
         self._strikes.clear()
 
     def merge(self, offenders: Iterable[Offender]) -> None:
-        """What the heaviest took of all workers together in the last second."""
+        """Set the CPU time that the heaviest identities used on all workers together in the last second."""
         self._merged = {offender.identity: offender.cpu_s for offender in offenders}
 
     def turn(self, at_s: float, *, is_overloaded: bool) -> None:
-        """A second has passed: under overload, taking far above one's share is a strike; else one is taken back."""
+        """End a second: under overload, usage far above the share adds a strike; else one is taken back."""
         last = self._last = self._now
         self._now = {}
         heavy = self._heavy(last) if is_overloaded else set()
@@ -126,8 +126,8 @@ class Usage:
             else:
                 self._strikes[identity] = strikes
 
-    def offenders(self, patience: Patience) -> tuple[Offender, ...]:
-        """Those who took most in the last whole second. `patience` knows how often each ignored its Retry-After."""
+    def offenders(self, patience: RetryTracker) -> tuple[Offender, ...]:
+        """Return the heaviest users of the last second. `patience`: counts of ignored Retry-Afters."""
         top = heapq.nlargest(MAX_OFFENDERS, self._last.items(), key=_weight_of)
         return tuple(
             Offender(

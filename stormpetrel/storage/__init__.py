@@ -1,1 +1,1 @@
-"""Queries: tables, the database, and one file of queries per noun. The only place that holds SQL."""
+"""Queries: tables, the database, and one file of queries per subject. The only place with SQL."""

@@ -1,4 +1,4 @@
-"""Queries: tokens and sessions, the two credentials that a request can bring."""
+"""Queries about tokens and sessions, the two credentials of a request."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from stormpetrel.model.account import Role
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.statement import sql
 
-# An account that is suspended or not yet approved has no access; an application's own token has no account.
-# An app that signed somebody up has its token before the address is confirmed, to ask whether it is by now.
+# A suspended or not yet approved account has no access; an application's own token has no account. An app
+# that signed a person up has its token before the address is confirmed, to ask whether it is by now.
 _BY_TOKEN = sql(
     """
     SELECT t.id, t.account_id, t.application_id, t.scopes, t.created_at_ms, u.role, a.state, app.name
@@ -70,7 +70,7 @@ _EVERY_SCOPE = frozenset(SCOPES)
 
 
 def access_by_token_hash(connection: Connection, *, token_hash: bytes) -> Access | None:
-    """What the token allows; None when there is none, or when its account may not be here (any more)."""
+    """Return the token's access; None if there is none, or if its account has no access (any more)."""
     row = connection.one(_BY_TOKEN, token_hash=token_hash)
     if row is None:
         return None
@@ -89,7 +89,7 @@ def access_by_token_hash(connection: Connection, *, token_hash: bytes) -> Access
 
 
 def access_by_session_id(connection: Connection, *, session_id: int) -> Access | None:
-    """What the signed-in browser may do, which is everything; None when the session has ended."""
+    """Return the session's access, with every scope; None if the session has ended."""
     row = connection.one(_BY_SESSION, session_id=session_id)
     if row is None:
         return None
@@ -115,7 +115,7 @@ def add_token(
     scopes: tuple[str, ...],
     now_ms: int,
 ) -> None:
-    """Stores a token."""
+    """Store a token."""
     connection.run(
         _ADD_TOKEN,
         id=token_id,
@@ -128,18 +128,18 @@ def add_token(
 
 
 def token_owner(connection: Connection, *, token_hash: bytes) -> tuple[int, int | None] | None:
-    """(application id, account id or None) of a token; None when there is no such token."""
+    """Return (application id, account id or None) of a token; None if there is no such token."""
     row = connection.one(_TOKEN_OWNER, token_hash=token_hash)
     return None if row is None else (row[0], row[1])
 
 
 def delete_token(connection: Connection, *, token_hash: bytes, application_id: int) -> None:
-    """Deletes a token of that application."""
+    """Delete a token of that application."""
     connection.run(_DELETE_TOKEN, token_hash=token_hash, application_id=application_id)
 
 
 def delete_tokens_of(connection: Connection, *, account_id: int) -> None:
-    """Deletes every token of the account."""
+    """Delete all tokens of the account."""
     connection.run(_DELETE_TOKENS_OF, account_id=account_id)
 
 
@@ -152,7 +152,7 @@ def add_session(
     browser: str = "",
     network: int = 0,
 ) -> None:
-    """Stores a session."""
+    """Store a session."""
     connection.run(
         _ADD_SESSION,
         id=session_id,
@@ -164,48 +164,48 @@ def add_session(
 
 
 def has_session_from(connection: Connection, *, account_id: int, network: int) -> bool:
-    """Whether the account is signed in with a browser that began in that network."""
+    """Return whether the account has a session that began in that network."""
     return connection.one(_SESSION_FROM, account_id=account_id, network=network) is not None
 
 
 def session_owner(connection: Connection, *, session_id: int) -> int | None:
-    """The account of a session; None when it has ended."""
+    """Return the account of a session; None if it has ended."""
     row = connection.one(_SESSION_OWNER, session_id=session_id)
     return None if row is None else int(row[0])
 
 
 def delete_session(connection: Connection, *, session_id: int) -> None:
-    """Deletes one session."""
+    """Delete one session."""
     connection.run(_DELETE_SESSION, session_id=session_id)
 
 
 def delete_sessions_of(connection: Connection, *, account_id: int) -> None:
-    """Deletes every session of the account."""
+    """Delete all sessions of the account."""
     connection.run(_DELETE_SESSIONS_OF, account_id=account_id)
 
 
 def delete_sessions_before(connection: Connection, *, before_id: int) -> None:
-    """Deletes sessions whose id is smaller: ids carry the time, so this is the order of age."""
+    """Delete sessions with a smaller id, that is, older ones: ids carry the time."""
     connection.run(_DELETE_SESSIONS_BEFORE, before_id=before_id)
 
 
 def account_state(connection: Connection, *, account_id: int) -> str | None:
-    """`active`, `pending` or `suspended`; None when there is no such account."""
+    """Return the account's state; None if there is no such account."""
     row = connection.one(_ACCOUNT_STATE, account_id=account_id)
     return None if row is None else str(row[0])
 
 
 def sessions_of(connection: Connection, *, account_id: int, since_id: int, count: int) -> list[SignedIn]:
-    """Browsers that signed in since, newest first."""
+    """Return the browsers that signed in since then, newest first."""
     rows = connection.all(_SESSIONS_OF, account_id=account_id, since_id=since_id, count=count)
     return [SignedIn(*row) for row in rows]
 
 
 def apps_of(connection: Connection, *, account_id: int, count: int) -> list[Authorised]:
-    """Applications with a token of the account, the one authorised last first."""
+    """Return the applications with a token of the account, last authorised first."""
     return [Authorised(*row) for row in connection.all(_APPS_OF, account_id=account_id, count=count)]
 
 
 def delete_tokens_of_app(connection: Connection, *, account_id: int, application_id: int) -> int:
-    """Deletes what the application has of the account; how many tokens that were."""
+    """Delete the application's tokens of the account; return how many there were."""
     return connection.run(_DELETE_TOKENS_OF_APP, account_id=account_id, application_id=application_id)

@@ -22,7 +22,7 @@ _COLUMNS = (
 )
 
 _BY_ID = sql(f"SELECT {_COLUMNS} FROM accounts a WHERE a.id = :account_id")
-# All that a new post needs to know first, in one round trip.
+# Everything needed for a new post, in one round trip.
 _AUTHOR = sql(
     f"SELECT {_COLUMNS}, i.post_id, i.created_at_ms, app.name, app.website, "
     "EXISTS (SELECT 1 FROM follows WHERE followed_id = :account_id AND notify) FROM accounts a "
@@ -115,7 +115,7 @@ _ACTIVITY = sql(
     "(SELECT count(DISTINCT author_id) FROM posts WHERE id >= :low_id AND id < :high_id), "
     "(SELECT count(*) FROM accounts WHERE id >= :low_id AND id < :high_id AND state = 'active' AND domain = '')"
 )
-# The first condition is that of the index.
+# The first condition is the index's.
 _ADMIN_IDS = sql("SELECT account_id FROM users WHERE role <> 'member' AND role = 'admin' ORDER BY account_id")
 _COUNT_SOME = sql(
     "SELECT coalesce(sum(CASE WHEN s.state = 'active' THEN 1 ELSE 0 END), 0), "
@@ -127,8 +127,8 @@ _COUNT_ACTIVE = sql("SELECT count(*) FROM accounts WHERE state = 'active' AND la
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who posts. `answered` is (post, when in ms) for an idempotency key that was used before; `application` is
-    (name, website); `has_subscribers`: some followers want to be told of each post."""
+    """The author of a new post. `answered` is (post, time in ms) if the idempotency key was used before;
+    `application` is (name, website); `has_subscribers`: some followers want a notification for each post."""
 
     account: Account
     answered: tuple[int, int] | None
@@ -170,7 +170,7 @@ def _user(row: Row) -> User:
 
 
 def account(connection: Connection, *, account_id: int) -> Account | None:
-    """The account in whatever state, or None."""
+    """Return the account in any state, or None."""
     row = connection.one(_BY_ID, account_id=account_id)
     return None if row is None else _account(row)
 
@@ -178,7 +178,7 @@ def account(connection: Connection, *, account_id: int) -> Account | None:
 def author(
     connection: Connection, *, account_id: int, idempotency_key: str, application_id: int | None
 ) -> Author | None:
-    """What a new post by the account needs to know, or None when there is no such account."""
+    """Return what a new post by the account needs; None if there is no such account."""
     row = connection.one(
         _AUTHOR, account_id=account_id, key=idempotency_key, application_id=application_id or 0
     )
@@ -194,20 +194,20 @@ def author(
 
 
 def account_named(connection: Connection, *, username: str) -> Account | None:
-    """The local account of that name, upper or lower case, in whatever state, or None."""
+    """Return the local account with that name (case-insensitive) in any state, or None."""
     row = connection.one(_BY_NAME, name=username.lower())
     return None if row is None else _account(row)
 
 
 def accounts(connection: Connection, *, account_ids: Sequence[int]) -> dict[int, Account]:
-    """Those of the accounts that exist, by id, in whatever state."""
+    """Return the existing ones of these accounts by id, in any state."""
     if not account_ids:
         return {}
     return {row[0]: _account(row) for row in connection.all(_BY_IDS, account_ids=list(account_ids))}
 
 
 def ids_by_names(connection: Connection, *, names: Sequence[str]) -> dict[str, tuple[int, str]]:
-    """For each lower-case name that an active local account has: (id, name as its owner writes it)."""
+    """Return (id, name as its owner writes it) by lower-case name, for names of active local accounts."""
     if not names:
         return {}
     rows = connection.all(_IDS_BY_NAMES, names=list(names))
@@ -215,20 +215,20 @@ def ids_by_names(connection: Connection, *, names: Sequence[str]) -> dict[str, t
 
 
 def state(connection: Connection, *, account_id: int) -> AccountState | None:
-    """The account's state, or None when there is no such account."""
+    """Return the account's state, or None if there is no such account."""
     row = connection.one(_STATE, account_id=account_id)
     return None if row is None else AccountState(row[0])
 
 
 def directory(connection: Connection, *, limit: int, offset: int) -> list[Account]:
-    """Active accounts that want to be found: of whom posted on the latest day, the newest account first."""
+    """Return active, discoverable, unsilenced accounts, by day of the last post, then newest first."""
     return [_account(row) for row in connection.all(_DIRECTORY, count=limit, skip=offset)]
 
 
 def insert_account(
     connection: Connection, *, account_id: int, username: str, language: str, state: AccountState, now_ms: int
 ) -> None:
-    """A new local account. A taken name violates the unique key."""
+    """Insert a local account. A taken name violates the unique key."""
     connection.run(
         _INSERT,
         id=account_id,
@@ -252,7 +252,7 @@ def insert_user(
     locale: str,
     now_ms: int,
 ) -> None:
-    """Who can sign in as the account. A taken e-mail address violates the unique key."""
+    """Insert the account's user. A taken e-mail address violates the unique key."""
     connection.run(
         _INSERT_USER,
         account_id=account_id,
@@ -269,7 +269,7 @@ def insert_user(
 def update_profile(
     connection: Connection, *, old: Account, change: ProfileChange, named: Sequence[str]
 ) -> None:
-    """Writes what `change` sets and leaves the rest of `old`; `named`: usernames that note and fields mention."""
+    """Store what `change` sets; the rest of `old` stays. `named`: usernames mentioned in note and fields."""
 
     def pick(new: object, kept: object) -> object:
         return kept if new is None else new
@@ -295,44 +295,44 @@ def update_profile(
 
 
 def set_avatar(connection: Connection, *, account_id: int, key: str, static_key: str) -> None:
-    """Replaces the avatar's files; empty keys: none."""
+    """Replace the avatar's files; empty keys: none."""
     connection.run(_SET_AVATAR, account_id=account_id, key=key, static_key=static_key)
 
 
 def set_header(connection: Connection, *, account_id: int, key: str, static_key: str) -> None:
-    """Replaces the header's files; empty keys: none."""
+    """Replace the header's files; empty keys: none."""
     connection.run(_SET_HEADER, account_id=account_id, key=key, static_key=static_key)
 
 
 def set_state(
     connection: Connection, *, account_id: int, state: AccountState, suspended_at_ms: int = 0
 ) -> None:
-    """Changes the account's state; `suspended_at_ms`: since when, where it is suspended."""
+    """Change the account's state; `suspended_at_ms`: since when, if it is suspended."""
     connection.run(_SET_STATE, account_id=account_id, state=state.value, suspended_at_ms=suspended_at_ms)
 
 
 def set_silenced(connection: Connection, *, account_id: int, silenced: bool) -> None:
-    """Silences the account, or ends that."""
+    """Silence the account, or end that."""
     connection.run(_SET_SILENCED, account_id=account_id, silenced=silenced)
 
 
 def set_role(connection: Connection, *, account_id: int, role: Role) -> None:
-    """Changes what the user may do besides using the place."""
+    """Change the user's role."""
     connection.run(_SET_ROLE, account_id=account_id, role=role.value)
 
 
 def team(connection: Connection) -> list[User]:
-    """Active moderators and admins, by account id."""
+    """Return active moderators and admins, by account id."""
     return [_user(row) for row in connection.all(_TEAM)]
 
 
 def suspended_before(connection: Connection, *, before_ms: int, count: int) -> list[int]:
-    """Accounts suspended before that time and still so, longest first; at most `count`."""
+    """Return accounts that have been suspended since before that time, longest first; at most `count`."""
     return [row[0] for row in connection.all(_SUSPENDED_BEFORE, before_ms=before_ms, count=count)]
 
 
 def set_password(connection: Connection, *, account_id: int, password_hash: str) -> None:
-    """Replaces the password's hash."""
+    """Replace the password's hash."""
     connection.run(_SET_PASSWORD, account_id=account_id, password_hash=password_hash)
 
 
@@ -342,22 +342,22 @@ def lock_user(connection: Connection, *, account_id: int) -> None:
 
 
 def set_email(connection: Connection, *, account_id: int, email: str) -> None:
-    """Replaces the address. A taken one violates the unique key."""
+    """Replace the address. A taken one violates the unique key."""
     connection.run(_SET_EMAIL, account_id=account_id, email=email, email_lower=email.lower())
 
 
 def delete_account(connection: Connection, *, account_id: int) -> None:
-    """The account and all that belongs to it."""
+    """Delete the account and everything that belongs to it."""
     connection.run(_DELETE, account_id=account_id)
 
 
 def add_follow_counts(
     connection: Connection, *, follower_id: int, followed_id: int, delta: int, hidden_ids: Sequence[int] = ()
 ) -> None:
-    """Adds `delta` to what the follower follows and to the followed's followers.
+    """Add `delta` to the follower's following count and to the followed account's followers.
 
-    A hidden account counts nowhere: the other one's count stays. In the order of ids, so that two such transactions
-    cannot wait for each other.
+    A hidden account is counted nowhere: the other account's count stays. The updates run in the order of ids,
+    so that two of these transactions cannot deadlock.
     """
     changes = sorted(
         [(follower_id, _ADD_FOLLOWING, followed_id), (followed_id, _ADD_FOLLOWERS, follower_id)],
@@ -369,12 +369,12 @@ def add_follow_counts(
 
 
 def add_post_count(connection: Connection, *, account_id: int, delta: int) -> None:
-    """Adds `delta` to the posts of the account."""
+    """Add `delta` to the account's number of posts."""
     connection.run(_ADD_POSTS, account_id=account_id, delta=delta)
 
 
 def count_new_post(connection: Connection, *, account_id: int, last_post_at_ms: int, now_ms: int) -> None:
-    """Count one post more, made now. `last_post_at_ms`: of the one before, 0 for none or unknown."""
+    """Count one more post, made now. `last_post_at_ms`: of the previous one, 0 for none or unknown."""
     day = now_ms // DAY_MS
     if day == last_post_at_ms // DAY_MS:
         connection.run(_ADD_POST_NOW, account_id=account_id, now_ms=now_ms)
@@ -383,37 +383,37 @@ def count_new_post(connection: Connection, *, account_id: int, last_post_at_ms: 
 
 
 def user(connection: Connection, *, account_id: int) -> User | None:
-    """The user of the account, or None."""
+    """Return the account's user, or None."""
     row = connection.one(_USER, account_id=account_id)
     return None if row is None else _user(row)
 
 
 def user_by_email(connection: Connection, *, email: str) -> User | None:
-    """The user with that address, upper or lower case, or None."""
+    """Return the user with that address (case-insensitive), or None."""
     row = connection.one(_USER_BY_EMAIL, email=email.lower())
     return None if row is None else _user(row)
 
 
 def user_by_name(connection: Connection, *, username: str) -> User | None:
-    """The user of the account of that name, or None."""
+    """Return the user of the account with that name, or None."""
     row = connection.one(_USER_BY_NAME, name=username.lower())
     return None if row is None else _user(row)
 
 
 def users(connection: Connection, *, state: AccountState | None, limit: int) -> list[User]:
-    """Users, oldest first; only those in `state` if given."""
+    """Return users, oldest first; only those in `state` if given."""
     if state is None:
         return [_user(row) for row in connection.all(_USERS, count=limit)]
     return [_user(row) for row in connection.all(_USERS_IN_STATE, state=state.value, count=limit)]
 
 
 def admin_ids(connection: Connection) -> list[int]:
-    """Accounts of all admins, the oldest first."""
+    """Return the account ids of all admins, oldest first."""
     return [row[0] for row in connection.all(_ADMIN_IDS)]
 
 
 def activity(connection: Connection, *, from_ms: int, until_ms: int) -> tuple[int, int, int]:
-    """Return (posts, accounts that posted, sign-ups) in that time."""
+    """Return (posts, accounts that posted, sign-ups) in that period."""
     row = connection.one(
         _ACTIVITY, low_id=first_id_at(max(from_ms, 0)), high_id=first_id_at(max(until_ms, 0))
     )
@@ -422,14 +422,14 @@ def activity(connection: Connection, *, from_ms: int, until_ms: int) -> tuple[in
 
 
 def count_some(connection: Connection, *, after_id: int, most: int) -> tuple[int, int, int | None]:
-    """Return (active accounts, their posts, last id) of the next `most` accounts; no id after the last."""
+    """Return (active accounts, their posts, last id) of the next `most` accounts; None as id at the end."""
     row = connection.one(_COUNT_SOME, after_id=after_id, count=most)
     assert row is not None
     return int(row[0]), int(row[1]), int(row[3]) if row[2] == most else None
 
 
 def count_active(connection: Connection, *, since_ms: int) -> int:
-    """Return how many active accounts posted on a day after that of `since_ms`."""
+    """Return the number of active accounts that posted on a later day than that of `since_ms`."""
     row = connection.one(_COUNT_ACTIVE, since_day=since_ms // DAY_MS)
     assert row is not None
     return int(row[0])

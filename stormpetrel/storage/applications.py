@@ -1,4 +1,4 @@
-"""Queries: OAuth applications, and the codes that people's consent gives them."""
+"""Queries about OAuth applications, and the codes that they get by users' consent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _COLUMNS = "id, client_id, client_secret_hash, name, website, redirect_uris, sco
 
 _BY_ID = sql(f"SELECT {_COLUMNS} FROM applications WHERE id = :application_id")
 _BY_CLIENT_ID = sql(f"SELECT {_COLUMNS} FROM applications WHERE client_id = :client_id")
-# No index: a question of the command line, asked a few times in an attack.
+# No index: only a command asks this, a few times in an attack.
 _COUNT_NAMED = sql("SELECT count(*) FROM applications WHERE name = :name")
 # Two processes may need a built-in application for the first time at once; one of them makes it.
 _ADD = sql(
@@ -32,7 +32,7 @@ _ADD_CODE = sql(
         (:code_hash, :application_id, :account_id, :redirect_uri, :scopes, :code_challenge, :expires_at_ms)
     """
 )
-# Read and deleted in one statement: of two requests with the same code, one alone gets the row.
+# Read and deleted in one statement: of two requests with the same code, only one gets the row.
 _TAKE_CODE = sql(
     """
     DELETE FROM oauth_codes WHERE code_hash = :code_hash
@@ -52,7 +52,7 @@ _DELETE_CODES_OF = sql("DELETE FROM oauth_codes WHERE account_id = :account_id")
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What somebody consented to. `code_challenge` is empty when the application asked without PKCE."""
+    """A user's consent. `code_challenge` is empty if the application asked without PKCE."""
 
     application_id: int
     account_id: int
@@ -63,26 +63,26 @@ class Code:
 
 
 def application_by_id(connection: Connection, *, application_id: int) -> Application | None:
-    """The application, or None."""
+    """Return the application, or None."""
     row = connection.one(_BY_ID, application_id=application_id)
     return None if row is None else _application(row)
 
 
 def application_by_client_id(connection: Connection, *, client_id: str) -> Application | None:
-    """The application, or None."""
+    """Return the application, or None."""
     row = connection.one(_BY_CLIENT_ID, client_id=client_id)
     return None if row is None else _application(row)
 
 
 def count_named(connection: Connection, *, name: str) -> int:
-    """How many applications call themselves so."""
+    """Return how many applications have this name."""
     row = connection.one(_COUNT_NAMED, name=name)
     assert row is not None
     return int(row[0])
 
 
 def add_application(connection: Connection, application: Application) -> None:
-    """Stores it; does nothing when its `client_id` exists."""
+    """Store an application; do nothing if its `client_id` exists."""
     connection.run(
         _ADD,
         id=application.id,
@@ -97,7 +97,7 @@ def add_application(connection: Connection, application: Application) -> None:
 
 
 def add_code(connection: Connection, code: Code, *, code_hash: bytes) -> None:
-    """Stores a code by its hash."""
+    """Store a code by its hash."""
     connection.run(
         _ADD_CODE,
         code_hash=code_hash,
@@ -111,7 +111,7 @@ def add_code(connection: Connection, code: Code, *, code_hash: bytes) -> None:
 
 
 def take_code(connection: Connection, *, code_hash: bytes) -> Code | None:
-    """The code, which is gone afterwards; None when there is none."""
+    """Return the code and delete it; None if there is none."""
     row = connection.one(_TAKE_CODE, code_hash=code_hash)
     if row is None:
         return None
@@ -119,18 +119,18 @@ def take_code(connection: Connection, *, code_hash: bytes) -> Code | None:
 
 
 def spend_code(connection: Connection, *, code_hash: bytes, token_id: int, expires_at_ms: int) -> None:
-    """Remember until then which token the code gave."""
+    """Remember until `expires_at_ms` which token the code gave."""
     connection.run(_SPEND_CODE, code_hash=code_hash, token_id=token_id, expires_at_ms=expires_at_ms)
 
 
 def end_token_of_code(connection: Connection, *, code_hash: bytes) -> tuple[int | None, bytes] | None:
-    """Delete the token that a spent code gave; return (its account, its hash), None where there is none."""
+    """Delete the token that a spent code gave; return (its account, its hash), or None if there is none."""
     row = connection.one(_END_TOKEN_OF_CODE, code_hash=code_hash)
     return None if row is None else (row[0], bytes(row[1]))
 
 
 def delete_codes_of(connection: Connection, *, account_id: int) -> None:
-    """Deletes the codes that the account's owner consented to and that nobody has used yet."""
+    """Delete the account's unused codes."""
     connection.run(_DELETE_CODES_OF, account_id=account_id)
 
 

@@ -1,29 +1,29 @@
-"""Whether PostgreSQL has room for the connections that this machine's processes open."""
+"""Check that PostgreSQL has enough connections for this machine's processes."""
 
 from __future__ import annotations
 
 from stormpetrel.storage.connection import PostgresqlConnection, connect
 
 PER_WORKER = 4
-"""A web worker's: it reads, searches and writes, and holds its slot of ids."""
+"""Of a web worker: it reads, searches and writes, and holds its slot of ids."""
 BESIDES = 4
-"""The courier's, which are as many."""
+"""Of the courier, for the same four purposes."""
 _FREE = (
     "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int - "
     "(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')::int + 1"
 )
-"""The one that asks will be closed again."""
+"""This query's own connection is added back: it is closed afterwards."""
 
 
 def connections_wanted(web_workers: int) -> int:
-    """Return how many connections one machine opens with so many web workers."""
+    """Return how many connections one machine opens with this many web workers."""
     return PER_WORKER * web_workers + BESIDES
 
 
 def shortage(url: str, *, web_workers: int) -> str:
-    """Return one line that says which connections PostgreSQL lacks; "" when it has enough, and on SQLite.
+    """Return one line that names the connections PostgreSQL lacks; "" if it has enough, and on SQLite.
 
-    Raise EnvironmentFailure when it cannot be reached.
+    Raise EnvironmentFailure if it cannot be reached.
     """
     if url.startswith("sqlite:///"):
         return ""

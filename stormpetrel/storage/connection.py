@@ -1,6 +1,6 @@
-"""One connection to either store, and how each is opened.
+"""One connection to either store, and how to open it.
 
-Not safe between threads: a connection belongs to the thread that opened it.
+Not thread-safe: a connection belongs to the thread that opened it.
 """
 
 from __future__ import annotations
@@ -30,40 +30,40 @@ Row = tuple[Any, ...]
 _encode = msgspec.json.Encoder().encode
 
 BUSY_TIMEOUT_S = 2.0
-"""How long SQLite waits for another process's lock; rarely used, as writers queue on the lock file first."""
+"""How long SQLite waits for another process's lock; rarely needed: writers queue on the lock file first."""
 STATEMENT_CACHE = 512
 POSTGRESQL_STATEMENT_TIMEOUT_MS = 15_000
 POSTGRESQL_LOCK_TIMEOUT_MS = 2_000
-"""A lock that another program holds costs its own writer this much, and those behind it no more."""
+"""Each wait for another program's lock ends after this time, so that later writes do not wait longer."""
 
 
 class Connection(Protocol):
-    """What queries and rules see. `events` collects what to tell after the commit."""
+    """The interface for queries and rules. `events` collects the events to publish after the commit."""
 
     dialect: str
     events: list[Event]
 
     def all(self, statement: Statement, **values: Any) -> list[Row]:
-        """Every row."""
+        """Return all rows."""
 
     def one(self, statement: Statement, **values: Any) -> Row | None:
-        """The first row, or None when there is none."""
+        """Return the first row, or None if there is none."""
 
     def run(self, statement: Statement, **values: Any) -> int:
-        """Runs a change; how many rows it touched."""
+        """Run a change; return how many rows it touched."""
 
     def many(self, statement: Statement, rows: Iterable[dict[str, Any]]) -> None:
-        """Runs a change once for each of `rows`."""
+        """Run a change once for each of `rows`."""
 
     def new_id(self, now_ms: int) -> int:
-        """A new id, larger than all that this process made before."""
+        """Return a new id, larger than all that this process made before."""
 
     def tell(self, event: Event) -> None:
-        """To be told on the bus once the transaction is committed; dropped when it is not."""
+        """Publish an event on the bus once the transaction is committed; drop it if it is not."""
 
 
 class _Shared:
-    """What both stores' connections have."""
+    """Shared parts of both stores' connections."""
 
     __slots__ = ("_ids", "events")
 
@@ -92,7 +92,7 @@ class SqliteConnection(_Shared):
         super().__init__(ids)
         self.path = path
         try:
-            # "rw": a file that was moved away must be missed, not made anew and empty.
+            # "rw": if the file was moved away, fail instead of creating an empty one.
             self.raw = sqlite3.connect(
                 f"file:{quote(str(path.absolute()))}?mode={'rwc' if create else 'rw'}",
                 uri=True,
@@ -106,7 +106,7 @@ class SqliteConnection(_Shared):
             self.raw.execute("PRAGMA foreign_keys=ON")
             self.raw.execute("PRAGMA temp_store=MEMORY")
             self.raw.execute("PRAGMA cache_size=-16000")
-            # The triggers that keep the index of words call it (migration 0004).
+            # The triggers that update the word index call it (migration 0004).
             self.raw.create_function("search_words", 1, search_words, deterministic=True)
             if not writes:
                 self.raw.execute("PRAGMA query_only=ON")
@@ -116,8 +116,8 @@ class SqliteConnection(_Shared):
                 raise CorruptStore(path, error) from error
             missing = "" if path.exists() else " (there is no such file)"
             raise EnvironmentFailure(f"the database {path} cannot be opened: {error}{missing}") from error
-        # Writers of all processes queue on this file: SQLite's own lock is polled, which starves some
-        # (four writers in a trial: shares 38:1784:6313:9548 without it, 5620:3411:3979:3862 with it).
+        # Writers of all processes queue on this file. SQLite polls for its own lock, which starves some of
+        # them (shares of four writers in a trial: 38:1784:6313:9548 without it, 5620:3411:3979:3862 with it).
         self._lock_file = (
             os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600) if writes else -1
         )
@@ -144,7 +144,8 @@ class SqliteConnection(_Shared):
             self._bind(statement, values)
         for value in values.values():
             if isinstance(value, str) and "\0" in value:
-                # As PostgreSQL does: what one store takes, the other must hold when the place moves there.
+                # As PostgreSQL does: rows must be valid in both stores, so that an
+                # instance can move to the other.
                 raise Invalid("The request holds characters or numbers that cannot be stored")
         return self.raw.execute(statement.sqlite, values).rowcount
 
@@ -152,10 +153,10 @@ class SqliteConnection(_Shared):
         self.raw.executemany(statement.sqlite, rows)
 
     def begin(self) -> None:
-        """Starts a writing transaction, after everybody who waits in other processes.
+        """Begin a writing transaction, after all waiting writers of other processes.
 
-        Raises sqlite3.OperationalError when the file was moved away or replaced: what is written to it would be
-        found by nobody.
+        Raise sqlite3.OperationalError if the file was moved away or replaced: rows
+        written to it would be lost.
         """
         fcntl.flock(self._lock_file, fcntl.LOCK_EX)
         try:
@@ -189,12 +190,13 @@ class SqliteConnection(_Shared):
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """One call within a group commit: its changes are undone alone when it raises."""
+        """Run one call of a group commit: only its changes are undone if it raises."""
         self.raw.execute("SAVEPOINT call")
         try:
             yield
         except BaseException:
-            # Out of disk SQLite may already have rolled everything back; the writer sees that and fails all.
+            # If the disk is full, SQLite may already have rolled everything back; the writer
+            # sees that and fails the group.
             if self.raw.in_transaction:
                 self.raw.execute("ROLLBACK TO call")
                 self.raw.execute("RELEASE call")
@@ -222,7 +224,7 @@ class PostgresqlConnection(_Shared):
         options = f"-c statement_timeout={limit_ms} -c lock_timeout={POSTGRESQL_LOCK_TIMEOUT_MS}"
         if not writes:
             options += " -c default_transaction_read_only=on"
-        # Here, not above: importing it costs a third of a quick command's time, which SQLite does not need.
+        # Imported here: it takes a third of a quick command's time, and SQLite does not need it.
         import psycopg
 
         try:
@@ -235,12 +237,12 @@ class PostgresqlConnection(_Shared):
             reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
             raise EnvironmentFailure(f"the database at {where} cannot be reached: {reason}") from error
 
-        # No statement of a read begins after this, by time.perf_counter; each has its own limit besides.
+        # No statement of a read begins after this, by time.perf_counter; each also has its own limit.
         self.until_s = math.inf
-        # Of the transaction that was begun last: what became of it can be asked for (outcome.py).
+        # The last transaction begun: outcome.py can ask for its outcome.
         self.transaction_id = ""
-        # One for all statements: each answer is fetched before the next is asked (96 µs of CPU a statement
-        # with a cursor for each, 72 µs with one).
+        # One cursor for all statements: each answer is fetched before the next query (CPU per statement: 96
+        # µs with a cursor for each, 72 µs with one).
         self._cursor = self.raw.cursor()
 
     def all(self, statement: Statement, **values: Any) -> list[Row]:
@@ -278,7 +280,7 @@ class PostgresqlConnection(_Shared):
 
 
 def _lists(values: dict[str, Any]) -> dict[str, Any]:
-    """psycopg sends a list as an array, but a tuple or a set as something else."""
+    """Convert tuples and sets to lists, which psycopg sends as arrays."""
     for name, value in values.items():
         if isinstance(value, tuple | set | frozenset):
             values[name] = list(value)
@@ -289,7 +291,7 @@ StoreConnection = SqliteConnection | PostgresqlConnection
 
 
 def sqlite_path(url: str) -> Path:
-    """The file behind `sqlite:///PATH`; a fourth slash makes it absolute. Raises SetupError without one."""
+    """Return the path in `sqlite:///PATH`; a fourth slash makes it absolute. Raise SetupError without one."""
     path = unquote(url.removeprefix("sqlite:///"))
     if not path or path == ":memory:":
         raise SetupError("database.url must name a file: sqlite:///PATH")
@@ -304,10 +306,10 @@ def connect(
     limit_s: float | None = None,
     create: bool = False,
 ) -> StoreConnection:
-    """Opens the store at `url`. Raises EnvironmentFailure when it cannot be reached.
+    """Open the store at `url`. Raise EnvironmentFailure if it cannot be reached.
 
-    `limit_s`: longest that PostgreSQL works on a statement; on SQLite whoever reads sets a handler. `create`: make
-    SQLite's file where there is none.
+    `limit_s`: longest time of a statement on PostgreSQL; on SQLite the reader sets a handler. `create`:
+    create SQLite's file if it is missing.
     """
     if url.startswith("sqlite:///"):
         return SqliteConnection(sqlite_path(url), ids=ids, writes=writes, create=create)
@@ -316,7 +318,7 @@ def connect(
 
 @contextmanager
 def transaction(connection: StoreConnection) -> Iterator[StoreConnection]:
-    """One transaction of its own, committed at the end and undone when the body raises."""
+    """Run the body in a transaction; commit it at the end, or roll it back if the body raises."""
     connection.events.clear()
     connection.begin()
     try:

@@ -1,4 +1,4 @@
-"""What is in a store, for those who set one up: is it ours, is it empty, who looks after it."""
+"""The contents of a store, for setup: whether it is ours, is empty, and has an admin."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from stormpetrel.storage.connection import Connection, StoreConnection
 from stormpetrel.storage.statement import sql
 
-# Each store has its own catalogue; these run on one of them only and are no `sql()` for that reason.
+# Each store has its own catalogue: these run on one of them only, so they are not `sql()` statements.
 _SQLITE_TABLES = (
     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
 )
@@ -30,7 +30,7 @@ _DEAD = sql("SELECT COUNT(*) FROM outbox_dead")
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Numbers about a store. `newest_post_id` is 0 when there is no post."""
+    """Numbers about a store. `newest_post_id` is 0 if there is no post."""
 
     users: int
     pending: int
@@ -40,19 +40,19 @@ class Contents:
 
 
 def tables(connection: StoreConnection) -> list[str]:
-    """The names of all tables there are, ours or not."""
+    """Return the names of all tables, ours or not."""
     if connection.dialect == "sqlite":
         return [str(row[0]) for row in connection.raw.execute(_SQLITE_TABLES).fetchall()]
     return [str(row[0]) for row in connection.raw.execute(_POSTGRESQL_TABLES).fetchall()]
 
 
 def is_empty(connection: Connection) -> bool:
-    """Whether there is no account yet."""
+    """Return whether there is no account yet."""
     return connection.one(_ANY_ACCOUNT) is None
 
 
 def contents(connection: Connection) -> Contents:
-    """Numbers that tell whether a place is looked after."""
+    """Return numbers that show whether an instance is maintained."""
 
     def number(statement_row: tuple[object, ...] | None) -> int:
         value = statement_row[0] if statement_row else 0

@@ -1,4 +1,4 @@
-"""Queries about conversations. A post's account is its author or somebody mentioned in it."""
+"""Queries about conversations. A post is in conversations of its author and of mentioned accounts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stormpetrel.storage.statement import sql
 
 
 def _hides(other: str) -> str:
-    """Whether the account (`c.account_id`) blocks or mutes `other`."""
+    """Return a condition: the account (`c.account_id`) blocks or mutes `other`."""
     return (
         f"(EXISTS (SELECT 1 FROM blocks b WHERE b.account_id = c.account_id AND b.target_id = {other}) "
         f"OR EXISTS (SELECT 1 FROM mutes x WHERE x.account_id = c.account_id AND x.target_id = {other} "
@@ -20,8 +20,9 @@ def _hides(other: str) -> str:
     )
 
 
-# What may_see and may_list say (model/visibility.py), of a direct post that the account wrote or is mentioned in.
-# Of one's own post it counts with whom one talks there: a conversation with somebody who is blocked is gone.
+# The rules of may_see and may_list (model/visibility.py), for a direct post that the account
+# wrote or is mentioned in. For its own posts the mentioned accounts count: a conversation with a
+# blocked account is hidden.
 _COUNTS = (
     "CASE WHEN p.author_id = c.account_id THEN "
     "NOT EXISTS (SELECT 1 FROM mentions m WHERE m.post_id = p.id AND m.account_id <> c.account_id) "
@@ -33,7 +34,7 @@ _COUNTS = (
     "AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.account_id = p.author_id AND b.target_id = c.account_id) "
     f"AND NOT {_hides('p.author_id')} END"
 )
-# Found at the newest post nearly always, so that a conversation costs the same however long it is.
+# Nearly always found at the newest post, so that a conversation's length does not matter.
 _SHOWN = (
     "(SELECT cp.post_id FROM conversation_posts cp JOIN posts p ON p.id = cp.post_id "
     "JOIN accounts a ON a.id = p.author_id "
@@ -45,7 +46,7 @@ _SELECT = (
     "WHERE c.account_id = :account_id"
 )
 _CONVERSATIONS = paged(f"{_SELECT} AND {_SHOWN} IS NOT NULL", "c.last_post_id")
-# Each page of a member asks: a member who has thousands of conversations must not pay for all of them.
+# Each page of a member runs this query, so it must not read all of thousands of conversations.
 _UNREAD = sql(
     "SELECT count(*) FROM (SELECT 1 FROM ("
     f"SELECT c.account_id, c.read_to_id, {_SHOWN} AS shown_id FROM ("
@@ -104,8 +105,8 @@ _DELETE = sql("DELETE FROM conversations WHERE account_id = :account_id AND thre
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A conversation as stored. `shown_id`: the newest post that its account is shown, None where there is none."""
+class StoredConversation:
+    """A stored conversation. `shown_id`: the newest post that its account may see, None if there is none."""
 
     place: int
     thread_id: int
@@ -113,32 +114,36 @@ class Stored:
     shown_id: int | None
 
 
-def _stored(row: Row) -> Stored:
-    return Stored(*row)
+def _stored(row: Row) -> StoredConversation:
+    return StoredConversation(*row)
 
 
-def conversations(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[Stored]:
-    """The account's conversations in which it is shown something, the one with the newest post first."""
+def conversations(
+    connection: Connection, *, account_id: int, page: Page, now_ms: int
+) -> list[StoredConversation]:
+    """Return the account's conversations with a visible post, the one with the newest post first."""
     return [
         _stored(row) for row in _CONVERSATIONS.run(connection, page, account_id=account_id, now_ms=now_ms)
     ]
 
 
 def unread_count(connection: Connection, *, account_id: int, newest: int, limit: int, now_ms: int) -> int:
-    """How many of the account's `newest` conversations are unread, at most `limit`."""
+    """Return how many of the account's `newest` conversations are unread, at most `limit`."""
     row = connection.one(_UNREAD, account_id=account_id, newest=newest, limit=limit, now_ms=now_ms)
     assert row is not None
     return int(row[0])
 
 
-def conversation(connection: Connection, *, account_id: int, thread_id: int, now_ms: int) -> Stored | None:
-    """One of the account's conversations, or None."""
+def conversation(
+    connection: Connection, *, account_id: int, thread_id: int, now_ms: int
+) -> StoredConversation | None:
+    """Return one of the account's conversations, or None."""
     row = connection.one(_ONE, account_id=account_id, thread_id=thread_id, now_ms=now_ms)
     return None if row is None else _stored(row)
 
 
 def between(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
-    """Who each of the posts is between: its author, then who is mentioned."""
+    """Return the accounts of each post: its author and the mentioned ones, the author first."""
     found: dict[int, dict[int, None]] = {}
     for post_id, _, account_id in sorted(connection.all(_BETWEEN, post_ids=post_ids)):
         found.setdefault(post_id, {})[account_id] = None
@@ -146,13 +151,13 @@ def between(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, tup
 
 
 def blocked(connection: Connection, *, author_id: int, account_ids: Sequence[int]) -> set[int]:
-    """Those of the accounts that block the author, or that the author blocks."""
+    """Return those of the accounts that block the author, or that the author blocks."""
     rows = connection.all(_BLOCKED, author_id=author_id, account_ids=account_ids)
     return {row[0] for row in rows}
 
 
 def put(connection: Connection, *, account_id: int, thread_id: int, post_id: int, is_read: bool) -> None:
-    """The post is in the account's conversation; what it has read, its own for one, is read with all before."""
+    """Add the post to the account's conversation; `is_read`: it and all posts before it are read."""
     connection.run(
         _PUT,
         account_id=account_id,
@@ -164,24 +169,24 @@ def put(connection: Connection, *, account_id: int, thread_id: int, post_id: int
 
 
 def of_post(connection: Connection, *, post_id: int) -> list[tuple[int, int]]:
-    """(account, thread) of every conversation that the post is in, in one order everywhere, to be locked in."""
+    """Return (account, thread) of every conversation with the post, sorted: lock them in this order."""
     return sorted((row[0], row[1]) for row in connection.all(_OF_POST, post_id=post_id))
 
 
 def lock(connection: Connection, *, account_id: int, thread_id: int) -> None:
-    """Nothing comes into or out of the conversation before the transaction ends."""
+    """Lock the conversation against new and removed posts until the transaction ends."""
     connection.run(_LOCK, account_id=account_id, thread_id=thread_id)
 
 
 def take_out(connection: Connection, *, account_id: int, thread_id: int, post_id: int) -> None:
-    """The post is not in the account's conversation any more; `settle` it then."""
+    """Remove the post from the account's conversation; call `settle` afterwards."""
     connection.run(_TAKE_POST, account_id=account_id, thread_id=thread_id, post_id=post_id)
 
 
 def settle(connection: Connection, *, account_id: int, thread_id: int, post_id: int) -> bool:
-    """Finds the newest post anew after that one was taken out, or removes a conversation that has none left.
+    """Find the newest post again after this one was removed, or delete a conversation that is now empty.
 
-    True when another post is the newest now.
+    Return True if another post is the newest now.
     """
     if not connection.run(_SETTLE, account_id=account_id, thread_id=thread_id, post_id=post_id):
         return False
@@ -189,15 +194,15 @@ def settle(connection: Connection, *, account_id: int, thread_id: int, post_id: 
 
 
 def mark_read(connection: Connection, *, account_id: int, thread_id: int) -> bool:
-    """All of it is read; False when it was before, or is not there."""
+    """Mark the whole conversation as read; return False if it was before, or does not exist."""
     return connection.run(_MARK_READ, account_id=account_id, thread_id=thread_id) > 0
 
 
 def mark_unread(connection: Connection, *, account_id: int, thread_id: int, post_id: int) -> bool:
-    """Let the post and what follows it count as unread; return False when they did before."""
+    """Mark the post and later ones as unread; return False if they were before."""
     return connection.run(_MARK_UNREAD, account_id=account_id, thread_id=thread_id, post_id=post_id) > 0
 
 
 def delete(connection: Connection, *, account_id: int, thread_id: int) -> bool:
-    """The account has it no longer, others do; False when there was none."""
+    """Delete the account's conversation, but not the others' view of it; return False if there was none."""
     return connection.run(_DELETE, account_id=account_id, thread_id=thread_id) > 0

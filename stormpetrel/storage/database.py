@@ -1,16 +1,16 @@
-"""The database as a process uses it: reads that do not hold up the loop, writes in groups that are durable.
+"""The database of one process: reads that do not block the event loop, and durable writes in groups.
 
-`read(fn)` and `write(fn)` run `fn(connection, …)` with many queries inside; nothing awaits per query.
+`read(fn)` and `write(fn)` run `fn(connection, …)` with many queries inside; there is no await per query.
 
-SQLite: functions marked `hot` run inline in the loop, under a handler that aborts them after 5 ms and repeats
-them in the reader thread; every other read takes the reader thread. One writer thread commits whatever waits
-as one transaction (group commit, without waiting for more to come), each call in a savepoint of its own.
-PostgreSQL: one reader thread and one writer thread, a transaction per call; the server groups the commits of
-several processes. Four writer threads wrote as much and made the loop wait for them (hot page's p99 135 ms
-against 10 ms).
+SQLite: functions marked `hot` run inline in the loop, under a handler that aborts them after 5 ms and
+repeats them in the reader thread; other reads run in the reader thread, searches in a thread of their own.
+One writer thread commits all waiting calls as one transaction (group commit, without waiting for more to
+come), each call in its own savepoint. PostgreSQL: the same threads, but a transaction per call; the server
+groups the commits of several processes. Four writer threads wrote no more and made the loop wait for them
+(hot page's p99 135 ms against 10 ms).
 
-An answer is given only after COMMIT. When COMMIT fails, every call of its group fails with Busy. Events are
-handed to `publish` in the loop before the answer, so that who wrote reads what was written.
+A write is answered only after COMMIT. If COMMIT fails, every call of its group fails with Busy. Events are
+passed to `publish` in the loop before the answer, so that the writer reads its own writes.
 """
 
 from __future__ import annotations
@@ -56,30 +56,30 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 HOT_LIMIT_S = 0.005
-"""A hot read that takes longer is repeated in the reader thread: the loop serves everybody else."""
+"""A hot read that takes longer is repeated in the reader thread, so that the loop can serve others."""
 READ_LIMIT_S = 5.0
-"""Longest a read may take before it is refused with Busy."""
+"""A read that takes longer is refused with Busy."""
 SLOW_LIMIT_S = 0.5
-"""CPU time that a search may take (on PostgreSQL, time): it is refused, and the next one has its turn."""
+"""CPU time of a search (on PostgreSQL, elapsed time); a longer one is refused, and the next one runs."""
 SLOW_WAIT_S = 2.0
-"""How long it may wait for a core or the disk besides: that is not its cost."""
+"""How long a search may wait for a core or the disk in addition, which is not its own cost."""
 MAX_WAITING_SLOW = 16
-"""Searches that may wait in a worker, and WAITING_PER_ASKER of one asker; the next is refused with Busy."""
+"""Searches that may wait in a worker, with WAITING_PER_ASKER for one asker; more are refused with Busy."""
 WAITING_PER_ASKER = 2
 TOO_BROAD = "This search took too long and was stopped. Please look for rarer words, or within fewer days"
 HANDLER_STEPS = 1000
-"""SQLite machine instructions between two looks at the clock; about 20 µs."""
+"""SQLite machine instructions between two checks of the clock; about 20 µs."""
 GROUP_CALLS = 128
-"""Most calls in one commit: bounds how long another process's writer waits for the lock."""
+"""Maximum of calls in one commit: it bounds how long another process's writer waits for the lock."""
 GROUP_S = 0.05
-"""And the longest a group may take on calls before it commits."""
+"""Maximum time that a group spends on calls before it commits."""
 MAX_WAITING_WRITES = 4096
-"""Calls that may wait for a writer; the next is refused with Busy."""
+"""Calls that may wait for a writer; more are refused with Busy."""
 CLOCK_SLACK_S = 60
 ANSWERS_AT_ONCE = 4
-"""Writers of one commit that go on in the same turn of the loop."""
+"""Writers of one commit that continue in the same turn of the loop."""
 RETRIES = 3
-"""How often a PostgreSQL transaction that met another one (a deadlock, the same row made twice) is run again."""
+"""Retries of a PostgreSQL transaction that met a concurrent one (a deadlock, the same row made twice)."""
 
 Read = Callable[Concatenate[Connection, P], T]
 _Reads = deque[
@@ -88,7 +88,7 @@ _Reads = deque[
 
 
 class _Completions:
-    """Answers from threads to the loop, many per wake-up."""
+    """Pass answers from threads to the loop, many per wake-up."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, publish: Callable[[list[Event]], None]) -> None:
         self._loop = loop
@@ -107,7 +107,7 @@ class _Completions:
         try:
             self._loop.call_soon_threadsafe(self._drain)
         except RuntimeError:
-            # The loop has ended: nobody is left to be answered. What was committed is committed.
+            # The loop has ended, so no caller waits. Committed changes stay committed.
             log.debug("an answer came after the loop had ended")
 
     def _drain(self) -> None:
@@ -120,15 +120,18 @@ class _Completions:
             if events:
                 self._publish(events)
         finally:
-            # What was committed is committed: whoever waits is answered also when telling the others failed.
+            # The changes are committed: answer the callers even if publishing the events failed.
             waited_for = bool(self._answers)
             self._answers.extend(answers)
             if not waited_for:
                 self._answer_some()
 
     def _answer_some(self) -> None:
-        """A commit answers many at once, and each has a page or an entity to render: between some of them the
-        loop looks at its sockets, so that nobody else waits for all of them."""
+        """Answer a few callers per turn of the loop.
+
+        A commit answers many at once, and each then renders a page or an entity. Between batches the loop
+        handles its sockets, so that no other client waits for all of them.
+        """
         for _ in range(min(ANSWERS_AT_ONCE, len(self._answers))):
             future, result, error, _told = self._answers.popleft()
             if future.done():
@@ -142,7 +145,7 @@ class _Completions:
 
 
 class _Call:
-    """A write that waits: ordered by urgency (0 first), then by arrival."""
+    """A waiting write, ordered by urgency (0 first), then by arrival."""
 
     __slots__ = ("args", "deadline_at_s", "entered_at_s", "fn", "future", "kwargs", "order")
 
@@ -168,7 +171,7 @@ class _Call:
 
 
 class _Queue:
-    """Calls by urgency; blocks the writer thread while there are none."""
+    """Calls by urgency; blocks the writer thread while it is empty."""
 
     def __init__(self) -> None:
         self._heap: list[_Call] = []
@@ -196,7 +199,7 @@ class _Queue:
             self._ready.notify()
 
     def get(self, *, wait: bool) -> _Call | None:
-        """The most urgent call; None when there is none and `wait` is off, or when the queue has closed."""
+        """Return the most urgent call; None if there is none and `wait` is off, or if the queue is closed."""
         with self._ready:
             while wait and not self._heap and not self._closed:
                 self._ready.wait()
@@ -211,7 +214,7 @@ class _Queue:
         return len(self._heap)
 
     def wait_s(self) -> float:
-        """How long the call that is next has waited; 0 when there is none."""
+        """Return how long the next call has waited; 0 if there is none."""
         with self._ready:
             return time.monotonic() - self._heap[0].entered_at_s if self._heap else 0.0
 
@@ -238,7 +241,7 @@ class Database:
         self.aborted_hot_reads = 0
 
     async def open(self) -> None:
-        """Connects. Raises EnvironmentFailure when the store cannot be reached."""
+        """Connect. Raise EnvironmentFailure if the store cannot be reached."""
         self._loop = asyncio.get_running_loop()
         self._completions = _Completions(self._loop, self._publish)
         self._slot = take_slot(self.url)
@@ -258,7 +261,8 @@ class Database:
             self._slot.release()
             raise
         reader, searcher, writer = opened
-        # Never below what is there, whatever the machine's clock says: readers ask for what is newer than theirs.
+        # Continue after the newest row even if the clock is behind: readers ask for ids
+        # larger than the last they saw.
         self._ids.go_on_after(_newest_ms(reader))
         self._start(self._read_loop, "reader", reader)
         self._start(self._slow_loop, "searcher", searcher)
@@ -270,7 +274,7 @@ class Database:
         thread.start()
 
     async def close(self) -> None:
-        """Ends after the writes that wait have been committed."""
+        """Close after all waiting writes have been committed."""
         self._closing = True
         self._writes.close()
         self._reads_ready.release()
@@ -283,11 +287,11 @@ class Database:
 
     @property
     def waiting_writes(self) -> int:
-        """Calls that wait for a writer now."""
+        """Return how many calls wait for a writer now."""
         return len(self._writes)
 
     def writer_wait_s(self) -> float:
-        """How long the write that is next has waited for the writer; waiting for a lock shows nowhere else."""
+        """Return how long the next write has waited: waiting for a lock shows in no other measure."""
         return self._writes.wait_s()
 
     # Reads
@@ -295,7 +299,7 @@ class Database:
     async def read(
         self, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """What `fn(connection, …)` gives. Raises Busy when the store fails or the read takes too long."""
+        """Return the result of `fn(connection, …)`. Raise Busy if the store fails or it takes too long."""
         if self._inline is not None and hasattr(fn, "hot"):
             done, result = self.read_inline(fn, *args, **kwargs)
             if done:
@@ -310,7 +314,7 @@ class Database:
     def read_inline(
         self, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> tuple[bool, T | None]:
-        """(True, the answer) of a hot read without leaving the loop; (False, None) where that cannot be."""
+        """Run a hot read in the loop: return (True, result), or (False, None) if that is not possible."""
         if self._inline is None:
             return False, None
         self._inline_until_s = time.perf_counter() + HOT_LIMIT_S
@@ -328,8 +332,11 @@ class Database:
     async def read_slow(
         self, asker: int, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """`read` for what may be costly, in a thread of its own and cut off at SLOW_LIMIT_S: whoever reads a
-        timeline does not wait for it. Raises Busy then, or when too many wait, or too many of `asker` (0: any)."""
+        """Run a read that may be expensive in its own thread, so that timelines do not wait for it.
+
+        Raise Busy if it exceeds SLOW_LIMIT_S, or if too many reads wait, in all or
+        of this `asker` (0: no limit).
+        """
         waiting = self._slow_askers.get(asker, 0)
         if self._closing or len(self._slow_reads) >= MAX_WAITING_SLOW:
             raise Busy("Too many searches are waiting. Please try again")
@@ -355,10 +362,11 @@ class Database:
     def _run_reads(
         self, connection: StoreConnection, reads: _Reads, ready: threading.Semaphore, limit_s: float
     ) -> None:
-        # Until when it may run without being looked at, and then by this thread's CPU time or the wall clock.
+        # The clock is not checked before `free_until_s`; after it, this thread's CPU time
+        # or the wall clock decides.
         free_until_s = cpu_until_s = until_s = 0.0
         slow = limit_s == SLOW_LIMIT_S
-        # PostgreSQL works elsewhere: this thread's time in a statement is the nearest to its cost.
+        # PostgreSQL works in another process: this thread's elapsed time is the best estimate of its cost.
         clock_s = time.thread_time if isinstance(connection, SqliteConnection) else time.perf_counter
         if isinstance(connection, SqliteConnection):
 
@@ -383,7 +391,7 @@ class Database:
             free_until_s = time.perf_counter() + limit_s
             until_s = free_until_s + SLOW_WAIT_S if slow else free_until_s
             if slow and isinstance(connection, PostgresqlConnection):
-                # Its statements' limit is each one's own.
+                # Its statement limit applies to each statement, not to the whole read.
                 connection.until_s = free_until_s
             result: Any = None
             error: Exception | None = None
@@ -391,14 +399,14 @@ class Database:
                 try:
                     result = fn(connection, *args, **kwargs)
                 except Exception as raised:
-                    # The server went away. A read changes nothing: it is repeated once on a new connection.
+                    # The server went away. A read changes nothing: repeat it once on a new connection.
                     if not (server_gone(raised) and getattr(connection.raw, "closed", False)):
                         raise
                     connection = connect(self.url, writes=False, limit_s=limit_s if slow else None)
                     result = fn(connection, *args, **kwargs)
-            except Exception as raised:  # every error belongs to the caller, who waits in the loop
+            except Exception as raised:  # every error goes to the caller, who waits in the loop
                 if slow and past_its_time(raised):
-                    # No failure of the store, and whoever searches decides how often it happens.
+                    # The store has not failed; do not log it, because clients decide how often this happens.
                     error = Busy(TOO_BROAD)
                     error.__cause__ = raised
                 else:
@@ -416,7 +424,7 @@ class Database:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """What `fn(connection, …)` gives, once it is durable. Raises Busy when nothing was stored."""
+        """Return the result of `fn(connection, …)` once it is durable. Raise Busy if nothing was stored."""
         return await self.write_as(1, 10.0, fn, *args, **kwargs)
 
     async def write_as(
@@ -428,10 +436,10 @@ class Database:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """`write` with its place in the queue (0 first) and how long it may wait there.
+        """Run `write` with an urgency (0 first) and a limit on its wait in the queue.
 
-        The deadline is checked when the call is taken from the queue; from then on it is never cancelled,
-        also when the client has left: its answer would be lost, its post would not.
+        The deadline is checked when the call is taken from the queue. After that the call is never cancelled,
+        even if the client has disconnected: it loses the answer, but not its post.
         """
         future: asyncio.Future[T] = self._loop.create_future()
         self._writes.put(
@@ -440,7 +448,7 @@ class Database:
         return await future
 
     def _next_call(self, *, wait: bool) -> _Call | None:
-        """The next call that is still wanted; those past their deadline are answered with Busy."""
+        """Return the next call that is still wanted; answer those past their deadline with Busy."""
         while True:
             call = self._writes.get(wait=wait)
             if call is None:
@@ -464,7 +472,7 @@ class Database:
     def _group(
         self, connection: SqliteConnection, first: _Call
     ) -> list[tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]]:
-        """Runs `first` and what else waits in one transaction; the answers, after its COMMIT."""
+        """Run `first` and other waiting calls in one transaction; return the answers after its COMMIT."""
         taken: list[_Call] = []
         answers: list[tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]] = []
         call: _Call | None = first
@@ -480,7 +488,7 @@ class Database:
                 except Exception as raised:  # belongs to this caller alone; the group goes on
                     answers.append((call.future, None, _for_caller(raised, None), []))
                     if not connection.raw.in_transaction:
-                        # Out of disk, SQLite undoes the whole transaction: nobody's change stands.
+                        # If the disk is full, SQLite undoes the whole transaction: no call's change remains.
                         raise sqlite3.OperationalError("the transaction was rolled back") from raised
                 else:
                     answers.append((call.future, result, None, connection.events))
@@ -527,19 +535,19 @@ class Database:
                     self._commit(connection)
                     error, events = None, connection.events
                     break
-                except Exception as raised:  # every error belongs to the caller, who waits in the loop
+                except Exception as raised:  # every error goes to the caller, who waits in the loop
                     error = _for_caller(raised, None)
                     if to_be_repeated(raised):
                         log.info("a write met another one and is run again (%d of %d)", attempt + 1, RETRIES)
                         continue
-                    # The server was away before anything was done: once more, on a new connection.
+                    # The server went away before anything was done: try once more, on a new connection.
                     away = server_gone(raised) and getattr(connection.raw, "closed", False)
                     if begun or attempt or not away:
                         break
             self._completions.add([(call.future, result, error, events)])
 
     def _commit(self, connection: StoreConnection) -> None:
-        """Commit. When no answer comes, ask what became of it: raise only when it was undone or is unknown."""
+        """Commit. If no answer comes, find out the outcome: raise only if it was undone or is unknown."""
         try:
             connection.commit()
         except Exception as error:
@@ -553,7 +561,7 @@ class Database:
                 raise
 
     def _keep_slot(self) -> None:
-        """After the server was away: the lock on our slot of ids went with it, and may be somebody else's now."""
+        """Renew the slot of ids after the server was away: the lock was lost and may be another process's."""
         if not self._slot.is_held():
             self._slot.release()
             self._slot = take_slot(self.url)
@@ -564,7 +572,7 @@ def _newest_ms(connection: StoreConnection) -> int:
     try:
         found = newest_ms(connection)
     except Exception as error:
-        # A store without tables, as tests of this file have.
+        # A store without tables, as in this file's tests.
         if store_failed(error) or "does not exist" in str(error):
             return 0
         raise
@@ -577,7 +585,7 @@ def _newest_ms(connection: StoreConnection) -> int:
 
 
 def _for_caller(raised: Exception, busy_text: str | None) -> Exception:
-    """A failed store becomes Busy, a value that cannot be stored Invalid; refusals and bugs go on as they are."""
+    """Turn a store failure into Busy and an invalid value into Invalid; return other errors unchanged."""
     if cannot_be_stored(raised):
         invalid = Invalid("The request holds characters or numbers that cannot be stored")
         invalid.__cause__ = raised

@@ -1,4 +1,4 @@
-"""Queries: what a deleted account leaves."""
+"""Queries for deleting an account."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FORGET_PROFILE = sql(
 
 
 def forget_person(connection: Connection, *, account_id: int) -> None:
-    """E-mail address, password, conversations and profile are gone; the address may be used again."""
+    """Delete the user (address, password), second factors, mail links, conversations and profile texts."""
     connection.run(_FORGET_USER, account_id=account_id)
     second_factors.delete_all(connection, account_id=account_id)
     connection.run(_FORGET_LINKS, account_id=account_id)
@@ -27,15 +27,15 @@ def forget_person(connection: Connection, *, account_id: int) -> None:
 
 
 def post_ids(connection: Connection, *, account_id: int, count: int) -> list[int]:
-    """Posts and boosts of the account, newest first."""
+    """Return posts and boosts of the account, newest first."""
     return [row[0] for row in connection.all(_POSTS, account_id=account_id, count=count)]
 
 
 def followed_ids(connection: Connection, *, account_id: int, count: int) -> list[int]:
-    """Some whom the account follows."""
+    """Return up to `count` accounts that the account follows."""
     return [row[0] for row in connection.all(_FOLLOWED, account_id=account_id, count=count)]
 
 
 def follower_ids(connection: Connection, *, account_id: int, count: int) -> list[int]:
-    """Some who follow the account."""
+    """Return up to `count` followers of the account."""
     return [row[0] for row in connection.all(_FOLLOWERS, account_id=account_id, count=count)]

@@ -1,4 +1,4 @@
-"""Queries about edited posts: their former versions, and changing the present one."""
+"""Queries about edited posts: store former versions and change the current one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stormpetrel.model.post import Post, Version
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.statement import sql
 
-# Takes the row's lock, so that two edits at once come after each other.
+# Locks the row, so that concurrent edits run one after another.
 _LOCK = sql("UPDATE posts SET edited_at_ms = edited_at_ms WHERE id = :post_id")
 _UPDATE = sql(
     "UPDATE posts SET text = :text, spoiler_text = :spoiler_text, sensitive = :sensitive, language = :language, "
@@ -37,12 +37,12 @@ _decode_media = msgspec.json.Decoder(tuple[tuple[int, str], ...]).decode
 
 
 def lock(connection: Connection, *, post_id: int) -> None:
-    """Nobody else edits the post before the transaction ends."""
+    """Lock the post against other edits until the transaction ends."""
     connection.run(_LOCK, post_id=post_id)
 
 
 def update(connection: Connection, post: Post) -> None:
-    """The post's text, content warning, sensitivity, language and time of the edit as they are in `post`."""
+    """Store the text, content warning, sensitivity, language and edit time of `post`."""
     connection.run(
         _UPDATE,
         post_id=post.id,
@@ -55,7 +55,7 @@ def update(connection: Connection, post: Post) -> None:
 
 
 def keep(connection: Connection, *, id: int, post_id: int, version: Version) -> None:
-    """Keeps a version that is being replaced."""
+    """Store a version that is being replaced."""
     connection.run(
         _KEEP,
         id=id,
@@ -70,7 +70,7 @@ def keep(connection: Connection, *, id: int, post_id: int, version: Version) -> 
 
 
 def versions(connection: Connection, *, post_id: int) -> list[Version]:
-    """What the post was before, oldest first; without the present version."""
+    """Return the former versions of the post, oldest first, without the current one."""
     return [
         Version(
             text=row[0],
@@ -85,22 +85,22 @@ def versions(connection: Connection, *, post_id: int) -> list[Version]:
 
 
 def count(connection: Connection, *, post_id: int) -> int:
-    """How often the post was edited."""
+    """Return how often the post was edited."""
     row = connection.one(_COUNT, post_id=post_id)
     return 0 if row is None else int(row[0])
 
 
 def remove_mentions(connection: Connection, *, post_id: int, account_ids: Sequence[int]) -> None:
-    """Those are not addressed any more."""
+    """Remove the mentions of these accounts from the post."""
     connection.run(_REMOVE_MENTIONS, post_id=post_id, account_ids=account_ids)
 
 
 def remove_tags(connection: Connection, *, post_id: int) -> None:
-    """The post has no hashtags."""
+    """Remove all hashtags from the post."""
     connection.run(_REMOVE_TAGS, post_id=post_id)
 
 
 def boosters(connection: Connection, *, post_id: int, after_id: int, count: int) -> Iterable[int]:
-    """Who boosted the post, by account id, from after `after_id`."""
+    """Return the accounts that boosted the post, by account id, from after `after_id`."""
     rows = connection.all(_BOOSTERS, post_id=post_id, after_id=after_id, count=count)
     return [row[0] for row in rows]

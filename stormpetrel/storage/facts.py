@@ -1,5 +1,5 @@
-"""Single facts about the instance: the fingerprint of the secret with which it is served, and how far a community was
-written that is not whole yet (seed.py)."""
+"""Single facts about the instance: the fingerprint of its secret, and the progress of a seeded community that
+is not complete yet (seed.py)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OTHER_SECRET = (
 
 
 def fact(connection: Connection, name: str) -> str | None:
-    """Return the value of a fact, or None where there is none of that name."""
+    """Return the value of a fact, or None if there is none with that name."""
     row = connection.one(_FACT, name=name)
     return None if row is None else str(row[0])
 
@@ -37,7 +37,7 @@ def fact(connection: Connection, name: str) -> str | None:
 def replace_fact(connection: Connection, name: str, *, was: str | None, value: str | None) -> bool:
     """Change a fact from one value to another; None stands for no fact.
 
-    Return False, and change nothing, where it was not `was` any more: another process came first.
+    Return False, changing nothing, if it was not `was` any more: another process came first.
     """
     if value is None:
         return connection.run(_REMOVE, name=name, was=was) == 1
@@ -47,7 +47,7 @@ def replace_fact(connection: Connection, name: str, *, was: str | None, value: s
 
 
 def fingerprint(secret: bytes) -> str:
-    """Return 32 digits that tell secrets apart and say nothing of them."""
+    """Return 32 digits that tell secrets apart and reveal nothing about them."""
     return hashlib.blake2b(key=secret[:64], digest_size=16, person=_PERSON).hexdigest()
 
 
@@ -58,10 +58,10 @@ def has_other_secret(connection: Connection, secret: bytes) -> bool:
 
 
 def require_same_secret(url: str, secret: bytes) -> None:
-    """Note the secret that the instance is served with.
+    """Store the fingerprint of the secret that this machine serves with.
 
-    Raise SetupError where another machine serves it with another secret: each would throw out the other's sessions,
-    and take its visitors for forgers. A secret that was replaced while no process ran is noted with a warning.
+    Raise SetupError if another machine serves with another secret: each would end the other's sessions and
+    reject its visitors' cookies. If the secret was replaced while no process ran, only log a warning.
     """
     connection = connect(url)
     try:

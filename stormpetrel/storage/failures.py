@@ -1,5 +1,5 @@
-"""What the stores' errors mean. psycopg is asked only where it is loaded: what is not cannot have raised, and on
-SQLite nobody pays for importing it."""
+"""Classify the stores' errors. psycopg is checked only if it is loaded: otherwise it cannot have raised, and
+SQLite users need not import it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 
 def _psycopg() -> Any:
-    """The driver's module, or None while nothing has used PostgreSQL."""
+    """Return the driver's module, or None if PostgreSQL was not used yet."""
     return sys.modules.get("psycopg")
 
 
 def server_gone(error: BaseException) -> bool:
-    """Whether PostgreSQL could not do it: gone, shutting down, or a statement past its time."""
+    """Return whether PostgreSQL was unavailable: gone, shutting down, or a statement timed out."""
     driver = _psycopg()
     return driver is not None and isinstance(error, driver.OperationalError | driver.InterfaceError)
 
 
 def past_its_time(error: BaseException) -> bool:
-    """Whether a read was stopped because it took too long."""
+    """Return whether a read was stopped because it took too long."""
     if isinstance(error, sqlite3.OperationalError):
         return "interrupted" in str(error)
     driver = _psycopg()
@@ -29,23 +29,24 @@ def past_its_time(error: BaseException) -> bool:
 
 
 def store_failed(error: BaseException) -> bool:
-    """Whether the store itself failed (gone, full, locked), rather than the statement being wrong."""
+    """Return whether the store itself failed (gone, full, locked), rather than the statement being wrong."""
     if isinstance(error, sqlite3.DatabaseError):
         return not isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError)
     return server_gone(error)
 
 
 def is_corrupt(error: BaseException) -> bool:
-    """Return whether SQLite found its file damaged, or to be none of its own."""
+    """Return whether SQLite found its file damaged, or not to be a database."""
     return isinstance(error, sqlite3.DatabaseError) and any(
         words in str(error) for words in ("malformed", "is not a database", "disk image")
     )
 
 
 def to_be_repeated(error: BaseException) -> bool:
-    """Whether PostgreSQL undid a transaction because of another one, so that running it again helps.
+    """Return whether PostgreSQL undid a transaction because of another one, so that a retry helps.
 
-    A violated unique key is among them: two callers made the same row at once; run again, the rule sees the other's.
+    A violated unique key counts: two callers made the same row at once; on the retry,
+    the rule sees the other's row.
     """
     driver = _psycopg()
     if driver is None:
@@ -55,7 +56,7 @@ def to_be_repeated(error: BaseException) -> bool:
 
 
 def cannot_be_stored(error: BaseException) -> bool:
-    """NUL for PostgreSQL, a lone surrogate, a number past 64 bits: the caller's fault, on either store."""
+    """Return whether a value is invalid on either store: NUL for PostgreSQL, lone surrogate, over 64 bits."""
     driver = _psycopg()
     if driver is not None and isinstance(error, driver.DataError):
         return True

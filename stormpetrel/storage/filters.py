@@ -1,8 +1,8 @@
-"""Queries about filters, their keywords and the posts that they name."""
+"""Queries about filters, their keywords and their posts."""
 
 from __future__ import annotations
 
-from stormpetrel.model.filter import Action, Context, Filter, FilteredPost, Keyword
+from stormpetrel.model.filter import Action, Filter, FilterContext, FilteredPost, Keyword
 from stormpetrel.storage.connection import Connection, Row
 from stormpetrel.storage.statement import sql
 
@@ -42,7 +42,7 @@ _DELETE_POST = sql("DELETE FROM filter_posts WHERE id = :id")
 
 
 def filters(connection: Connection, *, account_id: int) -> list[Filter]:
-    """All filters of the account, oldest first, with their keywords and posts."""
+    """Return all filters of the account, oldest first, with their keywords and posts."""
     rows = connection.all(_FILTERS, account_id=account_id)
     if not rows:
         return []
@@ -60,7 +60,7 @@ def _filter(row: Row, keywords: list[Keyword], posts: list[FilteredPost]) -> Fil
         id=row[0],
         account_id=row[1],
         title=row[2],
-        contexts=tuple(Context(word) for word in row[3].split()),
+        contexts=tuple(FilterContext(word) for word in row[3].split()),
         action=Action(row[4]),
         expires_at_ms=row[5],
         keywords=tuple(keywords),
@@ -69,12 +69,12 @@ def _filter(row: Row, keywords: list[Keyword], posts: list[FilteredPost]) -> Fil
 
 
 def insert(connection: Connection, new: Filter) -> None:
-    """A new filter; its keywords are put in one by one."""
+    """Insert a filter without its keywords, which are inserted one by one."""
     connection.run(_INSERT, **_values(new))
 
 
 def update(connection: Connection, changed: Filter) -> None:
-    """A filter's title, contexts, action and end."""
+    """Store a filter's title, contexts, action and expiry."""
     connection.run(_UPDATE, **_values(changed))
 
 
@@ -90,12 +90,12 @@ def _values(one: Filter) -> dict[str, object]:
 
 
 def delete(connection: Connection, *, filter_id: int) -> None:
-    """The filter with its keywords."""
+    """Delete the filter with its keywords."""
     connection.run(_DELETE, filter_id=filter_id)
 
 
 def insert_keyword(connection: Connection, new: Keyword) -> None:
-    """A keyword more."""
+    """Insert a keyword."""
     connection.run(
         _INSERT_KEYWORD,
         id=new.id,
@@ -106,20 +106,20 @@ def insert_keyword(connection: Connection, new: Keyword) -> None:
 
 
 def update_keyword(connection: Connection, changed: Keyword) -> None:
-    """Another word in a keyword's place."""
+    """Change a keyword."""
     connection.run(_UPDATE_KEYWORD, id=changed.id, keyword=changed.keyword, whole_word=changed.whole_word)
 
 
 def delete_keyword(connection: Connection, *, keyword_id: int) -> None:
-    """A keyword less."""
+    """Delete a keyword."""
     connection.run(_DELETE_KEYWORD, keyword_id=keyword_id)
 
 
 def insert_post(connection: Connection, new: FilteredPost) -> bool:
-    """A post that the filter names; False where it did."""
+    """Add a post to the filter; return False if it was there before."""
     return connection.run(_INSERT_POST, id=new.id, filter_id=new.filter_id, post_id=new.post_id) > 0
 
 
 def delete_post(connection: Connection, *, id: int) -> None:
-    """The filter names the post no longer."""
+    """Remove a post from its filter, by the row's id."""
     connection.run(_DELETE_POST, id=id)

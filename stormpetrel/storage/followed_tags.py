@@ -1,4 +1,4 @@
-"""Queries about hashtags that somebody follows."""
+"""Queries about followed hashtags."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FOLLOWED = paged(
     "SELECT f.id, t.name FROM tag_follows f JOIN tags t ON t.id = f.tag_id WHERE f.account_id = :account_id",
     "f.id",
 )
-# In one question, as most readers have neither.
+# One query for both, as most readers have neither.
 _APART_AND_TAGS = sql(
     "SELECT m.account_id, '' FROM list_members m JOIN lists l ON l.id = m.list_id AND l.exclusive "
     "WHERE l.account_id = :reader_id "
@@ -32,7 +32,7 @@ _APART_AND_TAGS = sql(
 
 
 def apart_and_tags(connection: Connection, *, reader_id: int) -> tuple[frozenset[int], dict[str, int]]:
-    """(members of the reader's exclusive lists, followed hashtags: key → id)."""
+    """Return (members of the reader's exclusive lists, followed hashtags: key → id)."""
     rows = connection.all(_APART_AND_TAGS, reader_id=reader_id)
     return (
         frozenset(account_id for account_id, name in rows if not name),
@@ -41,26 +41,26 @@ def apart_and_tags(connection: Connection, *, reader_id: int) -> tuple[frozenset
 
 
 def insert(connection: Connection, *, id: int, account_id: int, tag_id: int) -> bool:
-    """Follows a tag; False when it was followed."""
+    """Follow a tag; return False if it was followed before."""
     return connection.run(_INSERT, id=id, account_id=account_id, tag_id=tag_id) > 0
 
 
 def delete(connection: Connection, *, account_id: int, tag_id: int) -> bool:
-    """Follows a tag no longer; False when it was not followed."""
+    """Unfollow a tag; return False if it was not followed."""
     return connection.run(_DELETE, account_id=account_id, tag_id=tag_id) > 0
 
 
 def count(connection: Connection, *, account_id: int) -> int:
-    """How many tags the account follows."""
+    """Return how many tags the account follows."""
     row = connection.one(_COUNT, account_id=account_id)
     return 0 if row is None else int(row[0])
 
 
 def followed_among(connection: Connection, *, account_id: int, names: Sequence[str]) -> set[str]:
-    """Those of the tags (keys) that the account follows."""
+    """Return those of the tags (keys) that the account follows."""
     return {row[0] for row in connection.all(_AMONG, account_id=account_id, names=names)}
 
 
 def followed(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, str]]:
-    """(internal id, key) of the tags that the account follows, newest first."""
+    """Return (internal id, key) of the tags that the account follows, newest first."""
     return _FOLLOWED.run(connection, page, account_id=account_id)

@@ -1,6 +1,7 @@
-"""What an account adds to the counts of others, taken back while it is hidden: a count says what its list shows.
+"""Remove a hidden account from the counts of others, so that each count matches the list it belongs to.
 
-Counts are of visible accounts only: favourites, boosts and replies of a post, followers and followed of an account.
+Only visible accounts are counted: favourites, boosts and replies of a post,
+followers and followed of an account.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ _CHANGES = (
 
 
 def take_back_counts(connection: Connection, *, account_id: int) -> None:
-    """Take what the account adds out of the counts of others: it is hidden from now on."""
+    """Remove the account's contributions from the counts of others: it is hidden from now on."""
     _change(connection, account_id=account_id, delta=-1)
 
 
 def give_back_counts(connection: Connection, *, account_id: int) -> None:
-    """Put what the account adds into the counts of others again."""
+    """Add the account's contributions to the counts of others again."""
     _change(connection, account_id=account_id, delta=1)
 
 

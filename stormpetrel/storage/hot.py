@@ -1,4 +1,4 @@
-"""The mark of a read that is small enough for the loop (storage/database.py)."""
+"""The decorator for reads that are small enough for the event loop (storage/database.py)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ T = TypeVar("T")
 
 
 def hot(fn: Callable[P, T]) -> Callable[P, T]:
-    """Marks a read of at most 40 indexed rows, which on SQLite runs in the loop."""
+    """Mark a read of at most 40 indexed rows, which on SQLite runs in the event loop."""
     fn.hot = True  # type: ignore[attr-defined]  # a mark on the function itself keeps the call direct
     return fn

@@ -1,4 +1,4 @@
-"""Removing what has had its time, a small batch per transaction: no writer waits long behind it."""
+"""Remove expired rows, a small batch per transaction, so that no writer waits long."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _DEAD_JOBS = sql(
 _NEXT_APPLICATIONS = sql(
     """SELECT id FROM applications WHERE id > :after_id AND id < :before_id ORDER BY id LIMIT :count"""
 )
-# One that posted stays: the posts say what they were written with.
+# An application that posted stays: its posts show its name.
 _UNUSED_APPLICATIONS = sql(
     """DELETE FROM applications WHERE id IN :ids[] AND client_id <> :built_in
     AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.application_id = applications.id)
@@ -65,19 +65,19 @@ _UNUSED_APPLICATIONS = sql(
 
 
 def remove_old_idempotency_keys(connection: Connection, *, before_ms: int, count: int) -> int:
-    """Forgets what keys older than `before_ms` were answered with; how many, at most `count`."""
+    """Remove idempotency keys older than `before_ms`; return how many, at most `count`."""
     return connection.run(_IDEMPOTENCY, before_ms=before_ms, count=count)
 
 
 def remove_old_codes(connection: Connection, *, before_ms: int, count: int) -> int:
-    """Removes OAuth codes that expired before `before_ms`; how many, at most `count`."""
+    """Remove OAuth codes that expired before `before_ms`; return how many, at most `count`."""
     return max(
         connection.run(statement, before_ms=before_ms, count=count) for statement in (_CODES, _SPENT_CODES)
     )
 
 
 def end_expired_mutes(connection: Connection, *, now_ms: int, count: int) -> int:
-    """Ends mutes that are over, and tells it; how many, at most `count`."""
+    """End expired mutes, and publish that; return how many, at most `count`."""
     rows = connection.all(_MUTES, now_ms=now_ms, count=count)
     for account_id, target_id in rows:
         connection.tell(RelationshipChanged(account_id, target_id))
@@ -85,27 +85,27 @@ def end_expired_mutes(connection: Connection, *, now_ms: int, count: int) -> int
 
 
 def remove_old_mail_links(connection: Connection, *, now_ms: int, count: int) -> int:
-    """Removes links in mails that have expired; how many, at most `count`."""
+    """Remove expired links in mails; return how many, at most `count`."""
     return connection.run(_MAIL_LINKS, now_ms=now_ms, count=count)
 
 
 def remove_unconfirmed(connection: Connection, *, before_ms: int, count: int) -> int:
-    """Removes accounts made before `before_ms` whose address was never confirmed; how many, at most `count`."""
+    """Remove accounts made before `before_ms` and never confirmed; return how many, at most `count`."""
     return connection.run(_UNCONFIRMED, before_ms=before_ms, count=count)
 
 
 def remove_old_sessions(connection: Connection, *, before_id: int, count: int) -> int:
-    """Removes sessions that ended by their age; how many, at most `count`."""
+    """Remove sessions that have expired by age; return how many, at most `count`."""
     return connection.run(_SESSIONS, before_id=before_id, count=count)
 
 
 def remove_old_notifications(connection: Connection, *, before_id: int, count: int) -> int:
-    """Removes the oldest notifications; how many, at most `count`."""
+    """Remove the oldest notifications; return how many, at most `count`."""
     return connection.run(_NOTIFICATIONS, before_id=before_id, count=count)
 
 
 def remove_old_app_tokens(connection: Connection, *, before_id: int, count: int) -> int:
-    """Removes apps' own tokens (client credentials), and tells it; how many, at most `count`."""
+    """Remove apps' own tokens (client credentials), and publish that; return how many, at most `count`."""
     rows = connection.all(_APP_TOKENS, before_id=before_id, count=count)
     for (token_hash,) in rows:
         connection.tell(AccessChanged(account_id=0, token_hash=bytes(token_hash)))
@@ -113,17 +113,17 @@ def remove_old_app_tokens(connection: Connection, *, before_id: int, count: int)
 
 
 def remove_dead_jobs(connection: Connection, *, before_ms: int, count: int) -> int:
-    """Removes jobs that were given up before `before_ms`; how many, at most `count`."""
+    """Remove jobs that were given up before `before_ms`; return how many, at most `count`."""
     return connection.run(_DEAD_JOBS, before_ms=before_ms, count=count)
 
 
 def remove_unused_applications(
     connection: Connection, *, after_id: int, before_id: int, built_in: str, count: int
 ) -> tuple[int, int]:
-    """Looks at the next `count` applications after `after_id`, and removes those without tokens, codes and posts.
+    """Check the next `count` applications after `after_id`, and remove those without tokens, codes and posts.
 
-    (how many went, the last one that was looked at; 0 at the end of the list). `built_in` is the client id of
-    the one that always stays.
+    Return (number removed, last id that was checked; 0 at the end of the list). `built_in` is the client id
+    of the application that always stays.
     """
     ids = [
         row[0]

@@ -1,4 +1,4 @@
-"""Queries about what the place says of itself: texts, rules, announcements, and whose e-mail it does not take."""
+"""Queries about the instance's texts, rules, announcements, and blocked e-mail domains."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ _UNBLOCK = sql("DELETE FROM email_domain_blocks WHERE domain = :domain")
 
 
 def text(connection: Connection, *, name: str) -> InstanceText | None:
-    """The text of that name, or None."""
+    """Return the text with that name, or None."""
     row = connection.one(_TEXT, name=name)
     return None if row is None else InstanceText(*row)
 
 
 def texts(connection: Connection) -> dict[str, InstanceText]:
-    """Every text there is, by name."""
+    """Return all texts by name."""
     return {row[0]: InstanceText(*row) for row in connection.all(_TEXTS)}
 
 
 def put_text(connection: Connection, *, name: str, text: str, now_ms: int) -> None:
-    """Publishes the text; an empty one is withdrawn."""
+    """Publish the text; an empty one is withdrawn."""
     if text:
         connection.run(_PUT_TEXT, name=name, text=text, now_ms=now_ms)
     else:
@@ -60,38 +60,38 @@ def put_text(connection: Connection, *, name: str, text: str, now_ms: int) -> No
 
 
 def rules(connection: Connection) -> list[InstanceRule]:
-    """The rules of the place, in their order."""
+    """Return the instance's rules, in order."""
     return [InstanceRule(*row) for row in connection.all(_RULES)]
 
 
 def insert_rule(connection: Connection, *, id: int, text: str, hint: str) -> None:
-    """One rule more, the last."""
+    """Append a rule."""
     connection.run(_INSERT_RULE, id=id, text=text, hint=hint)
 
 
 def delete_rule(connection: Connection, *, rule_id: int) -> bool:
-    """One rule less; False when there was none."""
+    """Delete a rule; return False if there was none."""
     return connection.run(_DELETE_RULE, rule_id=rule_id) > 0
 
 
 def announcements(connection: Connection, *, reader_id: int) -> list[Announcement]:
-    """Announcements, newest first."""
+    """Return announcements, newest first."""
     rows = connection.all(_ANNOUNCEMENTS, reader_id=reader_id)
     return [Announcement(row[0], row[1], time_ms(row[0]), row[2], bool(row[3])) for row in rows]
 
 
 def insert_announcement(connection: Connection, *, id: int, text: str, now_ms: int) -> None:
-    """A new announcement."""
+    """Insert an announcement."""
     connection.run(_INSERT_ANNOUNCEMENT, id=id, text=text, now_ms=now_ms)
 
 
 def delete_announcement(connection: Connection, *, announcement_id: int) -> bool:
-    """Withdraws one; False when there was none."""
+    """Delete an announcement; return False if there was none."""
     return connection.run(_DELETE_ANNOUNCEMENT, announcement_id=announcement_id) > 0
 
 
 def dismiss(connection: Connection, *, announcement_id: int, account_id: int) -> bool:
-    """The account has read it; False when there is no such announcement."""
+    """Note that the account has read the announcement; return False if there is none."""
     if connection.one(_HAS_ANNOUNCEMENT, announcement_id=announcement_id) is None:
         return False
     connection.run(_DISMISS, announcement_id=announcement_id, account_id=account_id)
@@ -99,20 +99,20 @@ def dismiss(connection: Connection, *, announcement_id: int, account_id: int) ->
 
 
 def email_domains(connection: Connection) -> list[str]:
-    """Domains whose addresses nobody signs up with."""
+    """Return the e-mail domains that are blocked for sign-ups."""
     return [row[0] for row in connection.all(_DOMAINS)]
 
 
 def is_blocked(connection: Connection, *, domains: list[str]) -> bool:
-    """Whether any of the domains is among them."""
+    """Return whether any of the domains is blocked."""
     return connection.one(_BLOCKED, domains=domains) is not None
 
 
 def block_email_domain(connection: Connection, *, domain: str, now_ms: int) -> None:
-    """Takes no more sign-ups with addresses there."""
+    """Block sign-ups with addresses of this domain."""
     connection.run(_BLOCK, domain=domain, now_ms=now_ms)
 
 
 def unblock_email_domain(connection: Connection, *, domain: str) -> bool:
-    """Takes them again; False when the domain was not blocked."""
+    """Unblock a domain; return False if it was not blocked."""
     return connection.run(_UNBLOCK, domain=domain) > 0

@@ -1,8 +1,8 @@
-"""The shield's journal: what happened and when, in an SQLite file of its own, and what watch must not forget.
+"""The shield's journal, a separate SQLite file: events with their time, and state that watch must not lose.
 
-Its own file, because it must be writable when the store is not, and because nothing of it belongs into
-backups of what people wrote. Bounded: beyond MAX_ENTRIES or MAX_BYTES the oldest go. Addresses stay for
-ADDRESS_DAYS; after that an entry says what happened, and no longer where from.
+It is a separate file because it must be writable when the store is not, and because it does not belong into
+backups of what people wrote. It is bounded: beyond MAX_ENTRIES or MAX_BYTES the oldest entries are deleted.
+Addresses are deleted after ADDRESS_DAYS; the rest of an entry stays.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 FILE_NAME = "journal.sqlite"
 MAX_ENTRIES = 50_000
 MAX_BYTES = 32 * 1024 * 1024
-"""Of the file. Its write-ahead log comes on top, WAL_BYTES at most."""
+"""Size of the file. Its write-ahead log comes on top, at most WAL_BYTES."""
 WAL_BYTES = 1024 * 1024
 MAX_TEXT = 500
 ADDRESS_DAYS = 14
@@ -77,10 +77,10 @@ _BOUND_PREFIXES = """DELETE FROM prefixes WHERE prefix IN (
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """An entry. `kind`: overload, calm, offender, collateral, allow, deny, undo, pause, canary, worker, watch.
+    """Entry. `kind`: overload, calm, offender, collateral, allow, deny, undo, pause, canary, worker, watch.
 
-    `who`: an identity as in reports, without an address, which is in `address` alone. `count`: how many times
-    it happened, for what is written once for many.
+    `who`: an identity as in reports, but never an address, which is in `address` alone. `count`: how many
+    times it happened, for one entry about several events.
     """
 
     at_ms: int
@@ -96,7 +96,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """An allow or deny that is to outlive a restart. Fields as in shield.reports.Entry."""
+    """An allow or deny that must outlive a restart. Fields as in shield.reports.OperatorEntry."""
 
     verdict: str
     kind: str
@@ -112,21 +112,21 @@ class JournalFailed(Exception):
 class Journal:
     """The journal, open for writing. For one thread at a time; raises JournalFailed.
 
-    One process writes: the watch. Others read (`read`), also while it writes.
+    Only the watch writes. Other processes read (`read`), also while it writes.
     """
 
     def __init__(self, path: Path, *, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES) -> None:
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         try:
-            # Made here and not by SQLite: from its first byte on nobody else may read it.
+            # Created here and not by SQLite, so that it is never readable by other users.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             self._raw = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise JournalFailed(str(error)) from error
         try:
             self._raw.execute("PRAGMA journal_mode=WAL")
-            # The last second may be lost with the machine's power; nobody was promised more of a journal.
+            # A power failure may lose the last second, which is acceptable for a journal.
             self._raw.execute("PRAGMA synchronous=NORMAL")
             self._raw.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
             self._raw.executescript(_TABLES)
@@ -136,11 +136,11 @@ class Journal:
             raise JournalFailed(str(error)) from error
 
     def close(self) -> None:
-        """Nothing can be written any more."""
+        """Close the file."""
         self._raw.close()
 
     def write(self, notes: Sequence[Note]) -> None:
-        """All of the notes or none, and then the bounds."""
+        """Write all of the notes or none, then enforce the bounds."""
         try:
             self._raw.execute("BEGIN IMMEDIATE")
             try:
@@ -168,27 +168,27 @@ class Journal:
             raise JournalFailed(str(error)) from error
 
     def tidy(self, *, now_ms: int) -> None:
-        """Addresses, prefixes and directions that have had their time go."""
+        """Delete expired addresses, prefixes and directions."""
         before_ms = now_ms - ADDRESS_DAYS * DAY_MS
         try:
             self._raw.execute(_FORGET_ADDRESSES, (before_ms,))
             self._raw.execute(_FORGET_PREFIXES, (before_ms // DAY_MS,))
             self._raw.execute(_BOUND_PREFIXES, (MAX_PREFIXES,))
             self._raw.execute(_END_EXPIRED, (now_ms,))
-            # What was overwritten shall not lie in the log for ever.
+            # Overwritten data must not stay in the write-ahead log.
             self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except sqlite3.Error as error:
             raise JournalFailed(str(error)) from error
 
     def directions(self, *, now_ms: int) -> list[Direction]:
-        """What is in force."""
+        """Return the directions in force."""
         try:
             return [Direction(*row) for row in self._raw.execute(_DIRECTIONS, (now_ms,))]
         except sqlite3.Error as error:
             raise JournalFailed(str(error)) from error
 
     def set_direction(self, direction: Direction) -> None:
-        """Replaces what was said of the same entry before."""
+        """Store a direction, replacing one for the same entry."""
         row = (
             direction.verdict,
             direction.kind,
@@ -199,22 +199,22 @@ class Journal:
         self._run(_SET_DIRECTION, row)
 
     def end_direction(self, *, kind: str, value: str) -> None:
-        """Nothing is said of the entry any more."""
+        """Delete the direction for an entry."""
         self._run(_END_DIRECTION, (kind, value))
 
     def facts(self) -> dict[str, int]:
-        """Numbers by name: until when it is paused, when the attack began."""
+        """Return numbers by name: until when the shield is paused, when the attack began."""
         try:
             return dict(self._raw.execute(_FACTS).fetchall())
         except sqlite3.Error as error:
             raise JournalFailed(str(error)) from error
 
     def set_fact(self, name: str, value: int) -> None:
-        """Keeps a number."""
+        """Store a number."""
         self._run(_SET_FACT, (name, value))
 
     def known_prefixes(self, *, now_ms: int) -> list[tuple[str, int]]:
-        """Networks with their last day of the last ADDRESS_DAYS, newest first, MAX_PREFIXES at most."""
+        """Return networks and their last day within ADDRESS_DAYS, newest first, at most MAX_PREFIXES."""
         first_day = now_ms // DAY_MS - ADDRESS_DAYS
         try:
             return [(row[0], row[1]) for row in self._raw.execute(_PREFIXES, (first_day, MAX_PREFIXES))]
@@ -222,7 +222,7 @@ class Journal:
             raise JournalFailed(str(error)) from error
 
     def see_prefixes(self, prefixes: Sequence[tuple[str, int]]) -> None:
-        """Networks that people with credentials came from, and the day."""
+        """Store networks with credentialed activity, and the day."""
         try:
             self._raw.execute("BEGIN IMMEDIATE")
             try:
@@ -241,7 +241,7 @@ class Journal:
             raise JournalFailed(str(error)) from error
 
     def _undo(self) -> None:
-        # Out of disk SQLite may have undone it already.
+        # If the disk is full, SQLite may have rolled back already.
         if self._raw.in_transaction:
             self._raw.execute("ROLLBACK")
 
@@ -252,14 +252,14 @@ class Journal:
 
 
 def read(path: Path, *, kind: str, since_ms: int, count: int) -> list[tuple[int, Note]]:
-    """(number, entry), newest first, at most `count`; `kind` "" for all. Also while the watch writes.
+    """Return (number, entry), newest first, at most `count`; `kind` "" for all. Works while the watch writes.
 
-    Raises JournalFailed; a file that is not there is an empty journal.
+    Raise JournalFailed; a missing file is an empty journal.
     """
     if not path.exists():
         return []
     try:
-        # Not opened read-only: the last reader of a write-ahead log may have to tidy it away.
+        # Not opened read-only: the last reader of a write-ahead log may have to remove it.
         raw = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
         try:
             raw.execute("PRAGMA query_only=ON")

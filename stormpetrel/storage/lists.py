@@ -1,4 +1,4 @@
-"""Queries about lists of accounts and who is in them."""
+"""Queries about lists of accounts and their members."""
 
 from __future__ import annotations
 
@@ -45,29 +45,29 @@ def _list(row: Row) -> AccountList:
 
 
 def lists(connection: Connection, *, account_id: int) -> list[AccountList]:
-    """All lists of the account, oldest first."""
+    """Return all lists of the account, oldest first."""
     return [_list(row) for row in connection.all(_ALL, account_id=account_id)]
 
 
 def lists_with(connection: Connection, *, account_id: int, member_id: int) -> list[AccountList]:
-    """Those of the account's lists that the member is in, oldest first."""
+    """Return those of the account's lists that contain the member, oldest first."""
     return [_list(row) for row in connection.all(_WITH_MEMBER, account_id=account_id, member_id=member_id)]
 
 
 def one_list(connection: Connection, *, account_id: int, list_id: int) -> AccountList | None:
-    """One of the account's own lists, or None."""
+    """Return one of the account's own lists, or None."""
     row = connection.one(_ONE, account_id=account_id, list_id=list_id)
     return None if row is None else _list(row)
 
 
 def count(connection: Connection, *, account_id: int) -> int:
-    """How many lists the account has."""
+    """Return how many lists the account has."""
     row = connection.one(_COUNT, account_id=account_id)
     return 0 if row is None else int(row[0])
 
 
 def insert(connection: Connection, new: AccountList) -> None:
-    """A new list."""
+    """Insert a list."""
     connection.run(
         _INSERT,
         id=new.id,
@@ -79,7 +79,7 @@ def insert(connection: Connection, new: AccountList) -> None:
 
 
 def update(connection: Connection, changed: AccountList) -> None:
-    """A list's new title and settings."""
+    """Store a list's title and settings."""
     connection.run(
         _UPDATE,
         id=changed.id,
@@ -90,32 +90,32 @@ def update(connection: Connection, changed: AccountList) -> None:
 
 
 def delete(connection: Connection, *, list_id: int) -> None:
-    """The list, and who was in it."""
+    """Delete the list and its memberships."""
     connection.run(_DELETE, list_id=list_id)
 
 
 def member_ids(connection: Connection, *, list_id: int) -> set[int]:
-    """Everybody in the list."""
+    """Return all members of the list."""
     return {row[0] for row in connection.all(_MEMBER_IDS, list_id=list_id)}
 
 
 def members(connection: Connection, *, list_id: int, page: Page) -> list[int]:
-    """Who is in the list and still there, paged by account id, newest account first."""
+    """Return the list's active members, paged by account id, newest account first."""
     return _MEMBERS.ids(connection, page, list_id=list_id)
 
 
 def add_members(connection: Connection, *, list_id: int, member_ids: Iterable[int]) -> None:
-    """Puts accounts into the list; one that is in it violates the key."""
+    """Add accounts to the list; one that is a member already violates the key."""
     for member_id in member_ids:
         connection.run(_ADD_MEMBER, list_id=list_id, member_id=member_id)
 
 
 def remove_members(connection: Connection, *, list_id: int, member_ids: Iterable[int]) -> None:
-    """Takes accounts out of the list, those of them that are in it."""
+    """Remove accounts from the list; those that are no members are skipped."""
     for member_id in member_ids:
         connection.run(_REMOVE_MEMBER, list_id=list_id, member_id=member_id)
 
 
 def forget(connection: Connection, *, account_id: int, member_id: int) -> list[int]:
-    """Takes the member out of all lists of the account; the lists that it was in."""
+    """Remove the member from all lists of the account; return those lists."""
     return [row[0] for row in connection.all(_FORGET, account_id=account_id, member_id=member_id)]

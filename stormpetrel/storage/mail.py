@@ -1,4 +1,4 @@
-"""Queries: links in mails."""
+"""Queries about links in mails."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add_link(
     token_hash: bytes,
     now_ms: int,
 ) -> None:
-    """Stores a link by the hash of its token."""
+    """Store a link by its token's hash."""
     connection.run(
         _ADD,
         token_hash=token_hash,
@@ -42,23 +42,23 @@ def add_link(
 
 
 def link(connection: Connection, *, token_hash: bytes) -> Link | None:
-    """The link, expired or not, or None."""
+    """Return the link, expired or not, or None."""
     row = connection.one(_LINK, token_hash=token_hash)
     return None if row is None else Link(row[0], Purpose(row[1]), row[2], row[3])
 
 
 def take_link(connection: Connection, *, token_hash: bytes) -> Link | None:
-    """The link, which is gone afterwards; None when there is none."""
+    """Return the link and delete it; None if there is none."""
     row = connection.one(_TAKE, token_hash=token_hash)
     return None if row is None else Link(row[0], Purpose(row[1]), row[2], row[3])
 
 
 def newest_address(connection: Connection, *, account_id: int) -> str | None:
-    """Return the address in the newest link that confirms the account's; None when none is stored."""
+    """Return the address in the account's newest confirmation link; None if none is stored."""
     row = connection.one(_NEWEST_ADDRESS, account_id=account_id)
     return None if row is None else str(row[0])
 
 
 def delete_links_of(connection: Connection, *, account_id: int) -> None:
-    """No link that was sent to the account works any more."""
+    """Delete all links of the account."""
     connection.run(_DELETE_OF, account_id=account_id)

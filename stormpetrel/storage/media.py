@@ -32,7 +32,7 @@ _FAIL_LOST = sql(
     "AND state = 'processing' AND detached_at_ms < :before_ms "
     "AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.id = media.id) ORDER BY detached_at_ms LIMIT :count)"
 )
-# The lane is short: what is in it was counted before it came.
+# The lane is short, because uploads are counted before they enter it.
 _WAITING = sql(
     "SELECT count(*), coalesce(sum(CASE WHEN m.account_id = :account_id THEN 1 ELSE 0 END), 0) "
     "FROM outbox o LEFT JOIN media m ON m.id = o.id WHERE o.lane = :lane"
@@ -77,18 +77,18 @@ def _media(row: Row) -> Media:
 
 
 def one(connection: Connection, *, media_id: int) -> Media | None:
-    """The attachment, or None."""
+    """Return the attachment, or None."""
     row = connection.one(_BY_ID, media_id=media_id)
     return None if row is None else _media(row)
 
 
 def several(connection: Connection, *, media_ids: Sequence[int]) -> dict[int, Media]:
-    """Those that exist, by id."""
+    """Return the existing ones of these attachments, by id."""
     return {row[0]: _media(row) for row in connection.all(_BY_IDS, media_ids=media_ids)}
 
 
 def of_posts(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, tuple[Media, ...]]:
-    """What hangs on each of the posts, in their order; posts without any are not in it."""
+    """Return the attachments of each post, in order; posts without any are left out."""
     found: dict[int, tuple[Media, ...]] = {}
     for row in connection.all(_OF_POSTS, post_ids=post_ids):
         found[row[2]] = (*found.get(row[2], ()), _media(row))
@@ -104,7 +104,7 @@ def insert(
     focus: tuple[int, int],
     now_ms: int,
 ) -> None:
-    """A new attachment that is being processed."""
+    """Insert an attachment that is being processed."""
     connection.run(
         _INSERT,
         id=media_id,
@@ -117,7 +117,7 @@ def insert(
 
 
 def set_done(connection: Connection, *, media_id: int, decoded: Decoded) -> bool:
-    """Processed; False when it is not waiting for that any more."""
+    """Store the result of processing; return False if the attachment is not waiting for it any more."""
     return (
         connection.run(
             _DONE,
@@ -139,29 +139,29 @@ def set_done(connection: Connection, *, media_id: int, decoded: Decoded) -> bool
 
 
 def set_failed(connection: Connection, *, media_id: int) -> None:
-    """Could not be processed."""
+    """Mark the attachment's processing as failed."""
     connection.run(_FAILED, media_id=media_id)
 
 
 def fail_lost(connection: Connection, *, before_ms: int, count: int) -> int:
-    """Those that nobody works on, and that no job of the outbox (of the same id) waits for; how many."""
+    """Fail old attachments in processing without a job in the outbox (of the same id); return how many."""
     return connection.run(_FAIL_LOST, before_ms=before_ms, count=count)
 
 
 def waiting(connection: Connection, *, lane: int, account_id: int) -> tuple[int, int]:
-    """How many uploads wait in the lane for the courier, and how many of them are the account's."""
+    """Return (uploads that wait in the lane for the courier, how many of them are the account's)."""
     row = connection.one(_WAITING, lane=lane, account_id=account_id)
     assert row is not None
     return int(row[0]), int(row[1])
 
 
 def describe(connection: Connection, *, media_id: int, description: str, focus: tuple[int, int]) -> None:
-    """Changes what is said about it."""
+    """Change the description and the focus of an attachment."""
     connection.run(_DESCRIBE, media_id=media_id, description=description, focus_x=focus[0], focus_y=focus[1])
 
 
 def set_preview(connection: Connection, *, media_id: int, preview: Decoded) -> None:
-    """Another picture stands for it."""
+    """Replace the attachment's preview image."""
     connection.run(
         _PREVIEW,
         media_id=media_id,
@@ -173,47 +173,47 @@ def set_preview(connection: Connection, *, media_id: int, preview: Decoded) -> N
 
 
 def attach(connection: Connection, *, media_id: int, post_id: int, position: int) -> None:
-    """Hangs on a post from now on."""
+    """Attach it to a post."""
     connection.run(_ATTACH, media_id=media_id, post_id=post_id, position=position)
 
 
 def detach(connection: Connection, *, media_ids: Sequence[int], now_ms: int) -> None:
-    """Hang on no post any more."""
+    """Detach attachments from their posts."""
     connection.run(_DETACH, media_ids=media_ids, now_ms=now_ms)
 
 
 def set_count(connection: Connection, *, post_id: int, count: int) -> None:
-    """How many hang on the post."""
+    """Store how many attachments the post has."""
     connection.run(_COUNT, post_id=post_id, count=count)
 
 
 def delete(connection: Connection, *, media_ids: Sequence[int]) -> None:
-    """The rows of attachments; those of their files are separate."""
+    """Delete the rows of attachments, but not those of their files."""
     connection.run(_DELETE, media_ids=media_ids)
 
 
 def old_loose(connection: Connection, *, before_ms: int, count: int) -> list[Media]:
-    """Those that have belonged to no post since before then, the oldest first."""
+    """Return attachments that have been without a post since before then, oldest first."""
     return [_media(row) for row in connection.all(_OLD, before_ms=before_ms, count=count)]
 
 
 def put_files(connection: Connection, *, keys: Iterable[str], account_id: int) -> None:
-    """The files are the account's, and are served."""
+    """Register files of the account: they are served from now on."""
     for key in keys:
         connection.run(_PUT_FILE, key=key, account_id=account_id)
 
 
 def delete_files(connection: Connection, *, keys: Sequence[str]) -> None:
-    """The files are not served any more."""
+    """Unregister files: they are not served any more."""
     connection.run(_DELETE_FILES, keys=keys)
 
 
 def known_files(connection: Connection, *, keys: Sequence[str]) -> set[str]:
-    """Those of the keys that have a row."""
+    """Return those of the keys that have a row."""
     return {row[0] for row in connection.all(_KNOWN_FILES, keys=keys)}
 
 
 @hot
 def is_served(connection: Connection, *, key: str) -> bool:
-    """Whether there is such a file, of an account that is there for others."""
+    """Return whether the file exists and its account is active."""
     return connection.one(_SERVED, key=key) is not None

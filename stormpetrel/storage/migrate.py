@@ -1,7 +1,7 @@
-"""Brings a database to this release's tables.
+"""Upgrade a database to this release's tables.
 
-Alembic and SQLAlchemy are imported only here, and only to migrate: neither the server nor the commands that have
-to be quick (`user add`, `token`) wait for them.
+Alembic and SQLAlchemy are imported only here, and only to migrate, so that the server and quick commands
+(`user add`, `token`) start without them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HEAD = "0016"
-"""The newest migration; a test holds it against the folder of migrations."""
+"""The newest migration; a test compares it with the folder of migrations."""
 
 _VERSION = sql("SELECT version_num FROM alembic_version")
 _SQLITE_HAS_TABLE = sql("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'")
@@ -33,7 +33,7 @@ _POSTGRESQL_HAS_TABLE = sql("SELECT 1 FROM pg_tables WHERE tablename = 'alembic_
 
 
 def engine(url: str) -> sqlalchemy.Engine:
-    """A SQLAlchemy engine for migrations and checks; ordinary queries do not go through it."""
+    """Return a SQLAlchemy engine for migrations and checks; ordinary queries do not use it."""
     import sqlalchemy
 
     if url.startswith("sqlite:///"):
@@ -41,7 +41,7 @@ def engine(url: str) -> sqlalchemy.Engine:
 
         @sqlalchemy.event.listens_for(made, "connect")
         def functions(connection: Any, record: Any) -> None:
-            # As in storage/connection.py: a migration that touches posts sets off their triggers.
+            # As in storage/connection.py: a migration that changes posts fires their triggers.
             connection.create_function("search_words", 1, search_words, deterministic=True)
 
         return made
@@ -51,7 +51,7 @@ def engine(url: str) -> sqlalchemy.Engine:
 
 
 def alembic_config(url: str) -> AlembicConfig:
-    """Alembic's configuration for the store at `url`; there is no alembic.ini."""
+    """Return Alembic's configuration for the store at `url`; there is no alembic.ini."""
     from alembic.config import Config
 
     config = Config()
@@ -61,9 +61,10 @@ def alembic_config(url: str) -> AlembicConfig:
 
 
 def upgrade(url: str) -> None:
-    """Brings the store at `url` to HEAD; nothing happens where it is there already.
+    """Upgrade the store at `url` to HEAD; do nothing if it is there already.
 
-    Raises EnvironmentFailure when it cannot be reached, SetupError when it belongs to a newer release.
+    Raise EnvironmentFailure if it cannot be reached, SetupError if it belongs to a newer release or is in
+    use.
     """
     import sqlalchemy
     from alembic import command
@@ -80,7 +81,7 @@ def upgrade(url: str) -> None:
     if at is not None and at > HEAD:
         raise SetupError(f"the database is of a newer release (migration {at}, this release knows {HEAD})")
     if at is not None and (others := slots_in_use(url)):
-        # An older release would go on writing rows that the new tables' data does not have.
+        # An older release would continue to write rows without the new tables' data.
         raise SetupError(
             f"{others} processes of Stormpetrel use this database: stop them on every machine, then migrate"
         )
@@ -91,7 +92,7 @@ def upgrade(url: str) -> None:
 
 
 def version(connection: StoreConnection) -> str | None:
-    """The migration that the store is at, or None when it has none."""
+    """Return the store's migration, or None if it has none."""
     has = _SQLITE_HAS_TABLE if connection.dialect == "sqlite" else _POSTGRESQL_HAS_TABLE
     try:
         if connection.one(has) is None:
@@ -105,7 +106,7 @@ def version(connection: StoreConnection) -> str | None:
 
 
 def require_current(url: str) -> None:
-    """Raises SetupError, with the command that helps, unless the store at `url` is at HEAD."""
+    """Raise SetupError, with the command that helps, unless the store at `url` is at HEAD."""
     if url.startswith("sqlite:///") and not sqlite_path(url).exists():
         path = sqlite_path(url)
         if path.with_name(f"{path.name}.slots").exists():
@@ -114,7 +115,7 @@ def require_current(url: str) -> None:
                 "(stormpetrel restore)"
             )
         raise SetupError(f"there is no instance yet ({path} does not exist): run stormpetrel init")
-    # Only looks: a writer's lock file may not come to lie beside a file that is something else's.
+    # Open it read-only: a writer would create its lock file, even beside a file of another program.
     connection = connect(url, writes=False)
     try:
         at = version(connection)

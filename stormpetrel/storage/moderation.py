@@ -1,11 +1,11 @@
-"""Queries about reports, warnings, and the audit log. The log is only ever added to: no statement changes it."""
+"""Queries about reports, warnings, and the audit log. The log is append-only: no statement changes it."""
 
 from __future__ import annotations
 
 import json
 
 from stormpetrel.model.ids import time_ms
-from stormpetrel.model.moderation import Act, Category, Entry, Report, Warning
+from stormpetrel.model.moderation import Act, AuditEntry, Category, Report, Warning
 from stormpetrel.model.page import Page
 from stormpetrel.storage.connection import Connection, Row
 from stormpetrel.storage.paging import paged
@@ -75,8 +75,8 @@ def _report(row: Row) -> Report:
     )
 
 
-def _entry(row: Row) -> Entry:
-    return Entry(
+def _entry(row: Row) -> AuditEntry:
+    return AuditEntry(
         id=row[0],
         actor_id=row[1],
         actor_name=row[2],
@@ -91,18 +91,18 @@ def _entry(row: Row) -> Entry:
 
 
 def insert_report(connection: Connection, report: Report) -> None:
-    """A new report, open and nobody's."""
+    """Insert an open report without a moderator."""
     connection.run(_INSERT_REPORT, id=report.id, **_said(report))
 
 
 def same_open_report(connection: Connection, report: Report) -> Report | None:
-    """Return the open report of the same reporter that says the same about the same account, or None."""
+    """Return the same reporter's open report with the same content about the same account, or None."""
     row = connection.one(_SAME_OPEN, **_said(report))
     return None if row is None else _report(row)
 
 
 def _said(report: Report) -> dict[str, int | str]:
-    """Return what a reporter decides of a report, as the columns have it."""
+    """Return the columns that the reporter decides."""
     return {
         "reporter_id": report.reporter_id,
         "account_id": report.account_id,
@@ -114,52 +114,52 @@ def _said(report: Report) -> dict[str, int | str]:
 
 
 def report(connection: Connection, *, report_id: int) -> Report | None:
-    """The report, or None."""
+    """Return the report, or None."""
     row = connection.one(_REPORT, report_id=report_id)
     return None if row is None else _report(row)
 
 
 def open_reports(connection: Connection, *, after_id: int, count: int) -> list[Report]:
-    """Open reports with a larger id, oldest first."""
+    """Return open reports with a larger id, oldest first."""
     return [_report(row) for row in connection.all(_OPEN, after_id=after_id, count=count)]
 
 
 def resolved_reports(connection: Connection, *, page: Page) -> list[Report]:
-    """Resolved reports, newest first."""
+    """Return resolved reports, newest first."""
     return [_report(row) for row in _REPORTS.run(connection, page)]
 
 
 def reports_of(connection: Connection, *, account_id: int, count: int) -> list[Report]:
-    """Reports about the account, newest first."""
+    """Return reports about the account, newest first."""
     return [_report(row) for row in connection.all(_REPORTS_OF, account_id=account_id, count=count)]
 
 
 def count_reports_by(connection: Connection, *, reporter_id: int, since_id: int, most: int) -> int:
-    """How many reports the account made with a larger id; counting ends at `most`."""
+    """Return how many reports with a larger id the account made; counting ends at `most`."""
     row = connection.one(_COUNT_BY, reporter_id=reporter_id, since_id=since_id, most=most)
     assert row is not None
     return int(row[0])
 
 
 def count_open(connection: Connection, *, most: int) -> int:
-    """How many reports are open; counting ends at `most`."""
+    """Return how many reports are open; counting ends at `most`."""
     row = connection.one(_COUNT_OPEN, most=most)
     assert row is not None
     return int(row[0])
 
 
 def resolve(connection: Connection, *, report_id: int, now_ms: int) -> None:
-    """The report is dealt with."""
+    """Mark the report as resolved."""
     connection.run(_RESOLVE, report_id=report_id, now_ms=now_ms)
 
 
 def assign(connection: Connection, *, report_id: int, assigned_id: int) -> None:
-    """Who looks after the report."""
+    """Assign the report to a moderator."""
     connection.run(_ASSIGN, report_id=report_id, assigned_id=assigned_id)
 
 
-def insert_entry(connection: Connection, entry: Entry) -> None:
-    """One line more."""
+def insert_entry(connection: Connection, entry: AuditEntry) -> None:
+    """Append an entry to the log."""
     connection.run(
         _INSERT_ENTRY,
         id=entry.id,
@@ -174,8 +174,8 @@ def insert_entry(connection: Connection, entry: Entry) -> None:
     )
 
 
-def log(connection: Connection, *, page: Page, account_id: int | None) -> list[Entry]:
-    """Lines, newest first; only those about the account if given."""
+def log(connection: Connection, *, page: Page, account_id: int | None) -> list[AuditEntry]:
+    """Return log entries, newest first; only those about the account if given."""
     if account_id is None:
         return [_entry(row) for row in _LOG.run(connection, page)]
     return [_entry(row) for row in _LOG_OF.run(connection, page, account_id=account_id)]
@@ -184,14 +184,14 @@ def log(connection: Connection, *, page: Page, account_id: int | None) -> list[E
 def insert_warning(
     connection: Connection, *, id: int, account_id: int, act: Act, reason: str, post_id: int
 ) -> None:
-    """What the account is told; its notification has the same id."""
+    """Insert a warning to the account; its notification has the same id."""
     connection.run(
         _INSERT_WARNING, id=id, account_id=account_id, act=act.value, reason=reason, post_id=post_id
     )
 
 
 def warnings(connection: Connection, *, warning_ids: list[int]) -> dict[int, Warning]:
-    """Those of the warnings that exist, by id."""
+    """Return the existing ones of these warnings, by id."""
     if not warning_ids:
         return {}
     rows = connection.all(_WARNINGS, warning_ids=warning_ids)

@@ -1,4 +1,4 @@
-"""The newest row of the store: what its ids say of the time, beside the machine's clock."""
+"""The newest row of the store: its id carries a time to compare with the machine's clock."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ _MARKERS = sql(
     "SELECT timeline, last_read_id, version, updated_at_ms FROM markers "
     "WHERE account_id = :account_id AND timeline IN :timelines[text]"
 )
-# A marker never goes back: an app that was asleep must not unread what another one has read.
+# A marker never goes back: an app that was suspended must not mark posts unread that another app has read.
 _PUT_MARKER = sql(
     "INSERT INTO markers (account_id, timeline, last_read_id, version, updated_at_ms) "
     "VALUES (:account_id, :timeline, :last_read_id, 1, :now_ms) "
@@ -82,7 +82,7 @@ def notifications(
     from_account_id: int | None,
     now_ms: int,
 ) -> list[Notification]:
-    """Notifications of those kinds, newest first, without those by blocked and muted accounts."""
+    """Return notifications of those kinds, newest first, without those by blocked and muted accounts."""
     values = {"account_id": account_id, "kinds": [kind.value for kind in kinds], "now_ms": now_ms}
     if from_account_id is None:
         rows = _NOTIFICATIONS.run(connection, page, **values)
@@ -94,7 +94,7 @@ def notifications(
 def of_group(
     connection: Connection, *, account_id: int, group: GroupKey, page: Page, now_ms: int
 ) -> list[Notification]:
-    """The page's notifications of one group, newest first, as `notifications` gives them."""
+    """Return the page's notifications of one group, newest first, filtered as in `notifications`."""
     within = replace(
         page,
         max_id=min(page.max_id, group.end_id),
@@ -113,7 +113,7 @@ def of_group(
 
 
 def delete_group(connection: Connection, *, account_id: int, group: GroupKey) -> None:
-    """Removes all of a group."""
+    """Delete all notifications of a group."""
     connection.run(
         _DELETE_GROUP,
         account_id=account_id,
@@ -125,7 +125,7 @@ def delete_group(connection: Connection, *, account_id: int, group: GroupKey) ->
 
 
 def notification(connection: Connection, *, account_id: int, notification_id: int) -> Notification | None:
-    """One notification of the account, or None."""
+    """Return one notification of the account, or None."""
     row = connection.one(_ONE, account_id=account_id, notification_id=notification_id)
     return None if row is None else _notification(row)
 
@@ -140,7 +140,7 @@ def insert(
     post_id: int | None,
     report_id: int = 0,
 ) -> None:
-    """A new notification."""
+    """Insert a notification."""
     connection.run(
         _INSERT,
         id=id,
@@ -155,7 +155,7 @@ def insert(
 def exists(
     connection: Connection, *, account_id: int, kind: Kind, from_account_id: int, post_id: int | None
 ) -> bool:
-    """Whether the account was told of that already."""
+    """Return whether the account has this notification already."""
     row = connection.one(
         _EXISTS,
         account_id=account_id,
@@ -167,19 +167,19 @@ def exists(
 
 
 def delete(connection: Connection, *, account_id: int, notification_id: int) -> bool:
-    """Removes one; False when there was none."""
+    """Delete one notification; return False if there was none."""
     return connection.run(_DELETE, account_id=account_id, notification_id=notification_id) > 0
 
 
 def clear(connection: Connection, *, account_id: int) -> None:
-    """Removes all of the account's."""
+    """Delete all notifications of the account."""
     connection.run(_CLEAR, account_id=account_id)
 
 
 def forget(
     connection: Connection, *, account_id: int, kind: Kind, from_account_id: int, post_id: int | None = None
 ) -> None:
-    """Removes what was told of something that was taken back."""
+    """Delete the notification of an action that was undone."""
     connection.run(
         _FORGET,
         account_id=account_id,
@@ -190,12 +190,12 @@ def forget(
 
 
 def forget_between(connection: Connection, *, account_id: int, from_account_id: int) -> None:
-    """Removes everything that the account was told about the other."""
+    """Delete all notifications that the account has from the other."""
     connection.run(_FORGET_BETWEEN, account_id=account_id, from_account_id=from_account_id)
 
 
 def markers(connection: Connection, *, account_id: int, timelines: Sequence[str]) -> list[Marker]:
-    """The account's markers of those timelines that have one."""
+    """Return the account's markers of those timelines that have one."""
     rows = connection.all(_MARKERS, account_id=account_id, timelines=list(timelines))
     return [Marker(*row) for row in rows]
 
@@ -203,7 +203,7 @@ def markers(connection: Connection, *, account_id: int, timelines: Sequence[str]
 def put_marker(
     connection: Connection, *, account_id: int, timeline: str, last_read_id: int, now_ms: int
 ) -> None:
-    """Moves a marker forward; never back."""
+    """Move a marker forward, never back."""
     connection.run(
         _PUT_MARKER, account_id=account_id, timeline=timeline, last_read_id=last_read_id, now_ms=now_ms
     )

@@ -1,8 +1,8 @@
-"""The outbox: side effects that are due, written in the transaction that causes them, done by the courier.
+"""The outbox: pending side effects, written in the transaction that causes them, and run by the courier.
 
-A job is leased, done, and removed. Where its effect is in this database, effect and removal are one transaction:
-once and only once, whenever the courier is killed. A lease that ran out is anybody's. What fails comes again,
-later each time; after ATTEMPTS it moves to outbox_dead, for people to look at.
+A job is leased, run, and removed. If its effect is in this database, effect and removal are one transaction:
+it runs exactly once, even if the courier is killed. Any courier may take a job whose lease has expired. A
+failed job is retried, after a longer wait each time; after ATTEMPTS it moves to outbox_dead, for inspection.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from stormpetrel.storage.hot import hot
 from stormpetrel.storage.statement import sql
 
 LANE_HERE = 0
-"""Jobs whose effect is in this database."""
+"""Jobs with an effect in this database."""
 LANE_MAIL = 1
-"""Jobs that wait for a mail server. A lane of its own: a slow one holds up nothing else."""
+"""Jobs that wait for a mail server. They have their own lane, so that a slow server delays no other jobs."""
 LANE_FILES = 2
-"""Jobs that wait for the store of files. Lanes above these are of spools, one each (media/spool.py)."""
+"""Jobs that wait for the store of files. Higher lanes belong to spools, one each (media/spool.py)."""
 
 ATTEMPTS = 12
 RETRY_FIRST_MS = 1000
@@ -35,8 +35,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """A job on lease. `attempts` counts this one; `leased_until_ms` tells this lease from later ones."""
+class LeasedJob:
+    """A leased job. `attempts` counts this one; `leased_until_ms` tells this lease from later ones."""
 
     id: int
     kind: str
@@ -52,8 +52,8 @@ _PUT = sql(
 _DUE = sql(
     "SELECT 1 FROM outbox WHERE lane = :lane AND due_at_ms <= :now_ms AND leased_until_ms <= :now_ms LIMIT 1"
 )
-# The condition stands twice: on PostgreSQL, of two couriers that chose the same row the second waits for the
-# first and then asks only the outer condition again.
+# The condition is repeated: on PostgreSQL, if two couriers chose the same row, the second waits for the first
+# and then checks only the outer condition again.
 _LEASE = sql(
     """UPDATE outbox SET leased_until_ms = :until_ms, attempts = attempts + 1
     WHERE leased_until_ms <= :now_ms AND id IN (
@@ -92,10 +92,10 @@ def put(
     lane: int = LANE_HERE,
     job_id: int | None = None,
 ) -> int:
-    """Adds a job that is due in `delay_ms`, and wakes the courier after the commit; the job's id.
+    """Add a job that is due in `delay_ms`, and wake the courier after the commit; return the job's id.
 
-    `kind` is a key of courier/deliveries.py, or of the works of its lane; `payload` becomes JSON. `job_id`: the
-    id of the one thing that it is about, which has one such job at most; else a new one.
+    `kind` is a key of courier/deliveries.py, or of its lane's own jobs; `payload` becomes JSON. `job_id`: the
+    id of the object that the job is about, so that it has one job at most; None for a new id.
     """
     if job_id is None:
         job_id = connection.new_id(now_ms)
@@ -107,70 +107,70 @@ def put(
         due_at_ms=now_ms + delay_ms,
         lane=lane,
     )
-    # One that is due later is found by the courier's own look.
+    # The courier finds a later job by its own polling.
     if delay_ms <= 0 and OutboxFilled() not in connection.events:
         connection.tell(OutboxFilled())
     return job_id
 
 
 def put_events(connection: Connection, events: Sequence[Event], now_ms: int) -> int:
-    """Has the courier tell every process `events`: for commands, which are not on the bus themselves."""
+    """Have the courier publish `events` to every process: for commands, which are not on the bus."""
     wanted = [event for event in events if not isinstance(event, OutboxFilled)]
     return put(connection, kind="events", payload=wanted, now_ms=now_ms)
 
 
 @hot
 def is_due(connection: Connection, *, now_ms: int, lane: int = LANE_HERE) -> bool:
-    """Whether any job of the lane could be leased now."""
+    """Return whether any job of the lane could be leased now."""
     return connection.one(_DUE, now_ms=now_ms, lane=lane) is not None
 
 
 def lease(
     connection: Connection, *, now_ms: int, lease_ms: int, count: int, lane: int = LANE_HERE
-) -> list[Job]:
-    """At most `count` jobs of the lane that nobody else has, those due longest first; ours for `lease_ms`.
+) -> list[LeasedJob]:
+    """Lease at most `count` free jobs of the lane for `lease_ms`, those due longest first, and return them.
 
-    Fewer than there are when another courier takes some at the same moment.
+    There are fewer if another courier takes some at the same moment.
     """
     rows = connection.all(_LEASE, now_ms=now_ms, until_ms=now_ms + lease_ms, count=count, lane=lane)
-    # RETURNING has no order. Ids grow with time, which is the order that they were caused in.
-    return [Job(*row) for row in sorted(rows)]
+    # RETURNING has no order. Ids grow with time, so this is the order in which the jobs were caused.
+    return [LeasedJob(*row) for row in sorted(rows)]
 
 
-def finish(connection: Connection, job: Job) -> bool:
-    """Removes a job; False when the lease was lost meanwhile, and its effect must not be had again."""
+def finish(connection: Connection, job: LeasedJob) -> bool:
+    """Remove a job; return False if the lease was lost meanwhile: then the effect must not be run."""
     return connection.run(_FINISH, job_id=job.id, leased_until_ms=job.leased_until_ms) == 1
 
 
-def renew(connection: Connection, job: Job, *, until_ms: int) -> Job | None:
-    """The same job on a longer lease; None when it was lost meanwhile."""
+def renew(connection: Connection, job: LeasedJob, *, until_ms: int) -> LeasedJob | None:
+    """Extend the job's lease and return the job; None if it was lost meanwhile."""
     renewed = connection.run(_RENEW, job_id=job.id, leased_until_ms=job.leased_until_ms, until_ms=until_ms)
     return dataclasses.replace(job, leased_until_ms=until_ms) if renewed == 1 else None
 
 
 def free(connection: Connection, *, lane: int) -> int:
-    """Ends every lease of a lane that one courier has to itself: who held them is dead. How many there were."""
+    """End all leases of a one-courier lane, because their holders are dead; return how many there were."""
     return connection.run(_FREE, lane=lane)
 
 
 def drop(connection: Connection, *, job_ids: Sequence[int]) -> None:
-    """Removes jobs that nobody can do any more."""
+    """Remove jobs that cannot be done any more."""
     connection.run(_DROP, job_ids=job_ids)
 
 
 def retry(
     connection: Connection,
-    job: Job,
+    job: LeasedJob,
     *,
     error: str,
     now_ms: int,
     jitter: float,
     first_ms: int = RETRY_FIRST_MS,
 ) -> bool:
-    """Gives a failed job back for later, or to outbox_dead after its last attempt; whether it comes again.
+    """Give a failed job back for later, or bury it after its last attempt; return True if it is retried.
 
-    `first_ms` is the first wait. `jitter`, 0 to 1, spreads jobs that failed together over half to one and a half
-    times the wait.
+    `first_ms` is the first wait. `jitter`, 0 to 1, spreads jobs that failed together over half to
+    one and a half times the wait.
     """
     if job.attempts >= ATTEMPTS:
         bury(connection, job, error=error, now_ms=now_ms)
@@ -186,13 +186,13 @@ def retry(
 
 
 def retry_delay_ms(attempts: int, *, jitter: float, first_ms: int = RETRY_FIRST_MS) -> int:
-    """How long after attempt number `attempts` (from 1) the next one comes: 1, 2, 4, … times `first_ms`, times
-    0.5 to 1.5."""
+    """Return the wait after attempt number `attempts` (from 1): 1, 2, 4, … times
+    `first_ms`, times 0.5 to 1.5."""
     return int(first_ms * 2 ** (attempts - 1) * (0.5 + jitter))
 
 
-def bury(connection: Connection, job: Job, *, error: str, now_ms: int) -> bool:
-    """Moves a job to outbox_dead; False when the lease was lost meanwhile."""
+def bury(connection: Connection, job: LeasedJob, *, error: str, now_ms: int) -> bool:
+    """Move a job to outbox_dead; return False if the lease was lost meanwhile."""
     if not finish(connection, job):
         return False
     connection.run(
@@ -209,7 +209,7 @@ def bury(connection: Connection, job: Job, *, error: str, now_ms: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class OutboxCounts:
-    """How much waits and how much was given up. `oldest_due_at_ms` 0: nothing waits."""
+    """Numbers of waiting and of dead jobs. `oldest_due_at_ms` 0: no job waits."""
 
     waiting: int
     dead: int
@@ -217,7 +217,7 @@ class OutboxCounts:
 
 
 def counts(connection: Connection) -> OutboxCounts:
-    """For people and metrics; counts every row, so not for a loop."""
+    """Return counts for people and metrics. This reads every row, so do not call it in a loop."""
     row = connection.one(_COUNTS)
     assert row is not None
     return OutboxCounts(*map(int, row))

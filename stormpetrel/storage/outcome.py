@@ -1,7 +1,8 @@
-"""Whether a PostgreSQL transaction was committed whose COMMIT got no answer.
+"""Find out whether a PostgreSQL transaction was committed when its COMMIT got no answer.
 
-The connection can end after the server took the COMMIT and before its answer came. The transaction's id was fetched
-when it began; the server knows its outcome, also after a crash (`pg_xact_status`, PostgreSQL 10 and later).
+The connection can end after the server received the COMMIT and before its answer arrived. The
+transaction's id was fetched when it began; the server knows its outcome, also after a crash
+(`pg_xact_status`, PostgreSQL 10 and later).
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from stormpetrel.storage.failures import server_gone
 log = logging.getLogger(__name__)
 
 ASK_FOR_S = 4.0
-"""How long the server is asked; a restart takes about a second, and the writer waits meanwhile."""
+"""How long to ask the server; a restart takes about a second, and the writer waits meanwhile."""
 PAUSE_S = 0.1
 _STATUS = "SELECT pg_xact_status(%s::text::xid8)"
 
 
 def was_committed(url: str, transaction_id: str) -> bool | None:
-    """Return whether the transaction was committed; None when the server did not say within ASK_FOR_S seconds."""
+    """Return whether the transaction was committed; None if the server did not say in ASK_FOR_S seconds."""
     until_s = time.monotonic() + ASK_FOR_S
     while time.monotonic() < until_s:
         try:
@@ -44,7 +45,7 @@ def was_committed(url: str, transaction_id: str) -> bool | None:
             log.warning("a commit got no answer; the server says that it was %s", status)
             return bool(status == "committed")
         if status is None:
-            # Too old to be known: not for a transaction of seconds ago.
+            # The server has forgotten the transaction, which does not happen within seconds.
             return None
         time.sleep(PAUSE_S)
     return None

@@ -10,7 +10,7 @@ from stormpetrel.storage.statement import Statement, sql
 
 
 class Paged:
-    """A list whose first column is the id that it is paged by."""
+    """A list that is paged by its first column, an id."""
 
     __slots__ = ("downward", "upward")
 
@@ -19,18 +19,18 @@ class Paged:
         self.upward = upward
 
     def run(self, connection: Connection, page: Page, **values: Any) -> list[Row]:
-        """The page's rows, newest first."""
+        """Return the page's rows, newest first."""
         values |= {"low_id": page.low, "high_id": page.max_id, "count": page.limit}
         if page.upward:
             return connection.all(self.upward, **values)[::-1]
         return connection.all(self.downward, **values)
 
     def ids(self, connection: Connection, page: Page, **values: Any) -> list[int]:
-        """Only the first column of the page's rows."""
+        """Return the first column of the page's rows."""
         return [row[0] for row in self.run(connection, page, **values)]
 
 
 def paged(text: str, id_column: str) -> Paged:
-    """The list of `text` (a SELECT with a WHERE, without order), paged by `id_column`."""
+    """Return a list from `text` (a SELECT with a WHERE, without ORDER BY), paged by `id_column`."""
     bounds = f" AND {id_column} > :low_id AND {id_column} < :high_id ORDER BY {id_column}"
     return Paged(sql(f"{text}{bounds} DESC LIMIT :count"), sql(f"{text}{bounds} LIMIT :count"))

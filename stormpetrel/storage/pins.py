@@ -1,4 +1,4 @@
-"""Queries about what an account pinned to its profile, and about muted threads."""
+"""Queries about posts pinned to a profile, and about muted threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PUT = sql(
 )
 _DELETE = sql("DELETE FROM pins WHERE account_id = :account_id AND post_id = :post_id")
 _PINNED = sql("SELECT post_id FROM pins WHERE account_id = :account_id ORDER BY id DESC")
-# Takes the account's lock, so that two pins at once cannot both be the last that is allowed.
+# Locks the account's row, so that two concurrent pins cannot both take the last allowed place.
 _LOCK = sql("UPDATE accounts SET posts_count = posts_count WHERE id = :account_id")
 _MUTE = sql(
     "INSERT INTO thread_mutes (account_id, thread_id) VALUES (:account_id, :thread_id) ON CONFLICT DO NOTHING"
@@ -23,35 +23,35 @@ _MUTES = sql(
 
 
 def lock(connection: Connection, *, account_id: int) -> None:
-    """Nobody else changes what the account pinned before the transaction ends."""
+    """Lock the account's pins until the transaction ends."""
     connection.run(_LOCK, account_id=account_id)
 
 
 def pinned(connection: Connection, *, account_id: int) -> list[int]:
-    """What the account pinned, last pinned first; few by rule."""
+    """Return the account's pinned posts, last pinned first; a rule bounds their number."""
     return [row[0] for row in connection.all(_PINNED, account_id=account_id)]
 
 
 def put(connection: Connection, *, id: int, account_id: int, post_id: int) -> None:
-    """A new pin."""
+    """Insert a pin."""
     connection.run(_PUT, id=id, account_id=account_id, post_id=post_id)
 
 
 def delete(connection: Connection, *, account_id: int, post_id: int) -> bool:
-    """Takes a pin off; False when there was none."""
+    """Delete a pin; return False if there was none."""
     return connection.run(_DELETE, account_id=account_id, post_id=post_id) > 0
 
 
 def mute(connection: Connection, *, account_id: int, thread_id: int) -> bool:
-    """The account wants to hear nothing of the thread; False when that was so before."""
+    """Mute the thread for the account; return False if it was muted before."""
     return connection.run(_MUTE, account_id=account_id, thread_id=thread_id) > 0
 
 
 def unmute(connection: Connection, *, account_id: int, thread_id: int) -> bool:
-    """The account hears of the thread again; False when it was not muted."""
+    """Unmute the thread for the account; return False if it was not muted."""
     return connection.run(_UNMUTE, account_id=account_id, thread_id=thread_id) > 0
 
 
 def mutes(connection: Connection, *, account_id: int, post_id: int) -> bool:
-    """Whether the account muted the post's thread."""
+    """Return whether the account muted the post's thread."""
     return connection.one(_MUTES, account_id=account_id, post_id=post_id) is not None

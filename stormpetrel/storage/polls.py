@@ -27,7 +27,7 @@ _RESCHEDULE = sql(
     "UPDATE polls SET expires_at_ms = :expires_at_ms, hide_totals = :hide_totals, told = FALSE "
     "WHERE post_id = :post_id"
 )
-# Also takes the row's lock: votes and edits of one poll come after each other, and what is read next is current.
+# Also locks the row: votes and edits of one poll run one after another, and later reads are current.
 _LOCK = sql("UPDATE polls SET told = told WHERE post_id = :post_id")
 _PUT_BALLOT = sql(
     "INSERT INTO ballots (post_id, account_id, choices) VALUES (:post_id, :account_id, :choices) "
@@ -47,7 +47,7 @@ _VOTERS = sql(
 
 
 def polls(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, Poll]:
-    """The polls of those of the posts that have one, by post."""
+    """Return the polls of these posts by post, for posts that have one."""
     found: dict[int, Poll] = {}
     options: dict[int, list[Option]] = {}
     for row in connection.all(_BY_IDS, post_ids=post_ids):
@@ -65,7 +65,7 @@ def polls(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, Poll]
 
 
 def insert(connection: Connection, poll: Poll) -> None:
-    """A new poll, without votes, of a post that is there."""
+    """Insert a poll, without votes, for an existing post."""
     connection.run(
         _INSERT,
         post_id=poll.post_id,
@@ -79,25 +79,25 @@ def insert(connection: Connection, poll: Poll) -> None:
 
 
 def delete(connection: Connection, *, post_id: int) -> None:
-    """The post has no poll any more; votes are gone with it."""
+    """Delete the post's poll with its votes."""
     connection.run(_DELETE, post_id=post_id)
     connection.run(_HAS_POLL, post_id=post_id, has_poll=False)
 
 
 def reschedule(connection: Connection, *, post_id: int, expires_at_ms: int, hide_totals: bool) -> None:
-    """The same question ends at another time; its votes stay."""
+    """Change the end of a poll and whether totals are hidden; its votes stay."""
     connection.run(_RESCHEDULE, post_id=post_id, expires_at_ms=expires_at_ms, hide_totals=hide_totals)
 
 
 def locked(connection: Connection, *, post_id: int) -> Poll | None:
-    """The poll as it is now, and nobody changes it before the transaction ends; None when there is none."""
+    """Lock the poll until the transaction ends and return it; None if there is none."""
     if not connection.run(_LOCK, post_id=post_id):
         return None
     return polls(connection, post_ids=[post_id]).get(post_id)
 
 
 def put_ballot(connection: Connection, *, post_id: int, account_id: int, choices: int) -> bool:
-    """A vote, counted; False when the account has voted before."""
+    """Store and count a vote; return False if the account has voted before."""
     if not connection.run(_PUT_BALLOT, post_id=post_id, account_id=account_id, choices=choices):
         return False
     connection.run(_COUNT_VOTER, post_id=post_id)
@@ -106,11 +106,11 @@ def put_ballot(connection: Connection, *, post_id: int, account_id: int, choices
 
 
 def end(connection: Connection, *, post_id: int, expires_at_ms: int) -> bool:
-    """Notes that its end is told; False when it was, or when it ends at another time."""
+    """Mark the end as announced; return False if it was before, or if the poll ends at another time."""
     return connection.run(_END, post_id=post_id, expires_at_ms=expires_at_ms) > 0
 
 
 def voters(connection: Connection, *, post_id: int, after_id: int, count: int) -> list[int]:
-    """Who voted, by account id, from after `after_id`."""
+    """Return the voters by account id, from after `after_id`."""
     rows = connection.all(_VOTERS, post_id=post_id, after_id=after_id, count=count)
     return [row[0] for row in rows]

@@ -28,7 +28,7 @@ _TAGS = sql(
     "SELECT pt.post_id, t.name FROM post_tags pt JOIN tags t ON t.id = pt.tag_id "
     "WHERE pt.post_id IN :post_ids[] ORDER BY pt.post_id, t.id"
 )
-# Two subqueries more than a join per fact, and none that a visitor (reader 0) pays for.
+# Two more subqueries than one join per fact, but no cost for a visitor (reader 0).
 _FACTS = sql(
     "SELECT p.id, p.author_id, p.visibility, a.state, "
     "EXISTS (SELECT 1 FROM follows f WHERE f.follower_id = :reader_id AND f.followed_id = p.author_id), "
@@ -53,7 +53,7 @@ _FLAGS = sql(
     "UNION ALL SELECT 5, post_id, 0 FROM pins WHERE account_id = :reader_id AND post_id IN :post_ids[] "
     "UNION ALL SELECT 6, post_id, choices FROM ballots WHERE account_id = :reader_id AND post_id IN :post_ids[]"
 )
-# The other way round: one post, and everybody who is shown it now.
+# The reverse: one post, and all readers who are shown it now.
 _FLAGS_OF_READERS = sql(
     "SELECT 1, account_id, 0 FROM favourites WHERE post_id = :post_id AND account_id IN :reader_ids[] "
     "UNION ALL SELECT 2, author_id, 0 FROM posts WHERE boost_of_id = :post_id AND author_id IN :reader_ids[] "
@@ -141,13 +141,13 @@ _BOOSTED_BY = paged(
 
 
 def posts(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, Post]:
-    """Those of the posts that exist, by id, whoever may see them."""
+    """Return the existing ones of these posts by id, without checking who may see them."""
     if not post_ids:
         return {}
     rows = connection.all(_BY_IDS, post_ids=post_ids)
     mentions: dict[int, list[Mention]] = {}
     tags: dict[int, list[str]] = {}
-    # A reply addresses somebody even where its text does not name them any more.
+    # A reply has mentions even where its text does not name them any more.
     addressed = [row[0] for row in rows if "@" in row[2] or row[7] is not None]
     if addressed:
         for post_id, account_id, username in connection.all(_MENTIONS, post_ids=addressed):
@@ -192,7 +192,7 @@ def posts(connection: Connection, *, post_ids: Sequence[int]) -> dict[int, Post]
 def facts(
     connection: Connection, *, reader_id: int | None, post_ids: Sequence[int], now_ms: int
 ) -> dict[int, Facts]:
-    """What decides who may see each of the posts that exist, by id."""
+    """Return by id, for each of the posts that exist, the facts that decide who may see it."""
     if not post_ids:
         return {}
     rows = connection.all(_FACTS, reader_id=reader_id or 0, post_ids=post_ids, now_ms=now_ms)
@@ -216,17 +216,17 @@ def facts(
 
 
 def flags(connection: Connection, *, reader_id: int, post_ids: Sequence[int]) -> dict[int, Flags]:
-    """What the reader did with those posts where they did anything, by id."""
+    """Return the reader's reactions by post, for posts with any."""
     return _flags_by(connection.all(_FLAGS, reader_id=reader_id, post_ids=post_ids))
 
 
 def flags_of_readers(connection: Connection, *, post_id: int, reader_ids: Sequence[int]) -> dict[int, Flags]:
-    """What those readers did with the post where they did anything, by reader."""
+    """Return the reactions to the post by reader, for readers with any."""
     return _flags_by(connection.all(_FLAGS_OF_READERS, post_id=post_id, reader_ids=reader_ids))
 
 
 def _flags_by(rows: Iterable[Row]) -> dict[int, Flags]:
-    """Flags by the second column; the first says what was done."""
+    """Return flags by the rows' second column; the first one is the kind of reaction."""
     found: dict[int, Flags] = {}
     for what, key, votes in rows:
         old = found.get(key, NO_FLAGS)
@@ -242,7 +242,7 @@ def _flags_by(rows: Iterable[Row]) -> dict[int, Flags]:
 
 
 def insert_post(connection: Connection, *, post: Post, application_id: int | None) -> None:
-    """A new post; who is addressed and its tags are rows of their own."""
+    """Insert a post; its mentions and tags are separate rows."""
     connection.run(
         _INSERT,
         id=post.id,
@@ -263,7 +263,7 @@ def insert_post(connection: Connection, *, post: Post, application_id: int | Non
 def insert_boost(
     connection: Connection, *, boost_id: int, author_id: int, visibility: int, boost_of_id: int, now_ms: int
 ) -> None:
-    """A new boost. A second one of the same post violates the unique key."""
+    """Insert a boost. A second one of the same post violates the unique key."""
     connection.run(
         _INSERT_BOOST,
         id=boost_id,
@@ -275,77 +275,78 @@ def insert_boost(
 
 
 def set_hidden(connection: Connection, *, post_id: int, hidden: bool) -> None:
-    """Hides the post, or shows it again."""
+    """Hide the post, or show it again."""
     connection.run(_SET_HIDDEN, post_id=post_id, hidden=hidden)
 
 
 def mark_sensitive(connection: Connection, *, post_id: int) -> None:
-    """What is attached to the post is covered until asked for."""
+    """Mark the post as sensitive: its attachments are covered until a reader reveals them."""
     connection.run(_MARK_SENSITIVE, post_id=post_id)
 
 
 def delete_post(connection: Connection, *, post_id: int) -> None:
-    """The post and what hangs on it (boosts, favourites, bookmarks, mentions, notifications)."""
+    """Delete the post and all that depends on it (boosts, favourites, bookmarks, mentions, notifications)."""
     connection.run(_DELETE, post_id=post_id)
 
 
 def boosts(connection: Connection, *, post_id: int) -> list[tuple[int, int]]:
-    """(boost, who boosted) of every boost of the post."""
+    """Return (boost, its author) for every boost of the post."""
     return [(row[0], row[1]) for row in connection.all(_BOOSTS, post_id=post_id)]
 
 
 def boost_id(connection: Connection, *, post_id: int, account_id: int) -> int | None:
-    """The account's boost of the post, or None."""
+    """Return the account's boost of the post, or None."""
     row = connection.one(_BOOST_ID, post_id=post_id, account_id=account_id)
     return None if row is None else int(row[0])
 
 
 def delete_boost(connection: Connection, *, post_id: int, account_id: int) -> int | None:
-    """Removes the account's boost of the post; its id, or None when there was none."""
+    """Delete the account's boost of the post; return its id, or None if there was none."""
     row = connection.one(_DELETE_BOOST, post_id=post_id, account_id=account_id)
     return None if row is None else int(row[0])
 
 
 def replies(connection: Connection, *, post_id: int) -> list[tuple[int, int]]:
-    """(reply, its author) of every direct reply."""
+    """Return (reply, its author) for every direct reply."""
     return [(row[0], row[1]) for row in connection.all(_REPLIES, post_id=post_id)]
 
 
 def orphan_replies(connection: Connection, *, post_id: int) -> None:
-    """Replies to the post answer nothing from now on."""
+    """Detach the replies from the post: they reply to nothing from now on."""
     connection.run(_ORPHAN_REPLIES, post_id=post_id)
 
 
 def lock_post(connection: Connection, *, post_id: int) -> bool:
-    """Keep others from changing the post until the end of the transaction; False when it is gone by now.
+    """Lock the post until the end of the transaction; return False if it is gone by now.
 
-    On PostgreSQL two that delete a post at once both find it; the second waits here, and then finds it gone.
+    On PostgreSQL two transactions that delete the same post both find it; the second waits
+    here, and then finds it gone.
     """
     return connection.run(_LOCK_POST, post_id=post_id) > 0
 
 
 def add_replies(connection: Connection, *, post_id: int, delta: int) -> None:
-    """Adds `delta` to the post's replies."""
+    """Add `delta` to the post's replies."""
     connection.run(_ADD_REPLIES, post_id=post_id, delta=delta)
 
 
 def add_boosts(connection: Connection, *, post_id: int, delta: int) -> None:
-    """Adds `delta` to the post's boosts."""
+    """Add `delta` to the post's boosts."""
     connection.run(_ADD_BOOSTS, post_id=post_id, delta=delta)
 
 
 def add_favourites(connection: Connection, *, post_id: int, delta: int) -> None:
-    """Adds `delta` to the post's favourites."""
+    """Add `delta` to the post's favourites."""
     connection.run(_ADD_FAVOURITES, post_id=post_id, delta=delta)
 
 
 def named_before(connection: Connection, *, author_id: int, account_ids: Sequence[int]) -> set[int]:
-    """Return those of the accounts that a post of the author's names already."""
+    """Return those of the accounts that one of the author's posts already mentions."""
     return {row[0] for row in connection.all(_NAMED_BEFORE, author_id=author_id, account_ids=account_ids)}
 
 
 def insert_mentions(connection: Connection, *, post_id: int, account_ids: Iterable[int]) -> None:
-    """Who is addressed."""
+    """Insert the post's mentions."""
     for account_id in account_ids:
         connection.run(_INSERT_MENTION, post_id=post_id, account_id=account_id)
 
@@ -353,12 +354,12 @@ def insert_mentions(connection: Connection, *, post_id: int, account_ids: Iterab
 def insert_tags(
     connection: Connection, *, post_id: int, tags: Sequence[tuple[str, str]], now_ms: int
 ) -> None:
-    """The post's hashtags, (key, as written); new ones come to be."""
+    """Add hashtags, (key, as written), to the post; create those that are new."""
     names = [name for name, _ in tags]
     if connection.run(_INSERT_POST_TAGS, post_id=post_id, names=names) == len(names):
         return
     known = tag_ids(connection, names=names)
-    # In one order everywhere, so that two such transactions cannot wait for each other.
+    # The same order everywhere, so that two of these transactions cannot deadlock.
     for name, display in sorted(tags):
         if name not in known:
             insert_tag(connection, name=name, display=display, now_ms=now_ms)
@@ -366,66 +367,67 @@ def insert_tags(
 
 
 def insert_tag(connection: Connection, *, name: str, display: str, now_ms: int) -> None:
-    """A new tag, unless it is there: its key, and as first written."""
+    """Insert a tag, unless it exists: its key, and its spelling when first written."""
     connection.run(_INSERT_TAG, id=connection.new_id(now_ms), name=name, display=display)
 
 
 def tag_ids(connection: Connection, *, names: Sequence[str]) -> dict[str, int]:
-    """Ids of those tags that exist, by key."""
+    """Return the ids of the existing ones of these tags, by key."""
     return dict(connection.all(_TAG_IDS, names=names)) if names else {}
 
 
 def forget_idempotent(connection: Connection, *, account_id: int, key: str) -> None:
-    """The key is free again."""
+    """Free the key."""
     connection.run(_FORGET_IDEMPOTENT, account_id=account_id, key=key)
 
 
 def put_idempotent(connection: Connection, *, account_id: int, key: str, post_id: int, now_ms: int) -> None:
-    """Remembers what a key was answered with.
+    """Store the post that was made with a key.
 
-    Where somebody else did meanwhile it violates the primary key: the call is run again and finds that one.
+    If a concurrent call stored it meanwhile, this violates the primary key: the call
+    runs again and finds that post.
     """
     connection.run(_PUT_IDEMPOTENT, account_id=account_id, key=key, post_id=post_id, now_ms=now_ms)
 
 
 def ancestors(connection: Connection, *, post_id: int, count: int) -> list[int]:
-    """What the post answers, what that answers, and so on: oldest first."""
+    """Return the post's parent, the parent's parent, and so on: oldest first."""
     return [row[0] for row in connection.all(_ANCESTORS, post_id=post_id, count=count)]
 
 
 def descendants(connection: Connection, *, post_id: int, count: int, depth: int) -> list[tuple[int, int]]:
-    """(reply, what it answers) of all replies below the post, at most `depth` deep, parents before children."""
+    """Return (reply, its parent) for all replies below the post, at most `depth` deep, parents first."""
     rows = connection.all(_DESCENDANTS, post_id=post_id, count=count, depth=depth)
     return [(row[0], row[1]) for row in rows]
 
 
 def put_favourite(connection: Connection, *, id: int, account_id: int, post_id: int) -> bool:
-    """A new favourite; False when it was there."""
+    """Insert a favourite; return False if it was there before."""
     return connection.run(_PUT_FAVOURITE, id=id, account_id=account_id, post_id=post_id) > 0
 
 
 def delete_favourite(connection: Connection, *, account_id: int, post_id: int) -> bool:
-    """Takes a favourite back; False when there was none."""
+    """Delete a favourite; return False if there was none."""
     return connection.run(_DELETE_FAVOURITE, account_id=account_id, post_id=post_id) > 0
 
 
 def put_bookmark(connection: Connection, *, id: int, account_id: int, post_id: int) -> bool:
-    """A new bookmark; False when it was there."""
+    """Insert a bookmark; return False if it was there before."""
     return connection.run(_PUT_BOOKMARK, id=id, account_id=account_id, post_id=post_id) > 0
 
 
 def delete_bookmark(connection: Connection, *, account_id: int, post_id: int) -> bool:
-    """Takes a bookmark back; False when there was none."""
+    """Delete a bookmark; return False if there was none."""
     return connection.run(_DELETE_BOOKMARK, account_id=account_id, post_id=post_id) > 0
 
 
 def favourited_by(connection: Connection, *, post_id: int, page: Page) -> list[tuple[int, int]]:
-    """(internal id, who) newest first."""
+    """Return (internal id, account), newest first."""
     return _FAVOURITED_BY.run(connection, page, post_id=post_id)
 
 
 def boosted_by(
     connection: Connection, *, reader_id: int | None, post_id: int, page: Page
 ) -> list[tuple[int, int]]:
-    """(internal id, who) newest first; of boosts for followers those that the reader follows, or was notified of."""
+    """Return (internal id, account), newest first; boosts for followers only if the reader may see them."""
     return _BOOSTED_BY.run(connection, page, reader_id=reader_id or 0, post_id=post_id)

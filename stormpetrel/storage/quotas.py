@@ -1,4 +1,4 @@
-"""Queries: what is spent of a quota, and wrong passwords per account."""
+"""Queries about spent quotas, and wrong passwords per account."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.statement import sql
 
-# One number is the whole bucket: the moment at which it will be full again. A use moves it by the time that one
-# use takes to come back; it may lie at most `span_ms` (all of them) ahead.
+# One number is the whole bucket: the time at which it will be full again. A use moves that time by the time
+# in which one use comes back; it may be at most `span_ms` (all uses) ahead.
 _SPEND = sql(
     """INSERT INTO quotas (quota, slot, full_at_ms) VALUES (:quota, :slot, :first_ms)
     ON CONFLICT (quota, slot) DO UPDATE SET full_at_ms = :cost_ms
@@ -56,7 +56,7 @@ class WrongPasswords:
 def spend(
     connection: Connection, *, quota: str, slot: int, now_ms: int, cost_ms: int, span_ms: int
 ) -> int | None:
-    """Takes one use; None when it did. Otherwise when, in ms since 1970, there will be one."""
+    """Take one use and return None, or return the time in ms since 1970 at which one will be available."""
     row = connection.one(
         _SPEND,
         quota=quota,
@@ -73,16 +73,16 @@ def spend(
 
 
 def give_back(connection: Connection, *, quota: str, slot: int, cost_ms: int) -> None:
-    """Undoes one `spend`."""
+    """Undo one `spend`."""
     connection.run(_GIVE_BACK, quota=quota, slot=slot, cost_ms=cost_ms)
 
 
 def remove_full(
     connection: Connection, *, after: tuple[str, int], count: int, now_ms: int
 ) -> tuple[int, tuple[str, int]]:
-    """Looks at the next `count` buckets after `after` and removes those that are full.
+    """Check the next `count` buckets after `after` and remove those that are full.
 
-    (how many, the last one that was looked at; ("", 0) at the end of the list).
+    Return (number removed, last bucket that was checked; ("", 0) at the end of the list).
     """
     rows = connection.all(_NEXT, after_quota=after[0], after_slot=after[1], count=count)
     if not rows:
@@ -102,7 +102,7 @@ def remove_full(
 def note_wrong(
     connection: Connection, *, account_id: int, wrong: int, refused: int, old_ms: int, now_ms: int
 ) -> WrongPasswords:
-    """Counts wrong passwords; what is counted by now. What ended before `old_ms` is forgotten."""
+    """Count wrong passwords and return the new counts. Counts that ended before `old_ms` start again."""
     row = connection.one(
         _NOTE_WRONG, account_id=account_id, wrong=wrong, refused=refused, old_ms=old_ms, now_ms=now_ms
     )
@@ -111,6 +111,6 @@ def note_wrong(
 
 
 def wrong_passwords(connection: Connection, *, account_id: int) -> WrongPasswords | None:
-    """What is counted, or None when there was none."""
+    """Return the counts, or None if there are none."""
     row = connection.one(_WRONG, account_id=account_id)
     return None if row is None else WrongPasswords(*row)

@@ -1,4 +1,4 @@
-"""Queries about who follows, blocks and mutes whom."""
+"""Queries about follows, blocks and mutes."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ _FAMILIAR = sql(
 _REQUESTERS = sql("SELECT follower_id FROM follow_requests WHERE followed_id = :account_id ORDER BY id")
 _SUBSCRIBERS = sql("SELECT follower_id FROM follows WHERE followed_id = :account_id AND notify")
 
-# The account at the other end must still be there for everybody, hence the joins.
+# The other account must be active, hence the joins.
 _FOLLOWERS = paged(
     "SELECT f.id, f.follower_id FROM follows f JOIN accounts a ON a.id = f.follower_id "
     "WHERE f.followed_id = :account_id AND a.state = 'active'",
@@ -141,39 +141,39 @@ _HIDDEN_BOOSTS = paged(
     "f.id",
 )
 _MUTED = paged(
-    "SELECT m.id, m.target_id FROM mutes m JOIN accounts a ON a.id = m.target_id "
+    "SELECT m.id, m.target_id, m.expires_at_ms FROM mutes m JOIN accounts a ON a.id = m.target_id "
     "WHERE m.account_id = :account_id AND a.state = 'active' AND (m.expires_at_ms = 0 OR m.expires_at_ms > :now_ms)",
     "m.id",
 )
 
 
 Options = tuple[bool, bool, tuple[str, ...]]
-"""Of a follow or a request: boosts are shown, each post is told of, only these languages (empty: all)."""
+"""Options of a follow or a request: show boosts, notify of each post, only these languages (empty: all)."""
 
 
 def follows(connection: Connection, *, follower_id: int, followed_id: int) -> bool:
-    """Whether the one follows the other."""
+    """Return whether the one account follows the other."""
     return connection.one(_FOLLOWS, follower_id=follower_id, followed_id=followed_id) is not None
 
 
 def blocks(connection: Connection, *, account_id: int, target_id: int) -> bool:
-    """Whether the account blocks the target."""
+    """Return whether the account blocks the target."""
     return connection.one(_BLOCKS, account_id=account_id, target_id=target_id) is not None
 
 
 def block_between(connection: Connection, *, account_id: int, other_id: int) -> bool:
-    """Whether either blocks the other."""
+    """Return whether either account blocks the other."""
     return connection.one(_BLOCKS_BETWEEN, account_id=account_id, other_id=other_id) is not None
 
 
 def hides_notifications(connection: Connection, *, account_id: int, target_id: int, now_ms: int) -> bool:
-    """Whether the account mutes the target's notifications."""
+    """Return whether the account mutes the target's notifications."""
     row = connection.one(_HIDES_NOTIFICATIONS, account_id=account_id, target_id=target_id, now_ms=now_ms)
     return row is not None
 
 
 def follow_options(connection: Connection, *, follower_id: int, followed_id: int) -> Options | None:
-    """(show boosts, notify, languages) of a follow, or None when there is none."""
+    """Return (show boosts, notify, languages) of a follow, or None if there is none."""
     row = connection.one(_FOLLOW_OPTIONS, follower_id=follower_id, followed_id=followed_id)
     return None if row is None else (bool(row[0]), bool(row[1]), tuple(row[2].split()))
 
@@ -188,7 +188,7 @@ def insert_follow(
     notify: bool,
     languages: Sequence[str],
 ) -> bool:
-    """A new follow; False when it was there."""
+    """Insert a follow; return False if it was there before."""
     return (
         connection.run(
             _INSERT_FOLLOW,
@@ -212,7 +212,7 @@ def update_follow(
     notify: bool,
     languages: Sequence[str],
 ) -> None:
-    """Changes a follow's options."""
+    """Change a follow's options."""
     connection.run(
         _UPDATE_FOLLOW,
         follower_id=follower_id,
@@ -224,12 +224,12 @@ def update_follow(
 
 
 def delete_follow(connection: Connection, *, follower_id: int, followed_id: int) -> bool:
-    """Ends a follow; False when there was none."""
+    """Delete a follow; return False if there was none."""
     return connection.run(_DELETE_FOLLOW, follower_id=follower_id, followed_id=followed_id) > 0
 
 
 def request_options(connection: Connection, *, follower_id: int, followed_id: int) -> Options | None:
-    """(show boosts, notify, languages) of a follow request, or None when there is none."""
+    """Return (show boosts, notify, languages) of a follow request, or None if there is none."""
     row = connection.one(_REQUEST_OPTIONS, follower_id=follower_id, followed_id=followed_id)
     return None if row is None else (bool(row[0]), bool(row[1]), tuple(row[2].split()))
 
@@ -244,7 +244,7 @@ def insert_request(
     notify: bool,
     languages: Sequence[str],
 ) -> bool:
-    """A new follow request; False when it was there."""
+    """Insert a follow request; return False if it was there before."""
     return (
         connection.run(
             _INSERT_REQUEST,
@@ -260,30 +260,30 @@ def insert_request(
 
 
 def delete_request(connection: Connection, *, follower_id: int, followed_id: int) -> bool:
-    """Ends a follow request; False when there was none."""
+    """Delete a follow request; return False if there was none."""
     return connection.run(_DELETE_REQUEST, follower_id=follower_id, followed_id=followed_id) > 0
 
 
 def familiar_followers(
     connection: Connection, *, reader_id: int, account_ids: Sequence[int], count: int
 ) -> list[tuple[int, int]]:
-    """Return (account, follower): who follows one of the accounts and is followed by the reader, newest first."""
+    """Return (account, follower) for followers of these accounts that the reader follows, newest first."""
     rows = connection.all(_FAMILIAR, reader_id=reader_id, account_ids=account_ids, count=count)
     return [(row[0], row[1]) for row in rows]
 
 
 def requester_ids(connection: Connection, *, account_id: int) -> list[int]:
-    """Everybody who asks to follow the account, first come first."""
+    """Return all accounts that ask to follow the account, oldest request first."""
     return [row[0] for row in connection.all(_REQUESTERS, account_id=account_id)]
 
 
 def insert_block(connection: Connection, *, id: int, account_id: int, target_id: int) -> bool:
-    """A new block; False when it was there."""
+    """Insert a block; return False if it was there before."""
     return connection.run(_INSERT_BLOCK, id=id, account_id=account_id, target_id=target_id) > 0
 
 
 def delete_block(connection: Connection, *, account_id: int, target_id: int) -> bool:
-    """Ends a block; False when there was none."""
+    """Delete a block; return False if there was none."""
     return connection.run(_DELETE_BLOCK, account_id=account_id, target_id=target_id) > 0
 
 
@@ -296,7 +296,7 @@ def put_mute(
     hide_notifications: bool,
     expires_at_ms: int,
 ) -> None:
-    """A new mute, or new options of an old one. `expires_at_ms` 0: never."""
+    """Insert a mute, or change its options. `expires_at_ms` 0: never."""
     connection.run(
         _PUT_MUTE,
         id=id,
@@ -308,14 +308,14 @@ def put_mute(
 
 
 def delete_mute(connection: Connection, *, account_id: int, target_id: int) -> bool:
-    """Ends a mute; False when there was none."""
+    """Delete a mute; return False if there was none."""
     return connection.run(_DELETE_MUTE, account_id=account_id, target_id=target_id) > 0
 
 
 def relationships(
     connection: Connection, *, reader_id: int, account_ids: Sequence[int], now_ms: int
 ) -> list[Relationship]:
-    """How each of the accounts stands to the reader, in the order given."""
+    """Return the relationship of the reader to each of the accounts, in the order given."""
     ids = list(account_ids)
     values = {"reader_id": reader_id, "account_ids": ids}
     following = {row[0]: row for row in connection.all(_FOLLOWING_OF, **values)}
@@ -352,8 +352,8 @@ def relationships(
 def followed_by_reader(
     connection: Connection, *, reader_id: int
 ) -> tuple[dict[int, bool], dict[int, frozenset[str]]]:
-    """Everybody whom the reader follows: id → whether their boosts are wanted; and of whom only some languages
-    are: id → languages."""
+    """Return (followed account → show boosts, followed account → languages) for all that the reader follows;
+    the second only for follows limited to some languages."""
     followed: dict[int, bool] = {}
     languages: dict[int, frozenset[str]] = {}
     for followed_id, show_boosts, wanted in connection.all(_ALL_FOLLOWED, reader_id=reader_id):
@@ -364,47 +364,47 @@ def followed_by_reader(
 
 
 def hidden_from_reader(connection: Connection, *, reader_id: int, now_ms: int) -> list[tuple[int, int]]:
-    """(whom the reader blocks or mutes, or who blocks the reader; until when in ms, 0 for ever)."""
+    """Return (account, end in ms or 0) of blocks in either direction and of the reader's mutes."""
     return connection.all(_ALL_HIDDEN, reader_id=reader_id, now_ms=now_ms)
 
 
 def subscriber_ids(connection: Connection, *, account_id: int) -> list[int]:
-    """Followers who want to be told of each post of the account."""
+    """Return the followers who want a notification for each post of the account."""
     return [row[0] for row in connection.all(_SUBSCRIBERS, account_id=account_id)]
 
 
 def followers(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
-    """(internal id, follower) newest first."""
+    """Return (internal id, follower), newest first."""
     return _FOLLOWERS.run(connection, page, account_id=account_id)
 
 
 def following(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
-    """(internal id, followed) newest first."""
+    """Return (internal id, followed), newest first."""
     return _FOLLOWING.run(connection, page, account_id=account_id)
 
 
 def follow_requests(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
-    """(internal id, who asks) newest first."""
+    """Return (internal id, requesting account), newest first."""
     return _REQUESTS.run(connection, page, account_id=account_id)
 
 
 def blocked(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
-    """(internal id, blocked) newest first."""
+    """Return (internal id, blocked), newest first."""
     return _BLOCKED.run(connection, page, account_id=account_id)
 
 
-def muted(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int]]:
-    """(internal id, muted) newest first."""
+def muted(connection: Connection, *, account_id: int, page: Page, now_ms: int) -> list[tuple[int, int, int]]:
+    """Return (internal id, muted account, expiry in ms or 0 for never), newest first."""
     return _MUTED.run(connection, page, account_id=account_id, now_ms=now_ms)
 
 
 def hidden_boosts(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
-    """(internal id, whom the account follows without their boosts) newest first."""
+    """Return (internal id, followed account whose boosts are hidden), newest first."""
     return _HIDDEN_BOOSTS.run(connection, page, account_id=account_id)
 
 
 def put_note(connection: Connection, *, account_id: int, target_id: int, note: str) -> None:
-    """What the account wrote down about the target; an empty note is none."""
+    """Store the account's private note about the target; an empty note deletes it."""
     if note:
         connection.run(_PUT_NOTE, account_id=account_id, target_id=target_id, note=note)
     else:
@@ -412,17 +412,17 @@ def put_note(connection: Connection, *, account_id: int, target_id: int, note: s
 
 
 def endorse(connection: Connection, *, id: int, account_id: int, target_id: int) -> None:
-    """The account shows the target on its profile."""
+    """Show the target on the account's profile."""
     connection.run(_ENDORSE, id=id, account_id=account_id, target_id=target_id)
 
 
 def unendorse(connection: Connection, *, account_id: int, target_id: int) -> None:
-    """The account shows the target no longer."""
+    """Stop showing the target on the account's profile."""
     connection.run(_UNENDORSE, account_id=account_id, target_id=target_id)
 
 
 def endorsements(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
-    """(internal id, whom the account shows on its profile) newest first."""
+    """Return (internal id, account shown on the profile), newest first."""
     return _ENDORSEMENTS.run(connection, page, account_id=account_id)
 
 

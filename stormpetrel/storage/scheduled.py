@@ -1,4 +1,4 @@
-"""Queries about posts for later."""
+"""Queries about scheduled posts."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def _scheduled(row: Row) -> Scheduled:
 
 
 def scheduled(connection: Connection, *, account_id: int, page: Page) -> list[Scheduled]:
-    """What the account will post, last written first."""
+    """Return the account's scheduled posts, last written first."""
     return [_scheduled(row) for row in _PAGE.run(connection, page, account_id=account_id)]
 
 
 def one(connection: Connection, *, scheduled_id: int) -> Scheduled | None:
-    """A post for later, or None where there is none (any more)."""
+    """Return a scheduled post, or None if there is none (any more)."""
     row = connection.one(_ONE, scheduled_id=scheduled_id)
     return None if row is None else _scheduled(row)
 
 
 def insert(connection: Connection, scheduled: Scheduled) -> None:
-    """A new post for later."""
+    """Insert a scheduled post."""
     connection.run(
         _INSERT,
         id=scheduled.id,
@@ -54,12 +54,12 @@ def insert(connection: Connection, scheduled: Scheduled) -> None:
 
 
 def delete(connection: Connection, *, scheduled_id: int) -> bool:
-    """Removes it; False when it was gone."""
+    """Delete a scheduled post; return False if it was gone."""
     return connection.run(_DELETE, scheduled_id=scheduled_id) > 0
 
 
 def counts(connection: Connection, *, account_id: int, from_ms: int, until_ms: int) -> tuple[int, int]:
-    """How many posts of the account wait, and how many of them are due from `from_ms` to before `until_ms`."""
+    """Return (the account's scheduled posts, those due from `from_ms` to before `until_ms`)."""
     row = connection.one(_COUNTS, account_id=account_id, from_ms=from_ms, until_ms=until_ms)
     assert row is not None
     return int(row[0]), int(row[1])

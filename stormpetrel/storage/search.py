@@ -1,9 +1,9 @@
-"""Queries that find posts by their words, people by their names, and hashtags by their beginning.
+"""Find posts by words, people by names, and hashtags by prefix.
 
-Posts: newest first, never by rank, so that a common word costs as little as a rare one. On SQLite an FTS5 index is
-walked downward from the page's end. PostgreSQL's GIN gives all posts with a word at once: so the newest
-WINDOW posts are looked through first, where a common word fills the page, and the index is asked for what is
-older, where only a rarer word comes to.
+Posts come newest first, never by rank, so that a common word costs as little as a rare one. On SQLite an FTS5
+index is scanned downward from the page's end. PostgreSQL's GIN index returns all posts with a word at once:
+therefore the newest WINDOW posts are scanned first, where a common word fills the page, and the index is used
+only for older posts, which only rarer words reach.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.statement import Statement, sql
 
 WINDOW = 10_000
-"""Posts of PostgreSQL's that are looked through one by one; about 20 ms."""
+"""Newest posts that are scanned one by one on PostgreSQL; about 20 ms."""
 LIBRARY_MOST = 1_000
-"""Of one's newest favourites, of bookmarks and of posts that name one, so many each are looked through a page."""
+"""For each page, at most this many of the reader's newest favourites, bookmarks and mentions are searched."""
 NAMES_MOST = 2_000
-"""People whose name begins so, of whom those with most followers are shown."""
+"""Accounts whose name matches the prefix; those among them with the most followers are shown."""
 TAGS_MOST = 1_000
 
 _HIDDEN = (
@@ -28,7 +28,7 @@ _HIDDEN = (
     "UNION SELECT target_id FROM mutes WHERE account_id = :reader_id "
     "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms)"
 )
-# Who may find a post: its author, and everybody for public posts of those who want to be found.
+# Who may find a post: its author, and any reader for public posts of authors who are indexable.
 _OPEN = (
     "a.state = 'active' AND (:author_id = 0 OR p.author_id = :author_id) "
     "AND (:only_own = 0 OR p.author_id = :reader_id) "
@@ -53,7 +53,8 @@ def _found(order: str) -> Statement:
         + _JOINED.format(id="f.rowid")
         + f" WHERE f.post_words MATCH :match AND f.rowid > :low_id AND f.rowid < :high_id AND {_OPEN} AND {_TAGGED} "
         f"ORDER BY f.rowid {direction} LIMIT :count",
-        # MATERIALIZED: the planner must not walk down the table in the hope of meeting enough.
+        # MATERIALIZED: otherwise the planner may scan the table downward in the hope
+        # of finding enough matches.
         postgresql="WITH f AS MATERIALIZED (SELECT post_id FROM post_words "
         "WHERE words @@ to_tsquery('simple', :match) AND post_id > :low_id AND post_id < :high_id) "
         f"SELECT f.post_id FROM f {_JOINED.format(id='f.post_id')} WHERE {_OPEN} AND {_TAGGED} "
@@ -97,7 +98,8 @@ _PEOPLE = sql(
     "SELECT a.id, a.username_lower, a.followers_count FROM (SELECT DISTINCT account_id FROM "
     "(SELECT account_id FROM account_words WHERE word >= :low AND word < :high ORDER BY word LIMIT :most) AS n) AS w "
     "JOIN accounts a ON a.id = w.account_id WHERE a.state = 'active' "
-    # By its exact name one finds whom one blocked or muted, to undo it; never who blocks the reader.
+    # The exact name also finds an account that the reader blocked or muted, to undo it, but
+    # none that blocks the reader.
     f"AND (:reader_id = 0 OR a.id NOT IN ({_HIDDEN}) OR (a.username_lower = :low "
     "AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.account_id = a.id AND b.target_id = :reader_id))) "
     "AND (:following = 0 OR EXISTS "
@@ -118,7 +120,7 @@ _PUT_NAME = sql("INSERT INTO account_words (word, account_id) VALUES (:word, :ac
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a post must have: phrases (words separated by one space), marks, tags. `author_id` 0: anybody."""
+    """The wanted posts: phrases (words separated by one space), marks, tags. `author_id` 0: any author."""
 
     terms: tuple[str, ...]
     not_terms: tuple[str, ...]
@@ -140,12 +142,12 @@ class Wanted:
 
 
 def author_mark(account_id: int) -> str:
-    """The mark of an author's posts."""
+    """Return the mark of an author's posts."""
     return f"xa{account_id}"
 
 
 def _match(connection: Connection, wanted: Wanted) -> str:
-    """The text of the index's own language. Terms hold letters, digits and spaces only (model/search.py)."""
+    """Return a query in the index's syntax. Terms have letters, digits and spaces only (model/search.py)."""
     if connection.dialect == "sqlite":
         must = [f'words:"{term}"' for term in wanted.terms] + [f'marks:"{mark}"' for mark in wanted.marks]
         never = [f'words:"{term}"' for term in wanted.not_terms]
@@ -171,7 +173,7 @@ def posts(
     with_own: bool = True,
     only_own: bool = False,
 ) -> list[int]:
-    """Ids of public posts of those who want to be found, and of the reader's own posts, newest first."""
+    """Return ids of indexable authors' public posts, and of the reader's own posts, newest first."""
     values = {
         "match": _match(connection, wanted),
         "reader_id": reader_id,
@@ -200,9 +202,9 @@ def posts(
 
 
 def kept_posts(connection: Connection, *, reader_id: int, wanted: Wanted, page: Page) -> list[int]:
-    """Ids of posts that the reader favourited or bookmarked, or that name the reader, newest first.
+    """Return ids of posts that the reader favourited or bookmarked, or that mention the reader, newest first.
 
-    Who may still see them is the caller's to decide.
+    The caller must check that the reader may still see them.
     """
     rows = connection.all(
         _FOUND_KEPT,
@@ -229,8 +231,8 @@ def people(
     only_followed: bool,
     now_ms: int,
 ) -> list[int]:
-    """Ids of active accounts with a name that begins with `prefix` (folded): of that very username, then those
-    whom the reader follows, then who is followed most."""
+    """Return ids of active accounts with a name that begins with `prefix` (folded): an exact username first,
+    then accounts that the reader follows, then by number of followers."""
     rows = connection.all(
         _PEOPLE,
         low=prefix,
@@ -246,7 +248,7 @@ def people(
 
 
 def tags(connection: Connection, *, prefix: str, limit: int, offset: int) -> list[str]:
-    """Names of hashtags that were used in public and begin so (folded): that very one, then the most used."""
+    """Return names of public hashtags with this prefix (folded): an exact match first, then the most used."""
     rows = connection.all(
         _TAGS, low=prefix, high=prefix + "\U0010ffff", most=TAGS_MOST, count=limit, skip=offset
     )
@@ -254,6 +256,6 @@ def tags(connection: Connection, *, prefix: str, limit: int, offset: int) -> lis
 
 
 def put_names(connection: Connection, *, account_id: int, words: tuple[str, ...]) -> None:
-    """What the account is found by, in place of what it was found by before."""
+    """Replace the words by which the account is found."""
     connection.run(_FORGET_NAME, account_id=account_id)
     connection.many(_PUT_NAME, [{"word": word, "account_id": account_id} for word in words])

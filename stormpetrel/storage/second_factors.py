@@ -1,4 +1,4 @@
-"""Queries: what accounts have besides a password."""
+"""Queries about second factors: authenticator apps, passkeys and recovery codes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _DELETE_CODES = sql("DELETE FROM recovery_codes WHERE account_id = :account_id")
 
 
 def factors(connection: Connection, *, account_id: int) -> Factors:
-    """All of them."""
+    """Return all factors of the account."""
     totp = connection.one(_TOTP, account_id=account_id)
     passkeys = connection.all(_PASSKEYS, account_id=account_id)
     codes = connection.one(_RECOVERY_CODES, account_id=account_id)
@@ -54,22 +54,22 @@ def factors(connection: Connection, *, account_id: int) -> Factors:
 
 
 def set_totp(connection: Connection, *, account_id: int, sealed: str, step: int, now_ms: int) -> None:
-    """Stores an authenticator app in place of the one before."""
+    """Store an authenticator app, replacing the previous one."""
     connection.run(_SET_TOTP, account_id=account_id, sealed=sealed, step=step, now_ms=now_ms)
 
 
 def use_step(connection: Connection, *, account_id: int, step: int) -> bool:
-    """Marks a code as used; False when it, or a later one, was."""
+    """Mark a code as used; return False if it, or a later one, was used before."""
     return bool(connection.run(_USE_STEP, account_id=account_id, step=step))
 
 
 def delete_totp(connection: Connection, *, account_id: int) -> bool:
-    """Deletes the authenticator app; whether there was one."""
+    """Delete the authenticator app; return whether there was one."""
     return bool(connection.run(_DELETE_TOTP, account_id=account_id))
 
 
 def add_passkey(connection: Connection, passkey: Passkey, *, account_id: int) -> bool:
-    """Stores a passkey; False when it is some account's already."""
+    """Store a passkey; return False if an account has it already."""
     return bool(
         connection.run(
             _ADD_PASSKEY,
@@ -85,27 +85,27 @@ def add_passkey(connection: Connection, passkey: Passkey, *, account_id: int) ->
 
 
 def use_passkey(connection: Connection, *, passkey_id: int, sign_count: int, now_ms: int) -> None:
-    """Notes that a passkey was used."""
+    """Note that a passkey was used."""
     connection.run(_USE_PASSKEY, passkey_id=passkey_id, sign_count=sign_count, now_ms=now_ms)
 
 
 def delete_passkey(connection: Connection, *, account_id: int, passkey_id: int) -> bool:
-    """Deletes one passkey of the account; whether there was one."""
+    """Delete one passkey of the account; return whether there was one."""
     return bool(connection.run(_DELETE_PASSKEY, account_id=account_id, passkey_id=passkey_id))
 
 
 def set_recovery_codes(connection: Connection, *, account_id: int, hashes: Sequence[bytes]) -> None:
-    """Stores these recovery codes in place of those before."""
+    """Store recovery codes, replacing the previous ones."""
     connection.run(_DELETE_CODES, account_id=account_id)
     connection.many(_ADD_CODE, [{"account_id": account_id, "code_hash": one} for one in hashes])
 
 
 def take_recovery_code(connection: Connection, *, account_id: int, code_hash: bytes) -> bool:
-    """Uses a recovery code up; whether there was one."""
+    """Use a recovery code up; return whether there was one."""
     return bool(connection.run(_TAKE_CODE, account_id=account_id, code_hash=code_hash))
 
 
 def delete_all(connection: Connection, *, account_id: int) -> None:
-    """Deletes every factor of the account."""
+    """Delete all factors of the account."""
     for statement in (_DELETE_TOTP, _DELETE_PASSKEYS, _DELETE_CODES):
         connection.run(statement, account_id=account_id)

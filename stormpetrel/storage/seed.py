@@ -1,13 +1,13 @@
-"""Writes a synthetic community: for benches, drills and trying things at size.
+"""Write a synthetic community: for benchmarks, drills, and tests at scale.
 
-The same numbers and seed give the same rows, ids included (unless `end_ms` differs), on either store. Ids are made
-of each row's own moment and the seed, so that they lie in the past, in order, and two seeds never meet. Rows are
-written once, with their final counts, many in a transaction; what exists already is not touched. There are no
-notifications: nobody was told.
+The same numbers and seed give the same rows, ids included (unless `end_ms` differs), on either store. An id
+consists of its row's own time and the seed, so ids lie in the past, in order, and those of two seeds never
+collide. Rows are written once, with their final counts, many in a transaction; existing rows are not changed.
+No notifications are written.
 
-Each transaction is one step, and notes how many there were (a fact, until the community is whole): whatever ends the
-process, the same call goes on with the next step. Where it is interrupted, the counts are made those of the rows that
-are there; a call that goes on does that at its end.
+Each transaction is one step, and stores the number of steps so far (as a fact, until the community is
+complete): if the process ends for any reason, the same call continues with the next step. If it is
+interrupted, the counts are recomputed from the existing rows; a call that continues does the same at its end.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from stormpetrel.model.text import tag_key
 from stormpetrel.storage import seed_text
 from stormpetrel.storage.connection import PostgresqlConnection, Row, StoreConnection, transaction
 from stormpetrel.storage.outbox import put_events
-from stormpetrel.storage.seed_plan import Plan, Size, make_plan
+from stormpetrel.storage.seed_plan import SeedPlan, Size, make_plan
 from stormpetrel.storage.seed_steps import Begun, analyze, count_again, note, steps_of
 from stormpetrel.storage.statement import sql
 
 MAX_SEED = (1 << SHIFT_BITS) - 1
 """The seed is the low part of every id."""
 BASE_END_MS = 1_751_328_000_000
-"""2025-07-01 00:00 UTC, plus as many seconds as the seed: the last post's moment unless another is asked for."""
+"""2025-07-01 00:00 UTC; plus the seed in seconds, it is the default time of the last post."""
 ROWS_PER_COMMIT = 50_000
-"""About a second on SQLite, for which a running server's writers wait."""
+"""About a second on SQLite, during which a running server's writers wait."""
 SQLITE_CACHE_KIB = 256 * 1024
-"""While this writes, so that the pages of big indexes are not read again and again."""
+"""SQLite's cache while seeding, so that the pages of big indexes are not read repeatedly."""
 POSTGRESQL_STEP_LIMIT = "10min"
-"""Of a statement, in place of the 15 s of a request: on two busy cores, 25,000 posts took 12 s."""
-UNUSABLE_PASSWORD = "!"  # no hash: nobody signs in with it
+"""The statement timeout, instead of a request's 15 s: on two busy cores, 25,000 posts took 12 s."""
+UNUSABLE_PASSWORD = "!"  # not a hash: no password matches it
 FIRST_NAMES, LAST_NAMES = seed_text.FIRST_NAMES, seed_text.LAST_NAMES
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 TAGGED_SHARE = 0.3
@@ -90,7 +90,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "conversation_posts": ("account_id", "thread_id", "post_id"),
     "favourites": ("id", "account_id", "post_id"),
 }
-"""What is written of each table; the rest has its defaults."""
+"""The columns written in each table; the others have their defaults."""
 
 _NAME_TAKEN = sql("SELECT 1 FROM accounts WHERE username_lower = :name AND domain = ''")
 _TAG_IDS = sql("SELECT name, id FROM tags WHERE name IN :names[text]")
@@ -100,8 +100,8 @@ Tell = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """What the community has: rows by table, and the reader's name, if one was asked for. `rows_before`: how many of
-    the rows an earlier call had written."""
+    """A written community: rows by table, and the reader's name, if one was requested. `rows_before`: the
+    number of rows written by an earlier call."""
 
     rows: dict[str, int]
     reader: str
@@ -109,12 +109,12 @@ class Seeded:
 
     @property
     def total(self) -> int:
-        """All rows."""
+        """Return the number of all rows."""
         return sum(self.rows.values())
 
 
 def end_ms_of(seed: int) -> int:
-    """When the community of this seed ends, unless asked otherwise."""
+    """Return the default end of this seed's community."""
     return BASE_END_MS + seed * 1000
 
 
@@ -126,10 +126,10 @@ def seed(
     now_ms: int,
     tell: Tell,
 ) -> Seeded:
-    """Writes the community of `size`; `tell(rows written, rows in all, what is being done)` hears how far it is.
+    """Write the community of `size`; report progress by `tell(rows written, all rows, current work)`.
 
-    Goes on where an earlier call for the same size ended. Raises SetupError when this seed's community is here
-    already, was begun with another size, or is being written by another process, or the reader's name is taken.
+    Continue where an earlier call for the same size ended. Raise SetupError if this seed's community exists,
+    was begun with another size, or is being written by another process, or if the reader's name is taken.
     """
     steps = steps_of(connection, Begun(size, ROWS_PER_COMMIT, 0))
     _require_possible(connection, size, now_ms=now_ms, is_new=not steps)
@@ -158,19 +158,19 @@ def seed(
     return Seeded(writer.written, size.reader, writer.rows_before)
 
 
-def _post_ids(plan: Plan, size: Size) -> list[int]:
+def _post_ids(plan: SeedPlan, size: Size) -> list[int]:
     return [_id(moment, size.seed) for moment in plan.post_ms]
 
 
 def _write(
     writer: _Writer,
     people: _People,
-    plan: Plan,
+    plan: SeedPlan,
     size: Size,
     connection: StoreConnection,
     password_hash: str,
 ) -> None:
-    """All steps, in an order in which each row finds those that it refers to."""
+    """Run all steps, in an order in which each row finds the rows that it refers to."""
     writer.write("accounts", people.accounts())
     writer.write("users", people.users(password_hash))
     writer.write("account_words", people.words())
@@ -201,7 +201,7 @@ def _require_possible(connection: StoreConnection, size: Size, *, now_ms: int, i
 
 
 def username(seed: int, person: int) -> str:
-    """A name that no other seed gives, and hardly any member takes: first name, seed, number."""
+    """Return a name that no other seed gives, and hardly any member chooses: first name, seed, number."""
     return f"{FIRST_NAMES[person % len(FIRST_NAMES)].lower()}_{_base36(seed)}_{_base36(person)}"
 
 
@@ -215,13 +215,13 @@ def _base36(number: int) -> str:
 
 
 class _Writer:
-    """Rows into tables, many in a transaction, as fast as the store takes them. `steps`: how many are written.
+    """Writes rows into tables, many in a transaction, as fast as possible. `steps`: number of steps written.
 
-    Of the first `steps_before` steps, which an earlier call wrote, the rows are only counted.
+    The rows of the first `steps_before` steps, which an earlier call wrote, are only counted.
     """
 
     def __init__(
-        self, connection: StoreConnection, size: Size, plan: Plan, tell: Tell, *, steps_before: int
+        self, connection: StoreConnection, size: Size, plan: SeedPlan, tell: Tell, *, steps_before: int
     ) -> None:
         self._connection = connection
         self._size = size
@@ -229,7 +229,7 @@ class _Writer:
         self.steps = steps_before
         self.rows_before = 0
         self._tell = tell
-        # Mentions and tags of posts are counted as one each for every second post: only progress depends on it.
+        # For progress only: assume one mention or tag for every second post.
         self._expected = (
             len(plan.joined_ms) * 5
             + len(plan.follow_from)
@@ -239,12 +239,12 @@ class _Writer:
         self.written: dict[str, int] = {}
 
     def write(self, table: str, rows: Iterator[Row]) -> None:
-        """All of `rows`, in as many transactions as that takes."""
+        """Write all `rows`, in as many transactions as needed."""
         while chunk := list(islice(rows, ROWS_PER_COMMIT)):
             self.write_together({table: chunk})
 
     def write_together(self, rows: dict[str, list[Row]]) -> None:
-        """One step: the rows of several tables in one transaction, in that order."""
+        """Write one step: the rows of several tables in one transaction, in that order."""
         self._passed += 1
         if self._passed <= self.steps:
             for table, chunk in rows.items():
@@ -265,7 +265,7 @@ class _Writer:
         self._tell(min(done, self._expected), self._expected, f"{done:,} rows")
 
     def end(self) -> None:
-        """Notes that the community is whole. In a transaction."""
+        """Note that the community is complete. Call it in a transaction."""
         note(self._connection, was=self._begun(self.steps), now=None)
 
     def _begun(self, steps: int) -> Begun:
@@ -281,14 +281,14 @@ class _Writer:
 
 def _insert(table: str) -> str:
     columns = _COLUMNS[table]
-    # Both from the table above, never from outside.
+    # Both come from the table above, never from outside.
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
 class _People:
-    """Rows about people: accounts, users, and what they do to each other and to posts."""
+    """Rows about people: accounts, users, follows, and favourites."""
 
-    def __init__(self, plan: Plan, size: Size) -> None:
+    def __init__(self, plan: SeedPlan, size: Size) -> None:
         self.plan = plan
         self.size = size
         self.ids = [_id(moment, size.seed) for moment in plan.joined_ms]
@@ -324,7 +324,7 @@ class _People:
             )
 
     def words(self) -> Iterator[Row]:
-        """What each is found by. Asked for after `accounts`, which gives them their names."""
+        """Yield the words by which each account is found. Call it after `accounts`, which sets the names."""
         for person, name in enumerate(self.names):
             for word in name_words(name, self.shown[person]):
                 yield (word, self.ids[person])
@@ -354,8 +354,8 @@ def _id(moment_ms: int, seed: int) -> int:
 
 
 def _tags(connection: StoreConnection, writer: _Writer, size: Size) -> list[int]:
-    """The id of each of seed_text.TAGS; those that the place does not know yet are added. Always one step, also with
-    nothing in it: which tags there are may differ when the writing goes on."""
+    """Return the id of each of seed_text.TAGS; add missing ones. This is always one step, even without rows:
+    the missing tags may differ when a later call continues."""
     known = {
         str(name): int(tag_id)
         for name, tag_id in connection.all(_TAG_IDS, names=[tag_key(tag) for tag in seed_text.TAGS])
@@ -373,7 +373,7 @@ def _tags(connection: StoreConnection, writer: _Writer, size: Size) -> list[int]
 class _Posts:
     """Rows about posts, with their texts."""
 
-    def __init__(self, plan: Plan, size: Size, people: _People, tag_ids: list[int]) -> None:
+    def __init__(self, plan: SeedPlan, size: Size, people: _People, tag_ids: list[int]) -> None:
         self._plan = plan
         self._seed = size.seed
         self._people = people
@@ -381,7 +381,7 @@ class _Posts:
         self._rng = Random(f"stormpetrel posts {size.seed}")  # noqa: S311 - content, not a secret
 
     def chunks(self) -> Iterator[dict[str, list[Row]]]:
-        """Posts with their mentions, tags and conversations, a transaction's worth at a time."""
+        """Yield posts with their mentions, tags and conversations, one transaction's rows at a time."""
         tables = ("posts", "mentions", "post_tags", "conversations", "conversation_posts")
         rows: dict[str, list[Row]] = {table: [] for table in tables}
         for post in range(len(self._plan.author)):
@@ -421,7 +421,7 @@ class _Posts:
             if self._rng.random() < TAGGED_SHARE and plan.visibility[post] != Visibility.DIRECT:
                 text = self._tag(post_id, text, rows["post_tags"])
             if plan.visibility[post] == Visibility.DIRECT:
-                # Each begins a conversation: no seeded post answers one.
+                # Each begins a conversation: no seeded post replies to a direct one.
                 for person in {author, plan.mentioned[post]} - {-1}:
                     read_to_id = post_id if person == author else 0
                     rows["conversations"].append((ids[person], post_id, post_id, read_to_id))
@@ -454,7 +454,7 @@ class _Posts:
         return f"@{self._people.names[mentioned]} {text}" if mentioned >= 0 else text
 
     def _tag(self, post_id: int, text: str, rows: list[Row]) -> str:
-        """`text` with one or two hashtags; the square makes the first ones frequent."""
+        """Return `text` with one or two hashtags; the square makes the first ones frequent."""
         chosen = {int(len(self._tag_ids) * self._rng.random() ** 2)}
         if self._rng.random() < 0.3:
             chosen.add(int(len(self._tag_ids) * self._rng.random() ** 2))

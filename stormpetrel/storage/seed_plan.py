@@ -1,7 +1,7 @@
-"""Who is in a synthetic community, who follows whom, and who does what when: everything but the texts.
+"""Plan a synthetic community: its people, follows, posts, boosts and favourites; everything but the texts.
 
-Kept in arrays of numbers (a few dozen bytes per post), so that every count is known before the first row is
-written and rows need no second visit. The same size gives the same plan on every machine.
+The plan is stored in arrays of numbers (a few dozen bytes per post), so that every count is known before the
+first row is written and no row must be updated. The same size gives the same plan on every machine.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ POSTING_DAYS = 90
 FOLLOWING_DAYS = 30
 FOUNDING_DAYS = 300
 POPULARITY_EXPONENT = 0.7
-"""Followers fall with rank like rank^-0.7: with 2,000 people and a mean of 126, the first has some 1,600 and the
-last some 40."""
+"""Followers fall with rank like rank^-0.7: with 2,000 people and a mean of 126, the first has about
+1,600 and the last about 40."""
 ACTIVITY_EXPONENT = 0.9
-"""Posts fall with rank nearly like Zipf's law; the first few authors write a good part of everything."""
+"""Posts fall with rank nearly like Zipf's law; the first few authors write a good part of all posts."""
 RECENT_POSTS = 600
-"""Answers and boosts go to one of this many posts that came last."""
+"""Replies and boosts go to one of about this many latest posts."""
 BOOSTS_SHARE = 0.14
 REPLIES_SHARE = 0.28
 MENTIONS_SHARE = 0.05
 FAVOURITES_MEAN = 1.6
 MOST_FAVOURITES = 200
 HOUR_WEIGHTS = (3, 2, 1, 1, 1, 2, 4, 7, 9, 9, 8, 8, 9, 8, 7, 7, 8, 9, 10, 11, 11, 10, 8, 5)
-"""How much is posted in each hour of a day."""
+"""Relative number of posts in each hour of a day."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What is asked for. `end_ms` is the moment of the last post; `reader` an extra account that follows
-    `reader_follows` others, or empty."""
+    """The requested size. `end_ms` is the time of the last post; `reader` the name of an extra account that
+    follows `reader_follows` others, or empty."""
 
     users: int
     posts: int
@@ -50,7 +50,7 @@ class Size:
 
     @property
     def posting_from_ms(self) -> int:
-        """Everybody exists and follows before this."""
+        """Return the start of the posting period; all accounts and follows are older."""
         return self.end_ms - POSTING_DAYS * DAY_MS
 
 
@@ -59,8 +59,8 @@ def _numbers() -> array[int]:
 
 
 @dataclass(slots=True)
-class Plan:
-    """People are numbered from 0 by when they joined, posts by when they were made; -1 is nobody and nothing."""
+class SeedPlan:
+    """People are numbered from 0 in the order they joined, posts in the order of time; -1 means none."""
 
     joined_ms: array[int] = field(default_factory=_numbers)
     followers: array[int] = field(default_factory=_numbers)
@@ -84,9 +84,9 @@ class Plan:
     favourite_ms: array[int] = field(default_factory=_numbers)
 
 
-def make_plan(size: Size, *, now_doing: Callable[[str], None]) -> Plan:
-    """The plan of a community; `now_doing` hears what is being worked on."""
-    plan = Plan()
+def make_plan(size: Size, *, now_doing: Callable[[str], None]) -> SeedPlan:
+    """Return the plan of a community; `now_doing` gets the name of each step."""
+    plan = SeedPlan()
     rng = Random(f"stormpetrel community {size.seed}")  # noqa: S311 - content, not a secret
     people = size.users + bool(size.reader)
     founded_ms = size.posting_from_ms - (FOLLOWING_DAYS + FOUNDING_DAYS) * DAY_MS
@@ -105,7 +105,7 @@ def make_plan(size: Size, *, now_doing: Callable[[str], None]) -> Plan:
 
 
 def _moments(rng: Random, count: int, from_ms: int, during_ms: int) -> list[int]:
-    """`count` different moments in order: ids are made of them."""
+    """Return `count` different times in order: ids are made from them."""
     moments = sorted(int(rng.random() * during_ms) for _ in range(count))
     last = -1
     for position, moment in enumerate(moments):
@@ -115,7 +115,7 @@ def _moments(rng: Random, count: int, from_ms: int, during_ms: int) -> list[int]
 
 
 def _degrees(size: Size, rng: Random) -> list[int]:
-    """How many each follows: few many, many few; their mean is exactly `size.follows`."""
+    """Return how many accounts each follows: few follow many; the mean is exactly `size.follows`."""
     most = size.users - 1
     wanted = [min(most, int(size.follows * (0.3 - 0.7 * log(1.0 - rng.random())))) for _ in range(size.users)]
     missing = size.users * size.follows - sum(wanted)
@@ -129,14 +129,14 @@ def _degrees(size: Size, rng: Random) -> list[int]:
     return wanted
 
 
-def _follow(plan: Plan, size: Size, rng: Random, ranks: list[int]) -> None:
+def _follow(plan: SeedPlan, size: Size, rng: Random, ranks: list[int]) -> None:
     weights = [(rank + 2.0) ** -POPULARITY_EXPONENT for rank in ranks]
     cumulative = list(accumulate(weights))
     everybody = range(size.users)
     for follower, wanted in enumerate(_degrees(size, rng)):
         chosen: dict[int, None] = {}
         if wanted * 3 > size.users:
-            # So many that drawing would hit the same ones for ever: order all by weighted chance instead
+            # Drawing this many would hit the same ones again and again: sort all by weighted chance instead
             # (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006).
             keys = [(-log(1.0 - rng.random()) / weights[other], other) for other in everybody]
             keys.sort()
@@ -162,7 +162,7 @@ def _follow(plan: Plan, size: Size, rng: Random, ranks: list[int]) -> None:
 
 
 def _post_moments(size: Size, rng: Random) -> list[int]:
-    """When each post is made: by the hours of the day."""
+    """Return the time of each post, distributed by the hours of the day."""
     hours = rng.choices(range(24), weights=HOUR_WEIGHTS, k=size.posts)
     moments = sorted(
         int(rng.random() * POSTING_DAYS) * DAY_MS + int((hour + rng.random()) * DAY_MS / 24) for hour in hours
@@ -174,9 +174,9 @@ def _post_moments(size: Size, rng: Random) -> list[int]:
     return moments
 
 
-def _post(plan: Plan, size: Size, rng: Random, ranks: list[int]) -> None:
+def _post(plan: SeedPlan, size: Size, rng: Random, ranks: list[int]) -> None:
     random = rng.random
-    # Who is much followed posts much, roughly.
+    # Accounts with many followers roughly post more.
     activity = accumulate((rank * (0.3 + 1.4 * random()) + 5.0) ** -ACTIVITY_EXPONENT for rank in ranks)
     plan.author.extend(rng.choices(range(size.users), cum_weights=list(activity), k=size.posts))
     plan.post_ms.extend(_post_moments(size, rng))
@@ -211,12 +211,12 @@ def _post(plan: Plan, size: Size, rng: Random, ranks: list[int]) -> None:
             recent.append(post)
             if len(recent) > RECENT_POSTS * 2:
                 del recent[:RECENT_POSTS]
-                # Boosts go to recent posts only: what is older cannot be boosted twice any more.
+                # Only recent posts are boosted: an older post cannot be boosted twice any more.
                 boosted = {pair for pair in boosted if pair >= recent[0] * size.users}
 
 
 def _visibility(chance: float) -> int:
-    """Of posts that answer nothing: most public, some unlisted, few for followers or one person."""
+    """Return a non-reply's visibility: mostly public, some unlisted, few followers-only or direct."""
     if chance < 0.86:
         return Visibility.PUBLIC.value
     if chance < 0.94:
@@ -224,7 +224,7 @@ def _visibility(chance: float) -> int:
     return Visibility.FOLLOWERS.value if chance < 0.99 else Visibility.DIRECT.value
 
 
-def _favour(plan: Plan, size: Size, rng: Random) -> None:
+def _favour(plan: SeedPlan, size: Size, rng: Random) -> None:
     random = rng.random
     most = min(MOST_FAVOURITES, size.users // 2)
     mean_followers = max(1, size.follows)
@@ -232,7 +232,7 @@ def _favour(plan: Plan, size: Size, rng: Random) -> None:
     for post, author in enumerate(plan.author):
         if plan.boost_of[post] >= 0 or plan.visibility[post] > Visibility.UNLISTED:
             continue
-        # The square root: what is followed ten times as much is liked some three times as much.
+        # The square root: an author with ten times the followers gets about three times the favourites.
         popularity = (plan.followers[author] / mean_followers) ** 0.5
         count = min(most, int(-log(1.0 - random()) * FAVOURITES_MEAN * popularity + 0.5))
         chosen = {int(random() * size.users) for _ in range(count)}

@@ -1,6 +1,7 @@
-"""How far a synthetic community was written that is not whole yet, and its counts until it is.
+"""The progress of a synthetic community that is not complete yet, and its counts until it is.
 
-The steps are noted in a fact, in the transaction of each step: whatever ends the process, the two agree.
+The number of steps is stored as a fact, in each step's transaction: the two agree
+even if the process is killed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from stormpetrel.storage.seed_plan import Size
 from stormpetrel.storage.statement import sql
 
 COUNTED_PER_COMMIT = 5_000
-"""Of accounts or posts, when their counts are made anew."""
+"""Accounts or posts whose counts are recomputed in one transaction."""
 
 _COUNT_PEOPLE = sql(
     """UPDATE accounts SET
@@ -37,7 +38,7 @@ _COUNT_POSTS = sql(
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """What a community was asked to be, and how many steps of it are written."""
+    """The requested community, and how many of its steps are written."""
 
     size: Size
     rows_per_commit: int
@@ -45,7 +46,7 @@ class Begun(msgspec.Struct, frozen=True):
 
 
 def unfinished(connection: StoreConnection, seed: int) -> Size | None:
-    """Return the size of this seed's community if it was begun and is not whole, otherwise None."""
+    """Return the size of this seed's community if it was begun and is not complete, otherwise None."""
     begun = _begun(connection, seed)
     return None if begun is None else begun.size
 
@@ -62,7 +63,7 @@ def _name(seed: int) -> str:
 def steps_of(connection: StoreConnection, wanted: Begun) -> int:
     """Return how many steps of the wanted community are written.
 
-    Raise SetupError where another one was begun with its seed: their rows would not fit together.
+    Raise SetupError if a different one was begun with the same seed: their rows would not fit together.
     """
     begun = _begun(connection, wanted.size.seed)
     if begun is None:
@@ -78,9 +79,9 @@ def steps_of(connection: StoreConnection, wanted: Begun) -> int:
 
 
 def note(connection: StoreConnection, *, was: Begun, now: Begun | None) -> None:
-    """Note a step that follows `was`; None when the community is whole. First in the step's transaction.
+    """Store that the step after `was` is written. `now` None: all is complete. Call it first in the step.
 
-    Raise SetupError where another process has written a step meanwhile, before the rows of the two meet.
+    Raise SetupError if another process has written a step meanwhile, before the rows of both mix.
     """
     name = _name(was.size.seed)
     if not replace_fact(
@@ -94,14 +95,14 @@ def _text(begun: Begun) -> str:
 
 
 def analyze(connection: StoreConnection) -> None:
-    """Has PostgreSQL look at what was written: right after so many rows its planner still believes in empty tables,
-    and reads all of a table for each row of another."""
+    """Have PostgreSQL update its statistics: after so many new rows its planner still assumes empty tables,
+    and scans a whole table for each row of another."""
     if isinstance(connection, PostgresqlConnection):
         connection.raw.execute("ANALYZE")
 
 
 def count_again(connection: StoreConnection, *, account_ids: Sequence[int], post_ids: Sequence[int]) -> None:
-    """Make every count of these accounts and posts that of the rows which are there, in several transactions."""
+    """Recompute all counts of these accounts and posts from the rows, in several transactions."""
     analyze(connection)
     for statement, ids in ((_COUNT_PEOPLE, account_ids), (_COUNT_POSTS, post_ids)):
         for start in range(0, len(ids), COUNTED_PER_COMMIT):

@@ -1,4 +1,4 @@
-"""What the people of a synthetic community are called and say. Made of parts, in six languages.
+"""Names and texts of a synthetic community, made of parts, in six languages.
 
 Nothing here has to be clever: it has to have the lengths, scripts, hashtags and mentions of real posts.
 """
@@ -234,7 +234,7 @@ SPOILERS = ("food", "long", "spiders", "match result", "politics, mild", "Wetter
 
 
 def _sentences(language: str) -> tuple[str, ...]:
-    """Every sentence of the language."""
+    """Return all sentences of the language."""
     return tuple(
         f"{opening} {middle}{ending}"
         for opening in _OPENINGS[language]
@@ -247,7 +247,7 @@ SENTENCES = {language: _sentences(language) for language in LANGUAGES}
 
 
 def say(rng: Random, language: str) -> str:
-    """One to three sentences."""
+    """Return one to three sentences."""
     sentences = SENTENCES[language]
     count = len(sentences)
     chance = rng.random()
@@ -260,7 +260,7 @@ def say(rng: Random, language: str) -> str:
 
 
 def answer(rng: Random, language: str) -> str:
-    """What one says to somebody who said something."""
+    """Return a reply to a post."""
     answers = _ANSWERS[language]
     start = answers[int(rng.random() * len(answers))]
     if rng.random() < 0.3:

@@ -1,7 +1,7 @@
-"""Which process may use which slot of ids (model/ids.py), so that no two processes make the same id.
+"""Give each process its own slot of ids (model/ids.py), so that no two processes make the same id.
 
-On SQLite a slot is a locked file beside the database; on PostgreSQL an advisory lock of a connection that is
-held for the process's life. Both free themselves when the process dies, however it dies.
+On SQLite a slot is a locked file beside the database; on PostgreSQL an advisory lock of a connection that
+stays open while the process lives. Both are released when the process dies, for any reason.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _TRY_LOCK = "SELECT pg_try_advisory_lock(%s, %s)"
 
 @dataclass(slots=True)
 class Slot:
-    """A slot that is ours until `release`. `holder` keeps the lock: a file descriptor or a connection."""
+    """A slot of this process until `release`. `holder` has the lock: a file descriptor or a connection."""
 
     number: int
     holder: Any
 
     def is_held(self) -> bool:
-        """Whether it is still ours: an advisory lock ends with its connection, a file's lock with the process."""
+        """Return whether the lock is still held: an advisory lock ends with its connection."""
         if isinstance(self.holder, int):
             return True
         try:
@@ -48,7 +48,7 @@ class Slot:
         return True
 
     def release(self) -> None:
-        """Frees it; nothing happens when that was done before (its descriptor may be another file's by now)."""
+        """Release the slot; a second call does nothing (its descriptor may be another file's by then)."""
         holder, self.holder = self.holder, None
         if isinstance(holder, int):
             os.close(holder)
@@ -57,8 +57,8 @@ class Slot:
 
 
 def take_slot(url: str) -> Slot:
-    """A free slot. Raises EnvironmentFailure when all are taken, which is 64 processes on one database."""
-    # Start anywhere: a process that follows another one does not reuse its slot in the same millisecond.
+    """Return a free slot. Raise EnvironmentFailure if all 64 are taken by processes on this database."""
+    # Start at a random slot: a process that replaces another must not reuse its slot in the same millisecond.
     start = random.SystemRandom().randrange(SLOTS)
     order = [(start + step) % SLOTS for step in range(SLOTS)]
     if url.startswith("sqlite:///"):
@@ -70,7 +70,7 @@ def take_slot(url: str) -> Slot:
             except OSError as error:
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                     raise
-                # No inode is left for a new file; one of those that are there may be free.
+                # No inode is left for a new file, but an existing one may be free.
                 continue
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -90,7 +90,7 @@ def take_slot(url: str) -> Slot:
 
 
 def slots_in_use(url: str) -> int:
-    """Return how many processes hold a slot now, on any machine: those that serve, and commands at work."""
+    """Return how many processes on any machine hold a slot now: servers and running commands."""
     if not url.startswith("sqlite:///"):
         connection = connect(url, writes=False)
         assert isinstance(connection, PostgresqlConnection)

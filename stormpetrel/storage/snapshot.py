@@ -1,7 +1,7 @@
-"""One moment of a store as a file, taken while others write; and what such a file says of itself.
+"""Write one moment of a store to a file while others write to it, and read the contents of that file.
 
-SQLite: the online backup of one read transaction, which writers do not wait for. PostgreSQL: pg_dump's custom
-format, of the same exported snapshot that the rows are counted in.
+SQLite: the online backup of one read transaction, which does not block writers. PostgreSQL: pg_dump's custom
+format, of the same exported snapshot in which the rows are counted.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from stormpetrel.storage.connection import PostgresqlConnection, connect, sqlite
 from stormpetrel.storage.contents import tables
 
 PAGES_AT_ONCE = 1000
-"""SQLite pages (4 MB) between two words about progress."""
+"""SQLite pages (4 MB) between two progress reports."""
 TOOLS = "/usr/lib/postgresql/*/bin/{name}"
-"""Where Debian keeps the tools of each version."""
+"""Where Debian installs the tools of each version."""
 VERSION_TABLE = "alembic_version"
 MEDIA_TABLE = "media_files"
 _DUMPED_TABLE = re.compile(rb'COPY (?:"?\w+"?\.)?"?(\w+)"? \(([^)]*)\) FROM stdin;\n')
@@ -35,12 +35,12 @@ CHECK_CACHE_KIB = 262_144
 CHECK_MAPPED_BYTES = 1 << 31
 
 Progress = Callable[[int, int], None]
-"""(done, total), in whatever unit the work is counted."""
+"""(done, total), in the unit that the work is counted in."""
 
 
 @dataclass(slots=True)
-class Stored:
-    """What a snapshot holds: its migration, rows by table, and the keys of the media files it refers to."""
+class SnapshotContents:
+    """The contents of a snapshot: its migration, rows by table, and the keys of its media files."""
 
     migration: str = ""
     rows: dict[str, int] = field(default_factory=dict)
@@ -55,13 +55,13 @@ class Damaged(EnvironmentFailure):
 
 
 def copy_sqlite(url: str, target: Path, progress: Progress) -> None:
-    """Writes the store at `url`, as it is at one moment, into the new file `target`."""
+    """Write the store at `url`, as it is at one moment, into the new file `target`."""
     source = sqlite_path(url)
     with (
         closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True, timeout=30)) as reading,
         closing(sqlite3.connect(target)) as writing,
     ):
-        # A transaction of our own: without one the backup begins anew whenever another process writes.
+        # Our own transaction: without one the backup restarts whenever another process writes.
         reading.isolation_level = None
         reading.execute("BEGIN")
         reading.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -74,11 +74,12 @@ def copy_sqlite(url: str, target: Path, progress: Progress) -> None:
         os.fsync(file.fileno())
 
 
-def stored_in_sqlite(file: Path) -> Stored:
-    """What the snapshot `file` holds. Raises Damaged where SQLite finds it broken or references dangle."""
+def stored_in_sqlite(file: Path) -> SnapshotContents:
+    """Return the contents of the snapshot `file`. Raise Damaged if it is corrupt or references dangle."""
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as raw:
-            # Both checks look up rows all over the file: with SQLite's usual 2 MB of pages they read it many times.
+            # Both checks look up rows all over the file: with SQLite's usual 2 MB
+            # cache they read it many times.
             raw.execute(f"PRAGMA cache_size=-{CHECK_CACHE_KIB}")
             raw.execute(f"PRAGMA mmap_size={CHECK_MAPPED_BYTES}")
             (verdict,) = raw.execute("PRAGMA integrity_check(1)").fetchone()
@@ -87,11 +88,11 @@ def stored_in_sqlite(file: Path) -> Stored:
             dangling = raw.execute("PRAGMA foreign_key_check").fetchone()
             if dangling is not None:
                 raise Damaged(f"the database in the backup refers to rows that are not there ({dangling[0]})")
-            # The index of words is none of them: it holds no row that is not made from another table's.
+            # The word index is left out: each of its rows is derived from another table's.
             names = [
                 row[1] for row in raw.execute("PRAGMA table_list") if row[0] == "main" and row[2] == "table"
             ]
-            stored = Stored()
+            stored = SnapshotContents()
             for name in sorted(names):
                 if not name.startswith("sqlite_"):
                     (stored.rows[name],) = raw.execute(f'SELECT count(*) FROM "{name}"').fetchone()
@@ -107,10 +108,10 @@ def stored_in_sqlite(file: Path) -> Stored:
 # PostgreSQL
 
 
-def dump_postgresql(url: str, target: Path) -> Stored:
-    """Writes the store at `url`, as it is at one moment, into the new file `target`; what it holds.
+def dump_postgresql(url: str, target: Path) -> SnapshotContents:
+    """Write the store at `url`, as it is at one moment, into the new file `target`; return its contents.
 
-    Raises EnvironmentFailure when pg_dump is not on this machine, is older than the server, or fails.
+    Raise EnvironmentFailure if pg_dump is not installed, is older than the server, or fails.
     """
     connection = connect(url, writes=False)
     assert isinstance(connection, PostgresqlConnection)
@@ -121,7 +122,7 @@ def dump_postgresql(url: str, target: Path) -> Stored:
         snapshot = _value(raw, "SELECT pg_export_snapshot()")
         options = ("--format=custom", f"--snapshot={snapshot}", f"--file={target}")
         _run("pg_dump", url, *options, "--no-owner", "--no-privileges")
-        stored = Stored()
+        stored = SnapshotContents()
         for name in tables(connection):
             stored.rows[name] = int(_value(raw, f'SELECT count(*) FROM "{name}"'))
         if stored.rows.get(VERSION_TABLE):
@@ -138,9 +139,9 @@ def _value(raw: Any, query: str) -> Any:
     return raw.execute(query.encode()).fetchone()[0]
 
 
-def stored_in_dump(file: Path) -> Stored:
-    """What the dump `file` holds, all of it read through pg_restore. Raises Damaged where that fails."""
-    stored = Stored()
+def stored_in_dump(file: Path) -> SnapshotContents:
+    """Return the contents of the dump `file`, read completely by pg_restore. Raise Damaged if that fails."""
+    stored = SnapshotContents()
     with _reading(_tool("pg_restore"), "--data-only", "--file=-", str(file)) as lines:
         name, columns = "", [""]
         for line in lines:
@@ -149,7 +150,8 @@ def stored_in_dump(file: Path) -> Stored:
                     name = ""
                     continue
                 stored.rows[name] += 1
-                # COPY's text form: a tab between values; keys and versions hold nothing it would escape.
+                # COPY's text format: a tab between values; keys and versions contain
+                # nothing that it would escape.
                 values = line.rstrip(b"\n").split(b"\t")
                 if name == VERSION_TABLE:
                     stored.migration = values[0].decode()
@@ -164,7 +166,7 @@ def stored_in_dump(file: Path) -> Stored:
 
 @contextmanager
 def _reading(*command: str) -> Iterator[Iterator[bytes]]:
-    """The lines that a command writes. Raises Damaged when it fails."""
+    """Yield the lines that a command writes. Raise Damaged if it fails."""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -177,7 +179,7 @@ def _reading(*command: str) -> Iterator[Iterator[bytes]]:
 
 
 def load_postgresql(url: str, file: Path) -> None:
-    """Puts the dump `file` into the empty database at `url`, wholly or not at all."""
+    """Restore the dump `file` into the empty database at `url`, completely or not at all."""
     _run(
         "pg_restore",
         url,
@@ -187,13 +189,13 @@ def load_postgresql(url: str, file: Path) -> None:
 
 
 def require_postgresql_tools() -> None:
-    """Raises EnvironmentFailure, with the package that helps, unless pg_dump and pg_restore are here."""
+    """Raise EnvironmentFailure, naming the missing package, unless pg_dump and pg_restore are installed."""
     for name in ("pg_dump", "pg_restore"):
         _tool(name)
 
 
 def _tool(name: str) -> str:
-    """The program, of the newest PostgreSQL that is installed: it reads the servers before it, too."""
+    """Return the tool's path, from the newest installed PostgreSQL: it also works with older servers."""
     versions = glob.glob(TOOLS.format(name=name))
     found = max(versions, key=lambda path: float(path.split("/")[4]), default=None) or shutil.which(name)
     if found is None:
@@ -205,7 +207,7 @@ def _tool(name: str) -> str:
 
 
 def _run(name: str, url: str, *options: str) -> None:
-    """Runs a tool of PostgreSQL on the database at `url`. The password is never among its arguments."""
+    """Run a PostgreSQL tool on the database at `url`. The password is never among its arguments."""
     from psycopg import conninfo
 
     parts = conninfo.conninfo_to_dict(url)
@@ -226,5 +228,5 @@ def _run(name: str, url: str, *options: str) -> None:
 
 def _first_line(said: bytes) -> str:
     lines = [line for line in said.decode("utf-8", "replace").splitlines() if line.strip()]
-    # The first says what went wrong; those after it, which statement that was.
+    # The first line is the error, the following ones the statement.
     return lines[0] if lines else "no reason given"

@@ -1,8 +1,9 @@
 """SQL text that runs on SQLite and on PostgreSQL.
 
 One text serves both: values are `:name`, and a list is `IN :name[]` (ids) or `IN :name[text]`. A test
-prepares every statement on both stores (tests/storage/test_statements.py), so a typo or a word that only one
-of them knows fails there. Why text and not SQLAlchemy's expressions: docs/decisions/0001-plain-sql.md.
+prepares every statement on both stores (tests/storage/test_statements.py), so a typo or a keyword
+that only one of them knows fails there. docs/decisions/0001-plain-sql.md explains why this is text
+and not SQLAlchemy's expressions.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ _LIST = re.compile(r"IN :(\w+)\[(\w*)\]")
 _VALUE = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 
 ALL: list[Statement] = []
-"""Every statement of the program, for the test that prepares them."""
+"""All statements of the program, for the test that prepares them."""
 
 
 class Statement:
@@ -38,7 +39,7 @@ class Statement:
 
 
 def sql(text: str, *, postgresql: str = "") -> Statement:
-    """The statement for this text; call it once, at import. `postgresql` where that store needs another."""
+    """Return the statement for a text; call it once, at import. `postgresql`: that store's own text."""
     statement = Statement(" ".join(text.split()), " ".join((postgresql or text).split()))
     ALL.append(statement)
     return statement

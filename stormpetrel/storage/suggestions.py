@@ -1,4 +1,4 @@
-"""Queries about whom somebody might follow."""
+"""Queries that suggest accounts to follow."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.statement import sql
 
 FOLLOWS_MOST = 50
-"""Of the reader's newest follows, and of each of theirs, so many are looked at: 2,500 rows at most."""
+"""At most this many of the reader's newest follows, and of each of theirs: 2,500 rows at most."""
 POPULAR_MOST = 500
-"""Of the most followed, so many are looked through."""
+"""At most this many of the most followed accounts are considered."""
 
-# Who wants to be found, and is neither there for the reader already nor unwanted.
+# Discoverable accounts that the reader neither follows already nor has rejected.
 _WANTED = (
     "a.state = 'active' AND a.discoverable = TRUE AND a.silenced = FALSE AND a.id <> :reader_id "
     "AND NOT EXISTS (SELECT 1 FROM follows x WHERE x.follower_id = :reader_id AND x.followed_id = a.id) "
@@ -42,7 +42,7 @@ _DISMISS = sql(
 
 
 def followed_by_followed(connection: Connection, *, reader_id: int, count: int, now_ms: int) -> list[int]:
-    """Accounts that those follow whom the reader follows, whom most of them follow first."""
+    """Return accounts followed by accounts that the reader follows, by how many of these follow them."""
     rows = connection.all(
         _FOLLOWED_BY_FOLLOWED, reader_id=reader_id, most=FOLLOWS_MOST, count=count, now_ms=now_ms
     )
@@ -50,11 +50,11 @@ def followed_by_followed(connection: Connection, *, reader_id: int, count: int, 
 
 
 def popular(connection: Connection, *, reader_id: int, count: int, now_ms: int) -> list[int]:
-    """Accounts with most followers, of those that have any."""
+    """Return the accounts with the most followers, among those that have any."""
     rows = connection.all(_POPULAR, reader_id=reader_id, popular=POPULAR_MOST, count=count, now_ms=now_ms)
     return [row[0] for row in rows]
 
 
 def dismiss(connection: Connection, *, account_id: int, target_id: int) -> None:
-    """The target is not suggested to the account again."""
+    """Do not suggest the target to the account again."""
     connection.run(_DISMISS, account_id=account_id, target_id=target_id)

@@ -1,5 +1,5 @@
-"""Queries that answer with lists of posts: ids, newest first. There is no home table: a post writes no row
-per follower; home is merged on read from whom the reader follows."""
+"""Queries that return lists of posts: ids, newest first. There is no table of home timelines: a post writes
+no row per follower; home is merged on read from the accounts that the reader follows."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stormpetrel.model.page import Page
-from stormpetrel.model.timeline import GONE, Item
+from stormpetrel.model.timeline import GONE, TimelineItem
 from stormpetrel.storage.connection import Connection, Row
 from stormpetrel.storage.paging import paged
 from stormpetrel.storage.statement import sql
 
-# Accounts that a reader (0: a visitor) does not want to see, or who do not want to be seen by the reader.
+# Accounts that a reader (0: a visitor) blocks or mutes, and accounts that block the reader.
 _HIDDEN = (
     "SELECT target_id FROM blocks WHERE account_id = :reader_id "
     "UNION SELECT account_id FROM blocks WHERE target_id = :reader_id "
@@ -20,7 +20,8 @@ _HIDDEN = (
     "AND (expires_at_ms = 0 OR expires_at_ms > :now_ms)"
 )
 
-# In lists of everybody's posts: not what moderators hid, nor silenced accounts that the reader does not follow.
+# Lists of all accounts' posts omit posts hidden by moderators, and silenced accounts that
+# the reader does not follow.
 _SHOWN = (
     "(p.author_id = :reader_id OR (p.hidden = FALSE AND (a.silenced = FALSE OR EXISTS "
     "(SELECT 1 FROM follows sf WHERE sf.follower_id = :reader_id AND sf.followed_id = p.author_id))))"
@@ -47,7 +48,7 @@ _LISTED = (
 
 
 class _Heads:
-    """The newest (or upward the next) post of each of some authors, the first `count` of those."""
+    """The newest (upward: the next) post of each of several authors, the first `count` of those."""
 
     __slots__ = ("downward", "upward")
 
@@ -79,14 +80,14 @@ _ITEM_COLUMNS = (
     "p.language, (SELECT pa.silenced FROM accounts pa WHERE pa.id = p.author_id), coalesce(p.boost_of_id, 0)"
 )
 _ITEMS = sql(f"SELECT {_ITEM_COLUMNS} FROM posts p WHERE p.id IN :post_ids[]")
-# Only ids at first, from the index alone: of 80 authors' posts, 80 are wanted.
+# Only ids at first, from the index alone: of 80 authors' posts, only 80 are needed.
 _OF_AUTHOR = (
     "SELECT p.id FROM posts p "
     "WHERE p.author_id = :author_id AND p.id > :low_id AND p.id < :high_id ORDER BY p.id"
 )
 _NEWEST_OF_AUTHOR = sql(f"{_OF_AUTHOR} DESC LIMIT :count")
 _NEXT_OF_AUTHOR = sql(f"{_OF_AUTHOR} LIMIT :count")
-# PostgreSQL asks for all authors in one round trip; SQLite has no LATERAL, and no round trip either.
+# PostgreSQL asks for all authors in one round trip; SQLite has no LATERAL, and no round trips to save.
 _OF_AUTHORS = (
     "SELECT x.id FROM unnest(CAST(:author_ids AS bigint[])) AS who (author_id) CROSS JOIN LATERAL ("
     "SELECT p.id FROM posts p WHERE p.author_id = who.author_id "
@@ -96,7 +97,7 @@ _ONLY_POSTGRESQL = "SELECT :author_ids, :low_id, :high_id, :count"
 _NEWEST_OF_AUTHORS = sql(_ONLY_POSTGRESQL, postgresql=_OF_AUTHORS.format(order="DESC"))
 _NEXT_OF_AUTHORS = sql(_ONLY_POSTGRESQL, postgresql=_OF_AUTHORS.format(order=""))
 
-# A public post with the tag, and its author is there. One question per tag keeps each as short as a page.
+# Public posts with the tag by active authors. One query per tag reads no more rows than a page.
 _OF_TAG = (
     "SELECT pt.post_id FROM post_tags pt JOIN posts p ON p.id = pt.post_id "
     "JOIN accounts a ON a.id = p.author_id WHERE pt.tag_id = :tag_id AND pt.post_id > :low_id "
@@ -165,8 +166,8 @@ _FAVOURITES = paged("SELECT f.id, f.post_id FROM favourites f WHERE f.account_id
 _BOOKMARKS = paged("SELECT b.id, b.post_id FROM bookmarks b WHERE b.account_id = :account_id", "b.id")
 
 
-def _item(row: Row, tagged_ids: set[int]) -> Item:
-    return Item(
+def _item(row: Row, tagged_ids: set[int]) -> TimelineItem:
+    return TimelineItem(
         post_id=row[0],
         author_id=row[1],
         visibility=row[2],
@@ -187,12 +188,11 @@ def home_items(
     page: Page,
     without_exclusive: bool = False,
     tag_ids: Sequence[int] = (),
-) -> list[Item]:
-    """Posts by the reader and by whom the reader follows, and public posts with one of the tags; newest first
-    (upward: oldest first), unfiltered.
+) -> list[TimelineItem]:
+    """Return posts by the reader and followed accounts, and public posts with one of the tags, unfiltered.
 
-    `without_exclusive`: not by members of the reader's exclusive lists. What follows authors and what follows
-    tags are each the first `limit`, so the first `limit` of both together are right.
+    Newest first (upward: oldest first). `without_exclusive`: without members of the reader's exclusive lists.
+    Both sources give their first `limit` posts, so the first `limit` of the merged list are right.
     """
     heads = _HOME_HEADS_WITHOUT_EXCLUSIVE if without_exclusive else _HOME_HEADS
     post_ids = _by_authors(connection, heads, page, reader_id=reader_id)
@@ -203,15 +203,15 @@ def home_items(
     return _items(connection, post_ids, tagged_ids, reader_id=reader_id)
 
 
-def list_items(connection: Connection, *, list_id: int, reader_id: int, page: Page) -> list[Item]:
-    """Posts by the members of the list, as in `home_items`."""
+def list_items(connection: Connection, *, list_id: int, reader_id: int, page: Page) -> list[TimelineItem]:
+    """Return posts by the members of the list, as in `home_items`."""
     post_ids = _by_authors(connection, _LIST_HEADS, page, list_id=list_id)
     return _items(connection, post_ids, set(), reader_id=reader_id)
 
 
 def _items(
     connection: Connection, post_ids: Sequence[int], tagged_ids: set[int], *, reader_id: int
-) -> list[Item]:
+) -> list[TimelineItem]:
     if not post_ids:
         return []
     rows = connection.all(_ITEMS, post_ids=post_ids, reader_id=reader_id)
@@ -220,10 +220,10 @@ def _items(
 
 
 def _by_authors(connection: Connection, statement: _Heads, page: Page, **whose: int) -> list[int]:
-    """The first `limit` posts of the authors, in the page's order.
+    """Return the first `limit` posts of the authors, in the page's order.
 
-    The newest `limit` posts can only be by the `limit` authors who posted last, so only those are read; that
-    keeps the cost the same however many follow or posts there are.
+    The newest `limit` posts can only be by the `limit` authors who posted last, so only those are read; so
+    the cost does not depend on the number of followed accounts or posts.
     """
     heads = connection.all(
         statement.upward if page.upward else statement.downward,
@@ -236,7 +236,8 @@ def _by_authors(connection: Connection, statement: _Heads, page: Page, **whose: 
         return []
     low_id, high_id = page.low, page.max_id
     if len(heads) == page.limit:
-        # As many authors as posts are wanted: none beyond the last author's newest post can be among them.
+        # There are as many authors as wanted posts: no post beyond the last author's
+        # newest one can be among them.
         if page.upward:
             high_id = min(high_id, heads[-1][1] + 1)
         else:
@@ -252,26 +253,26 @@ def _by_authors(connection: Connection, statement: _Heads, page: Page, **whose: 
 
 
 def _by_tags(connection: Connection, tag_ids: Sequence[int], page: Page) -> set[int]:
-    """The first `limit` public posts of each tag in the page's order, together."""
+    """Return the first `limit` public posts of each tag, merged, in the page's order."""
     statement = _NEXT_OF_TAG if page.upward else _NEWEST_OF_TAG
     span = {"low_id": page.low, "high_id": page.max_id, "count": page.limit}
     return {row[0] for tag_id in tag_ids for row in connection.all(statement, tag_id=tag_id, **span)}
 
 
 def public(connection: Connection, *, reader_id: int | None, page: Page, now_ms: int) -> list[int]:
-    """Public posts that answer nobody else."""
+    """Return public posts that are no replies to others."""
     return _PUBLIC.ids(connection, page, reader_id=reader_id or 0, now_ms=now_ms)
 
 
 def public_media(connection: Connection, *, reader_id: int | None, page: Page, now_ms: int) -> list[int]:
-    """`public`, of posts with media."""
+    """Return `public`, only posts with media."""
     return _PUBLIC_MEDIA.ids(connection, page, reader_id=reader_id or 0, now_ms=now_ms)
 
 
 def tagged(
     connection: Connection, *, reader_id: int | None, page: Page, tag_id: int, now_ms: int
 ) -> list[int]:
-    """Public posts with the tag."""
+    """Return public posts with the tag."""
     return _TAG.ids(connection, page, reader_id=reader_id or 0, tag_id=tag_id, now_ms=now_ms)
 
 
@@ -285,7 +286,7 @@ def tagged_any(
     none_ids: Sequence[int],
     now_ms: int,
 ) -> list[int]:
-    """Public posts with any of `any_ids`, all of `all_ids` and none of `none_ids`."""
+    """Return public posts with any of `any_ids`, all of `all_ids` and none of `none_ids`."""
     return _TAGS.ids(
         connection,
         page,
@@ -299,8 +300,8 @@ def tagged_any(
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """Whose posts who reads (None: a visitor): up to visibility `widest`, and those that mention the reader."""
+class AccountView:
+    """A reader (None: a visitor) of an account's posts: up to visibility `widest`, or with a mention."""
 
     reader_id: int | None
     account_id: int
@@ -308,7 +309,7 @@ class Sight:
 
     @property
     def values(self) -> dict[str, int]:
-        """As the queries name them."""
+        """Return the values as the queries name them."""
         return {
             "reader_id": self.reader_id or 0,
             "account_id": self.account_id,
@@ -317,28 +318,36 @@ class Sight:
 
 
 def of_account(
-    connection: Connection, sight: Sight, *, page: Page, with_replies: bool, with_boosts: bool, now_ms: int
+    connection: Connection,
+    cluster: AccountView,
+    *,
+    page: Page,
+    with_replies: bool,
+    with_boosts: bool,
+    now_ms: int,
 ) -> list[int]:
-    """The account's posts."""
+    """Return the account's posts."""
     more = {"with_replies": int(with_replies), "with_boosts": int(with_boosts), "now_ms": now_ms}
-    return _OF_ACCOUNT.ids(connection, page, **sight.values, **more)
+    return _OF_ACCOUNT.ids(connection, page, **cluster.values, **more)
 
 
-def of_account_media(connection: Connection, sight: Sight, *, page: Page, with_replies: bool) -> list[int]:
-    """The account's own posts with media."""
-    return _OF_ACCOUNT_MEDIA.ids(connection, page, **sight.values, with_replies=int(with_replies))
+def of_account_media(
+    connection: Connection, cluster: AccountView, *, page: Page, with_replies: bool
+) -> list[int]:
+    """Return the account's own posts with media."""
+    return _OF_ACCOUNT_MEDIA.ids(connection, page, **cluster.values, with_replies=int(with_replies))
 
 
-def of_account_tagged(connection: Connection, sight: Sight, *, page: Page, tag_id: int) -> list[int]:
-    """The account's posts with the tag."""
-    return _OF_ACCOUNT_TAGGED.ids(connection, page, **sight.values, tag_id=tag_id)
+def of_account_tagged(connection: Connection, cluster: AccountView, *, page: Page, tag_id: int) -> list[int]:
+    """Return the account's posts with the tag."""
+    return _OF_ACCOUNT_TAGGED.ids(connection, page, **cluster.values, tag_id=tag_id)
 
 
 def favourites(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
-    """(internal id, post) of what the account favourited, newest first."""
+    """Return (internal id, post) of the account's favourites, newest first."""
     return _FAVOURITES.run(connection, page, account_id=account_id)
 
 
 def bookmarks(connection: Connection, *, account_id: int, page: Page) -> list[tuple[int, int]]:
-    """(internal id, post) of what the account bookmarked, newest first."""
+    """Return (internal id, post) of the account's bookmarks, newest first."""
     return _BOOKMARKS.run(connection, page, account_id=account_id)

@@ -1,7 +1,7 @@
-"""Queries about what is much used now: hashtags by day, and tags and posts with a score that halves with time.
+"""Queries about trends: hashtags by day, and tags and posts with a score that halves over time.
 
-The courier counts in small steps, by the ids that came since the last one; nobody's post waits for a shared
-counter.
+The courier counts in small steps, by the ids added since the last one, so that no
+post waits for a shared counter.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.statement import sql
 
-# Who may be shown to strangers, of their own accord.
+# Posts of authors who agreed to be shown to strangers.
 _SHOWN = "a.state = 'active' AND a.discoverable = TRUE AND a.silenced = FALSE AND p.hidden = FALSE"
 
 _CURSOR = sql("SELECT at FROM trend_cursors WHERE name = :name")
@@ -84,18 +84,18 @@ class TagUse:
 
 
 def cursor(connection: Connection, *, name: str) -> int:
-    """Up to where `name` was counted; 0 at the very beginning."""
+    """Return up to where `name` was counted; 0 at the beginning."""
     row = connection.one(_CURSOR, name=name)
     return 0 if row is None else int(row[0])
 
 
 def set_cursor(connection: Connection, *, name: str, at: int) -> None:
-    """Counted up to there."""
+    """Store up to where `name` was counted."""
     connection.run(_SET_CURSOR, name=name, at=at)
 
 
 def new_tag_uses(connection: Connection, *, after_id: int, until_id: int, count: int) -> list[TagUse]:
-    """Tags of posts in that span of ids, oldest first; the last post's may be cut off."""
+    """Return tags of posts in that range of ids, oldest first; the last post's may be cut off."""
     rows = connection.all(_NEW_TAG_USES, after_id=after_id, until_id=until_id, count=count)
     return [TagUse(row[0], row[1], row[2], bool(row[3])) for row in rows]
 
@@ -103,19 +103,19 @@ def new_tag_uses(connection: Connection, *, after_id: int, until_id: int, count:
 def new_favourites(
     connection: Connection, *, after_id: int, until_id: int, count: int
 ) -> list[tuple[int, int]]:
-    """(favourite, post) in that span of ids, oldest first."""
+    """Return (favourite, post) in that range of ids, oldest first."""
     rows = connection.all(_NEW_FAVOURITES, after_id=after_id, until_id=until_id, count=count)
     return [(row[0], row[1]) for row in rows]
 
 
 def new_posts(connection: Connection, *, after_id: int, until_id: int, count: int) -> list[tuple[int, int]]:
-    """(post, what it boosts or 0) in that span of ids, oldest first."""
+    """Return (post, the post it boosts or 0) in that range of ids, oldest first."""
     rows = connection.all(_NEW_POSTS, after_id=after_id, until_id=until_id, count=count)
     return [(row[0], row[1]) for row in rows]
 
 
 def add_tag_day(connection: Connection, *, tag_id: int, day: int, uses: int, account_ids: set[int]) -> int:
-    """So many uses more on that day, by those accounts; how many of them were new to it."""
+    """Add uses by these accounts to that day; return how many of the accounts were new on it."""
     new = sum(
         connection.run(_ADD_ACCOUNT, tag_id=tag_id, day=day, account_id=account_id)
         for account_id in sorted(account_ids)
@@ -125,17 +125,17 @@ def add_tag_day(connection: Connection, *, tag_id: int, day: int, uses: int, acc
 
 
 def add_tag_uses(connection: Connection, *, tag_id: int, uses: int) -> None:
-    """So many uses more, ever."""
+    """Add to the tag's total number of uses."""
     connection.run(_ADD_USES, tag_id=tag_id, uses=uses)
 
 
 def add_score(connection: Connection, *, kind: str, subject_id: int, points: float) -> None:
-    """So many points more."""
+    """Add points to a score."""
     connection.run(_ADD_SCORE, kind=kind, subject_id=subject_id, points=points)
 
 
 def decay(connection: Connection, *, factor: float, least: float, most: int, before_day: int) -> None:
-    """Every score times `factor`; what falls below `least`, and all but `most` of a kind, is forgotten."""
+    """Multiply scores by `factor`; delete those below `least`, all but `most` of a kind, and old days."""
     connection.run(_DECAY, factor=factor)
     connection.run(_PRUNE, least=least)
     for kind in ("tag", "post"):
@@ -145,7 +145,7 @@ def decay(connection: Connection, *, factor: float, least: float, most: int, bef
 
 
 def tags(connection: Connection, *, since_day: int, people: int, limit: int, offset: int) -> list[str]:
-    """Names of the tags with most points that at least so many accounts used since that day."""
+    """Return the tags with the most points, used by at least `people` accounts since that day."""
     rows = connection.all(_TAGS, since_day=since_day, people=people, count=limit, skip=offset)
     return [row[0] for row in rows]
 
@@ -153,7 +153,7 @@ def tags(connection: Connection, *, since_day: int, people: int, limit: int, off
 def posts(
     connection: Connection, *, reader_id: int | None, least: float, limit: int, offset: int, now_ms: int
 ) -> list[int]:
-    """Ids of the public posts with most points, without those of whom the reader does not want to see."""
+    """Return ids of the public posts with the most points, without authors hidden from the reader."""
     rows = connection.all(
         _POSTS, reader_id=reader_id or 0, least=least, count=limit, skip=offset, now_ms=now_ms
     )
@@ -163,7 +163,7 @@ def posts(
 def history(
     connection: Connection, *, names: list[str], since_day: int
 ) -> dict[tuple[str, int], tuple[int, int]]:
-    """(uses, accounts) by tag and day, where there were any."""
+    """Return (uses, accounts) by tag and day, where there were any."""
     if not names:
         return {}
     rows = connection.all(_HISTORY, names=names, since_day=since_day)

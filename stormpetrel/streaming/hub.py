@@ -62,7 +62,7 @@ _PLAIN = 0
 """The form of a payload that is the same for all readers."""
 
 
-class Shared(Protocol):
+class SharedPost(Protocol):
     """A post for many readers (api/render.py). Readers who see the same share a form."""
 
     @property
@@ -76,7 +76,7 @@ class Shared(Protocol):
 class Rendering(Protocol):
     """The part of the renderer that the hub uses; the renderer is a layer above."""
 
-    async def shared_status(self, post_id: int) -> Shared | None: ...
+    async def shared_status(self, post_id: int) -> SharedPost | None: ...
     async def filtered_for(self, shared: Any, reader_id: int) -> bytes: ...
     async def notifications(
         self, notifications: Sequence[Notification], *, reader_id: int

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from stormpetrel.model.event import PostCreated, PostDeleted, PostEdited
 from stormpetrel.model.post import Visibility
-from stormpetrel.model.timeline import Item, Taste, in_public, in_tags, list_takes
+from stormpetrel.model.timeline import Taste, TimelineItem, in_public, in_tags, list_takes
 from stormpetrel.model.visibility import Facts
 from stormpetrel.streaming.audiences import Audiences
 from stormpetrel.streaming.listeners import Listeners, Subscription
@@ -125,10 +125,10 @@ class Shown:
         ]
 
 
-def _items(event: PostCreated | PostEdited, taste: Taste | None) -> list[Item]:
+def _items(event: PostCreated | PostEdited, taste: Taste | None) -> list[TimelineItem]:
     """Return the post as that reader sees it; for an edit, one item per language, old and new."""
     return [
-        Item(
+        TimelineItem(
             post_id=event.post_id,
             author_id=event.author_id,
             visibility=event.visibility,

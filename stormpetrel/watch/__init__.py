@@ -1,1 +1,1 @@
-"""The control plane: what the workers saw, put together each second; what they are told; canaries; the journal."""
+"""The control plane: combines the workers' reports, directs the workers, runs canaries and a journal."""

@@ -1,4 +1,4 @@
-"""When an attack began, and when it is over, as all workers together see it. A pure step, once a second."""
+"""Decides from the reports of all workers when an attack began and ended. A pure step, once a second."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from stormpetrel.shield.overload import LATE_S, SETTLED_S
 from stormpetrel.shield.reports import WorkerReport
 
 CALM_S = 60.0
-"""An attack that pulses (5 s on, 10 s off) is one attack: it is over when nobody was overloaded for so long."""
+"""An attack that pulses (5 s on, 10 s off) is one attack: it is over after this long without an overload."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attack:
     """`onset_epoch_s`: when it began, 0 for none. `overload_since_epoch_s`: 0 while no worker is overloaded.
 
-    `overloaded_at_epoch_s`: when one was last seen overloaded.
+    `overloaded_at_epoch_s`: when a worker was last seen overloaded.
     """
 
     onset_epoch_s: float = 0.0
@@ -25,11 +25,11 @@ class Attack:
 
 
 def step(before: Attack, reports: Iterable[WorkerReport], *, now_epoch_s: float) -> Attack:
-    """The state after the workers' newest reports, one of each worker that is alive.
+    """Return the state after the workers' newest reports, one for each worker that is alive.
 
-    The onset is the earliest that a worker which is overloaded itself knows of; a worker that only repeats
-    what it was told does not count, or an attack would keep itself alive. One that was overloaded as soon as
-    it was started says nothing of when it began; when nobody else does, it is taken for a day old.
+    The onset is the earliest that an overloaded worker knows of. Workers that only repeat the watch's
+    directions do not count, or an attack would keep itself alive. A worker that was overloaded from its start
+    cannot date the onset; if no other worker can, the onset is set a day (LATE_S) before the overload.
     """
     overloaded = [report for report in reports if report.overload_since_epoch_s > 0]
     if not overloaded:
@@ -37,7 +37,7 @@ def step(before: Attack, reports: Iterable[WorkerReport], *, now_epoch_s: float)
             return Attack()
         return Attack(before.onset_epoch_s, 0.0, before.overloaded_at_epoch_s)
     since_s = min(report.overload_since_epoch_s for report in overloaded)
-    # Never later than what was said before: a credential does not become older than the attack while it lasts.
+    # Never later than the onset before: no credential may become "older than the attack" while it lasts.
     known = [before.onset_epoch_s] if before.onset_epoch_s else []
     for report in overloaded:
         if report.overload_since_epoch_s - report.started_epoch_s >= SETTLED_S:

@@ -1,4 +1,4 @@
-"""The canaries: every five seconds, on every channel, what a person would meet. They report, and change nothing."""
+"""The canaries: use each channel every five seconds as a person would. They report and change nothing."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from dataclasses import dataclass, field
 from stormpetrel.control.messages import CanaryState
 from stormpetrel.shield.identify import UNKNOWN_S
 from stormpetrel.storage.journal import Note
-from stormpetrel.watch.errands import ERRANDS, Canary, NotWell, TokenUnknown
-from stormpetrel.watch.front_door import NoAnswer
 from stormpetrel.watch.metrics import CanaryFigures
+from stormpetrel.watch.probe_client import NoAnswer
+from stormpetrel.watch.probes import ERRANDS, Canary, ProbeFailed, TokenUnknown
 
 EVERY_S = 5.0
 APART_S = 0.1
-"""The channels go one after the other, so that they do not wait for each other."""
+"""Offset between the channels' canaries, so that they do not wait for each other."""
 PATIENCE_S = 10.0
-"""The deadline of what matters most (K0): after it nobody waits for an answer any more."""
+"""The deadline of the most urgent class (K0): no client waits longer for an answer."""
 OUTCOMES = ("ok", "refused", "failed", "timeout")
 ALARM_AFTER = 2
-"""Failures in a row that are written down as one: a single one may be a worker that was just started again."""
+"""Failures in a row before a note is written: a single one may be a worker that just restarted."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Seen:
-    """What the canary of one channel has seen."""
+class CanaryRecord:
+    """Results of the canary of one channel."""
 
     state: CanaryState
     counts: dict[str, int] = field(default_factory=dict)
 
     def figures(self) -> CanaryFigures:
-        """For the metrics."""
+        """Return the figures for the metrics."""
         state = self.state
         is_well = state.outcome == "ok" if state.outcome else None
         return CanaryFigures(is_well, state.ms / 1000, dict(self.counts))
 
 
 class Canaries:
-    """The canaries of all channels. `note` gets what is to be written down."""
+    """The canaries of all channels. `note` receives entries for the journal."""
 
     def __init__(
         self,
@@ -57,13 +57,13 @@ class Canaries:
         self._note = note
         self._now_epoch_s = now_epoch_s
         self._registered_at_s = -UNKNOWN_S
-        self.seen = {channel: Seen(CanaryState(channel, "", 0.0, 0.0, "", 0)) for channel in ERRANDS}
+        self.seen = {channel: CanaryRecord(CanaryState(channel, "", 0.0, 0.0, "", 0)) for channel in ERRANDS}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Returns when `stop` is set; what is under way then is given up."""
+        """Run until `stop` is set; requests in progress are then cancelled."""
         try:
             await self._enrol()
-        except Exception as error:  # as below: the errand that needs it says so, and asks again
+        except Exception as error:  # the errand that needs the token reports this and retries
             log.warning("the canaries have no credentials yet: %s", error)
         loops = [
             asyncio.ensure_future(self._keep_going(channel, number * APART_S, stop))
@@ -83,11 +83,11 @@ class Canaries:
         due_s = loop.time() + after_s
         while not await _paused(stop, due_s - loop.time()):
             await self.go(channel)
-            # Never in a hurry to make up for what took long.
+            # Do not catch up after a slow errand.
             due_s = max(due_s + EVERY_S, loop.time())
 
     async def go(self, channel: str) -> None:
-        """One errand; what came of it is in `seen`."""
+        """Run one errand and store its result in `seen`."""
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         outcome, detail = "ok", ""
@@ -97,23 +97,23 @@ class Canaries:
                     await ERRANDS[channel](self._canary)
                 except TokenUnknown:
                     if began_s - self._registered_at_s < UNKNOWN_S:
-                        # Registered a moment ago; a worker may still remember that there was no such token.
+                        # Registered a moment ago; a worker may still cache that the token does not exist.
                         return
                     await self._enrol()
                     await ERRANDS[channel](self._canary)
         except TimeoutError:
             outcome, detail = "timeout", f"no answer within {PATIENCE_S:.0f} s"
-        except NotWell as error:
+        except ProbeFailed as error:
             outcome, detail = ("refused" if error.refused else "failed"), str(error)
         except NoAnswer as error:
             outcome, detail = "failed", str(error)
-        except Exception:  # a task's edge: an errand that is wrong itself must not end the watch
+        except Exception:  # at the task's edge: a bug in an errand must not end the watch
             log.exception("the canary of %s failed", channel)
             outcome, detail = "failed", "the canary itself failed; the log says why"
         self._take(channel, outcome, detail, ms=(loop.time() - began_s) * 1000)
 
     async def _enrol(self) -> None:
-        """Makes the canaries' credentials. Raises NotWell."""
+        """Create the canaries' credentials. Raise NotWell."""
         await self._register()
         self._registered_at_s = asyncio.get_running_loop().time()
 
@@ -134,7 +134,7 @@ class Canaries:
 
 
 async def _paused(stop: asyncio.Event, seconds: float) -> bool:
-    """Waits; True as soon as `stop` is set."""
+    """Wait; return True as soon as `stop` is set."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), max(seconds, 0.001))
     return stop.is_set()

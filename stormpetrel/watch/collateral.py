@@ -1,31 +1,31 @@
-"""Whom the defence refused although they have a credential: remembered for `why`, and written down in sums."""
+"""Refusals of clients that have a credential: remembered for `why`, and written to the journal as sums."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
 
-from stormpetrel.shield.reports import Refusal
+from stormpetrel.shield.reports import IdentityRefusal
 from stormpetrel.storage.journal import Note
 
 MAX_IDENTITIES = 20_000
 KEPT_EACH = 5
 MAX_NOTES = 50
-"""A flush writes so many people by name; the rest as a sum per channel and application. A defence that cuts off
-everybody must not push the beginning of the attack out of the journal."""
+"""Maximum of people that a flush names; the rest becomes a sum per channel and application. A defence that
+refuses everyone must not push the beginning of the attack out of the journal."""
 
 
-class Collateral:
-    """The latest refusals by identity; the one refused longest ago is dropped first."""
+class CollateralLog:
+    """The latest refusals by identity; the identity refused longest ago is dropped first."""
 
     def __init__(self) -> None:
-        self._latest: dict[str, deque[Refusal]] = {}
+        self._latest: dict[str, deque[IdentityRefusal]] = {}
         self._counts: dict[str, int] = {}
         self._unwritten: dict[tuple[str, str, str, str], tuple[int, float]] = {}
         self._unwritten_sums: dict[tuple[str, str, str], tuple[int, float]] = {}
 
-    def add(self, refusals: Iterable[Refusal]) -> None:
-        """Takes what a worker reported."""
+    def add(self, refusals: Iterable[IdentityRefusal]) -> None:
+        """Add the refusals that a worker reported."""
         for refusal in refusals:
             identity = refusal.identity
             latest = self._latest.pop(identity, None)
@@ -40,13 +40,13 @@ class Collateral:
             self._counts[identity] = self._counts.get(identity, 0) + 1
             self._write_later(refusal)
 
-    def latest(self, identities: Iterable[str]) -> tuple[Refusal, ...]:
-        """The latest refusals of any of these, newest first, at most KEPT_EACH."""
+    def latest(self, identities: Iterable[str]) -> tuple[IdentityRefusal, ...]:
+        """Return the latest refusals of any of these, newest first, at most KEPT_EACH."""
         found = [refusal for identity in identities for refusal in self._latest.get(identity, ())]
         return tuple(sorted(found, key=lambda refusal: -refusal.at_epoch_s)[:KEPT_EACH])
 
-    def latest_of_application(self, application: str) -> tuple[Refusal, ...]:
-        """The latest refusals of an application's people, newest first, at most KEPT_EACH."""
+    def latest_of_application(self, application: str) -> tuple[IdentityRefusal, ...]:
+        """Return the latest refusals of an application's people, newest first, at most KEPT_EACH."""
         found = [
             refusal
             for latest in self._latest.values()
@@ -56,17 +56,17 @@ class Collateral:
         return tuple(sorted(found, key=lambda refusal: -refusal.at_epoch_s)[:KEPT_EACH])
 
     def count(self, identities: Iterable[str]) -> int:
-        """How often these were refused, as far as remembered."""
+        """Return how often these were refused, as far as remembered."""
         return sum(self._counts.get(identity, 0) for identity in identities)
 
     def count_of_application(self, application: str) -> int:
-        """How many refusals of an application's people are remembered one by one."""
+        """Return how many single refusals of an application's people are remembered."""
         return sum(
             refusal.application == application for latest in self._latest.values() for refusal in latest
         )
 
     def notes(self) -> list[Note]:
-        """What happened since the last time this was asked, for the journal."""
+        """Return the journal notes for the refusals since the last call."""
         people, sums = self._unwritten, self._unwritten_sums
         self._unwritten, self._unwritten_sums = {}, {}
         notes = [
@@ -96,13 +96,13 @@ class Collateral:
         ]
         return notes
 
-    def _write_later(self, refusal: Refusal) -> None:
+    def _write_later(self, refusal: IdentityRefusal) -> None:
         key = (refusal.identity, refusal.application, refusal.channel, refusal.because)
         if key in self._unwritten or len(self._unwritten) < MAX_NOTES:
             count, _ = self._unwritten.get(key, (0, 0.0))
             self._unwritten[key] = (count + 1, refusal.at_epoch_s)
             return
-        # Applications can be many, too: past the same bound their names are left out.
+        # Applications can be many too: past the same bound their names are left out.
         rest = key[1:]
         if rest not in self._unwritten_sums and len(self._unwritten_sums) >= MAX_NOTES:
             rest = ("", refusal.channel if len(self._unwritten_sums) < 2 * MAX_NOTES else "", "several")

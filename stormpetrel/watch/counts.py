@@ -1,4 +1,4 @@
-"""Putting the workers' reports together: sums, the last ten seconds, totals since the start. No clock, no I/O."""
+"""Combines the workers' reports: sums, the last ten seconds, totals since the start. No clock, no I/O."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from stormpetrel.shield.reports import (
 
 WINDOW_S = 10.0
 MAX_REASONS = 100
-"""Policy lines counted by name: they are the code's own, but the bound must not depend on that."""
+"""Policy lines counted by name: they come from the code, but the bound must not depend on that."""
 MAX_NAMED_APPLICATIONS = 20
 NAMED_FROM = 100
-"""An application is shown by name once it made so many requests; others are counted together."""
+"""An application is shown by name after this many requests; the others are counted together."""
 MAX_CANDIDATES = 2_000
 OTHER = "other"
 
@@ -29,7 +29,7 @@ Table = dict[str, dict[str, int]]
 
 
 def add(into: Table, more: Mapping[str, Mapping[str, int]], *, names: Iterable[str] | None = None) -> None:
-    """Adds counts by name and outcome. With `names`, what is not among them is counted as OTHER."""
+    """Add counts by name and outcome. With `names`, count all other names as OTHER."""
     known = None if names is None else frozenset(names)
     for name, outcomes in more.items():
         row = into.setdefault(name if known is None or name in known else OTHER, {})
@@ -39,7 +39,7 @@ def add(into: Table, more: Mapping[str, Mapping[str, int]], *, names: Iterable[s
 
 
 def merged_offenders(reports: Iterable[WorkerReport]) -> tuple[Offender, ...]:
-    """Those who took most CPU time in all reports together, most first, at most MAX_OFFENDERS."""
+    """Return those who used most CPU time in all reports together, most first, at most MAX_OFFENDERS."""
     sums: dict[str, Offender] = {}
     for report in reports:
         for one in report.offenders:
@@ -69,24 +69,24 @@ class Rates:
 
 
 class Window:
-    """The reports of the last WINDOW_S of one worker each; old ones go when a new one comes or is asked for."""
+    """The workers' reports of the last WINDOW_S; old ones are dropped on every access."""
 
     def __init__(self) -> None:
         self._reports: deque[tuple[float, str, WorkerReport]] = deque()
 
     def add(self, worker: str, report: WorkerReport, *, at_s: float) -> None:
-        """A report that came at `at_s`, on a clock that never goes back."""
-        # Without what is remembered elsewhere: of many workers it would be the most of it.
+        """Add a report that arrived at `at_s`, on a monotonic clock."""
+        # Without the parts that are stored elsewhere: with many workers they would use most of the memory.
         self._reports.append((at_s, worker, replace(report, refusals=(), prefixes=())))
         self._forget(at_s)
 
     def reports(self, *, at_s: float, within_s: float = WINDOW_S) -> list[WorkerReport]:
-        """What came in the last `within_s`."""
+        """Return the reports of the last `within_s`."""
         self._forget(at_s)
         return [report for came_s, _, report in self._reports if came_s > at_s - within_s]
 
     def rates(self, *, at_s: float) -> Rates:
-        """Per second, over the time that the reports are of."""
+        """Return counts per second, over the time that the reports cover."""
         self._forget(at_s)
         classes: Table = {}
         channels: Table = {}
@@ -98,7 +98,7 @@ class Window:
             add(channels, report.channels, names=CHANNELS)
             for reason, count in report.because.items():
                 because[reason] = because.get(reason, 0) + count
-        # Workers report side by side: the time is the longest that one of them covers, not their sum.
+        # Workers report in parallel: divide by the longest time that one of them covers, not by their sum.
         seconds = max(covered_s.values(), default=1.0) or 1.0
         return Rates(
             {name: {o: n / seconds for o, n in row.items()} for name, row in classes.items()},
@@ -113,10 +113,10 @@ class Window:
 
 @dataclass(slots=True)
 class Totals:
-    """Counts since the watch started; they only rise, so a worker that starts anew takes nothing away.
+    """Counts since the watch started; they only rise, so a worker's restart takes nothing away.
 
     Every table is bounded: classes, channels and outcomes are the shield's, policy lines at most MAX_REASONS,
-    applications MAX_NAMED_APPLICATIONS and the rest together.
+    applications at most MAX_NAMED_APPLICATIONS plus one row for the rest.
     """
 
     classes: Table = field(default_factory=dict)
@@ -129,7 +129,7 @@ class Totals:
     _candidates: dict[str, int] = field(default_factory=dict)
 
     def add(self, report: WorkerReport) -> None:
-        """Counts one report."""
+        """Add one report."""
         self.reports += 1
         add(self.classes, report.classes, names=CLASSES)
         add(self.channels, report.channels, names=CHANNELS)
@@ -151,8 +151,8 @@ class Totals:
         return application if application in self.applications else OTHER
 
     def _consider(self, application: str, count: int) -> None:
-        """An application that asks much gets a name of its own, and keeps it: a label that comes and goes
-        would make its figures fall."""
+        """Give an application with many requests its own row, for good: a label that comes and goes would
+        make its figures fall."""
         named = len(self.applications) - (OTHER in self.applications)
         if (
             application in self.applications

@@ -1,7 +1,8 @@
-"""The operator's rules on every machine: what one watch is ordered, the others hear over the bus.
+"""The operator's rules on every machine: each watch publishes its orders to the others over the bus.
 
-The bus may lose a message and a watch may be down, so each says all its rules again every REPEAT_S seconds; of two
-words about the same thing the later one counts. What was taken back is said as long as the rule would have held.
+The bus may lose a message and a watch may be down, so each watch repeats all its rules every REPEAT_S
+seconds; of two orders about the same thing the later one counts. A withdrawn rule is repeated until it would
+have expired.
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ from collections.abc import Callable
 
 from stormpetrel.bus import Bus
 from stormpetrel.model.event import Event, ShieldPaused, ShieldRuled
-from stormpetrel.shield.reports import Entry
-from stormpetrel.watch.orders import Orders
+from stormpetrel.shield.reports import OperatorEntry
+from stormpetrel.watch.orders import OperatorRules
 
 REPEAT_S = 30.0
 RULES_AT_ONCE = 50
-"""In one message: it must fit into a datagram."""
+"""Rules per message: it must fit into a datagram."""
 
 
 class Fleet:
-    """Passes the rules in `orders` on, and takes over those of other machines. `changed` is called for each taken."""
+    """Publishes the rules in `orders` and adopts those of other machines, calling `changed` for each."""
 
     def __init__(
-        self, bus: Bus, orders: Orders, changed: Callable[[ShieldRuled | ShieldPaused], None]
+        self, bus: Bus, orders: OperatorRules, changed: Callable[[ShieldRuled | ShieldPaused], None]
     ) -> None:
         self._bus = bus
         self._orders = orders
@@ -31,15 +32,15 @@ class Fleet:
         bus.on_events = self.hear
 
     def say(self, said: ShieldRuled | ShieldPaused) -> None:
-        """Tell the other machines what was just ordered here."""
+        """Publish an order that was just given here."""
         self._bus.publish([said])
 
     def hear(self, events: list[Event]) -> None:
-        """Take over what another machine's watch was ordered, where that is later than what is known."""
+        """Adopt other machines' orders that are later than the known ones."""
         for event in events:
             match event:
                 case ShieldRuled():
-                    entry = Entry(event.kind, event.value, event.expires_epoch_s, event.reason)
+                    entry = OperatorEntry(event.kind, event.value, event.expires_epoch_s, event.reason)
                     taken = self._orders.merge(event.verdict, entry, set_at_epoch_s=event.set_at_epoch_s)
                 case ShieldPaused(until_epoch_s=until_s, set_at_epoch_s=set_at_s):
                     taken = self._orders.merge_pause(until_s, set_at_epoch_s=set_at_s)
@@ -49,7 +50,7 @@ class Fleet:
                 self._changed(event)
 
     async def repeat(self, stop: asyncio.Event, *, now_epoch_s: Callable[[], float]) -> None:
-        """Say everything again, now and then, until `stop` is set."""
+        """Publish all orders again every REPEAT_S, until `stop` is set."""
         while not stop.is_set():
             orders = self._orders
             orders.forget_expired(now_epoch_s=now_epoch_s())

@@ -1,4 +1,4 @@
-"""The figures as Prometheus reads them. Every set of labels is bounded: a flood must not become a flood of series."""
+"""The metrics for Prometheus. Every set of labels is bounded: a flood must not become a flood of series."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PREFIX = "stormpetrel_"
 
 @dataclass(frozen=True, slots=True)
 class CanaryFigures:
-    """`is_well`: how the last one ended, None before the first. `counts`: by outcome, since the start."""
+    """`is_well`: the last canary succeeded; None before the first. `counts`: by outcome since the start."""
 
     is_well: bool | None
     seconds: float
@@ -24,7 +24,7 @@ class CanaryFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the figures are of. `newest`: each living worker's last report."""
+    """The input of the metrics. `newest`: each living worker's last report."""
 
     totals: Totals
     attack: Attack
@@ -37,7 +37,7 @@ class Figures:
 
 
 def exposition(figures: Figures) -> str:
-    """The whole text, as of now."""
+    """Return the whole text, as of now."""
     totals, newest = figures.totals, figures.newest
     waiting: dict[str, float] = {}
     for report in newest:

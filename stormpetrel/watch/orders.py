@@ -1,29 +1,29 @@
-"""What the operator ordered, and the directions that workers get: whole snapshots that run out by themselves."""
+"""The operator's orders, and the directions for workers: complete snapshots that expire by themselves."""
 
 from __future__ import annotations
 
 from stormpetrel.control.entries import MAX_ENTRIES
 from stormpetrel.errors import SetupError
 from stormpetrel.shield.orders import entry_problem
-from stormpetrel.shield.reports import Directions, Entry, Offender
+from stormpetrel.shield.reports import Directions, Offender, OperatorEntry
 
 EXPIRY_S = 10.0
-"""Directions hold so long. They are sent each second: when the watch dies, its rules die with it."""
+"""How long directions hold. They are sent each second: when the watch dies, its rules expire."""
 LONGEST_PAUSE_S = 86_400.0
 
 
-class Orders:
-    """Allows, denies and the pause that are in force. `version` rises with every snapshot."""
+class OperatorRules:
+    """The allows, denies and the pause in force. `version` rises with every snapshot."""
 
     def __init__(self) -> None:
         self.paused_until_epoch_s = 0.0
         self.paused_at_epoch_s = 0.0
-        """When the pause was ordered or ended last; 0 for never."""
+        """When the pause was last ordered or ended; 0 for never."""
         self.version = 0
-        # By kind and value: the verdict ("none" for one that was taken back), the entry, and when that was said.
-        self._entries: dict[tuple[str, str], tuple[str, Entry, float]] = {}
+        # By kind and value: the verdict ("none" for a withdrawn rule), the entry, and when it was ordered.
+        self._entries: dict[tuple[str, str], tuple[str, OperatorEntry, float]] = {}
 
-    def put(self, verdict: str, entry: Entry, *, set_at_epoch_s: float = 0.0) -> None:
+    def put(self, verdict: str, entry: OperatorEntry, *, set_at_epoch_s: float = 0.0) -> None:
         """Replace the rule about the same thing. `verdict`: allow or deny.
 
         Raise SetupError when there are too many.
@@ -33,7 +33,7 @@ class Orders:
             raise SetupError(f"there are {MAX_ENTRIES} entries already; take some back first")
         self._entries[key] = (verdict, entry, set_at_epoch_s)
 
-    def take_back(self, kind: str, value: str, *, set_at_epoch_s: float = 0.0) -> Entry | None:
+    def take_back(self, kind: str, value: str, *, set_at_epoch_s: float = 0.0) -> OperatorEntry | None:
         """End a rule and return it; None when there is none."""
         found = self._entries.get((kind, value))
         if found is None or found[0] == "none":
@@ -45,8 +45,8 @@ class Orders:
         """Pause denies and demotions until then; 0 ends a pause."""
         self.paused_until_epoch_s, self.paused_at_epoch_s = until_epoch_s, set_at_epoch_s
 
-    def merge(self, verdict: str, entry: Entry, *, set_at_epoch_s: float) -> bool:
-        """Take over another machine's word where it is later than what is known; return whether anything changed."""
+    def merge(self, verdict: str, entry: OperatorEntry, *, set_at_epoch_s: float) -> bool:
+        """Adopt another machine's order if later than the known one; return True if anything changed."""
         known = self._entries.get((entry.kind, entry.value))
         if known is not None and known[2] >= set_at_epoch_s:
             return False
@@ -56,25 +56,25 @@ class Orders:
         return verdict != "none" or (known is not None and known[0] != "none")
 
     def merge_pause(self, until_epoch_s: float, *, set_at_epoch_s: float) -> bool:
-        """Take over another machine's pause where it was ordered later; return whether anything changed."""
+        """Adopt another machine's pause if it was ordered later; return True if anything changed."""
         if set_at_epoch_s <= self.paused_at_epoch_s:
             return False
         changed = until_epoch_s != self.paused_until_epoch_s
         self.pause(until_epoch_s, set_at_epoch_s=set_at_epoch_s)
         return changed
 
-    def known(self) -> tuple[tuple[str, Entry, float], ...]:
-        """Return every rule and every end of one that is still remembered, each with when that was said."""
+    def known(self) -> tuple[tuple[str, OperatorEntry, float], ...]:
+        """Return every rule and every remembered withdrawal, each with the time of its order."""
         return tuple(self._entries.values())
 
     def forget_expired(self, *, now_epoch_s: float) -> None:
-        """What has had its time is not in force any more."""
+        """Drop expired rules."""
         self._entries = {
             key: found for key, found in self._entries.items() if found[1].expires_epoch_s > now_epoch_s
         }
 
-    def said(self, verdict: str) -> tuple[Entry, ...]:
-        """Every allow, or every deny."""
+    def said(self, verdict: str) -> tuple[OperatorEntry, ...]:
+        """Return every allow, or every deny."""
         return tuple(entry for found, entry, _ in self._entries.values() if found == verdict)
 
     def directions(
@@ -85,9 +85,9 @@ class Orders:
         onset_epoch_s: float,
         known_prefixes: tuple[tuple[str, int], ...] = (),
     ) -> Directions:
-        """A new snapshot."""
+        """Return a new snapshot."""
         self.forget_expired(now_epoch_s=now_epoch_s)
-        # The clock, so that a watch that was restarted goes on above what its predecessor said.
+        # From the clock, so that a restarted watch continues above its predecessor's versions.
         self.version = max(self.version + 1, int(now_epoch_s * 1000))
         return Directions(
             version=self.version,

@@ -1,6 +1,6 @@
-"""The page of the watch's port: how each channel is, as its canary found it a moment ago. It claims nothing else.
+"""The watch's status page: the state of each channel, as its canary last found it, and nothing else.
 
-It is made from memory, so it answers whatever the web, the store or the disk do.
+It is made from memory, so it works whatever the web, the store or the disk do.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HOW = {
     "timeout": "not responding",
 }
 STALE_S = 20.0
-"""A finding this old says nothing about now: a canary goes every 5 s and waits 10 s at most."""
+"""A result this old says nothing about now: a canary runs every 5 s and waits at most 10 s."""
 _STYLE = (
     "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:10vh auto;padding:0 1rem;"
     "color:#1d2733;background:#f6f8fa}a{color:#0b57a4}table{border-collapse:collapse;width:100%}"
@@ -47,10 +47,10 @@ POLICY = (
 def status_page(
     *, title: str, web_url: str, channels: Iterable[CanaryState], attack: Attack, now_epoch_s: float
 ) -> bytes:
-    """The page in HTML, whole in itself. `title`: the instance's."""
+    """Return the page in HTML, self-contained. `title`: the instance's."""
     rows = "".join(_row(state, now_epoch_s) for state in channels)
     title = html.escape(title)
-    # The page does not load itself again: slow readers and screen readers would lose their place (WCAG 2.2.1).
+    # The page does not reload itself: slow readers and screen readers would lose their place (WCAG 2.2.1).
     clock = datetime.fromtimestamp(now_epoch_s, UTC).strftime("%H:%M:%S")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

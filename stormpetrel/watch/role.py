@@ -1,7 +1,7 @@
-"""The watch's process: the control plane, on a port of its own, so that it answers when the web does not.
+"""The watch's process: the control plane, on its own port, so that it answers when the web does not.
 
-Nobody needs it to serve: without a watch the workers go on by themselves, and what it directed runs out. It
-needs nobody to answer: /health, /metrics and its page come from memory, whatever the store, the disk or the
+No process needs it to serve: without a watch the workers continue, and its directions expire. It needs no
+other process to answer: /health, /metrics and its page come from memory, whatever the store, the disk or the
 workers do.
 """
 
@@ -18,49 +18,49 @@ from stormpetrel.bus import Bus
 from stormpetrel.config import Config
 from stormpetrel.control import wire
 from stormpetrel.errors import EnvironmentFailure, StormpetrelError
-from stormpetrel.health import Page, serve_health
+from stormpetrel.health import RootPage, serve_health
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.rules.canaries import CanaryCredentials, credentials, register
 from stormpetrel.shield.canary import HEADER, mark
-from stormpetrel.shield.reports import Entry
+from stormpetrel.shield.reports import OperatorEntry
 from stormpetrel.storage.connection import connect, transaction
 from stormpetrel.storage.failures import store_failed
 from stormpetrel.storage.journal import Note
 from stormpetrel.storage.slots import take_slot
 from stormpetrel.watch.attack import Attack
-from stormpetrel.watch.bookkeeper import Bookkeeper, Remembered
 from stormpetrel.watch.canaries import Canaries
-from stormpetrel.watch.desk import Desk, remember
-from stormpetrel.watch.errands import Canary, NotWell
+from stormpetrel.watch.cluster_state import ClusterState
+from stormpetrel.watch.control_server import ControlServer, remember
 from stormpetrel.watch.fleet import Fleet
-from stormpetrel.watch.front_door import FrontDoor
+from stormpetrel.watch.journal_writer import JournalWriter, Remembered
 from stormpetrel.watch.metrics import Figures, exposition
 from stormpetrel.watch.page import POLICY, status_page
-from stormpetrel.watch.sight import Sight
+from stormpetrel.watch.probe_client import ProbeClient
+from stormpetrel.watch.probes import Canary, ProbeFailed
 
 SECOND_S = 1.0
 FLUSH_EVERY_S = 1.0
 SUM_EVERY_S = 5.0
-"""What people were refused is written down in sums of so long."""
+"""Interval at which refusals are written to the journal as sums."""
 PROXY_LINE = b"PROXY UNKNOWN\r\n"
 REMEMBER_S = 3.0
-"""How long the journal may keep the start waiting: a disk that hangs must not."""
+"""How long the journal may delay the start, as a disk may hang."""
 
 
 async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Event) -> None:
-    """Serves until `stop` is set. Raises EnvironmentFailure when the control socket cannot be made."""
+    """Serve until `stop` is set. Raise EnvironmentFailure when the control socket cannot be created."""
     secret = secrets_of_instance.load(config)
-    books = Bookkeeper(config.data_dir)
+    books = JournalWriter(config.data_dir)
     began_s = clock.now_s()
     found = Remembered()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(REMEMBER_S):
             found = await books.remembered(now_ms=int(began_s * 1000))
-    sight = _sight(found, now_epoch_s=began_s)
+    cluster = _cluster(found, now_epoch_s=began_s)
     known = credentials(secret)
     canaries = Canaries(
         Canary(
-            door=_front_door(config),
+            door=_probe_client(config),
             known=known,
             mark=lambda: {HEADER.decode(): mark(secret, at_epoch_s=int(clock.now_s()))},
         ),
@@ -71,9 +71,9 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
     prefixes: dict[str, int] = {}
     for prefix, day in reversed(found.prefixes):
         remember(prefixes, prefix, day)
-    desk = Desk(sight=sight, books=books, canaries=canaries, known_prefixes=prefixes)
-    fleet = Fleet(bus, sight.orders, desk.heard)
-    desk.say = fleet.say
+    control_server = ControlServer(cluster=cluster, books=books, canaries=canaries, known_prefixes=prefixes)
+    fleet = Fleet(bus, cluster.orders, control_server.heard)
+    control_server.say = fleet.say
     control = _listen(config.data_dir)
     books.note([Note(at_ms=int(began_s * 1000), kind="watch", text="the watch started")])
 
@@ -81,11 +81,11 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
         at_s = asyncio.get_running_loop().time()
         return exposition(
             Figures(
-                totals=sight.totals,
-                attack=sight.attack,
-                workers=len(sight.workers(at_s=at_s)),
-                newest=sight.newest(at_s=at_s),
-                restarts=sight.restarts,
+                totals=cluster.totals,
+                attack=cluster.attack,
+                workers=len(cluster.workers(at_s=at_s)),
+                newest=cluster.newest(at_s=at_s),
+                restarts=cluster.restarts,
                 canaries={channel: seen.figures() for channel, seen in canaries.seen.items()},
                 journal_lost=books.lost,
                 is_journal_well=not books.problem,
@@ -97,18 +97,18 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             title=config.title,
             web_url=config.base_url,
             channels=[seen.state for seen in canaries.seen.values()],
-            attack=sight.attack,
+            attack=cluster.attack,
             now_epoch_s=clock.now_s(),
         )
 
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(
-                serve_health(sock, stop=stop, role="watch", metrics=figures, page=Page(page, POLICY))
+                serve_health(sock, stop=stop, role="watch", metrics=figures, page=RootPage(page, POLICY))
             )
-            tasks.create_task(desk.serve(control, stop))
-            tasks.create_task(_seconds(sight, desk, books, stop))
-            tasks.create_task(_write_down(sight, books, stop))
+            tasks.create_task(control_server.serve(control, stop))
+            tasks.create_task(_seconds(cluster, control_server, books, stop))
+            tasks.create_task(_write_down(cluster, books, stop))
             tasks.create_task(canaries.run(stop))
             tasks.create_task(fleet.repeat(stop, now_epoch_s=clock.now_s))
     finally:
@@ -116,47 +116,50 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
         await books.close()
 
 
-async def _seconds(sight: Sight, desk: Desk, books: Bookkeeper, stop: asyncio.Event) -> None:
+async def _seconds(
+    cluster: ClusterState, control_server: ControlServer, books: JournalWriter, stop: asyncio.Event
+) -> None:
     loop = asyncio.get_running_loop()
     while not await _paused(stop, SECOND_S):
-        books.note(sight.second(at_s=loop.time(), now_epoch_s=clock.now_s()))
-        desk.direct()
+        books.note(cluster.second(at_s=loop.time(), now_epoch_s=clock.now_s()))
+        control_server.direct()
 
 
-async def _write_down(sight: Sight, books: Bookkeeper, stop: asyncio.Event) -> None:
+async def _write_down(cluster: ClusterState, books: JournalWriter, stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
-    onset_s = sight.attack.onset_epoch_s
+    onset_s = cluster.attack.onset_epoch_s
     summed_s = loop.time()
     is_last = False
     while not is_last:
-        # Once more at the end: what was seen until then is written down, too.
+        # Once more at the end, so that the last events are written too.
         is_last = await _paused(stop, FLUSH_EVERY_S)
         if is_last or loop.time() - summed_s >= SUM_EVERY_S:
             summed_s = loop.time()
-            books.note(sight.collateral.notes())
-        if onset_s != sight.attack.onset_epoch_s and await books.set_fact(
-            "onset_ms", int(sight.attack.onset_epoch_s * 1000)
+            books.note(cluster.collateral.notes())
+        if onset_s != cluster.attack.onset_epoch_s and await books.set_fact(
+            "onset_ms", int(cluster.attack.onset_epoch_s * 1000)
         ):
-            onset_s = sight.attack.onset_epoch_s
+            onset_s = cluster.attack.onset_epoch_s
         await books.flush(now_ms=clock.now_ms(), at_s=loop.time())
 
 
-def _sight(found: Remembered, *, now_epoch_s: float) -> Sight:
-    """As the watch before left it: what it had ordered holds, and an attack goes on until it is seen to be over."""
+def _cluster(found: Remembered, *, now_epoch_s: float) -> ClusterState:
+    """Restore the last watch's state: its orders hold, and an attack continues until it is over."""
     facts = dict(found.facts)
     onset_s = facts.get("onset_ms", 0) / 1000
-    sight = Sight(attack=Attack(onset_s, 0.0, now_epoch_s) if onset_s else None)
-    sight.orders.paused_until_epoch_s = facts.get("paused_until_ms", 0) / 1000
+    cluster = ClusterState(attack=Attack(onset_s, 0.0, now_epoch_s) if onset_s else None)
+    cluster.orders.paused_until_epoch_s = facts.get("paused_until_ms", 0) / 1000
     for one in found.directions:
-        sight.orders.put(one.verdict, Entry(one.kind, one.value, one.expires_ms / 1000, one.reason))
-    return sight
+        cluster.orders.put(one.verdict, OperatorEntry(one.kind, one.value, one.expires_ms / 1000, one.reason))
+    return cluster
 
 
-def _front_door(config: Config) -> FrontDoor:
+def _probe_client(config: Config) -> ProbeClient:
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.web.host, config.web.host)  # noqa: S104
-    # Whoever asks from a trusted proxy's address must begin as one; so it says that it speaks for itself.
+    # Connections from a trusted proxy's address must begin with a PROXY header; "UNKNOWN" means the proxy
+    # itself.
     asks_as_proxy = config.edge.proxy_protocol and config.edge.trusts(host)
-    return FrontDoor(host, config.web.port, config.domain, PROXY_LINE if asks_as_proxy else b"")
+    return ProbeClient(host, config.web.port, config.domain, PROXY_LINE if asks_as_proxy else b"")
 
 
 def _listen(data_dir: Path) -> socket.socket:
@@ -167,12 +170,12 @@ def _listen(data_dir: Path) -> socket.socket:
 
 
 async def _register(url: str, known: CanaryCredentials) -> None:
-    """Makes the canaries' application and token. Raises NotWell when the store does not take them."""
+    """Create the canaries' application and token. Raise NotWell when the store does not take them."""
     try:
         await asyncio.to_thread(_register_now, url, known)
     except Exception as error:
         if isinstance(error, StormpetrelError) or store_failed(error):
-            raise NotWell(f"the canaries could not be registered: {error}") from error
+            raise ProbeFailed(f"the canaries could not be registered: {error}") from error
         raise
 
 
@@ -190,7 +193,7 @@ def _register_now(url: str, known: CanaryCredentials) -> None:
 
 
 async def _paused(stop: asyncio.Event, seconds: float) -> bool:
-    """Waits; True as soon as `stop` is set."""
+    """Wait; return True as soon as `stop` is set."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)
     return stop.is_set()

@@ -9,6 +9,7 @@ from stormpetrel.http.passwords import WRONG, network_slot
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.model.account import (
+    MAX_EMAIL,
     MAX_USERNAME,
     AccountState,
     clean_address,
@@ -24,7 +25,7 @@ from stormpetrel.rules import passwords as password_rules
 from stormpetrel.rules.accounts import MAX_REASON
 from stormpetrel.shield.cookies import COOKIE_NAME
 from stormpetrel.web.links import asked_next, same_site
-from stormpetrel.web.mails import MAX_LOGIN, wait_page
+from stormpetrel.web.mails import wait_page
 from stormpetrel.web.reader import read_reader
 from stormpetrel.web.second_step import enter
 from stormpetrel.web.sessions import set_session, signed_in
@@ -86,7 +87,7 @@ async def sign_in(request: Request) -> Response:
     form = await request.form()
     after = same_site(form.get("next", "/"))
     # No name or address is longer, and checking a longer text costs time per character.
-    login = form.get("user[email]", "").strip()[:MAX_LOGIN]
+    login = form.get("user[email]", "").strip()[:MAX_EMAIL]
     user = await _user_by_login(request, login)
     # Run the check for unknown names too: neither text nor timing may reveal whether an account exists.
     try:

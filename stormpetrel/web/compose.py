@@ -22,7 +22,7 @@ from stormpetrel.model.post import Draft, Post, Visibility
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import media as media_rules
 from stormpetrel.rules import posts as post_rules
-from stormpetrel.web.fragments import NOTHING, Gathered, Reading, gather, reading
+from stormpetrel.web.fragments import NOTHING, PostListData, Reading, gather, reading
 from stormpetrel.web.links import post_path, same_site
 from stormpetrel.web.polls import PollFields, poll_fields
 from stormpetrel.web.reader import Reader, read_reader
@@ -167,7 +167,7 @@ class ComposeView:
     reader: Reader
     answered: Post | None
     author: Account | None
-    gathered: Gathered
+    gathered: PostListData
 
 
 def read_compose(connection: Connection, by: Reading, *, in_reply_to_id: int | None) -> ComposeView:

@@ -12,7 +12,7 @@ from stormpetrel.model.conversation import Conversation
 from stormpetrel.model.page import Page
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import conversations as rules
-from stormpetrel.web.fragments import Fragment, Gathered, Item, Reading, gather, reading
+from stormpetrel.web.fragments import Fragment, ListedPost, PostListData, Reading, gather, reading
 from stormpetrel.web.links import same_site
 from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
@@ -31,12 +31,12 @@ class ConversationsView:
 
     conversations: tuple[Conversation, ...]
     people: dict[int, Account]
-    gathered: Gathered
+    gathered: PostListData
     reader: Reader | None
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ConversationRow:
     """One conversation as shown. `others`: how many more take part; `own`: the reader posted last."""
 
     id: int
@@ -84,7 +84,7 @@ async def index(request: Request) -> Response:
     return response
 
 
-def entries(seen: ConversationsView, items: list[Item]) -> list[Entry]:
+def entries(seen: ConversationsView, items: list[ListedPost]) -> list[ConversationRow]:
     """Return the entries to show; omit conversations whose last post was deleted during the read."""
     by_id = {item.id: item.fragment for item in items}
     shown = []
@@ -94,7 +94,7 @@ def entries(seen: ConversationsView, items: list[Item]) -> list[Entry]:
             continue
         ids = one.participant_ids
         shown.append(
-            Entry(
+            ConversationRow(
                 id=one.id,
                 people=tuple(
                     seen.people[account_id] for account_id in ids[:PEOPLE_SHOWN] if account_id in seen.people

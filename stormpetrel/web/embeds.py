@@ -10,7 +10,7 @@ from stormpetrel.http.response import Response, redirect
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.storage.hot import hot
-from stormpetrel.web.fragments import NOTHING, Gathered, Reading, gather
+from stormpetrel.web.fragments import NOTHING, PostListData, Reading, gather
 from stormpetrel.web.links import post_path
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @hot
 def read_embedded(
     connection: Connection, by: Reading, *, username: str, post_id: int
-) -> tuple[Gathered, str]:
+) -> tuple[PostListData, str]:
     """Read a post that visitors may see, and its correct path if the request had another. Raise NotFound."""
     post = post_rules.post(connection, reader_id=None, post_id=post_id, now_ms=by.now_ms)
     if post.boost_of_id:

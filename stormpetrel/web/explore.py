@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
-from stormpetrel.model.filter import Context
+from stormpetrel.model.filter import FilterContext
 from stormpetrel.rules import trends as rules
 from stormpetrel.web.filtered import filtered
-from stormpetrel.web.fragments import Gathered, Reading, gather, reading
+from stormpetrel.web.fragments import PostListData, Reading, gather, reading
 from stormpetrel.web.reader import Reader, read_reader
 
 if TYPE_CHECKING:
@@ -21,20 +21,20 @@ POSTS_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Explored:
+class ExploreData:
     """Hashtags with the count of accounts using them today and yesterday; posts, most points first."""
 
     tags: list[tuple[str, int]]
-    posts: Gathered
+    posts: PostListData
     reader: Reader | None
 
 
-def read_explore(connection: Connection, by: Reading) -> Explored:
+def read_explore(connection: Connection, by: Reading) -> ExploreData:
     """Read the trends for this reader."""
     names = rules.tags(connection, limit=TAGS_SHOWN, now_ms=by.now_ms)
     days = rules.history(connection, names=names, now_ms=by.now_ms)
     ids = rules.posts(connection, reader_id=by.reader_id, limit=POSTS_SHOWN, now_ms=by.now_ms)
-    return Explored(
+    return ExploreData(
         [(name, days[name][0].accounts + days[name][1].accounts) for name in names],
         gather(connection, by, post_ids=ids),
         read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms),
@@ -50,6 +50,6 @@ async def explore(request: Request) -> Response:
         "explore.html",
         reader=seen.reader,
         tags=seen.tags,
-        items=await filtered(request, request.site.pages.items(seen.posts), Context.PUBLIC),
+        items=await filtered(request, request.site.pages.items(seen.posts), FilterContext.PUBLIC),
     )
     return response

@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Collection
 
 from stormpetrel.http.request import Request
-from stormpetrel.model.filter import Action, Context, treatment
-from stormpetrel.web.fragments import Item
+from stormpetrel.model.filter import Action, FilterContext, treatment
+from stormpetrel.web.fragments import ListedPost
 
 
 async def filtered(
-    request: Request, items: list[Item], context: Context, *, asked_for: Collection[int] = ()
-) -> list[Item]:
+    request: Request, items: list[ListedPost], context: FilterContext, *, asked_for: Collection[int] = ()
+) -> list[ListedPost]:
     """Return the entries without the hidden ones; `treatment` of the others says how to show them.
 
     Filters do not apply to the reader's own posts. `asked_for`: posts that are never hidden, at most warned

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
-from stormpetrel.model.filter import MAX_FILTER_TITLE, Action, Context, Filter
+from stormpetrel.model.filter import MAX_FILTER_TITLE, Action, Filter, FilterContext
 from stormpetrel.rules import filters as rules
 from stormpetrel.rules.filters import FilterChange, KeywordChange
 from stormpetrel.web.reader import Reader, read_reader
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
 
 CONTEXTS = (
-    (Context.HOME, "Home and lists"),
-    (Context.NOTIFICATIONS, "Notifications"),
-    (Context.PUBLIC, "Public timelines"),
-    (Context.THREAD, "Conversations"),
-    (Context.ACCOUNT, "Profiles"),
+    (FilterContext.HOME, "Home and lists"),
+    (FilterContext.NOTIFICATIONS, "Notifications"),
+    (FilterContext.PUBLIC, "Public timelines"),
+    (FilterContext.THREAD, "Conversations"),
+    (FilterContext.ACCOUNT, "Profiles"),
 )
 ACTIONS = (
     (Action.WARN, "Collapse it under the filter's title"),
@@ -55,7 +55,7 @@ class FilterForm:
     title: str = ""
     words: str = ""
     parts: str = ""
-    contexts: tuple[str, ...] = tuple(Context)
+    contexts: tuple[str, ...] = tuple(FilterContext)
     action: str = Action.WARN
     ends: str = "0"
     ends_at_ms: int = 0
@@ -81,7 +81,7 @@ async def _typed(request: Request) -> FilterForm:
         title=fields.get("title", ""),
         words=fields.get("words", ""),
         parts=fields.get("parts", ""),
-        contexts=tuple(context for context in Context if f"context_{context}" in fields),
+        contexts=tuple(context for context in FilterContext if f"context_{context}" in fields),
         action=fields.get("action", Action.WARN),
         ends=fields.get("ends", ""),
     )

@@ -157,7 +157,7 @@ class Fragments:
 
 
 @dataclass(slots=True)
-class Gathered:
+class PostListData:
     """The data of a list of posts, read in one go. `found`: the listed posts and the boosted originals."""
 
     generation: int
@@ -170,7 +170,7 @@ class Gathered:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ListedPost:
     """One entry of a list of posts. `id` is the listed id (a boost's own); `fragment` is the post shown.
 
     `treatment`: how the reader's filters treat it.
@@ -187,7 +187,7 @@ class Item:
     treatment: Treatment | None = None
 
 
-NOTHING = Gathered(0, (), {}, {}, {})
+NOTHING = PostListData(0, (), {}, {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ def reading(request: Request) -> Reading:
     return Reading(request.reader_id, request.now_ms, fragments, fragments.generation)
 
 
-def gather(connection: Connection, by: Reading, *, post_ids: Sequence[int]) -> Gathered:
+def gather(connection: Connection, by: Reading, *, post_ids: Sequence[int]) -> PostListData:
     """Read the data that `post_ids` (from a rule) need."""
     found: dict[int, Fragment | Post] = {}
     _find(connection, post_ids, found, by.fragments)
@@ -234,7 +234,7 @@ def gather(connection: Connection, by: Reading, *, post_ids: Sequence[int]) -> G
     if by.reader_id is not None and found:
         spoken = [post_id for post_id, item in found.items() if not item.boost_of_id]
         flags = post_rules.flags(connection, reader_id=by.reader_id, post_ids=spoken)
-    return Gathered(
+    return PostListData(
         by.generation,
         tuple(post_ids),
         found,
@@ -263,15 +263,15 @@ def _find(
 
 
 def items(
-    gathered: Gathered, render: Callable[[Post, Gathered], Fragment | None], *, once: bool = False
-) -> list[Item]:
+    gathered: PostListData, render: Callable[[Post, PostListData], Fragment | None], *, once: bool = False
+) -> list[ListedPost]:
     """Return the entries in order. `render` makes a missing fragment, or returns None if the post cannot be
     shown.
 
     Omit a boost whose original no longer exists, and a post whose author is hidden. `once`: show each post
     only the first time, though it may be listed again as a boost or as the original.
     """
-    shown: list[Item] = []
+    shown: list[ListedPost] = []
     seen: set[int] = set()
     for listed_id in gathered.ids:
         fragment = _fragment(listed_id, gathered, render)
@@ -287,12 +287,12 @@ def items(
             poll = poll_view(
                 fragment.poll, reader_id=gathered.reader_id, votes=flags.votes, now_ms=gathered.now_ms
             )
-        shown.append(Item(listed_id, fragment, boost, flags, poll=poll))
+        shown.append(ListedPost(listed_id, fragment, boost, flags, poll=poll))
     return shown
 
 
 def _fragment(
-    post_id: int, gathered: Gathered, render: Callable[[Post, Gathered], Fragment | None]
+    post_id: int, gathered: PostListData, render: Callable[[Post, PostListData], Fragment | None]
 ) -> Fragment | None:
     item = gathered.found.get(post_id)
     if not isinstance(item, Post):

@@ -76,19 +76,16 @@ def read_hidden_people(
 ) -> HiddenPeopleView:
     """Read one page of the reader's own list."""
     assert by.reader_id is not None
+    until_ms: dict[int, int] = {}
     if shown is MUTED:
-        pairs = rules.muted(connection, account_id=by.reader_id, page=page, now_ms=by.now_ms)
+        rows = rules.muted(connection, account_id=by.reader_id, page=page, now_ms=by.now_ms)
+        pairs = [(internal_id, account_id) for internal_id, account_id, _ in rows]
+        until_ms = {account_id: expires_at_ms for _, account_id, expires_at_ms in rows}
     elif shown is BLOCKED:
         pairs = rules.blocked(connection, account_id=by.reader_id, page=page)
     else:
         pairs = rules.hidden_boosts(connection, account_id=by.reader_id, page=page)
     ids = [account_id for _, account_id in pairs]
-    until_ms: dict[int, int] = {}
-    if shown is MUTED:
-        relationships = rules.relationships(
-            connection, reader_id=by.reader_id, account_ids=ids, now_ms=by.now_ms
-        )
-        until_ms = {one.account_id: one.muting_until_ms for one in relationships}
     return HiddenPeopleView(
         tuple((one, until_ms.get(one.id, 0)) for one in account_rules.accounts(connection, account_ids=ids)),
         tuple(internal_id for internal_id, _ in pairs),

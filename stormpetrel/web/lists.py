@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.model.account import Account
-from stormpetrel.model.filter import Context
+from stormpetrel.model.filter import FilterContext
 from stormpetrel.model.lists import MAX_MEMBERS, AccountList, RepliesPolicy
 from stormpetrel.model.page import Page
 from stormpetrel.rules import accounts as account_rules
@@ -17,7 +17,7 @@ from stormpetrel.rules import followed_tags as tag_rules
 from stormpetrel.rules import lists as rules
 from stormpetrel.rules import timelines as timeline_rules
 from stormpetrel.web.filtered import filtered
-from stormpetrel.web.fragments import Gathered, Reading, gather, reading
+from stormpetrel.web.fragments import PostListData, Reading, gather, reading
 from stormpetrel.web.links import tag_path
 from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
@@ -86,7 +86,7 @@ class ListView:
 
     one: AccountList
     members: tuple[Account, ...]
-    gathered: Gathered
+    gathered: PostListData
     ids: tuple[int, ...]
     reader: Reader | None
 
@@ -117,7 +117,7 @@ async def show(request: Request) -> Response:
         reader=seen.reader,
         list=seen.one,
         members=seen.members,
-        items=await filtered(request, request.site.pages.items(seen.gathered), Context.HOME),
+        items=await filtered(request, request.site.pages.items(seen.gathered), FilterContext.HOME),
         pager=pager(request, page, seen.ids),
         replies=REPLIES,
     )

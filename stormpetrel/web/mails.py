@@ -10,6 +10,7 @@ from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import REFERRER_WITHOUT_PATH, Response, redirect
 from stormpetrel.model.access import secret_hash
+from stormpetrel.model.account import MAX_EMAIL
 from stormpetrel.model.mail import Link, Purpose
 from stormpetrel.model.password import MAX_PASSWORD, MIN_PASSWORD
 from stormpetrel.model.quota import network_of, slot
@@ -19,8 +20,6 @@ from stormpetrel.shield.marks import device_in
 from stormpetrel.web.links import asked_next, next_query, same_site
 from stormpetrel.web.second_step import enter
 from stormpetrel.web.sessions import know_device
-
-MAX_LOGIN = 254
 
 
 def wait_page(request: Request, *, login: str, after: str, email: str = "", status: int = 200) -> Response:
@@ -71,7 +70,7 @@ async def ask_confirmation(request: Request) -> Response:
 
 async def _ask(request: Request, purpose: Purpose) -> Response:
     form = await request.form()
-    login = form.get("user[email]", "").strip()[:MAX_LOGIN]
+    login = form.get("user[email]", "").strip()[:MAX_EMAIL]
     if not login or "\0" in login:
         raise Invalid("Enter your e-mail address or username")
     site = request.site

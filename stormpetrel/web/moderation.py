@@ -10,7 +10,7 @@ import msgspec
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.model.account import Account, Role
-from stormpetrel.model.moderation import MAX_REASON, Entry, InstanceRule, Report
+from stormpetrel.model.moderation import MAX_REASON, AuditEntry, InstanceRule, Report
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Post
 from stormpetrel.rules import accounts as account_rules
@@ -47,7 +47,7 @@ class CaseView:
     posts: tuple[Post, ...]
     rules: tuple[InstanceRule, ...]
     reports: tuple[Report, ...]
-    entries: tuple[Entry, ...]
+    entries: tuple[AuditEntry, ...]
     names: dict[int, str]
     suspended: bool
     silenced: bool
@@ -59,7 +59,7 @@ class CaseView:
 class LogView:
     """A page of the audit log."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[AuditEntry, ...]
     reader: Reader | None
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
 from stormpetrel.model.account import Account
-from stormpetrel.model.filter import Context
+from stormpetrel.model.filter import FilterContext
 from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.moderation import Act
 from stormpetrel.model.notification import Kind, Notification
@@ -19,7 +19,7 @@ from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import moderation as moderation_rules
 from stormpetrel.rules import notifications as notification_rules
 from stormpetrel.web.filtered import filtered
-from stormpetrel.web.fragments import Gathered, Item, Reading, gather, reading
+from stormpetrel.web.fragments import ListedPost, PostListData, Reading, gather, reading
 from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
 
@@ -64,14 +64,14 @@ class NotificationsView:
 
     notifications: tuple[Notification, ...]
     people: dict[int, Account]
-    gathered: Gathered
+    gathered: PostListData
     reader: Reader | None
     read_to: int
     warnings: dict[int, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class NotificationRow:
     """One notification as shown. `item` is its post, if that still exists."""
 
     id: int
@@ -80,7 +80,7 @@ class Entry:
     said: str
     who: Account
     at_ms: int
-    item: Item | None
+    item: ListedPost | None
     whole: bool
     new: bool
     report_id: int = 0
@@ -131,7 +131,7 @@ async def notifications(request: Request) -> Response:
         # Showing the first page reads them: the layout counts from now on.
         reader = dataclasses.replace(reader, unread=0)
     items = site.pages.items(seen.gathered)
-    left = await filtered(request, items, Context.NOTIFICATIONS)
+    left = await filtered(request, items, FilterContext.NOTIFICATIONS)
     response: Response = site.pages.page(
         request,
         "notifications.html",
@@ -142,7 +142,9 @@ async def notifications(request: Request) -> Response:
     return response
 
 
-def entries(seen: NotificationsView, items: list[Item], *, hidden: Collection[int] = ()) -> list[Entry]:
+def entries(
+    seen: NotificationsView, items: list[ListedPost], *, hidden: Collection[int] = ()
+) -> list[NotificationRow]:
     """Return the entries to show; omit those by hidden accounts and those about filtered posts (`hidden`)."""
     by_id = {item.id: item for item in items}
     shown = []
@@ -152,7 +154,7 @@ def entries(seen: NotificationsView, items: list[Item], *, hidden: Collection[in
             continue
         icon, said = _SAID[notification.kind]
         shown.append(
-            Entry(
+            NotificationRow(
                 id=notification.id,
                 kind=notification.kind,
                 icon=icon,

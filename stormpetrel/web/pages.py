@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
-from stormpetrel.model.filter import Context
+from stormpetrel.model.filter import FilterContext
 from stormpetrel.model.moderation import TEXT_NAMES, Announcement, InstanceRule, InstanceText
 from stormpetrel.model.page import Page
 from stormpetrel.model.text import MAX_TAG_CHARACTERS, tag_key, tags_in
@@ -19,7 +19,7 @@ from stormpetrel.storage.hot import hot
 from stormpetrel.web.admin_texts import TITLES
 from stormpetrel.web.compose import blank_form
 from stormpetrel.web.filtered import filtered
-from stormpetrel.web.fragments import Gathered, Reading, gather, reading
+from stormpetrel.web.fragments import PostListData, Reading, gather, reading
 from stormpetrel.web.links import tag_path
 from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
@@ -39,7 +39,7 @@ class TimelineView:
     `announcements`: on Home, the newest that the reader has not dismissed.
     """
 
-    gathered: Gathered
+    gathered: PostListData
     reader: Reader | None
     ids: tuple[int, ...]
     announcements: tuple[Announcement, ...] = ()
@@ -95,13 +95,20 @@ async def front(request: Request) -> Response:
     if request.reader_id is None:
         seen = await site.database.read(read_public, reading(request), page=page)
         request.keep_hot("public", "instance")
-        return await _timeline(request, "landing.html", seen, page, Context.PUBLIC)
+        return await _timeline(request, "landing.html", seen, page, FilterContext.PUBLIC)
     ids = await site.home.page(request.reader_id, page)
     seen = await site.database.read(read_home, reading(request), ids=ids)
     assert seen.reader is not None
     form = blank_form(request, seen.reader.account)
     return await _timeline(
-        request, "home.html", seen, page, Context.HOME, once=True, form=form, announcements=seen.announcements
+        request,
+        "home.html",
+        seen,
+        page,
+        FilterContext.HOME,
+        once=True,
+        form=form,
+        announcements=seen.announcements,
     )
 
 
@@ -110,7 +117,7 @@ async def public(request: Request) -> Response:
     page = page_of(request)
     seen = await request.site.database.read(read_public, reading(request), page=page)
     request.keep_hot("public", "instance")
-    return await _timeline(request, "public.html", seen, page, Context.PUBLIC)
+    return await _timeline(request, "public.html", seen, page, FilterContext.PUBLIC)
 
 
 async def tag(request: Request) -> Response:
@@ -120,7 +127,7 @@ async def tag(request: Request) -> Response:
     seen = await request.site.database.read(read_tag, reading(request), name=name, page=page)
     request.keep_hot(f"tag:{name}", "instance")
     feed = f"{tag_path(name)}/feed.atom"
-    return await _timeline(request, "tag.html", seen, page, Context.PUBLIC, name=written, feed=feed)
+    return await _timeline(request, "tag.html", seen, page, FilterContext.PUBLIC, name=written, feed=feed)
 
 
 def hashtag_asked(request: Request) -> tuple[str, str]:
@@ -136,14 +143,14 @@ async def bookmarks(request: Request) -> Response:
     """GET /bookmarks: the reader's bookmarks, private to them."""
     page = page_of(request)
     seen = await request.site.database.read(read_bookmarks, reading(request), page=page)
-    return await _timeline(request, "bookmarks.html", seen, page, Context.HOME, may_hide=False)
+    return await _timeline(request, "bookmarks.html", seen, page, FilterContext.HOME, may_hide=False)
 
 
 async def favourites(request: Request) -> Response:
     """GET /favourites: the posts that the reader favourited."""
     page = page_of(request)
     seen = await request.site.database.read(read_favourites, reading(request), page=page)
-    return await _timeline(request, "favourites.html", seen, page, Context.HOME, may_hide=False)
+    return await _timeline(request, "favourites.html", seen, page, FilterContext.HOME, may_hide=False)
 
 
 async def _timeline(
@@ -151,7 +158,7 @@ async def _timeline(
     template: str,
     seen: TimelineView,
     page: Page,
-    context: Context,
+    context: FilterContext,
     *,
     once: bool = False,
     may_hide: bool = True,

@@ -21,7 +21,7 @@ PARAMETERS = ("max_id", "min_id")
 _Id = Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)]
 
 
-class PageQuery(msgspec.Struct):
+class WebPageQuery(msgspec.Struct):
     """The part of a list that the URL names."""
 
     max_id: _Id | None = None
@@ -39,7 +39,7 @@ class Pager:
 
 def page_of(request: Request, limit: int = POSTS_A_PAGE) -> Page:
     """Return the page that the URL names. Raise Invalid for a value that cannot be an id."""
-    query = request.query(PageQuery)
+    query = request.query(WebPageQuery)
     return Page(limit=limit, max_id=MAX_ID if query.max_id is None else query.max_id, min_id=query.min_id)
 
 

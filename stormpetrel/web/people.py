@@ -11,7 +11,7 @@ from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.model.account import Account
-from stormpetrel.model.filter import Context
+from stormpetrel.model.filter import FilterContext
 from stormpetrel.model.page import Page
 from stormpetrel.model.relationship import Relationship
 from stormpetrel.rules import accounts as account_rules
@@ -19,7 +19,7 @@ from stormpetrel.rules import relationships as relationship_rules
 from stormpetrel.rules import timelines as timeline_rules
 from stormpetrel.storage.hot import hot
 from stormpetrel.web.filtered import filtered
-from stormpetrel.web.fragments import Gathered, Reading, gather, reading
+from stormpetrel.web.fragments import PostListData, Reading, gather, reading
 from stormpetrel.web.links import profile_path, same_site
 from stormpetrel.web.paging import PEOPLE_A_PAGE, page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
@@ -36,7 +36,7 @@ class ProfileView:
     """
 
     account: Account
-    gathered: Gathered
+    gathered: PostListData
     ids: tuple[int, ...]
     relationship: Relationship | None
     reader: Reader | None
@@ -117,7 +117,7 @@ async def _profile(request: Request, *, replies: bool) -> Response:
         reader=seen.reader,
         account=seen.account,
         relationship=seen.relationship,
-        items=await filtered(request, items, Context.ACCOUNT),
+        items=await filtered(request, items, FilterContext.ACCOUNT),
         pager=pager(request, page, seen.ids),
         tab="replies" if replies else "posts",
     )

@@ -26,7 +26,7 @@ USUAL_DURATION_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PollChoice:
     """One option as shown. `percent`: of the voters, None while the result is hidden from the reader."""
 
     number: int
@@ -45,7 +45,7 @@ class PollView:
     """
 
     post_id: int
-    answers: tuple[Answer, ...]
+    answers: tuple[PollChoice, ...]
     multiple: bool
     over: bool
     may_vote: bool
@@ -66,7 +66,7 @@ def poll_view(poll: Poll, *, reader_id: int | None, votes: int, now_ms: int) -> 
     return PollView(
         post_id=poll.post_id,
         answers=tuple(
-            Answer(
+            PollChoice(
                 number=number,
                 title=option.title,
                 # Percent of the voters: with several choices the sum may exceed 100.

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
-from stormpetrel.model.filter import Context
+from stormpetrel.model.filter import FilterContext
 from stormpetrel.model.post import Post, Visibility
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import conversations as conversation_rules
 from stormpetrel.rules import pins as pin_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.web.filtered import filtered
-from stormpetrel.web.fragments import NOTHING, Gathered, Item, Reading, gather, reading
+from stormpetrel.web.fragments import NOTHING, ListedPost, PostListData, Reading, gather, reading
 from stormpetrel.web.links import post_path, profile_path, same_site
 from stormpetrel.web.reader import Reader, read_reader
 
@@ -38,7 +38,7 @@ class ThreadView:
     `unread_id`: the id of the post's conversation if the reader has not read it, else 0.
     """
 
-    gathered: Gathered
+    gathered: PostListData
     reader: Reader | None
     post_id: int
     moved_to: str = ""
@@ -77,10 +77,10 @@ def _unread_conversation(connection: Connection, reader: Reader | None, post: Po
     return conversation_id if found.unread else 0
 
 
-def with_depths(items: list[Item], post_id: int) -> list[Item]:
+def with_depths(items: list[ListedPost], post_id: int) -> list[ListedPost]:
     """Return the entries of a thread: the post in focus, replies with their distance from it."""
     depths = {post_id: 0}
-    shown: list[Item] = []
+    shown: list[ListedPost] = []
     below = False
     for item in items:
         if item.id == post_id:
@@ -121,7 +121,7 @@ async def post(request: Request) -> Response:
             now_ms=request.now_ms,
         )
         reader = dataclasses.replace(reader, letters=reader.letters - 1)
-    items = await filtered(request, items, Context.THREAD, asked_for=(post_id,))
+    items = await filtered(request, items, FilterContext.THREAD, asked_for=(post_id,))
     response: Response = site.pages.page(
         request,
         "post_page.html",

@@ -24,7 +24,7 @@ from stormpetrel.model.post import Post, Visibility
 from stormpetrel.model.text import excerpt, render_field, render_html, render_note
 from stormpetrel.web import fragments, times
 from stormpetrel.web.assets import asset_path
-from stormpetrel.web.fragments import Fragment, Fragments, Gathered, Item
+from stormpetrel.web.fragments import Fragment, Fragments, ListedPost, PostListData
 from stormpetrel.web.links import encoded, leads_to_consent, next_query, post_path, same_site, sign_in_path
 from stormpetrel.web.reader import Reader
 
@@ -147,11 +147,11 @@ class Pages:
             case _:
                 pass
 
-    def items(self, gathered: Gathered, *, once: bool = False) -> list[Item]:
+    def items(self, gathered: PostListData, *, once: bool = False) -> list[ListedPost]:
         """Return the entries of a list of posts, rendered or from the cache; with `once`, no post twice."""
         return fragments.items(gathered, self._fragment, once=once)
 
-    def _fragment(self, post: Post, gathered: Gathered) -> Fragment | None:
+    def _fragment(self, post: Post, gathered: PostListData) -> Fragment | None:
         author = gathered.accounts.get(post.author_id)
         if author is None:
             return None

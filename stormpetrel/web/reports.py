@@ -17,7 +17,7 @@ from stormpetrel.rules import instance as instance_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.rules import relationships as relationship_rules
 from stormpetrel.rules import reports as rules
-from stormpetrel.web.fragments import Gathered, Reading, gather, reading
+from stormpetrel.web.fragments import PostListData, Reading, gather, reading
 from stormpetrel.web.reader import Reader, read_reader
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class ReportView:
 
     account: Account
     post_id: int
-    gathered: Gathered
+    gathered: PostListData
     rules: tuple[InstanceRule, ...]
     reader: Reader | None
 

@@ -15,7 +15,7 @@ from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.search import parse
 from stormpetrel.model.text import tags_in
 from stormpetrel.rules import search as rules
-from stormpetrel.web.fragments import NOTHING, Gathered, Reading, gather, reading
+from stormpetrel.web.fragments import NOTHING, PostListData, Reading, gather, reading
 from stormpetrel.web.links import profile_path, same_site, tag_path
 from stormpetrel.web.paging import Pager, page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
@@ -28,23 +28,25 @@ TAGS_FOUND = 10
 _LONGEST_SEARCH = 200
 
 
-class SearchQuery(msgspec.Struct):
+class SearchPageQuery(msgspec.Struct):
     """The text to search for."""
 
     q: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchMatches:
     """The accounts and hashtags whose name begins with the text, best match first, and the posts."""
 
     people: list[Account]
     tags: list[str]
-    posts: Gathered
+    posts: PostListData
     reader: Reader | None
 
 
-def read_found(connection: Connection, by: Reading, *, name: str, tag: str, post_ids: list[int]) -> Found:
+def read_found(
+    connection: Connection, by: Reading, *, name: str, tag: str, post_ids: list[int]
+) -> SearchMatches:
     """Read the accounts for `name`, the hashtags that begin with `tag` (none for ""), and the posts."""
     people = (
         rules.find_people(connection, reader_id=by.reader_id, text=name, limit=PEOPLE_FOUND, now_ms=by.now_ms)
@@ -53,7 +55,9 @@ def read_found(connection: Connection, by: Reading, *, name: str, tag: str, post
     )
     tags = rules.find_tags(connection, text=tag, limit=TAGS_FOUND) if tag else []
     posts = gather(connection, by, post_ids=post_ids) if post_ids else NOTHING
-    return Found(people, tags, posts, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms))
+    return SearchMatches(
+        people, tags, posts, read_reader(connection, reader_id=by.reader_id, now_ms=by.now_ms)
+    )
 
 
 def _with_text(links: Pager, text: str) -> Pager:
@@ -67,7 +71,7 @@ def _with_text(links: Pager, text: str) -> Pager:
 
 async def search(request: Request) -> Response:
     """GET /search?q=: show accounts, hashtags and posts, or redirect to the hashtag or account named."""
-    text = " ".join(request.query(SearchQuery).q.replace("\0", " ").split())[:_LONGEST_SEARCH]
+    text = " ".join(request.query(SearchPageQuery).q.replace("\0", " ").split())[:_LONGEST_SEARCH]
     site, page = request.site, page_of(request)
     if text.startswith(f"{site.base_url}/@"):
         return redirect(same_site(text.removeprefix(site.base_url)))

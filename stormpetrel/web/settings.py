@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import UploadFile
-
 from stormpetrel.errors import Busy, Invalid, Refusal, TooMany
+from stormpetrel.http.forms import UploadedFile
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.http.uploads import a_file, profile_with_pictures
@@ -80,7 +79,7 @@ async def save_profile(request: Request) -> Response:
         default_language=fields["default_language"] if fields.get("default_language") in _CODES else "",
     )
     try:
-        pictures: dict[Purpose, UploadFile | None] = {}
+        pictures: dict[Purpose, UploadedFile | None] = {}
         for purpose in PURPOSES:
             file = a_file(files.get(purpose), purpose)
             if file is not None or f"no_{purpose}" in fields:

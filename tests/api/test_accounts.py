@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 
@@ -138,7 +140,10 @@ def test_mute_and_block_and_their_lists(place):
     assert (muted["muting"], muted["muting_notifications"]) == (True, False)
     listed = ann.get("/api/v1/mutes")
     assert [one["id"] for one in listed] == [str(bob.id)]
-    assert "mute_expires_at" in listed[0]
+    ends_in = datetime.fromisoformat(listed[0]["mute_expires_at"]) - datetime.now(UTC)
+    assert timedelta(seconds=500) < ends_in <= timedelta(seconds=600)
+    ann.do(f"{path}/mute")
+    assert [one["mute_expires_at"] for one in ann.get("/api/v1/mutes")] == [None]
     assert ann.do(f"{path}/unmute")["muting"] is False
     assert ann.do(f"{path}/block")["blocking"] is True
     assert bob.get("/api/v1/accounts/relationships", id=ann.id)[0]["blocked_by"] is True

@@ -11,7 +11,7 @@ from stormpetrel.cli.drill import side_by_side
 from stormpetrel.cli.main import main
 from stormpetrel.drill import scenario
 from stormpetrel.drill.fronts import FrontUnavailable
-from stormpetrel.drill.record import OK, REFUSED, Found, Line, Run, Usage
+from stormpetrel.drill.record import OK, REFUSED, CpuUsage, FoundPost, Line, Run
 from stormpetrel.drill.run import Result, RunFailed, results
 from stormpetrel.errors import EnvironmentFailure
 
@@ -40,8 +40,8 @@ def result(mode: str, outcome: str, *, late_ms: float = 0.1) -> Result:
     posted = Line(
         30, "A3", "posting", "posting", "ana", "Ivory", "own", 200, 9.0, 0.1, OK, text="mine", known=True
     )
-    usage = Usage(people_s=1.0, attackers_s=2.0, server_s=3.0, available_s=160.0)
-    return Result(Run(one, mode, "", 1, 1.0), (*lines, posted), (), (Found("mine", 1),), usage)
+    usage = CpuUsage(people_s=1.0, attackers_s=2.0, server_s=3.0, available_s=160.0)
+    return Result(Run(one, mode, "", 1, 1.0), (*lines, posted), (), (FoundPost("mine", 1),), usage)
 
 
 def write(path: Path, *runs: Result) -> Path:

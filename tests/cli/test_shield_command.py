@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from stormpetrel.shield.reports import Offender, Refusal
+from stormpetrel.shield.reports import IdentityRefusal, Offender
 from stormpetrel.storage.journal import FILE_NAME, Journal, Note
 from tests.watch.reporting import a_report
 from tests.watch.watching import watching
@@ -80,7 +80,7 @@ def test_status_shows_everything_that_matters_now(run, watch):
 
 def test_why_answers_in_one_line_for_a_token_a_user_an_address_and_an_app(run, watch_of_either, nino):
     watch = watch_of_either
-    refusal = Refusal(time.time(), "account:1", "Command line", "apps", "queue/full")
+    refusal = IdentityRefusal(time.time(), "account:1", "Command line", "apps", "queue/full")
     asked = {
         nino: "of @Nino by 'Command line': class K1 now",
         f"token:{nino}": "of @Nino by 'Command line': class K1 now",
@@ -98,7 +98,7 @@ def test_why_answers_in_one_line_for_a_token_a_user_an_address_and_an_app(run, w
         assert len(lines(done)) == 1
         assert text in done.out
         assert nino not in done.out + done.err
-    watch.call(lambda: watch.sight.collateral.add([refusal]))
+    watch.call(lambda: watch.cluster.collateral.add([refusal]))
     assert "refused 1x since" in run("shield", "why", "account:1").out
     assert "on apps because queue/full" in run("shield", "why", "Command line").out
     found = run("shield", "why", "account:1", "--json").json
@@ -184,9 +184,9 @@ def test_wrong_use_is_one_clear_line(run, watch, arguments, text):
 
 def test_a_pause_begins_and_ends(run, watch):
     assert run("shield", "pause", "--for", "10m").out.startswith("denies and demotions are off until ")
-    assert watch.call(lambda: watch.sight.orders.paused_until_epoch_s) > time.time()
+    assert watch.call(lambda: watch.cluster.orders.paused_until_epoch_s) > time.time()
     assert run("shield", "pause", "--end").out == "the pause is over (told to 1 worker)\n"
-    assert watch.call(lambda: watch.sight.orders.paused_until_epoch_s) == 0
+    assert watch.call(lambda: watch.cluster.orders.paused_until_epoch_s) == 0
 
 
 # journal, and commands without a watch

@@ -20,11 +20,11 @@ from stormpetrel.control.messages import (
     AskWhy,
     Done,
     Failed,
-    Status,
+    StatusMessage,
     Why,
 )
 from stormpetrel.errors import EnvironmentFailure
-from stormpetrel.shield.reports import Entry, Offender, Refusal
+from stormpetrel.shield.reports import IdentityRefusal, Offender, OperatorEntry
 from tests.watch.reporting import a_report
 from tests.watch.watching import Worker, a_watch, asked
 
@@ -35,14 +35,14 @@ FAR_S = 4_000_000_000.0
 def test_a_worker_reports_and_is_directed(tmp_path):
     async def body():
         report = a_report(offenders=(Offender("account:1", 0.5, 9, 0, 0),), running=3)
-        async with a_watch(tmp_path, {"192.0.2.0/24": 20_000}) as sight:
+        async with a_watch(tmp_path, {"192.0.2.0/24": 20_000}) as cluster:
             worker = Worker(tmp_path, report=report)
             first = await worker.until(lambda told: True)
             assert first.known_prefixes == (("192.0.2.0/24", 20_000),)
-            while not sight.totals.reports:
+            while not cluster.totals.reports:
                 await asyncio.sleep(0.005)
             status = await asked(tmp_path, AskStatus())
-            assert isinstance(status, Status)
+            assert isinstance(status, StatusMessage)
             (seen,) = status.workers
             assert (seen.name, seen.pid, seen.running) == ("web-0", os.getpid(), 3)
             assert [one.identity for one in status.offenders] == ["account:1"]
@@ -57,11 +57,11 @@ def test_what_an_operator_says_reaches_every_worker_at_once_and_can_be_taken_bac
             workers = [Worker(tmp_path, name) for name in ("web-0", "web-1")]
             for worker in workers:
                 await worker.until(lambda told: True)
-            entry = Entry("address", "192.0.2.7/24", FAR_S - 1, "scans")
+            entry = OperatorEntry("address", "192.0.2.7/24", FAR_S - 1, "scans")
             assert isinstance(await asked(tmp_path, AskRule("deny", entry)), Failed)  # too long
-            entry = Entry("address", "192.0.2.7/24", 0.0, "scans")
+            entry = OperatorEntry("address", "192.0.2.7/24", 0.0, "scans")
             assert isinstance(await asked(tmp_path, AskRule("deny", entry)), Failed)  # already expired
-            entry = Entry("address", "192.0.2.7/24", time.time() + 60, "scans")
+            entry = OperatorEntry("address", "192.0.2.7/24", time.time() + 60, "scans")
             assert await asked(tmp_path, AskRule("deny", entry)) == Done(2, True)
             for worker in workers:
                 told = await worker.until(lambda told: told.denied)
@@ -83,12 +83,12 @@ def test_what_an_operator_says_reaches_every_worker_at_once_and_can_be_taken_bac
 
 def test_why_asks_the_workers_and_remembers_refusals(tmp_path):
     async def body():
-        refusal = Refusal(1_900.0, "account:1", "Tusky", "apps", "queue/full")
-        async with a_watch(tmp_path) as sight:
-            sight.collateral.add([refusal])
+        refusal = IdentityRefusal(1_900.0, "account:1", "Tusky", "apps", "queue/full")
+        async with a_watch(tmp_path) as cluster:
+            cluster.collateral.add([refusal])
             worker = Worker(tmp_path)
             await worker.until(lambda told: True)
-            entry = Entry("application", "Tusky", time.time() + 60, "an app for the press")
+            entry = OperatorEntry("application", "Tusky", time.time() + 60, "an app for the press")
             await asked(tmp_path, AskRule("allow", entry))
             why = await asked(
                 tmp_path,
@@ -125,7 +125,7 @@ def test_a_worker_whose_report_fails_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr("stormpetrel.control.reporter.RETRY_S", 0.01)
 
     async def body():
-        async with a_watch(tmp_path) as sight:
+        async with a_watch(tmp_path) as cluster:
             worker = Worker(tmp_path)
             fails = iter([True, False])
             original = worker.reporter._report
@@ -136,7 +136,7 @@ def test_a_worker_whose_report_fails_goes_on(tmp_path, monkeypatch):
                 return original()
 
             worker.reporter._report = report
-            while not sight.totals.reports:
+            while not cluster.totals.reports:
                 await asyncio.sleep(0.005)
             await worker.end()
 
@@ -158,7 +158,7 @@ def test_a_data_directory_may_have_any_length(tmp_path):
 
     async def body():
         async with a_watch(directory):
-            assert isinstance(await asked(directory, AskStatus()), Status)
+            assert isinstance(await asked(directory, AskStatus()), StatusMessage)
 
     asyncio.run(body())
 
@@ -170,7 +170,7 @@ def test_what_a_watch_that_was_killed_left_behind_is_replaced(tmp_path):
 
     async def body():
         async with a_watch(tmp_path):
-            assert isinstance(await asked(tmp_path, AskStatus()), Status)
+            assert isinstance(await asked(tmp_path, AskStatus()), StatusMessage)
 
     asyncio.run(body())
 
@@ -183,7 +183,7 @@ def test_without_a_watch_a_command_is_told_so(tmp_path):
 
 def test_nonsense_ends_its_own_connection_only(tmp_path):
     async def body():
-        async with a_watch(tmp_path) as sight:
+        async with a_watch(tmp_path) as cluster:
             worker = Worker(tmp_path)
             await worker.until(lambda told: True)
             for nonsense in (
@@ -195,9 +195,9 @@ def test_nonsense_ends_its_own_connection_only(tmp_path):
                 wire.framed({"type": "hello", "name": "web-9", "pid": 1}) + wire.framed({"type": "report"}),
             ):
                 await asyncio.to_thread(send_and_read_to_the_end, tmp_path, nonsense)
-            assert isinstance(await asked(tmp_path, AskStatus()), Status)
+            assert isinstance(await asked(tmp_path, AskStatus()), StatusMessage)
             assert not worker.task.done()
-            assert [one.name for one in sight.workers(at_s=asyncio.get_running_loop().time())] == ["web-0"]
+            assert [one.name for one in cluster.workers(at_s=asyncio.get_running_loop().time())] == ["web-0"]
             await worker.end()
 
     asyncio.run(body())

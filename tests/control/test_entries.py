@@ -6,7 +6,7 @@ import pytest
 
 from stormpetrel.control.entries import LONGEST_S, checked, covers, value
 from stormpetrel.errors import SetupError
-from stormpetrel.shield.reports import Entry
+from stormpetrel.shield.reports import OperatorEntry
 
 NOW_S = 1_000.0
 
@@ -25,8 +25,8 @@ NOW_S = 1_000.0
     ],
 )
 def test_an_entry_is_kept_in_its_one_spelling(kind, typed, kept):
-    entry = checked(Entry(kind, typed, NOW_S + 60, " because\n of  it "), now_epoch_s=NOW_S)
-    assert entry == Entry(kind, kept, NOW_S + 60, "because of it")
+    entry = checked(OperatorEntry(kind, typed, NOW_S + 60, " because\n of  it "), now_epoch_s=NOW_S)
+    assert entry == OperatorEntry(kind, kept, NOW_S + 60, "because of it")
 
 
 @pytest.mark.parametrize(
@@ -49,23 +49,23 @@ def test_an_entry_is_kept_in_its_one_spelling(kind, typed, kept):
 )
 def test_what_nobody_can_mean_is_refused(kind, typed, text):
     with pytest.raises(SetupError, match=text):
-        checked(Entry(kind, typed, NOW_S + 60, "x"), now_epoch_s=NOW_S)
+        checked(OperatorEntry(kind, typed, NOW_S + 60, "x"), now_epoch_s=NOW_S)
 
 
 @pytest.mark.parametrize("until_s", [NOW_S, NOW_S - 1, NOW_S + LONGEST_S + 1, float("inf"), float("nan")])
 def test_an_entry_ends_in_the_future_and_within_a_year(until_s):
     with pytest.raises(SetupError, match="within a year"):
-        checked(Entry("account", "7", until_s, "x"), now_epoch_s=NOW_S)
+        checked(OperatorEntry("account", "7", until_s, "x"), now_epoch_s=NOW_S)
 
 
 def test_a_reason_is_short_and_printable():
     with pytest.raises(SetupError, match="reason"):
-        checked(Entry("account", "7", NOW_S + 60, "x" * 201), now_epoch_s=NOW_S)
+        checked(OperatorEntry("account", "7", NOW_S + 60, "x" * 201), now_epoch_s=NOW_S)
 
 
 def test_an_entry_is_about_whom_it_names():
     def entry(kind, of):
-        return Entry(kind, value(kind, of), NOW_S, "")
+        return OperatorEntry(kind, value(kind, of), NOW_S, "")
 
     assert covers(entry("address", "192.0.2.0/24"), "192.0.2.7")
     assert covers(entry("address", "2001:db8::/32"), "2001:db8:1::/48")

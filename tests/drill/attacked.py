@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from stormpetrel.drill.community import Community, Member, Shared, Victim
+from stormpetrel.drill.community import Community, Member, SharedAddresses, Victim
 from tests.people import PASSWORD, Person, Place
 
 COOKIES = {"session": "stormpetrel_session", "visitor": "", "device": ""}
-SHARED = Shared(
+SHARED = SharedAddresses(
     carrier=("127.50.1.1", "127.50.1.2"),
     school=("127.60.1.1",),
     tor=("127.70.1.1", "127.70.1.2", "127.70.1.3"),

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from stormpetrel.drill.attackers import Killer, Plan, fires
+from stormpetrel.drill.attackers import AttackPlan, Killer, fires
 from stormpetrel.drill.community import Community, save
 from stormpetrel.drill.loopback import NotLoopback
-from stormpetrel.drill.record import Attack, read
+from stormpetrel.drill.record import AttackSecond, read
 from stormpetrel.drill.scenario import Phase
 from stormpetrel.drill.vectors.catalogue import CATALOGUE
 from tests.drill.attacked import invented_community, real_community
@@ -36,7 +36,7 @@ def community(quiet_place: Place) -> Community:
 
 def plan_for(
     directory: Path, port: int, community: Community, *phases: Phase, **more: object
-) -> tuple[Path, Path, Plan]:
+) -> tuple[Path, Path, AttackPlan]:
     """Write a plan that begins when the process is ready. Return its path, the path of its lines, and the
     plan.
     """
@@ -53,12 +53,12 @@ def plan_for(
         "seconds": phases[-1].end_s + 12.0,  # for late answers; the process ends sooner if none are pending
         "pids": {},
     } | more
-    plan = Plan(**fields)  # type: ignore[arg-type]
+    plan = AttackPlan(**fields)  # type: ignore[arg-type]
     (directory / "plan.json").write_text(plan.to_json(), encoding="utf-8")
     return directory / "plan.json", directory / "lines", plan
 
 
-def run(plan: Path, lines: Path) -> list[Attack]:
+def run(plan: Path, lines: Path) -> list[AttackSecond]:
     """Run the process as the drill does, and return its lines."""
     done = subprocess.run(
         [sys.executable, "-m", "stormpetrel.drill.attackers", plan, lines],
@@ -68,13 +68,13 @@ def run(plan: Path, lines: Path) -> list[Attack]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return [line for line in read(lines) if isinstance(line, Attack)]
+    return [line for line in read(lines) if isinstance(line, AttackSecond)]
 
 
 @pytest.fixture(scope="module")
 def attacked(
     quiet_place: Place, community: Community, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Plan, list[Attack]]:
+) -> tuple[AttackPlan, list[AttackSecond]]:
     """Return the plan and the lines of a run with every vector that sends, all at once for two seconds."""
     directory = tmp_path_factory.mktemp("attackers")
     vectors = tuple((name, SCALE) for name in CATALOGUE if name != "A17")
@@ -85,7 +85,7 @@ def attacked(
     return plan, run(plan_path, lines)
 
 
-def totals(lines: list[Attack]) -> dict[str, Counter[str]]:
+def totals(lines: list[AttackSecond]) -> dict[str, Counter[str]]:
     """Return per vector: the totals sent, ok, refused and failed, and the largest number of connections."""
     found: dict[str, Counter[str]] = {}
     for line in lines:
@@ -96,7 +96,7 @@ def totals(lines: list[Attack]) -> dict[str, Counter[str]]:
     return found
 
 
-def expected(plan: Plan, community: Community, name: str) -> int:
+def expected(plan: AttackPlan, community: Community, name: str) -> int:
     """Return the number of shots of a vector in the plan."""
     return sum(fire.vector == name for fire in fires(plan, community))
 

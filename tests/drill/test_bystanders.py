@@ -22,7 +22,7 @@ import pytest
 from stormpetrel.drill import attackers
 from stormpetrel.drill.community import load
 from stormpetrel.drill.place import Place, running
-from stormpetrel.drill.record import Attack, read
+from stormpetrel.drill.record import AttackSecond, read
 from stormpetrel.drill.scenario import Phase
 from tests.api.toot_client import Toot
 from tests.drill.prepared import setting
@@ -59,9 +59,9 @@ class Attacked:
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
 
-    def attacks(self) -> list[Attack]:
+    def attacks(self) -> list[AttackSecond]:
         """Return the attackers' requests so far, by second and vector."""
-        return [one for one in read(self.lines) if isinstance(one, Attack)]
+        return [one for one in read(self.lines) if isinstance(one, AttackSecond)]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def flooded(place: Place) -> Iterator[Attacked]:
     """Run the flood: it has begun when the block begins, and stops when the block ends."""
     plan, out = place.directory / "attackers.json", place.directory / "attackers.jsonl"
     plan.write_text(
-        attackers.Plan(
+        attackers.AttackPlan(
             host=place.web.host,
             port=place.web.port,
             host_header=f"{place.web.host}:{place.web.port}",

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from stormpetrel.drill import client as clients
-from stormpetrel.drill.client import IMPATIENT_RETRIES, Client, Course, Who
-from stormpetrel.drill.judge import Family, Want
-from stormpetrel.drill.loopback import Address, Budget
+from stormpetrel.drill.client import IMPATIENT_RETRIES, Caller, Client, Course
+from stormpetrel.drill.judge import ExpectedRequest, ResponseFamily
+from stormpetrel.drill.loopback import Address, TrafficBudget
 from stormpetrel.drill.record import FAILED, LATE, OK, REFUSED, TIMEOUT, Line
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
@@ -48,9 +48,9 @@ class Server:
         writer.close()
 
 
-def want(**more: Any) -> Want:
+def want(**more: Any) -> ExpectedRequest:
     fields: dict[str, Any] = {"patience_s": 5.0, "is_right": lambda answer: answer.status == 200} | more
-    return Want("GET", "/x", "apps", Family.API, **fields)
+    return ExpectedRequest("GET", "/x", "apps", ResponseFamily.API, **fields)
 
 
 def live(
@@ -69,13 +69,13 @@ def live(
             target=Address("127.0.0.1", listening.sockets[0].getsockname()[1]),
             host="here",
             start_s=time.monotonic(),
-            budget=Budget.of(connections=connections, seconds=60),
+            budget=TrafficBudget.of(connections=connections, seconds=60),
             phase_at=lambda t: "calm",
             put=lines.append,
         )
         client = Client(
             course,
-            Who("own", "lena", "Tusky"),
+            Caller("own", "lena", "Tusky"),
             address="127.40.0.9",
             impatient=impatient,
             headers=(("X-A", "b"),),

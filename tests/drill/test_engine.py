@@ -14,8 +14,8 @@ import pytest
 
 from stormpetrel.drill import engine
 from stormpetrel.drill.engine import Engine, Fire, Tally
-from stormpetrel.drill.loopback import Address, Budget
-from stormpetrel.drill.vectors.shots import Manner, Shot
+from stormpetrel.drill.loopback import Address, TrafficBudget
+from stormpetrel.drill.vectors.shots import Behaviour, Shot
 
 ASKED = b"GET / HTTP/1.1\r\nHost: place.example\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -95,7 +95,7 @@ def fire(
 
     made = Engine(
         Address("127.0.0.1", port),
-        budget=Budget.of(connections=connections, seconds=60),
+        budget=TrafficBudget.of(connections=connections, seconds=60),
         begin_s=time.monotonic(),
         each_second=each_second,
     )
@@ -234,17 +234,21 @@ def test_a_slow_sender_drips_byte_by_byte_until_the_server_has_enough():
             data += sock.recv(100)
         got.append(data)
 
-    shot = Shot(0.0, "127.200.1.1", (b"GET / HTTP/1.1\r\n", b"abcdefgh"), Manner.DRIP, pace_s=0.02)
+    shot = Shot(0.0, "127.200.1.1", (b"GET / HTTP/1.1\r\n", b"abcdefgh"), Behaviour.SLOW_SEND, pace_s=0.02)
     with server(talk) as (port, _):
         total, _ = fire(port, shot)
     assert total["sent"] == total["refused"] == 1
     assert got == [b"GET / HTTP/1.1\r\nabc"]
 
 
-@pytest.mark.parametrize("manner", [Manner.SILENT, Manner.DEAF, Manner.DRIP, Manner.LISTEN])
-def test_what_is_held_until_the_end_of_the_phase_is_ok_and_what_the_server_ends_is_refused(manner):
+@pytest.mark.parametrize(
+    "behaviour", [Behaviour.SILENT, Behaviour.NO_READ, Behaviour.SLOW_SEND, Behaviour.LISTEN]
+)
+def test_what_is_held_until_the_end_of_the_phase_is_ok_and_what_the_server_ends_is_refused(behaviour):
     def shot(at_s: float) -> Shot:
-        return Shot(at_s, "127.200.1.1", () if manner is Manner.SILENT else (b"G", b"ET"), manner, pace_s=0.3)
+        return Shot(
+            at_s, "127.200.1.1", () if behaviour is Behaviour.SILENT else (b"G", b"ET"), behaviour, pace_s=0.3
+        )
 
     with server(lambda sock: list(requests_of(sock)) and None) as (port, _):
         assert fire(port, shot(0.0))[0] == {"sent": 1, "ok": 1, "connections": 1}
@@ -270,20 +274,20 @@ def test_a_stream_is_listened_to_for_a_while_and_then_left(head):
         seen_end.set()
 
     with server(talk) as (port, _):
-        total, _ = fire(port, Shot(0.0, "127.200.1.1", (ASKED,), Manner.LISTEN, hold_s=0.2))
+        total, _ = fire(port, Shot(0.0, "127.200.1.1", (ASKED,), Behaviour.LISTEN, hold_s=0.2))
         assert seen_end.wait(10)
     assert total["sent"] == total["ok"] == 1
 
 
 def test_a_stream_that_is_refused_is_left_at_once():
     with server(answers(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")) as (port, _):
-        total, _ = fire(port, Shot(0.0, "127.200.1.1", (ASKED,), Manner.LISTEN, hold_s=60.0))
+        total, _ = fire(port, Shot(0.0, "127.200.1.1", (ASKED,), Behaviour.LISTEN, hold_s=60.0))
     assert total == {"sent": 1, "refused": 1}
 
 
 def test_who_vanishes_leaves_nothing_open():
     with server(answers(ANSWER)) as (port, _):
-        total, _ = fire(port, *(Shot(0.0, "127.200.1.1", (ASKED,), Manner.VANISH) for _ in range(20)))
+        total, _ = fire(port, *(Shot(0.0, "127.200.1.1", (ASKED,), Behaviour.RESET) for _ in range(20)))
     assert total == {"sent": 20}
 
 
@@ -291,7 +295,7 @@ def test_who_vanishes_leaves_nothing_open():
 
 
 def test_no_more_sockets_than_the_vector_may_have_are_open():
-    shots = [Shot(0.0, "127.200.1.1", (), Manner.SILENT) for _ in range(10)]
+    shots = [Shot(0.0, "127.200.1.1", (), Behaviour.SILENT) for _ in range(10)]
     with server(lambda sock: list(requests_of(sock)) and None) as (port, came):
         total, made = fire(port, *shots, most=4)
     assert total["sent"] == total["connections"] == len(came) == 4
@@ -306,7 +310,7 @@ def test_a_shot_that_is_far_too_late_is_left_out():
 
 
 def test_when_the_budget_is_spent_everything_is_closed():
-    shots = [Shot(0.0, "127.200.1.1", (), Manner.SILENT) for _ in range(10)]
+    shots = [Shot(0.0, "127.200.1.1", (), Behaviour.SILENT) for _ in range(10)]
     ended: list[bytes] = []
     with server(lambda sock: ended.append(sock.recv(1))) as (port, _):
         total, _ = fire(port, *shots, connections=3)
@@ -317,6 +321,6 @@ def test_when_the_budget_is_spent_everything_is_closed():
 def test_the_end_of_the_run_closes_what_is_open():
     with server(lambda sock: list(requests_of(sock)) and None) as (port, _):
         began_s = time.monotonic()
-        total, _ = fire(port, Shot(0.0, "127.200.1.1", (), Manner.SILENT), seconds=0.3, until_s=60.0)
+        total, _ = fire(port, Shot(0.0, "127.200.1.1", (), Behaviour.SILENT), seconds=0.3, until_s=60.0)
         assert time.monotonic() - began_s < 30
     assert total["sent"] == 1

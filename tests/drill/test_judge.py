@@ -7,20 +7,20 @@ from __future__ import annotations
 import pytest
 
 from stormpetrel.drill.audience import take_frame
-from stormpetrel.drill.judge import Family, Verdict, Want, judge
+from stormpetrel.drill.judge import ExpectedRequest, ResponseFamily, ResponseVerdict, judge
 from stormpetrel.drill.record import FAILED, OK, REFUSED
-from stormpetrel.drill.wire import Answer
+from stormpetrel.drill.wire import WireResponse
 
 JSON, HTML, TEXT = "application/json; charset=utf-8", "text/html; charset=utf-8", "text/plain"
 
 
-def want(family: Family) -> Want:
-    return Want("GET", "/", "apps", family, 5.0, lambda answer: answer.body == b"right")
+def want(family: ResponseFamily) -> ExpectedRequest:
+    return ExpectedRequest("GET", "/", "apps", family, 5.0, lambda answer: answer.body == b"right")
 
 
-def answer(status: int, kind: str, body: bytes = b"", *more: str) -> Answer:
+def answer(status: int, kind: str, body: bytes = b"", *more: str) -> WireResponse:
     head = "\r\n".join([f"HTTP/1.1 {status} X", f"Content-Type: {kind}", *more, ""])
-    return Answer(status, head.encode(), body, len(body), 0.0, 0.0)
+    return WireResponse(status, head.encode(), body, len(body), 0.0, 0.0)
 
 
 ERROR = b'{"error": "Server busy"}'
@@ -30,32 +30,38 @@ LATER = "Retry-After: 3"
 @pytest.mark.parametrize(
     ("family", "given", "wanted"),
     [
-        (Family.API, answer(200, JSON, b"right"), Verdict(OK)),
-        (Family.API, answer(429, JSON, ERROR, LATER), Verdict(REFUSED, True, 3.0)),
-        (Family.API, answer(503, JSON, ERROR, LATER), Verdict(REFUSED, True, 3.0)),
-        (Family.API, answer(503, JSON, ERROR), Verdict(REFUSED, False)),
-        (Family.API, answer(503, JSON, ERROR, "Retry-After: 0"), Verdict(REFUSED, False)),
-        (Family.API, answer(503, JSON, ERROR, "Retry-After: 999999"), Verdict(REFUSED, False)),
-        (Family.API, answer(429, HTML, b"<p>slow down", LATER), Verdict(REFUSED, False, 3.0)),
-        (Family.API, answer(429, JSON, b"slow down", LATER), Verdict(REFUSED, False, 3.0)),
-        (Family.API, answer(429, JSON, b"[]", LATER), Verdict(REFUSED, False, 3.0)),
-        (Family.API, answer(200, HTML, b"are you human?"), Verdict(REFUSED, False)),
-        (Family.API, answer(302, TEXT, b"", "Location: /"), Verdict(REFUSED, False)),
-        (Family.API, answer(403, JSON, ERROR), Verdict(REFUSED, False)),
-        (Family.API, answer(500, JSON, ERROR), Verdict(FAILED)),
-        (Family.API, answer(500, HTML), Verdict(FAILED)),
-        (Family.API, answer(404, JSON, ERROR), Verdict(FAILED)),
-        (Family.FEED, answer(503, TEXT, b"Busy", LATER), Verdict(REFUSED, True, 3.0)),
-        (Family.FEED, answer(503, HTML, b"Busy", LATER), Verdict(REFUSED, False, 3.0)),
-        (Family.FEED, answer(200, HTML, b"are you human?"), Verdict(REFUSED, False)),
-        (Family.PAGE, answer(503, HTML, b"Busy", LATER), Verdict(REFUSED, None, 3.0)),
-        (Family.PAGE, answer(200, HTML, b"are you human?"), Verdict(REFUSED)),
-        (Family.PAGE, answer(403, HTML, b"no"), Verdict(REFUSED)),
-        (Family.PAGE, answer(502, HTML, b"bad gateway"), Verdict(FAILED)),
-        (Family.PAGE, answer(200, HTML, b"right"), Verdict(OK)),
+        (ResponseFamily.API, answer(200, JSON, b"right"), ResponseVerdict(OK)),
+        (ResponseFamily.API, answer(429, JSON, ERROR, LATER), ResponseVerdict(REFUSED, True, 3.0)),
+        (ResponseFamily.API, answer(503, JSON, ERROR, LATER), ResponseVerdict(REFUSED, True, 3.0)),
+        (ResponseFamily.API, answer(503, JSON, ERROR), ResponseVerdict(REFUSED, False)),
+        (ResponseFamily.API, answer(503, JSON, ERROR, "Retry-After: 0"), ResponseVerdict(REFUSED, False)),
+        (
+            ResponseFamily.API,
+            answer(503, JSON, ERROR, "Retry-After: 999999"),
+            ResponseVerdict(REFUSED, False),
+        ),
+        (ResponseFamily.API, answer(429, HTML, b"<p>slow down", LATER), ResponseVerdict(REFUSED, False, 3.0)),
+        (ResponseFamily.API, answer(429, JSON, b"slow down", LATER), ResponseVerdict(REFUSED, False, 3.0)),
+        (ResponseFamily.API, answer(429, JSON, b"[]", LATER), ResponseVerdict(REFUSED, False, 3.0)),
+        (ResponseFamily.API, answer(200, HTML, b"are you human?"), ResponseVerdict(REFUSED, False)),
+        (ResponseFamily.API, answer(302, TEXT, b"", "Location: /"), ResponseVerdict(REFUSED, False)),
+        (ResponseFamily.API, answer(403, JSON, ERROR), ResponseVerdict(REFUSED, False)),
+        (ResponseFamily.API, answer(500, JSON, ERROR), ResponseVerdict(FAILED)),
+        (ResponseFamily.API, answer(500, HTML), ResponseVerdict(FAILED)),
+        (ResponseFamily.API, answer(404, JSON, ERROR), ResponseVerdict(FAILED)),
+        (ResponseFamily.FEED, answer(503, TEXT, b"Busy", LATER), ResponseVerdict(REFUSED, True, 3.0)),
+        (ResponseFamily.FEED, answer(503, HTML, b"Busy", LATER), ResponseVerdict(REFUSED, False, 3.0)),
+        (ResponseFamily.FEED, answer(200, HTML, b"are you human?"), ResponseVerdict(REFUSED, False)),
+        (ResponseFamily.PAGE, answer(503, HTML, b"Busy", LATER), ResponseVerdict(REFUSED, None, 3.0)),
+        (ResponseFamily.PAGE, answer(200, HTML, b"are you human?"), ResponseVerdict(REFUSED)),
+        (ResponseFamily.PAGE, answer(403, HTML, b"no"), ResponseVerdict(REFUSED)),
+        (ResponseFamily.PAGE, answer(502, HTML, b"bad gateway"), ResponseVerdict(FAILED)),
+        (ResponseFamily.PAGE, answer(200, HTML, b"right"), ResponseVerdict(OK)),
     ],
 )
-def test_the_verdict_on_an_answer(family: Family, given: Answer, wanted: Verdict) -> None:
+def test_the_verdict_on_an_answer(
+    family: ResponseFamily, given: WireResponse, wanted: ResponseVerdict
+) -> None:
     assert judge(want(family), given) == wanted
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from stormpetrel.drill.loopback import (
     Address,
-    Budget,
     BudgetSpent,
     NotLoopback,
+    TrafficBudget,
     neighbour,
     open_socket,
     require_loopback,
@@ -27,8 +27,8 @@ def listener() -> Iterator[socket.socket]:
         yield server
 
 
-def plenty() -> Budget:
-    return Budget.of(connections=100, seconds=60)
+def plenty() -> TrafficBudget:
+    return TrafficBudget.of(connections=100, seconds=60)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.255.1.2", "::1"])
@@ -92,7 +92,7 @@ def test_a_source_outside_loopback_is_refused(listener: socket.socket) -> None:
 
 
 def test_the_budget_of_connections_ends(listener: socket.socket) -> None:
-    budget = Budget.of(connections=2, seconds=60)
+    budget = TrafficBudget.of(connections=2, seconds=60)
     target = Address(*listener.getsockname())
     for _ in range(2):
         start_socket(target, source="", budget=budget)[0].close()
@@ -102,7 +102,9 @@ def test_the_budget_of_connections_ends(listener: socket.socket) -> None:
 
 def test_the_budget_of_time_ends(listener: socket.socket) -> None:
     with pytest.raises(BudgetSpent):
-        start_socket(Address(*listener.getsockname()), source="", budget=Budget.of(connections=9, seconds=-1))
+        start_socket(
+            Address(*listener.getsockname()), source="", budget=TrafficBudget.of(connections=9, seconds=-1)
+        )
 
 
 def test_neighbours_are_different_usable_addresses() -> None:

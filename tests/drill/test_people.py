@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from stormpetrel.drill import scenario
-from stormpetrel.drill.people import RATES_PER_S, Plan, arrivals
+from stormpetrel.drill.people import RATES_PER_S, PeoplePlan, arrivals
 from stormpetrel.drill.search import _TAGS
 
 SECONDS = 2000.0
@@ -49,9 +49,9 @@ def test_the_scale_multiplies_and_a_seed_repeats() -> None:
 
 
 def test_a_plan_is_the_same_after_writing(tmp_path: Path) -> None:
-    plan = Plan("127.0.0.1", 80, "community.json", scenario.storm(seed=1), 7, 1234.5, 0.5)
+    plan = PeoplePlan("127.0.0.1", 80, "community.json", scenario.storm(seed=1), 7, 1234.5, 0.5)
     plan.save(tmp_path / "plan.json")
-    assert Plan.load(tmp_path / "plan.json") == plan
+    assert PeoplePlan.load(tmp_path / "plan.json") == plan
 
 
 def test_tags_are_taken_off_what_is_looked_for() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from stormpetrel.drill import charts, over_time
-from stormpetrel.drill.charts import Curve, Marks
+from stormpetrel.drill.charts import AxisMarks, Curve
 from stormpetrel.drill.over_time import Slices
-from stormpetrel.drill.record import FAILED, OK, REFUSED, Attack, Found, Line, Run, Usage
+from stormpetrel.drill.record import FAILED, OK, REFUSED, AttackSecond, CpuUsage, FoundPost, Line, Run
 from stormpetrel.drill.report import page, write_report
 from stormpetrel.drill.run import Result
 from stormpetrel.drill.scenario import build
@@ -53,13 +53,13 @@ def result(*, seed: int = 1, mode: str = "full", front: str = "", refused_from_s
         for number in range(400)
     ]
     lines += [line(second, channel="new", kind="new", app="", known=False) for second in range(40)]
-    attacks = [Attack(float(second), "A3", 700, 100, 600, 0, 50, 0.2) for second in range(10, 30)]
+    attacks = [AttackSecond(float(second), "A3", 700, 100, 600, 0, 50, 0.2) for second in range(10, 30)]
     return Result(
         Run(SCENARIO, mode, front, seed, 0.5),
         tuple(lines),
         tuple(attacks),
-        (Found("a text", 1),),
-        Usage(people_s=1.0, attackers_s=4.0, server_s=20.0, available_s=80.0),
+        (FoundPost("a text", 1),),
+        CpuUsage(people_s=1.0, attackers_s=4.0, server_s=20.0, available_s=80.0),
     )
 
 
@@ -110,10 +110,10 @@ def test_refusals_are_counted_a_second_with_retries():
 
 def test_vectors_are_told_apart_and_come_by_number():
     attacks = [
-        Attack(0, "A10", 10, 1, 4, 0, 5),
-        Attack(1, "A10", 30, 1, 0, 0, 5),
-        Attack(2, "A3", 8, 8, 0, 0, 5),
-        Attack(2, "A17", 0, 0, 0, 0, 0),
+        AttackSecond(0, "A10", 10, 1, 4, 0, 5),
+        AttackSecond(1, "A10", 30, 1, 0, 0, 5),
+        AttackSecond(2, "A3", 8, 8, 0, 0, 5),
+        AttackSecond(2, "A17", 0, 0, 0, 0, 0),
     ]
     found = over_time.vectors(attacks, Slices(2, 2))
     assert list(found) == ["A3", "A10"]
@@ -135,7 +135,7 @@ def path_of(chart: str, kind: str) -> str:
     return found[1]
 
 
-def chart(values: over_time.Values, marks: Marks | None = None, **more: Any) -> str:
+def chart(values: over_time.Values, marks: AxisMarks | None = None, **more: Any) -> str:
     return charts.chart(
         title="apps",
         about="a <b> & c",
@@ -256,7 +256,7 @@ def test_people_who_were_refused_are_counted_by_channel_and_by_application():
 
 def test_a_run_that_measured_itself_is_called_so():
     busy = result()
-    busy = Result(busy.run, busy.lines, busy.attacks, busy.found, Usage(10.0, 60.0, 20.0, 80.0))
+    busy = Result(busy.run, busy.lines, busy.attacks, busy.found, CpuUsage(10.0, 60.0, 20.0, 80.0))
     text = unescape(page([("full", [busy])]))
     assert "This drill is not valid" in text
     assert "Every margin" not in text

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from stormpetrel.drill import community, record, scenario
-from stormpetrel.drill.community import Community, Member, Shared, Victim
-from stormpetrel.drill.record import Attack, Found, Line, Usage
+from stormpetrel.drill.community import Community, Member, SharedAddresses, Victim
+from stormpetrel.drill.record import AttackSecond, CpuUsage, FoundPost, Line
 from stormpetrel.drill.scenario import Scenario
 
 ALL = [
@@ -78,7 +78,7 @@ def test_a_community_is_the_same_after_writing_and_private(tmp_path: Path) -> No
         victim=Victim("victim", "8", ("9", "10"), "t2", "s2", "Ivory", "127.41.0.1"),
         popular=lena,
         visitors=("v",),
-        shared=Shared(("127.50.1.1",), ("127.60.1.1",), ("127.70.1.1",)),
+        shared=SharedAddresses(("127.50.1.1",), ("127.60.1.1",), ("127.70.1.1",)),
         names=("lena",),
         tags=("sea",),
         cookies={"session": "s", "visitor": "", "device": ""},
@@ -94,11 +94,17 @@ def test_a_community_is_the_same_after_writing_and_private(tmp_path: Path) -> No
 def test_every_kind_of_line_can_be_read_again(tmp_path: Path) -> None:
     line = Line(1.5, "calm", "own", "apps", "lena", "Tusky", "own", 429, 12.25, 0.5, "refused", True, 3.0)
     post = dataclasses.replace(line, text="grüße", is_retry=True, is_hot=True, known=True)
-    attack = Attack(2.0, "A1", 10, 9, 1, 0, 4, 0.125)
+    attack = AttackSecond(2.0, "A1", 10, 9, 1, 0, 4, 0.125)
     path = tmp_path / "lines.jsonl"
     with open(path, "w", encoding="utf-8") as file:
         record.write(file, [line, post, attack])
-        file.write(record.found_json(Found("grüße", 1)) + "\n")
-        file.write(record.usage_json(Usage(1.0, 2.0, 3.0, 120.0)) + "\n")
+        file.write(record.found_json(FoundPost("grüße", 1)) + "\n")
+        file.write(record.usage_json(CpuUsage(1.0, 2.0, 3.0, 120.0)) + "\n")
         file.write('{"of": "another version"}\n{"t": 3.0, "cut')
-    assert list(record.read(path)) == [line, post, attack, Found("grüße", 1), Usage(1.0, 2.0, 3.0, 120.0)]
+    assert list(record.read(path)) == [
+        line,
+        post,
+        attack,
+        FoundPost("grüße", 1),
+        CpuUsage(1.0, 2.0, 3.0, 120.0),
+    ]

@@ -8,8 +8,18 @@ import pytest
 
 from stormpetrel.drill import scenario
 from stormpetrel.drill.margins import shortfalls
-from stormpetrel.drill.record import FAILED, LATE, OK, REFUSED, TIMEOUT, Attack, Found, Line, Usage
-from stormpetrel.drill.score import Kept, Scores, p, score
+from stormpetrel.drill.record import (
+    FAILED,
+    LATE,
+    OK,
+    REFUSED,
+    TIMEOUT,
+    AttackSecond,
+    CpuUsage,
+    FoundPost,
+    Line,
+)
+from stormpetrel.drill.score import KeptShare, Scores, p, score
 
 CALM_ATTACK_CALM = scenario.build("t", (20, "calm", ()), (40, "A3", [("A3", 1.0)]), (20, "calm again", ()))
 
@@ -34,9 +44,9 @@ def line(t: float, outcome: str = OK, **more: object) -> Line:
 def scores(
     lines: Sequence[Line],
     *,
-    attacks: Sequence[Attack] = (),
-    found: Sequence[Found] = (),
-    usage: Usage | None = None,
+    attacks: Sequence[AttackSecond] = (),
+    found: Sequence[FoundPost] = (),
+    usage: CpuUsage | None = None,
 ) -> Scores:
     return score(CALM_ATTACK_CALM, lines, attacks, found, usage)
 
@@ -56,23 +66,27 @@ def test_kept_counts_first_attempts_under_attack_and_nothing_else() -> None:
         line(65, REFUSED),
     ]
     got = scores(lines)
-    assert got.kept == {"apps": Kept(1, 5)}
-    assert got.kept_by_phase["calm"] == {"apps": Kept(0, 1)}
-    assert got.kept_by_phase["calm again"] == {"apps": Kept(0, 1)}
+    assert got.kept == {"apps": KeptShare(1, 5)}
+    assert got.kept_by_phase["calm"] == {"apps": KeptShare(0, 1)}
+    assert got.kept_by_phase["calm again"] == {"apps": KeptShare(0, 1)}
 
 
 def test_channels_are_told_apart_and_in_a_fixed_order() -> None:
     got = scores([line(25, channel="new"), line(25, channel="posting"), line(25, FAILED, channel="web")])
-    assert list(got.kept.items()) == [("web", Kept(0, 1)), ("posting", Kept(1, 1)), ("new", Kept(1, 1))]
+    assert list(got.kept.items()) == [
+        ("web", KeptShare(0, 1)),
+        ("posting", KeptShare(1, 1)),
+        ("new", KeptShare(1, 1)),
+    ]
 
 
 def test_the_crowd_is_what_a1_got() -> None:
     attacks = [
-        Attack(21, "A1", 12, 9, 1, 0, 3),
-        Attack(22, "A1", 10, 10, 0, 0, 3),
-        Attack(22, "A3", 9, 0, 9, 0, 0),
+        AttackSecond(21, "A1", 12, 9, 1, 0, 3),
+        AttackSecond(22, "A1", 10, 10, 0, 0, 3),
+        AttackSecond(22, "A3", 9, 0, 9, 0, 0),
     ]
-    assert scores([line(25)], attacks=attacks).crowd == Kept(19, 20)
+    assert scores([line(25)], attacks=attacks).crowd == KeptShare(19, 20)
     assert scores([line(25)], attacks=attacks[2:]).crowd is None
 
 
@@ -90,8 +104,8 @@ def test_collateral_is_known_people_who_were_refused_once_or_more_often() -> Non
     ]
     got = scores(lines).collateral
     assert (got.known, got.refused) == (3, ("lena",))
-    assert got.by_app == {"Ivory": Kept(2, 2), "Tusky": Kept(0, 1)}
-    assert got.by_channel == {"apps": Kept(2, 3)}
+    assert got.by_app == {"Ivory": KeptShare(2, 2), "Tusky": KeptShare(0, 1)}
+    assert got.by_channel == {"apps": KeptShare(2, 3)}
     assert got.share == pytest.approx(1 / 3)
 
 
@@ -187,12 +201,15 @@ def test_latency_is_of_what_was_served_at_the_first_attempt() -> None:
 
 def test_a_post_is_lost_when_it_was_acknowledged_and_is_not_there() -> None:
     lines = [line(25, channel="posting", text=text) for text in ("there", "gone", "never looked for")]
-    got = scores(lines, found=[Found("there", 1), Found("gone", 0), Found("not acknowledged", 0)])
+    got = scores(lines, found=[FoundPost("there", 1), FoundPost("gone", 0), FoundPost("not acknowledged", 0)])
     assert (got.posts, got.lost, got.doubled) == (3, ("gone", "never looked for"), ())
 
 
 def test_a_post_is_doubled_also_when_nobody_acknowledged_it() -> None:
-    got = scores([line(25, channel="posting", text="a")], found=[Found("a", 2), Found("b", 2), Found("c", 1)])
+    got = scores(
+        [line(25, channel="posting", text="a")],
+        found=[FoundPost("a", 2), FoundPost("b", 2), FoundPost("c", 1)],
+    )
     assert got.doubled == ("a", "b")
 
 
@@ -206,7 +223,7 @@ def test_the_contract_is_judged_where_it_binds_in_every_phase_and_for_retries_to
         line(25, REFUSED, channel="web", contract=None),
         line(25),
     ]
-    assert scores(lines).contract == Kept(1, 2)
+    assert scores(lines).contract == KeptShare(1, 2)
 
 
 def test_a_refusal_before_the_first_attack_is_a_false_alarm_and_one_after_the_last_is_not() -> None:
@@ -217,11 +234,11 @@ def test_a_refusal_before_the_first_attack_is_a_false_alarm_and_one_after_the_la
 
 
 def test_a_run_is_invalid_when_the_machine_is_taken_or_people_are_late() -> None:
-    fine = Usage(people_s=10, attackers_s=39, server_s=60, available_s=100)
+    fine = CpuUsage(people_s=10, attackers_s=39, server_s=60, available_s=100)
     assert scores(busy(0, 80), usage=fine).invalid == ()
-    greedy = Usage(people_s=10, attackers_s=41, server_s=40, available_s=100)
+    greedy = CpuUsage(people_s=10, attackers_s=41, server_s=40, available_s=100)
     assert "51 % of the machine" in scores(busy(0, 80), usage=greedy).invalid[0]
-    starved = Usage(people_s=10, attackers_s=20, server_s=40, available_s=100, others_s=21)
+    starved = CpuUsage(people_s=10, attackers_s=20, server_s=40, available_s=100, others_s=21)
     assert "something else used 21 %" in scores(busy(0, 80), usage=starved).invalid[0]
     assert "11 ms late" in scores(busy(0, 80, late_ms=11.0), usage=fine).invalid[0]
     assert scores([*busy(0, 80), line(25, late_ms=400.0)], usage=fine).invalid == ()

@@ -13,7 +13,7 @@ import pytest
 
 from stormpetrel.drill import search
 from stormpetrel.drill.client import Course
-from stormpetrel.drill.loopback import Address, Budget
+from stormpetrel.drill.loopback import Address, TrafficBudget
 from stormpetrel.drill.search import look_for
 from tests.drill.attacked import member
 
@@ -59,7 +59,7 @@ def test_a_challenge_and_a_refusal_are_no_answer_and_the_posts_are_asked_for_aga
         Address("127.0.0.1", port),
         "place.example",
         0.0,
-        Budget.of(connections=10, seconds=60),
+        TrafficBudget.of(connections=10, seconds=60),
         lambda t: "calm",
         lambda line: None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from stormpetrel.drill import scenario, table
-from stormpetrel.drill.record import OK, REFUSED, TIMEOUT, Attack, Line
+from stormpetrel.drill.record import OK, REFUSED, TIMEOUT, AttackSecond, Line
 from stormpetrel.drill.score import Scores, score
 
 SCENARIO = scenario.build("t", (10, "calm", ()), (10, "A1", [("A1", 1.0)]), (10, "calm again", ()))
@@ -25,7 +25,7 @@ def line(t: float, outcome: str = OK, channel: str = "apps", who: str = "lena", 
     return Line(t=t, outcome=outcome, channel=channel, who=who, **fields)  # type: ignore[arg-type]
 
 
-def run(*lines: Line, attacks: tuple[Attack, ...] = ()) -> Scores:
+def run(*lines: Line, attacks: tuple[AttackSecond, ...] = ()) -> Scores:
     return score(SCENARIO, lines, attacks, [], None)
 
 
@@ -45,7 +45,7 @@ def test_a_hundred_is_written_only_where_nothing_is_missing() -> None:
 
 
 def test_rows_pool_what_was_asked_and_name_the_worst_phase() -> None:
-    good = run(*[line(t / 2) for t in range(60)], attacks=(Attack(11, "A1", 10, 9, 1, 0, 0),))
+    good = run(*[line(t / 2) for t in range(60)], attacks=(AttackSecond(11, "A1", 10, 9, 1, 0, 0),))
     bad = run(*[line(t / 2, TIMEOUT if 10 <= t / 2 < 20 else OK) for t in range(60)])
     rows = {row[0]: row for row in table.channel_rows([good, bad])}
     assert rows["apps"][:5] == ("apps", "40", "50.0", "0.0", "A1")

@@ -13,14 +13,14 @@ from random import Random
 import pytest
 
 from stormpetrel.drill import people
-from stormpetrel.drill.attackers import Plan, fires
+from stormpetrel.drill.attackers import AttackPlan, fires
 from stormpetrel.drill.community import HOMES
 from stormpetrel.drill.loopback import require_loopback
 from stormpetrel.drill.scenario import VECTORS, Phase
 from stormpetrel.drill.vectors import credentials, crowd, floods, kills, shared, sign_ins, sockets, writes
 from stormpetrel.drill.vectors.catalogue import CATALOGUE, MAX_CONNECTIONS_PER_S, within_cap
 from stormpetrel.drill.vectors.heads import BROWSERS, app_agent, browse, call
-from stormpetrel.drill.vectors.shots import Form, Manner, Shot, World, arrivals, scattered
+from stormpetrel.drill.vectors.shots import Behaviour, Form, Shot, World, arrivals, scattered
 from tests.drill.attacked import invented_community
 
 COMMUNITY = invented_community()
@@ -92,8 +92,8 @@ def test_the_same_seed_gives_the_same_shots_and_another_seed_others(name):
     assert once != other
 
 
-def plan(*phases: Phase, seed: int = 1) -> Plan:
-    return Plan("127.0.0.1", 1, "drill.example", "", phases, seed, 0.0, 1000, 60.0, {})
+def plan(*phases: Phase, seed: int = 1) -> AttackPlan:
+    return AttackPlan("127.0.0.1", 1, "drill.example", "", phases, seed, 0.0, 1000, 60.0, {})
 
 
 def test_a_plan_gives_the_same_shots_each_time_in_the_order_of_time():
@@ -108,7 +108,7 @@ def test_a_plan_gives_the_same_shots_each_time_in_the_order_of_time():
 
 def test_a_plan_travels_as_json():
     made = plan(Phase("calm", 0.0, 2.0), Phase("both", 2.0, 5.0, (("A1", 0.1), ("A3", 0.1))))
-    assert Plan.from_json(made.to_json()) == made
+    assert AttackPlan.from_json(made.to_json()) == made
 
 
 def test_vectors_together_stay_within_the_cap_of_new_connections():
@@ -310,10 +310,16 @@ def test_provocation_takes_the_schools_address_the_victims_app_his_address_and_h
 
 def test_slow_sockets_are_of_four_kinds_in_equal_parts():
     some = shots("A10")
-    heads = [shot for shot in some if shot.manner is Manner.DRIP and shot.requests[0].startswith(b"GET")]
-    bodies = [shot for shot in some if shot.manner is Manner.DRIP and shot.requests[0].startswith(b"POST")]
-    silent = [shot for shot in some if shot.manner is Manner.SILENT]
-    deaf = [shot for shot in some if shot.manner is Manner.DEAF]
+    heads = [
+        shot for shot in some if shot.behaviour is Behaviour.SLOW_SEND and shot.requests[0].startswith(b"GET")
+    ]
+    bodies = [
+        shot
+        for shot in some
+        if shot.behaviour is Behaviour.SLOW_SEND and shot.requests[0].startswith(b"POST")
+    ]
+    silent = [shot for shot in some if shot.behaviour is Behaviour.SILENT]
+    deaf = [shot for shot in some if shot.behaviour is Behaviour.NO_READ]
     assert len(heads) + len(bodies) + len(silent) + len(deaf) == len(some)
     for kind in (heads, bodies, silent, deaf):
         assert is_about(len(kind), len(some) / 4)
@@ -343,7 +349,7 @@ def test_the_flood_of_posts_is_by_new_accounts_and_the_one_that_many_follow():
 def test_one_worker_watch_and_the_store_die_in_the_middle_of_the_phase():
     some = shots("A17", seconds=20.0)
     assert [shot.victim for shot in some] == list(kills.ORDER)
-    assert all(shot.manner is Manner.KILL and 5.0 < shot.at_s < 15.0 for shot in some)
+    assert all(shot.behaviour is Behaviour.KILL and 5.0 < shot.at_s < 15.0 for shot in some)
 
 
 def test_a_rate_of_nothing_sends_nothing():

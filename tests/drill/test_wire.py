@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from stormpetrel.drill.loopback import Address, Budget
-from stormpetrel.drill.wire import Answer, Broken, Exchange, connect, form, request
+from stormpetrel.drill.loopback import Address, TrafficBudget
+from stormpetrel.drill.wire import Broken, Exchange, WireResponse, connect, form, request
 
 GET = request("GET", "/", host="here")
 
 
-def ask(*pieces: bytes, then: str = "close", timeout_s: float = 5) -> Answer:
+def ask(*pieces: bytes, then: str = "close", timeout_s: float = 5) -> WireResponse:
     """Return the client's answer to these pieces, sent one after another."""
     return asyncio.run(_ask(pieces, then, lambda exchange: exchange.send(GET, timeout_s=timeout_s)))
 
@@ -40,7 +40,7 @@ async def _ask(pieces: tuple[bytes, ...], then: str, use: Callable[[Exchange], A
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     target = Address("127.0.0.1", server.sockets[0].getsockname()[1])
-    exchange = await connect(target, source="127.9.9.9", budget=Budget.of(connections=5, seconds=60))
+    exchange = await connect(target, source="127.9.9.9", budget=TrafficBudget.of(connections=5, seconds=60))
     try:
         return await use(exchange)
     finally:
@@ -111,7 +111,7 @@ def test_a_stream_hands_on_what_follows_its_head() -> None:
 
 
 def test_a_refused_stream_is_an_ordinary_answer() -> None:
-    async def use(exchange: Exchange) -> Answer:
+    async def use(exchange: Exchange) -> WireResponse:
         return await exchange.stream(GET, timeout_s=5, on_bytes=lambda _: None, on_end=lambda: None)
 
     answer = asyncio.run(_ask((b"HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\nno",), "stay", use))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stormpetrel.edge import cache as cache_module
-from stormpetrel.edge.cache import Flight, HotCache, Page
+from stormpetrel.edge.cache import CachedPage, Flight, HotCache
 from stormpetrel.edge.codings import BROTLI, GZIP, IDENTITY, coding_for, is_compressible
 from stormpetrel.edge.heads import Head, HeadMemo, date_s, etag_matches, family_of
 from stormpetrel.edge.wheel import NEVER, TimerWheel
@@ -24,7 +24,7 @@ def a_cache(*, capacity_bytes: int = 1_000_000) -> HotCache:
 
 def keep(cache: HotCache, key: bytes, *tags: str, at_s: float = 0.0, body: bytes = b"x" * 1000) -> bool:
     flight = cache.begin(key, at_s)
-    stored = cache.store(flight, Page(key, HEADERS, body), tags=tags, at_s=at_s)
+    stored = cache.store(flight, CachedPage(key, HEADERS, body), tags=tags, at_s=at_s)
     cache.finish(flight)
     return stored
 
@@ -63,9 +63,9 @@ def test_a_rendering_older_than_the_invalidation_of_one_of_its_tags_is_not_kept(
     before = cache.begin(b"/a", 0.0)
     getattr(cache, end)("post:1")
     after = Flight(b"/b", cache._generation)
-    assert not cache.store(before, Page(b"/a", HEADERS, b"x"), tags=["public", "post:1"], at_s=0.0)
-    assert cache.store(before, Page(b"/a", HEADERS, b"x"), tags=["public", "post:2"], at_s=0.0)
-    assert cache.store(after, Page(b"/b", HEADERS, b"x"), tags=["post:1"], at_s=0.0)
+    assert not cache.store(before, CachedPage(b"/a", HEADERS, b"x"), tags=["public", "post:1"], at_s=0.0)
+    assert cache.store(before, CachedPage(b"/a", HEADERS, b"x"), tags=["public", "post:2"], at_s=0.0)
+    assert cache.store(after, CachedPage(b"/b", HEADERS, b"x"), tags=["post:1"], at_s=0.0)
 
 
 def test_a_gap_purges_everything_and_every_rendering_in_progress() -> None:
@@ -74,7 +74,7 @@ def test_a_gap_purges_everything_and_every_rendering_in_progress() -> None:
     flight = cache.begin(b"/b", 0.0)
     cache.purge_all()
     assert (len(cache), cache.size_bytes) == (0, 0)
-    assert not cache.store(flight, Page(b"/b", HEADERS, b"x"), tags=["anything"], at_s=0.0)
+    assert not cache.store(flight, CachedPage(b"/b", HEADERS, b"x"), tags=["anything"], at_s=0.0)
     cache.finish(flight)
     assert keep(cache, b"/b", "anything")
 
@@ -88,7 +88,7 @@ def test_what_the_log_of_invalidations_has_forgotten_counts_as_invalidated(
     for n in range(4):
         cache.invalidate(f"post:{n}")
     assert len(cache._log) == 3
-    assert not cache.store(flight, Page(b"/a", HEADERS, b"x"), tags=["other"], at_s=0.0)
+    assert not cache.store(flight, CachedPage(b"/a", HEADERS, b"x"), tags=["other"], at_s=0.0)
 
 
 @given(
@@ -152,7 +152,7 @@ def test_the_same_page_rendered_again_keeps_its_encoded_bytes() -> None:
 
 
 def test_the_date_changes_and_nothing_else() -> None:
-    page = Page(b"/a", HEADERS, b"body")
+    page = CachedPage(b"/a", HEADERS, b"body")
     old, new = page.wire(IDENTITY, 1, DATE), page.wire(IDENTITY, 2, b"Fri, 02 Jan 1970 00:00:00 GMT")
     assert old.replace(b"Thu, 01", b"Fri, 02") == new
     assert old.startswith(b"HTTP/1.1 200 OK\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\n")
@@ -166,7 +166,7 @@ def test_what_belongs_to_one_visitor_is_not_in_a_kept_page() -> None:
         (b"Date", b"x"),
         (b"Connection", b"close"),
     ]
-    wire = Page(b"/a", HEADERS + private, b"body").wire(IDENTITY, 1, DATE)
+    wire = CachedPage(b"/a", HEADERS + private, b"body").wire(IDENTITY, 1, DATE)
     for name, _ in private[:2] + private[3:]:
         assert name.lower() not in wire
     assert wire.count(b"date: ") == 1
@@ -174,7 +174,7 @@ def test_what_belongs_to_one_visitor_is_not_in_a_kept_page() -> None:
 
 def test_not_modified_keeps_what_rfc_9110_asks_for() -> None:
     headers = [*HEADERS, (b"cache-control", b"max-age=0"), (b"access-control-allow-origin", b"*")]
-    page = Page(b"/a", headers, b"body")
+    page = CachedPage(b"/a", headers, b"body")
     page.wire(IDENTITY, 1, DATE)
     head = Head(b"/a", b"/a", coding=0, if_none_match=page.etags[0], only_head=False, keep_alive=True)
     status, data = page.answer(head, 1, DATE)
@@ -251,7 +251,7 @@ def test_small_bodies_and_those_that_do_not_shrink_stay_as_they_are(size: int) -
     import os
 
     for body in (b"x" * size, os.urandom(500)):
-        page = Page(b"/a", HEADERS, body)
+        page = CachedPage(b"/a", HEADERS, body)
         assert b"content-encoding" not in page.wire(GZIP, 1, DATE)
 
 
@@ -379,7 +379,7 @@ def asked(**more: Any) -> Head:
 def test_a_page_with_a_date_is_not_sent_again_to_who_has_it() -> None:
     at_s = 784_111_777
     date = b"Sun, 06 Nov 1994 08:49:37 GMT"
-    page = Page(b"/a", [*HEADERS, (b"Last-Modified", date)], b"x" * 1000)
+    page = CachedPage(b"/a", [*HEADERS, (b"Last-Modified", date)], b"x" * 1000)
 
     def status(**more: Any) -> int:
         return page.answer(asked(**more), at_s + 100, DATE)[0]
@@ -394,5 +394,5 @@ def test_a_page_with_a_date_is_not_sent_again_to_who_has_it() -> None:
     assert page.answer(asked(if_modified_since=date), at_s - 1, DATE)[0] == 304
     ahead = asked(if_modified_since=b"Sun, 06 Nov 1994 08:49:38 GMT")
     assert page.answer(ahead, at_s - 1, DATE)[0] == 200
-    assert Page(b"/a", HEADERS, b"x").answer(asked(if_modified_since=date), at_s + 100, DATE)[0] == 200
+    assert CachedPage(b"/a", HEADERS, b"x").answer(asked(if_modified_since=date), at_s + 100, DATE)[0] == 200
     assert b"last-modified: " + date in page.answer(asked(if_modified_since=date), at_s + 100, DATE)[1]

@@ -11,7 +11,7 @@ import pytest
 
 from stormpetrel.shield.identify import TokenEntry
 from stormpetrel.shield.marks import VISITOR_COOKIE, marks_of
-from stormpetrel.shield.reports import Directions, Entry
+from stormpetrel.shield.reports import Directions, OperatorEntry
 from tests.edge.place import SECRET, Answer, Place, a_place, get
 
 
@@ -96,7 +96,7 @@ def directions(place: Place, **keys: Any) -> None:
 
 def test_who_is_denied_is_told_so_in_its_language_and_when_to_ask_again() -> None:
     with a_place() as place:
-        directions(place, denied=(Entry("address", "127.0.0.0/8", time.time() + 60.0, "a test"),))
+        directions(place, denied=(OperatorEntry("address", "127.0.0.0/8", time.time() + 60.0, "a test"),))
         for path, kind in (
             ("/x", "text/html"),
             ("/api/v1/x", "application/json"),

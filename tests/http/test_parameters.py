@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from starlette.datastructures import UploadFile
 
 from stormpetrel.errors import Invalid, Malformed
+from stormpetrel.http.forms import UploadedFile
 from stormpetrel.http.parameters import MAX_DEPTH, MAX_PARAMETERS, nest, read_json, struct
 
 
@@ -139,7 +139,7 @@ def test_json_wins_over_the_query() -> None:
 
 
 def test_a_file_where_text_is_wanted_is_refused() -> None:
-    upload = UploadFile(io.BytesIO(b"x"), filename="x")
+    upload = UploadedFile("x", io.BytesIO(b"x"))
     for name in ("text", "number", "ids", "ids[]", "option[name]", "table[a]"):
         with pytest.raises(Invalid):
             struct(Wanted, [(name, upload)])

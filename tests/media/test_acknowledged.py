@@ -92,6 +92,7 @@ def test_what_a_place_keeps_is_closed_to_other_users_of_the_machine(place: Place
     person = place.person()
     media_id = upload(person, png((64, 48))).json()["id"]
     assert finished(person, media_id).status_code == 200
+    eventually(lambda: spooled(place) == [])  # no file disappears from now on
     kept = [path for path in (place.instance.directory / "data").rglob("*") if not path.is_socket()]
     assert ".png" in {path.suffix for path in kept}
     open_ones = {str(path): oct(path.stat().st_mode) for path in kept if path.stat().st_mode & 0o027}

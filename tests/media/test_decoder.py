@@ -17,7 +17,7 @@ from stormpetrel.config import Config
 from stormpetrel.errors import Invalid, TooMany
 from stormpetrel.media import decoding, pictures
 from stormpetrel.media.formats import SNIFFED_BYTES, sniff
-from stormpetrel.media.job import Refused
+from stormpetrel.media.job import UploadRefused
 from stormpetrel.media.store import open_store
 from stormpetrel.media.uploads import Uploads
 from tests.media_files import jpeg, png
@@ -101,6 +101,6 @@ def test_frames_of_noise_take_bounded_disk(tmp_path: Path, monkeypatch: pytest.M
     assert pictures.frames_of(image) == 20
     made = tmp_path / "made"
     made.mkdir()
-    with pytest.raises(Refused, match="too large"):
+    with pytest.raises(UploadRefused, match="too large"):
         pictures.write_frames(image, made, 640)
     assert sum(file.stat().st_size for file in made.iterdir()) < 1_300_000

@@ -9,8 +9,8 @@ from stormpetrel.model.filter import (
     MAX_KEPT_POSTS,
     MAX_KEYWORD_CHARACTERS,
     Action,
-    Context,
     Filter,
+    FilterContext,
     FilteredPost,
     Keyword,
     Match,
@@ -21,7 +21,7 @@ from stormpetrel.model.filter import (
 
 
 def filter_of(
-    *words, whole=True, posts=(), number=1, expires_at_ms=0, contexts=tuple(Context), action=Action.WARN
+    *words, whole=True, posts=(), number=1, expires_at_ms=0, contexts=tuple(FilterContext), action=Action.WARN
 ):
     return Filter(
         number,
@@ -151,10 +151,12 @@ def test_a_hostile_pattern_does_not_take_forever():
 )
 def test_the_strongest_that_is_asked_for_here_is_done(wanted, context, may_hide, expected):
     matches = [
-        Match(filter_of(number=n, action=Action(action), contexts=(Context(where),)), "x", is_named=False)
+        Match(
+            filter_of(number=n, action=Action(action), contexts=(FilterContext(where),)), "x", is_named=False
+        )
         for n, (action, where) in enumerate(wanted)
     ]
-    got = treatment(matches, Context(context), may_hide=may_hide)
+    got = treatment(matches, FilterContext(context), may_hide=may_hide)
     if expected is None:
         assert got is None
     else:

@@ -16,7 +16,7 @@ from stormpetrel.shield.admit import (
     Gate,
     Policy,
 )
-from stormpetrel.shield.answer import FORGIVEN_AFTER_S, MAX_RETRY_AFTER_S, Patience, retry_after_s
+from stormpetrel.shield.answer import FORGIVEN_AFTER_S, MAX_RETRY_AFTER_S, RetryTracker, retry_after_s
 from stormpetrel.shield.ceilings import PERIOD_S, Ceiling
 from stormpetrel.shield.classify import (
     CHANGES,
@@ -268,7 +268,7 @@ def test_a_long_calm_before_a_storm_is_held_against_nobody() -> None:
 def test_tables_stay_within_their_bounds_under_a_flood_of_identities() -> None:
     queue = FairQueue(LANES, bound=50, per_identity=4, served_capacity=20)
     ceiling = Ceiling(10, capacity=30)
-    patience = Patience(capacity=40)
+    patience = RetryTracker(capacity=40)
     for n in range(2000):
         queue.offer(Ticket(stranger(n), 3), float(n))
         ceiling.take(stranger(n), 0.0)
@@ -331,7 +331,7 @@ def test_retry_after_is_the_formula_in_its_docstring(
 
 
 def test_patience_starts_again_after_a_while() -> None:
-    patience = Patience()
+    patience = RetryTracker()
     assert [patience.refused(stranger(1), at_s) for at_s in (0.0, 1.0, 2.0)] == [1, 2, 3]
     assert patience.refused(stranger(1), 2.1 + FORGIVEN_AFTER_S) == 1
 

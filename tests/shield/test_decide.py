@@ -10,7 +10,7 @@ from stormpetrel.shield.cookies import mint
 from stormpetrel.shield.identify import Identity, TokenEntry
 from stormpetrel.shield.marks import DEVICE_COOKIE, mint_device
 from stormpetrel.shield.queues import GONE, RUNNING, Ticket
-from stormpetrel.shield.reports import Directions, Entry
+from stormpetrel.shield.reports import Directions, OperatorEntry
 from tests.shield.visitors import DAY_S, EPOCH_S, SECRET, Visited, token, token_hash
 
 
@@ -240,8 +240,8 @@ def test_a_shared_address_is_not_demoted_for_one_of_its_people() -> None:
 # Directions from the watch
 
 
-def deny(kind: str, value: str, *, expires_s: float = EPOCH_S + 10_000) -> Entry:
-    return Entry(kind, value, expires_s, "a test")
+def deny(kind: str, value: str, *, expires_s: float = EPOCH_S + 10_000) -> OperatorEntry:
+    return OperatorEntry(kind, value, expires_s, "a test")
 
 
 def directed(place: Visited, **keys: object) -> None:
@@ -427,7 +427,7 @@ def test_an_allow_never_makes_a_young_credential_established() -> None:
             version=2,
             expires_epoch_s=expires_s,
             onset_epoch_s=place.shield.cutoff_epoch_s,
-            allowed=(Entry("application", "Young", expires_s, "an observer"),),
+            allowed=(OperatorEntry("application", "Young", expires_s, "an observer"),),
         ),
         epoch_s=place.epoch_s,
     )

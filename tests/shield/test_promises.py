@@ -11,11 +11,11 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stormpetrel.shield import answer, budgets, decide, ledger, orders, prefixes, usage
+from stormpetrel.shield import answer, budgets, counters, decide, orders, prefixes, usage
 from stormpetrel.shield.classify import K3_FAR, K3_NEAR, K4, LANES
 from stormpetrel.shield.identify import address_identity
 from stormpetrel.shield.queues import GONE, FairQueue, Ticket
-from stormpetrel.shield.reports import Directions, Entry
+from stormpetrel.shield.reports import Directions, OperatorEntry
 from tests.shield.visitors import DAY_S, Visited, token, token_hash
 
 STRANGE = (K3_NEAR, K3_FAR, K4)
@@ -85,7 +85,7 @@ def step(place: Visited, what: str, n: int) -> list[Ticket]:
                 ("application", "Tusky"),
                 ("address", "0.0.0.0/0"),
             )
-            denied = tuple(Entry(kind, value, place.epoch_s + 5.0, "") for kind, value in kinds)
+            denied = tuple(OperatorEntry(kind, value, place.epoch_s + 5.0, "") for kind, value in kinds)
             version = place.shield.orders.directions.version + 1
             place.shield.direct(
                 Directions(version, place.epoch_s + 5.0, denied=denied), epoch_s=place.epoch_s
@@ -198,7 +198,7 @@ def test_no_table_grows_past_its_bound_under_a_flood_of_everything_new() -> None
     assert small.is_known("203.0.99.0/24", epoch_s=1e9)
     assert not small.is_known("203.0.99.0/24", epoch_s=1e9 + 16 * DAY_S)
     assert budgets.BUDGETS
-    assert ledger.MAX_REFUSALS
+    assert counters.MAX_REFUSALS
     assert orders.OPERATOR_ADDRESSES
     assert answer.MAX_RETRY_AFTER_S
 

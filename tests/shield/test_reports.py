@@ -7,7 +7,14 @@ import hashlib
 import msgspec
 import pytest
 
-from stormpetrel.shield.reports import Directions, Entry, Offender, Refusal, WorkerReport, identity_text
+from stormpetrel.shield.reports import (
+    Directions,
+    IdentityRefusal,
+    Offender,
+    OperatorEntry,
+    WorkerReport,
+    identity_text,
+)
 
 REPORT = WorkerReport(
     worker=1,
@@ -29,13 +36,13 @@ REPORT = WorkerReport(
     classes={"K1": {"served": 3}},
     because={"queue/full": 1},
     offenders=(Offender("account:1", 0.5, 10, 1, 0),),
-    refusals=(Refusal(1.5, "account:1", "Tusky", "apps", "queue/full"),),
+    refusals=(IdentityRefusal(1.5, "account:1", "Tusky", "apps", "queue/full"),),
     prefixes=(("192.0.2.0/24", 20_000),),
 )
 DIRECTIONS = Directions(
     version=1,
     expires_epoch_s=9.0,
-    denied=(Entry("address", "192.0.2.0/24", 8.0, "floods"),),
+    denied=(OperatorEntry("address", "192.0.2.0/24", 8.0, "floods"),),
     offenders=(Offender("address:192.0.2.1", 0.5, 10, 1, 9),),
     known_prefixes=(("198.51.100.0/24", 20_000),),
 )

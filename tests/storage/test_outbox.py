@@ -38,7 +38,7 @@ def test_a_job_that_is_due_is_leased_with_all_that_it_says(connection):
     job_id = put(connection)
     assert connection.events == [OutboxFilled()]
     assert outbox.is_due(connection, now_ms=NOW_MS)
-    assert lease(connection) == [outbox.Job(job_id, "k", '{"a":1}', 1, NOW_MS + 1000)]
+    assert lease(connection) == [outbox.LeasedJob(job_id, "k", '{"a":1}', 1, NOW_MS + 1000)]
 
 
 def test_the_courier_is_woken_once_for_many_jobs_and_not_for_later_ones(connection):

@@ -9,8 +9,8 @@ import pytest
 from stormpetrel.rules.canaries import credentials
 from stormpetrel.watch import canaries as canaries_module
 from stormpetrel.watch.canaries import ALARM_AFTER, Canaries
-from stormpetrel.watch.errands import Canary, NotWell
-from stormpetrel.watch.front_door import MAX_ANSWER_BYTES, FrontDoor, NoAnswer
+from stormpetrel.watch.probe_client import MAX_ANSWER_BYTES, NoAnswer, ProbeClient
+from stormpetrel.watch.probes import Canary, ProbeFailed
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]"
 
@@ -33,7 +33,7 @@ class Door:
 
     @property
     def front(self):
-        return FrontDoor("127.0.0.1", self.server.sockets[0].getsockname()[1], "here.example")
+        return ProbeClient("127.0.0.1", self.server.sockets[0].getsockname()[1], "here.example")
 
     async def _connected(self, reader, writer):
         self.requests.append(await reader.readuntil(b"\r\n\r\n"))
@@ -173,7 +173,7 @@ def test_credentials_that_were_cleared_away_are_made_again_without_an_alarm():
 
 def test_a_store_that_does_not_take_the_credentials_is_what_the_canary_reports():
     async def register():
-        raise NotWell("the canaries could not be registered: the database is away")
+        raise ProbeFailed("the canaries could not be registered: the database is away")
 
     async def body():
         async with Door(b"HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n") as door:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from stormpetrel.shield.reports import MAX_OFFENDERS, Offender, Refusal
+from stormpetrel.shield.reports import MAX_OFFENDERS, IdentityRefusal, Offender
 from stormpetrel.watch import counts
 from stormpetrel.watch.counts import OTHER, Totals, Window, merged_offenders
 from tests.watch.reporting import a_report
@@ -80,7 +80,9 @@ def test_no_flood_of_names_makes_a_flood_of_labels():
                 applications={f"app {number}": {"served": 500}},
                 because={f"made/up-{number}": 1},
                 channels={f"channel {number}": {"served": 1}},
-                refusals=(Refusal(1.0, "account:1", f"app {number}", f"channel {number}", "queue/full"),),
+                refusals=(
+                    IdentityRefusal(1.0, "account:1", f"app {number}", f"channel {number}", "queue/full"),
+                ),
             )
         )
     assert len(totals.applications) <= counts.MAX_NAMED_APPLICATIONS + 1

@@ -8,8 +8,8 @@ import pytest
 
 from stormpetrel.control.messages import CanaryState
 from stormpetrel.watch.attack import Attack
-from stormpetrel.watch.errands import ERRANDS
 from stormpetrel.watch.page import NAMES, STALE_S, status_page
+from stormpetrel.watch.probes import ERRANDS
 
 NOW_S = 1_800_000_000.0
 

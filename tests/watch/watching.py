@@ -14,12 +14,12 @@ from stormpetrel.control.asking import ask
 from stormpetrel.control.messages import Standing
 from stormpetrel.control.reporter import Reporter
 from stormpetrel.rules.canaries import credentials
-from stormpetrel.watch.bookkeeper import Bookkeeper
 from stormpetrel.watch.canaries import Canaries
-from stormpetrel.watch.desk import Desk
-from stormpetrel.watch.errands import Canary
-from stormpetrel.watch.front_door import FrontDoor
-from stormpetrel.watch.sight import Sight
+from stormpetrel.watch.cluster_state import ClusterState
+from stormpetrel.watch.control_server import ControlServer
+from stormpetrel.watch.journal_writer import JournalWriter
+from stormpetrel.watch.probe_client import ProbeClient
+from stormpetrel.watch.probes import Canary
 from tests.watch.reporting import a_report
 
 
@@ -62,20 +62,22 @@ class Worker:
 @asynccontextmanager
 async def a_watch(directory, prefixes=None):
     """Run the watch's desk, without its clock. Yield its sight."""
-    sight = Sight()
-    books = Bookkeeper(directory)
-    canary = Canary(FrontDoor("127.0.0.1", 1, "here.example"), credentials(b"x" * 32), dict)
+    cluster = ClusterState()
+    books = JournalWriter(directory)
+    canary = Canary(ProbeClient("127.0.0.1", 1, "here.example"), credentials(b"x" * 32), dict)
 
     async def register():
         raise AssertionError("no canary flies here")
 
     canaries = Canaries(canary, register=register, note=lambda note: None, now_epoch_s=lambda: 0.0)
-    desk = Desk(sight=sight, books=books, canaries=canaries, known_prefixes=prefixes or {})
+    control_server = ControlServer(
+        cluster=cluster, books=books, canaries=canaries, known_prefixes=prefixes or {}
+    )
     sock = wire.listen(directory)
     stop = asyncio.Event()
-    serving = asyncio.ensure_future(desk.serve(sock, stop))
+    serving = asyncio.ensure_future(control_server.serve(sock, stop))
     try:
-        yield sight
+        yield cluster
     finally:
         stop.set()
         await serving
@@ -88,15 +90,15 @@ async def asked(directory, question):
 
 
 class Watching:
-    """A watch in its own thread, with one worker. Tests may change `sight` before they query it."""
+    """A watch in its own thread, with one worker. Tests may change `cluster` before they query it."""
 
-    def __init__(self, sight, loop):
-        self.sight = sight
+    def __init__(self, cluster, loop):
+        self.cluster = cluster
         self._loop = loop
 
     def second(self):
         """Simulate the passing of a second: the watch processes the worker's reports."""
-        self.call(lambda: self.sight.second(at_s=self._loop.time(), now_epoch_s=time.time()))
+        self.call(lambda: self.cluster.second(at_s=self._loop.time(), now_epoch_s=time.time()))
 
     def call(self, function):
         """Run a function in the watch's loop and return its result."""
@@ -114,12 +116,12 @@ def watching(directory, report=None) -> Iterator[Watching]:
     made = []
 
     async def body():
-        async with a_watch(directory) as sight:
+        async with a_watch(directory) as cluster:
             worker = Worker(directory, report=report)
             await worker.until(lambda told: True)
-            while not sight.totals.reports:
+            while not cluster.totals.reports:
                 await asyncio.sleep(0.005)
-            made.append(Watching(sight, asyncio.get_running_loop()))
+            made.append(Watching(cluster, asyncio.get_running_loop()))
             ready.set()
             await asyncio.to_thread(over.wait)
             await worker.end()

@@ -1,1 +1,1 @@
-"""The attacks: what each sends, from where, how often. Pure sequences, the same for the same seed."""
+"""The attacks: what each sends, from which address, how often. Pure sequences, the same for the same seed."""

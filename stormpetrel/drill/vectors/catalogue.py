@@ -1,4 +1,4 @@
-"""Every vector by its name, with what it does at a scale of 1 on a machine of two cores."""
+"""All vectors by name, with their rates at a scale of 1 on a machine with two cores."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from stormpetrel.drill.vectors import (
 from stormpetrel.drill.vectors.shots import ShotsOf
 
 MAX_CONNECTIONS_PER_S = 4000.0
-"""New connections of all vectors of a phase together: more would measure the generator."""
+"""Limit for new connections of all vectors of a phase together: more would measure the generator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """`per_s`: requests, or connections where nothing is asked; `connections_per_s`: new ones, at most.
+    """`per_s`: requests, or connections that send no request; `connections_per_s`: new ones, at most.
 
-    `sockets`: how many stay open at most, times the scale; 0: as many as it takes.
+    `sockets`: maximum of open sockets, times the scale; 0: no limit.
     """
 
     name: str
@@ -74,7 +74,7 @@ CATALOGUE = {
 
 
 def within_cap(vectors: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
-    """The vectors of a phase with their scales, made smaller alike where together they pass the cap."""
+    """Return a phase's vectors with their scales, reduced by a common factor if they exceed the cap."""
     wanted = sum(CATALOGUE[name].connections_per_s * scale for name, scale in vectors)
     factor = min(1.0, MAX_CONNECTIONS_PER_S / wanted) if wanted else 1.0
     return tuple((name, scale * factor) for name, scale in vectors)

@@ -1,4 +1,4 @@
-"""A7 and A8: credentials that are real and abused, and credentials that are invented."""
+"""A7 and A8: abused real credentials, and invented ones."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _URL_SAFE = string.ascii_letters + string.digits + "-_"
 
 
 def abused(world: World, rng: Random) -> Iterator[Shot]:
-    """A7: sleepers' tokens ask for what costs most, each from where it has always been; one session, stolen,
-    opens pages from 500 addresses."""
+    """A7: sleepers' tokens request the most expensive answers, each from its usual address; one stolen
+    session opens pages from 500 addresses."""
     sleepers = [one for one in world.community.sleepers if one.token][:SLEEPERS]
     session = next(
         one.session for one in (*world.community.sleepers, *world.community.members) if one.session
@@ -57,7 +57,7 @@ def _costly(world: World, rng: Random) -> str:
 
 
 def forged(world: World, rng: Random) -> Iterator[Shot]:
-    """A8: tokens and session cookies of the right shape, and none of them was ever issued."""
+    """A8: tokens and session cookies that have the right form but were never issued."""
     name = world.community.cookies["session"]
     pages = ("/", "/notifications", *victim_pages(world))
     agent = app_agent(world.community.victim.app)

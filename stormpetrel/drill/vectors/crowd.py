@@ -1,4 +1,4 @@
-"""A1 and A2: the August 2009 crowd, sent by links in spam to one person's page, and bots that open the same page."""
+"""A1 and A2: the August 2009 crowd, sent to one page by links in spam, and bots that open the same page."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from stormpetrel.drill.vectors.heads import BROWSERS, TOOLS, browse, fetch
 from stormpetrel.drill.vectors.shots import Shot, World, arrivals, scattered
 
 CROWD_PER_S = 1500.0
-"""Requests, by people who send 1 to 3 each, so that half as many people come in a second."""
+"""Requests, by people who send 1 to 3 each, so half as many people arrive per second."""
 CROWD_RAMP_S = 20.0
 _RAMP_SHARE = 0.5
-"""In a phase shorter than two ramps, the ramp is half of it."""
+"""In a phase shorter than two ramps, the ramp takes half of it."""
 _PEOPLE_PER_TURN = 200_000
 _HOT_SHARE = 0.7
 BOTS_PER_S = 1000.0
@@ -20,13 +20,13 @@ BOT_ADDRESSES = 2000
 
 
 def victim_pages(world: World) -> tuple[str, ...]:
-    """The victim's page, then three of his posts."""
+    """Return the victim's page, then three of his posts."""
     victim = world.community.victim
     return (f"/@{victim.name}", *(f"/@{victim.name}/{post_id}" for post_id in victim.post_ids[:3]))
 
 
 def crowd(world: World, rng: Random) -> Iterator[Shot]:
-    """A1: every address new; a page, a look at it, perhaps another one or two; nobody has been here before."""
+    """A1: every address is new; each opens a page, reads it, and perhaps opens one or two more."""
     pages = victim_pages(world)
     came_from = {"Referer": "http://mail.example/inbox"}
     prepared = [[browse(world.host, path, agent, came_from) for path in pages] for agent in BROWSERS]
@@ -47,7 +47,7 @@ def crowd(world: World, rng: Random) -> Iterator[Shot]:
 
 
 def bots(world: World, rng: Random) -> Iterator[Shot]:
-    """A2: the same page with a random query, so that no cache that believes in queries holds; nothing else of it."""
+    """A2: the same pages with a random query, which defeats caches that key on the query; no assets."""
     pages = victim_pages(world)
     for at_s in arrivals(rng, BOTS_PER_S * world.scale, world.seconds):
         page = pages[0] if rng.random() < _HOT_SHARE else rng.choice(pages)

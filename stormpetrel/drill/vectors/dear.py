@@ -1,4 +1,4 @@
-"""A18, A19, A20: what costs a server more than it costs the sender: bodies, one account's password, its store."""
+"""A18, A19, A20: expensive requests: large bodies, guesses at one account's password, filling the store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _POSTS_SHARE, _APPS_SHARE = 0.4, 0.4
 
 
 def bodies(world: World, rng: Random) -> Iterator[Shot]:
-    """A18: the largest bodies that are taken, of what is dear to decode, on twenty kept connections."""
+    """A18: the largest accepted bodies, expensive to decode, on twenty reused connections."""
     made = _bodies(world.host)
     for at_s in arrivals(rng, BODIES_PER_S * world.scale, world.seconds):
         source = scattered(168, 1, rng.randrange(BODY_SOURCES))
@@ -49,7 +49,7 @@ def _bodies(host: str) -> tuple[bytes, ...]:
 
 
 def guesses(world: World, rng: Random) -> Iterator[Shot]:
-    """A19: passwords are guessed for one member, from three thousand networks."""
+    """A19: guess the password of one member from 3,000 addresses."""
     name = world.community.victim.name
     for at_s in arrivals(rng, GUESSES_PER_S * world.scale, world.seconds):
         password = f"{rng.choice(('password', 'summer', 'welcome'))}{rng.randrange(100_000)}"
@@ -58,7 +58,7 @@ def guesses(world: World, rng: Random) -> Iterator[Shot]:
 
 
 def filling(world: World, rng: Random) -> Iterator[Shot]:
-    """A20: the store is filled: large applications, accounts, posts of new accounts that name five people each."""
+    """A20: fill the store with large applications, accounts, and new accounts' posts with five mentions."""
     newcomers = [one for one in world.community.newcomers if one.token][:FILLING_ADDRESSES]
     names = world.community.names
     for at_s in arrivals(rng, FILLING_PER_S * world.scale, world.seconds):

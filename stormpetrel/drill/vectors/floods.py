@@ -1,4 +1,4 @@
-"""A3 and A4: few sources that ask for what costs most, and many slow ones that ask for what nobody has cached."""
+"""A3 and A4: few sources with the most expensive requests, and many slow sources with uncached requests."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from stormpetrel.drill.vectors.shots import Shot, World, arrivals, scattered
 FEW_PER_S = 1500.0
 FEW_ADDRESSES = 50
 _FEW_CONNECTIONS = 8
-"""Kept by each source; only when all of them wait for an answer it opens more."""
+"""Connections that each source reuses; it opens more only when all of them wait for an answer."""
 WIDE_PER_S = 300.0
 WIDE_ADDRESSES = 5000
 _WORDS = "storm harbour news freedom vote march square water light night radio signal river".split()
 
 
 def few(world: World, rng: Random) -> Iterator[Shot]:
-    """A3: dynamic pages over kept connections, each at another depth, so that no answer serves two."""
+    """A3: dynamic pages over reused connections, each at another depth, so that no answer is reusable."""
     for at_s in arrivals(rng, FEW_PER_S * world.scale, world.seconds):
         source = scattered(161, 1, rng.randrange(FEW_ADDRESSES))
         yield Shot(
@@ -30,7 +30,7 @@ def few(world: World, rng: Random) -> Iterator[Shot]:
 
 
 def dynamic_page(world: World, rng: Random, agent: str) -> bytes:
-    """A public page or API answer that has to be rendered: somewhere deep in a timeline."""
+    """Return the request for a public page or API answer deep in a timeline, which must be rendered."""
     deep = rng.getrandbits(62)
     name = rng.choice(world.community.names)
     tag = rng.choice(world.community.tags)
@@ -48,7 +48,7 @@ def dynamic_page(world: World, rng: Random, agent: str) -> bytes:
 
 
 def wide(world: World, rng: Random) -> Iterator[Shot]:
-    """A4: search, hashtags, deep paging, unknown paths; each address comes once in a quarter of a minute."""
+    """A4: search, hashtags, deep paging, unknown paths; each address sends about one request in 15 s."""
     for at_s in arrivals(rng, WIDE_PER_S * world.scale, world.seconds):
         source = scattered(162, 2, rng.randrange(WIDE_ADDRESSES))
         yield Shot(at_s, source, (_slow_question(world, rng),))

@@ -1,4 +1,4 @@
-"""What attackers' requests look like: browsers, apps, tools. Nothing in them tells the server who they are."""
+"""Attackers' requests: they look like those of browsers, apps and tools; nothing identifies an attacker."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ BROWSERS = (
     "Version/18.6 Mobile/15E148 Safari/604.1",
     "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36",
 )
-"""The first is what the drill's people use: who sorts browsers out hits them too."""
+"""The drill's people use the first one: a defence that rejects browsers rejects them too."""
 TOOLS = ("python-requests/2.32.5", "curl/8.16.0", "Go-http-client/1.1", "okhttp/4.12.0", BROWSERS[0])
 
 
 def browse(host: str, path: str, agent: str, more: Mapping[str, str] | None = None) -> bytes:
-    """A page as the drill's people ask for it."""
+    """Request a page as the drill's people do."""
     return request(
         "GET", path, host=host, headers={"User-Agent": agent, "Accept-Language": "en", **(more or {})}
     )
 
 
 def fetch(host: str, path: str, agent: str, more: Mapping[str, str] | None = None) -> bytes:
-    """Anything, as a script asks for it."""
+    """Request any path as a script does."""
     return request("GET", path, host=host, headers={"User-Agent": agent, "Accept": "*/*", **(more or {})})
 
 
 def call(host: str, path: str, agent: str, token: str = "", more: Mapping[str, str] | None = None) -> bytes:
-    """An API method as the drill's people's applications call it."""
+    """Call an API method as the apps of the drill's people do."""
     credential = {"Authorization": f"Bearer {token}"} if token else {}
     return request("GET", path, host=host, headers={**credential, "User-Agent": agent, **(more or {})})
 
@@ -38,7 +38,7 @@ def call(host: str, path: str, agent: str, token: str = "", more: Mapping[str, s
 def submit(
     host: str, path: str, agent: str, fields: Mapping[str, str], more: Mapping[str, str] | None = None
 ) -> bytes:
-    """A form's POST."""
+    """POST a form."""
     headers = {
         "User-Agent": agent,
         "Content-Type": "application/x-www-form-urlencoded",
@@ -48,5 +48,5 @@ def submit(
 
 
 def app_agent(app: str) -> str:
-    """The User-Agent that an application of this name sends, the drill's people's too."""
+    """Return the User-Agent of an application of this name, the same as the drill's people send."""
     return f"{app}/1.0"

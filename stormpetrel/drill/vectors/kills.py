@@ -1,18 +1,18 @@
-"""A17: `kill -9` of what serves, in the middle of another attack."""
+"""A17: `kill -9` of server processes in the middle of another attack."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from random import Random
 
-from stormpetrel.drill.vectors.shots import Manner, Shot, World
+from stormpetrel.drill.vectors.shots import Behaviour, Shot, World
 
 ORDER = ("web", "watch", "store")
-"""A web worker; the control plane; the store, or the courier where the store is a file."""
+"""A web worker; the watch; the store, or the courier if the store is a file."""
 
 
 def kills(world: World, rng: Random) -> Iterator[Shot]:
-    """A17: one of each, spread over the middle of the phase. `scale` changes nothing: one can only die once."""
+    """A17: kill one of each, spread over the middle of the phase. `scale` has no effect."""
     for number, victim in enumerate(ORDER):
         share = 0.3 + 0.2 * number + rng.uniform(-0.03, 0.03)
-        yield Shot(world.seconds * share, "", manner=Manner.KILL, victim=victim)
+        yield Shot(world.seconds * share, "", behaviour=Behaviour.KILL, victim=victim)

@@ -1,7 +1,7 @@
-"""A6 and A16: attackers behind the addresses of real people, and attacks made so that a defence hits those people.
+"""A6 and A16: attackers behind the addresses of real people, and attacks that turn a defence on them.
 
-Who limits by address, by application or by what X-Forwarded-For says, cuts off the carrier, the school, Tor, or the
-victim himself.
+A defence that limits by address, by application or by X-Forwarded-For cuts off the carrier, the school, Tor,
+or the victim himself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stormpetrel.drill.vectors.sign_ins import ask_token, sign_in
 INSIDE_PER_S = 600.0
 PROVOCATION_PER_S = 200.0
 _FRAMERS = 500
-"""Addresses from which forged headers come."""
+"""Number of addresses that send forged headers."""
 
 
 def inside(world: World, rng: Random) -> Iterator[Shot]:
@@ -37,7 +37,7 @@ def inside(world: World, rng: Random) -> Iterator[Shot]:
 
 
 def provocation(world: World, rng: Random) -> Iterator[Shot]:
-    """A16: one of four at random, so that no reaction to the first hides the others."""
+    """A16: one of four kinds at random, so that no reaction to the first hides the others."""
     kinds = (_as_his_app_from_the_school, _in_his_name, _with_tokens_of_his_app, _as_him_at_the_form)
     for at_s in arrivals(rng, PROVOCATION_PER_S * world.scale, world.seconds):
         source, data = rng.choice(kinds)(world, rng)
@@ -45,14 +45,14 @@ def provocation(world: World, rng: Random) -> Iterator[Shot]:
 
 
 def _as_his_app_from_the_school(world: World, rng: Random) -> tuple[str, bytes]:
-    """The school's address, his application's name: who blocks either has done the attacker's work."""
+    """Use the school's address and his app's name: a defence that blocks either helps the attacker."""
     agent = app_agent(world.community.victim.app)
     path = f"/api/v1/timelines/public?limit=40&max_id={rng.getrandbits(62)}"
     return rng.choice(world.community.shared.school), call(world.host, path, agent)
 
 
 def _in_his_name(world: World, rng: Random) -> tuple[str, bytes]:
-    """Addresses of their own, and headers that say: I am only the proxy, this is from the victim's address."""
+    """Use the attackers' own addresses, with headers that claim to forward for the victim's address."""
     address = world.community.victim.address
     said = {
         "X-Forwarded-For": address,
@@ -65,17 +65,17 @@ def _in_his_name(world: World, rng: Random) -> tuple[str, bytes]:
 
 
 def _with_tokens_of_his_app(world: World, rng: Random) -> tuple[str, bytes]:
-    """Forged tokens, his application's name, the carrier's address."""
+    """Send forged tokens with his application's name from the carrier's address."""
     agent = app_agent(world.community.victim.app)
     data = call(world.host, "/api/v1/timelines/home?limit=40", agent, token=f"{rng.getrandbits(256):064x}")
     return rng.choice(world.community.shared.carrier), data
 
 
 def _as_him_at_the_form(world: World, rng: Random) -> tuple[str, bytes]:
-    """Wrong passwords for his name from the school: who locks accounts or addresses locks him out."""
+    """Try wrong passwords for him from the school: locking accounts or addresses would lock him out."""
     name, password = world.community.victim.name, f"{rng.getrandbits(40):x}"
     if rng.random() < 0.9:
-        # A password check costs 20 ms: more of them would be A5 once more.
+        # A password check costs 20 ms: more of them would repeat A5.
         data = ask_token(world, rng, name=name, password=password)
     else:
         data = sign_in(world, rng, name=name, password=password, agent=rng.choice(BROWSERS))

@@ -1,4 +1,4 @@
-"""A5: passwords are tried for real names, and tokens are asked for. Checking one costs the server 20 ms and more."""
+"""A5: guess passwords for real names, and request tokens. Each check costs the server 20 ms and more."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PASSWORDS = ("123456", "password", "qwerty", "letmein", "dragon", "iloveyou", "
 
 
 def sign_ins(world: World, rng: Random) -> Iterator[Shot]:
-    """A5: seven of ten at the form, the rest at the token end point."""
+    """A5: seven of ten use the form, the rest the token endpoint."""
     for at_s in arrivals(rng, PER_S * world.scale, world.seconds):
         source = scattered(164, 1, rng.randrange(ADDRESSES))
         name = rng.choice(world.community.names)
@@ -28,10 +28,10 @@ def sign_ins(world: World, rng: Random) -> Iterator[Shot]:
 
 
 def sign_in(world: World, rng: Random, *, name: str, password: str, agent: str) -> bytes:
-    """The sign-in form, filled in, with the cookie of a browser that was shown it."""
+    """Return the sign-in form filled in, with the cookie of the browser that fetched it."""
     fields = {"user[email]": name, "user[password]": password, "next": "/"}
     cookies: dict[str, str] = {}
-    # Drawn in any case: what follows is the same, whether there are forms or not.
+    # Drawn in any case, so that the sequence stays the same with and without forms.
     drawn = rng.random()
     if world.forms:
         shown = world.forms[int(drawn * len(world.forms))]
@@ -41,7 +41,7 @@ def sign_in(world: World, rng: Random, *, name: str, password: str, agent: str) 
 
 
 def ask_token(world: World, rng: Random, *, name: str, password: str) -> bytes:
-    """A token, in exchange for a password, a code or an application's secret, none of which is right."""
+    """Request a token with a wrong password, code or application secret."""
     fields = {"client_id": f"{rng.getrandbits(256):064x}", "client_secret": f"{rng.getrandbits(256):064x}"}
     match rng.randrange(3):
         case 0:

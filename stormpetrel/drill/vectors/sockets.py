@@ -1,4 +1,4 @@
-"""A10, A11, A15: attacks that spend connections, not requests: slow ones, streams, those that come and go."""
+"""A10, A11, A15: attacks with connections instead of requests: slow ones, streams, and very short ones."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from random import Random
 
 from stormpetrel.drill.vectors.crowd import victim_pages
 from stormpetrel.drill.vectors.heads import BROWSERS, app_agent, browse, call
-from stormpetrel.drill.vectors.shots import Manner, Shot, World, arrivals, scattered
+from stormpetrel.drill.vectors.shots import Behaviour, Shot, World, arrivals, scattered
 from stormpetrel.drill.wire import request
 
 SLOW_PER_S = 100.0
 SLOW_SOCKETS = 5000
 SLOW_ADDRESSES = 1000
 _PIPELINED = 200
-"""Pages that a reader who reads nothing has asked for: more than the kernel's buffers hold."""
+"""Number of pages requested by a client that never reads: more than the kernel's buffers hold."""
 STREAMS_PER_S = 200.0
 STREAM_SOCKETS = 3000
 STREAM_ADDRESSES = 1000
@@ -25,7 +25,7 @@ PULSE_OFF_S = 10.0
 
 
 def slow(world: World, rng: Random) -> Iterator[Shot]:
-    """A10: heads and bodies byte by byte, readers that do not read, and connections that say nothing."""
+    """A10: heads and bodies byte by byte, clients that do not read, and silent connections."""
     page = browse(world.host, victim_pages(world)[0], BROWSERS[1])
     beginning = page[: page.index(b"\r\n") + 2] + b"Host: " + world.host.encode() + b"\r\n"
     body = request(
@@ -42,23 +42,23 @@ def slow(world: World, rng: Random) -> Iterator[Shot]:
         pace_s = rng.uniform(1.0, 4.0)
         match rng.randrange(4):
             case 0:
-                yield Shot(at_s, source, (beginning, more), Manner.DRIP, pace_s=pace_s)
+                yield Shot(at_s, source, (beginning, more), Behaviour.SLOW_SEND, pace_s=pace_s)
             case 1:
                 yield Shot(
                     at_s,
                     source,
                     (body[:head_end], body[head_end:]),
-                    Manner.DRIP,
+                    Behaviour.SLOW_SEND,
                     pace_s=pace_s,
                 )
             case 2:
-                yield Shot(at_s, source, (page * _PIPELINED,), Manner.DEAF)
+                yield Shot(at_s, source, (page * _PIPELINED,), Behaviour.NO_READ)
             case _:
-                yield Shot(at_s, source, (), Manner.SILENT)
+                yield Shot(at_s, source, (), Behaviour.SILENT)
 
 
 def streams(world: World, rng: Random) -> Iterator[Shot]:
-    """A11: streams that are opened, held a while and left for new ones; a fifth with a sleeper's token."""
+    """A11: streams that are opened, held for a while and replaced; a fifth with a sleeper's token."""
     sleepers = [one for one in world.community.sleepers if one.token]
     hold_s = STREAM_SOCKETS / STREAMS_PER_S
     tag = world.community.tags[0]
@@ -81,10 +81,10 @@ def streams(world: World, rng: Random) -> Iterator[Shot]:
             data = call(world.host, paths[0], agent, token, {"Accept": "text/event-stream"})
         else:
             data = call(world.host, paths[1], agent, token, _UPGRADE)
-        yield Shot(at_s, source, (data,), Manner.LISTEN, hold_s=rng.uniform(0.5, 1.5) * hold_s)
+        yield Shot(at_s, source, (data,), Behaviour.LISTEN, hold_s=rng.uniform(0.5, 1.5) * hold_s)
 
 
-# RFC 6455's own example of a key: a server may not care what it is.
+# RFC 6455's own example of a key: a server must accept any.
 _UPGRADE = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",
@@ -94,9 +94,9 @@ _UPGRADE = {
 
 
 def churn(world: World, rng: Random) -> Iterator[Shot]:
-    """A15: connections reset as soon as they are there, most with a request; 5 s of them, then 10 s quiet."""
+    """A15: connections that are reset at once, most after a request; 5 s of them, then a pause of 10 s."""
     page = browse(world.host, victim_pages(world)[0], BROWSERS[0])
     for at_s in arrivals(rng, CHURN_PER_S * world.scale, world.seconds):
         if at_s % (PULSE_ON_S + PULSE_OFF_S) < PULSE_ON_S:
             source = scattered(170, 1, rng.randrange(CHURN_ADDRESSES))
-            yield Shot(at_s, source, (page,) if rng.random() < 0.7 else (), Manner.VANISH)
+            yield Shot(at_s, source, (page,) if rng.random() < 0.7 else (), Behaviour.RESET)

@@ -1,4 +1,4 @@
-"""A12: accounts made today write as fast as they can, and one that ten thousand follow joins them."""
+"""A12: accounts made today write as fast as they can, joined by an account with ten thousand followers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from stormpetrel.drill.wire import request
 PER_S = 100.0
 ACCOUNTS = 100
 _POPULAR_SHARE = 0.1
-"""Of the posts; each of them is put into ten thousand timelines."""
+"""Share of the popular account's posts; each goes into ten thousand timelines."""
 
 
 def writes(world: World, rng: Random) -> Iterator[Shot]:
-    """A12: posts with a mention and a hashtag, likes and follows, each account on one kept connection."""
+    """A12: posts with a mention and a hashtag, favourites, follows; one reused connection per account."""
     newcomers = [one for one in world.community.newcomers if one.token][:ACCOUNTS]
     for at_s in arrivals(rng, PER_S * world.scale, world.seconds):
         one = world.community.popular if rng.random() < _POPULAR_SHARE else rng.choice(newcomers)

@@ -1,4 +1,4 @@
-"""Accounts, who can sign in, and signed-in browsers."""
+"""Accounts, users and their signed-in browsers."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ accounts = Table(
     "accounts",
     metadata,
     id_column(),
-    text_column("username"),  # as its owner writes it; capital letters are kept
+    text_column("username"),  # as its owner writes it, with capital letters
     Column("username_lower", Bytewise, nullable=False),
-    text_column("domain", ""),  # empty: ours
+    text_column("domain", ""),  # empty: this instance
     text_column("display_name", ""),
     text_column("note", ""),  # as written
     text_column("fields", "[]"),  # JSON: [[name, value], …], as written
     flag("locked"),
     flag("bot"),
     flag("discoverable", default=True),
-    flag("indexable", default=True),  # others find its public posts by their words
+    flag("indexable", default=True),  # others find its public posts by search
     Column("visibility", SmallInteger, nullable=False, server_default=text("0")),  # default of new posts
     flag("sensitive"),  # default of new posts
     text_column("language", ""),  # default of new posts; empty: none
@@ -38,18 +38,18 @@ accounts = Table(
     number("last_post_at_ms", 0),
     number("created_at_ms"),
     text_column("state", "active"),  # model.account.AccountState
-    flag("silenced"),  # not in public, tag and search for who does not follow
-    number("suspended_at_ms", 0),  # 0: is not suspended
+    flag("silenced"),  # public, tag and search results show it only to followers
+    number("suspended_at_ms", 0),  # 0: not suspended
     text_column("avatar_key", ""),  # files of media_files; empty: none
     text_column("avatar_static_key", ""),
     text_column("header_key", ""),
     text_column("header_static_key", ""),
     text_column(
         "named", ""
-    ),  # usernames that `note` and `fields` mention, as their owners write them; by spaces
+    ),  # usernames mentioned in `note` and `fields`, as their owners write them; separated by spaces
     number(
         "last_post_day", 0
-    ),  # of last_post_at_ms, in days since 1970: an index on it is written to once a day
+    ),  # of last_post_at_ms, in days since 1970, so that its index is written once a day
     UniqueConstraint("username_lower", "domain"),
     Index(
         "ix_accounts_suspended",
@@ -79,7 +79,7 @@ accounts = Table(
     ),
 )
 
-users = Table(  # who can sign in
+users = Table(  # accounts that can sign in
     "users",
     metadata,
     Column(
@@ -112,7 +112,7 @@ sessions = Table(  # signed-in browsers
     id_column(),
     ref("account_id", "accounts.id"),
     number("created_at_ms"),
-    text_column("browser", ""),  # "Firefox on Linux"; empty: not known
-    number("network", 0),  # where it began, as a keyed hash (model/quota.py); 0: not known
+    text_column("browser", ""),  # "Firefox on Linux"; empty: unknown
+    number("network", 0),  # where it began, as a keyed hash (model/quota.py); 0: unknown
     Index(None, "account_id"),
 )

@@ -14,7 +14,7 @@ applications = Table(  # OAuth clients
     Column("client_secret_hash", LargeBinary, nullable=False),
     text_column("name"),
     text_column("website", ""),
-    text_column("redirect_uris"),  # one a line
+    text_column("redirect_uris"),  # one per line
     text_column("scopes"),
     number("created_at_ms"),
     UniqueConstraint("client_id"),
@@ -28,14 +28,14 @@ oauth_codes = Table(
     ref("account_id", "accounts.id"),
     text_column("redirect_uri"),
     text_column("scopes"),
-    text_column("code_challenge", ""),  # S256; empty: none was given
+    text_column("code_challenge", ""),  # S256; empty: none was sent
     number("expires_at_ms"),
     Index(None, "application_id"),
     Index(None, "account_id"),
     Index(None, "expires_at_ms"),
 )
 
-oauth_spent_codes = Table(  # shown a second time, a code ends the token that it gave
+oauth_spent_codes = Table(  # a second use of a code revokes the token that it gave
     "oauth_spent_codes",
     metadata,
     Column("code_hash", LargeBinary, primary_key=True),

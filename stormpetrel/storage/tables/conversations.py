@@ -1,4 +1,4 @@
-"""Direct posts by conversation: a row for each account in it, and which posts of the thread are its."""
+"""Direct posts by conversation: a row per conversation and account, and the account's posts in it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from stormpetrel.storage.tables.columns import metadata, number, ref
 conversations = Table(
     "conversations",
     metadata,
-    ref("account_id", "accounts.id"),  # whose view of it this is
-    number("thread_id"),  # the post that began it, which may be gone
+    ref("account_id", "accounts.id"),  # the owner of this view
+    number("thread_id"),  # the first post, which may be deleted
     number("last_post_id"),
-    number("read_to_id", 0),  # what is newer and by somebody else is unread
+    number("read_to_id", 0),  # newer posts by others are unread
     PrimaryKeyConstraint("account_id", "thread_id"),
     Index(None, "account_id", "last_post_id"),
     sqlite_with_rowid=False,

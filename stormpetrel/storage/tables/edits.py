@@ -1,4 +1,4 @@
-"""What posts were before they were edited, what is pinned, threads that are muted, and posts for later."""
+"""Former versions of edited posts, pinned posts, muted threads, and scheduled posts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import Index, PrimaryKeyConstraint, Table, UniqueConstraint
 
 from stormpetrel.storage.tables.columns import flag, id_column, metadata, number, ref, text_column
 
-post_edits = Table(  # versions that were replaced; the present one is in posts
+post_edits = Table(  # replaced versions; the current one is in posts
     "post_edits",
     metadata,
     id_column(),
@@ -15,7 +15,7 @@ post_edits = Table(  # versions that were replaced; the present one is in posts
     text_column("spoiler_text"),
     flag("sensitive"),
     text_column("poll_options", ""),  # JSON: a list of titles; empty without a poll
-    text_column("media", ""),  # JSON: [id, description] of each in its order; empty without any
+    text_column("media", ""),  # JSON: [id, description] of each in order; empty if there are none
     number("written_at_ms"),
     Index(None, "post_id", "id"),
 )
@@ -34,7 +34,7 @@ thread_mutes = Table(
     "thread_mutes",
     metadata,
     ref("account_id", "accounts.id"),
-    number("thread_id"),  # no foreign key: a thread outlives the post that began it
+    number("thread_id"),  # no foreign key: a thread outlives its first post
     PrimaryKeyConstraint("account_id", "thread_id"),
     sqlite_with_rowid=False,
 )

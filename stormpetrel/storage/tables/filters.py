@@ -1,4 +1,4 @@
-"""What a reader does not want to see, and which hashtags they want to see in their home timeline."""
+"""Filters of unwanted posts, and the hashtags that a reader follows."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ lists = Table(
     "lists",
     metadata,
     id_column(),
-    ref("account_id", "accounts.id"),  # whose list it is
+    ref("account_id", "accounts.id"),  # the list's owner
     text_column("title"),
     text_column("replies_policy", "list"),  # followed, list, none
-    flag("exclusive"),  # its members' posts leave home
+    flag("exclusive"),  # its members' posts are left out of the home timeline
     Index(None, "account_id", "id"),
 )
 

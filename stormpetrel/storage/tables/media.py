@@ -1,4 +1,4 @@
-"""Pictures, films and sound, and every file that is kept of them."""
+"""Images, videos and audio, and all stored files of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ media = Table(
     metadata,
     id_column(),
     ref("account_id", "accounts.id"),
-    # Kept for a day after its post is gone, so that it can be used again when that is written anew.
+    # Retained for a day after its post is deleted, so that a redrafted post can use it again.
     ref("post_id", "posts.id", nullable=True, ondelete="SET NULL"),
     Column("position", SmallInteger, nullable=False, server_default=text("0")),
     text_column("state"),  # model/media.py: MediaState
@@ -30,7 +30,7 @@ media = Table(
     number("focus_x", 0),  # thousandths
     number("focus_y", 0),
     number("created_at_ms"),
-    number("detached_at_ms", 0),  # when it last belonged to no post: from then on it has a day
+    number("detached_at_ms", 0),  # when it last lost its post: it is deleted a day later
     Index(None, "post_id", "position"),
     Index(None, "account_id"),
     Index(
@@ -41,7 +41,7 @@ media = Table(
     ),
 )
 
-media_files = Table(  # a file without a row is not served, and is cleared away
+media_files = Table(  # a file without a row is not served, and is removed
     "media_files",
     metadata,
     Column("key", Bytewise, primary_key=True),

@@ -1,6 +1,6 @@
-"""Reports, what moderators did and why, and what the place says of itself.
+"""Reports, moderation actions with their reasons, and the instance's own texts.
 
-Who did what to whom must outlive both: `audit_log` has names beside ids, and no foreign keys.
+The log must outlive the accounts in it: `audit_log` has names beside ids, and no foreign keys.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ reports = Table(
     metadata,
     id_column(),
     ref("reporter_id", "accounts.id"),
-    ref("account_id", "accounts.id"),  # who is reported
+    ref("account_id", "accounts.id"),  # the reported account
     text_column("category"),  # model/moderation.py: Category
     text_column("comment", ""),
     text_column("post_ids", "[]"),  # JSON; the posts may be gone
     text_column("rule_ids", "[]"),  # JSON
-    Column("assigned_id", BigInteger),  # the moderator who looks after it
+    Column("assigned_id", BigInteger),  # the moderator in charge
     number("resolved_at_ms", 0),  # 0: open
     Index(
         "ix_reports_open",
@@ -31,14 +31,14 @@ reports = Table(
     Index(None, "account_id", "id"),
 )
 
-audit_log = Table(  # only ever added to
+audit_log = Table(  # append-only
     "audit_log",
     metadata,
     id_column(),
     number("actor_id", 0),  # 0: the command line
     text_column("actor_name"),
     text_column("act"),  # model/moderation.py: Act
-    number("account_id", 0),  # 0: nobody
+    number("account_id", 0),  # 0: none
     text_column("account_name", ""),
     number("post_id", 0),
     number("report_id", 0),
@@ -46,7 +46,7 @@ audit_log = Table(  # only ever added to
     Index(None, "account_id", "id"),
 )
 
-warnings = Table(  # what an account was told; its notification has the same id
+warnings = Table(  # notices to an account; the notification has the same id
     "warnings",
     metadata,
     id_column(),
@@ -92,7 +92,7 @@ announcement_dismissals = Table(
     sqlite_with_rowid=False,
 )
 
-email_domain_blocks = Table(  # nobody signs up with an address there
+email_domain_blocks = Table(  # sign-ups with an address there are refused
     "email_domain_blocks",
     metadata,
     text_column("domain"),

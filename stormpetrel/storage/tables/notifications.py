@@ -1,4 +1,4 @@
-"""What others did, and how far a reader has read."""
+"""Notifications, and markers of how far a reader has read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ notifications = Table(
     text_column("kind"),  # model/notification.py: Kind
     ref("from_account_id", "accounts.id"),
     ref("post_id", "posts.id", nullable=True),
-    number("report_id", 0),  # 0: it is about none
+    number("report_id", 0),  # 0: not about a report
     Index(None, "account_id", "id"),
     Index(None, "from_account_id", "account_id"),
     Index(None, "post_id"),

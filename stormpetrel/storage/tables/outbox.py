@@ -1,4 +1,4 @@
-"""Side effects that are due."""
+"""Pending side effects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import Index, Table
 
 from stormpetrel.storage.tables.columns import id_column, metadata, number, text_column
 
-outbox = Table(  # side effects that are due; written in the transaction that causes them
+outbox = Table(  # pending side effects, written in the transaction that causes them
     "outbox",
     metadata,
     id_column(),
@@ -20,7 +20,7 @@ outbox = Table(  # side effects that are due; written in the transaction that ca
     Index("ix_outbox_due", "lane", "due_at_ms"),
 )
 
-outbox_dead = Table(  # given up after the last attempt, kept for people to look at
+outbox_dead = Table(  # given up after the last attempt, retained for inspection
     "outbox_dead",
     metadata,
     id_column(),

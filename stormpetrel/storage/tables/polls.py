@@ -1,4 +1,4 @@
-"""Polls, their options and who voted for what."""
+"""Polls, their options and the ballots."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import Column, Index, PrimaryKeyConstraint, SmallInteger, Table
 
 from stormpetrel.storage.tables.columns import flag, metadata, number, ref, text_column
 
-polls = Table(  # at most one for each post; posts.has_poll says whether there is one
+polls = Table(  # at most one per post; posts.has_poll is true if there is one
     "polls",
     metadata,
     ref("post_id", "posts.id"),
@@ -14,7 +14,7 @@ polls = Table(  # at most one for each post; posts.has_poll says whether there i
     flag("hide_totals"),
     number("expires_at_ms"),
     number("voters_count", 0),
-    flag("told"),  # that it ended
+    flag("told"),  # true once the end was announced
     PrimaryKeyConstraint("post_id"),
     sqlite_with_rowid=False,
 )
@@ -30,7 +30,7 @@ poll_options = Table(
     sqlite_with_rowid=False,
 )
 
-ballots = Table(  # one for each voter, whatever was chosen: nobody can vote twice
+ballots = Table(  # one per voter, whatever the choice: no account can vote twice
     "ballots",
     metadata,
     ref("post_id", "polls.post_id"),

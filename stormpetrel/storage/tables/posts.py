@@ -1,4 +1,4 @@
-"""Posts, who and what they name, and what readers did with them."""
+"""Posts, their mentions and hashtags, and readers' reactions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sqlalchemy import (
 
 from stormpetrel.storage.tables.columns import Bytewise, flag, id_column, metadata, number, ref, text_column
 
-posts = Table(  # boosts too: those have boost_of_id and no text
+posts = Table(  # also boosts: those have boost_of_id and no text
     "posts",
     metadata,
     id_column(),
@@ -25,7 +25,7 @@ posts = Table(  # boosts too: those have boost_of_id and no text
     Column("visibility", SmallInteger, nullable=False),  # model/post.py: Visibility
     flag("sensitive"),
     text_column("language", ""),
-    # No foreign key: a reply outlives what it answers, and then says "in reply to nothing".
+    # No foreign key: a reply outlives the post it answers, and then counts as a reply to nothing.
     Column("in_reply_to_id", BigInteger),
     Column("in_reply_to_account_id", BigInteger),
     ref("boost_of_id", "posts.id", nullable=True),
@@ -34,8 +34,8 @@ posts = Table(  # boosts too: those have boost_of_id and no text
     number("boosts_count", 0),
     number("favourites_count", 0),
     number("created_at_ms"),
-    flag("hidden"),  # by moderators: there for its author and for them alone
-    number("media_count", 0),  # posts without media ask nothing about them
+    flag("hidden"),  # by moderators: visible to its author and to them only
+    number("media_count", 0),  # if 0, media are not queried
     number("edited_at_ms", 0),  # 0: never
     flag("has_poll"),
     # The post that began the thread; null on that post itself, and on boosts.
@@ -94,7 +94,7 @@ tags = Table(
     id_column(),
     Column("name", Bytewise, nullable=False),  # folded: model/text.py tag_key
     text_column("display"),  # as first written
-    number("uses", 0),  # in public; counted by the courier
+    number("uses", 0),  # public uses; counted by the courier
     UniqueConstraint("name"),
 )
 
@@ -130,7 +130,7 @@ bookmarks = Table(
     Index(None, "account_id", "id"),
 )
 
-idempotency = Table(  # what a key was answered with, for an hour
+idempotency = Table(  # the post made with a key, for an hour
     "idempotency",
     metadata,
     ref("account_id", "accounts.id"),

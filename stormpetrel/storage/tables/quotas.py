@@ -1,4 +1,4 @@
-"""How much of each quota is spent, and wrong passwords per account."""
+"""The spent part of each quota, and wrong passwords per account."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from sqlalchemy import BigInteger, Column, ForeignKey, PrimaryKeyConstraint, Tab
 
 from stormpetrel.storage.tables.columns import Key, metadata, number, text_column
 
-quotas = Table(  # buckets that are not full; a row whose time has passed says nothing and is removed
+quotas = Table(  # buckets that are not full; a row whose time has passed has no effect and is removed
     "quotas",
     metadata,
     text_column("quota"),  # model/quota.py
     Column("slot", BigInteger, nullable=False),  # an account, or a keyed hash of a network or name
-    number("full_at_ms"),  # when all of it is back
+    number("full_at_ms"),  # when the whole quota is available again
     PrimaryKeyConstraint("quota", "slot"),
     sqlite_with_rowid=False,
 )
 
-wrong_passwords = Table(  # of an account, lately, by devices that are not known to it
+wrong_passwords = Table(  # recent ones for an account, from devices unknown to it
     "wrong_passwords",
     metadata,
     Column(
@@ -28,6 +28,6 @@ wrong_passwords = Table(  # of an account, lately, by devices that are not known
     ),
     number("since_ms"),
     number("last_at_ms"),
-    number("wrong", 0),  # checked, and not right
+    number("wrong", 0),  # checked and wrong
     number("refused", 0),  # not checked; a lower bound
 )

@@ -1,4 +1,4 @@
-"""Who follows, blocks or mutes whom."""
+"""Follows, blocks, mutes and other relationships between accounts."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ mutes = Table(
     ),
 )
 
-account_notes = Table(  # what one wrote down about somebody, for oneself
+account_notes = Table(  # an account's private notes about others
     "account_notes",
     metadata,
     ref("account_id", "accounts.id"),
@@ -73,7 +73,7 @@ account_notes = Table(  # what one wrote down about somebody, for oneself
     sqlite_with_rowid=False,
 )
 
-endorsements = Table(  # whom one shows on one's own profile
+endorsements = Table(  # accounts shown on a profile
     "endorsements",
     metadata,
     id_column(),

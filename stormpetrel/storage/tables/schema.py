@@ -1,4 +1,4 @@
-"""The whole schema: importing this module makes every table known to `metadata`."""
+"""The whole schema: importing this module registers every table in `metadata`."""
 
 from __future__ import annotations
 
@@ -44,6 +44,6 @@ TABLES = (
     search,
     second_factors,
 )
-"""The modules that hold them."""
+"""The modules that define the tables."""
 
 __all__ = ["TABLES", "metadata"]

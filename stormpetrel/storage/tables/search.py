@@ -1,8 +1,8 @@
-"""What is searched, and what is counted for trends.
+"""Search indexes, and counts for trends.
 
-The index of posts by words, `post_words`, is not described here: each store has its own kind (SQLite: a virtual
-table of FTS5 with shadow tables; PostgreSQL: a table of tsvector), made by migration 0004 and kept by triggers on
-`posts`.
+`post_words`, the index of posts by words, is not described here: each store has its own kind (SQLite: a
+virtual FTS5 table with shadow tables; PostgreSQL: a table of tsvector), made by migration 0004 and
+updated by triggers on `posts`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from stormpetrel.storage.tables.columns import Bytewise, id_column, metadata, nu
 WORD_INDEX_TABLES = frozenset(
     {"post_words", *(f"post_words_{part}" for part in ("data", "idx", "content", "config", "docsize"))}
 )
-"""Tables of a database that `metadata` does not know, and that a comparison must leave alone."""
+"""Tables of a database that `metadata` does not know; schema comparisons must skip them."""
 
-account_words = Table(  # what a person is found by, each by its beginning: model/search.py name_words
+account_words = Table(  # words by which an account is found, each by prefix: model/search.py name_words
     "account_words",
     metadata,
     Column("word", Bytewise, nullable=False),
@@ -26,7 +26,7 @@ account_words = Table(  # what a person is found by, each by its beginning: mode
     sqlite_with_rowid=False,
 )
 
-tag_days = Table(  # how often a tag was used in public on a day (days since 1970, UTC), and by how many
+tag_days = Table(  # public uses of a tag per day (days since 1970, UTC), and the number of accounts
     "tag_days",
     metadata,
     ref("tag_id", "tags.id"),
@@ -38,7 +38,7 @@ tag_days = Table(  # how often a tag was used in public on a day (days since 197
     sqlite_with_rowid=False,
 )
 
-tag_day_accounts = Table(  # who used it, so that each is counted once
+tag_day_accounts = Table(  # the accounts, so that each is counted once
     "tag_day_accounts",
     metadata,
     ref("tag_id", "tags.id"),
@@ -49,7 +49,7 @@ tag_day_accounts = Table(  # who used it, so that each is counted once
     sqlite_with_rowid=False,
 )
 
-trends = Table(  # a bounded number of tags and posts that are much used now; the score halves with time
+trends = Table(  # a bounded number of currently popular tags and posts; the score halves over time
     "trends",
     metadata,
     text_column("kind"),  # tag, post
@@ -62,12 +62,12 @@ trends = Table(  # a bounded number of tags and posts that are much used now; th
 trend_cursors = Table(  # up to which id each source was counted
     "trend_cursors",
     metadata,
-    text_column("name"),  # tags, favourites, boosts; decayed: a moment in ms
+    text_column("name"),  # tags, favourites, boosts; decayed: a time in ms
     number("at"),
     PrimaryKeyConstraint("name"),
 )
 
-suggestion_dismissals = Table(  # whom an account does not want to be suggested again
+suggestion_dismissals = Table(  # accounts that an account does not want suggested again
     "suggestion_dismissals",
     metadata,
     ref("account_id", "accounts.id"),

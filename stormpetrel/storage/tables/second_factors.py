@@ -1,4 +1,4 @@
-"""What accounts have besides a password: an authenticator app, passkeys, recovery codes."""
+"""Second factors of accounts: an authenticator app, passkeys, recovery codes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sqlalchemy import (
 
 from stormpetrel.storage.tables.columns import Key, id_column, metadata, number, ref, text_column
 
-authenticators = Table(  # apps that show a code each half minute
+authenticators = Table(  # apps that show a new code every 30 seconds
     "authenticators",
     metadata,
     Column(
@@ -26,7 +26,7 @@ authenticators = Table(  # apps that show a code each half minute
         autoincrement=False,
     ),
     text_column("sealed_secret"),  # encrypted with the instance's secret
-    number("last_step"),  # a code is taken once
+    number("last_step"),  # a code is accepted once
     number("created_at_ms"),
 )
 

@@ -114,7 +114,7 @@ def upgrade() -> None:
 
 
 def _suggest() -> None:
-    """Whom somebody follows by when, and who is followed most: storage/suggestions.py."""
+    """Index follows by time, and the most followed accounts (storage/suggestions.py)."""
     op.create_index(op.f("ix_follows_follower_id_id"), "follows", ["follower_id", "id"])
     wanted = sa.text("state = 'active' AND discoverable = TRUE")
     op.create_index(

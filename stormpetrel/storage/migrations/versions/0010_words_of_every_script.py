@@ -16,7 +16,7 @@ depends_on = None
 ACCOUNTS_AT_ONCE = 5_000
 
 # model/search.py search_words, of which PostgreSQL has this copy: letters of scripts without spaces, and the marks
-# that follow them; and what is left out. A test holds them against each other.
+# that follow them, and the characters it leaves out. A test compares the two copies.
 _BASES = (
     "e01-e30 e32-e33 e40-e46 e50-e59 e81-e82 e84 e86-e8a e8c-ea3 ea5 ea7-eb0 eb2-eb3 ebd ec0-ec4 ec6 ed0-ed9 "
     "edc-edf f00 f20-f29 f40-f47 f49-f6c f88-f8c 1000-102a 103f-1049 1050-1055 105a-105d 1061 1065-1066 "

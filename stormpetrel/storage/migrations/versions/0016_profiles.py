@@ -1,4 +1,4 @@
-"""Whom profiles name, and an index for the directory."""
+"""Store which accounts a profile mentions, and index the directory."""
 
 from __future__ import annotations
 

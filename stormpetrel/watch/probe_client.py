@@ -1,4 +1,4 @@
-"""One request through the front door, the public port: a connection of its own, the whole answer or why not."""
+"""One request to the public port, on its own connection: returns the whole answer or raises the reason."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ MAX_HEAD_BYTES = 32 * 1024
 
 
 class NoAnswer(Exception):
-    """There was no answer that could be read; the text says what happened instead."""
+    """There was no readable answer; the text says what happened instead."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """`headers`: lower-case names with their values, in order. `body`: what came, chunks joined."""
+class ProbeResponse:
+    """`headers`: lower-case names with their values, in order. `body`: the bytes as received."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -24,10 +24,10 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class FrontDoor:
-    """Where the public port is. `host_header`: the name that people reach it by.
+class ProbeClient:
+    """The address of the public port. `host_header`: the instance's public name.
 
-    `begin`: what a connection begins with, where the port expects a PROXY protocol header from here.
+    `begin`: the first bytes of a connection, if the port expects a PROXY protocol header from here.
     """
 
     host: str
@@ -43,10 +43,10 @@ class FrontDoor:
         headers: dict[str, str],
         body: bytes = b"",
         first_of_stream: bytes | None = None,
-    ) -> Answer:
-        """The answer. `first_of_stream`: of an answer that stays open, come back when this has come.
+    ) -> ProbeResponse:
+        """Return the answer. `first_of_stream`: return as soon as a streamed answer contains these bytes.
 
-        Raises NoAnswer. Bounded in bytes, not in time: that is the caller's.
+        Raise NoAnswer. The bytes are bounded here; the caller must bound the time.
         """
         lines = [f"{method} {target} HTTP/1.1", f"Host: {self.host_header}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -62,8 +62,8 @@ class FrontDoor:
             status, answered = _parsed_head(await reader.readuntil(b"\r\n\r\n"))
             if first_of_stream is not None and status == 200:
                 await reader.readuntil(first_of_stream)
-                return Answer(status, answered, first_of_stream)
-            return Answer(status, answered, await _rest(reader, answered))
+                return ProbeResponse(status, answered, first_of_stream)
+            return ProbeResponse(status, answered, await _rest(reader, answered))
         except asyncio.IncompleteReadError as error:
             raise NoAnswer("the connection was closed before the answer was complete") from error
         except asyncio.LimitOverrunError as error:
@@ -73,7 +73,7 @@ class FrontDoor:
         finally:
             if writer is not None:
                 writer.close()
-                # Only its end is waited for; how it ended does not matter any more.
+                # Wait only until the connection is closed; how it closed does not matter.
                 with contextlib.suppress(OSError):
                     await writer.wait_closed()
 
@@ -88,7 +88,7 @@ def _parsed_head(head: bytes) -> tuple[int, tuple[tuple[str, str], ...]]:
 
 
 async def _rest(reader: asyncio.StreamReader, headers: tuple[tuple[str, str], ...]) -> bytes:
-    """The body: of a known length, in chunks, or until the connection ends."""
+    """Return the body: of a known length, or until the connection ends."""
     known = dict(headers)
     if "content-length" in known:
         length = int(known["content-length"]) if known["content-length"].isdigit() else -1

@@ -1,4 +1,4 @@
-"""The ledger: who was served and who was refused, by class, channel and application, until it is reported."""
+"""The ledger: counts of requests by class, channel and application until they are reported."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from stormpetrel.shield.reports import (
     MAX_APPLICATIONS,
     MAX_REFUSALS,
     OTHER_APPLICATIONS,
-    Refusal,
+    IdentityRefusal,
     identity_text,
 )
 
 Table = dict[str, dict[str, int]]
 
 
-class Ledger:
-    """Counts since they were last taken. Bounded: classes x channels x MAX_APPLICATIONS, MAX_REFUSALS refusals."""
+class Counters:
+    """Counts since the last `take`. At most classes x channels x MAX_APPLICATIONS, MAX_REFUSALS refusals."""
 
     __slots__ = ("_applications", "_counts", "_refusals", "because")
 
     def __init__(self) -> None:
         self._counts: dict[tuple[int, str, str, str], int] = {}
         self._applications: set[str] = set()
-        self._refusals: deque[Refusal] = deque(maxlen=MAX_REFUSALS)
+        self._refusals: deque[IdentityRefusal] = deque(maxlen=MAX_REFUSALS)
         self.because: Counter[str] = Counter()
 
     def count(self, ticket: Ticket, outcome: str) -> None:
-        """One more of this outcome."""
+        """Count one request with this outcome."""
         key = (ticket.lane, ticket.channel, ticket.application, outcome)
         counts = self._counts
         if key in counts:
@@ -38,16 +38,18 @@ class Ledger:
             self._begin(key)
 
     def refused(self, ticket: Ticket, because: str, *, epoch_s: float) -> None:
-        """A refusal; of somebody with a credential it is also kept one by one."""
+        """Count a refusal; if the client has a credential, also record the refusal itself."""
         self.count(ticket, "refused")
         self.because[because] += 1
         if ticket.is_known:
             self._refusals.append(
-                Refusal(epoch_s, identity_text(*ticket.identity), ticket.application, ticket.channel, because)
+                IdentityRefusal(
+                    epoch_s, identity_text(*ticket.identity), ticket.application, ticket.channel, because
+                )
             )
 
-    def take(self) -> tuple[Table, Table, Table, dict[str, int], tuple[Refusal, ...]]:
-        """By class, by channel, by application, by policy line, and the refusals; counted from nothing again."""
+    def take(self) -> tuple[Table, Table, Table, dict[str, int], tuple[IdentityRefusal, ...]]:
+        """Return counts by class, channel, application and policy line, and the refusals; reset all."""
         classes: Table = {}
         channels: Table = {}
         applications: Table = {}

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from stormpetrel.errors import Busy
-from stormpetrel.media import keeper as module
-from stormpetrel.media.job import Answer
-from stormpetrel.media.keeper import AT_ONCE, PAUSE_S, Keeper
+from stormpetrel.media import guarded_store as module
+from stormpetrel.media.guarded_store import AT_ONCE, PAUSE_S, GuardedStore
+from stormpetrel.media.job import DecodeResult
 from stormpetrel.media.store import FULL, SILENT, FolderStore, StoreAway
 from stormpetrel.model.media import MediaKind
 
-ANSWER = Answer(kind=MediaKind.IMAGE, main="main.png", preview="preview.png")
+ANSWER = DecodeResult(kind=MediaKind.IMAGE, main="main.png", preview="preview.png")
 
 
 class Slow(FolderStore):
@@ -61,7 +61,7 @@ def test_a_store_that_hangs_is_not_waited_for_and_what_arrives_late_is_taken_awa
     now_s = [0.0]
 
     async def run() -> None:
-        keeper = Keeper(store, clock_s=lambda: now_s[0])
+        keeper = GuardedStore(store, clock_s=lambda: now_s[0])
         with pytest.raises(StoreAway, match="is not responding"):
             await keeper.keep(place, ANSWER)
         # For a while, no new upload is started.
@@ -84,7 +84,7 @@ def test_only_so_many_hang_at_once(place: Path, monkeypatch: pytest.MonkeyPatch)
     store = Slow(place / "store")
 
     async def run() -> None:
-        keeper = Keeper(store)
+        keeper = GuardedStore(store)
         for _ in range(AT_ONCE + 2):
             with pytest.raises(StoreAway):
                 await keeper.keep(place, ANSWER)
@@ -106,7 +106,7 @@ def test_of_two_files_neither_is_kept_when_one_cannot_be(place: Path, why: Busy,
     store.go.set()
 
     async def run() -> None:
-        keeper = Keeper(store)
+        keeper = GuardedStore(store)
         with pytest.raises(type(why)):
             await keeper.keep(place, ANSWER)
         if pauses:

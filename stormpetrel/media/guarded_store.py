@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stormpetrel.errors import Busy
-from stormpetrel.media.job import Answer
+from stormpetrel.media.job import DecodeResult
 from stormpetrel.media.store import SILENT, MediaStore, StoreAway, new_key
 from stormpetrel.model.media import Decoded
 from stormpetrel.own_thread import in_own_thread
@@ -26,7 +26,7 @@ PAUSE_S = 10.0
 """How long uploads are refused at once after the store did not answer, before they use resources."""
 
 
-class Keeper:
+class GuardedStore:
     """One process's access to the store."""
 
     def __init__(self, store: MediaStore, *, clock_s: Callable[[], float] = time.monotonic) -> None:
@@ -41,7 +41,7 @@ class Keeper:
         if left_s > 0:
             raise StoreAway(SILENT, retry_after_s=math.ceil(left_s))
 
-    async def keep(self, place: Path, answer: Answer) -> Decoded:
+    async def keep(self, place: Path, answer: DecodeResult) -> Decoded:
         """Store the decoder's files. Raise Busy; then none is stored."""
         self.check()
         if self._under_way >= AT_ONCE:
@@ -89,7 +89,7 @@ def delete(store: MediaStore, keys: Sequence[str]) -> None:
         log.warning("a file that belongs to nothing was left in the store")
 
 
-def _keep(store: MediaStore, place: Path, answer: Answer) -> Decoded:
+def _keep(store: MediaStore, place: Path, answer: DecodeResult) -> Decoded:
     keys: dict[str, str] = {}
     try:
         for name in dict.fromkeys((answer.main, answer.preview)):

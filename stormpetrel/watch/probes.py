@@ -1,17 +1,17 @@
-"""What a canary does on each channel: a request that a person would make, and that leaves nothing behind.
+"""The errand of a canary on each channel: a request that a person would make, and that leaves nothing behind.
 
-| channel | asks | is well when |
+| channel | request | healthy when |
 |---|---|---|
 | web | the public timeline's page | 200 |
-| apps | the public timeline over the API, with a token of the canaries' own | 200 |
-| posting | a token, made and taken back: two writes through the writer that stores posts | 200 and 200 |
+| apps | the public timeline over the API, with the canaries' own token | 200 |
+| posting | create and revoke a token: two writes through the writer that stores posts | 200 and 200 |
 | streaming | the public stream, until its first line | 200 and the line |
-| sign_in | the form, then a sign-in as nobody: the form's check and the password's | 200, then 422 |
-| feeds | the Atom feed of a hashtag that nobody uses | 200 |
+| sign_in | the form, then a sign-in with an impossible name: form and password checks | 200, then 422 |
+| feeds | the Atom feed of an unused hashtag | 200 |
 
-Posting does not post: a post would be seen, counted, delivered and found, and an account of its own would be
-among the people. What it shares with posts is what fails in an attack or on a full disk: the way in, the class,
-the writer and its commit.
+Posting creates no post: a post would be seen, counted, delivered and found, and its account would be among
+the members. The errand shares with posts everything that fails in an attack or on a full disk: the way in,
+the class, the writer and its commit.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from stormpetrel.rules.canaries import CanaryCredentials
-from stormpetrel.watch.front_door import Answer, FrontDoor
+from stormpetrel.watch.probe_client import ProbeClient, ProbeResponse
 
 USER_AGENT = "stormpetrel-canary"
 FEED = "/tags/stormpetrelcanary/feed.atom"
 NOBODY = "nobody, a canary"
-"""Not a username: nobody can have it, with its spaces."""
+"""Not a valid username, because of its spaces, so no account can have it."""
 _FORM = "application/x-www-form-urlencoded"
 _CSRF = re.compile(rb'name="csrf" value="([0-9a-f]+)"')
 
 
-class NotWell(Exception):
-    """An errand found what it must not find. `refused`: the shield said no, with 429 or 503."""
+class ProbeFailed(Exception):
+    """An errand got a wrong result. `refused`: the shield refused it, with 429 or 503."""
 
     def __init__(self, text: str, *, refused: bool = False) -> None:
         super().__init__(text)
         self.refused = refused
 
 
-class TokenUnknown(NotWell):
-    """The canaries' application or token is not there (any more): it has to be registered."""
+class TokenUnknown(ProbeFailed):
+    """The canaries' application or token does not exist (any more) and must be registered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """Who goes: by which door, with which credentials; `mark` gives the header that says so to the workers."""
+    """A canary's door and credentials; `mark` returns the header that identifies it to the workers."""
 
-    door: FrontDoor
+    door: ProbeClient
     known: CanaryCredentials
     mark: Callable[[], dict[str, str]]
 
@@ -62,8 +62,8 @@ class Canary:
         form: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
         first_of_stream: bytes | None = None,
-    ) -> Answer:
-        """The answer, which has the status that is expected. Raises NotWell, NoAnswer."""
+    ) -> ProbeResponse:
+        """Return the answer, if it has the expected status. Raise NotWell, NoAnswer."""
         sent = {"User-Agent": USER_AGENT, **self.mark(), **(headers or {})}
         body = b""
         if form is not None:
@@ -75,28 +75,28 @@ class Canary:
         said = f"{method} {target.partition('?')[0]} answered {answer.status}"
         if answer.status == 401:
             raise TokenUnknown(said)
-        raise NotWell(said, refused=answer.status in (429, 503))
+        raise ProbeFailed(said, refused=answer.status in (429, 503))
 
 
 async def web(canary: Canary) -> None:
-    """A page."""
+    """Open a page."""
     await canary.ask("GET", "/public", expect=200, headers={"Accept": "text/html"})
 
 
 async def apps(canary: Canary) -> None:
-    """The API with a token."""
+    """Call the API with a token."""
     bearer = {"Authorization": f"Bearer {canary.known.token}"}
     answer = await canary.ask("GET", "/api/v1/timelines/public?limit=1", expect=200, headers=bearer)
     try:
         if isinstance(json.loads(answer.body), list):
             return
     except ValueError as error:
-        raise NotWell("the API's answer is not JSON") from error
-    raise NotWell("the API's answer is not a list")
+        raise ProbeFailed("the API's answer is not JSON") from error
+    raise ProbeFailed("the API's answer is not a list")
 
 
 async def posting(canary: Canary) -> None:
-    """Two writes: a token is made and taken back."""
+    """Make two writes: create a token and revoke it."""
     own = {"client_id": canary.known.client_id, "client_secret": canary.known.client_secret}
     answer = await canary.ask(
         "POST", "/oauth/token", expect=200, form={**own, "grant_type": "client_credentials", "scope": "read"}
@@ -104,21 +104,21 @@ async def posting(canary: Canary) -> None:
     try:
         token = json.loads(answer.body)["access_token"]
     except (ValueError, KeyError, TypeError) as error:
-        raise NotWell("the token's answer could not be read") from error
+        raise ProbeFailed("the token's answer could not be read") from error
     await canary.ask("POST", "/oauth/revoke", expect=200, form={**own, "token": str(token)})
 
 
 async def streaming(canary: Canary) -> None:
-    """A stream opens, and says its first line."""
+    """Open a stream and read its first line."""
     await canary.ask("GET", "/api/v1/streaming/public", expect=200, first_of_stream=b":)\n")
 
 
 async def sign_in(canary: Canary) -> None:
-    """The form, sent as nobody: it comes back and says that this is not right."""
+    """Send the form with an impossible name and expect it back with an error."""
     form = await canary.ask("GET", "/auth/sign_in", expect=200)
     found = _CSRF.search(form.body)
     if found is None:
-        raise NotWell("the sign-in page has no form")
+        raise ProbeFailed("the sign-in page has no form")
     cookies = "; ".join(value.partition(";")[0] for name, value in form.headers if name == "set-cookie")
     await canary.ask(
         "POST",
@@ -130,7 +130,7 @@ async def sign_in(canary: Canary) -> None:
 
 
 async def feeds(canary: Canary) -> None:
-    """A feed."""
+    """Fetch a feed."""
     await canary.ask("GET", FEED, expect=200)
 
 

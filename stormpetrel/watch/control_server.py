@@ -1,4 +1,4 @@
-"""The watch's side of the control socket: workers report and are directed, commands ask and are answered."""
+"""The watch's side of the control socket: takes reports from workers, directs them, and answers commands."""
 
 from __future__ import annotations
 
@@ -26,40 +26,45 @@ from stormpetrel.control.messages import (
     Failed,
     Hello,
     Look,
-    Report,
+    ReportMessage,
     Standing,
-    Status,
+    StatusMessage,
     Why,
     decode_first,
     decode_from_worker,
 )
 from stormpetrel.errors import SetupError
 from stormpetrel.model.event import ShieldPaused, ShieldRuled
-from stormpetrel.shield.reports import Directions, Entry
+from stormpetrel.shield.reports import Directions, OperatorEntry
 from stormpetrel.storage.journal import Direction, Note
-from stormpetrel.watch.bookkeeper import Bookkeeper
 from stormpetrel.watch.canaries import Canaries
+from stormpetrel.watch.cluster_state import ClusterState
+from stormpetrel.watch.journal_writer import JournalWriter
 from stormpetrel.watch.orders import LONGEST_PAUSE_S
-from stormpetrel.watch.sight import Sight
 
 MAX_CONNECTIONS = 256
 FIRST_WORDS_S = 5.0
 LOOK_S = 1.0
-"""How long a worker may take to say what it knows of somebody; a busy one is answered without."""
+"""How long `why` waits for the workers' state of a client; a busy worker is left out."""
 UNSENT_BYTES = 8 * 1024 * 1024
-"""A worker that reads nothing is left when so much waits for it; it comes back."""
+"""A worker with this many unread bytes is disconnected; it reconnects."""
 SHOWN_OFFENDERS = 10
 
 log = logging.getLogger(__name__)
 
 
-class Desk:
-    """Serves the control socket. Everything it says and is told is in `sight`, `books` and `canaries`."""
+class ControlServer:
+    """Serves the control socket. Its state is in `cluster`, `books` and `canaries`."""
 
     def __init__(
-        self, *, sight: Sight, books: Bookkeeper, canaries: Canaries, known_prefixes: dict[str, int]
+        self,
+        *,
+        cluster: ClusterState,
+        books: JournalWriter,
+        canaries: Canaries,
+        known_prefixes: dict[str, int],
     ) -> None:
-        self._sight = sight
+        self._cluster = cluster
         self._books = books
         self._canaries = canaries
         self._known_prefixes = known_prefixes
@@ -70,10 +75,10 @@ class Desk:
         self._look_number = 0
         self._saving: set[asyncio.Task[bool]] = set()
         self.say: Callable[[ShieldRuled | ShieldPaused], None] = _to_none
-        """Called with each order, for the other machines."""
+        """Called with each order, to send it to the other machines."""
 
     def heard(self, event: ShieldRuled | ShieldPaused) -> None:
-        """Put in force, and write down, what another machine's watch was ordered; the orders have it already."""
+        """Direct the workers by another machine's order and store it; `orders` already has it."""
         self.direct()
         books = self._books
         if isinstance(event, ShieldPaused):
@@ -95,7 +100,7 @@ class Desk:
         task.add_done_callback(self._saving.discard)
 
     async def serve(self, sock: socket.socket, stop: asyncio.Event) -> None:
-        """Until `stop` is set."""
+        """Serve until `stop` is set."""
         server = await asyncio.start_unix_server(self._connected, sock=sock)
         try:
             await stop.wait()
@@ -106,9 +111,9 @@ class Desk:
             await asyncio.gather(*self._open, return_exceptions=True)
 
     def direct(self) -> int:
-        """Sends every worker new directions; how many were sent."""
+        """Send new directions to every worker; return how many workers."""
         now_s, loop = clock.now_s(), asyncio.get_running_loop()
-        return self._send(self._sight.directions(at_s=loop.time(), now_epoch_s=now_s))
+        return self._send(self._cluster.directions(at_s=loop.time(), now_epoch_s=now_s))
 
     def _send(self, directions: Directions) -> int:
         frame = wire.framed(Direct(directions))
@@ -136,9 +141,9 @@ class Desk:
         except (wire.BrokenMessage, msgspec.DecodeError, TimeoutError, OSError) as error:
             log.info("a connection of the control socket ended: %s", error or type(error).__name__)
         except asyncio.CancelledError:
-            # The watch ends. Passed on, asyncio would log it as a failure of the connection.
+            # The watch ends. If this were raised, asyncio would log it as a failure of the connection.
             return
-        except Exception:  # a connection's edge: one wrong message must not end the watch
+        except Exception:  # at the connection's edge: one wrong message must not end the watch
             log.exception("the control socket failed")
         finally:
             self._open.discard(task)
@@ -154,12 +159,12 @@ class Desk:
         if before is not None:
             before.close()
         self._workers[hello.name] = writer
-        self._books.note(self._sight.hello(hello.name, hello.pid, now_epoch_s=clock.now_s()))
+        self._books.note(self._cluster.hello(hello.name, hello.pid, now_epoch_s=clock.now_s()))
         try:
             _write(writer, wire.framed(Direct(self._first_directions(loop.time()))))
             while (body := await wire.receive(reader)) is not None:
                 message = decode_from_worker(body)
-                if isinstance(message, Report):
+                if isinstance(message, ReportMessage):
                     self._take(hello.name, message, loop.time())
                 elif message.number in self._looks:
                     self._looks[message.number].append(message)
@@ -168,12 +173,12 @@ class Desk:
                 del self._workers[hello.name]
 
     def _first_directions(self, at_s: float) -> Directions:
-        return self._sight.directions(
+        return self._cluster.directions(
             at_s=at_s, now_epoch_s=clock.now_s(), known_prefixes=tuple(self._known_prefixes.items())
         )
 
-    def _take(self, name: str, message: Report, at_s: float) -> None:
-        self._sight.take(name, message.report, at_s=at_s)
+    def _take(self, name: str, message: ReportMessage, at_s: float) -> None:
+        self._cluster.take(name, message.report, at_s=at_s)
         for prefix, day in message.report.prefixes:
             remember(self._known_prefixes, prefix, day)
         self._books.see(message.report.prefixes)
@@ -194,57 +199,57 @@ class Desk:
         except SetupError as error:
             return Failed(error.safe_text)
 
-    def _status(self) -> Status:
-        sight, at_s = self._sight, asyncio.get_running_loop().time()
-        sight.orders.forget_expired(now_epoch_s=clock.now_s())
-        rates = sight.rates(at_s=at_s)
-        newest = sight.newest(at_s=at_s)
-        return Status(
+    def _status(self) -> StatusMessage:
+        cluster, at_s = self._cluster, asyncio.get_running_loop().time()
+        cluster.orders.forget_expired(now_epoch_s=clock.now_s())
+        rates = cluster.rates(at_s=at_s)
+        newest = cluster.newest(at_s=at_s)
+        return StatusMessage(
             mode=newest[0].mode if newest else "",
-            onset_epoch_s=sight.attack.onset_epoch_s,
-            overload_since_epoch_s=sight.attack.overload_since_epoch_s,
-            paused_until_epoch_s=sight.orders.paused_until_epoch_s,
-            version=sight.orders.version,
-            workers=sight.workers(at_s=at_s),
+            onset_epoch_s=cluster.attack.onset_epoch_s,
+            overload_since_epoch_s=cluster.attack.overload_since_epoch_s,
+            paused_until_epoch_s=cluster.orders.paused_until_epoch_s,
+            version=cluster.orders.version,
+            workers=cluster.workers(at_s=at_s),
             canaries=tuple(seen.state for seen in self._canaries.seen.values()),
             classes=rates.classes,
             channels=rates.channels,
             because=rates.because,
-            offenders=sight.offenders(at_s=at_s, count=SHOWN_OFFENDERS),
-            allowed=sight.orders.said("allow"),
-            denied=sight.orders.said("deny"),
+            offenders=cluster.offenders(at_s=at_s, count=SHOWN_OFFENDERS),
+            allowed=cluster.orders.said("allow"),
+            denied=cluster.orders.said("deny"),
             journal_problem=self._books.problem,
         )
 
     async def _why(self, question: AskWhy) -> Why:
-        sight = self._sight
+        cluster = self._cluster
         standings: list[Standing] = []
         if question.identities:
             standings = await self._look(question.identities[0], question.created_epoch_s)
-        sight.orders.forget_expired(now_epoch_s=clock.now_s())
+        cluster.orders.forget_expired(now_epoch_s=clock.now_s())
         if question.application:
-            refusals = sight.collateral.latest_of_application(question.application)
-            count = sight.collateral.count_of_application(question.application)
+            refusals = cluster.collateral.latest_of_application(question.application)
+            count = cluster.collateral.count_of_application(question.application)
         else:
-            refusals = sight.collateral.latest(question.identities)
-            count = sight.collateral.count(question.identities)
-        # Each worker has its own ceiling: what counts for a person is where least is left.
+            refusals = cluster.collateral.latest(question.identities)
+            count = cluster.collateral.count(question.identities)
+        # Each worker has its own limit: the one with the least left decides for a person.
         least = min(standings, key=lambda one: one.remaining, default=None)
         return Why(
             lane=max((one.lane for one in standings), default=""),
             limit=least.limit if least else 0,
             remaining=least.remaining if least else 0,
             is_demoted=any(one.is_demoted for one in standings),
-            onset_epoch_s=sight.attack.onset_epoch_s,
-            allowed=_named(sight.orders.said("allow"), question.names),
-            denied=_named(sight.orders.said("deny"), question.names),
+            onset_epoch_s=cluster.attack.onset_epoch_s,
+            allowed=_named(cluster.orders.said("allow"), question.names),
+            denied=_named(cluster.orders.said("deny"), question.names),
             refusals=refusals,
             refused_count=count,
             since_epoch_s=self._began_epoch_s,
         )
 
     async def _look(self, identity: str, created_epoch_s: float) -> list[Standing]:
-        """What the workers know of it; those that do not answer in time are left out."""
+        """Return the workers' state of an identity; workers that do not answer in time are left out."""
         self._look_number += 1
         number, asked = self._look_number, len(self._workers)
         answers = self._looks[number] = []
@@ -253,7 +258,7 @@ class Desk:
             _write(writer, frame)
         try:
             end_s = asyncio.get_running_loop().time() + LOOK_S
-            # A command a minute does not need an event for each worker.
+            # Commands are rare, so polling is enough here.
             while len(answers) < asked and asyncio.get_running_loop().time() < end_s:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             return answers
@@ -261,7 +266,7 @@ class Desk:
             del self._looks[number]
 
     async def _rule(self, question: AskRule) -> Done:
-        orders, now_s = self._sight.orders, clock.now_s()
+        orders, now_s = self._cluster.orders, clock.now_s()
         if question.verdict == "none":
             kind, named = question.entry.kind, value(question.entry.kind, question.entry.value)
             taken = orders.take_back(kind, named, set_at_epoch_s=now_s)
@@ -278,7 +283,7 @@ class Desk:
         self.say(
             ShieldRuled(question.verdict, entry.kind, entry.value, entry.expires_epoch_s, entry.reason, now_s)
         )
-        # In force first: a disk that hangs must not keep it waiting.
+        # Put it in force first: a slow disk must not delay that.
         told = self.direct()
         until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(entry.expires_epoch_s))
         text = f"until {until}: {entry.reason or 'no reason given'}"
@@ -293,7 +298,7 @@ class Desk:
         now_s = clock.now_s()
         if question.until_epoch_s and not 0 < question.until_epoch_s - now_s <= LONGEST_PAUSE_S:
             raise SetupError("a pause ends in the future, within a day")
-        self._sight.orders.pause(question.until_epoch_s, set_at_epoch_s=now_s)
+        self._cluster.orders.pause(question.until_epoch_s, set_at_epoch_s=now_s)
         self.say(ShieldPaused(question.until_epoch_s, now_s))
         told = self.direct()
         text = (
@@ -324,11 +329,11 @@ MAX_KNOWN_PREFIXES = 50_000
 
 
 def _to_none(event: ShieldRuled | ShieldPaused) -> None:
-    """There are no other machines."""
+    """Do nothing: there are no other machines."""
 
 
 def remember(known: dict[str, int], prefix: str, day: int) -> None:
-    """Keeps a network's last day; at most MAX_KNOWN_PREFIXES, the one learned first goes."""
+    """Store a network's last day; at most MAX_KNOWN_PREFIXES, dropping the one learned first."""
     if prefix in known:
         known[prefix] = max(day, known[prefix])
         return
@@ -344,7 +349,7 @@ def _write(writer: asyncio.StreamWriter, frame: bytes) -> None:
     writer.write(frame)
 
 
-def _named(entries: tuple[Entry, ...], names: tuple[tuple[str, str], ...]) -> Entry | None:
+def _named(entries: tuple[OperatorEntry, ...], names: tuple[tuple[str, str], ...]) -> OperatorEntry | None:
     for entry in entries:
         for kind, named in names:
             if entry.kind == kind and covers(entry, named):

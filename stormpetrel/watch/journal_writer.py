@@ -1,7 +1,7 @@
-"""The journal as the watch uses it: in a thread of its own, and never in anybody's way.
+"""The watch's access to the journal, in a separate thread, so that a slow disk blocks no other work.
 
-A disk that is full or slow costs entries, not service: what cannot be written waits, bounded, and the oldest
-go; how many is counted and written down once writing works again.
+A disk that is full or slow costs entries, not service: entries wait in a bounded queue that drops the oldest.
+The number of lost entries is written to the journal once writing works again.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What a watch finds when it starts."""
+    """The state that a watch restores when it starts."""
 
     directions: tuple[Direction, ...] = ()
     facts: tuple[tuple[str, int], ...] = ()
     prefixes: tuple[tuple[str, int], ...] = ()
 
 
-class Bookkeeper:
-    """Owns the journal's file. `problem`: why writing fails now, "" when it works. `lost`: entries so far."""
+class JournalWriter:
+    """Owns the journal's file. `problem`: why writing fails now, or "". `lost`: entries lost so far."""
 
     def __init__(self, data_dir: Path) -> None:
         self.problem = ""
@@ -54,7 +54,7 @@ class Bookkeeper:
         self._tidied_at_s = -TIDY_EVERY_S
 
     def note(self, notes: Sequence[Note]) -> None:
-        """To be written by the next `flush`."""
+        """Queue notes for the next `flush`."""
         with self._lock:
             for note in notes:
                 if len(self._waiting) >= MAX_WAITING:
@@ -64,14 +64,14 @@ class Bookkeeper:
                 self._waiting.append(note)
 
     def see(self, prefixes: Sequence[tuple[str, int]]) -> None:
-        """Networks with their day, to be kept by the next `flush`."""
+        """Queue networks with their day for the next `flush`."""
         with self._lock:
             for prefix, day in prefixes:
                 if prefix in self._prefixes or len(self._prefixes) < MAX_WAITING_PREFIXES:
                     self._prefixes[prefix] = max(day, self._prefixes.get(prefix, 0))
 
     async def remembered(self, *, now_ms: int) -> Remembered:
-        """What was in force and known when the last watch ended; nothing when the file cannot be read."""
+        """Return the state that the last watch left; empty if the file cannot be read."""
 
         def read(journal: Journal) -> Remembered:
             return Remembered(
@@ -83,19 +83,19 @@ class Bookkeeper:
         return await self._in_thread(read) or Remembered()
 
     async def set_direction(self, direction: Direction) -> bool:
-        """Whether it was kept."""
+        """Store a direction; return True if it was stored."""
         return await self._did(lambda journal: journal.set_direction(direction))
 
     async def end_direction(self, *, kind: str, value: str) -> bool:
-        """Whether that was kept."""
+        """End a direction; return True if that was stored."""
         return await self._did(lambda journal: journal.end_direction(kind=kind, value=value))
 
     async def set_fact(self, name: str, value: int) -> bool:
-        """Whether it was kept."""
+        """Store a fact; return True if it was stored."""
         return await self._did(lambda journal: journal.set_fact(name, value))
 
     async def flush(self, *, now_ms: int, at_s: float) -> None:
-        """Writes what waits, and now and then lets go what has had its time."""
+        """Write the queue; remove expired entries every TIDY_EVERY_S."""
         with self._lock:
             notes, unsaid = list(self._waiting), self._unsaid
             prefixes = list(self._prefixes.items())
@@ -128,7 +128,7 @@ class Bookkeeper:
             await self._did(lambda journal: journal.tidy(now_ms=now_ms))
 
     async def close(self) -> None:
-        """Ends the thread; what waits was flushed before or is lost."""
+        """Close the journal and end the thread; entries not flushed before are lost."""
         await self._in_thread(lambda journal: journal.close())
         self._thread.shutdown(wait=False)
 
@@ -140,7 +140,7 @@ class Bookkeeper:
         return await self._in_thread(done) is True
 
     async def _in_thread(self, work: Callable[[Journal], T]) -> T | None:
-        """The result, None when the journal failed; opened again by the next call then."""
+        """Return the result of `work`, or None if the journal failed; the next call then reopens it."""
         loop = asyncio.get_running_loop()
         try:
             result = await loop.run_in_executor(self._thread, self._with_journal, work)
@@ -159,7 +159,7 @@ class Bookkeeper:
         try:
             return work(self._journal)
         except JournalFailed:
-            # A file that was replaced or repaired is found by opening it anew.
+            # Reopen it next time, in case the file was replaced or repaired.
             journal, self._journal = self._journal, None
             with contextlib.suppress(Exception):
                 journal.close()

@@ -1,4 +1,4 @@
-"""What the watch knows: the workers' reports put together, the attack, the orders. Time is an argument."""
+"""The watch's state: the combined reports of the workers, the attack, the orders. Time is an argument."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from stormpetrel.control.messages import OffenderState, WorkerState
 from stormpetrel.shield.reports import Directions, Offender, WorkerReport
 from stormpetrel.storage.journal import Note
 from stormpetrel.watch.attack import Attack, step
-from stormpetrel.watch.collateral import Collateral
+from stormpetrel.watch.collateral import CollateralLog
 from stormpetrel.watch.counts import Rates, Totals, Window, merged_offenders
-from stormpetrel.watch.orders import Orders
+from stormpetrel.watch.orders import OperatorRules
 
 ALIVE_S = 5.0
-"""A worker that has not reported for so long counts as gone."""
+"""A worker without a report for this long counts as gone."""
 FRESH_S = 2.5
-"""Reports this young are the present: they come once a second."""
+"""Reports younger than this count as the present: they arrive once a second."""
 MAX_WORKERS = 256
 OFFENDER_SHARE = 0.25
 OFFENDER_CPU_S = 0.05
-"""Under overload, who takes so much of all CPU time, and at least this in a second, is written down …"""
+"""Under overload, a client with this share of all CPU time, and at least this much in a second, is noted …"""
 OFFENDER_AGAIN_S = 60.0
 MAX_OFFENDER_NOTES = 10
-"""… once in this time, and at most so many of them: the journal is for people to read."""
+"""… once in OFFENDER_AGAIN_S, and at most this many of them: people read the journal."""
 
 
 @dataclass(slots=True)
@@ -33,13 +33,13 @@ class _Worker:
     came_s: float = 0.0
 
 
-class Sight:
-    """Everything that the watch holds of the machine. `restarts`: workers that came back anew."""
+class ClusterState:
+    """The watch's state of this machine. `restarts`: workers that came back as new processes."""
 
     def __init__(self, *, attack: Attack | None = None) -> None:
-        self.orders = Orders()
+        self.orders = OperatorRules()
         self.totals = Totals()
-        self.collateral = Collateral()
+        self.collateral = CollateralLog()
         self.attack = attack or Attack()
         self.restarts = 0
         self._window = Window()
@@ -47,7 +47,7 @@ class Sight:
         self._noted: dict[str, float] = {}
 
     def hello(self, name: str, pid: int, *, now_epoch_s: float) -> list[Note]:
-        """A worker has come; what is to be written down."""
+        """Register a worker that connected; return notes for the journal."""
         before = self._workers.pop(name, None)
         while len(self._workers) >= MAX_WORKERS:
             del self._workers[next(iter(self._workers))]
@@ -59,7 +59,7 @@ class Sight:
         return [Note(at_ms=int(now_epoch_s * 1000), kind="worker", text=text, who=name)]
 
     def take(self, name: str, report: WorkerReport, *, at_s: float) -> None:
-        """A worker's report; `at_s` on a clock that never goes back."""
+        """Take a worker's report; `at_s` on a monotonic clock."""
         worker = self._workers.get(name)
         if worker is None:
             return
@@ -69,7 +69,7 @@ class Sight:
         self.collateral.add(report.refusals)
 
     def second(self, *, at_s: float, now_epoch_s: float) -> list[Note]:
-        """A second has passed; what is to be written down of it."""
+        """Update the attack, once a second; return notes for the journal."""
         newest = self.newest(at_s=at_s, within_s=FRESH_S)
         before = self.attack
         self.attack = step(before, newest, now_epoch_s=now_epoch_s)
@@ -81,7 +81,7 @@ class Sight:
     def directions(
         self, *, at_s: float, now_epoch_s: float, known_prefixes: tuple[tuple[str, int], ...] = ()
     ) -> Directions:
-        """What the workers are to do from now on."""
+        """Return the directions for the workers from now on."""
         return self.orders.directions(
             now_epoch_s=now_epoch_s,
             offenders=merged_offenders(self.newest(at_s=at_s, within_s=FRESH_S)),
@@ -90,7 +90,7 @@ class Sight:
         )
 
     def newest(self, *, at_s: float, within_s: float = ALIVE_S) -> tuple[WorkerReport, ...]:
-        """The last report of each worker that reported lately."""
+        """Return the last report of each worker that reported lately."""
         return tuple(
             worker.report
             for worker in self._workers.values()
@@ -98,7 +98,7 @@ class Sight:
         )
 
     def workers(self, *, at_s: float) -> tuple[WorkerState, ...]:
-        """The workers that are alive, by name."""
+        """Return the workers that are alive, by name."""
         return tuple(
             WorkerState(
                 name=name,
@@ -115,11 +115,11 @@ class Sight:
         )
 
     def rates(self, *, at_s: float) -> Rates:
-        """Counts per second of the last ten seconds."""
+        """Return counts per second of the last ten seconds."""
         return self._window.rates(at_s=at_s)
 
     def offenders(self, *, at_s: float, count: int) -> tuple[OffenderState, ...]:
-        """Who took most CPU time in the last ten seconds."""
+        """Return those who used most CPU time in the last ten seconds."""
         merged = merged_offenders(self._window.reports(at_s=at_s))
         return tuple(
             OffenderState(one.identity, one.cpu_s, one.requests, one.refused, one.ignored)
@@ -147,7 +147,7 @@ def _offender_note(one: Offender, *, now_epoch_s: float) -> Note:
     return Note(
         at_ms=int(now_epoch_s * 1000),
         kind="offender",
-        # Without the address, which is kept beside it and for a shorter time.
+        # Without the address: it has its own column and is deleted sooner.
         text=f"took {one.cpu_s:.2f} s of CPU in a second with {one.requests} requests, "
         f"{one.refused} refused, {one.ignored} before it should have come back",
         who=kind if is_address else one.identity,

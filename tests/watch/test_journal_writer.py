@@ -7,8 +7,8 @@ import sqlite3
 
 from stormpetrel.storage import journal
 from stormpetrel.storage.journal import FILE_NAME, Direction, Note, read
-from stormpetrel.watch import bookkeeper
-from stormpetrel.watch.bookkeeper import Bookkeeper
+from stormpetrel.watch import journal_writer
+from stormpetrel.watch.journal_writer import JournalWriter
 
 NOW_MS = 1_900_000_000_000
 
@@ -24,7 +24,7 @@ def note(text):
 
 def test_what_is_noted_is_written_and_what_was_ordered_is_found_by_the_next_watch(tmp_path):
     async def first():
-        books = Bookkeeper(tmp_path)
+        books = JournalWriter(tmp_path)
         books.note([note("one"), note("two")])
         books.see([("192.0.2.0/24", NOW_MS // journal.DAY_MS)])
         await books.flush(now_ms=NOW_MS, at_s=0.0)
@@ -33,7 +33,7 @@ def test_what_is_noted_is_written_and_what_was_ordered_is_found_by_the_next_watc
         await books.close()
 
     async def second():
-        books = Bookkeeper(tmp_path)
+        books = JournalWriter(tmp_path)
         found = await books.remembered(now_ms=NOW_MS)
         await books.close()
         return found
@@ -47,7 +47,7 @@ def test_what_is_noted_is_written_and_what_was_ordered_is_found_by_the_next_watc
 
 
 def test_a_full_disk_loses_the_oldest_entries_says_so_and_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(bookkeeper, "MAX_WAITING", 30)
+    monkeypatch.setattr(journal_writer, "MAX_WAITING", 30)
     full = asyncio.Event()
     original = journal.Journal.write
 
@@ -60,7 +60,7 @@ def test_a_full_disk_loses_the_oldest_entries_says_so_and_goes_on(tmp_path, monk
     monkeypatch.setattr(journal.Journal, "write", write)
 
     async def body():
-        books = Bookkeeper(tmp_path)
+        books = JournalWriter(tmp_path)
         books.note([note("before")])
         await books.flush(now_ms=NOW_MS, at_s=0.0)
         full.set()
@@ -85,8 +85,8 @@ def test_a_journal_that_cannot_be_opened_is_tried_again(tmp_path):
     path.write_bytes(b"this is no database; " * 100)
 
     async def body():
-        books = Bookkeeper(tmp_path)
-        assert await books.remembered(now_ms=NOW_MS) == bookkeeper.Remembered()
+        books = JournalWriter(tmp_path)
+        assert await books.remembered(now_ms=NOW_MS) == journal_writer.Remembered()
         books.note([note("kept")])
         await books.flush(now_ms=NOW_MS, at_s=0.0)
         assert books.problem
@@ -101,7 +101,7 @@ def test_a_journal_that_cannot_be_opened_is_tried_again(tmp_path):
 
 def test_readers_do_not_keep_the_watch_from_writing(tmp_path):
     async def body():
-        books = Bookkeeper(tmp_path)
+        books = JournalWriter(tmp_path)
         books.note([note("one")])
         await books.flush(now_ms=NOW_MS, at_s=0.0)
         reader = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
