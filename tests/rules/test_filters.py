@@ -203,7 +203,7 @@ def test_filters_keywords_and_named_posts_are_so_many_at_most(
         made(store, owner)
     monkeypatch.setattr(rules, "MAX_FILTERED_POSTS", 2)
     RULES["add_post"](scene, owner)
-    with pytest.raises(Invalid, match="can name at most 2 posts"):
+    with pytest.raises(Invalid, match="can contain at most 2 posts"):
         store.do(
             rules.add_post,
             account_id=owner,
