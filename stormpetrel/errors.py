@@ -84,7 +84,7 @@ class MethodNotAllowed(Refusal):
     """Carries `allowed`, the methods that the path supports."""
 
     status = 405
-    default_text = "This method is not known here"
+    default_text = "Method not allowed"
 
     def __init__(self, allowed: tuple[str, ...]) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class TooLarge(Refusal):
 
 class WrongMediaType(Refusal):
     status = 415
-    default_text = "This content type is not understood here"
+    default_text = "Unsupported content type"
 
 
 class Problem(str):
@@ -180,6 +180,6 @@ class OutcomeUnknown(Busy):
     """The store failed while it was storing; the data may or may not be stored."""
 
     default_text = (
-        "The server lost its database while it stored this, and does not know whether it was stored. "
-        "Please look before you send it again"
+        "The server lost the connection to its database while storing this, so it may or may not have been stored. "
+        "Please check before you send it again"
     )

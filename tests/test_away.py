@@ -57,7 +57,7 @@ def _status(base_url: str) -> int:
     )
     if answer.status_code == 503:
         assert int(answer.headers["retry-after"]) > 0
-        assert "cannot be reached" in json.loads(answer.text)["error"]
+        assert "is unreachable" in json.loads(answer.text)["error"]
         assert httpx.get(f"{base_url}/health", timeout=10, trust_env=False).json() == {"status": "ok"}
     return answer.status_code
 

@@ -36,8 +36,8 @@ async def requests_merged(request: Request) -> Response:
     return json(entities.Merged(merged=True))
 
 
-custom_emojis = _none_of(entities.CustomEmoji, "Emoji of this place: none yet")
-domain_blocks = _none_of(instance_entities.DomainBlock, "Servers that are shut out: none yet")
-domains = _none_of(str, "Servers that one has shut out, or that are known: none yet")
-identity_proofs = _none_of(dict[str, str], "Proofs by Keybase: none, as in Mastodon since 3.5")
-requests = _none_of(entities.NotificationRequest, "Notifications that were held back: none, nothing is")
+custom_emojis = _none_of(entities.CustomEmoji, "List custom emoji: always empty")
+domain_blocks = _none_of(instance_entities.DomainBlock, "List blocked servers: always empty")
+domains = _none_of(str, "List blocked or known domains: always empty")
+identity_proofs = _none_of(dict[str, str], "List Keybase proofs: always empty, as in Mastodon since 3.5")
+requests = _none_of(entities.NotificationRequest, "List filtered notifications: always empty")

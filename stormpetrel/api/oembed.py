@@ -73,7 +73,7 @@ async def show(request: Request) -> Response:
     """View the HTML that embeds a post in another site (oEmbed)"""
     site, query = request.site, request.query(OembedQuery)
     if query.format.lower() != "json":
-        raise Malformed("Only the format json is given here")
+        raise Malformed("Only the format json is supported")
     target = search_rules.address(
         query.url.strip().partition("?")[0].removesuffix("/embed"), base_url=site.base_url
     )

@@ -29,16 +29,16 @@ _MEDIA_TYPES = {
 _BODIES = (_JSON, "application/x-www-form-urlencoded", "multipart/form-data")
 
 _ERRORS = {
-    400: "The request cannot be read",
-    401: "No token, or one that is not valid (any more)",
+    400: "The request could not be parsed",
+    401: "Missing, invalid or expired token",
     403: "The token does not allow this",
-    404: "There is none, or the caller may not know that there is",
+    404: "Not found, or not visible to the caller",
     413: "The body is too large",
-    414: "The address is too long",
-    415: "The body is of a type that is not understood",
-    422: "Readable, but it breaks a rule; `details` may say which field",
-    429: "Too many requests; come back after `Retry-After` seconds",
-    503: "The server is busy and nothing was stored; come back after `Retry-After` seconds",
+    414: "The URL is too long",
+    415: "Unsupported content type",
+    422: "Validation failed; `details` may name the fields",
+    429: "Too many requests; retry after `Retry-After` seconds",
+    503: "The server is busy and nothing was stored; retry after `Retry-After` seconds",
 }
 
 
@@ -69,7 +69,7 @@ def document(routes: Iterable[Route], *, base_url: str) -> dict[str, Any]:
         "info": {
             "title": "Stormpetrel",
             "version": __version__,
-            "summary": "The Mastodon client API, as far as this server has it.",
+            "summary": "The Mastodon client API, as far as this server supports it.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": base_url}],
@@ -161,7 +161,7 @@ def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
     if route.gives is not None:
         answer["content"] = {media_type: {"schema": schemas.of(route.gives)}}
     if route.paged:
-        about = 'The pages around this one: rel="next" is older, rel="prev" newer'
+        about = 'Neighbouring pages: rel="next" is older, rel="prev" newer'
         answer["headers"] = {"Link": {"description": about, "schema": {"type": "string"}}}
     responses: dict[str, Any] = {str(status): answer for status in route.statuses}
     for status in _error_statuses(route):

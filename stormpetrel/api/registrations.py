@@ -38,7 +38,7 @@ async def create(request: Request) -> Response:
     site = request.site
     if site.config.registration != "open":
         # With approval there is no token to return; when registration is closed, all sign-ups are refused.
-        raise Forbidden("Nobody can sign up here from an app. Please sign up in the browser")
+        raise Forbidden("You can't sign up from an app on this server. Please sign up in the browser")
     problems = {
         "username": username_problem(given.username),
         "email": email_problem(clean_address(given.email)),

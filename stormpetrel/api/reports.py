@@ -30,8 +30,8 @@ ACTIONS = {
 """Mastodon's names for acts. It has none for undone acts ("none"): the warning's text describes them."""
 
 _HEADINGS = {
-    Act.HIDE: "Moderators hid a post of yours: only you see it.",
-    Act.UNHIDE: "A post of yours is shown again.",
+    Act.HIDE: "Your post was hidden by the moderators; only you and they can see it.",
+    Act.UNHIDE: "Your post is visible again.",
     Act.UNSILENCE: "Your account is no longer limited.",
     Act.UNSUSPEND: "Your account is no longer suspended.",
 }

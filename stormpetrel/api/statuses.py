@@ -122,8 +122,8 @@ async def _create(request: Request) -> Response:
 def _refuse_what_is_not_here(given: StatusInput) -> None:
     if given.quoted_status_id not in (None, ""):
         raise Invalid(
-            "This server does not know quotes yet: nothing was posted",
-            fields={"quoted_status_id": "is not known here yet"},
+            "Quote posts are not supported; nothing was posted",
+            fields={"quoted_status_id": "is not supported"},
         )
 
 

@@ -15,97 +15,96 @@ from stormpetrel.model.text import one_line
 
 _CONFIRM = (
     "Please confirm your address",
-    """welcome to {title}. Please open this page and press the button, so that we know that this address is yours:
+    """welcome to {title}. To confirm your e-mail address, open this page and press the button:
 
 {link}
 
-The link works for two days. If you did not sign up, ignore this mail: nothing happens without you.""",
+The link works for two days. If you did not sign up, ignore this e-mail: nothing will happen.""",
 )
 _ADDRESS = (
     "Please confirm your new address",
-    """this address is to belong to your account on {title} from now on. To confirm it, open this page and press the
-button:
+    """please confirm the new e-mail address of your account on {title}. Open this page and press the button:
 
 {link}
 
-The link works for a day. If you did not ask for this, ignore this mail: nothing changes.""",
+The link works for a day. If you did not ask for this, ignore this e-mail: nothing will change.""",
 )
 _RESET = (
     "Choose a new password",
-    """somebody, probably you, asked for a new password for your account on {title}. To choose one, open this page:
+    """someone, probably you, requested a new password for your account on {title}. To choose one, open this page:
 
 {link}
 
-The link works once, within an hour. Afterwards every browser and app has to sign in again. If it was not you, ignore
-this mail: your password stays as it is.""",
+The link works once, within an hour. All browsers and apps will then have to sign in again. If it was not you, ignore
+this e-mail: your password will not change.""",
 )
 _PASSWORD_CHANGED = (
     "Your password was changed",
     """the password of your account on {title} was just changed.
 
-If that was you, all is well. If not, ask for a new one at once:
+If that was you, you need not do anything. If not, reset your password right away:
 
 {base_url}/auth/password/new""",
 )
 _ADDRESS_CHANGED = (
     "Your e-mail address was changed",
-    """your account on {title} has another e-mail address now, and this one gets no more mails.
+    """the e-mail address of your account on {title} was changed. This address will not receive any more e-mail.
 
-If that was not you, please write to the people who run {title}{contact}.""",
+If that was not you, please contact the admins of {title}{contact}.""",
 )
 _SIGN_IN = (
     "Sign in",
-    """to sign in to your account on {title}, open this page in the browser that you want to use and press the
-button:
+    """to sign in to your account on {title}, open this page in the browser you want to use and press the button:
 
 {link}
 
-The link works once, within half an hour. If you did not ask for this, ignore this mail: nobody is signed in.""",
+The link works once, within half an hour. If you did not ask for this, ignore this e-mail: no browser is signed in
+without it.""",
 )
 _SECOND_FACTOR_CHANGED = (
-    "Your second factors were changed",
+    "Your two-factor authentication was changed",
     """an authenticator app, a passkey or the recovery codes of your account on {title} were just added, removed or
 replaced.
 
-If that was you, all is well. If not, set a new password at once, and look at what is there:
+If that was you, you need not do anything. If not, set a new password right away and check your settings:
 
 {base_url}/auth/password/new
 {base_url}/settings/security""",
 )
 _WRONG_PASSWORDS = (
-    "Wrong passwords for your account",
+    "Failed sign-ins to your account",
     """devices that you have not used before tried several wrong passwords for your account on {title}. None of
-them was right, and such attempts are now slowed down. You get this mail once a day at most.
+them worked, and further attempts are now limited. You get this e-mail at most once a day.
 
-If this was you: you can sign in without the password by a link in a mail:
+If this was you, you can sign in without your password, with a link sent by e-mail:
 
 {base_url}/auth/sign_in/mail
 
-If not, you need not do anything. Your account page shows how many there were:
+If not, you need not do anything. Your account page shows how many attempts there were:
 
 {base_url}/settings/account""",
 )
 _ADDRESS_IN_USE = (
     "You already have an account",
-    """somebody, probably you, typed this address on {title}, to sign up or for another account. It belongs to your
-account @{username}, and nothing has changed. Sign in with it here:
+    """someone, probably you, entered this address on {title}, to sign up or for another account. It already
+belongs to your account @{username}, and nothing has changed. Sign in here:
 
 {base_url}/auth/sign_in
 
-If you do not remember the password, a link in a mail signs you in without one:
+If you do not remember your password, you can sign in with a link sent by e-mail:
 
 {base_url}/auth/sign_in/mail
 
-If it was not you, ignore this mail. Who typed the address was not told that you have an account.""",
+If it was not you, ignore this e-mail. The person who entered the address was not told that you have an account.""",
 )
 _APPROVED = (
     "You can sign in now",
-    """the people who run {title} have approved your request to join. You can sign in with your username or this
-address, and the password that you chose:
+    """the admins of {title} approved your request to join. You can now sign in with your username or this
+address, and the password you chose:
 
 {base_url}/auth/sign_in""",
 )
-_TEST = ("A test", """this is the test mail that you asked for. {title} can send mails.""")
+_TEST = ("Test e-mail", """this is the test e-mail you asked for. {title} can send e-mail.""")
 
 _SAID = {
     Purpose.CONFIRM.value: _CONFIRM,

@@ -50,7 +50,7 @@ _REPEATED_NAMES = frozenset(
 )
 _lines: dict[tuple[bytes, bytes], bytes] = {}
 _LINES = 1024
-FAILED = Refused(500, "edge/failed", "Something went wrong here; it has been recorded")
+FAILED = Refused(500, "edge/failed", "Something went wrong on the server; the error has been logged")
 
 
 class HotRender:

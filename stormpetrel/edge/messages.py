@@ -153,16 +153,16 @@ class MessageReader(EdgeConnection):
         if version == "1.1":
             self._keep_alive = not worker.is_draining and parser.should_keep_alive()
             if self._hosts != 1:
-                self._fail(400, "edge/malformed", "A request names one host")
+                self._fail(400, "edge/malformed", "A request must have exactly one Host header")
                 return
         elif version == "1.0":
             self._keep_alive = False
         else:
             self._keep_alive = False
-            self._fail(505, "edge/version", "This server speaks HTTP/1.1")
+            self._fail(505, "edge/version", "This server supports only HTTP/1.1")
             return
         if not is_target:
-            self._fail(400, "edge/malformed", "The address could not be read")
+            self._fail(400, "edge/malformed", "The URL could not be parsed")
             return
         has_framing = b"content-length" in facts or b"transfer-encoding" in facts
         length = self._take_framing(facts) if has_framing else 0
@@ -198,7 +198,9 @@ class MessageReader(EdgeConnection):
             # No other protocol is offered here; the name is ignored (RFC 9110, 7.8).
             if facts[b"upgrade"].lower() == b"websocket":
                 if method != "GET" or version != "1.1":
-                    self._fail(400, "edge/malformed", "A WebSocket handshake is a GET without a body")
+                    self._fail(
+                        400, "edge/malformed", "A WebSocket handshake must be a GET request without a body"
+                    )
                     return
                 self._is_upgrade = True
                 return
@@ -246,10 +248,10 @@ class MessageReader(EdgeConnection):
         coding = facts.get(b"transfer-encoding")
         self._is_chunked = coding is not None
         if coding is not None and coding.lower() != b"chunked":
-            self._fail(501, "edge/malformed", "The only transfer coding that this server reads is chunked")
+            self._fail(501, "edge/malformed", "The only supported transfer coding is chunked")
             return None
         if coding is not None and self._version != "1.1":
-            self._fail(400, "edge/malformed", "HTTP/1.0 has no transfer codings")
+            self._fail(400, "edge/malformed", "HTTP/1.0 does not support transfer codings")
             return None
         try:
             length = int(facts.get(b"content-length", b"0"))
@@ -258,7 +260,7 @@ class MessageReader(EdgeConnection):
             return None
         if (length or coding is not None) and b"upgrade" in facts:
             # The parser ends such a message at its head and would read the body as the next request.
-            self._fail(400, "edge/malformed", "A request that asks for another protocol has no body")
+            self._fail(400, "edge/malformed", "An upgrade request must not have a body")
             return None
         return length
 
@@ -352,11 +354,11 @@ class MessageReader(EdgeConnection):
             return False
         if len(self.url) > MAX_URL_BYTES and not self._is_in_body:
             self._path = self.url.partition(b"?")[0]
-            self._refuse_input(414, "edge/url-too-long", "The address is too long")
+            self._refuse_input(414, "edge/url-too-long", "The URL is too long")
             return False
         if over:
             self._path = self.url.partition(b"?")[0]
-            self._refuse_input(431, "edge/head-too-large", "The request's head is too large")
+            self._refuse_input(431, "edge/head-too-large", "The request headers are too large")
             return False
         return True
 

@@ -36,13 +36,13 @@ _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode(
 _DATA_POLICY = b"content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"
 _HSTS = b"strict-transport-security: max-age=31536000\r\n"
 _TITLES = {
-    429: "Slow down a little",
-    503: "Busy just now",
-    400: "That request could not be read",
-    408: "That took too long",
-    413: "That is too large",
-    414: "That address is too long",
-    431: "That request is too large",
+    429: "Too many requests",
+    503: "Server busy",
+    400: "Bad request",
+    408: "Request timed out",
+    413: "Request too large",
+    414: "URL too long",
+    431: "Request headers too large",
 }
 _log = logging.getLogger("stormpetrel.edge")
 
@@ -145,11 +145,13 @@ class RefusalWriter:
             return json.dumps({"error": refused.safe_text}).encode()
         if family == Family.FEED:
             return (refused.safe_text + "\n").encode()
-        title = html.escape(_TITLES.get(refused.status, "This cannot be answered now"))
+        title = html.escape(_TITLES.get(refused.status, "Request refused"))
         status = ""
         if self._status_url:
-            status = f'<p>How things are: <a href="{html.escape(self._status_url)}">status page</a>.</p>'
-        again = "<p>Please try again in a moment; this page may be reloaded.</p>"
+            status = (
+                f'<p>Is it just you? See the <a href="{html.escape(self._status_url)}">status page</a>.</p>'
+            )
+        again = "<p>Try again in a moment. You can reload this page.</p>"
         return (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -162,7 +164,7 @@ class RefusalWriter:
 _CHALLENGE = (
     b'<!doctype html><html lang="en"><head><meta charset="utf-8">'
     b"<title>One moment</title></head><body><main><h1>One moment</h1>"
-    b'<p>Your browser was checked. <a href="">Go on</a></p></main></body></html>\n'
+    b'<p>Your browser was checked. <a href="">Continue</a></p></main></body></html>\n'
 )
 _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 _PHRASES[413] = b"Content Too Large"

@@ -42,7 +42,7 @@ MAX_CHANGING = 64
 MAX_STRANGERS_CHANGING = 32
 """Of these, the shield's lower classes: a flood of wrong passwords must not use up the room for others."""
 FORM_COOKIE_S = 86_400
-AWAY = "The database cannot be reached; nothing was stored. Please try again in a moment"
+AWAY = "The database is unreachable; nothing was stored. Please try again in a moment"
 AWAY_RETRY_S = 5
 PREFLIGHT_S = b"86400"
 
@@ -199,7 +199,7 @@ class WebApplication:
             if method == "OPTIONS" and request.has_cors:
                 return Response(204, headers=list(PREFLIGHT), content_type=None)
             await self._identify_for_page(request)
-            raise NotFound("There is nothing at this address" if not request.is_api else None)
+            raise NotFound("This page does not exist" if not request.is_api else None)
         route = routes.get("GET" if method == "HEAD" else method)
         if route is None:
             if method == "OPTIONS":
@@ -423,7 +423,7 @@ class _Broken(Refusal):
     """An internal error. The cause is in the log under the request's id."""
 
     status = 500
-    default_text = "Something went wrong here. It has been noted"
+    default_text = "Something went wrong on the server. The error has been logged"
 
 
 def _allowed(routes: dict[str, Route]) -> tuple[str, ...]:

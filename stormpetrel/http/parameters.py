@@ -208,7 +208,7 @@ _JSON = msgspec.json.Decoder(float_hook=str)
 def read_json(body: bytes) -> dict[str, Any]:
     """Return the object in a JSON body. Raise Malformed for anything else."""
     if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_JSON_VALUES:
-        raise Malformed("The body has too many values")
+        raise Malformed("The body contains too many values")
     try:
         value = _JSON.decode(body)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:

@@ -172,7 +172,7 @@ class Request:
         if content_type == "application/json" or content_type.endswith("+json"):
             return struct(kind, pairs, read_json(body))
         if content_type and content_type not in ("text/plain", "application/octet-stream"):
-            raise WrongMediaType(f"The content type {content_type} is not understood here")
+            raise WrongMediaType(f"Unsupported content type {content_type}")
         # Some apps send no type or a wrong one: registration comes without a Content-Type.
         if body.lstrip().startswith(b"{"):
             return struct(kind, pairs, read_json(body))

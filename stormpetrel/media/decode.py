@@ -37,13 +37,13 @@ def decode(job: DecodeJob) -> DecodeResult:
         head = file.read(SNIFFED_BYTES)
     found = sniff(head)
     if found is None:
-        raise UploadRefused("Files of this kind are not taken here")
+        raise UploadRefused("This file type is not supported")
     size_bytes = path.stat().st_size
     if size_bytes > (job.max_image_bytes if found.is_picture else job.max_video_bytes):
         raise UploadRefused("The file is too large")
     if not found.is_picture:
         if job.purpose != "attachment":
-            raise UploadRefused("This must be a picture")
+            raise UploadRefused("The file must be an image")
         return _film(path, found, directory)
     return _picture(path, found, directory, job)
 
@@ -103,7 +103,7 @@ def sniffed(path: Path) -> Format:
 
 def _film(path: Path, found: Format, directory: Path) -> DecodeResult:
     if not films.is_there():
-        raise UploadRefused("This server does not take video or sound")
+        raise UploadRefused("This server does not accept video or audio")
     film = films.probe(path, found)
     if not film.width:
         main = films.strip(path, found, directory)
@@ -158,7 +158,7 @@ def main() -> None:
     except UploadRefused as refused:
         answer = DecodeResult(refused=str(refused))
     except MemoryError:
-        answer = DecodeResult(refused="The file needs more memory than it may have")
+        answer = DecodeResult(refused="The file needs too much memory to process")
     except OSError as error:
         if error.errno == errno.EFBIG:
             answer = DecodeResult(refused="The file becomes too large")

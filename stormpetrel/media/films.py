@@ -106,7 +106,7 @@ def probe(path: Path, found: Format) -> Film:
         duration_s = float(probed.format.duration)
         bit_rate = int(probed.format.bit_rate)
     except (msgspec.DecodeError, ValueError) as error:
-        raise UploadRefused("The file could not be read as a film or as sound") from error
+        raise UploadRefused("The file could not be read as video or audio") from error
     films = [
         one
         for one in probed.streams
@@ -114,22 +114,22 @@ def probe(path: Path, found: Format) -> Film:
     ]
     sounds = [one for one in probed.streams if one.codec_type == "audio"]
     if not films and not sounds:
-        raise UploadRefused("There is neither film nor sound in this file")
+        raise UploadRefused("The file contains neither video nor audio")
     if films and films[0].codec_name not in _VIDEO_CODECS:
-        raise UploadRefused("A film must be H.264, H.265, VP8, VP9 or AV1")
+        raise UploadRefused("Video must be H.264, H.265, VP8, VP9 or AV1")
     if sounds and sounds[0].codec_name not in _AUDIO_CODECS:
-        raise UploadRefused("Sound must be AAC, MP3, Opus, Vorbis, FLAC or WAV")
+        raise UploadRefused("Audio must be AAC, MP3, Opus, Vorbis, FLAC or WAV")
     if not 0 <= duration_s <= MAX_DURATION_S:
-        raise UploadRefused("The film is too long")
+        raise UploadRefused("The video is too long")
     if not films:
         return Film(0, 0, int(duration_s * 1000), bit_rate, "", has_sound=True)
     film = films[0]
     if film.width * film.height > MAX_MATRIX or min(film.width, film.height) < 1:
         raise UploadRefused(
-            f"{film.width}x{film.height} is too large for a film (maximum is {MAX_MATRIX} pixels)"
+            f"{film.width}x{film.height} is too large for a video (maximum is {MAX_MATRIX} pixels)"
         )
     if _rate(film.avg_frame_rate) > MAX_FRAME_RATE:
-        raise UploadRefused(f"The film has too many frames a second (maximum is {MAX_FRAME_RATE})")
+        raise UploadRefused(f"The video has too many frames per second (maximum is {MAX_FRAME_RATE})")
     width, height = (film.height, film.width) if film.is_on_its_side else (film.width, film.height)
     return Film(
         width,
@@ -220,7 +220,7 @@ def first_frame(path: Path, found: Format, directory: Path) -> Path:
         timeout_s=WORK_TIMEOUT_S,
     )
     if not frame.exists():
-        raise UploadRefused("There is no picture in this film")
+        raise UploadRefused("The video contains no image")
     return frame
 
 
@@ -232,7 +232,7 @@ def die_with_parent() -> None:
 def _run(program: str, *arguments: str, timeout_s: float) -> bytes:
     found: Any = shutil.which(program)
     if found is None:
-        raise UploadRefused("This server does not take video")
+        raise UploadRefused("This server does not accept video")
     try:
         done = subprocess.run(
             [found, *arguments],
@@ -244,9 +244,9 @@ def _run(program: str, *arguments: str, timeout_s: float) -> bytes:
             preexec_fn=die_with_parent,
         )
     except subprocess.TimeoutExpired as error:
-        raise TooSlow("The file took too long to read") from error
+        raise TooSlow("Reading the file took too long") from error
     if _NO_ROOM_TEXT in done.stderr:
         raise OSError(errno.ENOSPC, program)
     if done.returncode != 0:
-        raise UploadRefused("The file could not be read as a film or as sound")
+        raise UploadRefused("The file could not be read as video or audio")
     return done.stdout

@@ -56,11 +56,11 @@ def open_checked(path: Path, found: Format, *, max_pixels: int) -> Image.Image:
     try:
         image = Image.open(path, formats=[found.reader])
     except Exception as error:  # Pillow's readers raise OSError, ValueError, struct.error, …
-        raise UploadRefused("The file could not be read as a picture") from error
+        raise UploadRefused("The file could not be read as an image") from error
     width, height = image.size
     if width < 1 or height < 1 or max(width, height) > MAX_SIDE or width * height > max_pixels:
         raise UploadRefused(
-            f"{width}x{height} is too large for a picture (maximum is {max_pixels} pixels, "
+            f"{width}x{height} is too large for an image (maximum is {max_pixels} pixels, "
             f"{MAX_SIDE} on a side)"
         )
     return image
@@ -104,7 +104,7 @@ def pixels_of(image: Image.Image) -> Image.Image:
     except UploadRefused:
         raise
     except Exception as error:  # a broken file: any error of its reader
-        raise UploadRefused("The file could not be read as a picture") from error
+        raise UploadRefused("The file could not be read as an image") from error
     plain.info = {}
     return plain
 
@@ -192,7 +192,7 @@ def write_frames(image: Image.Image, directory: Path, most_width: int) -> Path:
             on_white.save(directory / name, "PNG", compress_level=1)
             written_bytes += (directory / name).stat().st_size
             if written_bytes > MAX_WRITTEN_BYTES:
-                raise UploadRefused("The animation is too large to make a film of it")
+                raise UploadRefused("The animation is too large to convert to video")
             shown_ms = min(max(float(frame.info.get("duration") or _USUAL_FRAME_MS), 10.0), _LONGEST_FRAME_MS)
             lines += (f"file {name}", f"duration {shown_ms / 1000:.3f}")
     except UploadRefused:

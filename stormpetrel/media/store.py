@@ -20,8 +20,8 @@ from stormpetrel.media.formats import SERVED_TYPES
 from stormpetrel.media.job import NO_ROOM
 
 KEY = re.compile(r"[0-9a-f]{32}\.(" + "|".join(SERVED_TYPES) + r")\Z")
-FULL = "There is no room for files at the moment; nothing was stored. Please try again later"
-SILENT = "The place for files does not answer; nothing was stored. Please try again later"
+FULL = "The file storage is full; nothing was stored. Please try again later"
+SILENT = "The file storage is not responding; nothing was stored. Please try again later"
 _CHUNK_BYTES = 1024 * 1024
 _ABANDONED = ".part"
 

@@ -15,7 +15,7 @@ FEWEST_GUESSES = 1_000_000
 _ESTIMATED_CHARACTERS = 72
 """Characters that are passed to zxcvbn: its time grows with the square of the length (20 ms for 72)."""
 
-TOO_COMMON = "is too easy to guess. Take a few words in a row, or let your browser suggest one"
+TOO_COMMON = "is too easy to guess. Use several random words, or let your browser suggest one"
 
 
 def normal_form(password: str) -> str:
@@ -36,7 +36,7 @@ def password_problem(password: str) -> str | None:
     if len(normal) > MAX_PASSWORD or len(password) > MAX_PASSWORD:
         return too_long(MAX_PASSWORD)
     if is_blank(normal):
-        return "must not consist of spaces alone"
+        return "must not consist of spaces only"
     return None
 
 

@@ -26,7 +26,7 @@ UNCONFIRMED = "Your login is missing a confirmed e-mail address"
 """Mastodon's wording, which apps show."""
 
 TOO_MANY_WAYS_IN = (
-    "Many browsers and apps signed in to this account just now. Please try again in a few minutes"
+    "Too many browsers and apps just signed in to this account. Please try again in a few minutes"
 )
 SESSION_AGE_S = 30 * 86_400
 """A browser stays signed in for this long."""
@@ -203,7 +203,7 @@ def _require_active(connection: Connection, *, account_id: int, also_unconfirmed
             return
         raise Forbidden(UNCONFIRMED)
     if state == AccountState.PENDING:
-        raise Forbidden("This account waits for approval")
+        raise Forbidden("This account is waiting for approval")
     if state != AccountState.ACTIVE:
         raise Forbidden("This account is suspended")
 

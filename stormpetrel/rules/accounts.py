@@ -117,7 +117,7 @@ def user_by_login(connection: Connection, *, login: str) -> User | None:
 
 MAX_NAMED = 20
 """Number of mentions of a profile that become links: the first ones."""
-TOO_MANY_SIGN_UPS = "Many people have signed up from this network just now. Please try again in a few minutes"
+TOO_MANY_SIGN_UPS = "Too many people just signed up from this network. Please try again in a few minutes"
 
 
 def sign_up(
@@ -146,7 +146,7 @@ def sign_up(
     have an account: the owner of the address gets a mail, and the new account can never be confirmed.
     """
     if registration == "closed" and not by_operator:
-        raise Forbidden("This place takes no new members at the moment")
+        raise Forbidden("Sign-ups are closed")
     email = clean_address(email)
     reason = texts.clean(reason[: MAX_REASON * BYTES_PER_CHARACTER])[:MAX_REASON]
     wrong: dict[str, str] = {}
@@ -162,7 +162,7 @@ def sign_up(
     if problem is None and not confirms and owner_of(connection, email=email) is not None:
         problem = TAKEN
     if problem is None and not by_operator and _domain_is_blocked(connection, email):
-        problem = Problem("is at a provider whose addresses are not taken here", "ERR_BLOCKED")
+        problem = Problem("is from a provider that is not allowed on this server", "ERR_BLOCKED")
     if problem is not None:
         wrong["email"] = problem
     waits = registration == "approval" and not by_operator
@@ -221,7 +221,7 @@ def require_admin(connection: Connection, *, account_id: int) -> None:
     """Raise Forbidden unless the account is an admin's."""
     found = stored.user(connection, account_id=account_id)
     if found is None or found.role is not Role.ADMIN or found.state is not AccountState.ACTIVE:
-        raise Forbidden("This page is for admins")
+        raise Forbidden("Only admins can see this page")
 
 
 def pending_users(connection: Connection, *, limit: int) -> list[User]:
@@ -237,7 +237,7 @@ def users(connection: Connection, *, limit: int) -> list[User]:
 def _in_state(connection: Connection, account_id: int, wanted: AccountState, otherwise: str) -> Account:
     found = stored.account(connection, account_id=account_id)
     if found is None:
-        raise NotFound("There is no such account")
+        raise NotFound("Account not found")
     if found.state is not wanted:
         raise Invalid(f"@{found.username} {otherwise}")
     return found
@@ -259,15 +259,15 @@ def reject(connection: Connection, *, account_id: int) -> None:
 
 
 def suspend(connection: Connection, *, account_id: int) -> None:
-    """Hide an account everywhere and sign it out at once. Raise Invalid when it is suspended already.
+    """Hide an account everywhere and sign it out at once. Raise Invalid when it is already suspended.
 
     rules/moderation.py, which the doors call, decides who may suspend.
     """
     found = stored.account(connection, account_id=account_id)
     if found is None or found.state is AccountState.DELETED:
-        raise NotFound("There is no such account")
+        raise NotFound("Account not found")
     if found.state is AccountState.SUSPENDED:
-        raise Invalid(f"@{found.username} is suspended already")
+        raise Invalid(f"@{found.username} is already suspended")
     stored.set_state(connection, account_id=account_id, state=AccountState.SUSPENDED)
     take_back_counts(connection, account_id=account_id)
     # Revoke credentials for good: after `unsuspend` the owner has to sign in again.

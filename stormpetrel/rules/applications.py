@@ -38,9 +38,9 @@ MAX_URL = 2000
 MAX_REDIRECT_URIS = 20
 MAX_REDIRECT_CHARACTERS = 4000
 """All addresses together: twenty of the longest would take 40 KB in the store."""
-TOO_MANY_APPS = "Many applications were registered from this network just now. Please try again in a minute"
+TOO_MANY_APPS = "Too many applications were just registered from this network. Please try again in a minute"
 TOO_MANY_APP_TOKENS = (
-    "Applications asked for many tokens from this network just now. Please try again in a minute"
+    "Too many tokens were just requested by applications from this network. Please try again in a minute"
 )
 CODE_AGE_S = 600
 """RFC 6749 §4.1.2: ten minutes at most."""

@@ -27,7 +27,7 @@ def delete_account(connection: Connection, *, account_id: int, now_ms: int) -> N
     """
     state = accounts.state(connection, account_id=account_id)
     if state is None or state is AccountState.DELETED:
-        raise NotFound("There is no such account")
+        raise NotFound("Account not found")
     accounts.set_state(connection, account_id=account_id, state=AccountState.DELETED)
     if state is not AccountState.SUSPENDED:
         take_back_counts(connection, account_id=account_id)

@@ -58,9 +58,9 @@ def edit_post(
         raise NotFound
     if old.author_id != author_id:
         posts.post(connection, reader_id=author_id, post_id=post_id, now_ms=now_ms)
-        raise Forbidden("Only its author can edit a post")
+        raise Forbidden("Only the author can edit a post")
     if draft.poll is not None and draft.media_ids:
-        raise Invalid("Validation failed: A post has media or a poll, not both")
+        raise Invalid("Validation failed: A post can have media or a poll, not both")
     text, spoiler = posts.checked_text(draft, max_characters)
     mentions, tags = posts.named_in(connection, text, domain=domain)
     new = replace(
@@ -77,7 +77,7 @@ def edit_post(
     changed = told_poll or _said(new) != _said(old)
     if changed:
         if stored.count(connection, post_id=post_id) >= MAX_EDITS:
-            raise Invalid(f"Validation failed: A post can be edited {MAX_EDITS} times")
+            raise Invalid(f"Validation failed: A post can be edited at most {MAX_EDITS} times")
         new = replace(new, edited_at_ms=now_ms)
         stored.keep(connection, id=connection.new_id(now_ms), post_id=post_id, version=_version(old))
     elif new == old:

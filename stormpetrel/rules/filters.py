@@ -200,7 +200,9 @@ def change_single(
         _changed(connection, found, change, stored.filters(connection, account_id=account_id), now_ms)
         != found
     ):
-        raise Invalid("Validation failed: This filter looks for more than this phrase: change it as a whole")
+        raise Invalid(
+            "Validation failed: This filter has more than this phrase; edit the whole filter instead"
+        )
     word = KeywordChange(id=keyword_id, keyword=phrase, whole_word=whole_word)
     change_filter(
         connection,
@@ -242,7 +244,7 @@ def add_post(
         raise NotFound
     named = sum(len(one.posts) for one in stored.filters(connection, account_id=account_id))
     if named >= MAX_FILTERED_POSTS:
-        raise Invalid(f"Validation failed: Your filters can name at most {MAX_FILTERED_POSTS} posts")
+        raise Invalid(f"Validation failed: Your filters can contain at most {MAX_FILTERED_POSTS} posts")
     new = FilteredPost(connection.new_id(now_ms), filter_id, post_id)
     if not stored.insert_post(connection, new):
         raise Invalid("Validation failed: Status has already been taken")
@@ -337,10 +339,10 @@ def _keyword_problem(before: tuple[Keyword, ...], after: tuple[Keyword, ...], kn
     gone = [one.keyword for one in before]
     in_all = [one.keyword for owner in known for one in owner.keywords]
     if len(kept) > len(gone) and len(in_all) - len(gone) + len(kept) > MAX_KEYWORDS:
-        return f"is one too many: all filters together can have {MAX_KEYWORDS}"
+        return f"is one too many: all filters together can have at most {MAX_KEYWORDS}"
     more = sum(map(len, kept)) - sum(map(len, gone))
     if more > 0 and sum(map(len, in_all)) + more > MAX_KEYWORD_CHARACTERS:
-        return f"is too long: all keywords together can have {MAX_KEYWORD_CHARACTERS} characters"
+        return f"is too long: all keywords together can have at most {MAX_KEYWORD_CHARACTERS} characters"
     return ""
 
 

@@ -106,7 +106,7 @@ def text(connection: Connection, *, name: str) -> InstanceText:
     """Return a published text. Raise NotFound where there is none."""
     found = stored.text(connection, name=name)
     if found is None:
-        raise NotFound("The people who run this place have published no such document here")
+        raise NotFound("The admins have not published this document")
     return found
 
 
@@ -126,7 +126,7 @@ def set_text(connection: Connection, actor: Moderator, *, name: str, text: str, 
     """Publish a text, one of TEXT_NAMES; an empty one withdraws it."""
     require_admin(actor)
     if name not in TEXT_NAMES:
-        raise Invalid(f"There is no text {name!r} (there are: {', '.join(TEXT_NAMES)})")
+        raise Invalid(f"Unknown text {name!r} (known: {', '.join(TEXT_NAMES)})")
     said = _written(text, most=MAX_TEXT, name="Text")
     stored.put_text(connection, name=name, text=said, now_ms=now_ms)
     note(connection, actor, Act.TEXTS, reason=f"{name} {'changed' if said else 'withdrawn'}", now_ms=now_ms)
@@ -140,7 +140,7 @@ def add_rule(connection: Connection, actor: Moderator, *, text: str, hint: str, 
         raise Invalid("Validation failed: Rule can't be blank")
     explained = _written(hint, most=MAX_HINT, name="Hint")
     if len(stored.rules(connection)) >= MAX_RULES:
-        raise Invalid(f"Validation failed: There are too many rules (maximum is {MAX_RULES})")
+        raise Invalid(f"Validation failed: Too many rules (maximum is {MAX_RULES})")
     rule_id = connection.new_id(now_ms)
     stored.insert_rule(connection, id=rule_id, text=said, hint=explained)
     note(connection, actor, Act.TEXTS, reason=f"rule added: {said}", now_ms=now_ms)
@@ -152,7 +152,7 @@ def remove_rule(connection: Connection, actor: Moderator, *, rule_id: int, now_m
     require_admin(actor)
     gone = next((rule for rule in stored.rules(connection) if rule.id == rule_id), None)
     if gone is None:
-        raise NotFound("There is no such rule")
+        raise NotFound("Rule not found")
     stored.delete_rule(connection, rule_id=rule_id)
     note(connection, actor, Act.TEXTS, reason=f"rule removed: {gone.text}", now_ms=now_ms)
 
@@ -178,7 +178,7 @@ def withdraw(connection: Connection, actor: Moderator, *, announcement_id: int, 
     """Withdraw an announcement. Raise NotFound."""
     require_admin(actor)
     if not stored.delete_announcement(connection, announcement_id=announcement_id):
-        raise NotFound("There is no such announcement")
+        raise NotFound("Announcement not found")
     note(connection, actor, Act.TEXTS, reason=f"announcement {announcement_id} withdrawn", now_ms=now_ms)
 
 
@@ -203,7 +203,7 @@ def block_email_domain(connection: Connection, actor: Moderator, *, domain: str,
     name = _domain(domain)
     if email_problem(f"a@{name}") is not None:
         raise Invalid(
-            "Validation failed: Domain is not a domain name", fields={"domain": "is no domain name"}
+            "Validation failed: Domain is not a domain name", fields={"domain": "is not a domain name"}
         )
     stored.block_email_domain(connection, domain=name, now_ms=now_ms)
     note(connection, actor, Act.EMAIL_DOMAINS, reason=f"{name} blocked", now_ms=now_ms)
@@ -215,4 +215,4 @@ def unblock_email_domain(connection: Connection, actor: Moderator, *, domain: st
     name = _domain(domain)
     if not stored.unblock_email_domain(connection, domain=name):
         raise NotFound(f"{name} is not blocked")
-    note(connection, actor, Act.EMAIL_DOMAINS, reason=f"{name} taken again", now_ms=now_ms)
+    note(connection, actor, Act.EMAIL_DOMAINS, reason=f"{name} unblocked", now_ms=now_ms)

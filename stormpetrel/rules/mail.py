@@ -33,8 +33,8 @@ from stormpetrel.storage import outbox
 from stormpetrel.storage.connection import Connection
 from stormpetrel.storage.hot import hot
 
-ENOUGH = "That is enough mails for now. Please look into your mailbox, and its spam folder"
-NO_LINK = "This link does not work any more. Please ask for a new one"
+ENOUGH = "Too many e-mails were sent already. Please check your inbox and spam folder"
+NO_LINK = "This link has expired or was already used. Please request a new one"
 _NOWHERE = "@taken.invalid"
 """The suffix of an address that stands for one in use. No mail can be delivered to `.invalid` (RFC 2606)."""
 
@@ -165,7 +165,7 @@ def send_confirmation(
     """
     user = _user(connection, account_id)
     if user.state is not AccountState.UNCONFIRMED:
-        raise Invalid("This address is confirmed already")
+        raise Invalid("This address is already confirmed")
     if email is not None and clean_address(email).lower() != user.email.lower():
         email = _possible_address(email)
         if notify_owner_of(connection, email=email, now_ms=now_ms):

@@ -222,7 +222,7 @@ def replace(
             # it.
             raise Invalid(f"Validation failed: Media {media_id} not found", fields={"media_ids": "not found"})
         if media.state is MediaState.FAILED:
-            raise Invalid("A file that could not be processed cannot be attached")
+            raise Invalid("Cannot attach a file that could not be processed")
         if media.state is MediaState.PROCESSING:
             raise Invalid("Cannot attach files that have not finished processing. Try again in a moment!")
     if len(wanted) > 1 and any(

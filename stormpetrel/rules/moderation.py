@@ -50,42 +50,42 @@ def moderator(connection: Connection, *, account_id: int) -> Moderator:
     """Return the account as a moderator or admin. Raise Forbidden for any other."""
     found = accounts.user(connection, account_id=account_id)
     if found is None or found.role is Role.MEMBER or found.state is not AccountState.ACTIVE:
-        raise Forbidden("This page is for moderators")
+        raise Forbidden("Only moderators can see this page")
     return Moderator(found.account_id, found.username, found.role)
 
 
 def require_admin(actor: Moderator) -> None:
     """Raise Forbidden for moderators who are not admins."""
     if actor.role is not Role.ADMIN:
-        raise Forbidden("This is for admins")
+        raise Forbidden("Only admins can do this")
 
 
 def _target(connection: Connection, actor: Moderator, account_id: int) -> Account:
     """Return the account to act on. Raise NotFound, and Forbidden where the actor may not act on it."""
     found = any_account(connection, account_id=account_id)
     if not outranks(actor, target_id=account_id, target_role=role_of(connection, account_id=account_id)):
-        raise Forbidden("You may not do this to yourself, or to somebody of your own rank or above")
+        raise Forbidden("You cannot do this to yourself, or to an account with your role or a higher one")
     return found
 
 
 def _post_target(connection: Connection, actor: Moderator, post_id: int) -> tuple[Post, Account]:
     found = posts.posts(connection, post_ids=[post_id]).get(post_id)
     if found is None or found.boost_of_id is not None:
-        raise NotFound("There is no such post")
+        raise NotFound("Post not found")
     return found, _target(connection, actor, found.author_id)
 
 
 def _keep_an_admin(connection: Connection, account_id: int) -> None:
     admins = [user.account_id for user in accounts.team(connection) if user.role is Role.ADMIN]
     if admins == [account_id]:
-        raise Forbidden("This is the last admin, whom the place needs")
+        raise Forbidden("This is the last admin; appoint another one first")
 
 
 def any_account(connection: Connection, *, account_id: int) -> Account:
     """Return the account in any state, for moderators. Raise NotFound."""
     found = accounts.account(connection, account_id=account_id)
     if found is None:
-        raise NotFound("There is no such account")
+        raise NotFound("Account not found")
     return found
 
 
@@ -176,7 +176,7 @@ def report(connection: Connection, *, report_id: int) -> Report:
     """Return the report. Raise NotFound."""
     found = stored.report(connection, report_id=report_id)
     if found is None:
-        raise NotFound("There is no such report")
+        raise NotFound("Report not found")
     return found
 
 
@@ -209,7 +209,7 @@ def _about(connection: Connection, actor: Moderator, report_id: int) -> tuple[Re
     """Return an open report with its account. Raise Forbidden where the actor may not act on that account."""
     found = report(connection, report_id=report_id)
     if found.resolved_at_ms:
-        raise Invalid("This report is resolved already")
+        raise Invalid("This report is already resolved")
     return found, _target(connection, actor, found.account_id)
 
 
@@ -234,7 +234,7 @@ def hide(connection: Connection, actor: Moderator, *, post_id: int, reason: str,
     """Hide the post and its boosts from all but its author and moderators. Raise Invalid if it is hidden."""
     post, account = _post_target(connection, actor, post_id)
     if post.hidden:
-        raise Invalid("This post is hidden already")
+        raise Invalid("This post is already hidden")
     posts.set_hidden(connection, post_id=post_id, hidden=True)
     connection.tell(
         PostDeleted(
@@ -274,7 +274,7 @@ def mark_sensitive(
     """Mark the post as sensitive: its media are covered until the reader uncovers them."""
     post, account = _post_target(connection, actor, post_id)
     if post.sensitive:
-        raise Invalid("This post is marked as sensitive already")
+        raise Invalid("This post is already marked as sensitive")
     posts.mark_sensitive(connection, post_id=post_id)
     connection.tell(PostChanged(post_id, account.id))
     note(
@@ -377,7 +377,7 @@ def _silence(
 ) -> None:
     account = _target(connection, actor, account_id)
     if account.silenced is wanted:
-        raise Invalid(f"@{account.username} is {'silenced already' if wanted else 'not silenced'}")
+        raise Invalid(f"@{account.username} is {'already silenced' if wanted else 'not silenced'}")
     accounts.set_silenced(connection, account_id=account_id, silenced=wanted)
     # Posts of the account may be on any page.
     connection.tell(AccountChanged(account_id, hidden=True))
@@ -412,7 +412,7 @@ def set_role(
     account = _target(connection, actor, account_id)
     user = account_rules.user(connection, account_id=account_id)
     if user.role is role:
-        raise Invalid(f"@{account.username} is {role.value} already")
+        raise Invalid(f"@{account.username} is already {role.value}")
     if user.role is Role.ADMIN:
         _keep_an_admin(connection, account_id)
     accounts.set_role(connection, account_id=account_id, role=role)

@@ -47,7 +47,7 @@ def checked(draft: PollDraft, *, post_id: int, author_id: int, now_ms: int) -> P
     if any(is_too_long(title, MAX_OPTION_CHARACTERS) for title in titles):
         raise Invalid(TOO_LONG)
     if len(set(titles)) < len(titles):
-        raise Invalid("Validation failed: Poll options must differ")
+        raise Invalid("Validation failed: Poll options must be different")
     if draft.duration_s < MIN_DURATION_S:
         raise Invalid("Validation failed: Poll must be open for at least 5 minutes")
     if draft.duration_s > MAX_DURATION_S:
@@ -116,7 +116,7 @@ def vote(
         raise Invalid("Validation failed: The poll has already ended")
     wanted = sorted(set(choices))
     if not wanted:
-        raise Invalid("Validation failed: Nothing was chosen")
+        raise Invalid("Validation failed: No option was chosen")
     if not all(0 <= choice < len(locked.options) for choice in wanted):
         raise Invalid("Validation failed: The chosen vote option does not exist")
     if before:

@@ -47,7 +47,8 @@ MAX_VISITOR_DESCENDANTS = 60
 MAX_DEPTH = 20
 TOO_MANY_POSTS = "This account is new and has posted a lot. Please wait before you post again"
 TOO_MANY_MENTIONS = (
-    "This account is new and has named many people who do not follow it. Please wait before you name more"
+    "This account is new and has mentioned many people who do not follow it. "
+    "Please wait before you mention more"
 )
 
 
@@ -227,14 +228,14 @@ def create_post(
         connection, account_id=author_id, idempotency_key=key, application_id=draft.application_id
     )
     if found is None or found.account.state is not AccountState.ACTIVE:
-        raise Forbidden("This account may not post")
+        raise Forbidden("This account is not allowed to post")
     author = found.account
     if found.answered is not None:
         if found.answered[1] > now_ms - IDEMPOTENCY_MS:
             return Created(found.answered[0])
         stored.forget_idempotent(connection, account_id=author_id, key=key)
     if draft.poll is not None and draft.media_ids:
-        raise Invalid("Validation failed: A post has media or a poll, not both")
+        raise Invalid("Validation failed: A post can have media or a poll, not both")
     text, spoiler = checked_text(draft, max_characters)
     visibility = draft.visibility
     if visibility is None:
@@ -373,7 +374,7 @@ def answered(connection: Connection, *, author_id: int, post_id: int, now_ms: in
     try:
         return visible_original(connection, reader_id=author_id, post_id=post_id, now_ms=now_ms)
     except NotFound as error:
-        raise NotFound("The post that this answers is not there any more") from error
+        raise NotFound("The post you replied to is no longer available") from error
 
 
 def _require_few_strangers(
@@ -466,10 +467,10 @@ def boost(
     the account may not post.
     """
     if accounts.state(connection, account_id=account_id) is not AccountState.ACTIVE:
-        raise Forbidden("This account may not post")
+        raise Forbidden("This account is not allowed to post")
     original = visible_original(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
     if original.visibility not in (Visibility.PUBLIC, Visibility.UNLISTED):
-        raise Forbidden("This post is not meant for everybody, so it cannot be boosted")
+        raise Forbidden("This post is not public, so it cannot be boosted")
     known = stored.boost_id(connection, post_id=original.id, account_id=account_id)
     if known is not None:
         return known

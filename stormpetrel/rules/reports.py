@@ -61,7 +61,7 @@ def create_report(
         raise Invalid("Validation failed: Category must be spam, legal, violation or other") from None
     known = {rule.id for rule in instance.rules(connection)} if rule_ids else set()
     if not set(rule_ids) <= known:
-        raise Invalid("Validation failed: There is no such rule")
+        raise Invalid("Validation failed: Rule not found")
     wanted = list(dict.fromkeys(post_ids))
     seen = visible_ids(connection, reader_id=reporter_id, post_ids=wanted, now_ms=now_ms)
     found = posts.posts(connection, post_ids=seen)

@@ -43,14 +43,14 @@ def schedule_post(
         connection, account_id=author_id, idempotency_key=key, application_id=draft.application_id
     )
     if found is None or found.account.state is not AccountState.ACTIVE:
-        raise Forbidden("This account may not post")
+        raise Forbidden("This account is not allowed to post")
     if found.answered is not None:
         if found.answered[1] > now_ms - posts.IDEMPOTENCY_MS:
             return scheduled_post(connection, account_id=author_id, scheduled_id=found.answered[0])
         posts.forget_key(connection, account_id=author_id, key=key)
     if draft.media_ids:
         # Files without a post are deleted after a day; a scheduled post may wait for years.
-        raise Invalid("Validation failed: Posts for later cannot have media")
+        raise Invalid("Validation failed: Scheduled posts cannot have media")
     text, spoiler = posts.checked_text(draft, max_characters)
     mentions, _ = posts.named_in(connection, text, domain=domain)
     posts.require_allowed_mentions(draft, mentions, author_id=author_id)

@@ -64,9 +64,9 @@ def add_passkey(
     Raise Invalid when the challenge was used, the passkey is known, or the account has MAX_PASSKEYS.
     """
     if spend(connection, _CHALLENGE, challenge, now_ms=now_ms):
-        raise Invalid("This page has been used. Please start again")
+        raise Invalid("This page was already used. Please start again")
     if len(stored.factors(connection, account_id=account_id).passkeys) >= MAX_PASSKEYS:
-        raise Invalid(f"An account has at most {MAX_PASSKEYS} passkeys")
+        raise Invalid(f"An account can have at most {MAX_PASSKEYS} passkeys")
     passkey = Passkey(
         id=connection.new_id(now_ms),
         credential_id=credential_id,
@@ -77,7 +77,7 @@ def add_passkey(
         last_used_at_ms=0,
     )
     if not stored.add_passkey(connection, passkey, account_id=account_id):
-        raise Invalid("This passkey is in use already")
+        raise Invalid("This passkey is already in use")
     return _added(connection, account_id=account_id, recovery_hashes=recovery_hashes, now_ms=now_ms)
 
 
@@ -142,7 +142,7 @@ def renew_recovery_codes(
 def remove_all(connection: Connection, *, account_id: int, now_ms: int) -> None:
     """Remove every factor, for an operator whose member lost them. Raise Invalid when there is none."""
     if not stored.factors(connection, account_id=account_id).any:
-        raise Invalid("This account has no second factor")
+        raise Invalid("This account does not use two-factor authentication")
     stored.delete_all(connection, account_id=account_id)
     _notify(connection, account_id=account_id, now_ms=now_ms)
 

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from stormpetrel.model.account import User
     from stormpetrel.storage.connection import Connection
 
-WRONG_PASSWORD = "is not right"
+WRONG_PASSWORD = "is incorrect"
 _DONE = {
     "address": "Your new address is confirmed.",
-    "changed": "Your address is changed.",
-    "sent": "A mail is on its way to the new address. It counts once you have opened the link in it.",
-    "ended": "Done. It has to sign in again.",
+    "changed": "Your address has been changed.",
+    "sent": "We sent an e-mail to the new address. Open the link in it to confirm the change.",
+    "ended": "Access removed. It has to sign in again.",
 }
 
 

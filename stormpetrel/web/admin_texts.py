@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 PAGE = "/admin/texts"
 TITLES = {
-    "extended_description": "About this place, at length",
+    "extended_description": "About this server (full description)",
     "privacy_policy": "Privacy policy",
-    "terms_of_service": "Terms of use",
+    "terms_of_service": "Terms of service",
 }
 
 

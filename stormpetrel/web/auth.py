@@ -33,10 +33,10 @@ from stormpetrel.web.sessions import set_session, signed_in
 if TYPE_CHECKING:
     from stormpetrel.model.account import User
 
-PENDING = "Your account waits for approval by the people who run this place. Please come back later."
-MAIL_FOLLOWS = "You get a mail when they have approved it."
+PENDING = "Your account is waiting for approval by the admins. Please check back later."
+MAIL_FOLLOWS = "You will get an e-mail when they approve it."
 """Appended to the two texts about waiting if the instance sends mails."""
-SUSPENDED = "This account has been suspended. Nobody can sign in to it."
+SUSPENDED = "This account has been suspended. You cannot sign in to it."
 
 
 # Sign in
@@ -61,9 +61,9 @@ def _sign_in_page(
 
 _DONE = {
     "confirmed": "Your address is confirmed. You can sign in now.",
-    "waits": "Your address is confirmed. The people who run this place look at your request next.",
-    "password": "Your new password is set. Please sign in with it.",
-    "deleted": "Your account is deleted. Goodbye, and thank you for having been here.",
+    "waits": "Your address is confirmed. The admins will review your request next.",
+    "password": "Your new password is set. Sign in with it.",
+    "deleted": "Your account has been deleted. Thank you for having been here.",
 }
 """Message above the form, by the step that led to it."""
 
@@ -183,7 +183,7 @@ async def sign_up(request: Request) -> Response:
     if request.reader_id is not None:
         return redirect(after)
     if registration == "closed":
-        raise Forbidden("Nobody can sign up here at the moment")
+        raise Forbidden("Sign-ups are closed")
     typed = {name: form.get(f"user[{name}]", "") for name in _FIELDS}
     typed["username"], typed["email"] = typed["username"].strip(), typed["email"].strip()
     problems = _problems(typed, registration=registration)
@@ -273,7 +273,7 @@ async def change_password(request: Request) -> Response:
     if problem:
         return await _password_page(request, problems={"password": problem}, status=422)
     if not await request.site.passwords.is_own(request, form.get("user[current_password]", "")):
-        return await _password_page(request, problems={"current_password": "is not right"}, status=422)
+        return await _password_page(request, problems={"current_password": "is incorrect"}, status=422)
     session_id = await request.site.database.write(
         password_rules.change_password,
         account_id=request.account_id,

@@ -291,7 +291,9 @@ async def _give_back(request: Request, form: ComposeForm, refusal: Refusal) -> R
     except NotFound:
         # The post replied to no longer exists or is hidden: offer to post the text on its own.
         form = dataclasses.replace(
-            form, in_reply_to_id=None, problem="The post you answer is no longer there. Your text is kept"
+            form,
+            in_reply_to_id=None,
+            problem="The post you replied to is no longer available. Your text is still here",
         )
         seen = await _read(request, None)
     return _page(request, seen, form, status=refusal.status)

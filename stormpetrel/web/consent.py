@@ -25,19 +25,19 @@ CODE_BYTES = 24
 """Random bytes in a code: 192 bits (RFC 6749 §10.10 requires 160), and short enough to type."""
 
 SCOPE_WORDS = {
-    "profile": "See your name and picture",
+    "profile": "See your name and profile picture",
     "read": "Read everything you can read: timelines, messages to you, notifications, settings",
     "read:accounts": "Read profiles",
-    "read:blocks": "See whom you block",
+    "read:blocks": "See who you block",
     "read:bookmarks": "See your bookmarks",
     "read:favourites": "See your favourites",
     "read:filters": "See your filters",
-    "read:follows": "See whom you follow",
+    "read:follows": "See who you follow",
     "read:lists": "See your lists",
-    "read:mutes": "See whom you mute",
+    "read:mutes": "See who you mute",
     "read:notifications": "See your notifications",
     "read:search": "Search on your behalf",
-    "read:statuses": "Read every post that you can read, also those sent to you alone",
+    "read:statuses": "Read all posts you can read, including private mentions",
     "write": "Change everything you can change: post, delete, favourite, follow, block, edit your profile",
     "write:accounts": "Edit your profile",
     "write:blocks": "Block and unblock people",
@@ -47,12 +47,12 @@ SCOPE_WORDS = {
     "write:filters": "Change your filters",
     "write:follows": "Follow and unfollow people",
     "write:lists": "Change your lists",
-    "write:media": "Upload pictures and other media",
+    "write:media": "Upload images and other media",
     "write:mutes": "Mute and unmute people",
     "write:notifications": "Clear your notifications",
     "write:reports": "Report people and posts",
-    "write:statuses": "Publish and delete posts in your name",
-    "follow": "Follow, mute and block people, and see whom you do",
+    "write:statuses": "Publish and delete posts on your behalf",
+    "follow": "Follow, mute and block people, and see who you follow, mute and block",
     "push": "Send you push notifications",
 }
 """A plain description of every scope."""
@@ -152,12 +152,12 @@ async def _client(request: Request, asked: AuthorizationRequest) -> Application:
     client = await request.site.database.read(rules.application_by_client_id, client_id=asked.client_id)
     if client is None:
         raise Malformed(
-            "The app that sent you here is not known to this place. Remove your account from the app and add it "
+            "This server does not know the app that sent you here. Remove your account from the app and add it "
             "again"
         )
     if not rules.redirect_uri_fits(client, asked.redirect_uri):
         raise Malformed(
-            f"{client.name} asked to send you on to an address that it has not registered, so this stops here"
+            f"{client.name} asked for a redirect to a URL it has not registered, so the sign-in was stopped"
         )
     return client
 

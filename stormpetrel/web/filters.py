@@ -25,9 +25,9 @@ CONTEXTS = (
     (FilterContext.ACCOUNT, "Profiles"),
 )
 ACTIONS = (
-    (Action.WARN, "Fold it away under the filter's title"),
+    (Action.WARN, "Collapse it under the filter's title"),
     (Action.HIDE, "Hide it"),
-    (Action.BLUR, "Blur its pictures"),
+    (Action.BLUR, "Blur its images"),
 )
 ENDS = (
     (0, "Never"),
@@ -38,7 +38,7 @@ ENDS = (
     (604_800, "In a week"),
     (2_592_000, "In 30 days"),
 )
-_SAID_OF_ACTIONS = {Action.WARN: "Folded away", Action.HIDE: "Hidden", Action.BLUR: "Pictures blurred"}
+_SAID_OF_ACTIONS = {Action.WARN: "Collapsed", Action.HIDE: "Hidden", Action.BLUR: "Images blurred"}
 """The words for a filter's action in the list of filters."""
 _PATH = "/settings/filters"
 _FIELDS = ("title", "keyword", "context", "filter_action", "expires_in")
@@ -155,7 +155,7 @@ def _said(one: Filter, now_ms: int) -> str:
     """Return a short description of a filter's action and contexts."""
     where = [label for context, label in CONTEXTS if context in one.contexts]
     places = "everywhere" if len(where) == len(CONTEXTS) else ", ".join(where)
-    named = f" · {len(one.posts)} posts by name" if one.posts else ""
+    named = f" · {len(one.posts)} individual posts" if one.posts else ""
     return f"{_SAID_OF_ACTIONS[one.action]} · {places}{named}"
 
 

@@ -36,10 +36,10 @@ MUTED = HiddenList(
     "/settings/muted",
     "Muted",
     "Muted people",
-    "You do not see their posts, and they do not know.",
+    "You do not see their posts. They are not notified.",
     "unmute",
     "Unmute",
-    "You mute no people.",
+    "You have not muted anyone.",
 )
 BLOCKED = HiddenList(
     "/settings/blocked",
@@ -48,16 +48,16 @@ BLOCKED = HiddenList(
     "They cannot follow you or see your posts here, and you do not see theirs.",
     "unblock",
     "Unblock",
-    "You block no people.",
+    "You have not blocked anyone.",
 )
 HIDDEN_BOOSTS = HiddenList(
     "/settings/hidden_boosts",
     "Boosts hidden",
     "People whose boosts you hide",
-    "You follow them and see only what they write themselves.",
+    "You follow them, but only see their own posts.",
     "show_boosts",
     "Show boosts",
-    "You see the boosts of all people you follow.",
+    "You have not hidden anyone's boosts.",
 )
 LISTS = (MUTED, BLOCKED, HIDDEN_BOOSTS)
 

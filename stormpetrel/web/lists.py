@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
 
 REPLIES = (
-    (RepliesPolicy.LIST, "to others in the list"),
-    (RepliesPolicy.FOLLOWED, "to anybody I follow"),
+    (RepliesPolicy.LIST, "To members of the list"),
+    (RepliesPolicy.FOLLOWED, "To anyone I follow"),
     (RepliesPolicy.NONE, "none"),
 )
 MOST_TAGS = tag_rules.MAX_FOLLOWED_TAGS

@@ -72,7 +72,7 @@ async def _ask(request: Request, purpose: Purpose) -> Response:
     form = await request.form()
     login = form.get("user[email]", "").strip()[:MAX_EMAIL]
     if not login or "\0" in login:
-        raise Invalid("Please type your e-mail address or username")
+        raise Invalid("Enter your e-mail address or username")
     site = request.site
     network = network_of(request.address)
     device = device_in(site.secret, request.headers.get("cookie", ""), epoch_s=request.now_ms / 1000)

@@ -135,7 +135,7 @@ def hashtag_asked(request: Request) -> tuple[str, str]:
     written = request.parameters["name"]
     name = tag_key(written)
     if len(written) > MAX_TAG_CHARACTERS or [key for key, _ in tags_in(f"#{written}")] != [name]:
-        raise NotFound("That cannot be a hashtag")
+        raise NotFound("Not a valid hashtag")
     return written, name
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ADD = b"petrel.passkey.a"
 USE = b"petrel.passkey.u"
 """The purpose of a challenge; its MAC is valid for one purpose only."""
-WRONG_CODE = "That code is not right, or was used before."
+WRONG_CODE = "Wrong code, or it was already used."
 _ALGORITHMS = (-8, -7, -257)  # EdDSA, ES256, RS256: the algorithms that the library verifies
 _MAX_CREDENTIAL_CHARACTERS = 8192
 

@@ -43,16 +43,16 @@ _VISIBILITIES = {
     Visibility.DIRECT: ("mail", "Only people mentioned"),
 }
 _ERRORS = {
-    400: ("That could not be read", "The request arrived garbled. Going back and trying again may help."),
-    401: ("Please sign in", "This needs an account here."),
-    403: ("Not allowed", "You may not do this here."),
-    404: ("Nothing here", "There is nothing at this address, or it is not for everyone to see."),
-    405: ("Not this way", "This address answers, but not to that kind of request."),
-    413: ("Too large", "What you sent is larger than this place accepts."),
-    422: ("That does not add up", "Something in the request breaks a rule."),
-    429: ("Slow down a little", "That was more than one person's share. Wait a moment, then go on."),
-    500: ("Something broke here", "It is our fault, not yours, and it has been noted."),
-    503: ("Busy just now", "Many people want something at once. Nothing was stored; try again in a moment."),
+    400: ("Bad request", "The request could not be read. Go back and try again."),
+    401: ("Please sign in", "You need an account on this server to do this."),
+    403: ("Not allowed", "You do not have permission to do this."),
+    404: ("Page not found", "This page does not exist, or you do not have permission to see it."),
+    405: ("Method not allowed", "This URL does not support this kind of request."),
+    413: ("Too large", "The request is larger than this server accepts."),
+    422: ("Invalid input", "Something in the request is not valid."),
+    429: ("Too many requests", "You have sent too many requests. Wait a moment, then try again."),
+    500: ("Something went wrong", "This is an error on the server. It has been logged."),
+    503: ("Server busy", "The server is overloaded. Nothing was stored; try again in a moment."),
 }
 
 

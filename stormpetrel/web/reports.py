@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
 
 CATEGORIES = (
-    (Category.VIOLATION, "It breaks a rule of this place"),
+    (Category.VIOLATION, "It breaks a server rule"),
     (Category.SPAM, "It is spam"),
-    (Category.LEGAL, "It is against the law"),
+    (Category.LEGAL, "It is illegal"),
     (Category.OTHER, "Something else"),
 )
 

@@ -28,11 +28,11 @@ from stormpetrel.web.reader import Reader, read_reader
 if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
 
-WRONG_PASSWORD = "is not right"
-NO_PASSKEYS = "Passkeys need a server that is reached by a name, not by an address"
+WRONG_PASSWORD = "is incorrect"
+NO_PASSKEYS = "Passkeys need a server with a domain name, not an IP address"
 _DONE = {
     "app": "Your authenticator app is set up.",
-    "passkey": "Your passkey is added.",
+    "passkey": "Your passkey has been added.",
     "removed": "Removed.",
 }
 
@@ -71,7 +71,7 @@ async def _page(request: Request, *, problem: str = "") -> Response:
 async def _is_allowed(request: Request, form: dict[str, str]) -> str:
     """Return "" if the password and, if there is one, the second factor are right; else the problem."""
     if not await request.site.passwords.is_own(request, form.get("user[current_password]", "")):
-        return "That password is not right."
+        return "Wrong password."
     factors = await request.site.database.read(rules.factors, account_id=request.account_id)
     if factors.any and not await proves(request, form, account_id=request.account_id):
         return WRONG_CODE
@@ -142,7 +142,7 @@ async def confirm_app(request: Request) -> Response:
     if accepted is None:
         raise Invalid("This page has expired. Please start again")
     if not accepted:
-        return await _app_page(request, token=token, problem="That code is not right. Is the clock right?")
+        return await _app_page(request, token=token, problem="Wrong code. Check the clock of your device.")
     codes, hashes = _codes()
     are_new = await site.database.write(
         rules.enable_totp,

@@ -39,7 +39,7 @@ def test_without_settings_the_test_mail_is_a_file_for_the_owner_alone(run, place
     assert path.parent.stat().st_mode & 0o777 == 0o700
     message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
     assert message["To"] == "nino@example.org"
-    assert "test mail" in message.get_content()
+    assert "test e-mail" in message.get_content()
 
 
 def test_a_mail_server_gets_it(run, place, smtp):

@@ -57,7 +57,7 @@ def test_reports_are_listed_shown_and_resolved(run, nino):
     assert run("moderation", "reports", "--json").json == []
     assert [one["id"] for one in run("moderation", "reports", "--resolved", "--json").json] == [report_id]
     refused = run("moderation", "resolve", report_id, *REASON, expect=2)
-    assert refused.complaint == "This report is resolved already"
+    assert refused.complaint == "This report is already resolved"
 
 
 def test_posts_are_hidden_shown_and_deleted_and_it_is_all_in_the_log(run, nino, either_place):
@@ -70,7 +70,7 @@ def test_posts_are_hidden_shown_and_deleted_and_it_is_all_in_the_log(run, nino, 
     assert [(one["actor"], one["act"], one["account"]) for one in log] == [
         ("cli", act, "Nino") for act in ("delete_post", "unhide", "hide")
     ]
-    assert run("moderation", "hide", post_id, *REASON, expect=2).complaint == "There is no such post"
+    assert run("moderation", "hide", post_id, *REASON, expect=2).complaint == "Post not found"
 
 
 def test_accounts_are_warned_silenced_and_suspended_and_running_processes_told(run, nino, either_place):
@@ -95,10 +95,10 @@ def test_a_role_is_given_and_the_last_admin_kept(run, nino):
     ("words", "complaint"),
     [
         (("hide", "12345"), "--reason"),
-        (("hide", "12345", "--reason", " "), "There is no such post"),
+        (("hide", "12345", "--reason", " "), "Post not found"),
         (("silence", "Nobody", *REASON), "there is no account 'Nobody' (see stormpetrel user list)"),
         (("silence", "Nino", "--reason", " "), "reason can't be blank"),
-        (("show", "12345"), "There is no such report"),
+        (("show", "12345"), "Report not found"),
         (("show", "boat"), "'boat' is not a whole number"),
         (("log", "--limit", "0"), "must be between 1 and 1000"),
         (("silense", "Nino"), "did you mean silence?"),
@@ -122,16 +122,18 @@ def test_rules_texts_and_announcements(run, either_place, monkeypatch):
     assert listed == [{"id": rule_id, "text": "No spam", "hint": "Nor boats"}]
     assert "No spam" in run("instance", "rules").out
     run("instance", "remove-rule", rule_id, "--yes")
-    assert run("instance", "remove-rule", rule_id, "--yes", expect=2).complaint == "There is no such rule"
+    assert run("instance", "remove-rule", rule_id, "--yes", expect=2).complaint == "Rule not found"
     monkeypatch.setattr(sys, "stdin", io.StringIO("We keep little.\n"))
     run("instance", "set-text", "privacy_policy")
     assert run("instance", "text", "privacy_policy").out == "We keep little.\n"
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     run("instance", "set-text", "privacy_policy")
-    assert "no such document" in run("instance", "text", "privacy_policy", expect=2).complaint
+    assert "have not published this document" in run("instance", "text", "privacy_policy", expect=2).complaint
     announcement_id = run("instance", "announce", "We move").out.strip()
     run("instance", "withdraw", announcement_id, "--yes")
-    assert "no such announcement" in run("instance", "withdraw", announcement_id, "--yes", expect=2).complaint
+    assert (
+        "Announcement not found" in run("instance", "withdraw", announcement_id, "--yes", expect=2).complaint
+    )
     assert rows(either_place, "SELECT count(*) FROM audit_log") == [(6,)]
 
 
@@ -139,6 +141,6 @@ def test_e_mail_domains(run, either_place):
     run("instance", "block-email-domain", "@Spam.example")
     assert run("instance", "email-domains", "--json").json == ["spam.example"]
     assert "spam.example" in run("instance", "email-domains").out
-    assert "is no domain name" in run("instance", "block-email-domain", "spam", expect=2).complaint
+    assert "is not a domain name" in run("instance", "block-email-domain", "spam", expect=2).complaint
     run("instance", "unblock-email-domain", "spam.example")
     assert "not blocked" in run("instance", "unblock-email-domain", "spam.example", expect=2).complaint

@@ -150,7 +150,7 @@ def test_who_waits_is_rejected_and_gone(run, either_place):
 def test_a_suspension_and_its_end(add, run, either_place):
     add("Nino")
     assert run("user", "suspend", "NINO").out == "Nino is suspended\n"
-    assert run("user", "suspend", "Nino", expect=2).complaint == "@Nino is suspended already"
+    assert run("user", "suspend", "Nino", expect=2).complaint == "@Nino is already suspended"
     assert run("token", "Nino", expect=2).complaint == "This account is suspended"
     assert run("user", "unsuspend", "nino@example.org", "--json").json["state"] == "active"
     assert run("user", "unsuspend", "Nino", expect=2).complaint == "@Nino is not suspended"

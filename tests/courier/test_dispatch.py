@@ -177,7 +177,7 @@ def test_files_of_a_store_that_is_away_are_removed_when_it_is_back(sqlite_url: s
         assert in_loop(sqlite_url, partial(once, now_ms=NOW_MS)) is True
         ((attempts, why, due_at_ms),) = connection.all(WAITING)
         assert attempts == 1
-        assert "does not answer" in why
+        assert "is not responding" in why
         with s3_server(tmp_path / "bucket", port=port):
             bucket.put(source, key)
             assert in_loop(sqlite_url, partial(once, now_ms=due_at_ms - 1)) is False

@@ -23,7 +23,7 @@ def answer(status: int, kind: str, body: bytes = b"", *more: str) -> WireRespons
     return WireResponse(status, head.encode(), body, len(body), 0.0, 0.0)
 
 
-ERROR = b'{"error": "Busy just now"}'
+ERROR = b'{"error": "Server busy"}'
 LATER = "Retry-After: 3"
 
 

@@ -99,7 +99,7 @@ def test_the_place_may_bring_a_page_of_its_own_and_a_broken_one_is_replaced() ->
     writer = RefusalWriter(page=page, status_url="", public_https=False)
     keys = {"path": b"/", "date": b"x", "keep_alive": True, "only_head": False}
     assert b"our own page" in writer.answer(REFUSALS[0], **keys)  # type: ignore[arg-type]
-    assert b"Busy just now" in writer.answer(REFUSALS[1], **keys)  # type: ignore[arg-type]
+    assert b"Server busy" in writer.answer(REFUSALS[1], **keys)  # type: ignore[arg-type]
 
 
 def test_over_the_ceiling_is_429_from_the_parser_and_from_the_memo_alike() -> None:

@@ -76,11 +76,11 @@ TAKEN = {
     "film.mov": ((*PATTERN, *TONE, *H264, "-c:a", "aac"), MediaKind.VIDEO, ["h264", "aac"], "video/mp4"),
 }
 REFUSED = {
-    "lossless.m4a": ((*TONE, "-c:a", "alac"), "Validation failed: Sound must be AAC"),
-    "studio.mov": ((*PATTERN, "-c:v", "prores"), "Validation failed: A film must be H.264"),
-    "theora.ogg": ((*PATTERN, "-c:v", "libtheora"), "Validation failed: A film must be H.264"),
-    "old.avi": ((*PATTERN, "-c:v", "mpeg4"), "Validation failed: Files of this kind"),
-    "sound.aiff": (TONE, "Validation failed: Files of this kind"),
+    "lossless.m4a": ((*TONE, "-c:a", "alac"), "Validation failed: Audio must be AAC"),
+    "studio.mov": ((*PATTERN, "-c:v", "prores"), "Validation failed: Video must be H.264"),
+    "theora.ogg": ((*PATTERN, "-c:v", "libtheora"), "Validation failed: Video must be H.264"),
+    "old.avi": ((*PATTERN, "-c:v", "mpeg4"), "Validation failed: This file type"),
+    "sound.aiff": (TONE, "Validation failed: This file type"),
 }
 
 

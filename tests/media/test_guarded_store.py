@@ -62,7 +62,7 @@ def test_a_store_that_hangs_is_not_waited_for_and_what_arrives_late_is_taken_awa
 
     async def run() -> None:
         keeper = GuardedStore(store, clock_s=lambda: now_s[0])
-        with pytest.raises(StoreAway, match="does not answer"):
+        with pytest.raises(StoreAway, match="is not responding"):
             await keeper.keep(place, ANSWER)
         # For a while, no new upload is started.
         with pytest.raises(StoreAway) as refused:

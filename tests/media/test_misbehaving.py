@@ -167,7 +167,7 @@ def test_an_upload_onto_a_full_disk_is_refused_in_whole_and_taken_when_there_is_
         for version in (1, 2):
             answer = upload(person, picture, version=version)
             assert answer.status_code == 503, answer.text
-            assert "no room" in answer.json()["error"]
+            assert "storage is full" in answer.json()["error"]
             assert int(answer.headers["retry-after"]) > 0
         person.post("posting goes on")
         for directory in ("tmp", "data/media-spool", "data/media"):
@@ -220,7 +220,7 @@ def test_a_dead_or_hanging_store_refuses_uploads_and_holds_up_nothing_else(
                 # The store's connections have ended, and so does the request that waited for them.
                 answer = hanging.result(GIVE_UP_S)
             assert answer.status_code == 503, answer.text
-            assert "does not answer" in answer.json()["error"]
+            assert "is not responding" in answer.json()["error"]
     assert list((tmp_path / "data/media-spool").glob("*/*")) == []
 
 
@@ -228,7 +228,7 @@ def _while_it_is_dead(place: Place, person: Person) -> None:
     for _ in range(2):
         answer = upload(person, png())
         assert answer.status_code == 503, answer.text
-        assert "does not answer" in answer.json()["error"]
+        assert "is not responding" in answer.json()["error"]
         assert int(answer.headers["retry-after"]) > 0
     person.post("posting goes on")
     assert person.get("/api/v1/timelines/home")
@@ -239,7 +239,7 @@ def _while_it_is_dead(place: Place, person: Person) -> None:
         given_back = browser.post(path, data=form, files={name: ("a.png", png())})
         assert given_back.status_code == 503
         assert "typed with care" in given_back.text
-        assert "does not answer" in given_back.text
+        assert "is not responding" in given_back.text
 
 
 def _while_it_hangs(place: Place, other: Person) -> None:

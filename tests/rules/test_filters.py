@@ -184,7 +184,7 @@ def test_filters_keywords_and_named_posts_are_so_many_at_most(
     store, owner = scene.store, scene.owner
     full = made(store, owner, *map(str, range(MAX_KEYWORDS - 1)))
     for more in (lambda: made(store, owner, "more"), lambda: RULES["add_keyword"](scene, owner)):
-        with pytest.raises(Invalid, match=f"all filters together can have {MAX_KEYWORDS}") as refused:
+        with pytest.raises(Invalid, match=f"all filters together can have at most {MAX_KEYWORDS}") as refused:
             more()
         assert list(refused.value.fields) == ["keyword"]
     # Removing one makes room for another, and each account has its own limit.
@@ -203,7 +203,7 @@ def test_filters_keywords_and_named_posts_are_so_many_at_most(
         made(store, owner)
     monkeypatch.setattr(rules, "MAX_FILTERED_POSTS", 2)
     RULES["add_post"](scene, owner)
-    with pytest.raises(Invalid, match="can name at most 2 posts"):
+    with pytest.raises(Invalid, match="can contain at most 2 posts"):
         store.do(
             rules.add_post,
             account_id=owner,
@@ -219,7 +219,9 @@ def test_keywords_have_so_many_characters_at_most(scene: Scene) -> None:
     with pytest.raises(Invalid, match=f"must have 1 to {MAX_KEYWORD} characters"):
         made(store, owner, long[0] + "x")
     full = made(store, owner, *long)
-    with pytest.raises(Invalid, match=f"all keywords together can have {MAX_KEYWORD_CHARACTERS} characters"):
+    with pytest.raises(
+        Invalid, match=f"all keywords together can have at most {MAX_KEYWORD_CHARACTERS} characters"
+    ):
         made(store, owner, "x" * MAX_KEYWORD)
     # Shorter ones may still replace long ones.
     kept = rules.keyword_changes(full, [(word, False) for word in long[1:]])

@@ -156,7 +156,7 @@ def test_a_young_account_names_few_strangers_and_an_older_one_as_many_as_it_like
     # Further mentions of the same accounts do not count.
     for person in people:
         store.post(author, f"@{store.name(person)} again")
-    with pytest.raises(TooMany, match="new and has named"):
+    with pytest.raises(TooMany, match="new and has mentioned"):
         store.post(author, f"@{store.name(late)}")
     # Followers of the author do not count: they want the mentions.
     _follow(store, friend, author)

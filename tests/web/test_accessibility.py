@@ -268,7 +268,7 @@ def test_axe_finds_nothing_wrong_on_second_factors(browser, lived_in, axe):
     page.fill("#user_email", careful.username)
     page.fill("#user_password", PASSWORD)
     send(page, "Sign in")
-    page.get_by_role("heading", name="One more step").wait_for()
+    page.get_by_role("heading", name="Two-factor authentication").wait_for()
     found += judged(page, "the second step")
     page.context.close()
     assert found == [], "\n".join(found)
@@ -278,7 +278,7 @@ def test_axe_finds_nothing_wrong_on_what_answers_a_member_or_opens(browser, live
     found = []
     page = window(browser, lived_in, axe, lived_in.ada)
     page.goto("/settings/filters")
-    send(page, "Make the filter")
+    send(page, "Create filter")
     page.get_by_role("alert").wait_for()
     found += judged(page, "a filter with mistakes")
     page.goto("/")

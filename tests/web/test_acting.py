@@ -79,16 +79,16 @@ def test_a_locked_account_is_asked_and_answers(place):
     for asking in (ben, eve):
         with closing(place.browser_session(asking)) as browser:
             profile = browser.get(f"/@{ann.username}")
-            assert "Ask to follow" in profile.text
+            assert "Request to follow" in profile.text
             send(browser, profile, f"/people/{ann.id}/follow")
-            assert "Take request back" in browser.get(f"/@{ann.username}").text
+            assert "Withdraw request" in browser.get(f"/@{ann.username}").text
     with closing(place.browser_session(ann)) as browser:
         requests = browser.get("/follow_requests")
         assert ben.username in requests.text
         assert eve.username in requests.text
         assert send(browser, requests, f"/people/{ben.id}/accept").headers["location"] == "/follow_requests"
         sent(browser, f"/people/{eve.id}/reject", next="/follow_requests")
-        assert "Nobody waits" in browser.get("/follow_requests").text
+        assert "No follow requests" in browser.get("/follow_requests").text
         followers = browser.get(f"/@{ann.username}/followers").text
     assert (ben.username in followers, eve.username in followers) == (True, False)
 

@@ -367,7 +367,7 @@ def test_a_closed_place_takes_nobody_and_says_so(database_url, tmp_path, typed):
     ):
         page = browser.get("/auth/sign_up")
         assert page.status_code == 200
-        assert "takes no new members" in page.text
+        assert "is not accepting new members" in page.text
         fields = form_to(browser.get("/auth/sign_in"), "/auth/sign_in").fields
         assert browser.post("/auth/sign_up", data=fields | typed).status_code == 403
         assert sign_in(browser, typed["user[username]"]).status_code == 422

@@ -130,7 +130,7 @@ def test_people_sign_up_write_answer_follow_boost_and_read(browser, site, script
         sign_in(page, ann)
         assert page.locator(".badge").inner_text().startswith("4")
         page.get_by_role("link", name=re.compile("^Notifications")).click()
-        for said in ("now follows you", "boosted your post", "likes your post", f"an answer from {ben}"):
+        for said in ("followed you", "boosted your post", "favourited your post", f"an answer from {ben}"):
             assert page.get_by_text(said).first.is_visible(), said
         page.goto("/profile")
         article(page, f"First words of {ann}").get_by_role("link", name="Delete this post").click()
@@ -261,8 +261,8 @@ def test_second_factors_are_reached_from_the_settings(browser, site):
     with person_at(browser, site, scripts=False) as page:
         sign_up(page, "careful")
         page.get_by_role("link", name="Settings").first.click()
-        page.get_by_role("link", name="Second factors").click()
-        assert page.get_by_role("heading", name="Second factors").is_visible()
+        page.get_by_role("link", name="Two-factor authentication").click()
+        assert page.get_by_role("heading", name="Two-factor authentication").is_visible()
 
 
 def test_the_menu_of_an_empty_profile_reaches_over_its_frame(browser, site):

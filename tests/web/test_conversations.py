@@ -52,7 +52,7 @@ def test_a_conversation_is_marked_as_read_and_removed_by_who_has_it(place):
         assert (answer.status_code, answer.headers["location"]) == (303, "/conversations")
         page = browser.get("/conversations")
         checked(page)
-        assert "you read it here" in page.text
+        assert "No conversations yet" in page.text
     assert len(bob.get("/api/v1/conversations")) == 1
 
 

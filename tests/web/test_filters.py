@@ -70,7 +70,7 @@ def test_a_filter_is_made_changed_and_deleted(reader):
     assert one["expires_at"] is not None
     # Saved unchanged, the filter keeps its end and its other values.
     form = browser.get(path).text
-    assert '<option value="" selected>As it is: ' in form
+    assert '<option value="" selected>Unchanged: ' in form
     assert sent(browser, path, **changed | {"ends": ""}, words="#storm\nheavy snow\nhail").status_code == 303
     assert person.get("/api/v2/filters") == [one]
     assert sent(browser, path, **changed | {"ends": "0"}, words="").status_code == 303
@@ -83,18 +83,18 @@ def test_a_filter_is_made_changed_and_deleted(reader):
 WRONG = [
     ({"title": " "}, "title", "The title can't be blank"),
     ({"title": "x" * 257}, "title", "The title is too long (maximum is 256 characters)"),
-    ({"context_home": None}, "context", "A place is needed: it can't be blank"),
+    ({"context_home": None}, "context", "Where it applies can't be blank"),
     ({"action": "explode"}, "filter_action", "This is invalid"),
     ({"words": "x" * 513}, "keyword", "A word or phrase must have 1 to 512 characters"),
     (
         {"parts": "\n".join(map(str, range(MAX_KEYWORDS + 1)))},
         "keyword",
-        "A word or phrase is one too many: all filters together can have 500",
+        "A word or phrase is one too many: all filters together can have at most 500",
     ),
     (
         {"words": "\n".join(f"{n} {'x' * 500}" for n in range(20))},
         "keyword",
-        "A word or phrase is too long: all keywords together can have 10000 characters",
+        "A word or phrase is too long: all keywords together can have at most 10000 characters",
     ),
 ]
 

@@ -165,7 +165,7 @@ def test_the_owner_is_told_once_a_day_by_mail_and_sees_it_on_the_account_page(pl
     with client_at(place, "127.20.8.1") as thief, place.client() as owner:
         guess(thief, nino.username, quota.GUESS_PAIR[0].burst + 3)
         notice = next_mail(place, nino.email)
-        assert "wrong passwords" in notice["Subject"].lower()
+        assert "failed sign-ins" in notice["Subject"].lower()
         guess(thief, nino.username, 3)
         sign_in(owner, nino.username)
         shown = owner.get("/settings/account").text

@@ -298,11 +298,11 @@ def test_an_approved_sign_up_gets_a_mail_that_leads_to_signing_in(database_url, 
         assert len(mails_to(place, "Zaza@example.org")) == 1
 
 
-PENDING_TEXT = "look at each one themselves"
-MAIL_TO_CONFIRM = "We have sent a mail to"
-NO_MAILS = "sends no mails"
-APPROVAL_MAIL = "you get a mail to"
-LATER_MAIL = "You get another mail when they have approved it"
+PENDING_TEXT = "review each one personally"
+MAIL_TO_CONFIRM = "We sent an e-mail to"
+NO_MAILS = "does not send e-mail"
+APPROVAL_MAIL = "you will get an e-mail at"
+LATER_MAIL = "You will get another e-mail when they approve it"
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ LATER_MAIL = "You get another mail when they have approved it"
         ("approval", "file", "auto", {PENDING_TEXT, NO_MAILS}),
         ("approval", "smtp", "off", {PENDING_TEXT, APPROVAL_MAIL}),
         ("approval", "smtp", "auto", {MAIL_TO_CONFIRM, LATER_MAIL}),
-        ("approval", "file", "required", {NO_MAILS, "Once they have approved it, you can sign in."}),
+        ("approval", "file", "required", {NO_MAILS, "Once they approve it, you can sign in."}),
         ("open", "smtp", "auto", {MAIL_TO_CONFIRM, "After that, you can sign in."}),
         ("open", "file", "required", {NO_MAILS, "After that, you can sign in.", "keeper@birds.example"}),
     ],
@@ -351,7 +351,7 @@ def test_the_page_after_a_sign_up_promises_only_what_happens(
         waiting = sign_in(browser, "Lomi")
         assert waiting.status_code == 403
         if PENDING_TEXT in said:
-            assert ("You get a mail when" in waiting.text) == (transport == "smtp")
+            assert ("You will get an e-mail when" in waiting.text) == (transport == "smtp")
 
 
 def test_the_mail_can_be_asked_for_once_more(confirming):
@@ -576,5 +576,5 @@ def test_a_new_password_by_a_link_confirms_the_address_too(confirming):
 @pytest.mark.parametrize("path", ["/auth/mail_sent", "/auth/password/new", "/auth/sign_in/mail"])
 def test_a_place_that_sends_no_mails_says_so_where_one_is_asked_for(place, path):
     page = place.visitor.get(path).text
-    assert "sends no mails at the moment" in page
-    assert "is on its way" not in page
+    assert "does not send e-mail at the moment" in page
+    assert "we sent an e-mail" not in page

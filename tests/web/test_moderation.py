@@ -54,7 +54,7 @@ def test_a_report_goes_from_the_button_on_a_post_to_the_log(place, helper):
     assert sent.headers["location"].startswith("/reports/")
 
     browser = browser_of(place, helper)
-    assert "reported somebody" in browser.get("/notifications").text
+    assert "reported someone" in browser.get("/notifications").text
     queue = browser.get("/admin/reports")
     assert "Again &amp; again" in queue.text
     path = queue.text.partition(f'">@{nino.username}<')[0].rpartition('href="')[2]
@@ -70,7 +70,7 @@ def test_a_report_goes_from_the_button_on_a_post_to_the_log(place, helper):
     log = browser.get("/admin/log").text
     assert log.index("resolve") < log.index("hide") < log.index("assign")
     told = browser_of(place, nino).get("/notifications").text
-    assert "A post of yours was hidden, only you see it: It is spam" in told
+    assert "Your post was hidden; only you and the moderators can see it: It is spam" in told
     assert helper.username not in told
 
 

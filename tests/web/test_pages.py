@@ -203,8 +203,8 @@ def test_notifications_are_counted_shown_once_as_new_and_then_read(place):
         checked(answer)
         assert answer.text.count("(new)") == 4
         for said in (
-            "now follows you",
-            "likes your post",
+            "followed you",
+            "favourited your post",
             "boosted your post",
             "Mentioned you",
             "what words",

@@ -78,7 +78,7 @@ def add_passkey(page, name):
     page.fill("#password_passkey", PASSWORD)
     page.get_by_role("button", name="Add a passkey", exact=True).click()
     page.fill("#name", name)
-    page.get_by_role("button", name="Make a passkey").click()
+    page.get_by_role("button", name="Create passkey").click()
     page.get_by_role("heading", name="Your recovery codes").wait_for()
     return re.findall(r"<code>([a-z0-9-]{19})</code>", page.content())
 
@@ -115,7 +115,7 @@ def test_another_key_does_not_sign_in(place, browser):
         authenticator("addCredential", credential=forged)
         first_step(page, nino.username)
         page.get_by_role("button", name="Use a passkey").click()
-        page.get_by_text("That code is not right").wait_for()
+        page.get_by_text("Wrong code").wait_for()
         page.fill("#code", codes[0])
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("heading", name="Home").wait_for()
@@ -140,7 +140,7 @@ def test_a_passkeys_answer_is_taken_once(place, browser):
         page.get_by_role("heading", name="Home").wait_for()
         sign_out(page)
         first_step(page, nino.username)
-        page.get_by_role("heading", name="One more step").wait_for()
+        page.get_by_role("heading", name="Two-factor authentication").wait_for()
         from urllib.parse import parse_qs
 
         credential = next(parse_qs(body)["credential"][0] for body in sent if body and "credential=" in body)
@@ -153,7 +153,7 @@ def test_a_passkeys_answer_is_taken_once(place, browser):
             }""",
             credential,
         )
-        page.get_by_text("That code is not right").wait_for()
+        page.get_by_text("Wrong code").wait_for()
 
 
 def test_a_passkey_is_removed_with_itself(place, browser):

@@ -1,4 +1,4 @@
-"""Second factors: an authenticator app and recovery codes, in a browser without scripts."""
+"""Two-factor authentication: an authenticator app and recovery codes, in a browser without scripts."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_with_an_app_signing_in_takes_its_code_and_a_code_works_once(place, prot
         sign_in(other, nino.username)
         again = second_step(other, code)
         assert again.status_code == 422
-        assert "was used before" in again.text
+        assert "was already used" in again.text
         assert signed_in_as(other) is None
 
 
@@ -154,7 +154,7 @@ def test_a_link_in_a_mail_does_not_pass_the_second_step(place, protected):
 
 def test_removing_the_app_takes_password_and_code_and_the_owner_hears_of_it(place, protected):
     nino, app, codes = protected
-    assert "second factors were changed" in next_mail(place, nino.email)["Subject"]
+    assert "two-factor authentication was changed" in next_mail(place, nino.email)["Subject"]
     with place.client() as browser:
         sign_in(browser, nino.username)
         second_step(browser, app.now())
@@ -242,6 +242,6 @@ def test_without_a_name_there_are_no_passkeys(place, nino):
     with place.client() as browser:
         sign_in(browser, nino.username)
         page = browser.get("/settings/security")
-        assert "Passkeys need a server with a name in its address" in page.text
+        assert "Passkeys need a server with a domain name" in page.text
         typed = OWN | {"csrf": page.text.partition('name="csrf" value="')[2].partition('"')[0]}
         assert browser.post("/settings/security/passkeys", data=typed).status_code == 403
