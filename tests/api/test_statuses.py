@@ -125,7 +125,7 @@ def test_what_this_server_cannot_do_is_refused_in_words_and_nothing_is_posted(pl
     ann = place.person("ann")
     for more, word in (
         ({"media_ids": ["1"]}, "Media 1 not found"),
-        ({"quoted_status_id": "5"}, "quotes"),
+        ({"quoted_status_id": "5"}, "Quote posts"),
     ):
         answer = ann.http.post("/api/v1/statuses", json={"status": "x", **more})
         assert answer.status_code == 422
