@@ -59,7 +59,7 @@ def status_page(
         f'<body><main><h1>Status of <a href="{html.escape(web_url)}">{title}</a></h1>'
         f"<p>{_load(attack, now_epoch_s)}</p>"
         f"<table><tbody>{rows}</tbody></table>"
-        "<p><small>Each service is checked every few seconds through the public address. "
+        "<p><small>Each service is checked every few seconds from this machine. "
         f'Updated {clock} UTC. <a href="">Refresh</a></small></p></main></body></html>\n'
     ).encode()
 
