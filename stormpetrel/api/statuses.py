@@ -26,7 +26,7 @@ from stormpetrel.errors import Invalid, UnexpectedMentions
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.model.post import Draft
-from stormpetrel.rules import pins, scheduled
+from stormpetrel.rules import pins, scheduled, threads
 from stormpetrel.rules import posts as rules
 from stormpetrel.storage.connection import Connection
 
@@ -180,7 +180,7 @@ async def context(request: Request) -> Response:
     """View the ancestors and descendants of a post in its thread"""
     post_id = request.id()
     thread = await request.site.database.read(
-        rules.thread, reader_id=request.reader_id, post_id=post_id, now_ms=request.now_ms
+        threads.thread, reader_id=request.reader_id, post_id=post_id, now_ms=request.now_ms
     )
     # Depend on every post shown: deleting a reply deep below must invalidate this response too.
     shown = (post_id, *thread.ancestor_ids, *thread.descendant_ids)

@@ -409,7 +409,7 @@ class Cycle:
             worker.cache.touch(page)
         return True
 
-    def _begin(self, body: bytes, *, more: bool) -> bytes:
+    def _begin(self, body: bytes, *, more: bool) -> bytes:  # noqa: C901 - on the path of every request
         """Return the status line, the headers and the beginning of the body."""
         status = self._status
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\ndate: " % status, self.worker.date, b"\r\n"]

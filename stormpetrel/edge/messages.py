@@ -141,7 +141,7 @@ class MessageReader(EdgeConnection):
                 value = facts[name] + (b"; " if name == b"cookie" else b", ") + value
             facts[name] = value
 
-    def on_headers_complete(self) -> None:
+    def on_headers_complete(self) -> None:  # noqa: C901 - on the path of every request
         worker = self.worker
         worker.counts.requests += 1
         parser = self.parser

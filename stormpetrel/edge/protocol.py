@@ -127,7 +127,7 @@ class EdgeProtocol(HotAnswers):
             self._settle()
             self._feed_stash()
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, data: bytes) -> None:  # noqa: C901 - on the path of every request
         """Feed the parser one message after another, until one has to wait for its answer."""
         at, end = 0, len(data)
         cuts = messages = 0

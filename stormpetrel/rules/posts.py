@@ -23,7 +23,6 @@ from stormpetrel.model.post import (
     Flags,
     Mention,
     Post,
-    Thread,
     Visibility,
 )
 from stormpetrel.model.quota import YOUNG_MENTIONS, YOUNG_POSTS, is_young
@@ -39,12 +38,6 @@ from stormpetrel.storage.hot import hot
 IDEMPOTENCY_MS = 3_600_000
 """How long an Idempotency-Key returns the same post (Mastodon documents one hour)."""
 MAX_IDEMPOTENCY_KEY = 255
-MAX_ANCESTORS = 200
-MAX_DESCENDANTS = 500
-"""The replies nearest to the post. Each reply shown has its own thread, where a longer thread continues."""
-MAX_VISITOR_ANCESTORS = 40
-MAX_VISITOR_DESCENDANTS = 60
-MAX_DEPTH = 20
 TOO_MANY_POSTS = "This account is new and has posted a lot. Please wait before you post again"
 TOO_MANY_MENTIONS = (
     "This account is new and has mentioned many people who do not follow it. "
@@ -60,7 +53,7 @@ def post(connection: Connection, *, reader_id: int | None, post_id: int, now_ms:
     """Return the post. Raise NotFound where there is none and where the reader may not see
     it, without a difference.
     """
-    _require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
+    require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
     return stored.posts(connection, post_ids=[post_id])[post_id]
 
 
@@ -73,7 +66,7 @@ def visible_original(connection: Connection, *, reader_id: int | None, post_id: 
     return found
 
 
-def _require_visible(connection: Connection, *, reader_id: int | None, post_id: int, now_ms: int) -> None:
+def require_visible(connection: Connection, *, reader_id: int | None, post_id: int, now_ms: int) -> None:
     if visible_ids(connection, reader_id=reader_id, post_ids=[post_id], now_ms=now_ms) != [post_id]:
         raise NotFound
 
@@ -129,60 +122,11 @@ def flags_of_readers(connection: Connection, *, post_id: int, reader_ids: Sequen
 
 
 @hot
-def thread(connection: Connection, *, reader_id: int | None, post_id: int, now_ms: int) -> Thread:
-    """Return the part of the post's thread that the reader may see.
-
-    Of a long thread, return the posts nearest to the post; fewer for a visitor.
-    """
-    _require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
-    visitor = reader_id is None
-    above = stored.ancestors(
-        connection, post_id=post_id, count=MAX_VISITOR_ANCESTORS if visitor else MAX_ANCESTORS
-    )
-    below = stored.descendants(
-        connection,
-        post_id=post_id,
-        count=MAX_VISITOR_DESCENDANTS if visitor else MAX_DESCENDANTS,
-        depth=MAX_DEPTH if visitor else MAX_DESCENDANTS,
-    )
-    allowed = set(
-        visible_ids(
-            connection,
-            reader_id=reader_id,
-            post_ids=[*above, *(reply_id for reply_id, _ in below)],
-            now_ms=now_ms,
-            without_hidden=True,
-        )
-    )
-    children: dict[int, list[int]] = {}
-    for reply_id, parent_id in below:
-        if reply_id in allowed:
-            children.setdefault(parent_id, []).append(reply_id)
-    return Thread(
-        ancestor_ids=tuple(ancestor_id for ancestor_id in above if ancestor_id in allowed),
-        descendant_ids=tuple(_in_reading_order(post_id, children)),
-    )
-
-
-def _in_reading_order(root_id: int, children: dict[int, list[int]]) -> list[int]:
-    """Return each reply after the post it replies to, oldest first.
-
-    Replies to an invisible reply are left out.
-    """
-    ordered: list[int] = []
-    stack = sorted(children.get(root_id, ()), reverse=True)
-    while stack:
-        reply_id = stack.pop()
-        ordered.append(reply_id)
-        stack += sorted(children.get(reply_id, ()), reverse=True)
-    return ordered
-
-
 def favourited_by(
     connection: Connection, *, reader_id: int | None, post_id: int, page: Page, now_ms: int
 ) -> list[tuple[int, int]]:
     """Return (internal id, account id) of its favourites, newest first. Raise NotFound as `post` does."""
-    _require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
+    require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
     return stored.favourited_by(connection, post_id=post_id, page=page)
 
 
@@ -190,7 +134,7 @@ def boosted_by(
     connection: Connection, *, reader_id: int | None, post_id: int, page: Page, now_ms: int
 ) -> list[tuple[int, int]]:
     """Return (internal id, account id) of its boosts, newest first. Raise NotFound as `post` does."""
-    _require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
+    require_visible(connection, reader_id=reader_id, post_id=post_id, now_ms=now_ms)
     return stored.boosted_by(connection, reader_id=reader_id, post_id=post_id, page=page)
 
 
@@ -237,9 +181,6 @@ def create_post(
     if draft.poll is not None and draft.media_ids:
         raise Invalid("Validation failed: A post can have media or a poll, not both")
     text, spoiler = checked_text(draft, max_characters)
-    visibility = draft.visibility
-    if visibility is None:
-        visibility = Visibility(author.default_visibility)
     parent = None
     if draft.in_reply_to_id is not None:
         parent = answered(connection, author_id=author_id, post_id=draft.in_reply_to_id, now_ms=now_ms)
@@ -248,42 +189,12 @@ def create_post(
     addressed = [mention.account_id for mention in mentions]
     quotas.require_young(connection, YOUNG_POSTS, author_id, now_ms=now_ms, text=TOO_MANY_POSTS)
     _require_few_strangers(connection, author_id=author_id, addressed=addressed, now_ms=now_ms)
-    new_id = connection.new_id(now_ms)
-    poll = None
-    if draft.poll is not None:
-        poll = polls.checked(draft.poll, post_id=new_id, author_id=author_id, now_ms=now_ms)
-
-    post = Post(
-        id=new_id,
-        author_id=author_id,
-        text=text,
-        spoiler_text=spoiler,
-        visibility=visibility,
-        sensitive=bool(spoiler) or (author.default_sensitive if draft.sensitive is None else draft.sensitive),
-        language=author.default_language if draft.language is None else clean_language(draft.language),
-        in_reply_to_id=None if parent is None else parent.id,
-        in_reply_to_account_id=None if parent is None else parent.author_id,
-        boost_of_id=None,
-        application=found.application,
-        replies_count=0,
-        boosts_count=0,
-        favourites_count=0,
-        created_at_ms=now_ms,
-        mentions=mentions,
-        tags=tuple(name for name, _ in tags),
-        thread_id=None if parent is None else parent.thread_id or parent.id,
-        poll=poll,
+    post = _insert(
+        connection,
+        _post_of(connection, draft, found, parent, text, spoiler, mentions, tags, now_ms),
+        draft,
+        now_ms=now_ms,
     )
-    # The app may have been deleted before a scheduled post is due.
-    application_id = None if found.application is None else draft.application_id
-    stored.insert_post(connection, post=post, application_id=application_id)
-    if poll is not None:
-        polls.open_poll(connection, poll, now_ms=now_ms)
-    if draft.media_ids:
-        hung = media.attach(
-            connection, author_id=author_id, media_ids=draft.media_ids, post_id=post.id, now_ms=now_ms
-        )
-        post = replace(post, media=hung)
     if post.visibility is not Visibility.DIRECT:
         accounts.count_new_post(
             connection,
@@ -299,17 +210,17 @@ def create_post(
         stored.insert_tags(connection, post_id=post.id, tags=tags, now_ms=now_ms)
     if addressed:
         stored.insert_mentions(connection, post_id=post.id, account_ids=sorted(addressed))
-        for account_id in addressed:
-            notifications.notify(
-                connection,
-                account_id=account_id,
-                kind=Kind.MENTION,
-                from_account_id=author_id,
-                post_id=post.id,
-                now_ms=now_ms,
-            )
+    for account_id in addressed:
+        notifications.notify(
+            connection,
+            account_id=account_id,
+            kind=Kind.MENTION,
+            from_account_id=author_id,
+            post_id=post.id,
+            now_ms=now_ms,
+        )
     conversations.add_post(connection, post=post, account_ids={author_id, *addressed})
-    if visibility is not Visibility.DIRECT and found.has_subscribers:
+    if post.visibility is not Visibility.DIRECT and found.has_subscribers:
         # There may be thousands. The courier notifies them, so that the author does not wait.
         outbox.put(connection, kind="post_notices", payload={"post_id": post.id}, now_ms=now_ms)
     if key:
@@ -318,9 +229,9 @@ def create_post(
         PostCreated(
             post_id=post.id,
             author_id=author_id,
-            visibility=int(visibility),
-            in_reply_to_id=0 if parent is None else parent.id,
-            in_reply_to_account_id=0 if parent is None else parent.author_id,
+            visibility=int(post.visibility),
+            in_reply_to_id=post.in_reply_to_id or 0,
+            in_reply_to_account_id=post.in_reply_to_account_id or 0,
             mentioned_ids=tuple(addressed),
             tags=post.tags,
             language=post.language,
@@ -329,6 +240,60 @@ def create_post(
     )
     connection.tell(AccountChanged(author_id))
     return Created(post.id, post, author.username)
+
+
+def _post_of(
+    connection: Connection,
+    draft: Draft,
+    by: accounts.Author,
+    parent: Post | None,
+    text: str,
+    spoiler: str,
+    mentions: tuple[Mention, ...],
+    tags: Sequence[tuple[str, str]],
+    now_ms: int,
+) -> Post:
+    """Return the draft as a post with a new id and the author's defaults; its media come later. Raise Invalid."""
+    author = by.account
+    post = Post(
+        id=connection.new_id(now_ms),
+        author_id=author.id,
+        text=text,
+        spoiler_text=spoiler,
+        visibility=Visibility(author.default_visibility if draft.visibility is None else draft.visibility),
+        sensitive=bool(spoiler) or (author.default_sensitive if draft.sensitive is None else draft.sensitive),
+        language=author.default_language if draft.language is None else clean_language(draft.language),
+        in_reply_to_id=None if parent is None else parent.id,
+        in_reply_to_account_id=None if parent is None else parent.author_id,
+        boost_of_id=None,
+        application=by.application,
+        replies_count=0,
+        boosts_count=0,
+        favourites_count=0,
+        created_at_ms=now_ms,
+        mentions=mentions,
+        tags=tuple(name for name, _ in tags),
+        thread_id=None if parent is None else parent.thread_id or parent.id,
+        poll=None,
+    )
+    if draft.poll is None:
+        return post
+    return replace(post, poll=polls.checked(draft.poll, post_id=post.id, author_id=author.id, now_ms=now_ms))
+
+
+def _insert(connection: Connection, post: Post, draft: Draft, *, now_ms: int) -> Post:
+    """Store the post with its poll and media, and return it with them."""
+    # The app may have been deleted before a scheduled post is due.
+    application_id = None if post.application is None else draft.application_id
+    stored.insert_post(connection, post=post, application_id=application_id)
+    if post.poll is not None:
+        polls.open_poll(connection, post.poll, now_ms=now_ms)
+    if not draft.media_ids:
+        return post
+    attached = media.attach(
+        connection, author_id=post.author_id, media_ids=draft.media_ids, post_id=post.id, now_ms=now_ms
+    )
+    return replace(post, media=attached)
 
 
 def checked_text(draft: Draft, max_characters: int) -> tuple[str, str]:
@@ -566,7 +531,7 @@ def unfavourite(connection: Connection, *, account_id: int, post_id: int, now_ms
     """Remove a favourite. If there is none, raise NotFound where the account may not see the post."""
     found = _original(connection, post_id)
     if not stored.delete_favourite(connection, account_id=account_id, post_id=found.id):
-        _require_visible(connection, reader_id=account_id, post_id=found.id, now_ms=now_ms)
+        require_visible(connection, reader_id=account_id, post_id=found.id, now_ms=now_ms)
         return
     stored.add_favourites(connection, post_id=found.id, delta=-1)
     stored_notifications.forget(
@@ -591,6 +556,6 @@ def unbookmark(connection: Connection, *, account_id: int, post_id: int, now_ms:
     """Remove a bookmark. If there is none, raise NotFound where the account may not see the post."""
     found = _original(connection, post_id)
     if not stored.delete_bookmark(connection, account_id=account_id, post_id=found.id):
-        _require_visible(connection, reader_id=account_id, post_id=found.id, now_ms=now_ms)
+        require_visible(connection, reader_id=account_id, post_id=found.id, now_ms=now_ms)
         return
     connection.tell(Reacted(account_id, found.id))

@@ -130,7 +130,7 @@ class Shield:
 
     # The life of a visit
 
-    def decide(
+    def decide(  # noqa: C901 - on the path of every request
         self,
         visit: Visit,
         *,

@@ -16,6 +16,7 @@ from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import conversations as conversation_rules
 from stormpetrel.rules import pins as pin_rules
 from stormpetrel.rules import posts as post_rules
+from stormpetrel.rules import threads as thread_rules
 from stormpetrel.web.filtered import filtered
 from stormpetrel.web.fragments import NOTHING, ListedPost, PostListData, Reading, gather, reading
 from stormpetrel.web.links import post_path, profile_path, same_site
@@ -51,7 +52,7 @@ def read_thread(connection: Connection, by: Reading, *, username: str, post_id: 
     author = account_rules.account(connection, account_id=post.author_id)
     if post.id != post_id or author.username != username:
         return ThreadView(NOTHING, None, post.id, post_path(author.username, post.id))
-    thread = post_rules.thread(connection, reader_id=by.reader_id, post_id=post_id, now_ms=by.now_ms)
+    thread = thread_rules.thread(connection, reader_id=by.reader_id, post_id=post_id, now_ms=by.now_ms)
     ids = (
         *thread.ancestor_ids[-MAX_ANCESTORS:],
         post_id,

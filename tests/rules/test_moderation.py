@@ -14,7 +14,16 @@ from stormpetrel.model.moderation import COMMAND_LINE, Act, Moderator
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Visibility
-from stormpetrel.rules import accounts, deletion, moderation, notifications, posts, reports, timelines
+from stormpetrel.rules import (
+    accounts,
+    deletion,
+    moderation,
+    notifications,
+    posts,
+    reports,
+    threads,
+    timelines,
+)
 from stormpetrel.storage import accounts as stored_accounts
 from stormpetrel.storage.connection import connect, transaction
 from stormpetrel.storage.statement import ALL
@@ -283,7 +292,7 @@ def test_a_hidden_post_stands_in_no_thread_and_cannot_be_answered_kept_or_booste
     _, fan, *_, post_id, _ = scene
     answer = store.post(fan, "yes", in_reply_to_id=post_id)
     act(store, COMMAND_LINE, "hide", post_id=post_id)
-    thread = posts.thread(store.connection, reader_id=fan, post_id=answer, now_ms=store.now_ms)
+    thread = threads.thread(store.connection, reader_id=fan, post_id=answer, now_ms=store.now_ms)
     assert thread.ancestor_ids == ()
     for rule in (posts.favourite, posts.bookmark):
         with pytest.raises(NotFound):
@@ -317,7 +326,7 @@ def test_a_silenced_account_is_in_no_thread_and_tells_nobody_who_does_not_follow
     told = [event.account_id for event in store.events if isinstance(event, Notified)]
     assert told == [fan]
     for reader, seen in ((None, ()), (stranger, ()), (fan, (answer,)), (author, (answer,))):
-        thread = posts.thread(store.connection, reader_id=reader, post_id=asked, now_ms=store.now_ms)
+        thread = threads.thread(store.connection, reader_id=reader, post_id=asked, now_ms=store.now_ms)
         assert thread.descendant_ids == seen
 
 

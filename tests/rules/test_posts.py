@@ -9,8 +9,8 @@ from stormpetrel.model.event import AccountChanged, PostChanged, PostCreated, Po
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Draft, Visibility
-from stormpetrel.rules import accounts, notifications, posts, relationships, timelines
-from stormpetrel.rules.posts import MAX_ANCESTORS, MAX_DESCENDANTS
+from stormpetrel.rules import accounts, notifications, posts, relationships, threads, timelines
+from stormpetrel.rules.threads import MAX_ANCESTORS, MAX_DESCENDANTS
 from tests.store import Store
 
 TEN = Page(limit=10)
@@ -288,7 +288,7 @@ def test_a_thread_is_read_in_order_and_hides_what_one_may_not_see(store: Store) 
     second = store.post(reader, "second", in_reply_to_id=root)
 
     def thread(who: int | None, post_id: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        found = posts.thread(store.connection, reader_id=who, post_id=post_id, now_ms=store.now_ms)
+        found = threads.thread(store.connection, reader_id=who, post_id=post_id, now_ms=store.now_ms)
         return found.ancestor_ids, found.descendant_ids
 
     assert thread(None, root) == ((), (middle, leaf, under_secret, second))
@@ -308,7 +308,7 @@ def test_a_long_thread_shows_what_is_nearest_and_goes_on_at_the_last_that_it_sho
         line.append(store.post(author, str(number), in_reply_to_id=line[-1]))
 
     def thread(who: int | None, post_id: int) -> tuple[list[int], list[int]]:
-        found = posts.thread(store.connection, reader_id=who, post_id=post_id, now_ms=store.now_ms)
+        found = threads.thread(store.connection, reader_id=who, post_id=post_id, now_ms=store.now_ms)
         return list(found.ancestor_ids), list(found.descendant_ids)
 
     assert thread(reader, line[0]) == ([], line[1 : MAX_DESCENDANTS + 1])
