@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stormpetrel.config import Config
 from stormpetrel.edge.cache import HotCache
@@ -20,18 +20,48 @@ from stormpetrel.rules.instance import InstanceCounts, Week
 from stormpetrel.shield.identify import TokenTable
 from stormpetrel.storage.database import Database
 
+if TYPE_CHECKING:
+    from stormpetrel.errors import Refusal
+    from stormpetrel.http.request import Request
+    from stormpetrel.http.response import Response
+    from stormpetrel.model.event import Event
+
 NONCE_BYTES = 32
 """Random bytes in a link of a mail."""
+
+
+class AppliesEvents(Protocol):
+    """A part that holds data in memory and hears of changes."""
+
+    def apply(self, event: Event) -> None:
+        """Drop or update what the event changed."""
+        ...
+
+
+class PageRenderer(AppliesEvents, Protocol):
+    """The web's pages, as handlers and the application use them. `fragments`: the rendered posts that it stores
+    (web/fragments.py)."""
+
+    fragments: Any
+
+    def page(
+        self, request: Request, template: str, *, status: int = 200, reader: Any = None, **values: Any
+    ) -> Response:
+        """Render a template for the reader of the request."""
+        ...
+
+    def error(self, request: Request, refusal: Refusal) -> Response:
+        """Return the page of a refusal."""
+        ...
 
 
 @dataclass(slots=True)
 class Site:
     """The parts of one web worker. `tokens` and `cache` are the edge's own tables.
 
-    - `api`: the API's renderer (api/render.py), `pages`: the web's (web/render.py). Doors are layers above
-      this module, so their types are not known here. Both have `apply(event)`; `pages` also `error(request,
-      refusal)`.
-    - `streaming`: this worker's streams (streaming/hub.py), created with the renderer.
+    - `api`: the API's renderer (api/render.py), `pages`: the web's (web/render.py), `streaming`: this worker's
+      streams (streaming/hub.py). Each is made with the site and set afterwards. Doors are layers above this
+      module, which knows only a part of them; they get the whole by `renderer`, `pages_of` and `_hub`.
     - `access_changes` counts revocations: a look-up that began before one may be out of date.
     - `drain` applies the bus events of other processes that this worker has not read yet.
     """
@@ -52,9 +82,9 @@ class Site:
     base_url: str
     domain: str
     drain: Callable[[], None] = lambda: None
-    api: Any = None
-    pages: Any = None
-    streaming: Any = None
+    api: AppliesEvents = field(init=False)
+    pages: PageRenderer = field(init=False)
+    streaming: AppliesEvents = field(init=False)
     access_changes: int = 0
 
     def fresh_link(self) -> NewLink:

@@ -52,7 +52,7 @@ async def _page(
     wrong = await request.site.database.read(
         guess_rules.lately, account_id=request.account_id, now_ms=request.now_ms
     )
-    page: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         template,
         status=422 if problems else 200,
@@ -66,7 +66,6 @@ async def _page(
         problems={name: found.get(name, "") for name in ("email", "current_password")},
         done=_DONE.get(dict(request.query_pairs).get("done", ""), ""),
     )
-    return page
 
 
 async def show(request: Request) -> Response:

@@ -59,20 +59,18 @@ async def overview(request: Request) -> Response:
     reader, open_reports, waiting = await request.site.database.read(
         read_overview, reader_id=request.account_id, now_ms=request.now_ms
     )
-    page: Response = request.site.pages.page(
+    return request.site.pages.page(
         request, "admin.html", reader=reader, open_reports=open_reports, sign_ups=waiting
     )
-    return page
 
 
 async def sign_ups(request: Request) -> Response:
     reader, waiting = await request.site.database.read(
         read_sign_ups, reader_id=request.account_id, now_ms=request.now_ms
     )
-    page: Response = request.site.pages.page(
+    return request.site.pages.page(
         request, "admin_sign_ups.html", reader=reader, waiting=waiting, shown=SHOWN
     )
-    return page
 
 
 async def approve(request: Request) -> Response:

@@ -61,7 +61,7 @@ def read_texts(connection: Connection, *, reader_id: int, now_ms: int) -> TextsV
 async def texts(request: Request) -> Response:
     """GET /admin/texts: show the texts and forms."""
     seen = await request.site.database.read(read_texts, reader_id=request.account_id, now_ms=request.now_ms)
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "admin_texts.html",
         reader=seen.reader,
@@ -78,7 +78,6 @@ async def texts(request: Request) -> Response:
             "announcement": MAX_ANNOUNCEMENT,
         },
     )
-    return response
 
 
 def _as_admin(connection: Connection, /, *, reader_id: int, rule: Callable[..., Any], **values: Any) -> None:

@@ -53,10 +53,9 @@ async def show_sign_in(request: Request) -> Response:
 def _sign_in_page(
     request: Request, *, after: str, login: str = "", problem: str = "", status: int = 200
 ) -> Response:
-    page: Response = request.site.pages.page(
+    return request.site.pages.page(
         request, "sign_in.html", status=status, after=after, login=login, problem=problem, done=_done(request)
     )
-    return page
 
 
 _DONE = {
@@ -153,7 +152,7 @@ async def _sign_up_page(
     problems: dict[str, str] | None = None,
     status: int = 200,
 ) -> Response:
-    page: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "sign_up.html",
         status=status,
@@ -169,7 +168,6 @@ async def _sign_up_page(
             "reason": MAX_REASON,
         },
     )
-    return page
 
 
 _FIELDS = ("username", "email", "password", "reason", "agreement")
@@ -215,10 +213,9 @@ async def sign_up(request: Request) -> Response:
     if account.state is AccountState.UNCONFIRMED:
         return wait_page(request, login=account.username, email=typed["email"], after=after)
     if account.state is AccountState.PENDING:
-        page: Response = request.site.pages.page(
+        return request.site.pages.page(
             request, "sign_up_pending.html", username=account.username, email=clean_address(typed["email"])
         )
-        return page
     return await signed_in(request, account_id=account.id, after=after)
 
 
@@ -249,7 +246,7 @@ async def show_password(request: Request) -> Response:
 async def _password_page(
     request: Request, *, problems: dict[str, str] | None = None, status: int = 200
 ) -> Response:
-    page: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "password.html",
         status=status,
@@ -260,7 +257,6 @@ async def _password_page(
         changed=("changed", "1") in request.query_pairs,
         limits={"min_password": MIN_PASSWORD, "max_password": MAX_PASSWORD},
     )
-    return page
 
 
 async def change_password(request: Request) -> Response:

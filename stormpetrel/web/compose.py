@@ -26,6 +26,7 @@ from stormpetrel.web.fragments import NOTHING, PostListData, Reading, gather, re
 from stormpetrel.web.links import post_path, same_site
 from stormpetrel.web.polls import PollFields, poll_fields
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
@@ -304,13 +305,12 @@ async def _read(request: Request, in_reply_to_id: int | None) -> ComposeView:
 
 
 def _page(request: Request, seen: ComposeView, form: ComposeForm, *, status: int = 200) -> Response:
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "compose.html",
         status=status,
         reader=seen.reader,
         form=form,
-        items=request.site.pages.items(seen.gathered),
+        items=pages_of(request).items(seen.gathered),
         author=seen.author,
     )
-    return response

@@ -86,7 +86,7 @@ async def ask(request: Request) -> Response:
     if asked.force_login.lower() in ("1", "true"):
         return redirect(f"{sign_in_path(here)}&again=1")
     reader = await request.site.database.read(read_reader, reader_id=request.reader_id, now_ms=request.now_ms)
-    response: Response = request.site.pages.page(
+    response = request.site.pages.page(
         request,
         "consent.html",
         reader=reader,
@@ -129,10 +129,9 @@ async def decide(request: Request) -> Response:
         now_ms=request.now_ms,
     )
     if asked.redirect_uri == OUT_OF_BAND:
-        page: Response = request.site.pages.page(
+        return request.site.pages.page(
             request, "out_of_band.html", client=client, code=code, minutes=rules.CODE_AGE_S // 60
         )
-        return page
     return _send_back(asked, [("code", code)])
 
 

@@ -16,6 +16,7 @@ from stormpetrel.web.fragments import Fragment, ListedPost, PostListData, Readin
 from stormpetrel.web.links import same_site
 from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
@@ -74,14 +75,13 @@ async def index(request: Request) -> Response:
     """GET /conversations: list them, the one with the newest post first."""
     site, page = request.site, page_of(request)
     seen = await site.database.read(read_conversations, reading(request), page=page)
-    response: Response = site.pages.page(
+    return site.pages.page(
         request,
         "conversations.html",
         reader=seen.reader,
-        entries=entries(seen, site.pages.items(seen.gathered)),
+        entries=entries(seen, pages_of(request).items(seen.gathered)),
         pager=pager(request, page, [one.place for one in seen.conversations]),
     )
-    return response
 
 
 def entries(seen: ConversationsView, items: list[ListedPost]) -> list[ConversationRow]:

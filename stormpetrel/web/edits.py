@@ -155,7 +155,7 @@ def _descriptions(fields: Mapping[str, str]) -> dict[int, str]:
 def _page(request: Request, seen: OwnPost, form: EditForm, *, status: int = 200) -> Response:
     if not form.language:
         form = dataclasses.replace(form, language=seen.post.language)
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "edit.html",
         status=status,
@@ -165,7 +165,6 @@ def _page(request: Request, seen: OwnPost, form: EditForm, *, status: int = 200)
         media=[(one, form.descriptions.get(one.id, one.description)) for one in seen.post.media],
         max_description=MAX_DESCRIPTION,
     )
-    return response
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +210,6 @@ async def history(request: Request) -> Response:
         )
         for version in reversed(seen.versions)
     ]
-    response: Response = site.pages.page(
+    return site.pages.page(
         request, "history.html", reader=seen.reader, post=seen.post, author=seen.author, versions=versions
     )
-    return response

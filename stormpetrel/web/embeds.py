@@ -12,6 +12,7 @@ from stormpetrel.rules import posts as post_rules
 from stormpetrel.storage.hot import hot
 from stormpetrel.web.fragments import NOTHING, PostListData, Reading, gather
 from stormpetrel.web.links import post_path
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
@@ -33,7 +34,7 @@ def read_embedded(
 
 async def embed(request: Request) -> Response:
     """GET /@NAME/ID/embed: show the same to all readers, even if signed in."""
-    pages, post_id = request.site.pages, request.id()
+    pages, post_id = pages_of(request), request.id()
     # Read as a visitor: a frame's content must not depend on the reader of the page around it.
     by = Reading(None, request.now_ms, pages.fragments, pages.fragments.generation)
     gathered, moved_to = await request.site.database.read(
@@ -46,6 +47,6 @@ async def embed(request: Request) -> Response:
         raise NotFound
     fragment = items[0].fragment
     request.keep_hot(f"post:{post_id}", *(f"account:{one}" for one in fragment.account_ids), "instance")
-    response: Response = pages.page(request, "embed.html", post=fragment, item=items[0])
+    response = pages.page(request, "embed.html", post=fragment, item=items[0])
     response.may_be_framed = True
     return response

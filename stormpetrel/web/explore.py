@@ -12,6 +12,7 @@ from stormpetrel.rules import trends as rules
 from stormpetrel.web.filtered import filtered
 from stormpetrel.web.fragments import PostListData, Reading, gather, reading
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
@@ -45,11 +46,10 @@ async def explore(request: Request) -> Response:
     """GET /explore: show trending hashtags and posts."""
     seen = await request.site.database.read(read_explore, reading(request))
     request.keep_hot("public", "instance")
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "explore.html",
         reader=seen.reader,
         tags=seen.tags,
-        items=await filtered(request, request.site.pages.items(seen.posts), FilterContext.PUBLIC),
+        items=await filtered(request, pages_of(request).items(seen.posts), FilterContext.PUBLIC),
     )
-    return response

@@ -140,7 +140,7 @@ async def index(request: Request) -> Response:
 
 async def _index(request: Request, form: FilterForm, *, status: int = 200) -> Response:
     seen = await request.site.database.read(read_own, reader_id=request.account_id, now_ms=request.now_ms)
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "settings_filters.html",
         status=status,
@@ -148,7 +148,6 @@ async def _index(request: Request, form: FilterForm, *, status: int = 200) -> Re
         filters=[(one, _said(one, request.now_ms)) for one in seen.filters],
         **_values(form, request.now_ms),
     )
-    return response
 
 
 def _said(one: Filter, now_ms: int) -> str:
@@ -200,7 +199,7 @@ async def _one(request: Request, form: FilterForm | None, *, status: int = 200) 
     if form is None:
         form = _form_of(one)
     form = replace(form, ends_at_ms=one.expires_at_ms)
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "settings_filter.html",
         status=status,
@@ -208,7 +207,6 @@ async def _one(request: Request, form: FilterForm | None, *, status: int = 200) 
         filter=one,
         **_values(form, request.now_ms),
     )
-    return response
 
 
 def save(

@@ -112,7 +112,7 @@ async def hidden_boosts(request: Request) -> Response:
 async def _page(request: Request, shown: HiddenList) -> Response:
     page = page_of(request, PEOPLE_A_PAGE)
     seen = await request.site.database.read(read_hidden_people, reading(request), shown=shown, page=page)
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "hidden_people.html",
         reader=seen.reader,
@@ -121,4 +121,3 @@ async def _page(request: Request, shown: HiddenList) -> Response:
         people=seen.people,
         pager=pager(request, page, seen.ids),
     )
-    return response

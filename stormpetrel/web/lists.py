@@ -21,6 +21,7 @@ from stormpetrel.web.fragments import PostListData, Reading, gather, reading
 from stormpetrel.web.links import tag_path
 from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
@@ -55,7 +56,7 @@ def read_own(connection: Connection, *, reader_id: int, now_ms: int) -> OwnView:
 async def index(request: Request) -> Response:
     """GET /lists: show the reader's lists and followed hashtags."""
     seen = await request.site.database.read(read_own, reader_id=request.account_id, now_ms=request.now_ms)
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "lists.html",
         reader=seen.reader,
@@ -63,7 +64,6 @@ async def index(request: Request) -> Response:
         tags=[(name, tag_path(name)) for name in seen.tags],
         replies=REPLIES,
     )
-    return response
 
 
 async def create(request: Request) -> Response:
@@ -111,17 +111,16 @@ async def show(request: Request) -> Response:
     """GET /lists/ID: show its members' posts, its members, and its settings."""
     page = page_of(request)
     seen = await request.site.database.read(read_list, reading(request), list_id=request.id(), page=page)
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "list.html",
         reader=seen.reader,
         list=seen.one,
         members=seen.members,
-        items=await filtered(request, request.site.pages.items(seen.gathered), FilterContext.HOME),
+        items=await filtered(request, pages_of(request).items(seen.gathered), FilterContext.HOME),
         pager=pager(request, page, seen.ids),
         replies=REPLIES,
     )
-    return response
 
 
 async def change(request: Request) -> Response:

@@ -24,7 +24,7 @@ from stormpetrel.web.sessions import know_device
 
 def wait_page(request: Request, *, login: str, after: str, email: str = "", status: int = 200) -> Response:
     """Return the page for users who have not yet opened the link. `email`: as just submitted, else empty."""
-    page: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "confirm_wait.html",
         status=status,
@@ -33,12 +33,11 @@ def wait_page(request: Request, *, login: str, after: str, email: str = "", stat
         after=after,
         contact_email=request.site.config.contact_email,
     )
-    return page
 
 
 def _secret_page(request: Request, template: str, *, status: int = 200, **values: object) -> Response:
     """Return a page whose URL or form contains a link's token."""
-    page: Response = request.site.pages.page(request, template, status=status, **values)
+    page = request.site.pages.page(request, template, status=status, **values)
     page.headers.append(REFERRER_WITHOUT_PATH)
     return page
 
@@ -51,8 +50,7 @@ def _token(request: Request) -> str:
 
 
 async def show_new_password(request: Request) -> Response:
-    page: Response = request.site.pages.page(request, "password_new.html", after=asked_next(request))
-    return page
+    return request.site.pages.page(request, "password_new.html", after=asked_next(request))
 
 
 async def ask_new_password(request: Request) -> Response:
@@ -94,8 +92,7 @@ async def _ask(request: Request, purpose: Purpose) -> Response:
 
 
 async def show_sent(request: Request) -> Response:
-    page: Response = request.site.pages.page(request, "mail_sent.html", after=asked_next(request))
-    return page
+    return request.site.pages.page(request, "mail_sent.html", after=asked_next(request))
 
 
 # Confirm an address
@@ -131,8 +128,7 @@ async def confirm(request: Request) -> Response:
 
 
 async def show_sign_in_mail(request: Request) -> Response:
-    page: Response = request.site.pages.page(request, "sign_in_mail.html", after=asked_next(request))
-    return page
+    return request.site.pages.page(request, "sign_in_mail.html", after=asked_next(request))
 
 
 async def show_sign_in_link(request: Request) -> Response:

@@ -127,7 +127,7 @@ async def queue(request: Request) -> Response:
         read_queue, reader_id=request.account_id, after_id=after_id, now_ms=request.now_ms
     )
     full = len(seen.reports) == REPORTS_A_PAGE
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "admin_reports.html",
         reader=seen.reader,
@@ -136,7 +136,6 @@ async def queue(request: Request) -> Response:
         later=f"/admin/reports?after={seen.reports[-1].id}" if full else "",
         first=after_id == 0,
     )
-    return response
 
 
 async def show_report(request: Request) -> Response:
@@ -157,7 +156,7 @@ async def _case(request: Request, *, report_id: int | None, account_id: int) -> 
         account_id=account_id,
         now_ms=request.now_ms,
     )
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "admin_case.html",
         reader=seen.reader,
@@ -165,7 +164,6 @@ async def _case(request: Request, *, report_id: int | None, account_id: int) -> 
         rule_texts={str(rule.id): rule.text for rule in seen.rules},
         max_reason=MAX_REASON,
     )
-    return response
 
 
 async def log(request: Request) -> Response:
@@ -174,14 +172,13 @@ async def log(request: Request) -> Response:
     seen = await request.site.database.read(
         read_log, reader_id=request.account_id, page=page, now_ms=request.now_ms
     )
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "admin_log.html",
         reader=seen.reader,
         entries=seen.entries,
         pager=pager(request, page, [entry.id for entry in seen.entries]),
     )
-    return response
 
 
 def _act(connection: Connection, /, *, reader_id: int, rule: Any, **values: Any) -> None:

@@ -22,6 +22,7 @@ from stormpetrel.web.filtered import filtered
 from stormpetrel.web.fragments import ListedPost, PostListData, Reading, gather, reading
 from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
@@ -130,16 +131,15 @@ async def notifications(request: Request) -> Response:
     if reader is not None and page.max_id == MAX_ID and page.min_id is None:
         # Showing the first page reads them: the layout counts from now on.
         reader = dataclasses.replace(reader, unread=0)
-    items = site.pages.items(seen.gathered)
+    items = pages_of(request).items(seen.gathered)
     left = await filtered(request, items, FilterContext.NOTIFICATIONS)
-    response: Response = site.pages.page(
+    return site.pages.page(
         request,
         "notifications.html",
         reader=reader,
         entries=entries(seen, left, hidden={item.id for item in items} - {item.id for item in left}),
         pager=pager(request, page, [item.id for item in seen.notifications]),
     )
-    return response
 
 
 def entries(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
@@ -23,6 +23,7 @@ from stormpetrel.web.fragments import PostListData, Reading, gather, reading
 from stormpetrel.web.links import tag_path
 from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
@@ -162,12 +163,12 @@ async def _timeline(
     *,
     once: bool = False,
     may_hide: bool = True,
-    **values: object,
+    **values: Any,
 ) -> Response:
-    items = request.site.pages.items(seen.gathered, once=once)
+    items = pages_of(request).items(seen.gathered, once=once)
     # Filters must not hide the posts that the reader saved.
     asked_for = () if may_hide else [item.fragment.id for item in items]
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         template,
         reader=seen.reader,
@@ -175,7 +176,6 @@ async def _timeline(
         pager=pager(request, page, seen.ids),
         **values,
     )
-    return response
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ async def about(request: Request) -> Response:
     """GET /about: describe the instance, its rules and its contact."""
     seen = await request.site.database.read(read_about, reading(request))
     request.keep_hot("instance", "public")
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "about.html",
         reader=seen.reader,
@@ -212,4 +212,3 @@ async def about(request: Request) -> Response:
         texts=[(name, TITLES[name], seen.texts[name].text) for name in TEXT_NAMES if name in seen.texts],
         announcements=seen.announcements,
     )
-    return response

@@ -23,6 +23,7 @@ from stormpetrel.web.fragments import PostListData, Reading, gather, reading
 from stormpetrel.web.links import profile_path, same_site
 from stormpetrel.web.paging import PEOPLE_A_PAGE, page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
@@ -109,9 +110,9 @@ async def _profile(request: Request, *, replies: bool) -> Response:
     request.keep_hot(f"account:{seen.account.id}", "instance")
     items = [
         dataclasses.replace(item, pinned=True) if item.id in seen.pinned_ids else item
-        for item in site.pages.items(seen.gathered)
+        for item in pages_of(request).items(seen.gathered)
     ]
-    response: Response = site.pages.page(
+    return site.pages.page(
         request,
         "profile.html",
         reader=seen.reader,
@@ -121,7 +122,6 @@ async def _profile(request: Request, *, replies: bool) -> Response:
         pager=pager(request, page, seen.ids),
         tab="replies" if replies else "posts",
     )
-    return response
 
 
 def local_name(request: Request) -> tuple[str, bool]:
@@ -176,7 +176,7 @@ async def _people(request: Request, *, followers: bool) -> Response:
     seen = await request.site.database.read(
         read_people, reading(request), username=username, followers=followers, page=page
     )
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "profile.html",
         reader=seen.reader,
@@ -186,7 +186,6 @@ async def _people(request: Request, *, followers: bool) -> Response:
         pager=pager(request, page, seen.ids),
         tab="followers" if followers else "following",
     )
-    return response
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,14 +213,13 @@ async def follow_requests(request: Request) -> Response:
     """GET /follow_requests: list the requests, to accept or reject them."""
     page = page_of(request, PEOPLE_A_PAGE)
     seen = await request.site.database.read(read_asking, reading(request), page=page)
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "follow_requests.html",
         reader=seen.reader,
         people=seen.people,
         pager=pager(request, page, seen.ids),
     )
-    return response
 
 
 # Actions on an account, each with its own URL.

@@ -77,7 +77,7 @@ async def _page(request: Request, tab: str) -> Response:
     )
     if seen.moved_to:
         return redirect(seen.moved_to, 302)
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "post_people.html",
         reader=seen.reader,
@@ -87,4 +87,3 @@ async def _page(request: Request, tab: str) -> Response:
         pager=pager(request, page, seen.ids),
         tab=tab,
     )
-    return response

@@ -21,6 +21,7 @@ from stormpetrel.web.filtered import filtered
 from stormpetrel.web.fragments import NOTHING, ListedPost, PostListData, Reading, gather, reading
 from stormpetrel.web.links import post_path, profile_path, same_site
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
@@ -104,7 +105,7 @@ async def post(request: Request) -> Response:
     )
     if seen.moved_to:
         return redirect(seen.moved_to, 302)
-    items = with_depths(site.pages.items(seen.gathered), post_id)
+    items = with_depths(pages_of(request).items(seen.gathered), post_id)
     focus = next((item for item in items if item.focus), None)
     if focus is None:
         raise NotFound
@@ -123,7 +124,7 @@ async def post(request: Request) -> Response:
         )
         reader = dataclasses.replace(reader, letters=reader.letters - 1)
     items = await filtered(request, items, FilterContext.THREAD, asked_for=(post_id,))
-    response: Response = site.pages.page(
+    return site.pages.page(
         request,
         "post_page.html",
         reader=reader,
@@ -131,7 +132,6 @@ async def post(request: Request) -> Response:
         focus=focus.fragment,
         replies=sum(item.depth > 0 for item in items),
     )
-    return response
 
 
 # Actions on a post. Each has its own URL, so that forms work without a script.
@@ -196,14 +196,13 @@ def read_own_post(connection: Connection, by: Reading, *, post_id: int) -> Threa
 async def ask_delete(request: Request) -> Response:
     """GET /posts/ID/delete: ask for confirmation, with the post shown."""
     seen = await request.site.database.read(read_own_post, reading(request), post_id=request.id())
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "delete.html",
         reader=seen.reader,
-        items=request.site.pages.items(seen.gathered),
+        items=pages_of(request).items(seen.gathered),
         post_id=seen.post_id,
     )
-    return response
 
 
 def delete_own(connection: Connection, *, account_id: int, post_id: int, now_ms: int) -> str:

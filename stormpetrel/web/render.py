@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 from minijinja import Environment, Markup, load_from_path
@@ -292,3 +292,8 @@ def _icon(name: str) -> Markup:
     return Markup(
         f'<svg class="icon" aria-hidden="true" focusable="false"><use href="{asset_path("icons.svg")}#{name}"/></svg>'
     )
+
+
+def pages_of(request: Request) -> Pages:
+    """Return this worker's pages; `Site` knows only a part of their type."""
+    return cast(Pages, request.site.pages)

@@ -19,6 +19,7 @@ from stormpetrel.rules import relationships as relationship_rules
 from stormpetrel.rules import reports as rules
 from stormpetrel.web.fragments import PostListData, Reading, gather, reading
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
@@ -96,20 +97,19 @@ async def _report(request: Request, *, post_id: int | None, account_id: int | No
             return redirect(f"/reports/{report.id}")
         except Invalid as refusal:
             problem = refusal.safe_text
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "report.html",
         status=422 if problem else 200,
         reader=seen.reader,
         account=seen.account,
-        items=request.site.pages.items(seen.gathered),
+        items=pages_of(request).items(seen.gathered),
         rules=seen.rules,
         categories=CATEGORIES,
         max_comment=MAX_COMMENT,
         problem=problem,
         typed=typed,
     )
-    return response
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def read_reported(connection: Connection, by: Reading, *, report_id: int) -> Rep
 async def reported(request: Request) -> Response:
     """GET /reports/ID: confirm to the reporter that the moderators have the report."""
     seen = await request.site.database.read(read_reported, reading(request), report_id=request.id())
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "reported.html",
         reader=seen.reader,
@@ -150,4 +150,3 @@ async def reported(request: Request) -> Response:
         relationship=seen.relationship,
         reason=dict(CATEGORIES)[seen.report.category],
     )
-    return response

@@ -19,6 +19,7 @@ from stormpetrel.web.fragments import NOTHING, PostListData, Reading, gather, re
 from stormpetrel.web.links import profile_path, same_site, tag_path
 from stormpetrel.web.paging import Pager, page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.connection import Connection
@@ -107,7 +108,7 @@ async def search(request: Request) -> Response:
     exact = [account for account in found.people if account.username.lower() == wanted.lower()]
     if text.startswith("@") and exact:
         return redirect(profile_path(exact[0].username))
-    response: Response = site.pages.page(
+    return site.pages.page(
         request,
         "search.html",
         reader=found.reader,
@@ -115,7 +116,6 @@ async def search(request: Request) -> Response:
         first=first,
         people=found.people,
         tags=found.tags,
-        items=site.pages.items(found.posts),
+        items=pages_of(request).items(found.posts),
         pager=_with_text(pager(request, page, post_ids), text),
     )
-    return response

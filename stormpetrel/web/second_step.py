@@ -61,7 +61,7 @@ async def _page(
     request: Request, user: User, *, after: str, problem: str = "", status: int = 200
 ) -> Response:
     factors = await request.site.database.read(rules.factors, account_id=user.account_id)
-    page: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "second_step.html",
         status=status,
@@ -70,7 +70,6 @@ async def _page(
         has_app=factors.totp is not None,
         passkey=options_to_use(request, account_id=user.account_id, factors=factors),
     )
-    return page
 
 
 async def answer(request: Request) -> Response:

@@ -53,7 +53,7 @@ async def _page(request: Request, *, problem: str = "") -> Response:
     reader, factors = await request.site.database.read(
         read_security, reader_id=request.account_id, now_ms=request.now_ms
     )
-    page: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "security.html",
         status=422 if problem else 200,
@@ -65,7 +65,6 @@ async def _page(request: Request, *, problem: str = "") -> Response:
         problem=problem,
         done=_DONE.get(dict(request.query_pairs).get("done", ""), ""),
     )
-    return page
 
 
 async def _is_allowed(request: Request, form: dict[str, str]) -> str:
@@ -84,8 +83,7 @@ def _codes() -> tuple[list[str], list[bytes]]:
 
 
 async def _codes_page(request: Request, codes: list[str]) -> Response:
-    page: Response = request.site.pages.page(request, "recovery_codes.html", codes=codes)
-    return page
+    return request.site.pages.page(request, "recovery_codes.html", codes=codes)
 
 
 # Authenticator app
@@ -177,7 +175,7 @@ async def begin_passkey(request: Request) -> Response:
         read_security, reader_id=request.account_id, now_ms=request.now_ms
     )
     assert reader is not None
-    page: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "security_passkey.html",
         reader=reader,
@@ -185,7 +183,6 @@ async def begin_passkey(request: Request) -> Response:
             request, account_id=request.account_id, username=reader.account.username, factors=factors
         ),
     )
-    return page
 
 
 async def confirm_passkey(request: Request) -> Response:

@@ -105,7 +105,7 @@ def _form(
     request: Request, reader: Reader, change: ProfileChange, refusal: Refusal | None = None
 ) -> Response:
     rows = (*(change.fields or ()), *(Field("", "") for _ in range(MAX_FIELDS)))[:MAX_FIELDS]
-    response: Response = request.site.pages.page(
+    return request.site.pages.page(
         request,
         "settings_profile.html",
         status=200 if refusal is None else refusal.status,
@@ -121,4 +121,3 @@ def _form(
         problem="" if refusal is None else refusal.safe_text,
         problems=refusal.fields if isinstance(refusal, Invalid) else {},
     )
-    return response
