@@ -263,7 +263,7 @@ def test_stopping_answers_what_runs_closes_what_idles_and_tells_websockets_1012(
         place.begin_stop()
         assert idle.is_closed()
         assert read_frame(socket) == (8, struct.pack("!H", 1012))
-        with pytest.raises(OSError):
+        with pytest.raises(ConnectionRefusedError):
             place.connect()
         place.call(place.app.gate.set)
         answer = busy.answer()

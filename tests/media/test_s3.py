@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def test_a_file_is_put_read_by_people_and_deleted(tmp_path: Path) -> None:
         assert any((tmp_path / "bucket").rglob(f"{key}*"))
         store.delete([key, new_key("png")])
         assert not any((tmp_path / "bucket").rglob(f"{key}*"))
-        with pytest.raises(OSError):
+        with pytest.raises(urllib.error.HTTPError):
             opener.open(request, timeout=5)
 
 
