@@ -17,7 +17,7 @@ from stormpetrel.errors import NotFound, Refusal
 from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Visibility
-from stormpetrel.rules import accounts, followed_tags, lists, posts, relationships
+from stormpetrel.rules import accounts, followed_tags, lists, posts, reactions, relationships
 from tests.store import Store
 
 
@@ -49,7 +49,7 @@ def block(store: Store, account: int, target: int) -> None:
 def boost(store: Store, account: int, post_id: int, visibility: Visibility | None = None) -> int:
     store.now_ms += 1
     return store.do(
-        posts.boost, account_id=account, post_id=post_id, visibility=visibility, now_ms=store.now_ms
+        reactions.boost, account_id=account, post_id=post_id, visibility=visibility, now_ms=store.now_ms
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 from stormpetrel.memory import LOADED_IDS, MAX_FLAGS, MAX_IDS, HomeLists, ReaderFlags
 from stormpetrel.model.event import AllChanged, Event, PostCreated, RelationshipChanged
 from stormpetrel.model.page import Page
-from stormpetrel.rules import posts, timelines
+from stormpetrel.rules import posts, reactions, timelines
 from stormpetrel.storage.database import Database
 from tests.community import Community, actions_of, boost, follow, mute
 from tests.store import Store
@@ -336,8 +336,14 @@ def test_behind_hundreds_of_posts_that_do_not_belong_there_older_ones_are_still_
 # Readers' flags --------------------------------------------------------------------------------------------
 
 DEEDS: tuple[Callable[..., Any], ...] = (
-    *(posts.favourite, posts.unfavourite, posts.bookmark, posts.unbookmark, posts.unboost),
-    lambda connection, **named: posts.boost(connection, visibility=None, **named),
+    *(
+        reactions.favourite,
+        reactions.unfavourite,
+        reactions.bookmark,
+        reactions.unbookmark,
+        posts.unboost,
+    ),
+    lambda connection, **named: reactions.boost(connection, visibility=None, **named),
 )
 
 
@@ -373,7 +379,7 @@ def test_a_deed_done_while_flags_are_read_is_not_forgotten(store: Store) -> None
         early = asyncio.create_task(watched.flags.of(reader, post_ids))
         while watched.database.gates:
             await asyncio.sleep(0)
-        store.do(posts.favourite, account_id=reader, post_id=post_ids[0], now_ms=store.now_ms)
+        store.do(reactions.favourite, account_id=reader, post_id=post_ids[0], now_ms=store.now_ms)
         gate.set()
         await early
         assert (await watched.flags.of(reader, post_ids))[post_ids[0]].favourited

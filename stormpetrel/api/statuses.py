@@ -26,7 +26,7 @@ from stormpetrel.errors import Invalid, UnexpectedMentions
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.model.post import Draft
-from stormpetrel.rules import pins, scheduled, threads
+from stormpetrel.rules import pins, reactions, scheduled, threads
 from stormpetrel.rules import posts as rules
 from stormpetrel.storage.connection import Connection
 
@@ -200,7 +200,7 @@ async def reblog(request: Request) -> Response:
     """Boost a post"""
     given = await request.input(ReblogInput)
     boost_id = await request.site.database.write(
-        rules.boost,
+        reactions.boost,
         account_id=request.account_id,
         post_id=request.id(),
         visibility=convert.visibility(given.visibility),
@@ -218,25 +218,25 @@ async def unreblog(request: Request) -> Response:
 @answers(Status)
 async def favourite(request: Request) -> Response:
     """Favourite a post"""
-    return await _do(request, rules.favourite)
+    return await _do(request, reactions.favourite)
 
 
 @answers(Status)
 async def unfavourite(request: Request) -> Response:
     """Undo the favourite of a post"""
-    return await _undo(request, rules.unfavourite)
+    return await _undo(request, reactions.unfavourite)
 
 
 @answers(Status)
 async def bookmark(request: Request) -> Response:
     """Bookmark a post"""
-    return await _do(request, rules.bookmark)
+    return await _do(request, reactions.bookmark)
 
 
 @answers(Status)
 async def unbookmark(request: Request) -> Response:
     """Remove the bookmark of a post"""
-    return await _undo(request, rules.unbookmark)
+    return await _undo(request, reactions.unbookmark)
 
 
 @answers(Status)

@@ -336,7 +336,7 @@ def _post(
 
 
 def _react(connection: Connection, kind: str, *, account_id: int, post_id: int, now_ms: int) -> None:
-    from stormpetrel.rules.posts import boost, favourite
+    from stormpetrel.rules.reactions import boost, favourite
 
     if kind == "boost":
         boost(connection, account_id=account_id, post_id=post_id, visibility=None, now_ms=now_ms)

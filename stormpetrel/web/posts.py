@@ -16,6 +16,7 @@ from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import conversations as conversation_rules
 from stormpetrel.rules import pins as pin_rules
 from stormpetrel.rules import posts as post_rules
+from stormpetrel.rules import reactions
 from stormpetrel.rules import threads as thread_rules
 from stormpetrel.web.filtered import filtered
 from stormpetrel.web.fragments import NOTHING, ListedPost, PostListData, Reading, gather, reading
@@ -146,7 +147,7 @@ async def _act(request: Request, rule: Callable[..., Any], **more: object) -> Re
 
 async def boost(request: Request) -> Response:
     """POST /posts/ID/boost: share it with the reader's followers."""
-    return await _act(request, post_rules.boost, visibility=None)
+    return await _act(request, reactions.boost, visibility=None)
 
 
 async def unboost(request: Request) -> Response:
@@ -156,22 +157,22 @@ async def unboost(request: Request) -> Response:
 
 async def favourite(request: Request) -> Response:
     """POST /posts/ID/favourite: favourite it, which notifies its author."""
-    return await _act(request, post_rules.favourite)
+    return await _act(request, reactions.favourite)
 
 
 async def unfavourite(request: Request) -> Response:
     """POST /posts/ID/unfavourite: undo the favourite."""
-    return await _act(request, post_rules.unfavourite)
+    return await _act(request, reactions.unfavourite)
 
 
 async def bookmark(request: Request) -> Response:
     """POST /posts/ID/bookmark: save it privately."""
-    return await _act(request, post_rules.bookmark)
+    return await _act(request, reactions.bookmark)
 
 
 async def unbookmark(request: Request) -> Response:
     """POST /posts/ID/unbookmark: remove the bookmark."""
-    return await _act(request, post_rules.unbookmark)
+    return await _act(request, reactions.unbookmark)
 
 
 async def pin(request: Request) -> Response:

@@ -13,7 +13,7 @@ from stormpetrel.memory import ReaderFlags
 from stormpetrel.model.event import AccountChanged, AllChanged, PostChanged, PostCreated, PostDeleted
 from stormpetrel.model.post import Draft
 from stormpetrel.reader_filters import ReaderFilters
-from stormpetrel.rules import accounts, posts
+from stormpetrel.rules import accounts, posts, reactions
 from stormpetrel.storage.database import Database
 
 NOW_MS = 1_800_000_000_000
@@ -97,8 +97,8 @@ def test_each_reader_sees_their_own_flags_and_a_visitor_none(database_url):
     async def story(world):
         ann, bob = await world.person("Ann"), await world.person("Bob")
         first, second = await world.post(ann), await world.post(bob)
-        await world.do(posts.favourite, bob, first)
-        await world.do(posts.bookmark, bob, first)
+        await world.do(reactions.favourite, bob, first)
+        await world.do(reactions.bookmark, bob, first)
         for _ in range(2):  # the first time it is encoded, then taken from memory
             seen = await world.statuses([first, second], bob)
             assert seen[0]["favourited"] is True
@@ -120,7 +120,7 @@ def test_a_boost_carries_its_original_with_the_flags_on_both(database_url):
     async def story(world):
         ann, bob = await world.person("Ann"), await world.person("Bob")
         first = await world.post(ann, "Original")
-        boost = await world.do(posts.boost, bob, first, visibility=None)
+        boost = await world.do(reactions.boost, bob, first, visibility=None)
         for _ in range(2):
             (seen,) = await world.statuses([boost], bob)
             assert seen["account"]["username"] == "Bob"
@@ -140,8 +140,8 @@ def test_both_ways_of_joining_give_the_same(database_url):
     async def story(world):
         ann, bob = await world.person("Ann"), await world.person("Bob")
         ids = [await world.post(ann, f"Number {n}") for n in range(3)]
-        ids.append(await world.do(posts.boost, bob, ids[0], visibility=None))
-        await world.do(posts.favourite, bob, ids[1])
+        ids.append(await world.do(reactions.boost, bob, ids[0], visibility=None))
+        await world.do(reactions.favourite, bob, ids[1])
         for reader_id in (None, ann, bob):
             cold = await world.renderer.statuses(ids, reader_id=reader_id)
             assert await world.renderer.statuses(ids, reader_id=reader_id) == cold
@@ -177,7 +177,7 @@ def test_what_changed_is_shown_at_once(database_url):
         ann, bob = await world.person("Ann"), await world.person("Bob")
         first = await world.post(ann)
         assert (await world.statuses([first]))[0]["favourites_count"] == 0
-        await world.do(posts.favourite, bob, first)
+        await world.do(reactions.favourite, bob, first)
         assert (await world.statuses([first]))[0]["favourites_count"] == 1
         await world.post(bob, "Reply", in_reply_to_id=first)
         seen = (await world.statuses([first]))[0]
@@ -197,7 +197,7 @@ def test_a_suspended_author_disappears_with_everything_they_said(database_url):
     async def story(world):
         ann, bob = await world.person("Ann"), await world.person("Bob")
         first = await world.post(ann)
-        boost = await world.do(posts.boost, bob, first, visibility=None)
+        boost = await world.do(reactions.boost, bob, first, visibility=None)
         assert len(await world.statuses([boost, first])) == 2
         await world.database.write(accounts.suspend, account_id=ann)
         assert await world.statuses([boost, first]) == []

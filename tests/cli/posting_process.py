@@ -10,7 +10,7 @@ import sys
 import time
 
 from stormpetrel.model.post import Draft, Visibility
-from stormpetrel.rules import posts
+from stormpetrel.rules import posts, reactions
 from stormpetrel.storage.database import Database
 
 
@@ -32,7 +32,7 @@ async def post_on(database: Database, account_id: int) -> None:
         )
         last_id = created.post_id
         print(last_id, flush=True)
-        await database.write(posts.favourite, account_id=account_id, post_id=last_id, now_ms=now_ms())
+        await database.write(reactions.favourite, account_id=account_id, post_id=last_id, now_ms=now_ms())
 
 
 async def main() -> None:

@@ -8,7 +8,7 @@ from stormpetrel.courier.deliveries import DELIVERIES
 from stormpetrel.errors import Forbidden, Invalid, NotFound
 from stormpetrel.model.account import AccountState
 from stormpetrel.model.event import AccessChanged, AccountChanged
-from stormpetrel.rules import access, accounts, deletion, posts, relationships
+from stormpetrel.rules import access, accounts, deletion, posts, reactions, relationships
 from stormpetrel.storage import accounts as stored
 from stormpetrel.storage import outbox
 from stormpetrel.storage.statement import sql
@@ -86,8 +86,8 @@ def test_its_posts_boosts_and_follows_are_erased_in_batches_and_counts_follow(st
     for number in range(deletion.BATCH + 5):
         mine = store.post(nino, f"post {number}")
     theirs = store.post(maia)
-    store.do(posts.boost, account_id=nino, post_id=theirs, visibility=None, now_ms=store.now_ms)
-    store.do(posts.boost, account_id=maia, post_id=mine, visibility=None, now_ms=store.now_ms)
+    store.do(reactions.boost, account_id=nino, post_id=theirs, visibility=None, now_ms=store.now_ms)
+    store.do(reactions.boost, account_id=maia, post_id=mine, visibility=None, now_ms=store.now_ms)
     store.do(deletion.delete_account, account_id=nino, now_ms=store.now_ms)
     assert erase(store) >= 3
     assert store.connection.one(LEFT, id=nino) == (0, 0, 0)

@@ -6,7 +6,7 @@ import pytest
 
 from stormpetrel.errors import NotFound
 from stormpetrel.model.post import Visibility
-from stormpetrel.rules import accounts, posts
+from stormpetrel.rules import accounts, reactions
 from stormpetrel.rules.feeds import FEED_POSTS, feed_of_account, feed_of_tag
 
 
@@ -37,7 +37,7 @@ def test_a_feed_has_no_boosts_and_no_replies_to_others_but_threads_of_ones_own(s
     second = store.post(ann, "two", in_reply_to_id=first)
     of_bob = store.post(bob, "said by another")
     store.post(ann, "an answer", in_reply_to_id=of_bob)
-    store.do(posts.boost, account_id=ann, post_id=of_bob, visibility=None, now_ms=store.now_ms)
+    store.do(reactions.boost, account_id=ann, post_id=of_bob, visibility=None, now_ms=store.now_ms)
     assert ids_of(of_account(store, ann)) == [second, first]
 
 

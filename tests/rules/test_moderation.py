@@ -20,6 +20,7 @@ from stormpetrel.rules import (
     moderation,
     notifications,
     posts,
+    reactions,
     reports,
     threads,
     timelines,
@@ -258,8 +259,8 @@ def scene(store):
     text = f"@{store.name(fan)} @{store.name(stranger)} #petrel"
     post_id = store.post(author, text)
     for reader in (fan, stranger):
-        store.do(posts.favourite, account_id=reader, post_id=post_id, now_ms=store.now_ms)
-        store.do(posts.bookmark, account_id=reader, post_id=post_id, now_ms=store.now_ms)
+        store.do(reactions.favourite, account_id=reader, post_id=post_id, now_ms=store.now_ms)
+        store.do(reactions.bookmark, account_id=reader, post_id=post_id, now_ms=store.now_ms)
     boost_id = boost(store, booster, post_id)
     return author, fan, stranger, booster, post_id, boost_id
 
@@ -294,7 +295,7 @@ def test_a_hidden_post_stands_in_no_thread_and_cannot_be_answered_kept_or_booste
     act(store, COMMAND_LINE, "hide", post_id=post_id)
     thread = threads.thread(store.connection, reader_id=fan, post_id=answer, now_ms=store.now_ms)
     assert thread.ancestor_ids == ()
-    for rule in (posts.favourite, posts.bookmark):
+    for rule in (reactions.favourite, reactions.bookmark):
         with pytest.raises(NotFound):
             store.do(rule, account_id=fan, post_id=post_id, now_ms=store.now_ms)
     with pytest.raises(NotFound):

@@ -20,7 +20,7 @@ from stormpetrel.model.notification import (
 )
 from stormpetrel.model.page import Page
 from stormpetrel.rules import notification_groups as groups
-from stormpetrel.rules import notifications, posts
+from stormpetrel.rules import notifications, reactions
 from tests.community import block, follow
 
 
@@ -33,7 +33,7 @@ def ann(store):
 
 def favour(store, who, post):
     store.now_ms += 1
-    store.do(posts.favourite, account_id=who, post_id=post, now_ms=store.now_ms)
+    store.do(reactions.favourite, account_id=who, post_id=post, now_ms=store.now_ms)
 
 
 def read(store, account, limit=20, **more):

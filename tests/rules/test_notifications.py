@@ -13,7 +13,7 @@ from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.notification import Kind, Notification
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Visibility
-from stormpetrel.rules import accounts, posts
+from stormpetrel.rules import accounts, posts, reactions
 from stormpetrel.rules import notifications as rules
 from tests.community import block, boost, follow, mute
 from tests.store import Store
@@ -33,7 +33,7 @@ def kinds(store: Store, account: int, **options: Any) -> list[Kind]:
 
 def favourite(store: Store, account: int, post_id: int) -> None:
     store.now_ms += 1
-    store.do(posts.favourite, account_id=account, post_id=post_id, now_ms=store.now_ms)
+    store.do(reactions.favourite, account_id=account, post_id=post_id, now_ms=store.now_ms)
 
 
 def test_each_thing_that_concerns_one_is_told_newest_first(store: Store) -> None:
@@ -68,7 +68,7 @@ def test_what_is_done_undone_and_done_again_is_told_once(store: Store) -> None:
     author, fan = store.person(), store.person()
     post_id = store.post(author)
     favourite(store, fan, post_id)
-    store.do(posts.unfavourite, account_id=fan, post_id=post_id, now_ms=store.now_ms)
+    store.do(reactions.unfavourite, account_id=fan, post_id=post_id, now_ms=store.now_ms)
     assert told(store, author) == []
     favourite(store, fan, post_id)
     favourite(store, fan, post_id)

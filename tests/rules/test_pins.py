@@ -9,7 +9,7 @@ from stormpetrel.model.event import Reacted
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Visibility
-from stormpetrel.rules import pins, posts, timelines
+from stormpetrel.rules import pins, posts, reactions, timelines
 from tests.community import block, boost, follow
 from tests.rules.test_polls import told
 from tests.store import Store
@@ -88,7 +88,7 @@ def test_a_muted_thread_notifies_of_nothing(store: Store) -> None:
     mute(store, ann, reply)
     assert Reacted(ann, 0) in store.events
     deeper = store.post(cat, f"@{store.name(ann)} two", in_reply_to_id=reply)
-    store.do(posts.favourite, account_id=cat, post_id=root, now_ms=store.now_ms)
+    store.do(reactions.favourite, account_id=cat, post_id=root, now_ms=store.now_ms)
     elsewhere = store.post(cat, f"@{store.name(ann)} elsewhere")
     assert told(store, ann, Kind.MENTION) == 2
     assert told(store, ann, Kind.FAVOURITE) == 0

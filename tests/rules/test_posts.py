@@ -9,7 +9,7 @@ from stormpetrel.model.event import AccountChanged, PostChanged, PostCreated, Po
 from stormpetrel.model.notification import Kind
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Draft, Visibility
-from stormpetrel.rules import accounts, notifications, posts, relationships, threads, timelines
+from stormpetrel.rules import accounts, notifications, posts, reactions, relationships, threads, timelines
 from stormpetrel.rules.threads import MAX_ANCESTORS, MAX_DESCENDANTS
 from tests.store import Store
 
@@ -188,9 +188,9 @@ def test_only_the_author_deletes_and_then_boosts_and_counts_are_gone_too(store: 
     author, fan, stranger = store.person(), store.person(), store.person()
     post_id = store.post(author, "#gone")
     boost_id = store.do(
-        posts.boost, account_id=fan, post_id=post_id, visibility=None, now_ms=store.now_ms + 1
+        reactions.boost, account_id=fan, post_id=post_id, visibility=None, now_ms=store.now_ms + 1
     )
-    store.do(posts.favourite, account_id=fan, post_id=post_id, now_ms=store.now_ms)
+    store.do(reactions.favourite, account_id=fan, post_id=post_id, now_ms=store.now_ms)
     for nobody in (fan, stranger):
         with pytest.raises(NotFound):
             store.do(posts.delete_post, author_id=nobody, post_id=post_id, now_ms=store.now_ms)
@@ -213,7 +213,9 @@ def test_boosting_twice_is_boosting_once_and_unboost_undoes_it(store: Store) -> 
     post_id = store.post(author)
 
     def boost(target: int) -> int:
-        return store.do(posts.boost, account_id=fan, post_id=target, visibility=None, now_ms=store.now_ms + 1)
+        return store.do(
+            reactions.boost, account_id=fan, post_id=target, visibility=None, now_ms=store.now_ms + 1
+        )
 
     boost_id = boost(post_id)
     assert boost(post_id) == boost_id
@@ -232,10 +234,10 @@ def test_who_is_suspended_boosts_nothing(store: Store) -> None:
     post_id = store.post(author)
     store.do(accounts.suspend, account_id=fan)
     with pytest.raises(Forbidden):
-        store.do(posts.boost, account_id=fan, post_id=post_id, visibility=None, now_ms=store.now_ms)
+        store.do(reactions.boost, account_id=fan, post_id=post_id, visibility=None, now_ms=store.now_ms)
     assert posts.posts(store.connection, post_ids=[post_id])[0].boosts_count == 0
     store.do(accounts.unsuspend, account_id=fan)
-    store.do(posts.boost, account_id=fan, post_id=post_id, visibility=None, now_ms=store.now_ms)
+    store.do(reactions.boost, account_id=fan, post_id=post_id, visibility=None, now_ms=store.now_ms)
     assert posts.posts(store.connection, post_ids=[post_id])[0].boosts_count == 1
 
 
@@ -245,14 +247,14 @@ def test_what_is_not_for_everybody_cannot_be_boosted(store: Store, visibility: V
     follow(store, fan, author)
     post_id = store.post(author, f"@{store.name(fan)}", visibility=visibility)
     with pytest.raises(Forbidden):
-        store.do(posts.boost, account_id=fan, post_id=post_id, visibility=None, now_ms=store.now_ms)
+        store.do(reactions.boost, account_id=fan, post_id=post_id, visibility=None, now_ms=store.now_ms)
 
 
 def test_a_boost_reaches_no_further_than_its_original(store: Store) -> None:
     author, fan = store.person(), store.person()
     post_id = store.post(author, visibility=Visibility.UNLISTED)
     boost_id = store.do(
-        posts.boost, account_id=fan, post_id=post_id, visibility=Visibility.PUBLIC, now_ms=store.now_ms
+        reactions.boost, account_id=fan, post_id=post_id, visibility=Visibility.PUBLIC, now_ms=store.now_ms
     )
     assert posts.posts(store.connection, post_ids=[boost_id])[0].visibility is Visibility.UNLISTED
 
@@ -261,7 +263,7 @@ def test_favourites_and_bookmarks_are_idempotent_and_need_sight(store: Store) ->
     author, fan, stranger = store.person(), store.person(), store.person()
     follow(store, fan, author)
     post_id = store.post(author, visibility=Visibility.FOLLOWERS)
-    for rule in (posts.favourite, posts.bookmark):
+    for rule in (reactions.favourite, reactions.bookmark):
         for _ in range(2):
             store.do(rule, account_id=fan, post_id=post_id, now_ms=store.now_ms)
         with pytest.raises(NotFound):
@@ -271,7 +273,7 @@ def test_favourites_and_bookmarks_are_idempotent_and_need_sight(store: Store) ->
     assert (flags.favourited, flags.boosted, flags.bookmarked) == (True, False, True)
     # The reader has lost access, but can still undo.
     store.do(relationships.unfollow, follower_id=fan, followed_id=author, now_ms=store.now_ms)
-    for undo in (posts.unfavourite, posts.unbookmark):
+    for undo in (reactions.unfavourite, reactions.unbookmark):
         store.do(undo, account_id=fan, post_id=post_id, now_ms=store.now_ms)
         with pytest.raises(NotFound):
             store.do(undo, account_id=fan, post_id=post_id, now_ms=store.now_ms)

@@ -8,7 +8,7 @@ from stormpetrel.model.page import Page
 from stormpetrel.model.poll import PollDraft
 from stormpetrel.model.post import Visibility
 from stormpetrel.model.search import parse
-from stormpetrel.rules import accounts, posts, search
+from stormpetrel.rules import accounts, posts, reactions, search
 from tests.community import block, follow, mute
 from tests.rules.test_edits import edit, upload
 from tests.store import Store
@@ -75,7 +75,7 @@ def test_a_hashtag_finds_posts_with_that_very_hashtag(store: Store) -> None:
     assert found(store, ann, "#bread") == [kept, both, tagged]
     assert found(store, ann, "#bread in:library") == [kept, both, tagged]
     for liked in (both, tagged):
-        store.do(posts.favourite, account_id=bob, post_id=liked, now_ms=store.now_ms)
+        store.do(reactions.favourite, account_id=bob, post_id=liked, now_ms=store.now_ms)
     assert found(store, bob, "#butter in:library") == [both]
     assert found(store, bob, "#bread", limit=1, min_id=tagged - 1) == [tagged]
 
@@ -119,8 +119,8 @@ def test_one_finds_again_what_one_kept_as_long_as_one_may_see_it(store: Store) -
     liked = store.post(author, "secret plan", visibility=Visibility.FOLLOWERS)
     own = store.post(reader, "my secret", visibility=Visibility.DIRECT)
     assert found(store, reader, "secret") == [own]
-    store.do(posts.bookmark, account_id=reader, post_id=kept, now_ms=store.now_ms)
-    store.do(posts.favourite, account_id=reader, post_id=liked, now_ms=store.now_ms)
+    store.do(reactions.bookmark, account_id=reader, post_id=kept, now_ms=store.now_ms)
+    store.do(reactions.favourite, account_id=reader, post_id=liked, now_ms=store.now_ms)
     for text in ("secret", "secret in:library"):
         assert found(store, reader, text) == [own, liked, kept], text
     assert found(store, reader, "secret in:public") == []
@@ -143,7 +143,7 @@ def test_who_does_not_want_to_be_found_is_not_and_who_is_suspended_neither(store
 def test_a_deleted_post_is_not_found_and_a_boost_never(store: Store) -> None:
     ann, bob = store.person("ann"), store.person("bob")
     post = store.post(ann, "ephemeral @nobody")
-    store.do(posts.boost, account_id=bob, post_id=post, visibility=None, now_ms=store.now_ms)
+    store.do(reactions.boost, account_id=bob, post_id=post, visibility=None, now_ms=store.now_ms)
     assert found(store, bob, "ephemeral") == [post]
     store.do(posts.delete_post, author_id=ann, post_id=post, now_ms=store.now_ms)
     assert found(store, bob, "ephemeral") == []

@@ -13,7 +13,7 @@ from stormpetrel.errors import NotFound
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Visibility
 from stormpetrel.model.quota import YOUNG_MS
-from stormpetrel.rules import accounts, posts, relationships, timelines
+from stormpetrel.rules import accounts, posts, reactions, relationships, timelines
 from tests.community import block, boost, follow, mute
 from tests.store import Store
 
@@ -191,7 +191,7 @@ def test_an_accounts_replies_and_boosts_can_be_left_out(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("put", "rule"), [(posts.favourite, timelines.favourites), (posts.bookmark, timelines.bookmarks)]
+    ("put", "rule"), [(reactions.favourite, timelines.favourites), (reactions.bookmark, timelines.bookmarks)]
 )
 def test_what_one_kept_is_listed_by_when_one_did_and_only_while_one_may_see_it(
     store: Store, put: Callable[..., None], rule: Callable[..., list[tuple[int, int]]]

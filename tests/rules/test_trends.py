@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stormpetrel.model.post import Visibility
-from stormpetrel.rules import posts, search, trends
+from stormpetrel.rules import reactions, search, trends
 from tests.community import block, boost
 from tests.store import Store
 
@@ -59,7 +59,7 @@ def test_a_post_is_a_trend_by_favourites_and_boosts_and_fades(store: Store) -> N
         store.post(ann, "private", visibility=Visibility.UNLISTED),
     )
     for post in (liked, private):
-        store.do(posts.favourite, account_id=bob, post_id=post, now_ms=store.now_ms)
+        store.do(reactions.favourite, account_id=bob, post_id=post, now_ms=store.now_ms)
     boost(store, bob, boosted)
     count(store)
     assert shown(store) == shown(store, eve) == [boosted, liked]

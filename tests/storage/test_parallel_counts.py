@@ -14,7 +14,7 @@ from stormpetrel.errors import Refusal
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.model.moderation import COMMAND_LINE
 from stormpetrel.model.post import Visibility
-from stormpetrel.rules import deletion, moderation, posts, relationships
+from stormpetrel.rules import deletion, moderation, posts, reactions, relationships
 from stormpetrel.storage.connection import connect
 from stormpetrel.storage.statement import sql
 from tests.store import Store
@@ -90,8 +90,8 @@ def test_what_is_done_and_undone_eight_times_at_once_is_counted_once(store: Stor
     author, fan = store.person("author"), store.person("fan")
     post = store.post(author)
     doing: dict[str, tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]] = {
-        "favourite": (posts.favourite, posts.unfavourite, {"account_id": fan, "post_id": post}),
-        "boost": (posts.boost, posts.unboost, {"account_id": fan, "post_id": post}),
+        "favourite": (reactions.favourite, reactions.unfavourite, {"account_id": fan, "post_id": post}),
+        "boost": (reactions.boost, posts.unboost, {"account_id": fan, "post_id": post}),
         "follow": (relationships.follow, relationships.unfollow, {"follower_id": fan, "followed_id": author}),
     }
     do, undo, named = doing[what]
@@ -117,8 +117,8 @@ def test_hidden_accounts_are_counted_nowhere_and_come_back(store: Store) -> None
     author, fan, friend = store.person("author"), store.person("fan"), store.person("friend")
     post = store.post(author)
     store.post(fan, in_reply_to_id=post)
-    store.do(posts.favourite, account_id=fan, post_id=post, now_ms=store.now_ms)
-    store.do(posts.boost, account_id=fan, post_id=post, visibility=None, now_ms=store.now_ms)
+    store.do(reactions.favourite, account_id=fan, post_id=post, now_ms=store.now_ms)
+    store.do(reactions.boost, account_id=fan, post_id=post, visibility=None, now_ms=store.now_ms)
     for one, other in ((fan, author), (author, fan), (friend, fan)):
         store.do(
             relationships.follow,

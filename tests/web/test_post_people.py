@@ -8,7 +8,7 @@ from html import unescape
 
 import pytest
 
-from stormpetrel.rules import posts
+from stormpetrel.rules import reactions
 from stormpetrel.web.paging import PEOPLE_A_PAGE
 from tests.markup import checked
 from tests.people import now_ms
@@ -100,7 +100,7 @@ def test_a_long_list_has_pages(place):
     post = ann.post("Loved")
     people = [place.person("many") for _ in range(PEOPLE_A_PAGE + 2)]
     for person in people:
-        place.write(posts.favourite, account_id=person.id, post_id=int(post["id"]), now_ms=now_ms())
+        place.write(reactions.favourite, account_id=person.id, post_id=int(post["id"]), now_ms=now_ms())
     first = place.visitor.get(f"/@{ann.username}/{post['id']}/favourites")
     second = place.visitor.get(unescape(re.search(r'rel="next" href="([^"]+)"', first.text)[1]))
     listed = [people_of(page) for page in (first, second)]
