@@ -57,7 +57,7 @@ def test_a_broken_picture_is_refused_in_words_and_nothing_is_changed(place):
         files={"avatar": ("a.png", b"\x89PNG\r\n\x1a\n", "image/png")},
     )
     assert answer.status_code == 422
-    assert "picture" in answer.json()["error"]
+    assert "image" in answer.json()["error"]
     assert ann.get("/api/v1/accounts/verify_credentials")["display_name"] == ""
 
 

@@ -61,6 +61,16 @@ class Screen:
             assert time.monotonic() < end_s, f"no {text!r} on the screen:\n{shown}"
         return shown
 
+    def type_until(self, keys: str, text: str) -> None:
+        """Type `keys` until `text` is on the screen: toot ignores a key while it waits for an answer."""
+        end_s = time.monotonic() + PATIENCE_S
+        while text not in self.look():
+            assert time.monotonic() < end_s, f"no {text!r} on the screen"
+            self.type(keys)
+            retry_s = time.monotonic() + 5
+            while text not in self.look() and time.monotonic() < retry_s:
+                pass
+
     def type(self, keys: str) -> None:
         os.write(self.end, keys.encode())
 
@@ -102,8 +112,7 @@ def test_the_full_screen_interface_reads_likes_boosts_answers_and_ends(screen):
     eventually(seen, lambda status: status["favourited"])
     screen.type("b")
     eventually(seen, lambda status: status["reblogged"])
-    screen.type("t")
-    screen.until("status 1 of 2")
+    screen.type_until("t", "status 1 of 2")
     screen.type("j")
     screen.until("An answer further down")
     screen.type("q")
