@@ -72,6 +72,9 @@ def test_a_large_file_is_whole(monkeypatch):
     ("content_type", "sent", "says"),
     [
         ("multipart/form-data", FORM, "names no boundary"),
+        ("multipart/form-data; boundary=" + "b" * 257, FORM, "its boundary is too long"),
+        ('multipart/form-data; boundary=AaB03x; a="' + ";" * 9_000, FORM, "too many parameters"),
+        (TYPE, part(more=b'; b="' + b";" * 4_000) + b"--AaB03x--", "too many parameters"),
         (TYPE, FORM[:-4], "before its last delimiter"),
         (TYPE, b"", "before its last delimiter"),
         (TYPE, b"no form", "could not be read"),
@@ -88,6 +91,22 @@ def test_what_is_no_form_is_refused_in_plain_words(content_type, sent, says):
     for size in (1, 65_536):
         with pytest.raises(Malformed, match=says):
             read(sent, size=size, content_type=content_type)
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        (b"form-data; name=a", "a"),
+        (b'form-data;NAME = "a" ; x', "a"),
+        (b'form-data; name="a;b=\\"c\\\\"', 'a;b="c\\'),
+        (b'form-data; x="; name=b"; name="a%22"', "a%22"),
+        (b'form-data; name="a\\b"', "a\\b"),
+        (b"form-data; name=a; name*=utf-8''b", "a"),
+    ],
+)
+def test_names_are_read_as_browsers_and_apps_write_them(header, name):
+    sent = b"--AaB03x\r\nContent-Disposition: " + header + b"\r\n\r\nv\r\n--AaB03x--"
+    assert read(sent) == [(name, "v")]
 
 
 def test_thousands_of_parts_are_refused_before_any_is_parsed():
