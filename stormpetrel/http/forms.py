@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import BinaryIO, cast
+from tempfile import SpooledTemporaryFile
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
-from stormpetrel.errors import Malformed
+from stormpetrel.errors import Malformed, TooLarge
 
 MAX_FIELDS = 100
 """Parsing a field costs 9 µs, more than its bytes, and no form has half as many."""
-MAX_FIELD_BYTES = 1_048_576
+MAX_TEXT_BYTES = 524_288
+"""All texts of a request together, which stay in memory. The longest form without files has 516 KB."""
 MAX_FILES = 16
 MAX_PARTS = MAX_FIELDS + MAX_FILES
 MAX_BYTES_IN_MEMORY = 1_048_576
-"""A larger file is written to disk, in a thread."""
+"""The files of a form that are on disk do not count. A file that does not fit is written to disk, in a thread."""
 
 # The parser logs a warning for each malformed form, which any client could fill a log with.
 logging.getLogger("python_multipart").setLevel(logging.ERROR)
@@ -42,8 +42,9 @@ class UploadedFile:
     """A file of a form. Its disk space is free once `file` is closed."""
 
     filename: str
-    file: BinaryIO
+    file: SpooledTemporaryFile[bytes]
     size: int = 0
+    is_on_disk: bool = False
 
 
 @dataclass(slots=True)
@@ -73,6 +74,8 @@ class MultipartForm:
         self._header_value = b""
         self._written: list[tuple[UploadedFile, bytes]] = []
         self._fields = 0
+        self._text_bytes = 0
+        self._memory_bytes = 0
         self._files: list[UploadedFile] = []
         self._is_complete = False
         try:
@@ -96,7 +99,7 @@ class MultipartForm:
         """Read the whole body and return `pairs`; files are at their beginning.
 
         `more` returns the bytes that arrive next, or b"" at the end. Raise Malformed, also for a body that ends
-        before its last delimiter; OSError if the disk is full.
+        before its last delimiter; TooLarge for long texts; OSError if the disk is full.
         After an error all files are closed.
         """
         try:
@@ -147,7 +150,12 @@ class MultipartForm:
             part.pending.clear()
         for uploaded, data in self._written:
             uploaded.size += len(data)
-            if uploaded.size > MAX_BYTES_IN_MEMORY:
+            self._memory_bytes += 0 if uploaded.is_on_disk else len(data)
+            if not uploaded.is_on_disk and self._memory_bytes > MAX_BYTES_IN_MEMORY:
+                uploaded.is_on_disk = True
+                self._memory_bytes -= uploaded.size
+                await asyncio.to_thread(uploaded.file.rollover)
+            if uploaded.is_on_disk:
                 await asyncio.to_thread(uploaded.file.write, data)
             else:
                 uploaded.file.write(data)
@@ -180,18 +188,17 @@ class MultipartForm:
             return
         if len(self._files) >= MAX_FILES:
             raise Malformed(f"The form could not be read: it has more than {MAX_FILES} files")
-        spooled = cast(
-            "BinaryIO",
-            tempfile.SpooledTemporaryFile(max_size=MAX_BYTES_IN_MEMORY),  # noqa: SIM115 - close() closes it
-        )
+        spooled = SpooledTemporaryFile()  # noqa: SIM115 - close() closes it
         self._part.file = UploadedFile(options[b"filename"].decode("utf-8", "replace"), spooled)
         self._files.append(self._part.file)
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         part = self._part
         part.pending += data[start:end]
-        if part.file is None and len(part.pending) > MAX_FIELD_BYTES:
-            raise Malformed(f"The form could not be read: a field has more than {MAX_FIELD_BYTES} bytes")
+        if part.file is None:
+            self._text_bytes += end - start
+            if self._text_bytes > MAX_TEXT_BYTES:
+                raise TooLarge(f"The texts of the form have more than {MAX_TEXT_BYTES} bytes")
 
     def _on_part_end(self) -> None:
         part = self._part
