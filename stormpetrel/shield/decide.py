@@ -159,7 +159,7 @@ class Shield:
         issued_s = 0.0
         account_id: int | None = None
         is_operator = False
-        if entry is not None and entry.account_id is not None:
+        if entry is not None and entry.identity is not None:
             flags |= KNOWN
             issued_s = entry.created_at_ms / 1000
             account_id = entry.account_id

@@ -34,6 +34,15 @@ def test_in_calm_every_valid_credential_is_established_however_young() -> None:
     assert place.ask("/@nino", cookie=place.visitor(1, age_s=700.0)).lane == K2
 
 
+def test_an_unconfirmed_account_waits_as_a_stranger_does() -> None:
+    place = Visited()
+    place.member(1, is_confirmed=False)
+    for method in ("GET", "POST"):
+        ticket = place.ask("/api/v1/statuses", method=method, bearer=token(1))
+        assert LANES[ticket.lane].name == "K3"
+        assert ticket.identity.kind == "address"
+
+
 def test_under_attack_a_credential_counts_by_whether_it_is_older() -> None:
     place = attacked()
     place.member(100, age_s=1.0)
