@@ -152,6 +152,27 @@ def test_random_tokens_have_a_budget_of_look_ups() -> None:
     assert place.ask("/api/v1/timelines/home", bearer=token(77)).lane == K3_FAR
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/auth/sign_in"),
+        ("POST", "/auth/sign_up"),
+        ("POST", "/oauth/token"),
+        ("POST", "/api/v1/accounts"),
+        ("GET", "/search?q=a"),
+        ("GET", "/api/v2/search?q=a"),
+        ("GET", "/tags/sea"),
+        ("GET", "/@nino"),
+    ],
+)
+def test_random_tokens_buy_nothing_where_they_are_not_looked_up_or_the_work_is_dear(method, path) -> None:
+    with_tokens, without = Visited(), Visited()
+    for n in range(100):
+        ticket = with_tokens.ask(path, method=method, bearer=b"random %d" % n)
+        other = without.ask(path, method=method)
+        assert (ticket.lane, ticket.because, ticket.identity) == (other.lane, other.because, other.identity)
+
+
 def test_tokens_nobody_knows_yet_are_not_held_against_their_address() -> None:
     place = Visited(waiting_per_identity=2, running=1)
     carrier = "198.51.100.7"
