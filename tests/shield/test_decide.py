@@ -159,6 +159,7 @@ def test_random_tokens_have_a_budget_of_look_ups() -> None:
         ("POST", "/auth/sign_up"),
         ("POST", "/oauth/token"),
         ("POST", "/api/v1/accounts"),
+        ("POST", "/api/v1/apps"),
         ("GET", "/search?q=a"),
         ("GET", "/api/v2/search?q=a"),
         ("GET", "/tags/sea"),
