@@ -130,6 +130,7 @@ DEAREST = [
     b"1.2345678901234567e-300,",
     b"\\ud83d\\ude00",
     b",,",
+    b";",
     b"q=0.1,",
     b"--x\r\n",
     b"-\r\n--x",
@@ -229,6 +230,12 @@ def _multipart(text: bytes) -> bytes:
 
 def _many_parts(text: bytes) -> bytes:
     part = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n' + text[:40] + b"\r\n"
+    return part * (BODY_BYTES // len(part)) + b"--x--\r\n"
+
+
+def _dear_headers(text: bytes) -> bytes:
+    value = _safe(text[:4_000], b"\r\n\x00")
+    part = b'--x\r\nContent-Disposition: form-data; name="a"; b="' + value + b"\r\n\r\nv\r\n"
     return part * (BODY_BYTES // len(part)) + b"--x--\r\n"
 
 
@@ -335,6 +342,12 @@ def doors(place: Measured) -> Iterator[Door]:
     yield Door("app's addresses", BODY_BYTES, _body(b"/api/v1/apps", jsons, wrap=_json_text("redirect_uris")))
     yield Door("multipart, a stranger's", BODY_BYTES, _body(b"/api/v1/apps", multi, wrap=_multipart))
     yield Door("multipart, many parts", BODY_BYTES, _body(b"/api/v1/apps", multi, wrap=_many_parts))
+    yield Door("multipart, headers of parts", BODY_BYTES, _body(b"/api/v1/apps", multi, wrap=_dear_headers))
+    yield Door(
+        "multipart, content type",
+        12_000,
+        lambda text: _body(b"/api/v1/apps", multi + b'; a="' + _safe(text, b"\r\n\x00"))(b"--x--\r\n"),
+    )
     yield Door(
         "multipart, a member's file", 1_000_000, _body(b"/api/v2/media", multi, bearer, wrap=_multipart)
     )

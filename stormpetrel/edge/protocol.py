@@ -33,7 +33,7 @@ from stormpetrel.edge.connection import (
 from stormpetrel.edge.cycle import Cycle, HotRender
 from stormpetrel.edge.heads import Head
 from stormpetrel.edge.streams import HEARTBEAT_S
-from stormpetrel.edge.websocket import EdgeWebSocket
+from stormpetrel.edge.websocket import HANDSHAKE_HEADERS, EdgeWebSocket
 from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import INPUT_MEMORY_BYTES
 from stormpetrel.shield.canary import HEADER as CANARY
@@ -338,10 +338,12 @@ class EdgeProtocol(HotAnswers):
         worker = self.worker
         worker.counts.admitted += 1
         worker.counts.upgrades += 1
-        # The path was parsed already and is passed to the application in `extras`.
-        lines = [b"GET /?", self._query, b" HTTP/1.1\r\n"]
+        # The library reads the handshake's own headers only. It refuses lines and addresses that are longer than
+        # 8 KB, and this edge accepts longer ones: people with many cookies get their stream.
+        lines = [b"GET / HTTP/1.1\r\n"]
         for name, value in self.headers:
-            lines += (name, b": ", value, b"\r\n")
+            if name in HANDSHAKE_HEADERS:
+                lines += (name, b": ", value, b"\r\n")
         lines.append(b"\r\n")
         visit = cycle.scope["visit"]
         # The handshake has its slot: this connection object need not be notified any more.
@@ -364,6 +366,8 @@ class EdgeProtocol(HotAnswers):
                 "client": self.client,
                 "path": self._path_text,
                 "raw_path": self._path,
+                "query_string": self._query,
+                "headers": self.headers,
                 "visit": visit,
                 "release_slot": release,
             },

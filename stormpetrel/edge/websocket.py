@@ -30,6 +30,17 @@ from stormpetrel.edge.streams import MAX_UNREAD_BYTES, ClientDisconnected
 from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import EdgeWorker, Message
 
+HANDSHAKE_HEADERS = frozenset(
+    {
+        b"connection",
+        b"sec-websocket-extensions",
+        b"sec-websocket-key",
+        b"sec-websocket-protocol",
+        b"sec-websocket-version",
+        b"upgrade",
+    }
+)
+"""The headers that decide a handshake (RFC 6455, 4.2.1)."""
 MAX_MESSAGE_BYTES = 65_536
 """Clients only subscribe and unsubscribe."""
 PING_S = 30.0
@@ -108,7 +119,8 @@ class _Inbox:
 class EdgeWebSocket(asyncio.Protocol):
     """One upgraded connection, counted until it is lost.
 
-    `release` gives the handshake's slot back. `scope`: the application's, without what the handshake tells.
+    `release` gives the handshake's slot back. `scope`: the application's, without the entries that depend on the
+    handshake.
     """
 
     __slots__ = (
@@ -246,6 +258,11 @@ class EdgeWebSocket(asyncio.Protocol):
         piece, self._unread = self._unread[:size], self._unread[size:]
         self._conn.receive_data(piece)
         events = self._conn.events_received()
+        if self._conn.handshake_exc is not None and self._state is State.HANDSHAKE:
+            # The library has written its refusal already. No application runs that would release the slot.
+            self._disconnect(ABNORMAL_CLOSURE)
+            self._end_refused()
+            return
         if self._is_too_chatty(len(events)):
             self.worker.counts.closed["frames"] += 1
             self._unread = b""
@@ -310,11 +327,6 @@ class EdgeWebSocket(asyncio.Protocol):
             "http_version": "1.1",
             "scheme": "ws",
             "server": self.worker.server,
-            "query_string": request.path.partition("?")[2].encode("ascii"),
-            "headers": [
-                (name.lower().encode("ascii"), value.encode("latin-1"))
-                for name, value in request.headers.raw_items()
-            ],
             "subprotocols": [name for part in offered.split(",") if (name := part.strip())],
             "extensions": {"websocket.http.response": {}},
             "open_stream": self.open_stream,
@@ -459,6 +471,9 @@ class EdgeWebSocket(asyncio.Protocol):
         """Answer the handshake in HTTP and close."""
         self._disconnect(ABNORMAL_CLOSURE)
         self._conn.send_response(response)
+        self._end_refused()
+
+    def _end_refused(self) -> None:
         self._flush()
         self._state = State.CLOSING
         self._transport.close()

@@ -402,6 +402,7 @@ def _entry(access: Access, at_s: float) -> TokenEntry:
         access,
         application=access.application,
         is_operator=access.role == Role.ADMIN,
+        is_confirmed=access.confirmed,
     )
 
 

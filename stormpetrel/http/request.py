@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from stormpetrel.errors import Busy, Forbidden, Malformed, NotFound, WrongMediaType
-from stormpetrel.http.forms import MultipartForm, UploadedFile
+from stormpetrel.errors import Busy, Forbidden, Malformed, NotFound, TooLarge, WrongMediaType
+from stormpetrel.http.forms import MAX_TEXT_BYTES, MultipartForm, UploadedFile
 from stormpetrel.http.parameters import MAX_PARAMETERS, read_json, struct
 from stormpetrel.media.job import NO_ROOM
 from stormpetrel.media.store import FULL
@@ -179,12 +179,19 @@ class Request:
         return struct(kind, pairs + list(_pairs(body)))
 
     async def body(self) -> bytes:
-        """Return the whole body; the edge limits its size. Raise Malformed if the client leaves before its end."""
+        """Return the whole body. Raise TooLarge, and Malformed if the client leaves before its end.
+
+        The edge limits the size by path. Where files are uploaded, it accepts many megabytes, also of bodies
+        without a file.
+        """
         if self._body is None:
-            parts = []
+            most = max(MAX_TEXT_BYTES, self.site.config.edge.max_body_bytes)
+            parts = bytearray()
             while part := await self._more_body():
-                parts.append(part)
-            self._body = b"".join(parts)
+                parts += part
+                if len(parts) > most:
+                    raise TooLarge
+            self._body = bytes(parts)
         return self._body
 
     async def _more_body(self) -> bytes:

@@ -13,7 +13,7 @@ import secrets
 import shutil
 import tempfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from stormpetrel.config import Config
 from stormpetrel.errors import Busy
@@ -113,7 +113,7 @@ class Spool:
         return len(old)
 
 
-def copy(source: BinaryIO, target: Path) -> None:
+def copy(source: IO[bytes], target: Path) -> None:
     """Write an upload to disk. Raise Busy when there is no room."""
     try:
         source.seek(0)

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, ParamSpec, TypeVar
+from typing import IO, ParamSpec, TypeVar
 
 from stormpetrel.config import Config
 from stormpetrel.errors import Busy, TooMany
@@ -88,7 +88,7 @@ class Uploads:
             finally:
                 shutil.rmtree(directory, ignore_errors=True)
 
-    async def write_down(self, source: BinaryIO, directory: Path, name: str = UPLOAD) -> None:
+    async def write_down(self, source: IO[bytes], directory: Path, name: str = UPLOAD) -> None:
         """Copy an upload into its directory. Raise Busy when there is no room."""
         await self.in_thread(copy, source, directory / name)
 

@@ -39,6 +39,7 @@ from stormpetrel.shield.marks import NO_MARKS, marks_of
 from stormpetrel.shield.orders import Overrides
 from stormpetrel.shield.overload import Overload
 from stormpetrel.shield.paths import (
+    API,
     FEED,
     PAGE,
     SEARCH,
@@ -74,6 +75,7 @@ PASSED = b"stormpetrel_passed=1"
 """Mode overcompensate: the cookie that its challenge sets."""
 Leads = Callable[[bytes], bool]
 CHALLENGE = "mode/challenge"
+LOOKS_UP = frozenset({API, STREAM})
 _BUDGET_OF = {
     SIGN_IN: "sign-in",
     TOKEN: "token",
@@ -159,7 +161,7 @@ class Shield:
         issued_s = 0.0
         account_id: int | None = None
         is_operator = False
-        if entry is not None and entry.account_id is not None:
+        if entry is not None and entry.identity is not None:
             flags |= KNOWN
             issued_s = entry.created_at_ms / 1000
             account_id = entry.account_id
@@ -425,7 +427,9 @@ class Shield:
     ) -> int:
         """Return OVER if the unknown clients' budget for this kind of request is spent.
 
-        Return LOOKED_UP for a token within its budget: after a restart, members' tokens are unknown too.
+        Return LOOKED_UP for a token within its budget: after a restart, members' tokens are unknown too. That
+        counts only where a token is looked up and the work is cheap: at sign-in or search, any random token
+        would replace a small budget by a large one.
         """
         changes = bool(flags & CHANGES)
         dear = _BUDGET_OF.get(kind)
@@ -434,6 +438,7 @@ class Shield:
         if visit.is_unverified or (
             visit.token_hash is not None
             and visit.entry is None
+            and kind in LOOKS_UP
             and not self._tokens.is_unknown(visit.token_hash, at_s)
         ):
             dear = "miss"

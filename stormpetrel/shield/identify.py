@@ -42,7 +42,8 @@ class TokenEntry:
 
     `created_at_ms`: since 1970. `checked_at_s`: the worker's monotonic clock. `claims` belongs to
     the application and is not read here. `application`: the name of its OAuth client.
-    `is_operator`: exempt from `deny`.
+    `is_operator`: exempt from `deny`. `is_confirmed`: False for an account whose address is not confirmed;
+    its requests count as a stranger's, and have no identity of their own.
     """
 
     account_id: int | None
@@ -51,11 +52,12 @@ class TokenEntry:
     claims: object
     application: str = ""
     is_operator: bool = False
+    is_confirmed: bool = True
     identity: Identity | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         # Made once, because it is read with every request.
-        if self.account_id is not None:
+        if self.account_id is not None and self.is_confirmed:
             object.__setattr__(self, "identity", Identity("account", self.account_id))
 
     def is_fresh(self, at_s: float) -> bool:
@@ -258,8 +260,8 @@ def identify(
 ) -> Visit:
     """Return the sender. `stranger`: `address_identity(address)`, cached per connection to save time.
 
-    A token takes precedence over a cookie. A token without an account (an application's own, which any client
-    can get) queues as a stranger, but is passed on to the application.
+    A token takes precedence over a cookie. A token that any client can get (an application's own, or that of an
+    unconfirmed account) queues as a stranger, but is passed on to the application.
     """
     if credentials is None:
         return Visit(stranger, address)

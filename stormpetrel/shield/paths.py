@@ -12,15 +12,16 @@ from stormpetrel.shield.percent import unquoted
 REMEMBERED = 4096
 
 # The kinds of request. Plain integers: hashing an enumeration's member costs ten times as much.
-PAGE, API, FEED, STREAM, SIGN_IN, TOKEN, SIGN_UP, SEARCH, TAG = range(9)
+PAGE, API, FEED, STREAM, SIGN_IN, TOKEN, SIGN_UP, SEARCH, TAG, APPS = range(10)
 """SIGN_IN: the password form, 20 ms of a core each. TOKEN: exchange a code, or an
-application's own secret, for a token."""
+application's own secret, for a token. APPS: register an application, also with an invalid token."""
 
 _EXACT = {
     b"/auth/sign_in": SIGN_IN,
     b"/oauth/token": TOKEN,
     b"/auth/sign_up": SIGN_UP,
     b"/api/v1/accounts": SIGN_UP,
+    b"/api/v1/apps": APPS,
     b"/search": SEARCH,
     b"/api/v1/search": SEARCH,
     b"/api/v2/search": SEARCH,

@@ -135,6 +135,19 @@ def test_what_is_no_picture_and_no_film_is_refused(place: Place, bad: bytes) -> 
     assert "root:" not in answer.text
 
 
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", "text/plain"])
+def test_an_upload_without_a_form_of_files_is_not_read_into_memory(place: Place, kind: str) -> None:
+    answer = place.person().http.post("/api/v2/media", content=b" " * 600_000, headers={"Content-Type": kind})
+    assert (answer.status_code, answer.json()) == (413, {"error": "The request is too large"})
+
+
+def test_the_texts_of_an_upload_are_limited_together(place: Place) -> None:
+    texts = {f"text{number}": "a" * 300_000 for number in range(3)}
+    answer = upload(place.person(), png((4, 4)), **texts)
+    assert answer.status_code == 413, answer.text
+    assert "texts of the form" in answer.json()["error"]
+
+
 def test_bombs_are_refused_and_the_place_goes_on(place: Place) -> None:
     person = place.person()
     for bomb in (png_bomb(), gif(10_000)):

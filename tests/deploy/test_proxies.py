@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.fronts import COMMANDS, DEPLOY, NAME, a_front
-from tests.edge.place import a_place, get, post
+from tests.deploy.fronts import COMMANDS, DEPLOY, NAME, STATUS_NAME, a_front
+from tests.edge.place import Client, a_place, get, post
 from tests.ports import reserved_ports
 
 FORGED = ("X-Forwarded-For: 198.51.100.9", "Forwarded: for=198.51.100.9", "X-Real-IP: 198.51.100.9")
@@ -207,6 +207,22 @@ def test_plain_http_is_sent_on_to_https(fronted):
     status, _, headers = head.decode().partition("\r\n")
     assert status.split()[1] in ("301", "308")
     assert f"https://{NAME}/x?y=1" in headers or f"https://{NAME}:{fronted.front.port}/x?y=1" in headers
+
+
+def test_haproxy_passes_a_certificates_challenge_for_both_names_to_certbot(tmp_path):
+    certbot = (
+        r"^backend certbot$",
+        "\n    http-request return status 200 content-type text/plain string proof",
+    )
+    with (
+        behind("haproxy") as place,
+        a_front("haproxy", tmp_path, edge_port=place.port, mark=certbot) as front,
+    ):
+        for name in (NAME, STATUS_NAME):
+            with Client(front.plain_port) as plain:
+                plain.send(get("/.well-known/acme-challenge/x").replace(b"petrel.test", name.encode()))
+                answer = plain.answer()
+            assert (name, answer.status, answer.body) == (name, 200, b"proof")
 
 
 @pytest.mark.parametrize(

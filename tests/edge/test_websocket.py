@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from tests.edge.place import a_place, get
+from tests.edge.place import App, a_place, get
 from tests.edge.test_deadlines import SHORT
 from tests.edge.test_edge_server import HANDSHAKE, frame, handshake, read_frame
 
@@ -40,6 +40,30 @@ def test_what_is_no_handshake_is_refused_in_http_and_closed(headers, status):
         assert client.answer().status == status
         assert not client.more()
         place.until(lambda: place.server.counts.connections == 0)
+
+
+def test_a_handshake_that_the_library_cannot_read_is_refused_at_once_and_its_slot_is_free():
+    with a_place(shield={"running": 1}) as place, place.connect() as client:
+        client.send(get("/socket", *HANDSHAKE, KEY, f"Sec-WebSocket-Protocol: {'a' * 9_000}"))
+        assert client.answer().status == 431
+        assert not client.more()
+        assert place.ask(get("/other")).status == 200
+        place.until(lambda: place.server.counts.connections == 0)
+        assert place.server.counts.closed == {}
+
+
+@pytest.mark.parametrize(("query", "header_bytes"), [("a=" + "b" * 8_180, 1), ("a=b", 9_000)])
+def test_long_cookies_and_addresses_reach_the_application_of_a_websocket(query, header_bytes):
+    seen = []
+
+    class Noting(App):
+        async def echo_socket(self, scope, receive, send):
+            seen.append((scope["query_string"], dict(scope["headers"])[b"cookie"]))
+            await super().echo_socket(scope, receive, send)
+
+    with a_place(app=Noting()) as place, place.connect() as client:
+        assert handshake(client, f"/socket?{query}", f"Cookie: {'c' * header_bytes}") == 101
+    assert seen == [(query.encode(), b"c" * header_bytes)]
 
 
 @pytest.mark.parametrize(("path", "status"), [("/elsewhere", 403), ("/socket/broken", 500)])

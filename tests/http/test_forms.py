@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import pytest
 
-from stormpetrel.errors import Malformed
+from stormpetrel.errors import Malformed, TooLarge
 from stormpetrel.http import forms
 from stormpetrel.http.forms import MultipartForm
 
@@ -72,6 +73,9 @@ def test_a_large_file_is_whole(monkeypatch):
     ("content_type", "sent", "says"),
     [
         ("multipart/form-data", FORM, "names no boundary"),
+        ("multipart/form-data; boundary=" + "b" * 257, FORM, "its boundary is too long"),
+        ('multipart/form-data; boundary=AaB03x; a="' + ";" * 9_000, FORM, "too many parameters"),
+        (TYPE, part(more=b'; b="' + b";" * 4_000) + b"--AaB03x--", "too many parameters"),
         (TYPE, FORM[:-4], "before its last delimiter"),
         (TYPE, b"", "before its last delimiter"),
         (TYPE, b"no form", "could not be read"),
@@ -80,7 +84,6 @@ def test_a_large_file_is_whole(monkeypatch):
         (TYPE, b"--AaB03x\r\nContent-Type: text/plain\r\n\r\nv\r\n--AaB03x--", "a part has no name"),
         (TYPE, part() * (forms.MAX_FIELDS + 1) + b"--AaB03x--", "more than 100 fields"),
         (TYPE, part(more=b'; filename="x"') * (forms.MAX_FILES + 1) + b"--AaB03x--", "more than 16 files"),
-        (TYPE, part(value=b"v" * (forms.MAX_FIELD_BYTES + 1)) + b"--AaB03x--", "a field has more than"),
         (TYPE, b"--AaB03x\r\n" + b"X: y\r\n" * 20 + b"\r\nv\r\n--AaB03x--", "could not be read"),
     ],
 )
@@ -88,6 +91,43 @@ def test_what_is_no_form_is_refused_in_plain_words(content_type, sent, says):
     for size in (1, 65_536):
         with pytest.raises(Malformed, match=says):
             read(sent, size=size, content_type=content_type)
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        (b"form-data; name=a", "a"),
+        (b'form-data;NAME = "a" ; x', "a"),
+        (b'form-data; name="a;b=\\"c\\\\"', 'a;b="c\\'),
+        (b'form-data; x="; name=b"; name="a%22"', "a%22"),
+        (b'form-data; name="a\\b"', "a\\b"),
+        (b"form-data; name=a; name*=utf-8''b", "a"),
+    ],
+)
+def test_names_are_read_as_browsers_and_apps_write_them(header, name):
+    sent = b"--AaB03x\r\nContent-Disposition: " + header + b"\r\n\r\nv\r\n--AaB03x--"
+    assert read(sent) == [(name, "v")]
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_texts_that_are_long_together_are_refused(count):
+    fitting = part(value=b"v" * (forms.MAX_TEXT_BYTES // count)) * count
+    assert len(read(fitting + b"--AaB03x--")) == count
+    with pytest.raises(TooLarge, match="texts of the form"):
+        read(fitting + part() * 50 + b"--AaB03x--")
+
+
+def test_many_small_files_go_to_disk_once_they_take_much_memory_together(monkeypatch):
+    monkeypatch.setattr(forms, "MAX_BYTES_IN_MEMORY", 10_000)
+    on_disk = []
+    rollover = SpooledTemporaryFile.rollover
+    monkeypatch.setattr(
+        SpooledTemporaryFile, "rollover", lambda spooled: (on_disk.append(spooled), rollover(spooled))
+    )
+    content = bytes(range(250)) * 16
+    sent = part("file", content, b'; filename="x"') * 5 + b"--AaB03x--"
+    assert read(sent, size=900) == [("file", ("x", 4_000, content))] * 5
+    assert len(on_disk) == 3
 
 
 def test_thousands_of_parts_are_refused_before_any_is_parsed():

@@ -34,6 +34,15 @@ def test_in_calm_every_valid_credential_is_established_however_young() -> None:
     assert place.ask("/@nino", cookie=place.visitor(1, age_s=700.0)).lane == K2
 
 
+def test_an_unconfirmed_account_waits_as_a_stranger_does() -> None:
+    place = Visited()
+    place.member(1, is_confirmed=False)
+    for method in ("GET", "POST"):
+        ticket = place.ask("/api/v1/statuses", method=method, bearer=token(1))
+        assert LANES[ticket.lane].name == "K3"
+        assert ticket.identity.kind == "address"
+
+
 def test_under_attack_a_credential_counts_by_whether_it_is_older() -> None:
     place = attacked()
     place.member(100, age_s=1.0)
@@ -141,6 +150,28 @@ def test_random_tokens_have_a_budget_of_look_ups() -> None:
     place.shield.budgets.take("miss", near=False, at_s=place.at_s)
     place.tokens.mark_unknown(token_hash(77), place.at_s)
     assert place.ask("/api/v1/timelines/home", bearer=token(77)).lane == K3_FAR
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/auth/sign_in"),
+        ("POST", "/auth/sign_up"),
+        ("POST", "/oauth/token"),
+        ("POST", "/api/v1/accounts"),
+        ("POST", "/api/v1/apps"),
+        ("GET", "/search?q=a"),
+        ("GET", "/api/v2/search?q=a"),
+        ("GET", "/tags/sea"),
+        ("GET", "/@nino"),
+    ],
+)
+def test_random_tokens_buy_nothing_where_they_are_not_looked_up_or_the_work_is_dear(method, path) -> None:
+    with_tokens, without = Visited(), Visited()
+    for n in range(100):
+        ticket = with_tokens.ask(path, method=method, bearer=b"random %d" % n)
+        other = without.ask(path, method=method)
+        assert (ticket.lane, ticket.because, ticket.identity) == (other.lane, other.because, other.identity)
 
 
 def test_tokens_nobody_knows_yet_are_not_held_against_their_address() -> None:

@@ -81,6 +81,16 @@ def test_an_unknown_token_or_an_applications_own_is_a_stranger_of_its_address() 
     assert who(None, tokens) == STRANGER
 
 
+def test_a_token_of_an_unconfirmed_account_is_a_stranger_and_ends_with_the_accounts_others() -> None:
+    tokens = TokenTable()
+    entry = TokenEntry(9, 1, 0.0, "claims", is_confirmed=False)
+    tokens.put(hashed(b"new"), entry)
+    assert who(Credentials(hashed(b"new"), None), tokens) == STRANGER
+    assert tokens.get(hashed(b"new"), 1.0) == entry
+    tokens.forget_account(9)
+    assert tokens.get(hashed(b"new"), 1.0) is None
+
+
 def test_a_session_cookie_speaks_for_its_account_and_a_forged_one_for_nobody() -> None:
     assert who(Credentials(None, COOKIE), TokenTable()) == Identity("account", 4)
     assert who(Credentials(None, COOKIE[:-1] + b"_"), TokenTable()) == STRANGER

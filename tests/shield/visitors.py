@@ -50,7 +50,13 @@ class Visited:
         return EPOCH_S + self.at_s - 1000.0
 
     def member(
-        self, n: int, *, age_s: float = DAY_S, application: str = "", is_operator: bool = False
+        self,
+        n: int,
+        *,
+        age_s: float = DAY_S,
+        application: str = "",
+        is_operator: bool = False,
+        is_confirmed: bool = True,
     ) -> None:
         """Make token n a valid token of account n, issued `age_s` ago."""
         self.tokens.put(
@@ -62,6 +68,7 @@ class Visited:
                 None,
                 application=application,
                 is_operator=is_operator,
+                is_confirmed=is_confirmed,
             ),
         )
 
