@@ -89,6 +89,7 @@ class Place:
     base_url: str
     visitor: httpx.Client
     clients: list[httpx.Client] = field(default_factory=list, repr=False)
+    written_at_ms: int = 0
 
     def client(self, token: str | None = None) -> httpx.Client:
         """Return a new client, closed with the place. With a token it acts for the token's account."""
@@ -101,12 +102,16 @@ class Place:
     def write(self, rule: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a rule in the database and notify the running server, as the command line does."""
         slot = take_slot(self.database_url)
-        connection = connect(self.database_url, ids=IdMaker(slot.number))
+        ids = IdMaker(slot.number)
+        # The write before may have used this slot in this millisecond.
+        ids.go_on_after(self.written_at_ms)
+        connection = connect(self.database_url, ids=ids)
         try:
             with transaction(connection):
                 result = rule(connection, *args, **kwargs)
                 if connection.events:
                     outbox.put_events(connection, list(connection.events), now_ms=now_ms())
+            self.written_at_ms = now_ms()
             return result
         finally:
             connection.close()
