@@ -168,7 +168,11 @@ class Client:
             )
         except BudgetSpent as error:
             raise OSError(str(error)) from error
-        answer = await exchange.send(data, timeout_s=max(0.01, deadline_s - time.monotonic()))
+        try:
+            answer = await exchange.send(data, timeout_s=max(0.01, deadline_s - time.monotonic()))
+        except BaseException:
+            exchange.close()
+            raise
         self._keep(exchange)
         return answer
 

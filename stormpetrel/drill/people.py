@@ -361,8 +361,10 @@ class Crowd:
         data = request("GET", "/api/v1/accounts/verify_credentials", host=self.course.host, headers=headers)
         with contextlib.suppress(OSError, Broken, TimeoutError):
             exchange = await connect(self.course.target, source=member.address, budget=self.course.budget)
-            await exchange.send(data, timeout_s=wants.READ_PATIENCE_S)
-            exchange.close()
+            try:
+                await exchange.send(data, timeout_s=wants.READ_PATIENCE_S)
+            finally:
+                exchange.close()
 
     # The run
 

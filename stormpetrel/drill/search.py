@@ -65,7 +65,10 @@ async def _get(course: Course, member: Member, path: str, until_s: float) -> Wir
         wait_s = AGAIN_S
         try:
             exchange = await connect(course.target, source=member.address, budget=course.budget)
-            answer = await exchange.send(data, timeout_s=10)
+            try:
+                answer = await exchange.send(data, timeout_s=10)
+            finally:
+                exchange.close()
             # A challenge may come with 200 too (mode overcompensate): retry as after a refusal.
             if answer.status == 200 and answer.header("content-type").startswith("application/json"):
                 return answer
