@@ -318,7 +318,7 @@ def _rule(args: argparse.Namespace) -> int:
     from stormpetrel.shield.reports import ALLOWED_KINDS, OperatorEntry
 
     if args.verdict == "deny" and not args.undo and not args.reason.strip():
-        raise SetupError("deny needs --reason, for whoever reads the journal later")
+        raise SetupError("deny needs --reason, which the journal records")
     who = find(load(args.config).config, args.who)
     if who.kind not in ALLOWED_KINDS:
         raise SetupError(f"rules cannot name a {who.kind}: name its user instead")
