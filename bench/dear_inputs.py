@@ -417,7 +417,7 @@ def doors(place: Measured) -> Iterator[Door]:
 def routes(place: Measured) -> Iterator[Door]:
     """Yield every route of the API and of the pages, by its query and by a JSON body."""
     bearer = b"Authorization: Bearer " + place.token.encode()
-    from stormpetrel.web_worker import ROUTES
+    from stormpetrel.roles.web import ROUTES
 
     for route in ROUTES:
         path = "/".join(

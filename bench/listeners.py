@@ -15,8 +15,8 @@ from pathlib import Path
 from stormpetrel.model.access import secret_hash
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.rules import access, relationships
-from stormpetrel.storage.connection import connect, transaction
-from stormpetrel.storage.slots import take_slot
+from stormpetrel.storage.engine.connection import connect, transaction
+from stormpetrel.storage.engine.slots import take_slot
 
 ADDRESSES = 200
 """Number of addresses of 127.0.0.0/8 that listeners come from."""

@@ -22,11 +22,11 @@ from typing import Any
 
 import peers
 
-from stormpetrel import web_worker
-from stormpetrel.bus import BusHub
+from stormpetrel.bus.local import BusHub
 from stormpetrel.config import load
-from stormpetrel.heavy import Heavy, HeavyHub
-from stormpetrel.secret import load as load_secret
+from stormpetrel.process.cpu_worker import Heavy, HeavyHub
+from stormpetrel.process.secret import load as load_secret
+from stormpetrel.roles import web as web_worker
 
 STORMPETREL = [sys.executable, "-m", "stormpetrel"]
 CALIBRATION_STEPS = 20_000

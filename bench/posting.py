@@ -34,8 +34,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from stormpetrel.model.access import secret_hash
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.rules import access
-from stormpetrel.storage.connection import StoreConnection, connect, transaction
-from stormpetrel.storage.statement import Statement
+from stormpetrel.storage.engine.connection import StoreConnection, connect, transaction
+from stormpetrel.storage.engine.statement import Statement
 
 WRITERS = 64
 PAGES_PER_S = 100

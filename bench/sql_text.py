@@ -16,9 +16,9 @@ from sqlalchemy import bindparam, select
 
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.storage import accounts
-from stormpetrel.storage.connection import connect, transaction
-from stormpetrel.storage.migrate import engine, upgrade
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import connect, transaction
+from stormpetrel.storage.engine.migrate import engine, upgrade
+from stormpetrel.storage.engine.statement import sql
 from stormpetrel.storage.tables.accounts import accounts as table
 
 ROWS = 20

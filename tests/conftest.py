@@ -81,7 +81,7 @@ def run_directory(request: pytest.FixtureRequest) -> Path:
 def migrate(url: str) -> None:
     """Migrate the database at `url` to the newest tables, as `stormpetrel migrate` does."""
     # Imported late: tests of parts without a database need no database layer.
-    importlib.import_module("stormpetrel.storage.migrate").upgrade(url)
+    importlib.import_module("stormpetrel.storage.engine.migrate").upgrade(url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -17,14 +17,14 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import httpx
 
-from stormpetrel.heavy import hash_password_now
 from stormpetrel.model.access import secret_hash
 from stormpetrel.model.account import Role
 from stormpetrel.model.ids import IdMaker
+from stormpetrel.process.cpu_worker import hash_password_now
 from stormpetrel.rules import access, accounts
 from stormpetrel.storage import outbox
-from stormpetrel.storage.connection import Connection, connect, transaction
-from stormpetrel.storage.slots import take_slot
+from stormpetrel.storage.engine.connection import Connection, connect, transaction
+from stormpetrel.storage.engine.slots import take_slot
 from tests.instance import Instance
 
 P = ParamSpec("P")

@@ -16,9 +16,9 @@ import time
 
 from stormpetrel.config import load
 from stormpetrel.errors import Busy
-from stormpetrel.heavy import hash_password_now
 from stormpetrel.model.event import PostChanged
-from stormpetrel.serve import ROLES, serve
+from stormpetrel.process.cpu_worker import hash_password_now
+from stormpetrel.roles.serve import ROLES, serve
 
 SLOW_S = 1.0
 

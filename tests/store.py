@@ -12,7 +12,7 @@ from stormpetrel.model.event import Event
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.model.post import Draft, Visibility
 from stormpetrel.rules import accounts, posts
-from stormpetrel.storage.connection import Connection, connect, transaction
+from stormpetrel.storage.engine.connection import Connection, connect, transaction
 
 P = ParamSpec("P")
 T = TypeVar("T")

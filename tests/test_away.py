@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
-from stormpetrel.storage.capacity import connections_wanted
+from stormpetrel.storage.engine.capacity import connections_wanted
 from tests.conftest import postgresql_execute
 from tests.instance import prepared_instance
 

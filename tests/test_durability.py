@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from stormpetrel.storage.connection import connect
-from stormpetrel.storage.statement import Statement
+from stormpetrel.storage.engine.connection import connect
+from stormpetrel.storage.engine.statement import Statement
 from tests.people import Person, Place
 from tests.processes import named
 

@@ -348,10 +348,10 @@ def test_a_class_name_means_one_class():
 
 
 def test_a_class_name_given_twice_is_noticed():
-    one, model, twin = "class Page: ...", "stormpetrel/model/page.py", "stormpetrel/api/entities.py"
-    assert names_of_two_classes({model: one, "stormpetrel/health.py": one})
-    assert names_of_two_classes({model: one, twin: one, "stormpetrel/health.py": one})
-    assert names_of_two_classes({twin: one, "stormpetrel/health.py": one})
+    one, model, twin = "class Page: ...", "stormpetrel/model/page.py", "stormpetrel/api/json/entities.py"
+    assert names_of_two_classes({model: one, "stormpetrel/process/health.py": one})
+    assert names_of_two_classes({model: one, twin: one, "stormpetrel/process/health.py": one})
+    assert names_of_two_classes({twin: one, "stormpetrel/process/health.py": one})
     assert names_of_two_classes({model: one, twin: one}) == []
 
 
@@ -423,7 +423,7 @@ def differences(url: str) -> list[object]:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    migrate = importlib.import_module("stormpetrel.storage.migrate")
+    migrate = importlib.import_module("stormpetrel.storage.engine.migrate")
     tables = importlib.import_module("stormpetrel.storage.tables.schema")
     search = importlib.import_module("stormpetrel.storage.tables.search")
     with migrate.engine(url).connect() as connection:
@@ -441,14 +441,14 @@ def differences(url: str) -> list[object]:
 
 def test_migrations_give_the_tables_of_the_code(database_url):
     assert differences(database_url) == []
-    migrate = importlib.import_module("stormpetrel.storage.migrate")
+    migrate = importlib.import_module("stormpetrel.storage.engine.migrate")
     with migrate.engine(database_url).begin() as connection:
         connection.exec_driver_sql("CREATE TABLE forgotten_by_the_code (id bigint)")
     assert len(differences(database_url)) == 1
 
 
 def test_migrating_twice_changes_nothing(empty_database_url):
-    migrate = importlib.import_module("stormpetrel.storage.migrate")
+    migrate = importlib.import_module("stormpetrel.storage.engine.migrate")
     migrate.upgrade(empty_database_url)
     migrate.upgrade(empty_database_url)
     assert differences(empty_database_url) == []

@@ -32,7 +32,7 @@ def test_a_reserved_port_can_be_listened_on_and_is_given_to_nobody_else():
 
 @pytest.mark.parametrize("turn", [1, 2])
 def test_every_test_has_a_migrated_database_to_itself(turn, database_url):
-    engine = importlib.import_module("stormpetrel.storage.migrate").engine(database_url)
+    engine = importlib.import_module("stormpetrel.storage.engine.migrate").engine(database_url)
     with engine.begin() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM alembic_version").scalar_one() == 1
         connection.exec_driver_sql("CREATE TABLE left_by_a_test (id integer)")

@@ -149,7 +149,7 @@ def methods_tables() -> str:
 
 
 ELSEWHERE = {"GET /health", "GET /api/v1/streaming"}
-"""Answered outside the route table: by every role (edge/server.py, health.py) and by `SOCKETS`."""
+"""Answered outside the route table: by every role (edge/server.py, process/health.py) and by `SOCKETS`."""
 
 _ACTORS = {
     "anyone": "anyone",

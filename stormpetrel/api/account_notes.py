@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from stormpetrel.api import convert, entities
 from stormpetrel.api.accounts import account_rows
+from stormpetrel.api.json import convert, entities
 from stormpetrel.api.paging import ACCOUNTS_DEFAULT, ACCOUNTS_MOST, PageQuery, page_of
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from stormpetrel.api import convert, entities
+from stormpetrel.api.json import convert, entities
+from stormpetrel.api.json.render import array, renderer
 from stormpetrel.api.paging import (
     ACCOUNTS_DEFAULT,
     ACCOUNTS_MOST,
@@ -15,7 +16,6 @@ from stormpetrel.api.paging import (
     ids_of,
     page_of,
 )
-from stormpetrel.api.render import array, renderer
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Invalid, NotFound
 from stormpetrel.http.forms import UploadedFile
@@ -26,12 +26,12 @@ from stormpetrel.media.job import Purpose
 from stormpetrel.model.account import Account, Field, ProfileChange
 from stormpetrel.model.page import Page
 from stormpetrel.model.relationship import Relationship
-from stormpetrel.place_counts import COUNTS_S
+from stormpetrel.readers.counts import COUNTS_S
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import relationships as rules
 from stormpetrel.rules import search as search_rules
 from stormpetrel.rules import timelines as timeline_rules
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 RELATIONSHIPS_MOST = 80
 ACCOUNTS_BY_ID_MOST = 40

@@ -6,7 +6,7 @@ import secrets
 
 import msgspec
 
-from stormpetrel.api.entities import Entity
+from stormpetrel.api.json.entities import Entity
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.passwords import network_slot
 from stormpetrel.http.request import Request

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from stormpetrel.api.entities import Conversation, Nothing
+from stormpetrel.api.json.entities import Conversation, Nothing
+from stormpetrel.api.json.render import array, renderer
 from stormpetrel.api.paging import PageQuery, page_of
-from stormpetrel.api.render import array, renderer
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from stormpetrel.api import convert
-from stormpetrel.api.entities import Status, StatusSource
+from stormpetrel.api.json import convert
+from stormpetrel.api.json.entities import Status, StatusSource
+from stormpetrel.api.json.post_entities import StatusEdit
+from stormpetrel.api.json.render import array, renderer
 from stormpetrel.api.paging import Id, ids_of, one_id
 from stormpetrel.api.polls import PollInput, poll_draft
-from stormpetrel.api.post_entities import StatusEdit
-from stormpetrel.api.render import array, renderer
 from stormpetrel.api.shapes import answers
 from stormpetrel.api.statuses import MEDIA_IDS_MOST
 from stormpetrel.errors import Forbidden

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from stormpetrel.api.entities import Nothing
+from stormpetrel.api.json.entities import Nothing
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Forbidden
 from stormpetrel.http.request import Request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stormpetrel.api import entities, instance_entities
+from stormpetrel.api.json import entities, instance_entities
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from stormpetrel.api import convert
-from stormpetrel.api.entities import FeaturedTag, Nothing, Tag
-from stormpetrel.api.render import array
+from stormpetrel.api.json import convert
+from stormpetrel.api.json.entities import FeaturedTag, Nothing, Tag
+from stormpetrel.api.json.render import array
 from stormpetrel.api.search import encoded_tags
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Invalid, NotFound

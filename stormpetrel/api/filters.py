@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from stormpetrel.api.entities import Nothing
-from stormpetrel.api.filter_entities import (
+from stormpetrel.api.json.entities import Nothing
+from stormpetrel.api.json.filter_entities import (
     Filter,
     FilterKeyword,
     FilterStatus,

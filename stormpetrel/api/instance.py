@@ -10,10 +10,11 @@ from xml.sax.saxutils import quoteattr
 import msgspec
 
 from stormpetrel import __version__
-from stormpetrel.api import convert
 from stormpetrel.api.accounts import local_username
-from stormpetrel.api.entities import API_VERSIONS, VERSION, Account
-from stormpetrel.api.instance_entities import (
+from stormpetrel.api.instance_texts import rule_entities
+from stormpetrel.api.json import convert
+from stormpetrel.api.json.entities import API_VERSIONS, VERSION, Account
+from stormpetrel.api.json.instance_entities import (
     AccountLimits,
     Activity,
     Contact,
@@ -46,7 +47,6 @@ from stormpetrel.api.instance_entities import (
     Webfinger,
     WebfingerLink,
 )
-from stormpetrel.api.instance_texts import rule_entities
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Malformed, NotFound
 from stormpetrel.http.request import Request
@@ -64,11 +64,11 @@ from stormpetrel.model.account import Account as ModelAccount
 from stormpetrel.model.media import MAX_DESCRIPTION
 from stormpetrel.model.moderation import InstanceRule, InstanceText
 from stormpetrel.model.text import LINK_CHARACTERS
-from stormpetrel.place_counts import ACTIVITY_S, COUNTS_S
+from stormpetrel.readers.counts import ACTIVITY_S, COUNTS_S
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import instance as rules
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 
 NODEINFO_SCHEMA = "http://nodeinfo.diaspora.software/ns/schema/2.0"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from stormpetrel.api import convert
-from stormpetrel.api.announcement_entities import Announcement
-from stormpetrel.api.entities import Nothing
-from stormpetrel.api.instance_entities import ExtendedDescription, Rule
+from stormpetrel.api.json import convert
+from stormpetrel.api.json.announcement_entities import Announcement
+from stormpetrel.api.json.entities import Nothing
+from stormpetrel.api.json.instance_entities import ExtendedDescription, Rule
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from stormpetrel.api import entities
+from stormpetrel.api.json import entities
+from stormpetrel.api.json.render import renderer
 from stormpetrel.api.paging import ACCOUNTS_DEFAULT, ACCOUNTS_MOST, Id, PageQuery, ids_of, page_of
-from stormpetrel.api.render import renderer
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json, paged

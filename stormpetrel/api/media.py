@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from stormpetrel.api.accounts import verify_credentials
-from stormpetrel.api.entities import CredentialAccount, Nothing
-from stormpetrel.api.media_entities import MediaAttachment, attachment
+from stormpetrel.api.json.entities import CredentialAccount, Nothing
+from stormpetrel.api.json.media_entities import MediaAttachment, attachment
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import BLANK, Invalid
 from stormpetrel.http.request import Request

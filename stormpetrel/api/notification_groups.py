@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from stormpetrel.api import convert
 from stormpetrel.api.accounts import account_rows
-from stormpetrel.api.entities import (
+from stormpetrel.api.json import convert
+from stormpetrel.api.json.entities import (
     Account,
     AccountWarning,
     Entity,
@@ -18,10 +18,10 @@ from stormpetrel.api.entities import (
     Report,
     Status,
 )
-from stormpetrel.api.notification_details import WITH_DETAILS, details
+from stormpetrel.api.json.notification_details import WITH_DETAILS, details
+from stormpetrel.api.json.render import renderer
 from stormpetrel.api.notifications import COUNT_DEFAULT, COUNT_MOST, NotificationsQuery, kinds_of
 from stormpetrel.api.paging import ACCOUNTS_DEFAULT, ACCOUNTS_MOST, Id, PageQuery, one_id, page_of
-from stormpetrel.api.render import renderer
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request

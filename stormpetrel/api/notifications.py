@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from stormpetrel.api import convert
-from stormpetrel.api.entities import (
+from stormpetrel.api.json import convert
+from stormpetrel.api.json.entities import (
     Marker,
     Markers,
     Nothing,
@@ -13,6 +13,7 @@ from stormpetrel.api.entities import (
     NotificationCount,
     NotificationPolicy,
 )
+from stormpetrel.api.json.render import array, renderer
 from stormpetrel.api.paging import (
     ACCOUNTS_DEFAULT,
     ACCOUNTS_MOST,
@@ -21,14 +22,13 @@ from stormpetrel.api.paging import (
     one_id,
     page_of,
 )
-from stormpetrel.api.render import array, renderer
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json, paged
 from stormpetrel.model.notification import Kind
 from stormpetrel.rules import notifications as rules
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 COUNT_DEFAULT = 100
 COUNT_MOST = 1000

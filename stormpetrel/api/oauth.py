@@ -13,9 +13,9 @@ import secrets
 
 import msgspec
 
-from stormpetrel.api import convert
 from stormpetrel.api.apps import SECRET_BYTES
-from stormpetrel.api.entities import Entity, Nothing, Token
+from stormpetrel.api.json import convert
+from stormpetrel.api.json.entities import Entity, Nothing, Token
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Forbidden, Invalid, Malformed, WrongMediaType
 from stormpetrel.http.passwords import network_slot

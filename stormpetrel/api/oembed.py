@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from stormpetrel.api.entities import Entity
+from stormpetrel.api.json.entities import Entity
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Malformed, NotFound
 from stormpetrel.http.request import Request
@@ -19,8 +19,8 @@ from stormpetrel.model.text import excerpt
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.rules import search as search_rules
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 
 WIDTH, LEAST_WIDTH = 500, 220
 """Pixels: a comfortable width for a post, and the least width at which its header fits on one line."""

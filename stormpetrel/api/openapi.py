@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from stormpetrel import __version__
-from stormpetrel.api.entities import Error
+from stormpetrel.api.json.entities import Error
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response

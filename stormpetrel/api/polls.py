@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from stormpetrel.api import convert
-from stormpetrel.api.entities import Poll
+from stormpetrel.api.json import convert
+from stormpetrel.api.json.entities import Poll
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json

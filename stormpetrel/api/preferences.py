@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stormpetrel.api import convert
-from stormpetrel.api.entities import Preferences
+from stormpetrel.api.json import convert
+from stormpetrel.api.json.entities import Preferences
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json

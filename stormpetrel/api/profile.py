@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stormpetrel.api import accounts, convert, entities, featured_tags
+from stormpetrel.api import accounts, featured_tags
+from stormpetrel.api.json import convert, entities
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json

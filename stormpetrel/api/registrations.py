@@ -7,7 +7,7 @@ import secrets
 import msgspec
 
 from stormpetrel.api.apps import SECRET_BYTES
-from stormpetrel.api.entities import Token
+from stormpetrel.api.json.entities import Token
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import NOT_ACCEPTED, Forbidden
 from stormpetrel.http.passwords import network_slot
@@ -19,7 +19,7 @@ from stormpetrel.model.mail import NewLink
 from stormpetrel.model.password import password_problem
 from stormpetrel.rules import access as access_rules
 from stormpetrel.rules import accounts as rules
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 
 class NewAccount(msgspec.Struct):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from stormpetrel.api import convert
-from stormpetrel.api.entities import Account, AccountWarning, Report
+from stormpetrel.api.json import convert
+from stormpetrel.api.json.entities import Account, AccountWarning, Report
 from stormpetrel.api.paging import Id, ids_of, one_id
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import BLANK, Invalid
@@ -18,7 +18,7 @@ from stormpetrel.model.moderation import MAX_REPORTED_POSTS, MAX_RULES, Act, War
 from stormpetrel.model.moderation import Report as ModelReport
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import reports as rules
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 ACTIONS = {
     Act.HIDE: "delete_statuses",

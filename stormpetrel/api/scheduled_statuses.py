@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from stormpetrel.api import convert
-from stormpetrel.api.entities import Nothing
+from stormpetrel.api.json import convert
+from stormpetrel.api.json.entities import Nothing
+from stormpetrel.api.json.post_entities import ScheduledStatus
 from stormpetrel.api.paging import PageQuery, page_of
-from stormpetrel.api.post_entities import ScheduledStatus
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from stormpetrel.api import convert
-from stormpetrel.api.entities import Search
+from stormpetrel.api.json import convert
+from stormpetrel.api.json.entities import Search
+from stormpetrel.api.json.render import array, renderer
 from stormpetrel.api.paging import Id, PageQuery, one_id, page_of
-from stormpetrel.api.render import array, renderer
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
@@ -17,7 +17,7 @@ from stormpetrel.rules import followed_tags as tag_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.rules import search as rules
 from stormpetrel.rules import trends as trend_rules
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 MAX_OFFSET = 10_000
 MAX_POSTS_OFFSET = 200

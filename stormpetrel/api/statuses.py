@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from stormpetrel.api import convert
 from stormpetrel.api.accounts import account_rows
-from stormpetrel.api.entities import Account, Context, Status
+from stormpetrel.api.json import convert
+from stormpetrel.api.json.entities import Account, Context, Status
+from stormpetrel.api.json.render import renderer
 from stormpetrel.api.paging import (
     ACCOUNTS_DEFAULT,
     ACCOUNTS_MOST,
@@ -19,7 +20,6 @@ from stormpetrel.api.paging import (
     page_of,
 )
 from stormpetrel.api.polls import PollInput, poll_draft
-from stormpetrel.api.render import renderer
 from stormpetrel.api.scheduled_statuses import moment_of
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Invalid, UnexpectedMentions
@@ -28,7 +28,7 @@ from stormpetrel.http.response import Response, json
 from stormpetrel.model.post import Draft
 from stormpetrel.rules import pins, reactions, scheduled, threads
 from stormpetrel.rules import posts as rules
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 STATUSES_BY_ID_MOST = 20
 MAX_IDEMPOTENCY_KEY = 255

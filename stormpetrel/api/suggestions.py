@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from stormpetrel.api.entities import Account, Nothing, Suggestion
+from stormpetrel.api.json.entities import Account, Nothing, Suggestion
+from stormpetrel.api.json.render import array, renderer
 from stormpetrel.api.paging import ACCOUNTS_DEFAULT, ACCOUNTS_MOST, PageQuery, page_of
-from stormpetrel.api.render import array, renderer
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json

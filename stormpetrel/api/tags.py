@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from stormpetrel.api.entities import Tag
+from stormpetrel.api.json.entities import Tag
+from stormpetrel.api.json.render import array
 from stormpetrel.api.paging import PageQuery, page_of
-from stormpetrel.api.render import array
 from stormpetrel.api.search import encoded_tags
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import NotFound

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from stormpetrel.api.entities import Status
+from stormpetrel.api.json.entities import Status
+from stormpetrel.api.json.render import renderer
 from stormpetrel.api.paging import PageQuery, page_of
-from stormpetrel.api.render import renderer
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, paged

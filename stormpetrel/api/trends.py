@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from stormpetrel.api import entities
+from stormpetrel.api.json import entities
+from stormpetrel.api.json.render import array, renderer
 from stormpetrel.api.paging import POSTS_DEFAULT, POSTS_MOST, PageQuery, page_of
-from stormpetrel.api.render import array, renderer
 from stormpetrel.api.search import encoded_tags
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request

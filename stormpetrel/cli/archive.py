@@ -28,7 +28,7 @@ from typing import IO, Any
 import msgspec
 
 from stormpetrel.errors import EnvironmentFailure, SetupError
-from stormpetrel.storage.snapshot import Damaged
+from stormpetrel.storage.engine.snapshot import Damaged
 
 FORMAT = 1
 MANIFEST, SEAL = "manifest.json", "archive.sha256"

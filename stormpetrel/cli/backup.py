@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from stormpetrel.cli.archive import ArchiveWriter, Manifest
     from stormpetrel.config import Config, LoadedConfig
-    from stormpetrel.storage.snapshot import SnapshotContents
+    from stormpetrel.storage.engine.snapshot import SnapshotContents
 
 PIECE = 1024 * 1024
 FELL_SHORT = 1
@@ -47,7 +47,7 @@ def add_commands(commands: Commands[Any]) -> None:
 
 
 def _backup(args: argparse.Namespace) -> int:
-    from stormpetrel.storage.snapshot import Damaged
+    from stormpetrel.storage.engine.snapshot import Damaged
 
     path = Path(args.path).expanduser().absolute()
     try:
@@ -92,7 +92,7 @@ def make_backup(config_path: str | None, path: Path) -> Manifest:
     """Make and verify a new backup at `path`. Raise SetupError, EnvironmentFailure or Damaged on failure."""
     from stormpetrel.cli.archive import ArchiveWriter
     from stormpetrel.config import load
-    from stormpetrel.storage.migrate import require_current
+    from stormpetrel.storage.engine.migrate import require_current
 
     loaded = load(config_path)
     # A store of another release may hold data that this release cannot back up.
@@ -153,7 +153,7 @@ def _write(loaded: LoadedConfig, archive: ArchiveWriter) -> Manifest:
 
 def _snapshot(config: Config, kind: str, archive: ArchiveWriter, progress: Progress) -> SnapshotContents:
     from stormpetrel.cli.archive import DATABASES
-    from stormpetrel.storage import snapshot
+    from stormpetrel.storage.engine import snapshot
 
     file = archive.work / DATABASES[kind]
     if kind == "sqlite":
@@ -190,7 +190,7 @@ def _add_media(folder: Path, archive: ArchiveWriter, progress: Progress) -> None
 def _check(file: Path, written: Manifest) -> None:
     """Read the new archive as a restore would. The database's snapshot was checked before it was added."""
     from stormpetrel.cli.archive import DATABASES, read_archive
-    from stormpetrel.storage.snapshot import Damaged, stored_in_dump
+    from stormpetrel.storage.engine.snapshot import Damaged, stored_in_dump
 
     if read_archive(file) != written:
         raise Damaged(f"{file} does not match the data that was written")
@@ -202,7 +202,7 @@ def _check(file: Path, written: Manifest) -> None:
 def verify(path: Path) -> Manifest:
     """Read the whole backup at `path`, open its database, and return the manifest. Raise Damaged."""
     from stormpetrel.cli.archive import DATABASES, read_archive
-    from stormpetrel.storage.snapshot import stored_in_dump, stored_in_sqlite
+    from stormpetrel.storage.engine.snapshot import stored_in_dump, stored_in_sqlite
 
     if not path.is_file():
         raise SetupError(f"file not found: {path}")
@@ -222,7 +222,7 @@ def verify(path: Path) -> Manifest:
 
 
 def _compare(path: Path, manifest: Manifest, stored: SnapshotContents) -> None:
-    from stormpetrel.storage.snapshot import Damaged
+    from stormpetrel.storage.engine.snapshot import Damaged
 
     if stored.rows != manifest.rows or stored.migration != manifest.migration:
         raise Damaged(f"{path}: the rows of the database do not match the manifest")

@@ -21,7 +21,7 @@ from stormpetrel.errors import EnvironmentFailure, SetupError
 if TYPE_CHECKING:
     from stormpetrel.cli.demo_pictures import Pictures, Wanted
     from stormpetrel.config import Config
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 LOGINS_FILE = "demo-logins.txt"
 LOGINS = ("demo", "keeper")
@@ -74,10 +74,10 @@ def fill(config: Config) -> str:
     If the demo exists already, only return these. Raise SetupError if there is other data.
     """
     from stormpetrel.cli import demo_pictures
-    from stormpetrel.heavy import hash_password_now
     from stormpetrel.model.event import AllChanged
-    from stormpetrel.storage.connection import transaction
+    from stormpetrel.process.cpu_worker import hash_password_now
     from stormpetrel.storage.contents import is_empty
+    from stormpetrel.storage.engine.connection import transaction
     from stormpetrel.storage.outbox import put_events
 
     path = config.data_dir / LOGINS_FILE
@@ -178,7 +178,7 @@ def _arrive(
     from stormpetrel.model.account import Field, ProfileChange, Role
     from stormpetrel.rules.accounts import sign_up, update_profile
     from stormpetrel.rules.relationships import accept_follow, follow
-    from stormpetrel.storage.seed import UNUSABLE_PASSWORD
+    from stormpetrel.storage.seed.community import UNUSABLE_PASSWORD
 
     ids: dict[str, int] = {}
     at_ms = from_ms

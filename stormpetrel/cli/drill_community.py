@@ -31,7 +31,7 @@ from stormpetrel.drill.loopback import neighbour
 from stormpetrel.errors import EnvironmentFailure
 
 if TYPE_CHECKING:
-    from stormpetrel.storage.connection import StoreConnection
+    from stormpetrel.storage.engine.connection import StoreConnection
 
 COMMUNITY_FILE = "community.json"
 DAY_MS = 86_400_000
@@ -116,12 +116,12 @@ def prepare(
     `users`, `posts`: the size of the seeded community. The people of KINDS are chosen from it, so `users`
     must be more than their sum. `popular_followers`: followers of A12's account.
     """
-    from stormpetrel import secret
     from stormpetrel.config import load
-    from stormpetrel.heavy import hash_password_now
+    from stormpetrel.process import secret
+    from stormpetrel.process.cpu_worker import hash_password_now
     from stormpetrel.storage.journal import FILE_NAME, Journal
-    from stormpetrel.storage.seed import seed as write_seed
-    from stormpetrel.storage.seed_plan import Size
+    from stormpetrel.storage.seed.community import seed as write_seed
+    from stormpetrel.storage.seed.plan import Size
 
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     environ = environment(directory)
@@ -184,7 +184,7 @@ class _Maker:
         now_ms: int,
         domain: str,
     ) -> None:
-        from stormpetrel.storage.seed import username
+        from stormpetrel.storage.seed.community import username
 
         self._connection = connection
         self._rng = Random(f"stormpetrel drill community {seed}")  # noqa: S311 - who is who, not a secret
@@ -201,7 +201,7 @@ class _Maker:
     def community(self) -> Community:
         """Write all data in one transaction and return the community."""
         from stormpetrel.model.event import AllChanged
-        from stormpetrel.storage.connection import transaction
+        from stormpetrel.storage.engine.connection import transaction
         from stormpetrel.storage.outbox import put_events
 
         with transaction(self._connection):
@@ -487,7 +487,7 @@ _SAID = (
 
 
 def _tags() -> tuple[str, ...]:
-    from stormpetrel.storage import seed_text
+    from stormpetrel.storage.seed import text as seed_text
 
     return tuple(seed_text.TAGS)
 

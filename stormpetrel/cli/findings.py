@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from stormpetrel.cli.store import now_ms
 from stormpetrel.config import is_loopback
-from stormpetrel.listeners import is_served
+from stormpetrel.process.listeners import is_served
 
 if TYPE_CHECKING:
     from stormpetrel.config import Config, LoadedConfig
@@ -133,8 +133,8 @@ def _media(config: Config) -> Iterator[Finding]:
 
 
 def _secret(config: Config) -> Iterator[Finding]:
-    from stormpetrel import secret
     from stormpetrel.errors import SetupError
+    from stormpetrel.process import secret
 
     path = config.data_dir / secret.FILE_NAME
     if config.secret_key:
@@ -161,21 +161,21 @@ def _secret(config: Config) -> Iterator[Finding]:
 
 
 def _is_secret_closed(config: Config) -> bool:
-    from stormpetrel import secret
+    from stormpetrel.process import secret
 
     path = config.data_dir / secret.FILE_NAME
     return bool(config.secret_key) or (path.is_file() and not stat.S_IMODE(path.stat().st_mode) & 0o077)
 
 
 def _database(config: Config) -> Iterator[Finding]:
-    from stormpetrel import secret
     from stormpetrel.errors import CorruptStore, EnvironmentFailure, SetupError
     from stormpetrel.model.ids import time_ms
-    from stormpetrel.storage.capacity import shortage
-    from stormpetrel.storage.connection import connect
+    from stormpetrel.process import secret
     from stormpetrel.storage.contents import contents
+    from stormpetrel.storage.engine.capacity import shortage
+    from stormpetrel.storage.engine.connection import connect
+    from stormpetrel.storage.engine.migrate import HEAD, require_current
     from stormpetrel.storage.facts import OTHER_SECRET, has_other_secret
-    from stormpetrel.storage.migrate import HEAD, require_current
 
     kind = "SQLite" if config.database_url.startswith("sqlite:///") else "PostgreSQL"
     try:

@@ -110,8 +110,8 @@ def _require_agreement(loaded: LoadedConfig, settings: Mapping[str, str]) -> Non
 
 
 def _make_instance(loaded: LoadedConfig, settings: Mapping[str, str], *, database_is_new: bool) -> None:
-    from stormpetrel import secret
-    from stormpetrel.storage.migrate import upgrade
+    from stormpetrel.process import secret
+    from stormpetrel.storage.engine.migrate import upgrade
 
     config = loaded.config
     _make_directory(config.data_dir)
@@ -194,9 +194,9 @@ def _make_directory(directory: Path) -> None:
 
 def _database_is_new(url: str) -> bool:
     """Return True if the store has no tables yet. Raise SetupError if it is foreign or out of date."""
-    from stormpetrel.storage.connection import connect, sqlite_path
     from stormpetrel.storage.contents import tables
-    from stormpetrel.storage.migrate import require_current, version
+    from stormpetrel.storage.engine.connection import connect, sqlite_path
+    from stormpetrel.storage.engine.migrate import require_current, version
 
     if url.startswith("sqlite:///") and not sqlite_path(url).exists():
         return True
@@ -247,9 +247,9 @@ def _key_lines(field: dataclasses.Field[Any], chosen: str | None) -> list[str]:
 
 def _migrate(args: argparse.Namespace) -> int:
     from stormpetrel.config import load
-    from stormpetrel.storage.connection import connect, sqlite_path
     from stormpetrel.storage.contents import tables
-    from stormpetrel.storage.migrate import HEAD, upgrade, version
+    from stormpetrel.storage.engine.connection import connect, sqlite_path
+    from stormpetrel.storage.engine.migrate import HEAD, upgrade, version
 
     url = load(args.config).config.database_url
     if url.startswith("sqlite:///") and not sqlite_path(url).exists():

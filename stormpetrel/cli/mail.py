@@ -25,13 +25,13 @@ def add_commands(commands: Commands[Any]) -> None:
 def _test(args: argparse.Namespace) -> int:
     import secrets
 
-    from stormpetrel import secret
     from stormpetrel.config import load
     from stormpetrel.courier.letters import write
     from stormpetrel.courier.mailer import MailFailed, send
     from stormpetrel.model.account import email_problem
     from stormpetrel.model.mail import Letter, Notice
-    from stormpetrel.storage.migrate import require_current
+    from stormpetrel.process import secret
+    from stormpetrel.storage.engine.migrate import require_current
 
     config = load(args.config).config
     problem = email_problem(args.address)

@@ -113,7 +113,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _store_failed(error: Exception) -> bool:
-    from stormpetrel.storage.failures import store_failed
+    from stormpetrel.storage.engine.failures import store_failed
 
     return store_failed(error)
 

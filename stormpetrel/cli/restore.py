@@ -42,8 +42,8 @@ def add_commands(commands: Commands[Any]) -> None:
 
 
 def _restore(args: argparse.Namespace) -> int:
-    from stormpetrel.storage.migrate import HEAD
-    from stormpetrel.storage.snapshot import Damaged
+    from stormpetrel.storage.engine.migrate import HEAD
+    from stormpetrel.storage.engine.snapshot import Damaged
 
     path = Path(args.path).expanduser().absolute()
     try:
@@ -60,7 +60,7 @@ def _restore(args: argparse.Namespace) -> int:
 def restore(config_path: str | None, path: Path) -> Manifest:
     """Restore the backup at `path`. Raise SetupError if the target is not empty, or Damaged."""
     from stormpetrel.config import load
-    from stormpetrel.storage.migrate import HEAD
+    from stormpetrel.storage.engine.migrate import HEAD
 
     named = config_path or os.environ.get("STORMPETREL_CONFIG")
     here = load(config_path).config
@@ -113,7 +113,7 @@ def _make_staging(data_dir: Path) -> Path:
 
 def _unpack(path: Path, staging: Path, manifest: Manifest, *, with_config: bool) -> None:
     from stormpetrel.cli.archive import CONFIG, MANIFEST, SEAL, read_archive
-    from stormpetrel.storage.snapshot import Damaged
+    from stormpetrel.storage.engine.snapshot import Damaged
 
     skipped = {MANIFEST, SEAL} | (set() if with_config else {CONFIG})
 
@@ -143,8 +143,8 @@ def _config_there(here: Config, staging: Path, named: str | None) -> Config:
 
 def _put_in_place(config: Config, staging: Path, manifest: Manifest) -> None:
     from stormpetrel.cli.archive import sync_directory
-    from stormpetrel.storage.connection import sqlite_path
-    from stormpetrel.storage.snapshot import load_postgresql
+    from stormpetrel.storage.engine.connection import sqlite_path
+    from stormpetrel.storage.engine.snapshot import load_postgresql
 
     url, snapshot = config.database_url, staging / manifest.database_file
     if url.startswith("sqlite:///") != (manifest.database == "sqlite"):
@@ -190,8 +190,8 @@ def _place_media(config: Config, staging: Path) -> None:
 
 
 def _require_empty_database(url: str) -> None:
-    from stormpetrel.storage.connection import connect
     from stormpetrel.storage.contents import tables
+    from stormpetrel.storage.engine.connection import connect
 
     connection = connect(url)
     try:

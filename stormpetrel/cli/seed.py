@@ -18,7 +18,7 @@ MAX_USERS = 10_000_000
 MAX_POSTS = 100_000_000
 MAX_FOLLOWS = 100_000
 MAX_SEED = 65_535
-"""The seed is the low 16 bits of every id (storage/seed.py has the same number; a test compares them)."""
+"""The seed is the low 16 bits of every id (storage/seed/community.py has the same number; a test compares them)."""
 UNTIL_MARGIN_MS = 60_000
 
 
@@ -86,9 +86,9 @@ def _seed(args: argparse.Namespace) -> int:
     from stormpetrel.config import load
     from stormpetrel.model.account import username_problem
     from stormpetrel.model.password import password_problem
-    from stormpetrel.storage.seed import UNUSABLE_PASSWORD, end_ms_of, seed
-    from stormpetrel.storage.seed_plan import Size
-    from stormpetrel.storage.seed_steps import unfinished
+    from stormpetrel.storage.seed.community import UNUSABLE_PASSWORD, end_ms_of, seed
+    from stormpetrel.storage.seed.plan import Size
+    from stormpetrel.storage.seed.steps import unfinished
 
     config = load(args.config).config
     if args.reader and (problem := username_problem(args.reader)):
@@ -108,7 +108,7 @@ def _seed(args: argparse.Namespace) -> int:
     )
     password_hash = UNUSABLE_PASSWORD
     if args.password:
-        from stormpetrel.heavy import hash_password_now
+        from stormpetrel.process.cpu_worker import hash_password_now
 
         password_hash = hash_password_now(args.password)
     progress = Progress("seed")

@@ -29,6 +29,6 @@ def add_commands(commands: Commands[Any]) -> None:
 
 def _serve(args: argparse.Namespace) -> int:
     from stormpetrel.config import load
-    from stormpetrel.serve import serve
+    from stormpetrel.roles.serve import serve
 
     return serve(load(args.config), roles=frozenset(args.role or ROLES))

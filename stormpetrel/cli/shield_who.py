@@ -19,7 +19,7 @@ from stormpetrel.shield.reports import MIN_HASH_CHARACTERS, identity_text
 
 if TYPE_CHECKING:
     from stormpetrel.config import Config
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 KINDS = ("token", "address", "user", "app", "account")
 HASH_SENT = 32

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stormpetrel.storage.connection import StoreConnection
+    from stormpetrel.storage.engine.connection import StoreConnection
 
 
 def now_ms() -> int:
@@ -21,9 +21,9 @@ def open_store(url: str) -> Iterator[StoreConnection]:
     """Yield a connection that may write. Raise SetupError if there is no instance or it is not up to date,
     and EnvironmentFailure if the store cannot be reached."""
     from stormpetrel.model.ids import IdMaker
-    from stormpetrel.storage.connection import connect
-    from stormpetrel.storage.migrate import require_current
-    from stormpetrel.storage.slots import take_slot
+    from stormpetrel.storage.engine.connection import connect
+    from stormpetrel.storage.engine.migrate import require_current
+    from stormpetrel.storage.engine.slots import take_slot
 
     require_current(url)
     slot = take_slot(url)
@@ -43,7 +43,7 @@ def change(connection: StoreConnection) -> Iterator[int]:
 
     Its events go into the outbox with it: the courier of a running server publishes them to every process.
     """
-    from stormpetrel.storage.connection import transaction
+    from stormpetrel.storage.engine.connection import transaction
     from stormpetrel.storage.outbox import put_events
 
     at_ms = now_ms()

@@ -15,7 +15,7 @@ from stormpetrel.errors import SetupError
 if TYPE_CHECKING:
     from stormpetrel.config import Config
     from stormpetrel.model.account import User
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 MAX_LISTED = 1_000_000
 ROLES = ("member", "moderator", "admin")
@@ -131,8 +131,8 @@ def _add(args: argparse.Namespace) -> int:
 
 
 def _password_hash(args: argparse.Namespace, config: Config, *, username: str, email: str) -> str:
-    from stormpetrel.heavy import hash_password_now
     from stormpetrel.model.password import password_problem, password_weakness
+    from stormpetrel.process.cpu_worker import hash_password_now
 
     password = _password(args)
     about = [username, email, config.title, config.domain]

@@ -13,7 +13,7 @@ from stormpetrel.rules.mail import LinkWanted, send_wanted
 from stormpetrel.rules.notifications import notify_admins_of_sign_up, notify_post_subscribers
 from stormpetrel.rules.polls import end_poll
 from stormpetrel.rules.scheduled import post_scheduled
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 
 class _PostNotices(msgspec.Struct, frozen=True):

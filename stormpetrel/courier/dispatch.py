@@ -19,8 +19,8 @@ from stormpetrel.clock import now_ms
 from stormpetrel.courier.drain import URGENCY, Drained
 from stormpetrel.errors import Busy, StormpetrelError
 from stormpetrel.storage import outbox
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.database import Database
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.outbox import LeasedJob
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from stormpetrel.clock import now_ms
 from stormpetrel.errors import Busy
 from stormpetrel.storage import outbox
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.database import Database
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.outbox import LeasedJob
 
 log = logging.getLogger(__name__)

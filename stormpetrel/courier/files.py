@@ -12,7 +12,7 @@ from stormpetrel.media.spool import Spool
 from stormpetrel.media.store import FolderStore, MediaStore
 from stormpetrel.own_thread import in_own_thread
 from stormpetrel.storage import outbox
-from stormpetrel.storage.database import Database
+from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.media import known_files
 
 AT_ONCE = 2

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stormpetrel import clock
-from stormpetrel.storage.database import Database
+from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.newest import newest_ms
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from stormpetrel.rules import deletion, media
 from stormpetrel.rules.access import COMMAND_LINE_CLIENT_ID, SESSION_AGE_S
 from stormpetrel.storage import housekeeping as stored
 from stormpetrel.storage import quotas
-from stormpetrel.storage.database import Database
+from stormpetrel.storage.engine.database import Database
 
 EVERY_S = 60.0
 BATCH = 200

@@ -11,7 +11,7 @@ from stormpetrel.courier.mailer import CONVERSATION_S, MailFailed, send
 from stormpetrel.model.mail import Letter
 from stormpetrel.own_thread import in_own_thread
 from stormpetrel.storage import outbox
-from stormpetrel.storage.database import Database
+from stormpetrel.storage.engine.database import Database
 
 AT_ONCE = 4
 LONGEST_S = CONVERSATION_S * 3

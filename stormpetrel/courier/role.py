@@ -13,8 +13,7 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
-from stormpetrel import secret as secrets_of_instance
-from stormpetrel.bus import Bus
+from stormpetrel.bus.local import Bus
 from stormpetrel.clock import CLOCK, now_ms
 from stormpetrel.config import Config
 from stormpetrel.courier import files
@@ -28,12 +27,13 @@ from stormpetrel.courier.trends import EVERY_S as COUNT_EVERY_S
 from stormpetrel.courier.trends import count_trends
 from stormpetrel.courier.uploads import upload_lane
 from stormpetrel.errors import Busy, EnvironmentFailure
-from stormpetrel.health import serve_health
 from stormpetrel.media.spool import Spool
 from stormpetrel.media.store import MediaStore, open_store
 from stormpetrel.model.event import AllChanged, Event, OutboxFilled
+from stormpetrel.process import secret as secrets_of_instance
+from stormpetrel.process.health import serve_health
 from stormpetrel.storage import outbox
-from stormpetrel.storage.database import Database
+from stormpetrel.storage.engine.database import Database
 
 log = logging.getLogger(__name__)
 

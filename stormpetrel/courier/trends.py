@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stormpetrel.rules import trends
-from stormpetrel.storage.database import Database
+from stormpetrel.storage.engine.database import Database
 
 EVERY_S = 30.0
 STEPS = 20

@@ -18,7 +18,7 @@ from stormpetrel.media.store import MediaStore
 from stormpetrel.model.media import Decoded, Media
 from stormpetrel.own_thread import in_own_thread
 from stormpetrel.rules import media as rules
-from stormpetrel.storage.database import Database
+from stormpetrel.storage.engine.database import Database
 
 AT_ONCE = 2
 LONGEST_S = DECODER_TIMEOUT_S * 2 + 300

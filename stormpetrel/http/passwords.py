@@ -6,9 +6,9 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from stormpetrel.errors import TooMany
-from stormpetrel.heavy import DUMMY_HASH, Heavy
 from stormpetrel.model.password import normal_form, password_problem
 from stormpetrel.model.quota import network_of, slot
+from stormpetrel.process.cpu_worker import DUMMY_HASH, Heavy
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import guesses as rules
 from stormpetrel.rules import quotas as quota_rules
@@ -20,7 +20,7 @@ from stormpetrel.shield.marks import Mark, device_in
 if TYPE_CHECKING:
     from stormpetrel.http.request import Request
     from stormpetrel.model.account import User
-    from stormpetrel.storage.database import Database
+    from stormpetrel.storage.engine.database import Database
 
 WRONG = "Wrong username or password, an address that is not confirmed yet, or too many attempts."
 """The same text for a wrong password and a refused attempt, so that guessing reveals nothing."""

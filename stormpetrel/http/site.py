@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from stormpetrel.config import Config
 from stormpetrel.edge.cache import HotCache
-from stormpetrel.heavy import Heavy
 from stormpetrel.http.passwords import Passwords
 from stormpetrel.media.uploads import Uploads
-from stormpetrel.memory import HomeLists, ReaderFlags
 from stormpetrel.model.mail import NewLink, new_link
-from stormpetrel.place_counts import Recounted
-from stormpetrel.reader_filters import ReaderFilters
+from stormpetrel.process.cpu_worker import Heavy
+from stormpetrel.readers.counts import Recounted
+from stormpetrel.readers.filters import ReaderFilters
+from stormpetrel.readers.home import HomeLists, ReaderFlags
 from stormpetrel.rules.instance import InstanceCounts, Week
 from stormpetrel.shield.identify import TokenTable
-from stormpetrel.storage.database import Database
+from stormpetrel.storage.engine.database import Database
 
 if TYPE_CHECKING:
     from stormpetrel.errors import Refusal
@@ -59,7 +59,7 @@ class PageRenderer(AppliesEvents, Protocol):
 class Site:
     """The parts of one web worker. `tokens` and `cache` are the edge's own tables.
 
-    - `api`: the API's renderer (api/render.py), `pages`: the web's (web/render.py), `streaming`: this worker's
+    - `api`: the API's renderer (api/json/render.py), `pages`: the web's (web/render.py), `streaming`: this worker's
       streams (streaming/hub.py). Each is made with the site and set afterwards. Doors are layers above this
       module, which knows only a part of them; they get the whole by `renderer`, `pages_of` and `_hub`.
     - `access_changes` counts revocations: a look-up that began before one may be out of date.

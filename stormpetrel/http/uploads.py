@@ -11,14 +11,14 @@ from stormpetrel.errors import Invalid, Refusal
 from stormpetrel.http.forms import UploadedFile
 from stormpetrel.http.request import Request
 from stormpetrel.http.site import Site
-from stormpetrel.listeners import is_served
 from stormpetrel.media.job import Purpose
 from stormpetrel.media.spool import THUMBNAIL
 from stormpetrel.model.account import Account, ProfileChange
 from stormpetrel.model.media import Decoded, Media
+from stormpetrel.process.listeners import is_served
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import media as rules
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Ids: decimal snowflakes, so that newer sorts after older on every process and every machine.
 
 milliseconds since 1970 << 16 | slot (6 bits) << 10 | sequence (10 bits). A slot belongs to one process at a
-time (storage/slots.py), so two processes never create the same id.
+time (storage/engine/slots.py), so two processes never create the same id.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from stormpetrel.model.ids import first_id_at, parse_id
 
 
 class Kind(StrEnum):
-    """The kind of event. The API calls a post *status* and a boost *reblog*; api/convert.py translates.
+    """The kind of event. The API calls a post *status* and a boost *reblog*; api/json/convert.py translates.
 
     `post`: an account posted whose posts the recipient subscribed to. `poll`: a poll that the recipient
     created or voted in has ended. `update`: a post that the recipient boosted was edited.

@@ -1,6 +1,6 @@
 """Second factors: codes of an authenticator app (RFC 6238), passkeys (WebAuthn), and recovery codes.
 
-Functions that need a library import it when they are called, in the heavy process (heavy.py): so no web
+Functions that need a library import it when they are called, in the heavy process (process/cpu_worker.py): so no web
 worker loads the libraries or parses the data of an unknown authenticator.
 """
 

@@ -19,8 +19,8 @@ from stormpetrel.storage.applications import (
     application_by_client_id,
     delete_codes_of,
 )
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 
 UNCONFIRMED = "Your login is missing a confirmed e-mail address"
 """Mastodon's wording, which apps show."""

@@ -41,9 +41,9 @@ from stormpetrel.storage import accounts as stored
 from stormpetrel.storage import instance as stored_instance
 from stormpetrel.storage import outbox
 from stormpetrel.storage import relationships as stored_relationships
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 from stormpetrel.storage.hidden_counts import give_back_counts, take_back_counts
-from stormpetrel.storage.hot import hot
 
 MAX_REASON = 1000
 

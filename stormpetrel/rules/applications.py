@@ -29,8 +29,8 @@ from stormpetrel.model.quota import APP_TOKENS, APPS, YOUNG_WAYS_IN
 from stormpetrel.rules import quotas
 from stormpetrel.rules.access import TOO_MANY_WAYS_IN, create_token
 from stormpetrel.storage import applications as stored
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 
 MAX_NAME = 60
 MAX_URL = 2000

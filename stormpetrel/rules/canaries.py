@@ -13,7 +13,7 @@ from stormpetrel.model.access import Application, secret_hash
 from stormpetrel.rules.access import access_by_token, create_token
 from stormpetrel.rules.applications import application_by_client_id
 from stormpetrel.storage.applications import add_application
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 NAME = "Canaries"
 SCOPES = ("read",)

@@ -14,8 +14,8 @@ from stormpetrel.model.page import Page
 from stormpetrel.model.post import Post, Visibility
 from stormpetrel.storage import conversations as stored
 from stormpetrel.storage import pins
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 
 COUNTED_CONVERSATIONS = 40
 """Unread conversations are counted among this many with the newest posts: every page of a member counts them."""

@@ -10,7 +10,7 @@ from stormpetrel.rules.posts import delete_post
 from stormpetrel.rules.relationships import remove_follower, unfollow
 from stormpetrel.storage import accounts, outbox
 from stormpetrel.storage import deletion as stored
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.hidden_counts import take_back_counts
 
 BATCH = 25

@@ -19,7 +19,7 @@ from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage import outbox
 from stormpetrel.storage import polls as stored_polls
 from stormpetrel.storage import posts as stored_posts
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 MAX_EDITS = 100
 """Versions stored per post: a request for its history returns all of them."""

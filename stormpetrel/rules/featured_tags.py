@@ -10,7 +10,7 @@ from stormpetrel.model.text import tag_key
 from stormpetrel.rules.followed_tags import known_tag, tag_named
 from stormpetrel.rules.relationships import require_listable
 from stormpetrel.storage import featured_tags as stored
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 MAX_FEATURED_TAGS = 10
 """Mastodon's limit, announced in `/api/v2/instance`."""

@@ -12,8 +12,8 @@ from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.storage import posts as stored_posts
 from stormpetrel.storage import timelines as stored
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 
 FEED_POSTS = 20
 """Posts in a feed: as many as a page shows."""

@@ -26,7 +26,7 @@ from stormpetrel.model.filter import (
 )
 from stormpetrel.rules.posts import visible_ids
 from stormpetrel.storage import filters as stored
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 MAX_FILTER_S = 10 * 365 * 86_400
 

@@ -10,8 +10,8 @@ from stormpetrel.model.page import Page
 from stormpetrel.model.text import tag_key, tags_in
 from stormpetrel.storage import followed_tags as stored
 from stormpetrel.storage import posts
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 
 MAX_FOLLOWED_TAGS = 100
 """Each followed tag adds an index range to a read of the home timeline from the store."""

@@ -15,7 +15,7 @@ from stormpetrel.rules.quotas import spend
 from stormpetrel.storage import access as stored_access
 from stormpetrel.storage import accounts as stored_accounts
 from stormpetrel.storage import quotas as stored
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.quotas import WrongPasswords
 
 MANY = 10

@@ -24,7 +24,7 @@ from stormpetrel.model.text import clean, excerpt
 from stormpetrel.rules.moderation import note, require_admin
 from stormpetrel.storage import accounts
 from stormpetrel.storage import instance as stored
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 DAY_MS = 86_400_000
 WEEK_MS = 7 * DAY_MS

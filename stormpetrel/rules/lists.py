@@ -13,8 +13,8 @@ from stormpetrel.model.lists import MAX_LISTS, MAX_MEMBERS, MAX_TITLE, AccountLi
 from stormpetrel.model.page import Page
 from stormpetrel.storage import lists as stored
 from stormpetrel.storage import relationships
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 
 
 def lists(connection: Connection, *, account_id: int) -> list[AccountList]:

@@ -30,8 +30,8 @@ from stormpetrel.rules.quotas import require, spend
 from stormpetrel.storage import accounts as stored_accounts
 from stormpetrel.storage import mail as stored
 from stormpetrel.storage import outbox
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 
 ENOUGH = "Too many e-mails were sent already. Please check your inbox and spam folder"
 NO_LINK = "This link has expired or was already used. Please request a new one"

@@ -24,8 +24,8 @@ from stormpetrel.model.quota import YOUNG_UPLOAD_MB
 from stormpetrel.rules import quotas
 from stormpetrel.storage import accounts, outbox
 from stormpetrel.storage import media as stored
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 
 TOO_MANY_UPLOADS = "Your account is new and has uploaded a lot. Please try again later"
 LOOSE_KEPT_MS = 24 * 3_600_000

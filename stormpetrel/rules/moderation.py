@@ -37,7 +37,7 @@ from stormpetrel.rules import conversations, mail
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.storage import accounts, notifications, posts
 from stormpetrel.storage import moderation as stored
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 OPEN_COUNTED = 1000
 """Limit of the count in the overview: "1000" means at least that many."""

@@ -19,7 +19,7 @@ from stormpetrel.model.notification import (
 from stormpetrel.model.page import Page
 from stormpetrel.rules import notifications as rules
 from stormpetrel.storage import notifications as stored
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 SAMPLE = 8
 """Accounts that a group names (as in Mastodon)."""

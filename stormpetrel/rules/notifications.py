@@ -12,8 +12,8 @@ from stormpetrel.model.page import Page
 from stormpetrel.model.visibility import may_see
 from stormpetrel.storage import accounts, pins, posts, relationships
 from stormpetrel.storage import notifications as stored
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 
 MARKED_TIMELINES = ("home", "notifications")
 

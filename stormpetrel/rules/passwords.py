@@ -5,7 +5,7 @@ from __future__ import annotations
 from stormpetrel.rules.access import end_sessions, revoke_all, start_session
 from stormpetrel.rules.accounts import set_password
 from stormpetrel.rules.mail import password_changed
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 
 def change_password(

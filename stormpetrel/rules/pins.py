@@ -7,7 +7,7 @@ from stormpetrel.model.event import AccountChanged, Reacted
 from stormpetrel.model.post import Visibility
 from stormpetrel.rules import posts
 from stormpetrel.storage import pins as stored
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 MAX_PINNED = 5
 

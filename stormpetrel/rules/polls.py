@@ -24,8 +24,8 @@ from stormpetrel.model.visibility import may_see
 from stormpetrel.rules import notifications
 from stormpetrel.storage import outbox, posts
 from stormpetrel.storage import polls as stored
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 
 TOO_LONG = f"Validation failed: Poll options can't be longer than {MAX_OPTION_CHARACTERS} characters each"
 ALREADY_VOTED = "Validation failed: You have already voted on this poll"

@@ -32,8 +32,8 @@ from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import accounts, outbox, relationships
 from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage import posts as stored
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 
 IDEMPOTENCY_MS = 3_600_000
 """How long an Idempotency-Key returns the same post (Mastodon documents one hour)."""

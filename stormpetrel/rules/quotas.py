@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from stormpetrel.errors import TooMany
 from stormpetrel.model.quota import Quota, is_young
 from stormpetrel.storage import quotas as stored
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 
 def spend(connection: Connection, quota: Quota, slot: int, *, now_ms: int, uses: int = 1) -> int:

@@ -13,7 +13,7 @@ from stormpetrel.rules import notifications, posts
 from stormpetrel.storage import accounts
 from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage import posts as stored
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 
 def boost(

@@ -18,8 +18,8 @@ from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import accounts
 from stormpetrel.storage import notifications as stored_notifications
 from stormpetrel.storage import relationships as stored
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 
 MAX_ACCOUNT_NOTE = 2_000
 """In characters (Mastodon's limit)."""

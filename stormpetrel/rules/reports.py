@@ -22,7 +22,7 @@ from stormpetrel.rules.posts import visible_ids
 from stormpetrel.storage import accounts, instance, posts
 from stormpetrel.storage import moderation as stored
 from stormpetrel.storage import notifications as stored_notifications
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 REPORTS_A_DAY = 40
 """Limit per reporter: enough for a person under attack, too few to flood the queue."""

@@ -12,7 +12,7 @@ from stormpetrel.rules import polls, posts
 from stormpetrel.rules.languages import clean_language
 from stormpetrel.storage import accounts, outbox, pins
 from stormpetrel.storage import scheduled as stored
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 MIN_AHEAD_MS = 5 * 60 * 1000
 MAX_AHEAD_MS = 5 * 366 * 24 * 3600 * 1000

@@ -21,7 +21,7 @@ from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules.posts import visible_ids
 from stormpetrel.storage import accounts
 from stormpetrel.storage import search as stored
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.posts import tag_ids as tag_ids_of
 
 LATEST_MS = MAX_ID >> 16

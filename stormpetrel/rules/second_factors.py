@@ -16,8 +16,8 @@ from stormpetrel.rules.mail import post
 from stormpetrel.rules.quotas import spend
 from stormpetrel.storage import accounts as stored_accounts
 from stormpetrel.storage import second_factors as stored
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 
 CHALLENGE_AGE_S = 600
 _CHALLENGE = Quota("passkey.challenge", 1, CHALLENGE_AGE_S)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from stormpetrel.errors import NotFound
 from stormpetrel.storage import accounts
 from stormpetrel.storage import suggestions as stored
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 
 def suggestions(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stormpetrel.model.post import Thread
 from stormpetrel.rules import posts
 from stormpetrel.storage import posts as stored
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 MAX_ANCESTORS = 200
 MAX_DESCENDANTS = 500

@@ -25,8 +25,8 @@ from stormpetrel.rules import lists as list_rules
 from stormpetrel.rules.posts import visible_ids
 from stormpetrel.storage import accounts, followed_tags, pins, posts, relationships
 from stormpetrel.storage import timelines as stored
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
 
 HOME_ROUNDS = 8
 """Rounds in which home reads on when too much was filtered out, doubling the number of posts each time (255

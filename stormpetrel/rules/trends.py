@@ -12,7 +12,7 @@ from collections import Counter
 from stormpetrel.model.ids import first_id_at, time_ms
 from stormpetrel.model.trend import Day
 from stormpetrel.storage import trends as stored
-from stormpetrel.storage.connection import Connection
+from stormpetrel.storage.engine.connection import Connection
 
 DAY_MS = 86_400_000
 HISTORY_DAYS = 7

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from stormpetrel.model.access import SCOPES, Access, Authorised, SignedIn, expand
 from stormpetrel.model.account import Role
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.statement import sql
 
 # A suspended or not yet approved account has no access; an application's own token has no account. An app
 # that signed a person up has its token before the address is confirmed, to ask whether it is by now.

@@ -11,8 +11,8 @@ from stormpetrel.model.account import Account, AccountState, Field, ProfileChang
 from stormpetrel.model.ids import first_id_at
 from stormpetrel.model.search import name_words
 from stormpetrel.storage import search
-from stormpetrel.storage.connection import Connection, Row
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection, Row
+from stormpetrel.storage.engine.statement import sql
 
 _COLUMNS = (
     "a.id, a.username, a.display_name, a.note, a.fields, a.locked, a.bot, a.discoverable, a.indexable, a.visibility, "

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stormpetrel.model.access import Application
-from stormpetrel.storage.connection import Connection, Row
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection, Row
+from stormpetrel.storage.engine.statement import sql
 
 _COLUMNS = "id, client_id, client_secret_hash, name, website, redirect_uris, scopes, created_at_ms"
 

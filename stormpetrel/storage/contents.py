@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stormpetrel.storage.connection import Connection, StoreConnection
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection, StoreConnection
+from stormpetrel.storage.engine.statement import sql
 
 # Each store has its own catalogue: these run on one of them only, so they are not `sql()` statements.
 _SQLITE_TABLES = (

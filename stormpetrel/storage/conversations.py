@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stormpetrel.model.page import Page
-from stormpetrel.storage.connection import Connection, Row
-from stormpetrel.storage.paging import paged
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection, Row
+from stormpetrel.storage.engine.paging import paged
+from stormpetrel.storage.engine.statement import sql
 
 
 def _hides(other: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stormpetrel.storage import second_factors
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.statement import sql
 
 _POSTS = sql("SELECT id FROM posts WHERE author_id = :account_id ORDER BY id DESC LIMIT :count")
 _FOLLOWED = sql("SELECT followed_id FROM follows WHERE follower_id = :account_id LIMIT :count")

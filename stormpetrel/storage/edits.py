@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from stormpetrel.model.post import Post, Version
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.statement import sql
 
 # Locks the row, so that concurrent edits run one after another.
 _LOCK = sql("UPDATE posts SET edited_at_ms = edited_at_ms WHERE id = :post_id")

@@ -7,9 +7,9 @@ import hashlib
 import logging
 
 from stormpetrel.errors import SetupError
-from stormpetrel.storage.connection import Connection, connect, transaction
-from stormpetrel.storage.slots import slots_in_use
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection, connect, transaction
+from stormpetrel.storage.engine.slots import slots_in_use
+from stormpetrel.storage.engine.statement import sql
 
 log = logging.getLogger(__name__)
 

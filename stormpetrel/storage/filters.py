@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stormpetrel.model.filter import Action, Filter, FilterContext, FilteredPost, Keyword
-from stormpetrel.storage.connection import Connection, Row
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection, Row
+from stormpetrel.storage.engine.statement import sql
 
 _FILTERS = sql(
     "SELECT id, account_id, title, contexts, action, expires_at_ms FROM filters "

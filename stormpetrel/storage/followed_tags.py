@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stormpetrel.model.page import Page
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.paging import paged
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.paging import paged
+from stormpetrel.storage.engine.statement import sql
 
 _INSERT = sql(
     "INSERT INTO tag_follows (id, account_id, tag_id) VALUES (:id, :account_id, :tag_id) ON CONFLICT DO NOTHING"

@@ -6,8 +6,8 @@ followers and followed of an account.
 
 from __future__ import annotations
 
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.statement import sql
 
 _CHANGES = (
     sql(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stormpetrel.model.event import AccessChanged, RelationshipChanged
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.statement import sql
 
 _IDEMPOTENCY = sql(
     """DELETE FROM idempotency WHERE (account_id, key) IN (

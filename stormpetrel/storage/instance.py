@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from stormpetrel.model.ids import time_ms
 from stormpetrel.model.moderation import Announcement, InstanceRule, InstanceText
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.statement import sql
 
 _TEXT = sql("SELECT name, text, updated_at_ms FROM instance_texts WHERE name = :name")
 _TEXTS = sql("SELECT name, text, updated_at_ms FROM instance_texts ORDER BY name")

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from stormpetrel.model.lists import AccountList, RepliesPolicy
 from stormpetrel.model.page import Page
-from stormpetrel.storage.connection import Connection, Row
-from stormpetrel.storage.paging import paged
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection, Row
+from stormpetrel.storage.engine.paging import paged
+from stormpetrel.storage.engine.statement import sql
 
 _COLUMNS = "l.id, l.account_id, l.title, l.replies_policy, l.exclusive"
 _ALL = sql(f"SELECT {_COLUMNS} FROM lists l WHERE l.account_id = :account_id ORDER BY l.id")

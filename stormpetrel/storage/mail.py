@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stormpetrel.model.mail import Link, Purpose
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.statement import sql
 
 _ADD = sql(
     """INSERT INTO mail_links (token_hash, account_id, purpose, email, created_at_ms, expires_at_ms)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from stormpetrel.model.media import Decoded, Media, MediaKind, MediaState
-from stormpetrel.storage.connection import Connection, Row
-from stormpetrel.storage.hot import hot
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection, Row
+from stormpetrel.storage.engine.hot import hot
+from stormpetrel.storage.engine.statement import sql
 
 _COLUMNS = (
     "id, account_id, post_id, state, description, focus_x, focus_y, created_at_ms, kind, key, preview_key, "

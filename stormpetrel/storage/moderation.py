@@ -7,9 +7,9 @@ import json
 from stormpetrel.model.ids import time_ms
 from stormpetrel.model.moderation import Act, AuditEntry, Category, Report, Warning
 from stormpetrel.model.page import Page
-from stormpetrel.storage.connection import Connection, Row
-from stormpetrel.storage.paging import paged
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection, Row
+from stormpetrel.storage.engine.paging import paged
+from stormpetrel.storage.engine.statement import sql
 
 _REPORT_COLUMNS = (
     "r.id, r.reporter_id, r.account_id, r.category, r.comment, r.post_ids, r.rule_ids, r.assigned_id, "

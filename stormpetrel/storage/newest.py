@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from stormpetrel.model.ids import time_ms
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.hot import hot
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
+from stormpetrel.storage.engine.statement import sql
 
 _NEWEST = tuple(
     sql(f"SELECT max(id) FROM {table}") for table in ("posts", "notifications", "accounts", "sessions")

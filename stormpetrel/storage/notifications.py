@@ -8,9 +8,9 @@ from dataclasses import replace
 from stormpetrel.model.ids import time_ms
 from stormpetrel.model.notification import GroupKey, Kind, Marker, Notification
 from stormpetrel.model.page import Page
-from stormpetrel.storage.connection import Connection, Row
-from stormpetrel.storage.paging import paged
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection, Row
+from stormpetrel.storage.engine.paging import paged
+from stormpetrel.storage.engine.statement import sql
 
 _COLUMNS = "n.id, n.account_id, n.kind, n.from_account_id, n.post_id, n.report_id"
 

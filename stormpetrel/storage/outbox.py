@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 
 from stormpetrel.model.event import Event, OutboxFilled
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.hot import hot
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.hot import hot
+from stormpetrel.storage.engine.statement import sql
 
 LANE_HERE = 0
 """Jobs with an effect in this database."""

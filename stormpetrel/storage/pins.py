@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.statement import sql
 
 _PUT = sql(
     "INSERT INTO pins (id, account_id, post_id) VALUES (:id, :account_id, :post_id) ON CONFLICT DO NOTHING"

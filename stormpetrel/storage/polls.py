@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stormpetrel.model.poll import Option, Poll, positions_in
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.statement import sql
 
 _BY_IDS = sql(
     "SELECT l.post_id, p.author_id, l.multiple, l.hide_totals, l.expires_at_ms, l.voters_count, "

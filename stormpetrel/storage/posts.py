@@ -8,10 +8,10 @@ from stormpetrel.model.page import Page
 from stormpetrel.model.post import NO_FLAGS, Flags, Mention, Post, Visibility
 from stormpetrel.model.visibility import Facts
 from stormpetrel.storage import polls as stored_polls
-from stormpetrel.storage.connection import Connection, Row
+from stormpetrel.storage.engine.connection import Connection, Row
+from stormpetrel.storage.engine.paging import paged
+from stormpetrel.storage.engine.statement import sql
 from stormpetrel.storage.media import of_posts
-from stormpetrel.storage.paging import paged
-from stormpetrel.storage.statement import sql
 
 _BY_IDS = sql(
     "SELECT p.id, p.author_id, p.text, p.spoiler_text, p.visibility, p.sensitive, p.language, p.in_reply_to_id, "

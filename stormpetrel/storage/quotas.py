@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.statement import sql
 
 # One number is the whole bucket: the time at which it will be full again. A use moves that time by the time
 # in which one use comes back; it may be at most `span_ms` (all uses) ahead.

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from stormpetrel.model.page import Page
 from stormpetrel.model.relationship import Relationship
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.paging import paged
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.paging import paged
+from stormpetrel.storage.engine.statement import sql
 
 _FOLLOWS = sql("SELECT 1 FROM follows WHERE follower_id = :follower_id AND followed_id = :followed_id")
 _BLOCKS = sql("SELECT 1 FROM blocks WHERE account_id = :account_id AND target_id = :target_id")

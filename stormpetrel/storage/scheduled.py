@@ -6,9 +6,9 @@ import msgspec
 
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Draft, Scheduled
-from stormpetrel.storage.connection import Connection, Row
-from stormpetrel.storage.paging import paged
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection, Row
+from stormpetrel.storage.engine.paging import paged
+from stormpetrel.storage.engine.statement import sql
 
 _COLUMNS = "SELECT s.id, s.account_id, s.draft, s.due_at_ms FROM scheduled_posts s"
 _PAGE = paged(f"{_COLUMNS} WHERE s.account_id = :account_id", "s.id")

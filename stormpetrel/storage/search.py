@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stormpetrel.model.page import Page
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.statement import Statement, sql
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.statement import Statement, sql
 
 WINDOW = 10_000
 """Newest posts that are scanned one by one on PostgreSQL; about 20 ms."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stormpetrel.model.second_factor import Factors, Passkey, Totp
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.statement import sql
 
 _TOTP = sql(
     "SELECT sealed_secret, last_step, created_at_ms FROM authenticators WHERE account_id = :account_id"

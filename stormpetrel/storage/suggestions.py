@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.statement import sql
 
 FOLLOWS_MOST = 50
 """At most this many of the reader's newest follows, and of each of theirs: 2,500 rows at most."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from stormpetrel.model.page import Page
 from stormpetrel.model.timeline import GONE, TimelineItem
-from stormpetrel.storage.connection import Connection, Row
-from stormpetrel.storage.paging import paged
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection, Row
+from stormpetrel.storage.engine.paging import paged
+from stormpetrel.storage.engine.statement import sql
 
 # Accounts that a reader (0: a visitor) blocks or mutes, and accounts that block the reader.
 _HIDDEN = (

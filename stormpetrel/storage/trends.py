@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.statement import sql
 
 # Posts of authors who agreed to be shown to strangers.
 _SHOWN = "a.state = 'active' AND a.discoverable = TRUE AND a.silenced = FALSE AND p.hidden = FALSE"

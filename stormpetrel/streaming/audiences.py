@@ -12,7 +12,7 @@ import asyncio
 from stormpetrel.errors import NotFound
 from stormpetrel.model.lists import Audience
 from stormpetrel.rules import lists
-from stormpetrel.storage.database import Database
+from stormpetrel.storage.engine.database import Database
 
 READ_AT_ONCE = 20
 """Lists read in one turn of the loop, as for tastes."""

@@ -18,7 +18,6 @@ from typing import Any, Protocol
 
 from stormpetrel.config import StreamingConfig
 from stormpetrel.errors import NotFound, NotSignedIn, Refusal
-from stormpetrel.memory import HomeLists
 from stormpetrel.model.conversation import Conversation
 from stormpetrel.model.event import (
     AccessChanged,
@@ -36,9 +35,10 @@ from stormpetrel.model.event import (
 )
 from stormpetrel.model.notification import Notification
 from stormpetrel.model.post import Flags
+from stormpetrel.readers.home import HomeLists
 from stormpetrel.rules import access as access_rules
 from stormpetrel.rules import conversations, notifications, posts
-from stormpetrel.storage.database import Database
+from stormpetrel.storage.engine.database import Database
 from stormpetrel.streaming.audiences import Audiences
 from stormpetrel.streaming.listeners import Listener, Listeners, Subscription
 from stormpetrel.streaming.messages import Message
@@ -63,7 +63,7 @@ _PLAIN = 0
 
 
 class SharedPost(Protocol):
-    """A post for many readers (api/render.py). Readers who see the same share a form."""
+    """A post for many readers (api/json/render.py). Readers who see the same share a form."""
 
     @property
     def shown_id(self) -> int: ...

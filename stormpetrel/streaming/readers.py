@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from stormpetrel.model.timeline import NEVER_MS, Taste
 from stormpetrel.rules import timelines
-from stormpetrel.storage.database import Database
+from stormpetrel.storage.engine.database import Database
 
 READ_AT_ONCE = 20
 """Tastes read in one turn of the loop; each takes about 0.1 ms there on SQLite."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from stormpetrel.bus import Bus
+from stormpetrel.bus.local import Bus
 from stormpetrel.model.event import Event, ShieldPaused, ShieldRuled
 from stormpetrel.shield.reports import OperatorEntry
 from stormpetrel.watch.orders import OperatorRules

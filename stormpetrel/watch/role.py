@@ -13,20 +13,20 @@ import socket
 from pathlib import Path
 
 from stormpetrel import clock
-from stormpetrel import secret as secrets_of_instance
-from stormpetrel.bus import Bus
+from stormpetrel.bus.local import Bus
 from stormpetrel.config import Config
 from stormpetrel.control import wire
 from stormpetrel.errors import EnvironmentFailure, StormpetrelError
-from stormpetrel.health import RootPage, serve_health
 from stormpetrel.model.ids import IdMaker
+from stormpetrel.process import secret as secrets_of_instance
+from stormpetrel.process.health import RootPage, serve_health
 from stormpetrel.rules.canaries import CanaryCredentials, credentials, register
 from stormpetrel.shield.canary import HEADER, mark
 from stormpetrel.shield.reports import OperatorEntry
-from stormpetrel.storage.connection import connect, transaction
-from stormpetrel.storage.failures import store_failed
+from stormpetrel.storage.engine.connection import connect, transaction
+from stormpetrel.storage.engine.failures import store_failed
+from stormpetrel.storage.engine.slots import take_slot
 from stormpetrel.storage.journal import Note
-from stormpetrel.storage.slots import take_slot
 from stormpetrel.watch.attack import Attack
 from stormpetrel.watch.canaries import Canaries
 from stormpetrel.watch.cluster_state import ClusterState

@@ -18,7 +18,7 @@ from stormpetrel.web.reader import Reader, read_reader
 if TYPE_CHECKING:
     from stormpetrel.model.access import Authorised, SignedIn
     from stormpetrel.model.account import User
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 WRONG_PASSWORD = "is incorrect"
 _DONE = {

@@ -12,7 +12,7 @@ from stormpetrel.web.reader import Reader, read_reader
 
 if TYPE_CHECKING:
     from stormpetrel.model.account import User
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 SHOWN = 100
 """The maximum number of sign-ups on the page, oldest first; further ones follow as these are decided."""

@@ -25,7 +25,7 @@ from stormpetrel.web.links import same_site
 from stormpetrel.web.reader import Reader, read_reader
 
 if TYPE_CHECKING:
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 PAGE = "/admin/texts"
 TITLES = {

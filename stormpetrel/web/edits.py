@@ -26,7 +26,7 @@ from stormpetrel.web.links import history_path, post_path
 from stormpetrel.web.reader import Reader, read_reader
 
 if TYPE_CHECKING:
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 
 _DESCRIPTION = "description_"

@@ -9,13 +9,13 @@ from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import posts as post_rules
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.hot import hot
 from stormpetrel.web.fragments import NOTHING, PostListData, Reading, gather
 from stormpetrel.web.links import post_path
 from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 
 @hot

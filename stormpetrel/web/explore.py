@@ -15,7 +15,7 @@ from stormpetrel.web.reader import Reader, read_reader
 from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 TAGS_SHOWN = 10
 POSTS_SHOWN = 20

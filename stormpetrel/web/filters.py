@@ -15,7 +15,7 @@ from stormpetrel.rules.filters import FilterChange, KeywordChange
 from stormpetrel.web.reader import Reader, read_reader
 
 if TYPE_CHECKING:
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 CONTEXTS = (
     (FilterContext.HOME, "Home and lists"),

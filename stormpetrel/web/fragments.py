@@ -26,7 +26,7 @@ from stormpetrel.web.polls import PollView, poll_view
 
 if TYPE_CHECKING:
     from stormpetrel.http.request import Request
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 MAX_FRAGMENTS = 8_192
 """About 4 KB each: 32 MB when full. Then the oldest are removed."""

@@ -16,7 +16,7 @@ from stormpetrel.web.paging import PEOPLE_A_PAGE, page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
 
 if TYPE_CHECKING:
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
 
 if TYPE_CHECKING:
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 REPORTS_A_PAGE = 20
 LINES_A_PAGE = 40

@@ -25,7 +25,7 @@ from stormpetrel.web.reader import Reader, read_reader
 from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 MARKER = "notifications"
 _WHOLE_POST = (Kind.MENTION, Kind.POST)

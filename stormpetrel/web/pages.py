@@ -15,7 +15,7 @@ from stormpetrel.model.page import Page
 from stormpetrel.model.text import MAX_TAG_CHARACTERS, tag_key, tags_in
 from stormpetrel.rules import instance as instance_rules
 from stormpetrel.rules import timelines as timeline_rules
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.hot import hot
 from stormpetrel.web.admin_texts import TITLES
 from stormpetrel.web.compose import blank_form
 from stormpetrel.web.filtered import filtered
@@ -26,7 +26,7 @@ from stormpetrel.web.reader import Reader, read_reader
 from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 
 ANNOUNCEMENTS_SHOWN = 3

@@ -17,7 +17,7 @@ from stormpetrel.model.relationship import Relationship
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import relationships as relationship_rules
 from stormpetrel.rules import timelines as timeline_rules
-from stormpetrel.storage.hot import hot
+from stormpetrel.storage.engine.hot import hot
 from stormpetrel.web.filtered import filtered
 from stormpetrel.web.fragments import PostListData, Reading, gather, reading
 from stormpetrel.web.links import profile_path, same_site
@@ -26,7 +26,7 @@ from stormpetrel.web.reader import Reader, read_reader
 from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from stormpetrel.web.paging import PEOPLE_A_PAGE, page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
 
 if TYPE_CHECKING:
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 RULES = {"boosts": rules.boosted_by, "favourites": rules.favourited_by}
 """By the last part of the path."""

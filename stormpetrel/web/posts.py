@@ -25,7 +25,7 @@ from stormpetrel.web.reader import Reader, read_reader
 from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 MAX_ANCESTORS = 40
 MAX_DESCENDANTS = 200

@@ -13,7 +13,7 @@ from stormpetrel.rules import notifications as notification_rules
 from stormpetrel.rules import relationships as relationship_rules
 
 if TYPE_CHECKING:
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 UNREAD_SHOWN = 20
 """Larger numbers appear as "20+": counting further would slow down every page."""

@@ -22,7 +22,7 @@ from stormpetrel.web.reader import Reader, read_reader
 from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 CATEGORIES = (
     (Category.VIOLATION, "It breaks a server rule"),

@@ -26,7 +26,7 @@ from stormpetrel.web.proofs import (
 from stormpetrel.web.reader import Reader, read_reader
 
 if TYPE_CHECKING:
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 WRONG_PASSWORD = "is incorrect"
 NO_PASSKEYS = "Passkeys need a server with a domain name, not an IP address"

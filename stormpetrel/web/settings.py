@@ -24,7 +24,7 @@ from stormpetrel.web.links import profile_path
 from stormpetrel.web.reader import Reader, read_reader
 
 if TYPE_CHECKING:
-    from stormpetrel.storage.connection import Connection
+    from stormpetrel.storage.engine.connection import Connection
 
 PURPOSES: tuple[Purpose, ...] = ("avatar", "header")
 _BY_NAME = {visibility.name.lower(): visibility for visibility in Visibility}

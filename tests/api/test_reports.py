@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from stormpetrel.api.entities import Notification, Report
+from stormpetrel.api.json.entities import Notification, Report
 from stormpetrel.model.account import Role
 from stormpetrel.model.moderation import COMMAND_LINE
 from stormpetrel.rules import instance, moderation

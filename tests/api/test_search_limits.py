@@ -10,8 +10,8 @@ from contextlib import closing
 
 import pytest
 
-from stormpetrel.storage.connection import sqlite_path
-from stormpetrel.storage.database import TOO_BROAD
+from stormpetrel.storage.engine.connection import sqlite_path
+from stormpetrel.storage.engine.database import TOO_BROAD
 from tests.conftest import postgresql_execute
 from tests.markup import checked
 

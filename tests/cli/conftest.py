@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from stormpetrel.cli.main import main
-from stormpetrel.storage.connection import connect
+from stormpetrel.storage.engine.connection import connect
 
 
 @dataclass

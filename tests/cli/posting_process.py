@@ -11,7 +11,7 @@ import time
 
 from stormpetrel.model.post import Draft, Visibility
 from stormpetrel.rules import posts, reactions
-from stormpetrel.storage.database import Database
+from stormpetrel.storage.engine.database import Database
 
 
 def now_ms() -> int:

@@ -22,7 +22,7 @@ import pytest
 
 from stormpetrel.cli import archive
 from stormpetrel.errors import SetupError
-from stormpetrel.storage.snapshot import Damaged
+from stormpetrel.storage.engine.snapshot import Damaged
 from tests.cli.conftest import execute, rows
 from tests.instance import STORMPETREL
 from tests.repository import ROOT
@@ -206,7 +206,7 @@ def test_without_its_tools_a_postgresql_database_is_not_backed_up_and_the_line_s
     monkeypatch.setenv("STORMPETREL_DATABASE_URL", postgresql_url)
     run("init")
     monkeypatch.setenv("PATH", str(kept))
-    monkeypatch.setattr("stormpetrel.storage.snapshot.TOOLS", str(kept / "{name}"))
+    monkeypatch.setattr("stormpetrel.storage.engine.snapshot.TOOLS", str(kept / "{name}"))
     assert "install postgresql-client" in run("backup", str(kept / "b.tar"), expect=3).complaint
     assert left_in(kept) == []
 

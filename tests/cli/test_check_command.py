@@ -6,7 +6,7 @@ import pytest
 
 from stormpetrel.cli.store import now_ms
 from stormpetrel.model.ids import first_id_at
-from stormpetrel.storage.connection import connect
+from stormpetrel.storage.engine.connection import connect
 from tests.edge.place import a_place
 from tests.ports import reserved_ports
 

@@ -7,9 +7,9 @@ import pytest
 from stormpetrel.cli.demo import pictures_of, play
 from stormpetrel.cli.demo_pictures import DRAWINGS
 from stormpetrel.cli.store import change, now_ms, open_store
-from stormpetrel.heavy import verify_password_now
 from stormpetrel.model.ids import SHIFT_BITS, first_id_at
 from stormpetrel.model.media import Decoded, MediaKind
+from stormpetrel.process.cpu_worker import verify_password_now
 from tests.cli.conftest import rows
 
 COMMUNITY = tomllib.loads(files("stormpetrel").joinpath("demo/community.toml").read_text("utf-8"))

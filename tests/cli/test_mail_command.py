@@ -8,7 +8,7 @@ import email.policy
 import pytest
 from aiosmtpd.controller import Controller
 
-from stormpetrel.heavy import verify_password_now
+from stormpetrel.process.cpu_worker import verify_password_now
 from tests.cli.conftest import rows
 from tests.ports import reserved_ports
 

@@ -109,7 +109,7 @@ def test_a_backup_of_a_newer_release_is_refused_and_of_an_older_one_is_to_be_mig
     for migration in ("9999", "0001"):
         execute(place, f"UPDATE alembic_version SET version_num = '{migration}'")
         with monkeypatch.context() as other_release:
-            other_release.setattr("stormpetrel.storage.migrate.HEAD", migration)
+            other_release.setattr("stormpetrel.storage.engine.migrate.HEAD", migration)
             run("backup", str(kept / f"{migration}.tar"))
     assert head not in ("9999", "0001")
     monkeypatch.setenv("STORMPETREL_DATA_DIR", str(tmp_path / "again"))

@@ -12,8 +12,10 @@ from stormpetrel.cli.store import now_ms, open_store
 from stormpetrel.errors import SetupError
 from stormpetrel.model import text as texts
 from stormpetrel.model.ids import SHIFT_BITS
-from stormpetrel.storage import seed, seed_steps, seed_text
-from stormpetrel.storage.seed_plan import Size
+from stormpetrel.storage.seed import community as seed
+from stormpetrel.storage.seed import steps as seed_steps
+from stormpetrel.storage.seed import text as seed_text
+from stormpetrel.storage.seed.plan import Size
 from tests.cli.conftest import rows
 from tests.instance import clean_environment
 

@@ -4,8 +4,8 @@ import sys
 import pytest
 
 from stormpetrel.cli.store import change, open_store
-from stormpetrel.heavy import verify_password_now
 from stormpetrel.model.account import Role
+from stormpetrel.process.cpu_worker import verify_password_now
 from stormpetrel.rules.accounts import sign_up
 from tests.cli.conftest import rows
 

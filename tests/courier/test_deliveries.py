@@ -10,7 +10,7 @@ from stormpetrel.courier.deliveries import DELIVERIES
 from stormpetrel.model.event import AccessChanged, AccountChanged, AllChanged, PostCreated
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.storage import outbox
-from stormpetrel.storage.connection import connect, transaction
+from stormpetrel.storage.engine.connection import connect, transaction
 
 NOW_MS = 1_700_000_000_000
 

@@ -24,9 +24,9 @@ from stormpetrel.media.store import new_key
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.own_thread import in_own_thread
 from stormpetrel.storage import outbox
-from stormpetrel.storage.connection import Connection, connect, transaction
-from stormpetrel.storage.database import Database
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import Connection, connect, transaction
+from stormpetrel.storage.engine.database import Database
+from stormpetrel.storage.engine.statement import sql
 from tests.media_files import png
 from tests.media_s3 import s3_server
 from tests.ports import reserved_ports

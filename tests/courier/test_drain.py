@@ -17,9 +17,9 @@ from stormpetrel.errors import Busy
 from stormpetrel.model.event import PostChanged
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.storage import outbox
-from stormpetrel.storage.connection import connect, transaction
-from stormpetrel.storage.database import Database
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import connect, transaction
+from stormpetrel.storage.engine.database import Database
+from stormpetrel.storage.engine.statement import sql
 
 NOW_MS = 1_700_000_000_000
 # Any table serves to count effects: each job done adds a tag.

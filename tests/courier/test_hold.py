@@ -7,8 +7,8 @@ from typing import Any
 
 from stormpetrel.courier.hold import HELD_S, QUIET_MS, Hold
 from stormpetrel.model.ids import IdMaker, first_id_at, time_ms
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.database import Database
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.newest import newest_ms
 
 

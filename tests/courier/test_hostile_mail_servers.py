@@ -20,9 +20,9 @@ from stormpetrel.courier.post_office import AT_ONCE, mail_lane
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.model.mail import Letter
 from stormpetrel.storage import outbox
-from stormpetrel.storage.connection import connect, transaction
-from stormpetrel.storage.database import Database
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import connect, transaction
+from stormpetrel.storage.engine.database import Database
+from stormpetrel.storage.engine.statement import sql
 from tests.ports import reserved_ports
 
 SECRET = b"s" * 32

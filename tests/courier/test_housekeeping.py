@@ -15,9 +15,9 @@ from stormpetrel.model.ids import first_id_at
 from stormpetrel.model.moderation import COMMAND_LINE
 from stormpetrel.rules import moderation
 from stormpetrel.rules.access import COMMAND_LINE_CLIENT_ID
-from stormpetrel.storage.connection import connect, transaction
-from stormpetrel.storage.database import Database
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import connect, transaction
+from stormpetrel.storage.engine.database import Database
+from stormpetrel.storage.engine.statement import sql
 
 APPLICATION = sql(
     """INSERT INTO applications (id, client_id, client_secret_hash, name, redirect_uris, scopes, created_at_ms)

@@ -20,7 +20,7 @@ from stormpetrel.courier import mailer
 from stormpetrel.courier.mailer import MailFailed, send
 from stormpetrel.courier.post_office import mail_lane
 from stormpetrel.model.ids import IdMaker
-from stormpetrel.storage.connection import connect
+from stormpetrel.storage.engine.connection import connect
 from tests.courier.test_hostile_mail_servers import (
     DEAD,
     SECRET,

@@ -14,7 +14,7 @@ from stormpetrel.http.parameters import struct
 from stormpetrel.http.request import Request, _pairs
 from stormpetrel.http.response import Response
 from stormpetrel.http.routing import MAX_HOT_PARAMETERS, Route, Router, is_api_path
-from stormpetrel.web_worker import ROUTES
+from stormpetrel.roles.web import ROUTES
 
 
 async def handler(request: Request) -> Response:

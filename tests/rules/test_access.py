@@ -10,7 +10,7 @@ from stormpetrel.model.account import Role
 from stormpetrel.model.event import AccessChanged
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.rules import access, accounts, applications, passwords
-from stormpetrel.storage.connection import connect, transaction
+from stormpetrel.storage.engine.connection import connect, transaction
 
 NOW_MS = 1_800_000_000_000
 DAY_MS = 86_400_000

@@ -22,7 +22,7 @@ from stormpetrel.model.event import AccessChanged, AccountChanged
 from stormpetrel.model.post import Visibility
 from stormpetrel.rules import accounts as rules
 from stormpetrel.rules import instance, search
-from stormpetrel.storage.database import Database
+from stormpetrel.storage.engine.database import Database
 from tests.store import Store
 
 

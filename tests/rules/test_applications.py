@@ -14,7 +14,7 @@ from stormpetrel.model.access import OUT_OF_BAND, Application, secret_hash
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.rules import access, accounts, applications
 from stormpetrel.rules.applications import OAuthRefusal, redirect_uri_problem
-from stormpetrel.storage.connection import connect, transaction
+from stormpetrel.storage.engine.connection import connect, transaction
 
 NOW_MS = 1_800_000_000_000
 BACK = "https://app.example/back"

@@ -6,7 +6,7 @@ from stormpetrel.model.access import secret_hash
 from stormpetrel.rules.access import access_by_token
 from stormpetrel.rules.applications import authenticate
 from stormpetrel.rules.canaries import credentials, register
-from stormpetrel.storage.statement import Statement
+from stormpetrel.storage.engine.statement import Statement
 from tests.store import Store
 
 SECRET = b"a secret that is long enough"

@@ -14,8 +14,8 @@ from stormpetrel.model.moderation import COMMAND_LINE
 from stormpetrel.model.page import Page
 from stormpetrel.model.post import Draft, Visibility
 from stormpetrel.rules import accounts, conversations, deletion, edits, moderation, pins, posts, relationships
-from stormpetrel.storage.connection import connect, transaction
-from stormpetrel.storage.statement import ALL, sql
+from stormpetrel.storage.engine.connection import connect, transaction
+from stormpetrel.storage.engine.statement import ALL, sql
 from tests.community import ACTIONS, Community, block, follow, mute
 from tests.store import store_at
 

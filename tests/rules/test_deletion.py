@@ -11,7 +11,7 @@ from stormpetrel.model.event import AccessChanged, AccountChanged
 from stormpetrel.rules import access, accounts, deletion, posts, reactions, relationships
 from stormpetrel.storage import accounts as stored
 from stormpetrel.storage import outbox
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.statement import sql
 
 LEFT = sql(
     "SELECT (SELECT count(*) FROM posts WHERE author_id = :id), "

@@ -8,7 +8,7 @@ from stormpetrel.errors import Busy, TooMany
 from stormpetrel.model.media import Decoded, Media, MediaKind, MediaState
 from stormpetrel.rules import media
 from stormpetrel.storage import outbox
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.statement import sql
 from tests.store import Store
 
 LANE = 1 << 30

@@ -26,8 +26,8 @@ from stormpetrel.rules import (
     timelines,
 )
 from stormpetrel.storage import accounts as stored_accounts
-from stormpetrel.storage.connection import connect, transaction
-from stormpetrel.storage.statement import ALL
+from stormpetrel.storage.engine.connection import connect, transaction
+from stormpetrel.storage.engine.statement import ALL
 from tests.community import block, boost, follow
 
 ON_ACCOUNTS = ("warn", "silence", "suspend")

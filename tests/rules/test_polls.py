@@ -21,7 +21,7 @@ from stormpetrel.model.poll import MAX_DURATION_S, Poll, PollDraft, bits_of, pos
 from stormpetrel.model.post import Draft, Visibility
 from stormpetrel.rules import edits, notifications, polls, posts
 from stormpetrel.storage import outbox
-from stormpetrel.storage.connection import connect, transaction
+from stormpetrel.storage.engine.connection import connect, transaction
 from tests.community import block, follow
 from tests.store import Store, store_at
 

@@ -10,7 +10,7 @@ from stormpetrel.model.quota import Quota, network_of, slot
 from stormpetrel.rules.guesses import Guess, admit
 from stormpetrel.rules.quotas import give_back, require, spend
 from stormpetrel.storage import quotas as stored
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.statement import sql
 
 THREE = Quota("three", 3, 10)
 ROWS = sql("SELECT count(*) FROM quotas")

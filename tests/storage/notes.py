@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from stormpetrel.model.event import AccountChanged, Event
-from stormpetrel.storage.connection import Connection, connect
-from stormpetrel.storage.database import Database
-from stormpetrel.storage.statement import Statement
+from stormpetrel.storage.engine.connection import Connection, connect
+from stormpetrel.storage.engine.database import Database
+from stormpetrel.storage.engine.statement import Statement
 
 _INSERT = "INSERT INTO notes (id, text) VALUES (:id, :text)"
 _IDS = "SELECT id FROM notes ORDER BY id"

@@ -9,13 +9,13 @@ from alembic import command
 
 from stormpetrel.model.page import Page
 from stormpetrel.rules import conversations
-from stormpetrel.storage.connection import connect
+from stormpetrel.storage.engine.connection import connect
 
 
 @pytest.fixture
 def old_url(empty_database_url):
     """Return the URL of a database at migration 0008."""
-    migrate = importlib.import_module("stormpetrel.storage.migrate")
+    migrate = importlib.import_module("stormpetrel.storage.engine.migrate")
     command.upgrade(migrate.alembic_config(empty_database_url), "0008")
     return empty_database_url
 
@@ -31,7 +31,7 @@ POSTS = (  # id, author, visibility, thread, mentioned
 
 
 def test_older_direct_posts_are_sorted_into_conversations_as_read(old_url):
-    migrate = importlib.import_module("stormpetrel.storage.migrate")
+    migrate = importlib.import_module("stormpetrel.storage.engine.migrate")
     with migrate.engine(old_url).begin() as connection:
         for account in (ANN, BOB, CAT):
             connection.exec_driver_sql(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stormpetrel.errors import SetupError
+from stormpetrel.storage.engine.slots import take_slot
 from stormpetrel.storage.facts import fingerprint, require_same_secret
-from stormpetrel.storage.slots import take_slot
 
 FIRST, SECOND = b"a secret of 32 bytes, the first.", b"a secret of 32 bytes, the second"
 

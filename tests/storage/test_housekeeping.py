@@ -7,8 +7,8 @@ import pytest
 from stormpetrel.model.event import RelationshipChanged
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.storage import housekeeping
-from stormpetrel.storage.connection import connect, transaction
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import connect, transaction
+from stormpetrel.storage.engine.statement import sql
 
 ACCOUNT = sql(
     "INSERT INTO accounts (id, username, username_lower, created_at_ms) VALUES (:id, :name, :name, 0)"

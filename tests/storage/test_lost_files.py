@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from stormpetrel.errors import Busy, CorruptStore, EnvironmentFailure, SetupError
-from stormpetrel.storage.connection import connect, sqlite_path
-from stormpetrel.storage.database import Database
-from stormpetrel.storage.migrate import require_current, upgrade
-from stormpetrel.storage.slots import slots_in_use, take_slot
+from stormpetrel.storage.engine.connection import connect, sqlite_path
+from stormpetrel.storage.engine.database import Database
+from stormpetrel.storage.engine.migrate import require_current, upgrade
+from stormpetrel.storage.engine.slots import slots_in_use, take_slot
 from tests.storage.notes import add, ids_at, run
 
 
@@ -66,7 +66,7 @@ def test_a_database_in_use_is_not_migrated(database_url: str, monkeypatch: pytes
     first, second = take_slot(database_url), take_slot(database_url)
     assert slots_in_use(database_url) == 2
     # Pretend that this release's migration is still pending.
-    monkeypatch.setattr("stormpetrel.storage.migrate.HEAD", "9999")
+    monkeypatch.setattr("stormpetrel.storage.engine.migrate.HEAD", "9999")
     with pytest.raises(SetupError, match="2 Stormpetrel processes use this database: stop them"):
         upgrade(database_url)
     first.release()

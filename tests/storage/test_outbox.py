@@ -9,8 +9,8 @@ import pytest
 from stormpetrel.model.event import AccessChanged, AllChanged, OutboxFilled
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.storage import outbox
-from stormpetrel.storage.connection import connect, transaction
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import connect, transaction
+from stormpetrel.storage.engine.statement import sql
 
 NOW_MS = 1_700_000_000_000
 WAITING = sql("SELECT id, attempts, due_at_ms, leased_until_ms, last_error FROM outbox ORDER BY id")

@@ -15,8 +15,8 @@ from stormpetrel.model.ids import IdMaker
 from stormpetrel.model.moderation import COMMAND_LINE
 from stormpetrel.model.post import Visibility
 from stormpetrel.rules import deletion, moderation, posts, reactions, relationships
-from stormpetrel.storage.connection import connect
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.connection import connect
+from stormpetrel.storage.engine.statement import sql
 from tests.store import Store
 
 WRITERS = 8

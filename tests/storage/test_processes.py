@@ -17,8 +17,8 @@ import pytest
 
 from stormpetrel.errors import Busy, EnvironmentFailure
 from stormpetrel.model.ids import SLOTS
-from stormpetrel.storage.database import Database
-from stormpetrel.storage.slots import Slot, take_slot
+from stormpetrel.storage.engine.database import Database
+from stormpetrel.storage.engine.slots import Slot, take_slot
 from tests.parts import make_run_directory, postgresql_bin, remove_run_directory, require, shared_postgresql
 from tests.storage.notes import add, ids, ids_at, make_table, outcome, run
 

@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from stormpetrel.errors import Busy
-from stormpetrel.storage import database as module
-from stormpetrel.storage.connection import Connection
-from stormpetrel.storage.database import MAX_WAITING_SLOW, TOO_BROAD, WAITING_PER_ASKER, Database
-from stormpetrel.storage.statement import Statement
+from stormpetrel.storage.engine import database as module
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.database import MAX_WAITING_SLOW, TOO_BROAD, WAITING_PER_ASKER, Database
+from stormpetrel.storage.engine.statement import Statement
 from tests.storage.notes import add, ids, outcome, run
 
 _ENDLESS = (

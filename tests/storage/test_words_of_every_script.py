@@ -13,7 +13,7 @@ from sqlalchemy import text as sql_text
 from stormpetrel.model.page import Page
 from stormpetrel.model.search import parse, search_words
 from stormpetrel.rules import search
-from stormpetrel.storage.connection import connect
+from stormpetrel.storage.engine.connection import connect
 
 POSTS = {
     10: "ភាសាខ្មែរ",
@@ -49,7 +49,7 @@ FOUND = {
 @pytest.fixture
 def old_url(empty_database_url):
     """Return the URL of a database at migration 0009, with posts and a name."""
-    migrate = importlib.import_module("stormpetrel.storage.migrate")
+    migrate = importlib.import_module("stormpetrel.storage.engine.migrate")
     command.upgrade(migrate.alembic_config(empty_database_url), "0009")
     with migrate.engine(empty_database_url).begin() as connection:
         connection.execute(
@@ -71,7 +71,7 @@ def old_url(empty_database_url):
 
 
 def test_what_was_written_before_is_found_and_can_be_taken_out(old_url):
-    importlib.import_module("stormpetrel.storage.migrate").upgrade(old_url)
+    importlib.import_module("stormpetrel.storage.engine.migrate").upgrade(old_url)
     connection = connect(old_url)
 
     def find(text):
@@ -81,7 +81,7 @@ def test_what_was_written_before_is_found_and_can_be_taken_out(old_url):
     people = search.find_people(connection, reader_id=None, text="ง่าย", limit=5, now_ms=1)
     assert [one.display_name for one in people] == ["\u202eแมวง่าย\u202c"]
     connection.close()
-    with importlib.import_module("stormpetrel.storage.migrate").engine(old_url).begin() as writing:
+    with importlib.import_module("stormpetrel.storage.engine.migrate").engine(old_url).begin() as writing:
         writing.exec_driver_sql("DELETE FROM posts WHERE id = 10")
         writing.exec_driver_sql("UPDATE posts SET text = 'changed' WHERE id = 13")
     connection = connect(old_url)

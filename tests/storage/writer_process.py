@@ -18,8 +18,8 @@ import signal
 import sys
 import time
 
-from stormpetrel.storage.database import Database
-from stormpetrel.storage.slots import take_slot
+from stormpetrel.storage.engine.database import Database
+from stormpetrel.storage.engine.slots import take_slot
 from tests.storage.notes import add, ids, outcome
 
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from stormpetrel import secret
 from stormpetrel.config import Config
+from stormpetrel.process import secret
 from stormpetrel.shield.cookies import read
 from stormpetrel.shield.marks import DEVICE_COOKIE, mint_device
 from tests.forms import SESSION_COOKIE, send, sign_in, signed_in_as

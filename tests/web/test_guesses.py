@@ -9,10 +9,10 @@ import unicodedata
 import httpx
 import pytest
 
-from stormpetrel import secret
 from stormpetrel.config import load
-from stormpetrel.heavy import hash_password_now
 from stormpetrel.model import quota
+from stormpetrel.process import secret
+from stormpetrel.process.cpu_worker import hash_password_now
 from stormpetrel.rules import accounts
 from stormpetrel.shield import canary
 from stormpetrel.shield.marks import DEVICE_COOKIE
@@ -193,7 +193,7 @@ def test_a_password_from_another_keyboard_is_the_same(place, nino):
 
 
 def test_a_password_that_was_set_in_another_form_works_on_and_is_hashed_anew(place, nino):
-    from stormpetrel.heavy import _hasher
+    from stormpetrel.process.cpu_worker import _hasher
 
     written = unicodedata.normalize("NFD", "café wall by the sea")
     old = _hasher.hash(written)

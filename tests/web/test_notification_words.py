@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stormpetrel.api.convert import KIND_NAMES
+from stormpetrel.api.json.convert import KIND_NAMES
 from stormpetrel.model.notification import Kind
 from stormpetrel.web import notifications
 

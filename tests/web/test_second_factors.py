@@ -11,7 +11,7 @@ import pytest
 from stormpetrel.model import quota
 from stormpetrel.model.second_factor import RECOVERY_CODES, STEP_S
 from stormpetrel.rules import second_factors
-from stormpetrel.storage.statement import sql
+from stormpetrel.storage.engine.statement import sql
 from tests.forms import send, sign_in, signed_in_as
 from tests.people import PASSWORD
 from tests.web.test_guesses import client_at
@@ -113,7 +113,7 @@ def test_the_second_step_alone_leads_back_to_the_first(place, protected):
 
 
 def test_a_first_step_with_the_old_password_leads_nowhere(place, protected):
-    from stormpetrel.heavy import hash_password_now
+    from stormpetrel.process.cpu_worker import hash_password_now
     from stormpetrel.rules import accounts
 
     nino, _, codes = protected

@@ -1,1 +1,1 @@
-"""Migrations, run by stormpetrel.storage.migrate; one file a step, none breaks the release before it."""
+"""Migrations, run by stormpetrel.storage.engine.migrate; one file a step, none breaks the release before it."""

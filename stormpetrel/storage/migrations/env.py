@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from stormpetrel.storage.migrate import engine
+from stormpetrel.storage.engine.migrate import engine
 from stormpetrel.storage.tables.schema import metadata
 from stormpetrel.storage.tables.search import WORD_INDEX_TABLES
 

@@ -1,0 +1,1 @@
+"""The bus: events between the processes of one machine, and between machines."""

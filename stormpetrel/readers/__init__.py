@@ -1,0 +1,1 @@
+"""Caches for active readers: their home timelines, flags, filters, and the instance's counts."""

@@ -1,0 +1,299 @@
+"""Builds one web worker: edge, application, database, and caches.
+
+`Memory.apply` is the one place that decides which caches an event makes stale.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from stormpetrel import clock
+from stormpetrel.api.json.render import Renderer
+from stormpetrel.api.routes import ROUTES as API_ROUTES
+from stormpetrel.api.routes import SOCKETS
+from stormpetrel.bus.local import Bus
+from stormpetrel.config import Config
+from stormpetrel.control.looking import standing
+from stormpetrel.control.messages import Look, Standing
+from stormpetrel.control.reporter import Reporter
+from stormpetrel.edge.server import EdgeServer
+from stormpetrel.edge.worker import EdgeWorker
+from stormpetrel.errors import EnvironmentFailure
+from stormpetrel.http.application import WebApplication
+from stormpetrel.http.passwords import Passwords
+from stormpetrel.http.routing import Router
+from stormpetrel.http.site import Site
+from stormpetrel.media.store import open_store
+from stormpetrel.media.uploads import Uploads
+from stormpetrel.model.event import (
+    AccessChanged,
+    AccountChanged,
+    AllChanged,
+    Event,
+    PostChanged,
+    PostCreated,
+    PostDeleted,
+    PostEdited,
+)
+from stormpetrel.model.filter import MAX_KEYWORD_CHARACTERS
+from stormpetrel.model.moderation import MAX_TEXT
+from stormpetrel.model.post import Visibility
+from stormpetrel.process.cpu_worker import Heavy
+from stormpetrel.readers.counts import place_activity, place_counts
+from stormpetrel.readers.filters import ReaderFilters
+from stormpetrel.readers.home import HomeLists, ReaderFlags
+from stormpetrel.storage.engine.database import Database
+from stormpetrel.streaming.hub import Hub
+from stormpetrel.web.render import Pages
+from stormpetrel.web.routes import ROUTES as WEB_ROUTES
+
+_log = logging.getLogger("stormpetrel.web")
+
+FIRST_RETRY_S, LAST_RETRY_S = 0.5, 5.0
+"""Delays between attempts to reach the database at the start."""
+FORM_BYTES = 65_536
+"""Size of a form's fields without its files."""
+ROUTES = (*API_ROUTES, *WEB_ROUTES)
+
+
+async def run(
+    *, config: Config, sock: socket.socket, bus: Bus, heavy: Heavy, stop: asyncio.Event, secret: bytes
+) -> None:
+    """Serve on `sock` until `stop` is set, then drain. Refuse requests until the database can be reached."""
+    application: WebApplication
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await application(scope, receive, send)
+
+    router = Router(ROUTES)
+
+    def writer_wait_s() -> float:
+        return database.writer_wait_s()
+
+    edge = EdgeServer(
+        app,
+        sock=sock,
+        edge=config.edge,
+        shield=config.shield,
+        hot_key=router.hot_key,
+        secret=secret,
+        public_https=config.base_url.startswith("https:"),
+        status_url=config.status_url,
+        body_limit=body_limits(config),
+        number=int(bus.name.rpartition("-")[2]),
+        leads=router.leads,
+        writer_wait_s=writer_wait_s,
+    )
+    memory = Memory()
+
+    def publish(events: list[Event]) -> None:
+        # Update the other processes, then this one, before our own caller gets the answer.
+        bus.publish(events)
+        memory.apply(events)
+
+    database = Database(config.database_url, publish=publish)
+    site = Site(
+        config=config,
+        database=database,
+        heavy=heavy,
+        uploads=Uploads(config, open_store(config)),
+        tokens=edge.tokens,
+        cache=edge.cache,
+        home=HomeLists(database),
+        flags=ReaderFlags(database),
+        filters=ReaderFilters(database),
+        counts=place_counts(database),
+        activity=place_activity(database),
+        passwords=Passwords(database, heavy),
+        secret=secret,
+        base_url=config.base_url,
+        domain=config.domain,
+        drain=bus.drain,
+    )
+    site.api = Renderer(database, site.flags, site.filters, base_url=site.base_url)
+    site.pages = Pages(site)
+    memory.site = site
+    site.streaming = Hub(
+        database,
+        site.api,
+        site.home,
+        caps=config.streaming,
+        drain=bus.drain,
+        clock_ms=clock.now_ms,
+    )
+    application = WebApplication(site, router, sockets=SOCKETS)
+    bus.on_events = memory.apply
+    started = False
+    wait_s = FIRST_RETRY_S
+    while True:
+        try:
+            await database.open()
+            break
+        except EnvironmentFailure as error:
+            # Visitors must not hang on a socket that does not accept: refuse their requests meanwhile.
+            _log.error("%s; refusing requests until it can be", error.safe_text)
+            application.is_away = True
+            if not started:
+                await edge.start()
+                started = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), wait_s)
+            if stop.is_set():
+                await edge.drain()
+                site.uploads.close()
+                return
+            wait_s = min(wait_s * 2, LAST_RETRY_S)
+    application.is_away = False
+    try:
+        if not started:
+            await edge.start()
+        # At 500,000 accounts it takes half a second: the first page should not wait for it.
+        site.counts.warm(now_ms=clock.now_ms())
+        reporting = asyncio.ensure_future(_reporter(bus.name, config, edge.worker).run(stop))
+        try:
+            await edge.serve_until(stop)
+        finally:
+            reporting.cancel()
+    finally:
+        site.uploads.close()
+        await database.close()
+
+
+def _reporter(name: str, config: Config, worker: EdgeWorker) -> Reporter:
+    """Return the reporter, which sends reports to the watch and receives directions."""
+
+    def look(asked: Look) -> Standing:
+        at_s = worker.loop.time()
+        return standing(worker.shield, asked, at_s=at_s, epoch_s=worker.epoch_s(at_s))
+
+    return Reporter(
+        name=name,
+        data_dir=config.data_dir,
+        report=worker.shield_report,
+        direct=worker.direct,
+        look=look,
+    )
+
+
+def body_limits(config: Config) -> Callable[[bytes], int]:
+    """Return a function from path to the largest body in bytes, for requests with a credential.
+
+    The limit is `edge.max_body_bytes`, and more for files and long texts.
+    """
+    plain = config.edge.max_body_bytes
+    # A form takes up to nine bytes for a character.
+    keywords = max(plain, 9 * MAX_KEYWORD_CHARACTERS + FORM_BYTES)
+    texts = max(plain, 9 * MAX_TEXT + FORM_BYTES)
+    pictures = max(plain, 2 * config.media.max_image_bytes + FORM_BYTES)
+    files = max(plain, 4 * config.media.max_image_bytes + config.media.max_video_bytes + FORM_BYTES)
+    by_path = {
+        b"/api/v1/media": files,
+        b"/api/v2/media": files,
+        b"/compose": files,
+        b"/api/v1/accounts/update_credentials": pictures,
+        b"/api/v1/profile": pictures,
+        b"/settings/profile": pictures,
+    }
+    by_prefix = (
+        (b"/api/v1/media/", pictures),
+        (b"/admin/texts", texts),
+        (b"/settings/filters", keywords),
+        (b"/api/v1/filters", keywords),
+        (b"/api/v2/filters", keywords),
+    )
+
+    def limit(path: bytes) -> int:
+        known = by_path.get(path.removesuffix(b"/"))
+        if known is not None:
+            return known
+        return next((bytes_ for prefix, bytes_ in by_prefix if path.startswith(prefix)), plain)
+
+    return limit
+
+
+class Memory:
+    """All caches of a worker that an event can make stale. `site` is set before the first event.
+
+    ConversationChanged makes only the number on pages stale: conversations are read from the store each time.
+    """
+
+    site: Site
+
+    def apply(self, events: list[Event]) -> None:
+        """Update the caches by events of this or another process."""
+        site = self.site
+        for event in events:
+            site.home.apply(event)
+            site.flags.apply(event)
+            site.filters.apply(event)
+            site.api.apply(event)
+            site.pages.apply(event)
+            self._hot_pages(event)
+            self._access(event)
+            # Last: listeners get content that comes from the other caches.
+            site.streaming.apply(event)
+
+    def _hot_pages(self, event: Event) -> None:
+        """Anonymous answers: changed ones are rendered again, those that must disappear are dropped at once.
+
+        A new post does not invalidate the public and tag pages: they are at most a second old, and under many
+        writers they would be rendered for each post.
+        """
+        cache = self.site.cache
+        match event:
+            case PostCreated():
+                cache.invalidate(f"account:{event.author_id}")
+                if event.in_reply_to_id:
+                    cache.invalidate(f"post:{event.in_reply_to_id}")
+            case PostChanged():
+                cache.invalidate(f"post:{event.post_id}")
+            case PostEdited():
+                # Text that an edit removed must not be served any more.
+                cache.purge(f"post:{event.post_id}")
+                cache.purge(f"account:{event.author_id}")
+                for name in event.tags:
+                    cache.purge(f"tag:{name}")
+                if event.visibility == Visibility.PUBLIC:
+                    cache.purge("public")
+            case PostDeleted():
+                for tag in (
+                    f"post:{event.post_id}",
+                    f"account:{event.author_id}",
+                    "public",
+                    *(f"tag:{name}" for name in event.tags),
+                    *(f"account:{booster_id}" for _, booster_id in event.boosts),
+                ):
+                    cache.purge(tag)
+                if event.in_reply_to_id:
+                    cache.invalidate(f"post:{event.in_reply_to_id}")
+            case AccountChanged(account_id=account_id, hidden=hidden):
+                if hidden:
+                    # It may be on any page: in threads, in boosts, in lists.
+                    cache.purge_all()
+                else:
+                    cache.invalidate(f"account:{account_id}")
+            case AllChanged():
+                cache.purge_all()
+            case _:
+                pass
+
+    def _access(self, event: Event) -> None:
+        site = self.site
+        match event:
+            case AccessChanged(account_id=account_id, token_hash=token_hash):
+                site.access_changes += 1
+                if token_hash:
+                    site.tokens.forget(token_hash)
+                else:
+                    site.tokens.forget_account(account_id)
+                    site.tokens.forget_all_unknown()
+            case AllChanged():
+                site.access_changes += 1
+                site.tokens.clear()
+            case _:
+                pass

@@ -1,0 +1,1 @@
+"""The stores' machinery: connections, statements, durable writes, ids, migrations and snapshots."""

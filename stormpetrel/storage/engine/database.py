@@ -1,0 +1,600 @@
+"""The database of one process: reads that do not block the event loop, and durable writes in groups.
+
+`read(fn)` and `write(fn)` run `fn(connection, …)` with many queries inside; there is no await per query.
+
+SQLite: functions marked `hot` run inline in the loop, under a handler that aborts them after 5 ms and
+repeats them in the reader thread; other reads run in the reader thread, searches in a thread of their own.
+One writer thread commits all waiting calls as one transaction (group commit, without waiting for more to
+come), each call in its own savepoint. PostgreSQL: the same threads, but a transaction per call; the server
+groups the commits of several processes. Four writer threads wrote no more and made the loop wait for them
+(hot page's p99 135 ms against 10 ms).
+
+A write is answered only after COMMIT. If COMMIT fails, every call of its group fails with Busy. Events are
+passed to `publish` in the loop before the answer, so that the writer reads its own writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from stormpetrel import clock
+from stormpetrel.cpu import CpuMeter, current_meter
+from stormpetrel.errors import Busy, EnvironmentFailure, Invalid, OutcomeUnknown, Refusal
+from stormpetrel.model.event import Event
+from stormpetrel.model.ids import IdMaker
+from stormpetrel.storage.engine.connection import (
+    Connection,
+    PostgresqlConnection,
+    SqliteConnection,
+    StoreConnection,
+    connect,
+    sqlite_path,
+)
+from stormpetrel.storage.engine.failures import (
+    cannot_be_stored,
+    past_its_time,
+    server_gone,
+    store_failed,
+    to_be_repeated,
+)
+from stormpetrel.storage.engine.outcome import was_committed
+from stormpetrel.storage.engine.slots import take_slot
+from stormpetrel.storage.newest import newest_ms
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+HOT_LIMIT_S = 0.005
+"""A hot read that takes longer is repeated in the reader thread, so that the loop can serve others."""
+READ_LIMIT_S = 5.0
+"""A read that takes longer is refused with Busy."""
+SLOW_LIMIT_S = 0.5
+"""CPU time of a search (on PostgreSQL, elapsed time); a longer one is refused, and the next one runs."""
+SLOW_WAIT_S = 2.0
+"""How long a search may wait for a core or the disk in addition, which is not its own cost."""
+MAX_WAITING_SLOW = 16
+"""Searches that may wait in a worker, with WAITING_PER_ASKER for one asker; more are refused with Busy."""
+WAITING_PER_ASKER = 2
+TOO_BROAD = "This search took too long and was stopped. Please look for rarer words, or within fewer days"
+HANDLER_STEPS = 1000
+"""SQLite machine instructions between two checks of the clock; about 20 µs."""
+GROUP_CALLS = 128
+"""Maximum of calls in one commit: it bounds how long another process's writer waits for the lock."""
+GROUP_S = 0.05
+"""Maximum time that a group spends on calls before it commits."""
+MAX_WAITING_WRITES = 4096
+"""Calls that may wait for a writer; more are refused with Busy."""
+CLOCK_SLACK_S = 60
+ANSWERS_AT_ONCE = 4
+"""Writers of one commit that continue in the same turn of the loop."""
+RETRIES = 3
+"""Retries of a PostgreSQL transaction that met a concurrent one (a deadlock, the same row made twice)."""
+
+Read = Callable[Concatenate[Connection, P], T]
+_Reads = deque[
+    tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], asyncio.Future[Any], CpuMeter | None]
+]
+
+
+class _Completions:
+    """Pass answers from threads to the loop, many per wake-up."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, publish: Callable[[list[Event]], None]) -> None:
+        self._loop = loop
+        self._publish = publish
+        self._done: deque[tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]] = deque()
+        self._answers: deque[tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]] = deque()
+        self._awake = False
+        self._lock = threading.Lock()
+
+    def add(self, answers: list[tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]]) -> None:
+        with self._lock:
+            self._done.extend(answers)
+            if self._awake:
+                return
+            self._awake = True
+        try:
+            self._loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:
+            # The loop has ended, so no caller waits. Committed changes stay committed.
+            log.debug("a result arrived after the event loop had ended")
+
+    def _drain(self) -> None:
+        with self._lock:
+            answers = list(self._done)
+            self._done.clear()
+            self._awake = False
+        events = [event for *_, told in answers for event in told]
+        try:
+            if events:
+                self._publish(events)
+        finally:
+            # The changes are committed: answer the callers even if publishing the events failed.
+            waited_for = bool(self._answers)
+            self._answers.extend(answers)
+            if not waited_for:
+                self._answer_some()
+
+    def _answer_some(self) -> None:
+        """Answer a few callers per turn of the loop.
+
+        A commit answers many at once, and each then renders a page or an entity. Between batches the loop
+        handles its sockets, so that no other client waits for all of them.
+        """
+        for _ in range(min(ANSWERS_AT_ONCE, len(self._answers))):
+            future, result, error, _told = self._answers.popleft()
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+        if self._answers:
+            self._loop.call_soon(self._answer_some)
+
+
+class _Call:
+    """A waiting write, ordered by urgency (0 first), then by arrival."""
+
+    __slots__ = ("args", "deadline_at_s", "entered_at_s", "fn", "future", "kwargs", "order")
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        future: asyncio.Future[Any],
+        order: tuple[int, int],
+        deadline_at_s: float,
+    ) -> None:
+        self.entered_at_s = time.monotonic()
+        self.fn = fn
+        self.args = args
+        self.kwargs = kwargs
+        self.future = future
+        self.order = order
+        self.deadline_at_s = deadline_at_s
+
+    def __lt__(self, other: _Call) -> bool:
+        return self.order < other.order
+
+
+class _Queue:
+    """Calls by urgency; blocks the writer thread while it is empty."""
+
+    def __init__(self) -> None:
+        self._heap: list[_Call] = []
+        self._ready = threading.Condition()
+        self._closed = False
+        self._count = itertools.count()
+
+    def put(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        future: asyncio.Future[Any],
+        *,
+        urgency: int,
+        deadline_at_s: float,
+    ) -> None:
+        with self._ready:
+            if self._closed:
+                raise Busy("The server is stopping; nothing was stored. Please try again")
+            if len(self._heap) >= MAX_WAITING_WRITES:
+                raise Busy
+            call = _Call(fn, args, kwargs, future, (urgency, next(self._count)), deadline_at_s)
+            heapq.heappush(self._heap, call)
+            self._ready.notify()
+
+    def get(self, *, wait: bool) -> _Call | None:
+        """Return the most urgent call; None if there is none and `wait` is off, or if the queue is closed."""
+        with self._ready:
+            while wait and not self._heap and not self._closed:
+                self._ready.wait()
+            return heapq.heappop(self._heap) if self._heap else None
+
+    def close(self) -> None:
+        with self._ready:
+            self._closed = True
+            self._ready.notify_all()
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def wait_s(self) -> float:
+        """Return how long the next call has waited; 0 if there is none."""
+        with self._ready:
+            return time.monotonic() - self._heap[0].entered_at_s if self._heap else 0.0
+
+
+class Database:
+    """The store at `url` for one process and its loop. Open it after the fork, in the loop.
+
+    `publish` gets the events of committed writes, in order, before their callers are answered.
+    """
+
+    def __init__(self, url: str, *, publish: Callable[[list[Event]], None] | None = None) -> None:
+        self.url = url
+        self._publish = publish or (lambda events: None)
+        self._inline: SqliteConnection | None = None
+        self._inline_until_s = 0.0
+        self._reads: _Reads = deque()
+        self._reads_ready = threading.Semaphore(0)
+        self._slow_reads: _Reads = deque()
+        self._slow_ready = threading.Semaphore(0)
+        self._slow_askers: dict[int, int] = {}
+        self._writes = _Queue()
+        self._threads: list[threading.Thread] = []
+        self._closing = False
+        self.aborted_hot_reads = 0
+
+    async def open(self) -> None:
+        """Connect. Raise EnvironmentFailure if the store cannot be reached."""
+        self._loop = asyncio.get_running_loop()
+        self._completions = _Completions(self._loop, self._publish)
+        self._slot = take_slot(self.url)
+        self._ids = IdMaker(self._slot.number)
+        sqlite = self.url.startswith("sqlite:///")
+        opened: list[StoreConnection] = []
+        try:
+            opened.append(connect(self.url, writes=False))
+            opened.append(connect(self.url, writes=False, limit_s=SLOW_LIMIT_S))
+            opened.append(connect(self.url, ids=self._ids))
+            if sqlite:
+                self._inline = SqliteConnection(sqlite_path(self.url), writes=False)
+                self._inline.raw.set_progress_handler(self._inline_over, HANDLER_STEPS)
+        except BaseException:
+            for connection in opened:
+                connection.close()
+            self._slot.release()
+            raise
+        reader, searcher, writer = opened
+        # Continue after the newest row even if the clock is behind: readers ask for ids
+        # larger than the last they saw.
+        self._ids.go_on_after(_newest_ms(reader))
+        self._start(self._read_loop, "reader", reader)
+        self._start(self._slow_loop, "searcher", searcher)
+        self._start(self._group_loop if sqlite else self._single_loop, "writer", writer)
+
+    def _start(self, target: Callable[[Any], None], name: str, connection: StoreConnection) -> None:
+        thread = threading.Thread(target=target, args=(connection,), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    async def close(self) -> None:
+        """Close after all waiting writes have been committed."""
+        self._closing = True
+        self._writes.close()
+        self._reads_ready.release()
+        self._slow_ready.release()
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+        if self._inline is not None:
+            self._inline.close()
+        self._slot.release()
+
+    @property
+    def waiting_writes(self) -> int:
+        """Return how many calls wait for a writer now."""
+        return len(self._writes)
+
+    def writer_wait_s(self) -> float:
+        """Return how long the next write has waited: waiting for a lock shows in no other measure."""
+        return self._writes.wait_s()
+
+    # Reads
+
+    async def read(
+        self, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Return the result of `fn(connection, …)`. Raise Busy if the store fails or it takes too long."""
+        if self._inline is not None and hasattr(fn, "hot"):
+            done, result = self.read_inline(fn, *args, **kwargs)
+            if done:
+                return result  # type: ignore[return-value]  # done says that it is a T
+        future: asyncio.Future[T] = self._loop.create_future()
+        if self._closing:
+            raise Busy("The server is stopping. Please try again")
+        self._reads.append((fn, args, kwargs, future, current_meter.get()))
+        self._reads_ready.release()
+        return await future
+
+    def read_inline(
+        self, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> tuple[bool, T | None]:
+        """Run a hot read in the loop: return (True, result), or (False, None) if that is not possible."""
+        if self._inline is None:
+            return False, None
+        self._inline_until_s = time.perf_counter() + HOT_LIMIT_S
+        try:
+            return True, fn(self._inline, *args, **kwargs)
+        except (sqlite3.Error, UnicodeEncodeError, OverflowError) as error:
+            if isinstance(error, sqlite3.OperationalError) and "interrupted" in str(error):
+                self.aborted_hot_reads += 1
+                return False, None
+            raise _for_caller(error, "The database cannot be read right now") from error
+
+    def _inline_over(self) -> bool:
+        return time.perf_counter() > self._inline_until_s
+
+    async def read_slow(
+        self, asker: int, fn: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a read that may be expensive in its own thread, so that timelines do not wait for it.
+
+        Raise Busy if it exceeds SLOW_LIMIT_S, or if too many reads wait, in all or
+        of this `asker` (0: no limit).
+        """
+        waiting = self._slow_askers.get(asker, 0)
+        if self._closing or len(self._slow_reads) >= MAX_WAITING_SLOW:
+            raise Busy("Too many searches are waiting. Please try again")
+        if asker and waiting >= WAITING_PER_ASKER:
+            raise Busy("Your other searches are still under way. Please try again")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._slow_askers[asker] = waiting + 1
+        self._slow_reads.append((fn, args, kwargs, future, current_meter.get()))
+        self._slow_ready.release()
+        try:
+            return await future
+        finally:
+            self._slow_askers[asker] -= 1
+            if not self._slow_askers[asker]:
+                del self._slow_askers[asker]
+
+    def _read_loop(self, connection: StoreConnection) -> None:
+        self._run_reads(connection, self._reads, self._reads_ready, READ_LIMIT_S)
+
+    def _slow_loop(self, connection: StoreConnection) -> None:
+        self._run_reads(connection, self._slow_reads, self._slow_ready, SLOW_LIMIT_S)
+
+    def _run_reads(
+        self, connection: StoreConnection, reads: _Reads, ready: threading.Semaphore, limit_s: float
+    ) -> None:
+        # The clock is not checked before `free_until_s`; after it, this thread's CPU time
+        # or the wall clock decides.
+        free_until_s = cpu_until_s = until_s = 0.0
+        slow = limit_s == SLOW_LIMIT_S
+        # PostgreSQL works in another process: this thread's elapsed time is the best estimate of its cost.
+        clock_s = time.thread_time if isinstance(connection, SqliteConnection) else time.perf_counter
+        if isinstance(connection, SqliteConnection):
+
+            def is_over() -> bool:
+                now_s = time.perf_counter()
+                return now_s > free_until_s and (time.thread_time() > cpu_until_s or now_s > until_s)
+
+            connection.raw.set_progress_handler(is_over, HANDLER_STEPS)
+        while True:
+            ready.acquire()
+            try:
+                fn, args, kwargs, future, meter = reads.popleft()
+            except IndexError:
+                if self._closing:
+                    connection.close()
+                    return
+                continue
+            if future.cancelled():
+                continue
+            began_s = clock_s()
+            cpu_until_s = began_s + limit_s
+            free_until_s = time.perf_counter() + limit_s
+            until_s = free_until_s + SLOW_WAIT_S if slow else free_until_s
+            if slow and isinstance(connection, PostgresqlConnection):
+                # Its statement limit applies to each statement, not to the whole read.
+                connection.until_s = free_until_s
+            result: Any = None
+            error: Exception | None = None
+            try:
+                try:
+                    result = fn(connection, *args, **kwargs)
+                except Exception as raised:
+                    # The server went away. A read changes nothing: repeat it once on a new connection.
+                    if not (server_gone(raised) and getattr(connection.raw, "closed", False)):
+                        raise
+                    connection = connect(self.url, writes=False, limit_s=limit_s if slow else None)
+                    result = fn(connection, *args, **kwargs)
+            except Exception as raised:  # every error goes to the caller, who waits in the loop
+                if slow and past_its_time(raised):
+                    # The store has not failed; do not log it, because clients decide how often this happens.
+                    error = Busy(TOO_BROAD)
+                    error.__cause__ = raised
+                else:
+                    error = _for_caller(raised, "The database cannot be read right now")
+            if meter is not None:
+                meter.add(clock_s() - began_s)
+            self._completions.add([(future, result, error, [])])
+
+    # Writes
+
+    async def write(
+        self,
+        fn: Callable[Concatenate[Connection, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return the result of `fn(connection, …)` once it is durable. Raise Busy if nothing was stored."""
+        return await self.write_as(1, 10.0, fn, *args, **kwargs)
+
+    async def write_as(
+        self,
+        urgency: int,
+        deadline_s: float,
+        fn: Callable[Concatenate[Connection, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run `write` with an urgency (0 first) and a limit on its wait in the queue.
+
+        The deadline is checked when the call is taken from the queue. After that the call is never cancelled,
+        even if the client has disconnected: it loses the answer, but not its post.
+        """
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._writes.put(
+            fn, args, kwargs, future, urgency=urgency, deadline_at_s=time.monotonic() + deadline_s
+        )
+        return await future
+
+    def _next_call(self, *, wait: bool) -> _Call | None:
+        """Return the next call that is still wanted; answer those past their deadline with Busy."""
+        while True:
+            call = self._writes.get(wait=wait)
+            if call is None:
+                return None
+            if call.future.cancelled():
+                continue
+            if time.monotonic() > call.deadline_at_s:
+                self._completions.add([(call.future, None, Busy(), [])])
+                continue
+            return call
+
+    def _group_loop(self, connection: StoreConnection) -> None:
+        assert isinstance(connection, SqliteConnection)
+        while True:
+            call = self._next_call(wait=True)
+            if call is None:
+                connection.close()
+                return
+            self._completions.add(self._group(connection, call))
+
+    def _group(
+        self, connection: SqliteConnection, first: _Call
+    ) -> list[tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]]:
+        """Run `first` and other waiting calls in one transaction; return the answers after its COMMIT."""
+        taken: list[_Call] = []
+        answers: list[tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]] = []
+        call: _Call | None = first
+        try:
+            taken.append(first)
+            connection.begin()
+            end_at_s = time.monotonic() + GROUP_S
+            while call is not None:
+                connection.events = []
+                try:
+                    with connection.savepoint():
+                        result = call.fn(connection, *call.args, **call.kwargs)
+                except Exception as raised:  # belongs to this caller alone; the group goes on
+                    answers.append((call.future, None, _for_caller(raised, None), []))
+                    if not connection.raw.in_transaction:
+                        # If the disk is full, SQLite undoes the whole transaction: no call's change remains.
+                        raise sqlite3.OperationalError("the transaction was rolled back") from raised
+                else:
+                    answers.append((call.future, result, None, connection.events))
+                call = None
+                if len(taken) < GROUP_CALLS and time.monotonic() < end_at_s:
+                    call = self._next_call(wait=False)
+                    if call is not None:
+                        taken.append(call)
+            connection.commit()
+        except (sqlite3.Error, OSError) as error:
+            log.error("a group of %d writes failed and was rolled back: %s", len(taken), error)
+            try:
+                connection.rollback()
+            except sqlite3.Error as second:
+                log.error("cannot roll back the transaction: %s", second)
+            own_errors = [kept for _, _, kept, _ in answers] + [None] * len(taken)
+            return [
+                (undone.future, None, kept or Busy(), [])
+                for undone, kept in zip(taken, own_errors, strict=False)
+            ]
+        return answers
+
+    def _single_loop(self, connection: StoreConnection) -> None:
+        while True:
+            call = self._next_call(wait=True)
+            if call is None:
+                connection.close()
+                return
+            result, error, events = None, None, []
+            for attempt in range(RETRIES + 1):
+                begun = False
+                try:
+                    if getattr(connection.raw, "closed", False):
+                        connection = connect(self.url, ids=self._ids)
+                        self._keep_slot()
+                    connection.events = []
+                    connection.begin()
+                    begun = True
+                    try:
+                        result = call.fn(connection, *call.args, **call.kwargs)
+                    except BaseException:
+                        connection.rollback()
+                        raise
+                    self._commit(connection)
+                    error, events = None, connection.events
+                    break
+                except Exception as raised:  # every error goes to the caller, who waits in the loop
+                    error = _for_caller(raised, None)
+                    if to_be_repeated(raised):
+                        log.info(
+                            "a write conflicted with another one; retrying (%d of %d)", attempt + 1, RETRIES
+                        )
+                        continue
+                    # The server went away before anything was done: try once more, on a new connection.
+                    away = server_gone(raised) and getattr(connection.raw, "closed", False)
+                    if begun or attempt or not away:
+                        break
+            self._completions.add([(call.future, result, error, events)])
+
+    def _commit(self, connection: StoreConnection) -> None:
+        """Commit. If no answer comes, find out the outcome: raise only if it was undone or is unknown."""
+        try:
+            connection.commit()
+        except Exception as error:
+            if not (server_gone(error) and getattr(connection.raw, "closed", False)):
+                raise
+            assert isinstance(connection, PostgresqlConnection)
+            committed = was_committed(self.url, connection.transaction_id)
+            if committed is None:
+                raise OutcomeUnknown from error
+            if not committed:
+                raise
+
+    def _keep_slot(self) -> None:
+        """Renew the slot of ids after the server was away: the lock was lost and may be another process's."""
+        if not self._slot.is_held():
+            self._slot.release()
+            self._slot = take_slot(self.url)
+            self._ids.slot = self._slot.number
+
+
+def _newest_ms(connection: StoreConnection) -> int:
+    try:
+        found = newest_ms(connection)
+    except Exception as error:
+        # A store without tables, as in this file's tests.
+        if store_failed(error) or "does not exist" in str(error):
+            return 0
+        raise
+    behind_s = (found - clock.now_ms()) // 1000
+    if behind_s > CLOCK_SLACK_S:
+        log.error(
+            "the system clock is %d s behind the newest row of the database: correct it (NTP)", behind_s
+        )
+    return found
+
+
+def _for_caller(raised: Exception, busy_text: str | None) -> Exception:
+    """Turn a store failure into Busy and an invalid value into Invalid; return other errors unchanged."""
+    if cannot_be_stored(raised):
+        invalid = Invalid("The request holds characters or numbers that cannot be stored")
+        invalid.__cause__ = raised
+        return invalid
+    if isinstance(raised, Refusal) or not (store_failed(raised) or isinstance(raised, EnvironmentFailure)):
+        return raised
+    log.error("the database failed: %s", raised)
+    busy = Busy(busy_text)
+    busy.__cause__ = raised
+    return busy

@@ -1,0 +1,1 @@
+"""A synthetic community, for benchmarks, drills and tests at scale."""

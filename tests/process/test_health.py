@@ -1,0 +1,157 @@
+"""The smallest HTTP server, over real sockets: its answers, and its limits against hostile clients."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+
+import pytest
+import uvloop
+
+from stormpetrel.process import health
+from stormpetrel.process.health import MAX_CONNECTIONS, MAX_HEAD_BYTES, RootPage, serve_health
+
+
+def talk(*talks, metrics=None, page=None):
+    """Return the server's answers to the bytes of each talk, until it closes or the talk ends with None."""
+
+    async def main():
+        sock = socket.socket()
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        address = sock.getsockname()
+        stop = asyncio.Event()
+        serving = asyncio.create_task(serve_health(sock, stop=stop, role="sms", metrics=metrics, page=page))
+        answers = []
+        async with asyncio.timeout(20):
+            for pieces in talks:
+                reader, writer = await asyncio.open_connection(*address)
+                for piece in pieces:
+                    writer.write(piece)
+                    await writer.drain()
+                    await asyncio.sleep(0.01)
+                try:
+                    answers.append(await reader.read())
+                except ConnectionResetError:
+                    answers.append(b"")
+                writer.close()
+        stop.set()
+        await serving
+        return answers
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main())
+
+
+def get(path, *fields, method="GET"):
+    lines = [f"{method} {path} HTTP/1.1", "Host: test", *fields]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+CLOSE = "Connection: close"
+
+
+def test_health_is_answered_whole_split_and_pipelined():
+    one = get("/health", CLOSE)
+    whole, split, pipelined = talk([one], [one[:9], one[9:30], one[30:]], [get("/health?x=1") + one])
+    assert whole.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert whole.endswith(b'\r\n\r\n{"status":"ok"}')
+    assert split.endswith(b'{"status":"ok"}')
+    assert pipelined.count(b'{"status":"ok"}') == 2
+
+
+def test_head_has_the_length_and_no_body():
+    (answer,) = talk([get("/health", CLOSE, method="HEAD")])
+    assert b"Content-Length: 15\r\n" in answer
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_anything_else_is_404_in_json_that_names_health():
+    (answer,) = talk([get("/", CLOSE)])
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert "/health" in json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
+
+
+def test_a_role_with_a_page_shows_it_at_the_root_with_its_policy():
+    page = RootPage(lambda: b"<p>well</p>", "default-src 'none'")
+    whole, head = talk([get("/", CLOSE)], [get("/", CLOSE, method="HEAD")], page=page)
+    assert b"\r\nContent-Security-Policy: default-src 'none'\r\n" in whole
+    assert b"\r\nContent-Type: text/html; charset=utf-8\r\n" in whole
+    assert whole.endswith(b"\r\n\r\n<p>well</p>")
+    assert head.endswith(b"\r\n\r\n")
+
+
+def test_other_methods_are_405_and_say_which_are_known():
+    (answer,) = talk([get("/health", CLOSE, method="DELETE")])
+    assert answer.startswith(b"HTTP/1.1 405 ")
+    assert b"\r\nAllow: GET, HEAD\r\n" in answer
+
+
+@pytest.mark.parametrize("body", ["Content-Length: 38", "Transfer-Encoding: chunked", "content-length : 38"])
+def test_a_body_is_never_taken_for_a_request(body):
+    smuggled = get("/health", CLOSE)
+    (answer,) = talk([get("/nothing", body) + smuggled])
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert answer.startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize(
+    "head", [b"hello\r\n\r\n", b"\r\n\r\n", b"GET /health\r\n\r\n", b"\x16\x03\x01\r\n\r\n"]
+)
+def test_what_is_no_request_is_400(head):
+    (answer,) = talk([head])
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_head_that_is_too_large_is_refused():
+    (answer,) = talk([b"GET /health HTTP/1.1\r\nX: ", b"x" * (MAX_HEAD_BYTES + 1)])
+    assert answer.startswith(b"HTTP/1.1 431 ")
+
+
+def test_silence_half_a_head_and_idling_end_at_their_deadlines(monkeypatch):
+    monkeypatch.setattr(health, "HEAD_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(health, "IDLE_TIMEOUT_S", 0.1)
+    silent, half, idle = talk([], [b"GET /hea"], [get("/health")])
+    assert (silent, half) == (b"", b"")
+    assert idle.endswith(b'{"status":"ok"}')
+
+
+def test_http_1_0_closes_by_itself():
+    (answer,) = talk([b"GET /health HTTP/1.0\r\n\r\n"])
+    assert answer.endswith(b'{"status":"ok"}')
+
+
+def test_a_roles_figures_are_plain_lines():
+    (answer,) = talk([get("/metrics", CLOSE)], metrics=lambda: {"a_total": 3, "b": 0.5})
+    assert answer.endswith(b"\r\n\r\na_total 3\nb 0.5\n")
+
+
+def test_connections_are_bounded():
+    async def main():
+        sock = socket.socket()
+        sock.bind(("127.0.0.1", 0))
+        sock.listen(2048)
+        stop = asyncio.Event()
+        address = sock.getsockname()
+        serving = asyncio.create_task(serve_health(sock, stop=stop, role="sms"))
+        async with asyncio.timeout(20):
+            pairs = [await asyncio.open_connection(*address) for _ in range(MAX_CONNECTIONS)]
+            # The server has accepted the last connection once it has answered it.
+            pairs[-1][1].write(get("/health"))
+            await pairs[-1][0].readuntil(b"}")
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(get("/health"))
+            answer = b""
+            with contextlib.suppress(ConnectionResetError):
+                answer = await reader.read()
+            assert answer == b""
+            writer.close()
+        for _, each in pairs:
+            each.close()
+        stop.set()
+        await serving
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
