@@ -23,7 +23,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from loop_meter import Measured, Spent, calibration_s, measured_worker
+from loop_meter import Measured, Spent, measured_worker
+from machine import calibration_s
 
 AT_ONCE_S = 0.005
 A_BYTE_S = 50e-9

@@ -29,7 +29,6 @@ from stormpetrel.process.secret import load as load_secret
 from stormpetrel.roles import web as web_worker
 
 STORMPETREL = [sys.executable, "-m", "stormpetrel"]
-CALIBRATION_STEPS = 20_000
 
 
 @dataclass(slots=True)
@@ -63,19 +62,6 @@ class Measured:
                 pass
         time.sleep(0.002)
         return Spent(self.spent.worst_s, self.spent.total_s)
-
-
-def calibration_s() -> float:
-    """Return the CPU time of a fixed piece of Python, the best of five: the machine's present speed."""
-
-    def steps() -> float:
-        began_s = time.thread_time()
-        found = 0
-        for number in range(CALIBRATION_STEPS):
-            found += len(str(number))
-        return time.thread_time() - began_s
-
-    return min(steps() for _ in range(5))
 
 
 def _run(command: list[str], environ: dict[str, str]) -> str:

@@ -14,6 +14,11 @@ from stormpetrel.cli import drill_community
 from stormpetrel.drill.run import Moment, Result, Setting, run
 from stormpetrel.drill.scenario import Phase, Scenario
 from stormpetrel.drill.score import Scores, machine_problems, score
+from tests.repository import ROOT
+
+sys.path.insert(0, str(ROOT / "bench"))
+
+import machine
 
 USERS, POSTS = 2000, 8000
 TRIES = 3
@@ -47,6 +52,22 @@ def shortened(scenario: Scenario, factor: float) -> Scenario:
     )
 
 
+def weakened(scenario: Scenario, slowness: float) -> Scenario:
+    """Return the scenario with the rate of each attack divided by `slowness`.
+
+    People and attackers share the machine with the server: the storm of a machine half as fast is half as strong.
+    """
+    return Scenario(
+        scenario.name,
+        tuple(
+            Phase(
+                p.name, p.start_s, p.end_s, tuple((vector, scale / slowness) for vector, scale in p.vectors)
+            )
+            for p in scenario.phases
+        ),
+    )
+
+
 def drilled(
     directory: Path,
     scenario: Scenario,
@@ -57,6 +78,9 @@ def drilled(
     passes: Callable[[Scores], bool] = lambda scores: True,
 ) -> tuple[Result, Scores]:
     """Run the scenario until a run counts, and return that run and its scores.
+
+    Where people are expected to be served, the attack is weakened as far as this machine is now slower than the
+    reference (bench/machine.py).
 
     A run does not count on a machine that is too busy; nor does one that `passes` refuses while other programs
     used more than DISTURBED_SHARE of the machine, for they may have made it fail. A failed run on a quiet machine
@@ -71,10 +95,11 @@ def drilled(
     for attempt in range(TRIES):
         if moments is not None:
             moments.clear()
+        slowness = machine.slowness() if kept else 1.0
         result = run(
             setting(),
             directory / f"{mode}-{attempt}",
-            scenario=scenario,
+            scenario=weakened(scenario, slowness),
             mode=mode,
             seed=1,
             scale=1.0,
@@ -83,7 +108,10 @@ def drilled(
         scores = score(result.run.scenario, result.lines, result.attacks, result.found, result.usage)
         reasons = scores.invalid if kept else machine_problems(result.usage)
         others_share = result.usage.others_s / result.usage.available_s
-        print(f"{mode}, run {attempt}: other programs used {100 * others_share:.1f} % of the machine")
+        print(
+            f"{mode}, run {attempt}: the storm was divided by {slowness:.2f} for this machine's speed; other "
+            f"programs used {100 * others_share:.1f} % of the machine"
+        )
         if not reasons and not passes(scores):
             failures += 1
             if others_share > DISTURBED_SHARE:
