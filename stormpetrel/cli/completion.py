@@ -7,6 +7,7 @@ cursor: `at` becomes the command that they name ("user add"), `given` the number
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,23 +19,21 @@ FILE_METAVARS = frozenset({"PATH", "FILE"})
 """Metavars of arguments that name a file: the shell completes those itself."""
 
 
-def add_commands(commands: Commands[Any]) -> None:
-    """Add `completion`."""
+def add_commands(commands: Commands[Any], program: argparse.ArgumentParser) -> None:
+    """Add `completion`, which completes all commands that `program` has when it runs."""
     parser = add_command(
         commands,
         "completion",
-        _completion,
+        functools.partial(_completion, program),
         about="Prints a shell script that completes commands, options and their values.",
         example="stormpetrel completion bash > /usr/share/bash-completion/completions/stormpetrel",
     )
     parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))
 
 
-def _completion(args: argparse.Namespace) -> int:
-    from stormpetrel.cli.main import build_parser
-
+def _completion(program: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     write = {"bash": bash, "zsh": zsh, "fish": fish}[args.shell]
-    print(write(list(levels_of(build_parser()))), end="")
+    print(write(list(levels_of(program))), end="")
     return 0
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal
 
-from stormpetrel.cli.instance import addresses
+from stormpetrel.cli.addresses import addresses
 from stormpetrel.cli.store import now_ms, open_store
 from stormpetrel.errors import EnvironmentFailure, SetupError
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from stormpetrel.media.decode import decode
 from stormpetrel.media.guarded_store import GuardedStore
 from stormpetrel.media.job import DecodeJob, Purpose
-from stormpetrel.media.store import open_store
+from stormpetrel.media.open_store import open_store
 from stormpetrel.model.media import Decoded
 
 if TYPE_CHECKING:

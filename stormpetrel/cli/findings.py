@@ -110,7 +110,7 @@ def _data_directory(config: Config) -> Iterator[Finding]:
 def _media(config: Config) -> Iterator[Finding]:
     from stormpetrel.errors import Busy
     from stormpetrel.media import films
-    from stormpetrel.media.store import open_store
+    from stormpetrel.media.open_store import open_store
 
     where = f"bucket {config.media.s3_bucket}" if config.media.store == "s3" else str(config.media_folder)
     try:

@@ -11,12 +11,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stormpetrel.cli.addresses import addresses
 from stormpetrel.cli.output import print_json, print_table
 from stormpetrel.cli.parser import Commands, add_command
 from stormpetrel.errors import EnvironmentFailure, SetupError
 
 if TYPE_CHECKING:
-    from stormpetrel.config import Config, LoadedConfig
+    from stormpetrel.config import LoadedConfig
 
 CONFIG_FILE = "stormpetrel.toml"
 MARKS = (CONFIG_FILE, "secret.key", "stormpetrel.db", "demo-logins.txt")
@@ -135,14 +136,6 @@ def _make_instance(loaded: LoadedConfig, settings: Mapping[str, str], *, databas
     if database_is_new:
         upgrade(config.database_url)
     _say(_database_name(loaded), made=database_is_new)
-
-
-def addresses(config: Config) -> list[str]:
-    """Return the addresses of this instance for people and operators, one per line."""
-    host = "127.0.0.1" if config.status.host in ("0.0.0.0", "::", "") else config.status.host  # noqa: S104
-    host = f"[{host}]" if ":" in host else host
-    status_url = config.status.public_url or f"http://{host}:{config.status.port}"
-    return [f"web:          {config.base_url}", f"status page:  {status_url}"]
 
 
 def _say(what: object, *, made: bool) -> None:

@@ -67,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     seed.add_commands(commands)
     drill.add_commands(commands)
     shield.add_commands(commands)
-    completion.add_commands(commands)
+    completion.add_commands(commands, parser)
     return parser
 
 

@@ -8,8 +8,9 @@ import msgspec
 
 from stormpetrel import clock
 from stormpetrel.courier.dispatch import Attempt, Dispatch
+from stormpetrel.media.folder import FolderStore
 from stormpetrel.media.spool import Spool
-from stormpetrel.media.store import FolderStore, MediaStore
+from stormpetrel.media.store import MediaStore
 from stormpetrel.own_thread import in_own_thread
 from stormpetrel.storage import outbox
 from stormpetrel.storage.engine.database import Database

@@ -27,8 +27,9 @@ from stormpetrel.courier.trends import EVERY_S as COUNT_EVERY_S
 from stormpetrel.courier.trends import count_trends
 from stormpetrel.courier.uploads import upload_lane
 from stormpetrel.errors import Busy, EnvironmentFailure
+from stormpetrel.media.open_store import open_store
 from stormpetrel.media.spool import Spool
-from stormpetrel.media.store import MediaStore, open_store
+from stormpetrel.media.store import MediaStore
 from stormpetrel.model.event import AllChanged, Event, OutboxFilled
 from stormpetrel.process import secret as secrets_of_instance
 from stormpetrel.process.health import serve_health

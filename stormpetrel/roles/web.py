@@ -28,7 +28,7 @@ from stormpetrel.http.application import WebApplication
 from stormpetrel.http.passwords import Passwords
 from stormpetrel.http.routing import Router
 from stormpetrel.http.site import Site
-from stormpetrel.media.store import open_store
+from stormpetrel.media.open_store import open_store
 from stormpetrel.media.uploads import Uploads
 from stormpetrel.model.event import (
     AccessChanged,

@@ -18,7 +18,7 @@ from stormpetrel.errors import Invalid, TooMany
 from stormpetrel.media import decoding, pictures
 from stormpetrel.media.formats import SNIFFED_BYTES, sniff
 from stormpetrel.media.job import UploadRefused
-from stormpetrel.media.store import open_store
+from stormpetrel.media.open_store import open_store
 from stormpetrel.media.uploads import Uploads
 from tests.media_files import jpeg, png
 from tests.processes import decoders

@@ -18,7 +18,7 @@ from PIL import Image, ImageCms
 from stormpetrel.config import Config
 from stormpetrel.errors import Invalid
 from stormpetrel.media.formats import FILM_TYPES, PICTURE_TYPES, SERVED_TYPES, sniff
-from stormpetrel.media.store import open_store
+from stormpetrel.media.open_store import open_store
 from stormpetrel.media.uploads import Uploads
 from stormpetrel.model.media import Decoded, MediaKind
 from tests.parts import require

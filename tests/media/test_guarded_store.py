@@ -11,9 +11,10 @@ import pytest
 
 from stormpetrel.errors import Busy
 from stormpetrel.media import guarded_store as module
+from stormpetrel.media.folder import FolderStore
 from stormpetrel.media.guarded_store import AT_ONCE, PAUSE_S, GuardedStore
 from stormpetrel.media.job import DecodeResult
-from stormpetrel.media.store import FULL, SILENT, FolderStore, StoreAway
+from stormpetrel.media.store import FULL, SILENT, StoreAway
 from stormpetrel.model.media import MediaKind
 
 ANSWER = DecodeResult(kind=MediaKind.IMAGE, main="main.png", preview="preview.png")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from stormpetrel.errors import Busy
-from stormpetrel.media.store import FolderStore, new_key
+from stormpetrel.media.folder import FolderStore
+from stormpetrel.media.store import new_key
 
 
 def test_a_file_is_kept_under_its_key_and_nothing_half_written_is_left(tmp_path: Path) -> None:
