@@ -76,8 +76,8 @@ def fill(config: Config) -> str:
     from stormpetrel.cli import demo_pictures
     from stormpetrel.model.event import AllChanged
     from stormpetrel.process.cpu_worker import hash_password_now
-    from stormpetrel.storage.contents import is_empty
     from stormpetrel.storage.engine.connection import transaction
+    from stormpetrel.storage.engine.contents import is_empty
     from stormpetrel.storage.outbox import put_events
 
     path = config.data_dir / LOGINS_FILE

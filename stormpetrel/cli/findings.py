@@ -171,9 +171,9 @@ def _database(config: Config) -> Iterator[Finding]:
     from stormpetrel.errors import CorruptStore, EnvironmentFailure, SetupError
     from stormpetrel.model.ids import time_ms
     from stormpetrel.process import secret
-    from stormpetrel.storage.contents import contents
     from stormpetrel.storage.engine.capacity import shortage
     from stormpetrel.storage.engine.connection import connect
+    from stormpetrel.storage.engine.contents import contents
     from stormpetrel.storage.engine.migrate import HEAD, require_current
     from stormpetrel.storage.facts import OTHER_SECRET, has_other_secret
 

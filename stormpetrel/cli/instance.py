@@ -187,8 +187,8 @@ def _make_directory(directory: Path) -> None:
 
 def _database_is_new(url: str) -> bool:
     """Return True if the store has no tables yet. Raise SetupError if it is foreign or out of date."""
-    from stormpetrel.storage.contents import tables
     from stormpetrel.storage.engine.connection import connect, sqlite_path
+    from stormpetrel.storage.engine.contents import tables
     from stormpetrel.storage.engine.migrate import require_current, version
 
     if url.startswith("sqlite:///") and not sqlite_path(url).exists():
@@ -240,8 +240,8 @@ def _key_lines(field: dataclasses.Field[Any], chosen: str | None) -> list[str]:
 
 def _migrate(args: argparse.Namespace) -> int:
     from stormpetrel.config import load
-    from stormpetrel.storage.contents import tables
     from stormpetrel.storage.engine.connection import connect, sqlite_path
+    from stormpetrel.storage.engine.contents import tables
     from stormpetrel.storage.engine.migrate import HEAD, upgrade, version
 
     url = load(args.config).config.database_url

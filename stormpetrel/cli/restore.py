@@ -190,8 +190,8 @@ def _place_media(config: Config, staging: Path) -> None:
 
 
 def _require_empty_database(url: str) -> None:
-    from stormpetrel.storage.contents import tables
     from stormpetrel.storage.engine.connection import connect
+    from stormpetrel.storage.engine.contents import tables
 
     connection = connect(url)
     try:

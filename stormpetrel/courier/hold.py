@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from stormpetrel import clock
 from stormpetrel.storage.engine.database import Database
-from stormpetrel.storage.newest import newest_ms
+from stormpetrel.storage.engine.newest import newest_ms
 
 log = logging.getLogger(__name__)
 

@@ -182,7 +182,9 @@ def test_a_mistake_of_ours_is_not_hidden(run, monkeypatch):
         run("config")
 
 
-@pytest.mark.parametrize("module", ["cli.users", "cli.tokens", "rules.accounts", "rules.access", "process.cpu_worker"])
+@pytest.mark.parametrize(
+    "module", ["cli.users", "cli.tokens", "rules.accounts", "rules.access", "process.cpu_worker"]
+)
 def test_the_quick_commands_wait_for_no_framework(module):
     code = f"import sys, stormpetrel.{module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

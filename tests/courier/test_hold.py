@@ -9,7 +9,7 @@ from stormpetrel.courier.hold import HELD_S, QUIET_MS, Hold
 from stormpetrel.model.ids import IdMaker, first_id_at, time_ms
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.database import Database
-from stormpetrel.storage.newest import newest_ms
+from stormpetrel.storage.engine.newest import newest_ms
 
 
 def test_a_store_that_has_been_quiet_holds_deletion_and_publication_for_a_day(store: Any) -> None:

@@ -46,9 +46,9 @@ from stormpetrel.storage.engine.failures import (
     store_failed,
     to_be_repeated,
 )
+from stormpetrel.storage.engine.newest import newest_ms
 from stormpetrel.storage.engine.outcome import was_committed
 from stormpetrel.storage.engine.slots import take_slot
-from stormpetrel.storage.newest import newest_ms
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from stormpetrel.errors import EnvironmentFailure
-from stormpetrel.storage.contents import tables
 from stormpetrel.storage.engine.connection import PostgresqlConnection, connect, sqlite_path
+from stormpetrel.storage.engine.contents import tables
 
 PAGES_AT_ONCE = 1000
 """SQLite pages (4 MB) between two progress reports."""
