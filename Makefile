@@ -1,13 +1,14 @@
 # Commands for this checkout; `make` alone lists them. The scripts are in tools/.
 #
 # PYTHON=/path/to/python3   a Python other than the newest suitable one
+# EXTRAS="s3 valkey"         only these optional packages, or none   (make install)
 # PYTEST="-k word"          more options for pytest      (make test, make prove)
 # BENCH="home_timeline"     only these of bench/         (make bench)
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install run test prove bench lint format docs lock upgrade clean
-export PYTHON PYTEST BENCH
+export PYTHON PYTEST BENCH EXTRAS
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile

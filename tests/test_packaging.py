@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from stormpetrel.extras import PACKAGES
 from tests.repository import ROOT, files_of_the_repository
 
 PACKAGE = ROOT / "stormpetrel"
@@ -53,16 +54,18 @@ def test_a_loose_line_in_a_lock_is_noticed(sample):
     assert loose_lines(f"# a comment\n{sample}\n") == [sample]
 
 
-def test_the_locks_satisfy_what_the_package_asks_for():
+@pytest.mark.parametrize("lock", ["run", *PACKAGES])
+def test_the_locks_satisfy_what_the_package_asks_for(lock):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    text = (ROOT / "requirements" / "run.txt").read_text(encoding="utf-8")
+    text = (ROOT / "requirements" / f"{lock}.txt").read_text(encoding="utf-8")
     pinned = dict(re.findall(r"^([a-z0-9-]+)(?:\[[^\]]*\])?==(\S+)", text, re.MULTILINE))
-    wanted = {requirement.name: requirement for requirement in map(Requirement, project["dependencies"])}
+    lines = project["dependencies"] if lock == "run" else project["optional-dependencies"][lock]
+    wanted = {requirement.name: requirement for requirement in map(Requirement, lines)}
     for name, requirement in wanted.items():
         assert requirement.specifier.contains(pinned[name]), requirement
-    asked = (ROOT / "requirements" / "run.in").read_text(encoding="utf-8")
+    asked = (ROOT / "requirements" / f"{lock}.in").read_text(encoding="utf-8")
     # A line that only narrows the version of a transitive dependency has a comment that says so.
-    direct = set(re.findall(r"^([a-z0-9-]+)(?!.*#)", asked, re.MULTILINE))
+    direct = set(re.findall(r"^([a-z0-9][a-z0-9-]*)(?!.*#)", asked, re.MULTILINE))
     assert direct == set(wanted)
 
 

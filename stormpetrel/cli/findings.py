@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from stormpetrel.cli.store import now_ms
 from stormpetrel.config import is_loopback
+from stormpetrel.extras import INSTALL, NOT_INSTALLED, PACKAGES, missing
 from stormpetrel.process.listeners import is_served
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ def findings(loaded: LoadedConfig) -> Iterator[Finding]:
     yield Finding("configuration", Severity.OK, where)
     yield from _data_directory(config)
     yield from _secret(config)
+    if lacking := list(_packages(config)):
+        # Without them the database, Valkey or the store of files cannot be asked.
+        yield from lacking
+        return
     yield from _database(config)
     yield from _valkey(config)
     yield from _media(config)
@@ -105,6 +110,12 @@ def _data_directory(config: Config) -> Iterator[Finding]:
     if os.statvfs(directory).f_files and free_files < FEW_INODES:
         text = f"{free_files} more files can be created on this file system (inodes)"
         yield Finding("inodes", Severity.FAIL, text, "remove small files: without inodes a restart fails")
+
+
+def _packages(config: Config) -> Iterator[Finding]:
+    for extra in missing(config):
+        text = NOT_INSTALLED.format(package=PACKAGES[extra])
+        yield Finding("packages", Severity.FAIL, text, INSTALL.format(extra=extra))
 
 
 def _media(config: Config) -> Iterator[Finding]:

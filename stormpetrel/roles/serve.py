@@ -26,6 +26,7 @@ from stormpetrel import __version__
 from stormpetrel.bus.local import EVERYTHING, NOTHING, Bus, BusHub
 from stormpetrel.config import Config, LoadedConfig, variable_of
 from stormpetrel.errors import EnvironmentFailure, SetupError
+from stormpetrel.extras import missing, require
 from stormpetrel.model.event import Event, OutboxFilled, ShieldPaused, ShieldRuled
 from stormpetrel.process import cpu_worker as heavy
 from stormpetrel.process import log, secret, supervisor
@@ -124,6 +125,8 @@ def _serve(config: Config, roles: list[str], web: WebWorker | None) -> None:
     log.configure(config.log.level, role="supervisor")
     if not roles:
         raise SetupError("no role to run")
+    for extra in missing(config):
+        require(extra)
     # Check this first: without an instance, no files may be made that would get in the way of `init`.
     require_current(config.database_url)
     secret_bytes = secret.load(config)

@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote, urlsplit
 import msgspec
 
 from stormpetrel.errors import CorruptStore, EnvironmentFailure, Invalid, SetupError
+from stormpetrel.extras import require
 from stormpetrel.model.event import Event
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.model.search import search_words
@@ -223,6 +224,7 @@ class PostgresqlConnection(_Shared):
         if not writes:
             options += " -c default_transaction_read_only=on"
         # Imported here: it takes a third of a quick command's time, and SQLite does not need it.
+        require("postgresql")
         import psycopg
 
         try:
