@@ -102,20 +102,20 @@ async def _create(request: Request) -> Response:
             now_ms=request.now_ms,
         )
         return json(convert.scheduled(later))
-    # Detect changes while the post is written, so that the result does not overwrite them in the cache.
-    with renderer(request).watching() as changed:
-        created = await request.site.database.write(
-            rules.create_post,
-            author_id=request.account_id,
-            draft=draft,
-            idempotency_key=key,
-            domain=request.site.domain,
-            max_characters=request.site.config.posts.max_characters,
-            now_ms=request.now_ms,
-        )
+    # Before the write: if the post changes right after it, the created one must not be cached.
+    began = renderer(request).freshness.begin()
+    created = await request.site.database.write(
+        rules.create_post,
+        author_id=request.account_id,
+        draft=draft,
+        idempotency_key=key,
+        domain=request.site.domain,
+        max_characters=request.site.config.posts.max_characters,
+        now_ms=request.now_ms,
+    )
     if created.post is None:
         return await _status(request, created.post_id)
-    body = await renderer(request).new_status(created.post, username=created.username, changed=changed)
+    body = await renderer(request).new_status(created.post, username=created.username, began=began)
     return Response(200, body)
 
 

@@ -9,11 +9,12 @@ protocol.py decides who may have a cached answer, and the application decides wh
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Iterable
 
+from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.edge.codings import ETAG_SUFFIXES, IDENTITY, MIN_BYTES, NAMES, encode, is_compressible
 from stormpetrel.edge.heads import Head, date_s, etag_matches
+from stormpetrel.freshness import Freshness
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -206,7 +207,7 @@ class CachedPage:
 
 
 class Flight:
-    """One rendering in progress. `waiters` are the owner's objects; `began`: the generation at its start."""
+    """One rendering in progress. `waiters` are the owner's objects; `began`: when, for the cache's freshness."""
 
     __slots__ = ("began", "key", "waiters")
 
@@ -219,8 +220,8 @@ class Flight:
 class HotCache:
     """Pages by key, at most `capacity_bytes` of them; the least recently used page is dropped.
 
-    Also bounded: MAX_WAITERS per flight (one flight per rendering in progress), and the log of invalidations:
-    the last _LOG_TAGS tags. A rendering that began before the oldest logged invalidation is not stored.
+    Also bounded: MAX_WAITERS per flight (one flight per rendering in progress), and the log of invalidated
+    tags (`freshness`). A rendering that began before the invalidation of one of its tags is not stored.
     """
 
     def __init__(self, *, capacity_bytes: int, ttl_s: float, grace_s: float) -> None:
@@ -229,18 +230,21 @@ class HotCache:
         self._grace_s = grace_s
         # Under overload, every page stays fresh for at least this long.
         self.least_ttl_s = 0.0
-        self.pages: OrderedDict[bytes, CachedPage] = OrderedDict()
-        self._sizes: dict[bytes, int] = {}
+        # OLDEST and `touch` at most once a second: the hot path looks up each page as in a plain dict.
+        self.pages: BoundedTable[bytes, CachedPage] = BoundedTable(
+            capacity_bytes, evicts=Eviction.OLDEST, weigh=_size_bytes, on_drop=self._dropped
+        )
         self._keys_of_tag: dict[str, set[bytes]] = {}
         self.flights: dict[bytes, Flight] = {}
-        self.size_bytes = 0
-        # Generations: each invalidation gets the next number; a rendering records the number at its start.
-        self._generation = 0
-        self._floor = 0
-        self._log: OrderedDict[str, int] = OrderedDict()
+        self.freshness: Freshness[str] = Freshness(log_keys=_LOG_TAGS)
 
     def __len__(self) -> int:
         return len(self.pages)
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the approximate memory use of all pages."""
+        return self.pages.weight
 
     def lookup(self, key: bytes, at_s: float) -> CachedPage | None:
         """Return the page, fresh (`fresh_until_s` > at_s) or within its grace; None if there is none."""
@@ -248,13 +252,13 @@ class HotCache:
         if page is None:
             return None
         if page.stale_until_s <= at_s:
-            self._drop(key)
+            self.pages.pop(key)
             return None
         return page
 
     def begin(self, key: bytes, at_s: float) -> Flight:
         """Begin a rendering of `key`; none may be in progress already. End it with `finish`."""
-        flight = self.flights[key] = Flight(key, self._generation)
+        flight = self.flights[key] = Flight(key, self.freshness.begin())
         return flight
 
     def wait(self, flight: Flight, waiter: object) -> bool:
@@ -279,23 +283,21 @@ class HotCache:
         False if the page is too large.
         """
         own_tags = tuple(dict.fromkeys(tags))
-        if flight.began < self._floor or any(self._log.get(tag, -1) > flight.began for tag in own_tags):
+        if not self.freshness.is_current(flight.began, *own_tags):
             return False
         if len(page.body) > MAX_KEPT_BYTES or len(page.body) * 2 > self._capacity_bytes:
             return False
         older = self.pages.get(page.key)
         if older is not None:
             page.take_codings_of(older)
-            self._drop(page.key)
+        if not self.pages.put(page.key, page):
+            return False
         ttl_s = max(self.least_ttl_s, self._ttl_s if ttl_s is None else ttl_s)
         page.fresh_until_s = at_s + ttl_s
         page.stale_until_s = page.fresh_until_s + self._grace_s
         page.tags = own_tags
-        self.pages[page.key] = page
         for tag in own_tags:
             self._keys_of_tag.setdefault(tag, set()).add(page.key)
-        self._sizes[page.key] = 0
-        self.resize(page)
         return True
 
     def finish(self, flight: Flight) -> list[object]:
@@ -308,53 +310,36 @@ class HotCache:
     def touch(self, page: CachedPage) -> None:
         """Mark the page as used, and account for new encoded bytes. Called at most once a second per page."""
         if self.pages.get(page.key) is page:
-            self.pages.move_to_end(page.key)
-            self.resize(page)
-
-    def resize(self, page: CachedPage) -> None:
-        """Account for the page's present size; drop other pages if the cache is too large."""
-        size = page.size_bytes
-        self.size_bytes += size - self._sizes[page.key]
-        self._sizes[page.key] = size
-        while self.size_bytes > self._capacity_bytes and self.pages:
-            self._drop(next(iter(self.pages)))
+            self.pages.touch(page.key)
+            self.pages.reweigh(page.key)
 
     def invalidate(self, tag: str) -> None:
         """Make pages with this tag stale: the next visitor renders, the others get the old page meanwhile."""
-        self._record(tag)
+        self.freshness.changed(tag)
         for key in self._keys_of_tag.get(tag, ()):
             self.pages[key].fresh_until_s = 0.0
 
     def purge(self, tag: str) -> None:
         """Remove pages with this tag at once: no client gets them again (delete, block, visibility)."""
-        self._record(tag)
+        self.freshness.changed(tag)
         for key in tuple(self._keys_of_tag.get(tag, ())):
-            self._drop(key)
+            self.pages.pop(key)
 
     def purge_all(self) -> None:
         """Remove all pages at once and discard every rendering in progress: the bus has a gap."""
-        self._generation += 1
-        self._floor = self._generation
-        self._log.clear()
+        self.freshness.all_changed()
         self.pages.clear()
-        self._sizes.clear()
         self._keys_of_tag.clear()
-        self.size_bytes = 0
 
-    def _record(self, tag: str) -> None:
-        self._generation += 1
-        self._log[tag] = self._generation
-        self._log.move_to_end(tag)
-        if len(self._log) > _LOG_TAGS:
-            _, self._floor = self._log.popitem(last=False)
-
-    def _drop(self, key: bytes) -> None:
-        page = self.pages.pop(key)
+    def _dropped(self, key: bytes, page: CachedPage) -> None:
         # A caller that still holds the page must not treat it as fresh.
         page.fresh_until_s = 0.0
-        self.size_bytes -= self._sizes.pop(key)
         for tag in page.tags:
             keys = self._keys_of_tag[tag]
             keys.discard(key)
             if not keys:
                 del self._keys_of_tag[tag]
+
+
+def _size_bytes(page: CachedPage) -> int:
+    return page.size_bytes

@@ -273,13 +273,13 @@ class WebApplication:
         tokens = self.site.tokens
         if tokens.is_unknown(token_hash, request.at_s):
             return None
-        changes = self.site.access_changes
+        began = self.site.access_freshness.begin()
         access = await self.site.database.read(access_rules.access_by_token, token_hash=token_hash)
         if access is None:
             tokens.forget(token_hash)
             tokens.mark_unknown(token_hash, request.at_s)
             return None
-        if changes == self.site.access_changes:
+        if self.site.access_freshness.is_current(began):
             tokens.put(token_hash, _entry(access, request.at_s))
         return access
 
@@ -289,16 +289,16 @@ class WebApplication:
         entry = tokens.get(key, request.at_s)
         if entry is not None and entry.is_fresh(request.at_s):
             return entry.claims  # type: ignore[return-value]  # we put it there, below
-        changes = self.site.access_changes
+        began = self.site.access_freshness.begin()
         access = await self.site.database.read(
             access_rules.access_by_session, session_id=session_id, now_ms=request.now_ms
         )
         if access is None:
             tokens.forget(key)
-            if changes == self.site.access_changes:
+            if self.site.access_freshness.is_current(began):
                 tokens.mark_ended(session_id)
             return None
-        if changes == self.site.access_changes:
+        if self.site.access_freshness.is_current(began):
             tokens.put(key, _entry(access, request.at_s))
         return access
 

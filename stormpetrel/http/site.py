@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from stormpetrel.config import Config
 from stormpetrel.edge.cache import HotCache
+from stormpetrel.freshness import Freshness
 from stormpetrel.http.passwords import Passwords
 from stormpetrel.media.uploads import Uploads
 from stormpetrel.model.mail import NewLink, new_link
 from stormpetrel.process.cpu_worker import Heavy
 from stormpetrel.readers.counts import Recounted
 from stormpetrel.readers.filters import ReaderFilters
-from stormpetrel.readers.home import HomeLists, ReaderFlags
+from stormpetrel.readers.flags import ReaderFlags
+from stormpetrel.readers.home import HomeLists
 from stormpetrel.rules.instance import InstanceCounts, Week
 from stormpetrel.shield.identify import TokenTable
 from stormpetrel.storage.engine.database import Database
@@ -62,7 +64,8 @@ class Site:
     - `api`: the API's renderer (api/json/render.py), `pages`: the web's (web/render.py), `streaming`: this worker's
       streams (streaming/hub.py). Each is made with the site and set afterwards. Doors are layers above this
       module, which knows only a part of them; they get the whole by `renderer`, `pages_of` and `_hub`.
-    - `access_changes` counts revocations: a look-up that began before one may be out of date.
+    - `access_freshness`: a look-up of a credential that began before a revocation is not cached. A look-up
+      learns the account only afterwards, so each revocation counts for all of them.
     - `drain` applies the bus events of other processes that this worker has not read yet.
     """
 
@@ -85,7 +88,7 @@ class Site:
     api: AppliesEvents = field(init=False)
     pages: PageRenderer = field(init=False)
     streaming: AppliesEvents = field(init=False)
-    access_changes: int = 0
+    access_freshness: Freshness[int] = field(default_factory=Freshness)
 
     def fresh_link(self) -> NewLink:
         """Return an unguessable link for a mail."""

@@ -1,4 +1,4 @@
-"""Caches for active readers: their home timelines as ids, and their flags on posts.
+"""Caches the home timelines of active readers, as ids.
 
 Entries are loaded once, then updated by events of the bus. Bounded by weight; the reader idle for longest is
 dropped and costs one query when they come back.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from stormpetrel import clock
+from stormpetrel.bounded import BoundedTable, Eviction
+from stormpetrel.freshness import Freshness
 from stormpetrel.model.event import (
     AccountChanged,
     AllChanged,
@@ -21,12 +22,10 @@ from stormpetrel.model.event import (
     PostCreated,
     PostDeleted,
     PostEdited,
-    Reacted,
     RelationshipChanged,
 )
 from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.page import Page
-from stormpetrel.model.post import Flags
 from stormpetrel.model.timeline import (
     REPEAT_ENTRIES,
     Taste,
@@ -35,7 +34,7 @@ from stormpetrel.model.timeline import (
     repeats,
     without_repeats,
 )
-from stormpetrel.rules import posts, timelines
+from stormpetrel.rules import timelines
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.engine.hot import hot
@@ -47,7 +46,7 @@ MAX_IDS = 400
 MAX_WEIGHT = 1_000_000
 """Limit for followed accounts and ids of all readers together; about 100 MB."""
 MAX_PENDING = 10_000
-"""Events stored for a list that is being loaded; with more, the list is not cached."""
+"""Events stored for a list that is being loaded; after more of them it is outdated."""
 
 
 class _Home:
@@ -146,14 +145,14 @@ class _Home:
 
 
 class _Load:
-    """A list that is being loaded; `events` arrived meanwhile. `spoilt`: it must not be cached."""
+    """A list that is being loaded. `events` arrived meanwhile, and are applied to the result."""
 
-    __slots__ = ("events", "reader_id", "spoilt", "task")
+    __slots__ = ("began", "events", "reader_id", "task")
 
-    def __init__(self, reader_id: int) -> None:
+    def __init__(self, reader_id: int, began: int) -> None:
         self.reader_id = reader_id
+        self.began = began
         self.events: list[PostCreated | PostDeleted] = []
-        self.spoilt = False
         self.task: asyncio.Task[_Home]
 
 
@@ -175,10 +174,12 @@ class HomeLists:
         self, database: Database, *, max_weight: int = MAX_WEIGHT, clock_ms: Callable[[], int] = clock.now_ms
     ) -> None:
         self._database = database
-        self._max_weight = max_weight
         self._clock_ms = clock_ms
-        self._homes: OrderedDict[int, _Home] = OrderedDict()
-        self._weight = 0
+        self._homes: BoundedTable[int, _Home] = BoundedTable(
+            max_weight, evicts=Eviction.LRU, weigh=_weight, on_drop=self._dropped
+        )
+        # Keys are readers: changes that a list being loaded cannot follow by applying an event.
+        self._freshness: Freshness[int] = Freshness()
         # Readers by author id, and by followed hashtag.
         self._readers_of: dict[int | str, set[int]] = {}
         self._loads: set[_Load] = set()
@@ -208,14 +209,13 @@ class HomeLists:
         home = self._homes.get(reader_id)
         if home is None or home.taste.until_ms <= self._clock_ms():
             return None
-        self._homes.move_to_end(reader_id)
         return home
 
     async def _loaded(self, reader_id: int) -> _Home:
         load = self._loading.get(reader_id)
-        # A spoilt load must not serve a new request: it may be older than the reader's own last change.
-        if load is None or load.spoilt:
-            load = self._loading[reader_id] = _Load(reader_id)
+        # An outdated load must not serve a new request: it may be older than the reader's own last change.
+        if load is None or not self._freshness.is_current(load.began, reader_id):
+            load = self._loading[reader_id] = _Load(reader_id, self._freshness.begin())
             # A separate task: if the first request is cancelled, the others still wait for it.
             load.task = asyncio.create_task(self._run(load))
             # If all requests are cancelled, retrieve its error, so that asyncio does not log it.
@@ -233,7 +233,7 @@ class HomeLists:
             # The query's result may or may not include events from while it ran: both are harmless.
             for event in load.events:
                 _change(home, event)
-            if not load.spoilt:
+            if self._freshness.is_current(load.began, load.reader_id):
                 self._keep(load.reader_id, home)
             return home
         finally:
@@ -242,19 +242,11 @@ class HomeLists:
                 del self._loading[load.reader_id]
 
     def _keep(self, reader_id: int, home: _Home) -> None:
-        self._drop(reader_id)
-        self._homes[reader_id] = home
-        self._weight += home.weight
-        for source in _sources(home.taste):
-            self._readers_of.setdefault(source, set()).add(reader_id)
-        while self._weight > self._max_weight and len(self._homes) > 1:
-            self._drop(next(iter(self._homes)))
+        if self._homes.put(reader_id, home):
+            for source in _sources(home.taste):
+                self._readers_of.setdefault(source, set()).add(reader_id)
 
-    def _drop(self, reader_id: int) -> None:
-        home = self._homes.pop(reader_id, None)
-        if home is None:
-            return
-        self._weight -= home.weight
+    def _dropped(self, reader_id: int, home: _Home) -> None:
         for source in _sources(home.taste):
             readers = self._readers_of.get(source)
             if readers is not None:
@@ -266,9 +258,7 @@ class HomeLists:
         """Drop all lists."""
         self._homes.clear()
         self._readers_of.clear()
-        self._weight = 0
-        for load in self._loads:
-            load.spoilt = True
+        self._freshness.all_changed()
 
     def apply(self, event: Event) -> None:
         """Update the lists by an event."""
@@ -281,8 +271,10 @@ class HomeLists:
                     for reader_id in self._readers_of.get(source, ()):
                         _change(self._homes[reader_id], event)
                 for load in self._loads:
-                    load.events.append(event)
-                    load.spoilt = load.spoilt or len(load.events) > MAX_PENDING
+                    if len(load.events) < MAX_PENDING:
+                        load.events.append(event)
+                    else:
+                        self._freshness.changed(load.reader_id)
             case RelationshipChanged():
                 self._forget(event.account_id)
                 self._forget(event.other_id)
@@ -300,9 +292,8 @@ class HomeLists:
                 pass
 
     def _forget(self, reader_id: int) -> None:
-        self._drop(reader_id)
-        for load in self._loads:
-            load.spoilt = load.spoilt or load.reader_id == reader_id
+        self._homes.pop(reader_id)
+        self._freshness.changed(reader_id)
 
     def _edited(self, event: PostEdited) -> None:
         """Drop the lists that an edit may affect, by hashtag or language. Edits are rare."""
@@ -311,9 +302,12 @@ class HomeLists:
             if event.author_id in taste.languages or (
                 taste.tags and (not taste.tags.keys().isdisjoint(event.tags) or home.holds(event.post_id))
             ):
-                self._drop(reader_id)
-        for load in self._loads:
-            load.spoilt = True
+                self._homes.pop(reader_id)
+        self._freshness.all_changed()
+
+
+def _weight(home: _Home) -> int:
+    return home.weight
 
 
 def _sources(taste: Taste) -> tuple[int | str, ...]:
@@ -328,86 +322,3 @@ def _change(home: _Home, event: PostCreated | PostDeleted) -> None:
     home.remove(event.post_id)
     for boost_id, _ in event.boosts:
         home.remove(boost_id)
-
-
-MAX_FLAGS = 500
-"""Posts whose flags are cached per reader; with more, that reader's cache is emptied."""
-MAX_ALL_FLAGS = 500_000
-"""Limit for all readers together; about 60 MB."""
-EVERYTHING = 0
-"""Stands for every post in a set of changed posts: no id is 0."""
-
-
-class ReaderFlags:
-    """Readers' flags on the posts that they see. A poll of a timeline requests the same twenty posts again
-    and again, and that query was a quarter of its cost (docs/decisions/0006-readers-in-memory.md)."""
-
-    def __init__(self, database: Database, *, max_flags: int = MAX_ALL_FLAGS) -> None:
-        self._database = database
-        self._max_flags = max_flags
-        # By reader, then by post: the known flags; None if the reader has set none.
-        self._known: OrderedDict[int, dict[int, Flags | None]] = OrderedDict()
-        self._count = 0
-        # Posts that changed during a reader's query: its result for them must not be cached.
-        self._reading: dict[int, list[set[int]]] = {}
-
-    def __len__(self) -> int:
-        return self._count
-
-    async def of(self, reader_id: int, post_ids: Sequence[int]) -> dict[int, Flags]:
-        """Return the reader's flags on those posts that have any, by post."""
-        known = self._known.get(reader_id)
-        if known is not None:
-            try:
-                return {post_id: flags for post_id in post_ids if (flags := known[post_id]) is not None}
-            except KeyError:
-                pass
-        changed: set[int] = set()
-        self._reading.setdefault(reader_id, []).append(changed)
-        try:
-            found = await self._database.read(posts.flags, reader_id=reader_id, post_ids=post_ids)
-        finally:
-            readings = self._reading[reader_id]
-            # By identity: two readings that saw no change are equal sets.
-            self._reading[reader_id] = [one for one in readings if one is not changed]
-            if not self._reading[reader_id]:
-                del self._reading[reader_id]
-        if EVERYTHING not in changed:
-            self._keep(
-                reader_id, {post_id: found.get(post_id) for post_id in post_ids if post_id not in changed}
-            )
-        return found
-
-    def _keep(self, reader_id: int, flags: dict[int, Flags | None]) -> None:
-        known = self._known.setdefault(reader_id, {})
-        self._known.move_to_end(reader_id)
-        if len(known) > MAX_FLAGS:
-            self._count -= len(known)
-            known.clear()
-        before = len(known)
-        known.update(flags)
-        self._count += len(known) - before
-        while self._count > self._max_flags:
-            _, dropped = self._known.popitem(last=False)
-            self._count -= len(dropped)
-
-    def apply(self, event: Event) -> None:
-        """Drop the entries that the event made stale."""
-        match event:
-            case Reacted(account_id=account_id, post_id=post_id):
-                known = self._known.get(account_id)
-                if post_id == EVERYTHING:
-                    self._count -= len(self._known.pop(account_id, ()))
-                elif known is not None and post_id in known:
-                    del known[post_id]
-                    self._count -= 1
-                for changed in self._reading.get(account_id, ()):
-                    changed.add(post_id)
-            case AllChanged():
-                self._known.clear()
-                self._count = 0
-                for readings in self._reading.values():
-                    for changed in readings:
-                        changed.add(EVERYTHING)
-            case _:
-                pass

@@ -46,7 +46,8 @@ from stormpetrel.model.post import Visibility
 from stormpetrel.process.cpu_worker import Heavy
 from stormpetrel.readers.counts import place_activity, place_counts
 from stormpetrel.readers.filters import ReaderFilters
-from stormpetrel.readers.home import HomeLists, ReaderFlags
+from stormpetrel.readers.flags import ReaderFlags
+from stormpetrel.readers.home import HomeLists
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.streaming.hub import Hub
 from stormpetrel.web.render import Pages
@@ -286,14 +287,14 @@ class Memory:
         site = self.site
         match event:
             case AccessChanged(account_id=account_id, token_hash=token_hash):
-                site.access_changes += 1
+                site.access_freshness.all_changed()
                 if token_hash:
                     site.tokens.forget(token_hash)
                 else:
                     site.tokens.forget_account(account_id)
                     site.tokens.forget_all_unknown()
             case AllChanged():
-                site.access_changes += 1
+                site.access_freshness.all_changed()
                 site.tokens.clear()
             case _:
                 pass

@@ -36,7 +36,7 @@ async def embed(request: Request) -> Response:
     """GET /@NAME/ID/embed: show the same to all readers, even if signed in."""
     pages, post_id = pages_of(request), request.id()
     # Read as a visitor: a frame's content must not depend on the reader of the page around it.
-    by = Reading(None, request.now_ms, pages.fragments, pages.fragments.generation)
+    by = Reading(None, request.now_ms, pages.fragments, pages.fragments.freshness.begin())
     gathered, moved_to = await request.site.database.read(
         read_embedded, by, username=request.parameters["name"], post_id=post_id
     )

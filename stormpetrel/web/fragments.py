@@ -7,13 +7,14 @@ A page's data is read in one go (`gather`, with a connection), then assembled fr
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from minijinja import Markup
 
+from stormpetrel.bounded import BoundedTable, Eviction
+from stormpetrel.freshness import Freshness
 from stormpetrel.model.account import Account
 from stormpetrel.model.event import AccountChanged, AllChanged, Event, PostChanged, PostCreated, PostDeleted
 from stormpetrel.model.filter import Treatment
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 MAX_FRAGMENTS = 8_192
 """About 4 KB each: 32 MB when full. Then the oldest are removed."""
-_REMEMBERED_DROPS = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,75 +80,62 @@ class Fragments:
     """Fragments by post id. Only the loop's thread changes them; other threads may look one up."""
 
     def __init__(self, *, max_fragments: int = MAX_FRAGMENTS) -> None:
-        self._max = max_fragments
-        self._kept: OrderedDict[int, Fragment] = OrderedDict()
+        # OLDEST: a look-up changes nothing, so other threads may make it.
+        self._table: BoundedTable[int, Fragment] = BoundedTable(
+            max_fragments, evicts=Eviction.OLDEST, on_drop=self._dropped
+        )
         self._by_account: dict[int, set[int]] = {}
-        self.generation = 0
-        self._drops: OrderedDict[int, int] = OrderedDict()
-        self._forgotten_generation = 0
+        # Keys are ids of posts and accounts.
+        self.freshness: Freshness[int] = Freshness()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._table)
 
     def get(self, post_id: int) -> Fragment | None:
         """Return the fragment of a post, or None if it must be rendered."""
-        return self._kept.get(post_id)
+        return self._table.get(post_id)
 
-    def put(self, fragment: Fragment, *, generation: int) -> None:
-        """Cache a fragment made from data read since `generation`, unless that has changed meanwhile."""
-        if generation < self._forgotten_generation:
+    def put(self, fragment: Fragment, *, began: int) -> None:
+        """Cache a fragment made from data read since `began`, unless that has changed meanwhile."""
+        if not self.freshness.is_current(began, fragment.id, *fragment.account_ids):
             return
-        if any(self._drops.get(some_id, 0) > generation for some_id in (fragment.id, *fragment.account_ids)):
-            return
-        while len(self._kept) >= self._max:
-            self._remove(next(iter(self._kept)))
-        self._remove(fragment.id)
-        self._kept[fragment.id] = fragment
-        for account_id in fragment.account_ids:
-            self._by_account.setdefault(account_id, set()).add(fragment.id)
+        if self._table.put(fragment.id, fragment):
+            for account_id in fragment.account_ids:
+                self._by_account.setdefault(account_id, set()).add(fragment.id)
 
     def apply(self, event: Event) -> None:
         """Drop the fragments that the event makes outdated."""
         match event:
             case PostChanged(post_id=post_id):
-                self._drop((post_id,))
+                self._drop(post_id)
             case PostDeleted():
                 boosts = [boost_id for boost_id, _ in event.boosts]
-                self._drop((event.post_id, event.in_reply_to_id, event.boost_of_id, *boosts))
+                self._drop(event.post_id, event.in_reply_to_id, event.boost_of_id, *boosts)
             case PostCreated():
                 # The counters of the post replied to or boosted changed.
-                self._drop((event.in_reply_to_id, event.boost_of_id))
+                self._drop(event.in_reply_to_id, event.boost_of_id)
             case AccountChanged(account_id=account_id, hidden=False):
-                self._drop((account_id,))
+                self.freshness.changed(account_id)
                 for post_id in tuple(self._by_account.get(account_id, ())):
-                    self._remove(post_id)
+                    self._table.pop(post_id)
             case AllChanged() | AccountChanged():
                 # Hiding an account, or showing it again, changes the counters of everything it interacted
                 # with.
-                self.generation += 1
-                self._forgotten_generation = self.generation
-                self._kept.clear()
+                self.freshness.all_changed()
+                self._table.clear()
                 self._by_account.clear()
-                self._drops.clear()
             case _:
                 pass
 
-    def _drop(self, ids: Iterable[int]) -> None:
-        self.generation += 1
-        for dropped in ids:
-            if not dropped:
-                continue
-            self._drops.pop(dropped, None)
-            if len(self._drops) >= _REMEMBERED_DROPS:
-                # Drops older than this are no longer known, so data read before it must not be cached.
-                _, self._forgotten_generation = self._drops.popitem(last=False)
-            self._drops[dropped] = self.generation
-            self._remove(dropped)
+    def _drop(self, *post_ids: int) -> None:
+        """Drop the fragments of these posts; 0 stands for no post."""
+        changed = [post_id for post_id in post_ids if post_id]
+        if changed:
+            self.freshness.changed(*changed)
+        for post_id in changed:
+            self._table.pop(post_id)
 
-    def _remove(self, post_id: int) -> None:
-        fragment = self._kept.pop(post_id, None)
-        if fragment is None:
-            return
+    def _dropped(self, post_id: int, fragment: Fragment) -> None:
         for account_id in fragment.account_ids:
             of_account = self._by_account[account_id]
             of_account.discard(post_id)
@@ -160,7 +147,7 @@ class Fragments:
 class PostListData:
     """The data of a list of posts, read in one go. `found`: the listed posts and the boosted originals."""
 
-    generation: int
+    began: int
     ids: tuple[int, ...]
     found: dict[int, Fragment | Post]
     accounts: dict[int, Account]
@@ -194,14 +181,14 @@ NOTHING = PostListData(0, (), {}, {}, {})
 class Reading:
     """The context of reading one page: the reader, the time, and the cached fragments.
 
-    `generation`: that of `fragments` before the read began; a fragment rendered from this read is cached only
-    if its post and accounts have not changed since then.
+    `began`: when the read began, for the freshness of `fragments`; a fragment rendered from this read is cached
+    only if its post and accounts have not changed since then.
     """
 
     reader_id: int | None
     now_ms: int
     fragments: Fragments
-    generation: int
+    began: int
 
 
 def picture_of(post: Post) -> Media | None:
@@ -214,7 +201,7 @@ def picture_of(post: Post) -> Media | None:
 def reading(request: Request) -> Reading:
     """Return the context of a request's reading. Call it on the event loop, before the database read."""
     fragments: Fragments = request.site.pages.fragments
-    return Reading(request.reader_id, request.now_ms, fragments, fragments.generation)
+    return Reading(request.reader_id, request.now_ms, fragments, fragments.freshness.begin())
 
 
 def gather(connection: Connection, by: Reading, *, post_ids: Sequence[int]) -> PostListData:
@@ -235,7 +222,7 @@ def gather(connection: Connection, by: Reading, *, post_ids: Sequence[int]) -> P
         spoken = [post_id for post_id, item in found.items() if not item.boost_of_id]
         flags = post_rules.flags(connection, reader_id=by.reader_id, post_ids=spoken)
     return PostListData(
-        by.generation,
+        by.began,
         tuple(post_ids),
         found,
         {account.id: account for account in accounts},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
 from html import escape
@@ -13,6 +12,7 @@ from urllib.parse import urlencode
 from minijinja import Environment, Markup, load_from_path
 
 from stormpetrel import __version__
+from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.errors import Invalid, Malformed, MethodNotAllowed, NotSignedIn, Refusal
 from stormpetrel.http.response import Response, html
 from stormpetrel.model.account import Account
@@ -74,7 +74,7 @@ class Pages:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.fragments = Fragments()
-        self._readers: OrderedDict[int, Reader] = OrderedDict()
+        self._readers: BoundedTable[int, Reader] = BoundedTable(_MAX_READERS, evicts=Eviction.OLDEST)
         self._templates = environment(site)
 
     def page(
@@ -94,7 +94,7 @@ class Pages:
         """
         access = request.access
         if reader is not None:
-            self._remember(reader)
+            self._readers.put(reader.account.id, reader)
         elif access is not None and access.account_id is not None:
             reader = self._readers.get(access.account_id)
         here = _here(request)
@@ -141,7 +141,7 @@ class Pages:
                 | Notified(account_id=account_id)
                 | ConversationChanged(account_id=account_id)
             ):
-                self._readers.pop(account_id, None)
+                self._readers.pop(account_id)
             case AllChanged():
                 self._readers.clear()
             case _:
@@ -193,14 +193,8 @@ class Pages:
             searched=searched_text(post),
             has_media=bool(post.media),
         )
-        self.fragments.put(fragment, generation=gathered.generation)
+        self.fragments.put(fragment, began=gathered.began)
         return fragment
-
-    def _remember(self, reader: Reader) -> None:
-        self._readers.pop(reader.account.id, None)
-        if len(self._readers) >= _MAX_READERS:
-            self._readers.popitem(last=False)
-        self._readers[reader.account.id] = reader
 
 
 def environment(site: Site) -> Environment:

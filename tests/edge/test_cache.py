@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stormpetrel.edge import cache as cache_module
 from stormpetrel.edge.cache import CachedPage, Flight, HotCache
 from stormpetrel.edge.codings import BROTLI, GZIP, IDENTITY, coding_for, is_compressible
 from stormpetrel.edge.heads import Head, HeadMemo, date_s, etag_matches, family_of
@@ -62,7 +61,7 @@ def test_a_rendering_older_than_the_invalidation_of_one_of_its_tags_is_not_kept(
     cache = a_cache()
     before = cache.begin(b"/a", 0.0)
     getattr(cache, end)("post:1")
-    after = Flight(b"/b", cache._generation)
+    after = Flight(b"/b", cache.freshness.begin())
     assert not cache.store(before, CachedPage(b"/a", HEADERS, b"x"), tags=["public", "post:1"], at_s=0.0)
     assert cache.store(before, CachedPage(b"/a", HEADERS, b"x"), tags=["public", "post:2"], at_s=0.0)
     assert cache.store(after, CachedPage(b"/b", HEADERS, b"x"), tags=["post:1"], at_s=0.0)
@@ -77,18 +76,6 @@ def test_a_gap_purges_everything_and_every_rendering_in_progress() -> None:
     assert not cache.store(flight, CachedPage(b"/b", HEADERS, b"x"), tags=["anything"], at_s=0.0)
     cache.finish(flight)
     assert keep(cache, b"/b", "anything")
-
-
-def test_what_the_log_of_invalidations_has_forgotten_counts_as_invalidated(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(cache_module, "_LOG_TAGS", 3)
-    cache = a_cache()
-    flight = cache.begin(b"/a", 0.0)
-    for n in range(4):
-        cache.invalidate(f"post:{n}")
-    assert len(cache._log) == 3
-    assert not cache.store(flight, CachedPage(b"/a", HEADERS, b"x"), tags=["other"], at_s=0.0)
 
 
 @given(
@@ -117,8 +104,7 @@ def test_memory_stays_within_its_bound_and_the_accounts_are_right(events: list[t
             page.wire(GZIP if what == "gzip" else IDENTITY, at_s, DATE)
             cache.touch(page)
         assert cache.size_bytes <= 16_000
-        assert cache.size_bytes == sum(cache._sizes.values())
-        assert cache._sizes.keys() == cache.pages.keys()
+        assert cache.size_bytes == sum(page.size_bytes for page in cache.pages.values())
         tagged = {key for keys in cache._keys_of_tag.values() for key in keys}
         assert tagged == set(cache.pages)
 

@@ -27,7 +27,7 @@ from stormpetrel.model.filter import (
 from stormpetrel.readers.filters import ReaderFilters
 from stormpetrel.rules import filters as rules
 from stormpetrel.rules.filters import FilterChange, KeywordChange
-from tests.readers.test_home import Counting
+from tests.readers.watched import Counting
 
 CHANGE = FilterChange(title="x", contexts=("home",), keywords=(KeywordChange(keyword="rain"),))
 

@@ -4,90 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
-from stormpetrel.model.event import AllChanged, Event, PostCreated, RelationshipChanged
+from stormpetrel.model.event import AllChanged, PostCreated, RelationshipChanged
 from stormpetrel.model.page import Page
-from stormpetrel.readers.home import LOADED_IDS, MAX_FLAGS, MAX_IDS, HomeLists, ReaderFlags
-from stormpetrel.rules import posts, reactions, timelines
+from stormpetrel.readers import home as module
+from stormpetrel.readers.home import LOADED_IDS, MAX_IDS
+from stormpetrel.rules import posts
 from stormpetrel.storage.engine.database import Database
 from tests.community import Community, actions_of, boost, follow, mute
+from tests.readers.watched import NEWEST, Watched, watched
 from tests.store import Store
-
-NEWEST = Page(limit=20)
-
-
-class Counting(Database):
-    """A database that counts its reads, and can delay an answer."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.reads = 0
-        self.gates: list[asyncio.Event] = []
-
-    async def read(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        self.reads += 1
-        result = await super().read(fn, *args, **kwargs)
-        if self.gates:
-            await self.gates.pop(0).wait()
-        return result
-
-
-@dataclass
-class Watched:
-    """A store whose events reach the lists in memory, in order, as over the bus."""
-
-    store: Store
-    database: Counting
-    homes: HomeLists
-    flags: ReaderFlags
-    events: list[Event] = field(default_factory=list)
-
-    async def page(self, reader: int, page: Page = NEWEST) -> list[int]:
-        return await self.homes.page(reader, page)
-
-    def stored(self, reader: int, page: Page = NEWEST) -> list[int]:
-        return timelines.home(self.store.connection, reader_id=reader, page=page, now_ms=self.store.now_ms)
-
-
-def watched(store: Store, body: Callable[[Watched], Awaitable[None]], *, max_weight: int = 1_000_000) -> None:
-    """Run `body` in a loop. Each `store.do` in it notifies the lists at once."""
-
-    async def run() -> None:
-        database = Counting(store.url)
-        await database.open()
-        homes = HomeLists(database, max_weight=max_weight, clock_ms=lambda: store.now_ms)
-        flags = ReaderFlags(database, max_flags=2 * MAX_FLAGS)
-        try:
-            with telling(store, homes, flags):
-                await body(Watched(store, database, homes, flags))
-        finally:
-            await database.close()
-
-    asyncio.run(run())
-
-
-@contextmanager
-def telling(store: Store, homes: HomeLists, flags: ReaderFlags) -> Iterator[None]:
-    plain = store.do
-
-    def do(rule: Any, /, *args: Any, **kwargs: Any) -> Any:
-        result = plain(rule, *args, **kwargs)
-        for event in store.events:
-            homes.apply(event)
-            flags.apply(event)
-        return result
-
-    store.do = do  # type: ignore[method-assign]  # like the worker: events are applied before the next action
-    try:
-        yield
-    finally:
-        store.do = plain  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -254,13 +182,43 @@ def test_who_came_longest_ago_is_dropped_first_and_costs_one_query(store: Store)
     watched(store, body, max_weight=2 * MAX_IDS + 10)
 
 
-def test_one_list_is_kept_however_heavy_it_is(store: Store) -> None:
+def test_a_list_too_heavy_for_memory_is_answered_and_drives_out_no_other(store: Store) -> None:
     async def body(watched: Watched) -> None:
-        await watched.page(store.person())
-        await watched.page(store.person())
-        assert len(watched.homes) == 1
+        plain, heavy, friend = store.person(), store.person(), store.person()
+        follow(store, heavy, friend)
+        post_id = store.post(friend)
+        await watched.page(plain)
+        for _ in range(2):
+            assert await watched.page(heavy) == [post_id]
+        assert (watched.homes.holds(plain), watched.homes.holds(heavy)) == (True, False)
+        assert watched.homes._readers_of.keys() == {plain}
 
-    watched(store, body, max_weight=1)
+    watched(store, body, max_weight=MAX_IDS)
+
+
+def test_a_load_that_takes_too_long_for_its_events_is_answered_and_not_cached(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_PENDING", 3)
+
+    async def body(watched: Watched) -> None:
+        reader = store.person()
+        gate = asyncio.Event()
+        watched.database.gates = [gate]
+        first = asyncio.create_task(watched.page(reader))
+        while watched.database.gates:
+            await asyncio.sleep(0)
+        for _ in range(5):
+            store.post(reader)
+        (load,) = watched.homes._loads
+        assert len(load.events) == 3
+        # A request after these posts begins a load of its own, which has them all.
+        assert await watched.page(reader) == watched.stored(reader)
+        gate.set()
+        await first
+        assert await watched.page(reader) == watched.stored(reader)
+
+    watched(store, body)
 
 
 def test_nothing_is_left_of_lists_that_were_dropped(store: Store) -> None:
@@ -271,12 +229,12 @@ def test_nothing_is_left_of_lists_that_were_dropped(store: Store) -> None:
             await watched.page(reader)
         for reader in readers:
             watched.homes.apply(RelationshipChanged(reader, 12345))
-        assert (len(watched.homes), watched.homes._weight, watched.homes._readers_of) == (0, 0, {})
+        assert (len(watched.homes), watched.homes._homes.weight, watched.homes._readers_of) == (0, 0, {})
         assert not watched.homes._loads
         for reader in readers:
             await watched.page(reader)
         watched.homes.apply(AllChanged())
-        assert (len(watched.homes), watched.homes._weight, watched.homes._readers_of) == (0, 0, {})
+        assert (len(watched.homes), watched.homes._homes.weight, watched.homes._readers_of) == (0, 0, {})
 
     watched(store, body)
 
@@ -329,72 +287,6 @@ def test_behind_hundreds_of_posts_that_do_not_belong_there_older_ones_are_still_
         boosted = boost(store, friend, question)
         assert await watched.page(reader) == [boosted, old] == watched.stored(reader)
         assert await watched.page(reader, Page(limit=20, max_id=boosted)) == [old]
-
-    watched(store, body)
-
-
-# Readers' flags --------------------------------------------------------------------------------------------
-
-DEEDS: tuple[Callable[..., Any], ...] = (
-    *(
-        reactions.favourite,
-        reactions.unfavourite,
-        reactions.bookmark,
-        reactions.unbookmark,
-        posts.unboost,
-    ),
-    lambda connection, **named: reactions.boost(connection, visibility=None, **named),
-)
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_what_readers_did_is_known_after_each_deed(store: Store, seed: int) -> None:
-    async def body(watched: Watched) -> None:
-        pick = random.Random(seed)
-        author, *readers = (store.person() for _ in range(3))
-        post_ids = [store.post(author) for _ in range(4)]
-        for _ in range(60):
-            store.now_ms += 1
-            who = pick.choice(readers)
-            store.do(pick.choice(DEEDS), account_id=who, post_id=pick.choice(post_ids), now_ms=store.now_ms)
-            for reader in readers:
-                stored = posts.flags(store.connection, reader_id=reader, post_ids=post_ids)
-                assert await watched.flags.of(reader, post_ids) == stored
-        reads = watched.database.reads
-        await watched.flags.of(readers[0], post_ids[::-1])
-        assert watched.database.reads == reads
-        watched.homes.apply(AllChanged())
-        watched.flags.apply(AllChanged())
-        assert len(watched.flags) == 0
-
-    watched(store, body)
-
-
-def test_a_deed_done_while_flags_are_read_is_not_forgotten(store: Store) -> None:
-    async def body(watched: Watched) -> None:
-        author, reader = store.person(), store.person()
-        post_ids = [store.post(author) for _ in range(2)]
-        gate = asyncio.Event()
-        watched.database.gates = [gate]
-        early = asyncio.create_task(watched.flags.of(reader, post_ids))
-        while watched.database.gates:
-            await asyncio.sleep(0)
-        store.do(reactions.favourite, account_id=reader, post_id=post_ids[0], now_ms=store.now_ms)
-        gate.set()
-        await early
-        assert (await watched.flags.of(reader, post_ids))[post_ids[0]].favourited
-
-    watched(store, body)
-
-
-def test_flags_stay_bounded(store: Store) -> None:
-    async def body(watched: Watched) -> None:
-        readers = [store.person() for _ in range(3)]
-        for start in range(0, 20 * MAX_FLAGS, MAX_FLAGS // 2):
-            for reader in readers:
-                await watched.flags.of(reader, list(range(start + 1, start + 1 + MAX_FLAGS // 2)))
-                assert len(watched.flags) <= 2 * MAX_FLAGS
-        assert len(watched.flags) == sum(len(known) for known in watched.flags._known.values())
 
     watched(store, body)
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from stormpetrel.edge.cache import HotCache
+from stormpetrel.freshness import Freshness
 from stormpetrel.model.event import (
     AccessChanged,
     AccountChanged,
@@ -231,7 +232,7 @@ class Held(SimpleNamespace):
             **{name: Told() for name in ("home", "flags", "filters", "api", "pages", "streaming")},
             cache=Noted(),
             tokens=TokenTable(),
-            access_changes=0,
+            access_freshness=Freshness(),
         )
 
     def told(self, *events: Any) -> Held:
@@ -275,14 +276,16 @@ def test_what_an_event_makes_stale(event: Any, noted: set[str]) -> None:
 
 
 def test_which_credentials_an_event_ends() -> None:
-    def known(*events: Any) -> tuple[set[bytes], int]:
+    def known(*events: Any) -> tuple[set[bytes], bool]:
         held = Held()
         for token_hash, account_id in ((b"a", 1), (b"b", 1), (b"c", 2)):
             held.tokens.put(token_hash, TokenEntry(account_id, 0, 0.0, None))
+        before = held.access_freshness.begin()
         held.told(*events)
-        return {one for one in (b"a", b"b", b"c") if held.tokens.get(one, 0.0)}, held.access_changes
+        known_still = {one for one in (b"a", b"b", b"c") if held.tokens.get(one, 0.0)}
+        return known_still, held.access_freshness.is_current(before)
 
-    assert known(PostCreated(1, 1, 0), AccountChanged(1, hidden=True)) == ({b"a", b"b", b"c"}, 0)
-    assert known(AccessChanged(1, b"a")) == ({b"b", b"c"}, 1)
-    assert known(AccessChanged(1)) == ({b"c"}, 1)
-    assert known(AllChanged()) == (set(), 1)
+    assert known(PostCreated(1, 1, 0), AccountChanged(1, hidden=True)) == ({b"a", b"b", b"c"}, True)
+    assert known(AccessChanged(1, b"a")) == ({b"b", b"c"}, False)
+    assert known(AccessChanged(1)) == ({b"c"}, False)
+    assert known(AllChanged()) == (set(), False)

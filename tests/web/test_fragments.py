@@ -14,7 +14,6 @@ from stormpetrel.model.event import (
     PostDeleted,
 )
 from stormpetrel.model.post import Visibility
-from stormpetrel.web import fragments as module
 from stormpetrel.web.fragments import Fragment, Fragments
 
 
@@ -41,7 +40,7 @@ def fragment(post_id, *account_ids):
 def kept():
     kept = Fragments()
     for post_id, author_id in ((1, 100), (2, 100), (3, 200)):
-        kept.put(fragment(post_id, author_id), generation=kept.generation)
+        kept.put(fragment(post_id, author_id), began=kept.freshness.begin())
     return kept
 
 
@@ -71,35 +70,23 @@ def test_an_event_drops_what_it_changed_and_nothing_else(kept, event, left):
     "event", [PostChanged(4, 100), AccountChanged(100), AccountChanged(300), AllChanged()]
 )
 def test_what_was_read_before_an_event_is_not_kept_after_it(kept, event):
-    before = kept.generation
+    before = kept.freshness.begin()
     kept.apply(event)
-    kept.put(fragment(4, 100, 300), generation=before)
+    kept.put(fragment(4, 100, 300), began=before)
     assert kept.get(4) is None
 
 
 def test_an_event_about_something_else_does_not_keep_a_fragment_out(kept):
-    before = kept.generation
+    before = kept.freshness.begin()
     kept.apply(PostChanged(3, 200))
-    kept.put(fragment(4, 100), generation=before)
+    kept.put(fragment(4, 100), began=before)
     assert kept.get(4) is not None
-
-
-def test_events_too_many_to_remember_keep_out_everything_read_before_them(monkeypatch):
-    monkeypatch.setattr(module, "_REMEMBERED_DROPS", 3)
-    kept = Fragments()
-    before = kept.generation
-    for post_id in range(1, 6):
-        kept.apply(PostChanged(post_id, 1))
-    kept.put(fragment(1, 1), generation=before)
-    assert kept.get(1) is None
-    kept.put(fragment(1, 1), generation=kept.generation)
-    assert kept.get(1) is not None
 
 
 def test_the_oldest_make_room_and_leave_nothing_behind():
     kept = Fragments(max_fragments=2)
     for post_id in (1, 2, 3):
-        kept.put(fragment(post_id, 100 + post_id), generation=kept.generation)
+        kept.put(fragment(post_id, 100 + post_id), began=kept.freshness.begin())
     assert (len(kept), known(kept)) == (2, {2, 3})
     kept.apply(AccountChanged(101))
     kept.apply(AccountChanged(102))

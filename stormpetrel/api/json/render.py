@@ -8,9 +8,7 @@ from a rule.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, cast
 
 import msgspec
@@ -23,6 +21,7 @@ from stormpetrel.api.json.notification_details import WITH_DETAILS, details
 from stormpetrel.api.json.recent import Recent
 from stormpetrel.clock import now_ms
 from stormpetrel.errors import NotFound
+from stormpetrel.freshness import Freshness
 from stormpetrel.http.request import Request
 from stormpetrel.model.conversation import Conversation
 from stormpetrel.model.event import (
@@ -39,7 +38,7 @@ from stormpetrel.model.notification import Notification, key_text
 from stormpetrel.model.poll import Poll
 from stormpetrel.model.post import Flags, Post, Thread
 from stormpetrel.readers.filters import ReaderFilters
-from stormpetrel.readers.home import ReaderFlags
+from stormpetrel.readers.flags import ReaderFlags
 from stormpetrel.storage.engine.database import Database
 
 HALF_CACHE_BYTES = 16 * 1024 * 1024
@@ -212,10 +211,8 @@ class Renderer:
         self._base_url = base_url
         self._posts: Recent[int, _PostBytes] = Recent(half_cache_bytes, _post_size)
         self._accounts: Recent[int, bytes] = Recent(half_cache_bytes // 4, _account_size)
-        # One set for each read in progress: the ids that changed meanwhile, None for everything. The data
-        # read may be older than the change, so it is sent but not cached.
-        self._reading: dict[int, set[int | None]] = {}
-        self._read_numbers = itertools.count()
+        # Keys are ids of posts and accounts.
+        self.freshness: Freshness[int] = Freshness()
 
     # What changed
 
@@ -240,26 +237,15 @@ class Renderer:
             # Hiding an account, or showing it again, changes the counters of everything it interacted with.
             self._posts.clear()
             self._accounts.clear()
-            for changed in self._reading.values():
-                changed.add(None)
+            self.freshness.all_changed()
 
     def _changed(self, *, posts: tuple[int, ...] = (), accounts: tuple[int, ...] = ()) -> None:
-        for post_id in posts:
+        """Drop these posts and accounts; 0 stands for none."""
+        self.freshness.changed(*filter(None, (*posts, *accounts)))
+        for post_id in filter(None, posts):
             self._posts.drop(post_id)
-        for account_id in accounts:
+        for account_id in filter(None, accounts):
             self._accounts.drop(account_id)
-        for changed in self._reading.values():
-            changed.update(posts, accounts)
-
-    @contextmanager
-    def watching(self) -> Iterator[set[int | None]]:
-        """Yield a set that collects the ids of changed posts and accounts; None stands for all."""
-        number = next(self._read_numbers)
-        changed = self._reading[number] = set()
-        try:
-            yield changed
-        finally:
-            del self._reading[number]
 
     # Responses
 
@@ -345,13 +331,13 @@ class Renderer:
             return b""
         return filtered(filters, post_id=shared.shown_id, text=shared.searched)
 
-    async def new_status(self, post: Post, *, username: str, changed: set[int | None]) -> bytes:
+    async def new_status(self, post: Post, *, username: str, began: int) -> bytes:
         """Return a new post for its author, without reading it again.
 
-        `changed`: the ids that changed since before the post was created (`watching`).
+        `began`: when the post was not created yet, for `freshness`.
         """
         pieces = self._pieces(post, username)
-        if post.id not in changed and None not in changed:
+        if self.freshness.is_current(began, post.id):
             self._posts.put(post.id, pieces)
         account = await self.account(post.author_id)
         parts = [pieces.head, account, pieces.tail]
@@ -513,14 +499,14 @@ class Renderer:
         reader_id: int | None,
     ) -> dict[int, Flags]:
         """Read the missing entries into `posts` and `accounts`, cache the current ones, return the flags."""
-        with self.watching() as changed:
-            loaded: LoadedPosts = await self._database.read(
-                load_few if len(missing_posts) + len(missing_accounts) <= HOT_POSTS else load,
-                post_ids=missing_posts,
-                account_ids=missing_accounts,
-                flag_ids=flag_ids,
-                reader_id=reader_id,
-            )
+        began = self.freshness.begin()
+        loaded: LoadedPosts = await self._database.read(
+            load_few if len(missing_posts) + len(missing_accounts) <= HOT_POSTS else load,
+            post_ids=missing_posts,
+            account_ids=missing_accounts,
+            flag_ids=flag_ids,
+            reader_id=reader_id,
+        )
         usernames = {}
         for account in loaded.accounts:
             usernames[account.id] = account.username
@@ -528,7 +514,7 @@ class Renderer:
                 continue
             body = _encode(convert.account(account, base_url=self._base_url))
             accounts[account.id] = body
-            if account.id not in changed and None not in changed:
+            if self.freshness.is_current(began, account.id):
                 self._accounts.put(account.id, body)
         for post in loaded.posts:
             author = usernames.get(post.author_id)
@@ -536,7 +522,7 @@ class Renderer:
                 continue
             pieces = self._pieces(post, author)
             posts[post.id] = pieces
-            if post.id not in changed and None not in changed:
+            if self.freshness.is_current(began, post.id):
                 self._posts.put(post.id, pieces)
         return loaded.flags
 

@@ -12,7 +12,7 @@ from stormpetrel.errors import NotFound
 from stormpetrel.model.event import AccountChanged, AllChanged, PostChanged, PostCreated, PostDeleted
 from stormpetrel.model.post import Draft
 from stormpetrel.readers.filters import ReaderFilters
-from stormpetrel.readers.home import ReaderFlags
+from stormpetrel.readers.flags import ReaderFlags
 from stormpetrel.rules import accounts, posts, reactions
 from stormpetrel.storage.engine.database import Database
 
