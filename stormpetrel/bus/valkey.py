@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -26,6 +26,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.errors import SetupError
 from stormpetrel.model.event import AllChanged, Event
 
@@ -80,7 +81,8 @@ class ValkeyBridge:
         self._queue: deque[bytes] = deque(maxlen=MAX_QUEUED)
         self._queued = asyncio.Event()
         self._left = asyncio.Event()
-        self._heard: OrderedDict[bytes, int] = OrderedDict()
+        # The number of the last message of each sender.
+        self._heard: BoundedTable[bytes, int] = BoundedTable(MAX_SENDERS, evicts=Eviction.LRU)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -189,13 +191,10 @@ class ValkeyBridge:
             return [AllChanged()]
         if message.machine == self._machine:
             return []
-        last = self._heard.pop(message.sender, None)
+        last = self._heard.get(message.sender)
         if last is not None and message.number <= last:
-            self._heard[message.sender] = last
             return []
-        self._heard[message.sender] = message.number
-        if len(self._heard) > MAX_SENDERS:
-            self._heard.popitem(last=False)
+        self._heard.put(message.sender, message.number)
         # The first message of a sender may have any number: earlier ones were before our subscription.
         if last is not None and message.number != last + 1:
             return [AllChanged(), *message.events]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.errors import TooMany
 from stormpetrel.model.password import normal_form, password_problem
 from stormpetrel.model.quota import network_of, slot
@@ -46,7 +46,7 @@ class Passwords:
     def __init__(self, database: Database, heavy: Heavy) -> None:
         self._database = database
         self._heavy = heavy
-        self._until_ms: OrderedDict[Guess, int] = OrderedDict()
+        self._until_ms: BoundedTable[Guess, int] = BoundedTable(REFUSALS, evicts=Eviction.OLDEST)
 
     async def is_right(self, request: Request, *, user: User | None, login: str, password: str) -> bool:
         """Return True if it is the user's password. Without a user, do the same work in the same time.
@@ -105,16 +105,14 @@ class Passwords:
 
     async def admit(self, request: Request, guess: Guess, *, text: str) -> Admission:
         """Return the budget that the attempt spends. Raise TooMany with `text` if it must not be checked."""
-        until_ms = self._until_ms.get(guess, 0)
+        until_ms = self._until_ms.get(guess) or 0
         if until_ms <= request.now_ms:
             admission = await self._database.write_as(1, 10.0, rules.admit, guess, now_ms=request.now_ms)
             if not admission.wait_ms:
-                self._until_ms.pop(guess, None)
+                self._until_ms.pop(guess)
                 return admission
             until_ms = request.now_ms + admission.wait_ms
-            while len(self._until_ms) >= REFUSALS:
-                self._until_ms.popitem(last=False)
-            self._until_ms[guess] = min(until_ms, request.now_ms + LONGEST_REFUSAL_MS)
+            self._until_ms.put(guess, min(until_ms, request.now_ms + LONGEST_REFUSAL_MS))
         raise TooMany(text, retry_after_s=max(1, (until_ms - request.now_ms) // 1000 + 1))
 
     async def settle(self, request: Request, guess: Guess, admission: Admission, *, is_right: bool) -> None:

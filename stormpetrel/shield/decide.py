@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from zlib import crc32
 
+from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.shield.admit import Gate, Policy
 from stormpetrel.shield.answer import HEEDED, IGNORED, IGNORED_DEMOTES, Refused
 from stormpetrel.shield.budgets import Budgets
@@ -76,6 +76,7 @@ PASSED = b"stormpetrel_passed=1"
 Leads = Callable[[bytes], bool]
 CHALLENGE = "mode/challenge"
 LOOKS_UP = frozenset({API, STREAM})
+_FeedReader = tuple[str, bytes]  # address and browser
 _BUDGET_OF = {
     SIGN_IN: "sign-in",
     TOKEN: "token",
@@ -124,8 +125,8 @@ class Shield:
         self._number = number
         self._sequence = 0
         self._turns = 0
-        # (address, browser) of feed readers seen in calm.
-        self._readers: OrderedDict[tuple[str, bytes], None] = OrderedDict()
+        # The set of feed readers seen in calm, each stored as its own value.
+        self._readers: BoundedTable[_FeedReader, _FeedReader] = BoundedTable(READERS, evicts=Eviction.OLDEST)
         self._day = int(epoch_s // DAY_S)
         # (address, browser's name) -> result of `_suspect`, for the latest few thousand.
         self._suspects: dict[tuple[int | str, bytes], Identity] = {}
@@ -190,7 +191,7 @@ class Shield:
         if changes and kind in SIGNING:
             flags |= SIGNS_IN
         # Not needed for established credentials.
-        is_near = not flags & ESTABLISHED and self.prefixes.days.get(prefix, -1) >= self._day - KNOWN_DAYS
+        is_near = not flags & ESTABLISHED and (self.prefixes.days.get(prefix) or -1) >= self._day - KNOWN_DAYS
         if is_near:
             flags |= NEAR
         suspect: Identity | None = None
@@ -482,9 +483,7 @@ class Shield:
         if reader in self._readers:
             return True
         if not self.cutoff_epoch_s:
-            while len(self._readers) >= READERS:
-                self._readers.popitem(last=False)
-            self._readers[reader] = None
+            self._readers.put(reader, reader)
         return False
 
     def _is_operators(self, session_id: int) -> bool:

@@ -8,10 +8,10 @@ stranger: random tokens share their address's part of the queue and get no bette
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.shield.cookies import COOKIE_NAME, SessionClaims, pairs
 from stormpetrel.shield.cookies import read as read_cookie
 from stormpetrel.shield.percent import parse_query
@@ -103,14 +103,16 @@ class TokenTable:
     """
 
     def __init__(self, *, capacity: int = 100_000, unknown_capacity: int = 20_000) -> None:
-        self._capacity = capacity
-        self._unknown_capacity = unknown_capacity
-        self._entries: OrderedDict[bytes, TokenEntry] = OrderedDict()
+        oldest = Eviction.OLDEST
+        self._entries: BoundedTable[bytes, TokenEntry] = BoundedTable(
+            capacity, evicts=oldest, on_drop=self._dropped
+        )
         self._of_account: dict[int, set[bytes]] = {}
-        self._unknown_until_s: OrderedDict[bytes, float] = OrderedDict()
-        # Sessions found to have ended, which never come back; accounts whose access changed.
-        self._ended: OrderedDict[int, None] = OrderedDict()
-        self._changed: OrderedDict[int, None] = OrderedDict()
+        self._unknown_until_s: BoundedTable[bytes, float] = BoundedTable(unknown_capacity, evicts=oldest)
+        # Two sets, each key stored as its own value: sessions found to have ended, which never come back, and
+        # accounts whose access changed.
+        self._ended: BoundedTable[int, int] = BoundedTable(unknown_capacity, evicts=oldest)
+        self._changed: BoundedTable[int, int] = BoundedTable(unknown_capacity, evicts=oldest)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -126,40 +128,33 @@ class TokenTable:
 
     def put(self, token_hash: bytes, entry: TokenEntry) -> None:
         """Store the result of a look-up; replace an older entry."""
-        self.forget(token_hash)
-        self._unknown_until_s.pop(token_hash, None)
-        while len(self._entries) >= self._capacity:
-            self.forget(next(iter(self._entries)))
-        self._entries[token_hash] = entry
+        self._unknown_until_s.pop(token_hash)
+        self._entries.put(token_hash, entry)
         if entry.account_id is not None:
             self._of_account.setdefault(entry.account_id, set()).add(token_hash)
 
     def forget(self, token_hash: bytes) -> None:
         """Drop one entry: the token was revoked."""
-        entry = self._entries.pop(token_hash, None)
-        if entry is not None and entry.account_id is not None:
-            hashes = self._of_account[entry.account_id]
-            hashes.discard(token_hash)
-            if not hashes:
-                del self._of_account[entry.account_id]
+        self._entries.pop(token_hash)
 
     def forget_account(self, account_id: int) -> None:
         """Drop every entry of an account that was suspended or signed out everywhere."""
         for token_hash in tuple(self._of_account.get(account_id, ())):
             self.forget(token_hash)
-        _remember(self._changed, account_id, self._unknown_capacity)
+        self._changed.put(account_id, account_id)
 
     def mark_ended(self, session_id: int) -> None:
         """Remember a session that a look-up found ended; a session never comes back."""
-        _remember(self._ended, session_id, self._unknown_capacity)
+        self._ended.put(session_id, session_id)
 
     def has_ended(self, session_id: int) -> bool:
         """Return whether the session is known to have ended."""
-        return session_id in self._ended
+        return self._ended.get(session_id) is not None
 
     def is_unverified(self, claims: SessionClaims) -> bool:
         """Return whether the session's account changed its access and the session was not looked up since."""
-        return claims.account_id in self._changed and b"session:%d" % claims.session_id not in self._entries
+        changed = self._changed.get(claims.account_id) is not None
+        return changed and self._entries.get(b"session:%d" % claims.session_id) is None
 
     def clear(self) -> None:
         """Drop all tokens, known and unknown: the bus has a gap."""
@@ -169,10 +164,7 @@ class TokenTable:
 
     def mark_unknown(self, token_hash: bytes, at_s: float) -> None:
         """Remember a hash that a look-up did not find; do not repeat the look-up for UNKNOWN_S."""
-        self._unknown_until_s.pop(token_hash, None)
-        while len(self._unknown_until_s) >= self._unknown_capacity:
-            self._unknown_until_s.popitem(last=False)
-        self._unknown_until_s[token_hash] = at_s + UNKNOWN_S
+        self._unknown_until_s.put(token_hash, at_s + UNKNOWN_S)
 
     def is_unknown(self, token_hash: bytes, at_s: float) -> bool:
         """Return True if a look-up less than UNKNOWN_S ago did not find the hash."""
@@ -180,7 +172,7 @@ class TokenTable:
         if until_s is None:
             return False
         if until_s <= at_s:
-            del self._unknown_until_s[token_hash]
+            self._unknown_until_s.pop(token_hash)
             return False
         return True
 
@@ -188,12 +180,12 @@ class TokenTable:
         """Forget all unknown hashes: an account came back, so its tokens may be valid again."""
         self._unknown_until_s.clear()
 
-
-def _remember(table: OrderedDict[int, None], key: int, capacity: int) -> None:
-    table.pop(key, None)
-    while len(table) >= capacity:
-        table.popitem(last=False)
-    table[key] = None
+    def _dropped(self, token_hash: bytes, entry: TokenEntry) -> None:
+        if entry.account_id is not None:
+            hashes = self._of_account[entry.account_id]
+            hashes.discard(token_hash)
+            if not hashes:
+                del self._of_account[entry.account_id]
 
 
 def address_identity(address: str) -> Identity:

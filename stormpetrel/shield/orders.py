@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
+from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.shield.identify import Visit
 from stormpetrel.shield.reports import ALLOWED_KINDS, MIN_HASH_CHARACTERS, Directions, OperatorEntry
 
@@ -90,7 +91,8 @@ class Overrides:
         self.directions = NO_DIRECTIONS
         self._allowed = _Side(())
         self._denied = _Side(())
-        self._operators: dict[str, None] = {}
+        # A set, each address stored as its own value.
+        self._operators: BoundedTable[str, str] = BoundedTable(OPERATOR_ADDRESSES, evicts=Eviction.OLDEST)
         self.any_allowed = False
         self.any_denied = False
 
@@ -113,10 +115,7 @@ class Overrides:
 
     def saw_operator(self, address: str) -> None:
         """Note that the operator, by credential, came from this address."""
-        self._operators.pop(address, None)
-        if len(self._operators) >= OPERATOR_ADDRESSES:
-            del self._operators[next(iter(self._operators))]
-        self._operators[address] = None
+        self._operators.put(address, address)
 
     def is_allowed(self, visit: Visit, *, account_id: int | None, application: str, epoch_s: float) -> bool:
         """Return whether an allow names the visit."""
@@ -137,7 +136,7 @@ class Overrides:
         epoch_s: float,
     ) -> str:
         """Return the policy line of the deny that names the visit, or ""."""
-        if is_operator or (is_known and is_established) or visit.address in self._operators:
+        if is_operator or (is_known and is_established) or self._operators.get(visit.address):
             return ""
         entry = self._denied.of_credential(visit, account_id, application)
         if entry is None:

@@ -6,9 +6,9 @@ attackers cannot make their own networks known.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 
+from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.shield.reports import MAX_PREFIXES
 
 KNOWN_DAYS = 14
@@ -53,8 +53,7 @@ class Prefixes:
     """At most `capacity` networks with the day of their last activity; the oldest entry is dropped."""
 
     def __init__(self, *, capacity: int = CAPACITY) -> None:
-        self._capacity = capacity
-        self.days: OrderedDict[str, int] = OrderedDict()
+        self.days: BoundedTable[str, int] = BoundedTable(capacity, evicts=Eviction.OLDEST)
         self._news: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -71,24 +70,19 @@ class Prefixes:
         before = self.days.get(prefix)
         if before == day or not prefix or (before is None and not learn):
             return
-        self._put(prefix, day)
+        self.days.put(prefix, day)
         if len(self._news) < MAX_PREFIXES:
             self._news[prefix] = day
 
     def load(self, known: Iterable[tuple[str, int]]) -> None:
         """Add networks known before; the later day counts."""
         for prefix, day in known:
-            if day > self.days.get(prefix, -1):
-                self._put(prefix, day)
+            before = self.days.get(prefix)
+            if before is None or day > before:
+                self.days.put(prefix, day)
 
     def news(self) -> tuple[tuple[str, int], ...]:
         """Return the networks added or updated since the last call, with their day."""
         news = tuple(self._news.items())
         self._news.clear()
         return news
-
-    def _put(self, prefix: str, day: int) -> None:
-        self.days.pop(prefix, None)
-        while len(self.days) >= self._capacity:
-            self.days.popitem(last=False)
-        self.days[prefix] = day

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.control.messages import OffenderState, WorkerState
 from stormpetrel.shield.reports import Directions, Offender, WorkerReport
 from stormpetrel.storage.journal import Note
@@ -43,15 +44,13 @@ class ClusterState:
         self.attack = attack or Attack()
         self.restarts = 0
         self._window = Window()
-        self._workers: dict[str, _Worker] = {}
+        self._workers: BoundedTable[str, _Worker] = BoundedTable(MAX_WORKERS, evicts=Eviction.OLDEST)
         self._noted: dict[str, float] = {}
 
     def hello(self, name: str, pid: int, *, now_epoch_s: float) -> list[Note]:
         """Register a worker that connected; return notes for the journal."""
-        before = self._workers.pop(name, None)
-        while len(self._workers) >= MAX_WORKERS:
-            del self._workers[next(iter(self._workers))]
-        self._workers[name] = _Worker(pid)
+        before = self._workers.get(name)
+        self._workers.put(name, _Worker(pid))
         if before is None or before.pid == pid:
             return []
         self.restarts += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.shield.reports import IdentityRefusal
 from stormpetrel.storage.journal import Note
 
@@ -19,7 +20,9 @@ class CollateralLog:
     """The latest refusals by identity; the identity refused longest ago is dropped first."""
 
     def __init__(self) -> None:
-        self._latest: dict[str, deque[IdentityRefusal]] = {}
+        self._latest: BoundedTable[str, deque[IdentityRefusal]] = BoundedTable(
+            MAX_IDENTITIES, evicts=Eviction.OLDEST, on_drop=lambda identity, _: self._counts.pop(identity)
+        )
         self._counts: dict[str, int] = {}
         self._unwritten: dict[tuple[str, str, str, str], tuple[int, float]] = {}
         self._unwritten_sums: dict[tuple[str, str, str], tuple[int, float]] = {}
@@ -28,21 +31,18 @@ class CollateralLog:
         """Add the refusals that a worker reported."""
         for refusal in refusals:
             identity = refusal.identity
-            latest = self._latest.pop(identity, None)
+            latest = self._latest.get(identity)
             if latest is None:
                 latest = deque(maxlen=KEPT_EACH)
-                if len(self._latest) >= MAX_IDENTITIES:
-                    oldest = next(iter(self._latest))
-                    del self._latest[oldest]
-                    del self._counts[oldest]
+                self._latest.put(identity, latest)
             latest.append(refusal)
-            self._latest[identity] = latest
+            self._latest.touch(identity)
             self._counts[identity] = self._counts.get(identity, 0) + 1
             self._write_later(refusal)
 
     def latest(self, identities: Iterable[str]) -> tuple[IdentityRefusal, ...]:
         """Return the latest refusals of any of these, newest first, at most KEPT_EACH."""
-        found = [refusal for identity in identities for refusal in self._latest.get(identity, ())]
+        found = [refusal for identity in identities for refusal in self._latest.get(identity) or ()]
         return tuple(sorted(found, key=lambda refusal: -refusal.at_epoch_s)[:KEPT_EACH])
 
     def latest_of_application(self, application: str) -> tuple[IdentityRefusal, ...]:

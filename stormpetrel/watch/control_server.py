@@ -7,11 +7,12 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from stormpetrel import clock
+from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.control import wire
 from stormpetrel.control.entries import checked, covers, value
 from stormpetrel.control.messages import (
@@ -49,6 +50,7 @@ LOOK_S = 1.0
 UNSENT_BYTES = 8 * 1024 * 1024
 """A worker with this many unread bytes is disconnected; it reconnects."""
 SHOWN_OFFENDERS = 10
+MAX_KNOWN_PREFIXES = 50_000
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +64,16 @@ class ControlServer:
         cluster: ClusterState,
         books: JournalWriter,
         canaries: Canaries,
-        known_prefixes: dict[str, int],
+        known_prefixes: Iterable[tuple[str, int]] = (),
     ) -> None:
         self._cluster = cluster
         self._books = books
         self._canaries = canaries
-        self._known_prefixes = known_prefixes
+        # Networks with the last day of activity; the one reported longest ago is dropped.
+        self._known_prefixes: BoundedTable[str, int] = BoundedTable(
+            MAX_KNOWN_PREFIXES, evicts=Eviction.OLDEST
+        )
+        self._learn(known_prefixes)
         self._began_epoch_s = clock.now_s()
         self._workers: dict[str, asyncio.StreamWriter] = {}
         self._open: set[asyncio.Task[None]] = set()
@@ -179,9 +185,12 @@ class ControlServer:
 
     def _take(self, name: str, message: ReportMessage, at_s: float) -> None:
         self._cluster.take(name, message.report, at_s=at_s)
-        for prefix, day in message.report.prefixes:
-            remember(self._known_prefixes, prefix, day)
+        self._learn(message.report.prefixes)
         self._books.see(message.report.prefixes)
+
+    def _learn(self, prefixes: Iterable[tuple[str, int]]) -> None:
+        for prefix, day in prefixes:
+            self._known_prefixes.put(prefix, max(day, self._known_prefixes.get(prefix) or 0))
 
     # Commands
 
@@ -325,21 +334,8 @@ class ControlServer:
         )
 
 
-MAX_KNOWN_PREFIXES = 50_000
-
-
 def _to_none(event: ShieldRuled | ShieldPaused) -> None:
     """Do nothing: there are no other machines."""
-
-
-def remember(known: dict[str, int], prefix: str, day: int) -> None:
-    """Store a network's last day; at most MAX_KNOWN_PREFIXES, dropping the one learned first."""
-    if prefix in known:
-        known[prefix] = max(day, known[prefix])
-        return
-    while len(known) >= MAX_KNOWN_PREFIXES:
-        del known[next(iter(known))]
-    known[prefix] = day
 
 
 def _write(writer: asyncio.StreamWriter, frame: bytes) -> None:

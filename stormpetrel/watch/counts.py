@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.shield.reports import (
     CHANNELS,
     CLASSES,
@@ -126,7 +127,9 @@ class Totals:
     collateral_by_channel: dict[str, int] = field(default_factory=dict)
     collateral_by_application: dict[str, int] = field(default_factory=dict)
     reports: int = 0
-    _candidates: dict[str, int] = field(default_factory=dict)
+    _candidates: BoundedTable[str, int] = field(
+        default_factory=lambda: BoundedTable(MAX_CANDIDATES, evicts=Eviction.OLDEST)
+    )
 
     def add(self, report: WorkerReport) -> None:
         """Add one report."""
@@ -160,10 +163,8 @@ class Totals:
             or named >= MAX_NAMED_APPLICATIONS
         ):
             return
-        seen = self._candidates.pop(application, 0) + count
+        seen = (self._candidates.pop(application) or 0) + count
         if seen >= NAMED_FROM:
             self.applications[application] = {}
             return
-        if len(self._candidates) >= MAX_CANDIDATES:
-            del self._candidates[next(iter(self._candidates))]
-        self._candidates[application] = seen
+        self._candidates.put(application, seen)

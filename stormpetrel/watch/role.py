@@ -30,7 +30,7 @@ from stormpetrel.storage.journal import Note
 from stormpetrel.watch.attack import Attack
 from stormpetrel.watch.canaries import Canaries
 from stormpetrel.watch.cluster_state import ClusterState
-from stormpetrel.watch.control_server import ControlServer, remember
+from stormpetrel.watch.control_server import ControlServer
 from stormpetrel.watch.fleet import Fleet
 from stormpetrel.watch.journal_writer import JournalWriter, Remembered
 from stormpetrel.watch.metrics import Figures, exposition
@@ -68,10 +68,9 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
         note=lambda note: books.note([note]),
         now_epoch_s=clock.now_s,
     )
-    prefixes: dict[str, int] = {}
-    for prefix, day in reversed(found.prefixes):
-        remember(prefixes, prefix, day)
-    control_server = ControlServer(cluster=cluster, books=books, canaries=canaries, known_prefixes=prefixes)
+    control_server = ControlServer(
+        cluster=cluster, books=books, canaries=canaries, known_prefixes=reversed(found.prefixes)
+    )
     fleet = Fleet(bus, cluster.orders, control_server.heard)
     control_server.say = fleet.say
     control = _listen(config.data_dir)

@@ -71,7 +71,7 @@ async def a_watch(directory, prefixes=None):
 
     canaries = Canaries(canary, register=register, note=lambda note: None, now_epoch_s=lambda: 0.0)
     control_server = ControlServer(
-        cluster=cluster, books=books, canaries=canaries, known_prefixes=prefixes or {}
+        cluster=cluster, books=books, canaries=canaries, known_prefixes=(prefixes or {}).items()
     )
     sock = wire.listen(directory)
     stop = asyncio.Event()
