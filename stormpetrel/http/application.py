@@ -277,7 +277,9 @@ class WebApplication:
         access = await self.site.database.read(access_rules.access_by_token, token_hash=token_hash)
         if access is None:
             tokens.forget(token_hash)
-            tokens.mark_unknown(token_hash, request.at_s)
+            # Its account may have been approved, or unsuspended, during the look-up.
+            if self.site.access_freshness.is_current(began):
+                tokens.mark_unknown(token_hash, request.at_s)
             return None
         if self.site.access_freshness.is_current(began):
             tokens.put(token_hash, _entry(access, request.at_s))
