@@ -16,8 +16,6 @@ passed to `publish` in the loop before the answer, so that the writer reads its 
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import logging
 import sqlite3
 import threading
@@ -31,6 +29,7 @@ from stormpetrel.cpu import CpuMeter, current_meter
 from stormpetrel.errors import Busy, EnvironmentFailure, Invalid, OutcomeUnknown, Refusal
 from stormpetrel.model.event import Event
 from stormpetrel.model.ids import IdMaker
+from stormpetrel.storage.engine.calls import Completions, Outcome, WriteCall, WriteQueue
 from stormpetrel.storage.engine.connection import (
     Connection,
     PostgresqlConnection,
@@ -73,11 +72,7 @@ GROUP_CALLS = 128
 """Maximum of calls in one commit: it bounds how long another process's writer waits for the lock."""
 GROUP_S = 0.05
 """Maximum time that a group spends on calls before it commits."""
-MAX_WAITING_WRITES = 4096
-"""Calls that may wait for a writer; more are refused with Busy."""
 CLOCK_SLACK_S = 60
-ANSWERS_AT_ONCE = 4
-"""Writers of one commit that continue in the same turn of the loop."""
 RETRIES = 3
 """Retries of a PostgreSQL transaction that met a concurrent one (a deadlock, the same row made twice)."""
 
@@ -85,138 +80,6 @@ Read = Callable[Concatenate[Connection, P], T]
 _Reads = deque[
     tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], asyncio.Future[Any], CpuMeter | None]
 ]
-
-
-class _Completions:
-    """Pass answers from threads to the loop, many per wake-up."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, publish: Callable[[list[Event]], None]) -> None:
-        self._loop = loop
-        self._publish = publish
-        self._done: deque[tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]] = deque()
-        self._answers: deque[tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]] = deque()
-        self._awake = False
-        self._lock = threading.Lock()
-
-    def add(self, answers: list[tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]]) -> None:
-        with self._lock:
-            self._done.extend(answers)
-            if self._awake:
-                return
-            self._awake = True
-        try:
-            self._loop.call_soon_threadsafe(self._drain)
-        except RuntimeError:
-            # The loop has ended, so no caller waits. Committed changes stay committed.
-            log.debug("a result arrived after the event loop had ended")
-
-    def _drain(self) -> None:
-        with self._lock:
-            answers = list(self._done)
-            self._done.clear()
-            self._awake = False
-        events = [event for *_, told in answers for event in told]
-        try:
-            if events:
-                self._publish(events)
-        finally:
-            # The changes are committed: answer the callers even if publishing the events failed.
-            waited_for = bool(self._answers)
-            self._answers.extend(answers)
-            if not waited_for:
-                self._answer_some()
-
-    def _answer_some(self) -> None:
-        """Answer a few callers per turn of the loop.
-
-        A commit answers many at once, and each then renders a page or an entity. Between batches the loop
-        handles its sockets, so that no other client waits for all of them.
-        """
-        for _ in range(min(ANSWERS_AT_ONCE, len(self._answers))):
-            future, result, error, _told = self._answers.popleft()
-            if future.done():
-                continue
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
-        if self._answers:
-            self._loop.call_soon(self._answer_some)
-
-
-class _Call:
-    """A waiting write, ordered by urgency (0 first), then by arrival."""
-
-    __slots__ = ("args", "deadline_at_s", "entered_at_s", "fn", "future", "kwargs", "order")
-
-    def __init__(
-        self,
-        fn: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        future: asyncio.Future[Any],
-        order: tuple[int, int],
-        deadline_at_s: float,
-    ) -> None:
-        self.entered_at_s = time.monotonic()
-        self.fn = fn
-        self.args = args
-        self.kwargs = kwargs
-        self.future = future
-        self.order = order
-        self.deadline_at_s = deadline_at_s
-
-    def __lt__(self, other: _Call) -> bool:
-        return self.order < other.order
-
-
-class _Queue:
-    """Calls by urgency; blocks the writer thread while it is empty."""
-
-    def __init__(self) -> None:
-        self._heap: list[_Call] = []
-        self._ready = threading.Condition()
-        self._closed = False
-        self._count = itertools.count()
-
-    def put(
-        self,
-        fn: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        future: asyncio.Future[Any],
-        *,
-        urgency: int,
-        deadline_at_s: float,
-    ) -> None:
-        with self._ready:
-            if self._closed:
-                raise Busy("The server is stopping; nothing was stored. Please try again")
-            if len(self._heap) >= MAX_WAITING_WRITES:
-                raise Busy
-            call = _Call(fn, args, kwargs, future, (urgency, next(self._count)), deadline_at_s)
-            heapq.heappush(self._heap, call)
-            self._ready.notify()
-
-    def get(self, *, wait: bool) -> _Call | None:
-        """Return the most urgent call; None if there is none and `wait` is off, or if the queue is closed."""
-        with self._ready:
-            while wait and not self._heap and not self._closed:
-                self._ready.wait()
-            return heapq.heappop(self._heap) if self._heap else None
-
-    def close(self) -> None:
-        with self._ready:
-            self._closed = True
-            self._ready.notify_all()
-
-    def __len__(self) -> int:
-        return len(self._heap)
-
-    def wait_s(self) -> float:
-        """Return how long the next call has waited; 0 if there is none."""
-        with self._ready:
-            return time.monotonic() - self._heap[0].entered_at_s if self._heap else 0.0
 
 
 class Database:
@@ -235,7 +98,7 @@ class Database:
         self._slow_reads: _Reads = deque()
         self._slow_ready = threading.Semaphore(0)
         self._slow_askers: dict[int, int] = {}
-        self._writes = _Queue()
+        self._writes = WriteQueue()
         self._threads: list[threading.Thread] = []
         self._closing = False
         self.aborted_hot_reads = 0
@@ -243,7 +106,7 @@ class Database:
     async def open(self) -> None:
         """Connect. Raise EnvironmentFailure if the store cannot be reached."""
         self._loop = asyncio.get_running_loop()
-        self._completions = _Completions(self._loop, self._publish)
+        self._completions = Completions(self._loop, self._publish)
         self._slot = take_slot(self.url)
         self._ids = IdMaker(self._slot.number)
         sqlite = self.url.startswith("sqlite:///")
@@ -447,7 +310,7 @@ class Database:
         )
         return await future
 
-    def _next_call(self, *, wait: bool) -> _Call | None:
+    def _next_call(self, *, wait: bool) -> WriteCall | None:
         """Return the next call that is still wanted; answer those past their deadline with Busy."""
         while True:
             call = self._writes.get(wait=wait)
@@ -469,13 +332,11 @@ class Database:
                 return
             self._completions.add(self._group(connection, call))
 
-    def _group(
-        self, connection: SqliteConnection, first: _Call
-    ) -> list[tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]]:
+    def _group(self, connection: SqliteConnection, first: WriteCall) -> list[Outcome]:
         """Run `first` and other waiting calls in one transaction; return the answers after its COMMIT."""
-        taken: list[_Call] = []
-        answers: list[tuple[asyncio.Future[Any], Any, BaseException | None, list[Event]]] = []
-        call: _Call | None = first
+        taken: list[WriteCall] = []
+        answers: list[Outcome] = []
+        call: WriteCall | None = first
         try:
             taken.append(first)
             connection.begin()

@@ -14,6 +14,7 @@ import pytest
 
 from stormpetrel.errors import Busy, Forbidden, Invalid
 from stormpetrel.model.event import AccountChanged, Event
+from stormpetrel.storage.engine import calls
 from stormpetrel.storage.engine import database as module
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.database import RETRIES, Database
@@ -168,7 +169,7 @@ def test_a_caller_who_leaves_before_it_is_their_turn_stores_nothing(database_url
 
 
 def test_with_too_many_waiting_the_next_is_refused(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_WAITING_WRITES", 3)
+    monkeypatch.setattr(calls, "MAX_WAITING_WRITES", 3)
 
     async def body(database: Database) -> None:
         async with held_writer(database):
