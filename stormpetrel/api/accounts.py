@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from stormpetrel.api.json import convert, entities
-from stormpetrel.api.json.render import array, renderer
+from stormpetrel.api.json.render import renderer
+from stormpetrel.api.json.view import array
 from stormpetrel.api.paging import (
     ACCOUNTS_DEFAULT,
     ACCOUNTS_MOST,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stormpetrel.api.json.entities import Conversation, Nothing
-from stormpetrel.api.json.render import array, renderer
+from stormpetrel.api.json.render import renderer
+from stormpetrel.api.json.view import array
 from stormpetrel.api.paging import PageQuery, page_of
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import NotFound

@@ -7,7 +7,8 @@ import msgspec
 from stormpetrel.api.json import convert
 from stormpetrel.api.json.entities import Status, StatusSource
 from stormpetrel.api.json.post_entities import StatusEdit
-from stormpetrel.api.json.render import array, renderer
+from stormpetrel.api.json.render import renderer
+from stormpetrel.api.json.view import array
 from stormpetrel.api.paging import Id, ids_of, one_id
 from stormpetrel.api.polls import PollInput, poll_draft
 from stormpetrel.api.shapes import answers

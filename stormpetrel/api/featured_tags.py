@@ -6,7 +6,7 @@ import msgspec
 
 from stormpetrel.api.json import convert
 from stormpetrel.api.json.entities import FeaturedTag, Nothing, Tag
-from stormpetrel.api.json.render import array
+from stormpetrel.api.json.view import array
 from stormpetrel.api.search import encoded_tags
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Invalid, NotFound

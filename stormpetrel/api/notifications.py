@@ -13,7 +13,8 @@ from stormpetrel.api.json.entities import (
     NotificationCount,
     NotificationPolicy,
 )
-from stormpetrel.api.json.render import array, renderer
+from stormpetrel.api.json.render import renderer
+from stormpetrel.api.json.view import array
 from stormpetrel.api.paging import (
     ACCOUNTS_DEFAULT,
     ACCOUNTS_MOST,

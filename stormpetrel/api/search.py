@@ -6,7 +6,8 @@ import msgspec
 
 from stormpetrel.api.json import convert
 from stormpetrel.api.json.entities import Search
-from stormpetrel.api.json.render import array, renderer
+from stormpetrel.api.json.render import renderer
+from stormpetrel.api.json.view import array
 from stormpetrel.api.paging import Id, PageQuery, one_id, page_of
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request

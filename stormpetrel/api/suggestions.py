@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from stormpetrel.api.json.entities import Account, Nothing, Suggestion
-from stormpetrel.api.json.render import array, renderer
+from stormpetrel.api.json.render import renderer
+from stormpetrel.api.json.view import array
 from stormpetrel.api.paging import ACCOUNTS_DEFAULT, ACCOUNTS_MOST, PageQuery, page_of
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request

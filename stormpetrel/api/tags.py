@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stormpetrel.api.json.entities import Tag
-from stormpetrel.api.json.render import array
+from stormpetrel.api.json.view import array
 from stormpetrel.api.paging import PageQuery, page_of
 from stormpetrel.api.search import encoded_tags
 from stormpetrel.api.shapes import answers

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from stormpetrel.api.json import entities
-from stormpetrel.api.json.render import array, renderer
+from stormpetrel.api.json.render import renderer
+from stormpetrel.api.json.view import array
 from stormpetrel.api.paging import POSTS_DEFAULT, POSTS_MOST, PageQuery, page_of
 from stormpetrel.api.search import encoded_tags
 from stormpetrel.api.shapes import answers

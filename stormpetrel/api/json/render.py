@@ -8,8 +8,8 @@ from a rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, cast
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import msgspec
 
@@ -19,6 +19,7 @@ from stormpetrel.api.json.filter_entities import filtered
 from stormpetrel.api.json.loaded import HOT_POSTS, LoadedPosts, load, load_few
 from stormpetrel.api.json.notification_details import WITH_DETAILS, details
 from stormpetrel.api.json.recent import Recent
+from stormpetrel.api.json.view import HAS_POLL, PostBytes, View, closed_array
 from stormpetrel.clock import now_ms
 from stormpetrel.errors import NotFound
 from stormpetrel.freshness import Freshness
@@ -33,9 +34,8 @@ from stormpetrel.model.event import (
     PostDeleted,
     RelationshipChanged,
 )
-from stormpetrel.model.filter import ActiveFilters, searched_text
+from stormpetrel.model.filter import searched_text
 from stormpetrel.model.notification import Notification, key_text
-from stormpetrel.model.poll import Poll
 from stormpetrel.model.post import Flags, Post, Thread
 from stormpetrel.readers.filters import ReaderFilters
 from stormpetrel.readers.flags import ReaderFlags
@@ -50,145 +50,12 @@ ENTRY_BYTES = 300
 _encode = msgspec.json.Encoder().encode
 
 
-class _PostBytes(NamedTuple):
-    """A post's JSON in pieces; its author's account goes between `head` and `tail`.
-
-    A boost (`original_id` > 0) has the original between `middle` and `tail`. The closing brace is missing: it
-    follows the reader's flags. A post with a poll has ASKS as `original_id`, so that posts without one need
-    no check; the poll depends on its reader's votes and on the time, so it goes between `tail` and the flags.
-    `searched` is the text that readers' filters search.
-    """
-
-    author_id: int
-    original_id: int
-    head: bytes
-    middle: bytes
-    tail: bytes
-    poll: Poll | None
-    searched: str = ""
-
-
-ASKS = -1
-"""The value of `original_id` for a post with a poll; ids are never negative."""
-
-
-def _post_size(post: _PostBytes) -> int:
+def _post_size(post: PostBytes) -> int:
     return len(post.head) + len(post.middle) + len(post.tail) + len(post.searched) + ENTRY_BYTES
 
 
 def _account_size(account: bytes) -> int:
     return len(account) + ENTRY_BYTES
-
-
-class _View:
-    """A snapshot of everything that one response shows."""
-
-    __slots__ = ("_accounts", "_filters", "_flags", "_now_ms", "_posts", "_reader_id")
-
-    def __init__(
-        self,
-        posts: dict[int, _PostBytes],
-        accounts: dict[int, bytes],
-        flags: dict[int, Flags],
-        reader_id: int | None,
-        now_ms: int,
-        filters: ActiveFilters | None = None,
-    ) -> None:
-        self._now_ms = now_ms
-        self._filters = filters
-        self._posts = posts
-        self._accounts = accounts
-        self._flags = flags
-        self._reader_id = reader_id
-
-    def _filtered(self, post_id: int, post: _PostBytes) -> bytes:
-        if self._filters is None:
-            return b""
-        return filtered(self._filters, post_id=post_id, text=post.searched)
-
-    def add_status(self, parts: list[bytes], post_id: int) -> bool:
-        """Append the post's pieces. Return False, without appending, if it or an account in it is gone."""
-        post = self._posts.get(post_id)
-        if post is None:
-            return False
-        account = self._accounts.get(post.author_id)
-        if account is None:
-            return False
-        original_id = post.original_id
-        if original_id <= 0:
-            parts += (post.head, account, post.tail)
-            self._add_end(parts, post_id, post)
-            return True
-        original = self._posts.get(original_id)
-        if original is None:
-            return False
-        author = self._accounts.get(original.author_id)
-        if author is None:
-            return False
-        parts += (post.head, account, post.middle, original.head, author, original.tail)
-        self._add_end(parts, original_id, original)
-        matched = self._filtered(original_id, original)
-        parts += (
-            post.tail,
-            ending(self._flags.get(original_id), self._reader_id, own=False, filtered=matched),
-        )
-        return True
-
-    def _add_end(self, parts: list[bytes], post_id: int, post: _PostBytes) -> None:
-        flags = self._flags.get(post_id)
-        if post.poll is not None:
-            parts.append(poll_field(post.poll, flags, self._reader_id, self._now_ms))
-        matched = self._filtered(post_id, post)
-        parts.append(ending(flags, self._reader_id, own=post.author_id == self._reader_id, filtered=matched))
-
-    def shared(self, post_id: int) -> SharedStatus | None:
-        """Return the post for many readers, or None if it, or an account in it, no longer exists."""
-        parts: list[bytes] = []
-        if not self.add_status(parts, post_id):
-            return None
-        post = self._posts[post_id]
-        original = self._posts.get(post.original_id)
-        shown_id, shown = (post_id, post) if original is None else (post.original_id, original)
-        # The last parts depend on the reader: the flags, and the poll before them if there is one.
-        own = 1 if shown.poll is None else 2
-        tail = None
-        if original is not None:
-            own, tail = own + 2, parts[-2]
-        head = b"".join(parts[:-own])
-        return SharedStatus(shown_id, shown.author_id, head, tail, shown.poll, shown.searched, self._now_ms)
-
-    def statuses(self, post_ids: Iterable[int]) -> bytes:
-        """Return a JSON array of the posts; omit those that no longer exist."""
-        parts = [b"["]
-        for post_id in post_ids:
-            if self.add_status(parts, post_id):
-                parts.append(b",")
-        return _closed(parts)
-
-    def status(self, post_id: int) -> bytes | None:
-        parts: list[bytes] = []
-        return b"".join(parts) if self.add_status(parts, post_id) else None
-
-    def account(self, account_id: int) -> bytes | None:
-        return self._accounts.get(account_id)
-
-    def accounts(self, account_ids: Iterable[int]) -> bytes:
-        """Return a JSON array of the accounts; omit those that no longer exist."""
-        found = (self._accounts.get(account_id) for account_id in account_ids)
-        return array(account for account in found if account is not None)
-
-
-def _closed(parts: list[bytes]) -> bytes:
-    """Join the parts of an array; each item's last part ends with a comma."""
-    if len(parts) == 1:
-        return b"[]"
-    parts[-1] = parts[-1][:-1] + b"]"
-    return b"".join(parts)
-
-
-def array(items: Iterable[bytes]) -> bytes:
-    """Return a JSON array of encoded items."""
-    return b"[" + b",".join(items) + b"]"
 
 
 class Renderer:
@@ -209,7 +76,7 @@ class Renderer:
         self._flags = flags
         self._filters = filters
         self._base_url = base_url
-        self._posts: Recent[int, _PostBytes] = Recent(half_cache_bytes, _post_size)
+        self._posts: Recent[int, PostBytes] = Recent(half_cache_bytes, _post_size)
         self._accounts: Recent[int, bytes] = Recent(half_cache_bytes // 4, _account_size)
         # Keys are ids of posts and accounts.
         self.freshness: Freshness[int] = Freshness()
@@ -311,7 +178,7 @@ class Renderer:
                 )
         except KeyError:
             return None
-        return _closed(parts)
+        return closed_array(parts)
 
     async def status(self, post_id: int, *, reader_id: int | None) -> bytes:
         """Return one post. Raise NotFound if it no longer exists."""
@@ -442,11 +309,9 @@ class Renderer:
 
     # Cache and database
 
-    async def _view(
-        self, post_ids: Sequence[int], account_ids: Sequence[int], reader_id: int | None
-    ) -> _View:
+    async def _view(self, post_ids: Sequence[int], account_ids: Sequence[int], reader_id: int | None) -> View:
         """Return all that these posts and accounts show: from the cache, and the rest with one read."""
-        posts: dict[int, _PostBytes] = {}
+        posts: dict[int, PostBytes] = {}
         accounts: dict[int, bytes] = {}
         missing_posts: list[int] = []
         missing_accounts: list[int] = []
@@ -486,11 +351,11 @@ class Renderer:
         elif reader_id is not None and flag_ids:
             flags = await self._flags.of(reader_id, flag_ids)
         filters = await self._filters.of(reader_id) if reader_id is not None and post_ids else None
-        return _View(posts, accounts, flags, reader_id, self._clock_ms(), filters)
+        return View(posts, accounts, flags, reader_id, self._clock_ms(), filters)
 
     async def _fetch(
         self,
-        posts: dict[int, _PostBytes],
+        posts: dict[int, PostBytes],
         accounts: dict[int, bytes],
         missing_posts: Sequence[int],
         missing_accounts: Sequence[int],
@@ -526,11 +391,11 @@ class Renderer:
                 self._posts.put(post.id, pieces)
         return loaded.flags
 
-    def _pieces(self, post: Post, author: str) -> _PostBytes:
+    def _pieces(self, post: Post, author: str) -> PostBytes:
         body = _encode(convert.status(post, author=author, base_url=self._base_url))[:-1]
         head, *between, tail = body.split(convert.RAW_ACCOUNT)
-        original_id = ASKS if post.poll is not None else post.boost_of_id or 0
-        return _PostBytes(
+        original_id = HAS_POLL if post.poll is not None else post.boost_of_id or 0
+        return PostBytes(
             post.author_id,
             original_id,
             head,
