@@ -1,4 +1,4 @@
-"""`/api/v1/accounts/…`: profiles, the caller's own profile, and relationships (follow, block, mute)."""
+"""`/api/v1/accounts/…`: profiles, and the caller's own profile. Relationships are in relationships.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import msgspec
 
 from stormpetrel.api.json import convert, entities
 from stormpetrel.api.json.render import renderer
-from stormpetrel.api.json.view import array
 from stormpetrel.api.paging import (
     ACCOUNTS_DEFAULT,
     ACCOUNTS_MOST,
@@ -18,7 +17,7 @@ from stormpetrel.api.paging import (
     page_of,
 )
 from stormpetrel.api.shapes import answers
-from stormpetrel.errors import Invalid, NotFound
+from stormpetrel.errors import NotFound
 from stormpetrel.http.forms import UploadedFile
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json, paged
@@ -26,7 +25,6 @@ from stormpetrel.http.uploads import a_file, profile_with_pictures
 from stormpetrel.media.job import Purpose
 from stormpetrel.model.account import Account, Field, ProfileChange
 from stormpetrel.model.page import Page
-from stormpetrel.model.relationship import Relationship
 from stormpetrel.readers.counts import COUNTS_S
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import relationships as rules
@@ -34,7 +32,6 @@ from stormpetrel.rules import search as search_rules
 from stormpetrel.rules import timelines as timeline_rules
 from stormpetrel.storage.engine.connection import Connection
 
-RELATIONSHIPS_MOST = 80
 ACCOUNTS_BY_ID_MOST = 40
 MAX_OFFSET = 10_000
 
@@ -245,7 +242,7 @@ async def followers(request: Request) -> Response:
         rules.followers,
         reader_id=request.reader_id,
         account_id=request.id(),
-        page=_accounts_page(request),
+        page=accounts_page(request),
     )
     return await account_rows(request, rows)
 
@@ -257,12 +254,13 @@ async def following(request: Request) -> Response:
         rules.following,
         reader_id=request.reader_id,
         account_id=request.id(),
-        page=_accounts_page(request),
+        page=accounts_page(request),
     )
     return await account_rows(request, rows)
 
 
-def _accounts_page(request: Request) -> Page:
+def accounts_page(request: Request) -> Page:
+    """Return the page of accounts that the request asks for."""
     return page_of(request.query(PageQuery), default=ACCOUNTS_DEFAULT, most=ACCOUNTS_MOST)
 
 
@@ -288,219 +286,3 @@ async def directory(request: Request) -> Response:
     )
     request.keep_hot("public", ttl_s=COUNTS_S)
     return Response(body=await renderer(request).accounts([account.id for account in found]))
-
-
-# Relationships -------------------------------------------------------------------------------------------
-
-
-class RelationshipsQuery(msgspec.Struct):
-    id: list[Id] = []
-    with_suspended: bool = False
-
-
-@answers(list[entities.Relationship], takes=RelationshipsQuery)
-async def relationships(request: Request) -> Response:
-    """View relationships to accounts"""
-    wanted = ids_of(request.query(RelationshipsQuery).id, most=RELATIONSHIPS_MOST)
-    if not wanted:
-        return Response(body=b"[]")
-    found = await request.site.database.read(
-        rules.relationships, reader_id=request.account_id, account_ids=wanted, now_ms=request.now_ms
-    )
-    return json([convert.relationship(one) for one in found])
-
-
-class FollowInput(msgspec.Struct):
-    reblogs: bool | None = None
-    notify: bool | None = None
-    languages: list[str] | None = None
-
-
-@answers(entities.Relationship, takes=FollowInput)
-async def follow(request: Request) -> Response:
-    """Follow an account, or request to follow it"""
-    given = await request.input(FollowInput)
-    return _related(
-        await request.site.database.write(
-            rules.follow,
-            follower_id=request.account_id,
-            followed_id=request.id(),
-            show_boosts=given.reblogs,
-            notify=given.notify,
-            languages=given.languages,
-            now_ms=request.now_ms,
-        )
-    )
-
-
-@answers(entities.Relationship)
-async def unfollow(request: Request) -> Response:
-    """Unfollow an account"""
-    return _related(
-        await request.site.database.write(
-            rules.unfollow,
-            follower_id=request.account_id,
-            followed_id=request.id(),
-            now_ms=request.now_ms,
-        )
-    )
-
-
-@answers(entities.Relationship)
-async def remove_from_followers(request: Request) -> Response:
-    """Remove an account from the followers"""
-    return _related(
-        await request.site.database.write(
-            rules.remove_follower,
-            account_id=request.account_id,
-            follower_id=request.id(),
-            now_ms=request.now_ms,
-        )
-    )
-
-
-@answers(entities.Relationship)
-async def block(request: Request) -> Response:
-    """Block an account: neither sees the other"""
-    return _related(
-        await request.site.database.write(
-            rules.block, account_id=request.account_id, target_id=request.id(), now_ms=request.now_ms
-        )
-    )
-
-
-@answers(entities.Relationship)
-async def unblock(request: Request) -> Response:
-    """Unblock an account"""
-    return _related(
-        await request.site.database.write(
-            rules.unblock, account_id=request.account_id, target_id=request.id(), now_ms=request.now_ms
-        )
-    )
-
-
-class MuteInput(msgspec.Struct):
-    """`duration` in seconds; 0: no end."""
-
-    notifications: bool = True
-    duration: int = 0
-
-
-@answers(entities.Relationship, takes=MuteInput)
-async def mute(request: Request) -> Response:
-    """Mute an account"""
-    given = await request.input(MuteInput)
-    if not 0 <= given.duration <= MUTE_MOST_S:
-        raise Invalid(f"duration must be 0 to {MUTE_MOST_S} seconds", fields={"duration": "is out of range"})
-    return _related(
-        await request.site.database.write(
-            rules.mute,
-            account_id=request.account_id,
-            target_id=request.id(),
-            hide_notifications=given.notifications,
-            duration_s=given.duration,
-            now_ms=request.now_ms,
-        )
-    )
-
-
-MUTE_MOST_S = 10 * 365 * 86_400
-"""Ten years. The ceiling keeps the sum with the clock a 64-bit number; a mute without end is 0."""
-
-
-@answers(entities.Relationship)
-async def unmute(request: Request) -> Response:
-    """Unmute an account"""
-    return _related(
-        await request.site.database.write(
-            rules.unmute, account_id=request.account_id, target_id=request.id(), now_ms=request.now_ms
-        )
-    )
-
-
-def _related(relationship: Relationship) -> Response:
-    return json(convert.relationship(relationship))
-
-
-@answers(list[entities.FamiliarFollowers], takes=RelationshipsQuery)
-async def familiar_followers(request: Request) -> Response:
-    """View which followers of an account the caller also follows"""
-    wanted = ids_of(request.query(RelationshipsQuery).id, most=RELATIONSHIPS_MOST)
-    found = await request.site.database.read_slow(
-        request.account_id, rules.familiar_followers, reader_id=request.account_id, account_ids=wanted
-    )
-    rendered = renderer(request)
-    return Response(
-        body=array(
-            [
-                b'{"id":"%d","accounts":%b}' % (account_id, await rendered.accounts(found[account_id]))
-                for account_id in wanted
-            ]
-        )
-    )
-
-
-@answers(list[entities.Account], takes=PageQuery, paged=True)
-async def blocked(request: Request) -> Response:
-    """View blocked accounts"""
-    rows = await request.site.database.read(
-        rules.blocked, account_id=request.account_id, page=_accounts_page(request)
-    )
-    return await account_rows(request, rows)
-
-
-@answers(list[entities.MutedAccount], takes=PageQuery, paged=True)
-async def muted(request: Request) -> Response:
-    """View muted accounts"""
-    rows = await request.site.database.read(
-        rules.muted, account_id=request.account_id, page=_accounts_page(request), now_ms=request.now_ms
-    )
-    expiry_ms = {account_id: expires_at_ms for _, account_id, expires_at_ms in rows}
-    bodies = await renderer(request).accounts_by_id(list(expiry_ms))
-    body = array(
-        b'%b,"mute_expires_at":%b}' % (account[:-1], _json_time(expiry_ms[account_id]))
-        for account_id, account in bodies.items()
-    )
-    return paged(request, body, [row_id for row_id, *_ in rows])
-
-
-def _json_time(time_ms: int) -> bytes:
-    return f'"{convert.timestamp(time_ms)}"'.encode() if time_ms else b"null"
-
-
-# Follow requests -----------------------------------------------------------------------------------------
-
-
-@answers(list[entities.Account], takes=PageQuery, paged=True)
-async def follow_requests(request: Request) -> Response:
-    """View pending follow requests"""
-    rows = await request.site.database.read(
-        rules.follow_requests, account_id=request.account_id, page=_accounts_page(request)
-    )
-    return await account_rows(request, rows)
-
-
-@answers(entities.Relationship)
-async def authorize_follow(request: Request) -> Response:
-    """Accept a follow request"""
-    return _related(
-        await request.site.database.write(
-            rules.accept_follow,
-            account_id=request.account_id,
-            follower_id=request.id(),
-            now_ms=request.now_ms,
-        )
-    )
-
-
-@answers(entities.Relationship)
-async def reject_follow(request: Request) -> Response:
-    """Reject a follow request"""
-    return _related(
-        await request.site.database.write(
-            rules.reject_follow,
-            account_id=request.account_id,
-            follower_id=request.id(),
-            now_ms=request.now_ms,
-        )
-    )
