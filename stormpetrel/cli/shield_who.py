@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stormpetrel.cli.store import now_ms, open_store
-from stormpetrel.control import entries
+from stormpetrel.control.entries import canonical_value
 from stormpetrel.errors import SetupError
+from stormpetrel.shield.entries import HASH_CHARACTERS
 from stormpetrel.shield.reports import MIN_HASH_CHARACTERS, identity_text
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _of_kind(config: Config, kind: str, text: str) -> ShieldSubject:
     if kind == "address":
         return _address(text)
     if kind == "account":
-        number = entries.value("account", text)
+        number = canonical_value("account", text)
         return ShieldSubject(
             "account", number, f"account {number}", (f"account:{number}",), (("account", number),)
         )
@@ -106,7 +107,7 @@ def _is_network(text: str) -> bool:
 def _address(text: str) -> ShieldSubject:
     from stormpetrel.shield.identify import address_identity
 
-    named = entries.value("address", text)
+    named = canonical_value("address", text)
     identity = address_identity(named) if "/" not in named else None
     identities = () if identity is None else (identity_text(*identity),)
     return ShieldSubject("address", named, f"address {named}", identities, (("address", named),))
@@ -119,7 +120,7 @@ def _token(config: Config, text: str) -> ShieldSubject:
     if not text:
         raise SetupError("the token is empty")
     lower = text.lower()
-    if len(lower) <= entries.HASH_CHARACTERS and re.fullmatch(r"[0-9a-f]{16,}", lower):
+    if len(lower) <= HASH_CHARACTERS and re.fullmatch(r"[0-9a-f]{16,}", lower):
         # As the journal writes them: the beginning of a hash. Our tokens never look like this.
         return ShieldSubject("token", lower, f"token {lower[:MIN_HASH_CHARACTERS]}…", (), (("token", lower),))
     with open_store(config.database_url) as connection:

@@ -10,8 +10,9 @@ import ipaddress
 from collections.abc import Iterable
 
 from stormpetrel.bounded import BoundedTable, Eviction
+from stormpetrel.shield.entries import canonical_value
 from stormpetrel.shield.identify import Visit
-from stormpetrel.shield.reports import ALLOWED_KINDS, MIN_HASH_CHARACTERS, Directions, OperatorEntry
+from stormpetrel.shield.reports import Directions, OperatorEntry
 
 REMEMBERED = 4096
 OPERATOR_ADDRESSES = 64
@@ -24,7 +25,7 @@ class _Side:
     """One side, allow or deny: entries by kind, and results for the latest addresses."""
 
     def __init__(self, entries: Iterable[OperatorEntry]) -> None:
-        self.tokens: list[OperatorEntry] = []
+        self.tokens: list[tuple[str, OperatorEntry]] = []
         self.accounts: dict[int, OperatorEntry] = {}
         self.applications: dict[str, OperatorEntry] = {}
         self.networks: list[tuple[_Network, OperatorEntry]] = []
@@ -34,18 +35,16 @@ class _Side:
             self._add(entry)
 
     def _add(self, entry: OperatorEntry) -> None:
-        problem = entry_problem(entry)
-        if problem:
-            raise ValueError(problem)
+        value = canonical_value(entry.kind, entry.value)
         self.is_empty = False
         if entry.kind == "token":
-            self.tokens.append(entry)
+            self.tokens.append((value, entry))
         elif entry.kind == "account":
-            self.accounts[int(entry.value)] = entry
+            self.accounts[int(value)] = entry
         elif entry.kind == "application":
-            self.applications[entry.value] = entry
+            self.applications[value] = entry
         else:
-            self.networks.append((ipaddress.ip_network(entry.value, strict=False), entry))
+            self.networks.append((ipaddress.ip_network(value), entry))
 
     def of_credential(self, visit: Visit, account_id: int | None, application: str) -> OperatorEntry | None:
         """Return the entry that names the token, the account or the application."""
@@ -55,7 +54,7 @@ class _Side:
             return self.applications[application]
         if self.tokens and visit.token_hash is not None:
             digest = visit.token_hash.hex()
-            return next((entry for entry in self.tokens if digest.startswith(entry.value)), None)
+            return next((entry for value, entry in self.tokens if digest.startswith(value)), None)
         return None
 
     def of_address(self, address: str) -> OperatorEntry | None:
@@ -97,7 +96,7 @@ class Overrides:
         self.any_denied = False
 
     def take(self, directions: Directions) -> bool:
-        """Replace the directions; False if these are older. ValueError, with no change, if invalid."""
+        """Replace the directions; False if these are older. InvalidEntry, with no change, if one is invalid."""
         if directions.version < self.directions.version:
             return False
         allowed, denied = _Side(directions.allowed), _Side(directions.denied)
@@ -144,24 +143,3 @@ class Overrides:
         if entry is None or epoch_s >= entry.expires_epoch_s:
             return ""
         return f"deny/{entry.kind}"
-
-
-def entry_problem(entry: OperatorEntry) -> str:
-    """Return the problem with an entry in words for the operator; "" if it is valid."""
-    value = entry.value
-    if entry.kind not in ALLOWED_KINDS:
-        return f"{entry.kind!r} must be one of {', '.join(ALLOWED_KINDS)}"
-    if entry.kind == "token":
-        if len(value) < MIN_HASH_CHARACTERS or value.strip("0123456789abcdef"):
-            return f"name a token by {MIN_HASH_CHARACTERS} or more hexadecimal digits of its SHA-256 hash"
-    elif entry.kind == "account":
-        if not (value.isascii() and value.isdecimal()):
-            return "name an account by its id"
-    elif entry.kind == "address":
-        try:
-            ipaddress.ip_network(value, strict=False)
-        except ValueError:
-            return f"{value!r} is neither an address nor a network"
-    elif not value:
-        return "name an application by its name"
-    return ""

@@ -14,7 +14,7 @@ import msgspec
 from stormpetrel import clock
 from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.control import wire
-from stormpetrel.control.entries import checked, covers, value
+from stormpetrel.control.entries import canonical_value, checked
 from stormpetrel.control.messages import (
     Answer,
     Ask,
@@ -36,6 +36,7 @@ from stormpetrel.control.messages import (
 )
 from stormpetrel.errors import SetupError
 from stormpetrel.model.event import ShieldPaused, ShieldRuled
+from stormpetrel.shield.entries import covers
 from stormpetrel.shield.reports import Directions, OperatorEntry
 from stormpetrel.storage.journal import Direction, Note
 from stormpetrel.watch.canaries import Canaries
@@ -277,7 +278,7 @@ class ControlServer:
     async def _rule(self, question: AskRule) -> Done:
         orders, now_s = self._cluster.orders, clock.now_s()
         if question.verdict == "none":
-            kind, named = question.entry.kind, value(question.entry.kind, question.entry.value)
+            kind, named = question.entry.kind, canonical_value(question.entry.kind, question.entry.value)
             taken = orders.take_back(kind, named, set_at_epoch_s=now_s)
             if taken is None:
                 raise SetupError(f"no rule for {kind} {named}")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from stormpetrel.control.entries import MAX_ENTRIES
 from stormpetrel.errors import SetupError
-from stormpetrel.shield.orders import entry_problem
+from stormpetrel.shield.entries import MAX_ENTRIES, InvalidEntry, checked
 from stormpetrel.shield.reports import Directions, Offender, OperatorEntry
 
 EXPIRY_S = 10.0
@@ -50,7 +49,11 @@ class OperatorRules:
         known = self._entries.get((entry.kind, entry.value))
         if known is not None and known[2] >= set_at_epoch_s:
             return False
-        if known is None and (len(self._entries) >= MAX_ENTRIES or entry_problem(entry)):
+        if known is None and len(self._entries) >= MAX_ENTRIES:
+            return False
+        try:
+            entry = checked(entry, now_epoch_s=set_at_epoch_s)
+        except InvalidEntry:
             return False
         self._entries[entry.kind, entry.value] = (verdict, entry, set_at_epoch_s)
         return verdict != "none" or (known is not None and known[0] != "none")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from stormpetrel.process import secret as secrets_of_instance
 from stormpetrel.process.health import RootPage, serve_health
 from stormpetrel.rules.canaries import CanaryCredentials, credentials, register
 from stormpetrel.shield.canary import HEADER, mark
+from stormpetrel.shield.entries import InvalidEntry, checked
 from stormpetrel.shield.reports import OperatorEntry
 from stormpetrel.storage.engine.connection import connect, transaction
 from stormpetrel.storage.engine.failures import store_failed
@@ -37,6 +39,8 @@ from stormpetrel.watch.metrics import Figures, exposition
 from stormpetrel.watch.page import POLICY, status_page
 from stormpetrel.watch.probe_client import ProbeClient
 from stormpetrel.watch.probes import Canary, ProbeFailed
+
+log = logging.getLogger(__name__)
 
 SECOND_S = 1.0
 FLUSH_EVERY_S = 1.0
@@ -56,7 +60,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(REMEMBER_S):
             found = await books.remembered(now_ms=int(began_s * 1000))
-    cluster = _cluster(found, now_epoch_s=began_s)
+    cluster = restored(found, now_epoch_s=began_s)
     known = credentials(secret)
     canaries = Canaries(
         Canary(
@@ -142,14 +146,19 @@ async def _write_down(cluster: ClusterState, books: JournalWriter, stop: asyncio
         await books.flush(now_ms=clock.now_ms(), at_s=loop.time())
 
 
-def _cluster(found: Remembered, *, now_epoch_s: float) -> ClusterState:
+def restored(found: Remembered, *, now_epoch_s: float) -> ClusterState:
     """Restore the last watch's state: its orders hold, and an attack continues until it is over."""
     facts = dict(found.facts)
     onset_s = facts.get("onset_ms", 0) / 1000
     cluster = ClusterState(attack=Attack(onset_s, 0.0, now_epoch_s) if onset_s else None)
     cluster.orders.paused_until_epoch_s = facts.get("paused_until_ms", 0) / 1000
     for one in found.directions:
-        cluster.orders.put(one.verdict, OperatorEntry(one.kind, one.value, one.expires_ms / 1000, one.reason))
+        entry = OperatorEntry(one.kind, one.value, one.expires_ms / 1000, one.reason)
+        try:
+            cluster.orders.put(one.verdict, checked(entry, now_epoch_s=now_epoch_s))
+        except InvalidEntry as error:
+            # One invalid rule must not keep the others, or the watch, out of force.
+            log.warning("a saved rule about %s %s was dropped: %s", one.kind, one.value, error)
     return cluster
 
 

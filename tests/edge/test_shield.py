@@ -96,7 +96,7 @@ def directions(place: Place, **keys: Any) -> None:
 
 def test_who_is_denied_is_told_so_in_its_language_and_when_to_ask_again() -> None:
     with a_place() as place:
-        directions(place, denied=(OperatorEntry("address", "127.0.0.0/8", time.time() + 60.0, "a test"),))
+        directions(place, denied=(OperatorEntry("address", "127.0.0.0/16", time.time() + 60.0, "a test"),))
         for path, kind in (
             ("/x", "text/html"),
             ("/api/v1/x", "application/json"),

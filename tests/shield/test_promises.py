@@ -83,7 +83,7 @@ def step(place: Visited, what: str, n: int) -> list[Ticket]:
                 ("token", token_hash(n).hex()),
                 ("account", str(n)),
                 ("application", "Tusky"),
-                ("address", "0.0.0.0/0"),
+                *(("address", network) for network in ("192.0.0.0/16", "198.51.0.0/16", "203.0.0.0/16")),
             )
             denied = tuple(OperatorEntry(kind, value, place.epoch_s + 5.0, "") for kind, value in kinds)
             version = place.shield.orders.directions.version + 1

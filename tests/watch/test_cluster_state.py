@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stormpetrel.control.entries import MAX_ENTRIES
 from stormpetrel.errors import SetupError
+from stormpetrel.shield.entries import MAX_ENTRIES
 from stormpetrel.shield.reports import IdentityRefusal, Offender, OperatorEntry
 from stormpetrel.watch.attack import CALM_S, Attack, step
 from stormpetrel.watch.cluster_state import ALIVE_S, OFFENDER_AGAIN_S, ClusterState

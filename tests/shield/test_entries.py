@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stormpetrel.control.entries import LONGEST_S, checked, covers, value
-from stormpetrel.errors import SetupError
+from stormpetrel.shield.entries import LONGEST_S, InvalidEntry, canonical_value, checked, covers
 from stormpetrel.shield.reports import OperatorEntry
 
 NOW_S = 1_000.0
@@ -48,24 +47,24 @@ def test_an_entry_is_kept_in_its_one_spelling(kind, typed, kept):
     ],
 )
 def test_what_nobody_can_mean_is_refused(kind, typed, text):
-    with pytest.raises(SetupError, match=text):
+    with pytest.raises(InvalidEntry, match=text):
         checked(OperatorEntry(kind, typed, NOW_S + 60, "x"), now_epoch_s=NOW_S)
 
 
 @pytest.mark.parametrize("until_s", [NOW_S, NOW_S - 1, NOW_S + LONGEST_S + 1, float("inf"), float("nan")])
 def test_an_entry_ends_in_the_future_and_within_a_year(until_s):
-    with pytest.raises(SetupError, match="within a year"):
+    with pytest.raises(InvalidEntry, match="within a year"):
         checked(OperatorEntry("account", "7", until_s, "x"), now_epoch_s=NOW_S)
 
 
 def test_a_reason_is_short_and_printable():
-    with pytest.raises(SetupError, match="reason"):
+    with pytest.raises(InvalidEntry, match="reason"):
         checked(OperatorEntry("account", "7", NOW_S + 60, "x" * 201), now_epoch_s=NOW_S)
 
 
 def test_an_entry_is_about_whom_it_names():
     def entry(kind, of):
-        return OperatorEntry(kind, value(kind, of), NOW_S, "")
+        return OperatorEntry(kind, canonical_value(kind, of), NOW_S, "")
 
     assert covers(entry("address", "192.0.2.0/24"), "192.0.2.7")
     assert covers(entry("address", "2001:db8::/32"), "2001:db8:1::/48")
