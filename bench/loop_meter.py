@@ -23,7 +23,7 @@ from typing import Any
 import peers
 
 from stormpetrel.bus.local import BusHub
-from stormpetrel.config import load
+from stormpetrel.config_loader import load
 from stormpetrel.process.cpu_worker import Heavy, HeavyHub
 from stormpetrel.process.secret import load as load_secret
 from stormpetrel.roles import web as web_worker

@@ -14,7 +14,7 @@ import os
 import sys
 import time
 
-from stormpetrel.config import load
+from stormpetrel.config_loader import load
 from stormpetrel.errors import Busy
 from stormpetrel.model.event import PostChanged
 from stormpetrel.process.cpu_worker import hash_password_now

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stormpetrel.config import Config, LoadedConfig, Origin, is_loopback, load
+from stormpetrel.config import Config, is_loopback
+from stormpetrel.config_loader import LoadedConfig, Origin, load
 from stormpetrel.errors import SetupError
 
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from stormpetrel.config import PREFIX, Config
+from stormpetrel.config import Config
+from stormpetrel.config_loader import PREFIX
 from tools.documented_methods import METHODS, key
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import tarfile
 
     from stormpetrel.cli.archive import ArchiveWriter, Manifest
-    from stormpetrel.config import Config, LoadedConfig
+    from stormpetrel.config import Config
+    from stormpetrel.config_loader import LoadedConfig
     from stormpetrel.storage.engine.snapshot import SnapshotContents
 
 PIECE = 1024 * 1024
@@ -91,7 +92,7 @@ def say(path: Path, manifest: Manifest, done: str, *, as_json: bool) -> None:
 def make_backup(config_path: str | None, path: Path) -> Manifest:
     """Make and verify a new backup at `path`. Raise SetupError, EnvironmentFailure or Damaged on failure."""
     from stormpetrel.cli.archive import ArchiveWriter
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.storage.engine.migrate import require_current
 
     loaded = load(config_path)

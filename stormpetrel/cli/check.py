@@ -24,7 +24,7 @@ def add_commands(commands: Commands[Any]) -> None:
 def _check(args: argparse.Namespace) -> int:
     from stormpetrel.cli.findings import Severity, findings
     from stormpetrel.cli.mail_findings import mail_findings
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
 
     loaded = load(args.config)
     found = [*findings(loaded), *mail_findings(loaded.config)]

@@ -116,7 +116,7 @@ def prepare(
     `users`, `posts`: the size of the seeded community. The people of KINDS are chosen from it, so `users`
     must be more than their sum. `popular_followers`: followers of A12's account.
     """
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.process import secret
     from stormpetrel.process.cpu_worker import hash_password_now
     from stormpetrel.storage.journal import FILE_NAME, Journal

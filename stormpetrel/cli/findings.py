@@ -22,7 +22,8 @@ from stormpetrel.extras import INSTALL, NOT_INSTALLED, PACKAGES, missing
 from stormpetrel.process.listeners import is_served
 
 if TYPE_CHECKING:
-    from stormpetrel.config import Config, LoadedConfig
+    from stormpetrel.config import Config
+    from stormpetrel.config_loader import LoadedConfig
 
 LOW_DISK_BYTES = 1_000_000_000
 FULL_DISK_BYTES = 50_000_000

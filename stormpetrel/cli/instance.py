@@ -17,7 +17,7 @@ from stormpetrel.cli.parser import Commands, add_command
 from stormpetrel.errors import EnvironmentFailure, SetupError
 
 if TYPE_CHECKING:
-    from stormpetrel.config import LoadedConfig
+    from stormpetrel.config_loader import LoadedConfig
 
 CONFIG_FILE = "stormpetrel.toml"
 MARKS = (CONFIG_FILE, "secret.key", "stormpetrel.db", "demo-logins.txt")
@@ -67,7 +67,7 @@ def add_commands(commands: Commands[Any]) -> None:
 
 
 def _init(args: argparse.Namespace) -> int:
-    from stormpetrel.config import load, settings_of_domain
+    from stormpetrel.config_loader import load, settings_of_domain
 
     loaded = load(args.config)
     config = loaded.config
@@ -239,7 +239,7 @@ def _key_lines(field: dataclasses.Field[Any], chosen: str | None) -> list[str]:
 
 
 def _migrate(args: argparse.Namespace) -> int:
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.storage.engine.connection import connect, sqlite_path
     from stormpetrel.storage.engine.contents import tables
     from stormpetrel.storage.engine.migrate import HEAD, upgrade, version
@@ -267,7 +267,7 @@ def _migrate(args: argparse.Namespace) -> int:
 
 
 def _config(args: argparse.Namespace) -> int:
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
 
     loaded = load(args.config)
     origins = [

@@ -25,7 +25,7 @@ def add_commands(commands: Commands[Any]) -> None:
 def _test(args: argparse.Namespace) -> int:
     import secrets
 
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.courier.letters import write
     from stormpetrel.courier.mailer import MailFailed, send
     from stormpetrel.model.account import email_problem

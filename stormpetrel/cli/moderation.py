@@ -100,7 +100,7 @@ def _reasoned(parser: argparse.ArgumentParser, verb: str) -> None:
 
 
 def _act(args: argparse.Namespace) -> int:
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.model.moderation import COMMAND_LINE
     from stormpetrel.rules import moderation
 
@@ -127,7 +127,7 @@ def _act(args: argparse.Namespace) -> int:
 
 
 def _reports(args: argparse.Namespace) -> int:
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.model.page import Page
     from stormpetrel.rules.accounts import names
     from stormpetrel.rules.moderation import open_reports, resolved_reports
@@ -160,7 +160,7 @@ def _reports(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.rules.accounts import names
     from stormpetrel.rules.moderation import report
     from stormpetrel.rules.posts import posts
@@ -196,7 +196,7 @@ def _report_json(report: Report, known: dict[int, str]) -> dict[str, object]:
 
 
 def _log(args: argparse.Namespace) -> int:
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.model.page import Page
     from stormpetrel.rules.moderation import log
 

@@ -59,7 +59,7 @@ def _restore(args: argparse.Namespace) -> int:
 
 def restore(config_path: str | None, path: Path) -> Manifest:
     """Restore the backup at `path`. Raise SetupError if the target is not empty, or Damaged."""
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.storage.engine.migrate import HEAD
 
     named = config_path or os.environ.get("STORMPETREL_CONFIG")
@@ -132,7 +132,7 @@ def _unpack(path: Path, staging: Path, manifest: Manifest, *, with_config: bool)
 def _config_there(here: Config, staging: Path, named: str | None) -> Config:
     """Return the configuration after the restore: the backup's file, under this environment."""
     from stormpetrel.cli.archive import CONFIG
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
 
     file = staging / CONFIG
     if named or not file.exists():

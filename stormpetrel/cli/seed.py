@@ -83,7 +83,7 @@ READER_FOLLOWS = 200
 
 
 def _seed(args: argparse.Namespace) -> int:
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.model.account import username_problem
     from stormpetrel.model.password import password_problem
     from stormpetrel.storage.seed.community import UNUSABLE_PASSWORD, end_ms_of, seed

@@ -28,7 +28,7 @@ def add_commands(commands: Commands[Any]) -> None:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.roles.serve import serve
 
     return serve(load(args.config), roles=frozenset(args.role or ROLES))

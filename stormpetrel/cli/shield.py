@@ -129,7 +129,7 @@ def span(text: str) -> int:
 
 
 def _ask(args: argparse.Namespace, question: Ask) -> Answer:
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.control.asking import ask
     from stormpetrel.control.messages import Failed
 
@@ -242,7 +242,7 @@ def _print_status(status: StatusMessage) -> None:
 
 def _why(args: argparse.Namespace) -> int:
     from stormpetrel.cli.shield_who import find
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.control.messages import AskWhy, Why
 
     who = find(load(args.config).config, args.who)
@@ -313,7 +313,7 @@ def _age(created_epoch_s: float, onset_epoch_s: float) -> str:
 
 def _rule(args: argparse.Namespace) -> int:
     from stormpetrel.cli.shield_who import find
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.control.messages import AskRule, Done
     from stormpetrel.shield.reports import ALLOWED_KINDS, OperatorEntry
 
@@ -362,7 +362,7 @@ def _workers(count: int) -> str:
 
 
 def _journal(args: argparse.Namespace) -> int:
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.storage.journal import FILE_NAME, JournalFailed, read
 
     path = load(args.config).config.data_dir / FILE_NAME

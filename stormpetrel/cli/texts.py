@@ -59,7 +59,7 @@ def add_commands(commands: Commands[Any]) -> None:
 
 
 def _change(args: argparse.Namespace, rule: Any, **values: Any) -> Any:
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.model.moderation import COMMAND_LINE
 
     with open_store(load(args.config).config.database_url) as connection, change(connection) as at_ms:
@@ -67,7 +67,7 @@ def _change(args: argparse.Namespace, rule: Any, **values: Any) -> Any:
 
 
 def _read(args: argparse.Namespace, rule: Any, **values: Any) -> Any:
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
 
     with open_store(load(args.config).config.database_url) as connection:
         return rule(connection, **values)

@@ -37,7 +37,7 @@ def add_commands(commands: Commands[Any]) -> None:
 def _token(args: argparse.Namespace) -> int:
     import secrets
 
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.model.access import secret_hash
     from stormpetrel.rules.access import create_token
     from stormpetrel.rules.accounts import user_by_login

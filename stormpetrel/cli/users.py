@@ -105,7 +105,7 @@ def _add_password_options(parser: Parser) -> None:
 
 
 def _add(args: argparse.Namespace) -> int:
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.model.account import Role
     from stormpetrel.rules.accounts import sign_up, user
 
@@ -143,7 +143,7 @@ def _password_hash(args: argparse.Namespace, config: Config, *, username: str, e
 
 
 def _set_password(args: argparse.Namespace) -> int:
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.rules.mail import replace_password
 
     config = load(args.config).config
@@ -159,7 +159,7 @@ def _set_password(args: argparse.Namespace) -> int:
 
 
 def _second_factor(args: argparse.Namespace) -> int:
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.rules.second_factors import factors, remove_all
 
     url = load(args.config).config.database_url
@@ -260,7 +260,7 @@ def _reject(args: argparse.Namespace) -> int:
 def _decide(
     args: argparse.Namespace, rule: Any, outcome: str, *, gone: str = "", asks: str = "", **more: Any
 ) -> int:
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.model.moderation import COMMAND_LINE
     from stormpetrel.rules.accounts import user
 
@@ -294,7 +294,7 @@ def user_named(connection: Connection, name: str) -> User:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from stormpetrel.config import load
+    from stormpetrel.config_loader import load
     from stormpetrel.rules.accounts import pending_users, users
 
     with open_store(load(args.config).config.database_url) as connection:

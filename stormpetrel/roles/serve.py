@@ -24,7 +24,8 @@ import uvloop
 
 from stormpetrel import __version__
 from stormpetrel.bus.local import EVERYTHING, NOTHING, Bus, BusHub
-from stormpetrel.config import Config, LoadedConfig, variable_of
+from stormpetrel.config import Config
+from stormpetrel.config_loader import LoadedConfig, variable_of
 from stormpetrel.errors import EnvironmentFailure, SetupError
 from stormpetrel.extras import missing, require
 from stormpetrel.model.event import Event, OutboxFilled, ShieldPaused, ShieldRuled

@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from stormpetrel.cli.instance import config_template
-from stormpetrel.config import load
+from stormpetrel.config_loader import load
 from tests.cli.conftest import execute, rows
 
 

@@ -8,7 +8,7 @@ import os
 import httpx
 import pytest
 
-from stormpetrel.config import settings_of_domain
+from stormpetrel.config_loader import settings_of_domain
 from tests.deploy.fronts import COMMANDS, NAME, STATUS_NAME, a_front
 from tests.deploy.test_proxies import KEY, TRUST, asked
 from tests.instance import running_instance

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from stormpetrel import config
+from stormpetrel import config_loader
 from stormpetrel.model.event import AllChanged
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.process import secret
@@ -113,7 +113,7 @@ class Server:
 def server(tmp_path, sqlite_url):
     with reserved_ports(4) as ports:
         server = Server(tmp_path, sqlite_url, ports, web_workers=2)
-        secret.create(config.load(environ=server.environ).config)
+        secret.create(config_loader.load(environ=server.environ).config)
         yield server
         server.kill()
 
@@ -140,7 +140,7 @@ def test_every_role_answers_on_its_port_and_the_start_says_where(server):
 
 def test_workers_have_the_instances_secret(server):
     server.start("web")
-    assert ask(server.web, "/secret") == secret.load(config.load(environ=server.environ).config).hex()
+    assert ask(server.web, "/secret") == secret.load(config_loader.load(environ=server.environ).config).hex()
 
 
 @pytest.mark.parametrize("name", ["web-0", "courier", "sms", "watch", "heavy"])
@@ -365,7 +365,7 @@ def test_port_0_takes_a_free_one_that_all_workers_share(server):
 def test_it_serves_on_postgresql_too(tmp_path, postgresql_url):
     with reserved_ports(4) as ports:
         server = Server(tmp_path, postgresql_url, ports, web_workers=1)
-        secret.create(config.load(environ=server.environ).config)
+        secret.create(config_loader.load(environ=server.environ).config)
         try:
             server.start()
             for port in ports:
@@ -399,7 +399,7 @@ def test_the_courier_answers_while_the_database_is_away_and_goes_on_when_it_is_b
 
     with reserved_ports(4) as ports:
         server = Server(tmp_path, postgresql_url, ports)
-        secret.create(config.load(environ=server.environ).config)
+        secret.create(config_loader.load(environ=server.environ).config)
         try:
             server.start("courier")
             one_more_job()

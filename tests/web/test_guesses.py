@@ -9,7 +9,7 @@ import unicodedata
 import httpx
 import pytest
 
-from stormpetrel.config import load
+from stormpetrel.config_loader import load
 from stormpetrel.model import quota
 from stormpetrel.process import secret
 from stormpetrel.process.cpu_worker import hash_password_now
