@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from stormpetrel.api.json import convert
-from stormpetrel.api.reports import report_entity, warning_entity
+from stormpetrel.api.json.report_entities import report_entity, warning_entity
 from stormpetrel.model.notification import Kind, Notification
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import moderation as moderation_rules
