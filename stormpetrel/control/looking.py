@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stormpetrel.control.messages import Look, Standing
+from stormpetrel.shield.agents import parts_of
 from stormpetrel.shield.classify import (
     DEMOTED,
     ESTABLISHED,
@@ -11,7 +12,7 @@ from stormpetrel.shield.classify import (
     NEAR,
     classify,
 )
-from stormpetrel.shield.decide import Shield, parts_of
+from stormpetrel.shield.decide import Shield
 from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.prefixes import prefix_of
 

@@ -7,10 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from zlib import crc32
 
-from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.shield.admit import Gate, Policy
+from stormpetrel.shield.agents import AddressParts, FeedReaders
 from stormpetrel.shield.answer import HEEDED, IGNORED, IGNORED_DEMOTES, Refused
 from stormpetrel.shield.budgets import Budgets
 from stormpetrel.shield.canary import is_marked
@@ -63,10 +62,6 @@ AGED_S = 3600
 """A visitor cookie of this age has its own ceiling and place in the queue; a younger one shares
 its address's. A client that discards its cookie gets a new one with every page: 185 a second,
 each with a fresh ceiling."""
-PARTS = 16
-"""Parts of an address, by the browser's name."""
-READERS = 4096
-MAX_AGENT_BYTES = 128
 TOKEN_BYTES = 8
 """This much of a token's hash identifies it until it is looked up."""
 TURNS_PER_ROLL = 10
@@ -76,7 +71,6 @@ PASSED = b"stormpetrel_passed=1"
 Leads = Callable[[bytes], bool]
 CHALLENGE = "mode/challenge"
 LOOKS_UP = frozenset({API, STREAM})
-_FeedReader = tuple[str, bytes]  # address and browser
 _BUDGET_OF = {
     SIGN_IN: "sign-in",
     TOKEN: "token",
@@ -125,11 +119,9 @@ class Shield:
         self._number = number
         self._sequence = 0
         self._turns = 0
-        # The set of feed readers seen in calm, each stored as its own value.
-        self._readers: BoundedTable[_FeedReader, _FeedReader] = BoundedTable(READERS, evicts=Eviction.OLDEST)
+        self._readers = FeedReaders()
+        self._parts = AddressParts()
         self._day = int(epoch_s // DAY_S)
-        # (address, browser's name) -> result of `_suspect`, for the latest few thousand.
-        self._suspects: dict[tuple[int | str, bytes], Identity] = {}
 
     # The life of a visit
 
@@ -196,13 +188,13 @@ class Shield:
             flags |= NEAR
         suspect: Identity | None = None
         if self._is_full and not self.is_paused:
-            if kind == FEED and self._is_reader(visit.address, headers):
+            if kind == FEED and self._readers.is_known(visit.address, headers, learn=not cutoff_s):
                 flags |= READER
             # In calm no identity is demoted, so an address is counted as a whole.
             if identity.kind == "address" and (
                 self.overload.is_overloaded or self.gate.patience.seen or self.usage.demoted
             ):
-                suspect = self._suspect(identity, headers)
+                suspect = self._parts.of(identity, headers)
             if self.gate.patience.seen:
                 flags |= self._behaviours(suspect or identity, flags, at_s)
             if self.usage.demoted and self.usage.is_demoted(suspect or identity, at_s):
@@ -456,36 +448,6 @@ class Shield:
             return OVER
         return LOOKED_UP if dear == "miss" else 0
 
-    def _suspect(self, identity: Identity, headers: Sequence[tuple[bytes, bytes]]) -> Identity:
-        """Return the part of an address that is demoted alone: clients there whose browser has the same name.
-
-        Many people share an address. Without parts, one of them who takes too much would demote every
-        newcomer there. A client that changes the name with each request is demoted part by part; places in
-        the queue and ceilings are still the whole address's.
-        """
-        agent = b""
-        for name, value in headers:
-            if name == b"user-agent":
-                agent = value[:MAX_AGENT_BYTES]
-                break
-        key = (identity.value, agent)
-        found = self._suspects.get(key)
-        if found is None:
-            if len(self._suspects) >= READERS:
-                self._suspects.clear()
-            found = self._suspects[key] = Identity("address", f"{identity.value} #{crc32(agent) % PARTS}")
-        return found
-
-    def _is_reader(self, address: str, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-        """Return whether this feed reader was seen before the attack; in calm, remember it."""
-        agent = next((value for name, value in headers if name == b"user-agent"), b"")
-        reader = (address, agent[:MAX_AGENT_BYTES])
-        if reader in self._readers:
-            return True
-        if not self.cutoff_epoch_s:
-            self._readers.put(reader, reader)
-        return False
-
     def _is_operators(self, session_id: int) -> bool:
         """Return whether the session is the operator's, if it was looked up lately."""
         entry: TokenEntry | None = self._tokens.get(b"session:%d" % session_id, 0.0)
@@ -498,13 +460,6 @@ def _canary_ticket() -> Ticket:
     ticket.because = "class/canary"
     ticket.channel = "canary"
     return ticket
-
-
-def parts_of(identity: Identity) -> tuple[Identity, ...]:
-    """Return the identities to demote for one: itself, or all parts of an address."""
-    if identity.kind != "address":
-        return (identity,)
-    return tuple(Identity("address", f"{identity.value} #{part}") for part in range(PARTS))
 
 
 def _channel(kind: int, flags: int, *, is_app: bool) -> str:

@@ -11,7 +11,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stormpetrel.shield import answer, budgets, counters, decide, orders, prefixes, usage
+from stormpetrel.shield import agents, answer, budgets, counters, orders, prefixes, usage
 from stormpetrel.shield.classify import K3_FAR, K3_NEAR, K4, LANES
 from stormpetrel.shield.identify import address_identity
 from stormpetrel.shield.queues import GONE, FairQueue, Ticket
@@ -187,7 +187,8 @@ def test_no_table_grows_past_its_bound_under_a_flood_of_everything_new() -> None
     assert len(shield.gate.queue) <= 32
     assert len(shield.usage) <= 2 * usage.TRACKED + 2 * usage.REMEMBERED
     assert len(shield.prefixes) <= prefixes.CAPACITY
-    assert len(shield._readers) <= decide.READERS
+    assert len(shield._readers) <= agents.READERS
+    assert len(shield._parts) <= agents.READERS
     assert len(shield.gate.patience) <= 20_000
     assert isinstance(shield.gate.queue, FairQueue)
     assert shield.gate.queue.remembered() <= 32 + len(LANES) * 4096
