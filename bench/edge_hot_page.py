@@ -14,6 +14,8 @@ from typing import Any
 
 import peers
 
+from stormpetrel.shield.paths import PathFacts
+
 LINE = b"<p>A storm petrel is a small seabird that lives through heavy weather, number %06d.</p>\n"
 PAGE = b"".join(LINE % number for number in range(300))[:20480]
 DIFFER = """
@@ -46,7 +48,7 @@ def main() -> None:
     if options.quick:
         options.rounds, options.seconds = 1, 1.0
     if options.serve:
-        peers.serve(app, port=options.serve, hot_key=lambda path, query: path)
+        peers.serve(app, port=options.serve, facts=PathFacts(exists=True, hot=frozenset()))
         return
     ways: dict[str, list[peers.Run]] = {
         "nginx, static file": [],

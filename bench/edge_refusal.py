@@ -67,7 +67,6 @@ def main() -> None:
         peers.serve(
             app if by_ceiling else app_that_hangs,
             port=options.serve,
-            hot_key=lambda path, query: None,
             shield=CEILING if by_ceiling else QUEUE,
         )
         return

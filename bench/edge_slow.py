@@ -159,7 +159,6 @@ def main() -> None:
         peers.serve(
             app,
             port=options.serve,
-            hot_key=lambda path, query: None,
             edge=edge,
             shield={"requests_per_5min": 0},
         )

@@ -16,11 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from stormpetrel.shield.paths import PathFacts, PathTable
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 SECRET = b"a secret for the benchmark only!"
@@ -173,10 +175,12 @@ def edge(*, script: str, core: int | None = 0, arguments: Sequence[str] = ()) ->
         process.wait(20)
 
 
-def serve(
-    app: Any, *, port: int, hot_key: Callable[[bytes, bytes], bytes | None], **keys: Mapping[str, Any]
-) -> None:
-    """Run the edge on a port until SIGTERM. `keys`: non-default settings of `edge` and `shield`."""
+def serve(app: Any, *, port: int, facts: PathFacts | None = None, **keys: Mapping[str, Any]) -> None:
+    """Run the edge on a port until SIGTERM.
+
+    `facts`: those of every path; None for a page that is never cached. `keys`: non-default settings of `edge` and
+    `shield`.
+    """
     import uvloop
 
     from stormpetrel.config import EdgeConfig, ShieldConfig
@@ -191,7 +195,7 @@ def serve(
             sock=sock,
             edge=EdgeConfig(**keys.get("edge", {})),
             shield=ShieldConfig(**keys.get("shield", {})),
-            hot_key=hot_key,
+            paths=PathTable(lambda path: facts or PathFacts(exists=True)),
             secret=SECRET,
             public_https=False,
         )

@@ -149,7 +149,6 @@ def main() -> None:
         peers.serve(
             app,
             port=options.serve,
-            hot_key=lambda path, query: None,
             shield={"mode": options.mode.split()[0], "requests_per_5min": UNLIMITED},
         )
         return

@@ -17,6 +17,8 @@ from collections.abc import Callable
 
 import peers
 
+from stormpetrel.http.routing import Router
+from stormpetrel.roles.web import ROUTES
 from stormpetrel.shield.admit import Policy
 from stormpetrel.shield.cookies import mint
 from stormpetrel.shield.decide import Shield
@@ -41,9 +43,9 @@ class Bench:
             Policy(requests_per_5min=1_000_000_000),
             tokens=self.tokens,
             secret=peers.SECRET,
+            paths=Router(ROUTES).facts,
             at_s=self.at_s,
             epoch_s=epoch_s,
-            leads=lambda path: True,
         )
         old_s = int(epoch_s) - DAY_S
         for n in range(SENDERS):

@@ -21,11 +21,6 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 _REFERENCES = "#/components/schemas/{name}"
 
 _JSON = "application/json"
-_MEDIA_TYPES = {
-    "/.well-known/webfinger": "application/jrd+json",
-    "/.well-known/host-meta": "application/xrd+xml",
-    "/api/v1/streaming/health": "text/plain",
-}
 _BODIES = (_JSON, "application/x-www-form-urlencoded", "multipart/form-data")
 
 _ERRORS = {
@@ -156,7 +151,7 @@ def _parameters(route: Route, schemas: _Schemas) -> list[dict[str, Any]]:
 
 
 def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
-    media_type = "text/event-stream" if route.streams else _MEDIA_TYPES.get(route.path, _JSON)
+    media_type = "text/event-stream" if route.streams else route.media_type
     answer: dict[str, Any] = {"description": route.summary}
     if route.gives is not None:
         answer["content"] = {media_type: {"schema": schemas.of(route.gives)}}

@@ -43,7 +43,8 @@ from stormpetrel.api import (
     trends,
 )
 from stormpetrel.api.shapes import shape_of
-from stormpetrel.http.routing import Actor, Handler, Route
+from stormpetrel.http.routing import Actor, BodySize, Handler, Route
+from stormpetrel.shield.paths import APPS, SEARCH, SIGN_UP, TAG, TOKEN
 
 _PAGE = ("limit", "max_id", "since_id", "min_id")
 _PUBLIC = (*_PAGE, "local", "remote", "only_media")
@@ -82,14 +83,14 @@ def _post(path: str, handler: Handler, scope: str, *, actor: Actor = Actor.ACCOU
     return _route("POST", path, handler, scope=scope, actor=actor, **more)
 
 
-def _put(path: str, handler: Handler, scope: str) -> Route:
+def _put(path: str, handler: Handler, scope: str, **more: Any) -> Route:
     """Return a PUT route for accounts."""
-    return _route("PUT", path, handler, scope=scope, actor=Actor.ACCOUNT)
+    return _route("PUT", path, handler, scope=scope, actor=Actor.ACCOUNT, **more)
 
 
-def _patch(path: str, handler: Handler, scope: str) -> Route:
+def _patch(path: str, handler: Handler, scope: str, **more: Any) -> Route:
     """Return a PATCH route for accounts."""
-    return _route("PATCH", path, handler, scope=scope, actor=Actor.ACCOUNT)
+    return _route("PATCH", path, handler, scope=scope, actor=Actor.ACCOUNT, **more)
 
 
 def _delete(path: str, handler: Handler, scope: str) -> Route:
@@ -127,12 +128,12 @@ ROUTES: tuple[Route, ...] = (
     _post("/api/v1/announcements/{id}/dismiss", instance_texts.dismiss, "write:accounts"),
     _open("/.well-known/nodeinfo", instance.nodeinfo_links, hot=()),
     _open("/nodeinfo/2.0", instance.nodeinfo, hot=()),
-    _open("/.well-known/webfinger", instance.webfinger, refuses=(404,)),
-    _open("/.well-known/host-meta", instance.host_meta, hot=()),
+    _open("/.well-known/webfinger", instance.webfinger, refuses=(404,), media_type="application/jrd+json"),
+    _open("/.well-known/host-meta", instance.host_meta, hot=(), media_type="application/xrd+xml"),
     _open("/api/openapi.json", openapi.show, hot=()),
     _open("/api/oembed", oembed.show, hot=("url", "maxwidth", "maxheight", "format"), refuses=(404,)),
     # Files
-    _post("/api/v1/media", media.upload, "write:media"),
+    _post("/api/v1/media", media.upload, "write:media", body=BodySize.FILES),
     _route(
         "POST",
         "/api/v2/media",
@@ -140,6 +141,7 @@ ROUTES: tuple[Route, ...] = (
         scope="write:media",
         actor=Actor.ACCOUNT,
         statuses=(200, 202),
+        body=BodySize.FILES,
     ),
     _route(
         "GET",
@@ -149,28 +151,27 @@ ROUTES: tuple[Route, ...] = (
         actor=Actor.ACCOUNT,
         statuses=(200, 206),
     ),
-    _route("PUT", "/api/v1/media/{id}", media.update, scope="write:media", actor=Actor.ACCOUNT),
+    _put("/api/v1/media/{id}", media.update, "write:media", body=BodySize.PICTURES),
     _delete("/api/v1/media/{id}", media.delete, "write:media"),
     _get("/api/v1/profile", profile.show, "profile"),
-    _patch("/api/v1/profile", profile.update, "write:accounts"),
-    _put("/api/v1/profile", profile.update, "write:accounts"),
+    _patch("/api/v1/profile", profile.update, "write:accounts", body=BodySize.PICTURES),
+    _put("/api/v1/profile", profile.update, "write:accounts", body=BodySize.PICTURES),
     _delete("/api/v1/profile/avatar", media.delete_avatar, "write:accounts"),
     _delete("/api/v1/profile/header", media.delete_header, "write:accounts"),
-    # Applications and their tokens
     # Apps and OAuth
-    _route("POST", "/oauth/token", oauth.token, refuses=(401,)),
+    _route("POST", "/oauth/token", oauth.token, refuses=(401,), kind=TOKEN),
     _route("POST", "/oauth/revoke", oauth.revoke, refuses=(401, 403)),
     _get("/oauth/userinfo", oauth.userinfo, "profile"),
     _post("/oauth/userinfo", oauth.userinfo, "profile"),
     _open("/.well-known/oauth-authorization-server", oauth.authorization_server, hot=()),
-    _route("POST", "/api/v1/apps", apps.create),
+    _route("POST", "/api/v1/apps", apps.create, kind=APPS),
     _route("GET", "/api/v1/apps/verify_credentials", apps.verify_credentials, actor=Actor.APPLICATION),
     # The caller's own account
-    _post(f"{_A}", registrations.create, "write:accounts", actor=Actor.APPLICATION),
+    _post(f"{_A}", registrations.create, "write:accounts", actor=Actor.APPLICATION, kind=SIGN_UP),
     _post("/api/v1/emails/confirmations", emails.confirmations, "write:accounts", unconfirmed=True),
     _get("/api/v1/emails/check_confirmation", emails.check_confirmation, "read:accounts", unconfirmed=True),
     _get(f"{_A}/verify_credentials", accounts.verify_credentials, "profile"),
-    _patch(f"{_A}/update_credentials", accounts.update_credentials, "write:accounts"),
+    _patch(f"{_A}/update_credentials", accounts.update_credentials, "write:accounts", body=BodySize.PICTURES),
     _get("/api/v1/preferences", preferences.show, "read:accounts"),
     _get("/api/v1/favourites", timelines.favourites, "read:favourites"),
     _get("/api/v1/bookmarks", timelines.bookmarks, "read:bookmarks"),
@@ -183,7 +184,7 @@ ROUTES: tuple[Route, ...] = (
     # Accounts
     _open(f"{_A}", accounts.several, "read:accounts"),
     _open(f"{_A}/lookup", accounts.lookup, "read:accounts", hot=("acct",), refuses=(404,)),
-    _get(f"{_A}/search", accounts.search, "read:accounts"),
+    _get(f"{_A}/search", accounts.search, "read:accounts", kind=SEARCH),
     _get(f"{_A}/relationships", relationships.relationships, "read:follows"),
     _get(f"{_A}/{{id}}/identity_proofs", empty.identity_proofs, "read:accounts"),
     _get(f"{_A}/familiar_followers", relationships.familiar_followers, "read:follows"),
@@ -238,7 +239,7 @@ ROUTES: tuple[Route, ...] = (
     # Timelines
     _get("/api/v1/timelines/home", timelines.home, "read:statuses"),
     _open("/api/v1/timelines/public", timelines.public, "read:statuses", hot=_PUBLIC),
-    _open("/api/v1/timelines/tag/{name}", timelines.tag, "read:statuses", hot=_TAG),
+    _open("/api/v1/timelines/tag/{name}", timelines.tag, "read:statuses", hot=_TAG, kind=TAG),
     _get("/api/v1/conversations", conversations.index, "read:statuses"),
     _delete("/api/v1/conversations/{id}", conversations.remove, "write:conversations"),
     _post("/api/v1/conversations/{id}/read", conversations.read, "write:conversations"),
@@ -255,7 +256,7 @@ ROUTES: tuple[Route, ...] = (
     _get("/api/v1/markers", notifications.markers, "read:statuses"),
     _post("/api/v1/markers", notifications.set_markers, "write:statuses"),
     # Streaming, as server-sent events
-    _open(f"{_STREAMING}/health", streaming.health),
+    _open(f"{_STREAMING}/health", streaming.health, media_type="text/plain"),
     _get(f"{_STREAMING}/user", streaming.user, "read:statuses"),
     _get(f"{_STREAMING}/user/notification", streaming.notification, "read:notifications"),
     _open(f"{_STREAMING}/public", streaming.public),
@@ -283,7 +284,7 @@ ROUTES: tuple[Route, ...] = (
     _get("/api/v1/notifications/policy", notifications.policy, "read:notifications"),
     _get("/api/v2/notifications/policy", notifications.policy, "read:notifications"),
     # Search and discovery
-    _open("/api/v2/search", search.search, "read:search"),
+    _open("/api/v2/search", search.search, "read:search", kind=SEARCH),
     _open("/api/v1/tags/{name}", tags.show),
     _post("/api/v1/tags/{name}/follow", tags.follow, "write:follows"),
     _post("/api/v1/tags/{name}/unfollow", tags.unfollow, "write:follows"),
@@ -303,22 +304,22 @@ ROUTES: tuple[Route, ...] = (
     _get("/api/v1/endorsements", account_notes.endorsements, "read:accounts"),
     # Filters
     _get("/api/v1/filters", filters.v1_index, "read:filters"),
-    _post("/api/v1/filters", filters.v1_create, "write:filters"),
+    _post("/api/v1/filters", filters.v1_create, "write:filters", body=BodySize.KEYWORDS),
     _get("/api/v1/filters/{id}", filters.v1_show, "read:filters"),
-    _put("/api/v1/filters/{id}", filters.v1_update, "write:filters"),
+    _put("/api/v1/filters/{id}", filters.v1_update, "write:filters", body=BodySize.KEYWORDS),
     _delete("/api/v1/filters/{id}", filters.v1_delete, "write:filters"),
     _get(f"{_F}", filters.index, "read:filters"),
-    _post(f"{_F}", filters.create, "write:filters"),
+    _post(f"{_F}", filters.create, "write:filters", body=BodySize.KEYWORDS),
     _get(f"{_F}/{{id}}", filters.show, "read:filters"),
-    _put(f"{_F}/{{id}}", filters.update, "write:filters"),
+    _put(f"{_F}/{{id}}", filters.update, "write:filters", body=BodySize.KEYWORDS),
     _delete(f"{_F}/{{id}}", filters.delete, "write:filters"),
     _get(f"{_F}/{{id}}/keywords", filters.keywords, "read:filters"),
-    _post(f"{_F}/{{id}}/keywords", filters.add_keyword, "write:filters"),
+    _post(f"{_F}/{{id}}/keywords", filters.add_keyword, "write:filters", body=BodySize.KEYWORDS),
     _get(f"{_F}/keywords/{{id}}", filters.show_keyword, "read:filters"),
-    _put(f"{_F}/keywords/{{id}}", filters.update_keyword, "write:filters"),
+    _put(f"{_F}/keywords/{{id}}", filters.update_keyword, "write:filters", body=BodySize.KEYWORDS),
     _delete(f"{_F}/keywords/{{id}}", filters.delete_keyword, "write:filters"),
     _get(f"{_F}/{{id}}/statuses", filters.statuses, "read:filters"),
-    _post(f"{_F}/{{id}}/statuses", filters.add_status, "write:filters"),
+    _post(f"{_F}/{{id}}/statuses", filters.add_status, "write:filters", body=BodySize.KEYWORDS),
     _get(f"{_F}/statuses/{{id}}", filters.show_status, "read:filters"),
     _delete(f"{_F}/statuses/{{id}}", filters.delete_status, "write:filters"),
 )

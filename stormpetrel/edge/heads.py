@@ -6,75 +6,45 @@ parser between two messages, to the parser's result. The same bytes in the same 
 
 from __future__ import annotations
 
-import enum
 from email.utils import parsedate_to_datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from stormpetrel.shield.paths import PathFacts
+from stormpetrel.shield.percent import pairs
 
 if TYPE_CHECKING:
     from stormpetrel.edge.proxied import Sender
 
 MEMO_ENTRIES = 4096
 MEMO_MAX_BYTES = 1536
+MAX_HOT_PARAMETERS = 100
+"""No real client sends more: a request with more parameters bypasses the cache."""
 MAX_DATE_BYTES = 64
 """A longer date is ignored: the longest form in use has 33 characters."""
 
 
-class Family(enum.IntEnum):
-    """The format of a path's refusals: JSON, plain text, or a page."""
+def hot_key(facts: PathFacts, path: bytes, query: bytes) -> bytes | None:
+    """Return the key of this target in the hot-page cache, or None if it is never cached.
 
-    PAGE = 0
-    API = 1
-    FEED = 2
-
-
-PATHS = (
-    # People read the consent page, so its refusals are pages.
-    (b"/oauth/authorize", Family.PAGE, False),
-    (b"/oauth/", Family.API, True),
-    (b"/api/", Family.API, True),
-    (b"/.well-known/", Family.API, True),
-    (b"/nodeinfo/", Family.API, True),
-    # Web apps draw these on a canvas, or load them with `crossorigin`.
-    (b"/assets/", Family.PAGE, True),
-    (b"/media/", Family.PAGE, True),
-)
-"""(prefix, family, has CORS); the first match counts. With CORS, every answer under the
-prefix, also a refusal, is readable from any origin. Other paths are pages without CORS, or
-feeds (by suffix), which have it."""
-_FEED_SUFFIX = b".atom"
-_API_PREFIXES = tuple(prefix for prefix, family, _ in PATHS if family is Family.API)
-_CORS_PREFIXES = tuple(prefix for prefix, _, cors in PATHS if cors)
-_CONSENT = PATHS[0][0]
-_API_TEXTS = tuple(prefix.decode() for prefix in _API_PREFIXES)
-_CONSENT_TEXT = _CONSENT.decode()
-
-CORS = (
-    (b"access-control-allow-origin", b"*"),
-    (
-        b"access-control-expose-headers",
-        b"Link, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, Retry-After",
-    ),
-)
-"""Headers where `has_cors`. Send them once: browsers refuse an answer that has them twice."""
-
-
-def family_of(path: bytes) -> Family:
-    """Return the family of a path."""
-    if path.startswith(_API_PREFIXES):
-        return Family.PAGE if path.startswith(_CONSENT) else Family.API
-    return Family.FEED if path.endswith(_FEED_SUFFIX) else Family.PAGE
-
-
-def is_api_path(path: str) -> bool:
-    """Return whether the family is API: errors there are JSON, and every answer has CORS."""
-    return path.startswith(_API_TEXTS) and not path.startswith(_CONSENT_TEXT)
-
-
-def has_cors(path: bytes) -> bool:
-    """Return True where every answer, also a refusal, is readable from any origin."""
-    if path.startswith(_CORS_PREFIXES):
-        return not path.startswith(_CONSENT)
-    return path.endswith(_FEED_SUFFIX)
+    Parameters that the route does not name are dropped, so adding random ones finds the same page. In
+    doubt, a request gets a key of its own: a page must never be cached under the key of a simpler request.
+    """
+    named = facts.hot
+    if named is None:
+        return None
+    if not query or not named:
+        return path
+    try:
+        given = pairs(query, most=MAX_HOT_PARAMETERS)
+    except ValueError:
+        return None
+    # `any[]=x`, `any[0]=x` and `any=x` all reach the handler. The order of values with the same name matters.
+    kept = sorted(
+        ((name, value) for name, value in given if name.partition(b"[")[0] in named), key=itemgetter(0)
+    )
+    return path + b"?" + urlencode(kept).encode() if kept else path
 
 
 class Head:
@@ -90,7 +60,6 @@ class Head:
 
     __slots__ = (
         "coding",
-        "family",
         "if_none_match",
         "is_introduced",
         "keep_alive",
@@ -121,7 +90,6 @@ class Head:
         self.only_head = only_head
         self.keep_alive = keep_alive
         self.is_introduced = is_introduced
-        self.family = family_of(path)
         # If-Modified-Since is ignored beside If-None-Match (RFC 9110, 13.1.3).
         self.modified_since_s = 0
         if if_modified_since is not None and if_none_match is None:

@@ -13,7 +13,7 @@ import httptools
 
 from stormpetrel.edge.codings import coding_for
 from stormpetrel.edge.connection import BODY, BUSY, HEADER, IDLE, STREAM, EdgeConnection
-from stormpetrel.edge.heads import Head
+from stormpetrel.edge.heads import Head, hot_key
 from stormpetrel.edge.streams import HEARTBEAT_S
 from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import INPUT_MEMORY_BYTES, EdgeWorker, Scope
@@ -27,8 +27,6 @@ from stormpetrel.shield.percent import unquoted
 MAX_URL_BYTES = 8192
 STREAM_FROM_BYTES = 65_536
 """An upload starts to run once this much has arrived; smaller bodies are complete before they run."""
-SAME_FOR_ALL = b"/assets/"
-"""Static files: browsers send their session here too, but all clients get the same bytes from memory."""
 MAX_HEADERS = 100
 """Each header costs a call. Apache accepts 100 too; browsers and proxies together send about 40."""
 LAST_BYTES = 1024
@@ -169,6 +167,7 @@ class MessageReader(EdgeConnection):
         if length is None:
             return
         path = self._path
+        path_facts = worker.paths[path]
         credentials = None
         has_query = may_have_token(self._query)
         if has_query or b"authorization" in facts or b"cookie" in facts or b"upgrade" in facts:
@@ -177,7 +176,8 @@ class MessageReader(EdgeConnection):
                 # A browser's WebSocket can send a token only here: it cannot set other headers.
                 offered = facts.get(b"sec-websocket-protocol", b"").partition(b",")[0].strip()
                 authorization = b"Bearer " + offered if offered else None
-            if authorization is not None or not path.startswith(SAME_FOR_ALL):
+            # Browsers send their session for static files too, but all clients get the same bytes from memory.
+            if authorization is not None or not path_facts.is_same_for_all:
                 credentials = self._credentials(authorization, facts.get(b"cookie"), has_query=has_query)
         if credentials is None:
             self._visit = self._nobody
@@ -205,7 +205,7 @@ class MessageReader(EdgeConnection):
                 self._is_upgrade = True
                 return
         if length or self._is_chunked:
-            self._expect_body(length, self.loop.time())
+            self._expect_body(length, path_facts.body_bytes, self.loop.time())
         elif (
             (credentials is None or (self._visit.is_anonymous and b"authorization" not in facts))
             and (method == "GET" or method == "HEAD")
@@ -213,7 +213,7 @@ class MessageReader(EdgeConnection):
         ):
             self._head = Head(
                 path,
-                worker.hot_key(path, self._query),
+                hot_key(path_facts, path, self._query),
                 coding=coding_for(facts.get(b"accept-encoding")),
                 if_none_match=facts.get(b"if-none-match"),
                 if_modified_since=facts.get(b"if-modified-since"),
@@ -430,15 +430,18 @@ class MessageReader(EdgeConnection):
         self._path = b""
         return False
 
-    def _expect_body(self, length: int, now: float) -> None:
-        """Set the limit and the deadline of a body that follows; send 100 Continue if it is expected."""
+    def _expect_body(self, length: int, path_limit: int, now: float) -> None:
+        """Set the limit and the deadline of a body that follows; send 100 Continue if it is expected.
+
+        `path_limit`: the path's own limit in bytes, 0 if it has none.
+        """
         worker = self.worker
         config = worker.config
         limit = config.max_body_bytes
         visit = self._visit
         # Uploads need a credential. An unverified one may be valid: its body is read only after the look-up.
-        if worker.body_limit is not None and visit is not None and not visit.is_anonymous:
-            limit = worker.body_limit(self._path)
+        if path_limit and visit is not None and not visit.is_anonymous:
+            limit = path_limit
         if length > limit:
             self._fail(413, "edge/body-too-large", "The request is too large")
             return

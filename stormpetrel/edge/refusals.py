@@ -16,12 +16,13 @@ import math
 from collections.abc import Callable
 from http import HTTPStatus
 
-from stormpetrel.edge.heads import CORS, Family, family_of, has_cors
+from stormpetrel.edge.header_policy import CORS, lines_of, refusal_lines
 from stormpetrel.shield.answer import Refused, reset_text
 from stormpetrel.shield.cookies import sent_name
 from stormpetrel.shield.decide import PASSED
+from stormpetrel.shield.paths import Family, PathFacts, PathTable
 
-CORS_LINES = b"".join(b"%b: %b\r\n" % header for header in CORS)
+CORS_LINES = lines_of(CORS)
 _TYPES = {
     Family.PAGE: b"text/html; charset=utf-8",
     Family.API: b"application/json; charset=utf-8",
@@ -33,8 +34,8 @@ _STYLE = (
     "@media(prefers-color-scheme:dark){body{color:#dbe4ee;background:#10161d}a{color:#8fc1ff}}"
 )
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_DATA_POLICY = b"content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"
-_HSTS = b"strict-transport-security: max-age=31536000\r\n"
+_NO_PATH = PathFacts(family=Family.API, has_cors=True)
+"""Facts of a request whose path could not be read: most broken requests come from programs."""
 _TITLES = {
     429: "Too many requests",
     503: "Server busy",
@@ -52,24 +53,16 @@ RefusalPage = Callable[[Refused], bytes]
 class RefusalWriter:
     """Builds the bytes of a refusal. `page`: the application's own HTML; None for the plain page here."""
 
-    def __init__(self, *, page: RefusalPage | None, status_url: str, public_https: bool) -> None:
+    def __init__(
+        self, *, paths: PathTable, page: RefusalPage | None, status_url: str, public_https: bool
+    ) -> None:
+        self._paths = paths
         self._page = page
         self._status_url = status_url
-        hsts = _HSTS if public_https else b""
-        common = (
-            b"cache-control: no-store\r\nx-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\n"
-            + hsts
-        )
-        policy = (
-            f"content-security-policy: default-src 'none'; style-src 'sha256-{_STYLE_HASH}'{{more}}; "
-            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\nx-frame-options: DENY\r\n"
-        )
         # A page of the application uses its own stylesheet.
-        page_policy = policy.format(more="" if page is None else " 'self'").encode()
+        style = f"'sha256-{_STYLE_HASH}'" + ("" if page is None else " 'self'")
         self._security = {
-            Family.PAGE: common + page_policy,
-            Family.API: common + _DATA_POLICY,
-            Family.FEED: common + _DATA_POLICY,
+            family: refusal_lines(family, style=style, is_https=public_https) for family in Family
         }
         passed = sent_name(PASSED.decode(), secure=public_https).encode()
         self._passed_line = b"set-cookie: %b; Path=/; Max-Age=3600; SameSite=Lax; HttpOnly%b\r\n" % (
@@ -82,7 +75,8 @@ class RefusalWriter:
         self, refused: Refused, *, path: bytes, date: bytes, keep_alive: bool, only_head: bool
     ) -> bytes:
         """Return the whole answer. `path`: raw; b"" if unknown, which gives the answer for an application."""
-        family = family_of(path) if path else Family.API
+        facts = self._paths[path] if path else _NO_PATH
+        family = facts.family
         body = self._body(refused, family)
         status = refused.status
         lines = [
@@ -90,7 +84,7 @@ class RefusalWriter:
             % (status, _PHRASES[status], date, _TYPES[family], len(body)),
             self._security[family],
         ]
-        if has_cors(path) or not path:
+        if facts.has_cors:
             lines.append(CORS_LINES)
         if refused.retry_after_s is not None:
             lines.append(b"retry-after: %d\r\n" % refused.retry_after_s)

@@ -19,9 +19,9 @@ from stormpetrel.edge.limits import Counts
 from stormpetrel.edge.protocol import EdgeProtocol
 from stormpetrel.edge.proxied import ProxiedProtocol, Proxies
 from stormpetrel.edge.refusals import RefusalPage
-from stormpetrel.edge.worker import AsgiApp, BodyLimit, EdgeWorker, HotKey
-from stormpetrel.shield.decide import Leads
+from stormpetrel.edge.worker import AsgiApp, EdgeWorker
 from stormpetrel.shield.identify import TokenTable
+from stormpetrel.shield.paths import PathTable
 
 DRAIN_S = 10.0
 """Requests that run or wait when a drain begins have this long to finish."""
@@ -38,14 +38,11 @@ _log = logging.getLogger("stormpetrel.edge")
 class EdgeServer:
     """The edge in front of an ASGI application.
 
-    `sock`: bound, or already listening, possibly inherited. `hot_key(path, query)`: the cache key if an
-    anonymous GET of that raw path and query may be answered from the cache, else None; it should contain
-    only the parameters that matter. `refusal_page`: the HTML of a refused page view; None for a plain one.
-    `body_limit(path)`: the largest body in bytes for a path, for requests with a credential; None for
-    `edge.max_body_bytes` everywhere. `secret`: signs the session cookies, at least 16 bytes.
-    `public_https`: clients reach this instance by https. `number`: this worker's, in its reports.
-    `leads(path)`: return whether a raw path exists. `writer_wait_s`: return how long the write that waits
-    longest for the database has waited.
+    `sock`: bound, or already listening, possibly inherited. `paths`: the facts by raw path.
+    `refusal_page`: the HTML of a refused page view; None for a plain one. `secret`: signs the session
+    cookies, at least 16 bytes. `public_https`: clients reach this instance by https. `number`: this
+    worker's, in its reports. `writer_wait_s`: return how long the write that waits longest for the database
+    has waited.
     """
 
     def __init__(
@@ -55,14 +52,12 @@ class EdgeServer:
         sock: socket.socket,
         edge: EdgeConfig,
         shield: ShieldConfig,
-        hot_key: HotKey,
+        paths: PathTable,
         secret: bytes,
         public_https: bool,
         refusal_page: RefusalPage | None = None,
         status_url: str = "",
-        body_limit: BodyLimit | None = None,
         number: int = 0,
-        leads: Leads | None = None,
         writer_wait_s: Callable[[], float] | None = None,
     ) -> None:
         if len(secret) < 16:
@@ -78,8 +73,7 @@ class EdgeServer:
             "edge": edge,
             "shield": shield,
             "secret": secret,
-            "hot_key": hot_key,
-            "body_limit": body_limit,
+            "paths": paths,
             "refusal_page": refusal_page,
             "status_url": status_url,
             "public_https": public_https,
@@ -87,7 +81,6 @@ class EdgeServer:
             "cache": self.cache,
             "counts": self.counts,
             "number": number,
-            "leads": leads,
             "writer_wait_s": writer_wait_s,
         }
         self._worker: EdgeWorker | None = None

@@ -24,9 +24,10 @@ from stormpetrel.edge.wheel import TimerWheel
 from stormpetrel.shield.admit import Policy
 from stormpetrel.shield.answer import Refused
 from stormpetrel.shield.cookies import sent_name
-from stormpetrel.shield.decide import Leads, Shield
+from stormpetrel.shield.decide import Shield
 from stormpetrel.shield.identify import TokenTable
 from stormpetrel.shield.marks import VISITOR_AGE_S, VISITOR_COOKIE, mint_visitor
+from stormpetrel.shield.paths import PathTable
 from stormpetrel.shield.queues import RUNNING, Ticket
 from stormpetrel.shield.reports import Directions, WorkerReport
 
@@ -35,8 +36,6 @@ Message = MutableMapping[str, Any]
 AsgiApp = Callable[
     [Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
 ]
-HotKey = Callable[[bytes, bytes], bytes | None]
-BodyLimit = Callable[[bytes], int]
 
 TICK_S = 0.1
 STALL_S = 0.25
@@ -79,8 +78,7 @@ class EdgeWorker:
         edge: EdgeConfig,
         shield: ShieldConfig,
         secret: bytes,
-        hot_key: HotKey,
-        body_limit: BodyLimit | None,
+        paths: PathTable,
         refusal_page: RefusalPage | None,
         status_url: str,
         public_https: bool,
@@ -88,7 +86,6 @@ class EdgeWorker:
         cache: HotCache,
         counts: Counts,
         number: int = 0,
-        leads: Leads | None = None,
         writer_wait_s: Callable[[], float] | None = None,
     ) -> None:
         self.app = app
@@ -96,8 +93,7 @@ class EdgeWorker:
         self.step_clock = StepClock()
         self.config = edge
         self.secret = secret
-        self.hot_key = hot_key
-        self.body_limit = body_limit
+        self.paths = paths
         self.is_https = public_https
         self.scheme = "https" if public_https else "http"
         self.tokens = tokens
@@ -110,7 +106,9 @@ class EdgeWorker:
             b"set-cookie: %b=%%b; Path=/; Max-Age=%d; SameSite=Lax; HttpOnly%b\r\n"
             b'cache-control: private="set-cookie"\r\n' % (visitor_cookie, VISITOR_AGE_S, secure)
         )
-        self.refusals = RefusalWriter(page=refusal_page, status_url=status_url, public_https=public_https)
+        self.refusals = RefusalWriter(
+            paths=paths, page=refusal_page, status_url=status_url, public_https=public_https
+        )
         self.caps = ConnectionCaps(total=edge.max_connections, per_address=edge.max_connections_per_address)
         self.introduces = shield.mode == "full" and shield.visitor_cookies == "on"
         self.shield = Shield(
@@ -124,10 +122,10 @@ class EdgeWorker:
             ),
             tokens=tokens,
             secret=secret,
+            paths=paths,
             at_s=loop.time(),
             epoch_s=clock.now_s(),
             number=number,
-            leads=leads,
         )
         self.gate = self.shield.gate
         self._writer_wait_s = writer_wait_s

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from stormpetrel import clock
-from stormpetrel.edge.heads import CORS, has_cors, is_api_path
+from stormpetrel.edge.header_policy import CORS, PREFLIGHT, HeaderPolicy
 from stormpetrel.edge.streams import ClientDisconnected
 from stormpetrel.errors import (
     Busy,
@@ -34,6 +34,7 @@ from stormpetrel.model.account import Role
 from stormpetrel.rules import access as access_rules
 from stormpetrel.shield.classify import K3_NEAR
 from stormpetrel.shield.identify import TokenEntry
+from stormpetrel.shield.paths import Family
 
 log = logging.getLogger(__name__)
 
@@ -44,56 +45,6 @@ MAX_STRANGERS_CHANGING = 32
 FORM_COOKIE_S = 86_400
 AWAY = "The database is unreachable; nothing was stored. Please try again in a moment"
 AWAY_RETRY_S = 5
-PREFLIGHT_S = b"86400"
-
-# CORS headers are not listed here: every response of these paths has them.
-PREFLIGHT = (
-    (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-    (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key"),
-    (b"access-control-max-age", PREFLIGHT_S),
-)
-API_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-)
-_CSP = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:{media}; "
-    "media-src 'self'{media}; connect-src 'self'; "
-    "font-src 'self'; manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-
-
-def page_csp(media_origin: str) -> bytes:
-    """Return the CSP of pages; `media_origin`: another origin that serves files, or ""."""
-    return f"{consent_csp(media_origin).decode()}; form-action 'self'".encode()
-
-
-def consent_csp(media_origin: str) -> bytes:
-    """Return the same without form-action, for the page whose form redirects to an app."""
-    return _CSP.replace("{media}", f" {media_origin}" if media_origin else "").encode()
-
-
-def framed_csp(media_origin: str) -> bytes:
-    """Return the CSP of pages that other sites may show in a frame."""
-    media = f" {media_origin}" if media_origin else ""
-    return (
-        f"default-src 'none'; style-src 'self'; img-src 'self' data:{media}; media-src 'self'{media}; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors *"
-    ).encode()
-
-
-NO_FRAMES = (b"x-frame-options", b"DENY")
-PAGE_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), browsing-topics=()"),
-)
-# Not on the pages for signing in and consent: web apps open them in a window and wait for its message.
-OPENER_POLICY = (b"cross-origin-opener-policy", b"same-origin")
-OPENED_BY_APPS = ("/auth/", "/oauth/")
-FEED_SUFFIX = ".atom"
-HSTS = (b"strict-transport-security", b"max-age=31536000")
-
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 Socket = Callable[[Request, Any, Any], Awaitable[None]]
@@ -113,11 +64,7 @@ class WebApplication:
         self._strangers_changing = 0
         start = secrets.token_hex(6)
         self._request_ids = (f"{start}-{number:x}" for number in itertools.count(1))
-        self._page_headers = (*PAGE_HEADERS, HSTS) if site.https else PAGE_HEADERS
-        self._page_csp = page_csp(site.config.media_origin)
-        self._consent_csp = consent_csp(site.config.media_origin)
-        self._framed_csp = framed_csp(site.config.media_origin)
-        self._api_headers = (*API_HEADERS, HSTS) if site.https else API_HEADERS
+        self._headers = HeaderPolicy(is_https=site.https, media_origin=site.config.media_origin)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
@@ -125,11 +72,10 @@ class WebApplication:
             return
         # First apply pending events of other processes, so that a client reads here what it wrote there.
         self.site.drain()
-        request = Request(scope, receive, site=self.site, now_ms=clock.now_ms(), at_s=time.monotonic())
+        request = self._request(scope, receive)
         request_id = next(self._request_ids)
         try:
             if self.is_away:
-                request.is_api = is_api_path(request.path)
                 raise Busy(AWAY, retry_after_s=AWAY_RETRY_S)
             response = await self._answer(request)
         except Refusal as refusal:
@@ -164,8 +110,7 @@ class WebApplication:
         self.site.drain()
         # A handshake is a GET, but ASGI gives no method for it.
         scope["method"] = "GET"
-        request = Request(scope, receive, site=self.site, now_ms=clock.now_ms(), at_s=time.monotonic())
-        request.is_api = request.has_cors = True
+        request = self._request(scope, receive)
         request_id = next(self._request_ids)
         try:
             if self.is_away:
@@ -173,7 +118,7 @@ class WebApplication:
             handler = self._sockets.get(request.path.rstrip("/"))
             if handler is None:
                 raise NotFound
-            await self._identify(request)
+            await self._identify(request, None)
             await handler(request, receive, send)
             return
         except Refusal as refusal:
@@ -192,28 +137,25 @@ class WebApplication:
 
     async def _answer(self, request: Request) -> Response:
         routes, request.parameters = self.router.find(request.path)
-        request.is_api = is_api_path(request.path)
-        request.has_cors = request.is_api or has_cors(request.path.encode("utf-8", "replace"))
         method = request.method
         if not routes:
-            if method == "OPTIONS" and request.has_cors:
+            if method == "OPTIONS" and request.facts.has_cors:
                 return Response(204, headers=list(PREFLIGHT), content_type=None)
             await self._identify_for_page(request)
-            raise NotFound("This page does not exist" if not request.is_api else None)
+            raise NotFound(None if request.facts.family is Family.API else "This page does not exist")
         route = routes.get("GET" if method == "HEAD" else method)
         if route is None:
             if method == "OPTIONS":
-                headers = list(PREFLIGHT) if request.has_cors else []
+                headers = list(PREFLIGHT) if request.facts.has_cors else []
                 headers.append((b"allow", ", ".join(_allowed(routes)).encode()))
                 return Response(204, headers=headers, content_type=None)
             await self._identify_for_page(request)
             raise MethodNotAllowed(_allowed(routes))
-        request.route = route
-        await self._identify(request)
+        await self._identify(request, route)
         self._authorise(request, route)
         if method in _SAFE_METHODS:
             return await route.handler(request)
-        if not request.is_api:
+        if request.facts.family is not Family.API:
             await request.check_csrf()
         return await self._change(request, route)
 
@@ -243,15 +185,25 @@ class WebApplication:
 
     # Identification
 
-    async def _identify(self, request: Request) -> None:
+    def _request(self, scope: dict[str, Any], receive: Any) -> Request:
+        return Request(
+            scope,
+            receive,
+            site=self.site,
+            facts=self.router.facts[scope["raw_path"]],
+            now_ms=clock.now_ms(),
+            at_s=time.monotonic(),
+        )
+
+    async def _identify(self, request: Request, route: Route | None) -> None:
         """Set `request.access`. The API accepts only bearer tokens, so other sites cannot act with a
-        browser's cookies.
+        browser's cookies. `route`: None if there is none for the path and the method.
 
         Raise NotSignedIn for an invalid token, except on routes open to visitors: there it is ignored, as in
         Mastodon, because apps still send their old token when they register again.
         """
         visit = request.scope["visit"]
-        if not request.is_api:
+        if request.facts.family is not Family.API:
             if visit.session is not None:
                 request.access = await self._session(request, visit.session.session_id)
             return
@@ -259,15 +211,14 @@ class WebApplication:
             request.access = visit.token.claims
         elif visit.token_hash is not None:
             request.access = await self._token(request, visit.token_hash)
-            route = request.route
             is_open = route is not None and route.actor is Actor.ANYONE and not route.streams
             if request.access is None and not is_open:
                 raise NotSignedIn
 
     async def _identify_for_page(self, request: Request) -> None:
         """Identify the reader for an error page; only pages use the session."""
-        if not request.is_api:
-            await self._identify(request)
+        if request.facts.family is not Family.API:
+            await self._identify(request, None)
 
     async def _token(self, request: Request, token_hash: bytes) -> Access | None:
         tokens = self.site.tokens
@@ -307,7 +258,7 @@ class WebApplication:
     def _authorise(self, request: Request, route: Route) -> None:
         access = request.access
         if route.actor is not Actor.ANYONE and access is None:
-            if not request.is_api:
+            if request.facts.family is not Family.API:
                 raise _SignInFirst(request)
             raise NotSignedIn
         if access is None:
@@ -329,7 +280,8 @@ class WebApplication:
     def _refuse(self, request: Request, refusal: Refusal) -> Response:
         if isinstance(refusal, _SignInFirst):
             return redirect(refusal.location)
-        if request.is_api:
+        family = request.facts.family
+        if family is Family.API:
             content: dict[str, Any] = {"error": refusal.safe_text}
             if isinstance(refusal, Invalid) and refusal.fields:
                 content["details"] = {
@@ -337,7 +289,7 @@ class WebApplication:
                     for name, text in refusal.fields.items()
                 }
             response = json(content, refusal.status)
-        elif request.path.endswith(FEED_SUFFIX):
+        elif family is Family.FEED:
             # Its reader is a program: an HTML page would only clutter its log.
             response = Response(refusal.status, f"{refusal.safe_text}\n".encode(), content_type=TEXT)
         else:
@@ -357,28 +309,25 @@ class WebApplication:
         if response.listen is None:
             headers.append((b"content-length", b"%d" % (len(response.body) or response.length)))
         headers.append((b"x-request-id", request_id.encode()))
-        if request.has_cors:
+        facts = request.facts
+        is_api = facts.family is Family.API
+        if facts.has_cors:
             headers += CORS
         limit = request.scope.get("rate_limit")
         if response.is_file:
-            if self.site.https:
-                headers.append(HSTS)
-        elif request.is_api:
-            headers += self._api_headers
+            headers += self._headers.file
+        elif is_api:
+            headers += self._headers.api
             if limit:
                 # The edge adds the remaining count and the time of reset (cycle.py).
                 headers.append((b"x-ratelimit-limit", b"%d" % limit))
         else:
-            own = {name for name, _ in headers}
-            headers += [header for header in self._page_headers if header[0] not in own]
-            if not request.path.startswith(OPENED_BY_APPS):
-                headers.append(OPENER_POLICY)
-            if response.may_be_framed:
-                csp = self._framed_csp
-            else:
-                headers.append(NO_FRAMES)
-                csp = self._consent_csp if response.open_form_action else self._page_csp
-            headers.append((b"content-security-policy", csp))
+            headers += self._headers.of_page(
+                headers,
+                has_opener=facts.is_opened_by_apps,
+                may_be_framed=response.may_be_framed,
+                open_form_action=response.open_form_action,
+            )
             if request.new_form_cookie is not None:
                 response.set_cookie(
                     FORM_COOKIE, request.new_form_cookie, max_age_s=FORM_COOKIE_S, secure=self.site.https
@@ -389,10 +338,10 @@ class WebApplication:
         else:
             # Caches may store anonymous responses briefly; they must never store others.
             alone = request.access is None and request.method in _SAFE_METHODS and response.status == 200
-            shared = alone and request.route is not None and request.route.hot is not None
+            shared = alone and facts.hot is not None
             headers.append((b"cache-control", b"public, max-age=0" if shared else b"private, no-store"))
             if shared:
-                headers.append((b"vary", b"Authorization" if request.is_api else b"Cookie"))
+                headers.append((b"vary", b"Authorization" if is_api else b"Cookie"))
 
 
 def _entry(access: Access, at_s: float) -> TokenEntry:

@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from stormpetrel.edge.header_policy import FILE_HEADERS
 from stormpetrel.errors import NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Headers, Response
@@ -19,11 +20,8 @@ PIECE_BYTES = 262_144
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
 _HEADERS = (
     (b"cache-control", b"public, max-age=31536000, immutable"),
-    (b"x-content-type-options", b"nosniff"),
-    # Whatever type a browser detects, the file may not run anything.
-    (b"content-security-policy", b"default-src 'none'; sandbox"),
+    *FILE_HEADERS,
     (b"content-disposition", b"inline"),
-    (b"cross-origin-resource-policy", b"cross-origin"),
     (b"accept-ranges", b"bytes"),
 )
 

@@ -20,9 +20,9 @@ from stormpetrel.model.access import Access
 from stormpetrel.model.ids import parse_id
 from stormpetrel.shield import percent
 from stormpetrel.shield.cookies import pairs
+from stormpetrel.shield.paths import PathFacts
 
 if TYPE_CHECKING:
-    from stormpetrel.http.routing import Route
     from stormpetrel.http.site import Site
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -70,19 +70,19 @@ class Request:
         "_receive",
         "access",
         "at_s",
-        "has_cors",
-        "is_api",
+        "facts",
         "method",
         "new_form_cookie",
         "now_ms",
         "parameters",
         "path",
-        "route",
         "scope",
         "site",
     )
 
-    def __init__(self, scope: dict[str, Any], receive: Any, *, site: Site, now_ms: int, at_s: float) -> None:
+    def __init__(
+        self, scope: dict[str, Any], receive: Any, *, site: Site, facts: PathFacts, now_ms: int, at_s: float
+    ) -> None:
         self.scope = scope
         self._receive = receive
         self.site = site
@@ -91,10 +91,8 @@ class Request:
         self.now_ms = now_ms
         self.at_s = at_s
         self.parameters: dict[str, str] = {}
-        self.route: Route | None = None
         self.access: Access | None = None
-        self.is_api = False
-        self.has_cors = False
+        self.facts = facts
         self.new_form_cookie: str | None = None
         self._body: bytes | None = None
         self._has_ended = False

@@ -90,12 +90,6 @@ class Response:
         self.set_cookie(name, "", max_age_s=0, secure=secure)
 
 
-REFERRER_WITHOUT_PATH = (b"referrer-policy", b"strict-origin")
-"""For pages whose URL contains a secret: no site gets it, not even ours. Not `no-referrer`: with that,
-browsers send forms with `Origin: null`, as for another site's form (Fetch, "append a request Origin
-header")."""
-
-
 def json(value: Any, status: int = 200) -> Response:
     """Return `value` (msgspec Structs, lists, dicts) as JSON."""
     return Response(status, _encoder.encode(value))
@@ -125,9 +119,9 @@ def page_links(request: Request, *, newest_id: int, oldest_id: int) -> tuple[byt
     page, they include only the parameters that the route names.
     """
     kept = [(k, v) for k, v in request.query_pairs if k not in ("max_id", "min_id", "since_id")]
-    if request.access is None and request.route is not None and request.route.hot is not None:
-        named = {name.partition("[")[0] for name in request.route.hot}
-        kept = [(k, v) for k, v in kept if k.partition("[")[0] in named]
+    hot = request.facts.hot
+    if request.access is None and hot is not None:
+        kept = [(k, v) for k, v in kept if k.partition("[")[0].encode() in hot]
     others = f"{urlencode(kept)}&" if kept else ""
     url = f"{request.site.base_url}{_quoted(request.path)}?{others}"
     links = f'<{url}max_id={oldest_id}>; rel="next", <{url}min_id={newest_id}>; rel="prev"'

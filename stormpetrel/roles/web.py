@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable
 from typing import Any
 
 from stormpetrel import clock
@@ -26,7 +25,7 @@ from stormpetrel.edge.worker import EdgeWorker
 from stormpetrel.errors import EnvironmentFailure
 from stormpetrel.http.application import WebApplication
 from stormpetrel.http.passwords import Passwords
-from stormpetrel.http.routing import Router
+from stormpetrel.http.routing import BodySize, Router
 from stormpetrel.http.site import Site
 from stormpetrel.media.open_store import open_store
 from stormpetrel.media.uploads import Uploads
@@ -71,7 +70,7 @@ async def run(
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await application(scope, receive, send)
 
-    router = Router(ROUTES)
+    router = Router(ROUTES, sockets=SOCKETS, body_bytes=body_bytes(config))
 
     def writer_wait_s() -> float:
         return database.writer_wait_s()
@@ -81,13 +80,11 @@ async def run(
         sock=sock,
         edge=config.edge,
         shield=config.shield,
-        hot_key=router.hot_key,
+        paths=router.facts,
         secret=secret,
         public_https=config.base_url.startswith("https:"),
         status_url=config.status_url,
-        body_limit=body_limits(config),
         number=int(bus.name.rpartition("-")[2]),
-        leads=router.leads,
         writer_wait_s=writer_wait_s,
     )
     memory = Memory()
@@ -181,40 +178,16 @@ def _reporter(name: str, config: Config, worker: EdgeWorker) -> Reporter:
     )
 
 
-def body_limits(config: Config) -> Callable[[bytes], int]:
-    """Return a function from path to the largest body in bytes, for requests with a credential.
-
-    The limit is `edge.max_body_bytes`, and more for files and long texts.
-    """
-    plain = config.edge.max_body_bytes
+def body_bytes(config: Config) -> dict[BodySize, int]:
+    """Return the largest body in bytes of each size, at least `edge.max_body_bytes`."""
     # A form takes up to nine bytes for a character.
-    keywords = max(plain, 9 * MAX_KEYWORD_CHARACTERS + FORM_BYTES)
-    texts = max(plain, 9 * MAX_TEXT + FORM_BYTES)
-    pictures = max(plain, 2 * config.media.max_image_bytes + FORM_BYTES)
-    files = max(plain, 4 * config.media.max_image_bytes + config.media.max_video_bytes + FORM_BYTES)
-    by_path = {
-        b"/api/v1/media": files,
-        b"/api/v2/media": files,
-        b"/compose": files,
-        b"/api/v1/accounts/update_credentials": pictures,
-        b"/api/v1/profile": pictures,
-        b"/settings/profile": pictures,
+    sizes = {
+        BodySize.KEYWORDS: 9 * MAX_KEYWORD_CHARACTERS,
+        BodySize.TEXTS: 9 * MAX_TEXT,
+        BodySize.PICTURES: 2 * config.media.max_image_bytes,
+        BodySize.FILES: 4 * config.media.max_image_bytes + config.media.max_video_bytes,
     }
-    by_prefix = (
-        (b"/api/v1/media/", pictures),
-        (b"/admin/texts", texts),
-        (b"/settings/filters", keywords),
-        (b"/api/v1/filters", keywords),
-        (b"/api/v2/filters", keywords),
-    )
-
-    def limit(path: bytes) -> int:
-        known = by_path.get(path.removesuffix(b"/"))
-        if known is not None:
-            return known
-        return next((bytes_ for prefix, bytes_ in by_prefix if path.startswith(prefix)), plain)
-
-    return limit
+    return {size: max(config.edge.max_body_bytes, bytes_ + FORM_BYTES) for size, bytes_ in sizes.items()}
 
 
 class Memory:

@@ -13,7 +13,6 @@ from stormpetrel.shield.ceilings import Ceiling
 from stormpetrel.shield.classify import K4, LANES
 from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.overload import Overload
-from stormpetrel.shield.paths import SIGN_INS, kind_of
 from stormpetrel.shield.queues import GONE, NEW, RUNNING, WAITING, FairQueue, FifoQueue, Queue, Ticket
 
 PER_ADDRESS_REQUESTS = 300
@@ -87,12 +86,12 @@ class Gate:
         identity: Identity,
         at_s: float,
         token_hash: bytes | None = None,
-        sign_in_path: bytes | None = None,
+        is_sign_in: bool = False,  # noqa: FBT001, FBT002 - called for every request: keywords cost
     ) -> str:
         """Spend one request of each ceiling that applies; return "", or the name of the reached ceiling.
 
-        `token_hash`: in mode per-address a token has a ceiling of its own in addition to its address's.
-        `sign_in_path`: the path of a writing request, which counts if it is a sign-in.
+        `token_hash`: in mode per-address a token has a ceiling of its own in addition to its address's, and a sign-in
+        has one more.
         """
         ceiling = self.ceiling
         if ceiling.limit and not ceiling.take(identity, at_s):
@@ -100,7 +99,6 @@ class Gate:
         if self.sign_ins is not None:
             if token_hash is not None and not ceiling.take(token_hash, at_s):
                 return "ceiling/token"
-            is_sign_in = sign_in_path is not None and kind_of(sign_in_path) in SIGN_INS
             if is_sign_in and not self.sign_ins.take(identity, at_s):
                 return "ceiling/sign-in"
         return ""

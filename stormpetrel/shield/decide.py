@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from stormpetrel.shield.admit import Gate, Policy
 from stormpetrel.shield.agents import AddressParts, FeedReaders
@@ -43,13 +43,15 @@ from stormpetrel.shield.paths import (
     PAGE,
     SEARCH,
     SIGN_IN,
+    SIGN_INS,
     SIGN_UP,
     SIGNING,
     STREAM,
     TAG,
     TOKEN,
+    PathFacts,
+    PathTable,
     is_deep,
-    kind_of,
 )
 from stormpetrel.shield.prefixes import DAY_S, KNOWN_DAYS, Prefixes, prefix_of
 from stormpetrel.shield.queues import GONE, Ticket
@@ -68,7 +70,6 @@ TURNS_PER_ROLL = 10
 """`Usage` is updated once a second."""
 PASSED = b"stormpetrel_passed=1"
 """Mode overcompensate: the cookie that its challenge sets."""
-Leads = Callable[[bytes], bool]
 CHALLENGE = "mode/challenge"
 LOOKS_UP = frozenset({API, STREAM})
 _BUDGET_OF = {
@@ -84,7 +85,7 @@ _BUDGET_OF = {
 class Shield:
     """See the module. `secret` signs the cookies; `number` and `epoch_s` are the worker's, for its reports.
 
-    `leads(path)`: return whether a raw path exists.
+    `paths`: the facts by raw path.
     """
 
     def __init__(
@@ -93,10 +94,10 @@ class Shield:
         *,
         tokens: TokenTable,
         secret: bytes,
+        paths: PathTable,
         at_s: float,
         epoch_s: float,
         number: int = 0,
-        leads: Leads | None = None,
     ) -> None:
         self.gate = Gate(policy, at_s=at_s)
         self.ask = self.gate.ask
@@ -109,7 +110,7 @@ class Shield:
         self.cutoff_epoch_s = 0.0
         self.is_paused = False
         self._tokens = tokens
-        self._leads = leads
+        self._paths = paths
         self._secret = secret
         self._is_full = policy.mode == "full"
         self._challenges = policy.mode == "overcompensate"
@@ -145,9 +146,14 @@ class Shield:
         if canary is not None and is_marked(self._secret, canary, now_epoch_s=at_s + self._epoch_less_loop_s):
             return _canary_ticket()
         identity = visit.identity
-        kind = kind_of(path)
+        facts = self._paths[path]
         changes = method in WRITES
-        flags = CHANGES if changes else 0
+        if changes:
+            kind = facts.changing_kind
+            flags = CHANGES | SIGNS_IN if kind in SIGNING else CHANGES
+        else:
+            kind = facts.kind
+            flags = 0
         cutoff_s = self.cutoff_epoch_s
         entry = visit.entry
         application = ""
@@ -180,8 +186,6 @@ class Shield:
             identity, flags = self._marks(identity, flags, cookie, at_s + self._epoch_less_loop_s)
         if is_operator:
             self.orders.saw_operator(visit.address)
-        if changes and kind in SIGNING:
-            flags |= SIGNS_IN
         # Not needed for established credentials.
         is_near = not flags & ESTABLISHED and (self.prefixes.days.get(prefix) or -1) >= self._day - KNOWN_DAYS
         if is_near:
@@ -200,7 +204,7 @@ class Shield:
             if self.usage.demoted and self.usage.is_demoted(suspect or identity, at_s):
                 flags |= DEMOTED
             if not flags & (KNOWN | DEVICE):
-                flags |= self._spend(visit, kind, path, query, flags, is_near, at_s)
+                flags |= self._spend(visit, kind, facts, query, flags, is_near, at_s)
                 if flags & LOOKED_UP:
                     # Do not share the address's place: a carrier's address may have hundreds of
                     # clients, each with a token.
@@ -243,7 +247,7 @@ class Shield:
         elif self._challenges and cutoff_s and (kind != PAGE or PASSED not in (cookie or b"")):
             because = CHALLENGE
         if not because:
-            because = self.gate.spend(identity, at_s, visit.token_hash, path if changes else None)
+            because = self.gate.spend(identity, at_s, visit.token_hash, changes and kind in SIGN_INS)
             ticket.left = self.gate.ceiling.left
         if because:
             ticket.because = because
@@ -412,7 +416,7 @@ class Shield:
         self,
         visit: Visit,
         kind: int,
-        path: bytes,
+        facts: PathFacts,
         query: bytes,
         flags: int,
         is_near: bool,  # noqa: FBT001 - given by place: it is asked for every request of a stranger
@@ -426,8 +430,6 @@ class Shield:
         """
         changes = bool(flags & CHANGES)
         dear = _BUDGET_OF.get(kind)
-        if dear is not None and kind in SIGNING and not changes:
-            dear = None
         if visit.is_unverified or (
             visit.token_hash is not None
             and visit.entry is None
@@ -440,7 +442,7 @@ class Shield:
                 dear = "write"
             elif query and is_deep(query):
                 dear = "deep"
-            elif self._leads is not None and not self._leads(path):
+            elif not facts.exists:
                 dear = "nowhere"
         if dear is None:
             return 0

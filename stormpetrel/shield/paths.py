@@ -1,75 +1,85 @@
-"""Paths as the shield sees them: the kind of request, and whether it is expensive.
+"""The facts of a path: what a request for it costs, and how its answers are formatted and shared.
 
-The table is data, read from top to bottom; results for the latest few thousand paths are cached.
+The shield and the edge get them as a table. The router compiles it from the routes (http/routing.py), which are the
+only place that lists paths.
 """
 
 from __future__ import annotations
 
-import contextlib
-
-from stormpetrel.shield.percent import unquoted
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
 
 REMEMBERED = 4096
+REMEMBERED_BYTES = 512
+"""Longer paths are looked up each time: the table holds at most 2 MB of paths."""
 
 # The kinds of request. Plain integers: hashing an enumeration's member costs ten times as much.
 PAGE, API, FEED, STREAM, SIGN_IN, TOKEN, SIGN_UP, SEARCH, TAG, APPS = range(10)
 """SIGN_IN: the password form, 20 ms of a core each. TOKEN: exchange a code, or an
 application's own secret, for a token. APPS: register an application, also with an invalid token."""
 
-_EXACT = {
-    b"/auth/sign_in": SIGN_IN,
-    b"/oauth/token": TOKEN,
-    b"/auth/sign_up": SIGN_UP,
-    b"/api/v1/accounts": SIGN_UP,
-    b"/api/v1/apps": APPS,
-    b"/search": SEARCH,
-    b"/api/v1/search": SEARCH,
-    b"/api/v2/search": SEARCH,
-    b"/api/v1/accounts/search": SEARCH,
-    b"/oauth/authorize": PAGE,
-}
-_PREFIXES = (
-    (b"/api/v1/streaming", STREAM),
-    (b"/api/v1/timelines/tag/", TAG),
-    (b"/tags/", TAG),
-    (b"/api/", API),
-    (b"/oauth/", API),
-    (b"/.well-known/", API),
-    (b"/nodeinfo", API),
-)
-
 SIGNING = frozenset({SIGN_IN, TOKEN, SIGN_UP})
 SIGN_INS = frozenset({SIGN_IN, TOKEN})
 _DEEP = (b"max_id=", b"min_id=", b"since_id=", b"offset=", b"page=", b"before=", b"after=")
 
-_remembered: dict[bytes, int] = {}
+
+class Family(enum.IntEnum):
+    """The format of a path's refusals and errors: a page, JSON, or plain text."""
+
+    PAGE = 0
+    API = 1
+    FEED = 2
 
 
-def kind_of(path: bytes) -> int:
-    """Return the kind of a raw path."""
-    kind = _remembered.get(path)
-    if kind is None:
-        kind = _find(path)
-        if len(_remembered) >= REMEMBERED:
-            _remembered.clear()
-        _remembered[path] = kind
-    return kind
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathFacts:
+    """The facts of one path. The defaults are those of a page that does not exist.
+
+    - `family`: the format of its refusals and errors.
+    - `has_cors`: every answer, also a refusal, is readable from any origin.
+    - `kind`, `changing_kind`: the kind of a request that reads, and of one that writes.
+    - `exists`: there is a route, though perhaps not for every method, and its object may not exist.
+    - `hot`: the names of the query parameters that distinguish its cached answers, without brackets; None if
+      anonymous answers are never cached.
+    - `is_same_for_all`: a static file; session cookies make no difference.
+    - `is_opened_by_apps`: web apps open the page in a window and wait for its message.
+    - `body_bytes`: the largest body of a request with a credential; 0 for the edge's default.
+    """
+
+    family: Family = Family.PAGE
+    has_cors: bool = False
+    kind: int = PAGE
+    changing_kind: int = PAGE
+    exists: bool = False
+    hot: frozenset[bytes] | None = None
+    is_same_for_all: bool = False
+    is_opened_by_apps: bool = False
+    body_bytes: int = 0
+
+
+class PathTable(dict[bytes, PathFacts]):
+    """The facts by raw path: `table[path]`. Never raises KeyError: `find` gives the facts of any path.
+
+    It stores the facts of at most REMEMBERED paths and is emptied when full. A dictionary and not a method, because
+    every request looks its path up, also a refused one: a method would cost three times as much.
+    """
+
+    __slots__ = ("_find",)
+
+    def __init__(self, find: Callable[[bytes], PathFacts]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, path: bytes) -> PathFacts:
+        facts = self._find(path)
+        if len(path) <= REMEMBERED_BYTES:
+            if len(self) >= REMEMBERED:
+                self.clear()
+            self[path] = facts
+        return facts
 
 
 def is_deep(query: bytes) -> bool:
     """Return True if the query asks for a page after the first."""
     return bool(query) and any(name in query for name in _DEEP)
-
-
-def _find(path: bytes) -> int:
-    # As the router does: decode percent-encoding (%5f is _) and ignore a slash at the end.
-    with contextlib.suppress(ValueError):
-        path = unquoted(path)
-    if len(path) > 1 and path.endswith(b"/"):
-        path = path[:-1]
-    found = _EXACT.get(path)
-    if found is not None:
-        return found
-    if path.endswith(b".atom"):
-        return FEED
-    return next((kind for prefix, kind in _PREFIXES if path.startswith(prefix)), PAGE)

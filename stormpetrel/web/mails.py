@@ -6,9 +6,10 @@ address without anyone reading the mail. The button on the page makes the change
 
 from __future__ import annotations
 
+from stormpetrel.edge.header_policy import REFERRER_WITHOUT_PATH
 from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request
-from stormpetrel.http.response import REFERRER_WITHOUT_PATH, Response, redirect
+from stormpetrel.http.response import Response, redirect
 from stormpetrel.model.access import secret_hash
 from stormpetrel.model.account import MAX_EMAIL
 from stormpetrel.model.mail import Link, Purpose

@@ -252,8 +252,9 @@ def _here(request: Request) -> str:
     except Malformed:
         # The query is malformed, but the error page about that must still render.
         pairs = []
-    if request.access is None and request.route is not None and request.route.hot is not None:
-        pairs = [pair for pair in pairs if pair[0] in request.route.hot]
+    hot = request.facts.hot
+    if request.access is None and hot is not None:
+        pairs = [pair for pair in pairs if pair[0].encode() in hot]
     path = encoded(request.path)
     return same_site(f"{path}?{urlencode(pairs)}" if pairs else path)
 

@@ -3,8 +3,11 @@ handler and summary."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from stormpetrel.http import files
-from stormpetrel.http.routing import Actor, Handler, Route
+from stormpetrel.http.routing import Actor, BodySize, Handler, Route
+from stormpetrel.shield.paths import SEARCH, SIGN_IN, SIGN_UP, TAG, Family
 from stormpetrel.web import (
     account,
     admin,
@@ -39,32 +42,32 @@ from stormpetrel.web import (
 from stormpetrel.web.paging import PARAMETERS
 
 
-def _hot(path: str, handler: Handler, summary: str, *parameters: str) -> Route:
+def _hot(path: str, handler: Handler, summary: str, *parameters: str, **more: Any) -> Route:
     """A page that the hot-page cache may answer to visitors; `parameters` of the query tell its versions apart."""
-    return Route(method="GET", path=path, handler=handler, summary=summary, hot=parameters)
+    return Route(method="GET", path=path, handler=handler, summary=summary, hot=parameters, **more)
 
 
-def _visitor_page(path: str, handler: Handler, summary: str) -> Route:
-    return Route(method="GET", path=path, handler=handler, summary=summary)
+def _visitor_page(path: str, handler: Handler, summary: str, **more: Any) -> Route:
+    return Route(method="GET", path=path, handler=handler, summary=summary, **more)
 
 
-def _visitor_form(path: str, handler: Handler, summary: str) -> Route:
-    return Route(method="POST", path=path, handler=handler, summary=summary)
+def _visitor_form(path: str, handler: Handler, summary: str, **more: Any) -> Route:
+    return Route(method="POST", path=path, handler=handler, summary=summary, **more)
 
 
-def _member_page(path: str, handler: Handler, summary: str) -> Route:
-    return Route(method="GET", path=path, handler=handler, summary=summary, actor=Actor.ACCOUNT)
+def _member_page(path: str, handler: Handler, summary: str, **more: Any) -> Route:
+    return Route(method="GET", path=path, handler=handler, summary=summary, actor=Actor.ACCOUNT, **more)
 
 
-def _member_form(path: str, handler: Handler, summary: str) -> Route:
-    return Route(method="POST", path=path, handler=handler, summary=summary, actor=Actor.ACCOUNT)
+def _member_form(path: str, handler: Handler, summary: str, **more: Any) -> Route:
+    return Route(method="POST", path=path, handler=handler, summary=summary, actor=Actor.ACCOUNT, **more)
 
 
 ROUTES: tuple[Route, ...] = (
     # Timelines, profiles and posts
     _hot("/", pages.front, "Home timeline, or a welcome page for visitors", *PARAMETERS),
     _hot("/public", pages.public, "Public timeline", *PARAMETERS),
-    _hot("/tags/{name}", pages.tag, "Posts with a hashtag", *PARAMETERS),
+    _hot("/tags/{name}", pages.tag, "Posts with a hashtag", *PARAMETERS, kind=TAG),
     _hot("/tags/{name}/feed.atom", feeds.of_tag, "Posts with a hashtag, as an Atom feed"),
     _hot("/@{name}", people.profile, "Profile", *PARAMETERS),
     _hot("/@{name}/feed.atom", feeds.of_account, "Public posts of an account, as an Atom feed"),
@@ -78,7 +81,7 @@ ROUTES: tuple[Route, ...] = (
     _visitor_page("/@{name}/{id}/favourites", post_people.favourites, "Accounts that favourited a post"),
     _hot("/about", pages.about, "About this server"),
     _hot("/explore", explore.explore, "Trending hashtags and posts"),
-    _visitor_page("/search", search.search, "Search for posts, people and hashtags"),
+    _visitor_page("/search", search.search, "Search for posts, people and hashtags", kind=SEARCH),
     # Your own pages
     _member_page("/profile", settings.own_profile, "Redirect to your profile"),
     _member_page("/bookmarks", pages.bookmarks, "Your bookmarks"),
@@ -90,7 +93,7 @@ ROUTES: tuple[Route, ...] = (
     _member_page("/follow_requests", people.follow_requests, "Follow requests you received"),
     # Posts
     _member_page("/compose", compose.compose, "Form to write a post or a reply"),
-    _member_form("/compose", compose.send, "Publish a post"),
+    _member_form("/compose", compose.send, "Publish a post", body=BodySize.FILES),
     _member_form("/posts/{id}/boost", posts.boost, "Boost a post"),
     _member_form("/posts/{id}/unboost", posts.unboost, "Undo a boost"),
     _member_form("/posts/{id}/favourite", posts.favourite, "Favourite a post"),
@@ -128,7 +131,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     # Profile, lists and filters
     _member_page("/settings/profile", settings.edit_profile, "Form to edit your profile"),
-    _member_form("/settings/profile", settings.save_profile, "Save your profile"),
+    _member_form("/settings/profile", settings.save_profile, "Save your profile", body=BodySize.PICTURES),
     _member_page("/lists", lists.index, "Your lists and followed hashtags"),
     _member_form("/lists", lists.create, "Create a list"),
     _member_page("/lists/{id}", lists.show, "List: posts, members and settings"),
@@ -139,9 +142,9 @@ ROUTES: tuple[Route, ...] = (
     _member_form("/followed_tags", lists.follow_tag, "Follow a hashtag"),
     _member_form("/followed_tags/end", lists.unfollow_tag, "Unfollow a hashtag"),
     _member_page("/settings/filters", filters.index, "Your filters"),
-    _member_form("/settings/filters", filters.create, "Create a filter"),
+    _member_form("/settings/filters", filters.create, "Create a filter", body=BodySize.KEYWORDS),
     _member_page("/settings/filters/{id}", filters.show, "Form to edit a filter"),
-    _member_form("/settings/filters/{id}", filters.change, "Save a filter"),
+    _member_form("/settings/filters/{id}", filters.change, "Save a filter", body=BodySize.KEYWORDS),
     _member_form("/settings/filters/{id}/delete", filters.delete, "Delete a filter"),
     # Files
     _hot("/assets/{name}", assets.asset, "Stylesheet, script or icon"),
@@ -151,10 +154,10 @@ ROUTES: tuple[Route, ...] = (
     _hot("/manifest.webmanifest", manifest.manifest, "Manifest for installing the web app"),
     # Signing in and up
     _visitor_page("/auth/sign_in", auth.show_sign_in, "Sign-in form"),
-    _visitor_form("/auth/sign_in", auth.sign_in, "Sign in"),
+    _visitor_form("/auth/sign_in", auth.sign_in, "Sign in", kind=SIGN_IN),
     _visitor_form("/auth/sign_out", auth.sign_out, "Sign out"),
     _visitor_page("/auth/sign_up", auth.show_sign_up, "Sign-up form"),
-    _visitor_form("/auth/sign_up", auth.sign_up, "Create an account"),
+    _visitor_form("/auth/sign_up", auth.sign_up, "Create an account", kind=SIGN_UP),
     _member_page("/auth/password", auth.show_password, "Form to change your password"),
     _member_form("/auth/password", auth.change_password, "Change your password"),
     _visitor_page("/auth/password/new", mails.show_new_password, "Form to request a password reset"),
@@ -194,12 +197,9 @@ ROUTES: tuple[Route, ...] = (
     _member_form("/settings/apps/{id}/revoke", account.revoke_app, "Revoke an app's access"),
     _member_page("/settings/delete", account.ask_delete, "Confirmation before your account is deleted"),
     _member_form("/settings/delete", account.delete, "Delete your account"),
-    # Apps
-    _visitor_page("/oauth/authorize", consent.ask, "Consent page for an app"),
-    _visitor_form("/oauth/authorize", consent.decide, "Allow or refuse an app"),
-    # Some apps put a slash at the end.
-    _visitor_page("/oauth/authorize/", consent.ask, "Consent page for an app"),
-    _visitor_form("/oauth/authorize/", consent.decide, "Allow or refuse an app"),
+    # Apps; people read these pages, also when they are refused
+    _visitor_page("/oauth/authorize", consent.ask, "Consent page for an app", own_family=Family.PAGE),
+    _visitor_form("/oauth/authorize", consent.decide, "Allow or refuse an app", own_family=Family.PAGE),
     # Moderation
     _member_page("/admin", admin.overview, "Moderation overview"),
     _member_page("/admin/sign_ups", admin.sign_ups, "Sign-ups that await approval"),
@@ -210,6 +210,7 @@ ROUTES: tuple[Route, ...] = (
         "/admin/texts/{what}",
         admin_texts.save,
         "Change a text, rule, announcement or blocked e-mail domain",
+        body=BodySize.TEXTS,
     ),
     _member_form("/announcements/{id}/dismiss", admin_texts.dismiss, "Mark an announcement as read"),
     _member_page("/admin/reports", moderation.queue, "Open reports"),

@@ -9,6 +9,7 @@ from stormpetrel.control.messages import Look, Standing
 from stormpetrel.shield.admit import Policy
 from stormpetrel.shield.decide import Shield
 from stormpetrel.shield.identify import Identity, TokenTable
+from stormpetrel.shield.paths import PathFacts, PathTable
 from stormpetrel.shield.reports import Directions
 
 EPOCH_S = 1_900_000_000.0
@@ -21,6 +22,7 @@ def shield():
         Policy(requests_per_5min=100),
         tokens=TokenTable(),
         secret=b"a secret that is long enough",
+        paths=PathTable(lambda path: PathFacts()),
         at_s=0.0,
         epoch_s=EPOCH_S,
     )

@@ -84,7 +84,7 @@ def behind(name: str, **keys: Any) -> Any:
         app=App(),
         edge=TRUST[name],
         shield={"requests_per_5min": 6},
-        body_limit=lambda path: 2 * UPLOAD_BYTES if path.decode() in UPLOAD_PATHS else 1_048_576,
+        body_bytes=lambda path: 2 * UPLOAD_BYTES if path.decode() in UPLOAD_PATHS else 1_048_576,
         **keys,
     )
 

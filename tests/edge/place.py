@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import uvloop
 
 from stormpetrel.config import EdgeConfig, ShieldConfig
 from stormpetrel.edge.server import EdgeServer
+from stormpetrel.shield.paths import API, FEED, SIGN_IN, Family, PathFacts, PathTable
 
 SECRET = b"a secret that is long enough"
 PAGE = b"".join(b"<p>line %d of a page that is worth compressing</p>\n" % n for n in range(200))
@@ -122,12 +123,19 @@ class App:
         self.scopes.append(message)
 
 
-def hot_key(path: bytes, query: bytes) -> bytes | None:
-    """Return a key for the paths under /hot and /assets/. Of the query, only `page` matters."""
-    if not path.startswith((b"/hot", b"/assets/")):
-        return None
-    page = re.search(rb"(?:^|&)page=(\d{1,6})(?:&|$)", query)
-    return path + (b"?page=" + page[1] if page else b"")
+def facts_of(path: bytes) -> PathFacts:
+    """Return the facts of a path: those under /hot and /assets/ are cached, and of the query only `page` matters."""
+    if path.startswith(b"/hot"):
+        return PathFacts(exists=True, hot=frozenset({b"page"}))
+    if path.startswith(b"/assets/"):
+        return PathFacts(exists=True, hot=frozenset({b"page"}), has_cors=True, is_same_for_all=True)
+    if path.startswith((b"/api/", b"/oauth/")):
+        return PathFacts(exists=True, family=Family.API, kind=API, changing_kind=API, has_cors=True)
+    if path.endswith(b".atom"):
+        return PathFacts(exists=True, family=Family.FEED, kind=FEED, has_cors=True)
+    return (
+        PathFacts(exists=True, changing_kind=SIGN_IN) if path == b"/auth/sign_in" else PathFacts(exists=True)
+    )
 
 
 class Place:
@@ -137,6 +145,7 @@ class Place:
         self.app = keys.pop("app", None) or App()
         edge = EdgeConfig(**{"max_connections": 3000, **keys.pop("edge", {})})
         shield = ShieldConfig(**{"requests_per_5min": 0, **keys.pop("shield", {})})
+        body_bytes = keys.pop("body_bytes", lambda path: 0)
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("127.0.0.1", keys.pop("port", 0)))
@@ -146,7 +155,7 @@ class Place:
             sock=sock,
             edge=edge,
             shield=shield,
-            hot_key=hot_key,
+            paths=PathTable(lambda path: replace(facts_of(path), body_bytes=body_bytes(path))),
             secret=SECRET,
             public_https=keys.pop("public_https", False),
             **keys,

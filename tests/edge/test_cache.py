@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stormpetrel.edge.cache import CachedPage, Flight, HotCache
 from stormpetrel.edge.codings import BROTLI, GZIP, IDENTITY, coding_for, is_compressible
-from stormpetrel.edge.heads import Head, HeadMemo, date_s, etag_matches, family_of
+from stormpetrel.edge.heads import Head, HeadMemo, date_s, etag_matches
 from stormpetrel.edge.wheel import NEVER, TimerWheel
 
 DATE = b"Thu, 01 Jan 1970 00:00:00 GMT"
@@ -270,25 +270,6 @@ def test_the_memo_remembers_what_comes_twice_within_its_bound(monkeypatch: pytes
     for _ in range(2):
         memo.offer(b"x" * 2000, head)
     assert memo.get(b"x" * 2000) is None
-
-
-@pytest.mark.parametrize(
-    ("path", "family"),
-    [
-        (b"/api/v1/x", "API"),
-        (b"/oauth/token", "API"),
-        (b"/oauth/authorize", "PAGE"),
-        (b"/oauth/authorize/", "PAGE"),
-        (b"/oauth/userinfo", "API"),
-        (b"/@a/feed.atom", "FEED"),
-        (b"/nodeinfo/2.0", "API"),
-        (b"/.well-known/webfinger", "API"),
-        (b"/", "PAGE"),
-        (b"/apis", "PAGE"),
-    ],
-)
-def test_families_of_paths(path: bytes, family: str) -> None:
-    assert family_of(path).name == family
 
 
 class Item:

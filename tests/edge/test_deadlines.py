@@ -185,7 +185,7 @@ TOKEN = "Authorization: Bearer of-a-member"
 
 def test_a_larger_body_is_possible_where_the_place_says_so_and_streams_into_the_application() -> None:
     limit = {"max_body_bytes": 2000}
-    with a_place(edge=limit, body_limit=lambda path: 5_000_000 if path == b"/echo" else 2000) as place:
+    with a_place(edge=limit, body_bytes=lambda path: 5_000_000 if path == b"/echo" else 2000) as place:
         body = bytes(range(256)) * 10_000
         assert place.ask(post("/echo", body, TOKEN)).body == b"POST:" + body
         chunked = b"".join(
@@ -204,7 +204,7 @@ def test_a_larger_body_is_possible_where_the_place_says_so_and_streams_into_the_
 def test_an_upload_waits_for_its_client_without_holding_a_slot() -> None:
     with (
         a_place(
-            edge={"max_body_bytes": 2000}, shield={"running": 1}, body_limit=lambda path: 5_000_000
+            edge={"max_body_bytes": 2000}, shield={"running": 1}, body_bytes=lambda path: 5_000_000
         ) as place,
         place.connect() as client,
     ):

@@ -19,6 +19,7 @@ import pytest
 from stormpetrel.edge.server import EdgeServer
 from stormpetrel.shield import cookies
 from stormpetrel.shield.identify import Identity, TokenEntry
+from stormpetrel.shield.paths import PathFacts, PathTable
 from tests.edge.place import PAGE, SECRET, App, Client, a_place, get, post
 
 HANDSHAKE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13")
@@ -290,7 +291,7 @@ def test_a_short_secret_is_refused_at_once() -> None:
             sock=None,  # type: ignore[arg-type]
             edge=None,  # type: ignore[arg-type]
             shield=None,  # type: ignore[arg-type]
-            hot_key=lambda path, query: None,
+            paths=PathTable(lambda path: PathFacts()),
             secret=b"short",
             public_https=False,
         )

@@ -11,6 +11,8 @@ import re
 import pytest
 
 from stormpetrel.edge.refusals import RefusalWriter
+from stormpetrel.http.routing import Router
+from stormpetrel.roles.web import ROUTES
 from stormpetrel.shield.answer import RateLimit, Refused
 from tests.edge.place import Answer, a_place, get, post
 
@@ -34,8 +36,13 @@ REFUSALS = [
 ]
 
 
+FACTS = Router(ROUTES).facts
+
+
 def written(path: str, refused: Refused, **keys: object) -> Answer:
-    writer = RefusalWriter(page=None, status_url="https://status.test/?a=1&b=2", public_https=True)
+    writer = RefusalWriter(
+        paths=FACTS, page=None, status_url="https://status.test/?a=1&b=2", public_https=True
+    )
     data = writer.answer(
         refused, path=path.encode(), date=b"Thu, 01 Jan 1970 00:00:00 GMT", keep_alive=True, only_head=False
     )
@@ -96,7 +103,7 @@ def test_the_place_may_bring_a_page_of_its_own_and_a_broken_one_is_replaced() ->
             raise ZeroDivisionError
         return b"<h1>our own page</h1>"
 
-    writer = RefusalWriter(page=page, status_url="", public_https=False)
+    writer = RefusalWriter(paths=FACTS, page=page, status_url="", public_https=False)
     keys = {"path": b"/", "date": b"x", "keep_alive": True, "only_head": False}
     assert b"our own page" in writer.answer(REFUSALS[0], **keys)  # type: ignore[arg-type]
     assert b"Server busy" in writer.answer(REFUSALS[1], **keys)  # type: ignore[arg-type]

@@ -10,11 +10,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stormpetrel.api.routes import SOCKETS
+from stormpetrel.edge.heads import MAX_HOT_PARAMETERS, hot_key
 from stormpetrel.http.parameters import struct
 from stormpetrel.http.request import Request, _pairs
 from stormpetrel.http.response import Response
-from stormpetrel.http.routing import MAX_HOT_PARAMETERS, Route, Router, is_api_path
+from stormpetrel.http.routing import BodySize, Route, Router
 from stormpetrel.roles.web import ROUTES
+from stormpetrel.shield.paths import (
+    API,
+    APPS,
+    FEED,
+    PAGE,
+    REMEMBERED,
+    REMEMBERED_BYTES,
+    SEARCH,
+    SIGN_IN,
+    SIGN_UP,
+    STREAM,
+    TAG,
+    TOKEN,
+    Family,
+)
 
 
 async def handler(request: Request) -> Response:
@@ -40,6 +57,11 @@ ROUTER = Router(
         route("/tags/{name}", hot=("max_id", "min_id", "any[]")),
     ]
 )
+
+
+def key_of(path: bytes, query: bytes) -> bytes | None:
+    """Return the key of a target in the hot-page cache."""
+    return hot_key(ROUTER.facts[path], path, query)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +118,7 @@ def test_one_segment_has_one_name() -> None:
 @given(st.text())
 def test_no_path_breaks_it(path: str) -> None:
     ROUTER.find(path)
-    ROUTER.hot_key(quote(path).encode(), b"")
+    key_of(quote(path).encode(), b"")
 
 
 # The key of the hot-page cache -----------------------------------------------------------------------------
@@ -125,23 +147,23 @@ def test_no_path_breaks_it(path: str) -> None:
 )
 def test_under_which_key_an_answer_is_kept(target: bytes, key: bytes | None) -> None:
     path, _, query = target.partition(b"?")
-    assert ROUTER.hot_key(path, query) == key
+    assert key_of(path, query) == key
 
 
 def test_the_order_of_parameters_makes_no_difference() -> None:
     parts = [b"max_id=1", b"min_id=2", b"x=3", b"any[]=4"]
-    keys = {ROUTER.hot_key(b"/tags/a", b"&".join(order)) for order in itertools.permutations(parts)}
+    keys = {key_of(b"/tags/a", b"&".join(order)) for order in itertools.permutations(parts)}
     assert len(keys) == 1
 
 
 def test_of_one_name_the_order_counts_as_it_does_in_the_answer() -> None:
-    assert ROUTER.hot_key(b"/@a", b"max_id=1&max_id=2") != ROUTER.hot_key(b"/@a", b"max_id=2&max_id=1")
+    assert key_of(b"/@a", b"max_id=1&max_id=2") != key_of(b"/@a", b"max_id=2&max_id=1")
 
 
 def test_a_parameter_cannot_hide_behind_many_others() -> None:
     query = b"x&" * 300 + b"max_id=7"
-    assert ROUTER.hot_key(b"/@alice", query) is None
-    assert ROUTER.hot_key(b"/@alice", b"x&" * (MAX_HOT_PARAMETERS - 1) + b"max_id=7") == b"/@alice?max_id=7"
+    assert key_of(b"/@alice", query) is None
+    assert key_of(b"/@alice", b"x&" * (MAX_HOT_PARAMETERS - 1) + b"max_id=7") == b"/@alice?max_id=7"
 
 
 HOT = [one for one in ROUTES if one.hot is not None]
@@ -189,25 +211,124 @@ def test_two_questions_of_one_key_have_one_answer(
             answer: object = struct(Query, list(_pairs(query)))
         except Exception as error:
             answer = type(error)
-        return ROUTER.hot_key(b"/tags/a", query), answer
+        return key_of(b"/tags/a", query), answer
 
     (key, answer), (other_key, other_answer) = asked(one), asked(other)
     assert key != other_key or answer == other_answer
 
 
+# The facts of paths -------------------------------------------------------------------------------------------
+
+FACTS = Router(ROUTES, sockets=SOCKETS, body_bytes={BodySize.FILES: 9_000_000, BodySize.TEXTS: 700_000}).facts
+
+
 @pytest.mark.parametrize(
-    ("path", "is_api"),
+    ("path", "family"),
     [
-        ("/api/v1/statuses", True),
-        ("/oauth/token", True),
-        ("/oauth/authorize", False),
-        ("/oauth/authorize/", False),
-        ("/.well-known/webfinger", True),
-        ("/nodeinfo/2.0", True),
-        ("/", False),
-        ("/@api", False),
-        ("/health", False),
+        (b"/api/v1/statuses", Family.API),
+        (b"/%61pi/v1/statuses", Family.API),
+        (b"/oauth/token", Family.API),
+        (b"/oauth/userinfo", Family.API),
+        (b"/oauth/authorize", Family.PAGE),
+        (b"/oauth/authorize/", Family.PAGE),
+        (b"/.well-known/webfinger", Family.API),
+        (b"/nodeinfo/2.0", Family.API),
+        (b"/@a/feed.atom", Family.FEED),
+        (b"/nowhere.atom", Family.FEED),
+        (b"/", Family.PAGE),
+        (b"/@api", Family.PAGE),
+        (b"/apis", Family.PAGE),
+        (b"/health", Family.PAGE),
     ],
 )
-def test_what_is_the_api_and_what_a_page(path: str, is_api: bool) -> None:
-    assert is_api_path(path) is is_api
+def test_the_family_of_a_path(path: bytes, family: Family) -> None:
+    assert FACTS[path].family is family
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "changing_kind"),
+    [
+        (b"/auth/sign_in", PAGE, SIGN_IN),
+        (b"/auth/sign_in/", PAGE, SIGN_IN),
+        (b"/auth/sign%5fin", PAGE, SIGN_IN),
+        (b"/auth/sign_up", PAGE, SIGN_UP),
+        (b"/oauth/token", API, TOKEN),
+        (b"/oauth/token/", API, TOKEN),
+        (b"/api/v1/accounts", API, SIGN_UP),
+        (b"/api/v1/apps", API, APPS),
+        (b"/search", SEARCH, PAGE),
+        (b"/api/v2/search", SEARCH, API),
+        (b"/api/v1/accounts/search", SEARCH, API),
+        (b"/tags/storm", TAG, PAGE),
+        (b"/api/v1/timelines/tag/storm", TAG, API),
+        (b"/tags/storm/feed.atom", FEED, FEED),
+        (b"/api/v1/streaming", STREAM, STREAM),
+        (b"/api/v1/streaming/public", STREAM, API),
+        (b"/api/v1/timelines/home", API, API),
+        (b"/@ana", PAGE, PAGE),
+        (b"/nowhere", PAGE, PAGE),
+    ],
+)
+def test_what_a_request_costs_depends_on_its_path_and_on_whether_it_writes(
+    path: bytes, kind: int, changing_kind: int
+) -> None:
+    assert (FACTS[path].kind, FACTS[path].changing_kind) == (kind, changing_kind)
+
+
+@pytest.mark.parametrize(
+    ("path", "body_bytes"),
+    [
+        (b"/api/v2/media", 9_000_000),
+        (b"/api/v2/media/", 9_000_000),
+        (b"/compose", 9_000_000),
+        (b"/admin/texts/rules", 700_000),
+        # A size that the configuration does not name, and a route without one.
+        (b"/settings/profile", 0),
+        (b"/api/v1/statuses", 0),
+        (b"/nowhere", 0),
+    ],
+)
+def test_the_largest_body_of_a_path(path: bytes, body_bytes: int) -> None:
+    assert FACTS[path].body_bytes == body_bytes
+
+
+def test_a_path_exists_if_there_is_a_route_or_a_socket() -> None:
+    exist = {
+        path
+        for path in (b"/@a/1", b"/api/v1/streaming", b"/@a/1/x", b"/media", b"/api")
+        if FACTS[path].exists
+    }
+    assert exist == {b"/@a/1", b"/api/v1/streaming"}
+
+
+def test_only_static_files_are_the_same_for_all_and_apps_open_only_the_pages_for_signing_in() -> None:
+    same = {route.path for route in ROUTES if FACTS[route.path.encode()].is_same_for_all}
+    assert same == {"/assets/{name}"}
+    opened = {route.path for route in ROUTES if FACTS[route.path.encode()].is_opened_by_apps}
+    assert {path.split("/")[1] for path in opened} == {"auth", "oauth"}
+
+
+def test_every_route_finds_its_own_facts() -> None:
+    for one in ROUTES:
+        facts = FACTS[one.path.encode()]
+        assert facts.exists
+        assert (facts.family, facts.has_cors) == (one.family, one.has_cors)
+        assert one.shield_kind == (facts.kind if one.method == "GET" else facts.changing_kind), one
+        assert one.method != "GET" or (facts.hot is None) == (one.hot is None)
+
+
+@pytest.mark.parametrize("more", [{"kind": SEARCH}, {"own_family": Family.FEED}])
+def test_routes_of_one_path_that_disagree_are_refused(more: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="different kinds or families"):
+        Router([route("/x", "POST"), route("/x", "PUT", **more)])
+
+
+def test_the_table_of_facts_stays_small_whatever_is_asked_for() -> None:
+    facts = Router([route("/x")]).facts
+    for number in range(REMEMBERED * 2):
+        assert not facts[b"/nowhere/%d" % number].exists
+        assert len(facts) <= REMEMBERED
+    facts.clear()
+    assert facts[b"/x" + b"/" * REMEMBERED_BYTES].exists is False
+    assert len(facts) == 0
+    assert facts[b"/x"].exists

@@ -10,12 +10,61 @@ from stormpetrel.shield.cookies import mint
 from stormpetrel.shield.decide import Shield
 from stormpetrel.shield.identify import TokenEntry, TokenTable, address_identity, credentials_of, identify
 from stormpetrel.shield.marks import DEVICE_COOKIE, VISITOR_COOKIE, mint_device, mint_visitor
+from stormpetrel.shield.paths import (
+    API,
+    APPS,
+    FEED,
+    PAGE,
+    SEARCH,
+    SIGN_IN,
+    SIGN_UP,
+    STREAM,
+    TAG,
+    TOKEN,
+    Family,
+    PathFacts,
+    PathTable,
+)
 from stormpetrel.shield.queues import GONE, RUNNING, Ticket
 
 SECRET = b"a secret that is long enough"
 EPOCH_S = 1_700_000_000.0
 DAY_S = 86_400
 TICK_S = 0.1
+
+
+READING = {
+    b"/search": SEARCH,
+    b"/api/v2/search": SEARCH,
+    b"/tags/storm": TAG,
+    b"/tags/sea": TAG,
+    b"/api/v1/streaming": STREAM,
+    b"/api/v1/streaming/public": STREAM,
+}
+CHANGING = {
+    b"/auth/sign_in": SIGN_IN,
+    b"/auth/sign_up": SIGN_UP,
+    b"/oauth/token": TOKEN,
+    b"/api/v1/accounts": SIGN_UP,
+    b"/api/v1/apps": APPS,
+}
+"""Kinds of paths, as a router would give them; other paths have the kind of their family."""
+
+
+def path_table(*, exist: bool = True) -> PathTable:
+    """Return the facts of the paths that the tests use. `exist`: there is a route for each of them."""
+
+    def find(path: bytes) -> PathFacts:
+        family, kind = Family.PAGE, PAGE
+        if path.startswith(b"/api/"):
+            family, kind = Family.API, API
+        elif path.endswith(b".atom"):
+            family, kind = Family.FEED, FEED
+        return PathFacts(
+            family=family, kind=READING.get(path, kind), changing_kind=CHANGING.get(path, kind), exists=exist
+        )
+
+    return PathTable(find)
 
 
 def token(n: int) -> bytes:
@@ -29,16 +78,16 @@ def token_hash(n: int) -> bytes:
 class Visited:
     """A shield at work. `ask` makes a request, whose slot is free again `cost_s` after it began."""
 
-    def __init__(self, *, cost_s: float = 0.003, leads: bool = True, **policy: object) -> None:
+    def __init__(self, *, cost_s: float = 0.003, exist: bool = True, **policy: object) -> None:
         self.tokens = TokenTable()
         self.at_s = 1000.0
         self.shield = Shield(
             Policy(**policy),  # type: ignore[arg-type]
             tokens=self.tokens,
             secret=SECRET,
+            paths=path_table(exist=exist),
             at_s=self.at_s,
             epoch_s=EPOCH_S,
-            leads=lambda path: leads,
         )
         self.cost_s = cost_s
         self.running: list[tuple[float, Ticket]] = []  # (time of the beginning, ticket)
