@@ -16,6 +16,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import grimp
 import hypothesis
 import pytest
 
@@ -76,6 +77,60 @@ def test_every_import_rule_notices_when_it_is_broken(copy_of_the_package):
 def test_a_new_file_at_the_top_of_the_package_must_be_given_its_place(copy_of_the_package):
     (copy_of_the_package / "stormpetrel" / "injected.py").write_text('"""A new file at the top."""\n')
     assert broken_contracts(copy_of_the_package) == ["Layers: downward only, and everything has its place"]
+
+
+ROOMS_WITH_CIRCLES = {"edge"}
+"""Folders whose files still import one another in a circle. Do not add to it."""
+
+
+@pytest.fixture(scope="module")
+def imports() -> dict[str, set[str]]:
+    """Return the modules of the package that each module imports, also those imported for types alone."""
+    graph = grimp.build_graph("stormpetrel", cache_dir=None)
+    return {name: set(graph.find_modules_directly_imported_by(name)) for name in graph.modules}
+
+
+def circles(imports: dict[str, set[str]]) -> list[list[str]]:
+    """Return the groups of modules that import one another, directly or through others."""
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        ahead = [start]
+        while ahead:
+            found = imports.get(ahead.pop(), set()) - seen
+            seen |= found
+            ahead += found
+        return seen
+
+    reach = {name: reached(name) for name in imports}
+    groups = {
+        tuple(sorted(other for other in reach[name] if name in reach.get(other, ())))
+        for name in imports
+        if name in reach[name]
+    }
+    return [list(group) for group in sorted(groups)]
+
+
+def test_no_modules_import_one_another_in_a_circle(imports):
+    rooms = {name.split(".")[1] for circle in circles(imports) for name in circle}
+    assert rooms <= ROOMS_WITH_CIRCLES, circles(imports)
+
+
+def test_a_circle_of_imports_is_noticed():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c"]]
+    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_the_entities_of_the_api_import_none_of_its_handlers(imports):
+    upward = [
+        (name, other)
+        for name, others in imports.items()
+        for other in others
+        if name.startswith("stormpetrel.api.json.")
+        and other.startswith("stormpetrel.api.")
+        and not f"{other}.".startswith("stormpetrel.api.json.")
+    ]
+    assert upward == []
 
 
 DATABASE_LIBRARIES = {"sqlalchemy", "sqlite3", "psycopg", "psycopg_pool", "alembic", "aiosqlite"}

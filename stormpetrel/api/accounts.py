@@ -19,8 +19,9 @@ from stormpetrel.api.paging import (
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import NotFound
 from stormpetrel.http.forms import UploadedFile
+from stormpetrel.http.paging import paged
 from stormpetrel.http.request import Request
-from stormpetrel.http.response import Response, json, paged
+from stormpetrel.http.response import Response, json
 from stormpetrel.http.uploads import a_file, profile_with_pictures
 from stormpetrel.media.job import Purpose
 from stormpetrel.model.account import Account, Field, ProfileChange

@@ -8,7 +8,6 @@ import msgspec
 
 from stormpetrel.api.json.entities import Entity
 from stormpetrel.api.shapes import answers
-from stormpetrel.http.passwords import network_slot
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.model.access import secret_hash
@@ -68,7 +67,7 @@ async def create(request: Request) -> Response:
         client_id=client_id,
         client_secret_hash=secret_hash(client_secret),
         now_ms=request.now_ms,
-        network=network_slot(request),
+        network=request.network_slot,
     )
     return json(
         CredentialApplication(

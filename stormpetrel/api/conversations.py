@@ -10,8 +10,9 @@ from stormpetrel.api.json.view import array
 from stormpetrel.api.paging import PageQuery, page_of
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import NotFound
+from stormpetrel.http.paging import paged
 from stormpetrel.http.request import Request
-from stormpetrel.http.response import Response, paged
+from stormpetrel.http.response import Response
 from stormpetrel.model.conversation import Conversation as Marked
 from stormpetrel.rules import conversations as rules
 

@@ -8,8 +8,9 @@ from stormpetrel.api.json import entities
 from stormpetrel.api.json.render import renderer
 from stormpetrel.api.paging import ACCOUNTS_DEFAULT, ACCOUNTS_MOST, Id, PageQuery, ids_of, page_of
 from stormpetrel.api.shapes import answers
+from stormpetrel.http.paging import paged
 from stormpetrel.http.request import Request
-from stormpetrel.http.response import Response, json, paged
+from stormpetrel.http.response import Response, json
 from stormpetrel.model.lists import MAX_MEMBERS, AccountList
 from stormpetrel.model.page import Page
 from stormpetrel.rules import lists as rules

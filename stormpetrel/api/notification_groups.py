@@ -24,8 +24,9 @@ from stormpetrel.api.notifications import COUNT_DEFAULT, COUNT_MOST, Notificatio
 from stormpetrel.api.paging import ACCOUNTS_DEFAULT, ACCOUNTS_MOST, Id, PageQuery, one_id, page_of
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Invalid
+from stormpetrel.http.paging import page_links
 from stormpetrel.http.request import Request
-from stormpetrel.http.response import Response, json, page_links
+from stormpetrel.http.response import Response, json
 from stormpetrel.model.ids import time_ms
 from stormpetrel.model.notification import GROUPED, NotificationGroup
 from stormpetrel.rules import notification_groups as rules

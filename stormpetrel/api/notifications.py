@@ -25,8 +25,9 @@ from stormpetrel.api.paging import (
 )
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import NotFound
+from stormpetrel.http.paging import paged
 from stormpetrel.http.request import Request
-from stormpetrel.http.response import Response, json, paged
+from stormpetrel.http.response import Response, json
 from stormpetrel.model.notification import Kind
 from stormpetrel.rules import notifications as rules
 from stormpetrel.storage.engine.connection import Connection

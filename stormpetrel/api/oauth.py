@@ -18,7 +18,6 @@ from stormpetrel.api.json import convert
 from stormpetrel.api.json.entities import Entity, Nothing, Token
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Forbidden, Invalid, Malformed, WrongMediaType
-from stormpetrel.http.passwords import network_slot
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.http.routing import Handler
@@ -165,7 +164,7 @@ async def token(request: Request) -> Response:
             client,
             scope=given.scope or "",
             token_hash=secret_hash(access_token),
-            network=network_slot(request),
+            network=request.network_slot,
             now_ms=request.now_ms,
         )
     else:
@@ -204,7 +203,7 @@ async def revoke(request: Request) -> Response:
         revoke_token,
         application_id=client.id,
         token_hash=secret_hash(given.token),
-        network=network_slot(request),
+        network=request.network_slot,
     )
     return json(Nothing())
 

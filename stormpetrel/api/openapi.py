@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,7 @@ from stormpetrel.api.json.entities import Error
 from stormpetrel.api.shapes import answers
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response
-from stormpetrel.http.routing import Actor, Route
+from stormpetrel.http.routing import Actor, Handler, Route
 from stormpetrel.model.access import SCOPES
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -37,14 +37,16 @@ _ERRORS = {
 }
 
 
-@answers(dict[str, Any])
-async def show(request: Request) -> Response:
-    """View this OpenAPI document"""
-    # Imported here because the table lists this handler.
-    from stormpetrel.api.routes import ROUTES
+def show_document(routes: Callable[[], tuple[Route, ...]]) -> Handler:
+    """Return the handler that shows the document of `routes()`, called later: the table lists the handler too."""
 
-    request.keep_hot("instance")
-    return Response(body=_encoded(ROUTES, request.site.base_url))
+    @answers(dict[str, Any])
+    async def show(request: Request) -> Response:
+        """View this OpenAPI document"""
+        request.keep_hot("instance")
+        return Response(body=_encoded(routes(), request.site.base_url))
+
+    return show
 
 
 @lru_cache(maxsize=1)

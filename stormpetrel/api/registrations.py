@@ -10,7 +10,6 @@ from stormpetrel.api.apps import SECRET_BYTES
 from stormpetrel.api.json.entities import Token
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import NOT_ACCEPTED, Forbidden
-from stormpetrel.http.passwords import network_slot
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.model.access import secret_hash
@@ -47,9 +46,7 @@ async def create(request: Request) -> Response:
     }
     fields = {name: problem for name, problem in problems.items() if problem}
     if not fields:
-        weakness = await site.passwords.problem(
-            request, given.password, username=given.username, email=given.email
-        )
+        weakness = await site.passwords.problem(given.password, username=given.username, email=given.email)
         fields = {"password": weakness} if weakness else {}
     if fields:
         # Check before hashing the password: a hash costs 20 ms, checking the text almost nothing.
@@ -65,7 +62,7 @@ async def create(request: Request) -> Response:
         scopes=request.access.scopes,
         token_hash=secret_hash(access_token),
         confirmation=site.fresh_link() if site.config.confirms_addresses else None,
-        network=network_slot(request),
+        network=request.network_slot,
         now_ms=request.now_ms,
     )
     return json(

@@ -11,8 +11,9 @@ from stormpetrel.api.json.view import array
 from stormpetrel.api.paging import Id, PageQuery, ids_of
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Invalid
+from stormpetrel.http.paging import paged
 from stormpetrel.http.request import Request
-from stormpetrel.http.response import Response, json, paged
+from stormpetrel.http.response import Response, json
 from stormpetrel.model.relationship import Relationship
 from stormpetrel.rules import relationships as rules
 

@@ -130,7 +130,7 @@ ROUTES: tuple[Route, ...] = (
     _open("/nodeinfo/2.0", instance.nodeinfo, hot=()),
     _open("/.well-known/webfinger", instance.webfinger, refuses=(404,), media_type="application/jrd+json"),
     _open("/.well-known/host-meta", instance.host_meta, hot=(), media_type="application/xrd+xml"),
-    _open("/api/openapi.json", openapi.show, hot=()),
+    _open("/api/openapi.json", openapi.show_document(lambda: ROUTES), hot=()),
     _open("/api/oembed", oembed.show, hot=("url", "maxwidth", "maxheight", "format"), refuses=(404,)),
     # Files
     _post("/api/v1/media", media.upload, "write:media", body=BodySize.FILES),

@@ -12,8 +12,9 @@ from stormpetrel.api.json.post_entities import ScheduledStatus
 from stormpetrel.api.paging import PageQuery, page_of
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import Invalid
+from stormpetrel.http.paging import paged
 from stormpetrel.http.request import Request
-from stormpetrel.http.response import Response, json, paged
+from stormpetrel.http.response import Response, json
 from stormpetrel.rules import scheduled as rules
 
 

@@ -8,8 +8,9 @@ from stormpetrel.api.paging import PageQuery, page_of
 from stormpetrel.api.search import encoded_tags
 from stormpetrel.api.shapes import answers
 from stormpetrel.errors import NotFound
+from stormpetrel.http.paging import paged
 from stormpetrel.http.request import Request
-from stormpetrel.http.response import Response, paged
+from stormpetrel.http.response import Response
 from stormpetrel.model.text import tag_key, tags_in
 from stormpetrel.rules import featured_tags as featured_rules
 from stormpetrel.rules import followed_tags as rules

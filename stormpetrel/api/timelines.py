@@ -8,8 +8,9 @@ from stormpetrel.api.json.entities import Status
 from stormpetrel.api.json.render import renderer
 from stormpetrel.api.paging import PageQuery, page_of
 from stormpetrel.api.shapes import answers
+from stormpetrel.http.paging import paged
 from stormpetrel.http.request import Request
-from stormpetrel.http.response import Response, paged
+from stormpetrel.http.response import Response
 from stormpetrel.model.text import tag_key
 from stormpetrel.rules import timelines as rules
 

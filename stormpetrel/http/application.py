@@ -49,14 +49,24 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 Socket = Callable[[Request, Any, Any], Awaitable[None]]
 """A WebSocket's handler (handshake request, `receive`, `send`). It may raise Refusal until it accepts."""
+ErrorPage = Callable[[Request, Refusal], Response]
 
 
 class WebApplication:
-    """The ASGI application of a web worker. `sockets`: handlers of WebSockets by path."""
+    """The ASGI application of a web worker. `sockets`: handlers of WebSockets by path. `error_page`: renders the page
+    of a refusal."""
 
-    def __init__(self, site: Site, router: Router, *, sockets: Mapping[str, Socket] | None = None) -> None:
+    def __init__(
+        self,
+        site: Site,
+        router: Router,
+        *,
+        error_page: ErrorPage,
+        sockets: Mapping[str, Socket] | None = None,
+    ) -> None:
         self.site = site
         self.router = router
+        self._error_page = error_page
         self._sockets = sockets or {}
         self.is_away = False
         """True if the database has not been reached since the start: every request is refused at once."""
@@ -294,7 +304,7 @@ class WebApplication:
             response = Response(refusal.status, f"{refusal.safe_text}\n".encode(), content_type=TEXT)
         else:
             try:
-                response = self.site.pages.error(request, refusal)
+                response = self._error_page(request, refusal)
             except Exception:
                 log.exception("rendering the error page failed")
                 response = Response(refusal.status, refusal.safe_text.encode(), content_type=HTML)

@@ -7,23 +7,23 @@ import hmac
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from stormpetrel.errors import Busy, Forbidden, Malformed, NotFound, TooLarge, WrongMediaType
 from stormpetrel.http.forms import MAX_TEXT_BYTES, MultipartForm, UploadedFile
 from stormpetrel.http.parameters import MAX_PARAMETERS, read_json, struct
+from stormpetrel.http.site import Site
 from stormpetrel.media.job import NO_ROOM
 from stormpetrel.media.store import FULL
 from stormpetrel.model.access import Access
 from stormpetrel.model.ids import parse_id
+from stormpetrel.model.quota import network_of, slot
 from stormpetrel.shield import percent
 from stormpetrel.shield.cookies import pairs
+from stormpetrel.shield.marks import Mark, device_in
 from stormpetrel.shield.paths import PathFacts
-
-if TYPE_CHECKING:
-    from stormpetrel.http.site import Site
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -120,6 +120,16 @@ class Request:
     def address(self) -> str:
         """The client's address."""
         return str(self.scope["visit"].address)
+
+    @property
+    def network_slot(self) -> int:
+        """The row that counts the client's network."""
+        return slot(self.site.secret, f"network {network_of(self.address)}")
+
+    def known_device(self, account_id: int) -> Mark | None:
+        """Return the browser's device mark if this account has signed in with it before."""
+        device = device_in(self.site.secret, self.headers.get("cookie", ""), epoch_s=self.now_ms / 1000)
+        return device if device is not None and device.account_id == account_id else None
 
     @property
     def headers(self) -> Headers:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from stormpetrel.shield.cookies import sent_name
-
-if TYPE_CHECKING:
-    from stormpetrel.http.request import Request
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -110,32 +106,3 @@ def redirect(url: str, status: int = 303) -> Response:
 def empty(status: int = 204) -> Response:
     """Return a response without a body."""
     return Response(status, content_type=None)
-
-
-def page_links(request: Request, *, newest_id: int, oldest_id: int) -> tuple[bytes, bytes]:
-    """Return the Link header to the pages around this one: older (`next`) and newer (`prev`).
-
-    The URLs are absolute and include the caller's other parameters. If the response may be cached as a hot
-    page, they include only the parameters that the route names.
-    """
-    kept = [(k, v) for k, v in request.query_pairs if k not in ("max_id", "min_id", "since_id")]
-    hot = request.facts.hot
-    if request.access is None and hot is not None:
-        kept = [(k, v) for k, v in kept if k.partition("[")[0].encode() in hot]
-    others = f"{urlencode(kept)}&" if kept else ""
-    url = f"{request.site.base_url}{_quoted(request.path)}?{others}"
-    links = f'<{url}max_id={oldest_id}>; rel="next", <{url}min_id={newest_id}>; rel="prev"'
-    return b"link", links.encode("ascii")
-
-
-@lru_cache(maxsize=1024)
-def _quoted(path: str) -> str:
-    return quote(path, safe="/:@")
-
-
-def paged(request: Request, body: bytes, ids: Sequence[int]) -> Response:
-    """Return JSON with the Link header for `ids`, newest first; without the header if there are none."""
-    response = Response(200, body)
-    if ids:
-        response.headers.append(page_links(request, newest_id=ids[0], oldest_id=ids[-1]))
-    return response

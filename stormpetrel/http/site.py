@@ -23,9 +23,6 @@ from stormpetrel.shield.identify import TokenTable
 from stormpetrel.storage.engine.database import Database
 
 if TYPE_CHECKING:
-    from stormpetrel.errors import Refusal
-    from stormpetrel.http.request import Request
-    from stormpetrel.http.response import Response
     from stormpetrel.model.event import Event
 
 NONCE_BYTES = 32
@@ -41,20 +38,9 @@ class AppliesEvents(Protocol):
 
 
 class PageRenderer(AppliesEvents, Protocol):
-    """The web's pages, as handlers and the application use them. `fragments`: the rendered posts that it stores
-    (web/fragments.py)."""
+    """The web's pages. `fragments`: the rendered posts that they store (web/fragments.py)."""
 
     fragments: Any
-
-    def page(
-        self, request: Request, template: str, *, status: int = 200, reader: Any = None, **values: Any
-    ) -> Response:
-        """Render a template for the reader of the request."""
-        ...
-
-    def error(self, request: Request, refusal: Refusal) -> Response:
-        """Return the page of a refusal."""
-        ...
 
 
 @dataclass(slots=True)

@@ -107,14 +107,15 @@ async def run(
         filters=ReaderFilters(database),
         counts=place_counts(database),
         activity=place_activity(database),
-        passwords=Passwords(database, heavy),
+        passwords=Passwords(database, heavy, secret=secret, about=(config.title, config.domain)),
         secret=secret,
         base_url=config.base_url,
         domain=config.domain,
         drain=bus.drain,
     )
     site.api = Renderer(database, site.flags, site.filters, base_url=site.base_url)
-    site.pages = Pages(site)
+    pages = Pages(site)
+    site.pages = pages
     memory.site = site
     site.streaming = Hub(
         database,
@@ -124,7 +125,7 @@ async def run(
         drain=bus.drain,
         clock_ms=clock.now_ms,
     )
-    application = WebApplication(site, router, sockets=SOCKETS)
+    application = WebApplication(site, router, error_page=pages.error, sockets=SOCKETS)
     bus.on_events = memory.apply
     started = False
     wait_s = FIRST_RETRY_S

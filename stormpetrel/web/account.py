@@ -14,6 +14,7 @@ from stormpetrel.rules import guesses as guess_rules
 from stormpetrel.rules import mail as mail_rules
 from stormpetrel.shield.cookies import COOKIE_NAME
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.model.access import Authorised, SignedIn
@@ -52,7 +53,7 @@ async def _page(
     wrong = await request.site.database.read(
         guess_rules.lately, account_id=request.account_id, now_ms=request.now_ms
     )
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         template,
         status=422 if problems else 200,

@@ -9,6 +9,7 @@ from stormpetrel.http.response import Response, redirect
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import moderation
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.model.account import User
@@ -59,7 +60,7 @@ async def overview(request: Request) -> Response:
     reader, open_reports, waiting = await request.site.database.read(
         read_overview, reader_id=request.account_id, now_ms=request.now_ms
     )
-    return request.site.pages.page(
+    return pages_of(request).page(
         request, "admin.html", reader=reader, open_reports=open_reports, sign_ups=waiting
     )
 
@@ -68,9 +69,7 @@ async def sign_ups(request: Request) -> Response:
     reader, waiting = await request.site.database.read(
         read_sign_ups, reader_id=request.account_id, now_ms=request.now_ms
     )
-    return request.site.pages.page(
-        request, "admin_sign_ups.html", reader=reader, waiting=waiting, shown=SHOWN
-    )
+    return pages_of(request).page(request, "admin_sign_ups.html", reader=reader, waiting=waiting, shown=SHOWN)
 
 
 async def approve(request: Request) -> Response:

@@ -23,6 +23,7 @@ from stormpetrel.rules import instance as rules
 from stormpetrel.rules import moderation
 from stormpetrel.web.links import same_site
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.engine.connection import Connection
@@ -61,7 +62,7 @@ def read_texts(connection: Connection, *, reader_id: int, now_ms: int) -> TextsV
 async def texts(request: Request) -> Response:
     """GET /admin/texts: show the texts and forms."""
     seen = await request.site.database.read(read_texts, reader_id=request.account_id, now_ms=request.now_ms)
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "admin_texts.html",
         reader=seen.reader,

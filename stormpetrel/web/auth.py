@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stormpetrel.errors import BLANK, Forbidden, Invalid, TooMany, too_long
-from stormpetrel.http.passwords import WRONG, network_slot
+from stormpetrel.http.passwords import WRONG
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.model.account import (
@@ -27,6 +27,7 @@ from stormpetrel.shield.cookies import COOKIE_NAME
 from stormpetrel.web.links import asked_next, same_site
 from stormpetrel.web.mails import wait_page
 from stormpetrel.web.reader import read_reader
+from stormpetrel.web.render import pages_of
 from stormpetrel.web.second_step import enter
 from stormpetrel.web.sessions import set_session, signed_in
 
@@ -53,7 +54,7 @@ async def show_sign_in(request: Request) -> Response:
 def _sign_in_page(
     request: Request, *, after: str, login: str = "", problem: str = "", status: int = 200
 ) -> Response:
-    return request.site.pages.page(
+    return pages_of(request).page(
         request, "sign_in.html", status=status, after=after, login=login, problem=problem, done=_done(request)
     )
 
@@ -152,7 +153,7 @@ async def _sign_up_page(
     problems: dict[str, str] | None = None,
     status: int = 200,
 ) -> Response:
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "sign_up.html",
         status=status,
@@ -187,7 +188,7 @@ async def sign_up(request: Request) -> Response:
     problems = _problems(typed, registration=registration)
     if not problems:
         weakness = await request.site.passwords.problem(
-            request, typed["password"], username=typed["username"], email=typed["email"]
+            typed["password"], username=typed["username"], email=typed["email"]
         )
         problems = {"password": weakness} if weakness else {}
     if not problems:
@@ -204,7 +205,7 @@ async def sign_up(request: Request) -> Response:
                 registration=registration,
                 now_ms=request.now_ms,
                 confirmation=(request.site.fresh_link() if request.site.config.confirms_addresses else None),
-                network=network_slot(request),
+                network=request.network_slot,
             )
         except Invalid as refusal:
             problems = refusal.fields or {"username": refusal.safe_text}
@@ -213,7 +214,7 @@ async def sign_up(request: Request) -> Response:
     if account.state is AccountState.UNCONFIRMED:
         return wait_page(request, login=account.username, email=typed["email"], after=after)
     if account.state is AccountState.PENDING:
-        return request.site.pages.page(
+        return pages_of(request).page(
             request, "sign_up_pending.html", username=account.username, email=clean_address(typed["email"])
         )
     return await signed_in(request, account_id=account.id, after=after)
@@ -246,7 +247,7 @@ async def show_password(request: Request) -> Response:
 async def _password_page(
     request: Request, *, problems: dict[str, str] | None = None, status: int = 200
 ) -> Response:
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "password.html",
         status=status,
@@ -265,7 +266,7 @@ async def change_password(request: Request) -> Response:
     new = form.get("user[password]", "")
     user = await request.site.database.read(account_rules.user, account_id=request.account_id)
     # First check the new password: this costs no attempt.
-    problem = await request.site.passwords.problem(request, new, username=user.username, email=user.email)
+    problem = await request.site.passwords.problem(new, username=user.username, email=user.email)
     if problem:
         return await _password_page(request, problems={"password": problem}, status=422)
     if not await request.site.passwords.is_own(request, form.get("user[current_password]", "")):
@@ -277,7 +278,7 @@ async def change_password(request: Request) -> Response:
         revoke_apps=bool(form.get("user[revoke_apps]")),
         now_ms=request.now_ms,
         browser=browser_name(request.headers.get("user-agent", "")),
-        network=network_slot(request),
+        network=request.network_slot,
     )
     response = redirect("/auth/password?changed=1")
     visit = request.scope["visit"]

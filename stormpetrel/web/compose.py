@@ -305,7 +305,7 @@ async def _read(request: Request, in_reply_to_id: int | None) -> ComposeView:
 
 
 def _page(request: Request, seen: ComposeView, form: ComposeForm, *, status: int = 200) -> Response:
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "compose.html",
         status=status,

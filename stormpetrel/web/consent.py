@@ -20,6 +20,7 @@ from stormpetrel.rules import applications as rules
 from stormpetrel.rules.applications import Consent, OAuthRefusal
 from stormpetrel.web.links import sign_in_path
 from stormpetrel.web.reader import read_reader
+from stormpetrel.web.render import pages_of
 
 CODE_BYTES = 24
 """Random bytes in a code: 192 bits (RFC 6749 §10.10 requires 160), and short enough to type."""
@@ -86,7 +87,7 @@ async def ask(request: Request) -> Response:
     if asked.force_login.lower() in ("1", "true"):
         return redirect(f"{sign_in_path(here)}&again=1")
     reader = await request.site.database.read(read_reader, reader_id=request.reader_id, now_ms=request.now_ms)
-    response = request.site.pages.page(
+    response = pages_of(request).page(
         request,
         "consent.html",
         reader=reader,
@@ -129,7 +130,7 @@ async def decide(request: Request) -> Response:
         now_ms=request.now_ms,
     )
     if asked.redirect_uri == OUT_OF_BAND:
-        return request.site.pages.page(
+        return pages_of(request).page(
             request, "out_of_band.html", client=client, code=code, minutes=rules.CODE_AGE_S // 60
         )
     return _send_back(asked, [("code", code)])

@@ -75,7 +75,7 @@ async def index(request: Request) -> Response:
     """GET /conversations: list them, the one with the newest post first."""
     site, page = request.site, page_of(request)
     seen = await site.database.read(read_conversations, reading(request), page=page)
-    return site.pages.page(
+    return pages_of(request).page(
         request,
         "conversations.html",
         reader=seen.reader,

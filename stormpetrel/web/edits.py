@@ -24,6 +24,7 @@ from stormpetrel.web.compose import known_language, offered_languages
 from stormpetrel.web.fragments import Reading, reading
 from stormpetrel.web.links import history_path, post_path
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.engine.connection import Connection
@@ -155,7 +156,7 @@ def _descriptions(fields: Mapping[str, str]) -> dict[int, str]:
 def _page(request: Request, seen: OwnPost, form: EditForm, *, status: int = 200) -> Response:
     if not form.language:
         form = dataclasses.replace(form, language=seen.post.language)
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "edit.html",
         status=status,
@@ -210,6 +211,6 @@ async def history(request: Request) -> Response:
         )
         for version in reversed(seen.versions)
     ]
-    return site.pages.page(
+    return pages_of(request).page(
         request, "history.html", reader=seen.reader, post=seen.post, author=seen.author, versions=versions
     )

@@ -46,7 +46,7 @@ async def explore(request: Request) -> Response:
     """GET /explore: show trending hashtags and posts."""
     seen = await request.site.database.read(read_explore, reading(request))
     request.keep_hot("public", "instance")
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "explore.html",
         reader=seen.reader,

@@ -13,6 +13,7 @@ from stormpetrel.model.filter import MAX_FILTER_TITLE, Action, Filter, FilterCon
 from stormpetrel.rules import filters as rules
 from stormpetrel.rules.filters import FilterChange, KeywordChange
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.engine.connection import Connection
@@ -140,7 +141,7 @@ async def index(request: Request) -> Response:
 
 async def _index(request: Request, form: FilterForm, *, status: int = 200) -> Response:
     seen = await request.site.database.read(read_own, reader_id=request.account_id, now_ms=request.now_ms)
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "settings_filters.html",
         status=status,
@@ -199,7 +200,7 @@ async def _one(request: Request, form: FilterForm | None, *, status: int = 200) 
     if form is None:
         form = _form_of(one)
     form = replace(form, ends_at_ms=one.expires_at_ms)
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "settings_filter.html",
         status=status,

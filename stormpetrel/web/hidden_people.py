@@ -14,6 +14,7 @@ from stormpetrel.rules import relationships as rules
 from stormpetrel.web.fragments import Reading, reading
 from stormpetrel.web.paging import PEOPLE_A_PAGE, page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.engine.connection import Connection
@@ -112,7 +113,7 @@ async def hidden_boosts(request: Request) -> Response:
 async def _page(request: Request, shown: HiddenList) -> Response:
     page = page_of(request, PEOPLE_A_PAGE)
     seen = await request.site.database.read(read_hidden_people, reading(request), shown=shown, page=page)
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "hidden_people.html",
         reader=seen.reader,

@@ -56,7 +56,7 @@ def read_own(connection: Connection, *, reader_id: int, now_ms: int) -> OwnView:
 async def index(request: Request) -> Response:
     """GET /lists: show the reader's lists and followed hashtags."""
     seen = await request.site.database.read(read_own, reader_id=request.account_id, now_ms=request.now_ms)
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "lists.html",
         reader=seen.reader,
@@ -111,7 +111,7 @@ async def show(request: Request) -> Response:
     """GET /lists/ID: show its members' posts, its members, and its settings."""
     page = page_of(request)
     seen = await request.site.database.read(read_list, reading(request), list_id=request.id(), page=page)
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "list.html",
         reader=seen.reader,

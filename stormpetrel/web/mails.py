@@ -6,6 +6,8 @@ address without anyone reading the mail. The button on the page makes the change
 
 from __future__ import annotations
 
+from typing import Any
+
 from stormpetrel.edge.header_policy import REFERRER_WITHOUT_PATH
 from stormpetrel.errors import Invalid
 from stormpetrel.http.request import Request
@@ -19,13 +21,14 @@ from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import mail as rules
 from stormpetrel.shield.marks import device_in
 from stormpetrel.web.links import asked_next, next_query, same_site
+from stormpetrel.web.render import pages_of
 from stormpetrel.web.second_step import enter
 from stormpetrel.web.sessions import know_device
 
 
 def wait_page(request: Request, *, login: str, after: str, email: str = "", status: int = 200) -> Response:
     """Return the page for users who have not yet opened the link. `email`: as just submitted, else empty."""
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "confirm_wait.html",
         status=status,
@@ -36,9 +39,9 @@ def wait_page(request: Request, *, login: str, after: str, email: str = "", stat
     )
 
 
-def _secret_page(request: Request, template: str, *, status: int = 200, **values: object) -> Response:
+def _secret_page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
     """Return a page whose URL or form contains a link's token."""
-    page = request.site.pages.page(request, template, status=status, **values)
+    page = pages_of(request).page(request, template, status=status, **values)
     page.headers.append(REFERRER_WITHOUT_PATH)
     return page
 
@@ -51,7 +54,7 @@ def _token(request: Request) -> str:
 
 
 async def show_new_password(request: Request) -> Response:
-    return request.site.pages.page(request, "password_new.html", after=asked_next(request))
+    return pages_of(request).page(request, "password_new.html", after=asked_next(request))
 
 
 async def ask_new_password(request: Request) -> Response:
@@ -93,7 +96,7 @@ async def _ask(request: Request, purpose: Purpose) -> Response:
 
 
 async def show_sent(request: Request) -> Response:
-    return request.site.pages.page(request, "mail_sent.html", after=asked_next(request))
+    return pages_of(request).page(request, "mail_sent.html", after=asked_next(request))
 
 
 # Confirm an address
@@ -129,7 +132,7 @@ async def confirm(request: Request) -> Response:
 
 
 async def show_sign_in_mail(request: Request) -> Response:
-    return request.site.pages.page(request, "sign_in_mail.html", after=asked_next(request))
+    return pages_of(request).page(request, "sign_in_mail.html", after=asked_next(request))
 
 
 async def show_sign_in_link(request: Request) -> Response:
@@ -189,9 +192,7 @@ async def edit_password(request: Request) -> Response:
     # Check the link before hashing, which costs 20 ms: an invalid link must cost nothing.
     link = await _usable_reset(request, token)
     user = await request.site.database.read(account_rules.user, account_id=link.account_id)
-    problem = await request.site.passwords.problem(
-        request, password, username=user.username, email=user.email
-    )
+    problem = await request.site.passwords.problem(password, username=user.username, email=user.email)
     if problem is not None:
         return _edit_page(request, token=token, problem=problem, status=422)
     password_hash = await request.site.heavy.hash_password(password)

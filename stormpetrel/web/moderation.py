@@ -19,6 +19,7 @@ from stormpetrel.rules import moderation as rules
 from stormpetrel.rules import posts as post_rules
 from stormpetrel.web.paging import page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.engine.connection import Connection
@@ -127,7 +128,7 @@ async def queue(request: Request) -> Response:
         read_queue, reader_id=request.account_id, after_id=after_id, now_ms=request.now_ms
     )
     full = len(seen.reports) == REPORTS_A_PAGE
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "admin_reports.html",
         reader=seen.reader,
@@ -156,7 +157,7 @@ async def _case(request: Request, *, report_id: int | None, account_id: int) -> 
         account_id=account_id,
         now_ms=request.now_ms,
     )
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "admin_case.html",
         reader=seen.reader,
@@ -172,7 +173,7 @@ async def log(request: Request) -> Response:
     seen = await request.site.database.read(
         read_log, reader_id=request.account_id, page=page, now_ms=request.now_ms
     )
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "admin_log.html",
         reader=seen.reader,

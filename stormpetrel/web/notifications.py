@@ -133,7 +133,7 @@ async def notifications(request: Request) -> Response:
         reader = dataclasses.replace(reader, unread=0)
     items = pages_of(request).items(seen.gathered)
     left = await filtered(request, items, FilterContext.NOTIFICATIONS)
-    return site.pages.page(
+    return pages_of(request).page(
         request,
         "notifications.html",
         reader=reader,

@@ -168,7 +168,7 @@ async def _timeline(
     items = pages_of(request).items(seen.gathered, once=once)
     # Filters must not hide the posts that the reader saved.
     asked_for = () if may_hide else [item.fragment.id for item in items]
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         template,
         reader=seen.reader,
@@ -202,7 +202,7 @@ async def about(request: Request) -> Response:
     """GET /about: describe the instance, its rules and its contact."""
     seen = await request.site.database.read(read_about, reading(request))
     request.keep_hot("instance", "public")
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "about.html",
         reader=seen.reader,

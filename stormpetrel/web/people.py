@@ -112,7 +112,7 @@ async def _profile(request: Request, *, replies: bool) -> Response:
         dataclasses.replace(item, pinned=True) if item.id in seen.pinned_ids else item
         for item in pages_of(request).items(seen.gathered)
     ]
-    return site.pages.page(
+    return pages_of(request).page(
         request,
         "profile.html",
         reader=seen.reader,
@@ -176,7 +176,7 @@ async def _people(request: Request, *, followers: bool) -> Response:
     seen = await request.site.database.read(
         read_people, reading(request), username=username, followers=followers, page=page
     )
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "profile.html",
         reader=seen.reader,
@@ -213,7 +213,7 @@ async def follow_requests(request: Request) -> Response:
     """GET /follow_requests: list the requests, to accept or reject them."""
     page = page_of(request, PEOPLE_A_PAGE)
     seen = await request.site.database.read(read_asking, reading(request), page=page)
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "follow_requests.html",
         reader=seen.reader,

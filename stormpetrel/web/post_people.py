@@ -16,6 +16,7 @@ from stormpetrel.web.fragments import Reading, reading
 from stormpetrel.web.links import post_path
 from stormpetrel.web.paging import PEOPLE_A_PAGE, page_of, pager
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.engine.connection import Connection
@@ -77,7 +78,7 @@ async def _page(request: Request, tab: str) -> Response:
     )
     if seen.moved_to:
         return redirect(seen.moved_to, 302)
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "post_people.html",
         reader=seen.reader,

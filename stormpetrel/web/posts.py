@@ -125,7 +125,7 @@ async def post(request: Request) -> Response:
         )
         reader = dataclasses.replace(reader, letters=reader.letters - 1)
     items = await filtered(request, items, FilterContext.THREAD, asked_for=(post_id,))
-    return site.pages.page(
+    return pages_of(request).page(
         request,
         "post_page.html",
         reader=reader,
@@ -197,7 +197,7 @@ def read_own_post(connection: Connection, by: Reading, *, post_id: int) -> Threa
 async def ask_delete(request: Request) -> Response:
     """GET /posts/ID/delete: ask for confirmation, with the post shown."""
     seen = await request.site.database.read(read_own_post, reading(request), post_id=request.id())
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "delete.html",
         reader=seen.reader,

@@ -14,6 +14,7 @@ from minijinja import Environment, Markup, load_from_path
 from stormpetrel import __version__
 from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.errors import Invalid, Malformed, MethodNotAllowed, NotSignedIn, Refusal
+from stormpetrel.http.paging import shareable
 from stormpetrel.http.response import Response, html
 from stormpetrel.model.account import Account
 from stormpetrel.model.characters import BYTES_PER_CHARACTER
@@ -252,9 +253,7 @@ def _here(request: Request) -> str:
     except Malformed:
         # The query is malformed, but the error page about that must still render.
         pairs = []
-    hot = request.facts.hot
-    if request.access is None and hot is not None:
-        pairs = [pair for pair in pairs if pair[0].encode() in hot]
+    pairs = shareable(request, pairs)
     path = encoded(request.path)
     return same_site(f"{path}?{urlencode(pairs)}" if pairs else path)
 

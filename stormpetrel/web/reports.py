@@ -97,7 +97,7 @@ async def _report(request: Request, *, post_id: int | None, account_id: int | No
             return redirect(f"/reports/{report.id}")
         except Invalid as refusal:
             problem = refusal.safe_text
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "report.html",
         status=422 if problem else 200,
@@ -141,7 +141,7 @@ def read_reported(connection: Connection, by: Reading, *, report_id: int) -> Rep
 async def reported(request: Request) -> Response:
     """GET /reports/ID: confirm to the reporter that the moderators have the report."""
     seen = await request.site.database.read(read_reported, reading(request), report_id=request.id())
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "reported.html",
         reader=seen.reader,

@@ -108,7 +108,7 @@ async def search(request: Request) -> Response:
     exact = [account for account in found.people if account.username.lower() == wanted.lower()]
     if text.startswith("@") and exact:
         return redirect(profile_path(exact[0].username))
-    return site.pages.page(
+    return pages_of(request).page(
         request,
         "search.html",
         reader=found.reader,

@@ -15,6 +15,7 @@ from stormpetrel.rules import second_factors as rules
 from stormpetrel.shield.cookies import seal, unseal
 from stormpetrel.web.links import asked_next, same_site, sign_in_path
 from stormpetrel.web.proofs import WRONG_CODE, options_to_use, proves
+from stormpetrel.web.render import pages_of
 from stormpetrel.web.sessions import signed_in
 
 FIRST_STEP_COOKIE = "stormpetrel_first_step"
@@ -61,7 +62,7 @@ async def _page(
     request: Request, user: User, *, after: str, problem: str = "", status: int = 200
 ) -> Response:
     factors = await request.site.database.read(rules.factors, account_id=user.account_id)
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "second_step.html",
         status=status,

@@ -24,6 +24,7 @@ from stormpetrel.web.proofs import (
     signed_challenge,
 )
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.engine.connection import Connection
@@ -53,7 +54,7 @@ async def _page(request: Request, *, problem: str = "") -> Response:
     reader, factors = await request.site.database.read(
         read_security, reader_id=request.account_id, now_ms=request.now_ms
     )
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "security.html",
         status=422 if problem else 200,
@@ -83,7 +84,7 @@ def _codes() -> tuple[list[str], list[bytes]]:
 
 
 async def _codes_page(request: Request, codes: list[str]) -> Response:
-    return request.site.pages.page(request, "recovery_codes.html", codes=codes)
+    return pages_of(request).page(request, "recovery_codes.html", codes=codes)
 
 
 # Authenticator app
@@ -112,7 +113,7 @@ async def _app_page(request: Request, *, token: str = "", problem: str = "") -> 
     if offer is None:
         raise Invalid("This page has expired. Please start again")
     token, shared, drawn = offer
-    page: Response = site.pages.page(
+    page: Response = pages_of(request).page(
         request,
         "security_app.html",
         status=422 if problem else 200,
@@ -175,7 +176,7 @@ async def begin_passkey(request: Request) -> Response:
         read_security, reader_id=request.account_id, now_ms=request.now_ms
     )
     assert reader is not None
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "security_passkey.html",
         reader=reader,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 
-from stormpetrel.http.passwords import known_device, network_slot
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
 from stormpetrel.model.browser import browser_name
@@ -22,7 +21,7 @@ async def signed_in(request: Request, *, account_id: int, after: str) -> Respons
         now_ms=request.now_ms,
         instead_of=request.access.session_id if request.access is not None else None,
         browser=browser_name(request.headers.get("user-agent", "")),
-        network=network_slot(request),
+        network=request.network_slot,
     )
     response = redirect(after)
     device = know_device(request, response, account_id=account_id)
@@ -43,7 +42,7 @@ def know_device(request: Request, response: Response, *, account_id: int) -> Mar
     The cookie stays after signing out and grants no access. It puts the next sign-in to this account before
     those of strangers, with a budget of its own (rules/guesses.py).
     """
-    device = known_device(request, account_id)
+    device = request.known_device(account_id)
     if device is not None:
         return device
     cookie = mint_device(

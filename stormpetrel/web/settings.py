@@ -22,6 +22,7 @@ from stormpetrel.model.post import Visibility
 from stormpetrel.web.compose import LANGUAGES, VISIBILITIES
 from stormpetrel.web.links import profile_path
 from stormpetrel.web.reader import Reader, read_reader
+from stormpetrel.web.render import pages_of
 
 if TYPE_CHECKING:
     from stormpetrel.storage.engine.connection import Connection
@@ -105,7 +106,7 @@ def _form(
     request: Request, reader: Reader, change: ProfileChange, refusal: Refusal | None = None
 ) -> Response:
     rows = (*(change.fields or ()), *(Field("", "") for _ in range(MAX_FIELDS)))[:MAX_FIELDS]
-    return request.site.pages.page(
+    return pages_of(request).page(
         request,
         "settings_profile.html",
         status=200 if refusal is None else refusal.status,
