@@ -1,0 +1,83 @@
+"""The bare parser: bytes to messages, however they are split."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from stormpetrel.edge.parser import MAX_CHUNKED_CUTS
+from tests.edge.parser_fuzz import (
+    CORPUS,
+    Coverage,
+    are_same,
+    check,
+    corpus_line,
+    events_of,
+    load_corpus,
+    search,
+)
+
+CHUNKED = b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+NEXT = b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def test_every_input_of_the_corpus_gives_the_same_events_however_it_is_split() -> None:
+    rng = random.Random(1)
+    for data in load_corpus():
+        for _ in range(10):
+            check(data, rng)
+
+
+def test_no_mutation_of_the_corpus_breaks_an_invariant() -> None:
+    search(load_corpus(), random.Random(2), is_over=lambda runs: runs == 6_000)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(4))
+def test_no_mutation_breaks_an_invariant_in_a_longer_search(seed: int) -> None:
+    search(load_corpus(), random.Random(seed), is_over=lambda runs: runs == 100_000)
+
+
+def test_the_corpus_is_written_as_it_is_read() -> None:
+    lines = CORPUS.read_text(encoding="ascii").splitlines()
+    assert [corpus_line(data) for data in load_corpus()] == lines
+    assert len(set(lines)) == len(lines)
+
+
+def test_the_search_notices_what_is_new() -> None:
+    coverage = Coverage()
+    assert coverage.is_new(lambda: events_of([NEXT]))
+    assert not coverage.is_new(lambda: events_of([NEXT]))
+    assert coverage.is_new(lambda: events_of([CHUNKED]))
+
+
+def test_the_search_notices_events_that_depend_on_the_split() -> None:
+    one, two = events_of([NEXT]), events_of([NEXT + NEXT])
+    assert are_same(two, two)
+    assert not are_same(one, two)
+    assert are_same([*one, ("sealed",)], two)
+
+
+def test_a_body_full_of_blank_lines_is_cut_so_often_and_a_message_hidden_behind_it_is_not_answered() -> None:
+    content = b"\r\n\r\n" * (MAX_CHUNKED_CUTS + 1)
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content)
+    events = events_of([CHUNKED + body + NEXT])
+    assert [event[0] for event in events] == ["head", "body", "end", "sealed"]
+    assert events[1] == ("body", content)
+    apart = events_of([CHUNKED + body, NEXT])
+    assert [event[0] for event in apart] == ["head", "body", "end", "head", "end"]
+
+
+def test_a_connection_that_sends_a_byte_at_a_time_may_send_a_body_in_chunks() -> None:
+    content = b"x" * 900
+    data = CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content)
+    events = events_of([data[at : at + 1] for at in range(len(data))])
+    assert events[1:] == [("body", content), ("end",)]
+
+
+def test_more_headers_than_are_read_are_refused_also_with_an_upgrade_among_them() -> None:
+    many = b"X: y\r\n" * 98
+    data = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n" + many + b"Upgrade: websocket\r\n\r\n"
+    assert events_of([data]) == [("refused",)]
