@@ -185,20 +185,20 @@ def serve(app: Any, *, port: int, facts: PathFacts | None = None, **keys: Mappin
 
     from stormpetrel.config import EdgeConfig, ShieldConfig
     from stormpetrel.edge.server import EdgeServer
+    from stormpetrel.edge.worker import EdgeParts
 
     async def main() -> None:
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("127.0.0.1", port))
-        server = EdgeServer(
-            app,
-            sock=sock,
+        parts = EdgeParts(
             edge=EdgeConfig(**keys.get("edge", {})),
             shield=ShieldConfig(**keys.get("shield", {})),
             paths=PathTable(lambda path: facts or PathFacts(exists=True)),
             secret=SECRET,
             public_https=False,
         )
+        server = EdgeServer(app, parts, sock=sock)
         stop = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
         await server.start()

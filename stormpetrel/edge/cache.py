@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import Protocol
 
 from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.edge.codings import ETAG_SUFFIXES, IDENTITY, MIN_BYTES, NAMES, encode, is_compressible
@@ -206,15 +207,23 @@ class CachedPage:
         return head + body
 
 
+class FlightWaiter(Protocol):
+    """A request that waits for a rendering in progress."""
+
+    def resume_from_flight(self, *, alone: bool) -> None:
+        """Use the page, or render it. `alone`: without trying to share it."""
+        ...
+
+
 class Flight:
-    """One rendering in progress. `waiters` are the owner's objects; `began`: when, for the cache's freshness."""
+    """One rendering in progress. `began`: when, for the cache's freshness."""
 
     __slots__ = ("began", "key", "waiters")
 
     def __init__(self, key: bytes, began: int) -> None:
         self.key = key
         self.began = began
-        self.waiters: list[object] = []
+        self.waiters: list[FlightWaiter] = []
 
 
 class HotCache:
@@ -261,7 +270,7 @@ class HotCache:
         flight = self.flights[key] = Flight(key, self.freshness.begin())
         return flight
 
-    def wait(self, flight: Flight, waiter: object) -> bool:
+    def wait(self, flight: Flight, waiter: FlightWaiter) -> bool:
         """Wait for the rendering; return False when too many clients already do."""
         if len(flight.waiters) >= MAX_WAITERS:
             return False
@@ -300,7 +309,7 @@ class HotCache:
             self._keys_of_tag.setdefault(tag, set()).add(page.key)
         return True
 
-    def finish(self, flight: Flight) -> list[object]:
+    def finish(self, flight: Flight) -> list[FlightWaiter]:
         """End the rendering, stored or not; return the waiters, each once."""
         if self.flights.get(flight.key) is flight:
             del self.flights[flight.key]

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
 from operator import itemgetter
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from stormpetrel.edge.senders import Sender
 from stormpetrel.shield.paths import PathFacts
 from stormpetrel.shield.percent import pairs
-
-if TYPE_CHECKING:
-    from stormpetrel.edge.proxied import Sender
 
 MEMO_ENTRIES = 4096
 MEMO_MAX_BYTES = 1536
@@ -53,10 +50,8 @@ class Head:
     `plain`: the request takes the stored bytes unchanged.
     `modified_since_s`: the date of If-Modified-Since in seconds since 1970; 0 without a usable one.
     `is_introduced`: it has a visitor cookie, valid or not.
-    `sender`: behind a proxy, the sender that its bytes name; set and read by proxied.py alone.
+    `sender`: behind a proxy, the sender that its bytes name; None if they name none.
     """
-
-    sender: Sender | None
 
     __slots__ = (
         "coding",
@@ -82,6 +77,7 @@ class Head:
         keep_alive: bool,
         if_modified_since: bytes | None = None,
         is_introduced: bool = False,
+        sender: Sender | None = None,
     ) -> None:
         self.path = path
         self.key = key
@@ -90,6 +86,7 @@ class Head:
         self.only_head = only_head
         self.keep_alive = keep_alive
         self.is_introduced = is_introduced
+        self.sender = sender
         # If-Modified-Since is ignored beside If-None-Match (RFC 9110, 13.1.3).
         self.modified_since_s = 0
         if if_modified_since is not None and if_none_match is None:

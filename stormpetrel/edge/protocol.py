@@ -1,474 +1,537 @@
-"""The HTTP/1.1 protocol class: from bytes to an answer from memory, the cache, or the application.
+"""One connection of the edge: its transport, its one state, and the parts that it owns.
 
-The parser is httptools'; a WebSocket continues with another protocol (websocket.py). The rest of the way
-from the first byte to the application is here, in messages.py and in connection.py. The parser gets one
-message at a time, cut where its head (or body) ends, so later messages wait as plain bytes and a
-pipelining client costs no tasks.
+    RequestParser     bytes to messages
+    Reception         whose message it is, and whether the cache may answer it
+    FastPath          answers from memory
+    Responder         answers by the cache, the application or a refusal
+    ConnectionInput   bytes that came before their turn, and bodies
+    ConnectionOutput  whether the client reads
+    ProxyPreface      the PROXY protocol's header
 
-Two paths answer without the application: the memo (`data_received`: the same bytes as a request that was
-parsed before, between two messages) and `_serve_hot` after parsing. Both give the same bytes.
+Two ways answer without the application: the memo (the same bytes as a request that was parsed before, between two
+messages) and the cache after parsing. Both give the same bytes. A WebSocket continues with a protocol of its own
+(websocket.py). The states and the ways between them are in state.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+import logging
+from collections.abc import Callable
 
-from stormpetrel.edge.answers import HotAnswers
-from stormpetrel.edge.connection import (
+from stormpetrel.edge.fast_path import FastPath
+from stormpetrel.edge.heads import Head
+from stormpetrel.edge.input import ConnectionInput
+from stormpetrel.edge.message import RequestMessage
+from stormpetrel.edge.output import WRITE_BUFFER_BYTES, ConnectionOutput
+from stormpetrel.edge.parser import BETWEEN, MessageError, ReadPhase, RequestParser
+from stormpetrel.edge.reception import Reception
+from stormpetrel.edge.responder import Responder
+from stormpetrel.edge.senders import Proxies, ProxyPreface, direct_sender
+from stormpetrel.edge.sockets import peer_address, reset
+from stormpetrel.edge.state import (
+    BLOCKED,
     BODY,
-    BUSY,
+    CLOSED,
     CLOSING,
+    ENDED,
+    EXCHANGE,
     FLIGHT,
-    HEADER,
+    HEAD,
     IDLE,
     LINGER,
+    NEW,
+    PREFACE,
+    READS,
     STREAM,
-    WRITE,
-    WRITE_BUFFER_BYTES,
-    peer_address,
-    reset,
-    unread_bytes,
+    TRANSITIONS,
+    UPGRADED,
+    UPLOAD,
+    ConnectionState,
 )
-from stormpetrel.edge.cycle import Cycle, HotRender
-from stormpetrel.edge.heads import Head
 from stormpetrel.edge.streams import HEARTBEAT_S
-from stormpetrel.edge.websocket import HANDSHAKE_HEADERS, EdgeWebSocket
+from stormpetrel.edge.websocket import EdgeWebSocket
 from stormpetrel.edge.wheel import NEVER
-from stormpetrel.edge.worker import INPUT_MEMORY_BYTES
-from stormpetrel.shield.canary import HEADER as CANARY
-from stormpetrel.shield.identify import Visit, address_identity
-from stormpetrel.shield.queues import GONE, RUNNING, Ticket
+from stormpetrel.edge.worker import EdgeWorker
+from stormpetrel.shield.answer import Refused
+from stormpetrel.shield.classify import K3_FAR, LANES
 
-MAX_BLANK_BYTES = 16
-"""Line ends before a request; RFC 9112, 2.2 asks to skip at least one."""
-MAX_CHUNKED_CUTS = 64
-"""A chunked body is cut at up to this many blank lines per read, as a body full of them would cost CPU."""
+LINGER_S = 2.0
+LINGER_BYTES = 262_144
+"""After a refusal with input left unread, this much is read and discarded; a reset would lose the refusal."""
+STREAM_FROM_BYTES = 65_536
+"""An upload starts to run once this much has arrived; smaller bodies are complete before they run."""
+MIN_UPLOAD_BYTES_PER_S = 32_768
+"""The body deadline of an upload is extended by its declared length at this rate."""
 MAX_MESSAGES_AT_ONCE = 64
 """Pipelined messages answered in one turn of the loop: 10,000 fit into one read."""
-MIN_DRAIN_BYTES = 4096
-"""A slow reader must take at least this much per write deadline, or the connection is closed."""
+_IN_HEAD = ReadPhase.HEAD
+_INPUT_MEMORY = Refused(503, "edge/input-memory", "The server is busy; nothing was stored", 2)
+_HEAD_TOO_LATE = Refused(408, "edge/header-deadline", "The request took too long", 2)
+_BODY_TOO_LATE = Refused(408, "edge/body-deadline", "The request took too long", 2)
+_CONNECTIONS = Refused(429, "edge/connections", "Too many requests at once", 2)
+_log = logging.getLogger("stormpetrel.edge")
 
 
-class EdgeProtocol(HotAnswers):
-    """One connection of the edge, as the transport sees it."""
+class EdgeProtocol(asyncio.Protocol):
+    """One connection, as the transport, the timer wheel and the drain see it."""
+
+    __slots__ = (
+        "_body_end_s",
+        "_fast_path",
+        "_keepalive_s",
+        "_lingered_bytes",
+        "_memo",
+        "_preface",
+        "_reception",
+        "_responder",
+        "counted_as",
+        "deadline_s",
+        "input",
+        "loop",
+        "output",
+        "parser",
+        "state",
+        "transport",
+        "wheel_slot",
+        "worker",
+        "write",
+    )
+
+    transport: asyncio.Transport
+    write: Callable[[bytes], None]
+    _fast_path: FastPath
+    _reception: Reception
+    _responder: Responder
+
+    def __init__(self, worker: EdgeWorker) -> None:
+        self.worker = worker
+        self.loop = worker.loop
+        self.state = NEW
+        self.deadline_s = NEVER
+        self.wheel_slot = -1
+        self._keepalive_s = worker.config.keepalive_timeout_s
+        self._memo = worker.memo
+        self.parser = RequestParser(
+            max_header_bytes=worker.config.max_header_bytes, has_cookie_prefix=worker.is_https
+        )
+        self.input = ConnectionInput(worker.input)
+        self.output = ConnectionOutput()
+        # The address that the caps count this connection for; "" while they do not.
+        self.counted_as = ""
+        self._preface: ProxyPreface | None = None
+        self._lingered_bytes = 0
+        self._body_end_s = NEVER
+
+    # The transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
-        self.client = client = peer_address(transport)
-        address = client[0] if client is not None else "local"
+        self.write = transport.write
         worker = self.worker
+        client = peer_address(transport)
+        address = client[0] if client is not None else "local"
         over = worker.caps.enter(address)
         if over:
             worker.counts.dropped[over] += 1
-            self._closing = True
-            reset(transport)
+            self.abort()
             return
-        self.address = address
-        self.stranger = address_identity(address)
-        self._nobody = Visit(self.stranger, address)
+        self.counted_as = address
         worker.connections.add(self)
         worker.counts.accepted += 1
         worker.counts.connections += 1
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        self.ready = not worker.is_draining
-        self._arm(HEADER, self.loop.time() + worker.config.header_timeout_s)
+        sender = direct_sender(address, client)
+        self._fast_path = FastPath(worker, transport.write, sender.stranger)
+        self._reception = Reception(worker, sender, self._fast_path)
+        self._responder = Responder(self, worker, self._reception, self._fast_path)
+        worker.wheel.arm(self, self.loop.time() + worker.config.header_timeout_s)
+        proxies = worker.proxies
+        if proxies is None or not proxies.trusts(address):
+            self._begin()
+        elif proxies.speak_first:
+            self._preface = ProxyPreface(proxies)
+            self.enter(PREFACE)
+        else:
+            self._trust(proxies)
+            self._begin()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.enter(CLOSED)
         worker = self.worker
-        if self.address:
+        if self.counted_as:
             worker.wheel.disarm(self)
             worker.connections.discard(self)
             worker.counts.connections -= 1
-            worker.caps.leave(self.address)
-        self._closing = True
-        self.ready = False
-        self._stash = b""
-        self._forget_input()
-        self._leave_flight()
-        cycle = self._cycle
-        if cycle is not None:
-            self._cycle = None
-            cycle.disconnect()
-            if cycle.task is None:
-                # The request still waited in the queue: its client is gone, so do not run it.
-                worker.counts.gone_while_waiting += 1
-                worker.shield.leave(cycle.ticket)
-                cycle.land(retry=True)
-        self._wake_drained()
-        # The parser holds this object's methods: drop it, or the two would form a reference cycle.
-        self.parser = None  # type: ignore[assignment]
+            worker.caps.leave(self.counted_as)
+            self._reception.leave()
+            self._responder.lost()
+            # It knows this object: drop it, or the two would form a reference cycle.
+            del self._responder
+        self.input.drop()
+        self.output.resume()
+        self.parser.close()
 
     def eof_received(self) -> None:
         return None
 
     def data_received(self, data: bytes) -> None:
-        if self.ready:
+        state = self.state
+        if state is IDLE or state is NEW:
             # Look in the memo's `young` half first: a repeated request then costs one look-up.
-            memo = self.memo
+            memo = self._memo
             head = memo.young.get(data) or memo.get(data)
             if head is not None and self._answer_remembered(head):
                 return
-        if self._closing:
-            self._discard(len(data))
+        elif state is PREFACE:
+            self._read_preface(data)
             return
         self._feed(data)
 
     def pause_writing(self) -> None:
-        self.write_paused = True
-        self.ready = False
-        if not self._closing:
-            self._arm_write()
+        self.output.pause(self.transport)
+        if self.state in ENDED:
+            return
+        if self.state is IDLE or self.state is NEW:
+            self.enter(BLOCKED)
+        self.worker.wheel.arm(self, self.loop.time() + self.worker.config.write_timeout_s)
 
     def resume_writing(self) -> None:
-        self.write_paused = False
-        self._wake_drained()
-        if not self._closing:
-            self._settle()
-            self._feed_stash()
-
-    def _feed(self, data: bytes) -> None:  # noqa: C901 - on the path of every request
-        """Feed the parser one message after another, until one has to wait for its answer."""
-        at, end = 0, len(data)
-        cuts = messages = 0
-        while at < end:
-            if self._closing or self._is_sealed:
-                self._discard(end - at)
-                return
-            if (self._outstanding and not self._is_in_body) or self.write_paused:
-                self._keep_back(data[at:] if at else data)
-                return
-            if messages >= MAX_MESSAGES_AT_ONCE:
-                self._keep_back(data[at:])
-                self.loop.call_soon(self._feed_stash)
-                return
-            if self._clean:
-                while at < end and data[at] in b"\r\n":
-                    at += 1
-                    self._blank_bytes += 1
-                if self._blank_bytes > MAX_BLANK_BYTES:
-                    self._refuse_input(400, "edge/malformed", "The request could not be read")
-                    return
-                if at == end:
-                    break
-            if self._body_left:
-                cut = min(end, at + self._body_left)
-            elif self._is_in_body and cuts >= MAX_CHUNKED_CUTS:
-                cut = end
-            else:
-                cut = self._terminator(data, at)
-                cuts += 1
-            is_whole = self._clean and cut > 0
-            messages += 1
-            if cut < 0:
-                cut = end
-            piece = data if at == 0 and cut == end else data[at:cut]
-            at = cut
-            if is_whole and self.ready:
-                head = self.memo.get(piece)
-                if head is not None and self._answer_remembered(head):
-                    continue
-            if not self._parse(piece):
-                return
-            if self._complete:
-                self._complete = False
-                self._blank_bytes = 0
-                # A canary's mark is valid for seconds only, and a remembered head counts as a stranger's.
-                if is_whole and self._head is not None and CANARY not in self._facts:
-                    self.memo.offer(piece, self._head)
-                self._dispatch()
-            elif self._begins_stream:
-                self._begins_stream = False
-                self._dispatch()
-        if not self._clean and not self._closing:
-            self._progress()
-
-    def _dispatch(self) -> None:
-        """Answer a message: from memory, from the cache, or by the application."""
-        self.ready = False
-        self._outstanding = True
+        self.output.resume()
+        if self.state in ENDED:
+            return
         now = self.loop.time()
-        if self._path == b"/health" and self._method in ("GET", "HEAD"):
-            head = Head(
-                b"/health",
-                None,
-                coding=0,
-                if_none_match=None,
-                only_head=self._method == "HEAD",
-                keep_alive=self._keep_alive,
-            )
-            self._answer_page(self.worker.health, head, now, cached=False)
-            return
-        head_or_none = self._head
-        if head_or_none is None or head_or_none.key is None or not self._serve_hot(head_or_none, now):
-            self._admit(now)
-
-    def _admit(self, now: float, *, alone: bool = False) -> None:
-        """Run the message at the application, queue it, or refuse it. `alone`: do not render for others."""
-        worker = self.worker
-        visit = self._visit
-        assert visit is not None
-        shield = worker.shield
-        head = self._head
-        ticket = self._decide(visit, now)
-        if ticket.state == GONE:
-            self._refuse(ticket.because, ticket, head, now)
-            return
-        # A refused request costs no more than the work up to here.
-        because = shield.ask(ticket, now)
-        if because:
-            self._refuse(because, ticket, head, now)
-            return
-        scope = self._scope(visit)
-        cycle = Cycle(
-            self, worker, scope, ticket, keep_alive=self._keep_alive, only_head=self._method == "HEAD"
-        )
-        ticket.payload = cycle
-        cycle.version_1_0 = self._version == "1.0"
-        cycle.is_body_complete = self._clean
-        cycle.is_upgrade = self._is_upgrade
-        if self._body:
-            cycle.body, self._body = self._body, bytearray()
-        scope["release_slot"] = cycle.release
-        scope["open_stream"] = cycle.open_stream
-        if head is not None and head.key is not None:
-            cycle.head = head
-            cycle.hot = scope["hot"] = HotRender()
-            scope["method"] = "GET"
-            if not alone and head.key not in worker.cache.flights:
-                cycle.stale = worker.cache.lookup(head.key, now)
-                cycle.flight = worker.cache.begin(head.key, now)
-        self._cycle = cycle
-        scope["lane"] = ticket.lane
-        scope["is_near"] = ticket.is_neighbour
-        scope["is_canary"] = ticket.identity.kind == "canary"
-        if ticket.state == RUNNING:
-            cycle.start()
+        if self.state is BLOCKED:
+            self.become_idle(now)
         else:
-            self._settle()
-            worker.settle()
+            self.arm(now)
+        self.feed_held()
 
-    def _decide(self, visit: Visit, now: float) -> Ticket:
-        """Return the shield's ticket for the parsed message."""
-        return self.worker.shield.decide(
-            visit,
-            method=self._method,
-            path=self._path,
-            query=self._query,
-            cookie=self._facts.get(b"cookie"),
-            headers=self.headers,
-            at_s=now,
-            canary=self._facts.get(CANARY),
-        )
+    # State and deadlines
 
-    def refuse_cycle(self, cycle: Cycle, because: str) -> None:
-        """Refuse a request that lost its place or got none; serve an old page instead if there is one."""
-        if self._cycle is not cycle:
-            return
-        self._cycle = None
-        self._refuse(because, cycle.ticket, cycle.head, self.loop.time())
-        cycle.land(retry=True)
-        self._feed_stash()
+    def enter(self, state: ConnectionState) -> None:
+        """Change the state; AssertionError for a way that state.py does not have."""
+        assert state is self.state or state in TRANSITIONS[self.state], f"{self.state.name} to {state.name}"
+        self.state = state
 
-    def _refuse(self, because: str, ticket: Ticket, head: Head | None, now: float) -> None:
-        """Serve an old page if there is one, else a refusal."""
-        if head is not None and head.key is not None:
-            page = self.worker.cache.lookup(head.key, now)
-            if page is not None:
-                self._answer_page(page, head, now)
-                return
-        keep_alive = self._keep_alive and self._clean and not self.worker.is_draining
-        self.transport.write(
-            self._refusal(because, ticket, self._path, keep_alive, self._method == "HEAD", now)
-        )
-        self._forget_input()
-        if self._clean:
-            self._answered(keep_alive)
+    def _begin(self) -> None:
+        # While the server drains, a request is parsed, so that its answer closes the connection.
+        self.enter(HEAD if self.worker.is_draining else NEW)
+
+    def _trust(self, proxies: Proxies) -> None:
+        """Let each request name its sender: the connection is from one of these proxies."""
+        self._reception.trust(proxies)
+        # These heads know their senders, heads of direct connections do not: the same
+        # bytes mean different things.
+        self._memo = self.worker.proxied_memo
+
+    def become_idle(self, now: float) -> None:
+        """Wait for the next request: an answer is complete."""
+        if self.worker.is_draining:
+            self.close()
+        elif self.output.is_paused:
+            self.enter(BLOCKED)
         else:
-            self._linger()
-
-    def resume_from_flight(self, *, alone: bool) -> None:
-        """Use the page that this request waited for, or render it. `alone`: without trying to share it."""
-        self._flight = None
-        head = self._head
-        if self._closing or head is None:
-            return
-        self._arm(BUSY, NEVER)
-        now = self.loop.time()
-        if alone or not self._serve_hot(head, now):
-            self._admit(now, alone=alone)
-        self._feed_stash()
-
-    def cycle_finished(self, cycle: Cycle) -> None:
-        """Continue with the connection after the application completed its answer."""
-        if self._cycle is not cycle:
-            return
-        self._cycle = None
-        self._outstanding = False
-        self._forget_input()
-        if self._closing:
-            return
-        if not self._clean:
-            self._linger()
-        elif not cycle.keep_alive or self._is_sealed or self.worker.is_draining:
-            self._close()
-        else:
-            self._settle()
-            self._feed_stash()
-
-    def stream_opened(self, cycle: Cycle) -> None:
-        """Set the deadline of an open answer: the next heartbeat, or a slow reader's write deadline."""
-        if self._cycle is cycle:
-            if self.worker.is_draining:
-                cycle.write_end()
+            if self.state is IDLE:
+                self.deadline_s = now + self._keepalive_s
             else:
-                self._settle()
+                self.enter(IDLE)
+                self.worker.wheel.arm(self, now + self._keepalive_s)
+            self._reception.leave()
 
-    def body_taken(self, size_bytes: int) -> None:
-        """Let more of the body come: the application took this many bytes."""
-        taken = min(size_bytes, self._input_bytes)
-        self._input_bytes -= taken
-        self.worker.input_bytes -= taken
-        if self._is_in_body and not self._closing:
-            self._resume_reading()
-            self._progress()
-
-    def hand_over(self, cycle: Cycle) -> None:
-        """Hand the transport and its place in the caps to the WebSocket: the handshake was admitted."""
-        worker = self.worker
-        worker.counts.admitted += 1
-        worker.counts.upgrades += 1
-        # The library reads the handshake's own headers only. It refuses lines and addresses that are longer than
-        # 8 KB, and this edge accepts longer ones: people with many cookies get their stream.
-        lines = [b"GET / HTTP/1.1\r\n"]
-        for name, value in self.headers:
-            if name in HANDSHAKE_HEADERS:
-                lines += (name, b": ", value, b"\r\n")
-        lines.append(b"\r\n")
-        visit = cycle.scope["visit"]
-        # The handshake has its slot: this connection object need not be notified any more.
-        cycle.ticket.payload = None
-        release = partial(worker.give_back, cycle.ticket)
-        worker.wheel.disarm(self)
-        worker.connections.discard(self)
-        self._closing = True
-        self._cycle = None
-        # The parser holds this object's methods: drop it, or the two would form a reference cycle.
-        self.parser = None  # type: ignore[assignment]
-        stash, self._stash = self._stash, b""
-        self._forget_input()
-        socket = EdgeWebSocket(
-            worker=worker,
-            transport=self.transport,
-            address=self.address,
-            release=release,
-            scope={
-                "client": self.client,
-                "path": self._path_text,
-                "raw_path": self._path,
-                "query_string": self._query,
-                "headers": self.headers,
-                "visit": visit,
-                "release_slot": release,
-            },
-        )
-        self.transport.set_protocol(socket)
-        if self._reading_paused:
-            self.transport.resume_reading()
-        socket.data_received(b"".join(lines))
-        if stash and not self.transport.is_closing():
-            socket.data_received(stash)
-
-    def _keep_back(self, data: bytes) -> None:
-        """Hold back bytes that came before their turn, and pause reading."""
-        worker = self.worker
-        self._stash = self._stash + data if self._stash else data
-        self._input_bytes += len(data)
-        worker.input_bytes += len(data)
-        self.ready = False
-        if worker.input_bytes > INPUT_MEMORY_BYTES:
-            worker.counts.closed["memory"] += 1
-            self.abort()
+    def arm(self, now: float) -> None:
+        """Set the deadline of the state, unless the client does not read: then the write deadline stays."""
+        if self.output.is_paused:
             return
-        self._pause_reading()
-
-    def _feed_stash(self) -> None:
-        if self._closing:
-            return
-        if self._stash:
-            if self._outstanding or self.write_paused:
-                return
-            data, self._stash = self._stash, b""
-            self._input_bytes -= len(data)
-            self.worker.input_bytes -= len(data)
-            self._feed(data)
-        if not self._stash:
-            self._resume_reading()
-
-    def _leave_flight(self) -> None:
-        flight = self._flight
-        if flight is not None:
-            self._flight = None
-            if self in flight.waiters:
-                flight.waiters.remove(self)
-
-    def drain(self) -> None:
-        """Accept no more requests: close when idle, else when the current one is answered."""
-        self.ready = False
-        if self._closing:
-            return
-        if self._cycle is not None:
-            self._cycle.keep_alive = False
-            if self._cycle.stream is not None:
-                self._cycle.write_end()
-        elif self._clean and not self._outstanding and not self._stash:
-            self._close()
+        state = self.state
+        config = self.worker.config
+        if state is BODY or (state is UPLOAD and not self.input.is_paused):
+            deadline_s = min(self._body_end_s, now + config.body_stall_s)
+        elif state is HEAD:
+            deadline_s = now + config.header_timeout_s
+        elif state is STREAM:
+            deadline_s = now + HEARTBEAT_S
+        elif state is FLIGHT:
+            deadline_s = now + LANES[K3_FAR].deadline_s
+        else:
+            deadline_s = NEVER
+        self.worker.wheel.arm(self, deadline_s)
 
     def on_deadline(self, at_s: float) -> None:
         """Act on a deadline that has passed; called by the wheel."""
-        kind = self._kind
+        state = self.state
         closed = self.worker.counts.closed
-        if self.transport.is_closing() and kind not in (CLOSING, LINGER):
-            return
-        if kind == WRITE:
-            left = unread_bytes(self.transport)
-            if self._write_mark - left >= MIN_DRAIN_BYTES:
-                self._write_mark = left
-                self._arm(WRITE, at_s + self.worker.config.write_timeout_s)
-                return
-            closed[WRITE] += 1
+        if state is CLOSING or state is LINGER:
+            closed[state.name.lower()] += 1
             self.abort()
-        elif self._outstanding and kind in (IDLE, HEADER):
-            self._settle()  # the deadline was armed before this request, which runs
-        elif kind == IDLE:
-            if self.transport.get_write_buffer_size():
-                closed[WRITE] += 1
+        elif self.transport.is_closing():
+            pass
+        elif self.output.is_paused:
+            if self.output.has_moved(self.transport):
+                self.worker.wheel.arm(self, at_s + self.worker.config.write_timeout_s)
+            else:
+                closed["write"] += 1
                 self.abort()
-            else:
-                closed[IDLE] += 1
-                self._close()
-        elif kind == HEADER:
-            closed[HEADER] += 1
-            if self._clean:
-                self._close()
-            else:
-                self._path = self.url.partition(b"?")[0]
-                self._refuse_input(408, "edge/header-deadline", "The request took too long", linger=False)
-        elif kind == BODY:
-            closed[BODY] += 1
-            self._refuse_input(408, "edge/body-deadline", "The request took too long", linger=False)
-        elif kind == STREAM:
-            if self._cycle is not None and self._cycle.stream is not None:
-                self._arm(STREAM, at_s + HEARTBEAT_S)
-                self._cycle.stream.beat()
-        elif kind == FLIGHT:
-            self._leave_flight()
-            self._give_up_flight(at_s)
-        elif kind in (CLOSING, LINGER):
-            closed[kind] += 1
+        elif state is IDLE and self.transport.get_write_buffer_size():
+            closed["write"] += 1
             self.abort()
+        elif state is IDLE:
+            closed["idle"] += 1
+            self.close()
+        elif state is HEAD or state is NEW or state is PREFACE:
+            closed["header"] += 1
+            if self.parser.phase is BETWEEN:
+                self.close()
+            else:
+                self._responder.reject(_HEAD_TOO_LATE, linger=False)
+        elif state is BODY or (state is UPLOAD and not self.input.is_paused):
+            closed["body"] += 1
+            self._responder.reject(_BODY_TOO_LATE, linger=False)
+        elif state is FLIGHT:
+            self._responder.give_up_flight(at_s)
+        else:
+            # In EXCHANGE, the deadline was armed before this request, which runs.
+            self.arm(at_s)
+            exchange = self._responder.exchange
+            if exchange is not None and exchange.stream is not None:
+                exchange.stream.beat()
 
-    def _give_up_flight(self, at_s: float) -> None:
-        """Refuse the request: the rendering took too long to wait for."""
-        self._refuse("queue/flight", self.worker.shield.stranger(self.stranger), self._head, at_s)
-        self._feed_stash()
+    def drain(self) -> None:
+        """Accept no more requests: close when idle, else when the current one is answered."""
+        if self.state in ENDED:
+            return
+        exchange = self._responder.exchange
+        if exchange is not None:
+            exchange.close_after()
+            if exchange.stream is not None:
+                exchange.write_end()
+        elif self.state in (NEW, PREFACE, IDLE, BLOCKED) and not self.input.held:
+            self.close()
+
+    def close(self) -> None:
+        """Close once the client has read everything written, at the latest at the write deadline."""
+        self.enter(CLOSING)
+        self.transport.close()
+        self.worker.wheel.arm(self, self.loop.time() + self.worker.config.write_timeout_s)
+
+    def linger(self) -> None:
+        """Close our side and discard further input: a reset would also discard the answer."""
+        self.enter(LINGER)
+        self.input.drop()
+        self.input.resume(self.transport)
+        self.worker.wheel.arm(self, self.loop.time() + LINGER_S)
+        if not self.transport.is_closing():
+            self.transport.write_eof()
+
+    def retire(self) -> bytes:
+        """Leave the transport to another protocol; return the bytes held back."""
+        self.enter(UPGRADED)
+        self.worker.wheel.disarm(self)
+        self.worker.connections.discard(self)
+        self.parser.close()
+        held = self.input.take_held()
+        self.input.drop()
+        # It knows this object: drop it, or the two would form a reference cycle.
+        del self._responder
+        return held
+
+    def abort(self) -> None:
+        """Drop the connection, even if data is still to be written."""
+        self.enter(CLOSED)
+        reset(self.transport)
+
+    # Input
+
+    def _feed(self, data: bytes) -> None:
+        """Read one message after another, until one has to wait for its answer."""
+        if self.input.held:
+            self._hold_back(data)
+            return
+        parser = self.parser
+        at, end, messages = 0, len(data), 0
+        try:
+            while at < end:
+                if self.state not in READS or self.output.is_paused:
+                    self._set_aside(data[at:] if at else data)
+                    return
+                if parser.phase is BETWEEN:
+                    if messages == MAX_MESSAGES_AT_ONCE:
+                        self._hold_back(data[at:])
+                        self.loop.call_soon(self.feed_held)
+                        return
+                    messages += 1
+                at = self._feed_piece(data, at)
+        except MessageError as error:
+            self._responder.reject(error.refused)
+            return
+        if parser.phase is not BETWEEN and self.state not in ENDED:
+            if self.state is NEW:
+                self.enter(HEAD)  # the deadline began with the connection
+            elif self.state is IDLE:
+                self.enter(HEAD)
+                self.arm(self.loop.time())
+            elif self.state is not HEAD:
+                self.arm(self.loop.time())
+
+    def _feed_piece(self, data: bytes, at: int) -> int:
+        """Read a part of one message, and answer the message if it is complete; return where the next part begins.
+
+        Raise MessageError if it cannot be accepted.
+        """
+        parser = self.parser
+        phase = parser.phase
+        if phase is BETWEEN and data[at] in b"\r\n":
+            at = parser.skip_blank_lines(data, at)
+            if at == len(data):
+                return at
+        cut = parser.cut(data, at)
+        is_whole = phase is BETWEEN and cut > 0
+        if cut < 0:
+            cut = len(data)
+        piece = data if at == 0 and cut == len(data) else data[at:cut]
+        if is_whole and (self.state is IDLE or self.state is NEW):
+            head = self._memo.get(piece)
+            if head is not None and self._answer_remembered(head):
+                return cut
+        parser.feed(piece)
+        now = self.loop.time()
+        message = parser.message
+        if message is None:
+            return cut
+        if phase <= _IN_HEAD:
+            self._on_head(message, now)
+        if parser.body:
+            self._on_body()
+        if parser.phase is BETWEEN:
+            if is_whole:
+                self._reception.remember(piece, self._memo)
+            self._on_end(message, now)
+        elif (
+            self.state is BODY
+            and self.input.body_bytes >= STREAM_FROM_BYTES
+            and parser.max_content_bytes > self.worker.config.max_body_bytes
+        ):
+            self._responder.answer(message, now)
+        return cut
+
+    def _set_aside(self, data: bytes) -> None:
+        """Take bytes that are not read now: hold them back, pass them on, or discard them."""
+        state = self.state
+        if state is UPGRADED:
+            successor = self.transport.get_protocol()
+            assert isinstance(successor, EdgeWebSocket)
+            successor.data_received(data)
+        elif state is LINGER:
+            self._lingered_bytes += len(data)
+            if self._lingered_bytes > LINGER_BYTES:
+                self.worker.counts.closed["linger"] += 1
+                self.abort()
+        elif state not in ENDED:
+            self._hold_back(data)
+
+    def _hold_back(self, data: bytes) -> None:
+        """Hold back bytes that came before their turn, and stop reading."""
+        self.input.hold(data)
+        if self.worker.input.is_exceeded(known=True):
+            self.worker.counts.closed["memory"] += 1
+            self.abort()
+            return
+        self.input.pause(self.transport)
+        if self.state is IDLE or self.state is NEW:
+            self.enter(HEAD)
+
+    def feed_held(self) -> None:
+        """Read the bytes held back, if it is their turn."""
+        if self.input.held and self.state in READS and not self.output.is_paused:
+            self._feed(self.input.take_held())
+        if self.input.is_paused and not self.input.held and self.state not in ENDED:
+            self.input.resume(self.transport)
+
+    def _on_head(self, message: RequestMessage, now: float) -> None:
+        """Take a message whose head was read. Raise MessageError to refuse it before its body."""
+        reception = self._reception
+        reception.receive(message, now)
+        if message.has_body:
+            config = self.worker.config
+            limit = self.parser.max_content_bytes = reception.body_limit(message)
+            upload_s = 0.0
+            if limit > config.max_body_bytes:
+                upload_s = (message.length or limit) / MIN_UPLOAD_BYTES_PER_S
+            self._body_end_s = now + config.body_timeout_s + upload_s
+            self.enter(BODY)
+            if message.expects_continue:
+                self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _on_body(self) -> None:
+        """Pass on the part of the body that was read. Raise MessageError if too much input waits."""
+        parser = self.parser
+        body, parser.body = parser.body, bytearray()
+        exchange = self._responder.exchange
+        if exchange is None:
+            self.input.add_body(body)
+            if self.worker.input.is_exceeded(known=self._reception.visit.identity.kind != "address"):
+                raise MessageError(_INPUT_MEMORY)
+            return
+        self.input.count(len(body))
+        exchange.add_body(body, is_last=False)
+        if len(exchange.body) > STREAM_FROM_BYTES:
+            self.input.pause(self.transport)
+
+    def _on_end(self, message: RequestMessage, now: float) -> None:
+        """Answer the message, or tell the application that runs already that its body is complete."""
+        exchange = self._responder.exchange
+        if exchange is None:
+            self._responder.answer(message, now)
+            return
+        if not message.keep_alive:
+            exchange.close_after()
+        exchange.add_body(b"", is_last=True)
+        self.enter(EXCHANGE if exchange.stream is None else STREAM)
+        self.arm(now)
+
+    # Answers
+
+    def _answer_remembered(self, head: Head) -> bool:
+        """Answer a request whose bytes were parsed before; return False if it must be parsed again."""
+        if self._reception.forwarding is not None:
+            self._reception.recall(head)
+        now = self.loop.time()
+        if not self._fast_path.answer_remembered(head, now):
+            return False
+        if not head.keep_alive:
+            self.close()
+        elif self.state is not BLOCKED:
+            self.state = IDLE
+            self.deadline_s = now + self._keepalive_s
+        return True
+
+    # The PROXY protocol
+
+    def _read_preface(self, data: bytes) -> None:
+        """Read the PROXY protocol's header as it arrives. The deadline of a request's head applies."""
+        worker = self.worker
+        proxies, preface = worker.proxies, self._preface
+        assert proxies is not None
+        assert preface is not None
+        try:
+            read = preface.read(data)
+        except ValueError as error:
+            worker.counts.closed["proxy-header"] += 1
+            proxies.warn(self.counted_as, error)
+            self.abort()
+            return
+        if read is None:
+            return
+        self._preface = None
+        sender, rest = read
+        if sender is not None:
+            if worker.caps.move(self.counted_as, sender.address):
+                self._responder.reject(_CONNECTIONS)
+                return
+            self.counted_as = sender.address
+            self._reception.speak_for(sender)
+            if sender.is_proxy:
+                self._trust(proxies)
+        self._begin()
+        if rest:
+            self.data_received(rest)

@@ -10,18 +10,14 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable
-from typing import Any
+from functools import partial
 
-from stormpetrel.config import EdgeConfig, ShieldConfig
+from stormpetrel.edge.asgi import AsgiApp
 from stormpetrel.edge.cache import HotCache
 from stormpetrel.edge.limits import Counts
 from stormpetrel.edge.protocol import EdgeProtocol
-from stormpetrel.edge.proxied import ProxiedProtocol, Proxies
-from stormpetrel.edge.refusals import RefusalPage
-from stormpetrel.edge.worker import AsgiApp, EdgeWorker
+from stormpetrel.edge.worker import EdgeParts, EdgeWorker
 from stormpetrel.shield.identify import TokenTable
-from stormpetrel.shield.paths import PathTable
 
 DRAIN_S = 10.0
 """Requests that run or wait when a drain begins have this long to finish."""
@@ -36,53 +32,18 @@ _log = logging.getLogger("stormpetrel.edge")
 
 
 class EdgeServer:
-    """The edge in front of an ASGI application.
+    """The edge in front of an ASGI application. `sock`: bound, or already listening, possibly inherited."""
 
-    `sock`: bound, or already listening, possibly inherited. `paths`: the facts by raw path.
-    `refusal_page`: the HTML of a refused page view; None for a plain one. `secret`: signs the session
-    cookies, at least 16 bytes. `public_https`: clients reach this instance by https. `number`: this
-    worker's, in its reports. `writer_wait_s`: return how long the write that waits longest for the database
-    has waited.
-    """
-
-    def __init__(
-        self,
-        app: AsgiApp,
-        *,
-        sock: socket.socket,
-        edge: EdgeConfig,
-        shield: ShieldConfig,
-        paths: PathTable,
-        secret: bytes,
-        public_https: bool,
-        refusal_page: RefusalPage | None = None,
-        status_url: str = "",
-        number: int = 0,
-        writer_wait_s: Callable[[], float] | None = None,
-    ) -> None:
-        if len(secret) < 16:
-            raise ValueError("the cookie secret must have at least 16 bytes")
+    def __init__(self, app: AsgiApp, parts: EdgeParts, *, sock: socket.socket) -> None:
+        edge = parts.edge
         self.cache = HotCache(
             capacity_bytes=edge.cache_bytes, ttl_s=edge.cache_ttl_s, grace_s=edge.cache_grace_s
         )
         self.tokens = TokenTable()
         self.counts = Counts()
         self._app = app
+        self._parts = parts
         self._sock = sock
-        self._parts: dict[str, Any] = {
-            "edge": edge,
-            "shield": shield,
-            "secret": secret,
-            "paths": paths,
-            "refusal_page": refusal_page,
-            "status_url": status_url,
-            "public_https": public_https,
-            "tokens": self.tokens,
-            "cache": self.cache,
-            "counts": self.counts,
-            "number": number,
-            "writer_wait_s": writer_wait_s,
-        }
         self._worker: EdgeWorker | None = None
         self._servers: list[asyncio.AbstractServer] = []
 
@@ -96,18 +57,10 @@ class EdgeServer:
     async def start(self) -> None:
         """Accept connections from now on."""
         loop = asyncio.get_running_loop()
-        worker = self._worker = EdgeWorker(self._app, loop=loop, **self._parts)
+        worker = self._worker = EdgeWorker(
+            self._app, self._parts, loop=loop, tokens=self.tokens, cache=self.cache, counts=self.counts
+        )
         worker.server = self._sock.getsockname()[:2]
-        proxies: Proxies | None = None
-        if worker.config.proxy_networks:
-            proxies = Proxies(worker.config.proxy_networks, speak_first=worker.config.proxy_protocol)
-            worker.caps.is_exempt = proxies.trusts
-
-        def connect() -> EdgeProtocol:
-            if proxies is not None:
-                return ProxiedProtocol(proxies, worker)
-            return EdgeProtocol(worker)
-
         with contextlib.suppress(OSError, AttributeError):
             # Connections inherit this: the kernel buffers only this much unsent data for each, not
             # several megabytes, so slow readers cost little there too. Where the option is missing,
@@ -115,7 +68,9 @@ class EdgeServer:
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         worker.start_ticking()
         for sock in (self._sock, *(self._sock.dup() for _ in range(ACCEPTS_AT_ONCE - 1))):
-            self._servers.append(await loop.create_server(connect, sock=sock, backlog=BACKLOG))
+            self._servers.append(
+                await loop.create_server(partial(EdgeProtocol, worker), sock=sock, backlog=BACKLOG)
+            )
 
     async def serve_until(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then drain: requests have DRAIN_S to finish, WebSockets get 1012."""

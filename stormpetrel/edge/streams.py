@@ -7,12 +7,11 @@ needs no timer of its own. `EdgeWebSocket` (websocket.py) has the same `push` an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from stormpetrel.edge.connection import unread_bytes
-
-if TYPE_CHECKING:
-    from stormpetrel.edge.cycle import Cycle
+from stormpetrel.edge.limits import Counts
+from stormpetrel.edge.sockets import unread_bytes
+from stormpetrel.edge.wire import Wire
 
 MAX_UNREAD_BYTES = 262_144
 """A listener with this much unread data is dropped; it reconnects and fetches the part it missed."""
@@ -36,41 +35,58 @@ class OpenStream(Protocol):
         ...
 
 
+class OpenAnswer(Protocol):
+    """An answer that has begun."""
+
+    @property
+    def is_open(self) -> bool:
+        """Return True while the client is there and the answer is not complete."""
+        ...
+
+    def write_part(self, data: bytes) -> int:
+        """Write a part of it; return its size in bytes as sent."""
+        ...
+
+    def write_end(self) -> None:
+        """Complete it; a second call does nothing."""
+        ...
+
+
 class EventStream:
     """One open answer. `heartbeat`: the bytes sent every HEARTBEAT_S."""
 
-    __slots__ = ("_acknowledged", "_cycle", "_heartbeat", "_pushed")
+    __slots__ = ("_acknowledged", "_answer", "_counts", "_heartbeat", "_pushed", "_wire")
 
-    def __init__(self, cycle: Cycle, heartbeat: bytes) -> None:
-        self._cycle = cycle
+    def __init__(self, answer: OpenAnswer, wire: Wire, counts: Counts, heartbeat: bytes) -> None:
+        self._answer = answer
+        self._wire = wire
+        self._counts = counts
         self._heartbeat = heartbeat
         self._pushed = 0
         self._acknowledged = -1
 
     def push(self, data: bytes) -> bool:
         """Write; return False if the listener has disconnected or was dropped for not reading."""
-        cycle = self._cycle
-        protocol = cycle.protocol
-        if cycle.disconnected or cycle.finished or protocol.transport.is_closing():
+        transport = self._wire.transport
+        if not self._answer.is_open or transport.is_closing():
             return False
-        if protocol.transport.get_write_buffer_size() + len(data) > MAX_UNREAD_BYTES:
-            protocol.worker.counts.closed["write"] += 1
-            protocol.abort()
+        if transport.get_write_buffer_size() + len(data) > MAX_UNREAD_BYTES:
+            self._counts.closed["write"] += 1
+            self._wire.abort()
             return False
-        self._pushed += cycle.write_part(data)
+        self._pushed += self._answer.write_part(data)
         return True
 
     def end(self, code: int) -> None:
         """Complete the answer as the client sees it. `code` has no place in this protocol."""
-        self._cycle.write_end()
+        self._answer.write_end()
 
     def beat(self) -> None:
         """Send a heartbeat; drop a client that has taken nothing since the last one."""
-        protocol = self._cycle.protocol
-        acknowledged = self._pushed - unread_bytes(protocol.transport)
+        acknowledged = self._pushed - unread_bytes(self._wire.transport)
         if acknowledged <= self._acknowledged:
-            protocol.worker.counts.closed["idle"] += 1
-            protocol.abort()
+            self._counts.closed["idle"] += 1
+            self._wire.abort()
             return
         self._acknowledged = acknowledged
         self.push(self._heartbeat)

@@ -15,7 +15,7 @@ import asyncio
 import enum
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
@@ -25,10 +25,11 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
-from stormpetrel.edge.connection import reset, unread_bytes
+from stormpetrel.edge.asgi import AsgiMessage
+from stormpetrel.edge.sockets import reset, unread_bytes
 from stormpetrel.edge.streams import MAX_UNREAD_BYTES, ClientDisconnected
 from stormpetrel.edge.wheel import NEVER
-from stormpetrel.edge.worker import EdgeWorker, Message
+from stormpetrel.edge.worker import EdgeWorker
 
 HANDSHAKE_HEADERS = frozenset(
     {
@@ -79,6 +80,26 @@ class State(enum.Enum):
     CLOSED = enum.auto()
 
 
+def handshake_bytes(headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Return a request with those of a handshake's headers that the library reads.
+
+    The library refuses lines and addresses that are longer than 8 KB, and this edge accepts longer ones: people with
+    many cookies get their stream.
+    """
+    lines = [b"GET / HTTP/1.1\r\n"]
+    for name, value in headers:
+        if name in HANDSHAKE_HEADERS:
+            lines += (name, b": ", value, b"\r\n")
+    lines.append(b"\r\n")
+    return b"".join(lines)
+
+
+def websocket_scope(scope: Mapping[str, Any], release: Callable[[], None]) -> dict[str, Any]:
+    """Return a WebSocket's scope, from that of the request that asked for it."""
+    kept = ("client", "path", "raw_path", "query_string", "headers", "visit")
+    return {**{name: scope[name] for name in kept}, "release_slot": release}
+
+
 def text_frame(text: bytes) -> bytes:
     """Return a server's text message (RFC 6455, 5.2), the same bytes for every listener. `text`: UTF-8."""
     size = len(text)
@@ -119,8 +140,8 @@ class _Inbox:
 class EdgeWebSocket(asyncio.Protocol):
     """One upgraded connection, counted until it is lost.
 
-    `release` gives the handshake's slot back. `scope`: the application's, without the entries that depend on the
-    handshake.
+    `release` gives the handshake's slot back. `left`: called when the connection ends. `scope`: the application's,
+    without the entries that depend on the handshake.
     """
 
     __slots__ = (
@@ -157,6 +178,7 @@ class EdgeWebSocket(asyncio.Protocol):
         transport: asyncio.Transport,
         address: str,
         release: Callable[[], None],
+        left: Callable[[], None] | None,
         scope: dict[str, Any],
     ) -> None:
         self.worker = worker
@@ -172,7 +194,7 @@ class EdgeWebSocket(asyncio.Protocol):
         self._refusal: tuple[int, Headers] | None = None
         self._inbox = _Inbox()
         self._is_counted = True
-        self._left: Callable[[], None] | None = None
+        self._left = left
         # Input
         self._unread = b""
         self._is_slicing = False
@@ -189,11 +211,6 @@ class EdgeWebSocket(asyncio.Protocol):
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         # Applies until the handshake is answered.
         worker.wheel.arm(self, worker.loop.time() + worker.config.header_timeout_s * 2)
-
-    def stand_for(self, client: tuple[str, int] | None, left: Callable[[], None] | None) -> None:
-        """Set the client behind a proxy, and the function to call when the connection ends."""
-        self._scope["client"] = client
-        self._left = left
 
     # The transport
 
@@ -407,7 +424,7 @@ class EdgeWebSocket(asyncio.Protocol):
                 self._transport.resume_reading()
         return message
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: AsgiMessage) -> None:
         """Take an ASGI message. Raise ClientDisconnected when the connection is lost."""
         if self._writable is not None:
             await asyncio.shield(self._writable)
@@ -430,7 +447,7 @@ class EdgeWebSocket(asyncio.Protocol):
         else:
             raise RuntimeError(f"unexpected ASGI message {kind} on an open WebSocket")
 
-    def _answer_handshake(self, kind: str, message: Message) -> None:
+    def _answer_handshake(self, kind: str, message: AsgiMessage) -> None:
         assert self._response is not None
         if kind == "websocket.accept":
             self._accept(self._response, message)
@@ -451,7 +468,7 @@ class EdgeWebSocket(asyncio.Protocol):
         else:
             raise RuntimeError(f"unexpected ASGI message {kind} in a WebSocket's handshake")
 
-    def _accept(self, response: Response, message: Message) -> None:
+    def _accept(self, response: Response, message: AsgiMessage) -> None:
         if self._transport.is_closing():
             return
         del response.headers["Date"]

@@ -9,17 +9,21 @@ import asyncio
 import os
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any, Protocol, cast
 
 from stormpetrel import clock
 from stormpetrel.config import EdgeConfig, ShieldConfig
 from stormpetrel.cpu import StepClock
+from stormpetrel.edge.asgi import AsgiApp
 from stormpetrel.edge.cache import CachedPage, HotCache
 from stormpetrel.edge.heads import HeadMemo
+from stormpetrel.edge.input import InputBudget
 from stormpetrel.edge.limits import ConnectionCaps, Counts
 from stormpetrel.edge.refusals import RefusalPage, RefusalWriter
+from stormpetrel.edge.senders import Proxies
 from stormpetrel.edge.wheel import TimerWheel
 from stormpetrel.shield.admit import Policy
 from stormpetrel.shield.answer import Refused
@@ -31,12 +35,6 @@ from stormpetrel.shield.paths import PathTable
 from stormpetrel.shield.queues import RUNNING, Ticket
 from stormpetrel.shield.reports import Directions, WorkerReport
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-AsgiApp = Callable[
-    [Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
-]
-
 TICK_S = 0.1
 STALL_S = 0.25
 """If a tick is this late, the process had no CPU or the loop was blocked: clients are not to blame."""
@@ -44,8 +42,31 @@ READ_FIRST_S = 0.01
 """Greater than zero, because uvloop runs callbacks that are due before it reads."""
 STRESSED_TTL_S = 10.0
 """Under overload, a cached page stays fresh this long; changes by its author still show at once."""
-INPUT_MEMORY_BYTES = 64 * 1024 * 1024
-"""Input that all connections of a worker may hold unprocessed. Strangers may fill half of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeParts:
+    """What the application gives to its edge.
+
+    `paths`: the facts by raw path. `secret`: signs the session cookies, at least 16 bytes. `public_https`: clients
+    reach this instance by https. `refusal_page`: the HTML of a refused page view; None for a plain one. `number`:
+    this worker's, in its reports. `writer_wait_s`: return how long the write that waits longest for the database has
+    waited.
+    """
+
+    edge: EdgeConfig
+    shield: ShieldConfig
+    paths: PathTable
+    secret: bytes
+    public_https: bool
+    refusal_page: RefusalPage | None = None
+    status_url: str = ""
+    number: int = 0
+    writer_wait_s: Callable[[], float] | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.secret) < 16:
+            raise ValueError("the cookie secret must have at least 16 bytes")
 
 
 class TimedConnection(Protocol):
@@ -73,33 +94,27 @@ class EdgeWorker:
     def __init__(
         self,
         app: AsgiApp,
+        parts: EdgeParts,
         *,
         loop: asyncio.AbstractEventLoop,
-        edge: EdgeConfig,
-        shield: ShieldConfig,
-        secret: bytes,
-        paths: PathTable,
-        refusal_page: RefusalPage | None,
-        status_url: str,
-        public_https: bool,
         tokens: TokenTable,
         cache: HotCache,
         counts: Counts,
-        number: int = 0,
-        writer_wait_s: Callable[[], float] | None = None,
     ) -> None:
         self.app = app
         self.loop = loop
         self.step_clock = StepClock()
-        self.config = edge
-        self.secret = secret
-        self.paths = paths
-        self.is_https = public_https
+        self.config = edge = parts.edge
+        self.secret = secret = parts.secret
+        self.paths = paths = parts.paths
+        self.is_https = public_https = parts.public_https
         self.scheme = "https" if public_https else "http"
         self.tokens = tokens
         self.cache = cache
         self.counts = counts
         self.memo = HeadMemo()
+        self.input = InputBudget()
+        shield = parts.shield
         secure = b"; Secure" if public_https else b""
         visitor_cookie = sent_name(VISITOR_COOKIE, secure=public_https).encode()
         self._cookie_lines = (
@@ -107,9 +122,15 @@ class EdgeWorker:
             b'cache-control: private="set-cookie"\r\n' % (visitor_cookie, VISITOR_AGE_S, secure)
         )
         self.refusals = RefusalWriter(
-            paths=paths, page=refusal_page, status_url=status_url, public_https=public_https
+            paths=paths, page=parts.refusal_page, status_url=parts.status_url, public_https=public_https
         )
         self.caps = ConnectionCaps(total=edge.max_connections, per_address=edge.max_connections_per_address)
+        # The trusted proxies, and the requests that came by them: the same bytes mean another client there.
+        self.proxies: Proxies | None = None
+        self.proxied_memo = HeadMemo()
+        if edge.proxy_networks:
+            self.proxies = Proxies(edge.proxy_networks, speak_first=edge.proxy_protocol)
+            self.caps.is_exempt = self.proxies.trusts
         self.introduces = shield.mode == "full" and shield.visitor_cookies == "on"
         self.shield = Shield(
             Policy(
@@ -125,10 +146,10 @@ class EdgeWorker:
             paths=paths,
             at_s=loop.time(),
             epoch_s=clock.now_s(),
-            number=number,
+            number=parts.number,
         )
         self.gate = self.shield.gate
-        self._writer_wait_s = writer_wait_s
+        self._writer_wait_s = parts.writer_wait_s
         self._due_s = 0.0
         self._reported: Counter[str] = Counter()
         self._reported_from_cache = 0
@@ -137,7 +158,6 @@ class EdgeWorker:
         self.wheel: TimerWheel[Any] = TimerWheel(tick_s=TICK_S, at_s=loop.time())
         self.connections: set[TimedConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
-        self.input_bytes = 0
         self.is_draining = False
         # The address it listens on.
         self.server: tuple[str, int] | None = None

@@ -329,7 +329,7 @@ class WebApplication:
         elif is_api:
             headers += self._headers.api
             if limit:
-                # The edge adds the remaining count and the time of reset (cycle.py).
+                # The edge adds the remaining count and the time of reset (framing.py).
                 headers.append((b"x-ratelimit-limit", b"%d" % limit))
         else:
             headers += self._headers.of_page(

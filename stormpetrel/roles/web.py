@@ -21,7 +21,7 @@ from stormpetrel.control.looking import standing
 from stormpetrel.control.messages import Look, Standing
 from stormpetrel.control.reporter import Reporter
 from stormpetrel.edge.server import EdgeServer
-from stormpetrel.edge.worker import EdgeWorker
+from stormpetrel.edge.worker import EdgeParts, EdgeWorker
 from stormpetrel.errors import EnvironmentFailure
 from stormpetrel.http.application import WebApplication
 from stormpetrel.http.passwords import Passwords
@@ -75,9 +75,7 @@ async def run(
     def writer_wait_s() -> float:
         return database.writer_wait_s()
 
-    edge = EdgeServer(
-        app,
-        sock=sock,
+    parts = EdgeParts(
         edge=config.edge,
         shield=config.shield,
         paths=router.facts,
@@ -87,6 +85,7 @@ async def run(
         number=int(bus.name.rpartition("-")[2]),
         writer_wait_s=writer_wait_s,
     )
+    edge = EdgeServer(app, parts, sock=sock)
     memory = Memory()
 
     def publish(events: list[Event]) -> None:

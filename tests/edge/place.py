@@ -14,6 +14,7 @@ import uvloop
 
 from stormpetrel.config import EdgeConfig, ShieldConfig
 from stormpetrel.edge.server import EdgeServer
+from stormpetrel.edge.worker import EdgeParts
 from stormpetrel.shield.paths import API, FEED, SIGN_IN, Family, PathFacts, PathTable
 
 SECRET = b"a secret that is long enough"
@@ -109,7 +110,8 @@ class App:
         if path == "/socket/broken":
             raise RuntimeError("this fails on purpose")
         if path == "/socket/undecided":
-            await asyncio.Event().wait()
+            await receive()
+            return
         if not path.startswith("/socket"):
             await send({"type": "websocket.close"})
             return
@@ -150,9 +152,7 @@ class Place:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("127.0.0.1", keys.pop("port", 0)))
         self.port: int = sock.getsockname()[1]
-        self.server = EdgeServer(
-            self.app,
-            sock=sock,
+        parts = EdgeParts(
             edge=edge,
             shield=shield,
             paths=PathTable(lambda path: replace(facts_of(path), body_bytes=body_bytes(path))),
@@ -160,6 +160,7 @@ class Place:
             public_https=keys.pop("public_https", False),
             **keys,
         )
+        self.server = EdgeServer(self.app, parts, sock=sock)
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._main()), daemon=True)
 

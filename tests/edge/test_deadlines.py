@@ -67,7 +67,7 @@ def test_nobody_is_too_slow_because_the_server_stood_still() -> None:
     with a_place(edge=SHORT) as place, place.connect() as client:
         whole = post("/echo", b"whole")
         client.send(whole[:-1])
-        place.until(lambda: place.server.worker.input_bytes == len(b"whol"))
+        place.until(lambda: place.server.worker.input.used_bytes == len(b"whol"))
         stands = threading.Event()
 
         def stand_still() -> None:
@@ -90,7 +90,7 @@ def test_a_body_that_stalls_gets_408_and_never_reaches_the_application() -> None
         assert client.is_closed()
         assert place.server.counts.closed == {"body": 1}
         assert place.app.scopes == []
-        assert place.server.worker.input_bytes == 0
+        assert place.server.worker.input.used_bytes == 0
 
 
 def test_a_body_that_dribbles_is_ended_at_the_body_deadline() -> None:
@@ -120,9 +120,9 @@ def test_a_client_that_asks_and_never_reads_does_not_grow_memory() -> None:
             connection = place.call(lambda: next(iter(place.server.worker.connections)))
             held = place.call(lambda: connection.transport.get_write_buffer_size())
             assert held <= 65_536 + 2 * len(place.app.page)
-            assert place.call(lambda: place.server.worker.input_bytes) <= 300_000
+            assert place.call(lambda: place.server.worker.input.used_bytes) <= 300_000
         place.until(lambda: place.server.counts.connections == 0)
-        assert place.server.worker.input_bytes == 0
+        assert place.server.worker.input.used_bytes == 0
 
 
 def test_pipelined_requests_are_answered_in_order_and_one_at_a_time() -> None:
@@ -198,7 +198,42 @@ def test_a_larger_body_is_possible_where_the_place_says_so_and_streams_into_the_
         assert place.ask(get("/other", "Content-Length: 2001", TOKEN, method="POST")).status == 413
         # Without a credential, the larger limit for uploads does not apply.
         assert place.ask(get("/echo", "Content-Length: 2001", method="POST")).status == 413
-        place.until(lambda: place.server.worker.input_bytes == 0)
+        place.until(lambda: place.server.worker.input.used_bytes == 0)
+
+
+def test_an_upload_in_chunks_that_is_full_of_blank_lines_arrives_in_order() -> None:
+    content = b"".join(b"%d\r\n\r\n" % number for number in range(40_000))
+    chunks = b"".join(
+        b"%x\r\n%b\r\n" % (len(part), part)
+        for part in (content[at : at + 50_000] for at in range(0, len(content), 50_000))
+    )
+    with (
+        a_place(edge={"max_body_bytes": 2000}, body_bytes=lambda path: 5_000_000) as place,
+        place.connect() as client,
+    ):
+        client.send(get("/echo", "Transfer-Encoding: chunked", TOKEN, method="POST") + chunks + b"0\r\n\r\n")
+        assert client.answer().body == b"POST:" + content
+
+
+def test_an_upload_that_breaks_while_it_is_queued_leaves_the_queue() -> None:
+    with (
+        a_place(
+            edge={"max_body_bytes": 2000}, shield={"running": 1}, body_bytes=lambda path: 5_000_000
+        ) as place,
+        place.connect() as first,
+        place.connect() as second,
+    ):
+        first.send(get("/held"))
+        place.until(lambda: place.app.scopes)
+        head = get("/echo", "Transfer-Encoding: chunked", TOKEN, method="POST")
+        second.send(head + b"%x\r\n%b\r\n" % (100_000, b"x" * 100_000))
+        place.until(lambda: len(place.server.worker.gate.queue) == 1)
+        second.send(b"no chunk\r\n")
+        assert second.answer().status == 400
+        place.until(lambda: len(place.server.worker.gate.queue) == 0)
+        place.call(place.app.gate.set)
+        assert first.answer().status == 200
+        assert [scope["path"] for scope in place.app.scopes] == ["/held"]
 
 
 def test_an_upload_waits_for_its_client_without_holding_a_slot() -> None:
@@ -243,4 +278,4 @@ def test_a_connection_closed_by_its_client_is_forgotten_everywhere() -> None:
                 client.send(data)
         place.until(lambda: len(place.server.worker.caps) == 0)
         worker = place.server.worker
-        assert (len(worker.connections), len(worker.wheel), worker.input_bytes) == (0, 0, 0)
+        assert (len(worker.connections), len(worker.wheel), worker.input.used_bytes) == (0, 0, 0)

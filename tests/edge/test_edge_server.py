@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from stormpetrel.edge.server import EdgeServer
+from stormpetrel.config import EdgeConfig, ShieldConfig
+from stormpetrel.edge.worker import EdgeParts
 from stormpetrel.shield import cookies
 from stormpetrel.shield.identify import Identity, TokenEntry
 from stormpetrel.shield.paths import PathFacts, PathTable
@@ -274,6 +275,23 @@ def test_stopping_answers_what_runs_closes_what_idles_and_tells_websockets_1012(
         assert not place._thread.is_alive()
 
 
+def test_a_drain_does_not_wait_for_a_client_whose_page_others_rendered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with a_place() as place, place.connect() as first, place.connect() as second:
+        first.send(get("/hot/held"))
+        place.until(lambda: place.app.renders == 1)
+        second.send(get("/hot/held"))
+        place.until(lambda: [flight for flight in place.server.cache.flights.values() if flight.waiters])
+        place.begin_stop()
+        place.until(lambda: place.server.worker.is_draining)
+        place.call(place.app.gate.set)
+        assert first.answer().status == second.answer().status == 200
+        assert first.is_closed()
+        assert second.is_closed()
+    assert caplog.text == ""
+
+
 def test_the_drain_ends_at_its_deadline_whatever_still_runs() -> None:
     with a_place() as place, place.connect() as client:
         client.send(get("/held"))
@@ -286,11 +304,9 @@ def test_the_drain_ends_at_its_deadline_whatever_still_runs() -> None:
 
 def test_a_short_secret_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="16 bytes"):
-        EdgeServer(
-            None,  # type: ignore[arg-type]
-            sock=None,  # type: ignore[arg-type]
-            edge=None,  # type: ignore[arg-type]
-            shield=None,  # type: ignore[arg-type]
+        EdgeParts(
+            edge=EdgeConfig(),
+            shield=ShieldConfig(),
             paths=PathTable(lambda path: PathFacts()),
             secret=b"short",
             public_https=False,

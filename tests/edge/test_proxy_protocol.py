@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from stormpetrel.edge.proxy_header import SIGNATURE
 from tests.edge.place import Place, a_place, get
-from tests.edge.test_proxied import KEY, OTHER_PROXY, PROXY, STRANGER, via
 from tests.edge.test_proxy_header import V4, headers, reference, v2
+from tests.edge.test_senders import KEY, OTHER_PROXY, PROXY, STRANGER, via
 
 FIRST = {"trusted_proxies": f"{PROXY}, {OTHER_PROXY}", "proxy_protocol": True}
 LOCAL = v2(0, b"", command=0x20)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 from websockets.frames import Frame, Opcode
 
-from stormpetrel.edge import messages, protocol
+from stormpetrel.edge import protocol
 from stormpetrel.edge.streams import MAX_UNREAD_BYTES
 from stormpetrel.edge.websocket import text_frame
 from tests.edge.place import a_place, get
@@ -16,8 +16,7 @@ from tests.edge.test_deadlines import SHORT
 
 @pytest.fixture
 def quick_heartbeat(monkeypatch):
-    for module in (messages, protocol):
-        monkeypatch.setattr(module, "HEARTBEAT_S", 0.1)
+    monkeypatch.setattr(protocol, "HEARTBEAT_S", 0.1)
 
 
 def begin(client, **keys):

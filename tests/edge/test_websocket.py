@@ -125,6 +125,20 @@ def test_a_broken_frame_closes_with_the_code_that_says_why(sent, code):
         assert place.app.scopes[-1]["code"] == code
 
 
+@pytest.mark.parametrize("waits", [False, True])
+def test_frames_that_come_together_with_the_handshake_are_read(waits: bool) -> None:
+    with a_place(shield={"running": 1}) as place, place.connect() as client, place.connect() as other:
+        if waits:
+            other.send(get("/held"))
+            place.until(lambda: place.app.scopes)
+        client.send(get("/socket", *HANDSHAKE, KEY) + frame(TEXT, b"early") + frame(TEXT, b"birds"))
+        if waits:
+            place.until(lambda: len(place.server.worker.gate.queue) == 1)
+            place.call(place.app.gate.set)
+        assert client.answer().status == 101
+        assert [read_frame(client), read_frame(client)] == [(TEXT, b"early"), (TEXT, b"birds")]
+
+
 def test_a_message_in_parts_is_one_and_a_ping_between_them_is_answered():
     with a_place() as place, place.connect() as client:
         assert handshake(client) == 101

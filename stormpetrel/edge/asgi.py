@@ -1,0 +1,50 @@
+"""The types of ASGI, and the scope of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from stormpetrel.edge.message import RequestMessage
+from stormpetrel.shield.identify import Visit
+from stormpetrel.shield.queues import Ticket
+
+Scope = MutableMapping[str, Any]
+AsgiMessage = MutableMapping[str, Any]
+AsgiApp = Callable[
+    [Scope, Callable[[], Awaitable[AsgiMessage]], Callable[[AsgiMessage], Awaitable[None]]], Awaitable[None]
+]
+_ASGI = {"version": "3.0", "spec_version": "2.4"}
+
+
+def http_scope(
+    message: RequestMessage,
+    visit: Visit,
+    ticket: Ticket,
+    *,
+    client: tuple[str, int] | None,
+    server: tuple[str, int] | None,
+    scheme: str,
+    rate_limit: int,
+) -> dict[str, Any]:
+    """Return the ASGI scope of a message, with the entries of the edge: `visit`, `rate_limit`, and the ticket's."""
+    return {
+        "type": "http",
+        "asgi": _ASGI,
+        "http_version": message.version,
+        "server": server,
+        "client": client,
+        "scheme": scheme,
+        "method": message.method,
+        "root_path": "",
+        "path": message.path_text,
+        "raw_path": message.path,
+        "query_string": message.query,
+        "headers": message.headers,
+        "state": {},
+        "visit": visit,
+        "rate_limit": rate_limit,
+        "lane": ticket.lane,
+        "is_near": ticket.is_neighbour,
+        "is_canary": ticket.identity.kind == "canary",
+    }
