@@ -189,6 +189,41 @@ def sql_texts(files: dict[str, str]) -> list[str]:
     ]
 
 
+def import_circles(files: dict[str, str]) -> list[str]:
+    """Return "file, file" for each group of modules that import each other, also only for types, in a circle."""
+    modules = {path.removesuffix(".py").replace("/", "."): text for path, text in files.items()}
+    imports: dict[str, set[str]] = {}
+    for name, text in modules.items():
+        found = set()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+        imports[name] = found & set(modules)
+    # A module that imports nothing that is left is in no circle, nor is one that nothing left imports.
+    while True:
+        left = set(imports)
+        wanted = set().union(*imports.values()) if imports else set()
+        imports = {name: found & left for name, found in imports.items() if found & left and name in wanted}
+        if set(imports) == left:
+            return sorted(f"{name}: {', '.join(sorted(found))}" for name, found in imports.items())
+
+
+def test_no_modules_of_the_edge_import_each_other_in_a_circle():
+    assert import_circles(python_files("stormpetrel/edge")) == []
+    one, other = (
+        "from stormpetrel.edge import b\n",
+        "if TYPE_CHECKING:\n    from stormpetrel.edge.a import A\n",
+    )
+    third = "import stormpetrel.edge.b\n"
+    circle = {"stormpetrel/edge/a.py": one, "stormpetrel/edge/b.py": other, "stormpetrel/edge/c.py": third}
+    assert import_circles(circle) == [
+        "stormpetrel.edge.a: stormpetrel.edge.b",
+        "stormpetrel.edge.b: stormpetrel.edge.a",
+    ]
+
+
 # Time and randomness are arguments -----------------------------------------------------------------------
 
 CLOCKS_AND_DICE = {

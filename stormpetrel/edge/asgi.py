@@ -1,8 +1,8 @@
-"""The types of ASGI, and the scope of a request."""
+"""The types of ASGI, and the scopes of a request and a WebSocket."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from stormpetrel.edge.message import RequestMessage
@@ -48,3 +48,9 @@ def http_scope(
         "is_near": ticket.is_neighbour,
         "is_canary": ticket.identity.kind == "canary",
     }
+
+
+def websocket_scope(scope: Mapping[str, Any], release: Callable[[], None]) -> dict[str, Any]:
+    """Return a WebSocket's scope, from that of the request that asked for it."""
+    kept = ("client", "path", "raw_path", "query_string", "headers", "visit")
+    return {**{name: scope[name] for name in kept}, "release_slot": release}

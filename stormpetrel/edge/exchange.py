@@ -19,10 +19,10 @@ from stormpetrel.edge.codings import accepts_gzip, encode_fast, is_compressible
 from stormpetrel.edge.framing import AnswerFraming, checked
 from stormpetrel.edge.heads import Head
 from stormpetrel.edge.message import RequestMessage
+from stormpetrel.edge.rejections import FAILED
 from stormpetrel.edge.streams import ClientDisconnected, EventStream
 from stormpetrel.edge.wire import Wire
 from stormpetrel.edge.worker import EdgeWorker
-from stormpetrel.shield.answer import Refused
 from stormpetrel.shield.identify import Visit
 from stormpetrel.shield.queues import RUNNING, Ticket
 
@@ -34,7 +34,6 @@ MIN_PERSONAL_BYTES = 1024
 _NAMES_BYTES = frozenset({b"etag", b"content-encoding", b"content-range", b"accept-ranges"})
 NOT_WORTH_CHARGING_S = 0.0001
 """CPU time used after the slot was released is charged from this amount up; most requests use less."""
-FAILED = Refused(500, "edge/failed", "Something went wrong on the server; the error has been logged")
 
 
 class HotRender:

@@ -9,6 +9,8 @@ import asyncio
 
 INPUT_MEMORY_BYTES = 64 * 1024 * 1024
 """Input that all connections of a worker may hold unprocessed. Strangers may fill half of it."""
+LINGER_BYTES = 262_144
+"""After a refusal with input left unread, this much is read and discarded; a reset would lose the refusal."""
 
 
 class InputBudget:
@@ -27,11 +29,12 @@ class InputBudget:
 class ConnectionInput:
     """One connection's input. `held`: bytes that came before their turn. `is_paused`: nothing is read."""
 
-    __slots__ = ("_body", "_budget", "_counted_bytes", "held", "is_paused")
+    __slots__ = ("_body", "_budget", "_counted_bytes", "_discarded_bytes", "held", "is_paused")
 
     def __init__(self, budget: InputBudget) -> None:
         self._budget = budget
         self._counted_bytes = 0
+        self._discarded_bytes = 0
         self._body = bytearray()
         self.is_paused = False
         self.held = b""
@@ -72,6 +75,11 @@ class ConnectionInput:
         size_bytes = min(size_bytes, self._counted_bytes)
         self._counted_bytes -= size_bytes
         self._budget.used_bytes -= size_bytes
+
+    def discard(self, size_bytes: int) -> bool:
+        """Count input that is read and not used; return False once that is more than LINGER_BYTES."""
+        self._discarded_bytes += size_bytes
+        return self._discarded_bytes <= LINGER_BYTES
 
     def drop_message(self) -> None:
         """Drop the buffered body and stop counting the message; bytes held back stay."""

@@ -27,6 +27,18 @@ from typing import Any
 import httptools
 
 from stormpetrel.edge.message import RequestMessage
+from stormpetrel.edge.rejections import (
+    BODY_TOO_LARGE,
+    CHUNKS_TOO_SMALL,
+    CONNECT,
+    HEAD_TOO_LARGE,
+    TOO_MANY_HEADERS,
+    UNKNOWN_CODING,
+    UNKNOWN_VERSION,
+    UNREADABLE,
+    URL_TOO_LONG,
+    malformed,
+)
 from stormpetrel.shield.answer import Refused
 from stormpetrel.shield.canary import HEADER as CANARY
 from stormpetrel.shield.cookies import without_prefix
@@ -64,12 +76,6 @@ _FACTS = frozenset(
         CANARY,
     }
 )
-_UNREADABLE = Refused(400, "edge/malformed", "The request could not be read")
-_URL_TOO_LONG = Refused(414, "edge/url-too-long", "The URL is too long")
-_HEAD_TOO_LARGE = Refused(431, "edge/head-too-large", "The request headers are too large")
-_TOO_MANY_HEADERS = Refused(431, "edge/head-too-large", "The request has too many headers")
-BODY_TOO_LARGE = Refused(413, "edge/body-too-large", "The request is too large")
-_CHUNKS_TOO_SMALL = Refused(400, "edge/malformed", "The chunks of the request are too small")
 
 
 class ReadPhase(enum.IntEnum):
@@ -169,7 +175,7 @@ class RequestParser:
         if self._skipped_bytes > MAX_BLANK_BYTES:
             self.message = None
             self._url = b""
-            raise MessageError(_UNREADABLE)
+            raise MessageError(UNREADABLE)
         return at
 
     def cut(self, data: bytes, at: int) -> int:
@@ -228,7 +234,7 @@ class RequestParser:
             if phase is CHUNKS:
                 self._check_overhead()
             elif is_too_large:
-                self._failure = _HEAD_TOO_LARGE
+                self._failure = HEAD_TOO_LARGE
         if self._failure is not None:
             raise MessageError(self._failure)
 
@@ -248,7 +254,7 @@ class RequestParser:
     def on_url(self, url: bytes) -> None:
         self._url = url = self._url + url if self._url else url
         if len(url) > MAX_URL_BYTES:
-            self._fail(_URL_TOO_LONG)
+            self._fail(URL_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.phase is not HEAD:
@@ -258,7 +264,7 @@ class RequestParser:
         if name == b"cookie" and self._has_cookie_prefix:
             value = without_prefix(value)
         if len(self._headers) >= MAX_HEADERS:
-            self._fail(_TOO_MANY_HEADERS)
+            self._fail(TOO_MANY_HEADERS)
             return
         self._headers.append((name, value))
         if name in _FACTS:
@@ -285,7 +291,7 @@ class RequestParser:
             if self._hosts != 1:
                 self._refuse("A request must have exactly one Host header")
         elif version != "1.0":
-            self._fail(Refused(505, "edge/version", "This server supports only HTTP/1.1"))
+            self._fail(UNKNOWN_VERSION)
         if target is None:
             self._refuse("The URL could not be parsed")
         if b"content-length" in facts or b"transfer-encoding" in facts:
@@ -308,7 +314,7 @@ class RequestParser:
     def on_chunk_header(self) -> None:
         self._chunks += 1
         if self._chunks > MAX_SMALL_CHUNKS + self._content_bytes // MIN_CHUNK_BYTES:
-            self._fail(_CHUNKS_TOO_SMALL)
+            self._fail(CHUNKS_TOO_SMALL)
 
     def on_message_complete(self) -> None:
         if self.phase is CHUNKS:
@@ -327,7 +333,7 @@ class RequestParser:
         if isinstance(error, httptools.HttpParserCallbackError) and error.__context__ is not None:
             _log.error("the edge failed on a request", exc_info=error.__context__)
         if self._failure is None:
-            self._failure = _UNREADABLE
+            self._failure = UNREADABLE
             if self.phase <= HEAD:
                 # A path that could not be read to its end says nothing about the refusal's format.
                 self._url = b""
@@ -338,7 +344,7 @@ class RequestParser:
             self._failure = refused
 
     def _refuse(self, safe_text: str) -> None:
-        self._fail(Refused(400, "edge/malformed", safe_text))
+        self._fail(malformed(safe_text))
 
     def _take_framing(self, message: RequestMessage) -> None:
         """Set how the body ends.
@@ -354,22 +360,22 @@ class RequestParser:
             self.phase = CHUNKS
             self._cuts = self._raw_body_bytes = self._content_bytes = self._chunks = 0
             if coding.rpartition(b",")[2].strip().lower() != b"chunked":
-                self._fail(_UNREADABLE)
+                self._fail(UNREADABLE)
             elif coding.lower() != b"chunked":
-                self._fail(Refused(501, "edge/malformed", "The only supported transfer coding is chunked"))
+                self._fail(UNKNOWN_CODING)
             elif message.version != "1.1":
                 self._refuse("HTTP/1.0 does not support transfer codings")
         try:
             message.length = self._body_left = int(facts.get(b"content-length", b"0"))
         except ValueError:
-            self._fail(_UNREADABLE)
+            self._fail(UNREADABLE)
         if message.has_body and b"upgrade" in facts:
             # The engine ends such a message at its head and would read the body as the next request.
             self._refuse("An upgrade request must not have a body")
 
     def _take_upgrade(self, message: RequestMessage) -> None:
         if message.method == "CONNECT":
-            self._fail(Refused(405, "edge/connect", "This server is not a proxy"))
+            self._fail(CONNECT)
         # No other protocol is offered here; the name is ignored (RFC 9110, 7.8).
         elif message.facts.get(b"upgrade", b"").lower() == b"websocket":
             message.is_upgrade = True
@@ -379,7 +385,7 @@ class RequestParser:
     def _check_overhead(self) -> None:
         """Refuse a chunked body with more framing than content: endless extensions or trailers."""
         if self._raw_body_bytes > MAX_OVERHEAD_BYTES + 2 * self._content_bytes:
-            self._fail(_CHUNKS_TOO_SMALL)
+            self._fail(CHUNKS_TOO_SMALL)
 
 
 def _target(method: str, url: bytes) -> tuple[bytes, str, bytes] | None:

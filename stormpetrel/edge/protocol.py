@@ -4,9 +4,7 @@
     Reception         whose message it is, and whether the cache may answer it
     FastPath          answers from memory
     Responder         answers by the cache, the application or a refusal
-    ConnectionInput   bytes that came before their turn, and bodies
-    ConnectionOutput  whether the client reads
-    ProxyPreface      the PROXY protocol's header
+    ConnectionInput   bytes that came before their turn, and bodies; ConnectionOutput: whether the client reads
 
 Two ways answer without the application: the memo (the same bytes as a request that was parsed before, between two
 messages) and the cache after parsing. Both give the same bytes. A WebSocket continues with a protocol of its own
@@ -19,6 +17,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from stormpetrel.edge.deadlines import LINGER_S, body_end_s, deadline_s
 from stormpetrel.edge.fast_path import FastPath
 from stormpetrel.edge.heads import Head
 from stormpetrel.edge.input import ConnectionInput
@@ -26,6 +25,7 @@ from stormpetrel.edge.message import RequestMessage
 from stormpetrel.edge.output import WRITE_BUFFER_BYTES, ConnectionOutput
 from stormpetrel.edge.parser import BETWEEN, MessageError, ReadPhase, RequestParser
 from stormpetrel.edge.reception import Reception
+from stormpetrel.edge.rejections import BODY_TOO_LATE, HEAD_TOO_LATE, INPUT_MEMORY, TOO_MANY_CONNECTIONS
 from stormpetrel.edge.responder import Responder
 from stormpetrel.edge.senders import Proxies, ProxyPreface, direct_sender
 from stormpetrel.edge.sockets import peer_address, reset
@@ -49,27 +49,15 @@ from stormpetrel.edge.state import (
     UPLOAD,
     ConnectionState,
 )
-from stormpetrel.edge.streams import HEARTBEAT_S
 from stormpetrel.edge.websocket import EdgeWebSocket
 from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import EdgeWorker
-from stormpetrel.shield.answer import Refused
-from stormpetrel.shield.classify import K3_FAR, LANES
 
-LINGER_S = 2.0
-LINGER_BYTES = 262_144
-"""After a refusal with input left unread, this much is read and discarded; a reset would lose the refusal."""
 STREAM_FROM_BYTES = 65_536
 """An upload starts to run once this much has arrived; smaller bodies are complete before they run."""
-MIN_UPLOAD_BYTES_PER_S = 32_768
-"""The body deadline of an upload is extended by its declared length at this rate."""
 MAX_MESSAGES_AT_ONCE = 64
 """Pipelined messages answered in one turn of the loop: 10,000 fit into one read."""
 _IN_HEAD = ReadPhase.HEAD
-_INPUT_MEMORY = Refused(503, "edge/input-memory", "The server is busy; nothing was stored", 2)
-_HEAD_TOO_LATE = Refused(408, "edge/header-deadline", "The request took too long", 2)
-_BODY_TOO_LATE = Refused(408, "edge/body-deadline", "The request took too long", 2)
-_CONNECTIONS = Refused(429, "edge/connections", "Too many requests at once", 2)
 _log = logging.getLogger("stormpetrel.edge")
 
 
@@ -80,7 +68,6 @@ class EdgeProtocol(asyncio.Protocol):
         "_body_end_s",
         "_fast_path",
         "_keepalive_s",
-        "_lingered_bytes",
         "_memo",
         "_preface",
         "_reception",
@@ -120,7 +107,6 @@ class EdgeProtocol(asyncio.Protocol):
         # The address that the caps count this connection for; "" while they do not.
         self.counted_as = ""
         self._preface: ProxyPreface | None = None
-        self._lingered_bytes = 0
         self._body_end_s = NEVER
 
     # The transport
@@ -171,9 +157,6 @@ class EdgeProtocol(asyncio.Protocol):
         self.input.drop()
         self.output.resume()
         self.parser.close()
-
-    def eof_received(self) -> None:
-        return None
 
     def data_received(self, data: bytes) -> None:
         state = self.state
@@ -243,19 +226,11 @@ class EdgeProtocol(asyncio.Protocol):
         """Set the deadline of the state, unless the client does not read: then the write deadline stays."""
         if self.output.is_paused:
             return
-        state = self.state
-        config = self.worker.config
-        if state is BODY or (state is UPLOAD and not self.input.is_paused):
-            deadline_s = min(self._body_end_s, now + config.body_stall_s)
-        elif state is HEAD:
-            deadline_s = now + config.header_timeout_s
-        elif state is STREAM:
-            deadline_s = now + HEARTBEAT_S
-        elif state is FLIGHT:
-            deadline_s = now + LANES[K3_FAR].deadline_s
+        if self.state is UPLOAD and self.input.is_paused:
+            at_s = NEVER  # the application is not done with the part that it has
         else:
-            deadline_s = NEVER
-        self.worker.wheel.arm(self, deadline_s)
+            at_s = deadline_s(self.state, self.worker.config, now, self._body_end_s)
+        self.worker.wheel.arm(self, at_s)
 
     def on_deadline(self, at_s: float) -> None:
         """Act on a deadline that has passed; called by the wheel."""
@@ -283,10 +258,10 @@ class EdgeProtocol(asyncio.Protocol):
             if self.parser.phase is BETWEEN:
                 self.close()
             else:
-                self._responder.reject(_HEAD_TOO_LATE, linger=False)
+                self._responder.reject(HEAD_TOO_LATE, linger=False)
         elif state is BODY or (state is UPLOAD and not self.input.is_paused):
             closed["body"] += 1
-            self._responder.reject(_BODY_TOO_LATE, linger=False)
+            self._responder.reject(BODY_TOO_LATE, linger=False)
         elif state is FLIGHT:
             self._responder.give_up_flight(at_s)
         else:
@@ -364,13 +339,11 @@ class EdgeProtocol(asyncio.Protocol):
         except MessageError as error:
             self._responder.reject(error.refused)
             return
-        if parser.phase is not BETWEEN and self.state not in ENDED:
-            if self.state is NEW:
-                self.enter(HEAD)  # the deadline began with the connection
-            elif self.state is IDLE:
+        state = self.state
+        if parser.phase is not BETWEEN and state not in ENDED:
+            if state is NEW or state is IDLE:
                 self.enter(HEAD)
-                self.arm(self.loop.time())
-            elif self.state is not HEAD:
+            if state is not NEW and state is not HEAD:  # their deadline is that of the head already
                 self.arm(self.loop.time())
 
     def _feed_piece(self, data: bytes, at: int) -> int:
@@ -422,8 +395,7 @@ class EdgeProtocol(asyncio.Protocol):
             assert isinstance(successor, EdgeWebSocket)
             successor.data_received(data)
         elif state is LINGER:
-            self._lingered_bytes += len(data)
-            if self._lingered_bytes > LINGER_BYTES:
+            if not self.input.discard(len(data)):
                 self.worker.counts.closed["linger"] += 1
                 self.abort()
         elif state not in ENDED:
@@ -452,12 +424,8 @@ class EdgeProtocol(asyncio.Protocol):
         reception = self._reception
         reception.receive(message, now)
         if message.has_body:
-            config = self.worker.config
             limit = self.parser.max_content_bytes = reception.body_limit(message)
-            upload_s = 0.0
-            if limit > config.max_body_bytes:
-                upload_s = (message.length or limit) / MIN_UPLOAD_BYTES_PER_S
-            self._body_end_s = now + config.body_timeout_s + upload_s
+            self._body_end_s = body_end_s(self.worker.config, now, length=message.length, limit=limit)
             self.enter(BODY)
             if message.expects_continue:
                 self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -470,7 +438,7 @@ class EdgeProtocol(asyncio.Protocol):
         if exchange is None:
             self.input.add_body(body)
             if self.worker.input.is_exceeded(known=self._reception.visit.identity.kind != "address"):
-                raise MessageError(_INPUT_MEMORY)
+                raise MessageError(INPUT_MEMORY)
             return
         self.input.count(len(body))
         exchange.add_body(body, is_last=False)
@@ -488,8 +456,6 @@ class EdgeProtocol(asyncio.Protocol):
         exchange.add_body(b"", is_last=True)
         self.enter(EXCHANGE if exchange.stream is None else STREAM)
         self.arm(now)
-
-    # Answers
 
     def _answer_remembered(self, head: Head) -> bool:
         """Answer a request whose bytes were parsed before; return False if it must be parsed again."""
@@ -509,15 +475,12 @@ class EdgeProtocol(asyncio.Protocol):
 
     def _read_preface(self, data: bytes) -> None:
         """Read the PROXY protocol's header as it arrives. The deadline of a request's head applies."""
-        worker = self.worker
-        proxies, preface = worker.proxies, self._preface
-        assert proxies is not None
+        preface, worker = self._preface, self.worker
         assert preface is not None
         try:
-            read = preface.read(data)
-        except ValueError as error:
+            read = preface.read(data, self.counted_as)
+        except ValueError:
             worker.counts.closed["proxy-header"] += 1
-            proxies.warn(self.counted_as, error)
             self.abort()
             return
         if read is None:
@@ -526,12 +489,12 @@ class EdgeProtocol(asyncio.Protocol):
         sender, rest = read
         if sender is not None:
             if worker.caps.move(self.counted_as, sender.address):
-                self._responder.reject(_CONNECTIONS)
+                self._responder.reject(TOO_MANY_CONNECTIONS)
                 return
             self.counted_as = sender.address
             self._reception.speak_for(sender)
             if sender.is_proxy:
-                self._trust(proxies)
+                self._trust(preface.proxies)
         self._begin()
         if rest:
             self.data_received(rest)

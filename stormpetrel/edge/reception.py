@@ -8,11 +8,11 @@ from stormpetrel.edge.codings import coding_for
 from stormpetrel.edge.fast_path import FastPath
 from stormpetrel.edge.heads import Head, HeadMemo, hot_key
 from stormpetrel.edge.message import RequestMessage
-from stormpetrel.edge.parser import BODY_TOO_LARGE, MessageError
+from stormpetrel.edge.parser import MessageError
+from stormpetrel.edge.rejections import BODY_TOO_LARGE, TOO_MANY_AT_ONCE
 from stormpetrel.edge.senders import ForwardedSenders, Proxies, Sender
 from stormpetrel.edge.visits import VisitReader
 from stormpetrel.edge.worker import EdgeWorker
-from stormpetrel.shield.answer import Refused
 from stormpetrel.shield.canary import HEADER as CANARY
 from stormpetrel.shield.identify import Visit
 from stormpetrel.shield.marks import has_visitor_cookie
@@ -20,7 +20,6 @@ from stormpetrel.shield.queues import GONE, Ticket
 
 HEALTH = b"/health"
 _CACHED_METHODS = frozenset({"GET", "HEAD"})
-_AT_ONCE = Refused(429, "edge/at-once", "Too many requests at once", 2)
 
 
 class Reception:
@@ -122,7 +121,7 @@ class Reception:
             raise MessageError(BODY_TOO_LARGE)
         if self.forwarding is not None and self.forwarding.is_over:
             # Refuse at once instead of waiting for its body.
-            raise MessageError(_AT_ONCE)
+            raise MessageError(TOO_MANY_AT_ONCE)
         return limit
 
     def decide(self, message: RequestMessage, now: float) -> Ticket:

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
+from stormpetrel.edge.asgi import websocket_scope
 from stormpetrel.edge.cache import CachedPage, Flight
 from stormpetrel.edge.exchange import HttpExchange
 from stormpetrel.edge.fast_path import FastPath
+from stormpetrel.edge.frames import handshake_bytes
 from stormpetrel.edge.heads import Head
 from stormpetrel.edge.input import ConnectionInput
 from stormpetrel.edge.message import RequestMessage
@@ -22,7 +24,7 @@ from stormpetrel.edge.output import ConnectionOutput
 from stormpetrel.edge.parser import BETWEEN, RequestParser
 from stormpetrel.edge.reception import HEALTH, Reception
 from stormpetrel.edge.state import ENDED, EXCHANGE, FLIGHT, STREAM, UPLOAD, ConnectionState
-from stormpetrel.edge.websocket import EdgeWebSocket, handshake_bytes, websocket_scope
+from stormpetrel.edge.websocket import EdgeWebSocket
 from stormpetrel.edge.worker import EdgeWorker
 from stormpetrel.shield.answer import Refused
 from stormpetrel.shield.queues import GONE, RUNNING, Ticket

@@ -54,7 +54,7 @@ class Proxies:
 
     def __init__(self, networks: Sequence[Network], *, speak_first: bool) -> None:
         self.speak_first = speak_first
-        self._has_warned = False
+        self.has_warned = False
         self._networks = tuple(networks)
         self._senders: dict[bytes, Sender | None] = {}
         # Requests and streams in progress by client, for clients that have any.
@@ -92,13 +92,6 @@ class Proxies:
             if not comma or not sender.is_proxy:
                 break
         return found
-
-    def warn(self, address: str, error: ValueError) -> None:
-        """Log, once, that a connection from a proxy began without the PROXY protocol's header."""
-        if not self._has_warned:
-            self._has_warned = True
-            text = "%s opened a connection without a valid PROXY protocol header (%s); others are not logged"
-            _log.warning(text, address, error)
 
     def enter(self, who: Identity, most: int) -> bool:
         """Count a request of a client; return False if it already has `most` in progress."""
@@ -197,20 +190,30 @@ class ForwardedSenders:
 class ProxyPreface:
     """The PROXY protocol's header of one connection, as it arrives."""
 
-    __slots__ = ("_data", "_proxies")
+    __slots__ = ("_data", "proxies")
 
     def __init__(self, proxies: Proxies) -> None:
-        self._proxies = proxies
+        self.proxies = proxies
         self._data = b""
 
-    def read(self, data: bytes) -> tuple[Sender | None, bytes] | None:
+    def read(self, data: bytes, address: str) -> tuple[Sender | None, bytes] | None:
         """Return the sender that the header names and the bytes after the header; None while it is incomplete.
 
-        The sender is None if the proxy speaks for itself. Raise ValueError for other bytes.
+        The sender is None if the proxy speaks for itself. Raise ValueError for other bytes, and log the first such
+        connection with its `address`.
         """
         self._data += data
-        header = read_proxy_header(self._data)
+        try:
+            header = read_proxy_header(self._data)
+        except ValueError as error:
+            if not self.proxies.has_warned:
+                self.proxies.has_warned = True
+                text = (
+                    "%s opened a connection without a valid PROXY protocol header (%s); others are not logged"
+                )
+                _log.warning(text, address, error)
+            raise
         if header is None:
             return None
-        sender = None if header.source is None else self._proxies.sender(*header.source)
+        sender = None if header.source is None else self.proxies.sender(*header.source)
         return sender, self._data[header.size_bytes :]

@@ -15,8 +15,7 @@ import asyncio
 import enum
 import logging
 import random
-from collections.abc import Callable, Mapping
-from email.utils import formatdate
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -25,23 +24,14 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
+from stormpetrel.edge import frames
 from stormpetrel.edge.asgi import AsgiMessage
+from stormpetrel.edge.inbox import Inbox
 from stormpetrel.edge.sockets import reset, unread_bytes
 from stormpetrel.edge.streams import MAX_UNREAD_BYTES, ClientDisconnected
 from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import EdgeWorker
 
-HANDSHAKE_HEADERS = frozenset(
-    {
-        b"connection",
-        b"sec-websocket-extensions",
-        b"sec-websocket-key",
-        b"sec-websocket-protocol",
-        b"sec-websocket-version",
-        b"upgrade",
-    }
-)
-"""The headers that decide a handshake (RFC 6455, 4.2.1)."""
 MAX_MESSAGE_BYTES = 65_536
 """Clients only subscribe and unsubscribe."""
 PING_S = 30.0
@@ -51,20 +41,6 @@ SLICE_BYTES = 512
 """Read per turn of the loop: 85 empty frames, at 20 µs each."""
 MAX_UNREAD_INPUT_BYTES = 1_048_576
 """Input that may wait for its turn: several reads of the transport."""
-MAX_FRAMES = 256
-FRAMES_PER_S = 20.0
-"""MAX_FRAMES at once and FRAMES_PER_S per second: clients only subscribe, unsubscribe and answer pings."""
-# RFC 6455, 7.4.1, and IANA's registry
-NORMAL_CLOSURE = 1000
-NO_STATUS = 1005
-ABNORMAL_CLOSURE = 1006
-INVALID_DATA = 1007
-POLICY_VIOLATION = 1008
-INTERNAL_ERROR = 1011
-SERVICE_RESTART = 1012
-_MEDIUM = 126
-_LONG = 65_536
-
 _log = logging.getLogger("stormpetrel.edge")
 # At level info the library logs each connection.
 _library_log = logging.getLogger("websockets.server")
@@ -80,63 +56,6 @@ class State(enum.Enum):
     CLOSED = enum.auto()
 
 
-def handshake_bytes(headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Return a request with those of a handshake's headers that the library reads.
-
-    The library refuses lines and addresses that are longer than 8 KB, and this edge accepts longer ones: people with
-    many cookies get their stream.
-    """
-    lines = [b"GET / HTTP/1.1\r\n"]
-    for name, value in headers:
-        if name in HANDSHAKE_HEADERS:
-            lines += (name, b": ", value, b"\r\n")
-    lines.append(b"\r\n")
-    return b"".join(lines)
-
-
-def websocket_scope(scope: Mapping[str, Any], release: Callable[[], None]) -> dict[str, Any]:
-    """Return a WebSocket's scope, from that of the request that asked for it."""
-    kept = ("client", "path", "raw_path", "query_string", "headers", "visit")
-    return {**{name: scope[name] for name in kept}, "release_slot": release}
-
-
-def text_frame(text: bytes) -> bytes:
-    """Return a server's text message (RFC 6455, 5.2), the same bytes for every listener. `text`: UTF-8."""
-    size = len(text)
-    if size < _MEDIUM:
-        return b"\x81%c%b" % (size, text)
-    if size < _LONG:
-        return b"\x81\x7e%b%b" % (size.to_bytes(2), text)
-    return b"\x81\x7f%b%b" % (size.to_bytes(8), text)
-
-
-class _Inbox:
-    """A queue for one reader: 0.1 KB per listener, where asyncio.Queue takes 2."""
-
-    __slots__ = ("_items", "_reader")
-
-    def __init__(self) -> None:
-        self._items: list[dict[str, Any]] = []
-        self._reader: asyncio.Future[None] | None = None
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def put(self, item: dict[str, Any]) -> None:
-        self._items.append(item)
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
-
-    async def get(self) -> dict[str, Any]:
-        while not self._items:
-            self._reader = asyncio.get_running_loop().create_future()
-            try:
-                await self._reader
-            finally:
-                self._reader = None
-        return self._items.pop(0)
-
-
 class EdgeWebSocket(asyncio.Protocol):
     """One upgraded connection, counted until it is lost.
 
@@ -149,7 +68,6 @@ class EdgeWebSocket(asyncio.Protocol):
         "_conn",
         "_fragments",
         "_frames",
-        "_frames_at_s",
         "_inbox",
         "_is_counted",
         "_is_reading_paused",
@@ -192,15 +110,14 @@ class EdgeWebSocket(asyncio.Protocol):
         self._conn = ServerProtocol(max_size=MAX_MESSAGE_BYTES, logger=_library_log)
         self._response: Response | None = None
         self._refusal: tuple[int, Headers] | None = None
-        self._inbox = _Inbox()
+        self._inbox = Inbox()
         self._is_counted = True
         self._left = left
         # Input
         self._unread = b""
         self._is_slicing = False
         self._is_reading_paused = False
-        self._frames = 0.0
-        self._frames_at_s = 0.0
+        self._frames = frames.FrameBudget()
         self._fragments: list[bytes] = []
         self._is_text = False
         # Output. `_writable`: None while the client reads, else a future that is set when it reads again.
@@ -225,7 +142,7 @@ class EdgeWebSocket(asyncio.Protocol):
             if self._left is not None:
                 self._left()
         self._release()
-        code = ABNORMAL_CLOSURE if self._state is State.HANDSHAKE else NO_STATUS
+        code = frames.ABNORMAL_CLOSURE if self._state is State.HANDSHAKE else frames.NO_STATUS
         self._inbox.put({"type": "websocket.disconnect", "code": code})
         self._state = State.CLOSED
         # asyncio does not call resume_writing for a transport that is lost while paused.
@@ -277,13 +194,13 @@ class EdgeWebSocket(asyncio.Protocol):
         events = self._conn.events_received()
         if self._conn.handshake_exc is not None and self._state is State.HANDSHAKE:
             # The library has written its refusal already. No application runs that would release the slot.
-            self._disconnect(ABNORMAL_CLOSURE)
+            self._disconnect(frames.ABNORMAL_CLOSURE)
             self._end_refused()
             return
-        if self._is_too_chatty(len(events)):
+        if not self._frames.take(len(events), self.worker.loop.time()):
             self.worker.counts.closed["frames"] += 1
             self._unread = b""
-            self.end(POLICY_VIOLATION)
+            self.end(frames.POLICY_VIOLATION)
             return
         if self._conn.parser_exc is not None:
             self._unread = b""
@@ -301,12 +218,6 @@ class EdgeWebSocket(asyncio.Protocol):
             self._is_slicing = False
             if not self._is_reading_paused:
                 self._transport.resume_reading()
-
-    def _is_too_chatty(self, frames: int) -> bool:
-        at_s = self.worker.loop.time()
-        self._frames = max(0.0, self._frames - (at_s - self._frames_at_s) * FRAMES_PER_S) + frames
-        self._frames_at_s = at_s
-        return self._frames > MAX_FRAMES
 
     def _on_event(self, event: Any) -> None:
         if isinstance(event, Request):
@@ -360,7 +271,7 @@ class EdgeWebSocket(asyncio.Protocol):
             try:
                 self._inbox.put({"type": "websocket.receive", "text": data.decode()})
             except UnicodeDecodeError:
-                self._fail(INVALID_DATA)
+                self._fail(frames.INVALID_DATA)
                 return
         else:
             self._inbox.put({"type": "websocket.receive", "bytes": data})
@@ -381,7 +292,7 @@ class EdgeWebSocket(asyncio.Protocol):
 
     def _on_broken_frame(self) -> None:
         sent = self._conn.close_sent
-        self._disconnect(ABNORMAL_CLOSURE if sent is None else sent.code)
+        self._disconnect(frames.ABNORMAL_CLOSURE if sent is None else sent.code)
         self._flush()
         self._state = State.CLOSING
         self._transport.close()
@@ -401,14 +312,14 @@ class EdgeWebSocket(asyncio.Protocol):
     # The application
 
     async def _run(self) -> None:
-        code = NORMAL_CLOSURE
+        code = frames.NORMAL_CLOSURE
         try:
             await self.worker.app(self._scope, self.receive, self.send)
         except ClientDisconnected:
             pass
         except Exception:
             _log.exception("a WebSocket failed")
-            code = INTERNAL_ERROR
+            code = frames.INTERNAL_ERROR
         finally:
             if self._state is State.HANDSHAKE:
                 self._refuse(self._conn.reject(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error"))
@@ -459,12 +370,7 @@ class EdgeWebSocket(asyncio.Protocol):
             ]
             self._refusal = (message["status"], Headers(headers))
         elif kind == "websocket.http.response.body" and self._refusal is not None:
-            status, refusal_headers = self._refusal
-            body = message.get("body", b"")
-            refusal_headers.setdefault("Date", formatdate(usegmt=True))
-            refusal_headers.setdefault("Connection", "close")
-            refusal_headers.setdefault("Content-Length", str(len(body)))
-            self._refuse(Response(status, HTTPStatus(status).phrase, refusal_headers, body))
+            self._refuse(frames.http_refusal(*self._refusal, message.get("body", b"")))
         else:
             raise RuntimeError(f"unexpected ASGI message {kind} in a WebSocket's handshake")
 
@@ -486,7 +392,7 @@ class EdgeWebSocket(asyncio.Protocol):
 
     def _refuse(self, response: Response) -> None:
         """Answer the handshake in HTTP and close."""
-        self._disconnect(ABNORMAL_CLOSURE)
+        self._disconnect(frames.ABNORMAL_CLOSURE)
         self._conn.send_response(response)
         self._end_refused()
 
@@ -556,7 +462,7 @@ class EdgeWebSocket(asyncio.Protocol):
             self.abort()
         elif self._ping is not None:
             closed["idle"] += 1
-            self._fail(INTERNAL_ERROR, "keepalive ping timeout")
+            self._fail(frames.INTERNAL_ERROR, "keepalive ping timeout")
         else:
             self._ping = random.randbytes(4)  # noqa: S311 - tells this ping from others, no secret
             self._conn.send_ping(self._ping)
@@ -568,7 +474,7 @@ class EdgeWebSocket(asyncio.Protocol):
         if self._state is State.HANDSHAKE:
             self._refuse(self._conn.reject(HTTPStatus.SERVICE_UNAVAILABLE, ""))
             return
-        self.end(SERVICE_RESTART)
+        self.end(frames.SERVICE_RESTART)
         self._transport.close()
         self._arm_closing()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from stormpetrel.edge.websocket import text_frame
+from stormpetrel.edge.frames import text_frame
 
 THUMP = b":thump\n"
 """The heartbeat of server-sent events; `GREETING` is their first line. Both are as in Mastodon."""

@@ -1,131 +1,122 @@
-"""The end of a request: ambiguous framing is refused, and the connection closed."""
+"""An answer's bytes, without a connection: status line, headers and the end of the body."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.edge.place import Place, a_place, get, post
+from stormpetrel.edge.framing import AnswerFraming
 
-HIDDEN = get("/hidden")
-CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN)
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    with a_place() as place:
-        yield place
+DATE = b"Sun, 06 Nov 1994 08:49:37 GMT"
+LIMIT = b"x-ratelimit-limit: 300\r\n"
 
 
-def paths(place: Place) -> list[str]:
-    return place.call(lambda: [scope["path"] for scope in place.app.scopes if isinstance(scope, dict)])
+def framing(*, keep_alive: bool = True, only_head: bool = False, is_http_1_0: bool = False) -> AnswerFraming:
+    return AnswerFraming(keep_alive=keep_alive, only_head=only_head, is_http_1_0=is_http_1_0)
 
 
-@pytest.mark.parametrize(
-    "protocol", ["foo", "h2c", "websocket", "websocket, foo", "WebSocket/13", "TLS/1.0", ""]
-)
-@pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
-def test_a_request_for_another_protocol_has_no_body(place: Place, protocol: str, method: str) -> None:
-    wish = ("Connection: Upgrade", f"Upgrade: {protocol}")
-    for request in (
-        post("/echo", HIDDEN, *wish, method=method),
-        get("/echo", "Transfer-Encoding: chunked", *wish, method=method) + CHUNKED,
-    ):
-        with place.connect() as client:
-            answer = client.ask(request)
-            assert answer.status == 400
-            assert answer.headers["connection"] == "close"
-            assert client.is_closed()
-    assert "/hidden" not in paths(place)
+def begin(
+    framed: AnswerFraming,
+    *headers: tuple[bytes, bytes],
+    status: int = 200,
+    body: bytes = b"",
+    more: bool = False,
+) -> tuple[dict[bytes, bytes], bytes]:
+    """Return the headers and the beginning of the body."""
+    head, body = framed.begin(status, list(headers), body, more=more, date=DATE, metered=lambda: LIMIT)
+    first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+    assert first.startswith(b"HTTP/1.1 %d " % status)
+    return dict(line.split(b": ", 1) for line in lines), body
 
 
-@pytest.mark.parametrize("protocol", ["foo", "h2c", "websocket, foo", "TLS/1.0"])
-def test_an_unknown_protocol_is_ignored(place: Place, protocol: str) -> None:
-    with place.connect() as client:
-        for number in range(2):
-            answer = client.ask(get(f"/plain/{number}", "Connection: Upgrade", f"Upgrade: {protocol}"))
-            assert (answer.status, answer.body) == (200, f"GET /plain/{number} ".encode())
+def unchunked(data: bytes) -> bytes:
+    """Return the content of a body in chunks, which must be whole."""
+    content = b""
+    while True:
+        size, _, data = data.partition(b"\r\n")
+        length = int(size, 16)
+        if not length:
+            assert data == b"\r\n"
+            return content
+        content, data = content + data[:length], data[length + 2 :]
 
 
-@pytest.mark.parametrize(
-    ("codings", "status"),
-    [
-        (["gzip, chunked"], 501),
-        (["chunked, chunked"], 501),
-        (["chunked", "chunked"], 501),
-        (["gzip", "chunked"], 501),
-        (["identity"], 400),
-        (["chunked;q=1"], 400),
-    ],
-)
-def test_the_only_transfer_coding_is_one_chunked(place: Place, codings: list[str], status: int) -> None:
-    with place.connect() as client:
-        answer = client.ask(
-            get("/echo", *(f"Transfer-Encoding: {c}" for c in codings), method="POST") + CHUNKED
-        )
-        assert answer.status in (status, 400)
-        assert client.is_closed()
-    assert "/hidden" not in paths(place)
+@given(st.lists(st.binary(max_size=50), min_size=1, max_size=6), st.booleans(), st.booleans())
+def test_however_a_body_is_given_in_parts_its_client_reads_the_same(
+    parts: list[bytes], has_length: bool, is_http_1_0: bool
+) -> None:
+    content = b"".join(parts)
+    framed = framing(is_http_1_0=is_http_1_0)
+    own: Any = [(b"content-length", b"%d" % len(content))] if has_length else []
+    is_whole = len(parts) == 1
+    headers, sent = begin(framed, *own, body=parts[0], more=not is_whole)
+    for number, part in enumerate(parts[1:], start=2):
+        sent += framed.part(part, more=number < len(parts))
+    if has_length or is_whole:
+        assert headers[b"content-length"] == b"%d" % len(content)
+        assert sent == content
+    elif is_http_1_0:
+        assert sent == content
+        assert headers[b"connection"] == b"close"
+        assert not framed.keep_alive
+    else:
+        assert headers[b"transfer-encoding"] == b"chunked"
+        assert unchunked(sent) == content
 
 
-def test_the_name_of_the_coding_may_be_written_in_capitals(place: Place) -> None:
-    answer = place.ask(get("/echo", "Transfer-Encoding: CHUNKED", method="POST") + CHUNKED)
-    assert (answer.status, answer.body) == (200, b"POST:" + HIDDEN)
+def test_an_answer_to_head_has_the_headers_of_the_one_to_get_and_no_body() -> None:
+    for more in (False, True):
+        headers, sent = begin(framing(only_head=True), body=b"12345", more=more)
+        assert sent == b""
+        assert headers.get(b"content-length") == (None if more else b"5")
 
 
-def test_http_1_0_has_no_transfer_codings(place: Place) -> None:
-    with place.connect() as client:
-        answer = client.ask(
-            get("/echo", "Transfer-Encoding: chunked", method="POST", version="1.0") + CHUNKED
-        )
-        assert answer.status == 400
-        assert client.is_closed()
-
-
-def test_trailers_are_read_and_left_out_of_the_headers(place: Place) -> None:
-    body = b"1\r\nx\r\n0\r\nCookie: a=b\r\nHost: other.test\r\nAuthorization: Bearer x\r\n\r\n"
-    with place.connect() as client:
-        answer = client.ask(get("/echo", "Transfer-Encoding: chunked", method="POST") + body)
-        assert (answer.status, answer.body) == (200, b"POST:x")
-        scope = place.call(lambda: place.app.scopes[-1])
-        assert [name for name, _ in scope["headers"]] == [b"host", b"transfer-encoding"]
-        assert client.ask(get("/after")).status == 200
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_status_without_a_body_has_neither_body_nor_length(status: int) -> None:
+    headers, sent = begin(framing(), (b"content-length", b"5"), status=status, body=b"12345")
+    assert (headers, sent) == ({b"date": DATE}, b"")
 
 
 @pytest.mark.parametrize(
-    "body",
-    [
-        b"1;" + b"a" * 40_000 + b"\r\nx\r\n0\r\n\r\n",
-        b"1\r\nx\r\n0\r\nX: " + b"a" * 40_000 + b"\r\n\r\n",
-        b"1\r\nx\r\n0\r\n" + b"X: a\r\n" * 8_000 + b"\r\n",
-        b"1\r\nx\r\n" * 5_000 + b"0\r\n\r\n",
-    ],
-    ids=["extension", "trailer", "trailers", "tiny chunks"],
+    ("length", "parts"), [(5, [b"1234"]), (5, [b"123456"]), (5, [b"12", b"34"]), (5, [b"123", b"456"])]
 )
-def test_a_body_that_is_mostly_framing_is_refused(place: Place, body: bytes) -> None:
-    with place.connect() as client:
-        client.send(get("/echo", "Transfer-Encoding: chunked", method="POST"))
-        client.send(body)
-        assert client.answer().status == 400
-        assert client.rest() == b""
+def test_a_body_of_another_length_than_declared_is_an_error(length: int, parts: list[bytes]) -> None:
+    framed = framing()
+    with pytest.raises(RuntimeError, match="content-length"):
+        begin(framed, (b"content-length", b"%d" % length), body=parts[0], more=len(parts) > 1)
+        framed.part(parts[1], more=False)
 
 
-def test_chunks_of_an_ordinary_size_are_read_however_many_they_are(place: Place) -> None:
-    content = b"y" * 100
-    body = (b"64\r\n" + content + b"\r\n") * 500 + b"0\r\n\r\n"
-    answer = place.ask(get("/echo", "Transfer-Encoding: chunked", method="POST") + body)
-    assert answer.body == b"POST:" + content * 500
+@pytest.mark.parametrize(
+    "header", [(b"x", b"a\r\nset-cookie: b=c"), (b"x", b"a\0"), (b"x y", b"a"), (b"", b"a"), (b"x:", b"a")]
+)
+def test_a_header_that_would_split_the_answer_is_an_error(header: tuple[bytes, bytes]) -> None:
+    with pytest.raises(RuntimeError, match="header"):
+        begin(framing(), header)
 
 
-def test_headers_are_counted(place: Place) -> None:
-    assert place.ask(get("/x", *("X: y" for _ in range(99)))).status == 200
-    assert place.ask(get("/x", *("X: y" for _ in range(100)))).status == 431
+def test_the_edge_sets_its_own_headers_and_keeps_the_others() -> None:
+    given_headers = [
+        (b"Date", b"never"),
+        (b"Keep-Alive", b"5"),
+        (b"Transfer-Encoding", b"gzip"),
+        (b"X-Own", b"1"),
+        (b"x-ratelimit-limit", b"1"),
+    ]
+    headers, _ = begin(framing(), *given_headers)
+    assert headers == {
+        b"date": DATE,
+        b"x-own": b"1",
+        b"x-ratelimit-limit": b"300",
+        b"content-length": b"0",
+    }
 
 
-def test_ten_thousand_pipelined_requests_are_answered_in_order_and_in_turns(place: Place) -> None:
-    with place.connect() as client, place.connect() as other:
-        client.send(b"".join(get(f"/hot/pipelined?page={number % 3}", "X: y") for number in range(3000)))
-        assert other.ask(get("/health")).status == 200
-        for _ in range(3000):
-            assert client.answer().status == 200
+def test_an_application_may_close_the_connection() -> None:
+    framed = framing()
+    headers, _ = begin(framed, (b"connection", b"close"))
+    assert headers[b"connection"] == b"close"
+    assert not framed.keep_alive

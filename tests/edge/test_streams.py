@@ -7,16 +7,16 @@ from __future__ import annotations
 import pytest
 from websockets.frames import Frame, Opcode
 
-from stormpetrel.edge import protocol
+from stormpetrel.edge import deadlines
+from stormpetrel.edge.frames import text_frame
 from stormpetrel.edge.streams import MAX_UNREAD_BYTES
-from stormpetrel.edge.websocket import text_frame
 from tests.edge.place import a_place, get
 from tests.edge.test_deadlines import SHORT
 
 
 @pytest.fixture
 def quick_heartbeat(monkeypatch):
-    monkeypatch.setattr(protocol, "HEARTBEAT_S", 0.1)
+    monkeypatch.setattr(deadlines, "HEARTBEAT_S", 0.1)
 
 
 def begin(client, **keys):
