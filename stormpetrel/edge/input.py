@@ -11,6 +11,8 @@ INPUT_MEMORY_BYTES = 64 * 1024 * 1024
 """Input that all connections of a worker may hold unprocessed. Strangers may fill half of it."""
 LINGER_BYTES = 262_144
 """After a refusal with input left unread, this much is read and discarded; a reset would lose the refusal."""
+STREAM_FROM_BYTES = 65_536
+"""An upload starts to run once this much has arrived; smaller bodies are complete before they run."""
 
 
 class InputBudget:
@@ -55,9 +57,12 @@ class ConnectionInput:
         self.release(len(data))
         return data
 
-    def add_body(self, data: bytes | bytearray) -> None:
-        """Buffer a part of the body."""
-        self._body += data
+    def add_body(self, data: bytearray) -> None:
+        """Buffer a part of the body. The first one is kept as it is, not copied."""
+        if self._body:
+            self._body += data
+        else:
+            self._body = data
         self.count(len(data))
 
     def take_body(self) -> bytearray:

@@ -183,12 +183,12 @@ class RequestParser:
 
         A piece ends with a head, with a body, or with the data. A new read begins at 0.
         """
-        if at == 0:
-            self._cuts = 0
         phase = self.phase
         if phase is BODY:
             return min(len(data), at + self._body_left)
         if phase is CHUNKS:
+            if at == 0:
+                self._cuts = 0
             if self._cuts >= MAX_CHUNKED_CUTS:
                 return len(data)
             self._cuts += 1

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from stormpetrel.edge.deadlines import LINGER_S, body_end_s, deadline_s
 from stormpetrel.edge.fast_path import FastPath
 from stormpetrel.edge.heads import Head
-from stormpetrel.edge.input import ConnectionInput
+from stormpetrel.edge.input import STREAM_FROM_BYTES, ConnectionInput
 from stormpetrel.edge.message import RequestMessage
 from stormpetrel.edge.output import WRITE_BUFFER_BYTES, ConnectionOutput
 from stormpetrel.edge.parser import BETWEEN, MessageError, ReadPhase, RequestParser
@@ -53,8 +53,6 @@ from stormpetrel.edge.websocket import EdgeWebSocket
 from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import EdgeWorker
 
-STREAM_FROM_BYTES = 65_536
-"""An upload starts to run once this much has arrived; smaller bodies are complete before they run."""
 MAX_MESSAGES_AT_ONCE = 64
 """Pipelined messages answered in one turn of the loop: 10,000 fit into one read."""
 _IN_HEAD = ReadPhase.HEAD
@@ -220,7 +218,8 @@ class EdgeProtocol(asyncio.Protocol):
             else:
                 self.enter(IDLE)
                 self.worker.wheel.arm(self, now + self._keepalive_s)
-            self._reception.leave()
+            if self._reception.forwarding is not None:
+                self._reception.leave()
 
     def arm(self, now: float) -> None:
         """Set the deadline of the state, unless the client does not read: then the write deadline stays."""
@@ -239,7 +238,7 @@ class EdgeProtocol(asyncio.Protocol):
         if state is CLOSING or state is LINGER:
             closed[state.name.lower()] += 1
             self.abort()
-        elif self.transport.is_closing():
+        elif state in ENDED or self.transport.is_closing():
             pass
         elif self.output.is_paused:
             if self.output.has_moved(self.transport):
@@ -362,7 +361,8 @@ class EdgeProtocol(asyncio.Protocol):
         if cut < 0:
             cut = len(data)
         piece = data if at == 0 and cut == len(data) else data[at:cut]
-        if is_whole and (self.state is IDLE or self.state is NEW):
+        # `data_received` has looked for all of `data` already.
+        if is_whole and piece is not data and (self.state is IDLE or self.state is NEW):
             head = self._memo.get(piece)
             if head is not None and self._answer_remembered(head):
                 return cut

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import gc
 import gzip
 import hashlib
 import os
@@ -414,3 +415,26 @@ def test_each_request_of_a_connection_is_read_by_its_own_credentials() -> None:
             assert client.ask(get(f"/a{query}", *headers)).status == 200
         found = [scope["visit"].token_hash for scope in place.app.scopes]
         assert found == [hashlib.sha256(token).digest() if token else None for *_, token in asked]
+
+
+def test_a_request_leaves_nothing_to_the_garbage_collector() -> None:
+    with a_place() as place:
+
+        def collected() -> int:
+            return gc.collect()
+
+        with place.connect() as client:
+            for path in ("/other", "/hot/a", "/stream"):
+                assert client.ask(get(path)).status == 200
+            place.call(collected)
+            place.call(gc.disable)
+            try:
+                for _ in range(20):
+                    assert client.ask(get("/other", "Authorization: Bearer x")).status == 200
+                place.until(lambda: not place.server.worker.tasks)
+                scopes = len(place.app.scopes)
+                place.app.scopes.clear()
+                assert scopes >= 20
+                assert place.call(collected) < 20
+            finally:
+                place.call(gc.enable)
