@@ -53,8 +53,7 @@ from stormpetrel.edge.websocket import EdgeWebSocket
 from stormpetrel.edge.wheel import NEVER
 from stormpetrel.edge.worker import EdgeWorker
 
-MAX_MESSAGES_AT_ONCE = 64
-"""Pipelined messages answered in one turn of the loop: 10,000 fit into one read."""
+MAX_MESSAGES_AT_ONCE = 64  # in one turn of the loop: 10,000 fit into one read
 _IN_HEAD = ReadPhase.HEAD
 _log = logging.getLogger("stormpetrel.edge")
 
@@ -409,8 +408,9 @@ class EdgeProtocol(asyncio.Protocol):
             self.abort()
             return
         self.input.pause(self.transport)
-        if self.state is IDLE or self.state is NEW:
+        if self.state is IDLE:
             self.enter(HEAD)
+            self.arm(self.loop.time())
 
     def feed_held(self) -> None:
         """Read the bytes held back, if it is their turn."""

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 
+from stormpetrel.edge.protocol import MAX_MESSAGES_AT_ONCE
 from stormpetrel.edge.wheel import NEVER
 from tests.edge.place import a_place, get, post
 
@@ -30,6 +31,15 @@ def test_a_head_that_dribbles_gets_408_at_the_header_deadline() -> None:
         client.send(b"GET /api/v1/x HTTP/1.1\r\n")
         answer = client.answer()
         assert answer.status == 408
+        assert client.is_closed()
+        assert place.server.counts.closed == {"header": 1}
+
+
+def test_a_head_that_dribbles_behind_many_requests_has_the_same_deadline() -> None:
+    with a_place(edge={**SHORT, "keepalive_timeout_s": 30.0}) as place, place.connect() as client:
+        client.send(get("/health") * MAX_MESSAGES_AT_ONCE + b"GET /api/v1/x HTTP/1.1\r\n")
+        assert [client.answer().status for _ in range(MAX_MESSAGES_AT_ONCE)] == [200] * MAX_MESSAGES_AT_ONCE
+        assert client.answer().status == 408
         assert client.is_closed()
         assert place.server.counts.closed == {"header": 1}
 
