@@ -58,8 +58,8 @@ class HotRender:
 class HttpExchange:
     """One request: waits with a ticket, runs, answers. `wire` is its connection.
 
-    `body`: the content that the application has not taken. `flight`: the rendering that others wait for; `stale`: an
-    older page, served if this rendering fails. `stream`: the handle of an answer that stays open.
+    `body`: the content that the application has not taken. `flight`: the rendering that others wait for;
+    `stream`: the handle of an answer that stays open.
     """
 
     __slots__ = (
@@ -74,6 +74,7 @@ class HttpExchange:
         "_meter",
         "_piece_bytes",
         "_pieces",
+        "_stale_key",
         "_status",
         "_wakeup",
         "_wire",
@@ -86,7 +87,6 @@ class HttpExchange:
         "is_body_complete",
         "is_upgrade",
         "scope",
-        "stale",
         "stream",
         "task",
         "ticket",
@@ -117,7 +117,8 @@ class HttpExchange:
         self.head: Head | None = None
         self.hot: HotRender | None = None
         self.flight: Flight | None = None
-        self.stale: CachedPage | None = None
+        # The cache may have an older page of this key, served if this rendering fails.
+        self._stale_key: bytes | None = None
         self.stream: EventStream | None = None
         self.task: asyncio.Task[None] | None = None
         self._framing = AnswerFraming(
@@ -155,7 +156,7 @@ class HttpExchange:
         self.hot = self.scope["hot"] = HotRender()
         self.scope["method"] = "GET"
         if not alone and key not in cache.flights:
-            self.stale = cache.lookup(key, now)
+            self._stale_key = key
             self.flight = cache.begin(key, now)
 
     # The gate has decided
@@ -304,11 +305,13 @@ class HttpExchange:
         if self._has_begun:
             self._wire.abort()
             return
-        if self.stale is not None and self.head is not None:
-            # A recent page serves a visitor better than an error.
-            _, wire = self.stale.answer(self.head, worker.second, worker.date)
-            self._write_last(wire)
-            return
+        if self._stale_key is not None and self.head is not None:
+            # A recent page serves a visitor better than an error, unless it was purged during the rendering.
+            stale = worker.cache.lookup(self._stale_key, worker.loop.time())
+            if stale is not None:
+                _, wire = stale.answer(self.head, worker.second, worker.date)
+                self._write_last(wire)
+                return
         worker.counts.refused[FAILED.because] += 1
         wire = worker.refusals.answer(
             FAILED,

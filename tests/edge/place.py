@@ -33,6 +33,7 @@ class App:
         self.tags: Callable[[str], list[str]] = lambda path: [f"path:{path}", "public"]
         self.page = PAGE
         self.cookie = False
+        self.is_broken = False
         self.stream: Any = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: C901 - one branch per path
@@ -52,7 +53,7 @@ class App:
                 headers.append((b"set-cookie", b"a=b"))
             if path.startswith("/hot/missing"):
                 status = 404
-            if path.startswith("/hot/fails"):
+            if path.startswith("/hot/fails") or self.is_broken:
                 raise RuntimeError("this page fails on purpose")
             if "hot" in scope and not path.startswith("/hot/private"):
                 scope["hot"].keep(self.tags(path))

@@ -62,6 +62,23 @@ def test_a_rendering_that_began_before_its_purge_is_not_given_to_those_who_wait(
         assert place.app.renders == 2
 
 
+@pytest.mark.parametrize("is_purged", [False, True])
+def test_a_failed_rendering_is_answered_by_the_old_page_unless_it_was_purged(is_purged: bool) -> None:
+    with a_place() as place, place.connect() as leader:
+        place.call(place.app.gate.set)
+        assert place.ask(get("/hot/held")).status == 200
+        place.call(place.app.gate.clear)
+        place.call(lambda: place.server.cache.invalidate("public"))
+        leader.send(get("/hot/held"))
+        place.until(lambda: place.app.renders == 2)
+        if is_purged:
+            place.call(lambda: place.server.cache.purge("public"))
+        place.app.is_broken = True
+        place.call(place.app.gate.set)
+        answer = leader.answer()
+        assert (answer.status, answer.body == PAGE) == ((500, False) if is_purged else (200, True))
+
+
 @pytest.mark.parametrize("path", ["/hot/missing/held", "/hot/private", "/hot/fails"])
 def test_what_is_not_kept_is_rendered_for_each(path: str) -> None:
     with a_place() as place:
