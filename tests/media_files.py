@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import io
 import struct
 import subprocess
@@ -9,6 +11,11 @@ import zlib
 from pathlib import Path
 
 from PIL import Image
+
+from stormpetrel.config import Config
+from stormpetrel.media.open_store import open_store
+from stormpetrel.media.uploads import Uploads
+from stormpetrel.model.media import Decoded
 
 GPS = 0x8825
 ORIENTATION = 0x0112
@@ -82,3 +89,29 @@ def film(directory: Path, *, sound: bool = True) -> bytes:
         check=True,
     )
     return path.read_bytes()
+
+
+def uploads_in(directory: Path) -> Uploads:
+    """Return the uploads of a worker whose files are in `directory`."""
+    config = dataclasses.replace(Config(), data_dir=directory)
+    return Uploads(config, open_store(config))
+
+
+def kept(data: bytes, directory: Path) -> tuple[Decoded, Path]:
+    """Process an upload. Return the result and the path of its file. Raise Invalid."""
+
+    async def run() -> Decoded:
+        uploads = uploads_in(directory)
+        try:
+            with uploads.place_for(1) as place:
+                await uploads.write_down(io.BytesIO(data), place)
+                decoded = await uploads.decode(place)
+        finally:
+            uploads.close()
+        assert decoded is not None
+        return decoded
+
+    decoded = asyncio.run(run())
+    path = open_store(dataclasses.replace(Config(), data_dir=directory)).path(decoded.key)
+    assert path is not None
+    return decoded, path

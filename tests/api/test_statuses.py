@@ -188,3 +188,29 @@ def test_null_is_left_out_in_every_field(place):
         f"/api/v1/statuses/{post['id']}", json={"status": "Edited"} | dict.fromkeys(fields)
     )
     assert changed.status_code == 200, changed.text
+
+
+def test_a_pin_is_a_flag_and_a_list(place):
+    ann, bob = place.person("ann"), place.person("bob")
+    status = ann.post("mine")
+    assert status["pinned"] is False
+    assert ann.do(f"/api/v1/statuses/{status['id']}/pin")["pinned"] is True
+    assert "pinned" not in bob.get(f"/api/v1/statuses/{status['id']}")
+    listed = bob.get(f"/api/v1/accounts/{ann.id}/statuses", pinned="true")
+    assert [one["id"] for one in listed] == [status["id"]]
+    assert bob.http.post(f"/api/v1/statuses/{status['id']}/pin").status_code == 422
+    assert ann.do(f"/api/v1/statuses/{status['id']}/unpin")["pinned"] is False
+    assert bob.get(f"/api/v1/accounts/{ann.id}/statuses", pinned="true") == []
+
+
+def test_a_muted_thread_is_a_flag_on_all_its_posts(place):
+    ann, bob = place.person("ann"), place.person("bob")
+    root = ann.post("root")
+    reply = bob.post("reply", in_reply_to_id=root["id"])
+    both = {"id[]": [root["id"], reply["id"]]}
+    assert [one["muted"] for one in ann.get("/api/v1/statuses", **both)] == [False, False]
+    assert ann.do(f"/api/v1/statuses/{reply['id']}/mute")["muted"] is True
+    assert [one["muted"] for one in ann.get("/api/v1/statuses", **both)] == [True, True]
+    assert [one["muted"] for one in bob.get("/api/v1/statuses", **both)] == [False, False]
+    assert ann.do(f"/api/v1/statuses/{root['id']}/unmute")["muted"] is False
+    assert [one["muted"] for one in ann.get("/api/v1/statuses", **both)] == [False, False]

@@ -1,43 +1,19 @@
-"""The report: values over time, charts, and the page, which is also opened in a real browser."""
+"""The report as a page, which is also opened in a real browser."""
 
 from __future__ import annotations
 
 import re
 from html import unescape
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from stormpetrel.drill import charts, over_time
-from stormpetrel.drill.charts import AxisMarks, Curve
-from stormpetrel.drill.over_time import Slices
-from stormpetrel.drill.record import FAILED, OK, REFUSED, AttackSecond, CpuUsage, FoundPost, Line, Run
+from stormpetrel.drill.record import OK, REFUSED, AttackSecond, CpuUsage, FoundPost, Run
 from stormpetrel.drill.report import page, write_report
 from stormpetrel.drill.run import Result
 from stormpetrel.drill.scenario import build
+from tests.drill.lines import SCENARIO, line
 from tests.markup import Page
-
-SCENARIO = build("only A3", (10, "calm", ()), (20, "few", (("A3", 0.5),)), (10, "calm again", ()))
-
-
-def line(t: float, outcome: str = OK, **more: Any) -> Line:
-    """Return a line for a request of a member's app."""
-    fields = {"kind": "own", "channel": "apps", "who": "ann", "app": "Tusky", "address_kind": "own"} | more
-    status = {OK: 200, REFUSED: 429}.get(outcome, 0)
-    return Line(
-        **{
-            "t": t,
-            "phase": SCENARIO.at(t).name,
-            "status": status,
-            "ms": 20.0,
-            "late_ms": 0.1,
-            "outcome": outcome,
-            "known": True,
-            "contract": True if outcome == REFUSED else None,
-            **fields,
-        }
-    )
 
 
 def result(*, seed: int = 1, mode: str = "full", front: str = "", refused_from_s: float = 99.0) -> Result:
@@ -61,126 +37,6 @@ def result(*, seed: int = 1, mode: str = "full", front: str = "", refused_from_s
         (FoundPost("a text", 1),),
         CpuUsage(people_s=1.0, attackers_s=4.0, server_s=20.0, available_s=80.0),
     )
-
-
-# Values over time ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [
-        (1, Slices(2, 1)),
-        (60, Slices(2, 30)),
-        (61, Slices(2, 31)),
-        (300, Slices(4, 75)),
-        (3600, Slices(40, 90)),
-    ],
-)
-def test_a_run_is_cut_into_at_most_ninety_slices_of_whole_seconds(seconds, expected):
-    assert over_time.slices(seconds) == expected
-
-
-def test_a_moment_after_the_end_is_in_the_last_slice_and_one_before_the_start_in_the_first():
-    cut = Slices(2, 5)
-    assert [cut.of(t) for t in (-1, 0, 1.9, 2, 9.9, 12)] == [0, 0, 0, 1, 4, 4]
-
-
-def test_kept_is_the_share_of_first_attempts_that_were_served_and_a_gap_where_nobody_asked():
-    lines = [line(0.5), line(1, FAILED), line(1, REFUSED, is_retry=True), line(4, REFUSED), line(5)]
-    lines += [line(0, channel="web", app="")]
-    assert over_time.kept(lines, Slices(2, 3)) == {"apps": (50.0, None, 50.0), "web": (100.0, None, None)}
-
-
-def test_channels_come_in_their_usual_order_and_unknown_ones_last():
-    lines = [line(0, channel=channel) for channel in ("zebra", "new", "web", "apps")]
-    assert list(over_time.kept(lines, Slices(2, 1))) == ["apps", "web", "new", "zebra"]
-
-
-def test_latency_is_that_of_members_requests_that_were_served():
-    lines = [line(0, ms=ms) for ms in (10.0, 20.0, 30.0)]
-    lines += [line(0, REFUSED, ms=900.0), line(0, channel="new", ms=800.0)]
-    assert over_time.latency_ms(lines, Slices(2, 2), 50) == (20.0, None)
-    assert over_time.latency_ms(lines, Slices(2, 2), 99) == (30.0, None)
-
-
-def test_refusals_are_counted_a_second_with_retries():
-    lines = [line(0, REFUSED), line(1, REFUSED, is_retry=True), line(1), line(3, FAILED)]
-    assert over_time.refused_per_s(lines, Slices(2, 2)) == (1.0, 0.0)
-
-
-def test_vectors_are_told_apart_and_come_by_number():
-    attacks = [
-        AttackSecond(0, "A10", 10, 1, 4, 0, 5),
-        AttackSecond(1, "A10", 30, 1, 0, 0, 5),
-        AttackSecond(2, "A3", 8, 8, 0, 0, 5),
-        AttackSecond(2, "A17", 0, 0, 0, 0, 0),
-    ]
-    found = over_time.vectors(attacks, Slices(2, 2))
-    assert list(found) == ["A3", "A10"]
-    assert found["A10"] == over_time.VectorRates((20.0, 0.0), (2.0, 0.0), 40, 4, 30)
-    assert over_time.attackers_refused_per_s(attacks, Slices(2, 2)) == (2.0, 0.0)
-
-
-def test_the_extreme_of_nothing_is_nothing():
-    assert over_time.extreme((None, 3.0, 1.0), min) == 1.0
-    assert over_time.extreme((None,), max) is None
-
-
-# Charts --------------------------------------------------------------------------------------------------
-
-
-def path_of(chart: str, kind: str) -> str:
-    found = re.search(rf'<path class="{kind} [a-z]+" d="([^"]*)"', chart)
-    assert found
-    return found[1]
-
-
-def chart(values: over_time.Values, marks: AxisMarks | None = None, **more: Any) -> str:
-    return charts.chart(
-        title="apps",
-        about="a <b> & c",
-        curves=[Curve(values, "kept", **more)],
-        marks=marks or charts.linear(100),
-        scenario=SCENARIO,
-    )
-
-
-def test_a_curve_has_a_step_for_each_value_and_a_gap_where_there_is_none():
-    drawn = path_of(chart((100.0, 50.0, None, 0.0)), "line")
-    assert drawn == "M0.00 0.00H250.00V50.00H500.00M750.00 100.00H1000.00"
-
-
-def test_an_area_stands_on_the_ground_and_one_that_hangs_shows_what_is_missing():
-    assert path_of(chart((100.0, None), is_filled=True), "area") == "M0.00 100V0.00H500.00V100H0.00Z"
-    assert path_of(chart((80.0, None), hangs=True), "area") == "M0.00 0V20.00H500.00V0H0.00Z"
-
-
-def test_the_phases_of_an_attack_are_marked_behind_the_curve():
-    drawn = chart((1.0,))
-    assert re.findall(r'<rect class="band" x="([\d.]+)" y="0" width="([\d.]+)"', drawn) == [
-        ("250.00", "500.00")
-    ]
-    assert 'left:25.000%;width:50.000%">2</span>' in charts.ruler(SCENARIO)
-
-
-def test_what_is_drawn_is_also_said():
-    assert 'role="img" aria-label="apps: a &lt;b&gt; &amp; c"' in chart((1.0,))
-
-
-@pytest.mark.parametrize(
-    ("most", "top"),
-    [(0, 1), (0.3, 1), (1, 1), (1.1, 2), (3, 5), (10, 10), (432, 500), (501, 1000), (1500, 2000)],
-)
-def test_an_axis_ends_at_a_number_that_is_easily_read(most, top):
-    assert charts.nice(most) == top
-
-
-def test_a_logarithmic_axis_keeps_what_is_outside_at_its_edges():
-    marks = charts.logarithmic(1, 10_000, ((10, "10 ms"),))
-    assert [marks.scale(value) for value in (0.001, 1, 100, 10_000, 1e9)] == pytest.approx([0, 0, 0.5, 1, 1])
-
-
-# The page ------------------------------------------------------------------------------------------------
 
 
 class WholePage(Page):

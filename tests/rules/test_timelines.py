@@ -1,4 +1,4 @@
-"""Timelines: which posts a reader sees where. tests/rules/test_home.py tests home against an independent
+"""Timelines: which posts a reader sees where. tests/storage/test_timelines.py tests home against an independent
 statement.
 """
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from stormpetrel.shield.answer import IGNORED_DEMOTES
 from stormpetrel.shield.classify import K0, K1, K2, K3_FAR, K3_NEAR, K4, LANES
 from stormpetrel.shield.cookies import mint
 from stormpetrel.shield.identify import Identity, TokenEntry
 from stormpetrel.shield.marks import DEVICE_COOKIE, mint_device
-from stormpetrel.shield.queues import GONE, RUNNING, Ticket
+from stormpetrel.shield.queues import GONE
 from stormpetrel.shield.reports import Directions, OperatorEntry
 from tests.shield.visitors import DAY_S, EPOCH_S, SECRET, Visited, token, token_hash
 
@@ -195,82 +194,7 @@ def test_a_flood_of_wrong_passwords_never_holds_up_a_known_device() -> None:
     assert report.classes["K2"]["served"] >= 490
 
 
-def test_a_token_that_floods_is_demoted_alone_and_for_longer_each_time() -> None:
-    place = attacked(cost_s=0.01)
-    same_app, other = token(3), token(2)
-    for n in range(2000):
-        place.ask("/api/v1/timelines/home", bearer=token(1), address="198.51.100.7")
-        place.ask("/@nino", address=f"203.0.{n // 250}.{n % 250}")
-        place.pass_time(0.002)
-    assert place.ask("/api/v1/timelines/home", bearer=token(1), address="198.51.100.8").lane == K4
-    assert place.ask("/api/v1/timelines/home", bearer=same_app, address="198.51.100.7").lane == K1
-    assert place.ask("/api/v1/timelines/home", bearer=other, address="198.51.100.7").lane == K1
-    place.shield.usage.demote(place.ask("/x", bearer=token(1)).identity, place.at_s)
-    place.pass_time(31.0)
-    ticket = place.ask("/api/v1/timelines/home", bearer=token(1))
-    assert ticket.lane == K1
-    place.shield.usage.demote(ticket.identity, place.at_s)
-    place.pass_time(59.0)
-    assert place.ask("/api/v1/timelines/home", bearer=token(1)).lane == K4
-
-
-def test_a_burst_in_calm_demotes_nobody() -> None:
-    place = Visited(cost_s=0.01)
-    place.member(1)
-    for _ in range(1000):
-        place.ask("/api/v1/timelines/home", bearer=token(1))
-        place.pass_time(0.01)
-    assert place.ask("/api/v1/timelines/home", bearer=token(1)).lane == K1
-
-
-def test_a_stolen_session_at_500_addresses_has_one_share() -> None:
-    place = attacked(cost_s=0.01)
-    served_before = place.outcomes["apps", "served"]
-    stolen = place.session(50)
-    for n in range(2000):
-        place.ask("/home", cookie=stolen, address=f"203.1.{n % 500 // 250}.{n % 250}")
-        if n % 20 == 0:
-            assert place.ask("/api/v1/timelines/home", bearer=token(n // 20 % 20)).state != GONE
-        place.pass_time(0.002)
-    place.pass_time(2.5)
-    assert place.outcomes["apps", "served"] - served_before == 100
-    assert place.outcomes["apps", "refused"] == 0
-
-
-def test_who_ignores_its_retry_after_is_demoted_and_who_heeds_it_goes_first() -> None:
-    place = attacked()
-    rude, polite = "203.0.113.5", "203.0.113.6"
-    for address in (rude, polite):
-        identity = place.ask("/@nino", address=address).identity
-        ticket = Ticket(identity, K3_FAR)
-        place.shield.refused(ticket, "queue/full", at_s=place.at_s, jitter=0.0)
-    for _ in range(IGNORED_DEMOTES):
-        ticket = place.ask("/@nino", address=rude)
-    assert ticket.lane == K4
-    place.pass_time(8.0)
-    assert place.ask("/@nino", address=polite).lane == K3_NEAR
-    assert place.shield.gate.patience.ignored(ticket.suspect) >= IGNORED_DEMOTES
-    # Another browser at the same address is treated as another visitor.
-    assert place.ask("/@nino", address=rude, agent="Another/1.0").lane == K3_FAR
-
-
-def test_a_shared_address_is_not_demoted_for_one_of_its_people() -> None:
-    place = Visited()
-    place.member(1)
-    place.ask("/api/v1/timelines/home", bearer=token(1), address="198.51.100.7")
-    place.pass_time(60.0)
-    place.flood(2.0)
-    identity = place.ask("/@nino", address="198.51.100.7").identity
-    place.shield.refused(Ticket(identity, K3_NEAR), "queue/full", at_s=place.at_s, jitter=0.0)
-    lanes = {place.ask("/@nino", address="198.51.100.7").lane for _ in range(20)}
-    assert lanes == {K3_NEAR}
-
-
 # Directions from the watch
-
-
-def deny(kind: str, value: str, *, expires_s: float = EPOCH_S + 10_000) -> OperatorEntry:
-    return OperatorEntry(kind, value, expires_s, "a test")
 
 
 def directed(place: Visited, **keys: object) -> None:
@@ -279,74 +203,6 @@ def directed(place: Visited, **keys: object) -> None:
         Directions(version, place.epoch_s + 30, **keys),  # type: ignore[arg-type]
         epoch_s=place.epoch_s,
     )
-
-
-DENIALS = [
-    ("token", token_hash(5).hex()[:20]),
-    ("account", "5"),
-    ("application", "Sleeper"),
-    ("address", "198.51.100.0/24"),
-]
-
-
-@pytest.mark.parametrize(("kind", "value"), DENIALS)
-def test_a_deny_matches_what_came_with_the_attack_and_never_who_was_here(kind: str, value: str) -> None:
-    place = attacked()
-    place.member(5, age_s=0.5, application="Sleeper")
-    directed(place, denied=(deny(kind, value),))
-    young = place.ask("/api/v1/timelines/home", bearer=token(5), address="198.51.100.7")
-    assert (young.state, young.because) == (GONE, f"deny/{kind}")
-    place.member(5, age_s=DAY_S, application="Sleeper")
-    old = place.ask("/api/v1/timelines/home", bearer=token(5), address="198.51.100.7")
-    assert old.state != GONE
-    place.member(5, age_s=0.5, application="Sleeper", is_operator=True)
-    operator = place.ask("/api/v1/timelines/home", bearer=token(5), address="198.51.100.7")
-    assert (operator.state != GONE, operator.lane) == (True, K1)
-
-
-def test_a_denied_network_lets_its_members_and_the_operator_through() -> None:
-    place = Visited()
-    place.member(1)
-    place.member(2, is_operator=True)
-    directed(place, denied=(deny("address", "198.51.100.0/24"),))
-    assert place.ask("/@nino", address="198.51.100.7").because == "deny/address"
-    assert place.ask("/api/v1/timelines/home", bearer=token(1), address="198.51.100.7").state != GONE
-    # The operator's own address cannot be denied, with or without the credential.
-    place.ask("/api/v1/timelines/home", bearer=token(2), address="198.51.100.8")
-    assert place.ask("/@nino", address="198.51.100.8").state != GONE
-    assert place.ask("/@nino", address="198.51.101.8").state != GONE
-
-
-def test_an_allow_lifts_and_a_pause_stops_and_all_of_it_ends() -> None:
-    place = attacked()
-    directed(place, allowed=(deny("address", "203.0.113.7"),), denied=(deny("address", "203.0.113.8"),))
-    assert place.ask("/search?q=x", address="203.0.113.7").lane == K2
-    assert place.ask("/@nino", address="203.0.113.8").state == GONE
-    directed(place, denied=(deny("address", "203.0.113.8"),), paused_until_epoch_s=place.epoch_s + 20)
-    assert place.ask("/@nino", address="203.0.113.8").because != "deny/address"
-    place.pass_time(25.0)
-    assert place.ask("/@nino", address="203.0.113.8").because == "deny/address"
-    place.pass_time(10.0)
-    # The deny expired: the watch has not repeated it for 30 s.
-    assert place.ask("/@nino", address="203.0.113.8").state == RUNNING
-
-
-def test_an_older_version_changes_nothing_and_a_bad_entry_is_an_error() -> None:
-    place = Visited()
-    directed(place, denied=(deny("address", "203.0.113.8"),))
-    place.shield.direct(Directions(0, place.epoch_s + 30), epoch_s=place.epoch_s)
-    assert place.ask("/@nino", address="203.0.113.8").state == GONE
-    for bad in (
-        deny("address", "nowhere"),
-        deny("token", "abc"),
-        deny("token", "g" * 20),
-        deny("account", "-1"),
-        deny("application", ""),
-        deny("planet", "earth"),
-    ):
-        with pytest.raises(ValueError, match=r"\w"):
-            directed(place, denied=(bad,))
-    assert place.ask("/@nino", address="203.0.113.8").state == GONE
 
 
 def test_the_onset_that_watch_knows_holds_here_too() -> None:

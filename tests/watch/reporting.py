@@ -25,6 +25,9 @@ AT_REST: dict[str, Any] = {
     "demoted": 0,
 }
 
+OVERLOADED = {"overload_since_epoch_s": 990.0, "onset_epoch_s": 985.0}
+"""The fields of a worker that is overloaded since second 990, by an attack that began at 985."""
+
 
 def a_report(**changed: Any) -> WorkerReport:
     """Return the report of an idle second, with the given changes."""

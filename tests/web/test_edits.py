@@ -9,10 +9,10 @@ import pytest
 
 from tests.forms import form_to, send
 from tests.instance import running_instance
+from tests.journeys.test_browser import SMALLEST, article, person_at, sign_up
 from tests.markup import EVIL, checked, sent
 from tests.media_files import jpeg
 from tests.people import csrf_of
-from tests.web.test_browser import SMALLEST, article, person_at, sign_up
 
 
 def edit(browser, post, **typed):

@@ -1,7 +1,7 @@
 """SQL text that runs on SQLite and on PostgreSQL.
 
 One text serves both: values are `:name`, and a list is `IN :name[]` (ids) or `IN :name[text]`. A test
-prepares every statement on both stores (tests/storage/test_statements.py), so a typo or a keyword
+prepares every statement on both stores (tests/storage/engine/test_statement.py), so a typo or a keyword
 that only one of them knows fails there. docs/decisions/0001-plain-sql.md explains why this is text
 and not SQLAlchemy's expressions.
 """

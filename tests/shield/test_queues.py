@@ -1,0 +1,146 @@
+"""The fair queue at the gate: floors, shares, costs and bounds."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from stormpetrel.shield.admit import (
+    Gate,
+    Policy,
+)
+from stormpetrel.shield.answer import RetryTracker
+from stormpetrel.shield.ceilings import Ceiling
+from stormpetrel.shield.classify import (
+    LANES,
+)
+from stormpetrel.shield.identify import Identity
+from stormpetrel.shield.queues import RUNNING, FairQueue, Ticket
+from tests.shield.test_admit import member, stranger
+
+
+def served(arrivals: dict[int, list[Identity]], *, turns: int, cost_s: float = 0.01) -> Counter[Identity]:
+    """Return how often each identity ran, if each of `arrivals` (by class) always has one request waiting."""
+    gate = Gate(Policy(running=1, waiting=512, waiting_per_identity=4))
+    at_s = 1.0
+    counts: Counter[Identity] = Counter()
+    running: Ticket | None = None
+    for _ in range(turns):
+        for lane, identities in arrivals.items():
+            for identity in identities:
+                ticket = Ticket(identity, lane)
+                gate.ask(ticket, at_s)
+                if ticket.state == RUNNING:
+                    running = ticket
+        gate.evicted()
+        at_s += cost_s
+        assert running is not None
+        gate.done(running, cost_s)
+        running = gate.next(at_s)
+        assert running is not None
+        counts[running.identity] += 1
+    return counts
+
+
+def test_floors_hold_while_every_class_wants_more_than_there_is() -> None:
+    writers, readers, strangers = (
+        [member(n) for n in range(3)],
+        [member(n) for n in range(10, 13)],
+        [stranger(1)],
+    )
+    counts = served({0: writers, 1: readers, 3: strangers}, turns=2000)
+    shares = [sum(counts[i] for i in group) / 2000 for group in (writers, readers, strangers)]
+    weights = [20 / 79, 50 / 79, 9 / 79]
+    for share, weight in zip(shares, weights, strict=True):
+        assert share == pytest.approx(weight, rel=0.05)
+
+
+def test_higher_classes_take_places_from_lower_ones_down_to_their_floor_and_no_further() -> None:
+    gate = Gate(Policy(running=1, waiting=100, waiting_per_identity=100))
+    queue = gate.queue
+    assert isinstance(queue, FairQueue)
+    gate.ask(Ticket(stranger(0), 3), 1.0)
+    for n in range(110):
+        assert gate.ask(Ticket(stranger(1 + n % 5), 3), 1.0) == ("" if n < 100 else "queue/full")
+    answers = [gate.ask(Ticket(member(n), 1), 1.0) for n in range(100)]
+    assert queue.waiting_in(3) == queue.floor_of(3) == 9
+    assert answers.count("") == queue.waiting_in(1) == 100 - 9
+    assert {because for _, because in gate.evicted()} == {"queue/displaced"}
+    # A class at its floor gets no more places, but shares them better. A class below its floor takes a place
+    # from a class above its own.
+    assert gate.ask(Ticket(stranger(77), 3), 1.0) == ""
+    assert queue.waiting_in(3) == 9
+    assert gate.ask(Ticket(member(200), 0), 1.0) == ""
+    assert gate.ask(Ticket(stranger(78), 4), 1.0) == ""
+    assert (queue.waiting_in(0), queue.waiting_in(1), queue.waiting_in(4)) == (1, 89, 1)
+    # Demoted identities have no floor.
+    assert gate.ask(Ticket(stranger(79), 5), 1.0) == "queue/full"
+
+
+def test_what_a_class_does_not_use_goes_to_the_others() -> None:
+    assert served({3: [stranger(1), stranger(2)]}, turns=100).total() == 100
+
+
+def test_identities_of_a_class_share_it_whatever_they_send() -> None:
+    many, few = stranger(1), stranger(2)
+    counts = served({3: [many] * 8 + [few]}, turns=1000)
+    assert counts[few] / counts[many] == pytest.approx(1, rel=0.1)
+
+
+def test_an_identity_whose_requests_cost_more_runs_less_often() -> None:
+    gate = Gate(Policy(running=1, waiting=100, waiting_per_identity=10))
+    at_s = 1.0
+    spent: Counter[Identity] = Counter()
+    dear, cheap = stranger(1), stranger(2)
+    first = Ticket(dear, 3)
+    gate.ask(first, at_s)
+    running: Ticket | None = first
+    for _ in range(2000):
+        for identity in (dear, cheap):
+            gate.ask(Ticket(identity, 3), at_s)
+        gate.evicted()
+        assert running is not None
+        cost_s = 0.010 if running.identity == dear else 0.001
+        spent[running.identity] += round(cost_s * 1000)
+        at_s += cost_s
+        gate.done(running, cost_s)
+        running = gate.next(at_s)
+    assert spent[dear] / spent[cheap] == pytest.approx(1, rel=0.15)
+
+
+def test_a_long_calm_before_a_storm_is_held_against_nobody() -> None:
+    gate = Gate(Policy(running=1))
+    at_s = 1.0
+    for _ in range(1000):
+        ticket = Ticket(member(1), 1)
+        gate.ask(ticket, at_s)
+        at_s += 1.0
+        gate.done(ticket, 0.01)
+    order = []
+    blocker = Ticket(stranger(9), 3)
+    gate.ask(blocker, at_s)
+    for n in range(4):
+        gate.ask(Ticket(stranger(n), 3), at_s)
+        gate.ask(Ticket(member(n), 1), at_s)
+    gate.done(blocker, 0.01)
+    while (ticket := gate.next(at_s)) is not None:
+        order.append(ticket.lane)
+        gate.done(ticket, 0.01)
+    assert 1 in order[:2]
+
+
+def test_tables_stay_within_their_bounds_under_a_flood_of_identities() -> None:
+    queue = FairQueue(LANES, bound=50, per_identity=4, served_capacity=20)
+    ceiling = Ceiling(10, capacity=30)
+    patience = RetryTracker(capacity=40)
+    for n in range(2000):
+        queue.offer(Ticket(stranger(n), 3), float(n))
+        ceiling.take(stranger(n), 0.0)
+        patience.refused(stranger(n), 0.0)
+        if n % 3 == 0:
+            ticket = queue.take(float(n))
+            assert ticket is not None
+            queue.charge(ticket, 0.01)
+        assert queue.remembered() <= 50 + 20
+    assert (len(ceiling), len(patience)) == (30, 40)

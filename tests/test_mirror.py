@@ -1,0 +1,199 @@
+"""The test of a file stands at the same path below tests/; what spans several files stands in tests/journeys/.
+
+Each rule is a function that takes the paths and returns the violations, so that its test can feed it bad samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+
+import pytest
+
+from tests.repository import ROOT, files_of_the_repository
+
+# Tests without a source file, by path or folder: what they test instead.
+OTHER_SUBJECTS = {
+    "tests/journeys/": "several parts together: a user's whole way, real clients, kills, sweeps over all routes",
+    "tests/deploy/": "the configurations in deploy/, with each proxy in front of a server",
+    "tests/edge/": "files of edge/ in several combinations",
+    "tests/test_documents.py": "docs/ and the documents at the root",
+    "tests/test_house.py": "the rules of CONTRIBUTING.md",
+    "tests/test_install_guide.py": "docs/install.md",
+    "tests/test_mirror.py": "the paths of the tests",
+    "tests/test_packaging.py": "requirements/, pyproject.toml and the scripts",
+    "tests/test_parts.py": "tests/parts.py",
+}
+
+Row = tuple[str, str, str]
+
+# Source files that another file's test covers: (paths below stormpetrel/, that test, the reason).
+# A file with logic of its own does not belong here: give it a test at its path.
+COVERED = (
+    ("__main__ errors own_thread roles/sms", "tests/roles/test_serve.py", "run by every process"),
+    (
+        "api/account_notes api/tags */followed_tags",
+        "tests/api/test_lists.py",
+        "what a reader notes and follows",
+    ),
+    ("api/emails */mail", "tests/web/test_mails.py", "the links in mails, from the request to their use"),
+    ("api/empty api/instance_texts api/trends", "tests/api/test_instance.py", "one call of a rule each"),
+    (
+        "api/featured_tags api/scheduled_statuses api/suggestions",
+        "tests/journeys/test_mastodon_py.py",
+        "likewise",
+    ),
+    ("api/oembed", "tests/web/test_embeds.py", "describes the page that the test embeds"),
+    ("api/shapes", "tests/api/test_openapi.py", "types, which become the description"),
+    ("api/json/*_entities api/json/notification_details", "tests/api/json/test_entities.py", "types"),
+    ("api/json/endings api/json/loaded", "tests/api/json/test_render.py", "parts of the renderer"),
+    ("cli/addresses cli/parser cli/serve", "tests/cli/test_main.py", "parts of every command"),
+    (
+        "cli/archive storage/engine/contents storage/engine/snapshot",
+        "tests/cli/test_backup.py",
+        "parts of a backup",
+    ),
+    ("cli/demo_pictures", "tests/cli/test_demo.py", "drawings that the demo posts"),
+    ("cli/findings", "tests/cli/test_check.py", "what the command prints"),
+    ("cli/shield_who", "tests/cli/test_shield.py", "the targets of the command"),
+    ("control/*", "tests/watch/test_control_server.py", "the other ends of its socket"),
+    (
+        "courier/files courier/role courier/trends",
+        "tests/courier/test_drain.py",
+        "steps of the courier's loop",
+    ),
+    ("courier/post_office", "tests/courier/test_mailer.py", "hands the outbox's mails to the mailer"),
+    ("cli/drill_community drill/*", "tests/drill/test_run.py", "parts that every run uses"),
+    ("edge/*", "tests/edge/test_edge_server.py", "parts of one protocol, tested through sockets"),
+    ("http/files", "tests/api/test_media.py", "serves the files that apps upload"),
+    ("http/request http/response http/site", "tests/http/test_application.py", "values of one request"),
+    (
+        "media/decode media/folder media/job media/open_store",
+        "tests/media/test_decoding.py",
+        "its process and store",
+    ),
+    ("model/addresses", "tests/model/test_text.py", "the links of a text"),
+    ("model/browser", "tests/web/test_account.py", "the list of browsers on that page"),
+    ("model/event", "tests/bus/test_local.py", "the messages of the bus"),
+    ("model/*", "tests/rules/test_{name}s.py", "values, which the test of the rule makes and compares"),
+    ("model/*", "tests/rules/test_{name}.py", "likewise"),
+    ("model/page", "tests/api/test_paging.py", "a part of a list"),
+    ("*/password */passwords", "tests/http/test_passwords.py", "which are refused and what a new one ends"),
+    (
+        "rules/languages rules/reactions rules/threads",
+        "tests/rules/test_posts.py",
+        "what people do with a post",
+    ),
+    ("*/reports", "tests/web/test_moderation.py", "from the form to the moderator's decision"),
+    (
+        "*/second_factor */second_factors web/proofs web/second_step",
+        "tests/web/test_security.py",
+        "codes and keys",
+    ),
+    ("shield/budgets shield/counters shield/paths", "tests/shield/test_decide.py", "parts of one decision"),
+    ("storage/*", "tests/rules/test_{name}.py", "statements of a rule, whose test runs them on both stores"),
+    ("storage/hidden_counts", "tests/journeys/test_parallel_counts.py", "counts under concurrent writes"),
+    ("storage/engine/*", "tests/storage/engine/test_database.py", "parts of the calls to a database"),
+    ("storage/seed/*", "tests/cli/test_seed.py", "parts of one synthetic community"),
+    ("storage/tables/*", "tests/test_house.py", "declarations, which it compares with the migrations"),
+    (
+        "streaming/hub streaming/messages streaming/streams",
+        "tests/api/test_streaming.py",
+        "delivery to sockets",
+    ),
+    ("watch/probes watch/probe_client", "tests/watch/test_canaries.py", "what a canary sends"),
+    ("web/explore web/manifest web/reader web/routes", "tests/web/test_pages.py", "parts of the pages"),
+)
+
+
+def mirrored(test: str) -> str:
+    """Return the path of the source file or folder that the test at `test` is named after, without its suffix."""
+    path = PurePosixPath(test).relative_to("tests")
+    name = path.with_name(path.stem.removeprefix("test_")).as_posix()
+    return name if name.startswith(("tools/", "bench/")) else f"stormpetrel/{name}"
+
+
+def is_test(path: str) -> bool:
+    return path.startswith("tests/") and PurePosixPath(path).match("test_*.py")
+
+
+def stray_tests(paths: Iterable[str]) -> list[str]:
+    """Return the tests that are named after no source file or folder, and do not test another subject."""
+    known = {path.removesuffix(".py") for path in paths}
+    known |= {parent.as_posix() for path in paths for parent in PurePosixPath(path).parents}
+    return [
+        path
+        for path in paths
+        if is_test(path)
+        and mirrored(path) not in known
+        and not any(
+            path == other or (other.endswith("/") and path.startswith(other)) for other in OTHER_SUBJECTS
+        )
+    ]
+
+
+def untested(paths: Iterable[str], covered: Iterable[Row] = COVERED) -> list[str]:
+    """Return the source files without a test at their path or in `covered`, and the rows of `covered` that cover
+    no file.
+    """
+    tests = {path for path in paths if is_test(path)}
+    by_path = {mirrored(path) for path in tests}
+    unused, wrong = set(covered), []
+    for path in map(PurePosixPath, paths):
+        is_source = path.is_relative_to("stormpetrel") and path.suffix == ".py" and path.stem != "__init__"
+        if not is_source or path.with_suffix("").as_posix() in by_path or "migrations" in path.parts:
+            continue
+        fitting = {row for row in covered if covers(row, path) and row[1].format(name=path.stem) in tests}
+        unused -= fitting
+        if not fitting and path.parent.as_posix() not in by_path:
+            wrong.append(path.as_posix())
+    return wrong + [f"unused: {names}" for names, *_ in sorted(unused)]
+
+
+def covers(row: Row, path: PurePosixPath) -> bool:
+    """Return True if one of the row's patterns fits the path; a `*` stands for a part of one name."""
+    parts = path.relative_to("stormpetrel").with_suffix("").parts
+    patterns = (pattern.split("/") for pattern in row[0].split())
+    return any(len(pattern) == len(parts) and all(map(fnmatchcase, parts, pattern)) for pattern in patterns)
+
+
+@pytest.fixture(scope="module")
+def paths() -> list[str]:
+    return [path.relative_to(ROOT).as_posix() for path in files_of_the_repository()]
+
+
+def test_each_test_is_named_after_its_source_file(paths):
+    assert stray_tests(paths) == []
+
+
+def test_a_test_that_is_named_after_nothing_is_noticed():
+    source = ["stormpetrel/api/lists.py", "stormpetrel/drill/vectors/dear.py", "tools/install"]
+    right = ["tests/api/test_lists.py", "tests/drill/test_vectors.py", "tests/tools/test_install.py"]
+    assert stray_tests([*source, *right, "tests/journeys/test_a_day.py", "tests/api/clients.py"]) == []
+    for stray in ("tests/api/test_list.py", "tests/test_lists.py", "tests/rules/test_lists.py"):
+        assert stray_tests([*source, stray]) == [stray]
+
+
+def test_each_source_file_has_a_test_at_its_path_or_in_the_table(paths):
+    assert untested(paths) == []
+
+
+def test_a_source_file_without_a_test_is_noticed():
+    row = ("api/tags api/*_entities", "tests/api/test_lists.py", "why")
+    files = ["stormpetrel/api/lists.py", "stormpetrel/api/tags.py", "tests/api/test_lists.py"]
+    assert untested(files, [row]) == []
+    assert untested([*files, "stormpetrel/api/post_entities.py"], [row]) == []
+    assert untested([*files, "stormpetrel/api/polls.py"], [row]) == ["stormpetrel/api/polls.py"]
+    assert untested([*files, "stormpetrel/web/tags.py"], [row]) == ["stormpetrel/web/tags.py"]
+    assert untested(files[:2], [row]) == [*files[:2], "unused: api/tags api/*_entities"]
+    assert untested([files[0], files[2]], [row]) == ["unused: api/tags api/*_entities"]
+
+
+def test_a_statement_belongs_to_the_rule_of_its_name():
+    row = ("storage/*", "tests/rules/test_{name}.py", "why")
+    files = ["stormpetrel/storage/posts.py", "stormpetrel/rules/posts.py", "tests/rules/test_posts.py"]
+    assert untested(files, [row]) == []
+    assert untested([*files, "stormpetrel/storage/seed/plan.py"], [row]) == [
+        "stormpetrel/storage/seed/plan.py"
+    ]

@@ -1,0 +1,66 @@
+"""The settings of a profile, with forms alone."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from tests.forms import form_to, send
+from tests.markup import checked
+from tests.media_files import jpeg
+from tests.people import Place, csrf_of
+
+
+def test_a_profile_picture_is_set_and_taken_away_by_a_form(place: Place) -> None:
+    person = place.person()
+    browser = place.browser_session(person)
+    form = {"csrf": csrf_of(browser.get("/settings/profile").text), "display_name": "Ada"}
+    assert browser.post("/settings/profile", data=form, files={"avatar": ("a", jpeg())}).status_code == 303
+    assert 'class="avatar large" src="/media/' in browser.get(f"/@{person.username}").text
+    browser.post("/settings/profile", data=form | {"no_avatar": "on"})
+    assert 'src="/media/' not in browser.get(f"/@{person.username}").text
+
+
+def test_a_profile_is_edited_and_wrong_input_comes_back(place):
+    ann = place.person("ann")
+    with closing(place.browser_session(ann)) as browser:
+        form = browser.get("/settings/profile")
+        typed = {
+            "display_name": "Ann of the Sea",
+            "note": "I like #birds",
+            "field_name_0": "Home",
+            "field_value_0": "https://ann.example",
+            "locked": "on",
+        }
+        answer = send(browser, form, "/settings/profile", typed)
+        assert answer.headers["location"] == f"/@{ann.username}"
+        profile = browser.get(answer.headers["location"]).text
+        for shown in (
+            "Ann of the Sea",
+            'href="https://ann.example"',
+            "approves followers",
+            "#<span>birds</span>",
+        ):
+            assert shown in profile
+        # The name in the page's frame is not a cached older one.
+        assert "Ann of the Sea" in browser.get("/about").text
+        wrong = send(
+            browser,
+            browser.get("/settings/profile"),
+            "/settings/profile",
+            {"display_name": "x" * 31, "note": "kept"},
+        )
+        checked(wrong, 422)
+        assert form_to(wrong, "/settings/profile").fields["note"].strip() == "kept"
+
+
+def test_a_new_name_is_at_once_on_everything_that_its_owner_said(place):
+    ann, ben = place.person("ann"), place.person("ben")
+    post = ann.post("Said under the old name")
+    ben.do(f"/api/v1/statuses/{post['id']}/reblog")
+    paths = (f"/@{ann.username}/{post['id']}", f"/@{ben.username}")
+    with closing(place.browser_session(ben)) as browser:
+        for path in paths:
+            assert "Renamed Ann" not in browser.get(path).text
+        ann.http.patch("/api/v1/accounts/update_credentials", json={"display_name": "Renamed Ann"})
+        for path in paths:
+            assert "Renamed Ann" in browser.get(path).text
