@@ -4,11 +4,13 @@
 # EXTRAS="s3 valkey"         only these optional packages, or none   (make install)
 # PYTEST="-k word"          more options for pytest      (make test, make prove)
 # BENCH="home_timeline"     only these of bench/         (make bench)
+# BASE=main~1               compare with this commit     (make coverage)
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install run test prove bench lint format docs lock upgrade clean
+.PHONY: help install run test prove coverage bench lint format docs lock upgrade clean
 export PYTHON PYTEST BENCH EXTRAS
+BASE ?= HEAD
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +30,11 @@ prove: ## run the longer tests: kill -9, slow connections, …
 	@tools/install test
 	@tools/parts
 	@.venv-test/bin/python tools/check.py prove
+
+coverage: ## list the lines changed since BASE that no test of the changed files runs
+	@tools/install test
+	@tools/parts
+	@.venv-test/bin/python tools/changed_lines.py $(BASE)
 
 bench: ## run every benchmark of bench/RESULTS.md again, quickly
 	@tools/install test

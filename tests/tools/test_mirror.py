@@ -1,0 +1,57 @@
+"""The test of each file stands at its path, what spans several files in tests/journeys/, and the table is exact."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.repository import ROOT, files_of_the_repository
+from tools.mirror import covering_tests, stray_tests, untested
+
+
+@pytest.fixture(scope="module")
+def paths() -> list[str]:
+    return [path.relative_to(ROOT).as_posix() for path in files_of_the_repository()]
+
+
+def test_each_test_is_named_after_its_source_file(paths):
+    assert stray_tests(paths) == []
+
+
+def test_a_test_that_is_named_after_nothing_is_noticed():
+    source = ["stormpetrel/api/lists.py", "stormpetrel/drill/vectors/dear.py", "tools/install"]
+    right = ["tests/api/test_lists.py", "tests/drill/test_vectors.py", "tests/tools/test_install.py"]
+    assert stray_tests([*source, *right, "tests/journeys/test_a_day.py", "tests/api/clients.py"]) == []
+    for stray in ("tests/api/test_list.py", "tests/test_lists.py", "tests/rules/test_lists.py"):
+        assert stray_tests([*source, stray]) == [stray]
+
+
+def test_each_source_file_has_a_test_at_its_path_or_in_the_table(paths):
+    assert untested(paths) == []
+
+
+def test_a_source_file_without_a_test_is_noticed():
+    row = ("api/tags api/*_entities", "tests/api/test_lists.py", "why")
+    files = ["stormpetrel/api/lists.py", "stormpetrel/api/tags.py", "tests/api/test_lists.py"]
+    assert untested(files, [row]) == []
+    assert untested([*files, "stormpetrel/api/post_entities.py"], [row]) == []
+    assert untested([*files, "stormpetrel/api/polls.py"], [row]) == ["stormpetrel/api/polls.py"]
+    assert untested([*files, "stormpetrel/web/tags.py"], [row]) == ["stormpetrel/web/tags.py"]
+    assert untested(files[:2], [row]) == [*files[:2], "unused: api/tags api/*_entities"]
+    assert untested([files[0], files[2]], [row]) == ["unused: api/tags api/*_entities"]
+
+
+def test_a_statement_belongs_to_the_rule_of_its_name():
+    row = ("storage/*", "tests/rules/test_{name}.py", "why")
+    files = ["stormpetrel/storage/posts.py", "stormpetrel/rules/posts.py", "tests/rules/test_posts.py"]
+    assert untested(files, [row]) == []
+    assert untested([*files, "stormpetrel/storage/seed/plan.py"], [row]) == [
+        "stormpetrel/storage/seed/plan.py"
+    ]
+
+
+def test_the_tests_of_a_file_are_those_at_its_path_or_else_those_of_the_table():
+    row = ("api/*", "tests/api/test_lists.py", "why")
+    tests = ["tests/api/test_lists.py", "tests/api/test_polls.py"]
+    assert covering_tests("stormpetrel/api/polls.py", tests, [row]) == {"tests/api/test_polls.py": None}
+    assert covering_tests("stormpetrel/api/tags.py", tests, [row]) == {"tests/api/test_lists.py": row}
+    assert covering_tests("stormpetrel/web/tags.py", tests, [row]) == {}
