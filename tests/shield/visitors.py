@@ -180,13 +180,13 @@ class Visited:
         """Let time pass: running requests end, waiting ones begin, and deadlines and windows expire."""
         end_s = self.at_s + seconds
         while True:
-            ends_s = min((began_s + self.cost_s for began_s, _ in self.running), default=end_s + 1)
+            # All take the same time, so the first to begin ends first.
+            ends_s = self.running[0][0] + self.cost_s if self.running else end_s + 1
             at_s = min(ends_s, self._next_turn_s)
             if at_s > end_s:
                 break
             self.at_s = max(self.at_s, at_s)
             if ends_s <= self._next_turn_s:
-                # The oldest ends first.
                 _, done = self.running.pop(0)
                 self.shield.done(done, self.cost_s)
                 self.outcomes[done.channel, "served"] += 1
