@@ -208,7 +208,7 @@ ROUTES: tuple[Route, ...] = (
     _post(f"{_A}/{{id}}/endorse", account_notes.endorse, "write:accounts"),
     _post(f"{_A}/{{id}}/unendorse", account_notes.unendorse, "write:accounts"),
     _open("/api/v1/directory", accounts.directory, hot=("limit", "offset")),
-    _post("/api/v1/reports", reports.create, "write:reports"),
+    _post("/api/v1/reports", reports.create, "write:reports", refuses=(404,)),
     # Statuses
     _post(f"{_S}", statuses.create, "write:statuses"),
     _open(f"{_S}", statuses.several, "read:statuses"),
