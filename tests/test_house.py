@@ -16,7 +16,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-import grimp
 import hypothesis
 import pytest
 
@@ -24,7 +23,7 @@ from tests.repository import ROOT, python_files, text_files
 from tools.reference import BEGIN, END
 
 PACKAGE = ROOT / "stormpetrel"
-LONGEST_FILE_LINES = 600
+LONGEST_FILE_LINES = 500
 
 
 # Imports -------------------------------------------------------------------------------------------------
@@ -66,6 +65,9 @@ def test_every_import_rule_notices_when_it_is_broken(copy_of_the_package):
     )
     (package / "shield" / "injected.py").write_text("import stormpetrel.errors\n")
     (package / "edge" / "injected.py").write_text("import python_multipart\n")
+    # shield/decide.py imports this one.
+    with (package / "shield" / "percent.py").open("a") as file:
+        file.write("import stormpetrel.shield.decide\n")
     (package / "drill" / "injected.py").write_text("import stormpetrel.errors\n")
     (package / "injected.py").write_text('"""A new file at the top."""\n')
     rules = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
@@ -77,60 +79,6 @@ def test_every_import_rule_notices_when_it_is_broken(copy_of_the_package):
 def test_a_new_file_at_the_top_of_the_package_must_be_given_its_place(copy_of_the_package):
     (copy_of_the_package / "stormpetrel" / "injected.py").write_text('"""A new file at the top."""\n')
     assert broken_contracts(copy_of_the_package) == ["Layers: downward only, and everything has its place"]
-
-
-ROOMS_WITH_CIRCLES = {"edge"}
-"""Folders whose files still import one another in a circle. Do not add to it."""
-
-
-@pytest.fixture(scope="module")
-def imports() -> dict[str, set[str]]:
-    """Return the modules of the package that each module imports, also those imported for types alone."""
-    graph = grimp.build_graph("stormpetrel", cache_dir=None)
-    return {name: set(graph.find_modules_directly_imported_by(name)) for name in graph.modules}
-
-
-def circles(imports: dict[str, set[str]]) -> list[list[str]]:
-    """Return the groups of modules that import one another, directly or through others."""
-
-    def reached(start: str) -> set[str]:
-        seen: set[str] = set()
-        ahead = [start]
-        while ahead:
-            found = imports.get(ahead.pop(), set()) - seen
-            seen |= found
-            ahead += found
-        return seen
-
-    reach = {name: reached(name) for name in imports}
-    groups = {
-        tuple(sorted(other for other in reach[name] if name in reach.get(other, ())))
-        for name in imports
-        if name in reach[name]
-    }
-    return [list(group) for group in sorted(groups)]
-
-
-def test_no_modules_import_one_another_in_a_circle(imports):
-    rooms = {name.split(".")[1] for circle in circles(imports) for name in circle}
-    assert rooms <= ROOMS_WITH_CIRCLES, circles(imports)
-
-
-def test_a_circle_of_imports_is_noticed():
-    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c"]]
-    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
-
-
-def test_the_entities_of_the_api_import_none_of_its_handlers(imports):
-    upward = [
-        (name, other)
-        for name, others in imports.items()
-        for other in others
-        if name.startswith("stormpetrel.api.json.")
-        and other.startswith("stormpetrel.api.")
-        and not f"{other}.".startswith("stormpetrel.api.json.")
-    ]
-    assert upward == []
 
 
 DATABASE_LIBRARIES = {"sqlalchemy", "sqlite3", "psycopg", "psycopg_pool", "alembic", "aiosqlite"}
@@ -186,41 +134,6 @@ def sql_texts(files: dict[str, str]) -> list[str]:
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
         and looks_like_sql.search(node.value)
-    ]
-
-
-def import_circles(files: dict[str, str]) -> list[str]:
-    """Return "file, file" for each group of modules that import each other, also only for types, in a circle."""
-    modules = {path.removesuffix(".py").replace("/", "."): text for path, text in files.items()}
-    imports: dict[str, set[str]] = {}
-    for name, text in modules.items():
-        found = set()
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-            elif isinstance(node, ast.Import):
-                found |= {alias.name for alias in node.names}
-        imports[name] = found & set(modules)
-    # A module that imports nothing that is left is in no circle, nor is one that nothing left imports.
-    while True:
-        left = set(imports)
-        wanted = set().union(*imports.values()) if imports else set()
-        imports = {name: found & left for name, found in imports.items() if found & left and name in wanted}
-        if set(imports) == left:
-            return sorted(f"{name}: {', '.join(sorted(found))}" for name, found in imports.items())
-
-
-def test_no_modules_of_the_edge_import_each_other_in_a_circle():
-    assert import_circles(python_files("stormpetrel/edge")) == []
-    one, other = (
-        "from stormpetrel.edge import b\n",
-        "if TYPE_CHECKING:\n    from stormpetrel.edge.a import A\n",
-    )
-    third = "import stormpetrel.edge.b\n"
-    circle = {"stormpetrel/edge/a.py": one, "stormpetrel/edge/b.py": other, "stormpetrel/edge/c.py": third}
-    assert import_circles(circle) == [
-        "stormpetrel.edge.a: stormpetrel.edge.b",
-        "stormpetrel.edge.b: stormpetrel.edge.a",
     ]
 
 
@@ -337,9 +250,9 @@ def too_long(files: dict[str, str]) -> list[str]:
 
 def test_no_file_is_too_long_to_be_read():
     assert too_long(text_files()) == []
-    assert too_long({"stormpetrel/a.py": "\n" * 601}) == ["stormpetrel/a.py: 601 lines"]
-    assert too_long({"docs/a.md": BEGIN + "\n" * 601 + END}) == []
-    assert too_long({"docs/a.md": BEGIN + "\n" * 601}) == ["docs/a.md: 601 lines"]
+    assert too_long({"stormpetrel/a.py": "\n" * 501}) == ["stormpetrel/a.py: 501 lines"]
+    assert too_long({"docs/a.md": BEGIN + "\n" * 501 + END}) == []
+    assert too_long({"docs/a.md": BEGIN + "\n" * 501}) == ["docs/a.md: 501 lines"]
 
 
 def full_init_files(files: dict[str, str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 from stormpetrel.edge.message import RequestMessage
@@ -15,6 +15,25 @@ AsgiApp = Callable[
     [Scope, Callable[[], Awaitable[AsgiMessage]], Callable[[AsgiMessage], Awaitable[None]]], Awaitable[None]
 ]
 _ASGI = {"version": "3.0", "spec_version": "2.4"}
+
+
+class HotRender:
+    """`scope["hot"]`: the application uses it to say that its answer may be shared by all visitors."""
+
+    __slots__ = ("tags", "ttl_s")
+
+    def __init__(self) -> None:
+        self.tags: tuple[str, ...] | None = None
+        self.ttl_s: float | None = None
+
+    def keep(self, tags: Iterable[str], *, ttl_s: float | None = None) -> None:
+        """Store this request's 200 answer under these tags ("account:12", "post:34", "public", …).
+
+        `ttl_s`: how long it is fresh; None for the configured time. An answer that sets a cookie, or whose
+        Cache-Control has `private` or `no-store`, is never stored.
+        """
+        self.tags = tuple(tags)
+        self.ttl_s = ttl_s
 
 
 def http_scope(

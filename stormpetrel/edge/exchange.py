@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterable
 
 from stormpetrel.cpu import CpuMeter
-from stormpetrel.edge.asgi import AsgiMessage, http_scope
+from stormpetrel.edge.asgi import AsgiMessage, HotRender, http_scope
 from stormpetrel.edge.cache import MAX_KEPT_BYTES, CachedPage, Flight, Headers
 from stormpetrel.edge.codings import accepts_gzip, encode_fast, is_compressible
 from stormpetrel.edge.framing import AnswerFraming, checked
@@ -34,25 +33,6 @@ MIN_PERSONAL_BYTES = 1024
 _NAMES_BYTES = frozenset({b"etag", b"content-encoding", b"content-range", b"accept-ranges"})
 NOT_WORTH_CHARGING_S = 0.0001
 """CPU time used after the slot was released is charged from this amount up; most requests use less."""
-
-
-class HotRender:
-    """`scope["hot"]`: the application uses it to say that its answer may be shared by all visitors."""
-
-    __slots__ = ("tags", "ttl_s")
-
-    def __init__(self) -> None:
-        self.tags: tuple[str, ...] | None = None
-        self.ttl_s: float | None = None
-
-    def keep(self, tags: Iterable[str], *, ttl_s: float | None = None) -> None:
-        """Store this request's 200 answer under these tags ("account:12", "post:34", "public", …).
-
-        `ttl_s`: how long it is fresh; None for the configured time. An answer that sets a cookie, or whose
-        Cache-Control has `private` or `no-store`, is never stored.
-        """
-        self.tags = tuple(tags)
-        self.ttl_s = ttl_s
 
 
 class HttpExchange:

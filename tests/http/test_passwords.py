@@ -18,8 +18,8 @@ from stormpetrel.shield import canary
 from stormpetrel.shield.marks import DEVICE_COOKIE
 from tests.forms import form_to, send, sign_in
 from tests.guessing import flood
+from tests.mailbox import mails_to, next_mail
 from tests.people import PASSWORD, now_ms
-from tests.web.test_mails import mails_to, next_mail
 
 CHECKED_IN_AN_HOUR = 100
 

@@ -15,10 +15,10 @@ from stormpetrel.http.routing import Actor
 from stormpetrel.model.mail import Purpose
 from stormpetrel.web.routes import ROUTES
 from tests.instance import running_instance
+from tests.mailbox import link_of
 from tests.parts import NODE, require
 from tests.people import PASSWORD, place_of
 from tests.web.lived_in import APP_BACK, OUT_OF_BAND, live_in
-from tests.web.test_mails import link_of
 
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}

@@ -17,6 +17,7 @@ from tests.repository import ROOT
 sys.path.insert(0, str(ROOT / "bench"))
 
 import dear_inputs
+import doors
 import loop_meter
 import machine
 
@@ -28,7 +29,7 @@ TRIES = 3
 def test_no_input_holds_the_loop_for_long(tmp_path: Path) -> None:
     over = []
     with loop_meter.measured_worker(tmp_path) as place:
-        for door in dear_inputs.doors(place):
+        for door in doors.doors(place):
             for _ in range(TRIES):
                 scale = machine.slowness()
                 found = dear_inputs.dearest(place, door, dear_inputs.DEAREST, scale=scale)

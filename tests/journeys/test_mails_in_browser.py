@@ -7,8 +7,9 @@ from __future__ import annotations
 import pytest
 
 from tests.instance import running_instance
+from tests.mailbox import link_in, next_mail
 from tests.people import place_of
-from tests.web.test_mails import NEW, link_in, next_mail
+from tests.web.test_mails import NEW
 
 TIMEOUT_MS = 10_000
 

@@ -14,8 +14,8 @@ from stormpetrel.rules import second_factors
 from stormpetrel.storage.engine.statement import sql
 from tests.forms import send, sign_in, signed_in_as
 from tests.http.test_passwords import client_at
+from tests.mailbox import link_in, mails_to, next_mail
 from tests.people import PASSWORD
-from tests.web.test_mails import link_in, mails_to, next_mail
 
 OWN = {"user[current_password]": PASSWORD}
 STORED = sql("SELECT sealed_secret FROM authenticators WHERE account_id = :account_id")
