@@ -19,6 +19,7 @@ import pytest
 from stormpetrel.edge.cache import HotCache
 from stormpetrel.freshness import Freshness
 from stormpetrel.http.application import WebApplication
+from stormpetrel.http.response import Response
 from stormpetrel.http.routing import Router
 from stormpetrel.model.event import AccessChanged
 from stormpetrel.roles.web import Memory
@@ -310,7 +311,11 @@ def test_a_token_whose_account_changed_during_its_look_up_is_looked_up_again(
         )
         memory = Memory()
         memory.site = site  # type: ignore[assignment]  # the parts that a look-up needs
-        application = WebApplication(site, Router([]))  # type: ignore[arg-type]  # the same
+        application = WebApplication(
+            site,  # type: ignore[arg-type]  # the same
+            Router([]),
+            error_page=lambda request, refusal: Response(refusal.status, b""),
+        )
         gate = asyncio.Event()
         database.gates = [gate]
         looking = asyncio.create_task(application._token(SimpleNamespace(at_s=0.0), b"hash"))  # type: ignore[arg-type]
