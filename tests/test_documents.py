@@ -93,3 +93,19 @@ def test_every_target_of_make_is_explained():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert [target for target in sorted(targets) if f"make {target}" not in contributing] == []
+
+
+def missing_paths(text: str) -> list[str]:
+    """Return the paths in backticks that exist neither at the root nor in the package. Bare names are not judged."""
+    named = re.findall(r"`((?:[\w.-]+/)+(?:[\w-]+\.(?:py|html|js|toml|md))?)`", text)
+    return [
+        path for path in named if not (ROOT / path).exists() and not (ROOT / "stormpetrel" / path).exists()
+    ]
+
+
+def test_every_path_on_the_page_of_the_architecture_exists():
+    assert missing_paths((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")) == []
+    assert missing_paths("`edge/nothing.py`, `nowhere/`, `edge/` and `a.py`") == [
+        "edge/nothing.py",
+        "nowhere/",
+    ]
