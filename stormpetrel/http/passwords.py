@@ -14,8 +14,7 @@ from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import guesses as rules
 from stormpetrel.rules import quotas as quota_rules
 from stormpetrel.rules.guesses import Admission, Guess
-from stormpetrel.shield.classify import K3_NEAR
-from stormpetrel.shield.decide import lane_urgency
+from stormpetrel.shield.classify import K3_NEAR, lane_urgency
 from stormpetrel.shield.marks import Mark
 
 if TYPE_CHECKING:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stormpetrel.shield.paths import FEED, STREAM
+
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -101,3 +103,25 @@ RULE_OF = tuple(
 def classify(flags: int) -> ClassRule:
     """Return the rule that decides for these flags."""
     return RULE_OF[flags]
+
+
+def channel_of(kind: int, flags: int, *, is_app: bool) -> str:
+    """Return the channel for the reports (reports.CHANNELS)."""
+    if kind == STREAM:
+        return "streaming"
+    if flags & SIGNS_IN:
+        return "sign_in"
+    if kind == FEED:
+        return "feeds"
+    if flags & KNOWN:
+        if flags & CHANGES:
+            return "posting"
+        return "apps" if is_app else "web"
+    return "returning" if flags & RETURNS else "new"
+
+
+def lane_urgency(lane: int) -> int:
+    """Return the urgency (0 first, to 3) of a visit of this class in a separate queue (process/cpu_worker.py)."""
+    if lane < K3_FAR - 1:
+        return 0 if lane < 2 else 1
+    return 3 if lane == K4 else 2

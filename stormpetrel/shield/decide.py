@@ -21,7 +21,6 @@ from stormpetrel.shield.classify import (
     ESTABLISHED,
     K0,
     K3_FAR,
-    K4,
     KNOWN,
     LOOKED_UP,
     NEAR,
@@ -31,6 +30,7 @@ from stormpetrel.shield.classify import (
     RULE_OF,
     SIGNS_IN,
     WRITES,
+    channel_of,
 )
 from stormpetrel.shield.counters import Counters
 from stormpetrel.shield.identify import Identity, TokenEntry, TokenTable, Visit
@@ -82,6 +82,11 @@ _BUDGET_OF = {
 }
 
 
+Credential = tuple[float, int | None, str, bool]
+"""When it was issued (seconds since 1970), its account, its application or "", and if it is an operator's."""
+UNKNOWN: Credential = (0.0, None, "", False)
+
+
 class Shield:
     """See the module. `secret` signs the cookies; `number` and `epoch_s` are the worker's, for its reports.
 
@@ -126,7 +131,7 @@ class Shield:
 
     # The life of a visit
 
-    def decide(  # noqa: C901 - on the path of every request
+    def decide(
         self,
         visit: Visit,
         *,
@@ -155,64 +160,26 @@ class Shield:
             kind = facts.kind
             flags = 0
         cutoff_s = self.cutoff_epoch_s
-        entry = visit.entry
-        application = ""
-        issued_s = 0.0
-        account_id: int | None = None
-        is_operator = False
-        if entry is not None and entry.identity is not None:
-            flags |= KNOWN
-            issued_s = entry.created_at_ms / 1000
-            account_id = entry.account_id
-            application = entry.application
-            is_operator = entry.is_operator
-        elif visit.session is not None and not visit.is_unverified:
-            flags |= KNOWN
-            issued_s = visit.session.issued_at_s
-            account_id = visit.session.account_id
-            # Look up only where it matters: an established credential with no denies
-            # in force does not need it.
-            if (cutoff_s and issued_s >= cutoff_s) or self.orders.any_denied:
-                is_operator = self._is_operators(visit.session.session_id)
+        credential = self._credential(visit, cutoff_s)
+        issued_s, account_id, application, is_operator = credential
         prefix = prefix_of(visit.address)
-        if flags & KNOWN:
+        if credential is not UNKNOWN:
+            flags |= KNOWN
             if not cutoff_s or issued_s < cutoff_s or is_operator:
                 flags |= ESTABLISHED
-                seen_day = self.prefixes.days.get(prefix)
-                # During an attack no network is added, so there is nothing to record for an unknown one.
-                if seen_day != self._day and (seen_day is not None or not cutoff_s):
-                    self.prefixes.saw(prefix, epoch_s=at_s + self._epoch_less_loop_s, learn=not cutoff_s)
+                if self.prefixes.days.get(prefix) != self._day:
+                    self._saw(prefix, cutoff_s, at_s)
         elif cookie is not None:
             identity, flags = self._marks(identity, flags, cookie, at_s + self._epoch_less_loop_s)
-        if is_operator:
-            self.orders.saw_operator(visit.address)
         # Not needed for established credentials.
         is_near = not flags & ESTABLISHED and (self.prefixes.days.get(prefix) or -1) >= self._day - KNOWN_DAYS
         if is_near:
             flags |= NEAR
-        suspect: Identity | None = None
+        suspect = identity
         if self._is_full and not self.is_paused:
-            if kind == FEED and self._readers.is_known(visit.address, headers, learn=not cutoff_s):
-                flags |= READER
-            # In calm no identity is demoted, so an address is counted as a whole.
-            if identity.kind == "address" and (
-                self.overload.is_overloaded or self.gate.patience.seen or self.usage.demoted
-            ):
-                suspect = self._parts.of(identity, headers)
-            if self.gate.patience.seen:
-                flags |= self._behaviours(suspect or identity, flags, at_s)
-            if self.usage.demoted and self.usage.is_demoted(suspect or identity, at_s):
-                flags |= DEMOTED
-            if not flags & (KNOWN | DEVICE):
-                flags |= self._spend(visit, kind, facts, query, flags, is_near, at_s)
-                if flags & LOOKED_UP:
-                    # Do not share the address's place: a carrier's address may have hundreds of
-                    # clients, each with a token.
-                    token_hash, session = visit.token_hash, visit.session
-                    if token_hash is not None:
-                        identity = Identity("token", token_hash[:TOKEN_BYTES].hex())
-                    elif session is not None:
-                        identity = Identity("token", f"session {session.session_id}")
+            identity, flags, suspect = self._weigh(
+                visit, identity, flags, kind, facts, query, headers, cutoff_s, is_near, at_s
+            )
             if self.orders.any_allowed and self.orders.is_allowed(
                 visit, account_id=account_id, application=application, epoch_s=at_s + self._epoch_less_loop_s
             ):
@@ -224,13 +191,12 @@ class Shield:
             rule.lane,
             None,
             rule.because,
-            _channel(kind, flags, is_app=entry is not None),
+            channel_of(kind, flags, is_app=visit.entry is not None),
             application,
             is_known,
             is_near,
         )
-        if suspect is not None and identity.kind == "address":
-            ticket.suspect = suspect
+        ticket.suspect = suspect
         if changes:
             ticket.fixed_cost_s = WRITE_COST_S
         because = ""
@@ -244,8 +210,8 @@ class Shield:
                 is_operator=is_operator,
                 epoch_s=at_s + self._epoch_less_loop_s,
             )
-        elif self._challenges and cutoff_s and (kind != PAGE or PASSED not in (cookie or b"")):
-            because = CHALLENGE
+        elif self._challenges:
+            because = _challenge(kind, cookie, cutoff_s)
         if not because:
             because = self.gate.spend(identity, at_s, visit.token_hash, changes and kind in SIGN_INS)
             ticket.left = self.gate.ceiling.left
@@ -253,6 +219,68 @@ class Shield:
             ticket.because = because
             ticket.state = GONE
         return ticket
+
+    def _credential(self, visit: Visit, cutoff_s: float) -> Credential:
+        """Return the visit's token or session, UNKNOWN without a valid one. Note an operator's address."""
+        entry = visit.entry
+        if entry is not None and entry.identity is not None:
+            if entry.is_operator:
+                self.orders.saw_operator(visit.address)
+            return (entry.created_at_ms / 1000, entry.account_id, entry.application, entry.is_operator)
+        session = visit.session
+        if session is None or visit.is_unverified:
+            return UNKNOWN
+        # Look up only where it matters: an established credential with no denies in force does not need it.
+        is_operator = (
+            bool((cutoff_s and session.issued_at_s >= cutoff_s) or self.orders.any_denied)
+        ) and self._is_operators(session.session_id)
+        if is_operator:
+            self.orders.saw_operator(visit.address)
+        return (session.issued_at_s, session.account_id, "", is_operator)
+
+    def _saw(self, prefix: str, cutoff_s: float, at_s: float) -> None:
+        """Note the day's first visit with an established credential from a network."""
+        # During an attack no network is added, so there is nothing to record for an unknown one.
+        if not cutoff_s or prefix in self.prefixes.days:
+            self.prefixes.saw(prefix, epoch_s=at_s + self._epoch_less_loop_s, learn=not cutoff_s)
+
+    def _weigh(
+        self,
+        visit: Visit,
+        identity: Identity,
+        flags: int,
+        kind: int,
+        facts: PathFacts,
+        query: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        cutoff_s: float,
+        is_near: bool,  # noqa: FBT001 - positional: this runs for every request
+        at_s: float,
+    ) -> tuple[Identity, int, Identity]:
+        """Return identity and flags by what the client does, and whom to demote: the identity, or a part of it."""
+        if kind == FEED and self._readers.is_known(visit.address, headers, learn=not cutoff_s):
+            flags |= READER
+        suspect = identity
+        # In calm no identity is demoted, so an address is counted as a whole.
+        if identity.kind == "address" and (
+            self.overload.is_overloaded or self.gate.patience.seen or self.usage.demoted
+        ):
+            suspect = self._parts.of(identity, headers)
+        if self.gate.patience.seen:
+            flags |= self._behaviours(suspect, flags, at_s)
+        if self.usage.demoted and self.usage.is_demoted(suspect, at_s):
+            flags |= DEMOTED
+        if not flags & (KNOWN | DEVICE):
+            flags |= self._spend(visit, kind, facts, query, flags, is_near, at_s)
+            if flags & LOOKED_UP:
+                # Do not share the address's place: a carrier's address may have hundreds of
+                # clients, each with a token.
+                token_hash, session = visit.token_hash, visit.session
+                if token_hash is not None:
+                    identity = suspect = Identity("token", token_hash[:TOKEN_BYTES].hex())
+                elif session is not None:
+                    identity = suspect = Identity("token", f"session {session.session_id}")
+        return identity, flags, suspect
 
     def done(self, ticket: Ticket, cpu_s: float) -> None:
         """Take the ticket's slot back, once, and record its cost. `cpu_s`: the CPU time used so far."""
@@ -464,23 +492,6 @@ def _canary_ticket() -> Ticket:
     return ticket
 
 
-def _channel(kind: int, flags: int, *, is_app: bool) -> str:
-    """Return the channel for the reports (reports.CHANNELS)."""
-    if kind == STREAM:
-        return "streaming"
-    if flags & SIGNS_IN:
-        return "sign_in"
-    if kind == FEED:
-        return "feeds"
-    if flags & KNOWN:
-        if flags & CHANGES:
-            return "posting"
-        return "apps" if is_app else "web"
-    return "returning" if flags & RETURNS else "new"
-
-
-def lane_urgency(lane: int) -> int:
-    """Return the urgency (0 first, to 3) of a visit of this class in a separate queue (process/cpu_worker.py)."""
-    if lane < K3_FAR - 1:
-        return 0 if lane < 2 else 1
-    return 3 if lane == K4 else 2
+def _challenge(kind: int, cookie: bytes | None, cutoff_s: float) -> str:
+    """Return the reason to challenge a request in mode overcompensate; "" if there is none."""
+    return CHALLENGE if cutoff_s and (kind != PAGE or PASSED not in (cookie or b"")) else ""
