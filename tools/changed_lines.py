@@ -1,8 +1,9 @@
 """Lists the changed lines of stormpetrel/ that no test runs: `tools/changed_lines.py BASE [TEST…]`.
 
-BASE is a commit; the changes are those from BASE to the files in this checkout. Without TEST it runs the tests of
-the changed files (tools/mirror.py). PYTEST adds options for pytest, as in `make test`. Exit 1 if a test fails, or if
-the tests miss more than MOST_MISSED percent of the changed lines; exit 2 for wrong use.
+BASE is a commit; the changes are those from BASE to the files in this checkout, also new ones. Without TEST it runs
+the tests of the files whose code changed (tools/mirror.py); docstrings and comments are no code. PYTEST adds options
+for pytest, as in `make test`. Exit 1 if a test fails, or if the tests miss more than MOST_MISSED percent of the
+changed lines; exit 2 for wrong use.
 
 It measures the test process and the processes that it starts: commands, servers, and the workers that they fork.
 It cannot see a process that ends by SIGKILL, nor one whose environment is emptied (the decoder of uploads), and it
@@ -11,6 +12,7 @@ counts lines, not the branches within a line. Measured code is slower: tests tha
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -24,7 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # also started as a file
 
-from tools.mirror import covering_tests, is_test  # noqa: E402
+from tools.mirror import covering_tests, known_tests  # noqa: E402
 
 MOST_MISSED = 10.0
 SETTINGS = f"""
@@ -50,6 +52,32 @@ def changed_lines(diff: str) -> dict[str, set[int]]:
             first, count = int(found[1]), int(found[2] or 1)
             changed.setdefault(path, set()).update(range(first, first + count))
     return {path: lines for path, lines in changed.items() if lines}
+
+
+def code_lines(source: str) -> set[int]:
+    """Return the lines of a file that belong to statements: not those of docstrings, comments and blank lines."""
+    lines: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.stmt):
+            continue
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            continue
+        # Of a statement with a body, only its head; the statements in the body are nodes of their own.
+        body = getattr(node, "body", None)
+        end = body[0].lineno - 1 if body else node.end_lineno or node.lineno
+        lines.update(range(node.lineno, max(node.lineno, end) + 1))
+    return lines
+
+
+def changes_since(base: str) -> dict[str, set[int]]:
+    """Return the changed lines of code by file of stormpetrel/. A file that git does not know yet is new."""
+    changed = changed_lines(output("diff", "--unified=0", "--no-ext-diff", base, "--", "stormpetrel/*.py"))
+    for path in output("ls-files", "--others", "--exclude-standard", "stormpetrel/*.py").splitlines():
+        changed[path] = set(range(1, len((ROOT / path).read_text(encoding="utf-8").splitlines()) + 1))
+    of_code = {
+        path: lines & code_lines((ROOT / path).read_text(encoding="utf-8")) for path, lines in changed.items()
+    }
+    return {path: lines for path, lines in of_code.items() if lines}
 
 
 def spans(lines: Iterable[int]) -> str:
@@ -108,13 +136,20 @@ def main(arguments: list[str]) -> int:
         print("usage: changed_lines.py BASE [TEST…]", file=sys.stderr)
         return 2
     base, *tests = arguments
-    changed = changed_lines(output("diff", "--unified=0", "--no-ext-diff", base, "--", "stormpetrel/*.py"))
+    try:
+        changed = changes_since(base)
+    except subprocess.CalledProcessError as error:
+        print(f"changed_lines.py: {error.stderr.strip()}", file=sys.stderr)
+        return 2
     if not changed:
-        print(f"No line of stormpetrel/ changed since {base}.")
+        print(f"No code of stormpetrel/ changed since {base}.")
         return 0
     if not tests:
-        known = [path for path in output("ls-files", "tests").splitlines() if is_test(path)]
+        known = known_tests()
         tests = sorted({test for path in changed for test in covering_tests(path, known)})
+    if not tests:
+        print(f"No test covers {', '.join(sorted(changed))}: name tests after {base}.", file=sys.stderr)
+        return 2
     passed, executed, missing = measure(["-q", *shlex.split(os.environ.get("PYTEST", "")), *tests])
     texts, share = report(changed, executed, missing)
     print("\n".join(texts))

@@ -1,14 +1,19 @@
 """Where the test of a file is: at the same path below tests/. What spans several files is in tests/journeys/.
 
 The tables list the exceptions. tests/tools/test_mirror.py checks them, and tools/changed_lines.py runs the tests of
-the files that changed.
+the files that changed. `python3 -m tools.mirror PATH…` prints the tests of each file below stormpetrel/, one per
+line; exit 1 if a file has none, exit 2 for wrong use.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Collection
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+
+ROOT = Path(__file__).resolve().parent.parent
 
 # Tests without a source file, by path or folder: what they test instead.
 OTHER_SUBJECTS = {
@@ -102,7 +107,11 @@ COVERED = (
     ("storage/hidden_counts", "tests/journeys/test_parallel_counts.py", "counts under concurrent writes"),
     ("storage/engine/*", "tests/storage/engine/test_database.py", "parts of the calls to a database"),
     ("storage/seed/*", "tests/cli/test_seed.py", "parts of one synthetic community"),
-    ("storage/tables/*", "tests/test_house.py", "declarations, which it compares with the migrations"),
+    (
+        "storage/migrations/* storage/migrations/versions/* storage/tables/*",
+        "tests/test_house.py",
+        "migrations and declarations, which it compares",
+    ),
     (
         "streaming/hub streaming/messages streaming/streams",
         "tests/api/test_streaming.py",
@@ -155,14 +164,9 @@ def covering_tests(
 
 
 def is_source(path: str) -> bool:
-    """Return True for a file of the package that needs a test: all but migrations, which one test covers."""
+    """Return True for a file of the package that needs a test."""
     pure = PurePosixPath(path)
-    return (
-        pure.is_relative_to("stormpetrel")
-        and pure.suffix == ".py"
-        and pure.stem != "__init__"
-        and "migrations" not in pure.parts
-    )
+    return pure.is_relative_to("stormpetrel") and pure.suffix == ".py" and pure.stem != "__init__"
 
 
 def untested(paths: Collection[str], covered: Collection[Row] = COVERED) -> list[str]:
@@ -181,3 +185,29 @@ def covers(row: Row, path: PurePosixPath) -> bool:
     parts = path.relative_to("stormpetrel").with_suffix("").parts
     patterns = (pattern.split("/") for pattern in row[0].split())
     return any(len(pattern) == len(parts) and all(map(fnmatchcase, parts, pattern)) for pattern in patterns)
+
+
+def known_tests() -> list[str]:
+    """Return the paths of all files of tests in this checkout, also of those not committed yet."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "tests"]
+    done = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True)
+    return sorted(path for path in done.stdout.splitlines() if is_test(path))
+
+
+def main(sources: list[str]) -> int:
+    """Print the tests of each source file."""
+    wrong = [path for path in sources if not is_source(path) or not (ROOT / path).is_file()]
+    if wrong or not sources:
+        for path in wrong:
+            print(f"{path}: not a file of Python below stormpetrel/ that needs a test", file=sys.stderr)
+        print("usage: python3 -m tools.mirror stormpetrel/FOLDER/FILE.py…", file=sys.stderr)
+        return 2
+    tests = known_tests()
+    found = [covering_tests(path, tests) for path in sources]
+    for test in sorted({test for rows in found for test in rows}):
+        print(test)
+    return 0 if all(found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

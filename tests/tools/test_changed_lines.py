@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.changed_lines import changed_lines, main, report, spans
+from tools.changed_lines import changed_lines, code_lines, main, report, spans
 
 DIFF = """diff --git a/stormpetrel/clock.py b/stormpetrel/clock.py
 --- a/stormpetrel/clock.py
@@ -51,3 +51,28 @@ def test_a_file_that_no_test_loads_is_missed_as_a_whole():
 
 def test_without_a_commit_it_is_wrong_use():
     assert main([]) == 2
+
+
+def test_a_commit_that_git_does_not_know_is_wrong_use_and_the_message_names_it(capsys):
+    assert main(["no-such-commit"]) == 2
+    assert "no-such-commit" in capsys.readouterr().err
+
+
+def test_docstrings_and_comments_are_no_code():
+    source = '''"""A module."""
+
+LIMIT = 5
+"""In bytes."""
+
+
+def cut(
+    text: str,
+) -> str:
+    """Return
+    the text."""
+    # Why.
+    return text[
+        :LIMIT
+    ]
+'''
+    assert code_lines(source) == {3, 7, 8, 9, 13, 14, 15}

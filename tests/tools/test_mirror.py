@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.repository import ROOT, files_of_the_repository
-from tools.mirror import covering_tests, stray_tests, untested
+from tools.mirror import covering_tests, main, stray_tests, untested
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +55,15 @@ def test_the_tests_of_a_file_are_those_at_its_path_or_else_those_of_the_table():
     assert covering_tests("stormpetrel/api/polls.py", tests, [row]) == {"tests/api/test_polls.py": None}
     assert covering_tests("stormpetrel/api/tags.py", tests, [row]) == {"tests/api/test_lists.py": row}
     assert covering_tests("stormpetrel/web/tags.py", tests, [row]) == {}
+
+
+def test_the_command_prints_the_tests_of_files(capsys):
+    assert main(["stormpetrel/storage/lists.py", "stormpetrel/config.py"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["tests/rules/test_lists.py", "tests/test_config.py"]
+
+
+def test_the_command_refuses_a_path_that_is_no_source_file(capsys):
+    for wrong in ("storage/lists.py", "stormpetrel/storage/list.py", "stormpetrel/demo/community.toml"):
+        assert main([wrong]) == 2
+        assert wrong in capsys.readouterr().err
+    assert main([]) == 2
