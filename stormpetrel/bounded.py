@@ -23,11 +23,11 @@ class Eviction(enum.Enum):
 
 
 class BoundedTable(Generic[K, V]):
-    """Values by key, of which `weight` is at most `capacity`.
+    """A table of values by key, whose total `weight` is at most `capacity`.
 
     The weight of a value is `weigh(value)` at the time when it is stored or reweighed; without `weigh`, each
-    counts as 1. A value heavier than `capacity` is not stored, so that it drives out no other. Entries are
-    dropped by `evicts`.
+    counts as 1. A value heavier than `capacity` is not stored, so that it evicts no other. `evicts`
+    says which entry makes room for a new one.
 
     `on_drop(key, value)` is called once for each entry that leaves: evicted, removed or replaced. `clear` is
     the exception: a caller with an index of the entries clears that too, which is faster than entry by entry.
@@ -114,7 +114,7 @@ class BoundedTable(Generic[K, V]):
             self._entries.move_to_end(key)
 
     def reweigh(self, key: K) -> None:
-        """Weigh an entry that has changed; drop it if it became too heavy, else others to make room for it."""
+        """Weigh an entry that has changed; drop it if it became too heavy, else make room for it."""
         if self._weigh is None or self._weights is None or key not in self._entries:
             return
         weight = self._weigh(self._entries[key])

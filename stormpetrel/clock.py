@@ -43,7 +43,7 @@ class SteadyClock:
 
     @property
     def step_ms(self) -> int:
-        """Return how far the machine's clock has jumped without being followed; 0 when it is trusted."""
+        """Return the jump of the machine's clock that is not followed, in milliseconds; 0 if the clock is trusted."""
         return self._step_ns // NS
 
     def now_ms(self) -> int:

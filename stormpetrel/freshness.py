@@ -1,8 +1,8 @@
-"""Tells whether data is still current that was read from the store while it may have changed.
+"""Tells whether data that was read from the store is still current, or has changed during the read.
 
 A read takes time, and a change may be published meanwhile; then the result may or may not include the change.
-It may answer the requests that waited for it, but it must not be cached: the event that would have dropped it
-is over. Every cache of a worker keeps to this rule with a `Freshness` of its own:
+It may answer the requests that waited for it, but it must not be cached: the event that would drop it
+has already passed. Every cache of a worker keeps to this rule with a `Freshness` of its own:
 
     began = freshness.begin()
     value = await database.read(…)
@@ -26,8 +26,8 @@ milliseconds."""
 class Freshness(Generic[K]):
     """A number of the last change (the generation), and a log of the keys that changed last.
 
-    The log holds the last `log_keys` keys. When it drops one, whatever began before that change counts as
-    outdated: a value may be loaded once too often, but is never cached stale.
+    The log holds the last `log_keys` keys. When it drops a key, each read that began before the change
+    of that key counts as outdated: a value may be read once too often, but a stale one is never cached.
     """
 
     __slots__ = ("_floor", "_generation", "_log", "_log_keys")
@@ -57,7 +57,7 @@ class Freshness(Generic[K]):
         return True
 
     def changed(self, *keys: K) -> None:
-        """Note a change of everything read that concerns one of `keys`."""
+        """Record that the data of `keys` has changed: reads of it that began before are outdated."""
         self._generation += 1
         log = self._log
         for key in keys:
@@ -67,7 +67,7 @@ class Freshness(Generic[K]):
             _, self._floor = log.popitem(last=False)
 
     def all_changed(self) -> None:
-        """Note a change of everything: events were lost, or one concerns more than can be named."""
+        """Record that all data may have changed: events were lost, or an event names no keys."""
         self._generation += 1
         self._floor = self._generation
         self._log.clear()

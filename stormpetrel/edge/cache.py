@@ -271,7 +271,7 @@ class HotCache:
         return flight
 
     def wait(self, flight: Flight, waiter: FlightWaiter) -> bool:
-        """Wait for the rendering; return False when too many clients already do."""
+        """Let `waiter` wait for the rendering; return False if MAX_WAITERS clients already wait for it."""
         if len(flight.waiters) >= MAX_WAITERS:
             return False
         flight.waiters.append(waiter)

@@ -404,10 +404,10 @@ class HttpExchange:
     # A page for all visitors
 
     def _gather(self, body: bytes, hot: HotRender, *, more: bool) -> bytes | None:
-        """Collect a page that may be stored; return None while it is incomplete, and if it was stored.
+        """Collect a page that may be stored. Return None while it is incomplete, and once it is stored.
 
-        Else return the collected body, to be sent like any other answer. Raise ClientDisconnected if no client waits
-        for that.
+        Otherwise return the collected body, to be sent like any other answer. Raise ClientDisconnected if no
+        client waits for it.
         """
         self._pieces.append(body)
         self._piece_bytes += len(body)

@@ -38,7 +38,7 @@ _LONG = 65_536
 def handshake_bytes(headers: list[tuple[bytes, bytes]]) -> bytes:
     """Return a request with those of a handshake's headers that the library reads.
 
-    The library refuses lines and addresses that are longer than 8 KB, and this edge accepts longer ones: people with
+    The library refuses headers and URLs that are longer than 8 KB, and this edge accepts longer ones: people with
     many cookies get their stream.
     """
     lines = [b"GET / HTTP/1.1\r\n"]

@@ -1,4 +1,4 @@
-"""Output that waits: whether the client reads its answers, and who waits until it does."""
+"""Output that waits: whether the client reads its answers, and the writers that wait until it does."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ConnectionOutput:
         self._unread_bytes = unread_bytes(transport)
 
     def resume(self) -> None:
-        """Note that the client reads again, or has disconnected, and wake those who wait for it."""
+        """Note that the client reads again, or has disconnected, and wake the writers that wait for it."""
         self.is_paused = False
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
@@ -43,7 +43,7 @@ class ConnectionOutput:
         return True
 
     async def drained(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Return when the client has read enough for more to be written, or has disconnected."""
+        """Wait until the client has read enough for more to be written, or has disconnected."""
         if self.is_paused:
             waiter = loop.create_future()
             self._waiters.append(waiter)

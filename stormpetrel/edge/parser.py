@@ -162,11 +162,11 @@ class RequestParser:
         return self.message.path if self.message is not None else self._url.partition(b"?")[0]
 
     def close(self) -> None:
-        """Let go of the engine, which holds this object's methods: a cycle that only the collector would find."""
+        """Drop the engine: it holds methods of this object, and only the garbage collector would find that cycle."""
         self._engine = None
 
     def skip_blank_lines(self, data: bytes, at: int) -> int:
-        """Return where the line ends before a message end. Raise MessageError for too many."""
+        """Return the position after the blank lines that begin at `at`. Raise MessageError for too many."""
         end = len(data)
         start = at
         while at < end and data[at] in b"\r\n":
@@ -179,9 +179,9 @@ class RequestParser:
         return at
 
     def cut(self, data: bytes, at: int) -> int:
-        """Return where the next piece for `feed` ends in `data`, from `at`; -1: it is all the rest, and incomplete.
+        """Return the end of the piece of `data` that begins at `at`; -1 if it is the rest of `data`, and incomplete.
 
-        A piece ends with a head, with a body, or with the data. A new read begins at 0.
+        Pass the piece to `feed`. It ends with a head, with a body, or with the data. `at` is 0 for a new read.
         """
         phase = self.phase
         if phase is BODY:

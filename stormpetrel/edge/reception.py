@@ -1,4 +1,4 @@
-"""Whose message a connection carries, what may answer it, and what the shield says of it."""
+"""The message that a connection carries: its sender, whether the cache may answer it, the shield's decision."""
 
 from __future__ import annotations
 

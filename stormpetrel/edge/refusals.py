@@ -1,8 +1,8 @@
-"""Build the bytes of refusals, in the client's format, with all that it needs to come back.
+"""Builds the bytes of refusals in the client's format, with the time to try again.
 
-An application gets JSON, a feed reader plain text, a person a light page; never a redirect, never
-status 200. Refusals carry the CORS headers wherever the answer itself would: without them, a web
-app sees only "network error".
+An application gets JSON, a feed reader plain text, a person a light page; never a redirect, and never
+status 200 except in mode overcompensate. Refusals carry the CORS headers wherever the answer itself
+would: without them, a web app sees only "network error".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Refusals of input that cannot be accepted: all that the edge itself gives before the shield is asked."""
+"""Every refusal of the edge itself: of broken, late or too large input, and of clients over a limit of the edge."""
 
 from __future__ import annotations
 

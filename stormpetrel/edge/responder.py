@@ -1,4 +1,4 @@
-"""Answers: which part of the edge answers a message, and the continuation of its connection afterwards.
+"""Chooses the part of the edge that answers a message, and continues with its connection afterwards.
 
 A message is answered from the cache, waits for a rendering in progress, runs at the application, waits in the queue
 for that, or is refused. The responder knows the connection as a `ConnectionLine`, and the exchange knows
@@ -263,7 +263,7 @@ class Responder:
         return self._line.output.is_paused
 
     async def drained(self) -> None:
-        """Return when the client has read enough for more to be written, or has disconnected."""
+        """Wait until the client has read enough for more to be written, or has disconnected."""
         if self._line.state not in ENDED:
             await self._line.output.drained(self._loop)
 

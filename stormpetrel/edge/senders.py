@@ -1,4 +1,4 @@
-"""Whose request it is: the connection's own client's, or that of the client that a proxy names.
+"""The sender of a request: the client of the connection, or the client that a proxy names.
 
 Only a configured proxy is trusted: for the PROXY protocol's header before the first request, or for
 `X-Forwarded-For` in each request. From any other address, both are bytes like any others. A proxy's
@@ -142,7 +142,7 @@ def _without_port(hop: str) -> str:
 
 
 class ForwardedSenders:
-    """The clients of one connection from a trusted proxy, and the one that its request in progress counts for.
+    """The clients that share one connection of a trusted proxy. The request in progress counts for one of them.
 
     `nearest`: the sender of requests that name none. Members are counted by account, as many of them may share an
     address (a school); `most` is a client's limit, which matches the connection cap of a direct client.
@@ -159,7 +159,7 @@ class ForwardedSenders:
         self.is_over = False
 
     def sender(self, named: Sender | None) -> Sender:
-        """Return the sender of a request that names this one, or none."""
+        """Return the sender of a request, which names `named` or, if that is None, no sender."""
         return named or self._nearest
 
     def named(self, headers: list[tuple[bytes, bytes]]) -> Sender | None:
@@ -167,7 +167,7 @@ class ForwardedSenders:
         return self._proxies.forwarded(headers)
 
     def enter(self, who: Identity) -> bool:
-        """Count a request in its client's limit; return False if that is reached."""
+        """Count a request of this client; return False if the client has reached its limit."""
         self.leave()
         self.is_over = not self._proxies.enter(who, self._most)
         if not self.is_over:
@@ -182,7 +182,7 @@ class ForwardedSenders:
             self._proxies.leave(who)
 
     def pass_on(self) -> Callable[[], None] | None:
-        """Leave it to the caller to stop counting: return the function for that, None if nothing is counted."""
+        """Return the function that stops counting the request, for the caller to call; None if it is not counted."""
         who, self._counted = self._counted, None
         return None if who is None else partial(self._proxies.leave, who)
 

@@ -4,7 +4,7 @@
     PREFACE    a proxy opened it: the PROXY protocol's header comes first
     IDLE       between two messages, nothing outstanding; the next bytes may be answered at once
     BLOCKED    as IDLE, but the client does not read: nothing is read from it either
-    HEAD       a part of a head has come (or the server drains: requests are parsed, and told to close)
+    HEAD       a part of a head has come (or the server drains: each request is parsed, and ends the connection)
     BODY       the head is complete, the body is not, and the application has not begun
     FLIGHT     the message waits for a rendering in progress
     UPLOAD     the message is at the application, or queued for it, while its body comes

@@ -34,7 +34,7 @@ class VisitReader:
     def visit_of(
         self, message: RequestMessage, sender: Sender, at_s: float, *, is_same_for_all: bool
     ) -> Visit:
-        """Return the message's visit; exactly `sender.nobody` if it has no credentials, valid or not.
+        """Return the message's visit; the object `sender.nobody` if it has no credentials, not even invalid ones.
 
         `is_same_for_all`: the path of a static file.
         """

@@ -1,4 +1,4 @@
-"""What an answer needs of the connection that carries it."""
+"""The interface of a connection for the answer that it carries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Wire(Protocol):
         ...
 
     async def drained(self) -> None:
-        """Return when the client has read enough for more to be written, or has disconnected."""
+        """Wait until the client has read enough for more to be written, or has disconnected."""
         ...
 
     def body_taken(self, size_bytes: int) -> None:

@@ -50,8 +50,8 @@ class EdgeParts:
 
     `paths`: the facts by raw path. `secret`: signs the session cookies, at least 16 bytes. `public_https`: clients
     reach this instance by https. `refusal_page`: the HTML of a refused page view; None for a plain one. `number`:
-    this worker's, in its reports. `writer_wait_s`: return how long the write that waits longest for the database has
-    waited.
+    this worker's, in its reports. `writer_wait_s`: returns the age in seconds of the oldest write that waits for
+    the database.
     """
 
     edge: EdgeConfig
@@ -207,7 +207,7 @@ class EdgeWorker:
         return self._cookie_lines % cookie.encode()
 
     def shield_report(self) -> WorkerReport:
-        """Return what the shield did since the last call."""
+        """Return the report of the shield since the last call."""
         counts = self.counts
         # The shield counts its own refusals; this adds the edge's own refusals and
         # closed or dropped connections.

@@ -102,12 +102,12 @@ class Request:
 
     @property
     def reader_id(self) -> int | None:
-        """The account of the reader, or None for a visitor."""
+        """Return the account of the reader; None for a visitor."""
         return None if self.access is None else self.access.account_id
 
     @property
     def account_id(self) -> int:
-        """The account that acts; only for routes that require one."""
+        """Return the account that acts; only for routes that require one."""
         assert self.access is not None
         assert self.access.account_id is not None
         return self.access.account_id
@@ -118,12 +118,12 @@ class Request:
 
     @property
     def address(self) -> str:
-        """The client's address."""
+        """Return the client's address."""
         return str(self.scope["visit"].address)
 
     @property
     def network_slot(self) -> int:
-        """The row that counts the client's network."""
+        """Return the number of the row that counts the client's network."""
         return slot(self.site.secret, f"network {network_of(self.address)}")
 
     def known_device(self, account_id: int) -> Mark | None:
@@ -137,7 +137,7 @@ class Request:
 
     @property
     def cookies(self) -> dict[str, str]:
-        """Cookies by name; malformed ones are ignored."""
+        """Return the cookies by name, without malformed ones."""
         if self._cookies is None:
             self._cookies = {}
             # SimpleCookie drops all cookies if it cannot parse one, which another program on the host may
@@ -157,7 +157,7 @@ class Request:
 
     @property
     def query_pairs(self) -> list[tuple[str, str]]:
-        """Names and values of the query string, in order."""
+        """Return the names and values of the query string, in order."""
         return _pairs(self.scope["query_string"])
 
     def query(self, kind: type[S]) -> S:
@@ -266,7 +266,7 @@ class Request:
 
     @property
     def csrf_token(self) -> str:
-        """The token that a form must send back: bound to the session, or before signing in to a cookie of
+        """Return the token that a form must send back: bound to the session, or before signing in to a cookie of
         this browser.
 
         It is masked differently in each response (`masked`): responses are compressed, and the sizes of many

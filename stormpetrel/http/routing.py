@@ -24,7 +24,8 @@ Handler = Callable[["Request"], Awaitable["Response"]]
 
 
 class Actor(Enum):
-    """Who may call: any client, any valid token (an application's too), or an account's token or session."""
+    """The credential that a route requires: none, any valid token (also an application's), or an account's token or
+    session."""
 
     ANYONE = "anyone"
     APPLICATION = "application"
@@ -32,7 +33,7 @@ class Actor(Enum):
 
 
 class BodySize(Enum):
-    """The size of the largest body of a request with a credential. The configuration gives the bytes."""
+    """The size of the largest body of a request with a credential. `body_bytes` in roles/web.py gives the bytes."""
 
     DEFAULT = "default"
     KEYWORDS = "keywords"
@@ -126,22 +127,22 @@ class Route:
 
     @property
     def family(self) -> Family:
-        """The format of refusals and errors: the area's, unless the route has its own."""
+        """Return the format of refusals and errors: the area's, unless the route has its own."""
         return area_of(self.path).family if self.own_family is None else self.own_family
 
     @property
     def is_api(self) -> bool:
-        """True for the platform API (bearer token, JSON, CORS), False for a page."""
+        """Return True for the API (bearer token, JSON, CORS), False for a page or a feed."""
         return self.family is Family.API
 
     @property
     def has_cors(self) -> bool:
-        """True if every answer, also a refusal, is readable from any origin."""
+        """Return True if every answer, also a refusal, is readable from any origin."""
         return area_of(self.path).has_cors if self.own_family is None else self.is_api
 
     @property
     def shield_kind(self) -> int:
-        """The shield's kind of request."""
+        """Return the shield's kind of request."""
         if self.kind is not None:
             return self.kind
         return STREAM if self.streams else _KINDS[self.family]
@@ -186,7 +187,7 @@ class Router:
         for route in self.routes:
             node = self._node(route.path)
             if route.method in node.routes:
-                raise ValueError(f"{route.method} {route.path} is there twice")
+                raise ValueError(f"{route.method} {route.path} is defined twice")
             node.routes[route.method] = route
             node.facts = _facts(node.routes.values(), body_bytes or {})
         for path in sockets:
@@ -254,7 +255,7 @@ class Router:
 
 
 def _facts(routes: Collection[Route], body_bytes: Mapping[BodySize, int]) -> PathFacts:
-    """Return what the routes of one path say together. Raise ValueError if they disagree."""
+    """Return the facts of the path of these routes. Raise ValueError if the routes disagree."""
     first = next(iter(routes))
     area = area_of(first.path)
     plain = _KINDS[first.family]

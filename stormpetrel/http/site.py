@@ -82,10 +82,10 @@ class Site:
 
     @property
     def https(self) -> bool:
-        """True if the public URL is https; then cookies are sent only over https."""
+        """Return True if the public URL is https; then cookies are sent only over https."""
         return self.base_url.startswith("https:")
 
     @property
     def streaming_url(self) -> str:
-        """The URL of the streaming API: the public one with ws for http."""
+        """Return the URL of the streaming API: the public one with ws for http."""
         return "ws" + self.base_url.removeprefix("http")

@@ -74,7 +74,7 @@ class _Stream(msgspec.Struct):
 
     @property
     def is_on_its_side(self) -> bool:
-        """True if it is displayed rotated by 90 degrees, as phones record upright videos."""
+        """Return True if the video is displayed rotated by 90 degrees, as phones record upright videos."""
         return any(round(one.rotation) % 180 == 90 for one in self.side_data_list)
 
 

@@ -105,7 +105,7 @@ class Account:
 
     @property
     def shown_name(self) -> str:
-        """The display name, or the username where there is none."""
+        """Return the display name, or the username if the account has none."""
         return self.display_name or self.username
 
 

@@ -151,7 +151,7 @@ def _with_joiners(match: regex.Match[str]) -> str:
 
 
 def fold(text: str) -> str:
-    """Return the form in which texts are equal if a reader takes them for equal: toNFKC_Casefold.
+    """Return the text in the form for comparing, equal for texts that look the same to a reader: toNFKC_Casefold.
 
     Unicode Standard 3.13, D146, but with the second normalization last, as folding may
     create composable characters.

@@ -202,7 +202,7 @@ class ActiveFilters:
 
     @property
     def held_bytes(self) -> int:
-        """Upper bound of the memory used, including a full cache (tests/readers/test_filters.py)."""
+        """Return an upper bound of the bytes used, including a full cache (tests/readers/test_filters.py)."""
         words = [keyword.keyword for one in self.filters for keyword in one.keywords]
         posts = sum(len(one.posts) for one in self.filters)
         if not self.filters:

@@ -52,7 +52,7 @@ class IdMaker:
 
 
 def time_ms(some_id: int) -> int:
-    """Return when the id was created, in milliseconds since 1970."""
+    """Return the time at which the id was created, in milliseconds since 1970."""
     return some_id >> SHIFT_BITS
 
 

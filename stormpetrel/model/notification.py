@@ -60,12 +60,12 @@ class GroupKey:
 
     @property
     def first_id(self) -> int:
-        """A lower bound: no notification of the group has a smaller id."""
+        """Return a lower bound: no notification of the group has a smaller id."""
         return first_id_at(self.span * GROUP_MS)
 
     @property
     def end_id(self) -> int:
-        """An upper bound: all notifications of the group have smaller ids."""
+        """Return an upper bound: all notifications of the group have smaller ids."""
         return first_id_at((self.span + 1) * GROUP_MS)
 
     def __str__(self) -> str:

@@ -21,10 +21,10 @@ class Page:
 
     @property
     def low(self) -> int:
-        """The exclusive lower bound of the ids."""
+        """Return the exclusive lower bound of the ids."""
         return self.since_id if self.min_id is None else self.min_id
 
     @property
     def upward(self) -> bool:
-        """True for the items nearest to `low`, rather than the newest."""
+        """Return True for the items nearest to `low`, rather than the newest."""
         return self.min_id is not None

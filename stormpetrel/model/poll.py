@@ -35,7 +35,7 @@ class Poll:
 
     @property
     def votes_count(self) -> int:
-        """The number of votes; with several choices, more than the number of voters."""
+        """Return the number of votes; with several choices, more than the number of voters."""
         return sum(option.votes_count for option in self.options)
 
     def is_over(self, now_ms: int) -> bool:

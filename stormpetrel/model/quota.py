@@ -33,12 +33,12 @@ class Quota:
 
     @property
     def every_ms(self) -> int:
-        """Milliseconds in which one use comes back."""
+        """Return the time in which one use comes back, in milliseconds."""
         return max(1, round(self.every_s * 1000))
 
     @property
     def span_ms(self) -> int:
-        """Milliseconds in which an empty bucket refills."""
+        """Return the time in which an empty bucket refills, in milliseconds."""
         return self.burst * self.every_ms
 
 

@@ -103,7 +103,7 @@ class SearchQuery:
 
     @property
     def is_empty(self) -> bool:
-        """True if the query has no positive condition: then no post is found, rather than all."""
+        """Return True if the query has no positive condition; it finds no post then, rather than all."""
         return not (self.terms or self.author or self.marks or self.language)
 
 

@@ -57,7 +57,7 @@ class Factors:
 
     @property
     def any(self) -> bool:
-        """True if signing in requires a second factor. Recovery codes alone do not count."""
+        """Return True if signing in requires a second factor. Recovery codes alone do not count."""
         return self.totp is not None or bool(self.passkeys)
 
 

@@ -38,7 +38,7 @@ class TimelineItem:
 
     @property
     def shown_id(self) -> int:
-        """The post that the reader sees: for a boost, the boosted one."""
+        """Return the post that the reader sees: for a boost, the boosted one."""
         return self.boost_of_id or self.post_id
 
 

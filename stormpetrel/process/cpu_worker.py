@@ -302,7 +302,7 @@ class _Queues:
 
     @property
     def retry_after_s(self) -> int:
-        """Return when the waiting jobs will be done, 1 to 30 s."""
+        """Return the time until the waiting jobs will be done, 1 to 30 s."""
         return min(max(1, round(len(self) * self.job_s + 0.5)), 30)
 
 

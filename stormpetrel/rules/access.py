@@ -37,7 +37,7 @@ COMMAND_LINE_CLIENT_ID = "command-line"
 
 @hot
 def access_by_token(connection: Connection, *, token_hash: bytes) -> Access | None:
-    """Return what the token with this hash allows, or None.
+    """Return the permissions of the token with this hash, or None.
 
     Also return None while its account is suspended or waits for approval. `account_id` is None for an
     application's own token.
@@ -47,7 +47,7 @@ def access_by_token(connection: Connection, *, token_hash: bytes) -> Access | No
 
 @hot
 def access_by_session(connection: Connection, *, session_id: int, now_ms: int) -> Access | None:
-    """Return what a signed-in browser may do (every scope), or None when its session has ended.
+    """Return the permissions of a signed-in browser (every scope), or None if its session has ended.
 
     A session older than SESSION_AGE_S has ended. Also return None while its account is suspended.
     """

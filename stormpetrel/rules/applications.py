@@ -296,7 +296,7 @@ def consent_wanted(
     code_challenge: str,
     code_challenge_method: str,
 ) -> Consent:
-    """Return what the application asks for. Raise OAuthRefusal, which is sent to the application.
+    """Return the requested authorization. Raise OAuthRefusal, which is sent to the application.
 
     The caller must have checked `redirect_uri`: a browser must never be sent to an address that does not
     fit, not even with an error.

@@ -122,7 +122,7 @@ class Overload:
 
     @property
     def onset_epoch_s(self) -> float:
-        """Return when the present attack began, in seconds since 1970; 0 in calm."""
+        """Return the time at which the present attack began, in seconds since 1970; 0 in calm."""
         own, directed = self._onset_epoch_s, self._directed_epoch_s
         return min(own, directed) if own and directed else own or directed
 

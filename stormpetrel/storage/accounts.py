@@ -178,7 +178,7 @@ def account(connection: Connection, *, account_id: int) -> Account | None:
 def author(
     connection: Connection, *, account_id: int, idempotency_key: str, application_id: int | None
 ) -> Author | None:
-    """Return what a new post by the account needs; None if there is no such account."""
+    """Return the facts that a new post by the account needs; None if there is no such account."""
     row = connection.one(
         _AUTHOR, account_id=account_id, key=idempotency_key, application_id=application_id or 0
     )

@@ -54,11 +54,11 @@ class Audiences:
 
     @property
     def is_stale(self) -> bool:
-        """True if `refresh` has lists to read."""
+        """Return True if `refresh` has lists to read."""
         return self._lists.is_stale
 
     async def refresh(self) -> None:
-        """Return when every list is current. Raise Busy if the database fails."""
+        """Read the lists that are not current. Raise Busy if the database fails."""
         await self._lists.refresh()
 
     def with_member(self, author_id: int) -> list[Audience]:

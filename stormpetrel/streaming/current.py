@@ -58,7 +58,7 @@ class CurrentValues(Generic[T]):
                 yield key, used.value
 
     async def enter(self, key: int) -> None:
-        """Begin a stream; `leave` ends it, also if this fails. Return when the value is loaded."""
+        """Begin a stream; `leave` ends it, also if this fails. Wait until the value is loaded."""
         used = self._used.get(key)
         if used is None:
             used = self._used[key] = _CurrentValue()
@@ -89,11 +89,11 @@ class CurrentValues(Generic[T]):
 
     @property
     def is_stale(self) -> bool:
-        """True if `refresh` has values to read."""
+        """Return True if `refresh` has values to read."""
         return bool(self._stale)
 
     async def refresh(self) -> None:
-        """Return when every value is current. Raise Busy if the database fails."""
+        """Read the values that are not current. Raise Busy if the database fails."""
         while self._stale:
             for key in list(self._stale)[:READ_AT_ONCE]:
                 await self._load(key)

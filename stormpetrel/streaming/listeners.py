@@ -39,7 +39,7 @@ class Listener:
 
     @property
     def reader_id(self) -> int | None:
-        """The account that listens; None for a visitor."""
+        """Return the account that listens; None for a visitor."""
         return None if self.access is None else self.access.account_id
 
     def end(self, code: int) -> None:

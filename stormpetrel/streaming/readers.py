@@ -29,7 +29,7 @@ class Readers:
         return len(self._tastes)
 
     async def enter(self, reader_id: int) -> None:
-        """Begin a stream of the reader; `leave` ends it. Return when the taste is loaded."""
+        """Begin a stream of the reader; `leave` ends it. Wait until the taste is loaded."""
         await self._tastes.enter(reader_id)
 
     def leave(self, reader_id: int) -> None:
@@ -46,11 +46,11 @@ class Readers:
 
     @property
     def is_stale(self) -> bool:
-        """True if `changed` has left tastes for `refresh` to read."""
+        """Return True if `refresh` has tastes to read."""
         return self._tastes.is_stale
 
     async def refresh(self) -> None:
-        """Return when every taste is current. Raise Busy if the database fails."""
+        """Read the tastes that are not current. Raise Busy if the database fails."""
         now_ms = self._clock_ms()
         if self._first_end_ms <= now_ms:
             ended = [

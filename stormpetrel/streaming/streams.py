@@ -38,7 +38,7 @@ class Stream:
 
     @property
     def is_home(self) -> bool:
-        """True if it includes the posts of a home timeline."""
+        """Return True if it includes the posts of a home timeline."""
         return any(key.kind == HOME for key in self.keys)
 
 

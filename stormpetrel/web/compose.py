@@ -103,12 +103,12 @@ class ComposeForm:
 
     @property
     def visibilities(self) -> tuple[tuple[str, str, str], ...]:
-        """Name, label and meaning of each choice."""
+        """Return the name, label and meaning of each choice."""
         return VISIBILITIES
 
     @property
     def languages(self) -> tuple[tuple[str, str], ...]:
-        """Code and name of each choice, always including the chosen one."""
+        """Return the code and name of each choice, always including the chosen one."""
         return offered_languages(self.language)
 
 

@@ -50,7 +50,7 @@ class ConversationRow:
 
     @property
     def named(self) -> str:
-        """The participants' names as text."""
+        """Return the participants' names as text."""
         if self.alone:
             return "yourself"
         names = ", ".join(person.shown_name for person in self.people)

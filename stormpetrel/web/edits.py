@@ -47,7 +47,7 @@ class EditForm:
 
     @property
     def languages(self) -> tuple[tuple[str, str], ...]:
-        """The code and name of each choice, always including the chosen one."""
+        """Return the code and name of each choice, always including the chosen one."""
         return offered_languages(self.language)
 
 

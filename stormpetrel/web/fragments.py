@@ -67,12 +67,12 @@ class Fragment:
 
     @property
     def boostable(self) -> bool:
-        """True if others may boost it."""
+        """Return True if others may boost it."""
         return self.visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
 
     @property
     def pinnable(self) -> bool:
-        """True if its author may pin it to their profile."""
+        """Return True if its author may pin it to their profile."""
         return self.visibility is not Visibility.DIRECT
 
 

@@ -97,17 +97,17 @@ class PollFields:
 
     @property
     def durations(self) -> tuple[tuple[int, str], ...]:
-        """The seconds and label of each choice."""
+        """Return the seconds and label of each choice."""
         return DURATIONS
 
     @property
     def asked(self) -> bool:
-        """True if an option was filled in; otherwise the post gets no poll."""
+        """Return True if an option was filled in; otherwise the post gets no poll."""
         return any(option.strip() for option in self.options)
 
     @property
     def draft(self) -> PollDraft | None:
-        """The requested poll, without empty options."""
+        """Return the requested poll, without empty options."""
         if not self.asked:
             return None
         return PollDraft(

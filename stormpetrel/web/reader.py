@@ -31,12 +31,12 @@ class Reader:
 
     @property
     def unread_text(self) -> str:
-        """The number at the bell."""
+        """Return the number to show at the bell."""
         return _shown(self.unread)
 
     @property
     def letters_text(self) -> str:
-        """The number at the conversations."""
+        """Return the number to show at the conversations."""
         return _shown(self.letters)
 
 

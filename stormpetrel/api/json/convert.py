@@ -274,7 +274,7 @@ def status_edit(post: Post, version: Version, *, base_url: str) -> StatusEdit:
 
 
 def scheduled(scheduled: ModelScheduled) -> ScheduledStatus:
-    """Return a scheduled post."""
+    """Return the JSON entity of a scheduled post."""
     draft = scheduled.draft
     return ScheduledStatus(
         id=str(scheduled.id),

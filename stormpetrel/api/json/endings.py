@@ -105,7 +105,7 @@ class SharedStatus:
 
     @property
     def has_media(self) -> bool:
-        """True if images, video or sounds are attached."""
+        """Return True if images, video or sounds are attached."""
         return bool(msgspec.json.decode(self.for_end(VISITOR), type=_Attached).media_attachments)
 
     def end_for(self, flags: Flags | None, reader_id: int | None, filtered: bytes = b"") -> int:

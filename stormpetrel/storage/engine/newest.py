@@ -20,5 +20,5 @@ def newest_id(connection: Connection) -> int:
 
 
 def newest_ms(connection: Connection) -> int:
-    """Return when the newest row was made, in milliseconds since 1970; 0 in an empty store."""
+    """Return the time at which the newest row was made, in milliseconds since 1970; 0 in an empty store."""
     return time_ms(newest_id(connection))
