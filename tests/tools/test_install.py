@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import urllib.request
 
@@ -81,6 +82,24 @@ def test_make_run_shows_a_demo_and_goes_on_with_it_the_second_time(checkout):
             said = log.read_text(encoding="utf-8")
             assert f"http://127.0.0.1:{ports[0]}" in said
             assert (checkout / "data" / "demo-logins.txt").read_text(encoding="utf-8") in said
+
+
+def test_make_run_names_a_typo_in_the_environment_and_starts_nothing(tmp_path):
+    # The script runs with this environment, as the proof above needs two minutes.
+    (tmp_path / "tools").mkdir()
+    shutil.copy(ROOT / "tools" / "run", tmp_path / "tools")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    done = subprocess.run(
+        [tmp_path / "tools" / "run"],
+        env=clean_environment(web_prt="8080"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "STORMPETREL_WEB_PORT" in done.stderr
+    assert [path.name for path in tmp_path.iterdir() if path.name not in ("tools", ".venv")] == []
 
 
 def wait_for(url, process, log):
