@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from typing import Any, NoReturn
 
 from stormpetrel.errors import SetupError
@@ -34,13 +35,29 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]  # typeshed overloads it by the type of the namespace
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
+        # Before argparse reports a required option as missing: with a typo, it is there in another spelling.
+        if self._subparsers is None and args is not None:
+            self._refuse(self._misspelled(args))
         known, unknown = super().parse_known_args(args, namespace)
         # Reported here, by the command itself: its parent parser does not know the options to suggest.
-        if unknown:
-            self.error(
-                f"unknown argument {unknown[0]}{did_you_mean(unknown[0], self._option_string_actions)}"
-            )
+        self._refuse(unknown)
         return known, unknown
+
+    def _misspelled(self, args: Sequence[str]) -> list[str]:
+        """Return the arguments that argparse takes for long options, and that are none of this command."""
+        options = takewhile(lambda text: text != "--", args)
+        return [
+            text
+            for text in options
+            if text.startswith("--")
+            and " " not in text
+            and text.partition("=")[0] not in self._option_string_actions
+        ]
+
+    def _refuse(self, unknown: Sequence[str]) -> None:
+        if unknown:
+            near = did_you_mean(unknown[0], self._option_string_actions)
+            self.error(f"unknown argument {unknown[0]}{near}")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:

@@ -47,6 +47,8 @@ def test_help_and_version_are_no_failure(run):
         (("seed", "--users", "many"), "argument --users: 'many' is not a whole number (see stormpetrel seed --help)"),
         (("seed", "--seed", "65536"), "argument --seed: must be between 0 and 65535, not 65536 (see …seed --help)"),
         (("user", "add", "x"), "the following arguments are required: --email (see stormpetrel user add --help)"),
+        (("user", "add", "x", "--emial=y"),
+            "unknown argument --emial=y (did you mean --email?) (see …user add --help)"),
     ],
 )  # fmt: skip
 def test_a_typo_is_one_clear_line_and_exit_2(run, words, complaint):
