@@ -14,6 +14,8 @@ HASH_CHARACTERS = 64
 WIDEST_IPV4 = 16
 WIDEST_IPV6 = 32
 """A wider network would hold whole countries: such an entry must be a mistake."""
+_MAPPED_BITS = 96
+"""The length of ::ffff:0:0, the prefix of IPv4-mapped addresses (RFC 4291, 2.5.5.2)."""
 LONGEST_S = 365 * 86_400
 MAX_ENTRIES = 1_000
 """Each worker checks every entry: longer lists belong in a firewall."""
@@ -46,7 +48,7 @@ def canonical_value(kind: str, text: str) -> str:
     if kind == "account":
         if not (text.isascii() and text.isdigit() and len(text) <= 20):
             raise InvalidEntry(f"{text!r} is not the id of an account")
-        return text
+        return str(int(text))
     if kind == "token":
         lower = text.lower()
         fits = MIN_HASH_CHARACTERS <= len(lower) <= HASH_CHARACTERS
@@ -77,10 +79,16 @@ def covers(entry: OperatorEntry, named: str) -> bool:
 
 
 def _network(text: str) -> str:
+    address, slash, length = text.strip().partition("/")
     try:
-        network = ipaddress.ip_network(text.strip().partition("%")[0], strict=False)
+        network = ipaddress.ip_network(address.partition("%")[0] + slash + length, strict=False)
     except ValueError as error:
         raise InvalidEntry(f"{text!r} is neither an address nor a network") from error
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_BITS:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            # The shield sees such a client by its IPv4 address.
+            network = ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
     widest = WIDEST_IPV4 if network.version == 4 else WIDEST_IPV6
     if network.prefixlen < widest:
         raise InvalidEntry(f"{text} is too wide: /{widest} is the widest for IPv{network.version}")

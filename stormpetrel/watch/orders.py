@@ -46,14 +46,14 @@ class OperatorRules:
 
     def merge(self, verdict: str, entry: OperatorEntry, *, set_at_epoch_s: float) -> bool:
         """Adopt another machine's order if later than the known one; return True if anything changed."""
+        try:
+            entry = checked(entry, now_epoch_s=set_at_epoch_s)
+        except InvalidEntry:
+            return False
         known = self._entries.get((entry.kind, entry.value))
         if known is not None and known[2] >= set_at_epoch_s:
             return False
         if known is None and len(self._entries) >= MAX_ENTRIES:
-            return False
-        try:
-            entry = checked(entry, now_epoch_s=set_at_epoch_s)
-        except InvalidEntry:
             return False
         self._entries[entry.kind, entry.value] = (verdict, entry, set_at_epoch_s)
         return verdict != "none" or (known is not None and known[0] != "none")

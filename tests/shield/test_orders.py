@@ -20,6 +20,7 @@ DENIALS = [
     ("account", "5"),
     ("application", "Sleeper"),
     ("address", "198.51.100.0/24"),
+    ("address", "::ffff:198.51.100.0/120"),
 ]
 
 

@@ -46,3 +46,11 @@ def test_there_is_an_end_to_how_many_entries_there_can_be():
     with pytest.raises(SetupError, match="already"):
         orders.put("deny", OperatorEntry("account", "one more", 2_000.0, "x"))
     orders.put("allow", OperatorEntry("account", "5", 2_000.0, "replacing is no more"))
+
+
+def test_an_earlier_order_of_another_machine_does_not_replace_a_later_one_in_another_spelling():
+    orders = OperatorRules()
+    orders.put("allow", OperatorEntry("address", "192.0.2.0/24", 2_000.0, "later"), set_at_epoch_s=1_000.0)
+    earlier = OperatorEntry("address", "192.0.2.7/24", 2_000.0, "earlier")
+    assert not orders.merge("deny", earlier, set_at_epoch_s=999.0)
+    assert [entry.reason for entry in orders.said("allow")] == ["later"]
