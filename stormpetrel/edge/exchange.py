@@ -249,8 +249,10 @@ class HttpExchange:
             if self.is_open:
                 raise RuntimeError("the application returned without completing its answer")
         except asyncio.CancelledError:
-            # Only the end of the drain cancels a task; its connection ends with it.
-            self._wire.abort()
+            # Only the end of the drain cancels a task; its connection ends with it. After its answer, the connection
+            # may be at the next request, or belong to a WebSocket.
+            if self.is_open:
+                self._wire.abort()
         except BaseException as error:
             # The outermost handler: every exception of the application must become an
             # answer, a log line and a count.

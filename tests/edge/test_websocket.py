@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import struct
 
 import pytest
@@ -153,3 +155,22 @@ def test_a_drain_refuses_handshakes_that_are_not_answered_yet():
         place.until(lambda: place.app.scopes)
         place.stop()
         assert client.answer().status == 503
+
+
+def test_a_drain_ends_an_earlier_request_of_a_connection_that_is_a_websocket_now(caplog):
+    class GoesOn(App):
+        async def __call__(self, scope, receive, send):
+            if scope["path"] != "/goes-on":
+                await super().__call__(scope, receive, send)
+                return
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"done"})
+            await asyncio.Event().wait()
+
+    with a_place(app=GoesOn()) as place, place.connect() as client:
+        assert client.ask(get("/goes-on")).body == b"done"
+        assert handshake(client) == 101
+        asyncio.run_coroutine_threadsafe(place.server.drain(within_s=0.1), place.loop).result(10)
+        assert place.server.worker.tasks == set()
+        place.call(gc.collect)
+    assert "AssertionError" not in caplog.text
