@@ -103,7 +103,8 @@ class RequestParser:
 
     `max_header_bytes`: the largest head. `has_cookie_prefix`: cookies have the prefix `__Host-` (https), which is
     taken off. `message`: the message of which the head was read last; None before the first, and while a head is
-    incomplete.
+    incomplete. `skipped_bytes`: line ends since the last message; a caller that answers a message without this parser
+    sets it to 0.
     """
 
     __slots__ = (
@@ -121,13 +122,13 @@ class RequestParser:
         "_is_overrun",
         "_max_header_bytes",
         "_raw_body_bytes",
-        "_skipped_bytes",
         "_tail",
         "_url",
         "body",
         "max_content_bytes",
         "message",
         "phase",
+        "skipped_bytes",
     )
 
     def __init__(self, *, max_header_bytes: int, has_cookie_prefix: bool) -> None:
@@ -149,7 +150,7 @@ class RequestParser:
         # The last three bytes of the read before, when a blank line may have begun in them.
         self._tail = b""
         self._cuts = 0
-        self._skipped_bytes = 0
+        self.skipped_bytes = 0
         self._head_bytes = 0
         self._body_left = 0
         self._raw_body_bytes = 0
@@ -171,8 +172,8 @@ class RequestParser:
         start = at
         while at < end and data[at] in b"\r\n":
             at += 1
-        self._skipped_bytes += at - start
-        if self._skipped_bytes > MAX_BLANK_BYTES:
+        self.skipped_bytes += at - start
+        if self.skipped_bytes > MAX_BLANK_BYTES:
             self.message = None
             self._url = b""
             raise MessageError(UNREADABLE)
@@ -245,7 +246,7 @@ class RequestParser:
             self._is_overrun = True
             raise ValueError("a message inside a message")
         self.phase = HEAD
-        self._skipped_bytes = 0
+        self.skipped_bytes = 0
         self._url = b""
         self._headers = []
         self._facts = {}

@@ -14,7 +14,6 @@ messages) and the cache after parsing. Both give the same bytes. A WebSocket con
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 from stormpetrel.edge.deadlines import LINGER_S, body_end_s, deadline_s
@@ -55,7 +54,6 @@ from stormpetrel.edge.worker import EdgeWorker
 
 MAX_MESSAGES_AT_ONCE = 64  # in one turn of the loop: 10,000 fit into one read
 _IN_HEAD = ReadPhase.HEAD
-_log = logging.getLogger("stormpetrel.edge")
 
 
 class EdgeProtocol(asyncio.Protocol):
@@ -464,6 +462,7 @@ class EdgeProtocol(asyncio.Protocol):
         now = self.loop.time()
         if not self._fast_path.answer_remembered(head, now):
             return False
+        self.parser.skipped_bytes = 0
         if not head.keep_alive:
             self.close()
         elif self.state is not BLOCKED:

@@ -192,3 +192,9 @@ def test_the_memo_is_used_for_what_comes_again(with_memo: Place) -> None:
         for _ in range(3):
             client.ask(request)
         assert with_memo.call(lambda: with_memo.server.worker.memo.get(request)) is not None
+
+
+def test_a_client_may_send_a_line_end_before_each_request_also_with_remembered_ones(with_memo: Place) -> None:
+    request = get("/hot/blank", "User-Agent: one")
+    with with_memo.connect() as client:
+        assert [client.ask(b"\r\n" + request).status for _ in range(20)] == [200] * 20
