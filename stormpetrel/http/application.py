@@ -125,7 +125,7 @@ class WebApplication:
         try:
             if self.is_away:
                 raise Busy(AWAY, retry_after_s=AWAY_RETRY_S)
-            handler = self._sockets.get(request.path.rstrip("/"))
+            handler = self._sockets.get(request.path.removesuffix("/"))
             if handler is None:
                 raise NotFound
             await self._identify(request, None)
