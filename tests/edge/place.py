@@ -20,6 +20,8 @@ from stormpetrel.shield.paths import API, FEED, SIGN_IN, Family, PathFacts, Path
 SECRET = b"a secret that is long enough"
 PAGE = b"".join(b"<p>line %d of a page that is worth compressing</p>\n" % n for n in range(200))
 
+TEXT = [(b"content-type", b"text/plain")]
+
 
 class App:
     """A small ASGI application. `scopes` are those of its calls, `renders` counts the hot pages that it
@@ -36,74 +38,102 @@ class App:
         self.is_broken = False
         self.stream: Any = None
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: C901 - one branch per path
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.scopes.append(scope)
+        path = scope.get("path", "")
         if scope["type"] == "websocket":
             await self.echo_socket(scope, receive, send)
-            return
-        path = scope["path"]
-        status, headers, body = 200, [(b"content-type", b"text/plain")], b""
-        if path.startswith(("/hot", "/assets/")):
-            self.renders += 1
-            if path.startswith("/hot/held") and self.gate is not None:
-                await self.gate.wait()
-            body = self.page
-            headers = [(b"content-type", b"text/html; charset=utf-8")]
-            if self.cookie:
-                headers.append((b"set-cookie", b"a=b"))
-            if path.startswith("/hot/missing"):
-                status = 404
-            if path.startswith("/hot/fails") or self.is_broken:
-                raise RuntimeError("this page fails on purpose")
-            if "hot" in scope and not path.startswith("/hot/private"):
-                scope["hot"].keep(self.tags(path))
-        elif path == "/echo":
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    return
-                body += message["body"]
-                if not message["more_body"]:
-                    break
-            body = scope["method"].encode() + b":" + body
-        elif path == "/held":
-            assert self.gate is not None
-            await self.gate.wait()
-            body = b"held"
-        elif path == "/stream":
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            for n in range(3):
-                await send({"type": "http.response.body", "body": b"part %d\n" % n, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        elif path == "/until-gone":
-            scope["release_slot"]()
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": b"open\n", "more_body": True})
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            self.scopes.append("gone")
-            return
-        elif path == "/events":
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": b"begun\n", "more_body": True})
-            self.stream = scope["open_stream"](b"beat\n")
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            self.scopes.append("gone")
-            return
-        elif path == "/large":
-            body = b"x" * 8_000_000
-        elif path == "/fails":
-            raise RuntimeError("this fails on purpose")
-        elif path == "/splits":
-            headers = [(b"x-bad", b"a\r\nset-cookie: b=c")]
-        elif path == "/empty":
-            status, headers = 204, []
+        elif path.startswith(("/hot", "/assets/")):
+            await self.hot_page(path, scope, send)
         else:
-            body = f"{scope['method']} {path} {scope['query_string'].decode()}".encode()
+            ways = {
+                "/echo": self.echo,
+                "/held": self.held,
+                "/stream": self.stream_of_parts,
+                "/until-gone": self.until_gone,
+                "/events": self.events,
+                "/large": self.large,
+                "/fails": self.fails,
+                "/splits": self.splits,
+                "/empty": self.empty,
+            }
+            await ways.get(path, self.named)(scope, receive, send)
+
+    async def answer(self, send: Any, body: bytes, *, status: int = 200, headers: Any = TEXT) -> None:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    async def begin(self, send: Any, body: bytes) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": TEXT})
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def until_disconnected(self, receive: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.scopes.append("gone")
+
+    async def hot_page(self, path: str, scope: Any, send: Any) -> None:
+        self.renders += 1
+        if path.startswith("/hot/held") and self.gate is not None:
+            await self.gate.wait()
+        headers = [(b"content-type", b"text/html; charset=utf-8")]
+        if self.cookie:
+            headers.append((b"set-cookie", b"a=b"))
+        if path.startswith("/hot/fails") or self.is_broken:
+            raise RuntimeError("this page fails on purpose")
+        if "hot" in scope and not path.startswith("/hot/private"):
+            scope["hot"].keep(self.tags(path))
+        status = 404 if path.startswith("/hot/missing") else 200
+        await self.answer(send, self.page, status=status, headers=headers)
+
+    async def echo(self, scope: Any, receive: Any, send: Any) -> None:
+        body = b""
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message["body"]
+            if not message["more_body"]:
+                break
+        await self.answer(send, scope["method"].encode() + b":" + body)
+
+    async def held(self, scope: Any, receive: Any, send: Any) -> None:
+        assert self.gate is not None
+        await self.gate.wait()
+        await self.answer(send, b"held")
+
+    async def stream_of_parts(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": TEXT})
+        for n in range(3):
+            await send({"type": "http.response.body", "body": b"part %d\n" % n, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def until_gone(self, scope: Any, receive: Any, send: Any) -> None:
+        scope["release_slot"]()
+        await self.begin(send, b"open\n")
+        await self.until_disconnected(receive)
+
+    async def events(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.begin(send, b"begun\n")
+        self.stream = scope["open_stream"](b"beat\n")
+        await self.until_disconnected(receive)
+
+    async def large(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.answer(send, b"x" * 8_000_000)
+
+    async def fails(self, scope: Any, receive: Any, send: Any) -> None:
+        raise RuntimeError("this fails on purpose")
+
+    async def splits(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.answer(send, b"", headers=[(b"x-bad", b"a\r\nset-cookie: b=c")])
+
+    async def empty(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.answer(send, b"", status=204, headers=[])
+
+    async def named(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.answer(
+            send, f"{scope['method']} {scope['path']} {scope['query_string'].decode()}".encode()
+        )
 
     async def echo_socket(self, scope: Any, receive: Any, send: Any) -> None:
         assert (await receive())["type"] == "websocket.connect"
