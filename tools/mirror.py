@@ -103,6 +103,8 @@ COVERED = (
         "tests/shield/test_decide.py",
         "parts of one decision",
     ),
+    ("sms/national_tables", "tests/sms/test_gsm.py", "the tables that it decodes"),
+    ("sms/smpp/protocol", "tests/sms/smpp/test_pdu.py", "the numbers in PDUs"),
     ("storage/*", "tests/rules/test_{name}.py", "statements of a rule, whose test runs them on both stores"),
     ("storage/hidden_counts", "tests/journeys/test_parallel_counts.py", "counts under concurrent writes"),
     ("storage/engine/*", "tests/storage/engine/test_database.py", "parts of the calls to a database"),

@@ -119,6 +119,8 @@ def whole_clusters(text: str, end: int) -> int:
     """Return the nearest boundary of grapheme clusters at or before `end`; `end` where there is none."""
     if end >= len(text):
         return len(text)
+    if end > 0 and _CLUSTERED.search(text, end - 1, end + 1) is None:
+        return end
     # A cluster may be long, so only look at 64 characters on each side.
     start = max(0, end - 64)
     places = [match.start() for match in _CLUSTER.finditer(text, start, min(len(text), end + 64))]

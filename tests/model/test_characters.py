@@ -6,6 +6,7 @@ import itertools
 import unicodedata
 
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,6 +81,13 @@ def test_a_cut_is_between_characters(text: str, end: int) -> None:
     assert place <= max(end, len(text))
     if 0 < place < end:
         assert length(text[:place]) + length(text[place:]) == length(text)
+
+
+@given(ANY.filter(lambda text: len(text) <= 64), st.integers(1, 64))
+def test_the_nearest_boundary_is_found(text: str, end: int) -> None:
+    boundaries = [match.end() for match in regex.finditer(r"\X", text)]
+    before = [place for place in boundaries if place <= end]
+    assert whole_clusters(text, end) == max(before, default=min(end, len(text)))
 
 
 @pytest.mark.parametrize(
