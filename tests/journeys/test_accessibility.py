@@ -74,7 +74,6 @@ PAGES = {
     "/settings/account": ("member /settings/account",),
     "/settings/delete": ("member /settings/delete",),
     "/oauth/authorize": ("member /oauth/authorize?{consent}",),
-    "/oauth/authorize/": ("member /oauth/authorize/?{consent}",),
     "/admin": ("admin /admin", "member /admin"),
     "/admin/sign_ups": ("admin /admin/sign_ups",),
     "/admin/texts": ("admin /admin/texts",),
