@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
+from stormpetrel.config_sms import RouteConfig
+from stormpetrel.config_sms import key as _key
 from stormpetrel.errors import SetupError
 
 SHIELD_MODES = ("full", "off", "per-address", "bounded", "overcompensate")
@@ -17,11 +19,6 @@ MAIL_TRANSPORTS = ("file", "console", "smtp")
 MAIL_SECURITIES = ("none", "starttls", "tls")
 CONFIRMATIONS = ("auto", "required", "off")
 REGISTRATIONS = ("open", "approval", "closed")
-
-
-def _key(default: Any, about: str, **more: Any) -> Any:
-    """Define a key: its default, one line about it, and `choices`, `low`, `high`, `secret` if any."""
-    return field(default=default, metadata={"about": about, **more})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +41,37 @@ class StatusConfig:
 class SmsConfig:
     host: str = _key("127.0.0.1", "address the sms role listens on")
     port: int = _key(8002, "port of the sms role", low=0, high=65535)
+    in_per_minute: int = _key(
+        20, "messages accepted from a number per minute; more are dropped", low=1, high=100_000
+    )
+    in_per_hour: int = _key(200, "messages accepted from a number per hour", low=1, high=1_000_000)
+    out_per_hour: int = _key(6, "deliveries to a phone per hour; more wait for a digest", low=0, high=100_000)
+    out_per_day: int = _key(20, "deliveries to a phone per day", low=0, high=100_000)
+    stranger_answer_s: int = _key(
+        86_400, "a number without an account gets one answer in this time", low=0, high=2_592_000
+    )
+    saved_notice_s: int = _key(
+        600,
+        "while the database is down, a phone is told once in this time that its message is saved",
+        low=1,
+        high=86_400,
+    )
+    part_timeout_s: int = _key(600, "how long the parts of a long message may take", low=1, high=86_400)
+    delete_window_s: int = _key(600, "how long DEL can delete the last post", low=1, high=86_400)
+    expires_s: int = _key(
+        21_600, "a post that is older is not texted any more; it joins a digest", low=1, high=604_800
+    )
+    cap_day: Decimal = _key(Decimal(0), "most money to spend per day; 0: no limit")
+    cap_month: Decimal = _key(Decimal(0), "most money to spend per month; 0: no limit")
+    cap_user_day: Decimal = _key(Decimal(0), "most money to spend per phone and day; 0: no limit")
+    currency: str = _key("USD", "currency of prices and limits, ISO 4217")
+    lane1_reserve: float = _key(
+        0.1, "part of each limit that only security answers and STOP may use", low=0.0, high=1.0
+    )
+    code_per_prefix_day: int = _key(
+        100, "codes sent per country or network prefix and day", low=0, high=1_000_000
+    )
+    routes: tuple[RouteConfig, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,17 +15,23 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
 from stormpetrel.config import Config, is_loopback
+from stormpetrel.config_sms import KEYS, RouteConfig, keys_of
 from stormpetrel.errors import SetupError
 
 PREFIX = "STORMPETREL_"
 # The password in a URL's login, and a password among a URL's parameters.
 _LOGIN = re.compile(r"(?<=://)([^/:?#]*):[^/]*@")
 _PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*")
+_ROUTE_PREFIX = PREFIX + "SMS_ROUTE_"
+ROUTE_NAME = re.compile(r"[a-z0-9]{1,32}")
+_PREFIX_OF_NUMBERS = re.compile(r"\+[0-9]{1,15}")
+_COUNTRY = re.compile(r"[A-Z]{2}")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+")
 _DOMAIN = re.compile(r"(?=.{1,240}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 
@@ -100,6 +106,8 @@ def load(
     origins: list[Origin] = []
     known_env = {PREFIX + "CONFIG"}
     config = _fill(Config, table, environ, str(file), "", origins, known_env)
+    routes = _routes(table.get("sms", {}).get("route", {}), environ, str(file), origins, known_env)
+    config = dataclasses.replace(config, sms=dataclasses.replace(config.sms, routes=routes))
     _refuse_unknown_env(environ, known_env)
     base = file.parent if file is not None and config.data_dir == Path("data") and named else None
     if base is not None and "data_dir" not in table and PREFIX + "DATA_DIR" not in environ:
@@ -146,15 +154,15 @@ def _fill(
     known_env: set[str],
 ) -> Any:
     hints = get_type_hints(kind)
-    fields = {f.name: f for f in dataclasses.fields(kind)}
+    # Fields without a text are no keys: the routes are tables of their own.
+    fields = {f.name: f for f in dataclasses.fields(kind) if _is_section(hints[f.name]) or f.metadata}
     for name in table:
-        # Names of the sms role's routes are free; that role reads them.
         if name not in fields and not (section == "sms" and name == "route"):
             where = f"[{section}] {name}" if section else name
             raise SetupError(f"{file}: unknown key {where}{_did_you_mean(name, fields)}")
     values: dict[str, Any] = {}
     for name, f in fields.items():
-        if dataclasses.is_dataclass(hints[name]):
+        if _is_section(hints[name]):
             inner = table.get(name, {})
             if not isinstance(inner, dict):
                 raise SetupError(f"{file}: {name} is a section: write [{name}]")
@@ -179,6 +187,10 @@ def _fill(
     return kind(**values)
 
 
+def _is_section(kind: Any) -> bool:
+    return dataclasses.is_dataclass(kind)
+
+
 def _typed(raw: Any, wanted: Any, where: str, rules: Mapping[str, Any]) -> Any:
     value: Any = raw
     if wanted is Path and isinstance(raw, str | Path) and str(raw):
@@ -189,6 +201,8 @@ def _typed(raw: Any, wanted: Any, where: str, rules: Mapping[str, Any]) -> Any:
         value = {"true": True, "false": False}.get(raw.lower(), raw) if isinstance(raw, str) else raw
         if not isinstance(value, bool):
             raise SetupError(f"{where} must be true or false, not {raw!r}")
+    elif wanted is Decimal:
+        value = _decimal(raw, where)
     elif wanted is int or wanted is float:
         if isinstance(raw, bool) or not isinstance(raw, int | float | str):
             raise SetupError(f"{where} must be a number, not {raw!r}")
@@ -211,10 +225,91 @@ def _typed(raw: Any, wanted: Any, where: str, rules: Mapping[str, Any]) -> Any:
     return value
 
 
+def _decimal(raw: Any, where: str) -> Decimal:
+    """Return an amount of money. A float of TOML is taken as it was written."""
+    try:
+        value = (
+            Decimal(str(raw))
+            if isinstance(raw, int | float | str | Decimal) and not isinstance(raw, bool)
+            else None
+        )
+    except InvalidOperation:
+        value = None
+    if value is None or not value.is_finite() or value < 0:
+        raise SetupError(f"{where} must be an amount of money like 0.05, not {raw!r}")
+    return value
+
+
+def _routes(
+    table: Any,
+    environ: Mapping[str, str],
+    file: str,
+    origins: list[Origin],
+    known_env: set[str],
+) -> tuple[RouteConfig, ...]:
+    """Return the routes of `[sms.route.NAME]` and of STORMPETREL_SMS_ROUTE_NAME_KEY, by name."""
+    tables: dict[str, dict[str, Any]] = {}
+    if not isinstance(table, dict) or not all(isinstance(route, dict) for route in table.values()):
+        raise SetupError(f"{file}: an SMS route is a section with its name: write [sms.route.NAME]")
+    for name, route in table.items():
+        if not ROUTE_NAME.fullmatch(name):
+            raise SetupError(f"{file}: [sms.route.{name}]: a name has only a to z and 0 to 9")
+        tables[name] = route
+    for variable in environ:
+        if variable.startswith(_ROUTE_PREFIX):
+            name, _, key = variable.removeprefix(_ROUTE_PREFIX).partition("_")
+            if not key or not ROUTE_NAME.fullmatch(name.lower()):
+                raise SetupError(f"unknown environment variable {variable}: write {_ROUTE_PREFIX}NAME_KEY")
+            tables.setdefault(name.lower(), {})
+    return tuple(_route(name, tables[name], environ, file, origins, known_env) for name in sorted(tables))
+
+
+def _route(
+    name: str,
+    table: dict[str, Any],
+    environ: Mapping[str, str],
+    file: str,
+    origins: list[Origin],
+    known_env: set[str],
+) -> RouteConfig:
+    section = f"sms.route.{name}"
+    provider = environ.get(variable_of(f"{section}.provider"), table.get("provider", ""))
+    where = f"{section}.provider"
+    if not provider:
+        raise SetupError(f"{where} must be set to one of {', '.join(KEYS)}")
+    keys = keys_of(str(provider))
+    if keys is None:
+        raise SetupError(f"{where}: unknown provider {provider!r}{_did_you_mean(str(provider), KEYS)}")
+    common = {f.name for f in dataclasses.fields(RouteConfig) if f.metadata}
+    own = {f.name for f in dataclasses.fields(keys)}
+    for key in table:
+        if key not in common | own:
+            raise SetupError(f"{file}: unknown key [{section}] {key}{_did_you_mean(key, common | own)}")
+    route: RouteConfig = _fill(
+        RouteConfig,
+        {key: value for key, value in table.items() if key in common},
+        environ, file, section, origins, known_env,
+    )  # fmt: skip
+    inner = _fill(
+        keys,
+        {key: value for key, value in table.items() if key in own},
+        environ, file, section, origins, known_env,
+    )  # fmt: skip
+    route = dataclasses.replace(route, name=name, keys=inner)
+    try:
+        prices = route.prefix_prices
+    except (ValueError, InvalidOperation):
+        prices = {"": Decimal(-1)}
+    if not all(_PREFIX_OF_NUMBERS.fullmatch(p) and v.is_finite() and v >= 0 for p, v in prices.items()):
+        raise SetupError(f"{section}.prices must be like +995=0.05,+1=0.008, not {route.prices!r}")
+    if route.country and not _COUNTRY.fullmatch(route.country):
+        raise SetupError(f"{section}.country must be a code like GE, not {route.country!r}")
+    return route
+
+
 def _refuse_unknown_env(environ: Mapping[str, str], known: set[str]) -> None:
     for name in sorted(environ):
-        # STORMPETREL_SMS_ROUTE_NAME_KEY: names of routes are free; the sms role reads them.
-        if name.startswith(PREFIX) and name not in known and not name.startswith(PREFIX + "SMS_ROUTE_"):
+        if name.startswith(PREFIX) and name not in known:
             raise SetupError(f"unknown environment variable {name}{_did_you_mean(name, known)}")
 
 

@@ -216,12 +216,6 @@ def test_what_is_wrong_in_the_environment_is_said_with_the_variable(name: str, v
     assert said in refused.value.safe_text
 
 
-def test_names_of_sms_routes_are_free(tmp_path: Path) -> None:
-    loaded("[sms.route.carrier]\nprovider = 'smpp'", directory=tmp_path, SMS_ROUTE_CARRIER_SECRET="x")
-    with pytest.raises(SetupError, match="unknown key"):
-        loaded("[web.route.carrier]\nprovider = 'smpp'", directory=tmp_path)
-
-
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "stormpetrel.toml"
     path.write_bytes(b"title = '\xff'")

@@ -32,6 +32,7 @@ Row = tuple[str, str, str]
 # Source files that another file's test covers: (paths below stormpetrel/, that test, the reason).
 # A file with logic of its own does not belong here: give it a test at its path.
 COVERED = (
+    ("gateway/provider", "tests/test_config_sms.py", "types, the interface of each provider"),
     ("__main__ errors own_thread roles/sms", "tests/roles/test_serve.py", "run by every process"),
     (
         "api/account_notes api/tags */followed_tags",

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from stormpetrel.config import Config
-from stormpetrel.config_loader import PREFIX
+from stormpetrel.config_loader import variable_of
+from stormpetrel.config_sms import KEYS, RouteConfig
 from tools.documented_methods import METHODS, key
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -29,21 +30,27 @@ def configuration_tables() -> str:
     hints = get_type_hints(Config)
     sections: list[tuple[str, type[Any]]] = [("", Config)]
     sections += [(f.name, hints[f.name]) for f in dataclasses.fields(Config) if _is_section(hints[f.name])]
-    return "\n\n".join(_section_table(name, kind) for name, kind in sections)
+    sections.append(("sms.route.NAME", RouteConfig))
+    tables = [_section_table(name, kind) for name, kind in sections]
+    tables += [
+        _section_table("sms.route.NAME", kind, f'#### `provider = "{provider}"`')
+        for provider, kind in KEYS.items()
+    ]
+    return "\n\n".join(tables)
 
 
 def _is_section(kind: Any) -> bool:
     return dataclasses.is_dataclass(kind)
 
 
-def _section_table(section: str, kind: type[Any]) -> str:
+def _section_table(section: str, kind: type[Any], heading: str = "") -> str:
     hints = get_type_hints(kind)
-    heading = f"### `[{section}]`" if section else "### Top level"
+    heading = heading or (f"### `[{section}]`" if section else "### Top level")
     lines = [heading, "", "| key | environment variable | default | meaning |", "|---|---|---|---|"]
     for field in dataclasses.fields(kind):
-        if _is_section(hints[field.name]):
+        if _is_section(hints[field.name]) or not field.metadata:
             continue
-        variable = PREFIX + (f"{section}_{field.name}" if section else field.name).upper()
+        variable = variable_of(f"{section}.{field.name}" if section else field.name)
         default = "empty" if field.default == "" else f"`{_plain(field.default)}`"
         meaning = _cell(field.metadata["about"] + _bounds(field.metadata))
         lines.append(f"| `{field.name}` | `{variable}` | {default} | {meaning} |")
