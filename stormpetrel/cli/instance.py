@@ -225,8 +225,11 @@ def config_template(settings: Mapping[str, str] | None = None) -> str:
             lines += _key_lines(field, chosen.get(field.name))
     for name, section in sections:
         lines.append(f"[{name}]")
+        if name == "sms":
+            lines += ["# Each route to phones is a section, [sms.route.NAME]; see docs/configuration.md.", ""]
         for field in dataclasses.fields(section):
-            lines += _key_lines(field, chosen.get(f"{name}.{field.name}"))
+            if field.metadata:
+                lines += _key_lines(field, chosen.get(f"{name}.{field.name}"))
     return "\n".join(lines)
 
 
@@ -280,7 +283,7 @@ def _config(args: argparse.Namespace) -> int:
             [
                 {
                     "key": origin.key,
-                    "value": origin.shown if origin.secret else origin.value,
+                    "value": origin.shown if origin.secret else _plain(origin.value),
                     "origin": origin.origin,
                     "about": origin.about,
                 }
@@ -293,3 +296,8 @@ def _config(args: argparse.Namespace) -> int:
             [(origin.key, origin.shown or '""', origin.origin) for origin in origins],
         )
     return 0
+
+
+def _plain(value: Any) -> Any:
+    """Return a value for JSON, with amounts of money as text."""
+    return value if isinstance(value, bool | int | float | str) else str(value)

@@ -9,8 +9,9 @@ from stormpetrel.model.event import Notified
 from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.notification import Kind, Marker, Notification
 from stormpetrel.model.page import Page
+from stormpetrel.model.post import Visibility
 from stormpetrel.model.visibility import may_see
-from stormpetrel.storage import accounts, pins, posts, relationships
+from stormpetrel.storage import accounts, phone_queue, phones, pins, posts, relationships
 from stormpetrel.storage import notifications as stored
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.hot import hot
@@ -19,6 +20,9 @@ MARKED_TIMELINES = ("home", "notifications")
 
 _ONCE = frozenset({Kind.FOLLOW, Kind.FOLLOW_REQUEST, Kind.FAVOURITE, Kind.BOOST})
 """Kinds that can be undone and repeated: a repetition does not notify again."""
+
+_TEXTED = {Kind.MENTION: "mention", Kind.POST: "delivery"}
+"""Notifications that a phone gets by SMS, and the kind of delivery."""
 
 
 def notify(
@@ -60,6 +64,10 @@ def notify(
         return
     notification_id = connection.new_id(now_ms)
     stored.insert(connection, id=notification_id, **what)  # type: ignore[arg-type]  # as named
+    if post_id is not None and kind in _TEXTED:
+        phone_queue.put_for_account(
+            connection, account_id=account_id, post_id=post_id, kind=_TEXTED[kind], now_ms=now_ms
+        )
     connection.tell(Notified(account_id, notification_id))
 
 
@@ -135,13 +143,16 @@ def set_marker(
 
 
 def notify_post_subscribers(connection: Connection, *, post_id: int, now_ms: int) -> None:
-    """Notify the author's subscribers of a new post, if they may see it.
+    """Notify the author's subscribers of a new post, if they may see it, and queue it for phones that follow.
 
     A repeated call notifies no one twice.
     """
     found = posts.posts(connection, post_ids=[post_id]).get(post_id)
     if found is None:
         return
+    if found.visibility in (Visibility.PUBLIC, Visibility.UNLISTED) and not found.hidden:
+        for phone_id in phones.follower_phone_ids(connection, account_id=found.author_id):
+            phone_queue.put_for_phone(connection, phone_id=phone_id, post_id=post_id, now_ms=now_ms)
     for follower_id in relationships.subscriber_ids(connection, account_id=found.author_id):
         facts = posts.facts(connection, reader_id=follower_id, post_ids=[post_id], now_ms=now_ms)[post_id]
         if not may_see(facts, reader_id=follower_id) or facts.reader_mentioned:

@@ -25,7 +25,8 @@ _BY_ID = sql(f"SELECT {_COLUMNS} FROM accounts a WHERE a.id = :account_id")
 # Everything needed for a new post, in one round trip.
 _AUTHOR = sql(
     f"SELECT {_COLUMNS}, i.post_id, i.created_at_ms, app.name, app.website, "
-    "EXISTS (SELECT 1 FROM follows WHERE followed_id = :account_id AND notify) FROM accounts a "
+    "EXISTS (SELECT 1 FROM follows WHERE followed_id = :account_id AND notify) "
+    "OR EXISTS (SELECT 1 FROM phone_follows WHERE account_id = :account_id) FROM accounts a "
     "LEFT JOIN idempotency i ON i.account_id = a.id AND i.key = :key "
     "LEFT JOIN applications app ON app.id = :application_id WHERE a.id = :account_id"
 )
@@ -128,7 +129,7 @@ _COUNT_ACTIVE = sql("SELECT count(*) FROM accounts WHERE state = 'active' AND la
 @dataclass(frozen=True, slots=True)
 class Author:
     """The author of a new post. `answered` is (post, time in ms) if the idempotency key was used before;
-    `application` is (name, website); `has_subscribers`: some followers want a notification for each post."""
+    `application` is (name, website); `has_subscribers`: some followers or phones want each post."""
 
     account: Account
     answered: tuple[int, int] | None
