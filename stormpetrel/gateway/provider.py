@@ -10,7 +10,7 @@ Other packages can add a provider by an entry point in the group `stormpetrel.sm
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol, TypeAlias
@@ -30,7 +30,8 @@ class Incoming:
     the gateway stores a key once. `sender` and `receiver` are as the provider writes them; `sender_type` is the type
     of number of the sender (sms.numbers.TypeOfNumber). Either `text` is the whole text, or `part` has the octets of
     a message that may be a part of a longer one. `is_opt_out_answered`: the provider has confirmed an opt-out word
-    itself, so the gateway must not.
+    itself, so the gateway must not. `is_unsettled`: the carrier has no ids for messages and may deliver this one
+    again; the gateway adds its key to the unsettled keys of the route in the commit that stores the message.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Incoming:
     part: UserData | None = None
     sender_type: int = 0
     is_opt_out_answered: bool = False
+    is_unsettled: bool = False
 
 
 class UnitState(enum.Enum):
@@ -76,6 +78,22 @@ class Inbound(Protocol):
 
     async def receipt(self, receipt: UnitReceipt) -> None:
         """Store a receipt; it may come before `Provider.send` has returned the id. Raise NotStored."""
+
+    async def unsettled(self) -> list[str]:
+        """Return the keys of this route stored with `is_unsettled` and not settled since, the oldest first.
+
+        They outlive the process and also the message, which may have been posted and deleted meanwhile. A
+        provider asks once, before its first connection. Raise NotStored if the store cannot be read.
+        """
+
+    async def settled(self, keys: Sequence[str]) -> None:
+        """Remove the keys from the unsettled ones; ignore those that are not there.
+
+        A provider calls this about once a second while messages come. The removal need not be on the disk when
+        this returns, so it can wait for the next commit: if a crash undoes it, the cost is that the same text
+        from the same sender within some minutes after the restart may be taken for a redelivery. Raise
+        NotStored; the provider then names the keys again later.
+        """
 
 
 # Outgoing
