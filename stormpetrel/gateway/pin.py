@@ -1,0 +1,53 @@
+"""Takes the PIN out of a message before anything is stored: "1234 text" becomes the PIN and the text.
+
+A text cleaned after it was stored would stay in the database's log, so a message in parts is cleaned in its octets.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from stormpetrel.sms.national_tables import ESCAPE
+from stormpetrel.sms.user_data import Coding, UserData, text_of
+
+LEAST_DIGITS, MOST_DIGITS = 4, 8
+
+_UNSEEN = r"\s\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff"
+_PIN = re.compile(rf"[{_UNSEEN}]*(\d{{{LEAST_DIGITS},{MOST_DIGITS}}})(?!\d)[.:,;]?(?:[{_UNSEEN}]+|\Z)")
+
+
+def split_pin(text: str) -> tuple[str | None, str]:
+    """Return the PIN at the beginning of the text and the text after it; None and the whole text if there is none.
+
+    The PIN has 4 to 8 digits of any script and is returned in ASCII. A space or the end of the text follows it.
+    """
+    match = _PIN.match(text)
+    return (None, text) if match is None else (_ascii(match), text[match.end() :])
+
+
+def strip_octets(part: UserData) -> tuple[str | None, UserData]:
+    """Return the PIN at the beginning of a message or of its first part, and the part without it.
+
+    None and the same part if there is none.
+    """
+    text = text_of([part])
+    match = _PIN.match(text) if text is not None else None
+    if match is None:
+        return None, part
+    return _ascii(match), replace(part, octets=part.octets[_octets_of(match[0], part) :])
+
+
+def _ascii(match: re.Match[str]) -> str:
+    return "".join(str(int(digit)) for digit in match[1])
+
+
+def _octets_of(beginning: str, part: UserData) -> int:
+    """Return the number of octets of the text's beginning. None of its characters replaces an undecodable one."""
+    if part.coding is not Coding.GSM7:
+        return len(beginning.encode(part.coding.value))
+    place = 0
+    for _ in beginning:
+        # An escape and its septet are one character, also where no table has it.
+        place += 2 if part.octets[place] == ESCAPE else 1
+    return place
