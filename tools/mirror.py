@@ -33,6 +33,11 @@ Row = tuple[str, str, str]
 # A file with logic of its own does not belong here: give it a test at its path.
 COVERED = (
     ("gateway/provider", "tests/test_config_sms.py", "types, the interface of each provider"),
+    (
+        "gateway/fields gateway/polling gateway/route_checks",
+        "tests/gateway/providers/test_file.py",
+        "parts of every provider",
+    ),
     ("__main__ errors own_thread roles/sms", "tests/roles/test_serve.py", "run by every process"),
     (
         "api/account_notes api/tags */followed_tags",
