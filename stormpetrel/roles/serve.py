@@ -129,12 +129,9 @@ def _serve(config: Config, roles: list[str], web: WebWorker | None) -> None:
     for extra in missing(config):
         require(extra)
     # Check this first: without an instance, no files may be made that would get in the way of `init`.
-    require_current(config.database_url)
     secret_bytes = secret.load(config)
-    require_same_secret(config.database_url, secret_bytes)
+    _require_store(config, roles, secret_bytes)
     locks = [lock_role(config.data_dir, role) for role in roles]
-    if lacking := shortage(config.database_url, web_workers=config.web.workers if "web" in roles else 0):
-        _log.error("%s", lacking)
     runs = _import_roles(roles, web)
     if config.valkey.url:
         # Imported only if it is used: 5 MB and 0.15 s that most instances do not need.
@@ -185,6 +182,23 @@ def _serve(config: Config, roles: list[str], web: WebWorker | None) -> None:
         os.close(lock)
 
 
+def _require_store(config: Config, roles: list[str], secret_bytes: bytes) -> None:
+    """Raise SetupError or EnvironmentFailure unless the store can be used.
+
+    The sms role alone starts without one that cannot be reached: it stores messages in its own spool.
+    """
+    url = config.database_url
+    try:
+        require_current(url)
+        require_same_secret(url, secret_bytes)
+        if lacking := shortage(url, web_workers=config.web.workers if "web" in roles else 0):
+            _log.error("%s", lacking)
+    except EnvironmentFailure as error:
+        if roles != ["sms"]:
+            raise
+        _log.error("%s; messages are stored until it can", error.safe_text)
+
+
 def bus_channel(config: Config) -> str:
     """Return the channel on Valkey: one per instance, so that several can share a Valkey server."""
     return f"stormpetrel:events:{hashlib.blake2b(config.domain.encode(), digest_size=8).hexdigest()}"
@@ -192,7 +206,7 @@ def bus_channel(config: Config) -> str:
 
 def _import_roles(roles: list[str], web: WebWorker | None) -> dict[str, Callable[..., Awaitable[None]]]:
     """Return each role's `run`; import only the served roles."""
-    modules = {"web": "roles.web", "courier": "courier.role", "sms": "roles.sms", "watch": "watch.role"}
+    modules = {"web": "roles.web", "courier": "courier.role", "sms": "gateway.role", "watch": "watch.role"}
     runs: dict[str, Callable[..., Awaitable[None]]] = {}
     for role in roles:
         if role == "web" and web is not None:

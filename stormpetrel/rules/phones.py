@@ -26,11 +26,15 @@ from stormpetrel.model.phone import (
     is_zone,
 )
 from stormpetrel.model.quota import HOUR_S, Quota
-from stormpetrel.rules import quotas
-from stormpetrel.storage import accounts, phone_queue
+from stormpetrel.rules import accounts, quotas
+from stormpetrel.rules.mail import stand_in
+from stormpetrel.storage import accounts as stored_accounts
+from stormpetrel.storage import phone_queue
 from stormpetrel.storage import phones as stored
 from stormpetrel.storage.engine.connection import Connection
 
+NO_PASSWORD = "!"
+"""Stored instead of a password's hash: no password has it."""
 GO_WRONG = Quota("sms.go", 30, HOUR_S / 30)
 """Wrong codes per route. A code is valid for 10 minutes, so 30 and then 5 more tries guess one of a million
 possible ones with a chance of 0.0035 % for each code that waits."""
@@ -111,7 +115,7 @@ def link_by_code(
         if quotas.spend(connection, quota, slot, now_ms=now_ms):
             return LinkResult(None, "locked")
     account_id = stored.take_code(connection, code_hash=keys.code_hash(code), now_ms=now_ms)
-    found = None if account_id is None else accounts.account(connection, account_id=account_id)
+    found = None if account_id is None else stored_accounts.account(connection, account_id=account_id)
     if found is None or found.state is not AccountState.ACTIVE:
         return LinkResult(None, "code-wrong")
     quotas.give_back(connection, spent)
@@ -228,6 +232,27 @@ def change(
         phone = replace(phone, pin_hash=pin_hash, pin_wrong=0, pin_locked_until_ms=0)
     _put(connection, phone, now_ms)
     return phone
+
+
+def sign_up(
+    connection: Connection, *, phone: Phone, username: str, registration: str, now_ms: int
+) -> Account:
+    """Create an account that has this phone instead of an e-mail address and a password.
+
+    Raise Invalid with `fields` for a name that is wrong or taken, and Forbidden when sign-up is closed.
+    """
+    account = accounts.sign_up(
+        connection,
+        username=username,
+        email=stand_in(phone.id),
+        password_hash=NO_PASSWORD,
+        reason="by SMS",
+        locale=phone.language,
+        registration=registration,
+        now_ms=now_ms,
+    )
+    _put(connection, replace(phone, account_id=account.id, posts=True, asked=""), now_ms)
+    return account
 
 
 def stop(connection: Connection, *, phone: Phone, now_ms: int) -> Phone:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import enum
 import re
+import zoneinfo
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import phonenumbers
 
@@ -154,3 +157,37 @@ def _possible(digits: str, country: str | None) -> str | None:
     if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def zone_of(number: str) -> str:
+    """Return a time zone of the number's country: its first in the system's zone table; "UTC" if that is unknown."""
+    try:
+        region = phonenumbers.region_code_for_number(phonenumbers.parse(number))
+    except phonenumbers.NumberParseException:
+        region = None
+    return _zones().get(region or "", "UTC")
+
+
+def prefix_of(number: str) -> str:
+    """Return the country calling code of a number in E.164, with "+"; "+" if it has none."""
+    try:
+        return f"+{phonenumbers.parse(number).country_code}"
+    except phonenumbers.NumberParseException:
+        return "+"
+
+
+@lru_cache(maxsize=1)
+def _zones() -> dict[str, str]:
+    """Return the first zone of each country (ISO 3166) in zone.tab, which lists them by population."""
+    zones: dict[str, str] = {}
+    for directory in zoneinfo.TZPATH:
+        try:
+            lines = (Path(directory) / "zone.tab").read_text(encoding="utf-8").splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split("\t")
+            if not line.startswith("#") and len(fields) > 2:
+                zones.setdefault(fields[0], fields[2])
+        break
+    return zones

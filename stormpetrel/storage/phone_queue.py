@@ -21,12 +21,12 @@ _PUT_FOR_PHONE = sql(
     VALUES (:id, :phone_id, :post_id, 'delivery', :now_ms, :now_ms)
     ON CONFLICT (phone_id, post_id) DO NOTHING"""
 )
-_DUE = sql(
-    """SELECT id, phone_id, post_id, kind, tag, created_at_ms FROM phone_deliveries
-    WHERE due_at_ms <= :now_ms ORDER BY due_at_ms, id LIMIT :count"""
+_DUE_PHONES = sql(
+    """SELECT phone_id, min(id) FROM phone_deliveries WHERE due_at_ms <= :now_ms
+    GROUP BY phone_id ORDER BY 2 LIMIT :count"""
 )
 _DUE_OF = sql(
-    """SELECT id, phone_id, post_id, kind, tag, created_at_ms FROM phone_deliveries
+    """SELECT id, phone_id, post_id, kind, tag, due_at_ms, created_at_ms FROM phone_deliveries
     WHERE phone_id = :phone_id AND due_at_ms <= :now_ms ORDER BY id LIMIT :count"""
 )
 _SET_TAG = sql("UPDATE phone_deliveries SET tag = :tag WHERE id = :delivery_id")
@@ -48,7 +48,13 @@ class PhoneDelivery:
     post_id: int
     kind: str
     tag: int
+    due_at_ms: int
     created_at_ms: int
+
+    @property
+    def was_held(self) -> bool:
+        """Return True if it has waited: for the end of quiet hours, for a limit, or for the digest."""
+        return self.due_at_ms > self.created_at_ms
 
 
 def put_for_account(connection: Connection, *, account_id: int, post_id: int, kind: str, now_ms: int) -> None:
@@ -70,9 +76,9 @@ def put_for_phone(connection: Connection, *, phone_id: int, post_id: int, now_ms
     )
 
 
-def due(connection: Connection, *, now_ms: int, count: int) -> list[PhoneDelivery]:
-    """Return deliveries that are due, the longest due first."""
-    return [PhoneDelivery(*row) for row in connection.all(_DUE, now_ms=now_ms, count=count)]
+def due_phones(connection: Connection, *, now_ms: int, count: int) -> list[int]:
+    """Return phones for which deliveries are due, the longest waiting first."""
+    return [int(row[0]) for row in connection.all(_DUE_PHONES, now_ms=now_ms, count=count)]
 
 
 def due_of(connection: Connection, *, phone_id: int, now_ms: int, count: int) -> list[PhoneDelivery]:

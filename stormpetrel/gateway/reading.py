@@ -1,0 +1,156 @@
+"""Commands that read: GET, WHOIS, MORE and STATS, and the text of a post for a phone."""
+
+from __future__ import annotations
+
+from stormpetrel.errors import NotFound
+from stormpetrel.gateway.answers import answer, attachments
+from stormpetrel.gateway.commands import TextCommand
+from stormpetrel.gateway.compose import content, delivery
+from stormpetrel.gateway.compose import more as more_of
+from stormpetrel.gateway.outcome import AnswerText, Failure, MessageOutcome, PhoneContext
+from stormpetrel.model.account import Account
+from stormpetrel.model.page import Page
+from stormpetrel.model.phone import Phone
+from stormpetrel.model.post import Post, Visibility
+from stormpetrel.model.text import excerpt
+from stormpetrel.rules import accounts, phones, posts, timelines
+from stormpetrel.storage import phones as stored
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.sms_spool.outbox import PERSONAL
+
+_WHOIS_BIO = 80
+
+
+def text_of_post(post: Post, language: str) -> str:
+    """Return the text of a post with its media in brackets: their descriptions, or a word for their kind."""
+    media = [(one.decoded.kind, one.description) for one in post.media]
+    return content(post.text, attachments(media, language))
+
+
+def delivery_of(
+    connection: Connection, *, phone: Phone, post: Post, tag: int, booster: str = ""
+) -> tuple[str, int | None]:
+    """Return the text for the phone, and where its next page begins (None: it is complete)."""
+    author = accounts.account(connection, account_id=post.author_id)
+    made = delivery(
+        author.username,
+        text_of_post(post, phone.language),
+        tag=tag,
+        segments=phone.segments,
+        warning=post.spoiler_text,
+        booster=booster,
+        is_direct=post.visibility is Visibility.DIRECT,
+    )
+    return made.text, made.next_offset
+
+
+def get(
+    connection: Connection,
+    command: TextCommand,
+    phone: Phone,
+    account_id: int,
+    context: PhoneContext,
+    now_ms: int,
+) -> MessageOutcome:
+    """Return the newest post of an account, with a tag."""
+    target = account_named(connection, command.name)
+    found = timelines.of_account(
+        connection, reader_id=account_id, account_id=target.id, page=Page(limit=1), now_ms=now_ms,
+        exclude_boosts=True, exclude_replies=True,
+    )  # fmt: skip
+    if not found:
+        text = answer("get-none", phone.language, name=target.username)
+        return MessageOutcome("get", None, None, [AnswerText("get", text, PERSONAL)])
+    post = posts.posts(connection, post_ids=found)[0]
+    tag = phones.take_tag(connection, phone=phone, post_id=post.id)
+    text, next_offset = delivery_of(connection, phone=phone, post=post, tag=tag)
+    stored.move_tag(
+        connection, phone_id=phone.id, tag=tag, position=-1 if next_offset is None else next_offset
+    )
+    return MessageOutcome("get", None, post.id, [AnswerText("get", text, PERSONAL)])
+
+
+def more(
+    connection: Connection,
+    command: TextCommand,
+    phone: Phone,
+    account_id: int,
+    context: PhoneContext,
+    now_ms: int,
+) -> MessageOutcome:
+    """Return the next page of a post that was cut; without a tag, of the last one that was sent."""
+    current = stored.by_id(connection, phone_id=phone.id)
+    last = (current.next_tag if current is not None else 1) - 1 or 99
+    tag = command.tag or last
+    found = stored.tag(connection, phone_id=phone.id, tag=tag)
+    if found is None:
+        raise Failure("unknown-tag", tag=str(tag))
+    post_id, position = found
+    try:
+        post = posts.visible_original(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
+    except NotFound:
+        raise Failure("unknown-tag", tag=str(tag)) from None
+    if position < 0:
+        return MessageOutcome(
+            "more", None, None, [AnswerText("more", answer("more-none", phone.language), PERSONAL)]
+        )
+    author = accounts.account(connection, account_id=post.author_id)
+    page = more_of(
+        author.username, text_of_post(post, phone.language), tag=tag, offset=position,
+        segments=phone.segments, is_direct=post.visibility is Visibility.DIRECT,
+    )  # fmt: skip
+    stored.move_tag(
+        connection, phone_id=phone.id, tag=tag, position=-1 if page.next_offset is None else page.next_offset
+    )
+    return MessageOutcome("more", None, post.id, [AnswerText("more", page.text, PERSONAL)])
+
+
+def whois(
+    connection: Connection,
+    command: TextCommand,
+    phone: Phone,
+    account_id: int,
+    context: PhoneContext,
+    now_ms: int,
+) -> MessageOutcome:
+    """Return an account's name, text and counts."""
+    target = account_named(connection, command.name)
+    text = answer(
+        "whois",
+        phone.language,
+        name=target.username,
+        display=target.display_name or target.username,
+        bio=excerpt(target.note, _WHOIS_BIO),
+        followers=str(target.followers_count),
+        posts=str(target.posts_count),
+    )
+    return MessageOutcome("whois", None, None, [AnswerText("whois", text, PERSONAL)])
+
+
+def stats(
+    connection: Connection,
+    command: TextCommand,
+    phone: Phone,
+    account_id: int,
+    context: PhoneContext,
+    now_ms: int,
+) -> MessageOutcome:
+    """Return the member's own counts."""
+    own = accounts.account(connection, account_id=account_id)
+    text = answer(
+        "stats",
+        phone.language,
+        name=own.username,
+        followers=str(own.followers_count),
+        following=str(own.following_count),
+        posts=str(own.posts_count),
+    )
+    return MessageOutcome("stats", None, None, [AnswerText("stats", text, PERSONAL)])
+
+
+def account_named(connection: Connection, name: str) -> Account:
+    """Return the account of that name. Raise Failure "unknown-user"."""
+    try:
+        return accounts.account_named(connection, username=name)
+    except NotFound:
+        raise Failure("unknown-user", name=name) from None

@@ -1,0 +1,324 @@
+"""The sms role: its own process, listeners and spool, so that texts go on when the web is flooded or the store down.
+
+Providers hand over what comes in (inbound.py); the inbox is carried out (drain.py); posts for phones become texts
+(deliver.py); texts are sent by route (sender.py). All of them share the spool's thread and one `stop`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sqlite3
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+
+from stormpetrel.bus.local import Bus
+from stormpetrel.clock import now_ms
+from stormpetrel.config import Config
+from stormpetrel.errors import Busy, EnvironmentFailure, SetupError
+from stormpetrel.gateway.answers import answer
+from stormpetrel.gateway.deliver import Deliverer
+from stormpetrel.gateway.drain import InboxDrain, NoticeTimes
+from stormpetrel.gateway.inbound import NumberRates, PartsTable, RouteInbound
+from stormpetrel.gateway.known_numbers import KnownNumbers, as_known
+from stormpetrel.gateway.outcome import PhoneContext
+from stormpetrel.gateway.provider import Inbound, NotStored, Provider
+from stormpetrel.gateway.providers.registry import make
+from stormpetrel.gateway.sender import RouteSender
+from stormpetrel.gateway.spool_thread import SpoolThread
+from stormpetrel.gateway.webhooks import serve_webhooks
+from stormpetrel.model.phone import PhoneKeys
+from stormpetrel.model.quota import slot
+from stormpetrel.process import secret as secrets_of_instance
+from stormpetrel.rules import phones
+from stormpetrel.sms.numbers import zone_of
+from stormpetrel.storage import phone_queue
+from stormpetrel.storage import phones as stored_phones
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.engine.database import Database
+from stormpetrel.storage.sms_spool import inbox, outbox, state
+from stormpetrel.storage.sms_spool.money import Caps, micros
+
+log = logging.getLogger(__name__)
+
+STATE_EVERY_S = 1.0
+TIDY_EVERY_S = 600.0
+RETRY_MIN_S, RETRY_MAX_S = 0.2, 5.0
+KNOWN_AT_ONCE = 1000
+OUTCOMES_MS = 7 * 86_400_000
+"""How long outcomes stay in the store after the spool has them."""
+
+
+async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Event) -> None:
+    """Serve on `sock` until `stop` is set."""
+    gateway = SmsGateway(config, bus, secrets_of_instance.load(config))
+    await gateway.run(sock, stop)
+
+
+@dataclass(slots=True)
+class SpoolFigures:
+    """What commands and answers tell of the spool, as of the last second."""
+
+    waiting_in: int = 0
+    waiting_out: int = 0
+    paused: set[str] = field(default_factory=set)
+
+
+class SmsGateway:
+    """The parts of the role, and what connects them."""
+
+    def __init__(self, config: Config, bus: Bus, secret: bytes) -> None:
+        self._config = config
+        self._bus = bus
+        self._keys = PhoneKeys(secret)
+        self._db: Database | None = None
+        self._figures = SpoolFigures()
+        self._known = KnownNumbers(self._keys)
+        self._parts = PartsTable(config.sms.part_timeout_s)
+        self._spool = SpoolThread(config.data_dir, on_rollback=self._parts.load)
+        self._opted_out: list[str] = []
+        routes = [route for route in config.sms.routes if route.enabled]
+        self._providers: dict[str, Provider] = {}
+        for route in routes:
+            try:
+                self._providers[route.name] = make(route)
+            except SetupError as error:
+                # One wrong route must not stop the others; `stormpetrel check` and the log name it.
+                log.error("route %s is not used: %s", route.name, error.safe_text)
+        rates = NumberRates(config.sms)
+        self._drain = InboxDrain(
+            spool=self._spool,
+            context=self._context(secret),
+            times=NoticeTimes(config.sms.stranger_answer_s * 1000, config.sms.saved_notice_s * 1000),
+            database=lambda: self._db,
+            on_answers=self._wake_senders,
+        )
+        self._inbounds = {
+            route.name: RouteInbound(
+                route,
+                spool=self._spool,
+                parts=self._parts,
+                known=self._known,
+                rates=rates,
+                on_stored=self._drain.notify,
+            )
+            for route in routes
+            if route.name in self._providers
+        }
+        self._senders = [
+            RouteSender(
+                route=route,
+                provider=self._providers[route.name],
+                spool=self._spool,
+                caps=_caps(config),
+                paused=lambda: self._figures.paused,
+                on_opt_out=self._opted_out.append,
+            )
+            for route in routes
+            if route.name in self._providers
+        ]
+        self._deliverer = Deliverer(
+            spool=self._spool,
+            config=config.sms,
+            keys=self._keys,
+            routes=frozenset(self._providers),
+            database=lambda: self._db,
+            on_texts=self._wake_senders,
+        )
+
+    def _context(self, secret: bytes) -> PhoneContext:
+        config = self._config
+        return PhoneContext(
+            keys=self._keys,
+            title=config.title,
+            contact=config.contact_email or config.base_url,
+            per_day=config.sms.out_per_day,
+            domain=config.domain,
+            language=config.languages.split(",")[0].strip() or "en",
+            registration=config.registration,
+            max_characters=config.posts.max_characters,
+            delete_window_ms=config.sms.delete_window_s * 1000,
+            trusts={route.name: route.trust for route in config.sms.routes},
+            status=self._status,
+            slot=lambda text: slot(secret, text),
+            zone_of=zone_of,
+        )
+
+    def _status(self, language: str) -> str:
+        """Return the answer to STATUS, from memory."""
+        key = "status-down" if self._db is None or self._drain.is_degraded else "status-up"
+        return answer(key, language, site=self._config.title, waiting=self._figures.waiting_in)
+
+    def _wake_senders(self) -> None:
+        for sender in self._senders:
+            sender.notify()
+
+    async def run(self, sock: socket.socket, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set; then finish what is in progress."""
+        server = asyncio.create_task(
+            serve_webhooks(
+                sock,
+                stop=stop,
+                providers=self._providers,
+                inbound_of=self._inbound_of,
+                metrics=self._metrics,
+            )
+        )
+        workers: list[Awaitable[None]] = [
+            self._open_store(stop),
+            self._read_known(stop),
+            self._write_state(stop),
+            self._tidy(stop),
+            self._drain.run(stop),
+            self._deliverer.run(stop),
+            *(sender.run(stop) for sender in self._senders),
+        ]
+        try:
+            await self._begin(stop)
+            await asyncio.gather(server, *workers)
+        finally:
+            for provider in self._providers.values():
+                await provider.stop()
+            if self._db is not None:
+                await self._db.close()
+            await self._spool.close()
+
+    def _inbound_of(self, route: str) -> Inbound:
+        return self._inbounds[route]
+
+    async def _begin(self, stop: asyncio.Event) -> None:
+        """Read what the spool has, then let providers connect; a spool that cannot be opened is waited for."""
+        wait_s = RETRY_MIN_S
+        while not stop.is_set():
+            try:
+                self._known.put(await self._spool.call(state.known))
+                await self._spool.call(self._parts.load)
+                resumed = await self._spool.call(outbox.resume, now_ms=now_ms())
+                self._figures.paused = await self._spool.call(state.paused)
+                break
+            except NotStored as error:
+                log.error("the spool cannot be read: %s", error)
+                await _pause(stop, wait_s)
+                wait_s = min(wait_s * 2, RETRY_MAX_S)
+        else:
+            return
+        if resumed:
+            log.warning("%d units were being sent when the role ended; they are sent again", resumed)
+        for name, provider in self._providers.items():
+            await provider.start(self._inbounds[name])
+
+    async def _open_store(self, stop: asyncio.Event) -> None:
+        wait_s = RETRY_MIN_S
+        while not stop.is_set():
+            db = Database(self._config.database_url, publish=self._bus.publish)
+            try:
+                await db.open()
+            except EnvironmentFailure as error:
+                log.error("%s; messages are stored until it can", error.safe_text)
+                await _pause(stop, wait_s)
+                wait_s = min(wait_s * 2, RETRY_MAX_S)
+            else:
+                self._db = db
+                self._drain.notify()
+                return
+
+    async def _read_known(self, stop: asyncio.Event) -> None:
+        """Keep the known numbers in memory and in the spool as they are in the store."""
+        place = (0, 0)
+        while not await _pause(stop, STATE_EVERY_S / 2):
+            if self._db is None:
+                continue
+            try:
+                while True:
+                    changed = await self._db.read(
+                        stored_phones.changed_since, after_ms=place[0], after_id=place[1], count=KNOWN_AT_ONCE
+                    )
+                    if not changed:
+                        break
+                    known = [as_known(phone) for phone in changed]
+                    self._known.put(known)
+                    await self._spool.call(state.put_known, known)
+                    place = (changed[-1].changed_at_ms, changed[-1].id)
+                await self._stop_opted_out()
+            except (Busy, NotStored):
+                continue
+
+    async def _stop_opted_out(self) -> None:
+        """Count numbers as stopped that the carrier has named as opted out."""
+        assert self._db is not None
+        while self._opted_out:
+            number = self._opted_out[0]
+            await self._db.write_as(2, 10.0, _opt_out, number, self._keys, now_ms())
+            await self._spool.call(outbox.drop_of, number=number, now_ms=now_ms())
+            self._opted_out.pop(0)
+
+    async def _write_state(self, stop: asyncio.Event) -> None:
+        """Store the state of routes each second, and read what commands have changed."""
+        while not await _pause(stop, STATE_EVERY_S / 4):
+            states = [(name, provider.state.value) for name, provider in self._providers.items()]
+            try:
+                self._figures = await self._spool.call(_figures_of, states, now_ms())
+                given_up = await self._spool.call(self._parts.expire, now_ms())
+            except NotStored:
+                continue
+            if given_up or self._figures.waiting_in:
+                self._drain.notify()
+
+    async def _tidy(self, stop: asyncio.Event) -> None:
+        while not await _pause(stop, TIDY_EVERY_S):
+            try:
+                await self._spool.call(state.tidy, now_ms=now_ms())
+                if self._db is not None:
+                    await self._db.write_as(
+                        3, 10.0, phone_queue.forget_done, before_ms=now_ms() - OUTCOMES_MS
+                    )
+            except (Busy, NotStored):
+                continue
+
+    def _metrics(self) -> dict[str, float]:
+        inbounds, senders = self._inbounds.values(), self._senders
+        return {
+            "stormpetrel_sms_stored_total": sum(one.stored for one in inbounds),
+            "stormpetrel_sms_repeated_total": sum(one.repeated for one in inbounds),
+            "stormpetrel_sms_ignored_total": sum(one.ignored for one in inbounds),
+            "stormpetrel_sms_done_total": self._drain.done,
+            "stormpetrel_sms_inbox_waiting": self._figures.waiting_in,
+            "stormpetrel_sms_outbox_waiting": self._figures.waiting_out,
+            "stormpetrel_sms_accepted_total": sum(one.accepted for one in senders),
+            "stormpetrel_sms_throttled_total": sum(one.throttled for one in senders),
+            "stormpetrel_sms_failed_total": sum(one.failed for one in senders),
+            "stormpetrel_sms_over_budget_total": sum(one.refused_by_caps for one in senders),
+            "stormpetrel_sms_store_down": float(self._db is None or self._drain.is_degraded),
+        }
+
+
+def _caps(config: Config) -> Caps:
+    sms = config.sms
+    return Caps(micros(sms.cap_day), micros(sms.cap_month), micros(sms.cap_user_day), sms.lane1_reserve)
+
+
+def _figures_of(db: sqlite3.Connection, states: list[tuple[str, str]], at_ms: int) -> SpoolFigures:
+    if at_ms - state.fact(db, "states_ms") >= STATE_EVERY_S * 1000:
+        state.set_route_states(db, states=states, now_ms=at_ms)
+        state.set_fact(db, "states_ms", at_ms)
+    waiting_out = sum(count for count, _ in outbox.lanes(db).values())
+    return SpoolFigures(inbox.waiting_count(db), waiting_out, state.paused(db))
+
+
+def _opt_out(connection: Connection, number: str, keys: PhoneKeys, at_ms: int) -> None:
+    phone = phones.phone_with(connection, number=number, keys=keys)
+    if phone is None:
+        phone = phones.new_phone(
+            connection, number=number, route="", keys=keys, zone=zone_of(number), language="en", now_ms=at_ms
+        )
+    phones.stop(connection, phone=phone, now_ms=at_ms)
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait; return True as soon as `stop` is set."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,116 @@
+"""The spool in a thread of its own: calls that wait at the same time are one durable commit."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from stormpetrel.gateway.provider import NotStored
+from stormpetrel.storage.sms_spool.file import SpoolFailed, SpoolFile
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+GROUP_CALLS = 512
+MAX_WAITING = 20_000
+"""Calls that may wait for a commit; more are refused with NotStored, and the carrier keeps its messages."""
+RETRY_OPEN_S = 1.0
+
+_Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], asyncio.Future[Any]]
+_Done = tuple[asyncio.Future[Any], Any, BaseException | None]
+
+
+class SpoolThread:
+    """Runs functions `fn(db, …)` on the spool, each in a savepoint, in the order of the calls.
+
+    `on_rollback` is called in the thread when a commit has failed: what functions keep in memory must be read anew.
+    """
+
+    def __init__(self, directory: Path, *, on_rollback: Callable[[sqlite3.Connection], None]) -> None:
+        self._directory = directory
+        self._on_rollback = on_rollback
+        self._calls: deque[_Call] = deque()
+        self._ready = threading.Condition()
+        self._is_closing = False
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
+        self._thread.start()
+
+    async def call(
+        self, fn: Callable[Concatenate[sqlite3.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Return the result of `fn(db, …)` after its commit. Raise NotStored if nothing was stored."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        with self._ready:
+            if self._is_closing or len(self._calls) >= MAX_WAITING:
+                raise NotStored
+            self._calls.append((fn, args, kwargs, future))
+            self._ready.notify()
+        return await future
+
+    async def close(self) -> None:
+        """Commit what waits, and close the file."""
+        with self._ready:
+            self._is_closing = True
+            self._ready.notify()
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        spool: SpoolFile | None = None
+        while True:
+            with self._ready:
+                while not self._calls and not self._is_closing:
+                    self._ready.wait()
+                calls = [self._calls.popleft() for _ in range(min(GROUP_CALLS, len(self._calls)))]
+            if not calls:
+                break
+            try:
+                spool = spool or SpoolFile(self._directory)
+            except SpoolFailed as error:
+                self._answer([(future, None, NotStored(str(error))) for *_, future in calls])
+                time.sleep(RETRY_OPEN_S)
+                continue
+            self._answer(self._group(spool, calls))
+        if spool is not None:
+            spool.close()
+
+    def _group(self, spool: SpoolFile, calls: list[_Call]) -> list[_Done]:
+        done: list[_Done] = []
+        try:
+            with spool.transaction() as db:
+                for fn, args, kwargs, future in calls:
+                    db.execute("SAVEPOINT one")
+                    try:
+                        done.append((future, fn(db, *args, **kwargs), None))
+                    except sqlite3.Error:
+                        raise  # the file has failed, not the call
+                    except Exception as error:  # a mistake in one call must not undo the others
+                        db.execute("ROLLBACK TO one")
+                        done.append((future, None, error))
+                    db.execute("RELEASE one")
+        except SpoolFailed as error:
+            self._on_rollback(spool.raw)
+            return [(future, None, NotStored(str(error))) for *_, future in calls]
+        return done
+
+    def _answer(self, done: list[_Done]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(_resolve, done)
+        except RuntimeError:
+            return  # the loop has ended: no caller waits
+
+
+def _resolve(done: list[_Done]) -> None:
+    for future, result, error in done:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)

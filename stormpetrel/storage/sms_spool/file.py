@@ -1,0 +1,193 @@
+"""Opens the spool's file, creates its tables, and runs transactions in it.
+
+The sms role writes, and commands do for a moment (`stormpetrel sms send`); every commit is durable before it returns.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FILE_NAME = "sms.sqlite"
+_BUSY_S = 5.0
+WAL_BYTES = 8 * 1024 * 1024
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS inbox (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    route TEXT NOT NULL,
+    number TEXT NOT NULL,
+    receiver TEXT NOT NULL,
+    text TEXT NOT NULL,
+    proof BLOB,
+    class INTEGER NOT NULL,
+    quiet INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    effect TEXT,
+    error TEXT,
+    status_id INTEGER,
+    at_ms INTEGER NOT NULL,
+    changed_ms INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS inbox_waiting ON inbox (class, id) WHERE state = 'stored';
+CREATE INDEX IF NOT EXISTS inbox_changed ON inbox (changed_ms);
+CREATE INDEX IF NOT EXISTS inbox_number ON inbox (number, id);
+CREATE TABLE IF NOT EXISTS part_keys (key TEXT PRIMARY KEY, at_ms INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS part_keys_at ON part_keys (at_ms);
+CREATE TABLE IF NOT EXISTS parts (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    route TEXT NOT NULL,
+    number TEXT NOT NULL,
+    receiver TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    reference INTEGER NOT NULL,
+    total INTEGER NOT NULL,
+    part INTEGER NOT NULL,
+    coding TEXT NOT NULL,
+    octets BLOB NOT NULL,
+    locking INTEGER NOT NULL,
+    single INTEGER NOT NULL,
+    proof BLOB,
+    at_ms INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS unsettled (route TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (route, key));
+CREATE TABLE IF NOT EXISTS outbox (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    route TEXT NOT NULL,
+    number TEXT NOT NULL,
+    text TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    lane INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    segments INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    reserved INTEGER NOT NULL DEFAULT 0,
+    price INTEGER NOT NULL DEFAULT 0,
+    day TEXT NOT NULL DEFAULT '',
+    prefix TEXT NOT NULL DEFAULT '',
+    carrier_id TEXT NOT NULL DEFAULT '',
+    error TEXT NOT NULL DEFAULT '',
+    due_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    sent_ms INTEGER NOT NULL DEFAULT 0,
+    done_ms INTEGER NOT NULL DEFAULT 0,
+    changed_ms INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS outbox_queued ON outbox (route, lane, id) WHERE state = 'queued';
+CREATE INDEX IF NOT EXISTS outbox_open ON outbox (lane, at_ms) WHERE state IN ('queued', 'sending');
+CREATE INDEX IF NOT EXISTS outbox_changed ON outbox (changed_ms);
+CREATE INDEX IF NOT EXISTS outbox_number ON outbox (number, at_ms);
+CREATE TABLE IF NOT EXISTS units (
+    id INTEGER PRIMARY KEY,
+    message_id INTEGER NOT NULL REFERENCES outbox (id) ON DELETE CASCADE,
+    route TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    total INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    wants_receipt INTEGER NOT NULL,
+    carrier_id TEXT NOT NULL DEFAULT '',
+    attempts INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (message_id, number)
+);
+CREATE INDEX IF NOT EXISTS units_carrier ON units (route, carrier_id) WHERE carrier_id <> '';
+CREATE INDEX IF NOT EXISTS units_sending ON units (state) WHERE state = 'sending';
+CREATE TABLE IF NOT EXISTS receipts (
+    route TEXT NOT NULL,
+    carrier_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    error TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (route, carrier_id)
+);
+CREATE TABLE IF NOT EXISTS spending (
+    day TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    spent INTEGER NOT NULL DEFAULT 0,
+    reserved INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (day, scope)
+);
+CREATE TABLE IF NOT EXISTS routes (
+    name TEXT PRIMARY KEY,
+    paused INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL DEFAULT 'down',
+    state_ms INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS known (
+    number_hash BLOB PRIMARY KEY,
+    has_account INTEGER NOT NULL,
+    pin_hash BLOB,
+    language TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS notices (number TEXT NOT NULL, kind TEXT NOT NULL, at_ms INTEGER NOT NULL,
+    PRIMARY KEY (number, kind));
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+"""
+
+
+class SpoolFailed(Exception):
+    """The file cannot be read or written now: a full disk, a lock held for long, a damaged file."""
+
+
+class SpoolFile:
+    """The open file. For one thread at a time; raises SpoolFailed."""
+
+    def __init__(self, directory: Path, *, creates: bool = True) -> None:
+        path = directory / FILE_NAME
+        try:
+            if creates:
+                # Created here and not by SQLite, so that it is never readable by other users.
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            self.raw = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            raise SpoolFailed(f"{path}: {error}") from error
+        try:
+            self.raw.execute("PRAGMA journal_mode=WAL")
+            self.raw.execute("PRAGMA synchronous=FULL")
+            self.raw.execute("PRAGMA foreign_keys=ON")
+            self.raw.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
+            # A deleted text is overwritten.
+            self.raw.execute("PRAGMA secure_delete=ON")
+            self.raw.executescript(_TABLES)
+        except sqlite3.Error as error:
+            self.raw.close()
+            raise SpoolFailed(f"{path}: {error}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self.raw.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Run a durable transaction; undo it if the block raises."""
+        try:
+            self.raw.execute("BEGIN IMMEDIATE")
+            yield self.raw
+            self.raw.execute("COMMIT")
+        except sqlite3.Error as error:
+            self.undo()
+            raise SpoolFailed(str(error)) from error
+        except BaseException:
+            self.undo()
+            raise
+
+    def undo(self) -> None:
+        """Roll back; SQLite may have done so already when the disk is full."""
+        if self.raw.in_transaction:
+            self.raw.execute("ROLLBACK")
+
+
+@contextmanager
+def open_spool(directory: Path) -> Iterator[SpoolFile]:
+    """Open the spool for one command."""
+    spool = SpoolFile(directory)
+    try:
+        yield spool
+    finally:
+        spool.close()
