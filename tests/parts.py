@@ -81,6 +81,17 @@ def throwaway_machine() -> str | None:
     return shutil.which("systemd-nspawn")
 
 
+FAKESMSC = "/usr/lib/kannel/test/fakesmsc"
+"""The phones of Kannel's fake SMSC, in Debian's package kannel-extras."""
+
+
+def kannel_programs() -> str | None:
+    """Return the path of Kannel's bearerbox, or None unless smsbox and fakesmsc are installed too."""
+    names = ("bearerbox", "smsbox", FAKESMSC)
+    found = [shutil.which(name, path=SYSTEM_PATH) for name in names]
+    return found[0] if all(found) else None
+
+
 PARTS = {
     "postgresql": (postgresql_bin, "postgresql"),
     "redis": (redis_program, "redis-server"),
@@ -97,6 +108,8 @@ PARTS = {
     "systemd": (lambda: shutil.which("systemd-analyze"), "systemd"),
     "machine": (throwaway_machine, "systemd-container caddy postgresql (and be root)"),
     "node": (node_peers, "nodejs npm"),
+    "kannel": (kannel_programs, "kannel kannel-extras"),
+    "gammu": (lambda: shutil.which("gammu-smsd"), "gammu gammu-smsd libdbd-sqlite3"),
 }
 
 

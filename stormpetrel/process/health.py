@@ -12,6 +12,7 @@ import json
 import socket
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import NamedTuple, cast
 
 MAX_HEAD_BYTES = 8192
@@ -20,14 +21,43 @@ HEAD_TIMEOUT_S = 5.0
 IDLE_TIMEOUT_S = 30.0
 BACKLOG = 1024
 
-_HEALTHY = b'{"status":"ok"}'
-_JSON = "application/json; charset=utf-8"
-_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+HEALTHY = b'{"status":"ok"}'
+JSON = "application/json; charset=utf-8"
+METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _HTML = "text/html; charset=utf-8"
-_REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 431: "Too Large"}
 
 Metrics = Callable[[], Mapping[str, float] | str]
 """Returns the role's metrics by their Prometheus names, or the whole text."""
+
+
+def metrics_body(metrics: Metrics) -> bytes:
+    """Return the metrics in the text format of Prometheus."""
+    figures = metrics()
+    if not isinstance(figures, str):
+        figures = "".join(f"{name} {value:g}\n" for name, value in figures.items())
+    return figures.encode()
+
+
+def error_body(text: str) -> bytes:
+    """Return the JSON of an error."""
+    return json.dumps({"error": text}).encode()
+
+
+def response_bytes(
+    status: int, content_type: str, body: bytes, *, close: bool, send_body: bool = True, more: str = ""
+) -> bytes:
+    """Return a response. `more`: further header lines. `send_body`: False for the answer to HEAD."""
+    head = (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+        f"Date: {formatdate(usegmt=True)}\r\n"
+        f"Content-Type: {content_type}\r\n"
+        f"Content-Length: {len(body)}\r\n"
+        "Cache-Control: no-store\r\n"
+        "X-Content-Type-Options: nosniff\r\n"
+        f"{more}"
+        f"Connection: {'close' if close else 'keep-alive'}\r\n\r\n"
+    )
+    return head.encode("ascii") + (body if send_body else b"")
 
 
 class RootPage(NamedTuple):
@@ -115,7 +145,7 @@ class _HealthConnection(asyncio.Protocol):
         while not self._transport.is_closing():
             head, end, rest = self._received.partition(b"\r\n\r\n")
             if len(head) > MAX_HEAD_BYTES:
-                self._answer(431, _JSON, _error("The request head is too large"), close=True)
+                self._answer(431, JSON, error_body("The request head is too large"), close=True)
                 return
             if not end:
                 return
@@ -127,7 +157,7 @@ class _HealthConnection(asyncio.Protocol):
         first, _, fields = head.partition(b"\r\n")
         words = first.split(b" ")
         if len(words) != 3 or words[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
-            self._answer(400, _JSON, _error("The request could not be read"), close=True)
+            self._answer(400, JSON, error_body("The request could not be read"), close=True)
             return
         method, target, version = words
         names = {line.partition(b":")[0].strip().lower(): line for line in fields.split(b"\r\n")}
@@ -141,21 +171,19 @@ class _HealthConnection(asyncio.Protocol):
         path = target.partition(b"?")[0]
         send_body = method != b"HEAD"
         if method not in (b"GET", b"HEAD"):
-            self._answer(405, _JSON, _error("Method not allowed"), close=close)
+            self._answer(405, JSON, error_body("Method not allowed"), close=close)
         elif path == b"/health":
-            self._answer(200, _JSON, _HEALTHY, close=close, send_body=send_body)
+            self._answer(200, JSON, HEALTHY, close=close, send_body=send_body)
         elif path == b"/metrics" and self._metrics is not None:
-            figures = self._metrics()
-            if not isinstance(figures, str):
-                figures = "".join(f"{name} {value:g}\n" for name, value in figures.items())
-            self._answer(200, _TEXT, figures.encode(), close=close, send_body=send_body)
+            body = metrics_body(self._metrics)
+            self._answer(200, METRICS_TEXT, body, close=close, send_body=send_body)
         elif path == b"/" and self._page is not None:
             policy = f"Content-Security-Policy: {self._page.policy}\r\nReferrer-Policy: no-referrer\r\n"
             self._answer(200, _HTML, self._page.body(), close=close, send_body=send_body, more=policy)
         else:
             known = ["/health", "/metrics"] if self._metrics is not None else ["/health"]
             text = f"Not found. Paths of Stormpetrel's {self._role} role: {' and '.join(known)}"
-            self._answer(404, _JSON, _error(text), close=close, send_body=send_body)
+            self._answer(404, JSON, error_body(text), close=close, send_body=send_body)
 
     def _answer(
         self,
@@ -167,21 +195,10 @@ class _HealthConnection(asyncio.Protocol):
         send_body: bool = True,
         more: str = "",
     ) -> None:
-        head = (
-            f"HTTP/1.1 {status} {_REASONS[status]}\r\n"
-            f"Date: {formatdate(usegmt=True)}\r\n"
-            f"Content-Type: {content_type}\r\n"
-            f"Content-Length: {len(body)}\r\n"
-            "Cache-Control: no-store\r\n"
-            "X-Content-Type-Options: nosniff\r\n"
-            f"{more}"
-            f"{'Allow: GET, HEAD' + chr(13) + chr(10) if status == 405 else ''}"
-            f"Connection: {'close' if close else 'keep-alive'}\r\n\r\n"
+        if status == 405:
+            more += "Allow: GET, HEAD\r\n"
+        self._transport.write(
+            response_bytes(status, content_type, body, close=close, send_body=send_body, more=more)
         )
-        self._transport.write(head.encode("ascii") + (body if send_body else b""))
         if close:
             self._transport.close()
-
-
-def _error(text: str) -> bytes:
-    return json.dumps({"error": text}).encode()
