@@ -24,6 +24,7 @@ from stormpetrel.cli import (
     seed,
     serve,
     shield,
+    sms,
     texts,
     tokens,
     users,
@@ -67,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     seed.add_commands(commands)
     drill.add_commands(commands)
     shield.add_commands(commands)
+    sms.add_commands(commands)
     completion.add_commands(commands, parser)
     return parser
 

@@ -35,7 +35,7 @@ MOST_TEXT = 4000
 MOST_NUMBERS = 100_000
 MOST_PART_OCTETS = 8_000_000
 """Memory of incomplete messages; beyond it the oldest are given up."""
-_UNIT_ID = re.compile(r"u([0-9]{1,18})")
+_UNIT_ID = re.compile(r"o([0-9]{1,18})(?:-([0-9]{1,3}))?")
 
 
 @dataclass(slots=True)
@@ -185,7 +185,7 @@ class RouteInbound:
             outbox.receipt,
             route=self._route.name,
             carrier_id=receipt.carrier_id,
-            unit_id=int(match[1]) if match else None,
+            unit=(int(match[1]), int(match[2] or 1)) if match else None,
             state=receipt.state.value,
             error=receipt.error[:200],
             now_ms=now_ms(),

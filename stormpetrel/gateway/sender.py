@@ -150,7 +150,7 @@ class RouteSender:
         by_part = self.provider.capabilities.by_part
         place = stored.number - 1
         return Unit(
-            id=f"u{stored.id}",
+            id=f"o{message.id}" if stored.total == 1 else f"o{message.id}-{stored.number}",
             receiver=message.number,
             sender=self.route.sender,
             text=segments.texts[place] if by_part else message.text,

@@ -50,6 +50,7 @@ class Act(StrEnum):
     REJECT = "reject"
     TEXTS = "texts"
     EMAIL_DOMAINS = "email_domains"
+    LINK_PHONE = "link_phone"
 
 
 WARNED = frozenset(

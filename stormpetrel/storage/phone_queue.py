@@ -36,6 +36,7 @@ _WAITING = sql("SELECT count(*) FROM phone_deliveries WHERE phone_id = :phone_id
 _CLEAR = sql("DELETE FROM phone_deliveries WHERE phone_id = :phone_id")
 _OUTCOME = sql("SELECT outcome FROM phone_messages WHERE message_key = :key")
 _DONE = sql("INSERT INTO phone_messages (message_key, outcome, done_at_ms) VALUES (:key, :outcome, :now_ms)")
+_FORGET_OUTCOME = sql("DELETE FROM phone_messages WHERE message_key = :key")
 _FORGET_DONE = sql("DELETE FROM phone_messages WHERE done_at_ms < :before_ms")
 
 
@@ -128,3 +129,8 @@ def done(connection: Connection, *, key: str, outcome: str, now_ms: int) -> None
 def forget_done(connection: Connection, *, before_ms: int) -> int:
     """Delete old outcomes; return how many there were."""
     return connection.run(_FORGET_DONE, before_ms=before_ms)
+
+
+def forget_outcome(connection: Connection, *, key: str) -> None:
+    """Delete the outcome of a message that is carried out again."""
+    connection.run(_FORGET_OUTCOME, key=key)

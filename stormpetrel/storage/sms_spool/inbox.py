@@ -127,6 +127,12 @@ def replay(db: sqlite3.Connection, *, message_id: int, now_ms: int) -> bool:
     return db.execute(_REPLAY, (now_ms, message_id)).rowcount == 1
 
 
+def key_of(db: sqlite3.Connection, *, message_id: int) -> str | None:
+    """Return the key of a message, or None if there is none."""
+    row = db.execute("SELECT key FROM inbox WHERE id = ?", (message_id,)).fetchone()
+    return None if row is None else str(row[0])
+
+
 def counts(db: sqlite3.Connection) -> tuple[int, int, int]:
     """Return the numbers of messages, of those that wait, and of dropped ones."""
     row = db.execute(_COUNTS).fetchone()

@@ -219,17 +219,19 @@ def receipt(
     *,
     route: str,
     carrier_id: str,
-    unit_id: int | None,
+    unit: tuple[int, int] | None,
     state: str,
     error: str,
     now_ms: int,
 ) -> int | None:
     """Apply a receipt; return the message's id. Keep it for later (None) if its unit is not stored as sent yet.
 
-    `state`: sent, delivered or failed. `unit_id`: ours, for a provider that returns it.
+    `state`: sent, delivered or failed. `unit`: message and number of the part, for a provider that returns our id.
     """
-    if unit_id is not None:
-        row = db.execute("SELECT id, message_id FROM units WHERE id = ?", (unit_id,)).fetchone()
+    if unit is not None:
+        row = db.execute(
+            "SELECT id, message_id FROM units WHERE message_id = ? AND number = ?", unit
+        ).fetchone()
     else:
         row = db.execute(
             "SELECT id, message_id FROM units WHERE route = ? AND carrier_id = ? ORDER BY id DESC",
@@ -245,6 +247,35 @@ def receipt(
     _mark(db, row[0], state, error, now_ms)
     _settle(db, row[1], now_ms)
     return int(row[1])
+
+
+def waiting_of(db: sqlite3.Connection, *, number: str) -> int:
+    """Return how many texts wait for a number."""
+    row = db.execute(
+        "SELECT count(*) FROM outbox WHERE number = ? AND state IN ('queued', 'sending')", (number,)
+    ).fetchone()
+    return int(row[0])
+
+
+def sent_count(db: sqlite3.Connection) -> int:
+    """Return how many texts a carrier has accepted."""
+    row = db.execute("SELECT count(*) FROM outbox WHERE state IN ('sent', 'delivered')").fetchone()
+    return int(row[0])
+
+
+def replay(db: sqlite3.Connection, *, message_id: int, now_ms: int, expires_after_ms: int) -> bool:
+    """Queue a text again that failed, expired or was dropped; return whether it will be sent."""
+    changed = db.execute(
+        """UPDATE outbox SET state = 'queued', error = '', due_ms = ?1, expires_ms = ?2, changed_ms = ?1, day = ''
+        WHERE id = ?3 AND state IN ('failed', 'expired', 'dropped')""",
+        (now_ms, now_ms + expires_after_ms, message_id),
+    ).rowcount
+    if changed:
+        db.execute(
+            "UPDATE units SET state = 'queued', attempts = 0 WHERE message_id = ? AND state = 'failed'",
+            (message_id,),
+        )
+    return changed == 1
 
 
 def drop_of(db: sqlite3.Connection, *, number: str, now_ms: int) -> int:

@@ -15,9 +15,9 @@ KEEP_DAYS = 30
 ALIVE_MS = 10_000
 """A role that has not written its state for so long is not running."""
 
-_IN = "SELECT id, route, number, text, state, effect, error, status_id, changed_ms FROM inbox"
+_IN = "SELECT id, route, number, text, state, effect, error, status_id, changed_ms, at_ms FROM inbox"
 _OUT = """SELECT id, route, number, text, state, kind, lane, segments, attempts, CASE WHEN price > 0 THEN price ELSE
-    reserved END, carrier_id, changed_ms FROM outbox"""
+    reserved END, carrier_id, changed_ms, at_ms FROM outbox"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +99,21 @@ def set_fact(db: sqlite3.Connection, name: str, value: int) -> None:
 
 def log(
     db: sqlite3.Connection, *, direction: str, number: str | None, since_ms: int, limit: int
-) -> list[tuple[int, dict[str, Any]]]:
-    """Return (time of the last change, record) of messages in one `direction` (in, out), the newest `limit`.
+) -> list[tuple[int, int, dict[str, Any]]]:
+    """Return (time of arrival, time of the last change, record) of the newest `limit` messages, oldest first.
 
-    Records are oldest first and have the keys of `stormpetrel sms log`.
+    `direction`: in or out. Records have the keys of `stormpetrel sms log`.
     """
     base = _IN if direction == "in" else _OUT
     where = "WHERE changed_ms >= ?" + (" AND number = ?" if number else "")
     values: list[Any] = [since_ms, *([number] if number else []), limit]
     rows = db.execute(f"{base} {where} ORDER BY id DESC LIMIT ?", values).fetchall()
     as_record = _in_record if direction == "in" else _out_record
-    return [(row[-1], as_record(row)) for row in reversed(rows)]
+    return [(row[-1], row[-2], as_record(row)) for row in reversed(rows)]
 
 
 def _in_record(row: tuple[Any, ...]) -> dict[str, Any]:
-    message_id, route, number, text, state, effect, error, status_id, _ = row
+    message_id, route, number, text, state, effect, error, status_id, *_ = row
     return {
         "id": f"i{message_id}",
         "direction": "in",
@@ -128,7 +128,7 @@ def _in_record(row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _out_record(row: tuple[Any, ...]) -> dict[str, Any]:
-    message_id, route, number, text, state, kind, lane, segments, attempts, price, carrier_id, _ = row
+    message_id, route, number, text, state, kind, lane, segments, attempts, price, carrier_id, *_ = row
     return {
         "id": f"o{message_id}",
         "direction": "out",

@@ -1,0 +1,80 @@
+"""`sms log`: messages and texts with their states, as JSON lines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from stormpetrel.cli.parser import Commands, add_command, whole_number
+
+if TYPE_CHECKING:
+    import sqlite3
+
+FOLLOW_EVERY_S = 0.2
+
+
+def add_log(group: Commands[Any]) -> None:
+    """Add `sms log`."""
+    log = add_command(
+        group,
+        "log",
+        _log,
+        about="Prints messages and texts as JSON lines, oldest first.",
+        example="stormpetrel sms log --direction in --follow",
+    )
+    log.add_argument("--direction", choices=("in", "out"), help="only messages from phones, or texts to them")
+    log.add_argument("--number", metavar="NUMBER", help="only of this number")
+    log.add_argument(
+        "--limit",
+        type=whole_number(1, 1_000_000),
+        default=100,
+        metavar="N",
+        help="at most this many (default 100)",
+    )
+    log.add_argument("--follow", action="store_true", help="go on with each change, until Ctrl-C")
+    log.add_argument("--json", action="store_true", help="JSON lines, which is the only format")
+
+
+def _log(args: argparse.Namespace) -> int:
+    from stormpetrel.config_loader import load
+    from stormpetrel.storage.sms_spool.file import open_spool
+
+    with open_spool(load(args.config).config.data_dir) as spool:
+        printed: dict[str, str] = {}
+        since_ms = 0
+        limit = args.limit
+        while True:
+            records = _records(spool.raw, args, since_ms, limit)
+            for changed_ms, record in records:
+                line = json.dumps(record, ensure_ascii=False)
+                if printed.get(record["id"]) != line:
+                    print(line)
+                printed[record["id"]] = line
+                since_ms = max(since_ms, changed_ms)
+            if not args.follow:
+                return 0
+            sys.stdout.flush()
+            limit = 1_000_000
+            # Lines before this moment cannot be printed again.
+            printed = {record["id"]: printed[record["id"]] for _, record in records}
+            time.sleep(FOLLOW_EVERY_S)
+
+
+def _records(
+    db: sqlite3.Connection, args: argparse.Namespace, since_ms: int, limit: int
+) -> list[tuple[int, dict[str, Any]]]:
+    from stormpetrel.storage.sms_spool import state
+
+    directions = [args.direction] if args.direction else ["in", "out"]
+    found = [
+        (at_ms, changed_ms, record)
+        for direction in directions
+        for at_ms, changed_ms, record in state.log(
+            db, direction=direction, number=args.number, since_ms=since_ms, limit=limit
+        )
+    ]
+    found.sort(key=lambda one: (one[0], one[2]["id"][0], int(one[2]["id"][1:])))
+    return [(changed_ms, record) for _, changed_ms, record in found[-limit:]]
