@@ -1,0 +1,276 @@
+"""Every command by SMS, through the running role, on both databases."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from tests.gateway.phones import Texting, drop
+from tests.waiting import eventually
+
+
+def test_a_text_is_a_post_once(texting: Texting) -> None:
+    person, phone = texting.member()
+    record = phone.effect("Stop the war")
+    assert (record["effect"], record["error"]) == ("post", None)
+    statuses = person.get(f"/api/v1/accounts/{person.id}/statuses")
+    assert [(one["id"], one["content"]) for one in statuses] == [(record["status_id"], "<p>Stop the war</p>")]
+    assert phone.texts() == []
+
+
+def test_the_same_message_of_the_carrier_again_has_no_second_effect(texting: Texting) -> None:
+    person, phone = texting.member()
+    for _ in range(3):
+        drop(texting.directory, phone.number, "once", f"same-{phone.number[1:]}")
+        time.sleep(0.3)
+    eventually(lambda: person.get(f"/api/v1/accounts/{person.id}/statuses"))
+    assert len(person.get(f"/api/v1/accounts/{person.id}/statuses")) == 1
+
+
+def test_a_dot_forces_a_post(texting: Texting) -> None:
+    person, phone = texting.member()
+    assert phone.effect(".HELP")["effect"] == "post"
+    assert person.get(f"/api/v1/accounts/{person.id}/statuses")[0]["content"] == "<p>HELP</p>"
+
+
+def test_follow_turns_deliveries_on_and_unfollow_ends_them(texting: Texting) -> None:
+    person, phone = texting.member()
+    author = texting.place.person("town")
+    assert (
+        phone.ask(f"FOLLOW {author.username}")
+        == f"You follow @{author.username}. OFF {author.username} stops the SMS."
+    )
+    relationship = person.get("/api/v1/accounts/relationships", id=author.id)[0]
+    assert (relationship["following"], relationship["notifying"]) == (True, True)
+    author.post("The bridge is closed")
+    assert phone.next_text() == f"@{author.username}: The bridge is closed #1"
+    phone.ask(f"OFF {author.username}")
+    assert person.get("/api/v1/accounts/relationships", id=author.id)[0]["notifying"] is False
+    phone.ask(f"ON @{author.username.upper()}")
+    assert person.get("/api/v1/accounts/relationships", id=author.id)[0]["notifying"] is True
+    phone.ask(f"UNFOLLOW {author.username}")
+    assert person.get("/api/v1/accounts/relationships", id=author.id)[0]["following"] is False
+
+
+def test_a_tag_answers_likes_and_boosts(texting: Texting) -> None:
+    _, phone = texting.member()
+    author = texting.place.person("town")
+    phone.ask(f"F {author.username}")
+    status = author.post("Who brings tea?")
+    assert phone.next_text().endswith("#1")
+    reply = phone.effect("R 1 I do")
+    assert reply["effect"] == "reply"
+    found = author.get(f"/api/v1/statuses/{reply['status_id']}")
+    assert found["in_reply_to_id"] == status["id"]
+    assert "@" in found["content"]
+    assert "I do" in found["content"]
+    assert phone.effect("LIKE 1")["effect"] == "like"
+    assert phone.effect("BOOST 1")["effect"] == "rt"
+    seen = author.get(f"/api/v1/statuses/{status['id']}")
+    assert (seen["favourites_count"], seen["reblogs_count"], seen["replies_count"]) == (1, 1, 1)
+
+
+def test_a_reply_is_never_seen_by_more_people_than_the_post(texting: Texting) -> None:
+    person, phone = texting.member()
+    author = texting.place.person("friend")
+    author.post(f"@{person.username} a secret", visibility="direct")
+    assert phone.next_text() == f"DM @{author.username}: @{person.username} a secret #1"
+    reply = phone.effect("R 1 thank you")
+    assert author.get(f"/api/v1/statuses/{reply['status_id']}")["visibility"] == "direct"
+
+
+def test_a_tag_that_was_never_sent_does_nothing(texting: Texting) -> None:
+    person, phone = texting.member()
+    assert phone.ask("R 3 people hurt").startswith("No message #3. Nothing was sent.")
+    assert phone.log("in")[0]["error"] == "unknown-tag"
+    assert person.get(f"/api/v1/accounts/{person.id}/statuses") == []
+
+
+def test_a_direct_message_to_an_unknown_name_never_becomes_a_post(texting: Texting) -> None:
+    person, phone = texting.member()
+    assert phone.ask("D nobody_here my key is under the stone").startswith("No account @nobody_here.")
+    assert phone.log("in")[0]["error"] == "unknown-user"
+    assert person.get(f"/api/v1/accounts/{person.id}/statuses") == []
+
+
+def test_a_direct_message_reaches_its_receiver_only(texting: Texting) -> None:
+    person, phone = texting.member()
+    friend = texting.place.person("friend")
+    record = phone.effect(f"D {friend.username} meet at five")
+    assert record["effect"] == "dm"
+    assert friend.get(f"/api/v1/statuses/{record['status_id']}")["visibility"] == "direct"
+    stranger = texting.place.person("stranger")
+    assert stranger.http.get(f"/api/v1/statuses/{record['status_id']}").status_code == 404
+
+
+def test_a_mistyped_command_is_asked_about_and_yes_carries_it_out(texting: Texting) -> None:
+    person, phone = texting.member()
+    author = texting.place.person("bob")
+    assert phone.ask(f"FOLOW {author.username}").startswith(f"Did you mean FOLLOW {author.username}?")
+    assert person.get(f"/api/v1/accounts/{person.id}/statuses") == []
+    assert phone.ask("yes").startswith("You follow")
+    assert person.get("/api/v1/accounts/relationships", id=author.id)[0]["following"] is True
+
+
+def test_yes_without_a_question_is_a_post(texting: Texting) -> None:
+    _, phone = texting.member()
+    assert phone.effect("Yes")["effect"] == "post"
+
+
+def test_stop_is_confirmed_once_and_nothing_comes_until_start(texting: Texting) -> None:
+    person, phone = texting.member()
+    author = texting.place.person("town")
+    phone.ask(f"FOLLOW {author.username}")
+    assert "unsubscribed" in phone.ask(" «Stop!» ")
+    author.post("unheard")
+    assert phone.effect("STOP")["effect"] == "stop"
+    assert phone.effect("still here")["effect"] == "post"
+    assert phone.effect("STATS")["effect"] == "stats"
+    assert len(phone.texts()) == 2
+    assert phone.show()["stopped"] is True
+    # Allowed to every stopped number: HELP and START.
+    assert "FOLLOW" in phone.ask("help")
+    assert "SMS is on" in phone.ask("START")
+    author.post("heard again")
+    assert "heard again" in phone.next_text()
+    assert not any("unheard" in text for text in phone.texts())
+    assert person.get(f"/api/v1/accounts/{person.id}/statuses")[0]["content"] == "<p>still here</p>"
+
+
+def test_a_near_opt_out_is_asked_about_and_never_posted(texting: Texting) -> None:
+    person, phone = texting.member()
+    assert "reply STOP" in phone.ask("please stop texting me")
+    assert person.get(f"/api/v1/accounts/{person.id}/statuses") == []
+
+
+def test_a_stranger_gets_one_answer_and_posts_nothing(texting: Texting) -> None:
+    phone = texting.phone()
+    assert "not linked" in phone.ask("hello?")
+    record = phone.effect("hello again")
+    assert (record["effect"], record["error"]) == ("none", "unlinked")
+    assert len(phone.texts()) == 1
+
+
+def test_a_stranger_follows_without_an_account(texting: Texting) -> None:
+    phone = texting.phone()
+    author = texting.place.person("town")
+    asked = phone.ask(f"FOLLOW {author.username}")
+    assert "YES" in asked
+    assert "data rates" in asked
+    assert "STOP" in phone.ask("YES")
+    author.post("Water is back")
+    assert phone.next_text() == f"@{author.username}: Water is back #1"
+    author.post("for followers", visibility="private")
+    phone.ask(f"UNFOLLOW {author.username}")
+    author.post("unheard")
+    assert phone.effect("STOP")["effect"] == "stop"
+    assert not any("followers" in text or "unheard" in text for text in phone.texts())
+
+
+def test_a_phone_signs_up_by_itself(texting: Texting) -> None:
+    phone = texting.phone()
+    asked = phone.ask("START")
+    assert "Reply with a name" in asked
+    assert "taken" in phone.ask(texting.place.person("taken").username)
+    assert "A name has" in phone.ask("Née!")
+    name = f"texter{phone.number[-6:]}"
+    assert f"@{name}" in phone.ask(name)
+    record = phone.effect("My first post")
+    found = texting.place.visitor.get(f"/api/v1/statuses/{record['status_id']}").json()
+    assert found["account"]["username"] == name
+
+
+def test_a_code_links_the_phone_that_sends_it(texting: Texting) -> None:
+    person, phone = texting.place.person("web"), texting.phone()
+    shown = json.loads(texting.place.instance.run_cli("sms", "code", person.username, "--json").stdout)
+    assert shown["to"] == "40404"
+    assert "wrong" in phone.ask("GO 000000")
+    assert f"@{person.username}" in phone.ask(f"go {shown['code']}")
+    assert phone.show()["account"] == person.username
+    # A code is used up.
+    assert "wrong" in texting.phone().ask(f"GO {shown['code']}")
+
+
+def test_wrong_codes_of_a_number_are_limited(texting: Texting) -> None:
+    phone = texting.phone()
+    errors = [phone.effect(f"GO 99999{digit}")["error"] for digit in range(6)]
+    assert errors == ["code-wrong"] * 5 + ["locked"]
+
+
+def test_more_sends_the_rest_of_a_long_post(texting: Texting) -> None:
+    _, phone = texting.member()
+    author = texting.place.person("town")
+    phone.ask(f"FOLLOW {author.username}")
+    words = " ".join(f"word{number}" for number in range(60))
+    author.post(words)
+    first = phone.next_text()
+    assert first.endswith("MORE 1 #1")
+    pages = [first]
+    while "MORE 1" in pages[-1]:
+        pages.append(phone.ask("MORE"))
+    joined = " ".join(pages)
+    assert all(f"word{number}" in joined for number in range(60))
+    assert phone.ask("MORE 1") == "There is no more text."
+
+
+def test_del_removes_the_last_post(texting: Texting) -> None:
+    person, phone = texting.member()
+    phone.effect("first")
+    second = phone.effect("second")
+    assert phone.ask("DEL") == "Your last post is deleted."
+    assert texting.place.visitor.get(f"/api/v1/statuses/{second['status_id']}").status_code == 404
+    assert [one["content"] for one in person.get(f"/api/v1/accounts/{person.id}/statuses")] == [
+        "<p>first</p>"
+    ]
+
+
+def test_settings_and_profile_by_text(texting: Texting) -> None:
+    person, phone = texting.member()
+    phone.ask("QUIET 22-7")
+    phone.ask("DIGEST 18:00")
+    phone.ask("SET NAME Nino K.")
+    phone.ask("SET BIO I live at the sea")
+    shown = phone.show()
+    assert (shown["quiet"], shown["digest"]) == ("22-7", "18:00")
+    account = person.get("/api/v1/accounts/verify_credentials")
+    assert (account["display_name"], account["source"]["note"]) == ("Nino K.", "I live at the sea")
+    phone.ask("QUIET OFF")
+    phone.ask("SET LANGUAGE ka")
+    assert (phone.show()["quiet"], phone.show()["language"]) == (None, "ka")
+    assert "22-7" in phone.ask("QUIET 77-99")
+
+
+def test_whois_get_and_stats_read(texting: Texting) -> None:
+    person, phone = texting.member()
+    author = texting.place.person("town")
+    author.post("Newest of the town")
+    assert phone.ask(f"GET {author.username}") == f"@{author.username}: Newest of the town #1"
+    assert phone.ask(f"WHOIS {author.username}").startswith(f"@{author.username}")
+    assert phone.ask("STATS") == f"@{person.username}: 0 posts, 0 followers, 0 following."
+    assert "is up" in phone.ask("STATUS")
+
+
+def test_block_mute_and_report_act_for_the_member(texting: Texting) -> None:
+    person, phone = texting.member()
+    other = texting.place.person("troll")
+    for command in ("MUTE", "REPORT", "BLOCK"):
+        phone.ask(f"{command} {other.username}")
+    relationship = person.get("/api/v1/accounts/relationships", id=other.id)[0]
+    assert (relationship["blocking"], relationship["muting"]) == (True, True)
+
+
+def test_lock_stops_posting_until_the_web_allows_it(texting: Texting) -> None:
+    person, phone = texting.member()
+    assert "locked" in phone.ask("LOCK")
+    record = phone.effect("not posted")
+    assert (record["effect"], record["error"]) == ("none", "locked")
+    texting.place.instance.run_cli("sms", "unlock", phone.number)
+    assert phone.effect("posted")["effect"] == "post"
+    assert len(person.get(f"/api/v1/accounts/{person.id}/statuses")) == 1
+
+
+def test_a_text_over_the_limit_of_a_post_is_refused_whole(texting: Texting) -> None:
+    person, phone = texting.member()
+    record = phone.effect("word " * 120)
+    assert (record["effect"], record["error"]) == ("post", "too-long")
+    assert person.get(f"/api/v1/accounts/{person.id}/statuses") == []
