@@ -278,6 +278,7 @@ LANGUAGE_NAMES: dict[str, tuple[str, ...]] = {
 """The names of languages that SET LANGUAGE takes besides their codes."""
 
 ORDINARY_WORDS = frozenset(
-    "fallow fellow hollow resort retort deport repot lock lie lick lice mode lieu blocky bloc statue".split()
+    "bloc blocky boot boots deport fallow fellow hollow lick lie lieu lock mode moor moore quite repot resort retort "
+    "statue whos".split()
 )
 """English words one slip away from a command word; a post may begin with them."""

@@ -125,6 +125,10 @@ def _command(arguments: _Arguments, table: _Table, *, is_short: bool) -> TextCom
         found = _FORMS[entry[0]](entry, arguments.after(count))
         if found is not None:
             return found
+    if len(arguments) == 1:
+        entry = table.get(arguments.words[0].rstrip(".!"))
+        if entry is not None and entry[0] in _POINTED:
+            return TextCommand(entry[0], key=entry[1])
     return None
 
 
@@ -255,7 +259,7 @@ def _setting(entry: _Entry, arguments: _Arguments) -> TextCommand | None:
 
 
 def _code(entry: _Entry, arguments: _Arguments) -> TextCommand | None:
-    code = "".join(arguments.words).replace("-", "")
+    code = "".join(arguments.words).replace("-", "").rstrip(".")
     return TextCommand(Verb.GO, text=_ascii_digits(code)) if _CODE.fullmatch(code) else None
 
 
@@ -265,7 +269,7 @@ def _name_of(word: str) -> str | None:
 
 
 def _tag_of(word: str) -> int | None:
-    digits = word.removeprefix("#")
+    digits = word.removeprefix("#").rstrip(":,")
     if not digits.isdecimal() or len(digits) > len(str(MOST_TAG)):
         return None
     tag = int(digits)
@@ -323,6 +327,7 @@ _LANGUAGES = {
     _key(name): code for code, names in command_words.LANGUAGE_NAMES.items() for name in (code, *names)
 }
 
+_POINTED = frozenset({Verb.LOCK, Verb.CONFIRM})  # a point that the phone adds must not make a post of them
 _WITH_TEXT = frozenset({Verb.POST, Verb.REPLY, Verb.DM, Verb.SET})
 _FORMS: dict[Verb, Callable[[_Entry, _Arguments], TextCommand | None]] = {
     **dict.fromkeys((Verb.DEL, Verb.STATUS, Verb.STATS, Verb.LOCK, Verb.CONFIRM), _alone),
@@ -354,13 +359,16 @@ def _near(arguments: _Arguments, table: _Table) -> TextCommand | None:
     """
     first = arguments.words[0]
     if len(arguments) == 1:
-        if len(first) == _CODE_DIGITS and first.isdecimal():
-            return TextCommand(Verb.NONE, near=f"GO {_ascii_digits(first)}")
+        code = first.rstrip(".")
+        if len(code) == _CODE_DIGITS and code.isdecimal():
+            return TextCommand(Verb.NONE, near=f"GO {_ascii_digits(code)}")
         verb = table.get(first, (Verb.NONE, ""))[0]
         is_asked = verb in _ASKED and len(first) >= _LEAST_FOR_SLIP
         return TextCommand(Verb.NONE, near=_english(verb)) if is_asked else None
+    if len(arguments) != 2:
+        return None
     entry = table.get(first) if first in table else _mistyped(first, table)
-    if len(arguments) != 2 or entry is None or entry[0] in _WITH_TEXT:
+    if entry is None or entry[0] in _WITH_TEXT:
         return None
     if first in table and entry[0] not in _ASKED:
         return None
@@ -383,9 +391,9 @@ def _mistyped(word: str, table: _Table) -> _Entry | None:
 
 
 def _is_slip(word: str, known: str) -> bool:
-    """Return True if one letter is missing, doubled or added, two are swapped, or in a long word one is another.
+    """Return True if one letter is missing or added, two are swapped, or in a long word one is another.
 
-    An "s" or "d" at the end makes another form of the word ("Likes cats"), and is no slip.
+    Another last letter, or an "s" or "d" after it, makes another form of the word ("Likes cats"), and is no slip.
     """
     if len(known) < _LEAST_FOR_SLIP or abs(len(word) - len(known)) > 1 or word == known:
         return False
@@ -401,5 +409,6 @@ def _is_slip(word: str, known: str) -> bool:
     is_swap = (
         word[start : start + 2] == known[start : start + 2][::-1] and word[start + 2 :] == known[start + 2 :]
     )
-    is_other = len(known) >= _LEAST_FOR_SUBSTITUTION and word[start + 1 :] == known[start + 1 :]
+    is_inner = start + 1 < len(known)
+    is_other = is_inner and len(known) >= _LEAST_FOR_SUBSTITUTION and word[start + 1 :] == known[start + 1 :]
     return is_swap or is_other

@@ -15,10 +15,11 @@ from stormpetrel.model.text import excerpt
 from stormpetrel.sms import gsm
 from stormpetrel.sms.split import SINGLE_SEPTETS, split
 from stormpetrel.sms.transliterate import for_gsm
-from stormpetrel.sms.udh import ReferenceKind
+from stormpetrel.sms.udh import MOST_PARTS, ReferenceKind
 
 _KIND = ReferenceKind.UDH_16  # the header that leaves the least room: the result fits with every kind
 _MOST_HEAD = 40  # units; a UCS-2 segment of 70 needs room for text and for "… MORE 99999 #99999"
+_MOST_CHARACTERS = 10 * SINGLE_SEPTETS  # no person or operator asks for more than 10 segments
 _DIGEST_LENGTHS = (160, 100, 60, 40, 25, 15)
 """Characters of each text in a digest: the longest of these lengths with which all lines fit."""
 
@@ -184,7 +185,8 @@ def _shortest(text: str) -> str:
 
 
 def _segments(message: str) -> int:
-    return len(split(message, kind=_KIND))
+    """Return the number of segments of the message; MOST_PARTS for one that is longer than any that we send."""
+    return len(split(message, kind=_KIND)) if len(message) <= _MOST_CHARACTERS else MOST_PARTS
 
 
 def _fits(message: str, segments: int) -> bool:
