@@ -46,7 +46,7 @@ def answer(key: str, language: str, **values: object) -> str:
 
     Raise KeyError for an unknown key or a missing value.
     """
-    return catalog(catalog_language(language))[key].format_map(values)
+    return catalog(catalog_language(language))[key].format_map(values).rstrip()
 
 
 def error(word: str, language: str, **values: object) -> str:

@@ -139,6 +139,10 @@ def test_other_languages_get_english_and_regions_their_language():
     assert answer("done-post", "fr-CA") == answer("done-post", "fr") != "Posted."
 
 
+def test_an_empty_value_leaves_no_space_at_the_end():
+    assert answer("whois", "en", **VALUES) == "@robin_42 Robin: 120 posts, 45 followers."
+
+
 def test_a_missing_value_is_an_error():
     with pytest.raises(KeyError):
         answer("done-follow", "en")
