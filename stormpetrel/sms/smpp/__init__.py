@@ -1,1 +1,1 @@
-"""The SMPP 3.4 codec: PDUs, TLVs, delivery receipts and the text of a message. It knows no socket."""
+"""SMPP 3.4: PDUs, TLVs, delivery receipts, the text of a message, and the state of a link. It knows no socket."""
