@@ -45,15 +45,17 @@ class Receipt:
 def receipt_of(pdu: Pdu) -> Receipt | None:
     """Return the receipt that the PDU carries; None if it carries another message, or no id.
 
-    A state that is missing or not known is UNKNOWN.
+    A state that is missing or not known is UNKNOWN. The type of the message says that it is a receipt; so does
+    receipted_message_id, because some carriers do not set the type, and no phone can send the parameter.
     """
     body = pdu.body
     if not isinstance(body, ShortMessage | DataMessage):
         return None
-    if body.esm_class & ESM_TYPE_MASK not in (ESM_RECEIPT, ESM_INTERMEDIATE):
+    kind = body.esm_class & ESM_TYPE_MASK
+    message_id = (pdu.tlv(TlvTag.RECEIPTED_MESSAGE_ID) or b"").split(b"\0", 1)[0].decode("latin-1")
+    if kind not in (ESM_RECEIPT, ESM_INTERMEDIATE) and (kind or not message_id):
         return None
     fields = _fields(message_octets(pdu))
-    message_id = (pdu.tlv(TlvTag.RECEIPTED_MESSAGE_ID) or b"").split(b"\0", 1)[0].decode("latin-1")
     message_id = message_id or fields.get("id", "")
     if not message_id:
         return None

@@ -54,6 +54,13 @@ def test_variants_of_carriers(octets, expected):
     assert receipt(octets) == expected
 
 
+def test_the_id_as_a_parameter_makes_a_receipt_of_a_message_without_that_type():
+    tlvs = ((TlvTag.RECEIPTED_MESSAGE_ID, b"1f\0"),)
+    assert receipt(TEXT, esm_class=0, tlvs=tlvs) == Receipt("1f", MessageState.DELIVERED, "000")
+    assert receipt(TEXT, esm_class=0) is None
+    assert receipt(TEXT, esm_class=0x10, tlvs=tlvs) is None
+
+
 def test_optional_parameters_win_and_suffice():
     tlvs = ((TlvTag.RECEIPTED_MESSAGE_ID, b"1f\0"), (TlvTag.MESSAGE_STATE, b"\x05"))
     assert receipt(tlvs=tlvs) == Receipt("1f", MessageState.UNDELIVERABLE)
