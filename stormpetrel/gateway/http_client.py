@@ -17,7 +17,7 @@ from typing import Any
 import urllib3
 from urllib3 import exceptions
 
-from stormpetrel.gateway.provider import Rejected, SendResult, SubmitFailed, Throttled
+from stormpetrel.gateway.provider import LinkState, Rejected, SendResult, SubmitFailed, Throttled
 from stormpetrel.own_thread import in_own_thread
 
 CONNECT_S = 5.0
@@ -25,6 +25,8 @@ ANSWER_S = 10.0
 MAX_ANSWER_BYTES = 65_536
 THREADS = 8
 MOST_RETRY_AFTER_S = 300.0
+DOWN_S = 5.0
+"""A provider that did not answer counts as down for this long; then the next message tries again."""
 REFUSED_PAUSE_S = 30.0
 """Wrong credentials, no credit or a wrong URL: an operator has to act, and the messages wait."""
 
@@ -72,6 +74,8 @@ class ProviderClient:
         self._connect_s = connect_s
         self._answer_s = answer_s
         self._slots = asyncio.Semaphore(threads)
+        self._idle_state = LinkState.CONNECTING
+        self._down_until_s = 0.0
         self._pool = urllib3.PoolManager(
             num_pools=1,
             maxsize=threads,
@@ -79,6 +83,15 @@ class ProviderClient:
             cert_reqs="CERT_REQUIRED",
             timeout=urllib3.Timeout(connect=connect_s, read=answer_s),
         )
+
+    @property
+    def state(self) -> LinkState:
+        """Return UP between `open` and `close`, and DOWN for a while after a request without an answer."""
+        return LinkState.DOWN if time.monotonic() < self._down_until_s else self._idle_state
+
+    def open(self) -> None:
+        """Say that messages may be sent; connections are made when they are needed."""
+        self._idle_state = LinkState.UP
 
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
@@ -88,10 +101,17 @@ class ProviderClient:
         # A thread ends with the process: a provider that hangs must not delay the end of the role.
         done = in_own_thread(lambda: self._in_thread(method, url, headers or {}, body))
         done.add_done_callback(lambda _: self._slots.release())
-        return await asyncio.shield(done)
+        try:
+            response = await asyncio.shield(done)
+        except NoAnswer:
+            self._down_until_s = time.monotonic() + DOWN_S
+            raise
+        self._down_until_s = 0.0
+        return response
 
     def close(self) -> None:
         """Close the connections that are idle."""
+        self._idle_state = LinkState.DOWN
         self._pool.clear()
 
     def _in_thread(
