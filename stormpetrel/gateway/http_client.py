@@ -34,7 +34,7 @@ REFUSED_PAUSE_S = 30.0
 logging.getLogger("urllib3").setLevel(logging.WARNING)
 
 
-class NoAnswer(Exception):
+class ProviderUnreachable(Exception):
     """The provider did not answer in time, or not in HTTP. The request may have had an effect."""
 
 
@@ -96,14 +96,14 @@ class ProviderClient:
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> ProviderResponse:
-        """Return the response, whatever its status. Raise NoAnswer."""
+        """Return the response, whatever its status. Raise ProviderUnreachable."""
         await self._slots.acquire()
         # A thread ends with the process: a provider that hangs must not delay the end of the role.
         done = in_own_thread(lambda: self._in_thread(method, url, headers or {}, body))
         done.add_done_callback(lambda _: self._slots.release())
         try:
             response = await asyncio.shield(done)
-        except NoAnswer:
+        except ProviderUnreachable:
             self._down_until_s = time.monotonic() + DOWN_S
             raise
         self._down_until_s = 0.0
@@ -123,21 +123,21 @@ class ProviderClient:
                 method, url, headers=headers, body=body, redirect=False, preload_content=False
             )
         except (exceptions.HTTPError, OSError, ValueError) as error:
-            raise NoAnswer(_reason(error)) from None
+            raise ProviderUnreachable(_reason(error)) from None
         try:
             content = bytearray()
             # read1 returns what has come, so that a provider that sends byte by byte meets the deadline.
             while piece := response.read1(MAX_ANSWER_BYTES, decode_content=False):
                 content += piece
                 if len(content) > MAX_ANSWER_BYTES:
-                    raise NoAnswer("the answer is too large")
+                    raise ProviderUnreachable("the answer is too large")
                 if time.monotonic() > deadline_s:
-                    raise NoAnswer("the answer took too long")
+                    raise ProviderUnreachable("the answer took too long")
             response.release_conn()
         except (exceptions.HTTPError, OSError, ValueError) as error:
             response.close()
-            raise NoAnswer(_reason(error)) from None
-        except NoAnswer:
+            raise ProviderUnreachable(_reason(error)) from None
+        except ProviderUnreachable:
             response.close()
             raise
         return ProviderResponse(

@@ -76,7 +76,7 @@ async def serve_webhooks(
 ) -> None:
     """Answer on the listening `sock` until `stop` is set. `providers`: by the names of their routes."""
     loop = asyncio.get_running_loop()
-    receiver = _Receiver(loop, providers, inbound_of, metrics)
+    receiver = _WebhookReceiver(loop, providers, inbound_of, metrics)
     server = await loop.create_server(lambda: _WebhookConnection(receiver), sock=sock, backlog=BACKLOG)
     try:
         await stop.wait()
@@ -93,7 +93,7 @@ async def serve_webhooks(
 
 
 @dataclass(slots=True)
-class _Receiver:
+class _WebhookReceiver:
     """What the connections share."""
 
     loop: asyncio.AbstractEventLoop
@@ -140,7 +140,7 @@ class _Receiver:
 class _WebhookConnection(asyncio.Protocol):
     """One connection. It reads on only after it has answered; its timer is the deadline of the phase."""
 
-    def __init__(self, receiver: _Receiver) -> None:
+    def __init__(self, receiver: _WebhookReceiver) -> None:
         self._receiver = receiver
         self._parser = RequestParser(max_header_bytes=MAX_HEAD_BYTES, has_cookie_prefix=False)
         self._parser.max_content_bytes = MAX_BODY_BYTES
@@ -149,6 +149,7 @@ class _WebhookConnection(asyncio.Protocol):
         self._held = b""
         self._is_answering = False
         self._is_refused = False
+        self._has_ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have all methods of Transport but are not subclasses.
@@ -167,6 +168,11 @@ class _WebhookConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         # The client requests but never reads: not worth waiting for.
         self.abort()
+
+    def eof_received(self) -> bool:
+        """Keep the connection for the answers to what was sent before the end of the stream."""
+        self._has_ended = True
+        return self._is_answering
 
     def abort(self) -> None:
         self._transport.abort()
@@ -289,6 +295,8 @@ class _WebhookConnection(asyncio.Protocol):
             self._transport.resume_reading()
         if held:
             self._read(held)
+        if self._has_ended and not self._is_answering:
+            self._transport.close()
 
     def _answer_error(self, message: RequestMessage, status: int, text: str, *, more: str = "") -> None:
         self._answer(message, status, JSON, error_body(text), more=more)

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from stormpetrel.gateway.http_client import (
     MAX_ANSWER_BYTES,
-    NoAnswer,
     ProviderClient,
     ProviderResponse,
+    ProviderUnreachable,
     failed_send,
 )
 from stormpetrel.gateway.provider import Rejected, SubmitFailed, Throttled
@@ -47,7 +47,7 @@ def ask(url, **limits):
 
 def refused(url, **limits):
     """Return why there was no answer; it has no secret in it."""
-    with pytest.raises(NoAnswer) as caught:
+    with pytest.raises(ProviderUnreachable) as caught:
         ask(url, **limits)
     assert SECRET not in repr(caught.value)
     # A log with the traceback would have the error of the library in it, and the URL.

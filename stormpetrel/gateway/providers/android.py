@@ -25,7 +25,7 @@ from stormpetrel.gateway.fields import (
     objects_in,
     plain_text,
 )
-from stormpetrel.gateway.http_client import NoAnswer, ProviderClient, ProviderResponse, failed_send
+from stormpetrel.gateway.http_client import ProviderClient, ProviderResponse, ProviderUnreachable, failed_send
 from stormpetrel.gateway.provider import (
     Accepted,
     Capabilities,
@@ -91,7 +91,7 @@ class AndroidProvider:
             response = await self._client.request(
                 "POST", self._messages_url, headers=headers, body=json.dumps(message).encode()
             )
-        except NoAnswer as error:
+        except ProviderUnreachable as error:
             return SubmitFailed(str(error))
         return _result(response, unit)
 

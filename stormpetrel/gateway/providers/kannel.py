@@ -14,9 +14,9 @@ from stormpetrel.config_sms import KannelKeys, RouteConfig
 from stormpetrel.gateway.fields import MOST_FIELDS, message_key, plain_text
 from stormpetrel.gateway.http_client import (
     REFUSED_PAUSE_S,
-    NoAnswer,
     ProviderClient,
     ProviderResponse,
+    ProviderUnreachable,
     failed_send,
 )
 from stormpetrel.gateway.provider import (
@@ -98,7 +98,7 @@ class KannelProvider:
         url = f"{self._send_url}{'&' if '?' in self._send_url else '?'}{self._submission(unit)}"
         try:
             response = await self._client.request("GET", url)
-        except NoAnswer as error:
+        except ProviderUnreachable as error:
             return SubmitFailed(str(error))
         return _result(response, unit)
 

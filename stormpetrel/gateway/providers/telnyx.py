@@ -24,7 +24,7 @@ from stormpetrel.gateway.fields import (
     object_in,
     objects_in,
 )
-from stormpetrel.gateway.http_client import NoAnswer, ProviderClient, ProviderResponse, failed_send
+from stormpetrel.gateway.http_client import ProviderClient, ProviderResponse, ProviderUnreachable, failed_send
 from stormpetrel.gateway.provider import (
     Accepted,
     Capabilities,
@@ -97,7 +97,7 @@ class TelnyxProvider:
         body = json.dumps({name: value for name, value in fields.items() if value}).encode()
         try:
             response = await self._client.request("POST", self._messages_url, headers=headers, body=body)
-        except NoAnswer as error:
+        except ProviderUnreachable as error:
             return SubmitFailed(str(error))
         return _result(response)
 

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from stormpetrel.config_sms import RouteConfig, TwilioKeys
 from stormpetrel.gateway.fields import amount_of, first_text, form_fields, json_object, message_key
-from stormpetrel.gateway.http_client import NoAnswer, ProviderClient, ProviderResponse, failed_send
+from stormpetrel.gateway.http_client import ProviderClient, ProviderResponse, ProviderUnreachable, failed_send
 from stormpetrel.gateway.provider import (
     Accepted,
     Capabilities,
@@ -106,7 +106,7 @@ class TwilioProvider:
             response = await self._client.request(
                 "POST", self._messages_url, headers=headers, body=urlencode(fields).encode()
             )
-        except NoAnswer as error:
+        except ProviderUnreachable as error:
             return SubmitFailed(str(error))
         return _result(response)
 
