@@ -22,6 +22,7 @@ from stormpetrel.own_thread import in_own_thread
 
 CONNECT_S = 5.0
 ANSWER_S = 10.0
+DEADLINE_MARGIN_S = 1.0
 MAX_ANSWER_BYTES = 65_536
 THREADS = 8
 MOST_RETRY_AFTER_S = 300.0
@@ -98,13 +99,21 @@ class ProviderClient:
     ) -> ProviderResponse:
         """Return the response, whatever its status. Raise ProviderUnreachable."""
         await self._slots.acquire()
-        # A thread ends with the process: a provider that hangs must not delay the end of the role.
-        done = in_own_thread(lambda: self._in_thread(method, url, headers or {}, body))
+        try:
+            # A thread ends with the process: a provider that hangs must not delay the end of the role.
+            done = in_own_thread(lambda: self._in_thread(method, url, headers or {}, body))
+        except RuntimeError:
+            self._slots.release()
+            raise ProviderUnreachable("the machine allows no more threads") from None
         done.add_done_callback(lambda _: self._slots.release())
         try:
-            response = await asyncio.shield(done)
-        except ProviderUnreachable:
+            # The thread looks at its deadline between reads of the body. A head can come byte by byte for longer.
+            async with asyncio.timeout(self._connect_s + self._answer_s + DEADLINE_MARGIN_S):
+                response = await asyncio.shield(done)
+        except (ProviderUnreachable, TimeoutError) as error:
             self._down_until_s = time.monotonic() + DOWN_S
+            if isinstance(error, TimeoutError):
+                raise ProviderUnreachable("no answer in time") from None
             raise
         self._down_until_s = 0.0
         return response

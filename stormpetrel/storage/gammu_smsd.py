@@ -17,13 +17,17 @@ from urllib.parse import quote, unquote
 BUSY_S = 2.0
 PENDING_DAYS = 3
 """A message without a report of delivery is not looked at any more after this."""
+REPEATED_HOURS = 24
+"""A message may be put into the outbox again, after a crash, for this long."""
 _CREATOR = "stormpetrel:"
 
 _UNPROCESSED = """SELECT ID, ReceivingDateTime, SenderNumber, Coding, UDH, Text, TextDecoded
     FROM inbox WHERE Processed = 'false' ORDER BY ID LIMIT ?"""
 _MARK_PROCESSED = "UPDATE inbox SET Processed = 'true' WHERE ID = ?"
-_FIND = """SELECT ID FROM outbox WHERE CreatorID = ?1 UNION ALL
-    SELECT ID FROM sentitems WHERE DestinationNumber = ?2
+# The ids of units begin again with a new spool: only the same text, today, is the same message.
+_SAME = f"TextDecoded = ?3 AND InsertIntoDB > datetime('now', '-{REPEATED_HOURS} hours')"
+_FIND = f"""SELECT ID FROM outbox WHERE CreatorID = ?1 AND DestinationNumber = ?2 AND {_SAME} UNION ALL
+    SELECT ID FROM sentitems WHERE DestinationNumber = ?2 AND {_SAME} AND SequencePosition = 1
     AND (CreatorID = ?1 OR substr(CreatorID, 1, length(?1) + 1) = ?1 || ' ') LIMIT 1"""
 _ADD = """INSERT INTO outbox
     (DestinationNumber, TextDecoded, Coding, UDH, MultiPart, DeliveryReport, CreatorID)
@@ -102,7 +106,7 @@ class SmsdDatabase:
         creator = _CREATOR + quote(unit_id, safe="")
         with self._open() as connection:
             connection.execute("BEGIN IMMEDIATE")
-            found = connection.execute(_FIND, (creator, receiver)).fetchone()
+            found = connection.execute(_FIND, (creator, receiver, parts[0].text)).fetchone()
             if found is not None:
                 return int(found[0])
             first, *others = parts

@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from stormpetrel.gateway import http_client
 from stormpetrel.gateway.http_client import (
     MAX_ANSWER_BYTES,
     ProviderClient,
@@ -115,7 +116,9 @@ def test_a_server_that_is_away_silent_or_breaks_off_is_no_answer():
         assert refused(url) == "the connection broke"
 
 
-def test_an_answer_byte_by_byte_meets_the_deadline():
+def test_an_answer_byte_by_byte_meets_the_deadline(monkeypatch):
+    monkeypatch.setattr(http_client, "DEADLINE_MARGIN_S", 0.1)
+
     def drip(connection):
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         for _ in range(200):
@@ -124,6 +127,14 @@ def test_an_answer_byte_by_byte_meets_the_deadline():
 
     with raw_server(drip) as url:
         assert refused(url, connect_s=0.1, answer_s=0.2) == "the answer took too long"
+
+    def drip_head(connection):
+        for _ in range(100):
+            connection.sendall(b"H")
+            time.sleep(0.02)
+
+    with raw_server(drip_head) as url:
+        assert refused(url, connect_s=0.1, answer_s=0.2) == "no answer in time"
 
 
 def test_a_certificate_of_an_unknown_authority_is_not_accepted(tmp_path):

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from datetime import datetime
 from typing import Any
 
@@ -51,6 +52,8 @@ _STATES = {
     "sms:failed": UnitState.FAILED,
 }
 _MOST_ERROR = 100
+_DIGEST_LENGTH = 10
+_DIGEST = re.compile(rf"\.[0-9a-f]{{{_DIGEST_LENGTH}}}\Z")
 
 
 class AndroidProvider:
@@ -81,7 +84,7 @@ class AndroidProvider:
 
     async def send(self, unit: Unit) -> SendResult:
         message = {
-            "id": unit.id,
+            "id": _message_id(unit),
             "textMessage": {"text": unit.text},
             "phoneNumbers": [unit.receiver],
             "withDeliveryReport": unit.wants_receipt,
@@ -107,7 +110,8 @@ class AndroidProvider:
             found += self._messages(device, objects_in(payload, "messages"))
         elif kind in _STATES and (message_id := first_text(payload, "messageId")):
             error = first_text(payload, "reason")[:_MOST_ERROR] if kind == "sms:failed" else ""
-            found.append(UnitReceipt(_STATES[kind], unit_id=message_key(message_id), error=error))
+            unit_id = _DIGEST.sub("", message_key(message_id))
+            found.append(UnitReceipt(_STATES[kind], unit_id=unit_id, error=error))
         return found, WebhookAnswer()
 
     def _check_signature(self, request: WebhookRequest) -> None:
@@ -140,6 +144,11 @@ class AndroidProvider:
                 )
             )
         return found
+
+
+def _message_id(unit: Unit) -> str:
+    """Return the unit's id and a digest: ids begin again with a new spool, and the app knows the old ones."""
+    return f"{unit.id}.{_key(unit.receiver, unit.text)[:_DIGEST_LENGTH]}"
 
 
 def _point_in_time(text: str) -> str:

@@ -3,7 +3,8 @@
 A webhook is signed: Base64 of an HMAC of the URL, followed by the names and values of the form, sorted by name
 (https://www.twilio.com/docs/usage/webhooks/webhooks-security). The URL is `webhook_url`, never one made of headers
 that the client or a proxy wrote. A JSON body is covered by its hash in the URL. A repeated webhook has the same
-MessageSid.
+MessageSid. Twilio repeats one only if its URL has connection overrides, like #rc=5&rp=all; these are not signed
+(https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides).
 
 Twilio may answer STOP itself (OptOutType), and refuses messages to that number with error 21610.
 """
@@ -130,7 +131,7 @@ class TwilioProvider:
         """Raise Forged unless the request is signed with one of the tokens. `form`: None if there is none."""
         algorithm = _algorithm(request.headers.get("x-twilio-webhooks-signature-settings", ""))
         given = request.headers.get("x-twilio-signature", "").encode("latin-1", "replace")
-        url = self._webhook_url
+        url = self._webhook_url.partition("#")[0]
         if form is None:
             query = request.query.decode("latin-1")
             if request.body and not _has_hash_of(request.body, query):
@@ -233,7 +234,7 @@ def make(route: RouteConfig) -> TwilioProvider:
     """Return the provider. Raise SetupError."""
     check_present(route, "base_url", "account_sid", "auth_token", "webhook_url")
     check_url(route, "base_url")
-    check_url(route, "webhook_url")
+    check_url(route, "webhook_url", may_have_fragment=True)
     if not route.keys.messaging_service_sid:
         check_sender(route)
     return TwilioProvider(route)

@@ -154,11 +154,19 @@ def test_signed_nonsense_is_unreadable():
             receive(body)
 
 
-def send(answer):
+def test_the_id_is_the_same_on_each_attempt_and_another_one_for_another_text():
+    first, again, other = (
+        send(fixed(202, {}), text)[1].json["id"] for text in ("hello", "hello", "hello again")
+    )
+    assert first == again != other
+    assert len(first) < 36
+
+
+def send(answer, text="hello გ"):
     async def main(url):
         provider = android(base_url=url + "/3rdparty/v1/")
         await provider.start(MemoryInbox())
-        result = await provider.send(unit("hello გ", id="u1"))
+        result = await provider.send(unit(text, id="u1"))
         await provider.stop()
         return result
 
@@ -174,8 +182,12 @@ def test_a_message_is_submitted_with_our_id_and_again_without_a_second_one():
         assert result == Accepted("u1")
     assert request.path == "/3rdparty/v1/messages"
     assert request.headers["authorization"] == "Basic " + base64.b64encode(b"u:p").decode()
-    assert request.json == {
-        "id": "u1",
+    message = request.json
+    assert webhook("sms:delivered", {"messageId": message["id"]})[0] == [
+        UnitReceipt(UnitState.DELIVERED, unit_id="u1")
+    ]
+    assert message == {
+        "id": message["id"],
         "textMessage": {"text": "hello გ"},
         "phoneNumbers": ["+15551234567"],
         "withDeliveryReport": True,

@@ -79,6 +79,18 @@ def test_a_real_smsd_receives_and_sends_each_message_once(tmp_path):
         served(smsd, body)
 
 
+def test_an_old_message_with_the_same_id_is_another_one(smsd):
+    async def body(provider, inbox):
+        assert await provider.send(unit("hello")) == Accepted("1", 1)
+        assert await provider.send(unit("hello")) == Accepted("1", 1)
+        assert await provider.send(unit("other")) == Accepted("2", 1)
+        assert await provider.send(unit("hello", receiver="+15557654321")) == Accepted("3", 1)
+        smsd.execute("UPDATE outbox SET InsertIntoDB = datetime('now', '-25 hours')")
+        assert await provider.send(unit("hello")) == Accepted("4", 1)
+
+    served(smsd, body)
+
+
 def test_parts_keep_their_header_and_the_halves_of_a_pair_are_joined(smsd):
     for number, octets in ((1, "0061D83D"), (2, "DE000062")):
         smsd.execute(RECEIVED, (octets, "+1555", "Unicode_No_Compression", f"0500030702{number:02X}", "?"))

@@ -129,6 +129,13 @@ def test_the_port_of_the_url_may_be_written_or_not():
         webhook(MESSAGE, signature=signed("https://example.org:8443/sms/main?tenant=7", MESSAGE))
 
 
+def test_connection_overrides_are_handed_out_and_not_signed():
+    overrides = URL + "#rc=5&rp=all"
+    assert webhook(MESSAGE, provider=twilio(webhook_url=overrides))[0]
+    _, request = send(fixed(201, {"sid": "SM9"}), webhook_url=overrides)
+    assert request.form["StatusCallback"] == overrides
+
+
 def test_a_shared_key_signs_with_sha256_and_other_algorithms_are_refused():
     header = "x-twilio-webhooks-signature-settings"
     signature = signed(URL, MESSAGE, algorithm="HMAC_SHA256")
