@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.gateway.kannel import end
+from tests.parts import SMSD_TABLES
 from tests.waiting import eventually
 
-SCHEMA = Path("/usr/share/doc/gammu-smsd/examples/sqlite.sql")
 CONFIG = """
 [gammu]
 device = {directory}/dummy
@@ -77,7 +77,7 @@ class Smsd:
 def make_database(directory: Path) -> Smsd:
     smsd = Smsd(directory)
     connection = sqlite3.connect(smsd.path)
-    connection.executescript(SCHEMA.read_text(encoding="utf-8"))
+    connection.executescript(SMSD_TABLES.read_text(encoding="utf-8"))
     connection.close()
     return smsd
 

@@ -125,8 +125,10 @@ class KannelProvider:
     def receive(self, request: WebhookRequest) -> tuple[list[Incoming | UnitReceipt], WebhookAnswer]:
         fields = _fields(request.query)
         given = fields.get("secret", b"")
-        # Without a secret in the configuration no request can be told from a forged one.
-        if not self._secret or not hmac.compare_digest(given, self._secret.encode()):
+        # Without a secret no request can be told from a forged one.
+        if not self._secret:
+            raise Forged("the route has no secret")
+        if not hmac.compare_digest(given, self._secret.encode()):
             raise Forged("the secret is missing or wrong")
         answer = WebhookAnswer()
         if "dlr" in fields:
