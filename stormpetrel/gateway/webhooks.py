@@ -94,7 +94,7 @@ async def serve_webhooks(
 
 @dataclass(slots=True)
 class _WebhookReceiver:
-    """What the connections share."""
+    """The parts that all connections share."""
 
     loop: asyncio.AbstractEventLoop
     providers: Mapping[str, Provider]
@@ -170,7 +170,7 @@ class _WebhookConnection(asyncio.Protocol):
         self.abort()
 
     def eof_received(self) -> bool:
-        """Keep the connection for the answers to what was sent before the end of the stream."""
+        """Keep the connection until the requests before the end of the stream are answered."""
         self._has_ended = True
         return self._is_answering
 
@@ -284,7 +284,7 @@ class _WebhookConnection(asyncio.Protocol):
         self._read_on()
 
     def _read_on(self) -> None:
-        """Read what came while the last message was answered."""
+        """Read the bytes that came while the last message was answered."""
         if self._transport.is_closing():
             return
         if self._receiver.is_stopping:

@@ -180,7 +180,7 @@ def _with_and_without_port(url: str) -> Iterable[str]:
 
 
 def _found(fields: Mapping[str, Any]) -> Incoming | UnitReceipt | None:
-    """Return the message or receipt in signed parameters; None for what is neither, like a call."""
+    """Return the message or receipt in signed parameters; None for other events, like a call."""
     sid = first_text(fields, "MessageSid", "SmsMessageSid", "SmsSid")
     if not sid:
         return None
