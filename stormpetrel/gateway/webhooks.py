@@ -100,10 +100,33 @@ class _WebhookReceiver:
     providers: Mapping[str, Provider]
     inbound_of: Callable[[str], Inbound]
     metrics: Metrics | None
-    connections: set[_WebhookConnection] = field(default_factory=set)
+    connections: dict[_WebhookConnection, None] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     logged_at_s: dict[str, float] = field(default_factory=dict)
     is_stopping: bool = False
+
+    def admit(self, connection: _WebhookConnection) -> bool:
+        """Take a new connection; return False if there is no place for it.
+
+        When all places are taken, the connection without a request for the longest time loses its place. So a
+        client that only holds connections cannot keep providers out.
+        """
+        if self.is_stopping:
+            return False
+        if len(self.connections) >= MAX_CONNECTIONS:
+            longest = next((each for each in self.connections if not each.is_answering), None)
+            if longest is None:
+                return False
+            del self.connections[longest]
+            longest.abort()
+        self.connections[connection] = None
+        return True
+
+    def heard(self, connection: _WebhookConnection) -> None:
+        """Note that the connection has sent a whole request."""
+        if connection in self.connections:
+            del self.connections[connection]
+            self.connections[connection] = None
 
     def provider_of(self, path: str) -> tuple[str, WebhookProvider] | None:
         """Return the route and its provider for a path; None if there is none that takes webhooks."""
@@ -147,21 +170,20 @@ class _WebhookConnection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._timer: asyncio.TimerHandle | None = None
         self._held = b""
-        self._is_answering = False
+        self.is_answering = False
         self._is_refused = False
         self._has_ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have all methods of Transport but are not subclasses.
         self._transport = cast(asyncio.Transport, transport)
-        if len(self._receiver.connections) >= MAX_CONNECTIONS or self._receiver.is_stopping:
+        if self._receiver.admit(self):
+            self._wait(HEAD_TIMEOUT_S)
+        else:
             self._transport.abort()
-            return
-        self._receiver.connections.add(self)
-        self._wait(HEAD_TIMEOUT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._receiver.connections.discard(self)
+        self._receiver.connections.pop(self, None)
         self._wait(None)
         self._parser.close()
 
@@ -172,20 +194,20 @@ class _WebhookConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Keep the connection until the requests before the end of the stream are answered."""
         self._has_ended = True
-        return self._is_answering
+        return self.is_answering
 
     def abort(self) -> None:
         self._transport.abort()
 
     def stop(self) -> None:
         """Close, after the answer in progress."""
-        if not self._is_answering:
+        if not self.is_answering:
             self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused or self._transport.is_closing():
             return
-        if self._is_answering:
+        if self.is_answering:
             self._held += data
             if len(self._held) > MAX_HELD_BYTES:
                 self._transport.pause_reading()
@@ -196,7 +218,7 @@ class _WebhookConnection(asyncio.Protocol):
         at = 0
         try:
             while at < len(data) and not self._is_refused and not self._transport.is_closing():
-                if self._is_answering:
+                if self.is_answering:
                     self._held = data[at:]
                     return
                 at = self._read_piece(data, at)
@@ -234,13 +256,14 @@ class _WebhookConnection(asyncio.Protocol):
         return end
 
     def _on_message(self, message: RequestMessage, body: bytes) -> None:
+        self._receiver.heard(self)
         method, path = message.method, message.path_text
         found = self._receiver.provider_of(path)
         if found is not None:
             if method not in ("GET", "POST"):
                 self._answer_error(message, 405, "Method not allowed", more="Allow: GET, POST\r\n")
                 return
-            self._is_answering = True
+            self.is_answering = True
             self._wait(None)
             task = self._receiver.loop.create_task(self._answer_webhook(message, body, *found))
             self._receiver.tasks.add(task)
@@ -280,7 +303,7 @@ class _WebhookConnection(asyncio.Protocol):
         except Exception:
             _log.exception("SMS route %s: a webhook failed", route)
             self._answer_error(message, 500, "Something went wrong on the server; the error has been logged")
-        self._is_answering = False
+        self.is_answering = False
         self._read_on()
 
     def _read_on(self) -> None:
@@ -295,7 +318,7 @@ class _WebhookConnection(asyncio.Protocol):
             self._transport.resume_reading()
         if held:
             self._read(held)
-        if self._has_ended and not self._is_answering:
+        if self._has_ended and not self.is_answering:
             self._transport.close()
 
     def _answer_error(self, message: RequestMessage, status: int, text: str, *, more: str = "") -> None:

@@ -206,16 +206,46 @@ def test_silence_half_a_head_half_a_body_and_idling_end_at_their_deadlines(monke
     served(body)
 
 
-def test_connections_are_bounded():
+def test_connections_are_bounded_and_the_one_that_was_silent_for_longest_gives_way():
     async def body(port, inbox):
         pairs = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_CONNECTIONS)]
-        pairs[-1][1].write(request_bytes("/health"))
-        await pairs[-1][0].readuntil(b"}")
-        assert await exchange(port, request_bytes("/health")) == []
+        for reader, writer in (pairs[-1], pairs[0]):
+            writer.write(request_bytes("/health"))
+            await reader.readuntil(b"}")
+        (answer,) = await exchange(port, request_bytes(GOOD))
+        assert answer.status == 200
+        assert await pairs[1][0].read() == b""
+        for reader, writer in (pairs[0], pairs[2]):
+            writer.write(request_bytes("/health"))
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
         for _, writer in pairs:
             writer.close()
 
     served(body)
+
+
+def test_connections_whose_requests_are_in_progress_do_not_give_way(monkeypatch):
+    monkeypatch.setattr(webhooks, "MAX_CONNECTIONS", 2)
+
+    class SlowInbox(MemoryInbox):
+        count = 0
+
+        async def message(self, incoming):
+            self.count += 1
+            await until(lambda: self.is_full)
+            return True
+
+    inbox = SlowInbox()
+
+    async def main():
+        async with serving({"main": kannel()}, inbox) as port:
+            asking = [asyncio.create_task(ask(port, GOOD)) for _ in range(2)]
+            await until(lambda: inbox.count == 2)
+            assert await exchange(port, request_bytes("/health")) == []
+            inbox.is_full = True
+            assert [(await each).status for each in asking] == [200, 200]
+
+    run(main)
 
 
 def test_a_request_in_progress_is_answered_when_the_server_stops():
