@@ -126,7 +126,7 @@ def test_an_answer_byte_by_byte_meets_the_deadline(monkeypatch):
             time.sleep(0.02)
 
     with raw_server(drip) as url:
-        assert refused(url, connect_s=0.1, answer_s=0.2) == "the answer took too long"
+        assert refused(url, connect_s=0.2, answer_s=0.6) == "the answer took too long"
 
     def drip_head(connection):
         for _ in range(100):
@@ -134,7 +134,7 @@ def test_an_answer_byte_by_byte_meets_the_deadline(monkeypatch):
             time.sleep(0.02)
 
     with raw_server(drip_head) as url:
-        assert refused(url, connect_s=0.1, answer_s=0.2) == "no answer in time"
+        assert refused(url, connect_s=0.2, answer_s=0.6) == "no answer in time"
 
 
 def test_a_certificate_of_an_unknown_authority_is_not_accepted(tmp_path):

@@ -194,7 +194,7 @@ def test_requests_before_the_end_of_the_stream_are_answered():
 
 def test_silence_half_a_head_half_a_body_and_idling_end_at_their_deadlines(monkeypatch):
     for name in ("HEAD_TIMEOUT_S", "BODY_TIMEOUT_S", "IDLE_TIMEOUT_S"):
-        monkeypatch.setattr(webhooks, name, 0.1)
+        monkeypatch.setattr(webhooks, name, 0.3)
 
     async def body(port, inbox):
         half = request_bytes(GOOD, method="POST", headers={"Content-Length": "9"}) + b"x"
