@@ -92,6 +92,15 @@ def kannel_programs() -> str | None:
     return found[0] if all(found) else None
 
 
+SMSD_TABLES = Path("/usr/share/doc/gammu-smsd/examples/sqlite.sql")
+
+
+def gammu_smsd() -> str | None:
+    """Return the path of gammu-smsd, or None unless its tables and its driver for SQLite are installed too."""
+    has_driver = glob.glob("/usr/lib/*/dbd/libdbdsqlite3.so")
+    return shutil.which("gammu-smsd") if SMSD_TABLES.is_file() and has_driver else None
+
+
 PARTS = {
     "postgresql": (postgresql_bin, "postgresql"),
     "redis": (redis_program, "redis-server"),
@@ -109,7 +118,7 @@ PARTS = {
     "machine": (throwaway_machine, "systemd-container caddy postgresql (and be root)"),
     "node": (node_peers, "nodejs npm"),
     "kannel": (kannel_programs, "kannel kannel-extras"),
-    "gammu": (lambda: shutil.which("gammu-smsd"), "gammu gammu-smsd libdbd-sqlite3"),
+    "gammu": (gammu_smsd, "gammu-smsd libdbd-sqlite3"),
 }
 
 

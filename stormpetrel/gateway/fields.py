@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import parse_qsl
 
-from stormpetrel.gateway.provider import Unreadable
+from stormpetrel.gateway.provider import Forged, Unreadable
 
 MOST_FIELDS = 200
 """Twilio sends about 30 parameters."""
@@ -64,3 +65,18 @@ def message_key(text: str) -> str:
     if not 0 < len(text) <= MOST_KEY:
         raise Unreadable("The id of the message is missing or too long")
     return text
+
+
+def amount_of(value: Any) -> Decimal | None:
+    """Return the amount of money in a text like "-0.00750", without its sign; None for other values."""
+    try:
+        amount = abs(Decimal(value)) if isinstance(value, str) else None
+    except InvalidOperation:
+        return None
+    return amount if amount is None or amount.is_finite() else None
+
+
+def check_timestamp(text: str, *, now_s: float, tolerance_s: float) -> None:
+    """Raise Forged unless the text has seconds since 1970, at most `tolerance_s` from now."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 12 and abs(now_s - int(text)) <= tolerance_s):
+        raise Forged("the time of the webhook is too far from the clock of this server")

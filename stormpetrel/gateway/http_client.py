@@ -17,14 +17,17 @@ from typing import Any
 import urllib3
 from urllib3 import exceptions
 
-from stormpetrel.gateway.provider import Rejected, SendResult, SubmitFailed, Throttled
+from stormpetrel.gateway.provider import LinkState, Rejected, SendResult, SubmitFailed, Throttled
 from stormpetrel.own_thread import in_own_thread
 
 CONNECT_S = 5.0
 ANSWER_S = 10.0
+DEADLINE_MARGIN_S = 1.0
 MAX_ANSWER_BYTES = 65_536
 THREADS = 8
 MOST_RETRY_AFTER_S = 300.0
+DOWN_S = 5.0
+"""A provider that did not answer counts as down for this long; then the next message tries again."""
 REFUSED_PAUSE_S = 30.0
 """Wrong credentials, no credit or a wrong URL: an operator has to act, and the messages wait."""
 
@@ -32,7 +35,7 @@ REFUSED_PAUSE_S = 30.0
 logging.getLogger("urllib3").setLevel(logging.WARNING)
 
 
-class NoAnswer(Exception):
+class ProviderUnreachable(Exception):
     """The provider did not answer in time, or not in HTTP. The request may have had an effect."""
 
 
@@ -72,6 +75,8 @@ class ProviderClient:
         self._connect_s = connect_s
         self._answer_s = answer_s
         self._slots = asyncio.Semaphore(threads)
+        self._idle_state = LinkState.CONNECTING
+        self._down_until_s = 0.0
         self._pool = urllib3.PoolManager(
             num_pools=1,
             maxsize=threads,
@@ -80,18 +85,42 @@ class ProviderClient:
             timeout=urllib3.Timeout(connect=connect_s, read=answer_s),
         )
 
+    @property
+    def state(self) -> LinkState:
+        """Return UP between `open` and `close`, and DOWN for a while after a request without an answer."""
+        return LinkState.DOWN if time.monotonic() < self._down_until_s else self._idle_state
+
+    def open(self) -> None:
+        """Say that messages may be sent; connections are made when they are needed."""
+        self._idle_state = LinkState.UP
+
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> ProviderResponse:
-        """Return the response, whatever its status. Raise NoAnswer."""
+        """Return the response, whatever its status. Raise ProviderUnreachable."""
         await self._slots.acquire()
-        # A thread ends with the process: a provider that hangs must not delay the end of the role.
-        done = in_own_thread(lambda: self._in_thread(method, url, headers or {}, body))
+        try:
+            # A thread ends with the process: a provider that hangs must not delay the end of the role.
+            done = in_own_thread(lambda: self._in_thread(method, url, headers or {}, body))
+        except RuntimeError:
+            self._slots.release()
+            raise ProviderUnreachable("the machine allows no more threads") from None
         done.add_done_callback(lambda _: self._slots.release())
-        return await asyncio.shield(done)
+        try:
+            # The thread looks at its deadline between reads of the body. A head can come byte by byte for longer.
+            async with asyncio.timeout(self._connect_s + self._answer_s + DEADLINE_MARGIN_S):
+                response = await asyncio.shield(done)
+        except (ProviderUnreachable, TimeoutError) as error:
+            self._down_until_s = time.monotonic() + DOWN_S
+            if isinstance(error, TimeoutError):
+                raise ProviderUnreachable("no answer in time") from None
+            raise
+        self._down_until_s = 0.0
+        return response
 
     def close(self) -> None:
         """Close the connections that are idle."""
+        self._idle_state = LinkState.DOWN
         self._pool.clear()
 
     def _in_thread(
@@ -103,21 +132,21 @@ class ProviderClient:
                 method, url, headers=headers, body=body, redirect=False, preload_content=False
             )
         except (exceptions.HTTPError, OSError, ValueError) as error:
-            raise NoAnswer(_reason(error)) from None
+            raise ProviderUnreachable(_reason(error)) from None
         try:
             content = bytearray()
             # read1 returns what has come, so that a provider that sends byte by byte meets the deadline.
             while piece := response.read1(MAX_ANSWER_BYTES, decode_content=False):
                 content += piece
                 if len(content) > MAX_ANSWER_BYTES:
-                    raise NoAnswer("the answer is too large")
+                    raise ProviderUnreachable("the answer is too large")
                 if time.monotonic() > deadline_s:
-                    raise NoAnswer("the answer took too long")
+                    raise ProviderUnreachable("the answer took too long")
             response.release_conn()
         except (exceptions.HTTPError, OSError, ValueError) as error:
             response.close()
-            raise NoAnswer(_reason(error)) from None
-        except NoAnswer:
+            raise ProviderUnreachable(_reason(error)) from None
+        except ProviderUnreachable:
             response.close()
             raise
         return ProviderResponse(

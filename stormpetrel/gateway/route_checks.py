@@ -26,7 +26,7 @@ def check_sender(route: RouteConfig) -> None:
         raise key_error(route, "sender", f"is missing: {route.provider} needs it")
 
 
-def check_url(route: RouteConfig, key: str) -> None:
+def check_url(route: RouteConfig, key: str, *, may_have_fragment: bool = False) -> None:
     """Raise SetupError unless the key is empty or an http(s) URL with a host, without user and fragment."""
     url = getattr(route.keys, key)
     if not url:
@@ -39,5 +39,7 @@ def check_url(route: RouteConfig, key: str) -> None:
     # The value is not repeated: it may have a password in it.
     if parts.scheme not in ("http", "https") or not parts.hostname or not url.isascii() or " " in url:
         raise key_error(route, key, "must be a URL that begins with https:// or http://, and a host")
-    if parts.fragment or parts.username or parts.password:
-        raise key_error(route, key, "must have no user and no fragment (#)")
+    if parts.username or parts.password:
+        raise key_error(route, key, "must have no user and no password")
+    if parts.fragment and not may_have_fragment:
+        raise key_error(route, key, "must have no fragment (#)")

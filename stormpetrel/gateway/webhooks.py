@@ -76,7 +76,7 @@ async def serve_webhooks(
 ) -> None:
     """Answer on the listening `sock` until `stop` is set. `providers`: by the names of their routes."""
     loop = asyncio.get_running_loop()
-    receiver = _Receiver(loop, providers, inbound_of, metrics)
+    receiver = _WebhookReceiver(loop, providers, inbound_of, metrics)
     server = await loop.create_server(lambda: _WebhookConnection(receiver), sock=sock, backlog=BACKLOG)
     try:
         await stop.wait()
@@ -93,17 +93,40 @@ async def serve_webhooks(
 
 
 @dataclass(slots=True)
-class _Receiver:
-    """What the connections share."""
+class _WebhookReceiver:
+    """The parts that all connections share."""
 
     loop: asyncio.AbstractEventLoop
     providers: Mapping[str, Provider]
     inbound_of: Callable[[str], Inbound]
     metrics: Metrics | None
-    connections: set[_WebhookConnection] = field(default_factory=set)
+    connections: dict[_WebhookConnection, None] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     logged_at_s: dict[str, float] = field(default_factory=dict)
     is_stopping: bool = False
+
+    def admit(self, connection: _WebhookConnection) -> bool:
+        """Take a new connection; return False if there is no place for it.
+
+        When all places are taken, the connection without a request for the longest time loses its place. So a
+        client that only holds connections cannot keep providers out.
+        """
+        if self.is_stopping:
+            return False
+        if len(self.connections) >= MAX_CONNECTIONS:
+            longest = next((each for each in self.connections if not each.is_answering), None)
+            if longest is None:
+                return False
+            del self.connections[longest]
+            longest.abort()
+        self.connections[connection] = None
+        return True
+
+    def heard(self, connection: _WebhookConnection) -> None:
+        """Note that the connection has sent a whole request."""
+        if connection in self.connections:
+            del self.connections[connection]
+            self.connections[connection] = None
 
     def provider_of(self, path: str) -> tuple[str, WebhookProvider] | None:
         """Return the route and its provider for a path; None if there is none that takes webhooks."""
@@ -140,27 +163,27 @@ class _Receiver:
 class _WebhookConnection(asyncio.Protocol):
     """One connection. It reads on only after it has answered; its timer is the deadline of the phase."""
 
-    def __init__(self, receiver: _Receiver) -> None:
+    def __init__(self, receiver: _WebhookReceiver) -> None:
         self._receiver = receiver
         self._parser = RequestParser(max_header_bytes=MAX_HEAD_BYTES, has_cookie_prefix=False)
         self._parser.max_content_bytes = MAX_BODY_BYTES
         self._transport: asyncio.Transport
         self._timer: asyncio.TimerHandle | None = None
         self._held = b""
-        self._is_answering = False
+        self.is_answering = False
         self._is_refused = False
+        self._has_ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have all methods of Transport but are not subclasses.
         self._transport = cast(asyncio.Transport, transport)
-        if len(self._receiver.connections) >= MAX_CONNECTIONS or self._receiver.is_stopping:
+        if self._receiver.admit(self):
+            self._wait(HEAD_TIMEOUT_S)
+        else:
             self._transport.abort()
-            return
-        self._receiver.connections.add(self)
-        self._wait(HEAD_TIMEOUT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._receiver.connections.discard(self)
+        self._receiver.connections.pop(self, None)
         self._wait(None)
         self._parser.close()
 
@@ -168,18 +191,23 @@ class _WebhookConnection(asyncio.Protocol):
         # The client requests but never reads: not worth waiting for.
         self.abort()
 
+    def eof_received(self) -> bool:
+        """Keep the connection until the requests before the end of the stream are answered."""
+        self._has_ended = True
+        return self.is_answering
+
     def abort(self) -> None:
         self._transport.abort()
 
     def stop(self) -> None:
         """Close, after the answer in progress."""
-        if not self._is_answering:
+        if not self.is_answering:
             self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused or self._transport.is_closing():
             return
-        if self._is_answering:
+        if self.is_answering:
             self._held += data
             if len(self._held) > MAX_HELD_BYTES:
                 self._transport.pause_reading()
@@ -190,7 +218,7 @@ class _WebhookConnection(asyncio.Protocol):
         at = 0
         try:
             while at < len(data) and not self._is_refused and not self._transport.is_closing():
-                if self._is_answering:
+                if self.is_answering:
                     self._held = data[at:]
                     return
                 at = self._read_piece(data, at)
@@ -228,13 +256,14 @@ class _WebhookConnection(asyncio.Protocol):
         return end
 
     def _on_message(self, message: RequestMessage, body: bytes) -> None:
+        self._receiver.heard(self)
         method, path = message.method, message.path_text
         found = self._receiver.provider_of(path)
         if found is not None:
             if method not in ("GET", "POST"):
                 self._answer_error(message, 405, "Method not allowed", more="Allow: GET, POST\r\n")
                 return
-            self._is_answering = True
+            self.is_answering = True
             self._wait(None)
             task = self._receiver.loop.create_task(self._answer_webhook(message, body, *found))
             self._receiver.tasks.add(task)
@@ -274,11 +303,11 @@ class _WebhookConnection(asyncio.Protocol):
         except Exception:
             _log.exception("SMS route %s: a webhook failed", route)
             self._answer_error(message, 500, "Something went wrong on the server; the error has been logged")
-        self._is_answering = False
+        self.is_answering = False
         self._read_on()
 
     def _read_on(self) -> None:
-        """Read what came while the last message was answered."""
+        """Read the bytes that came while the last message was answered."""
         if self._transport.is_closing():
             return
         if self._receiver.is_stopping:
@@ -289,6 +318,8 @@ class _WebhookConnection(asyncio.Protocol):
             self._transport.resume_reading()
         if held:
             self._read(held)
+        if self._has_ended and not self.is_answering:
+            self._transport.close()
 
     def _answer_error(self, message: RequestMessage, status: int, text: str, *, more: str = "") -> None:
         self._answer(message, status, JSON, error_body(text), more=more)

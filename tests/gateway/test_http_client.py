@@ -16,11 +16,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from stormpetrel.gateway import http_client
 from stormpetrel.gateway.http_client import (
     MAX_ANSWER_BYTES,
-    NoAnswer,
     ProviderClient,
     ProviderResponse,
+    ProviderUnreachable,
     failed_send,
 )
 from stormpetrel.gateway.provider import Rejected, SubmitFailed, Throttled
@@ -47,7 +48,7 @@ def ask(url, **limits):
 
 def refused(url, **limits):
     """Return why there was no answer; it has no secret in it."""
-    with pytest.raises(NoAnswer) as caught:
+    with pytest.raises(ProviderUnreachable) as caught:
         ask(url, **limits)
     assert SECRET not in repr(caught.value)
     # A log with the traceback would have the error of the library in it, and the URL.
@@ -115,7 +116,9 @@ def test_a_server_that_is_away_silent_or_breaks_off_is_no_answer():
         assert refused(url) == "the connection broke"
 
 
-def test_an_answer_byte_by_byte_meets_the_deadline():
+def test_an_answer_byte_by_byte_meets_the_deadline(monkeypatch):
+    monkeypatch.setattr(http_client, "DEADLINE_MARGIN_S", 0.1)
+
     def drip(connection):
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         for _ in range(200):
@@ -123,7 +126,15 @@ def test_an_answer_byte_by_byte_meets_the_deadline():
             time.sleep(0.02)
 
     with raw_server(drip) as url:
-        assert refused(url, connect_s=0.1, answer_s=0.2) == "the answer took too long"
+        assert refused(url, connect_s=0.2, answer_s=0.6) == "the answer took too long"
+
+    def drip_head(connection):
+        for _ in range(100):
+            connection.sendall(b"H")
+            time.sleep(0.02)
+
+    with raw_server(drip_head) as url:
+        assert refused(url, connect_s=0.2, answer_s=0.6) == "no answer in time"
 
 
 def test_a_certificate_of_an_unknown_authority_is_not_accepted(tmp_path):

@@ -51,12 +51,17 @@ def request_bytes(
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-async def exchange(port: int, sent: bytes, *, count: int = 1) -> list[Answered]:
-    """Send bytes on one connection and return up to `count` answers; fewer if the server closes."""
+async def exchange(port: int, sent: bytes, *, count: int = 1, is_last: bool = False) -> list[Answered]:
+    """Send bytes on one connection and return up to `count` answers; fewer if the server closes.
+
+    `is_last`: end the stream after them.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answers = []
     with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
         writer.write(sent)
+        if is_last:
+            writer.write_eof()
         for _ in range(count):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             length = int(head.partition("Content-Length: ")[2].partition("\r\n")[0] or 0)

@@ -14,9 +14,9 @@ from stormpetrel.config_sms import KannelKeys, RouteConfig
 from stormpetrel.gateway.fields import MOST_FIELDS, message_key, plain_text
 from stormpetrel.gateway.http_client import (
     REFUSED_PAUSE_S,
-    NoAnswer,
     ProviderClient,
     ProviderResponse,
+    ProviderUnreachable,
     failed_send,
 )
 from stormpetrel.gateway.provider import (
@@ -78,8 +78,7 @@ class KannelProvider:
         self._username: str = keys.username
         self._password: str = keys.password
         self._secret: str = keys.secret
-        self._state = LinkState.CONNECTING
-        self._client: ProviderClient | None = None
+        self._client = ProviderClient()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -87,26 +86,20 @@ class KannelProvider:
 
     @property
     def state(self) -> LinkState:
-        return self._state
+        return self._client.state
 
     async def start(self, inbound: Inbound) -> None:
-        self._client = ProviderClient()
-        self._state = LinkState.UP
+        self._client.open()
 
     async def stop(self) -> None:
-        self._state = LinkState.DOWN
-        if self._client is not None:
-            self._client.close()
+        self._client.close()
 
     async def send(self, unit: Unit) -> SendResult:
-        assert self._client is not None
         url = f"{self._send_url}{'&' if '?' in self._send_url else '?'}{self._submission(unit)}"
         try:
             response = await self._client.request("GET", url)
-        except NoAnswer as error:
-            self._state = LinkState.DOWN
+        except ProviderUnreachable as error:
             return SubmitFailed(str(error))
-        self._state = LinkState.UP
         return _result(response, unit)
 
     def _submission(self, unit: Unit) -> str:
@@ -132,8 +125,10 @@ class KannelProvider:
     def receive(self, request: WebhookRequest) -> tuple[list[Incoming | UnitReceipt], WebhookAnswer]:
         fields = _fields(request.query)
         given = fields.get("secret", b"")
-        # Without a secret in the configuration no request can be told from a forged one.
-        if not self._secret or not hmac.compare_digest(given, self._secret.encode()):
+        # Without a secret no request can be told from a forged one.
+        if not self._secret:
+            raise Forged("the route has no secret")
+        if not hmac.compare_digest(given, self._secret.encode()):
             raise Forged("the secret is missing or wrong")
         answer = WebhookAnswer()
         if "dlr" in fields:

@@ -11,6 +11,7 @@ import pytest
 
 from stormpetrel.errors import SetupError
 from stormpetrel.gateway.provider import Accepted, LinkState, SubmitFailed
+from stormpetrel.gateway.providers import file as file_provider
 from stormpetrel.gateway.providers.file import BATCH, FileProvider, make
 from tests.gateway.inbox import MemoryInbox, route, run, unit, until
 
@@ -123,7 +124,9 @@ def test_a_file_that_is_no_message_is_moved_aside(tmp_path, content):
     served(tmp_path, body)
 
 
-def test_a_file_that_is_still_written_is_given_time(tmp_path):
+def test_a_file_that_is_still_written_is_given_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(file_provider, "SETTLE_S", 30.0)
+
     async def body(provider, inbox):
         path = tmp_path / "in" / "slow.json"
         whole = json.dumps(message())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 import sys
 
 import pytest
 
 from stormpetrel.config_loader import load
-from stormpetrel.config_sms import RouteConfig
+from stormpetrel.config_sms import KEYS, RouteConfig
 from stormpetrel.errors import SetupError
 from stormpetrel.gateway.provider import ProviderKind
 from stormpetrel.gateway.providers.registry import kind_of, make
@@ -85,7 +86,16 @@ def test_an_unknown_provider_is_an_error_that_names_a_similar_one():
         kind_of("zzz")
 
 
-def test_the_providers_of_this_package_are_found_by_name(tmp_path):
-    assert isinstance(kind_of("file"), ProviderKind)
-    make(route("file", directory=str(tmp_path / "sms")))
-    assert (tmp_path / "sms" / "in" / "bad").is_dir()
+@pytest.mark.parametrize("name", ["android", "file", "gammu", "kannel", "telnyx", "twilio"])
+def test_the_providers_of_this_package_are_found_by_name(name):
+    kind = kind_of(name)
+    assert isinstance(kind, ProviderKind)
+    assert kind.keys is KEYS[name]
+    # Each needs something that an empty route has not.
+    with pytest.raises(SetupError, match=rf"sms\.route\.main\.\w+ is missing: {name} needs it"):
+        make(route(name))
+
+
+def test_only_the_sms_role_loads_the_http_client():
+    program = "import sys, stormpetrel.roles.web; sys.exit('urllib3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
