@@ -100,8 +100,20 @@ class Deliverer:
         if db is None:
             return 0
         phone_ids = await db.read(phone_queue.due_phones, now_ms=now_ms(), count=PHONES_AT_ONCE)
-        made = await asyncio.gather(*(self._of_phone(db, phone_id) for phone_id in phone_ids))
+        made = await asyncio.gather(*(self._try_phone(db, phone_id) for phone_id in phone_ids))
         return sum(made)
+
+    async def _try_phone(self, db: Database, phone_id: int) -> int:
+        try:
+            return await self._of_phone(db, phone_id)
+        except (Busy, NotStored):
+            raise
+        except Exception:  # one phone must not stop the others; its deliveries are tried again later
+            log.exception("the deliveries of phone %d could not be made", phone_id)
+            await db.write_as(
+                URGENCY, TIMEOUT_S, phone_queue.hold_all, phone_id=phone_id, due_at_ms=now_ms() + HOUR_MS
+            )
+            return 0
 
     async def _of_phone(self, db: Database, phone_id: int) -> int:
         phone = await db.read(stored.by_id, phone_id=phone_id)

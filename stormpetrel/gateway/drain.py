@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from stormpetrel.clock import now_ms
 from stormpetrel.errors import Busy, Refusal
 from stormpetrel.gateway.answers import answer
+from stormpetrel.gateway.command_words import Verb
+from stormpetrel.gateway.commands import parse
 from stormpetrel.gateway.effects import carry_out, refused
 from stormpetrel.gateway.outcome import AnswerText, MessageOutcome, PhoneContext
 from stormpetrel.gateway.provider import NotStored
@@ -36,6 +38,7 @@ LOOK_EVERY_S = 0.25
 URGENCY = 1
 TIMEOUT_S = 10.0
 RETRY_MIN_S, RETRY_MAX_S = 0.1, 2.0
+MOST_TOLD = 1000
 ANSWER_EXPIRES_MS = 6 * 3_600_000
 
 
@@ -73,7 +76,7 @@ class InboxDrain:
                 moved = await self._round()
             except (Busy, NotStored):
                 self.is_degraded = True
-                await self._tell_saved()
+                await self._answer_without_store()
                 await self._pause(stop, wait_s)
                 wait_s = min(wait_s * 2, RETRY_MAX_S)
                 continue
@@ -118,20 +121,22 @@ class InboxDrain:
     async def _outcome(self, db: Database, message: InboxMessage) -> MessageOutcome:
         at_ms = now_ms()
         try:
-            return await db.write_as(URGENCY, TIMEOUT_S, carry_out, message, self.context, at_ms)
+            try:
+                return await db.write_as(URGENCY, TIMEOUT_S, carry_out, message, self.context, at_ms)
+            except Busy:
+                raise
+            except Refusal as refusal:
+                return await db.write_as(URGENCY, TIMEOUT_S, refused, message, self.context, refusal, at_ms)
         except Busy:
             raise
-        except Refusal as refusal:
-            return await db.write_as(URGENCY, TIMEOUT_S, refused, message, self.context, refusal, at_ms)
-        except Exception as error:  # one message must not stop those after it
+        except Exception:  # one message must not stop those after it; `sms replay` carries it out again
             log.exception("message %d could not be carried out", message.id)
-            failure = Refusal(type(error).__name__)
-            return await db.write_as(URGENCY, TIMEOUT_S, refused, message, self.context, failure, at_ms)
+            return MessageOutcome("none", "not-understood")
 
-    async def _tell_saved(self) -> None:
-        """Tell numbers whose messages wait that they are saved, each once in some time."""
+    async def _answer_without_store(self) -> None:
+        """Answer what needs no store, and tell the other numbers that their messages are saved."""
         with contextlib.suppress(NotStored):
-            if await self.spool.call(_tell_saved, self.context, self.times, now_ms()):
+            if await self.spool.call(_answer_without_store, self.context, self.times, now_ms()):
                 self.on_answers()
 
 
@@ -167,15 +172,20 @@ def _put_answer(
     )  # fmt: skip
 
 
-def _tell_saved(db: sqlite3.Connection, context: PhoneContext, times: NoticeTimes, at_ms: int) -> int:
-    """Queue the notice for members whose message waits; answer STATUS, which needs no store."""
+def _answer_without_store(
+    db: sqlite3.Connection, context: PhoneContext, times: NoticeTimes, at_ms: int
+) -> int:
+    """Answer STATUS, and queue the notice for members whose message waits; return how many texts were queued."""
     told = 0
-    for message in inbox.waiting(db, klass=MEMBERS, after_id=0, count=1000):
-        if message.error or not state.may_notice(
-            db, number=message.number, kind="saved", every_ms=times.saved_ms, now_ms=at_ms
-        ):
+    for message in inbox.waiting(db, klass=MEMBERS, after_id=0, count=MOST_TOLD):
+        if message.error:
             continue
-        reply = AnswerText("saved", answer("saved", context.language, site=context.title), PERSONAL)
-        _put_answer(db, message, reply, f"saved:{message.key}", at_ms)
-        told += 1
+        if parse(message.text).verb is Verb.STATUS:
+            reply = AnswerText("status", context.status(context.language), PERSONAL)
+            _finish(db, message, MessageOutcome("status", None, None, [reply]), times, at_ms)
+            told += 1
+        elif state.may_notice(db, number=message.number, kind="saved", every_ms=times.saved_ms, now_ms=at_ms):
+            text = answer("saved", context.language, site=context.title)
+            _put_answer(db, message, AnswerText("saved", text, PERSONAL), f"saved:{message.key}", at_ms)
+            told += 1
     return told

@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 import msgspec
 
 from stormpetrel.errors import Refusal
-from stormpetrel.model.phone import PhoneKeys
+from stormpetrel.gateway.commands import TextCommand
+from stormpetrel.model.phone import Phone, PhoneKeys
+from stormpetrel.model.quota import Quota
+from stormpetrel.storage.engine.connection import Connection
+from stormpetrel.storage.sms_spool.inbox import InboxMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,8 @@ class Failure(Refusal):
 class PhoneContext:
     """Facts of the instance and of its routes.
 
-    `status(language)` returns the answer to STATUS from memory. `slot(text)` is a row of the quotas' table.
+    `status(language)` returns the answer to STATUS from memory. `slot(text)` is a row of the quotas' table. `nonces`:
+    codes that may be sent per prefix.
     """
 
     keys: PhoneKeys
@@ -66,9 +71,12 @@ class PhoneContext:
     max_characters: int
     delete_window_ms: int
     trusts: Mapping[str, str]
+    nonces: Quota
     status: Callable[[str], str]
     slot: Callable[[str], int]
     zone_of: Callable[[str], str]
+    prefix_of: Callable[[str], str]
+    draw_code: Callable[[], str]
 
     @property
     def legal(self) -> dict[str, object]:
@@ -78,3 +86,32 @@ class PhoneContext:
     def trust_of(self, route: str) -> str:
         """Return the trust of a route; that of an aggregator for one that is not configured any more."""
         return self.trusts.get(route, "aggregator")
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneRun:
+    """One message that is carried out: its command and its phone, None if the number is new."""
+
+    connection: Connection
+    message: InboxMessage
+    command: TextCommand
+    phone: Phone | None
+    context: PhoneContext
+    now_ms: int
+
+    @property
+    def language(self) -> str:
+        """Return the language of the phone, or else of the instance."""
+        return self.phone.language if self.phone is not None else self.context.language
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRun:
+    """One command of a member that is carried out."""
+
+    connection: Connection
+    command: TextCommand
+    phone: Phone
+    account_id: int
+    context: PhoneContext
+    now_ms: int

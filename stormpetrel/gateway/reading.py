@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from stormpetrel.errors import NotFound
 from stormpetrel.gateway.answers import answer, attachments
-from stormpetrel.gateway.commands import TextCommand
 from stormpetrel.gateway.compose import content, delivery
 from stormpetrel.gateway.compose import more as more_of
-from stormpetrel.gateway.outcome import AnswerText, Failure, MessageOutcome, PhoneContext
+from stormpetrel.gateway.outcome import AnswerText, CommandRun, Failure, MessageOutcome
 from stormpetrel.model.account import Account
 from stormpetrel.model.page import Page
 from stormpetrel.model.phone import Phone
@@ -44,80 +43,64 @@ def delivery_of(
     return made.text, made.next_offset
 
 
-def get(
-    connection: Connection,
-    command: TextCommand,
-    phone: Phone,
-    account_id: int,
-    context: PhoneContext,
-    now_ms: int,
-) -> MessageOutcome:
+def get(run: CommandRun) -> MessageOutcome:
     """Return the newest post of an account, with a tag."""
-    target = account_named(connection, command.name)
+    target = account_named(run.connection, run.command.name)
     found = timelines.of_account(
-        connection, reader_id=account_id, account_id=target.id, page=Page(limit=1), now_ms=now_ms,
+        run.connection, reader_id=run.account_id, account_id=target.id, page=Page(limit=1), now_ms=run.now_ms,
         exclude_boosts=True, exclude_replies=True,
     )  # fmt: skip
     if not found:
-        text = answer("get-none", phone.language, name=target.username)
+        text = answer("get-none", run.phone.language, name=target.username)
         return MessageOutcome("get", None, None, [AnswerText("get", text, PERSONAL)])
-    post = posts.posts(connection, post_ids=found)[0]
-    tag = phones.take_tag(connection, phone=phone, post_id=post.id)
-    text, next_offset = delivery_of(connection, phone=phone, post=post, tag=tag)
+    post = posts.posts(run.connection, post_ids=found)[0]
+    tag = phones.take_tag(run.connection, phone=run.phone, post_id=post.id)
+    text, next_offset = delivery_of(run.connection, phone=run.phone, post=post, tag=tag)
     stored.move_tag(
-        connection, phone_id=phone.id, tag=tag, position=-1 if next_offset is None else next_offset
+        run.connection, phone_id=run.phone.id, tag=tag, position=-1 if next_offset is None else next_offset
     )
     return MessageOutcome("get", None, post.id, [AnswerText("get", text, PERSONAL)])
 
 
-def more(
-    connection: Connection,
-    command: TextCommand,
-    phone: Phone,
-    account_id: int,
-    context: PhoneContext,
-    now_ms: int,
-) -> MessageOutcome:
+def more(run: CommandRun) -> MessageOutcome:
     """Return the next page of a post that was cut; without a tag, of the last one that was sent."""
-    current = stored.by_id(connection, phone_id=phone.id)
+    current = stored.by_id(run.connection, phone_id=run.phone.id)
     last = (current.next_tag if current is not None else 1) - 1 or 99
-    tag = command.tag or last
-    found = stored.tag(connection, phone_id=phone.id, tag=tag)
+    tag = run.command.tag or last
+    found = stored.tag(run.connection, phone_id=run.phone.id, tag=tag)
     if found is None:
         raise Failure("unknown-tag", tag=str(tag))
     post_id, position = found
     try:
-        post = posts.visible_original(connection, reader_id=account_id, post_id=post_id, now_ms=now_ms)
+        post = posts.visible_original(
+            run.connection, reader_id=run.account_id, post_id=post_id, now_ms=run.now_ms
+        )
     except NotFound:
         raise Failure("unknown-tag", tag=str(tag)) from None
     if position < 0:
         return MessageOutcome(
-            "more", None, None, [AnswerText("more", answer("more-none", phone.language), PERSONAL)]
+            "more", None, None, [AnswerText("more", answer("more-none", run.phone.language), PERSONAL)]
         )
-    author = accounts.account(connection, account_id=post.author_id)
+    author = accounts.account(run.connection, account_id=post.author_id)
     page = more_of(
-        author.username, text_of_post(post, phone.language), tag=tag, offset=position,
-        segments=phone.segments, is_direct=post.visibility is Visibility.DIRECT,
+        author.username, text_of_post(post, run.phone.language), tag=tag, offset=position,
+        segments=run.phone.segments, is_direct=post.visibility is Visibility.DIRECT,
     )  # fmt: skip
     stored.move_tag(
-        connection, phone_id=phone.id, tag=tag, position=-1 if page.next_offset is None else page.next_offset
+        run.connection,
+        phone_id=run.phone.id,
+        tag=tag,
+        position=-1 if page.next_offset is None else page.next_offset,
     )
     return MessageOutcome("more", None, post.id, [AnswerText("more", page.text, PERSONAL)])
 
 
-def whois(
-    connection: Connection,
-    command: TextCommand,
-    phone: Phone,
-    account_id: int,
-    context: PhoneContext,
-    now_ms: int,
-) -> MessageOutcome:
+def whois(run: CommandRun) -> MessageOutcome:
     """Return an account's name, text and counts."""
-    target = account_named(connection, command.name)
+    target = account_named(run.connection, run.command.name)
     text = answer(
         "whois",
-        phone.language,
+        run.phone.language,
         name=target.username,
         display=target.display_name or target.username,
         bio=excerpt(target.note, _WHOIS_BIO),
@@ -127,19 +110,12 @@ def whois(
     return MessageOutcome("whois", None, None, [AnswerText("whois", text, PERSONAL)])
 
 
-def stats(
-    connection: Connection,
-    command: TextCommand,
-    phone: Phone,
-    account_id: int,
-    context: PhoneContext,
-    now_ms: int,
-) -> MessageOutcome:
+def stats(run: CommandRun) -> MessageOutcome:
     """Return the member's own counts."""
-    own = accounts.account(connection, account_id=account_id)
+    own = accounts.account(run.connection, account_id=run.account_id)
     text = answer(
         "stats",
-        phone.language,
+        run.phone.language,
         name=own.username,
         followers=str(own.followers_count),
         following=str(own.following_count),

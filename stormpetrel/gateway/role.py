@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import socket
 import sqlite3
 from collections.abc import Awaitable
@@ -28,11 +29,11 @@ from stormpetrel.gateway.providers.registry import make
 from stormpetrel.gateway.sender import RouteSender
 from stormpetrel.gateway.spool_thread import SpoolThread
 from stormpetrel.gateway.webhooks import serve_webhooks
-from stormpetrel.model.phone import PhoneKeys
-from stormpetrel.model.quota import slot
+from stormpetrel.model.phone import CODE_DIGITS, PhoneKeys
+from stormpetrel.model.quota import DAY_S, Quota, slot
 from stormpetrel.process import secret as secrets_of_instance
 from stormpetrel.rules import phones
-from stormpetrel.sms.numbers import zone_of
+from stormpetrel.sms.numbers import prefix_of, zone_of
 from stormpetrel.storage import phone_queue
 from stormpetrel.storage import phones as stored_phones
 from stormpetrel.storage.engine.connection import Connection
@@ -140,9 +141,16 @@ class SmsGateway:
             max_characters=config.posts.max_characters,
             delete_window_ms=config.sms.delete_window_s * 1000,
             trusts={route.name: route.trust for route in config.sms.routes},
+            nonces=Quota(
+                "sms.nonce",
+                max(1, config.sms.code_per_prefix_day),
+                DAY_S / max(1, config.sms.code_per_prefix_day),
+            ),
             status=self._status,
             slot=lambda text: slot(secret, text),
             zone_of=zone_of,
+            prefix_of=prefix_of,
+            draw_code=lambda: f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}",
         )
 
     def _status(self, language: str) -> str:

@@ -85,27 +85,17 @@ def new_code(connection: Connection, *, account_id: int, keys: PhoneKeys, draw: 
 
 
 @dataclass(frozen=True, slots=True)
-class LinkResult:
+class CodeResult:
     """The result of GO: the account, or the reason (of the log's words) why there is none."""
 
     account: Account | None
     error: str = ""
 
 
-def link_by_code(
-    connection: Connection,
-    *,
-    number: str,
-    route: str,
-    code: str,
-    keys: PhoneKeys,
-    route_slot: int,
-    number_slot: int,
-    zone: str,
-    language: str,
-    now_ms: int,
-) -> LinkResult:
-    """Link the phone that sent the code to the code's account, and allow posting from it.
+def account_of_code(
+    connection: Connection, *, code: str, keys: PhoneKeys, route_slot: int, number_slot: int, now_ms: int
+) -> CodeResult:
+    """Use a code up and return its account.
 
     Wrong codes are limited per route and per number, because a forged sender costs nothing. Over the limit even a
     right code is refused with "locked".
@@ -113,17 +103,13 @@ def link_by_code(
     spent = ((GO_WRONG, route_slot), (GO_WRONG_NUMBER, number_slot))
     for quota, slot in spent:
         if quotas.spend(connection, quota, slot, now_ms=now_ms):
-            return LinkResult(None, "locked")
+            return CodeResult(None, "locked")
     account_id = stored.take_code(connection, code_hash=keys.code_hash(code), now_ms=now_ms)
     found = None if account_id is None else stored_accounts.account(connection, account_id=account_id)
     if found is None or found.state is not AccountState.ACTIVE:
-        return LinkResult(None, "code-wrong")
+        return CodeResult(None, "code-wrong")
     quotas.give_back(connection, spent)
-    link(
-        connection, account_id=found.id, number=number, route=route, keys=keys, zone=zone, language=language,
-        now_ms=now_ms,
-    )  # fmt: skip
-    return LinkResult(found)
+    return CodeResult(found)
 
 
 def link(

@@ -31,6 +31,7 @@ _DUE_OF = sql(
 )
 _SET_TAG = sql("UPDATE phone_deliveries SET tag = :tag WHERE id = :delivery_id")
 _HOLD = sql("UPDATE phone_deliveries SET due_at_ms = :due_at_ms WHERE id IN :ids[]")
+_HOLD_ALL = sql("UPDATE phone_deliveries SET due_at_ms = :due_at_ms WHERE phone_id = :phone_id")
 _DROP = sql("DELETE FROM phone_deliveries WHERE id IN :ids[]")
 _WAITING = sql("SELECT count(*) FROM phone_deliveries WHERE phone_id = :phone_id")
 _CLEAR = sql("DELETE FROM phone_deliveries WHERE phone_id = :phone_id")
@@ -96,6 +97,11 @@ def set_tag(connection: Connection, *, delivery_id: int, tag: int) -> None:
 def hold(connection: Connection, *, delivery_ids: Sequence[int], due_at_ms: int) -> None:
     """Let deliveries wait."""
     connection.run(_HOLD, ids=delivery_ids, due_at_ms=due_at_ms)
+
+
+def hold_all(connection: Connection, *, phone_id: int, due_at_ms: int) -> None:
+    """Let all deliveries of a phone wait."""
+    connection.run(_HOLD_ALL, phone_id=phone_id, due_at_ms=due_at_ms)
 
 
 def drop(connection: Connection, *, delivery_ids: Sequence[int]) -> None:

@@ -94,7 +94,7 @@ def test_a_direct_message_to_an_unknown_name_never_becomes_a_post(texting: Texti
 
 
 def test_a_direct_message_reaches_its_receiver_only(texting: Texting) -> None:
-    person, phone = texting.member()
+    _person, phone = texting.member()
     friend = texting.place.person("friend")
     record = phone.effect(f"D {friend.username} meet at five")
     assert record["effect"] == "dm"
