@@ -44,7 +44,7 @@ def add_commands(commands: Commands[Any]) -> None:
     )
     link.add_argument("--json", action="store_true", help="as JSON")
     unlink = add_command(
-        group, "unlink", _unlink, about="Removes a phone with its settings and everything that waits for it.",
+        group, "unlink", _unlink, about="Removes a phone with its settings and waiting texts.",
         example="stormpetrel sms unlink +995599123456",
     )  # fmt: skip
     _number(unlink)
@@ -60,7 +60,7 @@ def add_commands(commands: Commands[Any]) -> None:
     code.add_argument("name", metavar="NAME", help="the username")
     code.add_argument("--json", action="store_true", help="as JSON")
     show = add_command(
-        group, "show", _show, about="Shows a phone: its account, its settings and what waits for it.",
+        group, "show", _show, about="Shows a phone: its account, its settings and the number of waiting texts.",
         example="stormpetrel sms show +995599123456",
     )  # fmt: skip
     _number(show)
@@ -90,7 +90,7 @@ def add_commands(commands: Commands[Any]) -> None:
     )  # fmt: skip
     status.add_argument("--json", action="store_true", help="as JSON")
     for name, about in (
-        ("pause", "Stops sending on a route; what waits stays."),
+        ("pause", "Stops sending on a route; waiting texts stay."),
         ("resume", "Sends again on a route."),
     ):
         command = add_command(group, name, _pause, about=about, example=f"stormpetrel sms {name} carrier")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from stormpetrel.cli.parser import Commands, add_command, whole_number
 
 if TYPE_CHECKING:
-    import sqlite3
+    from stormpetrel.storage.sms_spool.file import SpoolDb
 
 FOLLOW_EVERY_S = 0.2
 
@@ -64,7 +64,7 @@ def _log(args: argparse.Namespace) -> int:
 
 
 def _records(
-    db: sqlite3.Connection, args: argparse.Namespace, since_ms: int, limit: int
+    db: SpoolDb, args: argparse.Namespace, since_ms: int, limit: int
 ) -> list[tuple[int, dict[str, Any]]]:
     from stormpetrel.storage.sms_spool import state
 

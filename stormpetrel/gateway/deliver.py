@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -31,6 +30,7 @@ from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.phone_queue import PhoneDelivery
 from stormpetrel.storage.sms_spool import outbox
+from stormpetrel.storage.sms_spool.file import SpoolDb
 from stormpetrel.storage.sms_spool.outbox import DIGESTS, PERSONAL, POSTS
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Deliverer:
                     continue
 
     async def once(self) -> int:
-        """Move what is due for some phones; return how many texts were made. Raise Busy or NotStored."""
+        """Move due deliveries of some phones; return how many texts were made. Raise Busy or NotStored."""
         db = self.database()
         if db is None:
             return 0
@@ -141,14 +141,12 @@ class Deliverer:
             self._numbers.put(phone.sealed_number, number)
         return number
 
-    def _room(self, db: sqlite3.Connection, number: str, at_ms: int) -> Room:
+    def _room(self, db: SpoolDb, number: str, at_ms: int) -> Room:
         hour, day, digests = outbox.deliveries(db, number=number, now_ms=at_ms)
         in_hour, in_day = self.config.out_per_hour - hour, self.config.out_per_day - day
         return Room(max(0, min(in_hour, in_day)), in_hour > 0 and (in_day > 0 or digests == 0))
 
-    def _put(
-        self, db: sqlite3.Connection, number: str, route: str, texts: list[PhoneText], at_ms: int
-    ) -> None:
+    def _put(self, db: SpoolDb, number: str, route: str, texts: list[PhoneText], at_ms: int) -> None:
         route = route if route in self.routes else next(iter(sorted(self.routes)), route)
         for one in texts:
             outbox.put(
@@ -250,9 +248,7 @@ def _digest(
     return PhoneText(key, made.text, "digest", tuple(one.id for one in late), now_ms + DAY_MS)
 
 
-def digest_expired(
-    db: sqlite3.Connection, expired: list[tuple[int, str, str, str]], route: str, at_ms: int
-) -> int:
+def digest_expired(db: SpoolDb, expired: list[tuple[int, str, str, str]], route: str, at_ms: int) -> int:
     """Queue one digest per number for deliveries that waited too long for the carrier; return how many."""
     by_number: dict[str, list[tuple[int, DigestLine]]] = {}
     for message_id, number, text, kind in expired:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -26,6 +25,7 @@ from stormpetrel.gateway.spool_thread import SpoolThread
 from stormpetrel.sms.split import split
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.sms_spool import inbox, outbox, state
+from stormpetrel.storage.sms_spool.file import SpoolDb
 from stormpetrel.storage.sms_spool.inbox import MEMBERS, STRANGERS, InboxMessage
 from stormpetrel.storage.sms_spool.outbox import PERSONAL
 
@@ -140,14 +140,14 @@ class InboxDrain:
                 self.on_answers()
 
 
-def _next_messages(db: sqlite3.Connection) -> list[InboxMessage]:
+def _next_messages(db: SpoolDb) -> list[InboxMessage]:
     members = inbox.waiting(db, klass=MEMBERS, after_id=0, count=AT_ONCE)
     strangers = inbox.waiting(db, klass=STRANGERS, after_id=0, count=STRANGERS_AT_ONCE)
     return members + strangers
 
 
 def _finish(
-    db: sqlite3.Connection, message: InboxMessage, outcome: MessageOutcome, times: NoticeTimes, at_ms: int
+    db: SpoolDb, message: InboxMessage, outcome: MessageOutcome, times: NoticeTimes, at_ms: int
 ) -> None:
     inbox.done(
         db, message_id=message.id, effect=outcome.effect, error=outcome.error, status_id=outcome.status_id,
@@ -163,18 +163,14 @@ def _finish(
         _put_answer(db, message, reply, f"{message.key}#{place}", at_ms)
 
 
-def _put_answer(
-    db: sqlite3.Connection, message: InboxMessage, reply: AnswerText, key: str, at_ms: int
-) -> None:
+def _put_answer(db: SpoolDb, message: InboxMessage, reply: AnswerText, key: str, at_ms: int) -> None:
     outbox.put(
         db, key=key, route=message.route, number=message.number, text=reply.text, kind=reply.kind,
         lane=reply.lane, segments=len(split(reply.text)), now_ms=at_ms, expires_ms=at_ms + ANSWER_EXPIRES_MS,
     )  # fmt: skip
 
 
-def _answer_without_store(
-    db: sqlite3.Connection, context: PhoneContext, times: NoticeTimes, at_ms: int
-) -> int:
+def _answer_without_store(db: SpoolDb, context: PhoneContext, times: NoticeTimes, at_ms: int) -> int:
     """Answer STATUS, and queue the notice for members whose message waits; return how many texts were queued."""
     told = 0
     for message in inbox.waiting(db, klass=MEMBERS, after_id=0, count=MOST_TOLD):

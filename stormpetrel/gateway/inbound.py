@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import re
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +25,7 @@ from stormpetrel.sms.reassemble import Incomplete, Reassembler
 from stormpetrel.sms.udh import Concatenation, ReferenceKind, Udh
 from stormpetrel.sms.user_data import Coding, UserData, text_of
 from stormpetrel.storage.sms_spool import inbox, outbox
+from stormpetrel.storage.sms_spool.file import SpoolDb
 from stormpetrel.storage.sms_spool.inbox import StoredPart
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class PartsTable:
         self._timeout_s = timeout_s
         self._reassembler = Reassembler(capacity_octets=MOST_PART_OCTETS, timeout_s=timeout_s)
 
-    def load(self, db: sqlite3.Connection) -> None:
+    def load(self, db: SpoolDb) -> None:
         """Read all parts anew."""
         self._reassembler = Reassembler(capacity_octets=MOST_PART_OCTETS, timeout_s=self._timeout_s)
         for part in inbox.parts(db):
@@ -85,9 +85,7 @@ class PartsTable:
                 at_s=part.at_ms / 1000,
             )  # fmt: skip
 
-    def add(
-        self, db: sqlite3.Connection, part: StoredPart, *, klass: int, quiet: bool, unsettled: str | None
-    ) -> bool:
+    def add(self, db: SpoolDb, part: StoredPart, *, klass: int, quiet: bool, unsettled: str | None) -> bool:
         """Store a part, and its message if it is complete now; return False for a part that is stored already."""
         if not inbox.put_part(db, part):
             return False
@@ -113,13 +111,13 @@ class PartsTable:
                 )  # fmt: skip
         return True
 
-    def expire(self, db: sqlite3.Connection, at_ms: int) -> int:
+    def expire(self, db: SpoolDb, at_ms: int) -> int:
         """Give up messages whose parts did not come in time; return how many there were."""
         dropped = self._reassembler.expire(at_ms / 1000)
         self._drop(db, dropped, at_ms)
         return len(dropped)
 
-    def _drop(self, db: sqlite3.Connection, dropped: Sequence[Incomplete], at_ms: int) -> None:
+    def _drop(self, db: SpoolDb, dropped: Sequence[Incomplete], at_ms: int) -> None:
         """Replace an incomplete message by one that is answered with the numbers of the missing parts."""
         for one in dropped:
             key = one.key
@@ -288,7 +286,7 @@ class RouteInbound:
 
 
 def _put_whole(
-    db: sqlite3.Connection,
+    db: SpoolDb,
     *,
     key: str,
     route: str,

@@ -21,7 +21,7 @@ class KnownNumbers:
         return len(self._by_hash)
 
     def put(self, known: list[KnownNumber]) -> None:
-        """Add phones, or replace what is known of them."""
+        """Add phones, or replace facts about them."""
         self._by_hash.update({one.number_hash: one for one in known})
 
     def find(self, number: str) -> KnownNumber | None:
@@ -39,5 +39,5 @@ class KnownNumbers:
 
 
 def as_known(phone: Phone) -> KnownNumber:
-    """Return what the sms role keeps of a phone."""
+    """Return the facts that the sms role keeps of a phone."""
     return KnownNumber(phone.number_hash, phone.account_id is not None, phone.pin_hash, phone.language)

@@ -1,7 +1,7 @@
 """The interface between the gateway and a provider of SMS, and the values that cross it.
 
-A provider sends units and passes on what comes in. It knows no database, no account and no command. The gateway
-stores before `Inbound` returns: a provider acknowledges a message to its carrier only after that.
+A provider sends units and passes on messages and receipts. It knows no database, no account and no command. The
+gateway stores before `Inbound` returns: a provider acknowledges a message to its carrier only after that.
 
 Other packages can add a provider by an entry point in the group `stormpetrel.sms`: its name is the value of
 `provider` in a route, its object a `ProviderKind`.
@@ -71,7 +71,7 @@ class NotStored(Exception):
 
 
 class Inbound(Protocol):
-    """Where a provider puts what came in."""
+    """Stores messages and receipts of a provider."""
 
     async def message(self, incoming: Incoming) -> bool:
         """Store the message; return False if its key was stored before. Raise NotStored."""
@@ -195,7 +195,7 @@ class Provider(Protocol):
         """Submit a unit. Never raises for what a carrier does."""
 
     async def stop(self) -> None:
-        """Take nothing more, finish what is in progress for some seconds, and disconnect."""
+        """Take nothing more, finish sends in progress for some seconds, and disconnect."""
 
 
 # Webhooks

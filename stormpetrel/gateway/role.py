@@ -1,6 +1,6 @@
 """The sms role: its own process, listeners and spool, so that texts go on when the web is flooded or the store down.
 
-Providers hand over what comes in (inbound.py); the inbox is carried out (drain.py); posts for phones become texts
+Providers hand over messages (inbound.py); the inbox is carried out (drain.py); posts for phones become texts
 (deliver.py); texts are sent by route (sender.py). All of them share the spool's thread and one `stop`.
 """
 
@@ -10,7 +10,6 @@ import asyncio
 import logging
 import secrets
 import socket
-import sqlite3
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 
@@ -39,6 +38,7 @@ from stormpetrel.storage import phones as stored_phones
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.sms_spool import inbox, outbox, state
+from stormpetrel.storage.sms_spool.file import SpoolDb
 from stormpetrel.storage.sms_spool.money import Caps, micros
 
 log = logging.getLogger(__name__)
@@ -163,7 +163,7 @@ class SmsGateway:
             sender.notify()
 
     async def run(self, sock: socket.socket, stop: asyncio.Event) -> None:
-        """Serve until `stop` is set; then finish what is in progress."""
+        """Serve until `stop` is set; then finish the work in progress."""
         server = asyncio.create_task(
             serve_webhooks(
                 sock,
@@ -306,7 +306,7 @@ def _caps(config: Config) -> Caps:
     return Caps(micros(sms.cap_day), micros(sms.cap_month), micros(sms.cap_user_day), sms.lane1_reserve)
 
 
-def _figures_of(db: sqlite3.Connection, states: list[tuple[str, str]], at_ms: int) -> SpoolFigures:
+def _figures_of(db: SpoolDb, states: list[tuple[str, str]], at_ms: int) -> SpoolFigures:
     if at_ms - state.fact(db, "states_ms") >= STATE_EVERY_S * 1000:
         state.set_route_states(db, states=states, now_ms=at_ms)
         state.set_fact(db, "states_ms", at_ms)

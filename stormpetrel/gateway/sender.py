@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from stormpetrel.gateway.spool_thread import SpoolThread
 from stormpetrel.sms.numbers import prefix_of
 from stormpetrel.sms.split import Segments, split
 from stormpetrel.storage.sms_spool import outbox
+from stormpetrel.storage.sms_spool.file import SpoolDb
 from stormpetrel.storage.sms_spool.money import Caps, micros
 from stormpetrel.storage.sms_spool.outbox import OutboxMessage, OutboxUnit
 
@@ -64,7 +64,7 @@ class RouteSender:
         self._wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then wait for what is being sent."""
+        """Work until `stop` is set, then wait for units in progress."""
         while not stop.is_set():
             self._wake.clear()
             begun = 0
@@ -115,7 +115,7 @@ class RouteSender:
         self._filled_at = at
         return int(self._tokens)
 
-    def _take(self, db: sqlite3.Connection, room: int, at_ms: int) -> list[tuple[OutboxUnit, Unit]]:
+    def _take(self, db: SpoolDb, room: int, at_ms: int) -> list[tuple[OutboxUnit, Unit]]:
         digest_expired(db, outbox.expire(db, route=self.route.name, now_ms=at_ms), self.route.name, at_ms)
         taken: list[tuple[OutboxUnit, Unit]] = []
         for message in outbox.queued(db, route=self.route.name, now_ms=at_ms, count=room):
@@ -194,7 +194,7 @@ class RouteSender:
                     self.on_opt_out(unit.receiver)
 
 
-def _store_result(db: sqlite3.Connection, unit: OutboxUnit, result: SendResult, at_ms: int) -> None:
+def _store_result(db: SpoolDb, unit: OutboxUnit, result: SendResult, at_ms: int) -> None:
     match result:
         case Accepted(carrier_id=carrier_id, price=price):
             cost = None if price is None else micros(price)

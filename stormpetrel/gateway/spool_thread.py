@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 import time
 from collections import deque
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from stormpetrel.gateway.provider import NotStored
-from stormpetrel.storage.sms_spool.file import SpoolFailed, SpoolFile
+from stormpetrel.storage.sms_spool.file import SpoolCall, SpoolDb, SpoolFailed, SpoolFile
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,7 +31,7 @@ class SpoolThread:
     `on_rollback` is called in the thread when a commit has failed: what functions keep in memory must be read anew.
     """
 
-    def __init__(self, directory: Path, *, on_rollback: Callable[[sqlite3.Connection], None]) -> None:
+    def __init__(self, directory: Path, *, on_rollback: Callable[[SpoolDb], None]) -> None:
         self._directory = directory
         self._on_rollback = on_rollback
         self._calls: deque[_Call] = deque()
@@ -42,9 +41,7 @@ class SpoolThread:
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
         self._thread.start()
 
-    async def call(
-        self, fn: Callable[Concatenate[sqlite3.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def call(self, fn: Callable[Concatenate[SpoolDb, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return the result of `fn(db, …)` after its commit. Raise NotStored if nothing was stored."""
         future: asyncio.Future[T] = self._loop.create_future()
         with self._ready:
@@ -55,7 +52,7 @@ class SpoolThread:
         return await future
 
     async def close(self) -> None:
-        """Commit what waits, and close the file."""
+        """Commit waiting calls, and close the file."""
         with self._ready:
             self._is_closing = True
             self._ready.notify()
@@ -81,29 +78,22 @@ class SpoolThread:
             spool.close()
 
     def _group(self, spool: SpoolFile, calls: list[_Call]) -> list[_Done]:
-        done: list[_Done] = []
         try:
-            with spool.transaction() as db:
-                for fn, args, kwargs, future in calls:
-                    db.execute("SAVEPOINT one")
-                    try:
-                        done.append((future, fn(db, *args, **kwargs), None))
-                    except sqlite3.Error:
-                        raise  # the file has failed, not the call
-                    except Exception as error:  # a mistake in one call must not undo the others
-                        db.execute("ROLLBACK TO one")
-                        done.append((future, None, error))
-                    db.execute("RELEASE one")
+            results = spool.run([_bound(fn, args, kwargs) for fn, args, kwargs, _ in calls])
         except SpoolFailed as error:
             self._on_rollback(spool.raw)
             return [(future, None, NotStored(str(error))) for *_, future in calls]
-        return done
+        return [(future, *result) for (*_, future), result in zip(calls, results, strict=True)]
 
     def _answer(self, done: list[_Done]) -> None:
         try:
             self._loop.call_soon_threadsafe(_resolve, done)
         except RuntimeError:
             return  # the loop has ended: no caller waits
+
+
+def _bound(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> SpoolCall:
+    return lambda db: fn(db, *args, **kwargs)
 
 
 def _resolve(done: list[_Done]) -> None:

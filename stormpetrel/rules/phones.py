@@ -130,7 +130,7 @@ def link(
     if other is not None and (old is None or other.id != old.id):
         stored.delete(connection, phone_id=other.id)
     if old is not None and old.account_id != account_id:
-        # Another owner: what waits for the former one is not for this one.
+        # Another owner: deliveries of the former one are not for this one.
         stored.delete(connection, phone_id=old.id)
         old = None
     phone = old or new_phone(
@@ -242,7 +242,7 @@ def sign_up(
 
 
 def stop(connection: Connection, *, phone: Phone, now_ms: int) -> Phone:
-    """Deliver nothing to the phone until START; drop what waits for it. Posting from it stays allowed."""
+    """Deliver nothing to the phone until START; drop its waiting deliveries. Posting from it stays allowed."""
     phone = replace(phone, stopped=True, asked="")
     phone_queue.clear(connection, phone_id=phone.id)
     _put(connection, phone, now_ms)
@@ -316,7 +316,7 @@ def lock(connection: Connection, *, phone: Phone, now_ms: int) -> Phone:
 
 
 def unlink(connection: Connection, *, phone: Phone) -> None:
-    """Delete a phone with its settings and everything that waits for it. Raise NotFound if it is gone."""
+    """Delete a phone with its settings and its deliveries. Raise NotFound if it is gone."""
     if not stored.delete(connection, phone_id=phone.id):
         raise NotFound("There is no such phone")
 

@@ -117,7 +117,7 @@ def waiting(connection: Connection, *, phone_id: int) -> int:
 
 
 def clear(connection: Connection, *, phone_id: int) -> None:
-    """Remove everything that waits for the phone."""
+    """Remove all deliveries of the phone."""
     connection.run(_CLEAR, phone_id=phone_id)
 
 

@@ -1,4 +1,4 @@
-"""Phones that write by a route of files, and read what comes: the whole way through the sms role."""
+"""Phones that write by a route of files, and read the answers: the whole way through the sms role."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def drop(directory: Path, number: str, text: str, message_id: str | None = None)
 
 
 def sent(directory: Path) -> list[dict[str, Any]]:
-    """Return what was sent, in the order of the ids."""
+    """Return the texts that were sent, in the order of the ids."""
     records = []
     for path in (directory / "out").glob("o*.json"):
         with contextlib.suppress(FileNotFoundError):

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeAlias
 
+SpoolDb: TypeAlias = sqlite3.Connection
+"""A connection to the spool, for functions of this folder; other code passes it on."""
+SpoolCall: TypeAlias = Callable[[SpoolDb], Any]
 FILE_NAME = "sms.sqlite"
 _BUSY_S = 5.0
 WAL_BYTES = 8 * 1024 * 1024
@@ -176,6 +180,25 @@ class SpoolFile:
         except BaseException:
             self.undo()
             raise
+
+    def run(self, calls: Sequence[SpoolCall]) -> list[tuple[Any, Exception | None]]:
+        """Run calls as one durable transaction, each in a savepoint; return (result, error) of each.
+
+        A call that raises changes nothing, and does not undo the others. Raise SpoolFailed if nothing was stored.
+        """
+        done: list[tuple[Any, Exception | None]] = []
+        with self.transaction() as db:
+            for call in calls:
+                db.execute("SAVEPOINT one")
+                try:
+                    done.append((call(db), None))
+                except sqlite3.Error:
+                    raise  # the file has failed, not the call
+                except Exception as error:
+                    db.execute("ROLLBACK TO one")
+                    done.append((None, error))
+                db.execute("RELEASE one")
+        return done
 
     def undo(self) -> None:
         """Roll back; SQLite may have done so already when the disk is full."""

@@ -72,18 +72,18 @@ def reserve(
 
 
 def settle(db: sqlite3.Connection, *, day: str, number: str, prefix: str, reserved: int, price: int) -> None:
-    """Turn what was reserved on `day` into what was spent; `price` 0 if nothing was."""
+    """Turn money reserved on `day` into money spent; `price` 0 if nothing was spent."""
     _add(db, day, (ALL, f"n:{number}", f"p:{prefix}"), price, -reserved)
 
 
 def of_day(db: sqlite3.Connection, *, day: str, scope: str = ALL) -> tuple[int, int]:
-    """Return what was spent and what is reserved on a day."""
+    """Return the money spent and the money reserved on a day."""
     row = db.execute(_OF_DAY, (day, scope)).fetchone()
     return (0, 0) if row is None else (int(row[0]), int(row[1]))
 
 
 def of_month(db: sqlite3.Connection, *, day: str, scope: str = ALL) -> int:
-    """Return what was spent or is reserved in the month of a day."""
+    """Return the money spent or reserved in the month of a day."""
     return int(db.execute(_OF_MONTH, (f"{day[:7]}-01", f"{day[:7]}-99", scope)).fetchone()[0])
 
 

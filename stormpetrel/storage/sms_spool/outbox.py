@@ -144,7 +144,7 @@ def delay(db: sqlite3.Connection, *, message_id: int, due_ms: int) -> None:
 
 
 def resume(db: sqlite3.Connection, *, now_ms: int) -> int:
-    """Queue again what a killed process was sending; return how many units it was."""
+    """Queue units again that a killed process was sending; return their number."""
     count = db.execute(_RESUME).rowcount
     db.execute(_RESUME_MESSAGES, (now_ms,))
     return count
@@ -155,7 +155,7 @@ def accepted(
 ) -> None:
     """Store that the carrier has the unit, and apply a receipt that came before.
 
-    `price` in millionths; None: its share of what was reserved.
+    `price` in millionths; None: its share of the reserved money.
     """
     db.execute(
         "UPDATE units SET state = 'sent', carrier_id = ?, attempts = attempts + 1 WHERE id = ?",
@@ -279,7 +279,7 @@ def replay(db: sqlite3.Connection, *, message_id: int, now_ms: int, expires_afte
 
 
 def drop_of(db: sqlite3.Connection, *, number: str, now_ms: int) -> int:
-    """Drop what waits for a number, except lane 1; return how many texts there were."""
+    """Drop texts that wait for a number, except lane 1; return their number."""
     return db.execute(_DROP, (now_ms, number)).rowcount
 
 

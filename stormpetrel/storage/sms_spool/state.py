@@ -146,7 +146,7 @@ def _out_record(row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def tidy(db: sqlite3.Connection, *, now_ms: int) -> int:
-    """Delete what is older than KEEP_DAYS and needed no more; return how many messages it was."""
+    """Delete messages older than KEEP_DAYS that wait for nothing; return their number."""
     before_ms = now_ms - KEEP_DAYS * DAY_MS
     removed = db.execute(
         "DELETE FROM inbox WHERE changed_ms < ? AND state <> 'stored'", (before_ms,)

@@ -53,7 +53,7 @@ def upgrade() -> None:
         sqlite_where=_LINKED,
         postgresql_where=_LINKED,
     )
-    op.create_index("ix_phones_changed_at_ms", "phones", ["changed_at_ms", "id"])
+    op.create_index("ix_phones_changed_at_ms_id", "phones", ["changed_at_ms", "id"])
     op.create_table(
         "phone_codes",
         sa.Column("code_hash", sa.LargeBinary(), nullable=False),
@@ -105,9 +105,9 @@ def upgrade() -> None:
             ["post_id"], ["posts.id"], name="fk_phone_deliveries_post_id", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name="pk_phone_deliveries"),
-        sa.UniqueConstraint("phone_id", "post_id", name="uq_phone_deliveries_phone_id"),
+        sa.UniqueConstraint("phone_id", "post_id", name="uq_phone_deliveries_phone_id_post_id"),
     )
-    op.create_index("ix_phone_deliveries_due_at_ms", "phone_deliveries", ["due_at_ms", "id"])
+    op.create_index("ix_phone_deliveries_due_at_ms_id", "phone_deliveries", ["due_at_ms", "id"])
     op.create_index("ix_phone_deliveries_post_id", "phone_deliveries", ["post_id"])
     op.create_table(
         "phone_messages",
