@@ -180,7 +180,7 @@ def _link(args: argparse.Namespace) -> int:
                 owner = user_named(connection, name)
                 phones.link(
                     connection, account_id=owner.account_id, number=number, route=route, keys=keys,
-                    zone=zone_of(number), language=owner.locale, now_ms=at_ms, pin=args.pin,
+                    zone=zone_of(number), language=owner.locale, now_ms=at_ms, pin=args.pin, by_operator=True,
                 )  # fmt: skip
                 moderation.note(
                     connection, COMMAND_LINE, Act.LINK_PHONE, reason=f"phone {masked(number)}", now_ms=at_ms,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.clock import now_ms
 from stormpetrel.config import SmsConfig
-from stormpetrel.errors import Busy, NotFound
+from stormpetrel.errors import Busy
 from stormpetrel.gateway.compose import DigestLine, digest
 from stormpetrel.gateway.provider import NotStored
 from stormpetrel.gateway.reading import delivery_of, text_of_post
@@ -204,16 +204,22 @@ def choose(
 
 def _visible(connection: Connection, phone: Phone, due: list[PhoneDelivery], now_ms: int) -> dict[int, Post]:
     """Return the posts that may be texted, and drop the deliveries of the others, also from `due`."""
-    found: dict[int, Post] = {}
-    for one in list(due):
-        try:
-            found[one.post_id] = posts.post(
-                connection, reader_id=phone.account_id, post_id=one.post_id, now_ms=now_ms
-            )
-            accounts.account(connection, account_id=found[one.post_id].author_id)
-        except NotFound:
-            phone_queue.drop(connection, delivery_ids=[one.id])
-            due.remove(one)
+    shown = posts.visible_ids(
+        connection,
+        reader_id=phone.account_id,
+        post_ids=[one.post_id for one in due],
+        now_ms=now_ms,
+        # Not of an account that was blocked or muted meanwhile.
+        without_hidden=True,
+    )
+    found = {post.id: post for post in posts.posts(connection, post_ids=shown)}
+    authors = {
+        one.id for one in accounts.accounts(connection, account_ids=[p.author_id for p in found.values()])
+    }
+    gone = [one for one in due if one.post_id not in found or found[one.post_id].author_id not in authors]
+    if gone:
+        phone_queue.drop(connection, delivery_ids=[one.id for one in gone])
+        due[:] = [one for one in due if one not in gone]
     return found
 
 

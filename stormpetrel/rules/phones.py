@@ -123,12 +123,17 @@ def link(
     language: str,
     now_ms: int,
     pin: str | None = None,
+    by_operator: bool = False,
 ) -> Phone:
-    """Link a number to an account; both lose their former link. Raise Invalid for a PIN that is none."""
+    """Link a number to an account; both lose their former link. Raise Invalid for a PIN that is none.
+
+    A number that has sent STOP stays stopped if its owner did not link it: `by_operator`.
+    """
     old = stored.by_hash(connection, number_hash=keys.number_hash(number))
     other = stored.of_account(connection, account_id=account_id)
     if other is not None and (old is None or other.id != old.id):
         stored.delete(connection, phone_id=other.id)
+    stays_stopped = by_operator and old is not None and old.stopped
     if old is not None and old.account_id != account_id:
         # Another owner: deliveries of the former one are not for this one.
         stored.delete(connection, phone_id=old.id)
@@ -137,7 +142,13 @@ def link(
         connection, number=number, route=route, keys=keys, zone=zone, language=language, now_ms=now_ms
     )
     phone = replace(
-        phone, account_id=account_id, route=route, posts=True, stopped=False, asked="", heard_at_ms=now_ms
+        phone,
+        account_id=account_id,
+        route=route,
+        posts=True,
+        stopped=stays_stopped,
+        asked="",
+        heard_at_ms=now_ms,
     )
     if pin is not None:
         phone = replace(phone, pin_hash=_pin_hash(number, pin, keys), pin_wrong=0, pin_locked_until_ms=0)

@@ -1,0 +1,238 @@
+"""What the gateway stores of a message: once, whole, without its PIN, and never a false OK."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from stormpetrel.config import SmsConfig
+from stormpetrel.config_sms import RouteConfig
+from stormpetrel.gateway.inbound import NumberRates, PartsTable, RouteInbound
+from stormpetrel.gateway.known_numbers import KnownNumbers
+from stormpetrel.gateway.provider import Incoming, NotStored
+from stormpetrel.gateway.spool_thread import SpoolThread
+from stormpetrel.model.phone import PhoneKeys
+from stormpetrel.sms.split import split
+from stormpetrel.sms.udh import Concatenation, ReferenceKind, Udh
+from stormpetrel.sms.user_data import UserData
+from stormpetrel.storage.sms_spool import inbox
+from stormpetrel.storage.sms_spool.file import FILE_NAME, open_spool
+from stormpetrel.storage.sms_spool.state import KnownNumber
+
+KEYS = PhoneKeys(b"k" * 32)
+NUMBER = "+995599123456"
+
+
+class Door:
+    """One route's inbound with its spool. `known`: phones with a PIN."""
+
+    def __init__(self, directory: Path, *, trust: str = "network", config: SmsConfig | None = None) -> None:
+        config = config or SmsConfig()
+        self.parts = PartsTable(config.part_timeout_s)
+        self.spool = SpoolThread(directory, on_rollback=self.parts.load)
+        self.known = KnownNumbers(KEYS)
+        self.woken = 0
+        self.inbound = RouteInbound(
+            RouteConfig(name="carrier", provider="smpp", trust=trust, country="GE"),
+            spool=self.spool,
+            parts=self.parts,
+            known=self.known,
+            rates=NumberRates(config),
+            on_stored=self.wake,
+        )
+
+    def wake(self) -> None:
+        self.woken += 1
+
+
+def run(
+    directory: Path,
+    body: Callable[[Door], Awaitable[None]],
+    *,
+    trust: str = "network",
+    config: SmsConfig | None = None,
+) -> None:
+    async def main() -> None:
+        door = Door(directory, trust=trust, config=config)
+        await door.spool.call(door.parts.load)
+        try:
+            await body(door)
+        finally:
+            await door.spool.close()
+
+    asyncio.run(main())
+
+
+def stored(directory: Path) -> list[inbox.InboxMessage]:
+    with open_spool(directory) as spool:
+        found = [
+            message
+            for klass in (inbox.MEMBERS, inbox.STRANGERS)
+            for message in inbox.waiting(spool.raw, klass=klass, after_id=0, count=100)
+        ]
+    return found
+
+
+def parts_of(text: str, *, reference: int = 7) -> list[Incoming]:
+    segments = split(text)
+    return [
+        Incoming(
+            f"r{reference}p{number}", NUMBER, "40404",
+            part=UserData(
+                segments.coding, octets,
+                Udh(Concatenation(ReferenceKind.UDH_8, reference, len(segments), number)),
+            ),
+        )
+        for number, octets in enumerate(segments.octets, start=1)
+    ]  # fmt: skip
+
+
+def test_a_key_is_stored_once_for_each_route(tmp_path: Path) -> None:
+    async def body(door: Door) -> None:
+        assert await door.inbound.message(Incoming("k1", NUMBER, "40404", text="ok"))
+        assert not await door.inbound.message(Incoming("k1", NUMBER, "40404", text="ok"))
+        assert await door.inbound.message(Incoming("k2", NUMBER, "40404", text="ok"))
+        assert door.woken == 2
+
+    run(tmp_path, body)
+    assert [(message.key, message.number, message.text) for message in stored(tmp_path)] == [
+        ("carrier:k1", NUMBER, "ok"),
+        ("carrier:k2", NUMBER, "ok"),
+    ]
+
+
+def test_a_national_number_of_the_route_is_the_international_one(tmp_path: Path) -> None:
+    async def body(door: Door) -> None:
+        await door.inbound.message(Incoming("k1", "599 12 34 56", "40404", text="ok", sender_type=2))
+
+    run(tmp_path, body)
+    assert [message.number for message in stored(tmp_path)] == [NUMBER]
+
+
+@pytest.mark.parametrize("sender", ["MYBANK", "40404", "rcs:agent", "", "12"])
+def test_a_sender_that_is_no_number_is_acknowledged_and_ignored(tmp_path: Path, sender: str) -> None:
+    async def body(door: Door) -> None:
+        assert await door.inbound.message(Incoming("k1", sender, "40404", text="ok"))
+
+    run(tmp_path, body)
+    assert stored(tmp_path) == []
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_parts_in_any_order_become_one_message(tmp_path: Path, order: tuple[int, ...]) -> None:
+    text = "გამარჯობა, " * 15
+    parts = parts_of(text)
+    assert len(parts) == 3
+
+    async def body(door: Door) -> None:
+        for place in order:
+            assert await door.inbound.message(parts[place])
+            assert not await door.inbound.message(parts[place])
+
+    run(tmp_path, body)
+    assert [message.text for message in stored(tmp_path)] == [text]
+
+
+def test_parts_outlive_the_process(tmp_path: Path) -> None:
+    text = "x" * 300
+    first, second = parts_of(text)
+
+    async def begin(door: Door) -> None:
+        await door.inbound.message(first)
+
+    async def go_on(door: Door) -> None:
+        assert not await door.inbound.message(first)
+        await door.inbound.message(second)
+        assert not await door.inbound.message(second)
+
+    run(tmp_path, begin)
+    run(tmp_path, go_on)
+    assert [message.text for message in stored(tmp_path)] == [text]
+
+
+def test_a_message_without_a_part_is_given_up_and_names_it(tmp_path: Path) -> None:
+    parts = parts_of("y" * 400)
+
+    async def body(door: Door) -> None:
+        await door.inbound.message(parts[0])
+        await door.inbound.message(parts[2])
+        later_ms = int(time.time() * 1000) + 601_000
+        assert await door.spool.call(door.parts.expire, later_ms) == 1
+
+    run(tmp_path, body)
+    (message,) = stored(tmp_path)
+    assert (message.text, message.error, message.route) == ("2", "part-missing", "carrier")
+
+
+def test_a_pin_reaches_no_byte_of_the_spool(tmp_path: Path) -> None:
+    async def body(door: Door) -> None:
+        await door.inbound.message(Incoming("k1", NUMBER, "40404", text="738291 the secret is out"))
+        for part in parts_of("738291 " + "z" * 200):
+            await door.inbound.message(part)
+        for part in parts_of("738291 " + "ჰ" * 100, reference=9):
+            await door.inbound.message(part)
+
+    run(tmp_path, body, trust="aggregator")
+    proof = KEYS.pin_hash(NUMBER, "738291")
+    assert [(message.text, message.proof) for message in stored(tmp_path)] == [
+        ("the secret is out", proof),
+        ("z" * 200, proof),
+        ("ჰ" * 100, proof),
+    ]
+    for path in tmp_path.glob(f"{FILE_NAME}*"):
+        octets = path.read_bytes()
+        assert b"738291" not in octets
+        assert "738291".encode("utf-16-be") not in octets
+
+
+def test_digits_stay_in_the_text_where_no_pin_is_needed(tmp_path: Path) -> None:
+    async def body(door: Door) -> None:
+        door.known.put([KnownNumber(KEYS.number_hash(NUMBER), True, KEYS.pin_hash(NUMBER, "1234"), "en")])
+        await door.inbound.message(Incoming("k1", NUMBER, "40404", text="2026 was a long year"))
+        await door.inbound.message(Incoming("k2", NUMBER, "40404", text="1234 with the PIN"))
+
+    run(tmp_path, body)
+    assert [message.text for message in stored(tmp_path)] == ["2026 was a long year", "with the PIN"]
+
+
+def test_a_number_over_its_limit_is_counted_and_dropped_but_never_stop(tmp_path: Path) -> None:
+    async def body(door: Door) -> None:
+        for place in range(5):
+            await door.inbound.message(Incoming(f"k{place}", NUMBER, "40404", text="flood"))
+        await door.inbound.message(Incoming("stop", NUMBER, "40404", text="STOP"))
+        await door.inbound.message(Incoming("other", "+995599000000", "40404", text="hello"))
+
+    run(tmp_path, body, config=SmsConfig(in_per_minute=2))
+    assert [message.text for message in stored(tmp_path)] == ["flood", "flood", "STOP", "hello"]
+    with open_spool(tmp_path) as spool:
+        assert inbox.counts(spool.raw) == (7, 4, 3)
+
+
+def test_a_locked_spool_refuses_and_stores_afterwards(tmp_path: Path) -> None:
+    async def body(door: Door) -> None:
+        other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(NotStored):
+            await door.inbound.message(Incoming("k1", NUMBER, "40404", text="hello"))
+        other.execute("ROLLBACK")
+        other.close()
+        assert await door.inbound.message(Incoming("k1", NUMBER, "40404", text="hello"))
+
+    run(tmp_path, body)
+    assert len(stored(tmp_path)) == 1
+
+
+def test_keys_that_may_come_again_are_known_until_they_are_settled(tmp_path: Path) -> None:
+    async def body(door: Door) -> None:
+        await door.inbound.message(Incoming("k1", NUMBER, "40404", text="a", is_unsettled=True))
+        await door.inbound.message(Incoming("k2", NUMBER, "40404", text="b", is_unsettled=True))
+        assert await door.inbound.unsettled() == ["k1", "k2"]
+        await door.inbound.settled(["k1", "unknown"])
+        assert await door.inbound.unsettled() == ["k2"]
+
+    run(tmp_path, body)
