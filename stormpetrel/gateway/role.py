@@ -234,7 +234,8 @@ class SmsGateway:
     async def _read_known(self, stop: asyncio.Event) -> None:
         """Keep the known numbers in memory and in the spool as they are in the store."""
         place = (0, 0)
-        while not await _pause(stop, STATE_EVERY_S / 2):
+        wait_s = 0.02  # at first: messages of members come before those of strangers
+        while not await _pause(stop, wait_s):
             if self._db is None:
                 continue
             try:
@@ -248,6 +249,7 @@ class SmsGateway:
                     self._known.put(known)
                     await self._spool.call(state.put_known, known)
                     place = (changed[-1].changed_at_ms, changed[-1].id)
+                wait_s = STATE_EVERY_S / 2
                 await self._stop_opted_out()
             except (Busy, NotStored):
                 continue
