@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.parts import (
     chromium_program,
     make_run_directory,
     once_in,
+    postgresql_bin,
     remove_run_directory,
     require,
     shared_postgresql,
@@ -166,6 +168,34 @@ def _postgresql_database(admin: Callable[[str], str], template: str) -> Iterator
     postgresql_execute(admin("postgres"), f"CREATE DATABASE {name} TEMPLATE {template}")
     yield admin(name)
     postgresql_execute(admin("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def own_postgresql() -> Iterator[Any]:
+    """Yield (url, stop, start) of a PostgreSQL server of the test's own, which it may stop and start."""
+    require("postgresql")
+    directory = make_run_directory()
+    server = shared_postgresql(directory)
+    data = directory / "postgresql" / "data"
+    program = postgresql_bin()
+    assert program is not None
+
+    def control(*what: str) -> None:
+        subprocess.run(
+            [program / "pg_ctl", "-D", data, "-w", "-l", data.parent / "control.log", *what],
+            user=data.stat().st_uid,
+            cwd=data,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+
+    url = f"postgresql://postgres:{server.secret}@127.0.0.1:{server.port}/postgres"
+    yield url, lambda: control("stop", "-m", "fast"), lambda: control("restart")
+    if (data / "postmaster.pid").exists():
+        control("stop", "-m", "immediate")
+    remove_run_directory(directory)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture

@@ -37,6 +37,9 @@ from stormpetrel.storage import phone_queue
 from stormpetrel.storage import phones as stored_phones
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.database import Database
+from stormpetrel.storage.engine.failures import store_failed
+from stormpetrel.storage.engine.migrate import require_current
+from stormpetrel.storage.facts import require_same_secret
 from stormpetrel.storage.sms_spool import inbox, outbox, state
 from stormpetrel.storage.sms_spool.file import SpoolDb
 from stormpetrel.storage.sms_spool.money import Caps, micros
@@ -72,6 +75,7 @@ class SmsGateway:
     def __init__(self, config: Config, bus: Bus, secret: bytes) -> None:
         self._config = config
         self._bus = bus
+        self._secret = secret
         self._keys = PhoneKeys(secret)
         self._db: Database | None = None
         self._figures = SpoolFigures()
@@ -221,15 +225,27 @@ class SmsGateway:
         while not stop.is_set():
             db = Database(self._config.database_url, publish=self._bus.publish)
             try:
+                # In a thread: a server that does not answer would stop the loop, which answers carriers.
+                await asyncio.to_thread(self._require_store)
                 await db.open()
-            except EnvironmentFailure as error:
-                log.error("%s; messages are stored until it can", error.safe_text)
+            except Exception as error:  # what has failed is sorted out in one place
+                if not isinstance(error, EnvironmentFailure | SetupError) and not store_failed(error):
+                    raise
+                log.error("%s; texts are stored until it is there", getattr(error, "safe_text", error))
                 await _pause(stop, wait_s)
                 wait_s = min(wait_s * 2, RETRY_MAX_S)
             else:
                 self._db = db
                 self._drain.notify()
                 return
+
+    def _require_store(self) -> None:
+        """Raise EnvironmentFailure or SetupError unless the store is that of this instance and release.
+
+        It is checked here too, because the role may have started without it.
+        """
+        require_current(self._config.database_url)
+        require_same_secret(self._config.database_url, self._secret)
 
     async def _read_known(self, stop: asyncio.Event) -> None:
         """Keep the known numbers in memory and in the spool as they are in the store."""

@@ -35,6 +35,8 @@ from stormpetrel.process.cpu_worker import Heavy, HeavyHub
 from stormpetrel.process.listeners import listen, lock_role, raise_open_file_limit, shown
 from stormpetrel.process.supervisor import Child
 from stormpetrel.storage.engine.capacity import shortage
+from stormpetrel.storage.engine.connection import sqlite_path
+from stormpetrel.storage.engine.failures import store_failed
 from stormpetrel.storage.engine.migrate import require_current
 from stormpetrel.storage.facts import require_same_secret
 
@@ -185,18 +187,22 @@ def _serve(config: Config, roles: list[str], web: WebWorker | None) -> None:
 def _require_store(config: Config, roles: list[str], secret_bytes: bytes) -> None:
     """Raise SetupError or EnvironmentFailure unless the store can be used.
 
-    The sms role alone starts without one that cannot be reached: it stores messages in its own spool.
+    The sms role alone starts without one that cannot be reached, or whose file is missing: it stores messages in
+    its own spool, and checks the store when it is there.
     """
     url = config.database_url
     try:
+        if roles == ["sms"] and url.startswith("sqlite:///") and not sqlite_path(url).exists():
+            raise EnvironmentFailure(f"the database {sqlite_path(url)} does not exist")
         require_current(url)
         require_same_secret(url, secret_bytes)
         if lacking := shortage(url, web_workers=config.web.workers if "web" in roles else 0):
             _log.error("%s", lacking)
-    except EnvironmentFailure as error:
-        if roles != ["sms"]:
+    except Exception as error:  # also a locked file, and a server that goes away meanwhile
+        is_away = isinstance(error, EnvironmentFailure) or store_failed(error)
+        if roles != ["sms"] or not is_away:
             raise
-        _log.error("%s; messages are stored until it can", error.safe_text)
+        _log.error("%s; texts are stored until it is there", getattr(error, "safe_text", error))
 
 
 def bus_channel(config: Config) -> str:

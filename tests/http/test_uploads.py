@@ -8,7 +8,6 @@ import random
 import resource
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from PIL import Image
 
+from tests.disks import small_disk
 from tests.instance import running_instance
 from tests.media_files import png
 from tests.media_s3 import s3_server, silent_server
@@ -114,19 +114,6 @@ def test_an_upload_that_stalls_gets_408_and_leaves_no_file(sqlite_url: str, tmp_
 
 
 # A full disk ---------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def small_disk(where: Path, size_bytes: int) -> Iterator[bool]:
-    """Mount a disk of that size at the directory. Yield False if this machine does not permit the mount."""
-    where.mkdir(parents=True, exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(where)]
-    is_small = os.geteuid() == 0 and subprocess.run(mount, capture_output=True, check=False).returncode == 0
-    try:
-        yield is_small
-    finally:
-        if is_small:
-            subprocess.run(["umount", "--lazy", str(where)], check=True)
 
 
 def noise(side: int) -> bytes:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
-import subprocess
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
-
-import pytest
 
 from stormpetrel.errors import Busy
 from stormpetrel.model.ids import SLOTS
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.engine.slots import take_slot
-from tests.parts import make_run_directory, postgresql_bin, remove_run_directory, require, shared_postgresql
 from tests.storage.notes import add, ids, ids_at, make_table, outcome, run
 from tests.storage.writing import line, writer
 
@@ -70,34 +64,6 @@ def test_four_processes_that_write_at_once_get_their_shares(database_url: str) -
 
 
 # PostgreSQL goes away --------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def own_postgresql() -> Iterator[Any]:
-    """Yield (url, stop, start) of a PostgreSQL server of the test's own, which it may stop and start."""
-    require("postgresql")
-    directory = make_run_directory()
-    server = shared_postgresql(directory)
-    data = directory / "postgresql" / "data"
-    program = postgresql_bin()
-    assert program is not None
-
-    def control(*what: str) -> None:
-        subprocess.run(
-            [program / "pg_ctl", "-D", data, "-w", "-l", data.parent / "control.log", *what],
-            user=data.stat().st_uid,
-            cwd=data,
-            check=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-
-    url = f"postgresql://postgres:{server.secret}@127.0.0.1:{server.port}/postgres"
-    yield url, lambda: control("stop", "-m", "fast"), lambda: control("restart")
-    if (data / "postmaster.pid").exists():
-        control("stop", "-m", "immediate")
-    remove_run_directory(directory)
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 def test_while_the_server_is_away_callers_are_told_and_afterwards_all_is_well(own_postgresql: Any) -> None:

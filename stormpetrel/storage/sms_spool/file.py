@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS inbox (
     changed_ms INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS inbox_waiting ON inbox (class, id) WHERE state = 'stored';
+CREATE INDEX IF NOT EXISTS inbox_waiting_number ON inbox (number) WHERE state = 'stored';
 CREATE INDEX IF NOT EXISTS inbox_changed ON inbox (changed_ms);
 CREATE INDEX IF NOT EXISTS inbox_number ON inbox (number, id);
 CREATE TABLE IF NOT EXISTS part_keys (key TEXT PRIMARY KEY, at_ms INTEGER NOT NULL);

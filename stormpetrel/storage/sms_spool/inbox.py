@@ -14,6 +14,7 @@ _COLUMNS = (
 )
 _PUT = """INSERT INTO inbox (key, route, number, receiver, text, proof, class, quiet, state, effect, error, at_ms,
     changed_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"""
+_PROMOTE = "UPDATE inbox SET class = ? WHERE number = ? AND state = 'stored' AND class > ?"
 _WAITING = (
     f"""SELECT {_COLUMNS} FROM inbox WHERE state = 'stored' AND class = ? AND id > ? ORDER BY id LIMIT ?"""
 )
@@ -98,7 +99,12 @@ def put(
     effect: str | None = None,
     error: str | None = None,
 ) -> int | None:
-    """Store a message and return its id; None if its key is stored already."""
+    """Store a message and return its id; None if its key is stored already.
+
+    Messages of the number that wait in a later class come into this one: its order stays that of arrival.
+    """
+    if klass < STRANGERS and state == "stored":
+        db.execute(_PROMOTE, (klass, number, klass))
     values = (key, route, number, receiver, text, proof, klass, quiet, state, effect, error, now_ms, now_ms)
     made = db.execute(_PUT, values)
     return made.lastrowid if made.rowcount == 1 else None
