@@ -112,6 +112,7 @@ COVERED = (
     ("sms/national_tables", "tests/sms/test_gsm.py", "the tables that it decodes"),
     ("sms/smpp/protocol", "tests/sms/smpp/test_pdu.py", "the numbers in PDUs"),
     ("storage/*", "tests/rules/test_{name}.py", "statements of a rule, whose test runs them on both stores"),
+    ("storage/sms_spool/canary", "tests/gateway/test_canary.py", "the canary's rows in the spool"),
     ("storage/gammu_smsd", "tests/gateway/providers/test_gammu.py", "the tables of gammu-smsd"),
     ("storage/hidden_counts", "tests/journeys/test_parallel_counts.py", "counts under concurrent writes"),
     ("storage/engine/*", "tests/storage/engine/test_database.py", "parts of the calls to a database"),

@@ -18,6 +18,7 @@ from stormpetrel.clock import now_ms
 from stormpetrel.config import Config
 from stormpetrel.errors import Busy, EnvironmentFailure, SetupError
 from stormpetrel.gateway.answers import answer
+from stormpetrel.gateway.canary import CanaryRoute
 from stormpetrel.gateway.deliver import Deliverer
 from stormpetrel.gateway.drain import InboxDrain, NoticeTimes
 from stormpetrel.gateway.inbound import NumberRates, PartsTable, RouteInbound
@@ -40,7 +41,7 @@ from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.engine.failures import store_failed
 from stormpetrel.storage.engine.migrate import require_current
 from stormpetrel.storage.facts import require_same_secret
-from stormpetrel.storage.sms_spool import inbox, outbox, state
+from stormpetrel.storage.sms_spool import canary, inbox, outbox, state
 from stormpetrel.storage.sms_spool.file import SpoolDb
 from stormpetrel.storage.sms_spool.money import Caps, micros
 
@@ -131,6 +132,14 @@ class SmsGateway:
             database=lambda: self._db,
             on_texts=self._wake_senders,
         )
+        self._canary = CanaryRoute(
+            secret=secret,
+            spool=self._spool,
+            routes=self._providers,
+            paused=lambda: self._figures.paused,
+            database=lambda: self._db,
+            on_stored=self._drain.notify,
+        )
 
     def _context(self, secret: bytes) -> PhoneContext:
         config = self._config
@@ -165,6 +174,7 @@ class SmsGateway:
     def _wake_senders(self) -> None:
         for sender in self._senders:
             sender.notify()
+        self._canary.notify()
 
     async def run(self, sock: socket.socket, stop: asyncio.Event) -> None:
         """Serve until `stop` is set; then finish the work in progress."""
@@ -172,7 +182,7 @@ class SmsGateway:
             serve_webhooks(
                 sock,
                 stop=stop,
-                providers=self._providers,
+                providers={**self._providers, canary.ROUTE: self._canary.provider},
                 inbound_of=self._inbound_of,
                 metrics=self._metrics,
             )
@@ -185,6 +195,7 @@ class SmsGateway:
             self._drain.run(stop),
             self._deliverer.run(stop),
             *(sender.run(stop) for sender in self._senders),
+            *self._canary.workers(stop),
         ]
         try:
             await self._begin(stop)
@@ -197,7 +208,7 @@ class SmsGateway:
             await self._spool.close()
 
     def _inbound_of(self, route: str) -> Inbound:
-        return self._inbounds[route]
+        return self._canary.inbound if route == canary.ROUTE else self._inbounds[route]
 
     async def _begin(self, stop: asyncio.Event) -> None:
         """Read what the spool has, then let providers connect; a spool that cannot be opened is waited for."""

@@ -57,7 +57,9 @@ class Canaries:
         self._note = note
         self._now_epoch_s = now_epoch_s
         self._registered_at_s = -UNKNOWN_S
-        self.seen = {channel: CanaryRecord(CanaryState(channel, "", 0.0, 0.0, "", 0)) for channel in ERRANDS}
+        self.seen = {
+            channel: CanaryRecord(CanaryState(channel, "", 0.0, 0.0, "", 0)) for channel in canary.channels
+        }
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set; requests in progress are then cancelled."""
@@ -67,7 +69,7 @@ class Canaries:
             log.warning("the canaries have no credentials yet: %s", error)
         loops = [
             asyncio.ensure_future(self._keep_going(channel, number * APART_S, stop))
-            for number, channel in enumerate(ERRANDS)
+            for number, channel in enumerate(self.seen)
         ]
         stopping = asyncio.ensure_future(stop.wait())
         try:

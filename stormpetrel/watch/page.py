@@ -21,6 +21,8 @@ NAMES = {
     "streaming": "Live updates",
     "sign_in": "Sign-in",
     "feeds": "Feeds",
+    "sms_in": "SMS in",
+    "sms_out": "SMS out",
 }
 _HOW = {
     "ok": "works",
@@ -72,7 +74,7 @@ def _row(state: CanaryState, now_epoch_s: float) -> str:
     elif ago_s > STALE_S:
         how, detail = "unknown", f"last checked {ago_s:.0f} s ago"
     elif state.outcome == "ok":
-        how, detail = _HOW["ok"], f"{max(state.ms, 1):.0f} ms"
+        how, detail = _HOW["ok"], f"{max(state.ms, 1):.0f} ms, {max(ago_s, 0):.0f} s ago"
     else:
         how, detail = _HOW[state.outcome], f"checked {max(ago_s, 0):.0f} s ago"
     mark = "" if how == _HOW["ok"] else ' class="ill"'

@@ -8,6 +8,10 @@
 | streaming | the public stream, until its first line | 200 and the line |
 | sign_in | the form, then a sign-in with an impossible name: form and password checks | 200, then 422 |
 | feeds | the Atom feed of an unused hashtag | 200 |
+| sms_in | a message to the sms role's loopback route (gateway/canary.py) | 200, and a route can receive |
+| sms_out | STATUS to it, until its answer is sent there | within ANSWER_S, and a route can send |
+
+Those of SMS are run where a route is in use.
 
 Posting creates no post: a post would be seen, counted, delivered and found, and its account would be among
 the members. The errand shares with posts everything that fails in an attack or on a full disk: the way in,
@@ -16,19 +20,25 @@ the class, the writer and its commit.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from stormpetrel.rules.canaries import CanaryCredentials
+from stormpetrel.storage.sms_spool.canary import ROUTE
 from stormpetrel.watch.probe_client import ProbeClient, ProbeResponse
 
 USER_AGENT = "stormpetrel-canary"
 FEED = "/tags/stormpetrelcanary/feed.atom"
 NOBODY = "nobody, a canary"
 """Not a valid username, because of its spaces, so no account can have it."""
+ANSWER_S = 5.0
+"""A text is answered within this time, also under attack."""
+LOOK_MIN_S, LOOK_MAX_S = 0.02, 0.3
 _FORM = "application/x-www-form-urlencoded"
 _CSRF = re.compile(rb'name="csrf" value="([0-9a-f]+)"')
 
@@ -47,11 +57,34 @@ class TokenUnknown(ProbeFailed):
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """A canary's door and credentials; `mark` returns the header that identifies it to the workers."""
+    """A canary's door and credentials; `mark` returns the header that identifies it to the workers.
+
+    `sms_door`: the port of the sms role; None if no route is configured.
+    """
 
     door: ProbeClient
     known: CanaryCredentials
     mark: Callable[[], dict[str, str]]
+    sms_door: ProbeClient | None = None
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Return the channels that exist here."""
+        return tuple(name for name in ERRANDS if self.sms_door is not None or name not in SMS_CHANNELS)
+
+    async def ask_sms(self, method: str, key: str, *, body: bytes = b"") -> dict[str, bool]:
+        """Return the facts that the sms role's loopback route answers. Raise ProbeFailed, NoAnswer."""
+        assert self.sms_door is not None, "these errands are run only with a route"
+        target = f"/sms/{ROUTE}?key={key}"
+        answer = await self.sms_door.ask(
+            method, target, headers={"User-Agent": USER_AGENT, **self.mark()}, body=body
+        )
+        if answer.status != 200:
+            raise ProbeFailed(f"the sms role answered {answer.status}", refused=answer.status == 503)
+        try:
+            return dict(json.loads(answer.body))
+        except (ValueError, TypeError) as error:
+            raise ProbeFailed("the sms role's answer cannot be read") from error
 
     async def ask(
         self,
@@ -134,6 +167,29 @@ async def feeds(canary: Canary) -> None:
     await canary.ask("GET", FEED, expect=200)
 
 
+async def sms_in(canary: Canary) -> None:
+    """Let the sms role store a message that has no effect."""
+    facts = await canary.ask_sms("POST", secrets.token_hex(8))
+    if not facts.get("receives"):
+        raise ProbeFailed("no route of text messages is connected")
+
+
+async def sms_out(canary: Canary) -> None:
+    """Send STATUS and wait until the answer has left."""
+    key = secrets.token_hex(8)
+    await canary.ask_sms("POST", key, body=b"STATUS")
+    until_s = asyncio.get_running_loop().time() + ANSWER_S
+    wait_s = LOOK_MIN_S
+    while not (facts := await canary.ask_sms("GET", key)).get("answered"):
+        if asyncio.get_running_loop().time() >= until_s:
+            raise ProbeFailed(f"a text was not answered within {ANSWER_S:.0f} s")
+        await asyncio.sleep(wait_s)
+        wait_s = min(wait_s * 2, LOOK_MAX_S)
+    if not facts.get("sends"):
+        raise ProbeFailed("no route of text messages can send")
+
+
+SMS_CHANNELS = frozenset({"sms_in", "sms_out"})
 ERRANDS: dict[str, Callable[[Canary], Awaitable[None]]] = {
     "web": web,
     "apps": apps,
@@ -141,4 +197,6 @@ ERRANDS: dict[str, Callable[[Canary], Awaitable[None]]] = {
     "streaming": streaming,
     "sign_in": sign_in,
     "feeds": feeds,
+    "sms_in": sms_in,
+    "sms_out": sms_out,
 }

@@ -67,6 +67,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             door=_probe_client(config),
             known=known,
             mark=lambda: {HEADER.decode(): mark(secret, at_epoch_s=int(clock.now_s()))},
+            sms_door=_sms_door(config),
         ),
         register=lambda: _register(config.database_url, known),
         note=lambda note: books.note([note]),
@@ -162,8 +163,20 @@ def restored(found: Remembered, *, now_epoch_s: float) -> ClusterState:
     return cluster
 
 
+def _reachable(host: str) -> str:
+    """Return the address at which a listener on `host` can be reached."""
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+
+
+def _sms_door(config: Config) -> ProbeClient | None:
+    """Return the port of the sms role; None if no route is in use."""
+    if not any(route.enabled for route in config.sms.routes):
+        return None
+    return ProbeClient(_reachable(config.sms.host), config.sms.port, config.domain)
+
+
 def _probe_client(config: Config) -> ProbeClient:
-    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.web.host, config.web.host)  # noqa: S104
+    host = _reachable(config.web.host)
     # Connections from a trusted proxy's address must begin with a PROXY header; "UNKNOWN" means the proxy
     # itself.
     asks_as_proxy = config.edge.proxy_protocol and config.edge.trusts(host)

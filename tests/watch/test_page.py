@@ -41,7 +41,7 @@ def test_every_channel_that_has_a_canary_has_a_name():
 @pytest.mark.parametrize(
     ("state", "row"),
     [
-        (found(), ("Apps", "works", "12 ms")),
+        (found(), ("Apps", "works", "12 ms, 2 s ago")),
         (found(outcome="refused"), ("Apps", "refuses requests", "checked 2 s ago")),
         (found(outcome="failed"), ("Apps", "failing", "checked 2 s ago")),
         (found(outcome="timeout"), ("Apps", "not responding", "checked 2 s ago")),

@@ -22,9 +22,8 @@ _DONE = """UPDATE inbox SET state = 'done', effect = ?, error = ?, status_id = ?
     WHERE id = ? AND state = 'stored'"""
 _REPLAY = """UPDATE inbox SET state = 'stored', effect = NULL, error = NULL, changed_ms = ?
     WHERE id = ? AND state <> 'stored' AND status_id IS NULL"""
-_COUNTS = (
-    """SELECT count(*), coalesce(sum(state = 'stored'), 0), coalesce(sum(state = 'dropped'), 0) FROM inbox"""
-)
+_COUNTS = """SELECT count(*), coalesce(sum(state = 'stored'), 0), coalesce(sum(state = 'dropped'), 0) FROM inbox
+    WHERE route <> '_canary'"""
 _PUT_PART = """INSERT INTO parts (key, route, number, receiver, kind, reference, total, part, coding, octets, locking,
     single, proof, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _PARTS = """SELECT key, route, number, receiver, kind, reference, total, part, coding, octets, locking, single, proof,
@@ -147,7 +146,8 @@ def counts(db: sqlite3.Connection) -> tuple[int, int, int]:
 
 def waiting_count(db: sqlite3.Connection) -> int:
     """Return how many messages have had no effect yet."""
-    return int(db.execute("SELECT count(*) FROM inbox WHERE state = 'stored'").fetchone()[0])
+    row = db.execute("SELECT count(*) FROM inbox WHERE state = 'stored' AND route <> '_canary'").fetchone()
+    return int(row[0])
 
 
 def put_part(db: sqlite3.Connection, part: StoredPart) -> bool:

@@ -31,9 +31,8 @@ _UNITS = """SELECT id, message_id, number, total, wants_receipt FROM units
     WHERE message_id = ? AND state = 'queued' ORDER BY number"""
 _RESUME = "UPDATE units SET state = 'queued' WHERE state = 'sending'"
 _RESUME_MESSAGES = "UPDATE outbox SET state = 'queued', changed_ms = ? WHERE state = 'sending'"
-_LANES = (
-    """SELECT lane, count(*), min(at_ms) FROM outbox WHERE state IN ('queued', 'sending') GROUP BY lane"""
-)
+_LANES = """SELECT lane, count(*), min(at_ms) FROM outbox
+    WHERE state IN ('queued', 'sending') AND route <> '_canary' GROUP BY lane"""
 _DROP = """UPDATE outbox SET state = 'dropped', done_ms = ?1, changed_ms = ?1
     WHERE number = ?2 AND state = 'queued' AND lane > 1"""
 _DELIVERED = """SELECT coalesce(sum(at_ms > ?1 - 3600000), 0), count(*), coalesce(sum(kind = 'digest'), 0) FROM outbox
@@ -259,7 +258,9 @@ def waiting_of(db: sqlite3.Connection, *, number: str) -> int:
 
 def sent_count(db: sqlite3.Connection) -> int:
     """Return how many texts a carrier has accepted."""
-    row = db.execute("SELECT count(*) FROM outbox WHERE state IN ('sent', 'delivered')").fetchone()
+    row = db.execute(
+        "SELECT count(*) FROM outbox WHERE state IN ('sent', 'delivered') AND route <> '_canary'"
+    ).fetchone()
     return int(row[0])
 
 

@@ -105,7 +105,7 @@ def log(
     `direction`: in or out. Records have the keys of `stormpetrel sms log`.
     """
     base = _IN if direction == "in" else _OUT
-    where = "WHERE changed_ms >= ?" + (" AND number = ?" if number else "")
+    where = "WHERE changed_ms >= ? AND route <> '_canary'" + (" AND number = ?" if number else "")
     values: list[Any] = [since_ms, *([number] if number else []), limit]
     rows = db.execute(f"{base} {where} ORDER BY id DESC LIMIT ?", values).fetchall()
     as_record = _in_record if direction == "in" else _out_record
