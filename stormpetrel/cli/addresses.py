@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stormpetrel.config import Config
+from stormpetrel.model.demo_phone import demo_route
 
 
 def addresses(config: Config) -> list[str]:
@@ -10,4 +11,7 @@ def addresses(config: Config) -> list[str]:
     host = "127.0.0.1" if config.status.host in ("0.0.0.0", "::", "") else config.status.host  # noqa: S104
     host = f"[{host}]" if ":" in host else host
     status_url = config.status.public_url or f"http://{host}:{config.status.port}"
-    return [f"web:          {config.base_url}", f"status page:  {status_url}"]
+    lines = [f"web:          {config.base_url}", f"status page:  {status_url}"]
+    if demo_route(config.sms.routes) is not None:
+        lines.append(f"phones:       {config.base_url}/demo/phone")
+    return lines

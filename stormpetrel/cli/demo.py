@@ -21,11 +21,14 @@ from stormpetrel.errors import EnvironmentFailure, SetupError
 if TYPE_CHECKING:
     from stormpetrel.cli.demo_pictures import Pictures, Wanted
     from stormpetrel.config import Config
+    from stormpetrel.model.phone import PhoneKeys
     from stormpetrel.storage.engine.connection import Connection
 
 LOGINS_FILE = "demo-logins.txt"
 LOGINS = ("demo", "keeper")
 """Accounts that can sign in; the others have no usable password."""
+TEXTED = ("keeper", "Marit_Sund", "tides")
+"""Accounts whose posts the demo texts to the simulated phone."""
 MAIL_DOMAIN = "skerrymouth.invalid"
 MAX_CHARACTERS = 500
 PROFILE_PICTURES: tuple[Literal["avatar", "header"], ...] = ("avatar", "header")
@@ -74,7 +77,10 @@ def fill(config: Config) -> str:
     If the demo exists already, only return these. Raise SetupError if there is other data.
     """
     from stormpetrel.cli import demo_pictures
+    from stormpetrel.model.demo_phone import demo_route
     from stormpetrel.model.event import AllChanged
+    from stormpetrel.model.phone import PhoneKeys
+    from stormpetrel.process import secret
     from stormpetrel.process.cpu_worker import hash_password_now
     from stormpetrel.storage.engine.connection import transaction
     from stormpetrel.storage.engine.contents import is_empty
@@ -100,12 +106,44 @@ def fill(config: Config) -> str:
                 pictures=pictures,
                 now_ms=at_ms,
             )
+            if demo_route(config.sms.routes) is not None:
+                link_phone(connection, PhoneKeys(secret.load(config)), now_ms=at_ms)
             # One event for a server that may be running, instead of two weeks of events.
             connection.events.clear()
             put_events(connection, [AllChanged()], at_ms)
             text = _logins(config, passwords)
             _write_private(path, text)
     return text
+
+
+def link_phone(connection: Connection, keys: PhoneKeys, *, now_ms: int) -> None:
+    """Link the first number of the phone simulator to the member who can sign in, and text some accounts to it."""
+    from stormpetrel.model.demo_phone import NUMBERS, ROUTE
+    from stormpetrel.rules import accounts, phones
+    from stormpetrel.rules.relationships import follow
+    from stormpetrel.sms.numbers import zone_of
+
+    owner = accounts.account_named(connection, username=LOGINS[0])
+    phones.link(
+        connection,
+        account_id=owner.id,
+        number=NUMBERS[0],
+        route=ROUTE,
+        keys=keys,
+        zone=zone_of(NUMBERS[0]),
+        language="en",
+        now_ms=now_ms,
+    )
+    for name in TEXTED:
+        other = accounts.account_named(connection, username=name)
+        follow(
+            connection,
+            follower_id=owner.id,
+            followed_id=other.id,
+            show_boosts=None,
+            notify=True,
+            now_ms=now_ms,
+        )
 
 
 def _password() -> str:

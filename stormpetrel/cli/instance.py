@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from stormpetrel.config_loader import LoadedConfig
 
 CONFIG_FILE = "stormpetrel.toml"
+DEMO_PHONES = "demo-phones"
+"""The directory of the demo's SMS route, in the data directory."""
 MARKS = (CONFIG_FILE, "secret.key", "stormpetrel.db", "demo-logins.txt")
 """A directory with one of these files is an instance's data directory."""
 LEFT_BEHIND = ("serve-*.lock", "watch.sock", "journal.sqlite*", "stormpetrel.db.lock", "stormpetrel.db.slots")
@@ -78,7 +81,7 @@ def _init(args: argparse.Namespace) -> int:
     database_is_new = _database_is_new(config.database_url)
     old_mask = os.umask(0o077)
     try:
-        _make_instance(loaded, settings, database_is_new=database_is_new)
+        _make_instance(loaded, settings, database_is_new=database_is_new, is_demo=args.demo)
         # Again, with the settings that were just written to its configuration.
         config = load(args.config).config
         if args.demo:
@@ -110,7 +113,9 @@ def _require_agreement(loaded: LoadedConfig, settings: Mapping[str, str]) -> Non
         )
 
 
-def _make_instance(loaded: LoadedConfig, settings: Mapping[str, str], *, database_is_new: bool) -> None:
+def _make_instance(
+    loaded: LoadedConfig, settings: Mapping[str, str], *, database_is_new: bool, is_demo: bool
+) -> None:
     from stormpetrel.process import secret
     from stormpetrel.storage.engine.migrate import upgrade
 
@@ -131,7 +136,8 @@ def _make_instance(loaded: LoadedConfig, settings: Mapping[str, str], *, databas
         _say(loaded.path.absolute(), made=False)
     else:
         template = config.data_dir / CONFIG_FILE
-        template.write_text(config_template(settings), encoding="utf-8")
+        text = config_template(settings) + (demo_route_section(config.data_dir) if is_demo else "")
+        template.write_text(text, encoding="utf-8")
         _say(template, made=True)
     if database_is_new:
         upgrade(config.database_url)
@@ -231,6 +237,23 @@ def config_template(settings: Mapping[str, str] | None = None) -> str:
             if field.metadata:
                 lines += _key_lines(field, chosen.get(f"{name}.{field.name}"))
     return "\n".join(lines)
+
+
+def demo_route_section(data_dir: Path) -> str:
+    """Return the section of the demo's route, by which its phone simulator texts: files in the data directory."""
+    from stormpetrel.model.demo_phone import ROUTE, SENDER
+
+    # A JSON string of ASCII characters is a TOML string, too.
+    directory = json.dumps(str(data_dir.absolute() / DEMO_PHONES))
+    lines = [
+        f"[sms.route.{ROUTE}]",
+        "# The phone simulator, /demo/phone: no text leaves this machine.",
+        'provider = "file"',
+        f"directory = {directory}",
+        'trust = "device"',
+        f'sender = "{SENDER}"',
+    ]
+    return "\n".join([*lines, ""])
 
 
 def _key_lines(field: dataclasses.Field[Any], chosen: str | None) -> list[str]:

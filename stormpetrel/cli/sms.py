@@ -206,8 +206,8 @@ def _unlink(args: argparse.Namespace) -> int:
     from stormpetrel.rules import phones
 
     config = _config(args)
-    with open_store(config.database_url) as connection, change(connection):
-        phones.unlink(connection, phone=_found(connection, config, args.number))
+    with open_store(config.database_url) as connection, change(connection) as at_ms:
+        phones.unlink(connection, phone=_found(connection, config, args.number), now_ms=at_ms)
     _say(args, {"unlinked": 1}, f"{args.number} is not linked any more")
     return 0
 

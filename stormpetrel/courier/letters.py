@@ -104,6 +104,16 @@ address, and the password you chose:
 
 {base_url}/auth/sign_in""",
 )
+_PHONE_CHANGED = (
+    "The phone of your account was changed",
+    """a phone was just linked to your account on {title}, or removed from it. A linked phone can read and post by
+SMS.
+
+If that was you, you need not do anything. If not, check your phone settings and set a new password right away:
+
+{base_url}/settings/phone
+{base_url}/auth/password/new""",
+)
 _TEST = ("Test e-mail", """this is the test e-mail you asked for. {title} can send e-mail.""")
 
 _SAID = {
@@ -117,6 +127,7 @@ _SAID = {
     Notice.WRONG_PASSWORDS.value: _WRONG_PASSWORDS,
     Notice.ADDRESS_IN_USE.value: _ADDRESS_IN_USE,
     Notice.APPROVED.value: _APPROVED,
+    Notice.PHONE_CHANGED.value: _PHONE_CHANGED,
     Notice.TEST.value: _TEST,
 }
 _PATHS = {

@@ -15,9 +15,10 @@ from importlib.resources import files
 from stormpetrel.gateway.command_words import Verb
 from stormpetrel.gateway.commands import TextCommand
 from stormpetrel.model.media import MediaKind
+from stormpetrel.model.phone import TEXT_LANGUAGES
 
-LANGUAGES = ("en", "es", "fr", "ru", "ka", "uk", "ar")
-"""The languages that have a catalog, ISO 639-1."""
+LANGUAGES = TEXT_LANGUAGES
+"""The languages that have a catalog."""
 
 ERRORS = frozenset(
     "unlinked unknown-user unknown-tag not-understood too-long empty bad-time code-wrong locked name-taken "

@@ -11,6 +11,7 @@ import logging
 import secrets
 import socket
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from stormpetrel.bus.local import Bus
@@ -29,7 +30,7 @@ from stormpetrel.gateway.providers.registry import make
 from stormpetrel.gateway.sender import RouteSender
 from stormpetrel.gateway.spool_thread import SpoolThread
 from stormpetrel.gateway.webhooks import serve_webhooks
-from stormpetrel.model.phone import CODE_DIGITS, PhoneKeys
+from stormpetrel.model.phone import CODE_DIGITS, Phone, PhoneKeys
 from stormpetrel.model.quota import DAY_S, Quota, slot
 from stormpetrel.process import secret as secrets_of_instance
 from stormpetrel.rules import phones
@@ -275,11 +276,23 @@ class SmsGateway:
                     known = [as_known(phone) for phone in changed]
                     self._known.put(known)
                     await self._spool.call(state.put_known, known)
+                    await self._drop_stopped(changed)
                     place = (changed[-1].changed_at_ms, changed[-1].id)
                 wait_s = STATE_EVERY_S / 2
                 await self._stop_opted_out()
             except (Busy, NotStored):
                 continue
+
+    async def _drop_stopped(self, changed: list[Phone]) -> None:
+        """Drop the texts that wait for phones that were stopped elsewhere: on the web, or by the carrier."""
+        numbers = []
+        for phone in changed:
+            if phone.stopped:
+                # A number that was sealed with another secret cannot be texted anyway.
+                with suppress(ValueError):
+                    numbers.append(self._keys.open(phone.sealed_number))
+        if numbers:
+            await self._spool.call(_drop_all, numbers, now_ms())
 
     async def _stop_opted_out(self) -> None:
         """Count numbers as stopped that the carrier has named as opted out."""
@@ -341,6 +354,11 @@ def _figures_of(db: SpoolDb, states: list[tuple[str, str]], at_ms: int) -> Spool
         state.set_fact(db, "states_ms", at_ms)
     waiting_out = sum(count for count, _ in outbox.lanes(db).values())
     return SpoolFigures(inbox.waiting_count(db), waiting_out, state.paused(db))
+
+
+def _drop_all(db: SpoolDb, numbers: list[str], at_ms: int) -> None:
+    for number in numbers:
+        outbox.drop_of(db, number=number, now_ms=at_ms)
 
 
 def _opt_out(connection: Connection, number: str, keys: PhoneKeys, at_ms: int) -> None:

@@ -69,6 +69,7 @@ class Notice(StrEnum):
     WRONG_PASSWORDS = "wrong_passwords"
     ADDRESS_IN_USE = "address_in_use"
     APPROVED = "approved"
+    PHONE_CHANGED = "phone_changed"
     TEST = "test"
 
 

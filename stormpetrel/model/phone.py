@@ -26,6 +26,8 @@ PIN_LOCK_MS = 3_600_000
 ASKED_MS = 3_600_000
 """How long an open question waits for its answer."""
 MAX_SEGMENTS = 3
+TEXT_LANGUAGES = ("en", "es", "fr", "ru", "ka", "uk", "ar")
+"""The languages of the gateway's own texts, ISO 639-1."""
 _PIN = re.compile(r"[0-9]{4,8}")
 _QUIET = re.compile(r"([0-9]|[01][0-9]|2[0-3])(?::([0-5][0-9]))?-([0-9]|[01][0-9]|2[0-3])(?::([0-5][0-9]))?")
 _TIME = re.compile(r"([0-9]|[01][0-9]|2[0-3])(?::([0-5][0-9]))?")

@@ -36,7 +36,9 @@ from stormpetrel.storage.engine.hot import hot
 ENOUGH = "Too many e-mails were sent already. Please check your inbox and spam folder"
 NO_LINK = "This link has expired or was already used. Please request a new one"
 _NOWHERE = "@taken.invalid"
-"""The suffix of an address that stands for one in use. No mail can be delivered to `.invalid` (RFC 2606)."""
+"""The suffix of an address that stands for one in use."""
+_UNDELIVERABLE = ".invalid"
+"""No mail can be delivered there (RFC 2606): it is the domain of stand-in addresses, and of the demo's people."""
 
 
 class LinkWanted(msgspec.Struct, frozen=True):
@@ -142,8 +144,8 @@ def _send_own(
 
 
 def post(connection: Connection, letter: Letter, *, now_ms: int) -> None:
-    """Queue the letter for the courier, in the transaction that causes it."""
-    if letter.to.endswith(_NOWHERE):
+    """Queue the letter for the courier, in the transaction that causes it; drop it if it cannot be delivered."""
+    if letter.to.endswith(_UNDELIVERABLE):
         return
     outbox.put(connection, kind="mail", payload=letter, now_ms=now_ms, lane=outbox.LANE_MAIL)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from stormpetrel.errors import Invalid, NotFound
 from stormpetrel.model.account import Account, AccountState
+from stormpetrel.model.mail import Letter, Notice
 from stormpetrel.model.phone import (
     CODE_DIGITS,
     CODE_MS,
@@ -17,6 +18,7 @@ from stormpetrel.model.phone import (
     PIN_LOCK_MS,
     PIN_TRIES,
     SILENT_MS,
+    TEXT_LANGUAGES,
     Phone,
     PhoneKeys,
     clean_digest,
@@ -26,13 +28,16 @@ from stormpetrel.model.phone import (
     is_zone,
 )
 from stormpetrel.model.quota import HOUR_S, Quota
-from stormpetrel.rules import accounts, quotas
-from stormpetrel.rules.mail import stand_in
+from stormpetrel.rules import accounts, quotas, relationships
+from stormpetrel.rules.mail import post, stand_in
 from stormpetrel.storage import accounts as stored_accounts
 from stormpetrel.storage import phone_queue
 from stormpetrel.storage import phones as stored
+from stormpetrel.storage import relationships as stored_relationships
 from stormpetrel.storage.engine.connection import Connection
 
+MAX_SHOWN = 500
+"""The most accounts that `texted_accounts` returns."""
 NO_PASSWORD = "!"
 """Stored instead of a password's hash: no password has it."""
 GO_WRONG = Quota("sms.go", 30, HOUR_S / 30)
@@ -59,6 +64,14 @@ class PhoneChange:
 def phone_of(connection: Connection, *, account_id: int) -> Phone | None:
     """Return the account's phone, or None."""
     return stored.of_account(connection, account_id=account_id)
+
+
+def own_phone(connection: Connection, *, account_id: int) -> Phone:
+    """Return the account's phone. Raise NotFound without one."""
+    phone = stored.of_account(connection, account_id=account_id)
+    if phone is None:
+        raise NotFound("No phone is linked to your account")
+    return phone
 
 
 def phone_with(connection: Connection, *, number: str, keys: PhoneKeys) -> Phone | None:
@@ -128,6 +141,7 @@ def link(
     """Link a number to an account; both lose their former link. Raise Invalid for a PIN that is none.
 
     A number that has sent STOP stays stopped if its owner did not link it: `by_operator`.
+    The owners of both accounts get a mail, unless the account had this number before.
     """
     old = stored.by_hash(connection, number_hash=keys.number_hash(number))
     other = stored.of_account(connection, account_id=account_id)
@@ -137,6 +151,7 @@ def link(
     if old is not None and old.account_id != account_id:
         # Another owner: deliveries of the former one are not for this one.
         stored.delete(connection, phone_id=old.id)
+        _notify(connection, account_id=old.account_id, now_ms=now_ms)
         old = None
     phone = old or new_phone(
         connection, number=number, route=route, keys=keys, zone=zone, language=language, now_ms=now_ms
@@ -153,6 +168,8 @@ def link(
     if pin is not None:
         phone = replace(phone, pin_hash=_pin_hash(number, pin, keys), pin_wrong=0, pin_locked_until_ms=0)
     _put(connection, phone, now_ms)
+    if old is None:
+        _notify(connection, account_id=account_id, now_ms=now_ms)
     return phone
 
 
@@ -206,6 +223,8 @@ def change(
         wrong["digest"] = "must be like 18:00"
     if wanted.zone is not None and not is_zone(wanted.zone):
         wrong["zone"] = "is not a time zone"
+    if wanted.language is not None and wanted.language not in TEXT_LANGUAGES:
+        wrong["language"] = "is not available"
     if wanted.segments is not None and not 1 <= wanted.segments <= MAX_SEGMENTS:
         wrong["segments"] = f"must be 1 to {MAX_SEGMENTS}"
     if wanted.pin and clean_pin(wanted.pin) is None:
@@ -326,10 +345,40 @@ def lock(connection: Connection, *, phone: Phone, now_ms: int) -> Phone:
     return phone
 
 
-def unlink(connection: Connection, *, phone: Phone) -> None:
-    """Delete a phone with its settings and its deliveries. Raise NotFound if it is gone."""
+def stop_all(connection: Connection, *, phone: Phone, now_ms: int) -> Phone:
+    """Deliver nothing to the phone, and refuse every post from it, until its owner allows both again."""
+    return lock(connection, phone=stop(connection, phone=phone, now_ms=now_ms), now_ms=now_ms)
+
+
+def unlink(connection: Connection, *, phone: Phone, now_ms: int) -> None:
+    """Delete a phone with its settings and its deliveries, and notify its owner by mail.
+
+    Raise NotFound if it is gone.
+    """
     if not stored.delete(connection, phone_id=phone.id):
         raise NotFound("There is no such phone")
+    _notify(connection, account_id=phone.account_id, now_ms=now_ms)
+
+
+def texted_accounts(connection: Connection, *, account_id: int) -> list[Account]:
+    """Return the followed accounts whose every post is texted, the newest follow first, at most MAX_SHOWN."""
+    ids = stored_relationships.subscription_ids(connection, account_id=account_id, count=MAX_SHOWN)
+    found = stored_accounts.accounts(connection, account_ids=ids)
+    return [found[one] for one in ids if one in found]
+
+
+def text_no_more(connection: Connection, *, account_id: int, followed_id: int, now_ms: int) -> None:
+    """Stop texting the posts of a followed account; do nothing if it is not followed any more."""
+    options = stored_relationships.follow_options(connection, follower_id=account_id, followed_id=followed_id)
+    if options is not None:
+        relationships.follow(
+            connection,
+            follower_id=account_id,
+            followed_id=followed_id,
+            show_boosts=None,
+            notify=False,
+            now_ms=now_ms,
+        )
 
 
 def take_tag(connection: Connection, *, phone: Phone, post_id: int) -> int:
@@ -338,6 +387,12 @@ def take_tag(connection: Connection, *, phone: Phone, post_id: int) -> int:
     tag = current.next_tag if current is not None else phone.next_tag
     stored.put_tag(connection, phone_id=phone.id, tag=tag, next_tag=tag % MAX_TAG + 1, post_id=post_id)
     return tag
+
+
+def _notify(connection: Connection, *, account_id: int | None, now_ms: int) -> None:
+    user = None if account_id is None else stored_accounts.user(connection, account_id=account_id)
+    if user is not None:
+        post(connection, Letter(Notice.PHONE_CHANGED.value, user.email, user.username), now_ms=now_ms)
 
 
 def _pin_hash(number: str, pin: str, keys: PhoneKeys) -> bytes:

@@ -112,6 +112,10 @@ _FAMILIAR = sql(
     "WHERE own.follower_id = :reader_id AND theirs.followed_id IN :account_ids[] ORDER BY theirs.id DESC LIMIT :count"
 )
 _REQUESTERS = sql("SELECT follower_id FROM follow_requests WHERE followed_id = :account_id ORDER BY id")
+_SUBSCRIPTIONS = sql(
+    "SELECT f.followed_id FROM follows f JOIN accounts a ON a.id = f.followed_id "
+    "WHERE f.follower_id = :account_id AND f.notify AND a.state = 'active' ORDER BY f.id DESC LIMIT :count"
+)
 _SUBSCRIBERS = sql("SELECT follower_id FROM follows WHERE followed_id = :account_id AND notify")
 
 # The other account must be active, hence the joins.
@@ -366,6 +370,11 @@ def followed_by_reader(
 def hidden_from_reader(connection: Connection, *, reader_id: int, now_ms: int) -> list[tuple[int, int]]:
     """Return (account, end in ms or 0) of blocks in either direction and of the reader's mutes."""
     return connection.all(_ALL_HIDDEN, reader_id=reader_id, now_ms=now_ms)
+
+
+def subscription_ids(connection: Connection, *, account_id: int, count: int) -> list[int]:
+    """Return the accounts whose every post the account is notified of, the newest follow first."""
+    return [row[0] for row in connection.all(_SUBSCRIPTIONS, account_id=account_id, count=count)]
 
 
 def subscriber_ids(connection: Connection, *, account_id: int) -> list[int]:

@@ -18,6 +18,7 @@ from stormpetrel.http.paging import shareable
 from stormpetrel.http.response import Response, html
 from stormpetrel.model.account import Account
 from stormpetrel.model.characters import BYTES_PER_CHARACTER
+from stormpetrel.model.demo_phone import demo_route
 from stormpetrel.model.event import AccountChanged, AllChanged, ConversationChanged, Event, Notified
 from stormpetrel.model.filter import searched_text
 from stormpetrel.model.initial import initial, tint
@@ -234,6 +235,7 @@ def environment(site: Site) -> Environment:
             "sends_mails": site.config.sends_mails,
             "base_url": base_url,
             "domain": site.domain,
+            "has_demo_phone": demo_route(site.config.sms.routes) is not None,
             "max_characters": site.config.posts.max_characters,
             "version": __version__,
         },
