@@ -83,7 +83,7 @@ class SmsGateway:
         self._figures = SpoolFigures()
         self._known = KnownNumbers(self._keys)
         self._parts = PartsTable(config.sms.part_timeout_s)
-        self._spool = SpoolThread(config.data_dir, on_rollback=self._parts.load)
+        self._spool = SpoolThread(config.data_dir, on_open=self._parts.load)
         self._opted_out: list[str] = []
         routes = [route for route in config.sms.routes if route.enabled]
         self._providers: dict[str, Provider] = {}
@@ -217,7 +217,6 @@ class SmsGateway:
         while not stop.is_set():
             try:
                 self._known.put(await self._spool.call(state.known))
-                await self._spool.call(self._parts.load)
                 resumed = await self._spool.call(outbox.resume, now_ms=now_ms())
                 self._figures.paused = await self._spool.call(state.paused)
                 break

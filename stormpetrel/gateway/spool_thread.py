@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections import deque
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from stormpetrel.gateway.provider import NotStored
-from stormpetrel.storage.sms_spool.file import SpoolCall, SpoolDb, SpoolFailed, SpoolFile
+from stormpetrel.storage.sms_spool.file import ROLE_BUSY_S, SpoolCall, SpoolDb, SpoolFailed, SpoolFile
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,12 +31,13 @@ _Done = tuple[asyncio.Future[Any], Any, BaseException | None]
 class SpoolThread:
     """Runs functions `fn(db, …)` on the spool, each in a savepoint, in the order of the calls.
 
-    `on_rollback` is called in the thread when a commit has failed: what functions keep in memory must be read anew.
+    After a commit that failed, the file is opened again. `on_open` is called in the thread then, and at first: it
+    reads again the facts that functions keep in memory.
     """
 
-    def __init__(self, directory: Path, *, on_rollback: Callable[[SpoolDb], None]) -> None:
+    def __init__(self, directory: Path, *, on_open: Callable[[SpoolDb], None]) -> None:
         self._directory = directory
-        self._on_rollback = on_rollback
+        self._on_open = on_open
         self._calls: deque[_Call] = deque()
         self._ready = threading.Condition()
         self._is_closing = False
@@ -68,22 +72,32 @@ class SpoolThread:
             if not calls:
                 break
             try:
-                spool = spool or SpoolFile(self._directory)
+                spool = spool or self._open()
             except SpoolFailed as error:
                 self._answer([(future, None, NotStored(str(error))) for *_, future in calls])
                 time.sleep(RETRY_OPEN_S)
                 continue
-            self._answer(self._group(spool, calls))
+            try:
+                results = spool.run([_bound(fn, args, kwargs) for fn, args, kwargs, _ in calls])
+            except SpoolFailed as error:
+                spool.close()
+                spool = None
+                self._answer([(future, None, NotStored(str(error))) for *_, future in calls])
+            else:
+                self._answer([(future, *result) for (*_, future), result in zip(calls, results, strict=True)])
         if spool is not None:
             spool.close()
 
-    def _group(self, spool: SpoolFile, calls: list[_Call]) -> list[_Done]:
+    def _open(self) -> SpoolFile:
+        spool = SpoolFile(self._directory, busy_s=ROLE_BUSY_S)
         try:
-            results = spool.run([_bound(fn, args, kwargs) for fn, args, kwargs, _ in calls])
-        except SpoolFailed as error:
-            self._on_rollback(spool.raw)
-            return [(future, None, NotStored(str(error))) for *_, future in calls]
-        return [(future, *result) for (*_, future), result in zip(calls, results, strict=True)]
+            ((_, error),) = spool.run([self._on_open])
+        except SpoolFailed:
+            spool.close()
+            raise
+        if error is not None:
+            log.error("not all facts of the spool could be read", exc_info=error)
+        return spool
 
     def _answer(self, done: list[_Done]) -> None:
         try:

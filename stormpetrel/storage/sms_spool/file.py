@@ -17,6 +17,8 @@ SpoolDb: TypeAlias = sqlite3.Connection
 SpoolCall: TypeAlias = Callable[[SpoolDb], Any]
 FILE_NAME = "sms.sqlite"
 _BUSY_S = 5.0
+ROLE_BUSY_S = 2.0
+"""How long the role waits for a lock. A call waits for two commits at most, and providers for 10 s."""
 WAL_BYTES = 8 * 1024 * 1024
 
 _TABLES = """
@@ -143,16 +145,17 @@ class SpoolFailed(Exception):
 class SpoolFile:
     """The open file. For one thread at a time; raises SpoolFailed."""
 
-    def __init__(self, directory: Path, *, creates: bool = True) -> None:
+    def __init__(self, directory: Path, *, creates: bool = True, busy_s: float = _BUSY_S) -> None:
         path = directory / FILE_NAME
         try:
             if creates:
                 # Created here and not by SQLite, so that it is never readable by other users.
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            self.raw = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+            self.raw = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise SpoolFailed(f"{path}: {error}") from error
         try:
+            self._path, self._inode = path, os.stat(path).st_ino
             self.raw.execute("PRAGMA journal_mode=WAL")
             self.raw.execute("PRAGMA synchronous=FULL")
             self.raw.execute("PRAGMA foreign_keys=ON")
@@ -160,7 +163,7 @@ class SpoolFile:
             # A deleted text is overwritten.
             self.raw.execute("PRAGMA secure_delete=ON")
             self.raw.executescript(_TABLES)
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             self.raw.close()
             raise SpoolFailed(f"{path}: {error}") from error
 
@@ -170,7 +173,16 @@ class SpoolFile:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Run a durable transaction; undo it if the block raises."""
+        """Run a durable transaction; undo it if the block raises.
+
+        Raise SpoolFailed if the file was moved away or replaced: what is written to it would be lost.
+        """
+        try:
+            is_there = os.stat(self._path).st_ino == self._inode
+        except OSError:
+            is_there = False
+        if not is_there:
+            raise SpoolFailed(f"{self._path} was moved or replaced")
         try:
             self.raw.execute("BEGIN IMMEDIATE")
             yield self.raw
