@@ -47,18 +47,22 @@ class _Window:
 
 
 class NumberRates:
-    """Counts the messages of each number in the current minute and hour."""
+    """Counts the messages of each sender in the current minute and hour."""
 
     def __init__(self, config: SmsConfig) -> None:
         self._config = config
         self._windows: BoundedTable[str, _Window] = BoundedTable(MOST_NUMBERS, evicts=Eviction.LRU)
 
-    def takes(self, number: str, *, at_ms: int) -> bool:
-        """Count one message; return False if it is over a limit of its number."""
-        window = self._windows.get(number)
+    def takes(self, number: str, *, route: str, at_ms: int) -> bool:
+        """Count one message; return False if it is over a limit of its number.
+
+        Each route counts for itself: what is forged on one with low trust must not use up the owner's share.
+        """
+        sender = f"{route} {number}"
+        window = self._windows.get(sender)
         if window is None:
             window = _Window()
-            self._windows.put(number, window)
+            self._windows.put(sender, window)
         minute, hour = at_ms // 60_000, at_ms // 3_600_000
         if window.minute != minute:
             window.minute, window.in_minute = minute, 0
@@ -141,6 +145,7 @@ class RouteInbound:
         known: KnownNumbers,
         rates: NumberRates,
         on_stored: Callable[[], None],
+        on_opt_out: Callable[[str], None],
     ) -> None:
         self._route = route
         self._spool = spool
@@ -148,6 +153,7 @@ class RouteInbound:
         self._known = known
         self._rates = rates
         self._on_stored = on_stored
+        self._on_opt_out = on_opt_out
         self.stored = 0
         self.repeated = 0
         self.ignored = 0
@@ -177,17 +183,17 @@ class RouteInbound:
         return is_new
 
     async def receipt(self, receipt: UnitReceipt) -> None:
-        """Store a receipt."""
+        """Store a receipt; count its number as stopped if the carrier says so."""
         match = _UNIT_ID.fullmatch(receipt.unit_id)
-        await self._spool.call(
-            outbox.receipt,
+        number = await self._spool.call(
+            _put_receipt,
+            receipt,
             route=self._route.name,
-            carrier_id=receipt.carrier_id,
             unit=(int(match[1]), int(match[2] or 1)) if match else None,
-            state=receipt.state.value,
-            error=receipt.error[:200],
-            now_ms=now_ms(),
+            at_ms=now_ms(),
         )
+        if receipt.has_opted_out and number is not None:
+            self._on_opt_out(number)
 
     async def unsettled(self) -> list[str]:
         """Return the keys that the carrier may send again."""
@@ -214,7 +220,9 @@ class RouteInbound:
             self.ignored += 1
             return True
         proof, text = self._without_pin(number, text)
-        is_taken = self._rates.takes(number, at_ms=at_ms) or recognise(text) is not None
+        is_taken = (
+            self._rates.takes(number, route=self._route.name, at_ms=at_ms) or recognise(text) is not None
+        )
         if not is_taken:
             log.info("dropped a message of %s: over its limit", masked(number))
         return await self._spool.call(
@@ -240,7 +248,7 @@ class RouteInbound:
         proof = None
         if place.number == 1:
             proof, data = self._part_without_pin(number, data)
-        if not self._rates.takes(number, at_ms=at_ms) and place.number == 1:
+        if not self._rates.takes(number, route=self._route.name, at_ms=at_ms) and place.number == 1:
             return await self._spool.call(
                 _put_whole, key=key, route=self._route.name, number=number, receiver=incoming.receiver[:64],
                 text="", proof=None, klass=inbox.STRANGERS, quiet=True, is_taken=False,
@@ -283,6 +291,17 @@ class RouteInbound:
     def _is_pin(self, number: str, digits: str) -> bool:
         """Return True if digits before a text are a PIN: always where one is needed, elsewhere only the right one."""
         return self._route.trust == "aggregator" or self._known.has_pin(number, digits)
+
+
+def _put_receipt(
+    db: SpoolDb, receipt: UnitReceipt, *, route: str, unit: tuple[int, int] | None, at_ms: int
+) -> str | None:
+    """Store a receipt; return the number that its text was for, None if that is not known."""
+    message_id = outbox.receipt(
+        db, route=route, carrier_id=receipt.carrier_id, unit=unit, state=receipt.state.value,
+        error=receipt.error[:200], now_ms=at_ms,
+    )  # fmt: skip
+    return None if message_id is None else outbox.number_of(db, message_id=message_id)
 
 
 def _put_whole(

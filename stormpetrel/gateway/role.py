@@ -109,6 +109,7 @@ class SmsGateway:
                 known=self._known,
                 rates=rates,
                 on_stored=self._drain.notify,
+                on_opt_out=self._opted_out.append,
             )
             for route in routes
             if route.name in self._providers

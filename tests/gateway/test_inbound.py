@@ -14,14 +14,14 @@ from stormpetrel.config import SmsConfig
 from stormpetrel.config_sms import RouteConfig
 from stormpetrel.gateway.inbound import NumberRates, PartsTable, RouteInbound
 from stormpetrel.gateway.known_numbers import KnownNumbers
-from stormpetrel.gateway.provider import Incoming, NotStored
+from stormpetrel.gateway.provider import Incoming, NotStored, UnitReceipt, UnitState
 from stormpetrel.gateway.spool_thread import SpoolThread
 from stormpetrel.model.phone import PhoneKeys
 from stormpetrel.sms.split import split
 from stormpetrel.sms.udh import Concatenation, ReferenceKind, Udh
 from stormpetrel.sms.user_data import UserData
-from stormpetrel.storage.sms_spool import inbox
-from stormpetrel.storage.sms_spool.file import FILE_NAME, open_spool
+from stormpetrel.storage.sms_spool import inbox, outbox
+from stormpetrel.storage.sms_spool.file import FILE_NAME, SpoolDb, open_spool
 from stormpetrel.storage.sms_spool.state import KnownNumber
 
 KEYS = PhoneKeys(b"k" * 32)
@@ -34,16 +34,23 @@ class Door:
     def __init__(self, directory: Path, *, trust: str = "network", config: SmsConfig | None = None) -> None:
         config = config or SmsConfig()
         self.parts = PartsTable(config.part_timeout_s)
-        self.spool = SpoolThread(directory, on_rollback=self.parts.load)
+        self.spool = SpoolThread(directory, on_open=self.parts.load)
         self.known = KnownNumbers(KEYS)
         self.woken = 0
-        self.inbound = RouteInbound(
-            RouteConfig(name="carrier", provider="smpp", trust=trust, country="GE"),
+        self.opted_out: list[str] = []
+        self.rates = NumberRates(config)
+        self.inbound = self.route("carrier", trust)
+
+    def route(self, name: str, trust: str = "network") -> RouteInbound:
+        """Return the inbound of a route on the same spool."""
+        return RouteInbound(
+            RouteConfig(name=name, provider="smpp", trust=trust, country="GE"),
             spool=self.spool,
             parts=self.parts,
             known=self.known,
-            rates=NumberRates(config),
+            rates=self.rates,
             on_stored=self.wake,
+            on_opt_out=self.opted_out.append,
         )
 
     def wake(self) -> None:
@@ -59,7 +66,6 @@ def run(
 ) -> None:
     async def main() -> None:
         door = Door(directory, trust=trust, config=config)
-        await door.spool.call(door.parts.load)
         try:
             await body(door)
         finally:
@@ -236,3 +242,39 @@ def test_keys_that_may_come_again_are_known_until_they_are_settled(tmp_path: Pat
         assert await door.inbound.unsettled() == ["k2"]
 
     run(tmp_path, body)
+
+
+def test_what_is_forged_on_one_route_does_not_use_up_the_share_of_another(tmp_path: Path) -> None:
+    async def body(door: Door) -> None:
+        forged = door.route("aggregator", "aggregator")
+        for number in range(5):
+            await forged.message(Incoming(f"f{number}", NUMBER, "40404", text=f"forged {number}"))
+        await door.inbound.message(Incoming("own", NUMBER, "40404", text="own"))
+
+    run(tmp_path, body, config=SmsConfig(in_per_minute=2))
+    assert [message.text for message in stored(tmp_path)] == ["forged 0", "forged 1", "own"]
+
+
+def test_a_receipt_that_names_an_opt_out_stops_the_number_of_its_text(tmp_path: Path) -> None:
+    opted_out = []
+
+    def send(db: SpoolDb, number: str) -> str:
+        message_id = outbox.put(
+            db, key=number, route="carrier", number=number, text="news", kind="delivery", lane=3, segments=1,
+            now_ms=1, expires_ms=10,
+        )  # fmt: skip
+        (message,) = outbox.queued(db, route="carrier", now_ms=1, count=1)
+        (unit,) = outbox.begin(db, message=message, wants=[True], now_ms=1)
+        outbox.accepted(db, unit=unit, carrier_id=f"c{message_id}", price=None, now_ms=1)
+        return f"c{message_id}"
+
+    async def body(door: Door) -> None:
+        first = await door.spool.call(send, NUMBER)
+        second = await door.spool.call(send, "+995599000002")
+        await door.inbound.receipt(UnitReceipt(UnitState.FAILED, first, error="21610", has_opted_out=True))
+        await door.inbound.receipt(UnitReceipt(UnitState.DELIVERED, second))
+        await door.inbound.receipt(UnitReceipt(UnitState.FAILED, "unknown", has_opted_out=True))
+        opted_out.extend(door.opted_out)
+
+    run(tmp_path, body)
+    assert opted_out == [NUMBER]

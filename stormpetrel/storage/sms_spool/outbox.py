@@ -248,6 +248,11 @@ def receipt(
     return int(row[1])
 
 
+def number_of(db: sqlite3.Connection, *, message_id: int) -> str:
+    """Return the number that a text is for."""
+    return str(db.execute("SELECT number FROM outbox WHERE id = ?", (message_id,)).fetchone()[0])
+
+
 def waiting_of(db: sqlite3.Connection, *, number: str) -> int:
     """Return how many texts wait for a number."""
     row = db.execute(
