@@ -148,6 +148,9 @@ class Deliverer:
 
     def _put(self, db: SpoolDb, number: str, route: str, texts: list[PhoneText], at_ms: int) -> None:
         route = route if route in self.routes else next(iter(sorted(self.routes)), route)
+        if outbox.has_stopped_since(db, number=number, since_ms=at_ms):
+            # STOP came after these texts were chosen. They are dropped as those in the outbox were.
+            return
         for one in texts:
             outbox.put(
                 db, key=one.key, route=route, number=number, text=one.text, kind=one.kind,

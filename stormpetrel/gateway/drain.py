@@ -154,7 +154,7 @@ def _finish(
         now_ms=at_ms,
     )  # fmt: skip
     if outcome.effect == "stop":
-        outbox.drop_of(db, number=message.number, now_ms=at_ms)
+        outbox.stop(db, number=message.number, now_ms=at_ms)
     for place, reply in enumerate(outcome.replies):
         if reply.once and not state.may_notice(
             db, number=message.number, kind=reply.once, every_ms=times.stranger_ms, now_ms=at_ms

@@ -81,7 +81,8 @@ def refused(
     return outcome
 
 
-_WITHOUT_EFFECT = frozenset({"unlinked", "pin-needed", "pin-wrong", "pin-locked", "locked", "not-understood"})
+_PIN_ERRORS = frozenset({"pin-needed", "pin-wrong", "pin-locked"})
+_WITHOUT_EFFECT = _PIN_ERRORS | {"unlinked", "locked", "not-understood"}
 
 
 def _error_values(command: TextCommand, context: PhoneContext) -> dict[str, object]:
@@ -109,7 +110,7 @@ def _word_of(refusal: Refusal) -> str:
 def _outcome_of(
     connection: Connection, message: InboxMessage, context: PhoneContext, now_ms: int
 ) -> MessageOutcome:
-    phone = stored.by_hash(connection, number_hash=context.keys.number_hash(message.number))
+    phone = stored.locked(connection, number_hash=context.keys.number_hash(message.number))
     was_stopped = phone is not None and phone.stopped
     if message.error == "part-missing":
         return _part_missing(message, phone, context)
@@ -123,9 +124,10 @@ def _outcome_of(
         outcome = stranger(run)
     else:
         outcome = _member(run, phone, phone.account_id)
-        phone = stored.by_id(connection, phone_id=phone.id)
-        if phone is not None:
-            phones.heard(connection, phone=phone, route=message.route, language="", now_ms=now_ms)
+        if outcome.error not in _PIN_ERRORS:
+            # Deliveries go out on the route that the last message came by. A number that was silent for long
+            # counts as silent until its PIN was right.
+            stored.heard(connection, phone_id=phone.id, route=message.route, now_ms=now_ms)
     if was_stopped and command.verb not in OPEN_COMMANDS:
         outcome = replace(outcome, replies=[])
     return outcome

@@ -19,7 +19,7 @@ from stormpetrel.gateway.known_numbers import KnownNumbers
 from stormpetrel.gateway.pin import split_pin, strip_octets
 from stormpetrel.gateway.provider import Incoming, UnitReceipt
 from stormpetrel.gateway.spool_thread import SpoolThread
-from stormpetrel.sms.keywords import recognise
+from stormpetrel.sms.keywords import OptKeyword, recognise
 from stormpetrel.sms.numbers import NumberError, PhoneAddressKind, carrier_address, masked
 from stormpetrel.sms.reassemble import Incomplete, Reassembler
 from stormpetrel.sms.udh import Concatenation, ReferenceKind, Udh
@@ -220,9 +220,8 @@ class RouteInbound:
             self.ignored += 1
             return True
         proof, text = self._without_pin(number, text)
-        is_taken = (
-            self._rates.takes(number, route=self._route.name, at_ms=at_ms) or recognise(text) is not None
-        )
+        opt = recognise(text)
+        is_taken = self._rates.takes(number, route=self._route.name, at_ms=at_ms) or opt is not None
         if not is_taken:
             log.info("dropped a message of %s: over its limit", masked(number))
         return await self._spool.call(
@@ -238,6 +237,7 @@ class RouteInbound:
             is_taken=is_taken,
             unsettled=incoming.key if incoming.is_unsettled else None,
             at_ms=at_ms,
+            is_stop=opt is not None and opt.keyword is OptKeyword.STOP,
         )
 
     async def _store_part(
@@ -318,6 +318,7 @@ def _put_whole(
     is_taken: bool,
     unsettled: str | None,
     at_ms: int,
+    is_stop: bool = False,
 ) -> bool:
     message_id = inbox.put(
         db, key=key, route=route, number=number, receiver=receiver, text=text, now_ms=at_ms, proof=proof,
@@ -326,6 +327,9 @@ def _put_whole(
     )  # fmt: skip
     if message_id is not None and unsettled is not None:
         inbox.unsettle(db, route=route, key=unsettled)
+    if message_id is not None and is_stop:
+        # At once, also while the store is away: a text that waits must not be sent after STOP.
+        outbox.stop(db, number=number, now_ms=at_ms)
     return message_id is not None
 
 

@@ -300,7 +300,7 @@ class SmsGateway:
         while self._opted_out:
             number = self._opted_out[0]
             await self._db.write_as(2, 10.0, _opt_out, number, self._keys, now_ms())
-            await self._spool.call(outbox.drop_of, number=number, now_ms=now_ms())
+            await self._spool.call(outbox.stop, number=number, now_ms=now_ms())
             self._opted_out.pop(0)
 
     async def _write_state(self, stop: asyncio.Event) -> None:
@@ -358,7 +358,7 @@ def _figures_of(db: SpoolDb, states: list[tuple[str, str]], at_ms: int) -> Spool
 
 def _drop_all(db: SpoolDb, numbers: list[str], at_ms: int) -> None:
     for number in numbers:
-        outbox.drop_of(db, number=number, now_ms=at_ms)
+        outbox.stop(db, number=number, now_ms=at_ms)
 
 
 def _opt_out(connection: Connection, number: str, keys: PhoneKeys, at_ms: int) -> None:

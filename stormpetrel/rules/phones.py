@@ -293,13 +293,6 @@ def ask(connection: Connection, *, phone: Phone, question: str, now_ms: int) -> 
     return phone
 
 
-def heard(connection: Connection, *, phone: Phone, route: str, language: str, now_ms: int) -> Phone:
-    """Store that a message came from the phone, and on which route: deliveries go out on it."""
-    phone = replace(phone, heard_at_ms=now_ms, route=route, language=language or phone.language)
-    stored.put(connection, phone)
-    return phone
-
-
 def check_pin(
     connection: Connection, *, phone: Phone, proof: bytes | None, trust: str, now_ms: int
 ) -> tuple[Phone, str]:

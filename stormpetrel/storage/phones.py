@@ -25,6 +25,8 @@ _PUT = sql(
     ON CONFLICT (number_hash) DO UPDATE SET
     {", ".join(f"{name} = excluded.{name}" for name in sorted(_CHANGEABLE))}"""
 )
+_LOCK = sql("UPDATE phones SET id = id WHERE number_hash = :number_hash")
+_HEARD = sql("UPDATE phones SET heard_at_ms = :now_ms, route = :route WHERE id = :phone_id")
 _DELETE = sql("DELETE FROM phones WHERE id = :phone_id")
 _DELETE_OF = sql("DELETE FROM phones WHERE account_id = :account_id")
 _PUT_CODE = sql(
@@ -91,6 +93,17 @@ def changed_since(connection: Connection, *, after_ms: int, after_id: int, count
 def put(connection: Connection, phone: Phone) -> None:
     """Store a phone, or replace the one with its number."""
     connection.run(_PUT, **{name: getattr(phone, name) for name in _NAMES})
+
+
+def locked(connection: Connection, *, number_hash: bytes) -> Phone | None:
+    """Return the phone with the number of that hash, or None, and let other transactions wait to change it."""
+    connection.run(_LOCK, number_hash=number_hash)
+    return by_hash(connection, number_hash=number_hash)
+
+
+def heard(connection: Connection, *, phone_id: int, route: str, now_ms: int) -> None:
+    """Store the time of a message from the phone, and its route."""
+    connection.run(_HEARD, phone_id=phone_id, route=route, now_ms=now_ms)
 
 
 def delete(connection: Connection, *, phone_id: int) -> bool:

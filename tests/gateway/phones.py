@@ -15,6 +15,8 @@ from stormpetrel.config import Config
 from stormpetrel.model.phone import PhoneKeys
 from stormpetrel.process import secret
 from stormpetrel.rules import phones
+from stormpetrel.storage.sms_spool import state
+from stormpetrel.storage.sms_spool.file import open_spool
 from tests.people import Person, Place, now_ms
 from tests.waiting import eventually
 
@@ -100,11 +102,10 @@ class Handset:
         return found[0]
 
     def log(self, direction: str) -> list[dict[str, Any]]:
-        """Return the records of `stormpetrel sms log`."""
-        done = self.texting.place.instance.run_cli(
-            "sms", "log", "--number", self.number, "--direction", direction, "--limit", "1000"
-        )
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        """Return the records of `stormpetrel sms log`, read as that command reads them."""
+        with open_spool(self.texting.data_dir) as spool:
+            found = state.log(spool.raw, direction=direction, number=self.number, since_ms=0, limit=1000)
+        return [record for _, _, record in found]
 
     def show(self) -> dict[str, Any]:
         """Return `stormpetrel sms show`."""
@@ -121,11 +122,14 @@ class Texting:
     directory: Path
 
     @property
+    def data_dir(self) -> Path:
+        """Return the instance's data directory."""
+        return Path(self.place.instance.environ["STORMPETREL_DATA_DIR"])
+
+    @property
     def keys(self) -> PhoneKeys:
         """Return the instance's keys."""
-        return PhoneKeys(
-            secret.load(Config(data_dir=Path(self.place.instance.environ["STORMPETREL_DATA_DIR"])))
-        )
+        return PhoneKeys(secret.load(Config(data_dir=self.data_dir)))
 
     def phone(self) -> Handset:
         """Return a phone without an account."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import time
 
+from stormpetrel.model.phone import SILENT_MS
+from stormpetrel.rules import phones
+from stormpetrel.storage import phones as stored
 from tests.gateway.phones import Texting, drop
+from tests.people import now_ms
 from tests.waiting import eventually
 
 
@@ -274,3 +278,15 @@ def test_a_text_over_the_limit_of_a_post_is_refused_whole(texting: Texting) -> N
     record = phone.effect("word " * 120)
     assert (record["effect"], record["error"]) == ("post", "too-long")
     assert person.get(f"/api/v1/accounts/{person.id}/statuses") == []
+
+
+def test_a_number_that_was_silent_for_long_needs_its_pin_until_it_was_right(texting: Texting) -> None:
+    _, phone = texting.member(pin="1234")
+    assert phone.effect("no PIN needed on this route")["error"] is None
+    linked = texting.place.write(phones.phone_with, number=phone.number, keys=texting.keys)
+    assert linked is not None
+    texting.place.write(stored.heard, phone_id=linked.id, route="drop", now_ms=now_ms() - SILENT_MS - 60_000)
+    errors = [
+        phone.effect(text)["error"] for text in ("who is this", "again", "9999 wrong", "1234 right", "free")
+    ]
+    assert errors == ["pin-needed", "pin-needed", "pin-needed", None, None]

@@ -278,3 +278,23 @@ def test_a_receipt_that_names_an_opt_out_stops_the_number_of_its_text(tmp_path: 
 
     run(tmp_path, body)
     assert opted_out == [NUMBER]
+
+
+def test_stop_drops_waiting_texts_at_once_and_those_chosen_before_it(tmp_path: Path) -> None:
+    def put(db: SpoolDb, key: str, lane: int) -> None:
+        outbox.put(
+            db, key=key, route="carrier", number=NUMBER, text=key, kind="delivery", lane=lane, segments=1,
+            now_ms=1, expires_ms=2**60,
+        )  # fmt: skip
+
+    async def body(door: Door) -> None:
+        await door.spool.call(put, "post", outbox.POSTS)
+        await door.spool.call(put, "code", outbox.SECURITY)
+        chosen_ms = int(time.time() * 1000)
+        await door.inbound.message(Incoming("k1", NUMBER, "40404", text="Stop."))
+        assert await door.spool.call(outbox.has_stopped_since, number=NUMBER, since_ms=chosen_ms)
+        assert not await door.spool.call(outbox.has_stopped_since, number=NUMBER, since_ms=2**50)
+        left = await door.spool.call(outbox.queued, route="carrier", now_ms=2, count=10)
+        assert [message.text for message in left] == ["code"]
+
+    run(tmp_path, body)

@@ -284,9 +284,22 @@ def replay(db: sqlite3.Connection, *, message_id: int, now_ms: int, expires_afte
     return changed == 1
 
 
-def drop_of(db: sqlite3.Connection, *, number: str, now_ms: int) -> int:
-    """Drop texts that wait for a number, except lane 1; return their number."""
+def stop(db: sqlite3.Connection, *, number: str, now_ms: int) -> int:
+    """Drop texts that wait for a number, except lane 1, and store that it has sent STOP; return their number."""
+    db.execute(
+        """INSERT INTO notices (number, kind, at_ms) VALUES (?, 'stop', ?)
+        ON CONFLICT (number, kind) DO UPDATE SET at_ms = excluded.at_ms""",
+        (number, now_ms),
+    )
     return db.execute(_DROP, (now_ms, number)).rowcount
+
+
+def has_stopped_since(db: sqlite3.Connection, *, number: str, since_ms: int) -> bool:
+    """Return True if the number has sent STOP at that time or later."""
+    row = db.execute(
+        "SELECT 1 FROM notices WHERE number = ? AND kind = 'stop' AND at_ms >= ?", (number, since_ms)
+    ).fetchone()
+    return row is not None
 
 
 def lanes(db: sqlite3.Connection) -> dict[int, tuple[int, int]]:

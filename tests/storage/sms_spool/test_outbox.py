@@ -156,7 +156,7 @@ def test_stop_drops_what_waits_for_the_number_only(db: SpoolDb) -> None:
     put(db, "confirmation", lane=1)
     put(db, "post", lane=3)
     put(db, "other", lane=3, number="+15551234567")
-    assert outbox.drop_of(db, number=NUMBER, now_ms=NOW) == 1
+    assert outbox.stop(db, number=NUMBER, now_ms=NOW) == 1
     assert [message.text for message in queued(db)] == ["text confirmation", "text other"]
 
 
