@@ -142,4 +142,11 @@ class Texting:
             phones.link, account_id=person.id, number=phone.number, route="drop", keys=self.keys, zone="UTC",
             language="en", now_ms=now_ms(), pin=pin,
         )  # fmt: skip
+        if pin is not None:
+            # The role must know it, to tell a PIN from other digits before a text.
+            eventually(lambda: self.keys.number_hash(phone.number) in self._known())
         return person, phone
+
+    def _known(self) -> set[bytes]:
+        with open_spool(self.data_dir) as spool:
+            return {one.number_hash for one in state.known(spool.raw)}
