@@ -16,7 +16,7 @@ import pytest
 from tests.disks import small_disk
 from tests.gateway.texting_carrier import TO, CarrierPlace, carrier_place
 
-DISK_BYTES = 12_000_000
+DISK_BYTES = 32_000_000
 SECRET = "swordfish-and-salt"
 ESME_RX_T_APPN = 0x64
 CLIENT = httpx.Client(trust_env=False, timeout=15)
@@ -101,7 +101,7 @@ def test_nothing_is_acknowledged_on_a_full_disk_and_all_is_stored_when_there_is_
                     assert time.monotonic() < end_s
                     time.sleep(0.1)
                 counted = statuses.result()
-            place.wait_until_done()
+            place.wait_until_done(120)
             posts = Counter(text for member in members for text in member.posts())
     refused = Counter(event["status"] for event in carrier.all("acknowledged") if event["status"])
     print(f"{messages} by SMPP, refused: {dict(refused)}; {messages} by webhook, answers: {dict(counted)}")
@@ -125,7 +125,7 @@ def test_the_role_starts_on_a_full_disk_and_acknowledges_nothing(tmp_path: Path,
                 assert webhook(place, member.number, "too early") == 503
             os.sync()
             assert texts_by_webhook(place, ["in time"])[200] == 1
-            place.wait_until_done()
+            place.wait_until_done(120)
             place.instance.stop()
             place.instance.start()
             assert member.posts() == ["in time"]
