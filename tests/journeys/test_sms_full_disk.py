@@ -17,6 +17,8 @@ from tests.disks import small_disk
 from tests.gateway.texting_carrier import TO, CarrierPlace, carrier_place
 
 DISK_BYTES = 32_000_000
+MEMBERS = 40
+"""Each may post 300 times in some minutes."""
 SECRET = "swordfish-and-salt"
 ESME_RX_T_APPN = 0x64
 CLIENT = httpx.Client(trust_env=False, timeout=15)
@@ -80,10 +82,10 @@ def test_nothing_is_acknowledged_on_a_full_disk_and_all_is_stored_when_there_is_
         if not is_small:
             pytest.skip("only root can mount a small disk")
         with carrier_place(tmp_path, sqlite_url, **SETTINGS) as place:
-            members = place.add_members(10)
+            members = place.add_members(MEMBERS)
             carrier = place.carrier
             carrier.wait_for("bound")
-            by_carrier = [members[number % 10].text(f"carrier {number}") for number in range(messages)]
+            by_carrier = [members[number % MEMBERS].text(f"carrier {number}") for number in range(messages)]
             by_webhook = [f"webhook {number}" for number in range(messages)]
             with ThreadPoolExecutor(1) as pool:
                 carrier.deliver(*by_carrier[: messages // 2])
