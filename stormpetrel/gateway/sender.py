@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.1
 """A text that a command has queued is found after this time."""
+EXPIRE_EVERY_MS = 1000
+"""The whole queue is looked through for texts that are too old."""
 NO_MONEY_RETRY_MS = 60_000
 THROTTLE_MAX_S = 60.0
 BACK_OFF_MAX_S = 300.0
@@ -57,6 +59,7 @@ class RouteSender:
     _tokens: float = 0.0
     _filled_at: float = 0.0
     _not_before: float = 0.0
+    _expire_ms: int = 0
     _at_work: set[asyncio.Task[None]] = field(default_factory=set)
 
     def notify(self) -> None:
@@ -116,7 +119,9 @@ class RouteSender:
         return int(self._tokens)
 
     def _take(self, db: SpoolDb, room: int, at_ms: int) -> list[tuple[OutboxUnit, Unit]]:
-        digest_expired(db, outbox.expire(db, route=self.route.name, now_ms=at_ms), self.route.name, at_ms)
+        if at_ms >= self._expire_ms:
+            self._expire_ms = at_ms + EXPIRE_EVERY_MS
+            digest_expired(db, outbox.expire(db, route=self.route.name, now_ms=at_ms), self.route.name, at_ms)
         taken: list[tuple[OutboxUnit, Unit]] = []
         for message in outbox.queued(db, route=self.route.name, now_ms=at_ms, count=room):
             if len(taken) >= room:
@@ -127,7 +132,7 @@ class RouteSender:
                 db,
                 message=message,
                 price=price,
-                prefix=prefix_of(message.number),
+                prefix=prefix_of(message.number) if price else "",
                 caps=self.caps,
                 now_ms=at_ms,
             ):

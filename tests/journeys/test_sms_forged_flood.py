@@ -1,4 +1,4 @@
-"""A flood of forged senders: texts of real people are posts within seconds, and money stays within its cap."""
+"""A flood of forged senders: real people's texts are posts within seconds, and the money stays within its cap."""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ import pytest
 from tests.disks import small_disk
 from tests.gateway.texting_carrier import TO, CarrierPlace, carrier_place
 
-DISK_BYTES = 12_000_000
+DISK_BYTES = 32_000_000
+MEMBERS = 40
+"""Each may post 300 times in some minutes."""
 SECRET = "swordfish-and-salt"
 ESME_RX_T_APPN = 0x64
 CLIENT = httpx.Client(trust_env=False, timeout=15)
@@ -80,10 +82,10 @@ def test_nothing_is_acknowledged_on_a_full_disk_and_all_is_stored_when_there_is_
         if not is_small:
             pytest.skip("only root can mount a small disk")
         with carrier_place(tmp_path, sqlite_url, **SETTINGS) as place:
-            members = place.add_members(10)
+            members = place.add_members(MEMBERS)
             carrier = place.carrier
             carrier.wait_for("bound")
-            by_carrier = [members[number % 10].text(f"carrier {number}") for number in range(messages)]
+            by_carrier = [members[number % MEMBERS].text(f"carrier {number}") for number in range(messages)]
             by_webhook = [f"webhook {number}" for number in range(messages)]
             with ThreadPoolExecutor(1) as pool:
                 carrier.deliver(*by_carrier[: messages // 2])
@@ -101,7 +103,7 @@ def test_nothing_is_acknowledged_on_a_full_disk_and_all_is_stored_when_there_is_
                     assert time.monotonic() < end_s
                     time.sleep(0.1)
                 counted = statuses.result()
-            place.wait_until_done()
+            place.wait_until_done(120)
             posts = Counter(text for member in members for text in member.posts())
     refused = Counter(event["status"] for event in carrier.all("acknowledged") if event["status"])
     print(f"{messages} by SMPP, refused: {dict(refused)}; {messages} by webhook, answers: {dict(counted)}")
@@ -125,7 +127,7 @@ def test_the_role_starts_on_a_full_disk_and_acknowledges_nothing(tmp_path: Path,
                 assert webhook(place, member.number, "too early") == 503
             os.sync()
             assert texts_by_webhook(place, ["in time"])[200] == 1
-            place.wait_until_done()
+            place.wait_until_done(120)
             place.instance.stop()
             place.instance.start()
             assert member.posts() == ["in time"]

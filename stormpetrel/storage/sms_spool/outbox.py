@@ -233,7 +233,9 @@ def receipt(
         ).fetchone()
     else:
         row = db.execute(
-            "SELECT id, message_id FROM units WHERE route = ? AND carrier_id = ? ORDER BY id DESC",
+            # The last condition is that of the index, which is not used without it.
+            "SELECT id, message_id FROM units WHERE route = ? AND carrier_id = ? AND carrier_id <> '' "
+            "ORDER BY id DESC",
             (route, carrier_id),
         ).fetchone()
     if row is None:
