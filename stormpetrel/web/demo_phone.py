@@ -162,6 +162,8 @@ async def _page(request: Request, *, typed: str = "", problem: str = "") -> Resp
         reader=reader,
         phones=list(zip(NUMBERS, owners, strict=True)),
         place=place,
+        # A link to the page's own address, with a fragment, would not load it again.
+        at_ms=request.now_ms,
         texts=await asyncio.to_thread(texts_of, directory, NUMBERS[place - 1]),
         sender=SENDER,
         typed=typed,

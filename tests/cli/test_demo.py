@@ -1,3 +1,4 @@
+import json
 import stat
 import tomllib
 from importlib.resources import files
@@ -7,6 +8,7 @@ import pytest
 from stormpetrel.cli.demo import pictures_of, play
 from stormpetrel.cli.demo_pictures import DRAWINGS
 from stormpetrel.cli.store import change, now_ms, open_store
+from stormpetrel.model.demo_phone import NUMBERS, SENDER
 from stormpetrel.model.ids import SHIFT_BITS, first_id_at
 from stormpetrel.model.media import Decoded, MediaKind
 from stormpetrel.process.cpu_worker import verify_password_now
@@ -93,6 +95,23 @@ def test_one_can_sign_in_with_the_logins_that_were_printed(demo, run, data_dir):
     assert set(hashes.values()) == {"!"}
     admins = "SELECT username FROM users JOIN accounts ON id = account_id WHERE role = 'admin'"
     assert rows(demo, admins) == [("keeper",)]
+
+
+def test_a_new_demo_has_a_route_of_files_and_a_phone_that_texts_by_it(run, data_dir):
+    said = run("init", "--demo").out
+    assert "phones:       http://127.0.0.1:8000/demo/phone" in said
+    route = tomllib.loads((data_dir / "stormpetrel.toml").read_text())["sms"]["route"]["demo"]
+    assert route.pop("directory") == str(data_dir / "demo-phones")
+    assert route == {"provider": "file", "trust": "device", "sender": SENDER}
+    assert json.loads(run("sms", "show", NUMBERS[0], "--json").out)["account"] == "demo"
+    # No mail about it: the demo's people have no mailboxes.
+    url = f"sqlite:///{data_dir / 'stormpetrel.db'}"
+    assert rows(url, "SELECT count(*) FROM outbox WHERE kind = 'mail'") == [(0,)]
+
+
+def test_an_instance_with_its_own_configuration_becomes_a_demo_without_the_route(demo, run, data_dir):
+    assert "demo/phone" not in run("init", "--demo").out
+    assert "[sms.route.demo]" not in (data_dir / "stormpetrel.toml").read_text()
 
 
 def test_the_pictures_of_the_demo_are_there_small_described_and_of_every_shape(demo, data_dir):

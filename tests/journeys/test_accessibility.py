@@ -18,7 +18,7 @@ from tests.instance import running_instance
 from tests.mailbox import link_of
 from tests.parts import NODE, require
 from tests.people import PASSWORD, place_of
-from tests.web.lived_in import APP_BACK, OUT_OF_BAND, live_in
+from tests.web.lived_in import APP_BACK, OUT_OF_BAND, demo_route_settings, live_in
 
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -72,15 +72,18 @@ PAGES = {
     "/auth/sign_in/second": ("visitor /auth/sign_in/second",),
     "/settings/security": ("member /settings/security",),
     "/settings/account": ("member /settings/account",),
+    "/settings/phone": ("member /settings/phone", "stranger /settings/phone"),
     "/settings/delete": ("member /settings/delete",),
     "/oauth/authorize": ("member /oauth/authorize?{consent}",),
     "/admin": ("admin /admin", "member /admin"),
     "/admin/sign_ups": ("admin /admin/sign_ups",),
     "/admin/texts": ("admin /admin/texts",),
+    "/admin/sms": ("admin /admin/sms",),
     "/admin/reports": ("admin /admin/reports",),
     "/admin/reports/{id}": ("admin /admin/reports/{report}",),
     "/admin/people/{id}": ("admin /admin/people/{account}",),
     "/admin/log": ("admin /admin/log",),
+    "/demo/phone": ("visitor /demo/phone", "member /demo/phone?number=2"),
 }
 """Path of a route → visits to it: a viewer and an address. Ada is the member, and the stranger is unrelated
 to her.
@@ -139,7 +142,7 @@ def lived_in(tmp_path_factory, sqlite_template):
     directory = tmp_path_factory.mktemp("lived_in")
     database = directory / "stormpetrel.db"
     database.write_bytes(sqlite_template.read_bytes())
-    settings = {"web_workers": 1, "registration": "approval"}
+    settings = {"web_workers": 1, "registration": "approval"} | demo_route_settings(directory)
     url = f"sqlite:///{database}"
     with running_instance(directory, url, **settings) as instance, place_of(instance, url) as place:
         made = live_in(place, directory)
@@ -296,6 +299,32 @@ def test_axe_finds_nothing_wrong_on_what_answers_a_member_or_opens(browser, live
     page.keyboard.press("Escape")
     page.keyboard.press("?")
     found += judged(page, "the list of keys")
+    page.context.close()
+    assert found == [], "\n".join(found)
+
+
+def test_axe_finds_nothing_wrong_on_forms_about_phones(browser, lived_in, axe):
+    found = []
+    page = window(browser, lived_in, axe, lived_in.place.person("Linking"))
+    page.goto("/settings/phone")
+    send(page, "Show a code")
+    found += judged(page, "a code to text")
+    page.context.close()
+    page = window(browser, lived_in, axe, lived_in.ada)
+    page.goto("/settings/phone")
+    page.fill("#quiet", "late")
+    send(page, "Save")
+    found += judged(page, "quiet hours with a mistake")
+    send(page, "Set the PIN")
+    found += judged(page, "a PIN without the password")
+    send(page, "Stop now")
+    found += judged(page, "a stopped phone")
+    page.context.close()
+    page = window(browser, lived_in, axe, lived_in.admin)
+    page.goto("/admin/sms")
+    page.fill("#text", "“Water” is back" + "!" * 100)
+    send(page, "Estimate")
+    found += judged(page, "an estimate")
     page.context.close()
     assert found == [], "\n".join(found)
 

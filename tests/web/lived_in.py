@@ -9,10 +9,18 @@ from pathlib import Path
 
 import httpx
 
+from stormpetrel.config import Config
 from stormpetrel.model.account import Role
+from stormpetrel.model.demo_phone import NUMBERS, ROUTE, SENDER
+from stormpetrel.model.phone import PhoneKeys
+from stormpetrel.process import secret
+from stormpetrel.rules import phones
+from stormpetrel.storage.sms_spool import money, outbox
+from stormpetrel.storage.sms_spool.file import open_spool
+from stormpetrel.web.demo_phone import put_text
 from tests.forms import send, sign_in
 from tests.media_files import film, jpeg
-from tests.people import PASSWORD, Person, Place
+from tests.people import PASSWORD, Person, Place, now_ms
 
 LONG = "A long story. " + "It went on and on, and the tide went out. " * 9
 APP_BACK = "https://app.example/back"
@@ -28,6 +36,16 @@ class LivedIn:
     admin: Person
     stranger: Person
     values: dict[str, str]
+
+
+def demo_route_settings(directory: Path) -> dict[str, object]:
+    """Return the settings of the demo's SMS route, with which there is a phone simulator."""
+    return {
+        "sms_route_demo_provider": "file",
+        "sms_route_demo_directory": directory / "phones",
+        "sms_route_demo_sender": SENDER,
+        "sms_route_demo_trust": "device",
+    }
 
 
 def upload(person: Person, data: bytes, kind: str, description: str) -> str:
@@ -98,6 +116,7 @@ def live_in(place: Place, directory: Path) -> LivedIn:
     values["list"] = ada.do("/api/v1/lists", title="Sailors")["id"]
     ada.do(f"/api/v1/lists/{values['list']}/accounts", account_ids=[str(ben.id)])
     ada.do("/api/v1/tags/hello/follow")
+    _text(place, ada, ben)
     _moderate(place, values, ada=ada, ben=ben, admin=admin)
     _come_from_outside(place, ada)
     application = place.visitor.post(
@@ -124,6 +143,34 @@ def _profile(person: Person) -> None:
         },
     )
     assert answer.status_code == 200, answer.text
+
+
+def _text(place: Place, person: Person, other: Person) -> None:
+    """Link a simulated phone, let it write, and store a text that failed."""
+    data_dir = Path(place.instance.environ["STORMPETREL_DATA_DIR"])
+    place.write(
+        phones.link, account_id=person.id, number=NUMBERS[0], route=ROUTE, zone="UTC", language="en",
+        keys=PhoneKeys(secret.load(Config(data_dir=data_dir))), now_ms=now_ms(),
+    )  # fmt: skip
+    person.do(f"/api/v1/accounts/{other.id}/follow", notify=True)
+    put_text(
+        Path(place.instance.environ["STORMPETREL_SMS_ROUTE_DEMO_DIRECTORY"]),
+        NUMBERS[0],
+        "HELP",
+        message_id="1",
+    )
+    with open_spool(data_dir) as spool, spool.transaction() as db:
+        outbox.put(
+            db, key="failed", route="none", number=NUMBERS[1], text="x", kind="dm", lane=2, segments=1,
+            now_ms=now_ms(), expires_ms=now_ms() + 60_000,
+        )  # fmt: skip
+        (message,) = outbox.queued(db, route="none", now_ms=now_ms(), count=1)
+        (unit,) = outbox.begin(db, message=message, wants=[False], now_ms=now_ms())
+        outbox.failed(db, unit=unit, error="no such subscriber", now_ms=now_ms())
+        money.reserve(
+            db, price=50_000, number=NUMBERS[1], prefix="+1", is_security=False,
+            caps=money.Caps(0, 0, 0, 0.0), now_ms=now_ms(),
+        )  # fmt: skip
 
 
 def _moderate(place: Place, values: dict[str, str], *, ada: Person, ben: Person, admin: Person) -> None:
