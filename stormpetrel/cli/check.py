@@ -24,10 +24,11 @@ def add_commands(commands: Commands[Any]) -> None:
 def _check(args: argparse.Namespace) -> int:
     from stormpetrel.cli.findings import Severity, findings
     from stormpetrel.cli.mail_findings import mail_findings
+    from stormpetrel.cli.sms_findings import sms_findings
     from stormpetrel.config_loader import load
 
     loaded = load(args.config)
-    found = [*findings(loaded), *mail_findings(loaded.config)]
+    found = [*findings(loaded), *mail_findings(loaded.config), *sms_findings(loaded.config)]
     failed = any(finding.verdict is Severity.FAIL for finding in found)
     if args.json:
         print_json(

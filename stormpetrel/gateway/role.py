@@ -86,13 +86,7 @@ class SmsGateway:
         self._spool = SpoolThread(config.data_dir, on_open=self._parts.load)
         self._opted_out: list[str] = []
         routes = [route for route in config.sms.routes if route.enabled]
-        self._providers: dict[str, Provider] = {}
-        for route in routes:
-            try:
-                self._providers[route.name] = make(route)
-            except SetupError as error:
-                # One wrong route must not stop the others; `stormpetrel check` and the log name it.
-                log.error("route %s is not used: %s", route.name, error.safe_text)
+        self._providers: dict[str, Provider] = {route.name: make(route) for route in routes}
         rates = NumberRates(config.sms)
         self._drain = InboxDrain(
             spool=self._spool,
@@ -112,7 +106,6 @@ class SmsGateway:
                 on_opt_out=self._opted_out.append,
             )
             for route in routes
-            if route.name in self._providers
         }
         self._senders = [
             RouteSender(
@@ -124,7 +117,6 @@ class SmsGateway:
                 on_opt_out=self._opted_out.append,
             )
             for route in routes
-            if route.name in self._providers
         ]
         self._deliverer = Deliverer(
             spool=self._spool,

@@ -135,6 +135,11 @@ def _serve(config: Config, roles: list[str], web: WebWorker | None) -> None:
     _require_store(config, roles, secret_bytes)
     locks = [lock_role(config.data_dir, role) for role in roles]
     runs = _import_roles(roles, web)
+    if "sms" in roles:
+        # Imported only here: the other roles alone do without the providers.
+        from stormpetrel.gateway.providers.registry import check
+
+        check(config.sms.routes)
     if config.valkey.url:
         # Imported only if it is used: 5 MB and 0.15 s that most instances do not need.
         from stormpetrel.bus.valkey import require_url

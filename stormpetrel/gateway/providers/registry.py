@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.metadata
+from collections.abc import Iterable
 
 from stormpetrel.config_sms import ENTRY_POINTS, KEYS, RouteConfig
 from stormpetrel.errors import SetupError
@@ -22,6 +23,13 @@ def kind_of(name: str) -> ProviderKind:
 def make(route: RouteConfig) -> Provider:
     """Return the route's provider. Raise SetupError with the key that is missing or wrong."""
     return kind_of(route.provider).make(route)
+
+
+def check(routes: Iterable[RouteConfig]) -> None:
+    """Raise SetupError for the first enabled route with a key that is missing or wrong."""
+    for route in routes:
+        if route.enabled:
+            make(route)
 
 
 def _built_in(name: str) -> object:
