@@ -331,6 +331,7 @@ class SmsGateway:
             "stormpetrel_sms_throttled_total": sum(one.throttled for one in senders),
             "stormpetrel_sms_failed_total": sum(one.failed for one in senders),
             "stormpetrel_sms_over_budget_total": sum(one.refused_by_caps for one in senders),
+            "stormpetrel_sms_shed_total": sum(one.shed for one in senders),
             "stormpetrel_sms_store_down": float(self._db is None or self._drain.is_degraded),
         }
 

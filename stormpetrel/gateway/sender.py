@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.1
 """A text that a command has queued is found after this time."""
+MOST_QUEUED = 100_000
+"""Texts that may wait on a route, about those of six hours at five a second; more are shed, digests first."""
 EXPIRE_EVERY_MS = 1000
 """The whole queue is looked through for texts that are too old."""
 NO_MONEY_RETRY_MS = 60_000
@@ -55,6 +57,7 @@ class RouteSender:
     throttled: int = 0
     failed: int = 0
     refused_by_caps: int = 0
+    shed: int = 0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _tokens: float = 0.0
     _filled_at: float = 0.0
@@ -122,6 +125,7 @@ class RouteSender:
         if at_ms >= self._expire_ms:
             self._expire_ms = at_ms + EXPIRE_EVERY_MS
             digest_expired(db, outbox.expire(db, route=self.route.name, now_ms=at_ms), self.route.name, at_ms)
+            self.shed += outbox.shed(db, route=self.route.name, most=MOST_QUEUED, now_ms=at_ms)
         taken: list[tuple[OutboxUnit, Unit]] = []
         for message in outbox.queued(db, route=self.route.name, now_ms=at_ms, count=room):
             if len(taken) >= room:

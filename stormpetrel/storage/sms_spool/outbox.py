@@ -23,6 +23,9 @@ _QUEUED = f"""SELECT {_COLUMNS} FROM outbox WHERE route = ? AND state = 'queued'
     ORDER BY lane, id LIMIT ?"""
 _EXPIRED = """UPDATE outbox SET state = 'expired', done_ms = ?1, changed_ms = ?1
     WHERE route = ?2 AND state = 'queued' AND expires_ms <= ?1 AND lane > 1 RETURNING id, number, text, kind"""
+_QUEUED_COUNT = "SELECT count(*) FROM outbox WHERE route = ? AND state = 'queued'"
+_SHED = """UPDATE outbox SET state = 'dropped', error = 'shed', done_ms = ?1, changed_ms = ?1 WHERE id IN
+    (SELECT id FROM outbox WHERE route = ?2 AND state = 'queued' AND lane = ?3 ORDER BY id LIMIT ?4) RETURNING id"""
 _SENDING = "UPDATE outbox SET state = 'sending', changed_ms = ? WHERE id = ?"
 _RESERVED = "UPDATE outbox SET reserved = ?, day = ?, prefix = ? WHERE id = ?"
 _PUT_UNIT = """INSERT INTO units (message_id, route, number, total, state, wants_receipt)
@@ -94,6 +97,22 @@ def expire(db: sqlite3.Connection, *, route: str, now_ms: int) -> list[tuple[int
     for message_id, *_ in found:
         _release(db, message_id)
     return found
+
+
+def shed(db: sqlite3.Connection, *, route: str, most: int, now_ms: int) -> int:
+    """Drop what is queued beyond `most` texts: digests, then followed posts, the oldest first; return how many.
+
+    Lanes 1 and 2 are never dropped.
+    """
+    too_many = int(db.execute(_QUEUED_COUNT, (route,)).fetchone()[0]) - most
+    dropped = 0
+    for lane in (DIGESTS, POSTS):
+        if dropped < too_many:
+            found = db.execute(_SHED, (now_ms, route, lane, too_many - dropped)).fetchall()
+            for (message_id,) in found:
+                _release(db, message_id)
+            dropped += len(found)
+    return dropped
 
 
 def queued(db: sqlite3.Connection, *, route: str, now_ms: int, count: int) -> list[OutboxMessage]:

@@ -241,3 +241,21 @@ def test_texts_are_deleted_after_thirty_days_but_not_those_that_wait(db: SpoolDb
     assert state.tidy(db, now_ms=NOW + 31 * 86_400_000) == 1
     assert [message.text for message in queued(db)] == ["text b"]
     assert db.execute("SELECT count(*) FROM units").fetchone()[0] == 0
+
+
+def test_a_queue_that_is_too_long_sheds_digests_then_posts_and_never_personal_texts(db: SpoolDb) -> None:
+    for key, lane in (("p1", 3), ("d1", 4), ("dm", 2), ("p2", 3), ("stop", 1), ("d2", 4), ("p3", 3)):
+        put(db, key, lane=lane)
+
+    def left() -> list[str]:
+        return [message.text.removeprefix("text ") for message in queued(db)]
+
+    assert outbox.shed(db, route="drop", most=7, now_ms=NOW) == 0
+    assert outbox.shed(db, route="drop", most=6, now_ms=NOW) == 1
+    assert left() == ["stop", "dm", "p1", "p2", "p3", "d2"]
+    assert outbox.shed(db, route="drop", most=4, now_ms=NOW) == 2
+    assert left() == ["stop", "dm", "p2", "p3"]
+    assert outbox.shed(db, route="drop", most=0, now_ms=NOW) == 2
+    assert outbox.shed(db, route="drop", most=0, now_ms=NOW) == 0
+    assert left() == ["stop", "dm"]
+    assert state_of(db, 2) == "dropped"
