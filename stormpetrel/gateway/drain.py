@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -39,6 +40,9 @@ URGENCY = 1
 TIMEOUT_S = 10.0
 RETRY_MIN_S, RETRY_MAX_S = 0.1, 2.0
 MOST_TOLD = 1000
+SAVED_AFTER_S = 2.0
+"""How long the store is away before members are told that their messages are saved: it is also away for a moment
+when the role starts, and a text costs money."""
 ANSWER_EXPIRES_MS = 6 * 3_600_000
 
 
@@ -62,6 +66,7 @@ class InboxDrain:
     is_degraded: bool = False
     done: int = 0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _failing_since_s: float = 0.0
 
     def notify(self) -> None:
         """Look for messages now."""
@@ -76,11 +81,13 @@ class InboxDrain:
                 moved = await self._round()
             except (Busy, NotStored):
                 self.is_degraded = True
+                self._failing_since_s = self._failing_since_s or time.monotonic()
                 await self._answer_without_store()
                 await self._pause(stop, wait_s)
                 wait_s = min(wait_s * 2, RETRY_MAX_S)
                 continue
             self.is_degraded = False
+            self._failing_since_s = 0.0
             wait_s = RETRY_MIN_S
             if not moved:
                 await self._pause(stop, LOOK_EVERY_S)
@@ -135,8 +142,11 @@ class InboxDrain:
 
     async def _answer_without_store(self) -> None:
         """Answer what needs no store, and tell the other numbers that their messages are saved."""
+        tells = time.monotonic() - self._failing_since_s >= SAVED_AFTER_S
         with contextlib.suppress(NotStored):
-            if await self.spool.call(_answer_without_store, self.context, self.times, now_ms()):
+            if await self.spool.call(
+                _answer_without_store, self.context, self.times, now_ms(), tells_saved=tells
+            ):
                 self.on_answers()
 
 
@@ -170,7 +180,9 @@ def _put_answer(db: SpoolDb, message: InboxMessage, reply: AnswerText, key: str,
     )  # fmt: skip
 
 
-def _answer_without_store(db: SpoolDb, context: PhoneContext, times: NoticeTimes, at_ms: int) -> int:
+def _answer_without_store(
+    db: SpoolDb, context: PhoneContext, times: NoticeTimes, at_ms: int, *, tells_saved: bool
+) -> int:
     """Answer STATUS, and queue the notice for members whose message waits; return how many texts were queued."""
     told = 0
     for message in inbox.waiting(db, klass=MEMBERS, after_id=0, count=MOST_TOLD):
@@ -180,7 +192,9 @@ def _answer_without_store(db: SpoolDb, context: PhoneContext, times: NoticeTimes
             reply = AnswerText("status", context.status(context.language), PERSONAL)
             _finish(db, message, MessageOutcome("status", None, None, [reply]), times, at_ms)
             told += 1
-        elif state.may_notice(db, number=message.number, kind="saved", every_ms=times.saved_ms, now_ms=at_ms):
+        elif tells_saved and state.may_notice(
+            db, number=message.number, kind="saved", every_ms=times.saved_ms, now_ms=at_ms
+        ):
             text = answer("saved", context.language, site=context.title)
             _put_answer(db, message, AnswerText("saved", text, PERSONAL), f"saved:{message.key}", at_ms)
             told += 1
