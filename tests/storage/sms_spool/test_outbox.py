@@ -241,3 +241,16 @@ def test_texts_are_deleted_after_thirty_days_but_not_those_that_wait(db: SpoolDb
     assert state.tidy(db, now_ms=NOW + 31 * 86_400_000) == 1
     assert [message.text for message in queued(db)] == ["text b"]
     assert db.execute("SELECT count(*) FROM units").fetchone()[0] == 0
+
+
+@pytest.mark.parametrize("word", ["delivered", "failed"])
+def test_a_text_whose_receipt_comes_before_the_carriers_answer_is_paid_for(db: SpoolDb, word: str) -> None:
+    put(db)
+    (message,) = queued(db)
+    assert outbox.reserve(db, message=message, price=50_000, prefix="+995", caps=NO_CAPS, now_ms=NOW)
+    (unit,) = begun(db)
+    outbox.receipt(
+        db, route="drop", carrier_id="", unit=(message.id, 1), state=word, error="", now_ms=NOW
+    )  # fmt: skip
+    accept(db, unit, "o1")
+    assert money.of_day(db, day=money.day_of(NOW)) == (50_000, 0)
