@@ -118,7 +118,14 @@ def begin(
 
 
 def reserve(
-    db: sqlite3.Connection, *, message: OutboxMessage, price: int, prefix: str, caps: money.Caps, now_ms: int
+    db: sqlite3.Connection,
+    *,
+    message: OutboxMessage,
+    price: int,
+    prefix: str,
+    caps: money.Caps,
+    now_ms: int,
+    is_stranger: bool = False,
 ) -> bool:
     """Reserve the price of a text (millionths), once; return False if a limit of money does not allow it."""
     if message.day or not price:
@@ -131,6 +138,8 @@ def reserve(
         is_security=message.lane == SECURITY,
         caps=caps,
         now_ms=now_ms,
+        # The operator's own texts may go to numbers without an account.
+        is_stranger=is_stranger and message.kind != "sent",
     )
     if is_reserved:
         db.execute(_RESERVED, (price, money.day_of(now_ms), prefix, message.id))

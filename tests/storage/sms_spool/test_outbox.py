@@ -193,6 +193,27 @@ def test_money_is_settled_with_the_carriers_price_and_given_back_after_a_refusal
     assert money.top(db, day=day, kind="p", count=5) == [("+995", 90)]
 
 
+def test_numbers_without_an_account_use_their_part_of_the_limits_only(db: SpoolDb) -> None:
+    caps = Caps(day=100, month=1000, user_day=0, reserve=0.1, strangers=0.25)
+
+    def is_sent(key: str, *, is_stranger: bool, lane: int = 2, kind: str = "done") -> bool:
+        put(db, key, lane=lane, number=f"+9955{key}", kind=kind)
+        message = next(one for one in queued(db) if one.text == f"text {key}")
+        return outbox.reserve(
+            db, message=message, price=10, prefix="+995", caps=caps, now_ms=NOW, is_stranger=is_stranger
+        )
+
+    # Also in lane 1, where anyone gets an answer to HELP; but not for texts of the operator.
+    assert [is_sent(f"s{place}", is_stranger=True, lane=1) for place in range(4)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert is_sent("operator", is_stranger=True, kind="sent")
+    assert [is_sent(f"m{place}", is_stranger=False) for place in range(7)] == [True] * 6 + [False]
+
+
 def test_the_share_of_each_part_adds_up(db: SpoolDb) -> None:
     put(db)
     (message,) = queued(db)
