@@ -38,11 +38,6 @@ COVERED = (
         "the log and the status that commands print",
     ),
     (
-        "gateway/known_numbers gateway/spool_thread",
-        "tests/gateway/test_inbound.py",
-        "parts of storing a message",
-    ),
-    (
         "gateway/member_commands gateway/open_commands gateway/outcome gateway/reading",
         "tests/gateway/test_effects.py",
         "commands, through the running role",
