@@ -68,6 +68,9 @@ class SmsConfig:
     lane1_reserve: float = _key(
         0.1, "part of each limit that only security answers and STOP may use", low=0.0, high=1.0
     )
+    stranger_share: float = _key(
+        0.25, "part of each limit that numbers without an account may use together", low=0.0, high=1.0
+    )
     code_per_prefix_day: int = _key(
         100, "codes sent per country or network prefix and day", low=0, high=1_000_000
     )

@@ -38,11 +38,6 @@ COVERED = (
         "the log and the status that commands print",
     ),
     (
-        "gateway/known_numbers gateway/spool_thread",
-        "tests/gateway/test_inbound.py",
-        "parts of storing a message",
-    ),
-    (
         "gateway/member_commands gateway/open_commands gateway/outcome gateway/reading",
         "tests/gateway/test_effects.py",
         "commands, through the running role",
@@ -99,7 +94,11 @@ COVERED = (
         "steps of the courier's loop",
     ),
     ("courier/post_office", "tests/courier/test_mailer.py", "hands the outbox's mails to the mailer"),
-    ("cli/drill_community drill/*", "tests/drill/test_run.py", "parts that every run uses"),
+    (
+        "cli/drill_community cli/drill_phones cli/drill_steps drill/*",
+        "tests/drill/test_run.py",
+        "parts that every run uses",
+    ),
     ("edge/*", "tests/edge/test_edge_server.py", "parts of one protocol, tested through sockets"),
     ("http/files", "tests/api/test_media.py", "serves the files that apps upload"),
     ("http/request http/response http/site", "tests/http/test_application.py", "values of one request"),

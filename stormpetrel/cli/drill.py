@@ -246,7 +246,10 @@ def _show(args: argparse.Namespace, columns: list[tuple[str, list[Result]]]) -> 
     from stormpetrel.drill.score import score
 
     scored = [
-        (name, [score(one.run.scenario, one.lines, one.attacks, one.found, one.usage) for one in runs])
+        (
+            name,
+            [score(one.run.scenario, one.lines, one.attacks, one.found, one.usage, one.bill) for one in runs],
+        )
         for name, runs in columns
     ]
     if args.report:

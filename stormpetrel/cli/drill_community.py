@@ -11,12 +11,13 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
+from stormpetrel.cli.drill_steps import TimedSteps
 from stormpetrel.cli.store import now_ms, open_store
 from stormpetrel.drill.community import (
     ATTACKERS_HOME,
@@ -58,10 +59,11 @@ KINDS = (
     ("posting", 100),
     ("streaming", 300),
     ("sign_in", 120),
+    ("sms", 100),
     ("sleeper", 60),
 )
 """Number of people of each kind."""
-WITH_TOKEN = frozenset({"own", "carrier", "school", "tor", "posting", "streaming", "sleeper"})
+WITH_TOKEN = frozenset({"own", "carrier", "school", "tor", "posting", "streaming", "sms", "sleeper"})
 WITH_DEVICE = frozenset({"web", "posting", "school", "tor", "sign_in"})
 WITH_SESSION = frozenset({"school", "tor", "web", "posting", "sleeper"})
 CARRIER_ADDRESSES = 5
@@ -81,24 +83,6 @@ YOUNGEST_CREDENTIAL_MS = 2 * DAY_MS
 FOLLOWING_SINCE_MS = 40 * DAY_MS
 
 Tell = Callable[[str], None]
-
-
-@dataclass(slots=True)
-class _Work:
-    """Steps to write, each at its time; ids are made in order of time."""
-
-    steps: list[tuple[int, int, Callable[[int], None]]] = field(default_factory=list)
-
-    def at(self, moment_ms: int, step: Callable[[int], None]) -> None:
-        """Schedule `step` for `moment_ms`."""
-        self.steps.append((moment_ms, len(self.steps), step))
-
-    def run(self) -> None:
-        """Run all steps in order of time, each at a different time."""
-        last_ms = 0
-        for moment_ms, _, step in sorted(self.steps, key=lambda one: one[:2]):
-            last_ms = max(moment_ms, last_ms + 1)
-            step(last_ms)
 
 
 def environment(directory: Path, **settings: object) -> dict[str, str]:
@@ -196,11 +180,14 @@ class _Maker:
         self._names = [username(seed, person) for person in range(users)]
         self._apps: dict[str, int] = {}
         self._listens: dict[str, tuple[str, ...]] = {}
-        self._work = _Work()
+        self._texts: dict[str, tuple[str, ...]] = {}
+        self._work = TimedSteps()
 
     def community(self) -> Community:
         """Write all data in one transaction and return the community."""
+        from stormpetrel.cli.drill_phones import link_phones
         from stormpetrel.model.event import AllChanged
+        from stormpetrel.model.phone import PhoneKeys
         from stormpetrel.storage.engine.connection import transaction
         from stormpetrel.storage.outbox import put_events
 
@@ -220,6 +207,15 @@ class _Maker:
                     )
             self._member(members, "popular", popular_name, neighbour(HOMES["own"], 5_000))
             self._follow_posters(members)
+            self._texts = link_phones(
+                self._connection,
+                members,
+                keys=PhoneKeys(self._secret),
+                rng=self._rng,
+                since_ms=self._now_ms - FOLLOWING_SINCE_MS - HOUR_MS,
+                steps=self._work,
+                follow=partial(self._follow, notify=True),
+            )
             newcomers: list[Member] = []
             for number in range(NEWCOMERS):
                 self._newcomer(newcomers, number)
@@ -246,6 +242,7 @@ class _Maker:
             tags=_tags(),
             cookies=_cookie_names(),
             listens=self._listens,
+            texts=self._texts,
         )
 
     def _visitor_cookies(self) -> tuple[str, ...]:
@@ -325,6 +322,7 @@ class _Maker:
                 session="",
                 device=self._device(user.account_id, since_ms) if kind in WITH_DEVICE and has_device else "",
                 created_s=since_ms // 1000,
+                phone=f"+99555{place:07d}" if kind == "sms" else "",
             )
         )
 
@@ -384,7 +382,7 @@ class _Maker:
 
         return account_named(self._connection, username=name).id
 
-    def _follow(self, follower: int, followed: int, at_ms: int) -> None:
+    def _follow(self, follower: int, followed: int, at_ms: int, *, notify: bool | None = None) -> None:
         from stormpetrel.rules.relationships import follow
 
         if follower != followed:
@@ -393,7 +391,7 @@ class _Maker:
                 follower_id=follower,
                 followed_id=followed,
                 show_boosts=None,
-                notify=None,
+                notify=notify,
                 now_ms=at_ms,
             )
 

@@ -49,7 +49,7 @@ class AttackPlan:
 
     `community`: path of the file written by community.save. `begin_s`: second 0 of the run on the machine's
     monotonic clock; 0 means as soon as the process is ready. `connections`, `seconds`: the budget. `pids`:
-    the processes that A17 may kill, by the names of vectors/kills.py.
+    the processes that A17 may kill, by the names of vectors/kills.py. `sms_port`: the instance's port for webhooks.
     """
 
     host: str
@@ -62,6 +62,7 @@ class AttackPlan:
     connections: int
     seconds: float
     pids: dict[str, int]
+    sms_port: int = 0
 
     def to_json(self) -> str:
         """Return the plan as JSON text."""
@@ -102,6 +103,7 @@ def attack(plan_path: Path, out_path: Path) -> None:
             begin_s=begin_s,
             each_second=Clerk(out).each_second,
             kill=killer.kill,
+            sms=resolve(plan.host, plan.sms_port),
         )
         engine.run(fires(plan, community, forms), seconds=plan.seconds)
 

@@ -22,6 +22,7 @@ HOMES = {
     "visitor": "127.44",
     "feeds": "127.45",
     "new": "127.46",
+    "sms": "127.39",
 }
 """Kind of legitimate people → prefix of their addresses. Vectors have 127.128.0.0/9 to themselves, except
 those that hide behind a shared address (A6, A16)."""
@@ -31,9 +32,9 @@ ATTACKERS_HOME = "127.200"
 @dataclass(frozen=True, slots=True)
 class Member:
     """An account and its credentials. `kind`: its class of people (own, carrier, school, tor, web, posting,
-    streaming, sign_in, sleeper, new). `session`: value of the session cookie, or empty. `token`: or empty.
+    streaming, sign_in, sms, sleeper, new). `session`: value of the session cookie, or empty. `token`: or empty.
     `device`: value of the device cookie, or empty. `created_s`: when the credential was made, seconds since
-    1970."""
+    1970. `phone`: number in E.164, or empty."""
 
     kind: str
     name: str
@@ -46,6 +47,7 @@ class Member:
     session: str
     device: str
     created_s: int
+    phone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ class Community:
     (A7); `newcomers` are accounts made today (A12). `visitors`: values of visitor cookies from before the
     attack. `popular`: an account with very many followers. `names`, `tags`: existing ones, for A4 and A5.
     `listens`: account id of kind streaming → the ids of kind posting that it follows. `cookies`: the names of
-    the session, visitor and device cookies here, empty if the server has none."""
+    the session, visitor and device cookies here, empty if the server has none. `texts`: account id of kind
+    posting → the ids of kind sms that get its posts as texts."""
 
     members: tuple[Member, ...]
     sleepers: tuple[Member, ...]
@@ -89,6 +92,7 @@ class Community:
     tags: tuple[str, ...]
     cookies: dict[str, str]
     listens: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def of(self, kind: str) -> tuple[Member, ...]:
         """Return the members of one kind."""
@@ -117,4 +121,5 @@ def load(path: Path) -> Community:
         tags=tuple(raw["tags"]),
         cookies=raw["cookies"],
         listens={listener: tuple(posters) for listener, posters in raw.get("listens", {}).items()},
+        texts={poster: tuple(readers) for poster, readers in raw.get("texts", {}).items()},
     )

@@ -86,13 +86,18 @@ class Engine:
         begin_s: float,
         each_second: Callable[[int, dict[str, Tally]], None],
         kill: Callable[[str], bool] = lambda name: False,
+        sms: Address | None = None,
     ) -> None:
-        """`begin_s`: monotonic time of second 0. `kill`: carries out a KILL shot; False if it fails."""
+        """`begin_s`: monotonic time of second 0. `kill`: carries out a KILL shot; False if it fails.
+
+        `sms`: the target of shots at the port for webhooks; None: the other target.
+        """
         self._target = target
         self._budget = budget
         self._begin_s = begin_s
         self._each_second = each_second
         self._kill = kill
+        self._sms = sms or target
         self._poll = select.epoll()
         self._open: dict[int, _AttackConnection] = {}
         self._idle: dict[str, list[_AttackConnection]] = {}
@@ -194,7 +199,8 @@ class Engine:
             self._ask(connection)
             return
         try:
-            sock, is_connected = start_socket(self._target, source=shot.source, budget=self._budget)
+            target = self._sms if shot.is_sms else self._target
+            sock, is_connected = start_socket(target, source=shot.source, budget=self._budget)
         except OSError as error:
             if error.errno is None:
                 raise

@@ -16,6 +16,9 @@ KEPT = {
     "returning": 0.98,
     "feeds": 0.99,
     "new": 0.95,
+    "sms_in": 1.0,
+    "sms_answers": 0.99,
+    "sms_deliveries": 0.99,
 }
 """G1, by channel. For new visitors the target is 90 % while the attackers pose as new visitors."""
 NEW_IN_THEIR_OWN_VECTOR = 0.90
@@ -28,6 +31,7 @@ MITIGATED_S = 5.0
 RECOVERED_S = 10.0
 MEMBERS_P99_MS = 250.0
 HOT_P99_MS = 150.0
+SMS_ACKNOWLEDGED_P99_MS = 500.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ def shortfalls(runs: Sequence[Scores], *, strangers_attack: bool) -> list[Shortf
     at_most("G4", "recovered in", _median(runs, lambda one: one.recovered_s), RECOVERED_S, "s")
     at_most("G5", "members' p99", _median(runs, lambda one: one.members_p99_ms), MEMBERS_P99_MS, "ms")
     at_most("G5", "the hot page's p99", _median(runs, lambda one: one.hot_p99_ms), HOT_P99_MS, "ms")
+    acknowledged_ms = _median(runs, lambda one: one.latency["sms_in"][1] if "sms_in" in one.latency else None)
+    at_most("G5", "the acknowledgement of texts, p99", acknowledged_ms, SMS_ACKNOWLEDGED_P99_MS, "ms")
     for name, texts in (("lost", [one.lost for one in runs]), ("doubled", [one.doubled for one in runs])):
         if count := sum(map(len, texts)):
             found.append(Shortfall("G7", f"{count} acknowledged posts {name}"))
@@ -86,7 +92,15 @@ def shortfalls(runs: Sequence[Scores], *, strangers_attack: bool) -> list[Shortf
     alarms = sum(one.false_alarms for one in runs)
     if alarms:
         found.append(Shortfall("G9", f"{alarms} refusals without an attack"))
+    for bill in (one.bill for one in runs if one.bill is not None and one.bill.is_over):
+        found.append(
+            Shortfall("G12", f"{_money(bill.cents)} for texts, at most {_money(bill.cap_cents)} allowed")
+        )
     return found
+
+
+def _money(cents: int) -> str:
+    return f"{cents / 100:.2f}"
 
 
 def _median(runs: Sequence[Scores], of: Callable[[Scores], float | None]) -> float | None:

@@ -10,27 +10,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import json
 import os
 import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any, TextIO
+from typing import TextIO
 
 import uvloop
 
 from stormpetrel.drill import community as communities
 from stormpetrel.drill import wants
 from stormpetrel.drill.audience import DEADLINE_S, StreamAudience
+from stormpetrel.drill.carrier import SmsCarrier, cap_cents
 from stormpetrel.drill.client import Caller, Client, Course
 from stormpetrel.drill.community import HOMES, Community, Member
 from stormpetrel.drill.loopback import TrafficBudget, neighbour, resolve
-from stormpetrel.drill.record import Line
-from stormpetrel.drill.scenario import Scenario, from_plain
+from stormpetrel.drill.people_plan import PeoplePlan
+from stormpetrel.drill.phones import QUESTIONS, PhonePeople
+from stormpetrel.drill.record import Line, bill_json
 from stormpetrel.drill.search import look_for
 from stormpetrel.drill.wire import Broken, connect, request
 
@@ -47,9 +48,11 @@ RATES_PER_S = {
     "feeds": 1.5,
     "sign_in": 0.5,
     "sign_up": 0.1,
+    "sms": 1.0,
 }
 """Arrivals a second: of requests, of pages (web, with assets about 10 requests), of visitors (new, with pages and
-assets about 6 requests), of reconnects (streaming). About 70 requests a second in all."""
+assets about 6 requests), of reconnects (streaming), of text messages (sms; 3 to 4 texts come back). About 70 requests
+a second in all."""
 IMPATIENT_SHARE = 0.1
 ANONYMOUS_AT_SCHOOL = 100
 ANONYMOUS_ON_TOR = 60
@@ -80,38 +83,18 @@ CONNECTIONS_PER_S = 400
 """Much more than these people need: a guard against mistakes."""
 
 
-@dataclass(frozen=True, slots=True)
-class PeoplePlan:
-    """The process's orders. `start_s`: time.monotonic() of the run's second 0, the same in every process."""
-
-    host: str
-    port: int
-    community: str
-    scenario: Scenario
-    seed: int
-    start_s: float
-    scale: float = 1.0
-
-    def save(self, path: Path) -> None:
-        """Write the plan as JSON."""
-        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
-
-    @staticmethod
-    def load(path: Path) -> PeoplePlan:
-        """Return the plan that `save` wrote."""
-        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return PeoplePlan(**(raw | {"scenario": from_plain(raw["scenario"])}))
-
-
 class Crowd:
     """All legitimate people, and what each does when their turn comes."""
 
-    def __init__(self, course: Course, community: Community, seed: int) -> None:
+    def __init__(
+        self, course: Course, community: Community, seed: int, *, texting: Course | None = None
+    ) -> None:
         self.course = course
         self.community = community
         self.seed = seed
         self.rng = Random(f"drill people {seed}")  # noqa: S311 - who wants what, not a secret
         self.audience = StreamAudience(course, community, Random(self.rng.random()))  # noqa: S311
+        self.phones = PhonePeople(texting or course, community, Random(self.rng.random()))  # noqa: S311
         self.posted: dict[str, Member] = {}
         self._members = {
             kind: [self._member(one) for one in community.of(kind)]
@@ -212,8 +195,7 @@ class Crowd:
 
     async def post(self, _kind: str, at_s: float) -> None:
         """Post from an app or by the form."""
-        self._number += 1
-        text = f"drill-{self.seed}-{os.getpid()}-{self._number} and this is what happened today"
+        text = self._new_text()
         number = self.rng.randrange(len(self._members["posting"]))
         if self.rng.random() >= WEB_POSTS:
             client, member = self._members["posting"][number]
@@ -228,9 +210,23 @@ class Crowd:
             self.posted[text] = member
             answer = await client.ask(want, time.monotonic())
         if answer is not None:
+            self.phones.expect_post(member.account_id, text, at_s)
             task = asyncio.create_task(self.audience.expect(member.account_id, text, at_s))
             self._watching.add(task)
             task.add_done_callback(self._watching.discard)
+
+    def _new_text(self) -> str:
+        self._number += 1
+        return f"drill-{self.seed}-{os.getpid()}-{self._number} and this is what happened today"
+
+    async def write_text(self, _kind: str, at_s: float) -> None:
+        """Write to the instance from a phone: a post, or a command that is answered."""
+        if self.rng.random() < QUESTIONS:
+            await self.phones.ask(at_s)
+            return
+        member, text = self.phones.any(), self._new_text()
+        self.posted[text] = member
+        await self.phones.post(member, text, at_s)
 
     async def reconnect(self, _kind: str, at_s: float) -> None:
         """Let a listener change networks."""
@@ -383,6 +379,7 @@ class Crowd:
             "feeds": self.read_feed,
             "sign_in": self.sign_in,
             "sign_up": self.sign_up,
+            "sms": self.write_text,
         }[kind]
 
     def close(self) -> None:
@@ -420,9 +417,15 @@ async def run(plan: PeoplePlan, out: TextIO) -> None:
         phase_at=lambda t: plan.scenario.at(t).name,
         put=lambda line: _put(out, line),
     )
-    crowd = Crowd(course, community, plan.seed)
+    texting = replace(course, target=resolve(plan.host, plan.sms_port), host=f"{plan.host}:{plan.sms_port}")
+    crowd = Crowd(course, community, plan.seed, texting=texting)
+    carrier = SmsCarrier(texting.target, course.budget, crowd.phones.hear, cap_cents(seconds))
     rng = Random(f"drill arrivals {plan.seed}")  # noqa: S311 - when, not a secret
     due = arrivals(rng, seconds, plan.scale)
+    if plan.carrier_port:
+        await carrier.open(plan.carrier_port)
+    else:
+        due = [(t, kind) for t, kind in due if kind != "sms"]
     gc.collect()
     gc.freeze()
     flushing = asyncio.create_task(_flush(out))
@@ -440,7 +443,10 @@ async def run(plan: PeoplePlan, out: TextIO) -> None:
     if tasks:
         await asyncio.wait(tasks, timeout=TAIL_S)
     await asyncio.sleep(DEADLINE_S + 0.5)
+    await crowd.phones.finish()
     crowd.close()
+    await carrier.close()
+    out.write(f"{bill_json(carrier.bill)}\n")
     await look_for(course, crowd.posted, out)
     flushing.cancel()
 

@@ -31,12 +31,16 @@ class PlaceFailed(RuntimeError):
 
 @dataclass(slots=True)
 class Place:
-    """A running instance. `command` starts it (`… serve`); `environ` holds all of its settings."""
+    """A running instance. `command` starts it (`… serve`); `environ` holds all of its settings.
+
+    `web`, `sms`: where these roles listen.
+    """
 
     directory: Path
     web: Address
     command: Sequence[str]
     environ: Mapping[str, str]
+    sms: Address
     _process: subprocess.Popen[bytes] | None = None
     _ended_cpu_s: float = 0.0
     _seen_cpu_s: dict[int, float] = field(default_factory=dict)
@@ -173,7 +177,13 @@ def running(
     shutil.copytree(prepared / "data", directory / "data", dirs_exist_ok=True)
     with free_ports(len(PORTS)) as ports:
         chosen = {**dict(zip(PORTS, ports, strict=True)), "web_host": "127.0.0.1", **settings}
-        place = Place(directory, Address("127.0.0.1", ports[0]), command, environment(directory, **chosen))
+        place = Place(
+            directory,
+            Address("127.0.0.1", ports[PORTS.index("web_port")]),
+            command,
+            environment(directory, **chosen),
+            Address("127.0.0.1", ports[PORTS.index("sms_port")]),
+        )
         try:
             place.start()
             yield place

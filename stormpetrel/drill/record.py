@@ -23,7 +23,10 @@ LATE = "late"
 """Complete, but too late to be useful (a streamed post after its deadline)."""
 OUTCOMES = (OK, REFUSED, FAILED, TIMEOUT, LATE)
 
-CHANNELS = ("apps", "web", "posting", "streaming", "sign_in", "sign_up", "feeds", "returning", "new")
+CHANNELS = (
+    *("apps", "web", "posting", "streaming", "sign_in", "sign_up", "feeds", "returning", "new"),
+    *("sms_in", "sms_answers", "sms_deliveries"),
+)
 """Named as in the shield's reports, where both have the channel."""
 
 
@@ -120,6 +123,20 @@ class AttackSecond:
 
 
 @dataclass(frozen=True, slots=True)
+class CarrierBill:
+    """After the run: texts that the carrier took, their price, and the instance's limit of money."""
+
+    texts: int
+    cents: int
+    cap_cents: int
+
+    @property
+    def is_over(self) -> bool:
+        """Return True if more was spent than the limit allows."""
+        return self.cents > self.cap_cents
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """The first line of a run: its parameters. `front`: the proxy in front of the instance, or empty."""
 
@@ -144,9 +161,18 @@ class CpuUsage:
     others_s: float = 0.0
 
 
+Entry = Line | AttackSecond | FoundPost | CarrierBill | CpuUsage | Run
+"""A line of a record."""
+
+
 def found_json(found: FoundPost) -> str:
     """Return one line of JSON."""
     return json.dumps({"found": found.text, "times": found.times}, ensure_ascii=False)
+
+
+def bill_json(bill: CarrierBill) -> str:
+    """Return one line of JSON."""
+    return json.dumps({"bill": asdict(bill)})
 
 
 def usage_json(usage: CpuUsage) -> str:
@@ -169,7 +195,7 @@ def run_json(run: Run) -> str:
     return json.dumps({"run": asdict(run)}, ensure_ascii=False)
 
 
-def parse(line: str) -> Line | AttackSecond | FoundPost | CpuUsage | Run | None:
+def parse(line: str) -> Entry | None:
     """Parse a line; return None for an unknown kind (of a later version)."""
     raw: dict[str, Any] = json.loads(line)
     if "class" in raw:
@@ -179,6 +205,8 @@ def parse(line: str) -> Line | AttackSecond | FoundPost | CpuUsage | Run | None:
         return AttackSecond(**raw)
     if "found" in raw:
         return FoundPost(raw["found"], raw["times"])
+    if "bill" in raw:
+        return CarrierBill(**raw["bill"])
     if "usage" in raw:
         return CpuUsage(**raw["usage"])
     if "run" in raw:
@@ -186,7 +214,7 @@ def parse(line: str) -> Line | AttackSecond | FoundPost | CpuUsage | Run | None:
     return None
 
 
-def read(path: Path) -> Iterator[Line | AttackSecond | FoundPost | CpuUsage | Run]:
+def read(path: Path) -> Iterator[Entry]:
     """Yield every entry of a file that `parse` knows; skip a truncated last line."""
     with open(path, encoding="utf-8") as file:
         for text in file:

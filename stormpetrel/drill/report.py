@@ -33,6 +33,9 @@ _CHANNELS = {
     "feeds": "feed readers",
     "returning": "returning visitors",
     "new": "new visitors",
+    "sms_in": "texts stored",
+    "sms_answers": "answers by text",
+    "sms_deliveries": "posts by text",
 }
 _LATENCIES = ((10.0, "10 ms"), (100.0, "100 ms"), (1000.0, "1 s"), (10_000.0, "10 s"))
 _LEAST_MS, _MOST_MS = 1.0, 20_000.0
@@ -47,7 +50,10 @@ def write_report(path: Path, columns: Columns) -> None:
 def page(columns: Columns) -> str:
     """Return the whole page as HTML."""
     scored = [
-        (name, [score(one.run.scenario, one.lines, one.attacks, one.found, one.usage) for one in runs])
+        (
+            name,
+            [score(one.run.scenario, one.lines, one.attacks, one.found, one.usage, one.bill) for one in runs],
+        )
         for name, runs in columns
     ]
     first = columns[0][1][0].run

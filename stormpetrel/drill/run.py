@@ -12,15 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stormpetrel.drill import attackers, people, place
+from stormpetrel.drill import attackers, carrier, people, place
 from stormpetrel.drill.audience import DEADLINE_S
+from stormpetrel.drill.people_plan import PeoplePlan
 from stormpetrel.drill.place import Place, PlaceFailed, busy_s, cpu_s
 from stormpetrel.drill.record import (
     AttackSecond,
+    CarrierBill,
     CpuUsage,
     FoundPost,
     Line,
     Run,
+    bill_json,
     found_json,
     parse,
     read,
@@ -46,13 +49,14 @@ class RunFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All records of a run."""
+    """All records of a run. `bill`: None in records of versions without text messages."""
 
     run: Run
     lines: tuple[Line, ...]
     attacks: tuple[AttackSecond, ...]
     found: tuple[FoundPost, ...]
     usage: CpuUsage
+    bill: CarrierBill | None = None
 
     def to_lines(self) -> Iterator[str]:
         """Yield the result as JSON lines, from which `results` restores it."""
@@ -61,6 +65,8 @@ class Result:
         yield from (one.to_json() for one in self.attacks)
         for found in self.found:
             yield found_json(found)
+        if self.bill is not None:
+            yield bill_json(self.bill)
         yield usage_json(self.usage)
 
 
@@ -104,21 +110,30 @@ def run(
     """
     # As the manuals recommend, the front passes the client's address and the server trusts it.
     trust = {"edge_trusted_proxies": "127.0.0.1"} if front else {}
-    chosen = {"shield_mode": mode, **trust, **(settings or {})}
-    with place.running(
-        setting.prepared,
-        directory,
-        command=setting.command,
-        environment=setting.environment,
-        settings=chosen,
-    ) as there:
-        with _front(front, there) as (port, front_cpu_s):
-            usage = _both(setting, directory, there, port, front_cpu_s, scenario, seed, tell)
-        if not there.is_running():
-            raise PlaceFailed(f"the instance stopped during the run: {there.last_words()}")
+    with place.free_ports(1) as (carrier_port,):
+        chosen = {
+            "shield_mode": mode,
+            **carrier.settings(carrier_port, seconds=scenario.seconds),
+            **trust,
+            **(settings or {}),
+        }
+        with place.running(
+            setting.prepared,
+            directory,
+            command=setting.command,
+            environment=setting.environment,
+            settings=chosen,
+        ) as there:
+            with _front(front, there) as (port, front_cpu_s):
+                usage = _both(
+                    setting, directory, there, (port, carrier_port), front_cpu_s, scenario, seed, tell
+                )
+            if not there.is_running():
+                raise PlaceFailed(f"the instance stopped during the run: {there.last_words()}")
     lines: list[Line] = []
     found: list[FoundPost] = []
     attacks: list[AttackSecond] = []
+    bill: CarrierBill | None = None
     for name in ("people.jsonl", "attackers.jsonl"):
         for one in read(directory / name):
             if isinstance(one, Line):
@@ -127,8 +142,10 @@ def run(
                 found.append(one)
             elif isinstance(one, AttackSecond):
                 attacks.append(one)
+            elif isinstance(one, CarrierBill):
+                bill = one
     what = Run(scenario, mode, front, seed, scale)
-    return Result(what, tuple(lines), tuple(attacks), tuple(found), usage)
+    return Result(what, tuple(lines), tuple(attacks), tuple(found), usage, bill)
 
 
 @contextmanager
@@ -147,21 +164,25 @@ def _both(
     setting: Setting,
     directory: Path,
     there: Place,
-    port: int,
+    ports: tuple[int, int],
     front_cpu_s: Callable[[], float],
     scenario: Scenario,
     seed: int,
     tell: Callable[[Moment], None],
 ) -> CpuUsage:
+    """Run people and attackers. `ports`: the web's (or its front's), and the carrier's."""
+    port, carrier_port = ports
     start_s = time.monotonic() + people.LEAD_S
     has_attack = any(phase.vectors for phase in scenario.phases)
-    people.PeoplePlan(
+    PeoplePlan(
         host=there.web.host,
         port=port,
         community=str(setting.community),
         scenario=scenario,
         seed=seed,
         start_s=start_s,
+        sms_port=there.sms.port,
+        carrier_port=carrier_port,
     ).save(directory / "people.json")
     (directory / "attackers.json").write_text(
         attackers.AttackPlan(
@@ -175,6 +196,7 @@ def _both(
             connections=int(scenario.seconds * ATTACK_CONNECTIONS_PER_S),
             seconds=scenario.seconds,
             pids=_killable(there),
+            sms_port=there.sms.port,
         ).to_json(),
         encoding="utf-8",
     )
@@ -309,17 +331,20 @@ def results(path: Path) -> list[Result]:
     """Return the runs in a file of JSON lines, in order."""
     found: list[Result] = []
     parts: tuple[Run, list[Line], list[AttackSecond], list[FoundPost]] | None = None
+    bill: CarrierBill | None = None
     for one in read(path):
         match one:
             case Run():
-                parts = (one, [], [], [])
+                parts, bill = (one, [], [], []), None
             case Line() if parts:
                 parts[1].append(one)
             case AttackSecond() if parts:
                 parts[2].append(one)
             case FoundPost() if parts:
                 parts[3].append(one)
+            case CarrierBill() if parts:
+                bill = one
             case CpuUsage() if parts:
-                found.append(Result(parts[0], tuple(parts[1]), tuple(parts[2]), tuple(parts[3]), one))
+                found.append(Result(parts[0], tuple(parts[1]), tuple(parts[2]), tuple(parts[3]), one, bill))
                 parts = None
     return found

@@ -13,7 +13,16 @@ from itertools import pairwise
 from math import ceil
 from statistics import median
 
-from stormpetrel.drill.record import CHANNELS, OK, REFUSED, AttackSecond, CpuUsage, FoundPost, Line
+from stormpetrel.drill.record import (
+    CHANNELS,
+    OK,
+    REFUSED,
+    AttackSecond,
+    CarrierBill,
+    CpuUsage,
+    FoundPost,
+    Line,
+)
 from stormpetrel.drill.scenario import Phase, Scenario
 
 MEMBER_CHANNELS = frozenset({"apps", "web", "posting"})
@@ -98,6 +107,7 @@ class Scores:
     false_alarms: int
     latency: dict[str, tuple[float, float]]
     invalid: tuple[str, ...] = field(default=())
+    bill: CarrierBill | None = None
 
 
 def score(
@@ -106,6 +116,7 @@ def score(
     attacks: Sequence[AttackSecond],
     found: Sequence[FoundPost],
     usage: CpuUsage | None,
+    bill: CarrierBill | None = None,
 ) -> Scores:
     """Return the scores of one run."""
     attacked = _attacked(scenario)
@@ -136,6 +147,7 @@ def score(
         false_alarms=sum(one.outcome == REFUSED for one in lines if _before(scenario, one.t)),
         latency=latency(judged),
         invalid=problems(lines, usage),
+        bill=bill,
     )
 
 

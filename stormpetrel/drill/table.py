@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from stormpetrel.drill.run import Result
 
 HEADS = ("channel", "asked", "kept %", "worst %", "worst phase", "median ms", "p99 ms")
-_SHORT = (("apps", "apps"), ("web", "web"), ("posting", "posts"), ("streaming", "streams"), ("new", "new"))
+_SHORT = (
+    *(("apps", "apps"), ("web", "web"), ("posting", "posts"), ("streaming", "streams")),
+    *(("sms_in", "SMS"), ("new", "new")),
+)
 MIN_ASKED = 5
 """A phase with fewer requests is never the worst: one miss of three is not 67 %."""
 
@@ -84,6 +87,11 @@ def score_rows(runs: Sequence[Scores]) -> list[tuple[str, str]]:
             f"{sum(one.contract.asked for one in runs)} refusals to apps and feed readers",
         ),
         ("G9 false alarms", f"{sum(one.false_alarms for one in runs)} refusals without an attack"),
+        *(
+            ("G12 money", f"{bill.cents / 100:.2f} of {bill.cap_cents / 100:.2f} for {bill.texts} texts")
+            for one in runs
+            if (bill := one.bill) is not None
+        ),
     ]
 
 

@@ -4,7 +4,7 @@ The watch posts a message to /sms/_canary with the mark of its requests (shield/
 was answered. In between it takes the way of every message: the webhook server, the spool, the drain with the store,
 the outbox, a sender. It reaches no carrier and costs nothing.
 
-    POST ?key=HEX, body STATUS   200 {"receives": true} after the commit; an empty body is stored without effect
+    POST ?key=HEX, body HELP     200 {"receives": true} after the commit; an empty body is stored without effect
     GET ?key=HEX                 200 {"answered": false, "sends": true}
 
 `receives` and `sends`: whether any of the configured routes can, now.
@@ -47,7 +47,8 @@ from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.sms_spool import canary
 from stormpetrel.storage.sms_spool.money import Caps
 
-TEXT = b"STATUS"
+TEXT = b"HELP"
+"""It is answered each time, and not without the store, unlike STATUS."""
 KEEP_S = 15.0
 """The watch waits for at most 10 s."""
 MOST_ANSWERED = 64
@@ -185,7 +186,7 @@ class _CanaryProvider:
             raise Forged("the canary's mark is missing or wrong")
         key = parse_qs(request.query.decode("latin-1")).get("key", [""])[0]
         if not _KEY.fullmatch(key) or request.body not in (b"", TEXT):
-            raise Unreadable("The canary sends a key and STATUS")
+            raise Unreadable("The canary sends a key and HELP")
         if request.method == "GET":
             is_answered = self._answered.get(f"{canary.ROUTE}:{key}") is not None
             return [], _said(answered=is_answered, sends=self._sends())

@@ -32,6 +32,11 @@ class KnownNumbers:
         """Return the class of the inbox for messages of that number."""
         return STRANGERS if self.find(number) is None else MEMBERS
 
+    def is_stranger(self, number: str) -> bool:
+        """Return True for a number without an account."""
+        known = self.find(number)
+        return known is None or not known.has_account
+
     def has_pin(self, number: str, pin: str) -> bool:
         """Return True if that is the PIN of that number."""
         known = self.find(number)

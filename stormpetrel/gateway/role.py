@@ -115,6 +115,7 @@ class SmsGateway:
                 caps=_caps(config),
                 paused=lambda: self._figures.paused,
                 on_opt_out=self._opted_out.append,
+                is_stranger=self._known.is_stranger,
             )
             for route in routes
         ]
@@ -338,7 +339,13 @@ class SmsGateway:
 
 def _caps(config: Config) -> Caps:
     sms = config.sms
-    return Caps(micros(sms.cap_day), micros(sms.cap_month), micros(sms.cap_user_day), sms.lane1_reserve)
+    return Caps(
+        day=micros(sms.cap_day),
+        month=micros(sms.cap_month),
+        user_day=micros(sms.cap_user_day),
+        reserve=sms.lane1_reserve,
+        strangers=sms.stranger_share,
+    )
 
 
 def _figures_of(db: SpoolDb, states: list[tuple[str, str]], at_ms: int) -> SpoolFigures:

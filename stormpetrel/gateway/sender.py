@@ -53,6 +53,7 @@ class RouteSender:
     caps: Caps
     paused: Callable[[], set[str]]
     on_opt_out: Callable[[str], None]
+    is_stranger: Callable[[str], bool] = lambda number: False
     accepted: int = 0
     throttled: int = 0
     failed: int = 0
@@ -139,6 +140,7 @@ class RouteSender:
                 prefix=prefix_of(message.number) if price else "",
                 caps=self.caps,
                 now_ms=at_ms,
+                is_stranger=self.is_stranger(message.number),
             ):
                 self.refused_by_caps += 1
                 outbox.delay(db, message_id=message.id, due_ms=at_ms + NO_MONEY_RETRY_MS)

@@ -9,7 +9,7 @@
 | sign_in | the form, then a sign-in with an impossible name: form and password checks | 200, then 422 |
 | feeds | the Atom feed of an unused hashtag | 200 |
 | sms_in | a message to the sms role's loopback route (gateway/canary.py) | 200, and a route can receive |
-| sms_out | STATUS to it, until its answer is sent there | within ANSWER_S, and a route can send |
+| sms_out | HELP to it, until its answer is sent there | within ANSWER_S, and a route can send |
 
 Those of SMS are run where a route is in use.
 
@@ -175,9 +175,9 @@ async def sms_in(canary: Canary) -> None:
 
 
 async def sms_out(canary: Canary) -> None:
-    """Send STATUS and wait until the answer has left."""
+    """Send HELP and wait until the answer has left."""
     key = secrets.token_hex(8)
-    await canary.ask_sms("POST", key, body=b"STATUS")
+    await canary.ask_sms("POST", key, body=b"HELP")
     until_s = asyncio.get_running_loop().time() + ANSWER_S
     wait_s = LOOK_MIN_S
     while not (facts := await canary.ask_sms("GET", key)).get("answered"):

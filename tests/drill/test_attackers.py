@@ -25,7 +25,7 @@ from tests.people import Place
 
 ATTACK_S = 2.0
 SCALE = 0.05
-ASKING = ("A2", "A3", "A4", "A5", "A6", "A7", "A8", "A12", "A16")
+ASKING = ("A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A12", "A16")
 """Vectors whose shots are single requests."""
 
 
@@ -80,7 +80,12 @@ def attacked(
     vectors = tuple((name, SCALE) for name in CATALOGUE if name != "A17")
     port = int(quiet_place.base_url.rpartition(":")[2])
     plan_path, lines, plan = plan_for(
-        directory, port, community, Phase("all", 0.0, ATTACK_S, vectors), connections=20_000
+        directory,
+        port,
+        community,
+        Phase("all", 0.0, ATTACK_S, vectors),
+        connections=20_000,
+        sms_port=int(quiet_place.instance.sms_url.rpartition(":")[2]),
     )
     return plan, run(plan_path, lines)
 

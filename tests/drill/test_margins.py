@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from stormpetrel.drill.margins import shortfalls
 from stormpetrel.drill.record import (
     FAILED,
+    LATE,
     REFUSED,
+    TIMEOUT,
+    CarrierBill,
     Line,
 )
 from tests.drill.test_score import busy, line, scores
@@ -58,3 +62,28 @@ def test_the_median_of_three_runs_counts_for_shares_and_every_run_for_losses() -
     assert any("apps" in one.what for one in shortfalls([bad, bad, good], strangers_attack=False))
     lost = scores([*perfect(), line(25, channel="posting", text="gone")])
     assert any(one.goal == "G7" for one in shortfalls([good, good, lost], strangers_attack=False))
+
+
+@pytest.mark.parametrize(
+    ("worse", "what"),
+    [
+        ([line(25, REFUSED, channel="sms_in")], "sms_in"),
+        (busy(20, 60, channel="sms_in", ms=600.0), "acknowledgement of texts"),
+        (busy(20, 22, LATE, channel="sms_answers"), "sms_answers"),
+        (busy(20, 22, TIMEOUT, channel="sms_deliveries"), "sms_deliveries"),
+    ],
+)
+def test_texts_are_stored_and_acknowledged_answered_and_delivered_in_time(
+    worse: list[Line], what: str
+) -> None:
+    well = [one for name in ("sms_in", "sms_answers", "sms_deliveries") for one in busy(0, 80, channel=name)]
+    assert shortfalls([scores([*perfect(), *well])], strangers_attack=False) == []
+    found = shortfalls([scores([*perfect(), *well, *worse])], strangers_attack=False)
+    assert [short for short in found if what in short.what]
+
+
+def test_a_cent_over_the_limit_of_money_is_a_shortfall() -> None:
+    within, over = (replace(scores(perfect()), bill=CarrierBill(9, cents, 800)) for cents in (800, 801))
+    assert shortfalls([within], strangers_attack=False) == []
+    (short,) = shortfalls([within, over], strangers_attack=False)
+    assert (short.goal, short.what) == ("G12", "8.01 for texts, at most 8.00 allowed")

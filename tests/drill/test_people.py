@@ -9,7 +9,8 @@ from random import Random
 import pytest
 
 from stormpetrel.drill import scenario
-from stormpetrel.drill.people import RATES_PER_S, PeoplePlan, arrivals
+from stormpetrel.drill.people import RATES_PER_S, arrivals
+from stormpetrel.drill.people_plan import PeoplePlan
 from stormpetrel.drill.search import _TAGS
 
 SECONDS = 2000.0

@@ -41,7 +41,7 @@ def test_every_class_of_people_took_part(calm: Result) -> None:
     served = {one.kind for one in calm.lines if one.outcome == OK}
     assert served >= {
         *("own", "carrier", "school", "tor", "web", "posting", "streaming", "returning", "new", "feeds"),
-        "sign_in",
+        *("sign_in", "sms"),
     }
     assert {one.channel for one in calm.lines} >= {"apps", "web", "posting", "streaming", "sign_in", "feeds"}
 
@@ -54,6 +54,14 @@ def test_every_acknowledged_post_is_found_once_and_streams_told_of_it(calm: Resu
         sum(one.channel == "streaming" and one.status == 0 and one.outcome == OK for one in calm.lines)
         > SECONDS
     )
+
+
+def test_texts_are_stored_answered_and_delivered_and_paid_for(calm: Result) -> None:
+    channels = Counter(one.channel for one in calm.lines if one.outcome == OK)
+    assert min(channels[name] for name in ("sms_in", "sms_answers", "sms_deliveries")) > 0
+    assert calm.bill is not None
+    # One segment each, but for an account with a long or a foreign name.
+    assert channels["sms_answers"] + channels["sms_deliveries"] <= calm.bill.cents < calm.bill.cap_cents
 
 
 def test_what_it_cost_is_known(calm: Result) -> None:

@@ -9,11 +9,13 @@ from collections import Counter
 from functools import cache
 from itertools import pairwise
 from random import Random
+from urllib.parse import parse_qs
 
 import pytest
 
 from stormpetrel.drill import people
 from stormpetrel.drill.attackers import AttackPlan, fires
+from stormpetrel.drill.carrier import GATEWAY, SECRET
 from stormpetrel.drill.community import HOMES
 from stormpetrel.drill.loopback import require_loopback
 from stormpetrel.drill.scenario import VECTORS, Phase
@@ -136,8 +138,9 @@ def test_every_shot_has_a_loopback_address_of_the_attackers_or_one_that_the_vect
         "A6": homes,
         "A7": {one.address for one in COMMUNITY.sleepers},
         "A11": {one.address for one in COMMUNITY.sleepers},
+        "A9": {GATEWAY},
         "A12": {one.address for one in (*COMMUNITY.newcomers, COMMUNITY.popular)},
-        "A16": homes,
+        "A16": homes | {GATEWAY},
         "A20": {one.address for one in COMMUNITY.newcomers},
     }
     for shot in shots(name, seconds=5.0):
@@ -254,6 +257,23 @@ def test_sign_ins_use_real_names_and_a_form_that_was_shown():
         assert re.search(rb"user%5Bemail%5D=([^&]+)", data)[1] in names  # type: ignore[index]
 
 
+def test_pumped_texts_come_through_the_carrier_from_ever_new_numbers():
+    some = shots("A9", seconds=40.0)
+    asked = [parse_qs(data.split(b" ")[1].partition(b"?")[2].decode()) for data in heads_of(some)]
+    assert all(shot.is_sms and shot.source == GATEWAY for shot in some)
+    assert all(fields["secret"] == [SECRET] for fields in asked)
+    assert len({fields["from"][0] for fields in asked}) > len(asked) / 2
+    assert {"START", "HELP", "STATUS"} <= {fields["text"][0] for fields in asked}
+    assert len({fields["id"][0] for fields in asked}) == len(asked)
+
+
+def test_provocation_also_uses_the_gateway_of_text_messages_on_the_web_and_without_its_secret():
+    from_gateway = [shot for shot in shots("A16") if shot.source == GATEWAY]
+    at_webhooks = [shot for shot in from_gateway if shot.is_sms]
+    assert 0 < len(at_webhooks) < len(from_gateway)
+    assert not any(SECRET.encode() in data for data in heads_of(from_gateway))
+
+
 def test_sign_ins_without_a_form_are_sent_all_the_same():
     assert all(b"Cookie" not in data for data in heads_of(shots("A5")))
 
@@ -300,9 +320,9 @@ def test_provocation_takes_the_schools_address_the_victims_app_his_address_and_h
     as_app = [shot for shot in some if b"User-Agent: Tusky/" in shot.requests[0]]
     forged = [shot for shot in some if b"X-Forwarded-For: 127.48.1.1" in shot.requests[0]]
     by_name = [shot for shot in some if b"activist" in shot.requests[0].partition(b"\r\n\r\n")[2]]
-    assert is_about(len(forged), len(some) / 4)
-    assert is_about(len(from_school), len(some) / 2)
-    assert is_about(len(as_app), len(some) / 2)
+    assert is_about(len(forged), len(some) / 6)
+    assert is_about(len(from_school), len(some) / 3)
+    assert is_about(len(as_app), len(some) / 3)
     assert by_name
     assert all(own_networks(shot.source) for shot in forged)
     assert any(shot in from_school for shot in as_app)

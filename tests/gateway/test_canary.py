@@ -101,17 +101,17 @@ def test_sending_fails_alone_while_every_route_is_paused(instance: Instance) -> 
 @pytest.mark.parametrize("forged", [{}, {HEADER.decode(): "1.0"}, {HEADER.decode(): "x" * 200}])
 def test_a_stranger_can_send_none(instance: Instance, forged: dict[str, str]) -> None:
     url = f"{instance.sms_url}/sms/{canary.ROUTE}?key={KEY}"
-    assert fetch(url, body=b"STATUS", headers=forged)[0] == 403
+    assert fetch(url, body=b"HELP", headers=forged)[0] == 403
     assert fetch(url, headers=forged)[0] == 403
     assert spooled(instance, f"SELECT count(*) FROM inbox WHERE key LIKE '%{KEY}'") == 0
 
 
-def test_only_a_status_with_a_key_is_taken_and_only_once(instance: Instance) -> None:
+def test_only_help_with_a_key_is_taken_and_only_once(instance: Instance) -> None:
     url = f"{instance.sms_url}/sms/{canary.ROUTE}?key="
-    for key, body in (("", b"STATUS"), (KEY, b"hello"), ("x" * 16, b"STATUS")):
+    for key, body in (("", b"HELP"), (KEY, b"hello"), ("x" * 16, b"HELP")):
         assert fetch(url + key, body=body, headers=own_mark(instance))[0] == 400
     for _ in range(2):
-        assert fetch(url + KEY, body=b"STATUS", headers=own_mark(instance)) == (200, '{"receives": true}')
+        assert fetch(url + KEY, body=b"HELP", headers=own_mark(instance)) == (200, '{"receives": true}')
     eventually(
         lambda: json.loads(fetch(url + KEY, headers=own_mark(instance))[1]),
         lambda found: found == {"answered": True, "sends": True},
@@ -127,8 +127,8 @@ def test_no_provider_can_hand_over_its_number(instance: Instance, drop_in: Path)
 
 def test_what_is_older_is_deleted_and_messages_of_people_stay(tmp_path: Path) -> None:
     with open_spool(tmp_path) as spool, spool.transaction() as db:
-        assert canary.put(db, key="_canary:a", text="STATUS", now_ms=1000)
-        assert not canary.put(db, key="_canary:a", text="STATUS", now_ms=1000)
+        assert canary.put(db, key="_canary:a", text="HELP", now_ms=1000)
+        assert not canary.put(db, key="_canary:a", text="HELP", now_ms=1000)
         assert canary.put(db, key="_canary:b", text="", now_ms=3000)
         inbox.put(db, key="r:1", route="r", number="+1", receiver="", text="hello", now_ms=1000)
         made = outbox.put(

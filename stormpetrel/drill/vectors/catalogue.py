@@ -10,6 +10,7 @@ from stormpetrel.drill.vectors import (
     dear,
     floods,
     kills,
+    pumping,
     shared,
     sign_ins,
     sockets,
@@ -51,6 +52,7 @@ CATALOGUE = {
         Vector(
             "A8", "forged credentials", credentials.FORGED_PER_S, credentials.FORGED_PER_S, credentials.forged
         ),
+        Vector("A9", "pumping of text messages", pumping.PER_S, pumping.PER_S, pumping.pumping),
         Vector(
             "A10", "slow sockets", sockets.SLOW_PER_S, sockets.SLOW_PER_S, sockets.slow, sockets.SLOW_SOCKETS
         ),

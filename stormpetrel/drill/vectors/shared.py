@@ -1,7 +1,7 @@
 """A6 and A16: attackers behind the addresses of real people, and attacks that turn a defence on them.
 
 A defence that limits by address, by application or by X-Forwarded-For cuts off the carrier, the school, Tor,
-or the victim himself.
+the gateway that brings text messages, or the victim himself.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
+from stormpetrel.drill.carrier import GATEWAY, message
 from stormpetrel.drill.vectors.crowd import victim_pages
 from stormpetrel.drill.vectors.floods import dynamic_page
 from stormpetrel.drill.vectors.heads import BROWSERS, TOOLS, app_agent, browse, call, fetch
 from stormpetrel.drill.vectors.shots import Shot, World, arrivals, scattered
 from stormpetrel.drill.vectors.sign_ins import ask_token, sign_in
+from stormpetrel.drill.wire import request
 
 INSIDE_PER_S = 600.0
 PROVOCATION_PER_S = 200.0
@@ -37,11 +39,19 @@ def inside(world: World, rng: Random) -> Iterator[Shot]:
 
 
 def provocation(world: World, rng: Random) -> Iterator[Shot]:
-    """A16: one of four kinds at random, so that no reaction to the first hides the others."""
-    kinds = (_as_his_app_from_the_school, _in_his_name, _with_tokens_of_his_app, _as_him_at_the_form)
+    """A16: one of six kinds at random, so that no reaction to the first hides the others."""
+    kinds = (
+        _as_his_app_from_the_school,
+        _in_his_name,
+        _with_tokens_of_his_app,
+        _as_him_at_the_form,
+        _from_the_gateway,
+        _as_the_gateway,
+    )
     for at_s in arrivals(rng, PROVOCATION_PER_S * world.scale, world.seconds):
-        source, data = rng.choice(kinds)(world, rng)
-        yield Shot(at_s, source, (data,))
+        kind = rng.choice(kinds)
+        source, data = kind(world, rng)
+        yield Shot(at_s, source, (data,), is_sms=kind is _as_the_gateway)
 
 
 def _as_his_app_from_the_school(world: World, rng: Random) -> tuple[str, bytes]:
@@ -80,3 +90,16 @@ def _as_him_at_the_form(world: World, rng: Random) -> tuple[str, bytes]:
     else:
         data = sign_in(world, rng, name=name, password=password, agent=rng.choice(BROWSERS))
     return rng.choice(world.community.shared.school), data
+
+
+def _from_the_gateway(world: World, rng: Random) -> tuple[str, bytes]:
+    """Use the address of the text messages' gateway for a flood of the web: blocking it would cut off all phones."""
+    return GATEWAY, fetch(world.host, f"/public?max_id={rng.getrandbits(62)}", rng.choice(TOOLS), {})
+
+
+def _as_the_gateway(world: World, rng: Random) -> tuple[str, bytes]:
+    """Send text messages with a wrong secret from the gateway's address."""
+    path = message(
+        f"+99559{rng.randrange(10**7):07d}", "hello", f"{rng.getrandbits(64):016x}", secret="guessed"
+    )
+    return GATEWAY, request("GET", path, host=world.host)

@@ -38,7 +38,8 @@ class Shot:
 
     `at_s`: seconds since the phase began. `source`: the source address. `requests`: prepared bytes. `keep`:
     the connection is reused for the next shot with the same value; empty: closed after use. `pace_s`: the
-    pause between an answer and the next request (ASK), or between two bytes (DRIP).
+    pause between an answer and the next request (ASK), or between two bytes (DRIP). `is_sms`: it goes to the port of
+    the sms role.
     """
 
     at_s: float
@@ -49,6 +50,7 @@ class Shot:
     pace_s: float = 0.0
     hold_s: float = 0.0
     victim: str = ""
+    is_sms: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Money spent on texts, in the spool: reserved before a text is sent, settled when the carrier has it.
 
-Amounts are whole millionths of the currency, so that sums are exact. Scopes: everything, a prefix, a number.
+Amounts are whole millionths of the currency, so that sums are exact. Scopes: everything, a prefix, a number, and all
+numbers without an account. The last one is never settled: what was reserved counts, also for a text that failed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 ALL = "all"
+STRANGERS = "strangers"
 MICROS = 1_000_000
 
 _ADD = """INSERT INTO spending (day, scope, spent, reserved) VALUES (?, ?, ?, ?)
@@ -24,12 +26,17 @@ _TOP = """SELECT scope, sum(spent + reserved) FROM spending WHERE day = ? AND sc
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """Limits in millionths; 0 for none. `reserve`: the part of each that only lane 1 may use."""
+    """Limits in millionths; 0 for none. `reserve`: the part of each that only lane 1 may use.
+
+    `strangers`: the part of the limits per day and month that numbers without an account may use together. Forged
+    numbers that want answers could otherwise use up the money for members.
+    """
 
     day: int
     month: int
     user_day: int
     reserve: float
+    strangers: float = 1.0
 
 
 def micros(amount: Decimal) -> int:
@@ -56,6 +63,7 @@ def reserve(
     is_security: bool,
     caps: Caps,
     now_ms: int,
+    is_stranger: bool = False,
 ) -> bool:
     """Reserve the price of a text within all limits; return False, and reserve nothing, if one would be exceeded."""
     day = day_of(now_ms)
@@ -67,6 +75,12 @@ def reserve(
         return False
     if caps.user_day and sum(of_day(db, day=day, scope=f"n:{number}")) + price > int(caps.user_day * room):
         return False
+    if is_stranger:
+        if caps.day and sum(of_day(db, day=day, scope=STRANGERS)) + price > int(caps.day * caps.strangers):
+            return False
+        if caps.month and of_month(db, day=day, scope=STRANGERS) + price > int(caps.month * caps.strangers):
+            return False
+        _add(db, day, (STRANGERS,), 0, price)
     _add(db, day, (ALL, f"n:{number}", f"p:{prefix}"), 0, price)
     return True
 

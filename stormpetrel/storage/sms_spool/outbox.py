@@ -137,7 +137,14 @@ def begin(
 
 
 def reserve(
-    db: sqlite3.Connection, *, message: OutboxMessage, price: int, prefix: str, caps: money.Caps, now_ms: int
+    db: sqlite3.Connection,
+    *,
+    message: OutboxMessage,
+    price: int,
+    prefix: str,
+    caps: money.Caps,
+    now_ms: int,
+    is_stranger: bool = False,
 ) -> bool:
     """Reserve the price of a text (millionths), once; return False if a limit of money does not allow it."""
     if message.day or not price:
@@ -150,6 +157,8 @@ def reserve(
         is_security=message.lane == SECURITY,
         caps=caps,
         now_ms=now_ms,
+        # The operator's own texts may go to numbers without an account.
+        is_stranger=is_stranger and message.kind != "sent",
     )
     if is_reserved:
         db.execute(_RESERVED, (price, money.day_of(now_ms), prefix, message.id))
@@ -245,11 +254,18 @@ def receipt(
     """Apply a receipt; return the message's id. Keep it for later (None) if its unit is not stored as sent yet.
 
     `state`: sent, delivered or failed. `unit`: message and number of the part, for a provider that returns our id.
+    A final receipt that comes before the carrier's answer also says that the carrier has the unit, so it is paid for.
     """
     if unit is not None:
         row = db.execute(
             "SELECT id, message_id FROM units WHERE message_id = ? AND number = ?", unit
         ).fetchone()
+        if row is not None and state != "sent":
+            db.execute(
+                """UPDATE outbox SET price = reserved WHERE id = ? AND price = 0
+                AND (SELECT state FROM units WHERE id = ?) IN ('queued', 'sending')""",
+                (row[1], row[0]),
+            )
     else:
         row = db.execute(
             # The last condition is that of the index, which is not used without it.

@@ -193,6 +193,27 @@ def test_money_is_settled_with_the_carriers_price_and_given_back_after_a_refusal
     assert money.top(db, day=day, kind="p", count=5) == [("+995", 90)]
 
 
+def test_numbers_without_an_account_use_their_part_of_the_limits_only(db: SpoolDb) -> None:
+    caps = Caps(day=100, month=1000, user_day=0, reserve=0.1, strangers=0.25)
+
+    def is_sent(key: str, *, is_stranger: bool, lane: int = 2, kind: str = "done") -> bool:
+        put(db, key, lane=lane, number=f"+9955{key}", kind=kind)
+        message = next(one for one in queued(db) if one.text == f"text {key}")
+        return outbox.reserve(
+            db, message=message, price=10, prefix="+995", caps=caps, now_ms=NOW, is_stranger=is_stranger
+        )
+
+    # Also in lane 1, where anyone gets an answer to HELP; but not for texts of the operator.
+    assert [is_sent(f"s{place}", is_stranger=True, lane=1) for place in range(4)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert is_sent("operator", is_stranger=True, kind="sent")
+    assert [is_sent(f"m{place}", is_stranger=False) for place in range(7)] == [True] * 6 + [False]
+
+
 def test_the_share_of_each_part_adds_up(db: SpoolDb) -> None:
     put(db)
     (message,) = queued(db)
@@ -259,3 +280,16 @@ def test_a_queue_that_is_too_long_sheds_digests_then_posts_and_never_personal_te
     assert outbox.shed(db, route="drop", most=0, now_ms=NOW) == 0
     assert left() == ["stop", "dm"]
     assert state_of(db, 2) == "dropped"
+
+
+@pytest.mark.parametrize("word", ["delivered", "failed"])
+def test_a_text_whose_receipt_comes_before_the_carriers_answer_is_paid_for(db: SpoolDb, word: str) -> None:
+    put(db)
+    (message,) = queued(db)
+    assert outbox.reserve(db, message=message, price=50_000, prefix="+995", caps=NO_CAPS, now_ms=NOW)
+    (unit,) = begun(db)
+    outbox.receipt(
+        db, route="drop", carrier_id="", unit=(message.id, 1), state=word, error="", now_ms=NOW
+    )  # fmt: skip
+    accept(db, unit, "o1")
+    assert money.of_day(db, day=money.day_of(NOW)) == (50_000, 0)
