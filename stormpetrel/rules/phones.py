@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from stormpetrel.errors import Invalid, NotFound
 from stormpetrel.model.account import Account, AccountState
+from stormpetrel.model.event import RelationshipChanged
 from stormpetrel.model.mail import Letter, Notice
 from stormpetrel.model.phone import (
     CODE_DIGITS,
@@ -28,7 +29,7 @@ from stormpetrel.model.phone import (
     is_zone,
 )
 from stormpetrel.model.quota import HOUR_S, Quota
-from stormpetrel.rules import accounts, quotas, relationships
+from stormpetrel.rules import accounts, quotas
 from stormpetrel.rules.mail import post, stand_in
 from stormpetrel.storage import accounts as stored_accounts
 from stormpetrel.storage import phone_queue
@@ -360,18 +361,19 @@ def texted_accounts(connection: Connection, *, account_id: int) -> list[Account]
     return [found[one] for one in ids if one in found]
 
 
-def text_no_more(connection: Connection, *, account_id: int, followed_id: int, now_ms: int) -> None:
+def text_no_more(connection: Connection, *, account_id: int, followed_id: int) -> None:
     """Stop texting the posts of a followed account; do nothing if it is not followed any more."""
     options = stored_relationships.follow_options(connection, follower_id=account_id, followed_id=followed_id)
     if options is not None:
-        relationships.follow(
+        stored_relationships.update_follow(
             connection,
             follower_id=account_id,
             followed_id=followed_id,
-            show_boosts=None,
+            show_boosts=options[0],
             notify=False,
-            now_ms=now_ms,
+            languages=options[2],
         )
+        connection.tell(RelationshipChanged(account_id, followed_id))
 
 
 def take_tag(connection: Connection, *, phone: Phone, post_id: int) -> int:

@@ -137,7 +137,9 @@ async def _page(
 
 def _shown(phone: Phone, typed: PhoneChange | None) -> Phone:
     """Return the phone with the values that were typed, so that a refused form keeps them."""
-    phone = replace(phone, language=phone.language.replace("_", "-").partition("-")[0])
+    # As the gateway does for its answers: otherwise a browser would choose the first language of the list.
+    language = phone.language.replace("_", "-").partition("-")[0].lower()
+    phone = replace(phone, language=language if language in TEXT_LANGUAGES else "en")
     if typed is None:
         return phone
     names = ("delivers", "quiet", "digest", "zone", "language", "segments")
@@ -244,7 +246,6 @@ async def text_no_more(request: Request) -> Response:
         rules.text_no_more,
         account_id=request.account_id,
         followed_id=request.id(),
-        now_ms=request.now_ms,
     )
     return redirect(f"{PAGE}?done=off")
 

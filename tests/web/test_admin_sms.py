@@ -191,6 +191,12 @@ def test_a_machine_without_a_spool_gets_none_by_being_asked(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_spool_of_a_role_that_does_not_run_can_be_read(tmp_path):
+    with open_spool(tmp_path):
+        pass
+    assert read_panel(tmp_path, SmsConfig(), now_ms=1).failed == ()
+
+
 def test_reading_the_spool_ends_in_time_and_writes_nothing(tmp_path):
     with open_spool(tmp_path), reading(tmp_path) as db, pytest.raises(Exception, match="readonly"):
         state.pause(db, route="drop", is_paused=True)

@@ -1,4 +1,4 @@
-"""The phone simulator: what the demo's phones send and get, in a browser too; no other instance has it."""
+"""The phone simulator: what the phones of the demo send and get, in a browser too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from stormpetrel.model.demo_phone import NUMBERS
 from stormpetrel.web.demo_phone import KEPT, MAX_TEXT, MOST_WAITING, SHOWN, put_text, texts_of
-from tests.forms import form_to, send, sign_in
+from tests.forms import send, sign_in
 from tests.instance import Instance, clean_environment
 from tests.people import place_of
 from tests.ports import reserved_ports
@@ -51,19 +51,6 @@ def ask(browser, text, answer, *, number=1):
     done = send(browser, browser.get(path), path, {"text": text})
     assert (done.status_code, done.headers["location"]) == (303, f"{path}#newest")
     return eventually(lambda: browser.get(path), lambda page: answer in page.text)
-
-
-def test_an_instance_that_is_no_demo_has_no_simulator_and_says_that_there_is_no_route(place):
-    assert place.visitor.get(PAGE).status_code == 404
-    with place.client() as browser:
-        csrf = form_to(browser.get("/auth/sign_in"), "/auth/sign_in").fields["csrf"]
-        assert browser.post(PAGE, data={"csrf": csrf, "text": "HELP"}).status_code == 404
-        sign_in(browser, place.person("Nino").username)
-        assert PAGE not in browser.get("/").text
-        page = browser.get("/settings/phone")
-        assert "has no SMS route yet" in page.text
-        fields = form_to(page, "/auth/sign_out").fields
-        assert "GO" not in browser.post("/settings/phone/code", data=fields).text
 
 
 def test_what_a_linked_phone_sends_is_posted_and_answered(demo):

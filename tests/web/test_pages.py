@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.forms import form_to, sign_in
 from tests.markup import checked
 
 # Every page
@@ -176,3 +177,16 @@ def test_what_browsers_and_robots_ask_for_unasked(place):
     assert manifest.headers["content-type"] == "application/manifest+json"
     for drawing in manifest.json()["icons"]:
         assert place.visitor.get(drawing["src"]).status_code == 200
+
+
+def test_an_instance_that_is_no_demo_has_no_simulator_and_says_that_there_is_no_route(place):
+    assert place.visitor.get("/demo/phone").status_code == 404
+    with place.client() as browser:
+        csrf = form_to(browser.get("/auth/sign_in"), "/auth/sign_in").fields["csrf"]
+        assert browser.post("/demo/phone", data={"csrf": csrf, "text": "HELP"}).status_code == 404
+        sign_in(browser, place.person("Nino").username)
+        assert "/demo/phone" not in browser.get("/").text
+        page = browser.get("/settings/phone")
+        assert "has no SMS route yet" in page.text
+        fields = form_to(page, "/auth/sign_out").fields
+        assert "GO" not in browser.post("/settings/phone/code", data=fields).text

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stormpetrel.model.phone import PIN_TRIES
 from stormpetrel.rules import phones
+from stormpetrel.storage import phones as stored_phones
 from stormpetrel.storage.sms_spool import outbox, state
 from stormpetrel.storage.sms_spool.file import open_spool
 from stormpetrel.storage.sms_spool.panel import reading
@@ -144,6 +146,18 @@ def test_times_and_lengths_are_saved_and_mistakes_are_named(owner, place):
     off = {name: value for name, value in form.fields.items() if name != "delivers"}
     assert browser.post(PAGE, data=off).status_code == 303
     assert setting(place, person).delivers is False
+
+
+def test_a_language_without_texts_is_shown_as_the_one_that_is_used(owner, place):
+    person, _, browser = owner
+    place.write(store_language, account_id=person.id, language="de-AT")
+    assert '<option value="en" lang="en" selected>' in browser.get(PAGE).text
+
+
+def store_language(connection, *, account_id, language):
+    """Store a language as `stormpetrel sms link` does, which takes it from the account."""
+    phone = phones.own_phone(connection, account_id=account_id)
+    stored_phones.put(connection, replace(phone, language=language))
 
 
 def test_stop_now_ends_texts_and_posts_at_once_until_they_are_allowed_again(owner, texting):

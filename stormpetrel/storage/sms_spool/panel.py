@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from stormpetrel.config import SmsConfig
-from stormpetrel.storage.sms_spool import outbox, state
+from stormpetrel.storage.sms_spool import canary, outbox, state
 from stormpetrel.storage.sms_spool.figures import figures
 from stormpetrel.storage.sms_spool.file import FILE_NAME, SpoolFailed, open_spool
 from stormpetrel.storage.sms_spool.money import day_of, money, of_month, top
@@ -28,11 +28,13 @@ TOP = 10
 FAILED = 20
 FAILED_MS = 7 * DAY_MS
 
-_RECEIPTS = "SELECT state, count(*) FROM outbox WHERE changed_ms > ? GROUP BY state"
-_DELAYS = """SELECT sent_ms - at_ms FROM outbox WHERE changed_ms >= ?1 AND sent_ms >= ?1
-    ORDER BY changed_ms DESC LIMIT ?2"""
-_FAILED = """SELECT id, route, number, kind, segments, error, changed_ms FROM outbox
-    WHERE state = 'failed' AND changed_ms > ? ORDER BY changed_ms DESC LIMIT ?"""
+# Texts of the canary are measurements, not traffic.
+_RECEIPTS = f"""SELECT state, count(*) FROM outbox WHERE changed_ms > ? AND route <> '{canary.ROUTE}'
+    GROUP BY state"""
+_DELAYS = f"""SELECT sent_ms - at_ms FROM outbox WHERE changed_ms >= ?1 AND sent_ms >= ?1
+    AND route <> '{canary.ROUTE}' ORDER BY changed_ms DESC LIMIT ?2"""
+_FAILED = f"""SELECT id, route, number, kind, segments, error, changed_ms FROM outbox
+    WHERE state = 'failed' AND changed_ms > ? AND route <> '{canary.ROUTE}' ORDER BY changed_ms DESC LIMIT ?"""
 
 
 class SpoolMissing(SpoolFailed):
