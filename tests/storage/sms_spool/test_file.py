@@ -37,7 +37,7 @@ def one_text_each_way(db: SpoolDb) -> None:
         outbox.receipt(
             db, route="one", carrier_id=carrier_id, unit=None, state="delivered", error="", now_ms=NOW
         )
-    outbox.drop_of(db, number=NUMBER, now_ms=NOW)
+    outbox.stop(db, number=NUMBER, now_ms=NOW)
     assert money.of_day(db, day=money.day_of(NOW)) == (1000, 0)
 
 
