@@ -13,6 +13,7 @@ from tests.gateway.texting_carrier import CarrierPlace, carrier_place
 from tests.waiting import eventually
 
 REBIND_S = 45.0
+LONG_TO, LONG = "+15554999999", "part of a long text, " * 12
 IN_P95_S, OUT_P95_S = 1.0, 2.0
 
 
@@ -25,11 +26,13 @@ def delivered_by_throttling_carrier(
     place: CarrierPlace, texts: int, *, within_s: float
 ) -> list[dict[str, Any]]:
     """Send texts, every tenth in several parts; return their records when each has its receipt."""
-    long = "part of a long text, " * 12
     place.carrier.wait_for("bound")
     place.send(
         [
-            (f"+1555{4_000_000 + number:07}", f"{number} {long if number % 10 == 0 else 'short'}")
+            # The long ones go to one phone, which joins the parts of each by its reference.
+            (LONG_TO, f"{number} {LONG}")
+            if number % 10 == 0
+            else (f"+1555{4_000_000 + number:07}", f"{number}")
             for number in range(texts)
         ]
     )
@@ -39,6 +42,17 @@ def delivered_by_throttling_carrier(
         within_s,
     )
     return found
+
+
+def long_texts(submitted: list[dict[str, Any]]) -> set[str]:
+    """Return the texts that a phone makes of parts, joined by the number and the reference in their headers."""
+    parts: dict[tuple[str, int], dict[int, str]] = {}
+    for event in submitted:
+        short = event["pdu"]["short_message"]
+        if short.get("udh"):
+            *_, reference, _, number = bytes.fromhex(short["udh"][0]["hex"])
+            parts.setdefault((event["pdu"]["destination_addr"], reference), {})[number] = short["message"]
+    return {"".join(found[number] for number in sorted(found)) for found in parts.values()}
 
 
 def check_delivered(place: CarrierPlace, records: list[dict[str, Any]], receipts: str) -> str:
@@ -54,6 +68,7 @@ def check_delivered(place: CarrierPlace, records: list[dict[str, Any]], receipts
     assert len(asked) == (units if receipts == "all" else len(records))
     assert len(acknowledged) == len(set(acknowledged)) == len(asked)
     assert {one["attempts"] for one in records} == {1}
+    assert long_texts(submitted) == {one["text"] for one in records if one["number"] == LONG_TO}
     return f"{len(records)} delivered, {units} units, {len(asked)} receipts, {len(refused)} throttled"
 
 

@@ -15,7 +15,9 @@ from tests.gateway.texting_carrier import CarrierPlace, Member, carrier_place
 from tests.waiting import eventually
 
 SENDERS = 10
-ACKNOWLEDGED_P99_S = 0.5
+PROOF_S = 20
+ACKNOWLEDGED_P99_S, ACKNOWLEDGED_ON_BUSY_MACHINE_S = 0.5, 5.0
+"""The first in the proofs, which have the machine to themselves; a short test runs beside others."""
 
 
 def text_in_meanwhile(place: CarrierPlace, *, seconds: float, per_s: float) -> list[tuple[Member, str]]:
@@ -30,13 +32,14 @@ def text_in_meanwhile(place: CarrierPlace, *, seconds: float, per_s: float) -> l
         member = place.members[len(texts) % SENDERS]
         text = f"meanwhile {len(texts)}"
         began_s = time.monotonic()
-        (one,) = [member.text(text)]
+        one = member.text(text)
         place.carrier.deliver(one)
         eventually(lambda one=one: one["id"] in place.carrier.acknowledged(), within_s=10)
         took.append(time.monotonic() - began_s)
         texts.append((member, text))
         time.sleep(max(0.0, 1 / per_s - took[-1]))
-    assert sorted(took)[int(len(took) * 0.99) - 1] < ACKNOWLEDGED_P99_S, max(took)
+    limit_s = ACKNOWLEDGED_P99_S if seconds >= PROOF_S else ACKNOWLEDGED_ON_BUSY_MACHINE_S
+    assert sorted(took)[int(len(took) * 0.99) - 1] < limit_s, max(took)
     return texts
 
 
@@ -94,7 +97,7 @@ def test_the_sms_role_starts_without_the_database_and_posts_when_it_is_there(
     assert "does not exist; texts are stored until it is there" in place.instance.log
 
 
-@pytest.mark.parametrize("seconds", [4, pytest.param(20, marks=pytest.mark.prove)])
+@pytest.mark.parametrize("seconds", [4, pytest.param(PROOF_S, marks=pytest.mark.prove)])
 def test_texts_are_acknowledged_while_another_program_has_the_database_locked(
     tmp_path: Path, sqlite_url: str, seconds: int
 ) -> None:
