@@ -58,8 +58,12 @@ def test_nothing_follows_stop_but_its_confirmation(tmp_path: Path, sqlite_url: s
         time.sleep(SETTLED_S)
         (confirmation,) = texts_to(place, stopping.number)[1:]
         assert "START" in confirmation
-        for text, effect in (("STOP", "stop"), ("WHOIS nino", "whois")):
+        commands = {
+            "STOP": "stop", "WHOIS nino": "whois", f"WHOIS {author.username}": "whois", "Stop the war": "post",
+        }  # fmt: skip
+        for text, effect in commands.items():
             assert effect_of(place, stopping.number, text) == effect
+        assert stopping.posts() == ["Stop the war"]
         place.instance.run_cli("sms", "send", stopping.number, "by the operator", expect_exit=1)
         time.sleep(SETTLED_S)
         assert texts_to(place, stopping.number)[2:] == []
