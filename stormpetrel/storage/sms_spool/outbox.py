@@ -350,7 +350,12 @@ def _drop_if_stopped(db: sqlite3.Connection, message_id: int, now_ms: int) -> bo
     return True
 
 
-def has_stopped_since(db: sqlite3.Connection, *, number: str, since_ms: int) -> bool:
+def start(db: sqlite3.Connection, *, number: str) -> None:
+    """Forget that a number has sent STOP."""
+    db.execute("DELETE FROM notices WHERE number = ? AND kind = 'stop'", (number,))
+
+
+def has_stopped_since(db: sqlite3.Connection, *, number: str, since_ms: int = 0) -> bool:
     """Return True if the number has sent STOP at that time or later."""
     row = db.execute(
         "SELECT 1 FROM notices WHERE number = ? AND kind = 'stop' AND at_ms >= ?", (number, since_ms)
