@@ -82,7 +82,7 @@ _CODE_DIGITS = 6  # of the codes that the web shows
 _HOUR = r"(\d{1,2})(?::?(\d\d))?\s?([ap]m)?"
 _HOURS = re.compile(rf"{_HOUR}\s?[-‐‑‒–—−]\s?{_HOUR}")
 _TIME = re.compile(_HOUR)
-_RECEIVER = re.compile(r"@.+|\w+")
+_RECEIVER = re.compile(r"@.+|\+?\w[\w.@+-]*")  # also what is no username: an address, a telephone number
 _TIME_LIKE = re.compile(r"[\d\s:.apm‐‑‒–—−-]+")
 _POINTS = ".．。"
 
@@ -119,7 +119,8 @@ def _command(arguments: _Arguments, table: _Table, *, is_short: bool) -> TextCom
     for count in (3, 2, 1):
         if count > len(arguments):
             continue
-        entry = table.get(" ".join(arguments.words[:count]))
+        words = " ".join(arguments.words[:count])
+        entry = table.get(words) or _direct_entry(words, table)
         if entry is None or not (is_short or entry[0] in _WITH_TEXT):
             continue
         found = _FORMS[entry[0]](entry, arguments.after(count))
@@ -130,6 +131,12 @@ def _command(arguments: _Arguments, table: _Table, *, is_short: bool) -> TextCom
         if entry is not None and entry[0] in _POINTED:
             return TextCommand(entry[0], key=entry[1])
     return None
+
+
+def _direct_entry(words: str, table: _Table) -> _Entry | None:
+    """Return the entry of "DM:", which must not make a post of a direct message. "D:" may begin one."""
+    entry = table.get(words.rstrip(":")) if len(words) > len("d:") else None
+    return entry if entry is not None and entry[0] is Verb.DM else None
 
 
 def _key(word: str) -> str:
@@ -213,7 +220,7 @@ def _reply(entry: _Entry, arguments: _Arguments) -> TextCommand | None:
 
 def _direct_message(entry: _Entry, arguments: _Arguments) -> TextCommand | None:
     """Take any word as the receiver: a message to a mistyped name must not become public."""
-    word = arguments.words[0].rstrip(":,") if len(arguments) else ""
+    word = arguments.words[0].rstrip(":,;") if len(arguments) else ""
     if not _RECEIVER.fullmatch(word):
         return None
     text = arguments.text_from(1)

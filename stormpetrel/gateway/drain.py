@@ -23,6 +23,7 @@ from stormpetrel.gateway.effects import carry_out, refused
 from stormpetrel.gateway.outcome import AnswerText, MessageOutcome, PhoneContext
 from stormpetrel.gateway.provider import NotStored
 from stormpetrel.gateway.spool_thread import SpoolThread
+from stormpetrel.sms.keywords import recognise
 from stormpetrel.sms.split import split
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.sms_spool import canary, inbox, outbox, state
@@ -165,6 +166,8 @@ def _finish(
     )  # fmt: skip
     if outcome.effect == "stop":
         outbox.stop(db, number=message.number, now_ms=at_ms)
+    elif outcome.effect == "start" or any(reply.kind == "linked" for reply in outcome.replies):
+        outbox.start(db, number=message.number)
     for place, reply in enumerate(outcome.replies):
         if reply.once and not state.may_notice(
             db, number=message.number, kind=reply.once, every_ms=times.stranger_ms, now_ms=at_ms
@@ -186,7 +189,8 @@ def _answer_without_store(
     """Answer STATUS, and queue the notice for members whose message waits; return how many texts were queued."""
     told = 0
     for message in inbox.waiting(db, klass=MEMBERS, after_id=0, count=MOST_TOLD):
-        if message.error:
+        if message.error or recognise(message.text) or outbox.has_stopped_since(db, number=message.number):
+            # Neither the message that stops texts nor one after it is answered.
             continue
         if parse(message.text).verb is Verb.STATUS:
             reply = AnswerText("status", context.status(context.language), PERSONAL)

@@ -140,9 +140,13 @@ def _part_missing(message: InboxMessage, phone: Phone | None, context: PhoneCont
     return MessageOutcome("none", "part-missing", None, [AnswerText("part-missing", text, PERSONAL)])
 
 
+_ANSWERED_BY_YES = ("do ", "follow ", "name")
+"""Beginnings of questions that YES and NO answer. A code that was texted ("nonce …") is answered by GO."""
+
+
 def _answered_question(phone: Phone, message: InboxMessage, command: TextCommand, now_ms: int) -> TextCommand:
     """Return the command, or a POST of "yes" where there is no question that it answers."""
-    if command.verb is Verb.CONFIRM and not phone.question(now_ms):
+    if command.verb is Verb.CONFIRM and not phone.question(now_ms).startswith(_ANSWERED_BY_YES):
         return TextCommand(Verb.POST, text=message.text)
     return command
 

@@ -17,6 +17,9 @@ from stormpetrel.storage.sms_spool.outbox import PERSONAL, SECURITY
 
 # Commands of every number
 
+_GO_MINUTES = 60
+"""The wait that is named after too many wrong codes: the quotas fill up in an hour."""
+
 
 def _stop(run: PhoneRun) -> MessageOutcome:
     phone = run.phone
@@ -59,22 +62,27 @@ def _go(run: PhoneRun) -> MessageOutcome:
     """Link the phone that sent a code. On an aggregator's route another code goes to it first and must come back."""
     language = run.language
     question = run.phone.question(run.now_ms) if run.phone is not None else ""
+    nonce = None
     if question.startswith("nonce "):
-        _, nonce, account_id = question.split()
-        if is_same_hash(nonce.encode(), run.command.text.encode()):
-            return _linked(run, accounts.account(run.connection, account_id=int(account_id)))
+        _, texted, account_id = question.split()
+        nonce = (texted, int(account_id))
     result = phones.account_of_code(
         run.connection,
         code=run.command.text,
         keys=run.context.keys,
         route_slot=run.context.slot(f"route {run.message.route}"),
         number_slot=run.context.slot(f"number {run.message.number}"),
+        nonce=nonce,
         now_ms=run.now_ms,
     )
     if result.account is None:
-        text = error(result.error, language)
-        return MessageOutcome("go", result.error, None, [AnswerText("error", text, SECURITY)])
-    if run.context.trust_of(run.message.route) == "aggregator":
+        # Over the limit one answer is enough: the sender may be forged.
+        is_locked = result.error == "locked"
+        text = error("rate", language, minutes=_GO_MINUTES) if is_locked else error(result.error, language)
+        once = "go" if is_locked else ""
+        return MessageOutcome("go", result.error, None, [AnswerText("error", text, SECURITY, once=once)])
+    is_texted = nonce is not None and is_same_hash(nonce[0].encode(), run.command.text.encode())
+    if run.context.trust_of(run.message.route) == "aggregator" and not is_texted:
         return _send_nonce(run, result.account)
     return _linked(run, result.account)
 

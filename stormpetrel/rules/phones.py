@@ -107,9 +107,16 @@ class CodeResult:
 
 
 def account_of_code(
-    connection: Connection, *, code: str, keys: PhoneKeys, route_slot: int, number_slot: int, now_ms: int
+    connection: Connection,
+    *,
+    code: str,
+    keys: PhoneKeys,
+    route_slot: int,
+    number_slot: int,
+    now_ms: int,
+    nonce: tuple[str, int] | None = None,
 ) -> CodeResult:
-    """Use a code up and return its account.
+    """Use a code up and return its account. `nonce`: another right code, which was texted, and its account.
 
     Wrong codes are limited per route and per number, because a forged sender costs nothing. Over the limit even a
     right code is refused with "locked".
@@ -118,7 +125,10 @@ def account_of_code(
     for quota, slot in spent:
         if quotas.spend(connection, quota, slot, now_ms=now_ms):
             return CodeResult(None, "locked")
-    account_id = stored.take_code(connection, code_hash=keys.code_hash(code), now_ms=now_ms)
+    if nonce is not None and is_same_hash(nonce[0].encode(), code.encode()):
+        account_id: int | None = nonce[1]
+    else:
+        account_id = stored.take_code(connection, code_hash=keys.code_hash(code), now_ms=now_ms)
     found = None if account_id is None else stored_accounts.account(connection, account_id=account_id)
     if found is None or found.state is not AccountState.ACTIVE:
         return CodeResult(None, "code-wrong")

@@ -104,6 +104,7 @@ def recognise(text: str) -> OptMessage | None:
     Letter case, width, spaces and quotes around the word, and "." and "!" after it do not matter. A "." before
     it makes the message a post.
     """
+    text = text.strip()
     if len(text) > MOST_CHARACTERS:
         return None
     return _TABLE.get(_key(text))

@@ -195,7 +195,13 @@ def test_a_post_that_looks_like_a_command_is_that_command(text, expected):
     assert parse(text) == expected
 
 
-@pytest.mark.parametrize("text", ["D José hola", "D @josé hola", "DM @bob@example.org hi"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("D José hola", "D @josé hola", "DM @bob@example.org hi", "D bob@example.org hi", "D bob.smith hi"),
+        *("dm bob-smith hi", "D bob; hi", "D +995599123456 hi", "DM: bob hi"),
+    ],
+)
 def test_a_direct_message_to_an_impossible_name_is_not_posted(text):
     assert parse(text).verb is Verb.DM
 

@@ -7,14 +7,17 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from stormpetrel.config import Config
+from stormpetrel.gateway.drain import NoticeTimes, _answer_without_store
 from stormpetrel.model.phone import PhoneKeys
 from stormpetrel.process import secret
 from stormpetrel.rules import phones
-from stormpetrel.storage.sms_spool import state
+from stormpetrel.storage.sms_spool import inbox, outbox, state
 from stormpetrel.storage.sms_spool.file import open_spool
 from tests.gateway.phones import drop, new_number, route_settings, sent
 from tests.instance import Instance, prepared_instance
@@ -87,6 +90,23 @@ def test_messages_wait_for_a_locked_database_and_are_posted_in_order_once(
     # One notice for one phone, however many messages waited.
     assert len(sent(tmp_path / "drop")) == 2
     instance.stop()
+
+
+def test_a_number_that_has_sent_stop_is_not_told_that_its_messages_wait(tmp_path: Path) -> None:
+    number, other, now = new_number(), new_number(), now_ms()
+    with open_spool(tmp_path) as spool, spool.transaction() as db:
+        outbox.stop(db, number=number, now_ms=now)
+        for key, sender, text in (
+            ("a", number, "hello"),
+            ("b", number, "STATUS"),
+            ("c", other, "STOP"),
+            ("d", other, "HELP"),
+        ):
+            inbox.put(db, key=key, route="drop", number=sender, receiver="", text=text, now_ms=now, klass=0)
+        context: Any = SimpleNamespace(language="en", title="Here", status=lambda language: "up")
+        assert _answer_without_store(db, context, NoticeTimes(1, 1), now, tells_saved=True) == 0
+        outbox.start(db, number=number)
+        assert _answer_without_store(db, context, NoticeTimes(1, 1), now, tells_saved=True) == 2
 
 
 def test_a_kill_between_effect_and_spool_posts_nothing_twice(instance: Instance, tmp_path: Path) -> None:

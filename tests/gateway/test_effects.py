@@ -121,6 +121,14 @@ def test_yes_without_a_question_is_a_post(texting: Texting) -> None:
     assert phone.effect("Yes")["effect"] == "post"
 
 
+def test_yes_does_not_post_a_code_that_was_texted(texting: Texting) -> None:
+    person, phone = texting.member()
+    own = texting.place.write(phones.own_phone, account_id=person.id)
+    texting.place.write(phones.ask, phone=own, question="nonce 482913 7", now_ms=now_ms())
+    assert phone.effect("Yes")["effect"] == "post"
+    assert person.get(f"/api/v1/accounts/{person.id}/statuses")[0]["content"] == "<p>Yes</p>"
+
+
 def test_stop_is_confirmed_once_and_nothing_comes_until_start(texting: Texting) -> None:
     person, phone = texting.member()
     author = texting.place.person("town")

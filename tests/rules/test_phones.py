@@ -81,6 +81,19 @@ def test_wrong_codes_lock_a_number_and_then_the_route(store: Store) -> None:
     assert [try_one(100 + place) for place in range(30)].count("locked") >= 5
 
 
+def test_guesses_of_a_code_that_was_texted_are_limited_too(store: Store) -> None:
+    ana = store.person("ana")
+    use = {"keys": KEYS, "route_slot": 11, "number_slot": 12, "nonce": ("000042", ana)}
+    for guess in range(5):
+        wrong = store.do(phones.account_of_code, code=f"99999{guess}", now_ms=store.now_ms, **use)
+        assert wrong.error == "code-wrong"
+    assert store.do(phones.account_of_code, code="000042", now_ms=store.now_ms, **use).error == "locked"
+    later_ms = store.now_ms + 3_600_000
+    found = store.do(phones.account_of_code, code="000042", now_ms=later_ms, **use).account
+    assert found is not None
+    assert found.id == ana
+
+
 def test_a_pin_is_needed_on_the_route_of_an_aggregator(store: Store) -> None:
     phone = linked(store, store.person(), pin="1234")
 

@@ -46,7 +46,7 @@ def test_case_quotes_spaces_and_points_do_not_matter(word, expected):
         *(word.lower(), word.upper(), word.title(), word.swapcase()),
         *(f"  {word}\n", f"“{word}”", f"'{word}'.", f"«{word}!»", f"{word}!!!", f"{word} ."),
         word.replace(" ", "   "),
-        f"\u200f{word}\ufeff",
+        *(f"\u200f{word}\ufeff", f"{word}{' ' * 100}", f"\n{' ' * 100}{word}"),
     ):
         assert recognise(form) == expected, form
 

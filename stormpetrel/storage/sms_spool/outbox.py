@@ -33,11 +33,14 @@ _PUT_UNIT = """INSERT INTO units (message_id, route, number, total, state, wants
 _UNITS = """SELECT id, message_id, number, total, wants_receipt FROM units
     WHERE message_id = ? AND state = 'queued' ORDER BY number"""
 _RESUME = "UPDATE units SET state = 'queued' WHERE state = 'sending'"
-_RESUME_MESSAGES = "UPDATE outbox SET state = 'queued', changed_ms = ? WHERE state = 'sending'"
+_RESUME_MESSAGES = "UPDATE outbox SET state = 'queued', changed_ms = ? WHERE state = 'sending' RETURNING id"
 _LANES = """SELECT lane, count(*), min(at_ms) FROM outbox
     WHERE state IN ('queued', 'sending') AND route <> '_canary' GROUP BY lane"""
 _DROP = """UPDATE outbox SET state = 'dropped', done_ms = ?1, changed_ms = ?1
-    WHERE number = ?2 AND state = 'queued' AND lane > 1"""
+    WHERE number = ?2 AND state = 'queued' AND lane > 1 RETURNING id"""
+_DROP_STOPPED = """UPDATE outbox SET state = 'dropped', done_ms = ?1, changed_ms = ?1
+    WHERE id = ?2 AND state = 'queued' AND lane > 1 AND EXISTS (SELECT 1 FROM notices
+    WHERE notices.number = outbox.number AND notices.kind = 'stop' AND notices.at_ms >= outbox.at_ms) RETURNING id"""
 _DELIVERED = """SELECT coalesce(sum(at_ms > ?1 - 3600000), 0), count(*), coalesce(sum(kind = 'digest'), 0) FROM outbox
     WHERE number = ?2 AND at_ms > ?1 - 86400000 AND kind IN ('delivery', 'mention', 'dm', 'digest')
     AND state NOT IN ('dropped', 'expired')"""
@@ -173,7 +176,8 @@ def delay(db: sqlite3.Connection, *, message_id: int, due_ms: int) -> None:
 def resume(db: sqlite3.Connection, *, now_ms: int) -> int:
     """Queue units again that a killed process was sending; return their number."""
     count = db.execute(_RESUME).rowcount
-    db.execute(_RESUME_MESSAGES, (now_ms,))
+    for (message_id,) in db.execute(_RESUME_MESSAGES, (now_ms,)).fetchall():
+        _drop_if_stopped(db, message_id, now_ms)
     return count
 
 
@@ -229,6 +233,7 @@ def put_back(
         WHERE id = ? AND state IN ('sending', 'queued')""",
         (attempts, error, due_ms, now_ms, unit.message_id),
     )
+    _drop_if_stopped(db, unit.message_id, now_ms)
     return True
 
 
@@ -307,7 +312,10 @@ def sent_count(db: sqlite3.Connection) -> int:
 
 
 def replay(db: sqlite3.Connection, *, message_id: int, now_ms: int, expires_after_ms: int) -> bool:
-    """Queue a text again that failed, expired or was dropped; return whether it will be sent."""
+    """Queue a text again that failed, expired or was dropped; return whether it will be sent.
+
+    A text from before its number sent STOP is not, except one of lane 1.
+    """
     changed = db.execute(
         """UPDATE outbox SET state = 'queued', error = '', due_ms = ?1, expires_ms = ?2, changed_ms = ?1, day = ''
         WHERE id = ?3 AND state IN ('failed', 'expired', 'dropped')""",
@@ -318,7 +326,7 @@ def replay(db: sqlite3.Connection, *, message_id: int, now_ms: int, expires_afte
             "UPDATE units SET state = 'queued', attempts = 0 WHERE message_id = ? AND state = 'failed'",
             (message_id,),
         )
-    return changed == 1
+    return changed == 1 and not _drop_if_stopped(db, message_id, now_ms)
 
 
 def stop(db: sqlite3.Connection, *, number: str, now_ms: int) -> int:
@@ -328,10 +336,26 @@ def stop(db: sqlite3.Connection, *, number: str, now_ms: int) -> int:
         ON CONFLICT (number, kind) DO UPDATE SET at_ms = excluded.at_ms""",
         (number, now_ms),
     )
-    return db.execute(_DROP, (now_ms, number)).rowcount
+    dropped = db.execute(_DROP, (now_ms, number)).fetchall()
+    for (message_id,) in dropped:
+        _release(db, message_id)
+    return len(dropped)
 
 
-def has_stopped_since(db: sqlite3.Connection, *, number: str, since_ms: int) -> bool:
+def _drop_if_stopped(db: sqlite3.Connection, message_id: int, now_ms: int) -> bool:
+    """Drop a text that is queued again, if its number has sent STOP since it was made, while it was being sent."""
+    if not db.execute(_DROP_STOPPED, (now_ms, message_id)).fetchall():
+        return False
+    _release(db, message_id)
+    return True
+
+
+def start(db: sqlite3.Connection, *, number: str) -> None:
+    """Forget that a number has sent STOP."""
+    db.execute("DELETE FROM notices WHERE number = ? AND kind = 'stop'", (number,))
+
+
+def has_stopped_since(db: sqlite3.Connection, *, number: str, since_ms: int = 0) -> bool:
     """Return True if the number has sent STOP at that time or later."""
     row = db.execute(
         "SELECT 1 FROM notices WHERE number = ? AND kind = 'stop' AND at_ms >= ?", (number, since_ms)

@@ -160,6 +160,33 @@ def test_stop_drops_what_waits_for_the_number_only(db: SpoolDb) -> None:
     assert [message.text for message in queued(db)] == ["text confirmation", "text other"]
 
 
+@pytest.mark.parametrize("queued_again", ["put back", "resumed", "replayed"])
+def test_a_text_from_before_stop_is_not_sent_after_it(db: SpoolDb, queued_again: str) -> None:
+    put(db, lane=3)
+    (unit,) = begun(db)
+    if queued_again == "replayed":
+        outbox.failed(db, unit=unit, error="down", now_ms=NOW)
+    outbox.stop(db, number=NUMBER, now_ms=NOW + 1)
+    if queued_again == "put back":
+        outbox.put_back(db, unit=unit, due_ms=NOW, counts=True, error="down", now_ms=NOW + 2)
+    elif queued_again == "resumed":
+        outbox.resume(db, now_ms=NOW + 2)
+    else:
+        assert not outbox.replay(db, message_id=1, now_ms=NOW + 2, expires_after_ms=1000)
+    assert queued(db, NOW + 2) == []
+    assert state_of(db) == "dropped"
+
+
+def test_stop_gives_the_reserved_money_back(db: SpoolDb) -> None:
+    put(db, lane=3)
+    (message,) = queued(db)
+    assert outbox.reserve(db, message=message, price=50, prefix="+995", caps=NO_CAPS, now_ms=NOW)
+    (unit,) = begun(db)
+    outbox.put_back(db, unit=unit, due_ms=NOW, counts=True, error="down", now_ms=NOW)
+    outbox.stop(db, number=NUMBER, now_ms=NOW)
+    assert money.of_day(db, day=money.day_of(NOW)) == (0, 0)
+
+
 def test_spending_stays_within_each_limit_to_the_last_millionth(db: SpoolDb) -> None:
     caps = Caps(day=100, month=1000, user_day=30, reserve=0.1)
     for place in range(40):
