@@ -301,7 +301,7 @@ class SmsGateway:
         while not await _pause(stop, STATE_EVERY_S / 4):
             states = [(name, provider.state.value) for name, provider in self._providers.items()]
             try:
-                self._figures = await self._spool.call(_figures_of, states, now_ms())
+                self._figures = await self._spool.call(_figures_of, states, self._figures, now_ms())
                 given_up = await self._spool.call(self._parts.expire, now_ms())
             except NotStored:
                 continue
@@ -348,11 +348,13 @@ def _caps(config: Config) -> Caps:
     )
 
 
-def _figures_of(db: SpoolDb, states: list[tuple[str, str]], at_ms: int) -> SpoolFigures:
+def _figures_of(db: SpoolDb, states: list[tuple[str, str]], last: SpoolFigures, at_ms: int) -> SpoolFigures:
+    """Return the figures; those that read every waiting text are as of the last second."""
+    waiting_out = last.waiting_out
     if at_ms - state.fact(db, "states_ms") >= STATE_EVERY_S * 1000:
         state.set_route_states(db, states=states, now_ms=at_ms)
         state.set_fact(db, "states_ms", at_ms)
-    waiting_out = sum(count for count, _ in outbox.lanes(db).values())
+        waiting_out = sum(count for count, _ in outbox.lanes(db).values())
     return SpoolFigures(inbox.waiting_count(db), waiting_out, state.paused(db))
 
 
