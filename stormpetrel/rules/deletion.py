@@ -5,7 +5,7 @@ from __future__ import annotations
 from stormpetrel.errors import NotFound
 from stormpetrel.model.account import AccountState
 from stormpetrel.model.event import AccountChanged
-from stormpetrel.rules import access
+from stormpetrel.rules import access, phones
 from stormpetrel.rules.posts import delete_post
 from stormpetrel.rules.relationships import remove_follower, unfollow
 from stormpetrel.storage import accounts, outbox
@@ -32,6 +32,7 @@ def delete_account(connection: Connection, *, account_id: int, now_ms: int) -> N
     if state is not AccountState.SUSPENDED:
         take_back_counts(connection, account_id=account_id)
     access.revoke_all(connection, account_id=account_id)
+    phones.unlink_of(connection, account_id=account_id, now_ms=now_ms)
     stored.forget_person(connection, account_id=account_id)
     connection.tell(AccountChanged(account_id, hidden=True))
     outbox.put(connection, kind="erase_account", payload={"account_id": account_id}, now_ms=now_ms)

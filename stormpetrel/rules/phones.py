@@ -157,7 +157,7 @@ def link(
     old = stored.by_hash(connection, number_hash=keys.number_hash(number))
     other = stored.of_account(connection, account_id=account_id)
     if other is not None and (old is None or other.id != old.id):
-        stored.delete(connection, phone_id=other.id)
+        _forget(connection, other, now_ms)
     stays_stopped = by_operator and old is not None and old.stopped
     if old is not None and old.account_id != account_id:
         # Another owner: deliveries of the former one are not for this one.
@@ -357,9 +357,9 @@ def stop_all(connection: Connection, *, phone: Phone, now_ms: int) -> Phone:
 def unlink(connection: Connection, *, phone: Phone, now_ms: int) -> None:
     """Delete a phone with its settings and its deliveries, and notify its owner by mail.
 
-    Raise NotFound if it is gone.
+    A number that has sent STOP stays stopped. Raise NotFound if the phone is gone.
     """
-    if not stored.delete(connection, phone_id=phone.id):
+    if not _forget(connection, phone, now_ms):
         raise NotFound("There is no such phone")
     _notify(connection, account_id=phone.account_id, now_ms=now_ms)
 
@@ -392,6 +392,28 @@ def take_tag(connection: Connection, *, phone: Phone, post_id: int) -> int:
     tag = current.next_tag if current is not None else phone.next_tag
     stored.put_tag(connection, phone_id=phone.id, tag=tag, next_tag=tag % MAX_TAG + 1, post_id=post_id)
     return tag
+
+
+def unlink_of(connection: Connection, *, account_id: int, now_ms: int) -> None:
+    """Delete the phone of an account that is deleted, if it has one. A number that has sent STOP stays stopped."""
+    phone = stored.of_account(connection, account_id=account_id)
+    if phone is not None:
+        _forget(connection, phone, now_ms)
+
+
+def _forget(connection: Connection, phone: Phone, now_ms: int) -> bool:
+    """Delete a phone; of one that has sent STOP keep the number, without account and settings.
+
+    Return whether there was one.
+    """
+    is_there = stored.delete(connection, phone_id=phone.id)
+    if is_there and phone.stopped:
+        bare = replace(
+            phone, id=connection.new_id(now_ms), account_id=None, posts=False, pin_hash=None, pin_wrong=0,
+            pin_locked_until_ms=0, quiet="", digest="", segments=1, next_tag=1, asked="",
+        )  # fmt: skip
+        _put(connection, bare, now_ms)
+    return is_there
 
 
 def _notify(connection: Connection, *, account_id: int | None, now_ms: int) -> None:

@@ -28,7 +28,6 @@ _PUT = sql(
 _LOCK = sql("UPDATE phones SET id = id WHERE number_hash = :number_hash")
 _HEARD = sql("UPDATE phones SET heard_at_ms = :now_ms, route = :route WHERE id = :phone_id")
 _DELETE = sql("DELETE FROM phones WHERE id = :phone_id")
-_DELETE_OF = sql("DELETE FROM phones WHERE account_id = :account_id")
 _PUT_CODE = sql(
     """INSERT INTO phone_codes (code_hash, account_id, expires_at_ms)
     VALUES (:code_hash, :account_id, :expires_at_ms) ON CONFLICT (code_hash) DO NOTHING"""
@@ -109,11 +108,6 @@ def heard(connection: Connection, *, phone_id: int, route: str, now_ms: int) -> 
 def delete(connection: Connection, *, phone_id: int) -> bool:
     """Delete the phone with all that waits for it; return whether there was one."""
     return bool(connection.run(_DELETE, phone_id=phone_id))
-
-
-def delete_of(connection: Connection, *, account_id: int) -> bool:
-    """Delete the account's phone; return whether there was one."""
-    return bool(connection.run(_DELETE_OF, account_id=account_id))
 
 
 def put_code(connection: Connection, *, code_hash: bytes, account_id: int, expires_at_ms: int) -> bool:

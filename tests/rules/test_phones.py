@@ -187,3 +187,24 @@ def test_an_account_that_is_deleted_takes_its_phone_along(store: Store) -> None:
     linked(store, ana)
     store.do(delete_account, account_id=ana, now_ms=store.now_ms)
     assert store.do(phones.phone_with, number=NUMBER, keys=KEYS) is None
+
+
+def test_a_number_that_has_sent_stop_stays_stopped_without_its_account(store: Store) -> None:
+    from stormpetrel.rules.deletion import delete_account
+
+    def unlink(account_id: int, phone: Phone) -> None:
+        store.do(phones.unlink, phone=phone, now_ms=store.now_ms)
+
+    def link_another(account_id: int, phone: Phone) -> None:
+        linked(store, account_id, "+15551234567")
+
+    def delete(account_id: int, phone: Phone) -> None:
+        store.do(delete_account, account_id=account_id, now_ms=store.now_ms)
+
+    for leave in (unlink, link_another, delete):
+        ana = store.person("ana")
+        store.do(phones.stop, phone=linked(store, ana, pin="1234"), now_ms=store.now_ms)
+        leave(ana, store.do(phones.own_phone, account_id=ana))
+        left = store.do(phones.phone_with, number=NUMBER, keys=KEYS)
+        assert left is not None
+        assert (left.stopped, left.account_id, left.pin_hash, left.posts) == (True, None, None, False)
