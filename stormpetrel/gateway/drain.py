@@ -44,6 +44,8 @@ MOST_TOLD = 1000
 SAVED_AFTER_S = 2.0
 """How long the store is away before members are told that their messages are saved: it is also away for a moment
 when the role starts, and a text costs money."""
+PART_MISSING_MS = 60_000
+"""A number is told once in this time that a part is missing: parts can be forged in any number."""
 ANSWER_EXPIRES_MS = 6 * 3_600_000
 
 
@@ -169,8 +171,9 @@ def _finish(
     elif outcome.effect == "start" or any(reply.kind == "linked" for reply in outcome.replies):
         outbox.start(db, number=message.number)
     for place, reply in enumerate(outcome.replies):
+        every_ms = PART_MISSING_MS if reply.once == "part-missing" else times.stranger_ms
         if reply.once and not state.may_notice(
-            db, number=message.number, kind=reply.once, every_ms=times.stranger_ms, now_ms=at_ms
+            db, number=message.number, kind=reply.once, every_ms=every_ms, now_ms=at_ms
         ):
             continue
         _put_answer(db, message, reply, f"{message.key}#{place}", at_ms)

@@ -137,7 +137,7 @@ def _part_missing(message: InboxMessage, phone: Phone | None, context: PhoneCont
     if phone is None or phone.stopped:
         return MessageOutcome("none", "part-missing")
     text = error("part-missing", phone.language, part=message.text)
-    return MessageOutcome("none", "part-missing", None, [AnswerText("part-missing", text, PERSONAL)])
+    return MessageOutcome("none", "part-missing", None, [AnswerText("part-missing", text, PERSONAL, once="part-missing")])
 
 
 _ANSWERED_BY_YES = ("do ", "follow ", "name")

@@ -35,6 +35,7 @@ MOST_TEXT = 4000
 MOST_NUMBERS = 100_000
 MOST_PART_OCTETS = 8_000_000
 """Memory of incomplete messages; beyond it the oldest are given up."""
+PARTS_OF_MESSAGE = 10
 _UNIT_ID = re.compile(r"o([0-9]{1,18})(?:-([0-9]{1,3}))?")
 
 
@@ -53,12 +54,14 @@ class NumberRates:
         self._config = config
         self._windows: BoundedTable[str, _Window] = BoundedTable(MOST_NUMBERS, evicts=Eviction.LRU)
 
-    def takes(self, number: str, *, route: str, at_ms: int) -> bool:
+    def takes(self, number: str, *, route: str, at_ms: int, is_later_part: bool = False) -> bool:
         """Count one message; return False if it is over a limit of its number.
 
-        Each route counts for itself: what is forged on one with low trust must not use up the owner's share.
+        Each route counts for itself: what is forged on one with low trust must not use up the owner's share. A long
+        message counts by its first part; the later ones have a limit of their own, PARTS_OF_MESSAGE times as high.
         """
-        sender = f"{route} {number}"
+        sender = f"{route} {number} parts" if is_later_part else f"{route} {number}"
+        times = PARTS_OF_MESSAGE if is_later_part else 1
         window = self._windows.get(sender)
         if window is None:
             window = _Window()
@@ -70,14 +73,21 @@ class NumberRates:
             window.hour, window.in_hour = hour, 0
         window.in_minute += 1
         window.in_hour += 1
-        return window.in_minute <= self._config.in_per_minute and window.in_hour <= self._config.in_per_hour
+        return (
+            window.in_minute <= times * self._config.in_per_minute
+            and window.in_hour <= times * self._config.in_per_hour
+        )
 
 
 class PartsTable:
-    """The parts of incomplete messages, in memory as in the spool. Used in the spool's thread only."""
+    """The parts of incomplete messages, in memory as in the spool. Used in the spool's thread only.
 
-    def __init__(self, timeout_s: int) -> None:
+    `class_of` returns the class of the inbox for messages of a number.
+    """
+
+    def __init__(self, timeout_s: int, class_of: Callable[[str], int]) -> None:
         self._timeout_s = timeout_s
+        self._class_of = class_of
         self._reassembler = Reassembler(capacity_octets=MOST_PART_OCTETS, timeout_s=timeout_s)
 
     def load(self, db: SpoolDb) -> None:
@@ -129,7 +139,8 @@ class PartsTable:
             first, route, _ = inbox.take_parts(db, group)
             inbox.put(
                 db, key=f"{first}-{at_ms}", route=route, number=key.sender, receiver=key.receiver,
-                text=", ".join(map(str, one.missing)), now_ms=at_ms, error="part-missing", klass=inbox.MEMBERS,
+                text=", ".join(map(str, one.missing)), now_ms=at_ms, error="part-missing",
+                klass=self._class_of(key.sender),
             )  # fmt: skip
 
 
@@ -221,7 +232,8 @@ class RouteInbound:
             return True
         proof, text = self._without_pin(number, text)
         opt = recognise(text)
-        is_taken = self._rates.takes(number, route=self._route.name, at_ms=at_ms) or opt is not None
+        is_stop = opt is not None and opt.keyword is OptKeyword.STOP
+        is_taken = self._rates.takes(number, route=self._route.name, at_ms=at_ms) or is_stop
         if not is_taken:
             log.info("dropped a message of %s: over its limit", masked(number))
         return await self._spool.call(
@@ -237,7 +249,7 @@ class RouteInbound:
             is_taken=is_taken,
             unsettled=incoming.key if incoming.is_unsettled else None,
             at_ms=at_ms,
-            is_stop=opt is not None and opt.keyword is OptKeyword.STOP,
+            is_stop=is_stop,
         )
 
     async def _store_part(
@@ -248,7 +260,9 @@ class RouteInbound:
         proof = None
         if place.number == 1:
             proof, data = self._part_without_pin(number, data)
-        if not self._rates.takes(number, route=self._route.name, at_ms=at_ms) and place.number == 1:
+        if not self._rates.takes(
+            number, route=self._route.name, at_ms=at_ms, is_later_part=place.number > 1
+        ):
             return await self._spool.call(
                 _put_whole, key=key, route=self._route.name, number=number, receiver=incoming.receiver[:64],
                 text="", proof=None, klass=inbox.STRANGERS, quiet=True, is_taken=False,

@@ -82,7 +82,7 @@ class SmsGateway:
         self._db: Database | None = None
         self._figures = SpoolFigures()
         self._known = KnownNumbers(self._keys)
-        self._parts = PartsTable(config.sms.part_timeout_s)
+        self._parts = PartsTable(config.sms.part_timeout_s, self._known.class_of)
         self._spool = SpoolThread(config.data_dir, on_open=self._parts.load)
         self._opted_out: list[str] = []
         routes = [route for route in config.sms.routes if route.enabled]

@@ -33,9 +33,9 @@ class Door:
 
     def __init__(self, directory: Path, *, trust: str = "network", config: SmsConfig | None = None) -> None:
         config = config or SmsConfig()
-        self.parts = PartsTable(config.part_timeout_s)
-        self.spool = SpoolThread(directory, on_open=self.parts.load)
         self.known = KnownNumbers(KEYS)
+        self.parts = PartsTable(config.part_timeout_s, self.known.class_of)
+        self.spool = SpoolThread(directory, on_open=self.parts.load)
         self.woken = 0
         self.opted_out: list[str] = []
         self.rates = NumberRates(config)
@@ -217,6 +217,29 @@ def test_a_number_over_its_limit_is_counted_and_dropped_but_never_stop(tmp_path:
     assert [message.text for message in stored(tmp_path)] == ["flood", "flood", "STOP", "hello"]
     with open_spool(tmp_path) as spool:
         assert inbox.counts(spool.raw) == (7, 4, 3)
+
+
+def test_help_over_the_limit_is_dropped_because_its_answer_costs_money(tmp_path: Path) -> None:
+    async def body(door: Door) -> None:
+        for place, text in enumerate(("HELP", "START", "HELP", "START", "please stop", "STOP")):
+            await door.inbound.message(Incoming(f"k{place}", NUMBER, "40404", text=text))
+
+    run(tmp_path, body, config=SmsConfig(in_per_minute=2))
+    assert [message.text for message in stored(tmp_path)] == ["HELP", "START", "STOP"]
+
+
+def test_parts_without_a_beginning_are_limited_too(tmp_path: Path) -> None:
+    async def body(door: Door) -> None:
+        for reference in range(100):
+            await door.inbound.message(parts_of("y" * 400, reference=reference)[1])
+        for part in parts_of("z" * 400, reference=200):
+            await door.inbound.message(part)
+
+    run(tmp_path, body, config=SmsConfig(in_per_minute=2))
+    with open_spool(tmp_path) as spool:
+        kept = len(inbox.parts(spool.raw)) + len(stored(tmp_path))
+        assert kept == 21, "the first part of the last message, and twenty later ones"
+        assert {message.klass for message in stored(tmp_path)} == {inbox.STRANGERS}
 
 
 def test_a_locked_spool_refuses_and_stores_afterwards(tmp_path: Path) -> None:
