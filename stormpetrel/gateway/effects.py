@@ -66,7 +66,7 @@ def refused(
     phone = stored.by_hash(connection, number_hash=context.keys.number_hash(message.number))
     language = phone.language if phone is not None else context.language
     command = parse(message.text)
-    word = refusal.word if isinstance(refusal, Failure) else _word_of(refusal)
+    word = refusal.word if isinstance(refusal, Failure) else _word_of(refusal, command)
     values = refusal.values if isinstance(refusal, Failure) else {}
     effect = Verb.NONE if word in _WITHOUT_EFFECT else command.verb
     kind = "locked" if word == "locked" else "error"
@@ -97,11 +97,12 @@ def _error_values(command: TextCommand, context: PhoneContext) -> dict[str, obje
     }
 
 
-def _word_of(refusal: Refusal) -> str:
+def _word_of(refusal: Refusal, command: TextCommand) -> str:
     if isinstance(refusal, TooMany):
         return "rate"
     if isinstance(refusal, NotFound):
-        return "unknown-user"
+        # The post of a tag may be deleted, or hidden from the member.
+        return "unknown-user" if command.tag is None else "unknown-tag"
     if isinstance(refusal, Forbidden):
         return "unlinked"
     return "not-understood"

@@ -121,7 +121,7 @@ class PartsTable:
             if text is not None:
                 inbox.put(
                     db, key=key, route=part.route, number=part.number, receiver=part.receiver,
-                    text=text[:MOST_TEXT], now_ms=part.at_ms, proof=proof, klass=klass, quiet=quiet,
+                    text=text[:MOST_TEXT].replace("\0", ""), now_ms=part.at_ms, proof=proof, klass=klass, quiet=quiet,
                 )  # fmt: skip
         return True
 
@@ -230,7 +230,8 @@ class RouteInbound:
         if text is None:
             self.ignored += 1
             return True
-        proof, text = self._without_pin(number, text)
+        # No phone writes it, and PostgreSQL cannot store it.
+        proof, text = self._without_pin(number, text.replace("\0", ""))
         opt = recognise(text)
         is_stop = opt is not None and opt.keyword is OptKeyword.STOP
         is_taken = self._rates.takes(number, route=self._route.name, at_ms=at_ms) or is_stop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -52,7 +53,9 @@ def _reply(run: CommandRun) -> MessageOutcome:
     author = accounts.account(run.connection, account_id=parent.author_id)
     text = run.command.text
     names = {mention.username.lower() for mention in parent.mentions}
-    if author.id != run.account_id and f"@{author.username.lower()}" not in text.lower():
+    # "@bobby" does not name bob.
+    is_named = re.search(rf"(?<![\w@/.])@{re.escape(author.username)}(?![\w@-]|\.\w)", text, re.IGNORECASE)
+    if author.id != run.account_id and not is_named:
         text = f"@{author.username} {text}"
     if parent.visibility is Visibility.DIRECT:
         mine = accounts.account(run.connection, account_id=run.account_id).username.lower()

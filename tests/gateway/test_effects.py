@@ -6,7 +6,7 @@ import json
 import time
 
 from stormpetrel.model.phone import SILENT_MS
-from stormpetrel.rules import phones
+from stormpetrel.rules import phones, posts
 from stormpetrel.storage import phones as stored
 from tests.gateway.phones import Texting, drop
 from tests.people import now_ms
@@ -81,6 +81,24 @@ def test_a_reply_is_never_seen_by_more_people_than_the_post(texting: Texting) ->
     assert phone.next_text() == f"DM @{author.username}: @{person.username} a secret #1"
     reply = phone.effect("R 1 thank you")
     assert author.get(f"/api/v1/statuses/{reply['status_id']}")["visibility"] == "direct"
+
+
+def test_a_reply_to_a_direct_message_reaches_its_author_though_another_name_begins_with_theirs(
+    texting: Texting,
+) -> None:
+    person, phone = texting.member()
+    author = texting.place.person("friend")
+    status = author.post(f"@{person.username} a secret", visibility="direct")
+    phone.next_text()
+    reply = phone.effect(f"R 1 @{author.username}by knows it too")
+    found = author.get(f"/api/v1/statuses/{reply['status_id']}")
+    assert found["visibility"] == "direct"
+    assert [one["username"] for one in found["mentions"]] == [author.username]
+    texting.place.write(
+        posts.delete_post, author_id=author.id, post_id=int(status["id"]), now_ms=now_ms()
+    )  # fmt: skip
+    assert phone.effect("R 1 are you there?")["error"] == "unknown-tag"
+    assert phone.effect("LIKE 1")["error"] == "unknown-tag"
 
 
 def test_a_tag_that_was_never_sent_does_nothing(texting: Texting) -> None:

@@ -219,6 +219,18 @@ def test_a_number_over_its_limit_is_counted_and_dropped_but_never_stop(tmp_path:
         assert inbox.counts(spool.raw) == (7, 4, 3)
 
 
+def test_nul_is_taken_out_of_a_text(tmp_path: Path) -> None:
+    async def body(door: Door) -> None:
+        await door.inbound.message(Incoming("k1", NUMBER, "40404", text="ST\0OP\0"))
+        await door.inbound.message(Incoming("k2", NUMBER, "40404", text="\x001234 hello"))
+
+    run(tmp_path, body, trust="aggregator")
+    assert [(message.text, message.proof is None) for message in stored(tmp_path)] == [
+        ("STOP", True),
+        ("hello", False),
+    ]
+
+
 def test_help_over_the_limit_is_dropped_because_its_answer_costs_money(tmp_path: Path) -> None:
     async def body(door: Door) -> None:
         for place, text in enumerate(("HELP", "START", "HELP", "START", "please stop", "STOP")):
