@@ -50,6 +50,7 @@ log = logging.getLogger(__name__)
 
 STATE_EVERY_S = 1.0
 TIDY_EVERY_S = 600.0
+REROUTE_EVERY_S = 30.0
 RETRY_MIN_S, RETRY_MAX_S = 0.2, 5.0
 KNOWN_AT_ONCE = 1000
 OUTCOMES_MS = 7 * 86_400_000
@@ -187,6 +188,7 @@ class SmsGateway:
             self._read_known(stop),
             self._write_state(stop),
             self._tidy(stop),
+            self._reroute(stop),
             self._drain.run(stop),
             self._deliverer.run(stop),
             *(sender.run(stop) for sender in self._senders),
@@ -224,6 +226,23 @@ class SmsGateway:
             log.warning("%d units were being sent when the role ended; they are sent again", resumed)
         for name, provider in self._providers.items():
             await provider.start(self._inbounds[name])
+
+    async def _reroute(self, stop: asyncio.Event) -> None:
+        """Move texts that wait on a route that is removed or disabled to the first route; without any, say so."""
+        wait_s = STATE_EVERY_S
+        while not await _pause(stop, wait_s):
+            wait_s = REROUTE_EVERY_S
+            names = tuple(self._providers)
+            try:
+                if names:
+                    moved = await self._spool.call(outbox.reroute, routes=names, to=names[0], now_ms=now_ms())
+                    if moved:
+                        log.warning("%d texts waited on routes that are gone; they go on %s", moved, names[0])
+                        self._wake_senders()
+                elif self._figures.waiting_out:
+                    log.warning("%d texts wait, and no route is enabled", self._figures.waiting_out)
+            except NotStored:
+                continue
 
     async def _open_store(self, stop: asyncio.Event) -> None:
         wait_s = RETRY_MIN_S

@@ -7,6 +7,7 @@ that was `sending` when the process was killed is sent again: a carrier may get 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from stormpetrel.storage.sms_spool import money
@@ -34,6 +35,9 @@ _UNITS = """SELECT id, message_id, number, total, wants_receipt FROM units
     WHERE message_id = ? AND state = 'queued' ORDER BY number"""
 _RESUME = "UPDATE units SET state = 'queued' WHERE state = 'sending'"
 _RESUME_MESSAGES = "UPDATE outbox SET state = 'queued', changed_ms = ? WHERE state = 'sending' RETURNING id"
+_WAITING_ROUTES = "SELECT DISTINCT route FROM outbox WHERE state = 'queued' AND route <> '_canary'"
+_IDS_ON_ROUTE = "SELECT id FROM outbox WHERE route = ? AND state = 'queued'"
+_REROUTE = "UPDATE outbox SET route = ?, due_ms = ?, day = '', changed_ms = ? WHERE id = ?"
 _LANES = """SELECT lane, count(*), min(at_ms) FROM outbox
     WHERE state IN ('queued', 'sending') AND route <> '_canary' GROUP BY lane"""
 _DROP = """UPDATE outbox SET state = 'dropped', done_ms = ?1, changed_ms = ?1
@@ -179,6 +183,26 @@ def resume(db: sqlite3.Connection, *, now_ms: int) -> int:
     for (message_id,) in db.execute(_RESUME_MESSAGES, (now_ms,)).fetchall():
         _drop_if_stopped(db, message_id, now_ms)
     return count
+
+
+def reroute(db: sqlite3.Connection, *, routes: Collection[str], to: str, now_ms: int) -> int:
+    """Move texts that wait on none of `routes` to one of them; return how many there were.
+
+    A text of which a part was sent on its old route has failed: its other parts would not be joined with that one.
+    """
+    moved = 0
+    for (route,) in db.execute(_WAITING_ROUTES).fetchall():
+        if route in routes:
+            continue
+        for (message_id,) in db.execute(_IDS_ON_ROUTE, (route,)).fetchall():
+            moved += 1
+            _release(db, message_id)
+            db.execute("DELETE FROM units WHERE message_id = ? AND state = 'queued'", (message_id,))
+            if db.execute("SELECT 1 FROM units WHERE message_id = ?", (message_id,)).fetchone():
+                _finish(db, message_id, "failed", f"the route {route} is gone", now_ms)
+            else:
+                db.execute(_REROUTE, (to, now_ms, now_ms, message_id))
+    return moved
 
 
 def accepted(

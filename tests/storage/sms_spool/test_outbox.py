@@ -160,6 +160,28 @@ def test_stop_drops_what_waits_for_the_number_only(db: SpoolDb) -> None:
     assert [message.text for message in queued(db)] == ["text confirmation", "text other"]
 
 
+def test_texts_on_a_route_that_is_gone_leave_by_another_one(db: SpoolDb) -> None:
+    put(db, "whole")
+    (message,) = queued(db)
+    assert outbox.reserve(db, message=message, price=50, prefix="+995", caps=NO_CAPS, now_ms=NOW)
+    (unit,) = begun(db)
+    outbox.put_back(db, unit=unit, due_ms=NOW + 60_000, counts=True, error="down", now_ms=NOW)
+    put(db, "half")
+    first, second = begun(db, 2)
+    accept(db, first, "c1")
+    outbox.put_back(db, unit=second, due_ms=NOW, counts=True, error="down", now_ms=NOW)
+    put(db, "fresh", lane=3)
+    assert outbox.reroute(db, routes=("drop",), to="drop", now_ms=NOW) == 0
+    assert outbox.reroute(db, routes=("other",), to="other", now_ms=NOW) == 3
+    assert queued(db) == []
+    waiting = outbox.queued(db, route="other", now_ms=NOW, count=10)
+    assert [(one.text, one.day) for one in waiting] == [("text whole", ""), ("text fresh", "")]
+    assert state_of(db, 2) == "failed"
+    assert money.of_day(db, day=money.day_of(NOW)) == (0, 0)
+    (unit,) = outbox.begin(db, message=waiting[0], wants=[True], now_ms=NOW)
+    assert db.execute("SELECT route FROM units WHERE id = ?", (unit.id,)).fetchone() == ("other",)
+
+
 @pytest.mark.parametrize("queued_again", ["put back", "resumed", "replayed"])
 def test_a_text_from_before_stop_is_not_sent_after_it(db: SpoolDb, queued_again: str) -> None:
     put(db, lane=3)
