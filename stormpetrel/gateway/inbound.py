@@ -16,7 +16,7 @@ from stormpetrel.clock import now_ms
 from stormpetrel.config import SmsConfig
 from stormpetrel.config_sms import RouteConfig
 from stormpetrel.gateway.known_numbers import KnownNumbers
-from stormpetrel.gateway.pin import split_pin, strip_octets
+from stormpetrel.gateway.pin import split_pin, strip_octets, without_misplaced_pin
 from stormpetrel.gateway.provider import Incoming, UnitReceipt
 from stormpetrel.gateway.spool_thread import SpoolThread
 from stormpetrel.sms.keywords import OptKeyword, recognise
@@ -293,6 +293,9 @@ class RouteInbound:
     def _without_pin(self, number: str, text: str) -> tuple[bytes | None, str]:
         """Return the hash of the PIN before the text, if it has one, and the text without it."""
         digits, rest = split_pin(text)
+        if digits is None and self._route.trust == "aggregator":
+            # Such a message is refused, and must not keep the PIN either: "1234hello", "hello 1234".
+            return None, without_misplaced_pin(text, lambda digits: self._known.has_pin(number, digits))
         if digits is None or not self._is_pin(number, digits):
             return None, text
         return self._known.keys.pin_hash(number, digits), rest

@@ -6,6 +6,7 @@ A text cleaned after it was stored would stay in the database's log, so a messag
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 from stormpetrel.sms.national_tables import ESCAPE
@@ -14,6 +15,7 @@ from stormpetrel.sms.user_data import Coding, UserData, text_of
 LEAST_DIGITS, MOST_DIGITS = 4, 8
 
 _UNSEEN = r"\s\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff"
+_DIGITS = re.compile(rf"(?<!\d)\d{{{LEAST_DIGITS},{MOST_DIGITS}}}(?!\d)")
 _PIN = re.compile(rf"[{_UNSEEN}]*(\d{{{LEAST_DIGITS},{MOST_DIGITS}}})(?!\d)[.:,;]?(?:[{_UNSEEN}]+|\Z)")
 
 
@@ -38,8 +40,21 @@ def strip_octets(part: UserData) -> tuple[str | None, UserData]:
     return _ascii(match), replace(part, octets=part.octets[_octets_of(match[0], part) :])
 
 
+def without_misplaced_pin(text: str, is_pin: Callable[[str], bool]) -> str:
+    """Return the text with "*" for the digits of each PIN in it: written without a space, or at the end."""
+
+    def hidden(match: re.Match[str]) -> str:
+        return "*" * len(match[0]) if is_pin(_ascii_digits(match[0])) else match[0]
+
+    return _DIGITS.sub(hidden, text)
+
+
 def _ascii(match: re.Match[str]) -> str:
-    return "".join(str(int(digit)) for digit in match[1])
+    return _ascii_digits(match[1])
+
+
+def _ascii_digits(digits: str) -> str:
+    return "".join(str(int(digit)) for digit in digits)
 
 
 def _octets_of(beginning: str, part: UserData) -> int:

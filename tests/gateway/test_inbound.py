@@ -196,6 +196,20 @@ def test_a_pin_reaches_no_byte_of_the_spool(tmp_path: Path) -> None:
         assert "738291".encode("utf-16-be") not in octets
 
 
+def test_a_pin_in_the_wrong_place_is_not_stored_either(tmp_path: Path) -> None:
+    texts = ("738291hello", "hello 738291", "PIN:٧٣٨٢٩١ hello", "(738291) hello", "call 7382915", "GO 482913")
+
+    async def body(door: Door) -> None:
+        door.known.put([KnownNumber(KEYS.number_hash(NUMBER), True, KEYS.pin_hash(NUMBER, "738291"), "en")])
+        for place, text in enumerate(texts):
+            await door.inbound.message(Incoming(f"k{place}", NUMBER, "40404", text=text))
+
+    run(tmp_path, body, trust="aggregator")
+    assert [message.text for message in stored(tmp_path)] == [
+        "******hello", "hello ******", "PIN:****** hello", "(******) hello", "call 7382915", "GO 482913",
+    ]  # fmt: skip
+
+
 def test_digits_stay_in_the_text_where_no_pin_is_needed(tmp_path: Path) -> None:
     async def body(door: Door) -> None:
         door.known.put([KnownNumber(KEYS.number_hash(NUMBER), True, KEYS.pin_hash(NUMBER, "1234"), "en")])
