@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_SEGMENTS = 10
 EXPIRES_MS = 3 * 86_400_000
+MOST_ID_DIGITS = 18
 LONG_MS = 86_400_000
 
 
@@ -306,7 +307,10 @@ def _send(args: argparse.Namespace) -> int:
         for place, line in enumerate(_lines(args.file), start=1):
             try:
                 record = json.loads(line)
-                texts.append((_cleaned(str(record["to"])), str(record["text"])))
+                number, text = record["to"], record["text"]
+                if not isinstance(number, str) or not isinstance(text, str):
+                    raise TypeError
+                texts.append((_cleaned(number), text))
             except (ValueError, KeyError, TypeError):
                 raise SetupError(
                     f'{args.file}, line {place}: a line is {{"to": NUMBER, "text": TEXT}}'
@@ -315,6 +319,8 @@ def _send(args: argparse.Namespace) -> int:
         raise SetupError("sms send needs NUMBER and TEXT, or --from FILE")
     else:
         texts = [(_cleaned(args.number), args.text)]
+    # A terminal or JSON can write half of a surrogate pair, which is no text.
+    texts = [(number, text.encode("utf-8", "replace").decode()) for number, text in texts]
     route = _route(config, args.route)
     if not route:
         raise SetupError("there is no route: add a section [sms.route.NAME] (see docs/sms.md)")
@@ -352,7 +358,11 @@ def _queue(
         with spool.transaction() as db:
             for place, ((number, text), segments) in enumerate(zip(texts, lengths, strict=True)):
                 phone = found[number]
-                if phone is not None and phone.stopped:
+                # STOP may wait in the spool while the database is away.
+                changed_ms = 0 if phone is None else phone.changed_at_ms
+                if (phone is not None and phone.stopped) or outbox.has_stopped_since(
+                    db, number=number, since_ms=changed_ms
+                ):
                     ids.append(None)
                     continue
                 own = phone.route if phone is not None and phone.route in names else route
@@ -417,7 +427,7 @@ def _replay(args: argparse.Namespace) -> int:
 
     config = _config(args)
     direction, digits = args.id[:1], args.id[1:]
-    if direction not in ("i", "o") or not digits.isdecimal():
+    if direction not in ("i", "o") or not digits.isdecimal() or len(digits) > MOST_ID_DIGITS:
         raise SetupError(f"{args.id!r} is no id of the log: it is like i42 or o17")
     with open_spool(config.data_dir) as spool:
         if direction == "o":

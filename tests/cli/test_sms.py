@@ -100,6 +100,27 @@ def test_a_number_that_has_sent_stop_gets_nothing(run, nino, place, tmp_path):
     assert run("sms", "show", NUMBER, "--json").json["stopped"] is True
 
 
+def test_a_stop_that_waits_in_the_spool_counts_until_a_later_start(run, nino, data_dir):
+    run("sms", "link", "nino", NUMBER)
+    path = data_dir / "sms.sqlite"
+    run("sms", "status")
+    with sqlite3.connect(path) as db:
+        db.execute("INSERT INTO notices (number, kind, at_ms) VALUES (?, 'stop', ?)", (NUMBER, 10**14))
+    assert run("sms", "send", NUMBER, "hello", "--json", expect=1).json == {"ids": [None]}
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE notices SET at_ms = 1")
+    assert run("sms", "send", NUMBER, "hello", "--json").json == {"ids": ["o1"]}
+
+
+def test_half_of_a_surrogate_pair_and_what_is_no_text_are_not_sent(run, nino, tmp_path):
+    path = tmp_path / "texts"
+    path.write_text(json.dumps({"to": NUMBER, "text": "\ud83d x"}))
+    run("sms", "send", "--from", str(path))
+    assert [one["text"] for one in log(run)] == ["? x"]
+    path.write_text(json.dumps({"to": NUMBER, "text": None}))
+    assert "line 1" in run("sms", "send", "--from", str(path), expect=2).complaint
+
+
 def test_a_route_is_paused_and_resumed(run, nino):
     run("sms", "pause", "drop")
     assert run("sms", "status", "--json").json["routes"][0]["state"] == "paused"
@@ -120,6 +141,7 @@ def test_a_route_is_paused_and_resumed(run, nino):
         (("link", "Nino", NUMBER, "--pin", "12"), "--pin must have 4 to 8 digits"),
         (("unlink", NUMBER), f"{NUMBER} is not linked"),
         (("replay", "x1"), "'x1' is no id of the log"),
+        (("replay", "o" + "9" * 30), "is no id of the log"),
         (("replay", "i9"), "i9 cannot be done again"),
         (("pause", "carrier"), "there is no route 'carrier'"),
         (("sned",), "unknown command 'sned' (did you mean send?)"),
