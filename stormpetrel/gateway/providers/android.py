@@ -126,6 +126,10 @@ class AndroidProvider:
             raise Forged("the signature is missing or wrong")
         check_timestamp(timestamp, now_s=request.now_s, tolerance_s=self._tolerance_s)
 
+    def _received_key(self, *parts: str) -> str:
+        """Return the key of a message. It is stored: a PIN in the text must not be found from it by trying."""
+        return hmac.new(self._signing_key.encode(), _key(*parts).encode(), hashlib.sha256).hexdigest()
+
     def _messages(self, device: str, payloads: list[dict[str, Any]]) -> list[Incoming]:
         found = []
         for payload in payloads:
@@ -137,7 +141,7 @@ class AndroidProvider:
             received_at = _point_in_time(first_text(payload, "receivedAt"))
             found.append(
                 Incoming(
-                    key=_key(device, sender, received_at, text),
+                    key=self._received_key(device, sender, received_at, text),
                     sender=sender,
                     receiver=first_text(payload, "recipient") or self._number,
                     text=plain_text(text),

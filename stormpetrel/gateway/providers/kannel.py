@@ -138,7 +138,7 @@ class KannelProvider:
                 return [], answer
             error = "" if state is not UnitState.FAILED else f"dlr {_text(fields, 'dlr')}"
             return [UnitReceipt(state, unit_id=message_key(reference), error=error)], answer
-        return [_incoming(fields)], answer
+        return [_incoming(fields, self._secret.encode())], answer
 
 
 def _fields(query: bytes) -> dict[str, bytes]:
@@ -156,14 +156,15 @@ def _text(fields: dict[str, bytes], name: str) -> str:
     return fields.get(name, b"").decode("utf-8", "replace")
 
 
-def _incoming(fields: dict[str, bytes]) -> Incoming:
+def _incoming(fields: dict[str, bytes], secret: bytes) -> Incoming:
     sender, content = _text(fields, "from"), fields.get("text")
     if not sender or content is None:
         raise Unreadable("The request needs from and text")
     key = _text(fields, "id")
     if not key:
         stable = [fields.get(name, b"") for name in ("from", "to", "ts", "text", "udh")]
-        key = hashlib.sha256(b"\0".join(stable)).hexdigest()
+        # With the secret, because it is stored: a PIN in the text must not be found from it by trying.
+        key = hmac.new(secret, b"\0".join(stable), hashlib.sha256).hexdigest()
     header, _ = separate(fields.get("udh", b""))
     text, part = None, None
     if _text(fields, "coding") == _BINARY_CODING or _text(fields, "charset").lower() in ("binary", "8-bit"):

@@ -33,13 +33,16 @@ MOST_DELIVERIES = 100_000
 """Of those that the carrier may deliver again, each some 400 bytes; the oldest are taken as read beyond that."""
 
 
-def fingerprint_of(message: Pdu) -> str:
-    """Return a value that is equal for messages with equal source, destination, octets and header."""
+def fingerprint_of(message: Pdu, secret: bytes = b"") -> str:
+    """Return a value that is equal for messages with equal source, destination, octets and header.
+
+    It is stored, and a message may begin with a PIN: without the `secret` it cannot be found by trying.
+    """
     body = message.body
     if not isinstance(body, ShortMessage | DataMessage):
         raise ValueError(f"command {message.command:#x} is no message")
     facts = (body.source, body.destination, body.data_coding, body.esm_class & ESM_UDHI, sar_of(message))
-    digest = blake2b(repr(facts).encode(), digest_size=12)
+    digest = blake2b(repr(facts).encode(), key=secret[:64], digest_size=12)
     digest.update(message_octets(message))
     return digest.hexdigest()
 

@@ -206,3 +206,10 @@ def test_errors_of_the_api_mean_later_or_never(status, expected):
 def test_a_missing_key_is_named(key):
     with pytest.raises(SetupError, match=rf"sms\.route\.main\.{key} is missing"):
         android(**{key: ""})
+
+
+def test_the_key_cannot_be_made_without_the_signing_key():
+    parts = ("d1", "+995599123456", "", "1234 hello")
+    plain = hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode()).hexdigest()
+    (found,), _ = webhook("sms:received", {"sender": parts[1], "message": parts[3]}, device=parts[0])
+    assert found.key != plain

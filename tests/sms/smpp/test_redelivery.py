@@ -158,5 +158,6 @@ def test_a_fingerprint_is_of_source_destination_octets_and_header():
     ]
     assert {fingerprint_of(other) for other in same} == {fingerprint_of(message)}
     assert len({fingerprint_of(other) for other in [message, *others]}) == 1 + len(others)
+    assert len({fingerprint_of(message, secret) for secret in (b"", b"one", b"other")}) == 3
     with pytest.raises(ValueError, match="no message"):
         fingerprint_of(Pdu(Command.UNBIND, 1, EmptyBody()))
