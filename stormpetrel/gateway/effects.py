@@ -21,8 +21,9 @@ from stormpetrel.gateway.outcome import (
     PhoneContext,
     PhoneRun,
 )
+from stormpetrel.gateway.pin import split_pin
 from stormpetrel.model.account import AccountState
-from stormpetrel.model.phone import PIN_LOCK_MS, PIN_TRIES, Phone
+from stormpetrel.model.phone import PIN_LOCK_MS, PIN_TRIES, Phone, is_same_hash
 from stormpetrel.rules import accounts, phones
 from stormpetrel.storage import phone_queue
 from stormpetrel.storage import phones as stored
@@ -81,6 +82,8 @@ def refused(
     return outcome
 
 
+_WRONG_PIN = b"wrong"
+"""A proof that is the hash of no PIN."""
 _PIN_ERRORS = frozenset({"pin-needed", "pin-wrong", "pin-locked"})
 _WITHOUT_EFFECT = _PIN_ERRORS | {"unlinked", "locked", "not-understood"}
 
@@ -125,10 +128,10 @@ def _outcome_of(
         outcome = stranger(run)
     else:
         outcome = _member(run, phone, phone.account_id)
-        if outcome.error not in _PIN_ERRORS:
-            # Deliveries go out on the route that the last message came by. A number that was silent for long
-            # counts as silent until its PIN was right.
-            stored.heard(connection, phone_id=phone.id, route=message.route, now_ms=now_ms)
+        # A number that was silent for long counts as silent until its PIN was right, also if it asked for something.
+        is_proven = command.verb in _WRITING and is_same_hash(phone.pin_hash, message.proof)
+        if outcome.error not in _PIN_ERRORS and (is_proven or not phones.is_silent(phone, now_ms=now_ms)):
+            stored.heard(connection, phone_id=phone.id, now_ms=now_ms)
     if was_stopped and command.verb not in OPEN_COMMANDS:
         outcome = replace(outcome, replies=[])
     return outcome
@@ -138,7 +141,9 @@ def _part_missing(message: InboxMessage, phone: Phone | None, context: PhoneCont
     if phone is None or phone.stopped:
         return MessageOutcome("none", "part-missing")
     text = error("part-missing", phone.language, part=message.text)
-    return MessageOutcome("none", "part-missing", None, [AnswerText("part-missing", text, PERSONAL, once="part-missing")])
+    return MessageOutcome(
+        "none", "part-missing", None, [AnswerText("part-missing", text, PERSONAL, once="part-missing")]
+    )
 
 
 _ANSWERED_BY_YES = ("do ", "follow ", "name")
@@ -172,7 +177,7 @@ def _member(run: PhoneRun, phone: Phone, account_id: int) -> MessageOutcome:
         phone, problem = phones.check_pin(
             run.connection,
             phone=phone,
-            proof=run.message.proof,
+            proof=_proof_of(run),
             trust=run.context.trust_of(run.message.route),
             now_ms=run.now_ms,
         )
@@ -188,6 +193,16 @@ def _member(run: PhoneRun, phone: Phone, account_id: int) -> MessageOutcome:
     return MEMBER_COMMANDS[command.verb](
         CommandRun(run.connection, command, phone, account_id, run.context, run.now_ms)
     )
+
+
+def _proof_of(run: PhoneRun) -> bytes | None:
+    """Return the hash of the message's PIN, None without one.
+
+    Where no PIN is needed as a rule only the right one was taken out: other digits in its place are a wrong one.
+    """
+    if run.message.proof is None and split_pin(run.message.text)[0] is not None:
+        return _WRONG_PIN
+    return run.message.proof
 
 
 def _pin_problem(phone: Phone, problem: str) -> MessageOutcome:

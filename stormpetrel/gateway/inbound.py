@@ -261,9 +261,7 @@ class RouteInbound:
         proof = None
         if place.number == 1:
             proof, data = self._part_without_pin(number, data)
-        if not self._rates.takes(
-            number, route=self._route.name, at_ms=at_ms, is_later_part=place.number > 1
-        ):
+        if not self._rates.takes(number, route=self._route.name, at_ms=at_ms, is_later_part=place.number > 1):
             return await self._spool.call(
                 _put_whole, key=key, route=self._route.name, number=number, receiver=incoming.receiver[:64],
                 text="", proof=None, klass=inbox.STRANGERS, quiet=True, is_taken=False,

@@ -304,6 +304,11 @@ def ask(connection: Connection, *, phone: Phone, question: str, now_ms: int) -> 
     return phone
 
 
+def is_silent(phone: Phone, *, now_ms: int) -> bool:
+    """Return True if the number may have another owner by now: it was silent for long, and has a PIN."""
+    return phone.pin_hash is not None and now_ms - phone.heard_at_ms > SILENT_MS
+
+
 def check_pin(
     connection: Connection, *, phone: Phone, proof: bytes | None, trust: str, now_ms: int
 ) -> tuple[Phone, str]:
@@ -312,8 +317,7 @@ def check_pin(
     `proof`: the hash of the PIN in the message, None without one. A PIN is needed on the route of an aggregator,
     and on every route for a number that was silent for SILENT_MS and has a PIN. PIN_TRIES wrong ones lock it.
     """
-    is_silent = phone.pin_hash is not None and now_ms - phone.heard_at_ms > SILENT_MS
-    if trust != "aggregator" and not is_silent:
+    if trust != "aggregator" and not is_silent(phone, now_ms=now_ms):
         return phone, ""
     if phone.pin_locked_until_ms > now_ms:
         return phone, "pin-locked"

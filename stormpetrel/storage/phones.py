@@ -26,7 +26,7 @@ _PUT = sql(
     {", ".join(f"{name} = excluded.{name}" for name in sorted(_CHANGEABLE))}"""
 )
 _LOCK = sql("UPDATE phones SET id = id WHERE number_hash = :number_hash")
-_HEARD = sql("UPDATE phones SET heard_at_ms = :now_ms, route = :route WHERE id = :phone_id")
+_HEARD = sql("UPDATE phones SET heard_at_ms = :now_ms WHERE id = :phone_id")
 _DELETE = sql("DELETE FROM phones WHERE id = :phone_id")
 _PUT_CODE = sql(
     """INSERT INTO phone_codes (code_hash, account_id, expires_at_ms)
@@ -100,9 +100,9 @@ def locked(connection: Connection, *, number_hash: bytes) -> Phone | None:
     return by_hash(connection, number_hash=number_hash)
 
 
-def heard(connection: Connection, *, phone_id: int, route: str, now_ms: int) -> None:
-    """Store the time of a message from the phone, and its route."""
-    connection.run(_HEARD, phone_id=phone_id, route=route, now_ms=now_ms)
+def heard(connection: Connection, *, phone_id: int, now_ms: int) -> None:
+    """Store the time of a message from the phone."""
+    connection.run(_HEARD, phone_id=phone_id, now_ms=now_ms)
 
 
 def delete(connection: Connection, *, phone_id: int) -> bool:

@@ -314,7 +314,9 @@ class SmppProvider:
             task = asyncio.create_task(self._take_report(link, message, receipt, kind))
         else:
             # Here and not in the task: the link may end before it runs.
-            delivery, is_repeated = self._deliveries.take(fingerprint_of(message, self._keys.password.encode()))
+            delivery, is_repeated = self._deliveries.take(
+                fingerprint_of(message, self._keys.password.encode())
+            )
             first = self._storing.get(delivery)
             if is_repeated:
                 task = asyncio.create_task(self._take_repeated(link, message, delivery, first))
