@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from stormpetrel.cli.parser import Commands, add_command, whole_number
+from stormpetrel.cli.store import now_ms
 
 if TYPE_CHECKING:
     from stormpetrel.storage.sms_spool.file import SpoolDb
@@ -61,6 +62,8 @@ def _log(args: argparse.Namespace) -> int:
             # Lines before this moment cannot be printed again.
             printed = {record["id"]: printed[record["id"]] for _, record in records}
             time.sleep(FOLLOW_EVERY_S)
+            # After the clock was set back, changes have earlier times than the last one printed.
+            since_ms = min(since_ms, now_ms())
 
 
 def _records(

@@ -370,7 +370,8 @@ def _caps(config: Config) -> Caps:
 def _figures_of(db: SpoolDb, states: list[tuple[str, str]], last: SpoolFigures, at_ms: int) -> SpoolFigures:
     """Return the figures; those that read every waiting text are as of the last second."""
     waiting_out = last.waiting_out
-    if at_ms - state.fact(db, "states_ms") >= STATE_EVERY_S * 1000:
+    # A clock that was set back must not stop this.
+    if not 0 <= at_ms - state.fact(db, "states_ms") < STATE_EVERY_S * 1000:
         state.set_route_states(db, states=states, now_ms=at_ms)
         state.set_fact(db, "states_ms", at_ms)
         waiting_out = sum(count for count, _ in outbox.lanes(db).values())

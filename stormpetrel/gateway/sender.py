@@ -123,7 +123,8 @@ class RouteSender:
         return int(self._tokens)
 
     def _take(self, db: SpoolDb, room: int, at_ms: int) -> list[tuple[OutboxUnit, Unit]]:
-        if at_ms >= self._expire_ms:
+        # A clock that was set back must not stop this.
+        if not self._expire_ms - EXPIRE_EVERY_MS <= at_ms < self._expire_ms:
             self._expire_ms = at_ms + EXPIRE_EVERY_MS
             digest_expired(db, outbox.expire(db, route=self.route.name, now_ms=at_ms), self.route.name, at_ms)
             self.shed += outbox.shed(db, route=self.route.name, most=MOST_QUEUED, now_ms=at_ms)
