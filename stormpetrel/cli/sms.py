@@ -45,7 +45,7 @@ def add_commands(commands: Commands[Any]) -> None:
     )
     link.add_argument("--json", action="store_true", help="as JSON")
     unlink = add_command(
-        group, "unlink", _unlink, about="Removes a phone with its settings and waiting texts.",
+        group, "unlink", _unlink, about="Unlinks a phone; its settings and the texts that wait for it go with it.",
         example="stormpetrel sms unlink +995599123456",
     )  # fmt: skip
     _number(unlink)
@@ -115,6 +115,15 @@ def _config(args: argparse.Namespace) -> Config:
     from stormpetrel.config_loader import load
 
     return load(args.config).config
+
+
+def _instance(args: argparse.Namespace) -> Config:
+    """Return the configuration. Raise SetupError if there is no instance: the spool must not be created then."""
+    from stormpetrel.process import secret
+
+    config = _config(args)
+    secret.load(config)
+    return config
 
 
 def _keys(config: Config) -> PhoneKeys:
@@ -380,7 +389,7 @@ def _status(args: argparse.Namespace) -> int:
     from stormpetrel.storage.sms_spool.figures import figures
     from stormpetrel.storage.sms_spool.file import open_spool
 
-    config = _config(args)
+    config = _instance(args)
     with open_spool(config.data_dir) as spool:
         value = figures(spool.raw, config.sms, now_ms=now_ms())
     if args.json:
@@ -408,7 +417,7 @@ def _pause(args: argparse.Namespace) -> int:
     from stormpetrel.storage.sms_spool import state
     from stormpetrel.storage.sms_spool.file import open_spool
 
-    config = _config(args)
+    config = _instance(args)
     route = _route(config, args.route)
     with open_spool(config.data_dir) as spool, spool.transaction() as db:
         state.pause(db, route=route, is_paused=args.is_paused)
@@ -425,7 +434,7 @@ def _replay(args: argparse.Namespace) -> int:
     from stormpetrel.storage.sms_spool import inbox, outbox
     from stormpetrel.storage.sms_spool.file import open_spool
 
-    config = _config(args)
+    config = _instance(args)
     direction, digits = args.id[:1], args.id[1:]
     if direction not in ("i", "o") or not digits.isdecimal() or len(digits) > MOST_ID_DIGITS:
         raise SetupError(f"{args.id!r} is no id of the log: it is like i42 or o17")

@@ -41,9 +41,12 @@ def add_log(group: Commands[Any]) -> None:
 
 def _log(args: argparse.Namespace) -> int:
     from stormpetrel.config_loader import load
+    from stormpetrel.process import secret
     from stormpetrel.storage.sms_spool.file import open_spool
 
-    with open_spool(load(args.config).config.data_dir) as spool:
+    config = load(args.config).config
+    secret.load(config)  # without an instance, no file may be made
+    with open_spool(config.data_dir) as spool:
         printed: dict[str, str] = {}
         since_ms = 0
         limit = args.limit

@@ -131,6 +131,8 @@ def _serve(config: Config, roles: list[str], web: WebWorker | None) -> None:
     for extra in missing(config):
         require(extra)
     # Check this first: without an instance, no files may be made that would get in the way of `init`.
+    if roles != ["sms"]:
+        require_current(config.database_url)
     secret_bytes = secret.load(config)
     _require_store(config, roles, secret_bytes)
     locks = [lock_role(config.data_dir, role) for role in roles]
