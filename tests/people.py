@@ -17,7 +17,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import httpx
 
-from stormpetrel.model.access import secret_hash
+from stormpetrel.model.access import new_token, secret_hash
 from stormpetrel.model.account import Role
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.process.cpu_worker import hash_password_now
@@ -140,7 +140,7 @@ class Place:
 
     def token(self, account_id: int | None, *, scopes: str = "read write follow push") -> str:
         """Create an access token of the account."""
-        token = secrets.token_urlsafe(32)
+        token = new_token(lambda: secrets.token_urlsafe(32))
         self.write(
             access.create_token,
             account_id=account_id,

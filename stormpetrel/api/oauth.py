@@ -21,7 +21,7 @@ from stormpetrel.errors import Forbidden, Invalid, Malformed, WrongMediaType
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
 from stormpetrel.http.routing import Handler
-from stormpetrel.model.access import SCOPES, Application, secret_hash
+from stormpetrel.model.access import SCOPES, Application, new_token, secret_hash
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import applications as rules
 from stormpetrel.rules.access import revoke_token
@@ -156,7 +156,7 @@ async def token(request: Request) -> Response:
             "The authorization grant type is not supported by the authorization server.",
         )
     client = await _client(request, given)
-    access_token = secrets.token_urlsafe(SECRET_BYTES)
+    access_token = new_token(lambda: secrets.token_urlsafe(SECRET_BYTES))
     granted: rules.Granted | None
     if given.grant_type == "client_credentials":
         granted = await request.site.database.write(

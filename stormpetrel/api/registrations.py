@@ -12,7 +12,7 @@ from stormpetrel.api.shapes import answers
 from stormpetrel.errors import NOT_ACCEPTED, Forbidden
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, json
-from stormpetrel.model.access import secret_hash
+from stormpetrel.model.access import new_token, secret_hash
 from stormpetrel.model.account import clean_address, email_problem, username_problem
 from stormpetrel.model.mail import NewLink
 from stormpetrel.model.password import password_problem
@@ -52,7 +52,7 @@ async def create(request: Request) -> Response:
         # Check before hashing the password: a hash costs 20 ms, checking the text almost nothing.
         raise rules.invalid_fields(fields)
     password_hash = await site.heavy.hash_password(given.password)
-    access_token = secrets.token_urlsafe(SECRET_BYTES)
+    access_token = new_token(lambda: secrets.token_urlsafe(SECRET_BYTES))
     assert request.access is not None
     await site.database.write(
         _sign_up,

@@ -38,12 +38,12 @@ def _token(args: argparse.Namespace) -> int:
     import secrets
 
     from stormpetrel.config_loader import load
-    from stormpetrel.model.access import secret_hash
+    from stormpetrel.model.access import new_token, secret_hash
     from stormpetrel.rules.access import create_token
     from stormpetrel.rules.accounts import user_by_login
 
     scopes = _scopes(args.scopes)
-    token = secrets.token_urlsafe(TOKEN_BYTES)
+    token = new_token(lambda: secrets.token_urlsafe(TOKEN_BYTES))
     with (
         open_store(load(args.config).config.database_url) as connection,
         change(connection) as at_ms,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
@@ -58,6 +59,17 @@ def expand(scopes: tuple[str, ...]) -> frozenset[str]:
 def covers(granted: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
     """Return True if `granted` allows everything that `wanted` asks for."""
     return expand(wanted) <= expand(granted)
+
+
+def new_token(draw: Callable[[], str]) -> str:
+    """Return a token from `draw`, a source of random ones, that does not begin with "-".
+
+    Given to a command, one that does would be taken for an option; every 64th of secrets.token_urlsafe does.
+    """
+    token = draw()
+    while token.startswith("-"):
+        token = draw()
+    return token
 
 
 def secret_hash(secret: str) -> bytes:

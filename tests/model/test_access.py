@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stormpetrel.model.access import SCOPES, covers, expand, parse_scopes, secret_hash
+from stormpetrel.model.access import SCOPES, covers, expand, new_token, parse_scopes, secret_hash
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,8 @@ def test_many_narrow_scopes_do_not_add_up_to_the_wide_one() -> None:
 def test_a_secret_is_kept_only_as_its_hash() -> None:
     assert len(secret_hash("token")) == 32
     assert secret_hash("token") != secret_hash("Token")
+
+
+def test_a_token_never_begins_like_an_option():
+    drawn = iter(["-5630WeuZw1", "--x", "a-b"])
+    assert new_token(lambda: next(drawn)) == "a-b"
