@@ -52,7 +52,7 @@ class SmsConfig:
     )
     saved_notice_s: int = _key(
         600,
-        "while the database is down, a phone is told once in this time that its message is saved",
+        "while the database is down, a phone gets one notice in this time that its message is saved",
         low=1,
         high=86_400,
     )

@@ -1,4 +1,4 @@
-"""What is written in the drill's instance, each step at its own time in the past."""
+"""Fill the drill's instance, each step at its own time in the past."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ SAVED_AFTER_S = 2.0
 """How long the store is away before members are told that their messages are saved: it is also away for a moment
 when the role starts, and a text costs money."""
 PART_MISSING_MS = 60_000
-"""A number is told once in this time that a part is missing: parts can be forged in any number."""
+"""A number gets one notice in this time that a part is missing: parts can be forged in any number."""
 ANSWER_EXPIRES_MS = 6 * 3_600_000
 
 

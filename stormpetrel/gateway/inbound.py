@@ -57,7 +57,7 @@ class NumberRates:
     def takes(self, number: str, *, route: str, at_ms: int, is_later_part: bool = False) -> bool:
         """Count one message; return False if it is over a limit of its number.
 
-        Each route counts for itself: what is forged on one with low trust must not use up the owner's share. A long
+        Each route counts for itself: forged texts on one with low trust must not use up the owner's share. A long
         message counts by its first part; the later ones have a limit of their own, PARTS_OF_MESSAGE times as high.
         """
         sender = f"{route} {number} parts" if is_later_part else f"{route} {number}"

@@ -50,7 +50,6 @@ _PUT_TAG = sql(
 )
 _SET_NEXT_TAG = sql("UPDATE phones SET next_tag = :tag WHERE id = :phone_id")
 _TAG = sql("SELECT post_id, position FROM phone_tags WHERE phone_id = :phone_id AND tag = :tag")
-_TAGS_OF_POST = sql("SELECT tag FROM phone_tags WHERE phone_id = :phone_id AND post_id = :post_id")
 _MOVE = sql("UPDATE phone_tags SET position = :position WHERE phone_id = :phone_id AND tag = :tag")
 _COUNTS = sql(
     """SELECT count(*), count(account_id), coalesce(sum(CASE WHEN stopped THEN 1 ELSE 0 END), 0) FROM phones"""
@@ -159,11 +158,6 @@ def tag(connection: Connection, *, phone_id: int, tag: int) -> tuple[int, int] |
     """Return (post, characters that the phone has), or None if the tag means nothing."""
     row = connection.one(_TAG, phone_id=phone_id, tag=tag)
     return None if row is None else (int(row[0]), int(row[1]))
-
-
-def tags_of_post(connection: Connection, *, phone_id: int, post_id: int) -> list[int]:
-    """Return the tags that mean the post in texts of the phone."""
-    return [row[0] for row in connection.all(_TAGS_OF_POST, phone_id=phone_id, post_id=post_id)]
 
 
 def move_tag(connection: Connection, *, phone_id: int, tag: int, position: int) -> None:

@@ -1,4 +1,4 @@
-"""A9: texts from forged numbers that want answers and codes. Whoever owns the numbers earns by each answer."""
+"""A9: texts from forged numbers that want answers and codes. Their owner earns by each answer."""
 
 from __future__ import annotations
 
