@@ -6,7 +6,7 @@ The worker's RSS and PSS before and with all listeners, divided by their number;
 200 addresses. Target: at most 32 KB each at 10,000.
 
 public, visitors    no token: the connection alone
-user, members       each a different member who follows 50 others: the connection and the member's taste
+user, members       each a different member who follows 50 others: the connection and the member's home filter
 """
 
 from __future__ import annotations

@@ -29,9 +29,9 @@ from stormpetrel.drill.engine import Engine, Fire, Tally
 from stormpetrel.drill.loopback import Address, TrafficBudget, resolve
 from stormpetrel.drill.record import AttackSecond, write
 from stormpetrel.drill.scenario import Phase
+from stormpetrel.drill.vectors.attack_requests import Form, World, scattered
 from stormpetrel.drill.vectors.catalogue import CATALOGUE, within_cap
 from stormpetrel.drill.vectors.heads import BROWSERS, browse
-from stormpetrel.drill.vectors.shots import Form, World, scattered
 from stormpetrel.drill.wire import connect
 
 FORMS = 8
@@ -109,7 +109,7 @@ def attack(plan_path: Path, out_path: Path) -> None:
 
 
 def fires(plan: AttackPlan, community: Community, forms: tuple[Form, ...] = ()) -> Iterator[Fire]:
-    """Yield every shot of the plan in time order. The same plan, community and forms give the same shots."""
+    """Yield every attack request of the plan in time order; always the same for a plan, community and forms."""
     for turn, phase in enumerate(plan.phases):
         seconds = phase.end_s - phase.start_s
         yield from heapq.merge(
@@ -129,8 +129,8 @@ def fires(plan: AttackPlan, community: Community, forms: tuple[Form, ...] = ()) 
 def _fires_of(name: str, world: World, phase: Phase, rng: Random) -> Iterator[Fire]:
     vector = CATALOGUE[name]
     most = round(vector.sockets * world.scale)
-    for shot in vector.shots(world, rng):
-        yield Fire(phase.start_s + shot.at_s, phase.end_s, name, shot, most)
+    for attack_request in vector.attack_requests(world, rng):
+        yield Fire(phase.start_s + attack_request.at_s, phase.end_s, name, attack_request, most)
 
 
 async def fetch_forms(target: Address, host: str, budget: TrafficBudget) -> tuple[Form, ...]:

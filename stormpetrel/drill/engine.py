@@ -1,7 +1,7 @@
-"""The attackers' sockets: an epoll loop that fires shots at their planned times and counts the results.
+"""The attackers' sockets: an epoll loop that fires attack requests at their planned times and counts the results.
 
-Open loop: a shot is fired at its time, whatever happened to earlier shots. No event library, because all the
-work for a new connection (socket, bind, connect, send, receive, close) must cost less here than on the
+Open loop: an attack request is fired at its time, whatever happened to earlier ones. No event library, because
+all the work for a new connection (socket, bind, connect, send, receive, close) must cost less here than on the
 server, or the drill would measure itself: 80 µs for a connection that sends nothing, 200 µs with a page read.
 """
 
@@ -18,14 +18,14 @@ from dataclasses import dataclass
 
 from stormpetrel.drill.answer_reader import AnswerReader
 from stormpetrel.drill.loopback import Address, BudgetSpent, TrafficBudget, start_socket
-from stormpetrel.drill.vectors.shots import Behaviour, Shot
+from stormpetrel.drill.vectors.attack_requests import AttackRequest, Behaviour
 
 ANSWER_TIMEOUT_S = 10.0
 """After this long without an answer, the attacker gives up: failed."""
 MAX_LAG_S = 2.0
-"""A shot that is later than this is skipped: an attack must not go on after its phase."""
+"""An attack request that is later than this is skipped: an attack must not go on after its phase."""
 _BATCH = 64
-"""Shots or events handled in a row before the other kind has its turn."""
+"""Attack requests or events handled in a row before the other kind has its turn."""
 _READ_BYTES = 262_144
 _RESET = struct.pack("ii", 1, 0)
 _DEAF_BUFFER_BYTES = 4096
@@ -49,12 +49,12 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Fire:
-    """A vector's shot at a time of the run. `until_s`: end of phase. `most`: socket limit; 0: no limit."""
+    """A vector's attack request at a time of the run. `until_s`: end of phase. `most`: socket limit; 0: no limit."""
 
     at_s: float
     until_s: float
     vector: str
-    shot: Shot
+    attack_request: AttackRequest
     most: int
 
 
@@ -88,9 +88,9 @@ class Engine:
         kill: Callable[[str], bool] = lambda name: False,
         sms: Address | None = None,
     ) -> None:
-        """`begin_s`: monotonic time of second 0. `kill`: carries out a KILL shot; False if it fails.
+        """`begin_s`: monotonic time of second 0. `kill`: carries out a KILL attack request; False if it fails.
 
-        `sms`: the target of shots at the port for webhooks; None: the other target.
+        `sms`: the target of attack requests at the port for webhooks; None: the other target.
         """
         self._target = target
         self._budget = budget
@@ -106,10 +106,10 @@ class Engine:
         self._tallies: dict[str, Tally] = {}
         self._second = 0
         self.skipped = 0
-        """Shots that were skipped: too late, or too many sockets open."""
+        """Attack requests that were skipped: too late, or too many sockets open."""
 
     def run(self, fires: Iterator[Fire], *, seconds: float) -> None:
-        """Fire all shots until `seconds` are over or the budget is spent, then close all connections."""
+        """Fire all attack requests until `seconds` are over or the budget is spent, then close all connections."""
         try:
             self._run(fires, seconds)
         except BudgetSpent:
@@ -177,13 +177,13 @@ class Engine:
     # Firing
 
     def _fire(self, fire: Fire, now_s: float) -> None:
-        shot = fire.shot
+        attack_request = fire.attack_request
         tally = self._tallies.get(fire.vector)
         if tally is None:
             tally = self._tallies[fire.vector] = Tally()
-        if shot.behaviour is Behaviour.KILL:
+        if attack_request.behaviour is Behaviour.KILL:
             tally.sent += 1
-            if self._kill(shot.victim):
+            if self._kill(attack_request.victim):
                 tally.ok += 1
             else:
                 tally.failed += 1
@@ -191,7 +191,7 @@ class Engine:
         if now_s - fire.at_s > MAX_LAG_S or (fire.most and tally.connections >= fire.most):
             self.skipped += 1
             return
-        kept = self._idle.get(shot.keep) if shot.keep else None
+        kept = self._idle.get(attack_request.keep) if attack_request.keep else None
         if kept:
             connection = kept.pop()
             connection.fire = fire
@@ -199,8 +199,8 @@ class Engine:
             self._ask(connection)
             return
         try:
-            target = self._sms if shot.is_sms else self._target
-            sock, is_connected = start_socket(target, source=shot.source, budget=self._budget)
+            target = self._sms if attack_request.is_sms else self._target
+            sock, is_connected = start_socket(target, source=attack_request.source, budget=self._budget)
         except OSError as error:
             if error.errno is None:
                 raise
@@ -208,7 +208,7 @@ class Engine:
             tally.failed += 1
             return
         connection = _AttackConnection(sock, fire, tally)
-        if shot.behaviour is Behaviour.RESET:
+        if attack_request.behaviour is Behaviour.RESET:
             self._vanish(connection)
             return
         self._open[sock.fileno()] = connection
@@ -224,15 +224,15 @@ class Engine:
         sock = connection.sock
         connection.tally.sent += 1
         with contextlib.suppress(OSError):
-            if connection.fire.shot.requests:
-                sock.send(connection.fire.shot.requests[0])
+            if connection.fire.attack_request.requests:
+                sock.send(connection.fire.attack_request.requests[0])
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         sock.close()
 
     def _on_connected(self, connection: _AttackConnection) -> None:
-        shot = connection.fire.shot
+        attack_request = connection.fire.attack_request
         now_s = time.monotonic() - self._begin_s
-        match shot.behaviour:
+        match attack_request.behaviour:
             case Behaviour.ASK:
                 self._ask(connection)
                 return
@@ -241,19 +241,19 @@ class Engine:
                 self._poll.modify(connection.sock, select.EPOLLRDHUP)
         connection.serial += 1
         connection.tally.sent += 1
-        if shot.requests and not self._send(connection, shot.requests[0]):
+        if attack_request.requests and not self._send(connection, attack_request.requests[0]):
             return
-        if shot.behaviour is Behaviour.SLOW_SEND:
-            self._later(connection, now_s + shot.pace_s)
-        elif shot.hold_s:
-            self._later(connection, now_s + shot.hold_s)
+        if attack_request.behaviour is Behaviour.SLOW_SEND:
+            self._later(connection, now_s + attack_request.pace_s)
+        elif attack_request.hold_s:
+            self._later(connection, now_s + attack_request.hold_s)
 
     def _ask(self, connection: _AttackConnection) -> None:
         connection.serial += 1
         connection.answer = AnswerReader()
         connection.is_asking = True
         connection.tally.sent += 1
-        if self._send(connection, connection.fire.shot.requests[connection.position]):
+        if self._send(connection, connection.fire.attack_request.requests[connection.position]):
             self._later(connection, time.monotonic() - self._begin_s + ANSWER_TIMEOUT_S)
 
     def _send(self, connection: _AttackConnection, data: bytes) -> bool:
@@ -265,7 +265,7 @@ class Engine:
         except OSError:
             self._end(connection)
             return False
-        if sent < len(data) and connection.fire.shot.behaviour is Behaviour.ASK:
+        if sent < len(data) and connection.fire.attack_request.behaviour is Behaviour.ASK:
             connection.pending = data[sent:]
             self._poll.modify(connection.sock, select.EPOLLIN | select.EPOLLOUT)
         return True
@@ -273,14 +273,14 @@ class Engine:
     # What happens
 
     def _on_timer(self, connection: _AttackConnection, now_s: float) -> None:
-        shot = connection.fire.shot
-        match shot.behaviour:
+        attack_request = connection.fire.attack_request
+        match attack_request.behaviour:
             case Behaviour.SLOW_SEND:
                 position = connection.position
                 connection.position += 1
-                if self._send(connection, shot.requests[1][position : position + 1]):
+                if self._send(connection, attack_request.requests[1][position : position + 1]):
                     connection.serial += 1
-                    self._later(connection, now_s + shot.pace_s)
+                    self._later(connection, now_s + attack_request.pace_s)
             case Behaviour.ASK if not connection.is_asking and connection.answer.status:
                 # The answer is complete and the pause is over: send the next request.
                 self._ask(connection)
@@ -295,7 +295,7 @@ class Engine:
         if events & select.EPOLLOUT and not self._on_writable(connection):
             return
         if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP):
-            if connection.fire.shot.behaviour is Behaviour.NO_READ:
+            if connection.fire.attack_request.behaviour is Behaviour.NO_READ:
                 self._end(connection)
                 return
             try:
@@ -337,7 +337,7 @@ class Engine:
 
     def _goes_on(self, connection: _AttackConnection) -> bool:
         """Return True if the answer's body matters. A stream stays open; other connections are closed."""
-        behaviour = connection.fire.shot.behaviour
+        behaviour = connection.fire.attack_request.behaviour
         if behaviour is Behaviour.ASK:
             return True
         if behaviour is not Behaviour.LISTEN or connection.answer.status not in (101, 200):
@@ -350,14 +350,14 @@ class Engine:
         self._count(connection)
         connection.is_asking = False
         connection.serial += 1
-        shot = connection.fire.shot
+        attack_request = connection.fire.attack_request
         if connection.answer.closing:
             self._close(connection)
-        elif connection.position + 1 < len(shot.requests):
+        elif connection.position + 1 < len(attack_request.requests):
             connection.position += 1
-            self._later(connection, time.monotonic() - self._begin_s + shot.pace_s)
-        elif shot.keep:
-            self._idle.setdefault(shot.keep, []).append(connection)
+            self._later(connection, time.monotonic() - self._begin_s + attack_request.pace_s)
+        elif attack_request.keep:
+            self._idle.setdefault(attack_request.keep, []).append(connection)
         else:
             self._close(connection)
 
@@ -385,7 +385,7 @@ class Engine:
             # It never connected.
             tally.sent += 1
             tally.failed += 1
-        elif connection.fire.shot.behaviour is Behaviour.ASK:
+        elif connection.fire.attack_request.behaviour is Behaviour.ASK:
             tally.failed += connection.is_asking
         elif held:
             tally.ok += 1
@@ -398,7 +398,7 @@ class Engine:
         if fd < 0:
             return
         connection.serial += 1
-        kept = self._idle.get(connection.fire.shot.keep)
+        kept = self._idle.get(connection.fire.attack_request.keep)
         if kept and connection in kept:
             kept.remove(connection)
         del self._open[fd]

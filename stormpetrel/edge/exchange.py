@@ -463,12 +463,12 @@ class HttpExchange:
 
     def _limit_lines(self) -> bytes:
         """Return the rate-limit lines for the client of this request; b"" without a limit."""
-        worker, left = self.worker, self.ticket.left
+        worker, remaining = self.worker, self.ticket.remaining
         ceiling = worker.gate.ceiling
         if not ceiling.limit:
             return b""
         return worker.refusals.rate_limit_lines(
-            ceiling.limit, int(left), worker.second + 1 + ceiling.full_in_s(left)
+            ceiling.limit, int(remaining), worker.second + 1 + ceiling.full_in_s(remaining)
         )
 
     def _write_last(self, data: bytes) -> None:

@@ -47,7 +47,7 @@ class Reception:
         self.forwarding: ForwardedSenders | None = None
         self.sender = sender
         self.message: RequestMessage | None = None
-        self.visit: Visit = sender.nobody
+        self.visit: Visit = sender.anonymous_visit
         self.head: Head | None = None
 
     def trust(self, proxies: Proxies) -> None:
@@ -85,7 +85,7 @@ class Reception:
             forwarding.enter(visit.identity)
         facts = message.facts
         if (
-            (visit is self.sender.nobody or (visit.is_anonymous and b"authorization" not in facts))
+            (visit is self.sender.anonymous_visit or (visit.is_anonymous and b"authorization" not in facts))
             and message.method in _CACHED_METHODS
             and not message.has_body
             and not message.is_upgrade

@@ -33,13 +33,13 @@ _log = logging.getLogger("stormpetrel.edge")
 class Sender(NamedTuple):
     """The client behind a request. `client` is in ASGI's form; its port is 0 if unknown.
 
-    `nobody`: the visit of its requests without a credential.
+    `anonymous_visit`: the visit of its requests without a credential.
     """
 
     address: str
     client: tuple[str, int] | None
     stranger: Identity
-    nobody: Visit
+    anonymous_visit: Visit
     is_proxy: bool
 
 

@@ -34,14 +34,14 @@ class VisitReader:
     def visit_of(
         self, message: RequestMessage, sender: Sender, at_s: float, *, is_same_for_all: bool
     ) -> Visit:
-        """Return the message's visit; the object `sender.nobody` if it has no credentials, not even invalid ones.
+        """Return the visit; `sender.anonymous_visit` itself if the message has no credentials, even invalid ones.
 
         `is_same_for_all`: the path of a static file.
         """
         facts = message.facts
         has_query = may_have_token(message.query)
         if not (has_query or b"authorization" in facts or b"cookie" in facts or b"upgrade" in facts):
-            return sender.nobody
+            return sender.anonymous_visit
         authorization = facts.get(b"authorization")
         if authorization is None and b"upgrade" in facts and b"access_token=" not in message.query:
             # A browser's WebSocket can send a token only here: it cannot set other headers.
@@ -49,14 +49,14 @@ class VisitReader:
             authorization = b"Bearer " + offered if offered else None
         if authorization is None and is_same_for_all:
             # Browsers send their session for static files too, but all clients get the same bytes from memory.
-            return sender.nobody
+            return sender.anonymous_visit
         cookie = facts.get(b"cookie")
         if has_query:
             credentials = credentials_of(authorization, cookie, message.query)
         else:
             credentials = self._credentials(authorization, cookie)
         if credentials is None:
-            return sender.nobody
+            return sender.anonymous_visit
         return identify(
             credentials,
             stranger=sender.stranger,

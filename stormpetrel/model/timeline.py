@@ -43,12 +43,12 @@ class TimelineItem:
 
 
 @dataclass(frozen=True, slots=True)
-class Taste:
+class HomeFilter:
     """A reader's view: the accounts they follow (id → True if boosts are shown), and the
     accounts hidden from them.
 
-    `until_ms`: when the first mute ends, which makes the view outdated. `apart`: members of exclusive lists,
-    who are left out of home. `languages`: for accounts followed in certain languages only, these languages.
+    `until_ms`: when the first mute ends, which makes the view outdated. `exclusive_list_members`: those of
+    exclusive lists, who are left out of home. `languages`: for accounts followed in certain languages only, these.
     `tags`: followed hashtags, key → id.
     """
 
@@ -56,11 +56,11 @@ class Taste:
     followed: dict[int, bool]
     hidden: set[int]
     until_ms: int = NEVER_MS
-    apart: frozenset[int] = frozenset()
+    exclusive_list_members: frozenset[int] = frozenset()
     languages: dict[int, frozenset[str]] = field(default_factory=dict)
     tags: dict[str, int] = field(default_factory=dict)
 
-    def takes(self, item: TimelineItem) -> bool:
+    def includes(self, item: TimelineItem) -> bool:
         """Return True if the post belongs in the reader's home timeline."""
         if item.boost_author_id == GONE:
             return False
@@ -76,9 +76,9 @@ class Taste:
             and (not item.author_silenced or item.author_id in self.followed)
         ):
             return True
-        return item.author_id not in self.apart and self.takes_of_followed(item)
+        return item.author_id not in self.exclusive_list_members and self.includes_of_followed(item)
 
-    def takes_of_followed(self, item: TimelineItem) -> bool:
+    def includes_of_followed(self, item: TimelineItem) -> bool:
         """Return True if the reader follows the author and wants this post, apart from exclusive lists."""
         reader_id = self.reader_id
         if item.boost_author_id == GONE:
@@ -136,13 +136,13 @@ def first_certain(entries: Sequence[tuple[int, int]]) -> int:
     return 0
 
 
-def list_takes(audience: Audience, taste: Taste, item: TimelineItem) -> bool:
-    """Return True if the post belongs in the list; `taste` is its owner's.
+def list_includes(audience: Audience, home_filter: HomeFilter, item: TimelineItem) -> bool:
+    """Return True if the post belongs in the list; `home filter` is its owner's.
 
     The rules are those of a home timeline without followed hashtags, for the list's members only; the list's
     policy decides about their replies to others.
     """
-    if item.author_id not in audience.member_ids or not taste.takes_of_followed(item):
+    if item.author_id not in audience.member_ids or not home_filter.includes_of_followed(item):
         return False
     answered = item.in_reply_to_account_id
     if answered in (0, item.author_id, audience.owner_id):

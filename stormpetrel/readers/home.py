@@ -28,7 +28,7 @@ from stormpetrel.model.ids import MAX_ID
 from stormpetrel.model.page import Page
 from stormpetrel.model.timeline import (
     REPEAT_ENTRIES,
-    Taste,
+    HomeFilter,
     TimelineItem,
     first_certain,
     repeats,
@@ -55,10 +55,10 @@ class _Home:
     `complete`: there are no older entries.
     """
 
-    __slots__ = ("_certain_id", "_without_repeats", "complete", "ids", "shown_ids", "taste")
+    __slots__ = ("_certain_id", "_without_repeats", "complete", "home_filter", "ids", "shown_ids")
 
-    def __init__(self, taste: Taste, entries: list[tuple[int, int]], *, complete: bool) -> None:
-        self.taste = taste
+    def __init__(self, home_filter: HomeFilter, entries: list[tuple[int, int]], *, complete: bool) -> None:
+        self.home_filter = home_filter
         self.ids = [post_id for post_id, _ in entries]
         self.shown_ids = [shown_id for _, shown_id in entries]
         self.complete = complete
@@ -69,8 +69,14 @@ class _Home:
 
     @property
     def weight(self) -> int:
-        taste = self.taste
-        return len(taste.followed) + len(taste.hidden) + len(taste.apart) + len(taste.tags) + MAX_IDS
+        home_filter = self.home_filter
+        return (
+            len(home_filter.followed)
+            + len(home_filter.hidden)
+            + len(home_filter.exclusive_list_members)
+            + len(home_filter.tags)
+            + MAX_IDS
+        )
 
     def add(self, event: PostCreated) -> None:
         item = TimelineItem(
@@ -79,14 +85,14 @@ class _Home:
             visibility=event.visibility,
             in_reply_to_account_id=event.in_reply_to_account_id,
             boost_author_id=event.boost_author_id,
-            mentions_reader=self.taste.reader_id in event.mentioned_ids,
+            mentions_reader=self.home_filter.reader_id in event.mentioned_ids,
             language=event.language,
-            has_followed_tag=not self.taste.tags.keys().isdisjoint(event.tags),
+            has_followed_tag=not self.home_filter.tags.keys().isdisjoint(event.tags),
             author_silenced=event.author_silenced,
             boost_of_id=event.boost_of_id,
         )
         ids = self.ids
-        if not self.taste.takes(item):
+        if not self.home_filter.includes(item):
             return
         at = bisect_left(ids, event.post_id)
         if at < len(ids) and ids[at] == event.post_id:
@@ -159,9 +165,9 @@ class _Load:
 @hot
 def _load(
     connection: Connection, *, reader_id: int, now_ms: int
-) -> tuple[Taste, list[tuple[int, int]], bool]:
-    taste = timelines.taste(connection, reader_id=reader_id, now_ms=now_ms)
-    return taste, *timelines.home_entries(connection, taste, page=Page(limit=LOADED_IDS))
+) -> tuple[HomeFilter, list[tuple[int, int]], bool]:
+    home_filter = timelines.home_filter(connection, reader_id=reader_id, now_ms=now_ms)
+    return home_filter, *timelines.home_entries(connection, home_filter, page=Page(limit=LOADED_IDS))
 
 
 class HomeLists:
@@ -194,7 +200,7 @@ class HomeLists:
         found = home.page(page)
         if found is not None:
             return found
-        return await self._database.read(timelines.home_for, home.taste, page=page)
+        return await self._database.read(timelines.home_for, home.home_filter, page=page)
 
     def holds(self, reader_id: int) -> bool:
         """Return True if the reader's home is in memory."""
@@ -207,7 +213,7 @@ class HomeLists:
 
     def _kept(self, reader_id: int) -> _Home | None:
         home = self._homes.get(reader_id)
-        if home is None or home.taste.until_ms <= self._clock_ms():
+        if home is None or home.home_filter.until_ms <= self._clock_ms():
             return None
         return home
 
@@ -226,10 +232,10 @@ class HomeLists:
         """Load the list for all waiting requests; an app may use many connections at once."""
         self._loads.add(load)
         try:
-            taste, entries, complete = await self._database.read(
+            home_filter, entries, complete = await self._database.read(
                 _load, reader_id=load.reader_id, now_ms=self._clock_ms()
             )
-            home = _Home(taste, entries, complete=complete)
+            home = _Home(home_filter, entries, complete=complete)
             # The query's result may or may not include events from while it ran: both are harmless.
             for event in load.events:
                 _change(home, event)
@@ -243,11 +249,11 @@ class HomeLists:
 
     def _keep(self, reader_id: int, home: _Home) -> None:
         if self._homes.put(reader_id, home):
-            for source in _sources(home.taste):
+            for source in _sources(home.home_filter):
                 self._readers_of.setdefault(source, set()).add(reader_id)
 
     def _dropped(self, reader_id: int, home: _Home) -> None:
-        for source in _sources(home.taste):
+        for source in _sources(home.home_filter):
             readers = self._readers_of.get(source)
             if readers is not None:
                 readers.discard(reader_id)
@@ -298,9 +304,10 @@ class HomeLists:
     def _edited(self, event: PostEdited) -> None:
         """Drop the lists that an edit may affect, by hashtag or language. Edits are rare."""
         for reader_id, home in list(self._homes.items()):
-            taste = home.taste
-            if event.author_id in taste.languages or (
-                taste.tags and (not taste.tags.keys().isdisjoint(event.tags) or home.holds(event.post_id))
+            home_filter = home.home_filter
+            if event.author_id in home_filter.languages or (
+                home_filter.tags
+                and (not home_filter.tags.keys().isdisjoint(event.tags) or home.holds(event.post_id))
             ):
                 self._homes.pop(reader_id)
         self._freshness.all_changed()
@@ -310,9 +317,9 @@ def _weight(home: _Home) -> int:
     return home.weight
 
 
-def _sources(taste: Taste) -> tuple[int | str, ...]:
+def _sources(home_filter: HomeFilter) -> tuple[int | str, ...]:
     """Return the sources of a home list's entries: authors and hashtags."""
-    return (taste.reader_id, *taste.followed, *taste.tags)
+    return (home_filter.reader_id, *home_filter.followed, *home_filter.tags)
 
 
 def _change(home: _Home, event: PostCreated | PostDeleted) -> None:

@@ -15,10 +15,10 @@ from stormpetrel.model.text import tag_key
 from stormpetrel.model.timeline import (
     NEVER_MS,
     REPEAT_ENTRIES,
-    Taste,
+    HomeFilter,
     TimelineItem,
     first_certain,
-    list_takes,
+    list_includes,
     without_repeats,
 )
 from stormpetrel.rules import lists as list_rules
@@ -35,17 +35,17 @@ pages in all); after that the page is short.
 
 
 @hot
-def taste(connection: Connection, *, reader_id: int, now_ms: int) -> Taste:
+def home_filter(connection: Connection, *, reader_id: int, now_ms: int) -> HomeFilter:
     """Return the accounts that the reader follows, hidden accounts, exclusive lists and followed hashtags."""
     hidden = relationships.hidden_from_reader(connection, reader_id=reader_id, now_ms=now_ms)
     followed, languages = relationships.followed_by_reader(connection, reader_id=reader_id)
-    apart, tags = followed_tags.apart_and_tags(connection, reader_id=reader_id)
-    return Taste(
+    exclusive_list_members, tags = followed_tags.apart_and_tags(connection, reader_id=reader_id)
+    return HomeFilter(
         reader_id,
         followed,
         {account_id for account_id, _ in hidden},
         min((until_ms for _, until_ms in hidden if until_ms), default=NEVER_MS),
-        apart,
+        exclusive_list_members,
         languages,
         tags,
     )
@@ -54,13 +54,13 @@ def taste(connection: Connection, *, reader_id: int, now_ms: int) -> Taste:
 @hot
 def home(connection: Connection, *, reader_id: int, page: Page, now_ms: int) -> list[int]:
     """Return the reader's home timeline."""
-    own = taste(connection, reader_id=reader_id, now_ms=now_ms)
+    own = home_filter(connection, reader_id=reader_id, now_ms=now_ms)
     return home_for(connection, own, page=page)
 
 
 @hot
-def home_for(connection: Connection, taste: Taste, *, page: Page) -> list[int]:
-    """Return the home timeline of a reader with this taste: each post once, however many accounts boosted it."""
+def home_for(connection: Connection, home_filter: HomeFilter, *, page: Page) -> list[int]:
+    """Return the home timeline through this filter: each post once, however many accounts boosted it."""
     entries: list[tuple[int, int]] = []
     before: list[tuple[int, int]] | None = None
     # Read the entries that decide about the page's oldest ones as well: one query of 90 is cheaper than two
@@ -68,12 +68,12 @@ def home_for(connection: Connection, taste: Taste, *, page: Page) -> list[int]:
     part = page if page.upward else replace(page, limit=page.limit * 5 // 4 + REPEAT_ENTRIES)
     ids: list[int] = []
     for _ in range(HOME_ROUNDS):
-        more, ended = home_entries(connection, taste, page=part)
+        more, ended = home_entries(connection, home_filter, page=part)
         entries = more + entries if not page.upward else entries + more
         has_boosts = any(post_id != shown_id for post_id, shown_id in entries)
         if before is None and page.low and has_boosts and (page.upward or ended):
             below = Page(limit=REPEAT_ENTRIES, max_id=page.low + 1)
-            before = home_entries(connection, taste, page=below)[0]
+            before = home_entries(connection, home_filter, page=below)[0]
         known = (before or []) + entries
         certain_id = 0
         if not (page.upward or ended):
@@ -88,7 +88,9 @@ def home_for(connection: Connection, taste: Taste, *, page: Page) -> list[int]:
 
 
 @hot
-def home_entries(connection: Connection, taste: Taste, *, page: Page) -> tuple[list[tuple[int, int]], bool]:
+def home_entries(
+    connection: Connection, home_filter: HomeFilter, *, page: Page
+) -> tuple[list[tuple[int, int]], bool]:
     """Return a page of home with repeats, as (id, id of the shown post), oldest first.
 
     The second value is True if the page reaches the end: nothing lies beyond it.
@@ -96,11 +98,11 @@ def home_entries(connection: Connection, taste: Taste, *, page: Page) -> tuple[l
     read = partial(
         stored.home_items,
         connection,
-        reader_id=taste.reader_id,
-        without_exclusive=bool(taste.apart),
-        tag_ids=tuple(taste.tags.values()),
+        reader_id=home_filter.reader_id,
+        without_exclusive=bool(home_filter.exclusive_list_members),
+        tag_ids=tuple(home_filter.tags.values()),
     )
-    items, ended = _filtered(read, taste.takes, page)
+    items, ended = _filtered(read, home_filter.includes, page)
     return [(item.post_id, item.shown_id) for item in items][::-1], ended
 
 
@@ -109,14 +111,14 @@ def list_timeline(
 ) -> list[int]:
     """Return the timeline of one of the account's lists. Raise NotFound for those of other accounts."""
     audience = list_rules.audience(connection, account_id=account_id, list_id=list_id)
-    own = taste(connection, reader_id=account_id, now_ms=now_ms)
+    own = home_filter(connection, reader_id=account_id, now_ms=now_ms)
     read = partial(stored.list_items, connection, list_id=list_id, reader_id=account_id)
-    items, _ = _filtered(read, partial(list_takes, audience, own), page)
+    items, _ = _filtered(read, partial(list_includes, audience, own), page)
     return [item.post_id for item in items]
 
 
 def _filtered(
-    read: Callable[..., list[TimelineItem]], takes: Callable[[TimelineItem], bool], page: Page
+    read: Callable[..., list[TimelineItem]], includes: Callable[[TimelineItem], bool], page: Page
 ) -> tuple[list[TimelineItem], bool]:
     """Return the page of the items that `takes` accepts, newest first, and whether nothing lies beyond it."""
     found: list[TimelineItem] = []
@@ -124,7 +126,7 @@ def _filtered(
     ended = False
     for _ in range(HOME_ROUNDS):
         items = read(page=part)
-        found += [item for item in items if takes(item)]
+        found += [item for item in items if includes(item)]
         ended = len(items) < part.limit
         if ended or len(found) >= page.limit:
             break

@@ -47,10 +47,10 @@ class Budgets:
         """Spend one of `kind`; return False if none remains."""
         per_s, burst = BUDGETS[kind]
         bucket = (self._near if near else self._far)[kind]
-        left = min(burst, bucket[0] + (at_s - bucket[1]) * per_s)
+        remaining = min(burst, bucket[0] + (at_s - bucket[1]) * per_s)
         bucket[1] = at_s
-        if left < 1.0:
-            bucket[0] = left
+        if remaining < 1.0:
+            bucket[0] = remaining
             return False
-        bucket[0] = left - 1.0
+        bucket[0] = remaining - 1.0
         return True

@@ -21,14 +21,14 @@ class Ceiling:
     Memory: about 200 bytes per key.
     """
 
-    __slots__ = ("_buckets", "_capacity", "_rate_per_s", "left", "limit")
+    __slots__ = ("_buckets", "_capacity", "_rate_per_s", "limit", "remaining")
 
     def __init__(self, limit: int, *, capacity: int = 100_000) -> None:
         self.limit = limit
         self._capacity = capacity
         self._rate_per_s = limit / PERIOD_S
         # The remaining requests of the key that spent last.
-        self.left = 0.0
+        self.remaining = 0.0
         # key -> [remaining requests, when that was computed]
         self._buckets: OrderedDict[Hashable, list[float]] = OrderedDict()
 
@@ -43,15 +43,15 @@ class Ceiling:
         if bucket is None:
             if len(self._buckets) >= self._capacity:
                 self._buckets.popitem(last=False)
-            self.left = left = self.limit - 1.0
-            self._buckets[key] = [left, at_s]
+            self.remaining = remaining = self.limit - 1.0
+            self._buckets[key] = [remaining, at_s]
             return True
-        left = bucket[0] + (at_s - bucket[1]) * self._rate_per_s
+        remaining = bucket[0] + (at_s - bucket[1]) * self._rate_per_s
         bucket[1] = at_s
-        if left < 1.0:
-            bucket[0] = left
+        if remaining < 1.0:
+            bucket[0] = remaining
             return False
-        self.left = bucket[0] = left - 1.0 if left < self.limit else self.limit - 1.0
+        self.remaining = bucket[0] = remaining - 1.0 if remaining < self.limit else self.limit - 1.0
         return True
 
     def is_spent(self, key: Hashable, at_s: float) -> bool:
@@ -66,17 +66,19 @@ class Ceiling:
         bucket = self._buckets.get(key)
         if bucket is None:
             return RateLimit(self.limit, self.limit, epoch_s)
-        left = min(float(self.limit), bucket[0] + (at_s - bucket[1]) * self._rate_per_s)
-        return RateLimit(self.limit, max(0, int(left)), epoch_s + (self.limit - left) / self._rate_per_s)
+        remaining = min(float(self.limit), bucket[0] + (at_s - bucket[1]) * self._rate_per_s)
+        return RateLimit(
+            self.limit, max(0, int(remaining)), epoch_s + (self.limit - remaining) / self._rate_per_s
+        )
 
-    def full_in_s(self, left: float) -> float:
-        """Return the seconds until a bucket with `left` requests is full again."""
-        return (self.limit - left) / self._rate_per_s
+    def full_in_s(self, remaining: float) -> float:
+        """Return the seconds until a bucket with `remaining` requests is full again."""
+        return (self.limit - remaining) / self._rate_per_s
 
     def wait_s(self, key: Hashable, at_s: float) -> float:
         """Return the seconds until the key can spend one; 0 if it can now."""
         bucket = self._buckets.get(key)
         if bucket is None or not self.limit:
             return 0.0
-        left = bucket[0] + (at_s - bucket[1]) * self._rate_per_s
-        return max(0.0, (1.0 - left) / self._rate_per_s)
+        remaining = bucket[0] + (at_s - bucket[1]) * self._rate_per_s
+        return max(0.0, (1.0 - remaining) / self._rate_per_s)

@@ -214,7 +214,7 @@ class Shield:
             because = _challenge(kind, cookie, cutoff_s)
         if not because:
             because = self.gate.spend(identity, at_s, visit.token_hash, changes and kind in SIGN_INS)
-            ticket.left = self.gate.ceiling.left
+            ticket.remaining = self.gate.ceiling.remaining
         if because:
             ticket.because = because
             ticket.state = GONE

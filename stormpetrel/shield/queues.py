@@ -24,7 +24,7 @@ class Ticket:
     """One request's place: its identity, class and state. `payload` belongs to the owner, and is not read.
 
     `state`: NEW, WAITING, RUNNING or GONE (done, refused, dropped). `ahead`: how many tickets of its own
-    identity waited before it. `left`: the rest of its ceiling, if there is one. For the counts:
+    identity waited before it. `remaining`: the rest of its ceiling, if there is one. For the counts:
     `is_known` (it has a credential), `is_neighbour` (its network is known) and `fixed_cost_s` (its cost
     beyond its coroutine's CPU time).
     """
@@ -41,8 +41,8 @@ class Ticket:
         "is_known",
         "is_neighbour",
         "lane",
-        "left",
         "payload",
+        "remaining",
         "state",
         "suspect",
     )
@@ -69,7 +69,7 @@ class Ticket:
         self.is_known = is_known
         self.is_neighbour = is_neighbour
         self.fixed_cost_s = REQUEST_COST_S
-        self.left = 0.0
+        self.remaining = 0.0
         # The identity that is demoted for excess: for an address a part of it (decide.py).
         self.suspect = identity
         # Negative: it never waited.

@@ -1,7 +1,7 @@
 """Lists of accounts that have an open stream: the owner and members of each, and the lists that an author is
 in.
 
-Cached while a stream of the list is open, like tastes (readers.py). The size is that of these lists and their
+Cached while a stream of the list is open, like home filters (readers.py). The size is that of these lists and their
 members.
 """
 

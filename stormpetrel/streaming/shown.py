@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from stormpetrel.model.event import PostCreated, PostDeleted, PostEdited
 from stormpetrel.model.post import Visibility
-from stormpetrel.model.timeline import Taste, TimelineItem, in_public, in_tags, list_takes
+from stormpetrel.model.timeline import HomeFilter, TimelineItem, in_public, in_tags, list_includes
 from stormpetrel.model.visibility import Facts
 from stormpetrel.streaming.audiences import Audiences
 from stormpetrel.streaming.listeners import Listeners, Subscription
@@ -15,7 +15,7 @@ from stormpetrel.streaming.streams import DIRECT, HOME, LIST, MEDIA, PUBLIC, TAG
 
 
 class Shown:
-    """Queries listeners, tastes and lists; it has no state of its own."""
+    """Queries listeners, home filters and lists; it has no state of its own."""
 
     def __init__(self, listeners: Listeners, readers: Readers, audiences: Audiences) -> None:
         self._listeners = listeners
@@ -34,12 +34,14 @@ class Shown:
         for reader_id in {author_id, *self._followers(sources)}:
             key = Key(HOME, reader_id)
             if listeners.has(key):
-                taste = readers.taste(reader_id)
-                if taste is not None and any(map(taste.takes, _items(event, taste))):
+                home_filter = readers.home_filter(reader_id)
+                if home_filter is not None and any(map(home_filter.includes, _items(event, home_filter))):
                     to += listeners.of(key)
         for audience in self._audiences.with_member(author_id):
-            taste = readers.taste(audience.owner_id)
-            if taste is not None and any(list_takes(audience, taste, item) for item in _items(event, taste)):
+            home_filter = readers.home_filter(audience.owner_id)
+            if home_filter is not None and any(
+                list_includes(audience, home_filter, item) for item in _items(event, home_filter)
+            ):
                 to += listeners.of(Key(LIST, audience.list_id))
         # A new direct post is reported by the conversation event, which each participant gets.
         if plain.visibility == Visibility.DIRECT and isinstance(event, PostEdited):
@@ -125,7 +127,7 @@ class Shown:
         ]
 
 
-def _items(event: PostCreated | PostEdited, taste: Taste | None) -> list[TimelineItem]:
+def _items(event: PostCreated | PostEdited, home_filter: HomeFilter | None) -> list[TimelineItem]:
     """Return the post as that reader sees it; for an edit, one item per language, old and new."""
     return [
         TimelineItem(
@@ -134,9 +136,9 @@ def _items(event: PostCreated | PostEdited, taste: Taste | None) -> list[Timelin
             visibility=event.visibility,
             in_reply_to_account_id=event.in_reply_to_account_id,
             boost_author_id=event.boost_author_id if isinstance(event, PostCreated) else 0,
-            mentions_reader=taste is not None and taste.reader_id in event.mentioned_ids,
+            mentions_reader=home_filter is not None and home_filter.reader_id in event.mentioned_ids,
             language=language,
-            has_followed_tag=taste is not None and not taste.tags.keys().isdisjoint(event.tags),
+            has_followed_tag=home_filter is not None and not home_filter.tags.keys().isdisjoint(event.tags),
         )
         for language in ((event.language,) if isinstance(event, PostCreated) else event.languages or ("",))
     ]

@@ -1,4 +1,4 @@
-"""The attackers' process against a small real instance: each vector sends its shots, and ends in time."""
+"""The attackers' process against a small real instance: each vector sends its attack requests, and ends in time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.people import Place
 ATTACK_S = 2.0
 SCALE = 0.05
 ASKING = ("A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A12", "A16")
-"""Vectors whose shots are single requests."""
+"""Vectors whose attack requests are single requests."""
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def totals(lines: list[AttackSecond]) -> dict[str, Counter[str]]:
 
 
 def expected(plan: AttackPlan, community: Community, name: str) -> int:
-    """Return the number of shots of a vector in the plan."""
+    """Return the number of attack requests of a vector in the plan."""
     return sum(fire.vector == name for fire in fires(plan, community))
 
 

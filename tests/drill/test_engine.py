@@ -16,7 +16,7 @@ import pytest
 from stormpetrel.drill import engine
 from stormpetrel.drill.engine import Engine, Fire, Tally
 from stormpetrel.drill.loopback import Address, TrafficBudget
-from stormpetrel.drill.vectors.shots import Behaviour, Shot
+from stormpetrel.drill.vectors.attack_requests import AttackRequest, Behaviour
 
 ASKED = b"GET / HTTP/1.1\r\nHost: place.example\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -77,13 +77,13 @@ def answers(*pieces: bytes) -> Talk:
 
 def fire(
     port: int,
-    *shots: Shot,
+    *attack_requests: AttackRequest,
     seconds: float = 5.0,
     until_s: float = 1.0,
     most: int = 0,
     connections: int = 1000,
 ) -> tuple[Counter[str], Engine]:
-    """Fire the shots and return the counts and the engine."""
+    """Fire the attack requests and return the counts and the engine."""
     total: Counter[str] = Counter()
 
     def each_second(_: int, tallies: dict[str, Tally]) -> None:
@@ -98,12 +98,18 @@ def fire(
         begin_s=time.monotonic(),
         each_second=each_second,
     )
-    made.run((Fire(shot.at_s, until_s, "A3", shot, most) for shot in shots), seconds=seconds)
+    made.run(
+        (
+            Fire(attack_request.at_s, until_s, "A3", attack_request, most)
+            for attack_request in attack_requests
+        ),
+        seconds=seconds,
+    )
     return +total, made
 
 
-def ask(at_s: float = 0.0, *, source: str = "127.200.1.1", keep: str = "") -> Shot:
-    return Shot(at_s, source, (ASKED,), keep=keep)
+def ask(at_s: float = 0.0, *, source: str = "127.200.1.1", keep: str = "") -> AttackRequest:
+    return AttackRequest(at_s, source, (ASKED,), keep=keep)
 
 
 @pytest.mark.parametrize(
@@ -163,8 +169,8 @@ def test_who_gets_no_answer_gives_up(monkeypatch):
 def test_a_kept_connection_is_used_again_for_the_same_word_only():
     with server(answers(ANSWER)) as (port, came):
         # Far enough apart for each to be answered before the next, on a busy machine too.
-        shots = (*(ask(number / 3, keep="one") for number in range(5)), ask(2.0, keep="other"))
-        total, _ = fire(port, *shots, until_s=3.0)
+        attack_requests = (*(ask(number / 3, keep="one") for number in range(5)), ask(2.0, keep="other"))
+        total, _ = fire(port, *attack_requests, until_s=3.0)
     assert total["ok"] == total["sent"] == 6
     assert len(came) == 2
 
@@ -210,7 +216,7 @@ def test_somebody_who_reads_on_asks_one_thing_after_the_other_on_the_same_connec
 
     requests = tuple(ASKED.replace(b"/ ", path + b" ") for path in (b"/a", b"/b", b"/c"))
     with server(talk) as (port, came):
-        total, _ = fire(port, Shot(0.0, "127.200.1.1", requests, pace_s=0.05))
+        total, _ = fire(port, AttackRequest(0.0, "127.200.1.1", requests, pace_s=0.05))
     assert total == {"sent": 3, "ok": 3}
     assert paths == [b"/a", b"/b", b"/c"]
     assert len(came) == 1
@@ -219,7 +225,7 @@ def test_somebody_who_reads_on_asks_one_thing_after_the_other_on_the_same_connec
 def test_nobody_reads_on_when_the_phase_is_over():
     requests = (ASKED, ASKED)
     with server(answers(ANSWER)) as (port, _):
-        total, _ = fire(port, Shot(0.0, "127.200.1.1", requests, pace_s=2.0))
+        total, _ = fire(port, AttackRequest(0.0, "127.200.1.1", requests, pace_s=2.0))
     assert total["sent"] == total["ok"] == 1
 
 
@@ -235,9 +241,11 @@ def test_a_slow_sender_drips_byte_by_byte_until_the_server_has_enough():
             data += sock.recv(100)
         got.append(data)
 
-    shot = Shot(0.0, "127.200.1.1", (b"GET / HTTP/1.1\r\n", b"abcdefgh"), Behaviour.SLOW_SEND, pace_s=0.02)
+    attack_request = AttackRequest(
+        0.0, "127.200.1.1", (b"GET / HTTP/1.1\r\n", b"abcdefgh"), Behaviour.SLOW_SEND, pace_s=0.02
+    )
     with server(talk) as (port, _):
-        total, _ = fire(port, shot)
+        total, _ = fire(port, attack_request)
     assert total["sent"] == total["refused"] == 1
     assert got == [b"GET / HTTP/1.1\r\nabc"]
 
@@ -246,15 +254,15 @@ def test_a_slow_sender_drips_byte_by_byte_until_the_server_has_enough():
     "behaviour", [Behaviour.SILENT, Behaviour.NO_READ, Behaviour.SLOW_SEND, Behaviour.LISTEN]
 )
 def test_what_is_held_until_the_end_of_the_phase_is_ok_and_what_the_server_ends_is_refused(behaviour):
-    def shot(at_s: float) -> Shot:
-        return Shot(
+    def attack_request(at_s: float) -> AttackRequest:
+        return AttackRequest(
             at_s, "127.200.1.1", () if behaviour is Behaviour.SILENT else (b"G", b"ET"), behaviour, pace_s=0.3
         )
 
     with server(lambda sock: list(requests_of(sock)) and None) as (port, _):
-        assert fire(port, shot(0.0))[0] == {"sent": 1, "ok": 1, "connections": 1}
+        assert fire(port, attack_request(0.0))[0] == {"sent": 1, "ok": 1, "connections": 1}
     with server(lambda sock: None) as (port, _):
-        total = fire(port, shot(0.0))[0]
+        total = fire(port, attack_request(0.0))[0]
     assert total["sent"] == total["refused"] == 1
 
 
@@ -275,20 +283,22 @@ def test_a_stream_is_listened_to_for_a_while_and_then_left(head):
         seen_end.set()
 
     with server(talk) as (port, _):
-        total, _ = fire(port, Shot(0.0, "127.200.1.1", (ASKED,), Behaviour.LISTEN, hold_s=0.2))
+        total, _ = fire(port, AttackRequest(0.0, "127.200.1.1", (ASKED,), Behaviour.LISTEN, hold_s=0.2))
         assert seen_end.wait(10)
     assert total["sent"] == total["ok"] == 1
 
 
 def test_a_stream_that_is_refused_is_left_at_once():
     with server(answers(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")) as (port, _):
-        total, _ = fire(port, Shot(0.0, "127.200.1.1", (ASKED,), Behaviour.LISTEN, hold_s=60.0))
+        total, _ = fire(port, AttackRequest(0.0, "127.200.1.1", (ASKED,), Behaviour.LISTEN, hold_s=60.0))
     assert total == {"sent": 1, "refused": 1}
 
 
 def test_who_vanishes_leaves_nothing_open():
     with server(answers(ANSWER)) as (port, _):
-        total, _ = fire(port, *(Shot(0.0, "127.200.1.1", (ASKED,), Behaviour.RESET) for _ in range(20)))
+        total, _ = fire(
+            port, *(AttackRequest(0.0, "127.200.1.1", (ASKED,), Behaviour.RESET) for _ in range(20))
+        )
     assert total == {"sent": 20}
 
 
@@ -296,9 +306,9 @@ def test_who_vanishes_leaves_nothing_open():
 
 
 def test_no_more_sockets_than_the_vector_may_have_are_open():
-    shots = [Shot(0.0, "127.200.1.1", (), Behaviour.SILENT) for _ in range(10)]
+    attack_requests = [AttackRequest(0.0, "127.200.1.1", (), Behaviour.SILENT) for _ in range(10)]
     with server(lambda sock: list(requests_of(sock)) and None) as (port, came):
-        total, made = fire(port, *shots, most=4)
+        total, made = fire(port, *attack_requests, most=4)
     assert total["sent"] == total["connections"] == len(came) == 4
     assert made.skipped == 6
 
@@ -311,10 +321,10 @@ def test_a_shot_that_is_far_too_late_is_left_out():
 
 
 def test_when_the_budget_is_spent_everything_is_closed():
-    shots = [Shot(0.0, "127.200.1.1", (), Behaviour.SILENT) for _ in range(10)]
+    attack_requests = [AttackRequest(0.0, "127.200.1.1", (), Behaviour.SILENT) for _ in range(10)]
     ended: list[bytes] = []
     with server(lambda sock: ended.append(sock.recv(1))) as (port, _):
-        total, _ = fire(port, *shots, connections=3)
+        total, _ = fire(port, *attack_requests, connections=3)
         assert total["sent"] == 3
     assert set(ended) <= {b""}
 
@@ -322,6 +332,8 @@ def test_when_the_budget_is_spent_everything_is_closed():
 def test_the_end_of_the_run_closes_what_is_open():
     with server(lambda sock: list(requests_of(sock)) and None) as (port, _):
         began_s = time.monotonic()
-        total, _ = fire(port, Shot(0.0, "127.200.1.1", (), Behaviour.SILENT), seconds=0.3, until_s=60.0)
+        total, _ = fire(
+            port, AttackRequest(0.0, "127.200.1.1", (), Behaviour.SILENT), seconds=0.3, until_s=60.0
+        )
         assert time.monotonic() - began_s < 30
     assert total["sent"] == 1

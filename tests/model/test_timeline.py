@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from stormpetrel.model.post import Visibility
-from stormpetrel.model.timeline import GONE, Taste, TimelineItem
+from stormpetrel.model.timeline import GONE, HomeFilter, TimelineItem
 
 READER, FRIEND, QUIET, STRANGER, MUTED, MUTED_FRIEND = 1, 2, 3, 4, 5, 6
-TASTE = Taste(
+HOME_FILTER = HomeFilter(
     READER,
     # QUIET is followed without their boosts.
     {FRIEND: True, QUIET: False, MUTED_FRIEND: True},
@@ -61,4 +61,4 @@ PUBLIC, UNLISTED, FOLLOWERS, DIRECT = Visibility
     ],
 )
 def test_what_belongs_in_a_home_timeline(why: str, item: TimelineItem, taken: bool) -> None:
-    assert TASTE.takes(item) is taken, why
+    assert HOME_FILTER.includes(item) is taken, why

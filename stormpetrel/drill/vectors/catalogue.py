@@ -16,7 +16,7 @@ from stormpetrel.drill.vectors import (
     sockets,
     writes,
 )
-from stormpetrel.drill.vectors.shots import ShotsOf
+from stormpetrel.drill.vectors.attack_requests import AttackRequestsOf
 
 MAX_CONNECTIONS_PER_S = 4000.0
 """Limit for new connections of all vectors of a phase together: more would measure the generator."""
@@ -33,7 +33,7 @@ class Vector:
     about: str
     per_s: float
     connections_per_s: float
-    shots: ShotsOf
+    attack_requests: AttackRequestsOf
     sockets: int = 0
 
 

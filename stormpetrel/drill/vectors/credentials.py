@@ -6,9 +6,9 @@ import string
 from collections.abc import Iterator
 from random import Random
 
+from stormpetrel.drill.vectors.attack_requests import AttackRequest, World, arrivals, scattered
 from stormpetrel.drill.vectors.crowd import victim_pages
 from stormpetrel.drill.vectors.heads import BROWSERS, app_agent, browse, call
-from stormpetrel.drill.vectors.shots import Shot, World, arrivals, scattered
 
 ABUSED_PER_S = 500.0
 SLEEPERS = 60
@@ -19,7 +19,7 @@ FORGED_ADDRESSES = 1000
 _URL_SAFE = string.ascii_letters + string.digits + "-_"
 
 
-def abused(world: World, rng: Random) -> Iterator[Shot]:
+def abused(world: World, rng: Random) -> Iterator[AttackRequest]:
     """A7: sleepers' tokens request the most expensive answers, each from its usual address; one stolen
     session opens pages from 500 addresses."""
     sleepers = [one for one in world.community.sleepers if one.token][:SLEEPERS]
@@ -32,13 +32,13 @@ def abused(world: World, rng: Random) -> Iterator[Shot]:
         if rng.random() < _SESSION_SHARE:
             source = scattered(165, 1, rng.randrange(SESSION_ADDRESSES))
             path = rng.choice(("/", "/", f"/?max_id={rng.getrandbits(62)}", "/notifications", "/bookmarks"))
-            yield Shot(
+            yield AttackRequest(
                 at_s, source, (browse(world.host, path, BROWSERS[0], cookie),), keep=f"{source} session"
             )
         else:
             one = rng.choice(sleepers)
             data = call(world.host, _costly(world, rng), agents[one.name], one.token)
-            yield Shot(at_s, one.address, (data,), keep=f"{one.address} {one.name}")
+            yield AttackRequest(at_s, one.address, (data,), keep=f"{one.address} {one.name}")
 
 
 def _costly(world: World, rng: Random) -> str:
@@ -56,7 +56,7 @@ def _costly(world: World, rng: Random) -> str:
             return "/api/v1/notifications?limit=80"
 
 
-def forged(world: World, rng: Random) -> Iterator[Shot]:
+def forged(world: World, rng: Random) -> Iterator[AttackRequest]:
     """A8: tokens and session cookies that have the right form but were never issued."""
     name = world.community.cookies["session"]
     pages = ("/", "/notifications", *victim_pages(world))
@@ -68,7 +68,7 @@ def forged(world: World, rng: Random) -> Iterator[Shot]:
         else:
             cookie = {"Cookie": f"{name}={_invented(rng, 54)}"}
             data = browse(world.host, rng.choice(pages), rng.choice(BROWSERS), cookie)
-        yield Shot(at_s, scattered(166, 1, rng.randrange(FORGED_ADDRESSES)), (data,))
+        yield AttackRequest(at_s, scattered(166, 1, rng.randrange(FORGED_ADDRESSES)), (data,))
 
 
 def _invented(rng: Random, characters: int) -> str:

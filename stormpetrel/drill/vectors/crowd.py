@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
+from stormpetrel.drill.vectors.attack_requests import AttackRequest, World, arrivals, scattered
 from stormpetrel.drill.vectors.heads import BROWSERS, TOOLS, browse, fetch
-from stormpetrel.drill.vectors.shots import Shot, World, arrivals, scattered
 
 CROWD_PER_S = 1500.0
 """Requests, by people who send 1 to 3 each, so half as many people arrive per second."""
@@ -25,7 +25,7 @@ def victim_pages(world: World) -> tuple[str, ...]:
     return (f"/@{victim.name}", *(f"/@{victim.name}/{post_id}" for post_id in victim.post_ids[:3]))
 
 
-def crowd(world: World, rng: Random) -> Iterator[Shot]:
+def crowd(world: World, rng: Random) -> Iterator[AttackRequest]:
     """A1: every address is new; each opens a page, reads it, and perhaps opens one or two more."""
     pages = victim_pages(world)
     came_from = {"Referer": "http://mail.example/inbox"}
@@ -38,7 +38,7 @@ def crowd(world: World, rng: Random) -> Iterator[Shot]:
         browser = rng.choice(prepared)
         first = 0 if rng.random() < _HOT_SHARE else rng.randrange(len(browser))
         asked = (first, *rng.sample(range(len(browser)), rng.randrange(3)))
-        yield Shot(
+        yield AttackRequest(
             at_s,
             scattered(144, 16, number),
             tuple(browser[page] for page in asked),
@@ -46,13 +46,13 @@ def crowd(world: World, rng: Random) -> Iterator[Shot]:
         )
 
 
-def bots(world: World, rng: Random) -> Iterator[Shot]:
+def bots(world: World, rng: Random) -> Iterator[AttackRequest]:
     """A2: the same pages with a random query, which defeats caches that key on the query; no assets."""
     pages = victim_pages(world)
     for at_s in arrivals(rng, BOTS_PER_S * world.scale, world.seconds):
         page = pages[0] if rng.random() < _HOT_SHARE else rng.choice(pages)
         path = f"{page}?{rng.choice('abcdefgh')}={rng.getrandbits(40):x}&utm_source={rng.getrandbits(24):x}"
-        yield Shot(
+        yield AttackRequest(
             at_s,
             scattered(160, 1, rng.randrange(BOT_ADDRESSES)),
             (fetch(world.host, path, rng.choice(TOOLS)),),

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from random import Random
 
+from stormpetrel.drill.vectors.attack_requests import AttackRequest, World, arrivals, scattered
 from stormpetrel.drill.vectors.heads import BROWSERS, TOOLS, app_agent, submit
-from stormpetrel.drill.vectors.shots import Shot, World, arrivals, scattered
 from stormpetrel.drill.vectors.sign_ins import sign_in
 from stormpetrel.drill.wire import request
 
@@ -24,12 +24,12 @@ _MENTIONS = 5
 _POSTS_SHARE, _APPS_SHARE = 0.4, 0.4
 
 
-def bodies(world: World, rng: Random) -> Iterator[Shot]:
+def bodies(world: World, rng: Random) -> Iterator[AttackRequest]:
     """A18: the largest accepted bodies, expensive to decode, on twenty reused connections."""
     made = _bodies(world.host)
     for at_s in arrivals(rng, BODIES_PER_S * world.scale, world.seconds):
         source = scattered(168, 1, rng.randrange(BODY_SOURCES))
-        yield Shot(at_s, source, (rng.choice(made),), keep=source)
+        yield AttackRequest(at_s, source, (rng.choice(made),), keep=source)
 
 
 @lru_cache(maxsize=4)
@@ -48,16 +48,16 @@ def _bodies(host: str) -> tuple[bytes, ...]:
     )
 
 
-def guesses(world: World, rng: Random) -> Iterator[Shot]:
+def guesses(world: World, rng: Random) -> Iterator[AttackRequest]:
     """A19: guess the password of one member from 3,000 addresses."""
     name = world.community.victim.name
     for at_s in arrivals(rng, GUESSES_PER_S * world.scale, world.seconds):
         password = f"{rng.choice(('password', 'summer', 'welcome'))}{rng.randrange(100_000)}"
         data = sign_in(world, rng, name=name, password=password, agent=rng.choice(BROWSERS))
-        yield Shot(at_s, scattered(169, 1, rng.randrange(GUESS_ADDRESSES)), (data,))
+        yield AttackRequest(at_s, scattered(169, 1, rng.randrange(GUESS_ADDRESSES)), (data,))
 
 
-def filling(world: World, rng: Random) -> Iterator[Shot]:
+def filling(world: World, rng: Random) -> Iterator[AttackRequest]:
     """A20: fill the store with large applications, accounts, and new accounts' posts with five mentions."""
     newcomers = [one for one in world.community.newcomers if one.token][:FILLING_ADDRESSES]
     names = world.community.names
@@ -74,16 +74,18 @@ def filling(world: World, rng: Random) -> Iterator[Shot]:
             }
             body = json.dumps({"status": text}).encode()
             data = request("POST", "/api/v1/statuses", host=world.host, headers=headers, body=body)
-            yield Shot(at_s, one.address, (data,), keep=f"filling {one.name}")
+            yield AttackRequest(at_s, one.address, (data,), keep=f"filling {one.name}")
         elif drawn < _POSTS_SHARE + _APPS_SHARE:
             fields = {
                 "client_name": f"{rng.getrandbits(64):x}",
                 "redirect_uris": f"https://app.example/{_APP_TEXT}",
                 "website": f"https://app.example/{_APP_TEXT}",
             }
-            yield Shot(at_s, source, (submit(world.host, "/api/v1/apps", rng.choice(TOOLS), fields),))
+            yield AttackRequest(
+                at_s, source, (submit(world.host, "/api/v1/apps", rng.choice(TOOLS), fields),)
+            )
         else:
-            yield Shot(at_s, source, (_sign_up(world, rng),))
+            yield AttackRequest(at_s, source, (_sign_up(world, rng),))
 
 
 def _sign_up(world: World, rng: Random) -> bytes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
+from stormpetrel.drill.vectors.attack_requests import AttackRequest, World, arrivals, scattered
 from stormpetrel.drill.vectors.heads import BROWSERS, TOOLS, browse, call, fetch
-from stormpetrel.drill.vectors.shots import Shot, World, arrivals, scattered
 
 FEW_PER_S = 1500.0
 FEW_ADDRESSES = 50
@@ -17,11 +17,11 @@ WIDE_ADDRESSES = 5000
 _WORDS = "storm harbour news freedom vote march square water light night radio signal river".split()
 
 
-def few(world: World, rng: Random) -> Iterator[Shot]:
+def few(world: World, rng: Random) -> Iterator[AttackRequest]:
     """A3: dynamic pages over reused connections, each at another depth, so that no answer is reusable."""
     for at_s in arrivals(rng, FEW_PER_S * world.scale, world.seconds):
         source = scattered(161, 1, rng.randrange(FEW_ADDRESSES))
-        yield Shot(
+        yield AttackRequest(
             at_s,
             source,
             (dynamic_page(world, rng, rng.choice(BROWSERS)),),
@@ -47,11 +47,11 @@ def dynamic_page(world: World, rng: Random, agent: str) -> bytes:
             return call(world.host, f"/api/v1/timelines/tag/{tag}?limit=40&max_id={deep}", agent)
 
 
-def wide(world: World, rng: Random) -> Iterator[Shot]:
+def wide(world: World, rng: Random) -> Iterator[AttackRequest]:
     """A4: search, hashtags, deep paging, unknown paths; each address sends about one request in 15 s."""
     for at_s in arrivals(rng, WIDE_PER_S * world.scale, world.seconds):
         source = scattered(162, 2, rng.randrange(WIDE_ADDRESSES))
-        yield Shot(at_s, source, (_slow_question(world, rng),))
+        yield AttackRequest(at_s, source, (_slow_question(world, rng),))
 
 
 def _slow_question(world: World, rng: Random) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from random import Random
 
 from stormpetrel.drill.carrier import GATEWAY, message
-from stormpetrel.drill.vectors.shots import Shot, World, arrivals
+from stormpetrel.drill.vectors.attack_requests import AttackRequest, World, arrivals
 from stormpetrel.drill.wire import request
 
 PER_S = 25.0
@@ -16,7 +16,7 @@ _AGAIN = 0.3
 """Share of texts from a number that has written before."""
 
 
-def pumping(world: World, rng: Random) -> Iterator[Shot]:
+def pumping(world: World, rng: Random) -> Iterator[AttackRequest]:
     """A9: texts through the carrier, which relays what forgers send; most from a new number."""
     numbers: list[str] = []
     for at_s in arrivals(rng, PER_S * world.scale, world.seconds):
@@ -27,7 +27,7 @@ def pumping(world: World, rng: Random) -> Iterator[Shot]:
         else:
             number = rng.choice(numbers)
         path = message(number, _text(world, rng), f"{rng.getrandbits(64):016x}")
-        yield Shot(at_s, GATEWAY, (request("GET", path, host=world.host),), is_sms=True)
+        yield AttackRequest(at_s, GATEWAY, (request("GET", path, host=world.host),), is_sms=True)
 
 
 def _text(world: World, rng: Random) -> str:

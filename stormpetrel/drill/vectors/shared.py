@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from random import Random
 
 from stormpetrel.drill.carrier import GATEWAY, message
+from stormpetrel.drill.vectors.attack_requests import AttackRequest, World, arrivals, scattered
 from stormpetrel.drill.vectors.crowd import victim_pages
 from stormpetrel.drill.vectors.floods import dynamic_page
 from stormpetrel.drill.vectors.heads import BROWSERS, TOOLS, app_agent, browse, call, fetch
-from stormpetrel.drill.vectors.shots import Shot, World, arrivals, scattered
 from stormpetrel.drill.vectors.sign_ins import ask_token, sign_in
 from stormpetrel.drill.wire import request
 
@@ -23,7 +23,7 @@ _FRAMERS = 500
 """Number of addresses that send forged headers."""
 
 
-def inside(world: World, rng: Random) -> Iterator[Shot]:
+def inside(world: World, rng: Random) -> Iterator[AttackRequest]:
     """A6: half from the carrier's addresses, a quarter each from the school's and Tor's."""
     homes = world.community.shared
     places = (homes.carrier, homes.carrier, homes.school, homes.tor)
@@ -35,10 +35,10 @@ def inside(world: World, rng: Random) -> Iterator[Shot]:
             data = browse(world.host, f"{rng.choice(pages)}?r={rng.getrandbits(32):x}", agent)
         else:
             data = dynamic_page(world, rng, agent)
-        yield Shot(at_s, source, (data,))
+        yield AttackRequest(at_s, source, (data,))
 
 
-def provocation(world: World, rng: Random) -> Iterator[Shot]:
+def provocation(world: World, rng: Random) -> Iterator[AttackRequest]:
     """A16: one of six kinds at random, so that no reaction to the first hides the others."""
     kinds = (
         _as_his_app_from_the_school,
@@ -51,7 +51,7 @@ def provocation(world: World, rng: Random) -> Iterator[Shot]:
     for at_s in arrivals(rng, PROVOCATION_PER_S * world.scale, world.seconds):
         kind = rng.choice(kinds)
         source, data = kind(world, rng)
-        yield Shot(at_s, source, (data,), is_sms=kind is _as_the_gateway)
+        yield AttackRequest(at_s, source, (data,), is_sms=kind is _as_the_gateway)
 
 
 def _as_his_app_from_the_school(world: World, rng: Random) -> tuple[str, bytes]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
+from stormpetrel.drill.vectors.attack_requests import AttackRequest, World, arrivals, scattered
 from stormpetrel.drill.vectors.heads import BROWSERS, TOOLS, submit
-from stormpetrel.drill.vectors.shots import Shot, World, arrivals, scattered
 
 PER_S = 60.0
 ADDRESSES = 2000
@@ -14,7 +14,7 @@ _FORM_SHARE = 0.7
 _PASSWORDS = ("123456", "password", "qwerty", "letmein", "dragon", "iloveyou", "sunshine", "princess")
 
 
-def sign_ins(world: World, rng: Random) -> Iterator[Shot]:
+def sign_ins(world: World, rng: Random) -> Iterator[AttackRequest]:
     """A5: seven of ten use the form, the rest the token endpoint."""
     for at_s in arrivals(rng, PER_S * world.scale, world.seconds):
         source = scattered(164, 1, rng.randrange(ADDRESSES))
@@ -24,7 +24,7 @@ def sign_ins(world: World, rng: Random) -> Iterator[Shot]:
             data = sign_in(world, rng, name=name, password=password, agent=rng.choice(BROWSERS))
         else:
             data = ask_token(world, rng, name=name, password=password)
-        yield Shot(at_s, source, (data,))
+        yield AttackRequest(at_s, source, (data,))
 
 
 def sign_in(world: World, rng: Random, *, name: str, password: str, agent: str) -> bytes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
+from stormpetrel.drill.vectors.attack_requests import AttackRequest, Behaviour, World, arrivals, scattered
 from stormpetrel.drill.vectors.crowd import victim_pages
 from stormpetrel.drill.vectors.heads import BROWSERS, app_agent, browse, call
-from stormpetrel.drill.vectors.shots import Behaviour, Shot, World, arrivals, scattered
 from stormpetrel.drill.wire import request
 
 SLOW_PER_S = 100.0
@@ -24,7 +24,7 @@ PULSE_ON_S = 5.0
 PULSE_OFF_S = 10.0
 
 
-def slow(world: World, rng: Random) -> Iterator[Shot]:
+def slow(world: World, rng: Random) -> Iterator[AttackRequest]:
     """A10: heads and bodies byte by byte, clients that do not read, and silent connections."""
     page = browse(world.host, victim_pages(world)[0], BROWSERS[1])
     beginning = page[: page.index(b"\r\n") + 2] + b"Host: " + world.host.encode() + b"\r\n"
@@ -42,9 +42,9 @@ def slow(world: World, rng: Random) -> Iterator[Shot]:
         pace_s = rng.uniform(1.0, 4.0)
         match rng.randrange(4):
             case 0:
-                yield Shot(at_s, source, (beginning, more), Behaviour.SLOW_SEND, pace_s=pace_s)
+                yield AttackRequest(at_s, source, (beginning, more), Behaviour.SLOW_SEND, pace_s=pace_s)
             case 1:
-                yield Shot(
+                yield AttackRequest(
                     at_s,
                     source,
                     (body[:head_end], body[head_end:]),
@@ -52,12 +52,12 @@ def slow(world: World, rng: Random) -> Iterator[Shot]:
                     pace_s=pace_s,
                 )
             case 2:
-                yield Shot(at_s, source, (page * _PIPELINED,), Behaviour.NO_READ)
+                yield AttackRequest(at_s, source, (page * _PIPELINED,), Behaviour.NO_READ)
             case _:
-                yield Shot(at_s, source, (), Behaviour.SILENT)
+                yield AttackRequest(at_s, source, (), Behaviour.SILENT)
 
 
-def streams(world: World, rng: Random) -> Iterator[Shot]:
+def streams(world: World, rng: Random) -> Iterator[AttackRequest]:
     """A11: streams that are opened, held for a while and replaced; a fifth with a sleeper's token."""
     sleepers = [one for one in world.community.sleepers if one.token]
     hold_s = STREAM_SOCKETS / STREAMS_PER_S
@@ -81,7 +81,7 @@ def streams(world: World, rng: Random) -> Iterator[Shot]:
             data = call(world.host, paths[0], agent, token, {"Accept": "text/event-stream"})
         else:
             data = call(world.host, paths[1], agent, token, _UPGRADE)
-        yield Shot(at_s, source, (data,), Behaviour.LISTEN, hold_s=rng.uniform(0.5, 1.5) * hold_s)
+        yield AttackRequest(at_s, source, (data,), Behaviour.LISTEN, hold_s=rng.uniform(0.5, 1.5) * hold_s)
 
 
 # RFC 6455's own example of a key: a server must accept any.
@@ -93,10 +93,10 @@ _UPGRADE = {
 }
 
 
-def churn(world: World, rng: Random) -> Iterator[Shot]:
+def churn(world: World, rng: Random) -> Iterator[AttackRequest]:
     """A15: connections that are reset at once, most after a request; 5 s of them, then a pause of 10 s."""
     page = browse(world.host, victim_pages(world)[0], BROWSERS[0])
     for at_s in arrivals(rng, CHURN_PER_S * world.scale, world.seconds):
         if at_s % (PULSE_ON_S + PULSE_OFF_S) < PULSE_ON_S:
             source = scattered(170, 1, rng.randrange(CHURN_ADDRESSES))
-            yield Shot(at_s, source, (page,) if rng.random() < 0.7 else (), Behaviour.RESET)
+            yield AttackRequest(at_s, source, (page,) if rng.random() < 0.7 else (), Behaviour.RESET)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from random import Random
 
 from stormpetrel.drill.community import Member
+from stormpetrel.drill.vectors.attack_requests import AttackRequest, World, arrivals
 from stormpetrel.drill.vectors.heads import app_agent
-from stormpetrel.drill.vectors.shots import Shot, World, arrivals
 from stormpetrel.drill.wire import request
 
 PER_S = 100.0
@@ -17,7 +17,7 @@ _POPULAR_SHARE = 0.1
 """Share of the popular account's posts; each goes into ten thousand timelines."""
 
 
-def writes(world: World, rng: Random) -> Iterator[Shot]:
+def writes(world: World, rng: Random) -> Iterator[AttackRequest]:
     """A12: posts with a mention and a hashtag, favourites, follows; one reused connection per account."""
     newcomers = [one for one in world.community.newcomers if one.token][:ACCOUNTS]
     for at_s in arrivals(rng, PER_S * world.scale, world.seconds):
@@ -26,7 +26,7 @@ def writes(world: World, rng: Random) -> Iterator[Shot]:
             data = _post(world, rng, one)
         else:
             data = _act(world, rng, one)
-        yield Shot(at_s, one.address, (data,), keep=f"{one.address} {one.name}")
+        yield AttackRequest(at_s, one.address, (data,), keep=f"{one.address} {one.name}")
 
 
 def _post(world: World, rng: Random, one: Member) -> bytes:

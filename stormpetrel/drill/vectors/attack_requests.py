@@ -1,6 +1,6 @@
-"""The parts of a vector: shots in time order, and what the attacker may know of the instance.
+"""The parts of a vector: attack requests in time order, and what the attacker may know of the instance.
 
-A vector is a function from a World and a random generator to an iterator of shots. It opens no socket
+A vector is a function from a World and a random generator to an iterator of attack requests. It opens no socket
 (engine.py does), so the same seed gives the same sequence, and a test can check a minute of an attack at
 once.
 """
@@ -15,11 +15,11 @@ from random import Random
 
 from stormpetrel.drill.community import Community
 
-ShotsOf = Callable[["World", Random], Iterator["Shot"]]
+AttackRequestsOf = Callable[["World", Random], Iterator["AttackRequest"]]
 
 
 class Behaviour(Enum):
-    """The behaviour of a shot once it is connected."""
+    """The behaviour of an attacker's connection."""
 
     ASK = "asks, and reads the answer; with several requests, one after the other's answer"
     SLOW_SEND = (
@@ -33,11 +33,11 @@ class Behaviour(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class AttackRequest:
     """One connection, or one request on a reused connection.
 
     `at_s`: seconds since the phase began. `source`: the source address. `requests`: prepared bytes. `keep`:
-    the connection is reused for the next shot with the same value; empty: closed after use. `pace_s`: the
+    the connection is reused for the next attack request with the same value; empty: closed after use. `pace_s`: the
     pause between an answer and the next request (ASK), or between two bytes (DRIP). `is_sms`: it goes to the port of
     the sms role.
     """
@@ -89,9 +89,9 @@ def arrivals(rng: Random, rate_per_s: float, seconds: float, *, ramp_s: float = 
         at_s += rng.expovariate(rate_per_s)
 
 
-def together(*streams: Iterable[Shot]) -> Iterator[Shot]:
-    """Merge several streams of shots in time order."""
-    return heapq.merge(*streams, key=lambda shot: shot.at_s)
+def together(*streams: Iterable[AttackRequest]) -> Iterator[AttackRequest]:
+    """Merge several streams of attack requests in time order."""
+    return heapq.merge(*streams, key=lambda attack_request: attack_request.at_s)
 
 
 _NETWORK = 65_024
