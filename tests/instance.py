@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -12,7 +13,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from stormpetrel.cli.main import main
 from tests.ports import reserved_ports
+from tests.server_process import ServerProcess
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
@@ -38,7 +41,7 @@ class Instance:
             f"http://127.0.0.1:{port}" for port in ports
         )
         self.log_path = directory / "serve.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ServerProcess | None = None
 
     @property
     def pid(self) -> int:
@@ -71,19 +74,26 @@ class Instance:
             )
         return done
 
+    def initialise(self) -> None:
+        """Run `stormpetrel init` within this process: starting another one takes half a second."""
+        printed = io.StringIO()
+        environ, umask = dict(os.environ), os.umask(0o077)
+        os.environ.clear()
+        os.environ.update(self.environ)
+        try:
+            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+                exit_code = main(["init"])
+        finally:
+            os.umask(umask)
+            os.environ.clear()
+            os.environ.update(environ)
+        assert exit_code == 0, printed.getvalue()
+
     def start(self, *arguments: str) -> None:
         """Start `stormpetrel serve *arguments`. Return once the web role (or that of --role) is healthy."""
-        with open(self.log_path, "ab") as output:
-            self._process = subprocess.Popen(
-                [*STORMPETREL, "serve", *arguments],
-                env=self.environ,
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                # A session of its own, so that no worker outlives a supervisor that had to be killed.
-                start_new_session=True,
-            )
+        self._process = ServerProcess(
+            ("serve", *arguments), environ=self.environ, cwd=self.directory, log=self.log_path
+        )
         role = arguments[arguments.index("--role") + 1] if "--role" in arguments else "web"
         url = {
             "web": self.base_url,
@@ -108,7 +118,7 @@ class Instance:
             with contextlib.suppress(OSError), opener.open(f"{url}/health", timeout=5) as answer:
                 if answer.status == 200:
                     return
-            exit_code = self._process.poll()
+            exit_code = self._process.wait(0)
             assert exit_code is None, f"serve ended with {exit_code}:\n{self.log}"
             assert time.monotonic() < deadline_s, f"{url}/health is silent:\n{self.log}"
             time.sleep(0.02)
@@ -121,12 +131,11 @@ class Instance:
             return
         process = self._process
         with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        try:
-            exit_code = process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGTERM)
+        exit_code = process.wait(STOP_TIMEOUT_S)
+        if exit_code is None:
             self.kill()
-            raise AssertionError(f"serve did not end within {STOP_TIMEOUT_S:.0f} s:\n{self.log}") from None
+            raise AssertionError(f"serve did not end within {STOP_TIMEOUT_S:.0f} s:\n{self.log}")
         self.kill()
         assert expect_exit is None or exit_code == expect_exit, f"serve ended with {exit_code}:\n{self.log}"
 
@@ -173,7 +182,7 @@ def prepared_instance(directory: Path, database_url: str, **settings: object) ->
             **dict(zip(keys, ports, strict=True)),
         }
         instance = Instance(directory, clean_environment(**(chosen | settings)), ports)
-        instance.run_cli("init")
+        instance.initialise()
         try:
             yield instance
         finally:

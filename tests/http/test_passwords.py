@@ -19,7 +19,7 @@ from stormpetrel.shield.marks import DEVICE_COOKIE
 from tests.forms import form_to, send, sign_in
 from tests.guessing import flood
 from tests.mailbox import mails_to, next_mail
-from tests.people import PASSWORD, now_ms
+from tests.people import NO_CERTIFICATES, PASSWORD, now_ms
 
 CHECKED_IN_AN_HOUR = 100
 
@@ -39,7 +39,7 @@ def client_at(place, address):
     return httpx.Client(
         base_url=place.base_url,
         timeout=20,
-        transport=httpx.HTTPTransport(local_address=address),
+        transport=httpx.HTTPTransport(local_address=address, verify=NO_CERTIFICATES),
     )
 
 

@@ -7,8 +7,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from stormpetrel.config import Config
 from stormpetrel.model.account import Role
 from stormpetrel.model.demo_phone import NUMBERS, ROUTE, SENDER
@@ -207,7 +205,7 @@ def _moderate(place: Place, values: dict[str, str], *, ada: Person, ben: Person,
 
 def _come_from_outside(place: Place, ada: Person) -> None:
     """Sign up an account that waits for approval, and guess at Ada's password."""
-    with httpx.Client(base_url=place.base_url, trust_env=False, timeout=20) as browser:
+    with place.client() as browser:
         form = browser.get("/auth/sign_up")
         typed = {
             "user[username]": "waiting_1",
