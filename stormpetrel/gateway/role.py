@@ -28,9 +28,10 @@ from stormpetrel.gateway.outcome import PhoneContext
 from stormpetrel.gateway.provider import Inbound, NotStored, Provider
 from stormpetrel.gateway.providers.registry import make
 from stormpetrel.gateway.sender import RouteSender
+from stormpetrel.gateway.sign_in_codes import SignInCodes
 from stormpetrel.gateway.spool_thread import SpoolThread
 from stormpetrel.gateway.webhooks import serve_webhooks
-from stormpetrel.model.phone import CODE_DIGITS, Phone, PhoneKeys
+from stormpetrel.model.phone import CODE_DIGITS, SIGN_IN_DIGITS, Phone, PhoneKeys
 from stormpetrel.model.quota import DAY_S, Quota, slot
 from stormpetrel.process import secret as secrets_of_instance
 from stormpetrel.rules import phones
@@ -89,9 +90,10 @@ class SmsGateway:
         routes = [route for route in config.sms.routes if route.enabled]
         self._providers: dict[str, Provider] = {route.name: make(route) for route in routes}
         rates = NumberRates(config.sms)
+        context = self._context(secret)
         self._drain = InboxDrain(
             spool=self._spool,
-            context=self._context(secret),
+            context=context,
             times=NoticeTimes(config.sms.stranger_answer_s * 1000, config.sms.saved_notice_s * 1000),
             database=lambda: self._db,
             on_answers=self._wake_senders,
@@ -125,6 +127,14 @@ class SmsGateway:
             config=config.sms,
             keys=self._keys,
             routes=frozenset(self._providers),
+            database=lambda: self._db,
+            on_texts=self._wake_senders,
+        )
+        self._sign_in_codes = SignInCodes(
+            spool=self._spool,
+            context=context,
+            routes=frozenset(self._providers),
+            draw_code=lambda: f"{secrets.randbelow(10**SIGN_IN_DIGITS):0{SIGN_IN_DIGITS}}",
             database=lambda: self._db,
             on_texts=self._wake_senders,
         )
@@ -191,6 +201,7 @@ class SmsGateway:
             self._reroute(stop),
             self._drain.run(stop),
             self._deliverer.run(stop),
+            self._sign_in_codes.run(stop),
             *(sender.run(stop) for sender in self._senders),
             *self._canary.workers(stop),
         ]
