@@ -160,11 +160,8 @@ class SmsGateway:
             max_characters=config.posts.max_characters,
             delete_window_ms=config.sms.delete_window_s * 1000,
             trusts={route.name: route.trust for route in config.sms.routes},
-            nonces=Quota(
-                "sms.nonce",
-                max(1, config.sms.code_per_prefix_day),
-                DAY_S / max(1, config.sms.code_per_prefix_day),
-            ),
+            nonces=_a_day("sms.nonce", config.sms.code_per_prefix_day),
+            joins=_a_day("sms.join", config.sms.join_per_prefix_day),
             status=self._status,
             slot=lambda text: slot(secret, text),
             zone_of=zone_of,
@@ -367,6 +364,10 @@ class SmsGateway:
         }
 
 
+def _a_day(name: str, count: int) -> Quota:
+    return Quota(name, max(1, count), DAY_S / max(1, count))
+
+
 def _caps(config: Config) -> Caps:
     sms = config.sms
     return Caps(
@@ -375,6 +376,7 @@ def _caps(config: Config) -> Caps:
         user_day=micros(sms.cap_user_day),
         reserve=sms.lane1_reserve,
         strangers=sms.stranger_share,
+        prefix=sms.prefix_share,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stormpetrel.clock import now_ms
-from stormpetrel.config_sms import RouteConfig
+from stormpetrel.config_sms import RouteConfig, longest_prefix
 from stormpetrel.gateway.deliver import digest_expired
 from stormpetrel.gateway.provider import (
     Accepted,
@@ -138,7 +138,7 @@ class RouteSender:
                 db,
                 message=message,
                 price=price,
-                prefix=prefix_of(message.number) if price else "",
+                prefix=self._prefix_of(message.number) if price else "",
                 caps=self.caps,
                 now_ms=at_ms,
                 is_stranger=self.is_stranger(message.number),
@@ -152,6 +152,9 @@ class RouteSender:
             for stored in outbox.begin(db, message=message, wants=wants, now_ms=at_ms):
                 taken.append((stored, self._unit(message, stored, segments)))
         return taken
+
+    def _prefix_of(self, number: str) -> str:
+        return longest_prefix(number, self.route.prefix_prices) or prefix_of(number)
 
     def _wants_receipt(self, number: int, total: int) -> bool:
         capabilities = self.provider.capabilities

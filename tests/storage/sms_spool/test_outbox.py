@@ -263,6 +263,21 @@ def test_numbers_without_an_account_use_their_part_of_the_limits_only(db: SpoolD
     assert [is_sent(f"m{place}", is_stranger=False) for place in range(7)] == [True] * 6 + [False]
 
 
+def test_strangers_of_one_prefix_leave_answers_to_those_of_others(db: SpoolDb) -> None:
+    caps = Caps(day=160, month=1000, user_day=0, reserve=0.0, strangers=0.25, prefix=0.5)
+
+    def is_sent(key: str, prefix: str) -> bool:
+        put(db, key, lane=1, number=f"{prefix}{key}")
+        message = next(one for one in queued(db) if one.text == f"text {key}")
+        return outbox.reserve(
+            db, message=message, price=10, prefix=prefix, caps=caps, now_ms=NOW, is_stranger=True
+        )
+
+    assert [is_sent(f"f{place}", "+99559") for place in range(4)] == [True, True, False, False]
+    assert [is_sent(f"o{place}", "+48") for place in range(3)] == [True, True, False]
+    assert money.top(db, day=money.day_of(NOW), kind="p", count=5) == [("+48", 20), ("+99559", 20)]
+
+
 def test_the_share_of_each_part_adds_up(db: SpoolDb) -> None:
     put(db)
     (message,) = queued(db)
