@@ -16,7 +16,7 @@ from stormpetrel.clock import now_ms
 from stormpetrel.config import SmsConfig
 from stormpetrel.config_sms import RouteConfig, longest_prefix
 from stormpetrel.gateway.known_numbers import KnownNumbers
-from stormpetrel.gateway.pin import split_pin, strip_octets, without_misplaced_pin
+from stormpetrel.gateway.pin import mask_octets, split_pin, strip_octets, without_misplaced_pin
 from stormpetrel.gateway.provider import Incoming, UnitReceipt
 from stormpetrel.gateway.spool_thread import SpoolThread
 from stormpetrel.sms.keywords import OptKeyword, recognise
@@ -110,8 +110,20 @@ class PartsTable:
                 at_s=part.at_ms / 1000,
             )  # fmt: skip
 
-    def add(self, db: SpoolDb, part: StoredPart, *, klass: int, quiet: bool, unsettled: str | None) -> bool:
-        """Store a part, and its message if it is complete now; return False for a part that is stored already."""
+    def add(
+        self,
+        db: SpoolDb,
+        part: StoredPart,
+        *,
+        klass: int,
+        quiet: bool,
+        unsettled: str | None,
+        cleaned: Callable[[str], str],
+    ) -> bool:
+        """Store a part, and its message if it is complete now; return False for a part that is stored already.
+
+        `cleaned` is called with the whole text, unless its PIN was at the beginning, and returns the text to store.
+        """
         if not inbox.put_part(db, part):
             return False
         if unsettled is not None:
@@ -130,6 +142,7 @@ class PartsTable:
             )
             text = text_of(arrival.message)
             if text is not None:
+                text = text if proof is not None else cleaned(text)
                 inbox.put(
                     db, key=key, route=part.route, number=part.number, receiver=part.receiver,
                     text=text[:MOST_TEXT].replace("\0", ""), now_ms=part.at_ms, proof=proof, klass=klass, quiet=quiet,
@@ -273,6 +286,8 @@ class RouteInbound:
         proof = None
         if place.number == 1:
             proof, data = self._part_without_pin(number, data)
+        if proof is None:
+            data = self._masked_part(number, data)
         if not self._takes(number, at_ms, is_later_part=place.number > 1):
             return await self._spool.call(
                 _put_whole, key=key, route=self._route.name, number=number, receiver=incoming.receiver[:64],
@@ -298,6 +313,7 @@ class RouteInbound:
         return await self._spool.call(
             self._parts.add, part, klass=self._known.class_of(number),
             quiet=incoming.is_opt_out_answered, unsettled=incoming.key if incoming.is_unsettled else None,
+            cleaned=lambda text: self._masked(number, text),
         )  # fmt: skip
 
     def _takes(self, number: str, at_ms: int, *, is_later_part: bool = False) -> bool:
@@ -313,12 +329,26 @@ class RouteInbound:
     def _without_pin(self, number: str, text: str) -> tuple[bytes | None, str]:
         """Return the hash of the PIN before the text, if it has one, and the text without it."""
         digits, rest = split_pin(text)
-        if digits is None and self._route.trust == "aggregator":
-            # Such a message is refused, and must not keep the PIN either: "1234hello", "hello 1234".
-            return None, without_misplaced_pin(text, lambda digits: self._known.has_pin(number, digits))
-        if digits is None or not self._is_pin(number, digits):
+        if digits is None:
+            return None, self._masked(number, text)
+        if not self._is_pin(number, digits):
             return None, text
         return self._known.keys.pin_hash(number, digits), rest
+
+    def _masked(self, number: str, text: str) -> str:
+        """Return the text with "*" for a PIN in the wrong place: "1234hello", "hello 1234".
+
+        A message without the PIN at its beginning is refused where one is needed, and must not keep it either.
+        """
+        if self._route.trust != "aggregator":
+            return text
+        return without_misplaced_pin(text, lambda digits: self._known.has_pin(number, digits))
+
+    def _masked_part(self, number: str, data: UserData) -> UserData:
+        """Do the same in a part of a message; a PIN in two parts is found when the message is complete."""
+        if self._route.trust != "aggregator":
+            return data
+        return mask_octets(data, lambda digits: self._known.has_pin(number, digits))
 
     def _part_without_pin(self, number: str, data: UserData) -> tuple[bytes | None, UserData]:
         digits, rest = strip_octets(data)

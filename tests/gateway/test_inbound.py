@@ -210,6 +210,32 @@ def test_a_pin_in_the_wrong_place_is_not_stored_either(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("letter", ["z", "ჰ"])
+def test_a_pin_in_the_wrong_place_of_a_long_text_is_not_stored_either(tmp_path: Path, letter: str) -> None:
+    size = len(split(letter * 400).texts[0])
+    texts = [
+        f"738291{letter * 200}",
+        f"{letter * 200} 738291",
+        # The PIN is cut between two parts.
+        f"{letter * (size - 4)} 738291 {letter * 50}",
+    ]
+
+    async def body(door: Door) -> None:
+        door.known.put([KnownNumber(KEYS.number_hash(NUMBER), True, KEYS.pin_hash(NUMBER, "738291"), "en")])
+        for place, text in enumerate(texts):
+            for part in parts_of(text, reference=place):
+                await door.inbound.message(part)
+
+    run(tmp_path, body, trust="aggregator")
+    assert [message.text for message in stored(tmp_path)] == [
+        text.replace("738291", "*" * 6) for text in texts
+    ]
+    for path in tmp_path.glob(f"{FILE_NAME}*"):
+        octets = path.read_bytes()
+        assert b"738291" not in octets
+        assert "738291".encode("utf-16-be") not in octets
+
+
 def test_digits_stay_in_the_text_where_no_pin_is_needed(tmp_path: Path) -> None:
     async def body(door: Door) -> None:
         door.known.put([KnownNumber(KEYS.number_hash(NUMBER), True, KEYS.pin_hash(NUMBER, "1234"), "en")])
