@@ -432,5 +432,9 @@ def _pin_hash(number: str, pin: str, keys: PhoneKeys) -> bytes:
 
 
 def _put(connection: Connection, phone: Phone, now_ms: int) -> None:
-    """Store a phone with a new time of change, by which the sms role finds it."""
-    stored.put(connection, replace(phone, changed_at_ms=max(now_ms, phone.changed_at_ms + 1)))
+    """Store a phone with a new time of change, by which the sms role finds it.
+
+    It is later than that of every other phone: with a clock that was set back, the role would look past this change.
+    """
+    changed_at_ms = max(now_ms, stored.newest_change_ms(connection) + 1)
+    stored.put(connection, replace(phone, changed_at_ms=changed_at_ms))
