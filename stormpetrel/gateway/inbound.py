@@ -367,7 +367,7 @@ def _put_receipt(
     """Store a receipt; return the number that its text was for, None if that is not known."""
     message_id = outbox.receipt(
         db, route=route, carrier_id=receipt.carrier_id, unit=unit, state=receipt.state.value,
-        error=receipt.error[:200], now_ms=at_ms,
+        error=receipt.error[:200], now_ms=at_ms, part_report=receipt.part_report,
     )  # fmt: skip
     return None if message_id is None else outbox.number_of(db, message_id=message_id)
 
