@@ -45,6 +45,13 @@ class SmsConfig:
         20, "messages accepted from a number per minute; more are dropped", low=1, high=100_000
     )
     in_per_hour: int = _key(200, "messages accepted from a number per hour", low=1, high=1_000_000)
+    in_per_prefix_minute: int = _key(
+        600,
+        "messages accepted per minute from numbers without an account with one prefix of `prices`, or of one "
+        "country, on a route with trust aggregator; more are dropped",
+        low=1,
+        high=1_000_000,
+    )
     out_per_hour: int = _key(6, "deliveries to a phone per hour; more wait for a digest", low=0, high=100_000)
     out_per_day: int = _key(20, "deliveries to a phone per day", low=0, high=100_000)
     stranger_answer_s: int = _key(
@@ -71,8 +78,20 @@ class SmsConfig:
     stranger_share: float = _key(
         0.25, "part of each limit that numbers without an account may use together", low=0.0, high=1.0
     )
+    prefix_share: float = _key(
+        0.5,
+        "part of the strangers' limits that numbers with one prefix of `prices`, or of one country, may use",
+        low=0.0,
+        high=1.0,
+    )
     code_per_prefix_day: int = _key(
         100, "codes sent per country or network prefix and day", low=0, high=1_000_000
+    )
+    join_per_prefix_day: int = _key(
+        1000,
+        "numbers of one country that may begin to follow or sign up per day on routes with trust aggregator",
+        low=0,
+        high=1_000_000,
     )
     routes: tuple[RouteConfig, ...] = ()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -144,5 +144,9 @@ class RouteConfig:
     def price_of(self, number: str) -> Decimal:
         """Return the price of a segment to the number: that of its longest prefix, or else `price`."""
         prices = self.prefix_prices
-        fitting = [prefix for prefix in prices if number.startswith(prefix)]
-        return prices[max(fitting, key=len)] if fitting else self.price
+        return prices.get(longest_prefix(number, prices), self.price)
+
+
+def longest_prefix(number: str, prefixes: Iterable[str]) -> str:
+    """Return the longest of the prefixes that the number begins with; "" if it begins with none."""
+    return max((prefix for prefix in prefixes if number.startswith(prefix)), key=len, default="")

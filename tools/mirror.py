@@ -44,6 +44,12 @@ COVERED = (
     ),
     ("gateway/role gateway/sender", "tests/journeys/test_sms_carrier.py", "the role with a real carrier"),
     ("storage/phone_queue", "tests/gateway/test_deliver.py", "the queue that the test's deliveries leave"),
+    ("storage/phone_sign_ins", "tests/rules/test_phone_sign_in.py", "the requests that the rules store"),
+    (
+        "gateway/sign_in_codes web/own_password",
+        "tests/web/test_phone_sign_in.py",
+        "from the form for the number to the settings of an account without a password",
+    ),
     (
         "storage/sms_spool/file storage/sms_spool/money storage/sms_spool/state",
         "tests/storage/sms_spool/test_outbox.py",

@@ -15,6 +15,7 @@ from stormpetrel.errors import SetupError
 
 if TYPE_CHECKING:
     from stormpetrel.config import Config
+    from stormpetrel.model.moderation import Act
     from stormpetrel.model.phone import Phone, PhoneKeys
     from stormpetrel.storage.engine.connection import Connection
 
@@ -164,11 +165,10 @@ def _lines(path: str) -> list[str]:
 
 
 def _link(args: argparse.Namespace) -> int:
-    from stormpetrel.model.moderation import COMMAND_LINE, Act
+    from stormpetrel.model.moderation import Act
     from stormpetrel.model.phone import clean_pin
-    from stormpetrel.rules import moderation, phones
-    from stormpetrel.sms.numbers import masked, zone_of
-    from stormpetrel.storage import accounts as stored_accounts
+    from stormpetrel.rules import phones
+    from stormpetrel.sms.numbers import zone_of
 
     config = _config(args)
     pairs = [(args.name, args.number)]
@@ -188,14 +188,11 @@ def _link(args: argparse.Namespace) -> int:
         for name, number in numbers:
             with change(connection) as at_ms:
                 owner = user_named(connection, name)
-                phones.link(
+                phone = phones.link(
                     connection, account_id=owner.account_id, number=number, route=route, keys=keys,
                     zone=zone_of(number), language=owner.locale, now_ms=at_ms, pin=args.pin, by_operator=True,
                 )  # fmt: skip
-                moderation.note(
-                    connection, COMMAND_LINE, Act.LINK_PHONE, reason=f"phone {masked(number)}", now_ms=at_ms,
-                    account=stored_accounts.account(connection, account_id=owner.account_id),
-                )  # fmt: skip
+                _note(connection, Act.LINK_PHONE, phone, number, at_ms)
     if args.json:
         print_json({"linked": len(numbers)})
     else:
@@ -212,22 +209,41 @@ def _found(connection: Connection, config: Config, number: str) -> Phone:
     return phone
 
 
+def _note(connection: Connection, act: Act, phone: Phone, number: str, at_ms: int) -> None:
+    """Add a line about a phone to the audit log."""
+    from stormpetrel.model.moderation import COMMAND_LINE
+    from stormpetrel.rules import moderation
+    from stormpetrel.sms.numbers import masked
+    from stormpetrel.storage import accounts as stored_accounts
+
+    owner = phone.account_id
+    moderation.note(
+        connection, COMMAND_LINE, act, reason=f"phone {masked(number)}", now_ms=at_ms,
+        account=None if owner is None else stored_accounts.account(connection, account_id=owner),
+    )  # fmt: skip
+
+
 def _unlink(args: argparse.Namespace) -> int:
+    from stormpetrel.model.moderation import Act
     from stormpetrel.rules import phones
 
     config = _config(args)
     with open_store(config.database_url) as connection, change(connection) as at_ms:
-        phones.unlink(connection, phone=_found(connection, config, args.number), now_ms=at_ms)
+        phone = _found(connection, config, args.number)
+        phones.unlink(connection, phone=phone, now_ms=at_ms)
+        _note(connection, Act.UNLINK_PHONE, phone, _cleaned(args.number), at_ms)
     _say(args, {"unlinked": 1}, f"{args.number} is not linked any more")
     return 0
 
 
 def _unlock(args: argparse.Namespace) -> int:
+    from stormpetrel.model.moderation import Act
     from stormpetrel.rules import phones
 
     config = _config(args)
     with open_store(config.database_url) as connection, change(connection) as at_ms:
-        phones.unlock(connection, phone=_found(connection, config, args.number), now_ms=at_ms)
+        phone = phones.unlock(connection, phone=_found(connection, config, args.number), now_ms=at_ms)
+        _note(connection, Act.UNLOCK_PHONE, phone, _cleaned(args.number), at_ms)
     _say(args, {"unlocked": 1}, f"{args.number} may post again")
     return 0
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.clock import now_ms
 from stormpetrel.config import SmsConfig
-from stormpetrel.config_sms import RouteConfig
+from stormpetrel.config_sms import RouteConfig, longest_prefix
 from stormpetrel.gateway.known_numbers import KnownNumbers
-from stormpetrel.gateway.pin import split_pin, strip_octets, without_misplaced_pin
+from stormpetrel.gateway.pin import mask_octets, split_pin, strip_octets, without_misplaced_pin
 from stormpetrel.gateway.provider import Incoming, UnitReceipt
 from stormpetrel.gateway.spool_thread import SpoolThread
 from stormpetrel.sms.keywords import OptKeyword, recognise
-from stormpetrel.sms.numbers import NumberError, PhoneAddressKind, carrier_address, masked
+from stormpetrel.sms.numbers import NumberError, PhoneAddressKind, carrier_address, masked, prefix_of
 from stormpetrel.sms.reassemble import Incomplete, Reassembler
 from stormpetrel.sms.udh import Concatenation, ReferenceKind, Udh
 from stormpetrel.sms.user_data import Coding, UserData, text_of
@@ -48,7 +48,7 @@ class _Window:
 
 
 class NumberRates:
-    """Counts the messages of each sender in the current minute and hour."""
+    """Counts the messages of each sender, and of strangers by prefix, in the current minute and hour."""
 
     def __init__(self, config: SmsConfig) -> None:
         self._config = config
@@ -62,6 +62,20 @@ class NumberRates:
         """
         sender = f"{route} {number} parts" if is_later_part else f"{route} {number}"
         times = PARTS_OF_MESSAGE if is_later_part else 1
+        window = self._counted(sender, at_ms)
+        return (
+            window.in_minute <= times * self._config.in_per_minute
+            and window.in_hour <= times * self._config.in_per_hour
+        )
+
+    def takes_stranger(self, prefix: str, *, route: str, at_ms: int) -> bool:
+        """Count one message of a number without an account; return False if its prefix is over the limit.
+
+        Forged numbers of one range must not use up the answers to all others.
+        """
+        return self._counted(f"{route} prefix {prefix}", at_ms).in_minute <= self._config.in_per_prefix_minute
+
+    def _counted(self, sender: str, at_ms: int) -> _Window:
         window = self._windows.get(sender)
         if window is None:
             window = _Window()
@@ -73,10 +87,7 @@ class NumberRates:
             window.hour, window.in_hour = hour, 0
         window.in_minute += 1
         window.in_hour += 1
-        return (
-            window.in_minute <= times * self._config.in_per_minute
-            and window.in_hour <= times * self._config.in_per_hour
-        )
+        return window
 
 
 class PartsTable:
@@ -99,8 +110,20 @@ class PartsTable:
                 at_s=part.at_ms / 1000,
             )  # fmt: skip
 
-    def add(self, db: SpoolDb, part: StoredPart, *, klass: int, quiet: bool, unsettled: str | None) -> bool:
-        """Store a part, and its message if it is complete now; return False for a part that is stored already."""
+    def add(
+        self,
+        db: SpoolDb,
+        part: StoredPart,
+        *,
+        klass: int,
+        quiet: bool,
+        unsettled: str | None,
+        cleaned: Callable[[str], str],
+    ) -> bool:
+        """Store a part, and its message if it is complete now; return False for a part that is stored already.
+
+        `cleaned` is called with the whole text, unless its PIN was at the beginning, and returns the text to store.
+        """
         if not inbox.put_part(db, part):
             return False
         if unsettled is not None:
@@ -119,6 +142,7 @@ class PartsTable:
             )
             text = text_of(arrival.message)
             if text is not None:
+                text = text if proof is not None else cleaned(text)
                 inbox.put(
                     db, key=key, route=part.route, number=part.number, receiver=part.receiver,
                     text=text[:MOST_TEXT].replace("\0", ""), now_ms=part.at_ms, proof=proof, klass=klass, quiet=quiet,
@@ -159,6 +183,7 @@ class RouteInbound:
         on_opt_out: Callable[[str], None],
     ) -> None:
         self._route = route
+        self._prefixes = tuple(route.prefix_prices)
         self._spool = spool
         self._parts = parts
         self._known = known
@@ -234,7 +259,7 @@ class RouteInbound:
         proof, text = self._without_pin(number, text.replace("\0", ""))
         opt = recognise(text)
         is_stop = opt is not None and opt.keyword is OptKeyword.STOP
-        is_taken = self._rates.takes(number, route=self._route.name, at_ms=at_ms) or is_stop
+        is_taken = self._takes(number, at_ms) or is_stop
         if not is_taken:
             log.info("dropped a message of %s: over its limit", masked(number))
         return await self._spool.call(
@@ -261,7 +286,9 @@ class RouteInbound:
         proof = None
         if place.number == 1:
             proof, data = self._part_without_pin(number, data)
-        if not self._rates.takes(number, route=self._route.name, at_ms=at_ms, is_later_part=place.number > 1):
+        if proof is None:
+            data = self._masked_part(number, data)
+        if not self._takes(number, at_ms, is_later_part=place.number > 1):
             return await self._spool.call(
                 _put_whole, key=key, route=self._route.name, number=number, receiver=incoming.receiver[:64],
                 text="", proof=None, klass=inbox.STRANGERS, quiet=True, is_taken=False,
@@ -286,17 +313,42 @@ class RouteInbound:
         return await self._spool.call(
             self._parts.add, part, klass=self._known.class_of(number),
             quiet=incoming.is_opt_out_answered, unsettled=incoming.key if incoming.is_unsettled else None,
+            cleaned=lambda text: self._masked(number, text),
         )  # fmt: skip
+
+    def _takes(self, number: str, at_ms: int, *, is_later_part: bool = False) -> bool:
+        """Count a message or part; return False if its number, or its prefix, is over a limit."""
+        route = self._route
+        if not self._rates.takes(number, route=route.name, at_ms=at_ms, is_later_part=is_later_part):
+            return False
+        if is_later_part or route.trust != "aggregator" or not self._known.is_stranger(number):
+            return True
+        prefix = longest_prefix(number, self._prefixes) or prefix_of(number)
+        return self._rates.takes_stranger(prefix, route=route.name, at_ms=at_ms)
 
     def _without_pin(self, number: str, text: str) -> tuple[bytes | None, str]:
         """Return the hash of the PIN before the text, if it has one, and the text without it."""
         digits, rest = split_pin(text)
-        if digits is None and self._route.trust == "aggregator":
-            # Such a message is refused, and must not keep the PIN either: "1234hello", "hello 1234".
-            return None, without_misplaced_pin(text, lambda digits: self._known.has_pin(number, digits))
-        if digits is None or not self._is_pin(number, digits):
+        if digits is None:
+            return None, self._masked(number, text)
+        if not self._is_pin(number, digits):
             return None, text
         return self._known.keys.pin_hash(number, digits), rest
+
+    def _masked(self, number: str, text: str) -> str:
+        """Return the text with "*" for a PIN in the wrong place: "1234hello", "hello 1234".
+
+        A message without the PIN at its beginning is refused where one is needed, and must not keep it either.
+        """
+        if self._route.trust != "aggregator":
+            return text
+        return without_misplaced_pin(text, lambda digits: self._known.has_pin(number, digits))
+
+    def _masked_part(self, number: str, data: UserData) -> UserData:
+        """Do the same in a part of a message; a PIN in two parts is found when the message is complete."""
+        if self._route.trust != "aggregator":
+            return data
+        return mask_octets(data, lambda digits: self._known.has_pin(number, digits))
 
     def _part_without_pin(self, number: str, data: UserData) -> tuple[bytes | None, UserData]:
         digits, rest = strip_octets(data)
@@ -315,7 +367,7 @@ def _put_receipt(
     """Store a receipt; return the number that its text was for, None if that is not known."""
     message_id = outbox.receipt(
         db, route=route, carrier_id=receipt.carrier_id, unit=unit, state=receipt.state.value,
-        error=receipt.error[:200], now_ms=at_ms,
+        error=receipt.error[:200], now_ms=at_ms, part_report=receipt.part_report,
     )  # fmt: skip
     return None if message_id is None else outbox.number_of(db, message_id=message_id)
 

@@ -19,6 +19,7 @@ from stormpetrel.storage.sms_spool.outbox import PERSONAL, SECURITY
 
 _GO_MINUTES = 60
 """The wait that is named after too many wrong codes: the quotas fill up in an hour."""
+_TOO_MANY = "Too many phones of this country have joined today"
 
 
 def _stop(run: PhoneRun) -> MessageOutcome:
@@ -37,6 +38,7 @@ def _stop(run: PhoneRun) -> MessageOutcome:
 def _start(run: PhoneRun) -> MessageOutcome:
     phone = run.phone
     if phone is None:
+        _require_join(run)
         phone = _new_phone(run)
     phone = phones.start(run.connection, phone=phone, now_ms=run.now_ms)
     if phone.account_id is None and run.context.registration != "closed":
@@ -114,6 +116,16 @@ def _send_nonce(run: PhoneRun, account: Account) -> MessageOutcome:
     return MessageOutcome("go", None, None, [AnswerText("nonce", text, SECURITY)])
 
 
+def _require_join(run: PhoneRun) -> None:
+    """Raise TooMany if too many numbers of this prefix have joined today on routes whose senders can be forged.
+
+    Numbers that join get texts, and come before strangers: forged ones would use up both.
+    """
+    if run.context.trust_of(run.message.route) == "aggregator":
+        prefix = run.context.slot(f"prefix {run.context.prefix_of(run.message.number)}")
+        quotas.require(run.connection, run.context.joins, prefix, now_ms=run.now_ms, text=_TOO_MANY)
+
+
 def _new_phone(run: PhoneRun) -> Phone:
     """Store a phone without an account, and return it."""
     phone = phones.new_phone(
@@ -157,6 +169,7 @@ def stranger(run: PhoneRun) -> MessageOutcome:
 
 
 def _sign_up(run: PhoneRun, phone: Phone, name: str) -> MessageOutcome:
+    _require_join(run)
     try:
         account = phones.sign_up(
             run.connection,
@@ -177,6 +190,8 @@ def _sign_up(run: PhoneRun, phone: Phone, name: str) -> MessageOutcome:
 def _ask_follow(run: PhoneRun) -> MessageOutcome:
     """Ask for YES; a number that follows no account yet is asked once in some time, as its sender may be forged."""
     account = account_named(run.connection, run.command.name)
+    if run.phone is None:
+        _require_join(run)
     phone = run.phone or _new_phone(run)
     once = "" if stored.followed_ids(run.connection, phone_id=phone.id) else "follow"
     phones.ask(run.connection, phone=phone, question=f"follow {account.id}", now_ms=run.now_ms)

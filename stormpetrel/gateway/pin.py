@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from stormpetrel.sms import gsm
 from stormpetrel.sms.national_tables import ESCAPE
 from stormpetrel.sms.user_data import Coding, UserData, text_of
 
@@ -49,6 +50,32 @@ def without_misplaced_pin(text: str, is_pin: Callable[[str], bool]) -> str:
     return _DIGITS.sub(hidden, text)
 
 
+def mask_octets(part: UserData, is_pin: Callable[[str], bool]) -> UserData:
+    """Return the part of a message with "*" for the digits of each PIN in it. A PIN in two parts stays."""
+    text = text_of([part])
+    if text is None:
+        return part
+    octets = part.octets
+    for match in reversed([one for one in _DIGITS.finditer(text) if is_pin(_ascii_digits(one[0]))]):
+        start, end = (_octets_of(text[:place], part) for place in match.span())
+        octets = octets[:start] + len(match[0]) * _star(part) + octets[end:]
+    return replace(part, octets=octets)
+
+
+def _star(part: UserData) -> bytes:
+    """Return "*" in the coding and the alphabet of the part, or a space in an alphabet that lacks it."""
+    if part.coding is not Coding.GSM7:
+        return "*".encode(part.coding.value)
+    header = part.header
+    for septet in (ord("*"), *range(128)):
+        if (
+            septet != ESCAPE
+            and gsm.decode(bytes([septet]), locking=header.locking, single=header.single) == "*"
+        ):
+            return bytes([septet])
+    return b" "
+
+
 def _ascii(match: re.Match[str]) -> str:
     return _ascii_digits(match[1])
 
@@ -58,9 +85,11 @@ def _ascii_digits(digits: str) -> str:
 
 
 def _octets_of(beginning: str, part: UserData) -> int:
-    """Return the number of octets of the text's beginning. None of its characters replaces an undecodable one."""
+    """Return the number of octets of the text's beginning."""
+    if part.coding is Coding.UCS2:
+        return len(beginning.encode("utf-16-be"))
     if part.coding is not Coding.GSM7:
-        return len(beginning.encode(part.coding.value))
+        return len(beginning)
     place = 0
     for _ in beginning:
         # An escape and its septet are one character, also where no table has it.

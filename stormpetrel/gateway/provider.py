@@ -56,12 +56,15 @@ class UnitState(enum.Enum):
 class UnitReceipt:
     """The report of a unit, by its id at the carrier or by our own id where the provider returns it.
 
-    `has_opted_out`: the carrier says that the number has opted out.
+    `has_opted_out`: the carrier says that the number has opted out. `part_report`: the id of the report, from a
+    provider that reports the delivery of each segment of a unit, without its number; the unit is delivered when as
+    many different reports came as it has segments.
     """
 
     state: UnitState
     carrier_id: str = ""
     unit_id: str = ""
+    part_report: str = ""
     error: str = ""
     has_opted_out: bool = False
 
@@ -104,8 +107,8 @@ class Unit:
     """A text to submit in one request: a whole message, or one part of it if the provider is `by_part`.
 
     `id` stays the same when the unit is sent again. `number` of `total` (from 1) and `reference`, the same for the
-    parts of a message, make the header. `octets` (without header) and `coding` are those of `sms.split`.
-    `wants_receipt`: ask the carrier for one.
+    parts of a message, make the header; a header with 8 bits for the reference takes its lower ones. `octets`
+    (without header) and `coding` are those of `sms.split`. `wants_receipt`: ask the carrier for one.
     """
 
     id: str

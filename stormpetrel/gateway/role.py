@@ -28,9 +28,10 @@ from stormpetrel.gateway.outcome import PhoneContext
 from stormpetrel.gateway.provider import Inbound, NotStored, Provider
 from stormpetrel.gateway.providers.registry import make
 from stormpetrel.gateway.sender import RouteSender
+from stormpetrel.gateway.sign_in_codes import SignInCodes
 from stormpetrel.gateway.spool_thread import SpoolThread
 from stormpetrel.gateway.webhooks import serve_webhooks
-from stormpetrel.model.phone import CODE_DIGITS, Phone, PhoneKeys
+from stormpetrel.model.phone import CODE_DIGITS, SIGN_IN_DIGITS, Phone, PhoneKeys
 from stormpetrel.model.quota import DAY_S, Quota, slot
 from stormpetrel.process import secret as secrets_of_instance
 from stormpetrel.rules import phones
@@ -89,9 +90,10 @@ class SmsGateway:
         routes = [route for route in config.sms.routes if route.enabled]
         self._providers: dict[str, Provider] = {route.name: make(route) for route in routes}
         rates = NumberRates(config.sms)
+        context = self._context(secret)
         self._drain = InboxDrain(
             spool=self._spool,
-            context=self._context(secret),
+            context=context,
             times=NoticeTimes(config.sms.stranger_answer_s * 1000, config.sms.saved_notice_s * 1000),
             database=lambda: self._db,
             on_answers=self._wake_senders,
@@ -128,6 +130,14 @@ class SmsGateway:
             database=lambda: self._db,
             on_texts=self._wake_senders,
         )
+        self._sign_in_codes = SignInCodes(
+            spool=self._spool,
+            context=context,
+            routes=frozenset(self._providers),
+            draw_code=lambda: f"{secrets.randbelow(10**SIGN_IN_DIGITS):0{SIGN_IN_DIGITS}}",
+            database=lambda: self._db,
+            on_texts=self._wake_senders,
+        )
         self._canary = CanaryRoute(
             secret=secret,
             spool=self._spool,
@@ -150,11 +160,8 @@ class SmsGateway:
             max_characters=config.posts.max_characters,
             delete_window_ms=config.sms.delete_window_s * 1000,
             trusts={route.name: route.trust for route in config.sms.routes},
-            nonces=Quota(
-                "sms.nonce",
-                max(1, config.sms.code_per_prefix_day),
-                DAY_S / max(1, config.sms.code_per_prefix_day),
-            ),
+            nonces=_a_day("sms.nonce", config.sms.code_per_prefix_day),
+            joins=_a_day("sms.join", config.sms.join_per_prefix_day),
             status=self._status,
             slot=lambda text: slot(secret, text),
             zone_of=zone_of,
@@ -191,6 +198,7 @@ class SmsGateway:
             self._reroute(stop),
             self._drain.run(stop),
             self._deliverer.run(stop),
+            self._sign_in_codes.run(stop),
             *(sender.run(stop) for sender in self._senders),
             *self._canary.workers(stop),
         ]
@@ -356,6 +364,10 @@ class SmsGateway:
         }
 
 
+def _a_day(name: str, count: int) -> Quota:
+    return Quota(name, max(1, count), DAY_S / max(1, count))
+
+
 def _caps(config: Config) -> Caps:
     sms = config.sms
     return Caps(
@@ -364,6 +376,7 @@ def _caps(config: Config) -> Caps:
         user_day=micros(sms.cap_user_day),
         reserve=sms.lane1_reserve,
         strangers=sms.stranger_share,
+        prefix=sms.prefix_share,
     )
 
 

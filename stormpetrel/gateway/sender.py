@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stormpetrel.clock import now_ms
-from stormpetrel.config_sms import RouteConfig
+from stormpetrel.config_sms import RouteConfig, longest_prefix
 from stormpetrel.gateway.deliver import digest_expired
 from stormpetrel.gateway.provider import (
     Accepted,
@@ -138,7 +138,7 @@ class RouteSender:
                 db,
                 message=message,
                 price=price,
-                prefix=prefix_of(message.number) if price else "",
+                prefix=self._prefix_of(message.number) if price else "",
                 caps=self.caps,
                 now_ms=at_ms,
                 is_stranger=self.is_stranger(message.number),
@@ -149,16 +149,20 @@ class RouteSender:
             by_part = self.provider.capabilities.by_part
             count = len(segments) if by_part else 1
             wants = [self._wants_receipt(number, count) for number in range(1, count + 1)]
+            reference = outbox.reference(db, message=message) if len(segments) > 1 else 0
             for stored in outbox.begin(db, message=message, wants=wants, now_ms=at_ms):
-                taken.append((stored, self._unit(message, stored, segments)))
+                taken.append((stored, self._unit(message, stored, segments, reference)))
         return taken
+
+    def _prefix_of(self, number: str) -> str:
+        return longest_prefix(number, self.route.prefix_prices) or prefix_of(number)
 
     def _wants_receipt(self, number: int, total: int) -> bool:
         capabilities = self.provider.capabilities
         wanted = {"all": True, "first": number == 1, "last": number == total}
         return capabilities.has_receipts and wanted[capabilities.receipts]
 
-    def _unit(self, message: OutboxMessage, stored: OutboxUnit, segments: Segments) -> Unit:
+    def _unit(self, message: OutboxMessage, stored: OutboxUnit, segments: Segments, reference: int) -> Unit:
         by_part = self.provider.capabilities.by_part
         place = stored.number - 1
         return Unit(
@@ -171,9 +175,7 @@ class RouteSender:
             segments=1 if by_part else len(segments),
             number=stored.number,
             total=stored.total,
-            reference=message.id % 65_536
-            if self.provider.capabilities.reference_kind.value != "udh8"
-            else message.id % 256,
+            reference=reference,
             wants_receipt=stored.wants_receipt,
         )
 

@@ -20,6 +20,10 @@ MAX_EMAIL = 254
 MAX_NOTE = 500
 MAX_FIELDS = 4
 MAX_FIELD_CHARACTERS = 255
+NO_PASSWORD = "!"
+"""Stored instead of a password's hash: no password has it."""
+PLACEHOLDER = "@taken.invalid"
+"""The suffix of an address that stands for one in use, or for none."""
 
 _USERNAME = re.compile(r"[A-Za-z0-9_]+\Z")
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -122,6 +126,16 @@ class User:
     locale: str
     created_at_ms: int
     state: AccountState
+
+    @property
+    def has_password(self) -> bool:
+        """Return False for an account that was made by text message, until its owner sets a password."""
+        return self.password_hash != NO_PASSWORD
+
+    @property
+    def has_address(self) -> bool:
+        """Return False if a placeholder stands for the e-mail address."""
+        return not self.email.endswith(PLACEHOLDER)
 
 
 @dataclass(frozen=True, slots=True)

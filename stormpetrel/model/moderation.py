@@ -51,6 +51,11 @@ class Act(StrEnum):
     TEXTS = "texts"
     EMAIL_DOMAINS = "email_domains"
     LINK_PHONE = "link_phone"
+    UNLINK_PHONE = "unlink_phone"
+    UNLOCK_PHONE = "unlock_phone"
+    PAUSE_ROUTE = "pause_route"
+    RESUME_ROUTE = "resume_route"
+    REPLAY_TEXT = "replay_text"
 
 
 WARNED = frozenset(

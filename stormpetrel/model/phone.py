@@ -17,6 +17,12 @@ from zoneinfo import ZoneInfo
 CODE_DIGITS = 6
 CODE_MS = 600_000
 """How long a code of the web is valid."""
+SIGN_IN_DIGITS = 8
+SIGN_IN_MS = 600_000
+"""How long a texted code signs in."""
+SIGN_IN_TRIES = 5
+"""Codes that may be typed for one request. An account gets about 100 codes a day at most (model/quota.py), so guesses
+sign in to it with a chance of 0.0005 % a day."""
 MAX_TAG = 99
 """Tags of deliveries count from 1 to this and begin again."""
 SILENT_MS = 90 * 86_400_000
@@ -86,6 +92,10 @@ class PhoneKeys:
         """Return the hash of a code that the web shows."""
         return self._hash(b"code", code)
 
+    def sign_in_hash(self, sign_in_id: int, code: str) -> bytes:
+        """Return the hash of a code that was texted to sign in: it is valid for one request."""
+        return self._hash(b"sign", f"{sign_in_id} {code}")
+
     def seal(self, number: str) -> str:
         """Return the number, encrypted."""
         sealed: str = self._fernet().encrypt(number.encode()).decode()
@@ -120,8 +130,17 @@ def is_same_hash(one: bytes | None, other: bytes | None) -> bool:
 
 def clean_pin(text: str) -> str | None:
     """Return the PIN, 4 to 8 digits; None for other text."""
-    pin = "".join(str(int(c)) if c.isdecimal() else c for c in text.strip())
+    pin = _ascii_digits(text.strip())
     return pin if _PIN.fullmatch(pin) else None
+
+
+def clean_code(text: str) -> str:
+    """Return a typed code without spaces and dashes, its digits in ASCII."""
+    return _ascii_digits("".join(c for c in text if not c.isspace() and c != "-"))
+
+
+def _ascii_digits(text: str) -> str:
+    return "".join(str(int(c)) if c.isdecimal() else c for c in text)
 
 
 def clean_quiet(text: str) -> str | None:

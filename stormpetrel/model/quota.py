@@ -89,6 +89,21 @@ MAIL_ADDRESS = Quota("mail.address", 5, 12 * MINUTE_S)
 owner alone never reaches it.
 """
 
+# Codes that are texted to sign in (rules/phone_sign_in.py). Each costs the operator a text, so besides these the
+# limit per country applies (`sms.code_per_prefix_day`). A phone gets at most 8 at once and then 8 an hour.
+PHONE_CODE_PAIR = Quota("phone.pair", 4, 15 * MINUTE_S)
+"""Requested for one number, from one network."""
+PHONE_CODE_NETWORK = Quota("phone.network", 30, 2 * MINUTE_S)
+"""Requested from one network: carriers put many phones behind one address."""
+PHONE_CODE_ALL = Quota("phone.all", 600, 6)
+"""Requested by all browsers that have never signed in."""
+PHONE_CODE_DEVICE = Quota("phone.device", 4, 15 * MINUTE_S)
+"""Requested by the devices of one account, for any number: only the sms role looks up the number's account."""
+PHONE_CODE_STRANGERS = Quota("phone.strangers", 4, 15 * MINUTE_S)
+"""Sent to one phone at the request of strangers."""
+PHONE_CODE_OWN = Quota("phone.own", 4, 15 * MINUTE_S)
+"""Sent to one phone at the request of a device known to its account."""
+
 # Limits on the rows that strangers and new accounts create. An account older than YOUNG_MS has only the first
 # limits.
 YOUNG_MS = 3 * DAY_S * 1000

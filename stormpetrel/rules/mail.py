@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from stormpetrel.errors import TAKEN, Invalid, NotFound, TooMany
-from stormpetrel.model.account import AccountState, User, clean_address, email_problem
+from stormpetrel.model.account import PLACEHOLDER, AccountState, User, clean_address, email_problem
 from stormpetrel.model.event import AccessChanged, AccountChanged
 from stormpetrel.model.mail import LIFETIME_MS, Letter, Link, NewLink, Notice, Purpose
 from stormpetrel.model.quota import (
@@ -35,8 +35,6 @@ from stormpetrel.storage.engine.hot import hot
 
 ENOUGH = "Too many e-mails were sent already. Please check your inbox and spam folder"
 NO_LINK = "This link has expired or was already used. Please request a new one"
-_NOWHERE = "@taken.invalid"
-"""The suffix of an address that stands for one in use."""
 _UNDELIVERABLE = ".invalid"
 """No mail can be delivered there (RFC 2606): it is the domain of stand-in addresses, and of the demo's people."""
 
@@ -181,13 +179,12 @@ def send_confirmation(
 
 
 def stand_in(account_id: int) -> str:
-    """Return the placeholder address of an account whose real address is in use elsewhere.
+    """Return the placeholder address of an account whose real address is in use elsewhere, or that has none.
 
-    No mail is sent to it.
-
-    It is set when the owner typed an address in use, or when a later sign-up typed the same address.
+    No mail is sent to it. It is set when the owner typed an address in use, when a later sign-up typed the same
+    address, and at a sign-up by text message.
     """
-    return f"{account_id}{_NOWHERE}"
+    return f"{account_id}{PLACEHOLDER}"
 
 
 def owner_of(connection: Connection, *, email: str) -> User | None:

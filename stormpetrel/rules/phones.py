@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from stormpetrel.errors import Invalid, NotFound
-from stormpetrel.model.account import Account, AccountState
+from stormpetrel.model.account import NO_PASSWORD, Account, AccountState
 from stormpetrel.model.event import RelationshipChanged
 from stormpetrel.model.mail import Letter, Notice
 from stormpetrel.model.phone import (
@@ -39,8 +39,6 @@ from stormpetrel.storage.engine.connection import Connection
 
 MAX_SHOWN = 500
 """The most accounts that `texted_accounts` returns."""
-NO_PASSWORD = "!"
-"""Stored instead of a password's hash: no password has it."""
 GO_WRONG = Quota("sms.go", 30, HOUR_S / 30)
 """Wrong codes per route. A code is valid for 10 minutes, so 30 and then 5 more tries guess one of a million
 possible ones with a chance of 0.0035 % for each code that waits."""
@@ -434,5 +432,9 @@ def _pin_hash(number: str, pin: str, keys: PhoneKeys) -> bytes:
 
 
 def _put(connection: Connection, phone: Phone, now_ms: int) -> None:
-    """Store a phone with a new time of change, by which the sms role finds it."""
-    stored.put(connection, replace(phone, changed_at_ms=max(now_ms, phone.changed_at_ms + 1)))
+    """Store a phone with a new time of change, by which the sms role finds it.
+
+    It is later than that of every other phone: with a clock that was set back, the role would look past this change.
+    """
+    changed_at_ms = max(now_ms, stored.newest_change_ms(connection) + 1)
+    stored.put(connection, replace(phone, changed_at_ms=changed_at_ms))

@@ -69,27 +69,3 @@ def _mapped(septets: bytes, table: str) -> str:
     """Return the characters of septets without ESCAPE."""
     text = codecs.charmap_decode(septets, "replace", table)[0]
     return text.replace(UNASSIGNED, " ") if UNASSIGNED in text else text
-
-
-def pack(septets: bytes, *, fill_bits: int = 0) -> bytes:
-    """Return the septets in octets, the lowest bits first, after `fill_bits` zeros (0 to 6).
-
-    The fill bits make text begin at a septet boundary after a user data header (TS 23.040, 9.2.3.24).
-    """
-    number = 0
-    for septet in reversed(septets):
-        number = number << 7 | septet & 0x7F
-    bits = 7 * len(septets) + fill_bits
-    return (number << fill_bits).to_bytes((bits + 7) // 8, "little")
-
-
-def unpack(octets: bytes, count: int, *, fill_bits: int = 0) -> bytes:
-    """Return `count` septets from packed octets, or as many as there are if these are fewer."""
-    number = int.from_bytes(octets, "little") >> fill_bits
-    count = max(0, min(count, (8 * len(octets) - fill_bits) // 7))
-    return bytes(number >> shift & 0x7F for shift in range(0, 7 * count, 7))
-
-
-def fill_bits_after(header_octets: int) -> int:
-    """Return the number of fill bits after a user data header of this many octets, its length octet included."""
-    return -8 * header_octets % 7

@@ -1,4 +1,4 @@
-"""A text in the parts that a carrier transports, and their number and price before it is sent.
+"""A text in the parts that a carrier transports, and their number before it is sent.
 
 A message has 140 octets: 160 septets or 70 UTF-16 units. Each part of a longer text gives 6 of them to the
 header (7 with a 16-bit reference), and has 153 septets (152) or 67 units (66). Source: 3GPP TS 23.040, 9.2.3.24.1.
@@ -7,12 +7,11 @@ header (7 with a 16-bit reference), and has 153 septets (152) or 67 units (66). 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 
 from stormpetrel.model import characters
 from stormpetrel.sms import gsm
 from stormpetrel.sms.national_tables import ESCAPE
-from stormpetrel.sms.udh import MOST_PARTS, Concatenation, ReferenceKind, header_of
+from stormpetrel.sms.udh import MOST_PARTS, ReferenceKind
 from stormpetrel.sms.user_data import Coding
 
 OCTETS = 140
@@ -37,15 +36,6 @@ class Segments:
         return len(self.texts)
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """The number of parts of a text, their coding, and the price of all, in the currency of the given price."""
-
-    parts: int
-    coding: Coding
-    price: Decimal
-
-
 def split(text: str, *, kind: ReferenceKind = ReferenceKind.UDH_8) -> Segments:
     """Return the parts of the text: in GSM 7-bit if it has every character, otherwise in UCS-2.
 
@@ -57,33 +47,6 @@ def split(text: str, *, kind: ReferenceKind = ReferenceKind.UDH_8) -> Segments:
     if septets is None:
         return _split_ucs2(text, most_units=(OCTETS - _HEADER_OCTETS[kind]) // 2)
     return _split_gsm(text, septets, most=(OCTETS - _HEADER_OCTETS[kind]) * 8 // 7)
-
-
-def quote(text: str, *, price: Decimal, kind: ReferenceKind = ReferenceKind.UDH_8) -> Quote:
-    """Return how many parts the text has and what they cost, at `price` for each."""
-    segments = split(text, kind=kind)
-    return Quote(len(segments), segments.coding, len(segments) * price)
-
-
-def with_headers(
-    segments: Segments, *, reference: int, kind: ReferenceKind = ReferenceKind.UDH_8
-) -> list[bytes]:
-    """Return the user data of each part, as SMPP carries it: the header, then the octets.
-
-    A text of one part has no header. Raise ValueError if the reference does not fit its kind, or for SAR.
-    """
-    total = len(segments)
-    if total == 1:
-        return [segments.octets[0]]
-    return [
-        header_of(Concatenation(kind, reference, total, number)) + octets
-        for number, octets in enumerate(segments.octets, start=1)
-    ]
-
-
-def packed(octets: bytes, header: bytes = b"") -> bytes:
-    """Return the header and packed septets of a GSM7 part, as a modem carries them."""
-    return header + gsm.pack(octets, fill_bits=gsm.fill_bits_after(len(header)))
 
 
 def _split_gsm(text: str, septets: bytes, *, most: int) -> Segments:

@@ -20,6 +20,7 @@ _CHANGED = sql(
     f"""SELECT {_COLUMNS} FROM phones WHERE (changed_at_ms, id) > (:after_ms, :after_id)
     ORDER BY changed_at_ms, id LIMIT :count"""
 )
+_NEWEST_CHANGE = sql("SELECT max(changed_at_ms) FROM phones")
 _PUT = sql(
     f"""INSERT INTO phones ({_COLUMNS}) VALUES ({", ".join(":" + name for name in _NAMES)})
     ON CONFLICT (number_hash) DO UPDATE SET
@@ -86,6 +87,12 @@ def changed_since(connection: Connection, *, after_ms: int, after_id: int, count
     """Return phones in the order of their last change, after (`after_ms`, `after_id`), at most `count`."""
     rows = connection.all(_CHANGED, after_ms=after_ms, after_id=after_id, count=count)
     return [phone for row in rows if (phone := _phone(row)) is not None]
+
+
+def newest_change_ms(connection: Connection) -> int:
+    """Return the time of the newest change of a phone; 0 without phones."""
+    row = connection.one(_NEWEST_CHANGE)
+    return 0 if row is None or row[0] is None else int(row[0])
 
 
 def put(connection: Connection, phone: Phone) -> None:

@@ -13,6 +13,7 @@ from stormpetrel.rules import deletion as deletion_rules
 from stormpetrel.rules import guesses as guess_rules
 from stormpetrel.rules import mail as mail_rules
 from stormpetrel.shield.cookies import COOKIE_NAME
+from stormpetrel.web.own_password import WRONG_PASSWORD, is_owner, proof_of
 from stormpetrel.web.reader import Reader, read_reader
 from stormpetrel.web.render import pages_of
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from stormpetrel.model.account import User
     from stormpetrel.storage.engine.connection import Connection
 
-WRONG_PASSWORD = "is incorrect"
 _DONE = {
     "address": "Your new address is confirmed.",
     "changed": "Your address has been changed.",
@@ -63,6 +63,7 @@ async def _page(
         apps=apps,
         this_session=request.access.session_id if request.access is not None else None,
         email=email,
+        proof=await proof_of(request),
         wrong=wrong,
         problems={name: found.get(name, "") for name in ("email", "current_password")},
         done=_DONE.get(dict(request.query_pairs).get("done", ""), ""),
@@ -77,7 +78,7 @@ async def change_address(request: Request) -> Response:
     """Request a new address; it must be confirmed if the instance confirms addresses. Notify the old one."""
     form = await request.form()
     email = form.get("user[email]", "").strip()
-    if not await request.site.passwords.is_own(request, form.get("user[current_password]", "")):
+    if not await is_owner(request, form):
         return await _page(
             request, "account.html", problems={"current_password": WRONG_PASSWORD}, email=email
         )
@@ -115,7 +116,7 @@ async def ask_delete(request: Request) -> Response:
 
 async def delete(request: Request) -> Response:
     form = await request.form()
-    if not await request.site.passwords.is_own(request, form.get("user[current_password]", "")):
+    if not await is_owner(request, form):
         return await _page(request, "account_delete.html", problems={"current_password": WRONG_PASSWORD})
     await request.site.database.write(
         deletion_rules.delete_account, account_id=request.account_id, now_ms=request.now_ms

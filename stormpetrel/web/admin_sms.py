@@ -15,7 +15,9 @@ from stormpetrel.config import SmsConfig
 from stormpetrel.errors import Busy, Invalid, NotFound
 from stormpetrel.http.request import Request
 from stormpetrel.http.response import Response, redirect
+from stormpetrel.model.moderation import Act
 from stormpetrel.rules import accounts as account_rules
+from stormpetrel.rules import moderation as moderation_rules
 from stormpetrel.sms.numbers import masked
 from stormpetrel.sms.split import split
 from stormpetrel.sms.transliterate import for_gsm
@@ -120,6 +122,18 @@ async def _write(request: Request, work: Callable[..., Any], **values: Any) -> A
         raise Busy(UNWRITABLE) from error
 
 
+def note(connection: Connection, *, reader_id: int, act: Act, about: str, now_ms: int) -> None:
+    """Add a line to the audit log."""
+    actor = moderation_rules.moderator(connection, account_id=reader_id)
+    moderation_rules.note(connection, actor, act, reason=about, now_ms=now_ms)
+
+
+async def _note(request: Request, act: Act, about: str) -> None:
+    await request.site.database.write(
+        note, reader_id=request.account_id, act=act, about=about, now_ms=request.now_ms
+    )
+
+
 async def change_route(request: Request) -> Response:
     """POST /admin/sms/routes/NAME/VERB: pause or resume a route."""
     name, verb = request.parameters["name"], request.parameters["verb"]
@@ -128,6 +142,7 @@ async def change_route(request: Request) -> Response:
     }:
         raise NotFound
     await _write(request, spool.pause, route=name, is_paused=verb == "pause")
+    await _note(request, Act.PAUSE_ROUTE if verb == "pause" else Act.RESUME_ROUTE, f"SMS route {name}")
     return redirect(f"{PAGE}?done={verb}")
 
 
@@ -135,6 +150,7 @@ async def replay(request: Request) -> Response:
     """POST /admin/sms/texts/ID/replay: send a failed text again."""
     if not await _write(request, spool.replay, message_id=request.id(), now_ms=request.now_ms):
         raise NotFound("This text did not fail, or is queued again already")
+    await _note(request, Act.REPLAY_TEXT, f"text o{request.id()}")
     return redirect(f"{PAGE}?done=replay")
 
 

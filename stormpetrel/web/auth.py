@@ -26,6 +26,8 @@ from stormpetrel.rules.accounts import MAX_REASON
 from stormpetrel.shield.cookies import COOKIE_NAME
 from stormpetrel.web.links import asked_next, same_site
 from stormpetrel.web.mails import wait_page
+from stormpetrel.web.own_password import WRONG_PASSWORD, is_owner, proof_of
+from stormpetrel.web.phone_sign_in import has_phones
 from stormpetrel.web.reader import read_reader
 from stormpetrel.web.render import pages_of
 from stormpetrel.web.second_step import enter
@@ -55,7 +57,14 @@ def _sign_in_page(
     request: Request, *, after: str, login: str = "", problem: str = "", status: int = 200
 ) -> Response:
     return pages_of(request).page(
-        request, "sign_in.html", status=status, after=after, login=login, problem=problem, done=_done(request)
+        request,
+        "sign_in.html",
+        status=status,
+        after=after,
+        login=login,
+        problem=problem,
+        has_phones=has_phones(request),
+        done=_done(request),
     )
 
 
@@ -255,6 +264,7 @@ async def _password_page(
             read_reader, reader_id=request.account_id, now_ms=request.now_ms
         ),
         problems={name: (problems or {}).get(name, "") for name in ("current_password", "password")},
+        proof=await proof_of(request),
         changed=("changed", "1") in request.query_pairs,
         limits={"min_password": MIN_PASSWORD, "max_password": MAX_PASSWORD},
     )
@@ -269,8 +279,8 @@ async def change_password(request: Request) -> Response:
     problem = await request.site.passwords.problem(new, username=user.username, email=user.email)
     if problem:
         return await _password_page(request, problems={"password": problem}, status=422)
-    if not await request.site.passwords.is_own(request, form.get("user[current_password]", "")):
-        return await _password_page(request, problems={"current_password": "is incorrect"}, status=422)
+    if not await is_owner(request, form):
+        return await _password_page(request, problems={"current_password": WRONG_PASSWORD}, status=422)
     session_id = await request.site.database.write(
         password_rules.change_password,
         account_id=request.account_id,

@@ -27,6 +27,7 @@ from stormpetrel.rules import phones as rules
 from stormpetrel.rules.phones import PhoneChange
 from stormpetrel.sms.numbers import masked
 from stormpetrel.web.compose import LANGUAGES
+from stormpetrel.web.own_password import WRONG_PASSWORD, is_owner, proof_of
 from stormpetrel.web.reader import Reader, read_reader
 from stormpetrel.web.render import pages_of
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from stormpetrel.storage.engine.connection import Connection
 
 PAGE = "/settings/phone"
-WRONG_PASSWORD = "is incorrect"
 _DONE = {
     "saved": "Saved.",
     "posting": "Posting by SMS is on.",
@@ -117,6 +117,7 @@ async def _page(
         reader=seen.reader,
         phone=None if seen.phone is None else _shown(seen.phone, typed),
         number=seen.number,
+        proof=await proof_of(request),
         texted=seen.texted,
         zones=seen.zones,
         is_pin_locked=seen.phone is not None and seen.phone.pin_locked_until_ms > request.now_ms,
@@ -233,7 +234,7 @@ async def pin(request: Request) -> Response:
     """POST /settings/phone/pin: set, change or remove the PIN, after checking the password."""
     form = await request.form()
     new = "" if "remove" in form else form.get("pin", "").strip()[:64]
-    if not await request.site.passwords.is_own(request, form.get("user[current_password]", "")):
+    if not await is_owner(request, form):
         return await _page(request, problems={"current_password": WRONG_PASSWORD})
     if not new and "remove" not in form:
         return await _page(request, problems={"pin": "must have 4 to 8 digits"})

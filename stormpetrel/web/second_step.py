@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from urllib.parse import quote
 
 from stormpetrel.errors import TooMany
@@ -14,6 +13,7 @@ from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import second_factors as rules
 from stormpetrel.shield.cookies import seal, unseal
 from stormpetrel.web.links import asked_next, same_site, sign_in_path
+from stormpetrel.web.own_password import password_mark
 from stormpetrel.web.proofs import WRONG_CODE, options_to_use, proves
 from stormpetrel.web.render import pages_of
 from stormpetrel.web.sessions import signed_in
@@ -29,14 +29,9 @@ async def enter(request: Request, *, user: User, after: str) -> Response:
     if not factors.any:
         return await signed_in(request, account_id=user.account_id, after=after)
     response = redirect(f"/auth/sign_in/second?next={quote(after, safe='/')}")
-    value = seal(request.site.secret, _PERSON, user.account_id, request.now_ms // 1000, _password_mark(user))
+    value = seal(request.site.secret, _PERSON, user.account_id, request.now_ms // 1000, password_mark(user))
     response.set_cookie(FIRST_STEP_COOKIE, value, max_age_s=FIRST_STEP_S, secure=request.site.https)
     return response
-
-
-def _password_mark(user: User) -> int:
-    """Return a hash of the password hash: a changed password invalidates the first step."""
-    return int.from_bytes(hashlib.sha256(user.password_hash.encode()).digest()[:8])
 
 
 async def _first_step(request: Request) -> User | None:
@@ -46,7 +41,7 @@ async def _first_step(request: Request) -> User | None:
     if fields is None or request.now_ms // 1000 - fields[1] >= FIRST_STEP_S:
         return None
     user = await request.site.database.read(account_rules.known_user, account_id=fields[0])
-    return user if user is not None and _password_mark(user) == fields[2] else None
+    return user if user is not None and password_mark(user) == fields[2] else None
 
 
 async def show(request: Request) -> Response:

@@ -13,6 +13,7 @@ from stormpetrel.http.response import Response, redirect
 from stormpetrel.model.second_factor import RECOVERY_CODES, Factors, new_recovery_code, recovery_hash
 from stormpetrel.rules import accounts as account_rules
 from stormpetrel.rules import second_factors as rules
+from stormpetrel.web.own_password import is_owner, proof_of
 from stormpetrel.web.proofs import (
     ADD,
     WRONG_CODE,
@@ -29,7 +30,6 @@ from stormpetrel.web.render import pages_of
 if TYPE_CHECKING:
     from stormpetrel.storage.engine.connection import Connection
 
-WRONG_PASSWORD = "is incorrect"
 NO_PASSKEYS = "Passkeys need a server with a domain name, not an IP address"
 _DONE = {
     "app": "Your authenticator app is set up.",
@@ -60,6 +60,7 @@ async def _page(request: Request, *, problem: str = "") -> Response:
         status=422 if problem else 200,
         reader=reader,
         factors=factors,
+        proof=await proof_of(request),
         any_factor=factors.any,
         can_add_passkey=bool(host(request)),
         passkey=options_to_use(request, account_id=request.account_id, factors=factors),
@@ -70,7 +71,7 @@ async def _page(request: Request, *, problem: str = "") -> Response:
 
 async def _is_allowed(request: Request, form: dict[str, str]) -> str:
     """Return "" if the password and, if there is one, the second factor are right; else the problem."""
-    if not await request.site.passwords.is_own(request, form.get("user[current_password]", "")):
+    if not await is_owner(request, form):
         return "Wrong password."
     factors = await request.site.database.read(rules.factors, account_id=request.account_id)
     if factors.any and not await proves(request, form, account_id=request.account_id):

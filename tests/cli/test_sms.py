@@ -50,8 +50,12 @@ def test_a_phone_is_linked_shown_and_unlinked(run, nino, place):
         ("link_phone", "Nino", "phone +995…56")
     ]
     assert "+995599123456" not in str(rows(place, "SELECT * FROM phones"))
+    run("sms", "unlock", NUMBER)
     run("sms", "unlink", NUMBER)
     assert run("sms", "show", NUMBER, "--json").json["linked"] is False
+    assert rows(place, "SELECT act, account_name, reason FROM audit_log ORDER BY id") == [
+        (act, "Nino", "phone +995…56") for act in ("link_phone", "unlock_phone", "unlink_phone")
+    ]
 
 
 def test_many_phones_are_linked_from_a_file(run, nino, tmp_path):

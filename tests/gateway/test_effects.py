@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
+import zlib
+from typing import Any
 
-from stormpetrel.model.phone import SILENT_MS
+from stormpetrel.errors import Refusal
+from stormpetrel.gateway.effects import carry_out, refused
+from stormpetrel.gateway.outcome import PhoneContext
+from stormpetrel.model.phone import SILENT_MS, PhoneKeys
+from stormpetrel.model.quota import Quota
 from stormpetrel.rules import phones, posts
 from stormpetrel.storage import phones as stored
+from stormpetrel.storage.sms_spool.inbox import InboxMessage
 from tests.gateway.phones import Texting, drop
 from tests.people import now_ms
+from tests.store import Store
 from tests.waiting import eventually
 
 
@@ -316,3 +325,46 @@ def test_a_number_that_was_silent_for_long_needs_its_pin_until_it_was_right(text
     texts = ("who is this", "STATS", "1234 STATS", "again", "9999 wrong", "1234 right", "free")
     errors = [phone.effect(text)["error"] for text in texts]
     assert errors == ["pin-needed", None, None, "pin-needed", "pin-wrong", None, None]
+
+
+def context_of(**changes: Any) -> PhoneContext:
+    """Return the context of an instance whose one route passes on forged senders."""
+    values: dict[str, Any] = {
+        "keys": PhoneKeys(b"k" * 32), "title": "Storm", "contact": "help@example.org", "per_day": 20,
+        "domain": "here.example", "language": "en", "registration": "open", "max_characters": 500,
+        "delete_window_ms": 600_000, "trusts": {"open": "aggregator", "own": "device"},
+        "nonces": Quota("sms.nonce", 2, 43_200), "joins": Quota("sms.join", 4, 21_600),
+        "status": lambda language: "up", "slot": lambda text: zlib.crc32(text.encode()) % 1000,
+        "zone_of": lambda number: "UTC", "prefix_of": lambda number: number[:4], "draw_code": lambda: "482913",
+    }  # fmt: skip
+    return PhoneContext(**(values | changes))
+
+
+def test_numbers_of_one_country_that_join_on_a_route_with_forged_senders_are_limited(store: Store) -> None:
+    context = context_of()
+    followed = store.name(store.person("town"))
+    keys = itertools.count(1)
+
+    def text(number: str, words: str, route: str = "open") -> str | None:
+        message = InboxMessage(
+            next(keys), f"{route}:{next(keys)}", route, number, "40404", words, None, 1, False, "stored", None,
+            None, None, store.now_ms,
+        )  # fmt: skip
+        try:
+            return store.do(carry_out, message, context, store.now_ms).error
+        except Refusal as refusal:
+            return store.do(refused, message, context, refusal, store.now_ms).error
+
+    assert text("+995000001", "START") is None
+    assert text("+995000001", "nino") is None
+    assert text("+995000002", f"FOLLOW {followed}") is None
+    assert text("+995000002", "YES") is None
+    assert text("+995000003", "SIGNUP lali") is None
+    for words in ("START", f"FOLLOW {followed}", "SIGNUP keti"):
+        assert text("+995000004", words) == "rate", words
+    assert store.do(stored.counts)[0] == 3, "no row is left of a number that was refused"
+    assert text("+995000004", "STOP") is None
+    assert text("+995000001", "STOP") is None
+    assert text("+995000001", "START") is None, "who has joined before can come back"
+    assert text("+480000001", "START") is None, "another country"
+    assert text("+995000005", "START", "own") is None, "another route"

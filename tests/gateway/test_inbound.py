@@ -44,7 +44,7 @@ class Door:
     def route(self, name: str, trust: str = "network") -> RouteInbound:
         """Return the inbound of a route on the same spool."""
         return RouteInbound(
-            RouteConfig(name=name, provider="smpp", trust=trust, country="GE"),
+            RouteConfig(name=name, provider="smpp", trust=trust, country="GE", prices="+99555=0.05"),
             spool=self.spool,
             parts=self.parts,
             known=self.known,
@@ -210,6 +210,32 @@ def test_a_pin_in_the_wrong_place_is_not_stored_either(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("letter", ["z", "ჰ"])
+def test_a_pin_in_the_wrong_place_of_a_long_text_is_not_stored_either(tmp_path: Path, letter: str) -> None:
+    size = len(split(letter * 400).texts[0])
+    texts = [
+        f"738291{letter * 200}",
+        f"{letter * 200} 738291",
+        # The PIN is cut between two parts.
+        f"{letter * (size - 4)} 738291 {letter * 50}",
+    ]
+
+    async def body(door: Door) -> None:
+        door.known.put([KnownNumber(KEYS.number_hash(NUMBER), True, KEYS.pin_hash(NUMBER, "738291"), "en")])
+        for place, text in enumerate(texts):
+            for part in parts_of(text, reference=place):
+                await door.inbound.message(part)
+
+    run(tmp_path, body, trust="aggregator")
+    assert [message.text for message in stored(tmp_path)] == [
+        text.replace("738291", "*" * 6) for text in texts
+    ]
+    for path in tmp_path.glob(f"{FILE_NAME}*"):
+        octets = path.read_bytes()
+        assert b"738291" not in octets
+        assert "738291".encode("utf-16-be") not in octets
+
+
 def test_digits_stay_in_the_text_where_no_pin_is_needed(tmp_path: Path) -> None:
     async def body(door: Door) -> None:
         door.known.put([KnownNumber(KEYS.number_hash(NUMBER), True, KEYS.pin_hash(NUMBER, "1234"), "en")])
@@ -302,6 +328,30 @@ def test_what_is_forged_on_one_route_does_not_use_up_the_share_of_another(tmp_pa
 
     run(tmp_path, body, config=SmsConfig(in_per_minute=2))
     assert [message.text for message in stored(tmp_path)] == ["forged 0", "forged 1", "own"]
+
+
+def test_forged_numbers_of_one_range_do_not_use_up_the_share_of_others(tmp_path: Path) -> None:
+    member = "+995555000099"
+
+    async def body(door: Door) -> None:
+        door.known.put(
+            [KnownNumber(KEYS.number_hash(member), has_account=True, pin_hash=None, language="en")]
+        )
+        # The first prefix is one of the price table, the others are countries.
+        for place, number in enumerate(("+99555500000", "+99559900000", "+1555123456")):
+            for digit in range(4):
+                await door.inbound.message(
+                    Incoming(f"{place}-{digit}", f"{number}{digit}", "40404", text=f"HELP {place}{digit}")
+                )
+        await door.inbound.message(Incoming("member", member, "40404", text="I am here"))
+        await door.inbound.message(Incoming("stop", "+995555000007", "40404", text="STOP"))
+        trusted = door.route("own", "device")
+        await trusted.message(Incoming("device", "+995555000008", "40404", text="also here"))
+
+    run(tmp_path, body, trust="aggregator", config=SmsConfig(in_per_prefix_minute=2))
+    assert sorted(message.text for message in stored(tmp_path)) == [
+        "HELP 00", "HELP 01", "HELP 10", "HELP 11", "HELP 20", "HELP 21", "I am here", "STOP", "also here",
+    ]  # fmt: skip
 
 
 def test_a_receipt_that_names_an_opt_out_stops_the_number_of_its_text(tmp_path: Path) -> None:

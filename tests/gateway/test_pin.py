@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stormpetrel.gateway.pin import split_pin, strip_octets
+from stormpetrel.gateway.pin import mask_octets, split_pin, strip_octets, without_misplaced_pin
 from stormpetrel.sms import gsm
 from stormpetrel.sms.udh import Concatenation, ReferenceKind, Udh
 from stormpetrel.sms.user_data import Coding, UserData, text_of
@@ -82,3 +82,33 @@ def test_the_octets_and_the_text_give_the_same_pin_and_the_same_rest(before, dig
         assert pin is None
     else:
         assert (pin, text_of([stripped])) == split_pin(text)
+
+
+@given(
+    st.lists(st.sampled_from(["4711", "4712", "٤٧١١", " ", "x", "€", "ა", "😀", "\x1b"]), max_size=12).map(
+        "".join
+    ),
+    st.sampled_from([Coding.UCS2, Coding.GSM7, Coding.LATIN1]),
+    st.binary(max_size=3),
+)
+@example("(4711) a€ 4711", Coding.GSM7, b"")
+@example("😀4711😀", Coding.UCS2, b"\xd8")
+def test_a_misplaced_pin_is_masked_in_octets_as_in_text(text, coding, rest):
+    octets = gsm.encode(text) if coding is Coding.GSM7 else text.encode(coding.value, "replace")
+    if octets is None:
+        octets = b"no text of this alphabet"
+    part = UserData(coding, octets + rest, HEADER)
+    masked = mask_octets(part, lambda digits: digits == "4711")
+    assert text_of([masked]) == without_misplaced_pin(text_of([part]) or "", lambda digits: digits == "4711")
+    assert masked.header is HEADER
+
+
+def test_a_pin_in_an_alphabet_without_a_star_or_in_binary_data_is_masked_or_stays():
+    # The locking shift table 8 (Malayalam) has its digits and no star at their usual places.
+    for locking in range(1, 14):
+        part = UserData(Coding.GSM7, bytes(range(0x30, 0x3A))[:8], Udh(locking=locking))
+        text = text_of([part]) or ""
+        masked = text_of([mask_octets(part, lambda digits: True)]) or ""
+        assert not any(one.isdecimal() for one in masked) or not text.isdecimal(), locking
+    data = UserData(Coding.BINARY, b"4711")
+    assert mask_octets(data, lambda digits: True) is data

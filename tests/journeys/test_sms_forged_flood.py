@@ -34,6 +34,8 @@ def forged_settings(port: int) -> dict[str, object]:
         "sms_route_two_price": PRICE,
         "sms_route_one_price": PRICE,
         "sms_cap_day": CAP,
+        # All forged numbers have one prefix. They may use the whole share, so that it is used up.
+        "sms_prefix_share": 1,
         "sms_in_per_minute": 20,
         "sms_in_per_hour": 200,
     }

@@ -208,3 +208,15 @@ def test_a_number_that_has_sent_stop_stays_stopped_without_its_account(store: St
         left = store.do(phones.phone_with, number=NUMBER, keys=KEYS)
         assert left is not None
         assert (left.stopped, left.account_id, left.pin_hash, left.posts) == (True, None, None, False)
+
+
+def test_a_change_is_found_though_the_clock_was_set_back(store: Store) -> None:
+    first = linked(store, store.person(), "+15551234501")
+    place = (first.changed_at_ms, first.id)
+    store.now_ms -= 3_600_000
+    second = linked(store, store.person(), "+15551234502")
+    store.do(
+        phones.lock, phone=store.do(phones.phone_with, number="+15551234501", keys=KEYS), now_ms=store.now_ms
+    )
+    found = store.do(stored.changed_since, after_ms=place[0], after_id=place[1], count=10)
+    assert [phone.id for phone in found] == [second.id, first.id]

@@ -81,39 +81,6 @@ def test_an_escape_is_read_as_the_standard_says(septets, text):
 
 
 # Vectors of the field: the first two are in most descriptions of SMS PDUs.
-@pytest.mark.parametrize(
-    ("text", "packed"),
-    [
-        ("hellohello", "E8329BFD4697D9EC37"),
-        ("How are you?", "C8F71D14969741F977FD07"),
-        ("12345678", "31D98C56B3DD70"),
-        ("€", "9B32"),
-        ("", ""),
-    ],
-)
-def test_septets_are_packed_from_the_lowest_bit_up(text, packed):
-    septets = gsm.encode(text)
-    assert gsm.pack(septets).hex().upper() == packed
-    assert gsm.unpack(bytes.fromhex(packed), len(septets)) == septets
-
-
-@given(SEPTETS, st.integers(0, 6))
-def test_packed_septets_unpack_after_any_fill_bits(septets, fill_bits):
-    packed = gsm.pack(septets, fill_bits=fill_bits)
-    assert len(packed) == (7 * len(septets) + fill_bits + 7) // 8
-    assert gsm.unpack(packed, len(septets), fill_bits=fill_bits) == septets
-
-
-@given(st.binary(max_size=160), st.integers(-5, 400), st.integers(0, 6))
-def test_no_more_septets_are_unpacked_than_there_are(octets, count, fill_bits):
-    assert len(gsm.unpack(octets, count, fill_bits=fill_bits)) <= len(octets) * 8 // 7
-
-
-def test_text_after_a_header_begins_at_a_septet():
-    # TS 23.040, figure 9.2.3.24 (a): 6 octets of header are 48 bits, so one fill bit follows.
-    assert [gsm.fill_bits_after(octets) for octets in (0, 6, 7, 8)] == [0, 1, 0, 6]
-
-
 def test_the_national_tables_have_128_characters_and_an_escape():
     assert sorted(LOCKING) == [0, 1, *range(3, 14)]
     assert sorted(SINGLE) == list(range(14))

@@ -1,17 +1,14 @@
-"""The parts of a text: their limits, their joints, their headers and their price."""
+"""The parts of a text: their limits and their joints."""
 
 from __future__ import annotations
-
-from decimal import Decimal
 
 import pytest
 import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stormpetrel.sms import gsm
-from stormpetrel.sms.split import packed, quote, split, with_headers
-from stormpetrel.sms.udh import ReferenceKind, separate
+from stormpetrel.sms.split import split
+from stormpetrel.sms.udh import ReferenceKind
 from stormpetrel.sms.user_data import Coding, UserData, text_of
 
 UDH_8, UDH_16, SAR = ReferenceKind.UDH_8, ReferenceKind.UDH_16, ReferenceKind.SAR
@@ -69,11 +66,7 @@ def test_joined_parts_are_the_text_and_each_fits(text, kind):
     for part, octets in zip(segments.texts, segments.octets, strict=True):
         data = UserData(segments.coding, octets)
         assert text_of([data]) == part
-        size = (
-            len(octets)
-            if segments.coding is Coding.UCS2
-            else (7 * len(octets) + gsm.fill_bits_after(header) + 7) // 8
-        )
+        size = len(octets) if segments.coding is Coding.UCS2 else (7 * len(octets) + -8 * header % 7 + 7) // 8
         assert header + size <= 140
     if len(segments) > 1:
         assert all(segments.texts)
@@ -109,34 +102,3 @@ def test_more_than_255_parts_are_an_error():
     for text in ("x" * (153 * 255 + 1), "ა" * (67 * 255 + 1)):
         with pytest.raises(ValueError, match="at most 255"):
             split(text)
-
-
-@given(LATIN | MIXED, st.integers(0, 255), st.sampled_from([UDH_8, UDH_16]))
-def test_the_headers_number_the_parts(text, reference, kind):
-    segments = split(text, kind=kind)
-    parts = with_headers(segments, reference=reference, kind=kind)
-    if len(parts) == 1:
-        assert parts == list(segments.octets)
-        return
-    for number, (part, octets) in enumerate(zip(parts, segments.octets, strict=True), start=1):
-        header, body = separate(part)
-        assert body == octets
-        assert (header.concatenation.reference, header.concatenation.total) == (reference, len(parts))
-        assert header.concatenation.number == number
-
-
-def test_the_packed_form_of_a_part_has_140_octets():
-    segments = split("a" * 200)
-    part = with_headers(segments, reference=7)[0]
-    octets = packed(segments.octets[0], part[:6])
-    assert len(octets) == 140
-    assert octets[:6] == bytes.fromhex("05 00 03 07 02 01")
-    assert octets[6] == ord("a") << 1  # one fill bit
-    assert gsm.unpack(octets[6:], 153, fill_bits=1) == b"a" * 153
-
-
-def test_the_price_is_known_before_a_text_is_sent():
-    latin = quote("x" * 500, price=Decimal("0.008"))
-    assert (latin.parts, latin.coding, latin.price) == (4, Coding.GSM7, Decimal("0.032"))
-    georgian = quote("ა" * 500, price=Decimal("0.05"))
-    assert (georgian.parts, georgian.coding, georgian.price) == (8, Coding.UCS2, Decimal("0.40"))

@@ -123,6 +123,10 @@ def test_a_route_is_paused_and_resumed(texting, admin, data_dir):
     assert phone.texts() == []
     send(admin, page, f"{PAGE}/routes/drop/resume")
     assert phone.next_text()
+    log = admin.get("/admin/log").text
+    assert "pause route" in log
+    assert "resume route" in log
+    assert "SMS route drop" in log
     csrf = form_to(page, "/auth/sign_out").fields["csrf"]
     for path in ("routes/none/pause", "routes/drop/remove"):
         assert admin.post(f"{PAGE}/{path}", data={"csrf": csrf}).status_code == 404
@@ -143,6 +147,7 @@ def test_a_failed_text_is_listed_without_its_words_and_sent_again_once(admin, da
     path = f"{PAGE}/texts/{failed}/replay"
     assert send(admin, page, path).headers["location"] == f"{PAGE}?done=replay"
     assert path not in {form.action for form in forms_of(admin.get(PAGE))}
+    assert admin.get("/admin/log").text.count(f"text o{failed}") == 1
     assert send(admin, page, path).status_code == 404
     with reading(data_dir) as db:
         assert state.log(db, direction="out", number=number, since_ms=0, limit=1)[0][2]["state"] == "queued"

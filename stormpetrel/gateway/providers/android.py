@@ -52,6 +52,7 @@ _STATES = {
     "sms:failed": UnitState.FAILED,
 }
 _MOST_ERROR = 100
+_MOST_EVENT_ID = 64
 _DIGEST_LENGTH = 10
 _DIGEST = re.compile(rf"\.[0-9a-f]{{{_DIGEST_LENGTH}}}\Z")
 
@@ -111,7 +112,9 @@ class AndroidProvider:
         elif kind in _STATES and (message_id := first_text(payload, "messageId")):
             error = first_text(payload, "reason")[:_MOST_ERROR] if kind == "sms:failed" else ""
             unit_id = _DIGEST.sub("", message_key(message_id))
-            found.append(UnitReceipt(_STATES[kind], unit_id=unit_id, error=error))
+            # A text of several parts is sent and fails once, but each part is delivered by an event of its own.
+            report = first_text(event, "id")[:_MOST_EVENT_ID] if kind == "sms:delivered" else ""
+            found.append(UnitReceipt(_STATES[kind], unit_id=unit_id, part_report=report, error=error))
         return found, WebhookAnswer()
 
     def _check_signature(self, request: WebhookRequest) -> None:

@@ -105,6 +105,17 @@ CREATE TABLE IF NOT EXISTS units (
 );
 CREATE INDEX IF NOT EXISTS units_carrier ON units (route, carrier_id) WHERE carrier_id <> '';
 CREATE INDEX IF NOT EXISTS units_sending ON units (state) WHERE state = 'sending';
+CREATE TABLE IF NOT EXISTS part_reports (
+    unit_id INTEGER NOT NULL REFERENCES units (id) ON DELETE CASCADE,
+    report TEXT NOT NULL,
+    PRIMARY KEY (unit_id, report)
+);
+CREATE TABLE IF NOT EXISTS part_references (
+    message_id INTEGER PRIMARY KEY REFERENCES outbox (id) ON DELETE CASCADE,
+    number TEXT NOT NULL,
+    reference INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS part_references_number ON part_references (number, message_id);
 CREATE TABLE IF NOT EXISTS receipts (
     route TEXT NOT NULL,
     carrier_id TEXT NOT NULL,

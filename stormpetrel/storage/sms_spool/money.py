@@ -1,7 +1,8 @@
 """Money spent on texts, in the spool: reserved before a text is sent, settled when the carrier has it.
 
-Amounts are whole millionths of the currency, so that sums are exact. Scopes: everything, a prefix, a number, and all
-numbers without an account. The last one is never settled: what was reserved counts, also for a text that failed.
+Amounts are whole millionths of the currency, so that sums are exact. Scopes: everything, a prefix, a number, all
+numbers without an account, and those with a prefix. The last two are never settled: what was reserved counts, also
+for a text that failed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Caps:
     """Limits in millionths; 0 for none. `reserve`: the part of each that only lane 1 may use.
 
     `strangers`: the part of the limits per day and month that numbers without an account may use together. Forged
-    numbers that want answers could otherwise use up the money for members.
+    numbers that want answers could otherwise use up the money for members. `prefix`: the part of the strangers'
+    limits for numbers with one prefix, so that those of one range cannot use up the answers to all others.
     """
 
     day: int
@@ -37,6 +39,7 @@ class Caps:
     user_day: int
     reserve: float
     strangers: float = 1.0
+    prefix: float = 1.0
 
 
 def micros(amount: Decimal) -> int:
@@ -76,11 +79,13 @@ def reserve(
     if caps.user_day and sum(of_day(db, day=day, scope=f"n:{number}")) + price > int(caps.user_day * room):
         return False
     if is_stranger:
-        if caps.day and sum(of_day(db, day=day, scope=STRANGERS)) + price > int(caps.day * caps.strangers):
-            return False
-        if caps.month and of_month(db, day=day, scope=STRANGERS) + price > int(caps.month * caps.strangers):
-            return False
-        _add(db, day, (STRANGERS,), 0, price)
+        shares = ((STRANGERS, caps.strangers), (f"s:{prefix}", caps.strangers * caps.prefix))
+        for scope, share in shares:
+            if caps.day and sum(of_day(db, day=day, scope=scope)) + price > int(caps.day * share):
+                return False
+            if caps.month and of_month(db, day=day, scope=scope) + price > int(caps.month * share):
+                return False
+        _add(db, day, [scope for scope, _ in shares], 0, price)
     _add(db, day, (ALL, f"n:{number}", f"p:{prefix}"), 0, price)
     return True
 

@@ -16,6 +16,7 @@ SECURITY, PERSONAL, POSTS, DIGESTS = 1, 2, 3, 4
 """Lanes: answers about security and STOP; direct messages, mentions and answers; followed posts; digests."""
 MOST_ATTEMPTS = 12
 MOST_EARLY_RECEIPTS = 100_000
+MOST_REFERENCE = 65_535
 
 _COLUMNS = "id, route, number, text, kind, lane, state, segments, attempts, expires_ms, at_ms, day"
 _PUT = """INSERT INTO outbox (key, route, number, text, kind, lane, state, segments, due_ms, expires_ms, at_ms,
@@ -279,10 +280,12 @@ def receipt(
     state: str,
     error: str,
     now_ms: int,
+    part_report: str = "",
 ) -> int | None:
     """Apply a receipt; return the message's id. Keep it for later (None) if its unit is not stored as sent yet.
 
     `state`: sent, delivered or failed. `unit`: message and number of the part, for a provider that returns our id.
+    `part_report`: the id of a report that one of the unit's segments was delivered; the unit is with the last one.
     A final receipt that comes before the carrier's answer also says that the carrier has the unit, so it is paid for.
     """
     if unit is not None:
@@ -309,9 +312,37 @@ def receipt(
                 (route, carrier_id, state, error, now_ms),
             )
         return None
+    if state == "delivered" and part_report and not _is_last_report(db, row[0], row[1], part_report):
+        return int(row[1])
     _mark(db, row[0], state, error, now_ms)
     _settle(db, row[1], now_ms)
     return int(row[1])
+
+
+def _is_last_report(db: sqlite3.Connection, unit_id: int, message_id: int, report: str) -> bool:
+    """Store a report of a segment; return whether each segment of the text has one now."""
+    db.execute("INSERT OR IGNORE INTO part_reports (unit_id, report) VALUES (?, ?)", (unit_id, report))
+    count = db.execute("SELECT count(*) FROM part_reports WHERE unit_id = ?", (unit_id,)).fetchone()[0]
+    segments = db.execute("SELECT segments FROM outbox WHERE id = ?", (message_id,)).fetchone()[0]
+    return bool(count >= segments)
+
+
+def reference(db: sqlite3.Connection, *, message: OutboxMessage) -> int:
+    """Return the reference of a text of several parts, 1 to MOST_REFERENCE: the next one of its number.
+
+    It stays the same when a part is sent again. A phone joins parts by number and reference: with references of the
+    messages' ids, two texts to one phone within minutes could have the same one.
+    """
+    row = db.execute("SELECT reference FROM part_references WHERE message_id = ?", (message.id,)).fetchone()
+    if row is not None:
+        return int(row[0])
+    last = db.execute(
+        "SELECT reference FROM part_references WHERE number = ? ORDER BY message_id DESC LIMIT 1",
+        (message.number,),
+    ).fetchone()
+    new = 1 if last is None else last[0] % MOST_REFERENCE + 1
+    db.execute("INSERT INTO part_references VALUES (?, ?, ?)", (message.id, message.number, new))
+    return int(new)
 
 
 def number_of(db: sqlite3.Connection, *, message_id: int) -> str:

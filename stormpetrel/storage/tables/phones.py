@@ -62,6 +62,21 @@ phone_codes = Table(  # codes that the web shows, and that a phone sends back by
     Index(None, "account_id"),
 )
 
+phone_sign_ins = Table(  # requests for a code to sign in, which the sms role texts
+    "phone_sign_ins",
+    metadata,
+    id_column(),
+    Column("number_hash", LargeBinary, nullable=False),
+    number("by_device_of", 0),  # the account that the browser has signed in to before; 0 for none
+    flag("handled"),  # the sms role has sent a code, or decided to send none
+    ref("account_id", "accounts.id", nullable=True),  # null: no code was sent
+    Column("code_hash", LargeBinary, nullable=True),
+    number("tries", 0),
+    number("expires_at_ms"),
+    Index(None, "expires_at_ms"),
+    Index(None, "account_id"),
+)
+
 phone_follows = Table(  # accounts that a phone without an account follows
     "phone_follows",
     metadata,

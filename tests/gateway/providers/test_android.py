@@ -108,7 +108,11 @@ def test_a_text_in_an_object_and_a_lone_surrogate_are_read():
     ("kind", "payload", "receipt"),
     [
         ("sms:sent", {"messageId": "u1", "partsCount": 2}, UnitReceipt(UnitState.SENT, unit_id="u1")),
-        ("sms:delivered", {"messageId": "u1"}, UnitReceipt(UnitState.DELIVERED, unit_id="u1")),
+        (
+            "sms:delivered",
+            {"messageId": "u1"},
+            UnitReceipt(UnitState.DELIVERED, unit_id="u1", part_report="e1"),
+        ),
         (
             "sms:failed",
             {"messageId": "u1", "reason": "x" * 500},
@@ -118,6 +122,13 @@ def test_a_text_in_an_object_and_a_lone_surrogate_are_read():
 )
 def test_events_of_sent_messages_become_receipts(kind, payload, receipt):
     assert webhook(kind, payload)[0] == [receipt]
+
+
+def test_each_part_of_a_text_is_delivered_by_an_event_of_its_own():
+    ((receipt,), _) = webhook("sms:delivered", {"messageId": "u1"}, id="Ey6ECgOkVVFjz3CL48B")
+    assert receipt == UnitReceipt(UnitState.DELIVERED, unit_id="u1", part_report="Ey6ECgOkVVFjz3CL48B")
+    ((receipt,), _) = webhook("sms:sent", {"messageId": "u1", "partsCount": 2}, id="Ey6ECgOkVVFjz3CL48B")
+    assert receipt == UnitReceipt(UnitState.SENT, unit_id="u1")
 
 
 def test_every_other_event_is_acknowledged_or_it_would_come_for_two_days():
@@ -184,7 +195,7 @@ def test_a_message_is_submitted_with_our_id_and_again_without_a_second_one():
     assert request.headers["authorization"] == "Basic " + base64.b64encode(b"u:p").decode()
     message = request.json
     assert webhook("sms:delivered", {"messageId": message["id"]})[0] == [
-        UnitReceipt(UnitState.DELIVERED, unit_id="u1")
+        UnitReceipt(UnitState.DELIVERED, unit_id="u1", part_report="e1")
     ]
     assert message == {
         "id": message["id"],

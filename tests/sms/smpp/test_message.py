@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from stormpetrel.sms.smpp.message import coding_of, message_octets, sar_of, sar_tlvs, user_data_of
 from stormpetrel.sms.smpp.pdu import DataMessage, Pdu, ShortMessage, decode, encode
 from stormpetrel.sms.smpp.protocol import ESM_UDHI, Command, TlvTag
-from stormpetrel.sms.split import split, with_headers
-from stormpetrel.sms.udh import NO_HEADER, Concatenation, ReferenceKind, Udh
+from stormpetrel.sms.split import split
+from stormpetrel.sms.udh import NO_HEADER, Concatenation, ReferenceKind, Udh, header_of
 from stormpetrel.sms.user_data import Coding, UserData, text_of
 from tests.parts import NODE, require
 
@@ -135,9 +135,11 @@ def test_the_peer_reads_our_parts_and_we_read_the_peers():
     for text in TEXTS:
         segments = split(text)
         data_coding = 8 if segments.coding is Coding.UCS2 else 0
-        headers = with_headers(segments, reference=0x2A)
-        for part, octets in zip(segments.texts, headers, strict=True):
-            esm_class = ESM_UDHI if len(segments) > 1 else 0
+        total = len(segments)
+        for number, (part, octets) in enumerate(zip(segments.texts, segments.octets, strict=True), start=1):
+            esm_class = ESM_UDHI if total > 1 else 0
+            if total > 1:
+                octets = header_of(Concatenation(ReferenceKind.UDH_8, 0x2A, total, number)) + octets
             parts.append(part)
             sent.append(message(octets, esm_class=esm_class, data_coding=data_coding))
     texts = [*TEXTS[:2], "გამარჯობა 😀"]

@@ -263,6 +263,21 @@ def test_numbers_without_an_account_use_their_part_of_the_limits_only(db: SpoolD
     assert [is_sent(f"m{place}", is_stranger=False) for place in range(7)] == [True] * 6 + [False]
 
 
+def test_strangers_of_one_prefix_leave_answers_to_those_of_others(db: SpoolDb) -> None:
+    caps = Caps(day=160, month=1000, user_day=0, reserve=0.0, strangers=0.25, prefix=0.5)
+
+    def is_sent(key: str, prefix: str) -> bool:
+        put(db, key, lane=1, number=f"{prefix}{key}")
+        message = next(one for one in queued(db) if one.text == f"text {key}")
+        return outbox.reserve(
+            db, message=message, price=10, prefix=prefix, caps=caps, now_ms=NOW, is_stranger=True
+        )
+
+    assert [is_sent(f"f{place}", "+99559") for place in range(4)] == [True, True, False, False]
+    assert [is_sent(f"o{place}", "+48") for place in range(3)] == [True, True, False]
+    assert money.top(db, day=money.day_of(NOW), kind="p", count=5) == [("+48", 20), ("+99559", 20)]
+
+
 def test_the_share_of_each_part_adds_up(db: SpoolDb) -> None:
     put(db)
     (message,) = queued(db)
@@ -342,3 +357,38 @@ def test_a_text_whose_receipt_comes_before_the_carriers_answer_is_paid_for(db: S
     )  # fmt: skip
     accept(db, unit, "o1")
     assert money.of_day(db, day=money.day_of(NOW)) == (50_000, 0)
+
+
+def test_a_text_whose_segments_are_reported_one_by_one_is_delivered_with_the_last(db: SpoolDb) -> None:
+    message_id = outbox.put(
+        db, key="long", route="drop", number=NUMBER, text="long", kind="done", lane=2, segments=2, now_ms=NOW,
+        expires_ms=NOW + 1000,
+    )  # fmt: skip
+    (unit,) = begun(db)
+    accept(db, unit, "")
+
+    def report(event: str) -> str:
+        found = outbox.receipt(
+            db, route="drop", carrier_id="", unit=(unit.message_id, 1), state="delivered", error="", now_ms=NOW,
+            part_report=event,
+        )  # fmt: skip
+        assert found == message_id
+        return state_of(db)
+
+    assert [report("e1"), report("e1"), report("e2")] == ["sent", "sent", "delivered"]
+
+
+def test_long_texts_to_one_number_have_references_in_a_row(db: SpoolDb) -> None:
+    references = []
+    for place in range(300):
+        # Texts to others lie between them, so their ids differ by 256 and more.
+        for other in range(1 if place else 255):
+            put(db, f"other{place}-{other}", number="+995599000002")
+        put(db, f"long{place}")
+        message = next(
+            one for one in outbox.queued(db, route="drop", now_ms=NOW, count=1000) if one.number == NUMBER
+        )
+        references.append(outbox.reference(db, message=message))
+        assert outbox.reference(db, message=message) == references[-1], "the same when a part is sent again"
+        db.execute("UPDATE outbox SET state = 'sent'")
+    assert references == list(range(1, 301))
