@@ -27,6 +27,7 @@ from stormpetrel.cli import (
     sms,
     texts,
     tokens,
+    top,
     users,
 )
 from stormpetrel.cli.parser import Parser
@@ -68,6 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     seed.add_commands(commands)
     drill.add_commands(commands)
     shield.add_commands(commands)
+    top.add_commands(commands)
     sms.add_commands(commands)
     completion.add_commands(commands, parser)
     return parser

@@ -22,11 +22,20 @@ def print_json(value: Any) -> None:
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table in columns, without rules, so that it can be cut and sorted."""
+    for line in table_lines(heads, rows):
+        print(line)
+
+
+def table_lines(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table in columns; control characters become spaces."""
     printable = [[_printable(cell) for cell in row] for row in (heads, *rows)]
     widths = [max(_width(row[column]) for row in printable) for column in range(len(heads))]
-    for row in printable:
-        cells = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
-        print("  ".join(cells).rstrip())
+    return [
+        "  ".join(
+            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in printable
+    ]
 
 
 def _printable(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from stormpetrel.cli.output import print_json, print_table
 from stormpetrel.cli.parser import Commands, Parser, add_command, add_group, whole_number
+from stormpetrel.cli.times import ago, duration, when
 from stormpetrel.errors import EnvironmentFailure, SetupError
 
 if TYPE_CHECKING:
@@ -128,7 +129,8 @@ def span(text: str) -> int:
     return int(match[1]) * _UNITS_S[match[2]]
 
 
-def _ask(args: argparse.Namespace, question: Ask) -> Answer:
+def ask_watch(args: argparse.Namespace, question: Ask) -> Answer:
+    """Return the watch's answer. Raise SetupError if it refuses, EnvironmentFailure if no watch runs here."""
     from stormpetrel.config_loader import load
     from stormpetrel.control.asking import ask
     from stormpetrel.control.messages import Failed
@@ -145,7 +147,7 @@ def _ask(args: argparse.Namespace, question: Ask) -> Answer:
 def _status(args: argparse.Namespace) -> int:
     from stormpetrel.control.messages import AskStatus, StatusMessage
 
-    status = _ask(args, AskStatus())
+    status = ask_watch(args, AskStatus())
     assert isinstance(status, StatusMessage)
     if args.json:
         import msgspec
@@ -156,19 +158,21 @@ def _status(args: argparse.Namespace) -> int:
     return 0
 
 
+def shield_state(status: StatusMessage, *, now_s: float) -> str:
+    """Return "calm", "recovering", or "overloaded for …"."""
+    if status.overload_since_epoch_s:
+        return f"overloaded for {ago(status.overload_since_epoch_s, now_s)}"
+    return "recovering" if status.onset_epoch_s else "calm"
+
+
 def _print_status(status: StatusMessage) -> None:
     now_s = time.time()
-    if status.overload_since_epoch_s:
-        state = f"overloaded for {_ago(status.overload_since_epoch_s, now_s)}"
-    elif status.onset_epoch_s:
-        state = "recovering"
-    else:
-        state = "calm"
-    print(f"shield   {state}; mode {status.mode or 'unknown'}, {_workers(len(status.workers))}")
+    workers = _workers(len(status.workers))
+    print(f"shield   {shield_state(status, now_s=now_s)}; mode {status.mode or 'unknown'}, {workers}")
     if status.onset_epoch_s:
-        print(f"onset    {_when(status.onset_epoch_s)}: clients known before then are established")
+        print(f"onset    {when(status.onset_epoch_s)}: clients known before then are established")
     if status.paused_until_epoch_s > now_s:
-        print(f"paused   denies and demotions are off until {_when(status.paused_until_epoch_s)}")
+        print(f"paused   denies and demotions are off until {when(status.paused_until_epoch_s)}")
     if status.journal_problem:
         print(f"journal  cannot be written: {status.journal_problem}")
     print()
@@ -179,7 +183,7 @@ def _print_status(status: StatusMessage) -> None:
                 one.channel,
                 one.outcome or "not yet",
                 f"{one.ms:.0f}" if one.outcome else "",
-                _ago(one.at_epoch_s, now_s) if one.outcome else "",
+                ago(one.at_epoch_s, now_s) if one.outcome else "",
                 one.detail,
             )
             for one in status.canaries
@@ -231,7 +235,7 @@ def _print_status(status: StatusMessage) -> None:
         print_table(
             ("RULE", "KIND", "WHO", "UNTIL", "REASON"),
             [
-                (verdict, entry.kind, entry.value, _when(entry.expires_epoch_s), entry.reason)
+                (verdict, entry.kind, entry.value, when(entry.expires_epoch_s), entry.reason)
                 for verdict, entry in rules
             ],
         )
@@ -247,7 +251,7 @@ def _why(args: argparse.Namespace) -> int:
 
     who = find(load(args.config).config, args.who)
     is_app = who.kind == "application"
-    why = _ask(
+    why = ask_watch(
         args,
         AskWhy(
             names=who.names,
@@ -280,32 +284,32 @@ def _in_one_line(who: ShieldSubject, why: Why) -> str:
         parts.append(f"{why.remaining:,} of {why.limit:,} requests left in 5 minutes")
     if why.allowed is not None:
         parts.append(
-            f"allowed until {_when(why.allowed.expires_epoch_s)} ({why.allowed.reason or 'no reason'})"
+            f"allowed until {when(why.allowed.expires_epoch_s)} ({why.allowed.reason or 'no reason'})"
         )
     if why.denied is not None:
-        parts.append(f"denied until {_when(why.denied.expires_epoch_s)} ({why.denied.reason})")
+        parts.append(f"denied until {when(why.denied.expires_epoch_s)} ({why.denied.reason})")
     if why.refusals:
         last = why.refusals[0]
         on = f" on {last.channel}" if last.channel else ""
         by = f" by {last.application!r}" if last.application and last.application != who.application else ""
         parts.append(
-            f"refused {why.refused_count}x since {_when(why.since_epoch_s)}, "
-            f"last {_when(last.at_epoch_s)}{on}{by} because {last.because}"
+            f"refused {why.refused_count}x since {when(why.since_epoch_s)}, "
+            f"last {when(last.at_epoch_s)}{on}{by} because {last.because}"
         )
     elif who.kind == "address":
         parts.append("refusals of strangers are counted, but not recorded one by one")
     else:
-        parts.append(f"not refused since {_when(why.since_epoch_s)}")
+        parts.append(f"not refused since {when(why.since_epoch_s)}")
     return f"{who.shown}: {'; '.join(parts)}"
 
 
 def _age(created_epoch_s: float, onset_epoch_s: float) -> str:
     if not onset_epoch_s:
-        return f"credential issued {_when(created_epoch_s)}: established (no attack)"
+        return f"credential issued {when(created_epoch_s)}: established (no attack)"
     ahead_s = onset_epoch_s - created_epoch_s
     if ahead_s > 0:
-        return f"credential issued {_when(created_epoch_s)}, {_span(ahead_s)} before the onset: established"
-    return f"credential issued {_when(created_epoch_s)}, {_span(-ahead_s)} after the onset: new"
+        return f"credential issued {when(created_epoch_s)}, {duration(ahead_s)} before the onset: established"
+    return f"credential issued {when(created_epoch_s)}, {duration(-ahead_s)} after the onset: new"
 
 
 # The operator's orders
@@ -324,14 +328,14 @@ def _rule(args: argparse.Namespace) -> int:
         raise SetupError(f"rules cannot name a {who.kind}: name its user instead")
     until_s = time.time() + args.span
     verdict = "none" if args.undo else args.verdict
-    done = _ask(args, AskRule(verdict, OperatorEntry(who.kind, who.value, until_s, args.reason)))
+    done = ask_watch(args, AskRule(verdict, OperatorEntry(who.kind, who.value, until_s, args.reason)))
     assert isinstance(done, Done)
     if args.undo:
         said = f"rule removed for {who.shown}"
     elif args.verdict == "allow":
-        said = f"{who.shown} is allowed until {_when(until_s)}"
+        said = f"{who.shown} is allowed until {when(until_s)}"
     else:
-        said = f"{who.shown} is denied until {_when(until_s)}"
+        said = f"{who.shown} is denied until {when(until_s)}"
     _tell(said, done)
     return 0
 
@@ -340,10 +344,10 @@ def _pause(args: argparse.Namespace) -> int:
     from stormpetrel.control.messages import AskPause, Done
 
     until_s = 0.0 if args.end else time.time() + args.span
-    done = _ask(args, AskPause(until_s))
+    done = ask_watch(args, AskPause(until_s))
     assert isinstance(done, Done)
     _tell(
-        "pause ended" if args.end else f"denies and demotions are off until {_when(until_s)}",
+        "pause ended" if args.end else f"denies and demotions are off until {when(until_s)}",
         done,
     )
     return 0
@@ -379,7 +383,7 @@ def _journal(args: argparse.Namespace) -> int:
         ("WHEN", "KIND", "CHANNEL", "WHO", "COUNT", "EVENT"),
         [
             (
-                _when(note.at_ms / 1000),
+                when(note.at_ms / 1000),
                 note.kind,
                 note.channel,
                 f"{note.who} {note.address}".strip(),
@@ -405,18 +409,3 @@ def _note_json(number: int, note: Note) -> dict[str, Any]:
         "count": note.count,
         "text": note.text,
     }
-
-
-def _when(epoch_s: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(epoch_s))
-
-
-def _ago(epoch_s: float, now_s: float) -> str:
-    return _span(max(0.0, now_s - epoch_s))
-
-
-def _span(seconds: float) -> str:
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"

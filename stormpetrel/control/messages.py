@@ -134,7 +134,10 @@ class StatusMessage(msgspec.Struct, frozen=True, tag="status"):
     canaries: tuple[CanaryState, ...]
     classes: dict[str, dict[str, float]]
     channels: dict[str, dict[str, float]]
+    applications: dict[str, dict[str, float]]
     because: dict[str, float]
+    pages: dict[str, float]
+    """Answers from memory by path, the hottest first."""
     offenders: tuple[OffenderState, ...]
     allowed: tuple[OperatorEntry, ...]
     denied: tuple[OperatorEntry, ...]

@@ -9,6 +9,7 @@ protocol.py decides who may have a cached answer, and the application decides wh
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -25,6 +26,8 @@ MAX_KEPT_BYTES = 2 * 1024 * 1024
 """Larger answers are not stored."""
 MAX_WAITERS = 1024
 """At most this many clients wait for one rendering; further requests go to the application."""
+MAX_HIT_PAGES = 1024
+"""At most this many pages are counted between two calls of `take_hits`."""
 _LOG_TAGS = 16_384
 _ENTRY_OVERHEAD_BYTES = 2048
 _STATUS_DATE = b"HTTP/1.1 200 OK\r\ndate: "
@@ -68,6 +71,7 @@ class CachedPage:
         "etags",
         "fresh_until_s",
         "head_bytes",
+        "hits",
         "is_html",
         "is_metered",
         "key",
@@ -128,6 +132,8 @@ class CachedPage:
         self.stamps = [0, 0, 0]
         self.head_bytes = [0, 0, 0]
         self.etags = [b"", b"", b""]
+        # Answers given since `take_hits`.
+        self.hits = 0
         # True when bytes were made that the cache has not accounted for yet.
         self.was_made = False
 
@@ -245,6 +251,8 @@ class HotCache:
         )
         self._keys_of_tag: dict[str, set[bytes]] = {}
         self.flights: dict[bytes, Flight] = {}
+        # The pages with hits since `take_hits`; a page that was rendered again is there twice.
+        self._hit_pages: list[CachedPage] = []
         self.freshness: Freshness[str] = Freshness(log_keys=_LOG_TAGS)
 
     def __len__(self) -> int:
@@ -321,6 +329,23 @@ class HotCache:
         if self.pages.get(page.key) is page:
             self.pages.touch(page.key)
             self.pages.reweigh(page.key)
+
+    def first_hit(self, page: CachedPage) -> None:
+        """Remember a page whose `hits` just became 1."""
+        if len(self._hit_pages) < MAX_HIT_PAGES:
+            self._hit_pages.append(page)
+
+    def take_hits(self, count: int) -> dict[str, int]:
+        """Return the paths with most answers from memory since the last call, at most `count`, most first.
+
+        Paths are without query strings: what people search for is theirs.
+        """
+        hits: Counter[str] = Counter()
+        for page in self._hit_pages:
+            hits[page.key.partition(b"?")[0].decode("latin-1")] += page.hits
+            page.hits = 0
+        self._hit_pages.clear()
+        return dict(hits.most_common(count))
 
     def invalidate(self, tag: str) -> None:
         """Make pages with this tag stale: the next visitor renders, the others get the old page meanwhile."""

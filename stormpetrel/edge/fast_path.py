@@ -129,6 +129,9 @@ class FastPath:
     def answer_page(self, page: CachedPage, head: Head, now: float) -> None:
         """Write a cached page and count it."""
         worker = self._worker
+        page.hits += 1
+        if page.hits == 1:
+            worker.cache.first_hit(page)
         if head.plain and not page.is_metered and (self._introduced is self.stranger or not page.is_html):
             worker.counts.served_from_cache += 1
             coding = head.coding

@@ -10,7 +10,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import Any, Protocol, cast
 
@@ -33,7 +33,7 @@ from stormpetrel.shield.identify import TokenTable
 from stormpetrel.shield.marks import VISITOR_AGE_S, VISITOR_COOKIE, mint_visitor
 from stormpetrel.shield.paths import PathTable
 from stormpetrel.shield.queues import RUNNING, Ticket
-from stormpetrel.shield.reports import Directions, WorkerReport
+from stormpetrel.shield.reports import MAX_PAGES, Directions, WorkerReport
 
 TICK_S = 0.1
 STALL_S = 0.25
@@ -219,9 +219,11 @@ class EdgeWorker:
             counts.served_from_cache - self._reported_from_cache,
             counts.served_from_cache,
         )
-        return self.shield.report(
+        report = self.shield.report(
             at_s=self.loop.time(), connections=counts.connections, cached=cached, because=dict(news)
         )
+        # The shield knows no pages.
+        return replace(report, pages=self.cache.take_hits(MAX_PAGES))
 
     def direct(self, directions: Directions) -> None:
         """Apply directions from `watch`. Raise ValueError, changing nothing, if an entry is invalid."""

@@ -17,6 +17,8 @@ sign_in: signing in and up; new and returning: visitors without and with an olde
 MAX_OFFENDERS = 256
 MAX_REFUSALS = 512
 MAX_PREFIXES = 1024
+MAX_PAGES = 20
+"""Paths in one report: those with most answers from memory."""
 MAX_APPLICATIONS = 256
 """Names of applications counted in one report; further ones are counted together as OTHER_APPLICATIONS."""
 OTHER_APPLICATIONS = "(others)"
@@ -56,8 +58,9 @@ class WorkerReport:
     """One worker's last second.
 
     `classes`, `channels`, `applications`: counts by name and outcome (OUTCOMES). `because`: refusals by
-    policy line, including the edge's own. `waiting`: how many requests wait now, by class. `worst_wait_s`:
-    the longest wait for a slot in the period. `loop_lag_s`: the worst lateness of the loop's tick.
+    policy line, including the edge's own. `pages`: answers from memory by path, the MAX_PAGES hottest.
+    `waiting`: how many requests wait now, by class. `worst_wait_s`: the longest wait for a slot in the period.
+    `loop_lag_s`: the worst lateness of the loop's tick.
     `writer_wait_s`: how long the write that waits longest for the database's writer has waited.
     `overload_since_epoch_s`, `onset_epoch_s`: 0 if there is none. `prefixes`: networks with credentialed
     activity since the last report, with the day (days since 1970).
@@ -83,6 +86,7 @@ class WorkerReport:
     channels: dict[str, dict[str, int]] = field(default_factory=dict)
     applications: dict[str, dict[str, int]] = field(default_factory=dict)
     because: dict[str, int] = field(default_factory=dict)
+    pages: dict[str, int] = field(default_factory=dict)
     waiting: dict[str, int] = field(default_factory=dict)
     offenders: tuple[Offender, ...] = ()
     refusals: tuple[IdentityRefusal, ...] = ()

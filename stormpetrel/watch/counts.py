@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -24,6 +24,8 @@ MAX_NAMED_APPLICATIONS = 20
 NAMED_FROM = 100
 """An application is shown by name after this many requests; the others are counted together."""
 MAX_CANDIDATES = 2_000
+SHOWN_APPLICATIONS = 20
+SHOWN_PAGES = 20
 OTHER = "other"
 
 Table = dict[str, dict[str, int]]
@@ -62,11 +64,21 @@ def merged_offenders(reports: Iterable[WorkerReport]) -> tuple[Offender, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Counts per second by name and outcome, and refusals per second by policy line."""
+    """Counts per second by name and outcome, refusals per second by policy line, answers from memory by path."""
 
     classes: dict[str, dict[str, float]]
     channels: dict[str, dict[str, float]]
+    applications: dict[str, dict[str, float]]
     because: dict[str, float]
+    pages: dict[str, float]
+
+
+def _busiest(table: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Return the SHOWN_APPLICATIONS rows with most refusals, then requests."""
+    ranked = sorted(
+        table.items(), key=lambda item: (-item[1].get("refused", 0), -sum(item[1].values()), item[0])
+    )
+    return dict(ranked[:SHOWN_APPLICATIONS])
 
 
 class Window:
@@ -92,11 +104,15 @@ class Window:
         classes: Table = {}
         channels: Table = {}
         because: dict[str, int] = {}
+        applications: Table = {}
+        pages: Counter[str] = Counter()
         covered_s: dict[str, float] = {}
         for _, worker, report in self._reports:
             covered_s[worker] = covered_s.get(worker, 0.0) + report.period_s
             add(classes, report.classes, names=CLASSES)
             add(channels, report.channels, names=CHANNELS)
+            add(applications, report.applications)
+            pages.update(report.pages)
             for reason, count in report.because.items():
                 because[reason] = because.get(reason, 0) + count
         # Workers report in parallel: divide by the longest time that one of them covers, not by their sum.
@@ -104,7 +120,9 @@ class Window:
         return Rates(
             {name: {o: n / seconds for o, n in row.items()} for name, row in classes.items()},
             {name: {o: n / seconds for o, n in row.items()} for name, row in channels.items()},
+            _busiest({name: {o: n / seconds for o, n in row.items()} for name, row in applications.items()}),
             {reason: count / seconds for reason, count in because.items()},
+            {path: count / seconds for path, count in pages.most_common(SHOWN_PAGES)},
         )
 
     def _forget(self, at_s: float) -> None:

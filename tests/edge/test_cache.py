@@ -120,6 +120,20 @@ def test_the_page_used_longest_ago_is_dropped_first() -> None:
     assert set(cache.pages) == {b"/0", b"/2", b"/3"}
 
 
+def test_hits_are_counted_by_path_and_reset_when_taken() -> None:
+    cache = a_cache()
+    for key, hits in ((b"/a", 3), (b"/search?q=secret", 5), (b"/c", 1)):
+        keep(cache, key)
+        for _ in range(hits):
+            cache.pages[key].hits += 1
+        cache.first_hit(cache.pages[key])
+    keep(cache, b"/a")
+    cache.pages[b"/a"].hits += 1
+    cache.first_hit(cache.pages[b"/a"])
+    assert cache.take_hits(2) == {"/search": 5, "/a": 4}
+    assert cache.take_hits(2) == {}
+
+
 def test_a_cache_of_no_bytes_keeps_nothing() -> None:
     assert not keep(a_cache(capacity_bytes=0), b"/a", "t")
 

@@ -6,7 +6,7 @@ import dataclasses
 
 from stormpetrel.shield.reports import MAX_OFFENDERS, IdentityRefusal, Offender
 from stormpetrel.watch import counts
-from stormpetrel.watch.counts import OTHER, Totals, Window, merged_offenders
+from stormpetrel.watch.counts import OTHER, SHOWN_APPLICATIONS, Totals, Window, merged_offenders
 from tests.watch.reporting import a_report
 
 
@@ -43,6 +43,8 @@ def test_rates_are_of_the_workers_together_and_of_the_last_ten_seconds():
                 classes={"K1": {"served": 30, "refused": 5}, "K9": {"served": 1}},
                 channels={"apps": {"served": 30}},
                 because={"queue/full": 5},
+                applications={f"app {number}": {"served": 1, "refused": number} for number in range(40)},
+                pages={"/@activist": 100, "/about": 1},
             )
             window.add(name, report, at_s=1.0 + second)
     rates = window.rates(at_s=10.9)
@@ -50,6 +52,9 @@ def test_rates_are_of_the_workers_together_and_of_the_last_ten_seconds():
     assert rates.classes[OTHER] == {"served": 2.0}
     assert rates.channels == {"apps": {"served": 60.0}}
     assert rates.because == {"queue/full": 10.0}
+    assert list(rates.applications) == [f"app {number}" for number in range(39, 39 - SHOWN_APPLICATIONS, -1)]
+    assert rates.applications["app 39"] == {"served": 2.0, "refused": 78.0}
+    assert rates.pages == {"/@activist": 200.0, "/about": 2.0}
     assert window.rates(at_s=100.0).classes == {}
 
 
