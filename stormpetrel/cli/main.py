@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import stormpetrel
 from stormpetrel.cli import (
+    audience,
     backup,
     check,
     completion,
@@ -69,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     drill.add_commands(commands)
     shield.add_commands(commands)
     sms.add_commands(commands)
+    audience.add_commands(commands)
     completion.add_commands(commands, parser)
     return parser
 

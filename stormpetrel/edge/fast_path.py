@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from stormpetrel.audience.visitor import Visitor
 from stormpetrel.edge.cache import CachedPage
 from stormpetrel.edge.heads import Head
 from stormpetrel.edge.senders import Sender
@@ -23,6 +24,7 @@ class FastPath:
     """
 
     __slots__ = (
+        "_counted",
         "_introduced",
         "_refused_as",
         "_refused_head",
@@ -48,6 +50,8 @@ class FastPath:
         self._refused_wire = b""
         # The sender on this connection that needs no visitor cookie any more.
         self._introduced: Identity | None = None
+        # The visitor on this connection that was counted last.
+        self._counted: Visitor | None = None
 
     def answer_for(self, sender: Sender) -> None:
         """Answer this sender from now on. Behind a proxy, many clients share a connection."""
@@ -55,6 +59,7 @@ class FastPath:
         # An earlier visitor cookie on this connection may have gone to another
         # client, even at the same address.
         self._introduced = None
+        self._counted = None
 
     def answer_remembered(self, head: Head, now: float) -> bool:
         """Answer a request whose bytes were parsed before; return False if the parser must read it again."""
@@ -129,6 +134,8 @@ class FastPath:
     def answer_page(self, page: CachedPage, head: Head, now: float) -> None:
         """Write a cached page and count it."""
         worker = self._worker
+        if head.visitor is not self._counted and head.visitor is not None:
+            self._count(head, now)
         if head.plain and not page.is_metered and (self._introduced is self.stranger or not page.is_html):
             worker.counts.served_from_cache += 1
             coding = head.coding
@@ -146,6 +153,13 @@ class FastPath:
         if status == 304:
             worker.counts.not_modified += 1
         self._write(wire)
+
+    def _count(self, head: Head, now: float) -> None:
+        """Count the visitor of a head, once on this connection if it is a person's."""
+        audience = self._worker.audience
+        assert audience is not None
+        is_person = audience.see_head(head, self.stranger, epoch_s=self._worker.epoch_s(now))
+        self._counted = head.visitor if is_person else None
 
     def answer_health(self, *, only_head: bool, keep_alive: bool) -> None:
         """Write the answer that the worker is alive."""
