@@ -18,12 +18,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from stormpetrel.audience.periods import Period
-from stormpetrel.audience.sketch import REGISTERS, place
+from stormpetrel.audience.sketch import RANK_BITS, RANK_MASK, REGISTERS
 
 WEB, APPS, FEEDS, SMS, ALL, MEMBERS, UNMARKED, RETURNED = range(8)
 """The sketches of a period. The first five are channels; MEMBERS has the accounts alone."""
 NAMES = ("web", "apps", "feeds", "sms", "all", "members", "unmarked", "returned")
 MEMO = 1 << 16
+LAST = MEMO - 1
 MAX_UPDATES = 40_000
 """Registers in one report: 120 KB. More wait for the next one."""
 MAX_SERVICES = 50
@@ -69,16 +70,20 @@ class _CountedPeriod:
 
 
 class VisitorCounter:
-    """See the module. Counts nothing until a period has begun. Not thread-safe."""
+    """See the module. Counts nothing until a period has begun. Not thread-safe.
 
-    __slots__ = ("_announced", "_counts", "_ended", "_memo", "_periods", "_running")
+    `memo`: the sightings of people since the day began; a sighting's place is its last 16 bits.
+    """
+
+    __slots__ = ("_announced", "_apart", "_counts", "_ended", "_periods", "_running", "memo")
 
     def __init__(self) -> None:
-        self._memo = array("q", bytes(8 * MEMO))
+        self.memo = array("q", bytes(8 * MEMO))
         self._periods: dict[str, _CountedPeriod] = {}
         self._running: list[_CountedPeriod] = []
         self._ended: list[_CountedPeriod] = []
         self._counts: Counter[str] = Counter()
+        self._apart: dict[str, list[int]] = {}
         self._announced: dict[str, int] = {}
 
     def knows(self, name: str) -> bool:
@@ -99,35 +104,43 @@ class VisitorCounter:
             self._ended.append(self._periods.pop(one.period.name))
         self._running = running
         # Visitors of the day before are counted again today; the memo must not outlive the key.
-        self._memo[:] = array("q", bytes(8 * MEMO))
+        self.memo[:] = array("q", bytes(8 * MEMO))
         return True
 
-    def is_new(self, sighting: int) -> bool:
-        """Return False if this sighting (the hash of a visitor in this process) was counted lately.
+    def has_seen(self, sighting: int) -> bool:
+        """Return whether this sighting (the hash of a visitor in this process) was counted since the day began.
 
-        The memo has MEMO places. Two visitors that share one are counted again and again, which changes no sketch.
+        False also for one that was forgotten: to count it again changes no sketch.
         """
-        memo, at = self._memo, sighting & (MEMO - 1)
-        if memo[at] == sighting:
-            return False
-        memo[at] = sighting
-        return bool(self._running)
+        return self.memo[sighting & LAST] == sighting
+
+    def remember(self, sighting: int) -> None:
+        """Remember a sighting, in place of another one of MEMO. Do nothing while no period runs."""
+        if self._running:
+            self.memo[sighting & LAST] = sighting
 
     def add(self, mark: bytes, sketches: tuple[int, ...]) -> None:
         """Add a person's mark to these sketches of every running period."""
         for one in self._running:
             hasher = one.base.copy()
             hasher.update(mark)
-            index, rank = place(int.from_bytes(hasher.digest(), "little"))
-            registers = one.registers
+            hashed = int.from_bytes(hasher.digest(), "little")
+            # As sketch.place does: a call would cost a tenth of all this.
+            index = hashed >> RANK_BITS
+            rank = RANK_BITS + 1 - (hashed & RANK_MASK).bit_length()
             for sketch in sketches:
-                if registers[sketch][index] < rank:
-                    registers[sketch][index] = rank
+                registers = one.registers[sketch]
+                if registers[index] < rank:
+                    registers[index] = rank
                     one.changed[sketch].add(index)
 
     def count(self, name: str) -> None:
-        """Count one of something that is no person, for example a request that opted out."""
+        """Add 1 to a plain count, for example of a landing page."""
         self._counts[name] += 1
+
+    def apart(self, name: str) -> list[int]:
+        """Return the count of requests of a kind that is no visit, for example "programs". Callers add to it."""
+        return self._apart.setdefault(name, [0])
 
     def announce(self, service: str, subscribers: int) -> None:
         """Note how many subscribers a feed service announces; the greatest number counts."""
@@ -146,7 +159,11 @@ class VisitorCounter:
         for one in [one for one in self._ended if not any(one.changed)]:
             one.wipe()
             self._ended.remove(one)
-        news = CounterNews(updates, dict(self._counts), dict(self._announced))
+        counts = dict(self._counts)
+        for name, apart in self._apart.items():
+            if apart[0]:
+                counts[f"requests/{name}"], apart[0] = apart[0], 0
+        news = CounterNews(updates, counts, dict(self._announced))
         self._counts.clear()
         self._announced.clear()
         return news

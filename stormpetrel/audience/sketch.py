@@ -18,14 +18,14 @@ HASH_BITS = 64
 RANK_BITS = HASH_BITS - INDEX_BITS
 """A register holds at most RANK_BITS + 1 = 49, which fits into six bits."""
 PACKED_BYTES = REGISTERS * 6 // 8
-_RANK_MASK = (1 << RANK_BITS) - 1
+RANK_MASK = (1 << RANK_BITS) - 1
 _LANES = REGISTERS // 4
 _LOW_SIX = int.from_bytes(b"\x3f\0\0\0" * _LANES, "little")
 
 
 def place(hashed: int) -> tuple[int, int]:
     """Return the register of a 64-bit hash, and the value that it must have at least."""
-    return hashed >> RANK_BITS, RANK_BITS + 1 - (hashed & _RANK_MASK).bit_length()
+    return hashed >> RANK_BITS, RANK_BITS + 1 - (hashed & RANK_MASK).bit_length()
 
 
 def estimate(registers: bytes | bytearray) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from stormpetrel.audience.classes import is_program, landing_class, referrer_class, subscribers_of
@@ -10,6 +10,7 @@ from stormpetrel.audience.counter import (
     ALL,
     APPS,
     FEEDS,
+    LAST,
     MEMBERS,
     RETURNED,
     SMS,
@@ -25,17 +26,22 @@ YOUNG_S = 3600
 """A cookie younger than this shows that the first request, without a cookie, was the same visitor's."""
 FILE = -1
 """Not a channel: a file of a page. It proves that the browser returns cookies, and is no visit by itself."""
+_UNKNOWN = -2
+REMEMBERED = 4096
+REMEMBERED_BYTES = 512
 _FILES = (b"/assets/", b"/media/")
 _MACHINES = frozenset({b"/favicon.ico", b"/robots.txt", b"/manifest.webmanifest"})
 
-Headers = Sequence[tuple[bytes, bytes]]
+HeadFacts = Mapping[bytes, bytes]
+"""The values of a request's headers by name in lower case. Read here: those of HEADERS."""
+HEADERS = frozenset({b"cookie", b"dnt", b"referer", b"sec-gpc", b"user-agent"})
 
 
 class Visitor(NamedTuple):
     """The visitor of a request. `apart`: the name under which the request alone is counted; "" for a person's.
 
-    `mark`: the account or the cookie, b"" if there is none. `key`: the hash of all but the address.
-    `landing`, `referrer`: classes, if the request can be the first page of a visit, else "".
+    `mark`: the account or the cookie, b"" if there is none. `landing`, `referrer`: classes, if the request can be the
+    first page of a visit, else "". `key`: the hash of what tells visitors at one address apart.
     """
 
     apart: str
@@ -48,10 +54,19 @@ class Visitor(NamedTuple):
     key: int
 
 
-def channel_of(path: bytes, facts: PathFacts, *, has_token: bool) -> int | None:
-    """Return the channel of a path, FILE, or None if nothing is counted there."""
-    if has_token:
-        return APPS
+class VisitorLogin(NamedTuple):
+    """The account of a request's credential, None for an application's own token. `since_s`: when a session began."""
+
+    account_id: int | None
+    is_token: bool
+    since_s: float
+
+
+NO_LOGIN = VisitorLogin(None, is_token=False, since_s=0.0)
+
+
+def channel_of(path: bytes, facts: PathFacts) -> int | None:
+    """Return the channel of a path without a token; FILE, or None if nothing is counted there."""
     if facts.family is Family.API:
         # Not the discovery by other servers (nodeinfo, webfinger).
         return APPS if path.startswith(b"/api/") else None
@@ -63,48 +78,74 @@ def channel_of(path: bytes, facts: PathFacts, *, has_token: bool) -> int | None:
 
 
 class VisitorReader:
-    """Reads visitors for one worker. `own_host`: of this instance's pages, in lower case."""
+    """Reads and counts the visitors of one worker. `own_host`: of this instance's pages, in lower case."""
 
-    __slots__ = ("_counter", "_own_host", "_secret")
+    __slots__ = ("_channels", "_counter", "_memo", "_own_host", "_paths", "_programs", "_secret")
 
-    def __init__(self, counter: VisitorCounter, *, secret: bytes, own_host: bytes) -> None:
+    def __init__(
+        self, counter: VisitorCounter, *, secret: bytes, own_host: bytes, paths: Mapping[bytes, PathFacts]
+    ) -> None:
         self._counter = counter
+        self._memo = counter.memo
         self._secret = secret
         self._own_host = own_host
+        self._paths = paths
+        self._channels: dict[bytes, int | None] = {}
+        # By the hash of the User-Agent: whether it is a program's. Looking for the words costs 15 µs.
+        self._programs: dict[int, bool] = {}
 
-    def read(
+    def see(
         self,
-        headers: Headers,
+        headers: HeadFacts,
         path: bytes,
-        facts: PathFacts,
+        address: str,
         *,
         epoch_s: float,
-        account_id: int | None = None,
-        has_token: bool = False,
-        signed_in_at_s: float = 0.0,
-    ) -> Visitor | None:
-        """Return the visitor; None if nothing is counted. `headers`: names in lower case.
+        login: VisitorLogin = NO_LOGIN,
+    ) -> list[int] | None:
+        """Count the visitor of a request, once a day.
 
-        `account_id`: of the credential; `signed_in_at_s`: when its session began.
+        Return None for a person; for a request that is counted apart, the count, in which each repetition of the
+        same request adds 1. `address`: the client's, for IPv6 its /64. `epoch_s`: now, since 1970.
         """
-        channel = channel_of(path, facts, has_token=has_token)
+        get = headers.get
+        # A browser repeats these. Only people are remembered, so this is the way of most requests.
+        if login is NO_LOGIN:
+            channel = self._channels.get(path, _UNKNOWN)
+            if channel == _UNKNOWN:
+                channel = self._find_channel(path)
+            if channel is None:
+                return None
+            seen = hash((get(b"user-agent"), get(b"cookie"), address, channel if channel > 0 else WEB))
+        else:
+            channel = APPS if login.is_token else self._find_channel(path)
+            seen = hash((get(b"user-agent"), get(b"cookie"), address, channel, login))
+        if self._memo[seen & LAST] == seen and b"dnt" not in headers and b"sec-gpc" not in headers:
+            return None
+        visitor = self._read(headers, path, channel, epoch_s=epoch_s, login=login)
+        if visitor is None:
+            return None
+        if visitor.apart:
+            apart = self._counter.apart(visitor.apart)
+            apart[0] += channel != FILE
+            return apart
+        self._see_person(visitor, address)
+        self._counter.remember(seen)
+        return None
+
+    def _read(
+        self, headers: HeadFacts, path: bytes, channel: int | None, *, epoch_s: float, login: VisitorLogin
+    ) -> Visitor | None:
+        """Return the visitor of a request; None if nothing is counted."""
         if channel is None:
             return None
-        agent = referrer = b""
-        cookie: bytes | None = None
-        for name, value in headers:
-            if name == b"user-agent":
-                agent = value[:MAX_AGENT_BYTES]
-            elif name == b"referer":
-                referrer = value
-            elif name == b"cookie":
-                cookie = value if cookie is None else cookie + b"; " + value
-            elif (name == b"sec-gpc" or name == b"dnt") and value == b"1":
-                return _apart("opted_out", channel)
-        mark, issued_s = b"", signed_in_at_s
-        if account_id is not None:
-            mark = b"account %d" % account_id
-        visitor, device = marks_of(self._secret, cookie, epoch_s=epoch_s)
+        if headers.get(b"dnt") == b"1" or headers.get(b"sec-gpc") == b"1":
+            return _apart("opted_out", channel)
+        agent = headers.get(b"user-agent", b"")[:MAX_AGENT_BYTES]
+        mark, issued_s = b"", login.since_s
+        if login.account_id is not None:
+            mark = b"account %d" % login.account_id
+        visitor, device = marks_of(self._secret, headers.get(b"cookie"), epoch_s=epoch_s)
         if device is not None:
             mark = mark or b"account %d" % device.account_id
             issued_s = max(issued_s, device.issued_at_s)
@@ -117,28 +158,27 @@ class VisitorReader:
             if channel == FEEDS and (found := subscribers_of(agent)) is not None:
                 self._counter.announce(*found)
                 return _apart("services", channel)
-            if is_program(agent, is_feed=channel == FEEDS):
+            if self._is_program(agent, is_feed=channel == FEEDS):
                 return _apart("programs", channel)
         is_young = epoch_s - issued_s < YOUNG_S
         landing = origin = ""
         if channel == WEB:
-            origin = referrer_class(referrer, self._own_host)
+            origin = referrer_class(headers.get(b"referer", b""), self._own_host)
             landing = landing_class(path) if origin else ""
-        key = hash((channel if channel != FILE else WEB, mark, agent, is_young))
+        key = hash((WEB if channel == FILE else channel, mark, agent, is_young))
         return Visitor("", channel, mark, agent, is_young, landing, origin, key)
 
-    def see(self, visitor: Visitor, address: str) -> None:
-        """Count a visitor. `address`: the client's, for IPv6 its /64."""
+    def _see_person(self, visitor: Visitor, address: str) -> None:
+        """Count a person, unless another request of the day was the same person's."""
         counter = self._counter
-        if visitor.apart:
-            if visitor.channel != FILE:
-                counter.count(f"requests/{visitor.apart}")
+        seen = hash((visitor.key, address))
+        if counter.has_seen(seen):
             return
-        if not counter.is_new(hash((visitor.key, address))):
-            return
+        counter.remember(seen)
         mark, channel = visitor.mark, visitor.channel
         if not mark:
-            self._see_unmarked(visitor, address)
+            counter.add(_place_of(visitor, address), (UNMARKED,) if channel == WEB else (channel, ALL))
+            counter.count("known_by/address")
         else:
             by_account = mark.startswith(b"account")
             found = WEB if channel == FILE else channel
@@ -150,10 +190,23 @@ class VisitorReader:
             counter.count(f"landing/{visitor.landing}")
             counter.count(f"from/{visitor.referrer}")
 
-    def _see_unmarked(self, visitor: Visitor, address: str) -> None:
-        channel = visitor.channel
-        self._counter.add(_place_of(visitor, address), (UNMARKED,) if channel == WEB else (channel, ALL))
-        self._counter.count("known_by/address")
+    def _find_channel(self, path: bytes) -> int | None:
+        channels = self._channels
+        if len(channels) >= REMEMBERED:
+            channels.clear()
+        found = channel_of(path, self._paths[path])
+        if len(path) <= REMEMBERED_BYTES:
+            channels[path] = found
+        return found
+
+    def _is_program(self, agent: bytes, *, is_feed: bool) -> bool:
+        key = hash((agent, is_feed))
+        found = self._programs.get(key)
+        if found is None:
+            if len(self._programs) >= REMEMBERED:
+                self._programs.clear()
+            found = self._programs[key] = is_program(agent, is_feed=is_feed)
+        return found
 
 
 def see_text(counter: VisitorCounter, *, account_id: int | None, number_hash: bytes) -> None:

@@ -60,6 +60,7 @@ class HttpExchange:
         "_wire",
         "body",
         "disconnected",
+        "facts",
         "finished",
         "flight",
         "head",
@@ -90,6 +91,7 @@ class HttpExchange:
         self.ticket = ticket
         ticket.payload = self
         self.is_upgrade = message.is_upgrade
+        self.facts = message.facts
         self.body = body
         self.is_body_complete = is_body_complete
         self.disconnected = False
@@ -380,7 +382,7 @@ class HttpExchange:
         """Count the visitor, unless the answer is an error."""
         worker = self.worker
         if worker.audience is not None and self._status < 400:
-            worker.audience.see_answered(self.scope, epoch_s=worker.second)
+            worker.audience.see_answered(self.facts, self.scope, epoch_s=worker.second)
 
     def _compressed(self, body: bytes) -> bytes:
         """Return a whole answer in gzip and adapt its headers, if the client accepts gzip.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from stormpetrel.audience.visitor import Visitor
+from stormpetrel.audience.visitor import HeadFacts
 from stormpetrel.edge.cache import CachedPage
 from stormpetrel.edge.heads import Head
 from stormpetrel.edge.senders import Sender
@@ -24,6 +24,7 @@ class FastPath:
     """
 
     __slots__ = (
+        "_apart",
         "_counted",
         "_introduced",
         "_refused_as",
@@ -50,8 +51,9 @@ class FastPath:
         self._refused_wire = b""
         # The sender on this connection that needs no visitor cookie any more.
         self._introduced: Identity | None = None
-        # The visitor on this connection that was counted last.
-        self._counted: Visitor | None = None
+        # The request on this connection whose visitor was counted last; its count, if it was counted apart.
+        self._counted: HeadFacts | None = None
+        self._apart: list[int] | None = None
 
     def answer_for(self, sender: Sender) -> None:
         """Answer this sender from now on. Behind a proxy, many clients share a connection."""
@@ -134,8 +136,10 @@ class FastPath:
     def answer_page(self, page: CachedPage, head: Head, now: float) -> None:
         """Write a cached page and count it."""
         worker = self._worker
-        if head.visitor is not self._counted and head.visitor is not None:
+        if head.facts is not self._counted:
             self._count(head, now)
+        elif self._apart is not None:
+            self._apart[0] += 1
         if head.plain and not page.is_metered and (self._introduced is self.stranger or not page.is_html):
             worker.counts.served_from_cache += 1
             coding = head.coding
@@ -155,11 +159,11 @@ class FastPath:
         self._write(wire)
 
     def _count(self, head: Head, now: float) -> None:
-        """Count the visitor of a head, once on this connection if it is a person's."""
+        """Count the visitor of a request, once on this connection."""
         audience = self._worker.audience
-        assert audience is not None
-        is_person = audience.see_head(head, self.stranger, epoch_s=self._worker.epoch_s(now))
-        self._counted = head.visitor if is_person else None
+        if audience is not None:
+            self._apart = audience.see_head(head, self.stranger, epoch_s=self._worker.epoch_s(now))
+            self._counted = head.facts
 
     def answer_health(self, *, only_head: bool, keep_alive: bool) -> None:
         """Write the answer that the worker is alive."""

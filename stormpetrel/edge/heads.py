@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from operator import itemgetter
 from urllib.parse import urlencode
 
-from stormpetrel.audience.visitor import Headers, Visitor
+from stormpetrel.audience.visitor import HeadFacts
 from stormpetrel.edge.senders import Sender
 from stormpetrel.shield.paths import PathFacts
 from stormpetrel.shield.percent import pairs
@@ -19,8 +19,6 @@ MEMO_ENTRIES = 4096
 MEMO_MAX_BYTES = 1536
 MAX_HOT_PARAMETERS = 100
 """No real client sends more: a request with more parameters bypasses the cache."""
-UNREAD = Visitor("unread", 0, b"", b"", is_young=False, landing="", referrer="", key=0)
-"""The visitor of a head from which none was read yet."""
 MAX_DATE_BYTES = 64
 """A longer date is ignored: the longest form in use has 33 characters."""
 
@@ -54,13 +52,12 @@ class Head:
     `modified_since_s`: the date of If-Modified-Since in seconds since 1970; 0 without a usable one.
     `is_introduced`: it has a visitor cookie, valid or not.
     `sender`: behind a proxy, the sender that its bytes name; None if they name none.
-    `headers`: all of them, until the visitor is read from them. `visitor`: for counting; None for a request that
-    is not counted.
+    `facts`: the headers by which its visitor is counted; None for a request that is not counted.
     """
 
     __slots__ = (
         "coding",
-        "headers",
+        "facts",
         "if_none_match",
         "is_introduced",
         "keep_alive",
@@ -70,7 +67,6 @@ class Head:
         "path",
         "plain",
         "sender",
-        "visitor",
     )
 
     def __init__(
@@ -85,7 +81,7 @@ class Head:
         if_modified_since: bytes | None = None,
         is_introduced: bool = False,
         sender: Sender | None = None,
-        headers: Headers | None = None,
+        facts: HeadFacts | None = None,
     ) -> None:
         self.path = path
         self.key = key
@@ -95,8 +91,7 @@ class Head:
         self.keep_alive = keep_alive
         self.is_introduced = is_introduced
         self.sender = sender
-        self.headers = headers
-        self.visitor: Visitor | None = None if headers is None else UNREAD
+        self.facts = facts
         # If-Modified-Since is ignored beside If-None-Match (RFC 9110, 13.1.3).
         self.modified_since_s = 0
         if if_modified_since is not None and if_none_match is None:

@@ -102,7 +102,7 @@ class Reception:
                 is_introduced=has_visitor_cookie(facts.get(b"cookie")),
                 sender=named,
                 # The watch's own requests are no visits.
-                headers=message.headers if worker.audience is not None and CANARY not in facts else None,
+                facts=facts if worker.audience is not None and CANARY not in facts else None,
             )
 
     def remember(self, data: bytes, memo: HeadMemo) -> None:

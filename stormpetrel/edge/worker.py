@@ -156,8 +156,8 @@ class EdgeWorker:
         self.gate = self.shield.gate
         self.audience: EdgeAudience | None = None
         if parts.visitors is not None:
-            reader = VisitorReader(parts.visitors, secret=secret, own_host=parts.host.encode())
-            self.audience = EdgeAudience(reader, paths=paths, tokens=tokens)
+            reader = VisitorReader(parts.visitors, secret=secret, own_host=parts.host.encode(), paths=paths)
+            self.audience = EdgeAudience(reader, tokens=tokens)
         self._writer_wait_s = parts.writer_wait_s
         self._due_s = 0.0
         self._reported: Counter[str] = Counter()

@@ -137,8 +137,9 @@ class InboxDrain:
     async def _see(self, db: Database, number: str) -> None:
         """Count the sender: by account, if the phone is linked to one."""
         visitors = self.visitors
-        if visitors is None or not visitors.is_new(hash(number)):
+        if visitors is None or visitors.has_seen(hash(number)):
             return
+        visitors.remember(hash(number))
         number_hash = self.context.keys.number_hash(number)
         phone = None
         with contextlib.suppress(Busy):

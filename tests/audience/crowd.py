@@ -7,7 +7,7 @@ import random
 
 from stormpetrel.audience.counter import KEY_BYTES, VisitorCounter
 from stormpetrel.audience.periods import periods_at
-from stormpetrel.audience.visitor import VisitorReader
+from stormpetrel.audience.visitor import NO_LOGIN, VisitorLogin, VisitorReader
 from stormpetrel.shield.marks import mint_visitor
 from stormpetrel.shield.paths import Family, PathFacts
 from stormpetrel.watch.audience_tally import AudienceTally, new_tally
@@ -29,7 +29,11 @@ class Place:
         self.tally = AudienceTally()
         self.marks = itertools.count(1)
         self.counters = [VisitorCounter(), VisitorCounter()]
-        self.readers = [VisitorReader(one, secret=SECRET, own_host=HOST.encode()) for one in self.counters]
+        self.paths = {}
+        self.readers = [
+            VisitorReader(one, secret=SECRET, own_host=HOST.encode(), paths=self.paths)
+            for one in self.counters
+        ]
         self.turn_to(now_s)
 
     def turn_to(self, now_s):
@@ -43,12 +47,10 @@ class Place:
         for one in self.counters:
             one.tick(now_s)
 
-    def see(self, path, address, headers, facts=PAGE, rng=random, **credential):
+    def see(self, path, address, headers, facts=PAGE, rng=random, login=NO_LOGIN):
         """Count one request at one of the workers."""
-        reader = rng.choice(self.readers)
-        visitor = reader.read(headers, path, facts, epoch_s=self.now_s, **credential)
-        if visitor is not None:
-            reader.see(visitor, address)
+        self.paths[path] = facts
+        rng.choice(self.readers).see(dict(headers), path, address, epoch_s=self.now_s, login=login)
 
     def numbers(self, name="2026-11"):
         """Return the numbers of a period."""
@@ -70,19 +72,29 @@ class Browser:
         self.cookie = None
         self.rng = rng
 
-    def get(self, path, facts=PAGE, referrer=None, **credential):
+    def get(self, path, facts=PAGE, referrer=None, login=NO_LOGIN):
         """Request a path. A page gives the browser a visitor cookie, if it has none."""
         headers = [(b"user-agent", self.agent), *self.headers]
         if self.cookie:
             headers.append((b"cookie", b"stormpetrel_visitor=" + self.cookie.encode()))
         if referrer:
             headers.append((b"referer", referrer))
-        self.place.see(path, self.address, headers, facts, self.rng, **credential)
+        self.place.see(path, self.address, headers, facts, self.rng, login)
         if self.keeps_cookies and self.cookie is None and facts is PAGE and not path.startswith(b"/assets/"):
             self.cookie = mint_visitor(SECRET, mark_id=next(self.place.marks), at_s=int(self.place.now_s))
 
-    def visit(self, **credential):
+    def visit(self, login=NO_LOGIN):
         """View two pages and the stylesheet."""
-        self.get(b"/about", **credential)
-        self.get(b"/assets/app.css", **credential)
-        self.get(b"/public", referrer=f"https://{HOST}/about".encode(), **credential)
+        self.get(b"/about", login=login)
+        self.get(b"/assets/app.css", login=login)
+        self.get(b"/public", referrer=f"https://{HOST}/about".encode(), login=login)
+
+
+def session_of(account_id):
+    """Return the login of a member who has just signed in."""
+    return VisitorLogin(account_id, is_token=False, since_s=NOON_S)
+
+
+def token_of(account_id):
+    """Return the login of a member's app."""
+    return VisitorLogin(account_id, is_token=True, since_s=0.0)

@@ -8,7 +8,7 @@ import pytest
 
 from stormpetrel.audience.counter import VisitorCounter
 from stormpetrel.audience.visitor import see_text
-from tests.audience.crowd import API, FEED, FIREFOX, HOST, NOON_S, Browser, Place
+from tests.audience.crowd import API, FEED, FIREFOX, HOST, NOON_S, Browser, Place, session_of, token_of
 
 DAY_S = 86_400
 
@@ -73,11 +73,14 @@ def test_a_member_counts_once_with_two_devices_and_an_app():
         for device in ("desktop", "phone"):
             browser = Browser(place, f"198.51.{account_id}.1", agent=device.encode())
             browser.get(b"/auth/sign_in")
-            browser.visit(account_id=account_id, signed_in_at_s=NOON_S)
+            browser.visit(session_of(account_id))
         place.see(
-            b"/api/v1/timelines/home", "10.0.0.1", [(b"user-agent", b"Tusky")], API,
-            account_id=account_id, has_token=True,
-        )  # fmt: skip
+            b"/api/v1/timelines/home",
+            "10.0.0.1",
+            [(b"user-agent", b"Tusky")],
+            API,
+            login=token_of(account_id),
+        )
     found = place.numbers()
     assert found["visitors/members"] == found["visitors/apps"] == near(200)
     assert found["visitors/all"] == found["visitors/web"] == near(200)
@@ -101,7 +104,7 @@ def test_a_visitor_of_yesterday_counts_again_today_but_once_in_the_month():
 def test_who_opts_out_is_a_number_of_requests_and_no_visitor(header):
     place = Place()
     Browser(place, "198.51.100.1", headers=[header]).visit()
-    Browser(place, "198.51.100.1", headers=[header]).get(b"/", account_id=5)
+    Browser(place, "198.51.100.1", headers=[header]).get(b"/", login=session_of(5))
     found = place.numbers()
     assert found["visitors/all"] == found["visitors/members"] == 0
     # Three pages; the stylesheet is no page.
