@@ -136,6 +136,12 @@ class ShieldConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AudienceConfig:
+    enabled: bool = _key(True, "count unique visitors per day, week and month")  # noqa: FBT003 - a key's default
+    public: bool = _key(False, "show the number of visitors to everyone, at /audience")  # noqa: FBT003
+
+
+@dataclass(frozen=True, slots=True)
 class EdgeConfig:
     header_timeout_s: float = _key(
         5.0, "how long a client may take to send a request's headers", low=0.1, high=600
@@ -306,6 +312,7 @@ class Config:
     database: DatabaseConfig = field(default_factory=DatabaseConfig)
     valkey: ValkeyConfig = field(default_factory=ValkeyConfig)
     shield: ShieldConfig = field(default_factory=ShieldConfig)
+    audience: AudienceConfig = field(default_factory=AudienceConfig)
     edge: EdgeConfig = field(default_factory=EdgeConfig)
     streaming: StreamingConfig = field(default_factory=StreamingConfig)
     posts: PostsConfig = field(default_factory=PostsConfig)

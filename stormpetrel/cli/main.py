@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import stormpetrel
 from stormpetrel.cli import (
+    audience,
     backup,
     check,
     completion,
@@ -71,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     shield.add_commands(commands)
     top.add_commands(commands)
     sms.add_commands(commands)
+    audience.add_commands(commands)
     completion.add_commands(commands, parser)
     return parser
 

@@ -53,6 +53,29 @@ class Look(msgspec.Struct, frozen=True, tag="look"):
     created_epoch_s: float
 
 
+class AudienceHello(msgspec.Struct, frozen=True, tag="audience-hello"):
+    """The first message of a process that counts visitors. `name`: of the process."""
+
+    name: str
+
+
+class AudiencePeriods(msgspec.Struct, frozen=True, tag="audience-periods"):
+    """The names of the periods to count in: those that run, and those that begin soon.
+
+    Their keys are in files (storage/audience_folder.py): a key in a message would leave copies in memory.
+    """
+
+    names: tuple[str, ...]
+
+
+class AudienceNews(msgspec.Struct, frozen=True, tag="audience-news"):
+    """What a process has counted since its last message; the fields are those of audience.counter.CounterNews."""
+
+    updates: list[tuple[str, int, bytes, bytes]]
+    counts: dict[str, int]
+    announced: dict[str, int]
+
+
 FromWorker = ReportMessage | Standing
 ToWorker = Direct | Look
 
@@ -92,7 +115,7 @@ class AskPause(msgspec.Struct, frozen=True, tag="ask-pause"):
 
 
 Ask = AskStatus | AskWhy | AskRule | AskPause
-First = Hello | AskStatus | AskWhy | AskRule | AskPause
+First = Hello | AudienceHello | AskStatus | AskWhy | AskRule | AskPause
 
 # To commands ----------------------------------------------------------------------------------------------
 
@@ -190,4 +213,6 @@ Answer = StatusMessage | Why | Done | Failed
 decode_first = msgspec.msgpack.Decoder(First).decode
 decode_from_worker = msgspec.msgpack.Decoder(FromWorker).decode
 decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode
+decode_audience_news = msgspec.msgpack.Decoder(AudienceNews).decode
+decode_audience_periods = msgspec.msgpack.Decoder(AudiencePeriods).decode
 decode_answer = msgspec.msgpack.Decoder(Answer).decode

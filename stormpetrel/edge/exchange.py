@@ -60,6 +60,7 @@ class HttpExchange:
         "_wire",
         "body",
         "disconnected",
+        "facts",
         "finished",
         "flight",
         "head",
@@ -90,6 +91,7 @@ class HttpExchange:
         self.ticket = ticket
         ticket.payload = self
         self.is_upgrade = message.is_upgrade
+        self.facts = message.facts
         self.body = body
         self.is_body_complete = is_body_complete
         self.disconnected = False
@@ -361,6 +363,7 @@ class HttpExchange:
         """Return the beginning of the answer as it is sent."""
         if not more and len(body) >= MIN_PERSONAL_BYTES:
             body = self._compressed(body)
+        self._count()
         framing = self._framing
         if not self.is_body_complete and not more:
             framing.keep_alive = False
@@ -374,6 +377,12 @@ class HttpExchange:
             self._wire.write(head)
             return body
         return head + body
+
+    def _count(self) -> None:
+        """Count the visitor, unless the answer is an error."""
+        worker = self.worker
+        if worker.audience is not None and self._status < 400:
+            worker.audience.see_answered(self.facts, self.scope, epoch_s=worker.second)
 
     def _compressed(self, body: bytes) -> bytes:
         """Return a whole answer in gzip and adapt its headers, if the client accepts gzip.
@@ -452,6 +461,7 @@ class HttpExchange:
     def _write_page(self, page: CachedPage, head: Head) -> None:
         """Send a page to this client."""
         worker = self.worker
+        self._count()
         lines = self._limit_lines() if page.is_metered else b""
         lines += self._wire.introduction(page, head)
         if head.keep_alive and not self.keep_alive:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from stormpetrel.audience.visitor import HeadFacts
 from stormpetrel.edge.cache import CachedPage
 from stormpetrel.edge.heads import Head
 from stormpetrel.edge.senders import Sender
@@ -23,6 +24,8 @@ class FastPath:
     """
 
     __slots__ = (
+        "_apart",
+        "_counted",
         "_introduced",
         "_refused_as",
         "_refused_head",
@@ -48,6 +51,9 @@ class FastPath:
         self._refused_wire = b""
         # The sender on this connection that needs no visitor cookie any more.
         self._introduced: Identity | None = None
+        # The request on this connection whose visitor was counted last; its count, if it was counted apart.
+        self._counted: HeadFacts | None = None
+        self._apart: list[int] | None = None
 
     def answer_for(self, sender: Sender) -> None:
         """Answer this sender from now on. Behind a proxy, many clients share a connection."""
@@ -55,6 +61,7 @@ class FastPath:
         # An earlier visitor cookie on this connection may have gone to another
         # client, even at the same address.
         self._introduced = None
+        self._counted = None
 
     def answer_remembered(self, head: Head, now: float) -> bool:
         """Answer a request whose bytes were parsed before; return False if the parser must read it again."""
@@ -132,6 +139,10 @@ class FastPath:
         page.hits += 1
         if page.hits == 1:
             worker.cache.first_hit(page)
+        if head.facts is not self._counted:
+            self._count(head, now)
+        elif self._apart is not None:
+            self._apart[0] += 1
         if head.plain and not page.is_metered and (self._introduced is self.stranger or not page.is_html):
             worker.counts.served_from_cache += 1
             coding = head.coding
@@ -149,6 +160,13 @@ class FastPath:
         if status == 304:
             worker.counts.not_modified += 1
         self._write(wire)
+
+    def _count(self, head: Head, now: float) -> None:
+        """Count the visitor of a request, once on this connection."""
+        audience = self._worker.audience
+        if audience is not None:
+            self._apart = audience.see_head(head, self.stranger, epoch_s=self._worker.epoch_s(now))
+            self._counted = head.facts
 
     def answer_health(self, *, only_head: bool, keep_alive: bool) -> None:
         """Write the answer that the worker is alive."""

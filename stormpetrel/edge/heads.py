@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from operator import itemgetter
 from urllib.parse import urlencode
 
+from stormpetrel.audience.visitor import HeadFacts
 from stormpetrel.edge.senders import Sender
 from stormpetrel.shield.paths import PathFacts
 from stormpetrel.shield.percent import pairs
@@ -51,10 +52,12 @@ class Head:
     `modified_since_s`: the date of If-Modified-Since in seconds since 1970; 0 without a usable one.
     `is_introduced`: it has a visitor cookie, valid or not.
     `sender`: behind a proxy, the sender that its bytes name; None if they name none.
+    `facts`: the headers by which its visitor is counted; None for a request that is not counted.
     """
 
     __slots__ = (
         "coding",
+        "facts",
         "if_none_match",
         "is_introduced",
         "keep_alive",
@@ -78,6 +81,7 @@ class Head:
         if_modified_since: bytes | None = None,
         is_introduced: bool = False,
         sender: Sender | None = None,
+        facts: HeadFacts | None = None,
     ) -> None:
         self.path = path
         self.key = key
@@ -87,6 +91,7 @@ class Head:
         self.keep_alive = keep_alive
         self.is_introduced = is_introduced
         self.sender = sender
+        self.facts = facts
         # If-Modified-Since is ignored beside If-None-Match (RFC 9110, 13.1.3).
         self.modified_since_s = 0
         if if_modified_since is not None and if_none_match is None:
@@ -111,6 +116,11 @@ class HeadMemo:
 
     def __len__(self) -> int:
         return len(self.young) + len(self._old)
+
+    def clear(self) -> None:
+        """Drop all heads: those from now on count their visitors in another period."""
+        self.young = {}
+        self._old = {}
 
     def get(self, data: bytes) -> Head | None:
         """Return the head stored for these bytes; None if there is none."""

@@ -26,6 +26,7 @@ from typing import Any
 
 import httptools
 
+from stormpetrel.audience.visitor import HEADERS
 from stormpetrel.edge.message import RequestMessage
 from stormpetrel.edge.rejections import (
     BODY_TOO_LARGE,
@@ -74,6 +75,7 @@ _FACTS = frozenset(
         b"transfer-encoding",
         b"upgrade",
         CANARY,
+        *HEADERS,
     }
 )
 

@@ -101,6 +101,8 @@ class Reception:
                 keep_alive=message.keep_alive,
                 is_introduced=has_visitor_cookie(facts.get(b"cookie")),
                 sender=named,
+                # The watch's own requests are no visits.
+                facts=facts if worker.audience is not None and CANARY not in facts else None,
             )
 
     def remember(self, data: bytes, memo: HeadMemo) -> None:

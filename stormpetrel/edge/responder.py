@@ -326,6 +326,8 @@ class Responder:
         worker.counts.upgrades += 1
         # The handshake has its slot: this connection object need not be notified any more.
         exchange.ticket.payload = None
+        if worker.audience is not None:
+            worker.audience.see_answered(exchange.facts, exchange.scope, epoch_s=worker.second)
         release = partial(worker.give_back, exchange.ticket)
         held = self._line.retire()
         socket = EdgeWebSocket(

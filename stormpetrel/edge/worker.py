@@ -15,9 +15,12 @@ from email.utils import formatdate
 from typing import Any, Protocol, cast
 
 from stormpetrel import clock
+from stormpetrel.audience.counter import VisitorCounter
+from stormpetrel.audience.visitor import VisitorReader
 from stormpetrel.config import EdgeConfig, ShieldConfig
 from stormpetrel.cpu import StepClock
 from stormpetrel.edge.asgi import AsgiApp
+from stormpetrel.edge.audience import EdgeAudience
 from stormpetrel.edge.cache import CachedPage, HotCache
 from stormpetrel.edge.heads import HeadMemo
 from stormpetrel.edge.input import InputBudget
@@ -51,7 +54,7 @@ class EdgeParts:
     `paths`: the facts by raw path. `secret`: signs the session cookies, at least 16 bytes. `public_https`: clients
     reach this instance by https. `refusal_page`: the HTML of a refused page view; None for a plain one. `number`:
     this worker's, in its reports. `writer_wait_s`: returns the age in seconds of the oldest write that waits for
-    the database.
+    the database. `visitors`: counts the visitors; None to count none. `host`: of the instance's public URL.
     """
 
     edge: EdgeConfig
@@ -63,6 +66,8 @@ class EdgeParts:
     status_url: str = ""
     number: int = 0
     writer_wait_s: Callable[[], float] | None = None
+    visitors: VisitorCounter | None = None
+    host: str = ""
 
     def __post_init__(self) -> None:
         if len(self.secret) < 16:
@@ -149,6 +154,10 @@ class EdgeWorker:
             number=parts.number,
         )
         self.gate = self.shield.gate
+        self.audience: EdgeAudience | None = None
+        if parts.visitors is not None:
+            reader = VisitorReader(parts.visitors, secret=secret, own_host=parts.host.encode(), paths=paths)
+            self.audience = EdgeAudience(reader, tokens=tokens)
         self._writer_wait_s = parts.writer_wait_s
         self._due_s = 0.0
         self._reported: Counter[str] = Counter()
@@ -205,6 +214,11 @@ class EdgeWorker:
             at_s=self.second,
         )
         return self._cookie_lines % cookie.encode()
+
+    def forget_visitors(self) -> None:
+        """Drop remembered requests: their visitors are counted again in a new period."""
+        self.memo.clear()
+        self.proxied_memo.clear()
 
     def shield_report(self) -> WorkerReport:
         """Return the report of the shield since the last call."""

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from stormpetrel.audience.counter import VisitorCounter
+from stormpetrel.audience.visitor import see_text
 from stormpetrel.clock import now_ms
 from stormpetrel.errors import Busy, Refusal
 from stormpetrel.gateway.answers import answer
@@ -25,6 +27,7 @@ from stormpetrel.gateway.provider import NotStored
 from stormpetrel.gateway.spool_thread import SpoolThread
 from stormpetrel.sms.keywords import recognise
 from stormpetrel.sms.split import split
+from stormpetrel.storage import phones
 from stormpetrel.storage.engine.database import Database
 from stormpetrel.storage.sms_spool import canary, inbox, outbox, state
 from stormpetrel.storage.sms_spool.file import SpoolDb
@@ -59,13 +62,14 @@ class NoticeTimes:
 
 @dataclass(slots=True)
 class InboxDrain:
-    """Carries out messages until it is stopped. `notify` wakes it."""
+    """Carries out messages until it is stopped. `notify` wakes it. `visitors`: counts the senders; None: nothing."""
 
     spool: SpoolThread
     context: PhoneContext
     times: NoticeTimes
     database: Callable[[], Database | None]
     on_answers: Callable[[], None]
+    visitors: VisitorCounter | None = None
     is_degraded: bool = False
     done: int = 0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -124,9 +128,24 @@ class InboxDrain:
         for message in messages:
             outcome = await self._outcome(db, message)
             await self.spool.call(_finish, message, outcome, self.times, now_ms())
-            self.done += message.route != canary.ROUTE
+            if message.route != canary.ROUTE:
+                self.done += 1
+                await self._see(db, message.number)
             if outcome.replies:
                 self.on_answers()
+
+    async def _see(self, db: Database, number: str) -> None:
+        """Count the sender: by account, if the phone is linked to one."""
+        visitors = self.visitors
+        if visitors is None or visitors.has_seen(hash(number)):
+            return
+        visitors.remember(hash(number))
+        number_hash = self.context.keys.number_hash(number)
+        phone = None
+        with contextlib.suppress(Busy):
+            phone = await db.read(phones.by_hash, number_hash=number_hash)
+        account_id = None if phone is None else phone.account_id
+        see_text(visitors, account_id=account_id, number_hash=number_hash)
 
     async def _outcome(self, db: Database, message: InboxMessage) -> MessageOutcome:
         at_ms = now_ms()

@@ -14,9 +14,11 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from stormpetrel.audience.counter import VisitorCounter
 from stormpetrel.bus.local import Bus
 from stormpetrel.clock import now_ms
 from stormpetrel.config import Config
+from stormpetrel.control.audience_link import AudienceLink
 from stormpetrel.errors import Busy, EnvironmentFailure, SetupError
 from stormpetrel.gateway.answers import answer
 from stormpetrel.gateway.canary import CanaryRoute
@@ -91,12 +93,14 @@ class SmsGateway:
         self._providers: dict[str, Provider] = {route.name: make(route) for route in routes}
         rates = NumberRates(config.sms)
         context = self._context(secret)
+        self._visitors = VisitorCounter() if config.audience.enabled else None
         self._drain = InboxDrain(
             spool=self._spool,
             context=context,
             times=NoticeTimes(config.sms.stranger_answer_s * 1000, config.sms.saved_notice_s * 1000),
             database=lambda: self._db,
             on_answers=self._wake_senders,
+            visitors=self._visitors,
         )
         self._inbounds = {
             route.name: RouteInbound(
@@ -202,6 +206,8 @@ class SmsGateway:
             *(sender.run(stop) for sender in self._senders),
             *self._canary.workers(stop),
         ]
+        if self._visitors is not None:
+            workers.append(AudienceLink(self._visitors, name="sms", data_dir=self._config.data_dir).run(stop))
         try:
             await self._begin(stop)
             await asyncio.gather(server, *workers)

@@ -15,8 +15,10 @@ from stormpetrel import clock
 from stormpetrel.api.json.render import Renderer
 from stormpetrel.api.routes import ROUTES as API_ROUTES
 from stormpetrel.api.routes import SOCKETS
+from stormpetrel.audience.counter import VisitorCounter
 from stormpetrel.bus.local import Bus
 from stormpetrel.config import Config
+from stormpetrel.control.audience_link import AudienceLink
 from stormpetrel.control.looking import standing
 from stormpetrel.control.messages import Look, Standing
 from stormpetrel.control.reporter import Reporter
@@ -75,6 +77,7 @@ async def run(
     def writer_wait_s() -> float:
         return database.writer_wait_s()
 
+    visitors = VisitorCounter() if config.audience.enabled else None
     parts = EdgeParts(
         edge=config.edge,
         shield=config.shield,
@@ -84,6 +87,8 @@ async def run(
         status_url=config.status_url,
         number=int(bus.name.rpartition("-")[2]),
         writer_wait_s=writer_wait_s,
+        visitors=visitors,
+        host=config.domain,
     )
     edge = EdgeServer(app, parts, sock=sock)
     memory = Memory()
@@ -152,11 +157,18 @@ async def run(
             await edge.start()
         # At 500,000 accounts it takes half a second: the first page should not wait for it.
         site.counts.warm(now_ms=clock.now_ms())
-        reporting = asyncio.ensure_future(_reporter(bus.name, config, edge.worker).run(stop))
+        site.activity.warm(now_ms=clock.now_ms())
+        reporting = [asyncio.ensure_future(_reporter(bus.name, config, edge.worker).run(stop))]
+        if visitors is not None:
+            link = AudienceLink(
+                visitors, name=bus.name, data_dir=config.data_dir, on_period=edge.worker.forget_visitors
+            )
+            reporting.append(asyncio.ensure_future(link.run(stop)))
         try:
             await edge.serve_until(stop)
         finally:
-            reporting.cancel()
+            for task in reporting:
+                task.cancel()
     finally:
         site.uploads.close()
         await database.close()

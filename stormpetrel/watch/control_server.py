@@ -22,6 +22,7 @@ from stormpetrel.control.messages import (
     AskRule,
     AskStatus,
     AskWhy,
+    AudienceHello,
     Direct,
     Done,
     Failed,
@@ -39,6 +40,7 @@ from stormpetrel.model.event import ShieldPaused, ShieldRuled
 from stormpetrel.shield.entries import covers
 from stormpetrel.shield.reports import Directions, OperatorEntry
 from stormpetrel.storage.journal import Direction, Note
+from stormpetrel.watch.audience import WatchAudience
 from stormpetrel.watch.canaries import Canaries
 from stormpetrel.watch.cluster_state import ClusterState
 from stormpetrel.watch.journal_writer import JournalWriter
@@ -83,6 +85,8 @@ class ControlServer:
         self._saving: set[asyncio.Task[bool]] = set()
         self.say: Callable[[ShieldRuled | ShieldPaused], None] = _to_none
         """Called with each order, to send it to the other machines."""
+        self.audience: WatchAudience | None = None
+        """Takes the counts of processes that count visitors."""
 
     def heard(self, event: ShieldRuled | ShieldPaused) -> None:
         """Direct the workers by another machine's order and store it; `orders` already has it."""
@@ -142,6 +146,9 @@ class ControlServer:
             first = decode_first(body)
             if isinstance(first, Hello):
                 await self._worker(first, reader, writer)
+            elif isinstance(first, AudienceHello):
+                if self.audience is not None:
+                    await self.audience.serve(first, reader, writer)
             else:
                 writer.write(wire.framed(await self._answer(first)))
                 await writer.drain()

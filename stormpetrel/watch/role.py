@@ -30,6 +30,7 @@ from stormpetrel.storage.engine.failures import store_failed
 from stormpetrel.storage.engine.slots import take_slot
 from stormpetrel.storage.journal import Note
 from stormpetrel.watch.attack import Attack
+from stormpetrel.watch.audience import WatchAudience
 from stormpetrel.watch.canaries import Canaries
 from stormpetrel.watch.cluster_state import ClusterState
 from stormpetrel.watch.control_server import ControlServer
@@ -78,6 +79,9 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
     )
     fleet = Fleet(bus, cluster.orders, control_server.heard)
     control_server.say = fleet.say
+    audience = control_server.audience = WatchAudience(
+        data_dir=config.data_dir, database_url=config.database_url, is_enabled=config.audience.enabled
+    )
     control = _listen(config.data_dir)
     books.note([Note(at_ms=int(began_s * 1000), kind="watch", text="the watch started")])
 
@@ -114,6 +118,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             tasks.create_task(_seconds(cluster, control_server, books, stop))
             tasks.create_task(_write_down(cluster, books, stop))
             tasks.create_task(canaries.run(stop))
+            tasks.create_task(audience.run(stop))
             tasks.create_task(fleet.repeat(stop, now_epoch_s=clock.now_s))
     finally:
         control.close()

@@ -60,7 +60,7 @@ class Worker:
 
 
 @asynccontextmanager
-async def a_watch(directory, prefixes=None):
+async def a_watch(directory, prefixes=None, audience=None):
     """Run the watch's desk, without its clock. Yield its sight."""
     cluster = ClusterState()
     books = JournalWriter(directory)
@@ -73,6 +73,7 @@ async def a_watch(directory, prefixes=None):
     control_server = ControlServer(
         cluster=cluster, books=books, canaries=canaries, known_prefixes=(prefixes or {}).items()
     )
+    control_server.audience = audience
     sock = wire.listen(directory)
     stop = asyncio.Event()
     serving = asyncio.ensure_future(control_server.serve(sock, stop))

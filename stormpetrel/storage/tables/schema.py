@@ -5,6 +5,7 @@ from __future__ import annotations
 from stormpetrel.storage.tables import (
     accounts,
     applications,
+    audience,
     conversations,
     edits,
     facts,
@@ -28,6 +29,7 @@ from stormpetrel.storage.tables.columns import metadata
 TABLES = (
     accounts,
     applications,
+    audience,
     conversations,
     edits,
     facts,

@@ -1,0 +1,188 @@
+"""Counts the visitors of one process, in a sketch for each channel and period.
+
+A person is known by the best mark that a request has: the account, else the visitor cookie, else address and browser.
+The mark is hashed with the key of the period and dropped. Each period has its own key, so the hashes of two
+periods cannot be compared, and when the key is gone, no hash can be made again.
+
+A new visitor's first request has no cookie yet, and the second one has it. So a page without a cookie is counted
+by address and browser in `UNMARKED`, and a young cookie that came back adds its address and browser to
+`RETURNED`. Visitors that never return a cookie are those of the first without those of the second:
+|UNMARKED or RETURNED| - |RETURNED|, which `visitors_of` adds to the visitors with a cookie.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+
+from stormpetrel.audience.periods import Period
+from stormpetrel.audience.sketch import RANK_BITS, RANK_MASK, REGISTERS
+
+WEB, APPS, FEEDS, SMS, ALL, MEMBERS, UNMARKED, RETURNED = range(8)
+"""The sketches of a period. The first five are channels; MEMBERS has the accounts alone."""
+NAMES = ("web", "apps", "feeds", "sms", "all", "members", "unmarked", "returned")
+MEMO = 1 << 16
+LAST = MEMO - 1
+MAX_UPDATES = 40_000
+"""Registers in one report: 120 KB. More wait for the next one."""
+MAX_SERVICES = 50
+KEY_BYTES = 32
+_PERSON = b"petrel.audience."
+_FULL_BYTES = bytes(REGISTERS)
+
+Update = tuple[str, int, bytes, bytes]
+"""The name of a period, a sketch, the registers that rose (two bytes each, little endian), and their values."""
+
+
+@dataclass(frozen=True, slots=True)
+class CounterNews:
+    """What a process has counted since its last report. `announced`: subscribers by feed service."""
+
+    updates: list[Update] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    announced: dict[str, int] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.updates or self.counts or self.announced)
+
+
+class _CountedPeriod:
+    """A period's key and sketches in this process. `changed`: the registers to report, of each sketch."""
+
+    __slots__ = ("base", "changed", "key", "period", "registers")
+
+    def __init__(self, period: Period, key: bytearray) -> None:
+        self.period = period
+        self.key = key
+        # Copied for each hash: absorbing the key again would take half as long again.
+        self.base = hashlib.blake2b(key=key, digest_size=8, person=_PERSON)
+        self.registers = [bytearray(REGISTERS) for _ in NAMES]
+        self.changed: list[set[int]] = [set() for _ in NAMES]
+
+    def wipe(self) -> None:
+        """Overwrite the key and the sketches, so that a picture of the memory does not show them."""
+        self.key[:] = bytes(len(self.key))
+        self.base = hashlib.blake2b()
+        for registers in self.registers:
+            registers[:] = _FULL_BYTES
+
+
+class VisitorCounter:
+    """See the module. Counts nothing until a period has begun. Not thread-safe.
+
+    `memo`: the sightings of people since the day began; a sighting's place is its last 16 bits.
+    """
+
+    __slots__ = ("_announced", "_apart", "_counts", "_ended", "_periods", "_running", "memo")
+
+    def __init__(self) -> None:
+        self.memo = array("q", bytes(8 * MEMO))
+        self._periods: dict[str, _CountedPeriod] = {}
+        self._running: list[_CountedPeriod] = []
+        self._ended: list[_CountedPeriod] = []
+        self._counts: Counter[str] = Counter()
+        self._apart: dict[str, list[int]] = {}
+        self._announced: dict[str, int] = {}
+
+    def knows(self, name: str) -> bool:
+        """Return whether the period has begun here, or will begin."""
+        return name in self._periods
+
+    def begin(self, period: Period, key: bytearray) -> None:
+        """Count in this period once its time comes. `key` has KEY_BYTES; it is overwritten at the period's end."""
+        if period.name not in self._periods:
+            self._periods[period.name] = _CountedPeriod(period, key)
+
+    def tick(self, at_s: float) -> bool:
+        """End and begin periods by the time, in seconds since 1970; return True if one has ended or begun."""
+        running = [one for one in self._periods.values() if one.period.from_s <= at_s < one.period.until_s]
+        if running == self._running:
+            return False
+        for one in [one for one in self._periods.values() if one.period.until_s <= at_s]:
+            self._ended.append(self._periods.pop(one.period.name))
+        self._running = running
+        # Visitors of the day before are counted again today; the memo must not outlive the key.
+        self.memo[:] = array("q", bytes(8 * MEMO))
+        return True
+
+    def has_seen(self, sighting: int) -> bool:
+        """Return whether this sighting (the hash of a visitor in this process) was counted since the day began.
+
+        False also for one that was forgotten: to count it again changes no sketch.
+        """
+        return self.memo[sighting & LAST] == sighting
+
+    def remember(self, sighting: int) -> None:
+        """Remember a sighting, in place of another one of MEMO. Do nothing while no period runs."""
+        if self._running:
+            self.memo[sighting & LAST] = sighting
+
+    def add(self, mark: bytes, sketches: tuple[int, ...]) -> None:
+        """Add a person's mark to these sketches of every running period."""
+        for one in self._running:
+            hasher = one.base.copy()
+            hasher.update(mark)
+            hashed = int.from_bytes(hasher.digest(), "little")
+            # As sketch.place does: a call would cost a tenth of all this.
+            index = hashed >> RANK_BITS
+            rank = RANK_BITS + 1 - (hashed & RANK_MASK).bit_length()
+            for sketch in sketches:
+                registers = one.registers[sketch]
+                if registers[index] < rank:
+                    registers[index] = rank
+                    one.changed[sketch].add(index)
+
+    def count(self, name: str) -> None:
+        """Add 1 to a plain count, for example of a landing page."""
+        self._counts[name] += 1
+
+    def apart(self, name: str) -> list[int]:
+        """Return the count of requests of a kind that is no visit, for example "programs". Callers add to it."""
+        return self._apart.setdefault(name, [0])
+
+    def announce(self, service: str, subscribers: int) -> None:
+        """Note how many subscribers a feed service announces; the greatest number counts."""
+        known = self._announced
+        if service in known or len(known) < MAX_SERVICES:
+            known[service] = max(subscribers, known.get(service, 0))
+
+    def take(self) -> CounterNews:
+        """Return the news since the last call, at most MAX_UPDATES registers; wipe what ended and is reported."""
+        updates: list[Update] = []
+        left = MAX_UPDATES
+        for one in (*self._ended, *self._periods.values()):
+            for sketch, changed in enumerate(one.changed):
+                if changed and left > 0:
+                    left -= _take_some(one, sketch, changed, left, updates)
+        for one in [one for one in self._ended if not any(one.changed)]:
+            one.wipe()
+            self._ended.remove(one)
+        counts = dict(self._counts)
+        for name, apart in self._apart.items():
+            if apart[0]:
+                counts[f"requests/{name}"], apart[0] = apart[0], 0
+        news = CounterNews(updates, counts, dict(self._announced))
+        self._counts.clear()
+        self._announced.clear()
+        return news
+
+    def repeat(self) -> None:
+        """Report every register again: the watch was restarted, and has the state of some seconds ago."""
+        for one in self._periods.values():
+            for registers, changed in zip(one.registers, one.changed, strict=True):
+                changed.update(index for index, value in enumerate(registers) if value)
+
+
+def _take_some(one: _CountedPeriod, sketch: int, changed: set[int], most: int, updates: list[Update]) -> int:
+    """Move at most `most` changed registers of a sketch to `updates`; return how many."""
+    if len(changed) <= most:
+        indexes = array("H", changed)
+        changed.clear()
+    else:
+        indexes = array("H", (changed.pop() for _ in range(most)))
+    registers = one.registers[sketch]
+    values = bytes(registers[index] for index in indexes)
+    updates.append((one.period.name, sketch, indexes.tobytes(), values))
+    return len(indexes)
