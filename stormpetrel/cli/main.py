@@ -17,6 +17,7 @@ from stormpetrel.cli import (
     check,
     completion,
     drill,
+    incidents,
     instance,
     mail,
     moderation,
@@ -68,6 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     seed.add_commands(commands)
     drill.add_commands(commands)
     shield.add_commands(commands)
+    incidents.add_commands(commands)
     sms.add_commands(commands)
     completion.add_commands(commands, parser)
     return parser
