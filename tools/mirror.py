@@ -99,6 +99,8 @@ COVERED = (
         "tests/courier/test_drain.py",
         "steps of the courier's loop",
     ),
+    ("model/channel", "tests/model/test_incident.py", "the states of the status page"),
+    ("process/document", "tests/process/test_health.py", "what the server answers with"),
     ("courier/post_office", "tests/courier/test_mailer.py", "hands the outbox's mails to the mailer"),
     (
         "cli/drill_community cli/drill_phones cli/drill_steps drill/*",
@@ -156,6 +158,7 @@ COVERED = (
         "tests/api/test_streaming.py",
         "delivery to sockets",
     ),
+    ("watch/status/text watch/status/view", "tests/watch/status/test_page.py", "parts of the pages"),
     ("watch/probes watch/probe_client", "tests/watch/test_canaries.py", "what a canary sends"),
     ("web/explore web/manifest web/reader web/routes", "tests/web/test_pages.py", "parts of the pages"),
 )

@@ -18,6 +18,7 @@ from stormpetrel.cli import (
     check,
     completion,
     drill,
+    incidents,
     instance,
     mail,
     moderation,
@@ -71,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     drill.add_commands(commands)
     shield.add_commands(commands)
     top.add_commands(commands)
+    incidents.add_commands(commands)
     sms.add_commands(commands)
     audience.add_commands(commands)
     completion.add_commands(commands, parser)

@@ -177,10 +177,11 @@ def _print_status(status: StatusMessage) -> None:
         print(f"journal  cannot be written: {status.journal_problem}")
     print()
     print_table(
-        ("CANARY", "OUTCOME", "MS", "AGO", "DETAIL"),
+        ("CANARY", "PERSON", "OUTCOME", "MS", "AGO", "DETAIL"),
         [
             (
                 one.channel,
+                one.person,
                 one.outcome or "not yet",
                 f"{one.ms:.0f}" if one.outcome else "",
                 ago(one.at_epoch_s, now_s) if one.outcome else "",

@@ -14,8 +14,12 @@ from stormpetrel.errors import EnvironmentFailure
 TIMEOUT_S = 5.0
 
 
+class WatchDown(EnvironmentFailure):
+    """No watch runs in the data directory."""
+
+
 def ask(data_dir: Path, question: Ask) -> Answer:
-    """Return the watch's answer. Raise EnvironmentFailure if no watch here answers in time."""
+    """Return the watch's answer. Raise WatchDown if there is none, EnvironmentFailure if it does not answer."""
     down = f"the watch role is not running in {data_dir} (stormpetrel serve starts it)"
     try:
         with (
@@ -30,7 +34,7 @@ def ask(data_dir: Path, question: Ask) -> Answer:
             answer: Answer = decode_answer(wire.receive_blocking(sock))
             return answer
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
-        raise EnvironmentFailure(down) from error
+        raise WatchDown(down) from error
     except PermissionError as error:
         raise EnvironmentFailure(f"{data_dir / wire.FILE_NAME} may be used by its owner only") from error
     except TimeoutError as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from stormpetrel.model.incident import Incident
 from stormpetrel.shield.reports import Directions, IdentityRefusal, OperatorEntry, WorkerReport
 
 # Between workers and watch --------------------------------------------------------------------------------
@@ -114,8 +115,26 @@ class AskPause(msgspec.Struct, frozen=True, tag="ask-pause"):
     until_epoch_s: float
 
 
-Ask = AskStatus | AskWhy | AskRule | AskPause
-First = Hello | AudienceHello | AskStatus | AskWhy | AskRule | AskPause
+class IncidentChange(msgspec.Struct, frozen=True, tag="incident"):
+    """A change of an incident or maintenance of the status page, by an operator.
+
+    `action`: start or schedule (with `name`), update, resolve, begin, complete or cancel (of `id`, or its
+    beginning). Empty fields stay as they are. `from_ms`, `until_ms`: of maintenance.
+    """
+
+    action: str
+    id: str = ""
+    name: str = ""
+    body: str = ""
+    status: str = ""
+    impact: str = ""
+    channels: tuple[str, ...] = ()
+    from_ms: int = 0
+    until_ms: int = 0
+
+
+Ask = AskStatus | AskWhy | AskRule | AskPause | IncidentChange
+First = Hello | AudienceHello | AskStatus | AskWhy | AskRule | AskPause | IncidentChange
 
 # To commands ----------------------------------------------------------------------------------------------
 
@@ -134,15 +153,25 @@ class WorkerState(msgspec.Struct, frozen=True):
 
 
 class CanaryState(msgspec.Struct, frozen=True):
-    """A channel as its canary saw it last. `outcome`: ok, refused, failed or timeout; "" before the first."""
+    """A channel as one of its canaries saw it last. `outcome`: ok, refused, failed or timeout; "" before the first.
+
+    `person`: whose class it waits in, member or visitor. `in_row`: how many results in a row succeeded, or did not.
+    `is_first`: there was no other result before the row.
+    """
 
     channel: str
+    person: str
     outcome: str
     at_epoch_s: float
     ms: float
     detail: str
-    failures: int
-    """Consecutive failures."""
+    in_row: int = 0
+    is_first: bool = True
+
+    @property
+    def failures(self) -> int:
+        """Return the consecutive failures."""
+        return 0 if self.outcome in ("ok", "") else self.in_row
 
 
 class StatusMessage(msgspec.Struct, frozen=True, tag="status"):
@@ -208,7 +237,13 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     text: str
 
 
-Answer = StatusMessage | Why | Done | Failed
+class IncidentStored(msgspec.Struct, frozen=True, tag="incident-stored"):
+    """The incident after a change, which is stored durably."""
+
+    incident: Incident
+
+
+Answer = StatusMessage | Why | Done | Failed | IncidentStored
 
 decode_first = msgspec.msgpack.Decoder(First).decode
 decode_from_worker = msgspec.msgpack.Decoder(FromWorker).decode

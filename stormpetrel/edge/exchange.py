@@ -287,6 +287,7 @@ class HttpExchange:
         if not self.is_open:
             return
         if self._has_begun:
+            self.worker.shield.failed(self.ticket)
             self._wire.abort()
             return
         if self._stale_key is not None and self.head is not None:
@@ -296,6 +297,7 @@ class HttpExchange:
                 _, wire = stale.answer(self.head, worker.second, worker.date)
                 self._write_last(wire)
                 return
+        worker.shield.failed(self.ticket)
         worker.counts.refused[FAILED.because] += 1
         wire = worker.refusals.answer(
             FAILED,
@@ -334,6 +336,8 @@ class HttpExchange:
                 raise RuntimeError("http.response.start was sent twice")
             self._is_started = True
             self._status = message["status"]
+            if self._status >= 500:
+                self.worker.shield.failed(self.ticket)
             self._headers = list(message.get("headers", ()))
             return
         if kind != "http.response.body":

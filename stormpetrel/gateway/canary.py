@@ -40,7 +40,7 @@ from stormpetrel.gateway.provider import (
 )
 from stormpetrel.gateway.sender import RouteSender
 from stormpetrel.gateway.spool_thread import SpoolThread
-from stormpetrel.shield.canary import HEADER, is_marked
+from stormpetrel.shield.canary import HEADER, person_of
 from stormpetrel.storage import phone_queue
 from stormpetrel.storage.engine.connection import Connection
 from stormpetrel.storage.engine.database import Database
@@ -182,7 +182,7 @@ class _CanaryProvider:
 
     def receive(self, request: WebhookRequest) -> tuple[list[Incoming | UnitReceipt], WebhookAnswer]:
         mark = request.headers.get(HEADER.decode(), "").encode("latin-1")
-        if not is_marked(self._secret, mark, now_epoch_s=request.now_s):
+        if person_of(self._secret, mark, now_epoch_s=request.now_s) is None:
             raise Forged("the canary's mark is missing or wrong")
         key = parse_qs(request.query.decode("latin-1")).get("key", [""])[0]
         if not _KEY.fullmatch(key) or request.body not in (b"", TEXT):

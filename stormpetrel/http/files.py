@@ -15,6 +15,7 @@ from stormpetrel.http.response import Headers, Response
 from stormpetrel.media.formats import SERVED_TYPES
 from stormpetrel.media.store import KEY
 from stormpetrel.rules import media as rules
+from stormpetrel.shield.canary import MEDIA_KEY as CANARY_KEY
 
 PIECE_BYTES = 262_144
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
@@ -27,8 +28,16 @@ _HEADERS = (
 
 
 async def serve(request: Request) -> Response:
-    """GET /media/KEY: the file, 304, a part of it (206), or a redirect to its store. Raise NotFound."""
+    """GET /media/KEY: the file, 304, a part of it (206), or a redirect to its store. Raise NotFound.
+
+    The canary gets 204 once the file's look-up and the store have answered. Raise Busy if the store does not.
+    """
     key = request.parameters["key"]
+    if key == CANARY_KEY and request.scope["is_canary"]:
+        # The look-up of every file, and the store, but no file that would have to be kept for it.
+        await request.site.database.read(rules.is_served, key=key)
+        await asyncio.to_thread(request.site.uploads.store.check)
+        return Response(204, headers=[(b"cache-control", b"no-store")], content_type=None)
     if KEY.match(key) is None or not await request.site.database.read(rules.is_served, key=key):
         raise NotFound
     store = request.site.uploads.store

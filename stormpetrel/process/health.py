@@ -1,6 +1,6 @@
 """The smallest HTTP server: /health, from memory, for all roles except the web.
 
-It serves GET and HEAD of /health, of /metrics if the role has metrics, and of / if it has a page; otherwise
+It serves GET and HEAD of /health, of /metrics if the role has metrics, and of the role's documents; otherwise
 404 in JSON. Heads, idle time, connections and unread answers are bounded. A request with a body is answered
 and its connection closed, so no part of a body is ever read as a request.
 """
@@ -13,7 +13,9 @@ import socket
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import NamedTuple, cast
+from typing import cast
+
+from stormpetrel.process.document import Document
 
 MAX_HEAD_BYTES = 8192
 MAX_CONNECTIONS = 512
@@ -24,7 +26,9 @@ BACKLOG = 1024
 HEALTHY = b'{"status":"ok"}'
 JSON = "application/json; charset=utf-8"
 METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
-_HTML = "text/html; charset=utf-8"
+MAX_MEMO = 256
+MAX_MEMO_HEAD_BYTES = 1024
+"""How many requests for documents are answered by their bytes alone, and how long these may be."""
 
 Metrics = Callable[[], Mapping[str, float] | str]
 """Returns the role's metrics by their Prometheus names, or the whole text."""
@@ -44,7 +48,14 @@ def error_body(text: str) -> bytes:
 
 
 def response_bytes(
-    status: int, content_type: str, body: bytes, *, close: bool, send_body: bool = True, more: str = ""
+    status: int,
+    content_type: str,
+    body: bytes,
+    *,
+    close: bool,
+    send_body: bool = True,
+    more: str = "",
+    caching: str = "Cache-Control: no-store\r\n",
 ) -> bytes:
     """Return a response. `more`: further header lines. `send_body`: False for the answer to HEAD."""
     head = (
@@ -52,7 +63,7 @@ def response_bytes(
         f"Date: {formatdate(usegmt=True)}\r\n"
         f"Content-Type: {content_type}\r\n"
         f"Content-Length: {len(body)}\r\n"
-        "Cache-Control: no-store\r\n"
+        f"{caching}"
         "X-Content-Type-Options: nosniff\r\n"
         f"{more}"
         f"Connection: {'close' if close else 'keep-alive'}\r\n\r\n"
@@ -60,11 +71,28 @@ def response_bytes(
     return head.encode("ascii") + (body if send_body else b"")
 
 
-class RootPage(NamedTuple):
-    """The answer to `/`: `body()` makes the HTML per request, `policy` is its Content-Security-Policy."""
+class DocumentSource:
+    """The role's documents by path, and the whole responses to requests that came within this second.
 
-    body: Callable[[], bytes]
-    policy: str
+    A flood of requests for the same document then costs a look-up and a write each.
+    """
+
+    def __init__(self, find: Callable[[str], Document | None]) -> None:
+        self.find = find
+        self._second = 0
+        self._responses: dict[bytes, bytes] = {}
+
+    def remembered(self, head: bytes, now_s: float) -> bytes | None:
+        """Return the response to a request with exactly these bytes; None if it must be made."""
+        if int(now_s) != self._second:
+            self._second = int(now_s)
+            self._responses.clear()
+        return self._responses.get(head)
+
+    def remember(self, head: bytes, response: bytes) -> None:
+        """Store a response that leaves the connection open, until the end of the second."""
+        if len(self._responses) < MAX_MEMO and len(head) <= MAX_MEMO_HEAD_BYTES:
+            self._responses[head] = response
 
 
 async def serve_health(
@@ -73,13 +101,14 @@ async def serve_health(
     stop: asyncio.Event,
     role: str,
     metrics: Metrics | None = None,
-    page: RootPage | None = None,
+    documents: Callable[[str], Document | None] | None = None,
 ) -> None:
-    """Answer on the listening `sock` until `stop` is set."""
+    """Answer on the listening `sock` until `stop` is set. `documents`: returns the document of a path, or None."""
+    source = DocumentSource(documents) if documents is not None else None
     loop = asyncio.get_running_loop()
     connections: set[_HealthConnection] = set()
     server = await loop.create_server(
-        lambda: _HealthConnection(loop, connections, role, metrics, page), sock=sock, backlog=BACKLOG
+        lambda: _HealthConnection(loop, connections, role, metrics, source), sock=sock, backlog=BACKLOG
     )
     try:
         await stop.wait()
@@ -99,16 +128,17 @@ class _HealthConnection(asyncio.Protocol):
         connections: set[_HealthConnection],
         role: str,
         metrics: Metrics | None,
-        page: RootPage | None,
+        documents: DocumentSource | None,
     ) -> None:
         self._loop = loop
         self._connections = connections
         self._role = role
         self._metrics = metrics
-        self._page = page
+        self._documents = documents
         self._received = b""
         self._transport: asyncio.Transport
         self._timer: asyncio.TimerHandle | None = None
+        self._deadline_s = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have all methods of Transport but are not subclasses.
@@ -132,14 +162,32 @@ class _HealthConnection(asyncio.Protocol):
         self._transport.close()
 
     def _wait(self, timeout_s: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(timeout_s, self._transport.abort)
+        self._deadline_s = self._loop.time() + timeout_s
+        if self._timer is None or self._timer.when() > self._deadline_s:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(self._deadline_s, self._on_timer)
+
+    def _on_timer(self) -> None:
+        # A later deadline leaves the timer alone, which most often is what happens.
+        self._timer = None
+        if self._loop.time() >= self._deadline_s:
+            self._transport.abort()
+        else:
+            self._timer = self._loop.call_at(self._deadline_s, self._on_timer)
 
     def data_received(self, data: bytes) -> None:
         if self._transport.is_closing():
             return
         if not self._received:
+            source = self._documents
+            if source is not None:
+                now_s = self._loop.time()
+                response = source.remembered(data, now_s)
+                if response is not None:
+                    self._deadline_s = now_s + IDLE_TIMEOUT_S
+                    self._transport.write(response)
+                    return
             self._wait(HEAD_TIMEOUT_S)
         self._received += data
         while not self._transport.is_closing():
@@ -169,6 +217,7 @@ class _HealthConnection(asyncio.Protocol):
             or (version == b"HTTP/1.0" and b"keep-alive" not in connection)
         )
         path = target.partition(b"?")[0]
+        source = self._documents
         send_body = method != b"HEAD"
         if method not in (b"GET", b"HEAD"):
             self._answer(405, JSON, error_body("Method not allowed"), close=close)
@@ -177,13 +226,42 @@ class _HealthConnection(asyncio.Protocol):
         elif path == b"/metrics" and self._metrics is not None:
             body = metrics_body(self._metrics)
             self._answer(200, METRICS_TEXT, body, close=close, send_body=send_body)
-        elif path == b"/" and self._page is not None:
-            policy = f"Content-Security-Policy: {self._page.policy}\r\nReferrer-Policy: no-referrer\r\n"
-            self._answer(200, _HTML, self._page.body(), close=close, send_body=send_body, more=policy)
+        elif source is not None and (document := source.find(path.decode("latin-1"))) is not None:
+            self._give(source, document, head, names, close=close, send_body=send_body)
         else:
             known = ["/health", "/metrics"] if self._metrics is not None else ["/health"]
             text = f"Not found. Paths of Stormpetrel's {self._role} role: {' and '.join(known)}"
             self._answer(404, JSON, error_body(text), close=close, send_body=send_body)
+
+    def _give(
+        self,
+        source: DocumentSource,
+        document: Document,
+        head: bytes,
+        names: Mapping[bytes, bytes],
+        *,
+        close: bool,
+        send_body: bool,
+    ) -> None:
+        body, status, more = document.body, 200, ""
+        if document.etag.encode() in names.get(b"if-none-match", b""):
+            status, body = 304, b""
+        elif b"gzip" in names.get(b"accept-encoding", b"") and document.compressed:
+            body, more = document.compressed, "Content-Encoding: gzip\r\n"
+        response = response_bytes(
+            status,
+            document.content_type,
+            body,
+            close=close,
+            send_body=send_body,
+            more=more,
+            caching=document.head_lines,
+        )
+        if not close:
+            source.remember(head + b"\r\n\r\n", response)
+        self._transport.write(response)
+        if close:
+            self._transport.close()
 
     def _answer(
         self,

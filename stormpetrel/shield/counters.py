@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from dataclasses import dataclass, field
 
-from stormpetrel.shield.classify import LANES
+from stormpetrel.shield.classify import K2, LANES
 from stormpetrel.shield.queues import Ticket
 from stormpetrel.shield.reports import (
     MAX_APPLICATIONS,
@@ -15,10 +16,23 @@ from stormpetrel.shield.reports import (
 )
 
 Table = dict[str, dict[str, int]]
+_EXCESS = ("ceiling/", "deny/", "queue/identity")
+"""The beginnings of the policy lines that refuse a client for what it did itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountTables:
+    """CountTables by name and outcome, as in `WorkerReport`."""
+
+    classes: Table = field(default_factory=dict)
+    channels: Table = field(default_factory=dict)
+    applications: Table = field(default_factory=dict)
+    known: Table = field(default_factory=dict)
+    known_applications: Table = field(default_factory=dict)
 
 
 class Counters:
-    """Counts since the last `take`. At most classes x channels x MAX_APPLICATIONS, MAX_REFUSALS refusals."""
+    """CountTables since the last `take`. At most classes x channels x MAX_APPLICATIONS, MAX_REFUSALS refusals."""
 
     __slots__ = ("_applications", "_counts", "_refusals", "because")
 
@@ -40,6 +54,8 @@ class Counters:
     def refused(self, ticket: Ticket, because: str, *, epoch_s: float) -> None:
         """Count a refusal; if the client has a credential, also record the refusal itself."""
         self.count(ticket, "refused")
+        if because.startswith(_EXCESS):
+            self.count(ticket, "excess")
         self.because[because] += 1
         if ticket.is_known:
             self._refusals.append(
@@ -48,22 +64,24 @@ class Counters:
                 )
             )
 
-    def take(self) -> tuple[Table, Table, Table, dict[str, int], tuple[IdentityRefusal, ...]]:
-        """Return counts by class, channel, application and policy line, and the refusals; reset all."""
-        classes: Table = {}
-        channels: Table = {}
-        applications: Table = {}
+    def take(self) -> tuple[CountTables, dict[str, int], tuple[IdentityRefusal, ...]]:
+        """Return the counts, those by policy line, and the refusals; reset all."""
+        counts = CountTables()
         for (lane, channel, application, outcome), count in self._counts.items():
-            _add(classes, LANES[lane].name, outcome, count)
-            _add(channels, channel, outcome, count)
+            _add(counts.classes, LANES[lane].name, outcome, count)
+            _add(counts.channels, channel, outcome, count)
             if application:
-                _add(applications, application, outcome, count)
+                _add(counts.applications, application, outcome, count)
+            if lane <= K2:
+                _add(counts.known, channel, outcome, count)
+                if application:
+                    _add(counts.known_applications, application, outcome, count)
         because, refusals = dict(self.because), tuple(self._refusals)
         self._counts.clear()
         self._applications.clear()
         self._refusals.clear()
         self.because.clear()
-        return classes, channels, applications, because, refusals
+        return counts, because, refusals
 
     def _begin(self, key: tuple[int, str, str, str]) -> None:
         lane, channel, application, outcome = key

@@ -12,14 +12,13 @@ from stormpetrel.shield.admit import Gate, Policy
 from stormpetrel.shield.agents import AddressParts, FeedReaders
 from stormpetrel.shield.answer import HEEDED, IGNORED, IGNORED_DEMOTES, Refused
 from stormpetrel.shield.budgets import Budgets
-from stormpetrel.shield.canary import is_marked
+from stormpetrel.shield.canary import canary_ticket, person_of
 from stormpetrel.shield.classify import (
     ALLOWED,
     CHANGES,
     DEMOTED,
     DEVICE,
     ESTABLISHED,
-    K0,
     K3_FAR,
     KNOWN,
     LOOKED_UP,
@@ -148,8 +147,8 @@ class Shield:
         `cookie`: the Cookie header. `headers`: all of them, names in lower case. `canary`: the mark of the
         watch's own requests (canary.py).
         """
-        if canary is not None and is_marked(self._secret, canary, now_epoch_s=at_s + self._epoch_less_loop_s):
-            return _canary_ticket()
+        if canary is not None and (probe := self._of_canary(canary, method, path, at_s)) is not None:
+            return probe
         identity = visit.identity
         facts = self._paths[path]
         changes = method in WRITES
@@ -219,6 +218,11 @@ class Shield:
             ticket.because = because
             ticket.state = GONE
         return ticket
+
+    def _of_canary(self, canary: bytes, method: str, path: bytes, at_s: float) -> Ticket | None:
+        """Return the ticket of a canary's request; None if the mark is not valid."""
+        person = person_of(self._secret, canary, now_epoch_s=at_s + self._epoch_less_loop_s)
+        return person and canary_ticket(person, self._paths[path], changes=method in WRITES)
 
     def _credential(self, visit: Visit, cutoff_s: float) -> Credential:
         """Return the visit's token or session, UNKNOWN without a valid one. Note an operator's address."""
@@ -293,6 +297,10 @@ class Shield:
         """Charge CPU time that the request used after it gave its slot back."""
         self.gate.queue.charge(ticket, cpu_s)
         self.usage.spent_later(ticket.suspect, cpu_s)
+
+    def failed(self, ticket: Ticket) -> None:
+        """Count a request that got an error of the server instead of an answer, besides as served."""
+        self.counters.count(ticket, "failed")
 
     def leave(self, ticket: Ticket) -> None:
         """Drop a waiting ticket whose client has disconnected."""
@@ -373,11 +381,11 @@ class Shield:
         which the shield has not counted.
         """
         epoch_s = at_s + self._epoch_less_loop_s
-        classes, channels, applications, own_because, refusals = self.counters.take()
+        counts, own_because, refusals = self.counters.take()
         for name, count in because.items():
             own_because[name] = own_because.get(name, 0) + count
         if cached:
-            for table, name in ((classes, "K3"), (channels, "new")):
+            for table, name in ((counts.classes, "K3"), (counts.channels, "new")):
                 table.setdefault(name, {})["cached"] = cached
         overload = self.overload
         self._sequence += 1
@@ -401,9 +409,11 @@ class Shield:
             directions_version=self.orders.directions.version,
             paused=self.is_paused,
             demoted=self.usage.demoted_count(at_s),
-            classes=classes,
-            channels=channels,
-            applications=applications,
+            classes=counts.classes,
+            channels=counts.channels,
+            applications=counts.applications,
+            known=counts.known,
+            known_applications=counts.known_applications,
             because=own_because,
             waiting=self.gate.waiting_by_class(),
             offenders=self.usage.offenders(self.gate.patience),
@@ -482,14 +492,6 @@ class Shield:
         """Return whether the session is the operator's, if it was looked up lately."""
         entry: TokenEntry | None = self._tokens.get(b"session:%d" % session_id, 0.0)
         return entry is not None and entry.is_operator
-
-
-def _canary_ticket() -> Ticket:
-    """Return a ticket in K0, past ceilings and denies: canaries ask from one address on behalf of people."""
-    ticket = Ticket(Identity("canary", 0), K0)
-    ticket.because = "class/canary"
-    ticket.channel = "canary"
-    return ticket
 
 
 def _challenge(kind: int, cookie: bytes | None, cutoff_s: float) -> str:

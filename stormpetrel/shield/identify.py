@@ -31,7 +31,7 @@ class Identity(NamedTuple):
 
     `value`: account id (for all its tokens, sessions and devices), the random id of a visitor
     cookie (marks.py), or address (IPv6: its /64); the beginning of the hash of a token not looked
-    up yet; 0 for the watch's canaries.
+    up yet; the person of a canary (canary.py).
     """
 
     kind: Literal["account", "device", "visitor", "address", "canary", "token"]

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 CLASSES = ("K0", "K1", "K2", "K3", "K4")
-OUTCOMES = ("served", "cached", "refused", "gone")
-"""Ran at the application, answered from memory, refused by the shield, left while waiting."""
+OUTCOMES = ("served", "cached", "refused", "gone", "failed", "excess")
+"""Ran at the application, answered from memory, refused by the shield, left while waiting. `failed` are those of
+`served` that got an error of the server (5xx), `excess` those of `refused` whose client asked for too much."""
 CHANNELS = ("web", "apps", "posting", "streaming", "sign_in", "feeds", "new", "returning")
 """web: pages for signed-in users; apps: the API with a credential; posting: every write with a credential;
 sign_in: signing in and up; new and returning: visitors without and with an older cookie."""
@@ -58,10 +59,11 @@ class WorkerReport:
     """One worker's last second.
 
     `classes`, `channels`, `applications`: counts by name and outcome (OUTCOMES). `because`: refusals by
-    policy line, including the edge's own. `pages`: answers from memory by path, the MAX_PAGES hottest.
-    `waiting`: how many requests wait now, by class. `worst_wait_s`: the longest wait for a slot in the period.
-    `loop_lag_s`: the worst lateness of the loop's tick.
-    `writer_wait_s`: how long the write that waits longest for the database's writer has waited.
+    policy line, including the edge's own. `known`, `known_applications`: `channels` and `applications` of
+    the classes K0 to K2 alone, of clients from before the attack. `pages`: answers from memory by path, the
+    MAX_PAGES hottest. `waiting`: how many requests wait now, by class. `worst_wait_s`: the longest wait for
+    a slot in the period. `loop_lag_s`: the worst lateness of the loop's tick. `writer_wait_s`: how long the
+    write that waits longest for the database's writer has waited.
     `overload_since_epoch_s`, `onset_epoch_s`: 0 if there is none. `prefixes`: networks with credentialed
     activity since the last report, with the day (days since 1970).
     """
@@ -85,6 +87,8 @@ class WorkerReport:
     classes: dict[str, dict[str, int]] = field(default_factory=dict)
     channels: dict[str, dict[str, int]] = field(default_factory=dict)
     applications: dict[str, dict[str, int]] = field(default_factory=dict)
+    known: dict[str, dict[str, int]] = field(default_factory=dict)
+    known_applications: dict[str, dict[str, int]] = field(default_factory=dict)
     because: dict[str, int] = field(default_factory=dict)
     pages: dict[str, int] = field(default_factory=dict)
     waiting: dict[str, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The canaries: use each channel every five seconds as a person would. They report and change nothing."""
+"""The canaries: use each channel every three seconds as a person would. They report and change nothing."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from stormpetrel.shield.identify import UNKNOWN_S
 from stormpetrel.storage.journal import Note
 from stormpetrel.watch.metrics import CanaryFigures
 from stormpetrel.watch.probe_client import NoAnswer
-from stormpetrel.watch.probes import ERRANDS, Canary, ProbeFailed, TokenUnknown
+from stormpetrel.watch.probes import ANSWER_S, Canary, Probe, ProbeFailed, TokenUnknown
 
-EVERY_S = 5.0
+EVERY_S = 3.0
+AGAIN_S = 1.0
+"""Interval after a result that differs from the one before: the status page waits for the second."""
 APART_S = 0.1
-"""Offset between the channels' canaries, so that they do not wait for each other."""
-PATIENCE_S = 10.0
-"""The deadline of the most urgent class (K0): no client waits longer for an answer."""
+"""Offset between the canaries, so that they do not wait for each other."""
+PATIENCE_S = 4.0
+"""Longer than the deadlines of the classes K1 (2 s) and K3 (3 s). People give up a page after about this long."""
+PATIENCE_OF = {"sms_out": ANSWER_S + 1.0}
+"""The channels with another deadline."""
 OUTCOMES = ("ok", "refused", "failed", "timeout")
 ALARM_AFTER = 2
 """Failures in a row before a note is written: a single one may be a worker that just restarted."""
@@ -29,8 +33,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class CanaryRecord:
-    """Results of the canary of one channel."""
+    """Results of one canary."""
 
+    probe: Probe
     state: CanaryState
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -42,7 +47,10 @@ class CanaryRecord:
 
 
 class Canaries:
-    """The canaries of all channels. `note` receives entries for the journal."""
+    """The canaries of all channels. `note` receives entries for the journal.
+
+    `seen`: their results by the name of the probe, in the order of the channels.
+    """
 
     def __init__(
         self,
@@ -58,8 +66,18 @@ class Canaries:
         self._now_epoch_s = now_epoch_s
         self._registered_at_s = -UNKNOWN_S
         self.seen = {
-            channel: CanaryRecord(CanaryState(channel, "", 0.0, 0.0, "", 0)) for channel in canary.channels
+            probe.name: CanaryRecord(probe, CanaryState(probe.channel, probe.person, "", 0.0, 0.0, ""))
+            for probe in canary.probes
         }
+
+    def states(self, channel: str) -> tuple[CanaryState, ...]:
+        """Return the newest results of a channel's canaries, the member's first."""
+        return tuple(seen.state for seen in self.seen.values() if seen.probe.channel == channel)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Return the channels that are measured here."""
+        return tuple(dict.fromkeys(seen.probe.channel for seen in self.seen.values()))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set; requests in progress are then cancelled."""
@@ -68,8 +86,8 @@ class Canaries:
         except Exception as error:  # the errand that needs the token reports this and retries
             log.warning("the canaries have no credentials yet: %s", error)
         loops = [
-            asyncio.ensure_future(self._keep_going(channel, number * APART_S, stop))
-            for number, channel in enumerate(self.seen)
+            asyncio.ensure_future(self._keep_going(name, number * APART_S, stop))
+            for number, name in enumerate(self.seen)
         ]
         stopping = asyncio.ensure_future(stop.wait())
         try:
@@ -80,59 +98,77 @@ class Canaries:
             for one in (stopping, *loops):
                 one.cancel()
 
-    async def _keep_going(self, channel: str, after_s: float, stop: asyncio.Event) -> None:
+    async def _keep_going(self, name: str, after_s: float, stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         due_s = loop.time() + after_s
         while not await _paused(stop, due_s - loop.time()):
-            await self.go(channel)
+            began_s = loop.time()
+            await self.go(name)
+            state = self.seen[name].state
+            every_s = AGAIN_S if state.in_row == 1 and not state.is_first else EVERY_S
             # Do not catch up after a slow errand.
-            due_s = max(due_s + EVERY_S, loop.time())
+            due_s = max(began_s + every_s, loop.time())
 
-    async def go(self, channel: str) -> None:
+    async def go(self, name: str) -> None:
         """Run one errand and store its result in `seen`."""
+        probe = self.seen[name].probe
+        patience_s = PATIENCE_OF.get(probe.channel, PATIENCE_S)
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         outcome, detail = "ok", ""
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(patience_s):
                 try:
-                    await ERRANDS[channel](self._canary)
+                    await probe.errand(self._canary, probe.person)
                 except TokenUnknown:
                     if began_s - self._registered_at_s < UNKNOWN_S:
                         # Registered a moment ago; a worker may still cache that the token does not exist.
                         return
                     await self._enrol()
-                    await ERRANDS[channel](self._canary)
+                    await probe.errand(self._canary, probe.person)
         except TimeoutError:
-            outcome, detail = "timeout", f"no answer within {PATIENCE_S:.0f} s"
+            outcome, detail = "timeout", f"no answer within {patience_s:.0f} s"
         except ProbeFailed as error:
             outcome, detail = ("refused" if error.refused else "failed"), str(error)
         except NoAnswer as error:
             outcome, detail = "failed", str(error)
         except Exception:  # at the task's edge: a bug in an errand must not end the watch
-            log.exception("canary %s failed", channel)
+            log.exception("canary %s failed", name)
             outcome, detail = "failed", "the canary itself failed; see the log"
-        self._take(channel, outcome, detail, ms=(loop.time() - began_s) * 1000)
+        self._take(name, outcome, detail, ms=(loop.time() - began_s) * 1000)
 
     async def _enrol(self) -> None:
         """Create the canaries' credentials. Raise NotWell."""
         await self._register()
         self._registered_at_s = asyncio.get_running_loop().time()
 
-    def _take(self, channel: str, outcome: str, detail: str, *, ms: float) -> None:
-        seen = self.seen[channel]
-        before = seen.state.failures
-        failures = 0 if outcome == "ok" else before + 1
+    def _take(self, name: str, outcome: str, detail: str, *, ms: float) -> None:
+        seen = self.seen[name]
+        last = seen.state
+        before = last.failures
+        is_same = not last.outcome or (last.outcome == "ok") == (outcome == "ok")
         now_s = self._now_epoch_s()
-        seen.state = CanaryState(channel, outcome, now_s, ms, detail, failures)
+        seen.state = CanaryState(
+            last.channel,
+            last.person,
+            outcome,
+            now_s,
+            ms,
+            detail,
+            last.in_row + 1 if is_same else 1,
+            is_same and last.is_first,
+        )
+        failures = seen.state.failures
         seen.counts[outcome] = seen.counts.get(outcome, 0) + 1
         if failures == ALARM_AFTER:
-            text = f"canary {channel} fails: {detail}"
+            text = f"canary {name} fails: {detail}"
         elif not failures and before >= ALARM_AFTER:
-            text = f"canary {channel} succeeds again after {before} failures"
+            text = f"canary {name} succeeds again after {before} failures"
         else:
             return
-        self._note(Note(at_ms=int(now_s * 1000), kind="canary", text=text, channel=channel, because=outcome))
+        self._note(
+            Note(at_ms=int(now_s * 1000), kind="canary", text=text, channel=last.channel, because=outcome)
+        )
 
 
 async def _paused(stop: asyncio.Event, seconds: float) -> bool:

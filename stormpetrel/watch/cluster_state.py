@@ -117,6 +117,10 @@ class ClusterState:
         """Return counts per second of the last ten seconds."""
         return self._window.rates(at_s=at_s)
 
+    def reports(self, *, at_s: float, within_s: float) -> list[WorkerReport]:
+        """Return the workers' reports of the last `within_s`, at most ten seconds, without single refusals."""
+        return self._window.reports(at_s=at_s, within_s=within_s)
+
     def offenders(self, *, at_s: float, count: int) -> tuple[OffenderState, ...]:
         """Return those who used most CPU time in the last ten seconds."""
         merged = merged_offenders(self._window.reports(at_s=at_s))

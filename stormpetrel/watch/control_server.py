@@ -27,6 +27,8 @@ from stormpetrel.control.messages import (
     Done,
     Failed,
     Hello,
+    IncidentChange,
+    IncidentStored,
     Look,
     ReportMessage,
     Standing,
@@ -45,6 +47,7 @@ from stormpetrel.watch.canaries import Canaries
 from stormpetrel.watch.cluster_state import ClusterState
 from stormpetrel.watch.journal_writer import JournalWriter
 from stormpetrel.watch.orders import LONGEST_PAUSE_S
+from stormpetrel.watch.status.book import IncidentDesk
 
 MAX_CONNECTIONS = 256
 FIRST_WORDS_S = 5.0
@@ -67,11 +70,13 @@ class ControlServer:
         cluster: ClusterState,
         books: JournalWriter,
         canaries: Canaries,
+        incidents: IncidentDesk,
         known_prefixes: Iterable[tuple[str, int]] = (),
     ) -> None:
         self._cluster = cluster
         self._books = books
         self._canaries = canaries
+        self._incidents = incidents
         # Networks with the last day of activity; the one reported longest ago is dropped.
         self._known_prefixes: BoundedTable[str, int] = BoundedTable(
             MAX_KNOWN_PREFIXES, evicts=Eviction.OLDEST
@@ -213,6 +218,8 @@ class ControlServer:
                     return await self._rule(question)
                 case AskPause():
                     return await self._pause(question)
+                case IncidentChange():
+                    return IncidentStored(await self._incidents.change(question))
         except SetupError as error:
             return Failed(error.safe_text)
 

@@ -1,8 +1,8 @@
 """The watch's process: the control plane, on its own port, so that it answers when the web does not.
 
 No process needs it to serve: without a watch the workers continue, and its directions expire. It needs no
-other process to answer: /health, /metrics and its page come from memory, whatever the store, the disk or the
-workers do.
+other process to answer: /health, /metrics and the status page come from memory, whatever the store, the disk or
+the workers do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stormpetrel.control import wire
 from stormpetrel.errors import EnvironmentFailure, StormpetrelError
 from stormpetrel.model.ids import IdMaker
 from stormpetrel.process import secret as secrets_of_instance
-from stormpetrel.process.health import RootPage, serve_health
+from stormpetrel.process.health import serve_health
 from stormpetrel.rules.canaries import CanaryCredentials, credentials, register
 from stormpetrel.shield.canary import HEADER, mark
 from stormpetrel.shield.entries import InvalidEntry, checked
@@ -37,9 +37,14 @@ from stormpetrel.watch.control_server import ControlServer
 from stormpetrel.watch.fleet import Fleet
 from stormpetrel.watch.journal_writer import JournalWriter, Remembered
 from stormpetrel.watch.metrics import Figures, exposition
-from stormpetrel.watch.page import POLICY, status_page
 from stormpetrel.watch.probe_client import ProbeClient
 from stormpetrel.watch.probes import Canary, ProbeFailed
+from stormpetrel.watch.status.board import StatusBoard
+from stormpetrel.watch.status.book import IncidentDesk, StatusBook, StoredHistory, keep, new_incident_id
+from stormpetrel.watch.status.channels import COUNTS_S
+from stormpetrel.watch.status.history import ChannelHistory
+from stormpetrel.watch.status.site import StatusSite
+from stormpetrel.watch.status.view import view_of
 
 log = logging.getLogger(__name__)
 
@@ -55,27 +60,39 @@ REMEMBER_S = 3.0
 async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Event) -> None:
     """Serve until `stop` is set. Raise EnvironmentFailure when the control socket cannot be created."""
     secret = secrets_of_instance.load(config)
-    books = JournalWriter(config.data_dir)
+    books, status_book = JournalWriter(config.data_dir), StatusBook(config.data_dir)
     began_s = clock.now_s()
-    found = Remembered()
+    found, stored = Remembered(), StoredHistory()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(REMEMBER_S):
             found = await books.remembered(now_ms=int(began_s * 1000))
+            stored = await status_book.load(now_ms=int(began_s * 1000))
     cluster = restored(found, now_epoch_s=began_s)
     known = credentials(secret)
     canaries = Canaries(
         Canary(
             door=_probe_client(config),
             known=known,
-            mark=lambda: {HEADER.decode(): mark(secret, at_epoch_s=int(clock.now_s()))},
+            mark=lambda person: {HEADER.decode(): mark(secret, at_epoch_s=int(clock.now_s()), person=person)},
             sms_door=_sms_door(config),
         ),
         register=lambda: _register(config.database_url, known),
         note=lambda note: books.note([note]),
         now_epoch_s=clock.now_s,
     )
+    board = StatusBoard(
+        canaries.channels,
+        new_id=new_incident_id,
+        now_epoch_s=began_s,
+        incidents=stored.incidents,
+        history=ChannelHistory(stored.days, stored.minutes),
+    )
     control_server = ControlServer(
-        cluster=cluster, books=books, canaries=canaries, known_prefixes=reversed(found.prefixes)
+        cluster=cluster,
+        books=books,
+        canaries=canaries,
+        incidents=IncidentDesk(board, status_book),
+        known_prefixes=reversed(found.prefixes),
     )
     fleet = Fleet(bus, cluster.orders, control_server.heard)
     control_server.say = fleet.say
@@ -100,22 +117,18 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             )
         )
 
-    def page() -> bytes:
-        return status_page(
-            title=config.title,
-            web_url=config.base_url,
-            channels=[seen.state for seen in canaries.seen.values()],
-            attack=cluster.attack,
-            now_epoch_s=clock.now_s(),
-        )
-
+    site = StatusSite(
+        lambda: view_of(config, board, attack=cluster.attack, now_epoch_s=clock.now_s()),
+        clock_s=asyncio.get_running_loop().time,
+    )
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(
-                serve_health(sock, stop=stop, role="watch", metrics=figures, page=RootPage(page, POLICY))
+                serve_health(sock, stop=stop, role="watch", metrics=figures, documents=site.find)
             )
             tasks.create_task(control_server.serve(control, stop))
-            tasks.create_task(_seconds(cluster, control_server, books, stop))
+            tasks.create_task(_seconds(cluster, control_server, books, board, canaries, stop))
+            tasks.create_task(keep(board, status_book, stop))
             tasks.create_task(_write_down(cluster, books, stop))
             tasks.create_task(canaries.run(stop))
             tasks.create_task(audience.run(stop))
@@ -123,15 +136,29 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
     finally:
         control.close()
         await books.close()
+        await status_book.close()
 
 
 async def _seconds(
-    cluster: ClusterState, control_server: ControlServer, books: JournalWriter, stop: asyncio.Event
+    cluster: ClusterState,
+    control_server: ControlServer,
+    books: JournalWriter,
+    board: StatusBoard,
+    canaries: Canaries,
+    stop: asyncio.Event,
 ) -> None:
     loop = asyncio.get_running_loop()
     while not await _paused(stop, SECOND_S):
-        books.note(cluster.second(at_s=loop.time(), now_epoch_s=clock.now_s()))
+        at_s, now_s = loop.time(), clock.now_s()
+        books.note(cluster.second(at_s=at_s, now_epoch_s=now_s))
         control_server.direct()
+        board.second(
+            canaries.states,
+            cluster.reports(at_s=at_s, within_s=COUNTS_S),
+            named=cluster.totals.applications,
+            at_s=at_s,
+            now_epoch_s=now_s,
+        )
 
 
 async def _write_down(cluster: ClusterState, books: JournalWriter, stop: asyncio.Event) -> None:
@@ -198,7 +225,7 @@ def _listen(data_dir: Path) -> socket.socket:
 
 
 async def _register(url: str, known: CanaryCredentials) -> None:
-    """Create the canaries' application and token. Raise NotWell when the store does not take them."""
+    """Create the canaries' application and token. Raise ProbeFailed when the store does not take them."""
     try:
         await asyncio.to_thread(_register_now, url, known)
     except Exception as error:

@@ -107,6 +107,8 @@ def test_the_status_page_has_a_name_of_its_own_to_which_refusals_point(name, tmp
             assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
             assert f'<h1>Status of <a href="https://{NAME}">'.encode() in page.body
             assert "default-src 'none'" in page.headers["content-security-policy"]
+            for path in ("/api/v2/summary.json", "/history", "/history.atom", "/badge.svg", "/badge/web.svg"):
+                assert visitor.ask(of(STATUS_NAME, path=path)).status == 200, path
             for path in ("/metrics", "/health", "/about", "//", "/%2e/metrics"):
                 assert visitor.ask(of(STATUS_NAME, path=path)).status == 404, path
         with front.connect(source="127.0.0.91", name=STATUS_NAME) as visitor:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from stormpetrel.shield.canary import mark
 from tests.edge.place import SECRET, a_place, get
 
 
-def header(secret=SECRET, at_s=None):
-    return f"X-Stormpetrel-Canary: {mark(secret, at_epoch_s=int(at_s or time.time()))}"
+def header(secret=SECRET, at_s=None, person="member"):
+    return f"X-Stormpetrel-Canary: {mark(secret, at_epoch_s=int(at_s or time.time()), person=person)}"
 
 
 def test_a_marked_request_is_past_the_ceiling_and_a_forged_one_is_not():
@@ -29,10 +31,14 @@ def test_a_marked_request_is_past_the_ceiling_and_a_forged_one_is_not():
             assert place.ask(get("/echo", header())).status == 200
 
 
-def test_canaries_are_counted_in_the_highest_class_and_in_no_channel_of_people():
+@pytest.mark.parametrize(
+    ("person", "method", "lane"),
+    [("member", "GET", "K1"), ("member", "POST", "K0"), ("visitor", "GET", "K3"), ("visitor", "POST", "K3")],
+)
+def test_canaries_wait_in_the_class_of_their_person_and_in_no_channel_of_people(person, method, lane):
     with a_place() as place:
         place.call(place.server.worker.shield_report)
-        place.ask(get("/echo", header()))
+        place.ask(get("/echo", header(person=person), "Content-Length: 0", method=method))
         report = place.call(place.server.worker.shield_report)
-        assert report.classes == {"K0": {"served": 1}}
+        assert report.classes == {lane: {"served": 1}}
         assert report.channels == {"canary": {"served": 1}}

@@ -75,7 +75,7 @@ def test_what_the_page_says_of_figures_is_what_the_code_has():
     assert journal.ADDRESS_DAYS == 14
     assert (journal.MAX_ENTRIES, journal.MAX_BYTES) == (50_000, 32 * 1024 * 1024)
     assert orders.EXPIRY_S == 10.0
-    assert canaries.EVERY_S == 5.0
+    assert canaries.EVERY_S == 3.0
     assert (usage.FIRST_DEMOTION_S, usage.LONGEST_DEMOTION_S) == (30.0, 600.0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 import socket
 
@@ -11,10 +12,18 @@ import pytest
 import uvloop
 
 from stormpetrel.process import health
-from stormpetrel.process.health import MAX_CONNECTIONS, MAX_HEAD_BYTES, RootPage, serve_health
+from stormpetrel.process.document import Document
+from stormpetrel.process.health import (
+    MAX_CONNECTIONS,
+    MAX_HEAD_BYTES,
+    MAX_MEMO,
+    MAX_MEMO_HEAD_BYTES,
+    DocumentSource,
+    serve_health,
+)
 
 
-def talk(*talks, metrics=None, page=None):
+def talk(*talks, metrics=None, documents=None):
     """Return the server's answers to the bytes of each talk, until it closes or the talk ends with None."""
 
     async def main():
@@ -23,7 +32,9 @@ def talk(*talks, metrics=None, page=None):
         sock.listen()
         address = sock.getsockname()
         stop = asyncio.Event()
-        serving = asyncio.create_task(serve_health(sock, stop=stop, role="sms", metrics=metrics, page=page))
+        serving = asyncio.create_task(
+            serve_health(sock, stop=stop, role="sms", metrics=metrics, documents=documents)
+        )
         answers = []
         async with asyncio.timeout(20):
             for pieces in talks:
@@ -74,13 +85,60 @@ def test_anything_else_is_404_in_json_that_names_health():
     assert "/health" in json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
 
 
-def test_a_role_with_a_page_shows_it_at_the_root_with_its_policy():
-    page = RootPage(lambda: b"<p>well</p>", "default-src 'none'")
-    whole, head = talk([get("/", CLOSE)], [get("/", CLOSE, method="HEAD")], page=page)
+PAGE = Document("text/html; charset=utf-8", b"<p>well</p>" * 100, policy="default-src 'none'", max_age_s=2)
+
+
+def test_a_role_answers_with_its_documents_by_path():
+    whole, head, none = talk(
+        [get("/page?x=1", CLOSE)],
+        [get("/page", CLOSE, method="HEAD")],
+        [get("/pages", CLOSE)],
+        documents={"/page": PAGE}.get,
+    )
     assert b"\r\nContent-Security-Policy: default-src 'none'\r\n" in whole
     assert b"\r\nContent-Type: text/html; charset=utf-8\r\n" in whole
-    assert whole.endswith(b"\r\n\r\n<p>well</p>")
+    assert b"\r\nCache-Control: public, max-age=2\r\n" in whole
+    assert whole.endswith(b"\r\n\r\n" + PAGE.body)
     assert head.endswith(b"\r\n\r\n")
+    assert none.startswith(b"HTTP/1.1 404 ")
+
+
+def test_a_document_is_compressed_and_not_sent_again():
+    small, same = talk(
+        [get("/page", "Accept-Encoding: br, gzip", CLOSE)],
+        [get("/page", f"If-None-Match: {PAGE.etag}", CLOSE)],
+        documents={"/page": PAGE}.get,
+    )
+    head, _, body = small.partition(b"\r\n\r\n")
+    assert b"\r\nContent-Encoding: gzip\r\n" in head
+    assert b"\r\nVary: Accept-Encoding\r\n" in head
+    assert gzip.decompress(body) == PAGE.body
+    assert same.startswith(b"HTTP/1.1 304 ")
+    assert same.endswith(b"\r\n\r\n")
+
+
+def test_the_same_request_again_is_answered_from_memory_until_the_second_is_over():
+    calls = []
+
+    def find(path):
+        calls.append(path)
+        return Document("text/plain", b"%d" % len(calls))
+
+    async def main():
+        source = DocumentSource(find)
+        source.remember(b"x", b"first")
+        assert source.remembered(b"x", 0.5) == b"first"
+        assert source.remembered(b"y", 0.5) is None
+        assert source.remembered(b"x", 1.5) is None
+        for number in range(2 * MAX_MEMO):
+            source.remember(b"%d" % number, b"")
+        assert source.remembered(b"%d" % (MAX_MEMO - 1), 1.5) is not None
+        assert source.remembered(b"%d" % MAX_MEMO, 1.5) is None
+        source.remember(b"z" * (MAX_MEMO_HEAD_BYTES + 1), b"")
+
+    asyncio.run(main())
+    (answers,) = talk([get("/page")] * 3 + [get("/page", CLOSE)], documents=find) or [b""]
+    assert answers.count(b"HTTP/1.1 200 OK\r\n") == 4
 
 
 def test_other_methods_are_405_and_say_which_are_known():

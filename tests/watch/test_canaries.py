@@ -50,7 +50,9 @@ def made(front, notes=None, register=None):
         return None
 
     return Canaries(
-        Canary(front, credentials(b"x" * 32), lambda: {"X-Stormpetrel-Canary": "a mark"}),
+        Canary(
+            front, credentials(b"x" * 32), lambda person: {"X-Stormpetrel-Canary": f"a mark of a {person}"}
+        ),
         register=register or registered,
         note=(notes if notes is not None else []).append,
         now_epoch_s=lambda: 1_000.0,
@@ -193,7 +195,7 @@ def test_an_errand_carries_the_mark_the_public_name_and_ends_its_connection():
             return door.requests
 
     (head,) = asyncio.run(body())
-    assert b"\r\nX-Stormpetrel-Canary: a mark\r\n" in head
+    assert b"\r\nX-Stormpetrel-Canary: a mark of a member\r\n" in head
     assert b"\r\nHost: here.example\r\n" in head
     assert b"\r\nConnection: close\r\n" in head
 

@@ -20,6 +20,8 @@ from stormpetrel.watch.control_server import ControlServer
 from stormpetrel.watch.journal_writer import JournalWriter
 from stormpetrel.watch.probe_client import ProbeClient
 from stormpetrel.watch.probes import Canary
+from stormpetrel.watch.status.board import StatusBoard
+from stormpetrel.watch.status.book import IncidentDesk, StatusBook, new_incident_id
 from tests.watch.reporting import a_report
 
 
@@ -64,14 +66,20 @@ async def a_watch(directory, prefixes=None, audience=None):
     """Run the watch's desk, without its clock. Yield its sight."""
     cluster = ClusterState()
     books = JournalWriter(directory)
-    canary = Canary(ProbeClient("127.0.0.1", 1, "here.example"), credentials(b"x" * 32), dict)
+    canary = Canary(ProbeClient("127.0.0.1", 1, "here.example"), credentials(b"x" * 32), lambda person: {})
 
     async def register():
         raise AssertionError("no canary flies here")
 
     canaries = Canaries(canary, register=register, note=lambda note: None, now_epoch_s=lambda: 0.0)
+    board = StatusBoard(canaries.channels, new_id=new_incident_id, now_epoch_s=0.0)
+    status_book = StatusBook(directory)
     control_server = ControlServer(
-        cluster=cluster, books=books, canaries=canaries, known_prefixes=(prefixes or {}).items()
+        cluster=cluster,
+        books=books,
+        canaries=canaries,
+        incidents=IncidentDesk(board, status_book),
+        known_prefixes=(prefixes or {}).items(),
     )
     control_server.audience = audience
     sock = wire.listen(directory)
@@ -84,6 +92,7 @@ async def a_watch(directory, prefixes=None, audience=None):
         await serving
         sock.close()
         await books.close()
+        await status_book.close()
 
 
 async def asked(directory, question):

@@ -1,0 +1,209 @@
+"""The history of the status page, a separate SQLite file: days of each channel, response times, incidents.
+
+The watch writes it, and commands do while no watch runs. It is separate because it must be readable and writable
+when the store is not. An incident is durable when its change returns; of measurements, a power failure may lose the
+last minutes. It is bounded: days are deleted after DAYS, response times after MINUTES_KEPT.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stormpetrel.model.channel import ChannelState
+from stormpetrel.model.incident import Incident
+
+FILE_NAME = "status.sqlite"
+DAYS = 400
+MINUTES_KEPT = 2 * 1440
+MAX_INCIDENTS = 5_000
+_BUSY_S = 2.0
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS days (
+    channel TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    operational_s REAL NOT NULL,
+    degraded_s REAL NOT NULL,
+    partial_s REAL NOT NULL,
+    major_s REAL NOT NULL,
+    maintenance_s REAL NOT NULL,
+    unknown_s REAL NOT NULL,
+    PRIMARY KEY (channel, day)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS minutes (
+    channel TEXT NOT NULL,
+    minute INTEGER NOT NULL,
+    ms REAL NOT NULL,
+    PRIMARY KEY (channel, minute)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS incidents (
+    id TEXT PRIMARY KEY,
+    started_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    is_open INTEGER NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS incidents_open ON incidents (started_ms) WHERE is_open = 1;
+"""
+_DAY_COLUMNS = "operational_s, degraded_s, partial_s, major_s, maintenance_s, unknown_s"
+_STATES = (
+    ChannelState.OPERATIONAL,
+    ChannelState.DEGRADED,
+    ChannelState.PARTIAL,
+    ChannelState.MAJOR,
+    ChannelState.MAINTENANCE,
+    ChannelState.UNKNOWN,
+)
+_PUT_DAY = f"INSERT OR REPLACE INTO days (channel, day, {_DAY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_READ_DAYS = f"SELECT channel, day, {_DAY_COLUMNS} FROM days WHERE day >= ?"
+_PUT_MINUTE = "INSERT OR REPLACE INTO minutes (channel, minute, ms) VALUES (?, ?, ?)"
+_READ_MINUTES = "SELECT channel, minute, ms FROM minutes WHERE minute >= ? ORDER BY minute"
+_PUT_INCIDENT = """INSERT OR REPLACE INTO incidents (id, started_ms, updated_ms, is_open, body)
+    VALUES (?, ?, ?, ?, ?)"""
+_READ_INCIDENTS = "SELECT body FROM incidents ORDER BY started_ms DESC LIMIT ?"
+_READ_OPEN = "SELECT body FROM incidents WHERE is_open = 1 ORDER BY started_ms DESC"
+_FORGET_DAYS = "DELETE FROM days WHERE day < ?"
+_FORGET_MINUTES = "DELETE FROM minutes WHERE minute < ?"
+_BOUND_INCIDENTS = """DELETE FROM incidents WHERE is_open = 0 AND id NOT IN (
+    SELECT id FROM incidents ORDER BY started_ms DESC LIMIT ?)"""
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Incident).decode
+
+
+@dataclass(slots=True)
+class ChannelDay:
+    """A channel's day. `day`: days since 1970. `seconds`: in each state; the rest of the day was not watched."""
+
+    channel: str
+    day: int
+    seconds: dict[ChannelState, float] = field(default_factory=dict)
+
+    @property
+    def measured_s(self) -> float:
+        """Return the seconds with a measurement, apart from maintenance."""
+        apart = (ChannelState.UNKNOWN, ChannelState.MAINTENANCE)
+        return sum(seconds for state, seconds in self.seconds.items() if state not in apart)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelMinute:
+    """A channel's mean response time in a minute, in ms. `minute`: minutes since 1970."""
+
+    channel: str
+    minute: int
+    ms: float
+
+
+class StatusHistoryFailed(Exception):
+    """The file cannot be read or written: a full disk, no permission, not a database."""
+
+
+class StatusHistory:
+    """The history, open for writing. For one thread at a time; raises StatusHistoryFailed."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            # Created here and not by SQLite, so that it is never readable by other users.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            self._raw = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            raise StatusHistoryFailed(str(error)) from error
+        try:
+            self._raw.execute("PRAGMA journal_mode=WAL")
+            self._raw.executescript(_TABLES)
+        except sqlite3.Error as error:
+            self._raw.close()
+            raise StatusHistoryFailed(str(error)) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._raw.close()
+
+    def put_incidents(self, incidents: Iterable[Incident]) -> None:
+        """Store incidents, each replacing its older form. They are durable when this returns."""
+        rows = [(one.id, one.started_ms, one.updated_ms, int(one.is_open), _encode(one)) for one in incidents]
+        self._write("FULL", [(_PUT_INCIDENT, rows), (_BOUND_INCIDENTS, [(MAX_INCIDENTS,)])])
+
+    def put_measurements(
+        self, days: Iterable[ChannelDay], minutes: Iterable[ChannelMinute], *, now_ms: int
+    ) -> None:
+        """Store days and minutes, each replacing its older form; delete expired ones."""
+        minute = now_ms // 60_000
+        of_days = [
+            (one.channel, one.day, *(one.seconds.get(state, 0.0) for state in _STATES)) for one in days
+        ]
+        of_minutes = [(one.channel, one.minute, one.ms) for one in minutes]
+        self._write(
+            "NORMAL",
+            [
+                (_PUT_DAY, of_days),
+                (_PUT_MINUTE, of_minutes),
+                (_FORGET_DAYS, [(minute // 1440 - DAYS,)]),
+                (_FORGET_MINUTES, [(minute - MINUTES_KEPT,)]),
+            ],
+        )
+
+    def days(self, *, since_day: int) -> list[ChannelDay]:
+        """Return the days from `since_day` on, in no order."""
+        return [
+            ChannelDay(row[0], row[1], dict(zip(_STATES, row[2:], strict=True)))
+            for row in self._read(_READ_DAYS, (since_day,))
+        ]
+
+    def minutes(self, *, since_minute: int) -> list[ChannelMinute]:
+        """Return the minutes from `since_minute` on, in order."""
+        return [ChannelMinute(*row) for row in self._read(_READ_MINUTES, (since_minute,))]
+
+    def incidents(self) -> list[Incident]:
+        """Return all incidents and maintenance, at most MAX_INCIDENTS, those that started last first."""
+        return [_decode(body) for (body,) in self._read(_READ_INCIDENTS, (MAX_INCIDENTS,))]
+
+    def _read(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        try:
+            return self._raw.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise StatusHistoryFailed(str(error)) from error
+
+    def _write(self, synchronous: str, work: Sequence[tuple[str, Sequence[tuple[object, ...]]]]) -> None:
+        try:
+            self._raw.execute(f"PRAGMA synchronous={synchronous}")
+            self._raw.execute("BEGIN IMMEDIATE")
+            try:
+                for statement, rows in work:
+                    self._raw.executemany(statement, rows)
+                self._raw.execute("COMMIT")
+            except BaseException:
+                # If the disk is full, SQLite may have rolled back already.
+                if self._raw.in_transaction:
+                    self._raw.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise StatusHistoryFailed(str(error)) from error
+
+
+def read_incidents(path: Path, *, only_open: bool) -> list[Incident]:
+    """Return incidents and maintenance, those that started last first, also while the watch writes.
+
+    Empty if there is no file. Raise StatusHistoryFailed.
+    """
+    if not path.exists():
+        return []
+    try:
+        # Not opened read-only: the last reader of a write-ahead log may have to remove it.
+        raw = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+        try:
+            raw.execute("PRAGMA query_only=ON")
+            statement, values = (_READ_OPEN, ()) if only_open else (_READ_INCIDENTS, (MAX_INCIDENTS,))
+            return [_decode(body) for (body,) in raw.execute(statement, values).fetchall()]
+        finally:
+            raw.close()
+    except sqlite3.Error as error:
+        raise StatusHistoryFailed(str(error)) from error

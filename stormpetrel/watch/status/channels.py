@@ -1,0 +1,218 @@
+"""The state of each channel, from its canaries and the workers' counts. A pure step, once a second.
+
+Each second gives a verdict on each channel, and the verdict changes the channel's one state:
+
+| verdict | when | next state |
+|---|---|---|
+| GOOD | every canary succeeded, confirmed, and 95 % of the known clients were served | operational |
+| DOUBT | a canary's newest result differs from the one before; it is repeated at once | as before |
+| SLOW | a canary took longer than SLOW_MS, twice | degraded_performance |
+| REFUSES | the shield refuses new visitors, members are served | degraded_performance |
+| SOME | less than 95 % of the known clients, or no new visitor, got an answer | partial_outage |
+| NONE | the member's canary failed, confirmed, or less than half of the known clients were served | major_outage |
+| WORKED_ON | a maintenance of the channel is in progress | under_maintenance |
+| SILENT | no canary has a result that is younger than SILENT_S | unknown |
+
+A result is confirmed by a second one, or if it is a timeout while the counts do not say that all is well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from stormpetrel.control.messages import CanaryState
+from stormpetrel.model.channel import ChannelState
+
+SILENT_S = 30.0
+SLOW_MS = 2_000.0
+"""Text messages are not measured by it: their canary waits for the answer to be sent."""
+GOOD_SHARE = 0.95
+HALF = 0.5
+FEW_BAD = 2
+"""Fewer requests that failed in COUNTS_S than this say nothing."""
+MANY = 10
+"""From this many requests on, counts that are well speak against a canary that failed once."""
+COUNTS_S = 3.0
+KNOWN_CHANNELS = {
+    "web": ("web", "returning"),
+    "apps": ("apps",),
+    "posting": ("posting",),
+    "streaming": ("streaming",),
+    "sign_in": ("sign_in",),
+    "feeds": ("feeds",),
+}
+"""The channels of the workers' counts (reports.CHANNELS) that belong to a channel of the page."""
+_UNTIMED = frozenset({"sms_in", "sms_out"})
+
+
+class ChannelVerdict(Enum):
+    """A second's verdict on a channel; see the module."""
+
+    GOOD = "good"
+    DOUBT = "doubt"
+    SLOW = "slow"
+    REFUSES = "refuses"
+    SOME = "some"
+    NONE = "none"
+    WORKED_ON = "worked on"
+    SILENT = "silent"
+
+
+NEXT_STATE = {
+    ChannelVerdict.GOOD: ChannelState.OPERATIONAL,
+    ChannelVerdict.SLOW: ChannelState.DEGRADED,
+    ChannelVerdict.REFUSES: ChannelState.DEGRADED,
+    ChannelVerdict.SOME: ChannelState.PARTIAL,
+    ChannelVerdict.NONE: ChannelState.MAJOR,
+    ChannelVerdict.WORKED_ON: ChannelState.MAINTENANCE,
+    ChannelVerdict.SILENT: ChannelState.UNKNOWN,
+}
+"""The state that a verdict leads to, from any state. DOUBT leads to none: it waits for the next result."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCounts:
+    """Requests of known clients in the last COUNTS_S: served well, and failed, refused or given up."""
+
+    good: int = 0
+    bad: int = 0
+
+    @property
+    def share(self) -> float:
+        """Return the share that was served well, 1.0 without enough failures to speak of."""
+        return 1.0 if self.bad < FEW_BAD else self.good / (self.good + self.bad)
+
+    @property
+    def is_plain(self) -> bool:
+        """Return True if many requests say that the channel works."""
+        return self.good >= MANY and self.good >= GOOD_SHARE * (self.good + self.bad)
+
+
+def tally(outcomes: Iterable[Mapping[str, int]]) -> KnownCounts:
+    """Return the sum of the counts of reports, by outcome (reports.OUTCOMES)."""
+    good = bad = 0
+    for row in outcomes:
+        failed = row.get("failed", 0)
+        good += max(0, row.get("served", 0) + row.get("cached", 0) - failed)
+        # A client over its own limit is refused for what it did, which says nothing of the service.
+        bad += failed + row.get("gone", 0) + max(0, row.get("refused", 0) - row.get("excess", 0))
+    return KnownCounts(good, bad)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStatus:
+    """A channel of the page. `since_epoch_s`: of this state. `measured_epoch_s`: of the newest result, 0 for none.
+
+    `troubled_epoch_s`: since when people have had any trouble with it, 0 while they have none.
+
+    `ms`: the duration of the newest member's canary that succeeded. `reason`: why it is not operational, for people.
+    `hurt`: the applications whose people are hurt, by name.
+    """
+
+    channel: str
+    state: ChannelState
+    since_epoch_s: float
+    measured_epoch_s: float
+    troubled_epoch_s: float = 0.0
+    ms: float = 0.0
+    reason: str = ""
+    hurt: tuple[str, ...] = ()
+
+
+def step(
+    before: ChannelStatus,
+    canaries: Iterable[CanaryState],
+    counts: KnownCounts,
+    *,
+    now_epoch_s: float,
+    is_worked_on: bool = False,
+    hurt: tuple[str, ...] = (),
+) -> ChannelStatus:
+    """Return the channel's status after this second. `canaries`: its own, one for each person.
+
+    `is_worked_on`: a maintenance of it is in progress. `hurt`: applications whose people are hurt.
+    """
+    results = tuple(canaries)
+    verdict, reason = judge(results, counts, now_epoch_s=now_epoch_s)
+    if is_worked_on:
+        verdict, reason = ChannelVerdict.WORKED_ON, "Maintenance is in progress."
+    elif hurt and verdict in (ChannelVerdict.GOOD, ChannelVerdict.DOUBT):
+        verdict, reason = ChannelVerdict.SOME, "Some apps get errors."
+    state = NEXT_STATE.get(verdict, before.state)
+    ms = next((one.ms for one in results if one.outcome == "ok"), before.ms)
+    return ChannelStatus(
+        before.channel,
+        state,
+        before.since_epoch_s if state is before.state else now_epoch_s,
+        max((one.at_epoch_s for one in results), default=0.0),
+        _troubled(before, state, now_epoch_s),
+        ms,
+        before.reason if verdict is ChannelVerdict.DOUBT else reason,
+        hurt,
+    )
+
+
+def _troubled(before: ChannelStatus, state: ChannelState, now_epoch_s: float) -> float:
+    if state in (ChannelState.OPERATIONAL, ChannelState.MAINTENANCE):
+        return 0.0
+    # Without a measurement a trouble neither begins nor ends.
+    return before.troubled_epoch_s or (0.0 if state is ChannelState.UNKNOWN else now_epoch_s)
+
+
+def judge(
+    results: tuple[CanaryState, ...], counts: KnownCounts, *, now_epoch_s: float
+) -> tuple[ChannelVerdict, str]:
+    """Return the verdict on a channel, and its reason for people; "" if it is good."""
+    fresh = [one for one in results if one.outcome and now_epoch_s - one.at_epoch_s < SILENT_S]
+    if not fresh:
+        return ChannelVerdict.SILENT, "There is no measurement of the last 30 s."
+    if counts.share < HALF:
+        return ChannelVerdict.NONE, "Most requests fail."
+    found = [_of_canary(one, counts) for one in fresh]
+    worst = max(found, key=lambda each: _GRAVITY.index(each[0]))
+    if counts.share < GOOD_SHARE and _GRAVITY.index(worst[0]) < _GRAVITY.index(ChannelVerdict.SOME):
+        return ChannelVerdict.SOME, "Some requests fail."
+    if worst[0] is ChannelVerdict.GOOD and len(fresh) < len(results):
+        # One of the persons was not measured: the state before stays.
+        return ChannelVerdict.DOUBT, ""
+    return worst
+
+
+_GRAVITY = (
+    ChannelVerdict.GOOD,
+    ChannelVerdict.DOUBT,
+    ChannelVerdict.SLOW,
+    ChannelVerdict.REFUSES,
+    ChannelVerdict.SOME,
+    ChannelVerdict.NONE,
+)
+
+
+def _of_canary(one: CanaryState, counts: KnownCounts) -> tuple[ChannelVerdict, str]:
+    is_decided = one.in_row >= 2 or (one.outcome == "timeout" and not counts.is_plain)
+    if one.outcome == "ok":
+        if not (one.in_row >= 2 or one.is_first):
+            return ChannelVerdict.DOUBT, ""
+        if one.ms > SLOW_MS and one.channel not in _UNTIMED:
+            return ChannelVerdict.SLOW, "Responses are slow."
+        return ChannelVerdict.GOOD, ""
+    if not is_decided:
+        return ChannelVerdict.DOUBT, ""
+    if one.person == "visitor":
+        if one.outcome == "refused":
+            return ChannelVerdict.REFUSES, "New visitors are asked to try again later."
+        return (ChannelVerdict.SOME if one.channel in _WITH_MEMBERS else ChannelVerdict.NONE), _REASONS[
+            one.outcome
+        ]
+    return (ChannelVerdict.SOME if counts.is_plain else ChannelVerdict.NONE), _REASONS[one.outcome]
+
+
+_REASONS = {
+    "refused": "Requests are refused.",
+    "failed": "Requests fail.",
+    "timeout": "There is no response.",
+}
+_WITH_MEMBERS = frozenset({"web", "sign_in"})
+"""Channels that a member's canary measures as well."""

@@ -1,0 +1,142 @@
+"""The state of a channel: each verdict, confirmation, and that no input makes a silent or failing channel green."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stormpetrel.model.channel import CHANNEL_NAMES, ChannelState
+from stormpetrel.shield.reports import CHANNELS, OUTCOMES
+from stormpetrel.watch.probes import PROBES
+from stormpetrel.watch.status.channels import (
+    KNOWN_CHANNELS,
+    NEXT_STATE,
+    SILENT_S,
+    SLOW_MS,
+    ChannelStatus,
+    ChannelVerdict,
+    KnownCounts,
+    judge,
+    step,
+    tally,
+)
+from tests.watch.status.viewing import NOW_S, a_result, a_status
+
+QUIET = KnownCounts()
+BUSY = KnownCounts(good=500)
+
+
+def verdict(*results, counts=QUIET):
+    return judge(results, counts, now_epoch_s=NOW_S)[0]
+
+
+def test_every_channel_is_measured_and_every_count_belongs_to_a_channel():
+    assert {one.channel for one in PROBES} == set(CHANNEL_NAMES)
+    assert set(KNOWN_CHANNELS) <= set(CHANNEL_NAMES)
+    assert {name for names in KNOWN_CHANNELS.values() for name in names} == set(CHANNELS) - {"new"}
+    assert set(NEXT_STATE) == set(ChannelVerdict) - {ChannelVerdict.DOUBT}
+
+
+@pytest.mark.parametrize(
+    ("results", "counts", "expected"),
+    [
+        ([a_result()], QUIET, ChannelVerdict.GOOD),
+        ([a_result(in_row=1, is_first=True)], QUIET, ChannelVerdict.GOOD),
+        ([a_result(in_row=1)], QUIET, ChannelVerdict.DOUBT),
+        ([a_result(outcome="failed", in_row=1)], QUIET, ChannelVerdict.DOUBT),
+        ([a_result(outcome="failed", in_row=2)], QUIET, ChannelVerdict.NONE),
+        ([a_result(outcome="timeout", in_row=1)], QUIET, ChannelVerdict.NONE),
+        ([a_result(outcome="timeout", in_row=1)], BUSY, ChannelVerdict.DOUBT),
+        ([a_result(outcome="timeout", in_row=2)], BUSY, ChannelVerdict.SOME),
+        ([a_result(ms=SLOW_MS + 1)], QUIET, ChannelVerdict.SLOW),
+        ([a_result("sms_out", ms=SLOW_MS + 1)], QUIET, ChannelVerdict.GOOD),
+        ([a_result()], KnownCounts(90, 10), ChannelVerdict.SOME),
+        ([a_result()], KnownCounts(10, 90), ChannelVerdict.NONE),
+        ([a_result()], KnownCounts(0, 1), ChannelVerdict.GOOD),
+        ([a_result(ago_s=SILENT_S)], BUSY, ChannelVerdict.SILENT),
+        ([], BUSY, ChannelVerdict.SILENT),
+        ([a_result("web"), a_result("web", "refused", person="visitor")], QUIET, ChannelVerdict.REFUSES),
+        ([a_result("web"), a_result("web", "failed", person="visitor")], QUIET, ChannelVerdict.SOME),
+        ([a_result("web"), a_result("web", "", person="visitor")], QUIET, ChannelVerdict.DOUBT),
+        ([a_result("web", "failed"), a_result("web", person="visitor")], QUIET, ChannelVerdict.NONE),
+        ([a_result("feeds", "failed", person="visitor")], QUIET, ChannelVerdict.NONE),
+    ],
+)
+def test_a_verdict_follows_from_canaries_and_counts(results, counts, expected):
+    assert verdict(*results, counts=counts) is expected
+
+
+def test_a_doubt_keeps_the_state_its_reason_and_its_time():
+    before = a_status(state=ChannelState.MAJOR, reason="Requests fail.", troubled_epoch_s=NOW_S - 300)
+    after = step(before, [a_result(in_row=1)], QUIET, now_epoch_s=NOW_S)
+    assert (after.state, after.reason, after.since_epoch_s) == (
+        ChannelState.MAJOR,
+        "Requests fail.",
+        NOW_S - 300,
+    )
+    well = step(after, [a_result(in_row=2)], QUIET, now_epoch_s=NOW_S + 1)
+    assert (well.state, well.reason, well.troubled_epoch_s) == (ChannelState.OPERATIONAL, "", 0.0)
+    assert well.since_epoch_s == NOW_S + 1
+
+
+def test_a_trouble_lasts_through_its_states_and_through_silence():
+    one = a_status()
+    for second, result in enumerate([a_result(ms=9_000), a_result(outcome="failed"), a_result(outcome="")]):
+        one = step(one, [result], QUIET, now_epoch_s=NOW_S + second)
+    assert (one.state, one.troubled_epoch_s) == (ChannelState.UNKNOWN, NOW_S)
+
+
+def test_maintenance_is_shown_whatever_the_canaries_find():
+    for result in (a_result(), a_result(outcome="failed")):
+        assert (
+            step(a_status(), [result], QUIET, now_epoch_s=NOW_S, is_worked_on=True).state
+            is ChannelState.MAINTENANCE
+        )
+
+
+def test_one_hurt_app_is_a_partial_outage_of_apps():
+    one = step(a_status(), [a_result()], BUSY, now_epoch_s=NOW_S, hurt=("Tusky",))
+    assert (one.state, one.hurt) == (ChannelState.PARTIAL, ("Tusky",))
+
+
+def test_a_client_over_its_own_limit_says_nothing_of_the_service():
+    assert tally([{"served": 5, "refused": 100, "excess": 100}]) == KnownCounts(5, 0)
+    assert tally([{"served": 5, "failed": 2, "cached": 3, "gone": 1, "refused": 4}]) == KnownCounts(6, 7)
+
+
+results_of = st.builds(
+    a_result,
+    st.just("web"),
+    st.sampled_from(["ok", "refused", "failed", "timeout", ""]),
+    person=st.sampled_from(["member", "visitor"]),
+    ago_s=st.floats(0, 90),
+    ms=st.floats(0, 5_000),
+    in_row=st.integers(1, 4),
+    is_first=st.booleans(),
+)
+counts_of = st.builds(KnownCounts, st.integers(0, 1_000), st.integers(0, 1_000))
+
+
+@given(st.lists(results_of, max_size=2), counts_of, st.sampled_from(list(ChannelState)), st.booleans())
+def test_nothing_turns_a_channel_green_that_is_silent_or_whose_people_fail(
+    results, counts, state, is_worked_on
+):
+    before = ChannelStatus("web", state, NOW_S - 60, NOW_S - 60)
+    after = step(before, results, counts, now_epoch_s=NOW_S, is_worked_on=is_worked_on)
+    is_silent = all(not one.outcome or one.at_epoch_s <= NOW_S - SILENT_S for one in results)
+    if is_silent or counts.share < 0.95 or is_worked_on:
+        assert after.state is not ChannelState.OPERATIONAL
+    if is_silent and not is_worked_on:
+        assert after.state is ChannelState.UNKNOWN
+    if after.state is ChannelState.OPERATIONAL and state is not after.state:
+        assert all(one.outcome == "ok" for one in results if one.at_epoch_s > NOW_S - SILENT_S)
+    assert (after.since_epoch_s == NOW_S) == (after.state is not state)
+
+
+@given(st.dictionaries(st.sampled_from(OUTCOMES), st.integers(0, 100)))
+def test_counts_are_never_negative(row):
+    counts = tally([row])
+    assert counts.good >= 0
+    assert counts.bad >= 0
+    assert 0 <= counts.share <= 1
