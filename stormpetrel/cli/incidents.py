@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from stormpetrel.control.messages import IncidentChange
     from stormpetrel.model.incident import Incident
 
-_TEXT = "text for people: what is measured, and what they can do; - reads it from standard input"
+_TEXT = "text for people: the measurements, and what they can do; - reads it from standard input"
 _ID = "id of the incident, or its beginning (see list)"
 
 

@@ -150,12 +150,29 @@ def _status(args: argparse.Namespace) -> int:
     status = ask_watch(args, AskStatus())
     assert isinstance(status, StatusMessage)
     if args.json:
-        import msgspec
-
-        print_json(_plain(msgspec.to_builtins(status)))
+        print_json(status_json(status))
         return 0
     _print_status(status)
     return 0
+
+
+def status_json(status: StatusMessage) -> dict[str, Any]:
+    """Return the status as JSON shows it."""
+    import msgspec
+
+    canaries = [
+        {
+            "channel": one.channel,
+            "person": one.person,
+            "outcome": one.outcome,
+            "at_epoch_s": one.at_epoch_s,
+            "ms": one.ms,
+            "detail": one.detail,
+            "failures": one.failures,
+        }
+        for one in status.canaries
+    ]
+    return {**_plain(msgspec.to_builtins(status)), "canaries": canaries}
 
 
 def shield_state(status: StatusMessage, *, now_s: float) -> str:

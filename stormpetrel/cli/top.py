@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from stormpetrel.cli.parser import Commands, add_command, whole_number
-from stormpetrel.cli.shield import ask_watch
+from stormpetrel.cli.shield import ask_watch, status_json
 from stormpetrel.cli.times import when
 from stormpetrel.errors import EnvironmentFailure
 
@@ -91,11 +91,8 @@ def _live(args: argparse.Namespace) -> int:
 def _lines_of_json(args: argparse.Namespace) -> int:
     import json
 
-    import msgspec
-
     while True:
-        facts = {"at_epoch_s": round(time.time(), 3), **msgspec.to_builtins(_status(args))}
-        del facts["type"]
+        facts = {"at_epoch_s": round(time.time(), 3), **status_json(_status(args))}
         print(json.dumps(facts, ensure_ascii=False), flush=True)
         if args.once:
             return 0

@@ -13,7 +13,7 @@ from itertools import zip_longest
 from stormpetrel.cli.output import table_lines
 from stormpetrel.cli.shield import shield_state
 from stormpetrel.cli.times import ago, duration
-from stormpetrel.control.messages import StatusMessage
+from stormpetrel.control.messages import CanaryState, StatusMessage
 
 HISTORY = 600
 """Measurements kept for the charts: ten minutes at one a second."""
@@ -104,7 +104,11 @@ def _charts(history: LoadHistory, *, columns: int) -> list[str]:
 
 
 def _channels(status: StatusMessage, *, now_s: float) -> list[str]:
-    canaries = {one.channel: one for one in status.canaries}
+    # Each channel has a canary for each class of people: the one that fails counts.
+    canaries: dict[str, CanaryState] = {}
+    for one in status.canaries:
+        if one.channel not in canaries or one.outcome not in ("", "ok"):
+            canaries[one.channel] = one
     rows = []
     for name in sorted({*canaries, *status.channels}):
         row, canary = status.channels.get(name, {}), canaries.get(name)

@@ -21,8 +21,9 @@ def a_status(**changed):
         "version": 1,
         "workers": (WorkerState("web-0", 10, 0.5, 3, 9, 0.12, 0.004, 1),),
         "canaries": (
-            CanaryState("apps", "ok", NOW_S - 3, 12.4, "", 0),
-            CanaryState("media", "", 0.0, 0.0, "", 0),
+            CanaryState("apps", "visitor", "failed", NOW_S - 3, 12.4, "503"),
+            CanaryState("apps", "member", "ok", NOW_S - 2, 9.0, ""),
+            CanaryState("media", "member", "", 0.0, 0.0, ""),
         ),
         "classes": {"K1": {"served": 40.0, "refused": 2.5}, "K3": {"cached": 700.0}},
         "channels": {"apps": {"served": 40.0, "refused": 2.5}},
@@ -50,7 +51,7 @@ def test_it_shows_load_channels_rules_and_who_uses_most():
     assert "refused/s           2.5" in text
     assert "longest wait      120.0" in text
     rows = [line.split() for line in text.splitlines()]
-    assert ["apps", "40.0", "0.0", "2.5", "0.0", "ok", "12", "3", "s"] in rows
+    assert ["apps", "40.0", "0.0", "2.5", "0.0", "failed", "12", "3", "s"] in rows
     assert ["media", "0.0", "0.0", "0.0", "0.0", "not", "yet"] in rows
     assert ["deny", "address", "192.0.2.0/24", "4", "min", "scans"] in rows
     assert ["address:192.0.2.9", "0.40", "300", "250"] in rows

@@ -1,4 +1,4 @@
-"""Lines of a run with one attack, for the tests of what is made of them."""
+"""Lines of a run with one attack, for the tests of its results."""
 
 from __future__ import annotations
 

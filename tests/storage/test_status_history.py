@@ -1,4 +1,4 @@
-"""The file of the status page's history: what is stored, its bounds, and its errors."""
+"""The file of the status page's history: its contents, its bounds, and its errors."""
 
 from __future__ import annotations
 

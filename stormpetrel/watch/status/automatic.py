@@ -1,6 +1,6 @@
 """Opens, follows and resolves an incident by itself when channels leave operational. A pure step, once a second.
 
-It tells what is measured, in fixed words, and never a cause or a culprit. One automatic incident is open at a time:
+It tells the measurements, in fixed words, and never a cause or a culprit. One automatic incident is open at a time:
 further channels join it.
 """
 

@@ -102,7 +102,7 @@ def _begun(
 ) -> Incident:
     name = _named(change.name)
     if not body:
-        raise SetupError("a text is missing: it tells people what is measured and what they can do")
+        raise SetupError("a text is missing: it tells people the measurements and what they can do")
     if sum(one.is_open for one in incidents.values()) >= MAX_OPEN:
         raise SetupError(f"{MAX_OPEN} incidents are open already; resolve some first")
     channels = _known(change.channels)

@@ -1,4 +1,4 @@
-"""The measured past in memory: states and uptime by day, response times, and what is left to store."""
+"""The measured past in memory: states and uptime by day, response times, and the part to store."""
 
 from __future__ import annotations
 
