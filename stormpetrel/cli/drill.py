@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FELL_SHORT = 1
 TERMINATED = 143
 """The code that shells report for a process ended by SIGTERM."""
-SCENARIOS = ("smoke", "august-2009", "storm", "only", "again")
+SCENARIOS = ("smoke", "august-2009", "april-2026", "storm", "only", "again")
 MODES = ("full", "off", "per-address", "bounded", "overcompensate")
 WHOLE = 1000
 """Number of steps in the progress of a run."""
@@ -53,10 +53,10 @@ def add_commands(commands: Commands[Any]) -> None:
         "scenario",
         metavar="SCENARIO",
         choices=SCENARIOS,
-        help="smoke (1 minute), august-2009 (5 minutes), storm (every vector), only VECTOR …, or again: print the "
-        "scores of --lines FILE again",
+        help="smoke (1 minute), august-2009 (5 minutes), april-2026 (4 minutes), storm (every vector), "
+        "only VECTOR …, or again: print the scores of --lines FILE again",
     )
-    parser.add_argument("vectors", metavar="VECTOR", nargs="*", help="with only: A1 to A20")
+    parser.add_argument("vectors", metavar="VECTOR", nargs="*", help="with only: A1 to A21")
     parser.add_argument("--seed", type=whole_number(0, 65_535), default=1, metavar="S", help="the first seed")
     parser.add_argument(
         "--seeds",
@@ -100,10 +100,12 @@ def _scenario(args: argparse.Namespace, seed: int) -> Scenario:
             return scenario.smoke(scale=scale)
         case "august-2009":
             return scenario.august_2009(scale=scale)
+        case "april-2026":
+            return scenario.april_2026(scale=scale)
         case "storm":
             return scenario.storm(seed=seed, scale=scale)
     if not args.vectors:
-        raise SetupError("only needs vectors: A1 to A20")
+        raise SetupError("only needs vectors: A1 to A21")
     try:
         return scenario.only([name.upper() for name in args.vectors], scale=scale)
     except ValueError as error:
@@ -243,12 +245,11 @@ def _progress(what: str) -> Iterator[Progress]:
 def _show(args: argparse.Namespace, columns: list[tuple[str, list[Result]]]) -> int:
     from stormpetrel.drill import table
     from stormpetrel.drill.margins import OWN_VECTORS, shortfalls
-    from stormpetrel.drill.score import score
 
     scored = [
         (
             name,
-            [score(one.run.scenario, one.lines, one.attacks, one.found, one.usage, one.bill) for one in runs],
+            [one.scores() for one in runs],
         )
         for name, runs in columns
     ]

@@ -92,11 +92,26 @@ def shortfalls(runs: Sequence[Scores], *, strangers_attack: bool) -> list[Shortf
     alarms = sum(one.false_alarms for one in runs)
     if alarms:
         found.append(Shortfall("G9", f"{alarms} refusals without an attack"))
-    for bill in (one.bill for one in runs if one.bill is not None and one.bill.is_over):
-        found.append(
-            Shortfall("G12", f"{_money(bill.cents)} for texts, at most {_money(bill.cap_cents)} allowed")
-        )
+    return [*found, *_page(runs), *_money_spent(runs)]
+
+
+def _page(runs: Sequence[Scores]) -> list[Shortfall]:
+    found: list[Shortfall] = []
+    for page in (one.page for one in runs if one.page is not None):
+        if page.reached < page.looks:
+            missed = page.looks - page.reached
+            found.append(Shortfall("G10", f"the status page did not answer {missed} of {page.looks} times"))
+        if page.lie_seconds:
+            found.append(Shortfall("G10", f"the status page lied for {page.lie_seconds} s"))
     return found
+
+
+def _money_spent(runs: Sequence[Scores]) -> list[Shortfall]:
+    return [
+        Shortfall("G12", f"{_money(bill.cents)} for texts, at most {_money(bill.cap_cents)} allowed")
+        for one in runs
+        if (bill := one.bill) is not None and bill.is_over
+    ]
 
 
 def _money(cents: int) -> str:

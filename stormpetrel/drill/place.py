@@ -33,7 +33,7 @@ class PlaceFailed(RuntimeError):
 class Place:
     """A running instance. `command` starts it (`… serve`); `environ` holds all of its settings.
 
-    `web`, `sms`: where these roles listen.
+    `web`, `sms`, `status`: where these roles, and the status page, listen.
     """
 
     directory: Path
@@ -41,6 +41,7 @@ class Place:
     command: Sequence[str]
     environ: Mapping[str, str]
     sms: Address
+    status: Address
     _process: subprocess.Popen[bytes] | None = None
     _ended_cpu_s: float = 0.0
     _seen_cpu_s: dict[int, float] = field(default_factory=dict)
@@ -183,6 +184,7 @@ def running(
             command,
             environment(directory, **chosen),
             Address("127.0.0.1", ports[PORTS.index("sms_port")]),
+            Address("127.0.0.1", ports[PORTS.index("status_port")]),
         )
         try:
             place.start()

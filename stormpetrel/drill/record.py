@@ -123,6 +123,18 @@ class AttackSecond:
 
 
 @dataclass(frozen=True, slots=True)
+class PageLook:
+    """The status page at a second of the run: the state of each channel by name; empty if it did not answer.
+
+    `ms`: how long reading it took.
+    """
+
+    t: float
+    ms: float
+    shown: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class CarrierBill:
     """After the run: texts that the carrier took, their price, and the instance's limit of money."""
 
@@ -161,13 +173,18 @@ class CpuUsage:
     others_s: float = 0.0
 
 
-Entry = Line | AttackSecond | FoundPost | CarrierBill | CpuUsage | Run
+Entry = Line | AttackSecond | FoundPost | PageLook | CarrierBill | CpuUsage | Run
 """A line of a record."""
 
 
 def found_json(found: FoundPost) -> str:
     """Return one line of JSON."""
     return json.dumps({"found": found.text, "times": found.times}, ensure_ascii=False)
+
+
+def look_json(look: PageLook) -> str:
+    """Return one line of JSON."""
+    return json.dumps({"page": look.shown, "t": round(look.t, 3), "ms": round(look.ms, 2)})
 
 
 def bill_json(bill: CarrierBill) -> str:
@@ -205,6 +222,8 @@ def parse(line: str) -> Entry | None:
         return AttackSecond(**raw)
     if "found" in raw:
         return FoundPost(raw["found"], raw["times"])
+    if "page" in raw:
+        return PageLook(raw["t"], raw["ms"], raw["page"])
     if "bill" in raw:
         return CarrierBill(**raw["bill"])
     if "usage" in raw:

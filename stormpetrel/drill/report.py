@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from stormpetrel.drill import charts, over_time, table
 from stormpetrel.drill.charts import Curve
 from stormpetrel.drill.margins import OWN_VECTORS, shortfalls
-from stormpetrel.drill.score import KeptShare, Scores, score
+from stormpetrel.drill.score import KeptShare, Scores
 from stormpetrel.drill.vectors.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def page(columns: Columns) -> str:
     scored = [
         (
             name,
-            [score(one.run.scenario, one.lines, one.attacks, one.found, one.usage, one.bill) for one in runs],
+            [one.scores() for one in runs],
         )
         for name, runs in columns
     ]

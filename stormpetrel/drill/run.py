@@ -22,15 +22,19 @@ from stormpetrel.drill.record import (
     CpuUsage,
     FoundPost,
     Line,
+    PageLook,
     Run,
     bill_json,
     found_json,
+    look_json,
     parse,
     read,
     run_json,
     usage_json,
 )
 from stormpetrel.drill.scenario import Scenario
+from stormpetrel.drill.score import Scores, score
+from stormpetrel.drill.status_page import StatusReader
 
 WATCH_EVERY_S = 0.5
 GRACE_S = 200.0
@@ -49,7 +53,10 @@ class RunFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All records of a run. `bill`: None in records of versions without text messages."""
+    """All records of a run. `bill`: None in records of versions without text messages.
+
+    `looks`: at the status page.
+    """
 
     run: Run
     lines: tuple[Line, ...]
@@ -57,6 +64,13 @@ class Result:
     found: tuple[FoundPost, ...]
     usage: CpuUsage
     bill: CarrierBill | None = None
+    looks: tuple[PageLook, ...] = ()
+
+    def scores(self) -> Scores:
+        """Return the scores of the run."""
+        return score(
+            self.run.scenario, self.lines, self.attacks, self.found, self.usage, self.bill, self.looks
+        )
 
     def to_lines(self) -> Iterator[str]:
         """Yield the result as JSON lines, from which `results` restores it."""
@@ -65,6 +79,7 @@ class Result:
         yield from (one.to_json() for one in self.attacks)
         for found in self.found:
             yield found_json(found)
+        yield from map(look_json, self.looks)
         if self.bill is not None:
             yield bill_json(self.bill)
         yield usage_json(self.usage)
@@ -125,7 +140,7 @@ def run(
             settings=chosen,
         ) as there:
             with _front(front, there) as (port, front_cpu_s):
-                usage = _both(
+                usage, looks = _both(
                     setting, directory, there, (port, carrier_port), front_cpu_s, scenario, seed, tell
                 )
             if not there.is_running():
@@ -145,7 +160,7 @@ def run(
             elif isinstance(one, CarrierBill):
                 bill = one
     what = Run(scenario, mode, front, seed, scale)
-    return Result(what, tuple(lines), tuple(attacks), tuple(found), usage, bill)
+    return Result(what, tuple(lines), tuple(attacks), tuple(found), usage, bill, looks)
 
 
 @contextmanager
@@ -169,8 +184,8 @@ def _both(
     scenario: Scenario,
     seed: int,
     tell: Callable[[Moment], None],
-) -> CpuUsage:
-    """Run people and attackers. `ports`: the web's (or its front's), and the carrier's."""
+) -> tuple[CpuUsage, tuple[PageLook, ...]]:
+    """Run people and attackers, and read the status page. `ports`: the web's (or its front's), and the carrier's."""
     port, carrier_port = ports
     start_s = time.monotonic() + people.LEAD_S
     has_attack = any(phase.vectors for phase in scenario.phases)
@@ -207,16 +222,18 @@ def _both(
             processes[name] = stack.enter_context(_process(name, directory))
         began_s, busy_before_s = time.monotonic(), busy_s()
         server_before_s = there.cpu_s() + front_cpu_s()
+        reader = stack.enter_context(StatusReader(there.status, begin_s=start_s, seconds=scenario.seconds))
         used = _watch(processes, directory, there, scenario, start_s, tell)
     server_s = there.cpu_s() + front_cpu_s() - server_before_s
     ours_s = server_s + sum(used.values())
-    return CpuUsage(
+    usage = CpuUsage(
         people_s=used["people"],
         attackers_s=used.get("attackers", 0.0),
         server_s=server_s,
         available_s=(time.monotonic() - began_s) * len(os.sched_getaffinity(0)),
         others_s=max(0.0, busy_s() - busy_before_s - ours_s),
     )
+    return usage, tuple(reader.looks)
 
 
 def _killable(there: Place) -> dict[str, int]:
@@ -330,21 +347,26 @@ class _Tail:
 def results(path: Path) -> list[Result]:
     """Return the runs in a file of JSON lines, in order."""
     found: list[Result] = []
-    parts: tuple[Run, list[Line], list[AttackSecond], list[FoundPost]] | None = None
+    parts: tuple[Run, list[Line], list[AttackSecond], list[FoundPost], list[PageLook]] | None = None
     bill: CarrierBill | None = None
     for one in read(path):
         match one:
             case Run():
-                parts, bill = (one, [], [], []), None
+                parts, bill = (one, [], [], [], []), None
             case Line() if parts:
                 parts[1].append(one)
             case AttackSecond() if parts:
                 parts[2].append(one)
             case FoundPost() if parts:
                 parts[3].append(one)
+            case PageLook() if parts:
+                parts[4].append(one)
             case CarrierBill() if parts:
                 bill = one
             case CpuUsage() if parts:
-                found.append(Result(parts[0], tuple(parts[1]), tuple(parts[2]), tuple(parts[3]), one, bill))
+                of_run, lines, attacks, posts, looks = parts
+                found.append(
+                    Result(of_run, tuple(lines), tuple(attacks), tuple(posts), one, bill, tuple(looks))
+                )
                 parts = None
     return found

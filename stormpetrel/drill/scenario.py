@@ -9,7 +9,7 @@ from typing import Any
 
 VECTORS = (
     *("A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10"),
-    *("A11", "A12", "A15", "A16", "A17", "A18", "A19", "A20"),
+    *("A11", "A12", "A15", "A16", "A17", "A18", "A19", "A20", "A21"),
 )
 """All vectors. Their rates are defined in drill/vectors/ and multiplied by the phase's scale."""
 CALM = "calm"
@@ -90,6 +90,20 @@ def august_2009(*, scale: float = 1.0) -> Scenario:
         (30, "slow sockets", (("A10", scale),)),
         (45, "inside", (("A6", scale),)),
         (45, "calm again", ()),
+    )
+
+
+def april_2026(*, scale: float = 1.0) -> Scenario:
+    """Return an attack as microblogging services had in April 2026: feeds, notifications and search from many
+    networks, then also streams, then also stolen tokens, while people hold their apps open.
+    """
+    return build(
+        "april-2026",
+        (30, CALM, ()),
+        (60, "feeds, notifications, search", (("A21", scale),)),
+        (45, "and streams", (("A21", scale), ("A11", scale))),
+        (45, "and stolen tokens", (("A21", scale), ("A7", scale))),
+        (30, "calm again", ()),
     )
 
 

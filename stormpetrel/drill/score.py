@@ -22,8 +22,10 @@ from stormpetrel.drill.record import (
     CpuUsage,
     FoundPost,
     Line,
+    PageLook,
 )
 from stormpetrel.drill.scenario import Phase, Scenario
+from stormpetrel.drill.status_page import PageScore, page_score
 
 MEMBER_CHANNELS = frozenset({"apps", "web", "posting"})
 WINDOW_S = 10.0
@@ -108,6 +110,7 @@ class Scores:
     latency: dict[str, tuple[float, float]]
     invalid: tuple[str, ...] = field(default=())
     bill: CarrierBill | None = None
+    page: PageScore | None = None
 
 
 def score(
@@ -117,6 +120,7 @@ def score(
     found: Sequence[FoundPost],
     usage: CpuUsage | None,
     bill: CarrierBill | None = None,
+    looks: Sequence[PageLook] = (),
 ) -> Scores:
     """Return the scores of one run."""
     attacked = _attacked(scenario)
@@ -148,6 +152,7 @@ def score(
         latency=latency(judged),
         invalid=problems(lines, usage),
         bill=bill,
+        page=page_score(lines, looks),
     )
 
 

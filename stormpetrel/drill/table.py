@@ -88,6 +88,19 @@ def score_rows(runs: Sequence[Scores]) -> list[tuple[str, str]]:
         ),
         ("G9 false alarms", f"{sum(one.false_alarms for one in runs)} refusals without an attack"),
         *(
+            (
+                "G10 status page",
+                f"{page.reached} of {page.looks} times reached, lied for {page.lie_seconds} s"
+                + (
+                    f" ({', '.join(f'{name} {s} s' for name, s in page.lies_s.items())})"
+                    if page.lies_s
+                    else ""
+                ),
+            )
+            for one in runs
+            if (page := one.page) is not None
+        ),
+        *(
             ("G12 money", f"{bill.cents / 100:.2f} of {bill.cap_cents / 100:.2f} for {bill.texts} texts")
             for one in runs
             if (bill := one.bill) is not None

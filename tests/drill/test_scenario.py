@@ -17,6 +17,7 @@ from stormpetrel.drill.scenario import Scenario
 ALL = [
     scenario.smoke(),
     scenario.august_2009(),
+    scenario.april_2026(),
     *(scenario.storm(seed=seed) for seed in range(5)),
     scenario.only(["A7"]),
 ]

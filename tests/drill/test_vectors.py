@@ -19,7 +19,17 @@ from stormpetrel.drill.carrier import GATEWAY, SECRET
 from stormpetrel.drill.community import HOMES
 from stormpetrel.drill.loopback import require_loopback
 from stormpetrel.drill.scenario import VECTORS, Phase
-from stormpetrel.drill.vectors import credentials, crowd, floods, kills, shared, sign_ins, sockets, writes
+from stormpetrel.drill.vectors import (
+    credentials,
+    crowd,
+    floods,
+    kills,
+    networks,
+    shared,
+    sign_ins,
+    sockets,
+    writes,
+)
 from stormpetrel.drill.vectors.attack_requests import (
     AttackRequest,
     Behaviour,
@@ -185,6 +195,7 @@ def test_everybody_in_the_crowd_is_new_also_in_a_later_phase():
         ("A8", credentials.FORGED_ADDRESSES, 10.0),
         ("A10", sockets.SLOW_ADDRESSES, 40.0),
         ("A15", sockets.CHURN_ADDRESSES, 5.0),
+        ("A21", networks.ADDRESSES, 90.0),
     ],
 )
 def test_a_vector_uses_as_many_addresses_as_it_says(name, addresses, seconds):

@@ -10,6 +10,7 @@ from stormpetrel.drill.vectors import (
     dear,
     floods,
     kills,
+    networks,
     pumping,
     shared,
     sign_ins,
@@ -71,6 +72,7 @@ CATALOGUE = {
         Vector("A18", "expensive bodies", dear.BODIES_PER_S, dear.BODY_SOURCES, dear.bodies),
         Vector("A19", "one account's password", dear.GUESSES_PER_S, dear.GUESSES_PER_S, dear.guesses),
         Vector("A20", "filling the store", dear.FILLING_PER_S, dear.FILLING_PER_S, dear.filling),
+        Vector("A21", "feeds, notifications, search", networks.PER_S, networks.PER_S, networks.many_networks),
     )
 }
 

@@ -64,11 +64,16 @@ def forged(world: World, rng: Random) -> Iterator[AttackRequest]:
     for at_s in arrivals(rng, FORGED_PER_S * world.scale, world.seconds):
         if rng.random() < 0.5:
             path = rng.choice(("/api/v1/timelines/home", "/api/v1/notifications", "/api/v1/timelines/public"))
-            data = call(world.host, path, agent, token=_invented(rng, 43))
+            data = call(world.host, path, agent, token=invented_token(rng))
         else:
             cookie = {"Cookie": f"{name}={_invented(rng, 54)}"}
             data = browse(world.host, rng.choice(pages), rng.choice(BROWSERS), cookie)
         yield AttackRequest(at_s, scattered(166, 1, rng.randrange(FORGED_ADDRESSES)), (data,))
+
+
+def invented_token(rng: Random) -> str:
+    """Return a token that has the right form but was never issued."""
+    return _invented(rng, 43)
 
 
 def _invented(rng: Random, characters: int) -> str:
