@@ -92,7 +92,10 @@ def load(
     if named is not None:
         file: Path | None = Path(named)
         if not Path(named).is_file():
-            raise SetupError(f"configuration file not found: {named}")
+            raise SetupError(
+                f"configuration file not found: {named}; check the path, or use the defaults: leave out --config "
+                f"and {PREFIX}CONFIG"
+            )
     else:
         file = Path(environ.get(PREFIX + "DATA_DIR", "data")) / "stormpetrel.toml"
         file = file if file.is_file() else None

@@ -16,7 +16,7 @@ REMEMBERED_BYTES = 512
 
 # The kinds of request. Plain integers: hashing an enumeration's member costs ten times as much.
 PAGE, API, FEED, STREAM, SIGN_IN, TOKEN, SIGN_UP, SEARCH, TAG, APPS = range(10)
-"""SIGN_IN: the password form, 20 ms of a core each. TOKEN: exchange a code, or an
+"""SIGN_IN: a form that checks a password (20 ms of a core), a code or a link. TOKEN: exchange a code, or an
 application's own secret, for a token. APPS: register an application, also with an invalid token."""
 
 SIGNING = frozenset({SIGN_IN, TOKEN, SIGN_UP})

@@ -63,6 +63,7 @@ _DIRECTIONS = (
 _SET_DIRECTION = (
     "INSERT OR REPLACE INTO directions (verdict, kind, value, expires_ms, reason) VALUES (?, ?, ?, ?, ?)"
 )
+_VALUES = "SELECT value FROM directions WHERE kind = ?"
 _END_DIRECTION = "DELETE FROM directions WHERE kind = ? AND value = ?"
 _END_EXPIRED = "DELETE FROM directions WHERE expires_ms <= ?"
 _FACTS = "SELECT name, value FROM facts"
@@ -184,6 +185,13 @@ class Journal:
         """Return the directions in force."""
         try:
             return [Direction(*row) for row in self._raw.execute(_DIRECTIONS, (now_ms,))]
+        except sqlite3.Error as error:
+            raise JournalFailed(str(error)) from error
+
+    def values(self, *, kind: str) -> list[str]:
+        """Return the values of all directions of a kind, as they were stored."""
+        try:
+            return [str(row[0]) for row in self._raw.execute(_VALUES, (kind,))]
         except sqlite3.Error as error:
             raise JournalFailed(str(error)) from error
 

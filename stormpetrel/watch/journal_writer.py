@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from stormpetrel.shield.entries import InvalidEntry, canonical_value
 from stormpetrel.storage.journal import FILE_NAME, Direction, Journal, JournalFailed, Note
 
 MAX_WAITING = 2_000
@@ -83,12 +84,17 @@ class JournalWriter:
         return await self._in_thread(read) or Remembered()
 
     async def set_direction(self, direction: Direction) -> bool:
-        """Store a direction; return True if it was stored."""
-        return await self._did(lambda journal: journal.set_direction(direction))
+        """Store a direction, replacing one for the same entry; return True if it was stored."""
+
+        def replace(journal: Journal) -> None:
+            _end(journal, direction.kind, direction.value)
+            journal.set_direction(direction)
+
+        return await self._did(replace)
 
     async def end_direction(self, *, kind: str, value: str) -> bool:
         """End a direction; return True if that was stored."""
-        return await self._did(lambda journal: journal.end_direction(kind=kind, value=value))
+        return await self._did(lambda journal: _end(journal, kind, value))
 
     async def set_fact(self, name: str, value: int) -> bool:
         """Store a fact; return True if it was stored."""
@@ -164,3 +170,21 @@ class JournalWriter:
             with contextlib.suppress(Exception):
                 journal.close()
             raise
+
+
+def _end(journal: Journal, kind: str, value: str) -> None:
+    """Delete the direction for an entry, however its value is spelt.
+
+    Earlier releases stored a value as it was typed ("2001:DB8::/32"). If only the canonical spelling were deleted, a
+    rule that was ended would be in force again after a restart.
+    """
+    for stored in journal.values(kind=kind):
+        if stored == value or _canonical(kind, stored) == value:
+            journal.end_direction(kind=kind, value=stored)
+
+
+def _canonical(kind: str, value: str) -> str | None:
+    try:
+        return canonical_value(kind, value)
+    except InvalidEntry:
+        return None

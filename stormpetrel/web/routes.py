@@ -182,7 +182,7 @@ ROUTES: tuple[Route, ...] = (
     _visitor_page("/auth/sign_in/mail", mails.show_sign_in_mail, "Form to request a sign-in link"),
     _visitor_form("/auth/sign_in/mail", mails.ask_sign_in, "Request a mail with a sign-in link"),
     _visitor_page("/auth/sign_in/link", mails.show_sign_in_link, "Target of the sign-in link in a mail"),
-    _visitor_form("/auth/sign_in/link", mails.sign_in_by_link, "Sign in by the link"),
+    _visitor_form("/auth/sign_in/link", mails.sign_in_by_link, "Sign in by the link", kind=SIGN_IN),
     _visitor_page("/auth/sign_in/phone", phone_sign_in.show, "Form to sign in with your phone"),
     _visitor_form("/auth/sign_in/phone", phone_sign_in.ask, "Request a code by text message", kind=SIGN_IN),
     _visitor_page(
@@ -191,7 +191,7 @@ ROUTES: tuple[Route, ...] = (
     _visitor_form("/auth/sign_in/phone/code", phone_sign_in.answer, "Sign in with the code", kind=SIGN_IN),
     _visitor_form("/auth/password/edit", mails.edit_password, "Set a new password"),
     _visitor_page("/auth/sign_in/second", second_step.show, "Form for the second factor"),
-    _visitor_form("/auth/sign_in/second", second_step.answer, "Sign in with the second factor"),
+    _visitor_form("/auth/sign_in/second", second_step.answer, "Sign in with the second factor", kind=SIGN_IN),
     # Account and security
     _member_page("/settings/security", security.show, "Your second factors"),
     _member_form("/settings/security/app", security.begin_app, "Set up an authenticator app"),

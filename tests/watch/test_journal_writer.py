@@ -46,6 +46,42 @@ def test_what_is_noted_is_written_and_what_was_ordered_is_found_by_the_next_watc
     assert found.prefixes == (("192.0.2.0/24", NOW_MS // journal.DAY_MS),)
 
 
+def test_a_rule_that_an_earlier_release_saved_as_it_was_typed_is_replaced_and_ended(tmp_path):
+    typed = [
+        ("address", "192.0.2.7/32", "192.0.2.7"),
+        ("address", "2001:DB8:0::/48", "2001:db8::/48"),
+        ("account", "007", "7"),
+        ("token", "ABCDEF0123456789", "abcdef0123456789"),
+    ]
+
+    def save():
+        saved = journal.Journal(tmp_path / FILE_NAME)
+        for kind, value, _ in typed:
+            saved.set_direction(Direction("deny", kind, value, NOW_MS + 1_000, "before"))
+        saved.set_direction(Direction("deny", "address", "no address", NOW_MS + 1_000, "before"))
+        saved.close()
+
+    async def run():
+        books = JournalWriter(tmp_path)
+        for kind, _, canonical in typed:
+            assert await books.set_direction(Direction("allow", kind, canonical, NOW_MS + 1_000, "again"))
+        replaced = await books.remembered(now_ms=NOW_MS)
+        save()
+        for kind, _, canonical in typed:
+            assert await books.end_direction(kind=kind, value=canonical)
+        ended = await books.remembered(now_ms=NOW_MS)
+        await books.close()
+        return replaced.directions, ended.directions
+
+    save()
+    replaced, ended = asyncio.run(run())
+    assert {(one.kind, one.value, one.reason) for one in replaced} == {
+        *((kind, canonical, "again") for kind, _, canonical in typed),
+        ("address", "no address", "before"),
+    }
+    assert [one.value for one in ended] == ["no address"]
+
+
 def test_a_full_disk_loses_the_oldest_entries_says_so_and_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(journal_writer, "MAX_WAITING", 30)
     full = asyncio.Event()
