@@ -47,6 +47,7 @@ _STYLE = (
     ".bars path{stroke-width:24;stroke-dasharray:3 1}.bars .d{stroke-width:20}.bars .p{stroke-width:14}"
     ".bars .m{stroke-width:8}.bars .u{stroke-width:3}.time path{stroke-width:1.5;vector-effect:non-scaling-stroke}"
     ".in{border-left:3px solid var(--line);padding-left:.75rem}.in p{margin:.2rem 0}p{overflow-wrap:anywhere}"
+    "pre{white-space:pre-wrap;overflow-wrap:anywhere}.in ul,.in li li{list-style:disc}"
     "@media(prefers-color-scheme:dark){:root{--o:#4ac26b;--d:#e3b341;--p:#f0883e;--m:#ff7b72;--w:#79c0ff;"
     "--u:#a9b6c4;--bg:#10161d;--fg:#dbe4ee}}"
 )
