@@ -35,6 +35,9 @@ class StatusConfig:
     public_url: str = _key(
         "", "public URL of the status page, through a proxy; refused requests get a link to it"
     )
+    export: str = _key(
+        "", "folder to which the status page is written each minute as static files; empty: none"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ COVERED = (
         "tests/api/test_streaming.py",
         "delivery to sockets",
     ),
-    ("watch/status/text watch/status/view", "tests/watch/status/test_page.py", "parts of the pages"),
+    ("watch/status/view", "tests/watch/status/test_page.py", "parts of the pages"),
     ("watch/probes watch/probe_client", "tests/watch/test_canaries.py", "what a canary sends"),
     ("web/explore web/manifest web/reader web/routes", "tests/web/test_pages.py", "parts of the pages"),
 )

@@ -218,7 +218,7 @@ async def v2(request: Request) -> Response:
                 urls=UrlsV2(
                     streaming=site.streaming_url,
                     about=f"{site.base_url}/about",
-                    status=None,
+                    status=config.status_url or None,
                     privacy_policy=_published(about, "privacy_policy", site),
                     terms_of_service=_published(about, "terms_of_service", site),
                 ),

@@ -155,7 +155,8 @@ class WorkerState(msgspec.Struct, frozen=True):
 class CanaryState(msgspec.Struct, frozen=True):
     """A channel as one of its canaries saw it last. `outcome`: ok, refused, failed or timeout; "" before the first.
 
-    `person`: whose class it waits in, member or visitor. `in_row`: how many results in a row succeeded, or did not.
+    `person`: whose class it waits in, member or visitor. `failures`: consecutive ones. `in_row`: how many results in
+    a row succeeded, or did not.
     `is_first`: there was no other result before the row.
     """
 
@@ -165,13 +166,9 @@ class CanaryState(msgspec.Struct, frozen=True):
     at_epoch_s: float
     ms: float
     detail: str
+    failures: int = 0
     in_row: int = 0
     is_first: bool = True
-
-    @property
-    def failures(self) -> int:
-        """Return the consecutive failures."""
-        return 0 if self.outcome in ("ok", "") else self.in_row
 
 
 class StatusMessage(msgspec.Struct, frozen=True, tag="status"):

@@ -48,6 +48,8 @@ from stormpetrel.storage.facts import require_same_secret
 from stormpetrel.storage.sms_spool import canary, inbox, outbox, state
 from stormpetrel.storage.sms_spool.file import SpoolDb
 from stormpetrel.storage.sms_spool.money import Caps, micros
+from stormpetrel.storage.status_history import FILE_NAME as STATUS_HISTORY
+from stormpetrel.storage.status_history import StatusHistoryFailed, read_incidents
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,9 @@ TIDY_EVERY_S = 600.0
 REROUTE_EVERY_S = 30.0
 RETRY_MIN_S, RETRY_MAX_S = 0.2, 5.0
 KNOWN_AT_ONCE = 1000
+INCIDENTS_TOLD = 2
+INCIDENT_CHARACTERS = 60
+"""How many open incidents the answer to STATUS names, and how much of each name: texts cost money."""
 OUTCOMES_MS = 7 * 86_400_000
 """How long outcomes stay in the store after the spool has them."""
 
@@ -174,9 +179,19 @@ class SmsGateway:
         )
 
     def _status(self, language: str) -> str:
-        """Return the answer to STATUS, from memory."""
+        """Return the answer to STATUS, without the store, with the names of open incidents; called in a thread."""
         key = "status-down" if self._db is None or self._drain.is_degraded else "status-up"
-        return answer(key, language, site=self._config.title, waiting=self._figures.waiting_in)
+        text = answer(key, language, site=self._config.title, waiting=self._figures.waiting_in)
+        # In the operator's words, whatever the reader's language.
+        return " ".join([text, *self._open_incidents()])
+
+    def _open_incidents(self) -> list[str]:
+        try:
+            found = read_incidents(self._config.data_dir / STATUS_HISTORY, only_open=True)
+        except StatusHistoryFailed:
+            return []
+        shown = [one for one in found if not one.is_maintenance or one.is_in_progress]
+        return [f"{one.name[:INCIDENT_CHARACTERS]}." for one in shown[:INCIDENTS_TOLD]]
 
     def _wake_senders(self) -> None:
         for sender in self._senders:

@@ -16,7 +16,7 @@ MAX_UPDATES = 200
 
 @dataclass(frozen=True, slots=True)
 class IncidentUpdate:
-    """An entry of a timeline. `status`: of the incident from then on. `body`: plain text.
+    """An entry of a timeline. `status`: of the incident from then on. `body`: Markdown.
 
     `is_automatic`: written by the watch from its measurements, not by an operator.
     """

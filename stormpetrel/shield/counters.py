@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from stormpetrel.shield.classify import K2, LANES
 from stormpetrel.shield.queues import Ticket
 from stormpetrel.shield.reports import (
+    EXCESS,
+    FAILED,
     MAX_APPLICATIONS,
     MAX_REFUSALS,
     OTHER_APPLICATIONS,
@@ -55,7 +57,7 @@ class Counters:
         """Count a refusal; if the client has a credential, also record the refusal itself."""
         self.count(ticket, "refused")
         if because.startswith(_EXCESS):
-            self.count(ticket, "excess")
+            self.count(ticket, EXCESS)
         self.because[because] += 1
         if ticket.is_known:
             self._refusals.append(
@@ -68,10 +70,11 @@ class Counters:
         """Return the counts, those by policy line, and the refusals; reset all."""
         counts = CountTables()
         for (lane, channel, application, outcome), count in self._counts.items():
-            _add(counts.classes, LANES[lane].name, outcome, count)
-            _add(counts.channels, channel, outcome, count)
-            if application:
-                _add(counts.applications, application, outcome, count)
+            if outcome is not FAILED and outcome is not EXCESS:
+                _add(counts.classes, LANES[lane].name, outcome, count)
+                _add(counts.channels, channel, outcome, count)
+                if application:
+                    _add(counts.applications, application, outcome, count)
             if lane <= K2:
                 _add(counts.known, channel, outcome, count)
                 if application:

@@ -54,7 +54,7 @@ from stormpetrel.shield.paths import (
 )
 from stormpetrel.shield.prefixes import DAY_S, KNOWN_DAYS, Prefixes, prefix_of
 from stormpetrel.shield.queues import GONE, Ticket
-from stormpetrel.shield.reports import Directions, WorkerReport
+from stormpetrel.shield.reports import FAILED, Directions, WorkerReport
 from stormpetrel.shield.usage import UsageMeter
 
 WRITE_COST_S = 0.002
@@ -300,7 +300,7 @@ class Shield:
 
     def failed(self, ticket: Ticket) -> None:
         """Count a request that got an error of the server instead of an answer, besides as served."""
-        self.counters.count(ticket, "failed")
+        self.counters.count(ticket, FAILED)
 
     def leave(self, ticket: Ticket) -> None:
         """Drop a waiting ticket whose client has disconnected."""

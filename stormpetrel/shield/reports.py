@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 CLASSES = ("K0", "K1", "K2", "K3", "K4")
-OUTCOMES = ("served", "cached", "refused", "gone", "failed", "excess")
-"""Ran at the application, answered from memory, refused by the shield, left while waiting. `failed` are those of
-`served` that got an error of the server (5xx), `excess` those of `refused` whose client asked for too much."""
+OUTCOMES = ("served", "cached", "refused", "gone")
+"""Ran at the application, answered from memory, refused by the shield, left while waiting."""
+FAILED, EXCESS = "failed", "excess"
+"""Counted besides, of known clients: those of `served` that got an error of the server (5xx), and those of `refused`
+whose client asked for too much."""
 CHANNELS = ("web", "apps", "posting", "streaming", "sign_in", "feeds", "new", "returning")
 """web: pages for signed-in users; apps: the API with a credential; posting: every write with a credential;
 sign_in: signing in and up; new and returning: visitors without and with an older cookie."""
@@ -60,10 +62,10 @@ class WorkerReport:
 
     `classes`, `channels`, `applications`: counts by name and outcome (OUTCOMES). `because`: refusals by
     policy line, including the edge's own. `known`, `known_applications`: `channels` and `applications` of
-    the classes K0 to K2 alone, of clients from before the attack. `pages`: answers from memory by path, the
-    MAX_PAGES hottest. `waiting`: how many requests wait now, by class. `worst_wait_s`: the longest wait for
-    a slot in the period. `loop_lag_s`: the worst lateness of the loop's tick. `writer_wait_s`: how long the
-    write that waits longest for the database's writer has waited.
+    the classes K0 to K2 alone, of clients from before the attack, also with FAILED and EXCESS. `pages`: answers
+    from memory by path, the MAX_PAGES hottest. `waiting`: how many requests wait now, by class. `worst_wait_s`:
+    the longest wait for a slot in the period. `loop_lag_s`: the worst lateness of the loop's tick.
+    `writer_wait_s`: how long the write that waits longest for the database's writer has waited.
     `overload_since_epoch_s`, `onset_epoch_s`: 0 if there is none. `prefixes`: networks with credentialed
     activity since the last report, with the day (days since 1970).
     """

@@ -22,7 +22,7 @@ APART_S = 0.1
 """Offset between the canaries, so that they do not wait for each other."""
 PATIENCE_S = 4.0
 """Longer than the deadlines of the classes K1 (2 s) and K3 (3 s). People give up a page after about this long."""
-PATIENCE_OF = {"sms_out": ANSWER_S + 1.0}
+PATIENCE_OF = {"sms_out": ANSWER_S}
 """The channels with another deadline."""
 OUTCOMES = ("ok", "refused", "failed", "timeout")
 ALARM_AFTER = 2
@@ -147,6 +147,8 @@ class Canaries:
         last = seen.state
         before = last.failures
         is_same = not last.outcome or (last.outcome == "ok") == (outcome == "ok")
+        in_row = last.in_row + 1 if is_same else 1
+        failures = 0 if outcome == "ok" else in_row
         now_s = self._now_epoch_s()
         seen.state = CanaryState(
             last.channel,
@@ -155,10 +157,10 @@ class Canaries:
             now_s,
             ms,
             detail,
-            last.in_row + 1 if is_same else 1,
+            failures,
+            in_row,
             is_same and last.is_first,
         )
-        failures = seen.state.failures
         seen.counts[outcome] = seen.counts.get(outcome, 0) + 1
         if failures == ALARM_AFTER:
             text = f"canary {name} fails: {detail}"

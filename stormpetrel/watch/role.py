@@ -42,9 +42,10 @@ from stormpetrel.watch.probes import Canary, ProbeFailed
 from stormpetrel.watch.status.board import StatusBoard
 from stormpetrel.watch.status.book import IncidentDesk, StatusBook, StoredHistory, keep, new_incident_id
 from stormpetrel.watch.status.channels import COUNTS_S
+from stormpetrel.watch.status.export import keep_exported
 from stormpetrel.watch.status.history import ChannelHistory
 from stormpetrel.watch.status.site import StatusSite
-from stormpetrel.watch.status.view import view_of
+from stormpetrel.watch.status.view import StatusView, view_of
 
 log = logging.getLogger(__name__)
 
@@ -117,10 +118,10 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             )
         )
 
-    site = StatusSite(
-        lambda: view_of(config, board, attack=cluster.attack, now_epoch_s=clock.now_s()),
-        clock_s=asyncio.get_running_loop().time,
-    )
+    def view() -> StatusView:
+        return view_of(config, board, attack=cluster.attack, now_epoch_s=clock.now_s())
+
+    site = StatusSite(view, clock_s=asyncio.get_running_loop().time)
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(
@@ -129,6 +130,8 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             tasks.create_task(control_server.serve(control, stop))
             tasks.create_task(_seconds(cluster, control_server, books, board, canaries, stop))
             tasks.create_task(keep(board, status_book, stop))
+            if config.status.export:
+                tasks.create_task(keep_exported(view, Path(config.status.export), stop))
             tasks.create_task(_write_down(cluster, books, stop))
             tasks.create_task(canaries.run(stop))
             tasks.create_task(audience.run(stop))

@@ -136,3 +136,28 @@ def test_use_is_counted_by_week(place):
 
 def test_nodeinfo_names_the_api_that_is_spoken(place):
     assert place.visitor.get("/nodeinfo/2.0").json()["metadata"]["upstream"] == {"name": "mastodon"}
+
+
+def test_the_instance_names_its_status_page(place):
+    found = place.visitor.get("/api/v2/instance").json()["configuration"]["urls"]["status"]
+    assert found == place.instance.status_url
+
+
+def test_open_incidents_of_operators_are_announced_to_apps(place):
+    ann = place.person("ann")
+    run = place.instance.run_cli
+    id = run("incident", "start", "Apps <fail>", "--text", "We look into it.\n\nSoon.").stdout.split()[1]
+    (one,) = ann.get("/api/v1/announcements")
+    assert one["id"] == str(int(id, 16))
+    assert one["content"].startswith("<p>Apps &lt;fail&gt;</p><p>We look into it.</p><p>Soon.</p><p><a href=")
+    assert (one["read"], one["starts_at"]) == (False, None)
+    # Dismissing it is no error, though it comes back until it is resolved.
+    assert ann.do(f"/api/v1/announcements/{one['id']}/dismiss") == {}
+    run("maintenance", "schedule", "New disks", "--text", "x", "--in", "2h", "--for", "30m")
+    assert [bool(one["starts_at"]) for one in ann.get("/api/v1/announcements")] == [True, False]
+    for command, each in (
+        ("incident", id),
+        ("maintenance", run("incident", "list").stdout.splitlines()[1].split()[0]),
+    ):
+        run(command, "resolve" if command == "incident" else "cancel", each)
+    assert ann.get("/api/v1/announcements") == []

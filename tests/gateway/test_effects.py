@@ -289,6 +289,16 @@ def test_whois_get_and_stats_read(texting: Texting) -> None:
     assert "is up" in phone.ask("STATUS")
 
 
+def test_status_names_open_incidents(texting: Texting) -> None:
+    _, phone = texting.member()
+    run = texting.place.instance.run_cli
+    id = run("incident", "start", "Uploads fail", "--text", "We look into it.").stdout.split()[1]
+    run("maintenance", "schedule", "Not yet", "--text", "x", "--in", "2h", "--for", "30m")
+    assert phone.ask("STATUS").endswith(". Uploads fail.")
+    run("incident", "resolve", id)
+    assert "Uploads fail" not in phone.ask("STATUS")
+
+
 def test_block_mute_and_report_act_for_the_member(texting: Texting) -> None:
     person, phone = texting.member()
     other = texting.place.person("troll")

@@ -24,6 +24,7 @@ from enum import Enum
 
 from stormpetrel.control.messages import CanaryState
 from stormpetrel.model.channel import ChannelState
+from stormpetrel.shield.reports import EXCESS, FAILED
 
 SILENT_S = 30.0
 SLOW_MS = 2_000.0
@@ -91,13 +92,13 @@ class KnownCounts:
 
 
 def tally(outcomes: Iterable[Mapping[str, int]]) -> KnownCounts:
-    """Return the sum of the counts of reports, by outcome (reports.OUTCOMES)."""
+    """Return the sum of the counts of reports, by outcome (shield/reports.py)."""
     good = bad = 0
     for row in outcomes:
-        failed = row.get("failed", 0)
+        failed = row.get(FAILED, 0)
         good += max(0, row.get("served", 0) + row.get("cached", 0) - failed)
         # A client over its own limit is refused for what it did, which says nothing of the service.
-        bad += failed + row.get("gone", 0) + max(0, row.get("refused", 0) - row.get("excess", 0))
+        bad += failed + row.get("gone", 0) + max(0, row.get("refused", 0) - row.get(EXCESS, 0))
     return KnownCounts(good, bad)
 
 

@@ -47,6 +47,7 @@ _STYLE = (
     ".bars path{stroke-width:24;stroke-dasharray:3 1}.bars .d{stroke-width:20}.bars .p{stroke-width:14}"
     ".bars .m{stroke-width:8}.bars .u{stroke-width:3}.time path{stroke-width:1.5;vector-effect:non-scaling-stroke}"
     ".in{border-left:3px solid var(--line);padding-left:.75rem}.in p{margin:.2rem 0}p{overflow-wrap:anywhere}"
+    "pre{white-space:pre-wrap;overflow-wrap:anywhere}.in ul,.in li li{list-style:disc}"
     "@media(prefers-color-scheme:dark){:root{--o:#4ac26b;--d:#e3b341;--p:#f0883e;--m:#ff7b72;--w:#79c0ff;"
     "--u:#a9b6c4;--bg:#10161d;--fg:#dbe4ee}}"
 )
@@ -61,16 +62,17 @@ def status_page(view: StatusView) -> bytes:
     """Return the first page."""
     indicator, description = view.indicator
     parts = [
+        _exported(view),
         f'<p class="all {_INDICATOR_MARKS[indicator]}">{description}</p>',
         f"<p>{_load(view.attack, view.now_epoch_s)}</p>",
     ]
     opened = view.open_incidents()
     if opened:
-        shown = "".join(_incident(one, root="", last=UPDATES_SHOWN) for one in opened[:OPEN_SHOWN])
+        shown = "".join(_incident(view, one, root="", last=UPDATES_SHOWN) for one in opened[:OPEN_SHOWN])
         parts.append(f"<h2>Open incidents</h2>{shown}")
     planned = view.maintenance()
     if planned:
-        shown = "".join(_incident(one, root="", last=UPDATES_SHOWN) for one in planned[:OPEN_SHOWN])
+        shown = "".join(_incident(view, one, root="", last=UPDATES_SHOWN) for one in planned[:OPEN_SHOWN])
         parts.append(f"<h2>Maintenance</h2>{shown}")
     rows = "".join(_channel(one, view.past[one.channel]) for one in view.channels)
     parts.append(f'<h2>Services</h2><ul class="ch">{rows}</ul>')
@@ -79,7 +81,7 @@ def status_page(view: StatusView) -> bytes:
         "<p><small>Each service is used every few seconds from this machine, as members and new visitors use it. "
         "Bars: the last 90 days, today at the right; lines: response times of 24 hours. "
         f'Updated {clock(view.now_epoch_s)} UTC. <a href="">Refresh</a></small></p>'
-        '<p><a href="history">All incidents</a> · <a href="history.atom">Feed</a> · '
+        f'<p><a href="history{view.suffix}">All incidents</a> · <a href="history.atom">Feed</a> · '
         '<a href="api/v2/summary.json">JSON</a> · <a href="badge.svg">Badge</a></p>'
     )
     return _document(view, "", parts, root="")
@@ -88,7 +90,7 @@ def status_page(view: StatusView) -> bytes:
 def incident_page(view: StatusView, incident: Incident) -> bytes:
     """Return the page of one incident, with all its updates."""
     parts = [
-        _incident(incident, root="../", last=len(incident.updates)),
+        _incident(view, incident, root="../", last=len(incident.updates)),
         '<p><a href="../">Current status</a></p>',
     ]
     return _document(view, incident.name, parts, root="../")
@@ -101,10 +103,10 @@ def history_page(view: StatusView, year: int, month: int, *, root: str) -> bytes
     """
     name = f"{year:04}-{month:02}"
     found = [one for one in view.incidents if _month(one.started_ms) == name]
-    listed = "".join(_incident(one, root=root, last=1) for one in found)
+    listed = "".join(_incident(view, one, root=root, last=1) for one in found)
     months = sorted({_month(one.started_ms) for one in view.incidents} | {_month(view.now_epoch_s * 1000)})
     links = " · ".join(
-        f'<a href="{root}history/{other}"{_current(other == name)}>{other}</a>'
+        f'<a href="{root}history/{other}{view.suffix}"{_current(other == name)}>{other}</a>'
         for other in reversed(months[-24:])
     )
     parts = [
@@ -184,7 +186,8 @@ def _times(times_ms: Sequence[float | None]) -> str:
     )
 
 
-def _incident(one: Incident, *, root: str, last: int) -> str:
+def _incident(view: StatusView, one: Incident, *, root: str, last: int) -> str:
+    address = f"{root}incidents/{one.id}{view.suffix}"
     facts = [one.status.replace("_", " ").capitalize()]
     if one.is_maintenance:
         facts.append(f"{moment(one.scheduled_for_ms)} to {moment(one.scheduled_until_ms)}")
@@ -199,9 +202,9 @@ def _incident(one: Incident, *, root: str, last: int) -> str:
         for update in list(reversed(one.updates))[:last]
     )
     more = len(one.updates) - last
-    rest = f'<p><a href="{root}incidents/{one.id}">{more} earlier updates</a></p>' if more > 0 else ""
+    rest = f'<p><a href="{address}">{more} earlier updates</a></p>' if more > 0 else ""
     return (
-        f'<article><h3><a href="{root}incidents/{one.id}">{escape(one.name)}</a></h3>'
+        f'<article><h3><a href="{address}">{escape(one.name)}</a></h3>'
         f'<small>{escape(" · ".join(facts))}</small><ol class="in">{updates}</ol>{rest}</article>'
     )
 
@@ -211,11 +214,21 @@ def _past(view: StatusView) -> str:
     if not past:
         return "<p>None.</p>"
     rows = "".join(
-        f'<li><a href="incidents/{one.id}">{escape(one.name)}</a> <small>{one.status}, '
+        f'<li><a href="incidents/{one.id}{view.suffix}">{escape(one.name)}</a> <small>{one.status}, '
         f"began {moment(one.started_ms)}</small></li>"
         for one in past
     )
     return f"<ul>{rows}</ul>"
+
+
+def _exported(view: StatusView) -> str:
+    """Return the age of an export in words: a file cannot know that its server is dead."""
+    if not view.suffix:
+        return ""
+    return (
+        f"<p>Written {moment(view.now_epoch_s * 1000)}, each minute. "
+        "If that is more than two minutes ago, the present state is unknown.</p>"
+    )
 
 
 def _load(attack: Attack, now_epoch_s: float) -> str:

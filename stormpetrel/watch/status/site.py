@@ -41,7 +41,7 @@ class StatusSite:
         stored = self._documents.get(path)
         if stored is not None and now_s - stored[0] < FRESH_S:
             return stored[1]
-        document = self.render(path[1:], self._present(now_s))
+        document = rendered(path[1:], self._present(now_s))
         if document is not None:
             self._documents.put(path, (now_s, document))
         return document
@@ -51,28 +51,29 @@ class StatusSite:
             self._viewed = (now_s, self._view())
         return self._viewed[1]
 
-    def render(self, path: str, view: StatusView) -> Document | None:
-        """Return a document of the view by its path without the first slash; None if there is none."""
-        if path == "":
-            return _html(status_page(view))
-        endpoint = summary.ENDPOINTS.get(path)
-        if endpoint is not None:
-            return _public(summary.CONTENT_TYPE, summary.encoded(endpoint(view)))
-        if path == "history.atom":
-            return _public(feed.CONTENT_TYPE, feed.atom(view))
-        if path == "badge.svg":
-            return _public(badge.CONTENT_TYPE, badge.overall_badge(view))
-        if found := _BADGE.match(path):
-            body = badge.channel_badge(view, found[1])
-            return None if body is None else _public(badge.CONTENT_TYPE, body)
-        if found := _INCIDENT.match(path):
-            incident = next((one for one in view.incidents if one.id == found[1]), None)
-            return None if incident is None else _html(incident_page(view, incident))
-        return _history(path, view)
+
+def rendered(path: str, view: StatusView) -> Document | None:
+    """Return a document of the view by its path without the first slash; None if there is none."""
+    if path == "":
+        return _html(status_page(view))
+    endpoint = summary.ENDPOINTS.get(path)
+    if endpoint is not None:
+        return _public(summary.CONTENT_TYPE, summary.encoded(endpoint(view)))
+    if path == "history.atom":
+        return _public(feed.CONTENT_TYPE, feed.atom(view))
+    if path == "badge.svg":
+        return _public(badge.CONTENT_TYPE, badge.overall_badge(view))
+    if found := _BADGE.match(path):
+        body = badge.channel_badge(view, found[1])
+        return None if body is None else _public(badge.CONTENT_TYPE, body)
+    if found := _INCIDENT.match(path):
+        incident = next((one for one in view.incidents if one.id == found[1]), None)
+        return None if incident is None else _html(incident_page(view, incident))
+    return _history(path, view)
 
 
 def paths(view: StatusView) -> list[str]:
-    """Return the paths of all documents of a view, without the first slash, as for an export."""
+    """Return the paths of all documents of a view, without the first slash."""
     now = datetime.fromtimestamp(view.now_epoch_s, UTC)
     months = {f"{datetime.fromtimestamp(one.started_ms / 1000, UTC):%Y-%m}" for one in view.incidents}
     return [
@@ -81,6 +82,7 @@ def paths(view: StatusView) -> list[str]:
         "history.atom",
         "badge.svg",
         *(f"badge/{one.channel}.svg" for one in view.channels if one.channel in CHANNEL_NAMES),
+        "history",
         *(f"history/{month}" for month in sorted(months | {f"{now:%Y-%m}"})),
         *(f"incidents/{one.id}" for one in view.incidents),
     ]

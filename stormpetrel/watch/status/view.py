@@ -35,6 +35,7 @@ class StatusView:
     """The data of the status page at one moment.
 
     `page_url`: its public address, without a slash at the end. `incidents`: all, those that started last first.
+    `suffix`: the end of the names of pages other than the first: ".html" in an export, otherwise "".
     """
 
     title: str
@@ -46,6 +47,7 @@ class StatusView:
     past: dict[str, ChannelPast]
     incidents: Sequence[Incident]
     attack: Attack
+    suffix: str = ""
 
     @property
     def page_id(self) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stormpetrel.model.channel import CHANNEL_NAMES, ChannelState
-from stormpetrel.shield.reports import CHANNELS, OUTCOMES
+from stormpetrel.shield.reports import CHANNELS, EXCESS, FAILED, OUTCOMES
 from stormpetrel.watch.probes import PROBES
 from stormpetrel.watch.status.channels import (
     KNOWN_CHANNELS,
@@ -134,7 +134,7 @@ def test_nothing_turns_a_channel_green_that_is_silent_or_whose_people_fail(
     assert (after.since_epoch_s == NOW_S) == (after.state is not state)
 
 
-@given(st.dictionaries(st.sampled_from(OUTCOMES), st.integers(0, 100)))
+@given(st.dictionaries(st.sampled_from((*OUTCOMES, FAILED, EXCESS)), st.integers(0, 100)))
 def test_counts_are_never_negative(row):
     counts = tally([row])
     assert counts.good >= 0

@@ -25,7 +25,7 @@ def test_every_update_is_an_entry_and_its_id_stays():
     before = an_incident("It fails.")
     after = an_incident("It fails.", "It works.", status="resolved")
     old, new = entries(a_view(incidents=[before])), entries(a_view(incidents=[after]))
-    assert [entry.findtext(f"{ATOM}content") for entry in new] == ["It works.", "It fails."]
+    assert [entry.findtext(f"{ATOM}content") for entry in new] == ["<p>It works.</p>", "<p>It fails.</p>"]
     assert new[-1].findtext(f"{ATOM}id") == old[0].findtext(f"{ATOM}id")
     assert new[0].findtext(f"{ATOM}title") == "Resolved: Apps fail"
     assert len(entries(a_view(incidents=[an_incident(*["x"] * (NEWEST + 5))]))) == NEWEST

@@ -24,7 +24,9 @@ def ids():
 
 def a_result(channel="apps", outcome="ok", *, person="member", ago_s=1.0, ms=12.0, in_row=5, is_first=False):
     """Return what a canary found."""
-    return CanaryState(channel, person, outcome, NOW_S - ago_s, ms, "as the log has it", in_row, is_first)
+    return CanaryState(
+        channel, person, outcome, NOW_S - ago_s, ms, "as the log has it", in_row=in_row, is_first=is_first
+    )
 
 
 def a_status(channel="apps", state=ChannelState.OPERATIONAL, **changed):

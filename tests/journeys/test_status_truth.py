@@ -1,0 +1,60 @@
+"""The status page tells the truth: each channel fails alone on it, and it is there when everything else is not."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from tests.broken_channels import BREAKS, WEB, all_others_stopped, channels_not_green, fetch
+from tests.gateway.phones import route_settings
+from tests.instance import running_instance
+from tests.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+def instance(sqlite_template, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("truth")
+    url = f"sqlite:///{shutil.copy(sqlite_template, directory / 'stormpetrel.db')}"
+    settings = route_settings(tmp_path_factory.mktemp("drop")) | {"web_workers": 2}
+    with running_instance(directory, url, **settings) as running:
+        eventually(lambda: channels_not_green(running), lambda found: found == {})
+        yield running
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda one: one.name)
+def test_exactly_the_broken_channels_turn_and_come_back(instance, broken):
+    eventually(lambda: channels_not_green(instance), lambda found: found == {})
+    with broken.begin(instance):
+        found = eventually(lambda: channels_not_green(instance), lambda found: set(found) == broken.channels)
+        assert not set(found.values()) & {"unknown", "under_maintenance"}
+        # No other channel follows while it lasts.
+        for _ in range(3):
+            assert set(channels_not_green(instance)) == broken.channels
+        page = fetch(f"{instance.status_url}/")[1].decode()
+        rows = dict(re.findall(r'<b class="\w">([^<]*)</b><h3>([^<]*)</h3>', page))
+        assert "All systems operational" not in page
+        assert rows
+    eventually(lambda: channels_not_green(instance), lambda found: found == {})
+
+
+def test_the_page_is_there_while_every_other_process_is_stopped(instance):
+    with all_others_stopped(instance):
+        found = eventually(
+            lambda: channels_not_green(instance), lambda found: set(found) == WEB | {"SMS in", "SMS out"}
+        )
+        assert set(found.values()) == {"major_outage"}
+        summary = json.loads(fetch(f"{instance.status_url}/api/v2/summary.json")[1])
+        assert summary["status"] == {"indicator": "critical", "description": "Major outage"}
+        for path in ("/", "/history", "/badge.svg", "/badge/web.svg", "/metrics", "/health"):
+            assert fetch(f"{instance.status_url}{path}")[0] == 200, path
+        ET.fromstring(fetch(f"{instance.status_url}/history.atom")[1])
+        # The operator's words need no other process, and no database.
+        instance.run_cli(
+            "incident", "start", "Everything is stopped", "--text", "We know.", "--impact", "critical"
+        )
+        eventually(lambda: b"Everything is stopped" in fetch(f"{instance.status_url}/")[1])
+    eventually(lambda: channels_not_green(instance), lambda found: found == {})

@@ -1,0 +1,29 @@
+"""The counts of a worker: known clients apart, errors, and refusals for a client's own excess."""
+
+from __future__ import annotations
+
+from stormpetrel.shield.classify import K1, K3_FAR
+from stormpetrel.shield.counters import Counters
+from stormpetrel.shield.identify import Identity
+from stormpetrel.shield.queues import Ticket
+from stormpetrel.shield.reports import EXCESS, FAILED
+
+
+def ticket(lane=K1, channel="apps", application="Tusky"):
+    return Ticket(Identity("account", 1), lane, None, "", channel, application, True, False)
+
+
+def test_errors_and_excess_are_counted_besides_and_of_known_clients_alone():
+    counters = Counters()
+    for lane in (K1, K3_FAR):
+        counters.count(ticket(lane), "served")
+        counters.count(ticket(lane), FAILED)
+        for because in ("queue/deadline", "ceiling/token", "queue/identity", "deny/account"):
+            counters.refused(ticket(lane), because, epoch_s=5.0)
+    counts, _, _ = counters.take()
+    assert counts.channels == {"apps": {"served": 2, "refused": 8}}
+    assert counts.classes == {"K1": {"served": 1, "refused": 4}, "K3": {"served": 1, "refused": 4}}
+    assert counts.applications == {"Tusky": {"served": 2, "refused": 8}}
+    assert counts.known == {"apps": {"served": 1, FAILED: 1, "refused": 4, EXCESS: 3}}
+    assert counts.known_applications == {"Tusky": {"served": 1, FAILED: 1, "refused": 4, EXCESS: 3}}
+    assert counters.take()[0].known == {}
