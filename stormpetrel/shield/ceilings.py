@@ -69,6 +69,12 @@ class Ceiling:
         left = min(float(self.limit), bucket[0] + (at_s - bucket[1]) * self._rate_per_s)
         return RateLimit(self.limit, max(0, int(left)), epoch_s + (self.limit - left) / self._rate_per_s)
 
+    def forget_full(self, at_s: float) -> None:
+        """Drop the buckets that are full again: they limit nothing, and their keys are clients' addresses."""
+        full = [key for key, (_, last_s) in self._buckets.items() if at_s - last_s >= PERIOD_S]
+        for key in full:
+            del self._buckets[key]
+
     def full_in_s(self, left: float) -> float:
         """Return the seconds until a bucket with `left` requests is full again."""
         return (self.limit - left) / self._rate_per_s
