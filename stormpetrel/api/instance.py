@@ -256,7 +256,7 @@ async def activity(request: Request) -> Response:
             Activity(
                 week=str(week.start_ms // 1000),
                 statuses=str(week.posts),
-                logins=str(week.authors),
+                logins=str(week.active),
                 registrations=str(week.sign_ups),
             )
             for week in weeks
@@ -302,7 +302,7 @@ async def nodeinfo(request: Request) -> Response:
                 users=NodeinfoUsers(
                     total=counts.users,
                     active_month=counts.active_month,
-                    active_halfyear=counts.active_month,
+                    active_halfyear=counts.active_halfyear,
                 ),
                 local_posts=counts.posts,
             ),

@@ -93,6 +93,10 @@ class Proxies:
                 break
         return found
 
+    def forget(self) -> None:
+        """Drop the cached senders."""
+        self._senders.clear()
+
     def enter(self, who: Identity, most: int) -> bool:
         """Count a request of a client; return False if it already has `most` in progress."""
         if self.at_once[who] >= most:

@@ -30,6 +30,7 @@ from stormpetrel.edge.senders import Proxies
 from stormpetrel.edge.wheel import TimerWheel
 from stormpetrel.shield.admit import Policy
 from stormpetrel.shield.answer import Refused
+from stormpetrel.shield.ceilings import PERIOD_S
 from stormpetrel.shield.cookies import sent_name
 from stormpetrel.shield.decide import Shield
 from stormpetrel.shield.identify import TokenTable
@@ -216,9 +217,16 @@ class EdgeWorker:
         return self._cookie_lines % cookie.encode()
 
     def forget_visitors(self) -> None:
-        """Drop remembered requests: their visitors are counted again in a new period."""
+        """Drop remembered requests and senders: a new period counts visitors again, and the old one leaves none."""
         self.memo.clear()
         self.proxied_memo.clear()
+        if self.proxies is not None:
+            self.proxies.forget()
+        # Until then, the latest clients still have used a part of their ceilings.
+        self.loop.call_later(PERIOD_S, self._forget_ceilings)
+
+    def _forget_ceilings(self) -> None:
+        self.gate.ceiling.forget_full(self.loop.time())
 
     def shield_report(self) -> WorkerReport:
         """Return the report of the shield since the last call."""

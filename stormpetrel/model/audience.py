@@ -28,9 +28,18 @@ class AudienceRow:
     earlier: int | None
     year_earlier: int | None
 
+    @property
+    def name(self) -> str:
+        """Return the period's name."""
+        return self.period.name
+
     def visitors(self, channel: str = "all") -> int:
         """Return the unique visitors of a channel, or of all together."""
         return self.numbers.get(f"visitors/{channel}", 0)
+
+    def count(self, name: str) -> int:
+        """Return the number with that name; 0 if there is none."""
+        return self.numbers.get(name, 0)
 
     def share(self, name: str) -> dict[str, float]:
         """Return the shares (0 to 1) of the counts below `name`, for example "from", the greatest first."""

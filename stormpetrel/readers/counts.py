@@ -87,7 +87,7 @@ class Recounted(Generic[T]):
 def place_counts(
     database: Database, *, clock_s: Callable[[], float] = time.monotonic
 ) -> Recounted[InstanceCounts]:
-    """Return the numbers of people, of posts, and of people who posted in the last 30 days."""
+    """Return the numbers of people, of posts, and of people who were active lately."""
 
     async def count(now_ms: int) -> InstanceCounts:
         users = posts = after_id = 0
@@ -98,8 +98,8 @@ def place_counts(
             if part.last_id is None:
                 break
             after_id = part.last_id
-        active = await database.read(instance.active_month, now_ms=now_ms)
-        return InstanceCounts(users, posts, active)
+        month, half_year = await database.read(instance.active_members, now_ms=now_ms)
+        return InstanceCounts(users, posts, month, half_year)
 
     return Recounted(count, every_s=COUNTS_S, clock_s=clock_s)
 

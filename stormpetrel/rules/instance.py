@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stormpetrel.audience.periods import periods_at
 from stormpetrel.errors import Invalid, NotFound
 from stormpetrel.model.account import Account, AccountState, ascii_domain, email_problem
 from stormpetrel.model.characters import is_too_long, trimmed
@@ -21,6 +22,7 @@ from stormpetrel.model.moderation import (
     Moderator,
 )
 from stormpetrel.model.text import clean, excerpt
+from stormpetrel.rules import audience
 from stormpetrel.rules.moderation import note, require_admin
 from stormpetrel.storage import accounts
 from stormpetrel.storage import instance as stored
@@ -36,11 +38,12 @@ EXCERPT = 80
 
 @dataclass(frozen=True, slots=True)
 class InstanceCounts:
-    """Accounts, posts, and accounts that posted in the last 30 days."""
+    """Accounts, posts, and active accounts of a month and of half a year."""
 
     users: int
     posts: int
     active_month: int
+    active_halfyear: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +61,25 @@ def count_some(connection: Connection, *, after_id: int, most: int) -> CountedPa
     return CountedPart(users, posts, last_id)
 
 
-def active_month(connection: Connection, *, now_ms: int) -> int:
-    """Return how many accounts have posted in the last 30 days."""
-    return accounts.count_active(connection, since_ms=now_ms - MONTH_MS)
+def active_members(connection: Connection, *, now_ms: int) -> tuple[int, int]:
+    """Return how many members were active in a month, and in half a year.
+
+    These are the members who came, where they are counted (rules/audience.py), and at least those who have posted in
+    the last 30 days.
+    """
+    posted = accounts.count_active(connection, since_ms=now_ms - MONTH_MS)
+    month, half_year = audience.active_months(connection, now_ms=now_ms)
+    return max(posted, month), max(posted, half_year)
 
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """Use of the instance in one week, which begins on Monday at `start_ms`."""
+    """Use of the instance in one week, which begins on Monday at `start_ms`. `active`: members who came, if that was
+    counted, and at least those who posted."""
 
     start_ms: int
     posts: int
-    authors: int
+    active: int
     sign_ups: int
 
 
@@ -82,7 +92,10 @@ def week_starts(now_ms: int) -> list[int]:
 
 def week(connection: Connection, *, start_ms: int) -> Week:
     """Return the use of the instance in the week that began at `start_ms`."""
-    return Week(start_ms, *accounts.activity(connection, from_ms=start_ms, until_ms=start_ms + WEEK_MS))
+    posts, authors, sign_ups = accounts.activity(connection, from_ms=start_ms, until_ms=start_ms + WEEK_MS)
+    _, period, _ = periods_at(start_ms / 1000)
+    (came,) = audience.active_members(connection, periods=[period.name])
+    return Week(start_ms, posts, max(authors, came), sign_ups)
 
 
 def contact(connection: Connection) -> Account | None:

@@ -71,6 +71,12 @@ class Ceiling:
             self.limit, max(0, int(remaining)), epoch_s + (self.limit - remaining) / self._rate_per_s
         )
 
+    def forget_full(self, at_s: float) -> None:
+        """Drop the buckets that are full again: they limit nothing, and their keys are clients' addresses."""
+        full = [key for key, (_, last_s) in self._buckets.items() if at_s - last_s >= PERIOD_S]
+        for key in full:
+            del self._buckets[key]
+
     def full_in_s(self, remaining: float) -> float:
         """Return the seconds until a bucket with `remaining` requests is full again."""
         return (self.limit - remaining) / self._rate_per_s

@@ -14,6 +14,7 @@ from stormpetrel.web import (
     admin_sms,
     admin_texts,
     assets,
+    audience,
     auth,
     compose,
     consent,
@@ -84,6 +85,7 @@ ROUTES: tuple[Route, ...] = (
     _visitor_page("/@{name}/{id}/boosts", post_people.boosts, "Accounts that boosted a post"),
     _visitor_page("/@{name}/{id}/favourites", post_people.favourites, "Accounts that favourited a post"),
     _hot("/about", pages.about, "About this server"),
+    _hot("/audience", audience.public, "Unique visitors, if they are public"),
     _hot("/explore", explore.explore, "Trending hashtags and posts"),
     _visitor_page("/search", search.search, "Search for posts, people and hashtags", kind=SEARCH),
     # Your own pages
@@ -236,6 +238,7 @@ ROUTES: tuple[Route, ...] = (
     _member_form("/admin/sms/routes/{name}/{verb}", admin_sms.change_route, "Pause or resume an SMS route"),
     _member_form("/admin/sms/texts/{id}/replay", admin_sms.replay, "Send a failed text again"),
     _member_form("/admin/sms/estimate", admin_sms.estimate, "Estimate the cost of a text"),
+    _member_page("/admin/audience", audience.admin, "Unique visitors by day, week and month"),
     _member_page("/admin/reports", moderation.queue, "Open reports"),
     _member_page("/admin/reports/{id}", moderation.show_report, "Report with its actions"),
     _member_page("/admin/people/{id}", moderation.show_account, "Account as moderators see it"),

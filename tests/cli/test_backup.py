@@ -22,6 +22,8 @@ import pytest
 
 from stormpetrel.cli import archive
 from stormpetrel.errors import SetupError
+from stormpetrel.storage.audience import load_numbers, store_numbers
+from stormpetrel.storage.audience_folder import AudienceFolder
 from stormpetrel.storage.engine.snapshot import Damaged
 from tests.cli.conftest import execute, rows
 from tests.instance import STORMPETREL
@@ -82,6 +84,24 @@ def test_a_backup_holds_everything_and_only_its_owner_may_read_it(run, either_pl
         "archive.sha256",
     ]
     assert run("backup", "--verify", str(kept / name), "--json").json["done"] == "sound"
+
+
+def test_a_backup_has_the_numbers_of_visitors_and_no_key_or_sketch(run, place, data_dir, kept, tmp_path):
+    folder = AudienceFolder(data_dir)
+    folder.make()
+    folder.put_key("2026-11", bytes(range(32)))
+    folder.put_sketches("2026-11", [b"a sketch of visitors"])
+    folder.put_counts("2026-11", {})
+    store_numbers(place, machine="a", numbers={"2026-10": {"visitors/all": 593}})
+    run("backup", str(kept / "b.tar"))
+    data = (kept / "b.tar").read_bytes()
+    assert bytes(range(32)) not in data
+    assert b"a sketch of visitors" not in data
+    with tarfile.open(kept / "b.tar") as tar:
+        assert not [name for name in tar.getnames() if "audience" in name]
+        tar.extract(archive.DATABASES["sqlite"], tmp_path, filter="data")
+    copy = f"sqlite:///{tmp_path / archive.DATABASES['sqlite']}"
+    assert load_numbers(copy, periods=["2026-10"]) == {"2026-10": {"a": {"visitors/all": 593}}}
 
 
 def test_nothing_secret_is_printed(run, either_place, data_dir, kept):

@@ -11,8 +11,10 @@ from urllib.parse import quote
 import pyotp
 import pytest
 
+from stormpetrel.audience.periods import before, periods_at
 from stormpetrel.http.routing import Actor
 from stormpetrel.model.mail import Purpose
+from stormpetrel.storage.audience import store_numbers
 from stormpetrel.web.routes import ROUTES
 from tests.instance import running_instance
 from tests.mailbox import link_of
@@ -38,6 +40,7 @@ PAGES = {
     "/@{name}/{id}/boosts": ("visitor /@{name}/{id}/boosts",),
     "/@{name}/{id}/favourites": ("visitor /@{name}/{id}/favourites",),
     "/about": ("visitor /about", "member /about"),
+    "/audience": ("visitor /audience", "member /audience"),
     "/explore": ("visitor /explore", "member /explore"),
     "/search": ("visitor /search?q=ada", "member /search?q=hello", "member /search"),
     "/profile": ("member /profile",),
@@ -79,6 +82,7 @@ PAGES = {
     "/admin/sign_ups": ("admin /admin/sign_ups",),
     "/admin/texts": ("admin /admin/texts",),
     "/admin/sms": ("admin /admin/sms",),
+    "/admin/audience": ("admin /admin/audience",),
     "/admin/reports": ("admin /admin/reports",),
     "/admin/reports/{id}": ("admin /admin/reports/{report}",),
     "/admin/people/{id}": ("admin /admin/people/{account}",),
@@ -142,10 +146,14 @@ def lived_in(tmp_path_factory, sqlite_template):
     directory = tmp_path_factory.mktemp("lived_in")
     database = directory / "stormpetrel.db"
     database.write_bytes(sqlite_template.read_bytes())
-    settings = {"web_workers": 1, "registration": "approval"} | demo_route_settings(directory)
+    settings = {"web_workers": 1, "registration": "approval", "audience_public": True}
+    settings |= demo_route_settings(directory)
     url = f"sqlite:///{database}"
     with running_instance(directory, url, **settings) as instance, place_of(instance, url) as place:
         made = live_in(place, directory)
+        counts = {"visitors/all": 593, "visitors/web": 500, "from/none": 1, "landing/home": 1}
+        day, _, month = periods_at(time.time())
+        store_numbers(url, machine="a", numbers={before(day).name: counts, before(month).name: counts})
         consent = f"response_type=code&client_id={made.values['client']}&scope=read&redirect_uri="
         made.values |= {
             "consent": consent + quote(APP_BACK, safe=""),

@@ -174,10 +174,10 @@ def test_a_week_that_is_over_is_counted_once_and_the_present_one_anew(
         now_ms = store.now_ms
         weeks = await activity.now(now_ms=now_ms)
         assert [week.start_ms for week in weeks] == instance.week_starts(now_ms)
-        assert (weeks[0].posts, weeks[0].authors, weeks[0].sign_ups) == (1, 1, 1)
+        assert (weeks[0].posts, weeks[0].active, weeks[0].sign_ups) == (1, 1, 1)
         store.post(author)
         again = await activity.now(now_ms=now_ms)
-        assert (again[0].posts, again[0].authors) == (2, 1)
+        assert (again[0].posts, again[0].active) == (2, 1)
         later = await activity.now(now_ms=now_ms + instance.WEEK_MS)
         assert (later[0].posts, later[1].posts) == (0, 2)
         store.post(author)

@@ -34,3 +34,13 @@ def test_no_ceiling_is_no_ceiling() -> None:
     assert not ceiling.is_spent("a", 0.0)
     assert ceiling.rate_limit("a", 0.0, epoch_s=0.0) is None
     assert len(ceiling) == 0
+
+
+def test_full_buckets_are_dropped_and_used_ones_stay():
+    ceiling = Ceiling(3)
+    ceiling.take("long ago", 0.0)
+    ceiling.take("lately", 10.0)
+    ceiling.forget_full(PERIOD_S)
+    assert len(ceiling) == 1
+    ceiling.forget_full(PERIOD_S + 10.0)
+    assert len(ceiling) == 0

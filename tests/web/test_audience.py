@@ -1,0 +1,77 @@
+"""The pages about visitors: for administrators only, and a public one if the operator wants it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from stormpetrel.audience.periods import before, periods_at
+from stormpetrel.model.account import Role
+from stormpetrel.model.audience import rows_of
+from stormpetrel.storage.audience import store_numbers
+from stormpetrel.web.audience import bars_of
+from tests.forms import sign_in
+
+
+@pytest.fixture(scope="module")
+def place_settings():
+    return {"audience_public": "true"}
+
+
+@pytest.fixture(scope="module")
+def counted(place):
+    """Return an instance whose last two months and weeks were counted."""
+    _, week, month = periods_at(time.time())
+    earlier, last = before(before(month)), before(month)
+    store_numbers(
+        place.database_url,
+        machine="other",
+        numbers={
+            earlier.name: {"visitors/all": 593_000},
+            last.name: {"visitors/all": 20_100_000, "visitors/web": 19_000_001, "visitors/members": 777},
+            before(week).name: {"visitors/all": 10, "visitors/members": 9},
+            month.name: {"visitors/all": 12, "from/search": 1, "from/none": 3, "requests/programs": 4321},
+        },
+    )
+    return place
+
+
+def browser_of(place, role):
+    browser = place.client()
+    sign_in(browser, place.person(f"{role.value}Person", role=role).username)
+    return browser
+
+
+def test_an_administrator_sees_every_number(counted):
+    text = browser_of(counted, Role.ADMIN).get("/admin/audience").text
+    for found in ("20100000", "19000001", "34×", "none 75 %", "search 25 %", "4321 of programs"):
+        assert found in text
+    assert 'aria-label="Visitors by month"' in text
+    assert 'href="/audience"' in text
+    assert 'href="/admin/audience"' in browser_of(counted, Role.ADMIN).get("/admin").text
+
+
+@pytest.mark.parametrize("role", [Role.MEMBER, Role.MODERATOR])
+def test_others_do_not_see_the_page_for_administrators(counted, role):
+    assert browser_of(counted, role).get("/admin/audience").status_code == 403
+
+
+def test_visitors_are_sent_to_sign_in(counted):
+    answer = counted.client().get("/admin/audience", follow_redirects=False)
+    assert answer.status_code in (302, 303)
+
+
+def test_everyone_sees_visitors_on_the_public_page_and_nothing_else(counted):
+    text = counted.client().get("/audience").text
+    assert "20100000" in text
+    assert "Sec-GPC" in text
+    assert "programs" not in text
+
+
+def test_the_chart_has_a_bar_for_each_period_and_the_greatest_fills_it():
+    month = periods_at(time.time())[2]
+    stored = {month.name: {"a": {"visitors/all": 5}}, before(month).name: {"a": {"visitors/all": 10}}}
+    bars = bars_of(rows_of([before(month), month], stored, now_s=time.time()))
+    assert [(bar.visitors, bar.height) for bar in bars] == [(10, 100), (5, 50)]
+    assert bars_of([]) == []
