@@ -30,7 +30,7 @@ def test_it_shows_the_load_live_and_leaves_the_terminal_as_it_was(instance):
         assert not screen.is_as_before()
         screen.until("q: quit")
         screen.until("calm; mode full, 2 workers")
-        eventually(screen.look, lambda shown: "web " in shown and " ok " in shown)
+        eventually(screen.look, lambda shown: "web " in shown and " ok " in shown, within_s=60)
         with httpx.Client(base_url=instance.base_url, trust_env=False, verify=NO_CERTIFICATES) as visitor:
 
             def seen():
@@ -39,7 +39,7 @@ def test_it_shows_the_load_live_and_leaves_the_terminal_as_it_was(instance):
                     assert visitor.get("/about", headers={"accept": "text/html"}).status_code == 200
                 return screen.look()
 
-            eventually(seen, lambda shown: "HOTTEST PAGES" in shown and "/about" in shown)
+            eventually(seen, lambda shown: "HOTTEST PAGES" in shown and "/about" in shown, within_s=60)
         screen.type("q")
         assert screen.process.wait(10) == 0
         screen.look()
