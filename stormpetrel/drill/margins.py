@@ -32,6 +32,8 @@ RECOVERED_S = 10.0
 MEMBERS_P99_MS = 250.0
 HOT_P99_MS = 150.0
 SMS_ACKNOWLEDGED_P99_MS = 500.0
+DOUBLED_TEXTS = 8
+"""Texts in submission when A17 kills the role sms, which are sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,9 @@ def shortfalls(runs: Sequence[Scores], *, strangers_attack: bool) -> list[Shortf
     for name, texts in (("lost", [one.lost for one in runs]), ("doubled", [one.doubled for one in runs])):
         if count := sum(map(len, texts)):
             found.append(Shortfall("G7", f"{count} acknowledged posts {name}"))
+    doubled = max((one.bill.doubled for one in runs if one.bill is not None), default=0)
+    if doubled > DOUBLED_TEXTS:
+        found.append(Shortfall("G7", f"{doubled} texts doubled, at most {DOUBLED_TEXTS} allowed"))
     broken = sum(one.contract.asked - one.contract.ok for one in runs)
     if broken:
         found.append(Shortfall("G8", f"{broken} refusals to apps or feed readers broke the contract"))

@@ -446,7 +446,7 @@ async def run(plan: PeoplePlan, out: TextIO) -> None:
     await crowd.phones.finish()
     crowd.close()
     await carrier.close()
-    out.write(f"{bill_json(carrier.bill)}\n")
+    out.write(f"{bill_json(replace(carrier.bill, doubled=crowd.phones.doubled))}\n")
     await look_for(course, crowd.posted, out)
     flushing.cancel()
 

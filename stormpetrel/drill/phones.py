@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
@@ -28,6 +29,7 @@ QUESTIONS = 0.5
 """Share of messages that are commands with an answer; the others are posts."""
 LOOK_EVERY_S = 0.1
 _MARK = re.compile(r"drill-\d+-\d+-\d+")
+_NAMED = re.compile(r"@\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,11 @@ class PhonePeople:
             one.phone: Client(course, Caller("sms", one.name), address=GATEWAY, impatient=False, headers=())
             for one in self._members
         }
+        self.doubled = 0
         self._expected: dict[str, list[ExpectedText]] = {}
+        # By phone: the posts that came, by their mark, and the answers that are due, by the name in them.
+        self._delivered: set[tuple[str, str]] = set()
+        self._due: Counter[tuple[str, str]] = Counter()
         self._heard: dict[tuple[str, str], float] = {}
 
     def any(self) -> Member:
@@ -75,6 +81,7 @@ class PhonePeople:
         asks_own = self._rng.random() < 0.5
         other = member if asks_own else self.any()
         question = "STATS" if asks_own else f"WHOIS {other.name}"
+        self._due[member.phone, f"@{other.name}"] += 1
         # Registered before it is sent: the answer may come before the acknowledgement.
         expected = ExpectedText("sms_answers", member, f"@{other.name}", at_s, at_s, at_s + ANSWER_S)
         self._expect(expected)
@@ -108,6 +115,7 @@ class PhonePeople:
         """Take a text that arrived at the carrier."""
         now_s = time.monotonic()
         mark = _MARK.search(text)
+        self._count(number, text, mark[0] if mark is not None else "")
         for expected in self._expected.get(number, ()):
             if expected.sign == mark[0] if mark is not None else expected.sign in text:
                 self._forget(expected)
@@ -115,6 +123,20 @@ class PhonePeople:
                 return
         if mark is not None:
             self._heard[number, mark[0]] = now_s
+
+    def _count(self, number: str, text: str, mark: str) -> None:
+        """Count a text that came more often than it was due: a post twice, or two answers to one question."""
+        if number not in self._clients:
+            return
+        if mark:
+            self.doubled += (number, mark) in self._delivered
+            self._delivered.add((number, mark))
+            return
+        named = _NAMED.match(text)
+        answer = (number, named[0] if named is not None else "")
+        if answer in self._due:
+            self.doubled += self._due[answer] <= 0
+            self._due[answer] -= 1
 
     async def finish(self) -> None:
         """Wait until every text that is expected has come, or is too late."""

@@ -136,11 +136,15 @@ class PageLook:
 
 @dataclass(frozen=True, slots=True)
 class CarrierBill:
-    """After the run: texts that the carrier took, their price, and the instance's limit of money."""
+    """After the run: texts that the carrier took, their price, and the instance's limit of money.
+
+    `doubled`: texts to members' phones that came twice; 0 in records of versions that did not count them.
+    """
 
     texts: int
     cents: int
     cap_cents: int
+    doubled: int = 0
 
     @property
     def is_over(self) -> bool:

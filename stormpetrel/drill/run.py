@@ -237,9 +237,9 @@ def _both(
 
 
 def _killable(there: Place) -> dict[str, int]:
-    """Return the pids that A17 kills: a web worker, the watch, and the courier, as the store is a file."""
+    """Return the pids that A17 kills: a web worker, the watch, the courier (the store is a file) and the role sms."""
     children = there.children()
-    wanted = {"web": "petrel-web-1", "watch": "petrel-watch", "store": "petrel-courier"}
+    wanted = {"web": "petrel-web-1", "watch": "petrel-watch", "store": "petrel-courier", "sms": "petrel-sms"}
     return {victim: children[name] for victim, name in wanted.items() if name in children}
 
 

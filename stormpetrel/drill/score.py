@@ -17,6 +17,7 @@ from stormpetrel.drill.record import (
     CHANNELS,
     OK,
     REFUSED,
+    TIMEOUT,
     AttackSecond,
     CarrierBill,
     CpuUsage,
@@ -28,6 +29,8 @@ from stormpetrel.drill.scenario import Phase, Scenario
 from stormpetrel.drill.status_page import PageScore, page_score
 
 MEMBER_CHANNELS = frozenset({"apps", "web", "posting"})
+TEXT_CHANNELS = frozenset({"sms_answers", "sms_deliveries"})
+"""Channels of texts to members' phones."""
 WINDOW_S = 10.0
 WINDOW_FLOOR = 0.97
 ADJACENT_FLOOR = 0.99
@@ -111,6 +114,7 @@ class Scores:
     invalid: tuple[str, ...] = field(default=())
     bill: CarrierBill | None = None
     page: PageScore | None = None
+    lost_texts: int = 0
 
 
 def score(
@@ -153,6 +157,7 @@ def score(
         invalid=problems(lines, usage),
         bill=bill,
         page=page_score(lines, looks),
+        lost_texts=sum(one.outcome == TIMEOUT and one.channel in TEXT_CHANNELS for one in lines),
     )
 
 

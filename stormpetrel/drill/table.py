@@ -81,6 +81,15 @@ def score_rows(runs: Sequence[Scores]) -> list[tuple[str, str]]:
             f"{sum(one.posts for one in runs)} acknowledged, {sum(len(one.lost) for one in runs)} lost, "
             f"{sum(len(one.doubled) for one in runs)} doubled",
         ),
+        *(
+            (
+                "G7 texts",
+                f"{bill.texts} at the carrier, {one.lost_texts} that members waited for never came, "
+                f"{bill.doubled} doubled",
+            )
+            for one in runs
+            if (bill := one.bill) is not None
+        ),
         (
             "G8 contract kept",
             f"{percent(pooled([one.contract for one in runs]).percent)} % of "

@@ -224,7 +224,7 @@ def sleeper() -> subprocess.Popen[bytes]:
 
 
 def test_a17_kills_the_processes_of_the_plan_and_no_other(tmp_path):
-    victims = {name: sleeper() for name in ("web", "watch", "store")}
+    victims = {name: sleeper() for name in ("web", "watch", "store", "sms")}
     bystander = sleeper()
     try:
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -236,7 +236,7 @@ def test_a17_kills_the_processes_of_the_plan_and_no_other(tmp_path):
                 pids={name: process.pid for name, process in victims.items()},
             )
             total = totals(run(plan, lines))["A17"]
-        assert total == {"sent": 3, "ok": 3, "refused": 0, "failed": 0, "connections": 0}
+        assert total == {"sent": 4, "ok": 4, "refused": 0, "failed": 0, "connections": 0}
         assert {process.wait(10) for process in victims.values()} == {-signal.SIGKILL}
         assert bystander.poll() is None
     finally:

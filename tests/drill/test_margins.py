@@ -82,6 +82,15 @@ def test_texts_are_stored_and_acknowledged_answered_and_delivered_in_time(
     assert [short for short in found if what in short.what]
 
 
+def test_more_texts_doubled_than_a_kill_explains_are_a_shortfall() -> None:
+    within, over = (
+        replace(scores(perfect()), bill=CarrierBill(90, 90, 800, doubled=doubled)) for doubled in (8, 9)
+    )
+    assert shortfalls([within, within], strangers_attack=False) == []
+    (short,) = shortfalls([within, over], strangers_attack=False)
+    assert (short.goal, short.what) == ("G7", "9 texts doubled, at most 8 allowed")
+
+
 def test_a_cent_over_the_limit_of_money_is_a_shortfall() -> None:
     within, over = (replace(scores(perfect()), bill=CarrierBill(9, cents, 800)) for cents in (800, 801))
     assert shortfalls([within], strangers_attack=False) == []

@@ -105,3 +105,22 @@ def test_a_question_that_was_not_acknowledged_has_no_answer_to_wait_for() -> Non
 
     asyncio.run(run())
     assert [(line.channel, line.outcome) for line in lines] == [("sms_in", "failed")]
+
+
+def test_a_text_that_comes_twice_is_counted_and_two_answers_to_two_questions_are_not() -> None:
+    people = None
+
+    def act(phones: PhonePeople) -> None:
+        nonlocal people
+        people = phones
+        name = phones.any().name
+        phones._due[NUMBER, f"@{name}"] += 2
+        for _ in range(3):
+            phones.hear(NUMBER, f"@{name} Ann: 3 posts, 2 followers.")
+        for number in (NUMBER, NUMBER, "+15550000001", "+15550000001"):
+            phones.hear(number, f"@{name}: {POST} #3")
+        phones.hear(NUMBER, "Your text is saved and will be posted.")
+
+    lines_of(act)
+    assert people is not None
+    assert people.doubled == 2, "one answer and one post; other numbers are attackers"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from stormpetrel.drill import scenario, table
-from stormpetrel.drill.record import OK, REFUSED, TIMEOUT, AttackSecond, Line
+from stormpetrel.drill.record import OK, REFUSED, TIMEOUT, AttackSecond, CarrierBill, Line
 from stormpetrel.drill.score import Scores, score
 
 SCENARIO = scenario.build("t", (10, "calm", ()), (10, "A1", [("A1", 1.0)]), (10, "calm again", ()))
@@ -57,6 +58,13 @@ def test_every_goal_has_a_row_and_applications_that_were_hit_are_named() -> None
     assert [name.split()[0] for name in rows] == ["G2", "G2", "G3", "G3", "G4", "G5", "G5", "G7", "G8", "G9"]
     assert rows["G2 collateral"] == "1 of 2 known users refused at least once; by app: Tusky 1"
     assert rows["G8 contract kept"].startswith("0.0 % of 1 ")
+
+
+def test_lost_and_doubled_texts_have_a_row() -> None:
+    lines = [line(11, TIMEOUT, channel="sms_answers"), line(12, channel="sms_deliveries"), line(13, TIMEOUT)]
+    scores = replace(run(*lines), bill=CarrierBill(40, 40, 800, doubled=2))
+    rows = dict(table.score_rows([scores]))
+    assert rows["G7 texts"] == "40 at the carrier, 1 that members waited for never came, 2 doubled"
 
 
 def test_scores_become_json_also_where_a_ratio_has_no_end() -> None:

@@ -430,7 +430,7 @@ def test_the_flood_of_posts_is_by_new_accounts_and_the_one_that_many_follow():
     assert len(set(texts)) == len(texts)
 
 
-def test_one_worker_watch_and_the_store_die_in_the_middle_of_the_phase():
+def test_one_worker_watch_the_store_and_the_sms_role_die_in_the_middle_of_the_phase():
     some = attack_requests("A17", seconds=20.0)
     assert [attack_request.victim for attack_request in some] == list(kills.ORDER)
     assert all(
