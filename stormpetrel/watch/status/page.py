@@ -140,7 +140,9 @@ def _channel(one: ChannelStatus, past: ChannelPast) -> str:
     if one.ms and one.state is not ChannelState.UNKNOWN:
         facts.insert(0, f"{max(one.ms, 1):.0f} ms")
     if past.uptime is not None:
-        facts.append(f"{_percent(past.uptime)} in 90 days")
+        # A new instance has not been measured for 90 days.
+        days = sum(state is not None for state in past.states)
+        facts.append(f"{_percent(past.uptime)} {f'in {days} days' if days > 1 else 'today'}")
     reason = f"<p>{escape(one.reason)}</p>" if one.reason else ""
     if one.hurt:
         reason += f"<p>Apps affected: {escape(', '.join(one.hurt))}</p>"
@@ -161,7 +163,9 @@ def _bars(states: Sequence[ChannelState | None]) -> str:
             paths.append(f'<path class="{mark}" d="M{begin * _BAR_PX} 12H{place * _BAR_PX - 1}"/>')
             begin = place
     counted = {state: states.count(state) for state in _MARKS if state in states}
-    said = ", ".join(f"{count} days {state.words.lower()}" for state, count in counted.items())
+    said = ", ".join(
+        f"{count} day{'s' * (count > 1)} {state.words.lower()}" for state, count in counted.items()
+    )
     return (
         f'<svg class="bars" viewBox="0 0 {len(states) * _BAR_PX} {_HEIGHT_PX}" preserveAspectRatio="none" role="img" '
         f'aria-label="Last 90 days: {said or "no measurements"}">{"".join(paths)}</svg>'

@@ -88,9 +88,12 @@ def test_bars_are_runs_of_days_and_are_read_out():
         (None,) * 80 + (ChannelState.OPERATIONAL,) * 9 + (ChannelState.MAJOR,), 0.98765, (10.0, None, 20.0)
     )
     body, rows = said(a_status("web"), past={"web": past})
-    assert "Last 90 days: 9 days operational, 1 days major outage" in body
+    assert "Last 90 days: 9 days operational, 1 day major outage" in body
     assert body.count("<path") == 4
-    assert "98.76 % in 90 days" in rows[0][2]
+    assert "98.76 % in 10 days" in rows[0][2]
+    today = ChannelPast((None,) * 89 + (ChannelState.OPERATIONAL,), 1.0, ())
+    _, rows = said(a_status("web"), past={"web": today})
+    assert "100 % today" in rows[0][2]
     assert "Response times of 24 hours, at most 20 ms" in body
 
 
