@@ -72,7 +72,7 @@ def test_status_shows_everything_that_matters_now(run, watch):
     found = run("shield", "status", "--json").json
     assert [one["name"] for one in found["workers"]] == ["web-0"]
     assert found["denied"][0]["value"] == "192.0.2.0/24"
-    names = "channel person outcome at_epoch_s ms detail failures in_row is_first"
+    names = "channel person outcome at_epoch_s ms detail failures"
     assert set(found["canaries"][0]) == set(names.split())
 
 
