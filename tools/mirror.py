@@ -158,6 +158,7 @@ COVERED = (
         "tests/api/test_streaming.py",
         "delivery to sockets",
     ),
+    ("roles/outside", "tests/watch/test_outside.py", "its process"),
     ("watch/status/view", "tests/watch/status/test_page.py", "parts of the pages"),
     ("watch/probes watch/probe_client", "tests/watch/test_canaries.py", "what a canary sends"),
     ("web/explore web/manifest web/reader web/routes", "tests/web/test_pages.py", "parts of the pages"),

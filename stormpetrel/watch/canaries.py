@@ -49,7 +49,8 @@ class CanaryRecord:
 class Canaries:
     """The canaries of all channels. `note` receives entries for the journal.
 
-    `seen`: their results by the name of the probe, in the order of the channels.
+    `seen`: their results by the name of the probe, in the order of the channels. `probes`: what they do, by default
+    all that this instance has.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Canaries:
         register: Callable[[], Awaitable[None]],
         note: Callable[[Note], None],
         now_epoch_s: Callable[[], float],
+        probes: tuple[Probe, ...] = (),
     ) -> None:
         self._canary = canary
         self._register = register
@@ -67,7 +69,7 @@ class Canaries:
         self._registered_at_s = -UNKNOWN_S
         self.seen = {
             probe.name: CanaryRecord(probe, CanaryState(probe.channel, probe.person, "", 0.0, 0.0, ""))
-            for probe in canary.probes
+            for probe in probes or canary.probes
         }
 
     def states(self, channel: str) -> tuple[CanaryState, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from dataclasses import dataclass
 
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -27,13 +28,14 @@ class ProbeResponse:
 class ProbeClient:
     """The address of the public port. `host_header`: the instance's public name.
 
-    `begin`: the first bytes of a connection, if the port expects a PROXY protocol header from here.
+    `begin`: the first bytes of a connection, if the port expects a PROXY protocol header from here. `tls`: for https.
     """
 
     host: str
     port: int
     host_header: str
     begin: bytes = b""
+    tls: ssl.SSLContext | None = None
 
     async def ask(
         self,
@@ -57,7 +59,9 @@ class ProbeClient:
         head = "\r\n".join([*lines, "", ""]).encode("latin-1")
         writer: asyncio.StreamWriter | None = None
         try:
-            reader, writer = await asyncio.open_connection(self.host, self.port, limit=MAX_HEAD_BYTES)
+            reader, writer = await asyncio.open_connection(
+                self.host, self.port, limit=MAX_HEAD_BYTES, ssl=self.tls
+            )
             writer.write(self.begin + head + body)
             status, answered = _parsed_head(await reader.readuntil(b"\r\n\r\n"))
             if first_of_stream is not None and status == 200:
@@ -68,6 +72,8 @@ class ProbeClient:
             raise NoAnswer("the connection was closed before the response was complete") from error
         except asyncio.LimitOverrunError as error:
             raise NoAnswer("the response is too large") from error
+        except ssl.SSLCertVerificationError as error:
+            raise NoAnswer(f"the certificate is not valid: {error.verify_message}") from error
         except OSError as error:
             raise NoAnswer(error.strerror or "no connection") from error
         finally:
@@ -100,4 +106,22 @@ async def _rest(reader: asyncio.StreamReader, headers: tuple[tuple[str, str], ..
         body += part
         if len(body) > MAX_ANSWER_BYTES:
             raise NoAnswer("the response is too large")
-    return bytes(body)
+    return _joined(bytes(body)) if "chunked" in known.get("transfer-encoding", "") else bytes(body)
+
+
+def _joined(body: bytes) -> bytes:
+    """Return the content of a chunked body (RFC 9112, 7.1): proxies send them."""
+    parts: list[bytes] = []
+    rest = body
+    while True:
+        line, _, rest = rest.partition(b"\r\n")
+        try:
+            size = int(line.partition(b";")[0].strip(), 16)
+        except ValueError:
+            raise NoAnswer("the connection was closed before the response was complete") from None
+        if not size:
+            return b"".join(parts)
+        if size < 0 or len(rest) < size + 2:
+            raise NoAnswer("the connection was closed before the response was complete")
+        parts.append(rest[:size])
+        rest = rest[size + 2 :]

@@ -206,8 +206,18 @@ def test_a_target_that_is_asked_has_a_whole_answer_or_a_reason():
             front = door.front
             answer = await front.ask("GET", "/x", headers={})
             assert answer.status == 200
-            assert b"[]" in answer.body
+            assert answer.body == b"[]"
         with pytest.raises(NoAnswer):
             await front.ask("GET", "/x", headers={})
 
     asyncio.run(body())
+
+
+@pytest.mark.parametrize("body", [b"", b"5\r\n[]\r\n0\r\n\r\n", b"2\r\n[]\r\n", b"x\r\n", b"-2\r\n[]\r\n"])
+def test_a_chunked_answer_that_ends_early_is_no_answer(body):
+    async def ask():
+        async with Door(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + body) as door:
+            with pytest.raises(NoAnswer):
+                await door.front.ask("GET", "/x", headers={})
+
+    asyncio.run(ask())

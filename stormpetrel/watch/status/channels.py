@@ -106,10 +106,9 @@ def tally(outcomes: Iterable[Mapping[str, int]]) -> KnownCounts:
 class ChannelStatus:
     """A channel of the page. `since_epoch_s`: of this state. `measured_epoch_s`: of the newest result, 0 for none.
 
-    `troubled_epoch_s`: since when people have had any trouble with it, 0 while they have none.
-
-    `ms`: the duration of the newest member's canary that succeeded. `reason`: why it is not operational, for people.
-    `hurt`: the applications whose people are hurt, by name.
+    `troubled_epoch_s`: since when people have had any trouble with it, 0 while they have none. `ms`: the duration of
+    the newest member's canary that succeeded. `reason`: why it is not operational, for people. `hurt`: the
+    applications whose people are hurt, by name. `is_measured`: False if this watch has no canary for the channel.
     """
 
     channel: str
@@ -120,6 +119,7 @@ class ChannelStatus:
     ms: float = 0.0
     reason: str = ""
     hurt: tuple[str, ...] = ()
+    is_measured: bool = True
 
 
 def step(
@@ -171,7 +171,8 @@ def judge(
         return ChannelVerdict.SILENT, "There is no measurement of the last 30 s."
     if counts.share < HALF:
         return ChannelVerdict.NONE, "Most requests fail."
-    found = [_of_canary(one, counts) for one in fresh]
+    has_member = any(one.person == "member" for one in fresh)
+    found = [_of_canary(one, counts, has_member=has_member) for one in fresh]
     worst = max(found, key=lambda each: _GRAVITY.index(each[0]))
     if counts.share < GOOD_SHARE and _GRAVITY.index(worst[0]) < _GRAVITY.index(ChannelVerdict.SOME):
         return ChannelVerdict.SOME, "Some requests fail."
@@ -191,7 +192,7 @@ _GRAVITY = (
 )
 
 
-def _of_canary(one: CanaryState, counts: KnownCounts) -> tuple[ChannelVerdict, str]:
+def _of_canary(one: CanaryState, counts: KnownCounts, *, has_member: bool) -> tuple[ChannelVerdict, str]:
     is_decided = one.in_row >= 2 or (one.outcome == "timeout" and not counts.is_plain)
     if one.outcome == "ok":
         if not (one.in_row >= 2 or one.is_first):
@@ -204,9 +205,7 @@ def _of_canary(one: CanaryState, counts: KnownCounts) -> tuple[ChannelVerdict, s
     if one.person == "visitor":
         if one.outcome == "refused":
             return ChannelVerdict.REFUSES, "New visitors are asked to try again later."
-        return (ChannelVerdict.SOME if one.channel in _WITH_MEMBERS else ChannelVerdict.NONE), _REASONS[
-            one.outcome
-        ]
+        return (ChannelVerdict.SOME if has_member else ChannelVerdict.NONE), _REASONS[one.outcome]
     return (ChannelVerdict.SOME if counts.is_plain else ChannelVerdict.NONE), _REASONS[one.outcome]
 
 
@@ -215,5 +214,3 @@ _REASONS = {
     "failed": "Requests fail.",
     "timeout": "There is no response.",
 }
-_WITH_MEMBERS = frozenset({"web", "sign_in"})
-"""Channels that a member's canary measures as well."""

@@ -24,6 +24,7 @@ UPDATES_SHOWN = 4
 incident has them all."""
 PAST_SHOWN = 5
 _BAR_PX, _HEIGHT_PX = 4, 24
+_NO_PAST = ChannelPast((), None, ())
 _MARKS = {
     ChannelState.OPERATIONAL: "o",
     ChannelState.DEGRADED: "d",
@@ -74,7 +75,7 @@ def status_page(view: StatusView) -> bytes:
     if planned:
         shown = "".join(_incident(view, one, root="", last=UPDATES_SHOWN) for one in planned[:OPEN_SHOWN])
         parts.append(f"<h2>Maintenance</h2>{shown}")
-    rows = "".join(_channel(one, view.past[one.channel]) for one in view.channels)
+    rows = "".join(_channel(one, view.past.get(one.channel, _NO_PAST)) for one in view.channels)
     parts.append(f'<h2>Services</h2><ul class="ch">{rows}</ul>')
     parts.append(f"<h2>Past incidents</h2>{_past(view)}")
     parts.append(
@@ -154,7 +155,9 @@ def _channel(one: ChannelStatus, past: ChannelPast) -> str:
 
 
 def _bars(states: Sequence[ChannelState | None]) -> str:
-    """Return a bar for each day, in one path for each run of days in the same state."""
+    """Return a bar for each day, in one path for each run of days in the same state; "" without days."""
+    if not states:
+        return ""
     paths, begin = [], 0
     for place in range(1, len(states) + 1):
         if place == len(states) or states[place] is not states[begin]:

@@ -35,7 +35,8 @@ class StatusView:
     """The data of the status page at one moment.
 
     `page_url`: its public address, without a slash at the end. `incidents`: all, those that started last first.
-    `suffix`: the end of the names of pages other than the first: ".html" in an export, otherwise "".
+    `past`: of the channels that are measured here. `suffix`: the end of the names of pages other than the first:
+    ".html" in an export, otherwise "".
     """
 
     title: str
@@ -64,7 +65,7 @@ class StatusView:
     @property
     def indicator(self) -> tuple[str, str]:
         """Return the overall state as common status pages name it: indicator and description."""
-        states = [one.state for one in self.channels]
+        states = [one.state for one in self.channels if one.is_measured]
         state = worst(states)
         if state is ChannelState.MAJOR:
             if states.count(state) * 2 > len(states):
