@@ -16,6 +16,8 @@ from stormpetrel.watch.status.channels import ChannelStatus
 from stormpetrel.watch.status.history import DAY_S
 
 TIMES_EVERY_MINUTES = 30
+_INDICATORS = ("none", "maintenance", "minor", "major", "critical")
+"""The overall states of common status pages, and the impacts of incidents, the worst last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,18 @@ class StatusView:
 
     @property
     def indicator(self) -> tuple[str, str]:
-        """Return the overall state as common status pages name it: indicator and description."""
+        """Return the overall state as common status pages name it: indicator and description.
+
+        An incident that operators opened counts too: they may know what no canary can measure.
+        """
+        measured = self._measured_indicator()
+        impacts = [one.impact for one in self.open_incidents() if not one.is_automatic]
+        impact = max(impacts, key=_INDICATORS.index, default="none")
+        if _INDICATORS.index(impact) > _INDICATORS.index(measured[0]):
+            return impact, "An incident is open"
+        return measured
+
+    def _measured_indicator(self) -> tuple[str, str]:
         states = [one.state for one in self.channels if one.is_measured]
         state = worst(states)
         if state is ChannelState.MAJOR:

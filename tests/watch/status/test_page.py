@@ -83,6 +83,26 @@ def test_texts_and_names_are_text_and_no_markup():
         assert b'<a href="https://example.org/?a=1&amp;b=2" rel="nofollow noopener">' in body
 
 
+@pytest.mark.parametrize(
+    ("state", "impact", "description"),
+    [
+        (ChannelState.OPERATIONAL, "major", "An incident is open"),
+        (ChannelState.DEGRADED, "major", "An incident is open"),
+        (ChannelState.MAJOR, "minor", "Major outage"),
+        (ChannelState.OPERATIONAL, "none", "All systems operational"),
+    ],
+)
+def test_an_incident_of_the_operators_counts_though_all_measurements_are_well(state, impact, description):
+    view = a_view(a_status("apps", state), incidents=[an_incident(impact=impact)])
+    assert view.indicator[1] == description
+    assert description in status_page(view).decode()
+
+
+def test_resolved_and_automatic_incidents_leave_the_overall_state_to_the_measurements():
+    incidents = [an_incident(status="resolved"), an_incident(is_automatic=True, id="0000000000ab")]
+    assert a_view(a_status("apps"), incidents=incidents).indicator == ("none", "All systems operational")
+
+
 def test_bars_are_runs_of_days_and_are_read_out():
     past = ChannelPast(
         (None,) * 80 + (ChannelState.OPERATIONAL,) * 9 + (ChannelState.MAJOR,), 0.98765, (10.0, None, 20.0)
