@@ -71,6 +71,8 @@ PAGES = {
     "/auth/confirm": ("visitor /auth/confirm?token={confirm}",),
     "/auth/password/edit": ("visitor /auth/password/edit?token={reset}",),
     "/auth/sign_in/mail": ("visitor /auth/sign_in/mail",),
+    "/auth/sign_in/phone": ("visitor /auth/sign_in/phone",),
+    "/auth/sign_in/phone/code": ("visitor /auth/sign_in/phone/code",),
     "/auth/sign_in/link": ("visitor /auth/sign_in/link?token={link}",),
     "/auth/sign_in/second": ("visitor /auth/sign_in/second",),
     "/settings/security": ("member /settings/security",),
@@ -242,6 +244,17 @@ def test_axe_finds_nothing_wrong_on_what_answers_a_visitor(browser, lived_in, ax
     send(page, "Sign in")
     page.get_by_role("alert").wait_for()
     found += judged(page, "a wrong password")
+    page.goto("/auth/sign_in/phone")
+    page.fill("#number", "12")
+    send(page, "Text me a code")
+    found += judged(page, "a number that is none")
+    page.fill("#number", "+995 599 123 456")
+    send(page, "Text me a code")
+    found += judged(page, "the form for a texted code")
+    page.fill("#code", "1")
+    send(page, "Sign in")
+    page.get_by_role("alert").wait_for()
+    found += judged(page, "a wrong code")
     page.goto("/auth/sign_up")
     send(page, "Ask to join")
     page.get_by_role("alert").wait_for()
