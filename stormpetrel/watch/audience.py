@@ -57,6 +57,7 @@ class WatchAudience:
         self._folder = AudienceFolder(data_dir)
         self._url = database_url
         self._is_enabled = is_enabled
+        self._is_loaded = False
         self._now_s = now_s
         self._writers: set[asyncio.StreamWriter] = set()
         self._thread = ThreadPoolExecutor(1, "audience")
@@ -97,11 +98,18 @@ class WatchAudience:
             self._thread.shutdown(wait=False)
 
     async def load(self) -> None:
-        """Read what the last watch has stored; destroy it if counting is turned off."""
-        await self._in_thread(self._load)
+        """Read what the last watch has stored; destroy it if counting is turned off.
+
+        Until it was read, no period begins: a new key would make the counts of processes with the old one useless.
+        """
+        self._is_loaded = bool(await self._in_thread(self._load))
 
     async def step(self, *, is_last: bool = False) -> None:
         """Begin and end periods, and store the counts when it is time."""
+        if not self._is_loaded:
+            await self.load()
+        if not self._is_loaded:
+            return
         now_s = self._now_s()
         await self._begin_periods(now_s)
         ended = [one for one in self.tally.periods.values() if one.period.until_s + GRACE_S <= now_s]
@@ -129,10 +137,10 @@ class WatchAudience:
 
     # In the thread
 
-    def _load(self) -> None:
+    def _load(self) -> bool:
         folder = self._folder
         if not self._is_enabled and not folder.path.exists():
-            return
+            return True
         folder.make()
         found = folder.counts(ENDED)
         if isinstance(found, dict):
@@ -150,6 +158,7 @@ class WatchAudience:
                 folder.destroy(name)
             else:
                 self.tally.periods[name] = tally
+        return True
 
     def _make(self, name: str) -> None:
         """Make a period's key and sketches. The key is never in memory that cannot be overwritten."""

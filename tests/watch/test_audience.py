@@ -196,3 +196,22 @@ def test_a_process_reports_to_the_watch_over_the_control_socket_and_again_after_
         await reporting
 
     asyncio.run(main())
+
+
+def test_a_disk_that_cannot_be_read_at_the_start_costs_no_key(tmp_path, sqlite_url):
+    async def main():
+        clock = Clock(DAY.from_s + 100)
+        await loaded(tmp_path, sqlite_url, clock)
+        before = (tmp_path / "audience" / f"{DAY.name}.key").read_bytes()
+        away = (tmp_path / "audience").rename(tmp_path / "away")
+        (tmp_path / "audience").write_bytes(b"in the way")
+        audience = await loaded(tmp_path, sqlite_url, clock)
+        assert audience.problem
+        assert not audience.tally.periods
+        (tmp_path / "audience").unlink()
+        away.rename(tmp_path / "audience")
+        await audience.step()
+        assert (tmp_path / "audience" / f"{DAY.name}.key").read_bytes() == before
+        assert not audience.problem
+
+    asyncio.run(main())
