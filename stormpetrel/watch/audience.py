@@ -86,10 +86,14 @@ class WatchAudience:
     async def run(self, stop: asyncio.Event) -> None:
         """Count until `stop` is set; then store the counts."""
         try:
-            await self.load()
+            if not self._is_enabled:
+                await self.load()
             while self._is_enabled:
                 is_last = stop.is_set()
-                await self.step(is_last=is_last)
+                try:
+                    await self.step(is_last=is_last)
+                except Exception:  # a task's outermost handler: an error in counting must not end the watch
+                    log.exception("counting the audience failed")
                 if is_last:
                     break
                 with contextlib.suppress(TimeoutError):
@@ -142,9 +146,8 @@ class WatchAudience:
         if not self._is_enabled and not folder.path.exists():
             return True
         folder.make()
-        found = folder.counts(ENDED)
-        if isinstance(found, dict):
-            self._ended = msgspec.convert(found, dict[str, dict[str, int]])
+        with contextlib.suppress(msgspec.ValidationError):
+            self._ended = msgspec.convert(folder.counts(ENDED) or {}, dict[str, dict[str, int]])
         machine = folder.counts(MACHINE)
         if not isinstance(machine, str):
             machine = secrets.token_hex(4)
