@@ -176,16 +176,23 @@ def edge(*, script: str, core: int | None = 0, arguments: Sequence[str] = ()) ->
 
 
 def serve(app: Any, *, port: int, facts: PathFacts | None = None, **keys: Mapping[str, Any]) -> None:
-    """Run the edge on a port until SIGTERM.
+    """Run the edge on a port until SIGTERM. It counts visitors, as an instance does by default.
 
     `facts`: those of every path; None for a page that is never cached. `keys`: non-default settings of `edge` and
     `shield`.
     """
     import uvloop
 
+    from stormpetrel.audience.counter import KEY_BYTES, VisitorCounter
+    from stormpetrel.audience.periods import periods_at
     from stormpetrel.config import EdgeConfig, ShieldConfig
     from stormpetrel.edge.server import EdgeServer
     from stormpetrel.edge.worker import EdgeParts
+
+    visitors = VisitorCounter()
+    for period in periods_at(time.time()):
+        visitors.begin(period, bytearray(os.urandom(KEY_BYTES)))
+    visitors.tick(time.time())
 
     async def main() -> None:
         sock = socket.socket()
@@ -197,6 +204,7 @@ def serve(app: Any, *, port: int, facts: PathFacts | None = None, **keys: Mappin
             paths=PathTable(lambda path: facts or PathFacts(exists=True)),
             secret=SECRET,
             public_https=False,
+            visitors=visitors,
         )
         server = EdgeServer(app, parts, sock=sock)
         stop = asyncio.Event()

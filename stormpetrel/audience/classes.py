@@ -6,7 +6,7 @@ import re
 
 BOT_WORDS = (
     b"bot", b"crawl", b"spider", b"slurp", b"scrap", b"archiver", b"preview", b"facebookexternalhit", b"embedly",
-    b"monitor", b"uptime", b"pingdom", b"statuscake", b"lighthouse", b"headless", b"phantomjs",
+    b"monitor", b"stormpetrel-canary", b"uptime", b"pingdom", b"statuscake", b"lighthouse", b"headless", b"phantomjs",
     b"curl/", b"wget/", b"python-requests", b"python-urllib", b"python-httpx", b"aiohttp", b"go-http-client",
     b"libwww", b"java/", b"httpie", b"wrk/", b"apachebench", b"zgrab", b"masscan", b"nmap", b"nikto", b"sqlmap",
 )  # fmt: skip

@@ -30,7 +30,8 @@ MAX_UPDATES = 40_000
 MAX_SERVICES = 50
 KEY_BYTES = 32
 _PERSON = b"petrel.audience."
-_FULL_BYTES = bytes(REGISTERS)
+_EMPTY = bytes(REGISTERS)
+_IS_RAISED = bytes([0] + [1] * 255)
 
 Update = tuple[str, int, bytes, bytes]
 """The name of a period, a sketch, the registers that rose (two bytes each, little endian), and their values."""
@@ -49,9 +50,13 @@ class CounterNews:
 
 
 class _CountedPeriod:
-    """A period's key and sketches in this process. `changed`: the registers to report, of each sketch."""
+    """A period's key and sketches in this process.
 
-    __slots__ = ("base", "changed", "key", "period", "registers")
+    `changed`: for each sketch, 1 at the registers to report; `has_news`: whether there are any. Sets would take 30 MB
+    while no watch runs.
+    """
+
+    __slots__ = ("base", "changed", "has_news", "key", "period", "registers")
 
     def __init__(self, period: Period, key: bytearray) -> None:
         self.period = period
@@ -59,14 +64,15 @@ class _CountedPeriod:
         # Copied for each hash: absorbing the key again would take half as long again.
         self.base = hashlib.blake2b(key=key, digest_size=8, person=_PERSON)
         self.registers = [bytearray(REGISTERS) for _ in NAMES]
-        self.changed: list[set[int]] = [set() for _ in NAMES]
+        self.changed = [bytearray(REGISTERS) for _ in NAMES]
+        self.has_news = [False] * len(NAMES)
 
     def wipe(self) -> None:
         """Overwrite the key and the sketches, so that a picture of the memory does not show them."""
         self.key[:] = bytes(len(self.key))
         self.base = hashlib.blake2b()
         for registers in self.registers:
-            registers[:] = _FULL_BYTES
+            registers[:] = _EMPTY
 
 
 class VisitorCounter:
@@ -132,7 +138,8 @@ class VisitorCounter:
                 registers = one.registers[sketch]
                 if registers[index] < rank:
                     registers[index] = rank
-                    one.changed[sketch].add(index)
+                    one.changed[sketch][index] = 1
+                    one.has_news[sketch] = True
 
     def count(self, name: str) -> None:
         """Add 1 to a plain count, for example of a landing page."""
@@ -153,10 +160,10 @@ class VisitorCounter:
         updates: list[Update] = []
         left = MAX_UPDATES
         for one in (*self._ended, *self._periods.values()):
-            for sketch, changed in enumerate(one.changed):
-                if changed and left > 0:
-                    left -= _take_some(one, sketch, changed, left, updates)
-        for one in [one for one in self._ended if not any(one.changed)]:
+            for sketch, has_news in enumerate(one.has_news):
+                if has_news and left > 0:
+                    left -= _take_some(one, sketch, left, updates)
+        for one in [one for one in self._ended if not any(one.has_news)]:
             one.wipe()
             self._ended.remove(one)
         counts = dict(self._counts)
@@ -171,18 +178,21 @@ class VisitorCounter:
     def repeat(self) -> None:
         """Report every register again: the watch was restarted, and has the state of some seconds ago."""
         for one in self._periods.values():
-            for registers, changed in zip(one.registers, one.changed, strict=True):
-                changed.update(index for index, value in enumerate(registers) if value)
+            one.changed = [registers.translate(_IS_RAISED) for registers in one.registers]
+            one.has_news = [True] * len(NAMES)
 
 
-def _take_some(one: _CountedPeriod, sketch: int, changed: set[int], most: int, updates: list[Update]) -> int:
+def _take_some(one: _CountedPeriod, sketch: int, most: int, updates: list[Update]) -> int:
     """Move at most `most` changed registers of a sketch to `updates`; return how many."""
-    if len(changed) <= most:
-        indexes = array("H", changed)
-        changed.clear()
-    else:
-        indexes = array("H", (changed.pop() for _ in range(most)))
-    registers = one.registers[sketch]
-    values = bytes(registers[index] for index in indexes)
-    updates.append((one.period.name, sketch, indexes.tobytes(), values))
+    registers, changed = one.registers[sketch], one.changed[sketch]
+    indexes, values = array("H"), bytearray()
+    index = changed.find(1)
+    while index >= 0 and len(indexes) < most:
+        changed[index] = 0
+        indexes.append(index)
+        values.append(registers[index])
+        index = changed.find(1, index)
+    one.has_news[sketch] = index >= 0
+    if indexes:
+        updates.append((one.period.name, sketch, indexes.tobytes(), bytes(values)))
     return len(indexes)

@@ -17,6 +17,9 @@ from stormpetrel.shield.decide import CHALLENGE
 from stormpetrel.shield.identify import Identity
 from stormpetrel.shield.queues import Ticket
 
+_NO_AGENT = b"\0"
+"""No header has this value."""
+
 
 class FastPath:
     """The answers from memory on one connection. `write`: sends bytes to the client; `stranger`: the identity of the
@@ -24,7 +27,9 @@ class FastPath:
     """
 
     __slots__ = (
+        "_agent",
         "_apart",
+        "_cookie",
         "_counted",
         "_introduced",
         "_refused_as",
@@ -54,6 +59,9 @@ class FastPath:
         # The request on this connection whose visitor was counted last; its count, if it was counted apart.
         self._counted: HeadFacts | None = None
         self._apart: list[int] | None = None
+        # The browser that was counted for a page on this connection: for another page it is not counted again.
+        self._agent: bytes | None = _NO_AGENT
+        self._cookie: bytes | None = None
 
     def answer_for(self, sender: Sender) -> None:
         """Answer this sender from now on. Behind a proxy, many clients share a connection."""
@@ -62,6 +70,7 @@ class FastPath:
         # client, even at the same address.
         self._introduced = None
         self._counted = None
+        self._agent = _NO_AGENT
 
     def answer_remembered(self, head: Head, now: float) -> bool:
         """Answer a request whose bytes were parsed before; return False if the parser must read it again."""
@@ -139,8 +148,17 @@ class FastPath:
         page.hits += 1
         if page.hits == 1:
             worker.cache.first_hit(page)
-        if head.facts is not self._counted:
-            self._count(head, now)
+        facts = head.facts
+        if facts is not self._counted:
+            if (
+                facts is not None
+                and page.is_html
+                and facts.get(b"user-agent") == self._agent
+                and facts.get(b"cookie") == self._cookie
+            ):
+                self._counted = facts
+            else:
+                self._count(page, head, now)
         elif self._apart is not None:
             self._apart[0] += 1
         if head.plain and not page.is_metered and (self._introduced is self.stranger or not page.is_html):
@@ -161,12 +179,17 @@ class FastPath:
             worker.counts.not_modified += 1
         self._write(wire)
 
-    def _count(self, head: Head, now: float) -> None:
+    def _count(self, page: CachedPage, head: Head, now: float) -> None:
         """Count the visitor of a request, once on this connection."""
-        audience = self._worker.audience
-        if audience is not None:
-            self._apart = audience.see_head(head, self.stranger, epoch_s=self._worker.epoch_s(now))
-            self._counted = head.facts
+        audience, facts = self._worker.audience, head.facts
+        if audience is None:
+            return
+        self._apart = audience.see_head(head, self.stranger, epoch_s=self._worker.epoch_s(now))
+        self._counted = facts
+        if self._apart is None and facts is not None and page.is_html:
+            self._agent, self._cookie = facts.get(b"user-agent"), facts.get(b"cookie")
+        else:
+            self._agent = _NO_AGENT
 
     def answer_health(self, *, only_head: bool, keep_alive: bool) -> None:
         """Write the answer that the worker is alive."""

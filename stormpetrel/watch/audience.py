@@ -57,6 +57,7 @@ class WatchAudience:
         self._folder = AudienceFolder(data_dir)
         self._url = database_url
         self._is_enabled = is_enabled
+        self._is_loaded = False
         self._now_s = now_s
         self._writers: set[asyncio.StreamWriter] = set()
         self._thread = ThreadPoolExecutor(1, "audience")
@@ -85,10 +86,14 @@ class WatchAudience:
     async def run(self, stop: asyncio.Event) -> None:
         """Count until `stop` is set; then store the counts."""
         try:
-            await self.load()
+            if not self._is_enabled:
+                await self.load()
             while self._is_enabled:
                 is_last = stop.is_set()
-                await self.step(is_last=is_last)
+                try:
+                    await self.step(is_last=is_last)
+                except Exception:  # a task's outermost handler: an error in counting must not end the watch
+                    log.exception("counting the audience failed")
                 if is_last:
                     break
                 with contextlib.suppress(TimeoutError):
@@ -97,11 +102,18 @@ class WatchAudience:
             self._thread.shutdown(wait=False)
 
     async def load(self) -> None:
-        """Read what the last watch has stored; destroy it if counting is turned off."""
-        await self._in_thread(self._load)
+        """Read what the last watch has stored; destroy it if counting is turned off.
+
+        Until it was read, no period begins: a new key would make the counts of processes with the old one useless.
+        """
+        self._is_loaded = bool(await self._in_thread(self._load))
 
     async def step(self, *, is_last: bool = False) -> None:
         """Begin and end periods, and store the counts when it is time."""
+        if not self._is_loaded:
+            await self.load()
+        if not self._is_loaded:
+            return
         now_s = self._now_s()
         await self._begin_periods(now_s)
         ended = [one for one in self.tally.periods.values() if one.period.until_s + GRACE_S <= now_s]
@@ -129,14 +141,13 @@ class WatchAudience:
 
     # In the thread
 
-    def _load(self) -> None:
+    def _load(self) -> bool:
         folder = self._folder
         if not self._is_enabled and not folder.path.exists():
-            return
+            return True
         folder.make()
-        found = folder.counts(ENDED)
-        if isinstance(found, dict):
-            self._ended = msgspec.convert(found, dict[str, dict[str, int]])
+        with contextlib.suppress(msgspec.ValidationError):
+            self._ended = msgspec.convert(folder.counts(ENDED) or {}, dict[str, dict[str, int]])
         machine = folder.counts(MACHINE)
         if not isinstance(machine, str):
             machine = secrets.token_hex(4)
@@ -150,6 +161,7 @@ class WatchAudience:
                 folder.destroy(name)
             else:
                 self.tally.periods[name] = tally
+        return True
 
     def _make(self, name: str) -> None:
         """Make a period's key and sketches. The key is never in memory that cannot be overwritten."""

@@ -40,6 +40,7 @@ def test_browsers_and_apps_are_people(agent):
         b"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
         b"Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/142.0 Safari/537.36",
         b"UptimeRobot/2.0",
+        b"stormpetrel-canary",
     ],
 )
 def test_crawlers_tools_and_nameless_clients_are_programs(agent):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from stormpetrel.audience import counter as module
 from stormpetrel.audience.counter import ALL, KEY_BYTES, MEMBERS, WEB, VisitorCounter
 from stormpetrel.audience.periods import periods_at
 from stormpetrel.audience.sketch import estimate
 
+DAY_S = 86_400
 NOON_S = 1_795_953_600.0  # 2026-11-29 12:00 UTC
 
 
@@ -35,3 +37,61 @@ def test_a_person_counts_once_in_each_period_and_channel():
     assert {name for name, *_ in news.updates} == {"2026-11-29", "2026-W48", "2026-11"}
     assert round(estimate(registers_of(news, "2026-11", WEB))) == 2
     assert not counter.take()
+
+
+def test_a_restarted_watch_gets_every_register_again():
+    counter = counting()
+    for number in range(500):
+        counter.add(b"account %d" % number, (WEB,))
+    first = counter.take()
+    assert not counter.take()
+    counter.repeat()
+    again = counter.take()
+    assert sorted(map(str, again.updates)) == sorted(map(str, first.updates))
+
+
+def test_a_report_has_a_limit_and_the_next_one_has_the_rest(monkeypatch):
+    monkeypatch.setattr(module, "MAX_UPDATES", 100)
+    counter = counting(periods=periods_at(NOON_S)[2:])
+    for number in range(250):
+        counter.add(b"account %d" % number, (WEB,))
+    sizes = []
+    while news := counter.take():
+        sizes.append(sum(len(values) for *_, values in news.updates))
+    assert sizes[:2] == [100, 100]
+    assert 240 <= sum(sizes) <= 250
+
+
+def test_a_period_that_ended_is_reported_and_then_overwritten():
+    counter = VisitorCounter()
+    day, _, month = periods_at(NOON_S)
+    key = bytearray(b"k" * KEY_BYTES)
+    counter.begin(day, key)
+    counter.begin(month, bytearray(b"m" * KEY_BYTES))
+    counter.tick(NOON_S)
+    counter.add(b"account 1", (WEB,))
+    assert counter.tick(day.until_s)
+    counter.add(b"account 2", (WEB,))
+    assert key == b"k" * KEY_BYTES
+    news = counter.take()
+    assert round(estimate(registers_of(news, day.name, WEB))) == 1
+    assert round(estimate(registers_of(news, month.name, WEB))) == 2
+    assert key == bytes(KEY_BYTES)
+    assert not counter.tick(day.until_s + 1)
+
+
+def test_nothing_is_counted_or_remembered_before_a_period_begins():
+    counter = VisitorCounter()
+    counter.add(b"account 1", (WEB,))
+    counter.remember(12_345)
+    assert not counter.has_seen(12_345)
+    assert not counter.take()
+
+
+def test_a_sighting_is_forgotten_when_the_day_ends():
+    counter = counting()
+    counter.remember(12_345)
+    assert counter.has_seen(12_345)
+    counter.begin(periods_at(NOON_S + DAY_S)[0], bytearray(KEY_BYTES))
+    counter.tick(NOON_S + DAY_S)
+    assert not counter.has_seen(12_345)

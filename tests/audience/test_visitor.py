@@ -5,10 +5,23 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stormpetrel.audience.counter import VisitorCounter
-from stormpetrel.audience.visitor import see_text
-from tests.audience.crowd import API, FEED, FIREFOX, HOST, NOON_S, Browser, Place, session_of, token_of
+from stormpetrel.audience.visitor import HEADERS, see_text
+from tests.audience.crowd import (
+    API,
+    FEED,
+    FIREFOX,
+    HOST,
+    NOON_S,
+    PAGE,
+    Browser,
+    Place,
+    session_of,
+    token_of,
+)
 
 DAY_S = 86_400
 
@@ -162,6 +175,19 @@ def test_ipv6_neighbours_in_one_network_are_told_apart_by_their_cookies():
     for _ in range(100):
         Browser(place, "2001:db8:1:2::/64", agent=FIREFOX).visit()
     assert place.numbers()["visitors/web"] == near(100)
+
+
+@given(
+    st.dictionaries(st.sampled_from(sorted(HEADERS)), st.binary(max_size=80)),
+    st.one_of(st.sampled_from([b"/", b"/@Nino/1", b"/api/v1/x", b"/assets/a"]), st.binary(max_size=40)),
+    st.sampled_from([PAGE, API, FEED]),
+    st.sampled_from(["198.51.100.1", "2001:db8:1:2::/64", "local"]),
+)
+def test_no_header_and_no_path_breaks_the_counting(headers, path, facts, address):
+    FUZZED.see(path, address, headers.items(), facts)
+
+
+FUZZED = Place()
 
 
 def test_a_text_counts_its_account_or_else_its_phone():

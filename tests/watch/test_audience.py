@@ -196,3 +196,58 @@ def test_a_process_reports_to_the_watch_over_the_control_socket_and_again_after_
         await reporting
 
     asyncio.run(main())
+
+
+def test_a_disk_that_cannot_be_read_at_the_start_costs_no_key(tmp_path, sqlite_url):
+    async def main():
+        clock = Clock(DAY.from_s + 100)
+        await loaded(tmp_path, sqlite_url, clock)
+        before = (tmp_path / "audience" / f"{DAY.name}.key").read_bytes()
+        away = (tmp_path / "audience").rename(tmp_path / "away")
+        (tmp_path / "audience").write_bytes(b"in the way")
+        audience = await loaded(tmp_path, sqlite_url, clock)
+        assert audience.problem
+        assert not audience.tally.periods
+        (tmp_path / "audience").unlink()
+        away.rename(tmp_path / "audience")
+        await audience.step()
+        assert (tmp_path / "audience" / f"{DAY.name}.key").read_bytes() == before
+        assert not audience.problem
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "damaged", ["ended.json", "machine.json", f"{DAY.name}.json", f"{DAY.name}.sketches"]
+)
+def test_a_damaged_file_costs_its_own_counts_and_nothing_else(tmp_path, sqlite_url, damaged):
+    async def main():
+        clock = Clock(DAY.from_s + 100)
+        audience = await loaded(tmp_path, sqlite_url, clock)
+        add(audience, tmp_path, clock, 100, "2026-11")
+        clock.now_s += 5
+        await audience.step()
+        (tmp_path / "audience" / damaged).write_bytes(b'{"a": ["wrong"]}')
+        again = await loaded(tmp_path, sqlite_url, clock)
+        assert set(again.tally.periods) == {DAY.name, "2026-W48", "2026-11"}
+        assert counted(again, 100)
+
+    asyncio.run(main())
+
+
+def test_an_error_in_counting_is_logged_and_does_not_end_the_watch(tmp_path, sqlite_url, caplog):
+    async def main():
+        audience = WatchAudience(
+            data_dir=tmp_path, database_url=sqlite_url, is_enabled=True, now_s=lambda: nothing
+        )
+        stop = asyncio.Event()
+        running = asyncio.ensure_future(audience.run(stop))
+        async with asyncio.timeout(30):
+            while "counting the audience failed" not in caplog.text:
+                await asyncio.sleep(0.01)
+        assert not running.done()
+        stop.set()
+        await running
+
+    nothing = float("nan")
+    asyncio.run(main())
