@@ -36,7 +36,9 @@ class StatusConfig:
         "", "public URL of the status page, through a proxy; refused requests get a link to it"
     )
     export: str = _key(
-        "", "folder to which the status page is written each minute as static files; empty: none"
+        "",
+        "folder, or s3://BUCKET/PREFIX with the keys s3_… of [media], to which the status page is written each "
+        "minute as static files; empty: none",
     )
 
 

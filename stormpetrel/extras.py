@@ -17,7 +17,7 @@ def missing(config: Config) -> list[str]:
     """Return the extras that the configuration needs and whose package is not installed."""
     needs = {
         "postgresql": not config.database_url.startswith("sqlite:"),
-        "s3": config.media.store == "s3",
+        "s3": config.media.store == "s3" or config.status.export.startswith("s3://"),
         "valkey": bool(config.valkey.url),
     }
     return [extra for extra, is_needed in needs.items() if is_needed and not _is_installed(extra)]

@@ -106,8 +106,8 @@ BREAKS = (
         "the process for passwords is stopped", frozenset({"Sign-in"}), lambda i: stopped(i, "petrel-heavy")
     ),
     Break("the role sms is stopped", frozenset({"SMS in", "SMS out"}), lambda i: stopped(i, "petrel-sms")),
-    Break("the database is locked", frozenset({"Posting", "SMS out"}), locked_database),
-    Break("the disk of the web is full", frozenset({"Posting"}), full_disk),
+    Break("the database is locked", frozenset({"Posting", "Sign-in", "SMS out"}), locked_database),
+    Break("the disk of the web is full", frozenset({"Posting", "Sign-in"}), full_disk),
     Break("the store of media is lost", frozenset({"Media"}), lost_media_folder),
     Break("the provider is cut off", frozenset({"SMS out"}), cut_provider),
 )

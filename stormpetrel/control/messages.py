@@ -157,7 +157,8 @@ class CanaryState(msgspec.Struct, frozen=True):
 
     `person`: whose class it waits in, member or visitor. `failures`: consecutive ones. `in_row`: how many results in
     a row succeeded, or did not.
-    `is_first`: there was no other result before the row.
+    `is_first`: there was no other result before the row. `changes`: how often its last results changed between
+    success and failure.
     """
 
     channel: str
@@ -169,6 +170,7 @@ class CanaryState(msgspec.Struct, frozen=True):
     failures: int = 0
     in_row: int = 0
     is_first: bool = True
+    changes: int = 0
 
 
 class StatusMessage(msgspec.Struct, frozen=True, tag="status"):

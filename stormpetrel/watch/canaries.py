@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from stormpetrel.control.messages import CanaryState
 from stormpetrel.shield.identify import UNKNOWN_S
@@ -24,6 +26,8 @@ PATIENCE_S = 4.0
 """Longer than the deadlines of the classes K1 (2 s) and K3 (3 s). People give up a page after about this long."""
 PATIENCE_OF = {"sms_out": ANSWER_S}
 """The channels with another deadline."""
+RECENT = 6
+"""Results in which changes are counted: a service that fails now and then never fails twice in a row."""
 OUTCOMES = ("ok", "refused", "failed", "timeout")
 ALARM_AFTER = 2
 """Failures in a row before a note is written: a single one may be a worker that just restarted."""
@@ -38,6 +42,8 @@ class CanaryRecord:
     probe: Probe
     state: CanaryState
     counts: dict[str, int] = field(default_factory=dict)
+    recent: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT))
+    """Whether the last results are a success, the newest last."""
 
     def figures(self) -> CanaryFigures:
         """Return the figures for the metrics."""
@@ -152,6 +158,7 @@ class Canaries:
         in_row = last.in_row + 1 if is_same else 1
         failures = 0 if outcome == "ok" else in_row
         now_s = self._now_epoch_s()
+        seen.recent.append(outcome == "ok")
         seen.state = CanaryState(
             last.channel,
             last.person,
@@ -162,6 +169,7 @@ class Canaries:
             failures,
             in_row,
             is_same and last.is_first,
+            sum(one is not other for one, other in pairwise(seen.recent)),
         )
         seen.counts[outcome] = seen.counts.get(outcome, 0) + 1
         if failures == ALARM_AFTER:

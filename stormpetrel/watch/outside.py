@@ -14,7 +14,6 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from stormpetrel import clock
@@ -139,8 +138,7 @@ async def run(*, config: Config, of: str, sock: socket.socket, stop: asyncio.Eve
             tasks.create_task(_seconds(board, canaries, stop))
             tasks.create_task(keep(board, book, stop))
             tasks.create_task(_look_inside(inside, of, stop))
-            if config.status.export:
-                tasks.create_task(keep_exported(view, Path(config.status.export), stop))
+            tasks.create_task(keep_exported(view, config, stop))
     finally:
         await book.close()
 

@@ -7,6 +7,7 @@
 | posting | member | create and revoke a token: two writes through the writer that stores posts | 200 and 200 |
 | streaming | member | the public stream, until its first line | 200 and the line |
 | sign_in | both | the form, then a sign-in with an impossible name: form and password checks | 200, then 422 |
+| | member | then the writes of posting, for the session that a right password would store | 200 and 200 |
 | media | member | a file of no one: its look-up, and whether the store answers | 204 |
 | feeds | visitor | the Atom feed of an unused hashtag | 200 |
 | sms_in | member | a message to the sms role's loopback route (gateway/canary.py) | 200, and a route can receive |
@@ -161,7 +162,7 @@ async def streaming(canary: Canary, person: Person) -> None:
 
 
 async def sign_in(canary: Canary, person: Person) -> None:
-    """Send the form with an impossible name and expect it back with an error."""
+    """Send the form with an impossible name and expect it back with an error; make the writes of a session."""
     form = await canary.ask("GET", "/auth/sign_in", person=person, expect=200)
     found = _CSRF.search(form.body)
     if found is None:
@@ -175,6 +176,9 @@ async def sign_in(canary: Canary, person: Person) -> None:
         form={"csrf": found[1].decode(), "user[email]": NOBODY, "user[password]": "none", "next": "/"},
         headers={"Cookie": cookies},
     )
+    if person == "member":
+        # A right password stores a session, by the same writer.
+        await posting(canary, person)
 
 
 async def media(canary: Canary, person: Person) -> None:

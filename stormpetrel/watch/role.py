@@ -130,8 +130,7 @@ async def run(*, config: Config, sock: socket.socket, bus: Bus, stop: asyncio.Ev
             tasks.create_task(control_server.serve(control, stop))
             tasks.create_task(_seconds(cluster, control_server, books, board, canaries, stop))
             tasks.create_task(keep(board, status_book, stop))
-            if config.status.export:
-                tasks.create_task(keep_exported(view, Path(config.status.export), stop))
+            tasks.create_task(keep_exported(view, config, stop))
             tasks.create_task(_write_down(cluster, books, stop))
             tasks.create_task(canaries.run(stop))
             tasks.create_task(audience.run(stop))

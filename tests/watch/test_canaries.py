@@ -221,3 +221,19 @@ def test_a_chunked_answer_that_ends_early_is_no_answer(body):
                 await door.front.ask("GET", "/x", headers={})
 
     asyncio.run(ask())
+
+
+def test_a_service_that_fails_now_and_then_is_found_unsteady_and_steady_again_when_it_stops():
+    busy = b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"
+
+    async def body():
+        async with Door(OK, busy, OK, busy, OK, OK, OK, OK) as door:
+            canaries = made(door.front)
+            found = []
+            for _ in range(8):
+                await canaries.go("web")
+                state = canaries.seen["web"].state
+                found.append((state.changes, state.in_row))
+            return found
+
+    assert asyncio.run(body()) == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (4, 2), (3, 3), (2, 4)]

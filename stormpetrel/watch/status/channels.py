@@ -6,9 +6,9 @@ Each second gives a verdict on each channel, and the verdict changes the channel
 |---|---|---|
 | GOOD | every canary succeeded, confirmed, and 95 % of the known clients were served | operational |
 | DOUBT | a canary's newest result differs from the one before; it is repeated at once | as before |
-| SLOW | a canary took longer than SLOW_MS, twice | degraded_performance |
+| SLOW | a canary took longer than SLOW_MS | degraded_performance |
 | REFUSES | the shield refuses new visitors, members are served | degraded_performance |
-| SOME | less than 95 % of the known clients, or no new visitor, got an answer | partial_outage |
+| SOME | under 95 % of the known clients, or no new visitor, got answers; a canary fails at times | partial_outage |
 | NONE | the member's canary failed, confirmed, or less than half of the known clients were served | major_outage |
 | WORKED_ON | a maintenance of the channel is in progress | under_maintenance |
 | SILENT | no canary has a result that is younger than SILENT_S | unknown |
@@ -33,6 +33,8 @@ GOOD_SHARE = 0.95
 HALF = 0.5
 FEW_BAD = 2
 """Fewer requests that failed in COUNTS_S than this say nothing."""
+UNSTEADY = 3
+"""A canary with this many changes in its last results fails now and then, which no two results in a row say."""
 MANY = 10
 """From this many requests on, counts that are well speak against a canary that failed once."""
 COUNTS_S = 3.0
@@ -193,6 +195,8 @@ _GRAVITY = (
 
 
 def _of_canary(one: CanaryState, counts: KnownCounts, *, has_member: bool) -> tuple[ChannelVerdict, str]:
+    if one.changes >= UNSTEADY:
+        return ChannelVerdict.SOME, "Some requests fail."
     is_decided = one.in_row >= 2 or (one.outcome == "timeout" and not counts.is_plain)
     if one.outcome == "ok":
         if not (one.in_row >= 2 or one.is_first):

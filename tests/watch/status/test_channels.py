@@ -14,6 +14,7 @@ from stormpetrel.watch.status.channels import (
     NEXT_STATE,
     SILENT_S,
     SLOW_MS,
+    UNSTEADY,
     ChannelStatus,
     ChannelVerdict,
     KnownCounts,
@@ -49,6 +50,8 @@ def test_every_channel_is_measured_and_every_count_belongs_to_a_channel():
         ([a_result(outcome="timeout", in_row=1)], QUIET, ChannelVerdict.NONE),
         ([a_result(outcome="timeout", in_row=1)], BUSY, ChannelVerdict.DOUBT),
         ([a_result(outcome="timeout", in_row=2)], BUSY, ChannelVerdict.SOME),
+        ([a_result(in_row=1, changes=UNSTEADY)], QUIET, ChannelVerdict.SOME),
+        ([a_result(outcome="failed", in_row=1, changes=UNSTEADY - 1)], QUIET, ChannelVerdict.DOUBT),
         ([a_result(ms=SLOW_MS + 1)], QUIET, ChannelVerdict.SLOW),
         ([a_result("sms_out", ms=SLOW_MS + 1)], QUIET, ChannelVerdict.GOOD),
         ([a_result()], KnownCounts(90, 10), ChannelVerdict.SOME),
@@ -114,6 +117,7 @@ results_of = st.builds(
     ms=st.floats(0, 5_000),
     in_row=st.integers(1, 4),
     is_first=st.booleans(),
+    changes=st.integers(0, 5),
 )
 counts_of = st.builds(KnownCounts, st.integers(0, 1_000), st.integers(0, 1_000))
 

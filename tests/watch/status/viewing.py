@@ -22,10 +22,13 @@ def ids():
     return lambda: f"{next(numbers):012x}"
 
 
-def a_result(channel="apps", outcome="ok", *, person="member", ago_s=1.0, ms=12.0, in_row=5, is_first=False):
+def a_result(
+    channel="apps", outcome="ok", *, person="member", ago_s=1.0, ms=12.0, in_row=5, is_first=False, changes=0
+):
     """Return what a canary found."""
+    at_s, detail = NOW_S - ago_s, "as the log has it"
     return CanaryState(
-        channel, person, outcome, NOW_S - ago_s, ms, "as the log has it", in_row=in_row, is_first=is_first
+        channel, person, outcome, at_s, ms, detail, in_row=in_row, is_first=is_first, changes=changes
     )
 
 
