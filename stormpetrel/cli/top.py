@@ -48,34 +48,27 @@ def _top(args: argparse.Namespace) -> int:
     if args.json:
         return _lines_of_json(args)
     if args.once or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        from stormpetrel.cli.top_screen import LoadHistory, screen
+        from stormpetrel.cli.top_screen import screen
 
-        status, history = _status(args), LoadHistory()
-        history.add(status)
         columns = shutil.get_terminal_size((160, 50)).columns
-        print("\n".join(screen(status, history, columns=columns, lines=200, now_s=time.time())).rstrip())
+        print("\n".join(screen(_status(args), columns=columns, lines=200, now_s=time.time())).rstrip())
         return 0
     return _live(args)
 
 
 def _live(args: argparse.Namespace) -> int:
-    from stormpetrel.cli.top_screen import LoadHistory, screen
+    from stormpetrel.cli.top_screen import screen
 
-    history = LoadHistory()
     # The first question may fail: then the error stands in the terminal, not on a screen that is left.
     status: StatusMessage | None = _status(args)
     problem = ""
     with _whole_screen():
         while True:
-            if status is not None:
-                history.add(status)
             size, now_s = shutil.get_terminal_size(), time.time()
             head = f"stormpetrel top  {when(now_s)}  {_KEYS}"
             shown = [head, problem] if problem else [head]
             if status is not None:
-                shown += screen(
-                    status, history, columns=size.columns, lines=size.lines - len(shown), now_s=now_s
-                )
+                shown += screen(status, columns=size.columns, lines=size.lines - len(shown), now_s=now_s)
             lines = (line[: size.columns] + _CLEAR_LINE for line in shown[: size.lines])
             sys.stdout.write(_HOME + "\n".join(lines) + _CLEAR_BELOW)
             sys.stdout.flush()

@@ -1,13 +1,11 @@
 """The screen of `top`: what a tired person looks at first stands first, and what does not fit is cut at the end.
 
-Pure functions of the watch's state, the load of the last minutes and the size of the terminal.
+Pure functions of the watch's state and the size of the terminal.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from stormpetrel.cli.output import table_lines
@@ -15,8 +13,6 @@ from stormpetrel.cli.shield import shield_state
 from stormpetrel.cli.times import ago, duration
 from stormpetrel.control.messages import CanaryState, StatusMessage
 
-HISTORY = 600
-"""Measurements kept for the charts: ten minutes at one a second."""
 WIDE = 120
 """From this many columns on, lists stand side by side."""
 LISTED = 8
@@ -33,24 +29,7 @@ _MEANING = {
 _OUTCOMES = ("served", "cached", "refused", "gone")
 
 
-@dataclass(slots=True)
-class LoadHistory:
-    """Requests and refusals per second, and the longest wait in ms, oldest first; at most HISTORY of each."""
-
-    requests: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
-    refused: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
-    wait_ms: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
-
-    def add(self, status: StatusMessage) -> None:
-        """Add the load of one status."""
-        self.requests.append(sum(sum(row.values()) for row in status.classes.values()))
-        self.refused.append(sum(row.get("refused", 0.0) for row in status.classes.values()))
-        self.wait_ms.append(max((one.worst_wait_s * 1000 for one in status.workers), default=0.0))
-
-
-def screen(
-    status: StatusMessage, history: LoadHistory, *, columns: int, lines: int, now_s: float
-) -> list[str]:
+def screen(status: StatusMessage, *, columns: int, lines: int, now_s: float) -> list[str]:
     """Return at most `lines` lines of at most `columns` characters."""
     workers = "1 worker" if len(status.workers) == 1 else f"{len(status.workers)} workers"
     shown = [f"{shield_state(status, now_s=now_s)}; mode {status.mode or 'unknown'}, {workers}"]
@@ -59,7 +38,7 @@ def screen(
         shown.append(f"PAUSED: denies and demotions are off for {left} (stormpetrel shield pause --end)")
     if status.journal_problem:
         shown.append(f"the journal cannot be written: {status.journal_problem}")
-    shown += ["", *_charts(history, columns=columns), "", *_channels(status, now_s=now_s), ""]
+    shown += ["", *_charts(status, columns=columns), "", *_channels(status, now_s=now_s), ""]
     lists = [
         part
         for part in (
@@ -90,15 +69,15 @@ def sparkline(values: Iterable[float], *, width: int) -> str:
     return "".join(_BARS[max(1, round(value / top * (len(_BARS) - 1)))] for value in last)
 
 
-def _charts(history: LoadHistory, *, columns: int) -> list[str]:
+def _charts(status: StatusMessage, *, columns: int) -> list[str]:
     width = max(10, columns - 36)
     return [
         f"{name:<14}{values[-1] if values else 0.0:>9,.1f}  {sparkline(values, width=width)}"
-        + (f"  max {max(list(values)[-width:]):,.0f}" if values else "")
+        + (f"  max {max(values[-width:]):,.0f}" if values else "")
         for name, values in (
-            ("requests/s", history.requests),
-            ("refused/s", history.refused),
-            ("longest wait", history.wait_ms),
+            ("requests/s", [float(one.requests) for one in status.load]),
+            ("refused/s", [float(one.refused) for one in status.load]),
+            ("longest wait", [one.wait_ms for one in status.load]),
         )
     ]
 

@@ -173,8 +173,19 @@ class CanaryState(msgspec.Struct, frozen=True):
     changes: int = 0
 
 
+class LoadPoint(msgspec.Struct, frozen=True, array_like=True):
+    """One second of all workers together: requests, refusals, and the longest wait for a slot in ms."""
+
+    requests: int
+    refused: int
+    wait_ms: float
+
+
 class StatusMessage(msgspec.Struct, frozen=True, tag="status"):
-    """The state of the instance. Rates are per second, over the last ten seconds."""
+    """The state of the instance. Rates are per second, over the last ten seconds.
+
+    `load`: the last minutes (cluster_state.LOAD_S), second by second, oldest first.
+    """
 
     mode: str
     onset_epoch_s: float
@@ -192,6 +203,7 @@ class StatusMessage(msgspec.Struct, frozen=True, tag="status"):
     offenders: tuple[OffenderState, ...]
     allowed: tuple[OperatorEntry, ...]
     denied: tuple[OperatorEntry, ...]
+    load: tuple[LoadPoint, ...]
     journal_problem: str
     """The reason why the journal cannot be written; "" if it can."""
 

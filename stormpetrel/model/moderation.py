@@ -56,6 +56,10 @@ class Act(StrEnum):
     PAUSE_ROUTE = "pause_route"
     RESUME_ROUTE = "resume_route"
     REPLAY_TEXT = "replay_text"
+    SHIELD_ALLOW = "shield_allow"
+    SHIELD_DENY = "shield_deny"
+    SHIELD_UNDO = "shield_undo"
+    SHIELD_PAUSE = "shield_pause"
 
 
 WARNED = frozenset(

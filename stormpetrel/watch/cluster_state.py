@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from stormpetrel.bounded import BoundedTable, Eviction
-from stormpetrel.control.messages import OffenderState, WorkerState
-from stormpetrel.shield.reports import Directions, Offender, WorkerReport
+from stormpetrel.control.messages import LoadPoint, OffenderState, WorkerState
+from stormpetrel.shield.reports import OUTCOMES, Directions, Offender, WorkerReport
 from stormpetrel.storage.journal import Note
 from stormpetrel.watch.attack import Attack, step
 from stormpetrel.watch.collateral import CollateralLog
@@ -19,6 +20,8 @@ ALIVE_S = 5.0
 FRESH_S = 2.5
 """Reports younger than this count as the present: they arrive once a second."""
 MAX_WORKERS = 256
+LOAD_S = 600
+"""Seconds of load that are kept for charts."""
 OFFENDER_SHARE = 0.25
 OFFENDER_CPU_S = 0.05
 """Under overload, a client with this share of all CPU time, and at least this much in a second, is noted …"""
@@ -43,6 +46,7 @@ class ClusterState:
         self.collateral = CollateralLog()
         self.attack = attack or Attack()
         self.restarts = 0
+        self.load: deque[LoadPoint] = deque(maxlen=LOAD_S)
         self._window = Window()
         self._workers: BoundedTable[str, _Worker] = BoundedTable(MAX_WORKERS, evicts=Eviction.OLDEST)
         self._noted: dict[str, float] = {}
@@ -70,6 +74,7 @@ class ClusterState:
     def second(self, *, at_s: float, now_epoch_s: float) -> list[Note]:
         """Update the attack, once a second; return notes for the journal."""
         newest = self.newest(at_s=at_s, within_s=FRESH_S)
+        self.load.append(_load_of(newest))
         before = self.attack
         self.attack = step(before, newest, now_epoch_s=now_epoch_s)
         notes = _attack_notes(before, self.attack, now_epoch_s=now_epoch_s)
@@ -157,6 +162,17 @@ def _offender_note(one: Offender, *, now_epoch_s: float) -> Note:
         address=value if is_address else "",
         count=one.requests,
     )
+
+
+def _load_of(reports: Iterable[WorkerReport]) -> LoadPoint:
+    requests = refused = 0
+    wait_s = 0.0
+    for report in reports:
+        for row in report.classes.values():
+            requests += sum(row.get(outcome, 0) for outcome in OUTCOMES)
+            refused += row.get("refused", 0)
+        wait_s = max(wait_s, report.worst_wait_s)
+    return LoadPoint(requests, refused, round(wait_s * 1000, 1))
 
 
 def _attack_notes(before: Attack, after: Attack, *, now_epoch_s: float) -> list[Note]:

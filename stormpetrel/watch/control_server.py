@@ -244,6 +244,7 @@ class ControlServer:
             offenders=cluster.offenders(at_s=at_s, count=SHOWN_OFFENDERS),
             allowed=cluster.orders.said("allow"),
             denied=cluster.orders.said("deny"),
+            load=tuple(cluster.load),
             journal_problem=self._books.problem,
         )
 

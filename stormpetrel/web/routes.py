@@ -11,6 +11,7 @@ from stormpetrel.shield.paths import SEARCH, SIGN_IN, SIGN_UP, TAG, Family
 from stormpetrel.web import (
     account,
     admin,
+    admin_shield,
     admin_sms,
     admin_texts,
     assets,
@@ -238,6 +239,10 @@ ROUTES: tuple[Route, ...] = (
     _member_form("/admin/sms/routes/{name}/{verb}", admin_sms.change_route, "Pause or resume an SMS route"),
     _member_form("/admin/sms/texts/{id}/replay", admin_sms.replay, "Send a failed text again"),
     _member_form("/admin/sms/estimate", admin_sms.estimate, "Estimate the cost of a text"),
+    _member_page("/admin/shield", admin_shield.show, "Control room of the shield"),
+    _member_form("/admin/shield/rules", admin_shield.put_rule, "Allow or deny a client for a limited time"),
+    _member_form("/admin/shield/rules/end", admin_shield.end_rule, "Remove a rule of the shield"),
+    _member_form("/admin/shield/pause", admin_shield.pause, "Turn denies and demotions off or on"),
     _member_page("/admin/audience", audience.admin, "Unique visitors by day, week and month"),
     _member_page("/admin/reports", moderation.queue, "Open reports"),
     _member_page("/admin/reports/{id}", moderation.show_report, "Report with its actions"),

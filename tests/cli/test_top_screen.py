@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stormpetrel.cli.top_screen import HISTORY, LoadHistory, screen, sparkline
-from stormpetrel.control.messages import CanaryState, OffenderState, StatusMessage, WorkerState
+from stormpetrel.cli.top_screen import screen, sparkline
+from stormpetrel.control.messages import CanaryState, LoadPoint, OffenderState, StatusMessage, WorkerState
 from stormpetrel.shield.reports import OperatorEntry
 
 NOW_S = 1_900_000_600.0
@@ -33,22 +33,21 @@ def a_status(**changed):
         "offenders": (OffenderState("address:192.0.2.9", 0.4, 300, 250, 9),),
         "allowed": (),
         "denied": (OperatorEntry("address", "192.0.2.0/24", NOW_S + 240, "scans"),),
+        "load": (LoadPoint(10, 0, 0.0), LoadPoint(742, 3, 120.0)),
         "journal_problem": "",
     }
     return StatusMessage(**(facts | changed))
 
 
 def shown(status, *, columns=100, lines=60):
-    history = LoadHistory()
-    history.add(status)
-    return screen(status, history, columns=columns, lines=lines, now_s=NOW_S)
+    return screen(status, columns=columns, lines=lines, now_s=NOW_S)
 
 
 def test_it_shows_load_channels_rules_and_who_uses_most():
     text = "\n".join(shown(a_status()))
     assert text.startswith("overloaded for 5 min; mode full, 1 worker")
-    assert "requests/s        742.5" in text
-    assert "refused/s           2.5" in text
+    assert "requests/s        742.0" in text
+    assert "refused/s           3.0" in text
     assert "longest wait      120.0" in text
     rows = [line.split() for line in text.splitlines()]
     assert ["apps", "40.0", "0.0", "2.5", "0.0", "failed", "12", "3", "s"] in rows
@@ -92,7 +91,7 @@ def test_it_fits_into_every_terminal(columns, lines):
 def test_an_instance_at_rest_has_no_empty_lists():
     idle = a_status(
         overload_since_epoch_s=0.0, onset_epoch_s=0.0, workers=(), canaries=(), classes={}, channels={},
-        applications={}, because={}, pages={}, offenders=(), denied=(),
+        applications={}, because={}, pages={}, offenders=(), denied=(), load=(),
     )  # fmt: skip
     text = "\n".join(shown(idle))
     assert text.startswith("calm; mode full, 0 workers")
@@ -103,10 +102,3 @@ def test_a_chart_has_the_latest_values_with_the_largest_at_full_height():
     assert sparkline([0, 1, 2, 4, 8], width=4) == "▁▂▄█"
     assert sparkline([0, 0], width=9) == "▁▁"
     assert sparkline([], width=9) == ""
-
-
-def test_the_history_is_bounded():
-    history = LoadHistory()
-    for _ in range(HISTORY + 5):
-        history.add(a_status())
-    assert len(history.requests) == len(history.refused) == len(history.wait_ms) == HISTORY

@@ -84,6 +84,7 @@ PAGES = {
     "/admin/sign_ups": ("admin /admin/sign_ups",),
     "/admin/texts": ("admin /admin/texts",),
     "/admin/sms": ("admin /admin/sms",),
+    "/admin/shield": ("admin /admin/shield",),
     "/admin/audience": ("admin /admin/audience",),
     "/admin/reports": ("admin /admin/reports",),
     "/admin/reports/{id}": ("admin /admin/reports/{report}",),
